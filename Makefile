@@ -1,0 +1,123 @@
+# Thin on purpose: every folder's *.c make its library, every folder's main.c its program.
+#   make            the programs, in bin/
+#   make check      the Criterion unit tests and the fuzz corpora, replayed
+#   make lint       clang-format, clang-tidy, cppcheck, layering
+#   make asan       the same programs and tests under ASan+UBSan, in build/asan/
+#   make fuzz       the libFuzzer targets, in build/fuzz/
+# Variants live side by side: VARIANT=asan|tsan|crash puts everything below build/VARIANT/.
+
+VARIANT ?=
+B       := build/$(or $(VARIANT),plain)
+BIN     := $(if $(VARIANT),$(B)/bin,bin)
+PREFIX  ?= /usr/local
+
+CC      ?= gcc
+ifeq ($(origin CC),default)
+CC      := gcc
+endif
+LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libmagic libseccomp libcrypto
+# pkg-config is asked once a run; libfcgi and inih ship without (or with odd) .pc files
+PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
+PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread
+
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wno-unused-parameter
+OPT     ?= -O2 -g
+SAN     :=
+ifeq ($(VARIANT),asan)
+SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT     := -O1 -g
+endif
+ifeq ($(VARIANT),tsan)
+SAN     := -fsanitize=thread -fno-omit-frame-pointer
+OPT     := -O1 -g
+endif
+ifeq ($(VARIANT),crash)
+DEFS    := -DMILLRACE_CRASH_POINTS
+endif
+ifeq ($(VARIANT),fuzz)
+CC      := clang
+SAN     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+OPT     := -O1 -g
+endif
+HARDEN  := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
+ALL_CFLAGS = -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN) $(DEFS) -I. -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
+ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN) $(LDFLAGS)
+
+DIRS    := core fcgi executor stream cli runner
+objs     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+lib      = $(B)/lib$(1).a
+
+PROGRAMS := $(BIN)/millrace-api $(BIN)/millrace-executor $(BIN)/millrace \
+            $(if $(wildcard stream/main.c),$(BIN)/millrace-stream) $(if $(wildcard runner/main.c),$(BIN)/millrace-runner)
+GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
+GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
+
+.PHONY: all check lint format asan fuzz bench install clean unit-tests compile-commands
+.SECONDARY:
+all: $(PROGRAMS)
+
+$(B)/gen/sql.h $(B)/gen/sql.c &: scripts/embed $(wildcard sql/queries/*.sql sql/migrations/*.sql)
+	scripts/embed sql $(B)/gen
+$(B)/gen/lua.h $(B)/gen/lua.c &: scripts/embed $(wildcard redis/*.lua)
+	scripts/embed lua $(B)/gen
+$(B)/gen/blobs.h $(B)/gen/blobs.c &: scripts/embed $(wildcard core/metaschema/*.json core/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
+	scripts/embed blobs $(B)/gen
+
+$(B)/gen/%.o: $(B)/gen/%.c
+	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+$(B)/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define library
+$$(B)/lib$(1).a: $$(call objs,$(1)) $(if $(filter core,$(1)),$$(GEN_OBJ))
+	@mkdir -p $$(@D)
+	rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach d,$(DIRS),$(eval $(call library,$(d))))
+
+define program
+$$(BIN)/$(1): $$(B)/$(2)/main.o $$(B)/lib$(2).a $$(B)/libcore.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
+endef
+$(eval $(call program,millrace-api,fcgi))
+$(eval $(call program,millrace-executor,executor))
+$(eval $(call program,millrace-stream,stream))
+$(eval $(call program,millrace-runner,runner))
+$(eval $(call program,millrace,cli))
+
+# --- tests ---------------------------------------------------------------------------------------------
+UNIT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
+$(B)/unit-tests: $(UNIT_OBJ) $(foreach d,fcgi executor stream cli runner,$(if $(wildcard $(d)/*.c),$(call lib,$(d)))) $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
+unit-tests: $(B)/unit-tests
+
+FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAYS := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(call lib,fcgi) $(call lib,executor) $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call lib,fcgi) $(call lib,executor) $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
+
+check: $(B)/unit-tests $(REPLAYS)
+	timeout 300 $(B)/unit-tests -j2 --timeout 60
+	@for t in $(FUZZ); do $(B)/tests/fuzz/replay_$$t tests/fuzz/corpus/$$t || exit 1; done
+asan:
+	$(MAKE) VARIANT=asan all check
+fuzz:
+	$(MAKE) VARIANT=fuzz $(FUZZ:%=build/fuzz/fuzz_%)
+fuzz-targets: $(FUZZ:%=$(B)/fuzz_%)
+
+lint format:
+	scripts/lint $@
+bench: all
+	scripts/bench
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+clean:
+	rm -rf build bin
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
