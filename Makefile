@@ -48,8 +48,9 @@ DIRS    := core fcgi executor stream cli runner
 objs     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 lib      = $(B)/lib$(1).a
 
-PROGRAMS := $(BIN)/millrace-api $(BIN)/millrace-executor $(BIN)/millrace \
-            $(if $(wildcard stream/main.c),$(BIN)/millrace-stream) $(if $(wildcard runner/main.c),$(BIN)/millrace-runner)
+# program = the folder whose main.c it is
+NAMES   := fcgi:millrace-api executor:millrace-executor stream:millrace-stream runner:millrace-runner cli:millrace
+PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/main.c),$(BIN)/$(lastword $(subst :, ,$(n)))))
 GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
@@ -82,11 +83,7 @@ $$(BIN)/$(1): $$(B)/$(2)/main.o $$(B)/lib$(2).a $$(B)/libcore.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
 endef
-$(eval $(call program,millrace-api,fcgi))
-$(eval $(call program,millrace-executor,executor))
-$(eval $(call program,millrace-stream,stream))
-$(eval $(call program,millrace-runner,runner))
-$(eval $(call program,millrace,cli))
+$(foreach n,$(NAMES),$(eval $(call program,$(lastword $(subst :, ,$(n))),$(firstword $(subst :, ,$(n))))))
 
 # --- tests ---------------------------------------------------------------------------------------------
 UNIT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
