@@ -33,8 +33,9 @@ static bool integer_fits(const char *p, const char *end)
     return n < limit_n || (n == limit_n && memcmp(p, limit, n) <= 0);
 }
 
-/* Walks the raw text past strings and looks at what json-c would bend: integers of more than 64 bits, and reals
- * that overflow to infinity. The text is known to be well formed, so a number ends where no number character is. */
+/* Walks the raw text past strings and looks at what json-c would bend: integers of more than 64 bits, and
+ * reals that overflow to infinity. The text is known to be well formed, so a number ends where no number
+ * character is. */
 static const char *json_check_numbers(const char *p, const char *end)
 {
     while (p < end) {
@@ -102,7 +103,8 @@ static const char *json_sentence(void *ctx, enum json_tokener_error e, size_t at
     return talloc_asprintf(ctx, "not valid JSON at byte %zu: %s", at, json_tokener_error_desc(e));
 }
 
-enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r, const char **why_r)
+enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
+                    const char **why_r)
 {
     *value_r = NULL;
     if (size > 64U * 1024 * 1024) {
@@ -118,7 +120,8 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
         *why_r = "out of memory";
         return ERR_INTERNAL;
     }
-    json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_ALLOW_TRAILING_CHARS);
+    json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
+                                  JSON_TOKENER_ALLOW_TRAILING_CHARS);
     json_object *value = json_tokener_parse_ex(t, text, (int)size);
     enum json_tokener_error e = json_tokener_get_error(t);
     if (e == json_tokener_continue) /* a bare number ends only at a byte that is none of it */
@@ -168,7 +171,8 @@ const char *json_text(json_object *value, size_t *size_r)
     return text;
 }
 
-/* Exact also where int64, uint64 and double meet: a double is compared as the integer it stands for, if it is one. */
+/* Exact also where int64, uint64 and double meet: a double is compared as the integer it stands for, if it is
+ * one. */
 static bool json_number_equal(json_object *a, json_object *b)
 {
     bool a_int = json_object_is_type(a, json_type_int);

@@ -1,0 +1,93 @@
+#define _GNU_SOURCE
+#include "core/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t read_us(clockid_t c)
+{
+    struct timespec t;
+    clock_gettime(c, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return read_us(CLOCK_REALTIME) / 1000;
+}
+
+int64_t clock_boot_ms(void)
+{
+    return read_us(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t clock_boot_us(void)
+{
+    return read_us(CLOCK_BOOTTIME);
+}
+
+static const char *text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(out, CLOCK_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, CLOCK_TEXT_SIZE - n, ".%03d%s", (int)(ms % 1000), zone);
+    return out;
+}
+
+const char *clock_text_offset(int64_t ms, char out[CLOCK_TEXT_SIZE])
+{
+    return text(ms, "+00:00", out);
+}
+
+const char *clock_text_z(int64_t ms, char out[CLOCK_TEXT_SIZE])
+{
+    return text(ms, "Z", out);
+}
+
+/* ".123456" to milliseconds; moves *p behind it. */
+static int parse_fraction(const char **p)
+{
+    int ms = 0;
+    int scale = 100;
+    if (**p != '.')
+        return 0;
+    for ((*p)++; **p >= '0' && **p <= '9'; (*p)++) {
+        ms += (**p - '0') * scale;
+        scale /= 10;
+    }
+    return ms;
+}
+
+int64_t clock_parse(const char *s)
+{
+    struct tm tm = {0};
+    const char *p = strptime(s, "%Y-%m-%d", &tm);
+    if (!p || tm.tm_year < 70)
+        return -1;
+    int64_t ms = 0;
+    int offset_s = 0;
+    if (*p == 'T' || *p == 't' || *p == ' ') {
+        p = strptime(p + 1, "%H:%M:%S", &tm);
+        if (!p)
+            return -1;
+        ms = parse_fraction(&p);
+        int hours;
+        int minutes;
+        char sign;
+        int used = 0;
+        if (*p == 'Z' || *p == 'z')
+            p++;
+        else if (sscanf(p, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) == 3 && used == 6 &&
+                 (sign == '+' || sign == '-' ||
+                  sign == ' ')) /* a '+' of a query that nobody encoded is a space */
+            offset_s = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60), p += used;
+        else
+            return -1;
+    }
+    if (*p)
+        return -1;
+    return ((int64_t)timegm(&tm) - offset_s) * 1000 + ms;
+}
