@@ -292,9 +292,11 @@ json_object *json_at(json_object *root, const char *pointer, bool *found_r)
     const char *p = pointer;
     while (*p == '/') {
         size_t n = strcspn(++p, "/");
-        if (!pointer_token(p, n, token) || !pointer_step(&at, token))
-            break;
         p += n;
+        if (!pointer_token(p - n, n, token) || !pointer_step(&at, token)) {
+            free(token);
+            return NULL;
+        }
     }
     free(token);
     *found_r = *p == '\0';
