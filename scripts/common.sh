@@ -1,0 +1,38 @@
+# Shared by the scripts: the place of the tree, how they speak, how they wait. Sourced, never run.
+# shellcheck shell=bash
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
+    bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
+else
+    bold='' green='' red='' dim='' plain=''
+fi
+
+say() { printf '%s%s%s\n' "$bold" "$*" "$plain"; }
+note() { printf '  %s%s%s\n' "$dim" "$*" "$plain"; }
+good() { printf '  %s%s%s\n' "$green" "$*" "$plain"; }
+die() {
+    printf '%s%s: %s%s\n' "$red" "$(basename "$0")" "$*" "$plain" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "needs root, or sudo, for: $*"
+    fi
+}
+
+# await SECONDS COMMAND…: until the command succeeds; false at the deadline.
+await() {
+    local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
+        sleep 0.03
+    done
+}
