@@ -54,7 +54,12 @@ PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/
 GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
-.PHONY: all check lint format asan fuzz bench install clean unit-tests compile-commands
+# for tools that read the sources themselves: scripts/lint
+generated: $(GEN)
+flags:
+	@echo '$(filter-out -fstack-protector-strong -fPIE,$(ALL_CFLAGS))'
+
+.PHONY: generated flags all check lint format asan fuzz bench install clean unit-tests compile-commands
 .SECONDARY:
 all: $(PROGRAMS)
 

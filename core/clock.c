@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "core/clock.h"
 
+#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -61,6 +63,32 @@ static int parse_fraction(const char **p)
     return ms;
 }
 
+static int two_digits(const char *p)
+{
+    return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : -1;
+}
+
+/* "Z" or "+hh:mm"; a '+' of a query that nobody encoded is a space. */
+static bool parse_offset(const char **p, int *offset_s_r)
+{
+    const char *s = *p;
+    if (*s == 'Z' || *s == 'z') {
+        *p = s + 1;
+        return true;
+    }
+    if (!*s || !strchr("+- ", *s))
+        return false;
+    int hours = two_digits(s + 1);
+    if (hours < 0 || s[3] != ':')
+        return false;
+    int minutes = two_digits(s + 4);
+    if (minutes < 0)
+        return false;
+    *offset_s_r = (*s == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+    *p = s + 6;
+    return true;
+}
+
 int64_t clock_parse(const char *s)
 {
     struct tm tm = {0};
@@ -74,17 +102,7 @@ int64_t clock_parse(const char *s)
         if (!p)
             return -1;
         ms = parse_fraction(&p);
-        int hours;
-        int minutes;
-        char sign;
-        int used = 0;
-        if (*p == 'Z' || *p == 'z')
-            p++;
-        else if (sscanf(p, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) == 3 && used == 6 &&
-                 (sign == '+' || sign == '-' ||
-                  sign == ' ')) /* a '+' of a query that nobody encoded is a space */
-            offset_s = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60), p += used;
-        else
+        if (!parse_offset(&p, &offset_s))
             return -1;
     }
     if (*p)

@@ -99,7 +99,7 @@ int64_t id_ms(const id *i)
     int64_t ms = 0;
     for (int at = 0; at < 13; at++) {
         if (at != 8)
-            ms = ms << 4 | hex_value(i->text[at]);
+            ms = ms << 4 | (hex_value(i->text[at]) & 0xf);
     }
     return ms;
 }
