@@ -191,14 +191,14 @@ CREATE TABLE credit_ledger (
 ) ENGINE=InnoDB;
 
 CREATE TABLE idempotency_keys (
+  key_hash        BINARY(32)     NOT NULL PRIMARY KEY, -- SHA-256 of workspace and key, see core/idempotency.h
   workspace_id    UUID           NOT NULL,
   idempotency_key VARBINARY(256) NOT NULL,
-  fingerprint     BINARY(32)     NOT NULL,
+  fingerprint     BINARY(32)     NOT NULL,           -- SHA-256 of the request
   execution_id    UUID           NULL,               -- what it started or stopped
   status          SMALLINT       NOT NULL,
-  body            MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL, -- NULL: rendered from the execution
+  body            MEDIUMTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL, -- NULL once purged: rendered from the execution
   expires_ms      BIGINT         NOT NULL,
-  PRIMARY KEY (workspace_id, idempotency_key),
   KEY (expires_ms),
   KEY (execution_id)
 ) ENGINE=InnoDB;

@@ -1,0 +1,111 @@
+/* Accepting runs: the one way a run comes into being, for API workers and executors (children) alike.
+ *
+ * A caller describes a run that it has judged by itself (key, scope, form, schema, model); accept_batch
+ * decides under the account's lock what only the lock can decide (idempotency key, tool call, balance,
+ * concurrency, the parent's attempt, the responder's version) for many runs in one transaction, and tells
+ * each its verdict. A member that loses never rolls back the others.
+ *
+ * fcgi/accept_group.h shares batches between the workers of a host; an executor's database thread calls
+ * accept_batch with what queued for it. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/db.h"
+#include "core/ids.h"
+#include "core/redis.h"
+#include "core/states.h"
+
+struct span {
+    const char *at; /* NULL: absent */
+    size_t size;
+};
+struct span span_text(const char *text); /* NULL makes an absent span */
+
+enum {
+    ACCEPT_BATCH_MAX = 64,
+    CREDIT_MICRO = 1000000, /* micro-credits of one credit */
+    IDEMPOTENCY_HOURS = 24,
+    TREE_DEPTH_MAX = 16,
+    TREE_SIZE_MAX = 10000,
+};
+
+struct run_request {
+    id execution_id; /* chosen by the caller: the same in every attempt to accept this run */
+    id workspace_id, principal_id, key_id /* may be unset */, responder_id;
+    id retry_of;
+    int version; /* of the responder, as judged */
+    bool pinned; /* a retry: the version need not be the current one */
+    bool agentic;
+    enum responder_kind kind;
+    enum run_source source;
+    int64_t credits_asked; /* micro: what program or manifest asks for, 0 for nothing */
+
+    struct { /* of a child; id unset for a root */
+        id id, root_id;
+        int attempt; /* ours: the parent must still be running it */
+        int step, item, try;
+        int depth;           /* the parent's */
+        int64_t deadline_ms; /* the parent's */
+    } parent;
+
+    struct span idempotency_key; /* absent: none */
+    uint8_t fingerprint[32];
+    bool credits_suspect; /* Redis said that the balance may not do */
+
+    struct span input;    /* JSON, as sent; absent: none */
+    struct span tags;     /* JSON array */
+    struct span metadata; /* JSON object */
+    struct span extra;    /* JSON object: what is particular to the kind (file_source_ids, model) */
+    struct span thread_id, tool_call_id;
+    id message_id;
+
+    int status;       /* of the first answer, stored for replay: 202 or 201 */
+    struct span body; /* of the first answer */
+};
+
+enum run_verdict {
+    RUN_ACCEPTED = 1,
+    RUN_REPLAYED,             /* key known, same request: status, body and execution_id of the first answer */
+    RUN_CHILD_EXISTS,         /* this (parent, step, item, try) has its child already: execution_id */
+    RUN_KEY_REUSED,           /* 422 */
+    RUN_IN_FLIGHT,            /* 409 */
+    RUN_TOOL_CALL_EXISTS,     /* 409: execution_id */
+    RUN_INSUFFICIENT_CREDITS, /* 402 */
+    RUN_CONCURRENCY_LIMITED,  /* 429 */
+    RUN_RESPONDER_CHANGED,    /* archived or a newer version: load it again and repeat */
+    RUN_PARENT_GONE,          /* the parent is not running our attempt any more */
+    RUN_TREE_LIMIT,           /* depth or size of the tree */
+    RUN_UNAVAILABLE,          /* 503: nothing was done */
+    RUN_UNCERTAIN,            /* 504: it may have been done; the same key tells */
+    RUN_BROKEN,               /* 500 */
+};
+
+struct run_answer {
+    enum run_verdict verdict;
+    id execution_id;
+    int status;
+    struct span body;
+    int64_t cost;          /* micro, where accepted */
+    int64_t active, limit; /* where concurrency-limited */
+};
+
+/* Judges and accepts `n` (1 to 64) runs. Answers are of ctx. `settle_connection` is 0, or the connection id
+ * of a leader that died over these very requests. Redis may be NULL. */
+void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                  size_t n, uint64_t settle_connection, struct run_answer *answers);
+
+/* What Redis knows of a keyed request, before anything else is done: RUN_REPLAYED, RUN_KEY_REUSED,
+ * RUN_IN_FLIGHT, or 0 for "go on" (then *claimed_r says whether the claim was had, to be released by
+ * accept_release or by acceptance, and credits_suspect is set in the request). */
+enum run_verdict accept_look(struct redis *redis, void *ctx, struct run_request *request, bool *claimed_r,
+                             struct run_answer *answer_r);
+/* Frees the claim of a keyed request that was refused, so that the key can be used at once. */
+void accept_release(struct redis *redis, void *ctx, const struct run_request *request);
+
+/* What MariaDB knows of a key, for a request that is about to be refused or is no run (stop, POST
+ * /workflows): RUN_REPLAYED (after a commit was flushed), RUN_KEY_REUSED, RUN_UNAVAILABLE, or 0 where the key
+ * is free. */
+enum run_verdict accept_find_key(struct db *db, void *ctx, const id *workspace, struct span key,
+                                 const uint8_t fingerprint[32], struct run_answer *answer_r);

@@ -1,0 +1,274 @@
+#include "core/redis.h"
+
+#include <hiredis.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+
+enum { TIMEOUT_MS = 50, AWAY_MS = 1000, ARGS_MAX = 600 };
+
+struct redis {
+    redisContext *context;
+    const char *socket;
+    int64_t away_until_ms;
+    size_t unread; /* answers still to come of queued commands */
+    bool told;     /* that it is away: once an outage */
+};
+
+struct redis_arg redis_text(const char *text)
+{
+    return redis_bytes(text, strlen(text));
+}
+
+struct redis_arg redis_bytes(const void *bytes, size_t size)
+{
+    return (struct redis_arg){.bytes = bytes, .size = size};
+}
+
+struct redis_arg redis_number(void *ctx, int64_t number)
+{
+    return redis_text(talloc_asprintf(ctx, "%lld", (long long)number));
+}
+
+static void redis_drop(struct redis *r)
+{
+    if (r->context)
+        redisFree(r->context);
+    r->context = NULL;
+    r->unread = 0;
+}
+
+/* Any error of a context means a new context: hiredis's own rule. */
+static enum err redis_fail(struct redis *r)
+{
+    if (!r->told)
+        log_warn("redis.away", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
+    r->told = true;
+    redis_drop(r);
+    r->away_until_ms = clock_boot_ms() + AWAY_MS;
+    return ERR_BUSY;
+}
+
+static int redis_destroy(struct redis *r)
+{
+    redis_drop(r);
+    return 0;
+}
+
+struct redis *redis_new(void *ctx, const char *socket)
+{
+    struct redis *r = talloc_zero(ctx, struct redis);
+    r->socket = talloc_strdup(r, socket);
+    talloc_set_destructor(r, redis_destroy);
+    return r;
+}
+
+bool redis_is_away(const struct redis *r)
+{
+    return !r->context && clock_boot_ms() < r->away_until_ms;
+}
+
+static void set_timeout(struct redis *r, int ms)
+{
+    redisSetTimeout(r->context, (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+}
+
+static enum err redis_connect(struct redis *r)
+{
+    if (r->context)
+        return OK;
+    if (redis_is_away(r))
+        return ERR_BUSY;
+    r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
+    if (!r->context || r->context->err)
+        return redis_fail(r);
+    set_timeout(r, TIMEOUT_MS);
+    if (r->told)
+        log_info("redis.back", "socket=%s", r->socket);
+    r->told = false;
+    return OK;
+}
+
+static void copy_value(void *ctx, const redisReply *reply, struct redis_value *v)
+{
+    *v = (struct redis_value){0};
+    switch (reply->type) {
+    case REDIS_REPLY_INTEGER:
+        v->kind = REDIS_NUMBER;
+        v->number = reply->integer;
+        break;
+    case REDIS_REPLY_NIL:
+        v->kind = REDIS_NIL;
+        break;
+    case REDIS_REPLY_ARRAY:
+        v->kind = REDIS_LIST;
+        v->count = reply->elements;
+        v->items = talloc_zero_array(ctx, struct redis_value, reply->elements + 1);
+        for (size_t i = 0; i < reply->elements; i++)
+            copy_value(v->items, reply->element[i], &v->items[i]);
+        break;
+    default:
+        v->kind = reply->type == REDIS_REPLY_ERROR ? REDIS_ERROR : REDIS_TEXT;
+        v->size = (size_t)reply->len;
+        v->text = talloc_strndup(ctx, reply->str, v->size);
+    }
+}
+
+/* Reads one answer; copies it where somebody wants it. */
+static enum err read_answer(struct redis *r, void *ctx, struct redis_value *answer_r)
+{
+    void *reply = NULL;
+    if (redisGetReply(r->context, &reply) != REDIS_OK || !reply)
+        return redis_fail(r);
+    if (answer_r)
+        copy_value(ctx, reply, answer_r);
+    freeReplyObject(reply);
+    return OK;
+}
+
+static enum err drain(struct redis *r)
+{
+    for (; r->unread > 0; r->unread--) {
+        if (read_answer(r, NULL, NULL) != OK)
+            return ERR_BUSY;
+    }
+    return OK;
+}
+
+static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
+{
+    const char *argv[ARGS_MAX];
+    size_t sizes[ARGS_MAX];
+    if (n > ARGS_MAX)
+        return ERR_INTERNAL;
+    for (size_t i = 0; i < n; i++) {
+        argv[i] = args[i].bytes;
+        sizes[i] = args[i].size;
+    }
+    return redisAppendCommandArgv(r->context, (int)n, argv, sizes) == REDIS_OK ? OK : redis_fail(r);
+}
+
+enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,
+                    struct redis_value *answer_r)
+{
+    if (redis_connect(r) != OK || drain(r) != OK || append(r, args, n) != OK)
+        return ERR_BUSY;
+    return read_answer(r, ctx, answer_r);
+}
+
+static size_t eval_args(struct redis_arg *out, char count[24], const char *verb, const char *script,
+                        const struct redis_arg *args, size_t keys_n, size_t args_n)
+{
+    snprintf(count, 24, "%zu", keys_n);
+    out[0] = redis_text(verb);
+    out[1] = redis_text(script);
+    out[2] = redis_text(count);
+    memcpy(out + 3, args, sizeof *args * (keys_n + args_n));
+    return 3 + keys_n + args_n;
+}
+
+enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct redis_arg *args,
+                    size_t keys_n, size_t args_n, struct redis_value *answer_r)
+{
+    struct redis_arg all[ARGS_MAX];
+    char count[24];
+    if (keys_n + args_n + 3 > ARGS_MAX)
+        return ERR_INTERNAL;
+    size_t n = eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n);
+    enum err e = redis_call(r, ctx, all, n, answer_r);
+    if (e == OK && answer_r->kind == REDIS_ERROR && strncmp(answer_r->text, "NOSCRIPT", 8) == 0) {
+        eval_args(all, count, "EVAL", lua_scripts[script].text, args, keys_n, args_n);
+        e = redis_call(r, ctx, all, n, answer_r);
+    }
+    if (e == OK && answer_r->kind == REDIS_ERROR) {
+        log_warn("redis.script_failed", "script=%s message=\"%s\"", lua_scripts[script].name, answer_r->text);
+        return ERR_BUSY;
+    }
+    return e;
+}
+
+void redis_queue(struct redis *r, const struct redis_arg *args, size_t n)
+{
+    if (redis_connect(r) == OK && append(r, args, n) == OK)
+        r->unread++;
+}
+
+void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_arg *args, size_t keys_n,
+                      size_t args_n)
+{
+    struct redis_arg all[ARGS_MAX];
+    char count[24];
+    if (keys_n + args_n + 3 <= ARGS_MAX)
+        redis_queue(r, all, eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n));
+}
+
+void redis_flush(struct redis *r)
+{
+    int done = 0;
+    while (r->context && r->unread > 0 && !done) {
+        if (redisBufferWrite(r->context, &done) != REDIS_OK)
+            (void)redis_fail(r);
+    }
+}
+
+enum err redis_block(struct redis *r, void *ctx, const struct redis_arg *args, size_t n, int timeout_ms,
+                     struct redis_value *answer_r)
+{
+    if (redis_connect(r) != OK)
+        return ERR_BUSY;
+    set_timeout(r, timeout_ms + 1000);
+    enum err e = redis_call(r, ctx, args, n, answer_r);
+    if (r->context)
+        set_timeout(r, TIMEOUT_MS);
+    return e == OK && answer_r->kind == REDIS_NIL ? ERR_NOT_FOUND : e;
+}
+
+enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size_t n)
+{
+    struct redis_arg all[ARGS_MAX];
+    if (n + 1 > ARGS_MAX)
+        return ERR_INTERNAL;
+    all[0] = redis_text("SUBSCRIBE");
+    memcpy(all + 1, channels, sizeof *channels * n);
+    redis_drop(r);
+    if (redis_connect(r) != OK || append(r, all, n + 1) != OK)
+        return ERR_BUSY;
+    for (size_t i = 0; i < n; i++) {
+        if (read_answer(r, NULL, NULL) != OK)
+            return ERR_BUSY;
+    }
+    return OK;
+}
+
+int redis_fd(const struct redis *r)
+{
+    return r->context ? r->context->fd : -1;
+}
+
+enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r)
+{
+    void *reply = NULL;
+    if (!r->context)
+        return ERR_BUSY;
+    if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+        return redis_fail(r);
+    if (!reply) {
+        struct timeval none = {.tv_usec = 1}; /* the caller saw the descriptor readable */
+        redisSetTimeout(r->context, none);
+        if (redisBufferRead(r->context) != REDIS_OK && r->context->err != REDIS_ERR_IO)
+            return redis_fail(r);
+        if (r->context->err)
+            return redis_fail(r);
+        if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+            return redis_fail(r);
+    }
+    if (!reply)
+        return ERR_NOT_FOUND;
+    copy_value(ctx, reply, message_r);
+    freeReplyObject(reply);
+    return OK;
+}
