@@ -1,0 +1,6 @@
+-- The first lock of every transaction that decides about money, keys or concurrency.
+SELECT workspace_id, balance, version, active, max_concurrent, price
+FROM accounts
+WHERE workspace_id IN ([[?]])
+ORDER BY workspace_id
+FOR UPDATE
