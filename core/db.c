@@ -135,7 +135,7 @@ static enum err err_of(enum fault f)
 
 static void db_disconnect(struct db *db)
 {
-    for (size_t q = 0; q < SQL_COUNT; q++) {
+    for (size_t q = 0; q != SQL_COUNT; q++) { /* none, in a tree without queries */
         for (size_t s = 0; s < SIZES; s++) {
             struct statement *st = &db->statements[q][s];
             if (st->stmt)
