@@ -124,9 +124,12 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
                                   JSON_TOKENER_ALLOW_TRAILING_CHARS);
     json_object *value = json_tokener_parse_ex(t, text, (int)size);
     enum json_tokener_error e = json_tokener_get_error(t);
-    if (e == json_tokener_continue) /* a bare number ends only at a byte that is none of it */
-        value = json_tokener_parse_ex(t, " ", 1), e = json_tokener_get_error(t);
     size_t used = json_tokener_get_parse_end(t);
+    if (e == json_tokener_continue) { /* a bare number or word ends only at a byte that is none of it */
+        value = json_tokener_parse_ex(t, " ", 1);
+        e = json_tokener_get_error(t);
+        used = size;
+    }
     json_tokener_free(t);
     if (e != json_tokener_success) {
         *why_r = json_sentence(ctx, e, used, depth);

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <string.h>
 #include <talloc.h>
 
 #include "core/json.h"
@@ -26,4 +27,25 @@ Test(pointer, finds_what_rfc_6901_says)
             cr_expect_str_eq(json_text(value, NULL), cases[i].text, "%s", cases[i].pointer);
     }
     talloc_free(ctx);
+}
+
+Test(pointer, bare_values_are_json_texts)
+{
+    static const struct {
+        const char *text;
+        enum err e;
+    } cases[] = {{"12", OK},           {"null", OK},
+                 {"true", OK},         {" -1.5e3 ", OK},
+                 {"\"a\"", OK},        {"12 3", ERR_INVALID},
+                 {"1x", ERR_INVALID},  {"nul", ERR_INVALID},
+                 {"", ERR_INVALID},    {"true false", ERR_INVALID},
+                 {"12,", ERR_INVALID}, {"-", ERR_INVALID}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        void *ctx = talloc_new(NULL);
+        json_object *value;
+        const char *why;
+        cr_expect_eq(json_parse(ctx, cases[i].text, strlen(cases[i].text), 32, &value, &why), cases[i].e,
+                     "<%s>", cases[i].text);
+        talloc_free(ctx);
+    }
 }
