@@ -202,8 +202,10 @@ void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_ar
 {
     struct redis_arg all[ARGS_MAX];
     char count[24];
-    if (keys_n + args_n + 3 <= ARGS_MAX)
-        redis_queue(r, all, eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n));
+    if (keys_n + args_n + 3 > ARGS_MAX)
+        return;
+    size_t n = eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n);
+    redis_queue(r, all, n);
 }
 
 void redis_flush(struct redis *r)

@@ -1,0 +1,40 @@
+"""Fixtures of the API tests: one real stack per module.
+
+A module may set SETTINGS = {"section.key": value} and TLS = True before its tests.
+"""
+import os
+import sys
+
+import pytest
+
+sys.path.insert(0, os.path.dirname(__file__))
+from stack import Effects, Stack  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def stack(request):
+    s = Stack(getattr(request.module, "SETTINGS", None), getattr(request.module, "TLS", False))
+    try:
+        s.start()
+    except BaseException:
+        s.stop()
+        raise
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def effects():
+    e = Effects()
+    yield e
+    e.close()
+
+
+@pytest.fixture
+def workspace(stack):
+    return stack.workspace()
+
+
+@pytest.fixture
+def client(workspace):
+    return workspace.client()

@@ -1,0 +1,401 @@
+"""A private, real Millrace for one test module: scripts/stack in a temporary directory, and hands to hold it by.
+
+Stack        the servers: start, stop, kill, settings, logs, SQL and Redis for assertions
+Workspace    one workspace of it, with its operators' commands
+Client       an HTTP client with a key
+Effects      an HTTP server on loopback that counts what runs do to the outside world
+"""
+import collections
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import requests
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "bin"))
+SERVERS = ("mariadb", "redis", "api", "executor", "stream", "nginx")
+TERMINAL = ("success", "failed", "stopped")
+ALL_SCOPES = ",".join((
+    "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
+    "executions:purge", "files:read", "files:write", "credits:read"))
+SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+
+
+def eventually(check, seconds=10.0, what="the condition"):
+    """Calls check until it returns something true, which it returns; fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = check()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what} did not come true within {seconds} s (last: {value!r})")
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Stack:
+    def __init__(self, settings=None, tls=False):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mr-", dir="/tmp"))
+        self.port = free_port()
+        self.tls_port = free_port() if tls else None
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = {"api.workers": "8", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
+        # found again in /proc, should a process of ours outlive the stack
+        self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
+                    "MILLRACE_STACK": str(self.dir)}
+
+    # --- life ---------------------------------------------------------------------------------------------
+    def _run(self, command, *args):
+        done = subprocess.run([ROOT / "scripts/stack", command, self.dir, *args], env=self.env, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+        assert done.returncode == 0, f"scripts/stack {command}: {done.stdout}"
+        return done.stdout
+
+    def start(self):
+        options = ["--port", str(self.port)]
+        if self.tls_port:
+            options += ["--tls-port", str(self.tls_port)]
+        for name, value in self.settings.items():
+            options += ["--set", f"{name}={value}"]
+        self._run("start", *options)
+        return self
+
+    def stop(self):
+        self._run("stop")
+
+    def start_server(self, name):
+        """Starts it and waits until it answers."""
+        self._run("start", name)
+
+    def stop_server(self, name):
+        """Stops it gracefully and waits until it is gone."""
+        self._run("stop", name)
+
+    def restart_server(self, name):
+        self.stop_server(name)
+        self.start_server(name)
+
+    def pid(self, name):
+        """The server's (or its master's) process id; None if it does not run."""
+        status = dict(line.split() for line in self._run("status").splitlines())
+        return None if status[name] == "-" else int(status[name])
+
+    def children(self, name):
+        """Process ids of the server's direct children: the pool's workers, the executor's processes."""
+        return children_of(self.pid(name))
+
+    def kill_server(self, name, with_children=False):
+        """kill -9, as the machine would do it; returns when it is gone."""
+        pid = self.pid(name)
+        family = [pid] + (children_of(pid) if with_children else [])
+        for p in family:
+            kill(p, signal.SIGKILL)
+        eventually(lambda: not any(alive(p) for p in family), 10, f"{name} gone")
+
+    def wait_ready(self, seconds=15):
+        def ready():
+            try:
+                return requests.get(self.url + "/readyz", timeout=2).status_code == 200
+            except requests.RequestException:
+                return False
+        eventually(ready, seconds, "/readyz 200")
+
+    # --- looking in -----------------------------------------------------------------------------------------
+    def sql(self, statement):
+        """Rows as lists of strings, as the root of this private database."""
+        done = subprocess.run(["mariadb", "--no-defaults", f"--socket={self.dir}/sockets/mariadb.sock", "--batch", "--raw",
+                               "--skip-column-names", "millrace"], input=statement, text=True, capture_output=True, timeout=30)
+        assert done.returncode == 0, done.stderr
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def sql_one(self, statement):
+        rows = self.sql(statement)
+        assert len(rows) == 1 and len(rows[0]) == 1, rows
+        return rows[0][0]
+
+    def redis(self, *args):
+        done = subprocess.run(["redis-cli", "-s", self.dir / "sockets/redis.sock", *map(str, args)], text=True,
+                              capture_output=True, timeout=30)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout.rstrip("\n")
+
+    def log(self, name):
+        """All that the server wrote: its log file and its standard output and error."""
+        return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
+
+    def cli(self, *args, check=True, text=None):
+        """bin/millrace --json; what it printed, parsed. With check=False: (exit code, stdout, stderr)."""
+        done = subprocess.run([BIN / "millrace", "--json", *map(str, args)], env=self.env, input=text or "", text=True,
+                              capture_output=True, timeout=60)
+        if not check:
+            return done.returncode, done.stdout, done.stderr
+        assert done.returncode == 0, f"millrace {args}: exit {done.returncode}: {done.stderr}{done.stdout}"
+        return json.loads(done.stdout) if done.stdout.strip() else None
+
+    # --- the other side of the counter -------------------------------------------------------------------------
+    def workspace(self, credits=1000, **limits):
+        """limits: rate_limit_per_minute, max_concurrent, price_credits"""
+        args = []
+        for name, value in limits.items():
+            args += ["--" + name.replace("_", "-"), value]
+        made = self.cli("workspace", "create", "--name", "test", *args)
+        workspace = Workspace(self, made["id"])
+        if credits:
+            workspace.grant(credits)
+        return workspace
+
+    # --- the end --------------------------------------------------------------------------------------------
+    def leftovers(self):
+        """Processes of this stack that still run: named by their command line or by the environment they got from us."""
+        mark, found = str(self.dir), []
+        for entry in pathlib.Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                environment = (entry / "environ").read_bytes().decode(errors="replace")
+                state = (entry / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            except (OSError, IndexError):
+                continue
+            if state != "Z" and (mark in command or f"MILLRACE_STACK={mark}" in environment):
+                found.append(f"{entry.name}: {command}")
+        return found
+
+    def sanitizer_reports(self):
+        found = []
+        for path in (self.dir / "logs").iterdir():
+            text = path.read_text(errors="replace")
+            match = SANITIZER.search(text)
+            if match:
+                found.append(f"{path.name}: {text[max(0, match.start() - 200):match.start() + 4000]}")
+        return found
+
+    def close(self):
+        """Stops everything; fails if a process is left or a sanitizer complained. Logs stay where something is wrong."""
+        self.stop()
+        left = self.leftovers()
+        for line in left:
+            kill(int(line.split(":")[0]), signal.SIGKILL)
+        reports = self.sanitizer_reports()
+        assert not left, f"processes left over: {left}"
+        assert not reports, "\n".join(reports)
+        shutil.rmtree(self.dir)
+
+
+class Workspace:
+    def __init__(self, stack, id):
+        self.stack = stack
+        self.id = id
+
+    def grant(self, credits, reason="test"):
+        return self.stack.cli("credits", "grant", "--workspace", self.id, "--credits", credits, "--reason", reason)
+
+    def balance(self):
+        """By the operator's command, which asks MariaDB."""
+        return self.stack.cli("credits", "balance", "--workspace", self.id)["balance"]
+
+    def key(self, scopes=ALL_SCOPES, *args):
+        return self.stack.cli("key", "create", "--workspace", self.id, "--scopes", scopes, *args)
+
+    def client(self, scopes=ALL_SCOPES):
+        return Client(self.stack.url, self.key(scopes)["key"])
+
+    def put_workflow(self, program, name="test"):
+        """Stored by the API; its id."""
+        answer = self.client("workflows:write").post("/workflows", json={"name": name, "program": program})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+
+class Client:
+    """Requests below /api/v1 with a key. Never retries by itself."""
+
+    def __init__(self, url, key=None, prefix="/api/v1"):
+        self.base = url + prefix
+        self.key = key
+        self.session = requests.Session()
+        self.session.trust_env = False
+        if key:
+            self.session.headers["Authorization"] = f"Bearer {key}"
+
+    def request(self, method, path, **kwargs):
+        kwargs.setdefault("timeout", 70)
+        return self.session.request(method, self.base + path, **kwargs)
+
+    def get(self, path, **kwargs):
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path, **kwargs):
+        return self.request("POST", path, **kwargs)
+
+    def put(self, path, **kwargs):
+        return self.request("PUT", path, **kwargs)
+
+    def delete(self, path, **kwargs):
+        return self.request("DELETE", path, **kwargs)
+
+    def run(self, workflow_id, inputs=None, key=None, **body):
+        """run-async; the answer, whatever it is"""
+        if inputs is not None:
+            body["inputs"] = inputs
+        headers = {"Idempotency-Key": key} if key else {}
+        return self.post(f"/workflows/{workflow_id}/run-async", json=body or None, headers=headers)
+
+    def started(self, *args, **kwargs):
+        """run-async that must be taken; the execution's id"""
+        answer = self.run(*args, **kwargs)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["execution_id"]
+
+    def execution(self, id, steps=True):
+        answer = self.get(f"/executions/{id}", params={"include_step_results": "true"} if steps else None)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def finished(self, id, seconds=20):
+        """The execution, once it is terminal."""
+        return eventually(lambda: (lambda e: e if e["status"] in TERMINAL else None)(self.execution(id)), seconds,
+                          f"execution {id} terminal")
+
+
+class Effects:
+    """An HTTP server that remembers every request; what it answers is set by path.
+
+    effects.answer("/x", 503, times=2)          two 503, then the default 200 {"ok": true, "path": "/x"}
+    effects.answer("/x", body={"a": 1}, delay=0.5)
+    release = effects.hold("/x")                requests hang until release()
+    """
+
+    def __init__(self):
+        self.lock = threading.Condition()
+        self.calls = []
+        self.rules = collections.defaultdict(list)
+        self.holds = {}
+        effects = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_any(self):
+                effects.handle(self)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = handle_any
+
+            def log_message(self, *args):
+                pass
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 256
+
+            def handle_error(self, request, client_address):
+                pass  # a client that was killed
+
+        self.server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def handle(self, request):
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
+        path = request.path.split("?")[0]
+        with self.lock:
+            self.calls.append({"method": request.command, "path": path, "target": request.path,
+                               "headers": {k.lower(): v for k, v in request.headers.items()}, "body": body,
+                               "key": request.headers.get("Idempotency-Key"), "at": time.monotonic()})
+            self.lock.notify_all()
+            held = self.holds.get(path)
+            rules = self.rules[path]
+            rule = rules[0] if rules else {}
+            if rule.get("times") is not None:
+                rule["times"] -= 1
+                if rule["times"] <= 0:
+                    rules.pop(0)
+        if held:
+            held.wait(60)
+        if rule.get("delay"):
+            time.sleep(rule["delay"])
+        content = rule.get("body", {"ok": True, "path": path})
+        raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+        request.send_response(rule.get("status", 200))
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(raw)), **rule.get("headers", {})}
+        for name, value in headers.items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(raw)
+
+    def answer(self, path, status=200, body=None, headers=None, delay=0, times=None):
+        rule = {"status": status, "headers": headers or {}, "delay": delay, "times": times}
+        if body is not None:
+            rule["body"] = body
+        with self.lock:
+            self.rules[path].append(rule)
+
+    def hold(self, path):
+        event = threading.Event()
+        self.holds[path] = event
+
+        def release():
+            self.holds.pop(path, None)
+            event.set()
+        return release
+
+    def to(self, path):
+        with self.lock:
+            return [c for c in self.calls if c["path"] == path]
+
+    def count(self, path):
+        return len(self.to(path))
+
+    def by_key(self, path):
+        """{Idempotency-Key: how many requests}: more than one is a repetition of the same try."""
+        return collections.Counter(c["key"] for c in self.to(path))
+
+    def wait_for(self, path, count=1, seconds=15):
+        """Returns when the path was asked for that many times."""
+        with self.lock:
+            done = self.lock.wait_for(lambda: sum(c["path"] == path for c in self.calls) >= count, seconds)
+        assert done, f"{path}: {self.count(path)} of {count} requests within {seconds} s"
+
+    def close(self):
+        for event in list(self.holds.values()):
+            event.set()
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def children_of(pid):
+    try:
+        return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def alive(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def kill(pid, sig):
+    try:
+        os.kill(pid, sig)
+    except ProcessLookupError:
+        pass

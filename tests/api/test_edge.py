@@ -1,0 +1,112 @@
+"""What nginx answers by itself: one shape, never HTML, and the truth about whether the program saw the request."""
+import json
+import os
+import re
+import socket
+import threading
+
+import pytest
+import requests
+
+TLS = True
+
+
+def exchange(stack, raw):
+    """Sends bytes as they are; (status, headers, body) of the answer."""
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as s:
+        s.sendall(raw)
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            part = s.recv(65536)
+            assert part, f"closed without an answer: {answer!r}"
+            answer += part
+        head, body = answer.split(b"\r\n\r\n", 1)
+        lines = head.decode().split("\r\n")
+        headers = {n.lower(): v.strip() for n, v in (line.split(":", 1) for line in lines[1:])}
+        while len(body) < int(headers["content-length"]):
+            body += s.recv(65536)
+    return int(lines[0].split()[1]), headers, body
+
+
+def check_problem(status, headers, body, code):
+    assert headers["content-type"] == "application/problem+json"
+    problem = json.loads(body)
+    assert set(problem) == {"type", "title", "status", "detail", "error", "code", "request_id"}
+    assert problem["status"] == status
+    assert problem["code"] == code
+    assert problem["error"] == problem["detail"] != ""
+    assert problem["request_id"] == headers["x-request-id"]
+    assert re.fullmatch("[0-9a-f]{32}", problem["request_id"])
+
+
+CASES = {
+    "not a request": (b"GARBAGE\r\n\r\n", 400, "invalid_request"),
+    "no Host": (b"GET /api/v1/executions HTTP/1.1\r\n\r\n", 400, "invalid_request"),
+    "negative length": (b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "invalid_request"),
+    "NUL in the path": (b"GET /api/v1/%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400, "invalid_request"),
+    "over-long URI": (b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\nHost: a\r\n\r\n", 414, "uri_too_long"),
+    "over-long header": (b"GET / HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 70000 + b"\r\n\r\n", 400, "invalid_request"),
+    "TRACE": (b"TRACE /api/v1/x HTTP/1.1\r\nHost: a\r\n\r\n", 405, "method_not_allowed"),
+    "far too large": (b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413, "body_too_large"),
+    "unknown encoding": (b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: foo\r\n\r\n", 501, "invalid_request"),
+    "HTTP/3.1": (b"GET / HTTP/3.1\r\nHost: a\r\n\r\n", 505, "invalid_request"),
+    "nothing there": (b"GET /elsewhere HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not_found"),
+    "internal location": (b"GET /internal/files/x HTTP/1.1\r\nHost: a\r\n\r\n", 404, "not_found"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_own_errors_have_the_programs_shape(stack, name):
+    raw, status, code = CASES[name]
+    got, headers, body = exchange(stack, raw)
+    assert got == status
+    check_problem(status, headers, body, code)
+    if status == 405:
+        assert "GET" in headers["allow"]
+
+
+def test_plain_text_to_the_tls_port(stack):
+    answer = requests.get(f"http://127.0.0.1:{stack.tls_port}/api/v1/credits", timeout=10)
+    assert answer.status_code == 400
+    check_problem(400, answer.headers, answer.content, "invalid_request")
+
+
+def test_tls_answers(stack):
+    answer = requests.get(f"https://localhost:{stack.tls_port}/elsewhere", timeout=10, verify=stack.dir / "secrets/tls.crt")
+    assert answer.status_code == 404
+    check_problem(404, answer.headers, answer.content, "not_found")
+
+
+def test_a_pool_that_is_away_is_503(stack):
+    stack.stop_server("api")
+    answer = requests.get(stack.url + "/api/v1/executions", timeout=10)
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "1"
+    check_problem(503, answer.headers, answer.content, "unavailable")
+
+
+def test_a_connection_that_breaks_is_502_outcome_unknown(stack):
+    """A worker that takes the request and dies: nobody knows what it did."""
+    stack.stop_server("api")
+    path = stack.dir / "sockets/api.sock"
+    if path.exists():
+        os.unlink(path)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        os.chmod(path, 0o666)
+        listener.listen(8)
+
+        def take_and_drop():
+            connection, _ = listener.accept()
+            connection.recv(65536)
+            connection.close()
+
+        thread = threading.Thread(target=take_and_drop)
+        thread.start()
+        answer = requests.post(stack.url + "/api/v1/workflows/x/run-async", timeout=10)
+        thread.join()
+    os.unlink(path)
+    assert answer.status_code == 502
+    assert "Retry-After" not in answer.headers
+    check_problem(502, answer.headers, answer.content, "outcome_unknown")
+    stack.start_server("api")
