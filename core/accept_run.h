@@ -41,6 +41,7 @@ struct run_request {
     enum responder_kind kind;
     enum run_source source;
     int64_t credits_asked; /* micro: what program or manifest asks for, 0 for nothing */
+    int64_t price;         /* micro: the operator's price of this responder, -1 where none is set */
 
     struct { /* of a child; id unset for a root */
         id id, root_id;

@@ -1,0 +1,1 @@
+INSERT INTO execution_payloads (execution_id, input, tags, metadata, extra) VALUES {{(?, ?, ?, ?, ?)}}

@@ -1,0 +1,1 @@
+INSERT INTO execution_tags (workspace_id, tag, execution_id) VALUES {{(?, ?, ?)}}

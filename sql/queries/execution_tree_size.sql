@@ -1,0 +1,2 @@
+-- Counts no further than the limit.
+SELECT COUNT(*) FROM (SELECT 1 FROM execution_children WHERE root_id = ? LIMIT 10000) AS t
