@@ -1,0 +1,129 @@
+#define _GNU_SOURCE
+#include "runner/artifacts.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <linux/openat2.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runner/media.h"
+#include "runner/report.h"
+#include "runner/tree.h"
+
+enum { REFUSED_MAX = 20, CHUNK = 64 * 1024 };
+
+struct collect {
+    const struct runner_job *job;
+    int outputs_fd;
+    uint64_t budget_bytes;
+    json_object *kept, *refused;
+    struct runner_media *media; /* started with the first file */
+};
+
+bool runner_artifacts_match(const char **globs, const char *relpath)
+{
+    for (; globs && *globs; globs++) {
+        const char *g = strncmp(*globs, "outputs/", 8) == 0 ? *globs + 8 : *globs;
+        if (fnmatch(g, relpath, 0) == 0)
+            return true;
+        if (strncmp(g, "**/", 3) == 0 && fnmatch(g + 3, relpath, 0) == 0)
+            return true;
+    }
+    return globs == NULL;
+}
+
+static int open_inside(int dir_fd, const char *relpath)
+{
+    struct open_how how = {.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
+    return (int)syscall(SYS_openat2, dir_fd, relpath, &how, sizeof how);
+}
+
+static void refuse(struct collect *c, const char *relpath, const char *why)
+{
+    if (json_object_array_length(c->refused) >= REFUSED_MAX)
+        return;
+    json_object *o = json_object_new_object();
+    json_object_object_add(o, "relpath", runner_report_text(relpath, strlen(relpath)));
+    json_object_object_add(o, "why", json_object_new_string(why));
+    json_object_array_add(c->refused, o);
+}
+
+/* Size, hash and type of an open file, or NULL where it cannot be read. */
+static json_object *describe(struct collect *c, int fd, const char *relpath)
+{
+    static unsigned char chunk[CHUNK];
+    unsigned char digest[crypto_hash_sha256_BYTES];
+    char hex[2 * sizeof digest + 1];
+    const char *type = NULL;
+    int64_t size = 0;
+    crypto_hash_sha256_state state;
+    crypto_hash_sha256_init(&state);
+    ssize_t n;
+    while ((n = read(fd, chunk, sizeof chunk)) > 0) {
+        crypto_hash_sha256_update(&state, chunk, (unsigned long long)n);
+        if (size == 0)
+            type = runner_media_type(c->media, chunk, (size_t)n);
+        size += n;
+    }
+    if (n < 0)
+        return NULL;
+    crypto_hash_sha256_final(&state, digest);
+    sodium_bin2hex(hex, sizeof hex, digest, sizeof digest);
+    json_object *o = json_object_new_object();
+    json_object_object_add(o, "relpath", json_object_new_string(relpath));
+    json_object_object_add(o, "size_bytes", json_object_new_int64(size));
+    json_object_object_add(o, "sha256", json_object_new_string(hex));
+    json_object_object_add(o, "media_type", json_object_new_string(type ? type : "application/octet-stream"));
+    return o;
+}
+
+/* A name that is not UTF-8 could not be told, nor found again by what was told. */
+static bool is_tellable(const char *relpath)
+{
+    json_object *text = runner_report_text(relpath, strlen(relpath));
+    bool same = strcmp(json_object_get_string(text), relpath) == 0;
+    json_object_put(text);
+    return same;
+}
+
+static bool collect_file(void *arg, int dir_fd, const char *name, const char *relpath, const struct stat *st)
+{
+    struct collect *c = arg;
+    if (!runner_artifacts_match(c->job->artifacts, relpath))
+        return true;
+    const char *why = !S_ISREG(st->st_mode)                                        ? "not a regular file"
+                      : st->st_nlink != 1                                          ? "has several names"
+                      : !is_tellable(relpath)                                      ? "its name is not UTF-8"
+                      : json_object_array_length(c->kept) >= c->job->artifacts_max ? "too many artifacts"
+                      : (uint64_t)st->st_size > c->budget_bytes                    ? "too large"
+                                                                                   : NULL;
+    if (!why && !c->media)
+        c->media = runner_media_start(c->job->uid);
+    int fd = why ? -1 : open_inside(c->outputs_fd, relpath);
+    json_object *o = fd >= 0 ? describe(c, fd, relpath) : NULL;
+    if (fd >= 0)
+        close(fd);
+    if (o) {
+        c->budget_bytes -= (uint64_t)st->st_size;
+        json_object_array_add(c->kept, o);
+    } else {
+        refuse(c, relpath, why ? why : "cannot be read");
+    }
+    return true;
+}
+
+void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint64_t budget_bytes,
+                              json_object **kept_r, json_object **refused_r)
+{
+    struct collect c = {.job = job, .outputs_fd = outputs_fd, .budget_bytes = budget_bytes};
+    c.kept = *kept_r = json_object_new_array();
+    c.refused = *refused_r = json_object_new_array();
+    runner_tree_files(outputs_fd, collect_file, &c);
+    runner_media_stop(c.media);
+}

@@ -1,0 +1,136 @@
+#define _GNU_SOURCE
+#include "runner/init.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void note(int fd, char kind, int value)
+{
+    struct rusage use;
+    struct runner_init_note n = {.kind = kind, .value = value};
+    if (kind == 'E' && getrusage(RUSAGE_CHILDREN, &use) == 0)
+        n.peak_bytes = (int64_t)use.ru_maxrss * 1024;
+    if (write(fd, &n, sizeof n) != sizeof n)
+        _exit(1); /* nobody is left to care */
+}
+
+static bool limit(int what, uint64_t value)
+{
+    const struct rlimit l = {value, value};
+    return setrlimit(what, &l) == 0;
+}
+
+/* The runner's sampling enforces the sums; these are walls for what a single process does between two
+ * samples. */
+static bool set_limits(const struct runner_init_limits *l)
+{
+    const uint64_t mib = 1024 * 1024;
+    /* private writable memory: twice the limit and room for thread stacks, so that the sum is what decides */
+    return limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) && limit(RLIMIT_FSIZE, l->file_bytes) &&
+           limit(RLIMIT_NPROC, l->processes_max + 2) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_MEMLOCK, 0) &&
+           limit(RLIMIT_MSGQUEUE, 0) && limit(RLIMIT_NOFILE, 256) && limit(RLIMIT_SIGPENDING, 256) &&
+           limit(RLIMIT_RTPRIO, 0) && limit(RLIMIT_NICE, 0);
+}
+
+static void run_command(char **command, const struct runner_init_limits *limits, int error_fd)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    setpgid(0, 0);
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(limits))
+        execvp(command[0], command);
+    int e = errno;
+    if (write(error_fd, &e, sizeof e) < 0)
+        _exit(126);
+    _exit(127);
+}
+
+/* The command's pid. Whether it could be executed is known when the pipe closes: by the exec, or with an
+ * errno. */
+static pid_t start(char **command, const struct runner_init_limits *limits, int note_fd)
+{
+    int p[2], e = 0;
+    if (pipe2(p, O_CLOEXEC) != 0)
+        _exit(1);
+    pid_t pid = fork();
+    if (pid == 0)
+        run_command(command, limits, p[1]);
+    if (pid < 0)
+        _exit(1);
+    close(p[1]);
+    ssize_t n = read(p[0], &e, sizeof e);
+    close(p[0]);
+    note(note_fd, n > 0 ? 'X' : 'S', e);
+    return pid;
+}
+
+/* Reaps whoever ended; leaves the program when the command did. */
+static void reap(pid_t command, int note_fd)
+{
+    int status;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+        if (pid != command)
+            continue;
+        note(note_fd, 'E', status);
+        _exit(0);
+    }
+}
+
+/* Nothing that runs beside it may look into process 1, and its death is its parent's. */
+static int prepare(int control_fd)
+{
+    sigset_t mask;
+    struct pollfd p = {.fd = control_fd, .events = POLLIN};
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (poll(&p, 1, 0) != 0) /* the runner went away before the line above took effect */
+        _exit(1);
+    sigfillset(&mask);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGCHLD);
+    fcntl(control_fd, F_SETFL, O_NONBLOCK);
+    return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int runner_init_main(int argc, char **argv)
+{
+    if (argc < 9)
+        return 2;
+    int control_fd = atoi(argv[2]), note_fd = atoi(argv[3]);
+    const struct runner_init_limits limits = {strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10),
+                                              (unsigned)strtoul(argv[6], NULL, 10)};
+    int signal_fd = prepare(control_fd);
+    pid_t command = start(argv + 8, &limits, note_fd);
+    struct pollfd p[] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
+    /* the command holds these now: what it closes must be seen closed */
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    for (;;) {
+        struct signalfd_siginfo info;
+        char order;
+        poll(p, 2, -1);
+        while (read(signal_fd, &info, sizeof info) > 0)
+            ;
+        reap(command, note_fd);
+        ssize_t n = read(control_fd, &order, 1);
+        if (n == 0)
+            _exit(1);
+        if (n == 1 && order == 'T')
+            kill(-1, SIGTERM);
+    }
+}
