@@ -1,5 +1,4 @@
-/* What a key may do: names of the contract as bits of api_keys.scopes. The bits are stored: never renumber,
- * only add. */
+/* What a key may do: names in the contract, bits in api_keys.scopes. Bits are stored: never renumber. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,13 +15,12 @@ enum scope {
     SCOPE_FILES_READ = 1 << 7,
     SCOPE_FILES_WRITE = 1 << 8,
     SCOPE_CREDITS_READ = 1 << 9,
+    SCOPES_ALL = (1 << 10) - 1,
 };
-enum { SCOPES = 10, SCOPES_ALL = (1 << SCOPES) - 1 };
 
-/* "workflows:read" …; the lowest scope of a set. NULL for an empty one. */
-const char *scope_name(uint32_t set);
-/* The names of a set, comma-separated, of ctx. */
-const char *scopes_text(void *ctx, uint32_t set);
-/* A comma- or space-separated list; "all" is every scope. False where a name is none: it stands in *wrong_r,
- * of ctx. */
-bool scopes_parse(void *ctx, const char *list, uint32_t *set_r, const char **wrong_r);
+/* "workflows:read" …; NULL for what is not exactly one scope. */
+const char *scope_name(enum scope scope);
+/* A comma-separated list of names, or "all". False where a name is none, or there is no name at all. */
+bool scopes_parse(const char *text, uint32_t *scopes_r);
+/* The names, comma-separated, of ctx. */
+const char *scopes_text(void *ctx, uint32_t scopes);
