@@ -674,12 +674,10 @@ bool template_refers_to(const struct template *t, enum reference_root root)
     return (t->roots >> root) & 1U;
 }
 
-bool template_finds(const struct template *t, const struct template_scope *scope)
+json_object *template_find(void *ctx, const struct template *t, const struct template_scope *scope,
+                           bool *found_r)
 {
-    struct render r = {.scratch = talloc_new(NULL), .scope = scope};
-    bool found = false;
-    if (template_is_reference(t))
-        resolve(&r, t->root.parts[0].reference, &found);
-    talloc_free(r.scratch);
-    return found;
+    struct render r = {.scratch = ctx, .scope = scope};
+    *found_r = false;
+    return template_is_reference(t) ? resolve(&r, t->root.parts[0].reference, found_r) : NULL;
 }

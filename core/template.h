@@ -89,8 +89,10 @@ bool template_is_reference(const struct template *t);
 bool template_is_literal(const struct template *t, json_object **value_r);
 /* Whether it refers to `root` anywhere. */
 bool template_refers_to(const struct template *t, enum reference_root root);
-/* Whether the one reference that it is finds something (JSON null is something). */
-bool template_finds(const struct template *t, const struct template_scope *scope);
+/* What the one reference that it is points at, without a copy: it stays the scope's (index and secrets: of
+ * ctx). JSON null is found and NULL; where the template is no single reference nothing is found. */
+json_object *template_find(void *ctx, const struct template *t, const struct template_scope *scope,
+                           bool *found_r);
 
 /* Bytes of `value` as compact JSON, as template_render counts them, or SIZE_MAX where that is more than
  * `limit` or deeper than TEMPLATE_DEPTH_MAX. */

@@ -347,7 +347,10 @@ Test(template, questions)
             template_compile(ctx, parse(ctx, rows[i].text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
         cr_expect_eq(template_is_reference(t), rows[i].reference, "%s", rows[i].text);
         cr_expect_eq(template_is_literal(t, &value), rows[i].literal, "%s", rows[i].text);
-        cr_expect_eq(template_finds(t, &scope), rows[i].finds, "%s", rows[i].text);
+        bool found;
+        value = template_find(ctx, t, &scope, &found);
+        cr_expect_eq(found, rows[i].finds, "%s", rows[i].text);
+        cr_expect(value == NULL || found, "%s", rows[i].text);
         cr_expect_eq(template_refers_to(t, REF_ITEM), rows[i].item, "%s", rows[i].text);
         cr_expect_eq(template_refers_to(t, REF_SECRETS), rows[i].secrets, "%s", rows[i].text);
     }
