@@ -1,0 +1,314 @@
+#include "cli/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/credits.h"
+#include "core/redis_keys.h"
+
+/* --- speaking --- */
+
+static void complain(struct cli *cli, const char *format, va_list args)
+{
+    char *text = talloc_vasprintf(cli->ctx, format, args);
+    if (!cli->json) {
+        fprintf(stderr, "millrace: %s\n", text);
+        return;
+    }
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "error", text);
+    fprintf(stderr, "%s\n", json_text(o, NULL));
+    json_object_put(o);
+}
+
+int cli_usage(struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(cli, format, args);
+    va_end(args);
+    const struct command *c = cli->command;
+    if (!cli->json && c)
+        fprintf(stderr, "usage: millrace %s%s%s %s\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+                c->arguments);
+    return CLI_USAGE;
+}
+
+int cli_fail(struct cli *cli, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    complain(cli, format, args);
+    va_end(args);
+    return CLI_FAILED;
+}
+
+int cli_fail_err(struct cli *cli, enum err e, const char *what)
+{
+    switch (e) {
+    case ERR_BUSY:
+        return cli_fail(cli, "%s: MariaDB is away or busy; nothing was done", what);
+    case ERR_UNCERTAIN:
+        return cli_fail(cli, "%s: the answer of MariaDB was lost: look whether it was done", what);
+    case ERR_NOT_FOUND:
+        return cli_fail(cli, "%s: there is no such thing", what);
+    default:
+        return cli_fail(cli, "%s: %s", what, err_name(e));
+    }
+}
+
+static const char *cell_text(json_object *value)
+{
+    if (!value)
+        return "-";
+    if (json_object_is_type(value, json_type_string))
+        return json_object_get_string(value);
+    return json_text(value, NULL);
+}
+
+static size_t width_of(const char *text) /* in characters: bytes that begin one */
+{
+    size_t n = 0;
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+static size_t column_width(json_object *list, const char *name)
+{
+    size_t width = width_of(name);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        json_object *cell = json_get(json_object_array_get_idx(list, i), name);
+        size_t w = width_of(cell_text(cell));
+        width = w > width ? w : width;
+    }
+    return width;
+}
+
+static void put_cell(const char *text, size_t width, bool is_last)
+{
+    fputs(text, stdout);
+    for (size_t n = width_of(text); !is_last && n < width + 2; n++)
+        putchar(' ');
+}
+
+static void print_table(void *ctx, json_object *list)
+{
+    json_object *first = json_object_array_get_idx(list, 0);
+    if (!first)
+        return;
+    size_t columns = (size_t)json_object_object_length(first), c = 0;
+    const char **names = talloc_array(ctx, const char *, columns);
+    size_t *widths = talloc_array(ctx, size_t, columns);
+    json_object_object_foreach(first, name, unused)
+    {
+        (void)unused;
+        names[c] = name;
+        widths[c++] = column_width(list, name);
+    }
+    for (c = 0; c < columns; c++)
+        put_cell(names[c], widths[c], c + 1 == columns);
+    putchar('\n');
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        json_object *row = json_object_array_get_idx(list, i);
+        for (c = 0; c < columns; c++)
+            put_cell(cell_text(json_get(row, names[c])), widths[c], c + 1 == columns);
+        putchar('\n');
+    }
+}
+
+static void print_object(void *ctx, json_object *object)
+{
+    size_t width = 0;
+    json_object_object_foreach(object, key, value)
+    {
+        (void)value;
+        width = strlen(key) > width ? strlen(key) : width;
+    }
+    json_object_object_foreach(object, name, member)
+    {
+        if (json_object_is_type(member, json_type_array) && json_object_array_length(member) > 0) {
+            printf("\n%s:\n", name);
+            print_table(ctx, member);
+        } else {
+            printf("%-*s  %s\n", (int)width, name, cell_text(member));
+        }
+    }
+}
+
+int cli_print(struct cli *cli, json_object *value)
+{
+    json_own(cli->ctx, value);
+    if (cli->json)
+        puts(json_text(value, NULL));
+    else if (json_object_is_type(value, json_type_array))
+        print_table(cli->ctx, value);
+    else
+        print_object(cli->ctx, value);
+    return CLI_DONE;
+}
+
+int cli_print_line(struct cli *cli, json_object *value, const char *line)
+{
+    if (cli->json)
+        return cli_print(cli, value);
+    json_own(cli->ctx, value);
+    puts(line);
+    return CLI_DONE;
+}
+
+/* --- building what is printed --- */
+
+void cli_add_text(json_object *object, const char *name, const char *text)
+{
+    json_object_object_add(object, name, text ? json_object_new_string(text) : NULL);
+}
+
+void cli_add_bytes(json_object *object, const char *name, const struct db_cell *cell)
+{
+    json_object *text = cell->is_null ? NULL : json_object_new_string_len(cell->text, (int)cell->size);
+    json_object_object_add(object, name, text);
+}
+
+void cli_add_number(json_object *object, const char *name, int64_t number)
+{
+    json_object_object_add(object, name, json_object_new_int64(number));
+}
+
+void cli_add_time(json_object *object, const char *name, int64_t ms, bool is_set)
+{
+    char text[CLOCK_TEXT_SIZE];
+    cli_add_text(object, name, is_set ? clock_text_offset(ms, text) : NULL);
+}
+
+void cli_add_credits(json_object *object, const char *name, int64_t micro)
+{
+    json_object_object_add(object, name, credits_json(micro));
+}
+
+/* --- arguments --- */
+
+static const struct cli_option *find_option(const struct cli_option *options, const char *name, size_t size)
+{
+    for (; options->name; options++) {
+        if (strlen(options->name) == size && memcmp(options->name, name, size) == 0)
+            return options;
+    }
+    return NULL;
+}
+
+/* Takes the option at argv[*i]; false after having complained. */
+static bool take_option(struct cli *cli, int argc, char **argv, int *i, const struct cli_option *options)
+{
+    const char *name = argv[*i] + 2;
+    const char *equals = strchr(name, '=');
+    const struct cli_option *o = find_option(options, name, equals ? (size_t)(equals - name) : strlen(name));
+    if (!o) {
+        cli_usage(cli, "%s is no option of this command", argv[*i]);
+        return false;
+    }
+    if (!o->text_r) {
+        *o->flag_r = true;
+        return true;
+    }
+    if (*o->text_r) {
+        cli_usage(cli, "--%s was given twice", o->name);
+        return false;
+    }
+    if (!equals && *i + 1 == argc) {
+        cli_usage(cli, "--%s wants a value", o->name);
+        return false;
+    }
+    *o->text_r = equals ? equals + 1 : argv[++*i];
+    return true;
+}
+
+bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,
+               size_t rest_n)
+{
+    size_t rest = 0;
+    for (int i = 0; i < argc; i++) {
+        if (strncmp(argv[i], "--", 2) == 0) {
+            if (!take_option(cli, argc, argv, &i, options))
+                return false;
+        } else if (rest == rest_n) {
+            cli_usage(cli, "what is \"%s\"?", argv[i]);
+            return false;
+        } else {
+            rest_r[rest++] = argv[i];
+        }
+    }
+    for (const struct cli_option *o = options; o->name; o++) {
+        if (o->required && !*o->text_r) {
+            cli_usage(cli, "--%s is missing", o->name);
+            return false;
+        }
+    }
+    if (rest < rest_n)
+        cli_usage(cli, "an argument is missing");
+    return rest == rest_n;
+}
+
+bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r)
+{
+    if (id_parse(text, strlen(text), id_r))
+        return true;
+    cli_usage(cli, "%s wants an id (a UUID), not \"%s\"", option, text);
+    return false;
+}
+
+bool cli_number(struct cli *cli, const char *option, const char *text, int64_t least, int64_t most,
+                int64_t *number_r)
+{
+    char *end;
+    long long number = strtoll(text, &end, 10);
+    *number_r = number;
+    if (*text && !*end && number >= least && number <= most)
+        return true;
+    cli_usage(cli, "%s wants a whole number from %lld to %lld, not \"%s\"", option, (long long)least,
+              (long long)most, text);
+    return false;
+}
+
+/* --- settings and connections --- */
+
+bool cli_configure(struct cli *cli)
+{
+    const char *path = cli->config_path ? cli->config_path : config_find();
+    const char *why;
+    if (config_load(cli->ctx, path, &cli->config, &why) == OK)
+        return true;
+    cli_fail(cli, "%s", why);
+    return false;
+}
+
+bool cli_open(struct cli *cli, unsigned timeout_s)
+{
+    if (!cli_configure(cli))
+        return false;
+    const struct config *c = cli->config;
+    const char *password = config_password(cli->ctx, c->admin.db_password_file);
+    if (!password) {
+        cli_fail(cli, "%s cannot be read", c->admin.db_password_file);
+        return false;
+    }
+    const struct db_settings settings = {
+        .socket = c->database.socket,
+        .name = c->database.name,
+        .user = c->admin.db_user,
+        .password = password,
+        .timeout_s = timeout_s,
+    };
+    cli->db = db_new(cli->ctx, &settings);
+    if (db_ping(cli->db) != OK) {
+        cli_fail(cli, "MariaDB at %s does not let %s in", c->database.socket, c->admin.db_user);
+        return false;
+    }
+    redis_keys_prefix(c->redis.prefix);
+    cli->redis = redis_new(cli->ctx, c->redis.socket);
+    return true;
+}

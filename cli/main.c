@@ -1,0 +1,106 @@
+/* millrace: the operators' command. */
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "cli/commands.h"
+#include "core/log.h"
+
+static const struct command commands[] = {
+    {"migrate", NULL, cmd_migrate, "", "brings the database to the tables of this build"},
+    {"config", NULL, cmd_config, "--dump [--defaults]",
+     "prints all settings with their help, as they are in force (or as they are by default)"},
+};
+enum { COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out, const char *noun)
+{
+    if (!noun)
+        fputs("usage: millrace [--config FILE] [--json] COMMAND …\n\n"
+              "Settings are read from --config, else $MILLRACE_CONFIG, else run/millrace.ini, else\n"
+              "/etc/millrace/millrace.ini. --json prints JSON. Exit codes: 0 done, 1 failed, 2 called "
+              "wrongly.\n\n",
+              out);
+    for (int i = 0; i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        if (!noun || strcmp(noun, c->noun) == 0)
+            fprintf(out, "millrace %s%s%s %s\n    %s\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+                    c->arguments, c->help);
+    }
+}
+
+static bool is_noun(const char *word)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(commands[i].noun, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const struct command *find_command(int argc, char **argv)
+{
+    for (int i = 0; i < COMMANDS; i++) {
+        const struct command *c = &commands[i];
+        if (argc > 0 && strcmp(c->noun, argv[0]) == 0 &&
+            (!c->verb || (argc > 1 && strcmp(c->verb, argv[1]) == 0)))
+            return c;
+    }
+    return NULL;
+}
+
+/* Takes --json, --config and --help out of argv, wherever they stand; false where --config lacks its value.
+ */
+static bool take_common(struct cli *cli, int *argc, char **argv, bool *help_r)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            cli->json = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            *help_r = true;
+        else if (strncmp(argv[i], "--config=", 9) == 0)
+            cli->config_path = argv[i] + 9;
+        else if (strcmp(argv[i], "--config") != 0)
+            argv[kept++] = argv[i];
+        else if (++i == *argc)
+            return false;
+        else
+            cli->config_path = argv[i];
+    }
+    *argc = kept;
+    return true;
+}
+
+static int run(struct cli *cli, int argc, char **argv)
+{
+    bool help = false;
+    if (!take_common(cli, &argc, argv, &help))
+        return cli_usage(cli, "--config wants a file");
+    const char *noun = argc > 0 ? argv[0] : NULL;
+    if (help || (noun && strcmp(noun, "help") == 0)) {
+        print_help(stdout, help ? noun : NULL);
+        return CLI_DONE;
+    }
+    cli->command = find_command(argc, argv);
+    if (!cli->command) {
+        if (noun && !is_noun(noun))
+            return cli_usage(cli, "there is no command \"%s\"; millrace --help names them", noun);
+        print_help(stderr, noun);
+        return CLI_USAGE;
+    }
+    int words = cli->command->verb ? 2 : 1;
+    return cli->command->run(cli, argc - words, argv + words);
+}
+
+int main(int argc, char **argv)
+{
+    if (log_open("millrace", NULL, LOG_LEVEL_WARN) != OK)
+        return CLI_FAILED;
+    struct cli cli = {.ctx = talloc_new(NULL)};
+    int code = run(&cli, argc - 1, argv + 1);
+    talloc_free(cli.ctx);
+    if (fflush(stdout) != 0)
+        code = CLI_FAILED;
+    return code;
+}

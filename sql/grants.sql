@@ -1,0 +1,51 @@
+-- What each of Millrace's MariaDB users may do: run by root of the server, in Millrace's database, after every
+-- `millrace migrate` (scripts/stack does). The users exist by then, with passwords that are set where they are made:
+--   CREATE USER 'millrace_api'@'localhost' IDENTIFIED BY '…';
+-- No user but the administrators' may change tables, and none but the executor may read secrets. KILL of one's own
+-- connections, which settling a lost commit takes, needs no right.
+
+-- Administrators: the `millrace` command.
+GRANT ALL PRIVILEGES ON * TO 'millrace_admin'@'localhost';
+
+-- The API pool and the event daemon.
+GRANT SELECT                         ON workspaces         TO 'millrace_api'@'localhost';
+GRANT SELECT, UPDATE                 ON accounts           TO 'millrace_api'@'localhost';
+GRANT SELECT, UPDATE (last_used_ms)  ON api_keys           TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON workflows          TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON workflow_versions  TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON workflow_calls     TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON executions         TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_payloads TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_results  TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON execution_children TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON execution_chats    TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON execution_steps    TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
+
+-- The executor.
+GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE                 ON accounts           TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON workflows          TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON workflow_versions  TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON workflow_calls     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON executions         TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_payloads TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_results  TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT                 ON execution_children TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON execution_chats    TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_steps    TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON secrets            TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON executors          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor'@'localhost';
+
+-- Billing: two views, nothing else.
+GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';
+GRANT SELECT ON credit_ledger_view TO 'millrace_billing'@'localhost';

@@ -1,0 +1,1 @@
+UPDATE schema_migrations SET applied_ms = ? WHERE number = ?
