@@ -696,7 +696,7 @@ static bool read_replay(void *ctx, const struct run_request *q, const struct red
     if (v->size < head)
         return false;
     *verdict_r = memcmp(v->text, hex, 64) == 0 ? RUN_REPLAYED : RUN_KEY_REUSED;
-    a->status = atoi(v->text + 65);
+    a->status = (int)strtol(v->text + 65, NULL, 10);
     if (!id_parse(v->text + 69, ID_LENGTH, &a->execution_id))
         return false;
     a->body =
