@@ -62,3 +62,8 @@ struct redis_arg redis_channel_stops(void *ctx)
 {
     return key(ctx, "stops", "");
 }
+
+struct redis_arg redis_channel_children(void *ctx)
+{
+    return key(ctx, "children", "");
+}

@@ -16,4 +16,5 @@ struct redis_arg redis_key_claim(void *ctx, const id *workspace, const char *key
 struct redis_arg redis_key_credits(void *ctx, const id *workspace);    /* hash {balance, version} */
 struct redis_arg redis_key_rate(void *ctx, const id *workspace);       /* tokens taken in this window */
 struct redis_arg redis_channel_events(void *ctx, const id *execution); /* events of one execution, as JSON */
-struct redis_arg redis_channel_stops(void *ctx); /* ids of executions that were stopped */
+struct redis_arg redis_channel_stops(void *ctx);    /* ids of executions that were stopped */
+struct redis_arg redis_channel_children(void *ctx); /* "parent child": a child that has ended */

@@ -1,0 +1,1 @@
+SELECT workspace_id FROM accounts WHERE workspace_id IN ([[?]]) AND max_concurrent IS NOT NULL

@@ -1,0 +1,1 @@
+INSERT INTO execution_results (execution_id, output, error) VALUES {{(?, ?, ?)}}

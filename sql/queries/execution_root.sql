@@ -1,0 +1,1 @@
+SELECT root_id FROM executions WHERE id = ? AND workspace_id = ?

@@ -1,0 +1,8 @@
+-- The oldest queued runs that nobody else is claiming.
+SELECT id, workspace_id, responder_id, root_id, parent_id, key_id, kind, version, depth, state, failure_reason, effects,
+  attempt, losses, last_seq, executor_id, cost, refunded, started_ms, ended_ms, deadline_ms
+FROM executions FORCE INDEX (by_work)
+WHERE state = ? AND executor_id = 0
+ORDER BY id
+LIMIT ?
+FOR UPDATE SKIP LOCKED

@@ -1,0 +1,10 @@
+-- Writes locked runs back, many in one statement. The rows exist, as they are locked: the first columns only satisfy
+-- NOT NULL and are never inserted.
+INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, cost,
+  state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms, updated_ms)
+VALUES {{(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}}
+ON DUPLICATE KEY UPDATE
+  state = VALUES(state), failure_reason = VALUES(failure_reason), effects = VALUES(effects), attempt = VALUES(attempt),
+  losses = VALUES(losses), last_seq = VALUES(last_seq), executor_id = VALUES(executor_id), refunded = VALUES(refunded),
+  started_ms = VALUES(started_ms), ended_ms = VALUES(ended_ms), deadline_ms = VALUES(deadline_ms),
+  updated_ms = VALUES(updated_ms)
