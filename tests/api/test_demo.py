@@ -1,0 +1,58 @@
+"""The two commands that a newcomer types, twice in a row, in a directory of their own."""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import pytest
+import requests
+from stack import BIN, ROOT, free_port
+
+pytestmark = pytest.mark.skipif(not all((BIN / p).exists() for p in ("millrace", "millrace-api", "millrace-executor")),
+                                reason="needs all programs")
+
+
+def script(name, env):
+    done = subprocess.run([ROOT / "scripts" / name], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
+    assert "\x1b" not in done.stdout, "colours belong on a terminal only"
+    return done.stdout
+
+
+def demo_env(run):
+    return dict(line.split("=", 1) for line in (run / "demo.env").read_text().splitlines())
+
+
+def executions(env):
+    answer = requests.get(env["MILLRACE_URL"] + "/api/v1/executions", timeout=10,
+                          headers={"Authorization": f"Bearer {env['MILLRACE_API_KEY']}"})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["executions"]
+
+
+def test_demo_twice_then_stop_then_again():
+    with tempfile.TemporaryDirectory(prefix="mr-demo-", dir="/tmp") as directory:
+        run = pathlib.Path(directory) / "run"
+        env = {**os.environ, "MILLRACE_RUN": str(run), "MILLRACE_PORT": str(free_port())}
+        env.pop("MILLRACE_BIN", None)
+        try:
+            assert '"status": "success"' in script("demo", env)
+            first = demo_env(run)
+            assert (run / "demo.env").stat().st_mode & 0o077 == 0, "the key is in there"
+            assert len(executions(first)) == 1
+
+            script("demo", env)
+            assert demo_env(run) == first
+            assert len(executions(first)) == 2
+
+            script("stop", env)
+            with pytest.raises(requests.ConnectionError):
+                requests.get(first["MILLRACE_URL"], timeout=5)
+            script("stop", env)
+
+            script("demo", env)
+            assert demo_env(run) == first
+            assert [e["status"] for e in executions(first)] == ["success"] * 3
+        finally:
+            script("stop", env)
