@@ -274,6 +274,14 @@ bool cli_number(struct cli *cli, const char *option, const char *text, int64_t l
     return false;
 }
 
+bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t least_micro, int64_t *micro_r)
+{
+    if (credits_parse(text, micro_r) && *micro_r >= least_micro)
+        return true;
+    cli_usage(cli, "%s wants credits, with six decimals at most, not \"%s\"", option, text);
+    return false;
+}
+
 /* --- settings and connections --- */
 
 bool cli_configure(struct cli *cli)

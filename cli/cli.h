@@ -47,6 +47,8 @@ bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *
 bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r) WARN_UNUSED;
 bool cli_number(struct cli *cli, const char *option, const char *text, int64_t least, int64_t most,
                 int64_t *number_r) WARN_UNUSED;
+bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t least_micro,
+                 int64_t *micro_r) WARN_UNUSED;
 
 /* --- settings and connections --- */
 /* Reads the settings. False after having complained: the command returns CLI_FAILED. */

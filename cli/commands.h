@@ -4,4 +4,12 @@
 #include "cli/cli.h"
 
 int cmd_migrate(struct cli *cli, int argc, char **argv);
+int cmd_workspace_create(struct cli *cli, int argc, char **argv);
+int cmd_workspace_set(struct cli *cli, int argc, char **argv);
+int cmd_workspace_list(struct cli *cli, int argc, char **argv);
+int cmd_key_create(struct cli *cli, int argc, char **argv);
+int cmd_key_list(struct cli *cli, int argc, char **argv);
+int cmd_key_revoke(struct cli *cli, int argc, char **argv);
+int cmd_credits_grant(struct cli *cli, int argc, char **argv);
+int cmd_credits_balance(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);

@@ -8,6 +8,22 @@
 
 static const struct command commands[] = {
     {"migrate", NULL, cmd_migrate, "", "brings the database to the tables of this build"},
+    {"workspace", "create", cmd_workspace_create,
+     "--name NAME [--tenant ID] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",
+     "makes a workspace (and its tenant, unless one is named); prints its id"},
+    {"workspace", "set", cmd_workspace_set,
+     "--workspace ID [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
+     "N|default]",
+     "changes limits and price of a workspace; \"default\" takes one away"},
+    {"workspace", "list", cmd_workspace_list, "", "all workspaces"},
+    {"key", "create", cmd_key_create,
+     "--workspace ID --scopes LIST|all [--expires-in-days N] [--principal ID]",
+     "makes an API key and prints it, the only time that it is shown"},
+    {"key", "list", cmd_key_list, "--workspace ID", "the keys of a workspace"},
+    {"key", "revoke", cmd_key_revoke, "--workspace ID KEY_ID", "closes a key for good"},
+    {"credits", "grant", cmd_credits_grant, "--workspace ID --credits N --reason TEXT",
+     "adds credits (a negative number takes them); prints the new balance"},
+    {"credits", "balance", cmd_credits_balance, "--workspace ID", "the balance, from MariaDB"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
 };

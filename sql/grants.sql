@@ -9,7 +9,7 @@ GRANT ALL PRIVILEGES ON * TO 'millrace_admin'@'localhost';
 
 -- The API pool and the event daemon.
 GRANT SELECT                         ON workspaces         TO 'millrace_api'@'localhost';
-GRANT SELECT, UPDATE                 ON accounts           TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON accounts           TO 'millrace_api'@'localhost';
 GRANT SELECT, UPDATE (last_used_ms)  ON api_keys           TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON workflows          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON workflow_versions  TO 'millrace_api'@'localhost';
@@ -28,7 +28,7 @@ GRANT SELECT                         ON executors          TO 'millrace_api'@'lo
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';
-GRANT SELECT, UPDATE                 ON accounts           TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON accounts           TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflows          TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflow_versions  TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflow_calls     TO 'millrace_executor'@'localhost';

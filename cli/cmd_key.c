@@ -1,0 +1,105 @@
+#include "cli/commands.h"
+#include "core/clock.h"
+#include "core/scopes.h"
+#include "core/store_key.h"
+
+enum { STATEMENT_S = 10, DAYS_MOST = 36500 };
+static const int64_t DAY_MS = 86400000;
+
+static json_object *scopes_json(uint32_t scopes)
+{
+    json_object *list = json_object_new_array();
+    for (uint32_t bit = 1; bit <= SCOPES_ALL; bit <<= 1) {
+        if (scopes & bit)
+            json_object_array_add(list, json_object_new_string(scope_name((enum scope)bit)));
+    }
+    return list;
+}
+
+static json_object *key_json(struct cli *cli, const struct api_key *k)
+{
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", k->id.text);
+    cli_add_text(o, "prefix", k->prefix);
+    cli_add_text(o, "principal_id", k->principal_id.text);
+    if (cli->json)
+        json_object_object_add(o, "scopes", scopes_json(k->scopes));
+    else
+        cli_add_text(o, "scopes", k->scopes == SCOPES_ALL ? "all" : scopes_text(cli->ctx, k->scopes));
+    cli_add_time(o, "created_at", k->created_ms, true);
+    cli_add_time(o, "expires_at", k->expires_ms, k->expires_ms != 0);
+    cli_add_time(o, "revoked_at", k->revoked_ms, k->revoked_ms != 0);
+    cli_add_time(o, "last_used_at", k->last_used_ms, k->last_used_ms != 0);
+    return o;
+}
+
+int cmd_key_create(struct cli *cli, int argc, char **argv)
+{
+    const char *workspace = NULL, *scopes = NULL, *days_text = NULL, *principal = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &workspace, .required = true},
+                                         {"scopes", .text_r = &scopes, .required = true},
+                                         {"expires-in-days", .text_r = &days_text},
+                                         {"principal", .text_r = &principal},
+                                         {0}};
+    struct api_key k = {.id = id_new(), .principal_id = id_new()};
+    int64_t days = 0;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
+        !cli_id(cli, "--workspace", workspace, &k.workspace_id) ||
+        (principal && !cli_id(cli, "--principal", principal, &k.principal_id)) ||
+        (days_text && !cli_number(cli, "--expires-in-days", days_text, 1, DAYS_MOST, &days)))
+        return CLI_USAGE;
+    if (!scopes_parse(scopes, &k.scopes))
+        return cli_usage(cli, "--scopes wants \"all\" or a comma-separated list of %s",
+                         scopes_text(cli->ctx, SCOPES_ALL));
+    k.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    char key[KEY_TEXT_SIZE];
+    enum err e = key_create(cli->db, cli->ctx, &k, key);
+    if (e != OK)
+        return cli_fail_err(cli, e, "making the key");
+    json_object *o = key_json(cli, &k);
+    cli_add_text(o, "key", key);
+    return cli_print_line(cli, o, key);
+}
+
+int cmd_key_list(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    struct api_key *list;
+    size_t n;
+    enum err e = key_list(cli->db, cli->ctx, &workspace, &list, &n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing keys");
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_object_array_add(rows, key_json(cli, &list[i]));
+    return cli_print(cli, rows);
+}
+
+int cmd_key_revoke(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *key_text;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace, key;
+    if (!cli_parse(cli, argc, argv, options, &key_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
+        !cli_id(cli, "KEY_ID", key_text, &key))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = key_revoke(cli->db, &workspace, &key);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "the workspace has no key %s", key.text);
+    if (e != OK)
+        return cli_fail_err(cli, e, "revoking the key");
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", key.text);
+    json_object_object_add(o, "revoked", json_object_new_boolean(true));
+    return cli_print_line(cli, o, "revoked; within one second it opens nothing any more");
+}

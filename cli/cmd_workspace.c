@@ -1,0 +1,125 @@
+#include <string.h>
+
+#include "cli/commands.h"
+#include "core/credits.h"
+#include "core/store_workspace.h"
+
+enum { STATEMENT_S = 10, NAME_MAX_BYTES = 200, RATE_MOST = 100000000, CONCURRENT_MOST = 1000000 };
+
+struct limit_texts {
+    const char *rate, *concurrent, *price;
+};
+
+static bool parse_limit(struct cli *cli, const char *option, const char *text, int64_t most,
+                        struct workspace_limit *l)
+{
+    l->is_given = text != NULL;
+    l->is_set = text && strcmp(text, "default") != 0;
+    return !l->is_set || cli_number(cli, option, text, 1, most, &l->value);
+}
+
+static bool parse_limits(struct cli *cli, const struct limit_texts *t, struct workspace_limits *l)
+{
+    *l = (struct workspace_limits){0};
+    if (!parse_limit(cli, "--rate-limit-per-minute", t->rate, RATE_MOST, &l->rate_limit_per_minute) ||
+        !parse_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MOST, &l->max_concurrent))
+        return false;
+    l->price.is_given = t->price != NULL;
+    l->price.is_set = t->price && strcmp(t->price, "default") != 0;
+    return !l->price.is_set || cli_credits(cli, "--price-credits", t->price, 0, &l->price.value);
+}
+
+static void add_limit(json_object *o, const char *name, const struct workspace_limit *l)
+{
+    json_object_object_add(o, name, l->is_set ? json_object_new_int64(l->value) : NULL);
+}
+
+static json_object *workspace_json(const struct workspace *w)
+{
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", w->id.text);
+    cli_add_text(o, "name", w->name);
+    cli_add_text(o, "tenant_id", w->tenant_id.text);
+    cli_add_credits(o, "balance", w->balance);
+    add_limit(o, "rate_limit_per_minute", &w->limits.rate_limit_per_minute);
+    add_limit(o, "max_concurrent", &w->limits.max_concurrent);
+    json_object_object_add(o, "active",
+                           w->limits.max_concurrent.is_set ? json_object_new_int64(w->active) : NULL);
+    json_object_object_add(o, "price_credits",
+                           w->limits.price.is_set ? credits_json(w->limits.price.value) : NULL);
+    cli_add_time(o, "created_at", w->created_ms, true);
+    return o;
+}
+
+/* Prints one workspace as it is now; without --json only its id. */
+static int print_one(struct cli *cli, const id *workspace)
+{
+    struct workspace *list;
+    size_t n;
+    enum err e = workspace_list(cli->db, cli->ctx, workspace, &list, &n);
+    return e == OK ? cli_print_line(cli, workspace_json(list), workspace->text)
+                   : cli_fail_err(cli, e, "reading the workspace");
+}
+
+int cmd_workspace_create(struct cli *cli, int argc, char **argv)
+{
+    const char *name = NULL, *tenant_text = NULL;
+    struct limit_texts t = {0};
+    const struct cli_option options[] = {
+        {"name", .text_r = &name, .required = true},  {"tenant", .text_r = &tenant_text},
+        {"rate-limit-per-minute", .text_r = &t.rate}, {"max-concurrent", .text_r = &t.concurrent},
+        {"price-credits", .text_r = &t.price},        {0}};
+    struct workspace_limits limits;
+    id tenant = {{0}}, workspace = id_new();
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_limits(cli, &t, &limits) ||
+        (tenant_text && !cli_id(cli, "--tenant", tenant_text, &tenant)))
+        return CLI_USAGE;
+    if (!*name || strlen(name) > NAME_MAX_BYTES)
+        return cli_usage(cli, "--name wants 1 to %d bytes", NAME_MAX_BYTES);
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = workspace_create(cli->db, &workspace, &tenant, name, &limits);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "there is no tenant %s", tenant.text);
+    return e == OK ? print_one(cli, &workspace) : cli_fail_err(cli, e, "making the workspace");
+}
+
+int cmd_workspace_set(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    struct limit_texts t = {0};
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+                                         {"rate-limit-per-minute", .text_r = &t.rate},
+                                         {"max-concurrent", .text_r = &t.concurrent},
+                                         {"price-credits", .text_r = &t.price},
+                                         {0}};
+    struct workspace_limits limits;
+    id workspace;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_limits(cli, &t, &limits) ||
+        !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!t.rate && !t.concurrent && !t.price)
+        return cli_usage(cli, "nothing to set");
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = workspace_set_limits(cli->db, &workspace, &limits);
+    return e == OK ? print_one(cli, &workspace) : cli_fail_err(cli, e, "changing the workspace");
+}
+
+int cmd_workspace_list(struct cli *cli, int argc, char **argv)
+{
+    const struct cli_option options[] = {{0}};
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    struct workspace *list;
+    size_t n;
+    enum err e = workspace_list(cli->db, cli->ctx, NULL, &list, &n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing workspaces");
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_object_array_add(rows, workspace_json(&list[i]));
+    return cli_print(cli, rows);
+}

@@ -1,0 +1,1 @@
+SELECT id FROM credit_ledger WHERE workspace_id = ? AND id = ?

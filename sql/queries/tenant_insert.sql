@@ -1,0 +1,1 @@
+INSERT INTO tenants (id, name, created_ms) VALUES (?, ?, ?)

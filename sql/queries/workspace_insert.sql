@@ -1,0 +1,1 @@
+INSERT INTO workspaces (id, tenant_id, name, created_ms) VALUES (?, ?, ?, ?)
