@@ -46,6 +46,7 @@ struct db {
     enum fault fault; /* of the last call */
     bool in_transaction;
     uint64_t round_trips;
+    _Atomic uint64_t *watched; /* told the connection's id */
 };
 
 /* --- values and cells --- */
@@ -215,6 +216,8 @@ static enum fault db_connect(struct db *db)
         return db->fault = FAULT_GONE;
     }
     db->conn = conn;
+    if (db->watched)
+        *db->watched = mysql_thread_id(conn);
     return db->fault = FAULT_NONE;
 }
 
@@ -228,6 +231,13 @@ enum err db_ping(struct db *db)
 uint64_t db_connection_id(const struct db *db)
 {
     return db->conn ? mysql_thread_id(db->conn) : 0;
+}
+
+void db_watch_connection(struct db *db, _Atomic uint64_t *where)
+{
+    db->watched = where;
+    if (where)
+        *where = db_connection_id(db);
 }
 
 uint64_t db_round_trips(const struct db *db)

@@ -99,6 +99,9 @@ enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *
 
 /* The server's id of this connection, 0 while there is none. */
 uint64_t db_connection_id(const struct db *db);
+/* Keeps *where equal to the id of the connection in use, from now and through every reconnect: so that
+ * somebody else can settle what this process leaves behind. NULL ends it. */
+void db_watch_connection(struct db *db, _Atomic uint64_t *where);
 /* Makes the connection now. ERR_BUSY where the server is away. */
 enum err db_ping(struct db *db) WARN_UNUSED;
 /* Statements sent since the connection was new to this struct: for the access log and its tests. */
