@@ -54,12 +54,11 @@ static bool is_noun(const char *word)
     return false;
 }
 
-static const struct command *find_command(int argc, char **argv)
+static const struct command *find_command(const char *noun, const char *verb)
 {
     for (int i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
-        if (argc > 0 && strcmp(c->noun, argv[0]) == 0 &&
-            (!c->verb || (argc > 1 && strcmp(c->verb, argv[1]) == 0)))
+        if (noun && strcmp(c->noun, noun) == 0 && (!c->verb || (verb && strcmp(c->verb, verb) == 0)))
             return c;
     }
     return NULL;
@@ -98,7 +97,7 @@ static int run(struct cli *cli, int argc, char **argv)
         print_help(stdout, help ? noun : NULL);
         return CLI_DONE;
     }
-    cli->command = find_command(argc, argv);
+    cli->command = find_command(noun, argc > 1 ? argv[1] : NULL);
     if (!cli->command) {
         if (noun && !is_noun(noun))
             return cli_usage(cli, "there is no command \"%s\"; millrace --help names them", noun);
