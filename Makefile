@@ -116,9 +116,17 @@ lint format:
 	scripts/lint $@
 bench: all
 	scripts/bench
+# etc/ is what systemd, logrotate and nginx need; settings and site are samples, to be filled in.
+ETC := $(DESTDIR)/etc
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin $(ETC)/systemd/system $(ETC)/logrotate.d $(ETC)/sysusers.d $(ETC)/tmpfiles.d $(ETC)/millrace
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	for u in etc/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(ETC)/systemd/system/$${u##*/}; done
+	install -m 0644 etc/logrotate.d/millrace $(ETC)/logrotate.d/millrace
+	install -m 0644 etc/sysusers.d/millrace.conf $(ETC)/sysusers.d/millrace.conf
+	install -m 0644 etc/tmpfiles.d/millrace.conf $(ETC)/tmpfiles.d/millrace.conf
+	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(ETC)/millrace
+	$(BIN)/millrace config --dump --defaults >$(ETC)/millrace/millrace.ini.sample
 clean:
 	rm -rf build bin
 
