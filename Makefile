@@ -103,6 +103,11 @@ $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(ca
 $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call lib,fcgi) $(call lib,executor) $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
+# Accepts runs with many workers while killing them: tests/accept/test_storm.py runs it
+$(B)/accept-storm: $(B)/tests/accept/storm.o $(call lib,fcgi) $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+accept-storm: $(B)/accept-storm
+
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60
 	@for t in $(FUZZ); do $(B)/tests/fuzz/replay_$$t tests/fuzz/corpus/$$t || exit 1; done

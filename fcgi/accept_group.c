@@ -313,3 +313,8 @@ unsigned accept_group_last_batch(const struct accept_member *member)
 {
     return member->last_batch;
 }
+
+int accept_group_leader(const struct accept_group *g)
+{
+    return g->lock.__data.__owner;
+}

@@ -48,3 +48,5 @@ struct accept_group_counters {
     uint64_t batches, runs, alone, settled, withdrawn;
 };
 struct accept_group_counters accept_group_counters(const struct accept_group *group);
+/* Who holds the lock right now, 0 for nobody: for the tests that kill leaders. */
+int accept_group_leader(const struct accept_group *group);

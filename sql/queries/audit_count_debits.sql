@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = ? AND kind = 2

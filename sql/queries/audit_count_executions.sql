@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM executions WHERE workspace_id = ?
