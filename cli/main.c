@@ -24,6 +24,12 @@ static const struct command commands[] = {
     {"credits", "grant", cmd_credits_grant, "--workspace ID --credits N --reason TEXT",
      "adds credits (a negative number takes them); prints the new balance"},
     {"credits", "balance", cmd_credits_balance, "--workspace ID", "the balance, from MariaDB"},
+    {"secret", "set", cmd_secret_set, "--workspace ID NAME [--value-file FILE]",
+     "sets ${/secrets/NAME}; the value is read from FILE or from standard input"},
+    {"secret", "list", cmd_secret_list, "--workspace ID",
+     "names of a workspace's secrets; values are never shown"},
+    {"secret", "delete", cmd_secret_delete, "--workspace ID NAME", "forgets a secret"},
+    {"secret", "keygen", cmd_secret_keygen, "FILE", "makes a key file for the setting secrets.key_file"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
 };

@@ -1,0 +1,1 @@
+DELETE FROM secrets WHERE workspace_id = ? AND name = ?

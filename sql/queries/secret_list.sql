@@ -1,0 +1,1 @@
+SELECT name, updated_ms, nonce, sealed FROM secrets WHERE workspace_id = ? ORDER BY name
