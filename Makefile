@@ -6,6 +6,7 @@
 #   make fuzz       the libFuzzer targets, in build/fuzz/
 # Variants live side by side: VARIANT=asan|tsan|crash puts everything below build/VARIANT/.
 
+.DEFAULT_GOAL := all
 VARIANT ?=
 B       := build/$(or $(VARIANT),plain)
 BIN     := $(if $(VARIANT),$(B)/bin,bin)
@@ -107,11 +108,6 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call lib,fcgi) $(call lib,executor) $(ca
 $(B)/accept-storm: $(B)/tests/accept/storm.o $(call lib,fcgi) $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 accept-storm: $(B)/accept-storm
-
-# What Millrace is measured against: scripts/bench runs them
-$(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-bench-tools: $(B)/bench-floor $(B)/bench-hello
 
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60

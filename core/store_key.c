@@ -5,7 +5,10 @@
 #include <talloc.h>
 
 #include "core/clock.h"
+#include "core/store.h"
 #include "core/store_workspace.h"
+
+enum { USED_STEP_MS = 60 * 1000 };
 
 _Static_assert(KEY_HASH_SIZE == crypto_hash_sha256_BYTES, "as api_keys.hash has it");
 
@@ -90,4 +93,33 @@ enum err key_revoke(struct db *db, const id *workspace, const id *key)
         e = ERR_NOT_FOUND;
     talloc_free(scratch);
     return e;
+}
+
+enum err key_find(struct db *db, void *ctx, const uint8_t hash[KEY_HASH_SIZE], struct api_key *key_r,
+                  int64_t *rate_limit_r)
+{
+    struct db_value arg = db_bytes(hash, KEY_HASH_SIZE);
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_KEY_FIND, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *key_r = (struct api_key){
+        .id = db_get_id(rows, 0, 0),
+        .workspace_id = db_get_id(rows, 0, 1),
+        .principal_id = db_get_id(rows, 0, 2),
+        .scopes = (uint32_t)db_int(rows, 0, 3),
+        .expires_ms = db_int(rows, 0, 4),
+        .revoked_ms = db_int(rows, 0, 5),
+        .last_used_ms = db_int(rows, 0, 6),
+    };
+    *rate_limit_r = db_int(rows, 0, 7);
+    return OK;
+}
+
+enum err key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms)
+{
+    struct db_value args[] = {db_number(now_ms), db_id(key), db_number(now_ms - USED_STEP_MS)};
+    return db_run(db, ctx, SQL_KEY_USED, args, 3, NULL);
 }

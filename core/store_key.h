@@ -29,3 +29,10 @@ enum err key_list(struct db *db, void *ctx, const id *workspace, struct api_key 
                   size_t *count_r) WARN_UNUSED;
 /* From now on it opens nothing; again is no error. ERR_NOT_FOUND: the workspace has no such key. */
 enum err key_revoke(struct db *db, const id *workspace, const id *key) WARN_UNUSED;
+
+/* For the API: the key of that hash, and its workspace's requests a minute (0: the setting's). ERR_NOT_FOUND
+ * where there is none, ERR_BUSY. Whether it is expired or revoked is the caller's to see. */
+enum err key_find(struct db *db, void *ctx, const uint8_t hash[KEY_HASH_SIZE], struct api_key *key_r,
+                  int64_t *rate_limit_r) WARN_UNUSED;
+/* Keeps when it was last used, to the minute. */
+enum err key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms) WARN_UNUSED;

@@ -1,0 +1,16 @@
+/* An execution as the JSON of the contract: one object that carries every name that the pages document. */
+#pragma once
+
+#include "core/json_write.h"
+#include "core/program.h"
+#include "core/store_execution.h"
+
+/* With input and output where they were read. `steps` (or NULL) are shown against their program (NULL: by
+ * number alone).
+ */
+struct view_steps {
+    const struct program *program;
+    const struct execution_step *list; /* begun ones, ascending */
+    size_t count;
+};
+void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps);

@@ -1,0 +1,22 @@
+/* What a worker process has: made after the fork, given to every handler by its request. */
+#pragma once
+
+#include "core/config.h"
+#include "core/db.h"
+#include "core/redis.h"
+#include "fcgi/shared.h"
+
+struct accept_member;
+struct auth_cache;
+struct workflow_cache;
+
+struct app {
+    const struct config *config;
+    struct fcgi_shared *shared;
+    int slot; /* of this worker, among WORKER_SLOTS */
+    struct db *db;
+    struct redis *redis;
+    struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */
+    struct auth_cache *auth;
+    struct workflow_cache *workflows;
+};

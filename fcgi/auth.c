@@ -1,0 +1,129 @@
+#include "fcgi/auth.h"
+
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/scopes.h"
+#include "fcgi/app.h"
+#include "fcgi/request.h"
+
+enum { CACHE_SIZE = 1024, STALE_MS = 1000, KEY_MAX = 256, USED_STEP_MS = 60 * 1000 };
+
+/* Direct-mapped by the hash's first bytes: a stranger who sends many wrong keys costs look-ups, never memory.
+ */
+struct auth_entry {
+    uint8_t hash[32];
+    int64_t asked_ms; /* boot time, before MariaDB was asked; 0: empty */
+    bool found;
+    struct api_key key;
+    int64_t rate_limit;
+};
+
+struct auth_cache {
+    struct auth_entry entries[CACHE_SIZE];
+};
+
+struct auth_cache *auth_cache_new(void *ctx)
+{
+    return talloc_zero(ctx, struct auth_cache);
+}
+
+/* "Bearer KEY" in any case, or the key alone. */
+static const char *key_of_authorization(const char *field)
+{
+    if (strncasecmp(field, "Bearer ", 7) == 0)
+        field += 7;
+    while (*field == ' ')
+        field++;
+    return field;
+}
+
+int auth_find_key(const struct request *r, const char **key_r)
+{
+    const char *authorization, *own;
+    int authorizations = request_param_count(r, "HTTP_AUTHORIZATION", &authorization);
+    int owns = request_param_count(r, "HTTP_X_API_KEY", &own);
+    *key_r = authorizations ? key_of_authorization(authorization) : own;
+    if (authorizations > 1 || owns > 1)
+        return -1;
+    if (authorizations && owns && strcmp(*key_r, own) != 0)
+        return -1;
+    return *key_r != NULL;
+}
+
+static bool refuse(struct request *r, const char *why)
+{
+    reply_header(r, "WWW-Authenticate", "Bearer");
+    reply_problem(r, 401, "unauthenticated", "%s", why);
+    return false;
+}
+
+/* The entry of a hash, fresh. NULL with MariaDB away. */
+static struct auth_entry *look_up(struct request *r, const uint8_t hash[32])
+{
+    unsigned slot = (hash[0] | (unsigned)hash[1] << 8) % CACHE_SIZE;
+    struct auth_entry *entry = &r->app->auth->entries[slot];
+    int64_t now_ms = clock_boot_ms();
+    if (entry->asked_ms && memcmp(entry->hash, hash, 32) == 0 && now_ms - entry->asked_ms < STALE_MS)
+        return entry;
+    struct api_key key;
+    int64_t rate_limit = 0;
+    enum err e = key_find(r->app->db, r, hash, &key, &rate_limit);
+    if (e != OK && e != ERR_NOT_FOUND) {
+        reply_err(r, e);
+        return NULL;
+    }
+    *entry = (struct auth_entry){.asked_ms = now_ms, .found = e == OK, .rate_limit = rate_limit};
+    memcpy(entry->hash, hash, 32);
+    if (e == OK) {
+        entry->key = key;
+        r->access.stale_use = clock_wall_ms() - key.last_used_ms >= USED_STEP_MS;
+    }
+    return entry;
+}
+
+bool auth_check(struct request *r)
+{
+    const char *key;
+    int found = auth_find_key(r, &key);
+    if (found == 0)
+        return refuse(r, "An API key is needed: Authorization: Bearer KEY.");
+    if (found < 0)
+        return refuse(r, "More than one API key came.");
+    size_t size = strlen(key);
+    if (size == 0 || size > KEY_MAX)
+        return refuse(r, "The API key is not valid.");
+    uint8_t hash[KEY_HASH_SIZE];
+    key_hash(key, size, hash);
+    struct auth_entry *entry = look_up(r, hash);
+    if (!entry)
+        return false;
+    const struct api_key *k = &entry->key;
+    int64_t now_ms = clock_wall_ms();
+    if (!entry->found || k->revoked_ms || (k->expires_ms && k->expires_ms <= now_ms))
+        return refuse(r, "The API key is not valid.");
+    r->access.key_id = k->id;
+    r->access.workspace_id = k->workspace_id;
+    r->access.principal_id = k->principal_id;
+    r->access.scopes = k->scopes;
+    r->access.rate_limit = entry->rate_limit;
+    return true;
+}
+
+bool auth_require(struct request *r, uint32_t scopes)
+{
+    if (r->access.scopes & scopes)
+        return true;
+    const char *names = scopes_text(r, scopes);
+    reply_problem(r, 403, "insufficient_scope", "This needs a key with the scope %s.", names);
+    return false;
+}
+
+void auth_note_use(struct request *r)
+{
+    if (r->access.stale_use && key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
+        log_debug("auth.use_not_kept", "key=%s", r->access.key_id.text); /* the next request tries again */
+}

@@ -1,0 +1,43 @@
+/* millrace-api: the API behind nginx. See fcgi/pool.h for what signals do. */
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/config.h"
+#include "core/log.h"
+#include "fcgi/pool.h"
+
+static enum log_level level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+int main(int argc, char **argv)
+{
+    void *ctx = talloc_new(NULL);
+    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
+    struct config *config;
+    const char *why;
+    if (argc != 1 && argc != 3) {
+        fprintf(stderr, "usage: millrace-api [--config FILE]\n");
+        return 2;
+    }
+    if (config_load(ctx, path, &config, &why) != OK) {
+        fprintf(stderr, "millrace-api: %s\n", why);
+        return 1;
+    }
+    const char *log_file = *config->api.log_file ? config->api.log_file : NULL;
+    if (sodium_init() < 0 || log_open("api", log_file, level_of(config->log.level)) != OK) {
+        fprintf(stderr, "millrace-api: cannot open its log %s\n", log_file ? log_file : "");
+        return 1;
+    }
+    int status = pool_run(ctx, path, config);
+    talloc_free(ctx);
+    return status;
+}

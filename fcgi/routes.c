@@ -1,0 +1,179 @@
+#include "fcgi/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/json.h"
+#include "core/scopes.h"
+#include "fcgi/app.h"
+#include "fcgi/handlers.h"
+#include "fcgi/request.h"
+
+/* nginx took the request in longer ago than this: its client has surely given up on it, or soon will. */
+enum { AGE_MAX_MS = 5000 };
+
+static const struct route table[] = {
+    {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
+    {"GET", "/executions/{id}", "include_step_results", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
+    {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
+    {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
+    {"GET", "/metrics", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_metrics},
+};
+enum { ROUTES = sizeof table / sizeof table[0] };
+_Static_assert((int)ROUTES < (int)METRICS_ROUTES, "metrics have no room for all routes");
+
+/* --- finding --- */
+
+static bool path_matches(const struct route *route, const struct request *r, const char **values)
+{
+    if (((route->flags & ROUTE_BARE) != 0) == r->is_api)
+        return false;
+    const char *p = route->path;
+    size_t values_n = 0;
+    for (size_t i = 0; i < r->segments_n; i++) {
+        if (*p++ != '/')
+            return false;
+        size_t n = strcspn(p, "/");
+        if (*p == '{') {
+            if (!*r->segments[i])
+                return false;
+            values[values_n++] = r->segments[i];
+        } else if (strlen(r->segments[i]) != n || strncmp(p, r->segments[i], n) != 0) {
+            return false;
+        }
+        p += n;
+    }
+    return *p == '\0';
+}
+
+static bool method_matches(const struct route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+const struct route *route_find(struct request *r)
+{
+    const char *values[4] = {0};
+    char *allow = NULL;
+    for (int i = 0; i < ROUTES; i++) {
+        if (!path_matches(&table[i], r, values))
+            continue;
+        if (method_matches(&table[i], r->method)) {
+            memcpy(r->path_values, values, sizeof values);
+            return &table[i];
+        }
+        const char *more = strcmp(table[i].method, "GET") == 0 ? "GET, HEAD" : table[i].method;
+        allow = allow ? talloc_asprintf_append_buffer(allow, ", %s", more) : talloc_strdup(r, more);
+    }
+    if (allow) {
+        reply_header(r, "Allow", "%s", allow);
+        reply_problem(r, 405, "method_not_allowed", "%.20s is not allowed here.", r->method);
+    } else {
+        reply_not_found(r);
+    }
+    return NULL;
+}
+
+/* --- judging the form --- */
+
+/* Whether `query` (of a route) knows the name; *repeats_r: also more than once. */
+static bool query_knows(const char *query, const char *name, bool *repeats_r)
+{
+    size_t n = strlen(name);
+    for (const char *p = query; *p;) {
+        size_t word = strcspn(p, " ");
+        *repeats_r = word > 0 && p[word - 1] == '*';
+        if (word - *repeats_r == n && strncmp(p, name, n) == 0)
+            return true;
+        p += word + (p[word] == ' ');
+    }
+    return false;
+}
+
+static bool query_is_known(struct request *r)
+{
+    for (size_t i = 0; i < r->query_n; i++) {
+        const char *name = r->query[i].name;
+        bool repeats;
+        if (!query_knows(r->route->query, name, &repeats)) {
+            reply_problem(r, 400, "invalid_request", "There is no parameter %.100s here.", name);
+            return false;
+        }
+        for (size_t k = 0; k < i && !repeats; k++) {
+            if (strcmp(r->query[k].name, name) == 0) {
+                reply_problem(r, 400, "invalid_request", "The parameter %.100s came twice.", name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static bool is_young(struct request *r)
+{
+    const char *msec = request_param(r, "MSEC");
+    int64_t taken_ms = msec ? (int64_t)(strtod(msec, NULL) * 1000) : 0;
+    if (taken_ms <= 0 || clock_wall_ms() - taken_ms <= AGE_MAX_MS)
+        return true;
+    reply_err(r, ERR_BUSY);
+    return false;
+}
+
+static bool take_rate(struct request *r)
+{
+    struct app *app = r->app;
+    int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
+    r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
+    if (r->rate.verdict != RATE_REFUSED)
+        return true;
+    reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
+    reply_problem(r, 429, "rate_limited", "This workspace has made its %lld requests of this minute.",
+                  (long long)r->rate.limit);
+    return false;
+}
+
+/* --- the way through --- */
+
+static bool may_pass(struct request *r, struct FCGX_Stream *in)
+{
+    const struct route *route = r->route;
+    if (!is_young(r))
+        return false;
+    if (!(route->flags & ROUTE_OPEN) && (!auth_check(r) || !take_rate(r) || !auth_require(r, route->scopes)))
+        return false;
+    if (!query_is_known(r))
+        return false;
+    return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
+}
+
+void route_request(struct request *r, struct FCGX_Stream *in)
+{
+    r->route = route_find(r);
+    if (r->route && may_pass(r, in))
+        r->route->handler(r);
+}
+
+/* --- names --- */
+
+const char *const *route_names(unsigned *n_r)
+{
+    static const char *names[ROUTES + 1];
+    static char texts[ROUTES][96];
+    for (int i = 0; i < ROUTES && !names[ROUTES]; i++) {
+        char *end = stpncpy(texts[i], table[i].method, 8);
+        *end++ = ' ';
+        stpncpy(end, table[i].path, sizeof texts[i] - 10);
+        names[i] = texts[i];
+    }
+    names[ROUTES] = "none";
+    *n_r = ROUTES + 1;
+    return names;
+}
+
+unsigned route_index(const struct request *r)
+{
+    return r->route ? (unsigned)(r->route - table) : ROUTES;
+}

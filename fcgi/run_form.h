@@ -1,0 +1,16 @@
+/* The body of a request that starts a run: its members, checked for form, as spans of the raw bytes. */
+#pragma once
+
+#include "core/accept_run.h"
+
+struct request;
+struct schema;
+
+enum { RUN_TAGS_MAX = 32, RUN_TAG_MAX = 256, RUN_CHAT_TEXT_MAX = 256 };
+
+/* {inputs?, tags?, metadata?, chat?}; no body at all is none of them. False where it is wrong: the reply is
+ * set. */
+bool run_form_read(struct request *r, struct run_request *q) WARN_UNUSED;
+/* The inputs (absent: {}) against a compiled schema; NULL takes any object. */
+bool run_form_check_inputs(struct request *r, const struct run_request *q,
+                           const struct schema *schema) WARN_UNUSED;

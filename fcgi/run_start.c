@@ -1,0 +1,143 @@
+#include "fcgi/run_start.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "core/json_write.h"
+#include "core/log.h"
+#include "core/store_execution.h"
+#include "core/view_execution.h"
+#include "fcgi/accept_group.h"
+#include "fcgi/app.h"
+#include "fcgi/request.h"
+
+enum {
+    JUDGE_TRIES = 5
+}; /* a workflow that changes more often than this while we look is changed by a loop */
+
+bool run_begin(struct request *r, struct run_request *q)
+{
+    q->execution_id = id_new();
+    q->workspace_id = r->access.workspace_id;
+    q->principal_id = r->access.principal_id;
+    q->key_id = r->access.key_id;
+    q->price = -1;
+    q->source = SOURCE_STANDALONE;
+    return request_idempotency(r, &q->idempotency_key, q->fingerprint);
+}
+
+/* The stored answer was purged, or too large to come along: the execution itself is shown. */
+static int replay_execution(struct request *r, const struct run_answer *a)
+{
+    struct execution x;
+    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &a->execution_id, &x);
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    size_t size;
+    view_execution(w, &x, NULL);
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, a->status, body, size);
+}
+
+int run_replay(struct request *r, const struct run_answer *a)
+{
+    r->reply = (struct reply){0};
+    r->execution_id = a->execution_id;
+    reply_header(r, "Idempotent-Replayed", "true");
+    reply_header(r, "X-Idempotent-Replayed", "true");
+    if (!a->body.at && id_is_set(&a->execution_id))
+        return replay_execution(r, a);
+    return reply_json(r, a->status, a->body.at ? a->body.at : "", a->body.size);
+}
+
+static int reply_verdict(struct request *r, const struct run_request *q, const struct run_answer *a)
+{
+    switch (a->verdict) {
+    case RUN_ACCEPTED:
+        r->execution_id = q->execution_id;
+        return reply_json(r, q->status, q->body.at, q->body.size);
+    case RUN_REPLAYED:
+        return run_replay(r, a);
+    case RUN_KEY_REUSED:
+        return reply_problem(r, 422, "idempotency_key_reused",
+                             "This Idempotency-Key was used for another request.");
+    case RUN_IN_FLIGHT:
+        reply_header(r, "Retry-After", "1");
+        return reply_problem(r, 409, "idempotency_in_flight",
+                             "A request with this Idempotency-Key is under way.");
+    case RUN_TOOL_CALL_EXISTS:
+        return reply_problem_about(r, 409, "tool_call_exists", &a->execution_id,
+                                   "This tool call has started its execution already.");
+    case RUN_INSUFFICIENT_CREDITS:
+        return reply_problem(r, 402, "insufficient_credits", "The workspace has too few credits for this.");
+    case RUN_CONCURRENCY_LIMITED:
+        reply_header(r, "Retry-After", "1");
+        return reply_problem(r, 429, "concurrency_limited",
+                             "The workspace has %lld of at most %lld executions under way.",
+                             (long long)a->active, (long long)a->limit);
+    case RUN_RESPONDER_CHANGED:
+    case RUN_UNAVAILABLE:
+        return reply_err(r, ERR_BUSY);
+    case RUN_UNCERTAIN:
+        return reply_err(r, ERR_UNCERTAIN);
+    default:
+        log_error("run.broken", "request=%s verdict=%d", r->id, (int)a->verdict);
+        return reply_err(r, ERR_INTERNAL);
+    }
+}
+
+static void accept_one(struct request *r, const struct run_request *q, struct run_answer *a)
+{
+    struct app *app = r->app;
+    if (app->accepts) {
+        accept_group_run(app->accepts, r, q, a);
+        r->batch = (int)accept_group_last_batch(app->accepts);
+    } else {
+        accept_batch(app->db, app->redis, r, &q, 1, 0, a);
+        r->batch = 1;
+    }
+}
+
+/* A refusal is told only when the key is known to be free: else its first answer comes again. */
+static int refuse(struct request *r, const struct run_request *q)
+{
+    struct run_answer a = {0};
+    if (q->idempotency_key.at) {
+        a.verdict = accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, &a);
+        if (a.verdict != 0) {
+            r->reply = (struct reply){0};
+            reply_verdict(r, q, &a);
+        }
+    }
+    return r->reply.status;
+}
+
+static int judge_and_accept(struct request *r, struct run_request *q, run_judge *judge)
+{
+    struct run_answer a = {.verdict = RUN_RESPONDER_CHANGED};
+    for (int i = 0; i < JUDGE_TRIES && a.verdict == RUN_RESPONDER_CHANGED; i++) {
+        if (!judge(r, q, i > 0))
+            return refuse(r, q);
+        accept_one(r, q, &a);
+    }
+    if (a.verdict == RUN_REPLAYED && !a.body.at) /* it did not fit the slot */
+        (void)accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, &a);
+    return reply_verdict(r, q, &a);
+}
+
+int run_start(struct request *r, struct run_request *q, run_judge *judge)
+{
+    struct run_answer a = {0};
+    bool claimed = false;
+    if (q->idempotency_key.at) {
+        a.verdict = accept_look(r->app->redis, r, q, &claimed, &a);
+        if (a.verdict != 0)
+            return reply_verdict(r, q, &a);
+    }
+    int status = judge_and_accept(r, q, judge);
+    /* 500 and 504: it may have been done; the claim runs out by itself */
+    if (claimed && status >= 400 && status != 500 && status != 504)
+        accept_release(r->app->redis, r, q);
+    return status;
+}

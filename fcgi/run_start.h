@@ -1,0 +1,20 @@
+/* Starting a run by request: what run-async, a skill's start and retry have in common. Looks for the key's
+ * first answer, has the target judged, accepts, and turns the verdict into the answer. */
+#pragma once
+
+#include "core/accept_run.h"
+
+struct request;
+
+/* Judges what depends on the target (it exists, takes these inputs) and fills in version, price,
+ * credits_asked and body. False where it refuses: the reply is set. `fresh`: what was known of the target has
+ * changed meanwhile. */
+typedef bool run_judge(struct request *r, struct run_request *q, bool fresh);
+
+/* Who asks, from where, with which key; chooses the execution's id. False where the Idempotency-Key is wrong.
+ */
+bool run_begin(struct request *r, struct run_request *q) WARN_UNUSED;
+int run_start(struct request *r, struct run_request *q, run_judge *judge);
+
+/* Sends the first answer of a key again: of a run, a stop or a workflow. */
+int run_replay(struct request *r, const struct run_answer *a);

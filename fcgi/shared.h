@@ -1,0 +1,21 @@
+/* The mapping that the master makes before it forks: what the workers of a host know together. It is found at
+ * the same address in all of them and lives as long as the master. */
+#pragma once
+
+#include <stddef.h>
+
+#include "fcgi/accept_group.h"
+#include "fcgi/metrics.h"
+#include "fcgi/rate.h"
+
+/* Slots for all workers at once, twice: at a reload old ones still finish while new ones serve. */
+enum { WORKER_SLOTS = 256 };
+
+struct fcgi_shared {
+    struct metrics metrics;
+    struct rate_area rate;
+    struct accept_group *accept_group; /* for the first ACCEPT_GROUP_WORKERS_MAX slots */
+};
+
+/* NULL where there is no memory for it (logged). */
+struct fcgi_shared *fcgi_shared_new(void);

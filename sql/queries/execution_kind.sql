@@ -1,0 +1,1 @@
+SELECT kind FROM executions WHERE id = ? AND workspace_id = ?

@@ -1,0 +1,2 @@
+UPDATE api_keys SET last_used_ms = ?
+WHERE id = ? AND (last_used_ms IS NULL OR last_used_ms < ?)
