@@ -147,8 +147,7 @@ static void db_disconnect(struct db *db)
     }
     if (db->conn)
         mysql_close(db->conn);
-    db->conn = NULL;
-    db->in_transaction = false;
+    db->conn = NULL; /* in_transaction stays: what is left of a transaction must not run outside it */
 }
 
 static int db_destroy(struct db *db)
@@ -407,18 +406,11 @@ static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2,
     return db->fault = FAULT_NONE;
 }
 
-enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct db_value *head, size_t head_n,
-                     const struct db_value *each, size_t each_n, size_t count, struct db_rows **rows_r)
+static void run_all(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
+                    const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
 {
-    struct db_rows *rows = talloc_zero(ctx, struct db_rows);
-    if (rows_r)
-        *rows_r = rows;
-    if (count == 0)
-        return OK;
-    if (!db->conn && db->in_transaction)
-        return ERR_BUSY;
     if (db_connect(db) != FAULT_NONE)
-        return ERR_BUSY;
+        return;
     bool is_list = strstr(sql_text[query], "[[") != NULL;
     MYSQL_BIND *binds = talloc_array(rows, MYSQL_BIND, head_n + each_n * REPEAT_MAX + 1);
     for (size_t done = 0; done < count && db->fault == FAULT_NONE;) {
@@ -441,6 +433,31 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
         done += times;
     }
     talloc_free(binds);
+}
+
+/* Whether a query only reads: then it may be sent again where the connection was found dead (a server that
+ * was restarted while we were idle), which nothing else may. */
+static bool only_reads(enum sql_id query)
+{
+    return strncmp(sql_text[query], "SELECT", 6) == 0 && !strstr(sql_text[query], "FOR UPDATE");
+}
+
+enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct db_value *head, size_t head_n,
+                     const struct db_value *each, size_t each_n, size_t count, struct db_rows **rows_r)
+{
+    struct db_rows *rows = talloc_zero(ctx, struct db_rows);
+    if (rows_r)
+        *rows_r = rows;
+    if (count == 0)
+        return OK;
+    if (!db->conn && db->in_transaction)
+        return ERR_BUSY;
+    bool was_connected = db->conn != NULL;
+    run_all(db, query, head, head_n, each, each_n, count, rows);
+    if (db->fault == FAULT_GONE && was_connected && !db->in_transaction && only_reads(query)) {
+        rows->count = 0;
+        run_all(db, query, head, head_n, each, each_n, count, rows);
+    }
     if (!rows_r)
         talloc_free(rows);
     return err_of(db->fault);
@@ -467,6 +484,7 @@ static void rollback(struct db *db)
 static enum outcome attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
     *e_r = ERR_BUSY;
+    db->in_transaction = false;
     if (db_connect(db) != FAULT_NONE || db_text_command(db, "START TRANSACTION") != FAULT_NONE)
         return AGAIN;
     db->in_transaction = true;
