@@ -109,6 +109,11 @@ $(B)/accept-storm: $(B)/tests/accept/storm.o $(call lib,fcgi) $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 accept-storm: $(B)/accept-storm
 
+# What Millrace is measured against: scripts/bench runs them
+$(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-tools: $(B)/bench-floor $(B)/bench-hello
+
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60
 	@for t in $(FUZZ); do $(B)/tests/fuzz/replay_$$t tests/fuzz/corpus/$$t || exit 1; done

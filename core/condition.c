@@ -24,7 +24,7 @@ enum { OP_COUNT = sizeof ops / sizeof *ops };
 
 struct condition {
     enum op op;
-    struct template *value; /* OP_VALUE */
+    struct json_template *value; /* OP_VALUE */
     struct condition **args;
     size_t count;
 };

@@ -33,41 +33,68 @@ static bool integer_fits(const char *p, const char *end)
     return n < limit_n || (n == limit_n && memcmp(p, limit, n) <= 0);
 }
 
-/* Walks the raw text past strings and looks at what json-c would bend: integers of more than 64 bits, and
- * reals that overflow to infinity. The text is known to be well formed, so a number ends where no number
- * character is. */
-static const char *json_check_numbers(const char *p, const char *end)
+/* Past the string that begins at p; NULL where a control character stands in it, which json-c would take. */
+static const char *skip_string(const char *p, const char *end)
 {
-    while (p < end) {
-        if (*p == '"') {
-            for (p++; p < end && *p != '"'; p++) {
-                if (*p == '\\')
-                    p++;
-            }
+    for (p++; p < end && *p != '"'; p++) {
+        if ((unsigned char)*p < 0x20)
+            return NULL;
+        if (*p == '\\')
             p++;
-        } else if (*p == '-' || (*p >= '0' && *p <= '9')) {
-            const char *start = p;
-            bool integer = true;
-            for (; p < end && strchr("+-.eE0123456789", *p) && *p; p++) {
-                if (strchr(".eE", *p))
-                    integer = false;
-            }
-            if (integer && !integer_fits(start, p))
-                return "an integer does not fit 64 bits";
-            if (!integer && p - start < 400) {
-                char number[400];
-                memcpy(number, start, (size_t)(p - start));
-                number[p - start] = '\0';
-                if (isinf(strtod(number, NULL)))
-                    return "a number is out of range";
-            } else if (!integer) {
-                return "a number is too long";
-            }
+    }
+    return p + 1;
+}
+
+/* Past the number that begins at p; *why_r is set where json-c would bend it. The text is known to be well
+ * formed, so a number ends where no number character is. */
+static const char *skip_number(const char *p, const char *end, const char **why_r)
+{
+    enum { LONGEST = 400 };
+    const char *start = p;
+    bool integer = true;
+    for (; p < end && *p && strchr("+-.eE0123456789", *p); p++)
+        integer = integer && !strchr(".eE", *p);
+    char number[LONGEST + 1];
+    if (integer) {
+        if (!integer_fits(start, p))
+            *why_r = "an integer does not fit 64 bits";
+    } else if (p - start > LONGEST) {
+        *why_r = "a number is too long";
+    } else {
+        memcpy(number, start, (size_t)(p - start));
+        number[p - start] = '\0';
+        if (isinf(strtod(number, NULL)))
+            *why_r = "a number is out of range";
+    }
+    return p;
+}
+
+/* Looks through the raw text for what json-c takes and JSON does not (control characters in strings, NaN,
+ * Infinity), for numbers that it would bend, and counts the depth, which it counts differently for empty and
+ * full containers. */
+static const char *json_check_raw(const char *p, const char *end, int depth_max)
+{
+    const char *why = NULL;
+    int depth = 0;
+    while (p < end && !why) {
+        if (*p == '"') {
+            p = skip_string(p, end);
+            if (!p)
+                return "a control character stands in a string";
+        } else if (*p >= '0' && *p <= '9') {
+            p = skip_number(p, end, &why);
+        } else if (*p == '-' && end - p > 1 && p[1] != 'I') {
+            p = skip_number(p, end, &why);
+        } else if ((*p == '{' || *p == '[') && ++depth > depth_max) {
+            why = "nested too deeply";
+        } else if (*p == 'N' || *p == 'I') {
+            why = "NaN and Infinity are not JSON";
         } else {
+            depth -= *p == '}' || *p == ']';
             p++;
         }
     }
-    return NULL;
+    return why;
 }
 
 /* An escaped NUL in a key would cut the key short in json-c, making two different keys one. */
@@ -135,7 +162,7 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
         *why_r = json_sentence(ctx, e, used, depth);
         return ERR_INVALID;
     }
-    const char *why = json_check_numbers(text, text + size);
+    const char *why = json_check_raw(text, text + size, depth);
     size_t rest = used < size ? used : size;
     while (rest < size && strchr(" \t\r\n", text[rest]))
         rest++;

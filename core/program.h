@@ -29,7 +29,7 @@ enum step_type { STEP_HTTP, STEP_TRANSFORM, STEP_DELAY, STEP_FAIL, STEP_WORKFLOW
 
 struct step_field {
     const char *name;
-    struct template *value;
+    struct json_template *value;
 };
 
 struct status_range {
@@ -45,7 +45,7 @@ struct program_step {
     struct condition *condition; /* NULL: always */
     bool condition_per_item;     /* it mentions item or index: asked for each item, whose result is null if it
                                     fails */
-    struct template *for_each;   /* NULL: once. See program_items */
+    struct json_template *for_each; /* NULL: once. See program_items */
     int concurrency;
     int max_attempts;
     int64_t backoff_ms;     /* before the second attempt; see program_backoff_ms */
@@ -54,31 +54,31 @@ struct program_step {
 
     /* http; step_request.h renders it */
     const char *method;
-    struct template *url;
+    struct json_template *url;
     struct step_field *headers; /* TEMPLATE_HEADER */
     size_t header_count;
     struct step_field *query; /* TEMPLATE_VALUE */
     size_t query_count;
-    struct template *body; /* NULL: none */
+    struct json_template *body; /* NULL: none */
     struct status_range *expect;
     size_t expect_count;
 
-    struct template *value;   /* transform */
-    struct template *seconds; /* delay; see program_delay_ms */
-    struct template *message; /* fail; TEMPLATE_TEXT */
+    struct json_template *value;   /* transform */
+    struct json_template *seconds; /* delay; see program_delay_ms */
+    struct json_template *message; /* fail; TEMPLATE_TEXT */
 
-    const char *workflow_id;          /* workflow; lower case */
-    const char *slug;                 /* skill */
-    struct template *inputs;          /* workflow, skill: must render to an object; NULL: {} */
-    struct template *model;           /* skill; TEMPLATE_TEXT; NULL: the space's default */
-    struct template *file_source_ids; /* skill; must render to an array of strings; NULL: none */
+    const char *workflow_id;               /* workflow; lower case */
+    const char *slug;                      /* skill */
+    struct json_template *inputs;          /* workflow, skill: must render to an object; NULL: {} */
+    struct json_template *model;           /* skill; TEMPLATE_TEXT; NULL: the space's default */
+    struct json_template *file_source_ids; /* skill; must render to an array of strings; NULL: none */
 };
 
 struct program {
     json_object *inputs; /* the schema's document; NULL: any object */
     struct program_step *steps;
     size_t step_count;
-    struct template *outputs; /* never NULL: without `outputs` it is the last step's result */
+    struct json_template *outputs; /* never NULL: without `outputs` it is the last step's result */
     int64_t timeout_ms;
     int64_t credits_micro; /* at least this much is charged; 0: the usual price */
 };

@@ -72,8 +72,8 @@ struct template_rules check_rules(struct place *place)
     return (struct template_rules){.allow = allow, .arg = place};
 }
 
-struct template *check_template(struct place *place, json_object *value, enum template_form form,
-                                const char *at)
+struct json_template *check_template(struct place *place, json_object *value, enum template_form form,
+                                     const char *at)
 {
     struct template_rules rules = check_rules(place);
     return template_compile(place->check->program, value, form, at, &rules, place->check->problems);

@@ -25,8 +25,8 @@ struct place {
 /* The rules for templates at `place`, which must live as long as they. */
 struct template_rules check_rules(struct place *place);
 /* Compiles a template that stands at `place`, at the pointer `at`; NULL: a problem. */
-struct template *check_template(struct place *place, json_object *value, enum template_form form,
-                                const char *at);
+struct json_template *check_template(struct place *place, json_object *value, enum template_form form,
+                                     const char *at);
 
 /* "pointer/name", of the scratch context. */
 const char *check_at(struct check *c, const char *pointer, const char *name);

@@ -6,7 +6,7 @@
 #include "core/program.h"
 
 /* A template's value without copying where it is one reference or literal; not to be changed. */
-static enum err value_of(void *ctx, const struct template *t, const struct template_scope *scope,
+static enum err value_of(void *ctx, const struct json_template *t, const struct template_scope *scope,
                          json_object **value_r, const char **why_r)
 {
     bool found;

@@ -12,8 +12,8 @@ typedef void type_check(struct place *p, json_object *document, const char *poin
                         struct program_step *step);
 
 /* A member that is `type`, or one reference to such a value; NULL where it is absent or wrong. */
-static struct template *compile_typed(struct place *p, json_object *document, const char *pointer,
-                                      const char *name, json_type type)
+static struct json_template *compile_typed(struct place *p, json_object *document, const char *pointer,
+                                           const char *name, json_type type)
 {
     struct check *c = p->check;
     json_object *value;
@@ -26,7 +26,7 @@ static struct template *compile_typed(struct place *p, json_object *document, co
                      type == json_type_array ? "array" : "object");
         return NULL;
     }
-    struct template *t = check_template(p, value, TEMPLATE_VALUE, at);
+    struct json_template *t = check_template(p, value, TEMPLATE_VALUE, at);
     if (t && !fits && !template_is_reference(t))
         problems_add(c->problems, at, "must be an %s or one reference",
                      type == json_type_array ? "array" : "object");

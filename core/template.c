@@ -22,8 +22,7 @@ struct node {
     size_t child_count;
 };
 
-struct template
-{
+struct json_template {
     struct node root;
     enum template_form form;
     unsigned roots; /* 1 << enum reference_root, of every reference in it */
@@ -138,7 +137,7 @@ static bool copy(json_object *value, json_object **copy_r)
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
 struct compile {
-    struct template *t; /* owns everything */
+    struct json_template *t; /* owns everything */
     const struct template_rules *rules;
     struct problems *problems;
 };
@@ -384,10 +383,11 @@ static bool compile_form(struct compile *c, struct node *node, const char *where
     return !why;
 }
 
-struct template *template_compile(void *ctx, json_object *value, enum template_form form, const char *pointer,
-                                  const struct template_rules *rules, struct problems *problems)
+struct json_template *template_compile(void *ctx, json_object *value, enum template_form form,
+                                       const char *pointer, const struct template_rules *rules,
+                                       struct problems *problems)
 {
-    struct template *t = talloc_zero(ctx, struct template);
+    struct json_template *t = talloc_zero(ctx, struct json_template);
     struct compile c = {.t = t, .rules = rules, .problems = problems};
     t->form = form;
     bool fine = form == TEMPLATE_VALUE
@@ -593,8 +593,8 @@ static bool render_node(struct render *r, const struct node *node, int depth, js
     return false;
 }
 
-static enum err render(void *ctx, const struct template *t, const struct template_scope *scope, size_t limit,
-                       bool lenient, json_object **value_r, const char **why_r)
+static enum err render(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                       size_t limit, bool lenient, json_object **value_r, const char **why_r)
 {
     struct render r = {.ctx = ctx,
                        .scratch = talloc_new(ctx),
@@ -611,13 +611,13 @@ static enum err render(void *ctx, const struct template *t, const struct templat
     return fine ? OK : r.e;
 }
 
-enum err template_render(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render(void *ctx, const struct json_template *t, const struct template_scope *scope,
                          size_t limit, json_object **value_r, const char **why_r)
 {
     return render(ctx, t, scope, limit, false, value_r, why_r);
 }
 
-enum err template_render_lenient(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render_lenient(void *ctx, const struct json_template *t, const struct template_scope *scope,
                                  size_t limit, json_object **value_r, const char **why_r)
 {
     return render(ctx, t, scope, limit, true, value_r, why_r);
@@ -633,7 +633,7 @@ static bool text_fits_form(struct render *r, const struct text *t)
     return true;
 }
 
-enum err template_render_text(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render_text(void *ctx, const struct json_template *t, const struct template_scope *scope,
                               size_t limit, char **text_r, size_t *size_r, const char **why_r)
 {
     struct render r = {.ctx = ctx,
@@ -658,23 +658,23 @@ enum err template_render_text(void *ctx, const struct template *t, const struct 
 
 /* --- questions ------------------------------------------------------------------------------------------ */
 
-bool template_is_reference(const struct template *t)
+bool template_is_reference(const struct json_template *t)
 {
     return t->root.part_count == 1 && t->root.parts[0].reference;
 }
 
-bool template_is_literal(const struct template *t, json_object **value_r)
+bool template_is_literal(const struct json_template *t, json_object **value_r)
 {
     *value_r = t->root.literal;
     return t->root.kind == NODE_LITERAL;
 }
 
-bool template_refers_to(const struct template *t, enum reference_root root)
+bool template_refers_to(const struct json_template *t, enum reference_root root)
 {
     return (t->roots >> root) & 1U;
 }
 
-json_object *template_find(void *ctx, const struct template *t, const struct template_scope *scope,
+json_object *template_find(void *ctx, const struct json_template *t, const struct template_scope *scope,
                            bool *found_r)
 {
     struct render r = {.scratch = ctx, .scope = scope};

@@ -51,7 +51,7 @@ enum template_form {
     TEMPLATE_HEADER, /* text; CR, LF and NUL are errors */
 };
 
-struct template;
+struct json_template;
 
 /* What a rendering sees. A NULL object finds nothing below it. */
 struct template_scope {
@@ -69,29 +69,30 @@ struct template_scope {
 
 /* Compiles `value`, which stands at `pointer` of the caller's document. NULL: problems were added, each at
  * the string it is about. The document must not be nested deeper than JSON_DEPTH_MAX or so: this recurses. */
-struct template *template_compile(void *ctx, json_object *value, enum template_form form, const char *pointer,
-                                  const struct template_rules *rules, struct problems *problems) WARN_UNUSED;
+struct json_template *template_compile(void *ctx, json_object *value, enum template_form form,
+                                       const char *pointer, const struct template_rules *rules,
+                                       struct problems *problems) WARN_UNUSED;
 
 /* Renders into at most `limit` bytes of compact JSON. The value belongs to ctx. */
-enum err template_render(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render(void *ctx, const struct json_template *t, const struct template_scope *scope,
                          size_t limit, json_object **value_r, const char **why_r) WARN_UNUSED;
 /* The same with null in the place of references that find nothing: for conditions. */
-enum err template_render_lenient(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render_lenient(void *ctx, const struct json_template *t, const struct template_scope *scope,
                                  size_t limit, json_object **value_r, const char **why_r) WARN_UNUSED;
 /* Renders a template of one of the text forms to `limit` bytes at most; NUL-terminated (and may hold NULs if
  * TEXT). */
-enum err template_render_text(void *ctx, const struct template *t, const struct template_scope *scope,
+enum err template_render_text(void *ctx, const struct json_template *t, const struct template_scope *scope,
                               size_t limit, char **text_r, size_t *size_r, const char **why_r) WARN_UNUSED;
 
 /* Whether it is one reference and nothing else; what its result is, is known only in a run. */
-bool template_is_reference(const struct template *t);
+bool template_is_reference(const struct json_template *t);
 /* Whether there is no reference in it; *value_r is then its one result, which stays the template's. */
-bool template_is_literal(const struct template *t, json_object **value_r);
+bool template_is_literal(const struct json_template *t, json_object **value_r);
 /* Whether it refers to `root` anywhere. */
-bool template_refers_to(const struct template *t, enum reference_root root);
+bool template_refers_to(const struct json_template *t, enum reference_root root);
 /* What the one reference that it is points at, without a copy: it stays the scope's (index and secrets: of
  * ctx). JSON null is found and NULL; where the template is no single reference nothing is found. */
-json_object *template_find(void *ctx, const struct template *t, const struct template_scope *scope,
+json_object *template_find(void *ctx, const struct json_template *t, const struct template_scope *scope,
                            bool *found_r);
 
 /* Bytes of `value` as compact JSON, as template_render counts them, or SIZE_MAX where that is more than

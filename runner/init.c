@@ -37,10 +37,11 @@ static bool set_limits(const struct runner_init_limits *l)
 {
     const uint64_t mib = 1024 * 1024;
     /* private writable memory: twice the limit and room for thread stacks, so that the sum is what decides */
-    return limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) && limit(RLIMIT_FSIZE, l->file_bytes) &&
-           limit(RLIMIT_NPROC, l->processes_max + 2) && limit(RLIMIT_CORE, 0) && limit(RLIMIT_MEMLOCK, 0) &&
-           limit(RLIMIT_MSGQUEUE, 0) && limit(RLIMIT_NOFILE, 256) && limit(RLIMIT_SIGPENDING, 256) &&
-           limit(RLIMIT_RTPRIO, 0) && limit(RLIMIT_NICE, 0);
+    return limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) &&
+           limit(RLIMIT_FSIZE, l->file_bytes + 64 * 1024) && limit(RLIMIT_NPROC, l->processes_max + 2) &&
+           limit(RLIMIT_CORE, 0) && limit(RLIMIT_MEMLOCK, 0) && limit(RLIMIT_MSGQUEUE, 0) &&
+           limit(RLIMIT_NOFILE, 256) && limit(RLIMIT_SIGPENDING, 256) && limit(RLIMIT_RTPRIO, 0) &&
+           limit(RLIMIT_NICE, 0);
 }
 
 static void run_command(char **command, const struct runner_init_limits *limits, int error_fd)

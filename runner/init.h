@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-/* What process 1 tells the runner, in records smaller than a pipe's atomic write. */
+/* What process 1 tells the runner: one message of a SEQPACKET socket each. */
 struct runner_init_note {
     char kind; /* 'S' the command was started; 'X' it could not be, value = errno; 'E' it ended */
     int value; /* for 'E' the wait status */

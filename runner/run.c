@@ -7,8 +7,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <talloc.h>
 #include <time.h>
@@ -32,7 +32,7 @@ enum {
     WRITTEN_FACTOR = 4,
 };
 
-enum { P_OWNER, P_SIGNAL, P_NOTE, P_INFO, P_OUT, P_ERR, P_COUNT };
+enum { P_OWNER, P_SIGNAL, P_NOTE, P_OUT, P_ERR, P_COUNT };
 
 struct run {
     const struct runner_job *job;
@@ -74,8 +74,8 @@ static void kill_now(struct run *r)
         close(r->box.control_fd);
     r->box.control_fd = -1;
     r->kill_ms = INT64_MAX;
-    if (r->box.bwrap > 0)
-        kill(r->box.bwrap, SIGKILL);
+    if (r->box.guard > 0)
+        kill(r->box.guard, SIGKILL);
 }
 
 static void end_hard(struct run *r, const char *reason)
@@ -118,20 +118,14 @@ static void on_owner(struct run *r)
     end_hard(r, "stopped");
 }
 
+/* The guard is gone only when everybody in its pid namespace is. */
 static void reap(struct run *r)
 {
-    int status;
-    pid_t pid;
-    /* children of ours are bubblewrap and, had it died first, its child: we are the subreaper */
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == r->box.bwrap) {
-            r->box.bwrap = -1;
-            kill_now(r);
-        }
-    if (pid < 0 && errno == ECHILD) {
-        r->tree_dead = true;
-        r->ended_ms = now_ms();
-    }
+    if (r->box.guard <= 0 || waitpid(r->box.guard, NULL, WNOHANG) != r->box.guard)
+        return;
+    r->box.guard = -1;
+    r->tree_dead = true;
+    r->ended_ms = now_ms();
 }
 
 static void on_signal(struct run *r)
@@ -145,11 +139,31 @@ static void on_signal(struct run *r)
     }
 }
 
+/* A note and its sender's pid, as this namespace knows it. */
+static bool receive_note(int fd, struct runner_init_note *note_r, pid_t *sender_r)
+{
+    union {
+        struct cmsghdr head;
+        char bytes[CMSG_SPACE(sizeof(struct ucred))];
+    } control;
+    struct iovec data = {note_r, sizeof *note_r};
+    struct msghdr m = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    struct ucred who;
+    if (recvmsg(fd, &m, MSG_CMSG_CLOEXEC) != sizeof *note_r)
+        return false;
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (!c || c->cmsg_type != SCM_CREDENTIALS)
+        return false;
+    memcpy(&who, CMSG_DATA(c), sizeof who);
+    *sender_r = who.pid;
+    return true;
+}
+
 static void on_note(struct run *r)
 {
     struct runner_init_note note;
-    ssize_t n = read(r->fds[P_NOTE].fd, &note, sizeof note);
-    if (n != sizeof note) {
+    if (!receive_note(r->fds[P_NOTE].fd, &note, &r->first)) {
         drop_fd(r, P_NOTE);
         return;
     }
@@ -165,22 +179,6 @@ static void on_note(struct run *r)
         if (note.peak_bytes > 0 && (uint64_t)note.peak_bytes > r->peak_bytes)
             r->peak_bytes = (uint64_t)note.peak_bytes;
     }
-}
-
-/* {"child-pid": N, …} and the end: the pid of process 1 as we see it. */
-static void on_info(struct run *r)
-{
-    char text[512];
-    ssize_t n = read(r->fds[P_INFO].fd, text, sizeof text - 1);
-    if (n <= 0) {
-        drop_fd(r, P_INFO);
-        return;
-    }
-    text[n] = '\0';
-    const char *at = strstr(text, "\"child-pid\":");
-    int pid = 0;
-    if (at && sscanf(at, "\"child-pid\": %d", &pid) == 1)
-        r->first = pid;
 }
 
 static void on_out(struct run *r)
@@ -215,11 +213,9 @@ static void on_err(struct run *r)
         drop_fd(r, P_ERR);
         return;
     }
-    if (!r->started && !*r->first_error) {
-        size_t end = (size_t)n < sizeof r->first_error - 1 ? (size_t)n : sizeof r->first_error - 1;
-        memcpy(r->first_error, buf, end);
-        r->first_error[strcspn(r->first_error, "\n")] = '\0';
-    }
+    size_t used = strlen(r->first_error), room = sizeof r->first_error - 1 - used;
+    if (!r->started)
+        memcpy(r->first_error + used, buf, (size_t)n < room ? (size_t)n : room);
     runner_log_feed(&r->log, buf, (size_t)n);
 }
 
@@ -296,8 +292,7 @@ static int wait_time_ms(const struct run *r, int64_t log_ms)
 static void dispatch(struct run *r)
 {
     static void (*const on[P_COUNT])(struct run *) = {
-        [P_OWNER] = on_owner, [P_SIGNAL] = on_signal, [P_NOTE] = on_note,
-        [P_INFO] = on_info,   [P_OUT] = on_out,       [P_ERR] = on_err,
+        [P_OWNER] = on_owner, [P_SIGNAL] = on_signal, [P_NOTE] = on_note, [P_OUT] = on_out, [P_ERR] = on_err,
     };
     for (int i = 0; i < P_COUNT; i++)
         if (r->fds[i].fd >= 0 && r->fds[i].revents)
@@ -324,7 +319,10 @@ static const char *final_reason(struct run *r)
 {
     if (r->reason)
         return r->reason;
-    if (r->told_end && WIFSIGNALED(r->wait_status) && WTERMSIG(r->wait_status) == SIGXFSZ)
+    /* a file may pass the limit by a little (init.c): who then ends by himself, on EFBIG, is told why all the
+     * same */
+    uint64_t used = r->started ? runner_tree_usage(r->stage.work_fd) : 0;
+    if (used > r->job->disk_bytes + r->stage.staged_bytes)
         return "disk_limit";
     if (r->told_end)
         return NULL;
@@ -400,8 +398,7 @@ static int signals(void)
 
 static void prepare(struct run *r, int owner_fd, int signal_fd)
 {
-    const int fds[P_COUNT] = {owner_fd,       signal_fd,     r->box.note_fd,
-                              r->box.info_fd, r->box.out_fd, r->box.err_fd};
+    const int fds[P_COUNT] = {owner_fd, signal_fd, r->box.note_fd, r->box.out_fd, r->box.err_fd};
     for (int i = 0; i < P_COUNT; i++)
         r->fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     r->log.fd = r->stage.log_fd;
@@ -418,7 +415,6 @@ int runner_run(void *ctx, const struct runner_job *job, int owner_fd)
     r->job = job;
     r->proc_fd = -1;
     int signal_fd = signals();
-    prctl(PR_SET_CHILD_SUBREAPER, 1);
     if (runner_stage_make(ctx, job, &r->stage, &why) != OK)
         return report_failure(why);
     r->started_ms = now_ms();

@@ -5,12 +5,17 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/close_range.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -22,7 +27,7 @@ static const char group_text[] = "root:x:0:\nskill:x:1000:\n";
 
 /* What of the child's end goes through the exec; -1 where there is none. */
 struct inside {
-    int in, out, err, control, note, info, filter, self, passwd, group;
+    int in, out, err, control, note, filter, self, passwd, group;
 };
 
 struct words {
@@ -139,7 +144,7 @@ static const char **make_argv(void *ctx, const struct runner_job *job, const str
     add_folders(&w, job);
     if (in->filter >= 0)
         add3(&w, "--seccomp", number_text(ctx, (uint64_t)in->filter), NULL);
-    add3(&w, "--info-fd", number_text(ctx, (uint64_t)in->info), "--");
+    add(&w, "--");
     add3(&w, talloc_asprintf(ctx, "/proc/self/fd/%d", in->self), "--init",
          number_text(ctx, (uint64_t)in->control));
     add3(&w, number_text(ctx, (uint64_t)in->note), number_text(ctx, job->memory_bytes),
@@ -195,31 +200,37 @@ static void keep_open(int fd)
         fcntl(fd, F_SETFD, 0);
 }
 
-/* Between fork and exec: become the slot's user and bubblewrap. Does not return. */
-static void become(const struct runner_job *job, const struct inside *in, const char **argv, const char **env,
-                   pid_t parent)
+static bool write_text(const char *path, const char *text)
 {
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    /* before the change of user, which takes the right to write it: with memory short the sandbox goes first
-     */
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd >= 0 && write(fd, "1000", 4) == 4)
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    bool good = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+    if (fd >= 0)
         close(fd);
-    if (job->uid && (setgroups(0, NULL) != 0 || setresgid(job->uid, job->uid, job->uid) != 0 ||
-                     setresuid(job->uid, job->uid, job->uid) != 0))
-        _exit(126);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after it: a change of user clears it */
-    if (getppid() != parent || chdir("/") != 0)
-        _exit(126);
+    return good;
+}
+
+/* As root: become the slot's user. As another: stay it, in a user namespace that maps it to itself. */
+static bool change_user(const struct runner_job *job, uid_t uid, gid_t gid)
+{
+    char map[64];
+    if (job->uid)
+        return setgroups(0, NULL) == 0 && setresgid(job->uid, job->uid, job->uid) == 0 &&
+               setresuid(job->uid, job->uid, job->uid) == 0;
+    snprintf(map, sizeof map, "%u %u 1", uid, uid);
+    if (!write_text("/proc/self/uid_map", map) || !write_text("/proc/self/setgroups", "deny"))
+        return false;
+    snprintf(map, sizeof map, "%u %u 1", gid, gid);
+    return write_text("/proc/self/gid_map", map);
+}
+
+static void start_bwrap(const struct inside *in, const char **argv, const char **env)
+{
+    const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
     dup2(in->in, 0);
     dup2(in->out, 1);
     dup2(in->err, 2);
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
         _exit(126);
-    const int kept[] = {in->control, in->note, in->info, in->filter, in->self, in->passwd, in->group};
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         keep_open(kept[i]);
     execve("/usr/bin/bwrap", (char **)argv, (char **)env);
@@ -227,29 +238,81 @@ static void become(const struct runner_job *job, const struct inside *in, const 
     _exit(126);
 }
 
+struct launch {
+    const struct runner_job *job;
+    const struct inside *in;
+    const struct runner_sandbox *box;
+    const char **argv, **env;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* The guard's life: process 1 of a pid namespace around bubblewrap. Killed together with the runner it takes
+ * along whatever bubblewrap has begun: bubblewrap alone binds its child to its own life only after setting it
+ * up, and one killed in between was seen to leave that child behind. Does not return. */
+static void guard(const struct launch *l)
+{
+    sigset_t none;
+    struct pollfd control = {.fd = l->in->control, .events = POLLIN};
+    signal(SIGPIPE, SIG_DFL);
+    /* before the change of user, which takes the right to write it: with memory short the sandbox goes first
+     */
+    write_text("/proc/self/oom_score_adj", "1000");
+    if (!change_user(l->job, l->uid, l->gid)) {
+        dprintf(l->in->err, "cannot become the run's user: %s\n", strerror(errno));
+        _exit(126);
+    }
+    prctl(PR_SET_DUMPABLE, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after it: a change of user clears it */
+    close(l->box->control_fd);        /* ours of it: the runner's must be the last */
+    if (poll(&control, 1, 0) != 0 || chdir("/") != 0)
+        _exit(126);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    pid_t pid = fork(), ended;
+    if (pid == 0)
+        start_bwrap(l->in, l->argv, l->env);
+    close_range(0, ~0U, 0); /* what the command closes must be seen closed */
+    do
+        ended = waitpid(-1, NULL, 0);
+    while (ended != pid && (ended > 0 || errno == EINTR));
+    _exit(0);
+}
+
+/* A fork into a new pid namespace; who is not root gets the right to that with a user namespace. */
+static pid_t fork_guard(const struct launch *l)
+{
+    unsigned long flags = SIGCHLD | CLONE_NEWPID | (l->job->uid ? 0 : CLONE_NEWUSER);
+    pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
+    if (pid == 0)
+        guard(l);
+    return pid;
+}
+
 static bool open_pipes(struct inside *in, struct runner_sandbox *box)
 {
-    int p[5][2];
-    for (int i = 0; i < 5; i++)
+    int p[4][2], yes = 1;
+    for (int i = 0; i < 3; i++)
         if (pipe2(p[i], O_CLOEXEC) != 0)
             return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p[3]) != 0 ||
+        setsockopt(p[3][0], SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0)
+        return false;
     in->control = p[0][0];
     box->control_fd = p[0][1];
-    box->note_fd = p[1][0];
-    in->note = p[1][1];
-    box->info_fd = p[2][0];
-    in->info = p[2][1];
-    box->out_fd = p[3][0];
-    in->out = p[3][1];
-    box->err_fd = p[4][0];
-    in->err = p[4][1];
+    box->out_fd = p[1][0];
+    in->out = p[1][1];
+    box->err_fd = p[2][0];
+    in->err = p[2][1];
+    box->note_fd = p[3][0];
+    in->note = p[3][1];
     return true;
 }
 
 static void close_inside(const struct inside *in)
 {
-    const int fds[] = {in->in,   in->out,    in->err,  in->control, in->note,
-                       in->info, in->filter, in->self, in->passwd,  in->group};
+    const int fds[] = {in->in,     in->out,  in->err,    in->control, in->note,
+                       in->filter, in->self, in->passwd, in->group};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0)
             close(fds[i]);
@@ -273,17 +336,21 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
     in.group = sealed_file(group_text, sizeof group_text - 1);
     in.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     in.filter = job->no_seccomp ? -1 : runner_filter_open(job->network);
-    pid_t parent = getpid(), pid = -1;
-    const char **argv = make_argv(ctx, job, &in), **env = make_env(ctx, job);
+    const struct launch l = {.job = job,
+                             .in = &in,
+                             .box = box_r,
+                             .argv = make_argv(ctx, job, &in),
+                             .env = make_env(ctx, job),
+                             .uid = geteuid(),
+                             .gid = getegid()};
+    pid_t pid = -1;
     if (in.in < 0 || in.passwd < 0 || in.group < 0 || in.self < 0)
         *why_r = "cannot hand the inputs over: no memory files";
     else if (!job->no_seccomp && in.filter < 0)
         *why_r = "cannot make the seccomp filter";
-    else if ((pid = fork()) == 0)
-        become(job, &in, argv, env, parent);
-    else if (pid < 0)
-        *why_r = "cannot fork";
-    box_r->bwrap = pid;
+    else if ((pid = fork_guard(&l)) < 0)
+        *why_r = talloc_asprintf(ctx, "cannot make a process in new namespaces: %s", strerror(errno));
+    box_r->guard = pid;
     close_inside(&in);
     return pid > 0 ? OK : ERR_INTERNAL;
 }

@@ -9,10 +9,9 @@
 #include "runner/job.h"
 
 struct runner_sandbox {
-    pid_t bwrap;    /* to wait for; its death is the whole tree's */
+    pid_t guard; /* to wait for and to kill: process 1 of an outer pid namespace, so its end is everybody's */
     int control_fd; /* write 'T': TERM to everybody inside; closed: everybody dies */
-    int note_fd;    /* struct runner_init_note */
-    int info_fd;    /* bubblewrap's words on its child, a JSON object */
+    int note_fd;    /* a socket: struct runner_init_note, with the sender's pid as SCM_CREDENTIALS */
     int out_fd, err_fd;
 };
 

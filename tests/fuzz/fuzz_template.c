@@ -28,7 +28,7 @@ static void try_value(void *ctx, json_object *doc, const struct template_scope *
 {
     json_object *value;
     const char *why;
-    struct template *t =
+    struct json_template *t =
         template_compile(ctx, json_get(doc, "t"), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
     if (!t)
         return;
@@ -49,7 +49,7 @@ static void try_text(void *ctx, json_object *doc, const struct template_scope *s
     char *text;
     size_t size;
     const char *why;
-    struct template *t = template_compile(ctx, json_get(doc, "t"), form, "", NULL, problems_new(ctx));
+    struct json_template *t = template_compile(ctx, json_get(doc, "t"), form, "", NULL, problems_new(ctx));
     if (!t || template_render_text(ctx, t, scope, 4096, &text, &size, &why) != OK)
         return;
     need(size <= 4096 && text[size] == '\0');

@@ -55,7 +55,7 @@ static void check_row(const struct row *row, enum template_form form)
     int uses = 0;
     struct template_scope scope = scope_of(ctx, &uses);
     struct problems *problems = problems_new(ctx);
-    struct template *t = template_compile(ctx, parse(ctx, row->template), form, "", NULL, problems);
+    struct json_template *t = template_compile(ctx, parse(ctx, row->template), form, "", NULL, problems);
     const char *why = NULL;
     enum err e = ERR_INVALID;
     if (!t) {
@@ -246,7 +246,8 @@ static enum err render(void *ctx, const char *text, const struct template_scope 
                        json_object **value_r)
 {
     const char *why;
-    struct template *t = template_compile(ctx, parse(ctx, text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+    struct json_template *t =
+        template_compile(ctx, parse(ctx, text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
     cr_assert_not_null(t, "%s", text);
     return template_render(ctx, t, scope, limit, value_r, &why);
 }
@@ -343,7 +344,7 @@ Test(template, questions)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_object *value;
-        struct template *t =
+        struct json_template *t =
             template_compile(ctx, parse(ctx, rows[i].text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
         cr_expect_eq(template_is_reference(t), rows[i].reference, "%s", rows[i].text);
         cr_expect_eq(template_is_literal(t, &value), rows[i].literal, "%s", rows[i].text);

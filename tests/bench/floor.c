@@ -1,0 +1,162 @@
+/* floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE WORKFLOW: the least
+ * program that does run-async's I/O one request at a time (read the body, one EVALSHA, one stored-procedure
+ * call with its durable commit, one pipelined push, write the answer), or get's (one prepared SELECT by
+ * primary key, no Redis). Nothing else: no authentication, no checks, no limits. What any stack without
+ * grouping can at best reach. */
+#include <hiredis.h>
+#include <mysql.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/ids.h"
+#include "tests/bench/serve.h"
+
+static char **args; /* from DB_SOCKET on */
+enum { DB_SOCKET, DB_USER, DB_PASSWORD, REDIS_SOCKET, WORKSPACE, WORKFLOW };
+
+static const char script[] = "local r = redis.call('GET', KEYS[1]) if r then return {r, 0, false} end "
+                             "return {redis.call('GET', KEYS[2]), 1, redis.call('HGET', KEYS[3], 'balance')}";
+
+struct state {
+    MYSQL *db;
+    MYSQL_STMT *stmt;
+    redisContext *redis;
+    char sha[64];
+};
+
+static void die(const char *what)
+{
+    fprintf(stderr, "floor: %s\n", what);
+    exit(1);
+}
+
+static struct state *open_db(const char *sql)
+{
+    struct state *s = calloc(1, sizeof *s);
+    s->db = mysql_init(NULL);
+    if (!mysql_real_connect(s->db, NULL, args[DB_USER], args[DB_PASSWORD], "millrace", 0, args[DB_SOCKET], 0))
+        die(mysql_error(s->db));
+    s->stmt = mysql_stmt_init(s->db);
+    if (mysql_stmt_prepare(s->stmt, sql, strlen(sql)) != 0)
+        die(mysql_stmt_error(s->stmt));
+    return s;
+}
+
+static void *open_accept(void)
+{
+    struct state *s = open_db("CALL floor_accept(?, ?, ?, ?, ?)");
+    s->redis = redisConnectUnix(args[REDIS_SOCKET]);
+    redisReply *sha = redisCommand(s->redis, "SCRIPT LOAD %s", script);
+    if (!sha || sha->type != REDIS_REPLY_STRING)
+        die("no Redis");
+    snprintf(s->sha, sizeof s->sha, "%s", sha->str);
+    freeReplyObject(sha);
+    return s;
+}
+
+static void *open_get(void)
+{
+    return open_db("SELECT id, state, responder_id, started_ms, ended_ms FROM executions WHERE id = ?");
+}
+
+static MYSQL_BIND text_bind(const char *text, size_t size)
+{
+    return (MYSQL_BIND){.buffer_type = MYSQL_TYPE_STRING, .buffer = (void *)text, .buffer_length = size};
+}
+
+static void call_procedure(struct state *s, const id *run, const struct serve_request *r, int64_t now_ms)
+{
+    MYSQL_BIND binds[5] = {
+        text_bind(run->text, ID_LENGTH),
+        text_bind(args[WORKSPACE], ID_LENGTH),
+        text_bind(args[WORKFLOW], ID_LENGTH),
+        text_bind(r->body, r->body_size),
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &now_ms},
+    };
+    if (mysql_stmt_bind_param(s->stmt, binds) != 0 || mysql_stmt_execute(s->stmt) != 0)
+        die(mysql_stmt_error(s->stmt));
+    while (mysql_stmt_next_result(s->stmt) == 0) {
+    }
+}
+
+static void drop_reply(redisContext *c)
+{
+    void *reply = NULL;
+    if (redisGetReply(c, &reply) != REDIS_OK)
+        die("Redis went away");
+    freeReplyObject(reply);
+}
+
+static void answer_accept(void *state, struct serve_request *r)
+{
+    struct state *s = state;
+    id run = id_new();
+    int64_t now_ms = clock_wall_ms();
+    char at[CLOCK_TEXT_SIZE];
+    redisAppendCommand(s->redis, "EVALSHA %s 3 bench:a bench:b bench:c %s", s->sha, run.text);
+    drop_reply(s->redis);
+    call_procedure(s, &run, r, now_ms);
+    redisAppendCommand(s->redis, "LPUSH bench:queue %s", run.text);
+    redisAppendCommand(s->redis, "LTRIM bench:queue 0 999");
+    drop_reply(s->redis);
+    drop_reply(s->redis);
+    char text[512];
+    int n = snprintf(text, sizeof text,
+                     "Status: 202 Accepted\r\nContent-Type: application/json\r\n\r\n{\"execution_id\":\"%s\","
+                     "\"workflow_id\":\"%s\",\"status\":\"running\",\"created_at\":\"%s\"}",
+                     run.text, args[WORKFLOW], clock_text_offset(now_ms, at));
+    FCGX_PutStr(text, n, r->fcgi->out);
+}
+
+struct row {
+    char id[ID_LENGTH + 1], responder[ID_LENGTH + 1];
+    long long state, started, ended;
+    my_bool nulls[2];
+};
+
+static void select_row(struct state *s, const char *run, struct row *row)
+{
+    MYSQL_BIND in = text_bind(run, strlen(run));
+    MYSQL_BIND out[5] = {
+        {.buffer_type = MYSQL_TYPE_STRING, .buffer = row->id, .buffer_length = sizeof row->id},
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &row->state},
+        {.buffer_type = MYSQL_TYPE_STRING, .buffer = row->responder, .buffer_length = sizeof row->responder},
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &row->started, .is_null = &row->nulls[0]},
+        {.buffer_type = MYSQL_TYPE_LONGLONG, .buffer = &row->ended, .is_null = &row->nulls[1]},
+    };
+    if (mysql_stmt_bind_param(s->stmt, &in) != 0 || mysql_stmt_execute(s->stmt) != 0 ||
+        mysql_stmt_bind_result(s->stmt, out) != 0)
+        die(mysql_stmt_error(s->stmt));
+    (void)mysql_stmt_fetch(s->stmt);
+    mysql_stmt_free_result(s->stmt);
+}
+
+/* The id is the last segment of the URI. */
+static void answer_get(void *state, struct serve_request *r)
+{
+    const char *uri = FCGX_GetParam("REQUEST_URI", r->fcgi->envp);
+    const char *slash = uri ? strrchr(uri, '/') : NULL;
+    struct row row = {0};
+    char text[512];
+    char at[CLOCK_TEXT_SIZE];
+    select_row(state, slash ? slash + 1 : "", &row);
+    int n =
+        snprintf(text, sizeof text,
+                 "Status: 200 OK\r\nContent-Type: application/json\r\n\r\n{\"execution_id\":\"%s\","
+                 "\"workflow_id\":\"%s\",\"status\":\"%lld\",\"started_at\":\"%s\",\"completed_at\":%lld}",
+                 row.id, row.responder, row.state, clock_text_offset(row.started, at), row.ended);
+    FCGX_PutStr(text, n, r->fcgi->out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 10)
+        die("usage: floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE "
+            "WORKFLOW");
+    args = argv + 4;
+    if (strcmp(argv[1], "accept") == 0)
+        serve(argv[2], atoi(argv[3]), open_accept, answer_accept);
+    serve(argv[2], atoi(argv[3]), open_get, answer_get);
+}
