@@ -65,13 +65,14 @@ static void check_inputs(struct check *c, json_object *document)
     const char *at;
     if (!check_member(c, document, "", "inputs", false, &schema, &at))
         return;
-    if (!json_object_is_type(schema, json_type_object) && !json_object_is_type(schema, json_type_boolean)) {
-        problems_add(c->problems, at, "must be a JSON Schema");
-        return;
+    struct schema_problems wrong = {0};
+    enum err e = schema_compile(c->program, schema, NULL, &c->program->inputs, &wrong);
+    for (size_t i = 0; e && i < wrong.count; i++) {
+        const char *place = talloc_asprintf(c->scratch, "%s%s", at, wrong.items[i].pointer);
+        problems_add(c->problems, place, "%s", wrong.items[i].message);
     }
-    json_object *copy = NULL;
-    json_object_deep_copy(schema, &copy, NULL);
-    c->program->inputs = json_own(c->program, copy);
+    if (e && !wrong.count)
+        problems_add(c->problems, at, "is too large a schema");
 }
 
 /* What the program gives back; by default the last step's result. */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "core/condition.h"
+#include "core/schema.h"
 #include "core/template.h"
 
 enum {
@@ -75,7 +76,7 @@ struct program_step {
 };
 
 struct program {
-    json_object *inputs; /* the schema's document; NULL: any object */
+    struct schema *inputs; /* NULL: any object */
     struct program_step *steps;
     size_t step_count;
     struct json_template *outputs; /* never NULL: without `outputs` it is the last step's result */

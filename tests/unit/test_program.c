@@ -76,6 +76,19 @@ Test(program, the_contracts_example)
     talloc_free(ctx);
 }
 
+Test(program, inputs_are_a_compiled_schema)
+{
+    void *ctx = talloc_new(NULL);
+    struct program *p = compile(ctx, contract_example);
+    struct schema_problems problems;
+    cr_assert_not_null(p->inputs);
+    cr_expect_eq(schema_validate(ctx, p->inputs, parse(ctx, "{'email':'a@b'}"), NULL), OK);
+    cr_expect_eq(schema_validate(ctx, p->inputs, parse(ctx, "{'email':1}"), &problems), ERR_INVALID);
+    cr_expect_str_eq(problems.items[0].pointer, "/email");
+    cr_expect_null(compile(ctx, "{'steps':[{'name':'a','type':'transform','value':1}]}")->inputs);
+    talloc_free(ctx);
+}
+
 /* A step that is fine but for `fields`, behind one named `one`. */
 #define STEP(fields) "{'steps':[{'name':'one','type':'transform','value':1},{'name':'two'," fields "}]}"
 #define TRANSFORM(fields) STEP("'type':'transform','value':1," fields)
@@ -170,8 +183,11 @@ Test(program, refuses_what_is_wrong_around_the_steps)
         {"{'steps':[]}", "/steps", "1 to 200"},
         {"{" ONE ",'step':1}", "/step", "unknown field"},
         {"{" ONE ",'a~/b':1}", "/a~0~1b", "unknown field"},
-        {"{" ONE ",'inputs':null}", "/inputs", "JSON Schema"},
-        {"{" ONE ",'inputs':[]}", "/inputs", "JSON Schema"},
+        {"{" ONE ",'inputs':null}", "/inputs", ""},
+        {"{" ONE ",'inputs':[]}", "/inputs", ""},
+        {"{" ONE ",'inputs':{'type':'strin'}}", "/inputs/type", ""},
+        {"{" ONE ",'inputs':{'properties':{'a':{'$ref':'#/$defs/none'}}}}", "/inputs/properties/a/$ref", ""},
+        {"{" ONE ",'inputs':{'properties':{'a':{'pattern':'('}}}}", "/inputs/properties/a/pattern", ""},
         {"{" ONE ",'timeout_seconds':0}", "/timeout_seconds", "from 1 to 86400"},
         {"{" ONE ",'timeout_seconds':0.5}", "/timeout_seconds", "from 1 to 86400"},
         {"{" ONE ",'timeout_seconds':86400.001}", "/timeout_seconds", "from 1 to 86400"},
