@@ -55,6 +55,7 @@ PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/
 GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
+.DEFAULT_GOAL := all
 # for tools that read the sources themselves: scripts/lint
 generated: $(GEN)
 flags:
@@ -96,6 +97,10 @@ UNIT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
 $(B)/unit-tests: $(UNIT_OBJ) $(foreach d,fcgi executor stream cli runner,$(if $(wildcard $(d)/*.c),$(call lib,$(d)))) $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
 unit-tests: $(B)/unit-tests
+
+# the official tests of JSON Schema; tests/schema/run runs it
+$(B)/schema-suite: $(B)/tests/schema/suite.o $(call lib,core)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
