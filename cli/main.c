@@ -30,6 +30,10 @@ static const struct command commands[] = {
      "names of a workspace's secrets; values are never shown"},
     {"secret", "delete", cmd_secret_delete, "--workspace ID NAME", "forgets a secret"},
     {"secret", "keygen", cmd_secret_keygen, "FILE", "makes a key file for the setting secrets.key_file"},
+    {"schema", "validate", cmd_schema_validate,
+     "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
+     "JSON Schema 2020-12; exit 0 valid, 1 not valid, 2 not a schema. A registry folder stands for a URI "
+     "prefix"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
 };

@@ -1,0 +1,129 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "cli/commands.h"
+#include "core/schema.h"
+
+/* Exit codes of this command alone: scripts ask it a question with three answers. */
+enum { VALID = 0, NOT_VALID = 1, UNUSABLE = 2 };
+enum { FILE_MAX = 64 * 1024 * 1024, DEPTH_MAX = 128 };
+
+struct arguments {
+    const char *schema, *instance;
+    struct schema_options options;
+    struct schema_registry *registry;
+};
+
+static bool take_registry(struct cli *cli, struct arguments *a, const char *text)
+{
+    const char *equals = text ? strrchr(text, '=') : NULL;
+    if (!equals || equals == text || !equals[1]) {
+        cli_usage(cli, "--registry wants PREFIX=DIR");
+        return false;
+    }
+    schema_registry_add(a->registry, talloc_strndup(cli->ctx, text, (size_t)(equals - text)), equals + 1);
+    return true;
+}
+
+/* --registry may come several times, which the common parser does not know. */
+static bool parse_arguments(struct cli *cli, int argc, char **argv, struct arguments *a)
+{
+    a->registry = schema_registry_new(cli->ctx);
+    a->options.registry = a->registry;
+    for (int i = 0; i < argc; i++) {
+        if (strcmp(argv[i], "--format-assertion") == 0) {
+            a->options.assert_formats = true;
+        } else if (strcmp(argv[i], "--registry") == 0) {
+            i++;
+            if (!take_registry(cli, a, i < argc ? argv[i] : NULL))
+                return false;
+        } else if (strncmp(argv[i], "--registry=", 11) == 0) {
+            if (!take_registry(cli, a, argv[i] + 11))
+                return false;
+        } else if ((strncmp(argv[i], "--", 2) == 0) || (a->schema && a->instance)) {
+            cli_usage(cli, "what is \"%s\"?", argv[i]);
+            return false;
+        } else {
+            *(a->schema ? &a->instance : &a->schema) = argv[i];
+        }
+    }
+    if (!a->instance)
+        cli_usage(cli, "a schema and an instance are wanted");
+    return a->instance != NULL;
+}
+
+/* Text of a file, or of the standard input for "-". */
+static char *read_text(void *ctx, const char *path, size_t *size_r)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    if (!f)
+        return NULL;
+    char *text = NULL;
+    size_t size = 0;
+    size_t n = 0;
+    do {
+        size += n;
+        text = talloc_realloc_size(ctx, text, size + 64 * 1024);
+        n = fread(text + size, 1, 64 * 1024, f);
+    } while (n > 0 && size <= FILE_MAX);
+    bool failed = ferror(f) || size > FILE_MAX;
+    if (f != stdin)
+        fclose(f);
+    *size_r = size;
+    return failed ? NULL : text;
+}
+
+static bool read_json(struct cli *cli, const char *path, json_object **value_r)
+{
+    size_t size;
+    const char *why = "cannot be read, or is larger than 64 MiB";
+    char *text = read_text(cli->ctx, path, &size);
+    if (text && json_parse(cli->ctx, text, size, DEPTH_MAX, value_r, &why) == OK)
+        return true;
+    cli_fail(cli, "%s: %s", path, why);
+    return false;
+}
+
+/* One line per problem: file, pointer (# for the root), message. */
+static int tell(struct cli *cli, int code, const char *path, const struct schema_problems *problems)
+{
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct schema_problem *p = &problems->items[i];
+        json_object *row = json_object_new_object();
+        cli_add_text(row, "pointer", p->pointer);
+        cli_add_text(row, "message", p->message);
+        json_object_array_add(list, row);
+        if (!cli->json)
+            fprintf(code == UNUSABLE ? stderr : stdout, "%s: #%s: %s\n", path, p->pointer, p->message);
+    }
+    json_object *answer = json_object_new_object();
+    json_object_object_add(answer, "valid", code == UNUSABLE ? NULL : json_object_new_boolean(code == VALID));
+    cli_add_text(answer, "file", path);
+    json_object_object_add(answer, "problems", list);
+    if (cli->json || code == VALID)
+        cli_print_line(cli, answer, "valid");
+    else
+        json_object_put(answer);
+    return code;
+}
+
+int cmd_schema_validate(struct cli *cli, int argc, char **argv)
+{
+    struct arguments a = {0};
+    json_object *schema_json;
+    json_object *instance;
+    struct schema *schema;
+    struct schema_problems problems;
+    if (!parse_arguments(cli, argc, argv, &a))
+        return CLI_USAGE;
+    if (!read_json(cli, a.schema, &schema_json) || !read_json(cli, a.instance, &instance))
+        return UNUSABLE;
+    if (schema_compile(cli->ctx, schema_json, &a.options, &schema, &problems) != OK)
+        return tell(cli, UNUSABLE, a.schema, &problems);
+    enum err e = schema_validate(cli->ctx, schema, instance, &problems);
+    int code = e == OK ? VALID : e == ERR_INVALID ? NOT_VALID : UNUSABLE;
+    return tell(cli, code, a.instance, &problems);
+}
