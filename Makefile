@@ -55,7 +55,6 @@ PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/
 GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
-.DEFAULT_GOAL := all
 # for tools that read the sources themselves: scripts/lint
 generated: $(GEN)
 flags:
