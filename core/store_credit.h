@@ -4,14 +4,8 @@
 #include "core/db.h"
 #include "core/redis.h"
 
-enum ledger_kind { LEDGER_GRANT = 1, LEDGER_DEBIT = 2, LEDGER_REFUND = 3 };
-
 /* Adds `micro` micro-credits (or takes them, for corrections) under the account's lock, with a row of the
  * ledger whose id the caller has chosen, and tells Redis. ERR_NOT_FOUND: no such workspace; ERR_LIMIT: the
  * balance would fall below zero or leave 64 bits; nothing was done then. Redis may be NULL. */
 enum err credit_grant(struct db *db, struct redis *redis, const id *workspace, const id *ledger_row,
                       int64_t micro, const char *reason, int64_t *balance_r) WARN_UNUSED;
-
-/* Puts a balance into Redis's counter, unless it has something newer. A hint: a failure
- * is logged and no harm. */
-void credit_publish(struct redis *redis, const id *workspace, int64_t balance, int64_t version);

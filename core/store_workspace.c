@@ -2,6 +2,7 @@
 
 #include <talloc.h>
 
+#include "core/account.h"
 #include "core/clock.h"
 #include "core/states.h"
 
@@ -42,25 +43,31 @@ static enum err insert_workspace(struct db_tx *tx, const struct creation *c, con
     return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, 4, NULL) : e;
 }
 
-static enum err touch(struct db_tx *tx, const id *workspace)
+/* Whether an earlier try had committed; then the account is touched, so that the log is flushed before
+ * anybody is told.
+ */
+static enum err find_earlier(struct db_tx *tx, const id *workspace, bool *found_r)
 {
-    struct db_value args[] = {db_number(0), db_number(1), db_id(workspace)};
-    return db_run(tx->db, tx->ctx, SQL_CREDIT_GRANT, args, 3, NULL);
+    struct account *a;
+    size_t n;
+    enum err e = account_lock(tx, tx->ctx, workspace, 1, &a, &n);
+    *found_r = e == OK && n == 1;
+    if (!*found_r)
+        return e;
+    a->touched = true;
+    return account_write(tx, a, 1);
 }
 
 static enum err work_create(struct db_tx *tx, void *arg)
 {
     const struct creation *c = arg;
-    if (tx->settling) {
-        struct db_value account = db_id(c->workspace);
-        struct db_rows *rows;
-        enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, &account, 1, 1, &rows);
-        if (e != OK || rows->count > 0)
-            return e == OK ? touch(tx, c->workspace) : e;
-    }
+    bool found = false;
+    enum err e = tx->settling ? find_earlier(tx, c->workspace, &found) : OK;
+    if (e != OK || found)
+        return e;
     id made = id_new();
     const id *tenant = id_is_set(c->tenant) ? c->tenant : &made;
-    enum err e = id_is_set(c->tenant) ? find_tenant(tx, c->tenant) : insert_tenant(tx, tenant, c->name);
+    e = id_is_set(c->tenant) ? find_tenant(tx, c->tenant) : insert_tenant(tx, tenant, c->name);
     return e == OK ? insert_workspace(tx, c, tenant) : e;
 }
 
@@ -101,10 +108,10 @@ static enum err work_set(struct db_tx *tx, void *arg)
 {
     const struct change *c = arg;
     const struct workspace_limits *l = c->limits;
-    struct db_value account = db_id(c->workspace);
-    struct db_rows *rows;
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, &account, 1, 1, &rows);
-    if (e != OK || rows->count == 0)
+    struct account *a;
+    size_t n;
+    enum err e = account_lock(tx, tx->ctx, c->workspace, 1, &a, &n);
+    if (e != OK || n == 0)
         return e == OK ? ERR_NOT_FOUND : e;
     int64_t active = 0;
     if (l->max_concurrent.is_given && l->max_concurrent.is_set)
