@@ -5,6 +5,7 @@
 #include "core/accept_run.h"
 #include "core/db.h"
 #include "core/problem.h"
+#include "core/program.h"
 
 struct workflow {
     id id, workspace_id, created_by;
@@ -30,3 +31,36 @@ enum err workflow_version(struct db *db, void *ctx, const id *workspace, const i
 /* Those not archived, the newest first, after (older than) `after` where it is set; at most `limit`. */
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;
+
+/* A new workflow, or a new version of one. */
+struct workflow_change {
+    id workspace_id, principal_id;
+    id workflow_id; /* chosen by the caller, also of a new one */
+    bool is_new;
+    struct span name, description, program; /* program: JSON as sent */
+    const struct program *compiled;         /* the same, checked */
+    struct problems *problems;              /* workflows it calls that are not there, or lead back */
+    int64_t at_ms;
+
+    struct span idempotency_key; /* of a new one; absent: none */
+    uint8_t fingerprint[32];
+    int status; /* of the answer to store */
+    struct span body;
+};
+struct workflow_outcome {
+    enum run_verdict verdict; /* RUN_ACCEPTED, RUN_REPLAYED, RUN_KEY_REUSED */
+    struct run_answer answer; /* of a replay */
+    int version;
+};
+
+/* One transaction under the account's lock. ERR_INVALID: problems were added, nothing was done;
+ * ERR_NOT_FOUND: no such workflow, or it is archived. */
+enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
+                      struct workflow_outcome *outcome_r) WARN_UNUSED;
+/* It takes no runs any more and is not shown; again is no error. */
+enum err workflow_archive(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                          int64_t now_ms) WARN_UNUSED;
+/* The least that a run of it costs: the operator's price of it or of the workspace, else one credit.
+ * `workflow` may be unset: one that is new. */
+enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                        int64_t *micro_r) WARN_UNUSED;

@@ -3,8 +3,16 @@
 
 struct request;
 
+int h_workflow_list(struct request *r);
+int h_workflow_get(struct request *r);
+int h_workflow_create(struct request *r);
+int h_workflow_put(struct request *r);
+int h_workflow_delete(struct request *r);
 int h_workflow_run(struct request *r);
+int h_execution_list(struct request *r);
 int h_execution_get(struct request *r);
+int h_execution_stop(struct request *r);
+int h_credits_get(struct request *r);
 int h_health_alive(struct request *r);
 int h_health_ready(struct request *r);
 int h_health_metrics(struct request *r);

@@ -14,13 +14,28 @@
 /* nginx took the request in longer ago than this: its client has surely given up on it, or soon will. */
 enum { AGE_MAX_MS = 5000 };
 
+#define LIST_QUERY                                                                                           \
+    "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
+    "created_after created_before"
+#define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE) /* the handler sees which */
+
+/* clang-format off */
 static const struct route table[] = {
+    {"GET", "/workflows", "limit after", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_list},
+    {"POST", "/workflows", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_create},
+    {"GET", "/workflows/{id}", "", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_get},
+    {"PUT", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_put},
+    {"DELETE", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, 0, h_workflow_delete},
     {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
+    {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
     {"GET", "/executions/{id}", "include_step_results", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
+    {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
+    {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
     {"GET", "/metrics", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_metrics},
 };
+/* clang-format on */
 enum { ROUTES = sizeof table / sizeof table[0] };
 _Static_assert((int)ROUTES < (int)METRICS_ROUTES, "metrics have no room for all routes");
 

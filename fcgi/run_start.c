@@ -51,6 +51,31 @@ int run_replay(struct request *r, const struct run_answer *a)
     return reply_json(r, a->status, a->body.at ? a->body.at : "", a->body.size);
 }
 
+int run_key_reused(struct request *r)
+{
+    r->reply = (struct reply){0};
+    return reply_problem(r, 422, "idempotency_key_reused",
+                         "This Idempotency-Key was used for another request.");
+}
+
+int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32])
+{
+    struct run_answer a = {0};
+    if (!key.at || r->reply.status == 503)
+        return r->reply.status;
+    switch ((int)accept_find_key(r->app->db, r, &r->access.workspace_id, key, fingerprint, &a)) {
+    case 0:
+        return r->reply.status;
+    case RUN_REPLAYED:
+        return run_replay(r, &a);
+    case RUN_KEY_REUSED:
+        return run_key_reused(r);
+    default:
+        r->reply = (struct reply){0};
+        return reply_err(r, ERR_BUSY);
+    }
+}
+
 static int reply_verdict(struct request *r, const struct run_request *q, const struct run_answer *a)
 {
     switch (a->verdict) {
@@ -60,8 +85,7 @@ static int reply_verdict(struct request *r, const struct run_request *q, const s
     case RUN_REPLAYED:
         return run_replay(r, a);
     case RUN_KEY_REUSED:
-        return reply_problem(r, 422, "idempotency_key_reused",
-                             "This Idempotency-Key was used for another request.");
+        return run_key_reused(r);
     case RUN_IN_FLIGHT:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 409, "idempotency_in_flight",
@@ -99,26 +123,12 @@ static void accept_one(struct request *r, const struct run_request *q, struct ru
     }
 }
 
-/* A refusal is told only when the key is known to be free: else its first answer comes again. */
-static int refuse(struct request *r, const struct run_request *q)
-{
-    struct run_answer a = {0};
-    if (q->idempotency_key.at) {
-        a.verdict = accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, &a);
-        if (a.verdict != 0) {
-            r->reply = (struct reply){0};
-            reply_verdict(r, q, &a);
-        }
-    }
-    return r->reply.status;
-}
-
 static int judge_and_accept(struct request *r, struct run_request *q, run_judge *judge)
 {
     struct run_answer a = {.verdict = RUN_RESPONDER_CHANGED};
     for (int i = 0; i < JUDGE_TRIES && a.verdict == RUN_RESPONDER_CHANGED; i++) {
         if (!judge(r, q, i > 0))
-            return refuse(r, q);
+            return run_refuse(r, q->idempotency_key, q->fingerprint);
         accept_one(r, q, &a);
     }
     if (a.verdict == RUN_REPLAYED && !a.body.at) /* it did not fit the slot */

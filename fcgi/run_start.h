@@ -18,3 +18,7 @@ int run_start(struct request *r, struct run_request *q, run_judge *judge);
 
 /* Sends the first answer of a key again: of a run, a stop or a workflow. */
 int run_replay(struct request *r, const struct run_answer *a);
+/* The reply is a refusal: it is told only when the key (if any) is known to be free; else its first answer
+ * comes again. */
+int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32]);
+int run_key_reused(struct request *r);

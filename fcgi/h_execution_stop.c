@@ -1,0 +1,80 @@
+/* POST /executions/{id}/stop */
+#include <string.h>
+#include <talloc.h>
+
+#include "core/json_write.h"
+#include "core/scopes.h"
+#include "core/stop_run.h"
+#include "core/store_execution.h"
+#include "fcgi/app.h"
+#include "fcgi/handlers.h"
+#include "fcgi/request.h"
+#include "fcgi/run_start.h"
+
+static struct span stopped(struct request *r, const id *execution)
+{
+    struct json_write *w = json_write_new(r);
+    struct span body;
+    json_write_open(w, '{');
+    json_write_id(w, "execution_id", execution);
+    json_write_text(w, "status", "stopped");
+    json_write_close(w, '}');
+    body.at = json_write_result(w, &body.size);
+    return body;
+}
+
+static uint32_t scope_of(enum responder_kind kind)
+{
+    return kind == KIND_SKILL ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE;
+}
+
+/* A key that may run both kinds need not be asked which this one is. */
+static bool may_stop(struct request *r, const id *execution)
+{
+    uint32_t both = SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE;
+    enum responder_kind kind;
+    if ((r->access.scopes & both) == both)
+        return true;
+    enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, execution, &kind);
+    if (e == OK)
+        return auth_require(r, scope_of(kind));
+    reply_err(r, e);
+    return false;
+}
+
+static int reply_verdict(struct request *r, const struct stop_request *q, enum stop_verdict verdict,
+                         const struct run_answer *a)
+{
+    switch (verdict) {
+    case STOP_DONE:
+        return reply_json(r, q->status, q->body.at, q->body.size);
+    case STOP_REPLAYED:
+        return run_replay(r, a);
+    case STOP_KEY_REUSED:
+        return run_key_reused(r);
+    case STOP_NOT_FOUND:
+        return reply_not_found(r);
+    case STOP_TERMINAL:
+        return reply_problem(r, 400, "execution_terminal", "The execution has ended already.");
+    case STOP_UNCERTAIN:
+        return reply_err(r, ERR_UNCERTAIN);
+    default:
+        return reply_err(r, ERR_BUSY);
+    }
+}
+
+int h_execution_stop(struct request *r)
+{
+    struct stop_request q = {
+        .workspace_id = r->access.workspace_id, .status = 200, .error = "stopped by the caller"};
+    struct run_answer a = {0};
+    json_object *body; /* may be there, says nothing */
+    if (!request_path_id(r, 0, &q.execution_id) ||
+        !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body) ||
+        !may_stop(r, &q.execution_id))
+        return r->reply.status;
+    r->execution_id = q.execution_id;
+    q.body = stopped(r, &q.execution_id);
+    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);
+    return reply_verdict(r, &q, verdict, &a);
+}

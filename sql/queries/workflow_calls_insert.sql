@@ -1,0 +1,1 @@
+INSERT INTO workflow_calls (workflow_id, child_id) VALUES {{(?, ?)}}
