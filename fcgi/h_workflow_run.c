@@ -35,7 +35,7 @@ static bool judge(struct request *r, struct run_request *q, bool fresh)
         reply_err(r, e);
         return false;
     }
-    if (!run_form_check_inputs(r, q, compiled->inputs))
+    if (!run_form_check_inputs(r, q, compiled->program->inputs))
         return false;
     q->version = now->version;
     q->price = now->price;

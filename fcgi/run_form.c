@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "core/json_span.h"
+#include "core/schema.h"
 #include "fcgi/request.h"
 
 static bool wrong(struct request *r, const char *sentence)
@@ -117,15 +118,35 @@ bool run_form_read(struct request *r, struct run_request *q)
     return true;
 }
 
+/* The pointers of a validation lead into the inputs; the caller's document is the body. */
+static struct problems *told(struct request *r, const struct schema_problems *wrong)
+{
+    struct problems *p = problems_new(r);
+    for (size_t i = 0; i < wrong->count; i++)
+        problems_add(p, talloc_asprintf(r, "/inputs%s", wrong->items[i].pointer), "%s",
+                     wrong->items[i].message);
+    return p;
+}
+
 bool run_form_check_inputs(struct request *r, const struct run_request *q, const struct schema *schema)
 {
-    json_object *inputs = NULL;
-    const char *why;
-    enum err e = q->input.at ? json_parse(r, q->input.at, q->input.size, JSON_DEPTH_MAX, &inputs, &why) : OK;
-    if (e == OK && (!q->input.at || json_object_is_type(inputs, json_type_object)))
+    static const char nothing[] = "{}";
+    struct span raw = q->input.at ? q->input : (struct span){nothing, sizeof nothing - 1};
+    struct schema_problems wrong_ones = {0};
+    json_object *inputs;
+    const char *why = "";
+    enum err e = json_parse(r, raw.at, raw.size, JSON_DEPTH_MAX, &inputs, &why);
+    if (e == OK && !json_object_is_type(inputs, json_type_object)) {
+        e = ERR_INVALID;
+        why = "must be an object";
+    } else if (e == OK && schema) {
+        e = schema_validate(r, schema, inputs, &wrong_ones);
+    }
+    if (e == OK)
         return true;
-    struct problems *p = problems_new(r);
-    problems_add(p, "/inputs", "must be an object");
+    struct problems *p = told(r, &wrong_ones);
+    if (p->total == 0)
+        problems_add(p, "/inputs", "%s", why);
     reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the workflow takes.");
     return false;
 }

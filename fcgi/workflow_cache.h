@@ -8,11 +8,9 @@
 
 struct request;
 struct workflow_cache;
-struct schema;
 
 struct compiled {
     struct program *program;
-    struct schema *inputs; /* NULL: any object */
 };
 
 struct workflow_cache *workflow_cache_new(void *ctx);
