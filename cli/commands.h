@@ -16,6 +16,7 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv);
 int cmd_secret_list(struct cli *cli, int argc, char **argv);
 int cmd_secret_delete(struct cli *cli, int argc, char **argv);
 int cmd_secret_keygen(struct cli *cli, int argc, char **argv);
+int cmd_audit(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);
 /* Exit codes of its own: 0 valid, 1 not valid, 2 no usable schema or input. Needs no settings. */
 int cmd_schema_validate(struct cli *cli, int argc, char **argv);

@@ -34,6 +34,10 @@ static const struct command commands[] = {
      "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
      "JSON Schema 2020-12; exit 0 valid, 1 not valid, 2 not a schema. A registry folder stands for a URI "
      "prefix"},
+    {"audit", NULL, cmd_audit, "[--at-rest] [--acknowledged FILE] [--grace-seconds N]",
+     "checks what must always be true, beside a working system; exit 1 where something is not. --at-rest "
+     "also checks "
+     "what an idle system promises; FILE holds ids that were ever answered with 201 or 202, one a line"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
 };

@@ -43,6 +43,11 @@ struct redis_arg redis_key_claim(void *ctx, const id *workspace, const char *byt
     return hashed_key(ctx, "claim", workspace, bytes, size);
 }
 
+struct redis_arg redis_pattern_claims(void *ctx)
+{
+    return key(ctx, "claim", "*");
+}
+
 struct redis_arg redis_key_credits(void *ctx, const id *workspace)
 {
     return key(ctx, "credits", workspace->text);

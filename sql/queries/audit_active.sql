@@ -1,0 +1,7 @@
+-- Where max_concurrent is set, `active` counts the roots that are not terminal.
+SELECT a.workspace_id, CONCAT('active ', a.active, ', roots not terminal ', COALESCE(r.n, 0))
+FROM accounts a
+LEFT JOIN (
+  SELECT workspace_id, COUNT(*) AS n FROM executions WHERE state IN (1, 2) AND parent_id IS NULL GROUP BY workspace_id
+) r ON r.workspace_id = a.workspace_id
+WHERE a.max_concurrent IS NOT NULL AND a.active <> COALESCE(r.n, 0)

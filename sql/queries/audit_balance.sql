@@ -1,0 +1,6 @@
+-- The balance is the sum of the ledger, and never below zero.
+SELECT a.workspace_id, CONCAT('balance ', a.balance, ', ledger ', COALESCE(l.total, 0))
+FROM accounts a
+LEFT JOIN (SELECT workspace_id, SUM(amount) AS total FROM credit_ledger GROUP BY workspace_id) l
+  ON l.workspace_id = a.workspace_id
+WHERE a.balance <> COALESCE(l.total, 0) OR a.balance < 0

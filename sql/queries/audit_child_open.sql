@@ -1,0 +1,5 @@
+-- A run that ended has stopped its descendants.
+SELECT c.id, CONCAT('state ', c.state, ' below ', p.id, ' of state ', p.state)
+FROM executions c
+JOIN executions p ON p.id = c.parent_id
+WHERE c.state IN (1, 2) AND p.state IN (3, 4, 5)

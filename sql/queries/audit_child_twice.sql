@@ -1,0 +1,5 @@
+-- Two children of one parent's try.
+SELECT parent_id, CONCAT('step ', step, ', item ', item, ', try ', try, ': ', COUNT(*), ' children')
+FROM execution_children
+GROUP BY parent_id, step, item, try
+HAVING COUNT(*) > 1

@@ -1,0 +1,6 @@
+-- Steps of executions that are not there, and rows that contradict themselves.
+SELECT s.execution_id, CONCAT('step ', s.step, ', item ', s.item, ', status ', s.status)
+FROM execution_steps s
+LEFT JOIN executions e ON e.id = s.execution_id
+WHERE e.id IS NULL OR (s.status IN (2, 3, 4)) <> (s.completed_ms IS NOT NULL)
+   OR (e.state = 3 AND s.item = -1 AND s.status = 1)
