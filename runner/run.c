@@ -274,14 +274,16 @@ static void on_time(struct run *r)
         end_softly(r, "timeout");
     if (now >= r->look_ms && r->started)
         look(r, now);
+    else if (now >= r->look_ms)
+        r->look_ms = now + LOOK_MS; /* nothing to see before the start */
 }
 
 static int wait_time_ms(const struct run *r, int64_t log_ms)
 {
-    int64_t now = now_ms(), next = r->look_ms;
-    if (!r->reason && r->deadline_ms < next)
+    int64_t now = now_ms(), next = r->tree_dead ? INT64_MAX : r->look_ms;
+    if (!r->reason && !r->tree_dead && r->deadline_ms < next)
         next = r->deadline_ms;
-    if (r->kill_ms < next)
+    if (!r->tree_dead && r->kill_ms < next)
         next = r->kill_ms;
     next -= now;
     if (log_ms >= 0 && log_ms < next)
