@@ -113,14 +113,15 @@ static int add_sockets(scmp_filter_ctx f, bool network)
     const uint32_t no = DENY(EAFNOSUPPORT);
     if (!network)
         return seccomp_rule_add(f, no, SYS(socket), 0);
-    int bad = seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_LT, AF_INET));
-    bad |= seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK));
+    int bad = seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_LT, AF_INET, 0));
+    bad |= seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK, 0));
     for (scmp_datum_t family = AF_INET + 1; family < AF_NETLINK; family++)
         if (family != AF_INET6)
-            bad |= seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family));
+            bad |= seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family, 0));
     /* of netlink only protocol 0, routes: what a resolver asks which addresses the host has */
-    bad |= seccomp_rule_add(f, no, SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK), SCMP_A2(SCMP_CMP_NE, 0));
-    bad |= seccomp_rule_add(f, DENY(EPERM), SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET),
+    bad |= seccomp_rule_add(f, no, SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
+                            SCMP_A2(SCMP_CMP_NE, 0, 0));
+    bad |= seccomp_rule_add(f, DENY(EPERM), SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0),
                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_RAW));
     return bad;
 }
