@@ -146,8 +146,9 @@ int run_start(struct request *r, struct run_request *q, run_judge *judge)
             return reply_verdict(r, q, &a);
     }
     int status = judge_and_accept(r, q, judge);
+    bool accepted = strcmp(r->execution_id.text, q->execution_id.text) == 0; /* then the batch has released it */
     /* 500 and 504: it may have been done; the claim runs out by itself */
-    if (claimed && status >= 400 && status != 500 && status != 504)
+    if (claimed && !accepted && status != 500 && status != 504)
         accept_release(r->app->redis, r, q);
     return status;
 }

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""bench.py [--seconds S] [--rounds R] [--json FILE] [CASE…]: Millrace against its floors, on one private stack.
+
+Every figure that matters is a ratio of two things run in turn in the same minute: the cases are run one after the other,
+round after round, and medians are compared. Prints a table, and writes it as JSON.
+"""
+import argparse
+import json
+import os
+import pathlib
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/api"))
+from stack import Stack, alive, eventually  # noqa: E402
+
+LUA = ROOT / "tests/bench/wrk"
+TOOLS = ROOT / "build/plain"
+WORKERS = 32
+TRANSFORM = {"steps": [{"name": "sum", "type": "transform", "value": {"n": "${/inputs/n}"}}]}
+
+# name: (wrk script, connections, environment beyond the common one)
+CASES = {
+    "hello": ("floor_accept.lua", 64, {"BENCH_PATH": "/bench/hello"}),
+    "hello+evalsha": ("floor_accept.lua", 64, {"BENCH_PATH": "/bench/hello-redis"}),
+    "floor accept": ("floor_accept.lua", 64, {"BENCH_PATH": "/bench/accept"}),
+    "floor accept, 1 connection": ("floor_accept.lua", 1, {"BENCH_PATH": "/bench/accept"}),
+    "floor get": ("floor_get.lua", 64, {"BENCH_PATH": "/bench/get"}),
+    "accept": ("accept.lua", 64, {}),
+    "accept, 1 connection": ("accept.lua", 1, {}),
+    "accept keyed": ("accept_keyed.lua", 64, {}),
+    "accept 100 workspaces": ("accept.lua", 64, "many"),
+    "402": ("accept.lua", 64, "empty"),
+    "replay": ("replay.lua", 64, {}),
+    "get": ("get.lua", 64, {}),
+    "list": ("list.lua", 64, {}),
+}
+# what the issue asks: (case, its measure, against, least ratio (or most, for latencies))
+TARGETS = [
+    ("accept", "rate", "floor accept", 2.0),
+    ("accept", "rate", "hello", 0.20),
+    ("accept keyed", "rate", "accept", 0.8),
+    ("402", "rate", "accept", 1.0),
+    ("replay", "rate", "hello+evalsha", 0.8),
+    ("get", "rate", "floor get", 0.85),
+    ("accept 100 workspaces", "rate", "accept", 0.85),
+    ("accept, 1 connection", "p50", "floor accept, 1 connection", 1.3),
+]
+EXPECTED = {"402": "402", "get": "200", "list": "200", "floor get": "200"}
+
+
+class Bench:
+    def __init__(self):
+        subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
+        self.stack = Stack({"api.workers": str(WORKERS), "api.rate_limit_per_minute": "100000000", "log.level": "warn"})
+        self.floors = []
+
+    def start(self):
+        self.stack.start()
+        self.stack.wait_ready()
+        self.main = self.populate(10**9)
+        self.empty = self.populate(0)
+        self.many = [self.populate(10**7) for _ in range(int(os.environ.get("BENCH_WORKSPACES", "100")))]
+        client = self.main["workspace"].client()
+        self.executions = [client.started(self.main["workflow"], {"n": 1}) for _ in range(200)]
+        for run in self.executions:
+            client.finished(run)
+        client.run(self.main["workflow"], {"n": 1}, key="bench-replay")  # the one that is replayed
+        self.start_floors()
+
+    def populate(self, credits):
+        workspace = self.stack.workspace(credits=credits)
+        return {"workspace": workspace, "key": workspace.key()["key"], "workflow": workspace.put_workflow(TRANSFORM)}
+
+    def start_floors(self):
+        stack, sockets = self.stack, self.stack.dir / "sockets"
+        stack.sql((ROOT / "tests/bench/floor.sql").read_text())
+        database = [sockets / "mariadb.sock", "root", "", sockets / "redis.sock", self.main["workspace"].id, self.main["workflow"]]
+        programs = {
+            "hello": [TOOLS / "bench-hello", sockets / "b-hello", WORKERS],
+            "hello-redis": [TOOLS / "bench-hello", sockets / "b-redis", WORKERS, sockets / "redis.sock"],
+            "accept": [TOOLS / "bench-floor", "accept", sockets / "b-accept", WORKERS, *database],
+            "get": [TOOLS / "bench-floor", "get", sockets / "b-get", WORKERS, *database],
+        }
+        locations = ""
+        for name, command in programs.items():
+            self.floors.append(subprocess.Popen([str(c) for c in command], env=stack.env, start_new_session=True))
+            socket = next(c for c in command if "/b-" in str(c))
+            eventually(lambda: pathlib.Path(socket).exists(), 10, f"floor {name}")
+            locations += (f"location /bench/{name} {{ include {stack.dir}/nginx/bench_params; fastcgi_pass unix:{socket}; }}\n")
+        (stack.dir / "nginx/bench_params").write_text(FASTCGI_PARAMS)
+        (stack.dir / "nginx/server.d/bench.conf").write_text(locations)
+        old = stack.children("nginx")
+        os.kill(stack.pid("nginx"), signal.SIGHUP)
+        eventually(lambda: not any(alive(p) for p in old), 10, "nginx's old workers gone")
+        eventually(lambda: b"execution_id" in subprocess.run(["curl", "-s", f"{stack.url}/bench/hello"], capture_output=True).stdout,
+                   10, "the floors behind nginx")
+
+    def environment(self, extra):
+        parts = {"many": self.many, "empty": [self.empty]}.get(extra, [self.main]) if isinstance(extra, str) else [self.main]
+        return {**os.environ, "BENCH_DIR": str(LUA), "BENCH_KEYS": ",".join(p["key"] for p in parts),
+                "BENCH_WORKFLOWS": ",".join(p["workflow"] for p in parts), "BENCH_EXECUTIONS": ",".join(self.executions),
+                **(extra if isinstance(extra, dict) else {})}
+
+    def run(self, name, seconds):
+        script, connections, extra = CASES[name]
+        done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(LUA / script), self.stack.url],
+                              env=self.environment(extra), capture_output=True, text=True, timeout=seconds + 60)
+        line = next((l for l in done.stdout.splitlines() if l.startswith("BENCH ")), None)
+        assert line, done.stdout + done.stderr
+        r = json.loads(line[6:])
+        want = EXPECTED.get(name, "202")
+        wrong = {k: v for k, v in r["statuses"].items() if k != want}
+        assert not wrong and not r["socket_errors"], f"{name}: expected {want}, saw {r['statuses']}, {r['socket_errors']} socket errors"
+        return {"rate": r["requests"] / (r["duration_us"] / 1e6), "p50": r["p50_us"], "p99": r["p99_us"]}
+
+    def close(self):
+        for p in self.floors:
+            os.killpg(p.pid, signal.SIGKILL)
+            p.wait()
+        self.stack.close()
+
+    # --- the executor ---------------------------------------------------------------------------------------------
+    def idle_latency(self, runs=200):
+        """Milliseconds from acceptance to the end, one run at a time, as the rows say it."""
+        client = self.main["workspace"].client()
+        took = []
+        for _ in range(runs):
+            id = client.started(self.main["workflow"], {"n": 1})
+            client.finished(id)
+            took.append(id)
+        rows = self.stack.sql("SELECT ended_ms - CAST(CONV(REPLACE(LEFT(CAST(id AS CHAR), 13), '-', ''), 16, 10) AS SIGNED) FROM executions "
+                              "WHERE id IN (" + ",".join(f"'{i}'" for i in took) + ")")
+        return sorted(int(r[0]) for r in rows)
+
+    def end_to_end(self, seconds):
+        """Runs a second from the first POST until the last of them has ended, executor and API sharing the machine."""
+        before = int(self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (3,4,5)"))
+        started = time.monotonic()
+        accepted = self.run("accept", seconds)["rate"] * seconds
+        eventually(lambda: self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (1,2)") == "0", 300, "all runs ended")
+        ended = int(self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (3,4,5)")) - before
+        return {"rate": ended / (time.monotonic() - started), "accepted": accepted, "ended": ended}
+
+    def memory(self):
+        """PSS in KiB by program."""
+        found = {}
+        for name in ("api", "executor", "stream"):
+            pid = self.stack.pid(name)
+            if pid:
+                found[name] = sum(pss(p) for p in family(pid))
+        return found
+
+
+def family(pid):
+    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid] + [p for c in children for p in family(int(c))]
+
+
+def pss(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+FASTCGI_PARAMS = """
+fastcgi_param REQUEST_METHOD $request_method;
+fastcgi_param REQUEST_URI $request_uri;
+fastcgi_param CONTENT_TYPE $content_type;
+fastcgi_param CONTENT_LENGTH $content_length;
+"""
+
+
+def spread(values):
+    return (max(values) - min(values)) / statistics.median(values) if len(values) > 1 else 0.0
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--seconds", type=int, default=5)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--json", default=str(ROOT / "build/bench.json"))
+    options.add_argument("cases", nargs="*")
+    o = options.parse_args()
+    bench = Bench()
+    results, extras = {name: [] for name in (o.cases or CASES)}, {}
+    try:
+        bench.start()
+        if not o.cases:
+            extras["pss_idle_kib"] = bench.memory()
+            extras["idle_ms"] = bench.idle_latency()
+            extras["end_to_end"] = [bench.end_to_end(o.seconds) for _ in range(o.rounds)]
+        bench.stack.stop_server("executor")  # accepting is measured by itself
+        for _ in range(o.rounds):
+            for name in results:
+                results[name].append(bench.run(name, o.seconds))
+        extras["pss_after_kib"] = bench.memory()
+    finally:
+        bench.close()
+    report(results, extras, o)
+
+
+def report(results, extras, o):
+    median = {n: {m: statistics.median(r[m] for r in runs) for m in ("rate", "p50", "p99")} for n, runs in results.items()}
+    print(f"{'case':32} {'req/s':>9} {'spread':>7} {'p50 ms':>8} {'p99 ms':>8}")
+    for name, m in median.items():
+        print(f"{name:32} {m['rate']:9.0f} {spread([r['rate'] for r in results[name]]):6.0%} {m['p50'] / 1000:8.2f} {m['p99'] / 1000:8.2f}")
+    ratios = []
+    for case, measure, against, target in TARGETS:
+        if case in median and against in median:
+            ratio = median[case][measure] / median[against][measure]
+            holds = ratio <= target if measure == "p50" else ratio >= target
+            ratios.append({"case": case, "measure": measure, "against": against, "ratio": ratio, "target": target, "holds": holds})
+    if "end_to_end" in extras and "floor accept" in median:
+        rate = statistics.median(r["rate"] for r in extras["end_to_end"])
+        ratio = rate / median["floor accept"]["rate"]
+        print(f"{'end to end, one transform':32} {rate:9.0f}")
+        ratios.append({"case": "end to end", "measure": "rate", "against": "floor accept", "ratio": ratio, "target": 1.2, "holds": ratio >= 1.2})
+    for r in ratios:
+        print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} (asked: {r['target']}) {'holds' if r['holds'] else 'FALLS SHORT'}")
+    if "idle_ms" in extras:
+        idle = extras["idle_ms"]
+        print(f"accepted to finished, idle: p50 {idle[len(idle) // 2]} ms, p99 {idle[len(idle) * 99 // 100]} ms")
+    for when in ("pss_idle_kib", "pss_after_kib"):
+        if when in extras:
+            print(f"{when}: {extras[when]}, together {sum(extras[when].values()) / 1024:.1f} MiB")
+    pathlib.Path(o.json).write_text(json.dumps({"cases": results, "medians": median, "ratios": ratios, **extras}, indent=1))
+    print(f"written: {o.json}")
+
+
+if __name__ == "__main__":
+    main()
