@@ -1,6 +1,7 @@
 #include "core/redis.h"
 
 #include <hiredis.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -258,14 +259,11 @@ enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *mess
         return ERR_BUSY;
     if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
         return redis_fail(r);
-    if (!reply) {
-        struct timeval none = {.tv_usec = 1}; /* the caller saw the descriptor readable */
-        redisSetTimeout(r->context, none);
-        if (redisBufferRead(r->context) != REDIS_OK && r->context->err != REDIS_ERR_IO)
-            return redis_fail(r);
-        if (r->context->err)
-            return redis_fail(r);
-        if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+    struct pollfd readable = {.fd = r->context->fd, .events = POLLIN};
+    if (!reply &&
+        poll(&readable, 1, 0) == 1) { /* else reading would wait, and a time-out is the context's end */
+        if (redisBufferRead(r->context) != REDIS_OK ||
+            redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
             return redis_fail(r);
     }
     if (!reply)
