@@ -410,7 +410,7 @@ static enum err write_events(struct run_writes *w)
 
 static enum err write_steps(struct run_writes *w)
 {
-    enum { COLUMNS = 10 };
+    enum { COLUMNS = 11 };
     struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->steps_n * COLUMNS + 1);
     for (size_t i = 0; i < w->steps_n; i++) {
         const struct run_step *s = &w->steps[i].row;
@@ -420,11 +420,12 @@ static enum err write_steps(struct run_writes *w)
         v[2] = db_number(s->item);
         v[3] = db_number(s->status);
         v[4] = db_number(s->tries);
-        v[5] = number_or_null(s->due_ms);
-        v[6] = number_or_null(s->started_ms);
-        v[7] = number_or_null(s->completed_ms);
-        v[8] = db_text(s->result);
-        v[9] = db_text(s->error);
+        v[5] = db_number(s->answers);
+        v[6] = number_or_null(s->due_ms);
+        v[7] = number_or_null(s->started_ms);
+        v[8] = number_or_null(s->completed_ms);
+        v[9] = db_text(s->result);
+        v[10] = db_text(s->error);
     }
     return db_run_each(w->tx->db, w->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values, COLUMNS, w->steps_n,
                        NULL);

@@ -85,7 +85,8 @@ enum err run_move(struct run_writes *w, struct run *r, const struct run_move *m)
 struct run_step {
     int step, item; /* item -1: the step itself */
     enum step_status status;
-    int tries;
+    int tries;   /* begun */
+    int answers; /* HTTP answers had: numbers the Idempotency-Key of what is sent next */
     int64_t due_ms, started_ms, completed_ms; /* 0: NULL */
     const char *result;                       /* JSON text or NULL; copied */
     const char *error;
