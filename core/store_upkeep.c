@@ -1,0 +1,83 @@
+#include "core/store_upkeep.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/redis_keys.h"
+
+static const int64_t executor_kept_ms = 86400000;
+
+enum err upkeep_ensure(struct db *db, const char *task)
+{
+    struct db_value args[] = {db_text(task), db_number(0)};
+    return db_run(db, NULL, SQL_UPKEEP_ENSURE, args, 2, NULL);
+}
+
+struct take {
+    const char *task;
+    int64_t every_ms;
+};
+
+/* A moment too far ahead comes from a clock that was set back: the task is due. */
+static enum err take_work(struct db_tx *tx, void *arg)
+{
+    const struct take *t = arg;
+    int64_t now_ms = clock_wall_ms();
+    struct db_value due[] = {db_text(t->task), db_number(now_ms), db_number(now_ms + 2 * t->every_ms)};
+    struct db_value next[] = {db_number(now_ms + t->every_ms), db_text(t->task)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_UPKEEP_DUE, due, 3, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_UPKEEP_NEXT, next, 2, NULL) : e;
+}
+
+enum err upkeep_take(struct db *db, const char *task, int64_t every_ms)
+{
+    struct take t = {task, every_ms};
+    return db_transaction(db, take_work, &t);
+}
+
+static enum err delete_older(struct db *db, enum sql_id query, int64_t before_ms, uint64_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value before = db_number(before_ms);
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, query, &before, 1, &rows);
+    *n_r = e == OK ? rows->affected : 0;
+    talloc_free(scratch);
+    return e;
+}
+
+enum err upkeep_expire_keys(struct db *db, uint64_t *n_r)
+{
+    return delete_older(db, SQL_UPKEEP_EXPIRE_KEYS, clock_wall_ms(), n_r);
+}
+
+enum err upkeep_forget_executors(struct db *db, uint64_t *n_r)
+{
+    return delete_older(db, SQL_UPKEEP_FORGET_EXECUTORS, clock_wall_ms() - executor_kept_ms, n_r);
+}
+
+enum err upkeep_refresh_credits(struct db *db, struct redis *redis, id *after, uint64_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value from = id_is_set(after) ? db_id(after) : db_text("00000000-0000-0000-0000-000000000000");
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_UPKEEP_BALANCES, &from, 1, &rows);
+    *n_r = e == OK ? rows->count : 0;
+    for (size_t r = 0; r < *n_r; r++) {
+        *after = db_get_id(rows, r, 0);
+        struct redis_arg args[] = {redis_key_credits(scratch, after),
+                                   redis_number(scratch, db_int(rows, r, 1)),
+                                   redis_number(scratch, db_int(rows, r, 2))};
+        struct redis_value answer; /* not queued: a script that Redis lost with its data is sent again */
+        if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_BUSY)
+            e = ERR_BUSY;
+        if (e != OK)
+            break;
+    }
+    talloc_free(scratch);
+    return e;
+}

@@ -1,0 +1,1 @@
+INSERT INTO executors (host, pid, started_ms) VALUES (?, ?, ?)

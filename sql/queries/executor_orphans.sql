@@ -1,0 +1,5 @@
+-- Executors that have runs and count as lost, or have no row (any more).
+SELECT t.executor_id
+FROM (SELECT DISTINCT executor_id FROM executions FORCE INDEX (by_work) WHERE state = ?) AS t
+LEFT JOIN executors x ON x.id = t.executor_id
+WHERE x.id IS NULL OR x.lost_ms IS NOT NULL

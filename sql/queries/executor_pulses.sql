@@ -1,0 +1,1 @@
+SELECT id, beat FROM executors WHERE lost_ms IS NULL

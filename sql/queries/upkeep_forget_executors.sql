@@ -1,0 +1,1 @@
+DELETE FROM executors WHERE lost_ms < ? LIMIT 500

@@ -1,0 +1,1 @@
+UPDATE upkeep_tasks SET due_ms = ? WHERE name = ?

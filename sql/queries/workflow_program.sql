@@ -1,0 +1,1 @@
+SELECT program FROM workflow_versions WHERE workflow_id = ? AND version = ?
