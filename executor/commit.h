@@ -1,0 +1,78 @@
+/* What one run writes in one go: steps, events and perhaps its move to an end, collected by the loop thread
+ * and written by the database thread, many runs' together, under the fence. */
+#pragma once
+
+#include "core/accept_run.h"
+#include "core/run_write.h"
+#include "executor/programs.h"
+#include "executor/writer.h"
+
+struct commit_event {
+    enum event_type type;
+    int64_t at_ms;
+    const char *data; /* JSON object or NULL */
+};
+
+struct commit {
+    struct job job; /* first: a commit is a job, and the context of its texts */
+    id run, workspace;
+    int attempt;
+    bool effects; /* a step was started: no refund any more */
+    bool has_move;
+    bool tree; /* the move stops all that runs below, too */
+    struct run_move move;
+    struct commit_event *events;
+    size_t events_n;
+    struct run_step *steps;
+    size_t steps_n;
+
+    /* the thread's */
+    bool fenced;    /* the row is not ours any more: nothing was written */
+    bool unsettled; /* an earlier run of its transaction may have committed */
+    int seq_after;  /* the number of its last event in that run */
+};
+
+struct commit *commit_new(const id *run, const id *workspace, int attempt);
+void commit_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data);
+/* Texts are copied. A second row for the same step and item replaces the first. */
+void commit_step(struct commit *c, const struct run_step *step);
+void commit_move(struct commit *c, const struct run_move *move);
+bool commit_is_empty(const struct commit *c);
+
+/* A run that was claimed, with all that it needs to go on. Belongs to the holder of its batch. */
+struct stored_step {
+    int step, item;
+    enum step_status status;
+    int tries, answers;
+    int64_t due_ms, started_ms;
+    const char *result, *error;
+};
+struct claimed {
+    struct run run;
+    id principal_id;
+    const char *input, *tags, *metadata; /* JSON; NULL: none */
+    struct cached_program *program; /* a reference that the receiver gives back; NULL: it does not compile */
+    struct stored_step *steps;
+    size_t steps_n;
+};
+
+/* What the writer does in a transaction: the commits given and, where claim_limit is more than 0, claims. */
+struct batch {
+    struct writer_hands *hands;
+    struct programs *programs;
+    struct commit *commits[WRITER_BATCH_MAX];
+    size_t commits_n;
+    const id *hints;
+    size_t hints_n;
+    bool scan;
+    size_t claim_limit;
+    void *holder; /* of what is claimed; made by the caller */
+    struct claimed *claimed;
+    size_t claimed_n;
+};
+
+/* Writes, and publishes after the commit. ERR_BUSY: nothing was done; ERR_UNCERTAIN: it may have been, the
+ * same batch (or parts of it) can be given again; ERR_INTERNAL: one of them cannot be written. */
+enum err batch_write(struct batch *b) WARN_UNUSED;
+/* A commit whose move ends all that runs below it, by itself. */
+enum err batch_write_tree(struct batch *b, struct commit *c) WARN_UNUSED;

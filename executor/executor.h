@@ -1,0 +1,38 @@
+/* One executor process: what its loop thread shares among its modules. Made by process.c; everything in it is
+ * the loop thread's, but what writer.h hands to the database thread. */
+#pragma once
+
+#include <event2/event.h>
+
+#include "core/config.h"
+#include "executor/id_table.h"
+#include "executor/programs.h"
+#include "executor/timers.h"
+#include "executor/writer.h"
+
+struct flow;
+struct liveness;
+struct http;
+struct child_watch;
+
+struct executor {
+    const struct config *config;
+    struct event_base *base;
+    struct timers *timers;
+    struct programs *programs; /* the database thread's */
+    struct writer *writer;
+    struct liveness *liveness;
+    struct http *http;
+    struct child_watch *children;
+    struct id_table *flows;               /* runs in memory, by id */
+    struct flow *slot_first, **slot_last; /* those that want to go on and wait for a slot */
+    bool serving;                         /* the slot queue is being served */
+    int64_t without_slot;                 /* runs that wait */
+    const uint8_t *secret_key;            /* NULL: there is none */
+    bool stopping;                        /* SIGTERM: nothing new is started */
+    bool fenced;                          /* this process may not act any more */
+    void (*changed)(struct executor *x);  /* a run has gone: whoever waits for the end looks again */
+};
+
+/* Whether a side effect may start now: the process's lease is good. */
+bool executor_may_act(const struct executor *x);

@@ -1,0 +1,64 @@
+/* A run in memory: what the loop thread knows of it, what it has still to write, and its slot.
+ *
+ * Everything that a flow learns goes into its open commit (flow_open). flow_submit hands it to the database
+ * thread; while one is under way the next one collects, so that a run has one commit under way at most. What
+ * must not start before it is written (an act) names its commit and is woken when that is done.
+ *
+ * A flow that only waits gives its slot back, and asks for one before it goes on. It goes when its last
+ * commit is written, when the fence refused one (somebody else has the run, or it was stopped), or with
+ * flow_cancel. Loop thread only. */
+#pragma once
+
+#include "core/json.h"
+#include "executor/commit.h"
+#include "executor/executor.h"
+
+struct act;
+struct stage;
+
+struct flow {
+    struct executor *x;
+    struct run run; /* as claimed */
+    id principal_id;
+    struct cached_program *cached;
+    const struct program *program;
+    json_object *inputs, *steps, *execution; /* the scope */
+    const struct stored_step *stored;        /* what an earlier attempt has left */
+    size_t stored_n;
+    size_t result_bytes; /* of all steps so far */
+    size_t at;           /* the step in hand */
+    struct stage *stage; /* NULL between steps */
+    struct act *acts;    /* live ones */
+
+    struct commit *open, *under_way;
+    bool ending;     /* the open commit, or the one under way, is its last */
+    bool in_turn;    /* workflow_go_on is at it */
+    bool broken_off; /* the step in hand has its last row */
+    bool tree;       /* children may be running that nobody waits for any more */
+    bool has_slot, in_slot_queue;
+    struct flow *slot_next;
+    struct timer deadline, go_on;
+    int64_t began_ms; /* CLOCK_BOOTTIME */
+};
+
+/* Takes a claimed run and starts it. The claim's memory may go afterwards. */
+void flow_start(struct executor *x, struct claimed *c);
+
+struct commit *flow_open(struct flow *f);
+void flow_submit(struct flow *f);
+
+/* The ends. The flow goes when they are written; all its acts are ended now. */
+void flow_succeed(struct flow *f, const char *output);
+void flow_fail(struct flow *f, enum failure_reason reason, const char *error);
+void flow_hand_back(struct flow *f);
+/* Forgets it at once; writes nothing. `why` is for the log. */
+void flow_cancel(struct flow *f, const char *why);
+
+/* Has a slot, or gets one now, or else is called again (workflow_go_on) when there is one. */
+bool flow_take_slot(struct flow *f);
+/* Gives the slot back where the flow only waits. */
+void flow_rest(struct flow *f);
+
+/* For SIGTERM: hands back what is not in the middle of something; with `all`, everything. */
+void flow_hand_back_idle(struct executor *x, bool all);
+void flow_cancel_all(struct executor *x, const char *why);

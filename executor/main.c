@@ -1,0 +1,44 @@
+/* millrace-executor [--config FILE]: claims queued runs and carries them out. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/config.h"
+#include "core/log.h"
+#include "executor/master.h"
+
+static enum log_level level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
+    const char *path = config_find();
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c != 'c') {
+            fprintf(stderr, "usage: millrace-executor [--config FILE]\n");
+            return 2;
+        }
+        path = optarg;
+    }
+    void *ctx = talloc_new(NULL);
+    struct config *config;
+    const char *why;
+    if (config_load(ctx, path, &config, &why) != OK) {
+        fprintf(stderr, "millrace-executor: %s\n", why);
+        return 2;
+    }
+    if (log_open("executor", config->executor.log_file, level_of(config->log.level)) != OK) {
+        fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
+        return 2;
+    }
+    return master_run(config);
+}

@@ -1,0 +1,229 @@
+#include "executor/process.h"
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/redis_keys.h"
+#include "core/secrets.h"
+#include "executor/child_watch.h"
+#include "executor/claim.h"
+#include "executor/commit.h"
+#include "executor/flow.h"
+#include "executor/hints.h"
+#include "executor/http.h"
+#include "executor/liveness.h"
+#include "executor/upkeep.h"
+
+enum { SIGNALS = 4 };
+
+struct process {
+    struct executor x; /* first: callbacks of its modules come with it */
+    struct claims *claims;
+    struct upkeep *upkeep;
+    struct hints *hints;
+    struct event *signals[SIGNALS];
+    struct timer grace;
+    uint8_t key[SECRET_KEY_SIZE];
+    bool leaving;
+    int status;
+};
+
+static void end_loop(struct executor *x)
+{
+    event_base_loopbreak(x->base);
+}
+
+/* Ends once nothing is left that this process has to see to. */
+static void on_changed(struct executor *x)
+{
+    struct process *p = (struct process *)x;
+    if (!x->stopping || x->fenced || p->leaving || id_table_count(x->flows) > 0)
+        return;
+    p->leaving = true;
+    liveness_leave(x->liveness, end_loop);
+}
+
+static void on_claimed(void *arg, void *holder, struct claimed *runs, size_t n)
+{
+    struct executor *x = arg;
+    for (size_t i = 0; i < n && !x->fenced; i++)
+        flow_start(x, &runs[i]);
+    talloc_free(holder);
+}
+
+/* --- the lease --- */
+
+static void on_registered(struct executor *x)
+{
+    struct process *p = (struct process *)x;
+    if (x->stopping)
+        return;
+    p->claims = claims_start(p, x);
+    p->upkeep = upkeep_start(p, x);
+    if (!p->claims) {
+        log_error("executor.broken", "what=threads");
+        p->status = PROCESS_BROKEN;
+        end_loop(x);
+    }
+}
+
+static void on_fenced(struct executor *x)
+{
+    struct process *p = (struct process *)x;
+    p->status = PROCESS_FENCED;
+    claims_end(p->claims);
+    upkeep_end(p->upkeep);
+    flow_cancel_all(x, "this executor has lost its lease");
+}
+
+/* --- signals --- */
+
+static void on_grace(void *arg)
+{
+    flow_hand_back_idle(arg, true);
+}
+
+static void stop(struct process *p)
+{
+    struct executor *x = &p->x;
+    if (x->stopping)
+        return;
+    log_info("executor.stopping", "runs=%zu", id_table_count(x->flows));
+    x->stopping = true;
+    claims_end(p->claims);
+    upkeep_end(p->upkeep);
+    timer_set(x->timers, &p->grace, clock_boot_ms() + x->config->executor.grace_s * 1000);
+    flow_hand_back_idle(x, false);
+    on_changed(x);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *arg)
+{
+    if (number == SIGTERM || number == SIGINT)
+        stop(arg);
+    else
+        log_reopen();
+}
+
+static void watch_signals(struct process *p)
+{
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    sigset_t none;
+    for (int i = 0; i < SIGNALS; i++) {
+        p->signals[i] = evsignal_new(p->x.base, numbers[i], on_signal, p);
+        event_add(p->signals[i], NULL);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL); /* the master forks with all of them blocked */
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- setting up --- */
+
+static void load_key(struct process *p)
+{
+    const char *why;
+    const char *path = p->x.config->secrets.key_file;
+    if (!*path)
+        return;
+    if (secrets_load_key(path, p->key, &why) == OK)
+        p->x.secret_key = p->key;
+    else
+        log_error("secrets.no_key", "file=%s message=\"%s\"", path, why);
+}
+
+static bool start_writer(struct process *p)
+{
+    const struct config *c = p->x.config;
+    struct db_settings *db = talloc_zero(p, struct db_settings);
+    *db = (struct db_settings){.socket = c->database.socket,
+                               .name = c->database.name,
+                               .user = c->executor.db_user,
+                               .password = config_password(p, c->executor.db_password_file)};
+    struct writer_settings settings = {.db = db,
+                                       .redis_socket = c->redis.socket,
+                                       .programs = p->x.programs,
+                                       .on_claimed = on_claimed,
+                                       .arg = &p->x};
+    if (db->password)
+        p->x.writer = writer_start(p, p->x.base, &settings);
+    return p->x.writer != NULL;
+}
+
+static bool start_http(struct process *p)
+{
+    const char *why = NULL;
+    struct outgoing *outgoing = outgoing_new(p, p->x.config->executor.outgoing_allow, &why);
+    if (!outgoing)
+        log_error("executor.setting", "setting=executor.outgoing_allow message=\"%s\"", why);
+    else
+        p->x.http = http_new(p, p->x.base, p->x.timers, outgoing);
+    return p->x.http != NULL;
+}
+
+static bool set_up(struct process *p)
+{
+    struct executor *x = &p->x;
+    struct event_config *how = event_config_new();
+    event_config_set_flag(how, EVENT_BASE_FLAG_NOLOCK); /* threads wake the loop by eventfds only */
+    x->base = event_base_new_with_config(how);
+    event_config_free(how);
+    x->timers = x->base ? timers_new(p, x->base) : NULL;
+    if (!x->timers)
+        return false;
+    watch_signals(p);
+    redis_keys_prefix(x->config->redis.prefix);
+    load_key(p);
+    x->flows = id_table_new(p);
+    x->slot_last = &x->slot_first;
+    x->changed = on_changed;
+    x->programs = programs_new(p);
+    p->grace = (struct timer){.fire = on_grace, .arg = x};
+    if (!start_http(p) || !start_writer(p))
+        return false;
+    x->children = child_watch_new(p, x);
+    p->hints = hints_start(p, x);
+    x->liveness = liveness_start(p, x, on_registered, on_fenced, end_loop);
+    return true;
+}
+
+static void take_down(struct process *p)
+{
+    struct executor *x = &p->x;
+    claims_end(p->claims);
+    claims_join(p->claims);
+    if (x->writer)
+        writer_stop(x->writer);
+    for (int i = 0; i < SIGNALS && p->signals[i]; i++)
+        event_free(p->signals[i]);
+    TALLOC_FREE(p->hints);
+    TALLOC_FREE(x->children);
+    TALLOC_FREE(x->liveness);
+    TALLOC_FREE(x->http);
+    TALLOC_FREE(x->timers);
+    if (x->base)
+        event_base_free(x->base);
+}
+
+int process_run(const struct config *config)
+{
+    struct process *p = talloc_zero(NULL, struct process);
+    p->x.config = config;
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up(p)) {
+        log_error("executor.broken", "what=start");
+        return PROCESS_BROKEN;
+    }
+    event_base_dispatch(p->x.base);
+    log_info("executor.stopped", "status=%d", p->status);
+    int status = p->status;
+    take_down(p);
+    sodium_memzero(p->key, sizeof p->key);
+    talloc_free(p);
+    curl_global_cleanup();
+    return status;
+}

@@ -1,0 +1,124 @@
+#include "executor/upkeep.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/store_executor.h"
+#include "core/store_upkeep.h"
+
+enum { LOOK_MS = 1000, ROUNDS_MAX = 20 /* of 500 rows, in one go: the database thread has other work */ };
+
+struct upkeep {
+    struct executor *x;
+    struct timer next;
+    bool ensured, ended;
+};
+
+struct upkeep_job {
+    struct job job;
+    int max_losses;
+};
+
+typedef enum err task_work(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r);
+
+static enum err expire_keys(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
+{
+    return upkeep_expire_keys(hands->db, n_r);
+}
+
+static enum err forget_executors(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
+{
+    return upkeep_forget_executors(hands->db, n_r);
+}
+
+/* All of them in one go: whatever Redis has lost or missed is right again afterwards. */
+static enum err refresh_credits(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
+{
+    id after = {{0}};
+    enum err e = OK;
+    uint64_t n = UPKEEP_ROWS_MAX;
+    for (int i = 0; e == OK && n == UPKEEP_ROWS_MAX && i < ROUNDS_MAX; i++)
+        e = upkeep_refresh_credits(hands->db, hands->redis, &after, &n);
+    *n_r = 0; /* nothing that anybody wants to read of */
+    return e;
+}
+
+static enum err lose_orphans(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
+{
+    size_t n;
+    enum err e = executor_lose_orphans(hands->db, hands->redis, j->max_losses, &n);
+    *n_r = n;
+    return e;
+}
+
+static const struct {
+    const char *name;
+    int64_t every_ms;
+    task_work *work;
+} tasks[] = {
+    {"lose_orphans", 5000, lose_orphans},
+    {"refresh_credits", 5000, refresh_credits},
+    {"expire_keys", 60000, expire_keys},
+    {"forget_executors", 3600000, forget_executors},
+};
+enum { TASKS = sizeof tasks / sizeof *tasks };
+
+static void work(struct job *job, struct writer_hands *hands)
+{
+    struct upkeep_job *j = (struct upkeep_job *)job;
+    job->e = OK;
+    for (size_t t = 0; t < TASKS; t++) {
+        uint64_t n = 0;
+        if (upkeep_take(hands->db, tasks[t].name, tasks[t].every_ms) != OK)
+            continue;
+        enum err e = tasks[t].work(j, hands, &n);
+        if (n > 0)
+            log_info("upkeep.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
+        if (e != OK && e != ERR_BUSY)
+            log_error("upkeep.failed", "task=%s error=%s", tasks[t].name, err_name(e));
+    }
+}
+
+static void ensure(struct job *job, struct writer_hands *hands)
+{
+    job->e = OK;
+    for (size_t t = 0; job->e == OK && t < TASKS; t++)
+        job->e = upkeep_ensure(hands->db, tasks[t].name);
+}
+
+static void on_done(struct job *job)
+{
+    struct upkeep *u = job->arg;
+    u->ensured = u->ensured || job->e == OK;
+    talloc_free(job);
+    if (!u->ended)
+        timer_set(u->x->timers, &u->next, clock_boot_ms() + LOOK_MS);
+}
+
+static void on_next(void *arg)
+{
+    struct upkeep *u = arg;
+    struct upkeep_job *j = talloc_zero(NULL, struct upkeep_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = u->ensured ? work : ensure, .done = on_done, .arg = u};
+    j->max_losses = (int)u->x->config->executor.max_losses;
+    writer_submit(u->x->writer, &j->job);
+}
+
+struct upkeep *upkeep_start(void *ctx, struct executor *x)
+{
+    struct upkeep *u = talloc_zero(ctx, struct upkeep);
+    u->x = x;
+    u->next = (struct timer){.fire = on_next, .arg = u};
+    on_next(u);
+    return u;
+}
+
+void upkeep_end(struct upkeep *u)
+{
+    if (!u || u->ended)
+        return;
+    u->ended = true;
+    timer_clear(u->x->timers, &u->next);
+}
