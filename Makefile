@@ -22,7 +22,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread
 
 WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
-           -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wno-unused-parameter
+           -Wvla -Wformat=2 -Wundef -Wwrite-strings -Wno-unused-parameter -Wno-missing-field-initializers
 OPT     ?= -O2 -g
 SAN     :=
 ifeq ($(VARIANT),asan)

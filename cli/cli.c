@@ -12,6 +12,7 @@
 
 /* --- speaking --- */
 
+PRINTF_LIKE(2, 0)
 static void complain(struct cli *cli, const char *format, va_list args)
 {
     char *text = talloc_vasprintf(cli->ctx, format, args);

@@ -154,8 +154,10 @@ static bool format_ipv4(const char *text, size_t size)
 {
     struct cursor c = {text, text + size};
     for (int i = 0; i < 4; i++) {
+        if (i > 0 && !take(&c, '.'))
+            return false;
         const char *start = c.at;
-        if ((i > 0 && !take(&c, '.')) || (start = c.at, !take_number(&c)) || c.at - start > 3)
+        if (!take_number(&c) || c.at - start > 3)
             return false;
         if ((*start == '0' && c.at - start > 1) || atoi(start) > 255)
             return false;
