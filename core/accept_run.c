@@ -8,6 +8,7 @@
 #include "core/account.h"
 #include "core/clock.h"
 #include "core/crash.h"
+#include "core/event_text.h"
 #include "core/idempotency.h"
 #include "core/json.h"
 #include "core/log.h"
@@ -540,10 +541,7 @@ static void publish_key(struct redis *redis, void *ctx, const struct run_request
 
 static void publish_queued(struct redis *redis, void *ctx, const struct run_request *q)
 {
-    char at[CLOCK_TEXT_SIZE];
-    char *event = talloc_asprintf(
-        ctx, "{\"execution_id\":\"%s\",\"seq\":1,\"type\":\"%s\",\"at\":\"%s\",\"data\":{}}",
-        q->execution_id.text, event_name(EVENT_QUEUED), clock_text_z(id_ms(&q->execution_id), at));
+    char *event = event_text(ctx, &q->execution_id, 1, EVENT_QUEUED, id_ms(&q->execution_id), NULL);
     struct redis_arg publish[] = {redis_text("PUBLISH"), redis_channel_events(ctx, &q->execution_id),
                                   redis_text(event)};
     redis_queue(redis, publish, 3);

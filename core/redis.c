@@ -272,3 +272,137 @@ enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *mess
     freeReplyObject(reply);
     return OK;
 }
+
+/* --- subscriptions for an event loop --- */
+
+struct redis_subscriber {
+    redisContext *context;
+    const char *socket;
+    redisReply *reply; /* what the last news point into */
+    bool told;
+};
+
+static void subscriber_drop(struct redis_subscriber *s)
+{
+    if (s->reply)
+        freeReplyObject(s->reply);
+    if (s->context)
+        redisFree(s->context);
+    s->reply = NULL;
+    s->context = NULL;
+}
+
+static enum err subscriber_fail(struct redis_subscriber *s)
+{
+    if (!s->told)
+        log_warn("redis.away", "message=\"%s\"", s->context ? s->context->errstr : "cannot connect");
+    s->told = true;
+    subscriber_drop(s);
+    return ERR_BUSY;
+}
+
+static int subscriber_destroy(struct redis_subscriber *s)
+{
+    subscriber_drop(s);
+    return 0;
+}
+
+struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket)
+{
+    struct redis_subscriber *s = talloc_zero(ctx, struct redis_subscriber);
+    s->socket = talloc_strdup(s, socket);
+    talloc_set_destructor(s, subscriber_destroy);
+    return s;
+}
+
+enum err redis_subscriber_connect(struct redis_subscriber *s)
+{
+    subscriber_drop(s);
+    s->context = redisConnectUnixNonBlock(s->socket);
+    if (!s->context || s->context->err)
+        return subscriber_fail(s);
+    if (s->told)
+        log_info("redis.back", "socket=%s", s->socket);
+    s->told = false;
+    return OK;
+}
+
+int redis_subscriber_fd(const struct redis_subscriber *s)
+{
+    return s->context ? s->context->fd : -1;
+}
+
+static void subscriber_send(struct redis_subscriber *s, const char *verb, struct redis_arg channel)
+{
+    const char *argv[] = {verb, channel.bytes};
+    size_t sizes[] = {strlen(verb), channel.size};
+    if (s->context && redisAppendCommandArgv(s->context, 2, argv, sizes) != REDIS_OK)
+        (void)subscriber_fail(s);
+}
+
+void redis_subscriber_add(struct redis_subscriber *s, struct redis_arg channel)
+{
+    subscriber_send(s, "SUBSCRIBE", channel);
+}
+
+void redis_subscriber_remove(struct redis_subscriber *s, struct redis_arg channel)
+{
+    subscriber_send(s, "UNSUBSCRIBE", channel);
+}
+
+enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
+{
+    int done = 0;
+    if (!s->context)
+        return ERR_BUSY;
+    if (redisBufferWrite(s->context, &done) != REDIS_OK)
+        return subscriber_fail(s);
+    *wants_write_r = !done;
+    return OK;
+}
+
+enum err redis_subscriber_read(struct redis_subscriber *s)
+{
+    if (!s->context)
+        return ERR_BUSY;
+    return redisBufferRead(s->context) == REDIS_OK ? OK : subscriber_fail(s);
+}
+
+static bool is_text(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_STRING;
+}
+
+/* ["subscribe", channel, count], ["message", channel, text]; anything else is none of ours. */
+static struct redis_news read_news(const redisReply *r)
+{
+    struct redis_news news = {.kind = REDIS_NEWS_OTHER};
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || !is_text(r->element[0]) ||
+        !is_text(r->element[1]))
+        return news;
+    news.channel = redis_bytes(r->element[1]->str, (size_t)r->element[1]->len);
+    if (strcmp(r->element[0]->str, "subscribe") == 0)
+        news.kind = REDIS_NEWS_SUBSCRIBED;
+    if (strcmp(r->element[0]->str, "message") == 0 && is_text(r->element[2])) {
+        news.kind = REDIS_NEWS_MESSAGE;
+        news.message = redis_bytes(r->element[2]->str, (size_t)r->element[2]->len);
+    }
+    return news;
+}
+
+enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *news_r)
+{
+    void *reply = NULL;
+    if (!s->context)
+        return ERR_BUSY;
+    if (s->reply)
+        freeReplyObject(s->reply);
+    s->reply = NULL;
+    if (redisGetReplyFromReader(s->context, &reply) != REDIS_OK)
+        return subscriber_fail(s);
+    if (!reply)
+        return ERR_NOT_FOUND;
+    s->reply = reply;
+    *news_r = read_news(s->reply);
+    return OK;
+}

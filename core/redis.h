@@ -60,3 +60,26 @@ enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *mess
 
 /* Whether it counts as away right now. */
 bool redis_is_away(const struct redis *r);
+
+/* --- subscriptions for an event loop: many channels that come and go, nothing ever waits ---
+ * Requests are queued and leave with redis_subscriber_write; the caller watches the descriptor for reading,
+ * and for writing while wants_write says so. Any failure drops the connection, and all subscriptions with it:
+ * ERR_BUSY. */
+struct redis_subscriber;
+struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket);
+/* A new connection without subscriptions. */
+enum err redis_subscriber_connect(struct redis_subscriber *s) WARN_UNUSED;
+int redis_subscriber_fd(const struct redis_subscriber *s); /* -1: not connected */
+void redis_subscriber_add(struct redis_subscriber *s, struct redis_arg channel);
+void redis_subscriber_remove(struct redis_subscriber *s, struct redis_arg channel);
+enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r) WARN_UNUSED;
+/* Reads what has come, once, when the descriptor is readable. */
+enum err redis_subscriber_read(struct redis_subscriber *s) WARN_UNUSED;
+
+enum redis_news_kind { REDIS_NEWS_SUBSCRIBED, REDIS_NEWS_MESSAGE, REDIS_NEWS_OTHER };
+struct redis_news { /* valid until the next call */
+    enum redis_news_kind kind;
+    struct redis_arg channel, message;
+};
+/* The next of what was read: ERR_NOT_FOUND where there is no more. */
+enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *news_r) WARN_UNUSED;

@@ -7,6 +7,7 @@
 #include "core/account.h"
 #include "core/clock.h"
 #include "core/crash.h"
+#include "core/event_text.h"
 #include "core/json.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
@@ -475,10 +476,7 @@ const id *run_writes_wanted(const struct run_writes *w, size_t *n_r)
 
 static void publish_event(struct redis *redis, void *ctx, const struct event *e)
 {
-    char at[CLOCK_TEXT_SIZE];
-    char *text = talloc_asprintf(
-        ctx, "{\"execution_id\":\"%s\",\"seq\":%d,\"type\":\"%s\",\"at\":\"%s\",\"data\":%s}",
-        e->run->id.text, e->seq, event_name(e->type), clock_text_z(e->at_ms, at), e->data ? e->data : "{}");
+    char *text = event_text(ctx, &e->run->id, e->seq, e->type, e->at_ms, e->data);
     struct redis_arg args[] = {redis_text("PUBLISH"), redis_channel_events(ctx, &e->run->id),
                                redis_text(text)};
     redis_queue(redis, args, 3);

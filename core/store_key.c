@@ -123,3 +123,20 @@ enum err key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms)
     struct db_value args[] = {db_number(now_ms), db_id(key), db_number(now_ms - USED_STEP_MS)};
     return db_run(db, ctx, SQL_KEY_USED, args, 3, NULL);
 }
+
+enum err key_list_live(struct db *db, void *ctx, const id *keys, size_t n, id **list_r, size_t *count_r)
+{
+    struct db_value now = db_number(clock_wall_ms());
+    struct db_value *values = talloc_array(ctx, struct db_value, n + 1);
+    for (size_t i = 0; i < n; i++)
+        values[i] = db_id(&keys[i]);
+    struct db_rows *rows;
+    enum err e = store_read_each(db, ctx, SQL_KEYS_LIVE, &now, 1, values, 1, n, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_zero_array(ctx, id, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++)
+        (*list_r)[i] = db_get_id(rows, i, 0);
+    *count_r = rows->count;
+    return OK;
+}

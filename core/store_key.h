@@ -36,3 +36,7 @@ enum err key_find(struct db *db, void *ctx, const uint8_t hash[KEY_HASH_SIZE], s
                   int64_t *rate_limit_r) WARN_UNUSED;
 /* Keeps when it was last used, to the minute. */
 enum err key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms) WARN_UNUSED;
+
+/* Those of `n` keys that are neither revoked nor expired, of ctx, in any order, perhaps repeated. */
+enum err key_list_live(struct db *db, void *ctx, const id *keys, size_t n, id **list_r,
+                       size_t *count_r) WARN_UNUSED;

@@ -25,6 +25,7 @@ GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';

@@ -1,0 +1,76 @@
+#include "core/store_ticket.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/store.h"
+
+enum { HASH_SIZE = crypto_hash_sha256_BYTES };
+
+static void hash_ticket(const char *ticket, uint8_t hash[HASH_SIZE])
+{
+    crypto_hash_sha256(hash, (const unsigned char *)ticket, strlen(ticket));
+}
+
+enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key,
+                       char ticket_r[TICKET_TEXT_SIZE])
+{
+    unsigned char random[32];
+    uint8_t hash[HASH_SIZE];
+    if (sodium_init() < 0)
+        return ERR_INTERNAL;
+    randombytes_buf(random, sizeof random);
+    sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    hash_ticket(ticket_r, hash);
+    struct db_value args[] = {db_bytes(hash, sizeof hash), db_id(workspace), db_id(execution), db_id(key),
+                              db_number(clock_wall_ms())};
+    return db_run(db, db, SQL_TICKET_INSERT, args, 5, NULL);
+}
+
+/* The row of ticket_find, judged. */
+static bool is_good(const struct db_rows *rows, int64_t now_ms)
+{
+    enum { CREATED = 2, USED, ENDED, REVOKED, EXPIRES };
+    const struct db_cell *cell = db_cell(rows, 0, 0);
+    if (!cell[REVOKED].is_null || (!cell[EXPIRES].is_null && cell[EXPIRES].number <= now_ms))
+        return false;
+    if (cell[USED].is_null && now_ms > cell[CREATED].number + TICKET_FIRST_USE_MS)
+        return false;
+    return cell[ENDED].is_null || now_ms <= cell[ENDED].number + TICKET_AFTER_END_MS;
+}
+
+enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution, id *workspace_r,
+                    id *key_r)
+{
+    uint8_t hash[HASH_SIZE];
+    hash_ticket(ticket, hash);
+    struct db_value find[] = {db_bytes(hash, sizeof hash), db_id(execution)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_TICKET_FIND, find, 2, &rows);
+    if (e != OK)
+        return e;
+    int64_t now_ms = clock_wall_ms();
+    if (rows->count == 0 || !is_good(rows, now_ms))
+        return ERR_DENIED;
+    *workspace_r = db_get_id(rows, 0, 0);
+    *key_r = db_get_id(rows, 0, 1);
+    if (!db_cell(rows, 0, 3)->is_null)
+        return OK;
+    struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};
+    return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);
+}
+
+void ticket_tidy(struct db *db)
+{
+    int64_t now_ms = clock_wall_ms();
+    struct db_value unused = db_number(now_ms - TICKET_FIRST_USE_MS);
+    struct db_value ended = db_number(now_ms - TICKET_AFTER_END_MS);
+    enum err e = db_run(db, db, SQL_TICKET_TIDY_UNUSED, &unused, 1, NULL);
+    if (e == OK)
+        e = db_run(db, db, SQL_TICKET_TIDY_ENDED, &ended, 1, NULL);
+    if (e != OK)
+        log_warn("ticket.tidy_failed", "error=%s", err_name(e));
+}

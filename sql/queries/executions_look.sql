@@ -1,0 +1,2 @@
+-- How far many runs have come. The caller compares the workspace.
+SELECT id, workspace_id, state, last_seq FROM executions WHERE id IN ([[?]])

@@ -1,0 +1,42 @@
+/* millrace-stream: the event daemon. */
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "core/log.h"
+#include "stream/server.h"
+
+static enum log_level level_of(const char *name)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
+    if (argc != 1 && argc != 3) {
+        fprintf(stderr, "usage: millrace-stream [--config FILE]\n");
+        return 2;
+    }
+    void *ctx = talloc_new(NULL);
+    struct config *config;
+    const char *why;
+    if (config_load(ctx, path, &config, &why) != OK) {
+        fprintf(stderr, "millrace-stream: %s\n", why);
+        return EXIT_FAILURE;
+    }
+    if (sodium_init() < 0 || log_open("stream", config->stream.log_file, level_of(config->log.level)) != OK) {
+        fprintf(stderr, "millrace-stream: cannot open its log %s\n", config->stream.log_file);
+        return EXIT_FAILURE;
+    }
+    int status = server_run(ctx, config);
+    talloc_free(ctx);
+    return status;
+}

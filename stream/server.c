@@ -1,0 +1,214 @@
+#include "stream/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "core/redis.h"
+#include "core/redis_keys.h"
+#include "stream/client.h"
+
+enum {
+    BACKLOG = 4096,  /* all subscribers come back at once after a restart; the kernel has its own limit */
+    DRAIN_MS = 5000, /* that last bytes may take at a stop */
+    DRAIN_LOOK_MS = 20,
+    FD_SPARE = 64, /* descriptors that are no clients */
+    SOCKET_MODE = 0660,
+};
+
+struct server {
+    const struct config *config;
+    struct event_base *base;
+    struct evconnlistener *listener;
+    struct event *tick, *term, *interrupt, *reopen;
+    struct reader *reader;
+    struct hub *hub;
+    struct clients *clients;
+    ino_t socket_inode;
+    bool draining;
+    int64_t drain_until_ms;
+};
+
+/* --- the socket --- */
+
+/* Bound beside and renamed over, so that a connection always finds somebody. -1 where it cannot be had. */
+static int bind_socket(struct server *s, const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char *beside = talloc_asprintf(s, "%s.new", path);
+    struct stat st;
+    if (strlen(beside) >= sizeof address.sun_path)
+        return -1;
+    memcpy(address.sun_path, beside, strlen(beside) + 1);
+    unlink(beside);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        chmod(beside, SOCKET_MODE) != 0 || listen(fd, BACKLOG) != 0 || stat(beside, &st) != 0 ||
+        rename(beside, path) != 0) {
+        log_error("stream.listen_failed", "socket=%s errno=%d", path, errno);
+        return -1;
+    }
+    s->socket_inode = st.st_ino;
+    return fd;
+}
+
+/* The path may be a successor's by now. */
+static void remove_socket(const struct server *s, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_ino == s->socket_inode)
+        unlink(path);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size,
+                      void *arg)
+{
+    struct server *s = arg;
+    clients_add(s->clients, fd);
+}
+
+/* Most likely out of descriptors: those who wait are taken when others leave. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+    struct server *s = arg;
+    log_warn("stream.accept_failed", "errno=%d open=%zu", errno, clients_count(s->clients));
+    evconnlistener_disable(listener);
+}
+
+/* --- running and leaving --- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    if (s->draining)
+        return;
+    clients_tick(s->clients);
+    hub_tick(s->hub);
+    evconnlistener_enable(s->listener);
+}
+
+static void on_drain(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval soon = {.tv_usec = DRAIN_LOOK_MS * 1000};
+    struct server *s = arg;
+    clients_drain(s->clients); /* also those whose request came in since */
+    bool done = clients_count(s->clients) == 0 || clock_boot_ms() > s->drain_until_ms;
+    if (done || event_base_once(s->base, -1, EV_TIMEOUT, on_drain, s, &soon) != 0)
+        event_base_loopbreak(s->base);
+}
+
+/* What the backlog holds is taken still; nothing new comes once the socket's name is gone. */
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+    static const struct timeval soon = {.tv_usec = DRAIN_LOOK_MS * 1000};
+    struct server *s = arg;
+    if (s->draining)
+        return;
+    log_info("stream.stopping", "open=%zu", clients_count(s->clients));
+    s->draining = true;
+    s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
+    remove_socket(s, s->config->stream.socket);
+    clients_drain(s->clients);
+    event_base_once(s->base, -1, EV_TIMEOUT, on_drain, s, &soon);
+}
+
+static void on_reopen(evutil_socket_t fd, short what, void *arg)
+{
+    log_reopen();
+}
+
+static void raise_files(int64_t max_streams)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)max_streams + FD_SPARE;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warn("stream.few_files", "wanted=%lld had=%lld", (long long)wanted, (long long)limit.rlim_cur);
+}
+
+/* --- starting --- */
+
+static bool open_backends(struct server *s)
+{
+    const struct config *c = s->config;
+    const char *password = config_password(s, c->stream.db_password_file);
+    if (!password)
+        return false;
+    struct db_settings settings = {.socket = c->database.socket,
+                                   .name = c->database.name,
+                                   .user = c->stream.db_user,
+                                   .password = password};
+    s->reader = reader_new(s, s->base, &settings);
+    if (!s->reader)
+        return false;
+    redis_keys_prefix(c->redis.prefix);
+    s->hub = hub_new(s, s->base, redis_subscriber_new(s, c->redis.socket), s->reader);
+    s->clients = clients_new(s, s->base, s->hub, s->reader, (size_t)c->stream.max_streams);
+    return true;
+}
+
+static bool open_events(struct server *s)
+{
+    static const struct timeval second = {.tv_sec = 1};
+    int fd = bind_socket(s, s->config->stream.socket);
+    if (fd < 0)
+        return false;
+    s->listener =
+        evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+    s->term = evsignal_new(s->base, SIGTERM, on_stop, s);
+    s->interrupt = evsignal_new(s->base, SIGINT, on_stop, s);
+    s->reopen = evsignal_new(s->base, SIGUSR1, on_reopen, s);
+    if (!s->listener || !s->tick || !s->term || !s->interrupt || !s->reopen)
+        return false;
+    evconnlistener_set_error_cb(s->listener, on_accept_error);
+    return event_add(s->tick, &second) == 0 && event_add(s->term, NULL) == 0 &&
+           event_add(s->interrupt, NULL) == 0 && event_add(s->reopen, NULL) == 0;
+}
+
+static void close_all(struct server *s)
+{
+    struct event *events[] = {s->tick, s->term, s->interrupt, s->reopen};
+    if (s->clients)
+        clients_drop(s->clients);
+    for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
+        if (events[i])
+            event_free(events[i]);
+    }
+    if (s->listener)
+        evconnlistener_free(s->listener);
+    talloc_free(s->reader);
+    talloc_free(s->hub);
+    event_base_free(s->base);
+}
+
+int server_run(void *ctx, const struct config *config)
+{
+    struct server *s = talloc_zero(ctx, struct server);
+    s->config = config;
+    signal(SIGPIPE, SIG_IGN);
+    raise_files(config->stream.max_streams);
+    s->base = event_base_new();
+    bool ok = s->base && open_backends(s) && open_events(s);
+    if (ok) {
+        log_info("stream.started", "socket=%s", config->stream.socket);
+        ok = event_base_dispatch(s->base) == 0;
+        log_info("stream.stopped", "open=%zu", clients_count(s->clients));
+    }
+    if (s->base)
+        close_all(s);
+    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+}
