@@ -225,7 +225,8 @@ static enum err check_versions(struct db_tx *tx, struct batch *b, enum responder
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *q = b->members[i].q;
-        if (undecided(&b->members[i]) && q->kind == kind && !q->pinned)
+        bool again = n > 0 && strcmp(values[n - 1].text, q->responder_id.text) == 0;
+        if (undecided(&b->members[i]) && q->kind == kind && !q->pinned && !again)
             values[n++] = db_id(&q->responder_id);
     }
     struct db_rows *rows;

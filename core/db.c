@@ -37,6 +37,7 @@ struct statement {
     MYSQL_STMT *stmt;
     unsigned columns;
     bool *is_integer; /* per column */
+    unsigned array;   /* rows a parameter, as the statement was told last */
 };
 
 struct db {
@@ -246,7 +247,8 @@ uint64_t db_round_trips(const struct db *db)
 
 /* --- statements --- */
 
-/* The query's text with its group, if any, written `times` times, comma-separated. */
+/* The query's text with its group, if any, written `times` times, comma-separated (rows are bound, not
+ * written). */
 static char *expand(void *ctx, const char *text, unsigned times)
 {
     const char *open = strstr(text, "{{");
@@ -380,12 +382,17 @@ static bool fetch_rows(struct statement *st, struct db_rows *rows)
     return ok;
 }
 
+/* Executes with `array` rows of values a parameter (a bulk insert), or with array = 0 plainly. */
 static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2, MYSQL_BIND *binds,
-                           size_t binds_n, struct db_rows *rows)
+                           size_t binds_n, unsigned array, struct db_rows *rows)
 {
     struct statement *st = statement_get(db, query, size_log2);
     if (!st)
         return db->fault;
+    if (array != st->array) {
+        mysql_stmt_attr_set(st->stmt, STMT_ATTR_ARRAY_SIZE, &array);
+        st->array = array;
+    }
     if (mysql_stmt_param_count(st->stmt) != binds_n) {
         log_error("db.wrong_arguments", "query=%s wants=%lu got=%zu", sql_name[query],
                   mysql_stmt_param_count(st->stmt), binds_n);
@@ -406,19 +413,48 @@ static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2,
     return db->fault = FAULT_NONE;
 }
 
-static void run_all(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
-                    const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
+/* One parameter of a bulk insert: its values of all rows, column by column as the library wants them. */
+static void bind_column(void *ctx, MYSQL_BIND *b, const struct db_value *first, size_t step, size_t count)
 {
-    if (db_connect(db) != FAULT_NONE)
-        return;
-    bool is_list = strstr(sql_text[query], "[[") != NULL;
+    char *indicators = talloc_array(ctx, char, count);
+    int64_t *numbers = talloc_array(ctx, int64_t, count);
+    const char **texts = talloc_array(ctx, const char *, count);
+    unsigned long *sizes = talloc_array(ctx, unsigned long, count);
+    bool is_number = false;
+    for (size_t i = 0; i < count; i++) {
+        const struct db_value *v = &first[i * step];
+        indicators[i] = v->kind == DB_NULL ? STMT_INDICATOR_NULL : STMT_INDICATOR_NONE;
+        is_number = is_number || v->kind == DB_NUMBER;
+        numbers[i] = v->number;
+        texts[i] = v->kind == DB_TEXT ? v->text : "";
+        sizes[i] = v->kind == DB_TEXT ? v->size : 0;
+    }
+    *b = (MYSQL_BIND){.buffer_type = is_number ? MYSQL_TYPE_LONGLONG : MYSQL_TYPE_STRING,
+                      .buffer = is_number ? (void *)numbers : (void *)texts,
+                      .length = sizes};
+    b->u.indicator = indicators;
+}
+
+/* Rows to insert: any number of them is one execution of one statement. */
+static void run_bulk(struct db *db, enum sql_id query, const struct db_value *each, size_t each_n,
+                     size_t count, struct db_rows *rows)
+{
+    void *scratch = talloc_new(rows);
+    MYSQL_BIND *binds = talloc_zero_array(scratch, MYSQL_BIND, each_n);
+    for (size_t k = 0; k < each_n; k++)
+        bind_column(scratch, &binds[k], each + k, each_n, count);
+    run_once(db, query, 0, binds, each_n, (unsigned)count, rows);
+    talloc_free(scratch);
+}
+
+/* A list after IN, in parts of 1, 2, 4 … 64, the last one padded with its last value; or no group at all. */
+static void run_list(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
+                     const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
+{
     MYSQL_BIND *binds = talloc_array(rows, MYSQL_BIND, head_n + each_n * REPEAT_MAX + 1);
     for (size_t done = 0; done < count && db->fault == FAULT_NONE;) {
-        size_t left = count - done;
         unsigned log2 = 0;
-        while (log2 + 1 < SIZES && (2U << log2) <= left)
-            log2++;
-        if (is_list && (1U << log2) < left && log2 + 1 < SIZES)
+        while (log2 + 1 < SIZES && (1U << log2) < count - done)
             log2++;
         size_t times = (size_t)1 << log2;
         memset(binds, 0, sizeof *binds * (head_n + each_n * times));
@@ -429,10 +465,21 @@ static void run_all(struct db *db, enum sql_id query, const struct db_value *hea
             for (size_t k = 0; k < each_n; k++)
                 bind_value(&binds[head_n + i * each_n + k], &each[from * each_n + k]);
         }
-        run_once(db, query, log2, binds, head_n + each_n * times, rows);
+        run_once(db, query, log2, binds, head_n + each_n * times, 0, rows);
         done += times;
     }
     talloc_free(binds);
+}
+
+static void run_all(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
+                    const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
+{
+    if (db_connect(db) != FAULT_NONE)
+        return;
+    if (count > 1 && strstr(sql_text[query], "{{"))
+        run_bulk(db, query, each, each_n, count, rows);
+    else
+        run_list(db, query, head, head_n, each, each_n, count, rows);
 }
 
 /* Whether a query only reads: then it may be sent again where the connection was found dead (a server that

@@ -2,9 +2,9 @@
  * itself, or a transaction that is repeated where repeating is right.
  *
  * All SQL is in sql/queries/NAME.sql, run as SQL_NAME with values bound, never pasted. A query may hold one
- * group that is repeated: {{(?, ?)}} for rows to insert, [[?]] for a list after IN. Statements are prepared
- * once a connection, for 1, 2, 4 … 64 repetitions, and combined greedily (lists are padded with their last
- * value instead).
+ * group that is repeated: {{(?, ?)}} for rows to insert, [[?]] for a list after IN. Rows are bound as an
+ * array: any number of them is one execution of one statement (a bulk execute of MariaDB's protocol). Lists
+ * are prepared once a connection for 1, 2, 4 … 64 values, and padded with their last.
  *
  * Sessions are READ COMMITTED with CLIENT_FOUND_ROWS and a lock wait of 2 s. The connection is made at first
  * use and again when it was lost, never silently inside a transaction. Open after fork only. Not thread-safe.
