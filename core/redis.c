@@ -78,6 +78,31 @@ static void set_timeout(struct redis *r, int ms)
     redisSetTimeout(r->context, (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
 }
 
+static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
+{
+    const char *argv[ARGS_MAX];
+    size_t sizes[ARGS_MAX];
+    if (n > ARGS_MAX)
+        return ERR_INTERNAL;
+    for (size_t i = 0; i < n; i++) {
+        argv[i] = args[i].bytes;
+        sizes[i] = args[i].size;
+    }
+    return redisAppendCommandArgv(r->context, (int)n, argv, sizes) == REDIS_OK ? OK : redis_fail(r);
+}
+
+/* Queued scripts are sent by their hash alone and nobody reads their answers, so the server gets to know all
+ * of them first. */
+static void queue_scripts(struct redis *r)
+{
+    for (int i = 0; i < LUA_COUNT && r->context; i++) {
+        const struct redis_arg args[] = {redis_text("SCRIPT"), redis_text("LOAD"),
+                                         redis_text(lua_scripts[i].text)};
+        if (append(r, args, 3) == OK)
+            r->unread++;
+    }
+}
+
 static enum err redis_connect(struct redis *r)
 {
     if (r->context)
@@ -91,6 +116,7 @@ static enum err redis_connect(struct redis *r)
     if (r->told)
         log_info("redis.back", "socket=%s", r->socket);
     r->told = false;
+    queue_scripts(r);
     return OK;
 }
 
@@ -138,19 +164,6 @@ static enum err drain(struct redis *r)
             return ERR_BUSY;
     }
     return OK;
-}
-
-static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
-{
-    const char *argv[ARGS_MAX];
-    size_t sizes[ARGS_MAX];
-    if (n > ARGS_MAX)
-        return ERR_INTERNAL;
-    for (size_t i = 0; i < n; i++) {
-        argv[i] = args[i].bytes;
-        sizes[i] = args[i].size;
-    }
-    return redisAppendCommandArgv(r->context, (int)n, argv, sizes) == REDIS_OK ? OK : redis_fail(r);
 }
 
 enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,

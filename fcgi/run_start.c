@@ -123,17 +123,17 @@ static void accept_one(struct request *r, const struct run_request *q, struct ru
     }
 }
 
-static int judge_and_accept(struct request *r, struct run_request *q, run_judge *judge)
+static int judge_and_accept(struct request *r, struct run_request *q, run_judge *judge, struct run_answer *a)
 {
-    struct run_answer a = {.verdict = RUN_RESPONDER_CHANGED};
-    for (int i = 0; i < JUDGE_TRIES && a.verdict == RUN_RESPONDER_CHANGED; i++) {
+    a->verdict = RUN_RESPONDER_CHANGED;
+    for (int i = 0; i < JUDGE_TRIES && a->verdict == RUN_RESPONDER_CHANGED; i++) {
         if (!judge(r, q, i > 0))
             return run_refuse(r, q->idempotency_key, q->fingerprint);
-        accept_one(r, q, &a);
+        accept_one(r, q, a);
     }
-    if (a.verdict == RUN_REPLAYED && !a.body.at) /* it did not fit the slot */
-        (void)accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, &a);
-    return reply_verdict(r, q, &a);
+    if (a->verdict == RUN_REPLAYED && !a->body.at) /* it did not fit the slot */
+        (void)accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, a);
+    return reply_verdict(r, q, a);
 }
 
 int run_start(struct request *r, struct run_request *q, run_judge *judge)
@@ -145,10 +145,9 @@ int run_start(struct request *r, struct run_request *q, run_judge *judge)
         if (a.verdict != 0)
             return reply_verdict(r, q, &a);
     }
-    int status = judge_and_accept(r, q, judge);
-    bool accepted = strcmp(r->execution_id.text, q->execution_id.text) == 0; /* then the batch has released it */
-    /* 500 and 504: it may have been done; the claim runs out by itself */
-    if (claimed && !accepted && status != 500 && status != 504)
+    int status = judge_and_accept(r, q, judge, &a);
+    /* Acceptance has freed the claim; where it may have been done, the claim runs out by itself. */
+    if (claimed && a.verdict != RUN_ACCEPTED && a.verdict != RUN_UNCERTAIN && a.verdict != RUN_BROKEN)
         accept_release(r->app->redis, r, q);
     return status;
 }

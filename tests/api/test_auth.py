@@ -1,0 +1,184 @@
+"""Keys: three ways to bring one, scopes, expiry, revocation, rate."""
+import http.client
+import json
+import time
+import uuid
+
+import pytest
+import requests
+
+from stack import ALL_SCOPES, eventually
+
+PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def key(workspace):
+    return workspace.key()["key"]
+
+
+def get(stack, headers, path="/api/v1/executions"):
+    with requests.Session() as s:
+        s.trust_env = False
+        return s.send(requests.Request("GET", stack.url + path, headers=headers).prepare(), timeout=10)
+
+
+@pytest.mark.parametrize("header", ["Authorization: Bearer {}", "Authorization: bearer {}", "Authorization: {}", "X-API-Key: {}"])
+def test_ways_to_bring_a_key(stack, key, header):
+    name, value = header.format(key).split(": ", 1)
+    assert get(stack, {name: value}).status_code == 200
+
+
+@pytest.mark.parametrize("prefix", ["/api/v1", "/v1", "/api-proxy/v1"])
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_prefixes_and_trailing_slash(stack, key, prefix, slash):
+    assert get(stack, {"X-API-Key": key}, prefix + "/executions" + slash).status_code == 200
+
+
+def test_the_same_key_twice_in_two_headers_is_one(stack, key):
+    assert get(stack, {"X-API-Key": key, "Authorization": f"Bearer {key}"}).status_code == 200
+
+
+NONE = {
+    "nothing": {}, "empty": {"Authorization": ""}, "only the word": {"Authorization": "Bearer "},
+    "wrong": {"Authorization": "Bearer sk_live_" + "x" * 43}, "basic": {"Authorization": "Basic dTpw"},
+    "over-long": {"Authorization": "Bearer " + "x" * 5000}, "not ASCII": {"X-API-Key": b"\xff\xfe"},
+}
+
+
+@pytest.mark.parametrize("name", NONE)
+def test_no_key_is_401(stack, name):
+    answer = get(stack, NONE[name])
+    problem(answer, 401, "unauthenticated")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert "X-RateLimit-Limit" not in answer.headers
+
+
+def test_two_keys_are_401(stack, workspace, key):
+    problem(get(stack, {"X-API-Key": key, "Authorization": "Bearer " + workspace.key()["key"]}), 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X-API-Key"])
+def test_a_header_twice_is_refused(stack, key, name):
+    c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
+    c.putrequest("GET", "/api/v1/executions")
+    for _ in range(2):
+        c.putheader(name, key)
+    c.endheaders()
+    answer = c.getresponse()
+    # nginx does not let a second Authorization through at all
+    assert (answer.status, json.loads(answer.read())["code"]) == \
+        ((400, "invalid_request") if name == "Authorization" else (401, "unauthenticated"))
+    c.close()
+
+
+SCOPED = [
+    ("GET", "/workflows", "workflows:read"), ("POST", "/workflows", "workflows:write"),
+    ("GET", f"/workflows/{uuid.uuid4()}", "workflows:read"), ("PUT", f"/workflows/{uuid.uuid4()}", "workflows:write"),
+    ("DELETE", f"/workflows/{uuid.uuid4()}", "workflows:write"),
+    ("POST", f"/workflows/{uuid.uuid4()}/run-async", "workflows:execute"), ("GET", "/executions", "executions:read"),
+    ("GET", f"/executions/{uuid.uuid4()}", "executions:read"), ("GET", "/credits", "credits:read"),
+]
+
+
+def test_each_scope_opens_its_own_and_nothing_else(workspace):
+    full = workspace.client()
+    for method, path, scope in SCOPED:
+        others = ",".join(s for s in ALL_SCOPES.split(",") if s != scope)
+        p = problem(workspace.client(others).request(method, path), 403, "insufficient_scope")
+        assert scope in p["detail"]
+        assert workspace.client(scope).request(method, path).status_code == full.request(method, path).status_code != 403
+
+
+def test_stop_needs_the_scope_of_what_ran(workspace):
+    client = workspace.client()
+    w = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
+    run = client.started(w)
+    assert "workflows:execute" in problem(workspace.client("skills:execute").post(f"/executions/{run}/stop"), 403,
+                                          "insufficient_scope")["detail"]
+    problem(workspace.client("executions:read").post(f"/executions/{run}/stop"), 403, "insufficient_scope")
+    assert workspace.client("workflows:execute").post(f"/executions/{run}/stop").status_code == 200
+
+
+def test_revoked_everywhere_within_a_second(stack, workspace):
+    made = workspace.key()
+    headers = {"X-API-Key": made["key"]}
+    for _ in range(40):  # every worker has it in memory
+        assert get(stack, headers).status_code == 200
+    stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
+    at = time.monotonic()
+    eventually(lambda: get(stack, headers).status_code == 401, 2)
+    while time.monotonic() < at + 1.05:
+        get(stack, headers)
+    assert {get(stack, headers).status_code for _ in range(40)} == {401}
+
+
+def test_a_new_key_works_within_a_second_of_being_guessed(stack, workspace):
+    """Unknown keys are remembered, too, but no longer."""
+    made = workspace.key()
+    stack.sql(f"UPDATE api_keys SET hash = UNHEX(REVERSE(HEX(hash))) WHERE id = '{made['id']}'")
+    headers = {"X-API-Key": made["key"]}
+    assert {get(stack, headers).status_code for _ in range(20)} == {401}
+    stack.sql(f"UPDATE api_keys SET hash = UNHEX(REVERSE(HEX(hash))) WHERE id = '{made['id']}'")
+    eventually(lambda: get(stack, headers).status_code == 200, 2)
+
+
+def test_expired(stack, workspace):
+    made = workspace.key()
+    stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE id = '{made['id']}'")
+    problem(get(stack, {"X-API-Key": made["key"]}), 401, "unauthenticated")
+
+
+def test_expires_while_it_is_in_memory(stack, workspace):
+    made = workspace.key()
+    stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) + 700} WHERE id = '{made['id']}'")
+    headers = {"X-API-Key": made["key"]}
+    assert get(stack, headers).status_code == 200
+    eventually(lambda: get(stack, headers).status_code == 401, 2)
+
+
+def test_last_use_is_kept_to_the_minute(stack, workspace):
+    made = workspace.key()
+    used = lambda: stack.sql_one(f"SELECT last_used_ms FROM api_keys WHERE id = '{made['id']}'")
+    assert used() == "NULL"
+    get(stack, {"X-API-Key": made["key"]})
+    first = eventually(lambda: used() if used() != "NULL" else None, 2)
+    assert abs(int(first) - time.time() * 1000) < 5000
+    deadline = time.monotonic() + 1.2
+    while time.monotonic() < deadline:
+        get(stack, {"X-API-Key": made["key"]})
+    assert used() == first
+
+
+def test_rate_limit(stack):
+    workspace = stack.workspace(rate_limit_per_minute=10)
+    clients = [workspace.client(), workspace.client()]  # the keys of a workspace share it
+    answers = [clients[i % 2].get("/executions") for i in range(13)]
+    assert [a.status_code for a in answers] == [200] * 10 + [429] * 3
+    assert [int(a.headers["X-RateLimit-Remaining"]) for a in answers] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0]
+    for a in answers:
+        assert a.headers["X-RateLimit-Limit"] == "10"
+        assert 1 <= int(a.headers["X-RateLimit-Reset"]) <= 60
+        assert a.headers["RateLimit-Policy"] == '"default";q=10;w=60'
+        assert a.headers["RateLimit"].startswith('"default";r=')
+    problem(answers[-1], 429, "rate_limited")
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
+    assert stack.workspace().client().get("/executions").status_code == 200  # another workspace's limit is its own
+
+
+def test_limit_falls_open_without_redis(stack):
+    client = stack.workspace(rate_limit_per_minute=3).client()
+    assert [client.get("/executions").status_code for _ in range(5)] == [200] * 3 + [429] * 2
+    stack.stop_server("redis")
+    try:
+        time.sleep(0.3)  # a refusal is remembered for 200 ms
+        answers = [client.get("/executions") for _ in range(6)]
+    finally:
+        stack.start_server("redis")
+    assert [a.status_code for a in answers] == [200] * 6
+    assert "X-RateLimit-Limit" not in answers[-1].headers

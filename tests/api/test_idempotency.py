@@ -1,0 +1,187 @@
+"""Idempotency-Key: the first answer again, or a reason why not."""
+import concurrent.futures
+import time
+import uuid
+
+import pytest
+import requests
+
+from stack import eventually
+
+PROGRAM = {"inputs": {"type": "object", "properties": {"n": {"type": "integer"}}},
+           "steps": [{"name": "a", "type": "transform", "value": 1}]}
+SETTINGS = {"api.rate_limit_per_minute": "100000"}
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def workflow(workspace):
+    return workspace.put_workflow(PROGRAM)
+
+
+def runs(stack, workspace):
+    return int(stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'"))
+
+
+def post(client, path, data=b"", **headers):
+    return client.post(path, data=data, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def same(first, again):
+    assert first.status_code == again.status_code
+    assert first.content == again.content
+    assert first.headers["Content-Type"] == again.headers["Content-Type"]
+    assert again.headers["Idempotent-Replayed"] == again.headers["X-Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+
+
+@pytest.mark.parametrize("redis", ["with Redis", "Redis emptied"])
+def test_replayed(stack, workspace, client, workflow, redis):
+    first = client.run(workflow, {"n": 1}, key="k")
+    assert first.status_code == 202
+    if redis == "Redis emptied":
+        stack.redis("FLUSHALL")
+    same(first, client.run(workflow, {"n": 1}, key="k"))
+    assert runs(stack, workspace) == 1
+    assert workspace.balance() == 999
+
+
+def test_other_request_is_refused(stack, workspace, client, workflow):
+    client.run(workflow, {"n": 1}, key="k")
+    for flush in (False, True):
+        if flush:
+            stack.redis("FLUSHALL")
+        problem(client.run(workflow, {"n": 2}, key="k"), 422, "idempotency_key_reused")
+        problem(client.run(workspace.put_workflow(PROGRAM), {"n": 1}, key="k"), 422, "idempotency_key_reused")
+    assert runs(stack, workspace) == 1
+
+
+def test_raw_bytes_count(client, workflow):
+    path = f"/workflows/{workflow}/run-async"
+    assert post(client, path, b'{"inputs":{"n":1}}', Idempotency_Key="k", Content_Type="application/json").status_code == 202
+    problem(post(client, path, b'{"inputs":{"n": 1}}', Idempotency_Key="k", Content_Type="application/json"), 422,
+            "idempotency_key_reused")
+
+
+def test_bare_and_quoted_are_one_key(client, workflow):
+    path = f"/workflows/{workflow}/run-async"
+    first = post(client, path, Idempotency_Key='a"b\\c')
+    same(first, post(client, path, Idempotency_Key='"a\\"b\\\\c"'))
+
+
+def test_prefix_slash_and_key_do_not_matter(stack, workspace, client, workflow):
+    first = post(client, f"/workflows/{workflow}/run-async", Idempotency_Key="k")
+    other = workspace.client()
+    again = other.session.post(f"{stack.url}/v1/workflows/{workflow}/run-async/", headers={"Idempotency-Key": "k"})
+    same(first, again)
+
+
+def test_compared_octet_by_octet(client, workflow):
+    path = f"/workflows/{workflow}/run-async"
+    ids = {post(client, path, Idempotency_Key=k).json()["execution_id"] for k in (b"Key", b"key", b"k\xc3\xa9", b"k\xe9", b"ke")}
+    assert len(ids) == 5
+
+
+def test_keys_are_per_workspace(stack, client, workflow):
+    other = stack.workspace()
+    theirs = other.client().run(other.put_workflow(PROGRAM), key="k").json()["execution_id"]
+    assert client.run(workflow, key="k").json()["execution_id"] != theirs
+
+
+@pytest.mark.parametrize("key", ["", '""', '"a', '"a"b', '"a\\b"', "x" * 257, '"' + "x" * 257 + '"', '"a\té"'.encode()])
+def test_bad_key(client, workflow, key):
+    problem(post(client, f"/workflows/{workflow}/run-async", Idempotency_Key=key), 400, "invalid_idempotency_key")
+
+
+@pytest.mark.parametrize("key", ["x" * 256, '"' + "x" * 256 + '"', "a b", "'", '\\'])
+def test_good_key(client, workflow, key):
+    assert post(client, f"/workflows/{workflow}/run-async", Idempotency_Key=key).status_code == 202
+
+
+def test_a_key_twice_is_refused(stack, client, workflow):
+    import http.client
+    c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
+    c.putrequest("POST", f"/api/v1/workflows/{workflow}/run-async")
+    c.putheader("Authorization", "Bearer " + client.key)
+    c.putheader("Content-Length", "0")
+    for key in ("a", "b"):
+        c.putheader("Idempotency-Key", key)
+    c.endheaders()
+    assert c.getresponse().status == 400
+    c.close()
+
+
+def test_the_key_of_a_refused_request_is_free(stack, workspace, client, workflow):
+    problem(client.run(workflow, {"n": "x"}, key="k"), 422, "invalid_inputs")
+    problem(client.run(uuid.uuid4(), key="k"), 404, "not_found")
+    problem(post(client, f"/workflows/{workflow}/run-async", b"{", Idempotency_Key="k"), 400, "invalid_json")
+    assert client.run(workflow, {"n": 1}, key="k").status_code == 202
+    poor = stack.workspace(credits=0)
+    w = poor.put_workflow(PROGRAM)
+    problem(poor.client().run(w, key="k"), 402, "insufficient_credits")
+    poor.grant(1)
+    assert poor.client().run(w, key="k").status_code == 202
+
+
+@pytest.mark.parametrize("redis", ["with Redis", "Redis emptied"])
+def test_a_replay_outlives_its_workflow(stack, client, workflow, redis):
+    first = client.run(workflow, {"n": 1}, key="k")
+    client.delete(f"/workflows/{workflow}")
+    if redis == "Redis emptied":
+        stack.redis("FLUSHALL")
+    same(first, client.run(workflow, {"n": 1}, key="k"))
+    problem(client.run(workflow, {"n": 2}, key="k"), 422, "idempotency_key_reused")
+    problem(client.run(workflow, {"n": 2}, key="k2"), 404, "not_found")
+
+
+def test_a_replay_needs_no_credits(stack):
+    workspace = stack.workspace(credits=1)
+    client, w = workspace.client(), workspace.put_workflow(PROGRAM)
+    first = client.run(w, key="k")
+    same(first, client.run(w, key="k"))
+    problem(client.run(w, key="k2"), 402, "insufficient_credits")
+
+
+def test_stop_is_replayed(stack, workspace, client):
+    w = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
+    run = client.started(w)
+    first = post(client, f"/executions/{run}/stop", Idempotency_Key="s")
+    assert (first.status_code, first.json()) == (200, {"execution_id": run, "status": "stopped"})
+    same(first, post(client, f"/executions/{run}/stop", Idempotency_Key="s"))
+    problem(post(client, f"/executions/{run}/stop"), 400, "execution_terminal")
+    problem(post(client, f"/executions/{run}/stop", Idempotency_Key="s2"), 400, "execution_terminal")
+    problem(post(client, f"/executions/{client.started(w)}/stop", Idempotency_Key="s"), 422, "idempotency_key_reused")
+
+
+def test_forgotten_after_its_time(stack, workspace, client, workflow):
+    first = client.run(workflow, key="k")
+    stack.sql(f"UPDATE idempotency_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE workspace_id = '{workspace.id}'")
+    stack.redis("FLUSHALL")
+    again = client.run(workflow, key="k")
+    assert again.status_code == 202 and again.json()["execution_id"] != first.json()["execution_id"]
+
+
+def test_a_hundred_at_once_are_one(stack, workspace, workflow):
+    key = workspace.key()["key"]
+
+    def send(_):
+        return requests.post(f"{stack.url}/api/v1/workflows/{workflow}/run-async", json={"inputs": {"n": 1}}, timeout=30,
+                             headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "k"})
+    with concurrent.futures.ThreadPoolExecutor(100) as pool:
+        answers = list(pool.map(send, range(100)))
+    taken = [a for a in answers if a.status_code == 202]
+    for a in answers:
+        if a.status_code != 202:
+            problem(a, 409, "idempotency_in_flight")
+            assert a.headers["Retry-After"] == "1"
+    assert taken and len({a.text for a in taken}) == 1
+    assert [a for a in taken if "Idempotent-Replayed" not in a.headers], "one of them was the first"
+    last = eventually(lambda: (lambda a: a if a.status_code == 202 else None)(send(0)), 3)
+    assert last.text == taken[0].text
+    assert runs(stack, workspace) == 1
+    assert workspace.balance() == 999
+    assert stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND kind = 2") == "1"

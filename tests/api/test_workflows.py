@@ -1,0 +1,176 @@
+"""Workflows: stored, listed, changed, archived; the program checked when it is stored."""
+import json
+import uuid
+
+import pytest
+
+HELLO = {"steps": [{"name": "a", "type": "transform", "value": "hello"}]}
+
+
+def create(client, **members):
+    return client.post("/workflows", json={"name": "w", "program": HELLO, **members})
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    return answer.json()
+
+
+def test_created_listed_got(client):
+    made = create(client, name="Grüße", description="says hello")
+    assert made.status_code == 201
+    w = made.json()
+    assert {"id", "name", "description", "created_by", "created_at", "updated_at", "last_run_at"} <= set(w)
+    assert (w["name"], w["description"], w["version"], w["last_run_at"]) == ("Grüße", "says hello", 1, None)
+    assert w["created_at"].endswith("+00:00") and len(w["created_at"]) == 29
+    assert client.get(f"/workflows/{w['id']}").json() == w
+    listed = client.get("/workflows").json()["workflows"]
+    assert [x["id"] for x in listed] == [w["id"]]
+    assert "program" not in listed[0]
+
+
+def test_description_is_never_null(client):
+    assert create(client).json()["description"] == ""
+    assert client.get("/workflows").json()["workflows"][0]["description"] == ""
+
+
+def test_program_is_kept_as_sent(client):
+    raw = '{"name":"w","program":{"steps" : [{"type":"transform", "name":"a","value":{"n":1.50,"e":1e3,"s":"\\u00e9"}}]}}'
+    made = client.post("/workflows", data=raw, headers={"Content-Type": "application/json"})
+    assert made.status_code == 201
+    kept = '{"steps" : [{"type":"transform", "name":"a","value":{"n":1.50,"e":1e3,"s":"\\u00e9"}}]}'
+    assert kept in made.text
+    assert kept in client.get(f"/workflows/{made.json()['id']}").text
+
+
+def test_put_is_a_new_version(client):
+    w = create(client).json()
+    program = {"steps": [{"name": "b", "type": "transform", "value": 2}]}
+    put = client.put(f"/workflows/{w['id']}", json={"name": "w2", "program": program})
+    assert put.status_code == 200, put.text
+    assert (put.json()["version"], put.json()["name"], put.json()["program"]) == (2, "w2", program)
+    assert put.json()["created_at"] == w["created_at"]
+    assert client.put(f"/workflows/{uuid.uuid4()}", json={"name": "x", "program": program}).status_code == 404
+
+
+def test_a_run_keeps_the_version_it_was_accepted_with(client):
+    w = create(client).json()["id"]
+    first = client.started(w)
+    client.put(f"/workflows/{w}", json={"name": "w", "program": {"steps": [
+        {"name": "x", "type": "transform", "value": 1}, {"name": "y", "type": "transform", "value": 2}]}})
+    second = client.started(w)
+    assert [s["name"] for s in client.execution(first)["steps"]] == ["a"]
+    assert [s["name"] for s in client.execution(second)["steps"]] == ["x", "y"]
+    assert client.execution(first)["detail"]["version"] == 1
+    assert client.execution(second)["detail"]["version"] == 2
+
+
+def test_archived_is_gone_but_its_runs_are_not(client):
+    w = create(client, name="old").json()["id"]
+    run = client.started(w)
+    assert client.delete(f"/workflows/{w}").status_code == 204
+    assert client.delete(f"/workflows/{w}").status_code == 204
+    assert client.get(f"/workflows/{w}").status_code == 404
+    assert client.get("/workflows").json()["workflows"] == []
+    problem(client.run(w), 404, "not_found")
+    assert client.execution(run)["workflow_name"] == "old"
+    assert client.delete(f"/workflows/{uuid.uuid4()}").status_code == 404
+
+
+def test_last_run_at(client):
+    w = create(client).json()["id"]
+    run = client.started(w)
+    assert client.get(f"/workflows/{w}").json()["last_run_at"] == client.execution(run)["created_at"]
+
+
+def test_list_pages(client):
+    ids = [create(client, name=str(i)).json()["id"] for i in range(5)]
+    first = client.get("/workflows?limit=2").json()
+    assert [w["id"] for w in first["workflows"]] == ids[:2:-1] and first["has_more"] is True
+    rest = client.get("/workflows", params={"after": first["next_cursor"]}).json()
+    assert [w["id"] for w in rest["workflows"]] == ids[2::-1]
+    assert (rest["has_more"], rest["next_cursor"]) == (False, None)
+
+
+BAD_BODIES = [
+    {}, {"name": "x"}, {"program": HELLO}, {"name": "", "program": HELLO}, {"name": 5, "program": HELLO},
+    {"name": "x" * 201, "program": HELLO}, {"name": "a\u0000b", "program": HELLO}, {"name": None, "program": HELLO},
+    {"name": "x", "program": HELLO, "description": 1}, {"name": "x", "program": HELLO, "descriptoin": ""},
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES, ids=lambda b: json.dumps(b)[:40])
+def test_bad_body(client, body):
+    problem(client.post("/workflows", json=body), 400, "invalid_request")
+
+
+BAD_PROGRAMS = {
+    "no object": ([], ""),
+    "no steps": ({}, ""),
+    "unknown field": ({**HELLO, "stpes": []}, "/stpes"),
+    "unknown type": ({"steps": [{"name": "a", "type": "transmogrify"}]}, "/steps/0/type"),
+    "twice the same name": ({"steps": HELLO["steps"] * 2}, "/steps/1/name"),
+    "a later step": ({"steps": [{"name": "a", "type": "transform", "value": "${/steps/b/result}"},
+                                {"name": "b", "type": "transform", "value": 1}]}, "/steps/0/value"),
+    "a bad schema": ({**HELLO, "inputs": {"type": "strnig"}}, "/inputs/type"),
+    "too cheap": ({**HELLO, "credits": 0.5}, "/credits"),
+    "no such workflow": ({"steps": [{"name": "a", "type": "workflow", "workflow_id": str(uuid.uuid4())}]},
+                         "/steps/0/workflow_id"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_PROGRAMS)
+def test_bad_program(client, name):
+    program, pointer = BAD_PROGRAMS[name]
+    p = problem(create(client, program=program), 422, "invalid_program")
+    assert [e["pointer"] for e in p["errors"]][:1] == ["/program" + pointer]
+    assert all(e["message"] for e in p["errors"])
+    assert client.get("/workflows").json()["workflows"] == []
+
+
+def calls(workflow):
+    return {"steps": [{"name": "c", "type": "workflow", "workflow_id": workflow}]}
+
+
+def test_workflows_may_not_call_each_other_in_a_loop(client):
+    a = create(client).json()["id"]
+    b = create(client, program=calls(a)).json()["id"]
+    c = create(client, program=calls(b)).json()["id"]
+    for target in (a, b, c):
+        p = problem(client.put(f"/workflows/{a}", json={"name": "a", "program": calls(target)}), 422, "invalid_program")
+        assert p["errors"][0]["pointer"] == "/program/steps/0/workflow_id"
+    assert client.get(f"/workflows/{a}").json()["version"] == 1
+    # not a loop any more
+    assert client.put(f"/workflows/{b}", json={"name": "b", "program": HELLO}).status_code == 200
+    assert client.put(f"/workflows/{a}", json={"name": "a", "program": calls(c)}).status_code == 200
+
+
+def test_another_workspaces_workflow_does_not_exist(stack, client):
+    other = stack.workspace().client()
+    w = create(other).json()["id"]
+    for answer in (client.get(f"/workflows/{w}"), client.delete(f"/workflows/{w}"), client.run(w),
+                   client.put(f"/workflows/{w}", json={"name": "x", "program": HELLO})):
+        problem(answer, 404, "not_found")
+    problem(create(client, program=calls(w)), 422, "invalid_program")
+    assert other.get(f"/workflows/{w}").json()["version"] == 1
+
+
+def test_create_with_a_key_happens_once(client):
+    send = lambda name: client.post("/workflows", json={"name": name, "program": HELLO}, headers={"Idempotency-Key": "k"})
+    first, again = send("w"), send("w")
+    assert first.status_code == again.status_code == 201
+    assert first.text == again.text
+    assert "Idempotent-Replayed" not in first.headers and again.headers["Idempotent-Replayed"] == "true"
+    problem(send("other"), 422, "idempotency_key_reused")
+    assert len(client.get("/workflows").json()["workflows"]) == 1
+
+
+def test_operators_price_is_the_floor_of_credits(stack):
+    client = stack.workspace(price_credits=3).client()
+    assert create(client, program={**HELLO, "credits": 3}).status_code == 201
+    problem(create(client, program={**HELLO, "credits": 2.999999}), 422, "invalid_program")
+    assert client.get("/credits").json() == {"balance": 1000}
+    w = create(client, program={**HELLO, "credits": 4.5}).json()["id"]
+    assert client.execution(client.started(w))["creditsUsed"] == 4.5
+    assert client.get("/credits").json() == {"balance": 995.5}
