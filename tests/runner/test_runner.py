@@ -273,7 +273,7 @@ def test_fills_the_disk(box, how):
                 m.flush()
                 globals().setdefault("held", []).append(m)
         """,
-    }[how]), memory_mb=1024)
+    }[how]), memory_mb=1024, timeout_ms=60000)  # 20,000 new inodes take a while on a busy disk
     assert ended["reason"] == "disk_limit", ended
     used = int(subprocess.run(["du", "-sm", box.runs], capture_output=True, text=True).stdout.split()[0])
     assert used < 32 + 400, "far past its limit"
