@@ -1,5 +1,6 @@
 #include "core/store_event.h"
 
+#include <string.h>
 #include <talloc.h>
 
 #include "core/store.h"
@@ -57,4 +58,17 @@ enum err executions_look(struct db *db, void *ctx, const id *executions, size_t 
     *list_r = list;
     *count_r = rows->count;
     return OK;
+}
+
+enum err execution_sight(struct db *db, void *ctx, const id *workspace, const id *execution,
+                         struct run_sight *sight_r)
+{
+    struct run_sight *list;
+    size_t n;
+    enum err e = executions_look(db, ctx, execution, 1, &list, &n);
+    if (e == OK && (n == 0 || strcmp(list[0].workspace_id.text, workspace->text) != 0))
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *sight_r = list[0];
+    return e;
 }

@@ -30,6 +30,9 @@ struct run_sight {
     enum state state;
     int last_seq;
 };
+/* One of a workspace. ERR_NOT_FOUND: the workspace has no such run. */
+enum err execution_sight(struct db *db, void *ctx, const id *workspace, const id *execution,
+                         struct run_sight *sight_r) WARN_UNUSED;
 /* Those of the runs that exist, in any order, perhaps repeated. For whoever was given the ids as good: it
  * takes no workspace, but tells it. */
 enum err executions_look(struct db *db, void *ctx, const id *executions, size_t n, struct run_sight **list_r,

@@ -30,20 +30,29 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     return db_run(db, db, SQL_TICKET_INSERT, args, 5, NULL);
 }
 
-/* The row of ticket_find, judged. */
-static bool is_good(const struct db_rows *rows, int64_t now_ms)
+enum { /* of ticket_find */
+       COLUMN_WORKSPACE,
+       COLUMN_KEY,
+       COLUMN_CREATED,
+       COLUMN_USED,
+       COLUMN_ENDED,
+       COLUMN_REVOKED,
+       COLUMN_EXPIRES,
+       COLUMN_RATE,
+};
+
+static bool is_good(const struct db_cell *row, int64_t now_ms)
 {
-    enum { CREATED = 2, USED, ENDED, REVOKED, EXPIRES };
-    const struct db_cell *cell = db_cell(rows, 0, 0);
-    if (!cell[REVOKED].is_null || (!cell[EXPIRES].is_null && cell[EXPIRES].number <= now_ms))
+    const struct db_cell *ended = &row[COLUMN_ENDED], *expires = &row[COLUMN_EXPIRES];
+    if (!row[COLUMN_REVOKED].is_null || (!expires->is_null && expires->number <= now_ms))
         return false;
-    if (cell[USED].is_null && now_ms > cell[CREATED].number + TICKET_FIRST_USE_MS)
+    if (row[COLUMN_USED].is_null && now_ms > row[COLUMN_CREATED].number + TICKET_FIRST_USE_MS)
         return false;
-    return cell[ENDED].is_null || now_ms <= cell[ENDED].number + TICKET_AFTER_END_MS;
+    return ended->is_null || now_ms <= ended->number + TICKET_AFTER_END_MS;
 }
 
-enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution, id *workspace_r,
-                    id *key_r)
+enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,
+                    struct ticket_access *access_r)
 {
     uint8_t hash[HASH_SIZE];
     hash_ticket(ticket, hash);
@@ -53,11 +62,12 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     if (e != OK)
         return e;
     int64_t now_ms = clock_wall_ms();
-    if (rows->count == 0 || !is_good(rows, now_ms))
+    if (rows->count == 0 || !is_good(db_cell(rows, 0, 0), now_ms))
         return ERR_DENIED;
-    *workspace_r = db_get_id(rows, 0, 0);
-    *key_r = db_get_id(rows, 0, 1);
-    if (!db_cell(rows, 0, 3)->is_null)
+    *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, COLUMN_WORKSPACE),
+                                       .key_id = db_get_id(rows, 0, COLUMN_KEY),
+                                       .rate_limit = db_int(rows, 0, COLUMN_RATE)};
+    if (!db_cell(rows, 0, COLUMN_USED)->is_null)
         return OK;
     struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};
     return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);

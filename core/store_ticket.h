@@ -15,9 +15,13 @@ enum {
 enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key,
                        char ticket_r[TICKET_TEXT_SIZE]) WARN_UNUSED;
 
+struct ticket_access {
+    id workspace_id, key_id;
+    int64_t rate_limit; /* requests a minute; 0: the setting's */
+};
 /* ERR_DENIED: no ticket for this run, or not any more. */
-enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution, id *workspace_r,
-                    id *key_r) WARN_UNUSED;
+enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,
+                    struct ticket_access *access_r) WARN_UNUSED;
 
 /* Deletes some of those that are good for nothing any more. To be called now and then. */
 void ticket_tidy(struct db *db);

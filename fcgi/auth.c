@@ -7,6 +7,7 @@
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/scopes.h"
+#include "core/store_ticket.h"
 #include "fcgi/app.h"
 #include "fcgi/request.h"
 
@@ -110,6 +111,28 @@ bool auth_check(struct request *r)
     r->access.principal_id = k->principal_id;
     r->access.scopes = k->scopes;
     r->access.rate_limit = entry->rate_limit;
+    return true;
+}
+
+bool auth_check_ticket(struct request *r)
+{
+    int last = 0;
+    id execution;
+    struct ticket_access access;
+    while (last + 1 < PATH_VALUES_MAX && r->path_values[last + 1])
+        last++;
+    if (!request_path_id(r, last, &execution))
+        return false;
+    enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
+    if (e == ERR_DENIED)
+        return refuse(r, "The ticket is not valid for this execution, or not any more.");
+    if (e != OK) {
+        reply_err(r, e);
+        return false;
+    }
+    r->access.key_id = access.key_id;
+    r->access.workspace_id = access.workspace_id;
+    r->access.rate_limit = access.rate_limit;
     return true;
 }
 

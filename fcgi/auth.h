@@ -22,6 +22,8 @@ struct auth_cache *auth_cache_new(void *ctx);
 
 /* Fills r->access. False where there is no good key: the reply is 401, or 503 with MariaDB away. */
 bool auth_check(struct request *r) WARN_UNUSED;
+/* The same for a ticket in the query, which must be for the execution that is last in the path. */
+bool auth_check_ticket(struct request *r) WARN_UNUSED;
 /* Whether the key has one of the scopes; else the reply is 403 and names it. */
 bool auth_require(struct request *r, uint32_t scopes) WARN_UNUSED;
 /* After the answer: keeps the key's last use, to the minute. */

@@ -1,45 +1,25 @@
 /* GET /executions/{id} */
-#include <talloc.h>
-
-#include "core/json_write.h"
 #include "core/store_execution.h"
-#include "core/view_execution.h"
 #include "fcgi/app.h"
+#include "fcgi/execution_reply.h"
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
-#include "fcgi/workflow_cache.h"
-
-static enum err load_steps(struct request *r, const struct execution *x, struct view_steps *v)
-{
-    struct execution_step *list;
-    enum err e = execution_steps(r->app->db, r, &x->id, &list, &v->count);
-    v->list = list;
-    if (e != OK || x->kind != KIND_WORKFLOW)
-        return e;
-    const struct compiled *compiled;
-    e = workflow_cache_compiled(r, &x->responder_id, x->version, &compiled);
-    if (e == OK)
-        v->program = compiled->program;
-    return e == ERR_BUSY ? e : OK; /* a program that is gone: steps by number */
-}
+#include "fcgi/wait.h"
 
 int h_execution_get(struct request *r)
 {
     id execution;
     bool with_steps;
+    int64_t wait_s;
     struct execution x;
-    struct view_steps steps = {0};
-    if (!request_path_id(r, 0, &execution) || !request_query_bool(r, "include_step_results", &with_steps))
+    if (!request_path_id(r, 0, &execution) || !request_query_bool(r, "include_step_results", &with_steps) ||
+        !request_query_int(r, "wait", 0, WAIT_MAX_S, 0, &wait_s))
         return r->reply.status;
     r->execution_id = execution;
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &execution, &x);
-    if (e == OK && with_steps)
-        e = load_steps(r, &x, &steps);
     if (e != OK)
         return reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    size_t size;
-    view_execution(w, &x, with_steps ? &steps : NULL);
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    if (wait_s > 0 && !state_is_terminal(x.state))
+        return wait_reply(r, &execution, (int)wait_s, WAIT_GET, with_steps);
+    return execution_reply(r, &x, with_steps);
 }

@@ -10,6 +10,7 @@
 
 #include "core/json_write.h"
 #include "fcgi/request.h"
+#include "fcgi/routes.h"
 
 static const struct {
     int status;
@@ -73,6 +74,16 @@ int reply_json(struct request *r, int status, const char *body, size_t size)
 int reply_empty(struct request *r, int status)
 {
     return reply_bytes(r, status, NULL, "", 0);
+}
+
+int reply_internal(struct request *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply_header(r, "X-Accel-Redirect", "%s", talloc_vasprintf(r, format, args));
+    va_end(args);
+    r->reply.is_internal = true;
+    return reply_empty(r, 200);
 }
 
 static void write_errors(struct json_write *w, const struct problems *p)
@@ -186,11 +197,16 @@ static bool is_get(const struct request *r)
     return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
 }
 
+static bool is_resource(const struct request *r)
+{
+    return r->is_api || (r->route && (r->route->flags & ROUTE_WAITED));
+}
+
 static void add_etag(struct request *r)
 {
     unsigned char hash[16];
     char hex[33];
-    if (!is_get(r) || !r->is_api || r->reply.status != 200)
+    if (!is_get(r) || r->reply.status != 200 || r->reply.is_internal || !is_resource(r))
         return;
     crypto_generichash(hash, sizeof hash, (const unsigned char *)r->reply.body, r->reply.size, NULL, 0);
     sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);

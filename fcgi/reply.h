@@ -2,6 +2,7 @@
  * calls and return its value, the status. All texts are copied or live in the request. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,13 +18,18 @@ struct reply {
     const char *type;
     const char *body;
     size_t size;
-    char *headers; /* "Name: value\r\n"… */
+    char *headers;    /* "Name: value\r\n"… */
+    bool is_internal; /* not the answer yet */
 };
 
 int reply_bytes(struct request *r, int status, const char *type, const char *body, size_t size);
 int reply_json(struct request *r, int status, const char *body, size_t size);
 int reply_empty(struct request *r, int status);
 void reply_header(struct request *r, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* Hands the request on to one of nginx's internal locations, which answers it (X-Accel-Redirect): as a GET
+ * without a body, and of the headers set here only those that the location passes on. */
+int reply_internal(struct request *r, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* problem+json (RFC 9457). `code` is one of the contract's words, the sentence is for people. */
 int reply_problem(struct request *r, int status, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);

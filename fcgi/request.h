@@ -21,7 +21,7 @@ struct app;
 struct route;
 struct FCGX_Stream;
 
-enum { SEGMENTS_MAX = 12, QUERY_MAX = 64 };
+enum { SEGMENTS_MAX = 12, QUERY_MAX = 64, PATH_VALUES_MAX = 4 };
 
 struct query_item {
     const char *name, *value; /* decoded */
@@ -43,8 +43,8 @@ struct request {
     size_t body_size;
 
     const struct route *route;
-    const char *path_values[4]; /* the {…} segments of the route, in order */
-    struct access access;       /* where the route wants a key */
+    const char *path_values[PATH_VALUES_MAX]; /* the {…} segments of the route, in order */
+    struct access access;                     /* where the route wants a key */
     struct rate_state rate;
     struct reply reply;
 

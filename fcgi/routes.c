@@ -28,7 +28,12 @@ static const struct route table[] = {
     {"DELETE", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, 0, h_workflow_delete},
     {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
     {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
-    {"GET", "/executions/{id}", "include_step_results", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
+    {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
+    {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
+    {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
+    {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
+    {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_WAITED, 0, h_waited},
+    {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
@@ -71,7 +76,7 @@ static bool method_matches(const struct route *route, const char *method)
 
 const struct route *route_find(struct request *r)
 {
-    const char *values[4] = {0};
+    const char *values[PATH_VALUES_MAX] = {0};
     char *allow = NULL;
     for (int i = 0; i < ROUTES; i++) {
         if (!path_matches(&table[i], r, values))
@@ -152,12 +157,22 @@ static bool take_rate(struct request *r)
 
 /* --- the way through --- */
 
+static bool may_enter(struct request *r)
+{
+    const struct route *route = r->route;
+    if (route->flags & ROUTE_OPEN)
+        return true;
+    if ((route->flags & ROUTE_TICKET) && request_query(r, "ticket"))
+        return auth_check_ticket(r) && take_rate(r);
+    if (!auth_check(r) || (!(route->flags & ROUTE_WAITED) && !take_rate(r)))
+        return false;
+    return auth_require(r, route->scopes);
+}
+
 static bool may_pass(struct request *r, struct FCGX_Stream *in)
 {
     const struct route *route = r->route;
-    if (!is_young(r))
-        return false;
-    if (!(route->flags & ROUTE_OPEN) && (!auth_check(r) || !take_rate(r) || !auth_require(r, route->scopes)))
+    if (!is_young(r) || !may_enter(r))
         return false;
     if (!query_is_known(r))
         return false;

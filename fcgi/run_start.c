@@ -10,6 +10,7 @@
 #include "fcgi/accept_group.h"
 #include "fcgi/app.h"
 #include "fcgi/request.h"
+#include "fcgi/wait.h"
 
 enum {
     JUDGE_TRIES = 5
@@ -136,7 +137,23 @@ static int judge_and_accept(struct request *r, struct run_request *q, run_judge 
     return reply_verdict(r, q, a);
 }
 
-int run_start(struct request *r, struct run_request *q, run_judge *judge)
+struct span run_first_answer(struct request *r, const id *execution, const id *workflow, const id *retry_of)
+{
+    struct json_write *w = json_write_new(r);
+    struct span body;
+    json_write_open(w, '{');
+    json_write_id(w, "execution_id", execution);
+    json_write_id(w, "workflow_id", workflow);
+    json_write_text(w, "status", "running");
+    json_write_time(w, "created_at", id_ms(execution), false);
+    if (id_is_set(retry_of))
+        json_write_id(w, "retry_of", retry_of);
+    json_write_close(w, '}');
+    body.at = json_write_result(w, &body.size);
+    return body;
+}
+
+static int start(struct request *r, struct run_request *q, run_judge *judge)
 {
     struct run_answer a = {0};
     bool claimed = false;
@@ -150,4 +167,13 @@ int run_start(struct request *r, struct run_request *q, run_judge *judge)
     if (claimed && a.verdict != RUN_ACCEPTED && a.verdict != RUN_UNCERTAIN && a.verdict != RUN_BROKEN)
         accept_release(r->app->redis, r, q);
     return status;
+}
+
+int run_start(struct request *r, struct run_request *q, run_judge *judge)
+{
+    int status = start(r, q, judge);
+    int seconds = wait_preferred(r);
+    if (seconds == 0 || (status != 201 && status != 202) || !id_is_set(&r->execution_id))
+        return status;
+    return wait_reply(r, &r->execution_id, seconds, q->kind == KIND_SKILL ? WAIT_SKILL : WAIT_RUN, false);
 }

@@ -14,7 +14,11 @@ typedef bool run_judge(struct request *r, struct run_request *q, bool fresh);
 /* Who asks, from where, with which key; chooses the execution's id. False where the Idempotency-Key is wrong.
  */
 bool run_begin(struct request *r, struct run_request *q) WARN_UNUSED;
+/* With `Prefer: wait` the answer is left to the event daemon (fcgi/wait.h), for a replay as for a new run;
+ * what is stored for replay is q->status and q->body in any case. */
 int run_start(struct request *r, struct run_request *q, run_judge *judge);
+/* The body of run-async's 202; retry_of may be unset. */
+struct span run_first_answer(struct request *r, const id *execution, const id *workflow, const id *retry_of);
 
 /* Sends the first answer of a key again: of a run, a stop or a workflow. */
 int run_replay(struct request *r, const struct run_answer *a);

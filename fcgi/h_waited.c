@@ -1,0 +1,33 @@
+/* GET /internal/waited: a request whose wait is over, handed back by the event daemon through nginx. Nobody
+ * else can reach it; it carries the client's key still. */
+#include "core/store_execution.h"
+#include "fcgi/app.h"
+#include "fcgi/execution_reply.h"
+#include "fcgi/handlers.h"
+#include "fcgi/request.h"
+#include "fcgi/run_start.h"
+#include "fcgi/wait.h"
+
+static int reply_unfinished(struct request *r, const struct execution *x)
+{
+    struct span body = run_first_answer(r, &x->id, &x->responder_id, &x->retry_of);
+    return reply_json(r, 202, body.at, body.size);
+}
+
+int h_waited(struct request *r)
+{
+    struct execution x;
+    bool with_steps;
+    if (!request_query_id(r, "execution", &r->execution_id) || !request_query_bool(r, "steps", &with_steps))
+        return r->reply.status;
+    enum wait_form form = wait_form_read(request_query(r, "form"));
+    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &x);
+    if (e != OK)
+        return reply_err(r, e);
+    if (form == WAIT_GET)
+        return execution_reply(r, &x, with_steps);
+    if (!state_is_terminal(x.state))
+        return reply_unfinished(r, &x);
+    reply_header(r, "Preference-Applied", "wait");
+    return execution_reply(r, &x, false);
+}
