@@ -1,0 +1,198 @@
+"""Executors that die, hang or are told to stop in the middle of runs: each run goes on where it was, and nothing that is
+committed is done twice."""
+import os
+import re
+import signal
+import time
+
+import pytest
+from stack import eventually
+
+SETTINGS = {"executor.grace_s": "2", "executor.processes": "2"}
+
+
+def step(name, type, **fields):
+    return {"name": name, "type": type, **fields}
+
+
+def http(name, url, method="GET", **fields):
+    return step(name, "http", request={"method": method, "url": url}, **fields)
+
+
+def holder(stack, id):
+    """Process id of the executor that claimed the run last."""
+    pids = re.findall(rf"executor\[(\d+)\] run\.claimed execution={id}", stack.log("executor"))
+    return int(pids[-1])
+
+
+def row(stack, id):
+    rows = stack.sql(f"SELECT state, attempt, losses, executor_id FROM executions WHERE id = '{id}'")
+    return [int(v) for v in rows[0]]
+
+
+def check_events(stack, id):
+    """Numbered without gaps; nothing that succeeded is started again; the end is the last."""
+    rows = stack.sql(f"SELECT seq, type, IFNULL(JSON_VALUE(data, '$.name'), '') FROM events WHERE execution_id = '{id}' ORDER BY seq")
+    assert [int(r[0]) for r in rows] == list(range(1, len(rows) + 1))
+    succeeded = set()
+    for _, type, name in rows:
+        assert not (type == "3" and name in succeeded), f"{name} was started again"
+        if type == "4":
+            assert name not in succeeded, f"{name} succeeded twice"
+            succeeded.add(name)
+    assert [r[1] for r in rows if r[1] in ("12", "13", "14")] == [rows[-1][1]]
+
+
+def started(client, workspace, effects, steps, wait_for, **fields):
+    workflow = workspace.put_workflow({"steps": steps, **fields})
+    id = client.started(workflow)
+    effects.wait_for(wait_for)
+    return id
+
+
+def test_kill_9_in_the_middle_of_a_run(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    child = workspace.put_workflow({"steps": [step("a", "transform", value="${/inputs/n}")]})
+    id = started(client, workspace, effects, [
+        http("first", effects.url + "/first", "POST"),
+        step("child", "workflow", workflow_id=child, inputs={"n": 3}),
+        http("hold", effects.url + "/hold", "POST"),
+        http("last", effects.url + "/last", "POST"),
+        step("sum", "transform", value=["${/steps/first/result/status}", "${/steps/child/result/outputs}"])], "/hold")
+    victim = holder(stack, id)
+    os.kill(victim, signal.SIGKILL)
+    effects.wait_for("/hold", 2, seconds=40)
+    release()
+    done = client.finished(id, 30)
+    assert done["status"] == "success" and done["detail"]["output"] == [200, 3]
+    assert row(stack, id)[:3] == [3, 1, 1]
+    assert (effects.count("/first"), effects.count("/last")) == (1, 1)
+    assert list(effects.by_key("/hold").values()) == [2], "the same try, the same key"
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE parent_id = '{id}'") == "1"
+    assert holder(stack, id) != victim
+    check_events(stack, id)
+    log = stack.log("executor")
+    assert "executor.lost" in log and f"run.requeued execution={id}" in log
+    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts another")
+
+
+def test_kill_9_while_a_loop_a_delay_and_a_child_are_waited_for(stack, workspace, client, effects):
+    """One kill for three runs: what is due stays due, what is done stays done, the child stays the same."""
+    release = effects.hold("/i/7")
+    loop = started(client, workspace, effects,
+                   [http("loop", effects.url + "/i/${/item}", "POST", for_each=list(range(9)), concurrency=2)], "/i/7")
+    slow = workspace.put_workflow({"steps": [step("a", "delay", seconds=14), step("b", "transform", value="late")]})
+    parent = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=slow)]})
+    began = time.monotonic()
+    delay, tree = client.started(slow), client.started(parent)
+    eventually(lambda: effects.count("/i/8") == 1 and
+               stack.sql(f"SELECT 1 FROM events WHERE execution_id = '{tree}' AND type = 10") and
+               stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{delay}'"), 10, "all three are waiting")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM execution_steps WHERE execution_id = '{loop}' AND status = 2") == "8",
+               10, "items committed")
+    for pid in stack.children("executor"):
+        os.kill(pid, signal.SIGKILL)
+    release()
+    for id in (delay, tree):
+        assert client.finished(id, 60)["status"] == "success"
+    assert time.monotonic() - began > 14
+    done = client.finished(loop, 60)
+    assert [r["body"]["path"] for r in done["detail"]["output"]] == [f"/i/{i}" for i in range(9)]
+    counts = [effects.count(f"/i/{i}") for i in range(9)]
+    assert counts[:7] + counts[8:] == [1] * 8 and counts[7] == 2
+    assert list(effects.by_key("/i/7").values()) == [2]
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE parent_id = '{tree}'") == "1"
+    for id in (loop, delay, tree):
+        check_events(stack, id)
+
+
+def test_sigterm_lets_steps_finish_and_hands_the_rest_back(stack, workspace, client, effects):
+    release = effects.hold("/finish")
+    effects.hold("/hang")
+    finishing = started(client, workspace, effects,
+                        [http("a", effects.url + "/finish", "POST"), http("b", effects.url + "/next", "POST")], "/finish")
+    hanging = started(client, workspace, effects, [http("a", effects.url + "/hang", "POST")], "/hang")
+    waiting = client.started(workspace.put_workflow({"steps": [step("a", "delay", seconds=3)]}))
+    eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{waiting}'"), 10, "the delay")
+    os.kill(stack.pid("executor"), signal.SIGTERM)
+    eventually(lambda: row(stack, waiting)[0] == 1, 1.5, "a run that only waits is handed back at once")
+    release()
+    eventually(lambda: row(stack, finishing)[0] == 1, 1.5, "handed back after the step in hand")
+    assert effects.count("/next") == 0
+    eventually(lambda: stack.pid("executor") is None, 10, "stopped")
+    assert row(stack, hanging) == [1, 1, 0, 0], "queued, one attempt more, no loss"
+    assert stack.sql("SELECT id FROM executors WHERE lost_ms IS NULL") == []
+    effects.holds["/hang"].set()
+    del effects.holds["/hang"]
+    stack.start_server("executor")
+    for id in (finishing, hanging, waiting):
+        assert client.finished(id)["status"] == "success"
+        check_events(stack, id)
+    assert (effects.count("/finish"), effects.count("/next")) == (1, 1)
+    assert list(effects.by_key("/hang").values()) == [2]
+
+
+def test_a_killed_master_takes_its_processes_along(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
+    processes = stack.children("executor")
+    stack.kill_server("executor")
+    eventually(lambda: not any(os.path.exists(f"/proc/{p}") for p in processes), 10, "the processes went too")
+    assert row(stack, id) == [1, 1, 0, 0]
+    release()
+    stack.start_server("executor")
+    assert client.finished(id)["status"] == "success"
+    check_events(stack, id)
+
+
+def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
+    """SIGSTOP until another has its run; SIGCONT: it must not act any more, and ends."""
+    release = effects.hold("/hold")
+    id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST"), http("b", effects.url + "/b", "POST")], "/hold")
+    victim = holder(stack, id)
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        effects.wait_for("/hold", 2, seconds=40)
+    finally:
+        release()
+        done = client.finished(id, 30)
+        os.kill(victim, signal.SIGCONT)
+    assert done["status"] == "success"
+    eventually(lambda: not os.path.exists(f"/proc/{victim}"), 15, "the fenced process ends")
+    log = stack.log("executor")
+    assert re.search(rf"executor\[{victim}\] executor\.fenced", log)
+    assert not re.search(rf"executor\[{victim}\] run\.succeeded execution={id}", log)
+    assert effects.count("/b") == 1 and list(effects.by_key("/hold").values()) == [2]
+    assert row(stack, id)[:3] == [3, 1, 1]
+    check_events(stack, id)
+    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts another")
+
+
+def test_mariadb_away_for_longer_than_the_lease(stack, workspace, client, effects):
+    """All executors fence themselves; at first contact they hand back, and the run goes on."""
+    effects.hold("/hold")
+    id = started(client, workspace, effects, [http("first", effects.url + "/first", "POST"), http("a", effects.url + "/hold", "POST")], "/hold")
+    before = stack.log("executor").count("executor.fenced")
+    stack.stop_server("mariadb")
+    eventually(lambda: stack.log("executor").count("executor.fenced") == before + 2, 25, "both are fenced")
+    effects.holds.pop("/hold").set()
+    stack.start_server("mariadb")
+    assert client.finished(id, 30)["status"] == "success"
+    assert row(stack, id)[:3] == [3, 1, 0], "handed back, not lost"
+    assert effects.count("/first") == 1 and list(effects.by_key("/hold").values()) == [2]
+    check_events(stack, id)
+    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts others")
+
+
+def test_lost_once_too_often(stack, workspace, client, effects):
+    """The third loss fails the run; losses are set, not waited for."""
+    release = effects.hold("/hold")
+    id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
+    before = workspace.balance()
+    stack.sql(f"UPDATE executions SET losses = 2 WHERE id = '{id}'")
+    os.kill(holder(stack, id), signal.SIGKILL)
+    done = client.finished(id, 40)
+    release()
+    assert (done["status"], done["failure_reason"]) == ("failed", "executor_lost")
+    assert workspace.balance() == before, "a step was started: nothing is paid back"
+    check_events(stack, id)
