@@ -30,6 +30,18 @@ static const struct command commands[] = {
      "names of a workspace's secrets; values are never shown"},
     {"secret", "delete", cmd_secret_delete, "--workspace ID NAME", "forgets a secret"},
     {"secret", "keygen", cmd_secret_keygen, "FILE", "makes a key file for the setting secrets.key_file"},
+    {"skill", "check", cmd_skill_check, "DIR",
+     "tells what is wrong with a skill, by pointer into its skill.json"},
+    {"skill", "install", cmd_skill_install, "DIR --workspace ID",
+     "installs a skill as a new version, or makes an installed version the current one; prints its id"},
+    {"skill", "list", cmd_skill_list, "--workspace ID", "the skills of a workspace"},
+    {"skill", "remove", cmd_skill_remove, "SLUG --workspace ID", "a skill takes no runs any more"},
+    {"model", "put", cmd_model_put,
+     "--workspace ID --alias A --url U --model M [--api-key-file F] [--input-usd-per-mtok N] "
+     "[--output-usd-per-mtok N] [--default]",
+     "lets the skills of a workspace use a model: U is the base of an OpenAI-compatible API (…/v1)"},
+    {"model", "list", cmd_model_list, "--workspace ID", "the models of a workspace; keys are never shown"},
+    {"model", "delete", cmd_model_delete, "ALIAS --workspace ID", "takes a model away"},
     {"schema", "validate", cmd_schema_validate,
      "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
      "JSON Schema 2020-12; exit 0 valid, 1 not valid, 2 not a schema. A registry folder stands for a URI "

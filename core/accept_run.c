@@ -501,6 +501,8 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = lock_parents(tx, b);
     if (e == OK)
         e = check_versions(tx, b, KIND_WORKFLOW, SQL_WORKFLOW_VERSIONS_NOW);
+    if (e == OK)
+        e = check_versions(tx, b, KIND_SKILL, SQL_SKILL_VERSIONS_NOW);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         if (undecided(&b->members[i]))
             judge(b, &b->members[i]);

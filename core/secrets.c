@@ -10,6 +10,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/utf8.h"
 
 enum {
     KEY_TEXT_SIZE =
@@ -77,33 +78,11 @@ bool secret_name_fits(const char *name)
     return size > 0 && size <= SECRET_NAME_MAX && !name[size];
 }
 
-/* Bytes of the UTF-8 character at `p`, 0 where there is none (RFC 3629: no overlong forms, no surrogates). */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-    if (p[0] < 0x80)
-        return 1;
-    size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    if (p[0] < 0xc2 || p[0] > 0xf4 || left < n)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool wrong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-                 (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-    return wrong ? 0 : n;
-}
-
 bool secret_value_fits(const char *value, size_t size)
 {
     if (size < SECRET_VALUE_MIN || size > SECRET_VALUE_MAX || memchr(value, 0, size))
         return false;
-    for (size_t at = 0, n; at < size; at += n) {
-        n = utf8_length((const unsigned char *)value + at, size - at);
-        if (n == 0)
-            return false;
-    }
-    return true;
+    return utf8_is_valid(value, size);
 }
 
 /* What a seal is bound to: the workspace's id (always 36 bytes), then the name. */

@@ -26,6 +26,12 @@ GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON skills             TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
+GRANT SELECT (workspace_id, alias, is_default) ON models   TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON files              TO 'millrace_api'@'localhost';
+GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'localhost';
+GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';
@@ -46,6 +52,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor
 GRANT SELECT                         ON secrets            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON executors          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON skills             TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON skill_versions     TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON models             TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON files              TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON artifacts          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_usage    TO 'millrace_executor'@'localhost';
 
 -- Billing: two views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';

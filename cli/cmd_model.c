@@ -1,0 +1,143 @@
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "cli/commands.h"
+#include "core/credits.h"
+#include "core/secrets.h"
+#include "core/store_model.h"
+
+enum { STATEMENT_S = 10 };
+
+/* The first line of a file; NULL after having complained. Wiped with the context. */
+static const char *read_key(struct cli *cli, const char *path)
+{
+    FILE *f = fopen(path, "re");
+    char *key = talloc_zero_size(cli->ctx, SECRET_VALUE_MAX + 2);
+    bool got = f && fgets(key, SECRET_VALUE_MAX + 2, f) != NULL;
+    if (f)
+        fclose(f);
+    key[strcspn(key, "\r\n")] = '\0';
+    if (got && *key && secret_value_fits(key, strlen(key)))
+        return key;
+    cli_fail(cli, "%s holds no key in its first line", path);
+    return NULL;
+}
+
+/* Dollars a million tokens as micro-dollars, by the same rules as credits: at most six decimals. */
+static bool read_price(struct cli *cli, const char *option, const char *text, int64_t *price_r)
+{
+    const int64_t most = INT64_C(1000000) * 1000000;
+    if (credits_parse(text, price_r) && *price_r >= 0 && *price_r <= most)
+        return true;
+    cli_usage(cli, "%s wants dollars from 0 to 1000000, with at most 6 decimals", option);
+    return false;
+}
+
+static bool model_fits(struct cli *cli, const struct model *m)
+{
+    if (!model_alias_fits(m->alias))
+        cli_usage(cli, "--alias wants 1 to %d of A-Z a-z 0-9 _ - . : /", MODEL_ALIAS_MAX);
+    else if (!model_url_fits(m->url))
+        cli_usage(cli, "--url wants http:// or https://, a host and a path");
+    else if (!*m->model || strlen(m->model) > MODEL_NAME_MAX)
+        cli_usage(cli, "--model wants 1 to %d bytes", MODEL_NAME_MAX);
+    else
+        return true;
+    return false;
+}
+
+static json_object *model_json(const struct model *m)
+{
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "alias", m->alias);
+    cli_add_text(o, "url", m->url);
+    cli_add_text(o, "model", m->model);
+    json_object_object_add(o, "has_key", json_object_new_boolean(m->has_key));
+    cli_add_credits(o, "input_usd_per_mtok", m->input_price);
+    cli_add_credits(o, "output_usd_per_mtok", m->output_price);
+    json_object_object_add(o, "default", json_object_new_boolean(m->is_default));
+    return o;
+}
+
+static int put(struct cli *cli, struct model *m, const char *key_file)
+{
+    uint8_t seal[SECRET_KEY_SIZE] = {0};
+    const char *why;
+    if (key_file && secrets_load_key(cli->config->secrets.key_file, seal, &why) != OK)
+        return cli_fail(cli, "the key file %s %s", cli->config->secrets.key_file, why);
+    enum err e = model_put(cli->db, seal, m);
+    sodium_memzero(seal, sizeof seal);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "there is no workspace %s", m->workspace_id.text);
+    if (e != OK)
+        return cli_fail_err(cli, e, "setting the model");
+    m->has_key = m->key != NULL;
+    return cli_print_line(cli, model_json(m), m->alias);
+}
+
+int cmd_model_put(struct cli *cli, int argc, char **argv)
+{
+    const char *workspace = NULL, *key_file = NULL, *input = "0", *output = "0";
+    struct model m = {0};
+    const struct cli_option options[] = {
+        {"workspace", .text_r = &workspace, .required = true},
+        {"alias", .text_r = &m.alias, .required = true},
+        {"url", .text_r = &m.url, .required = true},
+        {"model", .text_r = &m.model, .required = true},
+        {"api-key-file", .text_r = &key_file},
+        {"input-usd-per-mtok", .text_r = &input},
+        {"output-usd-per-mtok", .text_r = &output},
+        {"default", .flag_r = &m.is_default},
+        {0},
+    };
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
+        !cli_id(cli, "--workspace", workspace, &m.workspace_id) || !model_fits(cli, &m) ||
+        !read_price(cli, "--input-usd-per-mtok", input, &m.input_price) ||
+        !read_price(cli, "--output-usd-per-mtok", output, &m.output_price))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S) || (key_file && !(m.key = read_key(cli, key_file))))
+        return CLI_FAILED;
+    return put(cli, &m, key_file);
+}
+
+int cmd_model_list(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    struct model *list;
+    size_t n;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = model_list(cli->db, cli->ctx, &workspace, &list, &n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing models");
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_object_array_add(rows, model_json(&list[i]));
+    return cli_print(cli, rows);
+}
+
+int cmd_model_delete(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *alias;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    if (!cli_parse(cli, argc, argv, options, &alias, 1) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = model_delete(cli->db, &workspace, alias);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "the workspace has no model \"%s\"", alias);
+    if (e != OK)
+        return cli_fail_err(cli, e, "deleting the model");
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "alias", alias);
+    json_object_object_add(o, "deleted", json_object_new_boolean(true));
+    return cli_print_line(cli, o, "deleted");
+}

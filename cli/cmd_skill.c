@@ -1,0 +1,180 @@
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "cli/commands.h"
+#include "core/clock.h"
+#include "core/credits.h"
+#include "core/manifest.h"
+#include "core/package.h"
+#include "core/store_skill.h"
+
+enum { STATEMENT_S = 10 };
+
+/* A command that is a file of the skill must be there and be executable. */
+static void check_command(const char *dir, const struct manifest *m, struct problems *p)
+{
+    if (m->runner != RUNNER_COMMAND || m->argv[0][0] == '/' || !strchr(m->argv[0], '/'))
+        return;
+    char *path = talloc_asprintf(p, "%s/%s", dir, m->argv[0]);
+    if (access(path, X_OK) != 0)
+        problems_add(p, "/runner/argv/0", "names no file of the skill that can be executed");
+}
+
+static enum err read_package(struct cli *cli, const char *dir, struct package **k, struct manifest **m,
+                             struct problems *p)
+{
+    enum err e = package_read(cli->ctx, dir, k, p);
+    if (!(*k)->manifest)
+        return e;
+    if (manifest_compile(cli->ctx, (*k)->manifest, (*k)->manifest_size, m, p) == OK)
+        check_command(dir, *m, p);
+    return p->total ? ERR_INVALID : e;
+}
+
+static int print_problems(struct cli *cli, const char *dir, const struct problems *p)
+{
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < p->count; i++) {
+        json_object *row = json_object_new_object();
+        cli_add_text(row, "pointer", p->list[i].pointer);
+        cli_add_text(row, "message", p->list[i].message);
+        json_object_array_add(rows, row);
+    }
+    (void)cli_print(cli, rows);
+    return cli_fail(cli, "%s is no good skill: %zu problem%s", dir, p->total, p->total == 1 ? "" : "s");
+}
+
+int cmd_skill_check(struct cli *cli, int argc, char **argv)
+{
+    const char *dir;
+    const struct cli_option options[] = {{0}};
+    struct package *k;
+    struct manifest *m;
+    struct problems *p = problems_new(cli->ctx);
+    if (!cli_parse(cli, argc, argv, options, &dir, 1))
+        return CLI_USAGE;
+    if (read_package(cli, dir, &k, &m, p) != OK)
+        return print_problems(cli, dir, p);
+    return cli_print_line(cli, json_object_new_array(), "good");
+}
+
+static json_object *installed(const struct skill_install *s, const id *skill, bool is_new)
+{
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", skill->text);
+    cli_add_text(o, "slug", s->slug);
+    cli_add_text(o, "version", s->label);
+    json_object_object_add(o, "is_new", json_object_new_boolean(is_new));
+    return o;
+}
+
+static int put(struct cli *cli, const struct package *k, const struct manifest *m, const id *workspace)
+{
+    struct skill_install s = {
+        .workspace_id = *workspace,
+        .skill_id = id_new(),
+        .slug = m->slug,
+        .label = m->version,
+        .agentic = m->runner == RUNNER_MODEL,
+        .credits = m->credits_micro,
+        .manifest = {k->manifest, k->manifest_size},
+        .at_ms = clock_wall_ms(),
+    };
+    id skill;
+    bool is_new;
+    memcpy(s.hash, k->hash, sizeof s.hash);
+    enum err e = package_install(k, cli->config->files.dir);
+    if (e == ERR_CONFLICT)
+        return cli_fail(cli, "%s was changed while it was read", k->dir);
+    if (e == OK)
+        e = skill_put(cli->db, &s, &skill, &is_new);
+    if (e == ERR_CONFLICT)
+        return cli_fail(cli,
+                        "%s %s is installed with other files: a version never changes, give it a new one",
+                        m->slug, m->version);
+    if (e != OK)
+        return cli_fail_err(cli, e, "installing the skill");
+    return cli_print_line(cli, installed(&s, &skill, is_new), skill.text);
+}
+
+/* A manifest may ask for more than the price, never for less. */
+static enum err check_price(struct cli *cli, const id *workspace, const struct manifest *m,
+                            struct problems *p)
+{
+    char text[CREDITS_TEXT_SIZE];
+    int64_t price;
+    enum err e = skill_price(cli->db, cli->ctx, workspace, m->slug, &price);
+    if (e == OK && m->credits_micro != 0 && m->credits_micro < price)
+        problems_add(p, "/credits", "must not be less than the price, %s", credits_text(price, text));
+    return e;
+}
+
+int cmd_skill_install(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *dir;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    struct package *k;
+    struct manifest *m;
+    struct problems *p = problems_new(cli->ctx);
+    if (!cli_parse(cli, argc, argv, options, &dir, 1) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    if (read_package(cli, dir, &k, &m, p) != OK)
+        return print_problems(cli, dir, p);
+    enum err e = check_price(cli, &workspace, m, p);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "there is no workspace %s", workspace.text);
+    if (e != OK)
+        return cli_fail_err(cli, e, "installing the skill");
+    return p->total ? print_problems(cli, dir, p) : put(cli, k, m, &workspace);
+}
+
+int cmd_skill_list(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    struct skill *list;
+    size_t n;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = skill_list(cli->db, cli->ctx, &workspace, &list, &n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing skills");
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++) {
+        json_object *row = json_object_new_object();
+        cli_add_text(row, "slug", list[i].slug);
+        cli_add_text(row, "version", list[i].label);
+        cli_add_text(row, "id", list[i].id.text);
+        json_object_object_add(row, "is_agentic", json_object_new_boolean(list[i].agentic));
+        cli_add_time(row, "installed_at", list[i].version_ms, true);
+        json_object_array_add(rows, row);
+    }
+    return cli_print(cli, rows);
+}
+
+int cmd_skill_remove(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *slug;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace;
+    if (!cli_parse(cli, argc, argv, options, &slug, 1) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = skill_archive(cli->db, &workspace, slug, clock_wall_ms());
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "the workspace has no skill \"%s\"", slug);
+    if (e != OK)
+        return cli_fail_err(cli, e, "removing the skill");
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "slug", slug);
+    json_object_object_add(o, "removed", json_object_new_boolean(true));
+    return cli_print_line(cli, o, "removed");
+}

@@ -1,0 +1,49 @@
+/* What a skill's run leaves behind: artifacts, its log, and what it used. Results are of ctx. */
+#pragma once
+
+#include "core/blob.h"
+#include "core/db.h"
+#include "core/states.h"
+
+struct artifact {
+    id id;
+    const char *relpath; /* in the run's working directory: "outputs/chart.svg" */
+    const char *media_type;
+    struct blob_id blob;
+};
+
+struct usage {
+    int64_t input_tokens, output_tokens;
+    int64_t cost; /* 10^-12 dollars */
+    bool has_wallclock;
+    int64_t wallclock_ms;
+    int iterations;
+    const char *trace_id; /* NULL: none */
+    bool has_log;
+    struct blob_id log;
+};
+
+enum err artifact_list(struct db *db, void *ctx, const id *execution, struct artifact **list_r,
+                       size_t *count_r) WARN_UNUSED;
+enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *execution, const id *artifact,
+                      struct artifact *a_r) WARN_UNUSED;
+
+/* In the transaction that ends the run: replaces what an earlier attempt had left. */
+enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list,
+                          size_t n) WARN_UNUSED;
+enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
+
+/* Where the log of an execution is: kept (has_log), or still being written by this attempt. */
+struct execution_log {
+    enum state state;
+    int attempt;
+    bool has_log;
+    struct blob_id log;
+};
+enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,
+                       struct execution_log *log_r) WARN_UNUSED;
+
+/* For a purge, inside its transaction: takes away artifacts and log; the numbers stay. *blobs_r, of ctx:
+ * those that may be unused after the commit (blob_remove_unused). */
+enum err artifact_purge(struct db_tx *tx, void *ctx, const id *execution, struct blob_id **blobs_r,
+                        size_t *n_r) WARN_UNUSED;

@@ -1,0 +1,1 @@
+DELETE FROM files WHERE workspace_id = ? AND principal_id = ? AND name = ?

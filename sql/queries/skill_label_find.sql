@@ -1,0 +1,1 @@
+SELECT version, hash FROM skill_versions WHERE skill_id = ? AND label = ?

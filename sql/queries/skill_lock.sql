@@ -1,0 +1,1 @@
+SELECT id, version FROM skills WHERE workspace_id = ? AND slug = ? FOR UPDATE

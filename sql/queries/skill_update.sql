@@ -1,0 +1,1 @@
+UPDATE skills SET version = ?, updated_ms = ?, archived_ms = NULL WHERE id = ?

@@ -1,0 +1,7 @@
+-- One version, also of an archived skill.
+SELECT s.id, s.workspace_id, w.tenant_id, s.slug, v.version, v.label, v.hash, v.agentic, v.credits, s.price, s.created_ms, s.updated_ms,
+  v.created_ms, v.manifest
+FROM skills s
+JOIN workspaces w ON w.id = s.workspace_id
+JOIN skill_versions v ON v.skill_id = s.id AND v.version = ?
+WHERE s.id = ? AND s.workspace_id = ?
