@@ -204,7 +204,10 @@ static enum err take_some(struct db *db, struct redis *redis, struct taking *t, 
     talloc_free(scratch);
     t->runs = ids;
     t->n = *n_r;
-    return e == OK && *n_r > 0 ? take(db, redis, t) : e;
+    if (e == OK && *n_r > 0)
+        e = take(db, redis, t);
+    t->runs = NULL;
+    return e;
 }
 
 enum err executor_hand_back(struct db *db, struct redis *redis, uint64_t executor, size_t *n_r)

@@ -26,7 +26,7 @@ struct writing {
  * come in between: then the run is not ours any more, whatever was written. */
 static bool had_committed(const struct writer_hands *hands, const struct commit *c, const struct run *r)
 {
-    enum state to;
+    enum state to = STATE_RUNNING;
     if (c->seq_after == 0 || r->last_seq < c->seq_after)
         return false;
     return c->has_move ? state_may(STATE_RUNNING, c->move.move, &to) && r->state == to

@@ -64,7 +64,9 @@ int workflow_form_refuse(struct request *r, const struct workflow_change *c)
 static bool check_credits(struct request *r, struct workflow_change *c)
 {
     int64_t least;
-    id workflow = c->is_new ? (id){{0}} : c->workflow_id;
+    id workflow = {{0}}; /* a new one has no price of its own */
+    if (!c->is_new)
+        workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)
         return true;
     enum err e = workflow_price(r->app->db, r, &c->workspace_id, &workflow, &least);
