@@ -45,6 +45,38 @@ static const char *skip_string(const char *p, const char *end)
     return p + 1;
 }
 
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* RFC 8259, section 6; json-c takes `1.` and the like. */
+static bool is_number(const char *p, const char *end)
+{
+    p += p < end && *p == '-';
+    const char *digits = p;
+    p = skip_digits(p, end);
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return false;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '+' || *p == '-');
+        digits = p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return false;
+    }
+    return p == end;
+}
+
 /* Past the number that begins at p; *why_r is set where json-c would bend it. The text is known to be well
  * formed, so a number ends where no number character is. */
 static const char *skip_number(const char *p, const char *end, const char **why_r)
@@ -55,7 +87,9 @@ static const char *skip_number(const char *p, const char *end, const char **why_
     for (; p < end && *p && strchr("+-.eE0123456789", *p); p++)
         integer = integer && !strchr(".eE", *p);
     char number[LONGEST + 1];
-    if (integer) {
+    if (!is_number(start, p)) {
+        *why_r = "a number is not written as JSON has it";
+    } else if (integer) {
         if (!integer_fits(start, p))
             *why_r = "an integer does not fit 64 bits";
     } else if (p - start > LONGEST) {
@@ -69,9 +103,32 @@ static const char *skip_number(const char *p, const char *end, const char **why_
     return p;
 }
 
-/* Looks through the raw text for what json-c takes and JSON does not (control characters in strings, NaN,
- * Infinity), for numbers that it would bend, and counts the depth, which it counts differently for empty and
- * full containers. */
+bool json_is_utf8(const char *text, size_t size)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    const unsigned char *end = p + size;
+    while (p < end) {
+        if (*p < 0x80) {
+            p++;
+            continue;
+        }
+        int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
+        unsigned least = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
+        unsigned most = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+        if (*p < 0xc2 || *p > 0xf4 || end - p <= more || p[1] < least || p[1] > most)
+            return false;
+        for (int i = 2; i <= more; i++) {
+            if ((p[i] & 0xc0) != 0x80)
+                return false;
+        }
+        p += more + 1;
+    }
+    return true;
+}
+
+/* Looks through the raw text for what json-c takes and JSON does not (control characters in strings, keys in
+ * single quotes, NaN, Infinity), for numbers that it would bend, and counts the depth, which it counts
+ * differently for empty and full containers. */
 static const char *json_check_raw(const char *p, const char *end, int depth_max)
 {
     const char *why = NULL;
@@ -87,6 +144,8 @@ static const char *json_check_raw(const char *p, const char *end, int depth_max)
             p = skip_number(p, end, &why);
         } else if ((*p == '{' || *p == '[') && ++depth > depth_max) {
             why = "nested too deeply";
+        } else if (*p == '\'') {
+            why = "a string stands in single quotes";
         } else if (*p == 'N' || *p == 'I') {
             why = "NaN and Infinity are not JSON";
         } else {
@@ -140,6 +199,10 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
     }
     if (memchr(text, '\0', size)) {
         *why_r = "a NUL byte stands in the JSON text";
+        return ERR_INVALID;
+    }
+    if (!json_is_utf8(text, size)) { /* json-c looks at lengths of sequences only */
+        *why_r = "not valid UTF-8";
         return ERR_INVALID;
     }
     struct json_tokener *t = json_tokener_new_ex(depth + 1);

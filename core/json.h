@@ -19,6 +19,9 @@ enum { JSON_DEPTH_MAX = 32, JSON_BODY_MAX = 1024 * 1024 };
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r) WARN_UNUSED;
 
+/* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+bool json_is_utf8(const char *text, size_t size);
+
 /* Hands a json_object (one reference) to a talloc context: put when the context goes. Returns it. */
 json_object *json_own(void *ctx, json_object *value);
 

@@ -47,28 +47,6 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
-static bool is_utf8(const unsigned char *p)
-{
-    while (*p) {
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-        unsigned least = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
-        unsigned most = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-        if (*p < 0xc2 || *p > 0xf4 || p[1] < least || p[1] > most)
-            return false;
-        for (int i = 2; i <= more; i++) {
-            if ((p[i] & 0xc0) != 0x80)
-                return false;
-        }
-        p += more + 1;
-    }
-    return true;
-}
-
 bool request_decode(const char *text, size_t size, bool plus, char *out)
 {
     char *o = out;
@@ -89,7 +67,7 @@ bool request_decode(const char *text, size_t size, bool plus, char *out)
         *o++ = c;
     }
     *o = '\0';
-    return is_utf8((const unsigned char *)out);
+    return json_is_utf8(out, (size_t)(o - out));
 }
 
 static const char *decoded(struct request *r, const char *text, size_t size, bool plus)

@@ -1,0 +1,250 @@
+"""Whatever comes in, a documented error goes out: never a 500, never HTML, and nothing is charged."""
+import json
+import socket
+import uuid
+
+import pytest
+
+SETTINGS = {"api.rate_limit_per_minute": "100000"}
+PROGRAM = {"inputs": {"type": "object", "required": ["email"], "additionalProperties": False,
+                      "properties": {"email": {"type": "string", "minLength": 3}, "n": {"type": "integer"}}},
+           "steps": [{"name": "a", "type": "transform", "value": "${/inputs}"}]}
+
+
+@pytest.fixture(scope="module")
+def place(stack):
+    workspace = stack.workspace()
+    return workspace, workspace.client(), workspace.put_workflow(PROGRAM)
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    p = answer.json()
+    assert p["request_id"] == answer.headers["X-Request-Id"]
+    assert p["error"] == p["detail"] and p["status"] == status
+    return p
+
+
+def run(place, body, content_type="application/json", **headers):
+    _, client, workflow = place
+    return client.post(f"/workflows/{workflow}/run-async", data=body,
+                       headers={**({"Content-Type": content_type} if content_type else {}), **headers})
+
+
+def deep(n):
+    return b'{"inputs":{"email":"abc"},"metadata":' + b'{"a":' * (n - 1) + b"{}" + b"}" * n
+
+
+MALFORMED = {
+    "open": b"{", "a word": b"hello", "two texts": b"{} {}", "trailing": b'{"inputs":{}}x', "single quotes": b"{'inputs':{}}",
+    "a comment": b"{} // x", "a trailing comma": b'{"inputs":{},}', "bad UTF-8": b'{"inputs":{"email":"\xff\xfe"}}',
+    "overlong UTF-8": b'{"inputs":{"email":"\xc0\xaf"}}', "a lone surrogate's bytes": b'{"metadata":{"a":"\xed\xa0\x80"}}',
+    "a NUL": b'{"inputs":\x00{}}', "a NUL at the end": b"{}\x00", "65 bits": b'{"inputs":{"email":"abc","n":18446744073709551616}}',
+    "-65 bits": b'{"metadata":{"n":-9223372036854775809}}', "1e999": b'{"metadata":{"n":1e999}}', "NaN": b'{"metadata":{"n":NaN}}',
+    "too deep": deep(32), "very deep": b'{"metadata":' + b"[" * 100000 + b"]" * 100000 + b"}", "BOM": b"\xef\xbb\xbf{}",
+    "a raw control character": b'{"metadata":{"a":"\x01"}}', "a NUL in a key": b'{"metadata":{"a\\u0000b":1}}',
+    "UTF-16": "{}".encode("utf-16"), "a comment within": b"{/* x */}", "TRUE": b'{"metadata":{"a":TRUE}}', "01": b'{"metadata":{"a":01}}',
+    "a hex number": b'{"metadata":{"a":0x1}}', "+1": b'{"metadata":{"a":+1}}', "1.": b'{"metadata":{"a":1.}}', ".5": b'{"metadata":{"a":.5}}',
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_json(place, name):
+    problem(run(place, MALFORMED[name]), 400, "invalid_json")
+
+
+WRONG = {
+    "an array": [], "a string": "x", "a number": 1, "null": None, "unknown member": {"input": {}}, "tags no array": {"tags": "a"},
+    "tags of numbers": {"tags": [1]}, "an empty tag": {"tags": [""]}, "a long tag": {"tags": ["x" * 257]},
+    "many tags": {"tags": [str(i) for i in range(33)]}, "metadata no object": {"metadata": []}, "chat no object": {"chat": "x"},
+    "chat with a number": {"chat": {"thread_id": 1}}, "chat with no UUID": {"chat": {"message_id": "x"}},
+    "a long tool_call_id": {"chat": {"tool_call_id": "x" * 257}}, "an empty thread_id": {"chat": {"thread_id": ""}},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_types(place, name):
+    problem(run(place, json.dumps(WRONG[name])), 400, "invalid_request")
+
+
+INPUTS = {
+    "missing": ({}, ["/inputs"]), "absent": (None, ["/inputs"]), "wrong type": ({"email": 5}, ["/inputs/email"]),
+    "several": ({"email": "a", "n": "x", "y": 1}, ["/inputs", "/inputs/email", "/inputs/n"]),
+    "no object": ([1], ["/inputs"]), "a string": ("x", ["/inputs"]),
+}
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_inputs_are_told_where_they_are_wrong(place, name):
+    inputs, pointers = INPUTS[name]
+    p = problem(run(place, json.dumps({} if inputs is None else {"inputs": inputs})), 422, "invalid_inputs")
+    assert sorted(e["pointer"] for e in p["errors"]) == pointers
+    assert all(e["message"] for e in p["errors"])
+
+
+def test_deep_but_allowed(place):
+    assert run(place, deep(30)).status_code == 202
+
+
+@pytest.mark.parametrize("body", [b"", None])
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
+def test_no_body_is_no_body(stack, body, content_type):
+    workspace = stack.workspace()
+    place = workspace, workspace.client(), workspace.put_workflow({"steps": PROGRAM["steps"]})
+    assert run(place, body, content_type).status_code == 202
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
+def test_media_types_that_are_taken(place, content_type):
+    assert run(place, b'{"inputs":{"email":"abc"}}', content_type).status_code == 202
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json", "application/xml"])
+def test_media_types_that_are_not(place, content_type):
+    problem(run(place, b"{}", content_type), 415, "unsupported_media_type")
+
+
+def test_size_limit(place):
+    body = b'{"inputs":{"email":"abc"},"metadata":{"a":"%s"}}'
+    exact = body % (b"x" * (1024 * 1024 - len(body) + 2))
+    assert len(exact) == 1024 * 1024
+    assert run(place, exact).status_code == 202
+    problem(run(place, exact + b" "), 413, "body_too_large")
+    problem(run(place, b"x" * 1024 * 1200), 413, "body_too_large")
+
+
+def test_chunked_bodies_count_too(place):
+    _, client, workflow = place
+
+    def parts():
+        for _ in range(20):
+            yield b" " * 60000
+    problem(client.post(f"/workflows/{workflow}/run-async", data=parts(), headers={"Content-Type": "application/json"}), 413,
+            "body_too_large")
+
+
+def test_a_body_that_ends_early_is_no_request(stack, place):
+    _, client, workflow = place
+    before = place[0].balance()
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
+        s.sendall(f"POST /api/v1/workflows/{workflow}/run-async HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {client.key}\r\n"
+                  "Content-Length: 100\r\nContent-Type: application/json\r\n\r\n{".encode())
+        s.shutdown(socket.SHUT_WR)
+        s.recv(65536)
+    assert place[0].balance() == before
+
+
+PATHS = ["/nothing", "/", "", "/executions/x", "/executions/x/stop", "/executions//stop", "//executions", "/executions/%2e%2e/credits",
+         "/workflows/../credits", "/executions/" + "a" * 5000, "/a/" * 40, "/workflows/00000000-0000-0000-0000-00000000000g/run-async",
+         f"/executions/{uuid.uuid4()}x", f"/workflows/{uuid.uuid4()}/run", "/healthz", "/metrics"]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda p: p[:40])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_paths_that_lead_nowhere(stack, place, path, method):
+    client = place[1]
+    # the client library would fold dots away
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
+        s.sendall(f"{method} /api/v1{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {client.key}\r\nContent-Length: 0\r\n"
+                  "Connection: close\r\n\r\n".encode())
+        answer = b""
+        while part := s.recv(65536):
+            answer += part
+    head, body = answer.split(b"\r\n\r\n", 1)
+    status = int(head.split()[1])
+    assert status in (404, 405) or b"invalid_request" in body and status == 400, answer
+    assert b"application/problem+json" in head and json.loads(body)["status"] == status
+    if status == 405:
+        assert b"\r\nAllow: " in head
+
+
+@pytest.mark.parametrize("path", ["/executions/%ff", "/executions/%zz", "/executions/%", "/executions/%4", "/executions?limit=%ff",
+                                  "/executions?%zz=1", "/executions?a=%00"])
+def test_escapes_that_are_none(stack, place, path):
+    # by hand: the client library would mend them
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
+        s.sendall(f"GET /api/v1{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {place[1].key}\r\nConnection: close\r\n\r\n".encode())
+        answer = s.recv(65536)
+    assert answer.split()[1] == b"400" and b"invalid_request" in answer
+
+
+def test_encoded_slash_is_data(place):
+    problem(place[1].get("/executions%2F" + str(uuid.uuid4())), 404, "not_found")
+
+
+@pytest.mark.parametrize("method, path, allow", [
+    ("DELETE", "/workflows", {"GET", "HEAD", "POST"}), ("PATCH", f"/workflows/{uuid.uuid4()}", {"GET", "HEAD", "PUT", "DELETE"}),
+    ("GET", f"/workflows/{uuid.uuid4()}/run-async", {"POST"}), ("POST", "/executions", {"GET", "HEAD"}),
+    ("OPTIONS", "/credits", {"GET", "HEAD"}), ("GET", f"/executions/{uuid.uuid4()}/stop/", {"POST"}),
+])
+def test_method_not_allowed(place, method, path, allow):
+    answer = place[1].request(method, path)
+    problem(answer, 405, "method_not_allowed")
+    assert set(answer.headers["Allow"].split(", ")) == allow
+
+
+def test_head_is_get_without_a_body(place):
+    answer = place[1].request("HEAD", "/credits")
+    assert (answer.status_code, answer.content) == (200, b"") and answer.headers["ETag"]
+
+
+@pytest.mark.parametrize("query", ["x=1", "wait=5", "=", "&x", "a=1&b=2", "include_step_results=1", "include_step_results=",
+                                   "include_step_results=true&include_step_results=true"])
+def test_unknown_parameters(place, query):
+    problem(place[1].get(f"/executions/{uuid.uuid4()}?{query}"), 400, "invalid_request")
+    problem(place[1].post(f"/workflows/{place[2]}/run-async?{query}"), 400, "invalid_request")
+
+
+def test_many_parameters(place):
+    problem(place[1].get("/executions?" + "&".join("responderIds=" + str(uuid.uuid4()) for _ in range(65))), 400, "invalid_request")
+    assert place[1].get("/executions?" + "&".join("responderIds=" + str(uuid.uuid4()) for _ in range(60))).status_code == 200
+
+
+@pytest.mark.parametrize("program", [
+    {"steps": [{"name": "a", "type": "transform", "value": "${/inputs/" + "a" * 100000 + "}"}]},
+    {"steps": [{"name": "a", "type": "transform", "value": "${" * 10000}]},
+    {"steps": [{"name": "a", "type": "transform", "value": "${/inputs/~2}"}]},
+    {"steps": [{"name": "a", "type": "transform", "value": 1}] * 201},
+    {"steps": [{"name": str(i), "type": "transform", "value": "x" * 4000} for i in range(250)]},
+    {"inputs": {"$ref": "#"}, "steps": "x"},
+    {"inputs": {"pattern": "(a+)+$" * 500 + "("}, "steps": []},
+])
+def test_program_bombs(place, program):
+    answer = place[1].post("/workflows", json={"name": "bomb", "program": program})
+    assert answer.status_code in (400, 413, 422) or answer.status_code == 201, answer.text
+    assert answer.headers["Content-Type"] in ("application/problem+json", "application/json")
+
+
+def test_a_bomb_goes_off_in_the_run_alone(stack):
+    """Each step doubles its text: the run ends with an error, nobody else notices."""
+    workspace = stack.workspace()
+    client = workspace.client()
+    steps = [{"name": "s0", "type": "transform", "value": "x" * 1000}]
+    for i in range(1, 30):
+        steps.append({"name": f"s{i}", "type": "transform", "value": f"${{/steps/s{i - 1}/result}}" * 2 + "!"})
+    x = client.finished(client.started(workspace.put_workflow({"steps": steps})))
+    assert x["status"] == "failed" and x["failure_reason"] and x["error"]
+
+
+def test_a_schema_that_never_ends_is_refused_or_bounded(place):
+    workspace, client, _ = place
+    bomb = {"inputs": {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}] * 8}, "b": {"anyOf": [{"$ref": "#/$defs/a"}] * 8}},
+                       "$ref": "#/$defs/a"}, "steps": PROGRAM["steps"]}
+    made = client.post("/workflows", json={"name": "w", "program": bomb})
+    assert made.status_code in (201, 422), made.text
+    if made.status_code == 201:
+        problem(client.run(made.json()["id"], {}), 422, "invalid_inputs")
+
+
+def test_nothing_was_charged_or_stored_for_all_that(stack):
+    workspace = stack.workspace(credits=10)
+    place = workspace, workspace.client(), workspace.put_workflow(PROGRAM)
+    for body in list(MALFORMED.values()) + [json.dumps(b).encode() for b in WRONG.values()]:
+        assert 400 <= run(place, body).status_code < 500
+    assert workspace.balance() == 10
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'") == "0"
+
+
+def test_no_request_ended_in_a_500(stack):
+    assert "status=500" not in stack.log("api")
