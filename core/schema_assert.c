@@ -78,7 +78,7 @@ static bool is_multiple(json_object *value, json_object *of)
     struct decimal b = decimal_of(of);
     if (a.digits == 0)
         return true;
-    if (a.exponent < b.exponent) /* a has no trailing zero to give */
+    if (b.digits == 0 || a.exponent < b.exponent) /* a has no trailing zero to give */
         return false;
     unsigned __int128 rest = a.digits % b.digits;
     for (int i = a.exponent - b.exponent; i > 0 && rest != 0; i--)

@@ -16,9 +16,9 @@ typedef bool keyword_build(struct compiler *c, struct place *p, const struct row
 
 struct row {
     const char *name;
-    unsigned vocabulary; /* any of these switches it on */
     keyword_build *build;
     keyword_check *check;
+    unsigned vocabulary; /* any of these switches it on */
     uint8_t types;
 };
 
@@ -397,42 +397,42 @@ static bool build_dynamic(struct compiler *c, struct place *p, const struct row 
 
 /* In the order of evaluation: cheap ones first, unevaluated* last. */
 static const struct row rows[] = {
-    {"type", V, build_type, check_type, TYPE_ANY},
-    {"const", V, build_value, check_const, TYPE_ANY},
-    {"enum", V, build_value, check_enum, TYPE_ANY},
-    {"minimum", V, build_number, check_minimum, TYPE_NUMBER},
-    {"maximum", V, build_number, check_maximum, TYPE_NUMBER},
-    {"exclusiveMinimum", V, build_number, check_exclusive_minimum, TYPE_NUMBER},
-    {"exclusiveMaximum", V, build_number, check_exclusive_maximum, TYPE_NUMBER},
-    {"multipleOf", V, build_multiple_of, check_multiple_of, TYPE_NUMBER},
-    {"minLength", V, build_count, check_min_length, TYPE_STRING},
-    {"maxLength", V, build_count, check_max_length, TYPE_STRING},
-    {"pattern", V, build_pattern, check_pattern, TYPE_STRING},
-    {"format", F, build_format, check_format, TYPE_STRING},
-    {"minItems", V, build_count, check_min_items, TYPE_ARRAY},
-    {"maxItems", V, build_count, check_max_items, TYPE_ARRAY},
-    {"uniqueItems", V, build_true, check_unique_items, TYPE_ARRAY},
-    {"minProperties", V, build_count, check_min_properties, TYPE_OBJECT},
-    {"maxProperties", V, build_count, check_max_properties, TYPE_OBJECT},
-    {"required", V, build_names, check_required, TYPE_OBJECT},
-    {"dependentRequired", V, build_dependent_required, check_dependent_required, TYPE_OBJECT},
-    {"$ref", VOCAB_CORE, build_reference, apply_reference, TYPE_ANY},
-    {"$dynamicRef", VOCAB_CORE, build_dynamic, apply_dynamic, TYPE_ANY},
-    {"propertyNames", A, build_node, apply_names, TYPE_OBJECT},
-    {"properties", A, build_members, apply_members, TYPE_OBJECT},
-    {"patternProperties", A, build_members, apply_members, TYPE_OBJECT},
-    {"additionalProperties", A, build_members, apply_members, TYPE_OBJECT},
-    {"dependentSchemas", A, build_dependent_schemas, apply_dependent, TYPE_OBJECT},
-    {"prefixItems", A, build_items, apply_items, TYPE_ARRAY},
-    {"items", A, build_items, apply_items, TYPE_ARRAY},
-    {"contains", A, build_contains, apply_contains, TYPE_ARRAY},
-    {"allOf", A, build_nodes, apply_all, TYPE_ANY},
-    {"anyOf", A, build_nodes, apply_any, TYPE_ANY},
-    {"oneOf", A, build_nodes, apply_one, TYPE_ANY},
-    {"not", A, build_node, apply_not, TYPE_ANY},
-    {"if", A, build_condition, apply_condition, TYPE_ANY},
-    {"unevaluatedItems", U, build_unevaluated, apply_unevaluated_items, TYPE_ARRAY},
-    {"unevaluatedProperties", U, build_unevaluated, apply_unevaluated_members, TYPE_OBJECT},
+    {"type", build_type, check_type, V, TYPE_ANY},
+    {"const", build_value, check_const, V, TYPE_ANY},
+    {"enum", build_value, check_enum, V, TYPE_ANY},
+    {"minimum", build_number, check_minimum, V, TYPE_NUMBER},
+    {"maximum", build_number, check_maximum, V, TYPE_NUMBER},
+    {"exclusiveMinimum", build_number, check_exclusive_minimum, V, TYPE_NUMBER},
+    {"exclusiveMaximum", build_number, check_exclusive_maximum, V, TYPE_NUMBER},
+    {"multipleOf", build_multiple_of, check_multiple_of, V, TYPE_NUMBER},
+    {"minLength", build_count, check_min_length, V, TYPE_STRING},
+    {"maxLength", build_count, check_max_length, V, TYPE_STRING},
+    {"pattern", build_pattern, check_pattern, V, TYPE_STRING},
+    {"format", build_format, check_format, F, TYPE_STRING},
+    {"minItems", build_count, check_min_items, V, TYPE_ARRAY},
+    {"maxItems", build_count, check_max_items, V, TYPE_ARRAY},
+    {"uniqueItems", build_true, check_unique_items, V, TYPE_ARRAY},
+    {"minProperties", build_count, check_min_properties, V, TYPE_OBJECT},
+    {"maxProperties", build_count, check_max_properties, V, TYPE_OBJECT},
+    {"required", build_names, check_required, V, TYPE_OBJECT},
+    {"dependentRequired", build_dependent_required, check_dependent_required, V, TYPE_OBJECT},
+    {"$ref", build_reference, apply_reference, VOCAB_CORE, TYPE_ANY},
+    {"$dynamicRef", build_dynamic, apply_dynamic, VOCAB_CORE, TYPE_ANY},
+    {"propertyNames", build_node, apply_names, A, TYPE_OBJECT},
+    {"properties", build_members, apply_members, A, TYPE_OBJECT},
+    {"patternProperties", build_members, apply_members, A, TYPE_OBJECT},
+    {"additionalProperties", build_members, apply_members, A, TYPE_OBJECT},
+    {"dependentSchemas", build_dependent_schemas, apply_dependent, A, TYPE_OBJECT},
+    {"prefixItems", build_items, apply_items, A, TYPE_ARRAY},
+    {"items", build_items, apply_items, A, TYPE_ARRAY},
+    {"contains", build_contains, apply_contains, A, TYPE_ARRAY},
+    {"allOf", build_nodes, apply_all, A, TYPE_ANY},
+    {"anyOf", build_nodes, apply_any, A, TYPE_ANY},
+    {"oneOf", build_nodes, apply_one, A, TYPE_ANY},
+    {"not", build_node, apply_not, A, TYPE_ANY},
+    {"if", build_condition, apply_condition, A, TYPE_ANY},
+    {"unevaluatedItems", build_unevaluated, apply_unevaluated_items, U, TYPE_ARRAY},
+    {"unevaluatedProperties", build_unevaluated, apply_unevaluated_members, U, TYPE_OBJECT},
 };
 
 #undef V

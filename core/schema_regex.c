@@ -95,51 +95,53 @@ static bool translate_unicode(struct translation *t)
     return true;
 }
 
-/* Behind "\p" or "\P": PCRE2 knows the short names of the general categories, ECMA the long ones too. */
+/* General categories: PCRE2 knows their short names, ECMA the long ones too. */
+static const char *const categories[][2] = {
+    {"Letter", "L"},
+    {"Uppercase_Letter", "Lu"},
+    {"Lowercase_Letter", "Ll"},
+    {"Titlecase_Letter", "Lt"},
+    {"Modifier_Letter", "Lm"},
+    {"Other_Letter", "Lo"},
+    {"Mark", "M"},
+    {"Nonspacing_Mark", "Mn"},
+    {"Spacing_Mark", "Mc"},
+    {"Enclosing_Mark", "Me"},
+    {"Number", "N"},
+    {"Decimal_Number", "Nd"},
+    {"digit", "Nd"},
+    {"Letter_Number", "Nl"},
+    {"Other_Number", "No"},
+    {"Punctuation", "P"},
+    {"punct", "P"},
+    {"Connector_Punctuation", "Pc"},
+    {"Dash_Punctuation", "Pd"},
+    {"Open_Punctuation", "Ps"},
+    {"Close_Punctuation", "Pe"},
+    {"Initial_Punctuation", "Pi"},
+    {"Final_Punctuation", "Pf"},
+    {"Other_Punctuation", "Po"},
+    {"Symbol", "S"},
+    {"Math_Symbol", "Sm"},
+    {"Currency_Symbol", "Sc"},
+    {"Modifier_Symbol", "Sk"},
+    {"Other_Symbol", "So"},
+    {"Separator", "Z"},
+    {"Space_Separator", "Zs"},
+    {"Line_Separator", "Zl"},
+    {"Paragraph_Separator", "Zp"},
+    {"Other", "C"},
+    {"Control", "Cc"},
+    {"cntrl", "Cc"},
+    {"Format", "Cf"},
+    {"Surrogate", "Cs"},
+    {"Private_Use", "Co"},
+    {"Unassigned", "Cn"},
+};
+
+/* Behind "\p" or "\P": a property in braces. */
 static bool translate_property(struct translation *t, char letter)
 {
-    static const char *const names[][2] = {
-        {"Letter", "L"},
-        {"Uppercase_Letter", "Lu"},
-        {"Lowercase_Letter", "Ll"},
-        {"Titlecase_Letter", "Lt"},
-        {"Modifier_Letter", "Lm"},
-        {"Other_Letter", "Lo"},
-        {"Mark", "M"},
-        {"Nonspacing_Mark", "Mn"},
-        {"Spacing_Mark", "Mc"},
-        {"Enclosing_Mark", "Me"},
-        {"Number", "N"},
-        {"Decimal_Number", "Nd"},
-        {"digit", "Nd"},
-        {"Letter_Number", "Nl"},
-        {"Other_Number", "No"},
-        {"Punctuation", "P"},
-        {"punct", "P"},
-        {"Connector_Punctuation", "Pc"},
-        {"Dash_Punctuation", "Pd"},
-        {"Open_Punctuation", "Ps"},
-        {"Close_Punctuation", "Pe"},
-        {"Initial_Punctuation", "Pi"},
-        {"Final_Punctuation", "Pf"},
-        {"Other_Punctuation", "Po"},
-        {"Symbol", "S"},
-        {"Math_Symbol", "Sm"},
-        {"Currency_Symbol", "Sc"},
-        {"Modifier_Symbol", "Sk"},
-        {"Other_Symbol", "So"},
-        {"Separator", "Z"},
-        {"Space_Separator", "Zs"},
-        {"Line_Separator", "Zl"},
-        {"Paragraph_Separator", "Zp"},
-        {"Other", "C"},
-        {"Control", "Cc"},
-        {"cntrl", "Cc"},
-        {"Format", "Cf"},
-        {"Surrogate", "Cs"},
-        {"Private_Use", "Co"},
-        {"Unassigned", "Cn"},
-    };
     const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
     if (!close)
         return refuse(t, "\\p needs a property name in braces");
@@ -152,9 +154,9 @@ static bool translate_property(struct translation *t, char letter)
     }
     t->at = close + 1;
     char *out = talloc_asprintf(t->out, "\\%c{%.*s}", letter, size, name);
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strlen(names[i][0]) == (size_t)size && strncmp(names[i][0], name, (size_t)size) == 0)
-            out = talloc_asprintf(t->out, "\\%c{%s}", letter, names[i][1]);
+    for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++) {
+        if (strlen(categories[i][0]) == (size_t)size && strncmp(categories[i][0], name, (size_t)size) == 0)
+            out = talloc_asprintf(t->out, "\\%c{%s}", letter, categories[i][1]);
     }
     put_text(t, out);
     return true;
