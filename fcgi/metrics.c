@@ -29,7 +29,7 @@ static char *add_route(char *text, struct metrics *m, unsigned route, const char
     return text;
 }
 
-const char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
+char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
 {
     char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n"
                                     "# TYPE millrace_request_seconds_total counter\n");

@@ -16,4 +16,4 @@ struct metrics {
 /* `route` is the row of the table of routes, or one beyond its last for requests that met none. */
 void metrics_count(struct metrics *m, unsigned route, int status, int64_t us);
 /* Prometheus text of ctx; `names` are the routes' labels. */
-const char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n);
+char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n);

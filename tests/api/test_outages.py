@@ -1,0 +1,91 @@
+"""Redis or MariaDB away: what still works, what is said, and that all is well again without help."""
+import time
+
+import pytest
+import requests
+
+from stack import eventually
+
+SETTINGS = {"api.rate_limit_per_minute": "100000"}
+PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+
+
+def ready(stack):
+    return requests.get(stack.url + "/readyz", timeout=5)
+
+
+@pytest.fixture
+def without_redis(stack):
+    stack.stop_server("redis")
+    yield
+    stack.start_server("redis")
+
+
+def test_everything_works_without_redis(stack, workspace, client, without_redis):
+    workflow = workspace.put_workflow(PROGRAM)
+    run = client.started(workflow)
+    assert client.finished(run)["status"] == "success"
+    first, again = client.run(workflow, key="k"), client.run(workflow, key="k")
+    assert first.text == again.text and again.headers["Idempotent-Replayed"] == "true"
+    assert client.run(workflow, {"other": 1}, key="k").status_code == 422
+    slow = client.started(workspace.put_workflow(SLOW))
+    assert slow in [x["id"] for x in client.get("/executions").json()["executions"]]
+    assert client.post(f"/executions/{slow}/stop").status_code == 200
+    assert client.execution(slow)["status"] == "stopped"
+    assert (ready(stack).status_code, ready(stack).json()) == (200, {"status": "degraded"})
+
+
+def test_credits_are_exact_without_redis(stack, without_redis):
+    workspace = stack.workspace(credits=3)
+    workflow, client = workspace.put_workflow(PROGRAM), workspace.client()
+    assert [client.run(workflow).status_code for _ in range(5)] == [202] * 3 + [402] * 2
+    assert workspace.balance() == 0
+
+
+def test_counters_agree_when_redis_is_back(stack, workspace, client):
+    workflow = workspace.put_workflow(PROGRAM)
+    client.started(workflow)
+    stack.stop_server("redis")
+    for _ in range(3):
+        client.started(workflow)
+    stack.start_server("redis")
+    time.sleep(1.1)  # it counts as away for a second at a time
+    client.started(workflow)
+    key = next(k for k in stack.redis("KEYS", "*").split() if workspace.id in k and "credits" in k)
+    eventually(lambda: int(stack.redis("HGET", key, "balance")) == workspace.balance() * 1000000, 5)
+    assert workspace.balance() == 995
+
+
+def test_mariadb_away(stack, workspace, client):
+    workflow = workspace.put_workflow(PROGRAM)
+    run = client.started(workflow)
+    stack.stop_server("mariadb")
+    try:
+        for send in (lambda: client.run(workflow), lambda: client.run(workflow, key="k"), lambda: client.get(f"/executions/{run}"),
+                     lambda: client.get("/executions"), lambda: client.post(f"/executions/{run}/stop"),
+                     lambda: client.get("/credits"), lambda: client.post("/workflows", json={"name": "x", "program": PROGRAM})):
+            began = time.monotonic()
+            answer = send()
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
+            assert ready(stack).status_code == 503
+            assert answer.headers["Retry-After"] and time.monotonic() - began < 3
+    finally:
+        stack.start_server("mariadb")
+    for _ in range(30):  # every worker finds its way back at its first request
+        assert client.get(f"/executions/{run}").status_code == 200
+        assert client.run(workflow).status_code == 202
+    assert client.run(workflow, key="k").status_code == 202
+
+
+def test_mariadb_killed(stack, workspace, client):
+    workflow = workspace.put_workflow(PROGRAM)
+    first = client.run(workflow, key="before")
+    stack.kill_server("mariadb")
+    assert client.run(workflow, key="during").status_code in (503, 504)
+    stack.start_server("mariadb")
+    again = client.run(workflow, key="before")
+    assert again.status_code == 202 and again.text == first.text
+    assert eventually(lambda: client.run(workflow, key="during").status_code == 202, 5)
+    assert workspace.balance() == 998
+    eventually(lambda: client.execution(first.json()["execution_id"])["status"] == "success", 20)

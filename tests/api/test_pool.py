@@ -1,0 +1,208 @@
+"""The prefork pool: workers that die, a master that dies, reload, recycling, a rolling restart, a graceful stop."""
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from stack import BIN, alive, children_of, eventually, kill
+
+SETTINGS = {"api.workers": "4", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
+PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+
+
+@pytest.fixture(scope="module")
+def place(stack):
+    workspace = stack.workspace(credits=1000000)
+    return workspace, workspace.client(), workspace.put_workflow(PROGRAM)
+
+
+class Load:
+    """Requests from some threads until it is left; what came back."""
+
+    def __init__(self, stack, place, threads=6):
+        self.statuses, self.errors, self.ids = [], [], []
+        self.over = threading.Event()
+        self.url, self.key = f"{stack.url}/api/v1/workflows/{place[2]}/run-async", place[1].key
+        self.threads = [threading.Thread(target=self.run) for _ in range(threads)]
+
+    def run(self):
+        with requests.Session() as s:
+            s.trust_env = False
+            while not self.over.is_set():
+                try:
+                    answer = s.post(self.url, headers={"Authorization": self.key}, timeout=10)
+                    self.statuses.append(answer.status_code)
+                    if answer.status_code == 202:
+                        self.ids.append(answer.json()["execution_id"])
+                    elif answer.status_code not in (502, 503, 504):
+                        self.errors.append(answer.text)
+                except requests.RequestException as e:
+                    self.errors.append(repr(e))
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        eventually(lambda: len(self.statuses) > 50, 10)
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for t in self.threads:
+            t.join()
+
+    def more(self, n=50):
+        at = len(self.statuses)
+        eventually(lambda: len(self.statuses) >= at + n, 20, "more answers")
+
+
+def master(stack):
+    return int((stack.dir / "pids/api").read_text().split()[0])
+
+
+def workers(stack):
+    return set(children_of(master(stack)))
+
+
+def all_there(stack, ids):
+    found = {r[0] for r in stack.sql("SELECT id FROM executions")}
+    assert set(ids) <= found and len(set(ids)) == len(ids)
+
+
+def test_a_killed_worker_is_replaced_and_nobody_else_notices(stack, place):
+    with Load(stack, place) as load:
+        for _ in range(3):
+            victim = workers(stack).pop()
+            kill(victim, signal.SIGKILL)
+            eventually(lambda: victim not in workers(stack) and len(workers(stack)) == 4, 5)
+            load.more()
+    assert not load.errors
+    assert load.statuses.count(502) <= 3 and set(load.statuses) <= {202, 502}  # each took at most the request in its hand
+    all_there(stack, load.ids)
+
+
+def test_reload_replaces_all_workers_without_a_failed_request(stack, place):
+    with Load(stack, place) as load:
+        for _ in range(3):
+            old = workers(stack)
+            kill(master(stack), signal.SIGHUP)
+            eventually(lambda: not old & workers(stack) and len(workers(stack)) == 4, 10)
+            load.more()
+    assert set(load.statuses) == {202} and not load.errors
+
+
+def test_reload_takes_the_settings_and_refuses_bad_ones(stack, place):
+    ini = stack.dir / "millrace.ini"
+    text = ini.read_text()
+    try:
+        ini.write_text(text.replace("workers = 4", "workers = 2"))
+        kill(master(stack), signal.SIGHUP)
+        eventually(lambda: len(workers(stack)) == 2, 5)
+        ini.write_text(text.replace("workers = 4", "workers = many"))
+        kill(master(stack), signal.SIGHUP)
+        eventually(lambda: "pool.not_reloaded" in stack.log("api"), 5)
+        assert "workers = many is not a whole number" in stack.log("api")
+        assert len(workers(stack)) == 2 and place[1].get("/credits").status_code == 200
+    finally:
+        ini.write_text(text)
+    kill(master(stack), signal.SIGHUP)
+    eventually(lambda: len(workers(stack)) == 4, 5)
+
+
+def test_workers_are_recycled(stack, place):
+    old = workers(stack)
+    with Load(stack, place) as load:
+        eventually(lambda: not old & workers(stack), 60)
+    assert set(load.statuses) == {202} and not load.errors
+
+
+def test_stop_finishes_what_is_in_hand_and_what_waits(stack, place):
+    """Whatever was taken in is answered; what comes later hears 503."""
+    with Load(stack, place, threads=12) as load:
+        stack.stop_server("api")
+        eventually(lambda: 503 in load.statuses, 5)
+        stack.start_server("api")
+        at = len(load.statuses)
+        eventually(lambda: 202 in load.statuses[at:], 10)
+    assert set(load.statuses) == {202, 503} and not load.errors
+    all_there(stack, load.ids)
+
+
+def test_rolling_restart_fails_nothing(stack, place):
+    """A second master takes the socket over; then the first is stopped."""
+    first = master(stack)
+    with Load(stack, place, threads=12) as load:
+        second = subprocess.Popen([BIN / "millrace-api", "--config", stack.dir / "millrace.ini"], env=stack.env,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        eventually(lambda: f"api[{second.pid}] pool.started" in stack.log("api"), 5)
+        load.more()
+        kill(first, signal.SIGTERM)
+        eventually(lambda: not alive(first), 10)
+        load.more()
+        assert (stack.dir / "sockets/api.sock").exists()
+    assert set(load.statuses) == {202} and not load.errors
+    kill(second.pid, signal.SIGTERM)
+    second.wait(10)
+    stack.stop_server("api")
+    stack.start_server("api")
+
+
+def test_workers_do_not_outlive_a_killed_master(stack, place):
+    family = workers(stack)
+    with Load(stack, place) as load:
+        kill(master(stack), signal.SIGKILL)
+        eventually(lambda: not any(alive(p) for p in family), 10, "workers gone")
+        stack.start_server("api")
+        at = len(load.statuses)
+        eventually(lambda: 202 in load.statuses[at:], 10)
+    assert set(load.statuses) <= {202, 502, 503} and not load.errors
+    all_there(stack, load.ids)
+
+
+def test_logs_are_opened_anew(stack, place):
+    log, old = stack.dir / "logs/api.log", stack.dir / "logs/api.log.1"
+    os.rename(log, old)
+    kill(master(stack), signal.SIGUSR1)
+    eventually(log.exists, 5)
+    eventually(lambda: place[1].get("/credits") and "path=/credits" in log.read_text(), 5)
+    size = old.stat().st_size
+    for _ in range(20):
+        place[1].get("/credits")
+    assert old.stat().st_size == size
+
+
+def test_one_line_a_request(stack, place):
+    answer = place[1].run(place[2])
+    line = eventually(lambda: [x for x in stack.log("api").splitlines() if answer.headers["X-Request-Id"] in x], 5)[0]
+    assert re.search(r" info api\[\d+\] request request=\w+ method=POST path=/workflows/\S+/run-async status=202 us=\d+ "
+                     rf"workspace={place[0].id} execution={answer.json()['execution_id']} db=\d+ batch=1$", line)
+
+
+def test_health_and_metrics(stack):
+    get = lambda path: requests.get(stack.url + path, timeout=5)
+    assert (get("/healthz").status_code, get("/healthz").json()) == (200, {"status": "ok"})
+    assert (get("/readyz").status_code, get("/readyz").json()) == (200, {"status": "ok"})
+    text = get("/metrics").text
+    assert 'millrace_requests_total{route="GET /healthz",status="200"} ' in text
+    assert "millrace_workers 4\n" in text
+    assert re.search(r"millrace_accept_batches_total [1-9]", text)
+
+
+def test_an_early_death_is_not_repeated_in_haste(stack):
+    """Workers that die at once are started again ever more slowly; the rest is served when they can."""
+    password = stack.dir / "secrets/millrace_api"
+    hidden = password.with_suffix(".away")
+    os.rename(password, hidden)
+    try:
+        kill(master(stack), signal.SIGHUP)
+        eventually(lambda: stack.log("api").count("worker.died") >= 8, 10)
+        time.sleep(1)
+        assert stack.log("api").count("worker.died") < 40
+    finally:
+        os.rename(hidden, password)
+    eventually(lambda: len(workers(stack)) == 4, 15)
+    stack.wait_ready()
