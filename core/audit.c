@@ -222,8 +222,8 @@ static const struct check checks[] = {
     {3, "refund", "at most one refund, never more than the debit", .query = SQL_AUDIT_REFUND},
     {3, "refund_due", "refunded if it ended before anything was started, and only then",
      .query = SQL_AUDIT_REFUND_DUE},
-    {4, "key_twice", "one execution a workspace and idempotency key", .query = SQL_AUDIT_KEY_TWICE},
-    {4, "key_wrong", "an idempotency key leads to what it started", .query = SQL_AUDIT_KEY_WRONG},
+    {4, "key_wrong", "an idempotency key stands once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
+    {4, "key_stray", "what an idempotency key started is there", .query = SQL_AUDIT_KEY_STRAY},
     {5, "deadline", "nothing runs past its deadline and grace", .query = SQL_AUDIT_DEADLINE,
      .wants_deadline = true},
     {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL},
@@ -258,7 +258,7 @@ enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct a
 {
     struct audit *a = *audit_r = talloc_zero(ctx, struct audit);
     struct inquiry q = {db, redis, options, a, NULL};
-    enum err e = OK;
+    enum err e = db_run(db, a, SQL_AUDIT_BEGIN, NULL, 0, NULL);
     a->checks = talloc_zero_array(a, struct audit_check, CHECKS);
     for (int i = 0; e == OK && i < CHECKS; i++) {
         const struct check *c = &checks[i];

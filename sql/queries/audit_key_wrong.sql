@@ -1,6 +1,5 @@
--- A row is found by its hash, and what it started is there.
-SELECT k.workspace_id, CONCAT('key ', HEX(k.idempotency_key), ', execution ', COALESCE(k.execution_id, 'NULL'))
-FROM idempotency_keys k
-LEFT JOIN executions e ON e.id = k.execution_id AND e.workspace_id = k.workspace_id
-WHERE (k.execution_id IS NOT NULL AND e.id IS NULL)
-   OR k.key_hash <> UNHEX(SHA2(CONCAT(CAST(CAST(k.workspace_id AS CHAR) AS BINARY), k.idempotency_key), 256))
+-- A row is found by the hash of its workspace and key. The hash is the primary key: where it is right, no key of a
+-- workspace stands twice.
+SELECT workspace_id, CONCAT('key ', HEX(idempotency_key), ', execution ', COALESCE(execution_id, 'NULL'))
+FROM idempotency_keys
+WHERE key_hash <> UNHEX(SHA2(CONCAT(CAST(CAST(workspace_id AS CHAR) AS BINARY), idempotency_key), 256))

@@ -1,8 +1,12 @@
--- A step that succeeded was started again afterwards, or succeeded twice. (What was purged says nothing any more.)
-SELECT execution_id, CONCAT('step ', step, ', started at event ', MAX(IF(type = 3, seq, 0)), ', succeeded at ', MIN(IF(type = 4, seq, NULL)))
+-- A step that succeeded was started again afterwards, or succeeded twice. The inner query reads all events in the order
+-- of their key and leaves those executions where a step was started or succeeded more than once. (What was purged says
+-- nothing any more.)
+SELECT v.execution_id, CONCAT('step ', JSON_VALUE(v.data, '$.index'), ', started at event ', MAX(IF(v.type = 3, v.seq, 0)),
+                              ', succeeded at ', MIN(IF(v.type = 4, v.seq, NULL)))
 FROM (
-  SELECT execution_id, seq, type, JSON_VALUE(data, '$.index') AS step FROM events WHERE type IN (3, 4) AND data IS NOT NULL
-) v
-WHERE step IS NOT NULL
-GROUP BY execution_id, step
-HAVING MAX(IF(type = 3, seq, 0)) > MIN(IF(type = 4, seq, NULL)) OR SUM(type = 4) > 1
+  SELECT execution_id FROM events WHERE type IN (3, 4) AND data IS NOT NULL
+  GROUP BY execution_id HAVING COUNT(*) > COUNT(DISTINCT type * 65536 + JSON_VALUE(data, '$.index'))
+) s
+JOIN events v ON v.execution_id = s.execution_id AND v.type IN (3, 4) AND JSON_VALUE(v.data, '$.index') IS NOT NULL
+GROUP BY v.execution_id, JSON_VALUE(v.data, '$.index')
+HAVING MAX(IF(v.type = 3, v.seq, 0)) > MIN(IF(v.type = 4, v.seq, NULL)) OR SUM(v.type = 4) > 1

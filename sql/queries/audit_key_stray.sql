@@ -1,0 +1,5 @@
+-- What a key started is there. Along the index, in the order of the executions.
+SELECT k.execution_id, 'known to an idempotency key, not there'
+FROM idempotency_keys k FORCE INDEX (execution_id)
+LEFT JOIN executions e ON e.id = k.execution_id
+WHERE k.execution_id IS NOT NULL AND e.id IS NULL
