@@ -1,0 +1,158 @@
+"""At the end, when all is quiet: the book against the rows, the API, the side effects and the audit."""
+import json
+import time
+
+from load import read_end
+from stack import eventually
+
+CONCURRENCY = 3  # of the loops in the programs: so many steps may be in hand when an attempt ends
+LATE_S = 15      # a stopped run's executor may itself be hanging until its lease is over
+
+STATE = {"1": "queued", "2": "running", "3": "success", "4": "failed", "5": "stopped"}
+
+
+class Row:
+    def __init__(self, cells):
+        self.id, self.parent, self.responder, state, attempt, self.losses, self.input = cells
+        self.status, self.attempts = STATE[state], int(attempt) + 1
+        self.input = json.loads(self.input)
+
+
+def read_rows(stack):
+    rows = stack.sql("SELECT e.id, IFNULL(e.parent_id, ''), e.responder_id, e.state, e.attempt, e.losses, IFNULL(p.input, '{}') "
+                     "FROM executions e LEFT JOIN execution_payloads p ON p.execution_id = e.id")
+    return {r.id: r for r in map(Row, rows)}
+
+
+def await_quiet(stack, book, seconds=90):
+    try:
+        eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", seconds, "all runs ended")
+    except AssertionError:
+        for id, state in stack.sql("SELECT id, state FROM executions WHERE state < 3 LIMIT 20"):
+            book.complain(f"stuck: still {STATE[state]} {seconds} s after the last fault", id)
+
+
+def check_rows(book, rows):
+    """Each intention has at most one root; the acknowledged one has its own."""
+    roots = {}
+    for row in rows.values():
+        if not row.parent:
+            roots.setdefault(row.input.get("r"), []).append(row.id)
+    for r, ids in roots.items():
+        run = book.runs.get(r)
+        if not run:
+            book.complain(f"nobody asked for {r}", ids[0])
+        elif len(ids) > 1:
+            book.complain(f"{r} has {len(ids)} executions: {ids}", ids[0])
+        elif run.id and run.id != ids[0]:
+            book.complain(f"{r} was acknowledged as {run.id}, and its row is {ids[0]}", run.id)
+        elif not run.id and not run.unknown:
+            book.complain(f"{r} was refused, and there it is", ids[0])
+    for run in book.acknowledged():
+        if run.id not in rows:
+            book.complain("lost: was acknowledged and has no row", run.id)
+
+
+def check_ends(book, callers_get):
+    for run in book.acknowledged():
+        answer = callers_get(run)
+        if answer.status != 200:
+            book.complain(f"GET at the end: {answer}", run.id)
+            continue
+        execution = answer.json
+        read_end(book, run, execution)
+        status, output = execution["status"], execution["detail"].get("output")
+        if run.stopped or (run.maybe_stopped and status == "stopped"):
+            if status != "stopped":
+                book.complain(f"the stop was acknowledged, and it is {status}", run.id)
+            continue
+        if status != run.program.ends:
+            book.complain(f"{run.program.name} ended as {status} ({execution.get('failure_reason')}: {execution.get('error')})", run.id)
+        elif status == "success" and output != run.program.output(run.inputs):
+            book.complain(f"{run.program.name} gave {output}, not {run.program.output(run.inputs)}", run.id)
+
+
+def check_side_effects(book, rows, effects, programs):
+    by_step = effects.by_step()
+    by_run = {}
+    for (execution, step, item), keys in by_step.items():
+        by_run.setdefault(execution, {})[(step, item)] = keys
+    for execution in by_run:
+        if execution not in rows:
+            book.complain("has side effects and no row", execution)
+    of_id = {p.id: p for p in programs.values()}
+    stops = {run.id: run.stopped for run in book.acknowledged() if run.stopped}
+    for row in rows.values():
+        program = of_id[row.responder]
+        check_calls(book, row, program.calls(row.input), by_run.get(row.id, {}), row.status == program.ends)
+        if row.id in stops:
+            late = [c for keys in by_run.get(row.id, {}).values() for calls in keys.values() for c in calls
+                    if c["at"] > stops[row.id] + LATE_S]
+            if late:
+                book.complain(f"a side effect {late[0]['at'] - stops[row.id]:.1f} s after the stop", row.id)
+
+
+def check_calls(book, row, expected, made, ended_well):
+    surplus = 0
+    for (step, item), keys in made.items():
+        wanted = expected.get((step, item))
+        if wanted is None:
+            book.complain(f"step {step} item {item} has no business outside", row.id)
+            continue
+        names = sorted(int(k.rsplit("-", 1)[1]) for k in keys)
+        if names != list(range(len(names))) or len(names) > wanted + 1:
+            book.complain(f"step {step} item {item}: keys {sorted(keys)}, {wanted + 1} wanted", row.id)
+        for key, calls in keys.items():
+            surplus += len(calls) - 1
+            if len(calls) > row.attempts:
+                book.complain(f"{key} came {len(calls)} times in {row.attempts} attempts", row.id)
+    if surplus > (row.attempts - 1) * CONCURRENCY:
+        book.complain(f"{surplus} side effects too many for {row.attempts} attempts", row.id)
+    book.count("repeated side effects", surplus)
+    if ended_well:
+        for (step, item), wanted in expected.items():
+            if len(made.get((step, item), {})) != wanted + 1:
+                book.complain(f"step {step} item {item}: {len(made.get((step, item), {}))} tries outside, {wanted + 1} wanted", row.id)
+
+
+def run_audit(stack, book):
+    path = stack.dir / "acknowledged"
+    path.write_text("".join(run.id + "\n" for run in book.acknowledged()))
+    # counters in Redis are set right every 5 s
+    deadline = time.monotonic() + 20
+    while True:
+        code, out, err = stack.cli("audit", "--acknowledged", path, "--at-rest", check=False)
+        if code == 0:
+            break
+        if time.monotonic() > deadline:
+            try:
+                for v in json.loads(out)["violations"][:50]:
+                    book.complain(f"audit, invariant {v['invariant']} ({v['check']}): {v['id']}: {v['detail']}", v["id"][:36])
+            except (ValueError, KeyError):
+                book.complain(f"audit: exit {code}: {err}{out}")
+            break
+        time.sleep(0.5)
+    return json.loads(out) if out.strip().startswith("{") else None
+
+
+def history(stack, effects, id):
+    """All that is known of one execution."""
+    out = [f"--- history of {id}"]
+    tables = (("executions", "id", "id"), ("executions", "parent_id", "id"), ("execution_payloads", "execution_id", "execution_id"),
+              ("execution_steps", "execution_id", "step, item"), ("events", "execution_id", "seq"),
+              ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"),
+              ("execution_results", "execution_id", "execution_id"))
+    for table, column, order in tables:
+        try:
+            for row in stack.sql(f"SELECT * FROM {table} WHERE {column} = '{id}' ORDER BY {order}"):
+                out.append(f"{table}: " + " | ".join(row)[:500])
+        except (AssertionError, UnicodeDecodeError) as e:
+            out.append(f"{table}: {e}")
+    for call in effects.calls:
+        if call["key"].startswith(id):
+            out.append(f"side effect: {time.strftime('%H:%M:%S', time.gmtime(call['at']))} {call['key']} {call['path']} {call['status']}")
+    for log in sorted((stack.dir / "logs").iterdir()):
+        for line in log.read_text(errors="replace").splitlines():
+            if id in line:
+                out.append(f"{log.name}: {line[:600]}")
+    return "\n".join(out)

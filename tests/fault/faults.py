@@ -1,0 +1,241 @@
+"""The faults, one function each: it does the harm, waits, repairs, and tells the book which answers it excuses meanwhile.
+
+A fault that excuses nothing must not be felt by any client.
+"""
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+from book import CUT
+from stack import BIN, ROOT, alive, eventually, kill
+
+LEASE_S = 12  # an executor that is silent for so long counts as lost
+POINT_S = 4   # a crash point that nobody passes for so long is given up
+
+
+def crash_points():
+    """Named in the sources."""
+    names = set()
+    for folder in ("core", "fcgi", "executor"):
+        for source in (ROOT / folder).glob("*.c"):
+            names.update(re.findall(r'crash_point\("([a-z_.]+)"\)', source.read_text()))
+    return sorted(names)
+
+
+class Faults:
+    def __init__(self, stack, book, rng, say):
+        self.stack, self.book, self.rng, self.say = stack, book, rng, say
+        self.background = []
+        self.unmet = []
+
+    # --- what they are made of ---
+    def excused(self, name, *statuses):
+        return self.book.excuse(name, statuses)
+
+    def over(self, entry):
+        entry[1] = time.monotonic()
+
+    def restart(self, server, excuse, pause, with_children=False):
+        """kill -9, a while without it, and again."""
+        self.stack.kill_server(server, with_children)
+        time.sleep(pause)
+        self.stack.start_server(server)
+        if server in ("mariadb", "api", "nginx"):
+            self.stack.wait_ready()
+        self.over(excuse)
+
+    def random_child(self, server):
+        return self.rng.choice(eventually(lambda: self.stack.children(server), 15, f"{server} has processes"))
+
+    # --- the API and nginx ---
+    def api_worker(self):
+        e = self.excused("api worker", 502)
+        kill(self.random_child("api"), signal.SIGKILL)
+        self.over(e)
+
+    def api_workers_all(self):
+        e = self.excused("all api workers", 502)
+        for pid in self.stack.children("api"):
+            kill(pid, signal.SIGKILL)
+        self.over(e)
+
+    def api_master(self):
+        self.restart("api", self.excused("api master", 502, 503, 504), self.rng.uniform(0, 1))
+
+    def nginx(self):
+        self.restart("nginx", self.excused("nginx", CUT), self.rng.uniform(0, 0.5), with_children=True)
+
+    def nginx_reload(self):
+        kill(self.stack.pid("nginx"), signal.SIGHUP)
+
+    def api_rolling(self):
+        """A new pool beside the old one, which then goes: nobody notices."""
+        roll_api(self.stack)
+
+    def stream(self):
+        self.restart("stream", self.excused("stream"), self.rng.uniform(0, 0.5))
+
+    # --- executors ---
+    def executor_process(self):
+        kill(self.random_child("executor"), signal.SIGKILL)
+
+    def executor_processes_all(self):
+        for pid in self.stack.children("executor"):
+            kill(pid, signal.SIGKILL)
+
+    def executor_master(self):
+        self.restart("executor", self.excused("executor master"), self.rng.uniform(0, 1))
+
+    def executor_rolling(self):
+        self.stack.restart_server("executor")
+
+    def executor_hangs_past_its_lease(self):
+        """In the background: the next faults come meanwhile."""
+        self.hang(self.rng.uniform(LEASE_S + 1, LEASE_S + 4))
+
+    def executor_hangs_for_a_moment(self):
+        self.hang(self.rng.uniform(1, 9))
+
+    def hang(self, seconds):
+        pid = self.random_child("executor")
+        kill(pid, signal.SIGSTOP)
+
+        def wake():
+            time.sleep(seconds)
+            kill(pid, signal.SIGCONT)
+        thread = threading.Thread(target=wake, daemon=True)
+        thread.start()
+        self.background.append(thread)
+
+    # --- Redis ---
+    def redis(self):
+        self.restart("redis", self.excused("redis"), self.rng.uniform(0, 3))
+
+    def redis_without_data(self):
+        e = self.excused("redis without its data")
+        self.stack.kill_server("redis")
+        shutil.rmtree(self.stack.dir / "data/redis")
+        (self.stack.dir / "data/redis").mkdir()
+        self.stack.start_server("redis")
+        self.over(e)
+
+    def redis_emptied(self):
+        self.stack.redis("FLUSHALL")
+
+    def redis_connections_cut(self):
+        self.stack.redis_proxy.tell(do="reset")
+
+    def redis_cut_in_mid_reply(self):
+        self.stack.redis_proxy.tell(do="bytes", after=self.rng.randrange(1, 3000), count=self.rng.randint(1, 4))
+
+    def redis_stalls(self):
+        seconds = self.rng.uniform(0.1, 2)
+        self.stack.redis_proxy.tell(do="stall", seconds=seconds)
+        time.sleep(seconds)
+
+    # --- MariaDB ---
+    def mariadb(self):
+        self.restart("mariadb", self.excused("mariadb", 502, 503, 504), self.rng.uniform(0, 3))
+
+    def mariadb_connections_cut(self):
+        e = self.excused("mariadb connections cut", 503)
+        self.stack.db_proxy.tell(do="reset")
+        self.over(e)
+
+    def mariadb_cut_in_mid_packet(self):
+        e = self.excused("mariadb cut in mid-packet", 503)
+        self.stack.db_proxy.tell(do="bytes", after=self.rng.randrange(1, 20000), count=self.rng.randint(1, 3))
+        time.sleep(0.5)
+        self.stack.db_proxy.tell(do="forget")
+        self.over(e)
+
+    def commit_cut(self, when, count):
+        """Nobody is told but where it could not be settled within 2 s."""
+        e = self.excused(f"commit cut {when}", 504)
+        before = self.stack.db_proxy.done()
+        self.stack.db_proxy.tell(do="commit", when=when, count=count)
+        try:
+            eventually(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "commits cut")
+        except AssertionError:
+            self.unmet.append(f"commit {when}")
+        self.stack.db_proxy.tell(do="forget")
+        self.over(e)
+
+    def commit_cut_before(self):
+        self.commit_cut("before", self.rng.randint(1, 3))
+
+    def commit_cut_in(self):
+        self.commit_cut("in", self.rng.randint(1, 3))
+
+    def commit_cut_after(self):
+        self.commit_cut("after", self.rng.randint(1, 3))
+
+    def commit_stalls(self):
+        e = self.excused("commit stalls", 504)
+        self.stack.db_proxy.tell(do="commit", when="stall", seconds=3.5, count=1)
+        time.sleep(3.6)
+        self.stack.db_proxy.tell(do="forget")
+        self.over(e)
+
+    def mariadb_stalls(self):
+        e = self.excused("mariadb stalls", 503, 504)
+        seconds = self.rng.uniform(0.2, 2.5)
+        self.stack.db_proxy.tell(do="stall", seconds=seconds)
+        time.sleep(seconds)
+        self.over(e)
+
+    # --- named points ---
+    def crash_point(self, name):
+        """One process dies there: an API worker (its own request is cut) or an executor."""
+        e = self.excused(name, 502)
+        place = pathlib.Path(self.stack.crash_dir) / name
+        place.touch()
+        try:
+            eventually(lambda: not place.exists(), POINT_S, name)
+        except AssertionError:
+            place.unlink(missing_ok=True)
+            self.unmet.append(name)
+        self.over(e)
+
+    # --- the deck ---
+    def deck(self, points):
+        """All of them once, in the seed's order; the commonest harm twice."""
+        cards = [(name, getattr(self, name)) for name in KINDS]
+        cards += [(name, lambda name=name: self.crash_point(name)) for name in points]
+        cards += [("executor_process", self.executor_process), ("mariadb", self.mariadb)]
+        if not self.stack.pid("stream"):
+            cards = [c for c in cards if c[0] != "stream"]
+        self.rng.shuffle(cards)
+        return cards
+
+    def finish(self):
+        for thread in self.background:
+            thread.join()
+
+
+KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", "nginx_reload", "stream", "executor_process",
+         "executor_processes_all", "executor_master", "executor_rolling", "executor_hangs_past_its_lease",
+         "executor_hangs_for_a_moment", "redis", "redis_without_data", "redis_emptied", "redis_connections_cut",
+         "redis_cut_in_mid_reply", "redis_stalls", "mariadb", "mariadb_connections_cut", "mariadb_cut_in_mid_packet",
+         "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_stalls", "mariadb_stalls")
+
+
+def roll_api(stack):
+    """Starts a second pool, waits until its socket has taken the place of the first one's, and stops the first."""
+    socket, old = stack.dir / "sockets/api.sock", stack.pid("api")
+    before = socket.stat().st_ino
+    with open(stack.dir / "logs/api.out", "a") as out:
+        new = subprocess.Popen([BIN / "millrace-api", "--config", stack.dir / "millrace.ini"], env=stack.env, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    eventually(lambda: socket.exists() and socket.stat().st_ino != before, 15, "the new pool's socket")
+    kill(old, signal.SIGTERM)
+    eventually(lambda: not alive(old), 40, "the old pool gone")
+    since = pathlib.Path(f"/proc/{new.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    (stack.dir / "pids/api").write_text(f"{new.pid} {since}\n")
+    threading.Thread(target=new.wait, daemon=True).start()  # no zombie, whoever kills it
+    assert os.path.exists(f"/proc/{new.pid}")

@@ -1,0 +1,180 @@
+"""The mixed load: clients that start, repeat, stop and read, and write all of it into the book."""
+import json
+import random
+import threading
+import time
+
+from book import CUT, Run
+from programs import WEIGHTS
+
+UNSURE = (CUT, 502, 504)
+
+
+class Client(threading.Thread):
+    """One of them. Chooses by a generator of its own, so that a seed is a script of what is asked."""
+
+    def __init__(self, number, seed, book, caller, programs, pace, allowed):
+        super().__init__(daemon=True, name=f"client {number}")
+        self.number, self.book, self.caller, self.programs, self.pace = number, book, caller, programs, pace
+        self.allowed = allowed  # statuses that this workspace may be refused with
+        self.rng = random.Random(f"{seed}/{number}")
+        self.ended = threading.Event()
+        self.mine = []
+        self.n = 0
+
+    def run(self):
+        while not self.ended.is_set():
+            try:
+                self.act()
+            except Exception as e:  # a bug of the harness must not look like silence
+                self.book.complain(f"{self.name}: {e!r}")
+                raise
+            self.ended.wait(self.rng.expovariate(1 / self.pace))
+
+    def act(self):
+        chance = self.rng.random()
+        if chance < 0.62 or not self.mine:
+            self.start_one()
+        elif chance < 0.72:
+            self.repeat_one()
+        elif chance < 0.78:
+            self.stop_one()
+        elif chance < 0.80:
+            self.list_some()
+        else:
+            self.read_one()
+
+    # --- starting ---
+    def start_one(self):
+        self.n += 1
+        r = f"r{self.number}-{self.n}"
+        program = self.programs[self.rng.choices(list(WEIGHTS), WEIGHTS.values())[0]]
+        key = f"key {r}" if self.rng.random() < 0.6 else None
+        run = Run(r, self.caller, program, program.inputs(self.rng, r), key)
+        twin = key and self.rng.random() < 0.1
+        self.book.add(run)
+        if twin:  # the same request twice at a time: one execution
+            other = threading.Thread(target=self.settle, args=(run,), daemon=True)
+            other.start()
+        self.settle(run)
+        if twin:
+            other.join()
+        if run.id:
+            self.mine.append(run)
+
+    def ask(self, run):
+        body = {"inputs": run.inputs, "tags": [run.r]}
+        sent = time.monotonic()
+        answer = self.caller.call("POST", f"/workflows/{run.program.id}/run-async", body, run.key)
+        return answer, sent, time.monotonic()
+
+    def settle(self, run):
+        """With a key until it is known; without one only once."""
+        begun = time.monotonic()
+        while True:
+            answer, sent, received = self.ask(run)
+            if answer.status == 202:
+                self.accepted(run, answer, received - sent)
+                return
+            if answer.status in self.allowed:
+                self.book.count(f"run {answer.status}")
+                run.refused = True
+                return
+            if answer.status == 409 and run.key and answer.code == "idempotency_in_flight":
+                self.book.count("run 409")
+            elif answer.status in UNSURE + (503,):
+                self.book.needs_excuse("run-async", answer, sent, received)
+                run.unknown = run.unknown or answer.status != 503
+                if not run.key:
+                    return
+            else:
+                self.book.complain(f"run-async {run.r}: {answer}")
+                return
+            if received - begun > 90:
+                self.book.complain(f"run-async {run.r}: a key that 90 s of repeating did not settle: {answer}")
+                return
+            time.sleep(self.rng.uniform(0.1, 0.5))
+
+    def accepted(self, run, answer, seconds):
+        id = answer.json["execution_id"]
+        self.book.count("accepted" if "idempotent-replayed" not in answer.headers else "replayed")
+        with self.book.lock:
+            before = run.id
+            run.id = id
+            self.book.last_accepted = time.monotonic()
+        if before and before != id:
+            self.book.complain(f"the key of {run.r} has two executions: {before} and {id}", id)
+        if not run.key and "idempotent-replayed" in answer.headers:
+            self.book.complain(f"{run.r} has no key and was answered with a replay", id)
+
+    def repeat_one(self):
+        run = self.rng.choice(self.mine)
+        if run.key:
+            self.settle(run)
+
+    # --- stopping ---
+    def stop_one(self):
+        run = self.rng.choice(self.mine[-10:])
+        key = f"stop {run.r}" if self.rng.random() < 0.5 else None
+        begun = time.monotonic()
+        while True:
+            sent = time.monotonic()
+            answer = self.caller.call("POST", f"/executions/{run.id}/stop", idempotency_key=key)
+            received = time.monotonic()
+            if answer.status == 200:
+                run.stopped = run.stopped or time.time()
+                self.book.count("stopped")
+                return
+            if answer.status == 400 and answer.code == "execution_terminal":
+                self.book.count("stop 400")
+                return
+            if answer.status == 409 and key:
+                pass
+            elif answer.status in UNSURE + (503,):
+                self.book.needs_excuse("stop", answer, sent, received)
+                run.maybe_stopped = run.maybe_stopped or answer.status != 503
+                if not key:
+                    return
+            else:
+                self.book.complain(f"stop of {run.id}: {answer}", run.id)
+                return
+            if received - begun > 90:
+                self.book.complain(f"stop {run.r}: a key that 90 s of repeating did not settle: {answer}", run.id)
+                return
+            time.sleep(self.rng.uniform(0.1, 0.5))
+
+    # --- reading ---
+    def get(self, path):
+        sent = time.monotonic()
+        answer = self.caller.call("GET", path)
+        if answer.status in UNSURE + (503,):
+            self.book.needs_excuse("GET", answer, sent, time.monotonic())
+        return answer
+
+    def read_one(self):
+        run = self.rng.choice(self.mine[-40:])
+        answer = self.get(f"/executions/{run.id}?include_step_results=true")
+        if answer.status == 200:
+            self.book.count("read")
+            read_end(self.book, run, answer.json)
+        elif answer.status not in UNSURE + (503,):
+            self.book.complain(f"GET of an acknowledged execution: {answer}", run.id)
+
+    def list_some(self):
+        answer = self.get("/executions?limit=20")
+        if answer.status == 200:
+            self.book.count("listed")
+        elif answer.status not in UNSURE + (503,):
+            self.book.complain(f"GET /executions: {answer}")
+
+
+def read_end(book, run, execution):
+    """What was once read as ended never changes."""
+    if execution["status"] == "running":
+        if run.seen_end:
+            book.complain(f"ended as {run.seen_end[0]} and is running again", run.id)
+        return
+    end = (execution["status"], json.dumps(execution["detail"].get("output"), sort_keys=True))
+    if run.seen_end and run.seen_end != end:
+        book.complain(f"was {run.seen_end}, is {end}", run.id)
+    run.seen_end = end

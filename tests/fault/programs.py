@@ -1,0 +1,113 @@
+"""What the load runs: workflows, and what each must come to for given inputs."""
+
+NO_ITEM = -1  # of a step that is no loop, in its Idempotency-Key
+
+
+def step(name, type, **fields):
+    return {"name": name, "type": type, **fields}
+
+
+def http(name, url, n="${/inputs/n}", **fields):
+    return step(name, "http", request={"method": "POST", "url": url, "body": {"n": n}}, timeout_seconds=120, **fields)
+
+
+class Program:
+    """A workflow of the load. `inputs(rng, r)` makes inputs, `output(inputs)` what a run that succeeds gives back."""
+
+    def __init__(self, name, program, inputs, output, calls, ends="success"):
+        self.name, self.program, self.inputs, self.output = name, program, inputs, output
+        self.calls = calls  # side effects of a run of its own: {(step, item): answers before the last}
+        self.ends = ends
+        self.id = None
+
+
+def number(rng, r):
+    return {"r": r, "n": rng.randrange(1000000)}
+
+
+def numbers(rng, r):
+    return {"r": r, "n": 0, "items": [rng.randrange(1000000) for _ in range(rng.randint(1, 8))]}
+
+
+def seconds(rng, r):
+    return {"r": r, "n": rng.randrange(1000000), "seconds": round(rng.uniform(0.05, 4), 2)}
+
+
+def plain():
+    return Program("plain", {"steps": [step("a", "transform", value="${/inputs/n}")]}, number, lambda i: i["n"], lambda i: {})
+
+
+def effects(url):
+    one = {(0, NO_ITEM): 0, (2, NO_ITEM): 0}
+    return Program("effects", {
+        "steps": [http("a", url + "/a"), step("b", "transform", value="${/steps/a/result/body/n}"),
+                  http("c", url + "/c", "${/steps/b/result}")],
+        "outputs": "${/steps/c/result/body/n}"}, number, lambda i: i["n"], lambda i: one)
+
+
+def loop(url):
+    return Program("loop", {
+        "steps": [http("a", url + "/item?ms=20", "${/item}", for_each="${/inputs/items}", concurrency=3),
+                  step("b", "transform", value="${/item/body/n}", for_each="${/steps/a/result}")]},
+        numbers, lambda i: i["items"], lambda i: {(0, k): 0 for k in range(len(i["items"]))})
+
+
+def delay(url):
+    return Program("delay", {
+        "steps": [step("a", "delay", seconds="${/inputs/seconds}"), http("b", url + "/late")],
+        "outputs": "${/steps/b/result/body/n}"}, seconds, lambda i: i["n"], lambda i: {(1, NO_ITEM): 0})
+
+
+def flaky(url):
+    return Program("flaky", {
+        "steps": [http("a", url + "/flaky", retry={"max_attempts": 4, "backoff_seconds": 0.2})],
+        "outputs": "${/steps/a/result/body/n}"}, number, lambda i: i["n"], lambda i: {(0, NO_ITEM): 1})
+
+
+def slow(url):
+    return Program("slow", {
+        "steps": [http("a", url + "/slow?ms=1500"), http("b", url + "/slow?ms=1500")],
+        "outputs": "${/steps/b/result/body/n}"}, number, lambda i: i["n"], lambda i: {(0, NO_ITEM): 0, (1, NO_ITEM): 0})
+
+
+def fails(url):
+    return Program("fails", {"steps": [http("a", url + "/a"), step("b", "fail", message="as it should")]},
+                   number, lambda i: None, lambda i: {(0, NO_ITEM): 0}, ends="failed")
+
+
+def tree(child_effects, child_plain):
+    return Program("tree", {
+        "steps": [step("a", "workflow", workflow_id=child_effects, inputs={"r": "${/inputs/r}", "n": "${/inputs/n}"}),
+                  step("b", "workflow", workflow_id=child_plain, inputs={"r": "${/inputs/r}", "n": "${/item}"},
+                       for_each="${/inputs/items}", concurrency=3),
+                  step("c", "transform", value="${/item/outputs}", for_each="${/steps/b/result}")],
+        "outputs": {"a": "${/steps/a/result/outputs}", "b": "${/steps/c/result}"}},
+        numbers, lambda i: {"a": i["n"], "b": i["items"]}, lambda i: {})
+
+
+def grove(child_tree):
+    return Program("grove", {
+        "steps": [step("a", "workflow", workflow_id=child_tree,
+                       inputs={"r": "${/inputs/r}", "n": "${/inputs/n}", "items": "${/inputs/items}"})],
+        "outputs": "${/steps/a/result/outputs}"},
+        numbers, lambda i: {"a": i["n"], "b": i["items"]}, lambda i: {})
+
+
+# how often each is chosen
+WEIGHTS = {"plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
+
+
+def install(workspace, url):
+    """Stores them all; {name: Program}."""
+    programs = {}
+
+    def put(p):
+        p.id = workspace.put_workflow(p.program, p.name)
+        programs[p.name] = p
+        return p.id
+
+    of_effects, of_plain = put(effects(url)), put(plain())
+    for p in (loop, delay, flaky, slow, fails):
+        put(p(url))
+    put(grove(put(tree(of_effects, of_plain))))
+    return programs

@@ -1,0 +1,212 @@
+"""A proxy of Unix-socket connections between Millrace and a server: it cuts, stalls or resets on demand.
+
+It runs as a process of its own (`Proxy` starts and commands it), so that neither its speed nor its life hang on the harness.
+Commands, one JSON object a line on its standard input, hold for the connections that meet them next:
+
+  {"do": "commit", "when": "before" | "in" | "after" | "stall", "count": N, "seconds": S}
+      before   the COMMIT packet is kept back and the connection cut on both sides: the server rolls back
+      in       the packet is passed on and the connection cut at once: nobody knows
+      after    the packet is passed on, the server's answer arrives here and goes no further: it has committed
+      stall    the answer is kept for S seconds, longer than the client waits, then the connection is cut
+  {"do": "bytes", "after": N, "count": N}   the connection that passes N more bytes, in either direction, is cut in mid-packet
+  {"do": "stall", "seconds": S}             nothing passes on any connection, new ones are not served
+  {"do": "reset"}                           all connections are cut now
+"""
+import collections
+import json
+import os
+import selectors
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+CHUNK = 262144
+COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # MariaDB's protocol: length 7, sequence 0, COM_QUERY
+
+
+class Proxy:
+    """Starts a proxy that listens on `listen` and connects to `target`, and tells it what to do."""
+
+    def __init__(self, listen, target):
+        self.listen = str(listen)
+        self.process = subprocess.Popen([sys.executable, __file__, self.listen, str(target)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout.readline() == "ready\n"
+
+    def tell(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def done(self):
+        """How many connections were cut so far."""
+        return self.tell(do="count")["cut"]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(10)
+
+
+class Pair:
+    """A client's connection and the server's that belongs to it."""
+
+    def __init__(self, client, server):
+        self.client, self.server = client, server
+        self.fate = None       # set once the server's answer to a COMMIT must not pass
+        self.cut_at = None     # the clock's time of a cut that waits
+
+
+class Forwarder:
+    def __init__(self, listen, target):
+        self.target = target
+        self.selector = selectors.DefaultSelector()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(listen)
+        os.chmod(listen, 0o660)
+        self.listener.listen(1024)
+        self.selector.register(self.listener, selectors.EVENT_READ, "listener")
+        self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "commands")
+        self.pairs = set()
+        self.orders = collections.deque()  # what becomes of the next commits
+        self.bytes_left = None
+        self.byte_cuts = 0
+        self.byte_after = 0
+        self.stalled_until = 0
+        self.cut = 0
+        self.input = b""
+
+    # --- connections ---
+    def accept(self):
+        client, _ = self.listener.accept()
+        server = socket.socket(socket.AF_UNIX)
+        try:
+            server.connect(self.target)
+        except OSError:
+            client.close()
+            return
+        pair = Pair(client, server)
+        self.pairs.add(pair)
+        for s in (client, server):
+            s.settimeout(10)
+            self.selector.register(s, selectors.EVENT_READ, pair)
+
+    def drop(self, pair, reset=False):
+        if pair not in self.pairs:
+            return
+        self.pairs.discard(pair)
+        for s in (pair.client, pair.server):
+            self.selector.unregister(s)
+            if reset:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            s.close()
+
+    def cut_pair(self, pair):
+        self.cut += 1
+        self.drop(pair, reset=True)
+
+    # --- bytes ---
+    def on_bytes(self, pair, source):
+        try:
+            data = source.recv(CHUNK)
+        except OSError:
+            data = b""
+        if not data:
+            self.drop(pair)
+            return
+        target = pair.server if source is pair.client else pair.client
+        if source is pair.client and self.orders and data.endswith(COMMIT):
+            self.on_commit(pair, data)
+            return
+        if source is pair.server and pair.fate:
+            if pair.fate != "stall":
+                self.cut_pair(pair)
+            return
+        if self.bytes_left is not None:
+            if len(data) >= self.bytes_left:
+                self.pass_on(pair, target, data[:self.bytes_left])
+                self.byte_cuts -= 1
+                self.bytes_left = self.byte_after if self.byte_cuts > 0 else None
+                self.cut_pair(pair)
+                return
+            self.bytes_left -= len(data)
+        self.pass_on(pair, target, data)
+
+    def pass_on(self, pair, target, data):
+        try:
+            target.sendall(data)
+        except OSError:
+            self.drop(pair)
+
+    def on_commit(self, pair, data):
+        order = self.orders.popleft()
+        if order["when"] == "before":
+            self.pass_on(pair, pair.server, data[:-len(COMMIT)])
+            self.cut_pair(pair)
+            return
+        self.pass_on(pair, pair.server, data)
+        if order["when"] == "in":
+            self.cut_pair(pair)
+        else:
+            pair.fate = order["when"]
+            if pair.fate == "stall":
+                pair.cut_at = time.monotonic() + order["seconds"]
+
+    # --- commands ---
+    def on_commands(self):
+        data = os.read(sys.stdin.fileno(), 65536)
+        if not data:
+            return False
+        self.input += data
+        while b"\n" in self.input:
+            line, self.input = self.input.split(b"\n", 1)
+            self.command(json.loads(line))
+            print(json.dumps({"cut": self.cut}), flush=True)
+        return True
+
+    def command(self, c):
+        if c["do"] == "commit":
+            self.orders.extend([c] * c.get("count", 1))
+        elif c["do"] == "bytes":
+            self.bytes_left = self.byte_after = c["after"]
+            self.byte_cuts = c.get("count", 1)
+        elif c["do"] == "stall":
+            self.stalled_until = time.monotonic() + c["seconds"]
+        elif c["do"] == "reset":
+            for pair in list(self.pairs):
+                self.cut_pair(pair)
+        elif c["do"] == "forget":  # orders that nobody met
+            self.orders.clear()
+            self.bytes_left = None
+
+    # --- the loop ---
+    def cut_due(self):
+        """Cuts the connections whose time has come; returns how long nothing is to be done."""
+        now = time.monotonic()
+        waiting = [p for p in self.pairs if p.cut_at is not None]
+        for pair in waiting:
+            if pair.cut_at <= now:
+                self.cut_pair(pair)
+        return 0.02 if waiting else None
+
+    def run(self):
+        print("ready", flush=True)
+        while True:
+            pause = self.stalled_until - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            for key, _ in self.selector.select(self.cut_due()):
+                if key.data == "listener":
+                    self.accept()
+                elif key.data == "commands":
+                    if not self.on_commands():
+                        return
+                elif key.data in self.pairs:
+                    self.on_bytes(key.data, key.fileobj)
+                if self.stalled_until > time.monotonic():
+                    break
+
+
+if __name__ == "__main__":
+    Forwarder(*sys.argv[1:]).run()

@@ -1,0 +1,221 @@
+"""The fault harness: scripts/fault. See docs/operations.md."""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
+import stack as stack_module  # noqa: E402
+from book import Book, Caller  # noqa: E402
+from check import await_quiet, check_ends, check_rows, check_side_effects, history, read_rows, run_audit  # noqa: E402
+from effects import SideEffects  # noqa: E402
+from faults import Faults, crash_points  # noqa: E402
+from load import Client  # noqa: E402
+from programs import install  # noqa: E402
+from proxy import Proxy  # noqa: E402
+
+SLACK_S = 6          # an answer may come that much later than the fault that it is a consequence of
+ACCEPTED_WITHIN_S = 8  # after a fault is over
+
+
+class FaultStack(stack_module.Stack):
+    """A stack whose programs reach MariaDB and Redis through proxies; the operator's command goes straight."""
+
+    def __init__(self, settings):
+        super().__init__()
+        self.proxies = self.dir / "proxies"
+        self.proxies.mkdir(mode=0o750)
+        self.crash_dir = self.dir / "crash"
+        self.crash_dir.mkdir()
+        self.db_proxy = Proxy(self.proxies / "mariadb.sock", self.dir / "sockets/mariadb.sock")
+        self.redis_proxy = Proxy(self.proxies / "redis.sock", self.dir / "sockets/redis.sock")
+        self.settings.update({"database.socket": str(self.proxies / "mariadb.sock"), "redis.socket": str(self.proxies / "redis.sock"),
+                              "api.rate_limit_per_minute": "1000000", "executor.max_losses": "100", "executor.grace_s": "2",
+                              "api.workers": "6", **settings})
+        self.env["MILLRACE_CRASH_DIR"] = str(self.crash_dir)
+
+    def start(self):
+        super().start()
+        text = (self.dir / "millrace.ini").read_text().replace(str(self.proxies), str(self.dir / "sockets"))
+        (self.dir / "straight.ini").write_text(text)
+        return self
+
+    def cli(self, *args, **kwargs):
+        through = self.env
+        self.env = {**through, "MILLRACE_CONFIG": str(self.dir / "straight.ini"), "MILLRACE_CRASH_DIR": "/nonexistent"}
+        try:
+            return super().cli(*args, **kwargs)
+        finally:
+            self.env = through
+
+    def end(self, keep):
+        """Stops all; what is left over and what a sanitizer said."""
+        self.stop()
+        self.db_proxy.close()
+        self.redis_proxy.close()
+        found = [f"process left over: {line}" for line in self.leftovers()]
+        for line in found:
+            stack_module.kill(int(line.split()[3].rstrip(":")), 9)
+        found += self.sanitizer_reports()
+        if not keep and not found:
+            shutil.rmtree(self.dir)
+        return found
+
+
+class Harness:
+    def __init__(self, options):
+        self.options = options
+        self.seed = options.seed
+        self.book = Book()
+        self.book.last_accepted = 0
+        self.began = time.monotonic()
+        self.done = []
+
+    def say(self, text):
+        print(f"{time.monotonic() - self.began:7.2f}  {text}", flush=True)
+
+    def run(self):
+        self.stack = FaultStack({})
+        self.effects = SideEffects()
+        self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
+        try:
+            self.stack.start()
+            self.set_up()
+            self.harm()
+            self.settle()
+        except BaseException as e:
+            self.book.complain(f"the harness ended early: {e!r}")
+            if not isinstance(e, Exception):
+                raise
+            import traceback
+            traceback.print_exc()
+        finally:
+            self.report()
+
+    def set_up(self):
+        rich = self.stack.workspace(credits=10000000)
+        poor = self.stack.workspace(credits=300)
+        narrow = self.stack.workspace(credits=1000000, max_concurrent=4)
+        self.clients = []
+        for n in range(self.options.clients):
+            workspace = narrow if n == 1 else poor if n == 2 else rich
+            allowed = {id(narrow): (429,), id(poor): (402,)}.get(id(workspace), ())
+            programs = self.programs_of(workspace)
+            caller = Caller(self.stack.port, workspace.key()["key"])
+            self.clients.append(Client(n, self.seed, self.book, caller, programs, self.options.pace, allowed))
+        if self.options.clients > 2:
+            self.poor = poor
+
+    def programs_of(self, workspace):
+        if not hasattr(workspace, "programs"):
+            workspace.programs = install(workspace, self.effects.url)
+            if not hasattr(self, "programs"):
+                self.programs = {}
+            self.programs.update({(workspace.id, n): p for n, p in workspace.programs.items()})
+        return workspace.programs
+
+    def harm(self):
+        rng = random.Random(self.seed)
+        points = crash_points() if stack_module.BIN.parent.name == "crash" else []
+        faults = self.faults = Faults(self.stack, self.book, rng, self.say)
+        for client in self.clients:
+            client.start()
+        time.sleep(1)
+        until = time.monotonic() + self.options.minutes * 60
+        only = re.compile(self.options.only or "")
+        deck = []
+        while time.monotonic() < until:
+            if not deck:
+                deck = [c for c in faults.deck(points) if only.search(c[0])]
+            name, do = deck.pop()
+            self.say(name)
+            begun = time.monotonic()
+            do()
+            self.done.append(name)
+            self.await_acceptance(name, begun)
+            time.sleep(rng.uniform(0, 2 * self.options.pause))
+        faults.finish()
+        for client in self.clients:
+            client.ended.set()
+        for client in self.clients:
+            client.join(120)
+            if client.is_alive():
+                self.book.complain(f"{client.name} hangs")
+
+    def await_acceptance(self, name, begun):
+        """The next run is accepted soon."""
+        over = time.monotonic()
+        while self.book.last_accepted < over:
+            if time.monotonic() > over + ACCEPTED_WITHIN_S:
+                self.book.complain(f"nothing was accepted within {ACCEPTED_WITHIN_S} s after {name}")
+                return
+            time.sleep(0.01)
+        self.book.first_after.append((name, round(over - begun, 2), round(self.book.last_accepted - over, 2)))
+
+    def settle(self):
+        self.say("quiet")
+        for server in stack_module.SERVERS:
+            self.stack.start_server(server)
+        await_quiet(self.stack, self.book)
+        self.say("checks")
+        rows = read_rows(self.stack)
+        check_rows(self.book, rows)
+        check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
+        check_side_effects(self.book, rows, self.effects, self.programs)
+        self.book.judge(SLACK_S)
+        self.audit = run_audit(self.stack, self.book)
+        self.rows = rows
+
+    def report(self):
+        wrong = self.book.wrong
+        for sentence, id in wrong[:40]:
+            print("WRONG:", sentence, id or "")
+        for id in list(dict.fromkeys(id for _, id in wrong if id))[:self.options.histories]:
+            print(history(self.stack, self.effects, id))
+        left = self.stack.end(keep=bool(wrong) or self.options.keep)
+        for line in left:
+            print("WRONG:", line)
+        self.effects.close()
+        waits = sorted(self.book.first_after, key=lambda f: -f[2])[:3]
+        summary = {"seed": self.seed, "faults": len(self.done), "kinds": len(set(self.done)), "unmet": getattr(self, "faults", None) and self.faults.unmet,
+                   "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})),
+                   "requeued": sum(int(r.losses) for r in getattr(self, "rows", {}).values()),
+                   "attempts": sum(r.attempts for r in getattr(self, "rows", {}).values()),
+                   "side_effects": len(self.effects.calls), "longest_until_accepted": waits,
+                   "counts": dict(sorted(self.book.counts.items())), "wrong": len(wrong) + len(left)}
+        print(json.dumps(summary))
+        if wrong or left:
+            print(f"FAILED with seed {self.seed}: scripts/fault --minutes {self.options.minutes} --seed {self.seed}"
+                  f"   (logs: {self.stack.dir}/logs)")
+        else:
+            print(f"fault: {len(self.done)} faults of {len(set(self.done))} kinds, {summary['executions']} executions, nothing lost, "
+                  f"nothing twice, audit clean (seed {self.seed})")
+        self.failed = bool(wrong or left)
+
+
+def main():
+    p = argparse.ArgumentParser(description="A whole Millrace under load while one fault after another is injected; then the books are compared.")
+    p.add_argument("--minutes", type=float, default=2, help="how long faults are injected (default 2)")
+    p.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="what is asked and which faults, in which order")
+    p.add_argument("--clients", type=int, default=6)
+    p.add_argument("--pace", type=float, default=0.12, help="mean seconds between two requests of a client")
+    p.add_argument("--pause", type=float, default=0.6, help="mean seconds between two faults")
+    p.add_argument("--only", help="a regular expression: only these faults")
+    p.add_argument("--keep", action="store_true", help="keep the stack's directory")
+    p.add_argument("--histories", type=int, default=3, help="how many histories a failure prints")
+    harness = Harness(p.parse_args())
+    harness.run()
+    sys.exit(1 if harness.failed else 0)
+
+
+if __name__ == "__main__":
+    if os.environ.get("MILLRACE_BIN") is None:
+        sys.exit("run it by scripts/fault")
+    main()
