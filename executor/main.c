@@ -40,5 +40,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
         return 2;
     }
-    return master_run(config);
+    int status = master_run(ctx, config);
+    talloc_free(ctx);
+    return status;
 }

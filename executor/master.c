@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <talloc.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ struct child {
 };
 
 struct master {
+    void *ctx;
     const struct config *config;
     struct child children[PROCESSES_MAX];
     int count;
@@ -50,7 +52,9 @@ static void start(struct master *m, struct child *c)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master) /* it went before the line above */
         _exit(0);
-    exit(process_run(m->config));
+    int status = process_run(m->config);
+    talloc_free(m->ctx);
+    exit(status);
 }
 
 static void start_due(struct master *m)
@@ -132,9 +136,9 @@ static struct timespec until_next(const struct master *m)
     return (struct timespec){.tv_sec = left_ms / 1000, .tv_nsec = left_ms % 1000 * 1000000};
 }
 
-int master_run(const struct config *config)
+int master_run(void *ctx, const struct config *config)
 {
-    struct master m = {.config = config, .count = (int)config->executor.processes};
+    struct master m = {.ctx = ctx, .config = config, .count = (int)config->executor.processes};
     sigset_t wanted;
     sigemptyset(&wanted);
     for (size_t i = 0; i < 5; i++)

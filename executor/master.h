@@ -6,5 +6,6 @@
 
 #include "core/config.h"
 
-/* The exit status, once all have ended. */
-int master_run(const struct config *config);
+/* The exit status, once all have ended. `ctx` holds what the caller has; the processes free their copies of
+ * it. */
+int master_run(void *ctx, const struct config *config);

@@ -8,7 +8,7 @@ import time
 import pytest
 from stack import eventually
 
-SETTINGS = {"executor.grace_s": "2", "executor.processes": "2"}
+SETTINGS = {"executor.grace_s": "2", "executor.processes": "2", "api.rate_limit_per_minute": "1000000"}
 
 
 def step(name, type, **fields):

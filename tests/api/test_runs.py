@@ -7,7 +7,7 @@ import time
 import pytest
 from stack import eventually
 
-SETTINGS = {"executor.max_active": "4"}
+SETTINGS = {"executor.max_active": "4", "api.rate_limit_per_minute": "1000000"}
 
 
 def step(name, type, **fields):
