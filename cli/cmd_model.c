@@ -29,7 +29,7 @@ static const char *read_key(struct cli *cli, const char *path)
 static bool read_price(struct cli *cli, const char *option, const char *text, int64_t *price_r)
 {
     const int64_t most = INT64_C(1000000) * 1000000;
-    if (credits_parse(text, price_r) && *price_r >= 0 && *price_r <= most)
+    if (credits_parse(text ? text : "0", price_r) && *price_r >= 0 && *price_r <= most)
         return true;
     cli_usage(cli, "%s wants dollars from 0 to 1000000, with at most 6 decimals", option);
     return false;
@@ -79,7 +79,7 @@ static int put(struct cli *cli, struct model *m, const char *key_file)
 
 int cmd_model_put(struct cli *cli, int argc, char **argv)
 {
-    const char *workspace = NULL, *key_file = NULL, *input = "0", *output = "0";
+    const char *workspace = NULL, *key_file = NULL, *input = NULL, *output = NULL;
     struct model m = {0};
     const struct cli_option options[] = {
         {"workspace", .text_r = &workspace, .required = true},

@@ -236,7 +236,8 @@ enum err package_install(const struct package *k, const char *files_dir)
     char *final = package_path(ctx, files_dir, k->hash);
     struct stat st;
     enum err e = OK;
-    if (mkdir(skills, 0755) != 0 && errno != EEXIST)
+    /* searchable whatever the umask: runs that root starts have uids of their own */
+    if ((mkdir(skills, 0755) != 0 || chmod(skills, 0755) != 0) && errno != EEXIST)
         e = failed("create", skills);
     else if (stat(final, &st) != 0) {
         scan(&r);

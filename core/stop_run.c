@@ -39,7 +39,8 @@ static enum err store_key(struct db_tx *tx, const struct stop *s)
 static enum err stop_all(struct stop *s)
 {
     struct run_writes *w = s->writes;
-    struct run_move move = {.move = MOVE_STOP, .at_ms = clock_wall_ms(), .error = s->q->error};
+    struct run_move move = {
+        .move = MOVE_STOP, .at_ms = s->q->at_ms ? s->q->at_ms : clock_wall_ms(), .error = s->q->error};
     enum err e = OK;
     for (size_t i = 0; e == OK && i < run_writes_count(w); i++) {
         if (!state_is_terminal(run_writes_at(w, i)->state))

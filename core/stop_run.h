@@ -23,6 +23,7 @@ struct stop_request {
     uint8_t fingerprint[32];
     int status; /* of the answer to store */
     struct span body;
+    int64_t at_ms;     /* the runs' end; 0: now */
     const char *error; /* stored as the runs' error, e.g. "stopped by the caller" */
 };
 

@@ -9,6 +9,8 @@
 struct accept_member;
 struct auth_cache;
 struct workflow_cache;
+struct skill_cache;
+struct blob_store;
 
 struct app {
     const struct config *config;
@@ -19,4 +21,6 @@ struct app {
     struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */
     struct auth_cache *auth;
     struct workflow_cache *workflows;
+    struct skill_cache *skills;
+    struct blob_store *blobs; /* NULL: files.dir cannot be used (logged) */
 };

@@ -6,6 +6,7 @@
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
 #include "fcgi/run_start.h"
+#include "fcgi/skill_reply.h"
 #include "fcgi/wait.h"
 
 static int reply_unfinished(struct request *r, const struct execution *x)
@@ -27,7 +28,7 @@ int h_waited(struct request *r)
     if (form == WAIT_GET)
         return execution_reply(r, &x, with_steps);
     if (!state_is_terminal(x.state))
-        return reply_unfinished(r, &x);
+        return form == WAIT_SKILL ? skill_reply(r, 201, &x.id) : reply_unfinished(r, &x);
     reply_header(r, "Preference-Applied", "wait");
-    return execution_reply(r, &x, false);
+    return form == WAIT_SKILL ? skill_reply(r, 200, &x.id) : execution_reply(r, &x, false);
 }

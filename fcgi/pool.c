@@ -13,11 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/blob.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
 #include "fcgi/app.h"
 #include "fcgi/auth.h"
+#include "fcgi/skill_cache.h"
 #include "fcgi/worker.h"
 #include "fcgi/workflow_cache.h"
 
@@ -117,6 +119,8 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->redis = redis_new(app, c->redis.socket);
     app->auth = auth_cache_new(app);
     app->workflows = workflow_cache_new(app);
+    app->skills = skill_cache_new(app);
+    app->blobs = blob_store_open(app, c->files.dir);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)
         app->accepts = accept_group_attach(app, p->shared->accept_group, (unsigned)slot, app->db, app->redis);
     return app;

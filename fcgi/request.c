@@ -187,6 +187,22 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
     return true;
 }
 
+ssize_t request_read_some(struct request *r, char *buffer, size_t size)
+{
+    int64_t length = content_length(r);
+    const char *said = request_param(r, "CONTENT_LENGTH");
+    int n = r->in ? FCGX_GetStr(buffer, (int)size, r->in) : 0;
+    if (n > 0) {
+        r->body_size += (size_t)n;
+        return n;
+    }
+    /* nginx streams a chunked body without a length; its end is the stream's */
+    if (!said || !*said || length == (int64_t)r->body_size)
+        return 0;
+    reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
+    return -1;
+}
+
 /* application/json, with any parameters, or none said at all. */
 static bool is_json_type(const char *type)
 {

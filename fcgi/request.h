@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/accept_run.h"
 #include "core/err.h"
@@ -40,7 +41,8 @@ struct request {
     struct query_item query[QUERY_MAX];
     size_t query_n;
     const char *body;
-    size_t body_size;
+    size_t body_size;       /* of a streamed one: read so far */
+    struct FCGX_Stream *in; /* where the route streams its body */
 
     const struct route *route;
     const char *path_values[PATH_VALUES_MAX]; /* the {…} segments of the route, in order */
@@ -61,6 +63,11 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
 /* Reads the whole body, exactly CONTENT_LENGTH bytes, at most `max`; false where it cannot be had: the reply
  * is set. */
 bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WARN_UNUSED;
+
+/* The next bytes of a body that is streamed: how many, 0 at its end, -1 where it ended early (the reply is
+ * set).
+ */
+ssize_t request_read_some(struct request *r, char *buffer, size_t size) WARN_UNUSED;
 
 /* A FastCGI param by name; NULL where absent. */
 const char *request_param(const struct request *r, const char *name);

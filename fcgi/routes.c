@@ -35,6 +35,18 @@ static const struct route table[] = {
     {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_WAITED, 0, h_waited},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
+    {"GET", "/executions/{id}/logs", "offset", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
+    {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
+    {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},
+    {"GET", "/spaces/{space}/skills/{slug}", "", SCOPE_SKILLS_READ, 0, 0, h_skill_get},
+    {"POST", "/spaces/{space}/skills/{slug}/executions", "", SCOPE_SKILLS_EXECUTE, 0, JSON_BODY_MAX, h_skill_run},
+    {"GET", "/spaces/{space}/skills/executions/by-chat-tool-call/{call}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_by_call},
+    {"GET", "/spaces/{space}/skills/executions/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_get},
+    {"POST", "/spaces/{space}/skills/executions/{id}/cancel", "", SCOPE_SKILLS_EXECUTE, 0, JSON_BODY_MAX, h_skill_execution_cancel},
+    {"GET", "/files", "limit after", SCOPE_FILES_READ, 0, 0, h_file_list},
+    {"POST", "/files", "", SCOPE_FILES_WRITE, ROUTE_STREAM, 0, h_file_upload},
+    {"GET", "/files/{name}", "", SCOPE_FILES_READ, 0, 0, h_file_get},
+    {"DELETE", "/files/{name}", "", SCOPE_FILES_WRITE, 0, 0, h_file_delete},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
@@ -176,6 +188,7 @@ static bool may_pass(struct request *r, struct FCGX_Stream *in)
         return false;
     if (!query_is_known(r))
         return false;
+    r->in = route->flags & ROUTE_STREAM ? in : NULL;
     return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
 }
 

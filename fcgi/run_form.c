@@ -82,7 +82,7 @@ static bool chat_text(json_object *chat, const char *name, struct span *span_r)
     return span_r->size >= 1 && span_r->size <= RUN_CHAT_TEXT_MAX;
 }
 
-static bool read_chat(json_object *chat, struct run_request *q)
+bool run_form_read_chat(json_object *chat, struct run_request *q)
 {
     struct span message = {0};
     if (!chat)
@@ -108,9 +108,8 @@ bool run_form_read(struct request *r, struct run_request *q)
         return wrong(r, "tags must be an array of at most 32 strings of 1 to 256 octets.");
     if (metadata && !json_object_is_type(metadata, json_type_object))
         return wrong(r, "metadata must be an object.");
-    if (!read_chat(json_get(body, "chat"), q))
-        return wrong(r, "chat must be an object of thread_id and tool_call_id (at most 256 octets) and "
-                        "message_id (a UUID).");
+    if (!run_form_read_chat(json_get(body, "chat"), q))
+        return wrong(r, RUN_CHAT_WANTED);
     q->input = member(r, body, "inputs");
     q->metadata = member(r, body, "metadata");
     if (tags)

@@ -10,6 +10,7 @@
 #include "fcgi/accept_group.h"
 #include "fcgi/app.h"
 #include "fcgi/request.h"
+#include "fcgi/skill_reply.h"
 #include "fcgi/wait.h"
 
 enum {
@@ -34,6 +35,8 @@ static int replay_execution(struct request *r, const struct run_answer *a)
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &a->execution_id, &x);
     if (e != OK)
         return reply_err(r, e);
+    if (x.kind == KIND_SKILL)
+        return skill_reply(r, a->status, &x.id);
     struct json_write *w = json_write_new(r);
     size_t size;
     view_execution(w, &x, NULL);
