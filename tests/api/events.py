@@ -1,0 +1,111 @@
+"""A subscriber to an execution's event stream: raw, so that every byte of the framing is looked at."""
+import json
+import threading
+
+import requests
+
+ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
+
+
+class Stream:
+    """One request, read in a thread. `events` are the parsed ones; `whole` whether the answer ended as HTTP says it must."""
+
+    def __init__(self, url, key=None, last=None, stop_after=None, params=None):
+        headers = {"Accept": "text/event-stream"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        session = requests.Session()
+        session.trust_env = False
+        self.answer = session.get(url, headers=headers, params=params, stream=True, timeout=40)
+        self.events, self.comments, self.retries = [], [], []
+        self.whole = None
+        self.stop_after = stop_after
+        self.news = threading.Condition()
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        block = {}
+        try:
+            for line in self.answer.iter_lines(chunk_size=None):
+                if line:
+                    self._line(line.decode(), block)
+                elif block:
+                    self._event(block)
+                    block = {}
+                if self.stop_after and len(self.events) >= self.stop_after:
+                    break
+            self.whole = True
+        except (requests.RequestException, AttributeError, ValueError):
+            self.whole = False
+        finally:
+            self.answer.close()
+            with self.news:
+                self.news.notify_all()
+
+    def _line(self, line, block):
+        if line.startswith(":"):
+            self.comments.append(line)
+            return
+        name, _, value = line.partition(": ")
+        if name == "retry":
+            self.retries.append(int(value))
+            return
+        assert name in ("id", "event", "data") and name not in block, line
+        block[name] = value
+
+    def _event(self, block):
+        event = {"id": int(block["id"]), "event": block["event"], "data": json.loads(block["data"])}
+        assert set(event["data"]) == {"execution_id", "seq", "type", "at", "data"}, event
+        assert event["data"]["seq"] == event["id"] and event["data"]["type"] == event["event"], event
+        assert isinstance(event["data"]["data"], dict) and event["data"]["at"].endswith("Z"), event
+        with self.news:
+            self.events.append(event)
+            self.news.notify_all()
+
+    def wait_for(self, count, seconds=10):
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.events) >= count, seconds), f"{len(self.events)} of {count} events"
+
+    def wait_type(self, name, seconds=10):
+        with self.news:
+            assert self.news.wait_for(lambda: any(e["event"] == name for e in self.events), seconds), \
+                f"no {name} in {[e['event'] for e in self.events]}"
+
+    def end(self, seconds=20):
+        self.thread.join(seconds)
+        assert not self.thread.is_alive(), f"the stream does not end; it has {[e['event'] for e in self.events]}"
+        return self.events
+
+    def close(self):
+        self.answer.close()
+
+
+def follow(url, key, seconds=30, cut=lambda: None):
+    """Like a client that loses its connection at random and comes back by number; all events that it got, in order.
+    `cut` says after how many events a connection is dropped (None: not)."""
+    import time
+    deadline, got = time.monotonic() + seconds, []
+    while not (got and got[-1]["event"] in ENDS):
+        assert time.monotonic() < deadline, [e["event"] for e in got]
+        try:
+            s = Stream(url, key, last=got[-1]["id"] if got else None, stop_after=cut())
+        except requests.RequestException:
+            time.sleep(0.05)
+            continue
+        if s.answer.status_code != 200:
+            s.close()
+            time.sleep(0.05)
+            continue
+        got += s.end(seconds)
+    return got
+
+
+def assert_whole(events, execution=None):
+    """1…n, each once, the terminal one last."""
+    assert [e["id"] for e in events] == list(range(1, len(events) + 1))
+    assert [e["event"] in ENDS for e in events] == [False] * (len(events) - 1) + [True]
+    if execution:
+        assert {e["data"]["execution_id"] for e in events} == {execution}

@@ -1,0 +1,406 @@
+"""The event stream: the same numbered events for whoever listens, whenever and through whatever."""
+import json
+import os
+import pathlib
+import random
+import shutil
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+import requests
+
+from events import assert_whole, follow, Stream
+from stack import ROOT, eventually, kill
+
+SETTINGS = {"api.rate_limit_per_minute": "1000000", "api.workers": "4"}
+QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+
+
+def held(effects):
+    """A program whose second step hangs until it is released."""
+    return {"steps": [{"name": "a", "type": "transform", "value": 1},
+                      {"name": "b", "type": "http", "request": {"method": "GET", "url": effects.url + "/hold"}},
+                      {"name": "c", "type": "transform", "value": 3}]}
+
+
+def url(stack, execution, space=None):
+    path = f"/api/v1/executions/{execution}/events"
+    return stack.url + (path if not space else f"/api/v1/spaces/{space}/skills/executions/{execution}/events")
+
+
+def rows(stack, execution):
+    return [int(r[0]) for r in stack.sql(f"SELECT seq FROM events WHERE execution_id = '{execution}' ORDER BY seq")]
+
+
+def test_before_during_and_after(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    workflow = workspace.put_workflow(held(effects))
+    stack.stop_server("executor")
+    execution = client.started(workflow)
+    before = Stream(url(stack, execution), client.key)
+    before.wait_for(1)
+    assert [e["event"] for e in before.events] == ["execution.queued"]
+    stack.start_server("executor")
+    effects.wait_for("/hold")
+    during = Stream(url(stack, execution, workspace.id), client.key)
+    before.wait_for(5)
+    during.wait_for(5)
+    later = Stream(url(stack, execution), client.key, last=3)
+    later.wait_for(2)
+    release()
+    events = before.end()
+    assert_whole(events, execution)
+    assert events == during.end() == Stream(url(stack, execution), client.key).end()
+    assert later.end() == events[3:]
+    assert [e["id"] for e in events] == rows(stack, execution)
+    for s in (before, during, later):
+        assert s.whole and len(s.retries) == 1 and 1000 <= s.retries[0] < 3000
+
+
+def test_head_and_content_type(stack, workspace, client):
+    execution = client.started(workspace.put_workflow(QUICK))
+    client.finished(execution)
+    answer = client.get(f"/executions/{execution}/events")
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    assert "no-store" in answer.headers["Cache-Control"] and "ETag" not in answer.headers
+    assert answer.headers["X-Request-Id"] and answer.headers["X-RateLimit-Limit"] == "1000000"
+    head = client.request("HEAD", f"/executions/{execution}/events")
+    assert head.status_code == 200 and head.headers["Content-Type"] == "text/event-stream"
+
+
+def test_last_event_id(stack, workspace, client):
+    execution = client.started(workspace.put_workflow(QUICK))
+    client.finished(execution)
+    events = Stream(url(stack, execution), client.key).end()
+    last = len(events)
+    assert Stream(url(stack, execution), client.key, last=2).end() == events[2:]
+    assert Stream(url(stack, execution), client.key, params={"last_event_id": 2}).end() == events[2:]
+    # the header is newer than what the URL was made with
+    assert Stream(url(stack, execution), client.key, last=3, params={"last_event_id": 1}).end() == events[3:]
+    # one who has them all is told not to come again
+    for number in (last, last + 1000):
+        answer = client.get(f"/executions/{execution}/events", headers={"Last-Event-ID": str(number)})
+        assert (answer.status_code, answer.text) == (204, "")
+    for wrong in ("x", "-1", "1.5", "99999999999"):
+        answer = client.get(f"/executions/{execution}/events", headers={"Last-Event-ID": wrong})
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+
+
+def test_comes_back_at_random(stack, workspace, client):
+    program = {"inputs": {"type": "object"}, "steps": [
+        {"name": "a", "type": "transform", "value": "x"},
+        *[{"name": f"d{i}", "type": "delay", "seconds": 0.02} for i in range(40)]]}
+    dice = random.Random(7)
+    execution = client.started(workspace.put_workflow(program))
+    got = {}
+
+    def one(name):
+        got[name] = follow(url(stack, execution), client.key, cut=lambda: dice.choice((1, 2, 3, 5, 8)))
+    threads = [threading.Thread(target=one, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60)
+    whole = Stream(url(stack, execution), client.key).end()
+    assert_whole(whole, execution)
+    assert len(whole) >= 84
+    assert all(got[i] == whole for i in range(4))
+
+
+def test_long_history_comes_in_pages(stack, workspace, client):
+    execution = client.started(workspace.put_workflow(QUICK))
+    client.finished(execution)
+    # 1,000 more before the end, some of them large
+    last = int(stack.sql_one(f"SELECT last_seq FROM executions WHERE id = '{execution}'"))
+    stack.sql(f"""UPDATE events SET seq = seq + 1000 WHERE execution_id = '{execution}' AND seq = {last};
+        INSERT INTO events (execution_id, seq, type, at_ms, data)
+        SELECT '{execution}', {last} + seq - 1, 7, 1736937000123,
+          CONCAT('{{"message":"', REPEAT('x', IF(seq % 10 = 0, 20000, 10)), '"}}') FROM seq_1_to_1000;
+        UPDATE executions SET last_seq = {last} + 1000 WHERE id = '{execution}'""")
+    events = Stream(url(stack, execution), client.key).end()
+    assert_whole(events, execution)
+    assert len(events) == last + 1000
+
+
+def test_daemon_killed(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    execution = client.started(workspace.put_workflow(held(effects)))
+    cut = Stream(url(stack, execution), client.key)
+    cut.wait_for(5)
+    stack.kill_server("stream")
+    cut.end()
+    assert not cut.whole, "an answer that broke off must not look complete"
+    # away: an EventSource is told to come again, for any other answer it would give up
+    away = client.get(f"/executions/{execution}/events")
+    assert (away.status_code, away.headers["Content-Type"], away.text) == (200, "text/event-stream", "retry: 2000\n\n")
+    got = []
+    follower = threading.Thread(target=lambda: got.extend(follow(url(stack, execution), client.key)))
+    follower.start()
+    stack.start_server("stream")
+    release()
+    follower.join(30)
+    assert_whole(got, execution)
+
+
+def test_redis_killed_and_emptied(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    execution = client.started(workspace.put_workflow(held(effects)))
+    s = Stream(url(stack, execution), client.key)
+    s.wait_for(5)
+    stack.kill_server("redis")
+    shutil.rmtree(stack.dir / "data/redis")
+    (stack.dir / "data/redis").mkdir()
+    release()
+    events = s.end(10)
+    assert s.whole
+    assert_whole(events, execution)
+    # begun without Redis
+    other = Stream(url(stack, client.started(workspace.put_workflow(QUICK))), client.key)
+    assert_whole(other.end(10))
+    # and with it again, without a pause of a second
+    stack.start_server("redis")
+    eventually(lambda: "redis.back" in stack.log("stream").rsplit("redis.away", 1)[-1], 5, "the daemon at Redis again")
+    release = effects.hold("/hold")
+    execution = client.started(workspace.put_workflow(held(effects)))
+    s = Stream(url(stack, execution), client.key)
+    s.wait_for(5)
+    assert stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}").split() == [f"millrace:events:{execution}", "1"]
+    release()
+    assert_whole(s.end(), execution)
+    eventually(lambda: stack.redis("PUBSUB", "CHANNELS", "millrace:events:*") == "", 5, "no channel left")
+
+
+def test_redis_lies(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    execution = client.started(workspace.put_workflow(held(effects)))
+    s = Stream(url(stack, execution), client.key)
+    s.wait_for(5)
+    channel = f"millrace:events:{execution}"
+    old = json.dumps(s.events[1]["data"], separators=(",", ":"))
+    far = old.replace('"seq":2', '"seq":100000').replace("execution.started", "execution.succeeded")
+    assert far != old
+    for lie in ("", "nonsense", old, far, "{" * 5000):
+        assert stack.redis("PUBLISH", channel, lie) == "1"
+    release()
+    events = s.end()
+    assert_whole(events, execution)
+    assert [e["id"] for e in events] == rows(stack, execution)
+
+
+def test_refused(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    execution = client.started(workspace.put_workflow(held(effects)))
+
+    def refused(answer, status, code):
+        assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+        assert answer.headers["Content-Type"].startswith("application/problem+json")
+    path = f"/executions/{execution}/events"
+    for ending in ("", "/ticket"):
+        method = "POST" if ending else "GET"
+        refused(workspace.client("workflows:execute").request(method, path + ending), 403, "insufficient_scope")
+        refused(stack.workspace().client().request(method, path + ending), 404, "not_found")
+        refused(requests.request(method, stack.url + "/api/v1" + path + ending, timeout=10), 401, "unauthenticated")
+    other = stack.workspace()
+    refused(client.get(f"/spaces/{other.id}/skills{path}"), 404, "not_found")
+    refused(other.client().get(f"/spaces/{workspace.id}/skills{path}"), 404, "not_found")
+    refused(client.get("/executions/nonsense/events"), 404, "not_found")
+    refused(client.get("/executions/01900000-0000-7000-8000-000000000000/events"), 404, "not_found")
+    refused(client.get(path, params={"from": 1}), 400, "invalid_request")
+    refused(client.get(path, params={"ticket": "x"}), 401, "unauthenticated")
+    refused(client.post(path), 405, "method_not_allowed")
+    # the internal places are nobody's
+    for place in ("stream/events", "stream/wait", "waited"):
+        answer = client.session.get(f"{stack.url}/internal/{place}?execution={execution}&workspace={workspace.id}", timeout=10)
+        assert answer.status_code == 404
+    assert f"execution={execution}" not in stack.log("stream"), "nothing was held open"
+    release()
+
+
+# --- tickets ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def run(stack, workspace, client, effects):
+    """(execution that hangs, function that lets it end)"""
+    release = effects.hold("/hold")
+    yield client.started(workspace.put_workflow(held(effects))), release
+    release()
+
+
+def ticket(client, execution):
+    answer = client.post(f"/executions/{execution}/events/ticket")
+    assert answer.status_code == 201 and set(answer.json()) == {"url"}, answer.text
+    return answer.json()["url"]
+
+
+def status(stack, path):
+    with requests.get(stack.url + path, stream=True, timeout=10) as answer:
+        return answer.status_code
+
+
+def test_ticket(stack, workspace, client, run):
+    execution, release = run
+    path = ticket(client, execution)
+    assert client.key not in path and client.key[8:] not in path
+    s = Stream(stack.url + path)
+    s.wait_for(5)
+    again = Stream(stack.url + path, last=2)  # as EventSource does
+    again.wait_for(3)
+    release()
+    assert_whole(s.end(), execution)
+    assert again.end() == s.events[2:]
+    assert Stream(stack.url + path).end() == s.events
+    assert path.rsplit("=", 1)[1] not in stack.log("nginx") + stack.log("api") + stack.log("stream")
+
+
+def test_ticket_is_for_one_execution(stack, workspace, client, run):
+    path = ticket(client, run[0])
+    other = client.started(workspace.put_workflow(QUICK))
+    assert status(stack, path.replace(run[0], other)) == 401
+    assert status(stack, path[:-1] + ("A" if path[-1] != "A" else "B")) == 401
+    assert status(stack, f"/api/v1/executions/{other}?" + path.split("?")[1]) == 401
+    assert status(stack, path) == 200
+
+
+def test_ticket_not_used_in_time(stack, workspace, client, run):
+    unused, used = ticket(client, run[0]), ticket(client, run[0])
+    assert status(stack, used) == 200
+    stack.sql(f"UPDATE stream_tickets SET created_ms = created_ms - 61000 WHERE execution_id = '{run[0]}'")
+    assert status(stack, unused) == 401
+    assert status(stack, used) == 200
+
+
+def test_ticket_ends_after_its_execution(stack, workspace, client, run):
+    path = ticket(client, run[0])
+    assert status(stack, path) == 200
+    run[1]()
+    client.finished(run[0])
+    stack.sql(f"UPDATE executions SET ended_ms = ended_ms - 290000 WHERE id = '{run[0]}'")
+    assert status(stack, path) == 200
+    stack.sql(f"UPDATE executions SET ended_ms = ended_ms - 11000 WHERE id = '{run[0]}'")
+    assert status(stack, path) == 401
+
+
+def test_ticket_holds_without_redis(stack, workspace, client, run):
+    path = ticket(client, run[0])
+    stack.kill_server("redis")
+    try:
+        assert status(stack, path) == 200
+        assert status(stack, ticket(client, run[0])) == 200
+    finally:
+        stack.start_server("redis")
+
+
+def test_revoked_key(stack, workspace, client, run):
+    execution = run[0]
+    made = workspace.key("executions:read")
+    path = ticket(type(client)(stack.url, made["key"]), execution)
+    by_key = Stream(url(stack, execution), made["key"])
+    by_ticket = Stream(stack.url + path)
+    other = Stream(url(stack, execution), client.key)
+    for s in (by_key, by_ticket, other):
+        s.wait_for(5)
+    stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
+    eventually(lambda: status(stack, f"/api/v1/executions/{execution}/events?" + path.split("?")[1]) == 401, 3, "401")
+    for s in (by_key, by_ticket):  # at their next ping
+        assert len(s.end(20)) == 5
+    other.wait_for(5)
+    assert other.thread.is_alive()
+    eventually(lambda: other.comments == [": ping"], 10, "a ping")
+    run[1]()
+    assert_whole(other.end(), execution)
+
+
+# --- leaving ------------------------------------------------------------------------------------------------
+
+def test_drained(stack, workspace, client, run):
+    execution, release = run
+    streams = [Stream(url(stack, execution), client.key) for _ in range(20)]
+    for s in streams:
+        s.wait_for(5)
+    waited = []
+    waiter = threading.Thread(target=lambda: waited.append(client.get(f"/executions/{execution}", params={"wait": 30})))
+    waiter.start()
+    eventually(lambda: len(stack.redis("CLIENT", "LIST").splitlines()) > 0)
+    time.sleep(0.3)  # the waiter is on its way
+    pid, began = stack.pid("stream"), time.monotonic()
+    os.kill(pid, signal.SIGTERM)
+    for s in streams:
+        assert [e["id"] for e in s.end(5)] == [1, 2, 3, 4, 5] and s.whole
+        assert len(s.retries) == 2
+    waiter.join(5)
+    assert waited[0].status_code == 200 and waited[0].json()["state"] == "running"
+    eventually(lambda: stack.pid("stream") is None, 3, "the daemon gone")
+    assert time.monotonic() - began < 4
+    assert len({s.retries[1] for s in streams}) > 5, "they must not all come back at once"
+    stack.start_server("stream")
+    release()
+    assert_whole(follow(url(stack, execution), client.key), execution)
+
+
+def test_nginx_reloaded(stack, workspace, client, run):
+    execution, release = run
+    s = Stream(url(stack, execution), client.key)
+    s.wait_for(5)
+    os.kill(stack.pid("nginx"), signal.SIGHUP)
+    release()
+    events = s.end(15)
+    if not (events and s.whole and events[-1]["event"] == "execution.succeeded"):
+        events = events + follow(url(stack, execution), client.key)[len(events):]
+    assert_whole(events, execution)
+
+
+def test_slow_reader_is_cut_off(stack, workspace, client, run):
+    """One that does not read: what lies for it stays bounded, the others notice nothing."""
+    import socket
+    execution, release = run
+    slow = socket.create_connection(("127.0.0.1", stack.port))
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.sendall(f"GET /api/v1/executions/{execution}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n\r\n".encode())
+    good = Stream(url(stack, execution), client.key)
+    good.wait_for(5)
+    eventually(lambda: stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}").split()[1] == "1", 5)
+    text = "x" * 30000
+    for seq in range(6, 300):
+        stack.sql(f"INSERT INTO events VALUES ('{execution}', {seq}, 7, 1, '{{\"m\":\"{text}\"}}');"
+                  f"UPDATE executions SET last_seq = {seq} WHERE id = '{execution}'")
+        message = json.dumps({"execution_id": execution, "seq": seq, "type": "log", "at": "2026-01-01T00:00:00.000Z",
+                              "data": {"m": text}}, separators=(",", ":"))
+        stack.redis("PUBLISH", f"millrace:events:{execution}", message)
+        if "why=slow" in stack.log("stream"):
+            break
+    assert "why=slow" in stack.log("stream")
+    release()
+    assert_whole(good.end(), execution)
+    slow.close()
+
+
+# --- npm's eventsource --------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def node():
+    modules = ROOT / "tests/node_modules/eventsource"
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    if not modules.is_dir():
+        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT / "tests", check=True, timeout=120)
+    return pathlib.Path(__file__).parent / "eventsource_client.mjs"
+
+
+def test_eventsource(stack, workspace, client, run, node):
+    execution, release = run
+    client_process = subprocess.Popen(["node", str(node), stack.url + ticket(client, execution)], stdout=subprocess.PIPE, text=True)
+    try:
+        lines = [json.loads(client_process.stdout.readline()) for _ in range(6)]
+        stack.kill_server("stream")
+        stack.start_server("stream")
+        release()
+        lines += [json.loads(line) for line in client_process.communicate(timeout=40)[0].splitlines()]
+    finally:
+        client_process.kill()
+    events = [{"id": int(x["id"]), "event": x["event"], "data": x["data"]} for x in lines if "id" in x]
+    assert_whole(events, execution)
+    assert lines[-1] == {"error": 204, "closed": True}
+    assert client_process.returncode == 0
