@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* POLLRDHUP */
 #include "core/redis.h"
 
 #include <hiredis.h>
@@ -103,10 +104,20 @@ static void queue_scripts(struct redis *r)
     }
 }
 
+/* Whether the server has closed while nothing was under way. Commands sent into such a connection would be
+ * lost, and hints with them, at the first use after every restart of Redis. */
+static bool is_closed(const struct redis *r)
+{
+    struct pollfd p = {.fd = r->context->fd, .events = POLLRDHUP};
+    bool begun = *r->context->obuf != '\0'; /* commands that wait to be sent */
+    return !begun && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 static enum err redis_connect(struct redis *r)
 {
-    if (r->context)
+    if (r->context && !is_closed(r))
         return OK;
+    redis_drop(r);
     if (redis_is_away(r))
         return ERR_BUSY;
     r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
