@@ -4,11 +4,15 @@
 #include <talloc.h>
 #include <uthash.h>
 
+#include "core/clock.h"
 #include "core/event_text.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
 
-enum { LOOK_MAX = 1024 /* runs in one look: a few milliseconds of the database thread */ };
+enum {
+    LOOK_MAX = 1024, /* runs in one look: a few milliseconds of the database thread */
+    DOUBT_MS = 5000, /* publishers leave Redis alone for a second after a failure */
+};
 
 struct watch {
     id execution, workspace;
@@ -29,6 +33,7 @@ struct hub {
     bool looking;          /* a look is under way */
     struct redis_subscriber *redis;
     struct event *readable, *writable;
+    int64_t doubt_until_ms; /* boot time; until then publishers may not know that Redis is back */
 };
 
 const id *watch_execution(const struct watch *watch)
@@ -245,6 +250,7 @@ static void redis_connect(struct hub *hub)
 {
     if (redis_subscriber_connect(hub->redis) != OK)
         return;
+    hub->doubt_until_ms = clock_boot_ms() + DOUBT_MS;
     int fd = redis_subscriber_fd(hub->redis);
     hub->readable = event_new(hub->base, fd, EV_READ | EV_PERSIST, on_readable, hub);
     hub->writable = event_new(hub->base, fd, EV_WRITE, on_writable, hub);
@@ -344,10 +350,11 @@ void hub_tick(struct hub *hub)
 {
     if (!redis_is_here(hub))
         redis_connect(hub);
+    bool in_doubt = clock_boot_ms() < hub->doubt_until_ms;
     struct watch *w, *next;
     HASH_ITER(hh, hub->watches, w, next)
     {
-        if (w->waiters > 0 || !w->subscribed)
+        if (in_doubt || w->waiters > 0 || !w->subscribed)
             want_look(hub, w);
     }
     look_next(hub);

@@ -1,7 +1,7 @@
 /* Who waits for which run. One watch a run, shared by all its subscribers and waiters; for each watch one
  * channel of Redis is subscribed to, so that what nobody looks at costs nothing; once a second MariaDB is
- * asked about the runs that somebody waits for, about all of them while Redis is away, and about each
- * subscriber's run and key at its ping.
+ * asked about the runs that somebody waits for, about all of them while Redis is away (and shortly after),
+ * and about each subscriber's run and key at its ping.
  *
  * Everything here belongs to the loop's thread. */
 #pragma once
