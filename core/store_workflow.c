@@ -271,3 +271,15 @@ enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *ch
     struct put put = {.c = change, .outcome = outcome_r, .ctx = ctx};
     return db_transaction(db, put_work, &put);
 }
+
+enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value args[] = {db_number_or_null(micro, micro >= 0), db_id(workspace), db_id(workflow)};
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_WORKFLOW_SET_PRICE, args, 3, &rows);
+    if (e == OK && rows->affected == 0)
+        e = ERR_NOT_FOUND;
+    talloc_free(scratch);
+    return e;
+}

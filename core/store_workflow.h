@@ -7,6 +7,8 @@
 #include "core/problem.h"
 #include "core/program.h"
 
+enum { WORKFLOW_NAME_MAX = 200 /* characters */, WORKFLOW_DESCRIPTION_MAX = 16384 /* octets */ };
+
 struct workflow {
     id id, workspace_id, created_by;
     const char *name, *description;
@@ -64,3 +66,8 @@ enum err workflow_archive(struct db *db, void *ctx, const id *workspace, const i
  * `workflow` may be unset: one that is new. */
 enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id *workflow,
                         int64_t *micro_r) WARN_UNUSED;
+/* The operator's price of one workflow, in micro-credits; -1: the workspace's again. ERR_NOT_FOUND: no such
+ * workflow.
+ */
+enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow,
+                            int64_t micro) WARN_UNUSED;

@@ -6,8 +6,6 @@
 
 struct request;
 
-enum { WORKFLOW_NAME_MAX = 200 /* characters */, WORKFLOW_DESCRIPTION_MAX = 16384 /* octets */ };
-
 /* Fills in who, name, description, program and its compiled form (of the request). False where it is wrong:
  * the reply is set. */
 bool workflow_form_read(struct request *r, struct workflow_change *c) WARN_UNUSED;

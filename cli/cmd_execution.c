@@ -1,0 +1,319 @@
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "cli/commands.h"
+#include "core/clock.h"
+#include "core/event_text.h"
+#include "core/json_write.h"
+#include "core/program.h"
+#include "core/redis_keys.h"
+#include "core/stop_run.h"
+#include "core/store_event.h"
+#include "core/store_execution.h"
+#include "core/store_workflow.h"
+#include "core/view_execution.h"
+
+enum {
+    STATEMENT_S = 30,
+    LIST_DEFAULT = 20,
+    LIST_MAX = 10000,
+    LOOK_MS = 1000,                      /* what Redis does not bring is looked for this often */
+    VIEW_DEPTH_MAX = 2 * JSON_DEPTH_MAX, /* a document within the object that shows it */
+};
+
+/* --- list --- */
+
+static json_object *list_row(const struct db_rows *rows, size_t i)
+{
+    json_object *o = json_object_new_object();
+    const struct db_cell *started = db_cell(rows, i, 11), *ended = db_cell(rows, i, 12);
+    id execution = db_get_id(rows, i, 0);
+    enum failure_reason reason = (enum failure_reason)db_int(rows, i, 6);
+    cli_add_text(o, "id", execution.text);
+    cli_add_text(o, "workspace_id", db_str(rows, i, 1));
+    cli_add_text(o, "responder_id", db_str(rows, i, 2));
+    cli_add_bytes(o, "name", db_cell(rows, i, 3));
+    cli_add_number(o, "version", db_int(rows, i, 4));
+    cli_add_text(o, "state", state_name((enum state)db_int(rows, i, 5)));
+    cli_add_text(o, "failure_reason", reason_name(reason));
+    cli_add_number(o, "attempt", db_int(rows, i, 7));
+    cli_add_number(o, "executor_id", db_int(rows, i, 8));
+    cli_add_credits(o, "credits", db_int(rows, i, 9) - db_int(rows, i, 10));
+    cli_add_time(o, "created_at", id_ms(&execution), true);
+    cli_add_time(o, "started_at", started->number, !started->is_null);
+    cli_add_time(o, "ended_at", ended->number, !ended->is_null);
+    cli_add_bytes(o, "parent_id", db_cell(rows, i, 13));
+    return o;
+}
+
+/* An id option as the two values of its filter. */
+static bool filter_id(struct cli *cli, const char *option, const char *text, struct db_value two[2])
+{
+    id *value = talloc_zero(cli->ctx, id);
+    if (text && !cli_id(cli, option, text, value))
+        return false;
+    two[0] = two[1] = db_id(value);
+    return true;
+}
+
+int cmd_execution_list(struct cli *cli, int argc, char **argv)
+{
+    const char *workspace = NULL, *workflow = NULL, *state_text = NULL, *parent = NULL, *before = NULL,
+               *limit_text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &workspace},
+                                         {"workflow", .text_r = &workflow},
+                                         {"state", .text_r = &state_text},
+                                         {"parent", .text_r = &parent},
+                                         {"before", .text_r = &before},
+                                         {"limit", .text_r = &limit_text},
+                                         {0}};
+    struct db_value args[11];
+    enum state state = 0;
+    int64_t limit = LIST_DEFAULT;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
+        !filter_id(cli, "--workspace", workspace, &args[0]) ||
+        !filter_id(cli, "--workflow", workflow, &args[2]) || !filter_id(cli, "--parent", parent, &args[6]) ||
+        !filter_id(cli, "--before", before, &args[8]) ||
+        (limit_text && !cli_number(cli, "--limit", limit_text, 1, LIST_MAX, &limit)))
+        return CLI_USAGE;
+    if (state_text && state_from_name(state_text, &state) == 0)
+        return cli_usage(cli, "--state wants queued, running, succeeded, failed or stopped");
+    args[4] = args[5] = db_number_or_null(state, state_text != NULL);
+    args[10] = db_number(limit);
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    struct db_rows *rows;
+    enum err e = db_run(cli->db, cli->ctx, SQL_OPERATOR_EXECUTION_LIST, args, 11, &rows);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing executions");
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < rows->count; i++)
+        json_object_array_add(list, list_row(rows, i));
+    return cli_print(cli, list);
+}
+
+/* --- one execution --- */
+
+/* The id argument of show, stop and tail, opened and found: operators need not know the workspace. Else
+ * *code_r. */
+static bool open_run(struct cli *cli, const char *text, struct run_sight *sight_r, int *code_r)
+{
+    id execution;
+    struct run_sight *list;
+    size_t n;
+    *code_r = CLI_USAGE;
+    if (!cli_id(cli, "ID", text, &execution))
+        return false;
+    *code_r = CLI_FAILED;
+    if (!cli_open(cli, STATEMENT_S))
+        return false;
+    enum err e = executions_look(cli->db, cli->ctx, &execution, 1, &list, &n);
+    if (e != OK)
+        cli_fail_err(cli, e, "looking for the execution");
+    else if (n == 0)
+        cli_fail(cli, "there is no execution %s", execution.text);
+    else
+        *sight_r = list[0];
+    return e == OK && n > 0;
+}
+
+/* The program that its steps are shown against; NULL where it is gone or is none. */
+static struct program *program_of(struct cli *cli, const struct execution *x)
+{
+    const char *text, *why;
+    size_t size;
+    json_object *document;
+    struct program *program = NULL;
+    struct problems *problems = problems_new(cli->ctx);
+    if (x->kind != KIND_WORKFLOW ||
+        workflow_version(cli->db, cli->ctx, &x->workspace_id, &x->responder_id, x->version, &text, &size) !=
+            OK ||
+        json_parse(cli->ctx, text, size, JSON_DEPTH_MAX, &document, &why) != OK ||
+        program_compile(cli->ctx, document, NULL, &program, problems) != OK)
+        return NULL;
+    return program;
+}
+
+/* The object of the contract, parsed again so that it can be printed either way. */
+static enum err contract_json(struct cli *cli, const struct run_sight *s, json_object **o_r)
+{
+    struct execution x;
+    struct execution_step *steps;
+    struct view_steps v = {0};
+    enum err e = execution_get(cli->db, cli->ctx, &s->workspace_id, &s->execution_id, &x);
+    if (e == OK)
+        e = execution_steps(cli->db, cli->ctx, &s->execution_id, &steps, &v.count);
+    if (e != OK)
+        return e;
+    v.list = steps;
+    v.program = program_of(cli, &x);
+    struct json_write *w = json_write_new(cli->ctx);
+    size_t size;
+    const char *why;
+    view_execution(w, &x, &v);
+    const char *text = json_write_result(w, &size);
+    return json_parse(cli->ctx, text, size, VIEW_DEPTH_MAX, o_r, &why);
+}
+
+static enum err add_operators_part(struct cli *cli, const struct run_sight *s, json_object *o)
+{
+    struct db_value arg = db_id(&s->execution_id);
+    struct db_rows *rows;
+    enum err e = db_run(cli->db, cli->ctx, SQL_OPERATOR_EXECUTION_GET, &arg, 1, &rows);
+    if (e != OK || rows->count == 0)
+        return e == OK ? ERR_NOT_FOUND : e;
+    const struct db_cell *deadline = db_cell(rows, 0, 11);
+    json_object *p = json_object_new_object();
+    cli_add_text(p, "root_id", db_str(rows, 0, 1));
+    cli_add_number(p, "depth", db_int(rows, 0, 2));
+    cli_add_text(p, "principal_id", db_str(rows, 0, 3));
+    cli_add_bytes(p, "key_id", db_cell(rows, 0, 4));
+    cli_add_number(p, "attempt", db_int(rows, 0, 5));
+    cli_add_number(p, "losses", db_int(rows, 0, 6));
+    cli_add_number(p, "executor_id", db_int(rows, 0, 7));
+    cli_add_bytes(p, "executor_host", db_cell(rows, 0, 8));
+    cli_add_number(p, "executor_pid", db_int(rows, 0, 9));
+    json_object_object_add(p, "effects", json_object_new_boolean(db_int(rows, 0, 10) != 0));
+    cli_add_time(p, "deadline_at", deadline->number, !deadline->is_null);
+    json_object_object_add(o, "operator", p);
+    return OK;
+}
+
+static json_object *event_json(struct cli *cli, const struct event_row *v)
+{
+    json_object *o = json_object_new_object(), *data = NULL;
+    const char *why;
+    cli_add_number(o, "seq", v->seq);
+    cli_add_time(o, "at", v->at_ms, true);
+    cli_add_text(o, "type", event_name(v->type));
+    if (v->data && json_parse(cli->ctx, v->data, strlen(v->data), VIEW_DEPTH_MAX, &data, &why) == OK)
+        json_object_get(data);
+    json_object_object_add(o, "data", data ? data : json_object_new_object());
+    return o;
+}
+
+static enum err add_events(struct cli *cli, const struct run_sight *s, json_object *o)
+{
+    json_object *list = json_object_new_array();
+    struct event_page page;
+    int after = 0;
+    enum err e;
+    json_object_object_add(o, "events", list);
+    do {
+        e = events_read(cli->db, cli->ctx, &s->workspace_id, &s->execution_id, after, &page);
+        for (size_t i = 0; e == OK && i < page.count; i++)
+            json_object_array_add(list, event_json(cli, &page.rows[i]));
+        after = e == OK && page.count > 0 ? page.rows[page.count - 1].seq : after;
+    } while (e == OK && page.count > 0 && after < page.last_seq);
+    return e;
+}
+
+int cmd_execution_show(struct cli *cli, int argc, char **argv)
+{
+    const char *text;
+    const struct cli_option options[] = {{0}};
+    struct run_sight s;
+    json_object *o;
+    int code;
+    if (!cli_parse(cli, argc, argv, options, &text, 1))
+        return CLI_USAGE;
+    if (!open_run(cli, text, &s, &code))
+        return code;
+    enum err e = contract_json(cli, &s, &o);
+    if (e == OK)
+        e = add_operators_part(cli, &s, o);
+    if (e == OK)
+        e = add_events(cli, &s, o);
+    return e == OK ? cli_print(cli, json_object_get(o)) : cli_fail_err(cli, e, "reading the execution");
+}
+
+int cmd_execution_stop(struct cli *cli, int argc, char **argv)
+{
+    const char *text;
+    const struct cli_option options[] = {{0}};
+    struct run_sight s;
+    int code;
+    if (!cli_parse(cli, argc, argv, options, &text, 1))
+        return CLI_USAGE;
+    if (!open_run(cli, text, &s, &code))
+        return code;
+    const struct stop_request request = {
+        .workspace_id = s.workspace_id, .execution_id = s.execution_id, .error = "Stopped by an operator."};
+    struct run_answer answer;
+    switch (stop_run(cli->db, cli->redis, cli->ctx, &request, &answer)) {
+    case STOP_DONE:
+        break;
+    case STOP_TERMINAL:
+        return cli_fail(cli, "the execution has ended already");
+    case STOP_NOT_FOUND:
+        return cli_fail(cli, "there is no execution %s", s.execution_id.text);
+    case STOP_UNCERTAIN:
+        return cli_fail_err(cli, ERR_UNCERTAIN, "stopping");
+    default:
+        return cli_fail_err(cli, ERR_BUSY, "stopping");
+    }
+    redis_flush(cli->redis);
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", s.execution_id.text);
+    cli_add_text(o, "state", "stopped");
+    return cli_print_line(cli, o, "stopped");
+}
+
+/* --- tail --- */
+
+static void print_event(struct cli *cli, void *scratch, const id *execution, const struct event_row *v)
+{
+    char at[CLOCK_TEXT_SIZE];
+    if (cli->json)
+        puts(event_text(scratch, execution, v->seq, v->type, v->at_ms, v->data));
+    else
+        printf("%s  %4d  %-24s %s\n", clock_text_z(v->at_ms, at), v->seq, event_name(v->type),
+               v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
+}
+
+/* Waits until Redis says that something happened, or until it is time to look anyway. */
+static void wait_for_news(struct redis *redis, void *scratch, const struct run_sight *s)
+{
+    struct redis_arg channel = redis_channel_events(scratch, &s->execution_id);
+    struct redis_value message;
+    if (redis_fd(redis) < 0 && redis_subscribe(redis, &channel, 1) == OK)
+        return; /* what came before is read first */
+    struct pollfd p = {.fd = redis_fd(redis), .events = POLLIN};
+    poll(&p, p.fd >= 0, LOOK_MS);
+    while (redis_fd(redis) >= 0 && redis_next_message(redis, scratch, &message) == OK)
+        ;
+}
+
+int cmd_execution_tail(struct cli *cli, int argc, char **argv)
+{
+    const char *text, *after_text = NULL;
+    const struct cli_option options[] = {{"after", .text_r = &after_text}, {0}};
+    struct run_sight s;
+    struct event_page page = {0};
+    int64_t after = 0;
+    int code;
+    if (!cli_parse(cli, argc, argv, options, &text, 1) ||
+        (after_text && !cli_number(cli, "--after", after_text, 0, INT32_MAX, &after)))
+        return CLI_USAGE;
+    if (!open_run(cli, text, &s, &code))
+        return code;
+    struct redis *subscription = redis_new(cli->ctx, cli->config->redis.socket);
+    for (;;) {
+        void *scratch = talloc_new(cli->ctx);
+        enum err e = events_read(cli->db, scratch, &s.workspace_id, &s.execution_id, (int)after, &page);
+        if (e != OK && e != ERR_BUSY) /* a MariaDB that is away comes back */
+            return cli_fail_err(cli, e, "reading events");
+        for (size_t i = 0; e == OK && i < page.count; i++)
+            print_event(cli, scratch, &s.execution_id, &page.rows[i]);
+        fflush(stdout);
+        if (e == OK && page.count > 0)
+            after = page.rows[page.count - 1].seq;
+        if (e == OK && state_is_terminal(page.state) && after >= page.last_seq)
+            return CLI_DONE;
+        if (e != OK || page.count == 0)
+            wait_for_news(subscription, scratch, &s);
+        talloc_free(scratch);
+    }
+}

@@ -1,0 +1,238 @@
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "cli/commands.h"
+#include "core/clock.h"
+#include "core/credits.h"
+#include "core/json_span.h"
+#include "core/program.h"
+#include "core/store_workflow.h"
+
+enum { STATEMENT_S = 10, LIST_MAX = 1000 };
+
+/* Reads a whole file of at most JSON_BODY_MAX bytes, as the API takes them. */
+static bool read_file(struct cli *cli, const char *path, struct span *text_r)
+{
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+    char *text = talloc_size(cli->ctx, JSON_BODY_MAX + 1);
+    size_t size = f ? fread(text, 1, JSON_BODY_MAX + 1, f) : 0;
+    bool ok = f && !ferror(f);
+    if (f && f != stdin)
+        fclose(f);
+    if (!ok)
+        cli_fail(cli, "%s cannot be read", path);
+    else if (size > JSON_BODY_MAX)
+        cli_fail(cli, "%s is larger than 1 MiB", path);
+    *text_r = (struct span){text, size};
+    return ok && size <= JSON_BODY_MAX;
+}
+
+static bool wrong(struct cli *cli, const char *sentence)
+{
+    cli_fail(cli, "%s", sentence);
+    return false;
+}
+
+/* A text member without NULs, or absent. */
+static bool take_text(json_object *o, const char *name, size_t most, struct span *text_r)
+{
+    json_object *value = json_get(o, name);
+    if (!value)
+        return true;
+    *text_r = (struct span){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    return json_object_is_type(value, json_type_string) && text_r->size <= most &&
+           strlen(text_r->at) == text_r->size;
+}
+
+/* The file's name without folder and .json. */
+static struct span name_of_file(struct cli *cli, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *name = talloc_strdup(cli->ctx, slash ? slash + 1 : path);
+    char *dot = strrchr(name, '.');
+    if (dot && dot != name)
+        *dot = '\0';
+    return span_text(name);
+}
+
+/* Takes the document apart: a program, or {name, description?, program}. The program's own JSON in
+ * *program_r. */
+static bool take_document(struct cli *cli, const char *path, struct span text, const char *name,
+                          struct workflow_change *c, json_object **program_r)
+{
+    json_object *o;
+    const char *why;
+    if (json_parse(cli->ctx, text.at, text.size, JSON_DEPTH_MAX, &o, &why) != OK) {
+        cli_fail(cli, "%s: %s", path, why);
+        return false;
+    }
+    c->program = text;
+    *program_r = o;
+    if (json_get(o, "program")) {
+        *program_r = json_get(o, "program");
+        json_span(text.at, text.size, "program", &c->program.at, &c->program.size);
+        if (!take_text(o, "name", WORKFLOW_NAME_MAX * 4, &c->name) ||
+            !take_text(o, "description", WORKFLOW_DESCRIPTION_MAX, &c->description))
+            return wrong(cli, "name and description must be texts of at most 200 characters and 16384 bytes");
+    }
+    if (name)
+        c->name = span_text(name);
+    else if (!c->name.at)
+        c->name = name_of_file(cli, path);
+    if (c->name.size == 0 || c->name.size > WORKFLOW_NAME_MAX * 4)
+        return wrong(cli, "a name has 1 to 200 characters");
+    return true;
+}
+
+static int fail_problems(struct cli *cli, const struct problems *p)
+{
+    json_object *o = json_object_new_object();
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < p->count; i++) {
+        json_object *row = json_object_new_object();
+        cli_add_text(row, "pointer", p->list[i].pointer);
+        cli_add_text(row, "message", p->list[i].message);
+        json_object_array_add(list, row);
+    }
+    json_object_object_add(o, "problems", list);
+    cli_print(cli, o);
+    return cli_fail(cli, "the program has %zu mistake%s; nothing was stored", p->total,
+                    p->total == 1 ? "" : "s");
+}
+
+static enum err check_credits(struct cli *cli, struct workflow_change *c)
+{
+    int64_t least;
+    id workflow = {{0}}; /* a new one has no price of its own */
+    if (!c->is_new)
+        workflow = c->workflow_id;
+    if (c->compiled->credits_micro == 0)
+        return OK;
+    enum err e = workflow_price(cli->db, cli->ctx, &c->workspace_id, &workflow, &least);
+    if (e == OK && c->compiled->credits_micro < least)
+        problems_add(c->problems, "/credits", "is less than the price of a run");
+    return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
+}
+
+static int put(struct cli *cli, struct workflow_change *c, json_object *document)
+{
+    struct program *program = NULL;
+    struct workflow_outcome outcome = {0};
+    c->problems = problems_new(cli->ctx);
+    enum err e = program_compile(cli->ctx, document, NULL, &program, c->problems);
+    c->compiled = program;
+    if (e == OK)
+        e = check_credits(cli, c);
+    if (e == OK)
+        e = workflow_put(cli->db, cli->ctx, c, &outcome);
+    if (e == ERR_INVALID)
+        return fail_problems(cli, c->problems);
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, c->is_new ? "there is no workspace %s" : "the workspace has no workflow %s",
+                        c->is_new ? c->workspace_id.text : c->workflow_id.text);
+    if (e != OK)
+        return cli_fail_err(cli, e, "storing the workflow");
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", c->workflow_id.text);
+    cli_add_text(o, "name", c->name.at);
+    cli_add_number(o, "version", outcome.version);
+    return cli_print_line(cli, o, c->workflow_id.text);
+}
+
+int cmd_workflow_put(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *name = NULL, *id_text = NULL, *principal = NULL, *path;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+                                         {"name", .text_r = &name},
+                                         {"id", .text_r = &id_text},
+                                         {"principal", .text_r = &principal},
+                                         {0}};
+    struct workflow_change c = {.workflow_id = id_new(), .is_new = true, .at_ms = clock_wall_ms()};
+    struct span file;
+    json_object *document;
+    if (!cli_parse(cli, argc, argv, options, &path, 1) ||
+        !cli_id(cli, "--workspace", text, &c.workspace_id) ||
+        (id_text && !cli_id(cli, "--id", id_text, &c.workflow_id)))
+        return CLI_USAGE;
+    c.is_new = id_text == NULL;
+    c.principal_id = c.workspace_id; /* an operator is no principal of the workspace: it stands for itself */
+    if (principal && !cli_id(cli, "--principal", principal, &c.principal_id))
+        return CLI_USAGE;
+    if (!read_file(cli, path, &file) || !take_document(cli, path, file, name, &c, &document) ||
+        !cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    return put(cli, &c, document);
+}
+
+int cmd_workflow_list(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace, after = {{0}};
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    struct workflow *list;
+    size_t n;
+    enum err e = workflow_list(cli->db, cli->ctx, &workspace, &after, LIST_MAX, &list, &n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "listing workflows");
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++) {
+        json_object *o = json_object_new_object();
+        cli_add_text(o, "id", list[i].id.text);
+        cli_add_text(o, "name", list[i].name);
+        cli_add_number(o, "version", list[i].version);
+        json_object_object_add(o, "price_credits", list[i].price < 0 ? NULL : credits_json(list[i].price));
+        cli_add_time(o, "updated_at", list[i].updated_ms, true);
+        cli_add_time(o, "last_run_at", list[i].last_run_ms, list[i].last_run_ms != 0);
+        json_object_array_add(rows, o);
+    }
+    return cli_print(cli, rows);
+}
+
+static int print_changed(struct cli *cli, enum err e, const id *workflow, const char *what)
+{
+    if (e == ERR_NOT_FOUND)
+        return cli_fail(cli, "the workspace has no workflow %s", workflow->text);
+    if (e != OK)
+        return cli_fail_err(cli, e, "changing the workflow");
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", workflow->text);
+    json_object_object_add(o, what, json_object_new_boolean(true));
+    return cli_print_line(cli, o, what);
+}
+
+int cmd_workflow_archive(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *id_text;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    id workspace, workflow;
+    if (!cli_parse(cli, argc, argv, options, &id_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
+        !cli_id(cli, "WORKFLOW_ID", id_text, &workflow))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = workflow_archive(cli->db, cli->ctx, &workspace, &workflow, clock_wall_ms());
+    return print_changed(cli, e, &workflow, "archived");
+}
+
+int cmd_workflow_price(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL, *id_text, *credits = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+                                         {"credits", .text_r = &credits, .required = true},
+                                         {0}};
+    id workspace, workflow;
+    int64_t micro = -1;
+    if (!cli_parse(cli, argc, argv, options, &id_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
+        !cli_id(cli, "WORKFLOW_ID", id_text, &workflow) ||
+        (strcmp(credits, "default") != 0 && !cli_credits(cli, "--credits", credits, 0, &micro)))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = workflow_set_price(cli->db, &workspace, &workflow, micro);
+    return print_changed(cli, e, &workflow, "priced");
+}

@@ -1,0 +1,6 @@
+-- What the contract does not show and operators want to know.
+SELECT e.workspace_id, e.root_id, e.depth, e.principal_id, e.key_id, e.attempt, e.losses, e.executor_id, x.host, x.pid, e.effects,
+  e.deadline_ms, e.last_seq
+FROM executions e
+LEFT JOIN executors x ON x.id = e.executor_id
+WHERE e.id = ?

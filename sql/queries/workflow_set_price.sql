@@ -1,0 +1,1 @@
+UPDATE workflows SET price = ? WHERE workspace_id = ? AND id = ?
