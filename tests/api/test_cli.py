@@ -1,0 +1,378 @@
+"""The operators' command against a real stack."""
+import json
+import re
+import subprocess
+import threading
+
+import pytest
+from stack import BIN, ROOT, eventually
+
+UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+NOBODY = "01890000-0000-7000-8000-000000000000"
+DOUBLE = {"steps": [{"name": "twice", "type": "transform", "value": "${/inputs/x}"}]}
+
+
+def plain(stack, *args, text="", code=0):
+    """Without --json: what a person sees."""
+    done = subprocess.run([BIN / "millrace", *map(str, args)], env=stack.env, input=text, text=True, capture_output=True,
+                          timeout=60)
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout if code == 0 else done.stderr
+
+
+def fails(stack, *args, code=1, text=None):
+    """With --json: the sentence of the error."""
+    got, out, err = stack.cli(*args, check=False, text=text)
+    assert got == code, (got, out, err)
+    return json.loads(err.splitlines()[-1])["error"]
+
+
+# --- how it is called -----------------------------------------------------------------------------------------
+
+def test_usage(stack):
+    assert "usage: millrace" in plain(stack, code=2)
+    assert "no command" in plain(stack, "nonsense", code=2)
+    assert "millrace key revoke" in plain(stack, "key", code=2)
+    assert "--workspace is missing" in plain(stack, "key", "list", code=2)
+    assert "wants an id" in plain(stack, "key", "list", "--workspace", "x", code=2)
+    assert "no option" in plain(stack, "key", "list", "--nonsense", "x", code=2)
+    assert "twice" in plain(stack, "key", "list", "--workspace", NOBODY, "--workspace", NOBODY, code=2)
+    assert "wants a value" in plain(stack, "key", "list", "--workspace", code=2)
+    assert 'what is "more"' in plain(stack, "workspace", "list", "more", code=2)
+    help = plain(stack, "--help")
+    for command in ("migrate", "workspace create", "key revoke", "credits grant", "workflow put", "secret set",
+                    "execution tail", "schema validate", "audit", "config"):
+        assert f"millrace {command}" in help
+    assert "credits grant" in plain(stack, "credits", "--help") and "migrate" not in plain(stack, "credits", "--help")
+
+
+def test_settings(stack, tmp_path):
+    dump = plain(stack, "config", "--dump")
+    assert f"socket = {stack.dir}/sockets/mariadb.sock" in dump
+    assert "socket = /run/mysqld/mysqld.sock" in plain(stack, "config", "--dump", "--defaults")
+    again = tmp_path / "again.ini"
+    again.write_text(dump)
+    assert plain(stack, "config", "--dump", "--config", again) == dump
+    again.write_text("[api]\nworkerz = 3\n")
+    assert "workerz" in plain(stack, "config", "--dump", "--config", again, code=1)
+    assert "cannot be read" in plain(stack, "workspace", "list", "--config", tmp_path / "none.ini", code=1)
+
+
+# --- migrate --------------------------------------------------------------------------------------------------
+
+def test_migrate(stack):
+    first = stack.cli("migrate")
+    assert [m["new"] for m in first] == [False] * len(first)
+    assert [m["number"] for m in first] == list(range(1, len(first) + 1))
+    sha = stack.sql_one("SELECT sha256 FROM schema_migrations WHERE number = 1")
+    stack.sql("UPDATE schema_migrations SET sha256 = 'other' WHERE number = 1")
+    assert "was changed" in fails(stack, "migrate")
+    stack.sql(f"UPDATE schema_migrations SET sha256 = '{sha}', applied_ms = NULL WHERE number = 1")
+    assert "halfway" in fails(stack, "migrate")
+    stack.sql("UPDATE schema_migrations SET applied_ms = 1 WHERE number = 1;"
+              "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 1)")
+    assert "newer" in fails(stack, "migrate")
+    stack.sql("DELETE FROM schema_migrations WHERE number = 9999")
+    assert stack.cli("migrate")[0]["number"] == 1
+
+
+def test_two_migrations_at_once(stack):
+    """On an empty database of its own: both end well, each migration was applied by exactly one of them."""
+    stack.sql("CREATE DATABASE twice CHARACTER SET utf8mb4; GRANT ALL ON twice.* TO millrace_admin@localhost")
+    ini = stack.dir / "twice.ini"
+    ini.write_text((stack.dir / "millrace.ini").read_text().replace("name = millrace", "name = twice"))
+    runs = [subprocess.Popen([BIN / "millrace", "--json", "--config", ini, "migrate"], stdout=subprocess.PIPE, text=True)
+            for _ in range(4)]
+    answers = [(r.communicate(timeout=60)[0], r.returncode) for r in runs]
+    assert [code for _, code in answers] == [0] * 4
+    lists = [json.loads(out) for out, _ in answers]
+    for row in zip(*lists):
+        assert sum(m["new"] for m in row) == 1, row
+    stack.sql("DROP DATABASE twice")
+
+
+def test_users_have_only_what_they_need(stack):
+    def as_user(user, statement):
+        secret = (stack.dir / f"secrets/{user}").read_text().strip()
+        done = subprocess.run(["mariadb", "--no-defaults", f"--socket={stack.dir}/sockets/mariadb.sock", f"--user={user}",
+                               f"--password={secret}", "millrace", "-e", statement], capture_output=True, text=True)
+        return done.returncode == 0
+    assert as_user("millrace_billing", "SELECT * FROM credit_usage_daily")
+    assert as_user("millrace_billing", "SELECT * FROM credit_ledger_view")
+    for table in ("credit_ledger", "accounts", "executions", "secrets", "api_keys", "workspaces"):
+        assert not as_user("millrace_billing", f"SELECT * FROM {table}")
+    assert not as_user("millrace_billing", "DELETE FROM credit_ledger_view")
+    assert as_user("millrace_api", "SELECT * FROM executions LIMIT 1")
+    assert not as_user("millrace_api", "SELECT * FROM secrets")
+    assert not as_user("millrace_api", "UPDATE api_keys SET scopes = 1023")
+    assert not as_user("millrace_api", "DELETE FROM credit_ledger")
+    assert not as_user("millrace_api", "CREATE TABLE x (y INT)")
+    assert as_user("millrace_executor", "SELECT * FROM secrets LIMIT 1")
+    assert not as_user("millrace_executor", "SELECT * FROM api_keys")
+    assert not as_user("millrace_executor", "DELETE FROM executions")
+    assert not as_user("millrace_executor", "DROP TABLE events")
+
+
+# --- workspaces, keys, credits ----------------------------------------------------------------------------------
+
+def test_workspaces(stack):
+    made = stack.cli("workspace", "create", "--name", "Müller & Söhne", "--rate-limit-per-minute", 60, "--max-concurrent", 3,
+                     "--price-credits", "0.25")
+    assert UUID.match(made["id"]) and UUID.match(made["tenant_id"])
+    assert (made["rate_limit_per_minute"], made["max_concurrent"], made["price_credits"]) == (60, 3, 0.25)
+    sibling = stack.cli("workspace", "create", "--name", "second", "--tenant", made["tenant_id"])
+    assert sibling["tenant_id"] == made["tenant_id"] and sibling["max_concurrent"] is None
+    listed = {w["id"]: w for w in stack.cli("workspace", "list")}
+    assert listed[made["id"]] == made and sibling["id"] in listed
+    changed = stack.cli("workspace", "set", "--workspace", made["id"], "--max-concurrent", "default", "--price-credits", 2)
+    assert (changed["rate_limit_per_minute"], changed["max_concurrent"], changed["price_credits"]) == (60, None, 2)
+    assert UUID.match(plain(stack, "workspace", "create", "--name", "x").strip())
+    assert "no tenant" in fails(stack, "workspace", "create", "--name", "x", "--tenant", NOBODY)
+    assert "no such" in fails(stack, "workspace", "set", "--workspace", NOBODY, "--max-concurrent", 1)
+    for wrong in (["--max-concurrent", 0], ["--price-credits", "-1"], ["--price-credits", "1.0000001"],
+                  ["--rate-limit-per-minute", "many"], ["--name", ""], ["--name", "n" * 201]):
+        name = [] if wrong[0] == "--name" else ["--name", "x"]
+        fails(stack, "workspace", "create", *name, *wrong, code=2)
+
+
+def test_max_concurrent_counts_what_runs(stack, effects):
+    workspace = stack.workspace()
+    client = workspace.client()
+    flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
+                                              "request": {"method": "GET", "url": effects.url + "/hold"}}]})
+    release = effects.hold("/hold")
+    runs = [client.started(flow) for _ in range(3)]
+    set_to = stack.cli("workspace", "set", "--workspace", workspace.id, "--max-concurrent", 3)
+    assert set_to["active"] == 3
+    refused = client.run(flow)
+    assert (refused.status_code, refused.json()["code"]) == (429, "concurrency_limited")
+    release()
+    for run in runs:
+        client.finished(run)
+    assert stack.cli("audit")["ok"]
+    assert stack.sql_one(f"SELECT active FROM accounts WHERE workspace_id = '{workspace.id}'") == "0"
+    assert client.finished(client.started(flow))["status"] == "success"
+
+
+def test_keys(stack):
+    workspace = stack.workspace()
+    made = workspace.key("credits:read,executions:read", "--expires-in-days", 2)
+    assert re.fullmatch(r"sk_live_[A-Za-z0-9_-]{43}", made["key"])
+    assert made["key"].startswith(made["prefix"]) and len(made["prefix"]) == 12
+    assert sorted(made["scopes"]) == ["credits:read", "executions:read"]
+    assert made["expires_at"] and UUID.match(made["principal_id"])
+    other = workspace.key("all", "--principal", made["principal_id"])
+    assert len(other["scopes"]) == 10 and other["principal_id"] == made["principal_id"]
+    listed = stack.cli("key", "list", "--workspace", workspace.id)
+    assert [k["id"] for k in listed] == [made["id"], other["id"]]
+    assert made["key"] not in json.dumps(listed)
+    dump = stack.sql_one(f"SELECT GROUP_CONCAT(HEX(hash), prefix) FROM api_keys WHERE workspace_id = '{workspace.id}'")
+    assert made["key"] not in dump
+    for wrong in ("", "everything", "credits:read,", "credits:read, executions:read"):
+        fails(stack, "key", "create", "--workspace", workspace.id, "--scopes", wrong, code=2)
+    assert "no such" in fails(stack, "key", "create", "--workspace", NOBODY, "--scopes", "all")
+
+
+def test_a_revoked_key_opens_nothing_within_a_second(stack):
+    workspace = stack.workspace()
+    made = workspace.key("all")
+    from stack import Client
+    client = Client(stack.url, made["key"])
+    assert client.get("/credits").status_code == 200
+    assert "no key" in fails(stack, "key", "revoke", "--workspace", stack.workspace().id, made["id"])
+    stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
+    eventually(lambda: client.get("/credits").status_code == 401, 1.5, "401")
+    revoked_at = stack.cli("key", "list", "--workspace", workspace.id)[0]["revoked_at"]
+    stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
+    assert stack.cli("key", "list", "--workspace", workspace.id)[0]["revoked_at"] == revoked_at
+
+
+def test_credits(stack):
+    workspace = stack.workspace(credits=0)
+    assert workspace.balance() == 0
+    assert workspace.grant("12.5")["balance"] == 12.5
+    assert workspace.grant("-2.500001", "correction")["balance"] == 9.999999
+    assert "below zero" in fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", "-10", "--reason", "x")
+    assert "grow too large" in fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", "9223372036854",
+                                     "--reason", "x")
+    assert workspace.grant("-9.999999")["balance"] == 0
+    for wrong in ("0", "1e3", "1.0000001", "", "x"):
+        fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", wrong, "--reason", "x", code=2)
+    fails(stack, "credits", "grant", "--workspace", workspace.id, "--credits", 1, "--reason", "", code=2)
+    assert "no such" in fails(stack, "credits", "grant", "--workspace", NOBODY, "--credits", 1, "--reason", "x")
+    rows = stack.sql("SELECT kind, credits, reason FROM credit_ledger_view"
+                     f" WHERE workspace_id = '{workspace.id}' ORDER BY id")
+    assert rows == [["grant", "12.500000", "test"], ["grant", "-2.500001", "correction"], ["grant", "-9.999999", "test"]]
+    assert stack.redis("HGET", f"millrace:credits:{workspace.id}", "balance") == "0"
+
+
+def test_grants_at_once_add_up(stack):
+    workspace = stack.workspace(credits=0)
+    threads = [threading.Thread(target=workspace.grant, args=("0.1",)) for _ in range(20)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert workspace.balance() == 2
+    assert stack.redis("HGET", f"millrace:credits:{workspace.id}", "balance") == "2000000"
+
+
+# --- secrets --------------------------------------------------------------------------------------------------------
+
+def test_secrets(stack, tmp_path):
+    workspace = stack.workspace()
+    stack.cli("secret", "set", "--workspace", workspace.id, "TOKEN", text="first-value\n")
+    value = tmp_path / "value"
+    value.write_text("a value of several\nlines")
+    stack.cli("secret", "set", "--workspace", workspace.id, "OTHER", "--value-file", value)
+    assert [s["name"] for s in stack.cli("secret", "list", "--workspace", workspace.id)] == ["OTHER", "TOKEN"]
+    sealed = stack.sql(f"SELECT name, HEX(sealed) FROM secrets WHERE workspace_id = '{workspace.id}'")
+    assert not any(b"first-value".hex() in row[1].lower() for row in sealed)
+    before = dict(sealed)["TOKEN"]
+    stack.cli("secret", "set", "--workspace", workspace.id, "TOKEN", text="first-value\n")
+    assert dict(stack.sql(f"SELECT name, HEX(sealed) FROM secrets WHERE workspace_id = '{workspace.id}'"))["TOKEN"] != before
+    for wrong in ("", "abc", "\n"):
+        assert "secret is" in fails(stack, "secret", "set", "--workspace", workspace.id, "TOKEN", text=wrong)
+    fails(stack, "secret", "set", "--workspace", workspace.id, "a/b", code=2)
+    fails(stack, "secret", "set", "--workspace", workspace.id, "TOKEN", "the-value", code=2)
+    assert "no workspace" in fails(stack, "secret", "set", "--workspace", NOBODY, "TOKEN", text="value")
+    stack.cli("secret", "delete", "--workspace", workspace.id, "TOKEN")
+    assert "no secret" in fails(stack, "secret", "delete", "--workspace", workspace.id, "TOKEN")
+    key = tmp_path / "key"
+    stack.cli("secret", "keygen", key)
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert "there already" in fails(stack, "secret", "keygen", key)
+
+
+# --- workflows --------------------------------------------------------------------------------------------------------
+
+def test_workflow_put(stack, tmp_path):
+    workspace = stack.workspace()
+    client = workspace.client()
+    file = tmp_path / "double.json"
+    file.write_text(json.dumps(DOUBLE))
+    made = stack.cli("workflow", "put", "--workspace", workspace.id, file)
+    assert (made["name"], made["version"]) == ("double", 1) and UUID.match(made["id"])
+    assert client.finished(client.started(made["id"], {"x": 21}))["detail"]["output"] == 21
+    body = {"name": "Named", "description": "says what", "program": DOUBLE}
+    again = stack.cli("workflow", "put", "--workspace", workspace.id, "--id", made["id"], "-", text=json.dumps(body))
+    assert again == {"id": made["id"], "name": "Named", "version": 2}
+    shown = client.get(f"/workflows/{made['id']}").json()
+    assert (shown["name"], shown["description"], shown["version"], shown["program"]) == ("Named", "says what", 2, DOUBLE)
+    third = stack.cli("workflow", "put", "--workspace", workspace.id, "--name", "Other", ROOT / "examples/weather.json")
+    assert third["name"] == "Other"
+    assert [w["id"] for w in stack.cli("workflow", "list", "--workspace", workspace.id)] == [third["id"], made["id"]]
+    stack.cli("workflow", "archive", "--workspace", workspace.id, third["id"])
+    assert client.get(f"/workflows/{third['id']}").status_code == 404
+    assert "no workflow" in fails(stack, "workflow", "put", "--workspace", workspace.id, "--id", NOBODY, file)
+    assert "no workspace" in fails(stack, "workflow", "put", "--workspace", NOBODY, file)
+    assert "cannot be read" in fails(stack, "workflow", "put", "--workspace", workspace.id, tmp_path / "none")
+
+
+def test_workflow_put_says_what_is_wrong(stack):
+    workspace = stack.workspace()
+    put = ("workflow", "put", "--workspace", workspace.id, "--name", "x", "-")
+    assert "-:" in fails(stack, *put, text="{")
+    code, out, err = stack.cli(*put, check=False, text=json.dumps({"steps": [{"name": "a", "type": "nonsense"}]}))
+    assert code == 1 and "mistake" in err
+    problems = json.loads(out)["problems"]
+    assert problems and all(p["pointer"].startswith("/steps/0") for p in problems)
+    assert "/credits" in stack.cli(*put, check=False, text=json.dumps({**DOUBLE, "credits": 0.5}))[1]
+    assert "larger than 1 MiB" in fails(stack, *put, text=" " * (1024 * 1024 + 1))
+    assert stack.cli("workflow", "list", "--workspace", workspace.id) == []
+
+
+def test_workflow_price(stack):
+    workspace = stack.workspace(credits=10)
+    client = workspace.client()
+    flow = workspace.put_workflow(DOUBLE)
+    stack.cli("workflow", "price", "--workspace", workspace.id, flow, "--credits", "2.5")
+    eventually(lambda: client.finished(client.started(flow, {"x": 1}))["creditsUsed"] == 2.5, 5, "the new price")
+    fails(stack, "workflow", "price", "--workspace", workspace.id, flow, "--credits", "-1", code=2)
+    assert "no workflow" in fails(stack, "workflow", "price", "--workspace", workspace.id, NOBODY, "--credits", 1)
+
+
+# --- executions -----------------------------------------------------------------------------------------------------------
+
+def test_execution_list_and_show(stack):
+    workspace = stack.workspace()
+    client = workspace.client()
+    flow = workspace.put_workflow(DOUBLE)
+    runs = [client.started(flow, {"x": n}) for n in range(3)]
+    for run in runs:
+        client.finished(run)
+    mine = ("execution", "list", "--workspace", workspace.id)
+    listed = stack.cli(*mine)
+    assert [x["id"] for x in listed] == runs[::-1]
+    assert {x["state"] for x in listed} == {"succeeded"} and {x["credits"] for x in listed} == {1}
+    assert [x["id"] for x in stack.cli(*mine, "--limit", 1, "--before", runs[2])] == [runs[1]]
+    assert stack.cli(*mine, "--state", "failed") == []
+    assert len(stack.cli(*mine, "--workflow", flow, "--state", "succeeded")) == 3
+    assert runs[2] in [x["id"] for x in stack.cli("execution", "list")]
+    fails(stack, "execution", "list", "--state", "happy", code=2)
+    shown = stack.cli("execution", "show", runs[0])
+    assert shown["detail"]["output"] == 0 and shown["steps"][0]["name"] == "twice"
+    assert [e["seq"] for e in shown["events"]] == list(range(1, len(shown["events"]) + 1))
+    assert shown["events"][-1]["type"] == "execution.succeeded"
+    assert shown["operator"]["effects"] is True and shown["operator"]["losses"] == 0
+    assert "execution.succeeded" in plain(stack, "execution", "show", runs[0])
+    assert "no execution" in fails(stack, "execution", "show", NOBODY)
+
+
+def test_execution_stop(stack, effects):
+    workspace = stack.workspace()
+    client = workspace.client()
+    flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
+                                              "request": {"method": "GET", "url": effects.url + "/hold"}}]})
+    release = effects.hold("/hold")
+    run = client.started(flow)
+    effects.wait_for("/hold")
+    assert stack.cli("execution", "stop", run) == {"id": run, "state": "stopped"}
+    assert client.execution(run)["status"] == "stopped"
+    assert "ended already" in fails(stack, "execution", "stop", run)
+    assert "no execution" in fails(stack, "execution", "stop", NOBODY)
+    release()
+
+
+@pytest.mark.parametrize("with_redis", [True, False])
+def test_execution_tail(stack, effects, with_redis):
+    workspace = stack.workspace()
+    client = workspace.client()
+    flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
+                                              "request": {"method": "GET", "url": effects.url + "/hold"}}]})
+    release = effects.hold("/hold")
+    run = client.started(flow)
+    effects.wait_for("/hold")
+    if not with_redis:
+        stack.stop_server("redis")
+    tail = subprocess.Popen([BIN / "millrace", "--json", "execution", "tail", run], env=stack.env, stdout=subprocess.PIPE,
+                            stderr=subprocess.DEVNULL, text=True)
+    first = [json.loads(tail.stdout.readline()) for _ in range(3)]
+    assert [e["type"] for e in first] == ["execution.queued", "execution.started", "step.started"]
+    assert tail.poll() is None
+    release()
+    rest = [json.loads(line) for line in tail.stdout]
+    assert tail.wait(10) == 0
+    assert [e["seq"] for e in first + rest] == list(range(1, len(first + rest) + 1))
+    assert rest[-1]["type"] == "execution.succeeded"
+    if not with_redis:
+        stack.start_server("redis")
+    after = plain(stack, "execution", "tail", run, "--after", rest[-1]["seq"] - 1).splitlines()
+    assert len(after) == 1 and "execution.succeeded" in after[0]
+
+
+# --- with servers away -------------------------------------------------------------------------------------------------------
+
+def test_redis_away(stack):
+    workspace = stack.workspace(credits=0)
+    stack.stop_server("redis")
+    assert workspace.grant(3)["balance"] == 3
+    stack.start_server("redis")
+    assert workspace.balance() == 3
+
+
+def test_mariadb_away(stack):
+    stack.stop_server("mariadb")
+    assert "does not let" in fails(stack, "workspace", "list")
+    stack.start_server("mariadb")
+    assert isinstance(stack.cli("workspace", "list"), list)
