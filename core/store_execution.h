@@ -1,5 +1,5 @@
-/* Executions as they are read: one, or a page of them. Everything takes the workspace. Results are of ctx.
- * How they change: core/accept_run.h and core/run_write.h. */
+/* Executions as they are read. Pages of them: core/store_execution_list.h. Everything takes the workspace.
+ * Results are of ctx. How they change: core/accept_run.h and core/run_write.h. */
 #pragma once
 
 #include "core/db.h"
@@ -15,10 +15,13 @@ struct execution {
     enum failure_reason reason;
     int64_t cost, refunded;                              /* micro */
     int64_t started_ms, ended_ms, updated_ms, purged_ms; /* 0: not yet */
-    const char *responder_name;                          /* NULL where there is none any more */
+    const char *responder_name;                          /* or a skill's slug; NULL: there is none any more */
     const char *tags, *metadata, *extra, *error;         /* JSON but the last; NULL: none */
     bool has_payload;                                    /* input and output were read, too */
     const char *input, *output;                          /* JSON; NULL: none */
+    bool has_children;                                   /* where has_payload is */
+    bool has_total;                                      /* somebody has added up the tree */
+    int64_t total_credits;                               /* micro: with everything below it */
 };
 
 struct execution_step {
@@ -29,28 +32,17 @@ struct execution_step {
     const char *result, *error;       /* JSON; a sentence */
 };
 
-enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_TAG_MAX = 256 };
-
-struct execution_filter {
-    const id *responders;
-    size_t responders_n; /* 0: any; at most EXECUTION_RESPONDERS_MAX */
-    enum state states[2];
-    size_t states_n; /* 0: any */
-    const char *tag; /* NULL: any */
-    id parent;
-    id above, below;       /* ids strictly between; unset: no bound */
-    int64_t offset, limit; /* newest first */
-};
-
 /* With its payload. */
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution *x_r) WARN_UNUSED;
 /* What ran it: whose scope a caller needs. */
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
                         enum responder_kind *kind_r) WARN_UNUSED;
-/* A page, the newest first, without payloads. */
-enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
-                        struct execution **list_r, size_t *count_r) WARN_UNUSED;
+/* Those of the `n` that there are, the newest first, without payloads. */
+enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const id *ids, size_t n,
+                           struct execution **list_r, size_t *count_r) WARN_UNUSED;
+/* One of such a list; NULL where it is not there. */
+const struct execution *execution_find(const struct execution *list, size_t n, const id *execution);
 /* The steps begun, in the order of the program; of an execution that the caller has seen in its workspace. */
 enum err execution_steps(struct db *db, void *ctx, const id *execution, struct execution_step **list_r,
                          size_t *count_r) WARN_UNUSED;

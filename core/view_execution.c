@@ -2,14 +2,36 @@
 
 #include <string.h>
 
-/* What is particular to the kind: the members of `extra`, which is a JSON object, behind ours. */
+#include "core/json_span.h"
+
+/* A member of `extra` as it stands there; null where there is none. */
+static void write_extra(struct json_write *w, const struct execution *x, const char *name, const char *as)
+{
+    const char *at = NULL;
+    size_t size = 0;
+    json_write_key(w, as);
+    if (x->extra && json_span(x->extra, strlen(x->extra), name, &at, &size))
+        json_write_raw(w, at, size);
+    else
+        json_write_null(w);
+}
+
 static void write_detail(struct json_write *w, const struct execution *x)
 {
+    bool is_skill = x->kind == KIND_SKILL;
     json_write_key(w, "detail");
     json_write_open(w, '{');
-    json_write_text(w, "type", x->kind == KIND_SKILL ? "skill" : "workflow");
+    json_write_text(w, "type", is_skill ? "skill" : "workflow");
     json_write_int(w, "version", x->version);
     json_write_text(w, "source", source_name(x->source));
+    if (is_skill) {
+        json_write_text(w, "slug", x->responder_name);
+        write_extra(w, x, "skill_version", "skill_version");
+        write_extra(w, x, "model", "model");
+        write_extra(w, x, "file_source_ids", "file_source_ids");
+    }
+    if (x->has_total)
+        json_write_credits(w, "total_credits_used", x->total_credits);
     if (x->has_payload) {
         json_write_json(w, "input", x->input);
         json_write_json(w, "output", x->output);
@@ -65,10 +87,9 @@ static void write_steps(struct json_write *w, const struct view_steps *v)
     json_write_close(w, ']');
 }
 
-void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps)
+static void write_members(struct json_write *w, const struct execution *x)
 {
     bool is_workflow = x->kind == KIND_WORKFLOW;
-    json_write_open(w, '{');
     json_write_id(w, "id", &x->id);
     json_write_id(w, "execution_id", &x->id);
     json_write_id(w, "workspaceId", &x->workspace_id);
@@ -88,7 +109,27 @@ void view_execution(struct json_write *w, const struct execution *x, const struc
     json_write_json(w, "tags", x->tags ? x->tags : "[]");
     json_write_json(w, "metadata", x->metadata ? x->metadata : "{}");
     write_detail(w, x);
+}
+
+void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps)
+{
+    json_write_open(w, '{');
+    write_members(w, x);
     if (steps)
         write_steps(w, steps);
+    json_write_close(w, '}');
+}
+
+void view_nesting(struct json_write *w, const struct nesting_node *nodes, size_t i)
+{
+    const struct nesting_node *node = &nodes[i];
+    json_write_open(w, '{');
+    write_members(w, &node->execution);
+    json_write_key(w, "children");
+    json_write_open(w, '[');
+    for (size_t k = 0; k < node->count; k++)
+        view_nesting(w, nodes, node->first + k); /* as deep as a tree may be */
+    json_write_close(w, ']');
+    json_write_flag(w, "children_truncated", node->truncated);
     json_write_close(w, '}');
 }

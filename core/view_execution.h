@@ -4,6 +4,7 @@
 #include "core/json_write.h"
 #include "core/program.h"
 #include "core/store_execution.h"
+#include "core/store_nesting.h"
 
 /* With input and output where they were read. `steps` (or NULL) are shown against their program (NULL: by
  * number alone).
@@ -14,3 +15,6 @@ struct view_steps {
     size_t count;
 };
 void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps);
+/* The i-th of what nesting_read found, with its `children`, recursively; `children_truncated` where some are
+ * left out. */
+void view_nesting(struct json_write *w, const struct nesting_node *nodes, size_t i);

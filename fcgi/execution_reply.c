@@ -20,15 +20,28 @@ static enum err load_steps(struct request *r, const struct execution *x, struct 
     return e == ERR_BUSY ? e : OK; /* a program that is gone: steps by number */
 }
 
-int execution_reply(struct request *r, const struct execution *x, bool with_steps)
+/* What it cost with everything below it: only a run that has children needs to be asked for more. */
+static enum err add_total(struct request *r, struct execution *x)
 {
+    x->total_credits = x->cost - x->refunded;
+    x->has_total = true;
+    return x->has_children
+               ? nesting_credits(r->app->db, &x->root_id, &x->id, x->total_credits, &x->total_credits)
+               : OK;
+}
+
+int execution_reply(struct request *r, int status, const struct execution *read, bool with_steps)
+{
+    struct execution x = *read;
     struct view_steps steps = {0};
-    enum err e = with_steps ? load_steps(r, x, &steps) : OK;
+    enum err e = add_total(r, &x);
+    if (e == OK && with_steps)
+        e = load_steps(r, &x, &steps);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
     size_t size;
-    view_execution(w, x, with_steps ? &steps : NULL);
+    view_execution(w, &x, with_steps ? &steps : NULL);
     const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    return reply_json(r, status, body, size);
 }

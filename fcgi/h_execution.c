@@ -21,5 +21,5 @@ int h_execution_get(struct request *r)
         return reply_err(r, e);
     if (wait_s > 0 && !state_is_terminal(x.state))
         return wait_reply(r, &execution, (int)wait_s, WAIT_GET, with_steps);
-    return execution_reply(r, &x, with_steps);
+    return execution_reply(r, 200, &x, with_steps);
 }

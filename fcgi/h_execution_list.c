@@ -4,13 +4,19 @@
 
 #include "core/clock.h"
 #include "core/json_write.h"
-#include "core/store_execution.h"
+#include "core/store_execution_list.h"
 #include "core/view_execution.h"
 #include "fcgi/app.h"
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
 
-enum { LIMIT_MAX = 100, LIMIT_PRESET = 20, SIZE_PRESET = 10, PAGE_MAX = 1000000 };
+enum {
+    LIMIT_MAX = 100,
+    LIMIT_PRESET = 20,
+    SIZE_PRESET = 10,
+    PAGE_MAX = 1000000,
+    REACH_MAX = 1000000, /* a page by number counts all that stand before it; cursors do not */
+};
 
 struct page {
     struct execution_filter filter;
@@ -124,6 +130,8 @@ static bool read_number(struct request *r, struct page *p)
         !request_query_int(r, "pageSize", 1, LIMIT_MAX, SIZE_PRESET, &p->size))
         return false;
     p->filter.offset = (p->number - 1) * p->size;
+    if (p->filter.offset + p->size > REACH_MAX)
+        return wrong(r, "pageNumber", "within the newest 1000000 executions; use limit and after beyond");
     return true;
 }
 

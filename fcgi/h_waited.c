@@ -26,9 +26,9 @@ int h_waited(struct request *r)
     if (e != OK)
         return reply_err(r, e);
     if (form == WAIT_GET)
-        return execution_reply(r, &x, with_steps);
+        return execution_reply(r, 200, &x, with_steps);
     if (!state_is_terminal(x.state))
         return form == WAIT_SKILL ? skill_reply(r, 201, &x.id) : reply_unfinished(r, &x);
     reply_header(r, "Preference-Applied", "wait");
-    return form == WAIT_SKILL ? skill_reply(r, 200, &x.id) : execution_reply(r, &x, false);
+    return form == WAIT_SKILL ? skill_reply(r, 200, &x.id) : execution_reply(r, 200, &x, false);
 }

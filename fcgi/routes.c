@@ -33,6 +33,7 @@ static const struct route table[] = {
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_WAITED, 0, h_waited},
+    {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"GET", "/executions/{id}/logs", "offset", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},

@@ -6,9 +6,9 @@
 #include "core/json_write.h"
 #include "core/log.h"
 #include "core/store_execution.h"
-#include "core/view_execution.h"
 #include "fcgi/accept_group.h"
 #include "fcgi/app.h"
+#include "fcgi/execution_reply.h"
 #include "fcgi/request.h"
 #include "fcgi/skill_reply.h"
 #include "fcgi/wait.h"
@@ -37,11 +37,7 @@ static int replay_execution(struct request *r, const struct run_answer *a)
         return reply_err(r, e);
     if (x.kind == KIND_SKILL)
         return skill_reply(r, a->status, &x.id);
-    struct json_write *w = json_write_new(r);
-    size_t size;
-    view_execution(w, &x, NULL);
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, a->status, body, size);
+    return execution_reply(r, a->status, &x, false);
 }
 
 int run_replay(struct request *r, const struct run_answer *a)

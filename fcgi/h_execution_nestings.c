@@ -1,0 +1,40 @@
+/* GET /executions/nestings */
+#include "core/json_write.h"
+#include "core/store_nesting.h"
+#include "core/view_execution.h"
+#include "fcgi/app.h"
+#include "fcgi/handlers.h"
+#include "fcgi/request.h"
+
+/* The execution that is asked for, by its own id or by the message that started it. */
+static bool find_top(struct request *r, id *top_r)
+{
+    id message;
+    if (!request_query_id(r, "executionId", top_r) || !request_query_id(r, "chatMessageId", &message))
+        return false;
+    if (id_is_set(top_r) == id_is_set(&message)) {
+        reply_problem(r, 400, "invalid_request", "Exactly one of executionId and chatMessageId is needed.");
+        return false;
+    }
+    if (id_is_set(top_r))
+        return true;
+    enum err e = nesting_by_message(r->app->db, r, &r->access.workspace_id, &message, top_r);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
+int h_execution_nestings(struct request *r)
+{
+    struct nesting_node *nodes;
+    size_t n, size;
+    if (!find_top(r, &r->execution_id))
+        return r->reply.status;
+    enum err e = nesting_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    view_nesting(w, nodes, 0);
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, 200, body, size);
+}

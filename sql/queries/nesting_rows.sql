@@ -1,0 +1,7 @@
+-- All descendants of a root, with what they cost: one range of the primary key, the oldest first.
+SELECT c.child_id, c.parent_id, e.cost - e.refunded
+FROM execution_children c
+JOIN executions e ON e.id = c.child_id
+WHERE c.root_id = ?
+ORDER BY c.child_id
+LIMIT 10000
