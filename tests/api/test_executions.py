@@ -29,7 +29,7 @@ def test_the_object_carries_every_documented_name(workspace, client):
     assert (x["parentId"], x["retry_of"], x["error"], x["failure_reason"]) == (None,) * 4
     assert (x["isAgentic"], x["isPurged"], x["creditsUsed"]) == (False, False, 1)
     assert (x["tags"], x["metadata"]) == (["b", "a"], {"order": 7})
-    assert x["detail"] == {"type": "workflow", "version": 1, "source": "standalone", "input": {"x": 1}, "output": {"n": 1.5}}
+    assert x["detail"] == {"type": "workflow", "version": 1, "source": "standalone", "total_credits_used": 1, "input": {"x": 1}, "output": {"n": 1.5}}
     for camel, snake in (("createdAt", "created_at"), ("startedAt", "started_at"), ("endedAt", "completed_at")):
         assert ZULU.fullmatch(x[camel]) and OFFSET.fullmatch(x[snake])
         assert x[camel][:-1] == x[snake][:-6]
