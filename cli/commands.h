@@ -32,6 +32,7 @@ int cmd_skill_remove(struct cli *cli, int argc, char **argv);
 int cmd_model_put(struct cli *cli, int argc, char **argv);
 int cmd_model_list(struct cli *cli, int argc, char **argv);
 int cmd_model_delete(struct cli *cli, int argc, char **argv);
+int cmd_log(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);
 /* Exit codes of its own: 0 valid, 1 not valid, 2 no usable schema or input. Needs no settings. */
 int cmd_schema_validate(struct cli *cli, int argc, char **argv);

@@ -65,6 +65,8 @@ static const struct command commands[] = {
      "checks what must always be true, beside a working system; exit 1 where something is not. --at-rest "
      "also checks "
      "what an idle system promises; FILE holds ids that were ever answered with 201 or 202, one a line"},
+    {"log", NULL, cmd_log, "[--follow] [--workspace ID] [--execution ID] [--level debug|info|warn|error]",
+     "the executor's log; --follow begins with the newest lines and stays through rotation"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
 };
