@@ -5,6 +5,7 @@
 #include "core/ids.h"
 #include "core/redis.h"
 
-/* Waits up to `wait_s` for the oldest id, and takes up to `most` (1 to 64) at once. ERR_NOT_FOUND: none came;
- * ERR_BUSY: Redis is away. */
-enum err queue_pop(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r) WARN_UNUSED;
+/* Waits up to `wait_s` for the oldest id. ERR_NOT_FOUND: none came; ERR_BUSY: Redis is away. */
+enum err queue_wait(struct redis *redis, int wait_s, id *first_r) WARN_UNUSED;
+/* Takes up to `most` that are there now; how many. */
+size_t queue_take(struct redis *redis, id *ids, size_t most);

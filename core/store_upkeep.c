@@ -14,29 +14,46 @@ enum err upkeep_ensure(struct db *db, const char *task)
     return db_run(db, NULL, SQL_UPKEEP_ENSURE, args, 2, NULL);
 }
 
-struct take {
-    const char *task;
-    int64_t every_ms;
-};
-
 /* A moment too far ahead comes from a clock that was set back: the task is due. */
+static bool is_due(const struct upkeep_task *task, int64_t due_ms, int64_t now_ms)
+{
+    return due_ms <= now_ms || due_ms > now_ms + 2 * task->every_ms;
+}
+
+enum err upkeep_look(struct db *db, const struct upkeep_task *tasks, size_t n, bool *is_due_r)
+{
+    void *scratch = talloc_new(NULL);
+    int64_t now_ms = clock_wall_ms();
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_UPKEEP_LOOK, NULL, 0, &rows);
+    for (size_t t = 0; t < n; t++) {
+        is_due_r[t] = false;
+        for (size_t r = 0; e == OK && r < rows->count; r++) {
+            if (strcmp(db_str(rows, r, 0), tasks[t].name) == 0)
+                is_due_r[t] = is_due(&tasks[t], db_int(rows, r, 1), now_ms);
+        }
+    }
+    talloc_free(scratch);
+    return e;
+}
+
 static enum err take_work(struct db_tx *tx, void *arg)
 {
-    const struct take *t = arg;
+    const struct upkeep_task *task = arg;
     int64_t now_ms = clock_wall_ms();
-    struct db_value due[] = {db_text(t->task), db_number(now_ms), db_number(now_ms + 2 * t->every_ms)};
-    struct db_value next[] = {db_number(now_ms + t->every_ms), db_text(t->task)};
+    struct db_value name = db_text(task->name);
+    struct db_value next[] = {db_number(now_ms + task->every_ms), name};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_UPKEEP_DUE, due, 3, &rows);
-    if (e == OK && rows->count == 0)
+    enum err e = db_run(tx->db, tx->ctx, SQL_UPKEEP_LOCK, &name, 1, &rows);
+    if (e == OK && (rows->count == 0 || !is_due(task, db_int(rows, 0, 0), now_ms)))
         return ERR_NOT_FOUND;
     return e == OK ? db_run(tx->db, tx->ctx, SQL_UPKEEP_NEXT, next, 2, NULL) : e;
 }
 
-enum err upkeep_take(struct db *db, const char *task, int64_t every_ms)
+enum err upkeep_take(struct db *db, const struct upkeep_task *task)
 {
-    struct take t = {task, every_ms};
-    return db_transaction(db, take_work, &t);
+    struct upkeep_task mine = *task;
+    return db_transaction(db, take_work, &mine);
 }
 
 static enum err delete_older(struct db *db, enum sql_id query, int64_t before_ms, uint64_t *n_r)

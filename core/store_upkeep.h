@@ -8,9 +8,15 @@ enum { UPKEEP_ROWS_MAX = 500 };
 
 /* Makes the row of a task where there is none. */
 enum err upkeep_ensure(struct db *db, const char *task) WARN_UNUSED;
-/* Takes the task if it is due and nobody else has it: it is due again in `every_ms`. ERR_NOT_FOUND: not now.
+struct upkeep_task {
+    const char *name;
+    int64_t every_ms;
+};
+/* Which of the tasks are due, without a lock: is_due_r[i]. */
+enum err upkeep_look(struct db *db, const struct upkeep_task *tasks, size_t n, bool *is_due_r) WARN_UNUSED;
+/* Takes the task if it is due and nobody else has it: it is due again in every_ms. ERR_NOT_FOUND: not now.
  */
-enum err upkeep_take(struct db *db, const char *task, int64_t every_ms) WARN_UNUSED;
+enum err upkeep_take(struct db *db, const struct upkeep_task *task) WARN_UNUSED;
 
 /* Deletes idempotency keys whose 24 hours are over. *n_r: how many, at most UPKEEP_ROWS_MAX. */
 enum err upkeep_expire_keys(struct db *db, uint64_t *n_r) WARN_UNUSED;

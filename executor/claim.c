@@ -29,12 +29,14 @@ static void *run(void *arg)
     struct redis *redis = redis_new(NULL, c->redis_socket);
     id ids[WRITER_BATCH_MAX];
     for (int slots; (slots = writer_await_slots(c->writer)) > 0;) {
-        size_t n = 0;
-        enum err e = queue_pop(redis, BLOCK_S, ids, (size_t)slots, &n);
+        enum err e = queue_wait(redis, BLOCK_S, ids);
         atomic_store(&c->fd, redis_fd(redis));
-        if (n > 0)
-            writer_hint(c->writer, ids, n);
-        if (e == ERR_BUSY) {
+        if (e == OK) { /* the first one does not wait for the look whether there are more */
+            writer_hint(c->writer, ids, 1);
+            size_t n = queue_take(redis, ids, (size_t)slots - 1);
+            if (n > 0)
+                writer_hint(c->writer, ids, n);
+        } else if (e == ERR_BUSY) {
             struct timespec pause = {.tv_nsec = AWAY_MS * 1000000L};
             writer_scan(c->writer);
             nanosleep(&pause, NULL);

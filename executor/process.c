@@ -79,6 +79,8 @@ static void on_fenced(struct executor *x)
     claims_end(p->claims);
     upkeep_end(p->upkeep);
     flow_cancel_all(x, "this executor has lost its lease");
+    if (x->stopping)
+        end_loop(x); /* MariaDB is away, and nobody is to wait for it: the others see that this one is lost */
 }
 
 /* --- signals --- */
@@ -100,6 +102,8 @@ static void stop(struct process *p)
     timer_set(x->timers, &p->grace, clock_boot_ms() + x->config->executor.grace_s * 1000);
     flow_hand_back_idle(x, false);
     on_changed(x);
+    if (x->fenced)
+        end_loop(x);
 }
 
 static void on_signal(evutil_socket_t number, short what, void *arg)

@@ -1,5 +1,6 @@
 #include "executor/run_workflow.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -42,13 +43,18 @@ static struct template_scope item_scope(const struct flow *f, size_t item)
     return scope;
 }
 
+static int compare_places(const void *key, const void *member)
+{
+    const struct stored_step *a = key;
+    const struct stored_step *b = member;
+    return a->step != b->step ? a->step - b->step : a->item - b->item;
+}
+
+/* The rows come in program order. */
 static const struct stored_step *stored_at(const struct flow *f, size_t step, int item)
 {
-    for (size_t i = 0; i < f->stored_n; i++) {
-        if (f->stored[i].step == (int)step && f->stored[i].item == item)
-            return &f->stored[i];
-    }
-    return NULL;
+    struct stored_step key = {.step = (int)step, .item = item};
+    return f->stored_n > 0 ? bsearch(&key, f->stored, f->stored_n, sizeof key, compare_places) : NULL;
 }
 
 static json_object *stored_value(void *ctx, const struct stored_step *s)

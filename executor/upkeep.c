@@ -53,31 +53,34 @@ static enum err lose_orphans(struct upkeep_job *j, struct writer_hands *hands, u
     return e;
 }
 
-static const struct {
-    const char *name;
-    int64_t every_ms;
-    task_work *work;
-} tasks[] = {
-    {"lose_orphans", 5000, lose_orphans},
-    {"refresh_credits", 5000, refresh_credits},
-    {"expire_keys", 60000, expire_keys},
-    {"forget_executors", 3600000, forget_executors},
+static const struct upkeep_task tasks[] = {
+    {"lose_orphans", 5000},
+    {"refresh_credits", 5000},
+    {"expire_keys", 60000},
+    {"forget_executors", 3600000},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
+static task_work *const works[TASKS] = {lose_orphans, refresh_credits, expire_keys, forget_executors};
+
+static void do_task(struct upkeep_job *j, struct writer_hands *hands, size_t t)
+{
+    uint64_t n = 0;
+    if (upkeep_take(hands->db, &tasks[t]) != OK)
+        return;
+    enum err e = works[t](j, hands, &n);
+    if (n > 0)
+        log_info("upkeep.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
+    if (e != OK && e != ERR_BUSY)
+        log_error("upkeep.failed", "task=%s error=%s", tasks[t].name, err_name(e));
+}
 
 static void work(struct job *job, struct writer_hands *hands)
 {
-    struct upkeep_job *j = (struct upkeep_job *)job;
-    job->e = OK;
-    for (size_t t = 0; t < TASKS; t++) {
-        uint64_t n = 0;
-        if (upkeep_take(hands->db, tasks[t].name, tasks[t].every_ms) != OK)
-            continue;
-        enum err e = tasks[t].work(j, hands, &n);
-        if (n > 0)
-            log_info("upkeep.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
-        if (e != OK && e != ERR_BUSY)
-            log_error("upkeep.failed", "task=%s error=%s", tasks[t].name, err_name(e));
+    bool is_due[TASKS];
+    job->e = upkeep_look(hands->db, tasks, TASKS, is_due);
+    for (size_t t = 0; job->e == OK && t < TASKS; t++) {
+        if (is_due[t])
+            do_task((struct upkeep_job *)job, hands, t);
     }
 }
 

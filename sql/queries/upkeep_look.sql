@@ -1,0 +1,1 @@
+SELECT name, due_ms FROM upkeep_tasks
