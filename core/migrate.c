@@ -26,7 +26,9 @@ static const char *row_problem(void *ctx, const struct db_rows *rows, size_t i)
     if (strcmp(ours->sha256, db_str(rows, i, 2)) != 0)
         return talloc_asprintf(ctx, "migration %s was changed after it had been applied", name);
     if (db_cell(rows, i, 3)->is_null)
-        return talloc_asprintf(ctx, "migration %s stopped halfway; see docs/operations.md", name);
+        return talloc_asprintf(
+            ctx, "migration %s stopped halfway: undo what it did, then delete its row of schema_migrations",
+            name);
     return NULL;
 }
 

@@ -1,0 +1,163 @@
+"""The audit finds nothing in a system that worked, and each kind of damage where it was done."""
+import json
+
+import pytest
+
+NOBODY = "01890000-0000-7000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def system(stack):
+    """Runs of every end: succeeded, failed, stopped before and after their start, children, for_each, a key."""
+    workspace = stack.workspace(credits=100, max_concurrent=50)
+    client = workspace.client()
+    leaf = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": "${/inputs}"},
+                                             {"name": "b", "type": "transform", "value": {"n": "${/steps/a/result}"}}]})
+    parent = workspace.put_workflow({"steps": [{"name": "all", "type": "workflow", "workflow_id": leaf, "for_each": [1, 2, 3],
+                                                "concurrency": 2, "inputs": {"n": "${/item}"}}]})
+    fail = workspace.put_workflow({"steps": [{"name": "no", "type": "fail", "message": "no"}]})
+    slow = workspace.put_workflow({"steps": [{"name": "long", "type": "delay", "seconds": 600}]})
+    runs = {"parent": client.started(parent), "fail": client.started(fail), "slow": client.started(slow),
+            "leaf": client.started(leaf, {}, key="the-key")}
+    for name in ("parent", "fail", "leaf"):
+        client.finished(runs[name])
+    stack.stop_server("executor")
+    runs["never"] = client.started(leaf)
+    client.post(f"/executions/{runs['never']}/stop")
+    stack.start_server("executor")
+    client.post(f"/executions/{runs['slow']}/stop")
+    runs["child"] = stack.sql_one(f"SELECT id FROM executions WHERE parent_id = '{runs['parent']}' ORDER BY id LIMIT 1")
+    return {"workspace": workspace.id, **runs}
+
+
+def audit(stack, *args):
+    """Exit code and the violations as {check: [id…]}"""
+    code, out, err = stack.cli("audit", *args, check=False)
+    answer = json.loads(out)
+    found = {}
+    for v in answer["violations"]:
+        found.setdefault(v["check"], []).append(v["id"])
+    assert answer["ok"] is (not found) and code == (1 if found else 0), err
+    assert {c["check"]: c["violations"] for c in answer["checks"] if c["violations"]} == {k: len(v) for k, v in found.items()}
+    return found
+
+
+def test_what_worked_is_whole(stack, system, tmp_path):
+    ids = tmp_path / "ids"
+    ids.write_text("".join(f"{system[k]}\n" for k in ("parent", "fail", "slow", "leaf", "never")))
+    assert audit(stack, "--at-rest", "--acknowledged", ids) == {}
+
+
+# name of the check, the damage, which id is named, and how it is undone; {x} is an id of the system
+DAMAGE = [
+    ("balance", "UPDATE accounts SET balance = balance + 1 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE accounts SET balance = balance - 1 WHERE workspace_id = '{workspace}'"),
+    ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount) VALUES ('{NOBODY}', '{NOBODY}', 1, 5)", NOBODY,
+     f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
+    ("active", "UPDATE accounts SET active = 1 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE accounts SET active = 0 WHERE workspace_id = '{workspace}'"),
+    ("debit", "UPDATE executions SET cost = cost + 1 WHERE id = '{leaf}'", "leaf",
+     "UPDATE executions SET cost = cost - 1 WHERE id = '{leaf}'"),
+    ("debit_stray", "INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id) VALUES"
+     f" ('{{workspace}}', '{NOBODY}', 2, 0, '{{leaf}}')", NOBODY, f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
+    ("refund", "INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id) VALUES"
+     f" ('{{workspace}}', '{NOBODY}', 3, 0, '{{never}}')", "never", f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
+    ("refund_due", "UPDATE executions SET effects = 0 WHERE id = '{fail}'", "fail",
+     "UPDATE executions SET effects = 1 WHERE id = '{fail}'"),
+    ("key_wrong", "UPDATE idempotency_keys SET idempotency_key = 'The-key' WHERE idempotency_key = 'the-key'", "workspace",
+     "UPDATE idempotency_keys SET idempotency_key = 'the-key' WHERE idempotency_key = 'The-key'"),
+    ("key_stray", f"UPDATE idempotency_keys SET execution_id = '{NOBODY}' WHERE idempotency_key = 'the-key'", NOBODY,
+     "UPDATE idempotency_keys SET execution_id = '{leaf}' WHERE idempotency_key = 'the-key'"),
+    ("terminal", "UPDATE executions SET ended_ms = NULL WHERE id = '{leaf}'", "leaf",
+     "UPDATE executions SET ended_ms = updated_ms WHERE id = '{leaf}'"),
+    ("events", "UPDATE events SET seq = seq + 1 WHERE execution_id = '{leaf}' ORDER BY seq DESC LIMIT 1", "leaf",
+     "UPDATE events SET seq = seq - 1 WHERE execution_id = '{leaf}' ORDER BY seq DESC LIMIT 1"),
+    ("events", "UPDATE events SET type = 13 WHERE execution_id = '{leaf}' AND type = 12", "leaf",
+     "UPDATE events SET type = 12 WHERE execution_id = '{leaf}' AND type = 13"),
+    ("events", "UPDATE events SET type = 12 WHERE execution_id = '{leaf}' AND seq = 2", "leaf",
+     "UPDATE events SET type = 2 WHERE execution_id = '{leaf}' AND seq = 2"),
+    ("events_stray", f"INSERT INTO events VALUES ('{NOBODY}', 1, 1, 0, '{{{{}}}}')", NOBODY,
+     f"DELETE FROM events WHERE execution_id = '{NOBODY}'"),
+    ("result", "DELETE FROM execution_results WHERE execution_id = '{leaf}'", "leaf",
+     "INSERT INTO execution_results VALUES ('{leaf}', 'null', NULL)"),
+    ("step_again", "UPDATE events SET data = JSON_SET(data, '$.index', 0) WHERE execution_id = '{leaf}' AND type = 3", "leaf",
+     "UPDATE events SET data = JSON_SET(data, '$.index', 1) WHERE execution_id = '{leaf}' AND type = 3 AND seq > 4"),
+    ("step_rows", "UPDATE execution_steps SET status = 1 WHERE execution_id = '{leaf}' AND step = 1", "leaf",
+     "UPDATE execution_steps SET status = 2 WHERE execution_id = '{leaf}' AND step = 1"),
+    ("child_wrong", f"UPDATE execution_children SET parent_id = '{NOBODY}' WHERE child_id = '{{child}}'", "child",
+     "UPDATE execution_children SET parent_id = '{parent}' WHERE child_id = '{child}'"),
+    ("child_stray", "DELETE FROM execution_children WHERE child_id = '{child}'", "child",
+     "INSERT INTO execution_children VALUES ('{parent}', '{child}', '{parent}', 0, 99, 1)"),
+]
+
+
+@pytest.mark.parametrize("check,damage,where,mend", DAMAGE, ids=[f"{d[0]}-{i}" for i, d in enumerate(DAMAGE)])
+def test_damage_is_found(stack, system, check, damage, where, mend):
+    stack.sql(damage.format(**system))
+    try:
+        found = audit(stack)
+        assert system.get(where, where) in found.get(check, []), found
+    finally:
+        stack.sql(mend.format(**system))
+    assert audit(stack) == {}
+
+
+def test_an_id_without_a_row_is_found(stack, system, tmp_path):
+    ids = tmp_path / "ids"
+    ids.write_text(f"{system['leaf']}\n\n{NOBODY}\n{system['fail']}\n")
+    assert audit(stack, "--acknowledged", ids) == {"acknowledged": [NOBODY]}
+    ids.write_text("not an id\n")
+    code, _, err = stack.cli("audit", "--acknowledged", ids, check=False)
+    assert code == 1 and "no id" in err
+
+
+def test_a_deadline_that_passed_is_found(stack, system):
+    """Of a run that nobody claims any more, as no executor is there."""
+    workspace = stack.workspace()
+    client = workspace.client()
+    slow = workspace.put_workflow({"steps": [{"name": "long", "type": "delay", "seconds": 600}]})
+    stack.stop_server("executor")
+    run = client.started(slow)
+    stack.sql(f"UPDATE executions SET deadline_ms = (UNIX_TIMESTAMP() - 20) * 1000 WHERE id = '{run}'")
+    assert audit(stack) == {}
+    assert audit(stack, "--grace-seconds", 10) == {"deadline": [run]}
+    client.post(f"/executions/{run}/stop")
+    stack.start_server("executor")
+
+
+def test_what_is_left_over_at_rest_is_found(stack, system):
+    counter = f"millrace:credits:{system['workspace']}"
+    balance = stack.redis("HGET", counter, "balance")
+    stack.redis("HSET", counter, "balance", 7)
+    assert audit(stack, "--at-rest") == {"counters": [system["workspace"]]}
+    stack.redis("HSET", counter, "balance", balance)
+    claim = f"millrace:claim:{system['workspace']}:x"
+    stack.redis("SET", claim, "token")
+    assert audit(stack, "--at-rest") == {"claims": [claim]}
+    stack.redis("SET", claim, "token", "PX", 300)
+    assert audit(stack, "--at-rest") == {}
+    stack.stop_server("redis")
+    assert set(audit(stack, "--at-rest")) == {"counters", "claims"}
+    stack.start_server("redis")
+
+
+def test_a_left_over_folder_is_found(stack, system):
+    runs = stack.dir / "data/runs"
+    runs.mkdir(exist_ok=True)
+    (runs / "left").mkdir()
+    ini = stack.dir / "millrace.ini"
+    assert f"run_dir = {runs}" in ini.read_text()
+    assert audit(stack, "--at-rest") == {"folders": ["left"]}
+    (runs / "left").rmdir()
+    assert audit(stack, "--at-rest") == {}
+
+
+def test_what_runs_below_an_ended_run_is_found(stack, system):
+    stack.stop_server("executor")
+    ended = stack.sql_one(f"SELECT ended_ms FROM executions WHERE id = '{system['child']}'")
+    stack.sql(f"UPDATE executions SET state = 1, ended_ms = NULL WHERE id = '{system['child']}'")
+    found = audit(stack, "--at-rest")
+    stack.sql(f"UPDATE executions SET state = 3, ended_ms = {ended} WHERE id = '{system['child']}'")
+    stack.start_server("executor")
+    assert system["child"] in found["child_open"]
+    assert audit(stack, "--at-rest") == {}
