@@ -189,7 +189,7 @@ def test_head_is_get_without_a_body(place):
     assert (answer.status_code, answer.content) == (200, b"") and answer.headers["ETag"]
 
 
-@pytest.mark.parametrize("query", ["x=1", "wait=5", "=", "&x", "a=1&b=2", "include_step_results=1", "include_step_results=",
+@pytest.mark.parametrize("query", ["x=1", "waits=5", "=", "&x", "a=1&b=2", "include_step_results=1", "include_step_results=",
                                    "include_step_results=true&include_step_results=true"])
 def test_unknown_parameters(place, query):
     problem(place[1].get(f"/executions/{uuid.uuid4()}?{query}"), 400, "invalid_request")

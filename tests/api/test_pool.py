@@ -11,7 +11,7 @@ import requests
 
 from stack import BIN, alive, children_of, eventually, kill
 
-SETTINGS = {"api.workers": "4", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
+SETTINGS = {"api.workers": "4", "api.uploads_socket": "", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 
 
@@ -161,6 +161,25 @@ def test_workers_do_not_outlive_a_killed_master(stack, place):
         eventually(lambda: 202 in load.statuses[at:], 10)
     assert set(load.statuses) <= {202, 502, 503} and not load.errors
     all_there(stack, load.ids)
+
+
+def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
+    """Its client has given up on it, or soon will: a late acceptance would only surprise."""
+    before, answers = place[0].balance(), []
+    family = workers(stack)
+    for p in family:
+        kill(p, signal.SIGSTOP)
+    try:
+        sender = threading.Thread(target=lambda: answers.append(place[1].run(place[2], key="late")))
+        sender.start()
+        time.sleep(5.3)  # the limit is 5 s
+    finally:
+        for p in family:
+            kill(p, signal.SIGCONT)
+    sender.join()
+    assert (answers[0].status_code, answers[0].json()["code"]) == (503, "unavailable")
+    assert answers[0].headers["Retry-After"] and place[0].balance() == before
+    assert place[1].run(place[2], key="late").status_code == 202
 
 
 def test_logs_are_opened_anew(stack, place):
