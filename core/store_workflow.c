@@ -71,6 +71,21 @@ enum err workflow_version(struct db *db, void *ctx, const id *workspace, const i
     return OK;
 }
 
+enum err workflow_terms(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                        int64_t *credits_r, int64_t *price_r)
+{
+    struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_TERMS, args, 3, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *credits_r = db_int(rows, 0, 0);
+    *price_r = db_cell(rows, 0, 1)->is_null ? -1 : db_int(rows, 0, 1);
+    return OK;
+}
+
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r)
 {

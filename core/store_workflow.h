@@ -30,6 +30,10 @@ enum err workflow_now(struct db *db, void *ctx, const id *workspace, const id *w
 /* The program of any version, also of an archived workflow. */
 enum err workflow_version(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
                           const char **program_r, size_t *size_r) WARN_UNUSED;
+/* What a run of any version costs at least: micro-credits that its program asks for, and the operator's price
+ * (-1 where none is set). ERR_NOT_FOUND also where the workflow is archived. */
+enum err workflow_terms(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                        int64_t *credits_r, int64_t *price_r) WARN_UNUSED;
 /* Those not archived, the newest first, after (older than) `after` where it is set; at most `limit`. */
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;

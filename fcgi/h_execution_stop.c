@@ -3,10 +3,9 @@
 #include <talloc.h>
 
 #include "core/json_write.h"
-#include "core/scopes.h"
 #include "core/stop_run.h"
-#include "core/store_execution.h"
 #include "fcgi/app.h"
+#include "fcgi/execution_scope.h"
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
 #include "fcgi/run_start.h"
@@ -21,25 +20,6 @@ static struct span stopped(struct request *r, const id *execution)
     json_write_close(w, '}');
     body.at = json_write_result(w, &body.size);
     return body;
-}
-
-static uint32_t scope_of(enum responder_kind kind)
-{
-    return kind == KIND_SKILL ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE;
-}
-
-/* A key that may run both kinds need not be asked which this one is. */
-static bool may_stop(struct request *r, const id *execution)
-{
-    uint32_t both = SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE;
-    enum responder_kind kind;
-    if ((r->access.scopes & both) == both)
-        return true;
-    enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, execution, &kind);
-    if (e == OK)
-        return auth_require(r, scope_of(kind));
-    reply_err(r, e);
-    return false;
 }
 
 static int reply_verdict(struct request *r, const struct stop_request *q, enum stop_verdict verdict,
@@ -71,7 +51,7 @@ int h_execution_stop(struct request *r)
     json_object *body; /* may be there, says nothing */
     if (!request_path_id(r, 0, &q.execution_id) ||
         !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body) ||
-        !may_stop(r, &q.execution_id))
+        !execution_may_run(r, &q.execution_id))
         return r->reply.status;
     r->execution_id = q.execution_id;
     q.body = stopped(r, &q.execution_id);

@@ -11,7 +11,9 @@
 
 static int reply_unfinished(struct request *r, const struct execution *x)
 {
-    struct span body = run_first_answer(r, &x->id, &x->responder_id, &x->retry_of);
+    static const id none;
+    const id *workflow = x->kind == KIND_SKILL ? &none : &x->responder_id;
+    struct span body = run_first_answer(r, &x->id, workflow, &x->retry_of);
     return reply_json(r, 202, body.at, body.size);
 }
 

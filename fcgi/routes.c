@@ -36,6 +36,7 @@ static const struct route table[] = {
     {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
+    {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
     {"GET", "/executions/{id}/logs", "offset", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
     {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
     {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},

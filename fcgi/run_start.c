@@ -35,7 +35,7 @@ static int replay_execution(struct request *r, const struct run_answer *a)
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &a->execution_id, &x);
     if (e != OK)
         return reply_err(r, e);
-    if (x.kind == KIND_SKILL)
+    if (x.kind == KIND_SKILL && a->status != 202) /* a retry is answered in our own shape */
         return skill_reply(r, a->status, &x.id);
     return execution_reply(r, a->status, &x, false);
 }
@@ -174,5 +174,5 @@ int run_start(struct request *r, struct run_request *q, run_judge *judge)
     int seconds = wait_preferred(r);
     if (seconds == 0 || (status != 201 && status != 202) || !id_is_set(&r->execution_id))
         return status;
-    return wait_reply(r, &r->execution_id, seconds, q->kind == KIND_SKILL ? WAIT_SKILL : WAIT_RUN, false);
+    return wait_reply(r, &r->execution_id, seconds, q->status == 201 ? WAIT_SKILL : WAIT_RUN, false);
 }

@@ -1,0 +1,5 @@
+-- What one version of a workflow that takes runs asks for, and the operator's price.
+SELECT v.credits, w.price
+FROM workflow_versions v
+JOIN workflows w ON w.id = v.workflow_id
+WHERE v.workflow_id = ? AND v.version = ? AND w.workspace_id = ? AND w.archived_ms IS NULL

@@ -1,0 +1,144 @@
+"""POST /executions/{id}/retry: the same input and version, a new run and charge; keys, scopes, refusals."""
+import re
+import uuid
+
+from skills import Space, probe
+
+SETTINGS = {"api.rate_limit_per_minute": "100000"}
+ECHO = {"inputs": {"type": "object", "required": ["x"]}, "steps": [{"name": "a", "type": "transform", "value": "${/inputs/x}"}]}
+FAIL = {"steps": [{"name": "f", "type": "fail", "message": "no luck"}]}
+SLOW = {"steps": [{"name": "d", "type": "delay", "seconds": 60}]}
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def retry(client, run, key=None, **kwargs):
+    return client.post(f"/executions/{run}/retry", headers={"Idempotency-Key": key} if key else {}, **kwargs)
+
+
+def test_the_same_input_and_version_once_more(workspace, client):
+    w = workspace.put_workflow(ECHO)
+    run = client.started(w, {"x": 1.50}, tags=["t", "u"], metadata={"order": 7}, chat={"tool_call_id": "c1"})
+    client.finished(run)
+    assert client.put(f"/workflows/{w}", json={"name": "n", "program": FAIL}).status_code == 200
+    answer = retry(client, run)
+    body = answer.json()
+    assert answer.status_code == 202 and set(body) == {"execution_id", "workflow_id", "status", "created_at", "retry_of"}
+    assert (body["workflow_id"], body["status"], body["retry_of"]) == (w, "running", run)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", body["created_at"])
+    again = client.finished(body["execution_id"])
+    assert again["id"] != run and again["status"] == "success" and again["retry_of"] == run and again["parentId"] is None
+    assert (again["detail"]["version"], again["detail"]["input"], again["detail"]["output"]) == (1, {"x": 1.5}, 1.5)
+    assert (again["tags"], again["metadata"], again["detail"]["source"]) == (["t", "u"], {"order": 7}, "standalone")
+    assert '{"x": 1.5}' in client.get(f"/executions/{again['id']}").text
+    assert {x["id"] for x in client.get("/executions", params={"tag": "u"}).json()["executions"]} == {run, again["id"]}
+    assert workspace.balance() == 998
+
+
+def test_a_failed_and_a_stopped_run_and_a_retry_of_a_retry(workspace, client):
+    run = client.started(workspace.put_workflow(FAIL))
+    assert client.finished(run)["status"] == "failed"
+    second = retry(client, run).json()["execution_id"]
+    assert client.finished(second)["status"] == "failed"
+    third = retry(client, second, json={}).json()
+    assert third["retry_of"] == second
+    stopped = client.started(workspace.put_workflow(SLOW))
+    client.post(f"/executions/{stopped}/stop")
+    fourth = retry(client, stopped).json()["execution_id"]
+    assert client.execution(fourth)["status"] == "running"
+    client.post(f"/executions/{fourth}/stop")
+
+
+def test_a_child_is_retried_as_a_root(workspace, client):
+    child = workspace.put_workflow(ECHO)
+    run = client.started(workspace.put_workflow({"steps": [
+        {"name": "c", "type": "workflow", "workflow_id": child, "inputs": {"x": [1]}}]}))
+    client.finished(run)
+    inner = client.get("/executions", params={"parentId": run}).json()["executions"][0]["id"]
+    again = client.finished(retry(client, inner).json()["execution_id"])
+    assert (again["parentId"], again["retry_of"], again["detail"]["output"]) == (None, inner, [1])
+
+
+def test_idempotency(workspace, client):
+    run = client.started(workspace.put_workflow(ECHO), {"x": 1})
+    client.finished(run)
+    first, second = retry(client, run, "k"), retry(client, run, "k")
+    assert first.status_code == second.status_code == 202 and first.content == second.content
+    assert second.headers["Idempotent-Replayed"] == second.headers["X-Idempotent-Replayed"] == "true"
+    assert "Idempotent-Replayed" not in first.headers
+    problem(retry(client, run, "k", json={}), 422, "idempotency_key_reused")
+    problem(retry(client, first.json()["execution_id"], "k"), 422, "idempotency_key_reused")
+    assert workspace.balance() == 998
+    problem(retry(client, run, "x" * 257), 400, "invalid_idempotency_key")
+
+
+def test_what_cannot_be_retried(stack, workspace, client):
+    running = client.started(workspace.put_workflow(SLOW))
+    problem(retry(client, running, "r1"), 409, "execution_not_terminal")
+    client.post(f"/executions/{running}/stop")
+    assert retry(client, running, "r1").status_code == 202, "the key was free"
+    for missing in (str(uuid.uuid4()), "nonsense"):
+        problem(retry(client, missing), 404, "not_found")
+        problem(retry(client, missing, "r2"), 404, "not_found")
+    problem(retry(stack.workspace().client(), running), 404, "not_found")
+    w = workspace.put_workflow(ECHO)
+    run = client.started(w, {"x": 1})
+    client.finished(run)
+    assert client.delete(f"/workflows/{w}").status_code in (200, 204)
+    problem(retry(client, run), 404, "not_found")
+    problem(retry(client, run, json=[1]), 400, "invalid_request")
+
+
+def test_a_replay_outlives_its_workflow(workspace, client):
+    w = workspace.put_workflow(ECHO)
+    run = client.started(w, {"x": 1})
+    client.finished(run)
+    first = retry(client, run, "k")
+    client.delete(f"/workflows/{w}")
+    assert retry(client, run, "k").content == first.content
+
+
+def test_credits_and_scopes(stack):
+    workspace = stack.workspace(credits=1)
+    client = workspace.client()
+    run = client.started(workspace.put_workflow(ECHO), {"x": 1})
+    client.finished(run)
+    problem(retry(client, run), 402, "insufficient_credits")
+    workspace.grant(5)
+    for scopes in ("skills:execute", "executions:read,workflows:write"):
+        problem(retry(workspace.client(scopes), run), 403, "insufficient_scope")
+    assert retry(workspace.client("workflows:execute"), run).status_code == 202
+    assert workspace.balance() == 4
+
+
+def test_the_price_is_of_the_pinned_version(stack, workspace, client):
+    w = workspace.put_workflow({**FAIL, "credits": 3})
+    run = client.started(w)
+    client.finished(run)
+    client.put(f"/workflows/{w}", json={"name": "n", "program": {**FAIL, "credits": 10}})
+    before = workspace.balance()
+    again = client.finished(retry(client, run).json()["execution_id"])
+    assert again["creditsUsed"] == 3 and workspace.balance() == before - 3
+
+
+def test_a_skill(stack, workspace, client):
+    probe(workspace, "print('{}')")
+    space = Space(workspace)
+    run = space.started("probe", {"n": 1}, file_source_ids=["a.txt"], chat={"tool_call_id": "tc"}, key="first")
+    client.post(f"/spaces/{workspace.id}/skills/executions/{run}/cancel")
+    space.finished(run)
+    probe(workspace, "print('{}')", version="2.0.0")
+    problem(retry(workspace.client("workflows:execute"), run), 403, "insufficient_scope")
+    body = retry(workspace.client("skills:execute"), run, "again").json()
+    assert (body["workflow_id"], body["retry_of"], body["status"]) == (None, run, "running")
+    x = client.execution(body["execution_id"])
+    assert x["detail"]["type"] == "skill" and x["detail"]["slug"] == "probe" and x["retry_of"] == run
+    assert (x["detail"]["skill_version"], x["detail"]["file_source_ids"], x["detail"]["model"]) == ("1.0.0", ["a.txt"], None)
+    assert x["detail"]["input"] == {"n": 1}
+    data = space.get(body["execution_id"])
+    assert data["skill_version"] == "1.0.0" and data["idempotency_key"] == "again"
+    client.post(f"/executions/{body['execution_id']}/stop")
+    stack.cli("skill", "remove", "probe", "--workspace", workspace.id)
+    problem(retry(client, run), 404, "not_found")
