@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,8 @@ enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600 };
 struct blob_store {
     const char *dir;
     int blobs_fd, tmp_fd, lock_fd;
+    pthread_mutex_t lock; /* of `held`: threads of a process share the one lock on the file */
+    int held;
 };
 
 struct blob_writer {
@@ -79,6 +82,7 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
 {
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
     s->dir = talloc_strdup(s, dir);
+    pthread_mutex_init(&s->lock, NULL);
     s->blobs_fd = open_dir(dir, "blobs", 0755);
     s->tmp_fd = open_dir(dir, "tmp", 0750);
     s->lock_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
@@ -217,23 +221,48 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
 
 /* --- holding and removing --- */
 
-static enum err take(struct blob_store *s, int how)
-{
-    while (flock(s->lock_fd, how) != 0) {
-        if (errno != EINTR)
-            return failed("lock", s->dir);
-    }
-    return OK;
-}
-
 enum err blob_hold(struct blob_store *store)
 {
-    return take(store, LOCK_SH);
+    enum err e = OK;
+    pthread_mutex_lock(&store->lock);
+    while (store->held == 0 && e == OK && flock(store->lock_fd, LOCK_SH) != 0) {
+        if (errno != EINTR)
+            e = failed("lock", store->dir);
+    }
+    store->held += e == OK;
+    pthread_mutex_unlock(&store->lock);
+    return e;
 }
 
 void blob_release(struct blob_store *store)
 {
-    flock(store->lock_fd, LOCK_UN);
+    pthread_mutex_lock(&store->lock);
+    if (--store->held == 0)
+        flock(store->lock_fd, LOCK_UN);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* The store alone, within a second: where many add, nobody is left waiting. */
+static bool take_alone(struct blob_store *s)
+{
+    enum { TRIES = 200, PAUSE_NS = 5000000 };
+    bool taken = false;
+    for (int i = 0; i < TRIES && !taken; i++) {
+        pthread_mutex_lock(&s->lock);
+        taken = s->held == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
+        if (taken)
+            return true; /* the mutex stays ours: our own threads wait, too */
+        pthread_mutex_unlock(&s->lock);
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    log_warn("blob.store_is_busy", "dir=%s", s->dir);
+    return false;
+}
+
+static void leave_alone(struct blob_store *s)
+{
+    flock(s->lock_fd, LOCK_UN);
+    pthread_mutex_unlock(&s->lock);
 }
 
 static bool is_unused(struct db *db, void *ctx, const struct blob_id *b)
@@ -249,13 +278,13 @@ void blob_remove_unused(struct blob_store *store, struct db *db, const struct bl
 {
     char name[BLOB_NAME + 1];
     void *scratch = talloc_new(NULL);
-    if (n > 0 && take(store, LOCK_EX) == OK) {
+    if (n > 0 && take_alone(store)) {
         for (size_t i = 0; i < n; i++) {
             blob_name(ids[i].sha256, name);
             if (is_unused(db, scratch, &ids[i]) && unlinkat(store->blobs_fd, name, 0) != 0 && errno != ENOENT)
                 (void)failed("remove", name);
         }
-        blob_release(store);
+        leave_alone(store);
     }
     talloc_free(scratch);
 }

@@ -8,7 +8,8 @@
  *
  * A blob is kept while a row of files, artifacts or execution_usage names it. Who adds one holds the store
  * (shared) from before blob_keep until its row is committed; who removes one holds it alone: so that none is
- * taken away between. The hold is a lock on a file and goes with the process. */
+ * taken away between. The hold is a lock on a file and goes with the process.
+ * A store may be used by several threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -49,8 +50,8 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
 enum err blob_hold(struct blob_store *store) WARN_UNUSED;
 void blob_release(struct blob_store *store);
 
-/* Takes away those of the `n` blobs that no row names any more. Not while holding. What cannot be removed now
- * stays: it costs disk, nothing else. */
+/* Takes away those of the `n` blobs that no row names any more. Not by a thread that holds. What cannot be
+ * removed within a second stays: it costs disk, nothing else. */
 void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n);
 
 /* --- reading --- */

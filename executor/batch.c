@@ -33,6 +33,14 @@ static bool had_committed(const struct writer_hands *hands, const struct commit 
                        : run_is_ours(r, hands->executor_id, c->attempt);
 }
 
+static enum err write_skill(struct db_tx *tx, const struct commit *c)
+{
+    enum err e = usage_put(tx, &c->run, c->usage);
+    if (e == OK && (c->artifacts_n > 0 || c->attempt > 0))
+        e = artifact_put_all(tx, &c->run, c->artifacts, c->artifacts_n);
+    return e;
+}
+
 static enum err write_commit(struct db_tx *tx, struct writing *g, struct commit *c)
 {
     struct run_writes *w = g->writes;
@@ -46,12 +54,14 @@ static enum err write_commit(struct db_tx *tx, struct writing *g, struct commit 
     c->fenced = !r || !run_is_ours(r, g->b->hands->executor_id, c->attempt);
     if (c->fenced)
         return OK;
-    r->effects = r->effects || c->effects;
+    r->effects = (r->effects || c->effects) && !c->nothing_started;
     for (size_t i = 0; i < c->steps_n; i++)
         run_step(w, r, &c->steps[i]);
     for (size_t i = 0; i < c->events_n; i++)
         run_event(w, r, c->events[i].type, c->events[i].at_ms, c->events[i].data);
     enum err e = c->has_move ? run_move(w, r, &c->move) : OK;
+    if (e == OK && c->usage)
+        e = write_skill(tx, c);
     c->seq_after = c->events_n > 0 || c->has_move ? r->last_seq : 0;
     return e;
 }
@@ -75,6 +85,7 @@ static enum err read_inputs(struct db_tx *tx, struct batch *b)
             c->input = db_str(rows, r, 2);
             c->tags = db_str(rows, r, 3);
             c->metadata = db_str(rows, r, 4);
+            c->extra = db_str(rows, r, 5);
         }
     }
     return e;
@@ -112,25 +123,43 @@ static int free_claimed(struct claimed *list)
 {
     for (size_t i = 0; i < talloc_array_length(list); i++)
         programs_unref(list[i].program);
+    for (size_t i = 0; i < talloc_array_length(list); i++)
+        skills_unref(list[i].skill);
     return 0;
+}
+
+static enum err load_responder(struct db_tx *tx, struct batch *b, const struct run *r, struct claimed *c,
+                               int64_t *timeout_ms_r)
+{
+    enum err e;
+    if (r->kind == KIND_SKILL) {
+        e = skills_get(programs_skills(b->programs), tx->db, &r->workspace_id, &r->responder_id, r->version,
+                       &c->skill);
+        if (e == OK)
+            *timeout_ms_r = skills_manifest(c->skill)->timeout_ms;
+    } else {
+        e = programs_get(b->programs, tx->db, &r->responder_id, r->version, &c->program);
+        if (e == OK)
+            *timeout_ms_r = programs_of(c->program)->timeout_ms;
+    }
+    return e;
 }
 
 static enum err claim_one(struct db_tx *tx, struct writing *g, struct run *r, struct claimed *c)
 {
     int64_t now_ms = clock_wall_ms();
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
-    if (r->kind == KIND_WORKFLOW) {
-        enum err e = programs_get(g->b->programs, tx->db, &r->responder_id, r->version, &c->program);
-        if (e == OK)
-            timeout_ms = programs_of(c->program)->timeout_ms;
-        else if (e != ERR_NOT_FOUND && e != ERR_INVALID)
-            return e;
-    }
+    enum err e = load_responder(tx, g->b, r, c, &timeout_ms);
+    if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
+        return e;
+    c->had_effects = r->effects;
+    /* A skill's runner is started right away. A step of a workflow is told of before it starts. */
+    r->effects = r->effects || c->skill;
     struct run_move move = {.move = MOVE_CLAIM,
                             .at_ms = now_ms,
                             .executor_id = g->b->hands->executor_id,
                             .deadline_ms = now_ms + timeout_ms};
-    enum err e = run_move(g->writes, r, &move);
+    e = run_move(g->writes, r, &move);
     c->run = *r;
     return e;
 }

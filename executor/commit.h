@@ -4,7 +4,9 @@
 
 #include "core/accept_run.h"
 #include "core/run_write.h"
+#include "core/store_artifact.h"
 #include "executor/programs.h"
+#include "executor/skills.h"
 #include "executor/writer.h"
 
 struct commit_event {
@@ -25,6 +27,10 @@ struct commit {
     size_t events_n;
     struct run_step *steps;
     size_t steps_n;
+    bool nothing_started; /* after all, and not by an earlier attempt either: the move may refund */
+    struct usage *usage;  /* of a skill, with its artifacts; NULL: none to write */
+    struct artifact *artifacts;
+    size_t artifacts_n;
 
     /* the thread's */
     bool fenced;    /* the row is not ours any more: nothing was written */
@@ -50,7 +56,9 @@ struct stored_step {
 struct claimed {
     struct run run;
     id principal_id;
-    const char *input, *tags, *metadata; /* JSON; NULL: none */
+    const char *input, *tags, *metadata, *extra; /* JSON; NULL: none */
+    struct cached_skill *skill;                  /* as `program`, of a skill's run */
+    bool had_effects;                            /* an earlier attempt had started something */
     struct cached_program *program; /* a reference that the receiver gives back; NULL: it does not compile */
     struct stored_step *steps;
     size_t steps_n;

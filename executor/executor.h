@@ -14,6 +14,8 @@ struct flow;
 struct liveness;
 struct http;
 struct child_watch;
+struct blob_store;
+struct disk;
 
 struct executor {
     const struct config *config;
@@ -28,6 +30,11 @@ struct executor {
     struct flow *slot_first, **slot_last; /* those that want to go on and wait for a slot */
     bool serving;                         /* the slot queue is being served */
     int64_t without_slot;                 /* runs that wait */
+    struct disk *disk;                    /* what would block the loop */
+    struct blob_store *blobs;             /* NULL: files.dir cannot be used (logged) */
+    int index;                            /* of this process under its master, from 0 */
+    bool *uids;                           /* taken ones, max_active of them: executor/runner.h */
+    int64_t runners;                      /* that live */
     const uint8_t *secret_key;            /* NULL: there is none */
     bool stopping;                        /* SIGTERM: nothing new is started */
     bool fenced;                          /* this process may not act any more */

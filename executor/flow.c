@@ -8,7 +8,7 @@
 #include "executor/run_workflow.h"
 
 #define LOG_FLOW(f) (f)->run.id.text, (f)->run.workspace_id.text, (f)->run.responder_id.text, (f)->run.attempt
-#define FLOW_FIELDS "execution=%s workspace=%s workflow=%s attempt=%d"
+#define FLOW_FIELDS "execution=%s workspace=%s responder=%s attempt=%d"
 
 static int64_t age_ms(const struct flow *f)
 {
@@ -30,7 +30,7 @@ static void serve_slot_queue(struct executor *x)
         f->in_slot_queue = false;
         f->has_slot = true;
         x->without_slot--;
-        workflow_go_on(f);
+        f->kind->go_on(f);
     }
     x->serving = false;
 }
@@ -71,12 +71,8 @@ bool flow_take_slot(struct flow *f)
 void flow_rest(struct flow *f)
 {
     struct executor *x = f->x;
-    if (!f->has_slot || f->open || f->under_way || timer_is_set(&f->go_on) || !f->acts)
+    if (!f->has_slot || f->open || f->under_way || timer_is_set(&f->go_on) || !f->kind->may_rest(f))
         return;
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase != ACT_WAITING)
-            return;
-    }
     if (x->without_slot >= x->config->executor.max_waiting)
         return;
     f->has_slot = false;
@@ -87,17 +83,11 @@ void flow_rest(struct flow *f)
 
 /* --- the end --- */
 
-static void drop_acts(struct flow *f)
-{
-    while (f->acts)
-        act_drop(f->acts);
-}
-
 static void drop(struct flow *f)
 {
     struct executor *x = f->x;
     f->ending = true;
-    drop_acts(f);
+    f->kind->drop(f);
     timer_clear(x->timers, &f->deadline);
     timer_clear(x->timers, &f->go_on);
     if (f->in_slot_queue)
@@ -107,6 +97,7 @@ static void drop(struct flow *f)
     talloc_free(f->open);
     id_table_remove(x->flows, &f->run.id);
     programs_unref(f->cached);
+    skills_unref(f->cached_skill);
     bool had_slot = f->has_slot;
     talloc_free(f);
     if (had_slot)
@@ -165,7 +156,7 @@ static void on_commit(struct job *job)
         drop(f);
     } else {
         if (!f->ending)
-            workflow_written(f, c);
+            f->kind->written(f, c);
         flow_submit(f);
     }
     talloc_free(c);
@@ -212,8 +203,8 @@ void flow_fail(struct flow *f, enum failure_reason reason, const char *error)
 {
     struct run_move move = {.move = MOVE_FAIL, .at_ms = clock_wall_ms(), .reason = reason, .error = error};
     f->ending = true;
-    workflow_break_off(f, error);
-    drop_acts(f);
+    f->kind->break_off(f, error);
+    f->kind->drop(f);
     end(f, &move);
 }
 
@@ -221,17 +212,8 @@ void flow_hand_back(struct flow *f)
 {
     struct run_move move = {.move = MOVE_HAND_BACK, .at_ms = clock_wall_ms()};
     f->ending = true;
-    drop_acts(f);
+    f->kind->drop(f);
     end(f, &move);
-}
-
-static bool in_the_middle(const struct flow *f)
-{
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase == ACT_GOING)
-            return true;
-    }
-    return false;
 }
 
 void flow_hand_back_idle(struct executor *x, bool all)
@@ -239,7 +221,7 @@ void flow_hand_back_idle(struct executor *x, bool all)
     struct flow *f;
     size_t place = 0;
     while ((f = id_table_next(x->flows, &place))) {
-        if (!f->ending && (all || !in_the_middle(f)))
+        if (!f->ending && (all || !f->kind->in_the_middle(f)))
             flow_hand_back(f);
     }
 }
@@ -257,12 +239,13 @@ void flow_cancel_all(struct executor *x, const char *why)
 static void on_deadline(void *arg)
 {
     struct flow *f = arg;
-    flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
+    f->kind->deadline(f);
 }
 
 static void on_go_on(void *arg)
 {
-    workflow_go_on(arg);
+    struct flow *f = arg;
+    f->kind->go_on(f);
 }
 
 static const struct stored_step *keep_stored(struct flow *f, const struct claimed *c)
@@ -315,6 +298,12 @@ static struct flow *flow_new(struct executor *x, struct claimed *c)
     f->principal_id = c->principal_id;
     f->cached = c->program ? programs_ref(c->program) : NULL;
     f->program = c->program ? programs_of(c->program) : NULL;
+    f->kind = c->run.kind == KIND_SKILL ? &skill_kind : &workflow_kind;
+    f->cached_skill = c->skill ? skills_ref(c->skill) : NULL;
+    f->had_effects = c->had_effects;
+    if (c->run.kind == KIND_SKILL)
+        f->input = c->input ? talloc_strdup(f, c->input) : "{}";
+    f->extra = c->extra ? talloc_strdup(f, c->extra) : NULL;
     f->inputs = parse(f, c->input, json_object_new_object());
     f->steps = json_own(f, json_object_new_object());
     f->execution = execution_scope(f, c);
@@ -337,14 +326,14 @@ void flow_start(struct executor *x, struct claimed *c)
              (long long)(now_ms - id_ms(&f->run.id)));
     if (x->stopping) {
         flow_hand_back(f);
-    } else if (!f->program) {
+    } else if (!f->program && !f->cached_skill) {
         flow_fail(f, REASON_INTERNAL,
                   f->run.kind == KIND_WORKFLOW ? "the workflow's program is not usable"
-                                               : "this executor runs no skills");
+                                               : "the skill's manifest is not usable");
     } else if (f->run.deadline_ms <= now_ms) {
         flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
     } else {
         timer_set(x->timers, &f->deadline, f->began_ms + f->run.deadline_ms - now_ms);
-        workflow_begin(f);
+        f->kind->begin(f);
     }
 }

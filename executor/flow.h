@@ -15,12 +15,29 @@
 
 struct act;
 struct stage;
+struct skill_run;
+
+/* What differs between the runs of workflows and of skills. */
+struct flow_kind {
+    void (*begin)(struct flow *f);
+    void (*go_on)(struct flow *f); /* has a slot again, or its go_on timer has fired */
+    void (*written)(struct flow *f, const struct commit *c);
+    void (*break_off)(struct flow *f, const char *error); /* it fails in the middle: a last word */
+    void (*drop)(struct flow *f);                         /* ends all that was started; may come twice */
+    bool (*in_the_middle)(const struct flow *f);          /* of what cannot be handed back */
+    bool (*may_rest)(const struct flow *f);               /* it only waits */
+    void (*deadline)(struct flow *f);
+};
+extern const struct flow_kind workflow_kind, skill_kind;
 
 struct flow {
     struct executor *x;
     struct run run; /* as claimed */
     id principal_id;
     struct cached_program *cached;
+    struct cached_skill *cached_skill; /* of a skill's run, as are the next */
+    const char *input, *extra;         /* JSON as it was sent, and as view_skill_extra wrote it (or NULL) */
+    bool had_effects;                  /* an earlier attempt had started something */
     const struct program *program;
     json_object *inputs, *steps, *execution; /* the scope */
     const struct stored_step *stored;        /* what an earlier attempt has left */
@@ -37,6 +54,8 @@ struct flow {
     bool tree;       /* children may be running that nobody waits for any more */
     bool has_slot, in_slot_queue;
     struct flow *slot_next;
+    const struct flow_kind *kind;
+    struct skill_run *skill; /* of a skill's run */
     struct timer deadline, go_on;
     int64_t began_ms; /* CLOCK_BOOTTIME */
 };

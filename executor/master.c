@@ -52,7 +52,7 @@ static void start(struct master *m, struct child *c)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master) /* it went before the line above */
         _exit(0);
-    int status = process_run(m->config);
+    int status = process_run(m->config, (int)(c - m->children));
     talloc_free(m->ctx);
     exit(status);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "core/blob.h"
 #include "core/clock.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
@@ -13,10 +14,13 @@
 #include "executor/child_watch.h"
 #include "executor/claim.h"
 #include "executor/commit.h"
+#include "executor/disk.h"
 #include "executor/flow.h"
 #include "executor/hints.h"
 #include "executor/http.h"
 #include "executor/liveness.h"
+#include "executor/run_skill.h"
+#include "executor/runner.h"
 #include "executor/upkeep.h"
 
 enum { SIGNALS = 4 };
@@ -25,6 +29,7 @@ struct process {
     struct executor x; /* first: callbacks of its modules come with it */
     struct claims *claims;
     struct upkeep *upkeep;
+    struct sweep *sweep;
     struct hints *hints;
     struct event *signals[SIGNALS];
     struct timer grace;
@@ -42,7 +47,7 @@ static void end_loop(struct executor *x)
 static void on_changed(struct executor *x)
 {
     struct process *p = (struct process *)x;
-    if (!x->stopping || x->fenced || p->leaving || id_table_count(x->flows) > 0)
+    if (!x->stopping || x->fenced || p->leaving || id_table_count(x->flows) > 0 || x->runners > 0)
         return;
     p->leaving = true;
     liveness_leave(x->liveness, end_loop);
@@ -65,6 +70,8 @@ static void on_registered(struct executor *x)
         return;
     p->claims = claims_start(p, x);
     p->upkeep = upkeep_start(p, x);
+    if (x->index == 0)
+        p->sweep = sweep_start(p, x);
     if (!p->claims) {
         log_error("executor.broken", "what=threads");
         p->status = PROCESS_BROKEN;
@@ -187,8 +194,12 @@ static bool set_up(struct process *p)
     x->slot_last = &x->slot_first;
     x->changed = on_changed;
     x->programs = programs_new(p);
+    x->uids = talloc_zero_array(p, bool, (size_t)x->config->executor.max_active);
+    x->blobs = blob_store_open(p, x->config->files.dir);
+    x->disk = disk_start(p, x->base);
+    runner_find_program();
     p->grace = (struct timer){.fire = on_grace, .arg = x};
-    if (!start_http(p) || !start_writer(p))
+    if (!x->disk || !start_http(p) || !start_writer(p))
         return false;
     x->children = child_watch_new(p, x);
     p->hints = hints_start(p, x);
@@ -203,8 +214,11 @@ static void take_down(struct process *p)
     claims_join(p->claims);
     if (x->writer)
         writer_stop(x->writer);
+    if (x->disk)
+        disk_stop(x->disk);
     for (int i = 0; i < SIGNALS && p->signals[i]; i++)
         event_free(p->signals[i]);
+    TALLOC_FREE(p->sweep);
     TALLOC_FREE(p->hints);
     TALLOC_FREE(x->children);
     TALLOC_FREE(x->liveness);
@@ -214,10 +228,11 @@ static void take_down(struct process *p)
         event_base_free(x->base);
 }
 
-int process_run(const struct config *config)
+int process_run(const struct config *config, int index)
 {
     struct process *p = talloc_zero(NULL, struct process);
     p->x.config = config;
+    p->x.index = index;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up(p)) {
         log_error("executor.broken", "what=start");
         return PROCESS_BROKEN;

@@ -10,5 +10,5 @@
 
 enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
 
-/* The exit status. */
-int process_run(const struct config *config);
+/* The `index`-th of the master's processes, from 0. The exit status. */
+int process_run(const struct config *config, int index);

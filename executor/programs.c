@@ -6,6 +6,7 @@
 
 #include "core/json.h"
 #include "core/log.h"
+#include "executor/skills.h"
 
 struct cached_program { /* a talloc context of its own: the last reference may go in another thread */
     atomic_int references;
@@ -19,6 +20,7 @@ struct programs { /* the database thread's alone */
     struct cached_program *list[PROGRAMS_MAX];
     size_t count;
     uint64_t uses;
+    struct skills *skills;
 };
 
 static int destroy(struct programs *all)
@@ -31,8 +33,14 @@ static int destroy(struct programs *all)
 struct programs *programs_new(void *ctx)
 {
     struct programs *all = talloc_zero(ctx, struct programs);
+    all->skills = skills_new(all);
     talloc_set_destructor(all, destroy);
     return all;
+}
+
+struct skills *programs_skills(struct programs *all)
+{
+    return all->skills;
 }
 
 const struct program *programs_of(const struct cached_program *p)

@@ -11,8 +11,11 @@ enum { PROGRAMS_MAX = 256 };
 
 struct programs;
 struct cached_program;
+struct skills;
 
 struct programs *programs_new(void *ctx);
+/* What it knows of skills. */
+struct skills *programs_skills(struct programs *all);
 
 /* In a transaction or by itself, database thread only: the program of a workflow's version, loaded where it
  * is not known. *program_r is a reference. ERR_NOT_FOUND where there is no such version, ERR_INVALID where it

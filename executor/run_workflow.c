@@ -470,3 +470,39 @@ void workflow_break_off(struct flow *f, const char *error)
     step_row(f, f->stage->step, STEP_FAILED, NULL, error);
     step_event(f, EVENT_STEP_FAILED, f->stage->step, error);
 }
+
+/* --- as a kind of flow --- */
+
+static bool in_the_middle(const struct flow *f)
+{
+    for (const struct act *a = f->acts; a; a = a->next) {
+        if (a->phase == ACT_GOING)
+            return true;
+    }
+    return false;
+}
+
+static bool may_rest(const struct flow *f)
+{
+    for (const struct act *a = f->acts; a; a = a->next) {
+        if (a->phase != ACT_WAITING)
+            return false;
+    }
+    return f->acts != NULL;
+}
+
+static void deadline(struct flow *f)
+{
+    flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
+}
+
+const struct flow_kind workflow_kind = {
+    .begin = workflow_begin,
+    .go_on = workflow_go_on,
+    .written = workflow_written,
+    .break_off = workflow_break_off,
+    .drop = drop_acts,
+    .in_the_middle = in_the_middle,
+    .may_rest = may_rest,
+    .deadline = deadline,
+};

@@ -1,0 +1,1 @@
+SELECT id, state, attempt FROM executions WHERE id IN ([[?]])

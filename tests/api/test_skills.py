@@ -1,0 +1,303 @@
+"""Skills that run: files in, outputs and artifacts out, what they may not do, and how they end."""
+import json
+import re
+import time
+import uuid
+
+import pytest
+import requests
+from skills import EXAMPLES, Space, install, probe
+from stack import children_of, eventually, kill
+
+SETTINGS = {"executor.grace_s": 2}
+
+TEXT = "The quick brown fox.\nThe lazy dog, the end.\n"
+HELLO = "import json, sys\njson.dump({'got': json.load(sys.stdin)}, sys.stdout)"
+
+
+@pytest.fixture
+def space(workspace):
+    return Space(workspace)
+
+
+def upload(space, **files):
+    answer = space.client.post("/files/", files=[("files", (name.replace("_", "."), body)) for name, body in files.items()])
+    assert answer.status_code == 201, answer.text
+
+
+def run_folders(stack):
+    return [p.name for p in (stack.dir / "data/runs").iterdir()]
+
+
+def events(space, id):
+    got = space.client.get(f"/executions/{id}/events", stream=True, timeout=20)
+    return re.findall(r"^event: (.*)$", got.text, re.M), [json.loads(d) for d in re.findall(r"^data: (.*)$", got.text, re.M)]
+
+
+def test_word_count_over_an_uploaded_file(stack, workspace, space):
+    install(workspace, EXAMPLES / "word-count")
+    upload(space, story_txt=TEXT.encode())
+    x = space.ran("word-count", {"file": "story.txt", "top": 2}, file_source_ids=["story.txt", "missing.txt"])
+    assert x["state"] == "succeeded", x
+    assert x["outputs"] == {"lines": 2, "words": 9, "characters": 44,
+                            "top": [{"word": "the", "count": 3}, {"word": "brown", "count": 1}]}
+    assert x["error"] is None and x["failure_reason"] is None
+    assert x["started_at"] and x["finished_at"] and x["resource_usage"]["wallclock_ms"] > 0
+    assert "story.txt: 2 lines" in space.logs(x["id"])
+    one = space.client.get(f"/executions/{x['id']}").json()
+    assert one["status"] == "success" and one["detail"]["output"] == x["outputs"]
+    eventually(lambda: run_folders(stack) == [], what="the folder gone")
+
+
+def test_csv_summary_leaves_a_chart(workspace, space):
+    install(workspace, EXAMPLES / "csv-summary")
+    upload(space, data_csv=b"city,people,area\nA,10,2.5\nB,30,1.5\nC,x,2\n")
+    x = space.ran("csv-summary", {"file": "data.csv"}, file_source_ids=["data.csv"])
+    assert x["state"] == "succeeded", x
+    assert x["outputs"]["rows"] == 3
+    assert x["outputs"]["columns"][0] == {"name": "people", "count": 2, "min": 10, "max": 30, "mean": 20}
+    [artifact] = x["artifacts"]
+    assert uuid.UUID(artifact["artifact_id"]) and artifact["relpath_in_workspace"] == "outputs/chart.svg"
+    assert artifact["document_type"] == "image/svg+xml"
+    assert artifact["download_url"].startswith("/api/v1/executions/")
+    url = space.client.base[:-len("/api/v1")] + artifact["download_url"]
+    got = requests.get(url, headers={"Authorization": f"Bearer {space.client.key}"}, timeout=10)
+    assert got.status_code == 200 and got.text.startswith("<svg") and len(got.content) == artifact["size_bytes"]
+    assert got.headers["Content-Disposition"].startswith("attachment") and got.headers["Content-Security-Policy"] == "sandbox"
+    assert got.headers["X-Content-Type-Options"] == "nosniff" and got.headers["Content-Type"] == "image/svg+xml"
+    part = requests.get(url, headers={"X-API-Key": space.client.key, "Range": "bytes=0-3"}, timeout=10)
+    assert part.status_code == 206 and part.text == "<svg"
+    names, data = events(space, x["id"])
+    assert names[0] == "execution.queued" and names[-1] == "execution.succeeded" and "artifact.created" in names
+
+
+def test_artifacts_belong_to_the_workspace(stack, workspace, space):
+    probe(workspace, "open('outputs/a.txt', 'w').write('mine')\nprint('{}')")
+    x = space.ran("probe")
+    path = x["artifacts"][0]["download_url"][len("/api/v1"):]
+    assert space.client.get(path).text == "mine"
+    assert stack.workspace().client().get(path).status_code == 404
+    assert workspace.client("skills:read").get(path).status_code == 403
+    assert requests.get(space.client.base + path, timeout=10).status_code == 401
+
+
+def test_inputs_arrive_as_sent(workspace, space):
+    probe(workspace, "import json, sys\ntext = sys.stdin.read()\njson.dump({'text': text}, sys.stdout)")
+    raw = '{"b": 1.0, "a": "ü\\u00e4", "n": 123456789012345}'
+    id = space.client.post(f"{space.path}/probe/executions", data=('{"inputs": ' + raw + "}").encode(),
+                           headers={"Content-Type": "application/json"}).json()["data"]["id"]
+    assert space.finished(id)["outputs"] == {"text": raw}
+
+
+def test_progress_and_log_are_events_and_are_kept(workspace, space):
+    probe(workspace, "import sys, time\n"
+                     "for i in (10, 50, 90):\n    print(f'::progress {i} step {i}', file=sys.stderr, flush=True)\n"
+                     "    print('line', i, file=sys.stderr, flush=True)\n    time.sleep(0.3)\nprint('{}')")
+    x = space.ran("probe")
+    assert space.logs(x["id"]) == "line 10\nline 50\nline 90\n"
+    assert space.logs(x["id"], offset=8) == "line 50\nline 90\n"
+    assert space.logs(x["id"], offset=1000) == ""
+    names, data = events(space, x["id"])
+    progress = [d["data"] for d in data if d["type"] == "progress"]
+    assert progress[-1] == {"percent": 90, "message": "step 90"}
+    assert "".join(d["data"]["text"] for d in data if d["type"] == "log") == "line 10\nline 50\nline 90\n"
+    assert [d["seq"] for d in data] == list(range(1, len(data) + 1))
+
+
+def test_events_are_bounded_and_the_log_too(workspace, space):
+    probe(workspace, "import sys\nfor i in range(200000):\n    print('x' * 60, i, file=sys.stderr)\n"
+                     "    print('::progress', i % 100, file=sys.stderr)\nprint('{}')")
+    x = space.ran("probe")
+    assert x["state"] == "succeeded"
+    assert 900_000 < len(space.logs(x["id"])) <= 1024 * 1024 + 200
+    names, data = events(space, x["id"])
+    assert sum(n in ("log", "progress") for n in names) <= 1000
+
+
+def test_the_log_is_there_while_it_runs(workspace, space):
+    probe(workspace, "import sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(15)")
+    id = space.started("probe")
+    eventually(lambda: space.logs(id) == "begun\n", 10, "the live log")
+    space.client.post(f"{space.path}/executions/{id}/cancel")
+
+
+@pytest.mark.parametrize("main, more, reason, error", [
+    ("print('no json')", {}, "outputs_invalid", "outputs"),
+    ("print('[1]')", {}, "outputs_invalid", "object"),
+    ("pass", {}, "outputs_invalid", "outputs"),
+    ("print('{\"n\": \"x\"}')", {"outputs": {"type": "object", "properties": {"n": {"type": "integer"}}}}, "outputs_invalid", "/n"),
+    ("print('{}')\nprint('{}')", {}, "outputs_invalid", "outputs"),
+    ("import sys; sys.exit(3)", {}, "step_failed", "exit code 3"),
+    ("import os; os.kill(os.getpid(), 9)", {}, "step_failed", "signal 9"),
+    ("import time; time.sleep(60)", {"timeout_seconds": 1}, "timeout", "longer"),
+    ("import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True: time.sleep(1)", {"timeout_seconds": 1}, "timeout", "longer"),
+    ("b = []\nwhile True: b.append(bytearray(4 << 20))", {"memory_mb": 64}, "memory_limit", "memory"),
+    ("import sys\nwhile True: sys.stdout.write('x' * 65536)", {}, "output_limit", "outputs"),
+    ("while True: open('outputs/big', 'ab').write(b'x' * (1 << 20))", {}, "output_limit", "disk"),
+    ("pass", {"argv": ("none-such-command",)}, "step_failed", "127"),
+])
+def test_how_runs_fail(stack, workspace, space, main, more, reason, error):
+    probe(workspace, main, **more)
+    x = space.ran("probe")
+    assert (x["state"], x["failure_reason"]) == ("failed", reason), x
+    assert error in x["error"] and x["outputs"] is None
+    eventually(lambda: run_folders(stack) == [], what="the folder gone")
+    assert space.client.get(f"/executions/{x['id']}").json()["failure_reason"] == reason
+
+
+def test_a_failed_run_keeps_its_log_and_artifacts(workspace, space):
+    probe(workspace, "import sys\nopen('outputs/partial', 'w').write('half')\nprint('what went wrong', file=sys.stderr)\nsys.exit(1)")
+    x = space.ran("probe")
+    assert x["state"] == "failed" and [a["relpath_in_workspace"] for a in x["artifacts"]] == ["outputs/partial"]
+    assert space.logs(x["id"]) == "what went wrong\n"
+
+
+def test_what_a_skill_cannot_see_or_do(stack, workspace, space):
+    probe(workspace, """
+import json, os, socket, subprocess, sys
+paths = json.load(sys.stdin)["paths"]
+tried = {}
+def attempt(name, what):
+    try:
+        tried[name] = repr(what())
+    except BaseException as e:
+        tried[name] = None
+for p in paths:
+    attempt(p, lambda: os.listdir(p) if os.path.isdir(p) else open(p).read(10))
+attempt("unix", lambda: socket.socket(socket.AF_UNIX))
+def connect():
+    s = socket.socket()
+    s.settimeout(2)
+    s.connect(("127.0.0.1", %d))
+    return "connected"
+attempt("net", connect)
+attempt("skill", lambda: open("/skill/main.py", "a"))
+attempt("materials", lambda: open("inputs/materials/x", "w"))
+tried["uid"] = os.getuid()
+tried["environment"] = sorted(os.environ)
+json.dump(tried, sys.stdout)
+""" % stack.port)
+    paths = ["/etc/shadow", str(stack.dir), str(stack.dir / "millrace.ini"), str(stack.dir / "secrets"), str(stack.dir / "sockets"),
+             str(stack.dir / "data/runs"), "/root", "/proc/1/environ", "/work/../../data"]
+    x = space.ran("probe", {"paths": paths})
+    assert x["state"] == "succeeded", x
+    seen = x["outputs"]
+    for name in [p for p in paths if p != "/proc/1/environ"] + ["unix", "net", "skill", "materials"]:
+        assert seen[name] is None, (name, seen[name])
+    assert seen["uid"] != 0
+    assert not [n for n in seen["environment"] if "MILLRACE" in n and n != "MILLRACE_SKILL"]
+
+
+def sleepers(mark):
+    import pathlib
+    found = []
+    for p in pathlib.Path("/proc").iterdir():
+        if p.name.isdigit():
+            try:
+                if mark in (p / "cmdline").read_bytes().decode(errors="replace"):
+                    found.append(int(p.name))
+            except OSError:
+                pass
+    return found
+
+
+FORKER = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp("sleep", ["sleep", sys.argv[1]])
+    time.sleep(100)
+print("up", file=sys.stderr, flush=True)
+time.sleep(100)
+"""
+
+
+def test_cancel_ends_the_whole_tree(stack, workspace, space):
+    mark = "86399.25"
+    probe(workspace, FORKER, argv=("python3", "./main.py", mark))
+    id = space.started("probe")
+    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="it runs")
+    answer = space.client.post(f"{space.path}/executions/{id}/cancel")
+    assert answer.status_code == 200 and answer.json()["data"]["state"] == "stopped"
+    eventually(lambda: not sleepers(mark), 10, "the tree dead")
+    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
+    assert space.get(id)["state"] == "stopped"
+    assert workspace.balance() == 999, "it had been started"
+
+
+def test_a_lost_executor_takes_its_runs_along_and_another_goes_on(stack, workspace, space):
+    mark = "86399.75"
+    probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
+    id = space.started("probe")
+    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="it runs")
+    before = set(sleepers(mark))
+    attempt = int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'"))
+    pid = int(re.findall(rf"executor\[(\d+)\] run\.claimed execution={id}", stack.log("executor"))[-1])
+    kill(pid, 9)
+    eventually(lambda: not before & set(sleepers(mark)), 10, "the old tree dead")
+    eventually(lambda: int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")) == attempt + 1, 40, "taken over")
+    eventually(lambda: sleepers(mark), 20, "it runs again")
+    space.client.post(f"{space.path}/executions/{id}/cancel")
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "nothing is left")
+
+
+def test_a_killed_runner_fails_its_run(stack, workspace, space):
+    probe(workspace, "import sys, time\nprint('up', file=sys.stderr, flush=True)\ntime.sleep(100)")
+    id = space.started("probe")
+    eventually(lambda: space.logs(id) == "up\n", what="it runs")
+    runners = [p for e in stack.children("executor") for p in children_of(e)
+               if b"millrace-runner" in open(f"/proc/{p}/cmdline", "rb").read()]
+    kill(runners[0], 9)
+    x = space.finished(id)
+    assert (x["state"], x["failure_reason"]) == ("failed", "internal")
+    eventually(lambda: run_folders(stack) == [], 15, "the folder gone")
+
+
+def test_sigterm_hands_long_runs_back(stack, workspace, space):
+    mark = "86399.5"
+    probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
+    id = space.started("probe")
+    eventually(lambda: sleepers(mark), what="it runs")
+    stack.stop_server("executor")
+    assert not sleepers(mark)
+    assert space.get(id)["state"] == "queued"
+    stack.start_server("executor")
+    eventually(lambda: space.get(id)["state"] == "running" and sleepers(mark), 20, "it runs again")
+    space.client.post(f"{space.path}/executions/{id}/cancel")
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "nothing is left")
+
+
+def test_prefer_wait(workspace, space):
+    probe(workspace, HELLO)
+    done = space.start("probe", {"a": 1}, headers={"Prefer": "wait=20"})
+    assert done.status_code == 200 and done.headers["Preference-Applied"] == "wait"
+    assert done.json()["data"]["state"] == "succeeded" and done.json()["data"]["outputs"] == {"got": {"a": 1}}
+    probe(workspace, "import time; time.sleep(3); print('{}')", slug="slow")
+    late = space.start("slow", headers={"Prefer": "wait=1"})
+    assert late.status_code == 201 and late.json()["data"]["state"] == "running"
+    space.finished(late.json()["data"]["id"])
+
+
+def test_runs_use_the_version_they_were_accepted_with(stack, workspace, space):
+    probe(workspace, "print('{\"v\": 1}')")
+    stack.stop_server("executor")
+    id = space.started("probe")
+    probe(workspace, "print('{\"v\": 2}')", version="2.0.0")
+    stack.start_server("executor")
+    x = space.finished(id)
+    assert x["outputs"] == {"v": 1} and x["skill_version"] == "1.0.0"
+    assert space.ran("probe")["outputs"] == {"v": 2}
+
+
+def test_many_runs_of_true(stack, workspace, space):
+    """At least 100 a second on two idle cores; here they only must all end well."""
+    import concurrent.futures
+    probe(workspace, "", slug="quick", argv=("sh", "-c", "echo {}"))
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(lambda i: Space(workspace, space.client).started("quick"), range(100)))
+    began = time.monotonic()
+    for id in ids:
+        assert space.finished(id, 60)["state"] == "succeeded"
+    print(f"100 runs drained in {time.monotonic() - began:.2f} s")
+    eventually(lambda: run_folders(stack) == [], 10, "the folders gone")
