@@ -150,7 +150,8 @@ class Stack:
 
     # --- the other side of the counter -------------------------------------------------------------------------
     def workspace(self, credits=1000, **limits):
-        """limits: rate_limit_per_minute, max_concurrent, price_credits"""
+        """limits: rate_limit_per_minute (none worth the name), max_concurrent, price_credits"""
+        limits.setdefault("rate_limit_per_minute", 1000000)
         args = []
         for name, value in limits.items():
             args += ["--" + name.replace("_", "-"), value]
