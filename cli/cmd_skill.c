@@ -26,7 +26,7 @@ static enum err read_package(struct cli *cli, const char *dir, struct package **
 {
     enum err e = package_read(cli->ctx, dir, k, p);
     if (!(*k)->manifest)
-        return e;
+        return e == OK ? ERR_INVALID : e;
     if (manifest_compile(cli->ctx, (*k)->manifest, (*k)->manifest_size, m, p) == OK)
         check_command(dir, *m, p);
     return p->total ? ERR_INVALID : e;
