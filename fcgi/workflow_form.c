@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "core/json_span.h"
+#include "core/store_skill.h"
 #include "fcgi/app.h"
 #include "fcgi/request.h"
 
@@ -77,10 +78,19 @@ static bool check_credits(struct request *r, struct workflow_change *c)
     return e == OK;
 }
 
+/* Away is taken for there: what cannot be looked up now is no mistake of the program. */
+static bool skill_exists(void *arg, const char *slug)
+{
+    struct request *r = arg;
+    struct skill skill;
+    return skill_now(r->app->db, r, &r->access.workspace_id, slug, &skill) != ERR_NOT_FOUND;
+}
+
 bool workflow_form_read(struct request *r, struct workflow_change *c)
 {
     json_object *body;
     struct program *program = NULL;
+    struct program_hooks hooks = {.skill_exists = skill_exists, .arg = r};
     c->workspace_id = r->access.workspace_id;
     c->principal_id = r->access.principal_id;
     c->problems = problems_new(r);
@@ -91,7 +101,7 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
     if (!members_are_good(r, body, c))
         return false;
     json_span(r->body, r->body_size, "program", &c->program.at, &c->program.size);
-    enum err e = program_compile(r, json_get(body, "program"), NULL, &program, c->problems);
+    enum err e = program_compile(r, json_get(body, "program"), &hooks, &program, c->problems);
     c->compiled = program;
     if (e == OK && !check_credits(r, c))
         return false;

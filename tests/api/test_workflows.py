@@ -117,6 +117,7 @@ BAD_PROGRAMS = {
     "too cheap": ({**HELLO, "credits": 0.5}, "/credits"),
     "no such workflow": ({"steps": [{"name": "a", "type": "workflow", "workflow_id": str(uuid.uuid4())}]},
                          "/steps/0/workflow_id"),
+    "no such skill": ({"steps": [{"name": "a", "type": "skill", "slug": "nobody-installed-it"}]}, "/steps/0/slug"),
 }
 
 
