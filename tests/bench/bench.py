@@ -106,8 +106,17 @@ class Bench:
                 "BENCH_WORKFLOWS": ",".join(p["workflow"] for p in parts), "BENCH_EXECUTIONS": ",".join(self.executions),
                 **(extra if isinstance(extra, dict) else {})}
 
+    def cpu(self):
+        """Microseconds of CPU used so far, by program; children that have ended count with their parents."""
+        used = {}
+        for name in ("mariadb", "redis", "nginx", "api"):
+            used[name] = sum(cpu_us(p) for p in family(self.stack.pid(name)))
+        used["floor"] = sum(cpu_us(p) for f in self.floors for p in family(f.pid))
+        return used
+
     def run(self, name, seconds):
         script, connections, extra = CASES[name]
+        before = self.cpu()
         done = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", str(LUA / script), self.stack.url],
                               env=self.environment(extra), capture_output=True, text=True, timeout=seconds + 60)
         line = next((l for l in done.stdout.splitlines() if l.startswith("BENCH ")), None)
@@ -116,7 +125,9 @@ class Bench:
         want = EXPECTED.get(name, "202")
         wrong = {k: v for k, v in r["statuses"].items() if k != want}
         assert not wrong and not r["socket_errors"], f"{name}: expected {want}, saw {r['statuses']}, {r['socket_errors']} socket errors"
-        return {"rate": r["requests"] / (r["duration_us"] / 1e6), "p50": r["p50_us"], "p99": r["p99_us"]}
+        after = self.cpu()
+        return {"rate": r["requests"] / (r["duration_us"] / 1e6), "p50": r["p50_us"], "p99": r["p99_us"],
+                "cpu_us": {k: (after[k] - before[k]) / r["requests"] for k in before}}
 
     def close(self):
         for p in self.floors:
@@ -159,6 +170,11 @@ class Bench:
 def family(pid):
     children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return [pid] + [p for c in children for p in family(int(c))]
+
+
+def cpu_us(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000000 // os.sysconf("SC_CLK_TCK")
 
 
 def pss(pid):
@@ -207,9 +223,11 @@ def main():
 
 def report(results, extras, o):
     median = {n: {m: statistics.median(r[m] for r in runs) for m in ("rate", "p50", "p99")} for n, runs in results.items()}
-    print(f"{'case':32} {'req/s':>9} {'spread':>7} {'p50 ms':>8} {'p99 ms':>8}")
+    print(f"{'case':32} {'req/s':>9} {'spread':>7} {'p50 ms':>8} {'p99 ms':>8}   CPU µs a request")
     for name, m in median.items():
-        print(f"{name:32} {m['rate']:9.0f} {spread([r['rate'] for r in results[name]]):6.0%} {m['p50'] / 1000:8.2f} {m['p99'] / 1000:8.2f}")
+        cpu = {k: statistics.median(r["cpu_us"][k] for r in results[name]) for k in results[name][0]["cpu_us"]}
+        print(f"{name:32} {m['rate']:9.0f} {spread([r['rate'] for r in results[name]]):6.0%} {m['p50'] / 1000:8.2f} {m['p99'] / 1000:8.2f}   "
+              + " ".join(f"{k} {v:.0f}" for k, v in cpu.items() if v >= 1) + f", together {sum(cpu.values()):.0f}")
     ratios = []
     for case, measure, against, target in TARGETS:
         if case in median and against in median:
