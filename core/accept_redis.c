@@ -1,5 +1,5 @@
 /* What Redis does for accepting: it is asked before, and told after; a decision is never its own. */
-#include <stdio.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <talloc.h>
 
@@ -8,10 +8,11 @@
 #include "core/event_text.h"
 #include "core/redis_keys.h"
 
-static void fingerprint_hex(const struct run_request *q, char hex[65])
+enum { HEX_SIZE = 65 };
+
+static void fingerprint_hex(const struct run_request *q, char hex[HEX_SIZE])
 {
-    for (int i = 0; i < 32; i++)
-        snprintf(hex + 2 * i, 3, "%02x", q->fingerprint[i]);
+    sodium_bin2hex(hex, HEX_SIZE, q->fingerprint, sizeof q->fingerprint);
 }
 
 /* --- before: suspicion --- */
@@ -88,7 +89,7 @@ void accept_refuse_poor(struct db *db, struct redis *redis, struct batch *b)
  * replay. */
 static struct redis_arg replay_entry(void *ctx, const struct run_request *q)
 {
-    char hex[65];
+    char hex[HEX_SIZE];
     fingerprint_hex(q, hex);
     bool whole = q->kind == KIND_WORKFLOW;
     char *text = talloc_asprintf(ctx, "%s %d %s %.*s", hex, q->status, q->execution_id.text,
@@ -146,7 +147,7 @@ void accept_publish(struct redis *redis, struct batch *b)
 static bool read_replay(void *ctx, const struct run_request *q, const struct redis_value *v,
                         enum run_verdict *verdict_r, struct run_answer *a)
 {
-    char hex[65];
+    char hex[HEX_SIZE];
     fingerprint_hex(q, hex);
     const size_t head = 64 + 1 + 3 + 1 + ID_LENGTH + 1;
     if (v->size < head)
