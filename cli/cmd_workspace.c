@@ -4,10 +4,16 @@
 #include "core/credits.h"
 #include "core/store_workspace.h"
 
-enum { STATEMENT_S = 10, NAME_MAX_BYTES = 200, RATE_MOST = 100000000, CONCURRENT_MOST = 1000000 };
+enum {
+    STATEMENT_S = 10,
+    NAME_MAX_BYTES = 200,
+    RATE_MOST = 100000000,
+    CONCURRENT_MOST = 1000000,
+    DAYS_MOST = 36500
+};
 
 struct limit_texts {
-    const char *rate, *concurrent, *price;
+    const char *rate, *concurrent, *price, *payload_days, *rows_days;
 };
 
 static bool parse_limit(struct cli *cli, const char *option, const char *text, int64_t most,
@@ -22,7 +28,9 @@ static bool parse_limits(struct cli *cli, const struct limit_texts *t, struct wo
 {
     *l = (struct workspace_limits){0};
     if (!parse_limit(cli, "--rate-limit-per-minute", t->rate, RATE_MOST, &l->rate_limit_per_minute) ||
-        !parse_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MOST, &l->max_concurrent))
+        !parse_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MOST, &l->max_concurrent) ||
+        !parse_limit(cli, "--keep-payload-days", t->payload_days, DAYS_MOST, &l->keep_payload_days) ||
+        !parse_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MOST, &l->keep_rows_days))
         return false;
     l->price.is_given = t->price != NULL;
     l->price.is_set = t->price && strcmp(t->price, "default") != 0;
@@ -47,6 +55,8 @@ static json_object *workspace_json(const struct workspace *w)
                            w->limits.max_concurrent.is_set ? json_object_new_int64(w->active) : NULL);
     json_object_object_add(o, "price_credits",
                            w->limits.price.is_set ? credits_json(w->limits.price.value) : NULL);
+    add_limit(o, "keep_payload_days", &w->limits.keep_payload_days);
+    add_limit(o, "keep_rows_days", &w->limits.keep_rows_days);
     cli_add_time(o, "created_at", w->created_ms, true);
     return o;
 }
@@ -92,13 +102,15 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
                                          {"rate-limit-per-minute", .text_r = &t.rate},
                                          {"max-concurrent", .text_r = &t.concurrent},
                                          {"price-credits", .text_r = &t.price},
+                                         {"keep-payload-days", .text_r = &t.payload_days},
+                                         {"keep-rows-days", .text_r = &t.rows_days},
                                          {0}};
     struct workspace_limits limits;
     id workspace;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_limits(cli, &t, &limits) ||
         !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
-    if (!t.rate && !t.concurrent && !t.price)
+    if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days)
         return cli_usage(cli, "nothing to set");
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;

@@ -13,8 +13,9 @@ static const struct command commands[] = {
      "makes a workspace (and its tenant, unless one is named); prints its id"},
     {"workspace", "set", cmd_workspace_set,
      "--workspace ID [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
-     "N|default]",
-     "changes limits and price of a workspace; \"default\" takes one away"},
+     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default]",
+     "changes limits and price of a workspace, and how long it keeps its executions' payloads and rows; "
+     "\"default\" takes one away"},
     {"workspace", "list", cmd_workspace_list, "", "all workspaces"},
     {"key", "create", cmd_key_create,
      "--workspace ID --scopes LIST|all [--expires-in-days N] [--principal ID]",

@@ -103,29 +103,3 @@ enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *
         memcpy(log_r->log.sha256, db_str(rows, 0, 2), BLOB_HASH);
     return OK;
 }
-
-enum err artifact_purge(struct db_tx *tx, void *ctx, const id *execution, struct blob_id **blobs_r,
-                        size_t *n_r)
-{
-    struct db_value arg = db_id(execution);
-    struct db_rows *artifacts, *usage;
-    enum err e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_LIST, &arg, 1, &artifacts);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_USAGE_GET, &arg, 1, &usage);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &arg, 1, NULL);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_USAGE_FORGET_LOG, &arg, 1, NULL);
-    if (e != OK)
-        return e;
-    struct artifact *list = from_rows(tx->ctx, artifacts);
-    *blobs_r = talloc_array(ctx, struct blob_id, artifacts->count + 1);
-    *n_r = 0;
-    for (size_t i = 0; i < artifacts->count; i++)
-        (*blobs_r)[(*n_r)++] = list[i].blob;
-    if (usage->count > 0 && !db_cell(usage, 0, 6)->is_null) {
-        memcpy((*blobs_r)[*n_r].sha256, db_str(usage, 0, 6), BLOB_HASH);
-        (*blobs_r)[(*n_r)++].size = db_int(usage, 0, 7);
-    }
-    return OK;
-}

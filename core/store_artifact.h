@@ -42,8 +42,3 @@ struct execution_log {
 };
 enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution_log *log_r) WARN_UNUSED;
-
-/* For a purge, inside its transaction: takes away artifacts and log; the numbers stay. *blobs_r, of ctx:
- * those that may be unused after the commit (blob_remove_unused). */
-enum err artifact_purge(struct db_tx *tx, void *ctx, const id *execution, struct blob_id **blobs_r,
-                        size_t *n_r) WARN_UNUSED;

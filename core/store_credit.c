@@ -5,6 +5,7 @@
 #include "core/account.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
+#include "core/store.h"
 
 struct grant {
     struct ledger_entry entry;
@@ -70,5 +71,19 @@ enum err credit_grant(struct db *db, struct redis *redis, const id *workspace, c
     *balance_r = g.account.balance;
     if (e == OK && redis)
         publish(redis, &g.account);
+    return e;
+}
+
+enum err credit_balance(struct db *db, const id *workspace, int64_t *balance_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value one = db_id(workspace);
+    struct db_rows *rows;
+    enum err e = store_read_each(db, scratch, SQL_ACCOUNT_PEEK, NULL, 0, &one, 1, 1, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *balance_r = db_int(rows, 0, 1);
+    talloc_free(scratch);
     return e;
 }

@@ -1,4 +1,5 @@
-/* Credits given by operators; what runs cost and get back is core/accept_run.h's and core/run_write.h's. */
+/* Credits: balances as they are read, and what is given by operators; what runs cost and get back is
+ * core/accept_run.h's and core/run_write.h's. */
 #pragma once
 
 #include "core/db.h"
@@ -9,3 +10,5 @@
  * balance would fall below zero or leave 64 bits; nothing was done then. Redis may be NULL. */
 enum err credit_grant(struct db *db, struct redis *redis, const id *workspace, const id *ledger_row,
                       int64_t micro, const char *reason, int64_t *balance_r) WARN_UNUSED;
+/* The balance as it is now. */
+enum err credit_balance(struct db *db, const id *workspace, int64_t *balance_r) WARN_UNUSED;

@@ -104,6 +104,16 @@ static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *act
     return e;
 }
 
+static enum err set_retention(struct db_tx *tx, const id *workspace, const struct workspace_limits *l)
+{
+    struct db_value args[] = {db_id(workspace), limit_value(&l->keep_payload_days),
+                              limit_value(&l->keep_rows_days), db_number(l->keep_payload_days.is_given),
+                              db_number(l->keep_rows_days.is_given)};
+    return l->keep_payload_days.is_given || l->keep_rows_days.is_given
+               ? db_run(tx->db, tx->ctx, SQL_RETENTION_SET, args, 5, NULL)
+               : OK;
+}
+
 static enum err work_set(struct db_tx *tx, void *arg)
 {
     const struct change *c = arg;
@@ -129,7 +139,8 @@ static enum err work_set(struct db_tx *tx, void *arg)
         db_number(active),
         db_id(c->workspace),
     };
-    return db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
+    e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
+    return e == OK ? set_retention(tx, c->workspace, l) : e;
 }
 
 enum err workspace_set_limits(struct db *db, const id *workspace, const struct workspace_limits *limits)
@@ -164,7 +175,8 @@ enum err workspace_list(struct db *db, void *ctx, const id *workspace, struct wo
             .created_ms = db_int(rows, i, 3),
             .balance = db_int(rows, i, 4),
             .active = db_int(rows, i, 7),
-            .limits = {limit_of(rows, i, 5), limit_of(rows, i, 6), limit_of(rows, i, 8)},
+            .limits = {limit_of(rows, i, 5), limit_of(rows, i, 6), limit_of(rows, i, 8), limit_of(rows, i, 9),
+                       limit_of(rows, i, 10)},
         };
     }
     *list_r = list;

@@ -10,6 +10,8 @@ struct workspace_limit {
 };
 struct workspace_limits {
     struct workspace_limit rate_limit_per_minute, max_concurrent, price /* micro-credits */;
+    struct workspace_limit keep_payload_days,
+        keep_rows_days; /* of runs, see core/retention.h; not when one is made */
 };
 
 struct workspace {

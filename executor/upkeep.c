@@ -5,13 +5,19 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "core/retention.h"
 #include "core/store_executor.h"
 #include "core/store_upkeep.h"
 
-enum { LOOK_MS = 1000, ROUNDS_MAX = 20 /* of 500 rows, in one go: the database thread has other work */ };
+enum {
+    LOOK_MS = 1000,
+    ROUNDS_MAX = 20,
+    /* of 500 rows, in one go: the database thread has other work */ RETENTION_BATCHES_MAX = 4,
+};
 
 struct upkeep {
     struct executor *x;
+    struct blob_store *blobs;
     struct timer next;
     bool ensured, ended;
 };
@@ -19,13 +25,21 @@ struct upkeep {
 struct upkeep_job {
     struct job job;
     int max_losses;
+    struct blob_store *blobs; /* NULL: files.dir cannot be used */
 };
 
 typedef enum err task_work(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r);
 
 static enum err expire_keys(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
 {
-    return upkeep_expire_keys(hands->db, n_r);
+    enum err e = OK;
+    uint64_t n = UPKEEP_ROWS_MAX;
+    *n_r = 0;
+    for (int i = 0; e == OK && n == UPKEEP_ROWS_MAX && i < ROUNDS_MAX; i++) {
+        e = upkeep_expire_keys(hands->db, &n);
+        *n_r += n;
+    }
+    return e;
 }
 
 static enum err forget_executors(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
@@ -53,14 +67,26 @@ static enum err lose_orphans(struct upkeep_job *j, struct writer_hands *hands, u
     return e;
 }
 
+/* A few batches a second, far from any request; where there is much to do it is done by and by. */
+static enum err keep_or_not(struct upkeep_job *j, struct writer_hands *hands, uint64_t *n_r)
+{
+    enum err e = OK;
+    *n_r = 0;
+    for (int i = 0; e == OK && i < RETENTION_BATCHES_MAX; i++) {
+        size_t n;
+        e = retention_step(hands->db, hands->redis, j->blobs, &n);
+        *n_r += n;
+    }
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
 static const struct upkeep_task tasks[] = {
-    {"lose_orphans", 5000},
-    {"refresh_credits", 5000},
-    {"expire_keys", 60000},
-    {"forget_executors", 3600000},
+    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 60000},
+    {"forget_executors", 3600000}, {"retention", 1000},
 };
 enum { TASKS = sizeof tasks / sizeof *tasks };
-static task_work *const works[TASKS] = {lose_orphans, refresh_credits, expire_keys, forget_executors};
+static task_work *const works[TASKS] = {lose_orphans, refresh_credits, expire_keys, forget_executors,
+                                        keep_or_not};
 
 static void do_task(struct upkeep_job *j, struct writer_hands *hands, size_t t)
 {
@@ -106,6 +132,7 @@ static void on_next(void *arg)
     struct upkeep_job *j = talloc_zero(NULL, struct upkeep_job);
     j->job = (struct job){.kind = JOB_CALL, .work = u->ensured ? work : ensure, .done = on_done, .arg = u};
     j->max_losses = (int)u->x->config->executor.max_losses;
+    j->blobs = u->blobs;
     writer_submit(u->x->writer, &j->job);
 }
 
@@ -113,6 +140,7 @@ struct upkeep *upkeep_start(void *ctx, struct executor *x)
 {
     struct upkeep *u = talloc_zero(ctx, struct upkeep);
     u->x = x;
+    u->blobs = blob_store_open(u, x->config->files.dir);
     u->next = (struct timer){.fire = on_next, .arg = u};
     on_next(u);
     return u;

@@ -131,8 +131,11 @@ static int judge_and_accept(struct request *r, struct run_request *q, run_judge 
             return run_refuse(r, q->idempotency_key, q->fingerprint);
         accept_one(r, q, a);
     }
-    if (a->verdict == RUN_REPLAYED && !a->body.at) /* it did not fit the slot */
-        (void)accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, a);
+    if (a->verdict == RUN_REPLAYED && !a->body.at) { /* it did not fit the slot, or was purged */
+        a->verdict = accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, a);
+        if (a->verdict == 0) /* its 24 hours have just ended */
+            a->verdict = RUN_UNAVAILABLE;
+    }
     return reply_verdict(r, q, a);
 }
 

@@ -1,0 +1,2 @@
+-- The keys that started or stopped these: their answers may stand in Redis, too.
+SELECT workspace_id, idempotency_key FROM idempotency_keys FORCE INDEX (execution_id) WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+UPDATE executions SET purged_ms = ?, updated_ms = ? WHERE id IN ([[?]])

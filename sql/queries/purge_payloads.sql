@@ -1,0 +1,1 @@
+DELETE FROM execution_payloads WHERE execution_id IN ([[?]])

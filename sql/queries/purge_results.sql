@@ -1,0 +1,1 @@
+DELETE FROM execution_results WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+DELETE FROM execution_chats WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+DELETE FROM execution_usage WHERE execution_id IN ([[?]])

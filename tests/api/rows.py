@@ -1,0 +1,48 @@
+"""Executions by the thousand, written straight into the tables as runs that have ended leave them: every row that a real
+run of one step has, consistent enough for the audit."""
+import datetime
+
+DAY_MS = 86400000
+
+
+def days_ago(days):
+    return int(datetime.datetime.now(datetime.timezone.utc).timestamp() * 1000) - int(days * DAY_MS)
+
+
+def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(), keyed=False, state="3", cost=1000000):
+    """n executions of one responder, the first at at_ms, apart_ms between them; `state` is SQL of seq (1…n). Paid from a
+    grant of its own."""
+    tag_rows = "".join(
+        f"INSERT INTO execution_tags SELECT '{workspace}', '{tag}', id FROM made;\n" for tag in tags)
+    tag_json = "'[" + ",".join(f'"{t}"' for t in tags) + "]'" if tags else "NULL"
+    keys = f"""
+      INSERT INTO idempotency_keys SELECT UNHEX(SHA2(CONCAT('{workspace}', 'key-{seed}-', seq), 256)), '{workspace}',
+        CONCAT('key-{seed}-', seq), REPEAT('f', 32), id, 202, '{{"execution_id":"secret"}}', 4000000000000 FROM made;""" if keyed else ""
+    run_sql(f"""
+      SET SESSION sql_mode = '';
+      DROP TEMPORARY TABLE IF EXISTS made;
+      CREATE TEMPORARY TABLE made (seq BIGINT PRIMARY KEY, id UUID, ms BIGINT, state INT) AS
+        SELECT seq, CAST(CONCAT(LEFT(hex, 8), '-', RIGHT(hex, 4), '-7', LPAD(HEX({seed}), 3, '0'), '-8000-', LPAD(HEX(seq), 12, '0'))
+                    AS UUID) AS id, ms, ({state}) AS state
+        FROM (SELECT seq, {at_ms} + seq * {apart_ms} AS ms, LPAD(HEX({at_ms} + seq * {apart_ms}), 12, '0') AS hex
+              FROM seq_1_to_{n}) AS s;
+      INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, failure_reason,
+          effects, attempt, last_seq, cost, started_ms, ended_ms, updated_ms)
+        SELECT id, '{workspace}', '{responder}', '{workspace}', id, 1, 1, 1, state, IF(state = 4, 4, IF(state = 5, 2, 0)), 1, 1,
+          IF(state > 2, 3, IF(state = 2, 2, 1)), {cost}, IF(state > 1, ms, NULL), IF(state > 2, ms, NULL), ms FROM made;
+      INSERT INTO execution_payloads SELECT id, '{{"secret":"input"}}', {tag_json}, '{{"secret":"metadata"}}', NULL FROM made;
+      INSERT INTO execution_results SELECT id, '{{"secret":"output"}}', IF(state = 3, NULL, 'secret error') FROM made WHERE state > 2;
+      INSERT INTO execution_steps (execution_id, step, item, status, tries, started_ms, completed_ms, result)
+        SELECT id, 0, -1, 2, 1, ms, ms, '"secret step"' FROM made WHERE state > 2;
+      INSERT INTO events SELECT id, 1, 1, ms, NULL FROM made;
+      INSERT INTO events SELECT id, 2, 2, ms, '{{"secret":"event"}}' FROM made WHERE state > 1;
+      INSERT INTO events SELECT id, 3, state + 9, ms, NULL FROM made WHERE state > 2;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id)
+        SELECT '{workspace}', id, 2, -{cost}, id, '{responder}' FROM made;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason) VALUES ('{workspace}', UUID(), 1, {n} * {cost}, 'rows.py');
+      {tag_rows}{keys}
+      DROP TEMPORARY TABLE made""")
+
+
+TABLES = ("execution_payloads", "execution_results", "execution_tags", "execution_steps", "events", "execution_usage",
+          "execution_chats", "artifacts", "idempotency_keys")
