@@ -4,6 +4,8 @@
 #include <talloc.h>
 
 #include "core/json.h"
+#include "core/store_model.h"
+#include "executor/skills.h"
 
 static enum err load_version(struct writer_hands *hands, struct child_job *j)
 {
@@ -34,40 +36,89 @@ static enum err find_earlier(struct writer_hands *hands, struct child_job *j)
     return e;
 }
 
-static enum err judge_inputs(struct child_job *j, const struct program *program)
+/* By the schema (NULL takes any object) of what is called `what`. */
+static enum err judge_inputs(struct child_job *j, const struct schema *schema, const char *what)
 {
     struct schema_problems problems = {0};
     json_object *inputs;
     struct span text = j->request.input;
     enum err e = json_parse(j, text.at, text.size, TEMPLATE_DEPTH_MAX, &inputs, &j->why);
-    if (e != OK || !program->inputs)
+    if (e != OK || !schema)
         return e;
-    e = schema_validate(j, program->inputs, inputs, &problems);
+    e = schema_validate(j, schema, inputs, &problems);
     if (e != OK && problems.count > 0)
-        j->why = talloc_asprintf(j, "the workflow does not take these inputs: %s %s",
+        j->why = talloc_asprintf(j, "the %s does not take these inputs: %s %s", what,
                                  problems.items[0].pointer, problems.items[0].message);
+    return e;
+}
+
+static enum err prepare_workflow(struct writer_hands *hands, struct programs *programs, struct child_job *j)
+{
+    struct cached_program *program = NULL;
+    enum err e = load_version(hands, j);
+    if (e == OK)
+        e = programs_get(programs, hands->db, &j->request.responder_id, j->request.version, &program);
+    if (e == OK) {
+        j->request.credits_asked = programs_of(program)->credits_micro;
+        e = judge_inputs(j, programs_of(program)->inputs, "workflow");
+    }
+    programs_unref(program);
+    return e;
+}
+
+/* The alias that it will use: the one asked for, or the default where the skill calls a model. */
+static enum err choose_model(struct writer_hands *hands, struct child_job *j, const struct manifest *m)
+{
+    if (!j->extra.model && m->runner != RUNNER_MODEL)
+        return OK;
+    enum err e = model_resolve(hands->db, j, &j->request.workspace_id, j->extra.model, &j->extra.model);
+    if (e == ERR_NOT_FOUND)
+        j->why = j->extra.model ? "the model is none of this space" : "the space has no default model";
+    return e;
+}
+
+static void fill_in(struct child_job *j, const struct skill *row)
+{
+    struct run_request *q = &j->request;
+    struct json_write *w = json_write_new(j);
+    q->responder_id = row->id;
+    q->version = row->version;
+    q->price = row->price;
+    q->credits_asked = row->credits;
+    q->agentic = row->agentic;
+    j->extra.slug = row->slug;
+    j->extra.label = row->label;
+    view_skill_extra(w, &j->extra);
+    q->extra.at = json_write_result(w, &q->extra.size);
+}
+
+static enum err prepare_skill(struct writer_hands *hands, struct programs *programs, struct child_job *j)
+{
+    struct cached_skill *skill = NULL;
+    enum err e = skills_find(programs_skills(programs), hands->db, &j->request.workspace_id, j->slug, &skill);
+    if (e == ERR_NOT_FOUND)
+        j->why = talloc_asprintf(j, "the space has no skill %s", j->slug);
+    if (e == OK)
+        e = judge_inputs(j, skills_manifest(skill)->inputs, "skill");
+    if (e == OK)
+        e = choose_model(hands, j, skills_manifest(skill));
+    if (e == OK)
+        fill_in(j, skills_row(skill));
+    skills_unref(skill);
     return e;
 }
 
 /* What accept_batch leaves to its callers. Whatever is refused here is refused for good, but ERR_BUSY. */
 static enum err prepare(struct writer_hands *hands, struct programs *programs, struct child_job *j)
 {
-    struct cached_program *program = NULL;
     j->why = NULL;
     j->answer = (struct run_answer){0};
     enum err e = j->resumed ? find_earlier(hands, j) : OK;
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
         return e;
-    e = load_version(hands, j);
-    if (e == OK)
-        e = programs_get(programs, hands->db, &j->request.responder_id, j->request.version, &program);
-    if (e == OK) {
-        j->request.credits_asked = programs_of(program)->credits_micro;
-        e = judge_inputs(j, programs_of(program));
-    }
-    programs_unref(program);
+    e = j->slug ? prepare_skill(hands, programs, j) : prepare_workflow(hands, programs, j);
     if (e != OK && e != ERR_BUSY && !j->why)
-        j->why = "the workflow cannot be started";
+        j->why = "it cannot be started";
     return e;
 }
 
@@ -81,7 +132,7 @@ static const char *why_not(enum run_verdict verdict)
     case RUN_PARENT_GONE:
         return "the run was taken over";
     default:
-        return "the workflow could not be started";
+        return "it could not be started";
     }
 }
 

@@ -1,9 +1,10 @@
 /* Children: a step of one run that starts another run. The loop thread describes what it wants; the database
- * thread loads the workflow, judges the inputs by its schema and accepts, up to 64 children at a time, by
- * core/accept_run, which finds a child that an earlier attempt had started. */
+ * thread loads the workflow or skill, judges the inputs by its schema and accepts, up to 64 children at a
+ * time, by core/accept_run, which finds a child that an earlier attempt had started. */
 #pragma once
 
 #include "core/accept_run.h"
+#include "core/view_skill.h"
 #include "executor/programs.h"
 #include "executor/writer.h"
 
@@ -11,6 +12,8 @@ struct child_job {
     struct job job; /* first; JOB_CHILD */
     /* wanted: workspace, principal, key, parent, responder and input, execution_id for a new child */
     struct run_request request;
+    const char *slug;         /* of a skill; NULL: request.responder_id is a workflow's */
+    struct skill_extra extra; /* of a skill: model, file_source_ids */
     bool resumed; /* an earlier attempt may have started it: look first, whatever became of the workflow */
 
     /* answered: RUN_ACCEPTED and RUN_CHILD_EXISTS give execution_id; else `why` is a sentence. 0: refused

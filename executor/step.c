@@ -21,7 +21,7 @@ const struct step_kind *step_kind_of(enum step_type type)
     case STEP_WORKFLOW:
         return &step_workflow;
     case STEP_SKILL:
-        break;
+        return &step_skill;
     }
     return NULL; /* this executor knows no such step */
 }

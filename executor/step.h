@@ -19,7 +19,7 @@ struct step_kind {
     bool waits_first;   /* the step's timeout counts while it waits for due_ms */
 };
 const struct step_kind *step_kind_of(enum step_type type);
-extern const struct step_kind step_http, step_transform, step_delay, step_fail, step_workflow;
+extern const struct step_kind step_http, step_transform, step_delay, step_fail, step_workflow, step_skill;
 
 enum act_phase {
     ACT_WRITING, /* until its row is written */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -112,10 +113,13 @@ static void add_system(struct words *w, const struct runner_job *job, const stru
         add3(w, "--ro-bind-try", etc_network[i], etc_network[i]);
 }
 
+/* As root the folders are brought here first (bring_folders). */
+#define PLACE "/mnt"
+
 static void add_folders(struct words *w, const struct runner_job *job)
 {
-    const char *work = talloc_asprintf(w->ctx, "%s/work", job->run_dir);
-    add3(w, "--ro-bind", job->skill_dir, "/skill");
+    const char *work = job->uid ? PLACE "/work" : talloc_asprintf(w->ctx, "%s/work", job->run_dir);
+    add3(w, "--ro-bind", job->uid ? PLACE "/skill" : job->skill_dir, "/skill");
     add3(w, "--bind", work, "/work");
     add3(w, "--ro-bind", talloc_asprintf(w->ctx, "%s/inputs", work), "/work/inputs");
     add3(w, "--remount-ro", "/", NULL);
@@ -223,6 +227,27 @@ static bool change_user(const struct runner_job *job, uid_t uid, gid_t gid)
     return write_text("/proc/self/gid_map", map);
 }
 
+static bool bring(const char *from, const char *to)
+{
+    return mkdir(to, 0711) == 0 && mount(from, to, NULL, MS_BIND, NULL) == 0;
+}
+
+/* In a mount namespace of the guard's own: the slot's user must be able to go to its folders, wherever they
+ * lie, and whatever the folders above them forbid (a demo below /root, say). The descriptors are opened
+ * first: PLACE may be above the folders itself. */
+static bool bring_folders(const struct runner_job *job)
+{
+    char work[4096], skill_link[64], work_link[64];
+    snprintf(work, sizeof work, "%s/work", job->run_dir);
+    int skill_fd = open(job->skill_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int work_fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    snprintf(skill_link, sizeof skill_link, "/proc/self/fd/%d", skill_fd);
+    snprintf(work_link, sizeof work_link, "/proc/self/fd/%d", work_fd);
+    return skill_fd >= 0 && work_fd >= 0 && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0 &&
+           mount("millrace", PLACE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=64k") == 0 &&
+           bring(skill_link, PLACE "/skill") && bring(work_link, PLACE "/work");
+}
+
 static void start_bwrap(const struct inside *in, const char **argv, const char **env)
 {
     const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
@@ -258,6 +283,11 @@ static void guard(const struct launch *l)
     /* before the change of user, which takes the right to write it: with memory short the sandbox goes first
      */
     write_text("/proc/self/oom_score_adj", "1000");
+    if (l->job->uid && !bring_folders(l->job)) {
+        dprintf(l->in->err, "cannot reach %s or the run's folder %s: %s\n", l->job->skill_dir,
+                l->job->run_dir, strerror(errno));
+        _exit(126);
+    }
     if (!change_user(l->job, l->uid, l->gid)) {
         dprintf(l->in->err, "cannot become the run's user: %s\n", strerror(errno));
         _exit(126);
@@ -282,7 +312,7 @@ static void guard(const struct launch *l)
 /* A fork into a new pid namespace; who is not root gets the right to that with a user namespace. */
 static pid_t fork_guard(const struct launch *l)
 {
-    unsigned long flags = SIGCHLD | CLONE_NEWPID | (l->job->uid ? 0 : CLONE_NEWUSER);
+    unsigned long flags = SIGCHLD | CLONE_NEWPID | (l->job->uid ? CLONE_NEWNS : CLONE_NEWUSER);
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
     if (pid == 0)
         guard(l);

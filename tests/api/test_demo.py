@@ -37,14 +37,15 @@ def test_demo_twice_then_stop_then_again():
         env = {**os.environ, "MILLRACE_RUN": str(run), "MILLRACE_PORT": str(free_port())}
         env.pop("MILLRACE_BIN", None)
         try:
-            assert '"status": "success"' in script("demo", env)
+            shown = script("demo", env)
+            assert '"status": "success"' in shown and '"state": "succeeded"' in shown
             first = demo_env(run)
             assert (run / "demo.env").stat().st_mode & 0o077 == 0, "the key is in there"
-            assert len(executions(first)) == 1
+            assert len(executions(first)) == 2, "a workflow's and a skill's"
 
             script("demo", env)
             assert demo_env(run) == first
-            assert len(executions(first)) == 2
+            assert len(executions(first)) == 4
 
             script("stop", env)
             with pytest.raises(requests.ConnectionError):
@@ -53,6 +54,6 @@ def test_demo_twice_then_stop_then_again():
 
             script("demo", env)
             assert demo_env(run) == first
-            assert [e["status"] for e in executions(first)] == ["success"] * 3
+            assert [e["status"] for e in executions(first)] == ["success"] * 6
         finally:
             script("stop", env)

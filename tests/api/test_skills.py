@@ -301,3 +301,45 @@ def test_many_runs_of_true(stack, workspace, space):
         assert space.finished(id, 60)["state"] == "succeeded"
     print(f"100 runs drained in {time.monotonic() - began:.2f} s")
     eventually(lambda: run_folders(stack) == [], 10, "the folders gone")
+
+
+# --- as a step of a workflow ------------------------------------------------------------------------------------
+
+def test_a_step_runs_a_skill(workspace, space):
+    install(workspace, EXAMPLES / "word-count")
+    upload(space, story_txt=TEXT.encode())
+    workflow = workspace.put_workflow({
+        "inputs": {"type": "object", "required": ["file"]},
+        "steps": [{"name": "count", "type": "skill", "slug": "word-count", "inputs": {"file": "${/inputs/file}", "top": 0},
+                   "file_source_ids": ["${/inputs/file}"]}],
+        "outputs": {"words": "${/steps/count/result/outputs/words}", "child": "${/steps/count/result/execution_id}"}})
+    run = space.client.finished(space.client.started(workflow, {"file": "story.txt"}))
+    assert run["status"] == "success", run
+    assert run["detail"]["output"]["words"] == 9
+    child = space.get(run["detail"]["output"]["child"])
+    assert child["source"] == "workflow" and child["parent_execution_id"] == run["id"] and child["state"] == "succeeded"
+    assert workspace.balance() == 998, "each is charged"
+
+
+def test_a_step_that_cannot_run_its_skill(stack, workspace, space):
+    probe(workspace, "import sys; sys.exit(1)", inputs={"type": "object", "required": ["n"]})
+    answer = space.client.post("/workflows", json={"name": "x", "program": {"steps": [{"name": "a", "type": "skill", "slug": "nothing"}]}})
+    assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"].endswith("/steps/0/slug")
+    steps = {"bad inputs": ({"inputs": {}}, "lacks a required member"), "fails": ({"inputs": {"n": 1}}, "exit code 1"),
+             "no model": ({"inputs": {"n": 1}, "model": "none"}, "model"),
+             "files": ({"inputs": {"n": 1}, "file_source_ids": "${/inputs}"}, "file_source_ids")}
+    for name, (step, sentence) in steps.items():
+        workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "skill", "slug": "probe", **step}]})
+        run = space.client.finished(space.client.started(workflow))
+        assert run["status"] == "failed" and run["failure_reason"] == "step_failed", (name, run)
+        assert sentence in run["error"], (name, run["error"])
+
+
+def test_stopping_a_workflow_ends_its_skill(stack, workspace, space):
+    mark = "86399.125"
+    probe(workspace, FORKER, argv=("python3", "./main.py", mark))
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "skill", "slug": "probe"}]})
+    run = space.client.started(workflow)
+    eventually(lambda: sleepers(mark), what="it runs")
+    assert space.client.post(f"/executions/{run}/stop").status_code == 200
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 10, "the tree dead, the folder gone")

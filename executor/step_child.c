@@ -1,11 +1,12 @@
-/* `workflow`: a child execution, accepted like any other run, found again by (run, step, item, try) when the
- * run is resumed, and waited for without a slot. */
+/* `workflow` and `skill`: a child execution, accepted like any other run, found again by (run, step, item,
+ * try) when the run is resumed, and waited for without a slot. */
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "core/clock.h"
 #include "core/stop_run.h"
+#include "core/store_model.h"
 #include "executor/child_watch.h"
 #include "executor/children.h"
 #include "executor/step.h"
@@ -107,8 +108,11 @@ static void describe(struct child_job *j, const struct act *a, json_object *inpu
     q->workspace_id = f->run.workspace_id;
     q->principal_id = f->principal_id;
     q->key_id = f->run.key_id;
-    (void)id_parse(a->step->workflow_id, strlen(a->step->workflow_id), &q->responder_id);
-    q->kind = KIND_WORKFLOW;
+    if (a->step->type == STEP_WORKFLOW)
+        (void)id_parse(a->step->workflow_id, strlen(a->step->workflow_id), &q->responder_id);
+    else
+        j->slug = talloc_strdup(j, a->step->slug);
+    q->kind = a->step->type == STEP_WORKFLOW ? KIND_WORKFLOW : KIND_SKILL;
     q->source = SOURCE_WORKFLOW;
     q->price = -1;
     q->parent.id = f->run.id;
@@ -120,7 +124,45 @@ static void describe(struct child_job *j, const struct act *a, json_object *inpu
     q->parent.depth = f->run.depth;
     q->parent.deadline_ms = f->run.deadline_ms;
     q->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
-    q->status = 202;
+    q->status = a->step->type == STEP_WORKFLOW ? 202 : 201;
+}
+
+/* The names that a template gave: an array of strings. */
+static enum err read_files(struct child_job *j, json_object *list, const char **why_r)
+{
+    *why_r = "file_source_ids must be an array of strings";
+    if (!json_object_is_type(list, json_type_array))
+        return ERR_INVALID;
+    size_t n = json_object_array_length(list);
+    const char **names = talloc_array(j, const char *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        json_object *name = json_object_array_get_idx(list, i);
+        if (!json_object_is_type(name, json_type_string))
+            return ERR_INVALID;
+        names[i] = talloc_strdup(names, json_object_get_string(name));
+    }
+    j->extra.file_source_ids = names;
+    j->extra.file_source_ids_n = n;
+    return OK;
+}
+
+static enum err render_skill(struct child_job *j, const struct act *a, const struct template_scope *scope,
+                             const char **why_r)
+{
+    const struct program_step *step = a->step;
+    json_object *files;
+    char *model = NULL;
+    size_t size;
+    enum err e = OK;
+    if (step->model)
+        e = template_render_text(j, step->model, scope, MODEL_ALIAS_MAX + 1, &model, &size, why_r);
+    j->extra.model = model;
+    if (e == OK && step->file_source_ids) {
+        e = template_render(j, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
+        if (e == OK)
+            e = read_files(j, files, why_r);
+    }
+    return e;
 }
 
 static void start(struct act *a)
@@ -129,7 +171,10 @@ static void start(struct act *a)
     struct child_job *j = talloc_zero(NULL, struct child_job);
     json_object *inputs;
     const char *why = NULL;
-    if (program_child_inputs(j, a->step, &scope, &inputs, &why) != OK) {
+    enum err e = program_child_inputs(j, a->step, &scope, &inputs, &why);
+    if (e == OK && a->step->type == STEP_SKILL)
+        e = render_skill(j, a, &scope, &why);
+    if (e != OK) {
         struct act_failure failure = {.error = why ? why : "the inputs cannot be made"};
         a->state = NULL;
         act_fail(a, &failure);
@@ -194,3 +239,4 @@ static void cancel(struct act *a)
 }
 
 const struct step_kind step_workflow = {.start = start, .cancel = cancel};
+const struct step_kind step_skill = {.start = start, .cancel = cancel};
