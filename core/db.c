@@ -48,6 +48,7 @@ struct db {
     bool in_transaction;
     uint64_t round_trips;
     _Atomic uint64_t *watched; /* told the connection's id */
+    struct db_troubles troubles;
 };
 
 /* --- values and cells --- */
@@ -178,6 +179,7 @@ static enum fault db_note(struct db *db, unsigned number, const char *what, cons
         log_error("db.failed", "what=%s errno=%u message=\"%s\"", what, number, message);
     if (db->fault == FAULT_GONE) {
         log_warn("db.lost", "what=%s errno=%u message=\"%s\"", what, number, message);
+        db->troubles.lost++;
         db_disconnect(db);
     }
     return db->fault;
@@ -213,6 +215,7 @@ static enum fault db_connect(struct db *db)
                             db->settings.socket, CLIENT_FOUND_ROWS)) {
         log_warn("db.unreachable", "errno=%u message=\"%s\"", mysql_errno(conn), mysql_error(conn));
         mysql_close(conn);
+        db->troubles.lost++;
         return db->fault = FAULT_GONE;
     }
     db->conn = conn;
@@ -243,6 +246,13 @@ void db_watch_connection(struct db *db, _Atomic uint64_t *where)
 uint64_t db_round_trips(const struct db *db)
 {
     return db->round_trips;
+}
+
+struct db_troubles db_take_troubles(struct db *db)
+{
+    struct db_troubles t = db->troubles;
+    db->troubles = (struct db_troubles){0};
+    return t;
 }
 
 /* --- statements --- */
@@ -572,6 +582,7 @@ static bool kill_old(struct db *db, uint64_t old)
 enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg)
 {
     int64_t until_ms = clock_boot_ms() + SETTLE_MS;
+    db->troubles.settled++;
     uint64_t old = old_connection;
     do {
         enum err e;

@@ -107,6 +107,13 @@ enum err db_ping(struct db *db) WARN_UNUSED;
 /* Statements sent since the connection was new to this struct: for the access log and its tests. */
 uint64_t db_round_trips(const struct db *db);
 
+/* How often the connection was lost or could not be made, and how often a lost COMMIT was settled, since the
+ * last call of this. */
+struct db_troubles {
+    unsigned lost, settled;
+};
+struct db_troubles db_take_troubles(struct db *db);
+
 /* Runs text that is no query of ours to ask values for: migrations and grants, `;`-separated. Administrators
  * only. */
 enum err db_script(struct db *db, const char *text) WARN_UNUSED;

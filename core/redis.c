@@ -19,6 +19,7 @@ struct redis {
     int64_t away_until_ms;
     size_t unread; /* answers still to come of queued commands */
     bool told;     /* that it is away: once an outage */
+    unsigned failures;
 };
 
 struct redis_arg redis_text(const char *text)
@@ -50,6 +51,7 @@ static enum err redis_fail(struct redis *r)
     if (!r->told)
         log_warn("redis.away", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
     r->told = true;
+    r->failures++;
     redis_drop(r);
     r->away_until_ms = clock_boot_ms() + AWAY_MS;
     return ERR_BUSY;
@@ -67,6 +69,13 @@ struct redis *redis_new(void *ctx, const char *socket)
     r->socket = talloc_strdup(r, socket);
     talloc_set_destructor(r, redis_destroy);
     return r;
+}
+
+unsigned redis_take_failures(struct redis *r)
+{
+    unsigned n = r->failures;
+    r->failures = 0;
+    return n;
 }
 
 bool redis_is_away(const struct redis *r)

@@ -16,6 +16,9 @@ struct redis;
 /* Never fails; connects at first use. talloc_free closes. */
 struct redis *redis_new(void *ctx, const char *socket);
 
+/* How often Redis turned out to be away, or was found lost, since the last call of this. */
+unsigned redis_take_failures(struct redis *r);
+
 struct redis_arg {
     const char *bytes;
     size_t size;

@@ -35,9 +35,17 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
                                     "# TYPE millrace_request_seconds_total counter\n");
     for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
         text = add_route(text, m, i, names[i]);
-    return talloc_asprintf_append_buffer(text,
-                                         "# TYPE millrace_workers gauge\nmillrace_workers %d\n"
-                                         "# TYPE millrace_worker_respawns_total counter\n"
-                                         "millrace_worker_respawns_total %" PRIu64 "\n",
-                                         atomic_load(&m->workers), (uint64_t)atomic_load(&m->respawns));
+    return talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_workers gauge\nmillrace_workers %d\n"
+        "# TYPE millrace_worker_respawns_total counter\n"
+        "millrace_worker_respawns_total %" PRIu64 "\n"
+        "# TYPE millrace_redis_fallbacks_total counter\n"
+        "millrace_redis_fallbacks_total %" PRIu64 "\n"
+        "# TYPE millrace_db_lost_total counter\n"
+        "millrace_db_lost_total %" PRIu64 "\n"
+        "# TYPE millrace_db_settled_total counter\n"
+        "millrace_db_settled_total %" PRIu64 "\n",
+        atomic_load(&m->workers), (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_away),
+        (uint64_t)atomic_load(&m->db_lost), (uint64_t)atomic_load(&m->db_settled));
 }

@@ -100,7 +100,12 @@ int worker_accept(struct worker *w)
 static void note(const struct request *r)
 {
     int64_t us = clock_boot_us() - r->began_us;
-    metrics_count(&r->app->shared->metrics, route_index(r), r->reply.status, us);
+    struct metrics *m = &r->app->shared->metrics;
+    struct db_troubles t = db_take_troubles(r->app->db);
+    metrics_count(m, route_index(r), r->reply.status, us);
+    atomic_fetch_add_explicit(&m->redis_away, redis_take_failures(r->app->redis), memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->db_lost, t.lost, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->db_settled, t.settled, memory_order_relaxed);
     log_info("request",
              "request=%s method=%s path=%s status=%d us=%" PRId64 " workspace=%s execution=%s db=%" PRIu64
              " batch=%d",

@@ -209,6 +209,10 @@ def test_health_and_metrics(stack):
     assert 'millrace_requests_total{route="GET /healthz",status="200"} ' in text
     assert "millrace_workers 4\n" in text
     assert re.search(r"millrace_accept_batches_total [1-9]", text)
+    assert "millrace_up 1\n" in text
+    for name in ("runs{state=\"queued\"}", "runs{state=\"running\"}", "queue_age_seconds", "recent_runs{state=\"succeeded\"}",
+                 "executors{state=\"alive\"}", "recent_losses", "redis_fallbacks_total", "db_lost_total", "db_settled_total"):
+        assert re.search(rf"^millrace_{re.escape(name)} \d", text, re.M), name
 
 
 def test_an_early_death_is_not_repeated_in_haste(stack):
