@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "core/clock.h"
+#include "core/crash.h"
 #include "core/log.h"
 
 enum {
@@ -537,6 +538,18 @@ static void rollback(struct db *db)
     db->in_transaction = false;
 }
 
+static enum fault commit(struct db *db)
+{
+    db->round_trips++;
+    crash_point("db.before_commit");
+    int failed = mysql_send_query(db->conn, "COMMIT", 6);
+    crash_point("db.in_commit");
+    if (failed != 0 || mysql_read_query_result(db->conn) != 0)
+        return db_note(db, mysql_errno(db->conn), "COMMIT", mysql_error(db->conn));
+    crash_point("db.after_commit");
+    return db->fault = FAULT_NONE;
+}
+
 /* One run from START TRANSACTION to COMMIT. */
 static enum outcome attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
@@ -555,7 +568,7 @@ static enum outcome attempt(struct db *db, bool settling, db_work *work, void *a
         return *e_r == ERR_BUSY && (during == FAULT_REPEAT || during == FAULT_GONE) ? AGAIN : DONE;
     }
     db->in_transaction = false;
-    enum fault f = db->conn ? db_text_command(db, "COMMIT") : FAULT_GONE;
+    enum fault f = db->conn ? commit(db) : FAULT_GONE;
     if (f == FAULT_NONE)
         return DONE;
     *e_r = f == FAULT_WRONG ? ERR_INTERNAL : ERR_BUSY;

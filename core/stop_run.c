@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "core/clock.h"
+#include "core/crash.h"
 #include "core/idempotency.h"
 
 struct stop {
@@ -96,6 +97,7 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
     struct stop s = {.q = request, .ctx = ctx, .answer = answer_r};
     switch (db_transaction(db, stop_work, &s)) {
     case OK:
+        crash_point("stop.after_commit");
         if (s.verdict == STOP_DONE && s.writes && redis)
             run_writes_publish(s.writes, redis);
         return s.verdict;

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "core/clock.h"
+#include "core/crash.h"
 #include "core/log.h"
 
 enum { RUNS_MAX = 64, EXECUTORS_MAX = 1000 };
@@ -161,6 +162,7 @@ static enum err take(struct db *db, struct redis *redis, struct taking *t)
 {
     t->ctx = talloc_new(NULL);
     enum err e = db_transaction(db, take_work, t);
+    crash_point("take.after_commit");
     if (e == OK && redis)
         run_writes_publish(t->writes, redis);
     for (size_t i = 0; e == OK && i < t->spent_n; i++) {

@@ -8,6 +8,7 @@
 
 #include "core/blob.h"
 #include "core/clock.h"
+#include "core/crash.h"
 #include "core/log.h"
 #include "core/redis_keys.h"
 #include "core/secrets.h"
@@ -56,6 +57,7 @@ static void on_changed(struct executor *x)
 static void on_claimed(void *arg, void *holder, struct claimed *runs, size_t n)
 {
     struct executor *x = arg;
+    crash_point("claim.after_commit");
     for (size_t i = 0; i < n && !x->fenced; i++)
         flow_start(x, &runs[i]);
     talloc_free(holder);

@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "core/clock.h"
+#include "core/crash.h"
 #include "executor/run_workflow.h"
 
 const struct step_kind *step_kind_of(enum step_type type)
@@ -94,6 +95,7 @@ static void go(struct act *a)
     a->started = true;
     if (a->step->timeout_ms > 0 && !timer_is_set(&a->timeout))
         timer_set(a->flow->x->timers, &a->timeout, clock_boot_ms() + a->step->timeout_ms);
+    crash_point("step.before_effect");
     a->kind->start(a);
 }
 
@@ -196,6 +198,7 @@ void act_drop(struct act *a)
 void act_succeed(struct act *a, json_object *result)
 {
     struct flow *f = a->flow;
+    crash_point("step.after_effect");
     if (template_json_size(result, PROGRAM_RESULT_MAX) == SIZE_MAX) {
         struct act_failure failure = {.error = "the result is larger than 256 KiB, or nested too deeply"};
         act_fail(a, &failure);
