@@ -577,7 +577,9 @@ static enum outcome attempt(struct db *db, bool settling, db_work *work, void *a
     return f == FAULT_REPEAT ? AGAIN : DONE;
 }
 
-/* Makes sure that the old connection cannot commit any more: it is dead before the work looks for its ids. */
+/* Makes sure that the old connection cannot commit any more: it is dead before the work looks for its ids.
+ * 1094: there is no such connection any more. 1095: it is another user's, so the server was started again
+ * since, and ours went with the old one. */
 static bool kill_old(struct db *db, uint64_t old)
 {
     char text[64];
@@ -585,8 +587,7 @@ static bool kill_old(struct db *db, uint64_t old)
     if (!old || db_connect(db) != FAULT_NONE)
         return old == 0;
     db->round_trips++;
-    if (mysql_query(db->conn, text) == 0 ||
-        mysql_errno(db->conn) == 1094) /* 1094: no such connection any more */
+    if (mysql_query(db->conn, text) == 0 || mysql_errno(db->conn) == 1094 || mysql_errno(db->conn) == 1095)
         return true;
     db_note(db, mysql_errno(db->conn), text, mysql_error(db->conn));
     return false;
