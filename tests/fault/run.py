@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import sys
+import threading
 import time
 
 sys.dont_write_bytecode = True
@@ -22,7 +23,12 @@ from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
 SLACK_S = 6          # an answer may come that much later than the fault that it is a consequence of
+TOGETHER = 0.3       # how often two faults come at once
 ACCEPTED_WITHIN_S = 8  # after a fault is over
+
+
+def server_of(fault):
+    return re.split("[_. ]", fault)[0]
 
 
 class FaultStack(stack_module.Stack):
@@ -134,12 +140,10 @@ class Harness:
         while time.monotonic() < until:
             if not deck:
                 deck = [c for c in faults.deck(points) if only.search(c[0])]
-            name, do = deck.pop()
-            self.say(name)
-            begun = time.monotonic()
-            do()
-            self.done.append(name)
-            self.await_acceptance(name, begun)
+            pair = [deck.pop()]
+            if deck and rng.random() < TOGETHER and server_of(deck[-1][0]) != server_of(pair[0][0]):
+                pair.append(deck.pop())
+            self.inflict(pair)
             time.sleep(rng.uniform(0, 2 * self.options.pause))
         faults.finish()
         for client in self.clients:
@@ -148,6 +152,26 @@ class Harness:
             client.join(120)
             if client.is_alive():
                 self.book.complain(f"{client.name} hangs")
+
+    def inflict(self, pair):
+        """One fault, or two at once."""
+        name = " + ".join(name for name, _ in pair)
+        self.say(name)
+        begun = time.monotonic()
+        threads = [threading.Thread(target=self.guarded, args=card, daemon=True) for card in pair[1:]]
+        for thread in threads:
+            thread.start()
+        self.guarded(*pair[0])
+        for thread in threads:
+            thread.join()
+        self.done += [name for name, _ in pair]
+        self.await_acceptance(name, begun)
+
+    def guarded(self, name, do):
+        try:
+            do()
+        except AssertionError as e:
+            self.book.complain(f"{name}: {e}")
 
     def await_acceptance(self, name, begun):
         """The next run is accepted soon."""
