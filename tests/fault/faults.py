@@ -12,7 +12,7 @@ import threading
 import time
 
 from book import CUT
-from stack import BIN, ROOT, alive, eventually, kill
+from stack import BIN, ROOT, alive, children_of, eventually, kill
 
 LEASE_S = 12  # an executor that is silent for so long counts as lost
 POINT_S = 4   # a crash point that nobody passes for so long is given up
@@ -40,9 +40,17 @@ class Faults:
     def over(self, entry):
         entry[1] = time.monotonic()
 
+    def kill(self, server, with_children=False):
+        """kill -9. A busy disk may keep a killed MariaDB for many seconds."""
+        pid = self.stack.pid(server)
+        family = [pid] + (children_of(pid) if with_children else [])
+        for p in family:
+            kill(p, signal.SIGKILL)
+        eventually(lambda: not any(alive(p) for p in family), 60, f"{server} gone")
+
     def restart(self, server, excuse, pause, with_children=False):
         """kill -9, a while without it, and again."""
-        self.stack.kill_server(server, with_children)
+        self.kill(server, with_children)
         time.sleep(pause)
         self.stack.start_server(server)
         if server in ("mariadb", "api", "nginx"):
@@ -118,7 +126,7 @@ class Faults:
 
     def redis_without_data(self):
         e = self.excused("redis without its data")
-        self.stack.kill_server("redis")
+        self.kill("redis")
         shutil.rmtree(self.stack.dir / "data/redis")
         (self.stack.dir / "data/redis").mkdir()
         self.stack.start_server("redis")

@@ -171,6 +171,7 @@ class Harness:
         try:
             do()
         except AssertionError as e:
+            self.say(f"{name}: {e}")
             self.book.complain(f"{name}: {e}")
 
     def await_acceptance(self, name, begun):
