@@ -24,7 +24,7 @@
 #include "executor/runner.h"
 #include "executor/upkeep.h"
 
-enum { SIGNALS = 4 };
+enum { SIGNALS = 4, AFTER_GRACE_MS = 1000 };
 
 struct process {
     struct executor x; /* first: callbacks of its modules come with it */
@@ -94,9 +94,17 @@ static void on_fenced(struct executor *x)
 
 /* --- signals --- */
 
+/* Hands back what is left. Where MariaDB is away that waits; but once the lease is over nothing is left to
+ * wait for: the others will find the runs lost. */
 static void on_grace(void *arg)
 {
-    flow_hand_back_idle(arg, true);
+    struct process *p = arg;
+    struct executor *x = &p->x;
+    flow_hand_back_idle(x, true);
+    if (x->fenced)
+        end_loop(x);
+    else
+        timer_set(x->timers, &p->grace, clock_boot_ms() + AFTER_GRACE_MS);
 }
 
 static void stop(struct process *p)
@@ -200,7 +208,7 @@ static bool set_up(struct process *p)
     x->blobs = blob_store_open(p, x->config->files.dir);
     x->disk = disk_start(p, x->base);
     runner_find_program();
-    p->grace = (struct timer){.fire = on_grace, .arg = x};
+    p->grace = (struct timer){.fire = on_grace, .arg = p};
     if (!x->disk || !start_http(p) || !start_writer(p))
         return false;
     x->children = child_watch_new(p, x);

@@ -196,3 +196,19 @@ def test_lost_once_too_often(stack, workspace, client, effects):
     assert (done["status"], done["failure_reason"]) == ("failed", "executor_lost")
     assert workspace.balance() == before, "a step was started: nothing is paid back"
     check_events(stack, id)
+
+
+def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
+    """It does not wait for MariaDB for ever: when its lease is over, it ends; the run is found lost and goes on."""
+    effects.hold("/hold")
+    id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
+    stack.kill_server("mariadb")
+    os.kill(stack.pid("executor"), signal.SIGTERM)
+    eventually(lambda: stack.pid("executor") is None, 20, "stopped")
+    effects.holds.pop("/hold").set()
+    stack.start_server("mariadb")
+    stack.start_server("executor")
+    assert client.finished(id, 40)["status"] == "success"
+    assert row(stack, id)[:3] == [3, 1, 1]
+    assert list(effects.by_key("/hold").values()) == [2]
+    check_events(stack, id)
