@@ -57,6 +57,7 @@ class Run:
         self.id = None           # acknowledged
         self.unknown = False     # asked, and never told
         self.refused = False
+        self.poor = False        # its children may find the balance empty
         self.stopped = None      # wall time of the acknowledged stop
         self.maybe_stopped = False
         self.seen_end = None     # (status, output) once read as terminal

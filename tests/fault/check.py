@@ -66,6 +66,8 @@ def check_ends(book, callers_get):
             if status != "stopped":
                 book.complain(f"the stop was acknowledged, and it is {status}", run.id)
             continue
+        if run.poor and execution.get("failure_reason") == "insufficient_credits":
+            continue
         if status != run.program.ends:
             book.complain(f"{run.program.name} ended as {status} ({execution.get('failure_reason')}: {execution.get('error')})", run.id)
         elif status == "success" and output != run.program.output(run.inputs):

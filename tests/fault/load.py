@@ -51,6 +51,7 @@ class Client(threading.Thread):
         program = self.programs[self.rng.choices(list(WEIGHTS), WEIGHTS.values())[0]]
         key = f"key {r}" if self.rng.random() < 0.6 else None
         run = Run(r, self.caller, program, program.inputs(self.rng, r), key)
+        run.poor = 402 in self.allowed
         twin = key and self.rng.random() < 0.1
         self.book.add(run)
         if twin:  # the same request twice at a time: one execution
