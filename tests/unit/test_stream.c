@@ -243,7 +243,7 @@ Test(event_text, is_read_as_it_was_written)
             event_text(ctx, &run, t * 7, (enum event_type)t, 1736937000123, t % 2 ? "{\"x\":[]}" : NULL);
         cr_assert(reads(text, &seq, &type), "%s", text);
         cr_assert_eq(seq, t * 7);
-        cr_assert_eq(type, t);
+        cr_assert_eq((int)type, t);
     }
     cr_assert_str_eq(event_text(ctx, &run, 1, EVENT_QUEUED, 1736937000123, NULL),
                      "{\"execution_id\":\"" RUN "\",\"seq\":1,\"type\":\"execution.queued\","
