@@ -3,12 +3,21 @@
 A module may set SETTINGS = {"section.key": value} and TLS = True before its tests.
 """
 import os
+import re
 import sys
 
 import pytest
 
 sys.path.insert(0, os.path.dirname(__file__))
 from stack import Effects, Stack  # noqa: E402
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Random ids in parameters would name a test differently in every process of a parallel run."""
+    if isinstance(val, str):
+        named = re.sub("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", val)
+        return named if named != val else None
+    return None
 
 
 @pytest.fixture(scope="module")

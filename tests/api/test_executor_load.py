@@ -63,7 +63,7 @@ def test_connections_that_are_cut(stack, effects):
                 cuts += 1
             except AssertionError:
                 pass  # it went by itself meanwhile
-    assert cuts > 20
+    assert cuts > 5
     check_all(stack, workflow)
     calls = [c["path"] for c in effects.calls]
     expected = [f"/a/{n}" for n in range(RUNS)] + [f"/c/{n}/{i}" for n in range(RUNS) for i in (0, 1)]
