@@ -30,6 +30,8 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!*reason || strlen(reason) > REASON_MAX_BYTES)
         return cli_usage(cli, "--reason wants 1 to %d bytes", REASON_MAX_BYTES);
+    if (!json_is_utf8(reason, strlen(reason)))
+        return cli_usage(cli, "--reason wants UTF-8");
     if (micro == 0)
         return cli_usage(cli, "--credits 0 would do nothing");
     if (!cli_open(cli, STATEMENT_S))

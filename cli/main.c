@@ -25,6 +25,8 @@ static const struct command commands[] = {
     {"credits", "grant", cmd_credits_grant, "--workspace ID --credits N --reason TEXT",
      "adds credits (a negative number takes them); prints the new balance"},
     {"credits", "balance", cmd_credits_balance, "--workspace ID", "the balance, from MariaDB"},
+    {"billing", "export", cmd_billing_export, "--month YYYY-MM [--format csv|json] [--workspace ID]",
+     "what runs cost and got back in a month (UTC), by workspace, day, responder and key"},
     {"workflow", "put", cmd_workflow_put, "--workspace ID FILE [--name NAME] [--id ID] [--principal ID]",
      "stores a workflow, or with --id a new version of it; FILE (- is standard input) holds the program, or "
      "{name, description, program}; prints its id"},

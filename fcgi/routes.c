@@ -51,6 +51,8 @@ static const struct route table[] = {
     {"GET", "/files/{name}", "", SCOPE_FILES_READ, 0, 0, h_file_get},
     {"DELETE", "/files/{name}", "", SCOPE_FILES_WRITE, 0, 0, h_file_delete},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
+    {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
+    {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
     {"GET", "/metrics", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_metrics},

@@ -109,7 +109,8 @@ def test_users_have_only_what_they_need(stack):
     assert not as_user("millrace_api", "CREATE TABLE x (y INT)")
     assert as_user("millrace_executor", "SELECT * FROM secrets LIMIT 1")
     assert not as_user("millrace_executor", "SELECT * FROM api_keys")
-    assert not as_user("millrace_executor", "DELETE FROM executions")
+    assert not as_user("millrace_executor", "DELETE FROM credit_ledger")
+    assert not as_user("millrace_api", "DELETE FROM executions")
     assert not as_user("millrace_executor", "DROP TABLE events")
 
 

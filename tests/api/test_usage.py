@@ -1,0 +1,210 @@
+"""Credits as billing and callers read them: balance, usage by day, responder and key as JSON and CSV, the ledger by cursor,
+the operators' export, the billing user's views. Sums agree with the ledger to the micro-credit."""
+import csv
+import datetime
+import io
+import json
+import re
+import subprocess
+import uuid
+from decimal import Decimal
+
+import pytest
+from stack import BIN
+
+SETTINGS = {"api.rate_limit_per_minute": "10000000"}
+ONE = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+N = 100000
+MONTH_MS = int(datetime.datetime(2024, 2, 1, tzinfo=datetime.timezone.utc).timestamp() * 1000)
+RANGE = {"from": "2024-02-01", "to": "2024-03-01"}
+OFFSET = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
+
+
+def problem(answer, status, code="invalid_request"):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+    return answer.json()
+
+
+def exact(answer):
+    assert answer.status_code == 200, answer.text
+    return json.loads(answer.text, parse_float=Decimal, parse_int=Decimal)
+
+
+@pytest.fixture(scope="module")
+def books(stack):
+    """100,000 rows over February 2024: debits of odd amounts, every seventh refunded later, of 5 responders and 3 keys."""
+    workspace = stack.workspace(credits=0)
+    responders, keys = ([str(uuid.uuid4()) for _ in range(n)] for n in (5, 3))
+    pick = lambda ids: "ELT(1 + seq %% %d, %s)" % (len(ids), ", ".join(f"'{i}'" for i in ids))  # noqa: E731
+    stack.sql(f"""
+      CREATE TEMPORARY TABLE made (seq BIGINT PRIMARY KEY, id UUID, refund UUID, amount BIGINT) AS
+        SELECT seq, CAST(CONCAT(LEFT(a, 8), '-', RIGHT(a, 4), '-7000-8000-', LPAD(HEX(seq), 12, '0')) AS UUID) AS id,
+          CAST(CONCAT(LEFT(b, 8), '-', RIGHT(b, 4), '-7000-9000-', LPAD(HEX(seq), 12, '0')) AS UUID) AS refund,
+          1 + seq * 7919 % 3000017 AS amount
+        FROM (SELECT seq, LPAD(HEX({MONTH_MS} + seq * 28000), 12, '0') AS a,
+                     LPAD(HEX({MONTH_MS} + seq * 28000 + 90000), 12, '0') AS b FROM seq_1_to_87500) AS s;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason)
+        SELECT '{workspace.id}', CAST('018d6000-0000-7000-8000-000000000000' AS UUID), 1, SUM(amount), 'for February' FROM made;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, key_id)
+        SELECT '{workspace.id}', id, 2, -amount, id, {pick(responders)}, IF(seq % 4 = 3, NULL, {pick(keys)}) FROM made;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, key_id)
+        SELECT '{workspace.id}', refund, 3, amount, id, {pick(responders)}, IF(seq % 4 = 3, NULL, {pick(keys)}) FROM made
+        WHERE seq % 7 = 0;
+      UPDATE accounts SET balance = (SELECT SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}')
+        WHERE workspace_id = '{workspace.id}'""")
+    assert int(stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}'")) == N + 1
+    return workspace, workspace.client()
+
+
+def ledger_sums(stack, workspace, by):
+    """{group: (runs, debited, refunded, used)} in credits, by the shortest way"""
+    rows = stack.sql(f"""SELECT COALESCE(CAST({by} AS CHAR), ''), SUM(kind = 2), -SUM(IF(kind = 2, amount, 0)), SUM(IF(kind = 3, amount, 0)),
+        -SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND kind > 1 GROUP BY 1""")
+    return {g: (int(n), *(Decimal(x) / 1000000 for x in rest)) for g, n, *rest in rows}
+
+
+DAY_SQL = ("DATE(TIMESTAMP('1970-01-01') + INTERVAL CONV(LEFT(REPLACE(CAST(id AS CHAR), '-', ''), 12), 16, 10) * 1000 "
+           "MICROSECOND)")
+
+
+@pytest.mark.parametrize("group, column, by", [("day", "day", DAY_SQL), ("responder", "responder_id", "responder_id"),
+                                               ("key", "key_id", "key_id")])
+def test_usage_is_the_ledgers(stack, books, group, column, by):
+    workspace, client = books
+    want = ledger_sums(stack, workspace, by)
+    body = exact(client.get("/credits/usage", params={**RANGE, "group_by": group}))
+    assert set(body) == {"from", "to", "group_by", "usage", "total"} and body["group_by"] == group
+    assert (body["from"], body["to"]) == ("2024-02-01T00:00:00.000+00:00", "2024-03-01T00:00:00.000+00:00")
+    got = {row[column] or "": (row["runs"], row["debited"], row["refunded"], row["used"]) for row in body["usage"]}
+    assert got == want and len(got) == {"day": 29, "responder": 5, "key": 4}[group]
+    total = body["total"]
+    assert (total["runs"], total["debited"], total["refunded"], total["used"]) == tuple(map(sum, zip(*want.values())))
+    answer = client.get("/credits/usage", params={**RANGE, "group_by": group}, headers={"Accept": "text/csv"})
+    assert answer.headers["Content-Type"].startswith("text/csv") and answer.headers["Vary"] == "Accept"
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert list(rows[0]) == [column, "runs", "debited", "refunded", "used"]
+    assert {r[column]: (int(r["runs"]), *(Decimal(r[c]) for c in ("debited", "refunded", "used"))) for r in rows} == want
+
+
+def test_the_ledger_by_cursor_sums_to_the_balance(stack, books):
+    workspace, client = books
+    seen, cursor = [], None
+    while True:
+        body = exact(client.get("/credits/ledger", params={"limit": 100, **({"after": cursor} if cursor else {})}))
+        seen += body["entries"]
+        cursor = body["next_cursor"]
+        assert body["has_more"] == (cursor is not None) and (not cursor or cursor == body["entries"][-1]["id"])
+        if not cursor:
+            break
+    assert len(seen) == N + 1 and len({e["id"] for e in seen}) == N + 1
+    assert [e["id"] for e in seen] == sorted((e["id"] for e in seen), reverse=True)
+    total = sum(e["amount"] for e in seen)
+    assert total == Decimal(str(workspace.balance())) == exact(client.get("/credits"))["balance"]
+    assert total == Decimal(stack.sql_one(f"SELECT SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}'")) / 1000000
+    kinds = {k: [e for e in seen if e["kind"] == k] for k in ("grant", "debit", "refund")}
+    assert (len(kinds["grant"]), len(kinds["debit"]), len(kinds["refund"])) == (1, 87500, 12500)
+    assert all(e["amount"] < 0 and e["id"] == e["execution_id"] for e in kinds["debit"])
+    assert kinds["grant"][0]["reason"] == "for February" and kinds["grant"][0]["execution_id"] is None
+    assert all(OFFSET.fullmatch(e["created_at"]) for e in seen[:100])
+    assert len(exact(client.get("/credits/ledger"))["entries"]) == 20
+
+
+def export(stack, *args):
+    done = subprocess.run([BIN / "millrace", "billing", "export", *args], env=stack.env, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_the_months_export(stack, books):
+    workspace, _ = books
+    code, out, err = export(stack, "--month", "2024-02", "--format", "json")
+    assert code == 0, err
+    body = json.loads(out, parse_float=Decimal, parse_int=Decimal)
+    rows = [r for r in body["rows"] if r["workspace_id"] == workspace.id]
+    whole = ledger_sums(stack, workspace, "'x'")["x"]
+    names = ("runs", "debited", "refunded", "used")
+    assert tuple(sum(r[n] for r in rows) for n in names) == whole == tuple(body["total"][n] for n in names)
+    code, out, err = export(stack, "--month", "2024-02", "--workspace", workspace.id)
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert list(lines[0]) == ["workspace_id", "workspace", "day", "responder_id", "key_id", *names]
+    key = lambda r: (r["day"], r["responder_id"] or "", r["key_id"] or "", *(Decimal(r[n]) for n in names))  # noqa: E731
+    assert sorted(map(key, lines)) == sorted(map(key, rows))
+    assert export(stack, "--month", "2024-03", "--workspace", workspace.id)[1].count("\n") == 1
+    for bad in ("2024-13", "2024-2", "feb", "2024-02-01"):
+        assert export(stack, "--month", bad)[0] == 2
+    assert export(stack, "--month", "2024-02", "--format", "xml")[0] == 2
+
+
+def test_a_name_that_csv_has_to_quote(stack):
+    made = stack.cli("workspace", "create", "--name", 'a "b", c')["id"]
+    stack.sql(f"INSERT INTO credit_ledger VALUES ('{made}', '018d6000-0000-7000-8000-000000000001', 2, -1, NULL, NULL, NULL, NULL)")
+    row, = csv.DictReader(io.StringIO(export(stack, "--month", "2024-01", "--workspace", made)[1]))
+    assert (row["workspace"], row["used"], row["key_id"]) == ('a "b", c', "0.000001", "")
+    stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{made}'")
+
+
+def test_the_billing_users_views_agree(stack, books):
+    workspace, _ = books
+    secret = (stack.dir / "secrets/millrace_billing").read_text().strip()
+
+    def ask(statement):
+        done = subprocess.run(["mariadb", "--no-defaults", f"--socket={stack.dir}/sockets/mariadb.sock", "--user=millrace_billing",
+                               f"--password={secret}", "--batch", "--skip-column-names", "millrace"], input=statement, text=True,
+                              capture_output=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return [line.split("\t") for line in done.stdout.splitlines()]
+    want = ledger_sums(stack, workspace, DAY_SQL)
+    got = ask(f"SELECT day, SUM(runs), SUM(debited), SUM(refunded), SUM(used) FROM credit_usage_daily "
+              f"WHERE workspace_id = '{workspace.id}' GROUP BY day")
+    assert {d: (int(n), *map(Decimal, rest)) for d, n, *rest in got} == want
+    assert Decimal(ask(f"SELECT SUM(credits) FROM credit_ledger_view WHERE workspace_id = '{workspace.id}'")[0][0]) == \
+        Decimal(str(workspace.balance()))
+    # every example of docs/billing.md runs
+    from stack import ROOT
+    text = (ROOT / "docs/billing.md").read_text().split("```sql\n")[1].split("```")[0]
+    for statement in filter(str.strip, re.sub(r"--.*", "", text).split(";")):
+        ask(statement)
+
+
+def test_a_real_run_a_refund_and_the_defaults(stack):
+    workspace = stack.workspace(credits=10)
+    client = workspace.client()
+    w = workspace.put_workflow(ONE)
+    client.finished(client.started(w))
+    stack.stop_server("executor")
+    queued = client.started(w)
+    client.post(f"/executions/{queued}/stop")
+    stack.start_server("executor")
+    body = client.get("/credits/usage").json()
+    today = datetime.datetime.now(datetime.timezone.utc).date()
+    assert body["group_by"] == "day" and body["to"].startswith(str(today + datetime.timedelta(days=1)))
+    assert body["from"].startswith(str(today - datetime.timedelta(days=29)))
+    assert body["total"] == {"runs": 2, "debited": 2, "refunded": 1, "used": 1}
+    assert sum(r["used"] for r in body["usage"]) == 1
+    keys = client.get("/credits/usage", params={"group_by": "key"}).json()["usage"]
+    assert [(k["runs"], k["refunded"]) for k in keys] == [(2, 1)] and keys[0]["key_id"]
+    refund, debit, *_ = client.get("/credits/ledger", params={"limit": 2}).json()["entries"]
+    assert (refund["kind"], refund["amount"], refund["execution_id"]) == ("refund", 1, queued)
+    assert (debit["kind"], debit["amount"], debit["id"]) == ("debit", -1, queued) and debit["responder_id"] == w
+    assert client.get("/credits").json() == {"balance": 9}
+
+
+@pytest.mark.parametrize("path, name, code", [
+    ("/credits/usage?group_by=week", "group_by", "invalid_request"), ("/credits/usage?group_by=", "group_by", "invalid_request"),
+    ("/credits/usage?from=x", "from", "invalid_request"), ("/credits/usage?to=", "to", "invalid_request"),
+    ("/credits/usage?from=2024-02-02&to=2024-02-02", "from", "invalid_request"),
+    ("/credits/usage?from=2023-01-01&to=2024-02-02", "from", "invalid_request"), ("/credits/usage?limit=1", "limit", "invalid_request"),
+    ("/credits/ledger?limit=0", "limit", "invalid_request"), ("/credits/ledger?limit=101", "limit", "invalid_request"),
+    ("/credits/ledger?after=x", "after", "invalid_cursor"), ("/credits/ledger?from=2024-01-01", "from", "invalid_request"),
+    ("/credits?x=1", "x", "invalid_request")])
+def test_bad_parameters_are_named(books, path, name, code):
+    assert name in problem(books[1].get(path), 400, code)["detail"]
+
+
+def test_scope_and_others(stack, books):
+    workspace, _ = books
+    for path in ("/credits", "/credits/usage", "/credits/ledger"):
+        problem(workspace.client("executions:read").get(path), 403, "insufficient_scope")
+        assert workspace.client("credits:read").get(path).status_code == 200
+    other = stack.workspace(credits=3).client()
+    assert [e["kind"] for e in other.get("/credits/ledger").json()["entries"]] == ["grant"]
+    assert other.get("/credits/usage", params=RANGE).json()["usage"] == []
