@@ -16,6 +16,7 @@
 struct act;
 struct stage;
 struct skill_run;
+struct model_run;
 
 /* What differs between the runs of workflows and of skills. */
 struct flow_kind {
@@ -56,6 +57,7 @@ struct flow {
     struct flow *slot_next;
     const struct flow_kind *kind;
     struct skill_run *skill; /* of a skill's run */
+    struct model_run *model; /* of one that calls a model */
     struct timer deadline, go_on;
     int64_t began_ms; /* CLOCK_BOOTTIME */
 };

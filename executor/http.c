@@ -24,6 +24,7 @@ struct http {
 struct http_call {
     struct http *http;
     http_done *done;
+    bool (*take)(void *arg, const char *bytes, size_t size); /* NULL: the body is kept */
     void *arg;
     CURL *easy;
     struct curl_slist *headers;
@@ -122,10 +123,21 @@ static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_so
     return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
 }
 
+static bool is_success(const struct http_call *call)
+{
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
+
 static size_t take_body(char *bytes, size_t one, size_t n, void *arg)
 {
     struct http_call *call = arg;
     size_t had = call->answer.body_size;
+    if (call->take && is_success(call)) {
+        call->too_large = !call->take(call->arg, bytes, n);
+        return call->too_large ? 0 : n;
+    }
     if (had + n > HTTP_BODY_MAX) {
         call->too_large = true;
         return 0; /* libcurl ends the transfer */
@@ -290,6 +302,15 @@ struct http_call *http_send(struct http *h, const struct step_request *request, 
     return call;
 }
 
+struct http_call *http_send_streamed(struct http *h, const struct step_request *request,
+                                     bool (*take)(void *arg, const char *bytes, size_t size), http_done *done,
+                                     void *arg)
+{
+    struct http_call *call = http_send(h, request, NULL, done, arg);
+    call->take = take; /* nothing has been sent yet */
+    return call;
+}
+
 void http_cancel(struct http_call *call)
 {
     talloc_free(call);
@@ -403,4 +424,18 @@ static void check_done(struct http *h)
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &call);
         finish(call, code);
     }
+}
+
+int64_t http_retry_after_ms(const struct http_answer *a)
+{
+    const char *text = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
+    if (!text)
+        return 0;
+    char *end;
+    long long seconds = strtoll(text, &end, 10);
+    if (end != text && *end == '\0')
+        return seconds > 0 && seconds < 86400 ? seconds * 1000 : 0;
+    time_t at = curl_getdate(text, NULL);
+    int64_t left_ms = at > 0 ? (int64_t)at * 1000 - clock_wall_ms() : 0;
+    return left_ms > 0 ? left_ms : 0;
 }

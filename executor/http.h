@@ -5,6 +5,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/step_request.h"
@@ -41,4 +42,11 @@ struct http *http_new(void *ctx, struct event_base *base, struct timers *timers,
  * called once, later, never from within, unless the call is cancelled. */
 struct http_call *http_send(struct http *h, const struct step_request *request, const char *idempotency_key,
                             http_done *done, void *arg);
+/* The same, with the body of a 2xx answer told as it comes in (and not kept); HTTP_BODY_MAX does not hold for
+ * it. Where `take` returns false the call fails. */
+struct http_call *http_send_streamed(struct http *h, const struct step_request *request,
+                                     bool (*take)(void *arg, const char *bytes, size_t size), http_done *done,
+                                     void *arg);
 void http_cancel(struct http_call *call);
+/* Retry-After: seconds, or a date (RFC 9110, 10.2.3); 0 where there is none. */
+int64_t http_retry_after_ms(const struct http_answer *answer);

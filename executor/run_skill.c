@@ -435,14 +435,13 @@ static void go_on(struct flow *f)
 
 static void written(struct flow *f, const struct commit *c)
 {
-    (void)f;
-    (void)c;
+    model_written(f, c);
 }
 
 static void break_off(struct flow *f, const char *error)
 {
-    (void)f;
-    (void)error;
+    (void)error; /* it stands with the run; what was used is to be told, too */
+    model_break_off(f);
 }
 
 static bool in_the_middle(const struct flow *f)

@@ -97,21 +97,6 @@ static json_object *result_of(void *ctx, const struct http_state *s, const struc
     return redact_json(ctx, s->redactor, result);
 }
 
-/* Retry-After: seconds, or a date (RFC 9110, 10.2.3). */
-static int64_t retry_after_ms(const struct http_answer *a)
-{
-    const char *text = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
-    if (!text)
-        return 0;
-    char *end;
-    long long seconds = strtoll(text, &end, 10);
-    if (end != text && *end == '\0')
-        return seconds > 0 && seconds < PROGRAM_SECONDS_MAX ? seconds * 1000 : 0;
-    time_t at = curl_getdate(text, NULL);
-    int64_t left_ms = at > 0 ? (int64_t)at * 1000 - clock_wall_ms() : 0;
-    return left_ms > 0 ? left_ms : 0;
-}
-
 static void on_answer(void *arg, const struct http_answer *answer)
 {
     struct http_state *s = arg;
@@ -130,7 +115,7 @@ static void on_answer(void *arg, const struct http_answer *answer)
         failure.error = talloc_asprintf(scratch, "the answer's status is %d", status);
         failure.retry = status == 408 || status == 429 || (status >= 500 && status <= 599);
         failure.answered = true;
-        failure.retry_after_ms = retry_after_ms(answer);
+        failure.retry_after_ms = http_retry_after_ms(answer);
         act_fail(a, &failure);
     }
     talloc_free(scratch);
