@@ -128,6 +128,7 @@ static pid_t start_worker(void)
     static struct config config;
     struct app app = {.config = &config};
     app.shared = mmap(NULL, sizeof *app.shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    app.redis = redis_new(NULL, "/nowhere");
     app.db =
         db_new(NULL, &(struct db_settings){.socket = "/nowhere", .name = "", .user = "", .password = ""});
     worker_run(w, talloc_memdup(NULL, &app, sizeof app), 0);
@@ -184,5 +185,5 @@ Test(worker, connections_that_are_none_do_no_harm, .timeout = 20)
     kill(worker, SIGQUIT);
     int status;
     waitpid(worker, &status, 0);
-    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %x", status);
 }
