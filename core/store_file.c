@@ -79,16 +79,6 @@ enum err file_get(struct db *db, void *ctx, const id *workspace, const id *princ
     return e;
 }
 
-enum err file_total(struct db *db, void *ctx, const id *workspace, const id *principal, int64_t *bytes_r)
-{
-    struct db_value args[] = {db_id(workspace), db_id(principal)};
-    struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_FILE_TOTAL, args, 2, &rows);
-    if (e == OK)
-        *bytes_r = db_int(rows, 0, 0);
-    return e;
-}
-
 /* --- changes, under the account's lock --- */
 
 struct change {

@@ -21,9 +21,6 @@ enum err file_get(struct db *db, void *ctx, const id *workspace, const id *princ
 /* Those of the names that are there, in no order. */
 enum err file_find(struct db *db, void *ctx, const id *workspace, const id *principal,
                    const char *const *names, size_t n, struct file **list_r, size_t *count_r) WARN_UNUSED;
-/* Bytes of all files of a principal. */
-enum err file_total(struct db *db, void *ctx, const id *workspace, const id *principal,
-                    int64_t *bytes_r) WARN_UNUSED;
 /* Puts all of them, or none: replaces those of the same names (each name comes once in `files`). ERR_LIMIT:
  * the collection would weigh more than `max` bytes. The store is held. *replaced_r, of ctx: blobs that may be
  * unused now. */
