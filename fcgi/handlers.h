@@ -33,6 +33,7 @@ int h_file_delete(struct request *r);
 int h_credits_get(struct request *r);
 int h_credits_usage(struct request *r);
 int h_credits_ledger(struct request *r);
+int h_openapi(struct request *r);
 int h_health_alive(struct request *r);
 int h_health_ready(struct request *r);
 int h_health_metrics(struct request *r);

@@ -53,6 +53,7 @@ static const struct route table[] = {
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
     {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
+    {"GET", "/openapi.json", "", 0, ROUTE_OPEN, 0, h_openapi},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
     {"GET", "/metrics", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_metrics},

@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
+from openapi import DOCUMENT
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "bin"))
 SERVERS = ("mariadb", "redis", "api", "executor", "stream", "nginx")
@@ -225,7 +227,7 @@ class Workspace:
 
 
 class Client:
-    """Requests below /api/v1 with a key. Never retries by itself."""
+    """Requests below /api/v1 with a key. Never retries by itself; every answer is held against docs/openapi.yaml."""
 
     def __init__(self, url, key=None, prefix="/api/v1"):
         self.base = url + prefix
@@ -237,7 +239,9 @@ class Client:
 
     def request(self, method, path, **kwargs):
         kwargs.setdefault("timeout", 70)
-        return self.session.request(method, self.base + path, **kwargs)
+        answer = self.session.request(method, self.base + path, **kwargs)
+        DOCUMENT.check(method, path.split("?")[0], answer, body_is_here=not kwargs.get("stream"))
+        return answer
 
     def get(self, path, **kwargs):
         return self.request("GET", path, **kwargs)

@@ -1,0 +1,78 @@
+"""docs/openapi.json as a judge: every answer that the tests' Client gets is held against it."""
+import json
+import pathlib
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from jsonschema import Draft202012Validator, FormatChecker, RefResolver
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
+
+
+class Document:
+    def __init__(self, content):
+        self.content = content
+        self.resolver = RefResolver("", content)
+        self.validators = {}
+
+    def resolve(self, value):
+        while isinstance(value, dict) and "$ref" in value:
+            value = self.resolver.resolve(value["$ref"])[1]
+        return value
+
+    def template(self, path):
+        """The path of the document that a request's path (raw, without query) is, the most literal one; None."""
+        segments = path.rstrip("/").split("/")
+        best = None
+        for template in self.content["paths"]:
+            parts = template.split("/")
+            if len(parts) != len(segments):
+                continue
+            if all(s if p.startswith("{") else p == s for p, s in zip(parts[1:], segments[1:])):
+                literal = sum(not p.startswith("{") for p in parts)
+                if best is None or literal > best[0]:
+                    best = (literal, template)
+        return best and best[1]
+
+    def operations(self):
+        for path, item in self.content["paths"].items():
+            for method in METHODS:
+                if method in item:
+                    yield method.upper(), path, item, item[method]
+
+    def validator(self, schema):
+        key = id(schema)
+        if key not in self.validators:
+            self.validators[key] = Draft202012Validator(schema, resolver=self.resolver, format_checker=FormatChecker())
+        return self.validators[key]
+
+    def validate(self, schema, value, what):
+        errors = sorted(self.validator(schema).iter_errors(value), key=lambda e: len(e.absolute_path))
+        assert not errors, f"{what} is not as docs/openapi.yaml has it: {errors[0].message[:500]} at {list(errors[0].absolute_path)}"
+
+    def check(self, method, path, answer, body_is_here=True):
+        """An answer of requests. What no path of the document matches must be a problem of its shape."""
+        template = self.template(path)
+        what = f"{method} {path}: {answer.status_code}"
+        operation = self.content["paths"][template].get(method.lower().replace("head", "get")) if template else None
+        if operation is None:
+            assert answer.status_code >= 400, f"{what}: the document does not know it"
+            response = self.content["components"]["responses"]["Problem"]
+        else:
+            status = str(answer.status_code)
+            response = operation["responses"].get(status) or operation["responses"].get(status[0] + "XX")
+            assert response is not None, f"{what}: no such status in docs/openapi.yaml"
+            response = self.resolve(response)
+        if method == "HEAD" or answer.status_code in (204, 304):
+            assert not body_is_here or not answer.content, what
+            return
+        media = answer.headers.get("Content-Type", "").split(";")[0].strip()
+        content = response.get("content", {})
+        assert media in content or "*/*" in content, f"{what}: {media} is not among {list(content)}"
+        if media.endswith("json") and media in content and body_is_here:
+            self.validate(content[media]["schema"], json.loads(answer.content), what)
+
+
+DOCUMENT = Document(json.loads((ROOT / "docs/openapi.json").read_text()))

@@ -1,0 +1,132 @@
+"""The API's document: what people write is what is served, it lints, and it names exactly the routes that there are, with
+their parameters and scopes. (Every answer of every API test is held against it by stack.Client.)"""
+import json
+import re
+import subprocess
+
+import pytest
+import requests
+from jsonschema import Draft202012Validator
+from openapi import DOCUMENT, Document
+from stack import ROOT, SERVERS  # noqa: F401
+
+SCOPES = {"EXECUTE": ["workflows:execute", "skills:execute"]}
+
+
+def routes():
+    """(method, path, {query parameters}, {scopes}, flags) of every row of the table in fcgi/routes.c"""
+    text = (ROOT / "fcgi/routes.c").read_text()
+    macros = {m: "".join(re.findall(r'"([^"]*)"', body)) for m, body in re.findall(r"#define (\w+)((?:.*\\\n)*.*)\n", text)}
+    rows = re.findall(r'^    \{"(\w+)", "([^"]+)", ("[^"]*"|\w+), ([^,]+), ([^,]+), [^,]+, h_\w+\},$', text, re.M)
+    assert len(rows) == len(re.findall(r'^    \{"', text, re.M)) > 30
+    for method, path, query, scopes, flags in rows:
+        query = query.strip('"') if query.startswith('"') else macros[query]
+        names = set()
+        for scope in scopes.split("|"):
+            scope = scope.strip()
+            names |= set(SCOPES.get(scope, [] if scope == "0" else [scope.removeprefix("SCOPE_").lower().replace("_", ":", 1)]))
+        yield method, path, {q.rstrip("*") for q in query.split()}, names, flags
+
+
+def shape(path):
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+INTERNAL = {"/internal/waited"}  # nginx's own: nobody else can reach it
+
+
+def parameters(item, operation, place):
+    every = [DOCUMENT.resolve(p) for p in item.get("parameters", []) + operation.get("parameters", [])]
+    return {p["name"] for p in every if p["in"] == place}
+
+
+def test_no_route_without_an_entry_and_no_entry_without_a_route():
+    table = {(m, shape(p)) for m, p, *_ in routes() if p not in INTERNAL}
+    document = {(m, shape(p)) for m, p, _, _ in DOCUMENT.operations()}
+    assert table - document == set(), "routes that docs/openapi.yaml does not have"
+    assert document - table == set(), "entries that fcgi/routes.c does not have"
+
+
+def test_parameters_and_scopes_are_the_routes():
+    documented = {(m, shape(p)): (p, item, o) for m, p, item, o in DOCUMENT.operations()}
+    for method, path, query, scopes, flags in routes():
+        if path in INTERNAL:
+            continue
+        name, item, operation = documented[method, shape(path)]
+        assert parameters(item, operation, "query") == query, (method, path)
+        assert parameters(item, operation, "path") == set(re.findall(r"\{([^}]*)\}", name)), (method, path)
+        assert set(operation.get("x-required-scopes", [])) == scopes, (method, path)
+        assert (operation.get("security") == []) == ("ROUTE_OPEN" in flags), (method, path)
+        assert (item.get("servers") == [{"url": "/"}]) == ("ROUTE_BARE" in flags), (method, path)
+
+
+def test_the_json_is_the_yaml():
+    done = subprocess.run([ROOT / "scripts/openapi", "--check"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_spectral():
+    done = subprocess.run([ROOT / "scripts/openapi", "--check", "--lint"], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_schema_is_one_and_every_reference_leads_somewhere():
+    def walk(value, inside_schema=False):
+        if isinstance(value, dict):
+            if isinstance(value.get("$ref"), str):
+                assert DOCUMENT.resolve(value) is not None
+            for key, x in value.items():
+                if key == "schema":
+                    Draft202012Validator.check_schema(x)
+                walk(x)
+        elif isinstance(value, list):
+            for x in value:
+                walk(x)
+    walk(DOCUMENT.content)
+    for schema in DOCUMENT.content["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_it_is_served_without_a_key(stack):
+    for prefix in ("/api/v1", "/v1", "/api-proxy/v1"):
+        answer = requests.get(f"{stack.url}{prefix}/openapi.json")
+        assert answer.status_code == 200 and answer.headers["Content-Type"] == "application/json"
+        assert answer.content == (ROOT / "docs/openapi.json").read_bytes()
+    again = requests.get(f"{stack.url}/api/v1/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert answer.json()["openapi"].startswith("3.1") and "X-Request-Id" in answer.headers
+    assert requests.post(f"{stack.url}/api/v1/openapi.json").status_code == 405
+
+
+# --- the judge itself ------------------------------------------------------------------------------------------------
+
+
+class Answer:
+    def __init__(self, status, body, media="application/json"):
+        self.status_code, self.content, self.headers = status, json.dumps(body).encode(), {"Content-Type": media}
+
+
+def test_the_judge_lets_nothing_undocumented_pass(client, workspace):
+    run = client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}))
+    good = client.finished(run)
+    path = f"/executions/{run}"
+    judge = Document(DOCUMENT.content)
+    judge.check("GET", path, Answer(200, good))
+    for change in ({"extra": 1}, {"status": "done"}, {"detail": {**good["detail"], "type": "other"}}, {"createdAt": "yesterday"},
+                   {"detail": {**good["detail"], "more": 1}}, {"creditsUsed": "1"}, {"id": "x"}):
+        with pytest.raises(AssertionError):
+            judge.check("GET", path, Answer(200, {**good, **change}))
+    for name in good.keys() - {"steps"}:
+        with pytest.raises(AssertionError):
+            judge.check("GET", path, Answer(200, {k: v for k, v in good.items() if k != name}))
+    for answer in (Answer(201, good), Answer(200, good, "text/html"), Answer(404, {"error": "x"}, "application/problem+json"),
+                   Answer(404, good)):
+        with pytest.raises(AssertionError):
+            judge.check("GET", path, answer)
+    with pytest.raises(AssertionError):
+        judge.check("GET", "/nowhere", Answer(200, {}))
+
+
+def test_health_is_as_documented(stack):
+    for path in ("/healthz", "/readyz", "/metrics"):
+        DOCUMENT.check("GET", path, requests.get(stack.url + path))
