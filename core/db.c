@@ -208,8 +208,11 @@ static enum fault db_connect(struct db *db)
     mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &db->settings.timeout_s);
     mysql_options(conn, MYSQL_OPT_RECONNECT, &no);
     mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    /* A process that is stopped, or has lost its machine, must not keep an account locked: a transaction in
+     * which nothing is asked for a second ends. */
     mysql_options(conn, MYSQL_INIT_COMMAND,
-                  "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, sql_mode="
+                  "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, "
+                  "idle_transaction_timeout=1, sql_mode="
                   "'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
                   "time_zone='+00:00'");
     if (!mysql_real_connect(conn, NULL, db->settings.user, db->settings.password, db->settings.name, 0,

@@ -6,7 +6,8 @@
  * array: any number of them is one execution of one statement (a bulk execute of MariaDB's protocol). Lists
  * are prepared once a connection for 1, 2, 4 … 64 values, and padded with their last.
  *
- * Sessions are READ COMMITTED with CLIENT_FOUND_ROWS and a lock wait of 2 s. The connection is made at first
+ * Sessions are READ COMMITTED with CLIENT_FOUND_ROWS and a lock wait of 2 s; a transaction that idles for a
+ * second is ended by the server. The connection is made at first
  * use and again when it was lost, never silently inside a transaction. Open after fork only. Not thread-safe.
  */
 #pragma once

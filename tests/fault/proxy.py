@@ -3,11 +3,14 @@
 It runs as a process of its own (`Proxy` starts and commands it), so that neither its speed nor its life hang on the harness.
 Commands, one JSON object a line on its standard input, hold for the connections that meet them next:
 
-  {"do": "commit", "when": "before" | "in" | "after" | "stall", "count": N, "seconds": S}
+  {"do": "commit", "when": "before" | "in" | "after" | "stall" | "hold", "count": N, "seconds": S, "pids": […], "contains": TEXT}
       before   the COMMIT packet is kept back and the connection cut on both sides: the server rolls back
       in       the packet is passed on and the connection cut at once: nobody knows
       after    the packet is passed on, the server's answer arrives here and goes no further: it has committed
+      hold     the packet is kept back for S seconds, with all locks that its transaction has, then the connection is cut:
+               what a process that hangs looks like to the server
       stall    the answer is kept for S seconds, longer than the client waits, then the connection is cut
+      With pids, only those of these clients; with contains, only of transactions that have sent this text.
   {"do": "bytes", "after": N, "count": N}   the connection that passes N more bytes, in either direction, is cut in mid-packet
   {"do": "stall", "seconds": S}             nothing passes on any connection, new ones are not served
   {"do": "reset"}                           all connections are cut now
@@ -23,6 +26,7 @@ import sys
 import time
 
 CHUNK = 262144
+START = b"\x03START TRANSACTION"
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # MariaDB's protocol: length 7, sequence 0, COM_QUERY
 
 
@@ -54,6 +58,8 @@ class Pair:
 
     def __init__(self, client, server):
         self.client, self.server = client, server
+        self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+        self.said = b""        # by the client, since its transaction began, while there are orders
         self.fate = None       # set once the server's answer to a COMMIT must not pass
         self.cut_at = None     # the clock's time of a cut that waits
 
@@ -116,11 +122,13 @@ class Forwarder:
             self.drop(pair)
             return
         target = pair.server if source is pair.client else pair.client
-        if source is pair.client and self.orders and data.endswith(COMMIT):
+        if source is pair.client and self.orders:
+            pair.said = data if START in data else pair.said + data
+        if source is pair.client and self.orders and data.endswith(COMMIT) and self.is_meant(pair):
             self.on_commit(pair, data)
             return
         if source is pair.server and pair.fate:
-            if pair.fate != "stall":
+            if pair.fate not in ("stall", "hold"):
                 self.cut_pair(pair)
             return
         if self.bytes_left is not None:
@@ -139,11 +147,18 @@ class Forwarder:
         except OSError:
             self.drop(pair)
 
+    def is_meant(self, pair):
+        pids, contains = self.orders[0].get("pids"), self.orders[0].get("contains")
+        return (not pids or pair.pid in pids) and (not contains or contains.encode() in pair.said)
+
     def on_commit(self, pair, data):
         order = self.orders.popleft()
         if order["when"] == "before":
             self.pass_on(pair, pair.server, data[:-len(COMMIT)])
             self.cut_pair(pair)
+            return
+        if order["when"] == "hold":
+            pair.fate, pair.cut_at = "hold", time.monotonic() + order["seconds"]
             return
         self.pass_on(pair, pair.server, data)
         if order["when"] == "in":

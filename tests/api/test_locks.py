@@ -1,0 +1,45 @@
+"""A process that hangs in the middle of a transaction keeps its locks for a second at most."""
+import pathlib
+import sys
+import time
+
+import pytest
+
+from stack import Stack, eventually
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
+from proxy import Proxy  # noqa: E402
+
+
+@pytest.fixture
+def proxied():
+    s = Stack()
+    proxy = Proxy(s.dir / "proxy.sock", s.dir / "sockets/mariadb.sock")
+    s.settings["database.socket"] = str(s.dir / "proxy.sock")
+    try:
+        s.start()
+        yield s, proxy
+    finally:
+        s.stop()
+        proxy.close()
+    s.close()
+
+
+def test_an_executor_that_hangs_with_the_account_locked_holds_nobody_up(proxied):
+    stack, proxy = proxied
+    workspace = stack.workspace(max_concurrent=1000)  # the end of each root locks the account
+    client = workspace.client()
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 1.5}]})
+    first = client.started(workflow)
+    eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{first}'"), 10, "waiting")
+    proxy.tell(do="commit", when="hold", seconds=20, count=1, contains=first, pids=stack.children("executor"))
+    longest, until = 0, time.monotonic() + 5
+    while time.monotonic() < until:
+        begun = time.monotonic()
+        client.started(workflow)
+        longest = max(longest, time.monotonic() - begun)
+        time.sleep(0.05)
+    assert "db.lost what=COMMIT" in stack.log("executor"), "nothing was held"
+    assert longest < 1.8, "a run waited for a lock of somebody who hangs"
+    assert client.finished(first, 30)["status"] == "success"
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "all ended")
