@@ -48,6 +48,27 @@ class Caller:
         finally:
             connection.close()
 
+    def events(self, id, last):
+        """Yields (number, type) of a run's stream behind event `last`, until it breaks or ends."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
+        try:
+            connection.request("GET", f"/api/v1/executions/{id}/events",
+                               headers={"Authorization": "Bearer " + self.key, "Last-Event-ID": str(last)})
+            stream = connection.getresponse()
+            number = None
+            while stream.status == 200:
+                line = stream.readline().decode()
+                if not line:
+                    return
+                if line.startswith("id:"):
+                    number = int(line[3:])
+                elif line.startswith("event:"):
+                    yield number, line[6:].strip()
+        except (OSError, http.client.HTTPException, ValueError):
+            return
+        finally:
+            connection.close()
+
 
 class Run:
     """One intention to start a run: `r` stands in its inputs, so that its row is found whatever was answered."""

@@ -102,6 +102,15 @@ class Faults:
     def executor_rolling(self):
         self.stack.restart_server("executor")
 
+    def runner(self):
+        """One of those that run now, if any: its run fails, as the command's end is not known."""
+        for executor in self.stack.children("executor"):
+            for pid in children_of(executor):
+                if b"millrace-runner" in read(f"/proc/{pid}/cmdline"):
+                    kill(pid, signal.SIGKILL)
+                    self.book.count("runners killed")
+                    return
+
     def executor_hangs_past_its_lease(self):
         """In the background: the next faults come meanwhile."""
         self.hang(self.rng.uniform(LEASE_S + 1, LEASE_S + 4))
@@ -190,6 +199,14 @@ class Faults:
         self.stack.db_proxy.tell(do="forget")
         self.over(e)
 
+    def executor_commit_held(self):
+        """An executor that hangs with an account locked."""
+        e = self.excused("executor's commit held", 504)
+        self.stack.db_proxy.tell(do="commit", when="hold", seconds=5, count=1, pids=self.stack.children("executor"))
+        time.sleep(2)
+        self.stack.db_proxy.tell(do="forget")
+        self.over(e)
+
     def mariadb_stalls(self):
         e = self.excused("mariadb stalls", 503, 504)
         seconds = self.rng.uniform(0.2, 2.5)
@@ -226,11 +243,18 @@ class Faults:
             thread.join()
 
 
-KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", "nginx_reload", "stream", "executor_process",
+KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", "nginx_reload", "stream", "runner", "runner", "executor_process",
          "executor_processes_all", "executor_master", "executor_rolling", "executor_hangs_past_its_lease",
          "executor_hangs_for_a_moment", "redis", "redis_without_data", "redis_emptied", "redis_connections_cut",
          "redis_cut_in_mid_reply", "redis_stalls", "mariadb", "mariadb_connections_cut", "mariadb_cut_in_mid_packet",
-         "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_stalls", "mariadb_stalls")
+         "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_stalls", "executor_commit_held", "mariadb_stalls")
+
+
+def read(path):
+    try:
+        return pathlib.Path(path).read_bytes()
+    except OSError:
+        return b""
 
 
 def roll_api(stack):

@@ -8,6 +8,7 @@ from book import CUT, Run
 from programs import WEIGHTS
 
 UNSURE = (CUT, 502, 504)
+ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
 
 class Client(threading.Thread):
@@ -41,6 +42,8 @@ class Client(threading.Thread):
             self.stop_one()
         elif chance < 0.80:
             self.list_some()
+        elif chance < 0.82:
+            self.follow_one()
         else:
             self.read_one()
 
@@ -64,9 +67,9 @@ class Client(threading.Thread):
             self.mine.append(run)
 
     def ask(self, run):
-        body = {"inputs": run.inputs, "tags": [run.r]}
+        path, _ = run.program.start()
         sent = time.monotonic()
-        answer = self.caller.call("POST", f"/workflows/{run.program.id}/run-async", body, run.key)
+        answer = self.caller.call("POST", path, run.program.body(run), run.key)
         return answer, sent, time.monotonic()
 
     def settle(self, run):
@@ -74,7 +77,7 @@ class Client(threading.Thread):
         begun = time.monotonic()
         while True:
             answer, sent, received = self.ask(run)
-            if answer.status == 202:
+            if answer.status == run.program.start()[1]:
                 self.accepted(run, answer, received - sent)
                 return
             if answer.status in self.allowed:
@@ -97,7 +100,7 @@ class Client(threading.Thread):
             time.sleep(self.rng.uniform(0.1, 0.5))
 
     def accepted(self, run, answer, seconds):
-        id = answer.json["execution_id"]
+        id = run.program.id_of(answer)
         self.book.count("accepted" if "idempotent-replayed" not in answer.headers else "replayed")
         with self.book.lock:
             before = run.id
@@ -161,6 +164,11 @@ class Client(threading.Thread):
         elif answer.status not in UNSURE + (503,):
             self.book.complain(f"GET of an acknowledged execution: {answer}", run.id)
 
+    def follow_one(self):
+        """Reads a run's events while it goes on, coming back with Last-Event-ID whenever the stream breaks."""
+        run = self.rng.choice(self.mine[-10:])
+        threading.Thread(target=follow, args=(self.book, self.caller, run), daemon=True).start()
+
     def list_some(self):
         answer = self.get("/executions?limit=20")
         if answer.status == 200:
@@ -179,3 +187,15 @@ def read_end(book, run, execution):
     if run.seen_end and run.seen_end != end:
         book.complain(f"was {run.seen_end}, is {end}", run.id)
     run.seen_end = end
+
+
+def follow(book, caller, run, seconds=120):
+    last, ended, until = 0, False, time.monotonic() + seconds
+    while not ended and time.monotonic() < until:
+        for number, type in caller.events(run.id, last):
+            if number != last + 1:
+                book.complain(f"the stream went from event {last} to {number}", run.id)
+            last, ended = number, type in ENDS
+        if not ended:
+            time.sleep(0.2)
+    book.count("streams followed" if ended else "streams given up")

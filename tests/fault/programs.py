@@ -1,4 +1,7 @@
 """What the load runs: workflows, and what each must come to for given inputs."""
+import json
+import pathlib
+import tempfile
 
 NO_ITEM = -1  # of a step that is no loop, in its Idempotency-Key
 
@@ -19,6 +22,29 @@ class Program:
         self.calls = calls  # side effects of a run of its own: {(step, item): answers before the last}
         self.ends = ends
         self.id = None
+
+    def start(self):
+        """Where a run of it is started, what it is answered, and what stands beside the inputs."""
+        return f"/workflows/{self.id}/run-async", 202
+
+    def body(self, run):
+        return {"inputs": run.inputs, "tags": [run.r]}
+
+    def id_of(self, answer):
+        return answer.json["execution_id"]
+
+
+class Skill(Program):
+    """A skill, started by itself through the skills contract."""
+
+    def start(self):
+        return f"/spaces/{self.space}/skills/{self.name}/executions", 201
+
+    def body(self, run):
+        return {"inputs": run.inputs}
+
+    def id_of(self, answer):
+        return answer.json["data"]["id"]
 
 
 def number(rng, r):
@@ -93,8 +119,28 @@ def grove(child_tree):
         numbers, lambda i: {"a": i["n"], "b": i["items"]}, lambda i: {})
 
 
+def skilled(url):
+    return Program("skilled", {
+        "steps": [step("a", "skill", slug="echo", inputs={"r": "${/inputs/r}", "n": "${/inputs/n}"}), http("b", url + "/skilled")],
+        "outputs": "${/steps/a/result/outputs/n}"}, number, lambda i: i["n"], lambda i: {(1, NO_ITEM): 0})
+
+
+def echo(workspace):
+    """Installs the skill: it takes a moment and gives back its inputs."""
+    with tempfile.TemporaryDirectory() as d:
+        document = {"slug": "echo", "version": "1.0.0", "name": "echo", "description": "Gives back its inputs.", "inputs": {"type": "object"},
+                    "outputs": {"type": "object"}, "runner": {"type": "command", "argv": ["sh", "./main.sh"]}, "timeout_seconds": 120,
+                    "memory_mb": 64}
+        (pathlib.Path(d) / "skill.json").write_text(json.dumps(document))
+        (pathlib.Path(d) / "main.sh").write_text("sleep 0.4\ncat\n")
+        made = workspace.stack.cli("skill", "install", d, "--workspace", workspace.id)
+    skill = Skill("echo", None, number, lambda i: i, lambda i: {})
+    skill.id, skill.space = made["id"], workspace.id
+    return skill
+
+
 # how often each is chosen
-WEIGHTS = {"plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
+WEIGHTS = {"echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
 
 
 def install(workspace, url):
@@ -107,7 +153,8 @@ def install(workspace, url):
         return p.id
 
     of_effects, of_plain = put(effects(url)), put(plain())
-    for p in (loop, delay, flaky, slow, fails):
+    programs["echo"] = echo(workspace)
+    for p in (skilled, loop, delay, flaky, slow, fails):
         put(p(url))
     put(grove(put(tree(of_effects, of_plain))))
     return programs

@@ -15,7 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import stack as stack_module  # noqa: E402
 from book import Book, Caller  # noqa: E402
-from check import await_quiet, check_ends, check_rows, check_side_effects, history, read_rows, run_audit  # noqa: E402
+from check import await_quiet, check_ends, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
 from effects import SideEffects  # noqa: E402
 from faults import Faults, crash_points  # noqa: E402
 from load import Client  # noqa: E402
@@ -193,6 +193,7 @@ class Harness:
         rows = read_rows(self.stack)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
+        check_runners(self.book)
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)
         self.audit = run_audit(self.stack, self.book)
