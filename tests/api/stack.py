@@ -119,10 +119,13 @@ class Stack:
         eventually(ready, seconds, "/readyz 200")
 
     # --- looking in -----------------------------------------------------------------------------------------
-    def sql(self, statement):
+    def sql_long(self, statement):
+        return self.sql(statement, timeout=1200)
+
+    def sql(self, statement, timeout=30):
         """Rows as lists of strings, as the root of this private database."""
         done = subprocess.run(["mariadb", "--no-defaults", f"--socket={self.dir}/sockets/mariadb.sock", "--batch", "--raw",
-                               "--skip-column-names", "millrace"], input=statement, text=True, capture_output=True, timeout=30)
+                               "--skip-column-names", "millrace"], input=statement, text=True, capture_output=True, timeout=timeout)
         assert done.returncode == 0, done.stderr
         return [line.split("\t") for line in done.stdout.splitlines()]
 

@@ -1,0 +1,166 @@
+"""What lists, single reads, trees, the ledger and purges read: exactly the rows of one index range, no more, never sorted
+beyond a page. Counted by the server (Handler_read, Sort_rows) over 40,000 executions, and as EXPLAIN has it."""
+import json
+import re
+import uuid
+
+import pytest
+from rows import days_ago, insert
+from stack import ROOT
+
+PAGE = 100
+LOWEST, HIGHEST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+def bind(name, *values):
+    """The text of sql/queries/NAME.sql with values in place of its question marks; a list for [[?]]."""
+    text = re.sub(r"^\s*--.*$", "", (ROOT / f"sql/queries/{name}.sql").read_text(), flags=re.M)
+    values = list(values)
+
+    def literal(value):
+        if isinstance(value, (list, tuple)):
+            return ", ".join(map(literal, value))
+        return "NULL" if value is None else str(value) if isinstance(value, int) else f"'{value}'"
+    text = re.sub(r"\[\[\?\]\]|\?", lambda _: literal(values.pop(0)), text)
+    assert not values
+    return text.strip()
+
+
+@pytest.fixture(scope="module")
+def history(stack):
+    """40,000 executions of four workflows over forty days; states, tags, and one tree of 200."""
+    workspace = stack.workspace()
+    w = [workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}) for _ in range(4)]
+    for n in range(4):
+        insert(stack.sql, workspace.id, w[n], 10000, days_ago(40 - 10 * n), apart_ms=80000, seed=n, keyed=n == 3,
+               tags=("all",) + (("rare",) if n == 1 else ()), state="IF(seq % 100 = 0, 1 + seq % 5, 3 + seq % 3)")
+    ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' AND responder_id = '{w[0]}' "
+                                   "ORDER BY id LIMIT 200")]
+    for n, child in enumerate(ids[1:]):
+        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}' WHERE id = '{child}'; "
+                  f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
+    message = str(uuid.uuid4())
+    stack.sql(f"INSERT INTO execution_chats (execution_id, workspace_id, message_id) SELECT id, '{workspace.id}', "
+              f"IF(id = '{ids[0]}', '{message}', UUID()) FROM executions WHERE workspace_id = '{workspace.id}' LIMIT 5000")
+    stack.sql(f"INSERT INTO artifacts SELECT id, UUID(), 'x', 'text/plain', 1, REPEAT('x', 32) FROM executions LIMIT 5000; "
+              "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000")
+    stack.sql("ANALYZE TABLE artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
+              "execution_steps, idempotency_keys, execution_payloads, execution_results")
+    return workspace.id, w, ids, message
+
+
+def cost(stack, statement):
+    """(rows read by any way, rows read by a scan, rows sorted, rows returned)"""
+    rows = stack.sql(f"FLUSH STATUS; {statement}; SELECT '--'; SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' "
+                     "OR Variable_name IN ('Sort_rows')")
+    at = rows.index(["--"])
+    status = {name: int(value) for name, value in rows[at + 1:]}
+    read = sum(v for k, v in status.items() if k in ("Handler_read_key", "Handler_read_next", "Handler_read_prev",
+                                                      "Handler_read_first", "Handler_read_last"))
+    return read, status["Handler_read_rnd_next"], status["Sort_rows"], at
+
+
+def plan(stack, statement):
+    return json.loads("\n".join(c for r in stack.sql("EXPLAIN FORMAT=JSON " + statement) for c in r))
+
+
+def accesses(value):
+    """(table, access type, key) of a plan, and whether anything is sorted"""
+    found = []
+    if isinstance(value, dict):
+        if "access_type" in value:
+            found.append((value.get("table_name"), value["access_type"], value.get("key")))
+        for x in value.values():
+            found += accesses(x)
+    elif isinstance(value, list):
+        for x in value:
+            found += accesses(x)
+    return found
+
+
+def lists(history):
+    ws, w, ids, _ = history
+    window = (LOWEST, HIGHEST)
+    return {
+        "execution_list": ("by_workspace", (ws, *window)),
+        "execution_list_by_responder": ("by_responder", (ws, w[1], *window, None, None)),
+        "execution_list_by_state": ("by_state", (ws, 1, *window)),
+        "execution_list_by_tag": ("PRIMARY", (ws, "rare", *window, *(None,) * 6)),
+        "execution_list_by_parent": ("by_parent_in_order", (ids[0], ws, *window, *(None,) * 4)),
+    }
+
+
+@pytest.mark.parametrize("name", ["execution_list", "execution_list_by_responder", "execution_list_by_state", "execution_list_by_tag",
+                                  "execution_list_by_parent"])
+@pytest.mark.parametrize("offset", [0, 90])
+def test_a_page_reads_a_page(stack, history, name, offset):
+    key, args = lists(history)[name]
+    statement = bind(name, *args, PAGE, offset)
+    read, scanned, sorted_, n = cost(stack, statement)
+    joined = 2 if "JOIN" in statement else 1
+    assert n == PAGE or name == "execution_list_by_state"
+    assert read <= joined * (n + offset) + 3 and scanned == 0 and sorted_ == 0, (read, scanned, sorted_)
+    first = accesses(plan(stack, statement))[0]
+    assert first[1] in ("range", "ref") and first[2] == key and "filesort" not in json.dumps(plan(stack, statement))
+
+
+def test_a_cursor_reads_a_page_wherever_it_stands(stack, history):
+    ws, w, _, _ = history
+    middle = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
+    for name, args in (("execution_list", (ws, LOWEST, middle)), ("execution_list_by_responder", (ws, w[0], LOWEST, middle, None, None)),
+                       ("execution_list_by_state", (ws, 3, LOWEST, middle)),
+                       ("execution_list_by_tag", (ws, "all", LOWEST, middle, *(None,) * 6))):
+        read, scanned, sorted_, n = cost(stack, bind(name, *args, PAGE, 0))
+        assert n == PAGE and read <= 2 * PAGE + 3 and scanned == 0 and sorted_ == 0, (name, read)
+
+
+def test_times_are_ranges_of_ids(stack, history):
+    ws = history[0]
+    rows = stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 30 OFFSET 15000")
+    read, scanned, sorted_, n = cost(stack, bind("execution_list", ws, rows[0][0], rows[29][0], PAGE, 0))
+    assert n == 28 and read <= 31 and scanned == 0 and sorted_ == 0
+
+
+def test_the_rows_of_a_page_come_by_primary_key(stack, history):
+    ws = history[0]
+    ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id DESC LIMIT 64")]
+    statement = bind("execution_by_ids", ws, ids)
+    read, scanned, sorted_, n = cost(stack, statement)
+    assert n == 64 and read <= 64 * 7 and scanned == 0 and sorted_ == 0, read
+    assert accesses(plan(stack, statement))[0][1:] == ("range", "PRIMARY")
+    read, scanned, _, n = cost(stack, bind("execution_get", ids[0], ws))
+    assert n == 1 and read <= 8 and scanned == 0
+
+
+def test_a_tree_is_one_range(stack, history):
+    ws, _, ids, message = history
+    statement = bind("nesting_rows", ids[0])
+    read, scanned, sorted_, n = cost(stack, statement)
+    assert n == 199 and read <= 2 * 199 + 3 and scanned == 0 and sorted_ == 0, read
+    assert accesses(plan(stack, statement))[0] == ("c", "ref", "PRIMARY")
+    read, scanned, sorted_, n = cost(stack, bind("nesting_by_message", ws, message))
+    assert n == 1 and read <= 2 and scanned == 0 and sorted_ == 0
+
+
+def test_the_ledger(stack, history):
+    ws = history[0]
+    read, scanned, sorted_, n = cost(stack, bind("ledger_page", ws, HIGHEST, PAGE))
+    assert n == PAGE and read <= PAGE + 2 and scanned == 0 and sorted_ == 0
+    rows = stack.sql(f"SELECT id FROM credit_ledger WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1000 OFFSET 20000")
+    read, scanned, _, _ = cost(stack, bind("usage_by_day", ws, rows[0][0], rows[999][0]))
+    assert read <= 2 * 1000 + 10, "each row of the asked-for days, and its place in the sums"
+
+
+def test_purging_costs_what_it_purges(stack, history):
+    ws = history[0]
+    cursor = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
+    read, scanned, sorted_, n = cost(stack, bind("retention_scan", ws, cursor, HIGHEST, 100))
+    assert n == 100 and read <= 102 and scanned == 0 and sorted_ == 0
+    ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 64")]
+    for name in sorted(p.stem for p in (ROOT / "sql/queries").glob("*.sql") if re.match(r"purge_|remove_", p.stem)):
+        head = {"purge_lock": (ws,), "purge_mark": (1, 1)}.get(name, ())
+        statement = bind(name, *head, ids)
+        rows = stack.sql("EXPLAIN " + statement)
+        assert rows and all(r[3] in ("range", "eq_ref", "ref") for r in rows if r[2] != "NULL"), (name, rows)
+        # a few of the 64 have no such row, or several; nothing close to the table's 40,000
+        assert all(int(r[8]) <= 640 for r in rows if r[8].isdigit()), (name, rows)
