@@ -94,9 +94,9 @@ static bool method_matches(const struct route *route, const char *method)
 
 const struct route *route_find(struct request *r)
 {
-    const char *values[PATH_VALUES_MAX] = {0};
     char *allow = NULL;
     for (int i = 0; i < ROUTES; i++) {
+        const char *values[PATH_VALUES_MAX] = {0}; /* none of a route that matched halfway */
         if (!path_matches(&table[i], r, values))
             continue;
         if (method_matches(&table[i], r->method)) {
