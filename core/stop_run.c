@@ -73,7 +73,8 @@ static enum err stop_work(struct db_tx *tx, void *arg)
     const struct run *top = run_writes_find(s->writes, &s->q->execution_id);
     if (!top || (s->q->kind && top->kind != s->q->kind))
         return ERR_NOT_FOUND;
-    if (tx->settling && top->state == STATE_STOPPED) { /* the commit whose answer was lost had been done */
+    /* The commit whose answer was lost had been done; a keyed one would have been found by its key. */
+    if (tx->settling && top->state == STATE_STOPPED && !s->q->idempotency_key.at) {
         s->verdict = STOP_DONE;
         account->touched = true;
         return account_write(tx, account, 1);
