@@ -54,7 +54,7 @@ int64_t accept_cost(const struct run_request *q, int64_t account_price);
 enum err accept_insert(struct db_tx *tx, struct batch *b) WARN_UNUSED;
 
 /* Tells members whose workspace has not enough, first by Redis and then surely by MariaDB, without a lock.
- * Keyed ones go on: their key may be known, and then they are replayed. */
+ * Keyed ones, tool calls and children go on: they may be known already. */
 void accept_refuse_poor(struct db *db, struct redis *redis, struct batch *b);
 /* After the commit: replay entries, counters, the queue, the first events. */
 void accept_publish(struct redis *redis, struct batch *b);

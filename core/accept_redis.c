@@ -50,22 +50,29 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
     talloc_free(scratch);
 }
 
+/* Whether something may be known of the request already, which is told whatever the balance is now: its key,
+ * its tool call, or the child that an earlier try, whose answer was lost, has accepted and paid for. */
+static bool may_be_known(const struct run_request *q)
+{
+    return q->idempotency_key.at || q->tool_call_id.at || !run_is_root(q);
+}
+
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.
- * A keyed request goes on: its key may be known, and then it is replayed. */
+ */
 static void confirm_suspects(struct db *db, struct batch *b, const bool suspects[])
 {
     void *scratch = talloc_new(b->ctx);
     struct db_value values[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (suspects[i] && !b->members[i].q->idempotency_key.at)
+        if (suspects[i] && !may_be_known(b->members[i].q))
             values[n++] = db_id(&b->members[i].q->workspace_id);
     }
     struct db_rows *rows;
     if (n > 0 && db_run_each(db, scratch, SQL_ACCOUNT_PEEK, NULL, 0, values, 1, n, &rows) == OK) {
         for (size_t i = 0; i < b->n; i++) {
             const struct run_request *q = b->members[i].q;
-            for (size_t r = 0; suspects[i] && !q->idempotency_key.at && r < rows->count; r++) {
+            for (size_t r = 0; suspects[i] && !may_be_known(q) && r < rows->count; r++) {
                 int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
                 if (strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
                     db_int(rows, r, 1) < accept_cost(q, price))
