@@ -17,6 +17,8 @@ enum {
     TRIES = 5,
     SETTLE_MS = 2000,
     TIMEOUT_S = 3,
+    BULK_BYTES =
+        4 * 1024 * 1024, /* of one bulk execution: far below max_allowed_packet (16 MiB by default) */
 };
 
 /* MariaDB's own numbers (errmsg.h and mysqld_error.h). */
@@ -449,16 +451,34 @@ static void bind_column(void *ctx, MYSQL_BIND *b, const struct db_value *first, 
     b->u.indicator = indicators;
 }
 
-/* Rows to insert: any number of them is one execution of one statement. */
+/* How many of the rows make one execution: no more bytes than a packet takes, but at least one row. */
+static size_t bulk_size(const struct db_value *each, size_t each_n, size_t count)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < each_n; k++)
+            bytes += each[i * each_n + k].size + sizeof(int64_t);
+        if (bytes > BULK_BYTES)
+            return i > 0 ? i : 1;
+    }
+    return count;
+}
+
+/* Rows to insert: any number of them is one execution of one statement, or a few where they are very large.
+ */
 static void run_bulk(struct db *db, enum sql_id query, const struct db_value *each, size_t each_n,
                      size_t count, struct db_rows *rows)
 {
-    void *scratch = talloc_new(rows);
-    MYSQL_BIND *binds = talloc_zero_array(scratch, MYSQL_BIND, each_n);
-    for (size_t k = 0; k < each_n; k++)
-        bind_column(scratch, &binds[k], each + k, each_n, count);
-    run_once(db, query, 0, binds, each_n, (unsigned)count, rows);
-    talloc_free(scratch);
+    for (size_t done = 0, n; done < count && db->fault == FAULT_NONE; done += n) {
+        const struct db_value *first = each + done * each_n;
+        void *scratch = talloc_new(rows);
+        MYSQL_BIND *binds = talloc_zero_array(scratch, MYSQL_BIND, each_n);
+        n = bulk_size(first, each_n, count - done);
+        for (size_t k = 0; k < each_n; k++)
+            bind_column(scratch, &binds[k], first + k, each_n, n);
+        run_once(db, query, 0, binds, each_n, (unsigned)n, rows);
+        talloc_free(scratch);
+    }
 }
 
 /* A list after IN, in parts of 1, 2, 4 … 64, the last one padded with its last value; or no group at all. */

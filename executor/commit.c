@@ -1,5 +1,6 @@
 #include "executor/commit.h"
 
+#include <string.h>
 #include <talloc.h>
 
 struct commit *commit_new(const id *run, const id *workspace, int attempt)
@@ -18,6 +19,7 @@ void commit_event(struct commit *c, enum event_type type, int64_t at_ms, const c
         c->events = talloc_realloc(c, c->events, struct commit_event, 2 * c->events_n + 4);
     if (type == EVENT_STEP_STARTED)
         c->effects = true;
+    c->bytes += data ? strlen(data) : 0;
     c->events[c->events_n++] = (struct commit_event){type, at_ms, data ? talloc_strdup(c, data) : NULL};
 }
 
@@ -31,6 +33,7 @@ void commit_step(struct commit *c, const struct run_step *step)
     if (place == c->steps_n)
         c->steps_n++;
     c->steps[place] = *step;
+    c->bytes += step->result ? strlen(step->result) : 0;
     c->steps[place].result = step->result ? talloc_strdup(c, step->result) : NULL;
     c->steps[place].error = step->error ? talloc_strdup(c, step->error) : NULL;
 }
@@ -39,6 +42,7 @@ void commit_move(struct commit *c, const struct run_move *move)
 {
     c->has_move = true;
     c->move = *move;
+    c->bytes += move->output ? strlen(move->output) : 0;
     c->move.error = move->error ? talloc_strdup(c, move->error) : NULL;
     c->move.output = move->output ? talloc_strdup(c, move->output) : NULL;
 }

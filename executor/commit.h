@@ -31,6 +31,7 @@ struct commit {
     struct usage *usage;  /* of a skill, with its artifacts; NULL: none to write */
     struct artifact *artifacts;
     size_t artifacts_n;
+    size_t bytes; /* of its texts, more or less: by it batches are kept small */
 
     /* the thread's */
     bool fenced;    /* the row is not ours any more: nothing was written */

@@ -11,6 +11,8 @@ enum {
     ITEMS_A_TURN = 64 /* items of a for_each begun between two looks at the clock */
 };
 
+static const char result_too_large[] = "the result is larger than 256 KiB, or nested too deeply";
+
 /* The step in hand. A talloc context, gone with the step. */
 struct stage {
     const struct program_step *step;
@@ -20,6 +22,7 @@ struct stage {
     size_t next;        /* item to begin */
     size_t done;
     size_t live;          /* acts */
+    size_t bytes;         /* of the values of a for_each so far */
     int last_tries;       /* of the one act that has ended */
     json_object **values; /* by item; references of ours */
     int64_t started_ms;
@@ -157,7 +160,7 @@ static void complete_step(struct flow *f)
     json_own(s, result);
     size_t size = template_json_size(result, PROGRAM_RESULT_MAX);
     if (size == SIZE_MAX) {
-        fail_step(f, step, "the result is larger than 256 KiB, or nested too deeply", REASON_STEP_FAILED);
+        fail_step(f, step, result_too_large, REASON_STEP_FAILED);
         return;
     }
     f->result_bytes += size;
@@ -179,10 +182,20 @@ static void skip_step(struct flow *f, const struct program_step *step)
 
 /* --- items --- */
 
+/* The array of a for_each has the limit of any result, and is weighed while it grows: ten thousand items of
+ * 256 KiB each are not to be held first. */
 static void item_value(struct stage *s, size_t item, json_object *value)
 {
     s->values[item] = json_object_get(value);
     s->done++;
+    if (!s->items || s->error)
+        return;
+    size_t size = template_json_size(value, PROGRAM_RESULT_MAX);
+    s->bytes = size == SIZE_MAX ? size : s->bytes + size;
+    if (s->bytes > PROGRAM_RESULT_MAX) {
+        s->error = result_too_large;
+        s->reason = REASON_STEP_FAILED;
+    }
 }
 
 void workflow_item_done(struct flow *f, int item, int tries, json_object *result)

@@ -13,7 +13,11 @@
 #include "executor/children.h"
 #include "executor/commit.h"
 
-enum { RETRY_MS = 100, HINTS_MAX = 256 };
+enum {
+    RETRY_MS = 100,
+    HINTS_MAX = 256,
+    BATCH_BYTES = 4 * 1024 * 1024, /* of a transaction: one that takes seconds keeps the beats waiting */
+};
 
 struct job_list {
     struct job *first, **last;
@@ -267,24 +271,48 @@ static bool accept_children(struct writer *w, struct job_list *children)
     return known;
 }
 
+/* Takes what makes the next transactions out of what is kept: ordinary commits, at most one that ends a tree,
+ * children. */
+static void sort_kept(struct writer *w, struct batch *b, struct commit **tree_r, struct job_list *children)
+{
+    size_t bytes = 0;
+    *tree_r = NULL;
+    list_init(children);
+    while (w->kept.first && b->commits_n < WRITER_BATCH_MAX && bytes < BATCH_BYTES && !*tree_r) {
+        struct job *job = list_take(&w->kept);
+        if (job->kind == JOB_CHILD) {
+            list_add(children, job);
+            continue;
+        }
+        struct commit *c = (struct commit *)job;
+        bytes += c->bytes;
+        if (c->tree)
+            *tree_r = c;
+        else
+            b->commits[b->commits_n++] = c;
+    }
+}
+
+/* Beats that came since the turn began: many batches must not make the others take us for lost. */
+static void do_urgent(struct writer *w)
+{
+    struct job_list urgent;
+    list_init(&urgent);
+    pthread_mutex_lock(&w->lock);
+    list_move(&urgent, &w->urgent);
+    pthread_mutex_unlock(&w->lock);
+    do_calls(w, &urgent);
+}
+
 static void do_commits(struct writer *w, struct turn *t)
 {
     bool going = true;
     bool claims = t->hints_n > 0 || t->scan;
-    while (going && (w->kept.first || claims)) {
+    for (; going && (w->kept.first || claims); do_urgent(w)) {
         struct batch b = {0};
         struct job_list children;
-        struct commit *tree = NULL;
-        list_init(&children);
-        while (w->kept.first && b.commits_n < WRITER_BATCH_MAX && !tree) {
-            struct job *job = list_take(&w->kept);
-            if (job->kind == JOB_CHILD)
-                list_add(&children, job);
-            else if (((struct commit *)job)->tree)
-                tree = (struct commit *)job;
-            else
-                b.commits[b.commits_n++] = (struct commit *)job;
-        }
+        struct commit *tree;
+        sort_kept(w, &b, &tree, &children);
         if (claims)
             claim_limit(&b, t);
         claims = false;
