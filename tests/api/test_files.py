@@ -104,7 +104,7 @@ def test_malformed_bodies_leave_nothing(stack, client, body, status):
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert client.get("/files").json()["files"] == [] and blobs(stack) == before
-    assert list((stack.dir / "data/files/tmp").iterdir()) == []
+    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "no temporary file left")
 
 
 def test_media_types_that_are_not_multipart(client):
@@ -173,7 +173,7 @@ def test_limits_of_a_file_and_of_a_principal(stack, client):
     assert upload(client, ("one-more", b"1")).status_code == 413
     assert sorted(f["name"] for f in client.get("/files").json()["files"]) == ["big", "big2", "big3"]
     assert hashlib.sha256(b"z" * 2_000_001).hexdigest() not in blobs(stack)
-    assert list((stack.dir / "data/files/tmp").iterdir()) == []
+    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "no temporary file left")
 
 
 def test_the_limit_of_a_principal_holds_for_uploads_at_once(stack):
