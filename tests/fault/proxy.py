@@ -23,6 +23,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 CHUNK = 262144
@@ -37,12 +38,14 @@ class Proxy:
         self.listen = str(listen)
         self.process = subprocess.Popen([sys.executable, __file__, self.listen, str(target)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
+        self.lock = threading.Lock()  # two faults may come at once
         assert self.process.stdout.readline() == "ready\n"
 
     def tell(self, **command):
-        self.process.stdin.write(json.dumps(command) + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        with self.lock:
+            self.process.stdin.write(json.dumps(command) + "\n")
+            self.process.stdin.flush()
+            return json.loads(self.process.stdout.readline())
 
     def done(self):
         """How many connections were cut so far."""
