@@ -126,15 +126,14 @@ enum err run_writes_lock(struct run_writes *w, const id *runs, size_t runs_n, co
     return e == OK ? lock_runs(w, runs, runs_n) : e;
 }
 
-/* Whether row r of the tree's listing stands below `top`: its parents are listed before it (ids ascend), so
- * one look back through what is already known to be below is enough. */
+/* Whether row r of the tree's listing (by id) is a child of `top`, or of one known to be below it. */
 static bool is_below(const struct db_rows *rows, size_t r, const char *top, const bool *below)
 {
     const char *parent = db_str(rows, r, 1);
     if (strcmp(parent, top) == 0)
         return true;
     size_t low = 0;
-    size_t high = r;
+    size_t high = rows->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
         int c = strcmp(db_str(rows, middle, 0), parent);
@@ -146,6 +145,22 @@ static bool is_below(const struct db_rows *rows, size_t r, const char *top, cons
             high = middle;
     }
     return false;
+}
+
+/* Parents are listed before their children, but where the clock was set back in between: so until nothing
+ * more is found. */
+static bool *find_below(void *ctx, const struct db_rows *rows, const char *top)
+{
+    bool *below = talloc_zero_array(ctx, bool, rows->count + 1);
+    bool found;
+    do {
+        found = false;
+        for (size_t r = 0; r < rows->count; r++) {
+            if (!below[r] && is_below(rows, r, top, below))
+                below[r] = found = true;
+        }
+    } while (found);
+    return below;
 }
 
 enum err run_writes_lock_tree(struct run_writes *w, const id *workspace, const id *top)
@@ -163,12 +178,11 @@ enum err run_writes_lock_tree(struct run_writes *w, const id *workspace, const i
     e = db_run(w->tx->db, w->tx->ctx, SQL_EXECUTION_TREE, &root, 1, &rows);
     if (e != OK)
         return e;
-    bool *below = talloc_zero_array(w->tx->ctx, bool, rows->count + 1);
+    const bool *below = find_below(w->tx->ctx, rows, top->text);
     id *ids = talloc_array(w->tx->ctx, id, rows->count + 1);
     size_t n = 0;
     ids[n++] = *top;
     for (size_t r = 0; r < rows->count; r++) {
-        below[r] = is_below(rows, r, top->text, below);
         if (below[r] && !state_is_terminal((enum state)db_int(rows, r, 2)))
             ids[n++] = db_get_id(rows, r, 0);
     }

@@ -242,6 +242,28 @@ def test_parents_do_not_starve_their_children(workspace, client):
         ok(client.finished(id, 30))
 
 
+def copied(stack, id, copy, parent, root):
+    """Another queued run below `parent`, as it would stand had it been accepted as `copy`."""
+    names = [r[0] for r in stack.sql("SELECT column_name FROM information_schema.columns WHERE table_name = 'executions' "
+                                     "AND table_schema = DATABASE() ORDER BY ordinal_position")]
+    given = {"id": f"'{copy}'", "parent_id": f"'{parent}'", "root_id": f"'{root}'", "cost": "0"}
+    stack.sql(f"INSERT INTO executions ({','.join(names)}) SELECT {','.join(given.get(n, n) for n in names)} "
+              f"FROM executions WHERE id = '{id}'")
+    stack.sql(f"INSERT INTO execution_children VALUES ('{root}', '{copy}', '{parent}', 0, -1, 1)")
+
+
+def test_stopping_a_tree_that_grew_while_the_clock_was_set_back(stack, workspace, client):
+    """A child's id is then less than its parent's."""
+    stack.stop_server("executor")
+    root = client.started(workspace.put_workflow({"steps": [step("a", "transform", value=1)]}))
+    below = [root[:-3] + tail for tail in ("003", "002", "001")]
+    for parent, id in zip([root] + below, below):
+        copied(stack, root, id, parent, root)
+    assert client.post(f"/executions/{root}/stop").status_code == 200
+    assert stack.sql(f"SELECT state FROM executions WHERE root_id = '{root}'") == [["5"]] * 4
+    stack.start_server("executor")
+
+
 def test_stopping_a_tree(stack, workspace, client, effects):
     release = effects.hold("/slow")
     child = workspace.put_workflow({"steps": [http("a", effects.url + "/slow"), http("b", effects.url + "/after")]})
