@@ -301,6 +301,7 @@ static struct flow *flow_new(struct executor *x, struct claimed *c)
     f->kind = c->run.kind == KIND_SKILL ? &skill_kind : &workflow_kind;
     f->cached_skill = c->skill ? skills_ref(c->skill) : NULL;
     f->had_effects = c->had_effects;
+    f->tree = c->run.attempt > 0; /* an earlier attempt may have left children behind */
     if (c->run.kind == KIND_SKILL)
         f->input = c->input ? talloc_strdup(f, c->input) : "{}";
     f->extra = c->extra ? talloc_strdup(f, c->extra) : NULL;

@@ -212,3 +212,16 @@ def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
     assert row(stack, id)[:3] == [3, 1, 1]
     assert list(effects.by_key("/hold").values()) == [2]
     check_events(stack, id)
+
+
+def test_children_of_an_earlier_attempt_end_with_their_run(stack, workspace, client, effects):
+    """Nobody waits for them in the attempt that ends it."""
+    effects.hold("/held")
+    child = workspace.put_workflow({"steps": [http("held", effects.url + "/held")]})
+    id = started(client, workspace, effects, [step("child", "workflow", workflow_id=child)], "/held")
+    stack.stop_server("executor")
+    assert row(stack, id)[:2] == [1, 1]
+    stack.sql(f"UPDATE executions SET deadline_ms = 1 WHERE id = '{id}'")
+    stack.start_server("executor")
+    assert client.finished(id)["failure_reason"] == "timeout"
+    assert stack.sql(f"SELECT state FROM executions WHERE parent_id = '{id}'") == [["5"]]
