@@ -220,6 +220,8 @@ static void on_beaten(struct job *job)
     struct life_job *j = (struct life_job *)job;
     struct liveness *l = job->arg;
     l->beating = false;
+    if (!executor_may_act(l->x)) /* a lease that has run out is not renewed: acts were let go in between */
+        fence(l);
     if (l->x->fenced) {
         timer_set(l->x->timers, &l->next, clock_boot_ms());
         talloc_free(j);
