@@ -50,9 +50,10 @@ int h_execution_stop(struct request *r)
     struct run_answer a = {0};
     json_object *body; /* may be there, says nothing */
     if (!request_path_id(r, 0, &q.execution_id) ||
-        !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body) ||
-        !execution_may_run(r, &q.execution_id))
+        !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body))
         return r->reply.status;
+    if (!execution_may_run(r, &q.execution_id))
+        return r->reply.status == 403 ? 403 : run_refuse(r, q.idempotency_key, q.fingerprint);
     r->execution_id = q.execution_id;
     q.body = stopped(r, &q.execution_id);
     enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);

@@ -83,8 +83,10 @@ int h_skill_execution_cancel(struct request *r)
         return r->reply.status;
     r->execution_id = q.execution_id;
     enum err e = skill_execution_get(r->app->db, r, &q.workspace_id, &q.execution_id, &x);
-    if (e != OK)
-        return reply_err(r, e);
+    if (e != OK) {
+        reply_err(r, e);
+        return run_refuse(r, q.idempotency_key, q.fingerprint);
+    }
     q.body = stopped(r, &x, &q);
     enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);
     return reply_verdict(r, &q, verdict, &a);

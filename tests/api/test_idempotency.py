@@ -157,6 +157,16 @@ def test_stop_is_replayed(stack, workspace, client):
     problem(post(client, f"/executions/{client.started(w)}/stop", Idempotency_Key="s"), 422, "idempotency_key_reused")
 
 
+def test_a_used_key_is_told_before_what_it_would_stop_is_missed(stack, workspace, client, workflow):
+    client.run(workflow, {"n": 1}, key="k")
+    missing = str(uuid.uuid4())
+    one_scope = workspace.client("workflows:execute")
+    for path in (f"/executions/{missing}/stop", f"/spaces/{workspace.id}/skills/executions/{missing}/cancel"):
+        problem(post(client, path, Idempotency_Key="k"), 422, "idempotency_key_reused")
+        problem(post(client, path, Idempotency_Key="another"), 404, "not_found")
+    problem(post(one_scope, f"/executions/{missing}/stop", Idempotency_Key="k"), 422, "idempotency_key_reused")
+
+
 def test_forgotten_after_its_time(stack, workspace, client, workflow):
     first = client.run(workflow, key="k")
     stack.sql(f"UPDATE idempotency_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE workspace_id = '{workspace.id}'")
