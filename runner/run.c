@@ -237,6 +237,8 @@ static void look(struct run *r, int64_t now)
 {
     struct runner_usage u;
     r->look_ms = now + LOOK_MS;
+    if (r->told_end) /* process 1 has gone, and all inside with it: the guard may take its time to say so */
+        return;
     if (r->proc_fd < 0 && r->first)
         r->proc_fd = runner_watch_open(r->first);
     if (r->proc_fd < 0 || !runner_watch_look(r->proc_fd, r->job->memory_bytes, &u)) {

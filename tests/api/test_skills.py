@@ -298,7 +298,8 @@ def test_many_runs_of_true(stack, workspace, space):
         ids = list(pool.map(lambda i: Space(workspace, space.client).started("quick"), range(100)))
     began = time.monotonic()
     for id in ids:
-        assert space.finished(id, 60)["state"] == "succeeded"
+        x = space.finished(id, 60)
+        assert x["state"] == "succeeded", (x["failure_reason"], x["error"])
     print(f"100 runs drained in {time.monotonic() - began:.2f} s")
     eventually(lambda: run_folders(stack) == [], 10, "the folders gone")
 
