@@ -7,7 +7,6 @@
 #include "fcgi/shared.h"
 
 struct accept_member;
-struct auth_cache;
 struct workflow_cache;
 struct skill_cache;
 struct blob_store;
@@ -19,7 +18,6 @@ struct app {
     struct db *db;
     struct redis *redis;
     struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */
-    struct auth_cache *auth;
     struct workflow_cache *workflows;
     struct skill_cache *skills;
     struct blob_store *blobs; /* NULL: files.dir cannot be used (logged) */

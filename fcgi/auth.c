@@ -11,26 +11,7 @@
 #include "fcgi/app.h"
 #include "fcgi/request.h"
 
-enum { CACHE_SIZE = 1024, STALE_MS = 1000, KEY_MAX = 256, USED_STEP_MS = 60 * 1000 };
-
-/* Direct-mapped by the hash's first bytes: a stranger who sends many wrong keys costs look-ups, never memory.
- */
-struct auth_entry {
-    uint8_t hash[32];
-    int64_t asked_ms; /* boot time, before MariaDB was asked; 0: empty */
-    bool found;
-    struct api_key key;
-    int64_t rate_limit;
-};
-
-struct auth_cache {
-    struct auth_entry entries[CACHE_SIZE];
-};
-
-struct auth_cache *auth_cache_new(void *ctx)
-{
-    return talloc_zero(ctx, struct auth_cache);
-}
+enum { STALE_MS = 1000, KEY_MAX = 256, USED_STEP_MS = 60 * 1000 };
 
 /* "Bearer KEY" in any case, or the key alone. */
 static const char *key_of_authorization(const char *field)
@@ -62,28 +43,35 @@ static bool refuse(struct request *r, const char *why)
     return false;
 }
 
-/* The entry of a hash, fresh. NULL with MariaDB away. */
-static struct auth_entry *look_up(struct request *r, const uint8_t hash[32])
+/* What is known of a hash, a second old at most. False with MariaDB away: the reply says so. */
+static bool look_up(struct request *r, const uint8_t hash[KEY_HASH_SIZE], struct auth_known *known_r)
 {
-    unsigned slot = (hash[0] | (unsigned)hash[1] << 8) % CACHE_SIZE;
-    struct auth_entry *entry = &r->app->auth->entries[slot];
+    struct shared_cache *cache = r->app->shared->keys;
     int64_t now_ms = clock_boot_ms();
-    if (entry->asked_ms && memcmp(entry->hash, hash, 32) == 0 && now_ms - entry->asked_ms < STALE_MS)
-        return entry;
+    if (shared_cache_get(cache, hash, known_r) && now_ms - known_r->asked_ms < STALE_MS)
+        return true;
     struct api_key key;
     int64_t rate_limit = 0;
     enum err e = key_find(r->app->db, r, hash, &key, &rate_limit);
     if (e != OK && e != ERR_NOT_FOUND) {
         reply_err(r, e);
-        return NULL;
+        return false;
     }
-    *entry = (struct auth_entry){.asked_ms = now_ms, .found = e == OK, .rate_limit = rate_limit};
-    memcpy(entry->hash, hash, 32);
+    memset(known_r, 0, sizeof *known_r); /* padding, too */
+    known_r->asked_ms = now_ms;
+    known_r->found = e == OK;
     if (e == OK) {
-        entry->key = key;
+        known_r->key_id = key.id;
+        known_r->workspace_id = key.workspace_id;
+        known_r->principal_id = key.principal_id;
+        known_r->scopes = key.scopes;
+        known_r->expires_ms = key.expires_ms;
+        known_r->revoked = key.revoked_ms != 0;
+        known_r->rate_limit = rate_limit;
         r->access.stale_use = clock_wall_ms() - key.last_used_ms >= USED_STEP_MS;
     }
-    return entry;
+    shared_cache_put(cache, hash, known_r);
+    return true;
 }
 
 bool auth_check(struct request *r)
@@ -99,18 +87,16 @@ bool auth_check(struct request *r)
         return refuse(r, "The API key is not valid.");
     uint8_t hash[KEY_HASH_SIZE];
     key_hash(key, size, hash);
-    struct auth_entry *entry = look_up(r, hash);
-    if (!entry)
+    struct auth_known k;
+    if (!look_up(r, hash, &k))
         return false;
-    const struct api_key *k = &entry->key;
-    int64_t now_ms = clock_wall_ms();
-    if (!entry->found || k->revoked_ms || (k->expires_ms && k->expires_ms <= now_ms))
+    if (!k.found || k.revoked || (k.expires_ms && k.expires_ms <= clock_wall_ms()))
         return refuse(r, "The API key is not valid.");
-    r->access.key_id = k->id;
-    r->access.workspace_id = k->workspace_id;
-    r->access.principal_id = k->principal_id;
-    r->access.scopes = k->scopes;
-    r->access.rate_limit = entry->rate_limit;
+    r->access.key_id = k.key_id;
+    r->access.workspace_id = k.workspace_id;
+    r->access.principal_id = k.principal_id;
+    r->access.scopes = k.scopes;
+    r->access.rate_limit = k.rate_limit;
     return true;
 }
 

@@ -8,8 +8,6 @@
 #include "core/store_key.h"
 
 struct request;
-struct app;
-struct auth_cache;
 
 struct access {
     id key_id, workspace_id, principal_id;
@@ -18,7 +16,15 @@ struct access {
     bool stale_use;     /* to be written after the answer */
 };
 
-struct auth_cache *auth_cache_new(void *ctx);
+/* What the workers of a host remember of a key, by its hash (fcgi/shared_cache.h): a stranger who sends many
+ * wrong keys costs look-ups, never memory. */
+struct auth_known {
+    int64_t asked_ms; /* boot time, before MariaDB was asked */
+    int64_t expires_ms, rate_limit;
+    id key_id, workspace_id, principal_id;
+    uint32_t scopes;
+    bool found, revoked;
+};
 
 /* Fills r->access. False where there is no good key: the reply is 401, or 503 with MariaDB away. */
 bool auth_check(struct request *r) WARN_UNUSED;

@@ -11,20 +11,20 @@
 
 static bool judge(struct request *r, struct run_request *q, bool fresh)
 {
-    const struct workflow *now;
+    struct workflow_known now;
     const struct compiled *compiled;
     enum err e = workflow_cache_now(r, &q->responder_id, fresh, &now);
     if (e == OK)
-        e = workflow_cache_compiled(r, &q->responder_id, now->version, &compiled);
+        e = workflow_cache_compiled(r, &q->responder_id, now.version, &compiled);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
     if (!run_form_check_inputs(r, q, compiled->program->inputs))
         return false;
-    q->version = now->version;
-    q->price = now->price;
-    q->credits_asked = now->credits;
+    q->version = now.version;
+    q->price = now.price;
+    q->credits_asked = now.credits;
     return true;
 }
 

@@ -117,7 +117,6 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->slot = slot;
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);
-    app->auth = auth_cache_new(app);
     app->workflows = workflow_cache_new(app);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c->files.dir);

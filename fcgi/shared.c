@@ -5,6 +5,10 @@
 #include <sys/mman.h>
 
 #include "core/log.h"
+#include "fcgi/auth.h"
+#include "fcgi/workflow_cache.h"
+
+enum { CACHE_ENTRIES = 4096 /* pages are had when they are used */ };
 
 static void *map(size_t bytes)
 {
@@ -15,11 +19,21 @@ static void *map(size_t bytes)
     return NULL;
 }
 
+static struct shared_cache *new_cache(size_t key_size, size_t value_size)
+{
+    void *memory = map(shared_cache_size(CACHE_ENTRIES, key_size, value_size));
+    return memory ? shared_cache_init(memory, CACHE_ENTRIES, key_size, value_size) : NULL;
+}
+
 struct fcgi_shared *fcgi_shared_new(void)
 {
     struct fcgi_shared *s = map(sizeof *s);
     void *group = map(accept_group_size(ACCEPT_GROUP_WORKERS_MAX));
     if (!s || !group)
+        return NULL;
+    s->keys = new_cache(KEY_HASH_SIZE, sizeof(struct auth_known));
+    s->workflows = new_cache(sizeof(id), sizeof(struct workflow_known));
+    if (!s->keys || !s->workflows)
         return NULL;
     rate_area_init(&s->rate);
     s->accept_group = accept_group_init(group, ACCEPT_GROUP_WORKERS_MAX);

@@ -9,13 +9,8 @@
 #include "fcgi/app.h"
 #include "fcgi/request.h"
 
-/* Direct-mapped. Programs are kept up to so many bytes of their source, then all are forgotten. */
-enum { NOW_SIZE = 256, COMPILED_SIZE = 128, STALE_MS = 1000, SOURCE_MAX = 2 * 1024 * 1024 };
-
-struct now_entry {
-    struct workflow workflow; /* without texts */
-    int64_t asked_ms;         /* boot time; 0: empty */
-};
+/* Programs are direct-mapped, and kept up to so many bytes of their source; then all are forgotten. */
+enum { COMPILED_SIZE = 128, STALE_MS = 1000, SOURCE_MAX = 2 * 1024 * 1024 };
 
 struct compiled_entry {
     void *pool; /* owns what is compiled */
@@ -25,7 +20,6 @@ struct compiled_entry {
 };
 
 struct workflow_cache {
-    struct now_entry now[NOW_SIZE];
     struct compiled_entry compiled[COMPILED_SIZE];
     size_t source_size;
 };
@@ -48,21 +42,25 @@ static bool same(const id *a, const id *b)
     return strcmp(a->text, b->text) == 0;
 }
 
-enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh, const struct workflow **w_r)
+enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh, struct workflow_known *known_r)
 {
-    struct now_entry *entry = &r->app->workflows->now[hash_of(workflow, 0) % NOW_SIZE];
+    struct shared_cache *cache = r->app->shared->workflows;
     const id *workspace = &r->access.workspace_id;
     int64_t now_ms = clock_boot_ms();
-    *w_r = &entry->workflow;
-    if (!fresh && entry->asked_ms && now_ms - entry->asked_ms < STALE_MS &&
-        same(&entry->workflow.id, workflow) && same(&entry->workflow.workspace_id, workspace))
+    if (!fresh && shared_cache_get(cache, workflow, known_r) && now_ms - known_r->asked_ms < STALE_MS &&
+        same(&known_r->workspace_id, workspace))
         return OK;
     struct workflow w;
     enum err e = workflow_now(r->app->db, r, workspace, workflow, &w);
     if (e != OK)
         return e;
-    w.name = NULL; /* of the request, which ends */
-    *entry = (struct now_entry){.workflow = w, .asked_ms = now_ms};
+    memset(known_r, 0, sizeof *known_r); /* padding, too */
+    known_r->asked_ms = now_ms;
+    known_r->credits = w.credits;
+    known_r->price = w.price;
+    known_r->workspace_id = *workspace;
+    known_r->version = w.version;
+    shared_cache_put(cache, workflow, known_r);
     return OK;
 }
 
