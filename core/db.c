@@ -49,6 +49,8 @@ struct db {
     struct statement statements[SQL_COUNT][SIZES];
     enum fault fault; /* of the last call */
     bool in_transaction;
+    bool manual;          /* the session is at autocommit=0: a transaction begins with its first statement */
+    bool was_transaction; /* the last use of the connection */
     uint64_t round_trips;
     _Atomic uint64_t *watched; /* told the connection's id */
     struct db_troubles troubles;
@@ -225,6 +227,8 @@ static enum fault db_connect(struct db *db)
         return db->fault = FAULT_GONE;
     }
     db->conn = conn;
+    db->manual = false;
+    db->was_transaction = false;
     if (db->watched)
         *db->watched = mysql_thread_id(conn);
     return db->fault = FAULT_NONE;
@@ -505,10 +509,21 @@ static void run_list(struct db *db, enum sql_id query, const struct db_value *he
     talloc_free(binds);
 }
 
+/* Before a statement outside a transaction: it is to commit by itself again. */
+static enum fault leave_manual(struct db *db)
+{
+    db->was_transaction = db->was_transaction && db->in_transaction;
+    if (!db->manual || db->in_transaction)
+        return db->fault = FAULT_NONE;
+    enum fault f = db_text_command(db, "SET autocommit=1");
+    db->manual = f != FAULT_NONE;
+    return f;
+}
+
 static void run_all(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
                     const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
 {
-    if (db_connect(db) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || leave_manual(db) != FAULT_NONE)
         return;
     if (count > 1 && strstr(sql_text[query], "{{"))
         run_bulk(db, query, each, each_n, count, rows);
@@ -573,12 +588,26 @@ static enum fault commit(struct db *db)
     return db->fault = FAULT_NONE;
 }
 
-/* One run from START TRANSACTION to COMMIT. */
+/* A transaction that follows another one begins with its first statement: the session stays at autocommit=0
+ * between them, which saves a round trip each. Going there costs the one that START TRANSACTION would have
+ * cost; only a plain statement that follows pays, to come back (leave_manual). */
+static enum fault begin(struct db *db)
+{
+    bool streak = db->was_transaction;
+    db->was_transaction = true;
+    if (db->manual)
+        return db->fault = FAULT_NONE;
+    enum fault f = db_text_command(db, streak ? "SET autocommit=0" : "START TRANSACTION");
+    db->manual = streak && f == FAULT_NONE;
+    return f;
+}
+
+/* One run from its beginning to COMMIT. */
 static enum outcome attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
     *e_r = ERR_BUSY;
     db->in_transaction = false;
-    if (db_connect(db) != FAULT_NONE || db_text_command(db, "START TRANSACTION") != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || begin(db) != FAULT_NONE)
         return AGAIN;
     db->in_transaction = true;
     struct db_tx tx = {.db = db, .settling = settling, .ctx = talloc_new(db)};
@@ -662,7 +691,7 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
 
 enum err db_script(struct db *db, const char *text)
 {
-    if (db_connect(db) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || leave_manual(db) != FAULT_NONE)
         return ERR_BUSY;
     mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
     if (mysql_query(db->conn, text) != 0) {
