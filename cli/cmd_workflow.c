@@ -215,7 +215,7 @@ int cmd_workflow_archive(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    enum err e = workflow_archive(cli->db, cli->ctx, &workspace, &workflow, clock_wall_ms());
+    enum err e = workflow_archive(cli->db, &workspace, &workflow, clock_wall_ms());
     return print_changed(cli, e, &workflow, "archived");
 }
 

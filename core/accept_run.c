@@ -181,6 +181,14 @@ static enum err lock_parents(struct db_tx *tx, struct batch *b)
     return e;
 }
 
+/* Whether the version that was judged may have been replaced since: not where nothing in the workspace was.
+ */
+static bool version_in_doubt(const struct member *m, enum responder_kind kind)
+{
+    return member_undecided(m) && m->q->kind == kind && !m->q->pinned &&
+           m->q->responders != m->account->responders;
+}
+
 static enum err check_versions(struct db_tx *tx, struct batch *b, enum responder_kind kind, enum sql_id query)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -188,14 +196,14 @@ static enum err check_versions(struct db_tx *tx, struct batch *b, enum responder
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *q = b->members[i].q;
         bool again = n > 0 && strcmp(values[n - 1].text, q->responder_id.text) == 0;
-        if (member_undecided(&b->members[i]) && q->kind == kind && !q->pinned && !again)
+        if (version_in_doubt(&b->members[i], kind) && !again)
             values[n++] = db_id(&q->responder_id);
     }
     struct db_rows *rows;
     enum err e = db_run_each(tx->db, tx->ctx, query, NULL, 0, values, 1, n, &rows);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         struct member *m = &b->members[i];
-        if (!member_undecided(m) || m->q->kind != kind || m->q->pinned)
+        if (!version_in_doubt(m, kind))
             continue;
         bool current = false;
         for (size_t r = 0; r < rows->count && !current; r++)

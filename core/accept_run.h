@@ -35,8 +35,9 @@ struct run_request {
     id execution_id; /* chosen by the caller: the same in every attempt to accept this run */
     id workspace_id, principal_id, key_id /* may be unset */, responder_id;
     id retry_of;
-    int version; /* of the responder, as judged */
-    bool pinned; /* a retry: the version need not be the current one */
+    int version;        /* of the responder, as judged */
+    int64_t responders; /* the account's number read beside that version (core/account.h); 0: not known */
+    bool pinned;        /* a retry: the version need not be the current one */
     bool agentic;
     enum responder_kind kind;
     enum run_source source;

@@ -36,6 +36,7 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
             .active = db_int(rows, i, 3),
             .max_concurrent = db_int(rows, i, 4),
             .price = db_cell(rows, i, 5)->is_null ? -1 : db_int(rows, i, 5),
+            .responders = db_int(rows, i, 6),
         };
     }
     *accounts_r = accounts;
@@ -71,6 +72,12 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
         v[4] = db_number(a->touched);
     }
     return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
+}
+
+enum err account_bump_responders(struct db_tx *tx, const id *workspace)
+{
+    struct db_value arg = db_id(workspace);
+    return db_run(tx->db, tx->ctx, SQL_ACCOUNT_BUMP_RESPONDERS, &arg, 1, NULL);
 }
 
 void account_publish(struct redis *redis, const struct account *accounts, size_t n)

@@ -90,16 +90,27 @@ enum err skill_versions(struct db *db, void *ctx, const id *workspace, const id 
     return OK;
 }
 
+struct archive {
+    const id *workspace;
+    const char *slug;
+    int64_t now_ms;
+};
+
+static enum err archive_work(struct db_tx *tx, void *arg)
+{
+    const struct archive *a = arg;
+    struct db_value args[] = {db_number(a->now_ms), db_id(a->workspace), db_text(a->slug)};
+    struct db_rows *rows;
+    enum err e = account_bump_responders(tx, a->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
+    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
 enum err skill_archive(struct db *db, const id *workspace, const char *slug, int64_t now_ms)
 {
-    struct db_value args[] = {db_number(now_ms), db_id(workspace), db_text(slug)};
-    void *scratch = talloc_new(NULL);
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_SKILL_ARCHIVE, args, 3, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    talloc_free(scratch);
-    return e;
+    struct archive archive = {workspace, slug, now_ms};
+    return db_transaction(db, archive_work, &archive);
 }
 
 enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *slug, int64_t *micro_r)
@@ -193,6 +204,8 @@ static enum err put_work(struct db_tx *tx, void *arg)
     enum err e = account_lock(tx, tx->ctx, &p->s->workspace_id, 1, &account, &accounts);
     if (e == OK && accounts == 0)
         e = ERR_NOT_FOUND;
+    if (e == OK)
+        e = account_bump_responders(tx, &p->s->workspace_id);
     if (e == OK)
         e = find_skill(tx, p);
     if (e == OK)

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "core/account.h"
 #include "core/idempotency.h"
 #include "core/store.h"
 
@@ -16,18 +17,19 @@ static struct workflow from_row(const struct db_rows *rows, size_t i, const id *
         .version = (int)db_int(rows, i, 2),
         .credits = db_int(rows, i, 3),
         .price = db_cell(rows, i, 4)->is_null ? -1 : db_int(rows, i, 4),
+        .responders = db_int(rows, i, 5),
     };
-    if (rows->columns > 5) {
-        w.description = db_str(rows, i, 5);
-        w.created_by = db_get_id(rows, i, 6);
-        w.created_ms = db_int(rows, i, 7);
-        w.updated_ms = db_int(rows, i, 8);
-        id last_run = db_get_id(rows, i, 9);
+    if (rows->columns > 6) {
+        w.description = db_str(rows, i, 6);
+        w.created_by = db_get_id(rows, i, 7);
+        w.created_ms = db_int(rows, i, 8);
+        w.updated_ms = db_int(rows, i, 9);
+        id last_run = db_get_id(rows, i, 10);
         w.last_run_ms = id_is_set(&last_run) ? id_ms(&last_run) : 0;
     }
-    if (rows->columns > 10) {
-        w.program = db_str(rows, i, 10);
-        w.program_size = db_cell(rows, i, 10)->size;
+    if (rows->columns > 11) {
+        w.program = db_str(rows, i, 11);
+        w.program_size = db_cell(rows, i, 11)->size;
     }
     return w;
 }
@@ -113,12 +115,27 @@ enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id 
     return e;
 }
 
-enum err workflow_archive(struct db *db, void *ctx, const id *workspace, const id *workflow, int64_t now_ms)
+struct archive {
+    const id *workspace, *workflow;
+    int64_t now_ms;
+};
+
+static enum err archive_work(struct db_tx *tx, void *arg)
 {
-    struct db_value args[] = {db_number(now_ms), db_number(now_ms), db_id(workflow), db_id(workspace)};
+    const struct archive *a = arg;
+    struct db_value args[] = {db_number(a->now_ms), db_number(a->now_ms), db_id(a->workflow),
+                              db_id(a->workspace)};
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
+    enum err e = account_bump_responders(tx, a->workspace);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
     return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err workflow_archive(struct db *db, const id *workspace, const id *workflow, int64_t now_ms)
+{
+    struct archive archive = {workspace, workflow, now_ms};
+    return db_transaction(db, archive_work, &archive);
 }
 
 /* --- a new version --- */
@@ -273,6 +290,8 @@ static enum err put_work(struct db_tx *tx, void *arg)
     if (e != OK || !is_free)
         return e;
     e = check_calls(put);
+    if (e == OK && !c->is_new)
+        e = account_bump_responders(tx, &c->workspace_id);
     if (e == OK)
         e = write_version(put);
     if (e == OK && key.key.at)

@@ -12,9 +12,10 @@ enum { WORKFLOW_NAME_MAX = 200 /* characters */, WORKFLOW_DESCRIPTION_MAX = 1638
 struct workflow {
     id id, workspace_id, created_by;
     const char *name, *description;
-    int version;     /* the current one */
-    int64_t credits; /* micro: what its program asks for */
-    int64_t price;   /* micro: the operator's, -1 where none is set */
+    int version;        /* the current one */
+    int64_t credits;    /* micro: what its program asks for */
+    int64_t price;      /* micro: the operator's, -1 where none is set */
+    int64_t responders; /* the account's, of the same moment (core/account.h) */
     int64_t created_ms, updated_ms, archived_ms;
     int64_t last_run_ms; /* of the newest execution; 0: none */
     const char *program; /* as sent; where asked for */
@@ -64,8 +65,7 @@ struct workflow_outcome {
 enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
                       struct workflow_outcome *outcome_r) WARN_UNUSED;
 /* It takes no runs any more and is not shown; again is no error. */
-enum err workflow_archive(struct db *db, void *ctx, const id *workspace, const id *workflow,
-                          int64_t now_ms) WARN_UNUSED;
+enum err workflow_archive(struct db *db, const id *workspace, const id *workflow, int64_t now_ms) WARN_UNUSED;
 /* The least that a run of it costs: the operator's price of it or of the workspace, else one credit.
  * `workflow` may be unset: one that is new. */
 enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id *workflow,

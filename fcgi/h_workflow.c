@@ -137,6 +137,6 @@ int h_workflow_delete(struct request *r)
     id workflow;
     if (!request_path_id(r, 0, &workflow))
         return r->reply.status;
-    enum err e = workflow_archive(r->app->db, r, &r->access.workspace_id, &workflow, clock_wall_ms());
+    enum err e = workflow_archive(r->app->db, &r->access.workspace_id, &workflow, clock_wall_ms());
     return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }

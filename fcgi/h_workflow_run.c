@@ -23,6 +23,7 @@ static bool judge(struct request *r, struct run_request *q, bool fresh)
     if (!run_form_check_inputs(r, q, compiled->program->inputs))
         return false;
     q->version = now.version;
+    q->responders = now.responders;
     q->price = now.price;
     q->credits_asked = now.credits;
     return true;

@@ -58,6 +58,7 @@ enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh, s
     known_r->asked_ms = now_ms;
     known_r->credits = w.credits;
     known_r->price = w.price;
+    known_r->responders = w.responders;
     known_r->workspace_id = *workspace;
     known_r->version = w.version;
     shared_cache_put(cache, workflow, known_r);

@@ -17,7 +17,7 @@ struct workflow_cache *workflow_cache_new(void *ctx);
 
 struct workflow_known {
     int64_t asked_ms; /* boot time, before MariaDB was asked */
-    int64_t credits, price;
+    int64_t credits, price, responders;
     id workspace_id;
     int version;
 };

@@ -1,5 +1,5 @@
 -- The first lock of every transaction that decides about money, keys or concurrency.
-SELECT workspace_id, balance, version, active, max_concurrent, price
+SELECT workspace_id, balance, version, active, max_concurrent, price, responders
 FROM accounts
 WHERE workspace_id IN ([[?]])
 ORDER BY workspace_id

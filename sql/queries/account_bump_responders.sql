@@ -1,0 +1,1 @@
+UPDATE accounts SET responders = responders + 1 WHERE workspace_id = ?
