@@ -1,6 +1,7 @@
 /* What Redis does for accepting: it is asked before, and told after; a decision is never its own. */
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 #include <talloc.h>
 
 #include "core/accept_batch.h"
@@ -17,37 +18,35 @@ static void fingerprint_hex(const struct run_request *q, char hex[HEX_SIZE])
 
 /* --- before: suspicion --- */
 
-/* Marks the members whose workspaces Redis takes for empty; keyed ones have asked by themselves. */
-static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects[])
+/* What this process last saw of balances, in its own transactions: whoever had enough a moment ago is not
+ * asked about. It may have been spent by others since, which the account's lock tells. Direct-mapped. */
+enum { SEEN_SIZE = 256, SEEN_MS = 1000 };
+static struct seen {
+    id workspace;
+    int64_t balance, at_ms;
+} seen[SEEN_SIZE];
+
+static struct seen *seen_of(const id *workspace)
 {
-    void *scratch = talloc_new(b->ctx);
-    struct redis_arg keys[ACCEPT_BATCH_MAX];
-    struct member *asked[ACCEPT_BATCH_MAX];
-    size_t n = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        struct member *m = &b->members[i];
-        suspects[i] = m->q->credits_suspect;
-        bool again = i > 0 && strcmp(m->q->workspace_id.text, b->members[i - 1].q->workspace_id.text) == 0;
-        if (m->q->idempotency_key.at || again)
-            continue;
-        asked[n] = m;
-        keys[n++] = redis_key_credits(scratch, &m->q->workspace_id);
-    }
-    struct redis_value answer;
-    if (n > 0 && redis_eval(redis, scratch, LUA_CREDITS_LOOK, keys, n, 0, &answer) == OK &&
-        answer.kind == REDIS_LIST && answer.count == n) {
-        for (size_t k = 0; k < n; k++) {
-            if (answer.items[k].kind != REDIS_TEXT)
-                continue;
-            int64_t balance = strtoll(answer.items[k].text, NULL, 10);
-            for (size_t i = 0; i < b->n; i++) {
-                const struct run_request *q = b->members[i].q;
-                if (strcmp(q->workspace_id.text, asked[k]->q->workspace_id.text) == 0)
-                    suspects[i] = suspects[i] || balance < accept_cost(q, -1);
-            }
-        }
-    }
-    talloc_free(scratch);
+    unsigned hash = 2166136261U;
+    for (const char *p = workspace->text; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 16777619U;
+    return &seen[hash % SEEN_SIZE];
+}
+
+static void see_balances(const struct account *accounts, size_t n)
+{
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < n; i++)
+        *seen_of(&accounts[i].workspace_id) =
+            (struct seen){accounts[i].workspace_id, accounts[i].balance, now_ms};
+}
+
+static bool had_enough(const struct run_request *q, int64_t now_ms)
+{
+    const struct seen *s = seen_of(&q->workspace_id);
+    return strcmp(s->workspace.text, q->workspace_id.text) == 0 && now_ms - s->at_ms < SEEN_MS &&
+           s->balance >= accept_cost(q, -1);
 }
 
 /* Whether something may be known of the request already, which is told whatever the balance is now: its key,
@@ -55,6 +54,34 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
 static bool may_be_known(const struct run_request *q)
 {
     return q->idempotency_key.at || q->tool_call_id.at || !run_is_root(q);
+}
+
+/* Marks the members whose workspaces Redis takes for empty. */
+static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects[])
+{
+    void *scratch = talloc_new(b->ctx);
+    struct redis_arg keys[ACCEPT_BATCH_MAX];
+    size_t asked[ACCEPT_BATCH_MAX];
+    size_t n = 0;
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < b->n; i++) {
+        const struct run_request *q = b->members[i].q;
+        suspects[i] = false;
+        if (may_be_known(q) || had_enough(q, now_ms))
+            continue;
+        asked[n] = i;
+        keys[n++] = redis_key_credits(scratch, &q->workspace_id);
+    }
+    struct redis_value answer;
+    if (n > 0 && redis_eval(redis, scratch, LUA_CREDITS_LOOK, keys, n, 0, &answer) == OK &&
+        answer.kind == REDIS_LIST && answer.count == n) {
+        for (size_t k = 0; k < n; k++) {
+            if (answer.items[k].kind == REDIS_TEXT)
+                suspects[asked[k]] =
+                    strtoll(answer.items[k].text, NULL, 10) < accept_cost(b->members[asked[k]].q, -1);
+        }
+    }
+    talloc_free(scratch);
 }
 
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.
@@ -65,14 +92,14 @@ static void confirm_suspects(struct db *db, struct batch *b, const bool suspects
     struct db_value values[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (suspects[i] && !may_be_known(b->members[i].q))
+        if (suspects[i])
             values[n++] = db_id(&b->members[i].q->workspace_id);
     }
     struct db_rows *rows;
     if (n > 0 && db_run_each(db, scratch, SQL_ACCOUNT_PEEK, NULL, 0, values, 1, n, &rows) == OK) {
         for (size_t i = 0; i < b->n; i++) {
             const struct run_request *q = b->members[i].q;
-            for (size_t r = 0; suspects[i] && !may_be_known(q) && r < rows->count; r++) {
+            for (size_t r = 0; suspects[i] && r < rows->count; r++) {
                 int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
                 if (strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
                     db_int(rows, r, 1) < accept_cost(q, price))
@@ -104,16 +131,15 @@ static struct redis_arg replay_entry(void *ctx, const struct run_request *q)
     return redis_bytes(text, talloc_get_size(text) - 1);
 }
 
+/* Takes the place of the claim. */
 static void publish_key(struct redis *redis, void *ctx, const struct run_request *q)
 {
     const int64_t replay_ms = 600000;
-    struct span key = q->idempotency_key;
-    struct redis_arg set[] = {redis_text("SET"), redis_key_replay(ctx, &q->workspace_id, key.at, key.size),
-                              replay_entry(ctx, q), redis_text("PX"), redis_number(ctx, replay_ms)};
+    struct redis_arg set[] = {
+        redis_text("SET"),
+        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
+        replay_entry(ctx, q), redis_text("PX"), redis_number(ctx, replay_ms)};
     redis_queue(redis, set, 5);
-    struct redis_arg release[] = {redis_key_claim(ctx, &q->workspace_id, key.at, key.size),
-                                  redis_text(q->execution_id.text)};
-    redis_queue_eval(redis, LUA_ACCEPT_RELEASE, release, 1, 1);
 }
 
 static void publish_queued(struct redis *redis, void *ctx, const struct run_request *q)
@@ -139,6 +165,7 @@ void accept_publish(struct redis *redis, struct batch *b)
     }
     if (pushed > 0)
         redis_queue(redis, push, 2 + pushed);
+    see_balances(b->accounts, b->accounts_n);
     account_publish(redis, b->accounts, b->accounts_n);
     for (size_t i = 0; i < b->n; i++) {
         if (b->members[i].a->verdict == RUN_ACCEPTED)
@@ -168,36 +195,40 @@ static bool read_replay(void *ctx, const struct run_request *q, const struct red
     return *verdict_r == RUN_KEY_REUSED || a->body.size > 0;
 }
 
-enum run_verdict accept_look(struct redis *redis, void *ctx, struct run_request *q, bool *claimed_r,
+/* "claim" and the execution id that would be: who is at it, for a second. */
+static struct redis_arg claim_entry(void *ctx, const struct run_request *q)
+{
+    return redis_text(talloc_asprintf(ctx, ACCEPT_CLAIM "%s", q->execution_id.text));
+}
+
+enum run_verdict accept_look(struct redis *redis, void *ctx, const struct run_request *q, bool *claimed_r,
                              struct run_answer *answer_r)
 {
-    struct span key = q->idempotency_key;
-    struct redis_arg args[] = {
-        redis_key_replay(ctx, &q->workspace_id, key.at, key.size),
-        redis_key_claim(ctx, &q->workspace_id, key.at, key.size),
-        redis_key_credits(ctx, &q->workspace_id),
-        redis_text(q->execution_id.text),
-    };
+    const int64_t claim_ms = 1000;
+    struct redis_arg set[] = {
+        redis_text("SET"),
+        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
+        claim_entry(ctx, q),
+        redis_text("NX"),
+        redis_text("GET"),
+        redis_text("PX"),
+        redis_number(ctx, claim_ms)};
     struct redis_value v;
     enum run_verdict verdict = 0;
-    *claimed_r = false;
-    if (redis_eval(redis, ctx, LUA_ACCEPT_LOOK, args, 3, 1, &v) != OK || v.kind != REDIS_LIST || v.count != 3)
+    bool known = redis_call(redis, ctx, set, 7, &v) == OK;
+    *claimed_r = known && v.kind == REDIS_NIL; /* it was set, as nothing was there */
+    if (!known || v.kind != REDIS_TEXT)
         return 0;
-    if (v.items[0].kind == REDIS_TEXT)
-        return read_replay(ctx, q, &v.items[0], &verdict, answer_r) ? verdict : 0;
-    *claimed_r = v.items[1].number == 1;
-    if (!*claimed_r)
+    if (strncmp(v.text, ACCEPT_CLAIM, sizeof ACCEPT_CLAIM - 1) == 0)
         return RUN_IN_FLIGHT;
-    if (v.items[2].kind == REDIS_TEXT)
-        q->credits_suspect = strtoll(v.items[2].text, NULL, 10) < accept_cost(q, -1);
-    return 0;
+    return read_replay(ctx, q, &v, &verdict, answer_r) ? verdict : 0;
 }
 
 void accept_release(struct redis *redis, void *ctx, const struct run_request *q)
 {
     struct redis_arg args[] = {
-        redis_key_claim(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
-        redis_text(q->execution_id.text),
+        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
+        claim_entry(ctx, q),
     };
     redis_queue_eval(redis, LUA_ACCEPT_RELEASE, args, 1, 1);
     redis_flush(redis);

@@ -54,7 +54,6 @@ struct run_request {
 
     struct span idempotency_key; /* absent: none */
     uint8_t fingerprint[32];
-    bool credits_suspect; /* Redis said that the balance may not do */
 
     struct span input;    /* JSON, as sent; absent: none */
     struct span tags;     /* JSON array */
@@ -100,9 +99,12 @@ void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct ru
 
 /* What Redis knows of a keyed request, before anything else is done: RUN_REPLAYED, RUN_KEY_REUSED,
  * RUN_IN_FLIGHT, or 0 for "go on" (then *claimed_r says whether the claim was had, to be released by
- * accept_release or by acceptance, and credits_suspect is set in the request). */
-enum run_verdict accept_look(struct redis *redis, void *ctx, struct run_request *request, bool *claimed_r,
-                             struct run_answer *answer_r);
+ * accept_release or by acceptance). One command: the stored answer and the claim of who is at it share a
+ * Redis key, the claim beginning with ACCEPT_CLAIM; Redis before 7.0 refuses it, and then only MariaDB
+ * replays. */
+#define ACCEPT_CLAIM "claim "
+enum run_verdict accept_look(struct redis *redis, void *ctx, const struct run_request *request,
+                             bool *claimed_r, struct run_answer *answer_r);
 /* Frees the claim of a keyed request that was refused, so that the key can be used at once. */
 void accept_release(struct redis *redis, void *ctx, const struct run_request *request);
 

@@ -6,6 +6,8 @@
 
 #include "core/redis_keys.h"
 
+enum { PUBLISH_MAX = 64 /* counters in one call of the script */ };
+
 static int compare_ids(const void *a, const void *b)
 {
     return strcmp(((const id *)a)->text, ((const id *)b)->text);
@@ -83,15 +85,22 @@ enum err account_bump_responders(struct db_tx *tx, const id *workspace)
 void account_publish(struct redis *redis, const struct account *accounts, size_t n)
 {
     void *scratch = talloc_new(NULL);
-    for (size_t i = 0; i < n; i++) {
-        if (!accounts[i].changed)
-            continue;
-        struct redis_arg args[] = {
-            redis_key_credits(scratch, &accounts[i].workspace_id),
-            redis_number(scratch, accounts[i].balance),
-            redis_number(scratch, accounts[i].version),
-        };
-        redis_queue_eval(redis, LUA_CREDITS_SET, args, 1, 2);
+    for (size_t i = 0, keys; i < n; i += keys) {
+        struct redis_arg args[3 * PUBLISH_MAX];
+        size_t changed = 0;
+        keys = n - i < PUBLISH_MAX ? n - i : PUBLISH_MAX;
+        for (size_t k = i; k < i + keys; k++)
+            changed += accounts[k].changed;
+        for (size_t k = i, at = 0; k < i + keys; k++) {
+            if (!accounts[k].changed)
+                continue;
+            args[at] = redis_key_credits(scratch, &accounts[k].workspace_id);
+            args[changed + 2 * at] = redis_number(scratch, accounts[k].balance);
+            args[changed + 2 * at + 1] = redis_number(scratch, accounts[k].version);
+            at++;
+        }
+        if (changed > 0)
+            redis_queue_eval(redis, LUA_CREDITS_SET, args, changed, 2 * changed);
     }
     talloc_free(scratch);
 }

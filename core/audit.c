@@ -9,10 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/accept_run.h"
 #include "core/clock.h"
 #include "core/redis_keys.h"
 
 enum {
+    PAGE = 500, /* keys that Redis is asked for at once */
     ID_CHUNK = 4096,
     CLAIM_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over */
     POLL_MS = 100,
@@ -106,23 +108,42 @@ static enum err look_at_counters(struct inquiry *q, void *scratch)
     return e;
 }
 
-/* The claims of idempotency keys that stand in Redis, of ctx. False where Redis is away. */
+/* Those of `keys` whose value is a claim, added to the list. */
+static bool add_claims(struct redis *redis, void *ctx, const struct redis_value *keys, const char ***list_r,
+                       size_t *n_r)
+{
+    *list_r = talloc_realloc(ctx, *list_r, const char *, *n_r + keys->count + 1);
+    for (size_t done = 0, n; done < keys->count; done += n) {
+        struct redis_arg args[1 + PAGE] = {redis_text("MGET")};
+        struct redis_value v;
+        n = keys->count - done < PAGE ? keys->count - done : PAGE;
+        for (size_t i = 0; i < n; i++)
+            args[1 + i] = redis_bytes(keys->items[done + i].text, keys->items[done + i].size);
+        if (redis_call(redis, ctx, args, 1 + n, &v) != OK || v.kind != REDIS_LIST || v.count != n)
+            return false;
+        for (size_t i = 0; i < n; i++) {
+            if (v.items[i].kind == REDIS_TEXT &&
+                strncmp(v.items[i].text, ACCEPT_CLAIM, sizeof ACCEPT_CLAIM - 1) == 0)
+                (*list_r)[(*n_r)++] = keys->items[done + i].text;
+        }
+    }
+    return true;
+}
+
+/* The idempotency keys that are claimed in Redis, of ctx. False where Redis is away. */
 static bool list_claims(struct redis *redis, void *ctx, const char ***list_r, size_t *n_r)
 {
     const char *cursor = "0";
     *list_r = NULL;
     *n_r = 0;
     do {
-        struct redis_arg args[] = {redis_text("SCAN"),        redis_text(cursor),  redis_text("MATCH"),
-                                   redis_pattern_claims(ctx), redis_text("COUNT"), redis_text("1000")};
+        struct redis_arg args[] = {redis_text("SCAN"),         redis_text(cursor),  redis_text("MATCH"),
+                                   redis_pattern_replays(ctx), redis_text("COUNT"), redis_text("1000")};
         struct redis_value v;
-        if (redis_call(redis, ctx, args, 6, &v) != OK || v.kind != REDIS_LIST || v.count != 2)
+        if (redis_call(redis, ctx, args, 6, &v) != OK || v.kind != REDIS_LIST || v.count != 2 ||
+            !add_claims(redis, ctx, &v.items[1], list_r, n_r))
             return false;
         cursor = v.items[0].text;
-        const struct redis_value *keys = &v.items[1];
-        *list_r = talloc_realloc(ctx, *list_r, const char *, *n_r + keys->count + 1);
-        for (size_t i = 0; i < keys->count; i++)
-            (*list_r)[(*n_r)++] = keys->items[i].text;
     } while (strcmp(cursor, "0") != 0);
     return true;
 }

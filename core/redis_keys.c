@@ -38,14 +38,9 @@ struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *by
     return hashed_key(ctx, "replay", workspace, bytes, size);
 }
 
-struct redis_arg redis_key_claim(void *ctx, const id *workspace, const char *bytes, size_t size)
+struct redis_arg redis_pattern_replays(void *ctx)
 {
-    return hashed_key(ctx, "claim", workspace, bytes, size);
-}
-
-struct redis_arg redis_pattern_claims(void *ctx)
-{
-    return key(ctx, "claim", "*");
+    return key(ctx, "replay", "*");
 }
 
 struct redis_arg redis_key_credits(void *ctx, const id *workspace)

@@ -9,11 +9,9 @@
 void redis_keys_prefix(const char *prefix);
 
 struct redis_arg redis_key_queue(void *ctx); /* list of execution ids waiting to be claimed */
-struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *key,
-                                  size_t size); /* stored answer */
-struct redis_arg redis_key_claim(void *ctx, const id *workspace, const char *key,
-                                 size_t size);                         /* under way: token */
-struct redis_arg redis_pattern_claims(void *ctx);                      /* all of them, for SCAN */
+/* of an idempotency key: its stored answer, or the claim of who is at it (core/accept_redis.c) */
+struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *key, size_t size);
+struct redis_arg redis_pattern_replays(void *ctx);                     /* all of them, for SCAN */
 struct redis_arg redis_key_credits(void *ctx, const id *workspace);    /* hash {balance, version} */
 struct redis_arg redis_key_rate(void *ctx, const id *workspace);       /* tokens taken in this window */
 struct redis_arg redis_channel_events(void *ctx, const id *execution); /* events of one execution, as JSON */

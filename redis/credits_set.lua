@@ -1,7 +1,13 @@
--- The counter of a workspace becomes what MariaDB said, unless something newer stands there already.
--- KEYS[1] the credits hash; ARGV[1] balance in micro-credits, ARGV[2] the account's version. Returns 1 if set.
-local version = redis.call('HGET', KEYS[1], 'version')
-if version and tonumber(version) >= tonumber(ARGV[2]) then return 0 end
-redis.call('HSET', KEYS[1], 'balance', ARGV[1], 'version', ARGV[2])
-redis.call('EXPIRE', KEYS[1], 86400)
-return 1
+-- Counters of workspaces become what MariaDB said, each unless something newer stands there already.
+-- KEYS the credits hashes; ARGV for each its balance in micro-credits and the account's version. Returns how many were set.
+local set = 0
+for i, key in ipairs(KEYS) do
+  local balance, version = ARGV[2 * i - 1], ARGV[2 * i]
+  local known = redis.call('HGET', key, 'version')
+  if not known or tonumber(known) < tonumber(version) then
+    redis.call('HSET', key, 'balance', balance, 'version', version)
+    redis.call('EXPIRE', key, 86400)
+    set = set + 1
+  end
+end
+return set

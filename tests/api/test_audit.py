@@ -131,10 +131,10 @@ def test_what_is_left_over_at_rest_is_found(stack, system):
     stack.redis("HSET", counter, "balance", 7)
     assert audit(stack, "--at-rest") == {"counters": [system["workspace"]]}
     stack.redis("HSET", counter, "balance", balance)
-    claim = f"millrace:claim:{system['workspace']}:x"
-    stack.redis("SET", claim, "token")
+    claim = f"millrace:replay:{system['workspace']}:x"
+    stack.redis("SET", claim, "claim token")
     assert audit(stack, "--at-rest") == {"claims": [claim]}
-    stack.redis("SET", claim, "token", "PX", 300)
+    stack.redis("SET", claim, "claim token", "PX", 300)
     assert audit(stack, "--at-rest") == {}
     stack.stop_server("redis")
     assert set(audit(stack, "--at-rest")) == {"counters", "claims"}
