@@ -51,7 +51,7 @@ static const _Atomic uint64_t *entry_of(const struct shared_cache *c, const void
 bool shared_cache_get(const struct shared_cache *c, const void *key, void *value_r)
 {
     const _Atomic uint64_t *entry = entry_of(c, key);
-    uint64_t copy[1 + WORDS_MAX];
+    uint64_t copy[1 + WORDS_MAX] = {0};
     const char *bytes = (const char *)(copy + 1);
     for (size_t i = 0; i < c->words; i++)
         copy[i] = atomic_load_explicit(&entry[i], memory_order_relaxed);
