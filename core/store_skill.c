@@ -102,8 +102,9 @@ static enum err archive_work(struct db_tx *tx, void *arg)
     struct db_value args[] = {db_number(a->now_ms), db_id(a->workspace), db_text(a->slug)};
     struct db_rows *rows;
     enum err e = account_bump_responders(tx, a->workspace);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
+    if (e != OK)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
     return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
 }
 

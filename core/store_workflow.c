@@ -127,8 +127,9 @@ static enum err archive_work(struct db_tx *tx, void *arg)
                               db_id(a->workspace)};
     struct db_rows *rows;
     enum err e = account_bump_responders(tx, a->workspace);
-    if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
+    if (e != OK)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
     return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
 }
 
