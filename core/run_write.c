@@ -44,7 +44,7 @@ struct run_writes {
     size_t results_n;
     struct ledger_entry *refunds;
     size_t refunds_n;
-    id *ended_roots; /* their workspaces */
+    const struct run **ended_roots;
     size_t ended_roots_n;
     id *wanted;
     size_t wanted_n;
@@ -293,8 +293,8 @@ static void end_run(struct run_writes *w, struct run *r, const struct run_move *
     if (r->state != STATE_SUCCEEDED && !r->effects && r->refunded == 0 && r->cost > 0)
         refund(w, r);
     if (!id_is_set(&r->parent_id)) {
-        w->ended_roots = talloc_realloc(w, w->ended_roots, id, w->ended_roots_n + 1);
-        w->ended_roots[w->ended_roots_n++] = r->workspace_id;
+        w->ended_roots = talloc_realloc(w, w->ended_roots, const struct run *, w->ended_roots_n + 1);
+        w->ended_roots[w->ended_roots_n++] = r;
     }
 }
 
@@ -331,17 +331,18 @@ static void want(struct run_writes *w, const id *workspace)
 }
 
 /* An ended root counts `active` down where max_concurrent is set. That is read after the run's row was
- * locked: whoever sets it counts with the account locked and the rows shared, so either it saw the end, or we
- * see the setting. */
+ * locked, here or by the holder (`unlimited`): whoever sets it counts with the account locked and the rows
+ * shared, so either it saw the end, or we see the setting. */
 static enum err settle_concurrency(struct run_writes *w)
 {
     struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->ended_roots_n + 1);
     size_t n = 0;
     for (size_t i = 0; i < w->ended_roots_n; i++) {
-        struct account *a = account_find(w->accounts, w->accounts_n, &w->ended_roots[i]);
-        if (!a) {
-            values[n++] = db_id(&w->ended_roots[i]);
-        } else if (a->max_concurrent > 0) {
+        const struct run *r = w->ended_roots[i];
+        struct account *a = account_find(w->accounts, w->accounts_n, &r->workspace_id);
+        if (!a && !r->unlimited) {
+            values[n++] = db_id(&r->workspace_id);
+        } else if (a && a->max_concurrent > 0) {
             a->active--;
             a->changed = true;
         }
@@ -484,6 +485,12 @@ const id *run_writes_wanted(const struct run_writes *w, size_t *n_r)
 {
     *n_r = w->wanted_n;
     return w->wanted;
+}
+
+bool run_writes_limited(const struct run_writes *w, const id *workspace)
+{
+    const struct account *a = account_find(w->accounts, w->accounts_n, workspace);
+    return a && a->max_concurrent > 0;
 }
 
 /* --- publishing --- */

@@ -41,6 +41,8 @@ struct run { /* a locked row; fields are changed by run_move and run_event only,
     int64_t cost, refunded;
     int64_t started_ms, ended_ms, deadline_ms; /* 0: not set */
     bool changed;
+    bool unlimited; /* set by the holder: read after the row was locked, max_concurrent of its workspace is
+                       not set */
 };
 
 struct run_writes;
@@ -97,6 +99,8 @@ void run_step(struct run_writes *w, struct run *r, const struct run_step *s);
 /* Writes everything. ERR_CONFLICT: accounts were wanted that are not locked (see above). */
 enum err run_writes_flush(struct run_writes *w) WARN_UNUSED;
 const id *run_writes_wanted(const struct run_writes *w, size_t *n_r);
+/* Whether the account was locked and sets max_concurrent. */
+bool run_writes_limited(const struct run_writes *w, const id *workspace);
 
 /* After the commit: events to their channels, credit counters, stops to the executors. Hints, nothing waits.
  */

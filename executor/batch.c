@@ -6,9 +6,7 @@
 #include "core/log.h"
 #include "executor/commit.h"
 
-/* Accounts that a batch turned out to need. Which workspaces limit their concurrency is remembered for the
- * next one: finding out costs a transaction. */
-struct wanted {
+struct wanted { /* accounts that a batch needs locked */
     id accounts[WRITER_BATCH_MAX];
     size_t n;
 };
@@ -86,6 +84,7 @@ static enum err read_inputs(struct db_tx *tx, struct batch *b)
             c->tags = db_str(rows, r, 3);
             c->metadata = db_str(rows, r, 4);
             c->extra = db_str(rows, r, 5);
+            c->limited = !db_cell(rows, r, 6)->is_null;
         }
     }
     return e;
@@ -145,23 +144,84 @@ static enum err load_responder(struct db_tx *tx, struct batch *b, const struct r
     return e;
 }
 
+static enum err move_to_us(struct writing *g, struct run *r, struct claimed *c, int64_t at_ms,
+                           int64_t deadline_ms)
+{
+    /* A skill's runner is started right away. A step of a workflow is told of before it starts. */
+    r->effects = r->effects || c->skill;
+    struct run_move move = {.move = MOVE_CLAIM,
+                            .at_ms = at_ms,
+                            .executor_id = g->b->hands->executor_id,
+                            .deadline_ms = deadline_ms};
+    return run_move(g->writes, r, &move);
+}
+
 static enum err claim_one(struct db_tx *tx, struct writing *g, struct run *r, struct claimed *c)
 {
-    int64_t now_ms = clock_wall_ms();
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
     enum err e = load_responder(tx, g->b, r, c, &timeout_ms);
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
         return e;
     c->had_effects = r->effects;
-    /* A skill's runner is started right away. A step of a workflow is told of before it starts. */
-    r->effects = r->effects || c->skill;
-    struct run_move move = {.move = MOVE_CLAIM,
-                            .at_ms = now_ms,
-                            .executor_id = g->b->hands->executor_id,
-                            .deadline_ms = now_ms + timeout_ms};
-    e = run_move(g->writes, r, &move);
+    c->limited = true; /* until it is read */
+    c->claimed_ms = clock_wall_ms();
+    e = move_to_us(g, r, c, c->claimed_ms, c->claimed_ms + timeout_ms);
     c->run = *r;
     return e;
+}
+
+static void forget_claims(struct batch *b)
+{
+    talloc_free(b->claimed);
+    b->claimed = NULL;
+    b->claimed_n = 0;
+}
+
+/* Which first commits are written with their claims. Not those that lock more than the run's row (a tree; the
+ * account, where concurrency is limited), and no more than one transaction should hold. */
+static void choose_firsts(struct batch *b)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < b->claimed_n; i++) {
+        struct claimed *c = &b->claimed[i];
+        if (!c->first)
+            continue;
+        c->first_apart =
+            b->firsts_apart || c->first->tree || (c->limited && c->first->has_move) || bytes > b->bytes_max;
+        bytes += c->first->bytes;
+    }
+}
+
+static enum err write_firsts(struct db_tx *tx, struct writing *g)
+{
+    struct batch *b = g->b;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < b->claimed_n; i++) {
+        struct claimed *c = &b->claimed[i];
+        if (c->first && !c->fenced && !c->first_apart)
+            e = write_commit(tx, g, c->first);
+    }
+    return e;
+}
+
+/* Reads what the runs need to go on, and has them go. */
+static enum err offer_claims(struct db_tx *tx, struct writing *g, size_t before)
+{
+    struct batch *b = g->b;
+    enum err e = read_inputs(tx, b);
+    for (size_t i = 0; e == OK && i < b->claimed_n; i++) {
+        run_writes_at(g->writes, before + i)->unlimited = !b->claimed[i].limited;
+        e = read_steps(tx, b, &b->claimed[i]);
+    }
+    if (e != OK)
+        return e;
+    b->offered = b->offer(b);
+    if (!b->offered) {
+        b->claim_limit = 0;
+        return ERR_CONFLICT;
+    }
+    choose_firsts(b);
+    return OK;
 }
 
 static enum err claim(struct db_tx *tx, struct writing *g)
@@ -174,46 +234,44 @@ static enum err claim(struct db_tx *tx, struct writing *g)
     size_t found = run_writes_count(g->writes) - before;
     if (e == OK && b->scan && found == 0)
         e = run_writes_lock_queued(g->writes, NULL, 0, b->claim_limit);
-    if (e != OK)
-        return e;
     found = run_writes_count(g->writes) - before;
+    if (e != OK || found == 0)
+        return e;
     b->claimed = talloc_zero_array(b->holder, struct claimed, found);
     talloc_set_destructor(b->claimed, free_claimed);
     for (size_t i = 0; e == OK && i < found; i++) {
         b->claimed_n++;
         e = claim_one(tx, g, run_writes_at(g->writes, before + i), &b->claimed[i]);
     }
-    return e;
+    return e == OK ? offer_claims(tx, g, before) : e;
 }
 
-static enum err read_claimed(struct db_tx *tx, struct batch *b)
+/* Whether an earlier run of the transaction, whose answer was lost, had claimed it (and written the first
+ * commit, where that goes with it). */
+static bool claim_had_committed(const struct writing *g, const struct claimed *c, const struct run *r)
 {
-    enum err e = b->claimed_n > 0 ? read_inputs(tx, b) : OK;
-    for (size_t i = 0; e == OK && i < b->claimed_n; i++)
-        e = read_steps(tx, b, &b->claimed[i]);
-    return e;
+    if (c->first && !c->first_apart && c->first->seq_after > 0)
+        return had_committed(g->b->hands, c->first, r);
+    return run_is_ours(r, c->run.executor_id, c->run.attempt) && r->last_seq == c->run.last_seq;
 }
 
-/* Whether the claims of an earlier run of the transaction, whose answer was lost, are there. */
-static bool claims_had_committed(struct writing *g)
+/* The runs were offered in an earlier run of the transaction, have perhaps gone on since, and were not locked
+ * in between: those that are still queued, at the same attempt, are claimed as before. */
+static enum err claim_again(struct db_tx *tx, struct writing *g)
 {
-    bool had = false;
-    for (size_t i = 0; i < g->b->claimed_n; i++) {
-        const struct run *was = &g->b->claimed[i].run;
-        struct run *r = run_writes_find(g->writes, &was->id);
-        bool ours = r && run_is_ours(r, was->executor_id, was->attempt) && r->last_seq == was->last_seq;
-        if (ours)
-            r->changed = true; /* flushed before anybody acts on it */
-        had = had || ours;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < g->b->claimed_n; i++) {
+        struct claimed *c = &g->b->claimed[i];
+        struct run *r = run_writes_find(g->writes, &c->run.id);
+        c->fenced = false;
+        if (r && tx->settling && claim_had_committed(g, c, r))
+            r->changed = true; /* written again, so that the log is flushed before anybody acts on it */
+        else if (r && r->state == STATE_QUEUED && r->attempt == c->run.attempt)
+            e = move_to_us(g, r, c, c->claimed_ms, c->run.deadline_ms);
+        else
+            c->fenced = true;
     }
-    return had;
-}
-
-static void forget_claims(struct batch *b)
-{
-    talloc_free(b->claimed);
-    b->claimed = NULL;
-    b->claimed_n = 0;
+    return e;
 }
 
 /* --- the transaction --- */
@@ -225,7 +283,7 @@ static enum err lock_all(struct db_tx *tx, struct writing *g)
     size_t n = 0;
     for (size_t i = 0; i < b->commits_n; i++)
         ids[n++] = b->commits[i]->run;
-    for (size_t i = 0; tx->settling && i < b->claimed_n; i++)
+    for (size_t i = 0; i < b->claimed_n; i++)
         ids[n++] = b->claimed[i].run.id;
     return run_writes_lock(g->writes, ids, n, g->wanted.accounts, g->wanted.n);
 }
@@ -236,20 +294,33 @@ static enum err work(struct db_tx *tx, void *arg)
     struct batch *b = g->b;
     talloc_free(g->writes);
     g->writes = run_writes_begin(tx, b->holder);
+    if (!b->offered)
+        forget_claims(b);
     enum err e = lock_all(tx, g);
     for (size_t i = 0; e == OK && i < b->commits_n; i++)
         e = write_commit(tx, g, b->commits[i]);
-    bool had_claimed = e == OK && tx->settling && claims_had_committed(g);
-    if (!had_claimed)
-        forget_claims(b);
-    if (e == OK && b->claim_limit > 0 && !had_claimed)
+    if (e == OK && b->offered)
+        e = claim_again(tx, g);
+    else if (e == OK && b->claim_limit > 0)
         e = claim(tx, g);
     if (e == OK)
+        e = write_firsts(tx, g);
+    if (e == OK)
         e = run_writes_flush(g->writes);
-    if (e == OK && !had_claimed)
-        e = read_claimed(tx, b);
     crash_point("batch.before_commit");
     return e;
+}
+
+/* --- accounts --- */
+
+static void want(struct writing *g, const id *workspace)
+{
+    for (size_t i = 0; i < g->wanted.n; i++) {
+        if (strcmp(g->wanted.accounts[i].text, workspace->text) == 0)
+            return;
+    }
+    if (g->wanted.n < WRITER_BATCH_MAX)
+        g->wanted.accounts[g->wanted.n++] = *workspace;
 }
 
 static bool want_more(struct writing *g)
@@ -257,9 +328,45 @@ static bool want_more(struct writing *g)
     size_t n;
     const id *wanted = run_writes_wanted(g->writes, &n);
     size_t had = g->wanted.n;
-    for (size_t i = 0; i < n && g->wanted.n < WRITER_BATCH_MAX; i++)
-        g->wanted.accounts[g->wanted.n++] = wanted[i];
+    for (size_t i = 0; i < n; i++)
+        want(g, &wanted[i]);
     return g->wanted.n > had;
+}
+
+static size_t limited_place(const struct limited *l, const id *workspace)
+{
+    size_t place = 0;
+    while (place < l->n && strcmp(l->workspaces[place].text, workspace->text) != 0)
+        place++;
+    return place;
+}
+
+/* The accounts that are known to be needed. */
+static void want_known(struct writing *g)
+{
+    for (size_t i = 0; g->b->limited && i < g->b->commits_n; i++) {
+        const struct commit *c = g->b->commits[i];
+        if (c->has_move && limited_place(g->b->limited, &c->workspace) < g->b->limited->n)
+            want(g, &c->workspace);
+    }
+}
+
+/* Which of the locked accounts limit concurrency is remembered, or forgotten. */
+static void learn_limited(struct writing *g)
+{
+    struct limited *l = g->b->limited;
+    for (size_t i = 0; l && i < g->wanted.n; i++) {
+        const id *workspace = &g->wanted.accounts[i];
+        bool limited = run_writes_limited(g->writes, workspace);
+        size_t place = limited_place(l, workspace);
+        if (place < l->n && !limited) {
+            l->workspaces[place] = l->workspaces[--l->n];
+        } else if (place == l->n && limited) {
+            l->n += l->n < WRITER_BATCH_MAX;
+            place = place < WRITER_BATCH_MAX ? place : l->next++ % WRITER_BATCH_MAX;
+            l->workspaces[place] = *workspace;
+        }
+    }
 }
 
 static void note_uncertain(struct batch *b, enum err e)
@@ -271,13 +378,20 @@ static void note_uncertain(struct batch *b, enum err e)
 enum err batch_write(struct batch *b)
 {
     struct writing g = {.b = b};
-    enum err e = db_transaction(b->hands->db, work, &g);
-    while (e == ERR_CONFLICT && g.writes && want_more(&g))
+    bool claims;
+    enum err e;
+    want_known(&g);
+    choose_firsts(b);
+    do {
+        claims = b->claim_limit > 0;
         e = db_transaction(b->hands->db, work, &g);
-    if (e == OK)
+    } while (e == ERR_CONFLICT && g.writes && (want_more(&g) || (claims && b->claim_limit == 0)));
+    if (e == OK) {
+        learn_limited(&g);
         run_writes_publish(g.writes, b->hands->redis);
-    else
+    } else if (!b->offered) {
         forget_claims(b);
+    }
     note_uncertain(b, e);
     talloc_free(g.writes);
     return e == ERR_CONFLICT || e == ERR_NOT_FOUND ? ERR_INTERNAL : e;

@@ -71,7 +71,8 @@ bool flow_take_slot(struct flow *f)
 void flow_rest(struct flow *f)
 {
     struct executor *x = f->x;
-    if (!f->has_slot || f->open || f->under_way || timer_is_set(&f->go_on) || !f->kind->may_rest(f))
+    if (!f->has_slot || f->claim || f->open || f->under_way || timer_is_set(&f->go_on) ||
+        !f->kind->may_rest(f))
         return;
     if (x->without_slot >= x->config->executor.max_waiting)
         return;
@@ -94,6 +95,10 @@ static void drop(struct flow *f)
         leave_slot_queue(f);
     if (f->under_way)
         f->under_way->job.arg = NULL; /* it is written, and nobody hears of it */
+    if (f->claim) {
+        f->claim->flow = NULL;
+        f->claim->dropped = true;
+    }
     talloc_free(f->open);
     id_table_remove(x->flows, &f->run.id);
     programs_unref(f->cached);
@@ -174,13 +179,16 @@ struct commit *flow_open(struct flow *f)
 
 void flow_submit(struct flow *f)
 {
-    if (!f->open || f->under_way) {
+    if (!f->open || f->under_way || (f->claim && !f->claim->may_commit)) {
         flow_rest(f);
         return;
     }
     f->under_way = f->open;
     f->open = NULL;
-    writer_submit(f->x->writer, &f->under_way->job);
+    if (f->claim)
+        f->claim->first = f->under_way;
+    else
+        writer_submit(f->x->writer, &f->under_way->job);
 }
 
 static void end(struct flow *f, const struct run_move *move)
@@ -290,6 +298,11 @@ static json_object *execution_scope(struct flow *f, const struct claimed *c)
     return e;
 }
 
+static const struct flow_kind *kind_of(const struct claimed *c)
+{
+    return c->run.kind == KIND_SKILL ? &skill_kind : &workflow_kind;
+}
+
 static struct flow *flow_new(struct executor *x, struct claimed *c)
 {
     struct flow *f = talloc_zero(NULL, struct flow);
@@ -298,7 +311,7 @@ static struct flow *flow_new(struct executor *x, struct claimed *c)
     f->principal_id = c->principal_id;
     f->cached = c->program ? programs_ref(c->program) : NULL;
     f->program = c->program ? programs_of(c->program) : NULL;
-    f->kind = c->run.kind == KIND_SKILL ? &skill_kind : &workflow_kind;
+    f->kind = kind_of(c);
     f->cached_skill = c->skill ? skills_ref(c->skill) : NULL;
     f->had_effects = c->had_effects;
     f->tree = c->run.attempt > 0; /* an earlier attempt may have left children behind */
@@ -318,9 +331,9 @@ static struct flow *flow_new(struct executor *x, struct claimed *c)
     return f;
 }
 
-void flow_start(struct executor *x, struct claimed *c)
+static void begin(struct flow *f)
 {
-    struct flow *f = flow_new(x, c);
+    struct executor *x = f->x;
     /* The one look at wall time: from here on it is CLOCK_BOOTTIME that counts. */
     int64_t now_ms = clock_wall_ms();
     log_info("run.claimed", FLOW_FIELDS " version=%d waited_ms=%lld", LOG_FLOW(f), f->run.version,
@@ -337,4 +350,44 @@ void flow_start(struct executor *x, struct claimed *c)
         timer_set(x->timers, &f->deadline, f->began_ms + f->run.deadline_ms - now_ms);
         f->kind->begin(f);
     }
+}
+
+void flow_begin_claim(struct executor *x, struct claimed *c)
+{
+    if (!kind_of(c)->begins_with_claim)
+        return;
+    c->flow = flow_new(x, c);
+    c->flow->claim = c;
+    c->may_commit = true;
+    begin(c->flow);
+    c->may_commit = false;
+}
+
+/* What has become of the flow, its first commit and its slot where the claim is not written. */
+static void undo_claim(struct executor *x, struct claimed *c)
+{
+    if (c->flow)
+        flow_cancel(c->flow, c->fenced ? "stopped, or taken over" : "its claim could not be written");
+    else if (!c->dropped)
+        writer_add_slots(x->writer, 1);
+    talloc_free(c->first);
+}
+
+void flow_end_claim(struct executor *x, struct claimed *c, enum err e)
+{
+    struct flow *f = c->flow;
+    if (e != OK || c->fenced) {
+        undo_claim(x, c);
+        return;
+    }
+    if (f)
+        f->claim = NULL;
+    if (c->first && (c->first_apart && f))
+        writer_submit(x->writer, &c->first->job);
+    else if (c->first)
+        c->first->job.done(&c->first->job);
+    else if (f)
+        flow_submit(f);
+    else if (!c->dropped && !x->fenced)
+        begin(flow_new(x, c));
 }

@@ -4,6 +4,9 @@
  * thread; while one is under way the next one collects, so that a run has one commit under way at most. What
  * must not start before it is written (an act) names its commit and is woken when that is done.
  *
+ * A flow whose kind allows it begins inside the transaction that claims its run: its first commit is written
+ * with the claim. Until that is settled nothing of it is submitted and nothing it does is seen outside.
+ *
  * A flow that only waits gives its slot back, and asks for one before it goes on. It goes when its last
  * commit is written, when the fence refused one (somebody else has the run, or it was stopped), or with
  * flow_cancel. Loop thread only. */
@@ -21,6 +24,8 @@ struct model_run;
 /* What differs between the runs of workflows and of skills. */
 struct flow_kind {
     void (*begin)(struct flow *f);
+    bool
+        begins_with_claim; /* nothing that `begin` does is seen outside before the flow's commit is written */
     void (*go_on)(struct flow *f); /* has a slot again, or its go_on timer has fired */
     void (*written)(struct flow *f, const struct commit *c);
     void (*break_off)(struct flow *f, const char *error); /* it fails in the middle: a last word */
@@ -49,10 +54,11 @@ struct flow {
     struct act *acts;    /* live ones */
 
     struct commit *open, *under_way;
-    bool ending;     /* the open commit, or the one under way, is its last */
-    bool in_turn;    /* workflow_go_on is at it */
-    bool broken_off; /* the step in hand has its last row */
-    bool tree;       /* children may be running that nobody waits for any more */
+    struct claimed *claim; /* NULL: it is written */
+    bool ending;           /* the open commit, or the one under way, is its last */
+    bool in_turn;          /* workflow_go_on is at it */
+    bool broken_off;       /* the step in hand has its last row */
+    bool tree;             /* children may be running that nobody waits for any more */
     bool has_slot, in_slot_queue;
     struct flow *slot_next;
     const struct flow_kind *kind;
@@ -62,8 +68,11 @@ struct flow {
     int64_t began_ms; /* CLOCK_BOOTTIME */
 };
 
-/* Takes a claimed run and starts it. The claim's memory may go afterwards. */
-void flow_start(struct executor *x, struct claimed *c);
+/* Inside the transaction that claims the run: begins it, if its kind allows that. */
+void flow_begin_claim(struct executor *x, struct claimed *c);
+/* The claim is written (and the run, if it has not yet, begins), or is not (and it goes). The claim's memory
+ * may go afterwards. */
+void flow_end_claim(struct executor *x, struct claimed *c, enum err e);
 
 struct commit *flow_open(struct flow *f);
 void flow_submit(struct flow *f);

@@ -24,7 +24,7 @@
 #include "executor/runner.h"
 #include "executor/upkeep.h"
 
-enum { SIGNALS = 4, AFTER_GRACE_MS = 1000 };
+enum { SIGNALS = 4, AFTER_GRACE_MS = 1000, CLAIMING_MS = 50 };
 
 struct process {
     struct executor x; /* first: callbacks of its modules come with it */
@@ -54,13 +54,26 @@ static void on_changed(struct executor *x)
     liveness_leave(x->liveness, end_loop);
 }
 
-static void on_claimed(void *arg, void *holder, struct claimed *runs, size_t n)
+/* Rows are locked meanwhile: those that do not have their turn in time have it when their claim is written.
+ */
+static void on_claiming(void *arg, struct claimed *runs, size_t n)
 {
     struct executor *x = arg;
-    crash_point("claim.after_commit");
-    for (size_t i = 0; i < n && !x->fenced; i++)
-        flow_start(x, &runs[i]);
-    talloc_free(holder);
+    int64_t until_ms = clock_boot_ms() + CLAIMING_MS;
+    for (size_t i = 0; i < n && !x->fenced && clock_boot_ms() <= until_ms; i++)
+        flow_begin_claim(x, &runs[i]);
+    crash_point("claim.before_commit");
+}
+
+static void on_claimed(void *arg, struct claimed *runs, size_t n, enum err e)
+{
+    struct executor *x = arg;
+    if (e == OK)
+        crash_point("claim.after_commit");
+    else
+        log_warn("claim.failed", "runs=%zu error=%s", n, err_name(e));
+    for (size_t i = 0; i < n; i++)
+        flow_end_claim(x, &runs[i], e);
 }
 
 /* --- the lease --- */
@@ -169,6 +182,7 @@ static bool start_writer(struct process *p)
     struct writer_settings settings = {.db = db,
                                        .redis_socket = c->redis.socket,
                                        .programs = p->x.programs,
+                                       .on_claiming = on_claiming,
                                        .on_claimed = on_claimed,
                                        .arg = &p->x};
     if (db->password)

@@ -511,6 +511,7 @@ static void deadline(struct flow *f)
 
 const struct flow_kind workflow_kind = {
     .begin = workflow_begin,
+    .begins_with_claim = true,
     .go_on = workflow_go_on,
     .written = workflow_written,
     .break_off = workflow_break_off,

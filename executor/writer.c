@@ -17,6 +17,7 @@ enum {
     RETRY_MS = 100,
     HINTS_MAX = 256,
     BATCH_BYTES = 4 * 1024 * 1024, /* of a transaction: one that takes seconds keeps the beats waiting */
+    OFFER_MS = 200,                /* rows are locked, and a transaction that idles for a second is ended */
 };
 
 struct job_list {
@@ -28,7 +29,7 @@ struct writer {
     pthread_t thread;
 
     pthread_mutex_t lock; /* of all down to here → */
-    pthread_cond_t more, slots_came;
+    pthread_cond_t more, slots_came, offer_ended;
     struct job_list urgent, queue, done;
     id hints[HINTS_MAX];
     size_t hints_n;
@@ -42,6 +43,7 @@ struct writer {
     /* the thread's own */
     struct writer_hands hands;
     struct job_list kept; /* commits and children still to be written */
+    struct limited limited;
 };
 
 struct claimed_job { /* carries what was claimed to the loop */
@@ -49,6 +51,16 @@ struct claimed_job { /* carries what was claimed to the loop */
     struct writer *writer;
     struct claimed *runs;
     size_t n;
+};
+
+/* Asks the loop to begin what is being claimed. Whoever comes second frees it: the thread where the loop has
+ * taken it up, else the loop. */
+struct offer {
+    struct job job;
+    struct writer *writer;
+    struct claimed *runs;
+    size_t n;
+    bool taken, ended, withdrawn; /* under the writer's lock */
 };
 
 static void list_init(struct job_list *l)
@@ -113,6 +125,16 @@ static bool has_work(const struct writer *w)
     return w->urgent.first || w->queue.first || has_claims(w) || w->ending;
 }
 
+static struct timespec in_ms(long ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_nsec += ms * 1000000L;
+    t.tv_sec += t.tv_nsec / 1000000000;
+    t.tv_nsec %= 1000000000;
+    return t;
+}
+
 static void await_work(struct writer *w)
 {
     if (!w->kept.first) {
@@ -120,11 +142,7 @@ static void await_work(struct writer *w)
             pthread_cond_wait(&w->more, &w->lock);
         return;
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += RETRY_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = in_ms(RETRY_MS);
     while (!w->urgent.first && !w->ending && pthread_cond_timedwait(&w->more, &w->lock, &until) == 0)
         ;
 }
@@ -161,25 +179,73 @@ static void do_calls(struct writer *w, struct job_list *calls)
     }
 }
 
-static void hand_over_claims(struct writer *w, struct claimed_job *job, struct batch *b)
+/* --- claims --- */
+
+static void on_offer(struct job *base)
+{
+    struct offer *o = (struct offer *)base;
+    struct writer *w = o->writer;
+    w->pending++; /* it was never submitted, and counts down all the same */
+    pthread_mutex_lock(&w->lock);
+    o->taken = !o->withdrawn;
+    pthread_mutex_unlock(&w->lock);
+    if (!o->taken) {
+        talloc_free(o);
+        return;
+    }
+    w->settings.on_claiming(w->settings.arg, o->runs, o->n);
+    pthread_mutex_lock(&w->lock);
+    o->ended = true;
+    pthread_cond_signal(&w->offer_ended);
+    pthread_mutex_unlock(&w->lock);
+}
+
+/* In the claim's transaction. What the loop has taken up is waited for, as it keeps its share small; an offer
+ * that it does not come to is withdrawn, and those runs begin when their claim is written. */
+static bool offer(struct batch *b)
+{
+    struct writer *w = b->arg;
+    struct offer *o = talloc_zero(NULL, struct offer);
+    struct timespec until = in_ms(OFFER_MS);
+    *o = (struct offer){
+        .job = {.kind = JOB_CALL, .done = on_offer}, .writer = w, .runs = b->claimed, .n = b->claimed_n};
+    give_back(w, &o->job);
+    pthread_mutex_lock(&w->lock);
+    w->slots -= (int)b->claimed_n;
+    while (!o->ended && (o->taken || !w->ending) &&
+           pthread_cond_timedwait(&w->offer_ended, &w->lock, &until) == 0)
+        ;
+    while (o->taken && !o->ended)
+        pthread_cond_wait(&w->offer_ended, &w->lock);
+    o->withdrawn = !o->taken;
+    bool refused = o->withdrawn && w->ending; /* nobody is there any more to take them */
+    if (refused)
+        w->slots += (int)b->claimed_n;
+    bool mine = o->taken;
+    pthread_mutex_unlock(&w->lock);
+    if (mine)
+        talloc_free(o);
+    return !refused;
+}
+
+static void hand_over_claims(struct writer *w, struct claimed_job *job, struct batch *b, enum err e)
 {
     if (b->claimed_n == 0) {
         talloc_free(job);
         return;
     }
-    pthread_mutex_lock(&w->lock);
-    w->slots -= (int)b->claimed_n;
-    pthread_mutex_unlock(&w->lock);
     job->runs = b->claimed;
     job->n = b->claimed_n;
+    job->job.e = e;
     give_back(w, &job->job);
 }
 
 static void on_claims_done(struct job *base)
 {
     struct claimed_job *job = (struct claimed_job *)base;
-    job->writer->pending++; /* it was never submitted, and counts down all the same */
-    job->writer->settings.on_claimed(job->writer->settings.arg, job, job->runs, job->n);
+    job->writer->pending++; /* as an offer */
+    job->writer->settings.on_claimed(job->writer->settings.arg, job->runs, job->n, job->job.e);
+    talloc_free(job);
 }
 
 static void claim_limit(struct batch *b, const struct turn *t)
@@ -189,6 +255,7 @@ static void claim_limit(struct batch *b, const struct turn *t)
     b->hints = t->hints;
     b->hints_n = t->hints_n < WRITER_BATCH_MAX ? t->hints_n : WRITER_BATCH_MAX;
     b->scan = t->scan;
+    b->bytes_max = BATCH_BYTES;
     b->claim_limit = t->hints_n > 0 || t->scan ? (slots < room ? slots : room) : 0;
 }
 
@@ -222,6 +289,14 @@ static bool write_singly(struct writer *w, struct batch *b)
     return true;
 }
 
+/* What was claimed in a batch that cannot be written, without anything that could be the reason: a first
+ * commit that is shows when it goes by itself. */
+static enum err claim_apart(struct batch *b)
+{
+    b->firsts_apart = true;
+    return b->claimed_n > 0 || b->claim_limit > 0 ? batch_write(b) : OK;
+}
+
 /* Writes what `b` holds. False where MariaDB is away: then it is kept. */
 static bool write_batch(struct writer *w, struct batch *b)
 {
@@ -229,14 +304,19 @@ static bool write_batch(struct writer *w, struct batch *b)
     *job = (struct claimed_job){.job = {.kind = JOB_CALL, .done = on_claims_done}, .writer = w};
     b->hands = &w->hands;
     b->programs = w->settings.programs;
+    b->limited = &w->limited;
     b->holder = job;
+    b->offer = offer;
+    b->arg = w;
     enum err e = batch_write(b);
     bool done = e == OK || (e == ERR_INTERNAL && write_singly(w, b));
     if (!done)
         keep_again(w, b);
     for (size_t i = 0; e == OK && i < b->commits_n; i++)
         give_back(w, &b->commits[i]->job);
-    hand_over_claims(w, job, b);
+    if (e == ERR_INTERNAL && done)
+        e = claim_apart(b);
+    hand_over_claims(w, job, b, e);
     return done;
 }
 
@@ -370,6 +450,7 @@ static bool start_thread(struct writer *w)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&w->more, &attributes);
     pthread_cond_init(&w->slots_came, &attributes);
+    pthread_cond_init(&w->offer_ended, &attributes);
     pthread_condattr_destroy(&attributes);
     sigfillset(&all); /* signals are the loop's */
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -402,6 +483,7 @@ void writer_stop(struct writer *w)
     w->claims_ended = true;
     pthread_cond_signal(&w->more);
     pthread_cond_broadcast(&w->slots_came);
+    pthread_cond_signal(&w->offer_ended);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
     event_free(w->event);

@@ -6,6 +6,10 @@
  * of new ones) becomes one transaction: nothing ever waits for a batch to fill. Each run has at most one
  * commit under way, so that a run's commits never overtake each other.
  *
+ * Claims are offered to the loop inside their transaction: what the runs do there before their first side
+ * effect is written with the claim, and the thread waits for it, as long as that is soon. It never waits the
+ * other way round.
+ *
  * Failure: with MariaDB away commits are kept and tried again; a commit is done once it was written or the
  * fence refused it. Other jobs report ERR_BUSY. */
 #pragma once
@@ -51,8 +55,12 @@ struct writer_settings {
     const struct db_settings *db;
     const char *redis_socket;
     struct programs *programs;
-    /* On the loop: runs that were claimed (freed by it, with talloc_free of `holder`). */
-    void (*on_claimed)(void *arg, void *holder, struct claimed *runs, size_t n);
+    /* On the loop, inside the transaction that claims these runs: those whose kind allows it begin. May be
+     * left out, where the loop is busy. */
+    void (*on_claiming)(void *arg, struct claimed *runs, size_t n);
+    /* On the loop: what became of the claims, of each that on_claiming was told of and of each that is
+     * written. The first commits are the loop's again, to free or to submit. */
+    void (*on_claimed)(void *arg, struct claimed *runs, size_t n, enum err e);
     void *arg;
 };
 
