@@ -116,7 +116,7 @@ accept-storm: $(B)/accept-storm
 # What Millrace is measured against: scripts/bench runs them
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-bench-tools: $(B)/bench-floor $(B)/bench-hello
+bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace
 
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60

@@ -12,10 +12,10 @@ import signal
 import statistics
 import subprocess
 import sys
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/api"))
+import runs  # noqa: E402
 from stack import Stack, alive, eventually  # noqa: E402
 
 LUA = ROOT / "tests/bench/wrk"
@@ -50,6 +50,8 @@ TARGETS = [
     ("accept 100 workspaces", "rate", "accept", 0.85),
     ("accept, 1 connection", "p50", "floor accept, 1 connection", 1.3),
 ]
+IDLE_RUNS = 300
+IDLE, END_TO_END = "idle", "end to end"  # cases that need the executor, see runs.py
 EXPECTED = {"402": "402", "get": "200", "list": "200", "floor get": "200"}
 
 
@@ -58,6 +60,8 @@ class Bench:
         subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
         self.stack = Stack({"api.workers": str(WORKERS), "api.rate_limit_per_minute": "100000000", "log.level": "warn"})
         self.floors = []
+        self.tools = TOOLS
+        self.running = True  # the executor is
 
     def start(self):
         self.stack.start()
@@ -100,6 +104,11 @@ class Bench:
         eventually(lambda: b"execution_id" in subprocess.run(["curl", "-s", f"{stack.url}/bench/hello"], capture_output=True).stdout,
                    10, "the floors behind nginx")
 
+    def stop_executor(self):
+        """Accepting is measured by itself."""
+        self.stack.stop_server("executor")
+        self.running = False
+
     def environment(self, extra):
         parts = {"many": self.many, "empty": [self.empty]}.get(extra, [self.main]) if isinstance(extra, str) else [self.main]
         return {**os.environ, "BENCH_DIR": str(LUA), "BENCH_KEYS": ",".join(p["key"] for p in parts),
@@ -109,7 +118,7 @@ class Bench:
     def cpu(self):
         """Microseconds of CPU used so far, by program; children that have ended count with their parents."""
         used = {}
-        for name in ("mariadb", "redis", "nginx", "api"):
+        for name in ("mariadb", "redis", "nginx", "api", *(["executor"] if self.running else [])):
             used[name] = sum(cpu_us(p) for p in family(self.stack.pid(name)))
         used["floor"] = sum(cpu_us(p) for f in self.floors for p in family(f.pid))
         return used
@@ -134,28 +143,6 @@ class Bench:
             os.killpg(p.pid, signal.SIGKILL)
             p.wait()
         self.stack.close()
-
-    # --- the executor ---------------------------------------------------------------------------------------------
-    def idle_latency(self, runs=200):
-        """Milliseconds from acceptance to the end, one run at a time, as the rows say it."""
-        client = self.main["workspace"].client()
-        took = []
-        for _ in range(runs):
-            id = client.started(self.main["workflow"], {"n": 1})
-            client.finished(id)
-            took.append(id)
-        rows = self.stack.sql("SELECT ended_ms - CAST(CONV(REPLACE(LEFT(CAST(id AS CHAR), 13), '-', ''), 16, 10) AS SIGNED) FROM executions "
-                              "WHERE id IN (" + ",".join(f"'{i}'" for i in took) + ")")
-        return sorted(int(r[0]) for r in rows)
-
-    def end_to_end(self, seconds):
-        """Runs a second from the first POST until the last of them has ended, executor and API sharing the machine."""
-        before = int(self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (3,4,5)"))
-        started = time.monotonic()
-        accepted = self.run("accept", seconds)["rate"] * seconds
-        eventually(lambda: self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (1,2)") == "0", 300, "all runs ended")
-        ended = int(self.stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (3,4,5)")) - before
-        return {"rate": ended / (time.monotonic() - started), "accepted": accepted, "ended": ended}
 
     def memory(self):
         """PSS in KiB by program."""
@@ -204,14 +191,16 @@ def main():
     options.add_argument("cases", nargs="*")
     o = options.parse_args()
     bench = Bench()
-    results, extras = {name: [] for name in (o.cases or CASES)}, {}
+    wanted = o.cases or [IDLE, END_TO_END, *CASES]
+    results, extras = {name: [] for name in wanted if name in CASES}, {}
     try:
         bench.start()
-        if not o.cases:
-            extras["pss_idle_kib"] = bench.memory()
-            extras["idle_ms"] = bench.idle_latency()
-            extras["end_to_end"] = [bench.end_to_end(o.seconds) for _ in range(o.rounds)]
-        bench.stack.stop_server("executor")  # accepting is measured by itself
+        extras["pss_idle_kib"] = bench.memory()
+        if IDLE in wanted:
+            extras["idle"] = runs.idle(bench, IDLE_RUNS)
+        if END_TO_END in wanted:
+            extras["end_to_end"] = runs.end_to_end(bench, o.seconds)
+        bench.stop_executor()
         for _ in range(o.rounds):
             for name in results:
                 results[name].append(bench.run(name, o.seconds))
@@ -235,15 +224,17 @@ def report(results, extras, o):
             holds = ratio <= target if measure == "p50" else ratio >= target
             ratios.append({"case": case, "measure": measure, "against": against, "ratio": ratio, "target": target, "holds": holds})
     if "end_to_end" in extras and "floor accept" in median:
-        rate = statistics.median(r["rate"] for r in extras["end_to_end"])
-        ratio = rate / median["floor accept"]["rate"]
-        print(f"{'end to end, one transform':32} {rate:9.0f}")
+        best = extras["end_to_end"]
+        ratio = best["rate"] / median["floor accept"]["rate"]
+        cpu = " ".join(f"{k} {v:.0f}" for k, v in best["cpu_us"].items() if v >= 1)
+        print(f"{'end to end, one transform':32} {best['rate']:9.0f} {'':25}   {cpu}, together {sum(best['cpu_us'].values()):.0f}")
         ratios.append({"case": "end to end", "measure": "rate", "against": "floor accept", "ratio": ratio, "target": 1.2, "holds": ratio >= 1.2})
     for r in ratios:
         print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} (asked: {r['target']}) {'holds' if r['holds'] else 'FALLS SHORT'}")
-    if "idle_ms" in extras:
-        idle = extras["idle_ms"]
-        print(f"accepted to finished, idle: p50 {idle[len(idle) // 2]} ms, p99 {idle[len(idle) * 99 // 100]} ms")
+    if "idle" in extras:
+        event, answer = extras["idle"]["from_event_ms"], extras["idle"]["from_answer_ms"]
+        print(f"idle, accepted (event) to the last event published: p50 {event['p50']:.2f} ms, p90 {event['p90']:.2f} ms; "
+              f"from the answer: p50 {answer['p50']:.2f} ms, p90 {answer['p90']:.2f} ms")
     for when in ("pss_idle_kib", "pss_after_kib"):
         if when in extras:
             print(f"{when}: {extras[when]}, together {sum(extras[when].values()) / 1024:.1f} MiB")
