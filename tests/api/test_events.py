@@ -12,7 +12,7 @@ import time
 import pytest
 import requests
 
-from events import assert_whole, follow, Stream
+from events import assert_whole, curl, follow, Stream
 from stack import ROOT, eventually, kill
 
 SETTINGS = {"api.rate_limit_per_minute": "1000000", "api.workers": "4"}
@@ -401,7 +401,60 @@ def test_eventsource(stack, workspace, client, run, node):
         lines += [json.loads(line) for line in client_process.communicate(timeout=40)[0].splitlines()]
     finally:
         client_process.kill()
-    events = [{"id": int(x["id"]), "event": x["event"], "data": x["data"]} for x in lines if "id" in x]
-    assert_whole(events, execution)
+    assert_whole(eventsource_events(lines), execution)
     assert lines[-1] == {"error": 204, "closed": True}
     assert client_process.returncode == 0
+
+
+def eventsource_events(lines):
+    return [{"id": int(x["id"]), "event": x["event"], "data": x["data"]} for x in lines if "id" in x]
+
+
+def empty_redis(stack):
+    stack.kill_server("redis")
+    shutil.rmtree(stack.dir / "data/redis")
+    (stack.dir / "data/redis").mkdir()
+    stack.start_server("redis")
+
+
+def restart_stream(stack):
+    stack.kill_server("stream")
+    stack.start_server("stream")
+
+
+def reload_nginx(stack):
+    old = stack.children("nginx")
+    os.kill(stack.pid("nginx"), signal.SIGHUP)
+    eventually(lambda: set(stack.children("nginx")) - set(old), 10, "new workers")
+
+
+def test_followed_through_everything(stack, workspace, client, node):
+    """Whoever listens, since when and with what, while everything between him and the run dies: the same events."""
+    program = {"steps": [{"name": f"d{i}", "type": "delay", "seconds": 0.1} for i in range(100)]}
+    stack.stop_server("executor")
+    execution = client.started(workspace.put_workflow(program))
+    address, dice, got, threads = url(stack, execution), random.Random(11), {}, []
+
+    def listen(name, how, *args, **kwargs):
+        threads.append(threading.Thread(target=lambda: got.update({name: how(*args, **kwargs)})))
+        threads[-1].start()
+    listen("before", follow, address, client.key, seconds=60)
+    listen("before, leaving at random", follow, address, client.key, seconds=60, cut=lambda: dice.choice((1, 2, 3, 5, 8, 13)))
+    listen("curl", curl, address, client.key)
+    eventsource = subprocess.Popen(["node", str(node), stack.url + ticket(client, execution)], stdout=subprocess.PIPE, text=True)
+    listen("eventsource", lambda: eventsource_events(map(json.loads, eventsource.stdout)))
+    try:
+        stack.start_server("executor")
+        for number, fault in enumerate((restart_stream, empty_redis, reload_nginx, restart_stream, empty_redis), 1):
+            eventually(lambda: len(rows(stack, execution)) >= number * 30, 30, "the run goes on")
+            fault(stack)
+            listen(f"since fault {number}", follow, address, client.key, seconds=60)
+        assert stack.sql_one(f"SELECT state FROM executions WHERE id = '{execution}'") == "2", "all this happened while it ran"
+        for t in threads:
+            t.join(90)
+    finally:
+        eventsource.kill()
+    whole = Stream(address, client.key).end()
+    assert_whole(whole, execution)
+    assert [e["id"] for e in whole] == rows(stack, execution)
+    assert len(got) == 9 and {name for name, events in got.items() if events != whole} == set()
