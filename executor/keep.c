@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -81,13 +82,14 @@ static enum err copy_log(struct keep_job *j, struct copies *copies)
 {
     char *path = talloc_asprintf(j, "%s/log", j->run_dir);
     struct blob_writer *w = NULL;
-    enum err e = blob_copy_file(j, j->blobs, AT_FDCWD, path, LOG_MAX, &w, &j->log);
-    if (e == ERR_INVALID) /* there is none: the run has not come that far */
+    struct stat st;
+    if (lstat(path, &st) != 0 || st.st_size == 0) /* the run has not come that far, or said nothing */
         return OK;
-    j->has_log = e == OK && j->log.size > 0;
+    enum err e = blob_copy_file(j, j->blobs, AT_FDCWD, path, LOG_MAX, &w, &j->log);
+    j->has_log = e == OK;
     if (j->has_log)
         copies->list[copies->n++] = w;
-    return e;
+    return e == ERR_INVALID ? OK : e;
 }
 
 static enum err copy_artifact(struct keep_job *j, json_object *found, int outputs, struct copies *copies)
