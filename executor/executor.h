@@ -16,6 +16,7 @@ struct http;
 struct child_watch;
 struct blob_store;
 struct disk;
+struct start_gate;
 
 struct executor {
     const struct config *config;
@@ -35,6 +36,7 @@ struct executor {
     int index;                            /* of this process under its master, from 0 */
     bool *uids;                           /* taken ones, max_active of them: executor/runner.h */
     int64_t runners;                      /* that live */
+    struct start_gate *starts;            /* of runners */
     const uint8_t *secret_key;            /* NULL: there is none */
     bool stopping;                        /* SIGTERM: nothing new is started */
     bool fenced;                          /* this process may not act any more */

@@ -5,6 +5,7 @@
 #include <sodium.h>
 #include <string.h>
 #include <talloc.h>
+#include <unistd.h>
 
 #include "core/blob.h"
 #include "core/clock.h"
@@ -22,6 +23,7 @@
 #include "executor/liveness.h"
 #include "executor/run_skill.h"
 #include "executor/runner.h"
+#include "executor/start_gate.h"
 #include "executor/upkeep.h"
 
 enum { SIGNALS = 4, AFTER_GRACE_MS = 1000, CLAIMING_MS = 50 };
@@ -201,6 +203,12 @@ static bool start_http(struct process *p)
     return p->x.http != NULL;
 }
 
+/* This process's share of the cores, and one more while another waits for the disk. */
+static int start_width(const struct config *c)
+{
+    return (int)(sysconf(_SC_NPROCESSORS_ONLN) / c->executor.processes) + 1;
+}
+
 static bool set_up(struct process *p)
 {
     struct executor *x = &p->x;
@@ -221,6 +229,7 @@ static bool set_up(struct process *p)
     x->uids = talloc_zero_array(p, bool, (size_t)x->config->executor.max_active);
     x->blobs = blob_store_open(p, x->config->files.dir);
     x->disk = disk_start(p, x->base);
+    x->starts = start_gate_new(p, x->timers, start_width(x->config));
     runner_find_program();
     p->grace = (struct timer){.fire = on_grace, .arg = p};
     if (!x->disk || !start_http(p) || !start_writer(p))

@@ -18,6 +18,7 @@
 #include "executor/keep.h"
 #include "executor/run_model.h"
 #include "executor/runner.h"
+#include "executor/start_gate.h"
 
 enum {
     PATIENCE_MS = SKILL_GRACE_MS + 3000, /* behind the deadline, for the runner to tell of it */
@@ -28,6 +29,8 @@ enum {
 struct skill_run {
     struct runner *runner;
     struct job *asking;  /* staging or keeping: its `arg` is cleared where the flow goes first */
+    struct start_turn turn;
+    json_object *files; /* for the runner; NULL: none */
     const char *run_dir; /* NULL: there is none (any more) */
     int events;
 };
@@ -68,6 +71,13 @@ void skill_tell_log(struct flow *f, const char *text)
     json_object *data = json_object_new_object();
     json_object_object_add(data, "text", short_text(text, TEXT_MAX));
     tell(f, EVENT_LOG, data);
+}
+
+static void on_started(void *arg)
+{
+    struct flow *f = arg;
+    if (f->skill)
+        start_gate_leave(&f->skill->turn);
 }
 
 static void on_progress(void *arg, int percent, const char *message)
@@ -207,6 +217,7 @@ static void on_ended(void *arg, json_object *record)
     struct flow *f = arg;
     struct skill_run *s = f->skill;
     s->runner = NULL;
+    start_gate_leave(&s->turn);
     struct keep_job *j = keep_job_new(f->x, f->cached_skill, s->run_dir, json_get(record, "artifacts"));
     struct ending *e = talloc_zero(j, struct ending);
     *e = (struct ending){.flow = f,
@@ -244,7 +255,7 @@ static json_object *accepted_missing(const char *setting)
     return array;
 }
 
-static json_object *describe(const struct flow *f, json_object *files, int64_t timeout_ms)
+static json_object *describe(const struct flow *f, int64_t timeout_ms)
 {
     const struct manifest *m = skills_manifest(f->cached_skill);
     const struct config *c = f->x->config;
@@ -260,27 +271,34 @@ static json_object *describe(const struct flow *f, json_object *files, int64_t t
     json_object_object_add(job, "network", json_object_new_boolean(m->network));
     if (m->artifacts)
         json_object_object_add(job, "artifacts", texts(m->artifacts, m->artifacts_n));
-    if (files)
-        json_object_object_add(job, "files", json_object_get(files));
+    if (f->skill->files)
+        json_object_object_add(job, "files", json_object_get(f->skill->files));
     if (*c->executor.sandbox_accept_missing)
         json_object_object_add(job, "accept_missing", accepted_missing(c->executor.sandbox_accept_missing));
     talloc_free(dir);
     return job;
 }
 
-static void launch(struct flow *f, json_object *files)
+static void launch(void *arg)
 {
-    static const struct runner_events events = {on_progress, on_log, on_ended};
+    static const struct runner_events events = {on_started, on_progress, on_log, on_ended};
+    struct flow *f = arg;
     int64_t left_ms = f->deadline.at_ms - PATIENCE_MS - clock_boot_ms();
     if (!executor_may_act(f->x)) /* the fence is about to fall */
         return;
-    json_object *job = describe(f, files, left_ms > 1 ? left_ms : 1);
+    json_object *job = describe(f, left_ms > 1 ? left_ms : 1);
     f->skill->runner = runner_start(f->x, job, &events, f);
     json_object_put(job);
     if (!f->skill->runner) {
         flow_open(f)->nothing_started = !f->had_effects;
         flow_fail(f, REASON_INTERNAL, "the runner cannot be started");
     }
+}
+
+static void get_in_line(struct flow *f)
+{
+    f->skill->turn = (struct start_turn){.go = launch, .arg = f};
+    start_gate_enter(f->x->starts, &f->skill->turn);
 }
 
 /* --- its files --- */
@@ -345,7 +363,8 @@ static void on_staged(struct job *job)
             flow_open(f)->nothing_started = !f->had_effects;
             flow_fail(f, REASON_INTERNAL, "its files cannot be staged");
         } else {
-            launch(f, j->files);
+            f->skill->files = json_object_get(j->files);
+            get_in_line(f);
         }
     }
     talloc_free(j);
@@ -369,6 +388,12 @@ static void stage(struct flow *f, json_object *ids)
     writer_submit(f->x->writer, &j->job);
 }
 
+static int skill_destroy(struct skill_run *s)
+{
+    json_object_put(s->files);
+    return 0;
+}
+
 static bool is_model(const struct flow *f)
 {
     return f->cached_skill && skills_manifest(f->cached_skill)->runner == RUNNER_MODEL;
@@ -379,6 +404,7 @@ static void begin(struct flow *f)
     json_object *extra = NULL;
     const char *why;
     f->skill = talloc_zero(f, struct skill_run);
+    talloc_set_destructor(f->skill, skill_destroy);
     if (is_model(f)) {
         model_begin(f);
         return;
@@ -398,7 +424,7 @@ static void begin(struct flow *f)
     if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) > 0)
         stage(f, ids);
     else
-        launch(f, NULL);
+        get_in_line(f);
 }
 
 /* --- as a kind of flow --- */
@@ -419,6 +445,7 @@ static void drop(struct flow *f)
         return;
     model_drop(f);
     forget_asking(s);
+    start_gate_leave(&s->turn);
     if (s->runner)
         runner_abandon(s->runner, s->run_dir, f->x->fenced || f->x->stopping);
     else if (s->run_dir)

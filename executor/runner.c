@@ -82,6 +82,8 @@ static void take_line(struct runner *r, const char *line, size_t size)
     } else if (strcmp(type, "ended") == 0) {
         json_object_put(r->record);
         r->record = json_object_get(o);
+    } else if (r->events.started && strcmp(type, "started") == 0) {
+        r->events.started(r->arg);
     } else if (r->events.progress && strcmp(type, "progress") == 0) {
         const char *message = json_get_text(o, "message");
         r->events.progress(r->arg, json_object_get_int(json_get(o, "percent")), message ? message : "");

@@ -10,6 +10,7 @@
 struct runner;
 
 struct runner_events {
+    void (*started)(void *arg); /* the command was executed */
     void (*progress)(void *arg, int percent, const char *message);
     void (*log)(void *arg, const char *text);
     /* Once, last: nothing of the run lives any more, and the runner itself has gone. `record` is its last
