@@ -87,8 +87,10 @@ $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 define program
 $$(BIN)/$(1): $$(B)/$(2)/main.o $$(B)/lib$(2).a $$(B)/libcore.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS_$(2)),$$(PKG_LIBS))
 endef
+# started twice a run of a skill: what it needs of libraries is linked in, loading them would cost more than what it does
+LIBS_runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -lseccomp -Wl,-Bdynamic -lm -pthread
 $(foreach n,$(NAMES),$(eval $(call program,$(lastword $(subst :, ,$(n))),$(firstword $(subst :, ,$(n))))))
 
 # --- tests ---------------------------------------------------------------------------------------------
@@ -116,7 +118,9 @@ accept-storm: $(B)/accept-storm
 # What Millrace is measured against: scripts/bench runs them
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace
+$(B)/bench-streams: $(B)/tests/bench/streams.o
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-streams
 
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""How many sandboxed command runs a second come through: started by the API, run, and ended in MariaDB.
+
+  tests/bench/skills.py [--runs 200] [--rounds 5] [--clients 8]
+
+Each round posts RUNS runs of a skill whose command is `echo {}` (`true`, with the outputs that a good run has) as fast as CLIENTS connections can; what counts is the time from the
+first acceptance (the id's time) to the last end (the row's). Starts a stack of its own. Prints one JSON object; exit 1 where
+the target is missed.
+"""
+import argparse
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
+from skills import install, manifest, package  # noqa: E402
+from stack import Stack  # noqa: E402
+
+TARGET_RUNS_PER_S = 100
+ENDED = "SELECT COUNT(*), SUM(state = 3), MIN(CAST(CONV(REPLACE(LEFT(CAST(id AS CHAR), 13), '-', ''), 16, 10) AS SIGNED)), " \
+        "MAX(ended_ms) FROM executions WHERE workspace_id = '{}' AND state IN (3, 4, 5)"
+
+FAILED = "SELECT id, failure_reason, error FROM executions JOIN execution_results ON execution_id = id " \
+         "WHERE workspace_id = '{}' AND state <> 3 LIMIT 5"
+
+
+def post(stack, key, path, count):
+    connection = http.client.HTTPConnection("127.0.0.1", stack.port)
+    for _ in range(count):
+        connection.request("POST", path, b'{"inputs": {}}', {"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        assert answer.status == 201, (answer.status, answer.read())
+        answer.read()
+    connection.close()
+
+
+def one_round(stack, skill, runs, clients):
+    """Runs a second of one round, in a workspace of its own, and how busy the machine was."""
+    workspace = stack.workspace(credits=1000000)
+    install(workspace, skill)
+    key, path = workspace.key()["key"], f"/api/v1/spaces/{workspace.id}/skills/nothing/executions"
+    idle, began = idle_s(), time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(clients) as pool:
+        for done in [pool.submit(post, stack, key, path, runs // clients) for _ in range(clients)]:
+            done.result()
+    asked, deadline = runs // clients * clients, time.monotonic() + 120
+    while (row := stack.sql(ENDED.format(workspace.id))[0])[0] != str(asked):
+        assert time.monotonic() < deadline, row
+        time.sleep(0.2)  # looking costs, too
+    ended, good, began_ms, ended_ms = map(int, row)
+    assert good == ended, stack.sql(FAILED.format(workspace.id))
+    return ended * 1000 / (ended_ms - began_ms), 1 - (idle_s() - idle) / (time.monotonic() - began) / os.cpu_count()
+
+
+def idle_s():
+    """Seconds that all cores together had nothing to do."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n")[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--clients", type=int, default=8)
+    args = parser.parse_args()
+    stack = Stack({"api.rate_limit_per_minute": "100000000", "log.level": "warn"})
+    try:
+        stack.start()
+        stack.wait_ready()
+        with tempfile.TemporaryDirectory() as d:
+            skill = package(pathlib.Path(d), manifest("nothing", argv=("echo", "{}")))
+            one_round(stack, skill, args.runs, args.clients)  # everything is warm
+            rounds = [one_round(stack, skill, args.runs, args.clients) for _ in range(args.rounds)]
+    finally:
+        stack.stop()
+        shutil.rmtree(stack.dir)
+    median = statistics.median(rate for rate, _ in rounds)
+    print(json.dumps({"runs": args.runs, "runs_per_s": [round(rate, 1) for rate, _ in rounds], "machine_busy": [round(busy, 2) for _, busy in rounds],
+                      "median": round(median, 1),
+                      "asked": TARGET_RUNS_PER_S, "holds": median >= TARGET_RUNS_PER_S}, indent=2))
+    sys.exit(0 if median >= TARGET_RUNS_PER_S else 1)
+
+
+if __name__ == "__main__":
+    main()

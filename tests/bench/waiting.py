@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""How long `Prefer: wait` takes for a run of one transform on an idle system, and what a thousand waiters leave of the API.
+
+  tests/bench/waiting.py [--waits 300] [--waiters 1000]
+
+The waiters hang on runs that do not end, before an API of two workers; meanwhile one client after the other reads a run.
+Starts a stack of its own. Prints one JSON object; exit 1 where a target is missed.
+"""
+import argparse
+import http.client
+import json
+import pathlib
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
+from stack import ROOT, Stack, eventually  # noqa: E402
+
+TARGETS = {"wait_median_ms": 6, "reads_ratio": 3}
+READS = 300
+
+
+class Connection:
+    """One kept-alive connection; milliseconds of each request."""
+
+    def __init__(self, stack, key):
+        self.http = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=90)
+        self.headers = {"Authorization": f"Bearer {key}"}
+
+    def send(self, method, path, **headers):
+        self.http.request(method, "/api/v1" + path, headers={**self.headers, **headers})
+
+    def take(self, status):
+        answer = self.http.getresponse()
+        body = answer.read()
+        assert answer.status == status, (answer.status, body)
+        return json.loads(body)
+
+    def ask(self, status, method, path, **headers):
+        began = time.monotonic()
+        self.send(method, path, **headers)
+        answer = self.take(status)
+        return answer, (time.monotonic() - began) * 1000
+
+
+def summary(values):
+    values = sorted(values)
+    return {"median": round(statistics.median(values), 2), "p99": round(values[len(values) * 99 // 100], 2)}
+
+
+def short_waits(connection, workflow, count):
+    def one():
+        return connection.ask(200, "POST", f"/workflows/{workflow}/run-async", Prefer="wait=10")[1]
+    for _ in range(50):
+        one()
+    return summary(one() for _ in range(count))
+
+
+def hops(stack, count):
+    """Median milliseconds of the three hops of the last waits, as nginx logs them: accepting, the daemon (and in it the run), telling."""
+    took = [line.split("upstream_seconds=")[1].split(" upstream_status")[0].split(" : ") for line in
+            stack.log("nginx-access").splitlines() if "/run-async" in line]
+    return [round(statistics.median(float(t[i]) * 1000 for t in took[-count:] if len(t) == 3), 1) for i in range(3)]
+
+
+def reads(connection, execution):
+    return summary(connection.ask(200, "GET", f"/executions/{execution}")[1] for _ in range(READS))
+
+
+def open_waiters(stack, key, workflow, count):
+    """All of them held by the event daemon, each on a run of its own."""
+    waiting = [Connection(stack, key) for _ in range(count)]
+    for w in waiting:
+        w.send("POST", f"/workflows/{workflow}/run-async", Prefer="wait=60")
+    eventually(lambda: int(stack.redis("EVAL", "return #redis.call('PUBSUB', 'CHANNELS', 'millrace:events:*')", 0)) == count, 50,
+               f"{count} waiters held")
+    return waiting
+
+
+def measure(stack, args):
+    workspace = stack.workspace(credits=1000000)
+    key = workspace.key()["key"]
+    transform = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
+    hanging = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 600}]})
+    connection = Connection(stack, key)
+    wait = short_waits(connection, transform, args.waits)
+    by_hop = hops(stack, args.waits)
+    execution = connection.ask(200, "POST", f"/workflows/{transform}/run-async", Prefer="wait=10")[0]["id"]
+    alone = reads(connection, execution)
+    waiting = open_waiters(stack, key, hanging, args.waiters)
+    beside = reads(connection, execution)
+    began = time.monotonic()
+    stopped = [connection.ask(200, "POST", f"/executions/{run[0]}/stop")[1] for run in
+               stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' AND state IN (1, 2)")]
+    for w in waiting:
+        assert w.take(200)["status"] == "stopped"
+    return {"wait_ms": wait, "hops_ms": by_hop, "wait_median_ms": wait["median"], "waiters": len(waiting), "workers": 2,
+            "reads_ms": {"alone": alone, "beside_waiters": beside}, "reads_ratio": round(beside["median"] / alone["median"], 2),
+            "stopped": len(stopped), "stopped_and_told_s": round(time.monotonic() - began, 2)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--waits", type=int, default=300)
+    parser.add_argument("--waiters", type=int, default=1000)
+    args = parser.parse_args()
+    subprocess.run(["make", "-s", "-j2", "all"], cwd=ROOT, check=True)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    stack = Stack({"api.rate_limit_per_minute": "100000000", "api.workers": "2"})
+    try:
+        stack.start()
+        stack.wait_ready()
+        result = measure(stack, args)
+    finally:
+        stack.stop()
+        shutil.rmtree(stack.dir)
+    missed = [name for name, most in TARGETS.items() if result[name] > most]
+    print(json.dumps({**result, "asked": TARGETS, "missed": missed}, indent=2))
+    sys.exit(1 if missed else 0)
+
+
+if __name__ == "__main__":
+    main()
