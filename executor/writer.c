@@ -476,6 +476,13 @@ struct writer *writer_start(void *ctx, struct event_base *base, const struct wri
     return w;
 }
 
+/* Of a process that ends fenced: nobody hears of them any more. */
+static void drop_jobs(struct job_list *l)
+{
+    for (struct job *job; (job = list_take(l));)
+        talloc_free(job);
+}
+
 void writer_stop(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
@@ -486,6 +493,10 @@ void writer_stop(struct writer *w)
     pthread_cond_signal(&w->offer_ended);
     pthread_mutex_unlock(&w->lock);
     pthread_join(w->thread, NULL);
+    drop_jobs(&w->urgent);
+    drop_jobs(&w->queue);
+    drop_jobs(&w->kept);
+    drop_jobs(&w->done);
     event_free(w->event);
     close(w->fd);
 }
