@@ -214,7 +214,7 @@ static void on_hear(struct watcher *w, int seq, enum event_type type, const char
     if (c->phase == STREAMING)
         stream_hear(c, seq, type, text, size);
     else if (event_is_last(type))
-        hub_look(c->all->hub, w); /* Redis may be wrong */
+        end_wait(c, "complete"); /* were Redis wrong, the API would find it and answer as after a timeout */
 }
 
 static void on_sight(struct watcher *w, const struct run_sight *sight)
@@ -359,25 +359,32 @@ size_t clients_count(const struct clients *all)
     return all->count;
 }
 
-static void stream_tick(struct client *c, int64_t now_ms)
+void clients_tick(struct clients *all)
 {
-    if (now_ms >= c->ping_ms) {
-        c->ping_ms = now_ms + PING_MS;
-        c->watcher.check_key = true;
-        put_chunk(c, SSE_PING, sizeof SSE_PING - 1);
-        hub_look(c->all->hub, &c->watcher);
+    struct client *next;
+    for (struct client *c = all->first; c; c = next) {
+        next = c->next;
+        if (c->phase == STREAMING)
+            stream_go_on(c);
     }
-    stream_go_on(c);
 }
 
-void clients_tick(struct clients *all)
+static void ping(struct client *c, int64_t now_ms)
+{
+    c->ping_ms = now_ms + PING_MS;
+    c->watcher.check_key = true;
+    put_chunk(c, SSE_PING, sizeof SSE_PING - 1);
+    hub_look(c->all->hub, &c->watcher);
+}
+
+void clients_ping(struct clients *all)
 {
     int64_t now_ms = clock_boot_ms();
     struct client *next;
     for (struct client *c = all->first; c; c = next) {
         next = c->next;
-        if (c->phase == STREAMING)
-            stream_tick(c, now_ms);
+        if (c->phase == STREAMING && now_ms >= c->ping_ms)
+            ping(c, now_ms);
     }
 }
 

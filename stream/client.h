@@ -13,8 +13,10 @@ struct clients *clients_new(void *ctx, struct event_base *base, struct hub *hub,
 /* Takes a connected, non-blocking descriptor. */
 void clients_add(struct clients *all, int fd);
 size_t clients_count(const struct clients *all);
-/* To be called every second: pings, and what failed is tried again. */
+/* To be called every second: what failed is tried again. */
 void clients_tick(struct clients *all);
+/* To be called often: pings those whose time has come. */
+void clients_ping(struct clients *all);
 /* Ends all streams with a hint when to come again, and lets all waiters go. They leave as their last bytes
  * do. */
 void clients_drain(struct clients *all);

@@ -23,7 +23,8 @@ enum {
     BACKLOG = 4096,  /* all subscribers come back at once after a restart; the kernel has its own limit */
     DRAIN_MS = 5000, /* that last bytes may take at a stop */
     DRAIN_LOOK_MS = 20,
-    FD_SPARE = 64, /* descriptors that are no clients */
+    PING_LOOK_MS = 50, /* the pings of a second in one go would hold up what is said meanwhile */
+    FD_SPARE = 64,     /* descriptors that are no clients */
     SOCKET_MODE = 0660,
 };
 
@@ -31,7 +32,7 @@ struct server {
     const struct config *config;
     struct event_base *base;
     struct evconnlistener *listener;
-    struct event *tick, *term, *interrupt, *reopen;
+    struct event *tick, *ping, *term, *interrupt, *reopen;
     struct reader *reader;
     struct hub *hub;
     struct clients *clients;
@@ -98,6 +99,13 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     evconnlistener_enable(s->listener);
 }
 
+static void on_ping(evutil_socket_t fd, short what, void *arg)
+{
+    struct server *s = arg;
+    if (!s->draining)
+        clients_ping(s->clients);
+}
+
 static void on_drain(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval soon = {.tv_usec = DRAIN_LOOK_MS * 1000};
@@ -162,26 +170,28 @@ static bool open_backends(struct server *s)
 
 static bool open_events(struct server *s)
 {
-    static const struct timeval second = {.tv_sec = 1};
+    static const struct timeval second = {.tv_sec = 1}, often = {.tv_usec = PING_LOOK_MS * 1000};
     int fd = bind_socket(s, s->config->stream.socket);
     if (fd < 0)
         return false;
     s->listener =
         evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
+    s->ping = event_new(s->base, -1, EV_PERSIST, on_ping, s);
     s->term = evsignal_new(s->base, SIGTERM, on_stop, s);
     s->interrupt = evsignal_new(s->base, SIGINT, on_stop, s);
     s->reopen = evsignal_new(s->base, SIGUSR1, on_reopen, s);
-    if (!s->listener || !s->tick || !s->term || !s->interrupt || !s->reopen)
+    if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reopen)
         return false;
     evconnlistener_set_error_cb(s->listener, on_accept_error);
-    return event_add(s->tick, &second) == 0 && event_add(s->term, NULL) == 0 &&
-           event_add(s->interrupt, NULL) == 0 && event_add(s->reopen, NULL) == 0;
+    return event_add(s->tick, &second) == 0 && event_add(s->ping, &often) == 0 &&
+           event_add(s->term, NULL) == 0 && event_add(s->interrupt, NULL) == 0 &&
+           event_add(s->reopen, NULL) == 0;
 }
 
 static void close_all(struct server *s)
 {
-    struct event *events[] = {s->tick, s->term, s->interrupt, s->reopen};
+    struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reopen};
     if (s->clients)
         clients_drop(s->clients);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {

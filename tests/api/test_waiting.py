@@ -1,5 +1,6 @@
 """Prefer: wait and ?wait: the answer when it is there, without holding anybody up."""
 import concurrent.futures
+import json
 import time
 
 import pytest
@@ -112,6 +113,22 @@ def test_redis_away(stack, workspace, client, effects):
         assert answer.status_code == 200 and answer.elapsed.total_seconds() < 5
     finally:
         stack.start_server("redis")
+
+
+def test_redis_lies(stack, workspace, client, effects):
+    """The end that Redis tells ends the wait, no more: what is answered is what MariaDB says."""
+    release = effects.hold("/hold")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        waiting = pool.submit(run, client, workspace.put_workflow(held(effects)), "wait=30")
+        effects.wait_for("/hold")
+        execution = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
+        lie = json.dumps({"execution_id": execution, "seq": 9, "type": "execution.succeeded", "at": "2026-01-01T00:00:00.000Z", "data": {}},
+                         separators=(",", ":"))
+        eventually(lambda: stack.redis("PUBLISH", f"millrace:events:{execution}", lie) == "1", 10, "a waiter heard it")
+        answer = waiting.result()
+    assert answer.status_code == 202 and answer.json()["status"] == "running" and "Preference-Applied" not in answer.headers
+    release()
+    assert client.finished(execution)["status"] == "success"
 
 
 def test_daemon_away(stack, workspace, client):
