@@ -4,8 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -34,7 +34,8 @@ struct blob_writer {
     int64_t size;
     struct blob_id id;
     int64_t handed_on; /* to the disk, of `size` */
-    EVP_MD_CTX *hash;  /* of libcrypto, which knows the processor's instructions for it: five times libsodium's pace */
+    EVP_MD_CTX *
+        hash; /* of libcrypto, which knows the processor's instructions for it: five times libsodium's pace */
 };
 
 static enum err failed(const char *what, const char *name)
@@ -130,8 +131,9 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     return w;
 }
 
-/* What was written goes to the disk as it comes, and no more than twice HAND_ON waits for it: a gigabyte that is flushed in
- * one go at the end keeps the database's commits waiting behind it. What fails here is told by fsync. */
+/* What was written goes to the disk as it comes, and no more than twice HAND_ON waits for it: a gigabyte that
+ * is flushed in one go at the end keeps the database's commits waiting behind it. What fails here is told by
+ * fsync. */
 static void hand_on(struct blob_writer *w)
 {
     if (w->size - w->handed_on < HAND_ON)

@@ -28,9 +28,9 @@ enum {
 
 struct skill_run {
     struct runner *runner;
-    struct job *asking;  /* staging or keeping: its `arg` is cleared where the flow goes first */
+    struct job *asking; /* staging or keeping: its `arg` is cleared where the flow goes first */
     struct start_turn turn;
-    json_object *files; /* for the runner; NULL: none */
+    json_object *files;  /* for the runner; NULL: none */
     const char *run_dir; /* NULL: there is none (any more) */
     int events;
 };

@@ -1,13 +1,14 @@
-/* streams PORT KEY WORKFLOW RATE SECONDS STREAMS EXECUTION…: the subscribers of tests/bench/streams.py, in C so that what is
- * measured is Millrace and not the one who measures.
+/* streams PORT KEY WORKFLOW RATE SECONDS STREAMS EXECUTION…: the subscribers of tests/bench/streams.py, in C
+ * so that what is measured is Millrace and not the one who measures.
  *
- * Opens STREAMS event streams spread over the EXECUTIONs and waits until each has its history. Then starts runs of
- * WORKFLOW at a steady RATE for SECONDS, each followed by a subscriber of its own from its acceptance to its end.
- * Prints one JSON object a phase and waits for a line on standard input after each:
+ * Opens STREAMS event streams spread over the EXECUTIONs and waits until each has its history. Then starts
+ * runs of WORKFLOW at a steady RATE for SECONDS, each followed by a subscriber of its own from its acceptance
+ * to its end. Prints one JSON object a phase and waits for a line on standard input after each:
  *   {"opened": …, "seconds": …}
  *   {"runs": …, "run_ms": {…}, "late_ms": {…}, "end_late_ms": {…}, …}
- * late_ms: from an event's own time to its receipt, for all that were heard live; end_late_ms: of these the last of a run.
- * An event's time is taken before its commit, so the commit counts. Exit 1 where an event is missing or a stream is lost. */
+ * late_ms: from an event's own time to its receipt, for all that were heard live; end_late_ms: of these the
+ * last of a run. An event's time is taken before its commit, so the commit counts. Exit 1 where an event is
+ * missing or a stream is lost. */
 #define _GNU_SOURCE
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -92,10 +93,12 @@ static struct peer *ask(int what, const char *method, const char *path)
     p->connection = bufferevent_socket_new(bench.base, -1, BEV_OPT_CLOSE_ON_FREE);
     bufferevent_setcb(p->connection, on_read, NULL, on_end, p);
     bufferevent_enable(p->connection, EV_READ | EV_WRITE);
-    evbuffer_add_printf(bufferevent_get_output(p->connection),
-                        "%s /api/v1%s HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", method,
-                        path, bench.key);
-    if (bufferevent_socket_connect(p->connection, (struct sockaddr *)&bench.address, sizeof bench.address) != 0) {
+    evbuffer_add_printf(
+        bufferevent_get_output(p->connection),
+        "%s /api/v1%s HTTP/1.0\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", method,
+        path, bench.key);
+    if (bufferevent_socket_connect(p->connection, (struct sockaddr *)&bench.address, sizeof bench.address) !=
+        0) {
         perror("connect");
         exit(1);
     }
@@ -184,7 +187,8 @@ static void step(void)
 {
     open_more();
     bool opened = !bench.loading && bench.opened == bench.streams;
-    bool ended = bench.loading && bench.runs_begun == bench.rate * bench.seconds && bench.runs_ended == bench.runs_begun;
+    bool ended = bench.loading && bench.runs_begun == bench.rate * bench.seconds &&
+                 bench.runs_ended == bench.runs_begun;
     if (opened || ended)
         event_base_loopbreak(bench.base);
 }
@@ -246,7 +250,8 @@ static void load(void)
     event_add(bench.tick, &often);
     event_base_dispatch(bench.base);
     event_free(bench.tick);
-    printf("{\"runs\": %d, \"runs_per_s\": %.1f, ", bench.runs_ended, bench.runs_ended / (now() - bench.load_began));
+    printf("{\"runs\": %d, \"runs_per_s\": %.1f, ", bench.runs_ended,
+           bench.runs_ended / (now() - bench.load_began));
     print_samples("run_ms", &bench.run, ", ");
     print_samples("late_ms", &bench.late, ", ");
     print_samples("end_late_ms", &bench.end_late, ", ");
@@ -277,8 +282,9 @@ int main(int argc, char **argv)
                            .streams = atoi(argv[6]),
                            .executions = argv + 7,
                            .executions_n = argc - 7};
-    bench.address = (struct sockaddr_in){
-        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(argv[1])), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    bench.address = (struct sockaddr_in){.sin_family = AF_INET,
+                                         .sin_port = htons((uint16_t)atoi(argv[1])),
+                                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     make_samples(&bench.run);
     make_samples(&bench.late);
     make_samples(&bench.end_late);
