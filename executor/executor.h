@@ -37,6 +37,7 @@ struct executor {
     bool *uids;                           /* taken ones, max_active of them: executor/runner.h */
     int64_t runners;                      /* that live */
     struct start_gate *starts;            /* of runners */
+    void *processes;                      /* context of what watches child processes: it needs the loop */
     const uint8_t *secret_key;            /* NULL: there is none */
     bool stopping;                        /* SIGTERM: nothing new is started */
     bool fenced;                          /* this process may not act any more */

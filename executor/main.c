@@ -18,6 +18,21 @@ static enum log_level level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
+static int run(void *ctx, const char *path)
+{
+    struct config *config;
+    const char *why;
+    if (config_load(ctx, path, &config, &why) != OK) {
+        fprintf(stderr, "millrace-executor: %s\n", why);
+        return 2;
+    }
+    if (log_open("executor", config->executor.log_file, level_of(config->log.level)) != OK) {
+        fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
+        return 2;
+    }
+    return master_run(ctx, config);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
@@ -30,17 +45,7 @@ int main(int argc, char **argv)
         path = optarg;
     }
     void *ctx = talloc_new(NULL);
-    struct config *config;
-    const char *why;
-    if (config_load(ctx, path, &config, &why) != OK) {
-        fprintf(stderr, "millrace-executor: %s\n", why);
-        return 2;
-    }
-    if (log_open("executor", config->executor.log_file, level_of(config->log.level)) != OK) {
-        fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
-        return 2;
-    }
-    int status = master_run(ctx, config);
+    int status = run(ctx, path);
     talloc_free(ctx);
     return status;
 }

@@ -223,6 +223,7 @@ static bool set_up(struct process *p)
     redis_keys_prefix(x->config->redis.prefix);
     load_key(p);
     x->flows = id_table_new(p);
+    x->processes = talloc_new(p);
     x->slot_last = &x->slot_first;
     x->changed = on_changed;
     x->programs = programs_new(p);
@@ -251,6 +252,7 @@ static void take_down(struct process *p)
         disk_stop(x->disk);
     for (int i = 0; i < SIGNALS && p->signals[i]; i++)
         event_free(p->signals[i]);
+    TALLOC_FREE(x->processes); /* with the pipes that runners hang on: those that are left end by themselves */
     TALLOC_FREE(p->sweep);
     TALLOC_FREE(p->hints);
     TALLOC_FREE(x->children);
@@ -268,10 +270,11 @@ int process_run(const struct config *config, int index)
     p->x.index = index;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up(p)) {
         log_error("executor.broken", "what=start");
-        return PROCESS_BROKEN;
+        p->status = PROCESS_BROKEN;
+    } else {
+        event_base_dispatch(p->x.base);
+        log_info("executor.stopped", "status=%d", p->status);
     }
-    event_base_dispatch(p->x.base);
-    log_info("executor.stopped", "status=%d", p->status);
     int status = p->status;
     take_down(p);
     sodium_memzero(p->key, sizeof p->key);

@@ -253,7 +253,7 @@ static bool open_and_spawn(struct runner *r)
 struct runner *runner_start(struct executor *x, json_object *job, const struct runner_events *events,
                             void *arg)
 {
-    struct runner *r = talloc_zero(NULL, struct runner);
+    struct runner *r = talloc_zero(x->processes, struct runner);
     *r = (struct runner){.x = x, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
     talloc_set_destructor(r, runner_destroy);
     if (!set_uid(r, job) || !open_and_spawn(r)) {
@@ -306,17 +306,28 @@ static bool remove_plain(const char *run_dir)
     return rmdir(run_dir) == 0;
 }
 
+struct removal {
+    struct event *gone;
+    int pid_fd;
+};
+
+static int removal_destroy(struct removal *m)
+{
+    if (m->gone)
+        event_free(m->gone);
+    if (m->pid_fd >= 0)
+        close(m->pid_fd);
+    return 0;
+}
+
 static void on_removed(evutil_socket_t fd, short what, void *arg)
 {
     siginfo_t info = {0};
-    struct event **self = arg;
     if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return;
     if (info.si_code != CLD_EXITED || info.si_status != 0)
         log_warn("runner.folder_left", "pid=%d", (int)info.si_pid);
-    event_free(*self);
-    close(fd);
-    talloc_free(self);
+    talloc_free(arg);
 }
 
 void runner_remove_folder(struct executor *x, const char *run_dir)
@@ -328,9 +339,12 @@ void runner_remove_folder(struct executor *x, const char *run_dir)
     char *argv[] = {program, flag, dir, NULL};
     pid_t pid = spawn(argv, -1, -1);
     talloc_free(dir);
-    int fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-    struct event **self = talloc_zero(NULL, struct event *);
-    *self = fd >= 0 ? event_new(x->base, fd, EV_READ | EV_PERSIST, on_removed, self) : NULL;
-    if (!*self || event_add(*self, NULL) != 0)
+    struct removal *m = talloc_zero(x->processes, struct removal);
+    talloc_set_destructor(m, removal_destroy);
+    m->pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    m->gone = m->pid_fd >= 0 ? event_new(x->base, m->pid_fd, EV_READ | EV_PERSIST, on_removed, m) : NULL;
+    if (!m->gone || event_add(m->gone, NULL) != 0) {
         log_warn("runner.folder_left", "dir=%s", run_dir);
+        talloc_free(m);
+    }
 }

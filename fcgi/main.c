@@ -18,16 +18,10 @@ static enum log_level level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
-int main(int argc, char **argv)
+static int run(void *ctx, const char *path)
 {
-    void *ctx = talloc_new(NULL);
-    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
     struct config *config;
     const char *why;
-    if (argc != 1 && argc != 3) {
-        fprintf(stderr, "usage: millrace-api [--config FILE]\n");
-        return 2;
-    }
     if (config_load(ctx, path, &config, &why) != OK) {
         fprintf(stderr, "millrace-api: %s\n", why);
         return 1;
@@ -37,7 +31,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "millrace-api: cannot open its log %s\n", log_file ? log_file : "");
         return 1;
     }
-    int status = pool_run(ctx, path, config);
+    return pool_run(ctx, path, config);
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
+    if (argc != 1 && argc != 3) {
+        fprintf(stderr, "usage: millrace-api [--config FILE]\n");
+        return 2;
+    }
+    void *ctx = talloc_new(NULL);
+    int status = run(ctx, path);
     talloc_free(ctx);
     return status;
 }

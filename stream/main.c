@@ -18,14 +18,8 @@ static enum log_level level_of(const char *name)
     return LOG_LEVEL_INFO;
 }
 
-int main(int argc, char **argv)
+static int run(void *ctx, const char *path)
 {
-    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
-    if (argc != 1 && argc != 3) {
-        fprintf(stderr, "usage: millrace-stream [--config FILE]\n");
-        return 2;
-    }
-    void *ctx = talloc_new(NULL);
     struct config *config;
     const char *why;
     if (config_load(ctx, path, &config, &why) != OK) {
@@ -36,7 +30,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "millrace-stream: cannot open its log %s\n", config->stream.log_file);
         return EXIT_FAILURE;
     }
-    int status = server_run(ctx, config);
+    return server_run(ctx, config);
+}
+
+int main(int argc, char **argv)
+{
+    const char *path = argc == 3 && strcmp(argv[1], "--config") == 0 ? argv[2] : config_find();
+    if (argc != 1 && argc != 3) {
+        fprintf(stderr, "usage: millrace-stream [--config FILE]\n");
+        return 2;
+    }
+    void *ctx = talloc_new(NULL);
+    int status = run(ctx, path);
     talloc_free(ctx);
     return status;
 }

@@ -3,10 +3,11 @@ committed is done twice."""
 import os
 import re
 import signal
+import subprocess
 import time
 
-import pytest
-from stack import eventually
+from skills import Space, probe
+from stack import BIN, eventually
 
 SETTINGS = {"executor.grace_s": "2", "executor.processes": "2", "api.rate_limit_per_minute": "1000000"}
 
@@ -199,9 +200,17 @@ def test_lost_once_too_often(stack, workspace, client, effects):
 
 
 def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
-    """It does not wait for MariaDB for ever: when its lease is over, it ends; the run is found lost and goes on."""
+    """It does not wait for MariaDB for ever: when its lease is over, it ends, whatever it has in hand; the runs are found
+    lost and go on."""
     effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
+    delay = workspace.put_workflow({"steps": [step("a", "delay", seconds=1), step("b", "delay", seconds=5)]})
+    parent = client.started(workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=delay)]}))
+    probe(workspace, "import sys, time; print('up', file=sys.stderr, flush=True); time.sleep(100)", timeout_seconds=200)
+    space = Space(workspace, client)
+    skill = space.started("probe")
+    eventually(lambda: space.logs(skill) == "up\n" and stack.sql(f"SELECT 1 FROM events WHERE execution_id = '{parent}' AND type = 10"),
+               15, "all are under way")
     stack.kill_server("mariadb")
     os.kill(stack.pid("executor"), signal.SIGTERM)
     eventually(lambda: stack.pid("executor") is None, 20, "stopped")
@@ -211,17 +220,25 @@ def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
     assert client.finished(id, 40)["status"] == "success"
     assert row(stack, id)[:3] == [3, 1, 1]
     assert list(effects.by_key("/hold").values()) == [2]
-    check_events(stack, id)
+    assert client.finished(parent, 40)["status"] == "success"
+    eventually(lambda: space.logs(skill) == "up\n", 20, "the skill runs again")
+    assert client.post(f"/executions/{skill}/stop").status_code == 200
+    for one in (id, parent, skill):
+        check_events(stack, one)
 
 
-def test_children_of_an_earlier_attempt_end_with_their_run(stack, workspace, client, effects):
-    """Nobody waits for them in the attempt that ends it."""
-    effects.hold("/held")
-    child = workspace.put_workflow({"steps": [http("held", effects.url + "/held")]})
-    id = started(client, workspace, effects, [step("child", "workflow", workflow_id=child)], "/held")
-    stack.stop_server("executor")
-    assert row(stack, id)[:2] == [1, 1]
-    stack.sql(f"UPDATE executions SET deadline_ms = 1 WHERE id = '{id}'")
-    stack.start_server("executor")
-    assert client.finished(id)["failure_reason"] == "timeout"
-    assert stack.sql(f"SELECT state FROM executions WHERE parent_id = '{id}'") == [["5"]]
+def test_a_start_that_fails_is_tried_again_until_told_to_stop(stack, tmp_path):
+    """The password's file is missing: each process says so and goes; the master goes on until it is told to end."""
+    log = tmp_path / "executor.log"
+    settings = (stack.dir / "millrace.ini").read_text()
+    broken = settings.replace(f"{stack.dir}/secrets/millrace_executor", f"{tmp_path}/none").replace(
+        f"{stack.dir}/logs/executor.log", str(log))
+    (tmp_path / "millrace.ini").write_text(broken)
+    master = subprocess.Popen([BIN / "millrace-executor", "--config", tmp_path / "millrace.ini"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, env=stack.env)
+    try:
+        eventually(lambda: log.exists() and log.read_text().count("executor.broken") >= 3, 20, "tried again")
+    finally:
+        master.terminate()
+        said, _ = master.communicate(timeout=20)
+    assert master.returncode == 0 and said == "", said
