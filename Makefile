@@ -120,7 +120,7 @@ $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/bench-streams: $(B)/tests/bench/streams.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-streams
+bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-flood $(B)/bench-streams
 
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60
