@@ -208,11 +208,12 @@ static void bury(struct pool *p, pid_t pid, int status)
         log_error("worker.died", "pid=%d status=%d signal=%d", (int)pid,
                   WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     }
-    if (!well && now_ms - c->started_ms < EARLY_MS) {
+    bool early = now_ms - c->started_ms < EARLY_MS;
+    if (!well && early && now_ms >= p->spawn_at_ms) { /* those that die together are one failure */
         p->delay_ms = p->delay_ms == 0 ? DELAY_FIRST_MS : p->delay_ms * 2;
         p->delay_ms = p->delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : p->delay_ms;
         p->spawn_at_ms = now_ms + p->delay_ms;
-    } else if (now_ms - c->started_ms >= EARLY_MS) {
+    } else if (!early) {
         p->delay_ms = 0;
     }
     c->pid = 0;

@@ -229,3 +229,20 @@ def test_an_early_death_is_not_repeated_in_haste(stack):
         os.rename(hidden, password)
     eventually(lambda: len(workers(stack)) == 4, 15)
     stack.wait_ready()
+
+
+def test_young_workers_that_die_together_are_replaced_at_once(stack):
+    """One failure, however many it hits."""
+    ini = stack.dir / "millrace.ini"
+    text = ini.read_text()
+    ini.write_text(text.replace("workers = 4", "workers = 12"))
+    try:
+        kill(master(stack), signal.SIGHUP)
+        young = eventually(lambda: len(workers(stack)) == 12 and workers(stack), 5)
+        for pid in young:
+            kill(pid, signal.SIGKILL)
+        eventually(lambda: len(workers(stack) - young) == 12, 3, "their successors")
+    finally:
+        ini.write_text(text)
+        kill(master(stack), signal.SIGHUP)
+    eventually(lambda: len(workers(stack)) == 4, 5)
