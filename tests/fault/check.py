@@ -66,7 +66,8 @@ def check_ends(book, callers_get):
             if status != "stopped":
                 book.complain(f"the stop was acknowledged, and it is {status}", run.id)
             continue
-        if run.poor and execution.get("failure_reason") == "insufficient_credits":
+        if run.poor and execution.get("failure_reason") in ("insufficient_credits", "step_failed") \
+                and "the balance does not cover the run" in (execution.get("error") or ""):  # its own child's, or one further below
             continue
         if status == "failed" and run.program.name in ("echo", "skilled") and "the runner has died" in (execution.get("error") or ""):
             book.count("runs that failed with their runner")
