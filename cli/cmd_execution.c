@@ -12,6 +12,7 @@
 #include "core/stop_run.h"
 #include "core/store_event.h"
 #include "core/store_execution.h"
+#include "core/store_responder.h"
 #include "core/store_workflow.h"
 #include "core/view_execution.h"
 
@@ -141,12 +142,17 @@ static enum err contract_json(struct cli *cli, const struct run_sight *s, json_o
 {
     struct execution x;
     struct execution_step *steps;
+    struct responder_name *name;
+    size_t names_n;
     struct view_steps v = {0};
     enum err e = execution_get(cli->db, cli->ctx, &s->workspace_id, &s->execution_id, &x);
     if (e == OK)
         e = execution_steps(cli->db, cli->ctx, &s->execution_id, &steps, &v.count);
+    if (e == OK)
+        e = responder_names(cli->db, cli->ctx, x.kind, &x.responder_id, 1, &name, &names_n);
     if (e != OK)
         return e;
+    x.responder_name = names_n > 0 ? name->name : NULL;
     v.list = steps;
     v.program = program_of(cli, &x);
     struct json_write *w = json_write_new(cli->ctx);

@@ -7,7 +7,7 @@
 
 static enum err insert_executions(struct db_tx *tx, struct batch *b)
 {
-    enum { COLUMNS = 17 };
+    enum { COLUMNS = 21 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
@@ -33,6 +33,10 @@ static enum err insert_executions(struct db_tx *tx, struct batch *b)
         v[14] = db_number(m->cost);
         v[15] = db_number(id_ms(&q->execution_id));
         v[16] = db_number_or_null(q->parent.deadline_ms, !run_is_root(q) && q->parent.deadline_ms > 0);
+        v[17] = span_value(q->input);
+        v[18] = span_value(q->tags);
+        v[19] = span_value(q->metadata);
+        v[20] = span_value(q->extra);
     }
     return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
@@ -76,34 +80,17 @@ static enum err insert_first_events(struct db_tx *tx, struct batch *b)
     return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
-static enum err insert_payloads(struct db_tx *tx, struct batch *b)
-{
-    enum { COLUMNS = 5 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
-    size_t rows = 0;
-    for (size_t i = 0; i < b->n; i++) {
-        const struct run_request *q = b->members[i].q;
-        if (!member_is_new(&b->members[i]) || !(q->input.at || q->tags.at || q->metadata.at || q->extra.at))
-            continue;
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&q->execution_id);
-        v[1] = span_value(q->input);
-        v[2] = span_value(q->tags);
-        v[3] = span_value(q->metadata);
-        v[4] = span_value(q->extra);
-    }
-    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_PAYLOAD_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
-}
-
 static enum err insert_children(struct db_tx *tx, struct batch *b)
 {
     enum { COLUMNS = 6 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
+    struct db_value *parents = talloc_array(tx->ctx, struct db_value, b->n);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *q = b->members[i].q;
         if (!member_is_new(&b->members[i]) || run_is_root(q))
             continue;
+        parents[rows] = db_id(&q->parent.id); /* locked since they were judged */
         struct db_value *v = &values[COLUMNS * rows++];
         v[0] = db_id(&q->parent.root_id);
         v[1] = db_id(&q->execution_id);
@@ -112,6 +99,9 @@ static enum err insert_children(struct db_tx *tx, struct batch *b)
         v[4] = db_number(q->parent.item);
         v[5] = db_number(q->parent.try);
     }
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, rows, NULL);
+    if (e != OK)
+        return e;
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
@@ -161,8 +151,6 @@ static enum err store_keys(struct db_tx *tx, struct batch *b)
 enum err accept_insert(struct db_tx *tx, struct batch *b)
 {
     enum err e = insert_executions(tx, b);
-    if (e == OK)
-        e = insert_payloads(tx, b);
     if (e == OK)
         e = insert_first_events(tx, b);
     if (e == OK)

@@ -90,8 +90,8 @@ static enum err run_all(struct db_tx *tx, const enum sql_id *queries, size_t que
 enum err purge_runs(struct db_tx *tx, struct purge_rest *rest, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_PAYLOADS,      SQL_PURGE_RESULTS, SQL_PURGE_TAGS,   SQL_PURGE_STEPS,
-        SQL_PURGE_ARTIFACT_ROWS, SQL_PURGE_USAGE,   SQL_PURGE_EVENTS, SQL_PURGE_ANSWERS,
+        SQL_PURGE_TAGS,  SQL_PURGE_STEPS,  SQL_PURGE_ARTIFACT_ROWS,
+        SQL_PURGE_USAGE, SQL_PURGE_EVENTS, SQL_PURGE_ANSWERS,
     };
     int64_t now_ms = clock_wall_ms();
     struct db_value marks[] = {db_number(now_ms), db_number(now_ms)};
@@ -104,9 +104,8 @@ enum err purge_runs(struct db_tx *tx, struct purge_rest *rest, const struct db_v
 enum err purge_remove(struct db_tx *tx, struct purge_rest *rest, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_PAYLOADS,  SQL_PURGE_RESULTS, SQL_PURGE_TAGS,        SQL_PURGE_ARTIFACT_ROWS,
-        SQL_REMOVE_STEPS,    SQL_REMOVE_USAGE,  SQL_REMOVE_CHATS,      SQL_REMOVE_EVENTS,
-        SQL_REMOVE_CHILDREN, SQL_REMOVE_KEYS,   SQL_REMOVE_EXECUTIONS,
+        SQL_PURGE_TAGS,    SQL_PURGE_ARTIFACT_ROWS, SQL_REMOVE_STEPS, SQL_REMOVE_USAGE,      SQL_REMOVE_CHATS,
+        SQL_REMOVE_EVENTS, SQL_REMOVE_CHILDREN,     SQL_REMOVE_KEYS,  SQL_REMOVE_EXECUTIONS,
     };
     enum err e = gather(tx, rest, ids, n);
     return e == OK ? run_all(tx, erase, sizeof erase / sizeof *erase, ids, n) : e;

@@ -25,11 +25,6 @@ struct step {
     struct run_step row;
 };
 
-struct result {
-    struct run *run;
-    const char *output, *error;
-};
-
 struct run_writes {
     struct db_tx *tx;
     struct run **runs; /* ascending by id */
@@ -40,8 +35,6 @@ struct run_writes {
     size_t events_n;
     struct step *steps;
     size_t steps_n;
-    struct result *results;
-    size_t results_n;
     struct ledger_entry *refunds;
     size_t refunds_n;
     const struct run **ended_roots;
@@ -286,10 +279,8 @@ static void end_run(struct run_writes *w, struct run *r, const struct run_move *
 {
     r->ended_ms = m->at_ms;
     r->reason = m->move == MOVE_FAIL ? m->reason : m->move == MOVE_STOP ? REASON_STOPPED : REASON_NONE;
-    if (m->output || m->error) {
-        w->results = talloc_realloc(w, w->results, struct result, w->results_n + 1);
-        w->results[w->results_n++] = (struct result){r, keep_text(w, m->output), keep_text(w, m->error)};
-    }
+    r->output = keep_text(w, m->output);
+    r->error = keep_text(w, m->error);
     if (r->state != STATE_SUCCEEDED && !r->effects && r->refunded == 0 && r->cost > 0)
         refund(w, r);
     if (!id_is_set(&r->parent_id)) {
@@ -376,7 +367,7 @@ static struct db_value number_or_null(int64_t number)
 
 static enum err write_rows(struct run_writes *w, int64_t now_ms)
 {
-    enum { COLUMNS = 21 };
+    enum { COLUMNS = 23 };
     struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->runs_n * COLUMNS + 1);
     size_t rows = 0;
     for (size_t i = 0; i < w->runs_n; i++) {
@@ -405,6 +396,8 @@ static enum err write_rows(struct run_writes *w, int64_t now_ms)
         v[18] = number_or_null(r->ended_ms);
         v[19] = number_or_null(r->deadline_ms);
         v[20] = db_number(now_ms);
+        v[21] = db_text(r->output);
+        v[22] = db_text(r->error);
     }
     return db_run_each(w->tx->db, w->tx->ctx, SQL_STATES_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
 }
@@ -447,18 +440,6 @@ static enum err write_steps(struct run_writes *w)
                        NULL);
 }
 
-static enum err write_results(struct run_writes *w)
-{
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->results_n * 3 + 1);
-    for (size_t i = 0; i < w->results_n; i++) {
-        values[i * 3] = db_id(&w->results[i].run->id);
-        values[i * 3 + 1] = db_text(w->results[i].output);
-        values[i * 3 + 2] = db_text(w->results[i].error);
-    }
-    return db_run_each(w->tx->db, w->tx->ctx, SQL_EXECUTION_RESULT_INSERT, NULL, 0, values, 3, w->results_n,
-                       NULL);
-}
-
 enum err run_writes_flush(struct run_writes *w)
 {
     settle_refunds(w);
@@ -471,8 +452,6 @@ enum err run_writes_flush(struct run_writes *w)
         e = write_steps(w);
     if (e == OK)
         e = write_events(w);
-    if (e == OK)
-        e = write_results(w);
     if (e == OK)
         e = account_ledger(w->tx, w->refunds, w->refunds_n);
     if (e == OK)

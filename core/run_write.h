@@ -40,6 +40,7 @@ struct run { /* a locked row; fields are changed by run_move and run_event only,
     uint64_t executor_id;
     int64_t cost, refunded;
     int64_t started_ms, ended_ms, deadline_ms; /* 0: not set */
+    const char *output, *error;                /* what its end brings, not what the row has */
     bool changed;
     bool unlimited; /* set by the holder: read after the row was locked, max_concurrent of its workspace is
                        not set */

@@ -7,38 +7,37 @@
 #include "core/store.h"
 
 /* As the queries execution_get and execution_by_ids begin their rows. */
-static struct execution from_row(const struct db_rows *rows, size_t i)
+static struct execution from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
     struct execution x = {
         .id = db_get_id(rows, i, 0),
-        .workspace_id = db_get_id(rows, i, 1),
-        .responder_id = db_get_id(rows, i, 2),
-        .root_id = db_get_id(rows, i, 3),
-        .parent_id = db_get_id(rows, i, 4),
-        .retry_of = db_get_id(rows, i, 5),
-        .kind = (enum responder_kind)db_int(rows, i, 6),
-        .source = (enum run_source)db_int(rows, i, 7),
-        .agentic = db_int(rows, i, 8) != 0,
-        .version = (int)db_int(rows, i, 9),
-        .state = (enum state)db_int(rows, i, 10),
-        .reason = (enum failure_reason)db_int(rows, i, 11),
-        .cost = db_int(rows, i, 12),
-        .refunded = db_int(rows, i, 13),
-        .started_ms = db_int(rows, i, 14),
-        .ended_ms = db_int(rows, i, 15),
-        .updated_ms = db_int(rows, i, 16),
-        .purged_ms = db_int(rows, i, 17),
-        .responder_name = db_str(rows, i, 18),
-        .tags = db_str(rows, i, 19),
-        .metadata = db_str(rows, i, 20),
-        .extra = db_str(rows, i, 21),
-        .error = db_str(rows, i, 22),
+        .workspace_id = *workspace,
+        .responder_id = db_get_id(rows, i, 1),
+        .root_id = db_get_id(rows, i, 2),
+        .parent_id = db_get_id(rows, i, 3),
+        .retry_of = db_get_id(rows, i, 4),
+        .kind = (enum responder_kind)db_int(rows, i, 5),
+        .source = (enum run_source)db_int(rows, i, 6),
+        .agentic = db_int(rows, i, 7) != 0,
+        .version = (int)db_int(rows, i, 8),
+        .state = (enum state)db_int(rows, i, 9),
+        .reason = (enum failure_reason)db_int(rows, i, 10),
+        .cost = db_int(rows, i, 11),
+        .refunded = db_int(rows, i, 12),
+        .started_ms = db_int(rows, i, 13),
+        .ended_ms = db_int(rows, i, 14),
+        .updated_ms = db_int(rows, i, 15),
+        .purged_ms = db_int(rows, i, 16),
+        .tags = db_str(rows, i, 17),
+        .metadata = db_str(rows, i, 18),
+        .extra = db_str(rows, i, 19),
+        .error = db_str(rows, i, 20),
     };
-    if (rows->columns > 23) {
+    if (rows->columns > 21) {
         x.has_payload = true;
-        x.input = db_str(rows, i, 23);
-        x.output = db_str(rows, i, 24);
-        x.has_children = db_int(rows, i, 25) != 0;
+        x.input = db_str(rows, i, 21);
+        x.output = db_str(rows, i, 22);
+        x.has_children = db_int(rows, i, 23) != 0;
     }
     return x;
 }
@@ -53,7 +52,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *x_r = from_row(rows, 0);
+    *x_r = from_row(rows, 0, workspace);
     return OK;
 }
 
@@ -89,7 +88,7 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
         return e;
     struct execution *list = talloc_array(ctx, struct execution, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        list[i] = from_row(rows, i);
+        list[i] = from_row(rows, i, workspace);
     qsort(list, rows->count, sizeof *list, newest_execution_first);
     *list_r = list;
     *count_r = rows->count;

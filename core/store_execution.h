@@ -15,7 +15,7 @@ struct execution {
     enum failure_reason reason;
     int64_t cost, refunded;                              /* micro */
     int64_t started_ms, ended_ms, updated_ms, purged_ms; /* 0: not yet */
-    const char *responder_name;                          /* or a skill's slug; NULL: there is none any more */
+    const char *responder_name;                          /* or a skill's slug: whoever shows it sets it */
     const char *tags, *metadata, *extra, *error;         /* JSON but the last; NULL: none */
     bool has_payload;                                    /* input and output were read, too */
     const char *input, *output;                          /* JSON; NULL: none */

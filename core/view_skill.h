@@ -13,7 +13,7 @@ void view_skill_execution(struct json_write *w, const struct skill_execution *x)
 void view_skill(struct json_write *w, const struct skill *s, const struct skill_version *versions,
                 size_t versions_n, bool whole);
 
-/* What is particular to a skill's run, stored with it (execution_payloads.extra). */
+/* What is particular to a skill's run, stored with it (executions.extra). */
 struct skill_extra {
     const char *slug, *label;
     const char *model;                  /* the alias; NULL: none */

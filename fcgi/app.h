@@ -8,6 +8,7 @@
 
 struct accept_member;
 struct workflow_cache;
+struct name_cache;
 struct skill_cache;
 struct blob_store;
 
@@ -19,6 +20,7 @@ struct app {
     struct redis *redis;
     struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */
     struct workflow_cache *workflows;
+    struct name_cache *names;
     struct skill_cache *skills;
     struct blob_store *blobs; /* NULL: files.dir cannot be used (logged) */
 };

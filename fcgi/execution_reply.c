@@ -3,6 +3,7 @@
 #include "core/json_write.h"
 #include "core/view_execution.h"
 #include "fcgi/app.h"
+#include "fcgi/name_cache.h"
 #include "fcgi/request.h"
 #include "fcgi/workflow_cache.h"
 
@@ -34,7 +35,10 @@ int execution_reply(struct request *r, int status, const struct execution *read,
 {
     struct execution x = *read;
     struct view_steps steps = {0};
-    enum err e = add_total(r, &x);
+    struct execution *shown = &x;
+    enum err e = name_cache_fill(r, &shown, 1);
+    if (e == OK)
+        e = add_total(r, &x);
     if (e == OK && with_steps)
         e = load_steps(r, &x, &steps);
     if (e != OK)

@@ -8,6 +8,7 @@
 #include "core/view_execution.h"
 #include "fcgi/app.h"
 #include "fcgi/handlers.h"
+#include "fcgi/name_cache.h"
 #include "fcgi/request.h"
 
 enum {
@@ -152,6 +153,14 @@ static bool read_manner(struct request *r, struct page *p)
     return p->by_number ? read_number(r, p) : read_cursor(r, p);
 }
 
+static enum err name_all(struct request *r, struct execution *list, size_t n)
+{
+    struct execution **each = talloc_array(r, struct execution *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        each[i] = &list[i];
+    return name_cache_fill(r, each, n);
+}
+
 static int reply_page(struct request *r, const struct page *p, const struct execution *list, size_t n)
 {
     bool more = n > (size_t)p->size;
@@ -187,5 +196,7 @@ int h_execution_list(struct request *r)
     p.filter.limit = p.size + 1; /* one more tells whether there is more */
     enum err e =
         p.nothing ? OK : execution_list(r->app->db, r, &r->access.workspace_id, &p.filter, &list, &n);
+    if (e == OK)
+        e = name_all(r, list, n);
     return e == OK ? reply_page(r, &p, list, n) : reply_err(r, e);
 }

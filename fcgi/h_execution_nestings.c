@@ -1,9 +1,12 @@
 /* GET /executions/nestings */
+#include <talloc.h>
+
 #include "core/json_write.h"
 #include "core/store_nesting.h"
 #include "core/view_execution.h"
 #include "fcgi/app.h"
 #include "fcgi/handlers.h"
+#include "fcgi/name_cache.h"
 #include "fcgi/request.h"
 
 /* The execution that is asked for, by its own id or by the message that started it. */
@@ -24,6 +27,14 @@ static bool find_top(struct request *r, id *top_r)
     return e == OK;
 }
 
+static enum err name_all(struct request *r, struct nesting_node *nodes, size_t n)
+{
+    struct execution **each = talloc_array(r, struct execution *, n);
+    for (size_t i = 0; i < n; i++)
+        each[i] = &nodes[i].execution;
+    return name_cache_fill(r, each, n);
+}
+
 int h_execution_nestings(struct request *r)
 {
     struct nesting_node *nodes;
@@ -31,6 +42,8 @@ int h_execution_nestings(struct request *r)
     if (!find_top(r, &r->execution_id))
         return r->reply.status;
     enum err e = nesting_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
+    if (e == OK)
+        e = name_all(r, nodes, n);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);

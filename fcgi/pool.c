@@ -19,6 +19,7 @@
 #include "core/redis_keys.h"
 #include "fcgi/app.h"
 #include "fcgi/auth.h"
+#include "fcgi/name_cache.h"
 #include "fcgi/skill_cache.h"
 #include "fcgi/worker.h"
 #include "fcgi/workflow_cache.h"
@@ -118,6 +119,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);
     app->workflows = workflow_cache_new(app);
+    app->names = name_cache_new(app);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c->files.dir);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)

@@ -15,8 +15,6 @@ GRANT SELECT, INSERT, UPDATE         ON workflows          TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON workflow_versions  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON workflow_calls     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON executions         TO 'millrace_api'@'localhost';
-GRANT SELECT, INSERT, UPDATE, DELETE ON execution_payloads TO 'millrace_api'@'localhost';
-GRANT SELECT, INSERT, UPDATE, DELETE ON execution_results  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON execution_children TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON execution_chats    TO 'millrace_api'@'localhost';
@@ -40,8 +38,6 @@ GRANT SELECT                         ON workflows          TO 'millrace_executor
 GRANT SELECT                         ON workflow_versions  TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflow_calls     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON executions         TO 'millrace_executor'@'localhost';
-GRANT SELECT, INSERT, UPDATE, DELETE ON execution_payloads TO 'millrace_executor'@'localhost';
-GRANT SELECT, INSERT, UPDATE, DELETE ON execution_results  TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_children TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON execution_chats    TO 'millrace_executor'@'localhost';

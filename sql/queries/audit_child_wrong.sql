@@ -1,5 +1,6 @@
--- A child's row and its place in the tree say the same.
+-- A child's row, its place in the tree and what its parent's row says of children are one.
 SELECT c.child_id, CONCAT('parent ', c.parent_id, ', root ', c.root_id)
 FROM execution_children c
 LEFT JOIN executions e ON e.id = c.child_id AND e.parent_id = c.parent_id AND e.root_id = c.root_id
-WHERE e.id IS NULL
+LEFT JOIN executions p ON p.id = c.parent_id
+WHERE e.id IS NULL OR p.has_children = 0

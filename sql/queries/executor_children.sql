@@ -1,4 +1,2 @@
 -- How children are getting on, and what came of those that have ended.
-SELECT e.id, e.state, e.failure_reason, r.output, r.error
-FROM executions e LEFT JOIN execution_results r ON r.execution_id = e.id
-WHERE e.id IN ([[?]])
+SELECT id, state, failure_reason, output, error FROM executions WHERE id IN ([[?]])

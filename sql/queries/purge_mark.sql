@@ -1,1 +1,3 @@
-UPDATE executions SET purged_ms = ?, updated_ms = ? WHERE id IN ([[?]])
+UPDATE executions
+SET input = NULL, tags = NULL, metadata = NULL, extra = NULL, output = NULL, error = NULL, purged_ms = ?, updated_ms = ?
+WHERE id IN ([[?]])

@@ -1,10 +1,11 @@
 -- Writes locked runs back, many in one statement. The rows exist, as they are locked: the first columns only satisfy
--- NOT NULL and are never inserted.
+-- NOT NULL and are never inserted. What a run leaves comes once, with its end.
 INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, cost,
-  state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms, updated_ms)
-VALUES {{(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}}
+  state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms, updated_ms,
+  output, error)
+VALUES {{(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}}
 ON DUPLICATE KEY UPDATE
   state = VALUES(state), failure_reason = VALUES(failure_reason), effects = VALUES(effects), attempt = VALUES(attempt),
   losses = VALUES(losses), last_seq = VALUES(last_seq), executor_id = VALUES(executor_id), refunded = VALUES(refunded),
   started_ms = VALUES(started_ms), ended_ms = VALUES(ended_ms), deadline_ms = VALUES(deadline_ms),
-  updated_ms = VALUES(updated_ms)
+  updated_ms = VALUES(updated_ms), output = COALESCE(VALUES(output), output), error = COALESCE(VALUES(error), error)

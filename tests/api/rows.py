@@ -27,11 +27,11 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
         FROM (SELECT seq, {at_ms} + seq * {apart_ms} AS ms, LPAD(HEX({at_ms} + seq * {apart_ms}), 12, '0') AS hex
               FROM seq_1_to_{n}) AS s;
       INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, failure_reason,
-          effects, attempt, last_seq, cost, started_ms, ended_ms, updated_ms)
+          effects, attempt, last_seq, cost, started_ms, ended_ms, updated_ms, input, tags, metadata, output, error)
         SELECT id, '{workspace}', '{responder}', '{workspace}', id, 1, 1, 1, state, IF(state = 4, 4, IF(state = 5, 2, 0)), 1, 1,
-          IF(state > 2, 3, IF(state = 2, 2, 1)), {cost}, IF(state > 1, ms, NULL), IF(state > 2, ms, NULL), ms FROM made;
-      INSERT INTO execution_payloads SELECT id, '{{"secret":"input"}}', {tag_json}, '{{"secret":"metadata"}}', NULL FROM made;
-      INSERT INTO execution_results SELECT id, '{{"secret":"output"}}', IF(state = 3, NULL, 'secret error') FROM made WHERE state > 2;
+          IF(state > 2, 3, IF(state = 2, 2, 1)), {cost}, IF(state > 1, ms, NULL), IF(state > 2, ms, NULL), ms,
+          '{{"secret":"input"}}', {tag_json}, '{{"secret":"metadata"}}', IF(state > 2, '{{"secret":"output"}}', NULL),
+          IF(state > 3, 'secret error', NULL) FROM made;
       INSERT INTO execution_steps (execution_id, step, item, status, tries, started_ms, completed_ms, result)
         SELECT id, 0, -1, 2, 1, ms, ms, '"secret step"' FROM made WHERE state > 2;
       INSERT INTO events SELECT id, 1, 1, ms, NULL FROM made;
@@ -44,5 +44,5 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       DROP TEMPORARY TABLE made""")
 
 
-TABLES = ("execution_payloads", "execution_results", "execution_tags", "execution_steps", "events", "execution_usage",
+TABLES = ("execution_tags", "execution_steps", "events", "execution_usage",
           "execution_chats", "artifacts", "idempotency_keys")

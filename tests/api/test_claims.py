@@ -144,7 +144,7 @@ def test_a_claim_is_given_up_where_mariadb_goes_away(stack, session, workspace, 
 
 def test_one_that_cannot_be_written_does_not_hold_the_others_up(stack, session, workspace, client):
     """A trigger refuses one output, as a broken row would be refused."""
-    stack.sql("DELIMITER //\nCREATE TRIGGER poison BEFORE INSERT ON execution_results FOR EACH ROW "
+    stack.sql("DELIMITER //\nCREATE TRIGGER poison BEFORE UPDATE ON executions FOR EACH ROW "
               "IF NEW.output = '13' THEN SIGNAL SQLSTATE '45000'; END IF//\n")
     try:
         workflow = workspace.put_workflow(PURE)

@@ -76,6 +76,27 @@ def test_migrate(stack):
     assert stack.cli("migrate")[0]["number"] == 1
 
 
+def test_bodies_come_along_into_the_rows(stack):
+    """What the migration 0009 finds in a database of before it."""
+    steps = sorted((ROOT / "sql/migrations").glob("*.sql"))
+    stack.sql("CREATE DATABASE older CHARACTER SET utf8mb4")
+    older = lambda text: stack.sql("USE older;\n" + text)
+    for step in steps:
+        if step.name < "0009":
+            older(step.read_text())
+    one, two, bare = (f"01890000-0000-7000-8000-00000000000{n}" for n in (1, 2, 3))
+    for run in (one, two, bare):
+        older("INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, cost, updated_ms) "
+              f"VALUES ('{run}', '{NOBODY}', '{NOBODY}', '{NOBODY}', '{run}', 1, 1, 1, 3, 0, 7)")
+    older(f"INSERT INTO execution_payloads VALUES ('{one}', '{{}}', '[\"ü\"]', '{{\"m\":1}}', '{{\"e\":1}}'), ('{two}', '2', NULL, NULL, NULL);"
+          f"INSERT INTO execution_results VALUES ('{one}', '\"out\"', NULL), ('{two}', NULL, 'why');"
+          f"INSERT INTO execution_children VALUES ('{one}', '{two}', '{one}', 0, -1, 1)")
+    older(next(s for s in steps if s.name.startswith("0009")).read_text())
+    assert older("SELECT has_children, input, tags, metadata, extra, output, error, updated_ms FROM executions ORDER BY id") == [
+        ["1", "{}", '["ü"]', '{"m":1}', '{"e":1}', '"out"', "NULL", "7"], ["0", "2", "NULL", "NULL", "NULL", "NULL", "why", "7"],
+        ["0", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "7"]]
+
+
 def test_two_migrations_at_once(stack):
     """On an empty database of its own: both end well, each migration was applied by exactly one of them."""
     stack.sql("CREATE DATABASE twice CHARACTER SET utf8mb4; GRANT ALL ON twice.* TO millrace_admin@localhost")

@@ -37,7 +37,7 @@ def history(stack):
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' AND responder_id = '{w[0]}' "
                                    "ORDER BY id LIMIT 200")]
     for n, child in enumerate(ids[1:]):
-        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}' WHERE id = '{child}'; "
+        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}' WHERE id = '{child}'; UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; "
                   f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
     message = str(uuid.uuid4())
     stack.sql(f"INSERT INTO execution_chats (execution_id, workspace_id, message_id) SELECT id, '{workspace.id}', "
@@ -45,7 +45,7 @@ def history(stack):
     stack.sql(f"INSERT INTO artifacts SELECT id, UUID(), 'x', 'text/plain', 1, REPEAT('x', 32) FROM executions LIMIT 5000; "
               "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000")
     stack.sql("ANALYZE TABLE artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
-              "execution_steps, idempotency_keys, execution_payloads, execution_results")
+              "execution_steps, idempotency_keys")
     return workspace.id, w, ids, message
 
 

@@ -25,11 +25,11 @@ def purge(client, run):
 def holds(stack, run, word):
     """The tables in which a row of this run holds the word."""
     found = []
-    for table, columns in {"execution_payloads": "input, tags, metadata, extra", "execution_results": "output, error",
+    for table, columns in {"executions": "input, tags, metadata, extra, output, error",
                            "execution_steps": "result, error", "events": "data", "execution_tags": "tag",
                            "idempotency_keys": "body"}.items():
         where = " OR ".join(f"{c.strip()} LIKE '%{word}%'" for c in columns.split(","))
-        if stack.sql_one(f"SELECT COUNT(*) FROM {table} WHERE execution_id = '{run}' AND ({where})") != "0":
+        if stack.sql_one(f"SELECT COUNT(*) FROM {table} WHERE {'id' if table == 'executions' else 'execution_id'} = '{run}' AND ({where})") != "0":
             found.append(table)
     return found
 
@@ -43,7 +43,7 @@ def test_what_goes_and_what_stays(stack, workspace, client):
     w = workspace.put_workflow(PROGRAM)
     run = client.started(w, {"word": SECRET}, key="k1", tags=[SECRET], metadata={"m": SECRET})
     before = client.finished(run)
-    assert {"execution_payloads", "execution_results", "execution_steps", "execution_tags"} <= set(holds(stack, run, SECRET))
+    assert {"executions", "execution_steps", "execution_tags"} <= set(holds(stack, run, SECRET))
     numbers = stack.sql(f"SELECT seq, type, at_ms FROM events WHERE execution_id = '{run}' ORDER BY seq")
     purge(client, run)
     purge(client, run)
@@ -192,7 +192,7 @@ def test_payloads_for_some_days_rows_for_more(stack, old):
     for table in TABLES:
         assert stack.sql_one(f"SELECT COUNT(*) FROM {table} x LEFT JOIN executions e ON e.id = x.execution_id WHERE e.id IS NULL") == "0"
     whole = [json.loads(r[0]) for r in stack.sql(
-        f"SELECT p.input FROM execution_payloads p JOIN executions e ON e.id = p.execution_id WHERE e.workspace_id = '{old.id}'")]
+        f"SELECT input FROM executions WHERE workspace_id = '{old.id}' AND input IS NOT NULL")]
     assert whole == [{"secret": "input"}] * 5
     assert stack.sql_one(f"SELECT COUNT(*) FROM idempotency_keys WHERE workspace_id = '{old.id}'") == "255"
     assert stack.sql_one(f"SELECT COUNT(*) FROM idempotency_keys WHERE workspace_id = '{old.id}' AND body IS NOT NULL") == "5"
@@ -223,7 +223,7 @@ def test_trees_and_what_has_not_ended(stack, workspace):
     insert(stack.sql, workspace.id, w, 20, days_ago(38), seed=3)
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id")]
     for n, child in enumerate(ids[1:5]):
-        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}', depth = 1 WHERE id = '{child}'; "
+        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}', depth = 1 WHERE id = '{child}'; UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; "
                   f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
     keep(stack, workspace, rows=30)
     eventually(lambda: left(stack, workspace) == {"whole": 21}, 20, "the first twenty gone")

@@ -340,7 +340,7 @@ def test_secrets_are_used_and_never_shown(stack, workspace, client, effects):
     assert ok(done)["body"] == {"echo": "[redacted]", "list": ["Bearer [redacted]"]}
     assert ok(done)["headers"]["x-echo"] == "[redacted]"
     stored = stack.sql(f"SELECT result FROM execution_steps WHERE execution_id = '{done['id']}' UNION ALL "
-                       f"SELECT output FROM execution_results WHERE execution_id = '{done['id']}' UNION ALL "
+                       f"SELECT output FROM executions WHERE id = '{done['id']}' UNION ALL "
                        f"SELECT data FROM events WHERE execution_id = '{done['id']}'")
     assert value not in str(stored) and value not in stack.log("executor")
     missing = workspace.put_workflow({"steps": [http("a", effects.url + "/x", request={"headers": {"A": "${/secrets/NOPE}"}})]})

@@ -8,9 +8,8 @@ BEGIN
   START TRANSACTION;
   SELECT balance INTO balance_now FROM accounts WHERE workspace_id = workspace FOR UPDATE;
   IF balance_now >= 1000000 THEN
-    INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, last_seq, cost, updated_ms)
-      VALUES (run, workspace, workflow, workspace, run, 1, 1, 1, 1, 1, 1000000, now_ms);
-    INSERT INTO execution_payloads (execution_id, input) VALUES (run, input_text);
+    INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, last_seq, cost, updated_ms, input)
+      VALUES (run, workspace, workflow, workspace, run, 1, 1, 1, 1, 1, 1000000, now_ms, input_text);
     INSERT INTO events (execution_id, seq, type, at_ms) VALUES (run, 1, 1, now_ms);
     INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id) VALUES (workspace, run, 2, -1000000, run, workflow);
     UPDATE accounts SET balance = balance - 1000000, version = version + 1 WHERE workspace_id = workspace;

@@ -27,7 +27,7 @@ TARGET_RUNS_PER_S = 100
 ENDED = "SELECT COUNT(*), SUM(state = 3), MIN(CAST(CONV(REPLACE(LEFT(CAST(id AS CHAR), 13), '-', ''), 16, 10) AS SIGNED)), " \
         "MAX(ended_ms) FROM executions WHERE workspace_id = '{}' AND state IN (3, 4, 5)"
 
-FAILED = "SELECT id, failure_reason, error FROM executions JOIN execution_results ON execution_id = id " \
+FAILED = "SELECT id, failure_reason, error FROM executions " \
          "WHERE workspace_id = '{}' AND state <> 3 LIMIT 5"
 
 

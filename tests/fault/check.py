@@ -19,8 +19,8 @@ class Row:
 
 
 def read_rows(stack):
-    rows = stack.sql("SELECT e.id, IFNULL(e.parent_id, ''), e.responder_id, e.state, e.attempt, e.losses, IFNULL(p.input, '{}') "
-                     "FROM executions e LEFT JOIN execution_payloads p ON p.execution_id = e.id")
+    rows = stack.sql("SELECT e.id, IFNULL(e.parent_id, ''), e.responder_id, e.state, e.attempt, e.losses, IFNULL(e.input, '{}') "
+                     "FROM executions e")
     return {r.id: r for r in map(Row, rows)}
 
 
@@ -150,10 +150,9 @@ def run_audit(stack, book):
 def history(stack, effects, id):
     """All that is known of one execution."""
     out = [f"--- history of {id}"]
-    tables = (("executions", "id", "id"), ("executions", "parent_id", "id"), ("execution_payloads", "execution_id", "execution_id"),
+    tables = (("executions", "id", "id"), ("executions", "parent_id", "id"),
               ("execution_steps", "execution_id", "step, item"), ("events", "execution_id", "seq"),
-              ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"),
-              ("execution_results", "execution_id", "execution_id"))
+              ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"))
     for table, column, order in tables:
         try:
             for row in stack.sql(f"SELECT * FROM {table} WHERE {column} = '{id}' ORDER BY {order}"):

@@ -1,0 +1,1 @@
+UPDATE executions SET has_children = 1 WHERE id IN ([[?]])

@@ -1,1 +1,0 @@
-INSERT INTO execution_results (execution_id, output, error) VALUES {{(?, ?, ?)}}

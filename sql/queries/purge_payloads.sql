@@ -1,1 +1,0 @@
-DELETE FROM execution_payloads WHERE execution_id IN ([[?]])

@@ -1,1 +1,0 @@
-DELETE FROM execution_results WHERE execution_id IN ([[?]])
