@@ -252,7 +252,8 @@ static void take_down(struct process *p)
         disk_stop(x->disk);
     for (int i = 0; i < SIGNALS && p->signals[i]; i++)
         event_free(p->signals[i]);
-    TALLOC_FREE(x->processes); /* with the pipes that runners hang on: those that are left end by themselves */
+    TALLOC_FREE(
+        x->processes); /* with the pipes that runners hang on: those that are left end by themselves */
     TALLOC_FREE(p->sweep);
     TALLOC_FREE(p->hints);
     TALLOC_FREE(x->children);
