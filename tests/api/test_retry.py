@@ -142,3 +142,34 @@ def test_a_skill(stack, workspace, client):
     client.post(f"/executions/{body['execution_id']}/stop")
     stack.cli("skill", "remove", "probe", "--workspace", workspace.id)
     problem(retry(client, run), 404, "not_found")
+
+
+def test_a_skill_runs_again_and_pays_again(workspace, client):
+    probe(workspace, "import json, sys; print(json.dumps({'n': json.load(sys.stdin)['n'] + 1}))", credits=3)
+    space = Space(workspace)
+    run = space.ran("probe", {"n": 1})
+    assert run["outputs"] == {"n": 2} and workspace.balance() == 997
+    first, second = retry(client, run["id"], "k"), retry(client, run["id"], "k")
+    assert first.status_code == second.status_code == 202 and first.content == second.content
+    assert second.headers["Idempotent-Replayed"] == "true"
+    again = space.finished(first.json()["execution_id"])
+    assert again["id"] != run["id"] and (again["state"], again["outputs"]) == ("succeeded", {"n": 2})
+    assert again["source"] == "standalone" and again["parent_execution_id"] is None
+    assert workspace.balance() == 994, "once for the run, once for its retry, nothing for the replay"
+    assert client.delete(f"/executions/{run['id']}").status_code == 204
+    problem(retry(client, run["id"]), 400, "invalid_request")
+    assert retry(client, run["id"], "k").status_code == 202, "a replay outlives the input"
+
+
+def test_a_skill_whose_model_may_not_be_used_any_more(stack, workspace, client):
+    stack.cli("model", "put", "--workspace", workspace.id, "--alias", "fast", "--url", "http://127.0.0.1:1/v1/chat/completions",
+              "--model", "m")
+    probe(workspace, "print('{}')")
+    run = Space(workspace).ran("probe", model="fast")
+    again = retry(client, run["id"]).json()["execution_id"]
+    assert Space(workspace).finished(again)["state"] == "succeeded"
+    assert client.execution(again)["detail"]["model"] == "fast"
+    stack.cli("model", "delete", "fast", "--workspace", workspace.id)
+    before = workspace.balance()
+    problem(retry(client, run["id"]), 422, "model_not_allowed")
+    assert workspace.balance() == before
