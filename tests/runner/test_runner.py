@@ -21,8 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VARIANT = os.environ.get("VARIANT", "")
 BINARY = os.environ.get("MILLRACE_RUNNER") or str(
     ROOT / (f"build/{VARIANT}/bin" if VARIANT else "bin") / "millrace-runner")
-SLOT_UID = 180001  # nobody's: no entry in passwd is needed
-USER_UID = 180002
+# nobody's: no entry in passwd is needed; of each process of a parallel run its own, as the kernel counts by user
+SLOT_UID = 180001 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+USER_UID = SLOT_UID + 1
 
 
 class Box:
