@@ -12,6 +12,7 @@
 
 struct flow;
 struct liveness;
+struct pulse_watch;
 struct http;
 struct child_watch;
 struct blob_store;
@@ -25,6 +26,7 @@ struct executor {
     struct programs *programs; /* the database thread's */
     struct writer *writer;
     struct liveness *liveness;
+    struct pulse_watch *watches; /* WATCHES_MAX, the master's: liveness.h */
     struct http *http;
     struct child_watch *children;
     struct id_table *flows;               /* runs in memory, by id */

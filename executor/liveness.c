@@ -1,5 +1,6 @@
 #include "executor/liveness.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <talloc.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@
 #include "core/store_executor.h"
 #include "executor/flow.h"
 
-enum { RETRY_MS = 200, WATCHES_MAX = 512 };
+enum { RETRY_MS = 200 };
 
 struct liveness {
     struct executor *x;
@@ -21,8 +22,6 @@ struct liveness {
     int64_t last_good_ms; /* when the last good beat was sent */
     bool registered, beating;
     struct timer next, fence;
-    struct pulse_watch watches[WATCHES_MAX];
-    size_t watches_n;
 };
 
 /* One job for all of it; what it is for is its `work`. */
@@ -60,9 +59,10 @@ bool executor_may_act(const struct executor *x)
 bool pulse_look(struct pulse_watch *p, int64_t beat, int64_t now_ms)
 {
     if (p->beat != beat) {
-        p->beat = beat;
-        p->since_ms = now_ms;
         p->looks = 0;
+        p->since_ms = now_ms;
+        atomic_thread_fence(memory_order_release);
+        p->beat = beat;
         return false;
     }
     p->looks++;
@@ -124,28 +124,30 @@ static void lost_work(struct job *job, struct writer_hands *hands)
 
 static struct pulse_watch *watch_of(struct liveness *l, uint64_t executor, int64_t beat, int64_t now_ms)
 {
-    for (size_t i = 0; i < l->watches_n; i++) {
-        if (l->watches[i].executor == executor)
-            return &l->watches[i];
+    struct pulse_watch *unused = NULL;
+    for (struct pulse_watch *w = l->x->watches; w < l->x->watches + WATCHES_MAX; w++) {
+        if (w->executor == executor)
+            return w;
+        if (w->executor == 0)
+            unused = w;
     }
-    if (l->watches_n == WATCHES_MAX)
+    if (!unused)
         return NULL;
-    struct pulse_watch *p = &l->watches[l->watches_n++];
-    *p = (struct pulse_watch){.executor = executor, .beat = beat - 1, .since_ms = now_ms};
-    return p;
+    *unused = (struct pulse_watch){.beat = beat - 1, .since_ms = now_ms};
+    atomic_thread_fence(memory_order_release);
+    unused->executor = executor;
+    return unused;
 }
 
 /* Forgets those that have gone. */
 static void drop_watches(struct liveness *l, const struct life_job *j)
 {
-    for (size_t i = 0; i < l->watches_n;) {
+    for (struct pulse_watch *w = l->x->watches; w < l->x->watches + WATCHES_MAX; w++) {
         bool there = false;
-        for (size_t k = 0; k < j->pulses_n && !there; k++)
-            there = j->pulses[k].executor == l->watches[i].executor;
-        if (there)
-            i++;
-        else
-            l->watches[i] = l->watches[--l->watches_n];
+        for (size_t k = 0; w->executor && k < j->pulses_n && !there; k++)
+            there = j->pulses[k].executor == w->executor;
+        if (!there)
+            w->executor = 0;
     }
 }
 
@@ -263,7 +265,7 @@ static void on_register(struct job *job)
         log_info("executor.registered", "executor=%llu", (unsigned long long)l->executor_id);
         l->on_registered(l->x);
     }
-    timer_set(l->x->timers, &l->next, clock_boot_ms() + (job->e == OK ? BEAT_MS : RETRY_MS));
+    timer_set(l->x->timers, &l->next, clock_boot_ms() + (job->e == OK ? 0 : RETRY_MS));
     talloc_free(j);
 }
 

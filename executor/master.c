@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <talloc.h>
@@ -12,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/log.h"
+#include "executor/liveness.h"
 #include "executor/process.h"
 
 enum {
@@ -31,6 +33,7 @@ struct master {
     void *ctx;
     const struct config *config;
     struct child children[PROCESSES_MAX];
+    struct pulse_watch *watches; /* a share for each child, which the next in its place goes on with */
     int count;
     bool stopping;
     int64_t kill_at_ms;
@@ -52,7 +55,8 @@ static void start(struct master *m, struct child *c)
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (getppid() != master) /* it went before the line above */
         _exit(0);
-    int status = process_run(m->config, (int)(c - m->children));
+    int index = (int)(c - m->children);
+    int status = process_run(m->config, index, m->watches + (size_t)index * WATCHES_MAX);
     talloc_free(m->ctx);
     exit(status);
 }
@@ -144,6 +148,12 @@ int master_run(void *ctx, const struct config *config)
     for (size_t i = 0; i < 5; i++)
         sigaddset(&wanted, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}[i]);
     sigprocmask(SIG_BLOCK, &wanted, NULL);
+    size_t bytes = sizeof *m.watches * WATCHES_MAX * (size_t)m.count;
+    m.watches = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m.watches == MAP_FAILED) {
+        log_error("master.no_memory", "bytes=%zu", bytes);
+        return 1;
+    }
     log_info("master.started", "processes=%d", m.count);
     while (!m.stopping || alive(&m) > 0) {
         start_due(&m);
@@ -155,6 +165,7 @@ int master_run(void *ctx, const struct config *config)
         if (m.stopping && clock_boot_ms() >= m.kill_at_ms)
             tell_all(&m, SIGKILL);
     }
+    munmap(m.watches, bytes);
     log_info("master.stopped", "processes=%d", m.count);
     return 0;
 }

@@ -264,11 +264,12 @@ static void take_down(struct process *p)
         event_base_free(x->base);
 }
 
-int process_run(const struct config *config, int index)
+int process_run(const struct config *config, int index, struct pulse_watch *watches)
 {
     struct process *p = talloc_zero(NULL, struct process);
     p->x.config = config;
     p->x.index = index;
+    p->x.watches = watches;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up(p)) {
         log_error("executor.broken", "what=start");
         p->status = PROCESS_BROKEN;

@@ -10,5 +10,7 @@
 
 enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
 
-/* The `index`-th of the master's processes, from 0. The exit status. */
-int process_run(const struct config *config, int index);
+struct pulse_watch;
+
+/* The `index`-th of the master's processes, from 0. `watches` outlive it. The exit status. */
+int process_run(const struct config *config, int index, struct pulse_watch *watches);

@@ -169,6 +169,22 @@ def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
     eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts another")
 
 
+def test_missed_though_nobody_lives_to_see_it_out(stack, workspace, client, effects):
+    """Every executor is killed soon after it has begun: each goes on watching where the one before it died."""
+    release = effects.hold("/hold")
+    id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
+    os.kill(holder(stack, id), signal.SIGKILL)
+    until = time.monotonic() + 25
+    while row(stack, id)[1] == 0 and time.monotonic() < until:
+        for pid in stack.children("executor"):
+            if re.search(rf"executor\[{pid}\] executor\.registered", stack.log("executor")):
+                os.kill(pid, signal.SIGKILL)
+    assert row(stack, id)[1] > 0, "queued again though no executor lived for long"
+    release()
+    assert client.finished(id, 60)["status"] == "success"
+    check_events(stack, id)
+
+
 def test_mariadb_away_for_longer_than_the_lease(stack, workspace, client, effects):
     """All executors fence themselves; at first contact they hand back, and the run goes on."""
     effects.hold("/hold")
