@@ -7,9 +7,11 @@
 
 #include "core/json.h"
 #include "core/store_execution_list.h"
+#include "core/store_responder.h"
 #include "core/store_usage.h"
 #include "fcgi/app.h"
 #include "fcgi/handlers.h"
+#include "fcgi/name_cache.h"
 #include "fcgi/request.h"
 #include "fcgi/routes.h"
 
@@ -59,9 +61,21 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
     *list_r = talloc_zero_array(ctx, struct execution, *count_r);
     for (size_t i = 0; i < *count_r; i++) {
         (*list_r)[i].id = some_id();
+        (*list_r)[i].responder_id = some_id();
         (*list_r)[i].state = STATE_QUEUED;
         (*list_r)[i].kind = KIND_WORKFLOW;
     }
+    return OK;
+}
+
+enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, const id *ids, size_t n,
+                         struct responder_name **list_r, size_t *count_r)
+{
+    need(n <= PAGE_MAX + 1);
+    *count_r = kind == KIND_WORKFLOW ? n : 0;
+    *list_r = talloc_array(ctx, struct responder_name, n + 1);
+    for (size_t i = 0; i < *count_r; i++)
+        (*list_r)[i] = (struct responder_name){ids[i], "name"};
     return OK;
 }
 
@@ -122,6 +136,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static char method[] = "REQUEST_METHOD=GET";
     static struct app app;
     void *ctx = talloc_new(NULL);
+    app.names = name_cache_new(ctx);
     char *text = talloc_strndup(ctx, (const char *)data, size);
     char *params[] = {method, talloc_asprintf(ctx, "REQUEST_URI=/api/v1/%s", text), NULL};
     bool ok;
