@@ -42,7 +42,7 @@ Test(shared_cache, another_key_in_the_same_place_is_never_taken_for_it)
 {
     struct shared_cache *c = make();
     for (int i = 0; i < 100; i++) {
-        char key[6], other[6];
+        char key[16], other[16]; /* the first five are the key */
         snprintf(key, sizeof key, "k%04d", i);
         shared_cache_put(c, key, &(struct value){.number = i});
         int had = 0;
