@@ -81,13 +81,26 @@ Test(worker, waits_until_somebody_comes, .timeout = 10)
 
 /* --- a whole request, by hand (FastCGI 1.0: version, type, request id, length, padding) --- */
 
-static void put_record(int fd, int type, const char *content, size_t size)
+struct records {
+    char bytes[1024];
+    size_t size;
+};
+
+static void add_record(struct records *all, int type, const char *content, size_t size)
 {
     unsigned char head[8] = {1, (unsigned char)type, 0, 1, (unsigned char)(size >> 8), (unsigned char)size, 0,
                              0};
-    cr_assert_eq(write(fd, head, 8), 8);
+    cr_assert_leq(all->size + 8 + size, sizeof all->bytes);
+    memcpy(all->bytes + all->size, head, 8);
     if (size > 0)
-        cr_assert_eq(write(fd, content, size), (ssize_t)size);
+        memcpy(all->bytes + all->size + 8, content, size);
+    all->size += 8 + size;
+}
+
+static void send_records(int fd, struct records *all)
+{
+    cr_assert_eq(write(fd, all->bytes, all->size), (ssize_t)all->size);
+    all->size = 0;
 }
 
 static size_t add_param(char *out, const char *name, const char *value)
@@ -143,16 +156,20 @@ static void get_healthz(pid_t worker, int signal)
     n += add_param(params + n, "REQUEST_URI", "/healthz");
     n += add_param(params + n, "REQUEST_ID", "abc");
     int fd = connect_to();
-    put_record(fd, 1, begin, 8);
-    put_record(fd, 4, params, n / 2);
+    struct records records = {.size = 0};
+    add_record(&records, 1, begin, 8);
+    add_record(&records, 4, params, n / 2);
+    send_records(fd, &records);
     if (signal) {
         usleep(20000); /* so that it comes while the worker reads */
         kill(worker, signal);
         usleep(20000);
     }
-    put_record(fd, 4, params + n / 2, n - n / 2);
-    put_record(fd, 4, NULL, 0);
-    put_record(fd, 5, NULL, 0);
+    /* in one write: once the params are whole the worker may answer and hang up, whatever else would come */
+    add_record(&records, 4, params + n / 2, n - n / 2);
+    add_record(&records, 4, NULL, 0);
+    add_record(&records, 5, NULL, 0);
+    send_records(fd, &records);
     read_answer(fd, answer, sizeof answer);
     close(fd);
     cr_assert(strstr(answer, "Status: 200 OK\r\n") == answer, "%s", answer);
