@@ -12,6 +12,7 @@ import json
 import pathlib
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -52,12 +53,23 @@ def summary(values):
     return {"median": round(statistics.median(values), 2), "p99": round(values[len(values) * 99 // 100], 2)}
 
 
-def short_waits(connection, workflow, count):
-    def one():
-        return connection.ask(200, "POST", f"/workflows/{workflow}/run-async", Prefer="wait=10")[1]
-    for _ in range(50):
-        one()
-    return summary(one() for _ in range(count))
+def short_waits(stack, key, workflow, count):
+    """Over a bare socket: what http.client does for an answer takes a twentieth of what is measured."""
+    request = (f"POST /api/v1/workflows/{workflow}/run-async HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nPrefer: wait=10\r\n"
+               "Content-Length: 0\r\n\r\n").encode()
+    with socket.create_connection(("127.0.0.1", stack.port)) as connection:
+        def one():
+            began = time.monotonic()
+            connection.sendall(request)
+            answer = connection.recv(65536)
+            while not answer.endswith((b"}", b"}\r\n0\r\n\r\n")):
+                answer += connection.recv(65536)
+            took = (time.monotonic() - began) * 1000
+            assert answer.startswith(b"HTTP/1.1 200 "), answer
+            return took
+        for _ in range(50):
+            one()
+        return summary(one() for _ in range(count))
 
 
 def hops(stack, count):
@@ -87,7 +99,7 @@ def measure(stack, args):
     transform = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
     hanging = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 600}]})
     connection = Connection(stack, key)
-    wait = short_waits(connection, transform, args.waits)
+    wait = short_waits(stack, key, transform, args.waits)
     by_hop = hops(stack, args.waits)
     execution = connection.ask(200, "POST", f"/workflows/{transform}/run-async", Prefer="wait=10")[0]["id"]
     alone = reads(connection, execution)
