@@ -17,11 +17,12 @@
 
 #include "core/log.h"
 
-enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 4 * 1024 * 1024 };
+enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 256 * 1024, PAUSE_MAX_NS = 20000000 };
 
 struct blob_store {
     const char *dir;
     int blobs_fd, tmp_fd, lock_fd;
+    int turn_fd;          /* locked by who hands bytes to the disk */
     pthread_mutex_t lock; /* of `held`: threads of a process share the one lock on the file */
     int held;
 };
@@ -48,7 +49,7 @@ static enum err failed(const char *what, const char *name)
 
 static int store_destroy(struct blob_store *s)
 {
-    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd};
+    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd, s->turn_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -89,8 +90,9 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
     s->blobs_fd = open_dir(dir, "blobs", 0755);
     s->tmp_fd = open_dir(dir, "tmp", 0750);
     s->lock_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    s->turn_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     talloc_set_destructor(s, store_destroy);
-    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0) {
+    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0 || s->turn_fd < 0) {
         (void)failed("open", dir);
         talloc_free(s);
         return NULL;
@@ -131,16 +133,31 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     return w;
 }
 
-/* What was written goes to the disk as it comes, and no more than twice HAND_ON waits for it: a gigabyte that
- * is flushed in one go at the end keeps the database's commits waiting behind it. What fails here is told by
- * fsync. */
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+/* What was written goes to the disk as it comes, one piece of all writers of the host at a time, and then the
+ * disk is left to others for as long as the piece took: a commit of the database waits for one piece at most,
+ * and never behind a gigabyte. What fails here is told by fsync. */
 static void hand_on(struct blob_writer *w)
 {
+    int turn = w->store->turn_fd;
     if (w->size - w->handed_on < HAND_ON)
         return;
-    if (w->handed_on > 0)
-        sync_file_range(w->fd, 0, w->handed_on, SYNC_FILE_RANGE_WAIT_BEFORE);
-    sync_file_range(w->fd, w->handed_on, w->size - w->handed_on, SYNC_FILE_RANGE_WRITE);
+    while (flock(turn, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    int64_t began = now_ns();
+    sync_file_range(w->fd, w->handed_on, w->size - w->handed_on,
+                    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    int64_t took = now_ns() - began;
+    if (took > PAUSE_MAX_NS)
+        took = PAUSE_MAX_NS;
+    nanosleep(&(struct timespec){.tv_nsec = took}, NULL);
+    flock(turn, LOCK_UN);
     w->handed_on = w->size;
 }
 
