@@ -30,8 +30,8 @@ def peak_kib(pid):
 
 
 def curl(stack, key, path, forever=False):
-    """Sends the file as it is; `forever`: again and again, until it is ended."""
-    one = f"curl -sf --noproxy '*' -o /dev/null -H 'Authorization: Bearer {key}' -H Expect: -F files=@{path} {stack.url}/api/v1/files"
+    """Sends the file as it is, again where there was no worker free within five seconds (503); `forever`: one after the other."""
+    one = f"curl -sf --retry 20 --noproxy '*' -o /dev/null -H 'Authorization: Bearer {key}' -H Expect: -F files=@{path} {stack.url}/api/v1/files"
     command = f"while :; do {one} || exit 1; echo done; done" if forever else one
     return subprocess.Popen(["bash", "-c", command], stdout=subprocess.PIPE, text=True, start_new_session=True)
 
