@@ -26,6 +26,12 @@ def holder(stack, id):
     return int(pids[-1])
 
 
+def await_processes(stack):
+    """Both are there and have registered: from then on they have a lease to lose."""
+    eventually(lambda: (lambda pids, log: len(pids) == 2 and all(f"executor[{p}] executor.registered" in log for p in pids))(
+        stack.children("executor"), stack.log("executor")), 20, "the master starts others, which register")
+
+
 def row(stack, id):
     rows = stack.sql(f"SELECT state, attempt, losses, executor_id FROM executions WHERE id = '{id}'")
     return [int(v) for v in rows[0]]
@@ -74,7 +80,7 @@ def test_kill_9_in_the_middle_of_a_run(stack, workspace, client, effects):
     check_events(stack, id)
     log = stack.log("executor")
     assert "executor.lost" in log and f"run.requeued execution={id}" in log
-    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts another")
+    await_processes(stack)
 
 
 def test_kill_9_while_a_loop_a_delay_and_a_child_are_waited_for(stack, workspace, client, effects):
@@ -166,7 +172,7 @@ def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
     assert effects.count("/b") == 1 and list(effects.by_key("/hold").values()) == [2]
     assert row(stack, id)[:3] == [3, 1, 1]
     check_events(stack, id)
-    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts another")
+    await_processes(stack)
 
 
 def test_missed_though_nobody_lives_to_see_it_out(stack, workspace, client, effects):
@@ -191,6 +197,7 @@ def test_mariadb_away_for_longer_than_the_lease(stack, workspace, client, effect
     """All executors fence themselves; at first contact they hand back, and the run goes on."""
     effects.hold("/hold")
     id = started(client, workspace, effects, [http("first", effects.url + "/first", "POST"), http("a", effects.url + "/hold", "POST")], "/hold")
+    await_processes(stack)
     before = stack.log("executor").count("executor.fenced")
     stack.stop_server("mariadb")
     eventually(lambda: stack.log("executor").count("executor.fenced") == before + 2, 25, "both are fenced")
@@ -200,7 +207,7 @@ def test_mariadb_away_for_longer_than_the_lease(stack, workspace, client, effect
     assert row(stack, id)[:3] == [3, 1, 0], "handed back, not lost"
     assert effects.count("/first") == 1 and list(effects.by_key("/hold").values()) == [2]
     check_events(stack, id)
-    eventually(lambda: len(stack.children("executor")) == 2, 10, "the master starts others")
+    await_processes(stack)
 
 
 def test_lost_once_too_often(stack, workspace, client, effects):
