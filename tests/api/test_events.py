@@ -428,9 +428,11 @@ def reload_nginx(stack):
     eventually(lambda: set(stack.children("nginx")) - set(old), 10, "new workers")
 
 
-def test_followed_through_everything(stack, workspace, client, node):
+def test_followed_through_everything(stack, workspace, client, effects, node):
     """Whoever listens, since when and with what, while everything between him and the run dies: the same events."""
-    program = {"steps": [{"name": f"d{i}", "type": "delay", "seconds": 0.1} for i in range(100)]}
+    release = effects.hold("/end")  # all faults come while it runs
+    program = {"steps": [{"name": f"d{i}", "type": "delay", "seconds": 0.1} for i in range(100)] + [
+        {"name": "end", "type": "http", "request": {"method": "GET", "url": effects.url + "/end"}, "timeout_seconds": 100}]}
     stack.stop_server("executor")
     execution = client.started(workspace.put_workflow(program))
     address, dice, got, threads = url(stack, execution), random.Random(11), {}, []
@@ -450,6 +452,7 @@ def test_followed_through_everything(stack, workspace, client, node):
             fault(stack)
             listen(f"since fault {number}", follow, address, client.key, seconds=60)
         assert stack.sql_one(f"SELECT state FROM executions WHERE id = '{execution}'") == "2", "all this happened while it ran"
+        release()
         for t in threads:
             t.join(90)
     finally:
