@@ -17,6 +17,7 @@ enum {
     TRIES = 5,
     SETTLE_MS = 2000,
     TIMEOUT_S = 3,
+    TEXT_SHORT = 64, /* ids fit, and most names */
     BULK_BYTES =
         4 * 1024 * 1024, /* of one bulk execution: far below max_allowed_packet (16 MiB by default) */
 };
@@ -36,11 +37,20 @@ enum {
 
 enum fault { FAULT_NONE, FAULT_REPEAT, FAULT_GONE, FAULT_WRONG };
 
+struct column { /* of a result: where a row's value lands */
+    bool is_integer;
+    my_bool is_null, is_cut;
+    int64_t number;
+    unsigned long size;
+    char text[TEXT_SHORT]; /* a longer one is fetched by itself */
+};
+
 struct statement {
     MYSQL_STMT *stmt;
-    unsigned columns;
-    bool *is_integer; /* per column */
-    unsigned array;   /* rows a parameter, as the statement was told last */
+    unsigned columns_n;
+    struct column *columns;
+    MYSQL_BIND *binds;
+    unsigned array; /* rows a parameter, as the statement was told last */
 };
 
 struct db {
@@ -148,7 +158,8 @@ static void db_disconnect(struct db *db)
             struct statement *st = &db->statements[q][s];
             if (st->stmt)
                 mysql_stmt_close(st->stmt);
-            free(st->is_integer);
+            free(st->columns);
+            free(st->binds);
             *st = (struct statement){0};
         }
     }
@@ -290,13 +301,23 @@ static void statement_learn_columns(struct statement *st)
     MYSQL_RES *meta = mysql_stmt_result_metadata(st->stmt);
     if (!meta)
         return;
-    st->columns = mysql_num_fields(meta);
-    st->is_integer = calloc(st->columns, sizeof *st->is_integer);
+    st->columns_n = mysql_num_fields(meta);
+    st->columns = calloc(st->columns_n, sizeof *st->columns);
+    st->binds = calloc(st->columns_n, sizeof *st->binds);
     MYSQL_FIELD *fields = mysql_fetch_fields(meta);
-    for (unsigned c = 0; c < st->columns; c++) {
+    for (unsigned c = 0; c < st->columns_n; c++) {
         enum enum_field_types t = fields[c].type;
-        st->is_integer[c] = t == MYSQL_TYPE_TINY || t == MYSQL_TYPE_SHORT || t == MYSQL_TYPE_LONG ||
-                            t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_LONGLONG;
+        struct column *column = &st->columns[c];
+        column->is_integer = t == MYSQL_TYPE_TINY || t == MYSQL_TYPE_SHORT || t == MYSQL_TYPE_LONG ||
+                             t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_LONGLONG;
+        st->binds[c] = (MYSQL_BIND){
+            .buffer_type = column->is_integer ? MYSQL_TYPE_LONGLONG : MYSQL_TYPE_STRING,
+            .buffer = column->is_integer ? (void *)&column->number : column->text,
+            .buffer_length = column->is_integer ? sizeof column->number : sizeof column->text,
+            .length = &column->size,
+            .is_null = &column->is_null,
+            .error = &column->is_cut,
+        };
     }
     mysql_free_result(meta);
 }
@@ -309,8 +330,6 @@ static struct statement *statement_get(struct db *db, enum sql_id query, unsigne
     void *scratch = talloc_new(NULL);
     char *text = expand(scratch, sql_text[query], 1U << size_log2);
     st->stmt = mysql_stmt_init(db->conn);
-    my_bool yes = 1;
-    mysql_stmt_attr_set(st->stmt, STMT_ATTR_UPDATE_MAX_LENGTH, &yes);
     db->round_trips++;
     if (mysql_stmt_prepare(st->stmt, text, strlen(text)) != 0) {
         unsigned number = mysql_stmt_errno(st->stmt);
@@ -345,59 +364,70 @@ static void bind_value(MYSQL_BIND *b, const struct db_value *v)
     }
 }
 
+/* The text of a column of the row in hand, from the statement or, where it is long, from the library. */
+static bool take_text(struct statement *st, unsigned c, char *out)
+{
+    const struct column *column = &st->columns[c];
+    out[column->size] = '\0';
+    if (column->size <= sizeof column->text) {
+        memcpy(out, column->text, column->size);
+        return true;
+    }
+    unsigned long size;
+    my_bool is_null, is_cut;
+    MYSQL_BIND whole = {.buffer_type = MYSQL_TYPE_STRING,
+                        .buffer = out,
+                        .buffer_length = column->size,
+                        .length = &size,
+                        .is_null = &is_null,
+                        .error = &is_cut};
+    return mysql_stmt_fetch_column(st->stmt, &whole, c, 0) == 0;
+}
+
+/* The texts of a row share one piece of memory: rows of many ids are read all the time. */
+static bool take_row(struct statement *st, struct db_rows *rows, struct db_cell *cells)
+{
+    size_t size = 0;
+    for (unsigned c = 0; c < st->columns_n; c++) {
+        const struct column *column = &st->columns[c];
+        size += column->is_integer || column->is_null ? 0 : column->size + 1;
+    }
+    char *text = talloc_size(rows, size + 1);
+    for (unsigned c = 0; c < st->columns_n; c++) {
+        const struct column *column = &st->columns[c];
+        cells[c] = (struct db_cell){.is_null = column->is_null};
+        if (column->is_null)
+            continue;
+        if (column->is_integer) {
+            cells[c].number = column->number;
+            continue;
+        }
+        if (!take_text(st, c, text))
+            return false;
+        cells[c].text = text;
+        cells[c].size = column->size;
+        text += column->size + 1;
+    }
+    return true;
+}
+
 /* Reads all rows of an executed statement behind those that `rows` has already. */
 static bool fetch_rows(struct statement *st, struct db_rows *rows)
 {
-    unsigned n = st->columns;
-    if (mysql_stmt_store_result(st->stmt) != 0)
+    unsigned n = st->columns_n;
+    if (mysql_stmt_store_result(st->stmt) != 0 || mysql_stmt_bind_result(st->stmt, st->binds) != 0)
         return false;
-    MYSQL_RES *meta = mysql_stmt_result_metadata(st->stmt);
-    MYSQL_FIELD *fields = mysql_fetch_fields(meta);
-    void *scratch = talloc_new(rows);
-    MYSQL_BIND *binds = talloc_zero_array(scratch, MYSQL_BIND, n);
-    unsigned long *lengths = talloc_zero_array(scratch, unsigned long, n);
-    my_bool *nulls = talloc_zero_array(scratch, my_bool, n);
-    int64_t *numbers = talloc_zero_array(scratch, int64_t, n);
-    for (unsigned c = 0; c < n; c++) {
-        binds[c].length = &lengths[c];
-        binds[c].is_null = &nulls[c];
-        if (st->is_integer[c]) {
-            binds[c].buffer_type = MYSQL_TYPE_LONGLONG;
-            binds[c].buffer = &numbers[c];
-        } else {
-            binds[c].buffer_type = MYSQL_TYPE_STRING;
-            binds[c].buffer_length = fields[c].max_length + 1;
-            binds[c].buffer = talloc_size(scratch, fields[c].max_length + 1);
-        }
-    }
-    mysql_free_result(meta);
     size_t more = mysql_stmt_num_rows(st->stmt);
     rows->columns = n;
     rows->cells = talloc_realloc(rows, rows->cells, struct db_cell, (rows->count + more) * n + 1);
-    bool ok = mysql_stmt_bind_result(st->stmt, binds) == 0;
+    bool ok = true;
     for (size_t r = 0; ok && r < more; r++) {
-        if (mysql_stmt_fetch(st->stmt) != 0) {
-            ok = false;
-            break;
-        }
-        for (unsigned c = 0; c < n; c++) {
-            struct db_cell *cell = &rows->cells[(rows->count + r) * n + c];
-            *cell = (struct db_cell){.is_null = nulls[c]};
-            if (nulls[c])
-                continue;
-            cell->number = numbers[c];
-            if (!st->is_integer[c]) {
-                cell->size = lengths[c];
-                char *text = talloc_size(rows->cells, lengths[c] + 1);
-                memcpy(text, binds[c].buffer, lengths[c]);
-                text[lengths[c]] = '\0';
-                cell->text = text;
-            }
-        }
+        int fetched = mysql_stmt_fetch(st->stmt); /* a cut text is no failure */
+        ok = (fetched == 0 || fetched == MYSQL_DATA_TRUNCATED) &&
+             take_row(st, rows, &rows->cells[(rows->count + r) * n]);
     }
     if (ok)
         rows->count += more;
-    talloc_free(scratch);
     mysql_stmt_free_result(st->stmt);
     return ok;
 }
@@ -421,12 +451,12 @@ static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2,
     db->round_trips++;
     if (binds_n > 0 && mysql_stmt_bind_param(st->stmt, binds) != 0)
         return db_note(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
-    if (mysql_stmt_execute(st->stmt) != 0 || (st->columns > 0 && !fetch_rows(st, rows))) {
+    if (mysql_stmt_execute(st->stmt) != 0 || (st->columns_n > 0 && !fetch_rows(st, rows))) {
         char message[512];
         snprintf(message, sizeof message, "%s", mysql_stmt_error(st->stmt));
         return db_note(db, mysql_stmt_errno(st->stmt), sql_name[query], message);
     }
-    if (st->columns == 0) {
+    if (st->columns_n == 0) {
         rows->affected += mysql_stmt_affected_rows(st->stmt);
         rows->insert_id = mysql_stmt_insert_id(st->stmt);
     }
