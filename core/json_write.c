@@ -7,7 +7,7 @@
 
 #include "core/clock.h"
 
-enum { FIRST_SIZE = 1024 };
+enum { FIRST_SIZE = 4096 }; /* most answers fit in */
 
 struct json_write {
     char *text;
@@ -66,35 +66,35 @@ void json_write_close(struct json_write *w, char bracket)
     w->comma = true;
 }
 
-/* How long the escape of a byte is; 1 where it stands for itself. */
-static size_t escaped(unsigned char c, char out[7])
+/* Writes the escape of a byte that must not stand for itself, 6 bytes at most. */
+static size_t put_escape(unsigned char c, char *out)
 {
     static const char letters[] = "btn?fr"; /* 8 to 13; 11 has no letter */
     out[0] = '\\';
-    if (c == '"' || c == '\\') {
+    if (c == '"' || c == '\\')
         out[1] = (char)c;
-        return 2;
-    }
-    if (c >= 8 && c <= 13 && c != 11) {
+    else if (c >= 8 && c <= 13 && c != 11)
         out[1] = letters[c - 8];
-        return 2;
-    }
-    if (c < 32 || c == 127)
+    else
         return (size_t)snprintf(out, 7, "\\u%04x", c);
-    out[0] = (char)c;
-    return 1;
+    return 2;
+}
+
+static bool stands_for_itself(unsigned char c)
+{
+    return c >= 32 && c != '"' && c != '\\' && c != 127;
 }
 
 static void put_string(struct json_write *w, const char *text, size_t size)
 {
-    char *start = reserve(w, size * 6 + 2);
+    char *start = reserve(w, size * 6 + 3);
     char *out = start;
     *out++ = '"';
     for (size_t i = 0; i < size; i++) {
-        char escape[7];
-        size_t n = escaped((unsigned char)text[i], escape);
-        memcpy(out, escape, n);
-        out += n;
+        if (stands_for_itself((unsigned char)text[i]))
+            *out++ = text[i];
+        else
+            out += put_escape((unsigned char)text[i], out);
     }
     *out++ = '"';
     w->used += (size_t)(out - start);
