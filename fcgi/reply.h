@@ -18,7 +18,8 @@ struct reply {
     const char *type;
     const char *body;
     size_t size;
-    char *headers;    /* "Name: value\r\n"… */
+    char *headers; /* "Name: value\r\n"… */
+    size_t headers_n, headers_room;
     bool is_internal; /* not the answer yet */
 };
 

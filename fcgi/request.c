@@ -12,6 +12,8 @@
 #include "core/json.h"
 #include "fcgi/app.h"
 
+enum { POOL_OBJECTS = 100, POOL_SIZE = 24 * 1024 };
+
 static const char *const prefixes[] = {"/api/v1", "/api-proxy/v1", "/v1"};
 
 /* --- params --- */
@@ -124,8 +126,9 @@ static bool split_query(struct request *r)
 
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r)
 {
-    struct request *r = talloc_zero(ctx, struct request);
-    r->app = app;
+    /* one piece of memory for nearly all that a request takes: what does not fit is taken by itself */
+    struct request *r = talloc_pooled_object(ctx, struct request, POOL_OBJECTS, POOL_SIZE);
+    *r = (struct request){.app = app};
     r->params = params;
     r->began_us = clock_boot_us();
     const char *method = request_param(r, "REQUEST_METHOD");

@@ -150,10 +150,18 @@ static bool query_is_known(struct request *r)
     return true;
 }
 
+/* "1768473000.123", as nginx writes it. */
+static int64_t seconds_ms(const char *text)
+{
+    char *end;
+    int64_t ms = strtoll(text, &end, 10) * 1000;
+    return *end == '.' ? ms + strtol(end + 1, NULL, 10) : ms;
+}
+
 static bool is_young(struct request *r)
 {
     const char *msec = request_param(r, "MSEC");
-    int64_t taken_ms = msec ? (int64_t)(strtod(msec, NULL) * 1000) : 0;
+    int64_t taken_ms = msec ? seconds_ms(msec) : 0;
     if (taken_ms <= 0 || clock_wall_ms() - taken_ms <= AGE_MAX_MS)
         return true;
     reply_err(r, ERR_BUSY);
