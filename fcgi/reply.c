@@ -66,7 +66,7 @@ static void put(struct request *r, const char *text)
     r->reply.headers_n += n;
 }
 
-static void put_format(struct request *r, const char *format, va_list args)
+static void PRINTF_LIKE(2, 0) put_format(struct request *r, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
