@@ -16,6 +16,11 @@ static void fingerprint_hex(const struct run_request *q, char hex[HEX_SIZE])
     sodium_bin2hex(hex, HEX_SIZE, q->fingerprint, sizeof q->fingerprint);
 }
 
+static struct redis_arg key_of(void *ctx, const struct run_request *q)
+{
+    return redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size);
+}
+
 /* --- before: suspicion --- */
 
 /* What this process last saw of balances, in its own transactions: whoever had enough a moment ago is not
@@ -28,10 +33,7 @@ static struct seen {
 
 static struct seen *seen_of(const id *workspace)
 {
-    unsigned hash = 2166136261U;
-    for (const char *p = workspace->text; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619U;
-    return &seen[hash % SEEN_SIZE];
+    return &seen[id_hash(workspace) % SEEN_SIZE];
 }
 
 static void see_balances(const struct account *accounts, size_t n)
@@ -135,10 +137,8 @@ static struct redis_arg replay_entry(void *ctx, const struct run_request *q)
 static void publish_key(struct redis *redis, void *ctx, const struct run_request *q)
 {
     const int64_t replay_ms = 600000;
-    struct redis_arg set[] = {
-        redis_text("SET"),
-        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
-        replay_entry(ctx, q), redis_text("PX"), redis_number(ctx, replay_ms)};
+    struct redis_arg set[] = {redis_text("SET"), key_of(ctx, q), replay_entry(ctx, q), redis_text("PX"),
+                              redis_number(ctx, replay_ms)};
     redis_queue(redis, set, 5);
 }
 
@@ -205,14 +205,9 @@ enum run_verdict accept_look(struct redis *redis, void *ctx, const struct run_re
                              struct run_answer *answer_r)
 {
     const int64_t claim_ms = 1000;
-    struct redis_arg set[] = {
-        redis_text("SET"),
-        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
-        claim_entry(ctx, q),
-        redis_text("NX"),
-        redis_text("GET"),
-        redis_text("PX"),
-        redis_number(ctx, claim_ms)};
+    struct redis_arg set[] = {redis_text("SET"),          key_of(ctx, q),    claim_entry(ctx, q),
+                              redis_text("NX"),           redis_text("GET"), redis_text("PX"),
+                              redis_number(ctx, claim_ms)};
     struct redis_value v;
     enum run_verdict verdict = 0;
     bool known = redis_call(redis, ctx, set, 7, &v) == OK;
@@ -227,7 +222,7 @@ enum run_verdict accept_look(struct redis *redis, void *ctx, const struct run_re
 void accept_release(struct redis *redis, void *ctx, const struct run_request *q)
 {
     struct redis_arg args[] = {
-        redis_key_replay(ctx, &q->workspace_id, q->idempotency_key.at, q->idempotency_key.size),
+        key_of(ctx, q),
         claim_entry(ctx, q),
     };
     redis_queue_eval(redis, LUA_ACCEPT_RELEASE, args, 1, 1);

@@ -27,10 +27,7 @@ struct name_cache *name_cache_new(void *ctx)
 
 static struct entry *slot_of(struct name_cache *cache, const id *responder)
 {
-    unsigned hash = 2166136261U;
-    for (const char *p = responder->text; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619U;
-    return &cache->entries[(hash ^ hash >> 16) % SIZE];
+    return &cache->entries[id_hash(responder) % SIZE];
 }
 
 static void keep(struct name_cache *cache, const struct responder_name *found, int64_t now_ms)

@@ -28,14 +28,6 @@ static void rate_lock(pthread_mutex_t *lock)
         pthread_mutex_consistent(lock);
 }
 
-static unsigned bucket_of(const id *workspace)
-{
-    unsigned hash = 2166136261U;
-    for (const char *p = workspace->text; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619U;
-    return hash % RATE_BUCKETS;
-}
-
 /* The lease of the workspace, emptied where it is of an old window or another limit; under the bucket's lock.
  */
 static struct rate_lease *find(struct rate_area *area, unsigned bucket, const id *workspace, int64_t limit,
@@ -105,7 +97,7 @@ static struct rate_state take_granted(struct rate_area *area, unsigned bucket, c
 struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *ctx, const id *workspace,
                             int64_t limit)
 {
-    unsigned bucket = bucket_of(workspace);
+    unsigned bucket = id_hash(workspace) % RATE_BUCKETS;
     struct rate_state s = take_leased(area, bucket, workspace, limit);
     if (s.verdict != RATE_UNKNOWN)
         return s;

@@ -29,14 +29,6 @@ struct workflow_cache *workflow_cache_new(void *ctx)
     return talloc_zero(ctx, struct workflow_cache);
 }
 
-static unsigned hash_of(const id *workflow, int version)
-{
-    unsigned hash = 2166136261U ^ (unsigned)version;
-    for (const char *p = workflow->text; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619U;
-    return hash ^ hash >> 16;
-}
-
 static bool same(const id *a, const id *b)
 {
     return strcmp(a->text, b->text) == 0;
@@ -92,7 +84,7 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
 {
     struct workflow_cache *cache = r->app->workflows;
     const id *workspace = &r->access.workspace_id;
-    struct compiled_entry *entry = &cache->compiled[hash_of(workflow, version) % COMPILED_SIZE];
+    struct compiled_entry *entry = &cache->compiled[(id_hash(workflow) + (unsigned)version) % COMPILED_SIZE];
     *c_r = &entry->compiled;
     if (entry->version == version && same(&entry->workflow_id, workflow) &&
         same(&entry->workspace_id, workspace))

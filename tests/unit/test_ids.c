@@ -54,3 +54,16 @@ Test(ids, floor_is_the_least_of_its_millisecond)
     cr_assert(strcmp(now.text, next.text) < 0);
     cr_assert_eq(id_ms(&low), id_ms(&now));
 }
+
+Test(ids, hashes_spread_over_a_small_table)
+{
+    unsigned used[64] = {0};
+    for (int i = 0; i < 6400; i++) {
+        id one = id_new();
+        id same = one;
+        cr_assert_eq(id_hash(&one), id_hash(&same));
+        used[id_hash(&one) % 64]++;
+    }
+    for (int i = 0; i < 64; i++) /* 100 each on the average */
+        cr_assert(used[i] > 30 && used[i] < 300, "%u in place %d", used[i], i);
+}
