@@ -15,6 +15,17 @@ static struct {
     enum log_level least;
 } out = {.program = "millrace", .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO};
 
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+enum log_level log_level_of(const char *name)
+{
+    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
+        if (strcmp(level_names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_LEVEL_INFO;
+}
+
 enum err log_open(const char *program, const char *path, enum log_level least)
 {
     out.program = program;
@@ -56,7 +67,6 @@ static size_t add_text(char *line, size_t at, size_t size, const char *text)
 
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
 {
-    static const char *const names[] = {"debug", "info", "warn", "error"};
     if (level < out.least)
         return;
     char text[3500];
@@ -67,7 +77,7 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     char time[CLOCK_TEXT_SIZE];
     char line[4000]; /* below PIPE_BUF: one write is one line */
     size_t at = (size_t)snprintf(line, sizeof line, "%s %s %s[%d] %s ", clock_text_z(clock_wall_ms(), time),
-                                 names[level], out.program, (int)getpid(), event);
+                                 level_names[level], out.program, (int)getpid(), event);
     at = add_text(line, at, sizeof line - 1, text);
     line[at++] = '\n';
     if (write(out.fd, line, at) < 0)

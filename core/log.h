@@ -8,6 +8,8 @@
 #include "core/err.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+/* By its word, as the settings have it; info where it is none. */
+enum log_level log_level_of(const char *name);
 
 /* `program` stands in every line; `path` NULL means stderr. The file is opened for appending and opened anew
  * by log_reopen (SIGUSR1, after logrotate). ERR_INVALID when it cannot be opened. */

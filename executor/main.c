@@ -1,22 +1,11 @@
 /* millrace-executor [--config FILE]: claims queued runs and carries them out. */
 #include <getopt.h>
 #include <stdio.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "core/config.h"
 #include "core/log.h"
 #include "executor/master.h"
-
-static enum log_level level_of(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(names[i], name) == 0)
-            return (enum log_level)i;
-    }
-    return LOG_LEVEL_INFO;
-}
 
 static int run(void *ctx, const char *path)
 {
@@ -26,7 +15,7 @@ static int run(void *ctx, const char *path)
         fprintf(stderr, "millrace-executor: %s\n", why);
         return 2;
     }
-    if (log_open("executor", config->executor.log_file, level_of(config->log.level)) != OK) {
+    if (log_open("executor", config->executor.log_file, log_level_of(config->log.level)) != OK) {
         fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
         return 2;
     }

@@ -8,16 +8,6 @@
 #include "core/log.h"
 #include "fcgi/pool.h"
 
-static enum log_level level_of(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(names[i], name) == 0)
-            return (enum log_level)i;
-    }
-    return LOG_LEVEL_INFO;
-}
-
 static int run(void *ctx, const char *path)
 {
     struct config *config;
@@ -27,7 +17,7 @@ static int run(void *ctx, const char *path)
         return 1;
     }
     const char *log_file = *config->api.log_file ? config->api.log_file : NULL;
-    if (sodium_init() < 0 || log_open("api", log_file, level_of(config->log.level)) != OK) {
+    if (sodium_init() < 0 || log_open("api", log_file, log_level_of(config->log.level)) != OK) {
         fprintf(stderr, "millrace-api: cannot open its log %s\n", log_file ? log_file : "");
         return 1;
     }

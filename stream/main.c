@@ -8,16 +8,6 @@
 #include "core/log.h"
 #include "stream/server.h"
 
-static enum log_level level_of(const char *name)
-{
-    static const char *const names[] = {"debug", "info", "warn", "error"};
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(names[i], name) == 0)
-            return (enum log_level)i;
-    }
-    return LOG_LEVEL_INFO;
-}
-
 static int run(void *ctx, const char *path)
 {
     struct config *config;
@@ -26,7 +16,7 @@ static int run(void *ctx, const char *path)
         fprintf(stderr, "millrace-stream: %s\n", why);
         return EXIT_FAILURE;
     }
-    if (sodium_init() < 0 || log_open("stream", config->stream.log_file, level_of(config->log.level)) != OK) {
+    if (sodium_init() < 0 || log_open("stream", config->stream.log_file, log_level_of(config->log.level)) != OK) {
         fprintf(stderr, "millrace-stream: cannot open its log %s\n", config->stream.log_file);
         return EXIT_FAILURE;
     }
