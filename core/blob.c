@@ -15,9 +15,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/log.h"
 
-enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 256 * 1024, PAUSE_MAX_NS = 20000000 };
+enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 256 * 1024, PAUSE_MAX_US = 20000 };
 
 struct blob_store {
     const char *dir;
@@ -133,13 +134,6 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     return w;
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
 /* What was written goes to the disk as it comes, one piece of all writers of the host at a time, and then the
  * disk is left to others for as long as the piece took: a commit of the database waits for one piece at most,
  * and never behind a gigabyte. What fails here is told by fsync. */
@@ -150,13 +144,13 @@ static void hand_on(struct blob_writer *w)
         return;
     while (flock(turn, LOCK_EX) != 0 && errno == EINTR)
         ;
-    int64_t began = now_ns();
+    int64_t began = clock_boot_us();
     sync_file_range(w->fd, w->handed_on, w->size - w->handed_on,
                     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-    int64_t took = now_ns() - began;
-    if (took > PAUSE_MAX_NS)
-        took = PAUSE_MAX_NS;
-    nanosleep(&(struct timespec){.tv_nsec = took}, NULL);
+    int64_t took = clock_boot_us() - began;
+    if (took > PAUSE_MAX_US)
+        took = PAUSE_MAX_US;
+    nanosleep(&(struct timespec){.tv_nsec = took * 1000}, NULL);
     flock(turn, LOCK_UN);
     w->handed_on = w->size;
 }
