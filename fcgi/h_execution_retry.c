@@ -114,6 +114,6 @@ int h_execution_retry(struct request *r)
     if (!request_path_id(r, 0, &q.retry_of) || !run_begin(r, &q) || !request_json(r, &body))
         return r->reply.status;
     if (!execution_may_run(r, &q.retry_of))
-        return r->reply.status == 403 ? 403 : run_refuse(r, q.idempotency_key, q.fingerprint);
+        return run_refuse(r, q.idempotency_key, q.fingerprint);
     return run_start(r, &q, judge);
 }

@@ -53,7 +53,7 @@ int h_execution_stop(struct request *r)
         !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body))
         return r->reply.status;
     if (!execution_may_run(r, &q.execution_id))
-        return r->reply.status == 403 ? 403 : run_refuse(r, q.idempotency_key, q.fingerprint);
+        return run_refuse(r, q.idempotency_key, q.fingerprint);
     r->execution_id = q.execution_id;
     q.body = stopped(r, &q.execution_id);
     enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);

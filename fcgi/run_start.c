@@ -61,7 +61,7 @@ int run_key_reused(struct request *r)
 int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32])
 {
     struct run_answer a = {0};
-    if (!key.at || r->reply.status == 503)
+    if (!key.at || r->reply.status == 403 || r->reply.status == 503)
         return r->reply.status;
     switch ((int)accept_find_key(r->app->db, r, &r->access.workspace_id, key, fingerprint, &a)) {
     case 0:

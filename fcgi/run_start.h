@@ -23,6 +23,6 @@ struct span run_first_answer(struct request *r, const id *execution, const id *w
 /* Sends the first answer of a key again: of a run, a stop or a workflow. */
 int run_replay(struct request *r, const struct run_answer *a);
 /* The reply is a refusal: it is told only when the key (if any) is known to be free; else its first answer
- * comes again. */
+ * comes again. Who may not ask (403) learns nothing of the key; 503 says nothing of it. */
 int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32]);
 int run_key_reused(struct request *r);
