@@ -8,17 +8,14 @@ the other. Starts a stack of its own. Prints one JSON object; exit 1 where a tar
 """
 import argparse
 import http.client
-import json
 import os
 import pathlib
-import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
-from stack import ROOT, Stack, eventually  # noqa: E402
+import bench_stack
+from stack import eventually
 
 TARGETS = {"worker_peak_mib": 32, "run_p99_ratio": 2}
 
@@ -114,19 +111,8 @@ def main():
     for name, default in (("mib", 1024), ("uploads", 20), ("file-mib", 32), ("rate", 100), ("seconds", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()
-    subprocess.run(["make", "-s", "-j2", "all"], cwd=ROOT, check=True)
-    stack = Stack({"api.rate_limit_per_minute": "100000000", "files.principal_max_bytes": "1099511627776"})
-    try:
-        stack.start()
-        stack.wait_ready()
-        with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
-            result = measure(stack, args, directory)
-    finally:
-        stack.stop()
-        shutil.rmtree(stack.dir)
-    missed = [name for name, most in TARGETS.items() if result[name] > most]
-    print(json.dumps({**result, "asked": TARGETS, "missed": missed}, indent=2))
-    sys.exit(1 if missed else 0)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as directory:
+        bench_stack.run({"files.principal_max_bytes": "1099511627776"}, lambda stack: measure(stack, args, directory), most=TARGETS)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ Starts a stack of its own. Prints one JSON object; exit 1 where a target is miss
 import argparse
 import http.client
 import json
-import pathlib
 import resource
-import shutil
 import socket
 import statistics
-import subprocess
-import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
-from stack import ROOT, Stack, eventually  # noqa: E402
+import bench_stack
+from stack import eventually
 
 TARGETS = {"wait_median_ms": 6, "reads_ratio": 3}
 READS = 300
@@ -120,19 +116,8 @@ def main():
     parser.add_argument("--waits", type=int, default=300)
     parser.add_argument("--waiters", type=int, default=1000)
     args = parser.parse_args()
-    subprocess.run(["make", "-s", "-j2", "all"], cwd=ROOT, check=True)
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    stack = Stack({"api.rate_limit_per_minute": "100000000", "api.workers": "2"})
-    try:
-        stack.start()
-        stack.wait_ready()
-        result = measure(stack, args)
-    finally:
-        stack.stop()
-        shutil.rmtree(stack.dir)
-    missed = [name for name, most in TARGETS.items() if result[name] > most]
-    print(json.dumps({**result, "asked": TARGETS, "missed": missed}, indent=2))
-    sys.exit(1 if missed else 0)
+    bench_stack.run({"api.workers": "2"}, lambda stack: measure(stack, args), most=TARGETS)
 
 
 if __name__ == "__main__":
