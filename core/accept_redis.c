@@ -23,32 +23,18 @@ static struct redis_arg key_of(void *ctx, const struct run_request *q)
 
 /* --- before: suspicion --- */
 
-/* What this process last saw of balances, in its own transactions: whoever had enough a moment ago is not
- * asked about. It may have been spent by others since, which the account's lock tells. Direct-mapped. */
-enum { SEEN_SIZE = 256, SEEN_MS = 1000 };
-static struct seen {
-    id workspace;
-    int64_t balance, at_ms;
-} seen[SEEN_SIZE];
+static struct seen_balances own_balances, *balances = &own_balances;
 
-static struct seen *seen_of(const id *workspace)
+void accept_share_balances(struct seen_balances *shared)
 {
-    return &seen[id_hash(workspace) % SEEN_SIZE];
+    balances = shared;
 }
 
 static void see_balances(const struct account *accounts, size_t n)
 {
     int64_t now_ms = clock_boot_ms();
     for (size_t i = 0; i < n; i++)
-        *seen_of(&accounts[i].workspace_id) =
-            (struct seen){accounts[i].workspace_id, accounts[i].balance, now_ms};
-}
-
-static bool had_enough(const struct run_request *q, int64_t now_ms)
-{
-    const struct seen *s = seen_of(&q->workspace_id);
-    return strcmp(s->workspace.text, q->workspace_id.text) == 0 && now_ms - s->at_ms < SEEN_MS &&
-           s->balance >= accept_cost(q, -1);
+        seen_balances_put(balances, &accounts[i].workspace_id, accounts[i].balance, now_ms);
 }
 
 /* Whether something may be known of the request already, which is told whatever the balance is now: its key,
@@ -69,7 +55,7 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *q = b->members[i].q;
         suspects[i] = false;
-        if (may_be_known(q) || had_enough(q, now_ms))
+        if (may_be_known(q) || seen_balances_enough(balances, &q->workspace_id, accept_cost(q, -1), now_ms))
             continue;
         asked[n] = i;
         keys[n++] = redis_key_credits(scratch, &q->workspace_id);

@@ -15,6 +15,7 @@
 #include "core/db.h"
 #include "core/ids.h"
 #include "core/redis.h"
+#include "core/seen_balances.h"
 #include "core/states.h"
 
 struct span {
@@ -96,6 +97,9 @@ struct run_answer {
  * of a leader that died over these very requests. Redis may be NULL. */
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
+
+/* Where this process keeps what it saw of balances, from now on: in what the workers of a host share. */
+void accept_share_balances(struct seen_balances *shared);
 
 /* What Redis knows of a keyed request, before anything else is done: RUN_REPLAYED, RUN_KEY_REUSED,
  * RUN_IN_FLIGHT, or 0 for "go on" (then *claimed_r says whether the claim was had, to be released by

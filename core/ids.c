@@ -104,10 +104,10 @@ int64_t id_ms(const id *i)
     return ms;
 }
 
-uint32_t id_hash(const id *i)
+uint64_t id_hash(const id *i)
 {
-    uint32_t hash = 2166136261U; /* FNV-1a, its high bits folded in */
+    uint64_t hash = 14695981039346656037U; /* FNV-1a, its high bits folded in */
     for (const char *p = i->text; *p; p++)
-        hash = (hash ^ (unsigned char)*p) * 16777619U;
-    return hash ^ hash >> 16;
+        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
+    return hash ^ hash >> 32;
 }

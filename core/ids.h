@@ -19,7 +19,7 @@ id id_floor(int64_t ms);
 /* Takes `size` bytes as a UUID of any version, upper case folded to lower; false where it is none. */
 bool id_parse(const char *text, size_t size, id *id_r);
 /* For tables that are found by ids; its low bits are as good as any. */
-uint32_t id_hash(const id *i);
+uint64_t id_hash(const id *i);
 /* The millisecond an id was made in (meaningful for version 7). */
 int64_t id_ms(const id *i);
 static inline bool id_is_set(const id *i)

@@ -122,6 +122,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->names = name_cache_new(app);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c->files.dir);
+    accept_share_balances(&p->shared->seen_balances);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)
         app->accepts = accept_group_attach(app, p->shared->accept_group, (unsigned)slot, app->db, app->redis);
     return app;

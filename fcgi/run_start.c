@@ -159,7 +159,8 @@ static int start(struct request *r, struct run_request *q, run_judge *judge)
 {
     struct run_answer a = {0};
     bool claimed = false;
-    if (q->idempotency_key.at) {
+    if (q->idempotency_key.at &&
+        recent_keys_note(&r->app->shared->recent_keys, &q->workspace_id, q->idempotency_key)) {
         a.verdict = accept_look(r->app->redis, r, q, &claimed, &a);
         if (a.verdict != 0)
             return reply_verdict(r, q, &a);

@@ -1,5 +1,6 @@
 """Idempotency-Key: the first answer again, or a reason why not."""
 import concurrent.futures
+import re
 import time
 import uuid
 
@@ -46,6 +47,30 @@ def test_replayed(stack, workspace, client, workflow, redis):
     if redis == "Redis emptied":
         stack.redis("FLUSHALL")
     same(first, client.run(workflow, {"n": 1}, key="k"))
+    assert runs(stack, workspace) == 1
+    assert workspace.balance() == 999
+
+
+def round_trips(stack, answer):
+    """What the request took to MariaDB, by the access log."""
+    line = eventually(lambda: re.search(rf"request={answer.headers['X-Request-Id']} .* db=(\d+) ", stack.log("api")), 5)
+    return int(line[1])
+
+
+def test_a_replay_needs_no_database(stack, client, workflow):
+    first = client.run(workflow, {"n": 1}, key="k")
+    assert round_trips(stack, first) > 0
+    again = client.run(workflow, {"n": 1}, key="k")
+    same(first, again)
+    assert round_trips(stack, again) == 0
+
+
+def test_a_pool_that_never_saw_the_key_replays_it(stack, workspace, client, workflow):
+    first = client.run(workflow, {"n": 1}, key="k")
+    stack.restart_server("api")
+    same(first, client.run(workflow, {"n": 1}, key="k"))
+    stack.restart_server("api")
+    problem(client.run(workflow, {"n": 2}, key="k"), 422, "idempotency_key_reused")
     assert runs(stack, workspace) == 1
     assert workspace.balance() == 999
 
