@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
 
+import peers
 from openapi import DOCUMENT
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -61,6 +62,7 @@ class Stack:
         # found again in /proc, should a process of ours outlive the stack
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}
+        self.mariadb = peers.MariaDB(self.dir)
 
     # --- life ---------------------------------------------------------------------------------------------
     def _run(self, command, *args):
@@ -79,6 +81,7 @@ class Stack:
         return self
 
     def stop(self):
+        self.mariadb.close()
         self._run("stop")
 
     def start_server(self, name):
@@ -95,8 +98,12 @@ class Stack:
 
     def pid(self, name):
         """The server's (or its master's) process id; None if it does not run."""
-        status = dict(line.split() for line in self._run("status").splitlines())
-        return None if status[name] == "-" else int(status[name])
+        try:  # as scripts/stack does: the number, and since when
+            pid, since = (self.dir / "pids" / name).read_text().split()
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except (OSError, ValueError, IndexError):
+            return None
+        return int(pid) if stat[0] != "Z" and stat[19] == since else None
 
     def children(self, name):
         """Process ids of the server's direct children: the pool's workers, the executor's processes."""
@@ -124,10 +131,7 @@ class Stack:
 
     def sql(self, statement, timeout=30):
         """Rows as lists of strings, as the root of this private database."""
-        done = subprocess.run(["mariadb", "--no-defaults", f"--socket={self.dir}/sockets/mariadb.sock", "--batch", "--raw",
-                               "--skip-column-names", "millrace"], input=statement, text=True, capture_output=True, timeout=timeout)
-        assert done.returncode == 0, done.stderr
-        return [line.split("\t") for line in done.stdout.splitlines()]
+        return self.mariadb.run(statement, timeout)
 
     def sql_one(self, statement):
         rows = self.sql(statement)
@@ -135,23 +139,24 @@ class Stack:
         return rows[0][0]
 
     def redis(self, *args):
-        done = subprocess.run(["redis-cli", "-s", self.dir / "sockets/redis.sock", *map(str, args)], text=True,
-                              capture_output=True, timeout=30)
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout.rstrip("\n")
+        return peers.redis(self.dir, *args)
 
     def log(self, name):
         """All that the server wrote: its log file and its standard output and error."""
         return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
 
-    def cli(self, *args, check=True, text=None):
+    def cli(self, *args, check=True, text=None, bin=BIN):
         """bin/millrace --json; what it printed, parsed. With check=False: (exit code, stdout, stderr)."""
-        done = subprocess.run([BIN / "millrace", "--json", *map(str, args)], env=self.env, input=text or "", text=True,
+        done = subprocess.run([bin / "millrace", "--json", *map(str, args)], env=self.env, input=text or "", text=True,
                               capture_output=True, timeout=60)
         if not check:
             return done.returncode, done.stdout, done.stderr
         assert done.returncode == 0, f"millrace {args}: exit {done.returncode}: {done.stderr}{done.stdout}"
         return json.loads(done.stdout) if done.stdout.strip() else None
+
+    def set_up(self, *args):
+        """A command that a test needs and does not test: by the plain program, also where the others are sanitized."""
+        return self.cli(*args, bin=ROOT / "bin")
 
     # --- the other side of the counter -------------------------------------------------------------------------
     def workspace(self, credits=1000, **limits):
@@ -160,7 +165,7 @@ class Stack:
         args = []
         for name, value in limits.items():
             args += ["--" + name.replace("_", "-"), value]
-        made = self.cli("workspace", "create", "--name", "test", *args)
+        made = self.set_up("workspace", "create", "--name", "test", *args)
         workspace = Workspace(self, made["id"])
         if credits:
             workspace.grant(credits)
@@ -210,14 +215,14 @@ class Workspace:
         self.id = id
 
     def grant(self, credits, reason="test"):
-        return self.stack.cli("credits", "grant", "--workspace", self.id, "--credits", credits, "--reason", reason)
+        return self.stack.set_up("credits", "grant", "--workspace", self.id, "--credits", credits, "--reason", reason)
 
     def balance(self):
         """By the operator's command, which asks MariaDB."""
-        return self.stack.cli("credits", "balance", "--workspace", self.id)["balance"]
+        return self.stack.set_up("credits", "balance", "--workspace", self.id)["balance"]
 
     def key(self, scopes=ALL_SCOPES, *args):
-        return self.stack.cli("key", "create", "--workspace", self.id, "--scopes", scopes, *args)
+        return self.stack.set_up("key", "create", "--workspace", self.id, "--scopes", scopes, *args)
 
     def client(self, scopes=ALL_SCOPES):
         return Client(self.stack.url, self.key(scopes)["key"])

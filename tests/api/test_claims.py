@@ -2,50 +2,25 @@
 is done once, and what others see of it is only what was committed."""
 import os
 import signal
-import subprocess
 
 import pytest
+from peers import Session
 from stack import eventually
 
 SETTINGS = {"executor.processes": "1", "api.rate_limit_per_minute": "1000000"}
 PURE = {"steps": [{"name": "a", "type": "transform", "value": {"n": "${/inputs/n}"}}], "outputs": "${/steps/a/result/n}"}
 
 
-class Session:
-    """A connection to MariaDB that is kept."""
-
-    def __init__(self, stack):
-        self.mariadb = subprocess.Popen(
-            ["mariadb", "--no-defaults", f"--socket={stack.dir}/sockets/mariadb.sock", "--batch", "--skip-column-names", "--unbuffered", "millrace"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def send(self, statement):
-        self.mariadb.stdin.write(statement + "; SELECT 'done';\n")
-        self.mariadb.stdin.flush()
-
-    def wait(self):
-        assert self.mariadb.stdout.readline() == "done\n"
-
-    def run(self, statement):
-        self.send(statement)
-        self.wait()
-
-    def close(self):
-        self.mariadb.stdin.close()
-        self.mariadb.wait()
-        self.mariadb.stdout.close()
-
-
 @pytest.fixture
 def session(stack):
-    s = Session(stack)
+    s = Session(stack.dir)
     yield s
     s.close()
 
 
 @pytest.fixture
 def other_session(stack):
-    s = Session(stack)
+    s = Session(stack.dir)
     yield s
     s.close()
 
@@ -121,7 +96,7 @@ def test_a_claim_that_somebody_else_came_before_is_dropped(stack, session, other
     other_session.send(f"BEGIN; SELECT id INTO @id FROM executions WHERE id = '{id}' FOR UPDATE; UPDATE executions SET attempt = 1 WHERE id = '{id}'; COMMIT")
     held(stack, "Waiting for table metadata lock")
     stack.sql(f"KILL {connection}")
-    other_session.wait()
+    other_session.rows()
     session.run("UNLOCK TABLES")
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]
