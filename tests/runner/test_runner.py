@@ -427,9 +427,9 @@ def test_ignores_term(box):
         for s in range(1, 32):
             if s not in (9, 19): signal.signal(s, signal.SIG_IGN)
         while True: time.sleep(1)
-    """), timeout_ms=400, grace_ms=500)
+    """), timeout_ms=3000, grace_ms=500)
     assert ended["reason"] == "timeout"
-    assert 900 <= ended["wallclock_ms"] < 6000
+    assert 3500 <= ended["wallclock_ms"] < 9000
     assert box.alive() == []
 
 
