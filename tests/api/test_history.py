@@ -170,6 +170,47 @@ def test_every_documented_field(tree):
         assert x["detail"]["type"] == "workflow"
 
 
+def everywhere(client, run):
+    """The same run by each of the page's three ways."""
+    listed = [x for x in client.get("/executions", params={"pageNumber": 1, "pageSize": 100}).json()["executions"] if x["id"] == run]
+    return [client.execution(run, steps=False), nestings(client, executionId=run), *listed]
+
+
+def test_fields_while_it_runs_and_when_it_is_stopped(workspace, client):
+    run = client.started(workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]}))
+    eventually(lambda: client.execution(run)["state"] == "running", 10)
+    for x in everywhere(client, run):
+        assert (x["status"], x["endedAt"], x["creditsUsed"], x["isPurged"]) == ("running", None, 1, False)
+        assert x["createdAt"] <= x["startedAt"] <= x["updatedAt"]
+    client.post(f"/executions/{run}/stop")
+    for x in everywhere(client, run):
+        assert x["status"] == "stopped" and x["startedAt"] <= x["endedAt"] == x["updatedAt"]
+
+
+def test_fields_of_one_that_failed_and_was_purged(workspace, client):
+    run = client.started(workspace.put_workflow({"steps": [{"name": "f", "type": "fail", "message": "no"}]}))
+    assert client.finished(run)["status"] == "failed"
+    for x in everywhere(client, run):
+        assert (x["status"], x["isPurged"], x["parentId"]) == ("failed", False, None) and ZULU.fullmatch(x["endedAt"])
+    assert client.delete(f"/executions/{run}").status_code == 204
+    for x in everywhere(client, run):
+        assert REQUIRED <= set(x) and (x["status"], x["isPurged"]) == ("failed", True)
+
+
+def test_fields_of_a_child(tree):
+    _, client, run, _, (leaf, middle, _), _ = tree
+    child = nestings(client, executionId=run)["children"][1]
+    ways = everywhere(client, child["id"])
+    assert len(ways) == 3
+    for x in ways:
+        assert (x["parentId"], x["responderId"], x["creditsUsed"], x["isAgentic"]) == (run, middle, 3, False)
+
+
+def test_an_id_that_is_none_is_not_found(tree):
+    for id in ("1", "x" * 36, str(uuid.uuid4())):
+        problem(tree[1].get(f"/executions/{id}"), 404, "not_found")
+
+
 def test_the_key_may_come_bare(stack, tree):
     workspace, _, run, _, _, _ = tree
     key = workspace.key()["key"]
@@ -239,7 +280,7 @@ def test_responder_ids_in_every_spelling(many):
         assert "responderIds" in problem(client.get("/executions?" + query), 400)["detail"]
     too_many = "&".join(f"responderIds={uuid.uuid4()}" for _ in range(65))
     answer = client.get("/executions?" + too_many)
-    assert answer.status_code == 400 and "responderIds" in answer.text or "query" in answer.text
+    assert answer.status_code == 400 and ("responderIds" in answer.text or "query" in answer.text)
 
 
 def test_deep_pages_of_unions(stack, many):
