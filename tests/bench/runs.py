@@ -60,43 +60,45 @@ def end_to_end(bench, seconds, guess=1000.0):
     return {"rate": best["rate"], "cpu_us": best["cpu_us"], "tries": tries}
 
 
-def watch_events(path, ready, runs, out):
-    """In a process of its own: when each run's first and last event was published, until `runs` have ended."""
+def watch_events(path, ready, out):
+    """In a process of its own: sends (id, when its first event was published, when its last) as each run ends, for ever."""
     redis = socket.socket(socket.AF_UNIX)
     redis.connect(str(path))
     redis.sendall(b"PSUBSCRIBE *events:*\r\n")
     redis.recv(4096)
     ready.set()
-    seen, rest = {}, b""
-    while sum(1 for s in seen.values() if "end" in s) < runs:
-        data = redis.recv(65536)
+    queued, rest = {}, b""
+    while data := redis.recv(65536):
         at = time.monotonic_ns()
-        rest += data
-        whole, _, rest = rest.rpartition(b"\r\n")
+        whole, _, rest = (rest + data).rpartition(b"\r\n")
         for id, kind in EVENT.findall(whole):
-            seen.setdefault(id.decode(), {})["queued" if kind == b"queued" else "end"] = at
-    out.send(seen)
+            if kind == b"queued":
+                queued[id] = at
+            else:
+                out.send((id.decode(), queued.get(id), at))
 
 
 def idle(bench, runs):
     """Milliseconds, one run at a time: from the event that tells of the acceptance, and from the answer, to the last event, which is
-    published when the last commit is written."""
+    published when the last commit is written. Meanwhile nobody asks for anything: the watcher says when the next may begin."""
     ready, (ours, theirs) = multiprocessing.Event(), multiprocessing.Pipe()
-    watcher = multiprocessing.Process(target=watch_events, args=(bench.stack.dir / "sockets/redis.sock", ready, runs, theirs), daemon=True)
+    watcher = multiprocessing.Process(target=watch_events, args=(bench.stack.dir / "sockets/redis.sock", ready, theirs), daemon=True)
     watcher.start()
     assert ready.wait(10)
-    client, answered = bench.main["workspace"].client(), {}
+    client, queued, told = bench.main["workspace"].client(), [], []
     for _ in range(runs):
-        id = client.started(bench.main["workflow"], {"n": 1})
-        answered[id] = time.monotonic_ns()
-        client.finished(id)
-    assert ours.poll(10), "not all ends were published"
-    seen = ours.recv()
+        started = client.started(bench.main["workflow"], {"n": 1})
+        answered = time.monotonic_ns()
+        assert ours.poll(10), "its end was not published"
+        id, began, ended = ours.recv()
+        assert id == started and began
+        queued.append((ended - began) / 1e6)
+        told.append((ended - answered) / 1e6)
+    watcher.kill()
     watcher.join()
-    queued = sorted((seen[id]["end"] - seen[id]["queued"]) / 1e6 for id in answered)
-    told = sorted((seen[id]["end"] - answered[id]) / 1e6 for id in answered)
     return {"from_event_ms": spread_of(queued), "from_answer_ms": spread_of(told), "runs": runs}
 
 
 def spread_of(values):
+    values = sorted(values)
     return {"p50": statistics.median(values), "p90": values[len(values) * 9 // 10]}
