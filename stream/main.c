@@ -16,7 +16,8 @@ static int run(void *ctx, const char *path)
         fprintf(stderr, "millrace-stream: %s\n", why);
         return EXIT_FAILURE;
     }
-    if (sodium_init() < 0 || log_open("stream", config->stream.log_file, log_level_of(config->log.level)) != OK) {
+    if (sodium_init() < 0 ||
+        log_open("stream", config->stream.log_file, log_level_of(config->log.level)) != OK) {
         fprintf(stderr, "millrace-stream: cannot open its log %s\n", config->stream.log_file);
         return EXIT_FAILURE;
     }
