@@ -1,7 +1,9 @@
 """The prefork pool: workers that die, a master that dies, reload, recycling, a rolling restart, a graceful stop."""
 import os
 import re
+import select
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -246,3 +248,34 @@ def test_young_workers_that_die_together_are_replaced_at_once(stack):
         ini.write_text(text)
         kill(master(stack), signal.SIGHUP)
     eventually(lambda: len(workers(stack)) == 4, 5)
+
+
+def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
+    """Nobody serves for a while: 512 may wait, nginx refuses the others itself; and waits for a run's end are not counted."""
+    request = f"GET /api/v1/credits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {place[1].key}\r\nConnection: close\r\n"
+    workers = stack.children("api")
+    for pid in workers:
+        kill(pid, signal.SIGSTOP)
+    try:
+        waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(600)]
+        for connection in waiting:
+            connection.sendall(request.encode() + b"\r\n")
+        refused = eventually(lambda: (lambda ready: len(ready) >= 88 and ready)(select.select(waiting, [], [], 0)[0]), 5, "88 refused")
+        answers = [whole(c) for c in refused]
+        assert len(answers) == 88
+        for answer in answers:
+            assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in answer and b'"code":"unavailable"' in answer
+        late = socket.create_connection(("127.0.0.1", stack.port))
+        late.sendall(request.encode() + b"Prefer: wait=1\r\n\r\n")
+        assert select.select([late], [], [], 0.3)[0] == []
+    finally:
+        for pid in workers:
+            kill(pid, signal.SIGCONT)
+    for connection in [late, *(c for c in waiting if c not in refused)]:
+        assert whole(connection).split(b" ")[1] in (b"200", b"503")  # 503: it has waited for too long
+
+
+def whole(connection):
+    connection.settimeout(20)
+    with connection, connection.makefile("rb") as answer:
+        return answer.read()

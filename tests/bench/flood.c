@@ -139,7 +139,8 @@ static int64_t run(double rate, int64_t seconds)
                 break;
             ask(flood.idle[--flood.idle_n], due_us);
         }
-        int n = epoll_wait(flood.epoll_fd, events, 256, at_us < end_us && flood.idle_n > 0 ? 0 : 1);
+        int n = epoll_wait(flood.epoll_fd, events, 256,
+                           1); /* a core that spun here would be the pool's no more */
         for (int i = 0; i < n; i++)
             read_answer(events[i].data.ptr);
     }
