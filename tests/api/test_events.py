@@ -253,6 +253,7 @@ def test_ticket(stack, workspace, client, run):
     assert_whole(s.end(), execution)
     assert again.end() == s.events[2:]
     assert Stream(stack.url + path).end() == s.events
+    eventually(lambda: stack.log("nginx-access").count(f"{execution}/events") >= 3, 10, "nginx has told of all three")
     assert path.rsplit("=", 1)[1] not in stack.log("nginx") + stack.log("api") + stack.log("stream")
 
 

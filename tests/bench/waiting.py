@@ -70,8 +70,10 @@ def short_waits(stack, key, workflow, count):
 
 def hops(stack, count):
     """Median milliseconds of the three hops of the last waits, as nginx logs them: accepting, the daemon (and in it the run), telling."""
-    took = [line.split("upstream_seconds=")[1].split(" upstream_status")[0].split(" : ") for line in
-            stack.log("nginx-access").splitlines() if "/run-async" in line]
+    def lines():
+        return [line for line in stack.log("nginx-access").splitlines() if "/run-async" in line]
+    eventually(lambda: len(lines()) >= count, 10, "nginx has written its log")
+    took = [line.split("upstream_seconds=")[1].split(" upstream_status")[0].split(" : ") for line in lines()]
     return [round(statistics.median(float(t[i]) * 1000 for t in took[-count:] if len(t) == 3), 1) for i in range(3)]
 
 
