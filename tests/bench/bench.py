@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """bench.py [--seconds S] [--rounds R] [--json FILE] [CASE…]: Millrace against its floors, on one private stack.
 
 Every figure that matters is a ratio of two things run in turn in the same minute: the cases are run one after the other,

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """growth.py [--requests N] [--warm N]: whether the programs grow while they serve: PSS of each after the WARM first requests (starts,
 gets, lists, replays, refusals, in turn; the executor at work), and again after N more. Workers are not recycled meanwhile. Prints one
 JSON object; exit 1 where they have grown by more than a twentieth."""

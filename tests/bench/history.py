@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """history.py [--rows 10000,300000] [--times 200] [--pool 256] [--through CMD]: how long reads of history take as it grows.
 
 A private stack for each size; executions are written straight into its tables with every row that a run leaves

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """overload.py [--seconds S] [--times N]: N times the load that the pool can bear, in an open loop through nginx: what becomes of
 those that are accepted, how soon the others are refused, and whether anything is lost. Prints one JSON object."""
 import argparse

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """purging.py [--rows 100000] [--rate 500] [--seconds 10]: what retention at work costs those who start runs.
 
 A private stack, its executor at work; executions of 40 days ago with every row that a run leaves (tests/api/rows.py) in one

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How many sandboxed command runs a second come through: started by the API, run, and ended in MariaDB.
 
   tests/bench/skills.py [--runs 200] [--rounds 5] [--clients 8]

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What open event streams cost: resident memory of the daemon, how late events come, what run-async notices of it.
 
   tests/bench/streams.py [--streams 5000] [--rate 200] [--seconds 10]

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """What uploads cost: memory of the worker that takes 1 GiB, and what run-async notices of twenty uploads at once.
 
   tests/bench/uploads.py [--mib 1024] [--uploads 20] [--file-mib 32] [--rate 100] [--seconds 10]

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 """How long `Prefer: wait` takes for a run of one transform on an idle system, and what a thousand waiters leave of the API.
 
   tests/bench/waiting.py [--waits 300] [--waiters 1000]
