@@ -1,5 +1,5 @@
 /* Which Idempotency-Keys the workers of this host have been sent of late. Redis is asked about those only:
- * nearly every key is new, and asking costs a fifth of what accepting the run does. Forgetting is harmless: a
+ * nearly every key is new, and asking was most of what a key cost. Forgetting is harmless: a
  * key that was sent to another host, before a restart, or too long ago is found by the transaction, under the
  * account's lock, and its replay takes as long as a commit does. */
 #pragma once
