@@ -22,7 +22,7 @@ static void complain(struct cli *cli, const char *format, va_list args)
     }
     json_object *o = json_object_new_object();
     cli_add_text(o, "error", text);
-    fprintf(stderr, "%s\n", json_text(o, NULL));
+    fprintf(cli->is_batch ? stdout : stderr, "%s\n", json_text(o, NULL));
     json_object_put(o);
 }
 
@@ -287,6 +287,8 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
 
 bool cli_configure(struct cli *cli)
 {
+    if (cli->config)
+        return true;
     const char *path = cli->config_path ? cli->config_path : config_find();
     const char *why;
     if (config_load(cli->ctx, path, &cli->config, &why) == OK)
@@ -297,6 +299,8 @@ bool cli_configure(struct cli *cli)
 
 bool cli_open(struct cli *cli, unsigned timeout_s)
 {
+    if (cli->db)
+        return true;
     if (!cli_configure(cli))
         return false;
     const struct config *c = cli->config;

@@ -1,6 +1,6 @@
 /* What the commands of `millrace` share: arguments, settings, connections, and how they speak. A command
  * builds one JSON value and prints it: as JSON with --json, else as columns for people. Everything is of
- * cli->ctx and goes with the process. Exit codes: 0 done, 1 failed, 2 called wrongly. */
+ * cli->ctx and goes with the command. Exit codes: 0 done, 1 failed, 2 called wrongly. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,6 +17,7 @@ struct command;
 struct cli {
     void *ctx;
     bool json;
+    bool is_batch; /* one of many commands: failures are told where answers are, on standard output */
     const char *config_path;
     const struct command *command;
     struct config *config;
@@ -53,7 +54,8 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
 /* --- settings and connections --- */
 /* Reads the settings. False after having complained: the command returns CLI_FAILED. */
 bool cli_configure(struct cli *cli) WARN_UNUSED;
-/* The same, and opens MariaDB as the administrators' user, and Redis. A statement may take `timeout_s`. */
+/* The same, and opens MariaDB as the administrators' user, and Redis, unless they are open. A statement may take
+ * `timeout_s`. */
 bool cli_open(struct cli *cli, unsigned timeout_s) WARN_UNUSED;
 
 /* --- speaking --- */

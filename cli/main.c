@@ -1,10 +1,14 @@
 /* millrace: the operators' command. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
+#include <unistd.h>
 
 #include "cli/commands.h"
 #include "core/log.h"
+
+static int cmd_batch(struct cli *cli, int argc, char **argv);
 
 static const struct command commands[] = {
     {"migrate", NULL, cmd_migrate, "", "brings the database to the tables of this build"},
@@ -72,6 +76,10 @@ static const struct command commands[] = {
      "the executor's log; --follow begins with the newest lines and stays through rotation"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
      "prints all settings with their help, as they are in force (or as they are by default)"},
+    {"batch", NULL, cmd_batch, "",
+     "runs many commands over one connection: each line of standard input is a command as a JSON array, say "
+     "[\"workspace\",\"list\"], and is answered by what it prints with --json, or by {\"error\": …}; exit 1 "
+     "where one failed"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -152,6 +160,69 @@ static int run(struct cli *cli, int argc, char **argv)
     }
     int words = cli->command->verb ? 2 : 1;
     return cli->command->run(cli, argc - words, argv + words);
+}
+
+/* The words of a line, as main() would get them; NULL where it is no array of strings. */
+static char **batch_words(struct cli *cli, const char *line, size_t size, int *count_r)
+{
+    json_object *list;
+    const char *why;
+    if (json_parse(cli->ctx, line, size, 1, &list, &why) != OK || !json_object_is_type(list, json_type_array))
+        return NULL;
+    *count_r = (int)json_object_array_length(list);
+    char **words = talloc_array(cli->ctx, char *, *count_r + 1);
+    for (int i = 0; i < *count_r; i++) {
+        json_object *word = json_object_array_get_idx(list, (size_t)i);
+        if (!json_object_is_type(word, json_type_string))
+            return NULL;
+        words[i] = talloc_strdup(words, json_object_get_string(word));
+    }
+    words[*count_r] = NULL;
+    return words;
+}
+
+/* One command of a batch. What it opens first, the next ones find open. */
+static int run_line(struct cli *batch, const char *line, size_t size)
+{
+    struct cli cli = *batch;
+    cli.ctx = talloc_new(batch->ctx);
+    cli.command = NULL;
+    int count, code;
+    char **words = batch_words(&cli, line, size, &count);
+    if (!words)
+        code = cli_usage(&cli, "a line wants a JSON array of strings");
+    else if (count > 0 && strcmp(words[0], batch->command->noun) == 0)
+        code = cli_usage(&cli, "a batch holds no batch");
+    else
+        code = run(&cli, count, words);
+    talloc_free(cli.ctx);
+    return code;
+}
+
+static int cmd_batch(struct cli *cli, int argc, char **argv)
+{
+    enum { STATEMENT_S = 60 };
+    const struct cli_option options[] = {{0}};
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    cli->json = cli->is_batch = true;
+    /* a command that reads standard input finds it empty, and not the commands behind it */
+    FILE *lines = fdopen(dup(STDIN_FILENO), "r");
+    if (!lines || !freopen("/dev/null", "r", stdin))
+        return cli_fail(cli, "standard input: %m");
+    char *line = NULL;
+    size_t room = 0;
+    int code = CLI_DONE;
+    for (ssize_t n; (n = getline(&line, &room, lines)) > 0;) {
+        if (run_line(cli, line, (size_t)n) != CLI_DONE)
+            code = CLI_FAILED;
+        fflush(stdout);
+    }
+    free(line);
+    fclose(lines);
+    return code;
 }
 
 int main(int argc, char **argv)

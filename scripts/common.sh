@@ -27,12 +27,16 @@ as_root() {
     fi
 }
 
-# await SECONDS COMMAND…: until the command succeeds; false at the deadline.
+# await SECONDS COMMAND…: until the command succeeds; false at the deadline. Between two looks it listens at a pipe that
+# nothing ever comes out of: that takes no process, as `sleep` would.
 await() {
-    local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000))
+    local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) nothing='' late=0
     shift
     until "$@" >/dev/null 2>&1; do
-        [ "${EPOCHREALTIME/./}" -lt "$deadline" ] || return 1
-        sleep 0.03
+        if [ "${EPOCHREALTIME/./}" -ge "$deadline" ]; then late=1 && break; fi
+        [ -n "$nothing" ] || exec {nothing}<> <(:)
+        read -rt 0.02 -u "$nothing" || true
     done
+    [ -z "$nothing" ] || exec {nothing}>&-
+    return $late
 }

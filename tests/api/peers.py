@@ -1,5 +1,6 @@
 """MariaDB and Redis of a private stack, as its tests look into them. Tests ask all the time, and to start a client takes longer than most
 answers do: connections are kept."""
+import json
 import os
 import select
 import socket
@@ -41,38 +42,68 @@ class Session:
         self.client.communicate()
 
 
+class Operator:
+    """bin/millrace, as an operator who has many commands."""
+
+    def __init__(self, program, env):
+        self.process = subprocess.Popen([program, "batch"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, *words):
+        print(json.dumps([str(w) for w in words]), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        assert line, f"millrace batch ended at {words}"
+        answer = json.loads(line)
+        assert "error" not in answer, f"millrace {words}: {answer}"
+        return answer
+
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+
+
+class Kept:
+    """Sessions that are kept as long as the server lives that they talk to; each has one user at a time."""
+
+    def __init__(self, directory, make):
+        self.pid_file = directory / "pids/mariadb"
+        self.make = make
+        self.kept = []  # (the server's pid file, session)
+
+    def run(self, *args):
+        server = self.pid_file.read_text() if self.pid_file.exists() else None
+        session = self.take(server) or self.make()
+        try:
+            answer = session.run(*args)
+        except BaseException:
+            session.close()
+            raise
+        self.kept.append((server, session))
+        return answer
+
+    def take(self, server):
+        while self.kept:
+            known, session = self.kept.pop()
+            if known == server:
+                return session
+            session.close()
+        return None
+
+    def close(self):
+        self.take(object())
+
+
 class MariaDB:
     """Rows as lists of strings. A single statement goes over a connection that is kept; a script, which may leave something behind in its
     session, over one of its own."""
 
     def __init__(self, directory):
         self.directory = directory
-        self.kept = []  # (the server's pid file, session)
-
-    def server(self):
-        path = self.directory / "pids/mariadb"
-        return path.read_text() if path.exists() else None
+        self.sessions = Kept(directory, lambda: Session(directory))
 
     def run(self, statement, timeout):
         if ";" in statement.rstrip("; \n"):
             return self.script(statement, timeout)
-        server, session = self.take()
-        try:
-            rows = session.run(statement.rstrip("; \n"), timeout)
-        except BaseException:
-            session.close()
-            raise
-        self.kept.append((server, session))
-        return rows
-
-    def take(self):
-        now = self.server()
-        while self.kept:
-            server, session = self.kept.pop()
-            if server == now:
-                return server, session
-            session.close()
-        return now, Session(self.directory)
+        return self.sessions.run(statement.rstrip("; \n"), timeout)
 
     def script(self, text, timeout):
         done = subprocess.run(client(self.directory), input=text, text=True, capture_output=True, timeout=timeout)
@@ -80,8 +111,7 @@ class MariaDB:
         return split(done.stdout)
 
     def close(self):
-        while self.kept:
-            self.kept.pop()[1].close()
+        self.sessions.close()
 
 
 def client(directory, *options):

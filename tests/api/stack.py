@@ -63,6 +63,7 @@ class Stack:
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}
         self.mariadb = peers.MariaDB(self.dir)
+        self.operators = peers.Kept(self.dir, lambda: peers.Operator(ROOT / "bin/millrace", self.env))
 
     # --- life ---------------------------------------------------------------------------------------------
     def _run(self, command, *args):
@@ -82,6 +83,7 @@ class Stack:
 
     def stop(self):
         self.mariadb.close()
+        self.operators.close()
         self._run("stop")
 
     def start_server(self, name):
@@ -145,9 +147,9 @@ class Stack:
         """All that the server wrote: its log file and its standard output and error."""
         return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
 
-    def cli(self, *args, check=True, text=None, bin=BIN):
+    def cli(self, *args, check=True, text=None):
         """bin/millrace --json; what it printed, parsed. With check=False: (exit code, stdout, stderr)."""
-        done = subprocess.run([bin / "millrace", "--json", *map(str, args)], env=self.env, input=text or "", text=True,
+        done = subprocess.run([BIN / "millrace", "--json", *map(str, args)], env=self.env, input=text or "", text=True,
                               capture_output=True, timeout=60)
         if not check:
             return done.returncode, done.stdout, done.stderr
@@ -156,7 +158,7 @@ class Stack:
 
     def set_up(self, *args):
         """A command that a test needs and does not test: by the plain program, also where the others are sanitized."""
-        return self.cli(*args, bin=ROOT / "bin")
+        return self.operators.run(*args)
 
     # --- the other side of the counter -------------------------------------------------------------------------
     def workspace(self, credits=1000, **limits):

@@ -58,6 +58,26 @@ def test_settings(stack, tmp_path):
     assert "cannot be read" in plain(stack, "workspace", "list", "--config", tmp_path / "none.ini", code=1)
 
 
+def test_batch(stack, tmp_path):
+    def batch(*lines, code=0):
+        text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+        got, out, err = stack.cli("batch", check=False, text=text)
+        assert (got, err) == (code, "")
+        return [json.loads(line) for line in out.splitlines()]
+
+    made, = batch(["workspace", "create", "--name", "Müller"])
+    granted, balance = batch(["credits", "grant", "--workspace", made["id"], "--credits", "3", "--reason", "test"],
+                             ["credits", "balance", "--workspace", made["id"]])
+    assert granted["balance"] == balance["balance"] == 3
+    wrong = ["{", "[1]", '["credits", ["balance"]]', ["batch"], ["nonsense"], ["key", "list", "--workspace", NOBODY, "--nonsense"],
+             ["credits", "balance", "--workspace", NOBODY]]
+    answers = batch(*wrong, ["credits", "balance", "--workspace", made["id"]], code=1)
+    assert ["error" in answer for answer in answers] == [True] * len(wrong) + [False]
+    # the commands behind it are not the value of the secret
+    answers = batch(["secret", "set", "--workspace", made["id"], "NAME"], ["workspace", "list"], code=1)
+    assert answers[-1][0]["id"] and "NAME" not in json.dumps(stack.cli("secret", "list", "--workspace", made["id"]))
+
+
 # --- migrate --------------------------------------------------------------------------------------------------
 
 def test_migrate(stack):
