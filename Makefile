@@ -2,7 +2,7 @@
 #   make            the programs, in bin/
 #   make check      the Criterion unit tests and the fuzz corpora, replayed
 #   make lint       clang-format, clang-tidy, cppcheck, layering
-#   make asan       the same programs and tests under ASan+UBSan, in build/asan/
+#   make asan       the same programs and tests by clang, under ASan+UBSan, in build/asan/
 #   make fuzz       the libFuzzer targets, in build/fuzz/
 # Variants live side by side: VARIANT=asan|tsan|crash puts everything below build/VARIANT/.
 
@@ -26,6 +26,8 @@ WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 OPT     ?= -O2 -g
 SAN     :=
 ifeq ($(VARIANT),asan)
+# so that both compilers' warnings are heeded
+CC      := clang
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT     := -O1 -g
 endif

@@ -1,7 +1,7 @@
 # Shared by the scripts: the place of the tree, how they speak, how they wait. Sourced, never run.
 # shellcheck shell=bash
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
@@ -18,7 +18,7 @@ die() {
 }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then
+    if [ "$EUID" = 0 ]; then
         "$@"
     elif command -v sudo >/dev/null; then
         sudo "$@"
