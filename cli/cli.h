@@ -54,8 +54,8 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
 /* --- settings and connections --- */
 /* Reads the settings. False after having complained: the command returns CLI_FAILED. */
 bool cli_configure(struct cli *cli) WARN_UNUSED;
-/* The same, and opens MariaDB as the administrators' user, and Redis, unless they are open. A statement may take
- * `timeout_s`. */
+/* The same, and opens MariaDB as the administrators' user, and Redis, unless they are open. A statement may
+ * take `timeout_s`. */
 bool cli_open(struct cli *cli, unsigned timeout_s) WARN_UNUSED;
 
 /* --- speaking --- */

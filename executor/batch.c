@@ -5,6 +5,7 @@
 #include "core/crash.h"
 #include "core/log.h"
 #include "executor/commit.h"
+#include "executor/run_skill.h"
 
 struct wanted { /* accounts that a batch needs locked */
     id accounts[WRITER_BATCH_MAX];
@@ -127,6 +128,11 @@ static int free_claimed(struct claimed *list)
     return 0;
 }
 
+static int64_t skill_deadline_ms(const struct manifest *m) /* from the claim */
+{
+    return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_LINE_MS : 0);
+}
+
 static enum err load_responder(struct db_tx *tx, struct batch *b, const struct run *r, struct claimed *c,
                                int64_t *timeout_ms_r)
 {
@@ -135,7 +141,7 @@ static enum err load_responder(struct db_tx *tx, struct batch *b, const struct r
         e = skills_get(programs_skills(b->programs), tx->db, &r->workspace_id, &r->responder_id, r->version,
                        &c->skill);
         if (e == OK)
-            *timeout_ms_r = skills_manifest(c->skill)->timeout_ms;
+            *timeout_ms_r = skill_deadline_ms(skills_manifest(c->skill));
     } else {
         e = programs_get(b->programs, tx->db, &r->responder_id, r->version, &c->program);
         if (e == OK)

@@ -283,10 +283,15 @@ static void launch(void *arg)
 {
     static const struct runner_events events = {on_started, on_progress, on_log, on_ended};
     struct flow *f = arg;
-    int64_t left_ms = f->deadline.at_ms - PATIENCE_MS - clock_boot_ms();
+    int64_t now_ms = clock_boot_ms(), left_ms = f->deadline.at_ms - now_ms;
+    int64_t timeout_ms = skills_manifest(f->cached_skill)->timeout_ms;
     if (!executor_may_act(f->x)) /* the fence is about to fall */
         return;
-    json_object *job = describe(f, left_ms > 1 ? left_ms : 1);
+    if (timeout_ms > left_ms)
+        timeout_ms = left_ms > 1 ? left_ms : 1;
+    /* the runner keeps the deadline, and tells; this is for one that does not */
+    timer_set(f->x->timers, &f->deadline, now_ms + timeout_ms + PATIENCE_MS);
+    json_object *job = describe(f, timeout_ms);
     f->skill->runner = runner_start(f->x, job, &events, f);
     json_object_put(job);
     if (!f->skill->runner) {
@@ -409,8 +414,6 @@ static void begin(struct flow *f)
         model_begin(f);
         return;
     }
-    /* the runner keeps the deadline, and tells; this is for one that does not */
-    timer_set(f->x->timers, &f->deadline, f->deadline.at_ms + PATIENCE_MS);
     f->skill->run_dir =
         talloc_asprintf(f->skill, "%s/%s.%d", f->x->config->executor.run_dir, f->run.id.text, f->run.attempt);
     if (!f->x->blobs) {

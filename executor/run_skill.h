@@ -7,6 +7,9 @@
 enum {
     SKILL_EVENTS_MAX = 1000, /* log and progress, a run; the runner sends at most four of each a second */
     SKILL_GRACE_MS = 2000,   /* from TERM to KILL */
+    /* A command's timeout counts from its start: so long a claimed run may wait for that, for its files and
+     * in line with others. */
+    SKILL_LINE_MS = 10 * 60 * 1000,
 };
 
 /* What the next row says of a skill's run; c is its open commit. */

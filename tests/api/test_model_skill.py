@@ -120,7 +120,7 @@ def space(workspace, models, tmp_path):
 
 def agent(tmp_path, workspace, tools=(), **more):
     runner = {"type": "model", "prompt": "Do: ${/inputs/task}", "tools": list(tools), "max_iterations": 4, **more}
-    return install(workspace, package(tmp_path / "agent", {**manifest("agent"), "runner": runner,
+    return install(workspace, package(tmp_path / "agent", {**manifest("agent", timeout_seconds=60), "runner": runner,
                                                            "outputs": {"type": "object", "required": ["answer"],
                                                                        "properties": {"answer": {"type": "string"}}}}))
 

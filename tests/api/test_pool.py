@@ -165,6 +165,12 @@ def test_workers_do_not_outlive_a_killed_master(stack, place):
     all_there(stack, load.ids)
 
 
+def connections(stack):
+    """Of the pool's socket, those that nobody has accepted yet included."""
+    with open("/proc/net/unix", encoding="utf-8") as table:
+        return sum(line.endswith(f"{stack.dir}/sockets/api.sock\n") for line in table)
+
+
 def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
     """Its client has given up on it, or soon will: a late acceptance would only surprise."""
     before, answers = place[0].balance(), []
@@ -173,7 +179,9 @@ def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
         kill(p, signal.SIGSTOP)
     try:
         sender = threading.Thread(target=lambda: answers.append(place[1].run(place[2], key="late")))
+        idle = connections(stack)
         sender.start()
+        eventually(lambda: connections(stack) > idle, 5, "nginx handed it on")
         time.sleep(5.3)  # the limit is 5 s
     finally:
         for p in family:
