@@ -1,6 +1,7 @@
 """The API's document: what people write is what is served, it lints, and it names exactly the routes that there are, with
 their parameters and scopes. (Every answer of every API test is held against it by stack.Client.)"""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -67,6 +68,7 @@ def test_the_json_is_the_yaml():
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not here")
+@pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="no program of ours runs")
 def test_spectral():
     done = subprocess.run([ROOT / "scripts/openapi", "--check", "--lint"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
