@@ -29,15 +29,17 @@ ifeq ($(VARIANT),asan)
 # so that both compilers' warnings are heeded
 CC      := clang
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
-OPT     := -O1 -g
+OPT     := -O1 -gline-tables-only
 endif
 ifeq ($(VARIANT),tsan)
 # no-tsan: it knows no fences, and says so; the one there is stands between processes, which it does not see anyway
 SAN     := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 OPT     := -O1 -g
 endif
+# what has no such points is the plain build's
 ifeq ($(VARIANT),crash)
 DEFS    := -DMILLRACE_CRASH_POINTS
+POINTED := $(shell grep -l '"core/crash.h"' */*.c)
 endif
 ifeq ($(VARIANT),fuzz)
 CC      := clang
@@ -45,17 +47,19 @@ SAN     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=und
 OPT     := -O1 -g
 endif
 HARDEN  := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
-ALL_CFLAGS = -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN) $(DEFS) -I. -I$(B)/gen $(PKG_CFLAGS) $(CFLAGS)
+ALL_CFLAGS = -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN) $(DEFS) -I. -I$(GENDIR) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN) $(LDFLAGS)
 
 DIRS    := core fcgi executor stream cli runner
-objs     = $(patsubst %.c,$(B)/%.o,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
+under    = $(foreach c,$(1),$(if $(or $(filter-out crash,$(or $(VARIANT),plain)),$(filter $(c),$(POINTED))),$(B),build/plain)/$(c:.c=.o))
+objs     = $(call under,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
 lib      = $(B)/lib$(1).a
 
 # program = the folder whose main.c it is
 NAMES   := fcgi:millrace-api executor:millrace-executor stream:millrace-stream runner:millrace-runner cli:millrace
 PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/main.c),$(BIN)/$(lastword $(subst :, ,$(n)))))
-GEN     := $(B)/gen/sql.h $(B)/gen/lua.h $(B)/gen/blobs.h
+GENDIR  := build/gen
+GEN     := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
 # for tools that read the sources themselves: scripts/lint
@@ -67,18 +71,24 @@ flags:
 .SECONDARY:
 all: $(PROGRAMS)
 
-$(B)/gen/sql.h $(B)/gen/sql.c &: scripts/embed $(wildcard sql/queries/*.sql sql/migrations/*.sql)
-	scripts/embed sql $(B)/gen
-$(B)/gen/lua.h $(B)/gen/lua.c &: scripts/embed $(wildcard redis/*.lua)
-	scripts/embed lua $(B)/gen
-$(B)/gen/blobs.h $(B)/gen/blobs.c &: scripts/embed $(wildcard core/metaschema/*.json core/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
-	scripts/embed blobs $(B)/gen
+$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(wildcard sql/queries/*.sql sql/migrations/*.sql)
+	scripts/embed sql $(GENDIR)
+$(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(wildcard redis/*.lua)
+	scripts/embed lua $(GENDIR)
+$(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(wildcard core/metaschema/*.json core/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
+	scripts/embed blobs $(GENDIR)
 
-$(B)/gen/%.o: $(B)/gen/%.c
+$(B)/gen/%.o: $(GENDIR)/%.c
+	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
 $(B)/%.o: %.c | $(GEN)
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+ifeq ($(VARIANT),crash)
+build/plain/%.o: %.c | $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(filter-out $(DEFS),$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
+endif
 
 define library
 $$(B)/lib$(1).a: $$(call objs,$(1)) $(if $(filter core,$(1)),$$(GEN_OBJ))
@@ -88,7 +98,7 @@ endef
 $(foreach d,$(DIRS),$(eval $(call library,$(d))))
 
 define program
-$$(BIN)/$(1): $$(B)/$(2)/main.o $$(B)/lib$(2).a $$(B)/libcore.a
+$$(BIN)/$(1): $$(call under,$(2)/main.c) $$(B)/lib$(2).a $$(B)/libcore.a
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS_$(2)),$$(PKG_LIBS))
 endef
@@ -152,4 +162,4 @@ install: all
 clean:
 	rm -rf build bin
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) build/plain -name '*.d' 2>/dev/null)
