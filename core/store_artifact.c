@@ -83,6 +83,18 @@ enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
     return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, 9, NULL);
 }
 
+enum err usage_put_stopped(struct db *db, void *ctx, const id *execution, int attempt, const struct usage *u)
+{
+    struct db_value args[] = {
+        db_number_or_null(u->wallclock_ms, u->has_wallclock),
+        u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null(),
+        db_number(u->has_log ? u->log.size : 0),
+        db_id(execution),
+        db_number(attempt),
+    };
+    return db_run(db, ctx, SQL_USAGE_PUT_STOPPED, args, 5, NULL);
+}
+
 enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution_log *log_r)
 {

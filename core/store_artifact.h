@@ -32,6 +32,9 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list,
                           size_t n) WARN_UNUSED;
 enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
+/* Log and time of a run that was stopped in this attempt; nothing where it was purged since. */
+enum err usage_put_stopped(struct db *db, void *ctx, const id *execution, int attempt,
+                           const struct usage *u) WARN_UNUSED;
 
 /* Where the log of an execution is: kept (has_log), or still being written by this attempt. */
 struct execution_log {

@@ -17,7 +17,7 @@
 #include "executor/disk.h"
 #include "executor/keep.h"
 #include "executor/run_model.h"
-#include "executor/runner.h"
+#include "executor/run_stopped.h"
 #include "executor/start_gate.h"
 
 enum {
@@ -449,8 +449,10 @@ static void drop(struct flow *f)
     model_drop(f);
     forget_asking(s);
     start_gate_leave(&s->turn);
-    if (s->runner)
-        runner_abandon(s->runner, s->run_dir, f->x->fenced || f->x->stopping);
+    if (s->runner && (f->x->fenced || f->x->stopping))
+        runner_abandon(s->runner, s->run_dir);
+    else if (s->runner)
+        run_stopped(f->x, s->runner, f->cached_skill, &f->run.id, f->run.attempt, s->run_dir);
     else if (s->run_dir)
         runner_remove_folder(f->x, s->run_dir);
     s->runner = NULL;
@@ -502,7 +504,11 @@ const struct flow_kind skill_kind = {
 
 /* --- folders of the dead --- */
 
-enum { SWEEP_MS = 10000, SWEEP_MAX = 256 };
+enum {
+    SWEEP_MS = 10000,
+    SWEEP_MAX = 256,
+    LINGER_MS = 60000, /* behind a run's end: its command has its grace, and its log is kept (run_stopped) */
+};
 
 struct sweep {
     struct executor *x;
@@ -522,14 +528,15 @@ static void sweep_work(struct job *job, struct writer_hands *hands)
     struct sweep_job *j = (struct sweep_job *)job;
     struct db_value *ids = talloc_array(j, struct db_value, j->n);
     struct db_rows *rows;
+    int64_t lingering_ms = clock_wall_ms() - LINGER_MS;
     for (size_t i = 0; i < j->n; i++)
         ids[i] = db_id(&j->ids[i]);
     job->e = db_run_each(hands->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
     for (size_t r = 0; job->e == OK && r < rows->count; r++) {
+        bool stays = db_int(rows, r, 1) == STATE_RUNNING || db_int(rows, r, 3) > lingering_ms;
         for (size_t i = 0; i < j->n; i++)
-            j->live[i] =
-                j->live[i] || (strcmp(j->ids[i].text, db_str(rows, r, 0)) == 0 &&
-                               db_int(rows, r, 1) == STATE_RUNNING && db_int(rows, r, 2) == j->attempts[i]);
+            j->live[i] = j->live[i] || (stays && strcmp(j->ids[i].text, db_str(rows, r, 0)) == 0 &&
+                                        db_int(rows, r, 2) == j->attempts[i]);
     }
 }
 

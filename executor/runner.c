@@ -280,11 +280,17 @@ void runner_stop(struct runner *r, bool now)
     r->to = NULL;
 }
 
-void runner_abandon(struct runner *r, const char *run_dir, bool now)
+void runner_hand_over(struct runner *r, const struct runner_events *events, void *arg)
+{
+    r->events = *events;
+    r->arg = arg;
+}
+
+void runner_abandon(struct runner *r, const char *run_dir)
 {
     r->events = (struct runner_events){0};
     r->remove = talloc_strdup(r, run_dir);
-    runner_stop(r, now);
+    runner_stop(r, true);
 }
 
 /* --- folders --- */

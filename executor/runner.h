@@ -23,8 +23,10 @@ struct runner *runner_start(struct executor *x, json_object *job, const struct r
                             void *arg);
 /* Ends the run: TERM, the grace, KILL; or at once. */
 void runner_stop(struct runner *r, bool now);
-/* It is ended at once, or softly, and nobody hears of it any more; then its folder is removed. */
-void runner_abandon(struct runner *r, const char *run_dir, bool now);
+/* From now on it tells somebody else. */
+void runner_hand_over(struct runner *r, const struct runner_events *events, void *arg);
+/* It is ended at once, and nobody hears of it any more; then its folder is removed. */
+void runner_abandon(struct runner *r, const char *run_dir);
 /* Removes a run's folder, whatever was built in it; by a process of its own where that may take long. */
 void runner_remove_folder(struct executor *x, const char *run_dir);
 

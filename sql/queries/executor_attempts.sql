@@ -1,1 +1,1 @@
-SELECT id, state, attempt FROM executions WHERE id IN ([[?]])
+SELECT id, state, attempt, ended_ms FROM executions WHERE id IN ([[?]])

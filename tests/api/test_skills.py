@@ -224,6 +224,8 @@ def test_cancel_ends_the_whole_tree(stack, workspace, space):
     eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
     assert space.get(id)["state"] == "stopped"
     assert workspace.balance() == 999, "it had been started"
+    eventually(lambda: space.logs(id) == "up\n", 10, "its log kept")
+    assert space.get(id)["resource_usage"]["wallclock_ms"] > 0
 
 
 def test_a_lost_executor_takes_its_runs_along_and_another_goes_on(stack, workspace, space):
@@ -294,7 +296,7 @@ def test_many_runs_of_true(stack, workspace, space):
     """At least 100 a second on two idle cores; here they only must all end well, also where they wait for their turn for longer than
     a run may take."""
     import concurrent.futures
-    probe(workspace, "", slug="quick", argv=("sh", "-c", "echo {}"), timeout_seconds=3)
+    probe(workspace, "", slug="quick", argv=("sh", "-c", "echo {}"), timeout_seconds=10)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda i: Space(workspace, space.client).started("quick"), range(100)))
     began = time.monotonic()
