@@ -16,7 +16,8 @@
 enum {
     PAGE = 500, /* keys that Redis is asked for at once */
     ID_CHUNK = 4096,
-    CLAIM_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over */
+    CLAIM_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over; so long does a client of
+                             ours not ask a Redis that it found away */
     POLL_MS = 100,
 };
 
@@ -85,6 +86,18 @@ static enum err look_at_acknowledged(struct inquiry *q, void *scratch)
 
 /* --- 8: at rest --- */
 
+/* False where Redis is away: one slow answer, after which it is not asked for a second, is not taken for
+ * that. */
+static bool ask(struct redis *redis, void *ctx, const struct redis_arg *args, size_t n,
+                struct redis_value *v_r)
+{
+    int64_t until = clock_boot_ms() + CLAIM_WAIT_MS;
+    enum err e;
+    while ((e = redis_call(redis, ctx, args, n, v_r)) != OK && clock_boot_ms() < until)
+        nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
+    return e == OK && v_r->kind != REDIS_ERROR;
+}
+
 static enum err look_at_counters(struct inquiry *q, void *scratch)
 {
     struct db_rows *rows;
@@ -95,7 +108,7 @@ static enum err look_at_counters(struct inquiry *q, void *scratch)
         struct redis_arg args[] = {redis_text("HGET"), redis_key_credits(call, &workspace),
                                    redis_text("balance")};
         struct redis_value v = {.kind = REDIS_NIL};
-        if (redis_call(q->redis, call, args, 3, &v) != OK || v.kind == REDIS_ERROR) {
+        if (!ask(q->redis, call, args, 3, &v)) {
             add(q, "redis", "is away: its counters could not be looked at");
             return OK;
         }
@@ -154,7 +167,8 @@ static enum err look_at_claims(struct inquiry *q, void *scratch)
     size_t n;
     int64_t until = clock_boot_ms() + CLAIM_WAIT_MS;
     bool there = list_claims(q->redis, scratch, &list, &n);
-    while (there && n > 0 && clock_boot_ms() < until) {
+    while ((!there || n > 0) &&
+           clock_boot_ms() < until) { /* one slow answer is not taken for its being away */
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
         there = list_claims(q->redis, scratch, &list, &n);
     }
