@@ -112,7 +112,7 @@ def test_reload_takes_the_settings_and_refuses_bad_ones(stack, place):
     finally:
         ini.write_text(text)
     kill(master(stack), signal.SIGHUP)
-    eventually(lambda: len(workers(stack)) == 4, 5)
+    eventually(lambda: len(workers(stack)) == 4, 15)
 
 
 def test_workers_are_recycled(stack, place):
@@ -255,7 +255,7 @@ def test_young_workers_that_die_together_are_replaced_at_once(stack):
     finally:
         ini.write_text(text)
         kill(master(stack), signal.SIGHUP)
-    eventually(lambda: len(workers(stack)) == 4, 5)
+    eventually(lambda: len(workers(stack)) == 4, 15)
 
 
 def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
