@@ -504,11 +504,7 @@ const struct flow_kind skill_kind = {
 
 /* --- folders of the dead --- */
 
-enum {
-    SWEEP_MS = 10000,
-    SWEEP_MAX = 256,
-    LINGER_MS = 60000, /* behind a run's end: its command has its grace, and its log is kept (run_stopped) */
-};
+enum { SWEEP_MS = 10000, SWEEP_MAX = 256 };
 
 struct sweep {
     struct executor *x;
@@ -528,7 +524,9 @@ static void sweep_work(struct job *job, struct writer_hands *hands)
     struct sweep_job *j = (struct sweep_job *)job;
     struct db_value *ids = talloc_array(j, struct db_value, j->n);
     struct db_rows *rows;
-    int64_t lingering_ms = clock_wall_ms() - LINGER_MS;
+    /* behind a run's end its command has its grace, and its log is kept (run_stopped), by whichever process
+     */
+    int64_t lingering_ms = clock_wall_ms() - PATIENCE_MS;
     for (size_t i = 0; i < j->n; i++)
         ids[i] = db_id(&j->ids[i]);
     job->e = db_run_each(hands->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
