@@ -37,7 +37,7 @@ struct executor {
     struct blob_store *blobs;             /* NULL: files.dir cannot be used (logged) */
     int index;                            /* of this process under its master, from 0 */
     bool *uids;                           /* taken ones, max_active of them: executor/runner.h */
-    int64_t runners;                      /* that live */
+    int64_t runners;                      /* that live, and stopped runs whose log is not kept yet */
     struct start_gate *starts;            /* of runners */
     void *processes;                      /* context of what watches child processes: it needs the loop */
     const uint8_t *secret_key;            /* NULL: there is none */

@@ -17,7 +17,7 @@ struct stopped {
 };
 
 struct note_job {
-    struct job job; /* first */
+    struct job job; /* first; its arg is the executor */
     id run;
     int attempt;
     struct usage usage;
@@ -38,16 +38,19 @@ static void note_work(struct job *job, struct writer_hands *hands)
 static void on_noted(struct job *job)
 {
     struct note_job *j = (struct note_job *)job;
+    struct executor *x = job->arg;
     if (job->e != OK)
         log_warn("skill.log_lost", "execution=%s error=%s", j->run.text, err_name(job->e));
     talloc_free(j);
+    x->runners--;
+    x->changed(x);
 }
 
 static void note(const struct stopped *s, struct keep_job *kept)
 {
     struct note_job *j = talloc_zero(NULL, struct note_job);
     *j = (struct note_job){
-        .job = {.kind = JOB_CALL, .work = note_work, .done = on_noted},
+        .job = {.kind = JOB_CALL, .work = note_work, .done = on_noted, .arg = s->x},
         .run = s->run,
         .attempt = s->attempt,
         .usage = {.has_wallclock = true,
@@ -90,6 +93,7 @@ void run_stopped(struct executor *x, struct runner *r, struct cached_skill *skil
     s->attempt = attempt;
     s->run_dir = talloc_strdup(s, run_dir);
     talloc_set_destructor(s, stopped_destroy);
+    x->runners++;
     runner_hand_over(r, &events, s);
     runner_stop(r, false);
 }

@@ -228,6 +228,26 @@ def test_cancel_ends_the_whole_tree(stack, workspace, space):
     assert space.get(id)["resource_usage"]["wallclock_ms"] > 0
 
 
+def test_an_executor_that_leaves_keeps_the_log_of_what_was_stopped(stack, workspace, space):
+    probe(workspace, """
+import signal, sys, time
+def bye(*_):
+    time.sleep(0.5)
+    print("bye", file=sys.stderr, flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, bye)
+print("up", file=sys.stderr, flush=True)
+while True: time.sleep(0.1)
+""")
+    id = space.started("probe")
+    eventually(lambda: space.logs(id) == "up\n", what="it runs")
+    assert space.client.post(f"{space.path}/executions/{id}/cancel").status_code == 200
+    eventually(lambda: re.search(rf"run.cancelled execution={id}", stack.log("executor")), 10, "the executor knows")
+    stack.restart_server("executor")
+    assert space.logs(id) == "up\nbye\n"
+    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
+
+
 def test_a_lost_executor_takes_its_runs_along_and_another_goes_on(stack, workspace, space):
     mark = "86399.75"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
