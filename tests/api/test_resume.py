@@ -7,7 +7,7 @@ import subprocess
 import time
 
 from skills import Space, probe
-from stack import BIN, eventually
+from stack import BIN, eventually, kill
 
 SETTINGS = {"executor.grace_s": "2", "executor.processes": "2", "api.rate_limit_per_minute": "1000000"}
 
@@ -184,7 +184,7 @@ def test_missed_though_nobody_lives_to_see_it_out(stack, workspace, client, effe
     while row(stack, id)[1] == 0 and time.monotonic() < until:
         for (pid,) in stack.sql("SELECT pid FROM executors WHERE beat >= 2"):
             if int(pid) in stack.children("executor"):
-                os.kill(int(pid), signal.SIGKILL)
+                kill(int(pid), signal.SIGKILL)  # unless it has gone meanwhile
     assert row(stack, id)[1] > 0, "queued again though no executor lived for long"
     stack.stop_server("executor")  # its master has come to pause long between starts
     stack.start_server("executor")
