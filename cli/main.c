@@ -146,8 +146,10 @@ static int run(struct cli *cli, int argc, char **argv)
     bool help = false;
     if (!take_common(cli, &argc, argv, &help))
         return cli_usage(cli, "--config wants a file");
+    if (cli->is_batch && (cli->config_path || help || argc == 0))
+        return cli_usage(cli, "a line of a batch is a command, without --config or --help");
     const char *noun = argc > 0 ? argv[0] : NULL;
-    if (help || (noun && strcmp(noun, "help") == 0)) {
+    if (help || (noun && !cli->is_batch && strcmp(noun, "help") == 0)) {
         print_help(stdout, help ? noun : NULL);
         return CLI_DONE;
     }
@@ -155,6 +157,8 @@ static int run(struct cli *cli, int argc, char **argv)
     if (!cli->command) {
         if (noun && !is_noun(noun))
             return cli_usage(cli, "there is no command \"%s\"; millrace --help names them", noun);
+        if (cli->is_batch)
+            return cli_usage(cli, "%s alone is no command", noun);
         print_help(stderr, noun);
         return CLI_USAGE;
     }
@@ -187,22 +191,20 @@ static int run_line(struct cli *batch, const char *line, size_t size)
     struct cli cli = *batch;
     cli.ctx = talloc_new(batch->ctx);
     cli.command = NULL;
+    cli.config_path = NULL;
     int count, code;
     char **words = batch_words(&cli, line, size, &count);
-    if (!words)
-        code = cli_usage(&cli, "a line wants a JSON array of strings");
-    else if (count > 0 && strcmp(words[0], batch->command->noun) == 0)
-        code = cli_usage(&cli, "a batch holds no batch");
-    else
-        code = run(&cli, count, words);
+    code = words ? run(&cli, count, words) : cli_usage(&cli, "a line wants a JSON array of strings");
     talloc_free(cli.ctx);
     return code;
 }
 
 static int cmd_batch(struct cli *cli, int argc, char **argv)
 {
-    enum { STATEMENT_S = 60 };
+    enum { STATEMENT_S = 3600 }; /* the most that any command wants */
     const struct cli_option options[] = {{0}};
+    if (cli->is_batch)
+        return cli_usage(cli, "a batch holds no batch");
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))

@@ -32,6 +32,7 @@ struct skill_run {
     struct start_turn turn;
     json_object *files;  /* for the runner; NULL: none */
     const char *run_dir; /* NULL: there is none (any more) */
+    int64_t timeout_ms;  /* from the command's start */
     int events;
 };
 
@@ -76,8 +77,12 @@ void skill_tell_log(struct flow *f, const char *text)
 static void on_started(void *arg)
 {
     struct flow *f = arg;
-    if (f->skill)
-        start_gate_leave(&f->skill->turn);
+    if (!f->skill)
+        return;
+    start_gate_leave(&f->skill->turn);
+    /* the runner keeps the time, and tells; this is for one that does not */
+    if (!f->ending)
+        timer_set(f->x->timers, &f->deadline, clock_boot_ms() + f->skill->timeout_ms + PATIENCE_MS);
 }
 
 static void on_progress(void *arg, int percent, const char *message)
@@ -283,14 +288,13 @@ static void launch(void *arg)
 {
     static const struct runner_events events = {on_started, on_progress, on_log, on_ended};
     struct flow *f = arg;
-    int64_t now_ms = clock_boot_ms(), left_ms = f->deadline.at_ms - now_ms;
+    int64_t left_ms = f->deadline.at_ms - clock_boot_ms();
     int64_t timeout_ms = skills_manifest(f->cached_skill)->timeout_ms;
     if (!executor_may_act(f->x)) /* the fence is about to fall */
         return;
     if (timeout_ms > left_ms)
         timeout_ms = left_ms > 1 ? left_ms : 1;
-    /* the runner keeps the deadline, and tells; this is for one that does not */
-    timer_set(f->x->timers, &f->deadline, now_ms + timeout_ms + PATIENCE_MS);
+    f->skill->timeout_ms = timeout_ms;
     json_object *job = describe(f, timeout_ms);
     f->skill->runner = runner_start(f->x, job, &events, f);
     json_object_put(job);
@@ -504,7 +508,13 @@ const struct flow_kind skill_kind = {
 
 /* --- folders of the dead --- */
 
-enum { SWEEP_MS = 10000, SWEEP_MAX = 256 };
+enum {
+    SWEEP_MS = 5000,
+    SWEEP_MAX = 256,
+    /* Behind a run's end: its executor hears of a stop with its next beat at the latest, its command has its
+     * grace, and its log is kept (run_stopped). */
+    LINGER_MS = 3000 + PATIENCE_MS,
+};
 
 struct sweep {
     struct executor *x;
@@ -524,14 +534,14 @@ static void sweep_work(struct job *job, struct writer_hands *hands)
     struct sweep_job *j = (struct sweep_job *)job;
     struct db_value *ids = talloc_array(j, struct db_value, j->n);
     struct db_rows *rows;
-    /* behind a run's end its command has its grace, and its log is kept (run_stopped), by whichever process
-     */
-    int64_t lingering_ms = clock_wall_ms() - PATIENCE_MS;
+    int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < j->n; i++)
         ids[i] = db_id(&j->ids[i]);
     job->e = db_run_each(hands->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
     for (size_t r = 0; job->e == OK && r < rows->count; r++) {
-        bool stays = db_int(rows, r, 1) == STATE_RUNNING || db_int(rows, r, 3) > lingering_ms;
+        int64_t ended_ms = db_int(rows, r, 3);
+        bool lingers = ended_ms > now_ms - LINGER_MS && ended_ms <= now_ms;
+        bool stays = db_int(rows, r, 1) == STATE_RUNNING || lingers;
         for (size_t i = 0; i < j->n; i++)
             j->live[i] = j->live[i] || (stays && strcmp(j->ids[i].text, db_str(rows, r, 0)) == 0 &&
                                         db_int(rows, r, 2) == j->attempts[i]);

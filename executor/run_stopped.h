@@ -1,6 +1,6 @@
 /* The command of a run that was stopped: it gets its grace, and what it has written to its log is kept.
- * Nobody waits for that. Where this process dies meanwhile the log is lost, and the folder goes with the
- * sweep. Loop thread only. */
+ * Nobody waits for that but the process's own end. Where it dies meanwhile, or MariaDB is away, the log is
+ * lost, and the folder goes with the sweep. Loop thread only. */
 #pragma once
 
 #include "executor/executor.h"

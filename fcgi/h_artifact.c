@@ -28,12 +28,13 @@ int h_artifact_get(struct request *r)
     return blob_reply(r, a.blob.sha256, a.media_type, slash ? slash + 1 : a.relpath);
 }
 
-/* The kept log, or that of the attempt that is running: the executor lets us read it where it writes it. */
+/* The kept log, or that of the attempt that is running or in its grace: the executor lets us read it where it
+ * writes it. */
 static int open_log(struct request *r, const struct execution_log *log)
 {
     if (log->has_log)
         return r->app->blobs ? blob_open(r->app->blobs, log->log.sha256) : -1;
-    if (log->state != STATE_RUNNING)
+    if (log->state != STATE_RUNNING && log->state != STATE_STOPPED)
         return -1;
     char *path = talloc_asprintf(r, "%s/%s.%d/log", r->app->config->executor.run_dir, r->execution_id.text,
                                  log->attempt);

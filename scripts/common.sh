@@ -28,7 +28,7 @@ as_root() {
 }
 
 # await SECONDS COMMAND…: until the command succeeds; false at the deadline. Between two looks it listens at a pipe that
-# nothing ever comes out of: that takes no process, as `sleep` would.
+# nothing ever comes out of: that takes no process each time, as `sleep` would.
 await() {
     local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) nothing='' late=0
     shift

@@ -13,7 +13,7 @@ METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 
 
 def shape(value):
-    """Alike for values that a schema of ours takes or refuses alike: names, types, short words, lengths of lists up to one."""
+    """Alike for values of the same names, types and short words; of long texts, numbers and lists it keeps only what they look like."""
     if isinstance(value, dict):
         return tuple((name, shape(value[name])) for name in sorted(value))
     if isinstance(value, list):

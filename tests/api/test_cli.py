@@ -69,7 +69,7 @@ def test_batch(stack, tmp_path):
     granted, balance = batch(["credits", "grant", "--workspace", made["id"], "--credits", "3", "--reason", "test"],
                              ["credits", "balance", "--workspace", made["id"]])
     assert granted["balance"] == balance["balance"] == 3
-    wrong = ["{", "[1]", '["credits", ["balance"]]', ["batch"], ["nonsense"], ["key", "list", "--workspace", NOBODY, "--nonsense"],
+    wrong = ["[]", ["workspace"], ["help"], ["key", "--help"], ["--json", "batch"], ["workspace", "list", "--config", "x.ini"], "{", "[1]", '["credits", ["balance"]]', ["batch"], ["nonsense"], ["key", "list", "--workspace", NOBODY, "--nonsense"],
              ["credits", "balance", "--workspace", NOBODY]]
     answers = batch(*wrong, ["credits", "balance", "--workspace", made["id"]], code=1)
     assert ["error" in answer for answer in answers] == [True] * len(wrong) + [False]
