@@ -132,7 +132,7 @@ static bool add_claims(struct redis *redis, void *ctx, const struct redis_value 
         n = keys->count - done < PAGE ? keys->count - done : PAGE;
         for (size_t i = 0; i < n; i++)
             args[1 + i] = redis_bytes(keys->items[done + i].text, keys->items[done + i].size);
-        if (redis_call(redis, ctx, args, 1 + n, &v) != OK || v.kind != REDIS_LIST || v.count != n)
+        if (!ask(redis, ctx, args, 1 + n, &v) || v.kind != REDIS_LIST || v.count != n)
             return false;
         for (size_t i = 0; i < n; i++) {
             if (v.items[i].kind == REDIS_TEXT &&
@@ -153,7 +153,7 @@ static bool list_claims(struct redis *redis, void *ctx, const char ***list_r, si
         struct redis_arg args[] = {redis_text("SCAN"),         redis_text(cursor),  redis_text("MATCH"),
                                    redis_pattern_replays(ctx), redis_text("COUNT"), redis_text("1000")};
         struct redis_value v;
-        if (redis_call(redis, ctx, args, 6, &v) != OK || v.kind != REDIS_LIST || v.count != 2 ||
+        if (!ask(redis, ctx, args, 6, &v) || v.kind != REDIS_LIST || v.count != 2 ||
             !add_claims(redis, ctx, &v.items[1], list_r, n_r))
             return false;
         cursor = v.items[0].text;
@@ -167,8 +167,7 @@ static enum err look_at_claims(struct inquiry *q, void *scratch)
     size_t n;
     int64_t until = clock_boot_ms() + CLAIM_WAIT_MS;
     bool there = list_claims(q->redis, scratch, &list, &n);
-    while ((!there || n > 0) &&
-           clock_boot_ms() < until) { /* one slow answer is not taken for its being away */
+    while (there && n > 0 && clock_boot_ms() < until) {
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
         there = list_claims(q->redis, scratch, &list, &n);
     }

@@ -58,7 +58,7 @@ def test_settings(stack, tmp_path):
     assert "cannot be read" in plain(stack, "workspace", "list", "--config", tmp_path / "none.ini", code=1)
 
 
-def test_batch(stack, tmp_path):
+def test_batch(stack):
     def batch(*lines, code=0):
         text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
         got, out, err = stack.cli("batch", check=False, text=text)
@@ -69,7 +69,8 @@ def test_batch(stack, tmp_path):
     granted, balance = batch(["credits", "grant", "--workspace", made["id"], "--credits", "3", "--reason", "test"],
                              ["credits", "balance", "--workspace", made["id"]])
     assert granted["balance"] == balance["balance"] == 3
-    wrong = ["[]", ["workspace"], ["help"], ["key", "--help"], ["--json", "batch"], ["workspace", "list", "--config", "x.ini"], "{", "[1]", '["credits", ["balance"]]', ["batch"], ["nonsense"], ["key", "list", "--workspace", NOBODY, "--nonsense"],
+    wrong = ["[]", "{", "[1]", '["credits", ["balance"]]', ["workspace"], ["help"], ["key", "--help"], ["--json", "batch"], ["batch"],
+             ["nonsense"], ["workspace", "list", "--config", "x.ini"], ["key", "list", "--workspace", NOBODY, "--nonsense"],
              ["credits", "balance", "--workspace", NOBODY]]
     answers = batch(*wrong, ["credits", "balance", "--workspace", made["id"]], code=1)
     assert ["error" in answer for answer in answers] == [True] * len(wrong) + [False]
