@@ -16,6 +16,7 @@
 #include "core/store_file.h"
 #include "executor/disk.h"
 #include "executor/keep.h"
+#include "executor/liveness.h"
 #include "executor/run_model.h"
 #include "executor/run_stopped.h"
 #include "executor/start_gate.h"
@@ -513,7 +514,7 @@ enum {
     SWEEP_MAX = 256,
     /* Behind a run's end: its executor hears of a stop with its next beat at the latest, its command has its
      * grace, and its log is kept (run_stopped). */
-    LINGER_MS = 3000 + PATIENCE_MS,
+    LINGER_MS = BEAT_MS + PATIENCE_MS,
 };
 
 struct sweep {
