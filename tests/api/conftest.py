@@ -20,6 +20,16 @@ def pytest_make_parametrize_id(config, val, argname):
     return None
 
 
+# Those that wait the longest begin first, or the last of them would be waited for alone.
+LONG = ("test_resume", "test_events", "test_openapi", "test_skills", "test_model_skill", "test_usage", "test_pool", "test_explain",
+        "test_first_thread", "test_demo")
+
+
+def pytest_collection_modifyitems(items):
+    place = {name: i for i, name in enumerate(LONG)}
+    items.sort(key=lambda item: place.get(item.module.__name__, len(LONG)))
+
+
 @pytest.fixture(scope="module")
 def stack(request):
     s = Stack(getattr(request.module, "SETTINGS", None), getattr(request.module, "TLS", False))

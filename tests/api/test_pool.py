@@ -174,6 +174,7 @@ def connections(stack):
 def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
     """Its client has given up on it, or soon will: a late acceptance would only surprise."""
     before, answers = place[0].balance(), []
+    kill(master(stack), signal.SIGSTOP)  # or it would put a fresh one in the place of one that leaves just now
     family = workers(stack)
     for p in family:
         kill(p, signal.SIGSTOP)
@@ -184,7 +185,7 @@ def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
         eventually(lambda: connections(stack) > idle, 5, "nginx handed it on")
         time.sleep(5.3)  # the limit is 5 s
     finally:
-        for p in family:
+        for p in (master(stack), *family):
             kill(p, signal.SIGCONT)
     sender.join()
     assert (answers[0].status_code, answers[0].json()["code"]) == (503, "unavailable")
