@@ -3,6 +3,7 @@
 
 #include <hiredis.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
@@ -17,8 +18,8 @@ struct redis {
     redisContext *context;
     const char *socket;
     int64_t away_until_ms;
-    size_t unread; /* answers still to come of queued commands */
-    bool told;     /* that it is away: once an outage */
+    size_t unread;    /* answers still to come of queued commands */
+    atomic_bool told; /* that it is away: once an outage */
     unsigned failures;
 };
 
@@ -69,6 +70,11 @@ struct redis *redis_new(void *ctx, const char *socket)
     r->socket = talloc_strdup(r, socket);
     talloc_set_destructor(r, redis_destroy);
     return r;
+}
+
+void redis_hush(struct redis *r)
+{
+    atomic_store(&r->told, true);
 }
 
 unsigned redis_take_failures(struct redis *r)

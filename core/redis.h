@@ -61,6 +61,9 @@ enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size
 int redis_fd(const struct redis *r);
 enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r) WARN_UNUSED;
 
+/* Its connection is about to be cut on purpose: that is no news. From any thread. */
+void redis_hush(struct redis *r);
+
 /* Whether it counts as away right now. */
 bool redis_is_away(const struct redis *r);
 

@@ -15,18 +15,18 @@ enum { BLOCK_S = 1, SCAN_MS = 1000, AWAY_MS = 50 };
 struct claims {
     struct executor *x;
     struct writer *writer;
-    const char *redis_socket;
+    struct redis *redis; /* the thread's */
     pthread_t thread;
     struct timer scan;
     atomic_int fd; /* of the thread's connection to Redis, -1 while there is none */
     bool ended;
 };
 
-/* The thread outlives nothing but the process: it touches the writer and its own Redis connection only. */
+/* Touches the writer and its own Redis connection only. */
 static void *run(void *arg)
 {
     struct claims *c = arg;
-    struct redis *redis = redis_new(NULL, c->redis_socket);
+    struct redis *redis = c->redis;
     id ids[WRITER_BATCH_MAX];
     for (int slots; (slots = writer_await_slots(c->writer)) > 0;) {
         enum err e = queue_wait(redis, BLOCK_S, ids);
@@ -42,7 +42,6 @@ static void *run(void *arg)
             nanosleep(&pause, NULL);
         }
     }
-    talloc_free(redis);
     return NULL;
 }
 
@@ -60,7 +59,7 @@ struct claims *claims_start(void *ctx, struct executor *x)
     sigset_t old;
     c->x = x;
     c->writer = x->writer;
-    c->redis_socket = x->config->redis.socket;
+    c->redis = redis_new(c, x->config->redis.socket);
     atomic_init(&c->fd, -1);
     c->scan = (struct timer){.fire = on_scan, .arg = c};
     writer_add_slots(x->writer, (int)x->config->executor.max_active);
@@ -88,6 +87,7 @@ void claims_join(struct claims *c)
     if (!c)
         return;
     int fd = atomic_load(&c->fd);
+    redis_hush(c->redis);
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR); /* ends a wait that has just begun */
     pthread_join(c->thread, NULL);
