@@ -76,8 +76,18 @@ void flow_rest(struct flow *f)
         return;
     if (x->without_slot >= x->config->executor.max_waiting)
         return;
+    flow_leave_slot(f);
+    flow_return_slot(x);
+}
+
+void flow_leave_slot(struct flow *f)
+{
     f->has_slot = false;
-    x->without_slot++;
+    f->x->without_slot++;
+}
+
+void flow_return_slot(struct executor *x)
+{
     writer_add_slots(x->writer, 1);
     serve_slot_queue(x);
 }

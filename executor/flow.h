@@ -88,6 +88,10 @@ void flow_cancel(struct flow *f, const char *why);
 bool flow_take_slot(struct flow *f);
 /* Gives the slot back where the flow only waits. */
 void flow_rest(struct flow *f);
+/* The flow ends, but not what it has started (run_stopped): that has the slot from here on, and gives it
+ * back. */
+void flow_leave_slot(struct flow *f);
+void flow_return_slot(struct executor *x);
 
 /* For SIGTERM: hands back what is not in the middle of something; with `all`, everything. */
 void flow_hand_back_idle(struct executor *x, bool all);

@@ -437,31 +437,55 @@ static void begin(struct flow *f)
 
 /* --- as a kind of flow --- */
 
-static void forget_asking(struct skill_run *s)
+/* For what a run that has ended leaves behind. */
+static bool has_time(const struct executor *x)
 {
+    return !x->fenced && !x->stopping;
+}
+
+/* What was kept of an ended command is not lost with a stop that comes at just that moment. */
+static void leave_keeping(struct flow *f)
+{
+    struct skill_run *s = f->skill;
+    struct ending *e = s->asking->arg;
+    e->flow = NULL;
+    if (has_time(f->x)) {
+        run_stopped_keeping(f, (struct keep_job *)s->asking, e->wallclock_ms, s->run_dir);
+        s->run_dir = NULL;
+    }
+}
+
+static void leave_asking(struct flow *f)
+{
+    struct skill_run *s = f->skill;
     if (s->asking && s->asking->done == on_kept)
-        ((struct ending *)s->asking->arg)->flow = NULL;
+        leave_keeping(f);
     else if (s->asking)
         s->asking->arg = NULL;
     s->asking = NULL;
 }
 
-static void drop(struct flow *f)
+static void leave_runner(struct flow *f)
 {
     struct skill_run *s = f->skill;
-    if (!s)
-        return;
-    model_drop(f);
-    forget_asking(s);
-    start_gate_leave(&s->turn);
-    if (s->runner && (f->x->fenced || f->x->stopping))
-        runner_abandon(s->runner, s->run_dir);
+    if (s->runner && has_time(f->x))
+        run_stopped(f, s->runner, s->run_dir);
     else if (s->runner)
-        run_stopped(f->x, s->runner, f->cached_skill, &f->run.id, f->run.attempt, s->run_dir);
+        runner_abandon(s->runner, s->run_dir);
     else if (s->run_dir)
         runner_remove_folder(f->x, s->run_dir);
     s->runner = NULL;
     s->run_dir = NULL;
+}
+
+static void drop(struct flow *f)
+{
+    if (!f->skill)
+        return;
+    model_drop(f);
+    leave_asking(f);
+    start_gate_leave(&f->skill->turn);
+    leave_runner(f);
 }
 
 static void go_on(struct flow *f)

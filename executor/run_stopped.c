@@ -72,28 +72,44 @@ static void on_kept(struct job *job)
     talloc_free(kept);
 }
 
+static void keep(struct stopped *s, struct keep_job *kept, int64_t wallclock_ms)
+{
+    s->wallclock_ms = wallclock_ms;
+    kept->job.done = on_kept;
+    kept->job.arg = s;
+}
+
 static void on_ended(void *arg, json_object *record)
 {
     struct stopped *s = arg;
     struct keep_job *kept = keep_job_new(s->x, s->skill, s->run_dir, NULL);
-    s->wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms"));
-    kept->job.done = on_kept;
-    kept->job.arg = s;
+    keep(s, kept, json_object_get_int64(json_get(record, "wallclock_ms")));
     disk_submit(s->x->disk, &kept->job);
+    flow_return_slot(s->x);
 }
 
-void run_stopped(struct executor *x, struct runner *r, struct cached_skill *skill, const id *run, int attempt,
-                 const char *run_dir)
+static struct stopped *stopped_new(struct flow *f, const char *run_dir)
 {
-    static const struct runner_events events = {.ended = on_ended};
-    struct stopped *s = talloc_zero(x->processes, struct stopped);
-    s->x = x;
-    s->skill = skills_ref(skill);
-    s->run = *run;
-    s->attempt = attempt;
+    struct stopped *s = talloc_zero(f->x->processes, struct stopped);
+    s->x = f->x;
+    s->skill = skills_ref(f->cached_skill);
+    s->run = f->run.id;
+    s->attempt = f->run.attempt;
     s->run_dir = talloc_strdup(s, run_dir);
     talloc_set_destructor(s, stopped_destroy);
-    x->runners++;
-    runner_hand_over(r, &events, s);
+    s->x->runners++;
+    return s;
+}
+
+void run_stopped(struct flow *f, struct runner *r, const char *run_dir)
+{
+    static const struct runner_events events = {.ended = on_ended};
+    flow_leave_slot(f);
+    runner_hand_over(r, &events, stopped_new(f, run_dir));
     runner_stop(r, false);
+}
+
+void run_stopped_keeping(struct flow *f, struct keep_job *kept, int64_t wallclock_ms, const char *run_dir)
+{
+    keep(stopped_new(f, run_dir), kept, wallclock_ms);
 }

@@ -1,12 +1,15 @@
-/* The command of a run that was stopped: it gets its grace, and what it has written to its log is kept.
- * Nobody waits for that but the process's own end. Where it dies meanwhile, or MariaDB is away, the log is
- * lost, and the folder goes with the sweep. Loop thread only. */
+/* The command of a run that was stopped: it gets its grace, and what it has written to its log is kept. Until
+ * it has ended it has the run's slot, and with that its uid. Nobody waits for it but the process's own end.
+ * Where that dies meanwhile, or MariaDB is away, the log is lost, and the folder goes with the sweep. Loop
+ * thread only. */
 #pragma once
 
-#include "executor/executor.h"
+#include "executor/flow.h"
+#include "executor/keep.h"
 #include "executor/runner.h"
-#include "executor/skills.h"
 
-/* Takes the runner over, which is told to stop softly, and the folder. */
-void run_stopped(struct executor *x, struct runner *r, struct cached_skill *skill, const id *run, int attempt,
-                 const char *run_dir);
+/* Takes over the flow's runner, which is told to stop softly, its slot, and the folder. */
+void run_stopped(struct flow *f, struct runner *r, const char *run_dir);
+/* Its command has ended by itself, and what it left is being kept already: takes over the job and the folder.
+ */
+void run_stopped_keeping(struct flow *f, struct keep_job *kept, int64_t wallclock_ms, const char *run_dir);

@@ -69,6 +69,13 @@ static bool set_uid(struct runner *r, json_object *job)
     return r->uid_slot >= 0;
 }
 
+static void give_uid(struct runner *r)
+{
+    if (r->uid_slot >= 0)
+        r->x->uids[r->uid_slot] = false;
+    r->uid_slot = -1;
+}
+
 /* --- what it says --- */
 
 static void take_line(struct runner *r, const char *line, size_t size)
@@ -117,8 +124,7 @@ static int runner_destroy(struct runner *r)
         bufferevent_free(r->from);
     if (r->pid_fd >= 0)
         close(r->pid_fd);
-    if (r->uid_slot >= 0)
-        r->x->uids[r->uid_slot] = false;
+    give_uid(r);
     json_object_put(r->record);
     return 0;
 }
@@ -129,6 +135,7 @@ static void finish(struct runner *r)
     if (!r->from_ended || !r->reaped)
         return;
     x->runners--;
+    give_uid(r); /* the next one may begin with what is told now */
     if (r->events.ended)
         r->events.ended(r->arg, r->record);
     if (r->remove)

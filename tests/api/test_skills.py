@@ -248,6 +248,28 @@ while True: time.sleep(0.1)
     eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
 
 
+def test_a_stopped_runs_place_is_free_when_its_command_has_ended(stack, workspace, space):
+    """Here there is one, and with it one uid: the next run begins late, and does not fail."""
+    ini = stack.dir / "millrace.ini"
+    text = ini.read_text()
+    try:
+        ini.write_text(text.replace("[executor]\n", "[executor]\nprocesses = 1\nmax_active = 1\n"))
+        stack.restart_server("executor")
+        probe(workspace, "import signal, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+                         "print('up', file=sys.stderr, flush=True)\nwhile True: time.sleep(1)", slug="deaf")
+        probe(workspace, HELLO)
+        deaf = space.started("deaf")
+        eventually(lambda: space.logs(deaf) == "up\n", what="it runs")
+        assert space.client.post(f"{space.path}/executions/{deaf}/cancel").status_code == 200
+        next_one = space.started("probe")
+        assert space.finished(next_one)["state"] == "succeeded"
+        waited = int(stack.sql_one(f"SELECT b.started_ms - a.ended_ms FROM executions a, executions b WHERE a.id = '{deaf}' AND b.id = '{next_one}'"))
+        assert waited > 1500, "the deaf one has 2 s of grace"
+    finally:
+        ini.write_text(text)
+        stack.restart_server("executor")
+
+
 def test_a_lost_executor_takes_its_runs_along_and_another_goes_on(stack, workspace, space):
     mark = "86399.75"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
