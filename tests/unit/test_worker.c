@@ -131,10 +131,22 @@ static void read_answer(int fd, char *out, size_t room)
     out[used] = '\0';
 }
 
+/* Signals wait until the worker takes them, as the pool's master sees to: it may not have got that far yet. */
+static pid_t fork_with_signals_held(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid > 0)
+        sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
 static pid_t start_worker(void)
 {
     int listener = make_listener();
-    pid_t pid = fork();
+    pid_t pid = fork_with_signals_held();
     if (pid > 0)
         return pid;
     struct worker *w = worker_new(NULL, listener);
