@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include <talloc.h>
+#include <uthash.h>
 
 #include "core/clock.h"
 #include "core/json.h"
@@ -9,18 +10,22 @@
 #include "fcgi/app.h"
 #include "fcgi/request.h"
 
-/* Programs are direct-mapped, and kept up to so many bytes of their source; then all are forgotten. */
-enum { COMPILED_SIZE = 128, STALE_MS = 1000, SOURCE_MAX = 2 * 1024 * 1024 };
+/* Programs are kept up to so many, and so many bytes of their source; then all are forgotten. */
+enum { PROGRAMS_MAX = 512, SOURCE_MAX = 2 * 1024 * 1024, STALE_MS = 1000 };
+
+struct program_key {
+    id workspace_id, workflow_id;
+    int version;
+};
 
 struct compiled_entry {
-    void *pool; /* owns what is compiled */
-    id workspace_id, workflow_id;
-    int version; /* 0: empty */
+    struct program_key key;
     struct compiled compiled;
+    UT_hash_handle hh;
 };
 
 struct workflow_cache {
-    struct compiled_entry compiled[COMPILED_SIZE];
+    struct compiled_entry *compiled;
     size_t source_size;
 };
 
@@ -65,46 +70,56 @@ static enum err compile(struct compiled_entry *entry, const char *text, size_t s
     void *scratch = talloc_new(NULL);
     enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
-        e = program_compile(entry->pool, document, NULL, &entry->compiled.program, problems_new(scratch));
+        e = program_compile(entry, document, NULL, &entry->compiled.program, problems_new(scratch));
     talloc_free(scratch);
     return e;
 }
 
 static void forget(struct workflow_cache *cache)
 {
-    for (int i = 0; i < COMPILED_SIZE; i++) {
-        talloc_free(cache->compiled[i].pool);
-        cache->compiled[i] = (struct compiled_entry){0};
+    struct compiled_entry *entry, *next;
+    HASH_ITER(hh, cache->compiled, entry, next)
+    {
+        HASH_DEL(cache->compiled, entry);
+        talloc_free(entry);
     }
     cache->source_size = 0;
+}
+
+static void keep(struct workflow_cache *cache, struct compiled_entry *entry, size_t size)
+{
+    if (HASH_COUNT(cache->compiled) >= PROGRAMS_MAX || cache->source_size + size > SOURCE_MAX)
+        forget(cache);
+    HASH_ADD(hh, cache->compiled, key, sizeof entry->key, entry);
+    cache->source_size += size;
 }
 
 enum err workflow_cache_compiled(struct request *r, const id *workflow, int version,
                                  const struct compiled **c_r)
 {
     struct workflow_cache *cache = r->app->workflows;
-    const id *workspace = &r->access.workspace_id;
-    struct compiled_entry *entry = &cache->compiled[(id_hash(workflow) + (unsigned)version) % COMPILED_SIZE];
-    *c_r = &entry->compiled;
-    if (entry->version == version && same(&entry->workflow_id, workflow) &&
-        same(&entry->workspace_id, workspace))
-        return OK;
-    const char *text;
-    size_t size;
-    enum err e = workflow_version(r->app->db, r, workspace, workflow, version, &text, &size);
-    if (e != OK)
-        return e;
-    if (cache->source_size + size > SOURCE_MAX)
-        forget(cache);
-    talloc_free(entry->pool);
-    *entry = (struct compiled_entry){.pool = talloc_new(cache)};
-    cache->source_size += size;
-    if (compile(entry, text, size) != OK) {
-        log_error("workflow.broken", "workflow=%s version=%d", workflow->text, version);
-        return ERR_INTERNAL;
+    struct compiled_entry *entry;
+    struct program_key key;
+    memset(&key, 0, sizeof key); /* padding, too */
+    key.workspace_id = r->access.workspace_id;
+    key.workflow_id = *workflow;
+    key.version = version;
+    HASH_FIND(hh, cache->compiled, &key, sizeof key, entry);
+    if (!entry) {
+        const char *text;
+        size_t size;
+        enum err e = workflow_version(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
+        if (e != OK)
+            return e;
+        entry = talloc_zero(cache, struct compiled_entry);
+        memcpy(&entry->key, &key, sizeof key);
+        if (compile(entry, text, size) != OK) {
+            log_error("workflow.broken", "workflow=%s version=%d", workflow->text, version);
+            talloc_free(entry);
+            return ERR_INTERNAL;
+        }
+        keep(cache, entry, size);
     }
-    entry->workspace_id = *workspace;
-    entry->workflow_id = *workflow;
-    entry->version = version;
+    *c_r = &entry->compiled;
     return OK;
 }
