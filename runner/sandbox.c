@@ -252,6 +252,15 @@ static bool bring_folders(const struct runner_job *job)
            bring(skill_link, PLACE "/skill") && bring(work_link, PLACE "/work");
 }
 
+/* bubblewrap looks its child up in /proc by the number that the child has in the guard's namespace. In the
+ * /proc of the host that is some other process, and in a container's it may be none, which bubblewrap dies
+ * of. Where this is not allowed, bubblewrap's own /proc is not either, and it says so. */
+static void bring_proc(void)
+{
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
+        (void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+}
+
 static void start_bwrap(const struct inside *in, const char **argv, const char **env)
 {
     const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
@@ -292,10 +301,14 @@ static void guard(const struct launch *l)
                 l->job->run_dir, strerror(errno));
         _exit(126);
     }
+    if (l->job->uid)
+        bring_proc(); /* while we may */
     if (!change_user(l->job, l->uid, l->gid)) {
         dprintf(l->in->err, "cannot become the run's user: %s\n", strerror(errno));
         _exit(126);
     }
+    if (!l->job->uid)
+        bring_proc(); /* since we may */
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* after it: a change of user clears it */
     close(l->box->control_fd);        /* ours of it: the runner's must be the last */
@@ -313,10 +326,10 @@ static void guard(const struct launch *l)
     _exit(0);
 }
 
-/* A fork into a new pid namespace; who is not root gets the right to that with a user namespace. */
+/* A fork into new pid and mount namespaces; who is not root gets the right to that with a user namespace. */
 static pid_t fork_guard(const struct launch *l)
 {
-    unsigned long flags = SIGCHLD | CLONE_NEWPID | (l->job->uid ? CLONE_NEWNS : CLONE_NEWUSER);
+    unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (l->job->uid ? 0 : CLONE_NEWUSER);
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
     if (pid == 0)
         guard(l);

@@ -63,8 +63,8 @@ class Box:
             return {"user": USER_UID, "group": USER_UID, "extra_groups": []}
         return {}
 
-    def start(self, job):
-        p = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    def start(self, job, within=()):
+        p = subprocess.Popen([*within, BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                              text=True, cwd="/", **self.identity())
         p.stdin.write(json.dumps(job) + "\n")
         p.stdin.flush()
@@ -175,6 +175,16 @@ def test_inputs_outputs_progress_and_artifacts(box):
     assert by_path["deep/note.txt"]["sha256"] == hashlib.sha256(b"plain text\n").hexdigest()
     assert ended["wallclock_ms"] > 0 and ended["peak_memory_bytes"] > 1024 * 1024
     assert source.read_text() == "three words here"
+
+
+def test_in_a_container_with_few_processes(box):
+    """None has the number that the command's first process gets in its own namespace."""
+    unshare = ["unshare", *(["--user", "--map-current-user"] if box.mode == "user" else []), "--pid", "--fork", "--mount-proc"]
+    burn = 'for i in 1 2 3 4; do (:); done; exec "$0"'
+    job = box.job(box.python("print(json.dumps({'pid': os.getpid()}))"))
+    ended = box.finish(box.start(job, within=[*unshare, "sh", "-c", burn]))[-1]
+    assert ended["exit_code"] == 0, (ended, box.log(job))
+    assert json.loads(box.stdout(job))["pid"] > 1
 
 
 def test_never_uid_0_and_no_privileges(box):
