@@ -129,6 +129,13 @@ class Box:
         shutil.rmtree(self.base)
 
 
+def is_gone(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+    except OSError:
+        return True
+
+
 def children_of(pid):
     return [int(p) for p in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
@@ -726,8 +733,7 @@ def test_killed_executor_leaves_nobody(box):
     parent.kill()
     parent.wait()
     box.wait_nobody()
-    box.wait_until(lambda: not os.path.exists(f"/proc/{runner}") or
-                   pathlib.Path(f"/proc/{runner}/stat").read_text().split()[2] == "Z", "the runner is left over")
+    box.wait_until(lambda: is_gone(runner), "the runner is left over")
 
 
 def test_killed_runner_leaves_nobody(box):
