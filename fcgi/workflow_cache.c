@@ -29,9 +29,23 @@ struct workflow_cache {
     size_t source_size;
 };
 
+static int forget(struct workflow_cache *cache)
+{
+    struct compiled_entry *entry, *next;
+    HASH_ITER(hh, cache->compiled, entry, next)
+    {
+        HASH_DEL(cache->compiled, entry);
+        talloc_free(entry);
+    }
+    cache->source_size = 0;
+    return 0;
+}
+
 struct workflow_cache *workflow_cache_new(void *ctx)
 {
-    return talloc_zero(ctx, struct workflow_cache);
+    struct workflow_cache *cache = talloc_zero(ctx, struct workflow_cache);
+    talloc_set_destructor(cache, forget); /* the table is malloc's */
+    return cache;
 }
 
 static bool same(const id *a, const id *b)
@@ -73,17 +87,6 @@ static enum err compile(struct compiled_entry *entry, const char *text, size_t s
         e = program_compile(entry, document, NULL, &entry->compiled.program, problems_new(scratch));
     talloc_free(scratch);
     return e;
-}
-
-static void forget(struct workflow_cache *cache)
-{
-    struct compiled_entry *entry, *next;
-    HASH_ITER(hh, cache->compiled, entry, next)
-    {
-        HASH_DEL(cache->compiled, entry);
-        talloc_free(entry);
-    }
-    cache->source_size = 0;
 }
 
 static void keep(struct workflow_cache *cache, struct compiled_entry *entry, size_t size)
