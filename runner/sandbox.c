@@ -252,12 +252,26 @@ static bool bring_folders(const struct runner_job *job)
            bring(skill_link, PLACE "/skill") && bring(work_link, PLACE "/work");
 }
 
+/* Whether parts of /proc are hidden by mounts over them, as container runtimes do. */
+static bool proc_is_masked(void)
+{
+    char line[4096], place[4096];
+    bool masked = false;
+    FILE *table = fopen("/proc/self/mountinfo", "re");
+    while (table && !masked && fgets(line, sizeof line, table))
+        masked = sscanf(line, "%*d %*d %*s %*s %4095s", place) == 1 && strncmp(place, "/proc/", 6) == 0 &&
+                 strcmp(place, "/proc/sys/fs/binfmt_misc") != 0;
+    if (table)
+        fclose(table);
+    return masked || !table;
+}
+
 /* bubblewrap looks its child up in /proc by the number that the child has in the guard's namespace. In the
  * /proc of the host that is some other process, and in a container's it may be none, which bubblewrap dies
- * of. Where this is not allowed, bubblewrap's own /proc is not either, and it says so. */
+ * of. What the machine's owner has hidden stays hidden: as root a new /proc would show it. */
 static void bring_proc(void)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
+    if (!proc_is_masked() && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
         (void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
