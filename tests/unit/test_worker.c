@@ -131,7 +131,8 @@ static void read_answer(int fd, char *out, size_t room)
     out[used] = '\0';
 }
 
-/* Signals wait until the worker takes them, as the pool's master sees to: it may not have got that far yet. */
+/* Signals wait until the worker takes them, as the pool's master sees to: it may not have got that far yet.
+ */
 static pid_t fork_with_signals_held(void)
 {
     sigset_t all, before;
