@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -29,9 +30,11 @@ enum {
     EARLY_MS = 1000,
     DELAY_FIRST_MS = 100,
     DELAY_MAX_MS = 10000,
-    KINDS = 2,
+    UPLOADS_NICE = 10, /* who waits for a 202 goes before megabytes that have seconds */
     WAIT_MS = 60000
 };
+
+enum { REQUESTS, UPLOADS, KINDS };
 
 /* A socket and the workers behind it: uploads keep a process for as long as the body takes, so they have
  * their own. */
@@ -134,6 +137,8 @@ static _Noreturn void child_main(struct pool *p, int slot, pid_t master)
     struct child *me = &p->children[slot];
     /* Never longer than the master, but not in the middle of a request. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    if (me->kind == UPLOADS)
+        setpriority(PRIO_PROCESS, 0, UPLOADS_NICE);
     struct worker *w = worker_new(ctx, p->kinds[me->kind].fd);
     struct app *app = w ? make_app(ctx, p, slot) : NULL;
     if (!app)
@@ -149,8 +154,9 @@ static _Noreturn void child_main(struct pool *p, int slot, pid_t master)
 
 static bool spawn(struct pool *p, int kind)
 {
-    int slot =
-        kind == 0 ? 0 : WORKER_SLOTS / 2; /* uploads accept no runs: the first slots are not for them */
+    int slot = kind == REQUESTS
+                   ? 0
+                   : WORKER_SLOTS / 2; /* uploads accept no runs: the first slots are not for them */
     while (slot < WORKER_SLOTS && p->children[slot].pid)
         slot++;
     if (slot == WORKER_SLOTS)
@@ -245,8 +251,8 @@ static void begin_stop(struct pool *p)
 
 static void take_settings(struct pool *p)
 {
-    p->kinds[0].workers = p->config->api.workers;
-    p->kinds[1].workers = p->kinds[1].path ? p->config->api.uploads_workers : 0;
+    p->kinds[REQUESTS].workers = p->config->api.workers;
+    p->kinds[UPLOADS].workers = p->kinds[UPLOADS].path ? p->config->api.uploads_workers : 0;
 }
 
 static void reload(struct pool *p)
@@ -338,8 +344,8 @@ int pool_run(void *ctx, const char *path, struct config *config)
     struct pool *p = talloc_zero(ctx, struct pool);
     p->path = path;
     p->config = config;
-    p->kinds[0].path = config->api.socket;
-    p->kinds[1].path = *config->api.uploads_socket ? config->api.uploads_socket : NULL;
+    p->kinds[REQUESTS].path = config->api.socket;
+    p->kinds[UPLOADS].path = *config->api.uploads_socket ? config->api.uploads_socket : NULL;
     take_settings(p);
     sigset_t mask = block_signals();
     p->shared = fcgi_shared_new();
