@@ -43,6 +43,8 @@ static const struct setting settings[] = {
                "a worker is replaced after so many requests; 0: never"),
     NUMBER_ROW(api, rate_limit_per_minute, 600, 1, 100000000,
                "requests a workspace may make, where it has no limit of its own"),
+    NUMBER_ROW(api, queue_ms, 100, 10, 5000,
+               "where requests wait longer for a worker, and go on to, the late ones are refused"),
     NUMBER_ROW(api, grace_s, 30, 1, 3600, "how long a stopping worker may take for the request in hand"),
     TEXT_ROW(api, db_user, "millrace_api", "MariaDB user of the API"),
     TEXT_ROW(api, db_password_file, "", "file whose first line is its password"),

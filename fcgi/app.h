@@ -15,7 +15,8 @@ struct blob_store;
 struct app {
     const struct config *config;
     struct fcgi_shared *shared;
-    int slot; /* of this worker, among WORKER_SLOTS */
+    struct admission *admission; /* NULL: a pool whose queue may be long */
+    int slot;                    /* of this worker, among WORKER_SLOTS */
     struct db *db;
     struct redis *redis;
     struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */

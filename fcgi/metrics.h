@@ -9,6 +9,7 @@ enum { METRICS_ROUTES = 64, METRICS_STATUSES = 600 };
 struct metrics {
     atomic_uint_fast64_t requests[METRICS_ROUTES][METRICS_STATUSES];
     atomic_uint_fast64_t us[METRICS_ROUTES];
+    atomic_uint_fast64_t refused_late;
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* what the workers did without, or once more */

@@ -26,7 +26,6 @@
 #include "fcgi/workflow_cache.h"
 
 enum {
-    BACKLOG = 1024,
     EARLY_MS = 1000,
     DELAY_FIRST_MS = 100,
     DELAY_MAX_MS = 10000,
@@ -76,7 +75,7 @@ static bool bind_beside(const char *beside, int fd)
     memcpy(address.sun_path, beside, strlen(beside) + 1);
     unlink(beside);
     return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(beside, 0660) == 0 &&
-           listen(fd, BACKLOG) == 0;
+           listen(fd, WORKER_BACKLOG) == 0;
 }
 
 static bool kind_open(struct kind *k)
@@ -118,6 +117,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     redis_keys_prefix(c->redis.prefix);
     app->config = c;
     app->shared = p->shared;
+    app->admission = p->children[slot].kind == REQUESTS ? &p->shared->admission : NULL;
     app->slot = slot;
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);

@@ -11,9 +11,6 @@
 #include "fcgi/handlers.h"
 #include "fcgi/request.h"
 
-/* nginx took the request in longer ago than this: its client has surely given up on it, or soon will. */
-enum { AGE_MAX_MS = 5000 };
-
 #define LIST_QUERY                                                                                           \
     "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
     "created_after created_before"
@@ -158,12 +155,21 @@ static int64_t seconds_ms(const char *text)
     return *end == '.' ? ms + strtol(end + 1, NULL, 10) : ms;
 }
 
-static bool is_young(struct request *r)
+/* Uploads wait for as long as others' bodies take. */
+static bool admits(const struct app *app, int64_t waited_ms)
 {
-    const char *msec = request_param(r, "MSEC");
+    return app->admission
+               ? admission_admits(app->admission, clock_boot_ms(), waited_ms, app->config->api.queue_ms)
+               : waited_ms <= ADMISSION_AGE_MAX_MS;
+}
+
+static bool is_in_time(struct request *r)
+{
+    const char *msec = request_param(r, "MSEC"); /* when nginx handed it on */
     int64_t taken_ms = msec ? seconds_ms(msec) : 0;
-    if (taken_ms <= 0 || clock_wall_ms() - taken_ms <= AGE_MAX_MS)
+    if (taken_ms <= 0 || r->route->flags & ROUTE_OPEN || admits(r->app, clock_wall_ms() - taken_ms))
         return true;
+    atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
     reply_err(r, ERR_BUSY);
     return false;
 }
@@ -198,7 +204,7 @@ static bool may_enter(struct request *r)
 static bool may_pass(struct request *r, struct FCGX_Stream *in)
 {
     const struct route *route = r->route;
-    if (!is_young(r) || !may_enter(r))
+    if (!is_in_time(r) || !may_enter(r))
         return false;
     if (!query_is_known(r))
         return false;

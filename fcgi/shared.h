@@ -6,6 +6,7 @@
 
 #include "core/seen_balances.h"
 #include "fcgi/accept_group.h"
+#include "fcgi/admission.h"
 #include "fcgi/metrics.h"
 #include "fcgi/rate.h"
 #include "fcgi/recent_keys.h"
@@ -16,6 +17,7 @@ enum { WORKER_SLOTS = 256 };
 
 struct fcgi_shared {
     struct metrics metrics;
+    struct admission admission;
     struct rate_area rate;
     struct recent_keys recent_keys;
     struct seen_balances seen_balances;

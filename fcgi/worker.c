@@ -20,11 +20,16 @@
 #include "fcgi/request.h"
 #include "fcgi/routes.h"
 
-enum { NGINX_TIMEOUT_S = 30 }; /* nginx has the whole body before it connects: no pause is long */
+enum {
+    NGINX_TIMEOUT_S = 30, /* nginx has the whole body before it connects: no pause is long */
+    SHORT_BACKLOG = 4,    /* a worker: keeps it busy when they come unevenly */
+};
 
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
     bool draining, leaving;
+    const struct admission *admission; /* NULL: the backlog stays as it is */
+    int backlog, short_backlog;
 };
 
 static int worker_destroy(struct worker *w)
@@ -53,6 +58,7 @@ struct worker *worker_new(void *ctx, int listen_fd)
     signal(SIGINT, SIG_IGN); /* ^C goes to the whole group; the master decides */
     signal(SIGHUP, SIG_IGN);
     w->listen_fd = listen_fd;
+    w->backlog = WORKER_BACKLOG;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     talloc_set_destructor(w, worker_destroy);
@@ -76,11 +82,23 @@ static void read_signals(struct worker *w)
     }
 }
 
+/* The listener's backlog, short while the pool is overloaded: each worker sees to it, so that it is right
+ * even where one was late to. Milliseconds until it must be looked after again; -1: a request will tell. */
+static int mind_backlog(struct worker *w)
+{
+    int64_t left_ms = w->admission ? admission_overload_ms(w->admission, clock_boot_ms()) : 0;
+    int backlog = left_ms > 0 ? w->short_backlog : WORKER_BACKLOG;
+    if (backlog != w->backlog && listen(w->listen_fd, backlog) == 0)
+        w->backlog = backlog;
+    return left_ms > 0 ? (int)left_ms : -1;
+}
+
 int worker_accept(struct worker *w)
 {
     for (;;) {
         struct epoll_event events[2];
-        int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : -1);
+        int patience_ms = mind_backlog(w);
+        int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : patience_ms);
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == w->signal_fd)
                 read_signals(w);
@@ -168,6 +186,8 @@ static void serve(struct app *app, int fd)
 void worker_run(struct worker *w, struct app *app, int64_t recycle)
 {
     int fd;
+    w->admission = app->admission;
+    w->short_backlog = SHORT_BACKLOG * (int)app->config->api.workers;
     FCGX_Init();
     for (int64_t served = 0; recycle == 0 || served < recycle; served++) {
         if ((fd = worker_accept(w)) < 0)

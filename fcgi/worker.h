@@ -14,6 +14,8 @@
 struct app;
 struct worker;
 
+enum { WORKER_BACKLOG = 1024 }; /* of the listener, unless the pool is overloaded (admission.h) */
+
 /* `listen_fd` is non-blocking and shared with others. Blocks the signals. NULL where the kernel refuses
  * (logged). */
 struct worker *worker_new(void *ctx, int listen_fd);

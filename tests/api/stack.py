@@ -59,7 +59,8 @@ class Stack:
         self.port = free_port()
         self.tls_port = free_port() if tls else None
         self.url = f"http://127.0.0.1:{self.port}"
-        self.settings = {"api.workers": "8", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
+        # queue_ms: a test that asks much at once is not to be told that a slow machine is overloaded
+        self.settings = {"api.workers": "8", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
         # found again in /proc, should a process of ours outlive the stack
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}

@@ -219,7 +219,7 @@ def test_health_and_metrics(stack):
     assert re.search(r"millrace_accept_batches_total [1-9]", text)
     assert "millrace_up 1\n" in text
     for name in ("runs{state=\"queued\"}", "runs{state=\"running\"}", "queue_age_seconds", "recent_runs{state=\"succeeded\"}",
-                 "executors{state=\"alive\"}", "recent_losses", "redis_fallbacks_total", "db_lost_total", "db_settled_total"):
+                 "executors{state=\"alive\"}", "recent_losses", "redis_fallbacks_total", "refused_late_total", "db_lost_total", "db_settled_total"):
         assert re.search(rf"^millrace_{re.escape(name)} \d", text, re.M), name
 
 
@@ -257,18 +257,18 @@ def test_young_workers_that_die_together_are_replaced_at_once(stack):
 
 
 def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
-    """Nobody serves for a while: 512 may wait, nginx refuses the others itself; and waits for a run's end are not counted."""
+    """Nobody serves for a while: 256 may wait, nginx refuses the others itself; and waits for a run's end are not counted."""
     request = f"GET /api/v1/credits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {place[1].key}\r\nConnection: close\r\n"
     workers = stack.children("api")
     for pid in workers:
         kill(pid, signal.SIGSTOP)
     try:
-        waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(600)]
+        waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(300)]
         for connection in waiting:
             connection.sendall(request.encode() + b"\r\n")
-        refused = eventually(lambda: (lambda ready: len(ready) >= 88 and ready)(select.select(waiting, [], [], 0)[0]), 5, "88 refused")
+        refused = eventually(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 5, "44 refused")
         answers = [whole(c) for c in refused]
-        assert len(answers) == 88
+        assert len(answers) == 44
         for answer in answers:
             assert answer.startswith(b"HTTP/1.1 503 ") and b"\r\nRetry-After: 1\r\n" in answer and b'"code":"unavailable"' in answer
         late = socket.create_connection(("127.0.0.1", stack.port))

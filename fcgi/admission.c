@@ -1,0 +1,40 @@
+#include "fcgi/admission.h"
+
+enum { PROBATION_PART = 5, PROBATION_PATIENCE_MS = 20 };
+
+int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
+{
+    int64_t left_ms = atomic_load(&a->overload_ends_ms) - now_ms;
+    return left_ms > 0 ? left_ms : 0;
+}
+
+/* Shortly after an overload, which may not be over: a fifth of the queue, and little patience, tell. */
+static bool is_on_probation(const struct admission *a, int64_t now_ms)
+{
+    int64_t ended_ms = atomic_load(&a->overload_ends_ms);
+    return ended_ms && now_ms >= ended_ms && now_ms - ended_ms < ADMISSION_OVERLOAD_MS;
+}
+
+/* After a pause nobody knows whether they have been late all the time. */
+static int64_t late_for_ms(struct admission *a, int64_t now_ms)
+{
+    int64_t since_ms = atomic_load(&a->late_ms);
+    if (since_ms == 0 || now_ms - atomic_load(&a->seen_ms) > ADMISSION_PATIENCE_MS)
+        atomic_store(&a->late_ms, since_ms = now_ms);
+    return now_ms - since_ms;
+}
+
+bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t queue_ms)
+{
+    bool overloaded = admission_overload_ms(a, now_ms) > 0, probation = is_on_probation(a, now_ms);
+    bool late = waited_ms > (probation ? queue_ms / PROBATION_PART : queue_ms);
+    if (!late) {
+        atomic_store(&a->late_ms, 0);
+    } else if (!overloaded &&
+               late_for_ms(a, now_ms) >= (probation ? PROBATION_PATIENCE_MS : ADMISSION_PATIENCE_MS)) {
+        atomic_store(&a->overload_ends_ms, now_ms + ADMISSION_OVERLOAD_MS);
+        overloaded = true;
+    }
+    atomic_store(&a->seen_ms, now_ms);
+    return !(overloaded && waited_ms > queue_ms) && waited_ms <= ADMISSION_AGE_MAX_MS;
+}

@@ -1,0 +1,76 @@
+#include <criterion/criterion.h>
+
+#include "fcgi/admission.h"
+
+enum { QUEUE = 100, START = 1000000 };
+
+/* One request a millisecond, each having waited as long; how many of them were admitted. */
+static int offer(struct admission *a, int64_t *now_ms, int count, int64_t waited_ms)
+{
+    int admitted = 0;
+    for (int i = 0; i < count; i++)
+        admitted += admission_admits(a, (*now_ms)++, waited_ms, QUEUE);
+    return admitted;
+}
+
+Test(admission, those_in_time_are_admitted)
+{
+    struct admission a = {0};
+    int64_t now = START;
+    cr_assert_eq(offer(&a, &now, 5000, QUEUE), 5000);
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+}
+
+Test(admission, a_burst_is_served_whole)
+{
+    struct admission a = {0};
+    int64_t now = START;
+    cr_assert_eq(offer(&a, &now, ADMISSION_PATIENCE_MS, 900), ADMISSION_PATIENCE_MS);
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+}
+
+Test(admission, who_is_late_after_a_pause_is_no_queue)
+{
+    struct admission a = {0};
+    for (int64_t now = START, i = 0; i < 100; i++, now += ADMISSION_PATIENCE_MS + 1)
+        cr_assert(admission_admits(&a, now, 900, QUEUE));
+}
+
+Test(admission, a_queue_that_stays_is_an_overload)
+{
+    struct admission a = {0};
+    int64_t now = START;
+    offer(&a, &now, ADMISSION_PATIENCE_MS, QUEUE + 1);
+    cr_assert_eq(offer(&a, &now, 1000, QUEUE + 1), 0);
+    cr_assert_eq(admission_overload_ms(&a, now), ADMISSION_OVERLOAD_MS - 1000);
+    cr_assert_eq(offer(&a, &now, 100, QUEUE), 100, "those in time are served all the while");
+    cr_assert_eq(offer(&a, &now, 100, QUEUE + 1), 0, "one moment of peace is not the end of it");
+}
+
+Test(admission, it_comes_back_sooner_than_it_came)
+{
+    struct admission a = {0};
+    int64_t now = START;
+    offer(&a, &now, ADMISSION_PATIENCE_MS + ADMISSION_OVERLOAD_MS, QUEUE + 1);
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+    cr_assert_eq(offer(&a, &now, 100, QUEUE / 5), 100);
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+    cr_assert_eq(offer(&a, &now, 100, QUEUE / 5 + 1), 100, "those are not refused,");
+    cr_assert_gt(admission_overload_ms(&a, now), 0, "but tell that it is not over");
+}
+
+Test(admission, it_is_forgotten_where_it_does_not)
+{
+    struct admission a = {0};
+    int64_t now = START;
+    offer(&a, &now, ADMISSION_PATIENCE_MS + 2 * ADMISSION_OVERLOAD_MS, QUEUE + 1);
+    now += 2 * ADMISSION_OVERLOAD_MS;
+    cr_assert_eq(offer(&a, &now, 100, QUEUE + 1), 100);
+}
+
+Test(admission, what_is_too_old_is_refused_on_the_quietest_day)
+{
+    struct admission a = {0};
+    cr_assert_not(admission_admits(&a, START, ADMISSION_AGE_MAX_MS + 1, QUEUE));
+    cr_assert(admission_admits(&a, START + 1, ADMISSION_AGE_MAX_MS, QUEUE));
+}
