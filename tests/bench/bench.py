@@ -58,7 +58,7 @@ EXPECTED = {"402": "402", "get": "200", "list": "200", "floor get": "200"}
 class Bench:
     def __init__(self, settings=None):
         subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
-        self.stack = Stack({"api.workers": str(WORKERS), "api.rate_limit_per_minute": "100000000", "log.level": "warn", **(settings or {})})
+        self.stack = Stack({"api.workers": str(WORKERS), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn", **(settings or {})})
         self.floors = []
         self.tools = TOOLS
         self.running = True  # the executor is

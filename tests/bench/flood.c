@@ -1,8 +1,8 @@
 /* bench-flood PORT RATE SECONDS CONNECTIONS FILE: sends FILE (one whole HTTP/1.1 request) RATE times a second
  * to 127.0.0.1, whatever comes back and however slowly: an open loop, as many callers who do not know of each
- * other are. At most CONNECTIONS are under way; what comes due beyond that waits here, and the wait counts.
- * Prints one JSON object: for each status (0: no answer) how many, and microseconds from when the request was
- * due. */
+ * other are. At most CONNECTIONS are under way; what comes due beyond that waits here. Prints one JSON
+ * object: for each status (0: no answer) how many, and microseconds to the answer, from when the request was
+ * due and from when it was sent. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,7 +23,7 @@ enum { STATUSES = 600, ANSWER_MAX = 8192, LINGER_US = 10000000 };
 
 struct connection {
     int fd; /* -1: to be opened */
-    int64_t due_us;
+    int64_t due_us, sent_us;
     size_t got, wanted; /* 0: the header is not complete */
     char answer[ANSWER_MAX + 1];
 };
@@ -33,6 +33,10 @@ struct times {
     size_t n, room;
 };
 
+struct answers {
+    struct times since_due, since_sent;
+};
+
 static struct {
     struct sockaddr_in address;
     char *request;
@@ -40,7 +44,7 @@ static struct {
     struct connection *all, **idle;
     size_t idle_n, connections;
     int epoll_fd;
-    struct times of[STATUSES];
+    struct answers of[STATUSES];
 } flood;
 
 static int64_t now_us(void)
@@ -50,9 +54,8 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void note(int status, int64_t us)
+static void note(struct times *t, int64_t us)
 {
-    struct times *t = &flood.of[status];
     if (t->n == t->room) {
         t->room = t->room ? 2 * t->room : 1024;
         t->us = realloc(t->us, t->room * sizeof *t->us);
@@ -62,7 +65,9 @@ static void note(int status, int64_t us)
 
 static void answered(struct connection *c, int status)
 {
-    note(status, now_us() - c->due_us);
+    int64_t at_us = now_us();
+    note(&flood.of[status].since_due, at_us - c->due_us);
+    note(&flood.of[status].since_sent, at_us - c->sent_us);
     if (status == 0) {
         close(c->fd);
         c->fd = -1;
@@ -85,6 +90,7 @@ static bool open_connection(struct connection *c)
 static void ask(struct connection *c, int64_t due_us)
 {
     c->due_us = due_us;
+    c->sent_us = now_us();
     c->got = c->wanted = 0;
     if (c->fd < 0 && !open_connection(c))
         answered(c, 0);
@@ -144,8 +150,10 @@ static int64_t run(double rate, int64_t seconds)
         for (int i = 0; i < n; i++)
             read_answer(events[i].data.ptr);
     }
-    for (size_t i = flood.connections - flood.idle_n; i > 0; i--)
-        note(0, LINGER_US);
+    for (size_t i = flood.connections - flood.idle_n; i > 0; i--) {
+        note(&flood.of[0].since_due, LINGER_US);
+        note(&flood.of[0].since_sent, LINGER_US);
+    }
     return total - sent;
 }
 
@@ -156,17 +164,25 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static void tell(const char *name, struct times *t)
+{
+    qsort(t->us, t->n, sizeof *t->us, by_size);
+    printf(", \"%s\": {\"p50\": %lld, \"p99\": %lld, \"max\": %lld}", name, (long long)t->us[t->n / 2],
+           (long long)t->us[t->n * 99 / 100], (long long)t->us[t->n - 1]);
+}
+
 static void report(int64_t unsent)
 {
     printf("{\"unsent\": %lld, \"statuses\": {", (long long)unsent);
     const char *comma = "";
     for (int s = 0; s < STATUSES; s++) {
-        struct times *t = &flood.of[s];
-        if (t->n == 0)
+        struct answers *a = &flood.of[s];
+        if (a->since_due.n == 0)
             continue;
-        qsort(t->us, t->n, sizeof *t->us, by_size);
-        printf("%s\"%d\": {\"n\": %zu, \"p50_us\": %lld, \"p99_us\": %lld, \"max_us\": %lld}", comma, s, t->n,
-               (long long)t->us[t->n / 2], (long long)t->us[t->n * 99 / 100], (long long)t->us[t->n - 1]);
+        printf("%s\"%d\": {\"n\": %zu", comma, s, a->since_due.n);
+        tell("us_since_due", &a->since_due);
+        tell("us_since_sent", &a->since_sent);
+        printf("}");
         comma = ", ";
     }
     printf("}}\n");
