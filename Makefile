@@ -16,7 +16,7 @@ CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libmagic libseccomp libcrypto
+LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libmagic libcrypto
 # pkg-config is asked once a run; libfcgi and inih ship without (or with odd) .pc files
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread
@@ -59,7 +59,7 @@ lib      = $(B)/lib$(1).a
 NAMES   := fcgi:millrace-api executor:millrace-executor stream:millrace-stream runner:millrace-runner cli:millrace
 PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/main.c),$(BIN)/$(lastword $(subst :, ,$(n)))))
 GENDIR  := build/gen
-GEN     := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h
+GEN     := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/filters.h
 GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
 
 # for tools that read the sources themselves: scripts/lint
@@ -78,6 +78,12 @@ $(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(wildcard redis/*.lua)
 $(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(wildcard core/metaschema/*.json core/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
 	scripts/embed blobs $(GENDIR)
 
+$(GENDIR)/make-filters: runner/filters/main.c
+	@mkdir -p $(@D)
+	gcc -std=gnu17 -O1 $(WARN) -o $@ $< -lseccomp
+$(GENDIR)/filters.h $(GENDIR)/filters.c &: $(GENDIR)/make-filters
+	$(GENDIR)/make-filters $(GENDIR)
+
 $(B)/gen/%.o: $(GENDIR)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -c -o $@ $<
@@ -91,7 +97,7 @@ build/plain/%.o: %.c | $(GEN)
 endif
 
 define library
-$$(B)/lib$(1).a: $$(call objs,$(1)) $(if $(filter core,$(1)),$$(GEN_OBJ))
+$$(B)/lib$(1).a: $$(call objs,$(1)) $(if $(filter core,$(1)),$$(GEN_OBJ)) $(if $(filter runner,$(1)),$$(B)/gen/filters.o)
 	@mkdir -p $$(@D)
 	rm -f $$@ && ar rcs $$@ $$^
 endef
@@ -103,7 +109,7 @@ $$(BIN)/$(1): $$(call under,$(2)/main.c) $$(B)/lib$(2).a $$(B)/libcore.a
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS_$(2)),$$(PKG_LIBS))
 endef
 # started twice a run of a skill: what it needs of libraries is linked in, loading them would cost more than what it does
-LIBS_runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -lseccomp -Wl,-Bdynamic -lm -pthread
+LIBS_runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -Wl,-Bdynamic -lm -pthread
 $(foreach n,$(NAMES),$(eval $(call program,$(lastword $(subst :, ,$(n))),$(firstword $(subst :, ,$(n))))))
 
 # --- tests ---------------------------------------------------------------------------------------------
@@ -131,9 +137,9 @@ accept-storm: $(B)/accept-storm
 # What Millrace is measured against: scripts/bench runs them
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(B)/bench-streams: $(B)/tests/bench/streams.o
+$(B)/bench-streams $(B)/bench-spawn: $(B)/bench-%: $(B)/tests/bench/%.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-flood $(B)/bench-streams
+bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-flood $(B)/bench-streams $(B)/bench-spawn
 
 check: $(B)/unit-tests $(REPLAYS)
 	timeout 300 $(B)/unit-tests -j2 --timeout 60
