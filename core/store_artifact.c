@@ -67,32 +67,37 @@ enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct ar
     return e;
 }
 
-enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
+enum { USAGE_COLUMNS = 8 };
+
+static void usage_values(struct db_value v[USAGE_COLUMNS], const struct usage *u)
 {
-    struct db_value args[] = {
-        db_id(execution),
-        db_number(u->input_tokens),
-        db_number(u->output_tokens),
-        db_number(u->cost),
-        db_number_or_null(u->wallclock_ms, u->has_wallclock),
-        db_number(u->iterations),
-        db_text(u->trace_id),
-        u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null(),
-        db_number(u->has_log ? u->log.size : 0),
-    };
-    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, 9, NULL);
+    v[0] = db_number(u->input_tokens);
+    v[1] = db_number(u->output_tokens);
+    v[2] = db_number(u->cost);
+    v[3] = db_number_or_null(u->wallclock_ms, u->has_wallclock);
+    v[4] = db_number(u->iterations);
+    v[5] = db_text(u->trace_id);
+    v[6] = u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null();
+    v[7] = db_number(u->has_log ? u->log.size : 0);
 }
 
-enum err usage_put_stopped(struct db *db, void *ctx, const id *execution, int attempt, const struct usage *u)
+enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
 {
-    struct db_value args[] = {
-        db_number_or_null(u->wallclock_ms, u->has_wallclock),
-        u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null(),
-        db_number(u->has_log ? u->log.size : 0),
-        db_id(execution),
-        db_number(attempt),
-    };
-    return db_run(db, ctx, SQL_USAGE_PUT_STOPPED, args, 5, NULL);
+    struct db_value args[1 + USAGE_COLUMNS] = {db_id(execution)};
+    usage_values(args + 1, u);
+    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, 1 + USAGE_COLUMNS, NULL);
+}
+
+enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
+                        const struct artifact *list, size_t n)
+{
+    struct db_value args[USAGE_COLUMNS + 2];
+    struct db_rows *rows;
+    usage_values(args, u);
+    args[USAGE_COLUMNS] = db_id(execution);
+    args[USAGE_COLUMNS + 1] = db_number(attempt);
+    enum err e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT_LATE, args, USAGE_COLUMNS + 2, &rows);
+    return e == OK && rows->affected > 0 && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
 }
 
 enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,

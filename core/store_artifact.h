@@ -32,9 +32,10 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list,
                           size_t n) WARN_UNUSED;
 enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
-/* Log and time of a run that was stopped in this attempt; nothing where it was purged since. */
-enum err usage_put_stopped(struct db *db, void *ctx, const id *execution, int attempt,
-                           const struct usage *u) WARN_UNUSED;
+/* The same, and the artifacts, of a run that had ended before: it was stopped, or beyond its time, in this
+ * attempt. Nothing where it is another's since, was purged, or has told already. */
+enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
+                        const struct artifact *list, size_t n) WARN_UNUSED;
 
 /* Where the log of an execution is: kept (has_log), or still being written by this attempt. */
 struct execution_log {

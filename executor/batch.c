@@ -52,7 +52,8 @@ static enum err write_commit(struct db_tx *tx, struct writing *g, struct commit 
     c->seq_after = 0;
     c->fenced = !r || !run_is_ours(r, g->b->hands->executor_id, c->attempt);
     if (c->fenced)
-        return OK;
+        return c->usage ? usage_put_late(tx, &c->run, c->attempt, c->usage, c->artifacts, c->artifacts_n)
+                        : OK;
     r->effects = (r->effects || c->effects) && !c->nothing_started;
     for (size_t i = 0; i < c->steps_n; i++)
         run_step(w, r, &c->steps[i]);

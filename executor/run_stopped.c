@@ -21,6 +21,7 @@ struct note_job {
     id run;
     int attempt;
     struct usage usage;
+    struct keep_job *kept; /* ours: its blobs are held until their rows are there */
 };
 
 static int stopped_destroy(struct stopped *s)
@@ -29,10 +30,16 @@ static int stopped_destroy(struct stopped *s)
     return 0;
 }
 
+static enum err put(struct db_tx *tx, void *arg)
+{
+    const struct note_job *j = arg;
+    return usage_put_late(tx, &j->run, j->attempt, &j->usage, j->kept->artifacts,
+                          j->kept->failed ? 0 : j->kept->artifacts_n);
+}
+
 static void note_work(struct job *job, struct writer_hands *hands)
 {
-    struct note_job *j = (struct note_job *)job;
-    job->e = usage_put_stopped(hands->db, j, &j->run, j->attempt, &j->usage);
+    job->e = db_transaction(hands->db, put, job);
 }
 
 static void on_noted(struct job *job)
@@ -57,8 +64,8 @@ static void note(const struct stopped *s, struct keep_job *kept)
                   .wallclock_ms = s->wallclock_ms,
                   .has_log = kept->has_log && !kept->failed,
                   .log = kept->log},
+        .kept = talloc_steal(j, kept),
     };
-    talloc_steal(j, kept->hold);
     writer_submit(s->x->writer, &j->job);
 }
 
@@ -69,7 +76,6 @@ static void on_kept(struct job *job)
     note(s, kept);
     runner_remove_folder(s->x, s->run_dir);
     talloc_free(s);
-    talloc_free(kept);
 }
 
 static void keep(struct stopped *s, struct keep_job *kept, int64_t wallclock_ms)

@@ -2,11 +2,14 @@
 import json
 import os
 import re
+import signal
+import threading
 import time
 import uuid
 
 import pytest
 import requests
+from peers import Session
 from skills import EXAMPLES, Space, install, probe
 from stack import children_of, eventually, kill
 
@@ -227,6 +230,45 @@ def test_cancel_ends_the_whole_tree(stack, workspace, space):
     assert workspace.balance() == 999, "it had been started"
     eventually(lambda: space.logs(id) == "up\n", 10, "its log kept")
     assert space.get(id)["resource_usage"]["wallclock_ms"] > 0
+
+
+def stopped_before_its_last_commit(stack, space, mark):
+    """A run whose command has ended and whose log is kept when the stop turns out to be first in the line for the row; None where the
+    stop had waited for so long that it had to line up again."""
+    id = space.started("probe", {"mark": mark})
+    eventually(lambda: space.logs(id) == "up\n" and sleepers(mark), what="it runs")
+    session, answers = Session(stack.dir), []
+
+    def waiting(n):
+        eventually(lambda: int(stack.sql_one("SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'")) >= n, 10, f"{n} wait")
+    try:
+        session.run(f"BEGIN; SELECT id FROM executions WHERE id = '{id}' FOR UPDATE")
+        stop = threading.Thread(target=lambda: answers.append(space.client.post(f"{space.path}/executions/{id}/cancel")))
+        stop.start()
+        waiting(1)
+        for pid in sleepers(mark):
+            kill(pid, signal.SIGKILL)
+        waiting(2)
+        session.run("ROLLBACK")
+        stop.join()
+    finally:
+        session.close()
+    return id if answers[0].status_code == 200 else None
+
+
+def test_a_stop_that_comes_before_the_last_commit_does_not_lose_what_was_kept(stack, workspace, space):
+    probe(workspace, """
+import json, subprocess, sys
+print("up", file=sys.stderr, flush=True)
+subprocess.run(["sleep", json.load(sys.stdin)["mark"]])
+open("outputs/a.txt", "w").write("kept")
+print("{}")
+""")
+    id = eventually(lambda: stopped_before_its_last_commit(stack, space, "86398.5"), 40, "the stop was first")
+    assert space.get(id)["state"] == "stopped"
+    eventually(lambda: space.logs(id) == "up\n" and space.get(id)["resource_usage"]["wallclock_ms"], 10, "log and time told")
+    assert [a["relpath_in_workspace"] for a in space.get(id)["artifacts"]] == ["outputs/a.txt"]
+    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
 
 
 def test_an_executor_that_leaves_keeps_the_log_of_what_was_stopped(stack, workspace, space):
