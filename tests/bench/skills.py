@@ -3,9 +3,10 @@
 
   tests/bench/skills.py [--runs 200] [--rounds 5] [--clients 8]
 
-Each round posts RUNS runs of a skill whose command is `echo {}` (`true`, with the outputs that a good run has) as fast as CLIENTS connections can; what counts is the time from the
-first acceptance (the id's time) to the last end (the row's). Starts a stack of its own. Prints one JSON object; exit 1 where
-the target is missed.
+Each round posts RUNS runs of a skill whose command is `echo {}` (`true`, with the outputs that a good run has) as fast as CLIENTS
+connections can; what counts is the time from the first acceptance (the id's time) to the last end (the row's). In turn with it, as
+many runs of the same command by bubblewrap alone, in the same namespaces and mounts, are started and awaited by a loop: what the
+machine can do at best. Starts a stack of its own. Prints one JSON object; exit 1 where the target is missed.
 """
 import argparse
 import concurrent.futures
@@ -13,10 +14,12 @@ import http.client
 import os
 import pathlib
 import statistics
+import subprocess
 import tempfile
 import time
 
 import bench_stack
+from stack import ROOT
 from skills import install, manifest, package
 
 TARGETS = {"median_per_s": 100}
@@ -61,13 +64,31 @@ def idle_s():
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
+def bubblewrap_per_s(folder, runs):
+    """As runner/sandbox.c calls it."""
+    links = [word for name in ("lib", "lib64", "bin", "sbin") for word in ("--symlink", f"usr/{name}", f"/{name}")]
+    etc = [word for name in ("ld.so.cache", "alternatives", "localtime") for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
+    (folder / "work/inputs").mkdir(parents=True, exist_ok=True)
+    command = ["bwrap", "--unshare-all", "--as-pid-1", "--uid", "1000", "--gid", "1000", "--hostname", "sandbox", "--die-with-parent",
+               "--new-session", "--cap-drop", "ALL", "--ro-bind", "/usr", "/usr", *links, "--proc", "/proc", "--dev", "/dev",
+               "--tmpfs", "/dev/shm", "--remount-ro", "/dev", "--tmpfs", "/tmp", *etc, "--ro-bind", folder, "/skill",
+               "--bind", folder / "work", "/work", "--ro-bind", folder / "work/inputs", "/work/inputs", "--remount-ro", "/", "--chdir", "/work",
+               "--", "echo", "{}"]
+    spawn = [ROOT / "build/plain/bench-spawn", str(runs), str(os.cpu_count()), "/usr/bin/bwrap", *command[1:]]
+    return float(subprocess.run(spawn, check=True, capture_output=True, text=True).stdout.split()[-1])
+
+
 def measure(stack, args):
     with tempfile.TemporaryDirectory() as d:
         skill = package(pathlib.Path(d), manifest("nothing", argv=("echo", "{}")))
         one_round(stack, skill, args.runs, args.clients)  # everything is warm
-        rounds = [one_round(stack, skill, args.runs, args.clients) for _ in range(args.rounds)]
+        rounds, alone = [], []
+        for _ in range(args.rounds):
+            rounds.append(one_round(stack, skill, args.runs, args.clients))
+            alone.append(bubblewrap_per_s(pathlib.Path(d), args.runs))
+    median = statistics.median(rate for rate, _ in rounds)
     return {"runs": args.runs, "runs_per_s": [round(rate, 1) for rate, _ in rounds], "machine_busy": [round(busy, 2) for _, busy in rounds],
-            "median_per_s": round(statistics.median(rate for rate, _ in rounds), 1)}
+            "bubblewrap_alone_per_s": alone, "of_bubblewrap_alone": round(median / statistics.median(alone), 2), "median_per_s": round(median, 1)}
 
 
 def main():
