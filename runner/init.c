@@ -15,6 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runner/spawn.h"
+
 static void note(int fd, char kind, int value)
 {
     struct rusage use;
@@ -44,37 +46,34 @@ static bool set_limits(const struct runner_init_limits *l)
            limit(RLIMIT_NICE, 0);
 }
 
-static _Noreturn void run_command(char **command, const struct runner_init_limits *limits, int error_fd)
+struct start {
+    char **command;
+    const struct runner_init_limits *limits;
+    int error; /* of the exec: the child shares our memory */
+};
+
+static int run_command(void *arg)
 {
+    struct start *s = arg;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     setpgid(0, 0);
-    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(limits))
-        execvp(command[0], command);
-    int e = errno;
-    if (write(error_fd, &e, sizeof e) < 0)
-        _exit(126);
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(s->limits))
+        execvp(s->command[0], s->command);
+    s->error = errno;
     _exit(127);
 }
 
-/* The command's pid. Whether it could be executed is known when the pipe closes: by the exec, or with an
- * errno. */
+/* The command's pid. Whether it could be executed is known by then. */
 static pid_t start(char **command, const struct runner_init_limits *limits, int note_fd)
 {
-    int p[2], e = 0;
-    if (pipe2(p, O_CLOEXEC) != 0)
-        _exit(1);
-    pid_t pid = vfork(); /* what is copied for a fork costs more than a short command does */
-    if (pid == 0)
-        run_command(command, limits, p[1]);
+    struct start s = {.command = command, .limits = limits};
+    pid_t pid = runner_spawn(run_command, &s);
     if (pid < 0)
         _exit(1);
-    close(p[1]);
-    ssize_t n = read(p[0], &e, sizeof e);
-    close(p[0]);
-    note(note_fd, n > 0 ? 'X' : 'S', e);
+    note(note_fd, s.error ? 'X' : 'S', s.error);
     return pid;
 }
 

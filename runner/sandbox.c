@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "runner/filter.h"
+#include "runner/spawn.h"
 
 static const char passwd_text[] =
     "root:x:0:0:root:/:/usr/sbin/nologin\nskill:x:1000:1000:skill:/work:/bin/sh\n";
@@ -275,21 +276,6 @@ static void bring_proc(void)
         (void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-static _Noreturn void start_bwrap(const struct inside *in, const char **argv, const char **env)
-{
-    const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
-    dup2(in->in, 0);
-    dup2(in->out, 1);
-    dup2(in->err, 2);
-    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-        _exit(126);
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        keep_open(kept[i]);
-    execve("/usr/bin/bwrap", (char **)argv, (char **)env);
-    dprintf(2, "cannot run /usr/bin/bwrap: %s\n", strerror(errno));
-    _exit(126);
-}
-
 struct launch {
     const struct runner_job *job;
     const struct inside *in;
@@ -299,10 +285,27 @@ struct launch {
     gid_t gid;
 };
 
+static int start_bwrap(void *arg)
+{
+    const struct launch *l = arg;
+    const struct inside *in = l->in;
+    const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
+    dup2(in->in, 0);
+    dup2(in->out, 1);
+    dup2(in->err, 2);
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+        _exit(126);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        keep_open(kept[i]);
+    execve("/usr/bin/bwrap", (char **)l->argv, (char **)l->env);
+    dprintf(2, "cannot run /usr/bin/bwrap: %s\n", strerror(errno));
+    _exit(126);
+}
+
 /* The guard's life: process 1 of a pid namespace around bubblewrap. Killed together with the runner it takes
  * along whatever bubblewrap has begun: bubblewrap alone binds its child to its own life only after setting it
  * up, and one killed in between was seen to leave that child behind. Does not return. */
-static void guard(const struct launch *l)
+static void guard(struct launch *l)
 {
     sigset_t none;
     struct pollfd control = {.fd = l->in->control, .events = POLLIN};
@@ -330,9 +333,7 @@ static void guard(const struct launch *l)
         _exit(126);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    pid_t pid = vfork(), ended; /* what is copied for a fork costs more than a short command does */
-    if (pid == 0)
-        start_bwrap(l->in, l->argv, l->env);
+    pid_t pid = runner_spawn(start_bwrap, l), ended;
     close_range(0, ~0U, 0); /* what the command closes must be seen closed */
     do
         ended = waitpid(-1, NULL, 0);
@@ -341,7 +342,7 @@ static void guard(const struct launch *l)
 }
 
 /* A fork into new pid and mount namespaces; who is not root gets the right to that with a user namespace. */
-static pid_t fork_guard(const struct launch *l)
+static pid_t fork_guard(struct launch *l)
 {
     unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (l->job->uid ? 0 : CLONE_NEWUSER);
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
@@ -397,13 +398,13 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
     in.group = sealed_file(group_text, sizeof group_text - 1);
     in.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     in.filter = job->no_seccomp ? -1 : runner_filter_open(job->network);
-    const struct launch l = {.job = job,
-                             .in = &in,
-                             .box = box_r,
-                             .argv = make_argv(ctx, job, &in),
-                             .env = make_env(ctx, job),
-                             .uid = geteuid(),
-                             .gid = getegid()};
+    struct launch l = {.job = job,
+                       .in = &in,
+                       .box = box_r,
+                       .argv = make_argv(ctx, job, &in),
+                       .env = make_env(ctx, job),
+                       .uid = geteuid(),
+                       .gid = getegid()};
     pid_t pid = -1;
     if (in.in < 0 || in.passwd < 0 || in.group < 0 || in.self < 0)
         *why_r = "cannot hand the inputs over: no memory files";
