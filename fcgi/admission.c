@@ -1,6 +1,6 @@
 #include "fcgi/admission.h"
 
-enum { PROBATION_PART = 5, PROBATION_PATIENCE_MS = 20 };
+enum { PROBATION_PART = 5 };
 
 int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
 {
@@ -8,7 +8,8 @@ int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
     return left_ms > 0 ? left_ms : 0;
 }
 
-/* Shortly after an overload, which may not be over: a fifth of the queue, and little patience, tell. */
+/* Shortly after an overload, which may not be over: lateness by a fifth of the queue tells, for as long as
+ * the queue. */
 static bool is_on_probation(const struct admission *a, int64_t now_ms)
 {
     int64_t ended_ms = atomic_load(&a->overload_ends_ms);
@@ -16,12 +17,12 @@ static bool is_on_probation(const struct admission *a, int64_t now_ms)
 }
 
 /* After a pause nobody knows whether they have been late all the time. */
-static int64_t late_for_ms(struct admission *a, int64_t now_ms)
+static bool are_late_for(struct admission *a, int64_t now_ms, int64_t patience_ms)
 {
     int64_t since_ms = atomic_load(&a->late_ms);
-    if (since_ms == 0 || now_ms - atomic_load(&a->seen_ms) > ADMISSION_PATIENCE_MS)
+    if (since_ms == 0 || now_ms - atomic_load(&a->seen_ms) > patience_ms)
         atomic_store(&a->late_ms, since_ms = now_ms);
-    return now_ms - since_ms;
+    return now_ms - since_ms >= patience_ms;
 }
 
 bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t queue_ms)
@@ -30,8 +31,7 @@ bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, in
     bool late = waited_ms > (probation ? queue_ms / PROBATION_PART : queue_ms);
     if (!late) {
         atomic_store(&a->late_ms, 0);
-    } else if (!overloaded &&
-               late_for_ms(a, now_ms) >= (probation ? PROBATION_PATIENCE_MS : ADMISSION_PATIENCE_MS)) {
+    } else if (!overloaded && are_late_for(a, now_ms, probation ? queue_ms : ADMISSION_PATIENCE_MS)) {
         atomic_store(&a->overload_ends_ms, now_ms + ADMISSION_OVERLOAD_MS);
         overloaded = true;
     }

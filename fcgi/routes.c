@@ -163,11 +163,14 @@ static bool admits(const struct app *app, int64_t waited_ms)
                : waited_ms <= ADMISSION_AGE_MAX_MS;
 }
 
+/* Whoever asks after the pool's health is told even when it has too much to do, and what was accepted before
+ * it was waited for is not refused any more. */
 static bool is_in_time(struct request *r)
 {
     const char *msec = request_param(r, "MSEC"); /* when nginx handed it on */
     int64_t taken_ms = msec ? seconds_ms(msec) : 0;
-    if (taken_ms <= 0 || r->route->flags & ROUTE_OPEN || admits(r->app, clock_wall_ms() - taken_ms))
+    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_WAITED) ||
+        admits(r->app, clock_wall_ms() - taken_ms))
         return true;
     atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
     reply_err(r, ERR_BUSY);

@@ -29,7 +29,8 @@ struct worker {
     int listen_fd, epoll_fd, signal_fd;
     bool draining, leaving;
     const struct admission *admission; /* NULL: the backlog stays as it is */
-    int backlog, short_backlog;
+    int backlog; /* as we set it last; 0: a predecessor may have left it short */
+    int short_backlog;
 };
 
 static int worker_destroy(struct worker *w)
@@ -58,7 +59,6 @@ struct worker *worker_new(void *ctx, int listen_fd)
     signal(SIGINT, SIG_IGN); /* ^C goes to the whole group; the master decides */
     signal(SIGHUP, SIG_IGN);
     w->listen_fd = listen_fd;
-    w->backlog = WORKER_BACKLOG;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     talloc_set_destructor(w, worker_destroy);

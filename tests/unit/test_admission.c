@@ -55,7 +55,9 @@ Test(admission, it_comes_back_sooner_than_it_came)
     cr_assert_eq(admission_overload_ms(&a, now), 0);
     cr_assert_eq(offer(&a, &now, 100, QUEUE / 5), 100);
     cr_assert_eq(admission_overload_ms(&a, now), 0);
-    cr_assert_eq(offer(&a, &now, 100, QUEUE / 5 + 1), 100, "those are not refused,");
+    cr_assert_eq(offer(&a, &now, QUEUE, QUEUE / 5 + 1), QUEUE, "a burst of that time is none");
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+    cr_assert_eq(offer(&a, &now, 1, QUEUE / 5 + 1), 1, "nobody is refused,");
     cr_assert_gt(admission_overload_ms(&a, now), 0, "but tell that it is not over");
 }
 
