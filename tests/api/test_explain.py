@@ -38,9 +38,9 @@ def history(stack):
                tags=("all",) + (("rare",) if n == 1 else ()), state="IF(seq % 100 = 0, 1 + seq % 5, 3 + seq % 3)")
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' AND responder_id = '{w[0]}' "
                                    "ORDER BY id LIMIT 200")]
-    for n, child in enumerate(ids[1:]):
-        stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}' WHERE id = '{child}'; UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; "
-                  f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
+    stack.sql(f"UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; " + "; ".join(
+        f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}' WHERE id = '{child}'; "
+        f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)" for n, child in enumerate(ids[1:])))
     message = str(uuid.uuid4())
     stack.sql(f"INSERT INTO execution_chats (execution_id, workspace_id, message_id) SELECT id, '{workspace.id}', "
               f"IF(id = '{ids[0]}', '{message}', UUID()) FROM executions WHERE workspace_id = '{workspace.id}' LIMIT 5000")
