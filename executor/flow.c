@@ -94,6 +94,19 @@ void flow_return_slot(struct executor *x)
 
 /* --- the end --- */
 
+/* What a run has used and left is told though it was stopped meanwhile (usage_put_late). */
+static void leave_open(struct flow *f)
+{
+    struct commit *c = f->open;
+    f->open = NULL;
+    if (!c || !c->usage || f->claim || f->x->fenced || f->x->stopping) {
+        talloc_free(c);
+        return;
+    }
+    c->job.arg = NULL;
+    writer_submit(f->x->writer, &c->job);
+}
+
 static void drop(struct flow *f)
 {
     struct executor *x = f->x;
@@ -109,7 +122,7 @@ static void drop(struct flow *f)
         f->claim->flow = NULL;
         f->claim->dropped = true;
     }
-    talloc_free(f->open);
+    leave_open(f);
     id_table_remove(x->flows, &f->run.id);
     programs_unref(f->cached);
     skills_unref(f->cached_skill);

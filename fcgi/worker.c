@@ -29,7 +29,7 @@ struct worker {
     int listen_fd, epoll_fd, signal_fd;
     bool draining, leaving;
     const struct admission *admission; /* NULL: the backlog stays as it is */
-    int backlog; /* as we set it last; 0: a predecessor may have left it short */
+    int backlog;                       /* as we set it last; 0: a predecessor may have left it short */
     int short_backlog;
 };
 
