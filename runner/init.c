@@ -63,7 +63,7 @@ static int run_command(void *arg)
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0 && set_limits(s->limits))
         execvp(s->command[0], s->command);
     s->error = errno;
-    _exit(127);
+    return 127;
 }
 
 /* The command's pid. Whether it could be executed is known by then. */

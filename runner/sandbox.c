@@ -294,12 +294,12 @@ static int start_bwrap(void *arg)
     dup2(in->out, 1);
     dup2(in->err, 2);
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-        _exit(126);
+        return 126;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
         keep_open(kept[i]);
     execve("/usr/bin/bwrap", (char **)l->argv, (char **)l->env);
     dprintf(2, "cannot run /usr/bin/bwrap: %s\n", strerror(errno));
-    _exit(126);
+    return 126;
 }
 
 /* The guard's life: process 1 of a pid namespace around bubblewrap. Killed together with the runner it takes
