@@ -119,7 +119,7 @@ def main():
     parser.add_argument("--waiters", type=int, default=1000)
     args = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    bench_stack.run({"api.workers": "2"}, lambda stack: measure(stack, args), most=TARGETS)
+    bench_stack.run({"api.workers": "2", "api.queue_ms": "5000"}, lambda stack: measure(stack, args), most=TARGETS)
 
 
 if __name__ == "__main__":
