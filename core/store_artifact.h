@@ -33,7 +33,7 @@ enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct ar
                           size_t n) WARN_UNUSED;
 enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
 /* The same, and the artifacts, of a run that had ended before: it was stopped, or beyond its time, in this
- * attempt. Nothing where it is another's since, was purged, or has told already. */
+ * attempt. Nothing where it is another's since or was purged; what it had told before only grows. */
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
                         const struct artifact *list, size_t n) WARN_UNUSED;
 

@@ -224,8 +224,8 @@ static void on_ended(void *arg, json_object *record)
     struct skill_run *s = f->skill;
     s->runner = NULL;
     start_gate_leave(&s->turn);
-    timer_clear(f->x->timers,
-                &f->deadline); /* what is left to do is ours, however long others keep the disk busy */
+    /* what is left to do is ours, however long others keep the disk busy */
+    timer_clear(f->x->timers, &f->deadline);
     struct keep_job *j = keep_job_new(f->x, f->cached_skill, s->run_dir, json_get(record, "artifacts"));
     struct ending *e = talloc_zero(j, struct ending);
     *e = (struct ending){.flow = f,
