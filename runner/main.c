@@ -37,8 +37,9 @@
 
 enum { JOB_BYTES_MAX = 16 * 1024 * 1024 };
 
-/* Up to the first newline, or the end (`line` false: to the end). NULL when there is nothing, or too much. */
-static char *read_text(void *ctx, int fd, bool line, size_t *size_r)
+/* Up to the first newline, or the end (`line` false: to the end); what came along behind it in `rest_r`. NULL
+ * when there is nothing, or too much. */
+static char *read_text(void *ctx, int fd, bool line, size_t *size_r, const char **rest_r)
 {
     size_t room = 64 * 1024, used = 0;
     char *text = talloc_array(ctx, char, room);
@@ -55,6 +56,7 @@ static char *read_text(void *ctx, int fd, bool line, size_t *size_r)
         used += (size_t)n;
         if (n == 0 || nl) {
             *size_r = nl ? (size_t)(nl - text) : used;
+            *rest_r = nl ? talloc_strndup(ctx, nl + 1, used - *size_r - 1) : "";
             return *size_r ? text : NULL;
         }
     }
@@ -72,8 +74,9 @@ static int refuse(const char *why)
 
 static char *read_job_file(void *ctx, const char *path, size_t *size_r)
 {
+    const char *rest;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = fd >= 0 ? read_text(ctx, fd, false, size_r) : NULL;
+    char *text = fd >= 0 ? read_text(ctx, fd, false, size_r, &rest) : NULL;
     if (fd >= 0)
         close(fd);
     return text;
@@ -82,14 +85,14 @@ static char *read_job_file(void *ctx, const char *path, size_t *size_r)
 static int run_job(void *ctx, const char *path)
 {
     struct runner_job *job;
-    const char *why = "no job";
+    const char *why = "no job", *said = "";
     size_t size = 0;
     signal(SIGPIPE, SIG_IGN);
     runner_report_open(STDOUT_FILENO);
-    char *text = path ? read_job_file(ctx, path, &size) : read_text(ctx, STDIN_FILENO, true, &size);
+    char *text = path ? read_job_file(ctx, path, &size) : read_text(ctx, STDIN_FILENO, true, &size, &said);
     if (!text || runner_job_parse(ctx, text, size, &job, &why) != OK)
         return refuse(why);
-    return runner_run(ctx, job, path ? -1 : STDIN_FILENO);
+    return runner_run(ctx, job, path ? -1 : STDIN_FILENO, said);
 }
 
 int main(int argc, char **argv)

@@ -101,6 +101,12 @@ static void end_softly(struct run *r, const char *reason)
 /* --- what comes in
  * --------------------------------------------------------------------------------------------- */
 
+static void hear(struct run *r, const char *said)
+{
+    if (strstr(said, "stop"))
+        end_softly(r, "stopped");
+}
+
 static void on_owner(struct run *r)
 {
     char text[256];
@@ -109,8 +115,7 @@ static void on_owner(struct run *r)
         return;
     if (n > 0) {
         text[n] = '\0';
-        if (strstr(text, "stop"))
-            end_softly(r, "stopped");
+        hear(r, text);
         return;
     }
     r->owner_gone = true;
@@ -413,7 +418,7 @@ static void prepare(struct run *r, int owner_fd, int signal_fd)
     r->kill_ms = INT64_MAX;
 }
 
-int runner_run(void *ctx, const struct runner_job *job, int owner_fd)
+int runner_run(void *ctx, const struct runner_job *job, int owner_fd, const char *said)
 {
     struct run *r = talloc_zero(ctx, struct run);
     const char *why = NULL;
@@ -426,6 +431,7 @@ int runner_run(void *ctx, const struct runner_job *job, int owner_fd)
     if (runner_sandbox_start(ctx, job, &r->box, &why) != OK)
         return report_failure(why);
     prepare(r, owner_fd, signal_fd);
+    hear(r, said);
     loop(r);
     return r->owner_gone ? 1 : finish(r);
 }

@@ -481,6 +481,13 @@ def test_stop_by_the_lifeline(box):
     assert box.finish(p)[-1]["reason"] == "stopped"
 
 
+def test_stop_that_comes_before_the_job_was_read(box):
+    p = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", **box.identity())
+    p.stdin.write(json.dumps(box.job(box.python("time.sleep(100)"))) + "\nstop\n")  # one write
+    p.stdin.flush()
+    assert box.finish(p)[-1]["reason"] == "stopped"
+
+
 def test_fork_bomb(box):
     ended = box.run(box.python("""
         while True:
