@@ -48,3 +48,9 @@ struct executor {
 
 /* Whether a side effect may start now: the process's lease is good. */
 bool executor_may_act(const struct executor *x);
+
+/* Whether this process still tells what a run that has gone left behind. */
+static inline bool executor_has_time(const struct executor *x)
+{
+    return !x->fenced && !x->stopping;
+}

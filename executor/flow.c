@@ -99,7 +99,7 @@ static void leave_open(struct flow *f)
 {
     struct commit *c = f->open;
     f->open = NULL;
-    if (!c || !c->usage || f->claim || f->x->fenced || f->x->stopping) {
+    if (!c || !c->usage || f->claim || !executor_has_time(f->x)) {
         talloc_free(c);
         return;
     }

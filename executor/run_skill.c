@@ -439,19 +439,13 @@ static void begin(struct flow *f)
 
 /* --- as a kind of flow --- */
 
-/* For what a run that has ended leaves behind. */
-static bool has_time(const struct executor *x)
-{
-    return !x->fenced && !x->stopping;
-}
-
 /* What was kept of an ended command is not lost with a stop that comes at just that moment. */
 static void leave_keeping(struct flow *f)
 {
     struct skill_run *s = f->skill;
     struct ending *e = s->asking->arg;
     e->flow = NULL;
-    if (has_time(f->x)) {
+    if (executor_has_time(f->x)) {
         run_stopped_keeping(f, (struct keep_job *)s->asking, e->wallclock_ms, s->run_dir);
         s->run_dir = NULL;
     }
@@ -470,7 +464,7 @@ static void leave_asking(struct flow *f)
 static void leave_runner(struct flow *f)
 {
     struct skill_run *s = f->skill;
-    if (s->runner && has_time(f->x))
+    if (s->runner && executor_has_time(f->x))
         run_stopped(f, s->runner, s->run_dir);
     else if (s->runner)
         runner_abandon(s->runner, s->run_dir);
