@@ -10,9 +10,11 @@
 
 #include "core/ids.h"
 
-enum { SEEN_BALANCES = 4096, SEEN_BALANCE_MS = 1000 };
+/* A workspace has its place among a few: in one of its own, two busy ones would push each other out for ever.
+ */
+enum { SEEN_BALANCES = 4096, SEEN_BALANCES_WAYS = 4, SEEN_BALANCE_MS = 1000 };
 
-struct seen_balances { /* direct-mapped; zero bytes are its first state */
+struct seen_balances { /* zero bytes are its first state */
     struct {
         _Atomic uint64_t workspace; /* its id_hash */
         _Atomic int64_t balance;    /* micro-credits */

@@ -43,16 +43,45 @@ static uint64_t checksum(const struct shared_cache *c, const void *bytes, size_t
     return sum;
 }
 
-static const _Atomic uint64_t *entry_of(const struct shared_cache *c, const void *key)
+/* The first of the places that the key may be in. */
+static _Atomic uint64_t *places_of(const struct shared_cache *c, const void *key)
 {
-    return c->table + checksum(c, key, c->key_size) % c->entries * c->words;
+    uint64_t set = checksum(c, key, c->key_size) % (c->entries / SHARED_CACHE_WAYS);
+    return (_Atomic uint64_t *)c->table + set * SHARED_CACHE_WAYS * c->words;
+}
+
+static bool holds(const struct shared_cache *c, const _Atomic uint64_t *entry, const void *key)
+{
+    const char *rest = key;
+    if (atomic_load_explicit(entry, memory_order_relaxed) == 0)
+        return false;
+    for (size_t left = c->key_size, n; left > 0; left -= n, rest += n) {
+        uint64_t word = atomic_load_explicit(++entry, memory_order_relaxed);
+        n = left < WORD ? left : WORD;
+        if (memcmp(&word, rest, n) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* NULL where no place holds the key. */
+static _Atomic uint64_t *find(const struct shared_cache *c, const void *key)
+{
+    _Atomic uint64_t *entry = places_of(c, key);
+    for (int way = 0; way < SHARED_CACHE_WAYS; way++, entry += c->words) {
+        if (holds(c, entry, key))
+            return entry;
+    }
+    return NULL;
 }
 
 bool shared_cache_get(const struct shared_cache *c, const void *key, void *value_r)
 {
-    const _Atomic uint64_t *entry = entry_of(c, key);
+    const _Atomic uint64_t *entry = find(c, key);
     uint64_t copy[1 + WORDS_MAX] = {0};
     const char *bytes = (const char *)(copy + 1);
+    if (!entry)
+        return false;
     for (size_t i = 0; i < c->words; i++)
         copy[i] = atomic_load_explicit(&entry[i], memory_order_relaxed);
     if (memcmp(bytes, key, c->key_size) != 0 || copy[0] != checksum(c, bytes, (c->words - 1) * WORD))
@@ -61,14 +90,27 @@ bool shared_cache_get(const struct shared_cache *c, const void *key, void *value
     return true;
 }
 
+/* The key's own place, an empty one, or any: which is as good as random. */
+static _Atomic uint64_t *place_for(const struct shared_cache *c, const void *key, uint64_t random)
+{
+    _Atomic uint64_t *own = find(c, key), *entry = places_of(c, key);
+    if (own)
+        return own;
+    for (unsigned way = 0; way < SHARED_CACHE_WAYS; way++) {
+        if (atomic_load_explicit(&entry[way * c->words], memory_order_relaxed) == 0)
+            return &entry[way * c->words];
+    }
+    return &entry[random % SHARED_CACHE_WAYS * c->words];
+}
+
 void shared_cache_put(struct shared_cache *c, const void *key, const void *value)
 {
-    _Atomic uint64_t *entry = (_Atomic uint64_t *)entry_of(c, key);
     uint64_t copy[1 + WORDS_MAX] = {0};
     char *bytes = (char *)(copy + 1);
     memcpy(bytes, key, c->key_size);
     memcpy(bytes + c->key_size, value, c->value_size);
     copy[0] = checksum(c, bytes, (c->words - 1) * WORD);
+    _Atomic uint64_t *entry = place_for(c, key, copy[0]);
     for (size_t i = 0; i < c->words; i++)
         atomic_store_explicit(&entry[i], copy[i], memory_order_relaxed);
 }

@@ -1,6 +1,7 @@
 /* What one worker has looked up, for all workers of the host: entries of one size in the shared mapping,
- * direct-mapped by their keys. With a cache of its own each of thirty-two workers would ask MariaDB for the
- * same key once a second.
+ * found by their keys, each in one of a few places: in one of its own, two that are asked for all the time
+ * could push each other out for ever. With a cache of its own each of thirty-two workers would ask MariaDB
+ * for the same key once a second.
  *
  * There is no lock, which a worker that is killed could leave behind: an entry carries a keyed checksum of
  * its bytes, so that one which is half-written, just now or by somebody who died over it, is no entry at all.
@@ -12,9 +13,13 @@
 
 struct shared_cache;
 
-enum { SHARED_CACHE_BYTES_MAX = 512 /* of key and value together */ };
+enum {
+    SHARED_CACHE_BYTES_MAX = 512, /* of key and value together */
+    SHARED_CACHE_WAYS = 4         /* places that a key may be in */
+};
 
-/* For `entries` pairs of a key of key_size and a value of value_size octets. */
+/* For `entries` (a multiple of SHARED_CACHE_WAYS) pairs of a key of key_size and a value of value_size
+ * octets. */
 size_t shared_cache_size(unsigned entries, size_t key_size, size_t value_size);
 /* `memory`: as many zero bytes, in the mapping, before the workers are forked. */
 struct shared_cache *shared_cache_init(void *memory, unsigned entries, size_t key_size, size_t value_size);

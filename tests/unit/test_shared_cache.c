@@ -60,6 +60,25 @@ Test(shared_cache, another_key_in_the_same_place_is_never_taken_for_it)
     free(c);
 }
 
+/* Of one place for each key this many would fill but two thirds. */
+Test(shared_cache, keys_that_are_few_do_not_push_each_other_out)
+{
+    struct shared_cache *c = shared_cache_init(calloc(1, shared_cache_size(4096, 5, sizeof(struct value))),
+                                               4096, 5, sizeof(struct value));
+    char key[16];
+    struct value v;
+    int had = 0;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 400; i++) {
+            snprintf(key, sizeof key, "k%04d", i);
+            had += round == 1 && shared_cache_get(c, key, &v) && v.number == i;
+            shared_cache_put(c, key, &(struct value){.number = i});
+        }
+    }
+    cr_assert_geq(had, 398, "had %d of 400", had);
+    free(c);
+}
+
 Test(shared_cache, an_entry_that_is_half_another_is_none)
 {
     struct shared_cache *c = make();
