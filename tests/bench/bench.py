@@ -201,6 +201,8 @@ def main():
         if END_TO_END in wanted:
             extras["end_to_end"] = runs.end_to_end(bench, o.seconds)
         bench.stop_executor()
+        for name in results:
+            bench.run(name, o.seconds)  # not counted: each worker compiles each program once
         for _ in range(o.rounds):
             for name in results:
                 results[name].append(bench.run(name, o.seconds))
@@ -220,17 +222,21 @@ def report(results, extras, o):
     ratios = []
     for case, measure, against, target in TARGETS:
         if case in median and against in median:
-            ratio = median[case][measure] / median[against][measure]
+            # round by round: the machine may be another one a minute later
+            each = [a[measure] / b[measure] for a, b in zip(results[case], results[against])]
+            ratio = statistics.median(each)
             holds = ratio <= target if measure == "p50" else ratio >= target
-            ratios.append({"case": case, "measure": measure, "against": against, "ratio": ratio, "target": target, "holds": holds})
+            ratios.append({"case": case, "measure": measure, "against": against, "ratio": ratio, "each": each, "target": target, "holds": holds})
     if "end_to_end" in extras and "floor accept" in median:
         best = extras["end_to_end"]
         ratio = best["rate"] / median["floor accept"]["rate"]
         cpu = " ".join(f"{k} {v:.0f}" for k, v in best["cpu_us"].items() if v >= 1)
         print(f"{'end to end, one transform':32} {best['rate']:9.0f} {'':25}   {cpu}, together {sum(best['cpu_us'].values()):.0f}")
-        ratios.append({"case": "end to end", "measure": "rate", "against": "floor accept", "ratio": ratio, "target": 1.2, "holds": ratio >= 1.2})
+        ratios.append({"case": "end to end", "measure": "rate", "against": "floor accept", "ratio": ratio, "each": [ratio], "target": 1.2,
+                       "holds": ratio >= 1.2})
     for r in ratios:
-        print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} (asked: {r['target']}) {'holds' if r['holds'] else 'FALLS SHORT'}")
+        print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} ({min(r['each']):.2f} to {max(r['each']):.2f}; asked: {r['target']}) "
+              f"{'holds' if r['holds'] else 'FALLS SHORT'}")
     if "idle" in extras:
         event, answer = extras["idle"]["from_event_ms"], extras["idle"]["from_answer_ms"]
         print(f"idle, accepted (event) to the last event published: p50 {event['p50']:.2f} ms, p90 {event['p90']:.2f} ms; "
