@@ -1,9 +1,11 @@
 /* What a pool does when more comes than it can bear. A queue that does not become shorter makes everybody
- * late and nobody faster: where all have waited longer than `queue_ms` for half a second, the pool is
- * overloaded for the next seconds. Then those that waited so long are refused, and the listener's backlog is
- * a few times as long as the pool is wide: nginx finds it full and refuses the others itself, at once, and
- * who is accepted waits for a few others. After that it is tried with the long backlog again, at first with
- * little patience. A burst, which is over within half a second, is served whole.
+ * late and nobody faster: where all have waited longer than `queue_ms` for half a second, and behind more
+ * others than the short backlog holds (few that wait for long are a slow disk's, and to refuse them would
+ * make nothing shorter), the pool is overloaded for the next seconds. Then those that waited so long are
+ * refused, and the listener's backlog is a few times as long as the pool is wide: nginx finds it full and
+ * refuses the others itself, at once, and who is accepted waits for a few others. After that it is tried with
+ * the long backlog again, at first with little patience. A burst, which is over within half a second, is
+ * served whole.
  *
  * (Controlled delay, after Nichols and Jacobson, "Controlling Queue Delay", 2012; but it is the door that
  * narrows, as a refusal by the pool costs a good part of what serving costs.) */
@@ -14,6 +16,9 @@
 #include <stdint.h>
 
 enum {
+    ADMISSION_BACKLOG = 4, /* of the short one, a worker: keeps it busy when they come unevenly */
+    ADMISSION_BACKLOG_MAX = 1024,
+    ADMISSION_TAKEN = 2 * ADMISSION_BACKLOG_MAX,
     ADMISSION_PATIENCE_MS = 500,
     ADMISSION_OVERLOAD_MS = 10000,
     /* whoever asked has given up, or soon will: a late acceptance would only surprise */
@@ -25,10 +30,20 @@ struct admission {
     atomic_int_fast64_t seen_ms;          /* when the last request came */
     atomic_int_fast64_t late_ms;          /* since when all have been late; 0: the last one was not */
     atomic_int_fast64_t overload_ends_ms; /* 0: there was none */
+    atomic_uint_fast64_t taken;           /* so many were taken up; the last ones at: */
+    atomic_int_fast64_t taken_ms[ADMISSION_TAKEN];
 };
+
+struct admission_limits {
+    int64_t queue_ms;
+    unsigned backlog; /* of the short one, requests */
+};
+
+/* Of a pool of so many workers. */
+struct admission_limits admission_limits(int64_t queue_ms, int64_t workers);
 
 /* Whether a request that has waited for `waited_ms` until now is to be served. Workers that call at the same
  * moment may disagree about one request. */
-bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t queue_ms);
+bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, struct admission_limits limits);
 /* How much longer the backlog is to be short; 0: it is not. */
 int64_t admission_overload_ms(const struct admission *a, int64_t now_ms);

@@ -158,9 +158,9 @@ static int64_t seconds_ms(const char *text)
 /* Uploads wait for as long as others' bodies take. */
 static bool admits(const struct app *app, int64_t waited_ms)
 {
-    return app->admission
-               ? admission_admits(app->admission, clock_boot_ms(), waited_ms, app->config->api.queue_ms)
-               : waited_ms <= ADMISSION_AGE_MAX_MS;
+    struct admission_limits limits = admission_limits(app->config->api.queue_ms, app->config->api.workers);
+    return app->admission ? admission_admits(app->admission, clock_boot_ms(), waited_ms, limits)
+                          : waited_ms <= ADMISSION_AGE_MAX_MS;
 }
 
 /* Whoever asks after the pool's health is told even when it has too much to do, and what was accepted before

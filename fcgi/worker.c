@@ -22,7 +22,6 @@
 
 enum {
     NGINX_TIMEOUT_S = 30, /* nginx has the whole body before it connects: no pause is long */
-    SHORT_BACKLOG = 4,    /* a worker: keeps it busy when they come unevenly */
 };
 
 struct worker {
@@ -187,7 +186,7 @@ void worker_run(struct worker *w, struct app *app, int64_t recycle)
 {
     int fd;
     w->admission = app->admission;
-    w->short_backlog = SHORT_BACKLOG * (int)app->config->api.workers;
+    w->short_backlog = (int)admission_limits(0, app->config->api.workers).backlog;
     FCGX_Init();
     for (int64_t served = 0; recycle == 0 || served < recycle; served++) {
         if ((fd = worker_accept(w)) < 0)

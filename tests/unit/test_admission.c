@@ -2,14 +2,15 @@
 
 #include "fcgi/admission.h"
 
-enum { QUEUE = 100, START = 1000000 };
+enum { QUEUE = 100, BACKLOG = 8, START = 1000000 };
+static const struct admission_limits limits = {QUEUE, BACKLOG};
 
 /* One request a millisecond, each having waited as long; how many of them were admitted. */
 static int offer(struct admission *a, int64_t *now_ms, int count, int64_t waited_ms)
 {
     int admitted = 0;
     for (int i = 0; i < count; i++)
-        admitted += admission_admits(a, (*now_ms)++, waited_ms, QUEUE);
+        admitted += admission_admits(a, (*now_ms)++, waited_ms, limits);
     return admitted;
 }
 
@@ -33,14 +34,37 @@ Test(admission, who_is_late_after_a_pause_is_no_queue)
 {
     struct admission a = {0};
     for (int64_t now = START, i = 0; i < 100; i++, now += ADMISSION_PATIENCE_MS + 1)
-        cr_assert(admission_admits(&a, now, 900, QUEUE));
+        cr_assert(admission_admits(&a, now, 900, limits));
+}
+
+Test(admission, few_that_wait_for_long_are_no_queue)
+{
+    struct admission a = {0};
+    enum { EACH_MS = 50 };
+    int64_t now = START, waited_ms = EACH_MS * BACKLOG + 1; /* the ninth before it was taken up as it came */
+    for (int i = 0; i < 1000; i++, now += EACH_MS)
+        cr_assert(admission_admits(&a, now, waited_ms, limits));
+    cr_assert_eq(admission_overload_ms(&a, now), 0);
+    for (int i = 0; i < 1000; i++, now += EACH_MS)
+        (void)admission_admits(&a, now, waited_ms + EACH_MS, limits);
+    cr_assert_gt(admission_overload_ms(&a, now), 0, "one more before each is a queue");
+}
+
+Test(admission, a_pool_may_be_wider_than_what_is_remembered)
+{
+    struct admission a = {0};
+    struct admission_limits wide = admission_limits(QUEUE, 100000);
+    cr_assert_eq(wide.backlog, ADMISSION_BACKLOG_MAX);
+    for (int64_t now = START; now < START + 5000; now++)
+        cr_assert(admission_admits(&a, now, wide.backlog, wide));
 }
 
 Test(admission, a_queue_that_stays_is_an_overload)
 {
     struct admission a = {0};
     int64_t now = START;
-    offer(&a, &now, ADMISSION_PATIENCE_MS, QUEUE + 1);
+    offer(&a, &now, 1 + BACKLOG + ADMISSION_PATIENCE_MS,
+          QUEUE + 1); /* of the first nobody knows how many were before them */
     cr_assert_eq(offer(&a, &now, 1000, QUEUE + 1), 0);
     cr_assert_eq(admission_overload_ms(&a, now), ADMISSION_OVERLOAD_MS - 1000);
     cr_assert_eq(offer(&a, &now, 100, QUEUE), 100, "those in time are served all the while");
@@ -51,7 +75,7 @@ Test(admission, it_comes_back_sooner_than_it_came)
 {
     struct admission a = {0};
     int64_t now = START;
-    offer(&a, &now, ADMISSION_PATIENCE_MS + ADMISSION_OVERLOAD_MS, QUEUE + 1);
+    offer(&a, &now, 1 + BACKLOG + ADMISSION_PATIENCE_MS + ADMISSION_OVERLOAD_MS, QUEUE + 1);
     cr_assert_eq(admission_overload_ms(&a, now), 0);
     cr_assert_eq(offer(&a, &now, 100, QUEUE / 5), 100);
     cr_assert_eq(admission_overload_ms(&a, now), 0);
@@ -73,6 +97,6 @@ Test(admission, it_is_forgotten_where_it_does_not)
 Test(admission, what_is_too_old_is_refused_on_the_quietest_day)
 {
     struct admission a = {0};
-    cr_assert_not(admission_admits(&a, START, ADMISSION_AGE_MAX_MS + 1, QUEUE));
-    cr_assert(admission_admits(&a, START + 1, ADMISSION_AGE_MAX_MS, QUEUE));
+    cr_assert_not(admission_admits(&a, START, ADMISSION_AGE_MAX_MS + 1, limits));
+    cr_assert(admission_admits(&a, START + 1, ADMISSION_AGE_MAX_MS, limits));
 }
