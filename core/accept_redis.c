@@ -72,6 +72,15 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
     talloc_free(scratch);
 }
 
+/* Whether a row of account_peek is the run's, and has not enough for it. Where something in the workspace was
+ * replaced since the run was judged, so may its price have been: the transaction finds that. */
+static bool is_poor(const struct db_rows *rows, size_t r, const struct run_request *q)
+{
+    int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
+    return strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
+           db_int(rows, r, 1) < accept_cost(q, price) && (q->pinned || db_int(rows, r, 3) == q->responders);
+}
+
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.
  */
 static void confirm_suspects(struct db *db, struct batch *b, const bool suspects[])
@@ -86,11 +95,8 @@ static void confirm_suspects(struct db *db, struct batch *b, const bool suspects
     struct db_rows *rows;
     if (n > 0 && db_run_each(db, scratch, SQL_ACCOUNT_PEEK, NULL, 0, values, 1, n, &rows) == OK) {
         for (size_t i = 0; i < b->n; i++) {
-            const struct run_request *q = b->members[i].q;
             for (size_t r = 0; suspects[i] && r < rows->count; r++) {
-                int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
-                if (strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
-                    db_int(rows, r, 1) < accept_cost(q, price))
+                if (is_poor(rows, r, b->members[i].q))
                     b->members[i].a->verdict = RUN_INSUFFICIENT_CREDITS;
             }
         }

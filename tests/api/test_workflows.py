@@ -175,3 +175,11 @@ def test_operators_price_is_the_floor_of_credits(stack):
     w = create(client, program={**HELLO, "credits": 4.5}).json()["id"]
     assert client.execution(client.started(w))["creditsUsed"] == 4.5
     assert client.get("/credits").json() == {"balance": 995.5}
+
+
+def test_a_version_that_costs_less_is_not_refused_for_the_old_price(stack):
+    client = stack.workspace(credits=1).client()
+    w = create(client, program={**HELLO, "credits": 5}).json()["id"]
+    assert client.run(w).status_code == 402  # and the host knows the price
+    assert client.put(f"/workflows/{w}", json={"name": "w", "program": {**HELLO, "credits": 1}}).status_code == 200
+    assert client.run(w).status_code == 202
