@@ -46,6 +46,7 @@ struct run {
     int proc_fd;    /* the sandbox's /proc; -1 until known */
     pid_t first;    /* its process 1 as seen from here; 0 until known */
     unsigned blind; /* looks in a row that saw nothing */
+    unsigned heard; /* so many letters of "stop" */
     bool started, owner_gone, tree_dead, told_end;
     int exec_errno, wait_status;
     uint64_t peak_bytes, stdout_bytes;
@@ -101,9 +102,13 @@ static void end_softly(struct run *r, const char *reason)
 /* --- what comes in
  * --------------------------------------------------------------------------------------------- */
 
+/* The word may come in pieces. */
 static void hear(struct run *r, const char *said)
 {
-    if (strstr(said, "stop"))
+    static const char stop[] = "stop";
+    for (; *said && stop[r->heard]; said++)
+        r->heard = *said == stop[r->heard] ? r->heard + 1 : *said == stop[0];
+    if (!stop[r->heard])
         end_softly(r, "stopped");
 }
 

@@ -481,9 +481,10 @@ def test_stop_by_the_lifeline(box):
     assert box.finish(p)[-1]["reason"] == "stopped"
 
 
-def test_stop_that_comes_before_the_job_was_read(box):
+@pytest.mark.parametrize("size", [0, 65533, 65534, 65535, 65536])  # what is read at once ends within the word
+def test_stop_that_comes_before_the_job_was_read(box, size):
     p = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", **box.identity())
-    p.stdin.write(json.dumps(box.job(box.python("time.sleep(100)"))) + "\nstop\n")  # one write
+    p.stdin.write(json.dumps(box.job(box.python("time.sleep(100)"))).ljust(size - 1) + "\nstop\n")  # one write
     p.stdin.flush()
     assert box.finish(p)[-1]["reason"] == "stopped"
 
