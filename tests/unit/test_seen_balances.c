@@ -31,6 +31,6 @@ Test(seen_balances, workspaces_that_are_few_do_not_push_each_other_out)
     }
     for (int i = 0; i < WORKSPACES; i++)
         known += seen_balances_enough(seen, &all[i], i, 5500);
-    cr_assert_geq(known, WORKSPACES - 2, "%d are known", known);
+    cr_assert_geq(known, WORKSPACES - 10, "%d are known", known);
     free(seen);
 }
