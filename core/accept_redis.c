@@ -73,12 +73,14 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
 }
 
 /* Whether a row of account_peek is the run's, and has not enough for it. Where something in the workspace was
- * replaced since the run was judged, so may its price have been: the transaction finds that. */
+ * replaced since its version was read, so may its price have been: the transaction finds that. (Without a
+ * number of the workspace's, as with skills, it was read for this very request.) */
 static bool is_poor(const struct db_rows *rows, size_t r, const struct run_request *q)
 {
     int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
     return strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
-           db_int(rows, r, 1) < accept_cost(q, price) && (q->pinned || db_int(rows, r, 3) == q->responders);
+           db_int(rows, r, 1) < accept_cost(q, price) &&
+           (q->pinned || q->responders == 0 || db_int(rows, r, 3) == q->responders);
 }
 
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.
