@@ -117,23 +117,40 @@ void accept_refuse_poor(struct db *db, struct redis *redis, struct batch *b)
 
 /* "fingerprint status id body"; without a body where it holds what the caller sent: then only MariaDB may
  * replay. */
-static struct redis_arg replay_entry(void *ctx, const struct run_request *q)
+static struct redis_arg replay_entry(void *ctx, const struct run_request *q, const struct run_answer *a)
 {
     char hex[HEX_SIZE];
     fingerprint_hex(q, hex);
     bool whole = q->kind == KIND_WORKFLOW;
-    char *text = talloc_asprintf(ctx, "%s %d %s %.*s", hex, q->status, q->execution_id.text,
-                                 whole ? (int)q->body.size : 0, whole ? q->body.at : "");
+    char *text = talloc_asprintf(ctx, "%s %d %s %.*s", hex, a->status, a->execution_id.text,
+                                 whole ? (int)a->body.size : 0, whole ? a->body.at : "");
     return redis_bytes(text, talloc_get_size(text) - 1);
 }
 
 /* Takes the place of the claim. */
-static void publish_key(struct redis *redis, void *ctx, const struct run_request *q)
+static void publish_key(struct redis *redis, void *ctx, const struct member *m, int64_t ms)
 {
-    const int64_t replay_ms = 600000;
-    struct redis_arg set[] = {redis_text("SET"), key_of(ctx, q), replay_entry(ctx, q), redis_text("PX"),
-                              redis_number(ctx, replay_ms)};
+    struct redis_arg set[] = {redis_text("SET"), key_of(ctx, m->q), replay_entry(ctx, m->q, m->a),
+                              redis_text("PX"), redis_number(ctx, ms)};
     redis_queue(redis, set, 5);
+}
+
+/* What MariaDB replayed is told by Redis for a while: else all who repeat it at the same time would wait for
+ * one another's transactions. Not for long, as its day may be nearly over. Before the new ones, one of which
+ * may have been repeated in this very batch. */
+static void publish_keys(struct redis *redis, void *ctx, const struct batch *b)
+{
+    static const struct {
+        enum run_verdict verdict;
+        int64_t ms;
+    } kinds[] = {{RUN_REPLAYED, 60000}, {RUN_ACCEPTED, 600000}};
+    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        for (size_t i = 0; i < b->n; i++) {
+            const struct member *m = &b->members[i];
+            if (m->q->idempotency_key.at && m->a->verdict == kinds[k].verdict)
+                publish_key(redis, ctx, m, kinds[k].ms);
+        }
+    }
 }
 
 static void publish_queued(struct redis *redis, void *ctx, const struct run_request *q)
@@ -154,9 +171,8 @@ void accept_publish(struct redis *redis, struct batch *b)
         if (m->a->verdict != RUN_ACCEPTED)
             continue;
         push[2 + pushed++] = redis_text(m->q->execution_id.text);
-        if (m->q->idempotency_key.at)
-            publish_key(redis, scratch, m->q);
     }
+    publish_keys(redis, scratch, b);
     if (pushed > 0)
         redis_queue(redis, push, 2 + pushed);
     see_balances(b->accounts, b->accounts_n);
