@@ -2,12 +2,10 @@
 
 enum { PROBATION_PART = 5 };
 
-struct admission_limits admission_limits(int64_t queue_ms, int64_t workers)
+void admission_take(struct admission *a, int64_t now_ms)
 {
-    int64_t backlog = ADMISSION_BACKLOG * workers;
-    return (struct admission_limits){
-        .queue_ms = queue_ms,
-        .backlog = (unsigned)(backlog < ADMISSION_BACKLOG_MAX ? backlog : ADMISSION_BACKLOG_MAX)};
+    uint64_t n = atomic_fetch_add(&a->taken, 1);
+    atomic_store(&a->taken_ms[n % ADMISSION_TAKEN], now_ms);
 }
 
 int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
@@ -24,19 +22,19 @@ static bool is_on_probation(const struct admission *a, int64_t now_ms)
     return ended_ms && now_ms >= ended_ms && now_ms - ended_ms < ADMISSION_OVERLOAD_MS;
 }
 
-/* Whether so many others at most were taken up while it waited: which is how many were before it. */
-static bool was_among_few(struct admission *a, int64_t now_ms, int64_t waited_ms, unsigned few)
+/* Whether more were taken up while it waited than the short backlog would have let in before it: each
+ * worker's places, the one that it was busy with, and the one that the kernel adds. */
+static bool was_behind_many(const struct admission *a, int64_t came_ms, unsigned workers)
 {
-    uint64_t n = atomic_fetch_add(&a->taken, 1);
-    atomic_store(&a->taken_ms[n % ADMISSION_TAKEN], now_ms);
-    return n <= few || atomic_load(&a->taken_ms[(n - few - 1) % ADMISSION_TAKEN]) <= now_ms - waited_ms;
+    uint64_t few = (ADMISSION_BACKLOG + 1) * workers + 1, n = atomic_load(&a->taken);
+    return n > few + 1 && atomic_load(&a->taken_ms[(n - few - 2) % ADMISSION_TAKEN]) > came_ms;
 }
 
-/* After a pause nobody knows whether they have been late all the time. */
-static bool are_late_for(struct admission *a, int64_t now_ms, int64_t patience_ms)
+/* After a pause nobody knows whether they have been late all the time; unless one waited through it. */
+static bool are_late_for(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t patience_ms)
 {
-    int64_t since_ms = atomic_load(&a->late_ms);
-    if (since_ms == 0 || now_ms - atomic_load(&a->seen_ms) > patience_ms)
+    int64_t since_ms = atomic_load(&a->late_ms), pause_ms = now_ms - atomic_load(&a->seen_ms);
+    if (since_ms == 0 || (pause_ms > patience_ms && waited_ms < pause_ms))
         atomic_store(&a->late_ms, since_ms = now_ms);
     return now_ms - since_ms >= patience_ms;
 }
@@ -45,11 +43,12 @@ bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, st
 {
     int64_t queue_ms = limits.queue_ms;
     bool overloaded = admission_overload_ms(a, now_ms) > 0, probation = is_on_probation(a, now_ms);
-    bool many = !was_among_few(a, now_ms, waited_ms, limits.backlog);
+    bool many = was_behind_many(a, now_ms - waited_ms, limits.workers);
     bool late = many && waited_ms > (probation ? queue_ms / PROBATION_PART : queue_ms);
     if (!late) {
         atomic_store(&a->late_ms, 0);
-    } else if (!overloaded && are_late_for(a, now_ms, probation ? queue_ms : ADMISSION_PATIENCE_MS)) {
+    } else if (!overloaded &&
+               are_late_for(a, now_ms, waited_ms, probation ? queue_ms : ADMISSION_PATIENCE_MS)) {
         atomic_store(&a->overload_ends_ms, now_ms + ADMISSION_OVERLOAD_MS);
         overloaded = true;
     }

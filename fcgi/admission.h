@@ -16,9 +16,8 @@
 #include <stdint.h>
 
 enum {
-    ADMISSION_BACKLOG = 4, /* of the short one, a worker: keeps it busy when they come unevenly */
-    ADMISSION_BACKLOG_MAX = 1024,
-    ADMISSION_TAKEN = 2 * ADMISSION_BACKLOG_MAX,
+    ADMISSION_BACKLOG = 4, /* places of the short backlog, a worker: keep it busy when they come unevenly */
+    ADMISSION_TAKEN = 1024,
     ADMISSION_PATIENCE_MS = 500,
     ADMISSION_OVERLOAD_MS = 10000,
     /* whoever asked has given up, or soon will: a late acceptance would only surprise */
@@ -27,7 +26,7 @@ enum {
 
 /* Of all workers of a pool, in the mapping; zero bytes are its first state. Milliseconds of clock_boot_ms. */
 struct admission {
-    atomic_int_fast64_t seen_ms;          /* when the last request came */
+    atomic_int_fast64_t seen_ms;          /* when the last one was judged */
     atomic_int_fast64_t late_ms;          /* since when all have been late; 0: the last one was not */
     atomic_int_fast64_t overload_ends_ms; /* 0: there was none */
     atomic_uint_fast64_t taken;           /* so many were taken up; the last ones at: */
@@ -36,12 +35,11 @@ struct admission {
 
 struct admission_limits {
     int64_t queue_ms;
-    unsigned backlog; /* of the short one, requests */
+    unsigned workers; /* up to 64 */
 };
 
-/* Of a pool of so many workers. */
-struct admission_limits admission_limits(int64_t queue_ms, int64_t workers);
-
+/* A worker has taken up a request: all are counted, whether they are judged or not. */
+void admission_take(struct admission *a, int64_t now_ms);
 /* Whether a request that has waited for `waited_ms` until now is to be served. Workers that call at the same
  * moment may disagree about one request. */
 bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, struct admission_limits limits);

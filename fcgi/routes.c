@@ -158,7 +158,8 @@ static int64_t seconds_ms(const char *text)
 /* Uploads wait for as long as others' bodies take. */
 static bool admits(const struct app *app, int64_t waited_ms)
 {
-    struct admission_limits limits = admission_limits(app->config->api.queue_ms, app->config->api.workers);
+    const struct config *c = app->config;
+    struct admission_limits limits = {.queue_ms = c->api.queue_ms, .workers = (unsigned)c->api.workers};
     return app->admission ? admission_admits(app->admission, clock_boot_ms(), waited_ms, limits)
                           : waited_ms <= ADMISSION_AGE_MAX_MS;
 }

@@ -27,8 +27,8 @@ enum {
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
     bool draining, leaving;
-    const struct admission *admission; /* NULL: the backlog stays as it is */
-    int backlog;                       /* as we set it last; 0: a predecessor may have left it short */
+    struct admission *admission; /* NULL: the backlog stays as it is */
+    int backlog;                 /* as we set it last; 0: a predecessor may have left it short */
     int short_backlog;
 };
 
@@ -186,11 +186,13 @@ void worker_run(struct worker *w, struct app *app, int64_t recycle)
 {
     int fd;
     w->admission = app->admission;
-    w->short_backlog = (int)admission_limits(0, app->config->api.workers).backlog;
+    w->short_backlog = ADMISSION_BACKLOG * (int)app->config->api.workers;
     FCGX_Init();
     for (int64_t served = 0; recycle == 0 || served < recycle; served++) {
         if ((fd = worker_accept(w)) < 0)
             break;
+        if (w->admission)
+            admission_take(w->admission, clock_boot_ms());
         serve(app, fd);
     }
 }
