@@ -1,6 +1,6 @@
 #include "fcgi/admission.h"
 
-enum { PROBATION_PART = 5 };
+enum { WARY_PART = 5, PROBATION_PART = 2 };
 
 void admission_take(struct admission *a, int64_t now_ms)
 {
@@ -14,8 +14,7 @@ int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
     return left_ms > 0 ? left_ms : 0;
 }
 
-/* Shortly after an overload, which may not be over: lateness by a fifth of the queue tells, for as long as
- * the queue. */
+/* Shortly after an overload, which may not be over. */
 static bool is_on_probation(const struct admission *a, int64_t now_ms)
 {
     int64_t ended_ms = atomic_load(&a->overload_ends_ms);
@@ -41,17 +40,16 @@ static bool are_late_for(struct admission *a, int64_t now_ms, int64_t waited_ms,
 
 bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, struct admission_limits limits)
 {
-    int64_t queue_ms = limits.queue_ms;
     bool overloaded = admission_overload_ms(a, now_ms) > 0, probation = is_on_probation(a, now_ms);
-    bool many = was_behind_many(a, now_ms - waited_ms, limits.workers);
-    bool late = many && waited_ms > (probation ? queue_ms / PROBATION_PART : queue_ms);
+    int64_t patience_ms = probation ? limits.queue_ms / PROBATION_PART : ADMISSION_PATIENCE_MS;
+    int64_t late_ms = overloaded || probation ? limits.queue_ms / WARY_PART : limits.queue_ms;
+    bool late = waited_ms > late_ms && was_behind_many(a, now_ms - waited_ms, limits.workers);
     if (!late) {
         atomic_store(&a->late_ms, 0);
-    } else if (!overloaded &&
-               are_late_for(a, now_ms, waited_ms, probation ? queue_ms : ADMISSION_PATIENCE_MS)) {
+    } else if (!overloaded && are_late_for(a, now_ms, waited_ms, patience_ms)) {
         atomic_store(&a->overload_ends_ms, now_ms + ADMISSION_OVERLOAD_MS);
         overloaded = true;
     }
     atomic_store(&a->seen_ms, now_ms);
-    return !(overloaded && many && waited_ms > queue_ms) && waited_ms <= ADMISSION_AGE_MAX_MS;
+    return !(overloaded && late) && waited_ms <= ADMISSION_AGE_MAX_MS;
 }

@@ -1,11 +1,12 @@
 /* What a pool does when more comes than it can bear. A queue that does not become shorter makes everybody
  * late and nobody faster: where all have waited longer than `queue_ms` for half a second, and behind more
  * others than the short backlog holds (few that wait for long are a slow disk's, and to refuse them would
- * make nothing shorter), the pool is overloaded for the next seconds. Then those that waited so long are
- * refused, and the listener's backlog is a few times as long as the pool is wide: nginx finds it full and
- * refuses the others itself, at once, and who is accepted waits for a few others. After that it is tried with
- * the long backlog again, at first with little patience. A burst, which is over within half a second, is
- * served whole.
+ * make nothing shorter), the pool is overloaded for the next seconds. Then the listener's backlog is a few
+ * times as long as the pool is wide: nginx finds it full and refuses the others itself, at once, and who is
+ * accepted waits for a few others; of those that were in the longer one already, whoever has waited for a
+ * fifth of `queue_ms` is refused. After that it is tried with the long backlog again, at first with little
+ * patience: a fifth of `queue_ms`, for half of it. A burst, which is over within half a second, is served
+ * whole.
  *
  * (Controlled delay, after Nichols and Jacobson, "Controlling Queue Delay", 2012; but it is the door that
  * narrows, as a refusal by the pool costs a good part of what serving costs.) */
