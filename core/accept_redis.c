@@ -127,30 +127,17 @@ static struct redis_arg replay_entry(void *ctx, const struct run_request *q, con
     return redis_bytes(text, talloc_get_size(text) - 1);
 }
 
-/* Takes the place of the claim. */
-static void publish_key(struct redis *redis, void *ctx, const struct member *m, int64_t ms)
+/* Takes the place of the claim. Also what MariaDB replayed is told by Redis from now on: else all who repeat
+ * it at the same time would wait for one another's transactions. Never beyond the key's day. */
+static void publish_key(struct redis *redis, void *ctx, const struct member *m)
 {
+    const int64_t replay_ms = 600000;
+    int64_t left_ms = id_ms(&m->a->execution_id) + IDEMPOTENCY_HOURS * 3600000LL - clock_wall_ms();
+    if (left_ms <= 0)
+        return;
     struct redis_arg set[] = {redis_text("SET"), key_of(ctx, m->q), replay_entry(ctx, m->q, m->a),
-                              redis_text("PX"), redis_number(ctx, ms)};
+                              redis_text("PX"), redis_number(ctx, left_ms < replay_ms ? left_ms : replay_ms)};
     redis_queue(redis, set, 5);
-}
-
-/* What MariaDB replayed is told by Redis for a while: else all who repeat it at the same time would wait for
- * one another's transactions. Not for long, as its day may be nearly over. Before the new ones, one of which
- * may have been repeated in this very batch. */
-static void publish_keys(struct redis *redis, void *ctx, const struct batch *b)
-{
-    static const struct {
-        enum run_verdict verdict;
-        int64_t ms;
-    } kinds[] = {{RUN_REPLAYED, 60000}, {RUN_ACCEPTED, 600000}};
-    for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
-        for (size_t i = 0; i < b->n; i++) {
-            const struct member *m = &b->members[i];
-            if (m->q->idempotency_key.at && m->a->verdict == kinds[k].verdict)
-                publish_key(redis, ctx, m, kinds[k].ms);
-        }
-    }
 }
 
 static void publish_queued(struct redis *redis, void *ctx, const struct run_request *q)
@@ -168,11 +155,12 @@ void accept_publish(struct redis *redis, struct batch *b)
     size_t pushed = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct member *m = &b->members[i];
-        if (m->a->verdict != RUN_ACCEPTED)
-            continue;
-        push[2 + pushed++] = redis_text(m->q->execution_id.text);
+        bool accepted = m->a->verdict == RUN_ACCEPTED;
+        if (accepted)
+            push[2 + pushed++] = redis_text(m->q->execution_id.text);
+        if (m->q->idempotency_key.at && (accepted || m->a->verdict == RUN_REPLAYED))
+            publish_key(redis, scratch, m);
     }
-    publish_keys(redis, scratch, b);
     if (pushed > 0)
         redis_queue(redis, push, 2 + pushed);
     see_balances(b->accounts, b->accounts_n);
