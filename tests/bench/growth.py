@@ -29,7 +29,7 @@ def serve(bench, requests):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--requests", type=int, default=1000000)
-    options.add_argument("--warm", type=int, default=400000)
+    options.add_argument("--warm", type=int, default=1000000)
     o = options.parse_args()
     bench = Bench({"api.recycle_requests": "0"})
     try:
