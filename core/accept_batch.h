@@ -50,6 +50,13 @@ static inline struct db_value span_value(struct span s)
  * for. */
 int64_t accept_cost(const struct run_request *q, int64_t account_price);
 
+/* Whether the version that a run was judged by, and with it its price, may have been replaced since: not
+ * where nothing in the workspace was, whose number this is now. */
+static inline bool accept_in_doubt(const struct run_request *q, int64_t responders)
+{
+    return !q->pinned && q->responders != responders;
+}
+
 /* Writes all rows of the new members, under their accounts' locks. */
 enum err accept_insert(struct db_tx *tx, struct batch *b) WARN_UNUSED;
 

@@ -72,15 +72,15 @@ static void suspect_by_redis(struct redis *redis, struct batch *b, bool suspects
     talloc_free(scratch);
 }
 
-/* Whether a row of account_peek is the run's, and has not enough for it. Where something in the workspace was
- * replaced since its version was read, so may its price have been: the transaction finds that. (Without a
- * number of the workspace's, as with skills, it was read for this very request.) */
+/* Whether a row of account_peek is the run's, and has not enough for it. Where its price is in doubt, the
+ * transaction tells. (Without a number of the workspace's, as with skills, it was read for this very
+ * request.) */
 static bool is_poor(const struct db_rows *rows, size_t r, const struct run_request *q)
 {
     int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
     return strcmp(db_str(rows, r, 0), q->workspace_id.text) == 0 &&
            db_int(rows, r, 1) < accept_cost(q, price) &&
-           (q->pinned || q->responders == 0 || db_int(rows, r, 3) == q->responders);
+           (q->responders == 0 || !accept_in_doubt(q, db_int(rows, r, 3)));
 }
 
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.

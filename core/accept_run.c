@@ -181,12 +181,9 @@ static enum err lock_parents(struct db_tx *tx, struct batch *b)
     return e;
 }
 
-/* Whether the version that was judged may have been replaced since: not where nothing in the workspace was.
- */
 static bool version_in_doubt(const struct member *m, enum responder_kind kind)
 {
-    return member_undecided(m) && m->q->kind == kind && !m->q->pinned &&
-           m->q->responders != m->account->responders;
+    return member_undecided(m) && m->q->kind == kind && accept_in_doubt(m->q, m->account->responders);
 }
 
 static enum err check_versions(struct db_tx *tx, struct batch *b, enum responder_kind kind, enum sql_id query)
