@@ -5,15 +5,10 @@ enum { SETS = SEEN_BALANCES / SEEN_BALANCES_WAYS };
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
 
-static unsigned first_of(uint64_t hash)
-{
-    return (unsigned)(hash % SETS) * SEEN_BALANCES_WAYS;
-}
-
 /* The workspace's own place, or the one that was seen the longest ago. */
 static unsigned place_for(const struct seen_balances *seen, uint64_t hash)
 {
-    unsigned first = first_of(hash), oldest = first;
+    unsigned first = (unsigned)(hash % SETS) * SEEN_BALANCES_WAYS, oldest = first;
     for (unsigned i = first; i < first + SEEN_BALANCES_WAYS; i++) {
         if (LOAD(seen->places[i].workspace) == hash)
             return i;

@@ -64,10 +64,9 @@ static bool holds(const struct shared_cache *c, const _Atomic uint64_t *entry, c
     return true;
 }
 
-/* NULL where no place holds the key. */
-static _Atomic uint64_t *find(const struct shared_cache *c, const void *key)
+/* Of the key's places; NULL where none holds it. */
+static _Atomic uint64_t *find(const struct shared_cache *c, _Atomic uint64_t *entry, const void *key)
 {
-    _Atomic uint64_t *entry = places_of(c, key);
     for (int way = 0; way < SHARED_CACHE_WAYS; way++, entry += c->words) {
         if (holds(c, entry, key))
             return entry;
@@ -77,7 +76,7 @@ static _Atomic uint64_t *find(const struct shared_cache *c, const void *key)
 
 bool shared_cache_get(const struct shared_cache *c, const void *key, void *value_r)
 {
-    const _Atomic uint64_t *entry = find(c, key);
+    const _Atomic uint64_t *entry = find(c, places_of(c, key), key);
     uint64_t copy[1 + WORDS_MAX] = {0};
     const char *bytes = (const char *)(copy + 1);
     if (!entry)
@@ -93,14 +92,14 @@ bool shared_cache_get(const struct shared_cache *c, const void *key, void *value
 /* The key's own place, an empty one, or any: which is as good as random. */
 static _Atomic uint64_t *place_for(const struct shared_cache *c, const void *key, uint64_t random)
 {
-    _Atomic uint64_t *own = find(c, key), *entry = places_of(c, key);
+    _Atomic uint64_t *places = places_of(c, key), *own = find(c, places, key);
     if (own)
         return own;
     for (unsigned way = 0; way < SHARED_CACHE_WAYS; way++) {
-        if (atomic_load_explicit(&entry[way * c->words], memory_order_relaxed) == 0)
-            return &entry[way * c->words];
+        if (atomic_load_explicit(&places[way * c->words], memory_order_relaxed) == 0)
+            return &places[way * c->words];
     }
-    return &entry[random % SHARED_CACHE_WAYS * c->words];
+    return &places[random % SHARED_CACHE_WAYS * c->words];
 }
 
 void shared_cache_put(struct shared_cache *c, const void *key, const void *value)
