@@ -63,9 +63,12 @@ class Box:
             return {"user": USER_UID, "group": USER_UID, "extra_groups": []}
         return {}
 
+    def spawn(self, within=()):
+        return subprocess.Popen([*within, BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, cwd="/", **self.identity())
+
     def start(self, job, within=()):
-        p = subprocess.Popen([*within, BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                             text=True, cwd="/", **self.identity())
+        p = self.spawn(within)
         p.stdin.write(json.dumps(job) + "\n")
         p.stdin.flush()
         return p
@@ -483,7 +486,7 @@ def test_stop_by_the_lifeline(box):
 
 @pytest.mark.parametrize("size", [0, 65533, 65534, 65535, 65536])  # what is read at once ends within the word
 def test_stop_that_comes_before_the_job_was_read(box, size):
-    p = subprocess.Popen([BINARY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd="/", **box.identity())
+    p = box.spawn()
     p.stdin.write(json.dumps(box.job(box.python("time.sleep(100)"))).ljust(size - 1) + "\nstop\n")  # one write
     p.stdin.flush()
     assert box.finish(p)[-1]["reason"] == "stopped"

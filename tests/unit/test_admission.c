@@ -84,8 +84,8 @@ Test(admission, a_queue_that_stays_is_an_overload)
 {
     struct admission a = {0};
     int64_t now = START;
-    offer(&a, &now, 1 + FEW + ADMISSION_PATIENCE_MS,
-          QUEUE + 1); /* of the first nobody knows how many were before them */
+    /* of the first ones nobody knows how many were before them */
+    offer(&a, &now, 1 + FEW + ADMISSION_PATIENCE_MS, QUEUE + 1);
     cr_assert_eq(offer(&a, &now, 1000, QUEUE + 1), 0);
     cr_assert_eq(admission_overload_ms(&a, now), ADMISSION_OVERLOAD_MS - 1000);
     cr_assert_eq(offer(&a, &now, 100, QUEUE / 5), 100, "those in time are served all the while");
