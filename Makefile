@@ -1,10 +1,18 @@
-# Thin on purpose: every folder's *.c make its library, every folder's main.c its program.
-#   make            the programs, in bin/
-#   make check      the Criterion unit tests and the fuzz corpora, replayed
-#   make lint       clang-format, clang-tidy, cppcheck, layering
-#   make asan       the same programs and tests by clang, under ASan+UBSan, in build/asan/
-#   make fuzz       the libFuzzer targets, in build/fuzz/
-# Variants live side by side: VARIANT=asan|tsan|crash puts everything below build/VARIANT/.
+# A room is a folder of C files that makes one static library. The table below says which rooms a room may use: it is
+# compiled with the include paths of those rooms and of nothing else.
+#
+## make                      the programs, in bin/
+## make check                all unit tests and the fuzz corpora, replayed
+## make check T=schema       the unit tests of one room, against that room's library (FILTER='suite/test' runs one)
+## make lint                 format, rooms, cppcheck, clang-tidy (make format rewrites the C files)
+## make asan                 programs and unit tests by clang, under ASan and UBSan, in build/asan/
+## make fuzz                 the libFuzzer targets, in build/fuzz/
+## make compile-commands     compile_commands.json, for clangd
+## make bench-tools          what scripts/bench measures against
+## make install              into DESTDIR and PREFIX (/usr/local)
+## make clean                removes build/ and bin/
+#
+# make help lists the targets. Variants live side by side: VARIANT=asan|tsan|crash|fuzz builds below build/VARIANT/.
 
 .DEFAULT_GOAL := all
 VARIANT ?=
@@ -39,7 +47,7 @@ endif
 # what has no such points is the plain build's
 ifeq ($(VARIANT),crash)
 DEFS    := -DMILLRACE_CRASH_POINTS
-POINTED := $(shell grep -l '"core/crash.h"' */*.c)
+POINTED := $(shell grep -rl --include='*.c' '"base/failpoint.h"' lib fcgi executor stream)
 endif
 ifeq ($(VARIANT),fuzz)
 CC      := clang
@@ -47,35 +55,121 @@ SAN     := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=und
 OPT     := -O1 -g
 endif
 HARDEN  := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
-ALL_CFLAGS = -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN) $(DEFS) -I. -I$(GENDIR) $(PKG_CFLAGS) $(CFLAGS)
+
+# --- the rooms ---------------------------------------------------------------------------------------------
+# USE.room: the rooms whose headers it may include. Rooms stand below those that they use, so that a circle cannot be
+# written down; scripts/rooms checks that, and prints the table with the size of each room.
+USE.base                  :=
+USE.service               := base
+USE.json                  := base
+USE.schema                := base json
+USE.workflow              := base json schema
+USE.skill                 := base json schema workflow
+USE.mariadb               := base
+USE.redis                 := base
+USE.blob                  := base mariadb
+USE.secret                := base json mariadb workflow
+USE.account               := base json mariadb redis
+USE.run                   := base json mariadb redis account
+USE.store                 := base json schema workflow mariadb redis blob secret account run
+USE.maintenance           := base mariadb redis blob account run store
+USE.view                  := base json schema workflow mariadb redis blob account run store
+LIB_ROOMS := base service json schema workflow skill mariadb redis blob secret account run store maintenance view
+
+USE.fcgi/shared           := base mariadb redis account run store
+USE.fcgi/http             := $(LIB_ROOMS) fcgi/shared
+USE.fcgi/cache            := $(LIB_ROOMS) fcgi/shared fcgi/http
+USE.fcgi/forms            := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/server           := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache fcgi/handlers
+FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
+
+USE.executor/cache        := $(LIB_ROOMS)
+USE.executor/db_thread    := $(LIB_ROOMS) executor/cache
+USE.executor/context      := $(LIB_ROOMS) executor/cache executor/db_thread
+USE.executor/io           := $(LIB_ROOMS) executor/cache executor/db_thread executor/context
+USE.executor/run          := $(LIB_ROOMS) executor/cache executor/db_thread executor/context executor/io
+USE.executor/run/workflow := $(USE.executor/run) executor/run
+USE.executor/run/model    := $(USE.executor/run) executor/run
+USE.executor/run/skill    := $(USE.executor/run) executor/run executor/run/model
+USE.executor/lease        := $(USE.executor/run) executor/run
+USE.executor/process      := $(USE.executor/run) executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease
+EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
+                  executor/run/model executor/run/skill executor/lease executor/process
+
+USE.stream                := base service json mariadb redis account run store
+USE.runner                := base json
+USE.cli                   := $(LIB_ROOMS)
+
+# a program is its rooms, its main.c and what the rooms use
+ROOMS.millrace-api        := $(FCGI_ROOMS)
+ROOMS.millrace-executor   := $(EXECUTOR_ROOMS)
+ROOMS.millrace-stream     := stream
+ROOMS.millrace-runner     := runner
+ROOMS.millrace            := cli
+MAIN.millrace-api         := fcgi/main.c
+MAIN.millrace-executor    := executor/main.c
+MAIN.millrace-stream      := stream/main.c
+MAIN.millrace-runner      := runner/main.c
+MAIN.millrace             := cli/main.c
+NAMES    := millrace-api millrace-executor millrace-stream millrace-runner millrace
+PROGRAMS := $(NAMES:%=$(BIN)/%)
+
+ROOMS    := $(LIB_ROOMS) $(FCGI_ROOMS) $(EXECUTOR_ROOMS) stream runner cli
+# a test, a benchmark or a fuzz target may use every room
+USE.tests := $(ROOMS)
+folder    = $(if $(filter $(1),$(LIB_ROOMS)),lib/$(1),$(1))
+room_of   = $(patsubst lib/%,%,$(patsubst %/,%,$(dir $(1))))
+reverse   = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
+TOP_DOWN := $(call reverse,$(ROOMS))
+
+# build/rooms/ROOM/ROOM/*.h are links to the room's headers: the include path of one room shows that room alone
+SEE      := build/rooms
+GENDIR   := build/gen
+GEN      := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/filters.h
+HEADERS  := $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.h))
+# where a source stands decides what it may include: a room's own file, a room's test, or anything else
+uses      = $(if $(filter $(ROOMS),$(1)),$(1) $(USE.$(1)),$(if $(filter tests/unit/%,$(1)),$(call uses,$(1:tests/unit/%=%)),\
+            $(if $(filter tests/%,$(1)),tests $(ROOMS),$(filter $(1)/% $(1),$(ROOMS)) $(LIB_ROOMS))))
+see       = $(patsubst %,-I$(SEE)/%,$(call uses,$(call room_of,$(1))))
+
+ALL_CFLAGS = -std=gnu17 $(OPT) $(WARN) $(HARDEN) $(SAN) $(DEFS) $(PKG_CFLAGS) $(CFLAGS)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SAN) $(LDFLAGS)
 
-DIRS    := core fcgi executor stream cli runner
 under    = $(foreach c,$(1),$(if $(or $(filter-out crash,$(or $(VARIANT),plain)),$(filter $(c),$(POINTED))),$(B),build/plain)/$(c:.c=.o))
-objs     = $(call under,$(filter-out %/main.c,$(wildcard $(1)/*.c)))
-lib      = $(B)/lib$(1).a
-
-# program = the folder whose main.c it is
-NAMES   := fcgi:millrace-api executor:millrace-executor stream:millrace-stream runner:millrace-runner cli:millrace
-PROGRAMS := $(foreach n,$(NAMES),$(if $(wildcard $(firstword $(subst :, ,$(n)))/main.c),$(BIN)/$(lastword $(subst :, ,$(n)))))
-GENDIR  := build/gen
-GEN     := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/filters.h
-GEN_OBJ := $(B)/gen/sql.o $(B)/gen/lua.o $(B)/gen/blobs.o
+sources  = $(filter-out %/main.c,$(wildcard $(call folder,$(1))/*.c))
+lib      = $(if $(or $(call sources,$(1)),$(GEN_OBJ.$(1))),$(B)/lib/$(1).a)
+GEN_OBJ.mariadb := $(B)/gen/sql.o
+GEN_OBJ.redis   := $(B)/gen/lua.o
+GEN_OBJ.base    := $(B)/gen/blobs.o
+GEN_OBJ.runner  := $(B)/gen/filters.o
+# the libraries of these rooms and of all that they use, top to bottom, as the linker wants them
+with_uses = $(sort $(1) $(foreach r,$(1),$(USE.$(r))))
+needed   = $(call with_uses,$(call with_uses,$(call with_uses,$(call with_uses,$(1)))))
+libs     = $(foreach r,$(filter $(call needed,$(1)),$(TOP_DOWN)),$(call lib,$(r)))
 
 # for tools that read the sources themselves: scripts/lint
-generated: $(GEN)
+generated: $(GEN) $(SEE)/.made
 flags:
-	@echo '$(filter-out -fstack-protector-strong -fPIE,$(ALL_CFLAGS))'
+	@echo '$(filter-out -fstack-protector-strong -fPIE,$(ALL_CFLAGS)) $(ROOMS:%=-I$(SEE)/%)'
+# room by room what it may use, for scripts/rooms
+rooms:
+	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
-.PHONY: generated flags all check lint format asan fuzz bench install clean unit-tests compile-commands
+.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm install clean unit-tests \
+        compile-commands help
 .SECONDARY:
 all: $(PROGRAMS)
 
-$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(wildcard sql/queries/*.sql sql/migrations/*.sql)
+help:
+	@sed -n 's/^## //p' Makefile
+
+QUERIES := $(shell find sql/queries -name '*.sql')
+$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(QUERIES) $(wildcard sql/migrations/*.sql)
 	scripts/embed sql $(GENDIR)
-$(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(wildcard redis/*.lua)
+$(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(wildcard lua/*.lua)
 	scripts/embed lua $(GENDIR)
-$(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(wildcard core/metaschema/*.json core/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
+$(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(wildcard lib/schema/metaschema/*.json lib/schema/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
 	scripts/embed blobs $(GENDIR)
 
 $(GENDIR)/make-filters: runner/filters/main.c
@@ -84,71 +178,102 @@ $(GENDIR)/make-filters: runner/filters/main.c
 $(GENDIR)/filters.h $(GENDIR)/filters.c &: $(GENDIR)/make-filters
 	$(GENDIR)/make-filters $(GENDIR)
 
+# made anew when a header came or went
+$(shell mkdir -p $(SEE); echo '$(HEADERS)' | cmp -s - $(SEE)/.list || echo '$(HEADERS)' >$(SEE)/.list)
+$(SEE)/.made: $(SEE)/.list
+	@rm -rf $(SEE)/[a-z]*; mkdir -p $(foreach r,$(ROOMS),$(SEE)/$(r)/$(r))
+	@$(foreach r,$(ROOMS),$(if $(wildcard $(call folder,$(r))/*.h),ln -s $(foreach h,$(wildcard $(call folder,$(r))/*.h),$(CURDIR)/$(h)) $(SEE)/$(r)/$(r)/;))
+	@ln -s $(CURDIR)/$(GENDIR)/sql.h $(SEE)/mariadb/mariadb/; ln -s $(CURDIR)/$(GENDIR)/lua.h $(SEE)/redis/redis/
+	@ln -s $(CURDIR)/$(GENDIR)/blobs.h $(SEE)/base/base/; ln -s $(CURDIR)/$(GENDIR)/filters.h $(SEE)/runner/runner/
+	@mkdir -p $(SEE)/tests; ln -s $(CURDIR)/tests $(SEE)/tests/tests
+	@touch $@
+
 $(B)/gen/%.o: $(GENDIR)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
-$(B)/%.o: %.c | $(GEN)
+	$(CC) $(ALL_CFLAGS) -I$(GENDIR) -c -o $@ $<
+$(B)/%.o: %.c | $(GEN) $(SEE)/.made
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(ALL_CFLAGS) $(call see,$<) -MMD -MP -c -o $@ $<
 ifeq ($(VARIANT),crash)
-build/plain/%.o: %.c | $(GEN)
+build/plain/%.o: %.c | $(GEN) $(SEE)/.made
 	@mkdir -p $(@D)
-	$(CC) $(filter-out $(DEFS),$(ALL_CFLAGS)) -MMD -MP -c -o $@ $<
+	$(CC) $(filter-out $(DEFS),$(ALL_CFLAGS)) $(call see,$<) -MMD -MP -c -o $@ $<
 endif
 
-define library
-$$(B)/lib$(1).a: $$(call objs,$(1)) $(if $(filter core,$(1)),$$(GEN_OBJ)) $(if $(filter runner,$(1)),$$(B)/gen/filters.o)
+define room_library
+$$(B)/lib/$(1).a: $$(call under,$$(call sources,$(1))) $$(GEN_OBJ.$(1))
 	@mkdir -p $$(@D)
 	rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach d,$(DIRS),$(eval $(call library,$(d))))
+$(foreach r,$(ROOMS),$(eval $(call room_library,$(r))))
 
 define program
-$$(BIN)/$(1): $$(call under,$(2)/main.c) $$(B)/lib$(2).a $$(B)/libcore.a
+$$(BIN)/$(1): $$(call under,$$(MAIN.$(1))) $$(call libs,$$(ROOMS.$(1)))
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS_$(2)),$$(PKG_LIBS))
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS.$(1)),$$(PKG_LIBS))
 endef
 # started twice a run of a skill: what it needs of libraries is linked in, loading them would cost more than what it does
-LIBS_runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -Wl,-Bdynamic -lm -pthread
-$(foreach n,$(NAMES),$(eval $(call program,$(lastword $(subst :, ,$(n))),$(firstword $(subst :, ,$(n))))))
+LIBS.millrace-runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -Wl,-Bdynamic -lm -pthread
+$(foreach n,$(NAMES),$(eval $(call program,$(n))))
 
 # --- tests ---------------------------------------------------------------------------------------------
-UNIT_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/unit/*.c))
-$(B)/unit-tests: $(UNIT_OBJ) $(foreach d,fcgi executor stream cli runner,$(if $(wildcard $(d)/*.c),$(call lib,$(d)))) $(call lib,core)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS) -lcriterion
-unit-tests: $(B)/unit-tests
+# tests/unit/ROOM/*.c make one program, linked with that room's library and with those that it may use
+TESTED := $(foreach r,$(ROOMS),$(if $(wildcard tests/unit/$(r)/*.c),$(r)))
+UNITS  := $(TESTED:%=$(B)/unit/%)
+define unit_program
+$$(B)/unit/$(1): $$(patsubst %.c,$$(B)/%.o,$$(wildcard tests/unit/$(1)/*.c)) $$(call libs,$(1))
+	@mkdir -p $$(@D)
+	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) -lcriterion
+endef
+$(foreach r,$(TESTED),$(eval $(call unit_program,$(r))))
+unit-tests: $(UNITS)
 
 # the official tests of JSON Schema; tests/schema/run runs it
-$(B)/schema-suite: $(B)/tests/schema/suite.o $(call lib,core)
+$(B)/schema-suite: $(B)/tests/schema/suite.o $(call libs,schema)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
-$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(call lib,fcgi) $(call lib,executor) $(call lib,core)
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS))
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call lib,fcgi) $(call lib,executor) $(call lib,core)
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS))
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
-# Accepts runs with many workers while killing them: tests/accept/test_storm.py runs it
-$(B)/accept-storm: $(B)/tests/accept/storm.o $(call lib,fcgi) $(call lib,core)
+# Accepts runs with many workers while killing them: tests/api/test_accept_group.py runs it
+$(B)/accept-storm: $(B)/tests/fault/accept_storm.o $(call libs,fcgi/shared)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 accept-storm: $(B)/accept-storm
 
 # What Millrace is measured against: scripts/bench runs them
-$(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call lib,core)
+$(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call libs,base)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/bench-streams $(B)/bench-spawn: $(B)/bench-%: $(B)/tests/bench/%.o
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-flood $(B)/bench-streams $(B)/bench-spawn
 
-check: $(B)/unit-tests $(REPLAYS)
-	timeout 300 $(B)/unit-tests -j2 --timeout 60
+ifdef T
+check: $(B)/unit/$(T)
+	timeout 300 $(B)/unit/$(T) -j2 --timeout 60 $(if $(FILTER),--filter '$(FILTER)')
+else
+check: $(UNITS) $(REPLAYS)
+	@failed=; for t in $(UNITS); do timeout 300 $$t -j2 --timeout 60 || failed="$$failed $$t"; done; \
+	    [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 	@for t in $(FUZZ); do $(B)/tests/fuzz/replay_$$t tests/fuzz/corpus/$$t || exit 1; done
+endif
 asan:
 	$(MAKE) VARIANT=asan all check
 fuzz:
 	$(MAKE) VARIANT=fuzz $(FUZZ:%=build/fuzz/fuzz_%)
 fuzz-targets: $(FUZZ:%=$(B)/fuzz_%)
+
+# for clangd and other tools that want to know how each file is compiled
+C_FILES := $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.c)) $(foreach n,$(NAMES),$(MAIN.$(n))) \
+           $(wildcard tests/*/*.c) $(foreach r,$(TESTED),$(wildcard tests/unit/$(r)/*.c))
+comma   := ,
+command  = {"directory": "$(CURDIR)"$(comma) "file": "$(1)"$(comma) "command": "$(CC) $(subst ",\",$(ALL_CFLAGS)) $(call see,$(1)) -c $(1)"}
+compile-commands: generated
+	@{ echo '['; $(foreach c,$(sort $(C_FILES)),echo '$(call command,$(c)),';) echo '{}]'; } | sed 's/^{}\]//' >$@.tmp
+	@sed -e '$$!b' $@.tmp | tr '\n' ' ' | sed 's/, *$$/]/' >compile_commands.json; rm -f $@.tmp; echo compile_commands.json
 
 lint format:
 	scripts/lint $@

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/clock.h"
-#include "core/credits.h"
-#include "core/redis_keys.h"
+#include "account/credits.h"
+#include "base/clock.h"
+#include "redis/keys.h"
 
 /* --- speaking --- */
 

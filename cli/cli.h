@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/config.h"
-#include "core/db.h"
-#include "core/json.h"
-#include "core/redis.h"
+#include "base/config.h"
+#include "mariadb/db.h"
+#include "redis/redis.h"
+#include "json/json.h"
 
 enum { CLI_DONE = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
 

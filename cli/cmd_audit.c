@@ -2,9 +2,9 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "cli/commands.h"
-#include "core/audit.h"
-#include "core/clock.h"
+#include "maintenance/audit.h"
 
 enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MOST_S = 86400 };
 

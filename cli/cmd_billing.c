@@ -2,10 +2,10 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/credits.h"
+#include "base/clock.h"
 #include "cli/commands.h"
-#include "core/clock.h"
-#include "core/credits.h"
-#include "core/store_usage.h"
+#include "store/usage.h"
 
 enum { STATEMENT_S = 600 };
 

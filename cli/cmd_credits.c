@@ -1,9 +1,9 @@
 #include <string.h>
 
+#include "account/credits.h"
 #include "cli/commands.h"
-#include "core/credits.h"
-#include "core/store_credit.h"
-#include "core/store_workspace.h"
+#include "store/credit.h"
+#include "store/workspace.h"
 
 enum { STATEMENT_S = 10, REASON_MAX_BYTES = 500 };
 

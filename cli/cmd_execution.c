@@ -3,18 +3,18 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "cli/commands.h"
-#include "core/clock.h"
-#include "core/event_text.h"
-#include "core/json_write.h"
-#include "core/program.h"
-#include "core/redis_keys.h"
-#include "core/stop_run.h"
-#include "core/store_event.h"
-#include "core/store_execution.h"
-#include "core/store_responder.h"
-#include "core/store_workflow.h"
-#include "core/view_execution.h"
+#include "redis/keys.h"
+#include "run/event_json.h"
+#include "run/stop.h"
+#include "store/event.h"
+#include "store/execution.h"
+#include "store/responder.h"
+#include "store/workflow.h"
+#include "view/execution.h"
+#include "workflow/program_compile.h"
+#include "json/json_write.h"
 
 enum {
     STATEMENT_S = 30,

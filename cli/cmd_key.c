@@ -1,7 +1,7 @@
+#include "base/clock.h"
+#include "base/scopes.h"
 #include "cli/commands.h"
-#include "core/clock.h"
-#include "core/scopes.h"
-#include "core/store_key.h"
+#include "store/key.h"
 
 enum { STATEMENT_S = 10, DAYS_MOST = 36500 };
 static const int64_t DAY_MS = 86400000;

@@ -13,7 +13,7 @@
 #include "cli/commands.h"
 
 enum {
-    LINE_MAX_BYTES = 64 * 1024, /* lines are shorter than 4 KiB, see core/log.c */
+    LINE_MAX_BYTES = 64 * 1024, /* lines are shorter than 4 KiB, see lib/base/log.c */
     LATEST_BYTES = 16 * 1024,   /* --follow begins with the newest of the lines that are there */
     LOOK_MS = 1000,             /* at least so often, should the kernel not tell */
 };

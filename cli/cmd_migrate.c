@@ -1,5 +1,5 @@
 #include "cli/commands.h"
-#include "core/migrate.h"
+#include "mariadb/migrate.h"
 
 enum { WAIT_S = 60, STATEMENT_S = 3600 };
 

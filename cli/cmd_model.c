@@ -3,10 +3,10 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/credits.h"
 #include "cli/commands.h"
-#include "core/credits.h"
-#include "core/secrets.h"
-#include "core/store_model.h"
+#include "secret/secrets.h"
+#include "store/model.h"
 
 enum { STATEMENT_S = 10 };
 

@@ -4,7 +4,7 @@
 #include <talloc.h>
 
 #include "cli/commands.h"
-#include "core/schema.h"
+#include "schema/schema.h"
 
 /* Exit codes of this command alone: scripts ask it a question with three answers. */
 enum { VALID = 0, NOT_VALID = 1, UNUSABLE = 2 };

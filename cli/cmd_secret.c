@@ -3,7 +3,7 @@
 #include <talloc.h>
 
 #include "cli/commands.h"
-#include "core/secrets.h"
+#include "secret/secrets.h"
 
 enum { STATEMENT_S = 10 };
 

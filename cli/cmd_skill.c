@@ -2,12 +2,12 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "account/credits.h"
+#include "base/clock.h"
 #include "cli/commands.h"
-#include "core/clock.h"
-#include "core/credits.h"
-#include "core/manifest.h"
-#include "core/package.h"
-#include "core/store_skill.h"
+#include "skill/manifest.h"
+#include "skill/package.h"
+#include "store/skill.h"
 
 enum { STATEMENT_S = 10 };
 

@@ -2,12 +2,12 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/credits.h"
+#include "base/clock.h"
 #include "cli/commands.h"
-#include "core/clock.h"
-#include "core/credits.h"
-#include "core/json_span.h"
-#include "core/program.h"
-#include "core/store_workflow.h"
+#include "store/workflow.h"
+#include "workflow/program_compile.h"
+#include "json/json_raw.h"
 
 enum { STATEMENT_S = 10, LIST_MAX = 1000 };
 

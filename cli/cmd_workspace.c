@@ -1,8 +1,8 @@
 #include <string.h>
 
+#include "account/credits.h"
 #include "cli/commands.h"
-#include "core/credits.h"
-#include "core/store_workspace.h"
+#include "store/workspace.h"
 
 enum {
     STATEMENT_S = 10,

@@ -5,8 +5,8 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cli/commands.h"
-#include "core/log.h"
 
 static int cmd_batch(struct cli *cli, int argc, char **argv);
 

@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <talloc.h>
 
-#include "core/config.h"
-#include "core/log.h"
-#include "executor/master.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "executor/process/master.h"
 
 static int run(void *ctx, const char *path)
 {

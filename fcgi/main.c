@@ -1,12 +1,12 @@
-/* millrace-api: the API behind nginx. See fcgi/pool.h for what signals do. */
+/* millrace-api: the API behind nginx. See fcgi/server/pool.h for what signals do. */
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
-#include "core/config.h"
-#include "core/log.h"
-#include "fcgi/pool.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "fcgi/server/pool.h"
 
 static int run(void *ctx, const char *path)
 {

@@ -13,7 +13,7 @@
 
 #include "runner/media.h"
 #include "runner/report.h"
-#include "runner/tree.h"
+#include "runner/untrusted_dir.h"
 
 enum { REFUSED_MAX = 20, CHUNK = 64 * 1024 };
 

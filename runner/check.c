@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/json.h"
-#include "runner/filter.h"
+#include "runner/seccomp.h"
+#include "json/json.h"
 
 struct piece {
     const char *name;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/json.h"
+#include "json/json.h"
 
 struct parse {
     void *ctx;

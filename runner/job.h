@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/err.h"
+#include "base/err.h"
 
 struct runner_file {
     const char *source_path; /* where the bytes are: absolute, the executor's own */

@@ -27,13 +27,13 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#include "core/json.h"
 #include "runner/check.h"
 #include "runner/init.h"
 #include "runner/job.h"
 #include "runner/report.h"
-#include "runner/run.h"
-#include "runner/tree.h"
+#include "runner/supervise.h"
+#include "runner/untrusted_dir.h"
+#include "json/json.h"
 
 enum { JOB_BYTES_MAX = 16 * 1024 * 1024 };
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner/filter.h"
+#include "runner/seccomp.h"
 
 enum { BYTES_MAX = 64 * 1024, TYPE_MAX = 128 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/json.h"
+#include "json/json.h"
 
 static int out_fd = -1;
 static char *left; /* the end of a record that went out only in part: must go out before anything else */

@@ -20,7 +20,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#include "runner/filter.h"
+#include "runner/seccomp.h"
 #include "runner/spawn.h"
 
 static const char passwd_text[] =

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/log.h"
+#include "base/log.h"
 #include "stream/server.h"
 
 static int run(void *ctx, const char *path)

@@ -13,11 +13,11 @@
 #include <talloc.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "core/redis.h"
-#include "core/redis_keys.h"
-#include "stream/client.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "redis/keys.h"
+#include "redis/redis.h"
+#include "stream/connection.h"
 
 enum {
     BACKLOG = 4096,  /* all subscribers come back at once after a restart; the kernel has its own limit */

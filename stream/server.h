@@ -7,7 +7,7 @@
  * A rolling restart: start a second one; it renames its socket over the first's; then stop the first. */
 #pragma once
 
-#include "core/config.h"
+#include "base/config.h"
 
 /* Returns the exit status. */
 int server_run(void *ctx, const struct config *config);

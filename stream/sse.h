@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-#include "core/ids.h"
-#include "core/states.h"
+#include "base/ids.h"
+#include "run/states.h"
 
 /* Appends one event to talloc string *out: `text` is its JSON, without NUL. */
 void sse_append_event(char **out, int seq, enum event_type type, const char *text, size_t size);

@@ -16,8 +16,8 @@ SCOPES = {"EXECUTE": ["workflows:execute", "skills:execute"]}
 
 
 def routes():
-    """(method, path, {query parameters}, {scopes}, flags) of every row of the table in fcgi/routes.c"""
-    text = (ROOT / "fcgi/routes.c").read_text()
+    """(method, path, {query parameters}, {scopes}, flags) of every row of the table in fcgi/server/routes.c"""
+    text = (ROOT / "fcgi/server/routes.c").read_text()
     macros = {m: "".join(re.findall(r'"([^"]*)"', body)) for m, body in re.findall(r"#define (\w+)((?:.*\\\n)*.*)\n", text)}
     rows = re.findall(r'^    \{"(\w+)", "([^"]+)", ("[^"]*"|\w+), ([^,]+), ([^,]+), [^,]+, h_\w+\},$', text, re.M)
     assert len(rows) == len(re.findall(r'^    \{"', text, re.M)) > 30
@@ -46,7 +46,7 @@ def test_no_route_without_an_entry_and_no_entry_without_a_route():
     table = {(m, shape(p)) for m, p, *_ in routes() if p not in INTERNAL}
     document = {(m, shape(p)) for m, p, _, _ in DOCUMENT.operations()}
     assert table - document == set(), "routes that docs/openapi.yaml does not have"
-    assert document - table == set(), "entries that fcgi/routes.c does not have"
+    assert document - table == set(), "entries that fcgi/server/routes.c does not have"
 
 
 def test_parameters_and_scopes_are_the_routes():

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "core/ids.h"
+#include "base/clock.h"
+#include "base/ids.h"
 #include "tests/bench/serve.h"
 
 static char **args; /* from DB_SOCKET on */

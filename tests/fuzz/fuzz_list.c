@@ -5,15 +5,15 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/json.h"
-#include "core/store_execution_list.h"
-#include "core/store_responder.h"
-#include "core/store_usage.h"
-#include "fcgi/app.h"
-#include "fcgi/handlers.h"
-#include "fcgi/name_cache.h"
-#include "fcgi/request.h"
-#include "fcgi/routes.h"
+#include "fcgi/cache/name_cache.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "fcgi/server/routes.h"
+#include "store/execution_list.h"
+#include "store/responder.h"
+#include "store/usage.h"
+#include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "fcgi/multipart.h"
+#include "fcgi/http/multipart.h"
 
 struct story {
     uint64_t hash;

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <talloc.h>
 
-#include "core/json.h"
-#include "core/step_request.h"
+#include "workflow/http_request.h"
+#include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/json.h"
-#include "core/json_span.h"
-#include "fcgi/request.h"
-#include "fcgi/routes.h"
-#include "fcgi/run_form.h"
+#include "fcgi/forms/run_form.h"
+#include "fcgi/http/request.h"
+#include "fcgi/server/routes.h"
+#include "json/json.h"
+#include "json/json_raw.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

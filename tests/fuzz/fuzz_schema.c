@@ -5,7 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/schema.h"
+#include "schema/schema.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

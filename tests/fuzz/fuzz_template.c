@@ -5,9 +5,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/condition.h"
-#include "core/json.h"
-#include "core/redact.h"
+#include "secret/redact.h"
+#include "workflow/condition.h"
+#include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "core/schema.h"
+#include "schema/schema.h"
 
 struct counts {
     unsigned passed, failed;

@@ -1,0 +1,53 @@
+#include "executor/db_thread/commit.h"
+
+#include <string.h>
+#include <talloc.h>
+
+struct commit *commit_new(const id *run, const id *workspace, int attempt)
+{
+    struct commit *c = talloc_zero(NULL, struct commit);
+    c->job.kind = JOB_COMMIT;
+    c->run = *run;
+    c->workspace = *workspace;
+    c->attempt = attempt;
+    return c;
+}
+
+void commit_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data)
+{
+    if (c->events_n == talloc_array_length(c->events))
+        c->events = talloc_realloc(c, c->events, struct commit_event, 2 * c->events_n + 4);
+    if (type == EVENT_STEP_STARTED)
+        c->effects = true;
+    c->bytes += data ? strlen(data) : 0;
+    c->events[c->events_n++] = (struct commit_event){type, at_ms, data ? talloc_strdup(c, data) : NULL};
+}
+
+void commit_step(struct commit *c, const struct run_step *step)
+{
+    size_t place = 0;
+    while (place < c->steps_n && (c->steps[place].step != step->step || c->steps[place].item != step->item))
+        place++;
+    if (place == talloc_array_length(c->steps))
+        c->steps = talloc_realloc(c, c->steps, struct run_step, 2 * place + 4);
+    if (place == c->steps_n)
+        c->steps_n++;
+    c->steps[place] = *step;
+    c->bytes += step->result ? strlen(step->result) : 0;
+    c->steps[place].result = step->result ? talloc_strdup(c, step->result) : NULL;
+    c->steps[place].error = step->error ? talloc_strdup(c, step->error) : NULL;
+}
+
+void commit_move(struct commit *c, const struct run_move *move)
+{
+    c->has_move = true;
+    c->move = *move;
+    c->bytes += move->output ? strlen(move->output) : 0;
+    c->move.error = move->error ? talloc_strdup(c, move->error) : NULL;
+    c->move.output = move->output ? talloc_strdup(c, move->output) : NULL;
+}
+
+bool commit_is_empty(const struct commit *c)
+{
+    return c->events_n == 0 && c->steps_n == 0 && !c->has_move;
+}

@@ -1,0 +1,114 @@
+#include "executor/io/egress.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+struct network {
+    int family;
+    uint8_t bytes[16];
+    int bits;
+};
+
+struct outgoing {
+    struct network *allowed;
+    size_t allowed_n;
+    struct network *refused; /* of what is otherwise public */
+    size_t refused_n;
+};
+
+/* IPv4: everything else is public. 192.88.99.0/24 is 6to4's relay. */
+static const char refused_v4[] =
+    "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,192.0.2.0/24,"
+    "192.88.99.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/4,240.0.0.0/4";
+/* IPv6: only 2000::/3 is public, which leaves out mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96,
+ * 64:ff9b:1::/48), unique local, link-local and multicast addresses; within it, what tunnels IPv4 or is for
+ * documents. */
+static const char refused_v6[] = "2001::/23,2001:db8::/32,2002::/16,3fff::/20";
+
+static bool read_network(const char *text, struct network *n)
+{
+    char copy[64];
+    if (strlen(text) >= sizeof copy)
+        return false;
+    strcpy(copy, text); /* NOLINT: it fits */
+    char *slash = strchr(copy, '/');
+    if (slash)
+        *slash = '\0';
+    n->family = strchr(copy, ':') ? AF_INET6 : AF_INET;
+    int most = n->family == AF_INET ? 32 : 128;
+    n->bits = most;
+    if (slash) {
+        char *end;
+        long bits = strtol(slash + 1, &end, 10);
+        if (end == slash + 1 || *end || bits < 0 || bits > most)
+            return false;
+        n->bits = (int)bits;
+    }
+    return inet_pton(n->family, copy, n->bytes) == 1;
+}
+
+static bool read_networks(void *ctx, const char *list, struct network **networks_r, size_t *n_r,
+                          const char **why_r)
+{
+    char *copy = talloc_strdup(ctx, list);
+    char *rest = NULL;
+    for (char *word = strtok_r(copy, ", \t", &rest); word; word = strtok_r(NULL, ", \t", &rest)) {
+        *networks_r = talloc_realloc(ctx, *networks_r, struct network, *n_r + 1);
+        if (!read_network(word, &(*networks_r)[*n_r])) {
+            *why_r = talloc_asprintf(ctx, "%s is no network", word);
+            return false;
+        }
+        (*n_r)++;
+    }
+    talloc_free(copy);
+    return true;
+}
+
+static bool within(const struct network *n, int family, const uint8_t *bytes)
+{
+    if (n->family != family)
+        return false;
+    int whole = n->bits / 8;
+    if (memcmp(n->bytes, bytes, (size_t)whole) != 0)
+        return false;
+    int rest = n->bits % 8;
+    return rest == 0 || (n->bytes[whole] ^ bytes[whole]) >> (8 - rest) == 0;
+}
+
+static bool within_any(const struct network *list, size_t n, int family, const uint8_t *bytes)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (within(&list[i], family, bytes))
+            return true;
+    }
+    return false;
+}
+
+struct outgoing *outgoing_new(void *ctx, const char *allow, const char **why_r)
+{
+    struct outgoing *o = talloc_zero(ctx, struct outgoing);
+    if (!read_networks(o, refused_v4, &o->refused, &o->refused_n, why_r) ||
+        !read_networks(o, refused_v6, &o->refused, &o->refused_n, why_r))
+        return NULL;
+    return read_networks(o, allow, &o->allowed, &o->allowed_n, why_r) ? o : NULL;
+}
+
+bool outgoing_allows(const struct outgoing *o, const struct sockaddr *address)
+{
+    const uint8_t *bytes;
+    if (address->sa_family == AF_INET)
+        bytes = (const uint8_t *)&((const struct sockaddr_in *)address)->sin_addr;
+    else if (address->sa_family == AF_INET6)
+        bytes = ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr;
+    else
+        return false;
+    if (within_any(o->allowed, o->allowed_n, address->sa_family, bytes))
+        return true;
+    if (address->sa_family == AF_INET6 && (bytes[0] & 0xe0) != 0x20)
+        return false;
+    return !within_any(o->refused, o->refused_n, address->sa_family, bytes);
+}

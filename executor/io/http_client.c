@@ -1,0 +1,441 @@
+#include "executor/io/http_client.h"
+
+#include <ctype.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "json/json.h"
+
+struct http {
+    CURLM *multi;
+    struct event_base *base;
+    struct timers *timers;
+    const struct outgoing *outgoing;
+    struct timer timer;
+};
+
+struct http_call {
+    struct http *http;
+    http_done *done;
+    bool (*take)(void *arg, const char *bytes, size_t size); /* NULL: the body is kept */
+    void *arg;
+    CURL *easy;
+    struct curl_slist *headers;
+    struct step_request request; /* copied */
+    const char *idempotency_key;
+    int redirects;
+    bool too_large, refused;
+    struct http_answer answer;
+    size_t header_bytes;
+    char *body;
+    char error[CURL_ERROR_SIZE];
+};
+
+/* --- libcurl on libevent --- */
+
+static void check_done(struct http *h);
+
+static void act_on(struct http *h, curl_socket_t s, int what)
+{
+    int running;
+    curl_multi_socket_action(h->multi, s, what, &running);
+    check_done(h);
+}
+
+static void on_socket(evutil_socket_t fd, short what, void *arg)
+{
+    act_on(arg, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+}
+
+static void on_timer(void *arg)
+{
+    act_on(arg, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int watch_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *watched)
+{
+    struct http *h = arg;
+    if (watched)
+        event_free(watched);
+    struct event *event = NULL;
+    if (what != CURL_POLL_REMOVE) {
+        short wanted = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
+        event = event_new(h->base, s, (short)(wanted | EV_PERSIST), on_socket, h);
+        event_add(event, NULL);
+    }
+    curl_multi_assign(h->multi, s, event);
+    return 0;
+}
+
+static int watch_timer(CURLM *multi, long timeout_ms, void *arg)
+{
+    struct http *h = arg;
+    if (timeout_ms < 0)
+        timer_clear(h->timers, &h->timer);
+    else
+        timer_set(h->timers, &h->timer, clock_boot_ms() + timeout_ms);
+    return 0;
+}
+
+static int http_destroy(struct http *h)
+{
+    timer_clear(h->timers, &h->timer);
+    curl_multi_cleanup(h->multi);
+    return 0;
+}
+
+struct http *http_new(void *ctx, struct event_base *base, struct timers *timers,
+                      const struct outgoing *outgoing)
+{
+    struct http *h = talloc_zero(ctx, struct http);
+    *h = (struct http){.base = base, .timers = timers, .outgoing = outgoing};
+    h->timer = (struct timer){.fire = on_timer, .arg = h};
+    h->multi = curl_multi_init();
+    if (!h->multi) {
+        talloc_free(h);
+        return NULL;
+    }
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
+    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, watch_timer);
+    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
+    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 256L);
+    talloc_set_destructor(h, http_destroy);
+    return h;
+}
+
+/* --- what comes in --- */
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+{
+    struct http_call *call = arg;
+    if (purpose != CURLSOCKTYPE_IPCXN || !outgoing_allows(call->http->outgoing, &a->addr)) {
+        call->refused = true;
+        return CURL_SOCKET_BAD;
+    }
+    return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
+}
+
+static bool is_success(const struct http_call *call)
+{
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return status >= 200 && status < 300;
+}
+
+static size_t take_body(char *bytes, size_t one, size_t n, void *arg)
+{
+    struct http_call *call = arg;
+    size_t had = call->answer.body_size;
+    if (call->take && is_success(call)) {
+        call->too_large = !call->take(call->arg, bytes, n);
+        return call->too_large ? 0 : n;
+    }
+    if (had + n > HTTP_BODY_MAX) {
+        call->too_large = true;
+        return 0; /* libcurl ends the transfer */
+    }
+    if (had + n + 1 > talloc_array_length(call->body))
+        call->body = talloc_realloc(call, call->body, char, 2 * (had + n + 1));
+    memcpy(call->body + had, bytes, n);
+    call->answer.body_size = had + n;
+    call->body[had + n] = '\0';
+    return n;
+}
+
+/* A name or value as JSON text: bytes that are no ASCII become '?', as headers have no encoding. */
+static char *header_text(void *ctx, const char *bytes, size_t size, bool lower)
+{
+    while (size > 0 && isspace((unsigned char)*bytes)) {
+        bytes++;
+        size--;
+    }
+    while (size > 0 && isspace((unsigned char)bytes[size - 1]))
+        size--;
+    char *text = talloc_strndup(ctx, bytes, size);
+    for (char *p = text; *p; p++) {
+        if ((unsigned char)*p >= 0x80)
+            *p = '?';
+        else if (lower)
+            *p = (char)tolower((unsigned char)*p);
+    }
+    return text;
+}
+
+static size_t take_header(char *bytes, size_t one, size_t n, void *arg)
+{
+    struct http_call *call = arg;
+    const char *colon = memchr(bytes, ':', n);
+    call->header_bytes += n;
+    if (call->header_bytes > HTTP_HEADERS_MAX) {
+        call->too_large = true;
+        return 0;
+    }
+    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) { /* a new answer begins: what a 100 or a 103 said is gone */
+        call->answer.headers = json_own(call, json_object_new_object());
+        return n;
+    }
+    if (!colon || !call->answer.headers)
+        return n;
+    char *name = header_text(call, bytes, (size_t)(colon - bytes), true);
+    char *value = header_text(call, colon + 1, n - (size_t)(colon - bytes) - 1, false);
+    const char *had = json_get_text(call->answer.headers, name);
+    if (had)
+        value = talloc_asprintf(call, "%s, %s", had, value);
+    json_object_object_add(call->answer.headers, name, json_object_new_string(value));
+    return n;
+}
+
+/* --- what goes out --- */
+
+static void add_header(struct http_call *call, const char *name, const char *value)
+{
+    char *line = *value ? talloc_asprintf(call, "%s: %s", name, value) : talloc_asprintf(call, "%s;", name);
+    call->headers = curl_slist_append(call->headers, line);
+    talloc_free(line);
+}
+
+static void set_headers(struct http_call *call)
+{
+    bool has_key = false;
+    curl_slist_free_all(call->headers);
+    call->headers = curl_slist_append(NULL, "Expect:");
+    for (size_t i = 0; i < call->request.header_count; i++) {
+        add_header(call, call->request.headers[i].name, call->request.headers[i].value);
+        has_key = has_key || strcasecmp(call->request.headers[i].name, "Idempotency-Key") == 0;
+    }
+    if (call->idempotency_key && !has_key)
+        add_header(call, "Idempotency-Key", call->idempotency_key);
+    curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers);
+}
+
+static void set_method(struct http_call *call)
+{
+    const struct step_request *q = &call->request;
+    curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L);
+    if (strcmp(q->method, "HEAD") == 0) {
+        curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
+        return;
+    }
+    bool sends = q->body || strcmp(q->method, "POST") == 0 || strcmp(q->method, "PUT") == 0 ||
+                 strcmp(q->method, "PATCH") == 0;
+    if (sends) {
+        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_size);
+        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
+        if (!q->body)
+            call->headers = curl_slist_append(call->headers, "Content-Type:");
+    }
+    curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, q->method);
+}
+
+static void set_up(struct http_call *call)
+{
+    CURL *e = call->easy;
+    call->answer = (struct http_answer){0};
+    call->header_bytes = 0;
+    call->refused = call->too_large = false;
+    call->error[0] = '\0';
+    set_headers(call);
+    set_method(call);
+    curl_easy_setopt(e, CURLOPT_URL, call->request.url);
+    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(e, CURLOPT_PROXY, "");
+    curl_easy_setopt(e, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_S);
+    curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(e, CURLOPT_USERAGENT, "Millrace");
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
+    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error);
+    curl_easy_setopt(e, CURLOPT_PRIVATE, call);
+}
+
+static int call_destroy(struct http_call *call)
+{
+    if (call->easy) {
+        curl_multi_remove_handle(call->http->multi, call->easy);
+        curl_easy_cleanup(call->easy);
+    }
+    curl_slist_free_all(call->headers);
+    return 0;
+}
+
+static void copy_request(struct http_call *call, const struct step_request *q)
+{
+    call->request = *q;
+    call->request.method = talloc_strdup(call, q->method);
+    call->request.url = talloc_strdup(call, q->url);
+    call->request.body = q->body ? talloc_memdup(call, q->body, q->body_size) : NULL;
+    call->request.headers = talloc_array(call, struct step_header, q->header_count);
+    for (size_t i = 0; i < q->header_count; i++) {
+        call->request.headers[i].name = talloc_strdup(call, q->headers[i].name);
+        call->request.headers[i].value = talloc_strdup(call, q->headers[i].value);
+    }
+}
+
+struct http_call *http_send(struct http *h, const struct step_request *request, const char *idempotency_key,
+                            http_done *done, void *arg)
+{
+    struct http_call *call = talloc_zero(h, struct http_call);
+    call->http = h;
+    call->done = done;
+    call->arg = arg;
+    call->easy = curl_easy_init();
+    talloc_set_destructor(call, call_destroy);
+    copy_request(call, request);
+    call->idempotency_key = talloc_strdup(call, idempotency_key);
+    set_up(call);
+    curl_multi_add_handle(h->multi, call->easy); /* its first timeout, which is now, comes by watch_timer */
+    return call;
+}
+
+struct http_call *http_send_streamed(struct http *h, const struct step_request *request,
+                                     bool (*take)(void *arg, const char *bytes, size_t size), http_done *done,
+                                     void *arg)
+{
+    struct http_call *call = http_send(h, request, NULL, done, arg);
+    call->take = take; /* nothing has been sent yet */
+    return call;
+}
+
+void http_cancel(struct http_call *call)
+{
+    talloc_free(call);
+}
+
+/* --- redirects --- */
+
+static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
+{
+    char *x = NULL;
+    char *y = NULL;
+    bool same = curl_url_get(a, part, &x, CURLU_DEFAULT_PORT) == CURLUE_OK &&
+                curl_url_get(b, part, &y, CURLU_DEFAULT_PORT) == CURLUE_OK && strcasecmp(x, y) == 0;
+    curl_free(x);
+    curl_free(y);
+    return same;
+}
+
+/* Same scheme, host and port: only then what the caller wrote for one is meant for the other. */
+static bool same_origin(const char *from, const char *to)
+{
+    CURLU *a = curl_url();
+    CURLU *b = curl_url();
+    bool same = curl_url_set(a, CURLUPART_URL, from, 0) == CURLUE_OK &&
+                curl_url_set(b, CURLUPART_URL, to, 0) == CURLUE_OK && same_part(a, b, CURLUPART_SCHEME) &&
+                same_part(a, b, CURLUPART_HOST) && same_part(a, b, CURLUPART_PORT);
+    curl_url_cleanup(a);
+    curl_url_cleanup(b);
+    return same;
+}
+
+/* Sends the request where the answer points to. False where it is the last answer. */
+static bool follow(struct http_call *call)
+{
+    struct step_request *q = &call->request;
+    char *to = NULL;
+    long status = call->answer.status;
+    bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &to);
+    if (!redirect || !to || call->redirects == HTTP_REDIRECTS)
+        return false;
+    bool downgrade = strncasecmp(q->url, "https:", 6) == 0 && strncasecmp(to, "https:", 6) != 0;
+    bool elsewhere = !same_origin(q->url, to);
+    bool as_get = status == 303 || ((status == 301 || status == 302) && strcmp(q->method, "POST") == 0);
+    if (downgrade || (elsewhere && q->body && !as_get))
+        return false; /* what was meant for one server is not sent to another */
+    call->redirects++;
+    if (as_get && strcmp(q->method, "HEAD") != 0)
+        q->method = "GET";
+    if (as_get || elsewhere)
+        q->body = NULL;
+    if (elsewhere)
+        q->header_count = 0;
+    q->url = talloc_strdup(call, to);
+    q->body_size = q->body ? q->body_size : 0;
+    curl_multi_remove_handle(call->http->multi, call->easy);
+    curl_easy_reset(call->easy);
+    set_up(call);
+    curl_multi_add_handle(call->http->multi, call->easy);
+    return true;
+}
+
+/* --- the end --- */
+
+static void fail(struct http_call *call, CURLcode code)
+{
+    struct http_answer *a = &call->answer;
+    *a = (struct http_answer){.retry = true};
+    if (call->too_large) {
+        a->error = "the answer is larger than 256 KiB";
+        a->retry = false;
+    } else if (call->refused) {
+        a->error = "the address is not a public one";
+        a->retry = false;
+    } else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
+        a->error = "the URL cannot be used";
+        a->retry = false;
+    } else {
+        a->error =
+            talloc_asprintf(call, "no answer: %s", *call->error ? call->error : curl_easy_strerror(code));
+    }
+}
+
+static void finish(struct http_call *call, CURLcode code)
+{
+    struct http_answer *a = &call->answer;
+    long status = 0;
+    curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    a->status = (int)status;
+    if (code == CURLE_OK && follow(call))
+        return;
+    if (code != CURLE_OK) {
+        fail(call, code);
+    } else {
+        a->body = call->body ? call->body : "";
+        const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;
+        a->content_type = type ? type : "";
+    }
+    call->done(call->arg, a);
+    talloc_free(call);
+}
+
+static void check_done(struct http *h)
+{
+    int left;
+    for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left));) {
+        struct http_call *call = NULL;
+        if (m->msg != CURLMSG_DONE)
+            continue;
+        CURLcode code = m->data.result;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &call);
+        finish(call, code);
+    }
+}
+
+int64_t http_retry_after_ms(const struct http_answer *a)
+{
+    const char *text = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
+    if (!text)
+        return 0;
+    char *end;
+    long long seconds = strtoll(text, &end, 10);
+    if (end != text && *end == '\0')
+        return seconds > 0 && seconds < 86400 ? seconds * 1000 : 0;
+    time_t at = curl_getdate(text, NULL);
+    int64_t left_ms = at > 0 ? (int64_t)at * 1000 - clock_wall_ms() : 0;
+    return left_ms > 0 ? left_ms : 0;
+}

@@ -1,0 +1,363 @@
+#define _GNU_SOURCE
+#include "executor/io/runner_process.h"
+
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "json/json.h"
+
+enum { LINE_MAX_BYTES = 4 * 1024 * 1024 };
+
+static char program[4096];
+
+struct runner {
+    struct executor *x;
+    struct runner_events events;
+    void *arg;
+    pid_t pid;
+    int pid_fd;
+    int uid_slot; /* -1: none */
+    struct event *gone;
+    struct bufferevent *to, *from;
+    json_object *record; /* its last word */
+    bool from_ended, reaped;
+    char *remove; /* a folder, where nobody waits any more */
+};
+
+void runner_find_program(void)
+{
+    ssize_t n = readlink("/proc/self/exe", program, sizeof program - 32);
+    program[n > 0 ? n : 0] = '\0';
+    char *slash = strrchr(program, '/');
+    snprintf(slash ? slash + 1 : program, 32, "millrace-runner");
+}
+
+/* --- a uid for each run, where we are root --- */
+
+static int take_uid(struct executor *x)
+{
+    for (int i = 0; i < x->config->executor.max_active; i++) {
+        if (!x->uids[i]) {
+            x->uids[i] = true;
+            return i;
+        }
+    }
+    return -1;
+}
+
+static bool set_uid(struct runner *r, json_object *job)
+{
+    const struct executor *x = r->x;
+    if (geteuid() != 0)
+        return true;
+    r->uid_slot = take_uid(r->x);
+    int64_t uid = x->config->executor.sandbox_uid_base + (int64_t)x->index * x->config->executor.max_active +
+                  r->uid_slot;
+    json_object_object_add(job, "uid", json_object_new_int64(uid));
+    return r->uid_slot >= 0;
+}
+
+static void give_uid(struct runner *r)
+{
+    if (r->uid_slot >= 0)
+        r->x->uids[r->uid_slot] = false;
+    r->uid_slot = -1;
+}
+
+/* --- what it says --- */
+
+static void take_line(struct runner *r, const char *line, size_t size)
+{
+    void *scratch = talloc_new(NULL);
+    json_object *o = NULL;
+    const char *why, *type;
+    if (json_parse(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
+        !(type = json_get_text(o, "type"))) {
+        log_error("runner.nonsense", "pid=%d", (int)r->pid);
+    } else if (strcmp(type, "ended") == 0) {
+        json_object_put(r->record);
+        r->record = json_object_get(o);
+    } else if (r->events.started && strcmp(type, "started") == 0) {
+        r->events.started(r->arg);
+    } else if (r->events.progress && strcmp(type, "progress") == 0) {
+        const char *message = json_get_text(o, "message");
+        r->events.progress(r->arg, json_object_get_int(json_get(o, "percent")), message ? message : "");
+    } else if (r->events.log && strcmp(type, "log") == 0) {
+        const char *text = json_get_text(o, "text");
+        r->events.log(r->arg, text ? text : "");
+    }
+    talloc_free(scratch);
+}
+
+static void on_read(struct bufferevent *from, void *arg)
+{
+    struct runner *r = arg;
+    struct evbuffer *in = bufferevent_get_input(from);
+    size_t size;
+    for (char *line; (line = evbuffer_readln(in, &size, EVBUFFER_EOL_LF)); free(line))
+        take_line(r, line, size);
+    if (evbuffer_get_length(in) > LINE_MAX_BYTES)
+        runner_stop(r, true);
+}
+
+/* --- its end --- */
+
+static int runner_destroy(struct runner *r)
+{
+    if (r->gone)
+        event_free(r->gone);
+    if (r->to)
+        bufferevent_free(r->to);
+    if (r->from)
+        bufferevent_free(r->from);
+    if (r->pid_fd >= 0)
+        close(r->pid_fd);
+    give_uid(r);
+    json_object_put(r->record);
+    return 0;
+}
+
+static void finish(struct runner *r)
+{
+    struct executor *x = r->x;
+    if (!r->from_ended || !r->reaped)
+        return;
+    x->runners--;
+    give_uid(r); /* the next one may begin with what is told now */
+    if (r->events.ended)
+        r->events.ended(r->arg, r->record);
+    if (r->remove)
+        runner_remove_folder(x, r->remove);
+    talloc_free(r);
+    x->changed(x);
+}
+
+static void on_gone(evutil_socket_t fd, short what, void *arg)
+{
+    struct runner *r = arg;
+    siginfo_t info = {0};
+    if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
+    event_del(r->gone);
+    r->reaped = true;
+    finish(r);
+}
+
+static void on_from_event(struct bufferevent *from, short what, void *arg)
+{
+    struct runner *r = arg;
+    if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
+        return;
+    on_read(from, r);
+    bufferevent_disable(from, EV_READ);
+    r->from_ended = true;
+    finish(r);
+}
+
+static void on_to_event(struct bufferevent *to, short what, void *arg)
+{
+    (void)arg;
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) /* it has gone: the other pipe tells */
+        bufferevent_disable(to, EV_WRITE);
+}
+
+/* --- its beginning --- */
+
+static pid_t spawn(char *const argv[], int in, int out)
+{
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t how;
+    sigset_t none, all;
+    pid_t pid = -1;
+    static const char search[] = "PATH=/usr/local/bin:/usr/bin:/bin";
+    char variable[sizeof search];
+    memcpy(variable, search, sizeof search);
+    char *environment[] = {variable, NULL};
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawn_file_actions_init(&files);
+    if (in >= 0)
+        posix_spawn_file_actions_adddup2(&files, in, STDIN_FILENO);
+    else
+        posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    if (out >= 0)
+        posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
+    posix_spawnattr_init(&how);
+    posix_spawnattr_setsigmask(&how, &none);
+    posix_spawnattr_setsigdefault(&how, &all);
+    posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    int failed = posix_spawn(&pid, program, &files, &how, argv, environment);
+    posix_spawnattr_destroy(&how);
+    posix_spawn_file_actions_destroy(&files);
+    if (failed)
+        log_error("runner.no_start", "program=%s message=\"%s\"", program, strerror(failed));
+    return failed ? -1 : pid;
+}
+
+static struct bufferevent *wrap(struct runner *r, int fd, bool reads)
+{
+    evutil_make_socket_nonblocking(fd);
+    struct bufferevent *b = bufferevent_socket_new(r->x->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    if (!b) {
+        close(fd);
+        return NULL;
+    }
+    if (reads) {
+        bufferevent_setcb(b, on_read, NULL, on_from_event, r);
+        bufferevent_enable(b, EV_READ);
+    } else {
+        bufferevent_setcb(b, NULL, NULL, on_to_event, r);
+    }
+    return b;
+}
+
+static bool attach(struct runner *r, int to, int from)
+{
+    r->to = wrap(r, to, false);
+    r->from = wrap(r, from, true);
+    r->pid_fd = pidfd_open(r->pid, 0);
+    r->gone = r->pid_fd >= 0 ? event_new(r->x->base, r->pid_fd, EV_READ | EV_PERSIST, on_gone, r) : NULL;
+    return r->to && r->from && r->gone && event_add(r->gone, NULL) == 0;
+}
+
+static bool open_and_spawn(struct runner *r)
+{
+    char *argv[] = {program, NULL};
+    int in[2], out[2];
+    if (pipe2(in, O_CLOEXEC) != 0)
+        return false;
+    if (pipe2(out, O_CLOEXEC) != 0) {
+        close(in[0]);
+        close(in[1]);
+        return false;
+    }
+    r->pid = spawn(argv, in[0], out[1]);
+    close(in[0]);
+    close(out[1]);
+    if (r->pid > 0 && attach(r, in[1], out[0]))
+        return true;
+    if (r->pid > 0) { /* its lifeline closes with `to`: it ends by itself */
+        log_error("runner.no_watch", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
+        return false;
+    }
+    close(in[1]);
+    close(out[0]);
+    return false;
+}
+
+struct runner *runner_start(struct executor *x, json_object *job, const struct runner_events *events,
+                            void *arg)
+{
+    struct runner *r = talloc_zero(x->processes, struct runner);
+    *r = (struct runner){.x = x, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
+    talloc_set_destructor(r, runner_destroy);
+    if (!set_uid(r, job) || !open_and_spawn(r)) {
+        talloc_free(r);
+        return NULL;
+    }
+    size_t size;
+    const char *text = json_text(job, &size);
+    bufferevent_write(r->to, text, size);
+    bufferevent_write(r->to, "\n", 1);
+    x->runners++;
+    return r;
+}
+
+void runner_stop(struct runner *r, bool now)
+{
+    if (!r->to)
+        return;
+    if (!now) {
+        bufferevent_write(r->to, "stop\n", 5);
+        return;
+    }
+    bufferevent_free(r->to);
+    r->to = NULL;
+}
+
+void runner_hand_over(struct runner *r, const struct runner_events *events, void *arg)
+{
+    r->events = *events;
+    r->arg = arg;
+}
+
+void runner_abandon(struct runner *r, const char *run_dir)
+{
+    r->events = (struct runner_events){0};
+    r->remove = talloc_strdup(r, run_dir);
+    runner_stop(r, true);
+}
+
+/* --- folders --- */
+
+/* What a run leaves that left nothing: removed here and now. */
+static bool remove_plain(const char *run_dir)
+{
+    static const char *const files[] = {"log", "stdout"};
+    static const char *const dirs[] = {"work/outputs", "work/inputs/materials", "work/inputs", "work",
+                                       "files"};
+    int fd = open(run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT;
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        unlinkat(fd, files[i], 0);
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+        unlinkat(fd, dirs[i], AT_REMOVEDIR);
+    close(fd);
+    return rmdir(run_dir) == 0;
+}
+
+struct removal {
+    struct event *gone;
+    int pid_fd;
+};
+
+static int removal_destroy(struct removal *m)
+{
+    if (m->gone)
+        event_free(m->gone);
+    if (m->pid_fd >= 0)
+        close(m->pid_fd);
+    return 0;
+}
+
+static void on_removed(evutil_socket_t fd, short what, void *arg)
+{
+    siginfo_t info = {0};
+    if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+        return;
+    if (info.si_code != CLD_EXITED || info.si_status != 0)
+        log_warn("runner.folder_left", "pid=%d", (int)info.si_pid);
+    talloc_free(arg);
+}
+
+void runner_remove_folder(struct executor *x, const char *run_dir)
+{
+    if (remove_plain(run_dir))
+        return;
+    char flag[] = "--remove";
+    char *dir = talloc_strdup(NULL, run_dir);
+    char *argv[] = {program, flag, dir, NULL};
+    pid_t pid = spawn(argv, -1, -1);
+    talloc_free(dir);
+    struct removal *m = talloc_zero(x->processes, struct removal);
+    talloc_set_destructor(m, removal_destroy);
+    m->pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    m->gone = m->pid_fd >= 0 ? event_new(x->base, m->pid_fd, EV_READ | EV_PERSIST, on_removed, m) : NULL;
+    if (!m->gone || event_add(m->gone, NULL) != 0) {
+        log_warn("runner.folder_left", "dir=%s", run_dir);
+        talloc_free(m);
+    }
+}

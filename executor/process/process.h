@@ -1,0 +1,16 @@
+/* One executor process, from its fork to its exit: makes the loop and all that lives on it, and sees to the
+ * end.
+ *
+ * SIGTERM: no more claims; steps in hand may finish for executor.grace_s; the rest is handed back; then it
+ * leaves. SIGHUP and SIGUSR1: the log file is opened anew. A fenced process hands its rows back and exits
+ * with PROCESS_FENCED. */
+#pragma once
+
+#include "base/config.h"
+
+enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
+
+struct pulse_watch;
+
+/* The `index`-th of the master's processes, from 0. `watches` outlive it. The exit status. */
+int process_run(const struct config *config, int index, struct pulse_watch *watches);

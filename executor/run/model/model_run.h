@@ -1,0 +1,6 @@
+/* Runs of skills that call a model: see model_run.c. */
+#pragma once
+
+#include "executor/run/active_run.h"
+
+extern const struct flow_kind model_kind;

@@ -1,0 +1,54 @@
+#include "executor/run/run_events.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "json/json.h"
+
+enum {
+    TEXT_MAX = 10000, /* bytes of a log event: six times that in JSON still fit their column */
+};
+
+static void tell(struct flow *f, enum event_type type, json_object *data)
+{
+    if (f->events++ < RUN_EVENTS_MAX) {
+        commit_event(flow_open(f), type, clock_wall_ms(), json_text(data, NULL));
+        flow_submit(f);
+    }
+    json_object_put(data);
+}
+
+/* At most so many bytes, and no half of a character. */
+static json_object *short_text(const char *text, size_t max)
+{
+    size_t n = strnlen(text, max + 1);
+    if (n > max) {
+        n = max;
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
+            n--;
+    }
+    return json_object_new_string_len(text, (int)n);
+}
+
+void run_tell_progress(struct flow *f, int percent, const char *message)
+{
+    json_object *data = json_object_new_object();
+    json_object_object_add(data, "percent", json_object_new_int(percent));
+    json_object_object_add(data, "message", short_text(message, TEXT_MAX));
+    tell(f, EVENT_PROGRESS, data);
+}
+
+void run_tell_log(struct flow *f, const char *text)
+{
+    json_object *data = json_object_new_object();
+    json_object_object_add(data, "text", short_text(text, TEXT_MAX));
+    tell(f, EVENT_LOG, data);
+}
+
+void run_note_usage(struct commit *c, const struct usage *usage)
+{
+    c->usage = talloc(c, struct usage);
+    *c->usage = *usage;
+    c->usage->trace_id = usage->trace_id ? talloc_strdup(c, usage->trace_id) : NULL;
+}

@@ -1,0 +1,15 @@
+/* `fail`: ends in failure, with a message of the program's. */
+#include "executor/run/workflow/action.h"
+
+static enum err evaluate(void *ctx, const struct program_step *step, const struct template_scope *scope,
+                         json_object **result_r, const char **why_r)
+{
+    char *message;
+    size_t size;
+    enum err e = template_render_text(ctx, step->message, scope, PROGRAM_RESULT_MAX, &message, &size, why_r);
+    if (e == OK)
+        *why_r = message;
+    return ERR_INVALID;
+}
+
+const struct step_kind step_fail = {.evaluate = evaluate};

@@ -1,0 +1,241 @@
+/* `http`: one request, its answer as {status, headers, body}.
+ *
+ * Idempotency-Key: execution, step, item and the number of answers had so far. Until an answer came it is the
+ * same, however often the request is sent and by whomever; the try that follows an answer is a new one, with
+ * a new key. That number is stored before the request is sent. Secrets are looked up for the request alone
+ * and redacted from whatever comes back. */
+#include <curl/curl.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "executor/io/http_client.h"
+#include "executor/io/secret_lookup.h"
+#include "executor/run/workflow/action.h"
+#include "secret/redact.h"
+
+struct http_state {
+    struct act *act;
+    struct http_call *call;
+    struct secret_job *asking; /* its `arg` is cleared where the act goes first */
+    struct secret_value *secrets;
+    const char **names;
+    size_t secrets_n;
+    struct redactor *redactor;
+};
+
+static bool refers_to_secrets(const struct program_step *step)
+{
+    bool refers = template_refers_to(step->url, REF_SECRETS) ||
+                  (step->body && template_refers_to(step->body, REF_SECRETS));
+    for (size_t i = 0; !refers && i < step->header_count; i++)
+        refers = template_refers_to(step->headers[i].value, REF_SECRETS);
+    for (size_t i = 0; !refers && i < step->query_count; i++)
+        refers = template_refers_to(step->query[i].value, REF_SECRETS);
+    return refers;
+}
+
+/* --- what came back --- */
+
+static bool is_json(const char *content_type)
+{
+    char type[128];
+    size_t n = strcspn(content_type, "; \t");
+    if (n >= sizeof type)
+        return false;
+    memcpy(type, content_type, n);
+    type[n] = '\0';
+    return strcasecmp(type, "application/json") == 0 || (n > 5 && strcasecmp(type + n - 5, "+json") == 0);
+}
+
+/* Bytes of the UTF-8 sequence at p, 0 where it is none (RFC 3629, 4). */
+static size_t sequence(const unsigned char *p, size_t left)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+    if (n == 0 || n > left)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
+    return bad ? 0 : n;
+}
+
+/* Text as JSON can hold it: what is no UTF-8 becomes U+FFFD. */
+static json_object *text_value(void *ctx, const char *bytes, size_t size)
+{
+    char *text = talloc_array(ctx, char, size * 3 + 1);
+    size_t written = 0;
+    for (size_t i = 0; i < size;) {
+        size_t n = sequence((const unsigned char *)bytes + i, size - i);
+        memcpy(text + written, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
+        written += n ? n : 3;
+        i += n ? n : 1;
+    }
+    return json_object_new_string_len(text, (int)written);
+}
+
+static json_object *body_value(void *ctx, const struct http_answer *a)
+{
+    json_object *value;
+    const char *why;
+    if (is_json(a->content_type) &&
+        json_parse(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &value, &why) == OK)
+        return json_object_get(value);
+    return a->body_size > 0 ? text_value(ctx, a->body, a->body_size) : NULL;
+}
+
+/* {status, headers, body}, without secrets; of ctx. */
+static json_object *result_of(void *ctx, const struct http_state *s, const struct http_answer *a)
+{
+    json_object *result = json_own(ctx, json_object_new_object());
+    json_object_object_add(result, "status", json_object_new_int(a->status));
+    json_object_object_add(result, "headers", json_object_get(a->headers));
+    json_object_object_add(result, "body", body_value(ctx, a));
+    return redact_json(ctx, s->redactor, result);
+}
+
+static void on_answer(void *arg, const struct http_answer *answer)
+{
+    struct http_state *s = arg;
+    struct act *a = s->act;
+    void *scratch = talloc_new(NULL);
+    struct act_failure failure = {.retry = answer->retry};
+    s->call = NULL;
+    if (answer->error) {
+        size_t size;
+        failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
+        act_fail(a, &failure);
+    } else if (program_status_expected(a->step, answer->status)) {
+        act_succeed(a, result_of(scratch, s, answer));
+    } else {
+        int status = answer->status;
+        failure.error = talloc_asprintf(scratch, "the answer's status is %d", status);
+        failure.retry = status == 408 || status == 429 || (status >= 500 && status <= 599);
+        failure.answered = true;
+        failure.retry_after_ms = http_retry_after_ms(answer);
+        act_fail(a, &failure);
+    }
+    talloc_free(scratch);
+}
+
+/* --- what goes out --- */
+
+static const char *secret_value(void *arg, const char *name, size_t *size_r)
+{
+    struct http_state *s = arg;
+    for (size_t i = 0; i < s->secrets_n; i++) {
+        if (strcmp(s->names[i], name) != 0)
+            continue;
+        *size_r = s->secrets[i].size;
+        return s->secrets[i].text;
+    }
+    return NULL;
+}
+
+static void send_request(struct act *a)
+{
+    struct http_state *s = a->state;
+    struct template_scope scope = act_scope(a);
+    struct step_request request;
+    const char *why = NULL;
+    void *scratch = talloc_new(NULL);
+    scope.secret = secret_value;
+    scope.secret_arg = s;
+    if (step_request_render(scratch, a->step, &scope, &request, &why) != OK) {
+        size_t size;
+        if (!why)
+            why = "the request cannot be made";
+        struct act_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size)};
+        act_fail(a, &failure);
+    } else if (executor_may_act(a->flow->x)) {
+        char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->flow->run.id.text, a->step->index, a->item,
+                                    a->answers);
+        s->call = http_send(a->flow->x->http, &request, key, on_answer, s);
+    }
+    talloc_free(scratch);
+}
+
+/* --- secrets --- */
+
+static void on_secrets(struct job *job)
+{
+    struct secret_job *j = (struct secret_job *)job;
+    struct http_state *s = job->arg;
+    if (s && job->e == OK) {
+        s->asking = NULL;
+        talloc_steal(s, j);
+        s->secrets = j->values;
+        s->redactor = redactor_new(s, s->secrets, s->secrets_n);
+        send_request(s->act);
+        return;
+    }
+    if (s) {
+        struct act_failure failure = {.error = j->why, .retry = job->e == ERR_BUSY};
+        s->asking = NULL;
+        act_fail(s->act, &failure);
+    }
+    talloc_free(j);
+}
+
+/* A first rendering finds out which secrets there are to be had. */
+static const char *note_secret(void *arg, const char *name, size_t *size_r)
+{
+    struct http_state *s = arg;
+    size_t unused;
+    if (!secret_value(s, name, &unused)) {
+        s->names = talloc_realloc(s, s->names, const char *, s->secrets_n + 1);
+        s->secrets = talloc_realloc(s, s->secrets, struct secret_value, s->secrets_n + 1);
+        s->names[s->secrets_n] = talloc_strdup(s, name);
+        s->secrets[s->secrets_n++] = (struct secret_value){.text = "", .size = 0};
+    }
+    *size_r = 1;
+    return "x";
+}
+
+static bool ask_secrets(struct act *a)
+{
+    struct http_state *s = a->state;
+    struct template_scope scope = act_scope(a);
+    struct step_request request;
+    const char *why;
+    if (!refers_to_secrets(a->step))
+        return false;
+    void *scratch = talloc_new(NULL);
+    scope.secret = note_secret;
+    scope.secret_arg = s;
+    enum err e = step_request_render(scratch, a->step, &scope, &request, &why);
+    talloc_free(scratch);
+    if (e != OK || s->secrets_n == 0)
+        return false; /* the second rendering will say what is wrong */
+    s->asking = secret_job_new(a->flow->x, &a->flow->run.workspace_id, s->names, s->secrets_n);
+    s->asking->job.done = on_secrets;
+    s->asking->job.arg = s;
+    writer_submit(a->flow->x->writer, &s->asking->job);
+    return true;
+}
+
+/* --- */
+
+static void start(struct act *a)
+{
+    struct http_state *s = talloc_zero(a, struct http_state);
+    s->act = a;
+    a->state = s;
+    if (!ask_secrets(a))
+        send_request(a);
+}
+
+static void cancel(struct act *a)
+{
+    struct http_state *s = a->state;
+    if (s->call)
+        http_cancel(s->call);
+    if (s->asking)
+        s->asking->job.arg = NULL;
+    TALLOC_FREE(a->state);
+}
+
+const struct step_kind step_http = {.start = start, .cancel = cancel};

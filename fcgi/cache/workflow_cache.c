@@ -1,0 +1,128 @@
+#include "fcgi/cache/workflow_cache.h"
+
+#include <string.h>
+#include <talloc.h>
+#include <uthash.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "json/json.h"
+
+/* Programs are kept up to so many, and so many bytes of their source; then all are forgotten. */
+enum { PROGRAMS_MAX = 512, SOURCE_MAX = 2 * 1024 * 1024, STALE_MS = 1000 };
+
+struct program_key {
+    id workspace_id, workflow_id;
+    int version;
+};
+
+struct compiled_entry {
+    struct program_key key;
+    struct compiled compiled;
+    UT_hash_handle hh;
+};
+
+struct workflow_cache {
+    struct compiled_entry *compiled;
+    size_t source_size;
+};
+
+static int forget(struct workflow_cache *cache)
+{
+    struct compiled_entry *entry, *next;
+    HASH_ITER(hh, cache->compiled, entry, next)
+    {
+        HASH_DEL(cache->compiled, entry);
+        talloc_free(entry);
+    }
+    cache->source_size = 0;
+    return 0;
+}
+
+struct workflow_cache *workflow_cache_new(void *ctx)
+{
+    struct workflow_cache *cache = talloc_zero(ctx, struct workflow_cache);
+    talloc_set_destructor(cache, forget); /* the table is malloc's */
+    return cache;
+}
+
+static bool same(const id *a, const id *b)
+{
+    return strcmp(a->text, b->text) == 0;
+}
+
+enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh, struct workflow_known *known_r)
+{
+    struct shared_cache *cache = r->app->shared->workflows;
+    const id *workspace = &r->access.workspace_id;
+    int64_t now_ms = clock_boot_ms();
+    if (!fresh && shared_cache_get(cache, workflow, known_r) && now_ms - known_r->asked_ms < STALE_MS &&
+        same(&known_r->workspace_id, workspace))
+        return OK;
+    struct workflow w;
+    enum err e = workflow_now(r->app->db, r, workspace, workflow, &w);
+    if (e != OK)
+        return e;
+    memset(known_r, 0, sizeof *known_r); /* padding, too */
+    known_r->asked_ms = now_ms;
+    known_r->credits = w.credits;
+    known_r->price = w.price;
+    known_r->responders = w.responders;
+    known_r->workspace_id = *workspace;
+    known_r->version = w.version;
+    shared_cache_put(cache, workflow, known_r);
+    return OK;
+}
+
+/* A stored program was checked when it was stored; one that does not compile now is broken. */
+static enum err compile(struct compiled_entry *entry, const char *text, size_t size)
+{
+    json_object *document;
+    const char *why;
+    void *scratch = talloc_new(NULL);
+    enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
+    if (e == OK)
+        e = program_compile(entry, document, NULL, &entry->compiled.program, problems_new(scratch));
+    talloc_free(scratch);
+    return e;
+}
+
+static void keep(struct workflow_cache *cache, struct compiled_entry *entry, size_t size)
+{
+    if (HASH_COUNT(cache->compiled) >= PROGRAMS_MAX || cache->source_size + size > SOURCE_MAX)
+        forget(cache);
+    HASH_ADD(hh, cache->compiled, key, sizeof entry->key, entry);
+    cache->source_size += size;
+}
+
+enum err workflow_cache_compiled(struct request *r, const id *workflow, int version,
+                                 const struct compiled **c_r)
+{
+    struct workflow_cache *cache = r->app->workflows;
+    struct compiled_entry *entry;
+    struct program_key key;
+    memset(&key, 0, sizeof key); /* padding, too */
+    key.workspace_id = r->access.workspace_id;
+    key.workflow_id = *workflow;
+    key.version = version;
+    HASH_FIND(hh, cache->compiled, &key, sizeof key, entry);
+    if (!entry) {
+        const char *text;
+        size_t size;
+        enum err e = workflow_version(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
+        if (e != OK)
+            return e;
+        entry = talloc_zero(cache, struct compiled_entry);
+        memcpy(&entry->key, &key, sizeof key);
+        if (compile(entry, text, size) != OK) {
+            log_error("workflow.broken", "workflow=%s version=%d", workflow->text, version);
+            talloc_free(entry);
+            return ERR_INTERNAL;
+        }
+        keep(cache, entry, size);
+    }
+    *c_r = &entry->compiled;
+    return OK;
+}

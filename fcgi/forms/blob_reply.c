@@ -1,0 +1,48 @@
+#include "fcgi/forms/blob_reply.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/http/request.h"
+
+/* RFC 6266: the name in ASCII for old clients, and whole by RFC 8187. */
+static void add_disposition(struct request *r, const char *name)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
+    size_t n = strlen(name);
+    char *ascii = talloc_size(r, n + 1), *encoded = talloc_size(r, 3 * n + 1), *out = encoded;
+    for (size_t i = 0; i <= n; i++) {
+        ascii[i] = name[i];
+        if (name[i] && (name[i] < 0x20 || name[i] > 0x7e || strchr("\"\\%", name[i])))
+            ascii[i] = '_';
+        if (name[i] && !strchr(plain, name[i]))
+            out += snprintf(out, 4, "%%%02X", (unsigned char)name[i]);
+        else
+            *out++ = name[i];
+    }
+    reply_header(r, "Content-Disposition", "attachment; filename=\"%s\"; filename*=UTF-8''%s", ascii,
+                 encoded);
+}
+
+/* What a client said of its file may hold anything; nothing of it gets into a header that does not belong. */
+static bool type_fits(const char *type)
+{
+    size_t n = strlen(type);
+    for (size_t i = 0; i < n; i++) {
+        if (type[i] < 0x20 || type[i] > 0x7e)
+            return false;
+    }
+    return n > 0 && n < 200 && strchr(type, '/');
+}
+
+int blob_reply(struct request *r, const uint8_t sha256[BLOB_HASH], const char *media_type, const char *name)
+{
+    char path[BLOB_NAME + 1];
+    blob_name(sha256, path);
+    add_disposition(r, name);
+    reply_header(r, "Cache-Control", "private, no-cache");
+    (void)reply_internal(r, "/internal/blobs/%s", path);
+    r->reply.type = type_fits(media_type) ? media_type : "application/octet-stream";
+    return r->reply.status;
+}

@@ -1,0 +1,20 @@
+#include "fcgi/forms/execution_scope.h"
+
+#include "base/scopes.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/execution.h"
+
+/* A key that may run both kinds need not be asked which this one is. */
+bool execution_may_run(struct request *r, const id *execution)
+{
+    uint32_t both = SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE;
+    enum responder_kind kind;
+    if ((r->access.scopes & both) == both)
+        return true;
+    enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, execution, &kind);
+    if (e == OK)
+        return auth_require(r, kind == KIND_SKILL ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE);
+    reply_err(r, e);
+    return false;
+}

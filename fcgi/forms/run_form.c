@@ -1,0 +1,151 @@
+#include "fcgi/forms/run_form.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/http/request.h"
+#include "schema/schema.h"
+#include "json/json.h"
+#include "json/json_raw.h"
+
+static bool wrong(struct request *r, const char *sentence)
+{
+    reply_problem(r, 400, "invalid_request", "%s", sentence);
+    return false;
+}
+
+/* The raw bytes of a member; absent also where it is null. */
+static struct span member(const struct request *r, json_object *body, const char *name)
+{
+    struct span s = {0};
+    if (json_get(body, name))
+        json_span(r->body, r->body_size, name, &s.at, &s.size);
+    return s;
+}
+
+static bool members_are_known(struct request *r, json_object *body)
+{
+    static const char *const known[] = {"inputs", "tags", "metadata", "chat"};
+    json_object_object_foreach(body, name, value)
+    {
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            found = found || strcmp(name, known[i]) == 0;
+        (void)value;
+        if (!found) {
+            reply_problem(r, 400, "invalid_request", "The body has an unknown member %.100s.", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool tags_are_good(json_object *tags)
+{
+    if (!json_object_is_type(tags, json_type_array) || json_object_array_length(tags) > RUN_TAGS_MAX)
+        return false;
+    for (size_t i = 0; i < json_object_array_length(tags); i++) {
+        json_object *tag = json_object_array_get_idx(tags, i);
+        if (!json_object_is_type(tag, json_type_string) || json_object_get_string_len(tag) < 1 ||
+            json_object_get_string_len(tag) > RUN_TAG_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* Each tag once: written anew, as the rows of tags have one for each. */
+static struct span tags_once(struct request *r, json_object *tags)
+{
+    json_object *once = json_own(r, json_object_new_array());
+    for (size_t i = 0; i < json_object_array_length(tags); i++) {
+        json_object *tag = json_object_array_get_idx(tags, i);
+        bool seen = false;
+        for (size_t k = 0; k < json_object_array_length(once) && !seen; k++)
+            seen = json_equal(json_object_array_get_idx(once, k), tag);
+        if (!seen)
+            json_object_array_add(once, json_object_get(tag));
+    }
+    struct span s;
+    s.at = json_text(once, &s.size);
+    return s;
+}
+
+/* A text of the chat object, at most 256 octets; false where it is something else. */
+static bool chat_text(json_object *chat, const char *name, struct span *span_r)
+{
+    json_object *value = json_get(chat, name);
+    if (!value)
+        return true;
+    if (!json_object_is_type(value, json_type_string))
+        return false;
+    *span_r = (struct span){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+    return span_r->size >= 1 && span_r->size <= RUN_CHAT_TEXT_MAX;
+}
+
+bool run_form_read_chat(json_object *chat, struct run_request *q)
+{
+    struct span message = {0};
+    if (!chat)
+        return true;
+    q->source = SOURCE_CHAT;
+    return json_object_is_type(chat, json_type_object) && chat_text(chat, "thread_id", &q->thread_id) &&
+           chat_text(chat, "tool_call_id", &q->tool_call_id) && chat_text(chat, "message_id", &message) &&
+           (!message.at || id_parse(message.at, message.size, &q->message_id));
+}
+
+bool run_form_read(struct request *r, struct run_request *q)
+{
+    json_object *body;
+    if (!request_json(r, &body))
+        return false;
+    if (!body)
+        return true;
+    if (!members_are_known(r, body))
+        return false;
+    json_object *tags = json_get(body, "tags");
+    json_object *metadata = json_get(body, "metadata");
+    if (tags && !tags_are_good(tags))
+        return wrong(r, "tags must be an array of at most 32 strings of 1 to 256 octets.");
+    if (metadata && !json_object_is_type(metadata, json_type_object))
+        return wrong(r, "metadata must be an object.");
+    if (!run_form_read_chat(json_get(body, "chat"), q))
+        return wrong(r, RUN_CHAT_WANTED);
+    q->input = member(r, body, "inputs");
+    q->metadata = member(r, body, "metadata");
+    if (tags)
+        q->tags = tags_once(r, tags);
+    return true;
+}
+
+/* The pointers of a validation lead into the inputs; the caller's document is the body. */
+static struct problems *told(struct request *r, const struct schema_problems *wrong)
+{
+    struct problems *p = problems_new(r);
+    for (size_t i = 0; i < wrong->count; i++)
+        problems_add(p, talloc_asprintf(r, "/inputs%s", wrong->items[i].pointer), "%s",
+                     wrong->items[i].message);
+    return p;
+}
+
+bool run_form_check_inputs(struct request *r, const struct run_request *q, const struct schema *schema)
+{
+    static const char nothing[] = "{}";
+    struct span raw = q->input.at ? q->input : (struct span){nothing, sizeof nothing - 1};
+    struct schema_problems wrong_ones = {0};
+    json_object *inputs;
+    const char *why = "";
+    enum err e = json_parse(r, raw.at, raw.size, JSON_DEPTH_MAX, &inputs, &why);
+    if (e == OK && !json_object_is_type(inputs, json_type_object)) {
+        e = ERR_INVALID;
+        why = "must be an object";
+    } else if (e == OK && schema) {
+        e = schema_validate(r, schema, inputs, &wrong_ones);
+    }
+    if (e == OK)
+        return true;
+    struct problems *p = told(r, &wrong_ones);
+    if (p->total == 0)
+        problems_add(p, "/inputs", "%s", why);
+    reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the workflow takes.");
+    return false;
+}

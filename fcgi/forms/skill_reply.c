@@ -1,0 +1,40 @@
+#include "fcgi/forms/skill_reply.h"
+
+#include <string.h>
+
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "view/skill.h"
+
+struct span skill_body(struct request *r, const struct skill_execution *x)
+{
+    struct json_write *w = json_write_new(r);
+    struct span body;
+    json_write_open(w, '{');
+    json_write_key(w, "data");
+    view_skill_execution(w, x);
+    json_write_close(w, '}');
+    body.at = json_write_result(w, &body.size);
+    return body;
+}
+
+int skill_reply(struct request *r, int status, const id *execution)
+{
+    struct skill_execution x;
+    enum err e = skill_execution_get(r->app->db, r, &r->access.workspace_id, execution, &x);
+    if (e != OK)
+        return reply_err(r, e);
+    struct span body = skill_body(r, &x);
+    return reply_json(r, status, body.at, body.size);
+}
+
+bool skill_space_is_own(struct request *r)
+{
+    id space;
+    if (!request_path_id(r, 0, &space))
+        return false;
+    if (strcmp(space.text, r->access.workspace_id.text) == 0)
+        return true;
+    reply_not_found(r);
+    return false;
+}

@@ -1,0 +1,75 @@
+#include "fcgi/forms/wait.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "fcgi/http/request.h"
+
+static const char *const forms[] = {[WAIT_RUN] = "run", [WAIT_SKILL] = "skill", [WAIT_GET] = "get"};
+
+enum wait_form wait_form_read(const char *name)
+{
+    for (int f = WAIT_RUN; f <= WAIT_GET; f++) {
+        if (name && strcmp(forms[f], name) == 0)
+            return (enum wait_form)f;
+    }
+    return WAIT_GET;
+}
+
+static const char *skip_blanks(const char *p)
+{
+    return p + strspn(p, " \t");
+}
+
+/* The value of "wait = 10", 0 for any other preference. */
+static int read_preference(const char *p)
+{
+    char *end;
+    if (strncasecmp(p, "wait", 4) != 0)
+        return 0;
+    p = skip_blanks(p + 4);
+    if (*p != '=')
+        return 0;
+    p = skip_blanks(p + 1);
+    bool quoted = *p == '"';
+    p += quoted;
+    if (*p < '0' || *p > '9')
+        return 0;
+    long n = strtol(p, &end, 10);
+    end = (char *)skip_blanks(end + (quoted && *end == '"'));
+    if (*end && *end != ',' && *end != ';')
+        return 0;
+    return n > WAIT_MAX_S ? WAIT_MAX_S : (int)n;
+}
+
+int wait_parse(const char *field)
+{
+    for (const char *p = field; *p; p += *p == ',') {
+        p = skip_blanks(p);
+        int n = read_preference(p);
+        if (n > 0)
+            return n;
+        p += strcspn(p, ",");
+    }
+    return 0;
+}
+
+int wait_preferred(const struct request *r)
+{
+    static const char name[] = "HTTP_PREFER=";
+    for (char **p = r->params; *p; p++) {
+        int n = strncmp(*p, name, sizeof name - 1) == 0 ? wait_parse(*p + sizeof name - 1) : 0;
+        if (n > 0)
+            return n;
+    }
+    return 0;
+}
+
+int wait_reply(struct request *r, const id *execution, int seconds, enum wait_form form, bool with_steps)
+{
+    r->execution_id = *execution;
+    return reply_internal(r, "/internal/stream/wait?execution=%s&workspace=%s&seconds=%d&form=%s&steps=%s",
+                          execution->text, r->access.workspace_id.text, seconds, forms[form],
+                          with_steps ? "true" : "false");
+}

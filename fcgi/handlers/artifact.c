@@ -1,0 +1,69 @@
+/* GET /executions/{id}/artifacts/{artifact}, GET /executions/{id}/logs */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "fcgi/forms/blob_reply.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/artifact.h"
+
+/* A log has at most 1 MiB (docs/skills.md). */
+enum { LOG_ANSWER_MAX = 2 * 1024 * 1024 };
+
+int h_artifact_get(struct request *r)
+{
+    struct artifact a;
+    id artifact;
+    if (!request_path_id(r, 0, &r->execution_id) || !request_path_id(r, 1, &artifact))
+        return r->reply.status;
+    enum err e = artifact_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &artifact, &a);
+    if (e != OK)
+        return reply_err(r, e);
+    const char *slash = strrchr(a.relpath, '/');
+    return blob_reply(r, a.blob.sha256, a.media_type, slash ? slash + 1 : a.relpath);
+}
+
+/* The kept log, or that of the attempt that is running or in its grace: the executor lets us read it where it
+ * writes it. */
+static int open_log(struct request *r, const struct execution_log *log)
+{
+    if (log->has_log)
+        return r->app->blobs ? blob_open(r->app->blobs, log->log.sha256) : -1;
+    if (log->state != STATE_RUNNING && log->state != STATE_STOPPED)
+        return -1;
+    char *path = talloc_asprintf(r, "%s/%s.%d/log", r->app->config->executor.run_dir, r->execution_id.text,
+                                 log->attempt);
+    return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+static int reply_log(struct request *r, int fd, int64_t offset)
+{
+    char *text = talloc_size(r, LOG_ANSWER_MAX);
+    size_t size = 0;
+    for (ssize_t n = 1; fd >= 0 && n > 0 && size<LOG_ANSWER_MAX; size += n> 0 ? (size_t)n : 0)
+        n = pread(fd, text + size, LOG_ANSWER_MAX - size, offset + (off_t)size);
+    reply_header(r, "X-Content-Type-Options", "nosniff");
+    return reply_bytes(r, 200, "text/plain; charset=utf-8", text, size);
+}
+
+int h_execution_logs(struct request *r)
+{
+    struct execution_log log;
+    int64_t offset;
+    if (!request_path_id(r, 0, &r->execution_id) ||
+        !request_query_int(r, "offset", 0, INT64_C(1) << 40, 0, &offset))
+        return r->reply.status;
+    enum err e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, &log);
+    if (e != OK)
+        return reply_err(r, e);
+    int fd = open_log(r, &log);
+    int status = reply_log(r, fd, offset);
+    if (fd >= 0)
+        close(fd);
+    return status;
+}

@@ -1,0 +1,214 @@
+/* GET /credits, /credits/usage, /credits/ledger */
+#define _GNU_SOURCE /* strcasestr */
+#include <string.h>
+#include <talloc.h>
+
+#include "account/credits.h"
+#include "base/clock.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/credit.h"
+#include "store/usage.h"
+#include "json/json_write.h"
+
+enum { LIMIT_MAX = 100, LIMIT_PRESET = 20, DAYS_PRESET = 30, DAYS_MAX = 366 };
+static const int64_t day_ms = 86400000;
+
+struct usage_form {
+    int64_t from_ms, to_ms;
+    enum usage_group group;
+};
+
+static const char *const group_names[] = {"day", "responder", "key"};
+static const char *const group_columns[] = {"day", "responder_id", "key_id"};
+
+static int reply_written(struct request *r, struct json_write *w)
+{
+    size_t size;
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, 200, body, size);
+}
+
+int h_credits_get(struct request *r)
+{
+    int64_t balance;
+    enum err e = credit_balance(r->app->db, &r->access.workspace_id, &balance);
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_credits(w, "balance", balance);
+    json_write_close(w, '}');
+    return reply_written(r, w);
+}
+
+/* --- usage --- */
+
+static bool wrong(struct request *r, const char *name, const char *what)
+{
+    reply_problem(r, 400, "invalid_request", "%s must be %s.", name, what);
+    return false;
+}
+
+static bool read_time(struct request *r, const char *name, int64_t preset_ms, int64_t *ms_r)
+{
+    const char *text = request_query(r, name);
+    *ms_r = text ? clock_parse(text) : preset_ms;
+    return *ms_r >= 0 || wrong(r, name, "a date or date-time (RFC 3339)");
+}
+
+/* Whole days by default: the thirty that end with today. */
+static bool read_form(struct request *r, struct usage_form *f)
+{
+    const char *group = request_query(r, "group_by");
+    int64_t midnight_ms = (clock_wall_ms() / day_ms + 1) * day_ms;
+    int g = 0;
+    while (group && g < 3 && strcmp(group, group_names[g]) != 0)
+        g++;
+    if (g == 3)
+        return wrong(r, "group_by", "day, responder or key");
+    f->group = (enum usage_group)g;
+    if (!read_time(r, "to", midnight_ms, &f->to_ms) ||
+        !read_time(r, "from", f->to_ms > DAYS_PRESET * day_ms ? f->to_ms - DAYS_PRESET * day_ms : 0,
+                   &f->from_ms))
+        return false;
+    if (f->from_ms >= f->to_ms)
+        return wrong(r, "from", "earlier than to");
+    if (f->to_ms - f->from_ms > DAYS_MAX * day_ms)
+        return wrong(r, "from", "at most 366 days before to");
+    return true;
+}
+
+/* "2026-11-22", an id, or NULL. */
+static const char *group_text(const struct usage_form *f, const struct usage_row *row,
+                              char out[CLOCK_TEXT_SIZE])
+{
+    if (f->group == USAGE_BY_DAY) {
+        clock_text_z(row->day_ms, out);
+        out[strlen("2026-11-22")] = '\0';
+        return out;
+    }
+    const id *i = f->group == USAGE_BY_RESPONDER ? &row->responder_id : &row->key_id;
+    return id_is_set(i) ? i->text : NULL;
+}
+
+static void write_sums(struct json_write *w, const struct usage_row *row)
+{
+    json_write_int(w, "runs", row->runs);
+    json_write_credits(w, "debited", row->debited);
+    json_write_credits(w, "refunded", row->refunded);
+    json_write_credits(w, "used", row->debited - row->refunded);
+}
+
+static int reply_usage_json(struct request *r, const struct usage_form *f, const struct usage_row *list,
+                            size_t n)
+{
+    struct usage_row total = {0};
+    char text[CLOCK_TEXT_SIZE];
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_text(w, "from", clock_text_offset(f->from_ms, text));
+    json_write_text(w, "to", clock_text_offset(f->to_ms, text));
+    json_write_text(w, "group_by", group_names[f->group]);
+    json_write_key(w, "usage");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < n; i++) {
+        json_write_open(w, '{');
+        json_write_text(w, group_columns[f->group], group_text(f, &list[i], text));
+        write_sums(w, &list[i]);
+        json_write_close(w, '}');
+        total.runs += list[i].runs;
+        total.debited += list[i].debited;
+        total.refunded += list[i].refunded;
+    }
+    json_write_close(w, ']');
+    json_write_key(w, "total");
+    json_write_open(w, '{');
+    write_sums(w, &total);
+    json_write_close(w, '}');
+    json_write_close(w, '}');
+    return reply_written(r, w);
+}
+
+static int reply_usage_csv(struct request *r, const struct usage_form *f, const struct usage_row *list,
+                           size_t n)
+{
+    char *csv = talloc_asprintf(r, "%s,runs,debited,refunded,used\r\n", group_columns[f->group]);
+    for (size_t i = 0; i < n; i++) {
+        const struct usage_row *row = &list[i];
+        char text[CLOCK_TEXT_SIZE], debited[CREDITS_TEXT_SIZE], refunded[CREDITS_TEXT_SIZE],
+            used[CREDITS_TEXT_SIZE];
+        const char *group = group_text(f, row, text);
+        csv = talloc_asprintf_append_buffer(csv, "%s,%lld,%s,%s,%s\r\n", group ? group : "",
+                                            (long long)row->runs, credits_text(row->debited, debited),
+                                            credits_text(row->refunded, refunded),
+                                            credits_text(row->debited - row->refunded, used));
+    }
+    reply_header(r, "Content-Disposition", "attachment; filename=\"usage.csv\"");
+    return reply_bytes(r, 200, "text/csv; charset=utf-8; header=present", csv, strlen(csv));
+}
+
+int h_credits_usage(struct request *r)
+{
+    struct usage_form f;
+    struct usage_row *list;
+    size_t n;
+    if (!read_form(r, &f))
+        return r->reply.status;
+    enum err e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
+    if (e != OK)
+        return reply_err(r, e);
+    const char *accept = request_param(r, "HTTP_ACCEPT");
+    reply_header(r, "Vary", "Accept");
+    return accept && strcasestr(accept, "text/csv") ? reply_usage_csv(r, &f, list, n)
+                                                    : reply_usage_json(r, &f, list, n);
+}
+
+/* --- the ledger --- */
+
+static void write_entry(struct json_write *w, const struct ledger_entry *l)
+{
+    json_write_open(w, '{');
+    json_write_id(w, "id", &l->id);
+    json_write_text(w, "kind", ledger_kind_name(l->kind));
+    json_write_credits(w, "amount", l->amount);
+    json_write_time(w, "created_at", id_ms(&l->id), false);
+    json_write_id(w, "execution_id", &l->execution_id);
+    json_write_id(w, "responder_id", &l->responder_id);
+    json_write_id(w, "key_id", &l->key_id);
+    json_write_text(w, "reason", l->reason);
+    json_write_close(w, '}');
+}
+
+static int reply_ledger(struct request *r, const struct ledger_entry *list, size_t n, size_t limit)
+{
+    bool more = n > limit;
+    n -= more;
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_key(w, "entries");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < n; i++)
+        write_entry(w, &list[i]);
+    json_write_close(w, ']');
+    json_write_flag(w, "has_more", more);
+    json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
+    json_write_close(w, '}');
+    return reply_written(r, w);
+}
+
+int h_credits_ledger(struct request *r)
+{
+    const char *after = request_query(r, "after");
+    id cursor = {{0}};
+    int64_t limit;
+    struct ledger_entry *list;
+    size_t n;
+    if (after && !id_parse(after, strlen(after), &cursor))
+        return reply_problem(r, 400, "invalid_cursor", "after must be the id of an entry.");
+    if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_PRESET, &limit))
+        return r->reply.status;
+    enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
+    return e == OK ? reply_ledger(r, list, n, (size_t)limit) : reply_err(r, e);
+}

@@ -1,0 +1,85 @@
+/* GET …/events and POST …/events/ticket: everything is checked here, before the event daemon holds anything
+ * open. */
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/event.h"
+#include "store/ticket.h"
+#include "json/json_write.h"
+
+/* The execution of the path, /executions/{id} or /spaces/{space}/…/{id}, if the workspace has it. */
+static bool find_run(struct request *r, struct run_sight *sight)
+{
+    id execution, space;
+    bool in_space = r->path_values[1] != NULL;
+    if (!request_path_id(r, in_space, &execution) || (in_space && !request_path_id(r, 0, &space)))
+        return false;
+    if (in_space && strcmp(space.text, r->access.workspace_id.text) != 0) {
+        reply_not_found(r);
+        return false;
+    }
+    r->execution_id = execution;
+    enum err e = execution_sight(r->app->db, r, &r->access.workspace_id, &execution, sight);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
+/* The number of the last event that the client has: of the header, which is newer where both came. */
+static bool read_after(struct request *r, const struct run_sight *sight, int *after_r)
+{
+    enum { DIGITS_MAX = 9 };
+    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
+    if (!text || !*text)
+        text = request_query(r, "last_event_id");
+    *after_r = 0;
+    if (!text || !*text)
+        return true;
+    if (strlen(text) > DIGITS_MAX || text[strspn(text, "0123456789")] != '\0') {
+        reply_problem(r, 400, "invalid_request", "Last-Event-ID is the number of an event.");
+        return false;
+    }
+    for (; *text; text++)
+        *after_r = *after_r * 10 + (*text - '0');
+    if (*after_r > sight->last_seq)
+        *after_r = sight->last_seq;
+    return true;
+}
+
+int h_execution_events(struct request *r)
+{
+    struct run_sight run;
+    int after;
+    if (!find_run(r, &run) || !read_after(r, &run, &after))
+        return r->reply.status;
+    if (strcmp(r->method, "HEAD") == 0)
+        return reply_bytes(r, 200, "text/event-stream", "", 0);
+    if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
+        return reply_empty(r, 204); /* tells an EventSource not to come again */
+    return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d",
+                          run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after);
+}
+
+int h_execution_ticket(struct request *r)
+{
+    struct run_sight run;
+    char ticket[TICKET_TEXT_SIZE];
+    if (!find_run(r, &run))
+        return r->reply.status;
+    enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id, ticket);
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    size_t size;
+    json_write_open(w, '{');
+    json_write_text(
+        w, "url",
+        talloc_asprintf(r, "/api/v1/executions/%s/events?ticket=%s", run.execution_id.text, ticket));
+    json_write_close(w, '}');
+    const char *body = json_write_result(w, &size);
+    reply_header(r, "Cache-Control", "no-store");
+    return reply_json(r, 201, body, size);
+}

@@ -1,0 +1,53 @@
+/* GET /executions/nestings */
+#include <talloc.h>
+
+#include "fcgi/cache/name_cache.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/execution_tree.h"
+#include "view/execution.h"
+#include "json/json_write.h"
+
+/* The execution that is asked for, by its own id or by the message that started it. */
+static bool find_top(struct request *r, id *top_r)
+{
+    id message;
+    if (!request_query_id(r, "executionId", top_r) || !request_query_id(r, "chatMessageId", &message))
+        return false;
+    if (id_is_set(top_r) == id_is_set(&message)) {
+        reply_problem(r, 400, "invalid_request", "Exactly one of executionId and chatMessageId is needed.");
+        return false;
+    }
+    if (id_is_set(top_r))
+        return true;
+    enum err e = nesting_by_message(r->app->db, r, &r->access.workspace_id, &message, top_r);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
+static enum err name_all(struct request *r, struct nesting_node *nodes, size_t n)
+{
+    struct execution **each = talloc_array(r, struct execution *, n);
+    for (size_t i = 0; i < n; i++)
+        each[i] = &nodes[i].execution;
+    return name_cache_fill(r, each, n);
+}
+
+int h_execution_nestings(struct request *r)
+{
+    struct nesting_node *nodes;
+    size_t n, size;
+    if (!find_top(r, &r->execution_id))
+        return r->reply.status;
+    enum err e = nesting_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
+    if (e == OK)
+        e = name_all(r, nodes, n);
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    view_nesting(w, nodes, 0);
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, 200, body, size);
+}

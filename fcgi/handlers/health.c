@@ -1,0 +1,73 @@
+/* Whether the pool lives, whether it can work, and what it counts. */
+#include <inttypes.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "mariadb/store.h"
+#include "store/metrics.h"
+
+static int reply_status(struct request *r, int status, const char *word)
+{
+    const char *body = talloc_asprintf(r, "{\"status\":\"%s\"}", word);
+    return reply_json(r, status, body, strlen(body));
+}
+
+int h_health_alive(struct request *r)
+{
+    return reply_status(r, 200, "ok");
+}
+
+int h_health_ready(struct request *r)
+{
+    struct redis_arg ping = redis_text("PING");
+    if (store_ping(r->app->db) != OK) {
+        reply_header(r, "Retry-After", "1");
+        return reply_status(r, 503, "unavailable");
+    }
+    bool redis = redis_call(r->app->redis, r, &ping, 1, NULL) == OK;
+    return reply_status(r, 200, redis ? "ok" : "degraded");
+}
+
+/* What MariaDB knows; left out, and told by millrace_up, where it is away. */
+static char *add_runs(char *text, struct db *db)
+{
+    struct store_metrics m;
+    bool up = store_metrics_read(db, &m) == OK;
+    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_up gauge\nmillrace_up %d\n", up);
+    if (!up)
+        return text;
+    text = talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_runs gauge\nmillrace_runs{state=\"queued\"} %" PRId64
+        "\nmillrace_runs{state=\"running\"} %" PRId64 "\n"
+        "# TYPE millrace_queue_age_seconds gauge\nmillrace_queue_age_seconds %" PRId64 ".%03" PRId64 "\n"
+        "# TYPE millrace_executors gauge\nmillrace_executors{state=\"alive\"} %" PRId64
+        "\nmillrace_executors{state=\"lost\"} %" PRId64 "\n"
+        "# TYPE millrace_recent_losses gauge\nmillrace_recent_losses %" PRId64 "\n"
+        "# TYPE millrace_recent_runs gauge\n",
+        m.queued, m.running, m.oldest_queued_ms / 1000, m.oldest_queued_ms % 1000, m.executors,
+        m.executors_lost, m.losses);
+    for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
+        text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
+                                             state_name((enum state)s), m.recent[s]);
+    return text;
+}
+
+int h_health_metrics(struct request *r)
+{
+    struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
+    char *text = metrics_text(r, &r->app->shared->metrics, r->app->route_names, r->app->routes_n);
+    text = talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_accept_batches_total counter\nmillrace_accept_batches_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_runs_total counter\nmillrace_accept_runs_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_alone_total counter\nmillrace_accept_alone_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_settled_total counter\nmillrace_accept_settled_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_withdrawn_total counter\nmillrace_accept_withdrawn_total %" PRIu64 "\n",
+        c.batches, c.runs, c.alone, c.settled, c.withdrawn);
+    text = add_runs(text, r->app->db);
+    return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
+}

@@ -1,0 +1,219 @@
+/* POST /spaces/{space}/skills/{slug}/executions */
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/cache/skill_cache.h"
+#include "fcgi/forms/run_form.h"
+#include "fcgi/forms/skill_reply.h"
+#include "fcgi/forms/start_run.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/model.h"
+#include "view/skill.h"
+#include "json/json_raw.h"
+
+enum { FILES_MAX = 1000 };
+
+struct skill_start {
+    struct run_request run; /* first: the judge is given this */
+    const char *slug;
+    const char *model; /* NULL: the space's default */
+    json_object *inputs;
+    const char **files;
+    size_t files_n;
+};
+
+/* --- the body --- */
+
+static bool members_are_known(struct request *r, json_object *body)
+{
+    static const char *const known[] = {"inputs", "file_source_ids", "model", "chat"};
+    json_object_object_foreach(body, name, value)
+    {
+        bool found = false;
+        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+            found = found || strcmp(name, known[i]) == 0;
+        (void)value;
+        if (!found) {
+            reply_problem(r, 400, "invalid_request", "The body has an unknown member %.100s.", name);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void read_inputs(struct request *r, json_object *body, struct skill_start *s, struct problems *p)
+{
+    s->inputs = json_get(body, "inputs");
+    if (!s->inputs)
+        problems_add(p, "/inputs", "is required");
+    else if (!json_object_is_type(s->inputs, json_type_object))
+        problems_add(p, "/inputs", "must be an object");
+    else
+        json_span(r->body, r->body_size, "inputs", &s->run.input.at, &s->run.input.size);
+}
+
+static void read_files(struct request *r, json_object *body, struct skill_start *s, struct problems *p)
+{
+    json_object *list = json_get(body, "file_source_ids");
+    if (!list)
+        return;
+    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > FILES_MAX) {
+        problems_add(p, "/file_source_ids", "must be an array of at most %d strings", FILES_MAX);
+        return;
+    }
+    s->files_n = json_object_array_length(list);
+    s->files = talloc_array(r, const char *, s->files_n + 1);
+    for (size_t i = 0; i < s->files_n; i++) {
+        json_object *name = json_object_array_get_idx(list, i);
+        s->files[i] = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
+        if (!json_object_is_type(name, json_type_string))
+            problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string");
+    }
+}
+
+/* An alias; `{}`, as the page's curl sends it, is none. */
+static void read_model(json_object *body, struct skill_start *s, struct problems *p)
+{
+    json_object *model = json_get(body, "model");
+    bool empty = json_object_is_type(model, json_type_object) && json_object_object_length(model) == 0;
+    if (!model || empty)
+        return;
+    s->model = json_get_text(body, "model");
+    if (!s->model)
+        problems_add(p, "/model", "must be the alias of a model");
+}
+
+static bool read_form(struct request *r, struct skill_start *s)
+{
+    json_object *body;
+    struct problems *p = problems_new(r);
+    if (!request_json(r, &body) || (body && !members_are_known(r, body)))
+        return false;
+    if (!run_form_read_chat(json_get(body, "chat"), &s->run)) {
+        reply_problem(r, 400, "invalid_request", "%s", RUN_CHAT_WANTED);
+        return false;
+    }
+    read_inputs(r, body, s, p);
+    read_files(r, body, s, p);
+    read_model(body, s, p);
+    if (p->total > 0)
+        reply_problems(r, 422, "invalid_inputs", p, "The body is not what starts a skill.");
+    return p->total == 0;
+}
+
+/* --- judging, once the key is known to be free --- */
+
+static bool inputs_fit(struct request *r, const struct skill_start *s, const struct manifest *m)
+{
+    struct schema_problems found = {0};
+    struct problems *p = problems_new(r);
+    if (schema_validate(r, m->inputs, s->inputs, &found) == OK)
+        return true;
+    for (size_t i = 0; i < found.count; i++)
+        problems_add(p, talloc_asprintf(r, "/inputs%s", found.items[i].pointer), "%s",
+                     found.items[i].message);
+    reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the skill takes.");
+    return false;
+}
+
+/* The alias that the run will use: the one asked for, or, for a skill that calls a model, the default. */
+static bool choose_model(struct request *r, const struct skill_start *s, const struct manifest *m,
+                         const char **alias_r)
+{
+    struct problems *p = problems_new(r);
+    *alias_r = NULL;
+    if (!s->model && m->runner != RUNNER_MODEL)
+        return true;
+    enum err e = s->model && !model_alias_fits(s->model)
+                     ? ERR_NOT_FOUND
+                     : model_resolve(r->app->db, r, &r->access.workspace_id, s->model, alias_r);
+    if (e == ERR_NOT_FOUND) {
+        problems_add(p, "/model", s->model ? "is no model of this space" : "the space has no default model");
+        reply_problems(r, 422, "model_not_allowed", p, "The model is not one that this space may use.");
+    } else if (e != OK) {
+        reply_err(r, e);
+    }
+    return e == OK;
+}
+
+static struct span write_extra(struct request *r, const struct skill_start *s, const struct skill *skill,
+                               const char *model)
+{
+    struct skill_extra extra = {
+        .slug = skill->slug,
+        .label = skill->label,
+        .model = model,
+        .file_source_ids = s->files,
+        .file_source_ids_n = s->files_n,
+        .idempotency_key = s->run.idempotency_key,
+    };
+    struct json_write *w = json_write_new(r);
+    struct span text;
+    view_skill_extra(w, &extra);
+    text.at = json_write_result(w, &text.size);
+    return text;
+}
+
+static const char *text_of(struct request *r, struct span s)
+{
+    return s.at ? talloc_strndup(r, s.at, s.size) : NULL;
+}
+
+static struct span first_answer(struct request *r, const struct run_request *q, const struct skill *skill)
+{
+    struct skill_execution x = {
+        .id = q->execution_id,
+        .tenant_id = skill->tenant_id,
+        .workspace_id = q->workspace_id,
+        .principal_id = q->principal_id,
+        .slug = skill->slug,
+        .label = skill->label,
+        .source = q->source,
+        .state = STATE_QUEUED,
+        .input = q->input,
+        .extra = q->extra.at,
+        .thread_id = text_of(r, q->thread_id),
+        .message_id = q->message_id,
+        .tool_call_id = text_of(r, q->tool_call_id),
+    };
+    return skill_body(r, &x);
+}
+
+static bool judge(struct request *r, struct run_request *q, bool fresh)
+{
+    struct skill_start *s = (struct skill_start *)q;
+    const struct manifest *m;
+    struct skill skill;
+    const char *model;
+    (void)fresh; /* nothing is remembered that could have changed */
+    enum err e = skill_now(r->app->db, r, &r->access.workspace_id, s->slug, &skill);
+    if (e == OK)
+        e = skill_cache_manifest(r, &skill, &m);
+    if (e != OK) {
+        reply_err(r, e);
+        return false;
+    }
+    if (!inputs_fit(r, s, m) || !choose_model(r, s, m, &model))
+        return false;
+    q->responder_id = skill.id;
+    q->version = skill.version;
+    q->agentic = skill.agentic;
+    q->price = skill.price;
+    q->credits_asked = skill.credits;
+    q->extra = write_extra(r, s, &skill, model);
+    q->body = first_answer(r, q, &skill);
+    return true;
+}
+
+int h_skill_run(struct request *r)
+{
+    struct skill_start s = {.run = {.kind = KIND_SKILL, .status = 201}};
+    if (!skill_space_is_own(r))
+        return r->reply.status;
+    s.slug = r->path_values[1];
+    if (!run_begin(r, &s.run) || !read_form(r, &s))
+        return r->reply.status;
+    return run_start(r, &s.run, judge);
+}

@@ -1,0 +1,142 @@
+/* GET, POST /workflows; GET, PUT, DELETE /workflows/{id} */
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "fcgi/cache/workflow_cache.h"
+#include "fcgi/forms/start_run.h"
+#include "fcgi/forms/workflow_form.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "view/workflow.h"
+
+enum { LIST_MAX = 1000 };
+
+static struct span rendered(struct request *r, const struct workflow *x)
+{
+    struct json_write *w = json_write_new(r);
+    struct span s;
+    view_workflow(w, x);
+    s.at = json_write_result(w, &s.size);
+    return s;
+}
+
+static int reply_workflow(struct request *r, int status, const struct workflow *x)
+{
+    struct span body = rendered(r, x);
+    return reply_json(r, status, body.at, body.size);
+}
+
+int h_workflow_list(struct request *r)
+{
+    id after;
+    int64_t limit;
+    struct workflow *list;
+    size_t n;
+    if (!request_query_id(r, "after", &after) ||
+        !request_query_int(r, "limit", 1, LIST_MAX, LIST_MAX, &limit))
+        return r->reply.status;
+    enum err e = workflow_list(r->app->db, r, &r->access.workspace_id, &after, limit + 1, &list, &n);
+    if (e != OK)
+        return reply_err(r, e);
+    bool more = n > (size_t)limit;
+    n -= more;
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_key(w, "workflows");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < n; i++)
+        view_workflow(w, &list[i]);
+    json_write_close(w, ']');
+    json_write_flag(w, "has_more", more);
+    json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
+    json_write_close(w, '}');
+    size_t size;
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, 200, body, size);
+}
+
+int h_workflow_get(struct request *r)
+{
+    id workflow;
+    struct workflow x;
+    if (!request_path_id(r, 0, &workflow))
+        return r->reply.status;
+    enum err e = workflow_get(r->app->db, r, &r->access.workspace_id, &workflow, &x);
+    return e == OK ? reply_workflow(r, 200, &x) : reply_err(r, e);
+}
+
+/* What a new workflow is answered with, made before it is stored: the answer is stored with it. */
+static struct span created(struct request *r, const struct workflow_change *c)
+{
+    struct workflow x = {
+        .id = c->workflow_id,
+        .name = c->name.at,
+        .description = c->description.at,
+        .created_by = c->principal_id,
+        .created_ms = c->at_ms,
+        .updated_ms = c->at_ms,
+        .version = 1,
+        .program = c->program.at,
+        .program_size = c->program.size,
+    };
+    return rendered(r, &x);
+}
+
+static int reply_outcome(struct request *r, const struct workflow_change *c, enum err e,
+                         const struct workflow_outcome *o)
+{
+    if (e == ERR_INVALID)
+        return workflow_form_refuse(r, c);
+    if (e != OK)
+        return reply_err(r, e);
+    if (o->verdict == RUN_REPLAYED)
+        return run_replay(r, &o->answer);
+    if (o->verdict == RUN_KEY_REUSED)
+        return run_key_reused(r);
+    return reply_json(r, c->status, c->body.at, c->body.size);
+}
+
+int h_workflow_create(struct request *r)
+{
+    struct workflow_change c = {.is_new = true, .workflow_id = id_new(), .status = 201};
+    struct workflow_outcome o;
+    c.at_ms = id_ms(&c.workflow_id);
+    if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
+        return r->reply.status;
+    if (!workflow_form_read(r, &c))
+        return run_refuse(r, c.idempotency_key, c.fingerprint);
+    c.body = created(r, &c);
+    enum err e = workflow_put(r->app->db, r, &c, &o);
+    return reply_outcome(r, &c, e, &o);
+}
+
+int h_workflow_put(struct request *r)
+{
+    struct workflow_change c = {.at_ms = clock_wall_ms()};
+    struct workflow_outcome o;
+    struct workflow x;
+    if (!request_path_id(r, 0, &c.workflow_id))
+        return r->reply.status;
+    enum err e = workflow_now(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &x);
+    if (e != OK)
+        return reply_err(r, e);
+    if (!workflow_form_read(r, &c))
+        return r->reply.status;
+    e = workflow_put(r->app->db, r, &c, &o);
+    if (e == OK)
+        e = workflow_get(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &x);
+    if (e != OK)
+        return reply_outcome(r, &c, e, &o);
+    return reply_workflow(r, 200, &x);
+}
+
+int h_workflow_delete(struct request *r)
+{
+    id workflow;
+    if (!request_path_id(r, 0, &workflow))
+        return r->reply.status;
+    enum err e = workflow_archive(r->app->db, &r->access.workspace_id, &workflow, clock_wall_ms());
+    return e == OK ? reply_empty(r, 204) : reply_err(r, e);
+}

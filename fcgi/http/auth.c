@@ -1,0 +1,138 @@
+#include "fcgi/http/auth.h"
+
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/scopes.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "store/ticket.h"
+
+enum { STALE_MS = 1000, KEY_MAX = 256, USED_STEP_MS = 60 * 1000 };
+
+/* "Bearer KEY" in any case, or the key alone. */
+static const char *key_of_authorization(const char *field)
+{
+    if (strncasecmp(field, "Bearer ", 7) == 0)
+        field += 7;
+    while (*field == ' ')
+        field++;
+    return field;
+}
+
+int auth_find_key(const struct request *r, const char **key_r)
+{
+    const char *authorization, *own;
+    int authorizations = request_param_count(r, "HTTP_AUTHORIZATION", &authorization);
+    int owns = request_param_count(r, "HTTP_X_API_KEY", &own);
+    *key_r = authorizations ? key_of_authorization(authorization) : own;
+    if (authorizations > 1 || owns > 1)
+        return -1;
+    if (authorizations && owns && strcmp(*key_r, own) != 0)
+        return -1;
+    return *key_r != NULL;
+}
+
+static bool refuse(struct request *r, const char *why)
+{
+    reply_header(r, "WWW-Authenticate", "Bearer");
+    reply_problem(r, 401, "unauthenticated", "%s", why);
+    return false;
+}
+
+/* What is known of a hash, a second old at most. False with MariaDB away: the reply says so. */
+static bool look_up(struct request *r, const uint8_t hash[KEY_HASH_SIZE], struct auth_known *known_r)
+{
+    struct shared_cache *cache = r->app->shared->keys;
+    int64_t now_ms = clock_boot_ms();
+    if (shared_cache_get(cache, hash, known_r) && now_ms - known_r->asked_ms < STALE_MS)
+        return true;
+    struct api_key key;
+    int64_t rate_limit = 0;
+    enum err e = key_find(r->app->db, r, hash, &key, &rate_limit);
+    if (e != OK && e != ERR_NOT_FOUND) {
+        reply_err(r, e);
+        return false;
+    }
+    memset(known_r, 0, sizeof *known_r); /* padding, too */
+    known_r->asked_ms = now_ms;
+    known_r->found = e == OK;
+    if (e == OK) {
+        known_r->key_id = key.id;
+        known_r->workspace_id = key.workspace_id;
+        known_r->principal_id = key.principal_id;
+        known_r->scopes = key.scopes;
+        known_r->expires_ms = key.expires_ms;
+        known_r->revoked = key.revoked_ms != 0;
+        known_r->rate_limit = rate_limit;
+        r->access.stale_use = clock_wall_ms() - key.last_used_ms >= USED_STEP_MS;
+    }
+    shared_cache_put(cache, hash, known_r);
+    return true;
+}
+
+bool auth_check(struct request *r)
+{
+    const char *key;
+    int found = auth_find_key(r, &key);
+    if (found == 0)
+        return refuse(r, "An API key is needed: Authorization: Bearer KEY.");
+    if (found < 0)
+        return refuse(r, "More than one API key came.");
+    size_t size = strlen(key);
+    if (size == 0 || size > KEY_MAX)
+        return refuse(r, "The API key is not valid.");
+    uint8_t hash[KEY_HASH_SIZE];
+    key_hash(key, size, hash);
+    struct auth_known k;
+    if (!look_up(r, hash, &k))
+        return false;
+    if (!k.found || k.revoked || (k.expires_ms && k.expires_ms <= clock_wall_ms()))
+        return refuse(r, "The API key is not valid.");
+    r->access.key_id = k.key_id;
+    r->access.workspace_id = k.workspace_id;
+    r->access.principal_id = k.principal_id;
+    r->access.scopes = k.scopes;
+    r->access.rate_limit = k.rate_limit;
+    return true;
+}
+
+bool auth_check_ticket(struct request *r)
+{
+    int last = 0;
+    id execution;
+    struct ticket_access access;
+    while (last + 1 < PATH_VALUES_MAX && r->path_values[last + 1])
+        last++;
+    if (!request_path_id(r, last, &execution))
+        return false;
+    enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
+    if (e == ERR_DENIED)
+        return refuse(r, "The ticket is not valid for this execution, or not any more.");
+    if (e != OK) {
+        reply_err(r, e);
+        return false;
+    }
+    r->access.key_id = access.key_id;
+    r->access.workspace_id = access.workspace_id;
+    r->access.rate_limit = access.rate_limit;
+    return true;
+}
+
+bool auth_require(struct request *r, uint32_t scopes)
+{
+    if (r->access.scopes & scopes)
+        return true;
+    const char *names = scopes_text(r, scopes);
+    reply_problem(r, 403, "insufficient_scope", "This needs a key with the scope %s.", names);
+    return false;
+}
+
+void auth_note_use(struct request *r)
+{
+    if (r->access.stale_use && key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
+        log_debug("auth.use_not_kept", "key=%s", r->access.key_id.text); /* the next request tries again */
+}

@@ -1,0 +1,301 @@
+#define _GNU_SOURCE /* memmem */
+#include "fcgi/http/multipart.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <talloc.h>
+
+enum {
+    DELIMITER_MAX = 4 + MULTIPART_BOUNDARY_MAX, /* CR LF - - boundary */
+    PADDING_MAX = 64,                           /* white space behind a delimiter */
+    ROOM = 64 * 1024,
+};
+
+enum state { PREAMBLE, BEHIND_DELIMITER, HEADERS, DATA, EPILOGUE, BROKEN };
+
+struct multipart {
+    struct multipart_events events;
+    char delimiter[DELIMITER_MAX + 1];
+    size_t delimiter_n;
+    enum state state;
+    bool in_part;
+    enum err e;
+    const char *why;
+    size_t used;
+    char room[ROOM]; /* what could not be decided yet */
+};
+
+/* --- the boundary --- */
+
+static bool is_boundary_char(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c != '\0' && strchr("'()+_,-./:=? ", c));
+}
+
+static const char *skip_blanks(const char *p)
+{
+    return p + strspn(p, " \t");
+}
+
+/* One parameter `name=value` of a header field (RFC 2045), after its semicolon; the value is a token or a
+ * quoted string, in which \" and \\ stand for one character (browsers leave other backslashes as they are).
+ * NULL at the end or where it is malformed. */
+static const char *next_parameter(void *ctx, const char *p, char **name_r, char **value_r)
+{
+    p = skip_blanks(p);
+    if (*p != ';')
+        return NULL;
+    p = skip_blanks(p + 1);
+    size_t n = strcspn(p, "=; \t");
+    const char *v = skip_blanks(p + n);
+    if (n == 0 || *v != '=')
+        return NULL;
+    *name_r = talloc_strndup(ctx, p, n);
+    v = skip_blanks(v + 1);
+    if (*v != '"') {
+        n = strcspn(v, "; \t");
+        *value_r = talloc_strndup(ctx, v, n);
+        return v + n;
+    }
+    char *out = *value_r = talloc_size(ctx, strlen(v) + 1);
+    for (v++; *v && *v != '"'; v++) {
+        if (*v == '\\' && (v[1] == '"' || v[1] == '\\'))
+            v++;
+        *out++ = *v;
+    }
+    *out = '\0';
+    return *v == '"' ? v + 1 : NULL;
+}
+
+/* The value of a parameter; NULL where there is none. */
+static const char *parameter(void *ctx, const char *field, const char *name)
+{
+    char *key, *value;
+    const char *p = field + strcspn(field, ";");
+    while ((p = next_parameter(ctx, p, &key, &value))) {
+        if (strcasecmp(key, name) == 0)
+            return value;
+    }
+    return NULL;
+}
+
+const char *multipart_boundary(void *ctx, const char *content_type)
+{
+    static const char type[] = "multipart/form-data";
+    size_t n = strcspn(content_type, "; \t");
+    if (n != sizeof type - 1 || strncasecmp(content_type, type, n) != 0)
+        return NULL;
+    const char *boundary = parameter(ctx, content_type, "boundary");
+    size_t size = boundary ? strlen(boundary) : 0;
+    if (size == 0 || size > MULTIPART_BOUNDARY_MAX || boundary[size - 1] == ' ')
+        return NULL;
+    for (size_t i = 0; i < size; i++) {
+        if (!is_boundary_char(boundary[i]))
+            return NULL;
+    }
+    return boundary;
+}
+
+/* --- parts --- */
+
+struct multipart *multipart_new(void *ctx, const char *boundary, const struct multipart_events *events)
+{
+    struct multipart *m = talloc(ctx, struct multipart);
+    m->events = *events;
+    m->delimiter_n = (size_t)snprintf(m->delimiter, sizeof m->delimiter, "\r\n--%s", boundary);
+    m->state = PREAMBLE;
+    m->in_part = false;
+    m->e = OK;
+    m->why = NULL;
+    /* the first delimiter may stand at the very beginning: as if a line had ended before it */
+    memcpy(m->room, "\r\n", 2);
+    m->used = 2;
+    return m;
+}
+
+const char *multipart_why(const struct multipart *m)
+{
+    return m->why ? m->why : "it was ended";
+}
+
+static void broken(struct multipart *m, const char *why)
+{
+    m->state = BROKEN;
+    m->e = ERR_INVALID;
+    m->why = why;
+}
+
+static void ended(struct multipart *m)
+{
+    m->state = BROKEN;
+    m->e = ERR_CONFLICT;
+}
+
+static void drop(struct multipart *m, size_t n)
+{
+    memmove(m->room, m->room + n, m->used - n);
+    m->used -= n;
+}
+
+/* Hands over `n` bytes of the part, or forgets them before the first and behind the last. */
+static void pass(struct multipart *m, size_t n)
+{
+    if (n > 0 && m->state == DATA && !m->events.data(m->events.arg, m->room, n))
+        ended(m);
+    drop(m, n);
+}
+
+/* Whether it got on. */
+static bool find_delimiter(struct multipart *m)
+{
+    const char *at = memmem(m->room, m->used, m->delimiter, m->delimiter_n);
+    size_t sure = at                             ? (size_t)(at - m->room)
+                  : m->used + 1 > m->delimiter_n ? m->used + 1 - m->delimiter_n
+                                                 : 0;
+    pass(m, sure);
+    if (!at || m->state == BROKEN)
+        return false;
+    drop(m, m->delimiter_n);
+    if (m->in_part && !m->events.end(m->events.arg)) {
+        ended(m);
+        return false;
+    }
+    m->in_part = false;
+    m->state = BEHIND_DELIMITER;
+    return true;
+}
+
+/* "--": that was the last; else white space and the line's end. */
+static bool read_behind(struct multipart *m)
+{
+    if (m->used < 2)
+        return false;
+    if (memcmp(m->room, "--", 2) == 0) {
+        m->state = EPILOGUE;
+        return true;
+    }
+    size_t n = 0;
+    while (n < m->used && (m->room[n] == ' ' || m->room[n] == '\t'))
+        n++;
+    if (n > PADDING_MAX) {
+        broken(m, "a delimiter is not followed by the end of its line");
+        return false;
+    }
+    if (m->used < n + 2)
+        return false;
+    if (memcmp(m->room + n, "\r\n", 2) != 0) {
+        broken(m, "a delimiter is not followed by the end of its line");
+        return false;
+    }
+    drop(m, n); /* the line's end stays: headers may be none at all */
+    m->state = HEADERS;
+    return true;
+}
+
+static void take_header(void *ctx, char *line, struct multipart_part *part, bool *form_r)
+{
+    char *colon = strchr(line, ':');
+    if (!colon)
+        return;
+    *colon = '\0';
+    const char *value = skip_blanks(colon + 1);
+    if (strcasecmp(line, "Content-Type") == 0) {
+        part->type = value;
+    } else if (strcasecmp(line, "Content-Disposition") == 0) {
+        *form_r = strncasecmp(value, "form-data", 9) == 0;
+        part->name = parameter(ctx, value, "name");
+        part->filename = parameter(ctx, value, "filename");
+    }
+}
+
+static void begin_part(struct multipart *m, char *headers)
+{
+    void *ctx = talloc_new(m);
+    struct multipart_part part = {0};
+    bool form = false;
+    for (char *line = headers, *next; line; line = next) {
+        next = strstr(line, "\r\n");
+        if (next) {
+            *next = '\0';
+            next += 2;
+        }
+        take_header(ctx, line, &part, &form);
+    }
+    if (!form || !part.name)
+        broken(m, "a part has no Content-Disposition: form-data with a name");
+    else if (!m->events.part(m->events.arg, &part))
+        ended(m);
+    talloc_free(ctx);
+}
+
+static bool read_headers(struct multipart *m)
+{
+    const char *end = memmem(m->room, m->used, "\r\n\r\n", 4);
+    size_t n = end ? (size_t)(end - m->room) : m->used;
+    if (n > MULTIPART_HEADERS_MAX) {
+        broken(m, "the headers of a part are too long");
+        return false;
+    }
+    if (!end)
+        return false;
+    if (memchr(m->room, '\0', n)) {
+        broken(m, "a header holds a NUL");
+        return false;
+    }
+    char *headers = n > 2 ? talloc_strndup(m, m->room + 2, n - 2) : talloc_strdup(m, "");
+    drop(m, n + 4);
+    m->state = DATA;
+    m->in_part = true;
+    begin_part(m, headers);
+    talloc_free(headers);
+    return m->state != BROKEN;
+}
+
+/* As far as what is there allows. */
+static void go_on(struct multipart *m)
+{
+    bool more = true;
+    while (more) {
+        switch (m->state) {
+        case PREAMBLE:
+        case DATA:
+            more = find_delimiter(m);
+            break;
+        case BEHIND_DELIMITER:
+            more = read_behind(m);
+            break;
+        case HEADERS:
+            more = read_headers(m);
+            break;
+        case EPILOGUE:
+            m->used = 0;
+            more = false;
+            break;
+        case BROKEN:
+            more = false;
+            break;
+        }
+    }
+}
+
+enum err multipart_feed(struct multipart *m, const char *bytes, size_t size)
+{
+    while (size > 0 && m->e == OK) {
+        size_t n = ROOM - m->used < size ? ROOM - m->used : size;
+        memcpy(m->room + m->used, bytes, n);
+        m->used += n;
+        bytes += n;
+        size -= n;
+        go_on(m);
+    }
+    return m->e;
+}
+
+enum err multipart_finish(struct multipart *m)
+{
+    if (m->e == OK && m->state != EPILOGUE)
+        broken(m, "the last delimiter is missing");
+    return m->e;
+}

@@ -1,0 +1,298 @@
+#define _GNU_SOURCE /* mempcpy */
+#include "fcgi/http/reply.h"
+
+#include <fcgiapp.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/http/request.h"
+#include "fcgi/http/route.h"
+#include "json/json_write.h"
+
+enum { HEADERS_FIRST = 512 }; /* what the headers of an ordinary answer take */
+
+static const struct {
+    int status;
+    const char *text;
+} reasons[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {402, "Payment Required"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {409, "Conflict"},
+    {413, "Content Too Large"},
+    {415, "Unsupported Media Type"},
+    {422, "Unprocessable Content"},
+    {429, "Too Many Requests"},
+    {500, "Internal Server Error"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+};
+
+static const char *reason(int status)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
+        if (reasons[i].status == status)
+            return reasons[i].text;
+    }
+    return "Error";
+}
+
+/* Room for `more` bytes and a NUL behind the headers so far. */
+static char *reserve(struct request *r, size_t more)
+{
+    struct reply *y = &r->reply;
+    if (y->headers_room - y->headers_n <= more) {
+        y->headers_room = y->headers_room * 2 + more + HEADERS_FIRST;
+        y->headers = talloc_realloc_size(r, y->headers, y->headers_room);
+    }
+    return y->headers + y->headers_n;
+}
+
+static void put(struct request *r, const char *text)
+{
+    size_t n = strlen(text);
+    memcpy(reserve(r, n), text, n + 1);
+    r->reply.headers_n += n;
+}
+
+static void PRINTF_LIKE(2, 0) put_format(struct request *r, const char *format, va_list args)
+{
+    va_list again;
+    va_copy(again, args);
+    char *at = reserve(r, HEADERS_FIRST);
+    size_t room = r->reply.headers_room - r->reply.headers_n;
+    size_t n = (size_t)vsnprintf(at, room, format, args);
+    if (n >= room)
+        vsnprintf(reserve(r, n), n + 1, format, again);
+    r->reply.headers_n += n;
+    va_end(again);
+}
+
+/* One whose value is a text as it is: what every answer has is not worth a format. */
+static void put_header(struct request *r, const char *name, const char *value)
+{
+    put(r, name);
+    put(r, ": ");
+    put(r, value);
+    put(r, "\r\n");
+}
+
+void reply_header(struct request *r, const char *name, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put(r, name);
+    put(r, ": ");
+    put_format(r, format, args);
+    put(r, "\r\n");
+    va_end(args);
+}
+
+/* Whole lines. */
+static void PRINTF_LIKE(2, 3) put_lines(struct request *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    put_format(r, format, args);
+    va_end(args);
+}
+
+int reply_bytes(struct request *r, int status, const char *type, const char *body, size_t size)
+{
+    r->reply.status = status;
+    r->reply.type = type;
+    r->reply.body = body;
+    r->reply.size = size;
+    return status;
+}
+
+int reply_json(struct request *r, int status, const char *body, size_t size)
+{
+    return reply_bytes(r, status, "application/json", body, size);
+}
+
+int reply_empty(struct request *r, int status)
+{
+    return reply_bytes(r, status, NULL, "", 0);
+}
+
+int reply_internal(struct request *r, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    reply_header(r, "X-Accel-Redirect", "%s", talloc_vasprintf(r, format, args));
+    va_end(args);
+    r->reply.is_internal = true;
+    return reply_empty(r, 200);
+}
+
+static void write_errors(struct json_write *w, const struct problems *p)
+{
+    json_write_key(w, "errors");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < p->count; i++) {
+        json_write_open(w, '{');
+        json_write_text(w, "pointer", p->list[i].pointer);
+        json_write_text(w, "message", p->list[i].message);
+        json_write_close(w, '}');
+    }
+    json_write_close(w, ']');
+}
+
+static int problem(struct request *r, int status, const char *code, const struct problems *problems,
+                   const id *execution, const char *detail)
+{
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_text(w, "type", "about:blank");
+    json_write_text(w, "title", reason(status));
+    json_write_int(w, "status", status);
+    json_write_text(w, "detail", detail);
+    json_write_text(w, "error", detail);
+    json_write_text(w, "code", code);
+    if (problems)
+        write_errors(w, problems);
+    if (execution)
+        json_write_id(w, "execution_id", execution);
+    json_write_text(w, "request_id", r->id);
+    json_write_close(w, '}');
+    size_t size;
+    const char *body = json_write_result(w, &size);
+    return reply_bytes(r, status, "application/problem+json", body, size);
+}
+
+int reply_problem(struct request *r, int status, const char *code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *detail = talloc_vasprintf(r, format, args);
+    va_end(args);
+    return problem(r, status, code, NULL, NULL, detail);
+}
+
+int reply_problems(struct request *r, int status, const char *code, const struct problems *problems,
+                   const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *detail = talloc_vasprintf(r, format, args);
+    va_end(args);
+    return problem(r, status, code, problems, NULL, detail);
+}
+
+int reply_problem_about(struct request *r, int status, const char *code, const id *execution,
+                        const char *detail)
+{
+    return problem(r, status, code, NULL, execution, detail);
+}
+
+int reply_not_found(struct request *r)
+{
+    return reply_problem(r, 404, "not_found", "There is nothing here by that name.");
+}
+
+int reply_err(struct request *r, enum err e)
+{
+    switch (e) {
+    case ERR_NOT_FOUND:
+        return reply_not_found(r);
+    case ERR_BUSY:
+        reply_header(r, "Retry-After", "1");
+        return reply_problem(r, 503, "unavailable",
+                             "The service cannot answer now; nothing was done. Try again.");
+    case ERR_UNCERTAIN:
+        return reply_problem(
+            r, 504, "outcome_unknown",
+            "It is not known whether this was done. Repeat it with the same Idempotency-Key.");
+    default:
+        return reply_problem(r, 500, "internal", "Something went wrong here.");
+    }
+}
+
+/* --- sending --- */
+
+static void add_rate_headers(struct request *r)
+{
+    const struct rate_state *s = &r->rate;
+    if (s->verdict == RATE_UNKNOWN)
+        return;
+    long long limit = s->limit;
+    long long remaining = s->remaining;
+    long long reset = s->reset_s;
+    put_lines(r,
+              "X-RateLimit-Limit: %lld\r\nX-RateLimit-Remaining: %lld\r\nX-RateLimit-Reset: %lld\r\n"
+              "RateLimit-Policy: \"default\";q=%lld;w=%d\r\nRateLimit: \"default\";r=%lld;t=%lld\r\n",
+              limit, remaining, reset, limit, RATE_WINDOW_S, remaining, reset);
+}
+
+/* Whether one of the listed tags is `etag`, weakly compared (RFC 9110, 13.1.2). */
+static bool etag_listed(const char *list, const char *etag)
+{
+    return strcmp(list, "*") == 0 || strstr(list, etag) != NULL;
+}
+
+static bool is_get(const struct request *r)
+{
+    return strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0;
+}
+
+static bool is_resource(const struct request *r)
+{
+    return r->is_api || (r->route && (r->route->flags & ROUTE_WAITED));
+}
+
+static void add_etag(struct request *r)
+{
+    static const unsigned char no_key[crypto_shorthash_siphashx24_KEYBYTES];
+    unsigned char hash[crypto_shorthash_siphashx24_BYTES];
+    char etag[2 * sizeof hash + 3] = "\"";
+    if (!is_get(r) || r->reply.status != 200 || r->reply.is_internal || !is_resource(r))
+        return;
+    /* 128 bits against accident: no one gains by an answer of his own that looks unchanged to him */
+    crypto_shorthash_siphashx24(hash, (const unsigned char *)r->reply.body, r->reply.size, no_key);
+    sodium_bin2hex(etag + 1, sizeof etag - 1, hash, sizeof hash);
+    etag[sizeof etag - 2] = '"';
+    const char *known = request_param(r, "HTTP_IF_NONE_MATCH");
+    if (known && etag_listed(known, etag))
+        reply_empty(r, 304);
+    put_header(r, "ETag", etag);
+    put_header(r, "Cache-Control", "private, no-cache");
+}
+
+const char *reply_render(struct request *r, size_t *size_r)
+{
+    add_etag(r);
+    add_rate_headers(r);
+    put_header(r, "X-Request-Id", r->id);
+    struct reply *y = &r->reply;
+    if (y->type)
+        put_header(r, "Content-Type", y->type);
+    if (y->status != 204 && y->status != 304)
+        reply_header(r, "Content-Length", "%zu", y->size);
+    char line[64];
+    int line_n = snprintf(line, sizeof line, "Status: %d %s\r\n", y->status, reason(y->status));
+    *size_r = (size_t)line_n + y->headers_n + 2 + y->size;
+    char *out = talloc_size(r, *size_r + 1);
+    char *end = mempcpy(mempcpy(out, line, (size_t)line_n), y->headers, y->headers_n);
+    end = mempcpy(mempcpy(end, "\r\n", 2), y->body, y->size);
+    *end = '\0';
+    return out;
+}
+
+void reply_send(struct request *r, struct FCGX_Stream *out)
+{
+    size_t size;
+    const char *text = reply_render(r, &size);
+    FCGX_PutStr(text, (int)size, out);
+}

@@ -1,0 +1,355 @@
+#include "fcgi/http/request.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "account/idempotency.h"
+#include "base/clock.h"
+#include "fcgi/http/app.h"
+#include "json/json.h"
+
+enum { POOL_OBJECTS = 100, POOL_SIZE = 24 * 1024 };
+
+static const char *const prefixes[] = {"/api/v1", "/api-proxy/v1", "/v1"};
+
+/* --- params --- */
+
+int request_param_count(const struct request *r, const char *name, const char **value_r)
+{
+    size_t n = strlen(name);
+    int count = 0;
+    *value_r = NULL;
+    for (char **p = r->params; *p; p++) {
+        if (strncmp(*p, name, n) == 0 && (*p)[n] == '=') {
+            *value_r = *p + n + 1;
+            count++;
+        }
+    }
+    return count;
+}
+
+const char *request_param(const struct request *r, const char *name)
+{
+    const char *value;
+    (void)request_param_count(r, name, &value);
+    return value;
+}
+
+/* --- decoding --- */
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool request_decode(const char *text, size_t size, bool plus, char *out)
+{
+    char *o = out;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (c == '%') {
+            int high = i + 2 < size ? hex(text[i + 1]) : -1;
+            int low = high >= 0 ? hex(text[i + 2]) : -1;
+            if (low < 0)
+                return false;
+            c = (char)(high << 4 | low);
+            i += 2;
+        } else if (c == '+' && plus) {
+            c = ' ';
+        }
+        if (c == '\0')
+            return false;
+        *o++ = c;
+    }
+    *o = '\0';
+    return json_is_utf8(out, (size_t)(o - out));
+}
+
+static const char *decoded(struct request *r, const char *text, size_t size, bool plus)
+{
+    char *out = talloc_size(r, size + 1);
+    return request_decode(text, size, plus, out) ? out : NULL;
+}
+
+/* --- the request line --- */
+
+static const char *strip_prefix(struct request *r, const char *path)
+{
+    for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++) {
+        size_t n = strlen(prefixes[i]);
+        if (strncmp(path, prefixes[i], n) == 0 && (path[n] == '/' || path[n] == '\0')) {
+            r->is_api = true;
+            return path + n;
+        }
+    }
+    return path;
+}
+
+static bool split_path(struct request *r)
+{
+    for (const char *p = r->raw_path; *p == '/';) {
+        size_t n = strcspn(++p, "/");
+        if (r->segments_n == SEGMENTS_MAX)
+            return true; /* longer than any route: not found */
+        const char *segment = decoded(r, p, n, false);
+        if (!segment)
+            return false;
+        r->segments[r->segments_n++] = segment;
+        p += n;
+    }
+    return true;
+}
+
+static bool split_query(struct request *r)
+{
+    for (const char *p = r->raw_query; *p;) {
+        size_t n = strcspn(p, "&");
+        size_t name_n = strcspn(p, "=&");
+        if (n > 0) {
+            const char *name = decoded(r, p, name_n, true);
+            const char *value = name_n < n ? decoded(r, p + name_n + 1, n - name_n - 1, true) : "";
+            if (!name || !value || r->query_n == QUERY_MAX)
+                return false;
+            r->query[r->query_n++] = (struct query_item){name, value};
+        }
+        p += n + (p[n] == '&');
+    }
+    return true;
+}
+
+struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r)
+{
+    /* one piece of memory for nearly all that a request takes: what does not fit is taken by itself */
+    struct request *r = talloc_pooled_object(ctx, struct request, POOL_OBJECTS, POOL_SIZE);
+    *r = (struct request){.app = app};
+    r->params = params;
+    r->began_us = clock_boot_us();
+    const char *method = request_param(r, "REQUEST_METHOD");
+    const char *uri = request_param(r, "REQUEST_URI");
+    const char *request_id = request_param(r, "REQUEST_ID");
+    /* copied, as they are logged after FastCGI's params are gone */
+    r->id = talloc_strdup(r, request_id && *request_id ? request_id : id_new().text);
+    r->method = talloc_strdup(r, method ? method : "");
+    uri = uri ? uri : "";
+    size_t path_n = strcspn(uri, "?");
+    char *path = talloc_strndup(r, uri, path_n);
+    r->raw_query = uri[path_n] == '?' ? uri + path_n + 1 : "";
+    if (path_n > 1 && path[path_n - 1] == '/')
+        path[path_n - 1] = '\0';
+    r->raw_path = strip_prefix(r, path);
+    *ok_r = split_path(r);
+    if (!*ok_r)
+        reply_problem(r, 400, "invalid_request", "The path is not percent-encoded UTF-8.");
+    else if (!(*ok_r = split_query(r)))
+        reply_problem(r, 400, "invalid_request", "The query is not percent-encoded UTF-8, or too long.");
+    return r;
+}
+
+/* --- the body --- */
+
+/* CONTENT_LENGTH: -1 where it is no number. nginx gives a length also for chunked bodies, which it gathers.
+ */
+static int64_t content_length(const struct request *r)
+{
+    const char *text = request_param(r, "CONTENT_LENGTH");
+    if (!text || !*text)
+        return 0;
+    char *end;
+    errno = 0;
+    long long n = strtoll(text, &end, 10);
+    return *end || errno || n < 0 || *text == '+' ? -1 : n;
+}
+
+bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
+{
+    int64_t length = content_length(r);
+    if (length > (int64_t)max) {
+        reply_problem(r, 413, "body_too_large", "The body has more than %zu bytes.", max);
+        return false;
+    }
+    size_t want = length > 0 ? (size_t)length : 0;
+    char *body = talloc_size(r, want + 1);
+    size_t got = 0;
+    for (int n = 1; got < want && n > 0; got += (size_t)n)
+        n = FCGX_GetStr(body + got, (int)(want - got), in);
+    char more;
+    if (length < 0 || got != want || FCGX_GetStr(&more, 1, in) > 0) {
+        reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
+        return false;
+    }
+    body[want] = '\0';
+    r->body = body;
+    r->body_size = want;
+    return true;
+}
+
+ssize_t request_read_some(struct request *r, char *buffer, size_t size)
+{
+    int64_t length = content_length(r);
+    const char *said = request_param(r, "CONTENT_LENGTH");
+    int n = r->in ? FCGX_GetStr(buffer, (int)size, r->in) : 0;
+    if (n > 0) {
+        r->body_size += (size_t)n;
+        return n;
+    }
+    /* nginx streams a chunked body without a length; its end is the stream's */
+    if (!said || !*said || length == (int64_t)r->body_size)
+        return 0;
+    reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
+    return -1;
+}
+
+/* application/json, with any parameters, or none said at all. */
+static bool is_json_type(const char *type)
+{
+    static const char json[] = "application/json";
+    size_t n = strcspn(type, "; \t");
+    return n == 0 || (n == sizeof json - 1 && strncasecmp(type, json, n) == 0);
+}
+
+bool request_json(struct request *r, json_object **object_r)
+{
+    *object_r = NULL;
+    if (r->body_size == 0)
+        return true;
+    const char *type = request_param(r, "CONTENT_TYPE");
+    const char *why;
+    if (type && !is_json_type(type)) {
+        reply_problem(r, 415, "unsupported_media_type", "The body must be application/json.");
+        return false;
+    }
+    if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK) {
+        reply_problem(r, 400, "invalid_json", "The body cannot be read: %s.", why);
+        return false;
+    }
+    if (!json_object_is_type(*object_r, json_type_object)) {
+        reply_problem(r, 400, "invalid_request", "The body must be a JSON object.");
+        return false;
+    }
+    return true;
+}
+
+/* --- query and path values --- */
+
+const char *request_query(const struct request *r, const char *name)
+{
+    for (size_t i = 0; i < r->query_n; i++) {
+        if (strcmp(r->query[i].name, name) == 0)
+            return r->query[i].value;
+    }
+    return NULL;
+}
+
+bool request_query_int(struct request *r, const char *name, int64_t least, int64_t most, int64_t preset,
+                       int64_t *value_r)
+{
+    const char *text = request_query(r, name);
+    *value_r = preset;
+    if (!text)
+        return true;
+    size_t n = strlen(text);
+    bool digits = n > 0 && n <= 18 && strspn(text, "0123456789") == n;
+    int64_t value = digits ? strtoll(text, NULL, 10) : 0;
+    if (!digits || value < least || value > most) {
+        reply_problem(r, 400, "invalid_request", "%s must be a whole number from %lld to %lld.", name,
+                      (long long)least, (long long)most);
+        return false;
+    }
+    *value_r = value;
+    return true;
+}
+
+bool request_query_bool(struct request *r, const char *name, bool *value_r)
+{
+    const char *text = request_query(r, name);
+    *value_r = text && strcmp(text, "true") == 0;
+    if (!text || *value_r || strcmp(text, "false") == 0)
+        return true;
+    reply_problem(r, 400, "invalid_request", "%s must be true or false.", name);
+    return false;
+}
+
+bool request_query_id(struct request *r, const char *name, id *id_r)
+{
+    const char *text = request_query(r, name);
+    *id_r = (id){{0}};
+    if (!text || id_parse(text, strlen(text), id_r))
+        return true;
+    reply_problem(r, 400, "invalid_request", "%s must be a UUID.", name);
+    return false;
+}
+
+bool request_path_id(struct request *r, int i, id *id_r)
+{
+    if (id_parse(r->path_values[i], strlen(r->path_values[i]), id_r))
+        return true;
+    reply_not_found(r);
+    return false;
+}
+
+/* --- idempotency --- */
+
+bool request_key_parse(const char *field, char *out, size_t *size_r)
+{
+    size_t n = strlen(field);
+    while (n > 0 && (field[n - 1] == ' ' || field[n - 1] == '\t'))
+        n--;
+    size_t size = 0;
+    if (n == 0 || field[0] != '"') {
+        memcpy(out, field, n);
+        size = n;
+    } else {
+        /* RFC 8941, 3.3.3: printable ASCII, a backslash only before a quote or a backslash */
+        size_t i = 1;
+        for (; i < n && field[i] != '"'; i++) {
+            if (field[i] == '\\' && ++i < n && field[i] != '"' && field[i] != '\\')
+                return false;
+            if (i >= n || field[i] < 0x20 || field[i] > 0x7e)
+                return false;
+            out[size++] = field[i];
+        }
+        if (i + 1 != n)
+            return false;
+    }
+    *size_r = size;
+    return size >= 1 && size <= IDEMPOTENCY_KEY_MAX;
+}
+
+static void hash_part(crypto_hash_sha256_state *sha, const char *bytes, size_t size)
+{
+    uint64_t n = size;
+    crypto_hash_sha256_update(sha, (const unsigned char *)&n, sizeof n);
+    crypto_hash_sha256_update(sha, (const unsigned char *)bytes, size);
+}
+
+bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerprint[32])
+{
+    const char *field;
+    int count = request_param_count(r, "HTTP_IDEMPOTENCY_KEY", &field);
+    *key_r = (struct span){0};
+    if (count == 0)
+        return true;
+    char *key = talloc_size(r, strlen(field) + 1);
+    size_t size;
+    if (count > 1 || !request_key_parse(field, key, &size)) {
+        reply_problem(r, 400, "invalid_idempotency_key",
+                      "Idempotency-Key must come once and have 1 to %d octets.", IDEMPOTENCY_KEY_MAX);
+        return false;
+    }
+    *key_r = (struct span){key, size};
+    crypto_hash_sha256_state sha;
+    crypto_hash_sha256_init(&sha);
+    hash_part(&sha, r->method, strlen(r->method));
+    hash_part(&sha, r->raw_path, strlen(r->raw_path));
+    hash_part(&sha, r->raw_query, strlen(r->raw_query));
+    hash_part(&sha, r->body ? r->body : "", r->body_size);
+    crypto_hash_sha256_final(&sha, fingerprint);
+    return true;
+}

@@ -1,0 +1,246 @@
+#include "fcgi/server/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/scopes.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "json/json.h"
+
+#define LIST_QUERY                                                                                           \
+    "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
+    "created_after created_before"
+#define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE) /* the handler sees which */
+
+/* clang-format off */
+static const struct route table[] = {
+    {"GET", "/workflows", "limit after", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_list},
+    {"POST", "/workflows", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_create},
+    {"GET", "/workflows/{id}", "", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_get},
+    {"PUT", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_put},
+    {"DELETE", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, 0, h_workflow_delete},
+    {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
+    {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
+    {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
+    {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
+    {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
+    {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
+    {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_WAITED, 0, h_waited},
+    {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
+    {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
+    {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
+    {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
+    {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
+    {"GET", "/executions/{id}/logs", "offset", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
+    {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
+    {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},
+    {"GET", "/spaces/{space}/skills/{slug}", "", SCOPE_SKILLS_READ, 0, 0, h_skill_get},
+    {"POST", "/spaces/{space}/skills/{slug}/executions", "", SCOPE_SKILLS_EXECUTE, 0, JSON_BODY_MAX, h_skill_run},
+    {"GET", "/spaces/{space}/skills/executions/by-chat-tool-call/{call}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_by_call},
+    {"GET", "/spaces/{space}/skills/executions/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_get},
+    {"POST", "/spaces/{space}/skills/executions/{id}/cancel", "", SCOPE_SKILLS_EXECUTE, 0, JSON_BODY_MAX, h_skill_execution_cancel},
+    {"GET", "/files", "limit after", SCOPE_FILES_READ, 0, 0, h_file_list},
+    {"POST", "/files", "", SCOPE_FILES_WRITE, ROUTE_STREAM, 0, h_file_upload},
+    {"GET", "/files/{name}", "", SCOPE_FILES_READ, 0, 0, h_file_get},
+    {"DELETE", "/files/{name}", "", SCOPE_FILES_WRITE, 0, 0, h_file_delete},
+    {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
+    {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
+    {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
+    {"GET", "/openapi.json", "", 0, ROUTE_OPEN, 0, h_openapi},
+    {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
+    {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
+    {"GET", "/metrics", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_metrics},
+};
+/* clang-format on */
+enum { ROUTES = sizeof table / sizeof table[0] };
+_Static_assert((int)ROUTES < (int)METRICS_ROUTES, "metrics have no room for all routes");
+
+/* --- finding --- */
+
+static bool path_matches(const struct route *route, const struct request *r, const char **values)
+{
+    if (((route->flags & ROUTE_BARE) != 0) == r->is_api)
+        return false;
+    const char *p = route->path;
+    size_t values_n = 0;
+    for (size_t i = 0; i < r->segments_n; i++) {
+        if (*p++ != '/')
+            return false;
+        size_t n = strcspn(p, "/");
+        if (*p == '{') {
+            if (!*r->segments[i])
+                return false;
+            values[values_n++] = r->segments[i];
+        } else if (strlen(r->segments[i]) != n || strncmp(p, r->segments[i], n) != 0) {
+            return false;
+        }
+        p += n;
+    }
+    return *p == '\0';
+}
+
+static bool method_matches(const struct route *route, const char *method)
+{
+    return strcmp(route->method, method) == 0 ||
+           (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0);
+}
+
+const struct route *route_find(struct request *r)
+{
+    char *allow = NULL;
+    for (int i = 0; i < ROUTES; i++) {
+        const char *values[PATH_VALUES_MAX] = {0}; /* none of a route that matched halfway */
+        if (!path_matches(&table[i], r, values))
+            continue;
+        if (method_matches(&table[i], r->method)) {
+            memcpy(r->path_values, values, sizeof values);
+            return &table[i];
+        }
+        const char *more = strcmp(table[i].method, "GET") == 0 ? "GET, HEAD" : table[i].method;
+        allow = allow ? talloc_asprintf_append_buffer(allow, ", %s", more) : talloc_strdup(r, more);
+    }
+    if (allow) {
+        reply_header(r, "Allow", "%s", allow);
+        reply_problem(r, 405, "method_not_allowed", "%.20s is not allowed here.", r->method);
+    } else {
+        reply_not_found(r);
+    }
+    return NULL;
+}
+
+/* --- judging the form --- */
+
+/* Whether `query` (of a route) knows the name; *repeats_r: also more than once. */
+static bool query_knows(const char *query, const char *name, bool *repeats_r)
+{
+    size_t n = strlen(name);
+    for (const char *p = query; *p;) {
+        size_t word = strcspn(p, " ");
+        *repeats_r = word > 0 && p[word - 1] == '*';
+        if (word - *repeats_r == n && strncmp(p, name, n) == 0)
+            return true;
+        p += word + (p[word] == ' ');
+    }
+    return false;
+}
+
+static bool query_is_known(struct request *r)
+{
+    for (size_t i = 0; i < r->query_n; i++) {
+        const char *name = r->query[i].name;
+        bool repeats;
+        if (!query_knows(r->route->query, name, &repeats)) {
+            reply_problem(r, 400, "invalid_request", "There is no parameter %.100s here.", name);
+            return false;
+        }
+        for (size_t k = 0; k < i && !repeats; k++) {
+            if (strcmp(r->query[k].name, name) == 0) {
+                reply_problem(r, 400, "invalid_request", "The parameter %.100s came twice.", name);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+/* "1768473000.123", as nginx writes it. */
+static int64_t seconds_ms(const char *text)
+{
+    char *end;
+    int64_t ms = strtoll(text, &end, 10) * 1000;
+    return *end == '.' ? ms + strtol(end + 1, NULL, 10) : ms;
+}
+
+/* Uploads wait for as long as others' bodies take. */
+static bool admits(const struct app *app, int64_t waited_ms)
+{
+    const struct config *c = app->config;
+    struct admission_limits limits = {.queue_ms = c->api.queue_ms, .workers = (unsigned)c->api.workers};
+    return app->admission ? admission_admits(app->admission, clock_boot_ms(), waited_ms, limits)
+                          : waited_ms <= ADMISSION_AGE_MAX_MS;
+}
+
+/* Whoever asks after the pool's health is told even when it has too much to do, and what was accepted before
+ * it was waited for is not refused any more. */
+static bool is_in_time(struct request *r)
+{
+    const char *msec = request_param(r, "MSEC"); /* when nginx handed it on */
+    int64_t taken_ms = msec ? seconds_ms(msec) : 0;
+    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_WAITED) ||
+        admits(r->app, clock_wall_ms() - taken_ms))
+        return true;
+    atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
+    reply_err(r, ERR_BUSY);
+    return false;
+}
+
+static bool take_rate(struct request *r)
+{
+    struct app *app = r->app;
+    int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
+    r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
+    if (r->rate.verdict != RATE_REFUSED)
+        return true;
+    reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
+    reply_problem(r, 429, "rate_limited", "This workspace has made its %lld requests of this minute.",
+                  (long long)r->rate.limit);
+    return false;
+}
+
+/* --- the way through --- */
+
+static bool may_enter(struct request *r)
+{
+    const struct route *route = r->route;
+    if (route->flags & ROUTE_OPEN)
+        return true;
+    if ((route->flags & ROUTE_TICKET) && request_query(r, "ticket"))
+        return auth_check_ticket(r) && take_rate(r);
+    if (!auth_check(r) || (!(route->flags & ROUTE_WAITED) && !take_rate(r)))
+        return false;
+    return auth_require(r, route->scopes);
+}
+
+static bool may_pass(struct request *r, struct FCGX_Stream *in)
+{
+    const struct route *route = r->route;
+    if (!is_in_time(r) || !may_enter(r))
+        return false;
+    if (!query_is_known(r))
+        return false;
+    r->in = route->flags & ROUTE_STREAM ? in : NULL;
+    return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
+}
+
+void route_request(struct request *r, struct FCGX_Stream *in)
+{
+    r->route = route_find(r);
+    if (r->route && may_pass(r, in))
+        r->route->handler(r);
+}
+
+/* --- names --- */
+
+const char *const *route_names(unsigned *n_r)
+{
+    static const char *names[ROUTES + 1];
+    static char texts[ROUTES][96];
+    for (int i = 0; i < ROUTES && !names[ROUTES]; i++) {
+        char *end = stpncpy(texts[i], table[i].method, 8);
+        *end++ = ' ';
+        stpncpy(end, table[i].path, sizeof texts[i] - 10);
+        names[i] = texts[i];
+    }
+    names[ROUTES] = "none";
+    *n_r = ROUTES + 1;
+    return names;
+}
+
+unsigned route_index(const struct request *r)
+{
+    return r->route ? (unsigned)(r->route - table) : ROUTES;
+}

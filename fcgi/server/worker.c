@@ -1,0 +1,198 @@
+#define _GNU_SOURCE /* accept4 */
+#include "fcgi/server/worker.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <talloc.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/request.h"
+#include "fcgi/server/routes.h"
+
+enum {
+    NGINX_TIMEOUT_S = 30, /* nginx has the whole body before it connects: no pause is long */
+};
+
+struct worker {
+    int listen_fd, epoll_fd, signal_fd;
+    bool draining, leaving;
+    struct admission *admission; /* NULL: the backlog stays as it is */
+    int backlog;                 /* as we set it last; 0: a predecessor may have left it short */
+    int short_backlog;
+};
+
+static int worker_destroy(struct worker *w)
+{
+    close(w->epoll_fd);
+    close(w->signal_fd);
+    return 0;
+}
+
+static bool watch(const struct worker *w, int fd, uint32_t events)
+{
+    struct epoll_event e = {.events = events, .data.fd = fd};
+    return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0;
+}
+
+struct worker *worker_new(void *ctx, int listen_fd)
+{
+    struct worker *w = talloc_zero(ctx, struct worker);
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGQUIT);
+    sigaddset(&mask, SIGUSR1);
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGINT, SIG_IGN); /* ^C goes to the whole group; the master decides */
+    signal(SIGHUP, SIG_IGN);
+    w->listen_fd = listen_fd;
+    w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    talloc_set_destructor(w, worker_destroy);
+    /* exclusive: one connection wakes one worker, not all of them */
+    if (!watch(w, listen_fd, EPOLLIN | EPOLLEXCLUSIVE) || !watch(w, w->signal_fd, EPOLLIN)) {
+        log_error("worker.no_epoll", "message=\"%s\"", strerror(errno));
+        talloc_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+static void read_signals(struct worker *w)
+{
+    struct signalfd_siginfo info;
+    while (read(w->signal_fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGUSR1)
+            log_reopen();
+        w->draining = w->draining || info.ssi_signo == SIGTERM;
+        w->leaving = w->leaving || info.ssi_signo == SIGQUIT;
+    }
+}
+
+/* The listener's backlog, short while the pool is overloaded: each worker sees to it, so that it is right
+ * even where one was late to. Milliseconds until it must be looked after again; -1: a request will tell. */
+static int mind_backlog(struct worker *w)
+{
+    int64_t left_ms = w->admission ? admission_overload_ms(w->admission, clock_boot_ms()) : 0;
+    int backlog = left_ms > 0 ? w->short_backlog : WORKER_BACKLOG;
+    if (backlog != w->backlog && listen(w->listen_fd, backlog) == 0)
+        w->backlog = backlog;
+    return left_ms > 0 ? (int)left_ms : -1;
+}
+
+int worker_accept(struct worker *w)
+{
+    for (;;) {
+        struct epoll_event events[2];
+        int patience_ms = mind_backlog(w);
+        int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : patience_ms);
+        for (int i = 0; i < n; i++) {
+            if (events[i].data.fd == w->signal_fd)
+                read_signals(w);
+        }
+        if (w->leaving)
+            return -1;
+        int fd = accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            return fd;
+        if (errno == EAGAIN && w->draining)
+            return -1;
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) /* it stays readable: do not spin */
+            nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
+    }
+}
+
+static void note(const struct request *r)
+{
+    int64_t us = clock_boot_us() - r->began_us;
+    struct metrics *m = &r->app->shared->metrics;
+    struct db_troubles t = db_take_troubles(r->app->db);
+    metrics_count(m, route_index(r), r->reply.status, us);
+    atomic_fetch_add_explicit(&m->redis_away, redis_take_failures(r->app->redis), memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->db_lost, t.lost, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->db_settled, t.settled, memory_order_relaxed);
+    log_info("request",
+             "request=%s method=%s path=%s status=%d us=%" PRId64 " workspace=%s execution=%s db=%" PRIu64
+             " batch=%d",
+             r->id, r->method, r->raw_path, r->reply.status, us, r->access.workspace_id.text,
+             r->execution_id.text, db_round_trips(r->app->db) - r->round_trips, r->batch);
+}
+
+/* Whether nothing that nginx sends can still be on its way. */
+static bool has_read_all(FCGX_Request *fcgi)
+{
+    const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
+    return !length || !*length || strcmp(length, "0") == 0 || FCGX_HasSeenEOF(fcgi->in) != 0;
+}
+
+/* libfcgi ends a connection by half-closing it and waiting until nginx has closed its side, which costs a
+ * worker a trip through nginx. Only where something unread may be on its way is that needed: it would reset
+ * the connection. */
+static void finish(FCGX_Request *fcgi)
+{
+    int fd = fcgi->ipcFd;
+    fcgi->keepConnection = has_read_all(fcgi);
+    FCGX_Finish_r(fcgi);
+    if (fcgi->ipcFd == fd)
+        close(fd);
+    fcgi->ipcFd = -1;
+}
+
+static void answer(struct app *app, FCGX_Request *fcgi)
+{
+    bool ok;
+    struct request *r = request_new(app, app, fcgi->envp, &ok);
+    r->round_trips = db_round_trips(app->db);
+    if (ok)
+        route_request(r, fcgi->in);
+    if (r->reply.status == 0)
+        reply_err(r, ERR_INTERNAL);
+    reply_send(r, fcgi->out);
+    finish(fcgi); /* the client has its answer before the books are kept */
+    note(r);
+    auth_note_use(r);
+    talloc_free(r);
+}
+
+static void serve(struct app *app, int fd)
+{
+    struct timeval timeout = {.tv_sec = NGINX_TIMEOUT_S};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    FCGX_Request fcgi;
+    FCGX_InitRequest(&fcgi, -1, 0); /* no listener: libfcgi never accepts by itself */
+    fcgi.ipcFd = fd;
+    fcgi.keepConnection = 1; /* or FCGX_Accept_r would begin by closing it */
+    if (FCGX_Accept_r(&fcgi) == 0)
+        answer(app, &fcgi);
+    else
+        log_warn("worker.bad_connection", "fd=%d", fd);
+    FCGX_Free(&fcgi, 1);
+}
+
+void worker_run(struct worker *w, struct app *app, int64_t recycle)
+{
+    int fd;
+    w->admission = app->admission;
+    w->short_backlog = ADMISSION_BACKLOG * (int)app->config->api.workers;
+    FCGX_Init();
+    for (int64_t served = 0; recycle == 0 || served < recycle; served++) {
+        if ((fd = worker_accept(w)) < 0)
+            break;
+        if (w->admission)
+            admission_take(w->admission, clock_boot_ms());
+        serve(app, fd);
+    }
+}

@@ -1,0 +1,53 @@
+#include "fcgi/shared/metrics.h"
+
+#include <inttypes.h>
+#include <talloc.h>
+
+void metrics_count(struct metrics *m, unsigned route, int status, int64_t us)
+{
+    if (route >= METRICS_ROUTES || status < 0 || status >= METRICS_STATUSES)
+        return;
+    atomic_fetch_add_explicit(&m->requests[route][status], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->us[route], (uint64_t)us, memory_order_relaxed);
+}
+
+static char *add_route(char *text, struct metrics *m, unsigned route, const char *name)
+{
+    uint64_t all = 0;
+    for (int status = 0; status < METRICS_STATUSES; status++) {
+        uint64_t n = atomic_load_explicit(&m->requests[route][status], memory_order_relaxed);
+        all += n;
+        if (n > 0)
+            text = talloc_asprintf_append_buffer(
+                text, "millrace_requests_total{route=\"%s\",status=\"%d\"} %" PRIu64 "\n", name, status, n);
+    }
+    uint64_t us = atomic_load_explicit(&m->us[route], memory_order_relaxed);
+    if (all > 0)
+        text = talloc_asprintf_append_buffer(
+            text, "millrace_request_seconds_total{route=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n", name,
+            us / 1000000, us % 1000000);
+    return text;
+}
+
+char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
+{
+    char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n"
+                                    "# TYPE millrace_request_seconds_total counter\n");
+    for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
+        text = add_route(text, m, i, names[i]);
+    return talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"
+        "# TYPE millrace_workers gauge\nmillrace_workers %d\n"
+        "# TYPE millrace_worker_respawns_total counter\n"
+        "millrace_worker_respawns_total %" PRIu64 "\n"
+        "# TYPE millrace_redis_fallbacks_total counter\n"
+        "millrace_redis_fallbacks_total %" PRIu64 "\n"
+        "# TYPE millrace_db_lost_total counter\n"
+        "millrace_db_lost_total %" PRIu64 "\n"
+        "# TYPE millrace_db_settled_total counter\n"
+        "millrace_db_settled_total %" PRIu64 "\n",
+        (uint64_t)atomic_load(&m->refused_late), atomic_load(&m->workers),
+        (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_away),
+        (uint64_t)atomic_load(&m->db_lost), (uint64_t)atomic_load(&m->db_settled));
+}

@@ -1,0 +1,125 @@
+#include "account/account.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "redis/keys.h"
+
+enum { PUBLISH_MAX = 64 /* counters in one call of the script */ };
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const id *)a)->text, ((const id *)b)->text);
+}
+
+enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
+                      struct account **accounts_r, size_t *accounts_n_r)
+{
+    id *ids = talloc_array(tx->ctx, id, n + 1);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n + 1);
+    memcpy(ids, workspaces, sizeof *ids * n);
+    qsort(ids, n, sizeof *ids, compare_ids);
+    size_t distinct = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || strcmp(ids[i].text, ids[i - 1].text) != 0)
+            values[distinct++] = db_id(&ids[i]);
+    }
+    struct db_rows *rows;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, values, 1, distinct, &rows);
+    if (e != OK)
+        return e;
+    struct account *accounts = talloc_zero_array(ctx, struct account, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        accounts[i] = (struct account){
+            .workspace_id = db_get_id(rows, i, 0),
+            .balance = db_int(rows, i, 1),
+            .version = db_int(rows, i, 2),
+            .active = db_int(rows, i, 3),
+            .max_concurrent = db_int(rows, i, 4),
+            .price = db_cell(rows, i, 5)->is_null ? -1 : db_int(rows, i, 5),
+            .responders = db_int(rows, i, 6),
+        };
+    }
+    *accounts_r = accounts;
+    *accounts_n_r = rows->count;
+    return OK;
+}
+
+struct account *account_find(struct account *accounts, size_t n, const id *workspace)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(accounts[i].workspace_id.text, workspace->text) == 0)
+            return &accounts[i];
+    }
+    return NULL;
+}
+
+enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
+{
+    enum { COLUMNS = 5 };
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);
+    size_t rows = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct account *a = &accounts[i];
+        if (!a->changed && !a->touched)
+            continue;
+        if (a->changed)
+            a->version++;
+        struct db_value *v = &values[COLUMNS * rows++];
+        v[0] = db_id(&a->workspace_id);
+        v[1] = db_number(a->balance);
+        v[2] = db_number(a->version);
+        v[3] = db_number(a->active);
+        v[4] = db_number(a->touched);
+    }
+    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
+}
+
+enum err account_bump_responders(struct db_tx *tx, const id *workspace)
+{
+    struct db_value arg = db_id(workspace);
+    return db_run(tx->db, tx->ctx, SQL_ACCOUNT_BUMP_RESPONDERS, &arg, 1, NULL);
+}
+
+void account_publish(struct redis *redis, const struct account *accounts, size_t n)
+{
+    void *scratch = talloc_new(NULL);
+    for (size_t i = 0, keys; i < n; i += keys) {
+        struct redis_arg args[3 * PUBLISH_MAX];
+        size_t changed = 0;
+        keys = n - i < PUBLISH_MAX ? n - i : PUBLISH_MAX;
+        for (size_t k = i; k < i + keys; k++)
+            changed += accounts[k].changed;
+        for (size_t k = i, at = 0; k < i + keys; k++) {
+            if (!accounts[k].changed)
+                continue;
+            args[at] = redis_key_credits(scratch, &accounts[k].workspace_id);
+            args[changed + 2 * at] = redis_number(scratch, accounts[k].balance);
+            args[changed + 2 * at + 1] = redis_number(scratch, accounts[k].version);
+            at++;
+        }
+        if (changed > 0)
+            redis_queue_eval(redis, LUA_CREDITS_SET, args, changed, 2 * changed);
+    }
+    talloc_free(scratch);
+}
+
+enum err account_ledger(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
+{
+    enum { COLUMNS = 8 };
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);
+    for (size_t i = 0; i < n; i++) {
+        const struct ledger_entry *l = &entries[i];
+        struct db_value *v = &values[i * COLUMNS];
+        v[0] = db_id(&l->workspace_id);
+        v[1] = db_id(&l->id);
+        v[2] = db_number(l->kind);
+        v[3] = db_number(l->amount);
+        v[4] = db_id(&l->execution_id);
+        v[5] = db_id(&l->responder_id);
+        v[6] = db_id(&l->key_id);
+        v[7] = db_text(l->reason);
+    }
+    return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, COLUMNS, n, NULL);
+}

@@ -1,0 +1,58 @@
+#include "account/credits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MICRO = 1000000, DECIMALS = 6 };
+
+bool credits_parse(const char *text, int64_t *micro_r)
+{
+    bool negative = *text == '-';
+    const char *p = text + negative;
+    int64_t value = 0;
+    int digits = 0, decimals = -1; /* -1: no point yet */
+    for (; *p; p++) {
+        if (*p == '.' && decimals < 0 && digits > 0) {
+            decimals = 0;
+            continue;
+        }
+        if (*p < '0' || *p > '9' || decimals == DECIMALS)
+            return false;
+        if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, *p - '0', &value))
+            return false;
+        digits++;
+        decimals += decimals >= 0;
+    }
+    if (digits == 0 || decimals == 0)
+        return false;
+    for (int i = decimals < 0 ? 0 : decimals; i < DECIMALS; i++) {
+        if (__builtin_mul_overflow(value, 10, &value))
+            return false;
+    }
+    *micro_r = negative ? -value : value;
+    return true;
+}
+
+const char *credits_text(int64_t micro, char out[CREDITS_TEXT_SIZE])
+{
+    uint64_t size = micro < 0 ? -(uint64_t)micro : (uint64_t)micro;
+    int at = snprintf(out, CREDITS_TEXT_SIZE, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / MICRO,
+                      size % MICRO);
+    while (out[at - 1] == '0')
+        at--;
+    if (out[at - 1] == '.')
+        at--;
+    out[at] = '\0';
+    return out;
+}
+
+json_object *credits_json(int64_t micro)
+{
+    if (micro % MICRO == 0)
+        return json_object_new_int64(micro / MICRO);
+    char text[CREDITS_TEXT_SIZE];
+    credits_text(micro, text);
+    return json_object_new_double_s(strtod(text, NULL), text);
+}

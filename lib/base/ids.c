@@ -1,0 +1,113 @@
+#include "base/ids.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+static void id_format(const uint8_t b[16], id *out)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *p = out->text;
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *p++ = '-';
+        *p++ = hex[b[i] >> 4];
+        *p++ = hex[b[i] & 15];
+    }
+    *p = '\0';
+}
+
+static void id_put_ms(uint8_t b[16], int64_t ms)
+{
+    for (int i = 0; i < 6; i++)
+        b[i] = (uint8_t)(ms >> (40 - 8 * i));
+}
+
+/* Ids of one process ascend: where the clock stands still or steps back, the random part is counted up
+ * instead (RFC 9562, 6.2, method 2). Called from one thread or from two with a state each. */
+id id_new(void)
+{
+    static _Thread_local uint8_t last[16];
+    static _Thread_local int64_t last_ms;
+    int64_t now_ms = clock_wall_ms();
+    if (now_ms > last_ms) {
+        last_ms = now_ms;
+        randombytes_buf(last + 6, 10);
+        last[8] &= 0x1f; /* room to count */
+    } else {
+        int i = 15;
+        while (i > 8 && ++last[i] == 0)
+            i--;
+        if (i == 8)
+            last[8]++;
+    }
+    uint8_t b[16];
+    memcpy(b, last, sizeof b);
+    id_put_ms(b, last_ms);
+    b[6] = (uint8_t)(0x70 | (b[6] & 0x0f));
+    b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
+    id out;
+    id_format(b, &out);
+    return out;
+}
+
+id id_floor(int64_t ms)
+{
+    uint8_t b[16] = {0};
+    if (ms < 0)
+        ms = 0;
+    id_put_ms(b, ms);
+    b[6] = 0x70;
+    b[8] = 0x80;
+    id out;
+    id_format(b, &out);
+    return out;
+}
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return -1;
+}
+
+bool id_parse(const char *text, size_t size, id *id_r)
+{
+    id_r->text[0] = '\0';
+    if (size != ID_LENGTH)
+        return false;
+    char out[ID_LENGTH + 1];
+    for (size_t i = 0; i < ID_LENGTH; i++) {
+        char c = text[i];
+        if (c >= 'A' && c <= 'F')
+            c = (char)(c - 'A' + 'a');
+        bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
+        if (hyphen ? c != '-' : hex_value(c) < 0)
+            return false;
+        out[i] = c;
+    }
+    out[ID_LENGTH] = '\0';
+    memcpy(id_r->text, out, sizeof out);
+    return true;
+}
+
+int64_t id_ms(const id *i)
+{
+    int64_t ms = 0;
+    for (int at = 0; at < 13; at++) {
+        if (at != 8)
+            ms = ms << 4 | (hex_value(i->text[at]) & 0xf);
+    }
+    return ms;
+}
+
+uint64_t id_hash(const id *i)
+{
+    uint64_t hash = 14695981039346656037U; /* FNV-1a, its high bits folded in */
+    for (const char *p = i->text; *p; p++)
+        hash = (hash ^ (unsigned char)*p) * 1099511628211U;
+    return hash ^ hash >> 32;
+}

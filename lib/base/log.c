@@ -1,0 +1,85 @@
+#include "base/log.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+static struct {
+    const char *program;
+    char path[4096];
+    int fd;
+    enum log_level least;
+} out = {.program = "millrace", .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+enum log_level log_level_of(const char *name)
+{
+    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
+        if (strcmp(level_names[i], name) == 0)
+            return (enum log_level)i;
+    }
+    return LOG_LEVEL_INFO;
+}
+
+enum err log_open(const char *program, const char *path, enum log_level least)
+{
+    out.program = program;
+    out.least = least;
+    if (!path || !*path)
+        return OK;
+    if (strlen(path) >= sizeof out.path)
+        return ERR_INVALID;
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return ERR_INVALID;
+    memcpy(out.path, path, strlen(path) + 1);
+    out.fd = fd;
+    return OK;
+}
+
+void log_reopen(void)
+{
+    if (!out.path[0])
+        return;
+    int fd = open(out.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return;       /* keep writing to the old one */
+    dup2(fd, out.fd); /* in one step: another thread may be writing */
+    close(fd);
+}
+
+static size_t add_text(char *line, size_t at, size_t size, const char *text)
+{
+    for (const char *p = text; *p && at + 5 < size; p++) {
+        unsigned char c = (unsigned char)*p;
+        if (c < 0x20 || c == 0x7f)
+            at += (size_t)snprintf(line + at, size - at, "\\x%02x", c);
+        else
+            line[at++] = *p;
+    }
+    return at;
+}
+
+void log_line(enum log_level level, const char *event, const char *fmt, ...)
+{
+    if (level < out.least)
+        return;
+    char text[3500];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    char time[CLOCK_TEXT_SIZE];
+    char line[4000]; /* below PIPE_BUF: one write is one line */
+    size_t at = (size_t)snprintf(line, sizeof line, "%s %s %s[%d] %s ", clock_text_z(clock_wall_ms(), time),
+                                 level_names[level], out.program, (int)getpid(), event);
+    at = add_text(line, at, sizeof line - 1, text);
+    line[at++] = '\n';
+    if (write(out.fd, line, at) < 0)
+        return; /* nowhere left to say it */
+}

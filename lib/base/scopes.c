@@ -1,0 +1,55 @@
+#include "base/scopes.h"
+
+#include <string.h>
+#include <talloc.h>
+
+static const char *const names[] = {
+    "workflows:read",  "workflows:write",  "workflows:execute", "skills:read", "skills:execute",
+    "executions:read", "executions:purge", "files:read",        "files:write", "credits:read",
+};
+enum { NAMES = sizeof names / sizeof names[0] };
+_Static_assert(SCOPES_ALL == (1 << NAMES) - 1, "every scope has its name");
+
+const char *scope_name(enum scope scope)
+{
+    for (int i = 0; i < NAMES; i++) {
+        if ((unsigned)scope == 1U << i)
+            return names[i];
+    }
+    return NULL;
+}
+
+static uint32_t scope_of(const char *name, size_t size)
+{
+    for (int i = 0; i < NAMES; i++) {
+        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
+            return 1U << i;
+    }
+    return 0;
+}
+
+bool scopes_parse(const char *text, uint32_t *scopes_r)
+{
+    *scopes_r = SCOPES_ALL;
+    if (strcmp(text, "all") == 0)
+        return true;
+    *scopes_r = 0;
+    for (;; text++) {
+        size_t size = strcspn(text, ",");
+        uint32_t bit = scope_of(text, size);
+        *scopes_r |= bit;
+        text += size;
+        if (!bit || !*text)
+            return bit != 0;
+    }
+}
+
+const char *scopes_text(void *ctx, uint32_t scopes)
+{
+    char *text = talloc_strdup(ctx, "");
+    for (int i = 0; i < NAMES; i++) {
+        if (scopes & 1U << i)
+            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? "," : "", names[i]);
+    }
+    return text;
+}

@@ -1,0 +1,345 @@
+#define _GNU_SOURCE
+#include "blob/blob.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <pthread.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 256 * 1024, PAUSE_MAX_US = 20000 };
+
+struct blob_store {
+    const char *dir;
+    int blobs_fd, tmp_fd, lock_fd;
+    int turn_fd;          /* locked by who hands bytes to the disk */
+    pthread_mutex_t lock; /* of `held`: threads of a process share the one lock on the file */
+    int held;
+};
+
+struct blob_writer {
+    struct blob_store *store;
+    int fd; /* -1: finished */
+    char name[64];
+    bool named; /* the file in tmp/ is there */
+    int64_t size;
+    struct blob_id id;
+    int64_t handed_on; /* to the disk, of `size` */
+    EVP_MD_CTX *
+        hash; /* of libcrypto, which knows the processor's instructions for it: five times libsodium's pace */
+};
+
+static enum err failed(const char *what, const char *name)
+{
+    log_error("blob.failed", "what=%s name=%s message=\"%s\"", what, name, strerror(errno));
+    return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
+}
+
+/* --- the folders --- */
+
+static int store_destroy(struct blob_store *s)
+{
+    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd, s->turn_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    return 0;
+}
+
+static int open_dir(const char *dir, const char *name, mode_t mode)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    if (mkdir(path, mode) != 0 && errno != EEXIST)
+        return -1;
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Writers that died left files behind. */
+static void sweep(const struct blob_store *s)
+{
+    int fd = openat(s->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+    struct stat st;
+    while (dir && (entry = readdir(dir))) {
+        if (fstatat(s->tmp_fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+            st.st_mtime + STALE_S < time(NULL))
+            unlinkat(s->tmp_fd, entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+struct blob_store *blob_store_open(void *ctx, const char *dir)
+{
+    struct blob_store *s = talloc_zero(ctx, struct blob_store);
+    s->dir = talloc_strdup(s, dir);
+    pthread_mutex_init(&s->lock, NULL);
+    s->blobs_fd = open_dir(dir, "blobs", 0755);
+    s->tmp_fd = open_dir(dir, "tmp", 0750);
+    s->lock_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    s->turn_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    talloc_set_destructor(s, store_destroy);
+    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0 || s->turn_fd < 0) {
+        (void)failed("open", dir);
+        talloc_free(s);
+        return NULL;
+    }
+    sweep(s);
+    return s;
+}
+
+/* --- writing --- */
+
+static int writer_destroy(struct blob_writer *w)
+{
+    if (w->fd >= 0)
+        close(w->fd);
+    if (w->named)
+        unlinkat(w->store->tmp_fd, w->name, 0);
+    EVP_MD_CTX_free(w->hash);
+    return 0;
+}
+
+struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
+{
+    struct blob_writer *w = talloc_zero(ctx, struct blob_writer);
+    id name = id_new();
+    w->store = store;
+    snprintf(w->name, sizeof w->name, "%s", name.text);
+    w->fd = openat(store->tmp_fd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+    if (w->fd < 0) {
+        (void)failed("create", w->name);
+        talloc_free(w);
+        return NULL;
+    }
+    w->named = true;
+    talloc_set_destructor(w, writer_destroy);
+    w->hash = EVP_MD_CTX_new();
+    if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
+        TALLOC_FREE(w);
+    return w;
+}
+
+/* What was written goes to the disk as it comes, one piece of all writers of the host at a time, and then the
+ * disk is left to others for as long as the piece took: a commit of the database waits for one piece at most,
+ * and never behind a gigabyte. What fails here is told by fsync. */
+static void hand_on(struct blob_writer *w)
+{
+    int turn = w->store->turn_fd;
+    if (w->size - w->handed_on < HAND_ON)
+        return;
+    while (flock(turn, LOCK_EX) != 0 && errno == EINTR)
+        ;
+    int64_t began = clock_boot_us();
+    sync_file_range(w->fd, w->handed_on, w->size - w->handed_on,
+                    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+    int64_t took = clock_boot_us() - began;
+    if (took > PAUSE_MAX_US)
+        took = PAUSE_MAX_US;
+    nanosleep(&(struct timespec){.tv_nsec = took * 1000}, NULL);
+    flock(turn, LOCK_UN);
+    w->handed_on = w->size;
+}
+
+enum err blob_write(struct blob_writer *w, const void *bytes, size_t size)
+{
+    if (EVP_DigestUpdate(w->hash, bytes, size) != 1)
+        return failed("hash", w->name);
+    for (const char *p = bytes; size > 0;) {
+        ssize_t n = write(w->fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return failed("write", w->name);
+        p += n;
+        size -= (size_t)n;
+        w->size += n;
+    }
+    hand_on(w);
+    return OK;
+}
+
+int64_t blob_written(const struct blob_writer *w)
+{
+    return w->size;
+}
+
+enum err blob_finish(struct blob_writer *w, struct blob_id *id_r)
+{
+    w->id.size = w->size;
+    bool ok = EVP_DigestFinal_ex(w->hash, w->id.sha256, NULL) == 1 && fsync(w->fd) == 0;
+    ok = close(w->fd) == 0 && ok;
+    w->fd = -1;
+    *id_r = w->id;
+    return ok ? OK : failed("sync", w->name);
+}
+
+/* The folder of a blob; made where it is missing. */
+static int open_shard(struct blob_store *s, const char *name)
+{
+    char shard[3] = {name[0], name[1], '\0'};
+    if (mkdirat(s->blobs_fd, shard, 0755) == 0)
+        fsync(s->blobs_fd);
+    else if (errno != EEXIST)
+        return -1;
+    return openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+enum err blob_keep(struct blob_writer *w)
+{
+    char name[BLOB_NAME + 1];
+    blob_name(w->id.sha256, name);
+    if (faccessat(w->store->blobs_fd, name, F_OK, 0) == 0)
+        return OK; /* the same bytes are there: ours go with the writer */
+    int shard = open_shard(w->store, name);
+    bool ok =
+        shard >= 0 && renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
+    enum err e = ok ? OK : failed("keep", name);
+    w->named = w->named && !ok;
+    if (shard >= 0)
+        close(shard);
+    return e;
+}
+
+static enum err copy_all(struct blob_writer *w, int fd, int64_t max)
+{
+    char *buffer = talloc_size(w, COPY_BYTES);
+    enum err e = OK;
+    for (ssize_t n = 1; e == OK && n > 0;) {
+        n = read(fd, buffer, COPY_BYTES);
+        if (n < 0)
+            e = failed("read", w->name);
+        else if (w->size + n > max)
+            e = ERR_LIMIT;
+        else if (n > 0)
+            e = blob_write(w, buffer, (size_t)n);
+    }
+    talloc_free(buffer);
+    return e;
+}
+
+enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const char *path, int64_t max,
+                        struct blob_writer **w_r, struct blob_id *id_r)
+{
+    struct stat st;
+    int fd = openat(dir_fd, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        if (fd >= 0)
+            close(fd);
+        return ERR_INVALID;
+    }
+    *w_r = blob_writer_new(ctx, store);
+    enum err e = *w_r ? copy_all(*w_r, fd, max) : ERR_INTERNAL;
+    if (e == OK)
+        e = blob_finish(*w_r, id_r);
+    close(fd);
+    return e;
+}
+
+/* --- holding and removing --- */
+
+enum err blob_hold(struct blob_store *store)
+{
+    enum err e = OK;
+    pthread_mutex_lock(&store->lock);
+    while (store->held == 0 && e == OK && flock(store->lock_fd, LOCK_SH) != 0) {
+        if (errno != EINTR)
+            e = failed("lock", store->dir);
+    }
+    store->held += e == OK;
+    pthread_mutex_unlock(&store->lock);
+    return e;
+}
+
+void blob_release(struct blob_store *store)
+{
+    pthread_mutex_lock(&store->lock);
+    if (--store->held == 0)
+        flock(store->lock_fd, LOCK_UN);
+    pthread_mutex_unlock(&store->lock);
+}
+
+/* The store alone, within a second: where many add, nobody is left waiting. */
+static bool take_alone(struct blob_store *s)
+{
+    enum { TRIES = 200, PAUSE_NS = 5000000 };
+    bool taken = false;
+    for (int i = 0; i < TRIES && !taken; i++) {
+        pthread_mutex_lock(&s->lock);
+        taken = s->held == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
+        if (taken)
+            return true; /* the mutex stays ours: our own threads wait, too */
+        pthread_mutex_unlock(&s->lock);
+        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+    }
+    log_warn("blob.store_is_busy", "dir=%s", s->dir);
+    return false;
+}
+
+static void leave_alone(struct blob_store *s)
+{
+    flock(s->lock_fd, LOCK_UN);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static bool is_unused(struct db *db, void *ctx, const struct blob_id *b)
+{
+    struct db_value hash = db_bytes(b->sha256, BLOB_HASH);
+    struct db_value args[] = {hash, hash, hash};
+    struct db_rows *rows;
+    return db_run(db, ctx, SQL_BLOB_REFERENCES, args, 3, &rows) == OK && rows->count == 1 &&
+           db_int(rows, 0, 0) == 0;
+}
+
+void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n)
+{
+    char name[BLOB_NAME + 1];
+    void *scratch = talloc_new(NULL);
+    if (n > 0 && take_alone(store)) {
+        for (size_t i = 0; i < n; i++) {
+            blob_name(ids[i].sha256, name);
+            if (is_unused(db, scratch, &ids[i]) && unlinkat(store->blobs_fd, name, 0) != 0 && errno != ENOENT)
+                (void)failed("remove", name);
+        }
+        leave_alone(store);
+    }
+    talloc_free(scratch);
+}
+
+/* --- reading --- */
+
+void blob_name(const uint8_t sha256[BLOB_HASH], char name_r[BLOB_NAME + 1])
+{
+    sodium_bin2hex(name_r + 3, 2 * BLOB_HASH + 1, sha256, BLOB_HASH);
+    name_r[0] = name_r[3];
+    name_r[1] = name_r[4];
+    name_r[2] = '/';
+}
+
+char *blob_path(void *ctx, const struct blob_store *store, const uint8_t sha256[BLOB_HASH])
+{
+    char name[BLOB_NAME + 1];
+    blob_name(sha256, name);
+    return talloc_asprintf(ctx, "%s/blobs/%s", store->dir, name);
+}
+
+int blob_open(const struct blob_store *store, const uint8_t sha256[BLOB_HASH])
+{
+    char name[BLOB_NAME + 1];
+    blob_name(sha256, name);
+    return openat(store->blobs_fd, name, O_RDONLY | O_CLOEXEC);
+}

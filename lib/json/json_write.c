@@ -1,0 +1,192 @@
+#include "json/json_write.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+
+enum { FIRST_SIZE = 4096 }; /* most answers fit in */
+
+struct json_write {
+    char *text;
+    size_t used, room;
+    bool comma; /* something stands before the next value in this object or array */
+};
+
+struct json_write *json_write_new(void *ctx)
+{
+    struct json_write *w = talloc_zero(ctx, struct json_write);
+    w->room = FIRST_SIZE;
+    w->text = talloc_size(w, w->room);
+    return w;
+}
+
+static char *reserve(struct json_write *w, size_t more)
+{
+    if (w->room - w->used <= more) {
+        w->room = w->room * 2 + more;
+        w->text = talloc_realloc_size(w, w->text, w->room);
+    }
+    return w->text + w->used;
+}
+
+static void put(struct json_write *w, const char *bytes, size_t size)
+{
+    memcpy(reserve(w, size), bytes, size);
+    w->used += size;
+}
+
+const char *json_write_result(struct json_write *w, size_t *size_r)
+{
+    *reserve(w, 1) = '\0';
+    if (size_r)
+        *size_r = w->used;
+    return w->text;
+}
+
+static void before_value(struct json_write *w)
+{
+    if (w->comma)
+        put(w, ",", 1);
+    w->comma = true;
+}
+
+void json_write_open(struct json_write *w, char bracket)
+{
+    before_value(w);
+    put(w, &bracket, 1);
+    w->comma = false;
+}
+
+void json_write_close(struct json_write *w, char bracket)
+{
+    put(w, &bracket, 1);
+    w->comma = true;
+}
+
+/* Writes the escape of a byte that must not stand for itself, 6 bytes at most. */
+static size_t put_escape(unsigned char c, char *out)
+{
+    static const char letters[] = "btn?fr"; /* 8 to 13; 11 has no letter */
+    out[0] = '\\';
+    if (c == '"' || c == '\\')
+        out[1] = (char)c;
+    else if (c >= 8 && c <= 13 && c != 11)
+        out[1] = letters[c - 8];
+    else
+        return (size_t)snprintf(out, 7, "\\u%04x", c);
+    return 2;
+}
+
+static bool stands_for_itself(unsigned char c)
+{
+    return c >= 32 && c != '"' && c != '\\' && c != 127;
+}
+
+static void put_string(struct json_write *w, const char *text, size_t size)
+{
+    char *start = reserve(w, size * 6 + 3);
+    char *out = start;
+    *out++ = '"';
+    for (size_t i = 0; i < size; i++) {
+        if (stands_for_itself((unsigned char)text[i]))
+            *out++ = text[i];
+        else
+            out += put_escape((unsigned char)text[i], out);
+    }
+    *out++ = '"';
+    w->used += (size_t)(out - start);
+}
+
+void json_write_key(struct json_write *w, const char *key)
+{
+    before_value(w);
+    put_string(w, key, strlen(key));
+    put(w, ":", 1);
+    w->comma = false;
+}
+
+void json_write_bytes(struct json_write *w, const char *text, size_t size)
+{
+    before_value(w);
+    put_string(w, text, size);
+}
+
+void json_write_raw(struct json_write *w, const char *json, size_t size)
+{
+    before_value(w);
+    put(w, json, size);
+}
+
+void json_write_number(struct json_write *w, int64_t number)
+{
+    char text[24];
+    int n = snprintf(text, sizeof text, "%" PRId64, number);
+    json_write_raw(w, text, (size_t)n);
+}
+
+void json_write_bool(struct json_write *w, bool value)
+{
+    json_write_raw(w, value ? "true" : "false", value ? 4 : 5);
+}
+
+void json_write_null(struct json_write *w)
+{
+    json_write_raw(w, "null", 4);
+}
+
+void json_write_text(struct json_write *w, const char *key, const char *text)
+{
+    json_write_key(w, key);
+    if (text)
+        json_write_bytes(w, text, strlen(text));
+    else
+        json_write_null(w);
+}
+
+void json_write_json(struct json_write *w, const char *key, const char *json)
+{
+    json_write_key(w, key);
+    json_write_raw(w, json ? json : "null", json ? strlen(json) : 4);
+}
+
+void json_write_id(struct json_write *w, const char *key, const id *i)
+{
+    json_write_text(w, key, id_is_set(i) ? i->text : NULL);
+}
+
+void json_write_int(struct json_write *w, const char *key, int64_t number)
+{
+    json_write_key(w, key);
+    json_write_number(w, number);
+}
+
+void json_write_flag(struct json_write *w, const char *key, bool value)
+{
+    json_write_key(w, key);
+    json_write_bool(w, value);
+}
+
+void json_write_credits(struct json_write *w, const char *key, int64_t micro)
+{
+    char text[32];
+    int64_t whole = micro / 1000000;
+    int64_t part = micro % 1000000;
+    uint64_t digits = (uint64_t)(part < 0 ? -part : part);
+    int n = snprintf(text, sizeof text, "%s%" PRId64, micro < 0 && whole == 0 ? "-" : "", whole);
+    if (digits > 0) {
+        n += snprintf(text + n, sizeof text - (size_t)n, ".%06" PRIu64, digits);
+        while (text[n - 1] == '0')
+            n--;
+    }
+    json_write_key(w, key);
+    json_write_raw(w, text, (size_t)n);
+}
+
+void json_write_time(struct json_write *w, const char *key, int64_t ms, bool with_z)
+{
+    char text[CLOCK_TEXT_SIZE];
+    json_write_text(w, key, ms == 0 ? NULL : with_z ? clock_text_z(ms, text) : clock_text_offset(ms, text));
+}

@@ -1,0 +1,69 @@
+#include "redis/keys.h"
+
+#include <sodium.h>
+#include <talloc.h>
+
+static const char *prefix = "millrace:";
+
+void redis_keys_prefix(const char *p)
+{
+    prefix = p;
+}
+
+static struct redis_arg key(void *ctx, const char *noun, const char *rest)
+{
+    char *text = talloc_asprintf(ctx, "%s%s%s%s", prefix, noun, *rest ? ":" : "", rest);
+    return redis_bytes(text, talloc_get_size(text) - 1);
+}
+
+/* Idempotency keys are the caller's bytes: they are hashed, so that a Redis key is always short and
+ * printable. */
+static struct redis_arg hashed_key(void *ctx, const char *noun, const id *workspace, const char *bytes,
+                                   size_t size)
+{
+    unsigned char hash[16];
+    char hex[33];
+    crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes, size, NULL, 0);
+    sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
+    return key(ctx, noun, talloc_asprintf(ctx, "%s:%s", workspace->text, hex));
+}
+
+struct redis_arg redis_key_queue(void *ctx)
+{
+    return key(ctx, "queue", "");
+}
+
+struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *bytes, size_t size)
+{
+    return hashed_key(ctx, "replay", workspace, bytes, size);
+}
+
+struct redis_arg redis_pattern_replays(void *ctx)
+{
+    return key(ctx, "replay", "*");
+}
+
+struct redis_arg redis_key_credits(void *ctx, const id *workspace)
+{
+    return key(ctx, "credits", workspace->text);
+}
+
+struct redis_arg redis_key_rate(void *ctx, const id *workspace)
+{
+    return key(ctx, "rate", workspace->text);
+}
+
+struct redis_arg redis_channel_events(void *ctx, const id *execution)
+{
+    return key(ctx, "events", execution->text);
+}
+
+struct redis_arg redis_channel_stops(void *ctx)
+{
+    return key(ctx, "stops", "");
+}
+
+struct redis_arg redis_channel_children(void *ctx)
+{
+    return key(ctx, "children", "");
+}

@@ -1,0 +1,447 @@
+#define _GNU_SOURCE /* POLLRDHUP */
+#include "redis/redis.h"
+
+#include <hiredis.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum { TIMEOUT_MS = 50, AWAY_MS = 1000, ARGS_MAX = 600 };
+
+struct redis {
+    redisContext *context;
+    const char *socket;
+    int64_t away_until_ms;
+    size_t unread;    /* answers still to come of queued commands */
+    atomic_bool told; /* that it is away: once an outage */
+    unsigned failures;
+};
+
+struct redis_arg redis_text(const char *text)
+{
+    return redis_bytes(text, strlen(text));
+}
+
+struct redis_arg redis_bytes(const void *bytes, size_t size)
+{
+    return (struct redis_arg){.bytes = bytes, .size = size};
+}
+
+struct redis_arg redis_number(void *ctx, int64_t number)
+{
+    return redis_text(talloc_asprintf(ctx, "%lld", (long long)number));
+}
+
+static void redis_drop(struct redis *r)
+{
+    if (r->context)
+        redisFree(r->context);
+    r->context = NULL;
+    r->unread = 0;
+}
+
+/* Any error of a context means a new context: hiredis's own rule. */
+static enum err redis_fail(struct redis *r)
+{
+    if (!r->told)
+        log_warn("redis.away", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
+    r->told = true;
+    r->failures++;
+    redis_drop(r);
+    r->away_until_ms = clock_boot_ms() + AWAY_MS;
+    return ERR_BUSY;
+}
+
+static int redis_destroy(struct redis *r)
+{
+    redis_drop(r);
+    return 0;
+}
+
+struct redis *redis_new(void *ctx, const char *socket)
+{
+    struct redis *r = talloc_zero(ctx, struct redis);
+    r->socket = talloc_strdup(r, socket);
+    talloc_set_destructor(r, redis_destroy);
+    return r;
+}
+
+void redis_hush(struct redis *r)
+{
+    atomic_store(&r->told, true);
+}
+
+unsigned redis_take_failures(struct redis *r)
+{
+    unsigned n = r->failures;
+    r->failures = 0;
+    return n;
+}
+
+bool redis_is_away(const struct redis *r)
+{
+    return !r->context && clock_boot_ms() < r->away_until_ms;
+}
+
+static void set_timeout(struct redis *r, int ms)
+{
+    redisSetTimeout(r->context, (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+}
+
+static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
+{
+    const char *argv[ARGS_MAX];
+    size_t sizes[ARGS_MAX];
+    if (n > ARGS_MAX)
+        return ERR_INTERNAL;
+    for (size_t i = 0; i < n; i++) {
+        argv[i] = args[i].bytes;
+        sizes[i] = args[i].size;
+    }
+    return redisAppendCommandArgv(r->context, (int)n, argv, sizes) == REDIS_OK ? OK : redis_fail(r);
+}
+
+/* Queued scripts are sent by their hash alone and nobody reads their answers, so the server gets to know all
+ * of them first. */
+static void queue_scripts(struct redis *r)
+{
+    for (int i = 0; i < LUA_COUNT && r->context; i++) {
+        const struct redis_arg args[] = {redis_text("SCRIPT"), redis_text("LOAD"),
+                                         redis_text(lua_scripts[i].text)};
+        if (append(r, args, 3) == OK)
+            r->unread++;
+    }
+}
+
+/* Whether the server has closed while nothing was under way. Commands sent into such a connection would be
+ * lost, and hints with them, at the first use after every restart of Redis. */
+static bool is_closed(const struct redis *r)
+{
+    struct pollfd p = {.fd = r->context->fd, .events = POLLRDHUP};
+    bool begun = *r->context->obuf != '\0'; /* commands that wait to be sent */
+    return !begun && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static enum err redis_connect(struct redis *r)
+{
+    if (r->context && !is_closed(r))
+        return OK;
+    redis_drop(r);
+    if (redis_is_away(r))
+        return ERR_BUSY;
+    r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
+    if (!r->context || r->context->err)
+        return redis_fail(r);
+    set_timeout(r, TIMEOUT_MS);
+    if (r->told)
+        log_info("redis.back", "socket=%s", r->socket);
+    r->told = false;
+    queue_scripts(r);
+    return OK;
+}
+
+static void copy_value(void *ctx, const redisReply *reply, struct redis_value *v)
+{
+    *v = (struct redis_value){0};
+    switch (reply->type) {
+    case REDIS_REPLY_INTEGER:
+        v->kind = REDIS_NUMBER;
+        v->number = reply->integer;
+        break;
+    case REDIS_REPLY_NIL:
+        v->kind = REDIS_NIL;
+        break;
+    case REDIS_REPLY_ARRAY:
+        v->kind = REDIS_LIST;
+        v->count = reply->elements;
+        v->items = talloc_zero_array(ctx, struct redis_value, reply->elements + 1);
+        for (size_t i = 0; i < reply->elements; i++)
+            copy_value(v->items, reply->element[i], &v->items[i]);
+        break;
+    default:
+        v->kind = reply->type == REDIS_REPLY_ERROR ? REDIS_ERROR : REDIS_TEXT;
+        v->size = (size_t)reply->len;
+        v->text = talloc_strndup(ctx, reply->str, v->size);
+    }
+}
+
+/* Reads one answer; copies it where somebody wants it. */
+static enum err read_answer(struct redis *r, void *ctx, struct redis_value *answer_r)
+{
+    void *reply = NULL;
+    if (redisGetReply(r->context, &reply) != REDIS_OK || !reply)
+        return redis_fail(r);
+    if (answer_r)
+        copy_value(ctx, reply, answer_r);
+    freeReplyObject(reply);
+    return OK;
+}
+
+static enum err drain(struct redis *r)
+{
+    for (; r->unread > 0; r->unread--) {
+        if (read_answer(r, NULL, NULL) != OK)
+            return ERR_BUSY;
+    }
+    return OK;
+}
+
+enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,
+                    struct redis_value *answer_r)
+{
+    if (redis_connect(r) != OK || drain(r) != OK || append(r, args, n) != OK)
+        return ERR_BUSY;
+    return read_answer(r, ctx, answer_r);
+}
+
+static size_t eval_args(struct redis_arg *out, char count[24], const char *verb, const char *script,
+                        const struct redis_arg *args, size_t keys_n, size_t args_n)
+{
+    snprintf(count, 24, "%zu", keys_n);
+    out[0] = redis_text(verb);
+    out[1] = redis_text(script);
+    out[2] = redis_text(count);
+    memcpy(out + 3, args, sizeof *args * (keys_n + args_n));
+    return 3 + keys_n + args_n;
+}
+
+enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct redis_arg *args,
+                    size_t keys_n, size_t args_n, struct redis_value *answer_r)
+{
+    struct redis_arg all[ARGS_MAX];
+    char count[24];
+    if (keys_n + args_n + 3 > ARGS_MAX)
+        return ERR_INTERNAL;
+    size_t n = eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n);
+    enum err e = redis_call(r, ctx, all, n, answer_r);
+    if (e == OK && answer_r->kind == REDIS_ERROR && strncmp(answer_r->text, "NOSCRIPT", 8) == 0) {
+        eval_args(all, count, "EVAL", lua_scripts[script].text, args, keys_n, args_n);
+        e = redis_call(r, ctx, all, n, answer_r);
+    }
+    if (e == OK && answer_r->kind == REDIS_ERROR) {
+        log_warn("redis.script_failed", "script=%s message=\"%s\"", lua_scripts[script].name, answer_r->text);
+        return ERR_BUSY;
+    }
+    return e;
+}
+
+void redis_queue(struct redis *r, const struct redis_arg *args, size_t n)
+{
+    if (redis_connect(r) == OK && append(r, args, n) == OK)
+        r->unread++;
+}
+
+void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_arg *args, size_t keys_n,
+                      size_t args_n)
+{
+    struct redis_arg all[ARGS_MAX];
+    char count[24];
+    if (keys_n + args_n + 3 > ARGS_MAX)
+        return;
+    size_t n = eval_args(all, count, "EVALSHA", lua_scripts[script].sha1, args, keys_n, args_n);
+    redis_queue(r, all, n);
+}
+
+void redis_flush(struct redis *r)
+{
+    int done = 0;
+    while (r->context && r->unread > 0 && !done) {
+        if (redisBufferWrite(r->context, &done) != REDIS_OK)
+            (void)redis_fail(r);
+    }
+}
+
+enum err redis_block(struct redis *r, void *ctx, const struct redis_arg *args, size_t n, int timeout_ms,
+                     struct redis_value *answer_r)
+{
+    if (redis_connect(r) != OK)
+        return ERR_BUSY;
+    set_timeout(r, timeout_ms + 1000);
+    enum err e = redis_call(r, ctx, args, n, answer_r);
+    if (r->context)
+        set_timeout(r, TIMEOUT_MS);
+    return e == OK && answer_r->kind == REDIS_NIL ? ERR_NOT_FOUND : e;
+}
+
+enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size_t n)
+{
+    struct redis_arg all[ARGS_MAX];
+    if (n + 1 > ARGS_MAX)
+        return ERR_INTERNAL;
+    all[0] = redis_text("SUBSCRIBE");
+    memcpy(all + 1, channels, sizeof *channels * n);
+    redis_drop(r);
+    if (redis_connect(r) != OK || append(r, all, n + 1) != OK)
+        return ERR_BUSY;
+    for (size_t i = 0; i < n; i++) {
+        if (read_answer(r, NULL, NULL) != OK)
+            return ERR_BUSY;
+    }
+    return OK;
+}
+
+int redis_fd(const struct redis *r)
+{
+    return r->context ? r->context->fd : -1;
+}
+
+enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r)
+{
+    void *reply = NULL;
+    if (!r->context)
+        return ERR_BUSY;
+    if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+        return redis_fail(r);
+    struct pollfd readable = {.fd = r->context->fd, .events = POLLIN};
+    if (!reply &&
+        poll(&readable, 1, 0) == 1) { /* else reading would wait, and a time-out is the context's end */
+        if (redisBufferRead(r->context) != REDIS_OK ||
+            redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
+            return redis_fail(r);
+    }
+    if (!reply)
+        return ERR_NOT_FOUND;
+    copy_value(ctx, reply, message_r);
+    freeReplyObject(reply);
+    return OK;
+}
+
+/* --- subscriptions for an event loop --- */
+
+struct redis_subscriber {
+    redisContext *context;
+    const char *socket;
+    redisReply *reply; /* what the last news point into */
+    bool told;
+};
+
+static void subscriber_drop(struct redis_subscriber *s)
+{
+    if (s->reply)
+        freeReplyObject(s->reply);
+    if (s->context)
+        redisFree(s->context);
+    s->reply = NULL;
+    s->context = NULL;
+}
+
+static enum err subscriber_fail(struct redis_subscriber *s)
+{
+    if (!s->told)
+        log_warn("redis.away", "message=\"%s\"", s->context ? s->context->errstr : "cannot connect");
+    s->told = true;
+    subscriber_drop(s);
+    return ERR_BUSY;
+}
+
+static int subscriber_destroy(struct redis_subscriber *s)
+{
+    subscriber_drop(s);
+    return 0;
+}
+
+struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket)
+{
+    struct redis_subscriber *s = talloc_zero(ctx, struct redis_subscriber);
+    s->socket = talloc_strdup(s, socket);
+    talloc_set_destructor(s, subscriber_destroy);
+    return s;
+}
+
+enum err redis_subscriber_connect(struct redis_subscriber *s)
+{
+    subscriber_drop(s);
+    s->context = redisConnectUnixNonBlock(s->socket);
+    if (!s->context || s->context->err)
+        return subscriber_fail(s);
+    if (s->told)
+        log_info("redis.back", "socket=%s", s->socket);
+    s->told = false;
+    return OK;
+}
+
+int redis_subscriber_fd(const struct redis_subscriber *s)
+{
+    return s->context ? s->context->fd : -1;
+}
+
+static void subscriber_send(struct redis_subscriber *s, const char *verb, struct redis_arg channel)
+{
+    const char *argv[] = {verb, channel.bytes};
+    size_t sizes[] = {strlen(verb), channel.size};
+    if (s->context && redisAppendCommandArgv(s->context, 2, argv, sizes) != REDIS_OK)
+        (void)subscriber_fail(s);
+}
+
+void redis_subscriber_add(struct redis_subscriber *s, struct redis_arg channel)
+{
+    subscriber_send(s, "SUBSCRIBE", channel);
+}
+
+void redis_subscriber_remove(struct redis_subscriber *s, struct redis_arg channel)
+{
+    subscriber_send(s, "UNSUBSCRIBE", channel);
+}
+
+enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
+{
+    int done = 0;
+    if (!s->context)
+        return ERR_BUSY;
+    if (redisBufferWrite(s->context, &done) != REDIS_OK)
+        return subscriber_fail(s);
+    *wants_write_r = !done;
+    return OK;
+}
+
+enum err redis_subscriber_read(struct redis_subscriber *s)
+{
+    if (!s->context)
+        return ERR_BUSY;
+    return redisBufferRead(s->context) == REDIS_OK ? OK : subscriber_fail(s);
+}
+
+static bool is_text(const redisReply *r)
+{
+    return r->type == REDIS_REPLY_STRING;
+}
+
+/* ["subscribe", channel, count], ["message", channel, text]; anything else is none of ours. */
+static struct redis_news read_news(const redisReply *r)
+{
+    struct redis_news news = {.kind = REDIS_NEWS_OTHER};
+    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || !is_text(r->element[0]) ||
+        !is_text(r->element[1]))
+        return news;
+    news.channel = redis_bytes(r->element[1]->str, (size_t)r->element[1]->len);
+    if (strcmp(r->element[0]->str, "subscribe") == 0)
+        news.kind = REDIS_NEWS_SUBSCRIBED;
+    if (strcmp(r->element[0]->str, "message") == 0 && is_text(r->element[2])) {
+        news.kind = REDIS_NEWS_MESSAGE;
+        news.message = redis_bytes(r->element[2]->str, (size_t)r->element[2]->len);
+    }
+    return news;
+}
+
+enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *news_r)
+{
+    void *reply = NULL;
+    if (!s->context)
+        return ERR_BUSY;
+    if (s->reply)
+        freeReplyObject(s->reply);
+    s->reply = NULL;
+    if (redisGetReplyFromReader(s->context, &reply) != REDIS_OK)
+        return subscriber_fail(s);
+    if (!reply)
+        return ERR_NOT_FOUND;
+    s->reply = reply;
+    *news_r = read_news(s->reply);
+    return OK;
+}

@@ -1,0 +1,91 @@
+/* The one place that knows the states of an execution and the moves between them, and the only code that
+ * writes `state` (through the sql/queries/states_*.sql). Numbers are stored: never renumber, only add. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+enum state {
+    STATE_QUEUED = 1,
+    STATE_RUNNING = 2,
+    STATE_SUCCEEDED = 3,
+    STATE_FAILED = 4,
+    STATE_STOPPED = 5,
+};
+
+enum transition {
+    MOVE_CLAIM,     /* queued → running */
+    MOVE_SUCCEED,   /* running → succeeded */
+    MOVE_FAIL,      /* running → failed */
+    MOVE_LOSE,      /* running → queued, attempt + 1, losses + 1 */
+    MOVE_HAND_BACK, /* running → queued, attempt + 1 */
+    MOVE_STOP,      /* queued, running → stopped */
+    MOVE_COUNT
+};
+
+enum failure_reason {
+    REASON_NONE = 0,
+    REASON_TIMEOUT = 1,
+    REASON_STOPPED = 2,
+    REASON_EXECUTOR_LOST = 3,
+    REASON_STEP_FAILED = 4,
+    REASON_OUTPUTS_INVALID = 5,
+    REASON_MEMORY_LIMIT = 6,
+    REASON_OUTPUT_LIMIT = 7,
+    REASON_INSUFFICIENT_CREDITS = 8,
+    REASON_MODEL_ERROR = 9,
+    REASON_INTERNAL = 10,
+};
+
+enum event_type {
+    EVENT_QUEUED = 1,
+    EVENT_STARTED = 2,
+    EVENT_STEP_STARTED = 3,
+    EVENT_STEP_SUCCEEDED = 4,
+    EVENT_STEP_FAILED = 5,
+    EVENT_STEP_SKIPPED = 6,
+    EVENT_LOG = 7,
+    EVENT_PROGRESS = 8,
+    EVENT_ARTIFACT_CREATED = 9,
+    EVENT_CHILD_STARTED = 10,
+    EVENT_REQUEUED = 11,
+    EVENT_SUCCEEDED = 12,
+    EVENT_FAILED = 13,
+    EVENT_STOPPED = 14,
+};
+
+enum step_status {
+    STEP_PENDING = 0, /* never stored: there is no row */
+    STEP_RUNNING = 1,
+    STEP_COMPLETED = 2,
+    STEP_FAILED = 3,
+    STEP_SKIPPED = 4,
+};
+
+enum responder_kind { KIND_WORKFLOW = 1, KIND_SKILL = 2 };
+enum run_source { SOURCE_STANDALONE = 1, SOURCE_CHAT = 2, SOURCE_WORKFLOW = 3, SOURCE_SKILL = 4 };
+
+/* Whether `move` may start in `from`; *to_r is where it leads. */
+bool state_may(enum state from, enum transition move, enum state *to_r);
+bool state_is_terminal(enum state s);
+/* The event that a move leaves behind. */
+enum event_type state_event(enum transition move);
+
+/* "queued" …; "unknown" for a number that is none. */
+const char *state_name(enum state s);
+/* The workflow contract's four words: running (also while queued), success, failed, stopped. */
+const char *state_status(enum state s);
+/* "timeout" …; NULL for REASON_NONE. */
+const char *reason_name(enum failure_reason r);
+/* "execution.queued" … */
+const char *event_name(enum event_type t);
+/* "pending", "running", "completed", "failed", "skipped" */
+const char *step_status_name(enum step_status s);
+/* "chat", "standalone", "workflow", "skill" */
+const char *source_name(enum run_source s);
+
+/* The state (or status word, which may stand for two) of a filter; how many were written to states_r (at most
+ * 2), 0 for no such word. */
+int state_from_name(const char *name, enum state *state_r);
+int states_from_status(const char *status, enum state states_r[2]);

@@ -1,0 +1,309 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "schema/evaluate.h"
+
+bool check_type(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return (k->type_mask & eval_type(value)) || eval_fail(e, "must be %s", k->text);
+}
+
+bool check_enum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    size_t count = json_object_array_length(k->value);
+    for (size_t i = 0; i < count && eval_spend(e, 1); i++) {
+        if (json_equal(value, json_object_array_get_idx(k->value, i)))
+            return true;
+    }
+    return eval_fail(e, "must be one of %s", k->text);
+}
+
+bool check_const(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return json_equal(value, k->value) || eval_fail(e, "must be %s", k->text);
+}
+
+/* long double holds every 64-bit integer and every double exactly (64 bits of mantissa or more). */
+static long double number_of(json_object *value)
+{
+    if (json_object_is_type(value, json_type_double))
+        return json_object_get_double(value);
+    int64_t i = json_object_get_int64(value);
+    return i < 0 ? (long double)i : (long double)json_object_get_uint64(value);
+}
+
+/* A number as digits × 10^exponent, without trailing zeros: what was most likely written. */
+struct decimal {
+    uint64_t digits;
+    int exponent;
+};
+
+static struct decimal decimal_of(json_object *value)
+{
+    struct decimal d = {0, 0};
+    if (json_object_is_type(value, json_type_int)) {
+        int64_t i = json_object_get_int64(value);
+        d.digits = i < 0 ? 0 - (uint64_t)i : json_object_get_uint64(value);
+    } else {
+        char text[40];
+        double number = fabs(json_object_get_double(value));
+        for (int precision = 14; precision <= 16; precision++) { /* the shortest that reads back the same */
+            snprintf(text, sizeof text, "%.*e", precision, number);
+            if (strtod(text, NULL) == number)
+                break;
+        }
+        char *exponent = strchr(text, 'e');
+        d.exponent = atoi(exponent + 1);
+        for (const char *p = text; p < exponent; p++) {
+            if (*p >= '0' && *p <= '9')
+                d.digits = d.digits * 10 + (uint64_t)(*p - '0');
+        }
+        d.exponent -= (int)(exponent - text) - 2; /* the digits behind the point */
+    }
+    while (d.digits != 0 && d.digits % 10 == 0) {
+        d.digits /= 10;
+        d.exponent++;
+    }
+    return d;
+}
+
+/* Exact: 0.3 is a multiple of 0.1, and 1e308 no multiple of 0.123456789. */
+static bool is_multiple(json_object *value, json_object *of)
+{
+    struct decimal a = decimal_of(value);
+    struct decimal b = decimal_of(of);
+    if (a.digits == 0)
+        return true;
+    if (b.digits == 0 || a.exponent < b.exponent) /* a has no trailing zero to give */
+        return false;
+    unsigned __int128 rest = a.digits % b.digits;
+    for (int i = a.exponent - b.exponent; i > 0 && rest != 0; i--)
+        rest = rest * 10 % b.digits;
+    return rest == 0;
+}
+
+bool check_multiple_of(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return is_multiple(value, k->value) || eval_fail(e, "must be a multiple of %s", k->text);
+}
+
+bool check_maximum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return number_of(value) <= k->number || eval_fail(e, "must be at most %s", k->text);
+}
+
+bool check_exclusive_maximum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return number_of(value) < k->number || eval_fail(e, "must be less than %s", k->text);
+}
+
+bool check_minimum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return number_of(value) >= k->number || eval_fail(e, "must be at least %s", k->text);
+}
+
+bool check_exclusive_minimum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    return number_of(value) > k->number || eval_fail(e, "must be more than %s", k->text);
+}
+
+/* Characters are code points: bytes that do not continue one. */
+static uint64_t text_length(json_object *value)
+{
+    const char *text = json_object_get_string(value);
+    size_t size = (size_t)json_object_get_string_len(value);
+    uint64_t length = 0;
+    for (size_t i = 0; i < size; i++)
+        length += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return length;
+}
+
+static const char *plural(uint64_t count)
+{
+    return count == 1 ? "" : "s";
+}
+
+bool check_max_length(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    uint64_t length = text_length(value);
+    return length <= k->count || eval_fail(e, "must be at most %" PRIu64 " character%s long, not %" PRIu64,
+                                           k->count, plural(k->count), length);
+}
+
+bool check_min_length(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    uint64_t length = text_length(value);
+    return length >= k->count || eval_fail(e, "must be at least %" PRIu64 " character%s long, not %" PRIu64,
+                                           k->count, plural(k->count), length);
+}
+
+bool check_pattern(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    bool matches = false;
+    size_t size = (size_t)json_object_get_string_len(value);
+    if (regex_match(k->regex, json_object_get_string(value), size, &e->budget, &matches) != OK ||
+        e->budget < 0) {
+        e->spent = true;
+        return false;
+    }
+    return matches || eval_fail(e, "must match the pattern %s", k->text);
+}
+
+bool check_format(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    const char *text = json_object_get_string(value);
+    return k->format(text, (size_t)json_object_get_string_len(value)) ||
+           eval_fail(e, "must have the format \"%s\"", k->text);
+}
+
+bool check_max_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    size_t count = json_object_array_length(value);
+    return count <= k->count ||
+           eval_fail(e, "must have at most %" PRIu64 " item%s, not %zu", k->count, plural(k->count), count);
+}
+
+bool check_min_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    size_t count = json_object_array_length(value);
+    return count >= k->count ||
+           eval_fail(e, "must have at least %" PRIu64 " item%s, not %zu", k->count, plural(k->count), count);
+}
+
+static uint64_t mix(uint64_t hash, const void *data, size_t size)
+{
+    const unsigned char *p = data;
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ p[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* Equal values have equal hashes: numbers as the nearest double, members in any order. */
+static uint64_t hash_value(struct eval *e, json_object *value)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325) + (eval_type(value) & ~(unsigned)TYPE_INTEGER);
+    eval_spend(e, 1);
+    switch (json_object_get_type(value)) {
+    case json_type_int:
+    case json_type_double: {
+        double number = (double)number_of(value) + 0.0; /* -0 becomes 0 */
+        return mix(hash, &number, sizeof number);
+    }
+    case json_type_boolean:
+        return hash + (uint64_t)json_object_get_boolean(value);
+    case json_type_string:
+        return mix(hash, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+    case json_type_array:
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+            uint64_t item = hash_value(e, json_object_array_get_idx(value, i));
+            hash = mix(hash, &item, sizeof item);
+        }
+        return hash;
+    case json_type_object: {
+        json_object_object_foreach(value, key, member)
+        {
+            uint64_t inner = hash_value(e, member);
+            hash += mix(mix(UINT64_C(0x9e3779b97f4a7c15), key, strlen(key)), &inner, sizeof inner);
+        }
+        return hash;
+    }
+    case json_type_null:
+        break;
+    }
+    return hash;
+}
+
+struct hashed_item {
+    uint64_t hash;
+    size_t index;
+};
+
+static int compare_hashes(const void *a, const void *b)
+{
+    const struct hashed_item *x = a;
+    const struct hashed_item *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* Only items of one hash are compared: n log n for honest input, and what was made to collide pays by pair.
+ */
+bool check_unique_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    size_t count = json_object_array_length(value);
+    if (count < 2)
+        return true;
+    struct hashed_item *items = talloc_array(e->ctx, struct hashed_item, count);
+    for (size_t i = 0; i < count && !e->spent; i++)
+        items[i] = (struct hashed_item){hash_value(e, json_object_array_get_idx(value, i)), i};
+    bool unique = !e->spent;
+    if (unique)
+        qsort(items, count, sizeof *items, compare_hashes);
+    for (size_t i = 0; i < count && unique; i++) {
+        for (size_t j = i + 1; j < count && items[j].hash == items[i].hash && eval_spend(e, 10); j++) {
+            if (!json_equal(json_object_array_get_idx(value, items[i].index),
+                            json_object_array_get_idx(value, items[j].index)))
+                continue;
+            unique =
+                eval_fail(e, "must not have equal items: %zu and %zu are", items[i].index, items[j].index);
+            break;
+        }
+    }
+    talloc_free(items);
+    return unique;
+}
+
+bool check_max_properties(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    uint64_t count = (uint64_t)json_object_object_length(value);
+    return count <= k->count || eval_fail(e, "must have at most %" PRIu64 " member%s, not %" PRIu64, k->count,
+                                          plural(k->count), count);
+}
+
+bool check_min_properties(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    uint64_t count = (uint64_t)json_object_object_length(value);
+    return count >= k->count || eval_fail(e, "must have at least %" PRIu64 " member%s, not %" PRIu64,
+                                          k->count, plural(k->count), count);
+}
+
+bool check_required(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+{
+    bool holds = eval_spend(e, k->names.count / 4);
+    for (size_t i = 0; i < k->names.count && !eval_over(e); i++) {
+        if (json_object_object_get_ex(value, k->names.items[i], NULL))
+            continue;
+        holds = eval_fail(e, "lacks a required member: \"%s\"", k->names.items[i]);
+        if (e->quiet)
+            break;
+    }
+    return holds;
+}
+
+static bool check_dependency(struct eval *e, const struct dependency *d, json_object *value)
+{
+    bool holds = eval_spend(e, d->required.count / 4 + 1);
+    for (size_t i = 0; i < d->required.count && !eval_over(e); i++) {
+        if (!json_object_object_get_ex(value, d->required.items[i], NULL))
+            holds =
+                eval_fail(e, "lacks a member that \"%s\" requires: \"%s\"", d->name, d->required.items[i]);
+    }
+    return holds;
+}
+
+bool check_dependent_required(struct eval *e, const struct keyword *k, json_object *value,
+                              struct marks *marks)
+{
+    bool holds = true;
+    for (size_t i = 0; i < k->dependencies.count && !eval_over(e); i++) {
+        const struct dependency *d = &k->dependencies.items[i];
+        if (json_object_object_get_ex(value, d->name, NULL) && !check_dependency(e, d, value))
+            holds = false;
+    }
+    return holds;
+}

@@ -1,0 +1,221 @@
+#include "schema/evaluate.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <string.h>
+#include <talloc.h>
+
+enum { WHY_BUDGET = 5000 };
+
+unsigned eval_type(json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_null:
+        return TYPE_NULL;
+    case json_type_boolean:
+        return TYPE_BOOLEAN;
+    case json_type_object:
+        return TYPE_OBJECT;
+    case json_type_array:
+        return TYPE_ARRAY;
+    case json_type_string:
+        return TYPE_STRING;
+    case json_type_int:
+        return TYPE_NUMBER | TYPE_INTEGER;
+    case json_type_double:
+        break;
+    }
+    double d = json_object_get_double(value);
+    return floor(d) == d ? TYPE_NUMBER | TYPE_INTEGER : TYPE_NUMBER;
+}
+
+static char *render_path(void *ctx, const struct path *at)
+{
+    if (!at)
+        return talloc_strdup(ctx, "");
+    char *up = render_path(ctx, at->up);
+    char *pointer =
+        at->name ? json_pointer_join(ctx, up, at->name) : talloc_asprintf(ctx, "%s/%zu", up, at->index);
+    talloc_free(up);
+    return pointer;
+}
+
+static void add_problem(struct eval *e, const char *message)
+{
+    struct schema_problems *p = e->problems;
+    if (p->count % 8 == 0)
+        p->items = talloc_realloc(e->ctx, p->items, struct schema_problem, p->count + 8);
+    p->items[p->count++] = (struct schema_problem){render_path(e->ctx, e->at), message};
+    e->full = p->count >= e->problems_max;
+}
+
+bool eval_fail(struct eval *e, const char *format, ...)
+{
+    if (e->quiet || eval_over(e))
+        return false;
+    va_list args;
+    va_start(args, format);
+    add_problem(e, talloc_vasprintf(e->ctx, format, args));
+    va_end(args);
+    return false;
+}
+
+bool eval_spend(struct eval *e, size_t units)
+{
+    if (units > (size_t)SCHEMA_BUDGET_DEFAULT * 1000 || (e->budget -= (long)units) < 0)
+        e->spent = true;
+    return !e->spent;
+}
+
+static void marks_init(struct eval *e, struct marks *m, json_object *value)
+{
+    m->word = 0;
+    m->count = json_object_is_type(value, json_type_object) ? (size_t)json_object_object_length(value)
+                                                            : json_object_array_length(value);
+    m->bits = &m->word;
+    if (m->count > 64) {
+        m->bits = talloc_zero_array(e->ctx, uint64_t, m->count / 64 + 1);
+        eval_spend(e, m->count / 64);
+    }
+}
+
+static void marks_drop(struct marks *m)
+{
+    if (m->bits != &m->word)
+        talloc_free(m->bits);
+}
+
+static void marks_add(struct marks *to, const struct marks *from)
+{
+    for (size_t i = 0; i * 64 < to->count; i++)
+        to->bits[i] |= from->bits[i];
+}
+
+void marks_set_all(struct marks *m)
+{
+    if (m)
+        memset(m->bits, 0xff, m->count > 64 ? (m->count / 64 + 1) * sizeof *m->bits : sizeof m->word);
+}
+
+static bool eval_keywords(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+{
+    unsigned type = eval_type(value);
+    bool holds = true;
+    for (size_t i = 0; i < node->count; i++) {
+        const struct keyword *k = &node->keywords[i];
+        if (!(k->types & type) || (k->last && !holds))
+            continue;
+        if (!eval_spend(e, 1))
+            return false;
+        if (!k->check(e, k, value, marks))
+            holds = false;
+        if (!holds && (e->quiet || eval_over(e)))
+            return false;
+    }
+    return holds;
+}
+
+static bool eval_with_own_marks(struct eval *e, const struct node *node, json_object *value,
+                                struct marks *outer)
+{
+    struct marks own;
+    marks_init(e, &own, value);
+    bool holds = eval_keywords(e, node, value, &own);
+    if (holds && outer)
+        marks_add(outer, &own);
+    marks_drop(&own);
+    return holds;
+}
+
+bool eval_node(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+{
+    if (node->never)
+        return eval_fail(e, "is not allowed");
+    if (node->count == 0)
+        return true;
+    if (e->depth >= SCHEMA_DEPTH_MAX)
+        e->spent = true;
+    if (eval_over(e))
+        return false;
+    const struct scope *outer = e->scope;
+    struct scope scope = {outer, node->resource};
+    if (!outer || outer->resource != node->resource)
+        e->scope = &scope;
+    e->depth++;
+    bool container =
+        json_object_is_type(value, json_type_object) || json_object_is_type(value, json_type_array);
+    bool holds = node->needs_marks && container ? eval_with_own_marks(e, node, value, marks)
+                                                : eval_keywords(e, node, value, marks);
+    e->depth--;
+    e->scope = outer;
+    return holds;
+}
+
+bool eval_child(struct eval *e, const struct node *node, json_object *child, const char *name, size_t index)
+{
+    struct path here = {e->at, name, index};
+    e->at = &here;
+    bool holds = eval_node(e, node, child, NULL);
+    e->at = here.up;
+    return holds;
+}
+
+bool eval_try(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+{
+    struct marks tried;
+    if (marks)
+        marks_init(e, &tried, value);
+    e->quiet++;
+    bool holds = eval_node(e, node, value, marks ? &tried : NULL);
+    e->quiet--;
+    if (marks) {
+        if (holds)
+            marks_add(marks, &tried);
+        marks_drop(&tried);
+    }
+    return holds;
+}
+
+/* A small budget of its own, and not within itself: explaining a failure must not cost more than finding it.
+ */
+const char *eval_why(struct eval *e, const struct node *node, json_object *value)
+{
+    if (e->quiet || e->describing || eval_over(e))
+        return NULL;
+    struct schema_problems found = {0};
+    struct eval sub = *e;
+    sub.problems = &found;
+    sub.problems_max = 1;
+    sub.describing = true;
+    sub.at = NULL;
+    sub.budget = e->budget < WHY_BUDGET ? e->budget : WHY_BUDGET;
+    if (eval_node(&sub, node, value, NULL) || found.count == 0)
+        return NULL;
+    if (found.items[0].pointer[0] == '\0')
+        return found.items[0].message;
+    return talloc_asprintf(e->ctx, "%s %s", found.items[0].pointer, found.items[0].message);
+}
+
+enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
+                         struct schema_problems *problems_r)
+{
+    struct schema_problems none = {0};
+    struct eval e = {
+        .ctx = ctx,
+        .problems = problems_r ? problems_r : &none,
+        .problems_max = SCHEMA_PROBLEMS_MAX,
+        .quiet = problems_r ? 0 : 1,
+        .budget = schema->budget,
+    };
+    *e.problems = none;
+    bool holds = eval_node(&e, schema->root, instance, NULL);
+    if (e.spent) {
+        *e.problems = none;
+        e.full = false;
+        e.at = NULL;
+        if (problems_r)
+            add_problem(&e, "is too much work to validate against this schema");
+        return ERR_LIMIT;
+    }
+    return holds ? OK : ERR_INVALID;
+}

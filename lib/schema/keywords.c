@@ -1,0 +1,463 @@
+#include "schema/keywords.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "schema/evaluate.h"
+
+enum { KEYWORDS_MAX = 48, TEXT_MAX = 200 };
+
+struct row;
+/* False: nothing to check (or a problem was told). */
+typedef bool keyword_build(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                           struct keyword *k);
+
+struct row {
+    const char *name;
+    keyword_build *build;
+    keyword_check *check;
+    unsigned vocabulary; /* any of these switches it on */
+    uint8_t types;
+};
+
+static bool wrong(struct compiler *c, struct place *p, const struct row *row, const char *expected)
+{
+    compiler_complain(c, p, row->name, "must be %s", expected);
+    return false;
+}
+
+/* A value as a message shows it: JSON, cut at a character. */
+static const char *shown(struct compiler *c, json_object *value)
+{
+    size_t size;
+    const char *text = json_text(value, &size);
+    if (size <= TEXT_MAX)
+        return talloc_strdup(c->schema, text);
+    size = TEXT_MAX;
+    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
+        size--;
+    return talloc_asprintf(c->schema, "%.*s…", (int)size, text);
+}
+
+static const struct {
+    const char *name;
+    uint8_t bit;
+    const char *article;
+} type_names[] = {
+    {"null", TYPE_NULL, ""},          {"boolean", TYPE_BOOLEAN, "a "}, {"object", TYPE_OBJECT, "an "},
+    {"array", TYPE_ARRAY, "an "},     {"number", TYPE_NUMBER, "a "},   {"string", TYPE_STRING, "a "},
+    {"integer", TYPE_INTEGER, "an "},
+};
+
+static bool add_type(struct compiler *c, json_object *name, struct keyword *k, const char *separator)
+{
+    const char *text = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
+    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
+        if (strcmp(type_names[i].name, text) != 0)
+            continue;
+        k->type_mask |= type_names[i].bit;
+        k->text = talloc_asprintf(c->schema, "%s%s%s%s", k->text, separator, type_names[i].article, text);
+        return true;
+    }
+    return false;
+}
+
+static bool build_type(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                       struct keyword *k)
+{
+    k->text = "";
+    if (json_object_is_type(value, json_type_string))
+        return add_type(c, value, k, "") || wrong(c, p, row, "one of the seven types");
+    if (!json_object_is_type(value, json_type_array))
+        return wrong(c, p, row, "a type or a list of types");
+    size_t count = json_object_array_length(value);
+    for (size_t i = 0; i < count; i++) {
+        const char *separator = i == 0 ? "" : i + 1 < count ? ", " : " or ";
+        if (!add_type(c, json_object_array_get_idx(value, i), k, separator))
+            return wrong(c, p, row, "a list of the seven types");
+    }
+    return count > 0;
+}
+
+static bool build_value(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                        struct keyword *k)
+{
+    k->value = value;
+    k->text = shown(c, value);
+    return row->check != check_enum || json_object_is_type(value, json_type_array) ||
+           wrong(c, p, row, "a list");
+}
+
+static bool build_number(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                         struct keyword *k)
+{
+    if (!(eval_type(value) & TYPE_NUMBER))
+        return wrong(c, p, row, "a number");
+    int64_t i = json_object_get_int64(value);
+    k->text = shown(c, value);
+    if (json_object_is_type(value, json_type_double))
+        k->number = json_object_get_double(value);
+    else
+        k->number = i < 0 ? (long double)i : (long double)json_object_get_uint64(value);
+    return true;
+}
+
+static bool build_multiple_of(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                              struct keyword *k)
+{
+    if (!build_number(c, p, row, value, k))
+        return false;
+    if (!(k->number > 0))
+        return wrong(c, p, row, "a number above 0");
+    k->value = value;
+    return true;
+}
+
+static bool read_count(json_object *value, uint64_t *count_r)
+{
+    double number = json_object_is_type(value, json_type_double) ? json_object_get_double(value) : 0;
+    if (!(eval_type(value) & TYPE_INTEGER) || json_object_get_int64(value) < 0 || number < 0)
+        return false;
+    if (number >= 18446744073709551615.0)
+        *count_r = UINT64_MAX - 1;
+    else
+        *count_r = number > 0 ? (uint64_t)number : json_object_get_uint64(value);
+    return true;
+}
+
+static bool build_count(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                        struct keyword *k)
+{
+    return read_count(value, &k->count) || wrong(c, p, row, "an integer of 0 or more");
+}
+
+static bool compile_pattern(struct compiler *c, struct place *p, const char *keyword, const char *text,
+                            size_t size, struct regex **regex_r)
+{
+    const char *why;
+    if (regex_compile(c->schema, text, size, regex_r, &why) == OK)
+        return true;
+    compiler_complain(c, p, keyword, "\"%s\" is no usable regular expression: %s", text, why);
+    return false;
+}
+
+static bool build_pattern(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                          struct keyword *k)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return wrong(c, p, row, "a string");
+    k->text = shown(c, value);
+    return compile_pattern(c, p, row->name, json_object_get_string(value),
+                           (size_t)json_object_get_string_len(value), &k->regex);
+}
+
+static bool build_format(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                         struct keyword *k)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return wrong(c, p, row, "a string");
+    if (!c->opt->assert_formats && !(p->source->vocabularies & VOCAB_FORMAT_ASSERTION))
+        return false;
+    k->format = format_find(json_object_get_string(value));
+    k->text = talloc_strdup(c->schema, json_object_get_string(value));
+    return k->format != NULL;
+}
+
+static bool build_true(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                       struct keyword *k)
+{
+    if (!json_object_is_type(value, json_type_boolean))
+        return wrong(c, p, row, "true or false");
+    return json_object_get_boolean(value);
+}
+
+static bool read_names(struct compiler *c, json_object *value, struct name_list *names)
+{
+    if (!json_object_is_type(value, json_type_array))
+        return false;
+    names->count = json_object_array_length(value);
+    names->items = talloc_array(c->schema, const char *, names->count);
+    for (size_t i = 0; i < names->count; i++) {
+        json_object *name = json_object_array_get_idx(value, i);
+        if (!json_object_is_type(name, json_type_string))
+            return false;
+        names->items[i] = talloc_strdup(c->schema, json_object_get_string(name));
+    }
+    return true;
+}
+
+static bool build_names(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                        struct keyword *k)
+{
+    return read_names(c, value, &k->names) ? k->names.count > 0 : wrong(c, p, row, "a list of strings");
+}
+
+static struct dependency *add_dependency(struct compiler *c, struct keyword *k, const char *name)
+{
+    size_t n = k->dependencies.count++;
+    k->dependencies.items = talloc_realloc(c->schema, k->dependencies.items, struct dependency, n + 1);
+    k->dependencies.items[n] = (struct dependency){.name = talloc_strdup(c->schema, name)};
+    return &k->dependencies.items[n];
+}
+
+static bool build_dependent_required(struct compiler *c, struct place *p, const struct row *row,
+                                     json_object *value, struct keyword *k)
+{
+    if (!json_object_is_type(value, json_type_object))
+        return wrong(c, p, row, "an object");
+    json_object_object_foreach(value, name, list)
+    {
+        if (!read_names(c, list, &add_dependency(c, k, name)->required))
+            return wrong(c, p, row, "an object of lists of strings");
+    }
+    return k->dependencies.count > 0;
+}
+
+static bool build_dependent_schemas(struct compiler *c, struct place *p, const struct row *row,
+                                    json_object *value, struct keyword *k)
+{
+    if (!json_object_is_type(value, json_type_object))
+        return wrong(c, p, row, "an object");
+    json_object_object_foreach(value, name, json)
+    {
+        struct node *node = compile_wanted(c, p, row->name, json);
+        add_dependency(c, k, name)->node = node;
+    }
+    return k->dependencies.count > 0;
+}
+
+static bool build_node(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                       struct keyword *k)
+{
+    k->node = compile_wanted(c, p, row->name, value);
+    return true;
+}
+
+static bool build_unevaluated(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                              struct keyword *k)
+{
+    k->last = true;
+    p->node->needs_marks = true;
+    return build_node(c, p, row, value, k);
+}
+
+static bool read_nodes(struct compiler *c, struct place *p, const char *keyword, json_object *value,
+                       struct node_list *nodes)
+{
+    if (!json_object_is_type(value, json_type_array))
+        return false;
+    nodes->count = json_object_array_length(value);
+    nodes->items = talloc_array(c->schema, struct node *, nodes->count);
+    for (size_t i = 0; i < nodes->count; i++)
+        nodes->items[i] = compile_wanted(c, p, keyword, json_object_array_get_idx(value, i));
+    return true;
+}
+
+static bool build_nodes(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                        struct keyword *k)
+{
+    return read_nodes(c, p, row->name, value, &k->nodes) || wrong(c, p, row, "a list of schemas");
+}
+
+/* Stands for if, then and else: without `if` the others are nothing. */
+static bool build_condition(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                            struct keyword *k)
+{
+    json_object *then;
+    json_object *otherwise;
+    k->condition.test = compile_wanted(c, p, "if", value);
+    if (json_object_object_get_ex(p->json, "then", &then))
+        k->condition.then = compile_wanted(c, p, "then", then);
+    if (json_object_object_get_ex(p->json, "else", &otherwise))
+        k->condition.otherwise = compile_wanted(c, p, "else", otherwise);
+    return true;
+}
+
+static int compare_rules(const void *a, const void *b)
+{
+    return strcmp(((const struct member_rule *)a)->name, ((const struct member_rule *)b)->name);
+}
+
+static void read_rules(struct compiler *c, struct place *p, json_object *value, struct members *m)
+{
+    m->rules = talloc_array(c->schema, struct member_rule, (size_t)json_object_object_length(value));
+    json_object_object_foreach(value, name, json)
+    {
+        struct node *node = compile_wanted(c, p, "properties", json);
+        m->rules[m->rule_count++] = (struct member_rule){talloc_strdup(c->schema, name), node};
+    }
+    qsort(m->rules, m->rule_count, sizeof *m->rules, compare_rules);
+}
+
+static void read_patterns(struct compiler *c, struct place *p, json_object *value, struct members *m)
+{
+    m->patterns = talloc_array(c->schema, struct pattern_rule, (size_t)json_object_object_length(value));
+    json_object_object_foreach(value, text, json)
+    {
+        struct node *node = compile_wanted(c, p, "patternProperties", json);
+        struct regex *regex;
+        if (compile_pattern(c, p, "patternProperties", text, strlen(text), &regex))
+            m->patterns[m->pattern_count++] = (struct pattern_rule){regex, node};
+    }
+}
+
+/* Stands for properties, patternProperties and additionalProperties; `value` is whichever was found first. */
+static bool build_members(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                          struct keyword *k)
+{
+    json_object *properties;
+    json_object *patterns;
+    json_object *additional;
+    if (json_object_object_get_ex(p->json, "properties", &properties)) {
+        if (!json_object_is_type(properties, json_type_object))
+            return wrong(c, p, row, "an object of schemas");
+        read_rules(c, p, properties, &k->members);
+    }
+    if (json_object_object_get_ex(p->json, "patternProperties", &patterns)) {
+        if (!json_object_is_type(patterns, json_type_object))
+            return wrong(c, p, row, "an object of schemas");
+        read_patterns(c, p, patterns, &k->members);
+    }
+    if (json_object_object_get_ex(p->json, "additionalProperties", &additional))
+        k->members.additional = compile_wanted(c, p, "additionalProperties", additional);
+    return true;
+}
+
+/* Stands for prefixItems and items. */
+static bool build_items(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                        struct keyword *k)
+{
+    json_object *prefix;
+    json_object *rest;
+    if (json_object_object_get_ex(p->json, "prefixItems", &prefix) &&
+        !read_nodes(c, p, "prefixItems", prefix, &k->items.prefix))
+        return wrong(c, p, row, "a list of schemas");
+    if (json_object_object_get_ex(p->json, "items", &rest))
+        k->items.rest = compile_wanted(c, p, "items", rest);
+    return true;
+}
+
+static bool build_contains(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                           struct keyword *k)
+{
+    json_object *bound;
+    bool counted = p->source->vocabularies & VOCAB_VALIDATION;
+    k->contains.node = compile_wanted(c, p, row->name, value);
+    k->contains.min = 1;
+    k->contains.max = UINT64_MAX;
+    if (counted && json_object_object_get_ex(p->json, "minContains", &bound) &&
+        !read_count(bound, &k->contains.min))
+        compiler_complain(c, p, "minContains", "must be an integer of 0 or more");
+    if (counted && json_object_object_get_ex(p->json, "maxContains", &bound) &&
+        !read_count(bound, &k->contains.max))
+        compiler_complain(c, p, "maxContains", "must be an integer of 0 or more");
+    return true;
+}
+
+static bool build_reference(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                            struct keyword *k)
+{
+    const char *anchor;
+    if (!json_object_is_type(value, json_type_string))
+        return wrong(c, p, row, "a string");
+    struct place *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
+    if (!target)
+        return false;
+    k->node = compile_place(c, target);
+    return true;
+}
+
+/* Dynamic only when it leads, at first, to a $dynamicAnchor of that name; otherwise like $ref. */
+static bool build_dynamic(struct compiler *c, struct place *p, const struct row *row, json_object *value,
+                          struct keyword *k)
+{
+    const char *anchor;
+    if (!json_object_is_type(value, json_type_string))
+        return wrong(c, p, row, "a string");
+    struct place *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
+    if (!target)
+        return false;
+    struct node *node = compile_place(c, target);
+    if (anchor && target->dynamic_name && strcmp(target->dynamic_name, anchor) == 0) {
+        k->dynamic.node = node;
+        k->dynamic.name = target->dynamic_name;
+    } else {
+        k->check = apply_reference;
+        k->node = node;
+    }
+    return true;
+}
+
+#define V VOCAB_VALIDATION
+#define A VOCAB_APPLICATOR
+#define U VOCAB_UNEVALUATED
+#define F (VOCAB_FORMAT_ANNOTATION | VOCAB_FORMAT_ASSERTION)
+
+/* In the order of evaluation: cheap ones first, unevaluated* last. */
+static const struct row rows[] = {
+    {"type", build_type, check_type, V, TYPE_ANY},
+    {"const", build_value, check_const, V, TYPE_ANY},
+    {"enum", build_value, check_enum, V, TYPE_ANY},
+    {"minimum", build_number, check_minimum, V, TYPE_NUMBER},
+    {"maximum", build_number, check_maximum, V, TYPE_NUMBER},
+    {"exclusiveMinimum", build_number, check_exclusive_minimum, V, TYPE_NUMBER},
+    {"exclusiveMaximum", build_number, check_exclusive_maximum, V, TYPE_NUMBER},
+    {"multipleOf", build_multiple_of, check_multiple_of, V, TYPE_NUMBER},
+    {"minLength", build_count, check_min_length, V, TYPE_STRING},
+    {"maxLength", build_count, check_max_length, V, TYPE_STRING},
+    {"pattern", build_pattern, check_pattern, V, TYPE_STRING},
+    {"format", build_format, check_format, F, TYPE_STRING},
+    {"minItems", build_count, check_min_items, V, TYPE_ARRAY},
+    {"maxItems", build_count, check_max_items, V, TYPE_ARRAY},
+    {"uniqueItems", build_true, check_unique_items, V, TYPE_ARRAY},
+    {"minProperties", build_count, check_min_properties, V, TYPE_OBJECT},
+    {"maxProperties", build_count, check_max_properties, V, TYPE_OBJECT},
+    {"required", build_names, check_required, V, TYPE_OBJECT},
+    {"dependentRequired", build_dependent_required, check_dependent_required, V, TYPE_OBJECT},
+    {"$ref", build_reference, apply_reference, VOCAB_CORE, TYPE_ANY},
+    {"$dynamicRef", build_dynamic, apply_dynamic, VOCAB_CORE, TYPE_ANY},
+    {"propertyNames", build_node, apply_names, A, TYPE_OBJECT},
+    {"properties", build_members, apply_members, A, TYPE_OBJECT},
+    {"patternProperties", build_members, apply_members, A, TYPE_OBJECT},
+    {"additionalProperties", build_members, apply_members, A, TYPE_OBJECT},
+    {"dependentSchemas", build_dependent_schemas, apply_dependent, A, TYPE_OBJECT},
+    {"prefixItems", build_items, apply_items, A, TYPE_ARRAY},
+    {"items", build_items, apply_items, A, TYPE_ARRAY},
+    {"contains", build_contains, apply_contains, A, TYPE_ARRAY},
+    {"allOf", build_nodes, apply_all, A, TYPE_ANY},
+    {"anyOf", build_nodes, apply_any, A, TYPE_ANY},
+    {"oneOf", build_nodes, apply_one, A, TYPE_ANY},
+    {"not", build_node, apply_not, A, TYPE_ANY},
+    {"if", build_condition, apply_condition, A, TYPE_ANY},
+    {"unevaluatedItems", build_unevaluated, apply_unevaluated_items, U, TYPE_ARRAY},
+    {"unevaluatedProperties", build_unevaluated, apply_unevaluated_members, U, TYPE_OBJECT},
+};
+
+#undef V
+#undef A
+#undef U
+#undef F
+
+void keywords_compile(struct compiler *c, struct place *place)
+{
+    struct keyword list[KEYWORDS_MAX];
+    struct node *node = place->node;
+    keyword_build *group = NULL; /* its keyword is already compiled, under another name */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct row *row = &rows[i];
+        json_object *value;
+        if (!(row->vocabulary & (place->source->vocabularies | VOCAB_CORE)) ||
+            !json_object_object_get_ex(place->json, row->name, &value))
+            continue;
+        if ((row->build == build_members || row->build == build_items) && row->build == group)
+            continue;
+        group = row->build;
+        struct keyword *k = &list[node->count];
+        *k = (struct keyword){.check = row->check, .types = row->types};
+        if (row->build(c, place, row, value, k))
+            node->count++;
+    }
+    node->keywords = talloc_memdup(c->schema, list, node->count * sizeof list[0]);
+}

@@ -1,0 +1,422 @@
+#include "schema/regex.h"
+
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
+#include <pcre2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+enum {
+    PATTERN_MAX = 8 * 1024,
+    REPEAT_CHEAP_MAX = 32, /* a{n} beyond this does n steps that PCRE2 does not count */
+    HEAP_LIMIT_KIB = 8 * 1024,
+};
+
+struct regex {
+    pcre2_code *code;
+    bool costly; /* lookaround, backreference or long repeat: one counted step may walk the whole subject */
+};
+
+/* ECMA pattern in, PCRE2 pattern out. */
+struct translation {
+    const char *at;
+    const char *end;
+    char *out;
+    bool in_class;
+    bool costly;
+    const char *why;
+};
+
+static void put(struct translation *t, const char *text, size_t size)
+{
+    t->out = talloc_strndup_append_buffer(t->out, text, size);
+}
+
+static void put_text(struct translation *t, const char *text)
+{
+    put(t, text, strlen(text));
+}
+
+static bool refuse(struct translation *t, const char *why)
+{
+    t->why = why;
+    return false;
+}
+
+/* `count` hexadecimal digits at `p`, or -1. */
+static long hex_digits(const char *p, const char *end, int count)
+{
+    long value = 0;
+    if (end - p < count)
+        return -1;
+    for (int i = 0; i < count; i++) {
+        if (!isxdigit((unsigned char)p[i]))
+            return -1;
+        value = value * 16 +
+                (isdigit((unsigned char)p[i]) ? p[i] - '0' : tolower((unsigned char)p[i]) - 'a' + 10);
+    }
+    return value;
+}
+
+static void put_code_point(struct translation *t, long code)
+{
+    char text[24];
+    snprintf(text, sizeof text, "\\x{%lx}", (unsigned long)code);
+    put_text(t, text);
+}
+
+/* Behind "\u": HHHH, a pair of surrogates, or {H…}. */
+static bool translate_unicode(struct translation *t)
+{
+    if (t->at < t->end && *t->at == '{') {
+        const char *close = memchr(t->at, '}', (size_t)(t->end - t->at));
+        int digits = close ? (int)(close - t->at) - 1 : 0;
+        long code = digits >= 1 && digits <= 6 ? hex_digits(t->at + 1, t->end, digits) : -1;
+        if (code < 0 || code > 0x10ffff)
+            return refuse(t, "\\u{…} needs a code point in hexadecimal");
+        t->at = close + 1;
+        put_code_point(t, code);
+        return true;
+    }
+    long code = hex_digits(t->at, t->end, 4);
+    if (code < 0)
+        return refuse(t, "\\u needs four hexadecimal digits");
+    t->at += 4;
+    if (code >= 0xd800 && code < 0xdc00 && t->end - t->at >= 6 && t->at[0] == '\\' && t->at[1] == 'u') {
+        long low = hex_digits(t->at + 2, t->end, 4);
+        if (low >= 0xdc00 && low < 0xe000) {
+            code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            t->at += 6;
+        }
+    }
+    put_code_point(t, code);
+    return true;
+}
+
+/* General categories: PCRE2 knows their short names, ECMA the long ones too. */
+static const char *const categories[][2] = {
+    {"Letter", "L"},
+    {"Uppercase_Letter", "Lu"},
+    {"Lowercase_Letter", "Ll"},
+    {"Titlecase_Letter", "Lt"},
+    {"Modifier_Letter", "Lm"},
+    {"Other_Letter", "Lo"},
+    {"Mark", "M"},
+    {"Nonspacing_Mark", "Mn"},
+    {"Spacing_Mark", "Mc"},
+    {"Enclosing_Mark", "Me"},
+    {"Number", "N"},
+    {"Decimal_Number", "Nd"},
+    {"digit", "Nd"},
+    {"Letter_Number", "Nl"},
+    {"Other_Number", "No"},
+    {"Punctuation", "P"},
+    {"punct", "P"},
+    {"Connector_Punctuation", "Pc"},
+    {"Dash_Punctuation", "Pd"},
+    {"Open_Punctuation", "Ps"},
+    {"Close_Punctuation", "Pe"},
+    {"Initial_Punctuation", "Pi"},
+    {"Final_Punctuation", "Pf"},
+    {"Other_Punctuation", "Po"},
+    {"Symbol", "S"},
+    {"Math_Symbol", "Sm"},
+    {"Currency_Symbol", "Sc"},
+    {"Modifier_Symbol", "Sk"},
+    {"Other_Symbol", "So"},
+    {"Separator", "Z"},
+    {"Space_Separator", "Zs"},
+    {"Line_Separator", "Zl"},
+    {"Paragraph_Separator", "Zp"},
+    {"Other", "C"},
+    {"Control", "Cc"},
+    {"cntrl", "Cc"},
+    {"Format", "Cf"},
+    {"Surrogate", "Cs"},
+    {"Private_Use", "Co"},
+    {"Unassigned", "Cn"},
+};
+
+/* Behind "\p" or "\P": a property in braces. */
+static bool translate_property(struct translation *t, char letter)
+{
+    const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
+    if (!close)
+        return refuse(t, "\\p needs a property name in braces");
+    const char *name = t->at + 1;
+    int size = (int)(close - name);
+    const char *equals = memchr(name, '=', (size_t)size);
+    if (equals && (strncmp(name, "General_Category=", 17) == 0 || strncmp(name, "gc=", 3) == 0)) {
+        name = equals + 1;
+        size = (int)(close - name);
+    }
+    t->at = close + 1;
+    char *out = talloc_asprintf(t->out, "\\%c{%.*s}", letter, size, name);
+    for (size_t i = 0; i < sizeof categories / sizeof categories[0]; i++) {
+        if (strlen(categories[i][0]) == (size_t)size && strncmp(categories[i][0], name, (size_t)size) == 0)
+            out = talloc_asprintf(t->out, "\\%c{%s}", letter, categories[i][1]);
+    }
+    put_text(t, out);
+    return true;
+}
+
+/* White space as ECMA has it, which is neither PCRE's \s nor that with UCP. */
+#define ECMA_SPACE "\\t\\n\\x0b\\f\\r\\p{Z}\\x{feff}"
+
+static void translate_space(struct translation *t, char c)
+{
+    if (c == 's')
+        put_text(t, t->in_class ? ECMA_SPACE : "[" ECMA_SPACE "]");
+    else
+        put_text(t, t->in_class ? "\\S" : "[^" ECMA_SPACE "]");
+}
+
+static bool translate_escape(struct translation *t)
+{
+    if (t->at >= t->end)
+        return refuse(t, "a \\ ends the pattern");
+    char c = *t->at++;
+    char text[3] = {'\\', c, '\0'};
+    switch (c) {
+    case 's':
+    case 'S':
+        translate_space(t, c);
+        return true;
+    case 'u':
+        return translate_unicode(t);
+    case 'p':
+    case 'P':
+        return translate_property(t, c);
+    case 'v':
+        put_text(t, "\\x0b");
+        return true;
+    case '0':
+        put_text(t, "\\x00");
+        return true;
+    case 'x':
+        if (hex_digits(t->at, t->end, 2) < 0)
+            return refuse(t, "\\x needs two hexadecimal digits");
+        break;
+    case 'c':
+        if (t->at >= t->end || !isalpha((unsigned char)*t->at))
+            return refuse(t, "\\c needs a letter");
+        break;
+    case 'k':
+        t->costly = true;
+        break;
+    default:
+        if (isdigit((unsigned char)c))
+            t->costly = true;
+        else if (isalpha((unsigned char)c) && !strchr("dDwWbBfnrt", c))
+            return refuse(t, "an unknown escape (ECMA-262 has no such letter behind \\)");
+        else if ((unsigned char)c >= 0x80)
+            text[0] = c, text[1] = '\0'; /* the lead byte of a character that needs no escape */
+        break;
+    }
+    put_text(t, text);
+    return true;
+}
+
+static bool translate_group(struct translation *t)
+{
+    put_text(t, "(");
+    if (t->at < t->end && *t->at == '*')
+        return refuse(t, "nothing to repeat behind (");
+    if (t->at >= t->end || *t->at != '?')
+        return true;
+    const char *p = t->at + 1;
+    bool behind = t->end - p >= 2 && p[0] == '<' && (p[1] == '=' || p[1] == '!');
+    bool ahead = p < t->end && (*p == '=' || *p == '!');
+    bool named = !behind && t->end - p >= 2 && p[0] == '<' && (isalpha((unsigned char)p[1]) || p[1] == '_');
+    if (!behind && !ahead && !named && !(p < t->end && *p == ':'))
+        return refuse(t, "an unknown kind of group behind (?");
+    t->costly = t->costly || behind || ahead;
+    t->at = p + (behind ? 2 : 1);
+    put(t, p - 1, behind ? 3 : 2);
+    return true;
+}
+
+/* {n}, {n,} or {n,m} at t->at - 1; its size, or 0 when the brace is only a brace. */
+static size_t counted_size(struct translation *t)
+{
+    const char *start = t->at - 1;
+    const char *p = t->at;
+    while (p < t->end && isdigit((unsigned char)*p))
+        p++;
+    if (p == t->at)
+        return 0;
+    if (p < t->end && *p == ',') {
+        p++;
+        while (p < t->end && isdigit((unsigned char)*p))
+            p++;
+    }
+    return p < t->end && *p == '}' ? (size_t)(p - start) + 1 : 0;
+}
+
+static bool translate_quantifier(struct translation *t, char c)
+{
+    size_t size = 1;
+    if (c == '{') {
+        size = counted_size(t);
+        if (size == 0) {
+            put_text(t, "\\{");
+            return true;
+        }
+        t->costly = t->costly || atoi(t->at) > REPEAT_CHEAP_MAX;
+    }
+    put(t, t->at - 1, size);
+    t->at += size - 1;
+    if (t->at < t->end && *t->at == '?')
+        put(t, t->at++, 1);
+    if (t->at < t->end && strchr("*+?", *t->at))
+        return refuse(t, "nothing to repeat: two quantifiers in a row");
+    return true;
+}
+
+static bool translate_one(struct translation *t)
+{
+    char c = *t->at++;
+    if (c == '\\')
+        return translate_escape(t);
+    if (t->in_class) {
+        if (c == ']')
+            t->in_class = false;
+        if (c == '[')
+            put_text(t, "\\");
+        put(t, &c, 1);
+        return true;
+    }
+    switch (c) {
+    case '[':
+        t->in_class = true;
+        put(t, &c, 1);
+        if (t->at < t->end && *t->at == '^')
+            put(t, t->at++, 1);
+        return true;
+    case '(':
+        return translate_group(t);
+    case '.':
+        put_text(t, "[^\\n\\r\\x{2028}\\x{2029}]");
+        return true;
+    case '*':
+    case '+':
+    case '?':
+    case '{':
+        return translate_quantifier(t, c);
+    default:
+        put(t, &c, 1);
+        return true;
+    }
+}
+
+static int regex_drop(struct regex *regex)
+{
+    pcre2_code_free(regex->code);
+    return 0;
+}
+
+/* NO_AUTO_POSSESS: the steps of a possessified loop are not counted. */
+static pcre2_code *compile_translated(void *ctx, const char *pattern, uint32_t more, const char **why_r)
+{
+    uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS |
+                       PCRE2_MATCH_UNSET_BACKREF | PCRE2_NEVER_BACKSLASH_C | PCRE2_NEVER_UCP |
+                       PCRE2_NO_AUTO_POSSESS | more;
+    int number;
+    PCRE2_SIZE offset;
+    pcre2_code *code =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &number, &offset, NULL);
+    if (!code) {
+        PCRE2_UCHAR text[128];
+        pcre2_get_error_message(number, text, sizeof text);
+        *why_r = talloc_strdup(ctx, (const char *)text);
+    }
+    return code;
+}
+
+/* PCRE2 counts steps anew at each place it starts from, so its limit says nothing about a long subject. A
+ * pattern that is not anchored is therefore made to look for its start itself, from one place: then the limit
+ * is for the whole. */
+static pcre2_code *compile_one_start(void *ctx, const char *pattern, const char **why_r)
+{
+    uint32_t found = 0;
+    pcre2_code *code = compile_translated(ctx, pattern, 0, why_r);
+    if (!code || (pcre2_pattern_info(code, PCRE2_INFO_ALLOPTIONS, &found) == 0 && (found & PCRE2_ANCHORED)))
+        return code;
+    pcre2_code_free(code);
+    char *searching = talloc_asprintf(ctx, "(?s:.*?)(?:%s)", pattern);
+    code = compile_translated(ctx, searching, PCRE2_ANCHORED, why_r);
+    talloc_free(searching);
+    return code;
+}
+
+enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex **regex_r,
+                       const char **why_r)
+{
+    struct translation t = {.at = pattern, .end = pattern + size, .out = talloc_strdup(ctx, "")};
+    if (size > PATTERN_MAX)
+        t.why = "the pattern is too long";
+    if (memchr(pattern, '\0', size))
+        t.why = "a NUL stands in the pattern (write \\u0000)";
+    while (!t.why && t.at < t.end) {
+        if (!translate_one(&t))
+            break;
+    }
+    pcre2_code *code = t.why ? NULL : compile_one_start(ctx, t.out, &t.why);
+    talloc_free(t.out);
+    if (!code) {
+        *why_r = t.why;
+        return ERR_INVALID;
+    }
+    struct regex *regex = talloc(ctx, struct regex);
+    *regex = (struct regex){code, t.costly};
+    talloc_set_destructor(regex, regex_drop);
+    *regex_r = regex;
+    return OK;
+}
+
+static uint32_t clamp(size_t value, size_t low, size_t high)
+{
+    return (uint32_t)(value < low ? low : value > high ? high : value);
+}
+
+static int match_limited(const struct regex *regex, const char *subject, size_t size, uint32_t limit)
+{
+    pcre2_match_context *context = pcre2_match_context_create(NULL);
+    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
+    int answer = PCRE2_ERROR_NOMEMORY;
+    if (context && data) {
+        pcre2_set_match_limit(context, limit);
+        pcre2_set_depth_limit(context, limit);
+        pcre2_set_heap_limit(context, HEAP_LIMIT_KIB);
+        answer = pcre2_match(regex->code, (PCRE2_SPTR)subject, size, 0, 0, data, context);
+    }
+    pcre2_match_data_free(data);
+    pcre2_match_context_free(context);
+    return answer;
+}
+
+/* Nearly all matches end within the first, small limit. One that does not may try again with a large one, and
+ * pays for it, so that no number of them adds up to more than a second. Where a step may walk the whole
+ * subject, the number of steps shrinks as the subject grows. */
+enum err regex_match(const struct regex *regex, const char *subject, size_t size, long *budget,
+                     bool *matches_r)
+{
+    uint32_t limit = regex->costly ? clamp(2000000 / (size + 32), 50, 2000) : 2000;
+    *budget -= 1 + (long)(size / 64);
+    int answer = match_limited(regex, subject, size, limit);
+    if (answer == PCRE2_ERROR_MATCHLIMIT || answer == PCRE2_ERROR_DEPTHLIMIT) {
+        *budget -= regex->costly ? 300000 : 20000 + (long)(size / 4);
+        if (*budget < 0)
+            return ERR_LIMIT;
+        limit = regex->costly ? clamp(200000000 / (size + 32), 100, 200000)
+                              : 200000 + 4 * clamp(size, 0, 1U << 24);
+        answer = match_limited(regex, subject, size, limit);
+    }
+    *matches_r = answer >= 0;
+    /* anything else than "no" is a limit reached, or a subject that is no UTF-8: that does not match */
+    bool told = answer >= 0 || answer == PCRE2_ERROR_NOMATCH ||
+                (answer <= PCRE2_ERROR_UTF8_ERR1 && answer >= PCRE2_ERROR_UTF8_ERR21);
+    return told ? OK : ERR_LIMIT;
+}

@@ -1,0 +1,303 @@
+#include "schema/resolve.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "schema/metaschema.h"
+#include "schema/registry.h"
+#include "schema/uri.h"
+
+enum { INDEX_DEPTH_MAX = 200 };
+
+enum shape { ONE, LIST, MAP };
+
+/* Where the 2020-12 vocabularies have schemas within schemas. `definitions` is not of them but still written.
+ */
+static const struct {
+    const char *name;
+    enum shape shape;
+} holders[] = {
+    {"$defs", MAP},
+    {"definitions", MAP},
+    {"properties", MAP},
+    {"patternProperties", MAP},
+    {"dependentSchemas", MAP},
+    {"prefixItems", LIST},
+    {"allOf", LIST},
+    {"anyOf", LIST},
+    {"oneOf", LIST},
+    {"items", ONE},
+    {"contains", ONE},
+    {"additionalProperties", ONE},
+    {"propertyNames", ONE},
+    {"if", ONE},
+    {"then", ONE},
+    {"else", ONE},
+    {"not", ONE},
+    {"unevaluatedItems", ONE},
+    {"unevaluatedProperties", ONE},
+    {"contentSchema", ONE},
+};
+
+void compiler_complain(struct compiler *c, const struct place *place, const char *keyword, const char *format,
+                       ...)
+{
+    struct schema_problems *p = c->problems;
+    if (p->count >= SCHEMA_PROBLEMS_MAX)
+        return;
+    va_list args;
+    va_start(args, format);
+    char *message = talloc_vasprintf(c->problem_ctx, format, args);
+    va_end(args);
+    const char *pointer = place ? place->pointer : "";
+    if (keyword)
+        pointer = json_pointer_join(c->problem_ctx, pointer, keyword);
+    if (place && place->source->document_uri) {
+        message = talloc_asprintf(c->problem_ctx, "in %s at \"%s\": %s", place->source->document_uri, pointer,
+                                  message);
+        pointer = "";
+    }
+    p->items = talloc_realloc(c->problem_ctx, p->items, struct schema_problem, p->count + 1);
+    p->items[p->count++] = (struct schema_problem){talloc_strdup(c->problem_ctx, pointer), message};
+}
+
+const char *resolve_intern(struct compiler *c, const char *name)
+{
+    void *found;
+    if (lh_table_lookup_ex(c->names, name, &found))
+        return found;
+    char *copy = talloc_strdup(c->schema, name);
+    lh_table_insert(c->names, copy, copy);
+    return copy;
+}
+
+static int table_drop(struct lh_table **table)
+{
+    lh_table_free(*table);
+    return 0;
+}
+
+static struct lh_table *new_names(struct compiler *c)
+{
+    struct lh_table **holder = talloc(c, struct lh_table *);
+    *holder = lh_kchar_table_new(8, NULL);
+    talloc_set_destructor(holder, table_drop);
+    return *holder;
+}
+
+static struct source *new_source(struct compiler *c, json_object *root, const char *uri,
+                                 const char *document_uri)
+{
+    struct source *s = talloc_zero(c, struct source);
+    s->uri = uri;
+    s->root = root;
+    s->document_uri = document_uri;
+    s->anchors = new_names(c);
+    s->vocabularies = VOCAB_STANDARD;
+    s->compiled = talloc_zero(c->schema, struct resource);
+    return s;
+}
+
+static void add_uri(struct compiler *c, const char *uri, struct source *source, const struct place *place)
+{
+    void *found;
+    if (!lh_table_lookup_ex(c->by_uri, uri, &found))
+        lh_table_insert(c->by_uri, talloc_strdup(c, uri), source);
+    else if (found != source && ((struct source *)found)->document_uri == source->document_uri)
+        compiler_complain(c, place, "$id", "another schema already has the identifier \"%s\"", uri);
+}
+
+static void add_anchor(struct compiler *c, struct place *place, const char *name, const char *keyword)
+{
+    if (lh_table_lookup_ex(place->source->anchors, name, NULL)) {
+        compiler_complain(c, place, keyword, "another schema already has the anchor \"%s\"", name);
+        return;
+    }
+    lh_table_insert(place->source->anchors, talloc_strdup(c, name), place);
+}
+
+/* What the schema object says of itself: a URI that makes it a resource of its own, and its anchors. */
+static void index_identity(struct compiler *c, struct place *place)
+{
+    const char *id = json_get_text(place->json, "$id");
+    if (id && place->source->root != place->json) {
+        struct source *outer = place->source;
+        const char *uri = uri_resolve(c, outer->uri, id);
+        place->source = new_source(c, place->json, uri, outer->document_uri);
+        place->source->vocabularies = outer->vocabularies;
+        add_uri(c, uri, place->source, place);
+        const char *dialect = json_get_text(place->json, "$schema");
+        if (dialect)
+            metaschema_find(c, place, dialect, &place->source->vocabularies, NULL);
+    }
+    const char *anchor = json_get_text(place->json, "$anchor");
+    if (anchor)
+        add_anchor(c, place, anchor, "$anchor");
+    const char *dynamic = json_get_text(place->json, "$dynamicAnchor");
+    if (dynamic) {
+        if (!anchor || strcmp(anchor, dynamic) != 0)
+            add_anchor(c, place, dynamic, "$dynamicAnchor");
+        place->dynamic_name = resolve_intern(c, dynamic);
+        place->next_dynamic = place->source->dynamic;
+        place->source->dynamic = place;
+    }
+}
+
+static struct place *index_schema(struct compiler *c, json_object *json, struct source *source,
+                                  const char *pointer, unsigned depth);
+
+static void index_held(struct compiler *c, struct place *place, json_object *held, const char *name,
+                       enum shape shape, unsigned depth)
+{
+    const char *pointer = json_pointer_join(c, place->pointer, name);
+    if (shape == ONE) {
+        index_schema(c, held, place->source, pointer, depth + 1);
+    } else if (shape == MAP && json_object_is_type(held, json_type_object)) {
+        json_object_object_foreach(held, key, value)
+        {
+            index_schema(c, value, place->source, json_pointer_join(c, pointer, key), depth + 1);
+        }
+    } else if (shape == LIST && json_object_is_type(held, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(held); i++) {
+            const char *at = talloc_asprintf(c, "%s/%zu", pointer, i);
+            index_schema(c, json_object_array_get_idx(held, i), place->source, at, depth + 1);
+        }
+    }
+}
+
+static struct place *index_schema(struct compiler *c, json_object *json, struct source *source,
+                                  const char *pointer, unsigned depth)
+{
+    void *found;
+    bool object = json_object_is_type(json, json_type_object);
+    if (!object && !json_object_is_type(json, json_type_boolean))
+        return NULL;
+    if (lh_table_lookup_ex(c->by_json, json, &found))
+        return found;
+    if (c->place_count >= SCHEMA_NODES_MAX || depth > INDEX_DEPTH_MAX) {
+        c->too_large = true;
+        return NULL;
+    }
+    c->place_count++;
+    struct place *place = talloc_zero(c, struct place);
+    place->json = json;
+    place->source = source;
+    place->pointer = pointer;
+    lh_table_insert(c->by_json, json, place);
+    *c->end = place;
+    c->end = &place->next;
+    if (!object)
+        return place;
+    index_identity(c, place);
+    for (size_t i = 0; i < sizeof holders / sizeof holders[0]; i++) {
+        json_object *held = json_get(json, holders[i].name);
+        if (held)
+            index_held(c, place, held, holders[i].name, holders[i].shape, depth);
+    }
+    return place;
+}
+
+/* Each problem of a document against its metaschema becomes a problem of the compilation. */
+static bool check_document(struct compiler *c, struct place *root, const struct schema *metaschema)
+{
+    struct schema_problems found = {0};
+    enum err e = schema_validate(c, metaschema, root->json, &found);
+    for (size_t i = 0; i < found.count; i++) {
+        struct place at = {.source = root->source, .pointer = found.items[i].pointer};
+        compiler_complain(c, &at, NULL, "%s", found.items[i].message);
+    }
+    return e == OK;
+}
+
+static bool adopt_dialect(struct compiler *c, struct place *root, bool trusted)
+{
+    const struct schema *metaschema = NULL;
+    if (trusted)
+        return true; /* built in: the standard dialect, known to be right */
+    const char *dialect = json_get_text(root->json, "$schema");
+    if (!metaschema_find(c, root, dialect, &root->source->vocabularies, &metaschema))
+        return false;
+    return check_document(c, root, metaschema);
+}
+
+struct place *resolve_document(struct compiler *c, json_object *json, const char *uri, bool main_document)
+{
+    const char *id = json_get_text(json, "$id");
+    const char *base = id ? uri_resolve(c, uri, id) : uri;
+    struct source *source = new_source(c, json, base, main_document ? NULL : uri);
+    struct place probe = {.json = json, .source = source, .pointer = ""};
+    if (!json_object_is_type(json, json_type_object) && !json_object_is_type(json, json_type_boolean)) {
+        compiler_complain(c, &probe, NULL, "must be an object or a boolean: only these are schemas");
+        return NULL;
+    }
+    bool trusted = c->trusted || (!main_document && metaschema_builtin(c, uri));
+    if (!adopt_dialect(c, &probe, trusted))
+        return NULL;
+    add_uri(c, base, source, &probe);
+    if (strcmp(base, uri) != 0 && !lh_table_lookup_ex(c->by_uri, uri, NULL))
+        lh_table_insert(c->by_uri, talloc_strdup(c, uri), source);
+    return index_schema(c, json, source, "", 0);
+}
+
+static struct source *find_source(struct compiler *c, struct place *from, const char *keyword,
+                                  const char *uri)
+{
+    void *found;
+    if (lh_table_lookup_ex(c->by_uri, uri, &found))
+        return found;
+    const char *why = "it is neither in this schema nor in the registry";
+    json_object *document = metaschema_builtin(c->schema, uri);
+    if (!document && schema_registry_load(c->schema, c->opt->registry, uri, &document, &why) != OK) {
+        compiler_complain(c, from, keyword, "cannot find the schema \"%s\": %s", uri, why);
+        return NULL;
+    }
+    struct place *root = resolve_document(c, document, uri, false);
+    return root ? root->source : NULL;
+}
+
+/* Follows a JSON pointer from a resource's root. It may lead through and to places that no keyword makes
+ * schemas; what it finds there belongs to the last resource on the way. */
+static struct place *follow_pointer(struct compiler *c, struct source *source, const char *pointer)
+{
+    void *found;
+    bool exists;
+    struct place *last = lh_table_lookup_ex(c->by_json, source->root, &found) ? found : NULL;
+    for (const char *p = pointer; last; p += 1 + strcspn(p + 1, "/")) {
+        char *head = talloc_strndup(c, pointer, (size_t)(p - pointer));
+        json_object *at = json_at(source->root, head, &exists);
+        if (!exists)
+            return NULL;
+        if (at && lh_table_lookup_ex(c->by_json, at, &found))
+            last = found;
+        if (*p)
+            continue;
+        const char *root_pointer = last->source == source ? "" : last->pointer;
+        return last->json == at
+                   ? last
+                   : index_schema(c, at, last->source, talloc_asprintf(c, "%s%s", root_pointer, pointer), 0);
+    }
+    return NULL;
+}
+
+struct place *resolve_reference(struct compiler *c, struct place *from, const char *keyword,
+                                const char *reference, const char **anchor_r)
+{
+    *anchor_r = NULL;
+    const char *fragment = uri_fragment(c, reference);
+    struct source *source = find_source(c, from, keyword, uri_resolve(c, from->source->uri, reference));
+    if (!source)
+        return NULL;
+    void *found = NULL;
+    if (!fragment) {
+        found = NULL;
+    } else if (fragment[0] == '\0' || fragment[0] == '/') {
+        found = follow_pointer(c, source, fragment);
+    } else {
+        *anchor_r = fragment;
+        lh_table_lookup_ex(source->anchors, fragment, &found);
+    }
+    if (!found && !c->too_large)
+        compiler_complain(c, from, keyword, "the reference \"%s\" leads to no schema", reference);
+    return found;
+}

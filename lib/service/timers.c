@@ -1,0 +1,149 @@
+#include "service/timers.h"
+
+#include <string.h>
+#include <sys/timerfd.h>
+#include <talloc.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+struct timers {
+    struct timer **heap; /* from 1: the children of i are 2i and 2i + 1 */
+    size_t count;
+    int64_t armed_ms;
+    int fd; /* -1 without a base */
+    struct event *event;
+};
+
+static void put(struct timers *all, size_t place, struct timer *t)
+{
+    all->heap[place] = t;
+    t->place = place;
+}
+
+static void rise(struct timers *all, struct timer *t)
+{
+    size_t i = t->place;
+    for (; i > 1 && all->heap[i / 2]->at_ms > t->at_ms; i /= 2)
+        put(all, i, all->heap[i / 2]);
+    put(all, i, t);
+}
+
+static void sink(struct timers *all, struct timer *t)
+{
+    size_t i = t->place;
+    for (size_t child; (child = 2 * i) <= all->count; i = child) {
+        if (child < all->count && all->heap[child + 1]->at_ms < all->heap[child]->at_ms)
+            child++;
+        if (all->heap[child]->at_ms >= t->at_ms)
+            break;
+        put(all, i, all->heap[child]);
+    }
+    put(all, i, t);
+}
+
+/* Tells the kernel of the nearest moment, where that is another one than it knows of. */
+static void arm(struct timers *all)
+{
+    int64_t next_ms = timers_next_ms(all);
+    if (all->fd < 0 || next_ms == all->armed_ms)
+        return;
+    all->armed_ms = next_ms;
+    struct itimerspec at = {0};
+    if (next_ms != INT64_MAX) {
+        int64_t ms = next_ms > 0 ? next_ms : 1; /* zero would disarm */
+        at.it_value.tv_sec = ms / 1000;
+        at.it_value.tv_nsec = ms % 1000 * 1000000;
+    }
+    (void)timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+static void take_out(struct timers *all, struct timer *t)
+{
+    struct timer *last = all->heap[all->count--];
+    if (last != t) {
+        put(all, t->place, last);
+        rise(all, last);
+        sink(all, last);
+    }
+    t->place = 0;
+}
+
+void timer_set(struct timers *all, struct timer *t, int64_t at_ms)
+{
+    if (timer_is_set(t)) {
+        t->at_ms = at_ms;
+        rise(all, t);
+        sink(all, t);
+    } else {
+        if (all->count + 2 > talloc_array_length(all->heap))
+            all->heap = talloc_realloc(all, all->heap, struct timer *, 2 * (all->count + 2));
+        t->at_ms = at_ms;
+        put(all, ++all->count, t);
+        rise(all, t);
+    }
+    arm(all);
+}
+
+void timer_clear(struct timers *all, struct timer *t)
+{
+    if (!timer_is_set(t))
+        return;
+    take_out(all, t);
+    arm(all);
+}
+
+int64_t timers_next_ms(const struct timers *all)
+{
+    return all->count > 0 ? all->heap[1]->at_ms : INT64_MAX;
+}
+
+void timers_run(struct timers *all, int64_t now_ms)
+{
+    /* No more than stood there at first: what fires may set itself again for a moment that has passed. */
+    for (size_t left = all->count; left > 0 && all->count > 0 && all->heap[1]->at_ms <= now_ms; left--) {
+        struct timer *t = all->heap[1];
+        take_out(all, t);
+        t->fire(t->arg);
+    }
+    arm(all);
+}
+
+static void on_fd(evutil_socket_t fd, short what, void *arg)
+{
+    struct timers *all = arg;
+    uint64_t expirations;
+    if (read(fd, &expirations, sizeof expirations) < 0)
+        return; /* moved meanwhile: the new moment comes by itself */
+    all->armed_ms = INT64_MAX;
+    timers_run(all, clock_boot_ms());
+}
+
+static int destroy(struct timers *all)
+{
+    if (all->event)
+        event_free(all->event);
+    if (all->fd >= 0)
+        close(all->fd);
+    return 0;
+}
+
+struct timers *timers_new(void *ctx, struct event_base *base)
+{
+    struct timers *all = talloc_zero(ctx, struct timers);
+    all->heap = talloc_zero_array(all, struct timer *, 64);
+    all->armed_ms = INT64_MAX;
+    all->fd = -1;
+    if (!base)
+        return all;
+    all->fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (all->fd < 0) {
+        talloc_free(all);
+        return NULL;
+    }
+    talloc_set_destructor(all, destroy);
+    all->event = event_new(base, all->fd, EV_READ | EV_PERSIST, on_fd, all);
+    event_add(all->event, NULL);
+    return all;
+}

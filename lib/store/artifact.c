@@ -1,0 +1,122 @@
+#include "store/artifact.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "mariadb/store.h"
+
+/* As the queries artifact_list and artifact_get have their rows. */
+static struct artifact *from_rows(void *ctx, const struct db_rows *rows)
+{
+    struct artifact *list = talloc_array(ctx, struct artifact, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        list[i] = (struct artifact){
+            .id = db_get_id(rows, i, 0),
+            .relpath = db_str(rows, i, 1),
+            .media_type = db_str(rows, i, 2),
+            .blob.size = db_int(rows, i, 3),
+        };
+        memcpy(list[i].blob.sha256, db_str(rows, i, 4), BLOB_HASH);
+    }
+    return list;
+}
+
+enum err artifact_list(struct db *db, void *ctx, const id *execution, struct artifact **list_r,
+                       size_t *count_r)
+{
+    struct db_value arg = db_id(execution);
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_ARTIFACT_LIST, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    *list_r = from_rows(ctx, rows);
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *execution, const id *artifact,
+                      struct artifact *a_r)
+{
+    struct db_value args[] = {db_id(execution), db_id(artifact), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_ARTIFACT_GET, args, 3, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *a_r = from_rows(ctx, rows)[0];
+    return e;
+}
+
+enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list, size_t n)
+{
+    enum { COLUMNS = 6 };
+    struct db_value owner = db_id(execution);
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, COLUMNS * n + 1);
+    for (size_t i = 0; i < n; i++) {
+        struct db_value *v = &each[COLUMNS * i];
+        v[0] = owner;
+        v[1] = db_id(&list[i].id);
+        v[2] = db_text(list[i].relpath);
+        v[3] = db_text(list[i].media_type);
+        v[4] = db_number(list[i].blob.size);
+        v[5] = db_bytes(list[i].blob.sha256, BLOB_HASH);
+    }
+    enum err e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &owner, 1, NULL);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_INSERT, NULL, 0, each, COLUMNS, n, NULL);
+    return e;
+}
+
+enum { USAGE_COLUMNS = 8 };
+
+static void usage_values(struct db_value v[USAGE_COLUMNS], const struct usage *u)
+{
+    v[0] = db_number(u->input_tokens);
+    v[1] = db_number(u->output_tokens);
+    v[2] = db_number(u->cost);
+    v[3] = db_number_or_null(u->wallclock_ms, u->has_wallclock);
+    v[4] = db_number(u->iterations);
+    v[5] = db_text(u->trace_id);
+    v[6] = u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null();
+    v[7] = db_number(u->has_log ? u->log.size : 0);
+}
+
+enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
+{
+    struct db_value args[1 + USAGE_COLUMNS] = {db_id(execution)};
+    usage_values(args + 1, u);
+    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, 1 + USAGE_COLUMNS, NULL);
+}
+
+enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
+                        const struct artifact *list, size_t n)
+{
+    struct db_value args[USAGE_COLUMNS + 2];
+    struct db_rows *rows;
+    usage_values(args, u);
+    args[USAGE_COLUMNS] = db_id(execution);
+    args[USAGE_COLUMNS + 1] = db_number(attempt);
+    enum err e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT_LATE, args, USAGE_COLUMNS + 2, &rows);
+    return e == OK && rows->affected > 0 && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
+}
+
+enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,
+                       struct execution_log *log_r)
+{
+    struct db_value args[] = {db_id(execution), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_EXECUTION_LOG, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e != OK)
+        return e;
+    *log_r = (struct execution_log){
+        .state = (enum state)db_int(rows, 0, 0),
+        .attempt = (int)db_int(rows, 0, 1),
+        .has_log = !db_cell(rows, 0, 2)->is_null,
+        .log.size = db_int(rows, 0, 3),
+    };
+    if (log_r->has_log)
+        memcpy(log_r->log.sha256, db_str(rows, 0, 2), BLOB_HASH);
+    return OK;
+}

@@ -1,0 +1,180 @@
+#include "store/execution_list.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "mariadb/store.h"
+
+/* First the ids, then their rows. One responder (or any) and one state (or any) is one range of one index, of
+ * which the page is read at once. Several are as many ranges, read in pieces as far as the page needs and
+ * merged here: so no query sorts, and none reads more than the page's end. */
+
+enum { PIECE = 1000 /* ids of one range read at once */ };
+
+static const id highest = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
+static const id lowest = {"00000000-0000-0000-0000-000000000000"};
+
+struct range { /* one responder or any, one state or any */
+    const id *responder;
+    enum state state; /* 0: any */
+};
+
+/* Ids of one range below `below`, the newest first. */
+static enum err range_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                          struct range range, const id *below, int64_t offset, int64_t limit,
+                          struct db_rows **rows_r)
+{
+    struct db_value from = db_id(id_is_set(&f->above) ? &f->above : &lowest);
+    struct db_value to = db_id(id_is_set(below) ? below : &highest);
+    struct db_value ws = db_id(workspace);
+    struct db_value state = db_number_or_null(range.state, range.state != 0);
+    struct db_value responder = range.responder ? db_id(range.responder) : db_null();
+    struct db_value window[] = {db_number(limit), db_number(offset)};
+    if (f->tag) {
+        struct db_value args[] = {ws,
+                                  db_text(f->tag),
+                                  from,
+                                  to,
+                                  responder,
+                                  responder,
+                                  state,
+                                  state,
+                                  db_id(&f->parent),
+                                  db_id(&f->parent),
+                                  window[0],
+                                  window[1]};
+        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_TAG, args, 12, rows_r);
+    }
+    if (id_is_set(&f->parent)) {
+        struct db_value args[] = {db_id(&f->parent), ws,    from,  to,        responder,
+                                  responder,         state, state, window[0], window[1]};
+        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_PARENT, args, 10, rows_r);
+    }
+    if (range.responder) {
+        struct db_value args[] = {ws, responder, from, to, state, state, window[0], window[1]};
+        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_RESPONDER, args, 8, rows_r);
+    }
+    if (range.state) {
+        struct db_value args[] = {ws, state, from, to, window[0], window[1]};
+        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_STATE, args, 6, rows_r);
+    }
+    struct db_value args[] = {ws, from, to, window[0], window[1]};
+    return store_read(db, ctx, SQL_EXECUTION_LIST, args, 5, rows_r);
+}
+
+static enum err one_range(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                          id **ids_r, size_t *count_r)
+{
+    struct range range = {f->responders_n ? f->responders : NULL, f->states_n ? f->states[0] : 0};
+    struct db_rows *rows;
+    enum err e = range_ids(db, ctx, workspace, f, range, &f->below, f->offset, f->limit, &rows);
+    if (e != OK)
+        return e;
+    *ids_r = talloc_array(ctx, id, rows->count + 1);
+    *count_r = rows->count;
+    for (size_t i = 0; i < rows->count; i++)
+        (*ids_r)[i] = db_get_id(rows, i, 0);
+    return OK;
+}
+
+struct stream { /* a range that is read piece by piece */
+    struct range range;
+    struct db_rows *rows;
+    size_t next;
+    bool ended; /* there is nothing behind the piece in hand */
+};
+
+struct merge {
+    struct db *db;
+    const id *workspace;
+    const struct execution_filter *f;
+    struct stream *streams;
+    size_t n;
+    int64_t piece;
+};
+
+/* Makes sure that the stream has its next id in hand, or has ended. */
+static enum err stream_fill(struct merge *m, struct stream *s)
+{
+    id below = m->f->below;
+    if (s->ended || (s->rows && s->next < s->rows->count))
+        return OK;
+    if (s->rows)
+        below = db_get_id(s->rows, s->rows->count - 1, 0);
+    struct db_rows *rows;
+    enum err e = range_ids(m->db, m->streams, m->workspace, m->f, s->range, &below, 0, m->piece, &rows);
+    if (e != OK)
+        return e;
+    talloc_free(s->rows);
+    s->rows = rows;
+    s->next = 0;
+    s->ended = rows->count == 0;
+    return OK;
+}
+
+/* The newest id of all streams; NULL where they have ended. */
+static enum err merge_next(struct merge *m, const char **id_r)
+{
+    struct stream *newest = NULL;
+    *id_r = NULL;
+    for (size_t i = 0; i < m->n; i++) {
+        struct stream *s = &m->streams[i];
+        enum err e = stream_fill(m, s);
+        if (e != OK)
+            return e;
+        if (s->ended)
+            continue;
+        const char *text = db_str(s->rows, s->next, 0);
+        if (!newest || strcmp(text, *id_r) > 0) {
+            newest = s;
+            *id_r = text;
+        }
+    }
+    if (newest)
+        newest->next++;
+    return OK;
+}
+
+static void open_streams(struct merge *m, void *ctx)
+{
+    const struct execution_filter *f = m->f;
+    size_t responders = f->responders_n ? f->responders_n : 1;
+    size_t states = f->states_n ? f->states_n : 1;
+    int64_t end = f->offset + f->limit;
+    m->n = responders * states;
+    m->piece = end < PIECE ? end : PIECE;
+    m->streams = talloc_zero_array(ctx, struct stream, m->n);
+    for (size_t i = 0; i < m->n; i++)
+        m->streams[i].range = (struct range){f->responders_n ? &f->responders[i / states] : NULL,
+                                             f->states_n ? f->states[i % states] : 0};
+}
+
+static enum err merged_ranges(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                              id **ids_r, size_t *count_r)
+{
+    struct merge m = {.db = db, .workspace = workspace, .f = f};
+    enum err e = OK;
+    open_streams(&m, ctx);
+    *ids_r = talloc_array(ctx, id, (size_t)f->limit + 1);
+    *count_r = 0;
+    for (int64_t i = 0; e == OK && i < f->offset + f->limit; i++) {
+        const char *text;
+        e = merge_next(&m, &text);
+        if (e != OK || !text)
+            break;
+        if (i >= f->offset)
+            id_parse(text, ID_LENGTH, &(*ids_r)[(*count_r)++]);
+    }
+    talloc_free(m.streams);
+    return e;
+}
+
+enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                        struct execution **list_r, size_t *count_r)
+{
+    id *ids = NULL;
+    size_t n = 0;
+    enum err e = f->responders_n > 1 || f->states_n > 1 ? merged_ranges(db, ctx, workspace, f, &ids, &n)
+                                                        : one_range(db, ctx, workspace, f, &ids, &n);
+    return e == OK ? execution_get_all(db, ctx, workspace, ids, n, list_r, count_r) : e;
+}

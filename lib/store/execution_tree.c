@@ -1,0 +1,152 @@
+#include "store/execution_tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "mariadb/store.h"
+#include "run/accept.h"
+
+struct row { /* of execution_children */
+    id child, parent;
+    int64_t credits;
+};
+
+struct branch { /* an execution of the tree, breadth-first; the first is the top */
+    const id *id;
+    size_t parent, depth;
+    size_t first, count; /* its children */
+    int64_t credits;     /* its own, then with all below it */
+};
+
+/* Stable: rows of one parent stay in the order of their ids, which they come in. */
+static int by_parent(const void *a, const void *b)
+{
+    const struct row *x = a, *y = b;
+    int order = strcmp(x->parent.text, y->parent.text);
+    return order ? order : strcmp(x->child.text, y->child.text);
+}
+
+/* The first row of a parent; `n` where it has none. */
+static size_t rows_of(const struct row *rows, size_t n, const id *parent)
+{
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rows[middle].parent.text, parent->text) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < n && strcmp(rows[low].parent.text, parent->text) == 0 ? low : n;
+}
+
+static enum err read_rows(struct db *db, void *ctx, const id *root, struct row **rows_r, size_t *n_r)
+{
+    struct db_value arg = db_id(root);
+    struct db_rows *found;
+    enum err e = store_read(db, ctx, SQL_NESTING_ROWS, &arg, 1, &found);
+    if (e != OK)
+        return e;
+    struct row *rows = talloc_array(ctx, struct row, found->count + 1);
+    for (size_t i = 0; i < found->count; i++)
+        rows[i] = (struct row){db_get_id(found, i, 0), db_get_id(found, i, 1), db_int(found, i, 2)};
+    qsort(rows, found->count, sizeof *rows, by_parent);
+    *rows_r = rows;
+    *n_r = found->count;
+    return OK;
+}
+
+/* The part of a tree below `top`. Each row is somebody's child once, so this ends. */
+static struct branch *grow(void *ctx, const struct row *rows, size_t rows_n, const id *top, int64_t own,
+                           size_t *n_r)
+{
+    struct branch *list = talloc_array(ctx, struct branch, rows_n + 1);
+    size_t n = 1;
+    list[0] = (struct branch){.id = top, .credits = own};
+    for (size_t i = 0; i < n; i++) {
+        size_t r = rows_of(rows, rows_n, list[i].id);
+        list[i].first = n;
+        for (; r < rows_n && strcmp(rows[r].parent.text, list[i].id->text) == 0 && n <= rows_n; r++)
+            list[n++] = (struct branch){
+                .id = &rows[r].child, .parent = i, .depth = list[i].depth + 1, .credits = rows[r].credits};
+        list[i].count = n - list[i].first;
+    }
+    for (size_t i = n; i-- > 1;)
+        list[list[i].parent].credits += list[i].credits;
+    *n_r = n;
+    return list;
+}
+
+enum err nesting_credits(struct db *db, const id *root, const id *top, int64_t own, int64_t *micro_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct row *rows;
+    size_t rows_n, n;
+    enum err e = read_rows(db, scratch, root, &rows, &rows_n);
+    if (e == OK)
+        *micro_r = grow(scratch, rows, rows_n, top, own, &n)->credits;
+    talloc_free(scratch);
+    return e;
+}
+
+/* What is shown of the tree, with what each execution says of itself. */
+static enum err fill(struct db *db, void *ctx, const id *workspace, const struct execution *top,
+                     const struct branch *list, size_t n, struct nesting_node **nodes_r, size_t *count_r)
+{
+    size_t shown = n < NESTING_SHOWN_MAX ? n : NESTING_SHOWN_MAX;
+    while (shown > 1 && list[shown - 1].depth >= TREE_DEPTH_MAX)
+        shown--;
+    id *ids = talloc_array(ctx, id, shown);
+    for (size_t i = 1; i < shown; i++)
+        ids[i - 1] = *list[i].id;
+    struct execution *found;
+    size_t found_n;
+    enum err e = execution_get_all(db, ctx, workspace, ids, shown - 1, &found, &found_n);
+    if (e != OK)
+        return e;
+    struct nesting_node *nodes = talloc_zero_array(ctx, struct nesting_node, shown);
+    for (size_t i = 0; i < shown; i++) {
+        struct nesting_node *node = &nodes[i];
+        const struct execution *x = i == 0 ? top : execution_find(found, found_n, list[i].id);
+        if (!x) /* removed since */
+            return ERR_BUSY;
+        size_t end = list[i].first + list[i].count;
+        node->execution = *x;
+        node->execution.total_credits = list[i].credits;
+        node->execution.has_total = true;
+        node->first = list[i].first;
+        node->count = end <= shown ? list[i].count : list[i].first < shown ? shown - list[i].first : 0;
+        node->truncated = node->count < list[i].count;
+    }
+    *nodes_r = nodes;
+    *count_r = shown;
+    return OK;
+}
+
+enum err nesting_read(struct db *db, void *ctx, const id *workspace, const id *top,
+                      struct nesting_node **nodes_r, size_t *count_r)
+{
+    struct execution x;
+    struct row *rows;
+    size_t rows_n, n;
+    enum err e = execution_get(db, ctx, workspace, top, &x);
+    if (e == OK)
+        e = read_rows(db, ctx, &x.root_id, &rows, &rows_n);
+    if (e != OK)
+        return e;
+    struct branch *list = grow(ctx, rows, rows_n, top, x.cost - x.refunded, &n);
+    return fill(db, ctx, workspace, &x, list, n, nodes_r, count_r);
+}
+
+enum err nesting_by_message(struct db *db, void *ctx, const id *workspace, const id *message, id *execution_r)
+{
+    struct db_value args[] = {db_id(workspace), db_id(message)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_NESTING_BY_MESSAGE, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (e == OK)
+        *execution_r = db_get_id(rows, 0, 0);
+    return e;
+}

@@ -1,0 +1,197 @@
+#include "store/file.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "mariadb/store.h"
+
+const char *file_basename(const char *text)
+{
+    const char *name = text;
+    for (const char *p = text; *p; p++) {
+        if (*p == '/' || *p == '\\')
+            name = p + 1;
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            return NULL;
+    }
+    size_t n = strlen(name);
+    if (n == 0 || n > FILE_NAME_BYTES_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+        return NULL;
+    return utf8_is_valid(name, n) ? name : NULL;
+}
+
+static struct file *from_rows(void *ctx, const struct db_rows *rows)
+{
+    struct file *list = talloc_array(ctx, struct file, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        list[i] = (struct file){
+            .name = db_str(rows, i, 0),
+            .blob.size = db_int(rows, i, 1),
+            .media_type = db_str(rows, i, 3),
+            .created_ms = db_int(rows, i, 4),
+        };
+        memcpy(list[i].blob.sha256, db_str(rows, i, 2), BLOB_HASH);
+    }
+    return list;
+}
+
+enum err file_list(struct db *db, void *ctx, const id *workspace, const id *principal, const char *after,
+                   int64_t limit, struct file **list_r, size_t *count_r)
+{
+    struct db_value args[] = {db_id(workspace), db_id(principal), db_text(after), db_number(limit)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_FILE_LIST, args, 4, &rows);
+    if (e != OK)
+        return e;
+    *list_r = from_rows(ctx, rows);
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err file_find(struct db *db, void *ctx, const id *workspace, const id *principal,
+                   const char *const *names, size_t n, struct file **list_r, size_t *count_r)
+{
+    struct db_value head[] = {db_id(workspace), db_id(principal)};
+    struct db_value *each = talloc_array(ctx, struct db_value, n + 1);
+    struct db_rows *rows;
+    for (size_t i = 0; i < n; i++)
+        each[i] = db_text(names[i]);
+    enum err e = store_read_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
+    if (e != OK)
+        return e;
+    *list_r = from_rows(ctx, rows);
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err file_get(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
+                  struct file *file_r)
+{
+    struct file *list;
+    size_t n;
+    enum err e = file_find(db, ctx, workspace, principal, &name, 1, &list, &n);
+    if (e == OK && n == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *file_r = list[0];
+    return e;
+}
+
+/* --- changes, under the account's lock --- */
+
+struct change {
+    void *ctx;
+    const id *workspace, *principal;
+    const struct file *files;
+    size_t n;
+    int64_t max;
+    struct blob_id *replaced;
+    size_t replaced_n;
+    const char *name; /* to be deleted */
+};
+
+static const struct file *find_name(const struct change *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        if (strcmp(c->files[i].name, name) == 0)
+            return &c->files[i];
+    }
+    return NULL;
+}
+
+/* Weighs the collection as it will be, and notes the blobs that lose a name. */
+static enum err weigh(struct db_tx *tx, struct change *c)
+{
+    struct db_value args[] = {db_id(c->workspace), db_id(c->principal)};
+    struct db_rows *rows;
+    int64_t total = 0;
+    enum err e = db_run(tx->db, tx->ctx, SQL_FILE_LOCK_ALL, args, 2, &rows);
+    if (e != OK)
+        return e;
+    c->replaced = talloc_array(c->ctx, struct blob_id, rows->count + 1);
+    c->replaced_n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        total += c->files[i].blob.size;
+    for (size_t i = 0; i < rows->count; i++) {
+        struct blob_id old = {.size = db_int(rows, i, 1)};
+        memcpy(old.sha256, db_str(rows, i, 2), BLOB_HASH);
+        const struct file *by = find_name(c, db_str(rows, i, 0));
+        if (!by)
+            total += old.size;
+        else if (memcmp(by->blob.sha256, old.sha256, BLOB_HASH) != 0)
+            c->replaced[c->replaced_n++] = old;
+    }
+    return total > c->max ? ERR_LIMIT : OK;
+}
+
+static enum err lock_account(struct db_tx *tx, const id *workspace)
+{
+    struct db_value arg = db_id(workspace);
+    struct db_rows *rows;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, &arg, 1, 1, &rows);
+    return e == OK && rows->count == 0 ? ERR_NOT_FOUND : e;
+}
+
+static enum err put_work(struct db_tx *tx, void *arg)
+{
+    enum { COLUMNS = 7 };
+    struct change *c = arg;
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, COLUMNS * c->n + 1);
+    for (size_t i = 0; i < c->n; i++) {
+        const struct file *f = &c->files[i];
+        struct db_value *v = &each[COLUMNS * i];
+        v[0] = db_id(c->workspace);
+        v[1] = db_id(c->principal);
+        v[2] = db_text(f->name);
+        v[3] = db_number(f->blob.size);
+        v[4] = db_bytes(f->blob.sha256, BLOB_HASH);
+        v[5] = db_text(f->media_type);
+        v[6] = db_number(f->created_ms);
+    }
+    enum err e = lock_account(tx, c->workspace);
+    if (e == OK)
+        e = weigh(tx, c);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, COLUMNS, c->n, NULL);
+    return e;
+}
+
+enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
+                      const struct file *files, size_t n, int64_t max, struct blob_id **replaced_r,
+                      size_t *replaced_n_r)
+{
+    struct change c = {
+        .ctx = ctx, .workspace = workspace, .principal = principal, .files = files, .n = n, .max = max};
+    enum err e = db_transaction(db, put_work, &c);
+    *replaced_r = c.replaced;
+    *replaced_n_r = e == OK ? c.replaced_n : 0;
+    return e;
+}
+
+static enum err delete_work(struct db_tx *tx, void *arg)
+{
+    struct change *c = arg;
+    struct db_value args[] = {db_id(c->workspace), db_id(c->principal), db_text(c->name)};
+    struct db_rows *rows;
+    enum err e = lock_account(tx, c->workspace);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, &args[2], 1, 1, &rows);
+    if (e == OK && rows->count == 0)
+        return tx->settling && c->replaced_n ? OK : ERR_NOT_FOUND;
+    if (e == OK) {
+        *c->replaced = from_rows(tx->ctx, rows)->blob;
+        c->replaced_n = 1;
+        e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
+    }
+    return e;
+}
+
+enum err file_delete(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
+                     struct blob_id *blob_r)
+{
+    struct change c = {
+        .ctx = ctx, .workspace = workspace, .principal = principal, .name = name, .replaced = blob_r};
+    return db_transaction(db, delete_work, &c);
+}

@@ -1,0 +1,61 @@
+#include "store/metrics.h"
+
+#include <talloc.h>
+
+#include "base/clock.h"
+
+static enum err read_now(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_RUNS, NULL, 0, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        if (db_int(rows, r, 0) == STATE_RUNNING) {
+            m->running = db_int(rows, r, 1);
+            continue;
+        }
+        id oldest = db_get_id(rows, r, 2);
+        int64_t age_ms = clock_wall_ms() - id_ms(&oldest);
+        m->queued = db_int(rows, r, 1);
+        m->oldest_queued_ms = age_ms > 0 ? age_ms : 0;
+    }
+    return e;
+}
+
+static enum err read_recent(struct db *db, void *scratch, struct store_metrics *m)
+{
+    id since = id_floor(clock_wall_ms() - METRICS_RECENT_MS);
+    struct db_value value = db_id(&since);
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_RECENT, &value, 1, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        int64_t state = db_int(rows, r, 0);
+        if (state >= 0 && state <= STATE_STOPPED)
+            m->recent[state] = db_int(rows, r, 1);
+        m->losses += db_int(rows, r, 2);
+    }
+    return e;
+}
+
+static enum err read_executors(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_EXECUTORS, NULL, 0, &rows);
+    if (e == OK && rows->count == 1) {
+        m->executors = db_int(rows, 0, 0);
+        m->executors_lost = db_int(rows, 0, 1);
+    }
+    return e;
+}
+
+enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
+{
+    void *scratch = talloc_new(NULL);
+    *m_r = (struct store_metrics){0};
+    enum err e = read_now(db, scratch, m_r);
+    if (e == OK)
+        e = read_recent(db, scratch, m_r);
+    if (e == OK)
+        e = read_executors(db, scratch, m_r);
+    talloc_free(scratch);
+    return e;
+}

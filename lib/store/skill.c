@@ -1,0 +1,228 @@
+#include "store/skill.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "account/account.h"
+#include "mariadb/store.h"
+
+/* As the queries skill_now, skill_version and skill_list begin their rows. */
+static struct skill from_row(const struct db_rows *rows, size_t i)
+{
+    struct skill s = {
+        .id = db_get_id(rows, i, 0),
+        .workspace_id = db_get_id(rows, i, 1),
+        .tenant_id = db_get_id(rows, i, 2),
+        .slug = db_str(rows, i, 3),
+        .version = (int)db_int(rows, i, 4),
+        .label = db_str(rows, i, 5),
+        .agentic = db_int(rows, i, 7) != 0,
+        .credits = db_int(rows, i, 8),
+        .price = db_cell(rows, i, 9)->is_null ? -1 : db_int(rows, i, 9),
+        .created_ms = db_int(rows, i, 10),
+        .updated_ms = db_int(rows, i, 11),
+        .version_ms = db_int(rows, i, 12),
+        .manifest = db_str(rows, i, 13),
+        .manifest_size = db_cell(rows, i, 13)->size,
+    };
+    memcpy(s.hash, db_str(rows, i, 6), SKILL_HASH_SIZE);
+    return s;
+}
+
+static enum err get_one(struct db *db, void *ctx, enum sql_id query, const struct db_value *args,
+                        size_t args_n, struct skill *skill_r)
+{
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, query, args, args_n, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *skill_r = from_row(rows, 0);
+    return e;
+}
+
+enum err skill_now(struct db *db, void *ctx, const id *workspace, const char *slug, struct skill *skill_r)
+{
+    struct db_value args[] = {db_id(workspace), db_text(slug)};
+    return get_one(db, ctx, SQL_SKILL_NOW, args, 2, skill_r);
+}
+
+enum err skill_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
+                       struct skill *skill_r)
+{
+    struct db_value args[] = {db_number(version), db_id(skill), db_id(workspace)};
+    return get_one(db, ctx, SQL_SKILL_VERSION, args, 3, skill_r);
+}
+
+enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r, size_t *count_r)
+{
+    struct db_value arg = db_id(workspace);
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_SKILL_LIST, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_array(ctx, struct skill, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++)
+        (*list_r)[i] = from_row(rows, i);
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err skill_versions(struct db *db, void *ctx, const id *workspace, const id *skill,
+                        struct skill_version **list_r, size_t *count_r)
+{
+    struct db_value one = skill ? db_id(skill) : db_null();
+    struct db_value args[] = {db_id(workspace), one, one};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_SKILL_VERSIONS_LIST, args, 3, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_array(ctx, struct skill_version, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        (*list_r)[i] = (struct skill_version){
+            .skill_id = db_get_id(rows, i, 0),
+            .version = (int)db_int(rows, i, 1),
+            .label = db_str(rows, i, 2),
+            .created_ms = db_int(rows, i, 4),
+        };
+    }
+    *count_r = rows->count;
+    return OK;
+}
+
+struct archive {
+    const id *workspace;
+    const char *slug;
+    int64_t now_ms;
+};
+
+static enum err archive_work(struct db_tx *tx, void *arg)
+{
+    const struct archive *a = arg;
+    struct db_value args[] = {db_number(a->now_ms), db_id(a->workspace), db_text(a->slug)};
+    struct db_rows *rows;
+    enum err e = account_bump_responders(tx, a->workspace);
+    if (e != OK)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
+    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err skill_archive(struct db *db, const id *workspace, const char *slug, int64_t now_ms)
+{
+    struct archive archive = {workspace, slug, now_ms};
+    return db_transaction(db, archive_work, &archive);
+}
+
+enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *slug, int64_t *micro_r)
+{
+    struct db_value args[] = {db_text(slug), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_SKILL_PRICE, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        *micro_r = db_cell(rows, 0, 0)->is_null ? CREDIT_MICRO : db_int(rows, 0, 0);
+    return e;
+}
+
+/* --- installing --- */
+
+struct put {
+    const struct skill_install *s;
+    id skill;
+    bool exists; /* the skill has a row */
+    bool is_new; /* the version is */
+    bool stored; /* its row is there */
+    int version;
+};
+
+/* The version of this label, if it is there; else the number that comes next. */
+static enum err find_version(struct db_tx *tx, struct put *p)
+{
+    struct db_value args[] = {db_id(&p->skill), db_text(p->s->label)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SKILL_LABEL_FIND, args, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count > 0) {
+        /* our own, whose commit was lost, is new all the same */
+        p->is_new = tx->settling && p->is_new && db_int(rows, 0, 0) == p->version;
+        p->stored = true;
+        p->version = (int)db_int(rows, 0, 0);
+        return memcmp(db_str(rows, 0, 1), p->s->hash, SKILL_HASH_SIZE) == 0 ? OK : ERR_CONFLICT;
+    }
+    e = db_run(tx->db, tx->ctx, SQL_SKILL_NEWEST, args, 1, &rows);
+    p->is_new = true;
+    p->stored = false;
+    p->version = e == OK ? (int)db_int(rows, 0, 0) + 1 : 0;
+    return e;
+}
+
+static enum err find_skill(struct db_tx *tx, struct put *p)
+{
+    struct db_value args[] = {db_id(&p->s->workspace_id), db_text(p->s->slug)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SKILL_LOCK, args, 2, &rows);
+    if (e != OK)
+        return e;
+    p->exists = rows->count > 0;
+    p->skill = p->exists ? db_get_id(rows, 0, 0) : p->s->skill_id;
+    return OK;
+}
+
+static enum err write_skill(struct db_tx *tx, const struct put *p)
+{
+    const struct skill_install *s = p->s;
+    struct db_value fresh[] = {db_id(&p->skill),      db_id(&s->workspace_id), db_text(s->slug),
+                               db_number(p->version), db_number(s->at_ms),     db_number(s->at_ms)};
+    struct db_value newer[] = {db_number(p->version), db_number(s->at_ms), db_id(&p->skill)};
+    return p->exists ? db_run(tx->db, tx->ctx, SQL_SKILL_UPDATE, newer, 3, NULL)
+                     : db_run(tx->db, tx->ctx, SQL_SKILL_INSERT, fresh, 6, NULL);
+}
+
+static enum err write_version(struct db_tx *tx, const struct put *p)
+{
+    const struct skill_install *s = p->s;
+    struct db_value row[] = {
+        db_id(&p->skill),
+        db_number(p->version),
+        db_text(s->label),
+        db_bytes(s->hash, 32),
+        db_number(s->agentic),
+        db_number(s->credits),
+        db_bytes(s->manifest.at, s->manifest.size),
+        db_number(s->at_ms),
+    };
+    return db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_INSERT, row, 8, NULL);
+}
+
+static enum err put_work(struct db_tx *tx, void *arg)
+{
+    struct put *p = arg;
+    struct account *account;
+    size_t accounts;
+    enum err e = account_lock(tx, tx->ctx, &p->s->workspace_id, 1, &account, &accounts);
+    if (e == OK && accounts == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        e = account_bump_responders(tx, &p->s->workspace_id);
+    if (e == OK)
+        e = find_skill(tx, p);
+    if (e == OK)
+        e = find_version(tx, p);
+    if (e == OK)
+        e = write_skill(tx, p);
+    if (e == OK && !p->stored)
+        e = write_version(tx, p);
+    return e;
+}
+
+enum err skill_put(struct db *db, const struct skill_install *s, id *skill_r, bool *is_new_r)
+{
+    struct put p = {.s = s};
+    enum err e = db_transaction(db, put_work, &p);
+    *skill_r = p.skill;
+    *is_new_r = p.is_new;
+    return e;
+}

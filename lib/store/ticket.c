@@ -1,0 +1,86 @@
+#include "store/ticket.h"
+
+#include <sodium.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "mariadb/store.h"
+
+enum { HASH_SIZE = crypto_hash_sha256_BYTES };
+
+static void hash_ticket(const char *ticket, uint8_t hash[HASH_SIZE])
+{
+    crypto_hash_sha256(hash, (const unsigned char *)ticket, strlen(ticket));
+}
+
+enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key,
+                       char ticket_r[TICKET_TEXT_SIZE])
+{
+    unsigned char random[32];
+    uint8_t hash[HASH_SIZE];
+    if (sodium_init() < 0)
+        return ERR_INTERNAL;
+    randombytes_buf(random, sizeof random);
+    sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
+                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    hash_ticket(ticket_r, hash);
+    struct db_value args[] = {db_bytes(hash, sizeof hash), db_id(workspace), db_id(execution), db_id(key),
+                              db_number(clock_wall_ms())};
+    return db_run(db, db, SQL_TICKET_INSERT, args, 5, NULL);
+}
+
+enum { /* of ticket_find */
+       COLUMN_WORKSPACE,
+       COLUMN_KEY,
+       COLUMN_CREATED,
+       COLUMN_USED,
+       COLUMN_ENDED,
+       COLUMN_REVOKED,
+       COLUMN_EXPIRES,
+       COLUMN_RATE,
+};
+
+static bool is_good(const struct db_cell *row, int64_t now_ms)
+{
+    const struct db_cell *ended = &row[COLUMN_ENDED], *expires = &row[COLUMN_EXPIRES];
+    if (!row[COLUMN_REVOKED].is_null || (!expires->is_null && expires->number <= now_ms))
+        return false;
+    if (row[COLUMN_USED].is_null && now_ms > row[COLUMN_CREATED].number + TICKET_FIRST_USE_MS)
+        return false;
+    return ended->is_null || now_ms <= ended->number + TICKET_AFTER_END_MS;
+}
+
+enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,
+                    struct ticket_access *access_r)
+{
+    uint8_t hash[HASH_SIZE];
+    hash_ticket(ticket, hash);
+    struct db_value find[] = {db_bytes(hash, sizeof hash), db_id(execution)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_TICKET_FIND, find, 2, &rows);
+    if (e != OK)
+        return e;
+    int64_t now_ms = clock_wall_ms();
+    if (rows->count == 0 || !is_good(db_cell(rows, 0, 0), now_ms))
+        return ERR_DENIED;
+    *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, COLUMN_WORKSPACE),
+                                       .key_id = db_get_id(rows, 0, COLUMN_KEY),
+                                       .rate_limit = db_int(rows, 0, COLUMN_RATE)};
+    if (!db_cell(rows, 0, COLUMN_USED)->is_null)
+        return OK;
+    struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};
+    return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);
+}
+
+void ticket_tidy(struct db *db)
+{
+    int64_t now_ms = clock_wall_ms();
+    struct db_value unused = db_number(now_ms - TICKET_FIRST_USE_MS);
+    struct db_value ended = db_number(now_ms - TICKET_AFTER_END_MS);
+    enum err e = db_run(db, db, SQL_TICKET_TIDY_UNUSED, &unused, 1, NULL);
+    if (e == OK)
+        e = db_run(db, db, SQL_TICKET_TIDY_ENDED, &ended, 1, NULL);
+    if (e != OK)
+        log_warn("ticket.tidy_failed", "error=%s", err_name(e));
+}

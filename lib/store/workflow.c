@@ -1,0 +1,320 @@
+#include "store/workflow.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "account/account.h"
+#include "account/idempotency.h"
+#include "mariadb/store.h"
+
+/* As the queries workflow_now, workflow_get and workflow_list begin their rows. */
+static struct workflow from_row(const struct db_rows *rows, size_t i, const id *workspace)
+{
+    struct workflow w = {
+        .workspace_id = *workspace,
+        .id = db_get_id(rows, i, 0),
+        .name = db_str(rows, i, 1),
+        .version = (int)db_int(rows, i, 2),
+        .credits = db_int(rows, i, 3),
+        .price = db_cell(rows, i, 4)->is_null ? -1 : db_int(rows, i, 4),
+        .responders = db_int(rows, i, 5),
+    };
+    if (rows->columns > 6) {
+        w.description = db_str(rows, i, 6);
+        w.created_by = db_get_id(rows, i, 7);
+        w.created_ms = db_int(rows, i, 8);
+        w.updated_ms = db_int(rows, i, 9);
+        id last_run = db_get_id(rows, i, 10);
+        w.last_run_ms = id_is_set(&last_run) ? id_ms(&last_run) : 0;
+    }
+    if (rows->columns > 11) {
+        w.program = db_str(rows, i, 11);
+        w.program_size = db_cell(rows, i, 11)->size;
+    }
+    return w;
+}
+
+static enum err get_one(struct db *db, void *ctx, enum sql_id query, const id *workspace, const id *workflow,
+                        struct workflow *w_r)
+{
+    struct db_value args[] = {db_id(workflow), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, query, args, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *w_r = from_row(rows, 0, workspace);
+    return OK;
+}
+
+enum err workflow_get(struct db *db, void *ctx, const id *workspace, const id *workflow, struct workflow *w_r)
+{
+    return get_one(db, ctx, SQL_WORKFLOW_GET, workspace, workflow, w_r);
+}
+
+enum err workflow_now(struct db *db, void *ctx, const id *workspace, const id *workflow, struct workflow *w_r)
+{
+    return get_one(db, ctx, SQL_WORKFLOW_NOW, workspace, workflow, w_r);
+}
+
+enum err workflow_version(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                          const char **program_r, size_t *size_r)
+{
+    struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION, args, 3, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *program_r = db_str(rows, 0, 0);
+    *size_r = db_cell(rows, 0, 0)->size;
+    return OK;
+}
+
+enum err workflow_terms(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                        int64_t *credits_r, int64_t *price_r)
+{
+    struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_TERMS, args, 3, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *credits_r = db_int(rows, 0, 0);
+    *price_r = db_cell(rows, 0, 1)->is_null ? -1 : db_int(rows, 0, 1);
+    return OK;
+}
+
+enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
+                       struct workflow **list_r, size_t *count_r)
+{
+    /* above every UUID there is */
+    static const id last = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
+    struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &last), db_number(limit)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_LIST, args, 3, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_array(ctx, struct workflow, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++)
+        (*list_r)[i] = from_row(rows, i, workspace);
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id *workflow, int64_t *micro_r)
+{
+    struct db_value args[] = {db_id(workflow), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_PRICE, args, 2, &rows);
+    if (e == OK)
+        *micro_r = rows->count && !db_cell(rows, 0, 0)->is_null ? db_int(rows, 0, 0) : CREDIT_MICRO;
+    return e;
+}
+
+struct archive {
+    const id *workspace, *workflow;
+    int64_t now_ms;
+};
+
+static enum err archive_work(struct db_tx *tx, void *arg)
+{
+    const struct archive *a = arg;
+    struct db_value args[] = {db_number(a->now_ms), db_number(a->now_ms), db_id(a->workflow),
+                              db_id(a->workspace)};
+    struct db_rows *rows;
+    enum err e = account_bump_responders(tx, a->workspace);
+    if (e != OK)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
+    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err workflow_archive(struct db *db, const id *workspace, const id *workflow, int64_t now_ms)
+{
+    struct archive archive = {workspace, workflow, now_ms};
+    return db_transaction(db, archive_work, &archive);
+}
+
+/* --- a new version --- */
+
+struct put {
+    const struct workflow_change *c;
+    struct workflow_outcome *outcome;
+    void *ctx; /* of the answer */
+    struct db_tx *tx;
+};
+
+static struct db_value span_value(struct span s)
+{
+    return s.at ? db_bytes(s.at, s.size) : db_bytes("", 0);
+}
+
+/* For program_find_loop: whom the current version of a stored workflow calls. */
+static enum err children_of(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
+                            size_t *count_r)
+{
+    struct put *put = arg;
+    struct db_value args[] = {db_text(workflow_id), db_id(&put->c->workspace_id)};
+    struct db_rows *rows;
+    enum err e = db_run(put->tx->db, ctx, SQL_WORKFLOW_CHILDREN, args, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *ids_r = talloc_array(ctx, const char *, rows->count);
+    *count_r = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        if (!db_cell(rows, i, 0)->is_null)
+            (*ids_r)[(*count_r)++] = db_str(rows, i, 0);
+    }
+    return OK;
+}
+
+static enum err check_calls(struct put *put)
+{
+    const struct workflow_change *c = put->c;
+    struct program_graph graph = {.children = children_of, .arg = put};
+    enum err e = program_find_loop(put->tx->ctx, c->compiled, c->is_new ? NULL : c->workflow_id.text, &graph,
+                                   c->problems);
+    return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
+}
+
+static enum err write_calls(struct put *put)
+{
+    const struct program *program = put->c->compiled;
+    struct db_value own = db_id(&put->c->workflow_id);
+    struct db_value *each = talloc_array(put->tx->ctx, struct db_value, 2 * program->step_count + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < program->step_count; i++) {
+        const char *child = program->steps[i].workflow_id;
+        bool seen = false;
+        for (size_t k = 0; k < n && child && !seen; k++)
+            seen = strcmp(each[2 * k + 1].text, child) == 0;
+        if (!child || seen)
+            continue;
+        each[2 * n] = own;
+        each[2 * n + 1] = db_text(child);
+        n++;
+    }
+    enum err e = db_run(put->tx->db, put->tx->ctx, SQL_WORKFLOW_CALLS_DELETE, &own, 1, NULL);
+    if (e == OK)
+        e = db_run_each(put->tx->db, put->tx->ctx, SQL_WORKFLOW_CALLS_INSERT, NULL, 0, each, 2, n, NULL);
+    return e;
+}
+
+static enum err write_version(struct put *put)
+{
+    const struct workflow_change *c = put->c;
+    struct db *db = put->tx->db;
+    int version = put->outcome->version;
+    struct db_value fresh[] = {db_id(&c->workflow_id),     db_id(&c->workspace_id), span_value(c->name),
+                               span_value(c->description), db_id(&c->principal_id), db_number(c->at_ms),
+                               db_number(c->at_ms)};
+    struct db_value newer[] = {span_value(c->name), span_value(c->description), db_number(version),
+                               db_number(c->at_ms), db_id(&c->workflow_id)};
+    enum err e = c->is_new ? db_run(db, put->tx->ctx, SQL_WORKFLOW_INSERT, fresh, 7, NULL)
+                           : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 5, NULL);
+    struct db_value row[] = {
+        db_id(&c->workflow_id), db_number(version),      db_number(c->compiled->credits_micro),
+        span_value(c->program), db_id(&c->principal_id), db_number(c->at_ms)};
+    if (e == OK)
+        e = db_run(db, put->tx->ctx, SQL_WORKFLOW_VERSION_INSERT, row, 6, NULL);
+    return e == OK ? write_calls(put) : e;
+}
+
+/* The row as it stands under the account's lock: which version comes next, or that this very change was
+ * committed before (the answer to its COMMIT was lost). */
+static enum err find_row(struct put *put, bool *committed_r)
+{
+    const struct workflow_change *c = put->c;
+    struct db_value args[] = {db_id(&c->workflow_id), db_id(&c->workspace_id)};
+    struct db_rows *rows;
+    enum err e = db_run(put->tx->db, put->tx->ctx, SQL_WORKFLOW_LOCK, args, 2, &rows);
+    *committed_r = false;
+    put->outcome->version = 1;
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return c->is_new ? OK : ERR_NOT_FOUND;
+    int version = (int)db_int(rows, 0, 0);
+    id writer = db_get_id(rows, 0, 2);
+    *committed_r =
+        put->tx->settling && db_int(rows, 0, 1) == c->at_ms && strcmp(writer.text, c->principal_id.text) == 0;
+    put->outcome->version = *committed_r ? version : version + 1;
+    return OK;
+}
+
+/* The key, under the lock. `free_r`: it goes on. */
+static enum err look_for_key(struct put *put, const struct idempotency_key *key, struct account *account,
+                             bool *free_r)
+{
+    *free_r = true;
+    if (!key->key.at)
+        return OK;
+    enum run_verdict verdict;
+    enum err e = idempotency_find(put->tx, put->ctx, key, 1, &verdict, &put->outcome->answer);
+    if (e != OK || verdict == 0)
+        return e;
+    *free_r = false;
+    put->outcome->verdict = verdict;
+    account->touched = verdict == RUN_REPLAYED;
+    return account_write(put->tx, account, 1);
+}
+
+static enum err put_work(struct db_tx *tx, void *arg)
+{
+    struct put *put = arg;
+    const struct workflow_change *c = put->c;
+    struct account *account;
+    size_t accounts;
+    bool committed, is_free;
+    put->tx = tx;
+    *put->outcome = (struct workflow_outcome){.verdict = RUN_ACCEPTED};
+    enum err e = account_lock(tx, tx->ctx, &c->workspace_id, 1, &account, &accounts);
+    if (e == OK && accounts == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        e = find_row(put, &committed);
+    if (e != OK)
+        return e;
+    if (committed) {
+        account->touched = true;
+        return account_write(tx, account, 1);
+    }
+    struct idempotency_key key = {c->workspace_id, c->idempotency_key, c->fingerprint};
+    struct run_answer answer = {.status = c->status, .body = c->body};
+    e = look_for_key(put, &key, account, &is_free);
+    if (e != OK || !is_free)
+        return e;
+    e = check_calls(put);
+    if (e == OK && !c->is_new)
+        e = account_bump_responders(tx, &c->workspace_id);
+    if (e == OK)
+        e = write_version(put);
+    if (e == OK && key.key.at)
+        e = idempotency_store(tx, &key, 1, &answer);
+    return e;
+}
+
+enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
+                      struct workflow_outcome *outcome_r)
+{
+    struct put put = {.c = change, .outcome = outcome_r, .ctx = ctx};
+    return db_transaction(db, put_work, &put);
+}
+
+enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value args[] = {db_number_or_null(micro, micro >= 0), db_id(workspace), db_id(workflow)};
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_WORKFLOW_SET_PRICE, args, 3, &rows);
+    if (e == OK && rows->affected == 0)
+        e = ERR_NOT_FOUND;
+    talloc_free(scratch);
+    return e;
+}

@@ -1,0 +1,185 @@
+#include "store/workspace.h"
+
+#include <talloc.h>
+
+#include "account/account.h"
+#include "base/clock.h"
+#include "run/states.h"
+
+static struct db_value limit_value(const struct workspace_limit *l)
+{
+    return db_number_or_null(l->value, l->is_given && l->is_set);
+}
+
+/* --- create --- */
+
+struct creation {
+    const id *workspace, *tenant;
+    const char *name;
+    const struct workspace_limits *limits;
+};
+
+static enum err find_tenant(struct db_tx *tx, const id *tenant)
+{
+    struct db_value arg = db_id(tenant);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_TENANT_GET, &arg, 1, &rows);
+    return e == OK && rows->count == 0 ? ERR_NOT_FOUND : e;
+}
+
+static enum err insert_tenant(struct db_tx *tx, const id *tenant, const char *name)
+{
+    struct db_value args[] = {db_id(tenant), db_text(name), db_number(clock_wall_ms())};
+    return db_run(tx->db, tx->ctx, SQL_TENANT_INSERT, args, 3, NULL);
+}
+
+static enum err insert_workspace(struct db_tx *tx, const struct creation *c, const id *tenant)
+{
+    struct db_value workspace[] = {db_id(c->workspace), db_id(tenant), db_text(c->name),
+                                   db_number(clock_wall_ms())};
+    enum err e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_INSERT, workspace, 4, NULL);
+    struct db_value account[] = {db_id(c->workspace), limit_value(&c->limits->rate_limit_per_minute),
+                                 limit_value(&c->limits->max_concurrent), limit_value(&c->limits->price)};
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, 4, NULL) : e;
+}
+
+/* Whether an earlier try had committed; then the account is touched, so that the log is flushed before
+ * anybody is told.
+ */
+static enum err find_earlier(struct db_tx *tx, const id *workspace, bool *found_r)
+{
+    struct account *a;
+    size_t n;
+    enum err e = account_lock(tx, tx->ctx, workspace, 1, &a, &n);
+    *found_r = e == OK && n == 1;
+    if (!*found_r)
+        return e;
+    a->touched = true;
+    return account_write(tx, a, 1);
+}
+
+static enum err work_create(struct db_tx *tx, void *arg)
+{
+    const struct creation *c = arg;
+    bool found = false;
+    enum err e = tx->settling ? find_earlier(tx, c->workspace, &found) : OK;
+    if (e != OK || found)
+        return e;
+    id made = id_new();
+    const id *tenant = id_is_set(c->tenant) ? c->tenant : &made;
+    e = id_is_set(c->tenant) ? find_tenant(tx, c->tenant) : insert_tenant(tx, tenant, c->name);
+    return e == OK ? insert_workspace(tx, c, tenant) : e;
+}
+
+enum err workspace_create(struct db *db, const id *workspace, const id *tenant, const char *name,
+                          const struct workspace_limits *limits)
+{
+    struct creation c = {workspace, tenant, name, limits};
+    return db_transaction(db, work_create, &c);
+}
+
+/* --- limits --- */
+
+struct change {
+    const id *workspace;
+    const struct workspace_limits *limits;
+};
+
+/* Counts roots that are not terminal, so that none ends uncounted: whoever ends a run locks its row and then
+ * looks again whether max_concurrent is set. */
+static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *active_r)
+{
+    struct db_value arg = db_id(workspace);
+    struct db_rows *open, *shared;
+    enum err e = db_run(tx->db, tx->ctx, SQL_ROOTS_OPEN, &arg, 1, &open);
+    if (e != OK)
+        return e;
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, open->count + 1);
+    for (size_t i = 0; i < open->count; i++)
+        ids[i] = db_text(db_str(open, i, 0));
+    e = db_run_each(tx->db, tx->ctx, SQL_ROOTS_SHARE, NULL, 0, ids, 1, open->count, &shared);
+    *active_r = 0;
+    for (size_t i = 0; e == OK && i < shared->count; i++)
+        *active_r += !state_is_terminal((enum state)db_int(shared, i, 1));
+    return e;
+}
+
+static enum err set_retention(struct db_tx *tx, const id *workspace, const struct workspace_limits *l)
+{
+    struct db_value args[] = {db_id(workspace), limit_value(&l->keep_payload_days),
+                              limit_value(&l->keep_rows_days), db_number(l->keep_payload_days.is_given),
+                              db_number(l->keep_rows_days.is_given)};
+    return l->keep_payload_days.is_given || l->keep_rows_days.is_given
+               ? db_run(tx->db, tx->ctx, SQL_RETENTION_SET, args, 5, NULL)
+               : OK;
+}
+
+static enum err work_set(struct db_tx *tx, void *arg)
+{
+    const struct change *c = arg;
+    const struct workspace_limits *l = c->limits;
+    struct account *a;
+    size_t n;
+    enum err e = account_lock(tx, tx->ctx, c->workspace, 1, &a, &n);
+    if (e != OK || n == 0)
+        return e == OK ? ERR_NOT_FOUND : e;
+    int64_t active = 0;
+    if (l->max_concurrent.is_given && l->max_concurrent.is_set)
+        e = count_active(tx, c->workspace, &active);
+    if (e != OK)
+        return e;
+    struct db_value args[] = {
+        db_number(l->rate_limit_per_minute.is_given),
+        limit_value(&l->rate_limit_per_minute),
+        db_number(l->price.is_given),
+        limit_value(&l->price),
+        db_number(l->max_concurrent.is_given),
+        limit_value(&l->max_concurrent),
+        db_number(l->max_concurrent.is_given),
+        db_number(active),
+        db_id(c->workspace),
+    };
+    e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
+    return e == OK ? set_retention(tx, c->workspace, l) : e;
+}
+
+enum err workspace_set_limits(struct db *db, const id *workspace, const struct workspace_limits *limits)
+{
+    struct change c = {workspace, limits};
+    return db_transaction(db, work_set, &c);
+}
+
+/* --- list --- */
+
+static struct workspace_limit limit_of(const struct db_rows *rows, size_t row, size_t column)
+{
+    const struct db_cell *c = db_cell(rows, row, column);
+    return (struct workspace_limit){.is_given = true, .is_set = !c->is_null, .value = c->number};
+}
+
+enum err workspace_list(struct db *db, void *ctx, const id *workspace, struct workspace **list_r,
+                        size_t *count_r)
+{
+    struct db_value one = workspace ? db_id(workspace) : db_null();
+    struct db_value args[] = {one, one};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_WORKSPACE_LIST, args, 2, &rows);
+    if (e != OK)
+        return e;
+    struct workspace *list = talloc_zero_array(ctx, struct workspace, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        list[i] = (struct workspace){
+            .id = db_get_id(rows, i, 0),
+            .tenant_id = db_get_id(rows, i, 1),
+            .name = db_str(rows, i, 2),
+            .created_ms = db_int(rows, i, 3),
+            .balance = db_int(rows, i, 4),
+            .active = db_int(rows, i, 7),
+            .limits = {limit_of(rows, i, 5), limit_of(rows, i, 6), limit_of(rows, i, 8), limit_of(rows, i, 9),
+                       limit_of(rows, i, 10)},
+        };
+    }
+    *list_r = list;
+    *count_r = rows->count;
+    return workspace && rows->count == 0 ? ERR_NOT_FOUND : OK;
+}

@@ -1,0 +1,189 @@
+#include "view/skill.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/utf8.h"
+#include "store/model.h"
+#include "json/json.h"
+
+static void write_usage(struct json_write *w, const struct usage *u)
+{
+    char cost[USD_TEXT_SIZE];
+    json_write_key(w, "resource_usage");
+    json_write_open(w, '{');
+    json_write_int(w, "input_tokens", u->input_tokens);
+    json_write_int(w, "output_tokens", u->output_tokens);
+    json_write_text(w, "cost_usd", usd_text(u->cost, cost));
+    json_write_key(w, "wallclock_ms");
+    if (u->has_wallclock)
+        json_write_number(w, u->wallclock_ms);
+    else
+        json_write_null(w);
+    json_write_int(w, "iteration_count", u->iterations);
+    json_write_close(w, '}');
+}
+
+/* What a child shows, too. */
+static void write_head(struct json_write *w, const struct skill_execution *x)
+{
+    json_write_id(w, "id", &x->id);
+    json_write_id(w, "tenant_id", &x->tenant_id);
+    json_write_id(w, "space_id", &x->workspace_id);
+    json_write_id(w, "principal_id", &x->principal_id);
+    json_write_text(w, "skill_slug", x->slug);
+    json_write_text(w, "skill_version", x->label);
+    json_write_text(w, "source", source_name(x->source));
+    json_write_text(w, "state", state_name(x->state));
+    json_write_id(w, "parent_execution_id", &x->parent_id);
+    json_write_time(w, "created_at", id_ms(&x->id), true);
+    json_write_time(w, "started_at", x->started_ms, true);
+    json_write_time(w, "finished_at", x->ended_ms, true);
+    json_write_text(w, "failure_reason", reason_name(x->reason));
+    write_usage(w, &x->usage);
+}
+
+static void write_span(struct json_write *w, const char *key, struct span s)
+{
+    json_write_key(w, key);
+    if (s.at)
+        json_write_raw(w, s.at, s.size);
+    else
+        json_write_null(w);
+}
+
+static void write_artifacts(struct json_write *w, const struct skill_execution *x)
+{
+    json_write_key(w, "artifacts");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < x->artifacts_n; i++) {
+        const struct artifact *a = &x->artifacts[i];
+        char *url = talloc_asprintf(w, "/api/v1/executions/%s/artifacts/%s", x->id.text, a->id.text);
+        json_write_open(w, '{');
+        json_write_id(w, "artifact_id", &a->id);
+        json_write_text(w, "relpath_in_workspace", a->relpath);
+        json_write_text(w, "document_type", a->media_type);
+        json_write_text(w, "download_url", url);
+        json_write_int(w, "size_bytes", a->blob.size);
+        json_write_close(w, '}');
+        talloc_free(url);
+    }
+    json_write_close(w, ']');
+}
+
+static void write_children(struct json_write *w, const struct skill_execution *x)
+{
+    json_write_key(w, "sub_executions");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < x->children_n; i++) {
+        json_write_open(w, '{');
+        write_head(w, &x->children[i]);
+        json_write_close(w, '}');
+    }
+    json_write_close(w, ']');
+}
+
+void view_skill_execution(struct json_write *w, const struct skill_execution *x)
+{
+    void *scratch = talloc_new(NULL);
+    json_object *extra = NULL;
+    const char *why;
+    if (x->extra && json_parse(scratch, x->extra, strlen(x->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+        extra = NULL;
+    json_write_open(w, '{');
+    write_head(w, x);
+    write_span(w, "inputs", x->input);
+    write_span(w, "outputs", x->output);
+    json_write_text(w, "error", x->error);
+    write_artifacts(w, x);
+    write_children(w, x);
+    json_write_text(w, "chat_thread_id", x->thread_id);
+    json_write_id(w, "chat_message_id", &x->message_id);
+    json_write_text(w, "chat_tool_call_id", x->tool_call_id);
+    json_write_text(w, "workspace_archive_id", NULL); /* workspaces of runs are not kept */
+    json_write_text(w, "langfuse_trace_id", x->usage.trace_id);
+    json_write_text(w, "idempotency_key", json_get_text(extra, "idempotency_key"));
+    json_write_close(w, '}');
+    talloc_free(scratch);
+}
+
+/* Octets of a header field: UTF-8 as they are, anything else read as ISO-8859-1, as HTTP once had it. */
+static void write_octets(struct json_write *w, struct span s)
+{
+    if (utf8_is_valid(s.at, s.size)) {
+        json_write_bytes(w, s.at, s.size);
+        return;
+    }
+    char *text = talloc_size(w, 2 * s.size + 1), *end = text;
+    for (size_t i = 0; i < s.size; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c >= 0x80)
+            *end++ = (char)(0xc0 | c >> 6);
+        *end++ = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
+    }
+    json_write_bytes(w, text, (size_t)(end - text));
+    talloc_free(text);
+}
+
+void view_skill_extra(struct json_write *w, const struct skill_extra *e)
+{
+    json_write_open(w, '{');
+    json_write_text(w, "skill_slug", e->slug);
+    json_write_text(w, "skill_version", e->label);
+    json_write_text(w, "model", e->model);
+    json_write_key(w, "file_source_ids");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < e->file_source_ids_n; i++)
+        json_write_bytes(w, e->file_source_ids[i], strlen(e->file_source_ids[i]));
+    json_write_close(w, ']');
+    json_write_key(w, "idempotency_key");
+    if (e->idempotency_key.at)
+        write_octets(w, e->idempotency_key);
+    else
+        json_write_null(w);
+    json_write_close(w, '}');
+}
+
+static void write_versions(struct json_write *w, const struct skill *s, const struct skill_version *versions,
+                           size_t n)
+{
+    json_write_key(w, "versions");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(versions[i].skill_id.text, s->id.text) != 0)
+            continue;
+        json_write_open(w, '{');
+        json_write_text(w, "version", versions[i].label);
+        json_write_flag(w, "is_current", versions[i].version == s->version);
+        json_write_time(w, "created_at", versions[i].created_ms, true);
+        json_write_close(w, '}');
+    }
+    json_write_close(w, ']');
+}
+
+void view_skill(struct json_write *w, const struct skill *s, const struct skill_version *versions,
+                size_t versions_n, bool whole)
+{
+    void *scratch = talloc_new(NULL);
+    json_object *manifest = NULL;
+    const char *why;
+    if (json_parse(scratch, s->manifest, s->manifest_size, JSON_DEPTH_MAX, &manifest, &why) != OK)
+        manifest = NULL;
+    json_write_open(w, '{');
+    json_write_id(w, "id", &s->id);
+    json_write_id(w, "space_id", &s->workspace_id);
+    json_write_text(w, "slug", s->slug);
+    json_write_text(w, "name", json_get_text(manifest, "name"));
+    json_write_text(w, "description", json_get_text(manifest, "description"));
+    json_write_text(w, "version", s->label);
+    json_write_flag(w, "is_agentic", s->agentic);
+    json_write_time(w, "created_at", s->created_ms, true);
+    json_write_time(w, "updated_at", s->updated_ms, true);
+    write_versions(w, s, versions, versions_n);
+    if (whole) {
+        json_write_key(w, "manifest");
+        json_write_raw(w, s->manifest, s->manifest_size);
+    }
+    json_write_close(w, '}');
+    talloc_free(scratch);
+}

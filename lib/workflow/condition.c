@@ -1,0 +1,365 @@
+#define _GNU_SOURCE /* memmem */
+#include "workflow/condition.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "json/json.h"
+
+enum op { OP_VALUE, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR, OP_NOT, OP_IN, OP_EXISTS };
+
+static const struct {
+    const char *name;
+    size_t least, most; /* arguments */
+    bool of_conditions; /* its arguments are conditions, not values */
+} ops[] = {
+    [OP_VALUE] = {"", 0, 0, false},      [OP_EQ] = {"==", 2, 2, false},
+    [OP_NE] = {"!=", 2, 2, false},       [OP_LT] = {"<", 2, 2, false},
+    [OP_LE] = {"<=", 2, 2, false},       [OP_GT] = {">", 2, 2, false},
+    [OP_GE] = {">=", 2, 2, false},       [OP_AND] = {"and", 1, SIZE_MAX, true},
+    [OP_OR] = {"or", 1, SIZE_MAX, true}, [OP_NOT] = {"not", 1, 1, true},
+    [OP_IN] = {"in", 2, 2, false},       [OP_EXISTS] = {"exists", 1, 1, false},
+};
+enum { OP_COUNT = sizeof ops / sizeof *ops };
+
+struct condition {
+    enum op op;
+    struct json_template *value; /* OP_VALUE */
+    struct condition **args;
+    size_t count;
+};
+
+/* --- compiling ------------------------------------------------------------------------------------------ */
+
+struct compile {
+    const struct template_rules *rules;
+    struct problems *problems;
+};
+
+/* The operator of {"op": …}, or OP_VALUE where it is something else. */
+static enum op op_of(json_object *value, json_object **args_r)
+{
+    if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) != 1)
+        return OP_VALUE;
+    json_object_object_foreach(value, key, member)
+    {
+        *args_r = member;
+        for (int op = OP_EQ; op < OP_COUNT; op++) {
+            if (strcmp(ops[op].name, key) == 0)
+                return (enum op)op;
+        }
+    }
+    return OP_VALUE;
+}
+
+static struct condition *compile_value(void *ctx, struct compile *c, json_object *value, const char *pointer)
+{
+    struct condition *node = talloc_zero(ctx, struct condition);
+    node->value = template_compile(node, value, TEMPLATE_VALUE, pointer, c->rules, c->problems);
+    if (node->value)
+        return node;
+    talloc_free(node);
+    return NULL;
+}
+
+/* A condition that is no operator: a boolean or one reference. Anything else would always hold, or never. */
+static struct condition *compile_bare(void *ctx, struct compile *c, json_object *value, const char *pointer)
+{
+    json_type type = json_object_get_type(value);
+    struct condition *node = NULL;
+    if (type == json_type_boolean || type == json_type_string) {
+        node = compile_value(ctx, c, value, pointer);
+        if (!node || type == json_type_boolean || template_is_reference(node->value))
+            return node;
+    }
+    problems_add(c->problems, pointer,
+                 "a condition is a boolean, one reference, or {\"op\": [arguments]} with one of "
+                 "== != < <= > >= and or not in exists");
+    talloc_free(node);
+    return NULL;
+}
+
+static struct condition *compile(void *ctx, struct compile *c, json_object *value, const char *pointer,
+                                 bool as_condition);
+
+/* Whether the count of arguments is what the operator takes. */
+static bool count_fits(struct compile *c, enum op op, json_object *args, const char *pointer)
+{
+    size_t n = json_object_is_type(args, json_type_array) ? json_object_array_length(args) : SIZE_MAX;
+    if (n != SIZE_MAX && n >= ops[op].least && n <= ops[op].most)
+        return true;
+    const char *number = ops[op].least == 2  ? "two arguments"
+                         : ops[op].most == 1 ? "one argument"
+                                             : "one argument or more";
+    problems_add(c->problems, pointer, "%s takes an array of %s", ops[op].name, number);
+    return false;
+}
+
+static bool compile_args(struct condition *node, struct compile *c, json_object *args, const char *pointer)
+{
+    bool fine = true;
+    node->count = json_object_array_length(args);
+    node->args = talloc_zero_array(node, struct condition *, node->count);
+    for (size_t i = 0; i < node->count; i++) {
+        char *below = talloc_asprintf(NULL, "%s/%zu", pointer, i);
+        node->args[i] =
+            compile(node, c, json_object_array_get_idx(args, i), below, ops[node->op].of_conditions);
+        fine = fine && node->args[i];
+        talloc_free(below);
+    }
+    return fine;
+}
+
+static const char *compare(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r);
+
+/* What can be told of the arguments before a run. */
+static bool args_fit(struct condition *node, struct compile *c, const char *pointer)
+{
+    if (node->op == OP_EXISTS &&
+        (node->args[0]->op != OP_VALUE || !template_is_reference(node->args[0]->value))) {
+        problems_add(c->problems, pointer, "exists takes one reference");
+        return false;
+    }
+    json_object *a;
+    json_object *b;
+    bool holds;
+    if (node->count != 2 || ops[node->op].of_conditions || node->args[0]->op != OP_VALUE ||
+        node->args[1]->op != OP_VALUE || !template_is_literal(node->args[0]->value, &a) ||
+        !template_is_literal(node->args[1]->value, &b))
+        return true;
+    const char *why = compare(node, node->op, a, b, &holds);
+    if (why)
+        problems_add(c->problems, pointer, "%s", why);
+    return !why;
+}
+
+static struct condition *compile(void *ctx, struct compile *c, json_object *value, const char *pointer,
+                                 bool as_condition)
+{
+    json_object *args = NULL;
+    enum op op = op_of(value, &args);
+    if (op == OP_VALUE)
+        return as_condition ? compile_bare(ctx, c, value, pointer) : compile_value(ctx, c, value, pointer);
+    struct condition *node = talloc_zero(ctx, struct condition);
+    node->op = op;
+    char *below = talloc_asprintf(NULL, "%s/%s", pointer, ops[op].name);
+    bool fine =
+        count_fits(c, op, args, below) && compile_args(node, c, args, below) && args_fit(node, c, below);
+    talloc_free(below);
+    if (fine)
+        return node;
+    talloc_free(node);
+    return NULL;
+}
+
+struct condition *condition_compile(void *ctx, json_object *value, const char *pointer,
+                                    const struct template_rules *rules, struct problems *problems)
+{
+    struct compile c = {.rules = rules, .problems = problems};
+    return compile(ctx, &c, value, pointer, true);
+}
+
+bool condition_refers_to(const struct condition *c, enum reference_root root)
+{
+    if (c->op == OP_VALUE)
+        return template_refers_to(c->value, root);
+    for (size_t i = 0; i < c->count; i++) {
+        if (condition_refers_to(c->args[i], root))
+            return true;
+    }
+    return false;
+}
+
+/* --- evaluating ----------------------------------------------------------------------------------------- */
+
+static bool is_number(json_object *v)
+{
+    return json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double);
+}
+
+/* Exact for every number that JSON text becomes here: a long double's 64-bit mantissa holds int64, uint64 and
+ * double. */
+static long double number_of(json_object *v)
+{
+    _Static_assert(__LDBL_MANT_DIG__ >= 64, "comparing integers with reals needs a 64-bit mantissa");
+    if (json_object_is_type(v, json_type_double))
+        return (long double)json_object_get_double(v);
+    int64_t i = json_object_get_int64(v);
+    return i < 0 ? (long double)i : (long double)json_object_get_uint64(v);
+}
+
+/* UTF-8 compared octet by octet is code point order. */
+static int text_order(json_object *a, json_object *b)
+{
+    size_t an = (size_t)json_object_get_string_len(a);
+    size_t bn = (size_t)json_object_get_string_len(b);
+    int order = memcmp(json_object_get_string(a), json_object_get_string(b), an < bn ? an : bn);
+    return order ? order : (an > bn) - (an < bn);
+}
+
+/* Word for a value's type, as sentences have it. */
+static const char *type_word(json_object *v)
+{
+    static const char *const words[] = {
+        [json_type_null] = "null",       [json_type_boolean] = "a boolean", [json_type_double] = "a number",
+        [json_type_int] = "a number",    [json_type_object] = "an object",  [json_type_array] = "an array",
+        [json_type_string] = "a string",
+    };
+    return words[json_object_get_type(v)];
+}
+
+static const char *order(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+{
+    int sign;
+    if (is_number(a) && is_number(b))
+        sign = (number_of(a) > number_of(b)) - (number_of(a) < number_of(b));
+    else if (json_object_is_type(a, json_type_string) && json_object_is_type(b, json_type_string))
+        sign = text_order(a, b);
+    else
+        return talloc_asprintf(ctx, "%s compares two numbers or two strings, not %s and %s", ops[op].name,
+                               type_word(a), type_word(b));
+    *holds_r = op == OP_LT ? sign < 0 : op == OP_LE ? sign <= 0 : op == OP_GT ? sign > 0 : sign >= 0;
+    return NULL;
+}
+
+static const char *contains(void *ctx, json_object *x, json_object *where, bool *holds_r)
+{
+    *holds_r = false;
+    if (!where)
+        return NULL;
+    if (json_object_is_type(where, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(where) && !*holds_r; i++)
+            *holds_r = json_equal(x, json_object_array_get_idx(where, i));
+        return NULL;
+    }
+    bool text = json_object_is_type(where, json_type_string);
+    if (!json_object_is_type(x, json_type_string) || (!text && !json_object_is_type(where, json_type_object)))
+        return talloc_asprintf(
+            ctx, "in looks for a value in an array, or for a string in a string or object, not for %s in %s",
+            type_word(x), type_word(where));
+    const char *needle = json_object_get_string(x);
+    size_t size = (size_t)json_object_get_string_len(x);
+    if (text)
+        *holds_r =
+            memmem(json_object_get_string(where), (size_t)json_object_get_string_len(where), needle, size);
+    else
+        *holds_r = strlen(needle) == size && json_object_object_get_ex(where, needle, NULL);
+    return NULL;
+}
+
+/* One operator of two values: NULL, or a sentence about values that it does not take. */
+static const char *compare(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+{
+    if (op == OP_EQ || op == OP_NE) {
+        *holds_r = json_equal(a, b) == (op == OP_EQ);
+        return NULL;
+    }
+    return op == OP_IN ? contains(ctx, a, b, holds_r) : order(ctx, op, a, b, holds_r);
+}
+
+static bool truth(json_object *v)
+{
+    switch (json_object_get_type(v)) {
+    case json_type_null:
+        return false;
+    case json_type_boolean:
+        return json_object_get_boolean(v);
+    case json_type_string:
+        return json_object_get_string_len(v) > 0;
+    case json_type_array:
+        return json_object_array_length(v) > 0;
+    case json_type_object:
+        return json_object_object_length(v) > 0;
+    default:
+        return number_of(v) != 0;
+    }
+}
+
+struct eval {
+    void *ctx; /* of the sentence */
+    void *scratch;
+    const struct template_scope *scope;
+    const char *why;
+};
+
+static enum err eval(struct eval *e, const struct condition *c, bool *holds_r);
+
+/* An argument's value; not to be changed: it may be the scope's or the template's own. */
+static enum err eval_value(struct eval *e, const struct condition *c, json_object **value_r)
+{
+    bool holds;
+    if (c->op != OP_VALUE) {
+        enum err failed = eval(e, c, &holds);
+        *value_r = failed ? NULL : json_own(e->scratch, json_object_new_boolean(holds));
+        return failed;
+    }
+    if (template_is_literal(c->value, value_r))
+        return OK;
+    if (template_is_reference(c->value)) {
+        *value_r = template_find(e->scratch, c->value, e->scope, &holds);
+        return OK;
+    }
+    enum err failed =
+        template_render_lenient(e->scratch, c->value, e->scope, TEMPLATE_RESULT_MAX, value_r, &e->why);
+    e->why = e->why ? talloc_strdup(e->ctx, e->why) : NULL;
+    return failed;
+}
+
+static enum err eval_and_or(struct eval *e, const struct condition *c, bool *holds_r)
+{
+    *holds_r = c->op == OP_AND;
+    for (size_t i = 0; i < c->count && *holds_r == (c->op == OP_AND); i++) {
+        enum err failed = eval(e, c->args[i], holds_r);
+        if (failed)
+            return failed;
+    }
+    return OK;
+}
+
+static enum err eval_compare(struct eval *e, const struct condition *c, bool *holds_r)
+{
+    json_object *a;
+    json_object *b;
+    enum err failed = eval_value(e, c->args[0], &a);
+    if (!failed)
+        failed = eval_value(e, c->args[1], &b);
+    if (failed)
+        return failed;
+    e->why = compare(e->ctx, c->op, a, b, holds_r);
+    return e->why ? ERR_INVALID : OK;
+}
+
+static enum err eval(struct eval *e, const struct condition *c, bool *holds_r)
+{
+    json_object *value;
+    enum err failed;
+    switch (c->op) {
+    case OP_AND:
+    case OP_OR:
+        return eval_and_or(e, c, holds_r);
+    case OP_NOT:
+        failed = eval(e, c->args[0], holds_r);
+        *holds_r = !*holds_r;
+        return failed;
+    case OP_EXISTS:
+        template_find(e->scratch, c->args[0]->value, e->scope, holds_r);
+        return OK;
+    case OP_VALUE:
+        failed = eval_value(e, c, &value);
+        *holds_r = !failed && truth(value);
+        return failed;
+    default:
+        return eval_compare(e, c, holds_r);
+    }
+}
+
+enum err condition_eval(void *ctx, const struct condition *c, const struct template_scope *scope,
+                        bool *holds_r, const char **why_r)
+{
+    struct eval e = {.ctx = ctx, .scratch = talloc_new(ctx), .scope = scope};
+    *holds_r = false;
+    enum err failed = eval(&e, c, holds_r);
+    *why_r = e.why;
+    talloc_free(e.scratch);
+    return failed;
+}

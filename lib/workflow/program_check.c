@@ -1,0 +1,158 @@
+#include "workflow/program_check.h"
+
+#include <math.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "json/json.h"
+
+const char *const program_execution_fields[] = {
+    "id", "workflow_id", "workspace_id", "parent_id", "root_id", "created_at", "tags", "metadata", NULL};
+
+static bool listed(const char *const *list, const char *name, size_t size)
+{
+    for (; list && *list; list++) {
+        if (strlen(*list) == size && memcmp(*list, name, size) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* --- references ----------------------------------------------------------------------------------------- */
+
+static const char *allow_step(struct place *p, void *ctx, const char *rest)
+{
+    static const char *const members[] = {"result", "status", "error", NULL};
+    struct check *c = p->check;
+    if (!*rest)
+        return NULL; /* all steps so far */
+    size_t size = strcspn(rest + 1, "/");
+    size_t i = 0;
+    while (i < c->step_count &&
+           !(c->names[i] && strlen(c->names[i]) == size && memcmp(c->names[i], rest + 1, size) == 0))
+        i++;
+    if (i == c->step_count)
+        return talloc_asprintf(ctx, "there is no step named %.*s", (int)size, rest + 1);
+    if (i >= p->step)
+        return talloc_asprintf(ctx, "step %s is not earlier than this one", c->names[i]);
+    rest += 1 + size;
+    if (!*rest)
+        return NULL;
+    size = strcspn(rest + 1, "/");
+    if (!listed(members, rest + 1, size))
+        return "of a step there are result, status and error";
+    if (rest[1] != 'r' && rest[1 + size])
+        return "a step's status and error are texts, nothing lies below them";
+    return NULL;
+}
+
+static const char *allow(void *arg, void *ctx, const struct reference *r)
+{
+    struct place *p = arg;
+    switch (r->root) {
+    case REF_STEPS:
+        return allow_step(p, ctx, r->rest);
+    case REF_ITEM:
+    case REF_INDEX:
+        return p->in_loop ? NULL : "item and index are there only in a step with for_each";
+    case REF_SECRETS:
+        return p->in_request ? NULL : "secrets can be used only in the request of an http step";
+    case REF_EXECUTION:
+        if (!*r->rest || listed(program_execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
+            return NULL;
+        return "of the execution there are id, workflow_id, workspace_id, parent_id, root_id, created_at, "
+               "tags and metadata";
+    default:
+        return NULL;
+    }
+}
+
+struct template_rules check_rules(struct place *place)
+{
+    return (struct template_rules){.allow = allow, .arg = place};
+}
+
+struct json_template *check_template(struct place *place, json_object *value, enum template_form form,
+                                     const char *at)
+{
+    struct template_rules rules = check_rules(place);
+    return template_compile(place->check->program, value, form, at, &rules, place->check->problems);
+}
+
+/* --- members -------------------------------------------------------------------------------------------- */
+
+const char *check_at(struct check *c, const char *pointer, const char *name)
+{
+    return json_pointer_join(c->scratch, pointer, name);
+}
+
+void check_fields(struct check *c, json_object *object, const char *pointer, const char *const *known,
+                  const char *const *also)
+{
+    json_object_object_foreach(object, key, member)
+    {
+        (void)member;
+        if (!listed(known, key, strlen(key)) && !listed(also, key, strlen(key)))
+            problems_add(c->problems, check_at(c, pointer, key), "unknown field");
+    }
+}
+
+bool check_member(struct check *c, json_object *object, const char *pointer, const char *name, bool required,
+                  json_object **value_r, const char **at_r)
+{
+    *at_r = check_at(c, pointer, name);
+    if (json_object_object_get_ex(object, name, value_r))
+        return true;
+    if (required)
+        problems_add(c->problems, pointer, "%s is missing", name);
+    return false;
+}
+
+bool check_seconds(struct check *c, json_object *object, const char *pointer, const char *name, double least,
+                   double most, int64_t *ms_r)
+{
+    json_object *value;
+    const char *at;
+    if (!check_member(c, object, pointer, name, false, &value, &at))
+        return false;
+    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    double seconds = number ? json_object_get_double(value) : NAN;
+    if (!(seconds >= least && seconds <= most)) {
+        problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
+        return false;
+    }
+    *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6); /* 0.3 * 1000 is a little more than 300 */
+    return true;
+}
+
+bool check_integer(struct check *c, json_object *object, const char *pointer, const char *name, int least,
+                   int most, int *value_r)
+{
+    json_object *value;
+    const char *at;
+    if (!check_member(c, object, pointer, name, false, &value, &at))
+        return false;
+    bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
+    double d = number ? json_object_get_double(value) : NAN;
+    if (!(d >= least && d <= most && floor(d) == d)) {
+        problems_add(c->problems, at, "must be a whole number from %d to %d", least, most);
+        return false;
+    }
+    *value_r = (int)d;
+    return true;
+}
+
+bool check_text(struct check *c, json_object *object, const char *pointer, const char *name,
+                const char **text_r)
+{
+    json_object *value;
+    const char *at;
+    if (!check_member(c, object, pointer, name, true, &value, &at))
+        return false;
+    *text_r = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
+    if (!**text_r || strlen(*text_r) != (size_t)json_object_get_string_len(value)) {
+        problems_add(c->problems, at, "must be a string that is not empty");
+        return false;
+    }
+    return true;
+}

@@ -1,0 +1,683 @@
+#include "workflow/template.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "workflow/template_url.h"
+#include "json/json.h"
+
+enum node_kind { NODE_LITERAL, NODE_REFERENCE, NODE_TEXT, NODE_ARRAY, NODE_OBJECT };
+
+struct node {
+    enum node_kind kind;
+    json_object *literal; /* LITERAL; NULL is JSON null */
+    size_t literal_size;
+    int literal_depth;
+    struct template_part *parts; /* TEXT; REFERENCE has one */
+    size_t part_count;
+    struct node *children; /* ARRAY, OBJECT */
+    const char **keys;     /* OBJECT */
+    size_t *key_sizes;     /* as JSON */
+    size_t child_count;
+};
+
+struct json_template {
+    struct node root;
+    enum template_form form;
+    unsigned roots; /* 1 << enum reference_root, of every reference in it */
+};
+
+/* --- measuring ------------------------------------------------------------------------------------------ */
+
+/* What json-c writes for a string, quotes included. */
+static size_t string_size(const char *text, size_t size)
+{
+    size_t n = size + 2;
+    for (size_t i = 0; i < size; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c == '"' || c == '\\')
+            n += 1;
+        else if (c < 0x20)
+            n += strchr("\b\n\r\t\f", c) && c ? 1 : 5;
+    }
+    return n;
+}
+
+/* Takes n of *left; false when there is less. */
+static bool charge(size_t *left, size_t n)
+{
+    if (n > *left)
+        return false;
+    *left -= n;
+    return true;
+}
+
+static bool measure(json_object *value, int depth, size_t *left);
+
+static bool measure_object(json_object *value, int depth, size_t *left)
+{
+    size_t n = (size_t)json_object_object_length(value);
+    if (!charge(left, n ? n + 1 : 2)) /* brackets and commas */
+        return false;
+    json_object_object_foreach(value, key, member)
+    {
+        if (!charge(left, string_size(key, strlen(key)) + 1) || !measure(member, depth, left))
+            return false;
+    }
+    return true;
+}
+
+static bool measure_array(json_object *value, int depth, size_t *left)
+{
+    size_t n = json_object_array_length(value);
+    if (!charge(left, n ? n + 1 : 2))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (!measure(json_object_array_get_idx(value, i), depth, left))
+            return false;
+    }
+    return true;
+}
+
+/* Takes what `value` needs, at most `depth` levels deep, off *left. */
+static bool measure(json_object *value, int depth, size_t *left)
+{
+    size_t size;
+    switch (json_object_get_type(value)) {
+    case json_type_object:
+        return depth > 0 && measure_object(value, depth - 1, left);
+    case json_type_array:
+        return depth > 0 && measure_array(value, depth - 1, left);
+    case json_type_string:
+        return charge(left,
+                      string_size(json_object_get_string(value), (size_t)json_object_get_string_len(value)));
+    case json_type_null:
+        return charge(left, 4);
+    default: /* numbers and booleans; json-c keeps a number as it was written */
+        json_text(value, &size);
+        return charge(left, size);
+    }
+}
+
+size_t template_json_size(json_object *value, size_t limit)
+{
+    size_t left = limit;
+    return measure(value, TEMPLATE_DEPTH_MAX, &left) ? limit - left : SIZE_MAX;
+}
+
+static int depth_of(json_object *value)
+{
+    int deepest = 0;
+    if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, key, member)
+        {
+            (void)key;
+            int d = depth_of(member);
+            deepest = d > deepest ? d : deepest;
+        }
+        return deepest + 1;
+    }
+    if (!json_object_is_type(value, json_type_array))
+        return 0;
+    for (size_t i = 0; i < json_object_array_length(value); i++) {
+        int d = depth_of(json_object_array_get_idx(value, i));
+        deepest = d > deepest ? d : deepest;
+    }
+    return deepest + 1;
+}
+
+/* json-c's deep copy refuses NULL, which is JSON null. */
+static bool copy(json_object *value, json_object **copy_r)
+{
+    *copy_r = NULL;
+    return !value || json_object_deep_copy(value, copy_r, NULL) == 0;
+}
+
+/* --- compiling ------------------------------------------------------------------------------------------ */
+
+struct compile {
+    struct json_template *t; /* owns everything */
+    const struct template_rules *rules;
+    struct problems *problems;
+};
+
+static const char *const root_names[] = {"inputs", "steps", "item", "index", "execution", "secrets"};
+
+static bool escapes_fine(const char *pointer)
+{
+    for (const char *p = strchr(pointer, '~'); p; p = strchr(p + 1, '~')) {
+        if (p[1] != '0' && p[1] != '1')
+            return false;
+    }
+    return true;
+}
+
+/* A sentence about what is wrong with the pointer itself, or NULL and *r filled in. */
+static const char *reference_parse(void *ctx, const char *pointer, struct reference *r)
+{
+    if (pointer[0] != '/')
+        return talloc_asprintf(ctx, "${%s}: a reference is a JSON Pointer and starts with /", pointer);
+    if (!escapes_fine(pointer))
+        return talloc_asprintf(ctx, "${%s}: ~ stands only in ~0 and ~1", pointer);
+    size_t n = strcspn(pointer + 1, "/");
+    *r = (struct reference){.pointer = pointer, .rest = pointer + 1 + n};
+    size_t root = 0;
+    while (root < sizeof root_names / sizeof *root_names &&
+           (strlen(root_names[root]) != n || memcmp(root_names[root], pointer + 1, n) != 0))
+        root++;
+    if (root == sizeof root_names / sizeof *root_names)
+        return talloc_asprintf(
+            ctx, "${%s}: a reference starts with /inputs, /steps, /item, /index, /execution or /secrets",
+            pointer);
+    r->root = (enum reference_root)root;
+    if (r->root == REF_INDEX && *r->rest)
+        return talloc_asprintf(ctx, "${%s}: index is a number, nothing lies below it", pointer);
+    if (r->root == REF_SECRETS && (strlen(r->rest) < 2 || strpbrk(r->rest + 1, "/~")))
+        return talloc_asprintf(ctx, "${%s}: a secret is referred to as ${/secrets/NAME}", pointer);
+    return NULL;
+}
+
+/* The reference between p and p + size, added to `parts`. */
+static bool compile_reference(struct compile *c, const char *p, size_t size, const char *where,
+                              struct template_part *part)
+{
+    if (size > TEMPLATE_POINTER_MAX || memchr(p, '\0', size)) {
+        problems_add(c->problems, where, "a reference is longer than %d bytes or holds NUL",
+                     TEMPLATE_POINTER_MAX);
+        return false;
+    }
+    struct reference *r = talloc(c->t, struct reference);
+    const char *why = reference_parse(c->t, talloc_strndup(r, p, size), r);
+    if (!why && c->rules && c->rules->allow)
+        why = c->rules->allow(c->rules->arg, c->t, r);
+    if (why) {
+        problems_add(c->problems, where, "%s", why);
+        return false;
+    }
+    c->t->roots |= 1U << r->root;
+    *part = (struct template_part){.reference = r};
+    return true;
+}
+
+/* The parts of a string; adjacent literal text is one part. There is at least one part. */
+static bool compile_parts(struct compile *c, const char *p, size_t size, const char *where, struct node *node)
+{
+    const char *end = p + size;
+    char *text = talloc_array(c->t, char, size + 1); /* every literal part lies in it, one behind the other */
+    node->parts = talloc_zero_array(c->t, struct template_part, 1);
+    node->part_count = 0;
+    struct template_part literal = {.text = text};
+    while (p < end) {
+        if (end - p >= 3 && memcmp(p, "$${", 3) == 0) {
+            text[0] = '$', text[1] = '{';
+            text += 2, p += 3, literal.size += 2;
+            continue;
+        }
+        if (end - p < 2 || memcmp(p, "${", 2) != 0) {
+            *text++ = *p++, literal.size++;
+            continue;
+        }
+        const char *close = memchr(p, '}', (size_t)(end - p));
+        if (!close) {
+            problems_add(c->problems, where,
+                         "a reference is not closed with }; write $${ for the characters ${");
+            return false;
+        }
+        node->parts = talloc_realloc(c->t, node->parts, struct template_part, node->part_count + 3);
+        if (literal.size)
+            node->parts[node->part_count++] = literal;
+        if (!compile_reference(c, p + 2, (size_t)(close - p - 2), where, &node->parts[node->part_count++]))
+            return false;
+        p = close + 1;
+        literal = (struct template_part){.text = text};
+    }
+    if (literal.size || !node->part_count)
+        node->parts[node->part_count++] = literal;
+    return true;
+}
+
+static void node_make_literal(struct compile *c, struct node *node, json_object *value)
+{
+    node->kind = NODE_LITERAL;
+    node->literal = json_own(c->t, value);
+    node->literal_depth = depth_of(value);
+    size_t left = SIZE_MAX;
+    measure(value, INT32_MAX, &left);
+    node->literal_size = SIZE_MAX - left;
+}
+
+static bool compile_string(struct compile *c, json_object *value, const char *where, struct node *node)
+{
+    const char *text = json_object_get_string(value);
+    if (!compile_parts(c, text, (size_t)json_object_get_string_len(value), where, node))
+        return false;
+    if (node->part_count > 1) {
+        node->kind = NODE_TEXT;
+    } else if (node->parts[0].reference) {
+        node->kind = NODE_REFERENCE;
+    } else {
+        node_make_literal(c, node, json_object_new_string_len(node->parts[0].text, (int)node->parts[0].size));
+    }
+    return true;
+}
+
+static bool compile_node(struct compile *c, json_object *value, const char *where, struct node *node);
+
+static void node_room(struct compile *c, struct node *node, size_t n)
+{
+    node->children = talloc_zero_array(c->t, struct node, n);
+    node->keys = talloc_zero_array(c->t, const char *, n);
+    node->key_sizes = talloc_zero_array(c->t, size_t, n);
+    node->child_count = n;
+}
+
+static bool all_literal(const struct node *node)
+{
+    for (size_t i = 0; i < node->child_count; i++) {
+        if (node->children[i].kind != NODE_LITERAL)
+            return false;
+    }
+    return true;
+}
+
+static bool compile_object(struct compile *c, json_object *value, const char *where, struct node *node)
+{
+    bool fine = true;
+    size_t i = 0;
+    node->kind = NODE_OBJECT;
+    node_room(c, node, (size_t)json_object_object_length(value));
+    json_object_object_foreach(value, key, member)
+    {
+        char *below = json_pointer_join(NULL, where, key);
+        node->keys[i] = talloc_strdup(c->t, key);
+        node->key_sizes[i] = string_size(key, strlen(key)) + 1;
+        fine = compile_node(c, member, below, &node->children[i++]) && fine;
+        talloc_free(below);
+    }
+    return fine;
+}
+
+static bool compile_array(struct compile *c, json_object *value, const char *where, struct node *node)
+{
+    bool fine = true;
+    node->kind = NODE_ARRAY;
+    node_room(c, node, json_object_array_length(value));
+    for (size_t i = 0; i < node->child_count; i++) {
+        char *below = talloc_asprintf(NULL, "%s/%zu", where, i);
+        fine = compile_node(c, json_object_array_get_idx(value, i), below, &node->children[i]) && fine;
+        talloc_free(below);
+    }
+    return fine;
+}
+
+/* What a container of literals is worth; built from the children, as $${ may stand in them. */
+static json_object *literal_of(const struct node *node)
+{
+    json_object *value = node->kind == NODE_ARRAY ? json_object_new_array() : json_object_new_object();
+    for (size_t i = 0; i < node->child_count; i++) {
+        json_object *child;
+        if (!copy(node->children[i].literal, &child))
+            continue;
+        if (node->kind == NODE_ARRAY)
+            json_object_array_add(value, child);
+        else
+            json_object_object_add(value, node->keys[i], child);
+    }
+    return value;
+}
+
+static bool compile_node(struct compile *c, json_object *value, const char *where, struct node *node)
+{
+    json_object *whole;
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+        return compile_string(c, value, where, node);
+    case json_type_object:
+        if (!compile_object(c, value, where, node))
+            return false;
+        break;
+    case json_type_array:
+        if (!compile_array(c, value, where, node))
+            return false;
+        break;
+    default:
+        if (!copy(value, &whole))
+            return false;
+        node_make_literal(c, node, whole);
+        return true;
+    }
+    if (all_literal(node))
+        node_make_literal(c, node, literal_of(node));
+    return true;
+}
+
+/* The text forms take scalars alone, and hold a TEXT node or a literal string afterwards. */
+static bool compile_text(struct compile *c, json_object *value, const char *where, struct node *node)
+{
+    json_type type = json_object_get_type(value);
+    if (type == json_type_null || type == json_type_object || type == json_type_array) {
+        problems_add(c->problems, where, "must be a text");
+        return false;
+    }
+    const char *text = type == json_type_string ? json_object_get_string(value) : json_text(value, NULL);
+    size_t size = type == json_type_string ? (size_t)json_object_get_string_len(value) : strlen(text);
+    if (!compile_parts(c, text, size, where, node))
+        return false;
+    node->kind = NODE_TEXT;
+    return true;
+}
+
+static bool compile_form(struct compile *c, struct node *node, const char *where)
+{
+    const char *why = NULL;
+    if (c->t->form == TEMPLATE_URL)
+        why = template_url_check(c->t, node->parts, node->part_count);
+    for (size_t i = 0; !why && c->t->form == TEMPLATE_HEADER && i < node->part_count; i++) {
+        const struct template_part *p = &node->parts[i];
+        if (p->text && template_header_unfit(p->text, p->size))
+            why = "a header's value holds no CR, LF or NUL";
+    }
+    if (why)
+        problems_add(c->problems, where, "%s", why);
+    return !why;
+}
+
+struct json_template *template_compile(void *ctx, json_object *value, enum template_form form,
+                                       const char *pointer, const struct template_rules *rules,
+                                       struct problems *problems)
+{
+    struct json_template *t = talloc_zero(ctx, struct json_template);
+    struct compile c = {.t = t, .rules = rules, .problems = problems};
+    t->form = form;
+    bool fine = form == TEMPLATE_VALUE
+                    ? compile_node(&c, value, pointer, &t->root)
+                    : compile_text(&c, value, pointer, &t->root) && compile_form(&c, &t->root, pointer);
+    if (fine)
+        return t;
+    talloc_free(t);
+    return NULL;
+}
+
+/* --- rendering ------------------------------------------------------------------------------------------ */
+
+struct render {
+    void *ctx;     /* of the sentence */
+    void *scratch; /* gone with the rendering */
+    const struct template_scope *scope;
+    enum template_form form;
+    bool lenient;
+    size_t limit;
+    size_t left;
+    enum err e;
+    const char *why;
+};
+
+static bool fail(struct render *r, enum err e, const char *why)
+{
+    r->e = e;
+    r->why = why;
+    return false;
+}
+
+static bool too_large(struct render *r)
+{
+    return fail(r, ERR_LIMIT,
+                talloc_asprintf(r->ctx, "the result is larger than %zu bytes or nested deeper than %d levels",
+                                r->limit, TEMPLATE_DEPTH_MAX));
+}
+
+static json_object *resolve_secret(struct render *r, const char *name, bool *found_r)
+{
+    size_t size = 0;
+    const char *text = r->scope->secret ? r->scope->secret(r->scope->secret_arg, name, &size) : NULL;
+    *found_r = text != NULL;
+    return text ? json_own(r->scratch, json_object_new_string_len(text, (int)size)) : NULL;
+}
+
+/* What a reference points at, still the scope's own. */
+static json_object *resolve(struct render *r, const struct reference *ref, bool *found_r)
+{
+    const struct template_scope *s = r->scope;
+    *found_r = false;
+    switch (ref->root) {
+    case REF_INPUTS:
+        return s->inputs ? json_at(s->inputs, ref->rest, found_r) : NULL;
+    case REF_STEPS:
+        return s->steps ? json_at(s->steps, ref->rest, found_r) : NULL;
+    case REF_EXECUTION:
+        return s->execution ? json_at(s->execution, ref->rest, found_r) : NULL;
+    case REF_ITEM:
+        return s->in_loop ? json_at(s->item, ref->rest, found_r) : NULL;
+    case REF_INDEX:
+        *found_r = s->in_loop;
+        return s->in_loop ? json_own(r->scratch, json_object_new_int64(s->index)) : NULL;
+    case REF_SECRETS:
+        return resolve_secret(r, ref->rest + 1, found_r);
+    }
+    return NULL;
+}
+
+static bool look_up(struct render *r, const struct reference *ref, json_object **value_r)
+{
+    bool found;
+    *value_r = resolve(r, ref, &found);
+    if (found || r->lenient)
+        return true;
+    return fail(r, ERR_NOT_FOUND, talloc_asprintf(r->ctx, "the reference ${%s} finds nothing", ref->pointer));
+}
+
+/* Text under construction; it grows by doubling and never past r->left. */
+struct text {
+    char *data;
+    size_t size;
+};
+
+static bool text_add(struct render *r, struct text *t, const char *data, size_t size)
+{
+    if (size > r->left || t->size > r->left - size)
+        return too_large(r);
+    size_t need = t->size + size + 1;
+    if (!t->data || talloc_get_size(t->data) < need)
+        t->data = talloc_realloc(r->scratch, t->data, char, need * 2);
+    memcpy(t->data + t->size, data, size);
+    t->size += size;
+    t->data[t->size] = '\0';
+    return true;
+}
+
+static bool text_add_value(struct render *r, struct text *t, json_object *value)
+{
+    const char *data = "null";
+    size_t size = 4;
+    if (json_object_is_type(value, json_type_string)) {
+        data = json_object_get_string(value);
+        size = (size_t)json_object_get_string_len(value);
+    } else if (value) {
+        if (template_json_size(value, r->left) == SIZE_MAX) /* before json-c writes out something huge */
+            return too_large(r);
+        data = json_text(value, &size);
+    }
+    if (r->form != TEMPLATE_URL)
+        return text_add(r, t, data, size);
+    if (size > r->left)
+        return too_large(r);
+    char *encoded = talloc_strdup(r->scratch, "");
+    template_percent_encode(&encoded, data, size);
+    bool fine = text_add(r, t, encoded, strlen(encoded));
+    talloc_free(encoded);
+    return fine;
+}
+
+static bool render_parts(struct render *r, const struct node *node, struct text *t)
+{
+    *t = (struct text){0};
+    if (!text_add(r, t, "", 0))
+        return false;
+    for (size_t i = 0; i < node->part_count; i++) {
+        const struct template_part *p = &node->parts[i];
+        json_object *value;
+        if (p->text) {
+            if (!text_add(r, t, p->text, p->size))
+                return false;
+        } else if (!look_up(r, p->reference, &value) || !text_add_value(r, t, value)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool render_text_node(struct render *r, const struct node *node, json_object **value_r)
+{
+    struct text t;
+    if (!render_parts(r, node, &t))
+        return false;
+    bool fine = charge(&r->left, string_size(t.data, t.size));
+    if (fine)
+        *value_r = json_object_new_string_len(t.data, (int)t.size);
+    talloc_free(t.data);
+    return fine ? true : too_large(r);
+}
+
+static bool render_reference(struct render *r, const struct node *node, int depth, json_object **value_r)
+{
+    json_object *value;
+    if (!look_up(r, node->parts[0].reference, &value))
+        return false;
+    if (!measure(value, depth, &r->left))
+        return too_large(r);
+    return copy(value, value_r) ? true : fail(r, ERR_INTERNAL, "out of memory");
+}
+
+static bool render_node(struct render *r, const struct node *node, int depth, json_object **value_r);
+
+static bool render_children(struct render *r, const struct node *node, int depth, json_object *into)
+{
+    for (size_t i = 0; i < node->child_count; i++) {
+        json_object *child = NULL;
+        if (node->kind == NODE_OBJECT && !charge(&r->left, node->key_sizes[i]))
+            return too_large(r);
+        if (!render_node(r, &node->children[i], depth, &child))
+            return false;
+        int bad = node->kind == NODE_OBJECT ? json_object_object_add(into, node->keys[i], child)
+                                            : json_object_array_add(into, child);
+        if (bad) {
+            json_object_put(child);
+            return fail(r, ERR_INTERNAL, "out of memory");
+        }
+    }
+    return true;
+}
+
+/* depth: levels that may still be opened. */
+static bool render_node(struct render *r, const struct node *node, int depth, json_object **value_r)
+{
+    *value_r = NULL;
+    if (node->kind == NODE_TEXT)
+        return render_text_node(r, node, value_r);
+    if (node->kind == NODE_REFERENCE)
+        return render_reference(r, node, depth, value_r);
+    if (node->kind == NODE_LITERAL) {
+        if (node->literal_depth > depth || !charge(&r->left, node->literal_size))
+            return too_large(r);
+        return copy(node->literal, value_r) ? true : fail(r, ERR_INTERNAL, "out of memory");
+    }
+    if (depth < 1 || !charge(&r->left, node->child_count + 1)) /* never empty: those are literals */
+        return too_large(r);
+    json_object *into = node->kind == NODE_OBJECT ? json_object_new_object() : json_object_new_array();
+    if (render_children(r, node, depth - 1, into)) {
+        *value_r = into;
+        return true;
+    }
+    json_object_put(into);
+    return false;
+}
+
+static enum err render(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                       size_t limit, bool lenient, json_object **value_r, const char **why_r)
+{
+    struct render r = {.ctx = ctx,
+                       .scratch = talloc_new(ctx),
+                       .scope = scope,
+                       .form = t->form,
+                       .lenient = lenient,
+                       .limit = limit,
+                       .left = limit};
+    json_object *value = NULL;
+    bool fine = render_node(&r, &t->root, TEMPLATE_DEPTH_MAX, &value);
+    *value_r = fine ? json_own(ctx, value) : NULL;
+    *why_r = r.why;
+    talloc_free(r.scratch);
+    return fine ? OK : r.e;
+}
+
+enum err template_render(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                         size_t limit, json_object **value_r, const char **why_r)
+{
+    return render(ctx, t, scope, limit, false, value_r, why_r);
+}
+
+enum err template_render_lenient(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                                 size_t limit, json_object **value_r, const char **why_r)
+{
+    return render(ctx, t, scope, limit, true, value_r, why_r);
+}
+
+/* What only the whole text shows. */
+static bool text_fits_form(struct render *r, const struct text *t)
+{
+    if (r->form == TEMPLATE_HEADER && template_header_unfit(t->data, t->size))
+        return fail(r, ERR_INVALID, "a header's value would hold CR, LF or NUL");
+    if (r->form == TEMPLATE_URL && template_url_has_dots(t->data))
+        return fail(r, ERR_INVALID, "a value makes a path segment of the URL . or ..");
+    return true;
+}
+
+enum err template_render_text(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                              size_t limit, char **text_r, size_t *size_r, const char **why_r)
+{
+    struct render r = {.ctx = ctx,
+                       .scratch = talloc_new(ctx),
+                       .scope = scope,
+                       .form = t->form,
+                       .limit = limit,
+                       .left = limit};
+    struct text text = {0};
+    *text_r = NULL;
+    *why_r = NULL;
+    bool fine = t->form == TEMPLATE_VALUE ? fail(&r, ERR_INTERNAL, "no text template")
+                                          : render_parts(&r, &t->root, &text) && text_fits_form(&r, &text);
+    if (fine) {
+        *text_r = talloc_steal(ctx, text.data);
+        *size_r = text.size;
+    }
+    *why_r = r.why;
+    talloc_free(r.scratch);
+    return fine ? OK : r.e;
+}
+
+/* --- questions ------------------------------------------------------------------------------------------ */
+
+bool template_is_reference(const struct json_template *t)
+{
+    return t->root.part_count == 1 && t->root.parts[0].reference;
+}
+
+bool template_is_literal(const struct json_template *t, json_object **value_r)
+{
+    *value_r = t->root.literal;
+    return t->root.kind == NODE_LITERAL;
+}
+
+bool template_refers_to(const struct json_template *t, enum reference_root root)
+{
+    return (t->roots >> root) & 1U;
+}
+
+json_object *template_find(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                           bool *found_r)
+{
+    struct render r = {.scratch = ctx, .scope = scope};
+    *found_r = false;
+    return template_is_reference(t) ? resolve(&r, t->root.parts[0].reference, found_r) : NULL;
+}

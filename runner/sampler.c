@@ -1,0 +1,142 @@
+#define _GNU_SOURCE
+#include "runner/sampler.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runner/untrusted_dir.h"
+
+enum { HELD_MAX = 1024 };
+
+int runner_watch_open(pid_t first)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/root/proc", (int)first);
+    return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static size_t read_file(int dir_fd, const char *name, char *buf, size_t size)
+{
+    int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    ssize_t n = fd >= 0 ? read(fd, buf, size - 1) : -1;
+    if (fd >= 0)
+        close(fd);
+    buf[n > 0 ? n : 0] = '\0';
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* The number behind "\nNAME:" in a /proc text; 0 where there is none. */
+static uint64_t field(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static DIR *open_list(int fd)
+{
+    int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!d && copy >= 0)
+        close(copy);
+    return d;
+}
+
+static bool is_number(const char *name)
+{
+    return *name >= '0' && *name <= '9';
+}
+
+static void look_at(int proc_fd, const char *pid, bool exact, struct runner_usage *u)
+{
+    char path[300], text[4096];
+    snprintf(path, sizeof path, "%.20s/status", pid);
+    if (!read_file(proc_fd, path, text, sizeof text))
+        return;
+    if (strcmp(pid, "1") != 0)
+        u->tasks += (unsigned)field(text, "\nThreads:");
+    uint64_t kib = field(text, "\nRssAnon:") + field(text, "\nRssShmem:") + field(text, "\nVmSwap:");
+    snprintf(path, sizeof path, "%.20s/smaps_rollup", pid);
+    if (exact && kib && read_file(proc_fd, path, text, sizeof text))
+        kib = field(text, "\nPss_Anon:") + field(text, "\nPss_Shmem:") + field(text, "\nSwapPss:");
+    u->memory_bytes += kib * 1024;
+    snprintf(path, sizeof path, "%.20s/io", pid);
+    if (read_file(proc_fd, path, text, sizeof text))
+        u->written_bytes += field(text, "\nwrite_bytes:");
+}
+
+static bool look(int proc_fd, bool exact, struct runner_usage *u)
+{
+    DIR *d = open_list(proc_fd);
+    bool any = false;
+    *u = (struct runner_usage){0};
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (is_number(e->d_name)) {
+            look_at(proc_fd, e->d_name, exact, u);
+            any = true;
+        }
+    if (d)
+        closedir(d);
+    return any;
+}
+
+bool runner_watch_look(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r)
+{
+    if (!look(proc_fd, false, usage_r))
+        return false;
+    return usage_r->memory_bytes <= memory_max || look(proc_fd, true, usage_r);
+}
+
+struct held {
+    dev_t dev;
+    ino_t seen[HELD_MAX];
+    size_t count;
+    uint64_t bytes;
+};
+
+static void count_held(struct held *h, int fd_dir, const char *name)
+{
+    struct stat st;
+    if (!is_number(name) || fstatat(fd_dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0 ||
+        st.st_dev != h->dev)
+        return;
+    for (size_t i = 0; i < h->count; i++)
+        if (h->seen[i] == st.st_ino)
+            return;
+    if (h->count < HELD_MAX)
+        h->seen[h->count++] = st.st_ino;
+    h->bytes += (uint64_t)st.st_blocks * 512;
+}
+
+static void look_at_files(struct held *h, int proc_fd, const char *pid)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%.20s/fd", pid);
+    int fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+        count_held(h, dirfd(d), e->d_name);
+    if (d)
+        closedir(d);
+    else if (fd >= 0)
+        close(fd);
+}
+
+uint64_t runner_watch_disk(int proc_fd, int work_fd)
+{
+    struct stat st;
+    struct held h = {0};
+    uint64_t bytes = runner_tree_usage(work_fd);
+    DIR *d = bytes != UINT64_MAX && fstat(work_fd, &st) == 0 ? open_list(proc_fd) : NULL;
+    h.dev = d ? st.st_dev : 0;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (is_number(e->d_name))
+            look_at_files(&h, proc_fd, e->d_name);
+    if (d)
+        closedir(d);
+    return bytes == UINT64_MAX ? bytes : bytes + h.bytes;
+}

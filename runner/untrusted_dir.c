@@ -1,0 +1,197 @@
+#define _GNU_SOURCE
+#include "runner/untrusted_dir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK };
+
+/* One walk: `file` and `folder` see each entry; either may be NULL. The walk stops for good when one says
+ * false. */
+struct walk {
+    unsigned entries;
+    bool too_much;
+    bool (*file)(struct walk *w, int dir_fd, const char *name, const char *relpath, const struct stat *st);
+    bool (*folder)(struct walk *w, int dir_fd, const char *name);
+    void *arg;
+    uint64_t bytes;
+};
+
+/* A stream over dir_fd that leaves it open and starts at the beginning. */
+static DIR *open_stream(int dir_fd)
+{
+    int fd = openat(dir_fd, ".", OPEN_DIR);
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    if (!d && fd >= 0)
+        close(fd);
+    return d;
+}
+
+static bool is_dot(const char *name)
+{
+    return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
+}
+
+static bool walk(struct walk *w, int dir_fd, const char *prefix, int depth);
+
+static bool walk_entry(struct walk *w, int dir_fd, const char *name, const char *prefix, int depth)
+{
+    struct stat st;
+    char path[PATH_MAX];
+    if (++w->entries > TREE_ENTRIES_MAX || depth >= TREE_DEPTH_MAX ||
+        (size_t)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "/" : "", name) >= sizeof path) {
+        w->too_much = true;
+        return false;
+    }
+    if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return true; /* gone meanwhile */
+    w->bytes += (uint64_t)st.st_blocks * 512;
+    if (!S_ISDIR(st.st_mode))
+        return !w->file || w->file(w, dir_fd, name, path, &st);
+    if (w->folder && !w->folder(w, dir_fd, name))
+        return false;
+    int fd = openat(dir_fd, name, OPEN_DIR);
+    bool go_on = fd < 0 || walk(w, fd, path, depth + 1);
+    if (fd >= 0)
+        close(fd);
+    return go_on;
+}
+
+static bool walk(struct walk *w, int dir_fd, const char *prefix, int depth)
+{
+    DIR *d = open_stream(dir_fd);
+    bool go_on = true;
+    for (struct dirent *e; d && go_on && (e = readdir(d));)
+        if (!is_dot(e->d_name))
+            go_on = walk_entry(w, dirfd(d), e->d_name, prefix, depth);
+    if (d)
+        closedir(d);
+    return go_on;
+}
+
+uint64_t runner_tree_usage(int dir_fd)
+{
+    struct walk w = {0};
+    walk(&w, dir_fd, "", 0);
+    return w.too_much ? UINT64_MAX : w.bytes;
+}
+
+struct visitor {
+    runner_tree_visit *visit;
+    void *arg;
+};
+
+static bool visit_file(struct walk *w, int dir_fd, const char *name, const char *relpath,
+                       const struct stat *st)
+{
+    const struct visitor *v = w->arg;
+    return v->visit(v->arg, dir_fd, name, relpath, st);
+}
+
+void runner_tree_files(int dir_fd, runner_tree_visit *visit, void *arg)
+{
+    struct visitor v = {visit, arg};
+    struct walk w = {.file = visit_file, .arg = &v};
+    walk(&w, dir_fd, "", 0);
+}
+
+/* Where it fails, what is done next fails too and says so. */
+static void set_mode(int dir_fd, const char *name, mode_t mode)
+{
+    if (fchmodat(dir_fd, name, mode, 0) != 0)
+        return;
+}
+
+static bool take_file(struct walk *w, int dir_fd, const char *name, const char *relpath,
+                      const struct stat *st)
+{
+    if (st->st_nlink > 1)
+        return true;
+    if (st->st_uid != geteuid() && fchownat(dir_fd, name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    if (S_ISREG(st->st_mode) && (st->st_mode & 07777) != 0644)
+        set_mode(dir_fd, name, 0644); /* nobody else is left who could have swapped it for a link */
+    return true;
+}
+
+static bool take_folder(struct walk *w, int dir_fd, const char *name)
+{
+    if (fchownat(dir_fd, name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW) == 0)
+        set_mode(dir_fd, name, 0755);
+    return true;
+}
+
+void runner_tree_take(int dir_fd)
+{
+    struct walk w = {.file = take_file, .folder = take_folder};
+    fchmod(dir_fd, 0755); /* before: as an ordinary user its owner may have locked itself out */
+    walk(&w, dir_fd, "", 0);
+    if (fchown(dir_fd, geteuid(), getegid()) != 0)
+        return; /* then it stays its slot's */
+}
+
+/* Empties `name`, a folder in the folder `top`: files go, folders move up into `top`, to be emptied in their
+ * turn. So that neither depth nor path length can outgrow this program. */
+static bool flatten(int top, const char *name, unsigned long *serial)
+{
+    int fd = openat(top, name, OPEN_DIR);
+    if (fd < 0) {
+        set_mode(top, name, 0700);
+        fd = openat(top, name, OPEN_DIR);
+    }
+    if (fd < 0)
+        return false;
+    fchmod(fd, 0700);
+    DIR *d = open_stream(fd);
+    bool good = d != NULL;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char up[64];
+        if (is_dot(e->d_name) || unlinkat(fd, e->d_name, 0) == 0)
+            continue;
+        snprintf(up, sizeof up, ".gone-%d-%lu", (int)getpid(), (*serial)++);
+        set_mode(fd, e->d_name, 0700); /* moving a folder writes its ".." */
+        good &= renameat(fd, e->d_name, top, up) == 0;
+    }
+    if (d)
+        closedir(d);
+    close(fd);
+    return good && unlinkat(top, name, AT_REMOVEDIR) == 0;
+}
+
+/* One pass over `top`; *left_r says whether anything is there still. */
+static bool empty_once(int top, unsigned long *serial, bool *left_r)
+{
+    DIR *d = open_stream(top);
+    bool good = d != NULL;
+    *left_r = false;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (is_dot(e->d_name))
+            continue;
+        *left_r = true;
+        if (unlinkat(top, e->d_name, 0) != 0)
+            good &= flatten(top, e->d_name, serial);
+    }
+    if (d)
+        closedir(d);
+    return good;
+}
+
+bool runner_tree_remove(const char *path)
+{
+    unsigned long serial = 0;
+    bool left = true, good = true;
+    chmod(path, 0700);
+    int top = open(path, OPEN_DIR);
+    if (top < 0)
+        return errno == ENOENT;
+    while (left && good)
+        good = empty_once(top, &serial, &left);
+    close(top);
+    return good && rmdir(path) == 0;
+}

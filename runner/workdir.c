@@ -1,0 +1,113 @@
+#define _GNU_SOURCE
+#include "runner/workdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "runner/untrusted_dir.h"
+
+static enum err failed(void *ctx, const char *what, const char *name, const char **why_r)
+{
+    *why_r = talloc_asprintf(ctx, "cannot %s %s: %s", what, name, strerror(errno));
+    return ERR_INTERNAL;
+}
+
+/* A new folder below `at`, opened; -1 with errno. */
+static int make_dir(int at, const char *name, mode_t mode, uid_t owner)
+{
+    if (mkdirat(at, name, mode) != 0)
+        return -1;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && (fchmod(fd, mode) != 0 || (owner && fchown(fd, owner, owner) != 0))) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+static bool copy_bytes(int from, int to, off_t size)
+{
+    if (ioctl(to, FICLONE, from) == 0)
+        return true;
+    while (size > 0) {
+        ssize_t n = copy_file_range(from, NULL, to, NULL, (size_t)size, 0);
+        if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP))
+            n = sendfile(to, from, NULL, (size_t)size);
+        if (n <= 0)
+            return false;
+        size -= n;
+    }
+    return true;
+}
+
+/* A second name costs nothing, but shares owner and mode: only where the command may read the file as it is.
+ * That it cannot write it is the read-only mount's doing. */
+static bool may_link(const struct runner_job *job, const struct stat *st)
+{
+    return job->uid ? (st->st_mode & 0004) != 0 : st->st_uid == geteuid() && (st->st_mode & 0400);
+}
+
+static bool stage_file(const struct runner_job *job, const struct runner_file *file, int dir_fd)
+{
+    struct stat st;
+    int from = open(file->source_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), to = -1;
+    bool good = from >= 0 && fstat(from, &st) == 0 && (S_ISREG(st.st_mode) || (errno = EINVAL, false));
+    if (good && !(may_link(job, &st) && linkat(AT_FDCWD, file->source_path, dir_fd, file->name, 0) == 0)) {
+        to = openat(dir_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+        good = to >= 0 && fchmod(to, 0444) == 0 && copy_bytes(from, to, st.st_size);
+    }
+    if (to >= 0)
+        close(to);
+    if (from >= 0)
+        close(from);
+    return good;
+}
+
+static enum err stage_inputs(void *ctx, const struct runner_job *job, struct runner_stage *stage,
+                             const char **why_r)
+{
+    int inputs = make_dir(stage->work_fd, "inputs", 0755, 0);
+    int materials = inputs >= 0 ? make_dir(inputs, "materials", 0755, 0) : -1;
+    enum err e = materials >= 0 ? OK : failed(ctx, "make", "inputs/materials", why_r);
+    for (size_t i = 0; e == OK && i < job->file_count; i++)
+        if (!stage_file(job, &job->files[i], materials))
+            e = failed(ctx, "stage", job->files[i].name, why_r);
+    if (e == OK)
+        stage->staged_bytes = runner_tree_usage(inputs);
+    if (materials >= 0)
+        close(materials);
+    if (inputs >= 0)
+        close(inputs);
+    return e;
+}
+
+enum err runner_stage_make(void *ctx, const struct runner_job *job, struct runner_stage *stage_r,
+                           const char **why_r)
+{
+    const int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    *stage_r = (struct runner_stage){-1, -1, -1, -1, 0};
+    umask(022);
+    if (mkdir(job->run_dir, 0711) != 0 && errno != EEXIST)
+        return failed(ctx, "make", job->run_dir, why_r);
+    int run = open(job->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (run < 0 || fchmod(run, 0711) != 0)
+        return failed(ctx, "open", job->run_dir, why_r);
+    enum err e = OK;
+    if ((stage_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)
+        e = failed(ctx, "make", "log", why_r);
+    else if ((stage_r->stdout_fd = openat(run, "stdout", create, 0640)) < 0)
+        e = failed(ctx, "make", "stdout", why_r);
+    else if ((stage_r->work_fd = make_dir(run, "work", 0700, job->uid)) < 0)
+        e = failed(ctx, "make", "work", why_r);
+    else if ((stage_r->outputs_fd = make_dir(stage_r->work_fd, "outputs", 0755, job->uid)) < 0)
+        e = failed(ctx, "make", "work/outputs", why_r);
+    close(run);
+    return e == OK ? stage_inputs(ctx, job, stage_r, why_r) : e;
+}

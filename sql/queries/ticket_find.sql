@@ -1,8 +1,0 @@
--- The columns are core/store_ticket.c's COLUMN_.
-SELECT t.workspace_id, t.key_id, t.created_ms, t.used_ms, x.ended_ms, k.revoked_ms, k.expires_ms,
-  a.rate_limit_per_minute
-FROM stream_tickets t
-JOIN executions x ON x.workspace_id = t.workspace_id AND x.id = t.execution_id
-JOIN api_keys k ON k.workspace_id = t.workspace_id AND k.id = t.key_id
-JOIN accounts a ON a.workspace_id = t.workspace_id
-WHERE t.hash = ? AND t.execution_id = ?

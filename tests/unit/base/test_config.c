@@ -1,0 +1,77 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "base/config.h"
+
+static const char *file_with(void *ctx, const char *text)
+{
+    char *path = talloc_strdup(ctx, "/tmp/millrace-config-XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert(fd >= 0);
+    cr_assert_eq(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+    return path;
+}
+
+static enum err load(void *ctx, const char *text, struct config **c, const char **why)
+{
+    const char *path = file_with(ctx, text);
+    enum err e = config_load(ctx, path, c, why);
+    unlink(path);
+    return e;
+}
+
+Test(config, defaults_stand_where_nothing_is_said)
+{
+    void *ctx = talloc_new(NULL);
+    struct config *c;
+    const char *why;
+    cr_assert_eq(load(ctx, "[api]\nworkers = 5\n", &c, &why), OK, "%s", why);
+    cr_assert_eq(c->api.workers, 5);
+    cr_assert_eq(c->executor.processes, 2);
+    cr_assert_str_eq(c->database.name, "millrace");
+    talloc_free(ctx);
+}
+
+Test(config, what_is_wrong_is_refused_by_name)
+{
+    static const struct {
+        const char *text, *names;
+    } cases[] = {
+        {"[api]\nworker = 5\n", "[api] worker = 5 is not a setting"},
+        {"[apis]\nworkers = 5\n", "[apis] workers"},
+        {"[api]\nworkers = 0\n", "is not within 1 and 64"},
+        {"[api]\nworkers = 65\n", "is not within 1 and 64"},
+        {"[api]\nworkers = five\n", "is not a whole number"},
+        {"[api]\nworkers = 5x\n", "is not a whole number"},
+        {"workers\n", "line 1"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        void *ctx = talloc_new(NULL);
+        struct config *c;
+        const char *why = "";
+        cr_expect_eq(load(ctx, cases[i].text, &c, &why), ERR_INVALID, "%s", cases[i].text);
+        cr_expect(strstr(why, cases[i].names), "%s: %s", cases[i].text, why);
+        talloc_free(ctx);
+    }
+}
+
+Test(config, the_dump_can_be_read_again)
+{
+    void *ctx = talloc_new(NULL);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    config_dump(out, NULL);
+    fclose(out);
+    struct config *c;
+    const char *why;
+    cr_assert_eq(load(ctx, text, &c, &why), OK, "%s", why);
+    cr_assert_eq(c->api.workers, 32);
+    free(text);
+    talloc_free(ctx);
+}

@@ -1,0 +1,69 @@
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/ids.h"
+
+Test(ids, are_uuid_version_7_of_this_millisecond)
+{
+    int64_t before_ms = clock_wall_ms();
+    id i = id_new();
+    int64_t after_ms = clock_wall_ms();
+    cr_assert_eq(strlen(i.text), (size_t)ID_LENGTH);
+    cr_assert_eq(i.text[14], '7');
+    cr_assert(strchr("89ab", i.text[19]));
+    cr_assert(id_ms(&i) >= before_ms && id_ms(&i) <= after_ms);
+}
+
+Test(ids, ascend_strictly_within_a_process)
+{
+    id last = id_new();
+    for (int i = 0; i < 200000; i++) {
+        id next = id_new();
+        cr_assert(strcmp(last.text, next.text) < 0, "%s then %s", last.text, next.text);
+        last = next;
+    }
+}
+
+Test(ids, parse_folds_case_and_refuses_what_is_no_uuid)
+{
+    id i;
+    cr_assert(id_parse("0198C0DE-1234-7ABC-8DEF-0123456789AB", 36, &i));
+    cr_assert_str_eq(i.text, "0198c0de-1234-7abc-8def-0123456789ab");
+    static const char *const wrong[] = {
+        "",
+        "0198c0de",
+        "0198c0de-1234-7abc-8def-0123456789a",
+        "0198c0de-1234-7abc-8def-0123456789abc",
+        "0198c0de_1234-7abc-8def-0123456789ab",
+        "0198c0de-1234-7abc-8def-0123456789ag",
+        "0198c0de12347abc8def0123456789ab0000",
+    };
+    for (size_t k = 0; k < sizeof wrong / sizeof *wrong; k++) {
+        cr_expect_not(id_parse(wrong[k], strlen(wrong[k]), &i), "%s", wrong[k]);
+        cr_expect_not(id_is_set(&i));
+    }
+}
+
+Test(ids, floor_is_the_least_of_its_millisecond)
+{
+    id now = id_new();
+    id low = id_floor(id_ms(&now));
+    id next = id_floor(id_ms(&now) + 1);
+    cr_assert(strcmp(low.text, now.text) <= 0);
+    cr_assert(strcmp(now.text, next.text) < 0);
+    cr_assert_eq(id_ms(&low), id_ms(&now));
+}
+
+Test(ids, hashes_spread_over_a_small_table)
+{
+    unsigned used[64] = {0};
+    for (int i = 0; i < 6400; i++) {
+        id one = id_new();
+        id same = one;
+        cr_assert_eq(id_hash(&one), id_hash(&same));
+        used[id_hash(&one) % 64]++;
+    }
+    for (int i = 0; i < 64; i++) /* 100 each on the average */
+        cr_assert(used[i] > 30 && used[i] < 300, "%u in place %d", used[i], i);
+}

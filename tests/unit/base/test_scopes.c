@@ -1,0 +1,38 @@
+#include <criterion/criterion.h>
+#include <talloc.h>
+
+#include "base/scopes.h"
+
+Test(scopes, bits_are_stored_and_must_not_move)
+{
+    cr_expect_str_eq(scope_name(1), "workflows:read");
+    cr_expect_str_eq(scope_name(SCOPE_WORKFLOWS_EXECUTE), "workflows:execute");
+    cr_expect_str_eq(scope_name(1 << 9), "credits:read");
+    cr_expect_null(scope_name((enum scope)(1 << 10)));
+    cr_expect_null(scope_name((enum scope)3));
+    cr_expect_null(scope_name((enum scope)0));
+}
+
+Test(scopes, lists)
+{
+    void *ctx = talloc_new(NULL);
+    uint32_t scopes;
+    cr_assert(scopes_parse("all", &scopes));
+    cr_expect_eq(scopes, SCOPES_ALL);
+    uint32_t again;
+    cr_assert(scopes_parse(scopes_text(ctx, SCOPES_ALL), &again));
+    cr_expect_eq(again, SCOPES_ALL);
+    cr_assert(scopes_parse("credits:read,workflows:read,credits:read", &scopes));
+    cr_expect_eq(scopes, SCOPE_CREDITS_READ | SCOPE_WORKFLOWS_READ);
+    cr_expect_str_eq(scopes_text(ctx, scopes), "workflows:read,credits:read");
+    static const char *const bad[] = {"",
+                                      "all,credits:read",
+                                      "credits",
+                                      "credits:read,",
+                                      ",credits:read",
+                                      "Credits:read",
+                                      "credits:read, files:read"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect(!scopes_parse(bad[i], &scopes), "%s", bad[i]);
+    talloc_free(ctx);
+}

@@ -1,0 +1,103 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "fcgi/shared/shared_cache.h"
+
+enum { ENTRIES = 8 };
+struct value {
+    long long number;
+    char text[24];
+};
+
+static size_t size_of_cache(void)
+{
+    return shared_cache_size(ENTRIES, 5, sizeof(struct value));
+}
+
+static struct shared_cache *make(void)
+{
+    return shared_cache_init(calloc(1, size_of_cache()), ENTRIES, 5, sizeof(struct value));
+}
+
+Test(shared_cache, what_was_put_is_had)
+{
+    struct shared_cache *c = make();
+    struct value v = {1, "one"};
+    cr_assert_not(shared_cache_get(c, "aaaaa", &v));
+    shared_cache_put(c, "aaaaa", &v);
+    struct value w = {0};
+    cr_assert(shared_cache_get(c, "aaaaa", &w));
+    cr_assert_eq(w.number, 1);
+    cr_assert_str_eq(w.text, "one");
+    v.number = 2;
+    shared_cache_put(c, "aaaaa", &v);
+    cr_assert(shared_cache_get(c, "aaaaa", &w));
+    cr_assert_eq(w.number, 2);
+    free(c);
+}
+
+Test(shared_cache, another_key_in_the_same_place_is_never_taken_for_it)
+{
+    struct shared_cache *c = make();
+    for (int i = 0; i < 100; i++) {
+        char key[16], other[16]; /* the first five are the key */
+        snprintf(key, sizeof key, "k%04d", i);
+        shared_cache_put(c, key, &(struct value){.number = i});
+        int had = 0;
+        for (int k = 0; k <= i; k++) {
+            struct value v;
+            snprintf(other, sizeof other, "k%04d", k);
+            if (shared_cache_get(c, other, &v)) {
+                cr_assert_eq(v.number, k);
+                had++;
+            }
+        }
+        cr_assert_leq(had, ENTRIES);
+        cr_assert_geq(had, 1);
+    }
+    free(c);
+}
+
+/* In one place of its own each would have lost some forty. */
+Test(shared_cache, keys_that_are_few_do_not_push_each_other_out)
+{
+    struct shared_cache *c = shared_cache_init(calloc(1, shared_cache_size(4096, 5, sizeof(struct value))),
+                                               4096, 5, sizeof(struct value));
+    char key[16];
+    struct value v;
+    int had = 0;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 400; i++) {
+            snprintf(key, sizeof key, "k%04d", i);
+            had += round == 1 && shared_cache_get(c, key, &v) && v.number == i;
+            shared_cache_put(c, key, &(struct value){.number = i});
+        }
+    }
+    cr_assert_geq(had, 390, "had %d of 400", had);
+    free(c);
+}
+
+Test(shared_cache, an_entry_that_is_half_another_is_none)
+{
+    struct shared_cache *c = make();
+    size_t size = size_of_cache();
+    char *older = malloc(size), *newer = malloc(size);
+    struct value v;
+    shared_cache_put(c, "aaaaa", &(struct value){1, "one"});
+    memcpy(older, c, size);
+    shared_cache_put(c, "aaaaa", &(struct value){2, "two"});
+    memcpy(newer, c, size);
+    for (size_t cut = 0; cut <= size;
+         cut += 8) { /* as a writer leaves it who is killed after so many words */
+        memcpy(c, newer, cut);
+        memcpy((char *)c + cut, older + cut, size - cut);
+        if (shared_cache_get(c, "aaaaa", &v))
+            cr_assert(v.number == 1 ? strcmp(v.text, "one") == 0
+                                    : v.number == 2 && strcmp(v.text, "two") == 0);
+    }
+    free(older);
+    free(newer);
+    free(c);
+}

@@ -1,0 +1,111 @@
+#include <criterion/criterion.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "json/json.h"
+
+static enum err parse(const char *text, size_t size, int depth)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *v;
+    const char *why;
+    enum err e = json_parse(ctx, text, size, depth, &v, &why);
+    talloc_free(ctx);
+    return e;
+}
+
+Test(json, takes_what_is_json)
+{
+    static const char *const good[] = {
+        "{}",
+        " [] ",
+        "null",
+        "0",
+        "-1",
+        "1.5e3",
+        "\"x\"",
+        "true",
+        "{\"a\":[1,{\"b\":null}]}\r\n",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "\"\\u0000\"",
+        "{\"a\":\"\\u0000\"}",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_eq(parse(good[i], strlen(good[i]), 32), OK, "%s", good[i]);
+}
+
+Test(json, refuses_what_is_not)
+{
+    static const char *const bad[] = {
+        "",
+        " ",
+        "{",
+        "[1,]",
+        "{\"a\":1,}",
+        "{a:1}",
+        "'x'",
+        "01",
+        "1 2",
+        "{} x",
+        "nul",
+        "NaN",
+        "Infinity",
+        "1e999",
+        "-",
+        "18446744073709551616",
+        "-9223372036854775809",
+        "99999999999999999999999",
+        "\"\xff\"",
+        "\"\xc3\"",
+        "// c\n1",
+        "{\"a\\u0000b\":1}",
+        "[1}",
+        "\"tab\there\"",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(parse(bad[i], strlen(bad[i]), 32), ERR_INVALID, "%s", bad[i]);
+    cr_expect_eq(parse("1\0", 2, 32), ERR_INVALID, "a NUL byte");
+}
+
+Test(json, depth_is_counted)
+{
+    char text[200];
+    for (int depth = 30; depth <= 34; depth++) {
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        cr_expect_eq(parse(text, (size_t)depth * 2, 32), depth <= 32 ? OK : ERR_INVALID, "%d", depth);
+    }
+}
+
+Test(json, numbers_are_equal_by_value)
+{
+    static const struct {
+        const char *a, *b;
+        bool equal;
+    } cases[] = {
+        {"1", "1.0", true},
+        {"1", "true", false},
+        {"0", "-0.0", true},
+        {"9007199254740993", "9007199254740992.0", false},
+        {"18446744073709551615", "18446744073709551615", true},
+        {"18446744073709551615", "9223372036854775807", false},
+        {"{\"a\":1,\"b\":[2]}", "{\"b\":[2.0],\"a\":1}", true},
+        {"{\"a\":null}", "{}", false},
+        {"\"a\\u0000b\"", "\"a\\u0000c\"", false},
+        {"null", "null", true},
+        {"[1,2]", "[2,1]", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        void *ctx = talloc_new(NULL);
+        json_object *a;
+        json_object *b;
+        const char *why;
+        cr_assert_eq(json_parse(ctx, cases[i].a, strlen(cases[i].a), 32, &a, &why), OK);
+        cr_assert_eq(json_parse(ctx, cases[i].b, strlen(cases[i].b), 32, &b, &why), OK);
+        cr_expect_eq(json_equal(a, b), cases[i].equal, "%s %s", cases[i].a, cases[i].b);
+        cr_expect_eq(json_equal(b, a), cases[i].equal, "%s %s", cases[i].b, cases[i].a);
+        talloc_free(ctx);
+    }
+}

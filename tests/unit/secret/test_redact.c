@@ -1,0 +1,78 @@
+#include <criterion/criterion.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "secret/redact.h"
+#include "json/json.h"
+
+static json_object *parse(void *ctx, const char *text)
+{
+    json_object *value;
+    const char *why;
+    enum err e = json_parse(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why);
+    cr_assert_eq(e, OK, "%s: %s", text, why);
+    return value;
+}
+
+Test(redact, hides_every_form)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secrets[] = {{"p/s \"w\"ord", 10}, {"abc", 3}, {"abcdef", 6}, {"", 0}};
+    struct redactor *r = redactor_new(ctx, secrets, 4);
+    static const struct {
+        const char *text, *clean;
+    } rows[] = {
+        {"nothing here", "nothing here"},
+        {"", ""},
+        {"<p/s \"w\"ord>", "<[redacted]>"},
+        {"q=p%2Fs%20%22w%22ord&x", "q=[redacted]&x"},
+        {"q=p%2fs%20%22w%22ord&x", "q=[redacted]&x"},
+        {"{\"a\":\"p/s \\\"w\\\"ord\"}", "{\"a\":\"[redacted]\"}"},
+        {"{\"a\":\"p\\/s \\\"w\\\"ord\"}", "{\"a\":\"[redacted]\"}"},
+        {"abcdefg abcd ab", "[redacted]g [redacted]d ab"},
+        {"abcabc", "[redacted][redacted]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t size;
+        const char *clean = redact_text(ctx, r, rows[i].text, strlen(rows[i].text), &size);
+        cr_expect_str_eq(clean, rows[i].clean, "%s", rows[i].text);
+        cr_expect_eq(size, strlen(rows[i].clean));
+    }
+    talloc_free(ctx);
+}
+
+Test(redact, hides_base64_at_any_offset)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secret_of[] = {{"hunter2hunter2", 14}};
+    struct redactor *r = redactor_new(ctx, secret_of, 1);
+    /* of "hunter2hunter2" alone and behind 2, 3, 5 and 6 other bytes */
+    static const char *const texts[] = {
+        "aHVudGVyMmh1bnRlcjI=", "dTpodW50ZXIyaHVudGVyMg==", "bWU6aHVudGVyMmh1bnRlcjIh",
+        "eGE6eDpodW50ZXIyaHVudGVyMj94", "YmM6eHg6aHVudGVyMmh1bnRlcjI="};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t size;
+        const char *clean = redact_text(ctx, r, texts[i], strlen(texts[i]), &size);
+        cr_expect(strstr(clean, "[redacted]"), "%s", texts[i]);
+        cr_expect(size < 24, "%s", clean);
+    }
+    talloc_free(ctx);
+}
+
+Test(redact, cleans_json_values)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secrets[] = {{"s3cret", 6}, {"123456", 6}, {"\",\"b\":\"", 7}};
+    struct redactor *r = redactor_new(ctx, secrets, 3);
+    json_object *value =
+        parse(ctx, "{\"k-s3cret\":[\"my s3cret\",123456,0.1234567,null,true,7],\"a\":\"x\",\"b\":\"y\","
+                   "\"n\":\"a\\u0000s3cret\\u0000\"}");
+    cr_expect_str_eq(
+        json_text(redact_json(ctx, r, value), NULL),
+        "{\"k-[redacted]\":[\"my [redacted]\",\"[redacted]\",\"[redacted]\",null,true,7],\"a\":\"x\","
+        "\"b\":\"y\",\"n\":\"a\\u0000[redacted]\\u0000\"}");
+    json_object *clean = parse(ctx, "[1,\"x\",{\"y\":null}]");
+    cr_expect_eq(redact_json(ctx, r, clean), clean);
+    cr_expect_eq(redact_json(ctx, NULL, value), value);
+    talloc_free(ctx);
+}

@@ -1,0 +1,83 @@
+#define _GNU_SOURCE /* memmem */
+#include <criterion/criterion.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "secret/secrets.h"
+
+static const id workspace = {"01890000-0000-7000-8000-000000000001"};
+static const id other = {"01890000-0000-7000-8000-000000000002"};
+
+Test(secrets, opens_only_what_it_sealed)
+{
+    static const char value[] = "a value that nobody sees";
+    void *ctx = talloc_new(NULL);
+    uint8_t key[SECRET_KEY_SIZE] = {1}, wrong[SECRET_KEY_SIZE] = {2};
+    uint8_t nonce[SECRET_NONCE_SIZE], sealed[sizeof value + SECRET_SEAL_SIZE];
+    size_t n = sizeof value - 1 + SECRET_SEAL_SIZE, size;
+    char *out;
+    secret_seal(key, &workspace, "NAME", value, sizeof value - 1, nonce, sealed);
+    cr_expect(!memmem(sealed, n, "nobody", 6));
+    cr_assert_eq(secret_open(ctx, key, &workspace, "NAME", nonce, sizeof nonce, sealed, n, &out, &size), OK);
+    cr_expect_eq(size, sizeof value - 1);
+    cr_expect_str_eq(out, value);
+    cr_expect_eq(secret_open(ctx, wrong, &workspace, "NAME", nonce, sizeof nonce, sealed, n, &out, &size),
+                 ERR_DENIED);
+    cr_expect_eq(secret_open(ctx, key, &other, "NAME", nonce, sizeof nonce, sealed, n, &out, &size),
+                 ERR_DENIED);
+    cr_expect_eq(secret_open(ctx, key, &workspace, "NAMF", nonce, sizeof nonce, sealed, n, &out, &size),
+                 ERR_DENIED);
+    cr_expect_eq(secret_open(ctx, key, &workspace, "NAME", nonce, 23, sealed, n, &out, &size), ERR_DENIED);
+    cr_expect_eq(secret_open(ctx, key, &workspace, "NAME", nonce, sizeof nonce, sealed, 3, &out, &size),
+                 ERR_DENIED);
+    sealed[3] ^= 1;
+    cr_expect_eq(secret_open(ctx, key, &workspace, "NAME", nonce, sizeof nonce, sealed, n, &out, &size),
+                 ERR_DENIED);
+    talloc_free(ctx);
+}
+
+Test(secrets, key_files)
+{
+    char dir[] = "/tmp/millrace-secrets-XXXXXX", path[64];
+    const char *why;
+    cr_assert(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/key", dir);
+    uint8_t a[SECRET_KEY_SIZE], b[SECRET_KEY_SIZE];
+    cr_expect_eq(secrets_load_key(path, a, &why), ERR_INVALID);
+    cr_assert_eq(secrets_make_key(path), OK);
+    cr_expect_eq(secrets_make_key(path), ERR_CONFLICT);
+    cr_assert_eq(secrets_load_key(path, a, &why), OK);
+    cr_assert_eq(secrets_load_key(path, b, &why), OK);
+    cr_expect_eq(memcmp(a, b, sizeof a), 0);
+    cr_assert_eq(chmod(path, 0604), 0);
+    cr_expect_eq(secrets_load_key(path, a, &why), ERR_INVALID);
+    cr_assert_eq(chmod(path, 0600), 0);
+    cr_assert_eq(truncate(path, 20), 0);
+    cr_expect_eq(secrets_load_key(path, a, &why), ERR_INVALID);
+    cr_expect_eq(secrets_load_key("", a, &why), ERR_INVALID);
+    unlink(path);
+    rmdir(dir);
+}
+
+Test(secrets, names_and_values)
+{
+    cr_expect(secret_name_fits("API_KEY-2.b"));
+    cr_expect(!secret_name_fits(""));
+    cr_expect(!secret_name_fits("a/b"));
+    cr_expect(!secret_name_fits("a b"));
+    char name[66];
+    memset(name, 'a', sizeof name);
+    name[65] = '\0';
+    cr_expect(!secret_name_fits(name));
+    name[64] = '\0';
+    cr_expect(secret_name_fits(name));
+    cr_expect(secret_value_fits("gr\xc3\xbc\xc3\x9f", 6));
+    cr_expect(!secret_value_fits("abc", 3));
+    cr_expect(!secret_value_fits("ab\0d", 4));
+    cr_expect(!secret_value_fits("ab\xc3(", 4));
+    cr_expect(!secret_value_fits("abc\xc3", 4));
+    cr_expect(!secret_value_fits("a\xed\xa0\x80", 4), "a surrogate");
+    cr_expect(!secret_value_fits("ab\xc0\xaf", 4), "overlong");
+}

@@ -1,0 +1,175 @@
+#include <criterion/criterion.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "view/execution.h"
+#include "json/json.h"
+#include "json/json_raw.h"
+
+static const char *const ID = "019bc1a0-7b50-7000-8000-000000000001"; /* 2026-01-15T10:30:00.272Z */
+
+static struct execution some(void)
+{
+    struct execution x = {
+        .kind = KIND_WORKFLOW,
+        .source = SOURCE_STANDALONE,
+        .version = 3,
+        .state = STATE_QUEUED,
+        .cost = 1500000,
+        .updated_ms = 1768473000999,
+        .responder_name = "say \"hi\"\n",
+        .has_payload = true,
+        .input = "{\"a\": 1.50}",
+    };
+    cr_assert(id_parse(ID, ID_LENGTH, &x.id));
+    x.workspace_id = x.responder_id = x.root_id = x.id;
+    return x;
+}
+
+static json_object *view(const struct execution *x, const struct view_steps *steps, const char **text_r)
+{
+    void *ctx = talloc_new(NULL);
+    struct json_write *w = json_write_new(ctx);
+    size_t size;
+    json_object *value;
+    const char *why;
+    view_execution(w, x, steps);
+    const char *text = json_write_result(w, &size);
+    cr_assert_eq(json_parse(ctx, text, size, 32, &value, &why), OK, "%s: %s", why, text);
+    if (text_r)
+        *text_r = text;
+    return value;
+}
+
+static const char *text_of(json_object *x, const char *name)
+{
+    return json_get_text(x, name);
+}
+
+Test(view_execution, while_queued)
+{
+    struct execution x = some();
+    const char *text;
+    json_object *v = view(&x, NULL, &text);
+    cr_expect_str_eq(text_of(v, "id"), ID);
+    cr_expect_str_eq(text_of(v, "execution_id"), ID);
+    cr_expect_str_eq(text_of(v, "status"), "running");
+    cr_expect_str_eq(text_of(v, "state"), "queued");
+    cr_expect_str_eq(text_of(v, "workflow_name"), "say \"hi\"\n");
+    cr_expect_str_eq(text_of(v, "started_at"), text_of(v, "created_at"));
+    cr_expect_str_eq(text_of(v, "startedAt"), text_of(v, "createdAt"));
+    cr_expect_str_eq(text_of(v, "updatedAt"), "2026-01-15T10:30:00.999Z");
+    cr_expect_null(json_get(v, "completed_at"));
+    cr_expect_null(json_get(v, "steps"));
+    cr_expect_not_null(strstr(text, "\"creditsUsed\":1.5,"));
+    cr_expect_not_null(strstr(text, "\"completed_at\":null"));
+    cr_expect_not_null(strstr(text, "\"tags\":[],\"metadata\":{}"));
+    cr_expect_not_null(strstr(text, "\"input\":{\"a\": 1.50},\"output\":null"), "as it was sent");
+}
+
+Test(view_execution, when_it_has_ended)
+{
+    struct execution x = some();
+    x.state = STATE_FAILED;
+    x.reason = REASON_TIMEOUT;
+    x.error = "too slow";
+    x.refunded = x.cost;
+    x.started_ms = 1768473001000;
+    x.ended_ms = 1768473002005;
+    json_object *v = view(&x, NULL, NULL);
+    cr_expect_str_eq(text_of(v, "status"), "failed");
+    cr_expect_str_eq(text_of(v, "failure_reason"), "timeout");
+    cr_expect_str_eq(text_of(v, "error"), "too slow");
+    cr_expect_str_eq(text_of(v, "started_at"), "2026-01-15T10:30:01.000+00:00");
+    cr_expect_str_eq(text_of(v, "completed_at"), "2026-01-15T10:30:02.005+00:00");
+    cr_expect_str_eq(text_of(v, "endedAt"), "2026-01-15T10:30:02.005Z");
+    cr_expect_eq(json_object_get_int(json_get(v, "creditsUsed")), 0);
+}
+
+Test(view_execution, of_a_skill_in_a_list)
+{
+    struct execution x = some();
+    x.kind = KIND_SKILL;
+    x.has_payload = false;
+    const char *text;
+    json_object *v = view(&x, NULL, &text);
+    cr_expect_null(json_get(v, "workflow_id"));
+    cr_expect_null(json_get(v, "workflow_name"));
+    cr_expect_str_eq(json_get_text(json_get(v, "detail"), "type"), "skill");
+    cr_expect_null(strstr(text, "\"input\""));
+    cr_expect_null(strstr(text, "\"output\""));
+}
+
+Test(view_execution, steps_not_begun_are_pending)
+{
+    struct execution x = some();
+    struct program_step of[3] = {{.name = "a", .type_name = "http"},
+                                 {.name = "b", .type_name = "delay"},
+                                 {.name = "c", .type_name = "transform"}};
+    struct program program = {.steps = of, .step_count = 3};
+    struct execution_step begun[] = {
+        {.step = 0,
+         .status = STEP_COMPLETED,
+         .tries = 2,
+         .started_ms = 1,
+         .completed_ms = 2,
+         .result = "{\"n\":1.0}"},
+        {.step = 2, .status = STEP_FAILED, .tries = 1, .started_ms = 3, .completed_ms = 4, .error = "no"},
+    };
+    struct view_steps steps = {&program, begun, 2};
+    const char *text;
+    json_object *list = json_get(view(&x, &steps, &text), "steps");
+    static const char *const statuses[] = {"completed", "pending", "failed"};
+    static const char *const names[] = {"a", "b", "c"};
+    cr_assert_eq(json_object_array_length(list), 3);
+    for (int i = 0; i < 3; i++) {
+        json_object *s = json_object_array_get_idx(list, (size_t)i);
+        cr_expect_eq(json_object_get_int(json_get(s, "index")), i);
+        cr_expect_str_eq(text_of(s, "status"), statuses[i]);
+        cr_expect_str_eq(text_of(s, "name"), names[i]);
+    }
+    cr_expect_not_null(strstr(text, "\"result\":{\"n\":1.0}"));
+    /* a program that is gone: by number alone */
+    steps.program = NULL;
+    cr_assert_eq(json_object_array_length(json_get(view(&x, &steps, NULL), "steps")), 3);
+}
+
+/* --- what it is written with --- */
+
+Test(json_write, escapes_and_numbers)
+{
+    struct json_write *w = json_write_new(NULL);
+    json_write_open(w, '{');
+    json_write_text(w, "a\"b", "\\\b\t\n\f\r\x01\x7f/\xc3\xa9");
+    json_write_credits(w, "c", 1);
+    json_write_credits(w, "d", -500000);
+    json_write_credits(w, "e", 1000000);
+    json_write_credits(w, "f", -1230000);
+    json_write_int(w, "g", INT64_MIN);
+    json_write_close(w, '}');
+    cr_assert_str_eq(
+        json_write_result(w, NULL),
+        "{\"a\\\"b\":\"\\\\\\b\\t\\n\\f\\r\\u0001\\u007f/\xc3\xa9\",\"c\":0.000001,\"d\":-0.5,\"e\":1,"
+        "\"f\":-1.23,\"g\":-9223372036854775808}");
+}
+
+static const char *span(const char *text, const char *name)
+{
+    const char *at;
+    size_t n;
+    return json_span(text, strlen(text), name, &at, &n) ? talloc_strndup(NULL, at, n) : NULL;
+}
+
+Test(json_span, finds_raw_members)
+{
+    const char *text =
+        " { \"a\" : {\"b\": [1, \"}\"]} , \"b\":1.50 ,\"c\\\"\":\"x\\\\\",\n\"b\" : -2 , \"\\u0064\":null}";
+    cr_expect_str_eq(span(text, "a"), "{\"b\": [1, \"}\"]}");
+    cr_expect_str_eq(span(text, "b"), "-2", "the last of two");
+    cr_expect_str_eq(span(text, "c\""), "\"x\\\\\"");
+    cr_expect_str_eq(span(text, "d"), "null", "an escaped name");
+    cr_expect_null(span(text, "e"));
+    cr_expect_null(span("[{\"a\":1}]", "a"));
+    cr_expect_null(span("{}", "a"));
+    cr_expect_str_eq(span("{\"x\":{\"a\":1},\"a\":[]}", "a"), "[]", "top-level only");
+}

@@ -1,0 +1,392 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "workflow/template.h"
+#include "json/json.h"
+
+static json_object *parse(void *ctx, const char *text)
+{
+    json_object *value;
+    const char *why;
+    enum err e = json_parse(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why);
+    cr_assert_eq(e, OK, "%s: %s", text, why);
+    return value;
+}
+
+static const char *secret(void *arg, const char *name, size_t *size_r)
+{
+    int *uses = arg;
+    (*uses)++;
+    if (strcmp(name, "KEY") != 0)
+        return NULL;
+    *size_r = 6;
+    return "s3cr&t";
+}
+
+static struct template_scope scope_of(void *ctx, int *uses)
+{
+    return (struct template_scope){
+        .inputs = parse(
+            ctx, "{\"s\":\"a/b c\",\"n\":7,\"d\":1.50,\"t\":true,\"z\":null,\"o\":{\"x\":[1,\"q\\\"\"]},"
+                 "\"e\":\"\",\"crlf\":\"a\\r\\nb\",\"nul\":\"a\\u0000b\",\"dots\":\"..\","
+                 "\"a/b\":{\"m~n\":5},\"big\":18446744073709551615,\"u\":\"\xc3\xa9\",\"\":9}"),
+        .steps =
+            parse(ctx, "{\"one\":{\"result\":{\"status\":200},\"status\":\"completed\",\"error\":null}}"),
+        .execution = parse(ctx, "{\"id\":\"E\"}"),
+        .in_loop = true,
+        .item = parse(ctx, "{\"k\":\"v\"}"),
+        .index = 3,
+        .secret = secret,
+        .secret_arg = uses,
+    };
+}
+
+struct row {
+    const char *template, *result; /* result NULL: an error, then `why` is part of its sentence */
+    const char *why;
+};
+
+static void check_row(const struct row *row, enum template_form form)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    struct problems *problems = problems_new(ctx);
+    struct json_template *t = template_compile(ctx, parse(ctx, row->template), form, "", NULL, problems);
+    const char *why = NULL;
+    enum err e = ERR_INVALID;
+    if (!t) {
+        cr_expect_eq(problems->count, 1, "%s", row->template);
+        why = problems->list[0].message;
+    } else if (form == TEMPLATE_VALUE) {
+        json_object *value;
+        e = template_render(ctx, t, &scope, TEMPLATE_RESULT_MAX, &value, &why);
+        if (e == OK && row->result)
+            cr_expect_str_eq(json_text(value, NULL), row->result, "%s", row->template);
+        if (e == OK)
+            cr_expect_eq(template_json_size(value, 4096), strlen(json_text(value, NULL)), "%s",
+                         row->template);
+    } else {
+        char *text;
+        size_t size;
+        e = template_render_text(ctx, t, &scope, TEMPLATE_RESULT_MAX, &text, &size, &why);
+        if (e == OK && row->result)
+            cr_expect_str_eq(text, row->result, "%s", row->template);
+    }
+    if (row->result)
+        cr_expect_eq(e, OK, "%s: %s", row->template, why);
+    else
+        cr_expect(e != OK && why && strstr(why, row->why), "%s: %s", row->template, why ? why : "no error");
+    talloc_free(ctx);
+}
+
+#define CHECK(rows, form)                                                                                    \
+    for (size_t i = 0; i < sizeof(rows) / sizeof *(rows); i++)                                               \
+    check_row(&(rows)[i], form)
+
+Test(template, renders_values)
+{
+    static const struct row rows[] = {
+        {"1", "1", NULL},
+        {"null", "null", NULL},
+        {"1.50", "1.50", NULL},
+        {"\"plain\"", "\"plain\"", NULL},
+        {"\"\"", "\"\"", NULL},
+        {"{}", "{}", NULL},
+        {"[]", "[]", NULL},
+        {"\"${/inputs/s}\"", "\"a/b c\"", NULL},
+        {"\"${/inputs/n}\"", "7", NULL},
+        {"\"${/inputs/d}\"", "1.50", NULL},
+        {"\"${/inputs/t}\"", "true", NULL},
+        {"\"${/inputs/z}\"", "null", NULL},
+        {"\"${/inputs/o}\"", "{\"x\":[1,\"q\\\"\"]}", NULL},
+        {"\"${/inputs/o/x/1}\"", "\"q\\\"\"", NULL},
+        {"\"${/inputs/a~1b/m~0n}\"", "5", NULL},
+        {"\"${/inputs/}\"", "9", NULL},
+        {"\"${/inputs/big}\"", "18446744073709551615", NULL},
+        {"\"${/index}\"", "3", NULL},
+        {"\"${/item}\"", "{\"k\":\"v\"}", NULL},
+        {"\"${/item/k}\"", "\"v\"", NULL},
+        {"\"${/execution/id}\"", "\"E\"", NULL},
+        {"\"${/steps/one/result/status}\"", "200", NULL},
+        {"\"${/steps/one/error}\"", "null", NULL},
+        {"\"${/secrets/KEY}\"", "\"s3cr&t\"", NULL},
+        {"\"x${/inputs/n}\"", "\"x7\"", NULL},
+        {"\"${/inputs/n}x\"", "\"7x\"", NULL},
+        {"\"${/inputs/n}${/inputs/n}\"", "\"77\"", NULL},
+        {"\"<${/inputs/z}|${/inputs/t}|${/inputs/d}|${/inputs/o}|${/inputs/e}>\"",
+         "\"<null|true|1.50|{\\\"x\\\":[1,\\\"q\\\\\\\"\\\"]}|>\"", NULL},
+        {"\"${/inputs/nul}!\"", "\"a\\u0000b!\"", NULL},
+        {"\"$${/inputs/n}\"", "\"${/inputs/n}\"", NULL},
+        {"\"a$${b\"", "\"a${b\"", NULL},
+        {"\"$$${/inputs/n}\"", "\"$${/inputs/n}\"", NULL},
+        {"\"$\"", "\"$\"", NULL},
+        {"\"$$\"", "\"$$\"", NULL},
+        {"\"5 $ {x} }\"", "\"5 $ {x} }\"", NULL},
+        {"\"$${${/inputs/n}}\"", "\"${7}\"", NULL},
+        {"{\"${/inputs/n}\":\"${/inputs/n}\"}", "{\"${/inputs/n}\":7}", NULL},
+        {"{\"a\":[\"${/index}\",{\"b\":\"$${\"}],\"c\":null}", "{\"a\":[3,{\"b\":\"${\"}],\"c\":null}", NULL},
+        {"\"${/inputs/none}\"", NULL, "the reference ${/inputs/none} finds nothing"},
+        {"\"a${/inputs/s/x}\"", NULL, "${/inputs/s/x} finds nothing"},
+        {"[1,{\"a\":\"${/steps/two/result}\"}]", NULL, "${/steps/two/result} finds nothing"},
+        {"\"${/secrets/OTHER}\"", NULL, "${/secrets/OTHER} finds nothing"},
+        {"\"${/inputs/o/x/01}\"", NULL, "finds nothing"},
+        {"\"${/inputs/o/x/-}\"", NULL, "finds nothing"},
+        {"\"${/inputs/n\"", NULL, "not closed"},
+        {"\"${\"", NULL, "not closed"},
+        {"\"${}\"", NULL, "starts with /"},
+        {"\"${inputs/n}\"", NULL, "starts with /"},
+        {"\"${ /inputs/n}\"", NULL, "starts with /"},
+        {"\"${/}\"", NULL, "a reference starts with /inputs"},
+        {"\"${/input/n}\"", NULL, "a reference starts with /inputs"},
+        {"\"${/inputsx}\"", NULL, "a reference starts with /inputs"},
+        {"\"${/INPUTS}\"", NULL, "a reference starts with /inputs"},
+        {"\"${/inputs/a~2}\"", NULL, "~0 and ~1"},
+        {"\"${/inputs/a~}\"", NULL, "~0 and ~1"},
+        {"\"${/index/0}\"", NULL, "index is a number"},
+        {"\"${/secrets}\"", NULL, "${/secrets/NAME}"},
+        {"\"${/secrets/}\"", NULL, "${/secrets/NAME}"},
+        {"\"${/secrets/KEY/x}\"", NULL, "${/secrets/NAME}"},
+        {"\"${/inputs/\\u0000}\"", NULL, "holds NUL"},
+    };
+    CHECK(rows, TEMPLATE_VALUE);
+}
+
+Test(template, renders_texts)
+{
+    static const struct row rows[] = {
+        {"\"${/inputs/n}\"", "7", NULL},
+        {"\"hi ${/inputs/s}\"", "hi a/b c", NULL},
+        {"\"\"", "", NULL},
+        {"12", "12", NULL},
+        {"true", "true", NULL},
+        {"null", NULL, "must be a text"},
+        {"[]", NULL, "must be a text"},
+        {"\"${/inputs/crlf}\"", "a\r\nb", NULL},
+        {"\"${/inputs/q}\"", NULL, "finds nothing"},
+    };
+    CHECK(rows, TEMPLATE_TEXT);
+}
+
+Test(template, renders_headers)
+{
+    static const struct row rows[] = {
+        {"\"Bearer ${/secrets/KEY}\"", "Bearer s3cr&t", NULL},
+        {"3", "3", NULL},
+        {"\"a\\tb\"", "a\tb", NULL},
+        {"\"${/inputs/crlf}\"", NULL, "CR, LF or NUL"},
+        {"\"x${/inputs/nul}\"", NULL, "CR, LF or NUL"},
+        {"\"a\\nb\"", NULL, "CR, LF or NUL"},
+        {"\"a\\u0000\"", NULL, "CR, LF or NUL"},
+    };
+    CHECK(rows, TEMPLATE_HEADER);
+}
+
+Test(template, renders_urls)
+{
+    static const struct row rows[] = {
+        {"\"http://h\"", "http://h", NULL},
+        {"\"HTTPS://h:8443/p?q#f\"", "HTTPS://h:8443/p?q#f", NULL},
+        {"\"http://[::1]:80/x\"", "http://[::1]:80/x", NULL},
+        {"\"https://h/${/inputs/s}/x\"", "https://h/a%2Fb%20c/x", NULL},
+        {"\"https://h/?q=${/inputs/u}&r=${/inputs/n}\"", "https://h/?q=%C3%A9&r=7", NULL},
+        {"\"https://h/?q=${/inputs/o}\"", "https://h/?q=%7B%22x%22%3A%5B1%2C%22q%5C%22%22%5D%7D", NULL},
+        {"\"https://h/?k=${/secrets/KEY}\"", "https://h/?k=s3cr%26t", NULL},
+        {"\"https://h/?q=${/inputs/crlf}\"", "https://h/?q=a%0D%0Ab", NULL},
+        {"\"https://h?${/inputs/n}\"", "https://h?7", NULL},
+        {"\"https://h#${/inputs/n}\"", "https://h#7", NULL},
+        {"\"https://h/a${/inputs/dots}/b\"", "https://h/a../b", NULL},
+        {"\"https://h/${/inputs/e}/b\"", "https://h//b", NULL},
+        {"\"https://h/?x=${/inputs/dots}/..\"", "https://h/?x=../..", NULL},
+        {"\"https://h/${/inputs/dots}/b\"", NULL, "a value makes a path segment"},
+        {"\"https://h/a/${/inputs/dots}\"", NULL, "a value makes a path segment"},
+        {"\"https://h/.${/inputs/e}\"", NULL, "a value makes a path segment"},
+        {"\"https://h/%2e${/inputs/e}?x\"", NULL, "a value makes a path segment"},
+        {"\"https://h/a/../b\"", NULL, "is . or .."},
+        {"\"https://h/%2E%2e/${/inputs/n}\"", NULL, "is . or .."},
+        {"\"${/inputs/s}\"", NULL, "not with a reference"},
+        {"\"${/inputs/s}/x\"", NULL, "not with a reference"},
+        {"\"http${/inputs/s}://h/\"", NULL, "starts with http://"},
+        {"\"http://${/inputs/s}\"", NULL, "host or port"},
+        {"\"http://${/inputs/s}/x\"", NULL, "host or port"},
+        {"\"http://h${/inputs/s}\"", NULL, "host or port"},
+        {"\"http://h.${/inputs/s}.org/\"", NULL, "host or port"},
+        {"\"http://h:${/inputs/n}/\"", NULL, "host or port"},
+        {"\"http://${/inputs/s}@h/\"", NULL, "host or port"},
+        {"\"http://h@${/inputs/s}/\"", NULL, "host or port"},
+        {"\"http://h\\\\${/inputs/s}/\"", NULL, "backslashes"},
+        {"\"http:///${/inputs/s}\"", NULL, "no host"},
+        {"\"http://\"", NULL, "no host"},
+        {"\"http://:80/\"", NULL, "no host"},
+        {"\"http://u:p@h/\"", NULL, "user name"},
+        {"\"http://h:0/\"", NULL, "port"},
+        {"\"http://h:65536/\"", NULL, "port"},
+        {"\"http://h:/\"", NULL, "port"},
+        {"\"http://h:8o/\"", NULL, "port"},
+        {"\"http://[::1/\"", NULL, "IPv6"},
+        {"\"http://[]/\"", NULL, "IPv6"},
+        {"\"http://[::1]x/\"", NULL, "malformed"},
+        {"\"http://h|x/\"", NULL, "character"},
+        {"\"http://h/a b\"", NULL, "blanks"},
+        {"\"http://h/a\\nb\"", NULL, "blanks"},
+        {"\"http:/h/\"", NULL, "starts with http://"},
+        {"\"//h/\"", NULL, "starts with http://"},
+        {"\"ftp://h/\"", NULL, "starts with http://"},
+        {"\"file:///etc/passwd\"", NULL, "starts with http://"},
+        {"\"\"", NULL, "starts with http://"},
+        {"3", NULL, "starts with http://"},
+    };
+    CHECK(rows, TEMPLATE_URL);
+}
+
+static enum err render(void *ctx, const char *text, const struct template_scope *scope, size_t limit,
+                       json_object **value_r)
+{
+    const char *why;
+    struct json_template *t =
+        template_compile(ctx, parse(ctx, text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+    cr_assert_not_null(t, "%s", text);
+    return template_render(ctx, t, scope, limit, value_r, &why);
+}
+
+Test(template, limits_are_exact)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    static const char *const texts[] = {
+        "{\"a\":\"${/inputs/o}\",\"b\":[1,\"x\\ny${/inputs/nul}\"],\"c\":{\"d\":\"/\\u0001\"}}",
+        "[\"${/inputs}\",\"${/item}\",[]]",
+        "\"${/inputs/o} and ${/inputs/o}\"",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_object *value;
+        cr_assert_eq(render(ctx, texts[i], &scope, TEMPLATE_RESULT_MAX, &value), OK);
+        size_t size = strlen(json_text(value, NULL));
+        cr_expect_eq(render(ctx, texts[i], &scope, size, &value), OK, "%s", texts[i]);
+        cr_expect_eq(render(ctx, texts[i], &scope, size - 1, &value), ERR_LIMIT, "%s", texts[i]);
+        cr_expect_null(value);
+    }
+    talloc_free(ctx);
+}
+
+Test(template, a_bomb_ends_with_an_error)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    char *kib = talloc_zero_array(ctx, char, 100001);
+    memset(kib, 'x', 100000);
+    json_object_object_add(scope.inputs, "kib", json_object_new_string(kib));
+    json_object *value;
+    cr_expect_eq(render(ctx, "\"${/inputs/kib}${/inputs/kib}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
+    cr_expect_eq(
+        render(ctx, "\"${/inputs/kib}${/inputs/kib}${/inputs/kib}\"", &scope, TEMPLATE_RESULT_MAX, &value),
+        ERR_LIMIT);
+    cr_expect_eq(render(ctx, "[\"${/inputs/kib}\",\"${/inputs/kib}\",\"${/inputs/kib}\"]", &scope,
+                        TEMPLATE_RESULT_MAX, &value),
+                 ERR_LIMIT);
+    scope.item = NULL;
+    for (int level = 0; level < TEMPLATE_DEPTH_MAX; level++)
+        cr_assert_eq(render(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &scope.item), OK, "%d",
+                     level);
+    cr_expect_eq(render(ctx, "\"${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
+    cr_expect_eq(render(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &value), ERR_LIMIT);
+    cr_expect_eq(render(ctx, "\"a${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
+    talloc_free(ctx);
+}
+
+Test(template, a_result_shares_nothing_with_the_scope)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    json_object *value;
+    cr_assert_eq(render(ctx, "{\"o\":\"${/inputs/o}\"}", &scope, 1000, &value), OK);
+    json_object_object_add(json_get(value, "o"), "x", json_object_new_int(1));
+    cr_expect_str_eq(json_text(json_get(scope.inputs, "o"), NULL), "{\"x\":[1,\"q\\\"\"]}");
+    talloc_free(ctx);
+}
+
+Test(template, absent_scopes_find_nothing)
+{
+    void *ctx = talloc_new(NULL);
+    static const char *const texts[] = {"\"${/inputs}\"",     "\"${/inputs/a}\"", "\"${/steps}\"",
+                                        "\"${/item}\"",       "\"${/index}\"",    "\"${/execution}\"",
+                                        "\"${/secrets/KEY}\""};
+    struct template_scope none = {0};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        json_object *value;
+        cr_expect_eq(render(ctx, texts[i], &none, 1000, &value), ERR_NOT_FOUND, "%s", texts[i]);
+    }
+    talloc_free(ctx);
+}
+
+Test(template, questions)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    static const struct {
+        const char *text;
+        bool reference, literal, finds, item, secrets;
+    } rows[] = {
+        {"\"${/inputs/n}\"", true, false, true, false, false},
+        {"\"${/inputs/z}\"", true, false, true, false, false},
+        {"\"${/inputs/x}\"", true, false, false, false, false},
+        {"\"${/inputs/n} \"", false, false, false, false, false},
+        {"[{\"a\":\"-${/item/k}\"}]", false, false, false, true, false},
+        {"{\"a\":\"${/secrets/KEY}\"}", false, false, false, false, true},
+        {"{\"a\":[\"$${\"]}", false, true, false, false, false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_object *value;
+        struct json_template *t =
+            template_compile(ctx, parse(ctx, rows[i].text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+        cr_expect_eq(template_is_reference(t), rows[i].reference, "%s", rows[i].text);
+        cr_expect_eq(template_is_literal(t, &value), rows[i].literal, "%s", rows[i].text);
+        bool found;
+        value = template_find(ctx, t, &scope, &found);
+        cr_expect_eq(found, rows[i].finds, "%s", rows[i].text);
+        cr_expect(value == NULL || found, "%s", rows[i].text);
+        cr_expect_eq(template_refers_to(t, REF_ITEM), rows[i].item, "%s", rows[i].text);
+        cr_expect_eq(template_refers_to(t, REF_SECRETS), rows[i].secrets, "%s", rows[i].text);
+    }
+    talloc_free(ctx);
+}
+
+static const char *no_secrets(void *arg, void *ctx, const struct reference *r)
+{
+    return r->root == REF_SECRETS ? talloc_asprintf(ctx, "%s: %s", (const char *)arg, r->pointer) : NULL;
+}
+
+Test(template, every_problem_has_its_place)
+{
+    void *ctx = talloc_new(NULL);
+    struct problems *problems = problems_new(ctx);
+    char rule[] = "no";
+    struct template_rules rules = {.allow = no_secrets, .arg = rule};
+    json_object *value =
+        parse(ctx, "{\"a\":[\"${/secrets/X}\",1,\"${\"],\"b/c\":\"${/inputs}\",\"d\":\"${/x}\"}");
+    cr_expect_null(template_compile(ctx, value, TEMPLATE_VALUE, "/steps/0/value", &rules, problems));
+    cr_assert_eq(problems->count, 3);
+    cr_expect_str_eq(problems->list[0].pointer, "/steps/0/value/a/0");
+    cr_expect_str_eq(problems->list[0].message, "no: /secrets/X");
+    cr_expect_str_eq(problems->list[1].pointer, "/steps/0/value/a/2");
+    cr_expect_str_eq(problems->list[2].pointer, "/steps/0/value/d");
+    talloc_free(ctx);
+}
+
+Test(template, secrets_are_asked_for_once_a_use)
+{
+    void *ctx = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = scope_of(ctx, &uses);
+    json_object *value;
+    cr_expect_eq(
+        render(ctx, "[\"${/secrets/KEY}\",\"x${/secrets/KEY}\",\"${/inputs/n}\"]", &scope, 1000, &value), OK);
+    cr_expect_eq(uses, 2);
+    talloc_free(ctx);
+}
