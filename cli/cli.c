@@ -13,7 +13,7 @@
 /* --- speaking --- */
 
 PRINTF_LIKE(2, 0)
-static void complain(struct cli *cli, const char *format, va_list args)
+static void print_error(struct cli *cli, const char *format, va_list args)
 {
     char *text = talloc_vasprintf(cli->ctx, format, args);
     if (!cli->json) {
@@ -30,7 +30,7 @@ int cli_usage(struct cli *cli, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    complain(cli, format, args);
+    print_error(cli, format, args);
     va_end(args);
     const struct command *c = cli->command;
     if (!cli->json && c)
@@ -43,7 +43,7 @@ int cli_fail(struct cli *cli, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    complain(cli, format, args);
+    print_error(cli, format, args);
     va_end(args);
     return CLI_FAILED;
 }
@@ -71,7 +71,7 @@ static const char *cell_text(json_object *value)
     return json_text(value, NULL);
 }
 
-static size_t width_of(const char *text) /* in characters: bytes that begin one */
+static size_t text_width(const char *text) /* in characters: bytes that begin one */
 {
     size_t n = 0;
     for (; *text; text++)
@@ -81,19 +81,19 @@ static size_t width_of(const char *text) /* in characters: bytes that begin one 
 
 static size_t column_width(json_object *list, const char *name)
 {
-    size_t width = width_of(name);
+    size_t width = text_width(name);
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         json_object *cell = json_get(json_object_array_get_idx(list, i), name);
-        size_t w = width_of(cell_text(cell));
+        size_t w = text_width(cell_text(cell));
         width = w > width ? w : width;
     }
     return width;
 }
 
-static void put_cell(const char *text, size_t width, bool is_last)
+static void print_cell(const char *text, size_t width, bool is_last)
 {
     fputs(text, stdout);
-    for (size_t n = width_of(text); !is_last && n < width + 2; n++)
+    for (size_t n = text_width(text); !is_last && n < width + 2; n++)
         putchar(' ');
 }
 
@@ -112,12 +112,12 @@ static void print_table(void *ctx, json_object *list)
         widths[c++] = column_width(list, name);
     }
     for (c = 0; c < columns; c++)
-        put_cell(names[c], widths[c], c + 1 == columns);
+        print_cell(names[c], widths[c], c + 1 == columns);
     putchar('\n');
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         json_object *row = json_object_array_get_idx(list, i);
         for (c = 0; c < columns; c++)
-            put_cell(cell_text(json_get(row, names[c])), widths[c], c + 1 == columns);
+            print_cell(cell_text(json_get(row, names[c])), widths[c], c + 1 == columns);
         putchar('\n');
     }
 }
@@ -203,7 +203,7 @@ static const struct cli_option *find_option(const struct cli_option *options, co
 }
 
 /* Takes the option at argv[*i]; false after having complained. */
-static bool take_option(struct cli *cli, int argc, char **argv, int *i, const struct cli_option *options)
+static bool parse_option(struct cli *cli, int argc, char **argv, int *i, const struct cli_option *options)
 {
     const char *name = argv[*i] + 2;
     const char *equals = strchr(name, '=');
@@ -234,7 +234,7 @@ bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *
     size_t rest = 0;
     for (int i = 0; i < argc; i++) {
         if (strncmp(argv[i], "--", 2) == 0) {
-            if (!take_option(cli, argc, argv, &i, options))
+            if (!parse_option(cli, argc, argv, &i, options))
                 return false;
         } else if (rest == rest_n) {
             cli_usage(cli, "what is \"%s\"?", argv[i]);
@@ -262,22 +262,22 @@ bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r)
     return false;
 }
 
-bool cli_number(struct cli *cli, const char *option, const char *text, int64_t least, int64_t most,
+bool cli_number(struct cli *cli, const char *option, const char *text, int64_t min, int64_t max,
                 int64_t *number_r)
 {
     char *end;
     long long number = strtoll(text, &end, 10);
     *number_r = number;
-    if (*text && !*end && number >= least && number <= most)
+    if (*text && !*end && number >= min && number <= max)
         return true;
-    cli_usage(cli, "%s wants a whole number from %lld to %lld, not \"%s\"", option, (long long)least,
-              (long long)most, text);
+    cli_usage(cli, "%s wants a whole number from %lld to %lld, not \"%s\"", option, (long long)min,
+              (long long)max, text);
     return false;
 }
 
-bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t least_micro, int64_t *micro_r)
+bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t min_micro, int64_t *micro_r)
 {
-    if (credits_parse(text, micro_r) && *micro_r >= least_micro)
+    if (credits_parse(text, micro_r) && *micro_r >= min_micro)
         return true;
     cli_usage(cli, "%s wants credits, with six decimals at most, not \"%s\"", option, text);
     return false;
@@ -321,7 +321,7 @@ bool cli_open(struct cli *cli, unsigned timeout_s)
         cli_fail(cli, "MariaDB at %s does not let %s in", c->database.socket, c->admin.db_user);
         return false;
     }
-    redis_keys_prefix(c->redis.prefix);
+    redis_keys_set_prefix(c->redis.prefix);
     cli->redis = redis_new(cli->ctx, c->redis.socket);
     return true;
 }

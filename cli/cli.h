@@ -46,9 +46,9 @@ bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *
                size_t rest_n) WARN_UNUSED;
 /* The texts of options as what they mean; false after having complained. */
 bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r) WARN_UNUSED;
-bool cli_number(struct cli *cli, const char *option, const char *text, int64_t least, int64_t most,
+bool cli_number(struct cli *cli, const char *option, const char *text, int64_t min, int64_t max,
                 int64_t *number_r) WARN_UNUSED;
-bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t least_micro,
+bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t min_micro,
                  int64_t *micro_r) WARN_UNUSED;
 
 /* --- settings and connections --- */

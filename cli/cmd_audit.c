@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "maintenance/audit.h"
 
-enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MOST_S = 86400 };
+enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MAX_S = 86400 };
 
 /* Ids, one a line; empty lines are none. False after having complained. */
 static bool read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
@@ -74,7 +74,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv)
                                          {0}};
     int64_t grace_s = GRACE_S;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        (grace_text && !cli_number(cli, "--grace-seconds", grace_text, 0, GRACE_MOST_S, &grace_s)))
+        (grace_text && !cli_number(cli, "--grace-seconds", grace_text, 0, GRACE_MAX_S, &grace_s)))
         return CLI_USAGE;
     id *ids = NULL;
     if ((path && !read_ids(cli, path, &ids, &o.acknowledged_n)) || !cli_open(cli, STATEMENT_S))

@@ -9,7 +9,7 @@
 
 enum { STATEMENT_S = 600 };
 
-struct total {
+struct billing_total {
     int64_t runs, debited, refunded;
 };
 
@@ -36,7 +36,7 @@ static const char *day_text(int64_t ms, char out[CLOCK_TEXT_SIZE])
 }
 
 /* RFC 4180: quoted where it has to be. */
-static void print_field(const struct db_cell *cell)
+static void print_csv_field(const struct db_cell *cell)
 {
     bool quoted = cell->size == 0 || strcspn(cell->text, "\",\r\n") < cell->size;
     if (quoted)
@@ -50,7 +50,7 @@ static void print_field(const struct db_cell *cell)
         putchar('"');
 }
 
-static int print_csv(const struct usage_row *list, size_t n)
+static int print_billing_csv(const struct usage_row *list, size_t n)
 {
     printf("workspace_id,workspace,day,responder_id,key_id,runs,debited,refunded,used\r\n");
     for (size_t i = 0; i < n; i++) {
@@ -58,7 +58,7 @@ static int print_csv(const struct usage_row *list, size_t n)
         char day[CLOCK_TEXT_SIZE], debited[CREDITS_TEXT_SIZE], refunded[CREDITS_TEXT_SIZE],
             used[CREDITS_TEXT_SIZE];
         printf("%s,", row->workspace_id.text);
-        print_field(row->workspace);
+        print_csv_field(row->workspace);
         printf(",%s,%s,%s,%lld,%s,%s,%s\r\n", day_text(row->day_ms, day), row->responder_id.text,
                row->key_id.text, (long long)row->runs, credits_text(row->debited, debited),
                credits_text(row->refunded, refunded), credits_text(row->debited - row->refunded, used));
@@ -74,22 +74,22 @@ static void add_sums(json_object *o, int64_t runs, int64_t debited, int64_t refu
     cli_add_credits(o, "used", debited - refunded);
 }
 
-static int print_json(const char *month, const struct usage_row *list, size_t n)
+static int print_billing_json(const char *month, const struct usage_row *list, size_t n)
 {
-    struct total total = {0};
+    struct billing_total total = {0};
     char day[CLOCK_TEXT_SIZE];
     json_object *o = json_object_new_object(), *rows = json_object_new_array(),
                 *sums = json_object_new_object();
     for (size_t i = 0; i < n; i++) {
         const struct usage_row *row = &list[i];
-        json_object *x = json_object_new_object();
-        cli_add_text(x, "workspace_id", row->workspace_id.text);
-        cli_add_bytes(x, "workspace", row->workspace);
-        cli_add_text(x, "day", day_text(row->day_ms, day));
-        cli_add_text(x, "responder_id", id_is_set(&row->responder_id) ? row->responder_id.text : NULL);
-        cli_add_text(x, "key_id", id_is_set(&row->key_id) ? row->key_id.text : NULL);
-        add_sums(x, row->runs, row->debited, row->refunded);
-        json_object_array_add(rows, x);
+        json_object *entry = json_object_new_object();
+        cli_add_text(entry, "workspace_id", row->workspace_id.text);
+        cli_add_bytes(entry, "workspace", row->workspace);
+        cli_add_text(entry, "day", day_text(row->day_ms, day));
+        cli_add_text(entry, "responder_id", id_is_set(&row->responder_id) ? row->responder_id.text : NULL);
+        cli_add_text(entry, "key_id", id_is_set(&row->key_id) ? row->key_id.text : NULL);
+        add_sums(entry, row->runs, row->debited, row->refunded);
+        json_object_array_add(rows, entry);
         total.runs += row->runs;
         total.debited += row->debited;
         total.refunded += row->refunded;
@@ -127,5 +127,5 @@ int cmd_billing_export(struct cli *cli, int argc, char **argv)
     enum err e = usage_export(cli->db, cli->ctx, text ? &workspace : NULL, from_ms, to_ms, &list, &n);
     if (e != OK)
         return cli_fail_err(cli, e, "reading the ledger");
-    return csv ? print_csv(list, n) : print_json(month, list, n);
+    return csv ? print_billing_csv(list, n) : print_billing_json(month, list, n);
 }

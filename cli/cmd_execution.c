@@ -20,13 +20,13 @@ enum {
     STATEMENT_S = 30,
     LIST_DEFAULT = 20,
     LIST_MAX = 10000,
-    LOOK_MS = 1000,                      /* what Redis does not bring is looked for this often */
+    POLL_MS = 1000,                      /* what Redis does not bring is looked for this often */
     VIEW_DEPTH_MAX = 2 * JSON_DEPTH_MAX, /* a document within the object that shows it */
 };
 
 /* --- list --- */
 
-static json_object *list_row(const struct db_rows *rows, size_t i)
+static json_object *execution_row_json(const struct db_rows *rows, size_t i)
 {
     json_object *o = json_object_new_object();
     const struct db_cell *started = db_cell(rows, i, 11), *ended = db_cell(rows, i, 12);
@@ -37,7 +37,7 @@ static json_object *list_row(const struct db_rows *rows, size_t i)
     cli_add_text(o, "responder_id", db_str(rows, i, 2));
     cli_add_bytes(o, "name", db_cell(rows, i, 3));
     cli_add_number(o, "version", db_int(rows, i, 4));
-    cli_add_text(o, "state", state_name((enum state)db_int(rows, i, 5)));
+    cli_add_text(o, "state", state_name((enum run_state)db_int(rows, i, 5)));
     cli_add_text(o, "failure_reason", reason_name(reason));
     cli_add_number(o, "attempt", db_int(rows, i, 7));
     cli_add_number(o, "executor_id", db_int(rows, i, 8));
@@ -50,12 +50,12 @@ static json_object *list_row(const struct db_rows *rows, size_t i)
 }
 
 /* An id option as the two values of its filter. */
-static bool filter_id(struct cli *cli, const char *option, const char *text, struct db_value two[2])
+static bool parse_id_filter(struct cli *cli, const char *option, const char *text, struct db_value pair[2])
 {
     id *value = talloc_zero(cli->ctx, id);
     if (text && !cli_id(cli, option, text, value))
         return false;
-    two[0] = two[1] = db_id(value);
+    pair[0] = pair[1] = db_id(value);
     return true;
 }
 
@@ -71,12 +71,13 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
                                          {"limit", .text_r = &limit_text},
                                          {0}};
     struct db_value args[11];
-    enum state state = 0;
+    enum run_state state = 0;
     int64_t limit = LIST_DEFAULT;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        !filter_id(cli, "--workspace", workspace, &args[0]) ||
-        !filter_id(cli, "--workflow", workflow, &args[2]) || !filter_id(cli, "--parent", parent, &args[6]) ||
-        !filter_id(cli, "--before", before, &args[8]) ||
+        !parse_id_filter(cli, "--workspace", workspace, &args[0]) ||
+        !parse_id_filter(cli, "--workflow", workflow, &args[2]) ||
+        !parse_id_filter(cli, "--parent", parent, &args[6]) ||
+        !parse_id_filter(cli, "--before", before, &args[8]) ||
         (limit_text && !cli_number(cli, "--limit", limit_text, 1, LIST_MAX, &limit)))
         return CLI_USAGE;
     if (state_text && state_from_name(state_text, &state) == 0)
@@ -91,7 +92,7 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
         return cli_fail_err(cli, e, "listing executions");
     json_object *list = json_object_new_array();
     for (size_t i = 0; i < rows->count; i++)
-        json_object_array_add(list, list_row(rows, i));
+        json_object_array_add(list, execution_row_json(rows, i));
     return cli_print(cli, list);
 }
 
@@ -99,10 +100,10 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
 
 /* The id argument of show, stop and tail, opened and found: operators need not know the workspace. Else
  * *code_r. */
-static bool open_run(struct cli *cli, const char *text, struct run_sight *sight_r, int *code_r)
+static bool find_run_by_id(struct cli *cli, const char *text, struct run_progress *progress_r, int *code_r)
 {
     id execution;
-    struct run_sight *list;
+    struct run_progress *list;
     size_t n;
     *code_r = CLI_USAGE;
     if (!cli_id(cli, "ID", text, &execution))
@@ -110,27 +111,27 @@ static bool open_run(struct cli *cli, const char *text, struct run_sight *sight_
     *code_r = CLI_FAILED;
     if (!cli_open(cli, STATEMENT_S))
         return false;
-    enum err e = executions_look(cli->db, cli->ctx, &execution, 1, &list, &n);
+    enum err e = execution_progress_list(cli->db, cli->ctx, &execution, 1, &list, &n);
     if (e != OK)
         cli_fail_err(cli, e, "looking for the execution");
     else if (n == 0)
         cli_fail(cli, "there is no execution %s", execution.text);
     else
-        *sight_r = list[0];
+        *progress_r = list[0];
     return e == OK && n > 0;
 }
 
 /* The program that its steps are shown against; NULL where it is gone or is none. */
-static struct program *program_of(struct cli *cli, const struct execution *x)
+static struct program *load_program(struct cli *cli, const struct execution *exec)
 {
     const char *text, *why;
     size_t size;
     json_object *document;
     struct program *program = NULL;
-    struct problems *problems = problems_new(cli->ctx);
-    if (x->kind != KIND_WORKFLOW ||
-        workflow_version(cli->db, cli->ctx, &x->workspace_id, &x->responder_id, x->version, &text, &size) !=
-            OK ||
+    struct json_problems *problems = json_problems_new(cli->ctx);
+    if (exec->kind != KIND_WORKFLOW ||
+        workflow_get_program(cli->db, cli->ctx, &exec->workspace_id, &exec->responder_id, exec->version,
+                             &text, &size) != OK ||
         json_parse(cli->ctx, text, size, JSON_DEPTH_MAX, &document, &why) != OK ||
         program_compile(cli->ctx, document, NULL, &program, problems) != OK)
         return NULL;
@@ -138,34 +139,34 @@ static struct program *program_of(struct cli *cli, const struct execution *x)
 }
 
 /* The object of the contract, parsed again so that it can be printed either way. */
-static enum err contract_json(struct cli *cli, const struct run_sight *s, json_object **o_r)
+static enum err execution_json(struct cli *cli, const struct run_progress *run, json_object **o_r)
 {
-    struct execution x;
+    struct execution exec;
     struct execution_step *steps;
     struct responder_name *name;
     size_t names_n;
     struct view_steps v = {0};
-    enum err e = execution_get(cli->db, cli->ctx, &s->workspace_id, &s->execution_id, &x);
+    enum err e = execution_get(cli->db, cli->ctx, &run->workspace_id, &run->execution_id, &exec);
     if (e == OK)
-        e = execution_steps(cli->db, cli->ctx, &s->execution_id, &steps, &v.count);
+        e = execution_steps(cli->db, cli->ctx, &run->execution_id, &steps, &v.count);
     if (e == OK)
-        e = responder_names(cli->db, cli->ctx, x.kind, &x.responder_id, 1, &name, &names_n);
+        e = responder_names(cli->db, cli->ctx, exec.kind, &exec.responder_id, 1, &name, &names_n);
     if (e != OK)
         return e;
-    x.responder_name = names_n > 0 ? name->name : NULL;
+    exec.responder_name = names_n > 0 ? name->name : NULL;
     v.list = steps;
-    v.program = program_of(cli, &x);
+    v.program = load_program(cli, &exec);
     struct json_write *w = json_write_new(cli->ctx);
     size_t size;
     const char *why;
-    view_execution(w, &x, &v);
+    view_execution(w, &exec, &v);
     const char *text = json_write_result(w, &size);
     return json_parse(cli->ctx, text, size, VIEW_DEPTH_MAX, o_r, &why);
 }
 
-static enum err add_operators_part(struct cli *cli, const struct run_sight *s, json_object *o)
+static enum err add_operator_fields(struct cli *cli, const struct run_progress *run, json_object *o)
 {
-    struct db_value arg = db_id(&s->execution_id);
+    struct db_value arg = db_id(&run->execution_id);
     struct db_rows *rows;
     enum err e = db_run(cli->db, cli->ctx, SQL_OPERATOR_EXECUTION_GET, &arg, 1, &rows);
     if (e != OK || rows->count == 0)
@@ -200,7 +201,7 @@ static json_object *event_json(struct cli *cli, const struct event_row *v)
     return o;
 }
 
-static enum err add_events(struct cli *cli, const struct run_sight *s, json_object *o)
+static enum err add_events(struct cli *cli, const struct run_progress *run, json_object *o)
 {
     json_object *list = json_object_new_array();
     struct event_page page;
@@ -208,7 +209,7 @@ static enum err add_events(struct cli *cli, const struct run_sight *s, json_obje
     enum err e;
     json_object_object_add(o, "events", list);
     do {
-        e = events_read(cli->db, cli->ctx, &s->workspace_id, &s->execution_id, after, &page);
+        e = events_read(cli->db, cli->ctx, &run->workspace_id, &run->execution_id, after, &page);
         for (size_t i = 0; e == OK && i < page.count; i++)
             json_object_array_add(list, event_json(cli, &page.rows[i]));
         after = e == OK && page.count > 0 ? page.rows[page.count - 1].seq : after;
@@ -220,18 +221,18 @@ int cmd_execution_show(struct cli *cli, int argc, char **argv)
 {
     const char *text;
     const struct cli_option options[] = {{0}};
-    struct run_sight s;
+    struct run_progress run;
     json_object *o;
     int code;
     if (!cli_parse(cli, argc, argv, options, &text, 1))
         return CLI_USAGE;
-    if (!open_run(cli, text, &s, &code))
+    if (!find_run_by_id(cli, text, &run, &code))
         return code;
-    enum err e = contract_json(cli, &s, &o);
+    enum err e = execution_json(cli, &run, &o);
     if (e == OK)
-        e = add_operators_part(cli, &s, o);
+        e = add_operator_fields(cli, &run, o);
     if (e == OK)
-        e = add_events(cli, &s, o);
+        e = add_events(cli, &run, o);
     return e == OK ? cli_print(cli, json_object_get(o)) : cli_fail_err(cli, e, "reading the execution");
 }
 
@@ -239,14 +240,15 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
 {
     const char *text;
     const struct cli_option options[] = {{0}};
-    struct run_sight s;
+    struct run_progress run;
     int code;
     if (!cli_parse(cli, argc, argv, options, &text, 1))
         return CLI_USAGE;
-    if (!open_run(cli, text, &s, &code))
+    if (!find_run_by_id(cli, text, &run, &code))
         return code;
-    const struct stop_request request = {
-        .workspace_id = s.workspace_id, .execution_id = s.execution_id, .error = "Stopped by an operator."};
+    const struct stop_request request = {.workspace_id = run.workspace_id,
+                                         .execution_id = run.execution_id,
+                                         .error = "Stopped by an operator."};
     struct run_answer answer;
     switch (stop_run(cli->db, cli->redis, cli->ctx, &request, &answer)) {
     case STOP_DONE:
@@ -254,7 +256,7 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     case STOP_TERMINAL:
         return cli_fail(cli, "the execution has ended already");
     case STOP_NOT_FOUND:
-        return cli_fail(cli, "there is no execution %s", s.execution_id.text);
+        return cli_fail(cli, "there is no execution %s", run.execution_id.text);
     case STOP_UNCERTAIN:
         return cli_fail_err(cli, ERR_UNCERTAIN, "stopping");
     default:
@@ -262,7 +264,7 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     }
     redis_flush(cli->redis);
     json_object *o = json_object_new_object();
-    cli_add_text(o, "id", s.execution_id.text);
+    cli_add_text(o, "id", run.execution_id.text);
     cli_add_text(o, "state", "stopped");
     return cli_print_line(cli, o, "stopped");
 }
@@ -273,21 +275,21 @@ static void print_event(struct cli *cli, void *scratch, const id *execution, con
 {
     char at[CLOCK_TEXT_SIZE];
     if (cli->json)
-        puts(event_text(scratch, execution, v->seq, v->type, v->at_ms, v->data));
+        puts(event_json_make(scratch, execution, v->seq, v->type, v->at_ms, v->data));
     else
         printf("%s  %4d  %-24s %s\n", clock_text_z(v->at_ms, at), v->seq, event_name(v->type),
                v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
 }
 
 /* Waits until Redis says that something happened, or until it is time to look anyway. */
-static void wait_for_news(struct redis *redis, void *scratch, const struct run_sight *s)
+static void wait_for_event(struct redis *redis, void *scratch, const struct run_progress *run)
 {
-    struct redis_arg channel = redis_channel_events(scratch, &s->execution_id);
+    struct redis_arg channel = redis_channel_events(scratch, &run->execution_id);
     struct redis_value message;
     if (redis_fd(redis) < 0 && redis_subscribe(redis, &channel, 1) == OK)
         return; /* what came before is read first */
     struct pollfd p = {.fd = redis_fd(redis), .events = POLLIN};
-    poll(&p, p.fd >= 0, LOOK_MS);
+    poll(&p, p.fd >= 0, POLL_MS);
     while (redis_fd(redis) >= 0 && redis_next_message(redis, scratch, &message) == OK)
         ;
 }
@@ -296,30 +298,30 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
 {
     const char *text, *after_text = NULL;
     const struct cli_option options[] = {{"after", .text_r = &after_text}, {0}};
-    struct run_sight s;
+    struct run_progress run;
     struct event_page page = {0};
     int64_t after = 0;
     int code;
     if (!cli_parse(cli, argc, argv, options, &text, 1) ||
         (after_text && !cli_number(cli, "--after", after_text, 0, INT32_MAX, &after)))
         return CLI_USAGE;
-    if (!open_run(cli, text, &s, &code))
+    if (!find_run_by_id(cli, text, &run, &code))
         return code;
     struct redis *subscription = redis_new(cli->ctx, cli->config->redis.socket);
     for (;;) {
         void *scratch = talloc_new(cli->ctx);
-        enum err e = events_read(cli->db, scratch, &s.workspace_id, &s.execution_id, (int)after, &page);
+        enum err e = events_read(cli->db, scratch, &run.workspace_id, &run.execution_id, (int)after, &page);
         if (e != OK && e != ERR_BUSY) /* a MariaDB that is away comes back */
             return cli_fail_err(cli, e, "reading events");
         for (size_t i = 0; e == OK && i < page.count; i++)
-            print_event(cli, scratch, &s.execution_id, &page.rows[i]);
+            print_event(cli, scratch, &run.execution_id, &page.rows[i]);
         fflush(stdout);
         if (e == OK && page.count > 0)
             after = page.rows[page.count - 1].seq;
         if (e == OK && state_is_terminal(page.state) && after >= page.last_seq)
             return CLI_DONE;
         if (e != OK || page.count == 0)
-            wait_for_news(subscription, scratch, &s);
+            wait_for_event(subscription, scratch, &run);
         talloc_free(scratch);
     }
 }

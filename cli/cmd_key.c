@@ -3,7 +3,7 @@
 #include "cli/commands.h"
 #include "store/key.h"
 
-enum { STATEMENT_S = 10, DAYS_MOST = 36500 };
+enum { STATEMENT_S = 10, DAYS_MAX = 36500 };
 static const int64_t DAY_MS = 86400000;
 
 static json_object *scopes_json(uint32_t scopes)
@@ -46,7 +46,7 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
         !cli_id(cli, "--workspace", workspace, &k.workspace_id) ||
         (principal && !cli_id(cli, "--principal", principal, &k.principal_id)) ||
-        (days_text && !cli_number(cli, "--expires-in-days", days_text, 1, DAYS_MOST, &days)))
+        (days_text && !cli_number(cli, "--expires-in-days", days_text, 1, DAYS_MAX, &days)))
         return CLI_USAGE;
     if (!scopes_parse(scopes, &k.scopes))
         return cli_usage(cli, "--scopes wants \"all\" or a comma-separated list of %s",
@@ -54,8 +54,8 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
     k.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    char key[KEY_TEXT_SIZE];
-    enum err e = key_create(cli->db, cli->ctx, &k, key);
+    char key[API_KEY_TEXT_SIZE];
+    enum err e = api_key_create(cli->db, cli->ctx, &k, key);
     if (e != OK)
         return cli_fail_err(cli, e, "making the key");
     json_object *o = key_json(cli, &k);
@@ -74,7 +74,7 @@ int cmd_key_list(struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     struct api_key *list;
     size_t n;
-    enum err e = key_list(cli->db, cli->ctx, &workspace, &list, &n);
+    enum err e = api_key_list(cli->db, cli->ctx, &workspace, &list, &n);
     if (e != OK)
         return cli_fail_err(cli, e, "listing keys");
     json_object *rows = json_object_new_array();
@@ -93,7 +93,7 @@ int cmd_key_revoke(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    enum err e = key_revoke(cli->db, &workspace, &key);
+    enum err e = api_key_revoke(cli->db, &workspace, &key);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "the workspace has no key %s", key.text);
     if (e != OK)

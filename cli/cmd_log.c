@@ -15,22 +15,22 @@
 enum {
     LINE_MAX_BYTES = 64 * 1024, /* lines are shorter than 4 KiB, see lib/base/log.c */
     LATEST_BYTES = 16 * 1024,   /* --follow begins with the newest of the lines that are there */
-    LOOK_MS = 1000,             /* at least so often, should the kernel not tell */
+    POLL_MS = 1000,             /* at least so often, should the kernel not tell */
 };
 
 static const char *const levels[] = {"debug", "info", "warn", "error"};
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
-struct filter {
+struct log_filter {
     id workspace, execution; /* unset: any */
-    int least;               /* index of levels */
+    int min_level;           /* index of levels */
     bool json;
 };
 
 /* One file that is read as it grows. */
-struct tail {
+struct log_tail {
     int fd; /* -1: none */
-    size_t held;
+    size_t buffered;
     char buffer[LINE_MAX_BYTES];
 };
 
@@ -46,7 +46,7 @@ static int level_of(const char *word, size_t size)
 }
 
 /* Whether ` name=id` stands in the line, as a whole word. */
-static bool is_about(const char *line, size_t size, const char *name, const id *i)
+static bool line_mentions(const char *line, size_t size, const char *name, const id *i)
 {
     char word[64];
     if (!id_is_set(i))
@@ -68,7 +68,7 @@ static void add_member(json_object *o, const char *name, const char *from, const
     json_object_object_add(o, name, json_object_new_string_len(from, (int)(to - from)));
 }
 
-static void print_json(const char *line, const char *const ends[4], const char *end)
+static void print_log_json(const char *line, const char *const ends[4], const char *end)
 {
     static const char *const names[] = {"at", "level", "process", "event"};
     json_object *o = json_object_new_object();
@@ -82,7 +82,7 @@ static void print_json(const char *line, const char *const ends[4], const char *
     json_object_put(o);
 }
 
-static void show_line(const struct filter *f, const char *line, size_t size)
+static void show_line(const struct log_filter *f, const char *line, size_t size)
 {
     const char *ends[4], *end = line + size, *from = line;
     for (int i = 0; i < 4; i++) {
@@ -92,45 +92,45 @@ static void show_line(const struct filter *f, const char *line, size_t size)
         from = ends[i] + 1;
     }
     int level = level_of(ends[0] + 1, (size_t)(ends[1] - ends[0] - 1));
-    if (level < f->least || !is_about(line, size, "workspace", &f->workspace) ||
-        !is_about(line, size, "execution", &f->execution))
+    if (level < f->min_level || !line_mentions(line, size, "workspace", &f->workspace) ||
+        !line_mentions(line, size, "execution", &f->execution))
         return;
     if (f->json)
-        print_json(line, ends, end);
+        print_log_json(line, ends, end);
     else
         printf("%.*s\n", (int)size, line);
 }
 
 /* --- one file --- */
 
-static void tail_close(struct tail *t)
+static void log_tail_close(struct log_tail *t)
 {
     if (t->fd >= 0)
         close(t->fd);
     t->fd = -1;
-    t->held = 0;
+    t->buffered = 0;
 }
 
 /* Shows the whole lines that have come since. */
-static void tail_read(struct tail *t, const struct filter *f)
+static void log_tail_read(struct log_tail *t, const struct log_filter *f)
 {
     ssize_t n;
-    while (t->fd >= 0 && (n = read(t->fd, t->buffer + t->held, sizeof t->buffer - t->held)) > 0) {
-        t->held += (size_t)n;
+    while (t->fd >= 0 && (n = read(t->fd, t->buffer + t->buffered, sizeof t->buffer - t->buffered)) > 0) {
+        t->buffered += (size_t)n;
         char *line = t->buffer, *end;
-        while ((end = memchr(line, '\n', t->held - (size_t)(line - t->buffer))) != NULL) {
+        while ((end = memchr(line, '\n', t->buffered - (size_t)(line - t->buffer))) != NULL) {
             show_line(f, line, (size_t)(end - line));
             line = end + 1;
         }
-        t->held -= (size_t)(line - t->buffer);
-        memmove(t->buffer, line, t->held);
-        if (t->held == sizeof t->buffer)
-            t->held = 0; /* no line of ours is that long */
+        t->buffered -= (size_t)(line - t->buffer);
+        memmove(t->buffer, line, t->buffered);
+        if (t->buffered == sizeof t->buffer)
+            t->buffered = 0; /* no line of ours is that long */
     }
 }
 
 /* Another file stands at the path now, or this one was cut to begin anew. */
-static bool was_rotated(const struct tail *t, const char *path)
+static bool was_rotated(const struct log_tail *t, const char *path)
 {
     struct stat here, there;
     if (stat(path, &there) != 0)
@@ -141,7 +141,7 @@ static bool was_rotated(const struct tail *t, const char *path)
            lseek(t->fd, 0, SEEK_CUR) > here.st_size;
 }
 
-static void skip_to_latest(struct tail *t)
+static void skip_to_latest(struct log_tail *t)
 {
     char c = '\n';
     off_t end = t->fd >= 0 ? lseek(t->fd, 0, SEEK_END) : 0;
@@ -153,7 +153,7 @@ static void skip_to_latest(struct tail *t)
 
 /* --- following --- */
 
-static int watch_folder(const char *path)
+static int watch_directory(const char *path)
 {
     char *folder = talloc_strdup(NULL, path);
     char *slash = strrchr(folder, '/');
@@ -166,11 +166,11 @@ static int watch_folder(const char *path)
     return fd;
 }
 
-static void wait_for_news(int inotify_fd)
+static void wait_for_log_change(int inotify_fd)
 {
     char dropped[4096];
     struct pollfd p = {.fd = inotify_fd, .events = POLLIN};
-    if (poll(&p, 1, LOOK_MS) > 0) {
+    if (poll(&p, 1, POLL_MS) > 0) {
         while (read(inotify_fd, dropped, sizeof dropped) > 0)
             ; /* what it is, the files tell */
     }
@@ -178,21 +178,22 @@ static void wait_for_news(int inotify_fd)
 
 /* For ever. Some processes go on writing to the old file until they have opened the new one, so both are
  * read. */
-static void follow(const char *path, const struct filter *f, struct tail *now, struct tail *before)
+static void follow_log(const char *path, const struct log_filter *f, struct log_tail *current_file,
+                       struct log_tail *previous_file)
 {
-    int inotify_fd = watch_folder(path);
+    int inotify_fd = watch_directory(path);
     for (;;) {
-        tail_read(before, f);
-        tail_read(now, f);
-        if (was_rotated(now, path)) {
-            tail_close(before);
-            memcpy(before, now, sizeof *before);
-            *now = (struct tail){.fd = open(path, O_RDONLY | O_CLOEXEC)};
+        log_tail_read(previous_file, f);
+        log_tail_read(current_file, f);
+        if (was_rotated(current_file, path)) {
+            log_tail_close(previous_file);
+            memcpy(previous_file, current_file, sizeof *previous_file);
+            *current_file = (struct log_tail){.fd = open(path, O_RDONLY | O_CLOEXEC)};
             continue;
         }
         if (fflush(stdout) != 0)
             return;
-        wait_for_news(inotify_fd);
+        wait_for_log_change(inotify_fd);
     }
 }
 
@@ -205,29 +206,30 @@ int cmd_log(struct cli *cli, int argc, char **argv)
                                          {"execution", .text_r = &execution},
                                          {"level", .text_r = &level},
                                          {0}};
-    struct filter f = {.json = cli->json};
+    struct log_filter f = {.json = cli->json};
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
         (workspace && !cli_id(cli, "--workspace", workspace, &f.workspace)) ||
         (execution && !cli_id(cli, "--execution", execution, &f.execution)))
         return CLI_USAGE;
-    f.least = level ? level_of(level, strlen(level)) : 0;
-    if (f.least < 0)
+    f.min_level = level ? level_of(level, strlen(level)) : 0;
+    if (f.min_level < 0)
         return cli_usage(cli, "--level wants debug, info, warn or error");
     if (!cli_configure(cli))
         return CLI_FAILED;
     const char *path = cli->config->executor.log_file;
     if (!*path)
         return cli_fail(cli, "the executor has no log file: [executor] log_file is not set");
-    struct tail *now = talloc_zero(cli->ctx, struct tail), *before = talloc_zero(cli->ctx, struct tail);
-    before->fd = -1;
-    now->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (now->fd < 0 && !is_followed)
+    struct log_tail *current_file = talloc_zero(cli->ctx, struct log_tail),
+                    *previous_file = talloc_zero(cli->ctx, struct log_tail);
+    previous_file->fd = -1;
+    current_file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (current_file->fd < 0 && !is_followed)
         return cli_fail(cli, "cannot read %s", path);
     if (is_followed) {
-        skip_to_latest(now);
-        follow(path, &f, now, before);
+        skip_to_latest(current_file);
+        follow_log(path, &f, current_file, previous_file);
         return CLI_FAILED;
     }
-    tail_read(now, &f);
+    log_tail_read(current_file, &f);
     return CLI_DONE;
 }

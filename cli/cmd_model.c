@@ -11,7 +11,7 @@
 enum { STATEMENT_S = 10 };
 
 /* The first line of a file; NULL after having complained. Wiped with the context. */
-static const char *read_key(struct cli *cli, const char *path)
+static const char *read_api_key_file(struct cli *cli, const char *path)
 {
     FILE *f = fopen(path, "re");
     char *key = talloc_zero_size(cli->ctx, SECRET_VALUE_MAX + 2);
@@ -28,8 +28,8 @@ static const char *read_key(struct cli *cli, const char *path)
 /* Dollars a million tokens as micro-dollars, by the same rules as credits: at most six decimals. */
 static bool read_price(struct cli *cli, const char *option, const char *text, int64_t *price_r)
 {
-    const int64_t most = INT64_C(1000000) * 1000000;
-    if (credits_parse(text ? text : "0", price_r) && *price_r >= 0 && *price_r <= most)
+    const int64_t max = INT64_C(1000000) * 1000000;
+    if (credits_parse(text ? text : "0", price_r) && *price_r >= 0 && *price_r <= max)
         return true;
     cli_usage(cli, "%s wants dollars from 0 to 1000000, with at most 6 decimals", option);
     return false;
@@ -61,7 +61,7 @@ static json_object *model_json(const struct model *m)
     return o;
 }
 
-static int put(struct cli *cli, struct model *m, const char *key_file)
+static int store_model(struct cli *cli, struct model *m, const char *key_file)
 {
     uint8_t seal[SECRET_KEY_SIZE] = {0};
     const char *why;
@@ -97,9 +97,9 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
         !read_price(cli, "--input-usd-per-mtok", input, &m.input_price) ||
         !read_price(cli, "--output-usd-per-mtok", output, &m.output_price))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S) || (key_file && !(m.key = read_key(cli, key_file))))
+    if (!cli_open(cli, STATEMENT_S) || (key_file && !(m.key = read_api_key_file(cli, key_file))))
         return CLI_FAILED;
-    return put(cli, &m, key_file);
+    return store_model(cli, &m, key_file);
 }
 
 int cmd_model_list(struct cli *cli, int argc, char **argv)

@@ -10,13 +10,13 @@
 enum { VALID = 0, NOT_VALID = 1, UNUSABLE = 2 };
 enum { FILE_MAX = 64 * 1024 * 1024, DEPTH_MAX = 128 };
 
-struct arguments {
+struct schema_arguments {
     const char *schema, *instance;
     struct schema_options options;
     struct schema_registry *registry;
 };
 
-static bool take_registry(struct cli *cli, struct arguments *a, const char *text)
+static bool add_registry(struct cli *cli, struct schema_arguments *a, const char *text)
 {
     const char *equals = text ? strrchr(text, '=') : NULL;
     if (!equals || equals == text || !equals[1]) {
@@ -28,7 +28,7 @@ static bool take_registry(struct cli *cli, struct arguments *a, const char *text
 }
 
 /* --registry may come several times, which the common parser does not know. */
-static bool parse_arguments(struct cli *cli, int argc, char **argv, struct arguments *a)
+static bool parse_arguments(struct cli *cli, int argc, char **argv, struct schema_arguments *a)
 {
     a->registry = schema_registry_new(cli->ctx);
     a->options.registry = a->registry;
@@ -37,10 +37,10 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct argum
             a->options.assert_formats = true;
         } else if (strcmp(argv[i], "--registry") == 0) {
             i++;
-            if (!take_registry(cli, a, i < argc ? argv[i] : NULL))
+            if (!add_registry(cli, a, i < argc ? argv[i] : NULL))
                 return false;
         } else if (strncmp(argv[i], "--registry=", 11) == 0) {
-            if (!take_registry(cli, a, argv[i] + 11))
+            if (!add_registry(cli, a, argv[i] + 11))
                 return false;
         } else if ((strncmp(argv[i], "--", 2) == 0) || (a->schema && a->instance)) {
             cli_usage(cli, "what is \"%s\"?", argv[i]);
@@ -55,7 +55,7 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct argum
 }
 
 /* Text of a file, or of the standard input for "-". */
-static char *read_text(void *ctx, const char *path, size_t *size_r)
+static char *read_json_text(void *ctx, const char *path, size_t *size_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     if (!f)
@@ -75,11 +75,11 @@ static char *read_text(void *ctx, const char *path, size_t *size_r)
     return failed ? NULL : text;
 }
 
-static bool read_json(struct cli *cli, const char *path, json_object **value_r)
+static bool read_json_file(struct cli *cli, const char *path, json_object **value_r)
 {
     size_t size;
     const char *why = "cannot be read, or is larger than 64 MiB";
-    char *text = read_text(cli->ctx, path, &size);
+    char *text = read_json_text(cli->ctx, path, &size);
     if (text && json_parse(cli->ctx, text, size, DEPTH_MAX, value_r, &why) == OK)
         return true;
     cli_fail(cli, "%s: %s", path, why);
@@ -87,7 +87,8 @@ static bool read_json(struct cli *cli, const char *path, json_object **value_r)
 }
 
 /* One line per problem: file, pointer (# for the root), message. */
-static int tell(struct cli *cli, int code, const char *path, const struct schema_problems *problems)
+static int report_problems(struct cli *cli, int code, const char *path,
+                           const struct schema_problems *problems)
 {
     json_object *list = json_object_new_array();
     for (size_t i = 0; i < problems->count; i++) {
@@ -112,18 +113,18 @@ static int tell(struct cli *cli, int code, const char *path, const struct schema
 
 int cmd_schema_validate(struct cli *cli, int argc, char **argv)
 {
-    struct arguments a = {0};
+    struct schema_arguments a = {0};
     json_object *schema_json;
     json_object *instance;
     struct schema *schema;
     struct schema_problems problems;
     if (!parse_arguments(cli, argc, argv, &a))
         return CLI_USAGE;
-    if (!read_json(cli, a.schema, &schema_json) || !read_json(cli, a.instance, &instance))
+    if (!read_json_file(cli, a.schema, &schema_json) || !read_json_file(cli, a.instance, &instance))
         return UNUSABLE;
     if (schema_compile(cli->ctx, schema_json, &a.options, &schema, &problems) != OK)
-        return tell(cli, UNUSABLE, a.schema, &problems);
+        return report_problems(cli, UNUSABLE, a.schema, &problems);
     enum err e = schema_validate(cli->ctx, schema, instance, &problems);
     int code = e == OK ? VALID : e == ERR_INVALID ? NOT_VALID : UNUSABLE;
-    return tell(cli, code, a.instance, &problems);
+    return report_problems(cli, code, a.instance, &problems);
 }

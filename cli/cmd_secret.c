@@ -36,7 +36,7 @@ static bool read_value(struct cli *cli, const char *path, char **value_r, size_t
     return true;
 }
 
-static int print_done(struct cli *cli, const char *name, const char *what)
+static int print_secret_change(struct cli *cli, const char *name, const char *what)
 {
     json_object *o = json_object_new_object();
     cli_add_text(o, "name", name);
@@ -66,7 +66,7 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
     sodium_memzero(value, size);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "there is no workspace %s", workspace.text);
-    return e == OK ? print_done(cli, name, "set") : cli_fail_err(cli, e, "setting the secret");
+    return e == OK ? print_secret_change(cli, name, "set") : cli_fail_err(cli, e, "setting the secret");
 }
 
 int cmd_secret_list(struct cli *cli, int argc, char **argv)
@@ -105,7 +105,7 @@ int cmd_secret_delete(struct cli *cli, int argc, char **argv)
     enum err e = secret_delete(cli->db, &workspace, name);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "the workspace has no secret \"%s\"", name);
-    return e == OK ? print_done(cli, name, "deleted") : cli_fail_err(cli, e, "deleting the secret");
+    return e == OK ? print_secret_change(cli, name, "deleted") : cli_fail_err(cli, e, "deleting the secret");
 }
 
 int cmd_secret_keygen(struct cli *cli, int argc, char **argv)

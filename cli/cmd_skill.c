@@ -12,27 +12,27 @@
 enum { STATEMENT_S = 10 };
 
 /* A command that is a file of the skill must be there and be executable. */
-static void check_command(const char *dir, const struct manifest *m, struct problems *p)
+static void check_command(const char *dir, const struct manifest *m, struct json_problems *p)
 {
     if (m->runner != RUNNER_COMMAND || m->argv[0][0] == '/' || !strchr(m->argv[0], '/'))
         return;
     char *path = talloc_asprintf(p, "%s/%s", dir, m->argv[0]);
     if (access(path, X_OK) != 0)
-        problems_add(p, "/runner/argv/0", "names no file of the skill that can be executed");
+        json_problems_add(p, "/runner/argv/0", "names no file of the skill that can be executed");
 }
 
-static enum err read_package(struct cli *cli, const char *dir, struct package **k, struct manifest **m,
-                             struct problems *p)
+static enum err read_package(struct cli *cli, const char *dir, struct package **package, struct manifest **m,
+                             struct json_problems *p)
 {
-    enum err e = package_read(cli->ctx, dir, k, p);
-    if (!(*k)->manifest)
+    enum err e = package_read(cli->ctx, dir, package, p);
+    if (!(*package)->manifest)
         return e == OK ? ERR_INVALID : e;
-    if (manifest_compile(cli->ctx, (*k)->manifest, (*k)->manifest_size, m, p) == OK)
+    if (manifest_compile(cli->ctx, (*package)->manifest, (*package)->manifest_size, m, p) == OK)
         check_command(dir, *m, p);
     return p->total ? ERR_INVALID : e;
 }
 
-static int print_problems(struct cli *cli, const char *dir, const struct problems *p)
+static int print_problems(struct cli *cli, const char *dir, const struct json_problems *p)
 {
     json_object *rows = json_object_new_array();
     for (size_t i = 0; i < p->count; i++) {
@@ -49,17 +49,17 @@ int cmd_skill_check(struct cli *cli, int argc, char **argv)
 {
     const char *dir;
     const struct cli_option options[] = {{0}};
-    struct package *k;
+    struct package *package;
     struct manifest *m;
-    struct problems *p = problems_new(cli->ctx);
+    struct json_problems *p = json_problems_new(cli->ctx);
     if (!cli_parse(cli, argc, argv, options, &dir, 1))
         return CLI_USAGE;
-    if (read_package(cli, dir, &k, &m, p) != OK)
+    if (read_package(cli, dir, &package, &m, p) != OK)
         return print_problems(cli, dir, p);
     return cli_print_line(cli, json_object_new_array(), "good");
 }
 
-static json_object *installed(const struct skill_install *s, const id *skill, bool is_new)
+static json_object *installed_json(const struct skill_install *s, const id *skill, bool is_new)
 {
     json_object *o = json_object_new_object();
     cli_add_text(o, "id", skill->text);
@@ -69,7 +69,8 @@ static json_object *installed(const struct skill_install *s, const id *skill, bo
     return o;
 }
 
-static int put(struct cli *cli, const struct package *k, const struct manifest *m, const id *workspace)
+static int install_package(struct cli *cli, const struct package *package, const struct manifest *m,
+                           const id *workspace)
 {
     struct skill_install s = {
         .workspace_id = *workspace,
@@ -78,15 +79,15 @@ static int put(struct cli *cli, const struct package *k, const struct manifest *
         .label = m->version,
         .agentic = m->runner == RUNNER_MODEL,
         .credits = m->credits_micro,
-        .manifest = {k->manifest, k->manifest_size},
+        .manifest = {package->manifest, package->manifest_size},
         .at_ms = clock_wall_ms(),
     };
     id skill;
     bool is_new;
-    memcpy(s.hash, k->hash, sizeof s.hash);
-    enum err e = package_install(k, cli->config->files.dir);
+    memcpy(s.hash, package->hash, sizeof s.hash);
+    enum err e = package_install(package, cli->config->files.dir);
     if (e == ERR_CONFLICT)
-        return cli_fail(cli, "%s was changed while it was read", k->dir);
+        return cli_fail(cli, "%s was changed while it was read", package->dir);
     if (e == OK)
         e = skill_put(cli->db, &s, &skill, &is_new);
     if (e == ERR_CONFLICT)
@@ -95,18 +96,18 @@ static int put(struct cli *cli, const struct package *k, const struct manifest *
                         m->slug, m->version);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
-    return cli_print_line(cli, installed(&s, &skill, is_new), skill.text);
+    return cli_print_line(cli, installed_json(&s, &skill, is_new), skill.text);
 }
 
 /* A manifest may ask for more than the price, never for less. */
 static enum err check_price(struct cli *cli, const id *workspace, const struct manifest *m,
-                            struct problems *p)
+                            struct json_problems *p)
 {
     char text[CREDITS_TEXT_SIZE];
     int64_t price;
     enum err e = skill_price(cli->db, cli->ctx, workspace, m->slug, &price);
     if (e == OK && m->credits_micro != 0 && m->credits_micro < price)
-        problems_add(p, "/credits", "must not be less than the price, %s", credits_text(price, text));
+        json_problems_add(p, "/credits", "must not be less than the price, %s", credits_text(price, text));
     return e;
 }
 
@@ -115,21 +116,21 @@ int cmd_skill_install(struct cli *cli, int argc, char **argv)
     const char *text = NULL, *dir;
     const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
     id workspace;
-    struct package *k;
+    struct package *package;
     struct manifest *m;
-    struct problems *p = problems_new(cli->ctx);
+    struct json_problems *p = json_problems_new(cli->ctx);
     if (!cli_parse(cli, argc, argv, options, &dir, 1) || !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    if (read_package(cli, dir, &k, &m, p) != OK)
+    if (read_package(cli, dir, &package, &m, p) != OK)
         return print_problems(cli, dir, p);
     enum err e = check_price(cli, &workspace, m, p);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "there is no workspace %s", workspace.text);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
-    return p->total ? print_problems(cli, dir, p) : put(cli, k, m, &workspace);
+    return p->total ? print_problems(cli, dir, p) : install_package(cli, package, m, &workspace);
 }
 
 int cmd_skill_list(struct cli *cli, int argc, char **argv)

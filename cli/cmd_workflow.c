@@ -12,7 +12,7 @@
 enum { STATEMENT_S = 10, LIST_MAX = 1000 };
 
 /* Reads a whole file of at most JSON_BODY_MAX bytes, as the API takes them. */
-static bool read_file(struct cli *cli, const char *path, struct span *text_r)
+static bool read_program_file(struct cli *cli, const char *path, struct span *text_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     char *text = talloc_size(cli->ctx, JSON_BODY_MAX + 1);
@@ -28,20 +28,20 @@ static bool read_file(struct cli *cli, const char *path, struct span *text_r)
     return ok && size <= JSON_BODY_MAX;
 }
 
-static bool wrong(struct cli *cli, const char *sentence)
+static bool fail_document(struct cli *cli, const char *sentence)
 {
     cli_fail(cli, "%s", sentence);
     return false;
 }
 
 /* A text member without NULs, or absent. */
-static bool take_text(json_object *o, const char *name, size_t most, struct span *text_r)
+static bool read_text_member(json_object *o, const char *name, size_t max, struct span *text_r)
 {
     json_object *value = json_get(o, name);
     if (!value)
         return true;
     *text_r = (struct span){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
-    return json_object_is_type(value, json_type_string) && text_r->size <= most &&
+    return json_object_is_type(value, json_type_string) && text_r->size <= max &&
            strlen(text_r->at) == text_r->size;
 }
 
@@ -58,7 +58,7 @@ static struct span name_of_file(struct cli *cli, const char *path)
 
 /* Takes the document apart: a program, or {name, description?, program}. The program's own JSON in
  * *program_r. */
-static bool take_document(struct cli *cli, const char *path, struct span text, const char *name,
+static bool read_document(struct cli *cli, const char *path, struct span text, const char *name,
                           struct workflow_change *c, json_object **program_r)
 {
     json_object *o;
@@ -71,21 +71,22 @@ static bool take_document(struct cli *cli, const char *path, struct span text, c
     *program_r = o;
     if (json_get(o, "program")) {
         *program_r = json_get(o, "program");
-        json_span(text.at, text.size, "program", &c->program.at, &c->program.size);
-        if (!take_text(o, "name", WORKFLOW_NAME_MAX * 4, &c->name) ||
-            !take_text(o, "description", WORKFLOW_DESCRIPTION_MAX, &c->description))
-            return wrong(cli, "name and description must be texts of at most 200 characters and 16384 bytes");
+        json_raw_member(text.at, text.size, "program", &c->program.at, &c->program.size);
+        if (!read_text_member(o, "name", WORKFLOW_NAME_MAX * 4, &c->name) ||
+            !read_text_member(o, "description", WORKFLOW_DESCRIPTION_MAX, &c->description))
+            return fail_document(
+                cli, "name and description must be texts of at most 200 characters and 16384 bytes");
     }
     if (name)
         c->name = span_text(name);
     else if (!c->name.at)
         c->name = name_of_file(cli, path);
     if (c->name.size == 0 || c->name.size > WORKFLOW_NAME_MAX * 4)
-        return wrong(cli, "a name has 1 to 200 characters");
+        return fail_document(cli, "a name has 1 to 200 characters");
     return true;
 }
 
-static int fail_problems(struct cli *cli, const struct problems *p)
+static int fail_problems(struct cli *cli, const struct json_problems *p)
 {
     json_object *o = json_object_new_object();
     json_object *list = json_object_new_array();
@@ -101,29 +102,29 @@ static int fail_problems(struct cli *cli, const struct problems *p)
                     p->total == 1 ? "" : "s");
 }
 
-static enum err check_credits(struct cli *cli, struct workflow_change *c)
+static enum err check_program_credits(struct cli *cli, struct workflow_change *c)
 {
-    int64_t least;
+    int64_t min;
     id workflow = {{0}}; /* a new one has no price of its own */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)
         return OK;
-    enum err e = workflow_price(cli->db, cli->ctx, &c->workspace_id, &workflow, &least);
-    if (e == OK && c->compiled->credits_micro < least)
-        problems_add(c->problems, "/credits", "is less than the price of a run");
+    enum err e = workflow_price(cli->db, cli->ctx, &c->workspace_id, &workflow, &min);
+    if (e == OK && c->compiled->credits_micro < min)
+        json_problems_add(c->problems, "/credits", "is less than the price of a run");
     return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
 }
 
-static int put(struct cli *cli, struct workflow_change *c, json_object *document)
+static int store_workflow(struct cli *cli, struct workflow_change *c, json_object *document)
 {
     struct program *program = NULL;
     struct workflow_outcome outcome = {0};
-    c->problems = problems_new(cli->ctx);
+    c->problems = json_problems_new(cli->ctx);
     enum err e = program_compile(cli->ctx, document, NULL, &program, c->problems);
     c->compiled = program;
     if (e == OK)
-        e = check_credits(cli, c);
+        e = check_program_credits(cli, c);
     if (e == OK)
         e = workflow_put(cli->db, cli->ctx, c, &outcome);
     if (e == ERR_INVALID)
@@ -159,10 +160,10 @@ int cmd_workflow_put(struct cli *cli, int argc, char **argv)
     c.principal_id = c.workspace_id; /* an operator is no principal of the workspace: it stands for itself */
     if (principal && !cli_id(cli, "--principal", principal, &c.principal_id))
         return CLI_USAGE;
-    if (!read_file(cli, path, &file) || !take_document(cli, path, file, name, &c, &document) ||
+    if (!read_program_file(cli, path, &file) || !read_document(cli, path, file, name, &c, &document) ||
         !cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    return put(cli, &c, document);
+    return store_workflow(cli, &c, document);
 }
 
 int cmd_workflow_list(struct cli *cli, int argc, char **argv)
@@ -193,7 +194,7 @@ int cmd_workflow_list(struct cli *cli, int argc, char **argv)
     return cli_print(cli, rows);
 }
 
-static int print_changed(struct cli *cli, enum err e, const id *workflow, const char *what)
+static int print_workflow_change(struct cli *cli, enum err e, const id *workflow, const char *what)
 {
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "the workspace has no workflow %s", workflow->text);
@@ -216,7 +217,7 @@ int cmd_workflow_archive(struct cli *cli, int argc, char **argv)
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workflow_archive(cli->db, &workspace, &workflow, clock_wall_ms());
-    return print_changed(cli, e, &workflow, "archived");
+    return print_workflow_change(cli, e, &workflow, "archived");
 }
 
 int cmd_workflow_price(struct cli *cli, int argc, char **argv)
@@ -234,5 +235,5 @@ int cmd_workflow_price(struct cli *cli, int argc, char **argv)
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workflow_set_price(cli->db, &workspace, &workflow, micro);
-    return print_changed(cli, e, &workflow, "priced");
+    return print_workflow_change(cli, e, &workflow, "priced");
 }

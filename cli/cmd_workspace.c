@@ -7,30 +7,32 @@
 enum {
     STATEMENT_S = 10,
     NAME_MAX_BYTES = 200,
-    RATE_MOST = 100000000,
-    CONCURRENT_MOST = 1000000,
-    DAYS_MOST = 36500
+    RATE_MAX = 100000000,
+    CONCURRENT_MAX = 1000000,
+    DAYS_MAX = 36500
 };
 
 struct limit_texts {
     const char *rate, *concurrent, *price, *payload_days, *rows_days;
 };
 
-static bool parse_limit(struct cli *cli, const char *option, const char *text, int64_t most,
-                        struct workspace_limit *l)
+static bool parse_workspace_limit(struct cli *cli, const char *option, const char *text, int64_t max,
+                                  struct workspace_limit *l)
 {
     l->is_given = text != NULL;
     l->is_set = text && strcmp(text, "default") != 0;
-    return !l->is_set || cli_number(cli, option, text, 1, most, &l->value);
+    return !l->is_set || cli_number(cli, option, text, 1, max, &l->value);
 }
 
-static bool parse_limits(struct cli *cli, const struct limit_texts *t, struct workspace_limits *l)
+static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t, struct workspace_limits *l)
 {
     *l = (struct workspace_limits){0};
-    if (!parse_limit(cli, "--rate-limit-per-minute", t->rate, RATE_MOST, &l->rate_limit_per_minute) ||
-        !parse_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MOST, &l->max_concurrent) ||
-        !parse_limit(cli, "--keep-payload-days", t->payload_days, DAYS_MOST, &l->keep_payload_days) ||
-        !parse_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MOST, &l->keep_rows_days))
+    if (!parse_workspace_limit(cli, "--rate-limit-per-minute", t->rate, RATE_MAX,
+                               &l->rate_limit_per_minute) ||
+        !parse_workspace_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MAX, &l->max_concurrent) ||
+        !parse_workspace_limit(cli, "--keep-payload-days", t->payload_days, DAYS_MAX,
+                               &l->keep_payload_days) ||
+        !parse_workspace_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MAX, &l->keep_rows_days))
         return false;
     l->price.is_given = t->price != NULL;
     l->price.is_set = t->price && strcmp(t->price, "default") != 0;
@@ -62,7 +64,7 @@ static json_object *workspace_json(const struct workspace *w)
 }
 
 /* Prints one workspace as it is now; without --json only its id. */
-static int print_one(struct cli *cli, const id *workspace)
+static int print_workspace(struct cli *cli, const id *workspace)
 {
     struct workspace *list;
     size_t n;
@@ -81,7 +83,7 @@ int cmd_workspace_create(struct cli *cli, int argc, char **argv)
         {"price-credits", .text_r = &t.price},        {0}};
     struct workspace_limits limits;
     id tenant = {{0}}, workspace = id_new();
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_limits(cli, &t, &limits) ||
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits) ||
         (tenant_text && !cli_id(cli, "--tenant", tenant_text, &tenant)))
         return CLI_USAGE;
     if (!*name || strlen(name) > NAME_MAX_BYTES)
@@ -91,7 +93,7 @@ int cmd_workspace_create(struct cli *cli, int argc, char **argv)
     enum err e = workspace_create(cli->db, &workspace, &tenant, name, &limits);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "there is no tenant %s", tenant.text);
-    return e == OK ? print_one(cli, &workspace) : cli_fail_err(cli, e, "making the workspace");
+    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "making the workspace");
 }
 
 int cmd_workspace_set(struct cli *cli, int argc, char **argv)
@@ -107,7 +109,7 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
                                          {0}};
     struct workspace_limits limits;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_limits(cli, &t, &limits) ||
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits) ||
         !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
     if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days)
@@ -115,7 +117,7 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workspace_set_limits(cli->db, &workspace, &limits);
-    return e == OK ? print_one(cli, &workspace) : cli_fail_err(cli, e, "changing the workspace");
+    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "changing the workspace");
 }
 
 int cmd_workspace_list(struct cli *cli, int argc, char **argv)

@@ -120,7 +120,7 @@ static const struct command *find_command(const char *noun, const char *verb)
 
 /* Takes --json, --config and --help out of argv, wherever they stand; false where --config lacks its value.
  */
-static bool take_common(struct cli *cli, int *argc, char **argv, bool *help_r)
+static bool parse_global_options(struct cli *cli, int *argc, char **argv, bool *help_r)
 {
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
@@ -141,10 +141,10 @@ static bool take_common(struct cli *cli, int *argc, char **argv, bool *help_r)
     return true;
 }
 
-static int run(struct cli *cli, int argc, char **argv)
+static int run_command(struct cli *cli, int argc, char **argv)
 {
     bool help = false;
-    if (!take_common(cli, &argc, argv, &help))
+    if (!parse_global_options(cli, &argc, argv, &help))
         return cli_usage(cli, "--config wants a file");
     if (cli->is_batch && (cli->config_path || help || argc == 0))
         return cli_usage(cli, "a line of a batch is a command, without --config or --help");
@@ -167,7 +167,7 @@ static int run(struct cli *cli, int argc, char **argv)
 }
 
 /* The words of a line, as main() would get them; NULL where it is no array of strings. */
-static char **batch_words(struct cli *cli, const char *line, size_t size, int *count_r)
+static char **parse_batch_line(struct cli *cli, const char *line, size_t size, int *count_r)
 {
     json_object *list;
     const char *why;
@@ -186,15 +186,15 @@ static char **batch_words(struct cli *cli, const char *line, size_t size, int *c
 }
 
 /* One command of a batch. What it opens first, the next ones find open. */
-static int run_line(struct cli *batch, const char *line, size_t size)
+static int run_batch_line(struct cli *batch, const char *line, size_t size)
 {
     struct cli cli = *batch;
     cli.ctx = talloc_new(batch->ctx);
     cli.command = NULL;
     cli.config_path = NULL;
     int count, code;
-    char **words = batch_words(&cli, line, size, &count);
-    code = words ? run(&cli, count, words) : cli_usage(&cli, "a line wants a JSON array of strings");
+    char **words = parse_batch_line(&cli, line, size, &count);
+    code = words ? run_command(&cli, count, words) : cli_usage(&cli, "a line wants a JSON array of strings");
     talloc_free(cli.ctx);
     return code;
 }
@@ -218,7 +218,7 @@ static int cmd_batch(struct cli *cli, int argc, char **argv)
     size_t room = 0;
     int code = CLI_DONE;
     for (ssize_t n; (n = getline(&line, &room, lines)) > 0;) {
-        if (run_line(cli, line, (size_t)n) != CLI_DONE)
+        if (run_batch_line(cli, line, (size_t)n) != CLI_DONE)
             code = CLI_FAILED;
         fflush(stdout);
     }
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
     if (log_open("millrace", NULL, LOG_LEVEL_WARN) != OK)
         return CLI_FAILED;
     struct cli cli = {.ctx = talloc_new(NULL)};
-    int code = run(&cli, argc - 1, argv + 1);
+    int code = run_command(&cli, argc - 1, argv + 1);
     talloc_free(cli.ctx);
     if (fflush(stdout) != 0)
         code = CLI_FAILED;

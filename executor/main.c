@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "executor/process/master.h"
 
-static int run(void *ctx, const char *path)
+static int run_executor(void *ctx, const char *path)
 {
     struct config *config;
     const char *why;
@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         path = optarg;
     }
     void *ctx = talloc_new(NULL);
-    int status = run(ctx, path);
+    int status = run_executor(ctx, path);
     talloc_free(ctx);
     return status;
 }

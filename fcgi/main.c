@@ -8,7 +8,7 @@
 #include "base/log.h"
 #include "fcgi/server/pool.h"
 
-static int run(void *ctx, const char *path)
+static int run_api(void *ctx, const char *path)
 {
     struct config *config;
     const char *why;
@@ -32,7 +32,7 @@ int main(int argc, char **argv)
         return 2;
     }
     void *ctx = talloc_new(NULL);
-    int status = run(ctx, path);
+    int status = run_api(ctx, path);
     talloc_free(ctx);
     return status;
 }

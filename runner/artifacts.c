@@ -17,7 +17,7 @@
 
 enum { REFUSED_MAX = 20, CHUNK = 64 * 1024 };
 
-struct collect {
+struct artifact_collector {
     const struct runner_job *job;
     int outputs_fd;
     uint64_t budget_bytes;
@@ -37,14 +37,14 @@ bool runner_artifacts_match(const char **globs, const char *relpath)
     return globs == NULL;
 }
 
-static int open_inside(int dir_fd, const char *relpath)
+static int open_beneath(int dir_fd, const char *relpath)
 {
     struct open_how how = {.flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV};
     return (int)syscall(SYS_openat2, dir_fd, relpath, &how, sizeof how);
 }
 
-static void refuse(struct collect *c, const char *relpath, const char *why)
+static void refuse_artifact(struct artifact_collector *c, const char *relpath, const char *why)
 {
     if (json_object_array_length(c->refused) >= REFUSED_MAX)
         return;
@@ -55,7 +55,7 @@ static void refuse(struct collect *c, const char *relpath, const char *why)
 }
 
 /* Size, hash and type of an open file, or NULL where it cannot be read. */
-static json_object *describe(struct collect *c, int fd, const char *relpath)
+static json_object *describe_artifact(struct artifact_collector *c, int fd, const char *relpath)
 {
     static unsigned char chunk[CHUNK];
     unsigned char digest[crypto_hash_sha256_BYTES];
@@ -84,7 +84,7 @@ static json_object *describe(struct collect *c, int fd, const char *relpath)
 }
 
 /* A name that is not UTF-8 could not be told, nor found again by what was told. */
-static bool is_tellable(const char *relpath)
+static bool is_utf8_name(const char *relpath)
 {
     json_object *text = runner_report_text(relpath, strlen(relpath));
     bool same = strcmp(json_object_get_string(text), relpath) == 0;
@@ -94,26 +94,26 @@ static bool is_tellable(const char *relpath)
 
 static bool collect_file(void *arg, int dir_fd, const char *name, const char *relpath, const struct stat *st)
 {
-    struct collect *c = arg;
+    struct artifact_collector *c = arg;
     if (!runner_artifacts_match(c->job->artifacts, relpath))
         return true;
     const char *why = !S_ISREG(st->st_mode)                                        ? "not a regular file"
                       : st->st_nlink != 1                                          ? "has several names"
-                      : !is_tellable(relpath)                                      ? "its name is not UTF-8"
+                      : !is_utf8_name(relpath)                                     ? "its name is not UTF-8"
                       : json_object_array_length(c->kept) >= c->job->artifacts_max ? "too many artifacts"
                       : (uint64_t)st->st_size > c->budget_bytes                    ? "too large"
                                                                                    : NULL;
     if (!why && !c->media)
         c->media = runner_media_start(c->job->uid);
-    int fd = why ? -1 : open_inside(c->outputs_fd, relpath);
-    json_object *o = fd >= 0 ? describe(c, fd, relpath) : NULL;
+    int fd = why ? -1 : open_beneath(c->outputs_fd, relpath);
+    json_object *o = fd >= 0 ? describe_artifact(c, fd, relpath) : NULL;
     if (fd >= 0)
         close(fd);
     if (o) {
         c->budget_bytes -= (uint64_t)st->st_size;
         json_object_array_add(c->kept, o);
     } else {
-        refuse(c, relpath, why ? why : "cannot be read");
+        refuse_artifact(c, relpath, why ? why : "cannot be read");
     }
     return true;
 }
@@ -121,9 +121,9 @@ static bool collect_file(void *arg, int dir_fd, const char *name, const char *re
 void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint64_t budget_bytes,
                               json_object **kept_r, json_object **refused_r)
 {
-    struct collect c = {.job = job, .outputs_fd = outputs_fd, .budget_bytes = budget_bytes};
+    struct artifact_collector c = {.job = job, .outputs_fd = outputs_fd, .budget_bytes = budget_bytes};
     c.kept = *kept_r = json_object_new_array();
     c.refused = *refused_r = json_object_new_array();
-    runner_tree_files(outputs_fd, collect_file, &c);
+    untrusted_dir_files(outputs_fd, collect_file, &c);
     runner_media_stop(c.media);
 }

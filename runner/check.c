@@ -13,13 +13,13 @@
 #include "runner/seccomp.h"
 #include "json/json.h"
 
-struct piece {
+struct sandbox_feature {
     const char *name;
     const char *options[4]; /* of bubblewrap; {NULL}: tried by code below */
     bool fatal;             /* nothing runs without it, accepted or not */
 };
 
-static const struct piece pieces[] = {
+static const struct sandbox_feature features[] = {
     {"bubblewrap", {"--version"}, true},
     {"user_ns", {"--unshare-user"}, true},
     {"pid_ns", {"--unshare-pid", "--as-pid-1"}, true},
@@ -50,7 +50,7 @@ static bool run_quietly(char **argv, uid_t uid)
     return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-static bool try_piece(const struct piece *p, uid_t uid)
+static bool try_feature(const struct sandbox_feature *p, uid_t uid)
 {
     const char *argv[16] = {"bwrap", "--unshare-user", "--ro-bind", "/", "/"};
     int n = 5;
@@ -64,21 +64,21 @@ static bool try_piece(const struct piece *p, uid_t uid)
 static bool try_seccomp(uid_t uid)
 {
     char number[16];
-    int fd = runner_filter_open(false);
+    int fd = runner_seccomp_open(false);
     if (fd < 0)
         return false;
     fcntl(fd, F_SETFD, 0);
     snprintf(number, sizeof number, "%d", fd);
-    struct piece p = {"seccomp", {"--seccomp", number}, false};
-    bool good = try_piece(&p, uid);
+    struct sandbox_feature p = {"seccomp", {"--seccomp", number}, false};
+    bool good = try_feature(&p, uid);
     close(fd);
     return good;
 }
 
-static void record(json_object *o, const char *name, bool there, bool fatal)
+static void add_result(json_object *o, const char *name, bool available, bool fatal)
 {
-    json_object_object_add(json_get(o, "pieces"), name, json_object_new_boolean(there));
-    if (!there)
+    json_object_object_add(json_get(o, "pieces"), name, json_object_new_boolean(available));
+    if (!available)
         json_object_array_add(json_get(o, fatal ? "fatal" : "missing"), json_object_new_string(name));
 }
 
@@ -88,11 +88,11 @@ int runner_check(void *ctx, uid_t uid)
     json_object_object_add(o, "pieces", json_object_new_object());
     json_object_object_add(o, "missing", json_object_new_array());
     json_object_object_add(o, "fatal", json_object_new_array());
-    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        record(o, pieces[i].name, try_piece(&pieces[i], uid), pieces[i].fatal);
-    record(o, "seccomp", try_seccomp(uid), false);
-    record(o, "slot_uid", (geteuid() == 0) == (uid != 0), true);
-    record(o, "io_accounting", access("/proc/self/io", R_OK) == 0, false);
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+        add_result(o, features[i].name, try_feature(&features[i], uid), features[i].fatal);
+    add_result(o, "seccomp", try_seccomp(uid), false);
+    add_result(o, "slot_uid", (geteuid() == 0) == (uid != 0), true);
+    add_result(o, "io_accounting", access("/proc/self/io", R_OK) == 0, false);
     printf("%s\n", json_text(o, NULL));
     return json_object_array_length(json_get(o, "fatal"))     ? 4
            : json_object_array_length(json_get(o, "missing")) ? 3

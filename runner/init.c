@@ -17,7 +17,7 @@
 
 #include "runner/spawn.h"
 
-static void note(int fd, char kind, int value)
+static void send_note(int fd, char kind, int value)
 {
     struct rusage use;
     struct runner_init_note n = {.kind = kind, .value = value};
@@ -27,7 +27,7 @@ static void note(int fd, char kind, int value)
         _exit(1); /* nobody is left to care */
 }
 
-static bool limit(int what, uint64_t value)
+static bool set_limit(int what, uint64_t value)
 {
     const struct rlimit l = {value, value};
     return setrlimit(what, &l) == 0;
@@ -39,22 +39,22 @@ static bool set_limits(const struct runner_init_limits *l)
 {
     const uint64_t mib = 1024 * 1024;
     /* private writable memory: twice the limit and room for thread stacks, so that the sum is what decides */
-    return limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) &&
-           limit(RLIMIT_FSIZE, l->file_bytes + 64 * 1024) && limit(RLIMIT_NPROC, l->processes_max + 2) &&
-           limit(RLIMIT_CORE, 0) && limit(RLIMIT_MEMLOCK, 0) && limit(RLIMIT_MSGQUEUE, 0) &&
-           limit(RLIMIT_NOFILE, 256) && limit(RLIMIT_SIGPENDING, 256) && limit(RLIMIT_RTPRIO, 0) &&
-           limit(RLIMIT_NICE, 0);
+    return set_limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) &&
+           set_limit(RLIMIT_FSIZE, l->file_bytes + 64 * 1024) &&
+           set_limit(RLIMIT_NPROC, l->processes_max + 2) && set_limit(RLIMIT_CORE, 0) &&
+           set_limit(RLIMIT_MEMLOCK, 0) && set_limit(RLIMIT_MSGQUEUE, 0) && set_limit(RLIMIT_NOFILE, 256) &&
+           set_limit(RLIMIT_SIGPENDING, 256) && set_limit(RLIMIT_RTPRIO, 0) && set_limit(RLIMIT_NICE, 0);
 }
 
-struct start {
+struct init_command {
     char **command;
     const struct runner_init_limits *limits;
     int error; /* of the exec: the child shares our memory */
 };
 
-static int run_command(void *arg)
+static int init_exec_command(void *arg)
 {
-    struct start *s = arg;
+    struct init_command *s = arg;
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -67,30 +67,30 @@ static int run_command(void *arg)
 }
 
 /* The command's pid. Whether it could be executed is known by then. */
-static pid_t start(char **command, const struct runner_init_limits *limits, int note_fd)
+static pid_t start_command(char **command, const struct runner_init_limits *limits, int note_fd)
 {
-    struct start s = {.command = command, .limits = limits};
-    pid_t pid = runner_spawn(run_command, &s);
+    struct init_command s = {.command = command, .limits = limits};
+    pid_t pid = runner_spawn(init_exec_command, &s);
     if (pid < 0)
         _exit(1);
-    note(note_fd, s.error ? 'X' : 'S', s.error);
+    send_note(note_fd, s.error ? 'X' : 'S', s.error);
     return pid;
 }
 
 /* Reaps whoever ended; leaves the program when the command did. */
-static void reap(pid_t command, int note_fd)
+static void reap_orphans(pid_t command, int note_fd)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         if (pid != command)
             continue;
-        note(note_fd, 'E', status);
+        send_note(note_fd, 'E', status);
         _exit(0);
     }
 }
 
 /* Nothing that runs beside it may look into process 1, and its death is its parent's. */
-static int prepare(int control_fd)
+static int init_prepare(int control_fd)
 {
     sigset_t mask;
     struct pollfd p = {.fd = control_fd, .events = POLLIN};
@@ -113,8 +113,8 @@ int runner_init_main(int argc, char **argv)
     int control_fd = atoi(argv[2]), note_fd = atoi(argv[3]);
     const struct runner_init_limits limits = {strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10),
                                               (unsigned)strtoul(argv[6], NULL, 10)};
-    int signal_fd = prepare(control_fd);
-    pid_t command = start(argv + 8, &limits, note_fd);
+    int signal_fd = init_prepare(control_fd);
+    pid_t command = start_command(argv + 8, &limits, note_fd);
     struct pollfd p[] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
     /* the command holds these now: what it closes must be seen closed */
     close(STDIN_FILENO);
@@ -122,15 +122,15 @@ int runner_init_main(int argc, char **argv)
     close(STDERR_FILENO);
     for (;;) {
         struct signalfd_siginfo info;
-        char order;
+        char command_byte;
         poll(p, 2, -1);
         while (read(signal_fd, &info, sizeof info) > 0)
             ;
-        reap(command, note_fd);
-        ssize_t n = read(control_fd, &order, 1);
+        reap_orphans(command, note_fd);
+        ssize_t n = read(control_fd, &command_byte, 1);
         if (n == 0)
             _exit(1);
-        if (n == 1 && order == 'T')
+        if (n == 1 && command_byte == 'T')
             kill(-1, SIGTERM);
     }
 }

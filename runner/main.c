@@ -39,7 +39,7 @@ enum { JOB_BYTES_MAX = 16 * 1024 * 1024 };
 
 /* Up to the first newline, or the end (`line` false: to the end); what came along behind it in `rest_r`. NULL
  * when there is nothing, or too much. */
-static char *read_text(void *ctx, int fd, bool line, size_t *size_r, const char **rest_r)
+static char *read_job_text(void *ctx, int fd, bool line, size_t *size_r, const char **rest_r)
 {
     size_t room = 64 * 1024, used = 0;
     char *text = talloc_array(ctx, char, room);
@@ -62,7 +62,7 @@ static char *read_text(void *ctx, int fd, bool line, size_t *size_r, const char 
     }
 }
 
-static int refuse(const char *why)
+static int refuse_job(const char *why)
 {
     json_object *o = runner_report_new("ended");
     json_object_object_add(o, "reason", json_object_new_string("internal"));
@@ -76,7 +76,7 @@ static char *read_job_file(void *ctx, const char *path, size_t *size_r)
 {
     const char *rest;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = fd >= 0 ? read_text(ctx, fd, false, size_r, &rest) : NULL;
+    char *text = fd >= 0 ? read_job_text(ctx, fd, false, size_r, &rest) : NULL;
     if (fd >= 0)
         close(fd);
     return text;
@@ -85,14 +85,15 @@ static char *read_job_file(void *ctx, const char *path, size_t *size_r)
 static int run_job(void *ctx, const char *path)
 {
     struct runner_job *job;
-    const char *why = "no job", *said = "";
+    const char *why = "no job", *received = "";
     size_t size = 0;
     signal(SIGPIPE, SIG_IGN);
     runner_report_open(STDOUT_FILENO);
-    char *text = path ? read_job_file(ctx, path, &size) : read_text(ctx, STDIN_FILENO, true, &size, &said);
+    char *text =
+        path ? read_job_file(ctx, path, &size) : read_job_text(ctx, STDIN_FILENO, true, &size, &received);
     if (!text || runner_job_parse(ctx, text, size, &job, &why) != OK)
-        return refuse(why);
-    return runner_run(ctx, job, path ? -1 : STDIN_FILENO, said);
+        return refuse_job(why);
+    return runner_supervise(ctx, job, path ? -1 : STDIN_FILENO, received);
 }
 
 int main(int argc, char **argv)
@@ -108,7 +109,7 @@ int main(int argc, char **argv)
     else if (argc <= 3 && strcmp(argv[1], "--check") == 0)
         status = runner_check(ctx, argc == 3 ? (uid_t)strtoul(argv[2], NULL, 10) : 0);
     else if (argc == 3 && strcmp(argv[1], "--remove") == 0)
-        status = runner_tree_remove(argv[2]) ? 0 : 1;
+        status = untrusted_dir_remove(argv[2]) ? 0 : 1;
     else
         fprintf(stderr, "usage: millrace-runner [--job FILE | --check [UID] | --remove DIR]\n");
     talloc_free(ctx);

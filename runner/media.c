@@ -25,12 +25,12 @@ struct runner_media {
     char type[TYPE_MAX];
 };
 
-struct magic {
+struct libmagic {
     magic_t cookie;
     const char *(*buffer)(magic_t, const void *, size_t);
 };
 
-static bool read_all(int fd, void *to, size_t size)
+static bool read_fully(int fd, void *to, size_t size)
 {
     for (ssize_t n; size; size -= (size_t)n, to = (char *)to + n)
         if ((n = read(fd, to, size)) <= 0)
@@ -38,7 +38,7 @@ static bool read_all(int fd, void *to, size_t size)
     return true;
 }
 
-static bool write_all(int fd, const void *from, size_t size)
+static bool write_fully(int fd, const void *from, size_t size)
 {
     for (ssize_t n; size; size -= (size_t)n, from = (const char *)from + n)
         if ((n = write(fd, from, size)) <= 0)
@@ -46,7 +46,7 @@ static bool write_all(int fd, const void *from, size_t size)
     return true;
 }
 
-static bool load(struct magic *m)
+static bool load_libmagic(struct libmagic *m)
 {
     void *lib = dlopen("libmagic.so.1", RTLD_NOW);
     if (!lib)
@@ -62,24 +62,24 @@ static bool load(struct magic *m)
 
 /* The child: a size and that many bytes in, TYPE_MAX bytes out, until the other end closes. Of what is open
  * it keeps this end alone. */
-static void serve(int fd, uid_t uid)
+static void media_child_main(int fd, uid_t uid)
 {
     static char bytes[BYTES_MAX];
-    struct magic m;
+    struct libmagic m;
     uint32_t size;
     bool confined =
-        load(&m) &&
+        load_libmagic(&m) &&
         (!uid || (setgroups(0, NULL) == 0 && setresgid(uid, uid, uid) == 0 && setresuid(uid, uid, uid) == 0));
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     const struct rlimit cpu = {60, 60};
-    confined = confined && setrlimit(RLIMIT_CPU, &cpu) == 0 && runner_filter_compute_only();
-    while (confined && read_all(fd, &size, sizeof size) && size <= sizeof bytes &&
-           read_all(fd, bytes, size)) {
+    confined = confined && setrlimit(RLIMIT_CPU, &cpu) == 0 && runner_seccomp_compute_only();
+    while (confined && read_fully(fd, &size, sizeof size) && size <= sizeof bytes &&
+           read_fully(fd, bytes, size)) {
         char type[TYPE_MAX] = "";
         const char *found = m.buffer(m.cookie, bytes, size);
         if (found)
             memcpy(type, found, strnlen(found, sizeof type - 1));
-        if (!write_all(fd, type, sizeof type))
+        if (!write_fully(fd, type, sizeof type))
             break;
     }
     _exit(0);
@@ -97,7 +97,7 @@ struct runner_media *runner_media_start(uid_t uid)
     if (media->pid == 0) {
         dup2(p[1], 0);
         close_range(1, ~0U, 0);
-        serve(0, uid);
+        media_child_main(0, uid);
     }
     close(p[1]);
     media->fd = p[0];
@@ -115,8 +115,8 @@ static bool is_type(const char *s)
 const char *runner_media_type(struct runner_media *media, const void *bytes, size_t size)
 {
     uint32_t n = size < BYTES_MAX ? (uint32_t)size : BYTES_MAX;
-    if (!media || !write_all(media->fd, &n, sizeof n) || !write_all(media->fd, bytes, n) ||
-        !read_all(media->fd, media->type, TYPE_MAX))
+    if (!media || !write_fully(media->fd, &n, sizeof n) || !write_fully(media->fd, bytes, n) ||
+        !read_fully(media->fd, media->type, TYPE_MAX))
         return NULL;
     media->type[TYPE_MAX - 1] = '\0';
     return is_type(media->type) ? media->type : NULL;

@@ -11,8 +11,8 @@
 #include "json/json.h"
 
 static int out_fd = -1;
-static char *left; /* the end of a record that went out only in part: must go out before anything else */
-static size_t left_bytes;
+static char *unsent; /* the end of a record that went out only in part: must go out before anything else */
+static size_t unsent_bytes;
 
 void runner_report_open(int fd)
 {
@@ -34,14 +34,14 @@ static size_t write_some(const char *data, size_t size)
     return done;
 }
 
-static bool flush_left(void)
+static bool flush_unsent(void)
 {
-    if (!left_bytes)
+    if (!unsent_bytes)
         return true;
-    size_t n = write_some(left, left_bytes);
-    memmove(left, left + n, left_bytes - n);
-    left_bytes -= n;
-    return left_bytes == 0;
+    size_t n = write_some(unsent, unsent_bytes);
+    memmove(unsent, unsent + n, unsent_bytes - n);
+    unsent_bytes -= n;
+    return unsent_bytes == 0;
 }
 
 bool runner_report_send(json_object *record)
@@ -50,19 +50,19 @@ bool runner_report_send(json_object *record)
     const char *text = json_text(record, &size);
     char *line = malloc(size + 1);
     bool sent = false;
-    if (line && flush_left()) {
+    if (line && flush_unsent()) {
         memcpy(line, text, size);
         line[size++] = '\n';
         size_t n = write_some(line, size);
         sent = n > 0;
         if (n > 0 && n < size) {
-            free(left);
-            left_bytes = size - n;
-            left = malloc(left_bytes);
-            if (left)
-                memcpy(left, line + n, left_bytes);
+            free(unsent);
+            unsent_bytes = size - n;
+            unsent = malloc(unsent_bytes);
+            if (unsent)
+                memcpy(unsent, line + n, unsent_bytes);
             else
-                left_bytes = 0;
+                unsent_bytes = 0;
         }
     }
     free(line);
@@ -74,9 +74,9 @@ bool runner_report_send_last(json_object *record)
 {
     fcntl(out_fd, F_SETFL, fcntl(out_fd, F_GETFL) & ~O_NONBLOCK);
     bool sent = runner_report_send(record);
-    free(left);
-    left = NULL;
-    left_bytes = 0;
+    free(unsent);
+    unsent = NULL;
+    unsent_bytes = 0;
     return sent;
 }
 
@@ -88,7 +88,7 @@ json_object *runner_report_new(const char *type)
 }
 
 /* Bytes of the valid UTF-8 sequence that starts at s, or 0. */
-static size_t sequence(const unsigned char *s, size_t size)
+static size_t utf8_sequence_bytes(const unsigned char *s, size_t size)
 {
     static const unsigned least[] = {0, 1, 0x80, 0x800, 0x10000};
     size_t n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
@@ -108,7 +108,7 @@ json_object *runner_report_text(const char *bytes, size_t size)
     char *clean = malloc(3 * size + 1);
     size_t used = 0;
     for (size_t i = 0; clean && i < size;) {
-        size_t n = sequence((const unsigned char *)bytes + i, size - i);
+        size_t n = utf8_sequence_bytes((const unsigned char *)bytes + i, size - i);
         memcpy(clean + used, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
         used += n ? n : 3;
         i += n ? n : 1;

@@ -11,16 +11,16 @@
 
 #include "runner/untrusted_dir.h"
 
-enum { HELD_MAX = 1024 };
+enum { HELD_FILES_MAX = 1024 };
 
-int runner_watch_open(pid_t first)
+int sampler_open_proc(pid_t init_pid)
 {
     char path[64];
-    snprintf(path, sizeof path, "/proc/%d/root/proc", (int)first);
+    snprintf(path, sizeof path, "/proc/%d/root/proc", (int)init_pid);
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-static size_t read_file(int dir_fd, const char *name, char *buf, size_t size)
+static size_t read_proc_file(int dir_fd, const char *name, char *buf, size_t size)
 {
     int fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t n = fd >= 0 ? read(fd, buf, size - 1) : -1;
@@ -31,13 +31,13 @@ static size_t read_file(int dir_fd, const char *name, char *buf, size_t size)
 }
 
 /* The number behind "\nNAME:" in a /proc text; 0 where there is none. */
-static uint64_t field(const char *text, const char *name)
+static uint64_t proc_field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);
     return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-static DIR *open_list(int fd)
+static DIR *open_dir_copy(int fd)
 {
     int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
@@ -46,37 +46,39 @@ static DIR *open_list(int fd)
     return d;
 }
 
-static bool is_number(const char *name)
+static bool is_pid(const char *name)
 {
     return *name >= '0' && *name <= '9';
 }
 
-static void look_at(int proc_fd, const char *pid, bool exact, struct runner_usage *u)
+static void add_process_usage(int proc_fd, const char *pid, bool exact, struct runner_usage *u)
 {
     char path[300], text[4096];
     snprintf(path, sizeof path, "%.20s/status", pid);
-    if (!read_file(proc_fd, path, text, sizeof text))
+    if (!read_proc_file(proc_fd, path, text, sizeof text))
         return;
     if (strcmp(pid, "1") != 0)
-        u->tasks += (unsigned)field(text, "\nThreads:");
-    uint64_t kib = field(text, "\nRssAnon:") + field(text, "\nRssShmem:") + field(text, "\nVmSwap:");
+        u->tasks += (unsigned)proc_field(text, "\nThreads:");
+    uint64_t kib =
+        proc_field(text, "\nRssAnon:") + proc_field(text, "\nRssShmem:") + proc_field(text, "\nVmSwap:");
     snprintf(path, sizeof path, "%.20s/smaps_rollup", pid);
-    if (exact && kib && read_file(proc_fd, path, text, sizeof text))
-        kib = field(text, "\nPss_Anon:") + field(text, "\nPss_Shmem:") + field(text, "\nSwapPss:");
+    if (exact && kib && read_proc_file(proc_fd, path, text, sizeof text))
+        kib = proc_field(text, "\nPss_Anon:") + proc_field(text, "\nPss_Shmem:") +
+              proc_field(text, "\nSwapPss:");
     u->memory_bytes += kib * 1024;
     snprintf(path, sizeof path, "%.20s/io", pid);
-    if (read_file(proc_fd, path, text, sizeof text))
-        u->written_bytes += field(text, "\nwrite_bytes:");
+    if (read_proc_file(proc_fd, path, text, sizeof text))
+        u->written_bytes += proc_field(text, "\nwrite_bytes:");
 }
 
-static bool look(int proc_fd, bool exact, struct runner_usage *u)
+static bool sum_usage(int proc_fd, bool exact, struct runner_usage *u)
 {
-    DIR *d = open_list(proc_fd);
+    DIR *d = open_dir_copy(proc_fd);
     bool any = false;
     *u = (struct runner_usage){0};
     for (struct dirent *e; d && (e = readdir(d));)
-        if (is_number(e->d_name)) {
-            look_at(proc_fd, e->d_name, exact, u);
+        if (is_pid(e->d_name)) {
+            add_process_usage(proc_fd, e->d_name, exact, u);
             any = true;
         }
     if (d)
@@ -84,58 +86,58 @@ static bool look(int proc_fd, bool exact, struct runner_usage *u)
     return any;
 }
 
-bool runner_watch_look(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r)
+bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r)
 {
-    if (!look(proc_fd, false, usage_r))
+    if (!sum_usage(proc_fd, false, usage_r))
         return false;
-    return usage_r->memory_bytes <= memory_max || look(proc_fd, true, usage_r);
+    return usage_r->memory_bytes <= memory_max || sum_usage(proc_fd, true, usage_r);
 }
 
-struct held {
+struct held_files {
     dev_t dev;
-    ino_t seen[HELD_MAX];
+    ino_t seen[HELD_FILES_MAX];
     size_t count;
     uint64_t bytes;
 };
 
-static void count_held(struct held *h, int fd_dir, const char *name)
+static void add_held_file(struct held_files *h, int fd_dir, const char *name)
 {
     struct stat st;
-    if (!is_number(name) || fstatat(fd_dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0 ||
+    if (!is_pid(name) || fstatat(fd_dir, name, &st, 0) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0 ||
         st.st_dev != h->dev)
         return;
     for (size_t i = 0; i < h->count; i++)
         if (h->seen[i] == st.st_ino)
             return;
-    if (h->count < HELD_MAX)
+    if (h->count < HELD_FILES_MAX)
         h->seen[h->count++] = st.st_ino;
     h->bytes += (uint64_t)st.st_blocks * 512;
 }
 
-static void look_at_files(struct held *h, int proc_fd, const char *pid)
+static void add_held_files(struct held_files *h, int proc_fd, const char *pid)
 {
     char path[300];
     snprintf(path, sizeof path, "%.20s/fd", pid);
     int fd = openat(proc_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
     for (struct dirent *e; d && (e = readdir(d));)
-        count_held(h, dirfd(d), e->d_name);
+        add_held_file(h, dirfd(d), e->d_name);
     if (d)
         closedir(d);
     else if (fd >= 0)
         close(fd);
 }
 
-uint64_t runner_watch_disk(int proc_fd, int work_fd)
+uint64_t sampler_disk_bytes(int proc_fd, int work_fd)
 {
     struct stat st;
-    struct held h = {0};
-    uint64_t bytes = runner_tree_usage(work_fd);
-    DIR *d = bytes != UINT64_MAX && fstat(work_fd, &st) == 0 ? open_list(proc_fd) : NULL;
+    struct held_files h = {0};
+    uint64_t bytes = untrusted_dir_usage(work_fd);
+    DIR *d = bytes != UINT64_MAX && fstat(work_fd, &st) == 0 ? open_dir_copy(proc_fd) : NULL;
     h.dev = d ? st.st_dev : 0;
     for (struct dirent *e; d && (e = readdir(d));)
-        if (is_number(e->d_name))
-            look_at_files(&h, proc_fd, e->d_name);
+        if (is_pid(e->d_name))
+            add_held_files(&h, proc_fd, e->d_name);
     if (d)
         closedir(d);
     return bytes == UINT64_MAX ? bytes : bytes + h.bytes;

@@ -15,12 +15,12 @@ struct runner_usage {
 };
 
 /* The sandbox's /proc as seen through its process 1 (a pid of this namespace), or -1. */
-int runner_watch_open(pid_t first);
+int sampler_open_proc(pid_t init_pid);
 
 /* One look. Where the cheap sum (which counts pages shared by fork once for each process) passes memory_max,
  * the exact one replaces it. False when nothing could be read. */
-bool runner_watch_look(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r);
+bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r);
 
 /* Bytes of the folder `work_fd`, with files that were unlinked but are held open; UINT64_MAX: too many to
  * count. */
-uint64_t runner_watch_disk(int proc_fd, int work_fd);
+uint64_t sampler_disk_bytes(int proc_fd, int work_fd);

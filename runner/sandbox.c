@@ -28,29 +28,29 @@ static const char passwd_text[] =
 static const char group_text[] = "root:x:0:\nskill:x:1000:\n";
 
 /* What of the child's end goes through the exec; -1 where there is none. */
-struct inside {
+struct sandbox_child_fds {
     int in, out, err, control, note, filter, self, passwd, group;
 };
 
-struct words {
+struct arg_list {
     void *ctx;
     const char **list;
     size_t count;
 };
 
-static void add(struct words *w, const char *word)
+static void arg_add(struct arg_list *w, const char *word)
 {
     w->list = talloc_realloc(w->ctx, w->list, const char *, w->count + 2);
     w->list[w->count++] = word;
     w->list[w->count] = NULL;
 }
 
-static void add3(struct words *w, const char *option, const char *a, const char *b)
+static void arg_add3(struct arg_list *w, const char *option, const char *a, const char *b)
 {
-    add(w, option);
-    add(w, a);
+    arg_add(w, option);
+    arg_add(w, a);
     if (b)
-        add(w, b);
+        arg_add(w, b);
 }
 
 static const char *number_text(void *ctx, uint64_t n)
@@ -58,7 +58,7 @@ static const char *number_text(void *ctx, uint64_t n)
     return talloc_asprintf(ctx, "%llu", (unsigned long long)n);
 }
 
-static void add_namespaces(struct words *w, const struct runner_job *job)
+static void arg_add_namespaces(struct arg_list *w, const struct runner_job *job)
 {
     static const char *const always[] = {
         "bwrap",
@@ -79,14 +79,15 @@ static void add_namespaces(struct words *w, const struct runner_job *job)
         "ALL",
     };
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        add(w, always[i]);
+        arg_add(w, always[i]);
     if (!job->network && !job->no_net_ns)
-        add(w, "--unshare-net");
+        arg_add(w, "--unshare-net");
     if (!job->no_cgroup_ns)
-        add(w, "--unshare-cgroup");
+        arg_add(w, "--unshare-cgroup");
 }
 
-static void add_system(struct words *w, const struct runner_job *job, const struct inside *in)
+static void arg_add_system(struct arg_list *w, const struct runner_job *job,
+                           const struct sandbox_child_fds *in)
 {
     static const char *const links[] = {"lib", "lib64", "bin", "sbin"};
     static const char *const etc[] = {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"};
@@ -95,42 +96,42 @@ static void add_system(struct words *w, const struct runner_job *job, const stru
     /* tmpfs is memory: bounded apart from the memory limit, which counts processes */
     const uint64_t mib = 1024 * 1024, tmp_bytes = job->memory_bytes < 64 * mib ? job->memory_bytes : 64 * mib;
     const char *tmp_size = number_text(w->ctx, tmp_bytes);
-    add3(w, "--ro-bind", "/usr", "/usr");
+    arg_add3(w, "--ro-bind", "/usr", "/usr");
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
-        add3(w, "--symlink", talloc_asprintf(w->ctx, "usr/%s", links[i]),
-             talloc_asprintf(w->ctx, "/%s", links[i]));
-    add3(w, "--proc", "/proc", NULL);
-    add3(w, "--dev", "/dev", NULL);
-    add3(w, "--size", tmp_size, NULL);
-    add3(w, "--tmpfs", "/dev/shm", NULL);
-    add3(w, "--remount-ro", "/dev", NULL);
-    add3(w, "--size", tmp_size, NULL);
-    add3(w, "--tmpfs", "/tmp", NULL);
-    add3(w, "--file", number_text(w->ctx, (uint64_t)in->passwd), "/etc/passwd");
-    add3(w, "--file", number_text(w->ctx, (uint64_t)in->group), "/etc/group");
+        arg_add3(w, "--symlink", talloc_asprintf(w->ctx, "usr/%s", links[i]),
+                 talloc_asprintf(w->ctx, "/%s", links[i]));
+    arg_add3(w, "--proc", "/proc", NULL);
+    arg_add3(w, "--dev", "/dev", NULL);
+    arg_add3(w, "--size", tmp_size, NULL);
+    arg_add3(w, "--tmpfs", "/dev/shm", NULL);
+    arg_add3(w, "--remount-ro", "/dev", NULL);
+    arg_add3(w, "--size", tmp_size, NULL);
+    arg_add3(w, "--tmpfs", "/tmp", NULL);
+    arg_add3(w, "--file", number_text(w->ctx, (uint64_t)in->passwd), "/etc/passwd");
+    arg_add3(w, "--file", number_text(w->ctx, (uint64_t)in->group), "/etc/group");
     for (size_t i = 0; i < sizeof etc / sizeof *etc; i++)
-        add3(w, "--ro-bind-try", etc[i], etc[i]);
+        arg_add3(w, "--ro-bind-try", etc[i], etc[i]);
     for (size_t i = 0; job->network && i < sizeof etc_network / sizeof *etc_network; i++)
-        add3(w, "--ro-bind-try", etc_network[i], etc_network[i]);
+        arg_add3(w, "--ro-bind-try", etc_network[i], etc_network[i]);
 }
 
-/* As root the folders are brought here first (bring_folders). */
-#define PLACE "/mnt"
+/* As root the folders are brought here first (bind_folders). */
+#define MOUNT_POINT "/mnt"
 
-static void add_folders(struct words *w, const struct runner_job *job)
+static void arg_add_folders(struct arg_list *w, const struct runner_job *job)
 {
-    const char *work = job->uid ? PLACE "/work" : talloc_asprintf(w->ctx, "%s/work", job->run_dir);
-    add3(w, "--ro-bind", job->uid ? PLACE "/skill" : job->skill_dir, "/skill");
-    add3(w, "--bind", work, "/work");
-    add3(w, "--ro-bind", talloc_asprintf(w->ctx, "%s/inputs", work), "/work/inputs");
-    add3(w, "--remount-ro", "/", NULL);
-    add3(w, "--chdir", "/work", NULL);
+    const char *work = job->uid ? MOUNT_POINT "/work" : talloc_asprintf(w->ctx, "%s/work", job->run_dir);
+    arg_add3(w, "--ro-bind", job->uid ? MOUNT_POINT "/skill" : job->skill_dir, "/skill");
+    arg_add3(w, "--bind", work, "/work");
+    arg_add3(w, "--ro-bind", talloc_asprintf(w->ctx, "%s/inputs", work), "/work/inputs");
+    arg_add3(w, "--remount-ro", "/", NULL);
+    arg_add3(w, "--chdir", "/work", NULL);
 }
 
 /* argv[0] with a slash, or naming a file of the skill, is the skill's; any argument that starts with "./" and
  * names a file of the skill is that file (the working directory is the run's, not the skill's). Others stay
  * as they are. */
-static const char *place_argument(void *ctx, const struct runner_job *job, const char *arg, bool first)
+static const char *map_argument(void *ctx, const struct runner_job *job, const char *arg, bool first)
 {
     struct stat st;
     const char *name = strncmp(arg, "./", 2) == 0 ? arg + 2 : first && *arg != '/' ? arg : NULL;
@@ -141,22 +142,22 @@ static const char *place_argument(void *ctx, const struct runner_job *job, const
     return talloc_asprintf(ctx, "/skill/%s", name);
 }
 
-static const char **make_argv(void *ctx, const struct runner_job *job, const struct inside *in)
+static const char **make_argv(void *ctx, const struct runner_job *job, const struct sandbox_child_fds *in)
 {
-    struct words w = {.ctx = ctx};
-    add_namespaces(&w, job);
-    add_system(&w, job, in);
-    add_folders(&w, job);
+    struct arg_list w = {.ctx = ctx};
+    arg_add_namespaces(&w, job);
+    arg_add_system(&w, job, in);
+    arg_add_folders(&w, job);
     if (in->filter >= 0)
-        add3(&w, "--seccomp", number_text(ctx, (uint64_t)in->filter), NULL);
-    add(&w, "--");
-    add3(&w, talloc_asprintf(ctx, "/proc/self/fd/%d", in->self), "--init",
-         number_text(ctx, (uint64_t)in->control));
-    add3(&w, number_text(ctx, (uint64_t)in->note), number_text(ctx, job->memory_bytes),
-         number_text(ctx, job->disk_bytes));
-    add3(&w, number_text(ctx, job->processes_max), "--", NULL);
+        arg_add3(&w, "--seccomp", number_text(ctx, (uint64_t)in->filter), NULL);
+    arg_add(&w, "--");
+    arg_add3(&w, talloc_asprintf(ctx, "/proc/self/fd/%d", in->self), "--init",
+             number_text(ctx, (uint64_t)in->control));
+    arg_add3(&w, number_text(ctx, (uint64_t)in->note), number_text(ctx, job->memory_bytes),
+             number_text(ctx, job->disk_bytes));
+    arg_add3(&w, number_text(ctx, job->processes_max), "--", NULL);
     for (size_t i = 0; job->argv[i]; i++)
-        add(&w, place_argument(ctx, job, job->argv[i], i == 0));
+        arg_add(&w, map_argument(ctx, job, job->argv[i], i == 0));
     return w.list;
 }
 
@@ -170,11 +171,11 @@ static const char **make_env(void *ctx, const struct runner_job *job)
         "USER=skill",
         "MILLRACE_SKILL=/skill",
     };
-    struct words w = {.ctx = ctx};
+    struct arg_list w = {.ctx = ctx};
     for (size_t i = 0; i < sizeof always / sizeof *always; i++)
-        add(&w, always[i]);
+        arg_add(&w, always[i]);
     for (size_t i = 0; job->env[i]; i++)
-        add(&w, job->env[i]);
+        arg_add(&w, job->env[i]);
     return w.list;
 }
 
@@ -199,7 +200,7 @@ static int sealed_file(const char *text, size_t size)
     return fd;
 }
 
-static void keep_open(int fd)
+static void clear_cloexec(int fd)
 {
     if (fd >= 0)
         fcntl(fd, F_SETFD, 0);
@@ -228,15 +229,15 @@ static bool change_user(const struct runner_job *job, uid_t uid, gid_t gid)
     return write_text("/proc/self/gid_map", map);
 }
 
-static bool bring(const char *from, const char *to)
+static bool bind_folder(const char *from, const char *to)
 {
     return mkdir(to, 0711) == 0 && mount(from, to, NULL, MS_BIND, NULL) == 0;
 }
 
 /* In a mount namespace of the guard's own: the slot's user must be able to go to its folders, wherever they
  * lie, and whatever the folders above them forbid (a demo below /root, say). The descriptors are opened
- * first: PLACE may be above the folders itself. */
-static bool bring_folders(const struct runner_job *job)
+ * first: MOUNT_POINT may be above the folders itself. */
+static bool bind_folders(const struct runner_job *job)
 {
     char work[4096], skill_link[64], work_link[64];
     snprintf(work, sizeof work, "%s/work", job->run_dir);
@@ -249,8 +250,8 @@ static bool bring_folders(const struct runner_job *job)
     if (apart && umount2("/sys", MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
         return false;
     return apart && skill_fd >= 0 && work_fd >= 0 &&
-           mount("millrace", PLACE, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=64k") == 0 &&
-           bring(skill_link, PLACE "/skill") && bring(work_link, PLACE "/work");
+           mount("millrace", MOUNT_POINT, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0711,size=64k") == 0 &&
+           bind_folder(skill_link, MOUNT_POINT "/skill") && bind_folder(work_link, MOUNT_POINT "/work");
 }
 
 /* Whether parts of /proc are hidden by mounts over them, as container runtimes do. */
@@ -270,25 +271,25 @@ static bool proc_is_masked(void)
 /* bubblewrap looks its child up in /proc by the number that the child has in the guard's namespace. In the
  * /proc of the host that is some other process, and in a container's it may be none, which bubblewrap dies
  * of. What the machine's owner has hidden stays hidden: as root a new /proc would show it. */
-static void bring_proc(void)
+static void mount_proc(void)
 {
     if (!proc_is_masked() && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
         (void)mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-struct launch {
+struct sandbox_launch {
     const struct runner_job *job;
-    const struct inside *in;
+    const struct sandbox_child_fds *in;
     const struct runner_sandbox *box;
     const char **argv, **env;
     uid_t uid;
     gid_t gid;
 };
 
-static int start_bwrap(void *arg)
+static int exec_bwrap(void *arg)
 {
-    const struct launch *l = arg;
-    const struct inside *in = l->in;
+    const struct sandbox_launch *l = arg;
+    const struct sandbox_child_fds *in = l->in;
     const int kept[] = {in->control, in->note, in->filter, in->self, in->passwd, in->group};
     dup2(in->in, 0);
     dup2(in->out, 1);
@@ -296,7 +297,7 @@ static int start_bwrap(void *arg)
     if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
         return 126;
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
-        keep_open(kept[i]);
+        clear_cloexec(kept[i]);
     execve("/usr/bin/bwrap", (char **)l->argv, (char **)l->env);
     dprintf(2, "cannot run /usr/bin/bwrap: %s\n", strerror(errno));
     return 126;
@@ -305,7 +306,7 @@ static int start_bwrap(void *arg)
 /* The guard's life: process 1 of a pid namespace around bubblewrap. Killed together with the runner it takes
  * along whatever bubblewrap has begun: bubblewrap alone binds its child to its own life only after setting it
  * up, and one killed in between was seen to leave that child behind. Does not return. */
-static void guard(struct launch *l)
+static void guard_main(struct sandbox_launch *l)
 {
     sigset_t none;
     struct pollfd control = {.fd = l->in->control, .events = POLLIN};
@@ -313,19 +314,19 @@ static void guard(struct launch *l)
     /* before the change of user, which takes the right to write it: with memory short the sandbox goes first
      */
     write_text("/proc/self/oom_score_adj", "1000");
-    if (l->job->uid && !bring_folders(l->job)) {
+    if (l->job->uid && !bind_folders(l->job)) {
         dprintf(l->in->err, "cannot reach %s or the run's folder %s: %s\n", l->job->skill_dir,
                 l->job->run_dir, strerror(errno));
         _exit(126);
     }
     if (l->job->uid)
-        bring_proc(); /* while we may */
+        mount_proc(); /* while we may */
     if (!change_user(l->job, l->uid, l->gid)) {
         dprintf(l->in->err, "cannot become the run's user: %s\n", strerror(errno));
         _exit(126);
     }
     if (!l->job->uid)
-        bring_proc(); /* since we may */
+        mount_proc(); /* since we may */
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* after it: a change of user clears it */
     close(l->box->control_fd);        /* ours of it: the runner's must be the last */
@@ -333,7 +334,7 @@ static void guard(struct launch *l)
         _exit(126);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    pid_t pid = runner_spawn(start_bwrap, l), ended;
+    pid_t pid = runner_spawn(exec_bwrap, l), ended;
     close_range(0, ~0U, 0); /* what the command closes must be seen closed */
     do
         ended = waitpid(-1, NULL, 0);
@@ -342,16 +343,16 @@ static void guard(struct launch *l)
 }
 
 /* A fork into new pid and mount namespaces; who is not root gets the right to that with a user namespace. */
-static pid_t fork_guard(struct launch *l)
+static pid_t fork_guard(struct sandbox_launch *l)
 {
     unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (l->job->uid ? 0 : CLONE_NEWUSER);
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, NULL, 0);
     if (pid == 0)
-        guard(l);
+        guard_main(l);
     return pid;
 }
 
-static bool open_pipes(struct inside *in, struct runner_sandbox *box)
+static bool open_pipes(struct sandbox_child_fds *in, struct runner_sandbox *box)
 {
     int p[4][2], yes = 1;
     for (int i = 0; i < 3; i++)
@@ -371,7 +372,7 @@ static bool open_pipes(struct inside *in, struct runner_sandbox *box)
     return true;
 }
 
-static void close_inside(const struct inside *in)
+static void close_child_fds(const struct sandbox_child_fds *in)
 {
     const int fds[] = {in->in,     in->out,  in->err,    in->control, in->note,
                        in->filter, in->self, in->passwd, in->group};
@@ -383,7 +384,7 @@ static void close_inside(const struct inside *in)
 enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct runner_sandbox *box_r,
                               const char **why_r)
 {
-    struct inside in;
+    struct sandbox_child_fds in;
     if ((geteuid() == 0) != (job->uid != 0)) {
         *why_r = geteuid() == 0 ? "as root a slot's uid is needed: nothing runs as uid 0"
                                 : "only root can run as another uid";
@@ -397,14 +398,14 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
     in.passwd = sealed_file(passwd_text, sizeof passwd_text - 1);
     in.group = sealed_file(group_text, sizeof group_text - 1);
     in.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    in.filter = job->no_seccomp ? -1 : runner_filter_open(job->network);
-    struct launch l = {.job = job,
-                       .in = &in,
-                       .box = box_r,
-                       .argv = make_argv(ctx, job, &in),
-                       .env = make_env(ctx, job),
-                       .uid = geteuid(),
-                       .gid = getegid()};
+    in.filter = job->no_seccomp ? -1 : runner_seccomp_open(job->network);
+    struct sandbox_launch l = {.job = job,
+                               .in = &in,
+                               .box = box_r,
+                               .argv = make_argv(ctx, job, &in),
+                               .env = make_env(ctx, job),
+                               .uid = geteuid(),
+                               .gid = getegid()};
     pid_t pid = -1;
     if (in.in < 0 || in.passwd < 0 || in.group < 0 || in.self < 0)
         *why_r = "cannot hand the inputs over: no memory files";
@@ -413,6 +414,6 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
     else if ((pid = fork_guard(&l)) < 0)
         *why_r = talloc_asprintf(ctx, "cannot make a process in new namespaces: %s", strerror(errno));
     box_r->guard = pid;
-    close_inside(&in);
+    close_child_fds(&in);
     return pid > 0 ? OK : ERR_INTERNAL;
 }

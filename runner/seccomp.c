@@ -8,7 +8,7 @@
 
 #include "runner/filters.h" /* build/gen: the programs, put together by runner/filters */
 
-int runner_filter_open(bool network)
+int runner_seccomp_open(bool network)
 {
     const struct sock_filter *program = network ? filter_network : filter_offline;
     size_t size = (network ? filter_network_n : filter_offline_n) * sizeof *program;
@@ -20,7 +20,7 @@ int runner_filter_open(bool network)
     return fd;
 }
 
-bool runner_filter_compute_only(void)
+bool runner_seccomp_compute_only(void)
 {
     const struct sock_fprog program = {(unsigned short)filter_compute_n,
                                        (struct sock_filter *)filter_compute};

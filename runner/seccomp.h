@@ -8,7 +8,7 @@
 
 /* The command's filter as a BPF program in a memfd at offset 0, for `bwrap --seccomp`. -1 where it cannot be
  * made. */
-int runner_filter_open(bool network);
+int runner_seccomp_open(bool network);
 
 /* Confines the calling process, for good, to computing and to reading and writing what it has open. */
-bool runner_filter_compute_only(void);
+bool runner_seccomp_compute_only(void);

@@ -6,7 +6,7 @@
 
 #include "runner/report.h"
 
-bool runner_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
+bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
                                size_t message_max)
 {
     static const char mark[] = "::progress ";
@@ -29,7 +29,7 @@ bool runner_log_parse_progress(const char *line, size_t size, int *percent_r, ch
     return true;
 }
 
-static void keep(struct runner_log *log, const char *data, size_t size)
+static void append_to_log(struct stderr_log *log, const char *data, size_t size)
 {
     uint64_t room = log->max_bytes - log->kept_bytes;
     size_t n = size < room ? size : (size_t)room;
@@ -46,21 +46,21 @@ static void keep(struct runner_log *log, const char *data, size_t size)
     log->batch_bytes += n;
 }
 
-static void end_line(struct runner_log *log, bool whole)
+static void end_line(struct stderr_log *log, bool whole)
 {
     size_t size = log->line_bytes;
     if (size && log->line[size - 1] == '\n')
         size--;
     if (!log->in_long_line && whole &&
-        runner_log_parse_progress(log->line, size, &log->percent, log->message, sizeof log->message))
+        stderr_log_parse_progress(log->line, size, &log->percent, log->message, sizeof log->message))
         log->has_progress = true;
     else
-        keep(log, log->line, log->line_bytes);
+        append_to_log(log, log->line, log->line_bytes);
     log->line_bytes = 0;
     log->in_long_line = !whole;
 }
 
-void runner_log_feed(struct runner_log *log, const char *data, size_t size)
+void stderr_log_feed(struct stderr_log *log, const char *data, size_t size)
 {
     while (size) {
         size_t room = sizeof log->line - log->line_bytes;
@@ -77,13 +77,13 @@ void runner_log_feed(struct runner_log *log, const char *data, size_t size)
     }
 }
 
-void runner_log_end(struct runner_log *log)
+void stderr_log_end(struct stderr_log *log)
 {
     if (log->line_bytes)
         end_line(log, true);
 }
 
-int64_t runner_log_send(struct runner_log *log, int64_t now_ms, bool all)
+int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all)
 {
     if (!log->batch_bytes && !log->has_progress)
         return -1;

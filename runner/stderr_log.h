@@ -10,7 +10,7 @@
 
 enum { LOG_LINE_MAX = 4096, LOG_BATCH_MAX = 16 * 1024, LOG_INTERVAL_MS = 250 };
 
-struct runner_log {
+struct stderr_log {
     int fd; /* of the log file */
     uint64_t kept_bytes, max_bytes;
     bool truncated;
@@ -25,12 +25,12 @@ struct runner_log {
     int64_t sent_ms; /* when the last batch went out */
 };
 
-void runner_log_feed(struct runner_log *log, const char *data, size_t size);
+void stderr_log_feed(struct stderr_log *log, const char *data, size_t size);
 /* The rest of an unended line, at the end. */
-void runner_log_end(struct runner_log *log);
+void stderr_log_end(struct stderr_log *log);
 /* Sends what is due; returns the milliseconds until it wants to be called again, -1 when there is nothing to
  * send. */
-int64_t runner_log_send(struct runner_log *log, int64_t now_ms, bool all);
+int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all);
 /* "::progress 40 message" → true. percent 0–100, clamped; message cut to what fits. */
-bool runner_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
+bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
                                size_t message_max);

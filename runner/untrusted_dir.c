@@ -14,17 +14,18 @@ enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK }
 
 /* One walk: `file` and `folder` see each entry; either may be NULL. The walk stops for good when one says
  * false. */
-struct walk {
+struct dir_walk {
     unsigned entries;
-    bool too_much;
-    bool (*file)(struct walk *w, int dir_fd, const char *name, const char *relpath, const struct stat *st);
-    bool (*folder)(struct walk *w, int dir_fd, const char *name);
+    bool over_limit;
+    bool (*file)(struct dir_walk *w, int dir_fd, const char *name, const char *relpath,
+                 const struct stat *st);
+    bool (*folder)(struct dir_walk *w, int dir_fd, const char *name);
     void *arg;
     uint64_t bytes;
 };
 
 /* A stream over dir_fd that leaves it open and starts at the beginning. */
-static DIR *open_stream(int dir_fd)
+static DIR *open_dir_stream(int dir_fd)
 {
     int fd = openat(dir_fd, ".", OPEN_DIR);
     DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
@@ -38,15 +39,15 @@ static bool is_dot(const char *name)
     return name[0] == '.' && (!name[1] || (name[1] == '.' && !name[2]));
 }
 
-static bool walk(struct walk *w, int dir_fd, const char *prefix, int depth);
+static bool walk_dir(struct dir_walk *w, int dir_fd, const char *prefix, int depth);
 
-static bool walk_entry(struct walk *w, int dir_fd, const char *name, const char *prefix, int depth)
+static bool walk_dir_entry(struct dir_walk *w, int dir_fd, const char *name, const char *prefix, int depth)
 {
     struct stat st;
     char path[PATH_MAX];
-    if (++w->entries > TREE_ENTRIES_MAX || depth >= TREE_DEPTH_MAX ||
+    if (++w->entries > UNTRUSTED_DIR_ENTRIES_MAX || depth >= UNTRUSTED_DIR_DEPTH_MAX ||
         (size_t)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "/" : "", name) >= sizeof path) {
-        w->too_much = true;
+        w->over_limit = true;
         return false;
     }
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
@@ -57,48 +58,48 @@ static bool walk_entry(struct walk *w, int dir_fd, const char *name, const char 
     if (w->folder && !w->folder(w, dir_fd, name))
         return false;
     int fd = openat(dir_fd, name, OPEN_DIR);
-    bool go_on = fd < 0 || walk(w, fd, path, depth + 1);
+    bool proceed = fd < 0 || walk_dir(w, fd, path, depth + 1);
     if (fd >= 0)
         close(fd);
-    return go_on;
+    return proceed;
 }
 
-static bool walk(struct walk *w, int dir_fd, const char *prefix, int depth)
+static bool walk_dir(struct dir_walk *w, int dir_fd, const char *prefix, int depth)
 {
-    DIR *d = open_stream(dir_fd);
-    bool go_on = true;
-    for (struct dirent *e; d && go_on && (e = readdir(d));)
+    DIR *d = open_dir_stream(dir_fd);
+    bool proceed = true;
+    for (struct dirent *e; d && proceed && (e = readdir(d));)
         if (!is_dot(e->d_name))
-            go_on = walk_entry(w, dirfd(d), e->d_name, prefix, depth);
+            proceed = walk_dir_entry(w, dirfd(d), e->d_name, prefix, depth);
     if (d)
         closedir(d);
-    return go_on;
+    return proceed;
 }
 
-uint64_t runner_tree_usage(int dir_fd)
+uint64_t untrusted_dir_usage(int dir_fd)
 {
-    struct walk w = {0};
-    walk(&w, dir_fd, "", 0);
-    return w.too_much ? UINT64_MAX : w.bytes;
+    struct dir_walk w = {0};
+    walk_dir(&w, dir_fd, "", 0);
+    return w.over_limit ? UINT64_MAX : w.bytes;
 }
 
-struct visitor {
-    runner_tree_visit *visit;
+struct file_visitor {
+    untrusted_dir_visit *visit;
     void *arg;
 };
 
-static bool visit_file(struct walk *w, int dir_fd, const char *name, const char *relpath,
+static bool visit_file(struct dir_walk *w, int dir_fd, const char *name, const char *relpath,
                        const struct stat *st)
 {
-    const struct visitor *v = w->arg;
+    const struct file_visitor *v = w->arg;
     return v->visit(v->arg, dir_fd, name, relpath, st);
 }
 
-void runner_tree_files(int dir_fd, runner_tree_visit *visit, void *arg)
+void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg)
 {
-    struct visitor v = {visit, arg};
-    struct walk w = {.file = visit_file, .arg = &v};
-    walk(&w, dir_fd, "", 0);
+    struct file_visitor v = {visit, arg};
+    struct dir_walk w = {.file = visit_file, .arg = &v};
+    walk_dir(&w, dir_fd, "", 0);
 }
 
 /* Where it fails, what is done next fails too and says so. */
@@ -108,8 +109,8 @@ static void set_mode(int dir_fd, const char *name, mode_t mode)
         return;
 }
 
-static bool take_file(struct walk *w, int dir_fd, const char *name, const char *relpath,
-                      const struct stat *st)
+static bool take_file_ownership(struct dir_walk *w, int dir_fd, const char *name, const char *relpath,
+                                const struct stat *st)
 {
     if (st->st_nlink > 1)
         return true;
@@ -120,18 +121,18 @@ static bool take_file(struct walk *w, int dir_fd, const char *name, const char *
     return true;
 }
 
-static bool take_folder(struct walk *w, int dir_fd, const char *name)
+static bool take_folder_ownership(struct dir_walk *w, int dir_fd, const char *name)
 {
     if (fchownat(dir_fd, name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW) == 0)
         set_mode(dir_fd, name, 0755);
     return true;
 }
 
-void runner_tree_take(int dir_fd)
+void untrusted_dir_take_ownership(int dir_fd)
 {
-    struct walk w = {.file = take_file, .folder = take_folder};
+    struct dir_walk w = {.file = take_file_ownership, .folder = take_folder_ownership};
     fchmod(dir_fd, 0755); /* before: as an ordinary user its owner may have locked itself out */
-    walk(&w, dir_fd, "", 0);
+    walk_dir(&w, dir_fd, "", 0);
     if (fchown(dir_fd, geteuid(), getegid()) != 0)
         return; /* then it stays its slot's */
 }
@@ -148,7 +149,7 @@ static bool flatten(int top, const char *name, unsigned long *serial)
     if (fd < 0)
         return false;
     fchmod(fd, 0700);
-    DIR *d = open_stream(fd);
+    DIR *d = open_dir_stream(fd);
     bool good = d != NULL;
     for (struct dirent *e; d && (e = readdir(d));) {
         char up[64];
@@ -164,16 +165,16 @@ static bool flatten(int top, const char *name, unsigned long *serial)
     return good && unlinkat(top, name, AT_REMOVEDIR) == 0;
 }
 
-/* One pass over `top`; *left_r says whether anything is there still. */
-static bool empty_once(int top, unsigned long *serial, bool *left_r)
+/* One pass over `top`; *remaining_r says whether anything is there still. */
+static bool remove_entries_once(int top, unsigned long *serial, bool *remaining_r)
 {
-    DIR *d = open_stream(top);
+    DIR *d = open_dir_stream(top);
     bool good = d != NULL;
-    *left_r = false;
+    *remaining_r = false;
     for (struct dirent *e; d && (e = readdir(d));) {
         if (is_dot(e->d_name))
             continue;
-        *left_r = true;
+        *remaining_r = true;
         if (unlinkat(top, e->d_name, 0) != 0)
             good &= flatten(top, e->d_name, serial);
     }
@@ -182,16 +183,16 @@ static bool empty_once(int top, unsigned long *serial, bool *left_r)
     return good;
 }
 
-bool runner_tree_remove(const char *path)
+bool untrusted_dir_remove(const char *path)
 {
     unsigned long serial = 0;
-    bool left = true, good = true;
+    bool remaining = true, good = true;
     chmod(path, 0700);
     int top = open(path, OPEN_DIR);
     if (top < 0)
         return errno == ENOENT;
-    while (left && good)
-        good = empty_once(top, &serial, &left);
+    while (remaining && good)
+        good = remove_entries_once(top, &serial, &remaining);
     close(top);
     return good && rmdir(path) == 0;
 }

@@ -9,20 +9,20 @@
 
 /* More entries than this, or deeper nesting, counts as using too much disk: inodes are a resource too, and a
  * walk must end. */
-enum { TREE_ENTRIES_MAX = 20000, TREE_DEPTH_MAX = 32 };
+enum { UNTRUSTED_DIR_ENTRIES_MAX = 20000, UNTRUSTED_DIR_DEPTH_MAX = 32 };
 
 /* Bytes of disk that the folder takes; UINT64_MAX when it has too many entries or is too deep. */
-uint64_t runner_tree_usage(int dir_fd);
+uint64_t untrusted_dir_usage(int dir_fd);
 
 /* Calls `visit` for every regular file, with its path below the folder and its folder's descriptor; stops
  * when it returns false, at the caps above, or at the end. */
-typedef bool runner_tree_visit(void *arg, int dir_fd, const char *name, const char *relpath,
-                               const struct stat *st);
-void runner_tree_files(int dir_fd, runner_tree_visit *visit, void *arg);
+typedef bool untrusted_dir_visit(void *arg, int dir_fd, const char *name, const char *relpath,
+                                 const struct stat *st);
+void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg);
 
 /* Gives the folder and what is in it to the calling user, folders made searchable and files readable to it.
  * Stops at the caps. A file with several names is left alone: one of them may be someone else's. */
-void runner_tree_take(int dir_fd);
+void untrusted_dir_take_ownership(int dir_fd);
 
 /* Removes path and everything below it, however deep; folders that forbid it are opened up first. */
-bool runner_tree_remove(const char *path);
+bool untrusted_dir_remove(const char *path);

@@ -13,7 +13,7 @@
 
 #include "runner/untrusted_dir.h"
 
-static enum err failed(void *ctx, const char *what, const char *name, const char **why_r)
+static enum err workdir_error(void *ctx, const char *what, const char *name, const char **why_r)
 {
     *why_r = talloc_asprintf(ctx, "cannot %s %s: %s", what, name, strerror(errno));
     return ERR_INTERNAL;
@@ -54,7 +54,7 @@ static bool may_link(const struct runner_job *job, const struct stat *st)
     return job->uid ? (st->st_mode & 0004) != 0 : st->st_uid == geteuid() && (st->st_mode & 0400);
 }
 
-static bool stage_file(const struct runner_job *job, const struct runner_file *file, int dir_fd)
+static bool copy_input(const struct runner_job *job, const struct runner_file *file, int dir_fd)
 {
     struct stat st;
     int from = open(file->source_path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK), to = -1;
@@ -70,17 +70,17 @@ static bool stage_file(const struct runner_job *job, const struct runner_file *f
     return good;
 }
 
-static enum err stage_inputs(void *ctx, const struct runner_job *job, struct runner_stage *stage,
-                             const char **why_r)
+static enum err make_inputs(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                            const char **why_r)
 {
-    int inputs = make_dir(stage->work_fd, "inputs", 0755, 0);
+    int inputs = make_dir(workdir->work_fd, "inputs", 0755, 0);
     int materials = inputs >= 0 ? make_dir(inputs, "materials", 0755, 0) : -1;
-    enum err e = materials >= 0 ? OK : failed(ctx, "make", "inputs/materials", why_r);
+    enum err e = materials >= 0 ? OK : workdir_error(ctx, "make", "inputs/materials", why_r);
     for (size_t i = 0; e == OK && i < job->file_count; i++)
-        if (!stage_file(job, &job->files[i], materials))
-            e = failed(ctx, "stage", job->files[i].name, why_r);
+        if (!copy_input(job, &job->files[i], materials))
+            e = workdir_error(ctx, "stage", job->files[i].name, why_r);
     if (e == OK)
-        stage->staged_bytes = runner_tree_usage(inputs);
+        workdir->input_bytes = untrusted_dir_usage(inputs);
     if (materials >= 0)
         close(materials);
     if (inputs >= 0)
@@ -88,26 +88,26 @@ static enum err stage_inputs(void *ctx, const struct runner_job *job, struct run
     return e;
 }
 
-enum err runner_stage_make(void *ctx, const struct runner_job *job, struct runner_stage *stage_r,
-                           const char **why_r)
+enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct runner_workdir *workdir_r,
+                             const char **why_r)
 {
     const int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    *stage_r = (struct runner_stage){-1, -1, -1, -1, 0};
+    *workdir_r = (struct runner_workdir){-1, -1, -1, -1, 0};
     umask(022);
     if (mkdir(job->run_dir, 0711) != 0 && errno != EEXIST)
-        return failed(ctx, "make", job->run_dir, why_r);
+        return workdir_error(ctx, "make", job->run_dir, why_r);
     int run = open(job->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run < 0 || fchmod(run, 0711) != 0)
-        return failed(ctx, "open", job->run_dir, why_r);
+        return workdir_error(ctx, "open", job->run_dir, why_r);
     enum err e = OK;
-    if ((stage_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)
-        e = failed(ctx, "make", "log", why_r);
-    else if ((stage_r->stdout_fd = openat(run, "stdout", create, 0640)) < 0)
-        e = failed(ctx, "make", "stdout", why_r);
-    else if ((stage_r->work_fd = make_dir(run, "work", 0700, job->uid)) < 0)
-        e = failed(ctx, "make", "work", why_r);
-    else if ((stage_r->outputs_fd = make_dir(stage_r->work_fd, "outputs", 0755, job->uid)) < 0)
-        e = failed(ctx, "make", "work/outputs", why_r);
+    if ((workdir_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)
+        e = workdir_error(ctx, "make", "log", why_r);
+    else if ((workdir_r->stdout_fd = openat(run, "stdout", create, 0640)) < 0)
+        e = workdir_error(ctx, "make", "stdout", why_r);
+    else if ((workdir_r->work_fd = make_dir(run, "work", 0700, job->uid)) < 0)
+        e = workdir_error(ctx, "make", "work", why_r);
+    else if ((workdir_r->outputs_fd = make_dir(workdir_r->work_fd, "outputs", 0755, job->uid)) < 0)
+        e = workdir_error(ctx, "make", "work/outputs", why_r);
     close(run);
-    return e == OK ? stage_inputs(ctx, job, stage_r, why_r) : e;
+    return e == OK ? make_inputs(ctx, job, workdir_r, why_r) : e;
 }

@@ -5,10 +5,10 @@
 
 #include "runner/job.h"
 
-struct runner_stage {
+struct runner_workdir {
     int work_fd, outputs_fd, log_fd, stdout_fd;
-    uint64_t staged_bytes; /* what the inputs take: not the command's doing */
+    uint64_t input_bytes; /* what the inputs take: not the command's doing */
 };
 
-enum err runner_stage_make(void *ctx, const struct runner_job *job, struct runner_stage *stage_r,
-                           const char **why_r) WARN_UNUSED;
+enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct runner_workdir *workdir_r,
+                             const char **why_r) WARN_UNUSED;

@@ -14,387 +14,393 @@
 #include "stream/sse.h"
 
 enum {
-    OUT_MAX = 256 * 1024, /* a subscriber that lets more than this lie is cut off; it comes back by number */
-    OUT_LOW = 16 * 1024,  /* history is read on below this */
+    OUTPUT_MAX =
+        256 * 1024, /* a subscriber that lets more than this lie is cut off; it comes back by number */
+    OUTPUT_LOW = 16 * 1024, /* history is read on below this */
     PING_MS = 15 * 1000,
-    HEAD_S = 10,  /* to send the head of a request: nginx has it in hand */
-    STUCK_S = 60, /* without a byte being taken */
-    RETRY_LEAST_MS = 1000,
+    HEAD_TIMEOUT_S = 10,  /* to send the head of a request: nginx has it in hand */
+    STUCK_TIMEOUT_S = 60, /* without a byte being taken */
+    RETRY_MIN_MS = 1000,
     RETRY_SPAN_MS = 2000, /* so that a thousand clients do not come back in the same instant */
 };
 
-struct client {
-    struct watcher watcher; /* the first member: the hub's calls bring it */
-    struct clients *all;
-    struct client *next, **at;
-    struct bufferevent *connection;
-    enum { READING_HEAD, STREAMING, WAITING, LEAVING } phase;
-    struct feed feed;
-    struct read_job *job;   /* under way */
-    struct event *deadline; /* WAITING */
-    const char *query;      /* WAITING: goes back to nginx */
+struct stream_connection {
+    struct run_subscriber subscriber; /* the first member: the hub's calls bring it */
+    struct stream_connections *list;
+    struct stream_connection *next, **at;
+    struct bufferevent *bev;
+    enum { READING_HEAD, STREAMING, WAITING, CLOSING } phase;
+    struct event_merge merge;
+    struct stream_db_job *job;    /* under way */
+    struct event *deadline_timer; /* WAITING */
+    const char *query;            /* WAITING: goes back to nginx */
     const char *request_id;
     int64_t opened_ms, ping_ms; /* boot time */
 };
 
-struct clients {
+struct stream_connections {
     struct event_base *base;
-    struct hub *hub;
-    struct reader *reader;
+    struct subscriptions *subscriptions;
+    struct stream_db_thread *db_thread;
     size_t max, count;
-    struct client *first;
+    struct stream_connection *first;
 };
 
 /* --- leaving --- */
 
-static int client_destroy(struct client *c)
+static int connection_destroy(struct stream_connection *c)
 {
-    if (c->watcher.watch)
-        hub_unwatch(c->all->hub, &c->watcher);
+    if (c->subscriber.run)
+        subscriptions_remove(c->list->subscriptions, &c->subscriber);
     if (c->job)
         c->job->owner = NULL;
-    if (c->deadline)
-        event_free(c->deadline);
-    bufferevent_free(c->connection);
+    if (c->deadline_timer)
+        event_free(c->deadline_timer);
+    bufferevent_free(c->bev);
     *c->at = c->next;
     if (c->next)
         c->next->at = c->at;
-    c->all->count--;
+    c->list->count--;
     return 0;
 }
 
-static void log_end(const struct client *c, const char *why)
+static void log_connection_end(const struct stream_connection *c, const char *why)
 {
-    if (!c->watcher.watch)
+    if (!c->subscriber.run)
         return;
     double seconds = (double)(clock_boot_ms() - c->opened_ms) / 1000;
     log_info(c->phase == WAITING ? "wait.ended" : "stream.ended",
-             "execution=%s request=%s seconds=%.3f sent=%d why=%s", watch_execution(c->watcher.watch)->text,
-             c->request_id, seconds, c->feed.sent, why);
+             "execution=%s request=%s seconds=%.3f sent=%d why=%s",
+             watched_run_execution(c->subscriber.run)->text, c->request_id, seconds, c->merge.sent, why);
 }
 
-static void client_drop(struct client *c, const char *why)
+static void connection_drop(struct stream_connection *c, const char *why)
 {
-    log_end(c, why);
+    log_connection_end(c, why);
     talloc_free(c);
 }
 
 /* Nothing more will be written: it goes once what is there was sent. */
-static void client_leave(struct client *c, const char *why)
+static void connection_finish(struct stream_connection *c, const char *why)
 {
-    log_end(c, why);
-    if (c->watcher.watch)
-        hub_unwatch(c->all->hub, &c->watcher);
-    if (c->deadline)
-        event_del(c->deadline);
-    c->phase = LEAVING;
+    log_connection_end(c, why);
+    if (c->subscriber.run)
+        subscriptions_remove(c->list->subscriptions, &c->subscriber);
+    if (c->deadline_timer)
+        event_del(c->deadline_timer);
+    c->phase = CLOSING;
 }
 
 /* --- writing --- */
 
-static struct evbuffer *out(const struct client *c)
+static struct evbuffer *output_of(const struct stream_connection *c)
 {
-    return bufferevent_get_output(c->connection);
+    return bufferevent_get_output(c->bev);
 }
 
-static void put_text(struct client *c, const char *text)
+static void write_output(struct stream_connection *c, const char *text)
 {
-    evbuffer_add(out(c), text, strlen(text));
+    evbuffer_add(output_of(c), text, strlen(text));
 }
 
-static void put_chunk(struct client *c, const char *bytes, size_t size)
+static void write_chunk(struct stream_connection *c, const char *bytes, size_t size)
 {
     char head[CHUNK_HEAD_SIZE];
     if (size == 0)
         return;
-    evbuffer_add(out(c), head, chunk_head(head, size));
-    evbuffer_add(out(c), bytes, size);
-    put_text(c, CHUNK_END);
+    evbuffer_add(output_of(c), head, chunk_head(head, size));
+    evbuffer_add(output_of(c), bytes, size);
+    write_output(c, CHUNK_END);
 }
 
-static void put_retry(struct client *c)
+static void write_retry(struct stream_connection *c)
 {
     char *text = talloc_strdup(c, "");
-    sse_append_retry(&text, RETRY_LEAST_MS + (int)randombytes_uniform(RETRY_SPAN_MS));
-    put_chunk(c, text, strlen(text));
+    sse_append_retry(&text, RETRY_MIN_MS + (int)randombytes_uniform(RETRY_SPAN_MS));
+    write_chunk(c, text, strlen(text));
     talloc_free(text);
 }
 
-static void end_stream(struct client *c, const char *why)
+static void end_stream(struct stream_connection *c, const char *why)
 {
-    put_text(c, CHUNKS_END);
-    client_leave(c, why);
+    write_output(c, CHUNKS_END);
+    connection_finish(c, why);
 }
 
-static void end_wait(struct client *c, const char *why)
+static void end_wait(struct stream_connection *c, const char *why)
 {
-    evbuffer_add_printf(out(c),
+    evbuffer_add_printf(output_of(c),
                         "HTTP/1.1 200 OK\r\nX-Accel-Redirect: /internal/waited?%s\r\n"
                         "Content-Length: 0\r\nConnection: close\r\n\r\n",
                         c->query);
-    client_leave(c, why);
+    connection_finish(c, why);
 }
 
-static void refuse(struct client *c, const char *status, const char *more)
+static void reject_connection(struct stream_connection *c, const char *status, const char *more)
 {
-    evbuffer_add_printf(out(c), "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n", status,
-                        more);
-    client_leave(c, "refused");
+    evbuffer_add_printf(output_of(c), "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n",
+                        status, more);
+    connection_finish(c, "refused");
 }
 
 /* --- a stream --- */
 
-static void on_events(struct read_job *job);
+static void stream_on_history(struct stream_db_job *job);
 
 /* What a stream does next, after anything has happened to it. */
-static void stream_go_on(struct client *c)
+static void stream_advance(struct stream_connection *c)
 {
-    if (c->feed.ended) {
+    if (c->merge.ended) {
         end_stream(c, "complete");
         return;
     }
-    if (!c->watcher.told || !feed_wants_read(&c->feed) || evbuffer_get_length(out(c)) > OUT_LOW)
+    if (!c->subscriber.is_started || !merge_needs_read(&c->merge) ||
+        evbuffer_get_length(output_of(c)) > OUTPUT_LOW)
         return;
-    feed_read(&c->feed);
-    c->job = read_job_new(READ_EVENTS, c, on_events);
-    c->job->execution = *watch_execution(c->watcher.watch);
-    c->job->workspace = *watch_workspace(c->watcher.watch);
-    c->job->after = c->feed.sent;
-    reader_submit(c->all->reader, c->job);
+    merge_read_begin(&c->merge);
+    c->job = stream_db_job_new(STREAM_DB_EVENTS, c, stream_on_history);
+    c->job->execution = *watched_run_execution(c->subscriber.run);
+    c->job->workspace = *watched_run_workspace(c->subscriber.run);
+    c->job->after = c->merge.sent;
+    stream_db_thread_submit(c->list->db_thread, c->job);
 }
 
-static void on_events(struct read_job *job)
+static void stream_on_history(struct stream_db_job *job)
 {
-    struct client *c = job->owner;
+    struct stream_connection *c = job->owner;
     if (!c)
         return;
     c->job = NULL;
     if (c->phase != STREAMING)
         return;
-    if (job->e == ERR_NOT_FOUND) {
+    if (job->error == ERR_NOT_FOUND) {
         end_stream(c, "gone");
-    } else if (job->e != OK) {
-        feed_read_failed(&c->feed); /* the tick tries again */
+    } else if (job->error != OK) {
+        merge_read_failed(&c->merge); /* the tick tries again */
     } else {
-        put_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
-        feed_read_done(&c->feed, job->until, job->last_seq, state_is_terminal(job->state));
-        stream_go_on(c);
+        write_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
+        merge_read_done(&c->merge, job->last_read, job->last_seq, state_is_terminal(job->state));
+        stream_advance(c);
     }
 }
 
-static void stream_hear(struct client *c, int seq, enum event_type type, const char *text, size_t size)
+static void stream_on_event(struct stream_connection *c, int seq, enum event_type type, const char *text,
+                            size_t size)
 {
-    if (feed_hear(&c->feed, seq, event_is_last(type))) {
-        if (evbuffer_get_length(out(c)) + size > OUT_MAX) {
-            client_drop(c, "slow");
+    if (merge_on_event(&c->merge, seq, event_is_terminal(type))) {
+        if (evbuffer_get_length(output_of(c)) + size > OUTPUT_MAX) {
+            connection_drop(c, "slow");
             return;
         }
         char *frame = talloc_strdup(c, "");
         sse_append_event(&frame, seq, type, text, size);
-        put_chunk(c, frame, talloc_get_size(frame) - 1);
+        write_chunk(c, frame, talloc_get_size(frame) - 1);
         talloc_free(frame);
     }
-    stream_go_on(c);
+    stream_advance(c);
 }
 
 /* --- what the hub tells --- */
 
-static void on_begin(struct watcher *w)
+static void subscriber_on_ready(struct run_subscriber *subscriber)
 {
-    struct client *c = (struct client *)w;
+    struct stream_connection *c = (struct stream_connection *)subscriber;
     if (c->phase == STREAMING)
-        stream_go_on(c);
+        stream_advance(c);
     else
-        hub_look(c->all->hub, w);
+        subscriptions_poll_run(c->list->subscriptions, subscriber);
 }
 
-static void on_hear(struct watcher *w, int seq, enum event_type type, const char *text, size_t size)
+static void subscriber_on_event(struct run_subscriber *subscriber, int seq, enum event_type type,
+                                const char *text, size_t size)
 {
-    struct client *c = (struct client *)w;
+    struct stream_connection *c = (struct stream_connection *)subscriber;
     if (c->phase == STREAMING)
-        stream_hear(c, seq, type, text, size);
-    else if (event_is_last(type))
+        stream_on_event(c, seq, type, text, size);
+    else if (event_is_terminal(type))
         end_wait(c, "complete"); /* were Redis wrong, the API would find it and answer as after a timeout */
 }
 
-static void on_sight(struct watcher *w, const struct run_sight *sight)
+static void subscriber_on_progress(struct run_subscriber *subscriber, const struct run_progress *progress)
 {
-    struct client *c = (struct client *)w;
-    bool is_terminal = sight && state_is_terminal(sight->state);
+    struct stream_connection *c = (struct stream_connection *)subscriber;
+    bool is_terminal = progress && state_is_terminal(progress->state);
     if (c->phase == WAITING) {
-        if (!sight || is_terminal)
+        if (!progress || is_terminal)
             end_wait(c, "complete");
-    } else if (!sight) {
+    } else if (!progress) {
         end_stream(c, "gone");
     } else {
-        feed_sight(&c->feed, sight->last_seq, is_terminal);
-        stream_go_on(c);
+        merge_on_progress(&c->merge, progress->last_seq, is_terminal);
+        stream_advance(c);
     }
 }
 
-static void on_revoked(struct watcher *w)
+static void subscriber_on_revoked(struct run_subscriber *subscriber)
 {
-    end_stream((struct client *)w, "revoked");
+    end_stream((struct stream_connection *)subscriber, "revoked");
 }
 
-static const struct watcher_calls calls = {on_begin, on_hear, on_sight, on_revoked};
+static const struct run_subscriber_callbacks subscriber_callbacks = {
+    subscriber_on_ready, subscriber_on_event, subscriber_on_progress, subscriber_on_revoked};
 
 /* --- beginning --- */
 
-static void begin_stream(struct client *c, const struct ask *ask)
+static void start_stream(struct stream_connection *c, const struct internal_request *request)
 {
     c->phase = STREAMING;
-    c->watcher.key = ask->key;
+    c->subscriber.key = request->key;
     c->ping_ms = c->opened_ms + PING_MS;
-    feed_begin(&c->feed, ask->after);
-    put_text(c,
-             "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
-             "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
-    put_retry(c);
-    hub_watch(c->all->hub, &ask->execution, &ask->workspace, &c->watcher);
+    merge_init(&c->merge, request->after);
+    write_output(
+        c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-store, no-transform\r\n"
+           "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    write_retry(c);
+    subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void wait_on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     end_wait(arg, "timeout");
 }
 
-static void begin_wait(struct client *c, const struct ask *ask)
+static void start_wait(struct stream_connection *c, const struct internal_request *request)
 {
-    struct timeval after = {.tv_sec = ask->seconds};
+    struct timeval after = {.tv_sec = request->seconds};
     c->phase = WAITING;
-    c->query = talloc_strdup(c, ask->query);
-    c->watcher.is_waiter = true;
-    c->deadline = evtimer_new(c->all->base, on_deadline, c);
-    evtimer_add(c->deadline, &after);
-    hub_watch(c->all->hub, &ask->execution, &ask->workspace, &c->watcher);
+    c->query = talloc_strdup(c, request->query);
+    c->subscriber.is_waiter = true;
+    c->deadline_timer = evtimer_new(c->list->base, wait_on_deadline, c);
+    evtimer_add(c->deadline_timer, &after);
+    subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
-static void begin(struct client *c, const char *head, size_t size)
+static void start_request(struct stream_connection *c, const char *head, size_t size)
 {
-    static const struct timeval stuck = {.tv_sec = STUCK_S};
-    struct ask ask;
-    bufferevent_set_timeouts(c->connection, NULL, &stuck);
-    if (!ask_read(head, size, &ask)) {
-        refuse(c, "404 Not Found", "");
+    static const struct timeval stuck = {.tv_sec = STUCK_TIMEOUT_S};
+    struct internal_request request;
+    bufferevent_set_timeouts(c->bev, NULL, &stuck);
+    if (!internal_request_parse(head, size, &request)) {
+        reject_connection(c, "404 Not Found", "");
         return;
     }
-    c->request_id = talloc_strdup(c, ask.request_id);
-    if (c->all->count > c->all->max)
-        refuse(c, "503 Service Unavailable", "Retry-After: 5\r\n");
-    else if (ask.what == ASK_EVENTS)
-        begin_stream(c, &ask);
+    c->request_id = talloc_strdup(c, request.request_id);
+    if (c->list->count > c->list->max)
+        reject_connection(c, "503 Service Unavailable", "Retry-After: 5\r\n");
+    else if (request.kind == INTERNAL_REQUEST_EVENTS)
+        start_stream(c, &request);
     else
-        begin_wait(c, &ask);
+        start_wait(c, &request);
 }
 
-static void on_read(struct bufferevent *connection, void *arg)
+static void connection_on_read(struct bufferevent *bev, void *arg)
 {
-    struct client *c = arg;
-    struct evbuffer *in = bufferevent_get_input(connection);
+    struct stream_connection *c = arg;
+    struct evbuffer *in = bufferevent_get_input(bev);
     if (c->phase == READING_HEAD) {
         struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
         if (end.pos >= 0) {
             size_t size = (size_t)end.pos + 4;
-            begin(c, (const char *)evbuffer_pullup(in, (ev_ssize_t)size), size);
-        } else if (evbuffer_get_length(in) < ASK_HEAD_MAX) {
+            start_request(c, (const char *)evbuffer_pullup(in, (ev_ssize_t)size), size);
+        } else if (evbuffer_get_length(in) < INTERNAL_REQUEST_HEAD_MAX) {
             return;
         } else {
-            refuse(c, "431 Request Header Fields Too Large", "");
+            reject_connection(c, "431 Request Header Fields Too Large", "");
         }
     }
     evbuffer_drain(in, evbuffer_get_length(in)); /* nothing is expected behind the head */
 }
 
-static void on_written(struct bufferevent *connection, void *arg)
+static void connection_on_written(struct bufferevent *bev, void *arg)
 {
-    struct client *c = arg;
-    if (c->phase == LEAVING)
+    struct stream_connection *c = arg;
+    if (c->phase == CLOSING)
         talloc_free(c);
     else if (c->phase == STREAMING)
-        stream_go_on(c);
+        stream_advance(c);
 }
 
-static void on_event(struct bufferevent *connection, short what, void *arg)
+static void connection_on_end(struct bufferevent *bev, short what, void *arg)
 {
-    client_drop(arg, what & BEV_EVENT_TIMEOUT ? "slow" : "left");
+    connection_drop(arg, what & BEV_EVENT_TIMEOUT ? "slow" : "left");
 }
 
 /* --- all of them --- */
 
-struct clients *clients_new(void *ctx, struct event_base *base, struct hub *hub, struct reader *reader,
-                            size_t max)
+struct stream_connections *connections_new(void *ctx, struct event_base *base,
+                                           struct subscriptions *subscriptions,
+                                           struct stream_db_thread *db_thread, size_t max)
 {
-    struct clients *all = talloc_zero(ctx, struct clients);
-    all->base = base;
-    all->hub = hub;
-    all->reader = reader;
-    all->max = max;
-    return all;
+    struct stream_connections *list = talloc_zero(ctx, struct stream_connections);
+    list->base = base;
+    list->subscriptions = subscriptions;
+    list->db_thread = db_thread;
+    list->max = max;
+    return list;
 }
 
-void clients_add(struct clients *all, int fd)
+void connections_add(struct stream_connections *list, int fd)
 {
-    static const struct timeval head = {.tv_sec = HEAD_S};
-    struct client *c = talloc_zero(all, struct client);
-    c->all = all;
-    c->watcher.calls = &calls;
+    static const struct timeval head = {.tv_sec = HEAD_TIMEOUT_S};
+    struct stream_connection *c = talloc_zero(list, struct stream_connection);
+    c->list = list;
+    c->subscriber.callbacks = &subscriber_callbacks;
     c->request_id = "";
     c->opened_ms = clock_boot_ms();
-    c->next = all->first;
-    c->at = &all->first;
+    c->next = list->first;
+    c->at = &list->first;
     if (c->next)
         c->next->at = &c->next;
-    all->first = c;
-    all->count++;
-    c->connection = bufferevent_socket_new(all->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
-    talloc_set_destructor(c, client_destroy);
-    bufferevent_setcb(c->connection, on_read, on_written, on_event, c);
-    bufferevent_set_timeouts(c->connection, &head, &head);
-    bufferevent_enable(c->connection, EV_READ | EV_WRITE);
+    list->first = c;
+    list->count++;
+    c->bev = bufferevent_socket_new(list->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+    talloc_set_destructor(c, connection_destroy);
+    bufferevent_setcb(c->bev, connection_on_read, connection_on_written, connection_on_end, c);
+    bufferevent_set_timeouts(c->bev, &head, &head);
+    bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
-size_t clients_count(const struct clients *all)
+size_t connections_count(const struct stream_connections *list)
 {
-    return all->count;
+    return list->count;
 }
 
-void clients_tick(struct clients *all)
+void connections_tick(struct stream_connections *list)
 {
-    struct client *next;
-    for (struct client *c = all->first; c; c = next) {
+    struct stream_connection *next;
+    for (struct stream_connection *c = list->first; c; c = next) {
         next = c->next;
         if (c->phase == STREAMING)
-            stream_go_on(c);
+            stream_advance(c);
     }
 }
 
-static void ping(struct client *c, int64_t now_ms)
+static void ping_connection(struct stream_connection *c, int64_t now_ms)
 {
     c->ping_ms = now_ms + PING_MS;
-    c->watcher.check_key = true;
-    put_chunk(c, SSE_PING, sizeof SSE_PING - 1);
-    hub_look(c->all->hub, &c->watcher);
+    c->subscriber.check_key = true;
+    write_chunk(c, SSE_PING, sizeof SSE_PING - 1);
+    subscriptions_poll_run(c->list->subscriptions, &c->subscriber);
 }
 
-void clients_ping(struct clients *all)
+void connections_ping(struct stream_connections *list)
 {
     int64_t now_ms = clock_boot_ms();
-    struct client *next;
-    for (struct client *c = all->first; c; c = next) {
+    struct stream_connection *next;
+    for (struct stream_connection *c = list->first; c; c = next) {
         next = c->next;
         if (c->phase == STREAMING && now_ms >= c->ping_ms)
-            ping(c, now_ms);
+            ping_connection(c, now_ms);
     }
 }
 
-void clients_drain(struct clients *all)
+void connections_drain(struct stream_connections *list)
 {
-    struct client *next;
-    for (struct client *c = all->first; c; c = next) {
+    struct stream_connection *next;
+    for (struct stream_connection *c = list->first; c; c = next) {
         next = c->next;
         if (c->phase == STREAMING) {
-            put_retry(c);
+            write_retry(c);
             end_stream(c, "drained");
         } else if (c->phase == WAITING) {
             end_wait(c, "drained");
@@ -402,8 +408,8 @@ void clients_drain(struct clients *all)
     }
 }
 
-void clients_drop(struct clients *all)
+void connections_drop(struct stream_connections *list)
 {
-    while (all->first)
-        client_drop(all->first, "dropped");
+    while (list->first)
+        connection_drop(list->first, "dropped");
 }

@@ -6,19 +6,20 @@
 
 #include "stream/subscriptions.h"
 
-struct clients;
+struct stream_connections;
 
-struct clients *clients_new(void *ctx, struct event_base *base, struct hub *hub, struct reader *reader,
-                            size_t max);
+struct stream_connections *connections_new(void *ctx, struct event_base *base,
+                                           struct subscriptions *subscriptions,
+                                           struct stream_db_thread *db_thread, size_t max);
 /* Takes a connected, non-blocking descriptor. */
-void clients_add(struct clients *all, int fd);
-size_t clients_count(const struct clients *all);
+void connections_add(struct stream_connections *list, int fd);
+size_t connections_count(const struct stream_connections *list);
 /* To be called every second: what failed is tried again. */
-void clients_tick(struct clients *all);
+void connections_tick(struct stream_connections *list);
 /* To be called often: pings those whose time has come. */
-void clients_ping(struct clients *all);
+void connections_ping(struct stream_connections *list);
 /* Ends all streams with a hint when to come again, and lets all waiters go. They leave as their last bytes
  * do. */
-void clients_drain(struct clients *all);
+void connections_drain(struct stream_connections *list);
 /* Drops what is left. */
-void clients_drop(struct clients *all);
+void connections_drop(struct stream_connections *list);

@@ -8,34 +8,36 @@
 #include "mariadb/db.h"
 #include "store/event.h"
 
-struct reader;
+struct stream_db_thread;
 
-enum read_kind { READ_EVENTS = 1, READ_SIGHTS };
+enum stream_db_job_kind { STREAM_DB_EVENTS = 1, STREAM_DB_PROGRESS };
 
-struct read_job { /* a talloc root of its own */
-    enum read_kind kind;
+struct stream_db_job { /* a talloc root of its own */
+    enum stream_db_job_kind kind;
     void *owner; /* NULL: whoever asked is gone */
-    void (*done)(struct read_job *job);
-    struct read_job *next;
-    enum err e;
+    void (*on_done)(struct stream_db_job *job);
+    struct stream_db_job *next;
+    enum err error;
 
-    /* READ_EVENTS: what follows `after`, as bytes of the stream */
+    /* STREAM_DB_EVENTS: what follows `after`, as bytes of the stream */
     id workspace, execution;
     int after;
     char *frames;
-    int until; /* number of the last of them, 0: there is none */
-    enum state state;
+    int last_read; /* number of the last of them, 0: there is none */
+    enum run_state state;
     int last_seq;
 
-    /* READ_SIGHTS: how far runs have come, and which keys are still good */
+    /* STREAM_DB_PROGRESS: how far runs have come, and which keys are still good */
     id *executions, *keys;
     size_t executions_n, keys_n;
-    struct run_sight *sights;
+    struct run_progress *progress;
     id *live_keys;
-    size_t sights_n, live_keys_n;
+    size_t progress_n, live_keys_n;
 };
 
 /* Starts the thread. NULL where that fails (logged). talloc_free ends it. */
-struct reader *reader_new(void *ctx, struct event_base *base, const struct db_settings *settings);
-struct read_job *read_job_new(enum read_kind kind, void *owner, void (*done)(struct read_job *job));
-void reader_submit(struct reader *reader, struct read_job *job);
+struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
+                                              const struct db_settings *settings);
+struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
+                                        void (*on_done)(struct stream_db_job *job));
+void stream_db_thread_submit(struct stream_db_thread *reader, struct stream_db_job *job);

@@ -1,24 +1,24 @@
 #include "stream/event_merge.h"
 
-void feed_begin(struct feed *f, int after)
+void merge_init(struct event_merge *f, int after)
 {
-    *f = (struct feed){.sent = after, .known = after, .fresh = true};
+    *f = (struct event_merge){.sent = after, .known = after, .history_unread = true};
 }
 
-bool feed_hear(struct feed *f, int seq, bool is_last)
+bool merge_on_event(struct event_merge *f, int seq, bool is_last)
 {
     if (f->ended || seq <= f->sent)
         return false;
     if (seq > f->known)
         f->known = seq;
-    if (f->fresh || f->reading || seq != f->sent + 1)
+    if (f->history_unread || f->reading || seq != f->sent + 1)
         return false;
     f->sent = seq;
     f->ended = is_last;
     return true;
 }
 
-void feed_sight(struct feed *f, int last_seq, bool is_terminal)
+void merge_on_progress(struct event_merge *f, int last_seq, bool is_terminal)
 {
     if (last_seq > f->known)
         f->known = last_seq;
@@ -26,34 +26,34 @@ void feed_sight(struct feed *f, int last_seq, bool is_terminal)
         f->ended = true;
 }
 
-bool feed_wants_read(const struct feed *f)
+bool merge_needs_read(const struct event_merge *f)
 {
-    return !f->ended && !f->reading && (f->fresh || f->known > f->sent);
+    return !f->ended && !f->reading && (f->history_unread || f->known > f->sent);
 }
 
-void feed_read(struct feed *f)
+void merge_read_begin(struct event_merge *f)
 {
     f->reading = true;
-    f->fresh = false;
-    f->asked = f->known;
+    f->history_unread = false;
+    f->known_at_read = f->known;
 }
 
-void feed_read_failed(struct feed *f)
+void merge_read_failed(struct event_merge *f)
 {
     f->reading = false;
-    f->fresh = true;
+    f->history_unread = true;
 }
 
-void feed_read_done(struct feed *f, int until, int last_seq, bool is_terminal)
+void merge_read_done(struct event_merge *f, int last_read, int last_seq, bool is_terminal)
 {
     f->reading = false;
-    if (until > f->sent)
-        f->sent = until;
-    else if (f->known <= f->asked)
+    if (last_read > f->sent)
+        f->sent = last_read;
+    else if (f->known <= f->known_at_read)
         f->known = f->sent; /* what was heard of before this read does not exist */
     if (f->known < f->sent)
         f->known = f->sent;
-    if (until > 0 && last_seq > f->known)
+    if (last_read > 0 && last_seq > f->known)
         f->known = last_seq; /* the page was full */
     f->ended = is_terminal && f->sent >= last_seq;
 }

@@ -7,27 +7,27 @@
 
 #include <stdbool.h>
 
-struct feed {
-    int sent;     /* number of the newest event that was sent */
-    int known;    /* the newest that was heard of */
-    int asked;    /* `known` when the read under way began */
-    bool fresh;   /* what MariaDB has was not looked at yet, or the last look failed */
-    bool reading; /* a read of what follows `sent` is under way */
-    bool ended;   /* the terminal event was sent: nothing follows */
+struct event_merge {
+    int sent;            /* number of the newest event that was sent */
+    int known;           /* the newest that was heard of */
+    int known_at_read;   /* `known` when the read under way began */
+    bool history_unread; /* what MariaDB has was not looked at yet, or the last look failed */
+    bool reading;        /* a read of what follows `sent` is under way */
+    bool ended;          /* the terminal event was sent: nothing follows */
 };
 
 /* `after`: the number that the subscriber has already, 0 for none. */
-void feed_begin(struct feed *f, int after);
+void merge_init(struct event_merge *f, int after);
 
 /* A live event came. True: send it now. */
-bool feed_hear(struct feed *f, int seq, bool is_last);
+bool merge_on_event(struct event_merge *f, int seq, bool is_last);
 /* The run's newest number and whether it is terminal, seen in MariaDB. */
-void feed_sight(struct feed *f, int last_seq, bool is_terminal);
+void merge_on_progress(struct event_merge *f, int last_seq, bool is_terminal);
 
-/* Whether history should be read now; feed_read says that it is being read. */
-bool feed_wants_read(const struct feed *f);
-void feed_read(struct feed *f);
+/* Whether history should be read now; merge_read_begin says that it is being read. */
+bool merge_needs_read(const struct event_merge *f);
+void merge_read_begin(struct event_merge *f);
 /* The read failed: it is wanted again. */
-void feed_read_failed(struct feed *f);
+void merge_read_failed(struct event_merge *f);
 /* The read brought the numbers from sent + 1 to `until` (0: none); all of them are sent now. */
-void feed_read_done(struct feed *f, int until, int last_seq, bool is_terminal);
+void merge_read_done(struct event_merge *f, int last_read, int last_seq, bool is_terminal);

@@ -5,76 +5,78 @@
 #include <string.h>
 #include <strings.h>
 
-struct word {
+struct text_slice {
     const char *at;
     size_t size;
 };
 
 /* Up to one of `stops`, which is skipped; false at the end of the text. */
-static bool take_word(struct word *rest, const char *stop, struct word *word_r)
+static bool take_until(struct text_slice *remaining, const char *stop, struct text_slice *slice_r)
 {
-    const char *end = memmem(rest->at, rest->size, stop, strlen(stop));
+    const char *end = memmem(remaining->at, remaining->size, stop, strlen(stop));
     if (!end)
         return false;
-    *word_r = (struct word){rest->at, (size_t)(end - rest->at)};
-    size_t gone = word_r->size + strlen(stop);
-    rest->at += gone;
-    rest->size -= gone;
+    *slice_r = (struct text_slice){remaining->at, (size_t)(end - remaining->at)};
+    size_t gone = slice_r->size + strlen(stop);
+    remaining->at += gone;
+    remaining->size -= gone;
     return true;
 }
 
-static bool is_word(struct word w, const char *text)
+static bool slice_is(struct text_slice slice, const char *text)
 {
-    return w.size == strlen(text) && memcmp(w.at, text, w.size) == 0;
+    return slice.size == strlen(text) && memcmp(slice.at, text, slice.size) == 0;
 }
 
 /* The value of a query's parameter. The API writes ids and numbers only: nothing is ever encoded. */
-static struct word query_value(const char *query, const char *name)
+static struct text_slice query_value(const char *query, const char *name)
 {
     size_t n = strlen(name);
     for (const char *p = query; *p; p += *p == '&') {
         size_t size = strcspn(p, "&");
         if (size > n && p[n] == '=' && strncmp(p, name, n) == 0)
-            return (struct word){p + n + 1, size - n - 1};
+            return (struct text_slice){p + n + 1, size - n - 1};
         p += size;
     }
-    return (struct word){0};
+    return (struct text_slice){0};
 }
 
 static bool query_id(const char *query, const char *name, id *id_r)
 {
-    struct word w = query_value(query, name);
-    return w.at && id_parse(w.at, w.size, id_r);
+    struct text_slice slice = query_value(query, name);
+    return slice.at && id_parse(slice.at, slice.size, id_r);
 }
 
-static bool query_number(const char *query, const char *name, int least, int most, int *number_r)
+static bool query_number(const char *query, const char *name, int min, int max, int *number_r)
 {
-    struct word w = query_value(query, name);
+    struct text_slice slice = query_value(query, name);
     char *end = NULL;
-    long n = w.at ? strtol(w.at, &end, 10) : 0;
+    long n = slice.at ? strtol(slice.at, &end, 10) : 0;
     *number_r = (int)n;
-    return w.at && w.size > 0 && end == w.at + w.size && n >= least && n <= most;
+    return slice.at && slice.size > 0 && end == slice.at + slice.size && n >= min && n <= max;
 }
 
-static bool read_target(struct word target, struct ask *a)
+static bool parse_target(struct text_slice target, struct internal_request *request)
 {
-    struct word path;
-    if (!take_word(&target, "?", &path) || target.size > ASK_QUERY_MAX)
+    struct text_slice path;
+    if (!take_until(&target, "?", &path) || target.size > INTERNAL_REQUEST_QUERY_MAX)
         return false;
-    memcpy(a->query, target.at, target.size);
-    a->query[target.size] = '\0';
-    if (!query_id(a->query, "execution", &a->execution) || !query_id(a->query, "workspace", &a->workspace))
+    memcpy(request->query, target.at, target.size);
+    request->query[target.size] = '\0';
+    if (!query_id(request->query, "execution", &request->execution) ||
+        !query_id(request->query, "workspace", &request->workspace))
         return false;
-    if (is_word(path, "/internal/stream/events")) {
-        a->what = ASK_EVENTS;
-        return query_id(a->query, "key", &a->key) && query_number(a->query, "after", 0, 1 << 30, &a->after);
+    if (slice_is(path, "/internal/stream/events")) {
+        request->kind = INTERNAL_REQUEST_EVENTS;
+        return query_id(request->query, "key", &request->key) &&
+               query_number(request->query, "after", 0, 1 << 30, &request->after);
     }
-    a->what = ASK_WAIT;
-    return is_word(path, "/internal/stream/wait") &&
-           query_number(a->query, "seconds", 1, ASK_WAIT_MAX_S, &a->seconds);
+    request->kind = INTERNAL_REQUEST_WAIT;
+    return slice_is(path, "/internal/stream/wait") &&
+           query_number(request->query, "seconds", 1, INTERNAL_REQUEST_WAIT_MAX_S, &request->seconds);
 }
 
-static void read_field(struct word line, struct ask *a)
+static void parse_header_line(struct text_slice line, struct internal_request *request)
 {
     static const char name[] = "X-Request-Id:";
     size_t n = sizeof name - 1;
@@ -82,22 +84,22 @@ static void read_field(struct word line, struct ask *a)
         return;
     for (line.at += n, line.size -= n; line.size > 0 && *line.at == ' '; line.at++)
         line.size--;
-    if (line.size <= ASK_REQUEST_ID_MAX) {
-        memcpy(a->request_id, line.at, line.size);
-        a->request_id[line.size] = '\0';
+    if (line.size <= INTERNAL_REQUEST_ID_MAX) {
+        memcpy(request->request_id, line.at, line.size);
+        request->request_id[line.size] = '\0';
     }
 }
 
-bool ask_read(const char *head, size_t size, struct ask *ask_r)
+bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r)
 {
-    struct word rest = {head, size}, method, target, version, line;
-    *ask_r = (struct ask){0};
-    if (memchr(head, '\0', size) || !take_word(&rest, " ", &method) || !take_word(&rest, " ", &target) ||
-        !take_word(&rest, "\r\n", &version))
+    struct text_slice remaining = {head, size}, method, target, version, line;
+    *request_r = (struct internal_request){0};
+    if (memchr(head, '\0', size) || !take_until(&remaining, " ", &method) ||
+        !take_until(&remaining, " ", &target) || !take_until(&remaining, "\r\n", &version))
         return false;
-    if (!is_word(method, "GET") || !is_word(version, "HTTP/1.1") || !read_target(target, ask_r))
+    if (!slice_is(method, "GET") || !slice_is(version, "HTTP/1.1") || !parse_target(target, request_r))
         return false;
-    while (take_word(&rest, "\r\n", &line))
-        read_field(line, ask_r);
+    while (take_until(&remaining, "\r\n", &line))
+        parse_header_line(line, request_r);
     return true;
 }

@@ -12,16 +12,21 @@
 
 #include "base/ids.h"
 
-enum { ASK_HEAD_MAX = 8 * 1024, ASK_QUERY_MAX = 512, ASK_WAIT_MAX_S = 60, ASK_REQUEST_ID_MAX = 64 };
+enum {
+    INTERNAL_REQUEST_HEAD_MAX = 8 * 1024,
+    INTERNAL_REQUEST_QUERY_MAX = 512,
+    INTERNAL_REQUEST_WAIT_MAX_S = 60,
+    INTERNAL_REQUEST_ID_MAX = 64
+};
 
-struct ask {
-    enum { ASK_EVENTS = 1, ASK_WAIT } what;
+struct internal_request {
+    enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT } kind;
     id execution, workspace, key;
-    int after;                               /* events */
-    int seconds;                             /* wait */
-    char query[ASK_QUERY_MAX + 1];           /* as it came */
-    char request_id[ASK_REQUEST_ID_MAX + 1]; /* of the client's request, "" where there is none */
+    int after;                                    /* events */
+    int seconds;                                  /* wait */
+    char query[INTERNAL_REQUEST_QUERY_MAX + 1];   /* as it came */
+    char request_id[INTERNAL_REQUEST_ID_MAX + 1]; /* of the client's request, "" where there is none */
 };
 
 /* `head` is all up to and with the empty line. False where it is nothing that is answered here. */
-bool ask_read(const char *head, size_t size, struct ask *ask_r);
+bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

@@ -22,20 +22,20 @@
 enum {
     BACKLOG = 4096,  /* all subscribers come back at once after a restart; the kernel has its own limit */
     DRAIN_MS = 5000, /* that last bytes may take at a stop */
-    DRAIN_LOOK_MS = 20,
-    PING_LOOK_MS = 50, /* the pings of a second in one go would hold up what is said meanwhile */
-    FD_SPARE = 64,     /* descriptors that are no clients */
+    DRAIN_POLL_MS = 20,
+    PING_CHECK_MS = 50, /* the pings of a second in one go would hold up what is said meanwhile */
+    FD_SPARE = 64,      /* descriptors that are no clients */
     SOCKET_MODE = 0660,
 };
 
-struct server {
+struct stream_server {
     const struct config *config;
     struct event_base *base;
     struct evconnlistener *listener;
     struct event *tick, *ping, *term, *interrupt, *reopen;
-    struct reader *reader;
-    struct hub *hub;
-    struct clients *clients;
+    struct stream_db_thread *db_thread;
+    struct subscriptions *subscriptions;
+    struct stream_connections *connections;
     ino_t socket_inode;
     bool draining;
     int64_t drain_until_ms;
@@ -44,19 +44,19 @@ struct server {
 /* --- the socket --- */
 
 /* Bound beside and renamed over, so that a connection always finds somebody. -1 where it cannot be had. */
-static int bind_socket(struct server *s, const char *path)
+static int bind_socket(struct stream_server *s, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char *beside = talloc_asprintf(s, "%s.new", path);
+    char *temporary = talloc_asprintf(s, "%s.new", path);
     struct stat st;
-    if (strlen(beside) >= sizeof address.sun_path)
+    if (strlen(temporary) >= sizeof address.sun_path)
         return -1;
-    memcpy(address.sun_path, beside, strlen(beside) + 1);
-    unlink(beside);
+    memcpy(address.sun_path, temporary, strlen(temporary) + 1);
+    unlink(temporary);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        chmod(beside, SOCKET_MODE) != 0 || listen(fd, BACKLOG) != 0 || stat(beside, &st) != 0 ||
-        rename(beside, path) != 0) {
+        chmod(temporary, SOCKET_MODE) != 0 || listen(fd, BACKLOG) != 0 || stat(temporary, &st) != 0 ||
+        rename(temporary, path) != 0) {
         log_error("stream.listen_failed", "socket=%s errno=%d", path, errno);
         return -1;
     }
@@ -65,78 +65,78 @@ static int bind_socket(struct server *s, const char *path)
 }
 
 /* The path may be a successor's by now. */
-static void remove_socket(const struct server *s, const char *path)
+static void remove_socket(const struct stream_server *s, const char *path)
 {
     struct stat st;
     if (stat(path, &st) == 0 && st.st_ino == s->socket_inode)
         unlink(path);
 }
 
-static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size,
-                      void *arg)
+static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                             int size, void *arg)
 {
-    struct server *s = arg;
-    clients_add(s->clients, fd);
+    struct stream_server *s = arg;
+    connections_add(s->connections, fd);
 }
 
 /* Most likely out of descriptors: those who wait are taken when others leave. */
-static void on_accept_error(struct evconnlistener *listener, void *arg)
+static void server_on_accept_error(struct evconnlistener *listener, void *arg)
 {
-    struct server *s = arg;
-    log_warn("stream.accept_failed", "errno=%d open=%zu", errno, clients_count(s->clients));
+    struct stream_server *s = arg;
+    log_warn("stream.accept_failed", "errno=%d open=%zu", errno, connections_count(s->connections));
     evconnlistener_disable(listener);
 }
 
 /* --- running and leaving --- */
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void server_on_tick(evutil_socket_t fd, short what, void *arg)
 {
-    struct server *s = arg;
+    struct stream_server *s = arg;
     if (s->draining)
         return;
-    clients_tick(s->clients);
-    hub_tick(s->hub);
+    connections_tick(s->connections);
+    subscriptions_tick(s->subscriptions);
     evconnlistener_enable(s->listener);
 }
 
-static void on_ping(evutil_socket_t fd, short what, void *arg)
+static void server_on_ping(evutil_socket_t fd, short what, void *arg)
 {
-    struct server *s = arg;
+    struct stream_server *s = arg;
     if (!s->draining)
-        clients_ping(s->clients);
+        connections_ping(s->connections);
 }
 
-static void on_drain(evutil_socket_t fd, short what, void *arg)
+static void server_on_drain(evutil_socket_t fd, short what, void *arg)
 {
-    static const struct timeval soon = {.tv_usec = DRAIN_LOOK_MS * 1000};
-    struct server *s = arg;
-    clients_drain(s->clients); /* also those whose request came in since */
-    bool done = clients_count(s->clients) == 0 || clock_boot_ms() > s->drain_until_ms;
-    if (done || event_base_once(s->base, -1, EV_TIMEOUT, on_drain, s, &soon) != 0)
+    static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
+    struct stream_server *s = arg;
+    connections_drain(s->connections); /* also those whose request came in since */
+    bool done = connections_count(s->connections) == 0 || clock_boot_ms() > s->drain_until_ms;
+    if (done || event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon) != 0)
         event_base_loopbreak(s->base);
 }
 
 /* What the backlog holds is taken still; nothing new comes once the socket's name is gone. */
-static void on_stop(evutil_socket_t fd, short what, void *arg)
+static void server_on_stop(evutil_socket_t fd, short what, void *arg)
 {
-    static const struct timeval soon = {.tv_usec = DRAIN_LOOK_MS * 1000};
-    struct server *s = arg;
+    static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
+    struct stream_server *s = arg;
     if (s->draining)
         return;
-    log_info("stream.stopping", "open=%zu", clients_count(s->clients));
+    log_info("stream.stopping", "open=%zu", connections_count(s->connections));
     s->draining = true;
     s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
     remove_socket(s, s->config->stream.socket);
-    clients_drain(s->clients);
-    event_base_once(s->base, -1, EV_TIMEOUT, on_drain, s, &soon);
+    connections_drain(s->connections);
+    event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon);
 }
 
-static void on_reopen(evutil_socket_t fd, short what, void *arg)
+static void server_on_reopen(evutil_socket_t fd, short what, void *arg)
 {
     log_reopen();
 }
 
-static void raise_files(int64_t max_streams)
+static void raise_fd_limit(int64_t max_streams)
 {
     struct rlimit limit;
     rlim_t wanted = (rlim_t)max_streams + FD_SPARE;
@@ -149,7 +149,7 @@ static void raise_files(int64_t max_streams)
 
 /* --- starting --- */
 
-static bool open_backends(struct server *s)
+static bool open_backends(struct stream_server *s)
 {
     const struct config *c = s->config;
     const char *password = config_password(s, c->stream.db_password_file);
@@ -159,64 +159,65 @@ static bool open_backends(struct server *s)
                                    .name = c->database.name,
                                    .user = c->stream.db_user,
                                    .password = password};
-    s->reader = reader_new(s, s->base, &settings);
-    if (!s->reader)
+    s->db_thread = stream_db_thread_new(s, s->base, &settings);
+    if (!s->db_thread)
         return false;
-    redis_keys_prefix(c->redis.prefix);
-    s->hub = hub_new(s, s->base, redis_subscriber_new(s, c->redis.socket), s->reader);
-    s->clients = clients_new(s, s->base, s->hub, s->reader, (size_t)c->stream.max_streams);
+    redis_keys_set_prefix(c->redis.prefix);
+    s->subscriptions = subscriptions_new(s, s->base, redis_subscriber_new(s, c->redis.socket), s->db_thread);
+    s->connections =
+        connections_new(s, s->base, s->subscriptions, s->db_thread, (size_t)c->stream.max_streams);
     return true;
 }
 
-static bool open_events(struct server *s)
+static bool open_events(struct stream_server *s)
 {
-    static const struct timeval second = {.tv_sec = 1}, often = {.tv_usec = PING_LOOK_MS * 1000};
+    static const struct timeval second = {.tv_sec = 1}, often = {.tv_usec = PING_CHECK_MS * 1000};
     int fd = bind_socket(s, s->config->stream.socket);
     if (fd < 0)
         return false;
-    s->listener =
-        evconnlistener_new(s->base, on_accept, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-    s->tick = event_new(s->base, -1, EV_PERSIST, on_tick, s);
-    s->ping = event_new(s->base, -1, EV_PERSIST, on_ping, s);
-    s->term = evsignal_new(s->base, SIGTERM, on_stop, s);
-    s->interrupt = evsignal_new(s->base, SIGINT, on_stop, s);
-    s->reopen = evsignal_new(s->base, SIGUSR1, on_reopen, s);
+    s->listener = evconnlistener_new(s->base, server_on_accept, s,
+                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    s->tick = event_new(s->base, -1, EV_PERSIST, server_on_tick, s);
+    s->ping = event_new(s->base, -1, EV_PERSIST, server_on_ping, s);
+    s->term = evsignal_new(s->base, SIGTERM, server_on_stop, s);
+    s->interrupt = evsignal_new(s->base, SIGINT, server_on_stop, s);
+    s->reopen = evsignal_new(s->base, SIGUSR1, server_on_reopen, s);
     if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reopen)
         return false;
-    evconnlistener_set_error_cb(s->listener, on_accept_error);
+    evconnlistener_set_error_cb(s->listener, server_on_accept_error);
     return event_add(s->tick, &second) == 0 && event_add(s->ping, &often) == 0 &&
            event_add(s->term, NULL) == 0 && event_add(s->interrupt, NULL) == 0 &&
            event_add(s->reopen, NULL) == 0;
 }
 
-static void close_all(struct server *s)
+static void close_all(struct stream_server *s)
 {
     struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reopen};
-    if (s->clients)
-        clients_drop(s->clients);
+    if (s->connections)
+        connections_drop(s->connections);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
         if (events[i])
             event_free(events[i]);
     }
     if (s->listener)
         evconnlistener_free(s->listener);
-    talloc_free(s->reader);
-    talloc_free(s->hub);
+    talloc_free(s->db_thread);
+    talloc_free(s->subscriptions);
     event_base_free(s->base);
 }
 
 int server_run(void *ctx, const struct config *config)
 {
-    struct server *s = talloc_zero(ctx, struct server);
+    struct stream_server *s = talloc_zero(ctx, struct stream_server);
     s->config = config;
     signal(SIGPIPE, SIG_IGN);
-    raise_files(config->stream.max_streams);
+    raise_fd_limit(config->stream.max_streams);
     s->base = event_base_new();
     bool ok = s->base && open_backends(s) && open_events(s);
     if (ok) {
         log_info("stream.started", "socket=%s", config->stream.socket);
         ok = event_base_dispatch(s->base) == 0;
-        log_info("stream.stopped", "open=%zu", clients_count(s->clients));
+        log_info("stream.stopped", "open=%zu", connections_count(s->connections));
     }
     if (s->base)
         close_all(s);

@@ -10,352 +10,357 @@
 #include "run/event_json.h"
 
 enum {
-    LOOK_MAX = 1024, /* runs in one look: a few milliseconds of the database thread */
-    DOUBT_MS = 5000, /* publishers leave Redis alone for a second after a failure */
+    POLL_RUNS_MAX = 1024, /* runs in one look: a few milliseconds of the database thread */
+    DISTRUST_MS = 5000,   /* publishers leave Redis alone for a second after a failure */
 };
 
-struct watch {
+struct watched_run {
     id execution, workspace;
-    struct watcher *watchers;
+    struct run_subscriber *subscribers;
     int waiters;
-    bool subscribed;               /* Redis has said so */
-    bool wanted;                   /* in the list of those to look at */
-    const struct run_sight *sight; /* while a look's answers are told */
-    struct watch *older;           /* in that list */
+    bool subscribed;                     /* Redis has said so */
+    bool needs_poll;                     /* in the list of those to look at */
+    const struct run_progress *progress; /* while a look's answers are told */
+    struct watched_run *next_to_poll;    /* in that list */
     UT_hash_handle hh;
 };
 
-struct hub {
+struct subscriptions {
     struct event_base *base;
-    struct reader *reader;
-    struct watch *watches; /* by execution */
-    struct watch *wanted;  /* to be looked at */
-    bool looking;          /* a look is under way */
+    struct stream_db_thread *db_thread;
+    struct watched_run *runs;      /* by execution */
+    struct watched_run *poll_list; /* to be looked at */
+    bool poll_in_flight;           /* a look is under way */
     struct redis_subscriber *redis;
     struct event *readable, *writable;
-    int64_t doubt_until_ms; /* boot time; until then publishers may not know that Redis is back */
+    int64_t distrust_until_ms; /* boot time; until then publishers may not know that Redis is back */
 };
 
-const id *watch_execution(const struct watch *watch)
+const id *watched_run_execution(const struct watched_run *run)
 {
-    return &watch->execution;
+    return &run->execution;
 }
 
-const id *watch_workspace(const struct watch *watch)
+const id *watched_run_workspace(const struct watched_run *run)
 {
-    return &watch->workspace;
+    return &run->workspace;
 }
 
-static struct watch *find_watch(struct hub *hub, const char *execution)
+static struct watched_run *find_watched_run(struct subscriptions *subs, const char *execution)
 {
-    struct watch *w;
-    HASH_FIND(hh, hub->watches, execution, ID_LENGTH, w);
-    return w;
+    struct watched_run *run;
+    HASH_FIND(hh, subs->runs, execution, ID_LENGTH, run);
+    return run;
 }
 
 /* --- looking: MariaDB --- */
 
-static void look_next(struct hub *hub);
+static void poll_next(struct subscriptions *subs);
 
-static void want_look(struct hub *hub, struct watch *w)
+static void mark_for_poll(struct subscriptions *subs, struct watched_run *run)
 {
-    if (w->wanted)
+    if (run->needs_poll)
         return;
-    w->wanted = true;
-    w->older = hub->wanted;
-    hub->wanted = w;
+    run->needs_poll = true;
+    run->next_to_poll = subs->poll_list;
+    subs->poll_list = run;
 }
 
-static bool has_id(const id *ids, size_t n, const id *wanted)
+static bool has_id(const id *ids, size_t n, const id *searched)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(ids[i].text, wanted->text) == 0)
+        if (strcmp(ids[i].text, searched->text) == 0)
             return true;
     }
     return false;
 }
 
-static void tell_sight(struct read_job *job, struct watch *w)
+static void deliver_progress(struct stream_db_job *job, struct watched_run *run)
 {
-    const struct run_sight *sight = w->sight;
-    w->sight = NULL;
-    struct watcher *next;
-    for (struct watcher *x = w->watchers; x; x = next) {
-        next = x->next;
-        bool asked = x->check_key && has_id(job->keys, job->keys_n, &x->key);
-        if (asked)
-            x->check_key = false;
-        if (asked && !has_id(job->live_keys, job->live_keys_n, &x->key))
-            x->calls->revoked(x);
+    const struct run_progress *progress = run->progress;
+    run->progress = NULL;
+    struct run_subscriber *next;
+    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
+        next = subscriber->next;
+        bool key_checked = subscriber->check_key && has_id(job->keys, job->keys_n, &subscriber->key);
+        if (key_checked)
+            subscriber->check_key = false;
+        if (key_checked && !has_id(job->live_keys, job->live_keys_n, &subscriber->key))
+            subscriber->callbacks->on_revoked(subscriber);
         else
-            x->calls->sight(x, sight);
+            subscriber->callbacks->on_progress(subscriber, progress);
     }
 }
 
-static void on_sights(struct read_job *job)
+static void on_poll_done(struct stream_db_job *job)
 {
-    struct hub *hub = job->owner;
-    hub->looking = false;
-    for (size_t i = 0; i < job->sights_n; i++) {
-        struct watch *w = find_watch(hub, job->sights[i].execution_id.text);
-        if (w && strcmp(w->workspace.text, job->sights[i].workspace_id.text) == 0)
-            w->sight = &job->sights[i];
+    struct subscriptions *subs = job->owner;
+    subs->poll_in_flight = false;
+    for (size_t i = 0; i < job->progress_n; i++) {
+        struct watched_run *run = find_watched_run(subs, job->progress[i].execution_id.text);
+        if (run && strcmp(run->workspace.text, job->progress[i].workspace_id.text) == 0)
+            run->progress = &job->progress[i];
     }
-    for (size_t i = 0; i < job->executions_n && job->e == OK; i++) {
-        struct watch *w = find_watch(hub, job->executions[i].text);
-        if (w)
-            tell_sight(job, w);
+    for (size_t i = 0; i < job->executions_n && job->error == OK; i++) {
+        struct watched_run *run = find_watched_run(subs, job->executions[i].text);
+        if (run)
+            deliver_progress(job, run);
     }
-    if (job->e != OK)
-        log_debug("stream.look_failed", "runs=%zu error=%s", job->executions_n, err_name(job->e));
-    look_next(hub);
+    if (job->error != OK)
+        log_debug("stream.look_failed", "runs=%zu error=%s", job->executions_n, err_name(job->error));
+    poll_next(subs);
 }
 
-static void add_keys(struct read_job *job, const struct watch *w)
+static void add_keys_to_check(struct stream_db_job *job, const struct watched_run *run)
 {
-    for (const struct watcher *x = w->watchers; x; x = x->next) {
-        if (!x->check_key || has_id(job->keys, job->keys_n, &x->key))
+    for (const struct run_subscriber *subscriber = run->subscribers; subscriber;
+         subscriber = subscriber->next) {
+        if (!subscriber->check_key || has_id(job->keys, job->keys_n, &subscriber->key))
             continue;
         job->keys = talloc_realloc(job, job->keys, id, job->keys_n + 1);
-        job->keys[job->keys_n++] = x->key;
+        job->keys[job->keys_n++] = subscriber->key;
     }
 }
 
-static void look_next(struct hub *hub)
+static void poll_next(struct subscriptions *subs)
 {
-    if (hub->looking || !hub->wanted)
+    if (subs->poll_in_flight || !subs->poll_list)
         return;
-    struct read_job *job = read_job_new(READ_SIGHTS, hub, on_sights);
-    job->executions = talloc_array(job, id, LOOK_MAX);
-    while (hub->wanted && job->executions_n < LOOK_MAX) {
-        struct watch *w = hub->wanted;
-        hub->wanted = w->older;
-        w->wanted = false;
-        job->executions[job->executions_n++] = w->execution;
-        add_keys(job, w);
+    struct stream_db_job *job = stream_db_job_new(STREAM_DB_PROGRESS, subs, on_poll_done);
+    job->executions = talloc_array(job, id, POLL_RUNS_MAX);
+    while (subs->poll_list && job->executions_n < POLL_RUNS_MAX) {
+        struct watched_run *run = subs->poll_list;
+        subs->poll_list = run->next_to_poll;
+        run->needs_poll = false;
+        job->executions[job->executions_n++] = run->execution;
+        add_keys_to_check(job, run);
     }
-    hub->looking = true;
-    reader_submit(hub->reader, job);
+    subs->poll_in_flight = true;
+    stream_db_thread_submit(subs->db_thread, job);
 }
 
-void hub_look(struct hub *hub, struct watcher *w)
+void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *subscriber)
 {
-    want_look(hub, w->watch);
-    look_next(hub);
+    mark_for_poll(subs, subscriber->run);
+    poll_next(subs);
 }
 
 /* --- hearing: Redis --- */
 
-static bool redis_is_here(const struct hub *hub)
+static bool redis_is_connected(const struct subscriptions *subs)
 {
-    return redis_subscriber_fd(hub->redis) >= 0;
+    return redis_subscriber_fd(subs->redis) >= 0;
 }
 
-static void begin_all(struct watch *w)
+static void start_subscribers(struct watched_run *run)
 {
-    struct watcher *next;
-    for (struct watcher *x = w->watchers; x; x = next) {
-        next = x->next;
-        if (x->told)
+    struct run_subscriber *next;
+    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
+        next = subscriber->next;
+        if (subscriber->is_started)
             continue;
-        x->told = true;
-        x->calls->begin(x);
+        subscriber->is_started = true;
+        subscriber->callbacks->on_ready(subscriber);
     }
 }
 
 /* Without Redis nobody waits for it: MariaDB is asked every second instead. */
-static void redis_lost(struct hub *hub)
+static void on_redis_lost(struct subscriptions *subs)
 {
-    if (hub->readable)
-        event_free(hub->readable);
-    if (hub->writable)
-        event_free(hub->writable);
-    hub->readable = hub->writable = NULL;
-    struct watch *w, *next;
-    HASH_ITER(hh, hub->watches, w, next)
+    if (subs->readable)
+        event_free(subs->readable);
+    if (subs->writable)
+        event_free(subs->writable);
+    subs->readable = subs->writable = NULL;
+    struct watched_run *run, *next;
+    HASH_ITER(hh, subs->runs, run, next)
     {
-        w->subscribed = false;
-        begin_all(w);
+        run->subscribed = false;
+        start_subscribers(run);
     }
 }
 
-static void redis_send(struct hub *hub)
+static void flush_redis(struct subscriptions *subs)
 {
     bool wants_write = false;
-    if (!hub->readable)
+    if (!subs->readable)
         return;
-    if (redis_subscriber_write(hub->redis, &wants_write) != OK)
-        redis_lost(hub);
+    if (redis_subscriber_write(subs->redis, &wants_write) != OK)
+        on_redis_lost(subs);
     else if (wants_write)
-        event_add(hub->writable, NULL);
+        event_add(subs->writable, NULL);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
+static void redis_on_writable(evutil_socket_t fd, short what, void *arg)
 {
-    redis_send(arg);
+    flush_redis(arg);
 }
 
-static void subscribe(struct hub *hub, struct watch *w)
+static void subscribe_run(struct subscriptions *subs, struct watched_run *run)
 {
     void *scratch = talloc_new(NULL);
-    redis_subscriber_add(hub->redis, redis_channel_events(scratch, &w->execution));
+    redis_subscriber_add(subs->redis, redis_channel_events(scratch, &run->execution));
     talloc_free(scratch);
 }
 
-static void hear(struct hub *hub, struct watch *w, const struct redis_arg *message)
+static void deliver_event(struct subscriptions *subs, struct watched_run *run,
+                          const struct redis_arg *message)
 {
     int seq;
     enum event_type type;
-    if (!event_text_read(message->bytes, message->size, &w->execution, &seq, &type)) {
-        want_look(hub, w);
+    if (!event_json_read(message->bytes, message->size, &run->execution, &seq, &type)) {
+        mark_for_poll(subs, run);
         return;
     }
-    struct watcher *next;
-    for (struct watcher *x = w->watchers; x; x = next) {
-        next = x->next;
-        x->calls->hear(x, seq, type, message->bytes, message->size);
+    struct run_subscriber *next;
+    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
+        next = subscriber->next;
+        subscriber->callbacks->on_event(subscriber, seq, type, message->bytes, message->size);
     }
 }
 
-static void take_news(struct hub *hub, const struct redis_news *news)
+static void handle_redis_message(struct subscriptions *subs, const struct redis_event *news)
 {
-    if (news->kind == REDIS_NEWS_OTHER || news->channel.size < ID_LENGTH)
+    if (news->kind == REDIS_EVENT_OTHER || news->channel.size < ID_LENGTH)
         return;
-    struct watch *w = find_watch(hub, news->channel.bytes + news->channel.size - ID_LENGTH);
-    if (!w)
+    struct watched_run *run = find_watched_run(subs, news->channel.bytes + news->channel.size - ID_LENGTH);
+    if (!run)
         return;
-    if (news->kind == REDIS_NEWS_MESSAGE) {
-        hear(hub, w, &news->message);
+    if (news->kind == REDIS_EVENT_MESSAGE) {
+        deliver_event(subs, run, &news->message);
     } else {
-        w->subscribed = true;
-        if (w->watchers->told)
-            want_look(hub, w); /* what was published while Redis was away */
-        begin_all(w);
+        run->subscribed = true;
+        if (run->subscribers->is_started)
+            mark_for_poll(subs, run); /* what was published while Redis was away */
+        start_subscribers(run);
     }
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void redis_on_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct hub *hub = arg;
-    struct redis_news news;
-    enum err e = redis_subscriber_read(hub->redis);
-    while (e == OK && (e = redis_subscriber_next(hub->redis, &news)) == OK)
-        take_news(hub, &news);
+    struct subscriptions *subs = arg;
+    struct redis_event news;
+    enum err e = redis_subscriber_read(subs->redis);
+    while (e == OK && (e = redis_subscriber_next(subs->redis, &news)) == OK)
+        handle_redis_message(subs, &news);
     if (e == ERR_BUSY)
-        redis_lost(hub);
-    look_next(hub);
+        on_redis_lost(subs);
+    poll_next(subs);
 }
 
-static void redis_connect(struct hub *hub)
+static void connect_redis(struct subscriptions *subs)
 {
-    if (redis_subscriber_connect(hub->redis) != OK)
+    if (redis_subscriber_connect(subs->redis) != OK)
         return;
-    hub->doubt_until_ms = clock_boot_ms() + DOUBT_MS;
-    int fd = redis_subscriber_fd(hub->redis);
-    hub->readable = event_new(hub->base, fd, EV_READ | EV_PERSIST, on_readable, hub);
-    hub->writable = event_new(hub->base, fd, EV_WRITE, on_writable, hub);
-    event_add(hub->readable, NULL);
-    struct watch *w, *next;
-    HASH_ITER(hh, hub->watches, w, next)
+    subs->distrust_until_ms = clock_boot_ms() + DISTRUST_MS;
+    int fd = redis_subscriber_fd(subs->redis);
+    subs->readable = event_new(subs->base, fd, EV_READ | EV_PERSIST, redis_on_readable, subs);
+    subs->writable = event_new(subs->base, fd, EV_WRITE, redis_on_writable, subs);
+    event_add(subs->readable, NULL);
+    struct watched_run *run, *next;
+    HASH_ITER(hh, subs->runs, run, next)
     {
-        subscribe(hub, w);
+        subscribe_run(subs, run);
     }
-    redis_send(hub);
+    flush_redis(subs);
 }
 
 /* --- watchers --- */
 
-static int hub_destroy(struct hub *hub)
+static int subscriptions_destroy(struct subscriptions *subs)
 {
-    HASH_CLEAR(hh, hub->watches);
-    if (hub->readable)
-        event_free(hub->readable);
-    if (hub->writable)
-        event_free(hub->writable);
+    HASH_CLEAR(hh, subs->runs);
+    if (subs->readable)
+        event_free(subs->readable);
+    if (subs->writable)
+        event_free(subs->writable);
     return 0;
 }
 
-struct hub *hub_new(void *ctx, struct event_base *base, struct redis_subscriber *redis, struct reader *reader)
+struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
+                                        struct stream_db_thread *db_thread)
 {
-    struct hub *hub = talloc_zero(ctx, struct hub);
-    hub->base = base;
-    hub->redis = redis;
-    hub->reader = reader;
-    talloc_set_destructor(hub, hub_destroy);
-    redis_connect(hub);
-    return hub;
+    struct subscriptions *subs = talloc_zero(ctx, struct subscriptions);
+    subs->base = base;
+    subs->redis = redis;
+    subs->db_thread = db_thread;
+    talloc_set_destructor(subs, subscriptions_destroy);
+    connect_redis(subs);
+    return subs;
 }
 
-static struct watch *get_watch(struct hub *hub, const id *execution, const id *workspace)
+static struct watched_run *get_watched_run(struct subscriptions *subs, const id *execution,
+                                           const id *workspace)
 {
-    struct watch *w = find_watch(hub, execution->text);
-    if (w)
-        return w;
-    w = talloc_zero(hub, struct watch);
-    w->execution = *execution;
-    w->workspace = *workspace;
-    HASH_ADD(hh, hub->watches, execution.text, ID_LENGTH, w);
-    if (redis_is_here(hub)) {
-        subscribe(hub, w);
-        redis_send(hub);
+    struct watched_run *run = find_watched_run(subs, execution->text);
+    if (run)
+        return run;
+    run = talloc_zero(subs, struct watched_run);
+    run->execution = *execution;
+    run->workspace = *workspace;
+    HASH_ADD(hh, subs->runs, execution.text, ID_LENGTH, run);
+    if (redis_is_connected(subs)) {
+        subscribe_run(subs, run);
+        flush_redis(subs);
     }
-    return w;
+    return run;
 }
 
-void hub_watch(struct hub *hub, const id *execution, const id *workspace, struct watcher *x)
+void subscriptions_add(struct subscriptions *subs, const id *execution, const id *workspace,
+                       struct run_subscriber *subscriber)
 {
-    struct watch *w = get_watch(hub, execution, workspace);
-    x->watch = w;
-    x->next = w->watchers;
-    x->at = &w->watchers;
-    if (x->next)
-        x->next->at = &x->next;
-    w->watchers = x;
-    w->waiters += x->is_waiter;
-    if (x->told || (!w->subscribed && redis_is_here(hub)))
-        return; /* begun by redis_lost, or to begin once subscribed */
-    x->told = true;
-    x->calls->begin(x);
+    struct watched_run *run = get_watched_run(subs, execution, workspace);
+    subscriber->run = run;
+    subscriber->next = run->subscribers;
+    subscriber->at = &run->subscribers;
+    if (subscriber->next)
+        subscriber->next->at = &subscriber->next;
+    run->subscribers = subscriber;
+    run->waiters += subscriber->is_waiter;
+    if (subscriber->is_started || (!run->subscribed && redis_is_connected(subs)))
+        return; /* begun by on_redis_lost, or to begin once subscribed */
+    subscriber->is_started = true;
+    subscriber->callbacks->on_ready(subscriber);
 }
 
-static void drop_watch(struct hub *hub, struct watch *w)
+static void remove_watched_run(struct subscriptions *subs, struct watched_run *run)
 {
     void *scratch = talloc_new(NULL);
-    redis_subscriber_remove(hub->redis, redis_channel_events(scratch, &w->execution));
+    redis_subscriber_remove(subs->redis, redis_channel_events(scratch, &run->execution));
     talloc_free(scratch);
-    HASH_DEL(hub->watches, w);
-    for (struct watch **at = &hub->wanted; *at; at = &(*at)->older) {
-        if (*at == w) {
-            *at = w->older;
+    HASH_DEL(subs->runs, run);
+    for (struct watched_run **at = &subs->poll_list; *at; at = &(*at)->next_to_poll) {
+        if (*at == run) {
+            *at = run->next_to_poll;
             break;
         }
     }
-    talloc_free(w);
-    redis_send(hub);
+    talloc_free(run);
+    flush_redis(subs);
 }
 
-void hub_unwatch(struct hub *hub, struct watcher *x)
+void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *subscriber)
 {
-    struct watch *w = x->watch;
-    *x->at = x->next;
-    if (x->next)
-        x->next->at = x->at;
-    w->waiters -= x->is_waiter;
-    x->watch = NULL;
-    if (!w->watchers)
-        drop_watch(hub, w);
+    struct watched_run *run = subscriber->run;
+    *subscriber->at = subscriber->next;
+    if (subscriber->next)
+        subscriber->next->at = subscriber->at;
+    run->waiters -= subscriber->is_waiter;
+    subscriber->run = NULL;
+    if (!run->subscribers)
+        remove_watched_run(subs, run);
 }
 
-void hub_tick(struct hub *hub)
+void subscriptions_tick(struct subscriptions *subs)
 {
-    if (!redis_is_here(hub))
-        redis_connect(hub);
-    bool in_doubt = clock_boot_ms() < hub->doubt_until_ms;
-    struct watch *w, *next;
-    HASH_ITER(hh, hub->watches, w, next)
+    if (!redis_is_connected(subs))
+        connect_redis(subs);
+    bool distrusted = clock_boot_ms() < subs->distrust_until_ms;
+    struct watched_run *run, *next;
+    HASH_ITER(hh, subs->runs, run, next)
     {
-        if (in_doubt || w->waiters > 0 || !w->subscribed)
-            want_look(hub, w);
+        if (distrusted || run->waiters > 0 || !run->subscribed)
+            mark_for_poll(subs, run);
     }
-    look_next(hub);
+    poll_next(subs);
 }

@@ -11,39 +11,41 @@
 #include "redis/redis.h"
 #include "stream/db_thread.h"
 
-struct hub;
-struct watch;
+struct subscriptions;
+struct watched_run;
 
 /* A subscriber or waiter, as the hub sees it; embedded in whatever it is. */
-struct watcher {
-    struct watch *watch;
-    struct watcher *next, **at; /* in the watch's list */
-    bool is_waiter;             /* its run is looked at every second */
-    bool told;                  /* that it may begin */
-    bool check_key;             /* at the next look */
+struct run_subscriber {
+    struct watched_run *run;
+    struct run_subscriber *next, **at; /* in the watch's list */
+    bool is_waiter;                    /* its run is looked at every second */
+    bool is_started;                   /* that it may begin */
+    bool check_key;                    /* at the next look */
     id key;
-    const struct watcher_calls *calls;
+    const struct run_subscriber_callbacks *callbacks;
 };
 
 /* Each may free the watcher that it is called with, and no other. */
-struct watcher_calls {
-    /* From now on nothing is missed that Redis brings. Called once, perhaps from hub_watch. */
-    void (*begin)(struct watcher *w);
+struct run_subscriber_callbacks {
+    /* From now on nothing is missed that Redis brings. Called once, perhaps from subscriptions_add. */
+    void (*on_ready)(struct run_subscriber *subscriber);
     /* An event, as lib/run/event_json.h has it. */
-    void (*hear)(struct watcher *w, int seq, enum event_type type, const char *text, size_t size);
+    void (*on_event)(struct run_subscriber *subscriber, int seq, enum event_type type, const char *text,
+                     size_t size);
     /* What MariaDB says of the run; NULL: there is no such run. */
-    void (*sight)(struct watcher *w, const struct run_sight *sight);
+    void (*on_progress)(struct run_subscriber *subscriber, const struct run_progress *progress);
     /* Its key opens nothing any more. */
-    void (*revoked)(struct watcher *w);
+    void (*on_revoked)(struct run_subscriber *subscriber);
 };
 
-struct hub *hub_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
-                    struct reader *reader);
-void hub_watch(struct hub *hub, const id *execution, const id *workspace, struct watcher *w);
-void hub_unwatch(struct hub *hub, struct watcher *w);
+struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
+                                        struct stream_db_thread *db_thread);
+void subscriptions_add(struct subscriptions *subs, const id *execution, const id *workspace,
+                       struct run_subscriber *subscriber);
+void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *subscriber);
 /* Wants a look at the watcher's run soon: looks are gathered into one query. */
-void hub_look(struct hub *hub, struct watcher *w);
+void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *subscriber);
 /* To be called every second. */
-void hub_tick(struct hub *hub);
-const id *watch_execution(const struct watch *watch);
-const id *watch_workspace(const struct watch *watch);
+void subscriptions_tick(struct subscriptions *subs);
+const id *watched_run_execution(const struct watched_run *run);
+const id *watched_run_workspace(const struct watched_run *run);

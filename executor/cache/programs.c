@@ -16,51 +16,52 @@ struct cached_program { /* a talloc context of its own: the last reference may g
     struct program *program;
 };
 
-struct programs { /* the database thread's alone */
-    struct cached_program *list[PROGRAMS_MAX];
+struct compiled_programs { /* the database thread's alone */
+    struct cached_program *list[COMPILED_PROGRAMS_MAX];
     size_t count;
     uint64_t uses;
-    struct skills *skills;
+    struct compiled_skills *skills;
 };
 
-static int destroy(struct programs *all)
+static int compiled_programs_destroy(struct compiled_programs *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        programs_unref(all->list[i]);
+        cached_program_unref(all->list[i]);
     return 0;
 }
 
-struct programs *programs_new(void *ctx)
+struct compiled_programs *compiled_programs_new(void *ctx)
 {
-    struct programs *all = talloc_zero(ctx, struct programs);
-    all->skills = skills_new(all);
-    talloc_set_destructor(all, destroy);
+    struct compiled_programs *all = talloc_zero(ctx, struct compiled_programs);
+    all->skills = compiled_skills_new(all);
+    talloc_set_destructor(all, compiled_programs_destroy);
     return all;
 }
 
-struct skills *programs_skills(struct programs *all)
+struct compiled_skills *compiled_programs_skills(struct compiled_programs *all)
 {
     return all->skills;
 }
 
-const struct program *programs_of(const struct cached_program *p)
+const struct program *cached_program_compiled(const struct cached_program *p)
 {
     return p->program;
 }
 
-struct cached_program *programs_ref(struct cached_program *p)
+struct cached_program *cached_program_ref(struct cached_program *p)
 {
     atomic_fetch_add(&p->references, 1);
     return p;
 }
 
-void programs_unref(struct cached_program *p)
+void cached_program_unref(struct cached_program *p)
 {
     if (p && atomic_fetch_sub(&p->references, 1) == 1)
         talloc_free(p);
 }
 
-static struct cached_program *find(struct programs *all, const id *workflow, int version)
+static struct cached_program *find_cached_program(struct compiled_programs *all, const id *workflow,
+                                                  int version)
 {
     for (size_t i = 0; i < all->count; i++) {
         struct cached_program *p = all->list[i];
@@ -70,28 +71,28 @@ static struct cached_program *find(struct programs *all, const id *workflow, int
     return NULL;
 }
 
-static void keep(struct programs *all, struct cached_program *p)
+static void insert_program(struct compiled_programs *all, struct cached_program *p)
 {
-    size_t place = all->count;
-    if (place < PROGRAMS_MAX) {
+    size_t index = all->count;
+    if (index < COMPILED_PROGRAMS_MAX) {
         all->count++;
     } else {
-        place = 0;
+        index = 0;
         for (size_t i = 1; i < all->count; i++) {
-            if (all->list[i]->used < all->list[place]->used)
-                place = i;
+            if (all->list[i]->used < all->list[index]->used)
+                index = i;
         }
-        programs_unref(all->list[place]);
+        cached_program_unref(all->list[index]);
     }
-    all->list[place] = p;
+    all->list[index] = p;
 }
 
-static enum err compile(const id *workflow, int version, const char *text, size_t size,
-                        struct cached_program **program_r)
+static enum err compile_cached_program(const id *workflow, int version, const char *text, size_t size,
+                                       struct cached_program **program_r)
 {
     struct cached_program *p = talloc_zero(NULL, struct cached_program);
     void *scratch = talloc_new(p);
-    struct problems *problems = problems_new(scratch);
+    struct json_problems *problems = json_problems_new(scratch);
     json_object *document;
     const char *why = "is no JSON";
     enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
@@ -112,10 +113,10 @@ static enum err compile(const id *workflow, int version, const char *text, size_
     return OK;
 }
 
-enum err programs_get(struct programs *all, struct db *db, const id *workflow, int version,
-                      struct cached_program **program_r)
+enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
+                               struct cached_program **program_r)
 {
-    struct cached_program *p = find(all, workflow, version);
+    struct cached_program *p = find_cached_program(all, workflow, version);
     if (!p) {
         void *scratch = talloc_new(all);
         struct db_value args[] = {db_id(workflow), db_number(version)};
@@ -124,13 +125,13 @@ enum err programs_get(struct programs *all, struct db *db, const id *workflow, i
         if (e == OK && rows->count == 0)
             e = ERR_NOT_FOUND;
         if (e == OK)
-            e = compile(workflow, version, db_str(rows, 0, 0), db_cell(rows, 0, 0)->size, &p);
+            e = compile_cached_program(workflow, version, db_str(rows, 0, 0), db_cell(rows, 0, 0)->size, &p);
         talloc_free(scratch);
         if (e != OK)
             return e;
-        keep(all, p);
+        insert_program(all, p);
     }
     p->used = ++all->uses;
-    *program_r = programs_ref(p);
+    *program_r = cached_program_ref(p);
     return OK;
 }

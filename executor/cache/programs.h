@@ -7,22 +7,22 @@
 #include "mariadb/db.h"
 #include "workflow/program_compile.h"
 
-enum { PROGRAMS_MAX = 256 };
+enum { COMPILED_PROGRAMS_MAX = 256 };
 
-struct programs;
+struct compiled_programs;
 struct cached_program;
-struct skills;
+struct compiled_skills;
 
-struct programs *programs_new(void *ctx);
+struct compiled_programs *compiled_programs_new(void *ctx);
 /* What it knows of skills. */
-struct skills *programs_skills(struct programs *all);
+struct compiled_skills *compiled_programs_skills(struct compiled_programs *all);
 
 /* In a transaction or by itself, database thread only: the program of a workflow's version, loaded where it
  * is not known. *program_r is a reference. ERR_NOT_FOUND where there is no such version, ERR_INVALID where it
  * does not compile. */
-enum err programs_get(struct programs *all, struct db *db, const id *workflow, int version,
-                      struct cached_program **program_r) WARN_UNUSED;
+enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
+                               struct cached_program **program_r) WARN_UNUSED;
 
-const struct program *programs_of(const struct cached_program *p);
-struct cached_program *programs_ref(struct cached_program *p);
-void programs_unref(struct cached_program *p); /* any thread; NULL-safe */
+const struct program *cached_program_compiled(const struct cached_program *p);
+struct cached_program *cached_program_ref(struct cached_program *p);
+void cached_program_unref(struct cached_program *p); /* any thread; NULL-safe */

@@ -13,49 +13,49 @@ struct cached_skill { /* a talloc context of its own: the last reference may go 
     struct manifest *manifest;
 };
 
-struct skills { /* the database thread's alone */
-    struct cached_skill *list[SKILLS_MAX];
+struct compiled_skills { /* the database thread's alone */
+    struct cached_skill *list[COMPILED_SKILLS_MAX];
     size_t count;
     uint64_t uses;
 };
 
-static int destroy(struct skills *all)
+static int compiled_skills_destroy(struct compiled_skills *all)
 {
     for (size_t i = 0; i < all->count; i++)
-        skills_unref(all->list[i]);
+        cached_skill_unref(all->list[i]);
     return 0;
 }
 
-struct skills *skills_new(void *ctx)
+struct compiled_skills *compiled_skills_new(void *ctx)
 {
-    struct skills *all = talloc_zero(ctx, struct skills);
-    talloc_set_destructor(all, destroy);
+    struct compiled_skills *all = talloc_zero(ctx, struct compiled_skills);
+    talloc_set_destructor(all, compiled_skills_destroy);
     return all;
 }
 
-const struct manifest *skills_manifest(const struct cached_skill *s)
+const struct manifest *cached_skill_manifest(const struct cached_skill *s)
 {
     return s->manifest;
 }
 
-const struct skill *skills_row(const struct cached_skill *s)
+const struct skill *cached_skill_row(const struct cached_skill *s)
 {
     return &s->row;
 }
 
-struct cached_skill *skills_ref(struct cached_skill *s)
+struct cached_skill *cached_skill_ref(struct cached_skill *s)
 {
     atomic_fetch_add(&s->references, 1);
     return s;
 }
 
-void skills_unref(struct cached_skill *s)
+void cached_skill_unref(struct cached_skill *s)
 {
     if (s && atomic_fetch_sub(&s->references, 1) == 1)
         talloc_free(s);
 }
 
-static struct cached_skill *find(struct skills *all, const id *skill, int version)
+static struct cached_skill *find_cached_skill(struct compiled_skills *all, const id *skill, int version)
 {
     for (size_t i = 0; i < all->count; i++) {
         struct cached_skill *s = all->list[i];
@@ -65,23 +65,23 @@ static struct cached_skill *find(struct skills *all, const id *skill, int versio
     return NULL;
 }
 
-static void keep(struct skills *all, struct cached_skill *s)
+static void insert_skill(struct compiled_skills *all, struct cached_skill *s)
 {
-    size_t place = all->count;
-    if (place < SKILLS_MAX) {
+    size_t index = all->count;
+    if (index < COMPILED_SKILLS_MAX) {
         all->count++;
     } else {
-        place = 0;
+        index = 0;
         for (size_t i = 1; i < all->count; i++) {
-            if (all->list[i]->used < all->list[place]->used)
-                place = i;
+            if (all->list[i]->used < all->list[index]->used)
+                index = i;
         }
-        skills_unref(all->list[place]);
+        cached_skill_unref(all->list[index]);
     }
-    all->list[place] = s;
+    all->list[index] = s;
 }
 
-static enum err compile(const struct skill *row, struct cached_skill **skill_r)
+static enum err compile_cached_skill(const struct skill *row, struct cached_skill **skill_r)
 {
     struct cached_skill *s = talloc_zero(NULL, struct cached_skill);
     if (manifest_compile(s, row->manifest, row->manifest_size, &s->manifest, NULL) != OK) {
@@ -99,43 +99,45 @@ static enum err compile(const struct skill *row, struct cached_skill **skill_r)
     return OK;
 }
 
-static enum err give(struct skills *all, struct cached_skill *s, struct cached_skill **skill_r)
+static enum err take_reference(struct compiled_skills *all, struct cached_skill *s,
+                               struct cached_skill **skill_r)
 {
     s->used = ++all->uses;
-    *skill_r = skills_ref(s);
+    *skill_r = cached_skill_ref(s);
     return OK;
 }
 
-enum err skills_get(struct skills *all, struct db *db, const id *workspace, const id *skill, int version,
-                    struct cached_skill **skill_r)
+enum err compiled_skills_get(struct compiled_skills *all, struct db *db, const id *workspace, const id *skill,
+                             int version, struct cached_skill **skill_r)
 {
-    struct cached_skill *s = find(all, skill, version);
+    struct cached_skill *s = find_cached_skill(all, skill, version);
     if (!s) {
         void *scratch = talloc_new(all);
         struct skill row;
-        enum err e = skill_version(db, scratch, workspace, skill, version, &row);
+        enum err e = skill_get_version(db, scratch, workspace, skill, version, &row);
         if (e == OK)
-            e = compile(&row, &s);
+            e = compile_cached_skill(&row, &s);
         talloc_free(scratch);
         if (e != OK)
             return e;
-        keep(all, s);
+        insert_skill(all, s);
     }
-    return give(all, s, skill_r);
+    return take_reference(all, s, skill_r);
 }
 
-enum err skills_find(struct skills *all, struct db *db, const id *workspace, const char *slug,
-                     struct cached_skill **skill_r)
+enum err compiled_skills_find(struct compiled_skills *all, struct db *db, const id *workspace,
+                              const char *slug, struct cached_skill **skill_r)
 {
     void *scratch = talloc_new(all);
     struct cached_skill *s = NULL;
     struct skill row;
-    enum err e = skill_now(db, scratch, workspace, slug, &row);
-    if (e == OK && !(s = find(all, &row.id, row.version)) && (e = compile(&row, &s)) == OK)
-        keep(all, s);
+    enum err e = skill_get_current(db, scratch, workspace, slug, &row);
+    if (e == OK && !(s = find_cached_skill(all, &row.id, row.version)) &&
+        (e = compile_cached_skill(&row, &s)) == OK)
+        insert_skill(all, s);
     if (e == OK) {
         s->row.price = row.price; /* the operator may have changed it; no other thread looks at it */
-        e = give(all, s, skill_r);
+        e = take_reference(all, s, skill_r);
     }
     talloc_free(scratch);
     return e;

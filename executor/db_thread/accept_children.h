@@ -9,7 +9,7 @@
 #include "view/skill.h"
 
 struct child_job {
-    struct job job; /* first; JOB_CHILD */
+    struct job job; /* first; JOB_ACCEPT_CHILD */
     /* wanted: workspace, principal, key, parent, responder and input, execution_id for a new child */
     struct run_request request;
     const char *slug;         /* of a skill; NULL: request.responder_id is a workflow's */
@@ -24,7 +24,7 @@ struct child_job {
 
 /* Whether it is decided; else it is to be given again: a server was away, or the workflow has a new version.
  */
-bool child_is_known(const struct child_job *j);
+bool child_is_decided(const struct child_job *j);
 /* False where some are not known yet. */
-bool children_accept(struct writer_hands *hands, struct programs *programs, struct child_job **jobs,
-                     size_t n);
+bool accept_children(struct db_thread_ctx *thread_ctx, struct compiled_programs *programs,
+                     struct child_job **jobs, size_t n);

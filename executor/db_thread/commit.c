@@ -13,32 +13,32 @@ struct commit *commit_new(const id *run, const id *workspace, int attempt)
     return c;
 }
 
-void commit_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data)
+void commit_add_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data)
 {
     if (c->events_n == talloc_array_length(c->events))
-        c->events = talloc_realloc(c, c->events, struct commit_event, 2 * c->events_n + 4);
+        c->events = talloc_realloc(c, c->events, struct collected_event, 2 * c->events_n + 4);
     if (type == EVENT_STEP_STARTED)
-        c->effects = true;
+        c->side_effects_started = true;
     c->bytes += data ? strlen(data) : 0;
-    c->events[c->events_n++] = (struct commit_event){type, at_ms, data ? talloc_strdup(c, data) : NULL};
+    c->events[c->events_n++] = (struct collected_event){type, at_ms, data ? talloc_strdup(c, data) : NULL};
 }
 
-void commit_step(struct commit *c, const struct run_step *step)
+void commit_put_step(struct commit *c, const struct run_step *step)
 {
-    size_t place = 0;
-    while (place < c->steps_n && (c->steps[place].step != step->step || c->steps[place].item != step->item))
-        place++;
-    if (place == talloc_array_length(c->steps))
-        c->steps = talloc_realloc(c, c->steps, struct run_step, 2 * place + 4);
-    if (place == c->steps_n)
+    size_t index = 0;
+    while (index < c->steps_n && (c->steps[index].step != step->step || c->steps[index].item != step->item))
+        index++;
+    if (index == talloc_array_length(c->steps))
+        c->steps = talloc_realloc(c, c->steps, struct run_step, 2 * index + 4);
+    if (index == c->steps_n)
         c->steps_n++;
-    c->steps[place] = *step;
+    c->steps[index] = *step;
     c->bytes += step->result ? strlen(step->result) : 0;
-    c->steps[place].result = step->result ? talloc_strdup(c, step->result) : NULL;
-    c->steps[place].error = step->error ? talloc_strdup(c, step->error) : NULL;
+    c->steps[index].result = step->result ? talloc_strdup(c, step->result) : NULL;
+    c->steps[index].error = step->error ? talloc_strdup(c, step->error) : NULL;
 }
 
-void commit_move(struct commit *c, const struct run_move *move)
+void commit_set_move(struct commit *c, const struct run_move *move)
 {
     c->has_move = true;
     c->move = *move;

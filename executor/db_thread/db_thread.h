@@ -22,70 +22,72 @@
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
-enum { WRITER_BATCH_MAX = 64 };
+enum { COMMIT_BATCH_MAX = 64 };
 
 enum job_kind {
-    JOB_BEAT, /* done before all else */
+    JOB_HEARTBEAT, /* done before all else */
     JOB_COMMIT,
-    JOB_CHILD,
+    JOB_ACCEPT_CHILD,
     JOB_CALL,
 };
 
-struct writer_hands { /* what a job may use, in the database thread */
+struct db_thread_ctx { /* what a job may use, in the database thread */
     struct db *db;
     struct redis *redis;
     uint64_t executor_id; /* 0 until registered; set by the registering job */
 };
 
 /* The head of every job, which is a talloc context of its own and handed over whole: to the thread by
- * writer_submit, back by `done`. */
+ * db_thread_submit, back by `done`. */
 struct job {
     enum job_kind kind;
-    void (*work)(struct job *job, struct writer_hands *hands); /* JOB_BEAT, JOB_CALL: in the thread */
-    void (*done)(struct job *job);                             /* on the loop; frees the job */
-    void *arg;                                                 /* the loop's */
+    void (*work)(struct job *job,
+                 struct db_thread_ctx *thread_ctx); /* JOB_HEARTBEAT, JOB_CALL: in the thread */
+    void (*done)(struct job *job);                  /* on the loop; frees the job */
+    void *arg;                                      /* the loop's */
     enum err e;
     struct job *next;
 };
 
-struct claimed;
-struct programs;
+struct claimed_run;
+struct compiled_programs;
 
-struct writer_settings {
+struct db_thread_settings {
     const struct db_settings *db;
     const char *redis_socket;
-    struct programs *programs;
+    struct compiled_programs *programs;
     /* On the loop, inside the transaction that claims these runs: those whose kind allows it begin. May be
      * left out, where the loop is busy. */
-    void (*on_claiming)(void *arg, struct claimed *runs, size_t n);
+    void (*on_claiming)(void *arg, struct claimed_run *runs, size_t n);
     /* On the loop: what became of the claims, of each that on_claiming was told of and of each that is
      * written. The first commits are the loop's again, to free or to submit. */
-    void (*on_claimed)(void *arg, struct claimed *runs, size_t n, enum err e);
+    void (*on_claimed)(void *arg, struct claimed_run *runs, size_t n, enum err e);
     void *arg;
 };
 
-struct writer;
+struct db_thread;
 
 /* Starts the thread. NULL where it cannot. */
-struct writer *writer_start(void *ctx, struct event_base *base, const struct writer_settings *settings);
+struct db_thread *db_thread_start(void *ctx, struct event_base *base,
+                                  const struct db_thread_settings *settings);
 /* Ends it after the jobs that are queued, with what can be done about them now; they come back no more. */
-void writer_stop(struct writer *w);
+void db_thread_stop(struct db_thread *t);
 
-void writer_submit(struct writer *w, struct job *job);
+void db_thread_submit(struct db_thread *t, struct job *job);
 /* Jobs submitted that have not come back. */
-size_t writer_pending(const struct writer *w);
+size_t db_thread_pending(const struct db_thread *t);
 
 /* --- claims: slots are what may be claimed --- */
 
 /* Adds free slots (the loop's) and wakes whoever waits for one. */
-void writer_add_slots(struct writer *w, int n);
+void db_thread_add_slots(struct db_thread *t, int n);
 /* Takes one where there is one: for a run that has waited and goes on. */
-bool writer_take_slot(struct writer *w);
+bool db_thread_take_slot(struct db_thread *t);
 /* Ids to claim, by the thread that pops them. Waits until there are slots for more than what it has given
  * already; returns how many more, 0 where claims have ended. */
-int writer_await_slots(struct writer *w);
-void writer_hint(struct writer *w, const id *ids, size_t n);
+int db_thread_await_slots(struct db_thread *t);
+void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n);
 /* Look for queued runs in MariaDB with the next transaction. */
-void writer_scan(struct writer *w);
+void db_thread_scan_queued(struct db_thread *t);
 /* No more claims, from now on. */
-void writer_end_claims(struct writer *w);
+void db_thread_end_claims(struct db_thread *t);

@@ -6,11 +6,11 @@
 
 #include "executor/db_thread/db_thread.h"
 
-struct disk;
+struct disk_thread;
 
 /* NULL where it cannot be started. */
-struct disk *disk_start(void *ctx, struct event_base *base);
+struct disk_thread *disk_thread_start(void *ctx, struct event_base *base);
 /* Ends it after the job in hand; those that wait are forgotten (freed), as are those that came back. */
-void disk_stop(struct disk *d);
+void disk_thread_stop(struct disk_thread *d);
 /* job->work is called in the thread without hands, job->done on the loop. */
-void disk_submit(struct disk *d, struct job *job);
+void disk_thread_submit(struct disk_thread *d, struct job *job);

@@ -13,7 +13,7 @@ struct network {
     int bits;
 };
 
-struct outgoing {
+struct egress_policy {
     struct network *allowed;
     size_t allowed_n;
     struct network *refused; /* of what is otherwise public */
@@ -68,7 +68,7 @@ static bool read_networks(void *ctx, const char *list, struct network **networks
     return true;
 }
 
-static bool within(const struct network *n, int family, const uint8_t *bytes)
+static bool network_contains(const struct network *n, int family, const uint8_t *bytes)
 {
     if (n->family != family)
         return false;
@@ -79,25 +79,25 @@ static bool within(const struct network *n, int family, const uint8_t *bytes)
     return rest == 0 || (n->bytes[whole] ^ bytes[whole]) >> (8 - rest) == 0;
 }
 
-static bool within_any(const struct network *list, size_t n, int family, const uint8_t *bytes)
+static bool any_network_contains(const struct network *list, size_t n, int family, const uint8_t *bytes)
 {
     for (size_t i = 0; i < n; i++) {
-        if (within(&list[i], family, bytes))
+        if (network_contains(&list[i], family, bytes))
             return true;
     }
     return false;
 }
 
-struct outgoing *outgoing_new(void *ctx, const char *allow, const char **why_r)
+struct egress_policy *egress_policy_new(void *ctx, const char *allow, const char **why_r)
 {
-    struct outgoing *o = talloc_zero(ctx, struct outgoing);
-    if (!read_networks(o, refused_v4, &o->refused, &o->refused_n, why_r) ||
-        !read_networks(o, refused_v6, &o->refused, &o->refused_n, why_r))
+    struct egress_policy *policy = talloc_zero(ctx, struct egress_policy);
+    if (!read_networks(policy, refused_v4, &policy->refused, &policy->refused_n, why_r) ||
+        !read_networks(policy, refused_v6, &policy->refused, &policy->refused_n, why_r))
         return NULL;
-    return read_networks(o, allow, &o->allowed, &o->allowed_n, why_r) ? o : NULL;
+    return read_networks(policy, allow, &policy->allowed, &policy->allowed_n, why_r) ? policy : NULL;
 }
 
-bool outgoing_allows(const struct outgoing *o, const struct sockaddr *address)
+bool egress_policy_allows(const struct egress_policy *policy, const struct sockaddr *address)
 {
     const uint8_t *bytes;
     if (address->sa_family == AF_INET)
@@ -106,9 +106,9 @@ bool outgoing_allows(const struct outgoing *o, const struct sockaddr *address)
         bytes = ((const struct sockaddr_in6 *)address)->sin6_addr.s6_addr;
     else
         return false;
-    if (within_any(o->allowed, o->allowed_n, address->sa_family, bytes))
+    if (any_network_contains(policy->allowed, policy->allowed_n, address->sa_family, bytes))
         return true;
     if (address->sa_family == AF_INET6 && (bytes[0] & 0xe0) != 0x20)
         return false;
-    return !within_any(o->refused, o->refused_n, address->sa_family, bytes);
+    return !any_network_contains(policy->refused, policy->refused_n, address->sa_family, bytes);
 }

@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-struct outgoing;
+struct egress_policy;
 
 /* `allow`: networks such as "10.1.0.0/16, fd00::/8", comma-separated. NULL where one is none: *why_r names
  * it. */
-struct outgoing *outgoing_new(void *ctx, const char *allow, const char **why_r);
-bool outgoing_allows(const struct outgoing *o, const struct sockaddr *address);
+struct egress_policy *egress_policy_new(void *ctx, const char *allow, const char **why_r);
+bool egress_policy_allows(const struct egress_policy *policy, const struct sockaddr *address);

@@ -13,26 +13,26 @@
 #include "base/log.h"
 #include "json/json.h"
 
-struct http {
+struct http_client {
     CURLM *multi;
     struct event_base *base;
     struct timers *timers;
-    const struct outgoing *outgoing;
+    const struct egress_policy *egress_policy;
     struct timer timer;
 };
 
 struct http_call {
-    struct http *http;
+    struct http_client *client;
     http_done *done;
-    bool (*take)(void *arg, const char *bytes, size_t size); /* NULL: the body is kept */
+    bool (*on_body)(void *arg, const char *bytes, size_t size); /* NULL: the body is kept */
     void *arg;
     CURL *easy;
     struct curl_slist *headers;
-    struct step_request request; /* copied */
+    struct http_request request; /* copied */
     const char *idempotency_key;
     int redirects;
     bool too_large, refused;
-    struct http_answer answer;
+    struct http_response response;
     size_t header_bytes;
     char *body;
     char error[CURL_ERROR_SIZE];
@@ -40,83 +40,84 @@ struct http_call {
 
 /* --- libcurl on libevent --- */
 
-static void check_done(struct http *h);
+static void finish_done_calls(struct http_client *client);
 
-static void act_on(struct http *h, curl_socket_t s, int what)
+static void run_socket_action(struct http_client *client, curl_socket_t s, int what)
 {
     int running;
-    curl_multi_socket_action(h->multi, s, what, &running);
-    check_done(h);
+    curl_multi_socket_action(client->multi, s, what, &running);
+    finish_done_calls(client);
 }
 
-static void on_socket(evutil_socket_t fd, short what, void *arg)
+static void on_curl_socket(evutil_socket_t fd, short what, void *arg)
 {
-    act_on(arg, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+    run_socket_action(arg, fd,
+                      (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
 }
 
-static void on_timer(void *arg)
+static void on_curl_timer(void *arg)
 {
-    act_on(arg, CURL_SOCKET_TIMEOUT, 0);
+    run_socket_action(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static int watch_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *watched)
+static int curl_watch_socket(CURL *easy, curl_socket_t s, int what, void *arg, void *watched)
 {
-    struct http *h = arg;
+    struct http_client *client = arg;
     if (watched)
         event_free(watched);
     struct event *event = NULL;
     if (what != CURL_POLL_REMOVE) {
         short wanted = (short)((what & CURL_POLL_IN ? EV_READ : 0) | (what & CURL_POLL_OUT ? EV_WRITE : 0));
-        event = event_new(h->base, s, (short)(wanted | EV_PERSIST), on_socket, h);
+        event = event_new(client->base, s, (short)(wanted | EV_PERSIST), on_curl_socket, client);
         event_add(event, NULL);
     }
-    curl_multi_assign(h->multi, s, event);
+    curl_multi_assign(client->multi, s, event);
     return 0;
 }
 
-static int watch_timer(CURLM *multi, long timeout_ms, void *arg)
+static int curl_watch_timer(CURLM *multi, long timeout_ms, void *arg)
 {
-    struct http *h = arg;
+    struct http_client *client = arg;
     if (timeout_ms < 0)
-        timer_clear(h->timers, &h->timer);
+        timer_clear(client->timers, &client->timer);
     else
-        timer_set(h->timers, &h->timer, clock_boot_ms() + timeout_ms);
+        timer_set(client->timers, &client->timer, clock_boot_ms() + timeout_ms);
     return 0;
 }
 
-static int http_destroy(struct http *h)
+static int http_client_destroy(struct http_client *client)
 {
-    timer_clear(h->timers, &h->timer);
-    curl_multi_cleanup(h->multi);
+    timer_clear(client->timers, &client->timer);
+    curl_multi_cleanup(client->multi);
     return 0;
 }
 
-struct http *http_new(void *ctx, struct event_base *base, struct timers *timers,
-                      const struct outgoing *outgoing)
+struct http_client *http_client_new(void *ctx, struct event_base *base, struct timers *timers,
+                                    const struct egress_policy *egress_policy)
 {
-    struct http *h = talloc_zero(ctx, struct http);
-    *h = (struct http){.base = base, .timers = timers, .outgoing = outgoing};
-    h->timer = (struct timer){.fire = on_timer, .arg = h};
-    h->multi = curl_multi_init();
-    if (!h->multi) {
-        talloc_free(h);
+    struct http_client *client = talloc_zero(ctx, struct http_client);
+    *client = (struct http_client){.base = base, .timers = timers, .egress_policy = egress_policy};
+    client->timer = (struct timer){.fire = on_curl_timer, .arg = client};
+    client->multi = curl_multi_init();
+    if (!client->multi) {
+        talloc_free(client);
         return NULL;
     }
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
-    curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERFUNCTION, watch_timer);
-    curl_multi_setopt(h->multi, CURLMOPT_TIMERDATA, h);
-    curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS, 256L);
-    talloc_set_destructor(h, http_destroy);
-    return h;
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, curl_watch_socket);
+    curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, curl_watch_timer);
+    curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
+    curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 256L);
+    talloc_set_destructor(client, http_client_destroy);
+    return client;
 }
 
 /* --- what comes in --- */
 
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
+static curl_socket_t open_allowed_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct http_call *call = arg;
-    if (purpose != CURLSOCKTYPE_IPCXN || !outgoing_allows(call->http->outgoing, &a->addr)) {
+    if (purpose != CURLSOCKTYPE_IPCXN || !egress_policy_allows(call->client->egress_policy, &a->addr)) {
         call->refused = true;
         return CURL_SOCKET_BAD;
     }
@@ -130,12 +131,12 @@ static bool is_success(const struct http_call *call)
     return status >= 200 && status < 300;
 }
 
-static size_t take_body(char *bytes, size_t one, size_t n, void *arg)
+static size_t on_body_bytes(char *bytes, size_t one, size_t n, void *arg)
 {
     struct http_call *call = arg;
-    size_t had = call->answer.body_size;
-    if (call->take && is_success(call)) {
-        call->too_large = !call->take(call->arg, bytes, n);
+    size_t had = call->response.body_size;
+    if (call->on_body && is_success(call)) {
+        call->too_large = !call->on_body(call->arg, bytes, n);
         return call->too_large ? 0 : n;
     }
     if (had + n > HTTP_BODY_MAX) {
@@ -145,7 +146,7 @@ static size_t take_body(char *bytes, size_t one, size_t n, void *arg)
     if (had + n + 1 > talloc_array_length(call->body))
         call->body = talloc_realloc(call, call->body, char, 2 * (had + n + 1));
     memcpy(call->body + had, bytes, n);
-    call->answer.body_size = had + n;
+    call->response.body_size = had + n;
     call->body[had + n] = '\0';
     return n;
 }
@@ -169,7 +170,7 @@ static char *header_text(void *ctx, const char *bytes, size_t size, bool lower)
     return text;
 }
 
-static size_t take_header(char *bytes, size_t one, size_t n, void *arg)
+static size_t on_header_line(char *bytes, size_t one, size_t n, void *arg)
 {
     struct http_call *call = arg;
     const char *colon = memchr(bytes, ':', n);
@@ -179,17 +180,17 @@ static size_t take_header(char *bytes, size_t one, size_t n, void *arg)
         return 0;
     }
     if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) { /* a new answer begins: what a 100 or a 103 said is gone */
-        call->answer.headers = json_own(call, json_object_new_object());
+        call->response.headers = json_own(call, json_object_new_object());
         return n;
     }
-    if (!colon || !call->answer.headers)
+    if (!colon || !call->response.headers)
         return n;
     char *name = header_text(call, bytes, (size_t)(colon - bytes), true);
     char *value = header_text(call, colon + 1, n - (size_t)(colon - bytes) - 1, false);
-    const char *had = json_get_text(call->answer.headers, name);
+    const char *had = json_get_text(call->response.headers, name);
     if (had)
         value = talloc_asprintf(call, "%s, %s", had, value);
-    json_object_object_add(call->answer.headers, name, json_object_new_string(value));
+    json_object_object_add(call->response.headers, name, json_object_new_string(value));
     return n;
 }
 
@@ -218,27 +219,27 @@ static void set_headers(struct http_call *call)
 
 static void set_method(struct http_call *call)
 {
-    const struct step_request *q = &call->request;
+    const struct http_request *request = &call->request;
     curl_easy_setopt(call->easy, CURLOPT_HTTPGET, 1L);
-    if (strcmp(q->method, "HEAD") == 0) {
+    if (strcmp(request->method, "HEAD") == 0) {
         curl_easy_setopt(call->easy, CURLOPT_NOBODY, 1L);
         return;
     }
-    bool sends = q->body || strcmp(q->method, "POST") == 0 || strcmp(q->method, "PUT") == 0 ||
-                 strcmp(q->method, "PATCH") == 0;
+    bool sends = request->body || strcmp(request->method, "POST") == 0 ||
+                 strcmp(request->method, "PUT") == 0 || strcmp(request->method, "PATCH") == 0;
     if (sends) {
-        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body_size);
-        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, q->body ? q->body : "");
-        if (!q->body)
+        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_size);
+        curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+        if (!request->body)
             call->headers = curl_slist_append(call->headers, "Content-Type:");
     }
-    curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, q->method);
+    curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, request->method);
 }
 
-static void set_up(struct http_call *call)
+static void set_up_call(struct http_call *call)
 {
     CURL *e = call->easy;
-    call->answer = (struct http_answer){0};
+    call->response = (struct http_response){0};
     call->header_bytes = 0;
     call->refused = call->too_large = false;
     call->error[0] = '\0';
@@ -253,61 +254,62 @@ static void set_up(struct http_call *call)
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT, (long)HTTP_CONNECT_S);
     curl_easy_setopt(e, CURLOPT_ACCEPT_ENCODING, "");
     curl_easy_setopt(e, CURLOPT_USERAGENT, "Millrace");
-    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(e, CURLOPT_OPENSOCKETFUNCTION, open_allowed_socket);
     curl_easy_setopt(e, CURLOPT_OPENSOCKETDATA, call);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body_bytes);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, call);
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header_line);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, call->error);
     curl_easy_setopt(e, CURLOPT_PRIVATE, call);
 }
 
-static int call_destroy(struct http_call *call)
+static int http_call_destroy(struct http_call *call)
 {
     if (call->easy) {
-        curl_multi_remove_handle(call->http->multi, call->easy);
+        curl_multi_remove_handle(call->client->multi, call->easy);
         curl_easy_cleanup(call->easy);
     }
     curl_slist_free_all(call->headers);
     return 0;
 }
 
-static void copy_request(struct http_call *call, const struct step_request *q)
+static void copy_request(struct http_call *call, const struct http_request *request)
 {
-    call->request = *q;
-    call->request.method = talloc_strdup(call, q->method);
-    call->request.url = talloc_strdup(call, q->url);
-    call->request.body = q->body ? talloc_memdup(call, q->body, q->body_size) : NULL;
-    call->request.headers = talloc_array(call, struct step_header, q->header_count);
-    for (size_t i = 0; i < q->header_count; i++) {
-        call->request.headers[i].name = talloc_strdup(call, q->headers[i].name);
-        call->request.headers[i].value = talloc_strdup(call, q->headers[i].value);
+    call->request = *request;
+    call->request.method = talloc_strdup(call, request->method);
+    call->request.url = talloc_strdup(call, request->url);
+    call->request.body = request->body ? talloc_memdup(call, request->body, request->body_size) : NULL;
+    call->request.headers = talloc_array(call, struct http_header, request->header_count);
+    for (size_t i = 0; i < request->header_count; i++) {
+        call->request.headers[i].name = talloc_strdup(call, request->headers[i].name);
+        call->request.headers[i].value = talloc_strdup(call, request->headers[i].value);
     }
 }
 
-struct http_call *http_send(struct http *h, const struct step_request *request, const char *idempotency_key,
-                            http_done *done, void *arg)
+struct http_call *http_send(struct http_client *client, const struct http_request *request,
+                            const char *idempotency_key, http_done *done, void *arg)
 {
-    struct http_call *call = talloc_zero(h, struct http_call);
-    call->http = h;
+    struct http_call *call = talloc_zero(client, struct http_call);
+    call->client = client;
     call->done = done;
     call->arg = arg;
     call->easy = curl_easy_init();
-    talloc_set_destructor(call, call_destroy);
+    talloc_set_destructor(call, http_call_destroy);
     copy_request(call, request);
     call->idempotency_key = talloc_strdup(call, idempotency_key);
-    set_up(call);
-    curl_multi_add_handle(h->multi, call->easy); /* its first timeout, which is now, comes by watch_timer */
+    set_up_call(call);
+    curl_multi_add_handle(client->multi,
+                          call->easy); /* its first timeout, which is now, comes by curl_watch_timer */
     return call;
 }
 
-struct http_call *http_send_streamed(struct http *h, const struct step_request *request,
-                                     bool (*take)(void *arg, const char *bytes, size_t size), http_done *done,
-                                     void *arg)
+struct http_call *http_send_streamed(struct http_client *client, const struct http_request *request,
+                                     bool (*on_body)(void *arg, const char *bytes, size_t size),
+                                     http_done *done, void *arg)
 {
-    struct http_call *call = http_send(h, request, NULL, done, arg);
-    call->take = take; /* nothing has been sent yet */
+    struct http_call *call = http_send(client, request, NULL, done, arg);
+    call->on_body = on_body; /* nothing has been sent yet */
     return call;
 }
 
@@ -343,42 +345,42 @@ static bool same_origin(const char *from, const char *to)
 }
 
 /* Sends the request where the answer points to. False where it is the last answer. */
-static bool follow(struct http_call *call)
+static bool follow_redirect(struct http_call *call)
 {
-    struct step_request *q = &call->request;
+    struct http_request *request = &call->request;
     char *to = NULL;
-    long status = call->answer.status;
+    long status = call->response.status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &to);
     if (!redirect || !to || call->redirects == HTTP_REDIRECTS)
         return false;
-    bool downgrade = strncasecmp(q->url, "https:", 6) == 0 && strncasecmp(to, "https:", 6) != 0;
-    bool elsewhere = !same_origin(q->url, to);
-    bool as_get = status == 303 || ((status == 301 || status == 302) && strcmp(q->method, "POST") == 0);
-    if (downgrade || (elsewhere && q->body && !as_get))
+    bool downgrade = strncasecmp(request->url, "https:", 6) == 0 && strncasecmp(to, "https:", 6) != 0;
+    bool elsewhere = !same_origin(request->url, to);
+    bool as_get = status == 303 || ((status == 301 || status == 302) && strcmp(request->method, "POST") == 0);
+    if (downgrade || (elsewhere && request->body && !as_get))
         return false; /* what was meant for one server is not sent to another */
     call->redirects++;
-    if (as_get && strcmp(q->method, "HEAD") != 0)
-        q->method = "GET";
+    if (as_get && strcmp(request->method, "HEAD") != 0)
+        request->method = "GET";
     if (as_get || elsewhere)
-        q->body = NULL;
+        request->body = NULL;
     if (elsewhere)
-        q->header_count = 0;
-    q->url = talloc_strdup(call, to);
-    q->body_size = q->body ? q->body_size : 0;
-    curl_multi_remove_handle(call->http->multi, call->easy);
+        request->header_count = 0;
+    request->url = talloc_strdup(call, to);
+    request->body_size = request->body ? request->body_size : 0;
+    curl_multi_remove_handle(call->client->multi, call->easy);
     curl_easy_reset(call->easy);
-    set_up(call);
-    curl_multi_add_handle(call->http->multi, call->easy);
+    set_up_call(call);
+    curl_multi_add_handle(call->client->multi, call->easy);
     return true;
 }
 
 /* --- the end --- */
 
-static void fail(struct http_call *call, CURLcode code)
+static void set_call_error(struct http_call *call, CURLcode code)
 {
-    struct http_answer *a = &call->answer;
-    *a = (struct http_answer){.retry = true};
+    struct http_response *a = &call->response;
+    *a = (struct http_response){.retry = true};
     if (call->too_large) {
         a->error = "the answer is larger than 256 KiB";
         a->retry = false;
@@ -394,16 +396,16 @@ static void fail(struct http_call *call, CURLcode code)
     }
 }
 
-static void finish(struct http_call *call, CURLcode code)
+static void finish_call(struct http_call *call, CURLcode code)
 {
-    struct http_answer *a = &call->answer;
+    struct http_response *a = &call->response;
     long status = 0;
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     a->status = (int)status;
-    if (code == CURLE_OK && follow(call))
+    if (code == CURLE_OK && follow_redirect(call))
         return;
     if (code != CURLE_OK) {
-        fail(call, code);
+        set_call_error(call, code);
     } else {
         a->body = call->body ? call->body : "";
         const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;
@@ -413,20 +415,20 @@ static void finish(struct http_call *call, CURLcode code)
     talloc_free(call);
 }
 
-static void check_done(struct http *h)
+static void finish_done_calls(struct http_client *client)
 {
     int left;
-    for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left));) {
+    for (CURLMsg *m; (m = curl_multi_info_read(client->multi, &left));) {
         struct http_call *call = NULL;
         if (m->msg != CURLMSG_DONE)
             continue;
         CURLcode code = m->data.result;
         curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &call);
-        finish(call, code);
+        finish_call(call, code);
     }
 }
 
-int64_t http_retry_after_ms(const struct http_answer *a)
+int64_t http_retry_after_ms(const struct http_response *a)
 {
     const char *text = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
     if (!text)

@@ -22,21 +22,21 @@ enum { LINE_MAX_BYTES = 4 * 1024 * 1024 };
 
 static char program[4096];
 
-struct runner {
-    struct executor *x;
-    struct runner_events events;
+struct runner_process {
+    struct executor *exec;
+    struct runner_process_events events;
     void *arg;
     pid_t pid;
     int pid_fd;
     int uid_slot; /* -1: none */
-    struct event *gone;
-    struct bufferevent *to, *from;
+    struct event *exit_event;
+    struct bufferevent *stdin_pipe, *stdout_pipe;
     json_object *record; /* its last word */
-    bool from_ended, reaped;
-    char *remove; /* a folder, where nobody waits any more */
+    bool stdout_ended, reaped;
+    char *remove_dir; /* a folder, where nobody waits any more */
 };
 
-void runner_find_program(void)
+void runner_process_find_program(void)
 {
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 32);
     program[n > 0 ? n : 0] = '\0';
@@ -46,39 +46,39 @@ void runner_find_program(void)
 
 /* --- a uid for each run, where we are root --- */
 
-static int take_uid(struct executor *x)
+static int take_uid_slot(struct executor *exec)
 {
-    for (int i = 0; i < x->config->executor.max_active; i++) {
-        if (!x->uids[i]) {
-            x->uids[i] = true;
+    for (int i = 0; i < exec->config->executor.max_active; i++) {
+        if (!exec->uid_slots_taken[i]) {
+            exec->uid_slots_taken[i] = true;
             return i;
         }
     }
     return -1;
 }
 
-static bool set_uid(struct runner *r, json_object *job)
+static bool set_job_uid(struct runner_process *r, json_object *job)
 {
-    const struct executor *x = r->x;
+    const struct executor *exec = r->exec;
     if (geteuid() != 0)
         return true;
-    r->uid_slot = take_uid(r->x);
-    int64_t uid = x->config->executor.sandbox_uid_base + (int64_t)x->index * x->config->executor.max_active +
-                  r->uid_slot;
+    r->uid_slot = take_uid_slot(r->exec);
+    int64_t uid = exec->config->executor.sandbox_uid_base +
+                  (int64_t)exec->process_index * exec->config->executor.max_active + r->uid_slot;
     json_object_object_add(job, "uid", json_object_new_int64(uid));
     return r->uid_slot >= 0;
 }
 
-static void give_uid(struct runner *r)
+static void free_uid_slot(struct runner_process *r)
 {
     if (r->uid_slot >= 0)
-        r->x->uids[r->uid_slot] = false;
+        r->exec->uid_slots_taken[r->uid_slot] = false;
     r->uid_slot = -1;
 }
 
 /* --- what it says --- */
 
-static void take_line(struct runner *r, const char *line, size_t size)
+static void handle_report_line(struct runner_process *r, const char *line, size_t size)
 {
     void *scratch = talloc_new(NULL);
     json_object *o = NULL;
@@ -101,72 +101,72 @@ static void take_line(struct runner *r, const char *line, size_t size)
     talloc_free(scratch);
 }
 
-static void on_read(struct bufferevent *from, void *arg)
+static void on_report_readable(struct bufferevent *from, void *arg)
 {
-    struct runner *r = arg;
+    struct runner_process *r = arg;
     struct evbuffer *in = bufferevent_get_input(from);
     size_t size;
     for (char *line; (line = evbuffer_readln(in, &size, EVBUFFER_EOL_LF)); free(line))
-        take_line(r, line, size);
+        handle_report_line(r, line, size);
     if (evbuffer_get_length(in) > LINE_MAX_BYTES)
-        runner_stop(r, true);
+        runner_process_stop(r, true);
 }
 
 /* --- its end --- */
 
-static int runner_destroy(struct runner *r)
+static int runner_process_destroy(struct runner_process *r)
 {
-    if (r->gone)
-        event_free(r->gone);
-    if (r->to)
-        bufferevent_free(r->to);
-    if (r->from)
-        bufferevent_free(r->from);
+    if (r->exit_event)
+        event_free(r->exit_event);
+    if (r->stdin_pipe)
+        bufferevent_free(r->stdin_pipe);
+    if (r->stdout_pipe)
+        bufferevent_free(r->stdout_pipe);
     if (r->pid_fd >= 0)
         close(r->pid_fd);
-    give_uid(r);
+    free_uid_slot(r);
     json_object_put(r->record);
     return 0;
 }
 
-static void finish(struct runner *r)
+static void finish_runner(struct runner_process *r)
 {
-    struct executor *x = r->x;
-    if (!r->from_ended || !r->reaped)
+    struct executor *exec = r->exec;
+    if (!r->stdout_ended || !r->reaped)
         return;
-    x->runners--;
-    give_uid(r); /* the next one may begin with what is told now */
+    exec->active_runners--;
+    free_uid_slot(r); /* the next one may begin with what is told now */
     if (r->events.ended)
         r->events.ended(r->arg, r->record);
-    if (r->remove)
-        runner_remove_folder(x, r->remove);
+    if (r->remove_dir)
+        run_dir_remove(exec, r->remove_dir);
     talloc_free(r);
-    x->changed(x);
+    exec->on_work_ended(exec);
 }
 
-static void on_gone(evutil_socket_t fd, short what, void *arg)
+static void on_runner_exit(evutil_socket_t fd, short what, void *arg)
 {
-    struct runner *r = arg;
+    struct runner_process *r = arg;
     siginfo_t info = {0};
     if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return;
-    event_del(r->gone);
+    event_del(r->exit_event);
     r->reaped = true;
-    finish(r);
+    finish_runner(r);
 }
 
-static void on_from_event(struct bufferevent *from, short what, void *arg)
+static void on_stdout_event(struct bufferevent *from, short what, void *arg)
 {
-    struct runner *r = arg;
+    struct runner_process *r = arg;
     if (!(what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)))
         return;
-    on_read(from, r);
+    on_report_readable(from, r);
     bufferevent_disable(from, EV_READ);
-    r->from_ended = true;
-    finish(r);
+    r->stdout_ended = true;
+    finish_runner(r);
 }
 
-static void on_to_event(struct bufferevent *to, short what, void *arg)
+static void on_stdin_event(struct bufferevent *to, short what, void *arg)
 {
     (void)arg;
     if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) /* it has gone: the other pipe tells */
@@ -175,7 +175,7 @@ static void on_to_event(struct bufferevent *to, short what, void *arg)
 
 /* --- its beginning --- */
 
-static pid_t spawn(char *const argv[], int in, int out)
+static pid_t spawn_runner(char *const argv[], int in, int out)
 {
     posix_spawn_file_actions_t files;
     posix_spawnattr_t how;
@@ -206,33 +206,34 @@ static pid_t spawn(char *const argv[], int in, int out)
     return failed ? -1 : pid;
 }
 
-static struct bufferevent *wrap(struct runner *r, int fd, bool reads)
+static struct bufferevent *new_pipe_event(struct runner_process *r, int fd, bool reads)
 {
     evutil_make_socket_nonblocking(fd);
-    struct bufferevent *b = bufferevent_socket_new(r->x->base, fd, BEV_OPT_CLOSE_ON_FREE);
+    struct bufferevent *b = bufferevent_socket_new(r->exec->base, fd, BEV_OPT_CLOSE_ON_FREE);
     if (!b) {
         close(fd);
         return NULL;
     }
     if (reads) {
-        bufferevent_setcb(b, on_read, NULL, on_from_event, r);
+        bufferevent_setcb(b, on_report_readable, NULL, on_stdout_event, r);
         bufferevent_enable(b, EV_READ);
     } else {
-        bufferevent_setcb(b, NULL, NULL, on_to_event, r);
+        bufferevent_setcb(b, NULL, NULL, on_stdin_event, r);
     }
     return b;
 }
 
-static bool attach(struct runner *r, int to, int from)
+static bool attach_pipes(struct runner_process *r, int to, int from)
 {
-    r->to = wrap(r, to, false);
-    r->from = wrap(r, from, true);
+    r->stdin_pipe = new_pipe_event(r, to, false);
+    r->stdout_pipe = new_pipe_event(r, from, true);
     r->pid_fd = pidfd_open(r->pid, 0);
-    r->gone = r->pid_fd >= 0 ? event_new(r->x->base, r->pid_fd, EV_READ | EV_PERSIST, on_gone, r) : NULL;
-    return r->to && r->from && r->gone && event_add(r->gone, NULL) == 0;
+    r->exit_event =
+        r->pid_fd >= 0 ? event_new(r->exec->base, r->pid_fd, EV_READ | EV_PERSIST, on_runner_exit, r) : NULL;
+    return r->stdin_pipe && r->stdout_pipe && r->exit_event && event_add(r->exit_event, NULL) == 0;
 }
 
-static bool open_and_spawn(struct runner *r)
+static bool open_and_spawn(struct runner_process *r)
 {
     char *argv[] = {program, NULL};
     int in[2], out[2];
@@ -243,10 +244,10 @@ static bool open_and_spawn(struct runner *r)
         close(in[1]);
         return false;
     }
-    r->pid = spawn(argv, in[0], out[1]);
+    r->pid = spawn_runner(argv, in[0], out[1]);
     close(in[0]);
     close(out[1]);
-    if (r->pid > 0 && attach(r, in[1], out[0]))
+    if (r->pid > 0 && attach_pipes(r, in[1], out[0]))
         return true;
     if (r->pid > 0) { /* its lifeline closes with `to`: it ends by itself */
         log_error("runner.no_watch", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
@@ -257,53 +258,54 @@ static bool open_and_spawn(struct runner *r)
     return false;
 }
 
-struct runner *runner_start(struct executor *x, json_object *job, const struct runner_events *events,
-                            void *arg)
+struct runner_process *runner_process_start(struct executor *exec, json_object *job,
+                                            const struct runner_process_events *events, void *arg)
 {
-    struct runner *r = talloc_zero(x->processes, struct runner);
-    *r = (struct runner){.x = x, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
-    talloc_set_destructor(r, runner_destroy);
-    if (!set_uid(r, job) || !open_and_spawn(r)) {
+    struct runner_process *r = talloc_zero(exec->process_ctx, struct runner_process);
+    *r = (struct runner_process){.exec = exec, .events = *events, .arg = arg, .pid_fd = -1, .uid_slot = -1};
+    talloc_set_destructor(r, runner_process_destroy);
+    if (!set_job_uid(r, job) || !open_and_spawn(r)) {
         talloc_free(r);
         return NULL;
     }
     size_t size;
     const char *text = json_text(job, &size);
-    bufferevent_write(r->to, text, size);
-    bufferevent_write(r->to, "\n", 1);
-    x->runners++;
+    bufferevent_write(r->stdin_pipe, text, size);
+    bufferevent_write(r->stdin_pipe, "\n", 1);
+    exec->active_runners++;
     return r;
 }
 
-void runner_stop(struct runner *r, bool now)
+void runner_process_stop(struct runner_process *r, bool now)
 {
-    if (!r->to)
+    if (!r->stdin_pipe)
         return;
     if (!now) {
-        bufferevent_write(r->to, "stop\n", 5);
+        bufferevent_write(r->stdin_pipe, "stop\n", 5);
         return;
     }
-    bufferevent_free(r->to);
-    r->to = NULL;
+    bufferevent_free(r->stdin_pipe);
+    r->stdin_pipe = NULL;
 }
 
-void runner_hand_over(struct runner *r, const struct runner_events *events, void *arg)
+void runner_process_set_events(struct runner_process *r, const struct runner_process_events *events,
+                               void *arg)
 {
     r->events = *events;
     r->arg = arg;
 }
 
-void runner_abandon(struct runner *r, const char *run_dir)
+void runner_process_abandon(struct runner_process *r, const char *run_dir)
 {
-    r->events = (struct runner_events){0};
-    r->remove = talloc_strdup(r, run_dir);
-    runner_stop(r, true);
+    r->events = (struct runner_process_events){0};
+    r->remove_dir = talloc_strdup(r, run_dir);
+    runner_process_stop(r, true);
 }
 
 /* --- folders --- */
 
 /* What a run leaves that left nothing: removed here and now. */
-static bool remove_plain(const char *run_dir)
+static bool remove_plain_run_dir(const char *run_dir)
 {
     static const char *const files[] = {"log", "stdout"};
     static const char *const dirs[] = {"work/outputs", "work/inputs/materials", "work/inputs", "work",
@@ -319,21 +321,21 @@ static bool remove_plain(const char *run_dir)
     return rmdir(run_dir) == 0;
 }
 
-struct removal {
-    struct event *gone;
+struct run_dir_removal {
+    struct event *exit_event;
     int pid_fd;
 };
 
-static int removal_destroy(struct removal *m)
+static int run_dir_removal_destroy(struct run_dir_removal *m)
 {
-    if (m->gone)
-        event_free(m->gone);
+    if (m->exit_event)
+        event_free(m->exit_event);
     if (m->pid_fd >= 0)
         close(m->pid_fd);
     return 0;
 }
 
-static void on_removed(evutil_socket_t fd, short what, void *arg)
+static void on_run_dir_removed(evutil_socket_t fd, short what, void *arg)
 {
     siginfo_t info = {0};
     if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
@@ -343,20 +345,21 @@ static void on_removed(evutil_socket_t fd, short what, void *arg)
     talloc_free(arg);
 }
 
-void runner_remove_folder(struct executor *x, const char *run_dir)
+void run_dir_remove(struct executor *exec, const char *run_dir)
 {
-    if (remove_plain(run_dir))
+    if (remove_plain_run_dir(run_dir))
         return;
     char flag[] = "--remove";
     char *dir = talloc_strdup(NULL, run_dir);
     char *argv[] = {program, flag, dir, NULL};
-    pid_t pid = spawn(argv, -1, -1);
+    pid_t pid = spawn_runner(argv, -1, -1);
     talloc_free(dir);
-    struct removal *m = talloc_zero(x->processes, struct removal);
-    talloc_set_destructor(m, removal_destroy);
+    struct run_dir_removal *m = talloc_zero(exec->process_ctx, struct run_dir_removal);
+    talloc_set_destructor(m, run_dir_removal_destroy);
     m->pid_fd = pid > 0 ? pidfd_open(pid, 0) : -1;
-    m->gone = m->pid_fd >= 0 ? event_new(x->base, m->pid_fd, EV_READ | EV_PERSIST, on_removed, m) : NULL;
-    if (!m->gone || event_add(m->gone, NULL) != 0) {
+    m->exit_event =
+        m->pid_fd >= 0 ? event_new(exec->base, m->pid_fd, EV_READ | EV_PERSIST, on_run_dir_removed, m) : NULL;
+    if (!m->exit_event || event_add(m->exit_event, NULL) != 0) {
         log_warn("runner.folder_left", "dir=%s", run_dir);
         talloc_free(m);
     }

@@ -7,9 +7,9 @@
 
 #include "executor/context/executor.h"
 
-struct runner;
+struct runner_process;
 
-struct runner_events {
+struct runner_process_events {
     void (*started)(void *arg); /* the command was executed */
     void (*progress)(void *arg, int percent, const char *message);
     void (*log)(void *arg, const char *text);
@@ -19,16 +19,17 @@ struct runner_events {
 };
 
 /* `job` is borrowed; its uid is set here, where this process is root. NULL: it cannot be started (logged). */
-struct runner *runner_start(struct executor *x, json_object *job, const struct runner_events *events,
-                            void *arg);
+struct runner_process *runner_process_start(struct executor *exec, json_object *job,
+                                            const struct runner_process_events *events, void *arg);
 /* Ends the run: TERM, the grace, KILL; or at once. */
-void runner_stop(struct runner *r, bool now);
+void runner_process_stop(struct runner_process *r, bool now);
 /* From now on it tells somebody else. */
-void runner_hand_over(struct runner *r, const struct runner_events *events, void *arg);
+void runner_process_set_events(struct runner_process *r, const struct runner_process_events *events,
+                               void *arg);
 /* It is ended at once, and nobody hears of it any more; then its folder is removed. */
-void runner_abandon(struct runner *r, const char *run_dir);
+void runner_process_abandon(struct runner_process *r, const char *run_dir);
 /* Removes a run's folder, whatever was built in it; by a process of its own where that may take long. */
-void runner_remove_folder(struct executor *x, const char *run_dir);
+void run_dir_remove(struct executor *exec, const char *run_dir);
 
 /* Where the runner's program is: beside ours. Called once, before anything is started. */
-void runner_find_program(void);
+void runner_process_find_program(void);

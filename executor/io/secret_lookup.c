@@ -4,7 +4,7 @@
 
 #include "secret/secrets.h"
 
-static enum err look_up(struct secret_job *j, struct db *db, size_t i)
+static enum err read_secret(struct secret_lookup *j, struct db *db, size_t i)
 {
     char *value;
     size_t size;
@@ -18,21 +18,22 @@ static enum err look_up(struct secret_job *j, struct db *db, size_t i)
     return e;
 }
 
-static void work(struct job *job, struct writer_hands *hands)
+static void secret_lookup_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    struct secret_job *j = (struct secret_job *)job;
+    struct secret_lookup *j = (struct secret_lookup *)job;
     j->why = "the secrets cannot be opened by this executor";
     job->e = j->key ? OK : ERR_DENIED;
     for (size_t i = 0; job->e == OK && i < j->n; i++)
-        job->e = look_up(j, hands->db, i);
+        job->e = read_secret(j, thread_ctx->db, i);
 }
 
-struct secret_job *secret_job_new(struct executor *x, const id *workspace, const char **names, size_t n)
+struct secret_lookup *secret_lookup_new(struct executor *exec, const id *workspace, const char **names,
+                                        size_t n)
 {
-    struct secret_job *j = talloc_zero(NULL, struct secret_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = work};
+    struct secret_lookup *j = talloc_zero(NULL, struct secret_lookup);
+    j->job = (struct job){.kind = JOB_CALL, .work = secret_lookup_work};
     j->workspace = *workspace;
-    j->key = x->secret_key;
+    j->key = exec->secret_key;
     j->n = n;
     j->names = talloc_array(j, const char *, n);
     for (size_t i = 0; i < n; i++)

@@ -4,7 +4,7 @@
 #include "executor/context/executor.h"
 #include "secret/redact.h"
 
-struct secret_job {
+struct secret_lookup {
     struct job job; /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or another), ERR_BUSY */
     id workspace;
     const uint8_t *key; /* NULL: this executor has none */
@@ -15,4 +15,5 @@ struct secret_job {
 };
 
 /* To be submitted. Its memory held secrets: it is wiped when it goes. */
-struct secret_job *secret_job_new(struct executor *x, const id *workspace, const char **names, size_t n);
+struct secret_lookup *secret_lookup_new(struct executor *exec, const id *workspace, const char **names,
+                                        size_t n);

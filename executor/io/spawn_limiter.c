@@ -5,72 +5,72 @@
 
 #include "base/clock.h"
 
-enum { TURN_MS = 500 };
+enum { TICKET_MS = 500 };
 
-struct start_gate {
+struct spawn_limiter {
     struct timers *timers;
-    int free;
-    struct start_turn *first, **last;
+    int available;
+    struct spawn_ticket *first, **last;
 };
 
-struct start_gate *start_gate_new(void *ctx, struct timers *timers, int width)
+struct spawn_limiter *spawn_limiter_new(void *ctx, struct timers *timers, int limit)
 {
-    struct start_gate *gate = talloc_zero(ctx, struct start_gate);
-    gate->timers = timers;
-    gate->free = width;
-    gate->last = &gate->first;
-    return gate;
+    struct spawn_limiter *limiter = talloc_zero(ctx, struct spawn_limiter);
+    limiter->timers = timers;
+    limiter->available = limit;
+    limiter->last = &limiter->first;
+    return limiter;
 }
 
-static void unlink_turn(struct start_gate *gate, struct start_turn *turn)
+static void unlink_ticket(struct spawn_limiter *limiter, struct spawn_ticket *ticket)
 {
-    *turn->at = turn->next;
-    if (turn->next)
-        turn->next->at = turn->at;
+    *ticket->link = ticket->next;
+    if (ticket->next)
+        ticket->next->link = ticket->link;
     else
-        gate->last = turn->at;
+        limiter->last = ticket->link;
 }
 
-static void on_over(void *arg)
+static void on_ticket_expired(void *arg)
 {
-    start_gate_leave(arg);
+    spawn_limiter_release(arg);
 }
 
-static void let_in(struct start_gate *gate)
+static void grant_tickets(struct spawn_limiter *limiter)
 {
-    while (gate->free > 0 && gate->first) {
-        struct start_turn *turn = gate->first;
-        unlink_turn(gate, turn);
-        gate->free--;
-        turn->in_turn = true;
-        timer_set(gate->timers, &turn->over, clock_boot_ms() + TURN_MS);
-        turn->go(turn->arg); /* may leave at once */
+    while (limiter->available > 0 && limiter->first) {
+        struct spawn_ticket *ticket = limiter->first;
+        unlink_ticket(limiter, ticket);
+        limiter->available--;
+        ticket->granted = true;
+        timer_set(limiter->timers, &ticket->expiry, clock_boot_ms() + TICKET_MS);
+        ticket->on_granted(ticket->arg); /* may leave at once */
     }
 }
 
-void start_gate_enter(struct start_gate *gate, struct start_turn *turn)
+void spawn_limiter_acquire(struct spawn_limiter *limiter, struct spawn_ticket *ticket)
 {
-    turn->gate = gate;
-    turn->over = (struct timer){.fire = on_over, .arg = turn};
-    turn->in_turn = false;
-    turn->next = NULL;
-    turn->at = gate->last;
-    *gate->last = turn;
-    gate->last = &turn->next;
-    let_in(gate);
+    ticket->limiter = limiter;
+    ticket->expiry = (struct timer){.fire = on_ticket_expired, .arg = ticket};
+    ticket->granted = false;
+    ticket->next = NULL;
+    ticket->link = limiter->last;
+    *limiter->last = ticket;
+    limiter->last = &ticket->next;
+    grant_tickets(limiter);
 }
 
-void start_gate_leave(struct start_turn *turn)
+void spawn_limiter_release(struct spawn_ticket *ticket)
 {
-    struct start_gate *gate = turn->gate;
-    if (!gate)
+    struct spawn_limiter *limiter = ticket->limiter;
+    if (!limiter)
         return;
-    turn->gate = NULL;
-    if (turn->in_turn) {
-        timer_clear(gate->timers, &turn->over);
-        gate->free++;
+    ticket->limiter = NULL;
+    if (ticket->granted) {
+        timer_clear(limiter->timers, &ticket->expiry);
+        limiter->available++;
     } else {
-        unlink_turn(gate, turn);
+        unlink_ticket(limiter, ticket);
     }
-    let_in(gate);
+    grant_tickets(limiter);
 }

@@ -10,84 +10,84 @@
 #include "base/clock.h"
 #include "redis/run_queue.h"
 
-enum { BLOCK_S = 1, SCAN_MS = 1000, AWAY_MS = 50 };
+enum { POP_WAIT_S = 1, SCAN_MS = 1000, REDIS_RETRY_MS = 50 };
 
-struct claims {
-    struct executor *x;
-    struct writer *writer;
+struct claimer {
+    struct executor *exec;
+    struct db_thread *db_thread;
     struct redis *redis; /* the thread's */
     pthread_t thread;
-    struct timer scan;
+    struct timer scan_timer;
     atomic_int fd; /* of the thread's connection to Redis, -1 while there is none */
     bool ended;
 };
 
 /* Touches the writer and its own Redis connection only. */
-static void *run(void *arg)
+static void *claimer_main(void *arg)
 {
-    struct claims *c = arg;
+    struct claimer *c = arg;
     struct redis *redis = c->redis;
-    id ids[WRITER_BATCH_MAX];
-    for (int slots; (slots = writer_await_slots(c->writer)) > 0;) {
-        enum err e = queue_wait(redis, BLOCK_S, ids);
+    id ids[COMMIT_BATCH_MAX];
+    for (int slots; (slots = db_thread_await_slots(c->db_thread)) > 0;) {
+        enum err e = run_queue_wait(redis, POP_WAIT_S, ids);
         atomic_store(&c->fd, redis_fd(redis));
         if (e == OK) { /* the first one does not wait for the look whether there are more */
-            writer_hint(c->writer, ids, 1);
-            size_t n = queue_take(redis, ids, (size_t)slots - 1);
+            db_thread_queue_ids(c->db_thread, ids, 1);
+            size_t n = run_queue_pop(redis, ids, (size_t)slots - 1);
             if (n > 0)
-                writer_hint(c->writer, ids, n);
+                db_thread_queue_ids(c->db_thread, ids, n);
         } else if (e == ERR_BUSY) {
-            struct timespec pause = {.tv_nsec = AWAY_MS * 1000000L};
-            writer_scan(c->writer);
+            struct timespec pause = {.tv_nsec = REDIS_RETRY_MS * 1000000L};
+            db_thread_scan_queued(c->db_thread);
             nanosleep(&pause, NULL);
         }
     }
     return NULL;
 }
 
-static void on_scan(void *arg)
+static void on_scan_timer(void *arg)
 {
-    struct claims *c = arg;
-    writer_scan(c->writer);
-    timer_set(c->x->timers, &c->scan, clock_boot_ms() + SCAN_MS);
+    struct claimer *c = arg;
+    db_thread_scan_queued(c->db_thread);
+    timer_set(c->exec->timers, &c->scan_timer, clock_boot_ms() + SCAN_MS);
 }
 
-struct claims *claims_start(void *ctx, struct executor *x)
+struct claimer *claimer_start(void *ctx, struct executor *exec)
 {
-    struct claims *c = talloc_zero(ctx, struct claims);
+    struct claimer *c = talloc_zero(ctx, struct claimer);
     sigset_t all;
     sigset_t old;
-    c->x = x;
-    c->writer = x->writer;
-    c->redis = redis_new(c, x->config->redis.socket);
+    c->exec = exec;
+    c->db_thread = exec->db_thread;
+    c->redis = redis_new(c, exec->config->redis.socket);
     atomic_init(&c->fd, -1);
-    c->scan = (struct timer){.fire = on_scan, .arg = c};
-    writer_add_slots(x->writer, (int)x->config->executor.max_active);
+    c->scan_timer = (struct timer){.fire = on_scan_timer, .arg = c};
+    db_thread_add_slots(exec->db_thread, (int)exec->config->executor.max_active);
     sigfillset(&all); /* signals are the loop's */
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    int failed = pthread_create(&c->thread, NULL, run, c);
+    int failed = pthread_create(&c->thread, NULL, claimer_main, c);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     if (failed)
         return NULL;
-    on_scan(c);
+    on_scan_timer(c);
     return c;
 }
 
-void claims_end(struct claims *c)
+void claimer_end(struct claimer *c)
 {
     if (!c || c->ended)
         return;
     c->ended = true;
-    timer_clear(c->x->timers, &c->scan);
-    writer_end_claims(c->writer);
+    timer_clear(c->exec->timers, &c->scan_timer);
+    db_thread_end_claims(c->db_thread);
 }
 
-void claims_join(struct claims *c)
+void claimer_join(struct claimer *c)
 {
     if (!c)
         return;
     int fd = atomic_load(&c->fd);
-    redis_hush(c->redis);
+    redis_mute_disconnect(c->redis);
     if (fd >= 0)
         shutdown(fd, SHUT_RDWR); /* ends a wait that has just begun */
     pthread_join(c->thread, NULL);

@@ -5,11 +5,11 @@
 
 #include "executor/context/executor.h"
 
-struct claims;
+struct claimer;
 
 /* Starts the thread; slots are those of executor.max_active. NULL where it cannot. */
-struct claims *claims_start(void *ctx, struct executor *x);
+struct claimer *claimer_start(void *ctx, struct executor *exec);
 /* No more claims, from now on. NULL-safe, as is the next. */
-void claims_end(struct claims *c);
+void claimer_end(struct claimer *c);
 /* The very last thing: waits for the thread. */
-void claims_join(struct claims *c);
+void claimer_join(struct claimer *c);

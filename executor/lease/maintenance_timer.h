@@ -4,7 +4,7 @@
 
 #include "executor/context/executor.h"
 
-struct upkeep;
+struct maintenance_timer;
 /* Looks once a second, from now on. */
-struct upkeep *upkeep_start(void *ctx, struct executor *x);
-void upkeep_end(struct upkeep *u);
+struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *exec);
+void maintenance_timer_stop(struct maintenance_timer *m);

@@ -8,97 +8,98 @@
 #include "executor/run/child_watch.h"
 #include "redis/keys.h"
 
-enum { AGAIN_MS = 1000 };
+enum { RECONNECT_MS = 1000 };
 
-struct hints {
-    struct executor *x;
+struct notifications {
+    struct executor *exec;
     struct redis *redis;
     struct event *event;
-    struct timer again;
-    const char *stops, *children; /* the channels */
+    struct timer reconnect_timer;
+    const char *stops_channel, *children_channel; /* the channels */
 };
 
-static void on_stopped(struct hints *h, const char *text, size_t size)
+static void on_run_stopped(struct notifications *n, const char *text, size_t size)
 {
-    id run;
-    if (!id_parse(text, size, &run))
+    id run_id;
+    if (!id_parse(text, size, &run_id))
         return;
-    struct flow *f = id_table_get(h->x->flows, &run);
-    if (f)
-        flow_cancel(f, "stopped");
-    child_watch_hint(h->x->children, &run);
+    struct active_run *run = id_map_get(n->exec->runs, &run_id);
+    if (run)
+        run_cancel(run, "stopped");
+    child_watch_notify(n->exec->child_watch, &run_id);
 }
 
 /* "PARENT CHILD" */
-static void on_child(struct hints *h, const char *text, size_t size)
+static void on_child_ended(struct notifications *n, const char *text, size_t size)
 {
     id child;
     if (size > ID_LENGTH && id_parse(text + ID_LENGTH + 1, size - ID_LENGTH - 1, &child))
-        child_watch_hint(h->x->children, &child);
+        child_watch_notify(n->exec->child_watch, &child);
 }
 
-static void take_message(struct hints *h, const struct redis_value *m)
+static void handle_notification(struct notifications *n, const struct redis_value *m)
 {
     if (m->kind != REDIS_LIST || m->count != 3 || m->items[1].kind != REDIS_TEXT ||
         m->items[2].kind != REDIS_TEXT)
         return;
     const struct redis_value *what = &m->items[2];
-    if (strcmp(m->items[1].text, h->stops) == 0)
-        on_stopped(h, what->text, what->size);
-    else if (strcmp(m->items[1].text, h->children) == 0)
-        on_child(h, what->text, what->size);
+    if (strcmp(m->items[1].text, n->stops_channel) == 0)
+        on_run_stopped(n, what->text, what->size);
+    else if (strcmp(m->items[1].text, n->children_channel) == 0)
+        on_child_ended(n, what->text, what->size);
 }
 
-static void hang_up(struct hints *h)
+static void schedule_reconnect(struct notifications *n)
 {
-    if (h->event)
-        event_free(h->event);
-    h->event = NULL;
-    timer_set(h->x->timers, &h->again, clock_boot_ms() + AGAIN_MS);
+    if (n->event)
+        event_free(n->event);
+    n->event = NULL;
+    timer_set(n->exec->timers, &n->reconnect_timer, clock_boot_ms() + RECONNECT_MS);
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_notifications_readable(evutil_socket_t fd, short what, void *arg)
 {
-    struct hints *h = arg;
+    struct notifications *n = arg;
     struct redis_value message;
     enum err e;
     void *scratch = talloc_new(NULL);
-    while ((e = redis_next_message(h->redis, scratch, &message)) == OK)
-        take_message(h, &message);
+    while ((e = redis_next_message(n->redis, scratch, &message)) == OK)
+        handle_notification(n, &message);
     talloc_free(scratch);
     if (e != ERR_NOT_FOUND)
-        hang_up(h);
+        schedule_reconnect(n);
 }
 
-static void subscribe(void *arg)
+static void subscribe_notifications(void *arg)
 {
-    struct hints *h = arg;
-    struct redis_arg channels[] = {redis_text(h->stops), redis_text(h->children)};
-    if (redis_subscribe(h->redis, channels, 2) != OK) {
-        hang_up(h);
+    struct notifications *n = arg;
+    struct redis_arg channels[] = {redis_text(n->stops_channel), redis_text(n->children_channel)};
+    if (redis_subscribe(n->redis, channels, 2) != OK) {
+        schedule_reconnect(n);
         return;
     }
-    h->event = event_new(h->x->base, redis_fd(h->redis), EV_READ | EV_PERSIST, on_readable, h);
-    event_add(h->event, NULL);
+    n->event =
+        event_new(n->exec->base, redis_fd(n->redis), EV_READ | EV_PERSIST, on_notifications_readable, n);
+    event_add(n->event, NULL);
 }
 
-static int destroy(struct hints *h)
+static int notifications_destroy(struct notifications *n)
 {
-    timer_clear(h->x->timers, &h->again);
-    if (h->event)
-        event_free(h->event);
+    timer_clear(n->exec->timers, &n->reconnect_timer);
+    if (n->event)
+        event_free(n->event);
     return 0;
 }
 
-struct hints *hints_start(void *ctx, struct executor *x)
+struct notifications *notifications_start(void *ctx, struct executor *exec)
 {
-    struct hints *h = talloc_zero(ctx, struct hints);
-    h->x = x;
-    h->redis = redis_new(h, x->config->redis.socket);
-    h->again = (struct timer){.fire = subscribe, .arg = h};
-    h->stops = redis_channel_stops(h).bytes;
-    h->children = redis_channel_children(h).bytes;
-    talloc_set_destructor(h, destroy);
-    subscribe(h);
-    return h;
+    struct notifications *n = talloc_zero(ctx, struct notifications);
+    n->exec = exec;
+    n->redis = redis_new(n, exec->config->redis.socket);
+    n->reconnect_timer = (struct timer){.fire = subscribe_notifications, .arg = n};
+    n->stops_channel = redis_channel_stops(n).bytes;
+    n->children_channel = redis_channel_children(n).bytes;
+    talloc_set_destructor(n, notifications_destroy);
+    subscribe_notifications(n);
+    return n;
 }

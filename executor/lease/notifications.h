@@ -5,5 +5,5 @@
 
 #include "executor/context/executor.h"
 
-struct hints;
-struct hints *hints_start(void *ctx, struct executor *x);
+struct notifications;
+struct notifications *notifications_start(void *ctx, struct executor *exec);

@@ -18,13 +18,13 @@
 
 enum {
     PROCESSES_MAX = 64,
-    YOUNG_MS = 10000,
-    DELAY_MIN_MS = 100,
-    DELAY_MAX_MS = 30000,
+    EARLY_EXIT_MS = 10000,
+    RESTART_DELAY_MIN_MS = 100,
+    RESTART_DELAY_MAX_MS = 30000,
     KILL_EXTRA_MS = 20000
 };
 
-struct child {
+struct executor_child {
     pid_t pid; /* 0: none */
     int64_t started_ms, start_at_ms, delay_ms;
 };
@@ -32,14 +32,14 @@ struct child {
 struct master {
     void *ctx;
     const struct config *config;
-    struct child children[PROCESSES_MAX];
-    struct pulse_watch *watches; /* a share for each child, which the next in its place goes on with */
+    struct executor_child children[PROCESSES_MAX];
+    struct peer_heartbeat *peers; /* a share for each child, which the next in its place goes on with */
     int count;
     bool stopping;
     int64_t kill_at_ms;
 };
 
-static void start(struct master *m, struct child *c)
+static void fork_process(struct master *m, struct executor_child *c)
 {
     pid_t master = getpid();
     c->started_ms = clock_boot_ms();
@@ -56,7 +56,7 @@ static void start(struct master *m, struct child *c)
     if (getppid() != master) /* it went before the line above */
         _exit(0);
     int index = (int)(c - m->children);
-    int status = process_run(m->config, index, m->watches + (size_t)index * WATCHES_MAX);
+    int status = process_run(m->config, index, m->peers + (size_t)index * PEERS_MAX);
     talloc_free(m->ctx);
     exit(status);
 }
@@ -65,21 +65,21 @@ static void start_due(struct master *m)
 {
     for (int i = 0; i < m->count && !m->stopping; i++) {
         if (m->children[i].pid == 0 && m->children[i].start_at_ms <= clock_boot_ms())
-            start(m, &m->children[i]);
+            fork_process(m, &m->children[i]);
     }
 }
 
-static void on_exit_of(struct master *m, struct child *c, int status)
+static void on_process_exit(struct master *m, struct executor_child *c, int status)
 {
     int64_t now_ms = clock_boot_ms();
-    bool young = now_ms - c->started_ms < YOUNG_MS;
+    bool exited_early = now_ms - c->started_ms < EARLY_EXIT_MS;
     bool expected = m->stopping || (WIFEXITED(status) && WEXITSTATUS(status) == PROCESS_FENCED);
-    if (!young || expected)
+    if (!exited_early || expected)
         c->delay_ms = 0;
     else
-        c->delay_ms = c->delay_ms == 0 ? DELAY_MIN_MS : c->delay_ms * 2;
-    if (c->delay_ms > DELAY_MAX_MS)
-        c->delay_ms = DELAY_MAX_MS;
+        c->delay_ms = c->delay_ms == 0 ? RESTART_DELAY_MIN_MS : c->delay_ms * 2;
+    if (c->delay_ms > RESTART_DELAY_MAX_MS)
+        c->delay_ms = RESTART_DELAY_MAX_MS;
     if (!m->stopping)
         log_warn("master.process_ended", "pid=%d status=%d signal=%d again_in_ms=%lld", (int)c->pid,
                  WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0,
@@ -88,18 +88,18 @@ static void on_exit_of(struct master *m, struct child *c, int status)
     c->start_at_ms = now_ms + c->delay_ms;
 }
 
-static void reap(struct master *m)
+static void reap_processes(struct master *m)
 {
     int status;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
         for (int i = 0; i < m->count; i++) {
             if (m->children[i].pid == pid)
-                on_exit_of(m, &m->children[i], status);
+                on_process_exit(m, &m->children[i], status);
         }
     }
 }
 
-static int alive(const struct master *m)
+static int count_alive(const struct master *m)
 {
     int n = 0;
     for (int i = 0; i < m->count; i++)
@@ -107,7 +107,7 @@ static int alive(const struct master *m)
     return n;
 }
 
-static void tell_all(const struct master *m, int number)
+static void signal_all(const struct master *m, int number)
 {
     for (int i = 0; i < m->count; i++) {
         if (m->children[i].pid > 0)
@@ -115,15 +115,15 @@ static void tell_all(const struct master *m, int number)
     }
 }
 
-static void on_signal(struct master *m, int number)
+static void on_master_signal(struct master *m, int number)
 {
     if (number == SIGTERM || number == SIGINT) {
         m->stopping = true;
         m->kill_at_ms = clock_boot_ms() + m->config->executor.grace_s * 1000 + KILL_EXTRA_MS;
-        tell_all(m, SIGTERM);
+        signal_all(m, SIGTERM);
     } else if (number == SIGHUP || number == SIGUSR1) {
         log_reopen();
-        tell_all(m, number);
+        signal_all(m, number);
     }
 }
 
@@ -148,24 +148,24 @@ int master_run(void *ctx, const struct config *config)
     for (size_t i = 0; i < 5; i++)
         sigaddset(&wanted, (const int[]){SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD}[i]);
     sigprocmask(SIG_BLOCK, &wanted, NULL);
-    size_t bytes = sizeof *m.watches * WATCHES_MAX * (size_t)m.count;
-    m.watches = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (m.watches == MAP_FAILED) {
+    size_t bytes = sizeof *m.peers * PEERS_MAX * (size_t)m.count;
+    m.peers = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m.peers == MAP_FAILED) {
         log_error("master.no_memory", "bytes=%zu", bytes);
         return 1;
     }
     log_info("master.started", "processes=%d", m.count);
-    while (!m.stopping || alive(&m) > 0) {
+    while (!m.stopping || count_alive(&m) > 0) {
         start_due(&m);
         struct timespec timeout = until_next(&m);
         int number = sigtimedwait(&wanted, NULL, &timeout);
         if (number > 0)
-            on_signal(&m, number);
-        reap(&m);
+            on_master_signal(&m, number);
+        reap_processes(&m);
         if (m.stopping && clock_boot_ms() >= m.kill_at_ms)
-            tell_all(&m, SIGKILL);
+            signal_all(&m, SIGKILL);
     }
-    munmap(m.watches, bytes);
+    munmap(m.peers, bytes);
     log_info("master.stopped", "processes=%d", m.count);
     return 0;
 }

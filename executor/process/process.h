@@ -10,7 +10,7 @@
 
 enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
 
-struct pulse_watch;
+struct peer_heartbeat;
 
-/* The `index`-th of the master's processes, from 0. `watches` outlive it. The exit status. */
-int process_run(const struct config *config, int index, struct pulse_watch *watches);
+/* The `index`-th of the master's processes, from 0. `peers` outlive it. The exit status. */
+int process_run(const struct config *config, int index, struct peer_heartbeat *peers);

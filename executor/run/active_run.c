@@ -6,290 +6,295 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOG_FLOW(f) (f)->run.id.text, (f)->run.workspace_id.text, (f)->run.responder_id.text, (f)->run.attempt
-#define FLOW_FIELDS "execution=%s workspace=%s responder=%s attempt=%d"
+#define RUN_LOG_ARGS(run)                                                                                    \
+    (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
+#define RUN_LOG_FORMAT "execution=%s workspace=%s responder=%s attempt=%d"
 
-static int64_t age_ms(const struct flow *f)
+static int64_t run_age_ms(const struct active_run *run)
 {
-    return clock_boot_ms() - f->began_ms;
+    return clock_boot_ms() - run->began_ms;
 }
 
 /* --- slots --- */
 
-static void serve_slot_queue(struct executor *x)
+static void serve_slot_queue(struct executor *exec)
 {
-    if (x->serving) /* who goes on may give its slot back at once: that is the outer loop's turn */
+    if (exec->serving_slot_queue) /* who goes on may give its slot back at once: that is the outer loop's turn
+                                   */
         return;
-    x->serving = true;
-    while (x->slot_first && writer_take_slot(x->writer)) {
-        struct flow *f = x->slot_first;
-        x->slot_first = f->slot_next;
-        if (!x->slot_first)
-            x->slot_last = &x->slot_first;
-        f->in_slot_queue = false;
-        f->has_slot = true;
-        x->without_slot--;
-        f->kind->go_on(f);
+    exec->serving_slot_queue = true;
+    while (exec->slot_queue_head && db_thread_take_slot(exec->db_thread)) {
+        struct active_run *run = exec->slot_queue_head;
+        exec->slot_queue_head = run->slot_queue_next;
+        if (!exec->slot_queue_head)
+            exec->slot_queue_tail = &exec->slot_queue_head;
+        run->in_slot_queue = false;
+        run->has_slot = true;
+        exec->runs_without_slot--;
+        run->kind->resume(run);
     }
-    x->serving = false;
+    exec->serving_slot_queue = false;
 }
 
-static void leave_slot_queue(struct flow *f)
+static void unlink_from_slot_queue(struct active_run *run)
 {
-    struct executor *x = f->x;
-    struct flow **p = &x->slot_first;
-    while (*p && *p != f)
-        p = &(*p)->slot_next;
+    struct executor *exec = run->exec;
+    struct active_run **p = &exec->slot_queue_head;
+    while (*p && *p != run)
+        p = &(*p)->slot_queue_next;
     if (!*p)
         return;
-    *p = f->slot_next;
-    if (!f->slot_next)
-        x->slot_last = p;
-    f->in_slot_queue = false;
+    *p = run->slot_queue_next;
+    if (!run->slot_queue_next)
+        exec->slot_queue_tail = p;
+    run->in_slot_queue = false;
 }
 
-bool flow_take_slot(struct flow *f)
+bool run_acquire_slot(struct active_run *run)
 {
-    struct executor *x = f->x;
-    if (f->has_slot)
+    struct executor *exec = run->exec;
+    if (run->has_slot)
         return true;
-    if (!x->slot_first && writer_take_slot(x->writer)) {
-        f->has_slot = true;
-        x->without_slot--;
+    if (!exec->slot_queue_head && db_thread_take_slot(exec->db_thread)) {
+        run->has_slot = true;
+        exec->runs_without_slot--;
         return true;
     }
-    if (!f->in_slot_queue) {
-        f->in_slot_queue = true;
-        f->slot_next = NULL;
-        *x->slot_last = f;
-        x->slot_last = &f->slot_next;
+    if (!run->in_slot_queue) {
+        run->in_slot_queue = true;
+        run->slot_queue_next = NULL;
+        *exec->slot_queue_tail = run;
+        exec->slot_queue_tail = &run->slot_queue_next;
     }
     return false;
 }
 
-void flow_rest(struct flow *f)
+void run_yield_slot(struct active_run *run)
 {
-    struct executor *x = f->x;
-    if (!f->has_slot || f->claim || f->open || f->under_way || timer_is_set(&f->go_on) ||
-        !f->kind->may_rest(f))
+    struct executor *exec = run->exec;
+    if (!run->has_slot || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
+        !run->kind->can_yield(run))
         return;
-    if (x->without_slot >= x->config->executor.max_waiting)
+    if (exec->runs_without_slot >= exec->config->executor.max_waiting)
         return;
-    flow_leave_slot(f);
-    flow_return_slot(x);
+    run_detach_slot(run);
+    return_detached_slot(exec);
 }
 
-void flow_leave_slot(struct flow *f)
+void run_detach_slot(struct active_run *run)
 {
-    f->has_slot = false;
-    f->x->without_slot++;
+    run->has_slot = false;
+    run->exec->runs_without_slot++;
 }
 
-void flow_return_slot(struct executor *x)
+void return_detached_slot(struct executor *exec)
 {
-    writer_add_slots(x->writer, 1);
-    serve_slot_queue(x);
+    db_thread_add_slots(exec->db_thread, 1);
+    serve_slot_queue(exec);
 }
 
 /* --- the end --- */
 
 /* What a run has used and left is told though it was stopped meanwhile (usage_put_late). */
-static void leave_open(struct flow *f)
+static void submit_late_results(struct active_run *run)
 {
-    struct commit *c = f->open;
-    f->open = NULL;
-    if (!c || !c->usage || f->claim || !executor_has_time(f->x)) {
+    struct commit *c = run->pending;
+    run->pending = NULL;
+    if (!c || !c->usage || run->claim || !executor_may_record(run->exec)) {
         talloc_free(c);
         return;
     }
     c->job.arg = NULL;
-    writer_submit(f->x->writer, &c->job);
+    db_thread_submit(run->exec->db_thread, &c->job);
 }
 
-static void drop(struct flow *f)
+static void forget_run(struct active_run *run)
 {
-    struct executor *x = f->x;
-    f->ending = true;
-    f->kind->drop(f);
-    timer_clear(x->timers, &f->deadline);
-    timer_clear(x->timers, &f->go_on);
-    if (f->in_slot_queue)
-        leave_slot_queue(f);
-    if (f->under_way)
-        f->under_way->job.arg = NULL; /* it is written, and nobody hears of it */
-    if (f->claim) {
-        f->claim->flow = NULL;
-        f->claim->dropped = true;
+    struct executor *exec = run->exec;
+    run->ending = true;
+    run->kind->cancel(run);
+    timer_clear(exec->timers, &run->deadline);
+    timer_clear(exec->timers, &run->resume_timer);
+    if (run->in_slot_queue)
+        unlink_from_slot_queue(run);
+    if (run->in_flight)
+        run->in_flight->job.arg = NULL; /* it is written, and nobody hears of it */
+    if (run->claim) {
+        run->claim->active = NULL;
+        run->claim->cancelled = true;
     }
-    leave_open(f);
-    id_table_remove(x->flows, &f->run.id);
-    programs_unref(f->cached);
-    skills_unref(f->cached_skill);
-    bool had_slot = f->has_slot;
-    talloc_free(f);
+    submit_late_results(run);
+    id_map_remove(exec->runs, &run->row.id);
+    cached_program_unref(run->cached_program);
+    cached_skill_unref(run->cached_skill);
+    bool had_slot = run->has_slot;
+    talloc_free(run);
     if (had_slot)
-        writer_add_slots(x->writer, 1);
+        db_thread_add_slots(exec->db_thread, 1);
     else
-        x->without_slot--;
-    serve_slot_queue(x);
-    x->changed(x);
+        exec->runs_without_slot--;
+    serve_slot_queue(exec);
+    exec->on_work_ended(exec);
 }
 
-static void log_end(const struct flow *f, const struct commit *c)
+static void log_run_end(const struct active_run *run, const struct commit *c)
 {
     switch (c->move.move) {
     case MOVE_SUCCEED:
-        log_info("run.succeeded", FLOW_FIELDS " duration_ms=%lld", LOG_FLOW(f), (long long)age_ms(f));
+        log_info("run.succeeded", RUN_LOG_FORMAT " duration_ms=%lld", RUN_LOG_ARGS(run),
+                 (long long)run_age_ms(run));
         break;
     case MOVE_FAIL:
-        log_info("run.failed", FLOW_FIELDS " duration_ms=%lld reason=%s", LOG_FLOW(f), (long long)age_ms(f),
-                 reason_name(c->move.reason));
+        log_info("run.failed", RUN_LOG_FORMAT " duration_ms=%lld reason=%s", RUN_LOG_ARGS(run),
+                 (long long)run_age_ms(run), reason_name(c->move.reason));
         break;
     default:
-        log_info("run.handed_back", FLOW_FIELDS " duration_ms=%lld", LOG_FLOW(f), (long long)age_ms(f));
+        log_info("run.handed_back", RUN_LOG_FORMAT " duration_ms=%lld", RUN_LOG_ARGS(run),
+                 (long long)run_age_ms(run));
     }
 }
 
-void flow_cancel(struct flow *f, const char *why)
+void run_cancel(struct active_run *run, const char *why)
 {
-    log_info("run.cancelled", FLOW_FIELDS " duration_ms=%lld why=\"%s\"", LOG_FLOW(f), (long long)age_ms(f),
-             why);
-    drop(f);
+    log_info("run.cancelled", RUN_LOG_FORMAT " duration_ms=%lld why=\"%s\"", RUN_LOG_ARGS(run),
+             (long long)run_age_ms(run), why);
+    forget_run(run);
 }
 
 /* --- commits --- */
 
-static void on_commit(struct job *job)
+static void on_run_commit(struct job *job)
 {
     struct commit *c = (struct commit *)job;
-    struct flow *f = job->arg;
-    if (!f) {
+    struct active_run *run = job->arg;
+    if (!run) {
         talloc_free(c);
         return;
     }
-    f->under_way = NULL;
+    run->in_flight = NULL;
     if (c->fenced) {
-        flow_cancel(f, "stopped, or taken over");
+        run_cancel(run, "stopped, or taken over");
     } else if (job->e != OK && c->has_move) {
-        log_error("run.unwritable", FLOW_FIELDS " error=%s", LOG_FLOW(f), err_name(job->e));
-        drop(f); /* the next beat finds its row without a run, and hands it back */
+        log_error("run.unwritable", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
+        forget_run(run); /* the next beat finds its row without a run, and hands it back */
     } else if (job->e != OK) {
-        log_error("run.unwritable", FLOW_FIELDS " error=%s", LOG_FLOW(f), err_name(job->e));
-        talloc_free(f->open);
-        f->open = NULL;
-        flow_fail(f, REASON_INTERNAL, "what the run did could not be stored");
+        log_error("run.unwritable", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
+        talloc_free(run->pending);
+        run->pending = NULL;
+        run_fail(run, REASON_INTERNAL, "what the run did could not be stored");
     } else if (c->has_move) {
-        log_end(f, c);
-        drop(f);
+        log_run_end(run, c);
+        forget_run(run);
     } else {
-        if (!f->ending)
-            f->kind->written(f, c);
-        flow_submit(f);
+        if (!run->ending)
+            run->kind->on_written(run, c);
+        run_flush(run);
     }
     talloc_free(c);
 }
 
-struct commit *flow_open(struct flow *f)
+struct commit *run_pending_commit(struct active_run *run)
 {
-    if (!f->open) {
-        f->open = commit_new(&f->run.id, &f->run.workspace_id, f->run.attempt);
-        f->open->job.done = on_commit;
-        f->open->job.arg = f;
+    if (!run->pending) {
+        run->pending = commit_new(&run->row.id, &run->row.workspace_id, run->row.attempt);
+        run->pending->job.done = on_run_commit;
+        run->pending->job.arg = run;
     }
-    return f->open;
+    return run->pending;
 }
 
-void flow_submit(struct flow *f)
+void run_flush(struct active_run *run)
 {
-    if (!f->open || f->under_way || (f->claim && !f->claim->may_commit)) {
-        flow_rest(f);
+    if (!run->pending || run->in_flight || (run->claim && !run->claim->accepts_first_commit)) {
+        run_yield_slot(run);
         return;
     }
-    f->under_way = f->open;
-    f->open = NULL;
-    if (f->claim)
-        f->claim->first = f->under_way;
+    run->in_flight = run->pending;
+    run->pending = NULL;
+    if (run->claim)
+        run->claim->first_commit = run->in_flight;
     else
-        writer_submit(f->x->writer, &f->under_way->job);
+        db_thread_submit(run->exec->db_thread, &run->in_flight->job);
 }
 
-static void end(struct flow *f, const struct run_move *move)
+static void end_run(struct active_run *run, const struct run_move *move)
 {
-    f->ending = true;
-    timer_clear(f->x->timers, &f->deadline);
-    timer_clear(f->x->timers, &f->go_on);
-    flow_open(f)->tree = f->tree && move->move != MOVE_HAND_BACK; /* a run that ends stops its descendants */
-    commit_move(f->open, move);
-    flow_submit(f);
+    run->ending = true;
+    timer_clear(run->exec->timers, &run->deadline);
+    timer_clear(run->exec->timers, &run->resume_timer);
+    run_pending_commit(run)->stop_descendants =
+        run->may_have_children && move->move != MOVE_RELEASE; /* a run that ends stops its descendants */
+    commit_set_move(run->pending, move);
+    run_flush(run);
 }
 
-void flow_succeed(struct flow *f, const char *output)
+void run_succeed(struct active_run *run, const char *output)
 {
     struct run_move move = {.move = MOVE_SUCCEED, .at_ms = clock_wall_ms(), .output = output};
-    end(f, &move);
+    end_run(run, &move);
 }
 
-void flow_fail(struct flow *f, enum failure_reason reason, const char *error)
+void run_fail(struct active_run *run, enum failure_reason reason, const char *error)
 {
     struct run_move move = {.move = MOVE_FAIL, .at_ms = clock_wall_ms(), .reason = reason, .error = error};
-    f->ending = true;
-    f->kind->break_off(f, error);
-    f->kind->drop(f);
-    end(f, &move);
+    run->ending = true;
+    run->kind->abort_step(run, error);
+    run->kind->cancel(run);
+    end_run(run, &move);
 }
 
-void flow_hand_back(struct flow *f)
+void run_release(struct active_run *run)
 {
-    struct run_move move = {.move = MOVE_HAND_BACK, .at_ms = clock_wall_ms()};
-    f->ending = true;
-    f->kind->drop(f);
-    end(f, &move);
+    struct run_move move = {.move = MOVE_RELEASE, .at_ms = clock_wall_ms()};
+    run->ending = true;
+    run->kind->cancel(run);
+    end_run(run, &move);
 }
 
-void flow_hand_back_idle(struct executor *x, bool all)
+void runs_release_idle(struct executor *exec, bool all)
 {
-    struct flow *f;
-    size_t place = 0;
-    while ((f = id_table_next(x->flows, &place))) {
-        if (!f->ending && (all || !f->kind->in_the_middle(f)))
-            flow_hand_back(f);
+    struct active_run *run;
+    size_t cursor = 0;
+    while ((run = id_map_next(exec->runs, &cursor))) {
+        if (!run->ending && (all || !run->kind->has_inflight_effect(run)))
+            run_release(run);
     }
 }
 
-void flow_cancel_all(struct executor *x, const char *why)
+void runs_cancel_all(struct executor *exec, const char *why)
 {
-    struct flow *f;
-    size_t place = 0;
-    while ((f = id_table_next(x->flows, &place)))
-        flow_cancel(f, why);
+    struct active_run *run;
+    size_t cursor = 0;
+    while ((run = id_map_next(exec->runs, &cursor)))
+        run_cancel(run, why);
 }
 
 /* --- the beginning --- */
 
-static void on_deadline(void *arg)
+static void on_run_deadline(void *arg)
 {
-    struct flow *f = arg;
-    f->kind->deadline(f);
+    struct active_run *run = arg;
+    run->kind->on_deadline(run);
 }
 
-static void on_go_on(void *arg)
+static void on_resume_timer(void *arg)
 {
-    struct flow *f = arg;
-    f->kind->go_on(f);
+    struct active_run *run = arg;
+    run->kind->resume(run);
 }
 
-static const struct stored_step *keep_stored(struct flow *f, const struct claimed *c)
+static const struct stored_step *copy_stored_steps(struct active_run *run, const struct claimed_run *c)
 {
-    struct stored_step *kept = talloc_array(f, struct stored_step, c->steps_n);
+    struct stored_step *copies = talloc_array(run, struct stored_step, c->steps_n);
     for (size_t i = 0; i < c->steps_n; i++) {
-        kept[i] = c->steps[i];
-        kept[i].result = kept[i].result ? talloc_strdup(kept, kept[i].result) : NULL;
-        kept[i].error = kept[i].error ? talloc_strdup(kept, kept[i].error) : NULL;
+        copies[i] = c->steps[i];
+        copies[i].result = copies[i].result ? talloc_strdup(copies, copies[i].result) : NULL;
+        copies[i].error = copies[i].error ? talloc_strdup(copies, copies[i].error) : NULL;
     }
-    return kept;
+    return copies;
 }
 
-static json_object *parse(void *ctx, const char *text, json_object *otherwise)
+static json_object *parse_json_or(void *ctx, const char *text, json_object *otherwise)
 {
     json_object *value;
     const char *why;
@@ -305,113 +310,115 @@ static json_object *id_or_null(const id *i)
     return id_is_set(i) ? json_object_new_string(i->text) : NULL;
 }
 
-static json_object *execution_scope(struct flow *f, const struct claimed *c)
+static json_object *execution_scope(struct active_run *run, const struct claimed_run *c)
 {
     char at[CLOCK_TEXT_SIZE];
-    json_object *e = json_own(f, json_object_new_object());
+    json_object *e = json_own(run, json_object_new_object());
     json_object_object_add(e, "id", id_or_null(&c->run.id));
     json_object_object_add(e, "workflow_id", id_or_null(&c->run.responder_id));
     json_object_object_add(e, "workspace_id", id_or_null(&c->run.workspace_id));
     json_object_object_add(e, "parent_id", id_or_null(&c->run.parent_id));
     json_object_object_add(e, "root_id", id_or_null(&c->run.root_id));
     json_object_object_add(e, "created_at", json_object_new_string(clock_text_offset(id_ms(&c->run.id), at)));
-    json_object_object_add(e, "tags", json_object_get(parse(f, c->tags, json_object_new_array())));
-    json_object_object_add(e, "metadata", json_object_get(parse(f, c->metadata, json_object_new_object())));
+    json_object_object_add(e, "tags", json_object_get(parse_json_or(run, c->tags, json_object_new_array())));
+    json_object_object_add(e, "metadata",
+                           json_object_get(parse_json_or(run, c->metadata, json_object_new_object())));
     return e;
 }
 
-static const struct flow_kind *kind_of(const struct executor *x, const struct claimed *c)
+static const struct run_kind *run_kind_of(const struct executor *exec, const struct claimed_run *c)
 {
     if (c->run.kind != KIND_SKILL)
-        return x->kinds->workflow;
-    return c->skill && skills_manifest(c->skill)->runner == RUNNER_MODEL ? x->kinds->model : x->kinds->skill;
+        return exec->kinds->workflow;
+    return c->skill && cached_skill_manifest(c->skill)->runner == RUNNER_MODEL ? exec->kinds->model
+                                                                               : exec->kinds->skill;
 }
 
-static struct flow *flow_new(struct executor *x, struct claimed *c)
+static struct active_run *active_run_new(struct executor *exec, struct claimed_run *c)
 {
-    struct flow *f = talloc_zero(NULL, struct flow);
-    f->x = x;
-    f->run = c->run;
-    f->principal_id = c->principal_id;
-    f->cached = c->program ? programs_ref(c->program) : NULL;
-    f->program = c->program ? programs_of(c->program) : NULL;
-    f->kind = kind_of(x, c);
-    f->cached_skill = c->skill ? skills_ref(c->skill) : NULL;
-    f->had_effects = c->had_effects;
-    f->tree = c->run.attempt > 0; /* an earlier attempt may have left children behind */
+    struct active_run *run = talloc_zero(NULL, struct active_run);
+    run->exec = exec;
+    run->row = c->run;
+    run->principal_id = c->principal_id;
+    run->cached_program = c->program ? cached_program_ref(c->program) : NULL;
+    run->program = c->program ? cached_program_compiled(c->program) : NULL;
+    run->kind = run_kind_of(exec, c);
+    run->cached_skill = c->skill ? cached_skill_ref(c->skill) : NULL;
+    run->earlier_side_effects = c->earlier_side_effects;
+    run->may_have_children = c->run.attempt > 0; /* an earlier attempt may have left children behind */
     if (c->run.kind == KIND_SKILL)
-        f->input = c->input ? talloc_strdup(f, c->input) : "{}";
-    f->extra = c->extra ? talloc_strdup(f, c->extra) : NULL;
-    f->inputs = parse(f, c->input, json_object_new_object());
-    f->steps = json_own(f, json_object_new_object());
-    f->execution = execution_scope(f, c);
-    f->stored = keep_stored(f, c);
-    f->stored_n = c->steps_n;
-    f->has_slot = true;
-    f->deadline = (struct timer){.fire = on_deadline, .arg = f};
-    f->go_on = (struct timer){.fire = on_go_on, .arg = f};
-    f->began_ms = clock_boot_ms();
-    id_table_put(x->flows, &f->run.id, f);
-    return f;
+        run->input = c->input ? talloc_strdup(run, c->input) : "{}";
+    run->extra = c->extra ? talloc_strdup(run, c->extra) : NULL;
+    run->inputs = parse_json_or(run, c->input, json_object_new_object());
+    run->steps = json_own(run, json_object_new_object());
+    run->execution = execution_scope(run, c);
+    run->stored_steps = copy_stored_steps(run, c);
+    run->stored_steps_n = c->steps_n;
+    run->has_slot = true;
+    run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
+    run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
+    run->began_ms = clock_boot_ms();
+    id_map_put(exec->runs, &run->row.id, run);
+    return run;
 }
 
-static void begin(struct flow *f)
+static void begin_run(struct active_run *run)
 {
-    struct executor *x = f->x;
+    struct executor *exec = run->exec;
     /* The one look at wall time: from here on it is CLOCK_BOOTTIME that counts. */
     int64_t now_ms = clock_wall_ms();
-    log_info("run.claimed", FLOW_FIELDS " version=%d waited_ms=%lld", LOG_FLOW(f), f->run.version,
-             (long long)(now_ms - id_ms(&f->run.id)));
-    if (x->stopping) {
-        flow_hand_back(f);
-    } else if (!f->program && !f->cached_skill) {
-        flow_fail(f, REASON_INTERNAL,
-                  f->run.kind == KIND_WORKFLOW ? "the workflow's program is not usable"
-                                               : "the skill's manifest is not usable");
-    } else if (f->run.deadline_ms <= now_ms) {
-        flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
+    log_info("run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld", RUN_LOG_ARGS(run), run->row.version,
+             (long long)(now_ms - id_ms(&run->row.id)));
+    if (exec->stopping) {
+        run_release(run);
+    } else if (!run->program && !run->cached_skill) {
+        run_fail(run, REASON_INTERNAL,
+                 run->row.kind == KIND_WORKFLOW ? "the workflow's program is not usable"
+                                                : "the skill's manifest is not usable");
+    } else if (run->row.deadline_ms <= now_ms) {
+        run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
     } else {
-        timer_set(x->timers, &f->deadline, f->began_ms + f->run.deadline_ms - now_ms);
-        f->kind->begin(f);
+        timer_set(exec->timers, &run->deadline, run->began_ms + run->row.deadline_ms - now_ms);
+        run->kind->begin(run);
     }
 }
 
-void flow_begin_claim(struct executor *x, struct claimed *c)
+void run_begin_in_claim(struct executor *exec, struct claimed_run *c)
 {
-    if (!kind_of(x, c)->begins_with_claim)
+    if (!run_kind_of(exec, c)->begins_in_claim)
         return;
-    c->flow = flow_new(x, c);
-    c->flow->claim = c;
-    c->may_commit = true;
-    begin(c->flow);
-    c->may_commit = false;
+    c->active = active_run_new(exec, c);
+    c->active->claim = c;
+    c->accepts_first_commit = true;
+    begin_run(c->active);
+    c->accepts_first_commit = false;
 }
 
 /* What has become of the flow, its first commit and its slot where the claim is not written. */
-static void undo_claim(struct executor *x, struct claimed *c)
+static void undo_claim(struct executor *exec, struct claimed_run *c)
 {
-    if (c->flow)
-        flow_cancel(c->flow, c->fenced ? "stopped, or taken over" : "its claim could not be written");
-    else if (!c->dropped)
-        writer_add_slots(x->writer, 1);
-    talloc_free(c->first);
+    if (c->active)
+        run_cancel(c->active, c->fenced ? "stopped, or taken over" : "its claim could not be written");
+    else if (!c->cancelled)
+        db_thread_add_slots(exec->db_thread, 1);
+    talloc_free(c->first_commit);
 }
 
-void flow_end_claim(struct executor *x, struct claimed *c, enum err e)
+void run_settle_claim(struct executor *exec, struct claimed_run *c, enum err e)
 {
-    struct flow *f = c->flow;
+    struct active_run *run = c->active;
     if (e != OK || c->fenced) {
-        undo_claim(x, c);
+        undo_claim(exec, c);
         return;
     }
-    if (f)
-        f->claim = NULL;
-    if (c->first && (c->first_apart && f))
-        writer_submit(x->writer, &c->first->job);
-    else if (c->first)
-        c->first->job.done(&c->first->job);
-    else if (f)
-        flow_submit(f);
-    else if (!c->dropped && !x->fenced)
-        begin(flow_new(x, c));
+    if (run)
+        run->claim = NULL;
+    if (c->first_commit && (c->write_separately && run))
+        db_thread_submit(exec->db_thread, &c->first_commit->job);
+    else if (c->first_commit)
+        c->first_commit->job.done(&c->first_commit->job);
+    else if (run)
+        run_flush(run);
+    else if (!c->cancelled && !exec->fenced)
+        begin_run(active_run_new(exec, c));
 }

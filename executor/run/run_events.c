@@ -10,17 +10,17 @@ enum {
     TEXT_MAX = 10000, /* bytes of a log event: six times that in JSON still fit their column */
 };
 
-static void tell(struct flow *f, enum event_type type, json_object *data)
+static void add_skill_event(struct active_run *run, enum event_type type, json_object *data)
 {
-    if (f->events++ < RUN_EVENTS_MAX) {
-        commit_event(flow_open(f), type, clock_wall_ms(), json_text(data, NULL));
-        flow_submit(f);
+    if (run->events++ < RUN_EVENTS_MAX) {
+        commit_add_event(run_pending_commit(run), type, clock_wall_ms(), json_text(data, NULL));
+        run_flush(run);
     }
     json_object_put(data);
 }
 
 /* At most so many bytes, and no half of a character. */
-static json_object *short_text(const char *text, size_t max)
+static json_object *truncate_text(const char *text, size_t max)
 {
     size_t n = strnlen(text, max + 1);
     if (n > max) {
@@ -31,22 +31,22 @@ static json_object *short_text(const char *text, size_t max)
     return json_object_new_string_len(text, (int)n);
 }
 
-void run_tell_progress(struct flow *f, int percent, const char *message)
+void run_add_progress_event(struct active_run *run, int percent, const char *message)
 {
     json_object *data = json_object_new_object();
     json_object_object_add(data, "percent", json_object_new_int(percent));
-    json_object_object_add(data, "message", short_text(message, TEXT_MAX));
-    tell(f, EVENT_PROGRESS, data);
+    json_object_object_add(data, "message", truncate_text(message, TEXT_MAX));
+    add_skill_event(run, EVENT_PROGRESS, data);
 }
 
-void run_tell_log(struct flow *f, const char *text)
+void run_add_log_event(struct active_run *run, const char *text)
 {
     json_object *data = json_object_new_object();
-    json_object_object_add(data, "text", short_text(text, TEXT_MAX));
-    tell(f, EVENT_LOG, data);
+    json_object_object_add(data, "text", truncate_text(text, TEXT_MAX));
+    add_skill_event(run, EVENT_LOG, data);
 }
 
-void run_note_usage(struct commit *c, const struct usage *usage)
+void run_record_usage(struct commit *c, const struct usage *usage)
 {
     c->usage = talloc(c, struct usage);
     *c->usage = *usage;

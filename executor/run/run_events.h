@@ -8,7 +8,7 @@ enum {
 };
 
 /* One event of a run, unless it had its share. */
-void run_tell_log(struct flow *f, const char *text);
-void run_tell_progress(struct flow *f, int percent, const char *message);
+void run_add_log_event(struct active_run *run, const char *text);
+void run_add_progress_event(struct active_run *run, int percent, const char *message);
 /* What the next row says of a run's usage; c is its open commit. */
-void run_note_usage(struct commit *c, const struct usage *usage);
+void run_record_usage(struct commit *c, const struct usage *usage);

@@ -9,14 +9,14 @@
 
 enum { SIZE = 64 }; /* direct-mapped by the skill's hash */
 
-struct entry {
+struct skill_cache_entry {
     id skill_id;
     int version; /* 0: empty */
     struct manifest *manifest;
 };
 
 struct skill_cache {
-    struct entry entries[SIZE];
+    struct skill_cache_entry entries[SIZE];
 };
 
 struct skill_cache *skill_cache_new(void *ctx)
@@ -27,15 +27,15 @@ struct skill_cache *skill_cache_new(void *ctx)
 enum err skill_cache_manifest(struct request *r, const struct skill *skill, const struct manifest **m_r)
 {
     struct skill_cache *cache = r->app->skills;
-    struct entry *entry = &cache->entries[skill->hash[0] % SIZE];
+    struct skill_cache_entry *entry = &cache->entries[skill->hash[0] % SIZE];
     if (entry->version != skill->version || strcmp(entry->skill_id.text, skill->id.text) != 0) {
         talloc_free(entry->manifest);
-        *entry = (struct entry){.skill_id = skill->id, .version = skill->version};
+        *entry = (struct skill_cache_entry){.skill_id = skill->id, .version = skill->version};
         enum err e = manifest_compile(cache, skill->manifest, skill->manifest_size, &entry->manifest, NULL);
         if (e != OK) { /* it was checked when it was installed */
             log_error("skill.broken", "skill=%s version=%d", skill->id.text, skill->version);
             talloc_free(entry->manifest);
-            *entry = (struct entry){0};
+            *entry = (struct skill_cache_entry){0};
             return ERR_INTERNAL;
         }
     }

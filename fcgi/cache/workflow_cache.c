@@ -11,7 +11,7 @@
 #include "json/json.h"
 
 /* Programs are kept up to so many, and so many bytes of their source; then all are forgotten. */
-enum { PROGRAMS_MAX = 512, SOURCE_MAX = 2 * 1024 * 1024, STALE_MS = 1000 };
+enum { PROGRAMS_MAX = 512, SOURCE_MAX = 2 * 1024 * 1024, CACHE_TTL_MS = 1000 };
 
 struct program_key {
     id workspace_id, workflow_id;
@@ -29,7 +29,7 @@ struct workflow_cache {
     size_t source_size;
 };
 
-static int forget(struct workflow_cache *cache)
+static int forget_programs(struct workflow_cache *cache)
 {
     struct compiled_entry *entry, *next;
     HASH_ITER(hh, cache->compiled, entry, next)
@@ -44,55 +44,56 @@ static int forget(struct workflow_cache *cache)
 struct workflow_cache *workflow_cache_new(void *ctx)
 {
     struct workflow_cache *cache = talloc_zero(ctx, struct workflow_cache);
-    talloc_set_destructor(cache, forget); /* the table is malloc's */
+    talloc_set_destructor(cache, forget_programs); /* the table is malloc's */
     return cache;
 }
 
-static bool same(const id *a, const id *b)
+static bool same_id(const id *a, const id *b)
 {
     return strcmp(a->text, b->text) == 0;
 }
 
-enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh, struct workflow_known *known_r)
+enum err workflow_cache_current(struct request *r, const id *workflow, bool bypass_cache,
+                                struct workflow_cached_version *cached_r)
 {
     struct shared_cache *cache = r->app->shared->workflows;
     const id *workspace = &r->access.workspace_id;
     int64_t now_ms = clock_boot_ms();
-    if (!fresh && shared_cache_get(cache, workflow, known_r) && now_ms - known_r->asked_ms < STALE_MS &&
-        same(&known_r->workspace_id, workspace))
+    if (!bypass_cache && shared_cache_get(cache, workflow, cached_r) &&
+        now_ms - cached_r->fetched_ms < CACHE_TTL_MS && same_id(&cached_r->workspace_id, workspace))
         return OK;
-    struct workflow w;
-    enum err e = workflow_now(r->app->db, r, workspace, workflow, &w);
+    struct workflow current;
+    enum err e = workflow_get_current(r->app->db, r, workspace, workflow, &current);
     if (e != OK)
         return e;
-    memset(known_r, 0, sizeof *known_r); /* padding, too */
-    known_r->asked_ms = now_ms;
-    known_r->credits = w.credits;
-    known_r->price = w.price;
-    known_r->responders = w.responders;
-    known_r->workspace_id = *workspace;
-    known_r->version = w.version;
-    shared_cache_put(cache, workflow, known_r);
+    memset(cached_r, 0, sizeof *cached_r); /* padding, too */
+    cached_r->fetched_ms = now_ms;
+    cached_r->credits = current.credits;
+    cached_r->price = current.price;
+    cached_r->catalog_version = current.catalog_version;
+    cached_r->workspace_id = *workspace;
+    cached_r->version = current.version;
+    shared_cache_put(cache, workflow, cached_r);
     return OK;
 }
 
 /* A stored program was checked when it was stored; one that does not compile now is broken. */
-static enum err compile(struct compiled_entry *entry, const char *text, size_t size)
+static enum err compile_stored_program(struct compiled_entry *entry, const char *text, size_t size)
 {
     json_object *document;
     const char *why;
     void *scratch = talloc_new(NULL);
     enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
-        e = program_compile(entry, document, NULL, &entry->compiled.program, problems_new(scratch));
+        e = program_compile(entry, document, NULL, &entry->compiled.program, json_problems_new(scratch));
     talloc_free(scratch);
     return e;
 }
 
-static void keep(struct workflow_cache *cache, struct compiled_entry *entry, size_t size)
+static void remember_program(struct workflow_cache *cache, struct compiled_entry *entry, size_t size)
 {
     if (HASH_COUNT(cache->compiled) >= PROGRAMS_MAX || cache->source_size + size > SOURCE_MAX)
-        forget(cache);
+        forget_programs(cache);
     HASH_ADD(hh, cache->compiled, key, sizeof entry->key, entry);
     cache->source_size += size;
 }
@@ -111,17 +112,17 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
     if (!entry) {
         const char *text;
         size_t size;
-        enum err e = workflow_version(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
+        enum err e = workflow_get_program(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
         if (e != OK)
             return e;
         entry = talloc_zero(cache, struct compiled_entry);
         memcpy(&entry->key, &key, sizeof key);
-        if (compile(entry, text, size) != OK) {
+        if (compile_stored_program(entry, text, size) != OK) {
             log_error("workflow.broken", "workflow=%s version=%d", workflow->text, version);
             talloc_free(entry);
             return ERR_INTERNAL;
         }
-        keep(cache, entry, size);
+        remember_program(cache, entry, size);
     }
     *c_r = &entry->compiled;
     return OK;

@@ -15,16 +15,16 @@ struct compiled {
 
 struct workflow_cache *workflow_cache_new(void *ctx);
 
-struct workflow_known {
-    int64_t asked_ms; /* boot time, before MariaDB was asked */
-    int64_t credits, price, responders;
+struct workflow_cached_version {
+    int64_t fetched_ms; /* boot time, before MariaDB was asked */
+    int64_t credits, price, catalog_version;
     id workspace_id;
     int version;
 };
 
-/* A workflow of the key's workspace as it is now. `fresh`: not from memory. */
-enum err workflow_cache_now(struct request *r, const id *workflow, bool fresh,
-                            struct workflow_known *known_r) WARN_UNUSED;
+/* A workflow of the key's workspace as it is now. `bypass_cache`: not from memory. */
+enum err workflow_cache_current(struct request *r, const id *workflow, bool bypass_cache,
+                                struct workflow_cached_version *cached_r) WARN_UNUSED;
 /* One version of it, also of an archived one; lives until the next call. */
 enum err workflow_cache_compiled(struct request *r, const id *workflow, int version,
                                  const struct compiled **c_r) WARN_UNUSED;

@@ -26,7 +26,7 @@ static void add_disposition(struct request *r, const char *name)
 }
 
 /* What a client said of its file may hold anything; nothing of it gets into a header that does not belong. */
-static bool type_fits(const char *type)
+static bool media_type_is_safe(const char *type)
 {
     size_t n = strlen(type);
     for (size_t i = 0; i < n; i++) {
@@ -43,6 +43,6 @@ int blob_reply(struct request *r, const uint8_t sha256[BLOB_HASH], const char *m
     add_disposition(r, name);
     reply_header(r, "Cache-Control", "private, no-cache");
     (void)reply_internal(r, "/internal/blobs/%s", path);
-    r->reply.type = type_fits(media_type) ? media_type : "application/octet-stream";
+    r->reply.type = media_type_is_safe(media_type) ? media_type : "application/octet-stream";
     return r->reply.status;
 }

@@ -7,45 +7,45 @@
 #include "view/execution.h"
 #include "json/json_write.h"
 
-static enum err load_steps(struct request *r, const struct execution *x, struct view_steps *v)
+static enum err load_steps(struct request *r, const struct execution *exec, struct view_steps *steps)
 {
     struct execution_step *list;
-    enum err e = execution_steps(r->app->db, r, &x->id, &list, &v->count);
-    v->list = list;
-    if (e != OK || x->kind != KIND_WORKFLOW)
+    enum err e = execution_steps(r->app->db, r, &exec->id, &list, &steps->count);
+    steps->list = list;
+    if (e != OK || exec->kind != KIND_WORKFLOW)
         return e;
     const struct compiled *compiled;
-    e = workflow_cache_compiled(r, &x->responder_id, x->version, &compiled);
+    e = workflow_cache_compiled(r, &exec->responder_id, exec->version, &compiled);
     if (e == OK)
-        v->program = compiled->program;
+        steps->program = compiled->program;
     return e == ERR_BUSY ? e : OK; /* a program that is gone: steps by number */
 }
 
 /* What it cost with everything below it: only a run that has children needs to be asked for more. */
-static enum err add_total(struct request *r, struct execution *x)
+static enum err add_total(struct request *r, struct execution *exec)
 {
-    x->total_credits = x->cost - x->refunded;
-    x->has_total = true;
-    return x->has_children
-               ? nesting_credits(r->app->db, &x->root_id, &x->id, x->total_credits, &x->total_credits)
-               : OK;
+    exec->total_credits = exec->cost - exec->refunded;
+    exec->has_total = true;
+    return exec->has_children ? execution_tree_credits(r->app->db, &exec->root_id, &exec->id,
+                                                       exec->total_credits, &exec->total_credits)
+                              : OK;
 }
 
-int execution_reply(struct request *r, int status, const struct execution *read, bool with_steps)
+int execution_reply(struct request *r, int status, const struct execution *stored, bool with_steps)
 {
-    struct execution x = *read;
+    struct execution exec = *stored;
     struct view_steps steps = {0};
-    struct execution *shown = &x;
+    struct execution *shown = &exec;
     enum err e = name_cache_fill(r, &shown, 1);
     if (e == OK)
-        e = add_total(r, &x);
+        e = add_total(r, &exec);
     if (e == OK && with_steps)
-        e = load_steps(r, &x, &steps);
+        e = load_steps(r, &exec, &steps);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
     size_t size;
-    view_execution(w, &x, with_steps ? &steps : NULL);
+    view_execution(w, &exec, with_steps ? &steps : NULL);
     const char *body = json_write_result(w, &size);
     return reply_json(r, status, body, size);
 }

@@ -6,4 +6,4 @@
 struct request;
 
 /* 200 with the whole of it; with its steps, which are read here, where they are asked for. */
-int execution_reply(struct request *r, int status, const struct execution *x, bool with_steps);
+int execution_reply(struct request *r, int status, const struct execution *exec, bool with_steps);

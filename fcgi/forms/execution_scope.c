@@ -6,7 +6,7 @@
 #include "store/execution.h"
 
 /* A key that may run both kinds need not be asked which this one is. */
-bool execution_may_run(struct request *r, const id *execution)
+bool require_execute_scope(struct request *r, const id *execution)
 {
     uint32_t both = SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE;
     enum responder_kind kind;
@@ -14,7 +14,7 @@ bool execution_may_run(struct request *r, const id *execution)
         return true;
     enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, execution, &kind);
     if (e == OK)
-        return auth_require(r, kind == KIND_SKILL ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE);
+        return auth_require_scope(r, kind == KIND_SKILL ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE);
     reply_err(r, e);
     return false;
 }

@@ -8,4 +8,4 @@ struct request;
 
 /* Whether the key has the responder's …:execute; else the reply is 403, or 404 where there is no such
  * execution. */
-bool execution_may_run(struct request *r, const id *execution) WARN_UNUSED;
+bool require_execute_scope(struct request *r, const id *execution) WARN_UNUSED;

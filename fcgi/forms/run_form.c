@@ -8,22 +8,22 @@
 #include "json/json.h"
 #include "json/json_raw.h"
 
-static bool wrong(struct request *r, const char *sentence)
+static bool reject_run_form(struct request *r, const char *sentence)
 {
     reply_problem(r, 400, "invalid_request", "%s", sentence);
     return false;
 }
 
 /* The raw bytes of a member; absent also where it is null. */
-static struct span member(const struct request *r, json_object *body, const char *name)
+static struct span raw_member(const struct request *r, json_object *body, const char *name)
 {
     struct span s = {0};
     if (json_get(body, name))
-        json_span(r->body, r->body_size, name, &s.at, &s.size);
+        json_raw_member(r->body, r->body_size, name, &s.at, &s.size);
     return s;
 }
 
-static bool members_are_known(struct request *r, json_object *body)
+static bool run_members_are_known(struct request *r, json_object *body)
 {
     static const char *const known[] = {"inputs", "tags", "metadata", "chat"};
     json_object_object_foreach(body, name, value)
@@ -40,7 +40,7 @@ static bool members_are_known(struct request *r, json_object *body)
     return true;
 }
 
-static bool tags_are_good(json_object *tags)
+static bool tags_are_valid(json_object *tags)
 {
     if (!json_object_is_type(tags, json_type_array) || json_object_array_length(tags) > RUN_TAGS_MAX)
         return false;
@@ -54,24 +54,24 @@ static bool tags_are_good(json_object *tags)
 }
 
 /* Each tag once: written anew, as the rows of tags have one for each. */
-static struct span tags_once(struct request *r, json_object *tags)
+static struct span unique_tags(struct request *r, json_object *tags)
 {
-    json_object *once = json_own(r, json_object_new_array());
+    json_object *unique = json_own(r, json_object_new_array());
     for (size_t i = 0; i < json_object_array_length(tags); i++) {
         json_object *tag = json_object_array_get_idx(tags, i);
         bool seen = false;
-        for (size_t k = 0; k < json_object_array_length(once) && !seen; k++)
-            seen = json_equal(json_object_array_get_idx(once, k), tag);
+        for (size_t k = 0; k < json_object_array_length(unique) && !seen; k++)
+            seen = json_equal(json_object_array_get_idx(unique, k), tag);
         if (!seen)
-            json_object_array_add(once, json_object_get(tag));
+            json_object_array_add(unique, json_object_get(tag));
     }
     struct span s;
-    s.at = json_text(once, &s.size);
+    s.at = json_text(unique, &s.size);
     return s;
 }
 
 /* A text of the chat object, at most 256 octets; false where it is something else. */
-static bool chat_text(json_object *chat, const char *name, struct span *span_r)
+static bool read_chat_text(json_object *chat, const char *name, struct span *span_r)
 {
     json_object *value = json_get(chat, name);
     if (!value)
@@ -82,56 +82,58 @@ static bool chat_text(json_object *chat, const char *name, struct span *span_r)
     return span_r->size >= 1 && span_r->size <= RUN_CHAT_TEXT_MAX;
 }
 
-bool run_form_read_chat(json_object *chat, struct run_request *q)
+bool run_form_read_chat(json_object *chat, struct run_request *req)
 {
     struct span message = {0};
     if (!chat)
         return true;
-    q->source = SOURCE_CHAT;
-    return json_object_is_type(chat, json_type_object) && chat_text(chat, "thread_id", &q->thread_id) &&
-           chat_text(chat, "tool_call_id", &q->tool_call_id) && chat_text(chat, "message_id", &message) &&
-           (!message.at || id_parse(message.at, message.size, &q->message_id));
+    req->source = SOURCE_CHAT;
+    return json_object_is_type(chat, json_type_object) &&
+           read_chat_text(chat, "thread_id", &req->thread_id) &&
+           read_chat_text(chat, "tool_call_id", &req->tool_call_id) &&
+           read_chat_text(chat, "message_id", &message) &&
+           (!message.at || id_parse(message.at, message.size, &req->message_id));
 }
 
-bool run_form_read(struct request *r, struct run_request *q)
+bool run_form_read(struct request *r, struct run_request *req)
 {
     json_object *body;
     if (!request_json(r, &body))
         return false;
     if (!body)
         return true;
-    if (!members_are_known(r, body))
+    if (!run_members_are_known(r, body))
         return false;
     json_object *tags = json_get(body, "tags");
     json_object *metadata = json_get(body, "metadata");
-    if (tags && !tags_are_good(tags))
-        return wrong(r, "tags must be an array of at most 32 strings of 1 to 256 octets.");
+    if (tags && !tags_are_valid(tags))
+        return reject_run_form(r, "tags must be an array of at most 32 strings of 1 to 256 octets.");
     if (metadata && !json_object_is_type(metadata, json_type_object))
-        return wrong(r, "metadata must be an object.");
-    if (!run_form_read_chat(json_get(body, "chat"), q))
-        return wrong(r, RUN_CHAT_WANTED);
-    q->input = member(r, body, "inputs");
-    q->metadata = member(r, body, "metadata");
+        return reject_run_form(r, "metadata must be an object.");
+    if (!run_form_read_chat(json_get(body, "chat"), req))
+        return reject_run_form(r, RUN_CHAT_RULE);
+    req->input = raw_member(r, body, "inputs");
+    req->metadata = raw_member(r, body, "metadata");
     if (tags)
-        q->tags = tags_once(r, tags);
+        req->tags = unique_tags(r, tags);
     return true;
 }
 
 /* The pointers of a validation lead into the inputs; the caller's document is the body. */
-static struct problems *told(struct request *r, const struct schema_problems *wrong)
+static struct json_problems *body_problems(struct request *r, const struct schema_problems *found)
 {
-    struct problems *p = problems_new(r);
-    for (size_t i = 0; i < wrong->count; i++)
-        problems_add(p, talloc_asprintf(r, "/inputs%s", wrong->items[i].pointer), "%s",
-                     wrong->items[i].message);
+    struct json_problems *p = json_problems_new(r);
+    for (size_t i = 0; i < found->count; i++)
+        json_problems_add(p, talloc_asprintf(r, "/inputs%s", found->items[i].pointer), "%s",
+                          found->items[i].message);
     return p;
 }
 
-bool run_form_check_inputs(struct request *r, const struct run_request *q, const struct schema *schema)
+bool run_form_check_inputs(struct request *r, const struct run_request *req, const struct schema *schema)
 {
-    static const char nothing[] = "{}";
-    struct span raw = q->input.at ? q->input : (struct span){nothing, sizeof nothing - 1};
-    struct schema_problems wrong_ones = {0};
+    static const char empty_object[] = "{}";
+    struct span raw = req->input.at ? req->input : (struct span){empty_object, sizeof empty_object - 1};
+    struct schema_problems found = {0};
     json_object *inputs;
     const char *why = "";
     enum err e = json_parse(r, raw.at, raw.size, JSON_DEPTH_MAX, &inputs, &why);
@@ -139,13 +141,13 @@ bool run_form_check_inputs(struct request *r, const struct run_request *q, const
         e = ERR_INVALID;
         why = "must be an object";
     } else if (e == OK && schema) {
-        e = schema_validate(r, schema, inputs, &wrong_ones);
+        e = schema_validate(r, schema, inputs, &found);
     }
     if (e == OK)
         return true;
-    struct problems *p = told(r, &wrong_ones);
+    struct json_problems *p = body_problems(r, &found);
     if (p->total == 0)
-        problems_add(p, "/inputs", "%s", why);
+        json_problems_add(p, "/inputs", "%s", why);
     reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the workflow takes.");
     return false;
 }

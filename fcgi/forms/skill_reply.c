@@ -6,13 +6,13 @@
 #include "fcgi/http/request.h"
 #include "view/skill.h"
 
-struct span skill_body(struct request *r, const struct skill_execution *x)
+struct span skill_execution_body(struct request *r, const struct skill_execution *exec)
 {
     struct json_write *w = json_write_new(r);
     struct span body;
     json_write_open(w, '{');
     json_write_key(w, "data");
-    view_skill_execution(w, x);
+    view_skill_execution(w, exec);
     json_write_close(w, '}');
     body.at = json_write_result(w, &body.size);
     return body;
@@ -20,15 +20,15 @@ struct span skill_body(struct request *r, const struct skill_execution *x)
 
 int skill_reply(struct request *r, int status, const id *execution)
 {
-    struct skill_execution x;
-    enum err e = skill_execution_get(r->app->db, r, &r->access.workspace_id, execution, &x);
+    struct skill_execution exec;
+    enum err e = skill_execution_get(r->app->db, r, &r->access.workspace_id, execution, &exec);
     if (e != OK)
         return reply_err(r, e);
-    struct span body = skill_body(r, &x);
+    struct span body = skill_execution_body(r, &exec);
     return reply_json(r, status, body.at, body.size);
 }
 
-bool skill_space_is_own(struct request *r)
+bool require_own_space(struct request *r)
 {
     id space;
     if (!request_path_id(r, 0, &space))

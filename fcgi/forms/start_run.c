@@ -14,132 +14,135 @@
 #include "json/json_write.h"
 
 enum {
-    JUDGE_TRIES = 5
+    VALIDATE_TRIES = 5
 }; /* a workflow that changes more often than this while we look is changed by a loop */
 
-bool run_begin(struct request *r, struct run_request *q)
+bool start_run_prepare(struct request *r, struct run_request *req)
 {
-    q->execution_id = id_new();
-    q->workspace_id = r->access.workspace_id;
-    q->principal_id = r->access.principal_id;
-    q->key_id = r->access.key_id;
-    q->price = -1;
-    q->source = SOURCE_STANDALONE;
-    return request_idempotency(r, &q->idempotency_key, q->fingerprint);
+    req->execution_id = id_new();
+    req->workspace_id = r->access.workspace_id;
+    req->principal_id = r->access.principal_id;
+    req->key_id = r->access.key_id;
+    req->price = -1;
+    req->source = SOURCE_STANDALONE;
+    return request_idempotency(r, &req->idempotency_key, req->fingerprint);
 }
 
 /* The stored answer was purged, or too large to come along: the execution itself is shown. */
-static int replay_execution(struct request *r, const struct run_answer *a)
+static int replay_execution(struct request *r, const struct run_answer *answer)
 {
-    struct execution x;
-    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &a->execution_id, &x);
+    struct execution exec;
+    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &answer->execution_id, &exec);
     if (e != OK)
         return reply_err(r, e);
-    if (x.kind == KIND_SKILL && a->status != 202) /* a retry is answered in our own shape */
-        return skill_reply(r, a->status, &x.id);
-    return execution_reply(r, a->status, &x, false);
+    if (exec.kind == KIND_SKILL && answer->status != 202) /* a retry is answered in our own shape */
+        return skill_reply(r, answer->status, &exec.id);
+    return execution_reply(r, answer->status, &exec, false);
 }
 
-int run_replay(struct request *r, const struct run_answer *a)
+int reply_stored_response(struct request *r, const struct run_answer *answer)
 {
     r->reply = (struct reply){0};
-    r->execution_id = a->execution_id;
+    r->execution_id = answer->execution_id;
     reply_header(r, "Idempotent-Replayed", "true");
     reply_header(r, "X-Idempotent-Replayed", "true");
-    if (!a->body.at && id_is_set(&a->execution_id))
-        return replay_execution(r, a);
-    return reply_json(r, a->status, a->body.at ? a->body.at : "", a->body.size);
+    if (!answer->body.at && id_is_set(&answer->execution_id))
+        return replay_execution(r, answer);
+    return reply_json(r, answer->status, answer->body.at ? answer->body.at : "", answer->body.size);
 }
 
-int run_key_reused(struct request *r)
+int reply_key_reused(struct request *r)
 {
     r->reply = (struct reply){0};
     return reply_problem(r, 422, "idempotency_key_reused",
                          "This Idempotency-Key was used for another request.");
 }
 
-int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32])
+int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32])
 {
-    struct run_answer a = {0};
+    struct run_answer answer = {0};
     if (!key.at || r->reply.status == 403 || r->reply.status == 503)
         return r->reply.status;
-    switch ((int)accept_find_key(r->app->db, r, &r->access.workspace_id, key, fingerprint, &a)) {
+    switch ((int)accept_find_key(r->app->db, r, &r->access.workspace_id, key, fingerprint, &answer)) {
     case 0:
         return r->reply.status;
     case RUN_REPLAYED:
-        return run_replay(r, &a);
+        return reply_stored_response(r, &answer);
     case RUN_KEY_REUSED:
-        return run_key_reused(r);
+        return reply_key_reused(r);
     default:
         r->reply = (struct reply){0};
         return reply_err(r, ERR_BUSY);
     }
 }
 
-static int reply_verdict(struct request *r, const struct run_request *q, const struct run_answer *a)
+static int reply_run_verdict(struct request *r, const struct run_request *req,
+                             const struct run_answer *answer)
 {
-    switch (a->verdict) {
+    switch (answer->verdict) {
     case RUN_ACCEPTED:
-        r->execution_id = q->execution_id;
-        return reply_json(r, q->status, q->body.at, q->body.size);
+        r->execution_id = req->execution_id;
+        return reply_json(r, req->status, req->body.at, req->body.size);
     case RUN_REPLAYED:
-        return run_replay(r, a);
+        return reply_stored_response(r, answer);
     case RUN_KEY_REUSED:
-        return run_key_reused(r);
+        return reply_key_reused(r);
     case RUN_IN_FLIGHT:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 409, "idempotency_in_flight",
                              "A request with this Idempotency-Key is under way.");
     case RUN_TOOL_CALL_EXISTS:
-        return reply_problem_about(r, 409, "tool_call_exists", &a->execution_id,
-                                   "This tool call has started its execution already.");
+        return reply_problem_with_execution(r, 409, "tool_call_exists", &answer->execution_id,
+                                            "This tool call has started its execution already.");
     case RUN_INSUFFICIENT_CREDITS:
         return reply_problem(r, 402, "insufficient_credits", "The workspace has too few credits for this.");
     case RUN_CONCURRENCY_LIMITED:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 429, "concurrency_limited",
                              "The workspace has %lld of at most %lld executions under way.",
-                             (long long)a->active, (long long)a->limit);
+                             (long long)answer->active, (long long)answer->limit);
     case RUN_RESPONDER_CHANGED:
     case RUN_UNAVAILABLE:
         return reply_err(r, ERR_BUSY);
     case RUN_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:
-        log_error("run.broken", "request=%s verdict=%d", r->id, (int)a->verdict);
+        log_error("run.broken", "request=%s verdict=%d", r->id, (int)answer->verdict);
         return reply_err(r, ERR_INTERNAL);
     }
 }
 
-static void accept_one(struct request *r, const struct run_request *q, struct run_answer *a)
+static void accept_one(struct request *r, const struct run_request *req, struct run_answer *answer)
 {
     struct app *app = r->app;
     if (app->accepts) {
-        accept_group_run(app->accepts, r, q, a);
+        accept_group_run(app->accepts, r, req, answer);
         r->batch = (int)accept_group_last_batch(app->accepts);
     } else {
-        accept_batch(app->db, app->redis, r, &q, 1, 0, a);
+        accept_batch(app->db, app->redis, r, &req, 1, 0, answer);
         r->batch = 1;
     }
 }
 
-static int judge_and_accept(struct request *r, struct run_request *q, run_judge *judge, struct run_answer *a)
+static int validate_and_accept(struct request *r, struct run_request *req, target_validator *validate_target,
+                               struct run_answer *answer)
 {
-    a->verdict = RUN_RESPONDER_CHANGED;
-    for (int i = 0; i < JUDGE_TRIES && a->verdict == RUN_RESPONDER_CHANGED; i++) {
-        if (!judge(r, q, i > 0))
-            return run_refuse(r, q->idempotency_key, q->fingerprint);
-        accept_one(r, q, a);
+    answer->verdict = RUN_RESPONDER_CHANGED;
+    for (int i = 0; i < VALIDATE_TRIES && answer->verdict == RUN_RESPONDER_CHANGED; i++) {
+        if (!validate_target(r, req, i > 0))
+            return reject_or_replay(r, req->idempotency_key, req->fingerprint);
+        accept_one(r, req, answer);
     }
-    if (a->verdict == RUN_REPLAYED && !a->body.at) { /* it did not fit the slot, or was purged */
-        a->verdict = accept_find_key(r->app->db, r, &q->workspace_id, q->idempotency_key, q->fingerprint, a);
-        if (a->verdict == 0) /* its 24 hours have just ended */
-            a->verdict = RUN_UNAVAILABLE;
+    if (answer->verdict == RUN_REPLAYED && !answer->body.at) { /* it did not fit the slot, or was purged */
+        answer->verdict = accept_find_key(r->app->db, r, &req->workspace_id, req->idempotency_key,
+                                          req->fingerprint, answer);
+        if (answer->verdict == 0) /* its 24 hours have just ended */
+            answer->verdict = RUN_UNAVAILABLE;
     }
-    return reply_verdict(r, q, a);
+    return reply_run_verdict(r, req, answer);
 }
 
-struct span run_first_answer(struct request *r, const id *execution, const id *workflow, const id *retry_of)
+struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of)
 {
     struct json_write *w = json_write_new(r);
     struct span body;
@@ -155,28 +158,30 @@ struct span run_first_answer(struct request *r, const id *execution, const id *w
     return body;
 }
 
-static int start(struct request *r, struct run_request *q, run_judge *judge)
+static int start_or_replay(struct request *r, struct run_request *req, target_validator *validate_target)
 {
-    struct run_answer a = {0};
-    bool claimed = false;
-    if (q->idempotency_key.at &&
-        recent_keys_note(&r->app->shared->recent_keys, &q->workspace_id, q->idempotency_key)) {
-        a.verdict = accept_look(r->app->redis, r, q, &claimed, &a);
-        if (a.verdict != 0)
-            return reply_verdict(r, q, &a);
+    struct run_answer answer = {0};
+    bool locked = false;
+    if (req->idempotency_key.at && idempotency_key_filter_add(&r->app->shared->idempotency_key_filter,
+                                                              &req->workspace_id, req->idempotency_key)) {
+        answer.verdict = idempotency_cache_get_or_lock(r->app->redis, r, req, &locked, &answer);
+        if (answer.verdict != 0)
+            return reply_run_verdict(r, req, &answer);
     }
-    int status = judge_and_accept(r, q, judge, &a);
+    int status = validate_and_accept(r, req, validate_target, &answer);
     /* Acceptance has freed the claim; where it may have been done, the claim runs out by itself. */
-    if (claimed && a.verdict != RUN_ACCEPTED && a.verdict != RUN_UNCERTAIN && a.verdict != RUN_BROKEN)
-        accept_release(r->app->redis, r, q);
+    if (locked && answer.verdict != RUN_ACCEPTED && answer.verdict != RUN_UNCERTAIN &&
+        answer.verdict != RUN_INTERNAL)
+        idempotency_cache_unlock(r->app->redis, r, req);
     return status;
 }
 
-int run_start(struct request *r, struct run_request *q, run_judge *judge)
+int start_run(struct request *r, struct run_request *req, target_validator *validate_target)
 {
-    int status = start(r, q, judge);
-    int seconds = wait_preferred(r);
+    int status = start_or_replay(r, req, validate_target);
+    int seconds = wait_from_prefer_header(r);
     if (seconds == 0 || (status != 201 && status != 202) || !id_is_set(&r->execution_id))
         return status;
-    return wait_reply(r, &r->execution_id, seconds, q->status == 201 ? WAIT_SKILL : WAIT_RUN, false);
+    return wait_delegate(r, &r->execution_id, seconds, req->status == 201 ? WAIT_SHAPE_SKILL : WAIT_SHAPE_RUN,
+                         false);
 }

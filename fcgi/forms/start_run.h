@@ -7,22 +7,22 @@
 struct request;
 
 /* Judges what depends on the target (it exists, takes these inputs) and fills in version, price,
- * credits_asked and body. False where it refuses: the reply is set. `fresh`: what was known of the target has
- * changed meanwhile. */
-typedef bool run_judge(struct request *r, struct run_request *q, bool fresh);
+ * credits_asked and body. False where it refuses: the reply is set. `bypass_cache`: what was known of the
+ * target has changed meanwhile. */
+typedef bool target_validator(struct request *r, struct run_request *req, bool bypass_cache);
 
 /* Who asks, from where, with which key; chooses the execution's id. False where the Idempotency-Key is wrong.
  */
-bool run_begin(struct request *r, struct run_request *q) WARN_UNUSED;
+bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
 /* With `Prefer: wait` the answer is left to the event daemon (fcgi/forms/wait.h), for a replay as for a new
  * run; what is stored for replay is q->status and q->body in any case. */
-int run_start(struct request *r, struct run_request *q, run_judge *judge);
+int start_run(struct request *r, struct run_request *req, target_validator *validate_target);
 /* The body of run-async's 202; retry_of may be unset. */
-struct span run_first_answer(struct request *r, const id *execution, const id *workflow, const id *retry_of);
+struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of);
 
 /* Sends the first answer of a key again: of a run, a stop or a workflow. */
-int run_replay(struct request *r, const struct run_answer *a);
+int reply_stored_response(struct request *r, const struct run_answer *answer);
 /* The reply is a refusal: it is told only when the key (if any) is known to be free; else its first answer
  * comes again. Who may not ask (403) learns nothing of the key; 503 says nothing of it. */
-int run_refuse(struct request *r, struct span key, const uint8_t fingerprint[32]);
-int run_key_reused(struct request *r);
+int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32]);
+int reply_key_reused(struct request *r);

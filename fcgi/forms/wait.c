@@ -6,48 +6,49 @@
 
 #include "fcgi/http/request.h"
 
-static const char *const forms[] = {[WAIT_RUN] = "run", [WAIT_SKILL] = "skill", [WAIT_GET] = "get"};
+static const char *const shapes[] = {
+    [WAIT_SHAPE_RUN] = "run", [WAIT_SHAPE_SKILL] = "skill", [WAIT_SHAPE_EXECUTION] = "get"};
 
-enum wait_form wait_form_read(const char *name)
+enum wait_response_shape wait_response_shape_parse(const char *name)
 {
-    for (int f = WAIT_RUN; f <= WAIT_GET; f++) {
-        if (name && strcmp(forms[f], name) == 0)
-            return (enum wait_form)f;
+    for (int f = WAIT_SHAPE_RUN; f <= WAIT_SHAPE_EXECUTION; f++) {
+        if (name && strcmp(shapes[f], name) == 0)
+            return (enum wait_response_shape)f;
     }
-    return WAIT_GET;
+    return WAIT_SHAPE_EXECUTION;
 }
 
-static const char *skip_blanks(const char *p)
+static const char *prefer_skip_blanks(const char *p)
 {
     return p + strspn(p, " \t");
 }
 
 /* The value of "wait = 10", 0 for any other preference. */
-static int read_preference(const char *p)
+static int parse_preference(const char *p)
 {
     char *end;
     if (strncasecmp(p, "wait", 4) != 0)
         return 0;
-    p = skip_blanks(p + 4);
+    p = prefer_skip_blanks(p + 4);
     if (*p != '=')
         return 0;
-    p = skip_blanks(p + 1);
+    p = prefer_skip_blanks(p + 1);
     bool quoted = *p == '"';
     p += quoted;
     if (*p < '0' || *p > '9')
         return 0;
     long n = strtol(p, &end, 10);
-    end = (char *)skip_blanks(end + (quoted && *end == '"'));
+    end = (char *)prefer_skip_blanks(end + (quoted && *end == '"'));
     if (*end && *end != ',' && *end != ';')
         return 0;
     return n > WAIT_MAX_S ? WAIT_MAX_S : (int)n;
 }
 
-int wait_parse(const char *field)
+int wait_parse_prefer(const char *field)
 {
     for (const char *p = field; *p; p += *p == ',') {
-        p = skip_blanks(p);
-        int n = read_preference(p);
+        p = prefer_skip_blanks(p);
+        int n = parse_preference(p);
         if (n > 0)
             return n;
         p += strcspn(p, ",");
@@ -55,21 +56,22 @@ int wait_parse(const char *field)
     return 0;
 }
 
-int wait_preferred(const struct request *r)
+int wait_from_prefer_header(const struct request *r)
 {
     static const char name[] = "HTTP_PREFER=";
     for (char **p = r->params; *p; p++) {
-        int n = strncmp(*p, name, sizeof name - 1) == 0 ? wait_parse(*p + sizeof name - 1) : 0;
+        int n = strncmp(*p, name, sizeof name - 1) == 0 ? wait_parse_prefer(*p + sizeof name - 1) : 0;
         if (n > 0)
             return n;
     }
     return 0;
 }
 
-int wait_reply(struct request *r, const id *execution, int seconds, enum wait_form form, bool with_steps)
+int wait_delegate(struct request *r, const id *execution, int seconds, enum wait_response_shape shape,
+                  bool with_steps)
 {
     r->execution_id = *execution;
     return reply_internal(r, "/internal/stream/wait?execution=%s&workspace=%s&seconds=%d&form=%s&steps=%s",
-                          execution->text, r->access.workspace_id.text, seconds, forms[form],
+                          execution->text, r->access.workspace_id.text, seconds, shapes[shape],
                           with_steps ? "true" : "false");
 }

@@ -8,13 +8,13 @@
 #include "store/skill.h"
 #include "json/json_raw.h"
 
-static bool wrong(struct request *r, const char *sentence)
+static bool reject_workflow_form(struct request *r, const char *sentence)
 {
     reply_problem(r, 400, "invalid_request", "%s", sentence);
     return false;
 }
 
-static size_t characters(const char *text)
+static size_t count_characters(const char *text)
 {
     size_t n = 0;
     for (; *text; text++)
@@ -23,7 +23,7 @@ static size_t characters(const char *text)
 }
 
 /* A string without NULs; absent where it is missing or null. False where it is something else. */
-static bool text_of(json_object *body, const char *name, struct span *span_r)
+static bool read_form_text(json_object *body, const char *name, struct span *span_r)
 {
     json_object *value = json_get(body, name);
     *span_r = (struct span){0};
@@ -33,7 +33,7 @@ static bool text_of(json_object *body, const char *name, struct span *span_r)
     return json_object_is_type(value, json_type_string) && strlen(span_r->at) == span_r->size;
 }
 
-static bool members_are_good(struct request *r, json_object *body, struct workflow_change *c)
+static bool check_members(struct request *r, json_object *body, struct workflow_change *c)
 {
     json_object_object_foreach(body, name, value)
     {
@@ -43,17 +43,18 @@ static bool members_are_good(struct request *r, json_object *body, struct workfl
             return false;
         }
     }
-    if (!text_of(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
-        characters(c->name.at) > WORKFLOW_NAME_MAX)
-        return wrong(r, "name must be a text of 1 to 200 characters.");
-    if (!text_of(body, "description", &c->description) || c->description.size > WORKFLOW_DESCRIPTION_MAX)
-        return wrong(r, "description must be a text of at most 16384 octets.");
+    if (!read_form_text(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
+        count_characters(c->name.at) > WORKFLOW_NAME_MAX)
+        return reject_workflow_form(r, "name must be a text of 1 to 200 characters.");
+    if (!read_form_text(body, "description", &c->description) ||
+        c->description.size > WORKFLOW_DESCRIPTION_MAX)
+        return reject_workflow_form(r, "description must be a text of at most 16384 octets.");
     if (!json_get(body, "program"))
-        return wrong(r, "program must be an object.");
+        return reject_workflow_form(r, "program must be an object.");
     return true;
 }
 
-int workflow_form_refuse(struct request *r, const struct workflow_change *c)
+int workflow_form_reject(struct request *r, const struct workflow_change *c)
 {
     /* the problems' pointers lead into the program; the caller's document is the body */
     for (size_t i = 0; i < c->problems->count; i++)
@@ -62,19 +63,19 @@ int workflow_form_refuse(struct request *r, const struct workflow_change *c)
                           c->problems->total, c->problems->total == 1 ? "" : "s");
 }
 
-static bool check_credits(struct request *r, struct workflow_change *c)
+static bool form_check_credits(struct request *r, struct workflow_change *c)
 {
-    int64_t least;
+    int64_t min;
     id workflow = {{0}}; /* a new one has no price of its own */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)
         return true;
-    enum err e = workflow_price(r->app->db, r, &c->workspace_id, &workflow, &least);
+    enum err e = workflow_price(r->app->db, r, &c->workspace_id, &workflow, &min);
     if (e != OK)
         reply_err(r, e);
-    else if (c->compiled->credits_micro < least)
-        problems_add(c->problems, "/credits", "is less than the price of a run");
+    else if (c->compiled->credits_micro < min)
+        json_problems_add(c->problems, "/credits", "is less than the price of a run");
     return e == OK;
 }
 
@@ -83,7 +84,7 @@ static bool skill_exists(void *arg, const char *slug)
 {
     struct request *r = arg;
     struct skill skill;
-    return skill_now(r->app->db, r, &r->access.workspace_id, slug, &skill) != ERR_NOT_FOUND;
+    return skill_get_current(r->app->db, r, &r->access.workspace_id, slug, &skill) != ERR_NOT_FOUND;
 }
 
 bool workflow_form_read(struct request *r, struct workflow_change *c)
@@ -93,19 +94,19 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
     struct program_hooks hooks = {.skill_exists = skill_exists, .arg = r};
     c->workspace_id = r->access.workspace_id;
     c->principal_id = r->access.principal_id;
-    c->problems = problems_new(r);
+    c->problems = json_problems_new(r);
     if (!request_json(r, &body))
         return false;
     if (!body)
-        return wrong(r, "The body must be an object of name, description and program.");
-    if (!members_are_good(r, body, c))
+        return reject_workflow_form(r, "The body must be an object of name, description and program.");
+    if (!check_members(r, body, c))
         return false;
-    json_span(r->body, r->body_size, "program", &c->program.at, &c->program.size);
+    json_raw_member(r->body, r->body_size, "program", &c->program.at, &c->program.size);
     enum err e = program_compile(r, json_get(body, "program"), &hooks, &program, c->problems);
     c->compiled = program;
-    if (e == OK && !check_credits(r, c))
+    if (e == OK && !form_check_credits(r, c))
         return false;
     if (e != OK || c->problems->total > 0)
-        workflow_form_refuse(r, c);
+        workflow_form_reject(r, c);
     return e == OK && c->problems->total == 0;
 }

@@ -10,4 +10,4 @@ struct request;
  * the reply is set. */
 bool workflow_form_read(struct request *r, struct workflow_change *c) WARN_UNUSED;
 /* 422 with the problems of the program. */
-int workflow_form_refuse(struct request *r, const struct workflow_change *c);
+int workflow_form_reject(struct request *r, const struct workflow_change *c);

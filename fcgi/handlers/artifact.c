@@ -13,19 +13,19 @@
 #include "store/artifact.h"
 
 /* A log has at most 1 MiB (docs/skills.md). */
-enum { LOG_ANSWER_MAX = 2 * 1024 * 1024 };
+enum { LOG_RESPONSE_MAX = 2 * 1024 * 1024 };
 
 int h_artifact_get(struct request *r)
 {
-    struct artifact a;
+    struct artifact found;
     id artifact;
     if (!request_path_id(r, 0, &r->execution_id) || !request_path_id(r, 1, &artifact))
         return r->reply.status;
-    enum err e = artifact_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &artifact, &a);
+    enum err e = artifact_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &artifact, &found);
     if (e != OK)
         return reply_err(r, e);
-    const char *slash = strrchr(a.relpath, '/');
-    return blob_reply(r, a.blob.sha256, a.media_type, slash ? slash + 1 : a.relpath);
+    const char *slash = strrchr(found.relpath, '/');
+    return blob_reply(r, found.blob.sha256, found.media_type, slash ? slash + 1 : found.relpath);
 }
 
 /* The kept log, or that of the attempt that is running or in its grace: the executor lets us read it where it
@@ -43,10 +43,10 @@ static int open_log(struct request *r, const struct execution_log *log)
 
 static int reply_log(struct request *r, int fd, int64_t offset)
 {
-    char *text = talloc_size(r, LOG_ANSWER_MAX);
+    char *text = talloc_size(r, LOG_RESPONSE_MAX);
     size_t size = 0;
-    for (ssize_t n = 1; fd >= 0 && n > 0 && size<LOG_ANSWER_MAX; size += n> 0 ? (size_t)n : 0)
-        n = pread(fd, text + size, LOG_ANSWER_MAX - size, offset + (off_t)size);
+    for (ssize_t n = 1; fd >= 0 && n > 0 && size<LOG_RESPONSE_MAX; size += n> 0 ? (size_t)n : 0)
+        n = pread(fd, text + size, LOG_RESPONSE_MAX - size, offset + (off_t)size);
     reply_header(r, "X-Content-Type-Options", "nosniff");
     return reply_bytes(r, 200, "text/plain; charset=utf-8", text, size);
 }

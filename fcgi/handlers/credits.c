@@ -12,7 +12,7 @@
 #include "store/usage.h"
 #include "json/json_write.h"
 
-enum { LIMIT_MAX = 100, LIMIT_PRESET = 20, DAYS_PRESET = 30, DAYS_MAX = 366 };
+enum { LIMIT_MAX = 100, LIMIT_DEFAULT = 20, DAYS_DEFAULT = 30, DAYS_MAX = 366 };
 static const int64_t day_ms = 86400000;
 
 struct usage_form {
@@ -23,7 +23,7 @@ struct usage_form {
 static const char *const group_names[] = {"day", "responder", "key"};
 static const char *const group_columns[] = {"day", "responder_id", "key_id"};
 
-static int reply_written(struct request *r, struct json_write *w)
+static int reply_written_json(struct request *r, struct json_write *w)
 {
     size_t size;
     const char *body = json_write_result(w, &size);
@@ -40,26 +40,26 @@ int h_credits_get(struct request *r)
     json_write_open(w, '{');
     json_write_credits(w, "balance", balance);
     json_write_close(w, '}');
-    return reply_written(r, w);
+    return reply_written_json(r, w);
 }
 
 /* --- usage --- */
 
-static bool wrong(struct request *r, const char *name, const char *what)
+static bool reject_usage_parameter(struct request *r, const char *name, const char *what)
 {
     reply_problem(r, 400, "invalid_request", "%s must be %s.", name, what);
     return false;
 }
 
-static bool read_time(struct request *r, const char *name, int64_t preset_ms, int64_t *ms_r)
+static bool read_usage_time(struct request *r, const char *name, int64_t default_ms, int64_t *ms_r)
 {
     const char *text = request_query(r, name);
-    *ms_r = text ? clock_parse(text) : preset_ms;
-    return *ms_r >= 0 || wrong(r, name, "a date or date-time (RFC 3339)");
+    *ms_r = text ? clock_parse(text) : default_ms;
+    return *ms_r >= 0 || reject_usage_parameter(r, name, "a date or date-time (RFC 3339)");
 }
 
 /* Whole days by default: the thirty that end with today. */
-static bool read_form(struct request *r, struct usage_form *f)
+static bool read_usage_form(struct request *r, struct usage_form *f)
 {
     const char *group = request_query(r, "group_by");
     int64_t midnight_ms = (clock_wall_ms() / day_ms + 1) * day_ms;
@@ -67,16 +67,16 @@ static bool read_form(struct request *r, struct usage_form *f)
     while (group && g < 3 && strcmp(group, group_names[g]) != 0)
         g++;
     if (g == 3)
-        return wrong(r, "group_by", "day, responder or key");
+        return reject_usage_parameter(r, "group_by", "day, responder or key");
     f->group = (enum usage_group)g;
-    if (!read_time(r, "to", midnight_ms, &f->to_ms) ||
-        !read_time(r, "from", f->to_ms > DAYS_PRESET * day_ms ? f->to_ms - DAYS_PRESET * day_ms : 0,
-                   &f->from_ms))
+    if (!read_usage_time(r, "to", midnight_ms, &f->to_ms) ||
+        !read_usage_time(r, "from", f->to_ms > DAYS_DEFAULT * day_ms ? f->to_ms - DAYS_DEFAULT * day_ms : 0,
+                         &f->from_ms))
         return false;
     if (f->from_ms >= f->to_ms)
-        return wrong(r, "from", "earlier than to");
+        return reject_usage_parameter(r, "from", "earlier than to");
     if (f->to_ms - f->from_ms > DAYS_MAX * day_ms)
-        return wrong(r, "from", "at most 366 days before to");
+        return reject_usage_parameter(r, "from", "at most 366 days before to");
     return true;
 }
 
@@ -128,7 +128,7 @@ static int reply_usage_json(struct request *r, const struct usage_form *f, const
     write_sums(w, &total);
     json_write_close(w, '}');
     json_write_close(w, '}');
-    return reply_written(r, w);
+    return reply_written_json(r, w);
 }
 
 static int reply_usage_csv(struct request *r, const struct usage_form *f, const struct usage_row *list,
@@ -154,7 +154,7 @@ int h_credits_usage(struct request *r)
     struct usage_form f;
     struct usage_row *list;
     size_t n;
-    if (!read_form(r, &f))
+    if (!read_usage_form(r, &f))
         return r->reply.status;
     enum err e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
     if (e != OK)
@@ -195,7 +195,7 @@ static int reply_ledger(struct request *r, const struct ledger_entry *list, size
     json_write_flag(w, "has_more", more);
     json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
     json_write_close(w, '}');
-    return reply_written(r, w);
+    return reply_written_json(r, w);
 }
 
 int h_credits_ledger(struct request *r)
@@ -207,7 +207,7 @@ int h_credits_ledger(struct request *r)
     size_t n;
     if (after && !id_parse(after, strlen(after), &cursor))
         return reply_problem(r, 400, "invalid_cursor", "after must be the id of an entry.");
-    if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_PRESET, &limit))
+    if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
         return r->reply.status;
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
     return e == OK ? reply_ledger(r, list, n, (size_t)limit) : reply_err(r, e);

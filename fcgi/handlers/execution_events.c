@@ -11,7 +11,7 @@
 #include "json/json_write.h"
 
 /* The execution of the path, /executions/{id} or /spaces/{space}/…/{id}, if the workspace has it. */
-static bool find_run(struct request *r, struct run_sight *sight)
+static bool find_path_run(struct request *r, struct run_progress *progress)
 {
     id execution, space;
     bool in_space = r->path_values[1] != NULL;
@@ -22,14 +22,14 @@ static bool find_run(struct request *r, struct run_sight *sight)
         return false;
     }
     r->execution_id = execution;
-    enum err e = execution_sight(r->app->db, r, &r->access.workspace_id, &execution, sight);
+    enum err e = execution_progress(r->app->db, r, &r->access.workspace_id, &execution, progress);
     if (e != OK)
         reply_err(r, e);
     return e == OK;
 }
 
 /* The number of the last event that the client has: of the header, which is newer where both came. */
-static bool read_after(struct request *r, const struct run_sight *sight, int *after_r)
+static bool read_last_event_id(struct request *r, const struct run_progress *progress, int *after_r)
 {
     enum { DIGITS_MAX = 9 };
     const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
@@ -44,16 +44,16 @@ static bool read_after(struct request *r, const struct run_sight *sight, int *af
     }
     for (; *text; text++)
         *after_r = *after_r * 10 + (*text - '0');
-    if (*after_r > sight->last_seq)
-        *after_r = sight->last_seq;
+    if (*after_r > progress->last_seq)
+        *after_r = progress->last_seq;
     return true;
 }
 
 int h_execution_events(struct request *r)
 {
-    struct run_sight run;
+    struct run_progress run;
     int after;
-    if (!find_run(r, &run) || !read_after(r, &run, &after))
+    if (!find_path_run(r, &run) || !read_last_event_id(r, &run, &after))
         return r->reply.status;
     if (strcmp(r->method, "HEAD") == 0)
         return reply_bytes(r, 200, "text/event-stream", "", 0);
@@ -65,9 +65,9 @@ int h_execution_events(struct request *r)
 
 int h_execution_ticket(struct request *r)
 {
-    struct run_sight run;
+    struct run_progress run;
     char ticket[TICKET_TEXT_SIZE];
-    if (!find_run(r, &run))
+    if (!find_path_run(r, &run))
         return r->reply.status;
     enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id, ticket);
     if (e != OK)

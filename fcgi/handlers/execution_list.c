@@ -13,39 +13,39 @@
 
 enum {
     LIMIT_MAX = 100,
-    LIMIT_PRESET = 20,
-    SIZE_PRESET = 10,
+    LIMIT_DEFAULT = 20,
+    SIZE_DEFAULT = 10,
     PAGE_MAX = 1000000,
-    REACH_MAX = 1000000, /* a page by number counts all that stand before it; cursors do not */
+    OFFSET_MAX = 1000000, /* a page by number counts all that stand before it; cursors do not */
 };
 
-struct page {
+struct list_page {
     struct execution_filter filter;
-    bool by_number, nothing; /* nothing: the filters contradict each other */
+    bool by_number, is_empty; /* is_empty: the filters contradict each other */
     int64_t number, size;
 };
 
-static bool wrong(struct request *r, const char *name, const char *what)
+static bool reject_list_parameter(struct request *r, const char *name, const char *what)
 {
     reply_problem(r, 400, "invalid_request", "%s must be %s.", name, what);
     return false;
 }
 
-static bool is_responders(const char *name)
+static bool is_responder_filter(const char *name)
 {
     return strcmp(name, "responderIds") == 0 || strcmp(name, "responderIds[]") == 0;
 }
 
-static bool read_responders(struct request *r, struct page *p)
+static bool read_responders(struct request *r, struct list_page *p)
 {
     id *ids = talloc_zero_array(r, id, EXECUTION_RESPONDERS_MAX + 1);
     size_t n = 0;
     for (size_t i = 0; i < r->query_n; i++) {
         const char *value = r->query[i].value;
-        if (!is_responders(r->query[i].name))
+        if (!is_responder_filter(r->query[i].name))
             continue;
         if (n == EXECUTION_RESPONDERS_MAX || !id_parse(value, strlen(value), &ids[n]))
-            return wrong(r, "responderIds", "at most 64 UUIDs");
+            return reject_list_parameter(r, "responderIds", "at most 64 UUIDs");
         bool seen = false;
         for (size_t k = 0; k < n && !seen; k++)
             seen = strcmp(ids[k].text, ids[n].text) == 0;
@@ -58,7 +58,7 @@ static bool read_responders(struct request *r, struct page *p)
         bool listed = n == 0;
         for (size_t i = 0; i < n; i++)
             listed = listed || strcmp(ids[i].text, workflow.text) == 0;
-        p->nothing = p->nothing || !listed;
+        p->is_empty = p->is_empty || !listed;
         ids[0] = workflow;
         n = 1;
     }
@@ -67,35 +67,35 @@ static bool read_responders(struct request *r, struct page *p)
     return true;
 }
 
-static bool read_states(struct request *r, struct page *p)
+static bool read_states(struct request *r, struct list_page *p)
 {
     const char *status = request_query(r, "status");
     const char *state = request_query(r, "state");
     struct execution_filter *f = &p->filter;
-    enum state one;
+    enum run_state one;
     if (status && (f->states_n = (size_t)states_from_status(status, f->states)) == 0)
-        return wrong(r, "status", "running, success, failed or stopped");
+        return reject_list_parameter(r, "status", "running, success, failed or stopped");
     if (!state)
         return true;
     if (state_from_name(state, &one) == 0)
-        return wrong(r, "state", "queued, running, succeeded, failed or stopped");
-    p->nothing = p->nothing || (status && f->states[0] != one && (f->states_n < 2 || f->states[1] != one));
+        return reject_list_parameter(r, "state", "queued, running, succeeded, failed or stopped");
+    p->is_empty = p->is_empty || (status && f->states[0] != one && (f->states_n < 2 || f->states[1] != one));
     f->states[0] = one;
     f->states_n = 1;
     return true;
 }
 
 /* created_after and created_before: ids hold their millisecond, so a range of time is a range of ids. */
-static bool read_times(struct request *r, struct page *p)
+static bool read_times(struct request *r, struct list_page *p)
 {
     const char *after = request_query(r, "created_after");
     const char *before = request_query(r, "created_before");
     int64_t after_ms = after ? clock_parse(after) : 0;
     int64_t before_ms = before ? clock_parse(before) : 0;
     if (after_ms < 0)
-        return wrong(r, "created_after", "a date or date-time (RFC 3339)");
+        return reject_list_parameter(r, "created_after", "a date or date-time (RFC 3339)");
     if (before_ms < 0)
-        return wrong(r, "created_before", "a date or date-time (RFC 3339)");
+        return reject_list_parameter(r, "created_before", "a date or date-time (RFC 3339)");
     if (after)
         p->filter.above = id_floor(after_ms + 1);
     if (before)
@@ -103,15 +103,15 @@ static bool read_times(struct request *r, struct page *p)
     return true;
 }
 
-static bool read_tag(struct request *r, struct page *p)
+static bool read_tag(struct request *r, struct list_page *p)
 {
     p->filter.tag = request_query(r, "tag");
     if (p->filter.tag && (!*p->filter.tag || strlen(p->filter.tag) > EXECUTION_TAG_MAX))
-        return wrong(r, "tag", "a text of 1 to 256 octets");
+        return reject_list_parameter(r, "tag", "a text of 1 to 256 octets");
     return request_query_id(r, "parentId", &p->filter.parent);
 }
 
-static bool read_cursor(struct request *r, struct page *p)
+static bool read_cursor(struct request *r, struct list_page *p)
 {
     const char *after = request_query(r, "after");
     id cursor = {{0}};
@@ -122,38 +122,39 @@ static bool read_cursor(struct request *r, struct page *p)
     struct execution_filter *f = &p->filter;
     if (after && (!id_is_set(&f->below) || strcmp(cursor.text, f->below.text) < 0))
         f->below = cursor;
-    return request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_PRESET, &p->size);
+    return request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &p->size);
 }
 
-static bool read_number(struct request *r, struct page *p)
+static bool read_page_number(struct request *r, struct list_page *p)
 {
     if (!request_query_int(r, "pageNumber", 1, PAGE_MAX, 1, &p->number) ||
-        !request_query_int(r, "pageSize", 1, LIMIT_MAX, SIZE_PRESET, &p->size))
+        !request_query_int(r, "pageSize", 1, LIMIT_MAX, SIZE_DEFAULT, &p->size))
         return false;
     p->filter.offset = (p->number - 1) * p->size;
-    if (p->filter.offset + p->size > REACH_MAX)
-        return wrong(r, "pageNumber", "within the newest 1000000 executions; use limit and after beyond");
+    if (p->filter.offset + p->size > OFFSET_MAX)
+        return reject_list_parameter(r, "pageNumber",
+                                     "within the newest 1000000 executions; use limit and after beyond");
     return true;
 }
 
 /* By number where its parameters say so, or where there is nothing but responderIds: that page knows no
  * cursor. */
-static bool read_manner(struct request *r, struct page *p)
+static bool read_paging(struct request *r, struct list_page *p)
 {
     bool number = request_query(r, "pageNumber") || request_query(r, "pageSize");
     bool cursor = request_query(r, "limit") || request_query(r, "after");
     bool only_responders = r->query_n > 0;
     for (size_t i = 0; i < r->query_n; i++)
-        only_responders = only_responders && is_responders(r->query[i].name);
+        only_responders = only_responders && is_responder_filter(r->query[i].name);
     if (number && cursor) {
         reply_problem(r, 400, "invalid_request", "pageNumber and pageSize do not go with limit and after.");
         return false;
     }
     p->by_number = number || only_responders;
-    return p->by_number ? read_number(r, p) : read_cursor(r, p);
+    return p->by_number ? read_page_number(r, p) : read_cursor(r, p);
 }
 
-static enum err name_all(struct request *r, struct execution *list, size_t n)
+static enum err fill_list_names(struct request *r, struct execution *list, size_t n)
 {
     struct execution **each = talloc_array(r, struct execution *, n + 1);
     for (size_t i = 0; i < n; i++)
@@ -161,7 +162,7 @@ static enum err name_all(struct request *r, struct execution *list, size_t n)
     return name_cache_fill(r, each, n);
 }
 
-static int reply_page(struct request *r, const struct page *p, const struct execution *list, size_t n)
+static int reply_page(struct request *r, const struct list_page *p, const struct execution *list, size_t n)
 {
     bool more = n > (size_t)p->size;
     n -= more;
@@ -187,16 +188,16 @@ static int reply_page(struct request *r, const struct page *p, const struct exec
 
 int h_execution_list(struct request *r)
 {
-    struct page p = {0};
+    struct list_page p = {0};
     struct execution *list = NULL;
     size_t n = 0;
     if (!read_responders(r, &p) || !read_states(r, &p) || !read_times(r, &p) || !read_tag(r, &p) ||
-        !read_manner(r, &p))
+        !read_paging(r, &p))
         return r->reply.status;
     p.filter.limit = p.size + 1; /* one more tells whether there is more */
     enum err e =
-        p.nothing ? OK : execution_list(r->app->db, r, &r->access.workspace_id, &p.filter, &list, &n);
+        p.is_empty ? OK : execution_list(r->app->db, r, &r->access.workspace_id, &p.filter, &list, &n);
     if (e == OK)
-        e = name_all(r, list, n);
+        e = fill_list_names(r, list, n);
     return e == OK ? reply_page(r, &p, list, n) : reply_err(r, e);
 }

@@ -10,24 +10,24 @@
 #include "json/json_write.h"
 
 /* The execution that is asked for, by its own id or by the message that started it. */
-static bool find_top(struct request *r, id *top_r)
+static bool find_execution(struct request *r, id *execution_r)
 {
     id message;
-    if (!request_query_id(r, "executionId", top_r) || !request_query_id(r, "chatMessageId", &message))
+    if (!request_query_id(r, "executionId", execution_r) || !request_query_id(r, "chatMessageId", &message))
         return false;
-    if (id_is_set(top_r) == id_is_set(&message)) {
+    if (id_is_set(execution_r) == id_is_set(&message)) {
         reply_problem(r, 400, "invalid_request", "Exactly one of executionId and chatMessageId is needed.");
         return false;
     }
-    if (id_is_set(top_r))
+    if (id_is_set(execution_r))
         return true;
-    enum err e = nesting_by_message(r->app->db, r, &r->access.workspace_id, &message, top_r);
+    enum err e = execution_tree_by_message(r->app->db, r, &r->access.workspace_id, &message, execution_r);
     if (e != OK)
         reply_err(r, e);
     return e == OK;
 }
 
-static enum err name_all(struct request *r, struct nesting_node *nodes, size_t n)
+static enum err fill_node_names(struct request *r, struct execution_tree_node *nodes, size_t n)
 {
     struct execution **each = talloc_array(r, struct execution *, n);
     for (size_t i = 0; i < n; i++)
@@ -37,17 +37,17 @@ static enum err name_all(struct request *r, struct nesting_node *nodes, size_t n
 
 int h_execution_nestings(struct request *r)
 {
-    struct nesting_node *nodes;
+    struct execution_tree_node *nodes;
     size_t n, size;
-    if (!find_top(r, &r->execution_id))
+    if (!find_execution(r, &r->execution_id))
         return r->reply.status;
-    enum err e = nesting_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
+    enum err e = execution_tree_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
     if (e == OK)
-        e = name_all(r, nodes, n);
+        e = fill_node_names(r, nodes, n);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
-    view_nesting(w, nodes, 0);
+    view_execution_tree(w, nodes, 0);
     const char *body = json_write_result(w, &size);
     return reply_json(r, 200, body, size);
 }

@@ -13,7 +13,7 @@
 #include "store/workflow.h"
 #include "view/skill.h"
 
-static const char **file_names(struct request *r, json_object *list, size_t *n_r)
+static const char **file_source_ids_of(struct request *r, json_object *list, size_t *n_r)
 {
     *n_r = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
     const char **names = talloc_array(r, const char *, *n_r + 1);
@@ -23,97 +23,101 @@ static const char **file_names(struct request *r, json_object *list, size_t *n_r
 }
 
 /* What was particular to the skill's run, with this request's key. */
-static bool renew_extra(struct request *r, struct run_request *q, const struct skill *skill, const char *old)
+static bool rebuild_extra(struct request *r, struct run_request *req, const struct skill *skill,
+                          const char *old)
 {
-    json_object *was = NULL;
+    json_object *old_extra = NULL;
     const char *why, *alias;
-    if (old && json_parse(r, old, strlen(old), JSON_DEPTH_MAX, &was, &why) != OK)
-        was = NULL;
+    if (old && json_parse(r, old, strlen(old), JSON_DEPTH_MAX, &old_extra, &why) != OK)
+        old_extra = NULL;
     struct skill_extra extra = {
         .slug = skill->slug,
         .label = skill->label,
-        .model = json_get_text(was, "model"),
-        .idempotency_key = q->idempotency_key,
+        .model = json_get_text(old_extra, "model"),
+        .idempotency_key = req->idempotency_key,
     };
-    extra.file_source_ids = file_names(r, json_get(was, "file_source_ids"), &extra.file_source_ids_n);
-    enum err e = extra.model ? model_resolve(r->app->db, r, &q->workspace_id, extra.model, &alias) : OK;
+    extra.file_source_ids =
+        file_source_ids_of(r, json_get(old_extra, "file_source_ids"), &extra.file_source_ids_n);
+    enum err e = extra.model ? model_resolve(r->app->db, r, &req->workspace_id, extra.model, &alias) : OK;
     if (e == ERR_NOT_FOUND)
         reply_problem(r, 422, "model_not_allowed", "The model is not one that this space may use any more.");
     else if (e != OK)
         reply_err(r, e);
     struct json_write *w = json_write_new(r);
-    view_skill_extra(w, &extra);
-    q->extra.at = json_write_result(w, &q->extra.size);
+    skill_extra_write(w, &extra);
+    req->extra.at = json_write_result(w, &req->extra.size);
     return e == OK;
 }
 
-static bool judge_skill(struct request *r, struct run_request *q, const struct execution *x)
+static bool validate_skill_version(struct request *r, struct run_request *req, const struct execution *exec)
 {
-    struct skill then, now;
-    enum err e = skill_version(r->app->db, r, &q->workspace_id, &q->responder_id, q->version, &then);
+    struct skill original, current;
+    enum err e =
+        skill_get_version(r->app->db, r, &req->workspace_id, &req->responder_id, req->version, &original);
     if (e == OK) /* one that was removed takes no runs */
-        e = skill_now(r->app->db, r, &q->workspace_id, then.slug, &now);
+        e = skill_get_current(r->app->db, r, &req->workspace_id, original.slug, &current);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
-    q->credits_asked = then.credits;
-    q->price = then.price;
-    return renew_extra(r, q, &then, x->extra);
+    req->credits_asked = original.credits;
+    req->price = original.price;
+    return rebuild_extra(r, req, &original, exec->extra);
 }
 
-static bool judge_workflow(struct request *r, struct run_request *q)
+static bool validate_workflow_version(struct request *r, struct run_request *req)
 {
-    enum err e = workflow_terms(r->app->db, r, &q->workspace_id, &q->responder_id, q->version,
-                                &q->credits_asked, &q->price);
+    enum err e = workflow_version_prices(r->app->db, r, &req->workspace_id, &req->responder_id, req->version,
+                                         &req->credits_asked, &req->price);
     if (e != OK)
         reply_err(r, e);
     return e == OK;
 }
 
 /* What can be run again: something that has ended, and whose input is still there. */
-static bool may_retry(struct request *r, const struct execution *x)
+static bool check_retryable(struct request *r, const struct execution *exec)
 {
-    if (!state_is_terminal(x->state))
+    if (!state_is_terminal(exec->state))
         reply_problem(r, 409, "execution_not_terminal", "The execution has not ended yet.");
-    else if (x->purged_ms)
+    else if (exec->purged_ms)
         reply_problem(r, 400, "invalid_request", "The execution was purged: its input is gone.");
     else
         return true;
     return false;
 }
 
-static bool judge(struct request *r, struct run_request *q, bool fresh)
+static bool retry_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
-    struct execution x;
-    (void)fresh; /* nothing is remembered */
-    enum err e = execution_get(r->app->db, r, &q->workspace_id, &q->retry_of, &x);
+    struct execution exec;
+    (void)bypass_cache; /* nothing is remembered */
+    enum err e = execution_get(r->app->db, r, &req->workspace_id, &req->retry_of, &exec);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
-    if (!may_retry(r, &x))
+    if (!check_retryable(r, &exec))
         return false;
-    bool is_skill = x.kind == KIND_SKILL;
+    bool is_skill = exec.kind == KIND_SKILL;
     const id no_workflow = {{0}};
-    q->kind = x.kind;
-    q->responder_id = x.responder_id;
-    q->version = x.version;
-    q->agentic = x.agentic;
-    q->input = span_text(x.input);
-    q->tags = span_text(x.tags);
-    q->metadata = span_text(x.metadata);
-    q->body = run_first_answer(r, &q->execution_id, is_skill ? &no_workflow : &q->responder_id, &q->retry_of);
-    return is_skill ? judge_skill(r, q, &x) : judge_workflow(r, q);
+    req->kind = exec.kind;
+    req->responder_id = exec.responder_id;
+    req->version = exec.version;
+    req->agentic = exec.agentic;
+    req->input = span_text(exec.input);
+    req->tags = span_text(exec.tags);
+    req->metadata = span_text(exec.metadata);
+    req->body = run_accepted_body(r, &req->execution_id, is_skill ? &no_workflow : &req->responder_id,
+                                  &req->retry_of);
+    return is_skill ? validate_skill_version(r, req, &exec) : validate_workflow_version(r, req);
 }
 
 int h_execution_retry(struct request *r)
 {
-    struct run_request q = {.pinned = true, .status = 202};
+    struct run_request req = {.pinned = true, .status = 202};
     json_object *body; /* may be there, says nothing */
-    if (!request_path_id(r, 0, &q.retry_of) || !run_begin(r, &q) || !request_json(r, &body))
+    if (!request_path_id(r, 0, &req.retry_of) || !start_run_prepare(r, &req) || !request_json(r, &body))
         return r->reply.status;
-    if (!execution_may_run(r, &q.retry_of))
-        return run_refuse(r, q.idempotency_key, q.fingerprint);
-    return run_start(r, &q, judge);
+    if (!require_execute_scope(r, &req.retry_of))
+        return reject_or_replay(r, req.idempotency_key, req.fingerprint);
+    return start_run(r, &req, retry_validate_target);
 }

@@ -10,7 +10,7 @@
 #include "run/stop.h"
 #include "json/json_write.h"
 
-static struct span stopped(struct request *r, const id *execution)
+static struct span stop_body(struct request *r, const id *execution)
 {
     struct json_write *w = json_write_new(r);
     struct span body;
@@ -22,16 +22,16 @@ static struct span stopped(struct request *r, const id *execution)
     return body;
 }
 
-static int reply_verdict(struct request *r, const struct stop_request *q, enum stop_verdict verdict,
-                         const struct run_answer *a)
+static int reply_stop_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
+                              const struct run_answer *answer)
 {
     switch (verdict) {
     case STOP_DONE:
-        return reply_json(r, q->status, q->body.at, q->body.size);
+        return reply_json(r, req->status, req->body.at, req->body.size);
     case STOP_REPLAYED:
-        return run_replay(r, a);
+        return reply_stored_response(r, answer);
     case STOP_KEY_REUSED:
-        return run_key_reused(r);
+        return reply_key_reused(r);
     case STOP_NOT_FOUND:
         return reply_not_found(r);
     case STOP_TERMINAL:
@@ -45,17 +45,17 @@ static int reply_verdict(struct request *r, const struct stop_request *q, enum s
 
 int h_execution_stop(struct request *r)
 {
-    struct stop_request q = {
+    struct stop_request req = {
         .workspace_id = r->access.workspace_id, .status = 200, .error = "stopped by the caller"};
-    struct run_answer a = {0};
+    struct run_answer answer = {0};
     json_object *body; /* may be there, says nothing */
-    if (!request_path_id(r, 0, &q.execution_id) ||
-        !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body))
+    if (!request_path_id(r, 0, &req.execution_id) ||
+        !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
         return r->reply.status;
-    if (!execution_may_run(r, &q.execution_id))
-        return run_refuse(r, q.idempotency_key, q.fingerprint);
-    r->execution_id = q.execution_id;
-    q.body = stopped(r, &q.execution_id);
-    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);
-    return reply_verdict(r, &q, verdict, &a);
+    if (!require_execute_scope(r, &req.execution_id))
+        return reject_or_replay(r, req.idempotency_key, req.fingerprint);
+    r->execution_id = req.execution_id;
+    req.body = stop_body(r, &req.execution_id);
+    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &answer);
+    return reply_stop_verdict(r, &req, verdict, &answer);
 }

@@ -11,143 +11,145 @@
 #include "store/file.h"
 #include "json/json_write.h"
 
-enum { PARTS_MAX = 1000, PIECE = 64 * 1024 };
+enum { PARTS_MAX = 1000, CHUNK_MAX = 64 * 1024 };
 
 struct upload {
-    struct request *r;
+    struct request *request;
     struct file *files; /* each name once: the last of it */
     struct blob_writer **writers;
-    size_t n;
+    size_t files_n;
     const char **names; /* as they came */
     size_t names_n;
-    struct blob_writer *now; /* of the part that is coming in */
+    struct blob_writer *writer; /* of the part that is coming in */
     struct file file;
     int64_t bytes;
 };
 
-static bool too_large(struct upload *u, const char *what, int64_t most)
+static bool reject_too_large(struct upload *u, const char *what, int64_t max)
 {
-    reply_problem(u->r, 413, "body_too_large", "%s at most %lld bytes.", what, (long long)most);
+    reply_problem(u->request, 413, "body_too_large", "%s at most %lld bytes.", what, (long long)max);
     return false;
 }
 
-static bool on_part(void *arg, const struct multipart_part *part)
+static bool upload_on_part(void *arg, const struct multipart_part *part)
 {
     struct upload *u = arg;
     const char *name = part->filename ? file_basename(part->filename) : NULL;
     if (strcmp(part->name, "files") != 0)
-        reply_problem(u->r, 400, "invalid_request", "There is no field %.100s here; files come as \"files\".",
-                      part->name);
+        reply_problem(u->request, 400, "invalid_request",
+                      "There is no field %.100s here; files come as \"files\".", part->name);
     else if (!name)
-        reply_problem(u->r, 400, "invalid_request",
+        reply_problem(u->request, 400, "invalid_request",
                       "A file needs a name: UTF-8, at most %d bytes, without control characters.",
                       FILE_NAME_BYTES_MAX);
     else if (u->names_n == PARTS_MAX)
-        reply_problem(u->r, 413, "body_too_large", "There may be %d files in one request.", PARTS_MAX);
-    else if (!(u->now = blob_writer_new(u->r, u->r->app->blobs)))
-        reply_err(u->r, ERR_INTERNAL);
-    if (!u->now)
+        reply_problem(u->request, 413, "body_too_large", "There may be %d files in one request.", PARTS_MAX);
+    else if (!(u->writer = blob_writer_new(u->request, u->request->app->blobs)))
+        reply_err(u->request, ERR_INTERNAL);
+    if (!u->writer)
         return false;
     bool typed = part->type && *part->type && strlen(part->type) < 200;
     u->file = (struct file){
-        .name = talloc_strdup(u->r, name),
-        .media_type = talloc_strdup(u->r, typed ? part->type : "application/octet-stream"),
+        .name = talloc_strdup(u->request, name),
+        .media_type = talloc_strdup(u->request, typed ? part->type : "application/octet-stream"),
         .created_ms = clock_wall_ms(),
     };
     return true;
 }
 
-static bool on_data(void *arg, const char *bytes, size_t size)
+static bool upload_on_data(void *arg, const char *bytes, size_t size)
 {
     struct upload *u = arg;
-    const struct config *c = u->r->app->config;
+    const struct config *c = u->request->app->config;
     u->bytes += (int64_t)size;
-    if (blob_written(u->now) + (int64_t)size > c->files.file_max_bytes)
-        return too_large(u, "A file may have", c->files.file_max_bytes);
+    if (blob_written(u->writer) + (int64_t)size > c->files.file_max_bytes)
+        return reject_too_large(u, "A file may have", c->files.file_max_bytes);
     if (u->bytes > c->files.principal_max_bytes)
-        return too_large(u, "All files together may have", c->files.principal_max_bytes);
-    enum err e = blob_write(u->now, bytes, size);
+        return reject_too_large(u, "All files together may have", c->files.principal_max_bytes);
+    enum err e = blob_write(u->writer, bytes, size);
     if (e == ERR_LIMIT)
-        reply_err(u->r, ERR_BUSY);
+        reply_err(u->request, ERR_BUSY);
     else if (e != OK)
-        reply_err(u->r, e);
+        reply_err(u->request, e);
     return e == OK;
 }
 
-static bool on_end(void *arg)
+static bool upload_on_end(void *arg)
 {
     struct upload *u = arg;
     size_t i = 0;
-    enum err e = blob_finish(u->now, &u->file.blob);
+    enum err e = blob_finish(u->writer, &u->file.blob);
     if (e != OK) {
-        reply_err(u->r, e == ERR_LIMIT ? ERR_BUSY : e);
+        reply_err(u->request, e == ERR_LIMIT ? ERR_BUSY : e);
         return false;
     }
-    while (i < u->n && strcmp(u->files[i].name, u->file.name) != 0)
+    while (i < u->files_n && strcmp(u->files[i].name, u->file.name) != 0)
         i++;
-    if (i == u->n)
-        u->n++;
+    if (i == u->files_n)
+        u->files_n++;
     else
         talloc_free(u->writers[i]);
     u->files[i] = u->file;
-    u->writers[i] = u->now;
+    u->writers[i] = u->writer;
     u->names[u->names_n++] = u->file.name;
-    u->now = NULL;
+    u->writer = NULL;
     return true;
 }
 
-static bool receive(struct upload *u)
+static bool receive_upload(struct upload *u)
 {
-    const struct multipart_events events = {.part = on_part, .data = on_data, .end = on_end, .arg = u};
-    const char *type = request_param(u->r, "CONTENT_TYPE");
-    const char *boundary = type ? multipart_boundary(u->r, type) : NULL;
+    const struct multipart_events events = {
+        .part = upload_on_part, .data = upload_on_data, .end = upload_on_end, .arg = u};
+    const char *type = request_param(u->request, "CONTENT_TYPE");
+    const char *boundary = type ? multipart_boundary(u->request, type) : NULL;
     if (!boundary) {
-        reply_problem(u->r, 415, "unsupported_media_type",
+        reply_problem(u->request, 415, "unsupported_media_type",
                       "Files come as multipart/form-data with a boundary.");
         return false;
     }
-    struct multipart *m = multipart_new(u->r, boundary, &events);
-    char *piece = talloc_size(u->r, PIECE);
+    struct multipart *m = multipart_new(u->request, boundary, &events);
+    char *chunk = talloc_size(u->request, CHUNK_MAX);
     enum err e = OK;
     ssize_t n = 1;
-    while (e == OK && (n = request_read_some(u->r, piece, PIECE)) > 0)
-        e = multipart_feed(m, piece, (size_t)n);
+    while (e == OK && (n = request_read_chunk(u->request, chunk, CHUNK_MAX)) > 0)
+        e = multipart_feed(m, chunk, (size_t)n);
     if (n < 0)
         return false;
     if (e == OK)
         e = multipart_finish(m);
     if (e == ERR_INVALID)
-        reply_problem(u->r, 400, "invalid_request", "The body cannot be read: %s.", multipart_why(m));
+        reply_problem(u->request, 400, "invalid_request", "The body cannot be read: %s.", multipart_why(m));
     return e == OK;
 }
 
 /* Blobs first, then their rows, under one hold. */
-static enum err keep(struct upload *u)
+static enum err store_upload(struct upload *u)
 {
-    struct app *app = u->r->app;
-    struct blob_id *blobs = talloc_array(u->r, struct blob_id, u->n + 1), *replaced = NULL;
+    struct app *app = u->request->app;
+    struct blob_id *blobs = talloc_array(u->request, struct blob_id, u->files_n + 1), *replaced = NULL;
     size_t replaced_n = 0;
-    enum err e = blob_hold(app->blobs);
+    enum err e = blob_lock_shared(app->blobs);
     if (e != OK)
         return e;
-    for (size_t i = 0; e == OK && i < u->n; i++)
-        e = blob_keep(u->writers[i]);
+    for (size_t i = 0; e == OK && i < u->files_n; i++)
+        e = blob_publish(u->writers[i]);
     if (e == OK)
-        e = file_put_all(app->db, u->r, &u->r->access.workspace_id, &u->r->access.principal_id, u->files,
-                         u->n, app->config->files.principal_max_bytes, &replaced, &replaced_n);
-    blob_release(app->blobs);
-    for (size_t i = 0; i < u->n; i++)
+        e = file_put_all(app->db, u->request, &u->request->access.workspace_id,
+                         &u->request->access.principal_id, u->files, u->files_n,
+                         app->config->files.principal_max_bytes, &replaced, &replaced_n);
+    blob_unlock_shared(app->blobs);
+    for (size_t i = 0; i < u->files_n; i++)
         blobs[i] = u->files[i].blob;
     if (e == OK)
         blob_remove_unused(app->blobs, app->db, replaced, replaced_n);
     else if (e != ERR_UNCERTAIN)
-        blob_remove_unused(app->blobs, app->db, blobs, u->n);
+        blob_remove_unused(app->blobs, app->db, blobs, u->files_n);
     return e;
 }
 
-static int reply_names(struct upload *u)
+static int reply_source_ids(struct upload *u)
 {
-    struct json_write *w = json_write_new(u->r);
+    struct json_write *w = json_write_new(u->request);
     size_t size;
     json_write_open(w, '{');
     json_write_key(w, "source_ids");
@@ -157,31 +159,31 @@ static int reply_names(struct upload *u)
     json_write_close(w, ']');
     json_write_close(w, '}');
     const char *body = json_write_result(w, &size);
-    return reply_json(u->r, 201, body, size);
+    return reply_json(u->request, 201, body, size);
 }
 
 int h_file_upload(struct request *r)
 {
-    struct upload u = {.r = r};
+    struct upload u = {.request = r};
     u.files = talloc_array(r, struct file, PARTS_MAX);
     u.writers = talloc_zero_array(r, struct blob_writer *, PARTS_MAX);
     u.names = talloc_array(r, const char *, PARTS_MAX);
     if (!r->app->blobs)
         return reply_err(r, ERR_BUSY);
-    if (!receive(&u))
+    if (!receive_upload(&u))
         return r->reply.status;
-    if (u.n == 0)
+    if (u.files_n == 0)
         return reply_problem(r, 400, "invalid_request", "No file came; files come as \"files\".");
-    enum err e = keep(&u);
+    enum err e = store_upload(&u);
     if (e == ERR_LIMIT)
         return reply_problem(r, 413, "body_too_large", "All your files together may have at most %lld bytes.",
                              (long long)r->app->config->files.principal_max_bytes);
-    return e == OK ? reply_names(&u) : reply_err(r, e);
+    return e == OK ? reply_source_ids(&u) : reply_err(r, e);
 }
 
 /* --- what is there --- */
 
-static void write_file(struct json_write *w, const struct file *f)
+static void write_file_json(struct json_write *w, const struct file *f)
 {
     json_write_open(w, '{');
     json_write_text(w, "name", f->name);
@@ -210,7 +212,7 @@ int h_file_list(struct request *r)
     json_write_key(w, "files");
     json_write_open(w, '[');
     for (size_t i = 0; i < n; i++)
-        write_file(w, &list[i]);
+        write_file_json(w, &list[i]);
     json_write_close(w, ']');
     json_write_flag(w, "has_more", more);
     json_write_text(w, "next_cursor", more ? list[n - 1].name : NULL);

@@ -17,7 +17,7 @@ int h_execution_purge(struct request *r);
 int h_execution_retry(struct request *r);
 int h_execution_events(struct request *r);
 int h_execution_ticket(struct request *r);
-int h_waited(struct request *r);
+int h_wait_resume(struct request *r);
 int h_execution_logs(struct request *r);
 int h_artifact_get(struct request *r);
 int h_skill_list(struct request *r);

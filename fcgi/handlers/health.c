@@ -32,7 +32,7 @@ int h_health_ready(struct request *r)
 }
 
 /* What MariaDB knows; left out, and told by millrace_up, where it is away. */
-static char *add_runs(char *text, struct db *db)
+static char *add_run_metrics(char *text, struct db *db)
 {
     struct store_metrics m;
     bool up = store_metrics_read(db, &m) == OK;
@@ -49,10 +49,10 @@ static char *add_runs(char *text, struct db *db)
         "# TYPE millrace_recent_losses gauge\nmillrace_recent_losses %" PRId64 "\n"
         "# TYPE millrace_recent_runs gauge\n",
         m.queued, m.running, m.oldest_queued_ms / 1000, m.oldest_queued_ms % 1000, m.executors,
-        m.executors_lost, m.losses);
+        m.executors_lost, m.lost_count);
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
-                                             state_name((enum state)s), m.recent[s]);
+                                             state_name((enum run_state)s), m.recent[s]);
     return text;
 }
 
@@ -68,6 +68,6 @@ int h_health_metrics(struct request *r)
         "# TYPE millrace_accept_settled_total counter\nmillrace_accept_settled_total %" PRIu64 "\n"
         "# TYPE millrace_accept_withdrawn_total counter\nmillrace_accept_withdrawn_total %" PRIu64 "\n",
         c.batches, c.runs, c.alone, c.settled, c.withdrawn);
-    text = add_runs(text, r->app->db);
+    text = add_run_metrics(text, r->app->db);
     return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
 }

@@ -26,11 +26,11 @@ int h_skill_list(struct request *r)
     struct skill *list;
     struct skill_version *versions;
     size_t n, versions_n;
-    if (!skill_space_is_own(r))
+    if (!require_own_space(r))
         return r->reply.status;
     enum err e = skill_list(r->app->db, r, &r->access.workspace_id, &list, &n);
     if (e == OK)
-        e = skill_versions(r->app->db, r, &r->access.workspace_id, NULL, &versions, &versions_n);
+        e = skill_version_list(r->app->db, r, &r->access.workspace_id, NULL, &versions, &versions_n);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = begin_data(r);
@@ -46,11 +46,11 @@ int h_skill_get(struct request *r)
     struct skill skill;
     struct skill_version *versions;
     size_t versions_n;
-    if (!skill_space_is_own(r))
+    if (!require_own_space(r))
         return r->reply.status;
-    enum err e = skill_now(r->app->db, r, &r->access.workspace_id, r->path_values[1], &skill);
+    enum err e = skill_get_current(r->app->db, r, &r->access.workspace_id, r->path_values[1], &skill);
     if (e == OK)
-        e = skill_versions(r->app->db, r, &r->access.workspace_id, &skill.id, &versions, &versions_n);
+        e = skill_version_list(r->app->db, r, &r->access.workspace_id, &skill.id, &versions, &versions_n);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = begin_data(r);

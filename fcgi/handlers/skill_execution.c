@@ -11,14 +11,14 @@
 
 int h_skill_execution_get(struct request *r)
 {
-    if (!skill_space_is_own(r) || !request_path_id(r, 1, &r->execution_id))
+    if (!require_own_space(r) || !request_path_id(r, 1, &r->execution_id))
         return r->reply.status;
     return skill_reply(r, 200, &r->execution_id);
 }
 
 int h_skill_execution_by_call(struct request *r)
 {
-    if (!skill_space_is_own(r))
+    if (!require_own_space(r))
         return r->reply.status;
     enum err e =
         execution_by_tool_call(r->app->db, r, &r->access.workspace_id, r->path_values[1], &r->execution_id);
@@ -26,35 +26,36 @@ int h_skill_execution_by_call(struct request *r)
 }
 
 /* As it will be once it is stopped: made beforehand, because the answer is stored with the stop. */
-static struct span stopped(struct request *r, struct skill_execution *x, const struct stop_request *q)
+static struct span cancelled_body(struct request *r, struct skill_execution *exec,
+                                  const struct stop_request *req)
 {
-    struct skill_execution *children = talloc_array(r, struct skill_execution, x->children_n + 1);
-    for (size_t i = 0; i < x->children_n; i++) {
-        children[i] = x->children[i];
+    struct skill_execution *children = talloc_array(r, struct skill_execution, exec->children_n + 1);
+    for (size_t i = 0; i < exec->children_n; i++) {
+        children[i] = exec->children[i];
         if (state_is_terminal(children[i].state))
             continue;
         children[i].state = STATE_STOPPED;
         children[i].reason = REASON_STOPPED;
-        children[i].ended_ms = q->at_ms;
+        children[i].ended_ms = req->at_ms;
     }
-    x->children = children;
-    x->state = STATE_STOPPED;
-    x->reason = REASON_STOPPED;
-    x->ended_ms = q->at_ms;
-    x->error = q->error;
-    return skill_body(r, x);
+    exec->children = children;
+    exec->state = STATE_STOPPED;
+    exec->reason = REASON_STOPPED;
+    exec->ended_ms = req->at_ms;
+    exec->error = req->error;
+    return skill_execution_body(r, exec);
 }
 
-static int reply_verdict(struct request *r, const struct stop_request *q, enum stop_verdict verdict,
-                         const struct run_answer *a)
+static int reply_cancel_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
+                                const struct run_answer *answer)
 {
     switch (verdict) {
     case STOP_DONE:
-        return reply_json(r, q->status, q->body.at, q->body.size);
+        return reply_json(r, req->status, req->body.at, req->body.size);
     case STOP_REPLAYED:
-        return run_replay(r, a);
+        return reply_stored_response(r, answer);
     case STOP_KEY_REUSED:
-        return run_key_reused(r);
+        return reply_key_reused(r);
     case STOP_NOT_FOUND:
         return reply_not_found(r);
     case STOP_TERMINAL:
@@ -68,26 +69,26 @@ static int reply_verdict(struct request *r, const struct stop_request *q, enum s
 
 int h_skill_execution_cancel(struct request *r)
 {
-    struct stop_request q = {
+    struct stop_request req = {
         .workspace_id = r->access.workspace_id,
         .kind = KIND_SKILL,
         .status = 200,
         .at_ms = clock_wall_ms(),
         .error = "stopped by the caller",
     };
-    struct run_answer a = {0};
-    struct skill_execution x;
+    struct run_answer answer = {0};
+    struct skill_execution exec;
     json_object *body; /* may be there, says nothing */
-    if (!skill_space_is_own(r) || !request_path_id(r, 1, &q.execution_id) ||
-        !request_idempotency(r, &q.idempotency_key, q.fingerprint) || !request_json(r, &body))
+    if (!require_own_space(r) || !request_path_id(r, 1, &req.execution_id) ||
+        !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
         return r->reply.status;
-    r->execution_id = q.execution_id;
-    enum err e = skill_execution_get(r->app->db, r, &q.workspace_id, &q.execution_id, &x);
+    r->execution_id = req.execution_id;
+    enum err e = skill_execution_get(r->app->db, r, &req.workspace_id, &req.execution_id, &exec);
     if (e != OK) {
         reply_err(r, e);
-        return run_refuse(r, q.idempotency_key, q.fingerprint);
+        return reject_or_replay(r, req.idempotency_key, req.fingerprint);
     }
-    q.body = stopped(r, &x, &q);
-    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &q, &a);
-    return reply_verdict(r, &q, verdict, &a);
+    req.body = cancelled_body(r, &exec, &req);
+    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &answer);
+    return reply_cancel_verdict(r, &req, verdict, &answer);
 }

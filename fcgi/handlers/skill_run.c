@@ -15,7 +15,7 @@
 
 enum { FILES_MAX = 1000 };
 
-struct skill_start {
+struct skill_start_form {
     struct run_request run; /* first: the judge is given this */
     const char *slug;
     const char *model; /* NULL: the space's default */
@@ -26,7 +26,7 @@ struct skill_start {
 
 /* --- the body --- */
 
-static bool members_are_known(struct request *r, json_object *body)
+static bool skill_members_are_known(struct request *r, json_object *body)
 {
     static const char *const known[] = {"inputs", "file_source_ids", "model", "chat"};
     json_object_object_foreach(body, name, value)
@@ -43,24 +43,26 @@ static bool members_are_known(struct request *r, json_object *body)
     return true;
 }
 
-static void read_inputs(struct request *r, json_object *body, struct skill_start *s, struct problems *p)
+static void read_skill_inputs(struct request *r, json_object *body, struct skill_start_form *s,
+                              struct json_problems *p)
 {
     s->inputs = json_get(body, "inputs");
     if (!s->inputs)
-        problems_add(p, "/inputs", "is required");
+        json_problems_add(p, "/inputs", "is required");
     else if (!json_object_is_type(s->inputs, json_type_object))
-        problems_add(p, "/inputs", "must be an object");
+        json_problems_add(p, "/inputs", "must be an object");
     else
-        json_span(r->body, r->body_size, "inputs", &s->run.input.at, &s->run.input.size);
+        json_raw_member(r->body, r->body_size, "inputs", &s->run.input.at, &s->run.input.size);
 }
 
-static void read_files(struct request *r, json_object *body, struct skill_start *s, struct problems *p)
+static void read_file_source_ids(struct request *r, json_object *body, struct skill_start_form *s,
+                                 struct json_problems *p)
 {
     json_object *list = json_get(body, "file_source_ids");
     if (!list)
         return;
     if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) > FILES_MAX) {
-        problems_add(p, "/file_source_ids", "must be an array of at most %d strings", FILES_MAX);
+        json_problems_add(p, "/file_source_ids", "must be an array of at most %d strings", FILES_MAX);
         return;
     }
     s->files_n = json_object_array_length(list);
@@ -69,12 +71,12 @@ static void read_files(struct request *r, json_object *body, struct skill_start 
         json_object *name = json_object_array_get_idx(list, i);
         s->files[i] = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
         if (!json_object_is_type(name, json_type_string))
-            problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string");
+            json_problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string");
     }
 }
 
 /* An alias; `{}`, as the page's curl sends it, is none. */
-static void read_model(json_object *body, struct skill_start *s, struct problems *p)
+static void read_model_alias(json_object *body, struct skill_start_form *s, struct json_problems *p)
 {
     json_object *model = json_get(body, "model");
     bool empty = json_object_is_type(model, json_type_object) && json_object_object_length(model) == 0;
@@ -82,22 +84,22 @@ static void read_model(json_object *body, struct skill_start *s, struct problems
         return;
     s->model = json_get_text(body, "model");
     if (!s->model)
-        problems_add(p, "/model", "must be the alias of a model");
+        json_problems_add(p, "/model", "must be the alias of a model");
 }
 
-static bool read_form(struct request *r, struct skill_start *s)
+static bool read_skill_form(struct request *r, struct skill_start_form *s)
 {
     json_object *body;
-    struct problems *p = problems_new(r);
-    if (!request_json(r, &body) || (body && !members_are_known(r, body)))
+    struct json_problems *p = json_problems_new(r);
+    if (!request_json(r, &body) || (body && !skill_members_are_known(r, body)))
         return false;
     if (!run_form_read_chat(json_get(body, "chat"), &s->run)) {
-        reply_problem(r, 400, "invalid_request", "%s", RUN_CHAT_WANTED);
+        reply_problem(r, 400, "invalid_request", "%s", RUN_CHAT_RULE);
         return false;
     }
-    read_inputs(r, body, s, p);
-    read_files(r, body, s, p);
-    read_model(body, s, p);
+    read_skill_inputs(r, body, s, p);
+    read_file_source_ids(r, body, s, p);
+    read_model_alias(body, s, p);
     if (p->total > 0)
         reply_problems(r, 422, "invalid_inputs", p, "The body is not what starts a skill.");
     return p->total == 0;
@@ -105,24 +107,24 @@ static bool read_form(struct request *r, struct skill_start *s)
 
 /* --- judging, once the key is known to be free --- */
 
-static bool inputs_fit(struct request *r, const struct skill_start *s, const struct manifest *m)
+static bool skill_check_inputs(struct request *r, const struct skill_start_form *s, const struct manifest *m)
 {
     struct schema_problems found = {0};
-    struct problems *p = problems_new(r);
+    struct json_problems *p = json_problems_new(r);
     if (schema_validate(r, m->inputs, s->inputs, &found) == OK)
         return true;
     for (size_t i = 0; i < found.count; i++)
-        problems_add(p, talloc_asprintf(r, "/inputs%s", found.items[i].pointer), "%s",
-                     found.items[i].message);
+        json_problems_add(p, talloc_asprintf(r, "/inputs%s", found.items[i].pointer), "%s",
+                          found.items[i].message);
     reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the skill takes.");
     return false;
 }
 
 /* The alias that the run will use: the one asked for, or, for a skill that calls a model, the default. */
-static bool choose_model(struct request *r, const struct skill_start *s, const struct manifest *m,
-                         const char **alias_r)
+static bool skill_choose_model(struct request *r, const struct skill_start_form *s, const struct manifest *m,
+                               const char **alias_r)
 {
-    struct problems *p = problems_new(r);
+    struct json_problems *p = json_problems_new(r);
     *alias_r = NULL;
     if (!s->model && m->runner != RUNNER_MODEL)
         return true;
@@ -130,7 +132,8 @@ static bool choose_model(struct request *r, const struct skill_start *s, const s
                      ? ERR_NOT_FOUND
                      : model_resolve(r->app->db, r, &r->access.workspace_id, s->model, alias_r);
     if (e == ERR_NOT_FOUND) {
-        problems_add(p, "/model", s->model ? "is no model of this space" : "the space has no default model");
+        json_problems_add(p, "/model",
+                          s->model ? "is no model of this space" : "the space has no default model");
         reply_problems(r, 422, "model_not_allowed", p, "The model is not one that this space may use.");
     } else if (e != OK) {
         reply_err(r, e);
@@ -138,8 +141,8 @@ static bool choose_model(struct request *r, const struct skill_start *s, const s
     return e == OK;
 }
 
-static struct span write_extra(struct request *r, const struct skill_start *s, const struct skill *skill,
-                               const char *model)
+static struct span skill_extra_json(struct request *r, const struct skill_start_form *s,
+                                    const struct skill *skill, const char *model)
 {
     struct skill_extra extra = {
         .slug = skill->slug,
@@ -151,69 +154,70 @@ static struct span write_extra(struct request *r, const struct skill_start *s, c
     };
     struct json_write *w = json_write_new(r);
     struct span text;
-    view_skill_extra(w, &extra);
+    skill_extra_write(w, &extra);
     text.at = json_write_result(w, &text.size);
     return text;
 }
 
-static const char *text_of(struct request *r, struct span s)
+static const char *span_to_text(struct request *r, struct span s)
 {
     return s.at ? talloc_strndup(r, s.at, s.size) : NULL;
 }
 
-static struct span first_answer(struct request *r, const struct run_request *q, const struct skill *skill)
+static struct span skill_accepted_body(struct request *r, const struct run_request *req,
+                                       const struct skill *skill)
 {
-    struct skill_execution x = {
-        .id = q->execution_id,
+    struct skill_execution exec = {
+        .id = req->execution_id,
         .tenant_id = skill->tenant_id,
-        .workspace_id = q->workspace_id,
-        .principal_id = q->principal_id,
+        .workspace_id = req->workspace_id,
+        .principal_id = req->principal_id,
         .slug = skill->slug,
         .label = skill->label,
-        .source = q->source,
+        .source = req->source,
         .state = STATE_QUEUED,
-        .input = q->input,
-        .extra = q->extra.at,
-        .thread_id = text_of(r, q->thread_id),
-        .message_id = q->message_id,
-        .tool_call_id = text_of(r, q->tool_call_id),
+        .input = req->input,
+        .extra = req->extra.at,
+        .thread_id = span_to_text(r, req->thread_id),
+        .message_id = req->message_id,
+        .tool_call_id = span_to_text(r, req->tool_call_id),
     };
-    return skill_body(r, &x);
+    return skill_execution_body(r, &exec);
 }
 
-static bool judge(struct request *r, struct run_request *q, bool fresh)
+static bool skill_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
-    struct skill_start *s = (struct skill_start *)q;
+    struct skill_start_form *s = (struct skill_start_form *)req;
     const struct manifest *m;
     struct skill skill;
     const char *model;
-    (void)fresh; /* nothing is remembered that could have changed */
-    enum err e = skill_now(r->app->db, r, &r->access.workspace_id, s->slug, &skill);
+    (void)bypass_cache; /* nothing is remembered that could have changed */
+    enum err e = skill_get_current(r->app->db, r, &r->access.workspace_id, s->slug, &skill);
     if (e == OK)
         e = skill_cache_manifest(r, &skill, &m);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
-    if (!inputs_fit(r, s, m) || !choose_model(r, s, m, &model))
+    if (!skill_check_inputs(r, s, m) || !skill_choose_model(r, s, m, &model))
         return false;
-    q->responder_id = skill.id;
-    q->version = skill.version;
-    q->agentic = skill.agentic;
-    q->price = skill.price;
-    q->credits_asked = skill.credits;
-    q->extra = write_extra(r, s, &skill, model);
-    q->body = first_answer(r, q, &skill);
+    req->responder_id = skill.id;
+    req->version = skill.version;
+    req->agentic = skill.agentic;
+    req->price = skill.price;
+    req->credits_asked = skill.credits;
+    req->extra = skill_extra_json(r, s, &skill, model);
+    req->body = skill_accepted_body(r, req, &skill);
     return true;
 }
 
 int h_skill_run(struct request *r)
 {
-    struct skill_start s = {.run = {.kind = KIND_SKILL, .status = 201}};
-    if (!skill_space_is_own(r))
+    struct skill_start_form s = {.run = {.kind = KIND_SKILL, .status = 201}};
+    if (!require_own_space(r))
         return r->reply.status;
     s.slug = r->path_values[1];
-    if (!run_begin(r, &s.run) || !read_form(r, &s))
+    if (!start_run_prepare(r, &s.run) || !read_skill_form(r, &s))
         return r->reply.status;
-    return run_start(r, &s.run, judge);
+    return start_run(r, &s.run, skill_validate_target);
 }

@@ -9,28 +9,28 @@
 #include "fcgi/http/request.h"
 #include "store/execution.h"
 
-static int reply_unfinished(struct request *r, const struct execution *x)
+static int reply_unfinished(struct request *r, const struct execution *exec)
 {
     static const id none;
-    const id *workflow = x->kind == KIND_SKILL ? &none : &x->responder_id;
-    struct span body = run_first_answer(r, &x->id, workflow, &x->retry_of);
+    const id *workflow = exec->kind == KIND_SKILL ? &none : &exec->responder_id;
+    struct span body = run_accepted_body(r, &exec->id, workflow, &exec->retry_of);
     return reply_json(r, 202, body.at, body.size);
 }
 
-int h_waited(struct request *r)
+int h_wait_resume(struct request *r)
 {
-    struct execution x;
+    struct execution exec;
     bool with_steps;
     if (!request_query_id(r, "execution", &r->execution_id) || !request_query_bool(r, "steps", &with_steps))
         return r->reply.status;
-    enum wait_form form = wait_form_read(request_query(r, "form"));
-    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &x);
+    enum wait_response_shape shape = wait_response_shape_parse(request_query(r, "form"));
+    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &exec);
     if (e != OK)
         return reply_err(r, e);
-    if (form == WAIT_GET)
-        return execution_reply(r, 200, &x, with_steps);
-    if (!state_is_terminal(x.state))
-        return form == WAIT_SKILL ? skill_reply(r, 201, &x.id) : reply_unfinished(r, &x);
+    if (shape == WAIT_SHAPE_EXECUTION)
+        return execution_reply(r, 200, &exec, with_steps);
+    if (!state_is_terminal(exec.state))
+        return shape == WAIT_SHAPE_SKILL ? skill_reply(r, 201, &exec.id) : reply_unfinished(r, &exec);
     reply_header(r, "Preference-Applied", "wait");
-    return form == WAIT_SKILL ? skill_reply(r, 200, &x.id) : execution_reply(r, 200, &x, false);
+    return shape == WAIT_SHAPE_SKILL ? skill_reply(r, 200, &exec.id) : execution_reply(r, 200, &exec, false);
 }

@@ -13,18 +13,18 @@
 
 enum { LIST_MAX = 1000 };
 
-static struct span rendered(struct request *r, const struct workflow *x)
+static struct span workflow_body(struct request *r, const struct workflow *stored)
 {
     struct json_write *w = json_write_new(r);
     struct span s;
-    view_workflow(w, x);
+    view_workflow(w, stored);
     s.at = json_write_result(w, &s.size);
     return s;
 }
 
-static int reply_workflow(struct request *r, int status, const struct workflow *x)
+static int reply_workflow(struct request *r, int status, const struct workflow *stored)
 {
-    struct span body = rendered(r, x);
+    struct span body = workflow_body(r, stored);
     return reply_json(r, status, body.at, body.size);
 }
 
@@ -60,17 +60,17 @@ int h_workflow_list(struct request *r)
 int h_workflow_get(struct request *r)
 {
     id workflow;
-    struct workflow x;
+    struct workflow stored;
     if (!request_path_id(r, 0, &workflow))
         return r->reply.status;
-    enum err e = workflow_get(r->app->db, r, &r->access.workspace_id, &workflow, &x);
-    return e == OK ? reply_workflow(r, 200, &x) : reply_err(r, e);
+    enum err e = workflow_get(r->app->db, r, &r->access.workspace_id, &workflow, &stored);
+    return e == OK ? reply_workflow(r, 200, &stored) : reply_err(r, e);
 }
 
 /* What a new workflow is answered with, made before it is stored: the answer is stored with it. */
-static struct span created(struct request *r, const struct workflow_change *c)
+static struct span created_body(struct request *r, const struct workflow_change *c)
 {
-    struct workflow x = {
+    struct workflow stored = {
         .id = c->workflow_id,
         .name = c->name.at,
         .description = c->description.at,
@@ -81,20 +81,20 @@ static struct span created(struct request *r, const struct workflow_change *c)
         .program = c->program.at,
         .program_size = c->program.size,
     };
-    return rendered(r, &x);
+    return workflow_body(r, &stored);
 }
 
 static int reply_outcome(struct request *r, const struct workflow_change *c, enum err e,
                          const struct workflow_outcome *o)
 {
     if (e == ERR_INVALID)
-        return workflow_form_refuse(r, c);
+        return workflow_form_reject(r, c);
     if (e != OK)
         return reply_err(r, e);
     if (o->verdict == RUN_REPLAYED)
-        return run_replay(r, &o->answer);
+        return reply_stored_response(r, &o->answer);
     if (o->verdict == RUN_KEY_REUSED)
-        return run_key_reused(r);
+        return reply_key_reused(r);
     return reply_json(r, c->status, c->body.at, c->body.size);
 }
 
@@ -106,8 +106,8 @@ int h_workflow_create(struct request *r)
     if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
         return r->reply.status;
     if (!workflow_form_read(r, &c))
-        return run_refuse(r, c.idempotency_key, c.fingerprint);
-    c.body = created(r, &c);
+        return reject_or_replay(r, c.idempotency_key, c.fingerprint);
+    c.body = created_body(r, &c);
     enum err e = workflow_put(r->app->db, r, &c, &o);
     return reply_outcome(r, &c, e, &o);
 }
@@ -116,20 +116,20 @@ int h_workflow_put(struct request *r)
 {
     struct workflow_change c = {.at_ms = clock_wall_ms()};
     struct workflow_outcome o;
-    struct workflow x;
+    struct workflow stored;
     if (!request_path_id(r, 0, &c.workflow_id))
         return r->reply.status;
-    enum err e = workflow_now(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &x);
+    enum err e = workflow_get_current(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &stored);
     if (e != OK)
         return reply_err(r, e);
     if (!workflow_form_read(r, &c))
         return r->reply.status;
     e = workflow_put(r->app->db, r, &c, &o);
     if (e == OK)
-        e = workflow_get(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &x);
+        e = workflow_get(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &stored);
     if (e != OK)
         return reply_outcome(r, &c, e, &o);
-    return reply_workflow(r, 200, &x);
+    return reply_workflow(r, 200, &stored);
 }
 
 int h_workflow_delete(struct request *r)

@@ -9,31 +9,31 @@
 #include "fcgi/http/request.h"
 #include "json/json.h"
 
-static bool judge(struct request *r, struct run_request *q, bool fresh)
+static bool workflow_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
-    struct workflow_known now;
+    struct workflow_cached_version current;
     const struct compiled *compiled;
-    enum err e = workflow_cache_now(r, &q->responder_id, fresh, &now);
+    enum err e = workflow_cache_current(r, &req->responder_id, bypass_cache, &current);
     if (e == OK)
-        e = workflow_cache_compiled(r, &q->responder_id, now.version, &compiled);
+        e = workflow_cache_compiled(r, &req->responder_id, current.version, &compiled);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
-    if (!run_form_check_inputs(r, q, compiled->program->inputs))
+    if (!run_form_check_inputs(r, req, compiled->program->inputs))
         return false;
-    q->version = now.version;
-    q->responders = now.responders;
-    q->price = now.price;
-    q->credits_asked = now.credits;
+    req->version = current.version;
+    req->catalog_version = current.catalog_version;
+    req->price = current.price;
+    req->credits_asked = current.credits;
     return true;
 }
 
 int h_workflow_run(struct request *r)
 {
-    struct run_request q = {.kind = KIND_WORKFLOW, .status = 202};
-    if (!request_path_id(r, 0, &q.responder_id) || !run_begin(r, &q) || !run_form_read(r, &q))
+    struct run_request req = {.kind = KIND_WORKFLOW, .status = 202};
+    if (!request_path_id(r, 0, &req.responder_id) || !start_run_prepare(r, &req) || !run_form_read(r, &req))
         return r->reply.status;
-    q.body = run_first_answer(r, &q.execution_id, &q.responder_id, &q.retry_of);
-    return run_start(r, &q, judge);
+    req.body = run_accepted_body(r, &req.execution_id, &req.responder_id, &req.retry_of);
+    return start_run(r, &req, workflow_validate_target);
 }

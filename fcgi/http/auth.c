@@ -11,7 +11,7 @@
 #include "fcgi/http/request.h"
 #include "store/ticket.h"
 
-enum { STALE_MS = 1000, KEY_MAX = 256, USED_STEP_MS = 60 * 1000 };
+enum { CACHE_TTL_MS = 1000, KEY_MAX = 256, LAST_USED_STEP_MS = 60 * 1000 };
 
 /* "Bearer KEY" in any case, or the key alone. */
 static const char *key_of_authorization(const char *field)
@@ -36,7 +36,7 @@ int auth_find_key(const struct request *r, const char **key_r)
     return *key_r != NULL;
 }
 
-static bool refuse(struct request *r, const char *why)
+static bool reject_unauthenticated(struct request *r, const char *why)
 {
     reply_header(r, "WWW-Authenticate", "Bearer");
     reply_problem(r, 401, "unauthenticated", "%s", why);
@@ -44,33 +44,34 @@ static bool refuse(struct request *r, const char *why)
 }
 
 /* What is known of a hash, a second old at most. False with MariaDB away: the reply says so. */
-static bool look_up(struct request *r, const uint8_t hash[KEY_HASH_SIZE], struct auth_known *known_r)
+static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE],
+                        struct auth_cached_key *cached_r)
 {
     struct shared_cache *cache = r->app->shared->keys;
     int64_t now_ms = clock_boot_ms();
-    if (shared_cache_get(cache, hash, known_r) && now_ms - known_r->asked_ms < STALE_MS)
+    if (shared_cache_get(cache, hash, cached_r) && now_ms - cached_r->fetched_ms < CACHE_TTL_MS)
         return true;
     struct api_key key;
     int64_t rate_limit = 0;
-    enum err e = key_find(r->app->db, r, hash, &key, &rate_limit);
+    enum err e = api_key_find(r->app->db, r, hash, &key, &rate_limit);
     if (e != OK && e != ERR_NOT_FOUND) {
         reply_err(r, e);
         return false;
     }
-    memset(known_r, 0, sizeof *known_r); /* padding, too */
-    known_r->asked_ms = now_ms;
-    known_r->found = e == OK;
+    memset(cached_r, 0, sizeof *cached_r); /* padding, too */
+    cached_r->fetched_ms = now_ms;
+    cached_r->found = e == OK;
     if (e == OK) {
-        known_r->key_id = key.id;
-        known_r->workspace_id = key.workspace_id;
-        known_r->principal_id = key.principal_id;
-        known_r->scopes = key.scopes;
-        known_r->expires_ms = key.expires_ms;
-        known_r->revoked = key.revoked_ms != 0;
-        known_r->rate_limit = rate_limit;
-        r->access.stale_use = clock_wall_ms() - key.last_used_ms >= USED_STEP_MS;
+        cached_r->key_id = key.id;
+        cached_r->workspace_id = key.workspace_id;
+        cached_r->principal_id = key.principal_id;
+        cached_r->scopes = key.scopes;
+        cached_r->expires_ms = key.expires_ms;
+        cached_r->revoked = key.revoked_ms != 0;
+        cached_r->rate_limit = rate_limit;
+        r->access.last_used_is_stale = clock_wall_ms() - key.last_used_ms >= LAST_USED_STEP_MS;
     }
-    shared_cache_put(cache, hash, known_r);
+    shared_cache_put(cache, hash, cached_r);
     return true;
 }
 
@@ -79,24 +80,24 @@ bool auth_check(struct request *r)
     const char *key;
     int found = auth_find_key(r, &key);
     if (found == 0)
-        return refuse(r, "An API key is needed: Authorization: Bearer KEY.");
+        return reject_unauthenticated(r, "An API key is needed: Authorization: Bearer KEY.");
     if (found < 0)
-        return refuse(r, "More than one API key came.");
+        return reject_unauthenticated(r, "More than one API key came.");
     size_t size = strlen(key);
     if (size == 0 || size > KEY_MAX)
-        return refuse(r, "The API key is not valid.");
-    uint8_t hash[KEY_HASH_SIZE];
-    key_hash(key, size, hash);
-    struct auth_known k;
-    if (!look_up(r, hash, &k))
+        return reject_unauthenticated(r, "The API key is not valid.");
+    uint8_t hash[API_KEY_HASH_SIZE];
+    api_key_hash(key, size, hash);
+    struct auth_cached_key cached;
+    if (!look_up_key(r, hash, &cached))
         return false;
-    if (!k.found || k.revoked || (k.expires_ms && k.expires_ms <= clock_wall_ms()))
-        return refuse(r, "The API key is not valid.");
-    r->access.key_id = k.key_id;
-    r->access.workspace_id = k.workspace_id;
-    r->access.principal_id = k.principal_id;
-    r->access.scopes = k.scopes;
-    r->access.rate_limit = k.rate_limit;
+    if (!cached.found || cached.revoked || (cached.expires_ms && cached.expires_ms <= clock_wall_ms()))
+        return reject_unauthenticated(r, "The API key is not valid.");
+    r->access.key_id = cached.key_id;
+    r->access.workspace_id = cached.workspace_id;
+    r->access.principal_id = cached.principal_id;
+    r->access.scopes = cached.scopes;
+    r->access.rate_limit = cached.rate_limit;
     return true;
 }
 
@@ -111,7 +112,7 @@ bool auth_check_ticket(struct request *r)
         return false;
     enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
     if (e == ERR_DENIED)
-        return refuse(r, "The ticket is not valid for this execution, or not any more.");
+        return reject_unauthenticated(r, "The ticket is not valid for this execution, or not any more.");
     if (e != OK) {
         reply_err(r, e);
         return false;
@@ -122,7 +123,7 @@ bool auth_check_ticket(struct request *r)
     return true;
 }
 
-bool auth_require(struct request *r, uint32_t scopes)
+bool auth_require_scope(struct request *r, uint32_t scopes)
 {
     if (r->access.scopes & scopes)
         return true;
@@ -131,8 +132,9 @@ bool auth_require(struct request *r, uint32_t scopes)
     return false;
 }
 
-void auth_note_use(struct request *r)
+void auth_record_use(struct request *r)
 {
-    if (r->access.stale_use && key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
+    if (r->access.last_used_is_stale &&
+        api_key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
         log_debug("auth.use_not_kept", "key=%s", r->access.key_id.text); /* the next request tries again */
 }

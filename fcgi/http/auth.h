@@ -12,14 +12,14 @@ struct request;
 struct access {
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
-    int64_t rate_limit; /* requests a minute; 0: the setting's */
-    bool stale_use;     /* to be written after the answer */
+    int64_t rate_limit;      /* requests a minute; 0: the setting's */
+    bool last_used_is_stale; /* to be written after the answer */
 };
 
 /* What the workers of a host remember of a key, by its hash (fcgi/shared/shared_cache.h): a stranger who
  * sends many wrong keys costs look-ups, never memory. */
-struct auth_known {
-    int64_t asked_ms; /* boot time, before MariaDB was asked */
+struct auth_cached_key {
+    int64_t fetched_ms; /* boot time, before MariaDB was asked */
     int64_t expires_ms, rate_limit;
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
@@ -31,9 +31,9 @@ bool auth_check(struct request *r) WARN_UNUSED;
 /* The same for a ticket in the query, which must be for the execution that is last in the path. */
 bool auth_check_ticket(struct request *r) WARN_UNUSED;
 /* Whether the key has one of the scopes; else the reply is 403 and names it. */
-bool auth_require(struct request *r, uint32_t scopes) WARN_UNUSED;
+bool auth_require_scope(struct request *r, uint32_t scopes) WARN_UNUSED;
 /* After the answer: keeps the key's last use, to the minute. */
-void auth_note_use(struct request *r);
+void auth_record_use(struct request *r);
 
 /* The key's text in the params of a request: 1 found, 0 none came, -1 two differ or a header came twice. */
 int auth_find_key(const struct request *r, const char **key_r);

@@ -9,21 +9,21 @@
 enum {
     DELIMITER_MAX = 4 + MULTIPART_BOUNDARY_MAX, /* CR LF - - boundary */
     PADDING_MAX = 64,                           /* white space behind a delimiter */
-    ROOM = 64 * 1024,
+    PENDING_MAX = 64 * 1024,
 };
 
-enum state { PREAMBLE, BEHIND_DELIMITER, HEADERS, DATA, EPILOGUE, BROKEN };
+enum multipart_state { PREAMBLE, AFTER_DELIMITER, HEADERS, DATA, EPILOGUE, FAILED };
 
 struct multipart {
     struct multipart_events events;
     char delimiter[DELIMITER_MAX + 1];
     size_t delimiter_n;
-    enum state state;
+    enum multipart_state state;
     bool in_part;
-    enum err e;
+    enum err error;
     const char *why;
     size_t used;
-    char room[ROOM]; /* what could not be decided yet */
+    char pending[PENDING_MAX]; /* what could not be decided yet */
 };
 
 /* --- the boundary --- */
@@ -34,7 +34,7 @@ static bool is_boundary_char(char c)
            (c != '\0' && strchr("'()+_,-./:=? ", c));
 }
 
-static const char *skip_blanks(const char *p)
+static const char *multipart_skip_blanks(const char *p)
 {
     return p + strspn(p, " \t");
 }
@@ -44,16 +44,16 @@ static const char *skip_blanks(const char *p)
  * NULL at the end or where it is malformed. */
 static const char *next_parameter(void *ctx, const char *p, char **name_r, char **value_r)
 {
-    p = skip_blanks(p);
+    p = multipart_skip_blanks(p);
     if (*p != ';')
         return NULL;
-    p = skip_blanks(p + 1);
+    p = multipart_skip_blanks(p + 1);
     size_t n = strcspn(p, "=; \t");
-    const char *v = skip_blanks(p + n);
+    const char *v = multipart_skip_blanks(p + n);
     if (n == 0 || *v != '=')
         return NULL;
     *name_r = talloc_strndup(ctx, p, n);
-    v = skip_blanks(v + 1);
+    v = multipart_skip_blanks(v + 1);
     if (*v != '"') {
         n = strcspn(v, "; \t");
         *value_r = talloc_strndup(ctx, v, n);
@@ -70,7 +70,7 @@ static const char *next_parameter(void *ctx, const char *p, char **name_r, char 
 }
 
 /* The value of a parameter; NULL where there is none. */
-static const char *parameter(void *ctx, const char *field, const char *name)
+static const char *find_parameter(void *ctx, const char *field, const char *name)
 {
     char *key, *value;
     const char *p = field + strcspn(field, ";");
@@ -87,7 +87,7 @@ const char *multipart_boundary(void *ctx, const char *content_type)
     size_t n = strcspn(content_type, "; \t");
     if (n != sizeof type - 1 || strncasecmp(content_type, type, n) != 0)
         return NULL;
-    const char *boundary = parameter(ctx, content_type, "boundary");
+    const char *boundary = find_parameter(ctx, content_type, "boundary");
     size_t size = boundary ? strlen(boundary) : 0;
     if (size == 0 || size > MULTIPART_BOUNDARY_MAX || boundary[size - 1] == ' ')
         return NULL;
@@ -107,10 +107,10 @@ struct multipart *multipart_new(void *ctx, const char *boundary, const struct mu
     m->delimiter_n = (size_t)snprintf(m->delimiter, sizeof m->delimiter, "\r\n--%s", boundary);
     m->state = PREAMBLE;
     m->in_part = false;
-    m->e = OK;
+    m->error = OK;
     m->why = NULL;
     /* the first delimiter may stand at the very beginning: as if a line had ended before it */
-    memcpy(m->room, "\r\n", 2);
+    memcpy(m->pending, "\r\n", 2);
     m->used = 2;
     return m;
 }
@@ -120,93 +120,93 @@ const char *multipart_why(const struct multipart *m)
     return m->why ? m->why : "it was ended";
 }
 
-static void broken(struct multipart *m, const char *why)
+static void set_malformed(struct multipart *m, const char *why)
 {
-    m->state = BROKEN;
-    m->e = ERR_INVALID;
+    m->state = FAILED;
+    m->error = ERR_INVALID;
     m->why = why;
 }
 
-static void ended(struct multipart *m)
+static void set_aborted(struct multipart *m)
 {
-    m->state = BROKEN;
-    m->e = ERR_CONFLICT;
+    m->state = FAILED;
+    m->error = ERR_CONFLICT;
 }
 
-static void drop(struct multipart *m, size_t n)
+static void discard_bytes(struct multipart *m, size_t n)
 {
-    memmove(m->room, m->room + n, m->used - n);
+    memmove(m->pending, m->pending + n, m->used - n);
     m->used -= n;
 }
 
 /* Hands over `n` bytes of the part, or forgets them before the first and behind the last. */
-static void pass(struct multipart *m, size_t n)
+static void deliver_bytes(struct multipart *m, size_t n)
 {
-    if (n > 0 && m->state == DATA && !m->events.data(m->events.arg, m->room, n))
-        ended(m);
-    drop(m, n);
+    if (n > 0 && m->state == DATA && !m->events.data(m->events.arg, m->pending, n))
+        set_aborted(m);
+    discard_bytes(m, n);
 }
 
 /* Whether it got on. */
 static bool find_delimiter(struct multipart *m)
 {
-    const char *at = memmem(m->room, m->used, m->delimiter, m->delimiter_n);
-    size_t sure = at                             ? (size_t)(at - m->room)
-                  : m->used + 1 > m->delimiter_n ? m->used + 1 - m->delimiter_n
-                                                 : 0;
-    pass(m, sure);
-    if (!at || m->state == BROKEN)
+    const char *at = memmem(m->pending, m->used, m->delimiter, m->delimiter_n);
+    size_t decided = at                             ? (size_t)(at - m->pending)
+                     : m->used + 1 > m->delimiter_n ? m->used + 1 - m->delimiter_n
+                                                    : 0;
+    deliver_bytes(m, decided);
+    if (!at || m->state == FAILED)
         return false;
-    drop(m, m->delimiter_n);
+    discard_bytes(m, m->delimiter_n);
     if (m->in_part && !m->events.end(m->events.arg)) {
-        ended(m);
+        set_aborted(m);
         return false;
     }
     m->in_part = false;
-    m->state = BEHIND_DELIMITER;
+    m->state = AFTER_DELIMITER;
     return true;
 }
 
 /* "--": that was the last; else white space and the line's end. */
-static bool read_behind(struct multipart *m)
+static bool read_after_delimiter(struct multipart *m)
 {
     if (m->used < 2)
         return false;
-    if (memcmp(m->room, "--", 2) == 0) {
+    if (memcmp(m->pending, "--", 2) == 0) {
         m->state = EPILOGUE;
         return true;
     }
     size_t n = 0;
-    while (n < m->used && (m->room[n] == ' ' || m->room[n] == '\t'))
+    while (n < m->used && (m->pending[n] == ' ' || m->pending[n] == '\t'))
         n++;
     if (n > PADDING_MAX) {
-        broken(m, "a delimiter is not followed by the end of its line");
+        set_malformed(m, "a delimiter is not followed by the end of its line");
         return false;
     }
     if (m->used < n + 2)
         return false;
-    if (memcmp(m->room + n, "\r\n", 2) != 0) {
-        broken(m, "a delimiter is not followed by the end of its line");
+    if (memcmp(m->pending + n, "\r\n", 2) != 0) {
+        set_malformed(m, "a delimiter is not followed by the end of its line");
         return false;
     }
-    drop(m, n); /* the line's end stays: headers may be none at all */
+    discard_bytes(m, n); /* the line's end stays: headers may be none at all */
     m->state = HEADERS;
     return true;
 }
 
-static void take_header(void *ctx, char *line, struct multipart_part *part, bool *form_r)
+static void read_part_header(void *ctx, char *line, struct multipart_part *part, bool *form_r)
 {
     char *colon = strchr(line, ':');
     if (!colon)
         return;
     *colon = '\0';
-    const char *value = skip_blanks(colon + 1);
+    const char *value = multipart_skip_blanks(colon + 1);
     if (strcasecmp(line, "Content-Type") == 0) {
         part->type = value;
     } else if (strcasecmp(line, "Content-Disposition") == 0) {
         *form_r = strncasecmp(value, "form-data", 9) == 0;
-        part->name = parameter(ctx, value, "name");
-        part->filename = parameter(ctx, value, "filename");
+        part->name = find_parameter(ctx, value, "name");
+        part->filename = find_parameter(ctx, value, "filename");
     }
 }
 
@@ -221,40 +221,40 @@ static void begin_part(struct multipart *m, char *headers)
             *next = '\0';
             next += 2;
         }
-        take_header(ctx, line, &part, &form);
+        read_part_header(ctx, line, &part, &form);
     }
     if (!form || !part.name)
-        broken(m, "a part has no Content-Disposition: form-data with a name");
+        set_malformed(m, "a part has no Content-Disposition: form-data with a name");
     else if (!m->events.part(m->events.arg, &part))
-        ended(m);
+        set_aborted(m);
     talloc_free(ctx);
 }
 
 static bool read_headers(struct multipart *m)
 {
-    const char *end = memmem(m->room, m->used, "\r\n\r\n", 4);
-    size_t n = end ? (size_t)(end - m->room) : m->used;
+    const char *end = memmem(m->pending, m->used, "\r\n\r\n", 4);
+    size_t n = end ? (size_t)(end - m->pending) : m->used;
     if (n > MULTIPART_HEADERS_MAX) {
-        broken(m, "the headers of a part are too long");
+        set_malformed(m, "the headers of a part are too long");
         return false;
     }
     if (!end)
         return false;
-    if (memchr(m->room, '\0', n)) {
-        broken(m, "a header holds a NUL");
+    if (memchr(m->pending, '\0', n)) {
+        set_malformed(m, "a header holds a NUL");
         return false;
     }
-    char *headers = n > 2 ? talloc_strndup(m, m->room + 2, n - 2) : talloc_strdup(m, "");
-    drop(m, n + 4);
+    char *headers = n > 2 ? talloc_strndup(m, m->pending + 2, n - 2) : talloc_strdup(m, "");
+    discard_bytes(m, n + 4);
     m->state = DATA;
     m->in_part = true;
     begin_part(m, headers);
     talloc_free(headers);
-    return m->state != BROKEN;
+    return m->state != FAILED;
 }
 
 /* As far as what is there allows. */
-static void go_on(struct multipart *m)
+static void multipart_advance(struct multipart *m)
 {
     bool more = true;
     while (more) {
@@ -263,8 +263,8 @@ static void go_on(struct multipart *m)
         case DATA:
             more = find_delimiter(m);
             break;
-        case BEHIND_DELIMITER:
-            more = read_behind(m);
+        case AFTER_DELIMITER:
+            more = read_after_delimiter(m);
             break;
         case HEADERS:
             more = read_headers(m);
@@ -273,7 +273,7 @@ static void go_on(struct multipart *m)
             m->used = 0;
             more = false;
             break;
-        case BROKEN:
+        case FAILED:
             more = false;
             break;
         }
@@ -282,20 +282,20 @@ static void go_on(struct multipart *m)
 
 enum err multipart_feed(struct multipart *m, const char *bytes, size_t size)
 {
-    while (size > 0 && m->e == OK) {
-        size_t n = ROOM - m->used < size ? ROOM - m->used : size;
-        memcpy(m->room + m->used, bytes, n);
+    while (size > 0 && m->error == OK) {
+        size_t n = PENDING_MAX - m->used < size ? PENDING_MAX - m->used : size;
+        memcpy(m->pending + m->used, bytes, n);
         m->used += n;
         bytes += n;
         size -= n;
-        go_on(m);
+        multipart_advance(m);
     }
-    return m->e;
+    return m->error;
 }
 
 enum err multipart_finish(struct multipart *m)
 {
-    if (m->e == OK && m->state != EPILOGUE)
-        broken(m, "the last delimiter is missing");
-    return m->e;
+    if (m->error == OK && m->state != EPILOGUE)
+        set_malformed(m, "the last delimiter is missing");
+    return m->error;
 }

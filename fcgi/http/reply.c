@@ -12,7 +12,7 @@
 #include "fcgi/http/route.h"
 #include "json/json_write.h"
 
-enum { HEADERS_FIRST = 512 }; /* what the headers of an ordinary answer take */
+enum { HEADERS_MIN = 512 }; /* what the headers of an ordinary answer take */
 
 static const struct {
     int status;
@@ -39,7 +39,7 @@ static const struct {
     {504, "Gateway Timeout"},
 };
 
-static const char *reason(int status)
+static const char *reason_phrase(int status)
 {
     for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++) {
         if (reasons[i].status == status)
@@ -49,62 +49,62 @@ static const char *reason(int status)
 }
 
 /* Room for `more` bytes and a NUL behind the headers so far. */
-static char *reserve(struct request *r, size_t more)
+static char *reserve_headers(struct request *r, size_t more)
 {
-    struct reply *y = &r->reply;
-    if (y->headers_room - y->headers_n <= more) {
-        y->headers_room = y->headers_room * 2 + more + HEADERS_FIRST;
-        y->headers = talloc_realloc_size(r, y->headers, y->headers_room);
+    struct reply *reply = &r->reply;
+    if (reply->headers_capacity - reply->headers_n <= more) {
+        reply->headers_capacity = reply->headers_capacity * 2 + more + HEADERS_MIN;
+        reply->headers = talloc_realloc_size(r, reply->headers, reply->headers_capacity);
     }
-    return y->headers + y->headers_n;
+    return reply->headers + reply->headers_n;
 }
 
-static void put(struct request *r, const char *text)
+static void append_text(struct request *r, const char *text)
 {
     size_t n = strlen(text);
-    memcpy(reserve(r, n), text, n + 1);
+    memcpy(reserve_headers(r, n), text, n + 1);
     r->reply.headers_n += n;
 }
 
-static void PRINTF_LIKE(2, 0) put_format(struct request *r, const char *format, va_list args)
+static void PRINTF_LIKE(2, 0) append_format(struct request *r, const char *format, va_list args)
 {
     va_list again;
     va_copy(again, args);
-    char *at = reserve(r, HEADERS_FIRST);
-    size_t room = r->reply.headers_room - r->reply.headers_n;
+    char *at = reserve_headers(r, HEADERS_MIN);
+    size_t room = r->reply.headers_capacity - r->reply.headers_n;
     size_t n = (size_t)vsnprintf(at, room, format, args);
     if (n >= room)
-        vsnprintf(reserve(r, n), n + 1, format, again);
+        vsnprintf(reserve_headers(r, n), n + 1, format, again);
     r->reply.headers_n += n;
     va_end(again);
 }
 
 /* One whose value is a text as it is: what every answer has is not worth a format. */
-static void put_header(struct request *r, const char *name, const char *value)
+static void append_header(struct request *r, const char *name, const char *value)
 {
-    put(r, name);
-    put(r, ": ");
-    put(r, value);
-    put(r, "\r\n");
+    append_text(r, name);
+    append_text(r, ": ");
+    append_text(r, value);
+    append_text(r, "\r\n");
 }
 
 void reply_header(struct request *r, const char *name, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    put(r, name);
-    put(r, ": ");
-    put_format(r, format, args);
-    put(r, "\r\n");
+    append_text(r, name);
+    append_text(r, ": ");
+    append_format(r, format, args);
+    append_text(r, "\r\n");
     va_end(args);
 }
 
 /* Whole lines. */
-static void PRINTF_LIKE(2, 3) put_lines(struct request *r, const char *format, ...)
+static void PRINTF_LIKE(2, 3) append_lines(struct request *r, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    put_format(r, format, args);
+    append_format(r, format, args);
     va_end(args);
 }
 
@@ -137,7 +137,7 @@ int reply_internal(struct request *r, const char *format, ...)
     return reply_empty(r, 200);
 }
 
-static void write_errors(struct json_write *w, const struct problems *p)
+static void write_errors(struct json_write *w, const struct json_problems *p)
 {
     json_write_key(w, "errors");
     json_write_open(w, '[');
@@ -150,13 +150,13 @@ static void write_errors(struct json_write *w, const struct problems *p)
     json_write_close(w, ']');
 }
 
-static int problem(struct request *r, int status, const char *code, const struct problems *problems,
-                   const id *execution, const char *detail)
+static int reply_problem_body(struct request *r, int status, const char *code,
+                              const struct json_problems *problems, const id *execution, const char *detail)
 {
     struct json_write *w = json_write_new(r);
     json_write_open(w, '{');
     json_write_text(w, "type", "about:blank");
-    json_write_text(w, "title", reason(status));
+    json_write_text(w, "title", reason_phrase(status));
     json_write_int(w, "status", status);
     json_write_text(w, "detail", detail);
     json_write_text(w, "error", detail);
@@ -178,23 +178,23 @@ int reply_problem(struct request *r, int status, const char *code, const char *f
     va_start(args, format);
     const char *detail = talloc_vasprintf(r, format, args);
     va_end(args);
-    return problem(r, status, code, NULL, NULL, detail);
+    return reply_problem_body(r, status, code, NULL, NULL, detail);
 }
 
-int reply_problems(struct request *r, int status, const char *code, const struct problems *problems,
+int reply_problems(struct request *r, int status, const char *code, const struct json_problems *problems,
                    const char *format, ...)
 {
     va_list args;
     va_start(args, format);
     const char *detail = talloc_vasprintf(r, format, args);
     va_end(args);
-    return problem(r, status, code, problems, NULL, detail);
+    return reply_problem_body(r, status, code, problems, NULL, detail);
 }
 
-int reply_problem_about(struct request *r, int status, const char *code, const id *execution,
-                        const char *detail)
+int reply_problem_with_execution(struct request *r, int status, const char *code, const id *execution,
+                                 const char *detail)
 {
-    return problem(r, status, code, NULL, execution, detail);
+    return reply_problem_body(r, status, code, NULL, execution, detail);
 }
 
 int reply_not_found(struct request *r)
@@ -230,10 +230,10 @@ static void add_rate_headers(struct request *r)
     long long limit = s->limit;
     long long remaining = s->remaining;
     long long reset = s->reset_s;
-    put_lines(r,
-              "X-RateLimit-Limit: %lld\r\nX-RateLimit-Remaining: %lld\r\nX-RateLimit-Reset: %lld\r\n"
-              "RateLimit-Policy: \"default\";q=%lld;w=%d\r\nRateLimit: \"default\";r=%lld;t=%lld\r\n",
-              limit, remaining, reset, limit, RATE_WINDOW_S, remaining, reset);
+    append_lines(r,
+                 "X-RateLimit-Limit: %lld\r\nX-RateLimit-Remaining: %lld\r\nX-RateLimit-Reset: %lld\r\n"
+                 "RateLimit-Policy: \"default\";q=%lld;w=%d\r\nRateLimit: \"default\";r=%lld;t=%lld\r\n",
+                 limit, remaining, reset, limit, RATE_WINDOW_S, remaining, reset);
 }
 
 /* Whether one of the listed tags is `etag`, weakly compared (RFC 9110, 13.1.2). */
@@ -249,7 +249,7 @@ static bool is_get(const struct request *r)
 
 static bool is_resource(const struct request *r)
 {
-    return r->is_api || (r->route && (r->route->flags & ROUTE_WAITED));
+    return r->is_api || (r->route && (r->route->flags & ROUTE_RESUMED));
 }
 
 static void add_etag(struct request *r)
@@ -266,26 +266,27 @@ static void add_etag(struct request *r)
     const char *known = request_param(r, "HTTP_IF_NONE_MATCH");
     if (known && etag_listed(known, etag))
         reply_empty(r, 304);
-    put_header(r, "ETag", etag);
-    put_header(r, "Cache-Control", "private, no-cache");
+    append_header(r, "ETag", etag);
+    append_header(r, "Cache-Control", "private, no-cache");
 }
 
 const char *reply_render(struct request *r, size_t *size_r)
 {
     add_etag(r);
     add_rate_headers(r);
-    put_header(r, "X-Request-Id", r->id);
-    struct reply *y = &r->reply;
-    if (y->type)
-        put_header(r, "Content-Type", y->type);
-    if (y->status != 204 && y->status != 304)
-        reply_header(r, "Content-Length", "%zu", y->size);
+    append_header(r, "X-Request-Id", r->id);
+    struct reply *reply = &r->reply;
+    if (reply->type)
+        append_header(r, "Content-Type", reply->type);
+    if (reply->status != 204 && reply->status != 304)
+        reply_header(r, "Content-Length", "%zu", reply->size);
     char line[64];
-    int line_n = snprintf(line, sizeof line, "Status: %d %s\r\n", y->status, reason(y->status));
-    *size_r = (size_t)line_n + y->headers_n + 2 + y->size;
+    int line_n =
+        snprintf(line, sizeof line, "Status: %d %s\r\n", reply->status, reason_phrase(reply->status));
+    *size_r = (size_t)line_n + reply->headers_n + 2 + reply->size;
     char *out = talloc_size(r, *size_r + 1);
-    char *end = mempcpy(mempcpy(out, line, (size_t)line_n), y->headers, y->headers_n);
-    end = mempcpy(mempcpy(end, "\r\n", 2), y->body, y->size);
+    char *end = mempcpy(mempcpy(out, line, (size_t)line_n), reply->headers, reply->headers_n);
+    end = mempcpy(mempcpy(end, "\r\n", 2), reply->body, reply->size);
     *end = '\0';
     return out;
 }

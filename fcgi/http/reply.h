@@ -19,7 +19,7 @@ struct reply {
     const char *body;
     size_t size;
     char *headers; /* "Name: value\r\n"… */
-    size_t headers_n, headers_room;
+    size_t headers_n, headers_capacity;
     bool is_internal; /* not the answer yet */
 };
 
@@ -35,11 +35,11 @@ int reply_internal(struct request *r, const char *format, ...) PRINTF_LIKE(2, 3)
 /* problem+json (RFC 9457). `code` is one of the contract's words, the sentence is for people. */
 int reply_problem(struct request *r, int status, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);
 /* The same with `errors`, one entry a problem. */
-int reply_problems(struct request *r, int status, const char *code, const struct problems *problems,
+int reply_problems(struct request *r, int status, const char *code, const struct json_problems *problems,
                    const char *format, ...) PRINTF_LIKE(5, 6);
 /* The same with `execution_id`: the one that stands in the way. */
-int reply_problem_about(struct request *r, int status, const char *code, const id *execution,
-                        const char *detail);
+int reply_problem_with_execution(struct request *r, int status, const char *code, const id *execution,
+                                 const char *detail);
 /* What core could not do, where nothing more precise is known; Retry-After where repeating may help. */
 int reply_err(struct request *r, enum err e);
 int reply_not_found(struct request *r);

@@ -41,7 +41,7 @@ const char *request_param(const struct request *r, const char *name)
 
 /* --- decoding --- */
 
-static int hex(char c)
+static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -49,19 +49,19 @@ static int hex(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool request_decode(const char *text, size_t size, bool plus, char *out)
+bool request_percent_decode(const char *text, size_t size, bool plus_is_space, char *out)
 {
     char *o = out;
     for (size_t i = 0; i < size; i++) {
         char c = text[i];
         if (c == '%') {
-            int high = i + 2 < size ? hex(text[i + 1]) : -1;
-            int low = high >= 0 ? hex(text[i + 2]) : -1;
+            int high = i + 2 < size ? hex_digit(text[i + 1]) : -1;
+            int low = high >= 0 ? hex_digit(text[i + 2]) : -1;
             if (low < 0)
                 return false;
             c = (char)(high << 4 | low);
             i += 2;
-        } else if (c == '+' && plus) {
+        } else if (c == '+' && plus_is_space) {
             c = ' ';
         }
         if (c == '\0')
@@ -72,10 +72,10 @@ bool request_decode(const char *text, size_t size, bool plus, char *out)
     return json_is_utf8(out, (size_t)(o - out));
 }
 
-static const char *decoded(struct request *r, const char *text, size_t size, bool plus)
+static const char *decode_text(struct request *r, const char *text, size_t size, bool plus_is_space)
 {
     char *out = talloc_size(r, size + 1);
-    return request_decode(text, size, plus, out) ? out : NULL;
+    return request_percent_decode(text, size, plus_is_space, out) ? out : NULL;
 }
 
 /* --- the request line --- */
@@ -98,7 +98,7 @@ static bool split_path(struct request *r)
         size_t n = strcspn(++p, "/");
         if (r->segments_n == SEGMENTS_MAX)
             return true; /* longer than any route: not found */
-        const char *segment = decoded(r, p, n, false);
+        const char *segment = decode_text(r, p, n, false);
         if (!segment)
             return false;
         r->segments[r->segments_n++] = segment;
@@ -113,8 +113,8 @@ static bool split_query(struct request *r)
         size_t n = strcspn(p, "&");
         size_t name_n = strcspn(p, "=&");
         if (n > 0) {
-            const char *name = decoded(r, p, name_n, true);
-            const char *value = name_n < n ? decoded(r, p + name_n + 1, n - name_n - 1, true) : "";
+            const char *name = decode_text(r, p, name_n, true);
+            const char *value = name_n < n ? decode_text(r, p + name_n + 1, n - name_n - 1, true) : "";
             if (!name || !value || r->query_n == QUERY_MAX)
                 return false;
             r->query[r->query_n++] = (struct query_item){name, value};
@@ -190,17 +190,17 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
     return true;
 }
 
-ssize_t request_read_some(struct request *r, char *buffer, size_t size)
+ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
 {
     int64_t length = content_length(r);
-    const char *said = request_param(r, "CONTENT_LENGTH");
+    const char *length_text = request_param(r, "CONTENT_LENGTH");
     int n = r->in ? FCGX_GetStr(buffer, (int)size, r->in) : 0;
     if (n > 0) {
         r->body_size += (size_t)n;
         return n;
     }
     /* nginx streams a chunked body without a length; its end is the stream's */
-    if (!said || !*said || length == (int64_t)r->body_size)
+    if (!length_text || !*length_text || length == (int64_t)r->body_size)
         return 0;
     reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
     return -1;
@@ -247,19 +247,19 @@ const char *request_query(const struct request *r, const char *name)
     return NULL;
 }
 
-bool request_query_int(struct request *r, const char *name, int64_t least, int64_t most, int64_t preset,
+bool request_query_int(struct request *r, const char *name, int64_t min, int64_t max, int64_t fallback,
                        int64_t *value_r)
 {
     const char *text = request_query(r, name);
-    *value_r = preset;
+    *value_r = fallback;
     if (!text)
         return true;
     size_t n = strlen(text);
     bool digits = n > 0 && n <= 18 && strspn(text, "0123456789") == n;
     int64_t value = digits ? strtoll(text, NULL, 10) : 0;
-    if (!digits || value < least || value > most) {
+    if (!digits || value < min || value > max) {
         reply_problem(r, 400, "invalid_request", "%s must be a whole number from %lld to %lld.", name,
-                      (long long)least, (long long)most);
+                      (long long)min, (long long)max);
         return false;
     }
     *value_r = value;
@@ -296,7 +296,7 @@ bool request_path_id(struct request *r, int i, id *id_r)
 
 /* --- idempotency --- */
 
-bool request_key_parse(const char *field, char *out, size_t *size_r)
+bool request_parse_idempotency_key(const char *field, char *out, size_t *size_r)
 {
     size_t n = strlen(field);
     while (n > 0 && (field[n - 1] == ' ' || field[n - 1] == '\t'))
@@ -338,7 +338,7 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
         return true;
     char *key = talloc_size(r, strlen(field) + 1);
     size_t size;
-    if (count > 1 || !request_key_parse(field, key, &size)) {
+    if (count > 1 || !request_parse_idempotency_key(field, key, &size)) {
         reply_problem(r, 400, "invalid_idempotency_key",
                       "Idempotency-Key must come once and have 1 to %d octets.", IDEMPOTENCY_KEY_MAX);
         return false;

@@ -67,7 +67,7 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WA
 /* The next bytes of a body that is streamed: how many, 0 at its end, -1 where it ended early (the reply is
  * set).
  */
-ssize_t request_read_some(struct request *r, char *buffer, size_t size) WARN_UNUSED;
+ssize_t request_read_chunk(struct request *r, char *buffer, size_t size) WARN_UNUSED;
 
 /* A FastCGI param by name; NULL where absent. */
 const char *request_param(const struct request *r, const char *name);
@@ -77,7 +77,7 @@ int request_param_count(const struct request *r, const char *name, const char **
 /* The value of a query parameter; NULL where absent. */
 const char *request_query(const struct request *r, const char *name);
 /* A whole number within bounds, `preset` where absent; false where it is none: the reply is set. */
-bool request_query_int(struct request *r, const char *name, int64_t least, int64_t most, int64_t preset,
+bool request_query_int(struct request *r, const char *name, int64_t min, int64_t max, int64_t fallback,
                        int64_t *value_r) WARN_UNUSED;
 /* "true" or "false"; false where it is neither: the reply is set. */
 bool request_query_bool(struct request *r, const char *name, bool *value_r) WARN_UNUSED;
@@ -97,6 +97,6 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
 
 /* Percent-decoded into `out` (room for the input + 1); `plus` makes + a space. False for a bad escape, a NUL,
  * or what is not UTF-8. Public for the fuzzer. */
-bool request_decode(const char *text, size_t size, bool plus, char *out);
+bool request_percent_decode(const char *text, size_t size, bool plus_is_space, char *out);
 /* The bytes of an Idempotency-Key's header field; false where it is none. `out` has room for the field. */
-bool request_key_parse(const char *field, char *out, size_t *size_r);
+bool request_parse_idempotency_key(const char *field, char *out, size_t *size_r);

@@ -24,5 +24,5 @@ enum {
     ROUTE_OPEN = 2,    /* no key */
     ROUTE_TICKET = 4,  /* instead of a key there may be a ticket for the execution that is last in the path */
     ROUTE_STREAM = 16, /* the handler reads the body by itself */
-    ROUTE_WAITED = 8,  /* nginx comes back with a request that waited: it is not counted again */
+    ROUTE_RESUMED = 8, /* nginx comes back with a request that waited: it is not counted again */
 };

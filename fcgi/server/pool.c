@@ -27,18 +27,18 @@
 #include "redis/keys.h"
 
 enum {
-    EARLY_MS = 1000,
-    DELAY_FIRST_MS = 100,
-    DELAY_MAX_MS = 10000,
+    EARLY_EXIT_MS = 1000,
+    RESPAWN_DELAY_FIRST_MS = 100,
+    RESPAWN_DELAY_MAX_MS = 10000,
     UPLOADS_NICE = 10, /* who waits for a 202 goes before megabytes that have seconds */
-    WAIT_MS = 60000
+    IDLE_TIMEOUT_MS = 60000
 };
 
 enum { REQUESTS, UPLOADS, KINDS };
 
 /* A socket and the workers behind it: uploads keep a process for as long as the body takes, so they have
  * their own. */
-struct kind {
+struct worker_kind {
     const char *path;
     int fd;
     dev_t dev;
@@ -46,7 +46,7 @@ struct kind {
     int64_t workers;
 };
 
-struct child {
+struct pool_child {
     pid_t pid; /* 0: the slot is free */
     int kind;
     int generation;
@@ -57,8 +57,8 @@ struct pool {
     const char *path;
     struct config *config;
     struct fcgi_shared *shared;
-    struct kind kinds[KINDS];
-    struct child children[WORKER_SLOTS];
+    struct worker_kind kinds[KINDS];
+    struct pool_child children[WORKER_SLOTS];
     int generation; /* grows with each reload */
     int64_t delay_ms, spawn_at_ms;
     int64_t stop_at_ms; /* 0: not stopping; else when patience ends */
@@ -66,38 +66,38 @@ struct pool {
 
 /* --- sockets --- */
 
-static bool bind_beside(const char *beside, int fd)
+static bool bind_temporary(const char *temporary, int fd)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (strlen(beside) >= sizeof address.sun_path) {
+    if (strlen(temporary) >= sizeof address.sun_path) {
         errno = ENAMETOOLONG;
         return false;
     }
-    memcpy(address.sun_path, beside, strlen(beside) + 1);
-    unlink(beside);
-    return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(beside, 0660) == 0 &&
+    memcpy(address.sun_path, temporary, strlen(temporary) + 1);
+    unlink(temporary);
+    return bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(temporary, 0660) == 0 &&
            listen(fd, WORKER_BACKLOG) == 0;
 }
 
-static bool kind_open(struct kind *k)
+static bool open_listener(struct worker_kind *k)
 {
-    char *beside = talloc_asprintf(NULL, "%s.%d", k->path, (int)getpid());
+    char *temporary = talloc_asprintf(NULL, "%s.%d", k->path, (int)getpid());
     struct stat s;
     k->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool ok =
-        k->fd >= 0 && bind_beside(beside, k->fd) && stat(beside, &s) == 0 && rename(beside, k->path) == 0;
+    bool ok = k->fd >= 0 && bind_temporary(temporary, k->fd) && stat(temporary, &s) == 0 &&
+              rename(temporary, k->path) == 0;
     if (!ok) {
         log_error("pool.no_socket", "path=%s message=\"%s\"", k->path, strerror(errno));
     } else {
         k->dev = s.st_dev;
         k->ino = s.st_ino;
     }
-    talloc_free(beside);
+    talloc_free(temporary);
     return ok;
 }
 
 /* Nobody new comes; unless a successor's socket stands there already. */
-static void kind_hide(const struct kind *k)
+static void unlink_socket(const struct worker_kind *k)
 {
     struct stat s;
     if (k->path && stat(k->path, &s) == 0 && s.st_dev == k->dev && s.st_ino == k->ino)
@@ -116,7 +116,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->route_names = route_names(&app->routes_n);
     struct db_settings db = {
         .socket = c->database.socket, .name = c->database.name, .user = c->api.db_user, .password = password};
-    redis_keys_prefix(c->redis.prefix);
+    redis_keys_set_prefix(c->redis.prefix);
     app->config = c;
     app->shared = p->shared;
     app->admission = p->children[slot].kind == REQUESTS ? &p->shared->admission : NULL;
@@ -127,7 +127,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
     app->names = name_cache_new(app);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c->files.dir);
-    accept_share_balances(&p->shared->seen_balances);
+    accept_share_balance_cache(&p->shared->seen_balances);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)
         app->accepts = accept_group_attach(app, p->shared->accept_group, (unsigned)slot, app->db, app->redis);
     return app;
@@ -136,7 +136,7 @@ static struct app *make_app(void *ctx, struct pool *p, int slot)
 static _Noreturn void child_main(struct pool *p, int slot, pid_t master)
 {
     void *ctx = talloc_new(NULL);
-    struct child *me = &p->children[slot];
+    struct pool_child *me = &p->children[slot];
     /* Never longer than the master, but not in the middle of a request. */
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     if (me->kind == UPLOADS)
@@ -154,7 +154,7 @@ static _Noreturn void child_main(struct pool *p, int slot, pid_t master)
     exit(0);
 }
 
-static bool spawn(struct pool *p, int kind)
+static bool spawn_worker(struct pool *p, int kind)
 {
     int slot = kind == REQUESTS
                    ? 0
@@ -164,7 +164,7 @@ static bool spawn(struct pool *p, int kind)
     if (slot == WORKER_SLOTS)
         return false;
     p->children[slot] =
-        (struct child){.kind = kind, .generation = p->generation, .started_ms = clock_boot_ms()};
+        (struct pool_child){.kind = kind, .generation = p->generation, .started_ms = clock_boot_ms()};
     pid_t master = getpid();
     pid_t pid = fork();
     if (pid == 0)
@@ -175,29 +175,29 @@ static bool spawn(struct pool *p, int kind)
     return pid > 0;
 }
 
-static int64_t count(const struct pool *p, int kind)
+static int64_t count_workers(const struct pool *p, int kind)
 {
     int64_t n = 0;
     for (int i = 0; i < WORKER_SLOTS; i++) {
-        const struct child *c = &p->children[i];
+        const struct pool_child *c = &p->children[i];
         n += c->pid && c->generation == p->generation && (kind < 0 || c->kind == kind);
     }
     return n;
 }
 
 /* Brings each kind to its number of workers, unless children died too early a moment ago. */
-static void fill(struct pool *p)
+static void spawn_missing(struct pool *p)
 {
     if (p->stop_at_ms || clock_boot_ms() < p->spawn_at_ms)
         return;
     for (int kind = 0; kind < KINDS; kind++) {
-        for (int64_t n = count(p, kind); n < p->kinds[kind].workers && spawn(p, kind);)
+        for (int64_t n = count_workers(p, kind); n < p->kinds[kind].workers && spawn_worker(p, kind);)
             n++;
     }
-    atomic_store(&p->shared->metrics.workers, (int)count(p, -1));
+    atomic_store(&p->shared->metrics.workers, (int)count_workers(p, -1));
 }
 
-static void tell(const struct pool *p, int signal, bool all)
+static void signal_workers(const struct pool *p, int signal, bool all)
 {
     for (int i = 0; i < WORKER_SLOTS; i++) {
         if (p->children[i].pid && (all || p->children[i].generation != p->generation))
@@ -205,24 +205,24 @@ static void tell(const struct pool *p, int signal, bool all)
     }
 }
 
-static void bury(struct pool *p, pid_t pid, int status)
+static void on_child_exit(struct pool *p, pid_t pid, int status)
 {
-    struct child *c = p->children;
+    struct pool_child *c = p->children;
     while (c < p->children + WORKER_SLOTS && c->pid != pid)
         c++;
     if (c == p->children + WORKER_SLOTS)
         return;
-    bool well = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     int64_t now_ms = clock_boot_ms();
-    if (!well) {
+    if (!clean) {
         atomic_fetch_add(&p->shared->metrics.respawns, 1);
         log_error("worker.died", "pid=%d status=%d signal=%d", (int)pid,
                   WIFEXITED(status) ? WEXITSTATUS(status) : -1, WIFSIGNALED(status) ? WTERMSIG(status) : 0);
     }
-    bool early = now_ms - c->started_ms < EARLY_MS;
-    if (!well && early && now_ms >= p->spawn_at_ms) { /* those that die together are one failure */
-        p->delay_ms = p->delay_ms == 0 ? DELAY_FIRST_MS : p->delay_ms * 2;
-        p->delay_ms = p->delay_ms > DELAY_MAX_MS ? DELAY_MAX_MS : p->delay_ms;
+    bool early = now_ms - c->started_ms < EARLY_EXIT_MS;
+    if (!clean && early && now_ms >= p->spawn_at_ms) { /* those that die together are one failure */
+        p->delay_ms = p->delay_ms == 0 ? RESPAWN_DELAY_FIRST_MS : p->delay_ms * 2;
+        p->delay_ms = p->delay_ms > RESPAWN_DELAY_MAX_MS ? RESPAWN_DELAY_MAX_MS : p->delay_ms;
         p->spawn_at_ms = now_ms + p->delay_ms;
     } else if (!early) {
         p->delay_ms = 0;
@@ -230,12 +230,12 @@ static void bury(struct pool *p, pid_t pid, int status)
     c->pid = 0;
 }
 
-static void reap(struct pool *p)
+static void reap_children(struct pool *p)
 {
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        bury(p, pid, status);
+        on_child_exit(p, pid, status);
 }
 
 /* --- signals --- */
@@ -244,14 +244,14 @@ static void begin_stop(struct pool *p)
 {
     if (p->stop_at_ms)
         return;
-    log_info("pool.stopping", "workers=%d", (int)count(p, -1));
+    log_info("pool.stopping", "workers=%d", (int)count_workers(p, -1));
     for (int kind = 0; kind < KINDS; kind++)
-        kind_hide(&p->kinds[kind]);
+        unlink_socket(&p->kinds[kind]);
     p->stop_at_ms = clock_boot_ms() + p->config->api.grace_s * 1000;
-    tell(p, SIGTERM, true);
+    signal_workers(p, SIGTERM, true);
 }
 
-static void take_settings(struct pool *p)
+static void apply_worker_counts(struct pool *p)
 {
     p->kinds[REQUESTS].workers = p->config->api.workers;
     p->kinds[UPLOADS].workers = p->kinds[UPLOADS].path ? p->config->api.uploads_workers : 0;
@@ -269,13 +269,13 @@ static void reload(struct pool *p)
     p->config = config; /* the old one is small, and its texts may still be in use: it stays */
     p->generation++;
     p->spawn_at_ms = p->delay_ms = 0;
-    take_settings(p);
+    apply_worker_counts(p);
     log_info("pool.reloaded", "workers=%d", (int)config->api.workers);
-    fill(p);
-    tell(p, SIGQUIT, false);
+    spawn_missing(p);
+    signal_workers(p, SIGQUIT, false);
 }
 
-static void on_signal(struct pool *p, int signal)
+static void pool_on_signal(struct pool *p, int signal)
 {
     switch (signal) {
     case SIGTERM:
@@ -288,7 +288,7 @@ static void on_signal(struct pool *p, int signal)
         break;
     case SIGUSR1:
         log_reopen();
-        tell(p, SIGUSR1, true);
+        signal_workers(p, SIGUSR1, true);
         break;
     default: /* SIGCHLD */
         break;
@@ -307,14 +307,14 @@ static sigset_t block_signals(void)
 }
 
 /* How long nothing is to be done unless a signal comes. */
-static int64_t patience_ms(const struct pool *p)
+static int64_t signal_timeout_ms(const struct pool *p)
 {
     int64_t now_ms = clock_boot_ms();
     int64_t until_ms = p->stop_at_ms ? p->stop_at_ms : p->spawn_at_ms;
-    return until_ms > now_ms ? until_ms - now_ms : p->stop_at_ms ? 0 : WAIT_MS;
+    return until_ms > now_ms ? until_ms - now_ms : p->stop_at_ms ? 0 : IDLE_TIMEOUT_MS;
 }
 
-static bool any_left(const struct pool *p)
+static bool any_child_left(const struct pool *p)
 {
     for (int i = 0; i < WORKER_SLOTS; i++) {
         if (p->children[i].pid)
@@ -323,21 +323,21 @@ static bool any_left(const struct pool *p)
     return false;
 }
 
-static void watch(struct pool *p, const sigset_t *mask)
+static void pool_loop(struct pool *p, const sigset_t *mask)
 {
-    while (!p->stop_at_ms || any_left(p)) {
-        int64_t ms = patience_ms(p);
+    while (!p->stop_at_ms || any_child_left(p)) {
+        int64_t ms = signal_timeout_ms(p);
         struct timespec timeout = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
         int signal = sigtimedwait(mask, NULL, &timeout);
         if (signal > 0)
-            on_signal(p, signal);
+            pool_on_signal(p, signal);
         if (p->stop_at_ms && clock_boot_ms() >= p->stop_at_ms) {
             log_warn("pool.killed_workers", "grace_s=%lld", (long long)p->config->api.grace_s);
-            tell(p, SIGKILL, true);
-            p->stop_at_ms = clock_boot_ms() + EARLY_MS;
+            signal_workers(p, SIGKILL, true);
+            p->stop_at_ms = clock_boot_ms() + EARLY_EXIT_MS;
         }
-        reap(p);
-        fill(p);
+        reap_children(p);
+        spawn_missing(p);
     }
 }
 
@@ -348,18 +348,18 @@ int pool_run(void *ctx, const char *path, struct config *config)
     p->config = config;
     p->kinds[REQUESTS].path = config->api.socket;
     p->kinds[UPLOADS].path = *config->api.uploads_socket ? config->api.uploads_socket : NULL;
-    take_settings(p);
+    apply_worker_counts(p);
     sigset_t mask = block_signals();
-    p->shared = fcgi_shared_new(sizeof(struct auth_known), sizeof(struct workflow_known));
+    p->shared = fcgi_shared_new(sizeof(struct auth_cached_key), sizeof(struct workflow_cached_version));
     if (!p->shared)
         return 1;
     for (int kind = 0; kind < KINDS; kind++) {
-        if (p->kinds[kind].path && !kind_open(&p->kinds[kind]))
+        if (p->kinds[kind].path && !open_listener(&p->kinds[kind]))
             return 1;
     }
     log_info("pool.started", "socket=%s workers=%d", config->api.socket, (int)config->api.workers);
-    fill(p);
-    watch(p, &mask);
+    spawn_missing(p);
+    pool_loop(p, &mask);
     log_info("pool.stopped", "pid=%d", (int)getpid());
     return 0;
 }

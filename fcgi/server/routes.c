@@ -29,7 +29,7 @@ static const struct route table[] = {
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
-    {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_WAITED, 0, h_waited},
+    {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_RESUMED, 0, h_wait_resume},
     {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
@@ -115,7 +115,7 @@ const struct route *route_find(struct request *r)
 /* --- judging the form --- */
 
 /* Whether `query` (of a route) knows the name; *repeats_r: also more than once. */
-static bool query_knows(const char *query, const char *name, bool *repeats_r)
+static bool query_accepts(const char *query, const char *name, bool *repeats_r)
 {
     size_t n = strlen(name);
     for (const char *p = query; *p;) {
@@ -128,12 +128,12 @@ static bool query_knows(const char *query, const char *name, bool *repeats_r)
     return false;
 }
 
-static bool query_is_known(struct request *r)
+static bool check_query_parameters(struct request *r)
 {
     for (size_t i = 0; i < r->query_n; i++) {
         const char *name = r->query[i].name;
         bool repeats;
-        if (!query_knows(r->route->query, name, &repeats)) {
+        if (!query_accepts(r->route->query, name, &repeats)) {
             reply_problem(r, 400, "invalid_request", "There is no parameter %.100s here.", name);
             return false;
         }
@@ -148,7 +148,7 @@ static bool query_is_known(struct request *r)
 }
 
 /* "1768473000.123", as nginx writes it. */
-static int64_t seconds_ms(const char *text)
+static int64_t parse_msec(const char *text)
 {
     char *end;
     int64_t ms = strtoll(text, &end, 10) * 1000;
@@ -156,7 +156,7 @@ static int64_t seconds_ms(const char *text)
 }
 
 /* Uploads wait for as long as others' bodies take. */
-static bool admits(const struct app *app, int64_t waited_ms)
+static bool is_admitted(const struct app *app, int64_t waited_ms)
 {
     const struct config *c = app->config;
     struct admission_limits limits = {.queue_ms = c->api.queue_ms, .workers = (unsigned)c->api.workers};
@@ -166,24 +166,24 @@ static bool admits(const struct app *app, int64_t waited_ms)
 
 /* Whoever asks after the pool's health is told even when it has too much to do, and what was accepted before
  * it was waited for is not refused any more. */
-static bool is_in_time(struct request *r)
+static bool admit(struct request *r)
 {
     const char *msec = request_param(r, "MSEC"); /* when nginx handed it on */
-    int64_t taken_ms = msec ? seconds_ms(msec) : 0;
-    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_WAITED) ||
-        admits(r->app, clock_wall_ms() - taken_ms))
+    int64_t taken_ms = msec ? parse_msec(msec) : 0;
+    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_RESUMED) ||
+        is_admitted(r->app, clock_wall_ms() - taken_ms))
         return true;
     atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
     reply_err(r, ERR_BUSY);
     return false;
 }
 
-static bool take_rate(struct request *r)
+static bool check_rate_limit(struct request *r)
 {
     struct app *app = r->app;
     int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
     r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
-    if (r->rate.verdict != RATE_REFUSED)
+    if (r->rate.verdict != RATE_LIMITED)
         return true;
     reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
     reply_problem(r, 429, "rate_limited", "This workspace has made its %lld requests of this minute.",
@@ -193,24 +193,24 @@ static bool take_rate(struct request *r)
 
 /* --- the way through --- */
 
-static bool may_enter(struct request *r)
+static bool authorize(struct request *r)
 {
     const struct route *route = r->route;
     if (route->flags & ROUTE_OPEN)
         return true;
     if ((route->flags & ROUTE_TICKET) && request_query(r, "ticket"))
-        return auth_check_ticket(r) && take_rate(r);
-    if (!auth_check(r) || (!(route->flags & ROUTE_WAITED) && !take_rate(r)))
+        return auth_check_ticket(r) && check_rate_limit(r);
+    if (!auth_check(r) || (!(route->flags & ROUTE_RESUMED) && !check_rate_limit(r)))
         return false;
-    return auth_require(r, route->scopes);
+    return auth_require_scope(r, route->scopes);
 }
 
-static bool may_pass(struct request *r, struct FCGX_Stream *in)
+static bool check_request(struct request *r, struct FCGX_Stream *in)
 {
     const struct route *route = r->route;
-    if (!is_in_time(r) || !may_enter(r))
+    if (!admit(r) || !authorize(r))
         return false;
-    if (!query_is_known(r))
+    if (!check_query_parameters(r))
         return false;
     r->in = route->flags & ROUTE_STREAM ? in : NULL;
     return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
@@ -219,7 +219,7 @@ static bool may_pass(struct request *r, struct FCGX_Stream *in)
 void route_request(struct request *r, struct FCGX_Stream *in)
 {
     r->route = route_find(r);
-    if (r->route && may_pass(r, in))
+    if (r->route && check_request(r, in))
         r->route->handler(r);
 }
 

@@ -26,7 +26,7 @@ enum {
 
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
-    bool draining, leaving;
+    bool draining, quitting;
     struct admission *admission; /* NULL: the backlog stays as it is */
     int backlog;                 /* as we set it last; 0: a predecessor may have left it short */
     int short_backlog;
@@ -39,7 +39,7 @@ static int worker_destroy(struct worker *w)
     return 0;
 }
 
-static bool watch(const struct worker *w, int fd, uint32_t events)
+static bool epoll_add(const struct worker *w, int fd, uint32_t events)
 {
     struct epoll_event e = {.events = events, .data.fd = fd};
     return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &e) == 0;
@@ -62,7 +62,7 @@ struct worker *worker_new(void *ctx, int listen_fd)
     w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     talloc_set_destructor(w, worker_destroy);
     /* exclusive: one connection wakes one worker, not all of them */
-    if (!watch(w, listen_fd, EPOLLIN | EPOLLEXCLUSIVE) || !watch(w, w->signal_fd, EPOLLIN)) {
+    if (!epoll_add(w, listen_fd, EPOLLIN | EPOLLEXCLUSIVE) || !epoll_add(w, w->signal_fd, EPOLLIN)) {
         log_error("worker.no_epoll", "message=\"%s\"", strerror(errno));
         talloc_free(w);
         return NULL;
@@ -77,13 +77,13 @@ static void read_signals(struct worker *w)
         if (info.ssi_signo == SIGUSR1)
             log_reopen();
         w->draining = w->draining || info.ssi_signo == SIGTERM;
-        w->leaving = w->leaving || info.ssi_signo == SIGQUIT;
+        w->quitting = w->quitting || info.ssi_signo == SIGQUIT;
     }
 }
 
 /* The listener's backlog, short while the pool is overloaded: each worker sees to it, so that it is right
  * even where one was late to. Milliseconds until it must be looked after again; -1: a request will tell. */
-static int mind_backlog(struct worker *w)
+static int update_backlog(struct worker *w)
 {
     int64_t left_ms = w->admission ? admission_overload_ms(w->admission, clock_boot_ms()) : 0;
     int backlog = left_ms > 0 ? w->short_backlog : WORKER_BACKLOG;
@@ -96,13 +96,13 @@ int worker_accept(struct worker *w)
 {
     for (;;) {
         struct epoll_event events[2];
-        int patience_ms = mind_backlog(w);
-        int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : patience_ms);
+        int timeout_ms = update_backlog(w);
+        int n = epoll_wait(w->epoll_fd, events, 2, w->draining ? 0 : timeout_ms);
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == w->signal_fd)
                 read_signals(w);
         }
-        if (w->leaving)
+        if (w->quitting)
             return -1;
         int fd = accept4(w->listen_fd, NULL, NULL, SOCK_CLOEXEC);
         if (fd >= 0)
@@ -114,13 +114,13 @@ int worker_accept(struct worker *w)
     }
 }
 
-static void note(const struct request *r)
+static void log_request(const struct request *r)
 {
     int64_t us = clock_boot_us() - r->began_us;
     struct metrics *m = &r->app->shared->metrics;
-    struct db_troubles t = db_take_troubles(r->app->db);
+    struct db_counters t = db_take_counters(r->app->db);
     metrics_count(m, route_index(r), r->reply.status, us);
-    atomic_fetch_add_explicit(&m->redis_away, redis_take_failures(r->app->redis), memory_order_relaxed);
+    atomic_fetch_add_explicit(&m->redis_fallbacks, redis_take_failures(r->app->redis), memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_lost, t.lost, memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_settled, t.settled, memory_order_relaxed);
     log_info("request",
@@ -131,7 +131,7 @@ static void note(const struct request *r)
 }
 
 /* Whether nothing that nginx sends can still be on its way. */
-static bool has_read_all(FCGX_Request *fcgi)
+static bool request_is_read(FCGX_Request *fcgi)
 {
     const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
     return !length || !*length || strcmp(length, "0") == 0 || FCGX_HasSeenEOF(fcgi->in) != 0;
@@ -140,17 +140,17 @@ static bool has_read_all(FCGX_Request *fcgi)
 /* libfcgi ends a connection by half-closing it and waiting until nginx has closed its side, which costs a
  * worker a trip through nginx. Only where something unread may be on its way is that needed: it would reset
  * the connection. */
-static void finish(FCGX_Request *fcgi)
+static void finish_connection(FCGX_Request *fcgi)
 {
     int fd = fcgi->ipcFd;
-    fcgi->keepConnection = has_read_all(fcgi);
+    fcgi->keepConnection = request_is_read(fcgi);
     FCGX_Finish_r(fcgi);
     if (fcgi->ipcFd == fd)
         close(fd);
     fcgi->ipcFd = -1;
 }
 
-static void answer(struct app *app, FCGX_Request *fcgi)
+static void answer_request(struct app *app, FCGX_Request *fcgi)
 {
     bool ok;
     struct request *r = request_new(app, app, fcgi->envp, &ok);
@@ -160,13 +160,13 @@ static void answer(struct app *app, FCGX_Request *fcgi)
     if (r->reply.status == 0)
         reply_err(r, ERR_INTERNAL);
     reply_send(r, fcgi->out);
-    finish(fcgi); /* the client has its answer before the books are kept */
-    note(r);
-    auth_note_use(r);
+    finish_connection(fcgi); /* the client has its answer before the books are kept */
+    log_request(r);
+    auth_record_use(r);
     talloc_free(r);
 }
 
-static void serve(struct app *app, int fd)
+static void serve_connection(struct app *app, int fd)
 {
     struct timeval timeout = {.tv_sec = NGINX_TIMEOUT_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
@@ -176,7 +176,7 @@ static void serve(struct app *app, int fd)
     fcgi.ipcFd = fd;
     fcgi.keepConnection = 1; /* or FCGX_Accept_r would begin by closing it */
     if (FCGX_Accept_r(&fcgi) == 0)
-        answer(app, &fcgi);
+        answer_request(app, &fcgi);
     else
         log_warn("worker.bad_connection", "fd=%d", fd);
     FCGX_Free(&fcgi, 1);
@@ -192,7 +192,7 @@ void worker_run(struct worker *w, struct app *app, int64_t recycle)
         if ((fd = worker_accept(w)) < 0)
             break;
         if (w->admission)
-            admission_take(w->admission, clock_boot_ms());
-        serve(app, fd);
+            admission_count_start(w->admission, clock_boot_ms());
+        serve_connection(app, fd);
     }
 }

@@ -18,9 +18,16 @@
 
 /* A slot's futex word: its phase, and above it a generation, so that a waiter never takes a later request's
  * phase for its own. */
-enum phase { FREE = 0, FILLED = 1, TAKEN = 2, DONE = 3, PHASE_MASK = 3, GENERATION = 4 };
+enum slot_phase {
+    SLOT_FREE = 0,
+    SLOT_FILLED = 1,
+    SLOT_TAKEN = 2,
+    SLOT_DONE = 3,
+    PHASE_MASK = 3,
+    GENERATION = 4
+};
 
-struct slot {
+struct accept_slot {
     _Atomic uint32_t word;
     uint32_t batch; /* size of the batch that answered */
     struct run_request request;
@@ -35,29 +42,29 @@ struct accept_group {
     _Atomic uint64_t batches, runs, alone, settled, withdrawn;
     uint32_t next; /* where the next leader begins to look: nobody starves */
     unsigned slots_n;
-    struct slot slots[];
+    struct accept_slot slots[];
 };
 
 struct accept_member {
     struct accept_group *group;
-    struct slot *slot;
+    struct accept_slot *slot;
     struct db *db;
     struct redis *redis;
     unsigned last_batch;
 };
 
-static enum phase phase_of(struct slot *s)
+static enum slot_phase phase_of(struct accept_slot *s)
 {
-    return (enum phase)(atomic_load_explicit(&s->word, memory_order_acquire) & PHASE_MASK);
+    return (enum slot_phase)(atomic_load_explicit(&s->word, memory_order_acquire) & PHASE_MASK);
 }
 
-static void set_phase(struct slot *s, enum phase p)
+static void set_phase(struct accept_slot *s, enum slot_phase p)
 {
     uint32_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
     atomic_store_explicit(&s->word, (word & ~(uint32_t)PHASE_MASK) | p, memory_order_release);
 }
 
-static bool change_phase(struct slot *s, enum phase from, enum phase to)
+static bool change_phase(struct accept_slot *s, enum slot_phase from, enum slot_phase to)
 {
     uint32_t word = atomic_load_explicit(&s->word, memory_order_relaxed);
     uint32_t want = (word & ~(uint32_t)PHASE_MASK) | to;
@@ -66,13 +73,13 @@ static bool change_phase(struct slot *s, enum phase from, enum phase to)
                                                    memory_order_relaxed);
 }
 
-static void wake(struct slot *s)
+static void wake_owner(struct accept_slot *s)
 {
     syscall(SYS_futex, &s->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 /* Until the word changes, 50 ms at most: then the lock is tried, as its owner may have died. */
-static void wait_changed(struct slot *s, uint32_t word)
+static void wait_changed(struct accept_slot *s, uint32_t word)
 {
     struct timespec limit = {.tv_nsec = 50 * 1000000L};
     syscall(SYS_futex, &s->word, FUTEX_WAIT, word, &limit, NULL, 0);
@@ -80,7 +87,7 @@ static void wait_changed(struct slot *s, uint32_t word)
 
 size_t accept_group_size(unsigned workers)
 {
-    return sizeof(struct accept_group) + workers * sizeof(struct slot);
+    return sizeof(struct accept_group) + workers * sizeof(struct accept_slot);
 }
 
 struct accept_group *accept_group_init(void *memory, unsigned workers)
@@ -109,13 +116,13 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
 
 /* --- a request and its answer in their slot --- */
 
-static size_t span_sizes(const struct run_request *q)
+static size_t span_sizes(const struct run_request *req)
 {
-    return q->idempotency_key.size + q->input.size + q->tags.size + q->metadata.size + q->extra.size +
-           q->thread_id.size + q->tool_call_id.size + q->body.size;
+    return req->idempotency_key.size + req->input.size + req->tags.size + req->metadata.size +
+           req->extra.size + req->thread_id.size + req->tool_call_id.size + req->body.size;
 }
 
-static void copy_span(struct slot *s, struct span *span)
+static void copy_span(struct accept_slot *s, struct span *span)
 {
     if (!span->at)
         return;
@@ -125,9 +132,9 @@ static void copy_span(struct slot *s, struct span *span)
 }
 
 /* The mapping stands at one address in all workers, so spans may point into it. */
-static void fill(struct slot *s, const struct run_request *q)
+static void fill_slot(struct accept_slot *s, const struct run_request *req)
 {
-    s->request = *q;
+    s->request = *req;
     s->used = 0;
     copy_span(s, &s->request.idempotency_key);
     copy_span(s, &s->request.input);
@@ -142,33 +149,33 @@ static void fill(struct slot *s, const struct run_request *q)
 /* The answer's body is given up where it is neither this slot's own nor fits behind the request, which stays
  * whole until all slots of the batch are answered: a twin's body may stand in it, and a successor may have to
  * run it again. */
-static void put_answer(struct slot *s, const struct run_answer *a)
+static void store_answer(struct accept_slot *s, const struct run_answer *answer)
 {
-    s->answer = *a;
-    bool own = a->body.at >= s->bytes && a->body.at < s->bytes + sizeof s->bytes;
-    if (!a->body.at || own)
+    s->answer = *answer;
+    bool own = answer->body.at >= s->bytes && answer->body.at < s->bytes + sizeof s->bytes;
+    if (!answer->body.at || own)
         return;
     s->answer.body = (struct span){0};
-    if (a->body.size <= sizeof s->bytes - s->used) {
-        memcpy(s->bytes + s->used, a->body.at, a->body.size);
-        s->answer.body = (struct span){.at = s->bytes + s->used, .size = a->body.size};
+    if (answer->body.size <= sizeof s->bytes - s->used) {
+        memcpy(s->bytes + s->used, answer->body.at, answer->body.size);
+        s->answer.body = (struct span){.at = s->bytes + s->used, .size = answer->body.size};
     }
 }
 
-static void take_answer(struct accept_member *m, void *ctx, struct run_answer *answer)
+static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answer *answer)
 {
     *answer = m->slot->answer;
     if (answer->body.at)
         answer->body.at = talloc_strndup(ctx, answer->body.at, answer->body.size);
     m->last_batch = m->slot->batch;
-    set_phase(m->slot, FREE);
+    set_phase(m->slot, SLOT_FREE);
 }
 
 /* --- leading --- */
 
-/* Answers the slots given, all of them TAKEN, and lets their owners go. */
-static void run_batch(struct accept_member *m, struct slot *const *taken, size_t n,
-                      uint64_t settle_connection)
+/* Answers the slots given, all of them SLOT_TAKEN, and lets their owners go. */
+static void process_batch(struct accept_member *m, struct accept_slot *const *taken, size_t n,
+                          uint64_t settle_connection)
 {
     const struct run_request *requests[ACCEPT_BATCH_MAX];
     struct run_answer answers[ACCEPT_BATCH_MAX];
@@ -179,98 +186,99 @@ static void run_batch(struct accept_member *m, struct slot *const *taken, size_t
     atomic_fetch_add(&m->group->batches, 1);
     atomic_fetch_add(&m->group->runs, n);
     for (size_t i = 0; i < n; i++) {
-        put_answer(taken[i], &answers[i]);
+        store_answer(taken[i], &answers[i]);
         taken[i]->batch = (uint32_t)n;
     }
-    crash_point("group.before_answers");
+    failpoint("group.before_answers");
     for (size_t i = 0; i < n; i++) {
-        set_phase(taken[i], DONE);
+        set_phase(taken[i], SLOT_DONE);
         if (taken[i] != m->slot)
-            wake(taken[i]);
+            wake_owner(taken[i]);
     }
     talloc_free(scratch);
 }
 
 /* What a dead leader had taken: it may have committed. */
-static void settle_dead_leader(struct accept_member *m)
+static void recover_dead_leader(struct accept_member *m)
 {
     struct accept_group *g = m->group;
-    struct slot *taken[ACCEPT_BATCH_MAX];
+    struct accept_slot *taken[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (unsigned i = 0; i < g->slots_n; i++) {
-        if (phase_of(&g->slots[i]) == TAKEN)
+        if (phase_of(&g->slots[i]) == SLOT_TAKEN)
             taken[n++] = &g->slots[i];
     }
     uint64_t old = atomic_load(&g->leader_connection);
     log_warn("accept.leader_died", "connection=%llu taken=%zu", (unsigned long long)old, n);
     if (n > 0)
-        run_batch(m, taken, n, old);
+        process_batch(m, taken, n, old);
     atomic_fetch_add(&g->settled, 1);
 }
 
-static void lead(struct accept_member *m)
+static void lead_batch(struct accept_member *m)
 {
     struct accept_group *g = m->group;
-    struct slot *taken[ACCEPT_BATCH_MAX];
+    struct accept_slot *taken[ACCEPT_BATCH_MAX];
     size_t n = 0;
     size_t bytes = 0;
-    db_watch_connection(m->db, &g->leader_connection);
+    db_publish_connection_id(m->db, &g->leader_connection);
     for (unsigned i = 0; i < g->slots_n && n < ACCEPT_BATCH_MAX; i++) {
-        struct slot *s = &g->slots[(g->next + i) % g->slots_n];
-        if (phase_of(s) != FILLED || bytes + s->used > ACCEPT_BATCH_BYTES || !change_phase(s, FILLED, TAKEN))
+        struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
+        if (phase_of(s) != SLOT_FILLED || bytes + s->used > ACCEPT_BATCH_BYTES ||
+            !change_phase(s, SLOT_FILLED, SLOT_TAKEN))
             continue;
         bytes += s->used;
         taken[n++] = s;
     }
     g->next = (g->next + 1) % g->slots_n;
-    crash_point("group.after_taking");
+    failpoint("group.after_taking");
     if (n > 0)
-        run_batch(m, taken, n, 0);
-    db_watch_connection(m->db, NULL);
+        process_batch(m, taken, n, 0);
+    db_publish_connection_id(m->db, NULL);
 }
 
 /* Somebody whose slot was filled while the batch ran leads the next one. */
 static void wake_next(struct accept_group *g)
 {
     for (unsigned i = 0; i < g->slots_n; i++) {
-        struct slot *s = &g->slots[(g->next + i) % g->slots_n];
-        if (phase_of(s) == FILLED) {
-            wake(s);
+        struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
+        if (phase_of(s) == SLOT_FILLED) {
+            wake_owner(s);
             return;
         }
     }
 }
 
 /* Leads one batch if the lock can be had at once. */
-static void try_to_lead(struct accept_member *m)
+static void try_lead(struct accept_member *m)
 {
     int e = pthread_mutex_trylock(&m->group->lock);
     if (e == EBUSY)
         return;
     if (e == EOWNERDEAD) {
-        settle_dead_leader(m); /* dying in there leaves the lock as it was found: the next one settles */
+        recover_dead_leader(m); /* dying in there leaves the lock as it was found: the next one settles */
         pthread_mutex_consistent(&m->group->lock);
     } else if (e != 0) {
         log_error("accept.lock", "errno=%d", e);
         return;
     }
-    lead(m);
+    lead_batch(m);
     pthread_mutex_unlock(&m->group->lock);
     wake_next(m->group);
 }
 
 /* Until the slot is answered; false where it was withdrawn, as nobody had taken it in time. */
-static bool await_answer(struct accept_member *m, int64_t patience_ms)
+static bool await_answer(struct accept_member *m, int64_t timeout_ms)
 {
-    int64_t until_ms = clock_boot_ms() + patience_ms;
+    int64_t deadline_ms = clock_boot_ms() + timeout_ms;
     for (;;) {
         uint32_t word = atomic_load_explicit(&m->slot->word, memory_order_acquire);
-        if ((word & PHASE_MASK) == DONE)
+        if ((word & PHASE_MASK) == SLOT_DONE)
             return true;
-        try_to_lead(m);
-        if (phase_of(m->slot) == DONE)
+        try_lead(m);
+        if (phase_of(m->slot) == SLOT_DONE)
             return true;
-        if (clock_boot_ms() >= until_ms && change_phase(m->slot, FILLED, FREE))
+        if (clock_boot_ms() >= deadline_ms && change_phase(m->slot, SLOT_FILLED, SLOT_FREE))
             return false;
         wait_changed(m->slot, word);
     }
@@ -281,10 +289,10 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
 {
     struct accept_member *m = talloc_zero(ctx, struct accept_member);
     *m = (struct accept_member){.group = group, .slot = &group->slots[slot], .db = db, .redis = redis};
-    enum phase left = phase_of(m->slot);
-    if (left == FILLED || left == TAKEN)
+    enum slot_phase previous = phase_of(m->slot);
+    if (previous == SLOT_FILLED || previous == SLOT_TAKEN)
         (void)await_answer(m, INT32_MAX);
-    set_phase(m->slot, FREE);
+    set_phase(m->slot, SLOT_FREE);
     return m;
 }
 
@@ -297,12 +305,12 @@ void accept_group_run(struct accept_member *m, void *ctx, const struct run_reque
         accept_batch(m->db, m->redis, ctx, &request, 1, 0, answer);
         return;
     }
-    fill(m->slot, request);
+    fill_slot(m->slot, request);
     uint32_t word = atomic_load_explicit(&m->slot->word, memory_order_relaxed);
     word = (word & ~(uint32_t)PHASE_MASK) + GENERATION;
-    atomic_store_explicit(&m->slot->word, word | FILLED, memory_order_release);
-    if (await_answer(m, ACCEPT_PATIENCE_MS)) {
-        take_answer(m, ctx, answer);
+    atomic_store_explicit(&m->slot->word, word | SLOT_FILLED, memory_order_release);
+    if (await_answer(m, ACCEPT_TIMEOUT_MS)) {
+        take_slot_answer(m, ctx, answer);
         return;
     }
     atomic_fetch_add(&m->group->withdrawn, 1);

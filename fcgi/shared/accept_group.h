@@ -23,7 +23,7 @@ enum {
     ACCEPT_GROUP_WORKERS_MAX = ACCEPT_BATCH_MAX,
     ACCEPT_SLOT_BYTES = 64 * 1024 + 8 * 1024, /* body and what goes with it; a larger request goes alone */
     ACCEPT_BATCH_BYTES = 4 * 1024 * 1024,
-    ACCEPT_PATIENCE_MS = 2500, /* a request that no leader took by then is answered 503 */
+    ACCEPT_TIMEOUT_MS = 2500, /* a request that no leader took by then is answered 503 */
 };
 
 /* Bytes of shared memory for so many workers, and their first state. Called by the master, before it forks.

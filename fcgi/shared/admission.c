@@ -1,11 +1,11 @@
 #include "fcgi/shared/admission.h"
 
-enum { WARY_PART = 5, PROBATION_PART = 2 };
+enum { ALERT_DIVISOR = 5, PROBATION_DIVISOR = 2 };
 
-void admission_take(struct admission *a, int64_t now_ms)
+void admission_count_start(struct admission *a, int64_t now_ms)
 {
-    uint64_t n = atomic_fetch_add(&a->taken, 1);
-    atomic_store(&a->taken_ms[n % ADMISSION_TAKEN], now_ms);
+    uint64_t n = atomic_fetch_add(&a->started, 1);
+    atomic_store(&a->started_ms[n % ADMISSION_STARTS_KEPT], now_ms);
 }
 
 int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
@@ -23,33 +23,34 @@ static bool is_on_probation(const struct admission *a, int64_t now_ms)
 
 /* Whether more were taken up while it waited than the short backlog would have let in before it: each
  * worker's places, the one that it was busy with, and the one that the kernel adds. */
-static bool was_behind_many(const struct admission *a, int64_t came_ms, unsigned workers)
+static bool queue_was_long(const struct admission *a, int64_t arrived_ms, unsigned workers)
 {
-    uint64_t few = (ADMISSION_BACKLOG + 1) * workers + 1, n = atomic_load(&a->taken);
-    return n > few + 1 && atomic_load(&a->taken_ms[(n - few - 2) % ADMISSION_TAKEN]) > came_ms;
+    uint64_t short_queue = (ADMISSION_BACKLOG + 1) * workers + 1, n = atomic_load(&a->started);
+    return n > short_queue + 1 &&
+           atomic_load(&a->started_ms[(n - short_queue - 2) % ADMISSION_STARTS_KEPT]) > arrived_ms;
 }
 
 /* After a pause nobody knows whether they have been late all the time; unless one waited through it. */
-static bool are_late_for(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t patience_ms)
+static bool delayed_for(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t patience_ms)
 {
-    int64_t since_ms = atomic_load(&a->late_ms), pause_ms = now_ms - atomic_load(&a->seen_ms);
-    if (since_ms == 0 || (pause_ms > patience_ms && waited_ms < pause_ms))
-        atomic_store(&a->late_ms, since_ms = now_ms);
+    int64_t since_ms = atomic_load(&a->delayed_since_ms), gap_ms = now_ms - atomic_load(&a->last_request_ms);
+    if (since_ms == 0 || (gap_ms > patience_ms && waited_ms < gap_ms))
+        atomic_store(&a->delayed_since_ms, since_ms = now_ms);
     return now_ms - since_ms >= patience_ms;
 }
 
 bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, struct admission_limits limits)
 {
     bool overloaded = admission_overload_ms(a, now_ms) > 0, probation = is_on_probation(a, now_ms);
-    int64_t patience_ms = probation ? limits.queue_ms / PROBATION_PART : ADMISSION_PATIENCE_MS;
-    int64_t late_ms = overloaded || probation ? limits.queue_ms / WARY_PART : limits.queue_ms;
-    bool late = waited_ms > late_ms && was_behind_many(a, now_ms - waited_ms, limits.workers);
-    if (!late) {
-        atomic_store(&a->late_ms, 0);
-    } else if (!overloaded && are_late_for(a, now_ms, waited_ms, patience_ms)) {
+    int64_t patience_ms = probation ? limits.queue_ms / PROBATION_DIVISOR : ADMISSION_PATIENCE_MS;
+    int64_t delay_limit_ms = overloaded || probation ? limits.queue_ms / ALERT_DIVISOR : limits.queue_ms;
+    bool delayed = waited_ms > delay_limit_ms && queue_was_long(a, now_ms - waited_ms, limits.workers);
+    if (!delayed) {
+        atomic_store(&a->delayed_since_ms, 0);
+    } else if (!overloaded && delayed_for(a, now_ms, waited_ms, patience_ms)) {
         atomic_store(&a->overload_ends_ms, now_ms + ADMISSION_OVERLOAD_MS);
         overloaded = true;
     }
-    atomic_store(&a->seen_ms, now_ms);
-    return !(overloaded && late) && waited_ms <= ADMISSION_AGE_MAX_MS;
+    atomic_store(&a->last_request_ms, now_ms);
+    return !(overloaded && delayed) && waited_ms <= ADMISSION_AGE_MAX_MS;
 }

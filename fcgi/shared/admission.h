@@ -18,7 +18,7 @@
 
 enum {
     ADMISSION_BACKLOG = 4, /* places of the short backlog, a worker: keep it busy when they come unevenly */
-    ADMISSION_TAKEN = 1024,
+    ADMISSION_STARTS_KEPT = 1024,
     ADMISSION_PATIENCE_MS = 500,
     ADMISSION_OVERLOAD_MS = 10000,
     /* whoever asked has given up, or soon will: a late acceptance would only surprise */
@@ -27,11 +27,11 @@ enum {
 
 /* Of all workers of a pool, in the mapping; zero bytes are its first state. Milliseconds of clock_boot_ms. */
 struct admission {
-    atomic_int_fast64_t seen_ms;          /* when the last one was judged */
-    atomic_int_fast64_t late_ms;          /* since when all have been late; 0: the last one was not */
+    atomic_int_fast64_t last_request_ms;  /* when the last one was judged */
+    atomic_int_fast64_t delayed_since_ms; /* since when all have been late; 0: the last one was not */
     atomic_int_fast64_t overload_ends_ms; /* 0: there was none */
-    atomic_uint_fast64_t taken;           /* so many were taken up; the last ones at: */
-    atomic_int_fast64_t taken_ms[ADMISSION_TAKEN];
+    atomic_uint_fast64_t started;         /* so many were taken up; the last ones at: */
+    atomic_int_fast64_t started_ms[ADMISSION_STARTS_KEPT];
 };
 
 struct admission_limits {
@@ -40,7 +40,7 @@ struct admission_limits {
 };
 
 /* A worker has taken up a request: all are counted, whether they are judged or not. */
-void admission_take(struct admission *a, int64_t now_ms);
+void admission_count_start(struct admission *a, int64_t now_ms);
 /* Whether a request that has waited for `waited_ms` until now is to be served. Workers that call at the same
  * moment may disagree about one request. */
 bool admission_admits(struct admission *a, int64_t now_ms, int64_t waited_ms, struct admission_limits limits);

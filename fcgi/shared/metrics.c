@@ -48,6 +48,6 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
         "# TYPE millrace_db_settled_total counter\n"
         "millrace_db_settled_total %" PRIu64 "\n",
         (uint64_t)atomic_load(&m->refused_late), atomic_load(&m->workers),
-        (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_away),
+        (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_fallbacks),
         (uint64_t)atomic_load(&m->db_lost), (uint64_t)atomic_load(&m->db_settled));
 }

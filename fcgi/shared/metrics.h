@@ -13,7 +13,7 @@ struct metrics {
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* what the workers did without, or once more */
-    atomic_uint_fast64_t redis_away, db_lost, db_settled;
+    atomic_uint_fast64_t redis_fallbacks, db_lost, db_settled;
 };
 
 /* `route` is the row of the table of routes, or one beyond its last for requests that met none. */

@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "redis/keys.h"
 
-enum { LEASES_A_WINDOW = 100, LEASE_MAX = 1000, REFUSED_MS = 200 };
+enum { LEASES_PER_WINDOW = 100, LEASE_MAX = 1000, EXHAUSTED_RETRY_MS = 200 };
 
 void rate_area_init(struct rate_area *area)
 {
@@ -30,8 +30,8 @@ static void rate_lock(pthread_mutex_t *lock)
 
 /* The lease of the workspace, emptied where it is of an old window or another limit; under the bucket's lock.
  */
-static struct rate_lease *find(struct rate_area *area, unsigned bucket, const id *workspace, int64_t limit,
-                               int64_t now_ms)
+static struct rate_lease *find_lease(struct rate_area *area, unsigned bucket, const id *workspace,
+                                     int64_t limit, int64_t now_ms)
 {
     struct rate_lease *oldest = &area->buckets[bucket].leases[0];
     struct rate_lease *found = NULL;
@@ -48,48 +48,48 @@ static struct rate_lease *find(struct rate_area *area, unsigned bucket, const id
     return l;
 }
 
-static struct rate_state state_of(const struct rate_lease *l, int verdict, int64_t now_ms)
+static struct rate_state lease_state(const struct rate_lease *l, int verdict, int64_t now_ms)
 {
     int64_t ms = l->ends_ms > now_ms ? l->ends_ms - now_ms : 0;
     return (struct rate_state){.verdict = verdict,
                                .limit = l->limit,
-                               .remaining = l->left + l->elsewhere,
+                               .remaining = l->left + l->unleased,
                                .reset_s = ms == 0 ? RATE_WINDOW_S : (ms + 999) / 1000};
 }
 
 /* From the lease alone; RATE_UNKNOWN where Redis must be asked. */
-static struct rate_state take_leased(struct rate_area *area, unsigned bucket, const id *workspace,
-                                     int64_t limit)
+static struct rate_state take_from_lease(struct rate_area *area, unsigned bucket, const id *workspace,
+                                         int64_t limit)
 {
     int64_t now_ms = clock_boot_ms();
     rate_lock(&area->buckets[bucket].lock);
-    struct rate_lease *l = find(area, bucket, workspace, limit, now_ms);
+    struct rate_lease *l = find_lease(area, bucket, workspace, limit, now_ms);
     struct rate_state s = {.verdict = RATE_UNKNOWN};
     if (l->left > 0) {
         l->left--;
-        s = state_of(l, RATE_GRANTED, now_ms);
-    } else if (l->ask_after_ms > now_ms) {
-        s = state_of(l, RATE_REFUSED, now_ms);
+        s = lease_state(l, RATE_GRANTED, now_ms);
+    } else if (l->next_request_ms > now_ms) {
+        s = lease_state(l, RATE_LIMITED, now_ms);
     }
     pthread_mutex_unlock(&area->buckets[bucket].lock);
     return s;
 }
 
 /* Lays what Redis granted into the lease, and takes one of it. */
-static struct rate_state take_granted(struct rate_area *area, unsigned bucket, const id *workspace,
-                                      int64_t limit, int64_t granted, int64_t elsewhere, int64_t rest_ms)
+static struct rate_state store_grant(struct rate_area *area, unsigned bucket, const id *workspace,
+                                     int64_t limit, int64_t granted, int64_t unleased, int64_t remaining_ms)
 {
     int64_t now_ms = clock_boot_ms();
     rate_lock(&area->buckets[bucket].lock);
-    struct rate_lease *l = find(area, bucket, workspace, limit, now_ms);
-    l->ends_ms = now_ms + rest_ms;
-    l->elsewhere = elsewhere;
+    struct rate_lease *l = find_lease(area, bucket, workspace, limit, now_ms);
+    l->ends_ms = now_ms + remaining_ms;
+    l->unleased = unleased;
     l->left += granted;
     bool had = l->left > 0;
     l->left -= had;
     if (!had)
-        l->ask_after_ms = now_ms + (rest_ms < REFUSED_MS ? rest_ms : REFUSED_MS);
-    struct rate_state s = state_of(l, had ? RATE_GRANTED : RATE_REFUSED, now_ms);
+        l->next_request_ms = now_ms + (remaining_ms < EXHAUSTED_RETRY_MS ? remaining_ms : EXHAUSTED_RETRY_MS);
+    struct rate_state s = lease_state(l, had ? RATE_GRANTED : RATE_LIMITED, now_ms);
     pthread_mutex_unlock(&area->buckets[bucket].lock);
     return s;
 }
@@ -98,16 +98,16 @@ struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *c
                             int64_t limit)
 {
     unsigned bucket = id_hash(workspace) % RATE_BUCKETS;
-    struct rate_state s = take_leased(area, bucket, workspace, limit);
+    struct rate_state s = take_from_lease(area, bucket, workspace, limit);
     if (s.verdict != RATE_UNKNOWN)
         return s;
-    int64_t chunk = limit / LEASES_A_WINDOW;
+    int64_t chunk = limit / LEASES_PER_WINDOW;
     chunk = chunk < 1 ? 1 : chunk > LEASE_MAX ? LEASE_MAX : chunk;
     struct redis_arg args[] = {redis_key_rate(ctx, workspace), redis_number(ctx, limit),
                                redis_number(ctx, chunk), redis_number(ctx, RATE_WINDOW_S * 1000)};
     struct redis_value v;
     if (redis_eval(redis, ctx, LUA_RATE_TAKE, args, 1, 3, &v) != OK || v.kind != REDIS_LIST || v.count != 3)
         return s;
-    return take_granted(area, bucket, workspace, limit, v.items[0].number, v.items[1].number,
-                        v.items[2].number);
+    return store_grant(area, bucket, workspace, limit, v.items[0].number, v.items[1].number,
+                       v.items[2].number);
 }

@@ -15,11 +15,11 @@ enum { RATE_WINDOW_S = 60, RATE_BUCKETS = 512, RATE_WAYS = 8 };
 
 struct rate_lease {
     id workspace;
-    int64_t limit;        /* the lease was made under this one */
-    int64_t left;         /* of this lease */
-    int64_t elsewhere;    /* of the window, as Redis said, not leased yet */
-    int64_t ends_ms;      /* of the window, boot time */
-    int64_t ask_after_ms; /* the window is used up: Redis is not asked again before this */
+    int64_t limit;           /* the lease was made under this one */
+    int64_t left;            /* of this lease */
+    int64_t unleased;        /* of the window, as Redis said, not leased yet */
+    int64_t ends_ms;         /* of the window, boot time */
+    int64_t next_request_ms; /* the window is used up: Redis is not asked again before this */
 };
 
 struct rate_area {
@@ -30,7 +30,7 @@ struct rate_area {
 };
 
 struct rate_state {
-    enum { RATE_UNKNOWN, RATE_GRANTED, RATE_REFUSED } verdict;
+    enum { RATE_UNKNOWN, RATE_GRANTED, RATE_LIMITED } verdict;
     int64_t limit, remaining, reset_s;
 };
 

@@ -1,7 +1,7 @@
 #include "fcgi/shared/recent_keys.h"
 
 /* FNV-1a, never 0. Who finds keys that collide makes us ask Redis, no more. */
-static uint64_t hash_of(const id *workspace, struct span key)
+static uint64_t filter_hash(const id *workspace, struct span key)
 {
     uint64_t hash = id_hash(workspace);
     for (size_t i = 0; i < key.size; i++)
@@ -9,12 +9,12 @@ static uint64_t hash_of(const id *workspace, struct span key)
     return hash | 1;
 }
 
-bool recent_keys_note(struct recent_keys *keys, const id *workspace, struct span key)
+bool idempotency_key_filter_add(struct idempotency_key_filter *filter, const id *workspace, struct span key)
 {
-    uint64_t hash = hash_of(workspace, key);
-    _Atomic uint64_t *place = &keys->places[(hash ^ hash >> 32) >> 1 & (RECENT_KEYS - 1)];
-    if (atomic_load_explicit(place, memory_order_relaxed) == hash)
+    uint64_t hash = filter_hash(workspace, key);
+    _Atomic uint64_t *slot = &filter->slots[(hash ^ hash >> 32) >> 1 & (IDEMPOTENCY_KEY_FILTER_SLOTS - 1)];
+    if (atomic_load_explicit(slot, memory_order_relaxed) == hash)
         return true;
-    atomic_store_explicit(place, hash, memory_order_relaxed);
+    atomic_store_explicit(slot, hash, memory_order_relaxed);
     return false;
 }

@@ -10,12 +10,12 @@
 
 #include "run/accept.h"
 
-enum { RECENT_KEYS = 1 << 17 }; /* 1 MiB, of which pages are had when they are used */
+enum { IDEMPOTENCY_KEY_FILTER_SLOTS = 1 << 17 }; /* 1 MiB, of which pages are had when they are used */
 
-struct recent_keys { /* in the mapping; zero bytes are its first state */
-    _Atomic uint64_t places[RECENT_KEYS];
+struct idempotency_key_filter { /* in the mapping; zero bytes are its first state */
+    _Atomic uint64_t slots[IDEMPOTENCY_KEY_FILTER_SLOTS];
 };
 
 /* Notes the key. True: it may have been noted before. Nothing is locked: two that come at the same moment may
  * both hear false. */
-bool recent_keys_note(struct recent_keys *keys, const id *workspace, struct span key);
+bool idempotency_key_filter_add(struct idempotency_key_filter *filter, const id *workspace, struct span key);

@@ -9,7 +9,7 @@
 
 enum { CACHE_ENTRIES = 4096 /* pages are had when they are used */ };
 
-static void *map(size_t bytes)
+static void *map_shared_memory(size_t bytes)
 {
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory != MAP_FAILED)
@@ -18,20 +18,20 @@ static void *map(size_t bytes)
     return NULL;
 }
 
-static struct shared_cache *new_cache(size_t key_size, size_t value_size)
+static struct shared_cache *new_shared_cache(size_t key_size, size_t value_size)
 {
-    void *memory = map(shared_cache_size(CACHE_ENTRIES, key_size, value_size));
+    void *memory = map_shared_memory(shared_cache_size(CACHE_ENTRIES, key_size, value_size));
     return memory ? shared_cache_init(memory, CACHE_ENTRIES, key_size, value_size) : NULL;
 }
 
 struct fcgi_shared *fcgi_shared_new(size_t key_known_size, size_t workflow_known_size)
 {
-    struct fcgi_shared *s = map(sizeof *s);
-    void *group = map(accept_group_size(ACCEPT_GROUP_WORKERS_MAX));
+    struct fcgi_shared *s = map_shared_memory(sizeof *s);
+    void *group = map_shared_memory(accept_group_size(ACCEPT_GROUP_WORKERS_MAX));
     if (!s || !group)
         return NULL;
-    s->keys = new_cache(KEY_HASH_SIZE, key_known_size);
-    s->workflows = new_cache(sizeof(id), workflow_known_size);
+    s->keys = new_shared_cache(API_KEY_HASH_SIZE, key_known_size);
+    s->workflows = new_shared_cache(sizeof(id), workflow_known_size);
     if (!s->keys || !s->workflows)
         return NULL;
     rate_area_init(&s->rate);

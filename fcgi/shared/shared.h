@@ -19,13 +19,13 @@ struct fcgi_shared {
     struct metrics metrics;
     struct admission admission;
     struct rate_area rate;
-    struct recent_keys recent_keys;
-    struct seen_balances seen_balances;
-    struct shared_cache *keys;         /* SHA-256 of an API key: struct auth_known */
-    struct shared_cache *workflows;    /* id: struct workflow_known */
+    struct idempotency_key_filter idempotency_key_filter;
+    struct balance_cache seen_balances;
+    struct shared_cache *keys;         /* SHA-256 of an API key: struct auth_cached_key */
+    struct shared_cache *workflows;    /* id: struct workflow_cached_version */
     struct accept_group *accept_group; /* for the first ACCEPT_GROUP_WORKERS_MAX slots */
 };
 
-/* NULL where there is no memory for it (logged). The sizes are those of struct auth_known and struct
+/* NULL where there is no memory for it (logged). The sizes are those of struct auth_cached_key and struct
  * workflow_known. */
 struct fcgi_shared *fcgi_shared_new(size_t key_known_size, size_t workflow_known_size);

@@ -44,13 +44,13 @@ static uint64_t checksum(const struct shared_cache *c, const void *bytes, size_t
 }
 
 /* The first of the places that the key may be in. */
-static _Atomic uint64_t *places_of(const struct shared_cache *c, const void *key)
+static _Atomic uint64_t *set_of(const struct shared_cache *c, const void *key)
 {
-    uint64_t set = checksum(c, key, c->key_size) % (c->entries / SHARED_CACHE_WAYS);
-    return (_Atomic uint64_t *)c->table + set * SHARED_CACHE_WAYS * c->words;
+    uint64_t index = checksum(c, key, c->key_size) % (c->entries / SHARED_CACHE_WAYS);
+    return (_Atomic uint64_t *)c->table + index * SHARED_CACHE_WAYS * c->words;
 }
 
-static bool holds(const struct shared_cache *c, const _Atomic uint64_t *entry, const void *key)
+static bool entry_has_key(const struct shared_cache *c, const _Atomic uint64_t *entry, const void *key)
 {
     const char *rest = key;
     if (atomic_load_explicit(entry, memory_order_relaxed) == 0)
@@ -65,10 +65,11 @@ static bool holds(const struct shared_cache *c, const _Atomic uint64_t *entry, c
 }
 
 /* Of the key's places; NULL where none holds it. */
-static _Atomic uint64_t *find(const struct shared_cache *c, _Atomic uint64_t *entry, const void *key)
+static _Atomic uint64_t *find_cached_entry(const struct shared_cache *c, _Atomic uint64_t *entry,
+                                           const void *key)
 {
     for (int way = 0; way < SHARED_CACHE_WAYS; way++, entry += c->words) {
-        if (holds(c, entry, key))
+        if (entry_has_key(c, entry, key))
             return entry;
     }
     return NULL;
@@ -76,7 +77,7 @@ static _Atomic uint64_t *find(const struct shared_cache *c, _Atomic uint64_t *en
 
 bool shared_cache_get(const struct shared_cache *c, const void *key, void *value_r)
 {
-    const _Atomic uint64_t *entry = find(c, places_of(c, key), key);
+    const _Atomic uint64_t *entry = find_cached_entry(c, set_of(c, key), key);
     uint64_t copy[1 + WORDS_MAX] = {0};
     const char *bytes = (const char *)(copy + 1);
     if (!entry)
@@ -90,16 +91,16 @@ bool shared_cache_get(const struct shared_cache *c, const void *key, void *value
 }
 
 /* The key's own place, an empty one, or any: which is as good as random. */
-static _Atomic uint64_t *place_for(const struct shared_cache *c, const void *key, uint64_t random)
+static _Atomic uint64_t *choose_entry(const struct shared_cache *c, const void *key, uint64_t random)
 {
-    _Atomic uint64_t *places = places_of(c, key), *own = find(c, places, key);
+    _Atomic uint64_t *set = set_of(c, key), *own = find_cached_entry(c, set, key);
     if (own)
         return own;
     for (unsigned way = 0; way < SHARED_CACHE_WAYS; way++) {
-        if (atomic_load_explicit(&places[way * c->words], memory_order_relaxed) == 0)
-            return &places[way * c->words];
+        if (atomic_load_explicit(&set[way * c->words], memory_order_relaxed) == 0)
+            return &set[way * c->words];
     }
-    return &places[random % SHARED_CACHE_WAYS * c->words];
+    return &set[random % SHARED_CACHE_WAYS * c->words];
 }
 
 void shared_cache_put(struct shared_cache *c, const void *key, const void *value)
@@ -109,7 +110,7 @@ void shared_cache_put(struct shared_cache *c, const void *key, const void *value
     memcpy(bytes, key, c->key_size);
     memcpy(bytes + c->key_size, value, c->value_size);
     copy[0] = checksum(c, bytes, (c->words - 1) * WORD);
-    _Atomic uint64_t *entry = place_for(c, key, copy[0]);
+    _Atomic uint64_t *entry = choose_entry(c, key, copy[0]);
     for (size_t i = 0; i < c->words; i++)
         atomic_store_explicit(&entry[i], copy[i], memory_order_relaxed);
 }

@@ -38,7 +38,7 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
             .active = db_int(rows, i, 3),
             .max_concurrent = db_int(rows, i, 4),
             .price = db_cell(rows, i, 5)->is_null ? -1 : db_int(rows, i, 5),
-            .responders = db_int(rows, i, 6),
+            .catalog_version = db_int(rows, i, 6),
         };
     }
     *accounts_r = accounts;
@@ -76,10 +76,10 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
     return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
-enum err account_bump_responders(struct db_tx *tx, const id *workspace)
+enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace)
 {
     struct db_value arg = db_id(workspace);
-    return db_run(tx->db, tx->ctx, SQL_ACCOUNT_BUMP_RESPONDERS, &arg, 1, NULL);
+    return db_run(tx->db, tx->ctx, SQL_ACCOUNT_BUMP_CATALOG_VERSION, &arg, 1, NULL);
 }
 
 void account_publish(struct redis *redis, const struct account *accounts, size_t n)
@@ -105,7 +105,7 @@ void account_publish(struct redis *redis, const struct account *accounts, size_t
     talloc_free(scratch);
 }
 
-enum err account_ledger(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
+enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
 {
     enum { COLUMNS = 8 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);

@@ -13,12 +13,12 @@ struct account { /* a locked row; change it, set `changed`, write it back with a
     id workspace_id;
     int64_t balance, version; /* micro-credits */
     int64_t active;
-    int64_t max_concurrent; /* 0: not set, and then `active` is not kept */
-    int64_t price;          /* micro; -1: not set */
-    int64_t
-        responders; /* from 1; grows with each change of a workflow or skill, see account_bump_responders */
-    bool changed;   /* balance or active: version grows */
-    bool touched;   /* only so that the commit has something to flush */
+    int64_t max_concurrent;  /* 0: not set, and then `active` is not kept */
+    int64_t price;           /* micro; -1: not set */
+    int64_t catalog_version; /* from 1; grows with each change of a workflow or skill, see
+                                account_bump_catalog_version */
+    bool changed;            /* balance or active: version grows */
+    bool touched;            /* only so that the commit has something to flush */
 };
 
 /* Locks the accounts of `n` workspaces (any order, repetitions allowed) FOR UPDATE. The rows found,
@@ -31,7 +31,7 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WAR
 /* Before a workflow or skill of the workspace gets another version or is archived: whoever looked it up
  * beside this number, and finds the number unchanged under the account's lock, knows that it is still
  * current. Locks the account. */
-enum err account_bump_responders(struct db_tx *tx, const id *workspace) WARN_UNUSED;
+enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WARN_UNUSED;
 /* After the commit: the counters of the changed ones, queued. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
 
@@ -43,4 +43,5 @@ struct ledger_entry {
     id execution_id, responder_id, key_id;
     const char *reason; /* grants; NULL otherwise */
 };
-enum err account_ledger(struct db_tx *tx, const struct ledger_entry *entries, size_t n) WARN_UNUSED;
+enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries,
+                                    size_t n) WARN_UNUSED;

@@ -12,17 +12,17 @@
 
 /* A workspace has its place among a few: in one of its own, two busy ones would push each other out for ever.
  */
-enum { SEEN_BALANCES = 4096, SEEN_BALANCES_WAYS = 4, SEEN_BALANCE_MS = 1000 };
+enum { BALANCE_CACHE_ENTRIES = 4096, BALANCE_CACHE_WAYS = 4, BALANCE_CACHE_TTL_MS = 1000 };
 
-struct seen_balances { /* zero bytes are its first state */
+struct balance_cache { /* zero bytes are its first state */
     struct {
         _Atomic uint64_t workspace; /* its id_hash */
         _Atomic int64_t balance;    /* micro-credits */
         _Atomic int64_t at_ms;      /* boot time */
-    } places[SEEN_BALANCES];
+    } entries[BALANCE_CACHE_ENTRIES];
 };
 
-void seen_balances_put(struct seen_balances *seen, const id *workspace, int64_t balance, int64_t now_ms);
+void balance_cache_put(struct balance_cache *cache, const id *workspace, int64_t balance, int64_t now_ms);
 /* Whether it was seen with `cost` or more within the last second. */
-bool seen_balances_enough(const struct seen_balances *seen, const id *workspace, int64_t cost,
+bool balance_cache_covers(const struct balance_cache *cache, const id *workspace, int64_t cost,
                           int64_t now_ms);

@@ -21,7 +21,7 @@ enum run_verdict {
     RUN_TREE_LIMIT,           /* depth or size of the tree */
     RUN_UNAVAILABLE,          /* 503: nothing was done */
     RUN_UNCERTAIN,            /* 504: it may have been done; the same key tells */
-    RUN_BROKEN,               /* 500 */
+    RUN_INTERNAL,             /* 500 */
 };
 
 struct run_answer {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-static int64_t read_us(clockid_t c)
+static int64_t clock_read_us(clockid_t c)
 {
     struct timespec t;
     clock_gettime(c, &t);
@@ -16,17 +16,17 @@ static int64_t read_us(clockid_t c)
 
 int64_t clock_wall_ms(void)
 {
-    return read_us(CLOCK_REALTIME) / 1000;
+    return clock_read_us(CLOCK_REALTIME) / 1000;
 }
 
 int64_t clock_boot_ms(void)
 {
-    return read_us(CLOCK_BOOTTIME) / 1000;
+    return clock_read_us(CLOCK_BOOTTIME) / 1000;
 }
 
 int64_t clock_boot_us(void)
 {
-    return read_us(CLOCK_BOOTTIME);
+    return clock_read_us(CLOCK_BOOTTIME);
 }
 
 static char *put_digits(char *out, int number, int digits)
@@ -37,7 +37,7 @@ static char *put_digits(char *out, int number, int digits)
 }
 
 /* By hand: an execution shows seven of them, and strftime costs more than all else that is written of it. */
-static const char *text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
+static const char *clock_text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(ms / 1000);
     struct tm tm;
@@ -58,12 +58,12 @@ static const char *text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
 
 const char *clock_text_offset(int64_t ms, char out[CLOCK_TEXT_SIZE])
 {
-    return text(ms, "+00:00", out);
+    return clock_text(ms, "+00:00", out);
 }
 
 const char *clock_text_z(int64_t ms, char out[CLOCK_TEXT_SIZE])
 {
-    return text(ms, "Z", out);
+    return clock_text(ms, "Z", out);
 }
 
 /* ".123456" to milliseconds; moves *p behind it. */

@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 
-enum setting_type { TEXT, NUMBER };
+enum setting_type { SETTING_TEXT, SETTING_NUMBER };
 
 struct setting {
     const char *section;
@@ -23,11 +23,12 @@ struct setting {
 
 #define TEXT_ROW(section, name, preset, help)                                                                \
     {                                                                                                        \
-#section, #name, TEXT, offsetof(struct config, section.name), preset, 0, 0, 0, help                  \
+#section, #name, SETTING_TEXT, offsetof(struct config, section.name), preset, 0, 0, 0, help          \
     }
 #define NUMBER_ROW(section, name, preset, least, most, help)                                                 \
     {                                                                                                        \
-#section, #name, NUMBER, offsetof(struct config, section.name), NULL, preset, least, most, help      \
+#section, #name, SETTING_NUMBER, offsetof(struct config, section.name), NULL, preset, least, most,   \
+            help                                                                                             \
     }
 
 static const struct setting settings[] = {
@@ -89,20 +90,20 @@ struct load {
     const char *why;
 };
 
-static void set_text(struct config *c, const struct setting *s, const char *value)
+static void setting_set_text(struct config *c, const struct setting *s, const char *value)
 {
     *(const char **)((char *)c + s->offset) = talloc_strdup(c, value);
 }
 
-static void set_number(struct config *c, const struct setting *s, int64_t value)
+static void setting_set_number(struct config *c, const struct setting *s, int64_t value)
 {
     *(int64_t *)((char *)c + s->offset) = value;
 }
 
-static const char *take(struct config *c, const struct setting *s, const char *value)
+static const char *setting_set(struct config *c, const struct setting *s, const char *value)
 {
-    if (s->type == TEXT) {
-        set_text(c, s, value);
+    if (s->type == SETTING_TEXT) {
+        setting_set_text(c, s, value);
         return NULL;
     }
     char *end;
@@ -111,17 +112,17 @@ static const char *take(struct config *c, const struct setting *s, const char *v
         return "is not a whole number";
     if (number < s->least || number > s->most)
         return talloc_asprintf(c, "is not within %lld and %lld", (long long)s->least, (long long)s->most);
-    set_number(c, s, number);
+    setting_set_number(c, s, number);
     return NULL;
 }
 
-static int on_entry(void *user, const char *section, const char *name, const char *value)
+static int config_on_entry(void *user, const char *section, const char *name, const char *value)
 {
     struct load *load = user;
     const char *wrong = "is not a setting";
     for (int i = 0; i < SETTINGS; i++) {
         if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].name, name) == 0)
-            wrong = take(load->config, &settings[i], value);
+            wrong = setting_set(load->config, &settings[i], value);
     }
     if (wrong && !load->why)
         load->why =
@@ -133,13 +134,13 @@ enum err config_load(void *ctx, const char *path, struct config **config_r, cons
 {
     struct config *c = talloc_zero(ctx, struct config);
     for (int i = 0; i < SETTINGS; i++) {
-        if (settings[i].type == TEXT)
-            set_text(c, &settings[i], settings[i].text_default);
+        if (settings[i].type == SETTING_TEXT)
+            setting_set_text(c, &settings[i], settings[i].text_default);
         else
-            set_number(c, &settings[i], settings[i].number_default);
+            setting_set_number(c, &settings[i], settings[i].number_default);
     }
     struct load load = {.config = c, .path = path};
-    int line = ini_parse(path, on_entry, &load);
+    int line = ini_parse(path, config_on_entry, &load);
     if (line != 0 && !load.why)
         load.why = line < 0 ? talloc_asprintf(c, "%s: cannot be read", path)
                             : talloc_asprintf(c, "%s: line %d is not understood", path, line);
@@ -164,7 +165,7 @@ void config_dump(FILE *out, const struct config *c)
         if (strcmp(section, s->section) != 0)
             fprintf(out, "%s[%s]\n", *section ? "\n" : "", s->section);
         section = s->section;
-        if (s->type == TEXT) {
+        if (s->type == SETTING_TEXT) {
             const char *value = c ? *(const char *const *)((const char *)c + s->offset) : s->text_default;
             fprintf(out, "; %s\n%s = %s\n", s->help, s->name, value);
         } else {

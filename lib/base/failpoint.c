@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void crash_point(const char *name)
+void failpoint(const char *name)
 {
     const char *dir = getenv("MILLRACE_CRASH_DIR");
     char path[4096];

@@ -65,7 +65,7 @@ id id_floor(int64_t ms)
     return out;
 }
 
-static int hex_value(char c)
+static int id_hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -85,7 +85,7 @@ bool id_parse(const char *text, size_t size, id *id_r)
         if (c >= 'A' && c <= 'F')
             c = (char)(c - 'A' + 'a');
         bool hyphen = i == 8 || i == 13 || i == 18 || i == 23;
-        if (hyphen ? c != '-' : hex_value(c) < 0)
+        if (hyphen ? c != '-' : id_hex_value(c) < 0)
             return false;
         out[i] = c;
     }
@@ -99,7 +99,7 @@ int64_t id_ms(const id *i)
     int64_t ms = 0;
     for (int at = 0; at < 13; at++) {
         if (at != 8)
-            ms = ms << 4 | (hex_value(i->text[at]) & 0xf);
+            ms = ms << 4 | (id_hex_value(i->text[at]) & 0xf);
     }
     return ms;
 }

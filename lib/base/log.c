@@ -13,7 +13,7 @@ static struct {
     char path[4096];
     int fd;
     enum log_level least;
-} out = {.program = "millrace", .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO};
+} output = {.program = "millrace", .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
 
@@ -28,32 +28,32 @@ enum log_level log_level_of(const char *name)
 
 enum err log_open(const char *program, const char *path, enum log_level least)
 {
-    out.program = program;
-    out.least = least;
+    output.program = program;
+    output.least = least;
     if (!path || !*path)
         return OK;
-    if (strlen(path) >= sizeof out.path)
+    if (strlen(path) >= sizeof output.path)
         return ERR_INVALID;
     int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
         return ERR_INVALID;
-    memcpy(out.path, path, strlen(path) + 1);
-    out.fd = fd;
+    memcpy(output.path, path, strlen(path) + 1);
+    output.fd = fd;
     return OK;
 }
 
 void log_reopen(void)
 {
-    if (!out.path[0])
+    if (!output.path[0])
         return;
-    int fd = open(out.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
+    int fd = open(output.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
-        return;       /* keep writing to the old one */
-    dup2(fd, out.fd); /* in one step: another thread may be writing */
+        return;          /* keep writing to the old one */
+    dup2(fd, output.fd); /* in one step: another thread may be writing */
     close(fd);
 }
 
-static size_t add_text(char *line, size_t at, size_t size, const char *text)
+static size_t append_escaped(char *line, size_t at, size_t size, const char *text)
 {
     for (const char *p = text; *p && at + 5 < size; p++) {
         unsigned char c = (unsigned char)*p;
@@ -67,7 +67,7 @@ static size_t add_text(char *line, size_t at, size_t size, const char *text)
 
 void log_line(enum log_level level, const char *event, const char *fmt, ...)
 {
-    if (level < out.least)
+    if (level < output.least)
         return;
     char text[3500];
     va_list args;
@@ -77,9 +77,9 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     char time[CLOCK_TEXT_SIZE];
     char line[4000]; /* below PIPE_BUF: one write is one line */
     size_t at = (size_t)snprintf(line, sizeof line, "%s %s %s[%d] %s ", clock_text_z(clock_wall_ms(), time),
-                                 level_names[level], out.program, (int)getpid(), event);
-    at = add_text(line, at, sizeof line - 1, text);
+                                 level_names[level], output.program, (int)getpid(), event);
+    at = append_escaped(line, at, sizeof line - 1, text);
     line[at++] = '\n';
-    if (write(out.fd, line, at) < 0)
+    if (write(output.fd, line, at) < 0)
         return; /* nowhere left to say it */
 }

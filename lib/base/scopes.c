@@ -3,26 +3,26 @@
 #include <string.h>
 #include <talloc.h>
 
-static const char *const names[] = {
+static const char *const scope_names[] = {
     "workflows:read",  "workflows:write",  "workflows:execute", "skills:read", "skills:execute",
     "executions:read", "executions:purge", "files:read",        "files:write", "credits:read",
 };
-enum { NAMES = sizeof names / sizeof names[0] };
-_Static_assert(SCOPES_ALL == (1 << NAMES) - 1, "every scope has its name");
+enum { SCOPE_NAMES = sizeof scope_names / sizeof scope_names[0] };
+_Static_assert(SCOPES_ALL == (1 << SCOPE_NAMES) - 1, "every scope has its name");
 
 const char *scope_name(enum scope scope)
 {
-    for (int i = 0; i < NAMES; i++) {
+    for (int i = 0; i < SCOPE_NAMES; i++) {
         if ((unsigned)scope == 1U << i)
-            return names[i];
+            return scope_names[i];
     }
     return NULL;
 }
 
 static uint32_t scope_of(const char *name, size_t size)
 {
-    for (int i = 0; i < NAMES; i++) {
-        if (strlen(names[i]) == size && memcmp(names[i], name, size) == 0)
+    for (int i = 0; i < SCOPE_NAMES; i++) {
+        if (strlen(scope_names[i]) == size && memcmp(scope_names[i], name, size) == 0)
             return 1U << i;
     }
     return 0;
@@ -47,9 +47,9 @@ bool scopes_parse(const char *text, uint32_t *scopes_r)
 const char *scopes_text(void *ctx, uint32_t scopes)
 {
     char *text = talloc_strdup(ctx, "");
-    for (int i = 0; i < NAMES; i++) {
+    for (int i = 0; i < SCOPE_NAMES; i++) {
         if (scopes & 1U << i)
-            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? "," : "", names[i]);
+            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? "," : "", scope_names[i]);
     }
     return text;
 }

@@ -18,14 +18,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, HAND_ON = 256 * 1024, PAUSE_MAX_US = 20000 };
+enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, WRITE_BACK_BYTES = 256 * 1024, PAUSE_MAX_US = 20000 };
 
 struct blob_store {
     const char *dir;
     int blobs_fd, tmp_fd, lock_fd;
-    int turn_fd;          /* locked by who hands bytes to the disk */
+    int write_back_fd;    /* locked by who hands bytes to the disk */
     pthread_mutex_t lock; /* of `held`: threads of a process share the one lock on the file */
-    int held;
+    int shared_holders;
 };
 
 struct blob_writer {
@@ -35,12 +35,12 @@ struct blob_writer {
     bool named; /* the file in tmp/ is there */
     int64_t size;
     struct blob_id id;
-    int64_t handed_on; /* to the disk, of `size` */
+    int64_t written_back; /* to the disk, of `size` */
     EVP_MD_CTX *
         hash; /* of libcrypto, which knows the processor's instructions for it: five times libsodium's pace */
 };
 
-static enum err failed(const char *what, const char *name)
+static enum err blob_failed(const char *what, const char *name)
 {
     log_error("blob.failed", "what=%s name=%s message=\"%s\"", what, name, strerror(errno));
     return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
@@ -48,9 +48,9 @@ static enum err failed(const char *what, const char *name)
 
 /* --- the folders --- */
 
-static int store_destroy(struct blob_store *s)
+static int blob_store_destroy(struct blob_store *s)
 {
-    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd, s->turn_fd};
+    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd, s->write_back_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -68,7 +68,7 @@ static int open_dir(const char *dir, const char *name, mode_t mode)
 }
 
 /* Writers that died left files behind. */
-static void sweep(const struct blob_store *s)
+static void remove_stale_files(const struct blob_store *s)
 {
     int fd = openat(s->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
@@ -91,20 +91,21 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
     s->blobs_fd = open_dir(dir, "blobs", 0755);
     s->tmp_fd = open_dir(dir, "tmp", 0750);
     s->lock_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    s->turn_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
-    talloc_set_destructor(s, store_destroy);
-    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0 || s->turn_fd < 0) {
-        (void)failed("open", dir);
+    s->write_back_fd =
+        s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    talloc_set_destructor(s, blob_store_destroy);
+    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0 || s->write_back_fd < 0) {
+        (void)blob_failed("open", dir);
         talloc_free(s);
         return NULL;
     }
-    sweep(s);
+    remove_stale_files(s);
     return s;
 }
 
 /* --- writing --- */
 
-static int writer_destroy(struct blob_writer *w)
+static int blob_writer_destroy(struct blob_writer *w)
 {
     if (w->fd >= 0)
         close(w->fd);
@@ -122,12 +123,12 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     snprintf(w->name, sizeof w->name, "%s", name.text);
     w->fd = openat(store->tmp_fd, w->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
     if (w->fd < 0) {
-        (void)failed("create", w->name);
+        (void)blob_failed("create", w->name);
         talloc_free(w);
         return NULL;
     }
     w->named = true;
-    talloc_set_destructor(w, writer_destroy);
+    talloc_set_destructor(w, blob_writer_destroy);
     w->hash = EVP_MD_CTX_new();
     if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
         TALLOC_FREE(w);
@@ -137,39 +138,39 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
 /* What was written goes to the disk as it comes, one piece of all writers of the host at a time, and then the
  * disk is left to others for as long as the piece took: a commit of the database waits for one piece at most,
  * and never behind a gigabyte. What fails here is told by fsync. */
-static void hand_on(struct blob_writer *w)
+static void write_back(struct blob_writer *w)
 {
-    int turn = w->store->turn_fd;
-    if (w->size - w->handed_on < HAND_ON)
+    int write_back_lock = w->store->write_back_fd;
+    if (w->size - w->written_back < WRITE_BACK_BYTES)
         return;
-    while (flock(turn, LOCK_EX) != 0 && errno == EINTR)
+    while (flock(write_back_lock, LOCK_EX) != 0 && errno == EINTR)
         ;
     int64_t began = clock_boot_us();
-    sync_file_range(w->fd, w->handed_on, w->size - w->handed_on,
+    sync_file_range(w->fd, w->written_back, w->size - w->written_back,
                     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
     int64_t took = clock_boot_us() - began;
     if (took > PAUSE_MAX_US)
         took = PAUSE_MAX_US;
     nanosleep(&(struct timespec){.tv_nsec = took * 1000}, NULL);
-    flock(turn, LOCK_UN);
-    w->handed_on = w->size;
+    flock(write_back_lock, LOCK_UN);
+    w->written_back = w->size;
 }
 
 enum err blob_write(struct blob_writer *w, const void *bytes, size_t size)
 {
     if (EVP_DigestUpdate(w->hash, bytes, size) != 1)
-        return failed("hash", w->name);
+        return blob_failed("hash", w->name);
     for (const char *p = bytes; size > 0;) {
         ssize_t n = write(w->fd, p, size);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            return failed("write", w->name);
+            return blob_failed("write", w->name);
         p += n;
         size -= (size_t)n;
         w->size += n;
     }
-    hand_on(w);
+    write_back(w);
     return OK;
 }
 
@@ -185,7 +186,7 @@ enum err blob_finish(struct blob_writer *w, struct blob_id *id_r)
     ok = close(w->fd) == 0 && ok;
     w->fd = -1;
     *id_r = w->id;
-    return ok ? OK : failed("sync", w->name);
+    return ok ? OK : blob_failed("sync", w->name);
 }
 
 /* The folder of a blob; made where it is missing. */
@@ -199,7 +200,7 @@ static int open_shard(struct blob_store *s, const char *name)
     return openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-enum err blob_keep(struct blob_writer *w)
+enum err blob_publish(struct blob_writer *w)
 {
     char name[BLOB_NAME + 1];
     blob_name(w->id.sha256, name);
@@ -208,21 +209,21 @@ enum err blob_keep(struct blob_writer *w)
     int shard = open_shard(w->store, name);
     bool ok =
         shard >= 0 && renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
-    enum err e = ok ? OK : failed("keep", name);
+    enum err e = ok ? OK : blob_failed("keep", name);
     w->named = w->named && !ok;
     if (shard >= 0)
         close(shard);
     return e;
 }
 
-static enum err copy_all(struct blob_writer *w, int fd, int64_t max)
+static enum err copy_fd(struct blob_writer *w, int fd, int64_t max)
 {
     char *buffer = talloc_size(w, COPY_BYTES);
     enum err e = OK;
     for (ssize_t n = 1; e == OK && n > 0;) {
         n = read(fd, buffer, COPY_BYTES);
         if (n < 0)
-            e = failed("read", w->name);
+            e = blob_failed("read", w->name);
         else if (w->size + n > max)
             e = ERR_LIMIT;
         else if (n > 0)
@@ -243,7 +244,7 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
         return ERR_INVALID;
     }
     *w_r = blob_writer_new(ctx, store);
-    enum err e = *w_r ? copy_all(*w_r, fd, max) : ERR_INTERNAL;
+    enum err e = *w_r ? copy_fd(*w_r, fd, max) : ERR_INTERNAL;
     if (e == OK)
         e = blob_finish(*w_r, id_r);
     close(fd);
@@ -252,35 +253,35 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
 
 /* --- holding and removing --- */
 
-enum err blob_hold(struct blob_store *store)
+enum err blob_lock_shared(struct blob_store *store)
 {
     enum err e = OK;
     pthread_mutex_lock(&store->lock);
-    while (store->held == 0 && e == OK && flock(store->lock_fd, LOCK_SH) != 0) {
+    while (store->shared_holders == 0 && e == OK && flock(store->lock_fd, LOCK_SH) != 0) {
         if (errno != EINTR)
-            e = failed("lock", store->dir);
+            e = blob_failed("lock", store->dir);
     }
-    store->held += e == OK;
+    store->shared_holders += e == OK;
     pthread_mutex_unlock(&store->lock);
     return e;
 }
 
-void blob_release(struct blob_store *store)
+void blob_unlock_shared(struct blob_store *store)
 {
     pthread_mutex_lock(&store->lock);
-    if (--store->held == 0)
+    if (--store->shared_holders == 0)
         flock(store->lock_fd, LOCK_UN);
     pthread_mutex_unlock(&store->lock);
 }
 
 /* The store alone, within a second: where many add, nobody is left waiting. */
-static bool take_alone(struct blob_store *s)
+static bool lock_exclusive(struct blob_store *s)
 {
     enum { TRIES = 200, PAUSE_NS = 5000000 };
     bool taken = false;
     for (int i = 0; i < TRIES && !taken; i++) {
         pthread_mutex_lock(&s->lock);
-        taken = s->held == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
+        taken = s->shared_holders == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
         if (taken)
             return true; /* the mutex stays ours: our own threads wait, too */
         pthread_mutex_unlock(&s->lock);
@@ -290,7 +291,7 @@ static bool take_alone(struct blob_store *s)
     return false;
 }
 
-static void leave_alone(struct blob_store *s)
+static void unlock_exclusive(struct blob_store *s)
 {
     flock(s->lock_fd, LOCK_UN);
     pthread_mutex_unlock(&s->lock);
@@ -309,13 +310,13 @@ void blob_remove_unused(struct blob_store *store, struct db *db, const struct bl
 {
     char name[BLOB_NAME + 1];
     void *scratch = talloc_new(NULL);
-    if (n > 0 && take_alone(store)) {
+    if (n > 0 && lock_exclusive(store)) {
         for (size_t i = 0; i < n; i++) {
             blob_name(ids[i].sha256, name);
             if (is_unused(db, scratch, &ids[i]) && unlinkat(store->blobs_fd, name, 0) != 0 && errno != ENOENT)
-                (void)failed("remove", name);
+                (void)blob_failed("remove", name);
         }
-        leave_alone(store);
+        unlock_exclusive(store);
     }
     talloc_free(scratch);
 }

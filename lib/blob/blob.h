@@ -7,9 +7,9 @@
  *   skills/…         packages, see lib/skill/package.h
  *
  * A blob is kept while a row of files, artifacts or execution_usage names it. Who adds one holds the store
- * (shared) from before blob_keep until its row is committed; who removes one holds it alone: so that none is
- * taken away between. The hold is a lock on a file and goes with the process.
- * A store may be used by several threads. */
+ * (shared) from before blob_publish until its row is committed; who removes one holds it alone: so that none
+ * is taken away between. The hold is a lock on a file and goes with the process. A store may be used by
+ * several threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -40,15 +40,15 @@ int64_t blob_written(const struct blob_writer *w);
 /* On the disk, but not in its place yet: its name is known. */
 enum err blob_finish(struct blob_writer *w, struct blob_id *id_r) WARN_UNUSED;
 /* In its place; the store is held. */
-enum err blob_keep(struct blob_writer *w) WARN_UNUSED;
+enum err blob_publish(struct blob_writer *w) WARN_UNUSED;
 /* A whole file, of any owner's folder, as a finished writer: copied, at most `max` bytes (ERR_LIMIT).
  * Symbolic links are refused (ERR_INVALID). */
 enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const char *path, int64_t max,
                         struct blob_writer **w_r, struct blob_id *id_r) WARN_UNUSED;
 
 /* --- holding --- */
-enum err blob_hold(struct blob_store *store) WARN_UNUSED;
-void blob_release(struct blob_store *store);
+enum err blob_lock_shared(struct blob_store *store) WARN_UNUSED;
+void blob_unlock_shared(struct blob_store *store);
 
 /* Takes away those of the `n` blobs that no row names any more. Not by a thread that holds. What cannot be
  * removed within a second stays: it costs disk, nothing else. */

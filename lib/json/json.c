@@ -7,7 +7,7 @@
 #include <string.h>
 #include <talloc.h>
 
-static int json_drop(json_object **holder)
+static int json_holder_destroy(json_object **holder)
 {
     json_object_put(*holder);
     return 0;
@@ -17,7 +17,7 @@ json_object *json_own(void *ctx, json_object *value)
 {
     json_object **holder = talloc(ctx, json_object *);
     *holder = value;
-    talloc_set_destructor(holder, json_drop);
+    talloc_set_destructor(holder, json_holder_destroy);
     return value;
 }
 
@@ -53,7 +53,7 @@ static const char *skip_digits(const char *p, const char *end)
 }
 
 /* RFC 8259, section 6; json-c takes `1.` and the like. */
-static bool is_number(const char *p, const char *end)
+static bool is_number_token(const char *p, const char *end)
 {
     p += p < end && *p == '-';
     const char *digits = p;
@@ -87,7 +87,7 @@ static const char *skip_number(const char *p, const char *end, const char **why_
     for (; p < end && *p && strchr("+-.eE0123456789", *p); p++)
         integer = integer && !strchr(".eE", *p);
     char number[LONGEST + 1];
-    if (!is_number(start, p)) {
+    if (!is_number_token(start, p)) {
         *why_r = "a number is not written as JSON has it";
     } else if (integer) {
         if (!integer_fits(start, p))
@@ -178,7 +178,7 @@ static bool json_has_nul_key(const char *p, const char *end)
     return false;
 }
 
-static const char *json_sentence(void *ctx, enum json_tokener_error e, size_t at, int depth)
+static const char *json_error_sentence(void *ctx, enum json_tokener_error e, size_t at, int depth)
 {
     if (e == json_tokener_error_depth)
         return talloc_asprintf(ctx, "nested more than %d levels deep", depth);
@@ -222,7 +222,7 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
     }
     json_tokener_free(t);
     if (e != json_tokener_success) {
-        *why_r = json_sentence(ctx, e, used, depth);
+        *why_r = json_error_sentence(ctx, e, used, depth);
         return ERR_INVALID;
     }
     const char *why = json_check_raw(text, text + size, depth);
@@ -375,7 +375,7 @@ static bool pointer_step(json_object **at, const char *token)
     return true;
 }
 
-json_object *json_at(json_object *root, const char *pointer, bool *found_r)
+json_object *json_find(json_object *root, const char *pointer, bool *found_r)
 {
     *found_r = false;
     json_object *at = root;

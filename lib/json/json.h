@@ -35,6 +35,6 @@ const char *json_text(json_object *value, size_t *size_r);
 bool json_equal(json_object *a, json_object *b);
 /* RFC 6901 over `root`; NULL and *found_r = false where it leads nowhere (a found JSON null is NULL with
  * true). */
-json_object *json_at(json_object *root, const char *pointer, bool *found_r);
+json_object *json_find(json_object *root, const char *pointer, bool *found_r);
 /* Appends `token` to `pointer` with ~ and / escaped; new string of ctx. */
 char *json_pointer_join(void *ctx, const char *pointer, const char *token);

@@ -3,17 +3,17 @@
 #include <json-c/json.h>
 #include <string.h>
 
-struct cursor {
+struct json_raw_cursor {
     const char *at, *end;
 };
 
-static void skip_space(struct cursor *c)
+static void skip_space(struct json_raw_cursor *c)
 {
     while (c->at < c->end && (*c->at == ' ' || *c->at == '\t' || *c->at == '\n' || *c->at == '\r'))
         c->at++;
 }
 
-static void skip_string(struct cursor *c)
+static void raw_skip_string(struct json_raw_cursor *c)
 {
     for (c->at++; c->at < c->end && *c->at != '"'; c->at++) {
         if (*c->at == '\\')
@@ -23,13 +23,13 @@ static void skip_string(struct cursor *c)
 }
 
 /* Over one value: brackets are counted, strings stepped over. */
-static void skip_value(struct cursor *c)
+static void raw_skip_value(struct json_raw_cursor *c)
 {
     int depth = 0;
     while (c->at < c->end) {
         char b = *c->at;
         if (b == '"') {
-            skip_string(c);
+            raw_skip_string(c);
         } else if (b == '{' || b == '[') {
             depth++;
             c->at++;
@@ -45,7 +45,7 @@ static void skip_value(struct cursor *c)
 }
 
 /* Whether the string token [at, end), quotes included, spells `name`. */
-static bool spells(const char *at, const char *end, const char *name)
+static bool key_is(const char *at, const char *end, const char *name)
 {
     size_t n = (size_t)(end - at);
     if (!memchr(at, '\\', n))
@@ -58,9 +58,9 @@ static bool spells(const char *at, const char *end, const char *name)
     return same;
 }
 
-bool json_span(const char *text, size_t size, const char *name, const char **at_r, size_t *size_r)
+bool json_raw_member(const char *text, size_t size, const char *name, const char **at_r, size_t *size_r)
 {
-    struct cursor c = {text, text + size};
+    struct json_raw_cursor c = {text, text + size};
     bool found = false;
     skip_space(&c);
     if (c.at >= c.end || *c.at != '{')
@@ -68,13 +68,13 @@ bool json_span(const char *text, size_t size, const char *name, const char **at_
     c.at++;
     for (skip_space(&c); c.at < c.end && *c.at == '"'; skip_space(&c)) {
         const char *key = c.at;
-        skip_string(&c);
-        bool wanted = spells(key, c.at, name);
+        raw_skip_string(&c);
+        bool wanted = key_is(key, c.at, name);
         skip_space(&c);
         c.at++; /* the colon */
         skip_space(&c);
         const char *value = c.at;
-        skip_value(&c);
+        raw_skip_value(&c);
         const char *end = c.at;
         while (end > value && strchr(" \t\r\n", end[-1]))
             end--;

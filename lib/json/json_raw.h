@@ -7,4 +7,4 @@
 
 /* The raw value of a top-level member; of several of that name the last, as json_parse has it. False where
  * there is none, or `text` is no object. */
-bool json_span(const char *text, size_t size, const char *name, const char **at_r, size_t *size_r);
+bool json_raw_member(const char *text, size_t size, const char *name, const char **at_r, size_t *size_r);

@@ -23,7 +23,7 @@ struct json_write *json_write_new(void *ctx)
     return w;
 }
 
-static char *reserve(struct json_write *w, size_t more)
+static char *reserve_room(struct json_write *w, size_t more)
 {
     if (w->room - w->used <= more) {
         w->room = w->room * 2 + more;
@@ -32,15 +32,15 @@ static char *reserve(struct json_write *w, size_t more)
     return w->text + w->used;
 }
 
-static void put(struct json_write *w, const char *bytes, size_t size)
+static void json_append(struct json_write *w, const char *bytes, size_t size)
 {
-    memcpy(reserve(w, size), bytes, size);
+    memcpy(reserve_room(w, size), bytes, size);
     w->used += size;
 }
 
 const char *json_write_result(struct json_write *w, size_t *size_r)
 {
-    *reserve(w, 1) = '\0';
+    *reserve_room(w, 1) = '\0';
     if (size_r)
         *size_r = w->used;
     return w->text;
@@ -49,25 +49,25 @@ const char *json_write_result(struct json_write *w, size_t *size_r)
 static void before_value(struct json_write *w)
 {
     if (w->comma)
-        put(w, ",", 1);
+        json_append(w, ",", 1);
     w->comma = true;
 }
 
 void json_write_open(struct json_write *w, char bracket)
 {
     before_value(w);
-    put(w, &bracket, 1);
+    json_append(w, &bracket, 1);
     w->comma = false;
 }
 
 void json_write_close(struct json_write *w, char bracket)
 {
-    put(w, &bracket, 1);
+    json_append(w, &bracket, 1);
     w->comma = true;
 }
 
 /* Writes the escape of a byte that must not stand for itself, 6 bytes at most. */
-static size_t put_escape(unsigned char c, char *out)
+static size_t append_escape(unsigned char c, char *out)
 {
     static const char letters[] = "btn?fr"; /* 8 to 13; 11 has no letter */
     out[0] = '\\';
@@ -80,21 +80,21 @@ static size_t put_escape(unsigned char c, char *out)
     return 2;
 }
 
-static bool stands_for_itself(unsigned char c)
+static bool needs_no_escape(unsigned char c)
 {
     return c >= 32 && c != '"' && c != '\\' && c != 127;
 }
 
-static void put_string(struct json_write *w, const char *text, size_t size)
+static void append_string(struct json_write *w, const char *text, size_t size)
 {
-    char *start = reserve(w, size * 6 + 3);
+    char *start = reserve_room(w, size * 6 + 3);
     char *out = start;
     *out++ = '"';
     for (size_t i = 0; i < size; i++) {
-        if (stands_for_itself((unsigned char)text[i]))
+        if (needs_no_escape((unsigned char)text[i]))
             *out++ = text[i];
         else
-            out += put_escape((unsigned char)text[i], out);
+            out += append_escape((unsigned char)text[i], out);
     }
     *out++ = '"';
     w->used += (size_t)(out - start);
@@ -103,21 +103,21 @@ static void put_string(struct json_write *w, const char *text, size_t size)
 void json_write_key(struct json_write *w, const char *key)
 {
     before_value(w);
-    put_string(w, key, strlen(key));
-    put(w, ":", 1);
+    append_string(w, key, strlen(key));
+    json_append(w, ":", 1);
     w->comma = false;
 }
 
 void json_write_bytes(struct json_write *w, const char *text, size_t size)
 {
     before_value(w);
-    put_string(w, text, size);
+    append_string(w, text, size);
 }
 
 void json_write_raw(struct json_write *w, const char *json, size_t size)
 {
     before_value(w);
-    put(w, json, size);
+    json_append(w, json, size);
 }
 
 void json_write_number(struct json_write *w, int64_t number)

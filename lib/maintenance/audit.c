@@ -16,12 +16,12 @@
 enum {
     PAGE = 500, /* keys that Redis is asked for at once */
     ID_CHUNK = 4096,
-    CLAIM_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over; so long does a client of
+    LOCK_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over; so long does a client of
                              ours not ask a Redis that it found away */
     POLL_MS = 100,
 };
 
-struct inquiry {
+struct audit_context {
     struct db *db;
     struct redis *redis;
     const struct audit_options *options;
@@ -29,20 +29,20 @@ struct inquiry {
     struct audit_check *check; /* that is being made */
 };
 
-typedef enum err look(struct inquiry *q, void *scratch);
+typedef enum err inspect(struct audit_context *context, void *scratch);
 
-static void add(struct inquiry *q, const char *what, const char *detail)
+static void add_violation(struct audit_context *context, const char *what, const char *detail)
 {
-    struct audit *a = q->audit;
+    struct audit *a = context->audit;
     if (a->violations_n == talloc_array_length(a->violations))
         a->violations = talloc_realloc(a, a->violations, struct audit_violation, 2 * a->violations_n + 16);
     a->violations[a->violations_n++] = (struct audit_violation){
-        .invariant = q->check->invariant,
-        .check = q->check->name,
+        .invariant = context->check->invariant,
+        .check = context->check->name,
         .id = talloc_strdup(a, what),
         .detail = talloc_strdup(a, detail),
     };
-    q->check->violations++;
+    context->check->violations++;
 }
 
 /* --- 1: every id ever answered has a row --- */
@@ -52,7 +52,7 @@ static int compare_ids(const void *a, const void *b)
     return strcmp(((const id *)a)->text, ((const id *)b)->text);
 }
 
-static enum err look_at_chunk(struct inquiry *q, const id *ids, size_t n)
+static enum err check_id_chunk(struct audit_context *context, const id *ids, size_t n)
 {
     void *scratch = talloc_new(NULL);
     struct db_value *values = talloc_array(scratch, struct db_value, n);
@@ -60,26 +60,26 @@ static enum err look_at_chunk(struct inquiry *q, const id *ids, size_t n)
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++)
         values[i] = db_id(&ids[i]);
-    enum err e = db_run_each(q->db, scratch, SQL_EXECUTION_IDS, NULL, 0, values, 1, n, &rows);
+    enum err e = db_run_each(context->db, scratch, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, n, &rows);
     size_t found_n = e == OK && rows->count < n ? rows->count : 0;
     for (size_t i = 0; i < found_n; i++)
         found[i] = db_get_id(rows, i, 0);
     qsort(found, found_n, sizeof *found, compare_ids);
     for (size_t i = 0; e == OK && rows->count < n && i < n; i++) {
         if (!bsearch(&ids[i], found, found_n, sizeof *found, compare_ids))
-            add(q, ids[i].text, "was acknowledged and is not there");
+            add_violation(context, ids[i].text, "was acknowledged and is not there");
     }
     talloc_free(scratch);
     return e;
 }
 
-static enum err look_at_acknowledged(struct inquiry *q, void *scratch)
+static enum err check_acknowledged(struct audit_context *context, void *scratch)
 {
-    const struct audit_options *o = q->options;
+    const struct audit_options *o = context->options;
     enum err e = OK;
     for (size_t at = 0; e == OK && at < o->acknowledged_n; at += ID_CHUNK) {
         size_t left = o->acknowledged_n - at;
-        e = look_at_chunk(q, o->acknowledged + at, left < ID_CHUNK ? left : ID_CHUNK);
+        e = check_id_chunk(context, o->acknowledged + at, left < ID_CHUNK ? left : ID_CHUNK);
     }
     return e;
 }
@@ -88,42 +88,42 @@ static enum err look_at_acknowledged(struct inquiry *q, void *scratch)
 
 /* False where Redis is away: one slow answer, after which it is not asked for a second, is not taken for
  * that. */
-static bool ask(struct redis *redis, void *ctx, const struct redis_arg *args, size_t n,
-                struct redis_value *v_r)
+static bool ask_redis(struct redis *redis, void *ctx, const struct redis_arg *args, size_t n,
+                      struct redis_value *v_r)
 {
-    int64_t until = clock_boot_ms() + CLAIM_WAIT_MS;
+    int64_t until = clock_boot_ms() + LOCK_WAIT_MS;
     enum err e;
     while ((e = redis_call(redis, ctx, args, n, v_r)) != OK && clock_boot_ms() < until)
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
     return e == OK && v_r->kind != REDIS_ERROR;
 }
 
-static enum err look_at_counters(struct inquiry *q, void *scratch)
+static enum err check_counters(struct audit_context *context, void *scratch)
 {
     struct db_rows *rows;
-    enum err e = db_run(q->db, scratch, SQL_AUDIT_ACCOUNTS, NULL, 0, &rows);
+    enum err e = db_run(context->db, scratch, SQL_AUDIT_ACCOUNTS, NULL, 0, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++) {
         id workspace = db_get_id(rows, i, 0);
         void *call = talloc_new(scratch);
         struct redis_arg args[] = {redis_text("HGET"), redis_key_credits(call, &workspace),
                                    redis_text("balance")};
         struct redis_value v = {.kind = REDIS_NIL};
-        if (!ask(q->redis, call, args, 3, &v)) {
-            add(q, "redis", "is away: its counters could not be looked at");
+        if (!ask_redis(context->redis, call, args, 3, &v)) {
+            add_violation(context, "redis", "is away: its counters could not be looked at");
             return OK;
         }
         char *balance = talloc_asprintf(call, "%" PRId64, db_int(rows, i, 1));
         if (v.kind == REDIS_TEXT && strcmp(v.text, balance) != 0)
-            add(q, workspace.text,
-                talloc_asprintf(call, "Redis says %s, MariaDB %s micro-credits", v.text, balance));
+            add_violation(context, workspace.text,
+                          talloc_asprintf(call, "Redis says %s, MariaDB %s micro-credits", v.text, balance));
         talloc_free(call);
     }
     return e;
 }
 
 /* Those of `keys` whose value is a claim, added to the list. */
-static bool add_claims(struct redis *redis, void *ctx, const struct redis_value *keys, const char ***list_r,
-                       size_t *n_r)
+static bool add_cache_locks(struct redis *redis, void *ctx, const struct redis_value *keys,
+                            const char ***list_r, size_t *n_r)
 {
     *list_r = talloc_realloc(ctx, *list_r, const char *, *n_r + keys->count + 1);
     for (size_t done = 0, n; done < keys->count; done += n) {
@@ -132,11 +132,11 @@ static bool add_claims(struct redis *redis, void *ctx, const struct redis_value 
         n = keys->count - done < PAGE ? keys->count - done : PAGE;
         for (size_t i = 0; i < n; i++)
             args[1 + i] = redis_bytes(keys->items[done + i].text, keys->items[done + i].size);
-        if (!ask(redis, ctx, args, 1 + n, &v) || v.kind != REDIS_LIST || v.count != n)
+        if (!ask_redis(redis, ctx, args, 1 + n, &v) || v.kind != REDIS_LIST || v.count != n)
             return false;
         for (size_t i = 0; i < n; i++) {
             if (v.items[i].kind == REDIS_TEXT &&
-                strncmp(v.items[i].text, ACCEPT_CLAIM, sizeof ACCEPT_CLAIM - 1) == 0)
+                strncmp(v.items[i].text, IDEMPOTENCY_CACHE_LOCK, sizeof IDEMPOTENCY_CACHE_LOCK - 1) == 0)
                 (*list_r)[(*n_r)++] = keys->items[done + i].text;
         }
     }
@@ -144,7 +144,7 @@ static bool add_claims(struct redis *redis, void *ctx, const struct redis_value 
 }
 
 /* The idempotency keys that are claimed in Redis, of ctx. False where Redis is away. */
-static bool list_claims(struct redis *redis, void *ctx, const char ***list_r, size_t *n_r)
+static bool list_cache_locks(struct redis *redis, void *ctx, const char ***list_r, size_t *n_r)
 {
     const char *cursor = "0";
     *list_r = NULL;
@@ -153,28 +153,28 @@ static bool list_claims(struct redis *redis, void *ctx, const char ***list_r, si
         struct redis_arg args[] = {redis_text("SCAN"),         redis_text(cursor),  redis_text("MATCH"),
                                    redis_pattern_replays(ctx), redis_text("COUNT"), redis_text("1000")};
         struct redis_value v;
-        if (!ask(redis, ctx, args, 6, &v) || v.kind != REDIS_LIST || v.count != 2 ||
-            !add_claims(redis, ctx, &v.items[1], list_r, n_r))
+        if (!ask_redis(redis, ctx, args, 6, &v) || v.kind != REDIS_LIST || v.count != 2 ||
+            !add_cache_locks(redis, ctx, &v.items[1], list_r, n_r))
             return false;
         cursor = v.items[0].text;
     } while (strcmp(cursor, "0") != 0);
     return true;
 }
 
-static enum err look_at_claims(struct inquiry *q, void *scratch)
+static enum err check_cache_locks(struct audit_context *context, void *scratch)
 {
     const char **list;
     size_t n;
-    int64_t until = clock_boot_ms() + CLAIM_WAIT_MS;
-    bool there = list_claims(q->redis, scratch, &list, &n);
+    int64_t until = clock_boot_ms() + LOCK_WAIT_MS;
+    bool there = list_cache_locks(context->redis, scratch, &list, &n);
     while (there && n > 0 && clock_boot_ms() < until) {
         nanosleep(&(struct timespec){.tv_nsec = POLL_MS * 1000000L}, NULL);
-        there = list_claims(q->redis, scratch, &list, &n);
+        there = list_cache_locks(context->redis, scratch, &list, &n);
     }
     if (!there)
-        add(q, "redis", "is away: its claims could not be looked at");
+        add_violation(context, "redis", "is away: its claims could not be looked at");
     for (size_t i = 0; there && i < n; i++)
-        add(q, list[i], "a claim was left over");
+        add_violation(context, list[i], "a claim was left over");
     return OK;
 }
 
@@ -189,7 +189,7 @@ static bool is_executor(void *ctx, int pid)
 }
 
 /* Children of every thread of an executor process. */
-static void add_children(struct inquiry *q, void *ctx, int pid)
+static void add_children(struct audit_context *context, void *ctx, int pid)
 {
     char *dir = talloc_asprintf(ctx, "/proc/%d/task", pid);
     DIR *threads = opendir(dir);
@@ -198,8 +198,8 @@ static void add_children(struct inquiry *q, void *ctx, int pid)
         FILE *f =
             d->d_name[0] == '.' ? NULL : fopen(talloc_asprintf(ctx, "%s/%s/children", dir, d->d_name), "re");
         if (f && fgets(children, sizeof children, f) && *children)
-            add(q, talloc_asprintf(ctx, "pid %d", pid),
-                talloc_asprintf(ctx, "has child processes %s", children));
+            add_violation(context, talloc_asprintf(ctx, "pid %d", pid),
+                          talloc_asprintf(ctx, "has child processes %s", children));
         if (f)
             fclose(f);
     }
@@ -207,27 +207,27 @@ static void add_children(struct inquiry *q, void *ctx, int pid)
         closedir(threads);
 }
 
-static enum err look_at_processes(struct inquiry *q, void *scratch)
+static enum err check_processes(struct audit_context *context, void *scratch)
 {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     struct db_value arg = db_text(host);
     struct db_rows *rows;
-    enum err e = db_run(q->db, scratch, SQL_AUDIT_EXECUTORS, &arg, 1, &rows);
+    enum err e = db_run(context->db, scratch, SQL_AUDIT_EXECUTORS, &arg, 1, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++) {
         int pid = (int)db_int(rows, i, 0);
         if (is_executor(scratch, pid))
-            add_children(q, scratch, pid);
+            add_children(context, scratch, pid);
     }
     return e;
 }
 
-static enum err look_at_folders(struct inquiry *q, void *scratch)
+static enum err check_folders(struct audit_context *context, void *scratch)
 {
-    DIR *runs = opendir(q->options->run_dir);
+    DIR *runs = opendir(context->options->run_dir);
     for (struct dirent *d; runs && (d = readdir(runs));) {
         if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            add(q, d->d_name, "a staged folder was left over");
+            add_violation(context, d->d_name, "a staged folder was left over");
     }
     if (runs)
         closedir(runs);
@@ -236,17 +236,17 @@ static enum err look_at_folders(struct inquiry *q, void *scratch)
 
 /* --- the table --- */
 
-struct check {
+struct audit_rule {
     int invariant;
     const char *name, *promise;
-    enum sql_id query; /* {id, detail} of each violation, where `look` is NULL */
-    look *look;
+    enum sql_id query; /* {id, detail} of each violation, where `inspect` is NULL */
+    inspect *inspect;
     bool at_rest;
     bool wants_deadline;
 };
 
-static const struct check checks[] = {
-    {1, "acknowledged", "every id ever answered has a row", .look = look_at_acknowledged},
+static const struct audit_rule checks[] = {
+    {1, "acknowledged", "every id ever answered has a row", .inspect = check_acknowledged},
     {2, "balance", "a balance is the sum of its ledger, never below zero", .query = SQL_AUDIT_BALANCE},
     {2, "ledger_stray", "a row of the ledger has its account", .query = SQL_AUDIT_LEDGER_STRAY},
     {2, "active", "active counts the roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
@@ -270,20 +270,20 @@ static const struct check checks[] = {
     {7, "child_wrong", "a child has its execution", .query = SQL_AUDIT_CHILD_WRONG},
     {7, "child_stray", "an execution below another is known as its child", .query = SQL_AUDIT_CHILD_STRAY},
     {8, "child_open", "nothing runs below what has ended", .query = SQL_AUDIT_CHILD_OPEN, .at_rest = true},
-    {8, "counters", "Redis's counters are the balances", .look = look_at_counters, .at_rest = true},
-    {8, "claims", "no claimed key is left over", .look = look_at_claims, .at_rest = true},
-    {8, "processes", "executors have no child processes", .look = look_at_processes, .at_rest = true},
-    {8, "folders", "no staged folder is left over", .look = look_at_folders, .at_rest = true},
+    {8, "counters", "Redis's counters are the balances", .inspect = check_counters, .at_rest = true},
+    {8, "claims", "no claimed key is left over", .inspect = check_cache_locks, .at_rest = true},
+    {8, "processes", "executors have no child processes", .inspect = check_processes, .at_rest = true},
+    {8, "folders", "no staged folder is left over", .inspect = check_folders, .at_rest = true},
 };
 enum { CHECKS = sizeof checks / sizeof checks[0] };
 
-static enum err look_by_query(struct inquiry *q, void *scratch, const struct check *c)
+static enum err check_by_query(struct audit_context *context, void *scratch, const struct audit_rule *c)
 {
-    struct db_value before = db_number(q->options->deadline_before_ms);
+    struct db_value before = db_number(context->options->deadline_before_ms);
     struct db_rows *rows;
-    enum err e = db_run(q->db, scratch, c->query, &before, c->wants_deadline, &rows);
+    enum err e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++)
-        add(q, db_str(rows, i, 0), db_str(rows, i, 1));
+        add_violation(context, db_str(rows, i, 0), db_str(rows, i, 1));
     return e;
 }
 
@@ -291,19 +291,20 @@ enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct a
                    struct audit **audit_r)
 {
     struct audit *a = *audit_r = talloc_zero(ctx, struct audit);
-    struct inquiry q = {db, redis, options, a, NULL};
+    struct audit_context context = {db, redis, options, a, NULL};
     enum err e = db_run(db, a, SQL_AUDIT_BEGIN, NULL, 0, NULL);
     a->checks = talloc_zero_array(a, struct audit_check, CHECKS);
     for (int i = 0; e == OK && i < CHECKS; i++) {
-        const struct check *c = &checks[i];
+        const struct audit_rule *c = &checks[i];
         if (c->at_rest && !options->at_rest)
             continue;
         void *scratch = talloc_new(NULL);
         int64_t began = clock_boot_ms();
-        q.check = &a->checks[a->checks_n++];
-        *q.check = (struct audit_check){.invariant = c->invariant, .name = c->name, .promise = c->promise};
-        e = c->look ? c->look(&q, scratch) : look_by_query(&q, scratch, c);
-        q.check->took_ms = clock_boot_ms() - began;
+        context.check = &a->checks[a->checks_n++];
+        *context.check =
+            (struct audit_check){.invariant = c->invariant, .name = c->name, .promise = c->promise};
+        e = c->inspect ? c->inspect(&context, scratch) : check_by_query(&context, scratch, c);
+        context.check->took_ms = clock_boot_ms() - began;
         talloc_free(scratch);
     }
     return e;

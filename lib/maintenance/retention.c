@@ -8,15 +8,15 @@
 #include "run/states.h"
 #include "store/execution.h"
 
-static const int64_t day_ms = 86400000, again_ms = 600000;
+static const int64_t day_ms = 86400000, recheck_ms = 600000;
 
-struct step {
+struct retention_job {
     void *ctx;
-    struct purge_rest *rest;
+    struct purge_cleanup *cleanup;
     size_t n;
 };
 
-struct sweep { /* of one workspace, one cursor */
+struct retention_sweep { /* of one workspace, one cursor */
     const id *workspace;
     int64_t keep_days; /* 0: for good */
     id cursor;
@@ -25,11 +25,11 @@ struct sweep { /* of one workspace, one cursor */
 };
 
 /* Those to be dealt with of a scan, as far as all before them have ended. */
-static size_t choose(struct sweep *s, const struct db_rows *found, struct db_value *ids)
+static size_t select_ended(struct retention_sweep *s, const struct db_rows *found, struct db_value *ids)
 {
     size_t n = 0;
     for (size_t i = 0; i < found->count; i++) {
-        if (!state_is_terminal((enum state)db_int(found, i, 1))) {
+        if (!state_is_terminal((enum run_state)db_int(found, i, 1))) {
             log_warn("retention.waits", "workspace=%s execution=%s", s->workspace->text, db_str(found, i, 0));
             break;
         }
@@ -41,7 +41,7 @@ static size_t choose(struct sweep *s, const struct db_rows *found, struct db_val
     return n;
 }
 
-static enum err sweep_batch(struct db_tx *tx, struct step *step, struct sweep *s)
+static enum err sweep_batch(struct db_tx *tx, struct retention_job *job, struct retention_sweep *s)
 {
     if (s->keep_days == 0)
         return OK;
@@ -53,47 +53,48 @@ static enum err sweep_batch(struct db_tx *tx, struct step *step, struct sweep *s
     enum err e = db_run(tx->db, tx->ctx, SQL_RETENTION_SCAN, args, 4, &found);
     if (e != OK)
         return e;
-    s->done = choose(s, found, ids);
+    s->done = select_ended(s, found, ids);
     if (s->done == 0)
         return OK;
     e = purge_lock(tx, s->workspace, ids, s->done, &locked); /* they have ended, and stay so */
     if (e != OK)
         return e;
-    return s->removes ? purge_remove(tx, step->rest, ids, s->done) : purge_runs(tx, step->rest, ids, s->done);
+    return s->removes ? purge_remove(tx, job->cleanup, ids, s->done)
+                      : purge_runs(tx, job->cleanup, ids, s->done);
 }
 
-static enum err work(struct db_tx *tx, void *arg)
+static enum err retention_work(struct db_tx *tx, void *arg)
 {
-    struct step *step = arg;
+    struct retention_job *job = arg;
     int64_t now_ms = clock_wall_ms();
     struct db_value due = db_number(now_ms);
     struct db_rows *rows;
-    step->rest = purge_rest_new(step->ctx);
+    job->cleanup = purge_cleanup_new(job->ctx);
     enum err e = db_run(tx->db, tx->ctx, SQL_RETENTION_NEXT, &due, 1, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
     id workspace = db_get_id(rows, 0, 0);
-    struct sweep removing = {&workspace, db_int(rows, 0, 2), db_get_id(rows, 0, 4), true, 0, 0};
-    struct sweep purging = {&workspace, db_int(rows, 0, 1), db_get_id(rows, 0, 3), false, 0, 0};
-    e = sweep_batch(tx, step, &removing);
+    struct retention_sweep removing = {&workspace, db_int(rows, 0, 2), db_get_id(rows, 0, 4), true, 0, 0};
+    struct retention_sweep purging = {&workspace, db_int(rows, 0, 1), db_get_id(rows, 0, 3), false, 0, 0};
+    e = sweep_batch(tx, job, &removing);
     if (e == OK && removing.seen < RETENTION_BATCH)
-        e = sweep_batch(tx, step, &purging);
+        e = sweep_batch(tx, job, &purging);
     if (e != OK)
         return e;
-    step->n = removing.done + purging.done;
+    job->n = removing.done + purging.done;
     bool more = removing.seen == RETENTION_BATCH || purging.seen == RETENTION_BATCH;
     struct db_value args[] = {db_id(&purging.cursor), db_id(&removing.cursor),
-                              db_number(more ? now_ms : now_ms + again_ms), db_id(&workspace)};
+                              db_number(more ? now_ms : now_ms + recheck_ms), db_id(&workspace)};
     return db_run(tx->db, tx->ctx, SQL_RETENTION_WRITE, args, 4, NULL);
 }
 
 enum err retention_step(struct db *db, struct redis *redis, struct blob_store *blobs, size_t *n_r)
 {
-    struct step step = {.ctx = talloc_new(NULL)};
-    enum err e = db_transaction(db, work, &step);
+    struct retention_job job = {.ctx = talloc_new(NULL)};
+    enum err e = db_transaction(db, retention_work, &job);
     if (e == OK)
-        purge_rest_finish(step.rest, db, redis, blobs);
-    *n_r = e == OK ? step.n : 0;
-    talloc_free(step.ctx);
+        purge_cleanup_run(job.cleanup, db, redis, blobs);
+    *n_r = e == OK ? job.n : 0;
+    talloc_free(job.ctx);
     return e;
 }

@@ -8,55 +8,55 @@
 
 static const int64_t executor_kept_ms = 86400000;
 
-enum err upkeep_ensure(struct db *db, const char *task)
+enum err maintenance_task_ensure(struct db *db, const char *task)
 {
     struct db_value args[] = {db_text(task), db_number(0)};
-    return db_run(db, NULL, SQL_UPKEEP_ENSURE, args, 2, NULL);
+    return db_run(db, NULL, SQL_MAINTENANCE_TASK_INSERT, args, 2, NULL);
 }
 
 /* A moment too far ahead comes from a clock that was set back: the task is due. */
-static bool is_due(const struct upkeep_task *task, int64_t due_ms, int64_t now_ms)
+static bool task_is_due(const struct maintenance_task *task, int64_t due_ms, int64_t now_ms)
 {
     return due_ms <= now_ms || due_ms > now_ms + 2 * task->every_ms;
 }
 
-enum err upkeep_look(struct db *db, const struct upkeep_task *tasks, size_t n, bool *is_due_r)
+enum err maintenance_find_due(struct db *db, const struct maintenance_task *tasks, size_t n, bool *is_due_r)
 {
     void *scratch = talloc_new(NULL);
     int64_t now_ms = clock_wall_ms();
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_UPKEEP_LOOK, NULL, 0, &rows);
+    enum err e = db_run(db, scratch, SQL_MAINTENANCE_TASK_LIST, NULL, 0, &rows);
     for (size_t t = 0; t < n; t++) {
         is_due_r[t] = false;
         for (size_t r = 0; e == OK && r < rows->count; r++) {
             if (strcmp(db_str(rows, r, 0), tasks[t].name) == 0)
-                is_due_r[t] = is_due(&tasks[t], db_int(rows, r, 1), now_ms);
+                is_due_r[t] = task_is_due(&tasks[t], db_int(rows, r, 1), now_ms);
         }
     }
     talloc_free(scratch);
     return e;
 }
 
-static enum err take_work(struct db_tx *tx, void *arg)
+static enum err task_claim_work(struct db_tx *tx, void *arg)
 {
-    const struct upkeep_task *task = arg;
+    const struct maintenance_task *task = arg;
     int64_t now_ms = clock_wall_ms();
     struct db_value name = db_text(task->name);
     struct db_value next[] = {db_number(now_ms + task->every_ms), name};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_UPKEEP_LOCK, &name, 1, &rows);
-    if (e == OK && (rows->count == 0 || !is_due(task, db_int(rows, 0, 0), now_ms)))
+    enum err e = db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_LOCK, &name, 1, &rows);
+    if (e == OK && (rows->count == 0 || !task_is_due(task, db_int(rows, 0, 0), now_ms)))
         return ERR_NOT_FOUND;
-    return e == OK ? db_run(tx->db, tx->ctx, SQL_UPKEEP_NEXT, next, 2, NULL) : e;
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_SCHEDULE, next, 2, NULL) : e;
 }
 
-enum err upkeep_take(struct db *db, const struct upkeep_task *task)
+enum err maintenance_task_claim(struct db *db, const struct maintenance_task *task)
 {
-    struct upkeep_task mine = *task;
-    return db_transaction(db, take_work, &mine);
+    struct maintenance_task mine = *task;
+    return db_transaction(db, task_claim_work, &mine);
 }
 
-static enum err delete_older(struct db *db, enum sql_id query, int64_t before_ms, uint64_t *n_r)
+static enum err delete_before(struct db *db, enum sql_id query, int64_t before_ms, uint64_t *n_r)
 {
     void *scratch = talloc_new(NULL);
     struct db_value before = db_number(before_ms);
@@ -67,22 +67,22 @@ static enum err delete_older(struct db *db, enum sql_id query, int64_t before_ms
     return e;
 }
 
-enum err upkeep_expire_keys(struct db *db, uint64_t *n_r)
+enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r)
 {
-    return delete_older(db, SQL_UPKEEP_EXPIRE_KEYS, clock_wall_ms(), n_r);
+    return delete_before(db, SQL_MAINTENANCE_DELETE_EXPIRED_KEYS, clock_wall_ms(), n_r);
 }
 
-enum err upkeep_forget_executors(struct db *db, uint64_t *n_r)
+enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r)
 {
-    return delete_older(db, SQL_UPKEEP_FORGET_EXECUTORS, clock_wall_ms() - executor_kept_ms, n_r);
+    return delete_before(db, SQL_MAINTENANCE_DELETE_LOST_EXECUTORS, clock_wall_ms() - executor_kept_ms, n_r);
 }
 
-enum err upkeep_refresh_credits(struct db *db, struct redis *redis, id *after, uint64_t *n_r)
+enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *after, uint64_t *n_r)
 {
     void *scratch = talloc_new(NULL);
     struct db_value from = id_is_set(after) ? db_id(after) : db_text("00000000-0000-0000-0000-000000000000");
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_UPKEEP_BALANCES, &from, 1, &rows);
+    enum err e = db_run(db, scratch, SQL_MAINTENANCE_BALANCES, &from, 1, &rows);
     *n_r = e == OK ? rows->count : 0;
     for (size_t r = 0; r < *n_r; r++) {
         *after = db_get_id(rows, r, 0);

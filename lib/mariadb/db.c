@@ -35,9 +35,9 @@ enum {
     E_READ_ONLY = 1290,
 };
 
-enum fault { FAULT_NONE, FAULT_REPEAT, FAULT_GONE, FAULT_WRONG };
+enum db_fault { FAULT_NONE, FAULT_RETRY, FAULT_CONNECTION, FAULT_STATEMENT };
 
-struct column { /* of a result: where a row's value lands */
+struct db_column { /* of a result: where a row's value lands */
     bool is_integer;
     my_bool is_null, is_cut;
     int64_t number;
@@ -45,10 +45,10 @@ struct column { /* of a result: where a row's value lands */
     char text[TEXT_SHORT]; /* a longer one is fetched by itself */
 };
 
-struct statement {
+struct db_statement {
     MYSQL_STMT *stmt;
     unsigned columns_n;
-    struct column *columns;
+    struct db_column *columns;
     MYSQL_BIND *binds;
     unsigned array; /* rows a parameter, as the statement was told last */
 };
@@ -56,14 +56,14 @@ struct statement {
 struct db {
     MYSQL *conn;
     struct db_settings settings;
-    struct statement statements[SQL_COUNT][SIZES];
-    enum fault fault; /* of the last call */
+    struct db_statement statements[SQL_COUNT][SIZES];
+    enum db_fault fault; /* of the last call */
     bool in_transaction;
-    bool manual;          /* the session is at autocommit=0: a transaction begins with its first statement */
+    bool autocommit_off;  /* the session is at autocommit=0: a transaction begins with its first statement */
     bool was_transaction; /* the last use of the connection */
     uint64_t round_trips;
-    _Atomic uint64_t *watched; /* told the connection's id */
-    struct db_troubles troubles;
+    _Atomic uint64_t *published_id; /* told the connection's id */
+    struct db_counters counters;
 };
 
 /* --- values and cells --- */
@@ -124,7 +124,7 @@ id db_get_id(const struct db_rows *rows, size_t row, size_t column)
 
 /* --- the connection --- */
 
-static enum fault fault_of(unsigned number)
+static enum db_fault classify_error(unsigned number)
 {
     switch (number) {
     case 0:
@@ -132,35 +132,35 @@ static enum fault fault_of(unsigned number)
     case E_LOCK_TIMEOUT:
     case E_DEADLOCK:
     case E_RECORD_CHANGED:
-        return FAULT_REPEAT;
+        return FAULT_RETRY;
     case E_UNKNOWN_COMMAND:
     case E_KILLED:
     case E_SHUTDOWN:
     case E_QUERY_KILLED:
     case E_TOO_MANY_CONNECTIONS:
-        return FAULT_GONE;
+        return FAULT_CONNECTION;
     default: /* 2000–2999: the client library's, all of them about the connection */
-        return number >= 2000 && number < 3000 ? FAULT_GONE : FAULT_WRONG;
+        return number >= 2000 && number < 3000 ? FAULT_CONNECTION : FAULT_STATEMENT;
     }
 }
 
-static enum err err_of(enum fault f)
+static enum err err_of(enum db_fault f)
 {
     if (f == FAULT_NONE)
         return OK;
-    return f == FAULT_WRONG ? ERR_INTERNAL : ERR_BUSY;
+    return f == FAULT_STATEMENT ? ERR_INTERNAL : ERR_BUSY;
 }
 
 static void db_disconnect(struct db *db)
 {
     for (size_t q = 0; q != SQL_COUNT; q++) { /* none, in a tree without queries */
         for (size_t s = 0; s < SIZES; s++) {
-            struct statement *st = &db->statements[q][s];
+            struct db_statement *st = &db->statements[q][s];
             if (st->stmt)
                 mysql_stmt_close(st->stmt);
             free(st->columns);
             free(st->binds);
-            *st = (struct statement){0};
+            *st = (struct db_statement){0};
         }
     }
     if (db->conn)
@@ -188,34 +188,34 @@ struct db *db_new(void *ctx, const struct db_settings *settings)
     return db;
 }
 
-static enum fault db_note(struct db *db, unsigned number, const char *what, const char *message)
+static enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message)
 {
-    db->fault = fault_of(number);
-    if (db->fault == FAULT_WRONG)
+    db->fault = classify_error(number);
+    if (db->fault == FAULT_STATEMENT)
         log_error("db.failed", "what=%s errno=%u message=\"%s\"", what, number, message);
-    if (db->fault == FAULT_GONE) {
+    if (db->fault == FAULT_CONNECTION) {
         log_warn("db.lost", "what=%s errno=%u message=\"%s\"", what, number, message);
-        db->troubles.lost++;
+        db->counters.lost++;
         db_disconnect(db);
     }
     return db->fault;
 }
 
-static enum fault db_text_command(struct db *db, const char *text)
+static enum db_fault db_text_command(struct db *db, const char *text)
 {
     db->round_trips++;
     if (mysql_query(db->conn, text) != 0)
-        return db_note(db, mysql_errno(db->conn), text, mysql_error(db->conn));
+        return db_record_error(db, mysql_errno(db->conn), text, mysql_error(db->conn));
     return db->fault = FAULT_NONE;
 }
 
-static enum fault db_connect(struct db *db)
+static enum db_fault db_connect(struct db *db)
 {
     if (db->conn)
         return db->fault = FAULT_NONE;
     MYSQL *conn = mysql_init(NULL);
     if (!conn)
-        return db->fault = FAULT_GONE;
+        return db->fault = FAULT_CONNECTION;
     unsigned connect_s = 2;
     my_bool no = 0;
     mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
@@ -234,21 +234,21 @@ static enum fault db_connect(struct db *db)
                             db->settings.socket, CLIENT_FOUND_ROWS)) {
         log_warn("db.unreachable", "errno=%u message=\"%s\"", mysql_errno(conn), mysql_error(conn));
         mysql_close(conn);
-        db->troubles.lost++;
-        return db->fault = FAULT_GONE;
+        db->counters.lost++;
+        return db->fault = FAULT_CONNECTION;
     }
     db->conn = conn;
-    db->manual = false;
+    db->autocommit_off = false;
     db->was_transaction = false;
-    if (db->watched)
-        *db->watched = mysql_thread_id(conn);
+    if (db->published_id)
+        *db->published_id = mysql_thread_id(conn);
     return db->fault = FAULT_NONE;
 }
 
 enum err db_ping(struct db *db)
 {
     if (db_connect(db) == FAULT_NONE && mysql_ping(db->conn) != 0)
-        db_note(db, mysql_errno(db->conn), "ping", mysql_error(db->conn));
+        db_record_error(db, mysql_errno(db->conn), "ping", mysql_error(db->conn));
     return err_of(db->fault);
 }
 
@@ -257,9 +257,9 @@ uint64_t db_connection_id(const struct db *db)
     return db->conn ? mysql_thread_id(db->conn) : 0;
 }
 
-void db_watch_connection(struct db *db, _Atomic uint64_t *where)
+void db_publish_connection_id(struct db *db, _Atomic uint64_t *where)
 {
-    db->watched = where;
+    db->published_id = where;
     if (where)
         *where = db_connection_id(db);
 }
@@ -269,10 +269,10 @@ uint64_t db_round_trips(const struct db *db)
     return db->round_trips;
 }
 
-struct db_troubles db_take_troubles(struct db *db)
+struct db_counters db_take_counters(struct db *db)
 {
-    struct db_troubles t = db->troubles;
-    db->troubles = (struct db_troubles){0};
+    struct db_counters t = db->counters;
+    db->counters = (struct db_counters){0};
     return t;
 }
 
@@ -280,7 +280,7 @@ struct db_troubles db_take_troubles(struct db *db)
 
 /* The query's text with its group, if any, written `times` times, comma-separated (rows are bound, not
  * written). */
-static char *expand(void *ctx, const char *text, unsigned times)
+static char *expand_group(void *ctx, const char *text, unsigned times)
 {
     const char *open = strstr(text, "{{");
     const char *close = open ? strstr(open, "}}") : NULL;
@@ -296,7 +296,7 @@ static char *expand(void *ctx, const char *text, unsigned times)
     return talloc_strdup_append_buffer(out, close + 2);
 }
 
-static void statement_learn_columns(struct statement *st)
+static void statement_learn_columns(struct db_statement *st)
 {
     MYSQL_RES *meta = mysql_stmt_result_metadata(st->stmt);
     if (!meta)
@@ -307,7 +307,7 @@ static void statement_learn_columns(struct statement *st)
     MYSQL_FIELD *fields = mysql_fetch_fields(meta);
     for (unsigned c = 0; c < st->columns_n; c++) {
         enum enum_field_types t = fields[c].type;
-        struct column *column = &st->columns[c];
+        struct db_column *column = &st->columns[c];
         column->is_integer = t == MYSQL_TYPE_TINY || t == MYSQL_TYPE_SHORT || t == MYSQL_TYPE_LONG ||
                              t == MYSQL_TYPE_INT24 || t == MYSQL_TYPE_LONGLONG;
         st->binds[c] = (MYSQL_BIND){
@@ -322,13 +322,13 @@ static void statement_learn_columns(struct statement *st)
     mysql_free_result(meta);
 }
 
-static struct statement *statement_get(struct db *db, enum sql_id query, unsigned size_log2)
+static struct db_statement *statement_get(struct db *db, enum sql_id query, unsigned size_log2)
 {
-    struct statement *st = &db->statements[query][size_log2];
+    struct db_statement *st = &db->statements[query][size_log2];
     if (st->stmt)
         return st;
     void *scratch = talloc_new(NULL);
-    char *text = expand(scratch, sql_text[query], 1U << size_log2);
+    char *text = expand_group(scratch, sql_text[query], 1U << size_log2);
     st->stmt = mysql_stmt_init(db->conn);
     db->round_trips++;
     if (mysql_stmt_prepare(st->stmt, text, strlen(text)) != 0) {
@@ -337,7 +337,7 @@ static struct statement *statement_get(struct db *db, enum sql_id query, unsigne
         snprintf(message, sizeof message, "%s", mysql_stmt_error(st->stmt));
         mysql_stmt_close(st->stmt);
         st->stmt = NULL;
-        db_note(db, number, sql_name[query], message);
+        db_record_error(db, number, sql_name[query], message);
         st = NULL;
     } else {
         statement_learn_columns(st);
@@ -365,9 +365,9 @@ static void bind_value(MYSQL_BIND *b, const struct db_value *v)
 }
 
 /* The text of a column of the row in hand, from the statement or, where it is long, from the library. */
-static bool take_text(struct statement *st, unsigned c, char *out)
+static bool fetch_text(struct db_statement *st, unsigned c, char *out)
 {
-    const struct column *column = &st->columns[c];
+    const struct db_column *column = &st->columns[c];
     out[column->size] = '\0';
     if (column->size <= sizeof column->text) {
         memcpy(out, column->text, column->size);
@@ -385,16 +385,16 @@ static bool take_text(struct statement *st, unsigned c, char *out)
 }
 
 /* The texts of a row share one piece of memory: rows of many ids are read all the time. */
-static bool take_row(struct statement *st, struct db_rows *rows, struct db_cell *cells)
+static bool fetch_row(struct db_statement *st, struct db_rows *rows, struct db_cell *cells)
 {
     size_t size = 0;
     for (unsigned c = 0; c < st->columns_n; c++) {
-        const struct column *column = &st->columns[c];
+        const struct db_column *column = &st->columns[c];
         size += column->is_integer || column->is_null ? 0 : column->size + 1;
     }
     char *text = talloc_size(rows, size + 1);
     for (unsigned c = 0; c < st->columns_n; c++) {
-        const struct column *column = &st->columns[c];
+        const struct db_column *column = &st->columns[c];
         cells[c] = (struct db_cell){.is_null = column->is_null};
         if (column->is_null)
             continue;
@@ -402,7 +402,7 @@ static bool take_row(struct statement *st, struct db_rows *rows, struct db_cell 
             cells[c].number = column->number;
             continue;
         }
-        if (!take_text(st, c, text))
+        if (!fetch_text(st, c, text))
             return false;
         cells[c].text = text;
         cells[c].size = column->size;
@@ -412,7 +412,7 @@ static bool take_row(struct statement *st, struct db_rows *rows, struct db_cell 
 }
 
 /* Reads all rows of an executed statement behind those that `rows` has already. */
-static bool fetch_rows(struct statement *st, struct db_rows *rows)
+static bool fetch_rows(struct db_statement *st, struct db_rows *rows)
 {
     unsigned n = st->columns_n;
     if (mysql_stmt_store_result(st->stmt) != 0 || mysql_stmt_bind_result(st->stmt, st->binds) != 0)
@@ -424,7 +424,7 @@ static bool fetch_rows(struct statement *st, struct db_rows *rows)
     for (size_t r = 0; ok && r < more; r++) {
         int fetched = mysql_stmt_fetch(st->stmt); /* a cut text is no failure */
         ok = (fetched == 0 || fetched == MYSQL_DATA_TRUNCATED) &&
-             take_row(st, rows, &rows->cells[(rows->count + r) * n]);
+             fetch_row(st, rows, &rows->cells[(rows->count + r) * n]);
     }
     if (ok)
         rows->count += more;
@@ -433,10 +433,10 @@ static bool fetch_rows(struct statement *st, struct db_rows *rows)
 }
 
 /* Executes with `array` rows of values a parameter (a bulk insert), or with array = 0 plainly. */
-static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2, MYSQL_BIND *binds,
-                           size_t binds_n, unsigned array, struct db_rows *rows)
+static enum db_fault statement_run(struct db *db, enum sql_id query, unsigned size_log2, MYSQL_BIND *binds,
+                                   size_t binds_n, unsigned array, struct db_rows *rows)
 {
-    struct statement *st = statement_get(db, query, size_log2);
+    struct db_statement *st = statement_get(db, query, size_log2);
     if (!st)
         return db->fault;
     if (array != st->array) {
@@ -446,15 +446,15 @@ static enum fault run_once(struct db *db, enum sql_id query, unsigned size_log2,
     if (mysql_stmt_param_count(st->stmt) != binds_n) {
         log_error("db.wrong_arguments", "query=%s wants=%lu got=%zu", sql_name[query],
                   mysql_stmt_param_count(st->stmt), binds_n);
-        return db->fault = FAULT_WRONG;
+        return db->fault = FAULT_STATEMENT;
     }
     db->round_trips++;
     if (binds_n > 0 && mysql_stmt_bind_param(st->stmt, binds) != 0)
-        return db_note(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
+        return db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
     if (mysql_stmt_execute(st->stmt) != 0 || (st->columns_n > 0 && !fetch_rows(st, rows))) {
         char message[512];
         snprintf(message, sizeof message, "%s", mysql_stmt_error(st->stmt));
-        return db_note(db, mysql_stmt_errno(st->stmt), sql_name[query], message);
+        return db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], message);
     }
     if (st->columns_n == 0) {
         rows->affected += mysql_stmt_affected_rows(st->stmt);
@@ -510,7 +510,7 @@ static void run_bulk(struct db *db, enum sql_id query, const struct db_value *ea
         n = bulk_size(first, each_n, count - done);
         for (size_t k = 0; k < each_n; k++)
             bind_column(scratch, &binds[k], first + k, each_n, n);
-        run_once(db, query, 0, binds, each_n, (unsigned)n, rows);
+        statement_run(db, query, 0, binds, each_n, (unsigned)n, rows);
         talloc_free(scratch);
     }
 }
@@ -533,27 +533,27 @@ static void run_list(struct db *db, enum sql_id query, const struct db_value *he
             for (size_t k = 0; k < each_n; k++)
                 bind_value(&binds[head_n + i * each_n + k], &each[from * each_n + k]);
         }
-        run_once(db, query, log2, binds, head_n + each_n * times, 0, rows);
+        statement_run(db, query, log2, binds, head_n + each_n * times, 0, rows);
         done += times;
     }
     talloc_free(binds);
 }
 
 /* Before a statement outside a transaction: it is to commit by itself again. */
-static enum fault leave_manual(struct db *db)
+static enum db_fault restore_autocommit(struct db *db)
 {
     db->was_transaction = db->was_transaction && db->in_transaction;
-    if (!db->manual || db->in_transaction)
+    if (!db->autocommit_off || db->in_transaction)
         return db->fault = FAULT_NONE;
-    enum fault f = db_text_command(db, "SET autocommit=1");
-    db->manual = f != FAULT_NONE;
+    enum db_fault f = db_text_command(db, "SET autocommit=1");
+    db->autocommit_off = f != FAULT_NONE;
     return f;
 }
 
-static void run_all(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
-                    const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
+static void run_query(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
+                      const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
 {
-    if (db_connect(db) != FAULT_NONE || leave_manual(db) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || restore_autocommit(db) != FAULT_NONE)
         return;
     if (count > 1 && strstr(sql_text[query], "{{"))
         run_bulk(db, query, each, each_n, count, rows);
@@ -563,7 +563,7 @@ static void run_all(struct db *db, enum sql_id query, const struct db_value *hea
 
 /* Whether a query only reads: then it may be sent again where the connection was found dead (a server that
  * was restarted while we were idle), which nothing else may. */
-static bool only_reads(enum sql_id query)
+static bool is_read_only(enum sql_id query)
 {
     return strncmp(sql_text[query], "SELECT", 6) == 0 && !strstr(sql_text[query], "FOR UPDATE");
 }
@@ -579,10 +579,10 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
     if (!db->conn && db->in_transaction)
         return ERR_BUSY;
     bool was_connected = db->conn != NULL;
-    run_all(db, query, head, head_n, each, each_n, count, rows);
-    if (db->fault == FAULT_GONE && was_connected && !db->in_transaction && only_reads(query)) {
+    run_query(db, query, head, head_n, each, each_n, count, rows);
+    if (db->fault == FAULT_CONNECTION && was_connected && !db->in_transaction && is_read_only(query)) {
         rows->count = 0;
-        run_all(db, query, head, head_n, each, each_n, count, rows);
+        run_query(db, query, head, head_n, each, each_n, count, rows);
     }
     if (!rows_r)
         talloc_free(rows);
@@ -597,72 +597,72 @@ enum err db_run(struct db *db, void *ctx, enum sql_id query, const struct db_val
 
 /* --- transactions --- */
 
-enum outcome { DONE, AGAIN, LOST_COMMIT };
+enum tx_outcome { TX_DONE, TX_RETRY, TX_COMMIT_LOST };
 
-static void rollback(struct db *db)
+static void tx_rollback(struct db *db)
 {
     if (db->conn && db->in_transaction)
         (void)db_text_command(db, "ROLLBACK");
     db->in_transaction = false;
 }
 
-static enum fault commit(struct db *db)
+static enum db_fault tx_commit(struct db *db)
 {
     db->round_trips++;
-    crash_point("db.before_commit");
+    failpoint("db.before_commit");
     int failed = mysql_send_query(db->conn, "COMMIT", 6);
-    crash_point("db.in_commit");
+    failpoint("db.in_commit");
     if (failed != 0 || mysql_read_query_result(db->conn) != 0)
-        return db_note(db, mysql_errno(db->conn), "COMMIT", mysql_error(db->conn));
-    crash_point("db.after_commit");
+        return db_record_error(db, mysql_errno(db->conn), "COMMIT", mysql_error(db->conn));
+    failpoint("db.after_commit");
     return db->fault = FAULT_NONE;
 }
 
 /* A transaction that follows another one begins with its first statement: the session stays at autocommit=0
  * between them, which saves a round trip each. Going there costs the one that START TRANSACTION would have
- * cost; only a plain statement that follows pays, to come back (leave_manual). */
-static enum fault begin(struct db *db)
+ * cost; only a plain statement that follows pays, to come back (restore_autocommit). */
+static enum db_fault tx_begin(struct db *db)
 {
     bool streak = db->was_transaction;
     db->was_transaction = true;
-    if (db->manual)
+    if (db->autocommit_off)
         return db->fault = FAULT_NONE;
-    enum fault f = db_text_command(db, streak ? "SET autocommit=0" : "START TRANSACTION");
-    db->manual = streak && f == FAULT_NONE;
+    enum db_fault f = db_text_command(db, streak ? "SET autocommit=0" : "START TRANSACTION");
+    db->autocommit_off = streak && f == FAULT_NONE;
     return f;
 }
 
 /* One run from its beginning to COMMIT. */
-static enum outcome attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
+static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
     *e_r = ERR_BUSY;
     db->in_transaction = false;
-    if (db_connect(db) != FAULT_NONE || begin(db) != FAULT_NONE)
-        return AGAIN;
+    if (db_connect(db) != FAULT_NONE || tx_begin(db) != FAULT_NONE)
+        return TX_RETRY;
     db->in_transaction = true;
     struct db_tx tx = {.db = db, .settling = settling, .ctx = talloc_new(db)};
     db->fault = FAULT_NONE;
     *e_r = work(&tx, arg);
-    enum fault during = db->fault;
+    enum db_fault during = db->fault;
     talloc_free(tx.ctx);
     if (*e_r != OK) {
-        rollback(db);
-        return *e_r == ERR_BUSY && (during == FAULT_REPEAT || during == FAULT_GONE) ? AGAIN : DONE;
+        tx_rollback(db);
+        return *e_r == ERR_BUSY && (during == FAULT_RETRY || during == FAULT_CONNECTION) ? TX_RETRY : TX_DONE;
     }
     db->in_transaction = false;
-    enum fault f = db->conn ? commit(db) : FAULT_GONE;
+    enum db_fault f = db->conn ? tx_commit(db) : FAULT_CONNECTION;
     if (f == FAULT_NONE)
-        return DONE;
-    *e_r = f == FAULT_WRONG ? ERR_INTERNAL : ERR_BUSY;
-    if (f == FAULT_GONE)
-        return LOST_COMMIT;
-    return f == FAULT_REPEAT ? AGAIN : DONE;
+        return TX_DONE;
+    *e_r = f == FAULT_STATEMENT ? ERR_INTERNAL : ERR_BUSY;
+    if (f == FAULT_CONNECTION)
+        return TX_COMMIT_LOST;
+    return f == FAULT_RETRY ? TX_RETRY : TX_DONE;
 }
 
 /* Makes sure that the old connection cannot commit any more: it is dead before the work looks for its ids.
  * 1094: there is no such connection any more. 1095: it is another user's, so the server was started again
  * since, and ours went with the old one. */
-static bool kill_old(struct db *db, uint64_t old)
+static bool kill_connection(struct db *db, uint64_t old)
 {
     char text[64];
     snprintf(text, sizeof text, "KILL HARD CONNECTION %llu", (unsigned long long)old);
@@ -671,23 +671,23 @@ static bool kill_old(struct db *db, uint64_t old)
     db->round_trips++;
     if (mysql_query(db->conn, text) == 0 || mysql_errno(db->conn) == 1094 || mysql_errno(db->conn) == 1095)
         return true;
-    db_note(db, mysql_errno(db->conn), text, mysql_error(db->conn));
+    db_record_error(db, mysql_errno(db->conn), text, mysql_error(db->conn));
     return false;
 }
 
 enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg)
 {
     int64_t until_ms = clock_boot_ms() + SETTLE_MS;
-    db->troubles.settled++;
+    db->counters.settled++;
     uint64_t old = old_connection;
     do {
         enum err e;
-        if (kill_old(db, old)) {
+        if (kill_connection(db, old)) {
             uint64_t mine = db_connection_id(db);
-            enum outcome o = attempt(db, true, work, arg, &e);
-            if (o == DONE)
+            enum tx_outcome o = tx_attempt(db, true, work, arg, &e);
+            if (o == TX_DONE)
                 return e;
-            if (o == LOST_COMMIT)
+            if (o == TX_COMMIT_LOST)
                 old = mine;
         }
         struct timespec pause = {.tv_nsec = 20 * 1000000L};
@@ -704,12 +704,12 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
         if (db_connect(db) != FAULT_NONE)
             return ERR_BUSY;
         uint64_t mine = db_connection_id(db);
-        switch (attempt(db, false, work, arg, &e)) {
-        case DONE:
+        switch (tx_attempt(db, false, work, arg, &e)) {
+        case TX_DONE:
             return e;
-        case LOST_COMMIT:
+        case TX_COMMIT_LOST:
             return db_transaction_settle(db, mine, work, arg);
-        case AGAIN:
+        case TX_RETRY:
             if (!db->conn && reconnected)
                 return ERR_BUSY;
             reconnected = reconnected || !db->conn;
@@ -721,11 +721,11 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
 
 enum err db_script(struct db *db, const char *text)
 {
-    if (db_connect(db) != FAULT_NONE || leave_manual(db) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || restore_autocommit(db) != FAULT_NONE)
         return ERR_BUSY;
     mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
     if (mysql_query(db->conn, text) != 0) {
-        db_note(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
+        db_record_error(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
         return err_of(db->fault);
     }
     int next;
@@ -734,7 +734,7 @@ enum err db_script(struct db *db, const char *text)
         mysql_free_result(result);
     } while ((next = mysql_next_result(db->conn)) == 0);
     if (next > 0)
-        db_note(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
+        db_record_error(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
     else
         mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_OFF);
     return err_of(db->fault);

@@ -102,7 +102,7 @@ enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *
 uint64_t db_connection_id(const struct db *db);
 /* Keeps *where equal to the id of the connection in use, from now and through every reconnect: so that
  * somebody else can settle what this process leaves behind. NULL ends it. */
-void db_watch_connection(struct db *db, _Atomic uint64_t *where);
+void db_publish_connection_id(struct db *db, _Atomic uint64_t *where);
 /* Makes the connection now. ERR_BUSY where the server is away. */
 enum err db_ping(struct db *db) WARN_UNUSED;
 /* Statements sent since the connection was new to this struct: for the access log and its tests. */
@@ -110,10 +110,10 @@ uint64_t db_round_trips(const struct db *db);
 
 /* How often the connection was lost or could not be made, and how often a lost COMMIT was settled, since the
  * last call of this. */
-struct db_troubles {
+struct db_counters {
     unsigned lost, settled;
 };
-struct db_troubles db_take_troubles(struct db *db);
+struct db_counters db_take_counters(struct db *db);
 
 /* Runs text that is no query of ours to ask values for: migrations and grants, `;`-separated. Administrators
  * only. */

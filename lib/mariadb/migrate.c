@@ -52,7 +52,8 @@ static bool is_applied(const struct db_rows *rows, unsigned number)
     return false;
 }
 
-static enum err apply(struct db *db, void *ctx, const struct sql_migration *m, int64_t *applied_ms_r)
+static enum err apply_migration(struct db *db, void *ctx, const struct sql_migration *m,
+                                int64_t *applied_ms_r)
 {
     struct db_value begin[] = {db_number(m->number), db_text(m->name), db_text(m->sha256)};
     enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, 3, NULL);
@@ -66,7 +67,7 @@ static enum err apply(struct db *db, void *ctx, const struct sql_migration *m, i
 }
 
 /* With the lock held. */
-static enum err apply_missing(struct db *db, void *ctx, struct migration *list, const char **why_r)
+static enum err apply_missing_migrations(struct db *db, void *ctx, struct migration *list, const char **why_r)
 {
     struct db_rows *rows = NULL;
     enum err e = check_applied(db, ctx, &rows, why_r);
@@ -77,7 +78,7 @@ static enum err apply_missing(struct db *db, void *ctx, struct migration *list, 
         list[i].is_new = !is_applied(rows, m->number);
         if (!list[i].is_new)
             list[i].applied_ms = db_int(rows, known++, 3);
-        else if ((e = apply(db, ctx, m, &list[i].applied_ms)) != OK)
+        else if ((e = apply_migration(db, ctx, m, &list[i].applied_ms)) != OK)
             *why_r = talloc_asprintf(ctx, "migration %s failed and is half done", m->name);
     }
     return e;
@@ -100,7 +101,7 @@ enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r
     }
     e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);
     if (e == OK)
-        e = apply_missing(db, ctx, *list_r, why_r);
+        e = apply_missing_migrations(db, ctx, *list_r, why_r);
     if (db_run(db, ctx, SQL_MIGRATION_UNLOCK, NULL, 0, NULL) != OK && e == OK)
         e = ERR_BUSY;
     return e;

@@ -5,12 +5,12 @@
 
 static const char *prefix = "millrace:";
 
-void redis_keys_prefix(const char *p)
+void redis_keys_set_prefix(const char *p)
 {
     prefix = p;
 }
 
-static struct redis_arg key(void *ctx, const char *noun, const char *rest)
+static struct redis_arg make_key(void *ctx, const char *noun, const char *rest)
 {
     char *text = talloc_asprintf(ctx, "%s%s%s%s", prefix, noun, *rest ? ":" : "", rest);
     return redis_bytes(text, talloc_get_size(text) - 1);
@@ -18,52 +18,52 @@ static struct redis_arg key(void *ctx, const char *noun, const char *rest)
 
 /* Idempotency keys are the caller's bytes: they are hashed, so that a Redis key is always short and
  * printable. */
-static struct redis_arg hashed_key(void *ctx, const char *noun, const id *workspace, const char *bytes,
-                                   size_t size)
+static struct redis_arg make_hashed_key(void *ctx, const char *noun, const id *workspace, const char *bytes,
+                                        size_t size)
 {
     unsigned char hash[16];
     char hex[33];
     crypto_generichash(hash, sizeof hash, (const unsigned char *)bytes, size, NULL, 0);
     sodium_bin2hex(hex, sizeof hex, hash, sizeof hash);
-    return key(ctx, noun, talloc_asprintf(ctx, "%s:%s", workspace->text, hex));
+    return make_key(ctx, noun, talloc_asprintf(ctx, "%s:%s", workspace->text, hex));
 }
 
-struct redis_arg redis_key_queue(void *ctx)
+struct redis_arg redis_key_run_queue(void *ctx)
 {
-    return key(ctx, "queue", "");
+    return make_key(ctx, "queue", "");
 }
 
 struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *bytes, size_t size)
 {
-    return hashed_key(ctx, "replay", workspace, bytes, size);
+    return make_hashed_key(ctx, "replay", workspace, bytes, size);
 }
 
 struct redis_arg redis_pattern_replays(void *ctx)
 {
-    return key(ctx, "replay", "*");
+    return make_key(ctx, "replay", "*");
 }
 
 struct redis_arg redis_key_credits(void *ctx, const id *workspace)
 {
-    return key(ctx, "credits", workspace->text);
+    return make_key(ctx, "credits", workspace->text);
 }
 
 struct redis_arg redis_key_rate(void *ctx, const id *workspace)
 {
-    return key(ctx, "rate", workspace->text);
+    return make_key(ctx, "rate", workspace->text);
 }
 
 struct redis_arg redis_channel_events(void *ctx, const id *execution)
 {
-    return key(ctx, "events", execution->text);
+    return make_key(ctx, "events", execution->text);
 }
 
 struct redis_arg redis_channel_stops(void *ctx)
 {
-    return key(ctx, "stops", "");
+    return make_key(ctx, "stops", "");
 }
 
 struct redis_arg redis_channel_children(void *ctx)
 {
-    return key(ctx, "children", "");
+    return make_key(ctx, "children", "");
 }

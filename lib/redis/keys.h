@@ -6,9 +6,9 @@
 #include "redis/redis.h"
 
 /* Set once at start, before any other call; kept by pointer. */
-void redis_keys_prefix(const char *prefix);
+void redis_keys_set_prefix(const char *prefix);
 
-struct redis_arg redis_key_queue(void *ctx); /* list of execution ids waiting to be claimed */
+struct redis_arg redis_key_run_queue(void *ctx); /* list of execution ids waiting to be claimed */
 /* of an idempotency key: its stored answer, or the claim of who is at it (lib/run/accept_redis.c) */
 struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *key, size_t size);
 struct redis_arg redis_pattern_replays(void *ctx);                     /* all of them, for SCAN */

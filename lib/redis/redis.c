@@ -12,14 +12,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { TIMEOUT_MS = 50, AWAY_MS = 1000, ARGS_MAX = 600 };
+enum { TIMEOUT_MS = 50, BACKOFF_MS = 1000, ARGS_MAX = 600 };
 
 struct redis {
     redisContext *context;
     const char *socket;
-    int64_t away_until_ms;
-    size_t unread;    /* answers still to come of queued commands */
-    atomic_bool told; /* that it is away: once an outage */
+    int64_t backoff_until_ms;
+    size_t unread;      /* answers still to come of queued commands */
+    atomic_bool warned; /* that it is away: once an outage */
     unsigned failures;
 };
 
@@ -38,7 +38,7 @@ struct redis_arg redis_number(void *ctx, int64_t number)
     return redis_text(talloc_asprintf(ctx, "%lld", (long long)number));
 }
 
-static void redis_drop(struct redis *r)
+static void redis_disconnect(struct redis *r)
 {
     if (r->context)
         redisFree(r->context);
@@ -49,18 +49,18 @@ static void redis_drop(struct redis *r)
 /* Any error of a context means a new context: hiredis's own rule. */
 static enum err redis_fail(struct redis *r)
 {
-    if (!r->told)
+    if (!r->warned)
         log_warn("redis.away", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
-    r->told = true;
+    r->warned = true;
     r->failures++;
-    redis_drop(r);
-    r->away_until_ms = clock_boot_ms() + AWAY_MS;
+    redis_disconnect(r);
+    r->backoff_until_ms = clock_boot_ms() + BACKOFF_MS;
     return ERR_BUSY;
 }
 
 static int redis_destroy(struct redis *r)
 {
-    redis_drop(r);
+    redis_disconnect(r);
     return 0;
 }
 
@@ -72,9 +72,9 @@ struct redis *redis_new(void *ctx, const char *socket)
     return r;
 }
 
-void redis_hush(struct redis *r)
+void redis_mute_disconnect(struct redis *r)
 {
-    atomic_store(&r->told, true);
+    atomic_store(&r->warned, true);
 }
 
 unsigned redis_take_failures(struct redis *r)
@@ -84,9 +84,9 @@ unsigned redis_take_failures(struct redis *r)
     return n;
 }
 
-bool redis_is_away(const struct redis *r)
+bool redis_in_backoff(const struct redis *r)
 {
-    return !r->context && clock_boot_ms() < r->away_until_ms;
+    return !r->context && clock_boot_ms() < r->backoff_until_ms;
 }
 
 static void set_timeout(struct redis *r, int ms)
@@ -94,7 +94,7 @@ static void set_timeout(struct redis *r, int ms)
     redisSetTimeout(r->context, (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
 }
 
-static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
+static enum err append_command(struct redis *r, const struct redis_arg *args, size_t n)
 {
     const char *argv[ARGS_MAX];
     size_t sizes[ARGS_MAX];
@@ -109,12 +109,12 @@ static enum err append(struct redis *r, const struct redis_arg *args, size_t n)
 
 /* Queued scripts are sent by their hash alone and nobody reads their answers, so the server gets to know all
  * of them first. */
-static void queue_scripts(struct redis *r)
+static void load_scripts(struct redis *r)
 {
     for (int i = 0; i < LUA_COUNT && r->context; i++) {
         const struct redis_arg args[] = {redis_text("SCRIPT"), redis_text("LOAD"),
                                          redis_text(lua_scripts[i].text)};
-        if (append(r, args, 3) == OK)
+        if (append_command(r, args, 3) == OK)
             r->unread++;
     }
 }
@@ -132,17 +132,17 @@ static enum err redis_connect(struct redis *r)
 {
     if (r->context && !is_closed(r))
         return OK;
-    redis_drop(r);
-    if (redis_is_away(r))
+    redis_disconnect(r);
+    if (redis_in_backoff(r))
         return ERR_BUSY;
     r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
     if (!r->context || r->context->err)
         return redis_fail(r);
     set_timeout(r, TIMEOUT_MS);
-    if (r->told)
+    if (r->warned)
         log_info("redis.back", "socket=%s", r->socket);
-    r->told = false;
-    queue_scripts(r);
+    r->warned = false;
+    load_scripts(r);
     return OK;
 }
 
@@ -183,7 +183,7 @@ static enum err read_answer(struct redis *r, void *ctx, struct redis_value *answ
     return OK;
 }
 
-static enum err drain(struct redis *r)
+static enum err read_pending_answers(struct redis *r)
 {
     for (; r->unread > 0; r->unread--) {
         if (read_answer(r, NULL, NULL) != OK)
@@ -195,7 +195,7 @@ static enum err drain(struct redis *r)
 enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,
                     struct redis_value *answer_r)
 {
-    if (redis_connect(r) != OK || drain(r) != OK || append(r, args, n) != OK)
+    if (redis_connect(r) != OK || read_pending_answers(r) != OK || append_command(r, args, n) != OK)
         return ERR_BUSY;
     return read_answer(r, ctx, answer_r);
 }
@@ -233,7 +233,7 @@ enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct
 
 void redis_queue(struct redis *r, const struct redis_arg *args, size_t n)
 {
-    if (redis_connect(r) == OK && append(r, args, n) == OK)
+    if (redis_connect(r) == OK && append_command(r, args, n) == OK)
         r->unread++;
 }
 
@@ -257,8 +257,8 @@ void redis_flush(struct redis *r)
     }
 }
 
-enum err redis_block(struct redis *r, void *ctx, const struct redis_arg *args, size_t n, int timeout_ms,
-                     struct redis_value *answer_r)
+enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,
+                             int timeout_ms, struct redis_value *answer_r)
 {
     if (redis_connect(r) != OK)
         return ERR_BUSY;
@@ -276,8 +276,8 @@ enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size
         return ERR_INTERNAL;
     all[0] = redis_text("SUBSCRIBE");
     memcpy(all + 1, channels, sizeof *channels * n);
-    redis_drop(r);
-    if (redis_connect(r) != OK || append(r, all, n + 1) != OK)
+    redis_disconnect(r);
+    if (redis_connect(r) != OK || append_command(r, all, n + 1) != OK)
         return ERR_BUSY;
     for (size_t i = 0; i < n; i++) {
         if (read_answer(r, NULL, NULL) != OK)
@@ -318,10 +318,10 @@ struct redis_subscriber {
     redisContext *context;
     const char *socket;
     redisReply *reply; /* what the last news point into */
-    bool told;
+    bool warned;
 };
 
-static void subscriber_drop(struct redis_subscriber *s)
+static void subscriber_disconnect(struct redis_subscriber *s)
 {
     if (s->reply)
         freeReplyObject(s->reply);
@@ -333,16 +333,16 @@ static void subscriber_drop(struct redis_subscriber *s)
 
 static enum err subscriber_fail(struct redis_subscriber *s)
 {
-    if (!s->told)
+    if (!s->warned)
         log_warn("redis.away", "message=\"%s\"", s->context ? s->context->errstr : "cannot connect");
-    s->told = true;
-    subscriber_drop(s);
+    s->warned = true;
+    subscriber_disconnect(s);
     return ERR_BUSY;
 }
 
 static int subscriber_destroy(struct redis_subscriber *s)
 {
-    subscriber_drop(s);
+    subscriber_disconnect(s);
     return 0;
 }
 
@@ -356,13 +356,13 @@ struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket)
 
 enum err redis_subscriber_connect(struct redis_subscriber *s)
 {
-    subscriber_drop(s);
+    subscriber_disconnect(s);
     s->context = redisConnectUnixNonBlock(s->socket);
     if (!s->context || s->context->err)
         return subscriber_fail(s);
-    if (s->told)
+    if (s->warned)
         log_info("redis.back", "socket=%s", s->socket);
-    s->told = false;
+    s->warned = false;
     return OK;
 }
 
@@ -413,23 +413,23 @@ static bool is_text(const redisReply *r)
 }
 
 /* ["subscribe", channel, count], ["message", channel, text]; anything else is none of ours. */
-static struct redis_news read_news(const redisReply *r)
+static struct redis_event read_event(const redisReply *r)
 {
-    struct redis_news news = {.kind = REDIS_NEWS_OTHER};
+    struct redis_event event = {.kind = REDIS_EVENT_OTHER};
     if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || !is_text(r->element[0]) ||
         !is_text(r->element[1]))
-        return news;
-    news.channel = redis_bytes(r->element[1]->str, (size_t)r->element[1]->len);
+        return event;
+    event.channel = redis_bytes(r->element[1]->str, (size_t)r->element[1]->len);
     if (strcmp(r->element[0]->str, "subscribe") == 0)
-        news.kind = REDIS_NEWS_SUBSCRIBED;
+        event.kind = REDIS_EVENT_SUBSCRIBED;
     if (strcmp(r->element[0]->str, "message") == 0 && is_text(r->element[2])) {
-        news.kind = REDIS_NEWS_MESSAGE;
-        news.message = redis_bytes(r->element[2]->str, (size_t)r->element[2]->len);
+        event.kind = REDIS_EVENT_MESSAGE;
+        event.message = redis_bytes(r->element[2]->str, (size_t)r->element[2]->len);
     }
-    return news;
+    return event;
 }
 
-enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *news_r)
+enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_event *event_r)
 {
     void *reply = NULL;
     if (!s->context)
@@ -442,6 +442,6 @@ enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *ne
     if (!reply)
         return ERR_NOT_FOUND;
     s->reply = reply;
-    *news_r = read_news(s->reply);
+    *event_r = read_event(s->reply);
     return OK;
 }

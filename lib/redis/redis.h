@@ -52,8 +52,8 @@ void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_ar
 void redis_flush(struct redis *r);
 
 /* Waits up to timeout_ms for the answer of a blocking command (BRPOP). ERR_NOT_FOUND where nothing came. */
-enum err redis_block(struct redis *r, void *ctx, const struct redis_arg *args, size_t n, int timeout_ms,
-                     struct redis_value *answer_r) WARN_UNUSED;
+enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg *args, size_t n,
+                             int timeout_ms, struct redis_value *answer_r) WARN_UNUSED;
 
 /* Subscriptions, on a connection of their own: the descriptor to watch (-1 while away), and the next message
  * that has come, if any (ERR_NOT_FOUND where none, ERR_BUSY where the connection was lost). */
@@ -62,10 +62,10 @@ int redis_fd(const struct redis *r);
 enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r) WARN_UNUSED;
 
 /* Its connection is about to be cut on purpose: that is no news. From any thread. */
-void redis_hush(struct redis *r);
+void redis_mute_disconnect(struct redis *r);
 
 /* Whether it counts as away right now. */
-bool redis_is_away(const struct redis *r);
+bool redis_in_backoff(const struct redis *r);
 
 /* --- subscriptions for an event loop: many channels that come and go, nothing ever waits ---
  * Requests are queued and leave with redis_subscriber_write; the caller watches the descriptor for reading,
@@ -82,10 +82,10 @@ enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
 /* Reads what has come, once, when the descriptor is readable. */
 enum err redis_subscriber_read(struct redis_subscriber *s) WARN_UNUSED;
 
-enum redis_news_kind { REDIS_NEWS_SUBSCRIBED, REDIS_NEWS_MESSAGE, REDIS_NEWS_OTHER };
-struct redis_news { /* valid until the next call */
-    enum redis_news_kind kind;
+enum redis_event_kind { REDIS_EVENT_SUBSCRIBED, REDIS_EVENT_MESSAGE, REDIS_EVENT_OTHER };
+struct redis_event { /* valid until the next call */
+    enum redis_event_kind kind;
     struct redis_arg channel, message;
 };
 /* The next of what was read: ERR_NOT_FOUND where there is no more. */
-enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_news *news_r) WARN_UNUSED;
+enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_event *event_r) WARN_UNUSED;

@@ -6,6 +6,6 @@
 #include "redis/redis.h"
 
 /* Waits up to `wait_s` for the oldest id. ERR_NOT_FOUND: none came; ERR_BUSY: Redis is away. */
-enum err queue_wait(struct redis *redis, int wait_s, id *first_r) WARN_UNUSED;
+enum err run_queue_wait(struct redis *redis, int wait_s, id *first_r) WARN_UNUSED;
 /* Takes up to `most` that are there now; how many. */
-size_t queue_take(struct redis *redis, id *ids, size_t most);
+size_t run_queue_pop(struct redis *redis, id *ids, size_t most);

@@ -31,10 +31,10 @@ struct run_request {
     id execution_id; /* chosen by the caller: the same in every attempt to accept this run */
     id workspace_id, principal_id, key_id /* may be unset */, responder_id;
     id retry_of;
-    int version; /* of the responder, as judged */
-    int64_t
-        responders; /* the account's number read beside that version (lib/account/account.h); 0: not known */
-    bool pinned;    /* a retry: the version need not be the current one */
+    int version;             /* of the responder, as judged */
+    int64_t catalog_version; /* the account's number read beside that version (lib/account/account.h); 0: not
+                                known */
+    bool pinned;             /* a retry: the version need not be the current one */
     bool agentic;
     enum responder_kind kind;
     enum run_source source;
@@ -69,18 +69,19 @@ void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct ru
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
 
 /* Where this process keeps what it saw of balances, from now on: in what the workers of a host share. */
-void accept_share_balances(struct seen_balances *shared);
+void accept_share_balance_cache(struct balance_cache *shared);
 
 /* What Redis knows of a keyed request, before anything else is done: RUN_REPLAYED, RUN_KEY_REUSED,
- * RUN_IN_FLIGHT, or 0 for "go on" (then *claimed_r says whether the claim was had, to be released by
- * accept_release or by acceptance). One command: the stored answer and the claim of who is at it share a
- * Redis key, the claim beginning with ACCEPT_CLAIM; Redis before 7.0 refuses it, and then only MariaDB
- * replays. */
-#define ACCEPT_CLAIM "claim "
-enum run_verdict accept_look(struct redis *redis, void *ctx, const struct run_request *request,
-                             bool *claimed_r, struct run_answer *answer_r);
+ * RUN_IN_FLIGHT, or 0 for "go on" (then *locked_r says whether the claim was had, to be released by
+ * idempotency_cache_unlock or by acceptance). One command: the stored answer and the claim of who is at it
+ * share a Redis key, the claim beginning with IDEMPOTENCY_CACHE_LOCK; Redis before 7.0 refuses it, and then
+ * only MariaDB replays. */
+#define IDEMPOTENCY_CACHE_LOCK "claim "
+enum run_verdict idempotency_cache_get_or_lock(struct redis *redis, void *ctx,
+                                               const struct run_request *request, bool *locked_r,
+                                               struct run_answer *answer_r);
 /* Frees the claim of a keyed request that was refused, so that the key can be used at once. */
-void accept_release(struct redis *redis, void *ctx, const struct run_request *request);
+void idempotency_cache_unlock(struct redis *redis, void *ctx, const struct run_request *request);
 
 /* What MariaDB knows of a key, for a request that is about to be refused or is no run (stop, POST
  * /workflows): RUN_REPLAYED (after a commit was flushed), RUN_KEY_REUSED, RUN_UNAVAILABLE, or 0 where the key

@@ -5,99 +5,100 @@
 #include "run/accept_private.h"
 #include "json/json.h"
 
-static enum err insert_executions(struct db_tx *tx, struct batch *b)
+static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
 {
     enum { COLUMNS = 21 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
-        struct member *m = &b->members[i];
-        const struct run_request *q = m->q;
-        if (!member_is_new(m))
+        struct accept_entry *entry = &b->entries[i];
+        const struct run_request *req = entry->req;
+        if (!entry_is_new(entry))
             continue;
         struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&q->execution_id);
-        v[1] = db_id(&q->workspace_id);
-        v[2] = db_id(&q->responder_id);
-        v[3] = db_id(&q->principal_id);
-        v[4] = db_id(&q->key_id);
-        v[5] = db_id(run_is_root(q) ? &q->execution_id : &q->parent.root_id);
-        v[6] = db_id(&q->parent.id);
-        v[7] = db_id(&q->retry_of);
-        v[8] = db_number(q->kind);
-        v[9] = db_number(q->source);
-        v[10] = db_number(q->agentic);
-        v[11] = db_number(run_is_root(q) ? 0 : q->parent.depth + 1);
-        v[12] = db_number(q->version);
+        v[0] = db_id(&req->execution_id);
+        v[1] = db_id(&req->workspace_id);
+        v[2] = db_id(&req->responder_id);
+        v[3] = db_id(&req->principal_id);
+        v[4] = db_id(&req->key_id);
+        v[5] = db_id(run_request_is_root(req) ? &req->execution_id : &req->parent.root_id);
+        v[6] = db_id(&req->parent.id);
+        v[7] = db_id(&req->retry_of);
+        v[8] = db_number(req->kind);
+        v[9] = db_number(req->source);
+        v[10] = db_number(req->agentic);
+        v[11] = db_number(run_request_is_root(req) ? 0 : req->parent.depth + 1);
+        v[12] = db_number(req->version);
         v[13] = db_number(STATE_QUEUED);
-        v[14] = db_number(m->cost);
-        v[15] = db_number(id_ms(&q->execution_id));
-        v[16] = db_number_or_null(q->parent.deadline_ms, !run_is_root(q) && q->parent.deadline_ms > 0);
-        v[17] = span_value(q->input);
-        v[18] = span_value(q->tags);
-        v[19] = span_value(q->metadata);
-        v[20] = span_value(q->extra);
+        v[14] = db_number(entry->cost);
+        v[15] = db_number(id_ms(&req->execution_id));
+        v[16] = db_number_or_null(req->parent.deadline_ms,
+                                  !run_request_is_root(req) && req->parent.deadline_ms > 0);
+        v[17] = span_value_or_null(req->input);
+        v[18] = span_value_or_null(req->tags);
+        v[19] = span_value_or_null(req->metadata);
+        v[20] = span_value_or_null(req->extra);
     }
     return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
-static enum err insert_debits(struct db_tx *tx, struct batch *b)
+static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
 {
     struct ledger_entry *entries = talloc_zero_array(tx->ctx, struct ledger_entry, b->n);
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        struct member *m = &b->members[i];
-        if (!member_is_new(m))
+        struct accept_entry *entry = &b->entries[i];
+        if (!entry_is_new(entry))
             continue;
         entries[n++] = (struct ledger_entry){
-            .workspace_id = m->q->workspace_id,
-            .id = m->q->execution_id,
+            .workspace_id = entry->req->workspace_id,
+            .id = entry->req->execution_id,
             .kind = LEDGER_DEBIT,
-            .amount = -m->cost,
-            .execution_id = m->q->execution_id,
-            .responder_id = m->q->responder_id,
-            .key_id = m->q->key_id,
+            .amount = -entry->cost,
+            .execution_id = entry->req->execution_id,
+            .responder_id = entry->req->responder_id,
+            .key_id = entry->req->key_id,
         };
     }
-    return account_ledger(tx, entries, n);
+    return account_add_ledger_entries(tx, entries, n);
 }
 
-static enum err insert_first_events(struct db_tx *tx, struct batch *b)
+static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
 {
     enum { COLUMNS = 5 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (!member_is_new(&b->members[i]))
+        if (!entry_is_new(&b->entries[i]))
             continue;
         struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&b->members[i].q->execution_id);
+        v[0] = db_id(&b->entries[i].req->execution_id);
         v[1] = db_number(1);
         v[2] = db_number(EVENT_QUEUED);
-        v[3] = db_number(id_ms(&b->members[i].q->execution_id));
+        v[3] = db_number(id_ms(&b->entries[i].req->execution_id));
         v[4] = db_null();
     }
     return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
-static enum err insert_children(struct db_tx *tx, struct batch *b)
+static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
 {
     enum { COLUMNS = 6 };
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
     struct db_value *parents = talloc_array(tx->ctx, struct db_value, b->n);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
-        const struct run_request *q = b->members[i].q;
-        if (!member_is_new(&b->members[i]) || run_is_root(q))
+        const struct run_request *req = b->entries[i].req;
+        if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
-        parents[rows] = db_id(&q->parent.id); /* locked since they were judged */
+        parents[rows] = db_id(&req->parent.id); /* locked since they were judged */
         struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&q->parent.root_id);
-        v[1] = db_id(&q->execution_id);
-        v[2] = db_id(&q->parent.id);
-        v[3] = db_number(q->parent.step);
-        v[4] = db_number(q->parent.item);
-        v[5] = db_number(q->parent.try);
+        v[0] = db_id(&req->parent.root_id);
+        v[1] = db_id(&req->execution_id);
+        v[2] = db_id(&req->parent.id);
+        v[3] = db_number(req->parent.step);
+        v[4] = db_number(req->parent.item);
+        v[5] = db_number(req->parent.try);
     }
     enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, rows, NULL);
     if (e != OK)
@@ -105,50 +106,51 @@ static enum err insert_children(struct db_tx *tx, struct batch *b)
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
 }
 
-static enum err insert_tags(struct db_tx *tx, const struct run_request *q)
+static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
 {
     json_object *tags;
     const char *why;
-    if (!q->tags.at)
+    if (!req->tags.at)
         return OK;
-    if (json_parse(tx->ctx, q->tags.at, q->tags.size, 2, &tags, &why) != OK)
+    if (json_parse(tx->ctx, req->tags.at, req->tags.size, 2, &tags, &why) != OK)
         return ERR_INTERNAL; /* the caller had judged them */
     size_t n = json_object_array_length(tags);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * 3 + 1);
     for (size_t i = 0; i < n; i++) {
         json_object *tag = json_object_array_get_idx(tags, i);
-        values[i * 3] = db_id(&q->workspace_id);
+        values[i * 3] = db_id(&req->workspace_id);
         values[i * 3 + 1] = db_bytes(json_object_get_string(tag), (size_t)json_object_get_string_len(tag));
-        values[i * 3 + 2] = db_id(&q->execution_id);
+        values[i * 3 + 2] = db_id(&req->execution_id);
     }
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TAG_INSERT, NULL, 0, values, 3, n, NULL);
 }
 
-static enum err insert_chat(struct db_tx *tx, const struct run_request *q)
+static enum err insert_chat(struct db_tx *tx, const struct run_request *req)
 {
-    if (!q->tool_call_id.at && !q->thread_id.at && !id_is_set(&q->message_id))
+    if (!req->tool_call_id.at && !req->thread_id.at && !id_is_set(&req->message_id))
         return OK;
-    struct db_value values[] = {db_id(&q->execution_id), db_id(&q->workspace_id), span_value(q->thread_id),
-                                db_id(&q->message_id), span_value(q->tool_call_id)};
+    struct db_value values[] = {db_id(&req->execution_id), db_id(&req->workspace_id),
+                                span_value_or_null(req->thread_id), db_id(&req->message_id),
+                                span_value_or_null(req->tool_call_id)};
     return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHAT_INSERT, NULL, 0, values, 5, 1, NULL);
 }
 
-static enum err store_keys(struct db_tx *tx, struct batch *b)
+static enum err store_keys(struct db_tx *tx, struct accept_batch *b)
 {
     struct idempotency_key keys[ACCEPT_BATCH_MAX] = {0};
     struct run_answer answers[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        const struct run_request *q = b->members[i].q;
-        if (!member_is_new(&b->members[i]) || !q->idempotency_key.at)
+        const struct run_request *req = b->entries[i].req;
+        if (!entry_is_new(&b->entries[i]) || !req->idempotency_key.at)
             continue;
-        keys[n] = (struct idempotency_key){q->workspace_id, q->idempotency_key, q->fingerprint};
-        answers[n++] = *b->members[i].a;
+        keys[n] = (struct idempotency_key){req->workspace_id, req->idempotency_key, req->fingerprint};
+        answers[n++] = *b->entries[i].answer;
     }
     return idempotency_store(tx, keys, n, answers);
 }
 
-enum err accept_insert(struct db_tx *tx, struct batch *b)
+enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
 {
     enum err e = insert_executions(tx, b);
     if (e == OK)
@@ -158,8 +160,8 @@ enum err accept_insert(struct db_tx *tx, struct batch *b)
     if (e == OK)
         e = insert_children(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++) {
-        if (member_is_new(&b->members[i]) && (e = insert_tags(tx, b->members[i].q)) == OK)
-            e = insert_chat(tx, b->members[i].q);
+        if (entry_is_new(&b->entries[i]) && (e = insert_tags(tx, b->entries[i].req)) == OK)
+            e = insert_chat(tx, b->entries[i].req);
     }
     if (e == OK)
         e = store_keys(tx, b);

@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 
-char *event_text(void *ctx, const id *execution, int seq, enum event_type type, int64_t at_ms,
-                 const char *data)
+char *event_json_make(void *ctx, const id *execution, int seq, enum event_type type, int64_t at_ms,
+                      const char *data)
 {
     char at[CLOCK_TEXT_SIZE];
     return talloc_asprintf(
@@ -15,11 +15,11 @@ char *event_text(void *ctx, const id *execution, int seq, enum event_type type, 
         execution->text, seq, event_name(type), clock_text_z(at_ms, at), data ? data : "{}");
 }
 
-struct cursor {
+struct event_cursor {
     const char *at, *end;
 };
 
-static bool skip(struct cursor *c, const char *literal)
+static bool skip_literal(struct event_cursor *c, const char *literal)
 {
     size_t n = strlen(literal);
     if ((size_t)(c->end - c->at) < n || memcmp(c->at, literal, n) != 0)
@@ -28,7 +28,7 @@ static bool skip(struct cursor *c, const char *literal)
     return true;
 }
 
-static bool read_number(struct cursor *c, int *number_r)
+static bool read_seq(struct event_cursor *c, int *number_r)
 {
     enum { DIGITS_MAX = 9 };
     int n = 0, digits = 0;
@@ -38,11 +38,11 @@ static bool read_number(struct cursor *c, int *number_r)
     return n > 0;
 }
 
-static bool read_type(struct cursor *c, enum event_type *type_r)
+static bool read_event_type(struct event_cursor *c, enum event_type *type_r)
 {
     for (int t = EVENT_QUEUED; t <= EVENT_STOPPED; t++) {
-        struct cursor rest = *c;
-        if (skip(&rest, event_name((enum event_type)t)) && skip(&rest, "\",")) {
+        struct event_cursor rest = *c;
+        if (skip_literal(&rest, event_name((enum event_type)t)) && skip_literal(&rest, "\",")) {
             *type_r = (enum event_type)t;
             return true;
         }
@@ -50,15 +50,15 @@ static bool read_type(struct cursor *c, enum event_type *type_r)
     return false;
 }
 
-bool event_text_read(const char *text, size_t size, const id *execution, int *seq_r, enum event_type *type_r)
+bool event_json_read(const char *text, size_t size, const id *execution, int *seq_r, enum event_type *type_r)
 {
-    struct cursor c = {text, text + size};
-    return size > 0 && text[size - 1] == '}' && skip(&c, "{\"execution_id\":\"") &&
-           skip(&c, execution->text) && skip(&c, "\",\"seq\":") && read_number(&c, seq_r) &&
-           skip(&c, ",\"type\":\"") && read_type(&c, type_r);
+    struct event_cursor c = {text, text + size};
+    return size > 0 && text[size - 1] == '}' && skip_literal(&c, "{\"execution_id\":\"") &&
+           skip_literal(&c, execution->text) && skip_literal(&c, "\",\"seq\":") && read_seq(&c, seq_r) &&
+           skip_literal(&c, ",\"type\":\"") && read_event_type(&c, type_r);
 }
 
-bool event_is_last(enum event_type type)
+bool event_is_terminal(enum event_type type)
 {
     return type == EVENT_SUCCEEDED || type == EVENT_FAILED || type == EVENT_STOPPED;
 }

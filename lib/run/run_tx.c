@@ -12,7 +12,7 @@
 #include "run/event_json.h"
 #include "json/json.h"
 
-struct event {
+struct run_tx_event {
     struct run *run;
     int seq;
     enum event_type type;
@@ -20,34 +20,34 @@ struct event {
     const char *data; /* NULL: {} */
 };
 
-struct step {
+struct run_tx_step {
     struct run *run;
     struct run_step row;
 };
 
-struct run_writes {
+struct run_tx {
     struct db_tx *tx;
     struct run **runs; /* ascending by id */
     size_t runs_n;
     struct account *accounts;
     size_t accounts_n;
-    struct event *events;
+    struct run_tx_event *events;
     size_t events_n;
-    struct step *steps;
+    struct run_tx_step *steps;
     size_t steps_n;
     struct ledger_entry *refunds;
     size_t refunds_n;
     const struct run **ended_roots;
     size_t ended_roots_n;
-    id *wanted;
-    size_t wanted_n;
+    id *missing_accounts;
+    size_t missing_accounts_n;
 };
 
-struct run_writes *run_writes_begin(struct db_tx *tx, void *holder)
+struct run_tx *run_tx_begin(struct db_tx *tx, void *holder)
 {
-    struct run_writes *w = talloc_zero(holder, struct run_writes);
-    w->tx = tx;
-    return w;
+    struct run_tx *run_tx = talloc_zero(holder, struct run_tx);
+    run_tx->tx = tx;
+    return run_tx;
 }
 
 /* --- locking --- */
@@ -70,11 +70,11 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->kind = (enum responder_kind)db_int(rows, r, 6);
     run->version = (int)db_int(rows, r, 7);
     run->depth = (int)db_int(rows, r, 8);
-    run->state = (enum state)db_int(rows, r, 9);
+    run->state = (enum run_state)db_int(rows, r, 9);
     run->reason = (enum failure_reason)db_int(rows, r, 10);
-    run->effects = db_int(rows, r, 11) != 0;
+    run->side_effects_started = db_int(rows, r, 11) != 0;
     run->attempt = (int)db_int(rows, r, 12);
-    run->losses = (int)db_int(rows, r, 13);
+    run->lost_count = (int)db_int(rows, r, 13);
     run->last_seq = (int)db_int(rows, r, 14);
     run->executor_id = (uint64_t)db_int(rows, r, 15);
     run->cost = db_int(rows, r, 16);
@@ -85,17 +85,17 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     return run;
 }
 
-static void keep_rows(struct run_writes *w, const struct db_rows *rows)
+static void add_locked_runs(struct run_tx *run_tx, const struct db_rows *rows)
 {
-    w->runs = talloc_realloc(w, w->runs, struct run *, w->runs_n + rows->count + 1);
+    run_tx->runs = talloc_realloc(run_tx, run_tx->runs, struct run *, run_tx->runs_n + rows->count + 1);
     for (size_t r = 0; r < rows->count; r++)
-        w->runs[w->runs_n++] = run_from_row(w, rows, r);
+        run_tx->runs[run_tx->runs_n++] = run_from_row(run_tx, rows, r);
 }
 
-static enum err lock_runs(struct run_writes *w, const id *runs, size_t n)
+static enum err lock_runs(struct run_tx *run_tx, const id *runs, size_t n)
 {
-    id *sorted = talloc_array(w->tx->ctx, id, n + 1);
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, n + 1);
+    id *sorted = talloc_array(run_tx->tx->ctx, id, n + 1);
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
     memcpy(sorted, runs, sizeof *sorted * n);
     qsort(sorted, n, sizeof *sorted, compare_ids);
     size_t distinct = 0;
@@ -104,19 +104,20 @@ static enum err lock_runs(struct run_writes *w, const id *runs, size_t n)
             values[distinct++] = db_id(&sorted[i]);
     }
     struct db_rows *rows;
-    enum err e = db_run_each(w->tx->db, w->tx->ctx, SQL_STATES_LOCK, NULL, 0, values, 1, distinct, &rows);
+    enum err e =
+        db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK, NULL, 0, values, 1, distinct, &rows);
     if (e == OK)
-        keep_rows(w, rows);
+        add_locked_runs(run_tx, rows);
     return e;
 }
 
-enum err run_writes_lock(struct run_writes *w, const id *runs, size_t runs_n, const id *accounts,
-                         size_t accounts_n)
+enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const id *accounts,
+                     size_t accounts_n)
 {
     enum err e = OK;
     if (accounts_n > 0)
-        e = account_lock(w->tx, w, accounts, accounts_n, &w->accounts, &w->accounts_n);
-    return e == OK ? lock_runs(w, runs, runs_n) : e;
+        e = account_lock(run_tx->tx, run_tx, accounts, accounts_n, &run_tx->accounts, &run_tx->accounts_n);
+    return e == OK ? lock_runs(run_tx, runs, runs_n) : e;
 }
 
 /* Whether row r of the tree's listing (by id) is a child of `top`, or of one known to be below it. */
@@ -156,62 +157,62 @@ static bool *find_below(void *ctx, const struct db_rows *rows, const char *top)
     return below;
 }
 
-enum err run_writes_lock_tree(struct run_writes *w, const id *workspace, const id *top)
+enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top)
 {
     struct db_rows *rows;
     struct db_value args[] = {db_id(top), db_id(workspace)};
-    enum err e = account_lock(w->tx, w, workspace, 1, &w->accounts, &w->accounts_n);
+    enum err e = account_lock(run_tx->tx, run_tx, workspace, 1, &run_tx->accounts, &run_tx->accounts_n);
     if (e == OK)
-        e = db_run(w->tx->db, w->tx->ctx, SQL_EXECUTION_ROOT, args, 2, &rows);
+        e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_GET_ROOT, args, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
     struct db_value root = db_bytes(db_str(rows, 0, 0), ID_LENGTH);
-    e = db_run(w->tx->db, w->tx->ctx, SQL_EXECUTION_TREE, &root, 1, &rows);
+    e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_TREE, &root, 1, &rows);
     if (e != OK)
         return e;
-    const bool *below = find_below(w->tx->ctx, rows, top->text);
-    id *ids = talloc_array(w->tx->ctx, id, rows->count + 1);
+    const bool *below = find_below(run_tx->tx->ctx, rows, top->text);
+    id *ids = talloc_array(run_tx->tx->ctx, id, rows->count + 1);
     size_t n = 0;
     ids[n++] = *top;
     for (size_t r = 0; r < rows->count; r++) {
-        if (below[r] && !state_is_terminal((enum state)db_int(rows, r, 2)))
+        if (below[r] && !state_is_terminal((enum run_state)db_int(rows, r, 2)))
             ids[n++] = db_get_id(rows, r, 0);
     }
-    return lock_runs(w, ids, n);
+    return lock_runs(run_tx, ids, n);
 }
 
-enum err run_writes_lock_queued(struct run_writes *w, const id *hints, size_t n, size_t limit)
+enum err run_tx_lock_queued(struct run_tx *run_tx, const id *queued_ids, size_t n, size_t limit)
 {
     struct db_value head[] = {db_number(STATE_QUEUED), db_number((int64_t)limit)};
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, n + 1);
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++)
-        values[i] = db_id(&hints[i]);
-    enum err e = n > 0 ? db_run_each(w->tx->db, w->tx->ctx, SQL_STATES_LOCK_HINTED, head, 1, values, 1,
-                                     n < limit ? n : limit, &rows)
-                       : db_run(w->tx->db, w->tx->ctx, SQL_STATES_LOCK_QUEUED, head, 2, &rows);
+        values[i] = db_id(&queued_ids[i]);
+    enum err e = n > 0 ? db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, head, 1,
+                                     values, 1, n < limit ? n : limit, &rows)
+                       : db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED, head, 2, &rows);
     if (e == OK)
-        keep_rows(w, rows);
+        add_locked_runs(run_tx, rows);
     return e;
 }
 
-size_t run_writes_count(const struct run_writes *w)
+size_t run_tx_count(const struct run_tx *run_tx)
 {
-    return w->runs_n;
+    return run_tx->runs_n;
 }
 
-struct run *run_writes_at(struct run_writes *w, size_t i)
+struct run *run_tx_at(struct run_tx *run_tx, size_t i)
 {
-    return w->runs[i];
+    return run_tx->runs[i];
 }
 
-struct run *run_writes_find(struct run_writes *w, const id *run)
+struct run *run_tx_find(struct run_tx *run_tx, const id *run)
 {
-    for (size_t i = 0; i < w->runs_n; i++) {
-        if (strcmp(w->runs[i]->id.text, run->text) == 0)
-            return w->runs[i];
+    for (size_t i = 0; i < run_tx->runs_n; i++) {
+        if (strcmp(run_tx->runs[i]->id.text, run->text) == 0)
+            return run_tx->runs[i];
     }
     return NULL;
 }
@@ -223,32 +224,33 @@ bool run_is_ours(const struct run *r, uint64_t executor_id, int attempt)
 
 /* --- changes, in memory --- */
 
-static const char *keep_text(struct run_writes *w, const char *text)
+static const char *copy_text(struct run_tx *run_tx, const char *text)
 {
-    return text ? talloc_strdup(w, text) : NULL;
+    return text ? talloc_strdup(run_tx, text) : NULL;
 }
 
-void run_event(struct run_writes *w, struct run *r, enum event_type type, int64_t at_ms, const char *data)
+void run_event(struct run_tx *run_tx, struct run *r, enum event_type type, int64_t at_ms, const char *data)
 {
-    w->events = talloc_realloc(w, w->events, struct event, w->events_n + 1);
-    w->events[w->events_n++] = (struct event){r, ++r->last_seq, type, at_ms, keep_text(w, data)};
+    run_tx->events = talloc_realloc(run_tx, run_tx->events, struct run_tx_event, run_tx->events_n + 1);
+    run_tx->events[run_tx->events_n++] =
+        (struct run_tx_event){r, ++r->last_seq, type, at_ms, copy_text(run_tx, data)};
     r->changed = true;
 }
 
-void run_step(struct run_writes *w, struct run *r, const struct run_step *s)
+void run_step(struct run_tx *run_tx, struct run *r, const struct run_step *s)
 {
-    w->steps = talloc_realloc(w, w->steps, struct step, w->steps_n + 1);
-    struct step *kept = &w->steps[w->steps_n++];
-    *kept = (struct step){r, *s};
-    kept->row.result = keep_text(w, s->result);
-    kept->row.error = keep_text(w, s->error);
+    run_tx->steps = talloc_realloc(run_tx, run_tx->steps, struct run_tx_step, run_tx->steps_n + 1);
+    struct run_tx_step *copy = &run_tx->steps[run_tx->steps_n++];
+    *copy = (struct run_tx_step){r, *s};
+    copy->row.result = copy_text(run_tx, s->result);
+    copy->row.error = copy_text(run_tx, s->error);
     r->changed = true;
 }
 
-static void refund(struct run_writes *w, struct run *r)
+static void add_refund(struct run_tx *run_tx, struct run *r)
 {
-    w->refunds = talloc_realloc(w, w->refunds, struct ledger_entry, w->refunds_n + 1);
-    w->refunds[w->refunds_n++] = (struct ledger_entry){
+    run_tx->refunds = talloc_realloc(run_tx, run_tx->refunds, struct ledger_entry, run_tx->refunds_n + 1);
+    run_tx->refunds[run_tx->refunds_n++] = (struct ledger_entry){
         .workspace_id = r->workspace_id,
         .id = id_new(),
         .kind = LEDGER_REFUND,
@@ -261,12 +263,12 @@ static void refund(struct run_writes *w, struct run *r)
 }
 
 /* What the event of a move says. */
-static const char *move_data(void *ctx, const struct run *r, const struct run_move *m)
+static const char *move_event_data(void *ctx, const struct run *r, const struct run_move *m)
 {
     json_object *data = json_own(ctx, json_object_new_object());
-    if (m->move == MOVE_CLAIM || m->move == MOVE_LOSE || m->move == MOVE_HAND_BACK)
+    if (m->move == MOVE_CLAIM || m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE)
         json_object_object_add(data, "attempt", json_object_new_int(r->attempt));
-    if (m->move == MOVE_LOSE)
+    if (m->move == MOVE_REQUEUE_LOST)
         json_object_object_add(data, "reason", json_object_new_string(reason_name(REASON_EXECUTOR_LOST)));
     if (m->move == MOVE_FAIL) {
         json_object_object_add(data, "failure_reason", json_object_new_string(reason_name(r->reason)));
@@ -275,23 +277,24 @@ static const char *move_data(void *ctx, const struct run *r, const struct run_mo
     return json_text(data, NULL);
 }
 
-static void end_run(struct run_writes *w, struct run *r, const struct run_move *m)
+static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     r->ended_ms = m->at_ms;
     r->reason = m->move == MOVE_FAIL ? m->reason : m->move == MOVE_STOP ? REASON_STOPPED : REASON_NONE;
-    r->output = keep_text(w, m->output);
-    r->error = keep_text(w, m->error);
-    if (r->state != STATE_SUCCEEDED && !r->effects && r->refunded == 0 && r->cost > 0)
-        refund(w, r);
+    r->output = copy_text(run_tx, m->output);
+    r->error = copy_text(run_tx, m->error);
+    if (r->state != STATE_SUCCEEDED && !r->side_effects_started && r->refunded == 0 && r->cost > 0)
+        add_refund(run_tx, r);
     if (!id_is_set(&r->parent_id)) {
-        w->ended_roots = talloc_realloc(w, w->ended_roots, const struct run *, w->ended_roots_n + 1);
-        w->ended_roots[w->ended_roots_n++] = r;
+        run_tx->ended_roots =
+            talloc_realloc(run_tx, run_tx->ended_roots, const struct run *, run_tx->ended_roots_n + 1);
+        run_tx->ended_roots[run_tx->ended_roots_n++] = r;
     }
 }
 
-enum err run_move(struct run_writes *w, struct run *r, const struct run_move *m)
+enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
-    enum state to;
+    enum run_state to;
     if (!state_may(r->state, m->move, &to))
         return ERR_CONFLICT;
     r->state = to;
@@ -303,34 +306,35 @@ enum err run_move(struct run_writes *w, struct run *r, const struct run_move *m)
         if (r->deadline_ms == 0 || (m->deadline_ms > 0 && m->deadline_ms < r->deadline_ms))
             r->deadline_ms = m->deadline_ms;
     }
-    if (m->move == MOVE_LOSE || m->move == MOVE_HAND_BACK)
+    if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE)
         r->attempt++;
-    if (m->move == MOVE_LOSE)
-        r->losses++;
+    if (m->move == MOVE_REQUEUE_LOST)
+        r->lost_count++;
     if (state_is_terminal(to))
-        end_run(w, r, m);
-    run_event(w, r, state_event(m->move), m->at_ms, move_data(w->tx->ctx, r, m));
+        finish_run(run_tx, r, m);
+    run_event(run_tx, r, state_event(m->move), m->at_ms, move_event_data(run_tx->tx->ctx, r, m));
     return OK;
 }
 
 /* --- writing --- */
 
-static void want(struct run_writes *w, const id *workspace)
+static void add_missing_account(struct run_tx *run_tx, const id *workspace)
 {
-    w->wanted = talloc_realloc(w, w->wanted, id, w->wanted_n + 1);
-    w->wanted[w->wanted_n++] = *workspace;
+    run_tx->missing_accounts =
+        talloc_realloc(run_tx, run_tx->missing_accounts, id, run_tx->missing_accounts_n + 1);
+    run_tx->missing_accounts[run_tx->missing_accounts_n++] = *workspace;
 }
 
 /* An ended root counts `active` down where max_concurrent is set. That is read after the run's row was
  * locked, here or by the holder (`unlimited`): whoever sets it counts with the account locked and the rows
  * shared, so either it saw the end, or we see the setting. */
-static enum err settle_concurrency(struct run_writes *w)
+static enum err settle_concurrency(struct run_tx *run_tx)
 {
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->ended_roots_n + 1);
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->ended_roots_n + 1);
     size_t n = 0;
-    for (size_t i = 0; i < w->ended_roots_n; i++) {
-        const struct run *r = w->ended_roots[i];
-        struct account *a = account_find(w->accounts, w->accounts_n, &r->workspace_id);
+    for (size_t i = 0; i < run_tx->ended_roots_n; i++) {
+        const struct run *r = run_tx->ended_roots[i];
+        struct account *a = account_find(run_tx->accounts, run_tx->accounts_n, &r->workspace_id);
         if (!a && !r->unlimited) {
             values[n++] = db_id(&r->workspace_id);
         } else if (a && a->max_concurrent > 0) {
@@ -339,23 +343,25 @@ static enum err settle_concurrency(struct run_writes *w)
         }
     }
     struct db_rows *rows;
-    enum err e = db_run_each(w->tx->db, w->tx->ctx, SQL_ACCOUNT_LIMITED, NULL, 0, values, 1, n, &rows);
+    enum err e =
+        db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_ACCOUNT_LIMITED, NULL, 0, values, 1, n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
         id workspace = db_get_id(rows, r, 0);
-        want(w, &workspace);
+        add_missing_account(run_tx, &workspace);
     }
     return e;
 }
 
-static void settle_refunds(struct run_writes *w)
+static void settle_refunds(struct run_tx *run_tx)
 {
-    for (size_t i = 0; i < w->refunds_n; i++) {
-        struct account *a = account_find(w->accounts, w->accounts_n, &w->refunds[i].workspace_id);
+    for (size_t i = 0; i < run_tx->refunds_n; i++) {
+        struct account *a =
+            account_find(run_tx->accounts, run_tx->accounts_n, &run_tx->refunds[i].workspace_id);
         if (!a) {
-            want(w, &w->refunds[i].workspace_id);
+            add_missing_account(run_tx, &run_tx->refunds[i].workspace_id);
             continue;
         }
-        a->balance += w->refunds[i].amount;
+        a->balance += run_tx->refunds[i].amount;
         a->changed = true;
     }
 }
@@ -365,13 +371,13 @@ static struct db_value number_or_null(int64_t number)
     return db_number_or_null(number, number != 0);
 }
 
-static enum err write_rows(struct run_writes *w, int64_t now_ms)
+static enum err write_run_rows(struct run_tx *run_tx, int64_t now_ms)
 {
     enum { COLUMNS = 23 };
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->runs_n * COLUMNS + 1);
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n * COLUMNS + 1);
     size_t rows = 0;
-    for (size_t i = 0; i < w->runs_n; i++) {
-        const struct run *r = w->runs[i];
+    for (size_t i = 0; i < run_tx->runs_n; i++) {
+        const struct run *r = run_tx->runs[i];
         if (!r->changed)
             continue;
         struct db_value *v = &values[COLUMNS * rows++];
@@ -386,9 +392,9 @@ static enum err write_rows(struct run_writes *w, int64_t now_ms)
         v[8] = db_number(r->cost);
         v[9] = db_number(r->state);
         v[10] = db_number(r->reason);
-        v[11] = db_number(r->effects);
+        v[11] = db_number(r->side_effects_started);
         v[12] = db_number(r->attempt);
-        v[13] = db_number(r->losses);
+        v[13] = db_number(r->lost_count);
         v[14] = db_number(r->last_seq);
         v[15] = db_number((int64_t)r->executor_id);
         v[16] = db_number(r->refunded);
@@ -399,32 +405,34 @@ static enum err write_rows(struct run_writes *w, int64_t now_ms)
         v[21] = db_text(r->output);
         v[22] = db_text(r->error);
     }
-    return db_run_each(w->tx->db, w->tx->ctx, SQL_STATES_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_WRITE, NULL, 0, values, COLUMNS, rows,
+                       NULL);
 }
 
-static enum err write_events(struct run_writes *w)
+static enum err write_event_rows(struct run_tx *run_tx)
 {
     enum { COLUMNS = 5 };
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->events_n * COLUMNS + 1);
-    for (size_t i = 0; i < w->events_n; i++) {
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->events_n * COLUMNS + 1);
+    for (size_t i = 0; i < run_tx->events_n; i++) {
         struct db_value *v = &values[COLUMNS * i];
-        v[0] = db_id(&w->events[i].run->id);
-        v[1] = db_number(w->events[i].seq);
-        v[2] = db_number(w->events[i].type);
-        v[3] = db_number(w->events[i].at_ms);
-        v[4] = db_text(w->events[i].data);
+        v[0] = db_id(&run_tx->events[i].run->id);
+        v[1] = db_number(run_tx->events[i].seq);
+        v[2] = db_number(run_tx->events[i].type);
+        v[3] = db_number(run_tx->events[i].at_ms);
+        v[4] = db_text(run_tx->events[i].data);
     }
-    return db_run_each(w->tx->db, w->tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS, w->events_n, NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS,
+                       run_tx->events_n, NULL);
 }
 
-static enum err write_steps(struct run_writes *w)
+static enum err write_step_rows(struct run_tx *run_tx)
 {
     enum { COLUMNS = 11 };
-    struct db_value *values = talloc_array(w->tx->ctx, struct db_value, w->steps_n * COLUMNS + 1);
-    for (size_t i = 0; i < w->steps_n; i++) {
-        const struct run_step *s = &w->steps[i].row;
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->steps_n * COLUMNS + 1);
+    for (size_t i = 0; i < run_tx->steps_n; i++) {
+        const struct run_step *s = &run_tx->steps[i].row;
         struct db_value *v = &values[COLUMNS * i];
-        v[0] = db_id(&w->steps[i].run->id);
+        v[0] = db_id(&run_tx->steps[i].run->id);
         v[1] = db_number(s->step);
         v[2] = db_number(s->item);
         v[3] = db_number(s->status);
@@ -436,53 +444,53 @@ static enum err write_steps(struct run_writes *w)
         v[9] = db_text(s->result);
         v[10] = db_text(s->error);
     }
-    return db_run_each(w->tx->db, w->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values, COLUMNS, w->steps_n,
-                       NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values, COLUMNS,
+                       run_tx->steps_n, NULL);
 }
 
-enum err run_writes_flush(struct run_writes *w)
+enum err run_tx_flush(struct run_tx *run_tx)
 {
-    settle_refunds(w);
-    enum err e = settle_concurrency(w);
-    if (e == OK && w->wanted_n > 0)
+    settle_refunds(run_tx);
+    enum err e = settle_concurrency(run_tx);
+    if (e == OK && run_tx->missing_accounts_n > 0)
         return ERR_CONFLICT;
     if (e == OK)
-        e = write_rows(w, clock_wall_ms());
+        e = write_run_rows(run_tx, clock_wall_ms());
     if (e == OK)
-        e = write_steps(w);
+        e = write_step_rows(run_tx);
     if (e == OK)
-        e = write_events(w);
+        e = write_event_rows(run_tx);
     if (e == OK)
-        e = account_ledger(w->tx, w->refunds, w->refunds_n);
+        e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)
-        e = account_write(w->tx, w->accounts, w->accounts_n);
-    crash_point("run_write.before_commit");
+        e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
+    failpoint("run_write.before_commit");
     return e;
 }
 
-const id *run_writes_wanted(const struct run_writes *w, size_t *n_r)
+const id *run_tx_missing_accounts(const struct run_tx *run_tx, size_t *n_r)
 {
-    *n_r = w->wanted_n;
-    return w->wanted;
+    *n_r = run_tx->missing_accounts_n;
+    return run_tx->missing_accounts;
 }
 
-bool run_writes_limited(const struct run_writes *w, const id *workspace)
+bool run_tx_limits_concurrency(const struct run_tx *run_tx, const id *workspace)
 {
-    const struct account *a = account_find(w->accounts, w->accounts_n, workspace);
+    const struct account *a = account_find(run_tx->accounts, run_tx->accounts_n, workspace);
     return a && a->max_concurrent > 0;
 }
 
 /* --- publishing --- */
 
-static void publish_event(struct redis *redis, void *ctx, const struct event *e)
+static void publish_event(struct redis *redis, void *ctx, const struct run_tx_event *e)
 {
-    char *text = event_text(ctx, &e->run->id, e->seq, e->type, e->at_ms, e->data);
+    char *text = event_json_make(ctx, &e->run->id, e->seq, e->type, e->at_ms, e->data);
     struct redis_arg args[] = {redis_text("PUBLISH"), redis_channel_events(ctx, &e->run->id),
                                redis_text(text)};
     redis_queue(redis, args, 3);
 }
 
-static void publish_ends(struct redis *redis, void *ctx, const struct event *e)
+static void publish_ends(struct redis *redis, void *ctx, const struct run_tx_event *e)
 {
     const struct run *r = e->run;
     if (e->type == EVENT_STOPPED) {
@@ -496,14 +504,14 @@ static void publish_ends(struct redis *redis, void *ctx, const struct event *e)
     }
 }
 
-void run_writes_publish(struct run_writes *w, struct redis *redis)
+void run_tx_publish(struct run_tx *run_tx, struct redis *redis)
 {
-    void *scratch = talloc_new(w);
-    crash_point("run_write.after_commit");
-    account_publish(redis, w->accounts, w->accounts_n);
-    for (size_t i = 0; i < w->events_n; i++) {
-        publish_event(redis, scratch, &w->events[i]);
-        publish_ends(redis, scratch, &w->events[i]);
+    void *scratch = talloc_new(run_tx);
+    failpoint("run_write.after_commit");
+    account_publish(redis, run_tx->accounts, run_tx->accounts_n);
+    for (size_t i = 0; i < run_tx->events_n; i++) {
+        publish_event(redis, scratch, &run_tx->events[i]);
+        publish_ends(redis, scratch, &run_tx->events[i]);
     }
     redis_flush(redis);
     talloc_free(scratch);

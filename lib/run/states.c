@@ -4,24 +4,24 @@
 #include <string.h>
 
 /* Rows: where from. Columns: the move. 0: not allowed. */
-static const enum state table[STATE_STOPPED + 1][MOVE_COUNT] = {
+static const enum run_state transitions[STATE_STOPPED + 1][MOVE_COUNT] = {
     [STATE_QUEUED] = {[MOVE_CLAIM] = STATE_RUNNING, [MOVE_STOP] = STATE_STOPPED},
     [STATE_RUNNING] = {[MOVE_SUCCEED] = STATE_SUCCEEDED,
                        [MOVE_FAIL] = STATE_FAILED,
-                       [MOVE_LOSE] = STATE_QUEUED,
-                       [MOVE_HAND_BACK] = STATE_QUEUED,
+                       [MOVE_REQUEUE_LOST] = STATE_QUEUED,
+                       [MOVE_RELEASE] = STATE_QUEUED,
                        [MOVE_STOP] = STATE_STOPPED},
 };
 
-bool state_may(enum state from, enum transition move, enum state *to_r)
+bool state_may(enum run_state from, enum transition move, enum run_state *to_r)
 {
-    if (from > STATE_STOPPED || move >= MOVE_COUNT || table[from][move] == 0)
+    if (from > STATE_STOPPED || move >= MOVE_COUNT || transitions[from][move] == 0)
         return false;
-    *to_r = table[from][move];
+    *to_r = transitions[from][move];
     return true;
 }
 
-bool state_is_terminal(enum state s)
+bool state_is_terminal(enum run_state s)
 {
     return s >= STATE_SUCCEEDED;
 }
@@ -29,8 +29,8 @@ bool state_is_terminal(enum state s)
 enum event_type state_event(enum transition move)
 {
     static const enum event_type events[MOVE_COUNT] = {
-        [MOVE_CLAIM] = EVENT_STARTED, [MOVE_SUCCEED] = EVENT_SUCCEEDED,  [MOVE_FAIL] = EVENT_FAILED,
-        [MOVE_LOSE] = EVENT_REQUEUED, [MOVE_HAND_BACK] = EVENT_REQUEUED, [MOVE_STOP] = EVENT_STOPPED,
+        [MOVE_CLAIM] = EVENT_STARTED,         [MOVE_SUCCEED] = EVENT_SUCCEEDED, [MOVE_FAIL] = EVENT_FAILED,
+        [MOVE_REQUEUE_LOST] = EVENT_REQUEUED, [MOVE_RELEASE] = EVENT_REQUEUED,  [MOVE_STOP] = EVENT_STOPPED,
     };
     return events[move];
 }
@@ -41,12 +41,12 @@ enum event_type state_event(enum transition move)
 static const char *const state_names[] = {NULL, "queued", "running", "succeeded", "failed", "stopped"};
 static const char *const status_names[] = {NULL, "running", "running", "success", "failed", "stopped"};
 
-const char *state_name(enum state s)
+const char *state_name(enum run_state s)
 {
     return NAME_OF(state_names, s);
 }
 
-const char *state_status(enum state s)
+const char *state_status(enum run_state s)
 {
     return NAME_OF(status_names, s);
 }
@@ -99,23 +99,23 @@ const char *source_name(enum run_source s)
     return NAME_OF(names, s);
 }
 
-int state_from_name(const char *name, enum state *state_r)
+int state_from_name(const char *name, enum run_state *state_r)
 {
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++) {
         if (strcmp(name, state_names[s]) == 0) {
-            *state_r = (enum state)s;
+            *state_r = (enum run_state)s;
             return 1;
         }
     }
     return 0;
 }
 
-int states_from_status(const char *status, enum state states_r[2])
+int states_from_status(const char *status, enum run_state states_r[2])
 {
     int n = 0;
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++) {
         if (strcmp(status, status_names[s]) == 0)
-            states_r[n++] = (enum state)s;
+            states_r[n++] = (enum run_state)s;
     }
     return n;
 }

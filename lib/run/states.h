@@ -6,7 +6,7 @@
 
 #include "base/err.h"
 
-enum state {
+enum run_state {
     STATE_QUEUED = 1,
     STATE_RUNNING = 2,
     STATE_SUCCEEDED = 3,
@@ -15,12 +15,12 @@ enum state {
 };
 
 enum transition {
-    MOVE_CLAIM,     /* queued → running */
-    MOVE_SUCCEED,   /* running → succeeded */
-    MOVE_FAIL,      /* running → failed */
-    MOVE_LOSE,      /* running → queued, attempt + 1, losses + 1 */
-    MOVE_HAND_BACK, /* running → queued, attempt + 1 */
-    MOVE_STOP,      /* queued, running → stopped */
+    MOVE_CLAIM,        /* queued → running */
+    MOVE_SUCCEED,      /* running → succeeded */
+    MOVE_FAIL,         /* running → failed */
+    MOVE_REQUEUE_LOST, /* running → queued, attempt + 1, losses + 1 */
+    MOVE_RELEASE,      /* running → queued, attempt + 1 */
+    MOVE_STOP,         /* queued, running → stopped */
     MOVE_COUNT
 };
 
@@ -56,26 +56,26 @@ enum event_type {
 };
 
 enum step_status {
-    STEP_PENDING = 0, /* never stored: there is no row */
-    STEP_RUNNING = 1,
-    STEP_COMPLETED = 2,
-    STEP_FAILED = 3,
-    STEP_SKIPPED = 4,
+    STEP_STATUS_PENDING = 0, /* never stored: there is no row */
+    STEP_STATUS_RUNNING = 1,
+    STEP_STATUS_COMPLETED = 2,
+    STEP_STATUS_FAILED = 3,
+    STEP_STATUS_SKIPPED = 4,
 };
 
 enum responder_kind { KIND_WORKFLOW = 1, KIND_SKILL = 2 };
 enum run_source { SOURCE_STANDALONE = 1, SOURCE_CHAT = 2, SOURCE_WORKFLOW = 3, SOURCE_SKILL = 4 };
 
 /* Whether `move` may start in `from`; *to_r is where it leads. */
-bool state_may(enum state from, enum transition move, enum state *to_r);
-bool state_is_terminal(enum state s);
+bool state_may(enum run_state from, enum transition move, enum run_state *to_r);
+bool state_is_terminal(enum run_state s);
 /* The event that a move leaves behind. */
 enum event_type state_event(enum transition move);
 
 /* "queued" …; "unknown" for a number that is none. */
-const char *state_name(enum state s);
+const char *state_name(enum run_state s);
 /* The workflow contract's four words: running (also while queued), success, failed, stopped. */
-const char *state_status(enum state s);
+const char *state_status(enum run_state s);
 /* "timeout" …; NULL for REASON_NONE. */
 const char *reason_name(enum failure_reason r);
 /* "execution.queued" … */
@@ -87,5 +87,5 @@ const char *source_name(enum run_source s);
 
 /* The state (or status word, which may stand for two) of a filter; how many were written to states_r (at most
  * 2), 0 for no such word. */
-int state_from_name(const char *name, enum state *state_r);
-int states_from_status(const char *status, enum state states_r[2]);
+int state_from_name(const char *name, enum run_state *state_r);
+int states_from_status(const char *status, enum run_state states_r[2]);

@@ -7,17 +7,18 @@
 #include "base/failpoint.h"
 
 struct stop {
-    const struct stop_request *q;
+    const struct stop_request *request;
     void *ctx;
-    struct run_writes *writes;
+    struct run_tx *run_tx;
     enum stop_verdict verdict;
     struct run_answer *answer;
 };
 
 /* The key is looked up before the target is: a replayed stop is 200 again. */
-static enum err find_key(struct db_tx *tx, struct stop *s, struct account *account)
+static enum err stop_find_key(struct db_tx *tx, struct stop *s, struct account *account)
 {
-    struct idempotency_key key = {s->q->workspace_id, s->q->idempotency_key, s->q->fingerprint};
+    struct idempotency_key key = {s->request->workspace_id, s->request->idempotency_key,
+                                  s->request->fingerprint};
     enum run_verdict verdict = 0;
     if (!key.key.at)
         return OK;
@@ -31,50 +32,52 @@ static enum err find_key(struct db_tx *tx, struct stop *s, struct account *accou
 
 static enum err store_key(struct db_tx *tx, const struct stop *s)
 {
-    struct idempotency_key key = {s->q->workspace_id, s->q->idempotency_key, s->q->fingerprint};
+    struct idempotency_key key = {s->request->workspace_id, s->request->idempotency_key,
+                                  s->request->fingerprint};
     struct run_answer first = {
-        .execution_id = s->q->execution_id, .status = s->q->status, .body = s->q->body};
+        .execution_id = s->request->execution_id, .status = s->request->status, .body = s->request->body};
     return key.key.at ? idempotency_store(tx, &key, 1, &first) : OK;
 }
 
-static enum err stop_all(struct stop *s)
+static enum err stop_tree(struct stop *s)
 {
-    struct run_writes *w = s->writes;
-    struct run_move move = {
-        .move = MOVE_STOP, .at_ms = s->q->at_ms ? s->q->at_ms : clock_wall_ms(), .error = s->q->error};
+    struct run_tx *run_tx = s->run_tx;
+    struct run_move move = {.move = MOVE_STOP,
+                            .at_ms = s->request->at_ms ? s->request->at_ms : clock_wall_ms(),
+                            .error = s->request->error};
     enum err e = OK;
-    for (size_t i = 0; e == OK && i < run_writes_count(w); i++) {
-        if (!state_is_terminal(run_writes_at(w, i)->state))
-            e = run_move(w, run_writes_at(w, i), &move);
+    for (size_t i = 0; e == OK && i < run_tx_count(run_tx); i++) {
+        if (!state_is_terminal(run_tx_at(run_tx, i)->state))
+            e = run_move(run_tx, run_tx_at(run_tx, i), &move);
     }
     return e;
 }
 
-static enum err stop_work(struct db_tx *tx, void *arg)
+static enum err stop_run_work(struct db_tx *tx, void *arg)
 {
     struct stop *s = arg;
     struct account *account;
     size_t n;
     s->verdict = 0;
-    s->writes = NULL;
-    *s->answer =
-        (struct run_answer){.execution_id = s->q->execution_id, .status = s->q->status, .body = s->q->body};
-    enum err e = account_lock(tx, tx->ctx, &s->q->workspace_id, 1, &account, &n);
+    s->run_tx = NULL;
+    *s->answer = (struct run_answer){
+        .execution_id = s->request->execution_id, .status = s->request->status, .body = s->request->body};
+    enum err e = account_lock(tx, tx->ctx, &s->request->workspace_id, 1, &account, &n);
     if (e == OK && n == 0)
         return ERR_NOT_FOUND;
     if (e == OK)
-        e = find_key(tx, s, account);
+        e = stop_find_key(tx, s, account);
     if (e != OK || s->verdict)
         return e;
-    s->writes = run_writes_begin(tx, s->ctx);
-    e = run_writes_lock_tree(s->writes, &s->q->workspace_id, &s->q->execution_id);
+    s->run_tx = run_tx_begin(tx, s->ctx);
+    e = run_tx_lock_tree(s->run_tx, &s->request->workspace_id, &s->request->execution_id);
     if (e != OK)
         return e;
-    const struct run *top = run_writes_find(s->writes, &s->q->execution_id);
-    if (!top || (s->q->kind && top->kind != s->q->kind))
+    const struct run *top = run_tx_find(s->run_tx, &s->request->execution_id);
+    if (!top || (s->request->kind && top->kind != s->request->kind))
         return ERR_NOT_FOUND;
     /* The commit whose answer was lost had been done; a keyed one would have been found by its key. */
-    if (tx->settling && top->state == STATE_STOPPED && !s->q->idempotency_key.at) {
+    if (tx->settling && top->state == STATE_STOPPED && !s->request->idempotency_key.at) {
         s->verdict = STOP_DONE;
         account->touched = true;
         return account_write(tx, account, 1);
@@ -83,9 +86,9 @@ static enum err stop_work(struct db_tx *tx, void *arg)
         s->verdict = STOP_TERMINAL;
         return OK;
     }
-    e = stop_all(s);
+    e = stop_tree(s);
     if (e == OK)
-        e = run_writes_flush(s->writes);
+        e = run_tx_flush(s->run_tx);
     if (e == OK)
         e = store_key(tx, s);
     s->verdict = STOP_DONE;
@@ -95,12 +98,12 @@ static enum err stop_work(struct db_tx *tx, void *arg)
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,
                            struct run_answer *answer_r)
 {
-    struct stop s = {.q = request, .ctx = ctx, .answer = answer_r};
-    switch (db_transaction(db, stop_work, &s)) {
+    struct stop s = {.request = request, .ctx = ctx, .answer = answer_r};
+    switch (db_transaction(db, stop_run_work, &s)) {
     case OK:
-        crash_point("stop.after_commit");
-        if (s.verdict == STOP_DONE && s.writes && redis)
-            run_writes_publish(s.writes, redis);
+        failpoint("stop.after_commit");
+        if (s.verdict == STOP_DONE && s.run_tx && redis)
+            run_tx_publish(s.run_tx, redis);
         return s.verdict;
     case ERR_NOT_FOUND:
         return STOP_NOT_FOUND;

@@ -3,32 +3,32 @@
 
 #include "schema/evaluate.h"
 
-bool apply_reference(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_reference(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return eval_node(e, k->node, value, marks);
 }
 
 /* The outermost resource of the dynamic scope that has the anchor decides. */
-bool apply_dynamic(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_dynamic(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
-    const struct node *target = k->dynamic.node;
+    const struct schema_node *target = k->dynamic.node;
     size_t steps = 0;
-    for (const struct scope *s = e->scope; s; s = s->outer, steps++) {
+    for (const struct dynamic_scope *s = e->scope; s; s = s->outer, steps++) {
         for (size_t i = 0; i < s->resource->dynamic_count; i++) {
             if (s->resource->dynamic[i].name == k->dynamic.name)
                 target = s->resource->dynamic[i].node;
         }
     }
-    return eval_spend(e, steps / 4) && eval_node(e, target, value, marks);
+    return eval_charge(e, steps / 4) && eval_node(e, target, value, marks);
 }
 
-bool apply_all(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_all(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool holds = true;
     for (size_t i = 0; i < k->nodes.count; i++) {
         if (!eval_node(e, k->nodes.items[i], value, marks))
             holds = false;
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             break;
     }
     return holds;
@@ -36,24 +36,25 @@ bool apply_all(struct eval *e, const struct keyword *k, json_object *value, stru
 
 /* "must match one of 3 alternatives: must be string; must be at least 3": the first reasons, as far as they
  * help. */
-static bool fail_alternatives(struct eval *e, const struct keyword *k, json_object *value, const char *which)
+static bool fail_alternatives(struct schema_eval *e, const struct keyword *k, json_object *value,
+                              const char *which)
 {
     enum { REASONS_MAX = 4 };
-    if (e->quiet || eval_over(e))
+    if (e->quiet || eval_is_done(e))
         return false;
     char *reasons = talloc_strdup(e->ctx, "");
     for (size_t i = 0; i < k->nodes.count && i < REASONS_MAX; i++) {
-        const char *why = eval_why(e, k->nodes.items[i], value);
+        const char *why = eval_reason(e, k->nodes.items[i], value);
         if (why)
             reasons = talloc_asprintf_append_buffer(reasons, "%s%s", *reasons ? "; or it " : ": it ", why);
     }
     return eval_fail(e, "must match %s of %zu alternatives%s", which, k->nodes.count, reasons);
 }
 
-bool apply_any(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_any(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool holds = false;
-    for (size_t i = 0; i < k->nodes.count && !eval_over(e); i++) {
+    for (size_t i = 0; i < k->nodes.count && !eval_is_done(e); i++) {
         if (!eval_try(e, k->nodes.items[i], value, marks))
             continue;
         holds = true;
@@ -63,10 +64,10 @@ bool apply_any(struct eval *e, const struct keyword *k, json_object *value, stru
     return holds || fail_alternatives(e, k, value, "at least one");
 }
 
-bool apply_one(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_one(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     size_t first = SIZE_MAX;
-    for (size_t i = 0; i < k->nodes.count && !eval_over(e); i++) {
+    for (size_t i = 0; i < k->nodes.count && !eval_is_done(e); i++) {
         if (!eval_try(e, k->nodes.items[i], value, first == SIZE_MAX ? marks : NULL))
             continue;
         if (first != SIZE_MAX)
@@ -78,22 +79,22 @@ bool apply_one(struct eval *e, const struct keyword *k, json_object *value, stru
     return first != SIZE_MAX || fail_alternatives(e, k, value, "exactly one");
 }
 
-bool apply_not(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_not(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return !eval_try(e, k->node, value, NULL) || eval_fail(e, "must not match the schema under \"not\"");
 }
 
-bool apply_condition(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_condition(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool test = eval_try(e, k->condition.test, value, marks);
-    const struct node *branch = test ? k->condition.then : k->condition.otherwise;
+    const struct schema_node *branch = test ? k->condition.then : k->condition.otherwise;
     return !branch || eval_node(e, branch, value, marks);
 }
 
-bool apply_dependent(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_dependent(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
-    bool holds = eval_spend(e, k->dependencies.count);
-    for (size_t i = 0; i < k->dependencies.count && !eval_over(e); i++) {
+    bool holds = eval_charge(e, k->dependencies.count);
+    for (size_t i = 0; i < k->dependencies.count && !eval_is_done(e); i++) {
         const struct dependency *d = &k->dependencies.items[i];
         if (json_object_object_get_ex(value, d->name, NULL) && !eval_node(e, d->node, value, marks))
             holds = false;
@@ -101,17 +102,17 @@ bool apply_dependent(struct eval *e, const struct keyword *k, json_object *value
     return holds;
 }
 
-bool apply_names(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_names(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool holds = true;
     json_object_object_foreach(value, key, member)
     {
         (void)member;
-        if (eval_over(e) || (!holds && e->quiet))
+        if (eval_is_done(e) || (!holds && e->quiet))
             return false;
         json_object *name = json_object_new_string(key);
         if (!eval_try(e, k->node, name, NULL)) {
-            const char *why = eval_why(e, k->node, name);
+            const char *why = eval_reason(e, k->node, name);
             holds = eval_fail(e, "has a member that may not be named so: \"%s\"%s%s", key, why ? " " : "",
                               why ? why : "");
         }
@@ -120,7 +121,7 @@ bool apply_names(struct eval *e, const struct keyword *k, json_object *value, st
     return holds;
 }
 
-static const struct node *find_rule(const struct members *m, const char *name)
+static const struct schema_node *find_rule(const struct members *m, const char *name)
 {
     size_t low = 0;
     size_t high = m->rule_count;
@@ -138,21 +139,21 @@ static const struct node *find_rule(const struct members *m, const char *name)
 }
 
 /* False when the match was too costly to tell. */
-static bool pattern_fits(struct eval *e, const struct pattern_rule *rule, const char *name)
+static bool pattern_fits(struct schema_eval *e, const struct pattern_rule *rule, const char *name)
 {
     bool fits = false;
     if (regex_match(rule->regex, name, strlen(name), &e->budget, &fits) != OK || e->budget < 0)
-        e->spent = true;
+        e->exhausted = true;
     return fits;
 }
 
-static bool apply_member(struct eval *e, const struct members *m, const char *name, json_object *member,
-                         bool *seen_r)
+static bool apply_member(struct schema_eval *e, const struct members *m, const char *name,
+                         json_object *member, bool *seen_r)
 {
-    const struct node *rule = find_rule(m, name);
+    const struct schema_node *rule = find_rule(m, name);
     bool seen = rule != NULL;
     bool holds = !rule || eval_child(e, rule, member, name, 0);
-    for (size_t i = 0; i < m->pattern_count && !eval_over(e); i++) {
+    for (size_t i = 0; i < m->pattern_count && !eval_is_done(e); i++) {
         if (!pattern_fits(e, &m->patterns[i], name))
             continue;
         seen = true;
@@ -169,46 +170,46 @@ static bool apply_member(struct eval *e, const struct members *m, const char *na
     return holds;
 }
 
-bool apply_members(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_members(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool holds = true;
     size_t i = 0;
     json_object_object_foreach(value, name, member)
     {
         bool seen;
-        if (!eval_spend(e, 1) || !apply_member(e, &k->members, name, member, &seen))
+        if (!eval_charge(e, 1) || !apply_member(e, &k->members, name, member, &seen))
             holds = false;
         else if (seen)
             marks_set(marks, i);
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             return false;
         i++;
     }
     return holds;
 }
 
-bool apply_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_items(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool holds = true;
     size_t count = json_object_array_length(value);
-    for (size_t i = 0; i < count && eval_spend(e, 1); i++) {
-        const struct node *node = i < k->items.prefix.count ? k->items.prefix.items[i] : k->items.rest;
+    for (size_t i = 0; i < count && eval_charge(e, 1); i++) {
+        const struct schema_node *node = i < k->items.prefix.count ? k->items.prefix.items[i] : k->items.rest;
         if (!node)
             break;
         if (!eval_child(e, node, json_object_array_get_idx(value, i), NULL, i))
             holds = false;
         marks_set(marks, i);
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             break;
     }
     return holds;
 }
 
-bool apply_contains(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_contains(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     uint64_t matches = 0;
     size_t count = json_object_array_length(value);
-    for (size_t i = 0; i < count && eval_spend(e, 1); i++) {
+    for (size_t i = 0; i < count && eval_charge(e, 1); i++) {
         if (!eval_try(e, k->contains.node, json_object_array_get_idx(value, i), NULL))
             continue;
         matches++;
@@ -227,37 +228,38 @@ bool apply_contains(struct eval *e, const struct keyword *k, json_object *value,
     return true;
 }
 
-bool apply_unevaluated_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool apply_unevaluated_items(struct schema_eval *e, const struct keyword *k, json_object *value,
+                             struct marks *marks)
 {
     bool holds = true;
     size_t count = json_object_array_length(value);
-    for (size_t i = 0; i < count && eval_spend(e, 1); i++) {
+    for (size_t i = 0; i < count && eval_charge(e, 1); i++) {
         if (marks_has(marks, i))
             continue;
         if (!eval_child(e, k->node, json_object_array_get_idx(value, i), NULL, i))
             holds = false;
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             return false;
     }
     marks_set_all(marks);
     return holds;
 }
 
-bool apply_unevaluated_members(struct eval *e, const struct keyword *k, json_object *value,
+bool apply_unevaluated_members(struct schema_eval *e, const struct keyword *k, json_object *value,
                                struct marks *marks)
 {
     bool holds = true;
     size_t i = 0;
     json_object_object_foreach(value, name, member)
     {
-        if (!eval_spend(e, 1))
+        if (!eval_charge(e, 1))
             return false;
         bool seen = marks_has(marks, i++);
         if (!seen && k->node->never)
             holds = eval_fail(e, "has a member that is not known: \"%s\"", name);
         else if (!seen && !eval_child(e, k->node, member, name, 0))
             holds = false;
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             return false;
     }
     marks_set_all(marks);

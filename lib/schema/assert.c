@@ -7,22 +7,22 @@
 
 #include "schema/evaluate.h"
 
-bool check_type(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_type(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return (k->type_mask & eval_type(value)) || eval_fail(e, "must be %s", k->text);
 }
 
-bool check_enum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_enum(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     size_t count = json_object_array_length(k->value);
-    for (size_t i = 0; i < count && eval_spend(e, 1); i++) {
+    for (size_t i = 0; i < count && eval_charge(e, 1); i++) {
         if (json_equal(value, json_object_array_get_idx(k->value, i)))
             return true;
     }
     return eval_fail(e, "must be one of %s", k->text);
 }
 
-bool check_const(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_const(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return json_equal(value, k->value) || eval_fail(e, "must be %s", k->text);
 }
@@ -86,27 +86,30 @@ static bool is_multiple(json_object *value, json_object *of)
     return rest == 0;
 }
 
-bool check_multiple_of(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_multiple_of(struct schema_eval *e, const struct keyword *k, json_object *value,
+                        struct marks *marks)
 {
     return is_multiple(value, k->value) || eval_fail(e, "must be a multiple of %s", k->text);
 }
 
-bool check_maximum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_maximum(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return number_of(value) <= k->number || eval_fail(e, "must be at most %s", k->text);
 }
 
-bool check_exclusive_maximum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_exclusive_maximum(struct schema_eval *e, const struct keyword *k, json_object *value,
+                              struct marks *marks)
 {
     return number_of(value) < k->number || eval_fail(e, "must be less than %s", k->text);
 }
 
-bool check_minimum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_minimum(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     return number_of(value) >= k->number || eval_fail(e, "must be at least %s", k->text);
 }
 
-bool check_exclusive_minimum(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_exclusive_minimum(struct schema_eval *e, const struct keyword *k, json_object *value,
+                              struct marks *marks)
 {
     return number_of(value) > k->number || eval_fail(e, "must be more than %s", k->text);
 }
@@ -127,47 +130,49 @@ static const char *plural(uint64_t count)
     return count == 1 ? "" : "s";
 }
 
-bool check_max_length(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_max_length(struct schema_eval *e, const struct keyword *k, json_object *value,
+                       struct marks *marks)
 {
     uint64_t length = text_length(value);
     return length <= k->count || eval_fail(e, "must be at most %" PRIu64 " character%s long, not %" PRIu64,
                                            k->count, plural(k->count), length);
 }
 
-bool check_min_length(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_min_length(struct schema_eval *e, const struct keyword *k, json_object *value,
+                       struct marks *marks)
 {
     uint64_t length = text_length(value);
     return length >= k->count || eval_fail(e, "must be at least %" PRIu64 " character%s long, not %" PRIu64,
                                            k->count, plural(k->count), length);
 }
 
-bool check_pattern(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_pattern(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     bool matches = false;
     size_t size = (size_t)json_object_get_string_len(value);
     if (regex_match(k->regex, json_object_get_string(value), size, &e->budget, &matches) != OK ||
         e->budget < 0) {
-        e->spent = true;
+        e->exhausted = true;
         return false;
     }
     return matches || eval_fail(e, "must match the pattern %s", k->text);
 }
 
-bool check_format(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_format(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     const char *text = json_object_get_string(value);
     return k->format(text, (size_t)json_object_get_string_len(value)) ||
            eval_fail(e, "must have the format \"%s\"", k->text);
 }
 
-bool check_max_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_max_items(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     size_t count = json_object_array_length(value);
     return count <= k->count ||
            eval_fail(e, "must have at most %" PRIu64 " item%s, not %zu", k->count, plural(k->count), count);
 }
 
-bool check_min_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_min_items(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     size_t count = json_object_array_length(value);
     return count >= k->count ||
@@ -183,10 +188,10 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
 }
 
 /* Equal values have equal hashes: numbers as the nearest double, members in any order. */
-static uint64_t hash_value(struct eval *e, json_object *value)
+static uint64_t hash_value(struct schema_eval *e, json_object *value)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) + (eval_type(value) & ~(unsigned)TYPE_INTEGER);
-    eval_spend(e, 1);
+    eval_charge(e, 1);
     switch (json_object_get_type(value)) {
     case json_type_int:
     case json_type_double: {
@@ -233,19 +238,20 @@ static int compare_hashes(const void *a, const void *b)
 
 /* Only items of one hash are compared: n log n for honest input, and what was made to collide pays by pair.
  */
-bool check_unique_items(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_unique_items(struct schema_eval *e, const struct keyword *k, json_object *value,
+                         struct marks *marks)
 {
     size_t count = json_object_array_length(value);
     if (count < 2)
         return true;
     struct hashed_item *items = talloc_array(e->ctx, struct hashed_item, count);
-    for (size_t i = 0; i < count && !e->spent; i++)
+    for (size_t i = 0; i < count && !e->exhausted; i++)
         items[i] = (struct hashed_item){hash_value(e, json_object_array_get_idx(value, i)), i};
-    bool unique = !e->spent;
+    bool unique = !e->exhausted;
     if (unique)
         qsort(items, count, sizeof *items, compare_hashes);
     for (size_t i = 0; i < count && unique; i++) {
-        for (size_t j = i + 1; j < count && items[j].hash == items[i].hash && eval_spend(e, 10); j++) {
+        for (size_t j = i + 1; j < count && items[j].hash == items[i].hash && eval_charge(e, 10); j++) {
             if (!json_equal(json_object_array_get_idx(value, items[i].index),
                             json_object_array_get_idx(value, items[j].index)))
                 continue;
@@ -258,24 +264,26 @@ bool check_unique_items(struct eval *e, const struct keyword *k, json_object *va
     return unique;
 }
 
-bool check_max_properties(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_max_properties(struct schema_eval *e, const struct keyword *k, json_object *value,
+                           struct marks *marks)
 {
     uint64_t count = (uint64_t)json_object_object_length(value);
     return count <= k->count || eval_fail(e, "must have at most %" PRIu64 " member%s, not %" PRIu64, k->count,
                                           plural(k->count), count);
 }
 
-bool check_min_properties(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_min_properties(struct schema_eval *e, const struct keyword *k, json_object *value,
+                           struct marks *marks)
 {
     uint64_t count = (uint64_t)json_object_object_length(value);
     return count >= k->count || eval_fail(e, "must have at least %" PRIu64 " member%s, not %" PRIu64,
                                           k->count, plural(k->count), count);
 }
 
-bool check_required(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks)
+bool assert_required(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
-    bool holds = eval_spend(e, k->names.count / 4);
-    for (size_t i = 0; i < k->names.count && !eval_over(e); i++) {
+    bool holds = eval_charge(e, k->names.count / 4);
+    for (size_t i = 0; i < k->names.count && !eval_is_done(e); i++) {
         if (json_object_object_get_ex(value, k->names.items[i], NULL))
             continue;
         holds = eval_fail(e, "lacks a required member: \"%s\"", k->names.items[i]);
@@ -285,10 +293,10 @@ bool check_required(struct eval *e, const struct keyword *k, json_object *value,
     return holds;
 }
 
-static bool check_dependency(struct eval *e, const struct dependency *d, json_object *value)
+static bool assert_dependency(struct schema_eval *e, const struct dependency *d, json_object *value)
 {
-    bool holds = eval_spend(e, d->required.count / 4 + 1);
-    for (size_t i = 0; i < d->required.count && !eval_over(e); i++) {
+    bool holds = eval_charge(e, d->required.count / 4 + 1);
+    for (size_t i = 0; i < d->required.count && !eval_is_done(e); i++) {
         if (!json_object_object_get_ex(value, d->required.items[i], NULL))
             holds =
                 eval_fail(e, "lacks a member that \"%s\" requires: \"%s\"", d->name, d->required.items[i]);
@@ -296,13 +304,13 @@ static bool check_dependency(struct eval *e, const struct dependency *d, json_ob
     return holds;
 }
 
-bool check_dependent_required(struct eval *e, const struct keyword *k, json_object *value,
-                              struct marks *marks)
+bool assert_dependent_required(struct schema_eval *e, const struct keyword *k, json_object *value,
+                               struct marks *marks)
 {
     bool holds = true;
-    for (size_t i = 0; i < k->dependencies.count && !eval_over(e); i++) {
+    for (size_t i = 0; i < k->dependencies.count && !eval_is_done(e); i++) {
         const struct dependency *d = &k->dependencies.items[i];
-        if (json_object_object_get_ex(value, d->name, NULL) && !check_dependency(e, d, value))
+        if (json_object_object_get_ex(value, d->name, NULL) && !assert_dependency(e, d, value))
             holds = false;
     }
     return holds;

@@ -29,7 +29,7 @@ unsigned eval_type(json_object *value)
     return floor(d) == d ? TYPE_NUMBER | TYPE_INTEGER : TYPE_NUMBER;
 }
 
-static char *render_path(void *ctx, const struct path *at)
+static char *render_path(void *ctx, const struct instance_path *at)
 {
     if (!at)
         return talloc_strdup(ctx, "");
@@ -40,7 +40,7 @@ static char *render_path(void *ctx, const struct path *at)
     return pointer;
 }
 
-static void add_problem(struct eval *e, const char *message)
+static void eval_add_problem(struct schema_eval *e, const char *message)
 {
     struct schema_problems *p = e->problems;
     if (p->count % 8 == 0)
@@ -49,25 +49,25 @@ static void add_problem(struct eval *e, const char *message)
     e->full = p->count >= e->problems_max;
 }
 
-bool eval_fail(struct eval *e, const char *format, ...)
+bool eval_fail(struct schema_eval *e, const char *format, ...)
 {
-    if (e->quiet || eval_over(e))
+    if (e->quiet || eval_is_done(e))
         return false;
     va_list args;
     va_start(args, format);
-    add_problem(e, talloc_vasprintf(e->ctx, format, args));
+    eval_add_problem(e, talloc_vasprintf(e->ctx, format, args));
     va_end(args);
     return false;
 }
 
-bool eval_spend(struct eval *e, size_t units)
+bool eval_charge(struct schema_eval *e, size_t units)
 {
     if (units > (size_t)SCHEMA_BUDGET_DEFAULT * 1000 || (e->budget -= (long)units) < 0)
-        e->spent = true;
-    return !e->spent;
+        e->exhausted = true;
+    return !e->exhausted;
 }
 
-static void marks_init(struct eval *e, struct marks *m, json_object *value)
+static void marks_init(struct schema_eval *e, struct marks *m, json_object *value)
 {
     m->word = 0;
     m->count = json_object_is_type(value, json_type_object) ? (size_t)json_object_object_length(value)
@@ -75,11 +75,11 @@ static void marks_init(struct eval *e, struct marks *m, json_object *value)
     m->bits = &m->word;
     if (m->count > 64) {
         m->bits = talloc_zero_array(e->ctx, uint64_t, m->count / 64 + 1);
-        eval_spend(e, m->count / 64);
+        eval_charge(e, m->count / 64);
     }
 }
 
-static void marks_drop(struct marks *m)
+static void marks_free(struct marks *m)
 {
     if (m->bits != &m->word)
         talloc_free(m->bits);
@@ -97,7 +97,8 @@ void marks_set_all(struct marks *m)
         memset(m->bits, 0xff, m->count > 64 ? (m->count / 64 + 1) * sizeof *m->bits : sizeof m->word);
 }
 
-static bool eval_keywords(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+static bool eval_keywords(struct schema_eval *e, const struct schema_node *node, json_object *value,
+                          struct marks *marks)
 {
     unsigned type = eval_type(value);
     bool holds = true;
@@ -105,17 +106,17 @@ static bool eval_keywords(struct eval *e, const struct node *node, json_object *
         const struct keyword *k = &node->keywords[i];
         if (!(k->types & type) || (k->last && !holds))
             continue;
-        if (!eval_spend(e, 1))
+        if (!eval_charge(e, 1))
             return false;
         if (!k->check(e, k, value, marks))
             holds = false;
-        if (!holds && (e->quiet || eval_over(e)))
+        if (!holds && (e->quiet || eval_is_done(e)))
             return false;
     }
     return holds;
 }
 
-static bool eval_with_own_marks(struct eval *e, const struct node *node, json_object *value,
+static bool eval_with_own_marks(struct schema_eval *e, const struct schema_node *node, json_object *value,
                                 struct marks *outer)
 {
     struct marks own;
@@ -123,22 +124,22 @@ static bool eval_with_own_marks(struct eval *e, const struct node *node, json_ob
     bool holds = eval_keywords(e, node, value, &own);
     if (holds && outer)
         marks_add(outer, &own);
-    marks_drop(&own);
+    marks_free(&own);
     return holds;
 }
 
-bool eval_node(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+bool eval_node(struct schema_eval *e, const struct schema_node *node, json_object *value, struct marks *marks)
 {
     if (node->never)
         return eval_fail(e, "is not allowed");
     if (node->count == 0)
         return true;
     if (e->depth >= SCHEMA_DEPTH_MAX)
-        e->spent = true;
-    if (eval_over(e))
+        e->exhausted = true;
+    if (eval_is_done(e))
         return false;
-    const struct scope *outer = e->scope;
-    struct scope scope = {outer, node->resource};
+    const struct dynamic_scope *outer = e->scope;
+    struct dynamic_scope scope = {outer, node->resource};
     if (!outer || outer->resource != node->resource)
         e->scope = &scope;
     e->depth++;
@@ -151,16 +152,17 @@ bool eval_node(struct eval *e, const struct node *node, json_object *value, stru
     return holds;
 }
 
-bool eval_child(struct eval *e, const struct node *node, json_object *child, const char *name, size_t index)
+bool eval_child(struct schema_eval *e, const struct schema_node *node, json_object *child, const char *name,
+                size_t index)
 {
-    struct path here = {e->at, name, index};
+    struct instance_path here = {e->at, name, index};
     e->at = &here;
     bool holds = eval_node(e, node, child, NULL);
     e->at = here.up;
     return holds;
 }
 
-bool eval_try(struct eval *e, const struct node *node, json_object *value, struct marks *marks)
+bool eval_try(struct schema_eval *e, const struct schema_node *node, json_object *value, struct marks *marks)
 {
     struct marks tried;
     if (marks)
@@ -171,19 +173,19 @@ bool eval_try(struct eval *e, const struct node *node, json_object *value, struc
     if (marks) {
         if (holds)
             marks_add(marks, &tried);
-        marks_drop(&tried);
+        marks_free(&tried);
     }
     return holds;
 }
 
 /* A small budget of its own, and not within itself: explaining a failure must not cost more than finding it.
  */
-const char *eval_why(struct eval *e, const struct node *node, json_object *value)
+const char *eval_reason(struct schema_eval *e, const struct schema_node *node, json_object *value)
 {
-    if (e->quiet || e->describing || eval_over(e))
+    if (e->quiet || e->describing || eval_is_done(e))
         return NULL;
     struct schema_problems found = {0};
-    struct eval sub = *e;
+    struct schema_eval sub = *e;
     sub.problems = &found;
     sub.problems_max = 1;
     sub.describing = true;
@@ -200,7 +202,7 @@ enum err schema_validate(void *ctx, const struct schema *schema, json_object *in
                          struct schema_problems *problems_r)
 {
     struct schema_problems none = {0};
-    struct eval e = {
+    struct schema_eval e = {
         .ctx = ctx,
         .problems = problems_r ? problems_r : &none,
         .problems_max = SCHEMA_PROBLEMS_MAX,
@@ -209,12 +211,12 @@ enum err schema_validate(void *ctx, const struct schema *schema, json_object *in
     };
     *e.problems = none;
     bool holds = eval_node(&e, schema->root, instance, NULL);
-    if (e.spent) {
+    if (e.exhausted) {
         *e.problems = none;
         e.full = false;
         e.at = NULL;
         if (problems_r)
-            add_problem(&e, "is too much work to validate against this schema");
+            eval_add_problem(&e, "is too much work to validate against this schema");
         return ERR_LIMIT;
     }
     return holds ? OK : ERR_INVALID;

@@ -12,12 +12,12 @@
 #include "schema/regex.h"
 
 /* A cursor over the text; each step takes what it names and says whether it was there. */
-struct cursor {
+struct format_cursor {
     const char *at;
     const char *end;
 };
 
-static bool take(struct cursor *c, char wanted)
+static bool take_char(struct format_cursor *c, char wanted)
 {
     if (c->at >= c->end || *c->at != wanted)
         return false;
@@ -25,7 +25,7 @@ static bool take(struct cursor *c, char wanted)
     return true;
 }
 
-static bool take_letter(struct cursor *c, char wanted)
+static bool take_letter(struct format_cursor *c, char wanted)
 {
     if (c->at >= c->end || (*c->at | 0x20) != wanted)
         return false;
@@ -34,7 +34,7 @@ static bool take_letter(struct cursor *c, char wanted)
 }
 
 /* Exactly `count` digits as a number, or -1. */
-static int take_digits(struct cursor *c, int count)
+static int take_digits(struct format_cursor *c, int count)
 {
     int value = 0;
     for (int i = 0; i < count; i++, c->at++) {
@@ -46,7 +46,7 @@ static int take_digits(struct cursor *c, int count)
 }
 
 /* One or more digits; how many is not limited. */
-static bool take_number(struct cursor *c)
+static bool take_number(struct format_cursor *c)
 {
     const char *start = c->at;
     while (c->at < c->end && *c->at >= '0' && *c->at <= '9')
@@ -54,19 +54,19 @@ static bool take_number(struct cursor *c)
     return c->at > start;
 }
 
-static bool at_end(const struct cursor *c)
+static bool at_end(const struct format_cursor *c)
 {
     return c->at == c->end;
 }
 
-static bool take_date(struct cursor *c)
+static bool take_date(struct format_cursor *c)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = take_digits(c, 4);
-    if (year < 0 || !take(c, '-'))
+    if (year < 0 || !take_char(c, '-'))
         return false;
     int month = take_digits(c, 2);
-    if (month < 1 || month > 12 || !take(c, '-'))
+    if (month < 1 || month > 12 || !take_char(c, '-'))
         return false;
     int day = take_digits(c, 2);
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
@@ -74,24 +74,24 @@ static bool take_date(struct cursor *c)
 }
 
 /* RFC 3339 full-time. A leap second is one at 23:59:60 UTC. */
-static bool take_time(struct cursor *c)
+static bool take_time(struct format_cursor *c)
 {
     int hour = take_digits(c, 2);
-    if (hour < 0 || hour > 23 || !take(c, ':'))
+    if (hour < 0 || hour > 23 || !take_char(c, ':'))
         return false;
     int minute = take_digits(c, 2);
-    if (minute < 0 || minute > 59 || !take(c, ':'))
+    if (minute < 0 || minute > 59 || !take_char(c, ':'))
         return false;
     int second = take_digits(c, 2);
     if (second < 0 || second > 60)
         return false;
-    if (take(c, '.') && !take_number(c))
+    if (take_char(c, '.') && !take_number(c))
         return false;
     int offset = 0;
     if (!take_letter(c, 'z')) {
-        int sign = take(c, '+') ? 1 : take(c, '-') ? -1 : 0;
+        int sign = take_char(c, '+') ? 1 : take_char(c, '-') ? -1 : 0;
         int hours = sign ? take_digits(c, 2) : -1;
-        if (hours < 0 || hours > 23 || !take(c, ':'))
+        if (hours < 0 || hours > 23 || !take_char(c, ':'))
             return false;
         int minutes = take_digits(c, 2);
         if (minutes < 0 || minutes > 59)
@@ -103,24 +103,24 @@ static bool take_time(struct cursor *c)
 
 static bool format_date(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     return take_date(&c) && at_end(&c);
 }
 
 static bool format_time(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     return take_time(&c) && at_end(&c);
 }
 
 static bool format_date_time(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     return take_date(&c) && take_letter(&c, 't') && take_time(&c) && at_end(&c);
 }
 
 /* Units in their order, none twice and (RFC 3339) none left out between two; at least one. */
-static bool take_units(struct cursor *c, const char *units)
+static bool take_units(struct format_cursor *c, const char *units)
 {
     size_t last = SIZE_MAX;
     while (c->at < c->end && *c->at != 'T') {
@@ -139,22 +139,22 @@ static bool take_units(struct cursor *c, const char *units)
 /* RFC 3339 appendix A: P1Y2M3DT4H5M6S or P1W. */
 static bool format_duration(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
-    if (!take(&c, 'P') || at_end(&c))
+    struct format_cursor c = {text, text + size};
+    if (!take_char(&c, 'P') || at_end(&c))
         return false;
-    struct cursor weeks = c;
-    if (take_number(&weeks) && take(&weeks, 'W'))
+    struct format_cursor weeks = c;
+    if (take_number(&weeks) && take_char(&weeks, 'W'))
         return at_end(&weeks);
     if (*c.at != 'T' && !take_units(&c, "YMD"))
         return false;
-    return at_end(&c) || (take(&c, 'T') && take_units(&c, "HMS") && at_end(&c));
+    return at_end(&c) || (take_char(&c, 'T') && take_units(&c, "HMS") && at_end(&c));
 }
 
 static bool format_ipv4(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     for (int i = 0; i < 4; i++) {
-        if (i > 0 && !take(&c, '.'))
+        if (i > 0 && !take_char(&c, '.'))
             return false;
         const char *start = c.at;
         if (!take_number(&c) || c.at - start > 3)
@@ -376,7 +376,7 @@ static bool format_iri_reference(const char *text, size_t size)
 }
 
 /* RFC 6570: braces in pairs, an operator, then names with their modifiers. */
-static bool take_expression(struct cursor *c)
+static bool take_expression(struct format_cursor *c)
 {
     if (c->at < c->end && *c->at && strchr("+#./;?&=,!@|", *c->at))
         c->at++;
@@ -387,16 +387,16 @@ static bool take_expression(struct cursor *c)
             c->at++;
         if (c->at == start)
             return false;
-        if (take(c, ':') && !take_number(c))
+        if (take_char(c, ':') && !take_number(c))
             return false;
-        take(c, '*');
-    } while (take(c, ','));
-    return take(c, '}');
+        take_char(c, '*');
+    } while (take_char(c, ','));
+    return take_char(c, '}');
 }
 
 static bool format_uri_template(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     while (!at_end(&c)) {
         unsigned char ch = (unsigned char)*c.at++;
         if (ch == '{' && !take_expression(&c))
@@ -420,10 +420,10 @@ static bool format_json_pointer(const char *text, size_t size)
 
 static bool format_relative_json_pointer(const char *text, size_t size)
 {
-    struct cursor c = {text, text + size};
+    struct format_cursor c = {text, text + size};
     if (!take_number(&c) || (text[0] == '0' && c.at - text > 1))
         return false;
-    if (take(&c, '#'))
+    if (take_char(&c, '#'))
         return at_end(&c);
     return format_json_pointer(c.at, (size_t)(c.end - c.at));
 }

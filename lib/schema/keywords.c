@@ -9,12 +9,12 @@
 
 enum { KEYWORDS_MAX = 48, TEXT_MAX = 200 };
 
-struct row;
+struct keyword_spec;
 /* False: nothing to check (or a problem was told). */
-typedef bool keyword_build(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                           struct keyword *k);
+typedef bool keyword_build(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                           json_object *value, struct keyword *k);
 
-struct row {
+struct keyword_spec {
     const char *name;
     keyword_build *build;
     keyword_check *check;
@@ -22,14 +22,15 @@ struct row {
     uint8_t types;
 };
 
-static bool wrong(struct compiler *c, struct place *p, const struct row *row, const char *expected)
+static bool keyword_invalid(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                            const char *expected)
 {
-    compiler_complain(c, p, row->name, "must be %s", expected);
+    compiler_add_problem(c, p, row->name, "must be %s", expected);
     return false;
 }
 
 /* A value as a message shows it: JSON, cut at a character. */
-static const char *shown(struct compiler *c, json_object *value)
+static const char *shown_value(struct schema_compiler *c, json_object *value)
 {
     size_t size;
     const char *text = json_text(value, &size);
@@ -51,7 +52,7 @@ static const struct {
     {"integer", TYPE_INTEGER, "an "},
 };
 
-static bool add_type(struct compiler *c, json_object *name, struct keyword *k, const char *separator)
+static bool add_type(struct schema_compiler *c, json_object *name, struct keyword *k, const char *separator)
 {
     const char *text = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
     for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
@@ -64,39 +65,39 @@ static bool add_type(struct compiler *c, json_object *name, struct keyword *k, c
     return false;
 }
 
-static bool build_type(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                       struct keyword *k)
+static bool build_type(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                       json_object *value, struct keyword *k)
 {
     k->text = "";
     if (json_object_is_type(value, json_type_string))
-        return add_type(c, value, k, "") || wrong(c, p, row, "one of the seven types");
+        return add_type(c, value, k, "") || keyword_invalid(c, p, row, "one of the seven types");
     if (!json_object_is_type(value, json_type_array))
-        return wrong(c, p, row, "a type or a list of types");
+        return keyword_invalid(c, p, row, "a type or a list of types");
     size_t count = json_object_array_length(value);
     for (size_t i = 0; i < count; i++) {
         const char *separator = i == 0 ? "" : i + 1 < count ? ", " : " or ";
         if (!add_type(c, json_object_array_get_idx(value, i), k, separator))
-            return wrong(c, p, row, "a list of the seven types");
+            return keyword_invalid(c, p, row, "a list of the seven types");
     }
     return count > 0;
 }
 
-static bool build_value(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                        struct keyword *k)
+static bool build_value(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                        json_object *value, struct keyword *k)
 {
     k->value = value;
-    k->text = shown(c, value);
-    return row->check != check_enum || json_object_is_type(value, json_type_array) ||
-           wrong(c, p, row, "a list");
+    k->text = shown_value(c, value);
+    return row->check != assert_enum || json_object_is_type(value, json_type_array) ||
+           keyword_invalid(c, p, row, "a list");
 }
 
-static bool build_number(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                         struct keyword *k)
+static bool build_number(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                         json_object *value, struct keyword *k)
 {
     if (!(eval_type(value) & TYPE_NUMBER))
-        return wrong(c, p, row, "a number");
+        return keyword_invalid(c, p, row, "a number");
     int64_t i = json_object_get_int64(value);
-    k->text = shown(c, value);
+    k->text = shown_value(c, value);
     if (json_object_is_type(value, json_type_double))
         k->number = json_object_get_double(value);
     else
@@ -104,13 +105,13 @@ static bool build_number(struct compiler *c, struct place *p, const struct row *
     return true;
 }
 
-static bool build_multiple_of(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                              struct keyword *k)
+static bool build_multiple_of(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                              json_object *value, struct keyword *k)
 {
     if (!build_number(c, p, row, value, k))
         return false;
     if (!(k->number > 0))
-        return wrong(c, p, row, "a number above 0");
+        return keyword_invalid(c, p, row, "a number above 0");
     k->value = value;
     return true;
 }
@@ -127,37 +128,37 @@ static bool read_count(json_object *value, uint64_t *count_r)
     return true;
 }
 
-static bool build_count(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                        struct keyword *k)
+static bool build_count(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                        json_object *value, struct keyword *k)
 {
-    return read_count(value, &k->count) || wrong(c, p, row, "an integer of 0 or more");
+    return read_count(value, &k->count) || keyword_invalid(c, p, row, "an integer of 0 or more");
 }
 
-static bool compile_pattern(struct compiler *c, struct place *p, const char *keyword, const char *text,
-                            size_t size, struct regex **regex_r)
+static bool compile_pattern(struct schema_compiler *c, struct subschema *p, const char *keyword,
+                            const char *text, size_t size, struct regex **regex_r)
 {
     const char *why;
     if (regex_compile(c->schema, text, size, regex_r, &why) == OK)
         return true;
-    compiler_complain(c, p, keyword, "\"%s\" is no usable regular expression: %s", text, why);
+    compiler_add_problem(c, p, keyword, "\"%s\" is no usable regular expression: %s", text, why);
     return false;
 }
 
-static bool build_pattern(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                          struct keyword *k)
+static bool build_pattern(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                          json_object *value, struct keyword *k)
 {
     if (!json_object_is_type(value, json_type_string))
-        return wrong(c, p, row, "a string");
-    k->text = shown(c, value);
+        return keyword_invalid(c, p, row, "a string");
+    k->text = shown_value(c, value);
     return compile_pattern(c, p, row->name, json_object_get_string(value),
                            (size_t)json_object_get_string_len(value), &k->regex);
 }
 
-static bool build_format(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                         struct keyword *k)
+static bool build_format(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                         json_object *value, struct keyword *k)
 {
     if (!json_object_is_type(value, json_type_string))
-        return wrong(c, p, row, "a string");
+        return keyword_invalid(c, p, row, "a string");
     if (!c->opt->assert_formats && !(p->source->vocabularies & VOCAB_FORMAT_ASSERTION))
         return false;
     k->format = format_find(json_object_get_string(value));
@@ -165,15 +166,15 @@ static bool build_format(struct compiler *c, struct place *p, const struct row *
     return k->format != NULL;
 }
 
-static bool build_true(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                       struct keyword *k)
+static bool build_true(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                       json_object *value, struct keyword *k)
 {
     if (!json_object_is_type(value, json_type_boolean))
-        return wrong(c, p, row, "true or false");
+        return keyword_invalid(c, p, row, "true or false");
     return json_object_get_boolean(value);
 }
 
-static bool read_names(struct compiler *c, json_object *value, struct name_list *names)
+static bool read_names(struct schema_compiler *c, json_object *value, struct name_list *names)
 {
     if (!json_object_is_type(value, json_type_array))
         return false;
@@ -188,13 +189,14 @@ static bool read_names(struct compiler *c, json_object *value, struct name_list 
     return true;
 }
 
-static bool build_names(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                        struct keyword *k)
+static bool build_names(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                        json_object *value, struct keyword *k)
 {
-    return read_names(c, value, &k->names) ? k->names.count > 0 : wrong(c, p, row, "a list of strings");
+    return read_names(c, value, &k->names) ? k->names.count > 0
+                                           : keyword_invalid(c, p, row, "a list of strings");
 }
 
-static struct dependency *add_dependency(struct compiler *c, struct keyword *k, const char *name)
+static struct dependency *add_dependency(struct schema_compiler *c, struct keyword *k, const char *name)
 {
     size_t n = k->dependencies.count++;
     k->dependencies.items = talloc_realloc(c->schema, k->dependencies.items, struct dependency, n + 1);
@@ -202,76 +204,76 @@ static struct dependency *add_dependency(struct compiler *c, struct keyword *k, 
     return &k->dependencies.items[n];
 }
 
-static bool build_dependent_required(struct compiler *c, struct place *p, const struct row *row,
-                                     json_object *value, struct keyword *k)
+static bool build_dependent_required(struct schema_compiler *c, struct subschema *p,
+                                     const struct keyword_spec *row, json_object *value, struct keyword *k)
 {
     if (!json_object_is_type(value, json_type_object))
-        return wrong(c, p, row, "an object");
+        return keyword_invalid(c, p, row, "an object");
     json_object_object_foreach(value, name, list)
     {
         if (!read_names(c, list, &add_dependency(c, k, name)->required))
-            return wrong(c, p, row, "an object of lists of strings");
+            return keyword_invalid(c, p, row, "an object of lists of strings");
     }
     return k->dependencies.count > 0;
 }
 
-static bool build_dependent_schemas(struct compiler *c, struct place *p, const struct row *row,
-                                    json_object *value, struct keyword *k)
+static bool build_dependent_schemas(struct schema_compiler *c, struct subschema *p,
+                                    const struct keyword_spec *row, json_object *value, struct keyword *k)
 {
     if (!json_object_is_type(value, json_type_object))
-        return wrong(c, p, row, "an object");
+        return keyword_invalid(c, p, row, "an object");
     json_object_object_foreach(value, name, json)
     {
-        struct node *node = compile_wanted(c, p, row->name, json);
+        struct schema_node *node = compile_json(c, p, row->name, json);
         add_dependency(c, k, name)->node = node;
     }
     return k->dependencies.count > 0;
 }
 
-static bool build_node(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                       struct keyword *k)
+static bool build_node(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                       json_object *value, struct keyword *k)
 {
-    k->node = compile_wanted(c, p, row->name, value);
+    k->node = compile_json(c, p, row->name, value);
     return true;
 }
 
-static bool build_unevaluated(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                              struct keyword *k)
+static bool build_unevaluated(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                              json_object *value, struct keyword *k)
 {
     k->last = true;
     p->node->needs_marks = true;
     return build_node(c, p, row, value, k);
 }
 
-static bool read_nodes(struct compiler *c, struct place *p, const char *keyword, json_object *value,
-                       struct node_list *nodes)
+static bool read_nodes(struct schema_compiler *c, struct subschema *p, const char *keyword,
+                       json_object *value, struct node_list *nodes)
 {
     if (!json_object_is_type(value, json_type_array))
         return false;
     nodes->count = json_object_array_length(value);
-    nodes->items = talloc_array(c->schema, struct node *, nodes->count);
+    nodes->items = talloc_array(c->schema, struct schema_node *, nodes->count);
     for (size_t i = 0; i < nodes->count; i++)
-        nodes->items[i] = compile_wanted(c, p, keyword, json_object_array_get_idx(value, i));
+        nodes->items[i] = compile_json(c, p, keyword, json_object_array_get_idx(value, i));
     return true;
 }
 
-static bool build_nodes(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                        struct keyword *k)
+static bool build_nodes(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                        json_object *value, struct keyword *k)
 {
-    return read_nodes(c, p, row->name, value, &k->nodes) || wrong(c, p, row, "a list of schemas");
+    return read_nodes(c, p, row->name, value, &k->nodes) || keyword_invalid(c, p, row, "a list of schemas");
 }
 
 /* Stands for if, then and else: without `if` the others are nothing. */
-static bool build_condition(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                            struct keyword *k)
+static bool build_condition(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                            json_object *value, struct keyword *k)
 {
     json_object *then;
     json_object *otherwise;
-    k->condition.test = compile_wanted(c, p, "if", value);
+    k->condition.test = compile_json(c, p, "if", value);
     if (json_object_object_get_ex(p->json, "then", &then))
-        k->condition.then = compile_wanted(c, p, "then", then);
+        k->condition.then = compile_json(c, p, "then", then);
     if (json_object_object_get_ex(p->json, "else", &otherwise))
-        k->condition.otherwise = compile_wanted(c, p, "else", otherwise);
+        k->condition.otherwise = compile_json(c, p, "else", otherwise);
     return true;
 }
 
@@ -280,23 +282,24 @@ static int compare_rules(const void *a, const void *b)
     return strcmp(((const struct member_rule *)a)->name, ((const struct member_rule *)b)->name);
 }
 
-static void read_rules(struct compiler *c, struct place *p, json_object *value, struct members *m)
+static void read_rules(struct schema_compiler *c, struct subschema *p, json_object *value, struct members *m)
 {
     m->rules = talloc_array(c->schema, struct member_rule, (size_t)json_object_object_length(value));
     json_object_object_foreach(value, name, json)
     {
-        struct node *node = compile_wanted(c, p, "properties", json);
+        struct schema_node *node = compile_json(c, p, "properties", json);
         m->rules[m->rule_count++] = (struct member_rule){talloc_strdup(c->schema, name), node};
     }
     qsort(m->rules, m->rule_count, sizeof *m->rules, compare_rules);
 }
 
-static void read_patterns(struct compiler *c, struct place *p, json_object *value, struct members *m)
+static void read_patterns(struct schema_compiler *c, struct subschema *p, json_object *value,
+                          struct members *m)
 {
     m->patterns = talloc_array(c->schema, struct pattern_rule, (size_t)json_object_object_length(value));
     json_object_object_foreach(value, text, json)
     {
-        struct node *node = compile_wanted(c, p, "patternProperties", json);
+        struct schema_node *node = compile_json(c, p, "patternProperties", json);
         struct regex *regex;
         if (compile_pattern(c, p, "patternProperties", text, strlen(text), &regex))
             m->patterns[m->pattern_count++] = (struct pattern_rule){regex, node};
@@ -304,82 +307,82 @@ static void read_patterns(struct compiler *c, struct place *p, json_object *valu
 }
 
 /* Stands for properties, patternProperties and additionalProperties; `value` is whichever was found first. */
-static bool build_members(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                          struct keyword *k)
+static bool build_members(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                          json_object *value, struct keyword *k)
 {
     json_object *properties;
     json_object *patterns;
     json_object *additional;
     if (json_object_object_get_ex(p->json, "properties", &properties)) {
         if (!json_object_is_type(properties, json_type_object))
-            return wrong(c, p, row, "an object of schemas");
+            return keyword_invalid(c, p, row, "an object of schemas");
         read_rules(c, p, properties, &k->members);
     }
     if (json_object_object_get_ex(p->json, "patternProperties", &patterns)) {
         if (!json_object_is_type(patterns, json_type_object))
-            return wrong(c, p, row, "an object of schemas");
+            return keyword_invalid(c, p, row, "an object of schemas");
         read_patterns(c, p, patterns, &k->members);
     }
     if (json_object_object_get_ex(p->json, "additionalProperties", &additional))
-        k->members.additional = compile_wanted(c, p, "additionalProperties", additional);
+        k->members.additional = compile_json(c, p, "additionalProperties", additional);
     return true;
 }
 
 /* Stands for prefixItems and items. */
-static bool build_items(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                        struct keyword *k)
+static bool build_items(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                        json_object *value, struct keyword *k)
 {
     json_object *prefix;
     json_object *rest;
     if (json_object_object_get_ex(p->json, "prefixItems", &prefix) &&
         !read_nodes(c, p, "prefixItems", prefix, &k->items.prefix))
-        return wrong(c, p, row, "a list of schemas");
+        return keyword_invalid(c, p, row, "a list of schemas");
     if (json_object_object_get_ex(p->json, "items", &rest))
-        k->items.rest = compile_wanted(c, p, "items", rest);
+        k->items.rest = compile_json(c, p, "items", rest);
     return true;
 }
 
-static bool build_contains(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                           struct keyword *k)
+static bool build_contains(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                           json_object *value, struct keyword *k)
 {
     json_object *bound;
     bool counted = p->source->vocabularies & VOCAB_VALIDATION;
-    k->contains.node = compile_wanted(c, p, row->name, value);
+    k->contains.node = compile_json(c, p, row->name, value);
     k->contains.min = 1;
     k->contains.max = UINT64_MAX;
     if (counted && json_object_object_get_ex(p->json, "minContains", &bound) &&
         !read_count(bound, &k->contains.min))
-        compiler_complain(c, p, "minContains", "must be an integer of 0 or more");
+        compiler_add_problem(c, p, "minContains", "must be an integer of 0 or more");
     if (counted && json_object_object_get_ex(p->json, "maxContains", &bound) &&
         !read_count(bound, &k->contains.max))
-        compiler_complain(c, p, "maxContains", "must be an integer of 0 or more");
+        compiler_add_problem(c, p, "maxContains", "must be an integer of 0 or more");
     return true;
 }
 
-static bool build_reference(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                            struct keyword *k)
+static bool build_reference(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                            json_object *value, struct keyword *k)
 {
     const char *anchor;
     if (!json_object_is_type(value, json_type_string))
-        return wrong(c, p, row, "a string");
-    struct place *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
+        return keyword_invalid(c, p, row, "a string");
+    struct subschema *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
     if (!target)
         return false;
-    k->node = compile_place(c, target);
+    k->node = compile_subschema(c, target);
     return true;
 }
 
 /* Dynamic only when it leads, at first, to a $dynamicAnchor of that name; otherwise like $ref. */
-static bool build_dynamic(struct compiler *c, struct place *p, const struct row *row, json_object *value,
-                          struct keyword *k)
+static bool build_dynamic(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
+                          json_object *value, struct keyword *k)
 {
     const char *anchor;
     if (!json_object_is_type(value, json_type_string))
-        return wrong(c, p, row, "a string");
-    struct place *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
+        return keyword_invalid(c, p, row, "a string");
+    struct subschema *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
     if (!target)
         return false;
-    struct node *node = compile_place(c, target);
+    struct schema_node *node = compile_subschema(c, target);
     if (anchor && target->dynamic_name && strcmp(target->dynamic_name, anchor) == 0) {
         k->dynamic.node = node;
         k->dynamic.name = target->dynamic_name;
@@ -396,26 +399,26 @@ static bool build_dynamic(struct compiler *c, struct place *p, const struct row 
 #define F (VOCAB_FORMAT_ANNOTATION | VOCAB_FORMAT_ASSERTION)
 
 /* In the order of evaluation: cheap ones first, unevaluated* last. */
-static const struct row rows[] = {
-    {"type", build_type, check_type, V, TYPE_ANY},
-    {"const", build_value, check_const, V, TYPE_ANY},
-    {"enum", build_value, check_enum, V, TYPE_ANY},
-    {"minimum", build_number, check_minimum, V, TYPE_NUMBER},
-    {"maximum", build_number, check_maximum, V, TYPE_NUMBER},
-    {"exclusiveMinimum", build_number, check_exclusive_minimum, V, TYPE_NUMBER},
-    {"exclusiveMaximum", build_number, check_exclusive_maximum, V, TYPE_NUMBER},
-    {"multipleOf", build_multiple_of, check_multiple_of, V, TYPE_NUMBER},
-    {"minLength", build_count, check_min_length, V, TYPE_STRING},
-    {"maxLength", build_count, check_max_length, V, TYPE_STRING},
-    {"pattern", build_pattern, check_pattern, V, TYPE_STRING},
-    {"format", build_format, check_format, F, TYPE_STRING},
-    {"minItems", build_count, check_min_items, V, TYPE_ARRAY},
-    {"maxItems", build_count, check_max_items, V, TYPE_ARRAY},
-    {"uniqueItems", build_true, check_unique_items, V, TYPE_ARRAY},
-    {"minProperties", build_count, check_min_properties, V, TYPE_OBJECT},
-    {"maxProperties", build_count, check_max_properties, V, TYPE_OBJECT},
-    {"required", build_names, check_required, V, TYPE_OBJECT},
-    {"dependentRequired", build_dependent_required, check_dependent_required, V, TYPE_OBJECT},
+static const struct keyword_spec rows[] = {
+    {"type", build_type, assert_type, V, TYPE_ANY},
+    {"const", build_value, assert_const, V, TYPE_ANY},
+    {"enum", build_value, assert_enum, V, TYPE_ANY},
+    {"minimum", build_number, assert_minimum, V, TYPE_NUMBER},
+    {"maximum", build_number, assert_maximum, V, TYPE_NUMBER},
+    {"exclusiveMinimum", build_number, assert_exclusive_minimum, V, TYPE_NUMBER},
+    {"exclusiveMaximum", build_number, assert_exclusive_maximum, V, TYPE_NUMBER},
+    {"multipleOf", build_multiple_of, assert_multiple_of, V, TYPE_NUMBER},
+    {"minLength", build_count, assert_min_length, V, TYPE_STRING},
+    {"maxLength", build_count, assert_max_length, V, TYPE_STRING},
+    {"pattern", build_pattern, assert_pattern, V, TYPE_STRING},
+    {"format", build_format, assert_format, F, TYPE_STRING},
+    {"minItems", build_count, assert_min_items, V, TYPE_ARRAY},
+    {"maxItems", build_count, assert_max_items, V, TYPE_ARRAY},
+    {"uniqueItems", build_true, assert_unique_items, V, TYPE_ARRAY},
+    {"minProperties", build_count, assert_min_properties, V, TYPE_OBJECT},
+    {"maxProperties", build_count, assert_max_properties, V, TYPE_OBJECT},
+    {"required", build_names, assert_required, V, TYPE_OBJECT},
+    {"dependentRequired", build_dependent_required, assert_dependent_required, V, TYPE_OBJECT},
     {"$ref", build_reference, apply_reference, VOCAB_CORE, TYPE_ANY},
     {"$dynamicRef", build_dynamic, apply_dynamic, VOCAB_CORE, TYPE_ANY},
     {"propertyNames", build_node, apply_names, A, TYPE_OBJECT},
@@ -440,23 +443,23 @@ static const struct row rows[] = {
 #undef U
 #undef F
 
-void keywords_compile(struct compiler *c, struct place *place)
+void keywords_compile(struct schema_compiler *c, struct subschema *subschema)
 {
     struct keyword list[KEYWORDS_MAX];
-    struct node *node = place->node;
+    struct schema_node *node = subschema->node;
     keyword_build *group = NULL; /* its keyword is already compiled, under another name */
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        const struct row *row = &rows[i];
+        const struct keyword_spec *row = &rows[i];
         json_object *value;
-        if (!(row->vocabulary & (place->source->vocabularies | VOCAB_CORE)) ||
-            !json_object_object_get_ex(place->json, row->name, &value))
+        if (!(row->vocabulary & (subschema->source->vocabularies | VOCAB_CORE)) ||
+            !json_object_object_get_ex(subschema->json, row->name, &value))
             continue;
         if ((row->build == build_members || row->build == build_items) && row->build == group)
             continue;
         group = row->build;
         struct keyword *k = &list[node->count];
         *k = (struct keyword){.check = row->check, .types = row->types};
-        if (row->build(c, place, row, value, k))
+        if (row->build(c, subschema, row, value, k))
             node->count++;
     }
     node->keywords = talloc_memdup(c->schema, list, node->count * sizeof list[0]);

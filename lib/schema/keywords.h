@@ -3,10 +3,11 @@
 
 #include "schema/resolve.h"
 
-/* Fills the node of a place whose json is an object. Problems are told to the compiler. */
-void keywords_compile(struct compiler *c, struct place *place);
+/* Fills the node of a subschema whose json is an object. Problems are told to the compiler. */
+void keywords_compile(struct schema_compiler *c, struct subschema *subschema);
 
 /* lib/schema/compile.c: the node of the schema `json` (told, and one that admits nothing, if it is none), to
  * be filled later if it was not yet. */
-struct node *compile_wanted(struct compiler *c, struct place *from, const char *keyword, json_object *json);
-struct node *compile_place(struct compiler *c, struct place *place);
+struct schema_node *compile_json(struct schema_compiler *c, struct subschema *from, const char *keyword,
+                                 json_object *json);
+struct schema_node *compile_subschema(struct schema_compiler *c, struct subschema *subschema);

@@ -54,8 +54,8 @@ static unsigned vocabulary_bit(const char *uri)
     return 0;
 }
 
-static bool read_vocabularies(struct compiler *c, const struct place *place, json_object *document,
-                              unsigned *bits_r)
+static bool read_vocabularies(struct schema_compiler *c, const struct subschema *subschema,
+                              json_object *document, unsigned *bits_r)
 {
     json_object *list = json_get(document, "$vocabulary");
     *bits_r = VOCAB_STANDARD;
@@ -66,8 +66,8 @@ static bool read_vocabularies(struct compiler *c, const struct place *place, jso
     {
         unsigned bit = vocabulary_bit(uri);
         if (!bit && json_object_is_type(required, json_type_boolean) && json_object_get_boolean(required)) {
-            compiler_complain(c, place, "$schema",
-                              "its metaschema requires the vocabulary \"%s\", which is not known", uri);
+            compiler_add_problem(c, subschema, "$schema",
+                                 "its metaschema requires the vocabulary \"%s\", which is not known", uri);
             return false;
         }
         *bits_r |= bit;
@@ -75,7 +75,7 @@ static bool read_vocabularies(struct compiler *c, const struct place *place, jso
     return true;
 }
 
-static bool compile_custom(struct compiler *c, const struct place *place, const char *uri,
+static bool compile_custom(struct schema_compiler *c, const struct subschema *subschema, const char *uri,
                            json_object *document, const struct schema **compiled_r)
 {
     struct schema *compiled;
@@ -86,7 +86,7 @@ static bool compile_custom(struct compiler *c, const struct place *place, const 
         return true;
     }
     const char *why = problems.count ? problems.items[0].message : "too large";
-    compiler_complain(c, place, "$schema", "its metaschema \"%s\" is no usable schema: %s", uri, why);
+    compiler_add_problem(c, subschema, "$schema", "its metaschema \"%s\" is no usable schema: %s", uri, why);
     return false;
 }
 
@@ -94,16 +94,16 @@ static bool compile_custom(struct compiler *c, const struct place *place, const 
  * not. */
 static _Thread_local unsigned custom_depth;
 
-static bool find_custom(struct compiler *c, const struct place *place, const char *uri, unsigned *bits_r,
-                        const struct schema **compiled_r)
+static bool find_custom(struct schema_compiler *c, const struct subschema *subschema, const char *uri,
+                        unsigned *bits_r, const struct schema **compiled_r)
 {
     json_object *document = NULL;
     const char *why = "there is no such document in the registry";
     if (schema_registry_load(c, c->opt->registry, uri, &document, &why) != OK) {
-        compiler_complain(c, place, "$schema", "the metaschema \"%s\" is not known: %s", uri, why);
+        compiler_add_problem(c, subschema, "$schema", "the metaschema \"%s\" is not known: %s", uri, why);
         return false;
     }
-    if (!read_vocabularies(c, place, document, bits_r))
+    if (!read_vocabularies(c, subschema, document, bits_r))
         return false;
     if (!compiled_r)
         return true;
@@ -113,19 +113,19 @@ static bool find_custom(struct compiler *c, const struct place *place, const cha
         return true;
     }
     custom_depth++;
-    bool found = compile_custom(c, place, uri, document, compiled_r);
+    bool found = compile_custom(c, subschema, uri, document, compiled_r);
     custom_depth--;
     return found;
 }
 
-bool metaschema_find(struct compiler *c, const struct place *place, const char *uri, unsigned *vocabularies_r,
-                     const struct schema **compiled_r)
+bool metaschema_find(struct schema_compiler *c, const struct subschema *subschema, const char *uri,
+                     unsigned *vocabularies_r, const struct schema **compiled_r)
 {
     size_t n = uri ? strcspn(uri, "#") : 0;
     bool plain = !uri || uri[n] == '\0' || uri[n + 1] == '\0'; /* an empty fragment is nothing */
     if (!plain || (uri && strncmp(uri, METASCHEMA_STANDARD, n) != 0) ||
         (uri && n != strlen(METASCHEMA_STANDARD)))
-        return find_custom(c, place, talloc_strndup(c, uri, plain ? n : strlen(uri)), vocabularies_r,
+        return find_custom(c, subschema, talloc_strndup(c, uri, plain ? n : strlen(uri)), vocabularies_r,
                            compiled_r);
     *vocabularies_r = VOCAB_STANDARD;
     if (compiled_r) {

@@ -10,8 +10,8 @@ json_object *metaschema_builtin(void *ctx, const char *uri);
 
 /* The vocabularies that `$schema` (NULL: the standard) of `place` switches on, and, unless `compiled_r` is
  * NULL, the compiled metaschema to check it against. False when told why not. */
-bool metaschema_find(struct compiler *c, const struct place *place, const char *uri, unsigned *vocabularies_r,
-                     const struct schema **compiled_r);
+bool metaschema_find(struct schema_compiler *c, const struct subschema *place, const char *uri,
+                     unsigned *vocabularies_r, const struct schema **compiled_r);
 
 /* schema_compile without the check against a metaschema: for the metaschema itself. */
 enum err schema_compile_trusted(void *ctx, json_object *document, struct schema **schema_r,

@@ -19,17 +19,18 @@ enum {
     TYPE_ANY = 127
 };
 
-struct eval;
+struct schema_eval;
 struct marks;
 struct keyword;
-struct node;
+struct schema_node;
 
 /* One keyword (or a group that only makes sense together) checked against one value. False: violated, and
  * told. */
-typedef bool keyword_check(struct eval *e, const struct keyword *k, json_object *value, struct marks *marks);
+typedef bool keyword_check(struct schema_eval *e, const struct keyword *k, json_object *value,
+                           struct marks *marks);
 
 struct node_list {
-    struct node **items;
+    struct schema_node **items;
     size_t count;
 };
 
@@ -40,12 +41,12 @@ struct name_list {
 
 struct member_rule {
     const char *name;
-    struct node *node;
+    struct schema_node *node;
 };
 
 struct pattern_rule {
     struct regex *regex;
-    struct node *node;
+    struct schema_node *node;
 };
 
 /* properties, patternProperties and additionalProperties: one walk over the members serves all three. */
@@ -54,13 +55,13 @@ struct members {
     size_t rule_count;
     struct pattern_rule *patterns;
     size_t pattern_count;
-    struct node *additional; /* or NULL */
+    struct schema_node *additional; /* or NULL */
 };
 
 struct dependency {
     const char *name;
     struct name_list required; /* dependentRequired */
-    struct node *node;         /* dependentSchemas */
+    struct schema_node *node;  /* dependentSchemas */
 };
 
 struct keyword {
@@ -75,7 +76,7 @@ struct keyword {
         json_object *value;
         struct regex *regex;
         format_check *format;
-        struct node *node;
+        struct schema_node *node;
         struct node_list nodes;
         struct name_list names;
         struct members members;
@@ -84,26 +85,27 @@ struct keyword {
             size_t count;
         } dependencies;
         struct {
-            struct node *test, *then, *otherwise;
+            struct schema_node *test, *then, *otherwise;
         } condition;
         struct {
             struct node_list prefix;
-            struct node *rest;
+            struct schema_node *rest;
         } items;
         struct {
-            struct node *node;
+            struct schema_node *node;
             uint64_t min, max;
         } contains;
         struct {
-            struct node *node; /* where the reference leads when nothing in the dynamic scope replaces it */
-            const char *name;  /* interned: compared as a pointer */
+            struct schema_node
+                *node;        /* where the reference leads when nothing in the dynamic scope replaces it */
+            const char *name; /* interned: compared as a pointer */
         } dynamic;
     };
 };
 
 struct dynamic_anchor {
     const char *name; /* interned */
-    struct node *node;
+    struct schema_node *node;
 };
 
 /* A schema resource: what has a URI of its own. At run time it is only needed for the dynamic scope. */
@@ -112,7 +114,7 @@ struct resource {
     size_t dynamic_count;
 };
 
-struct node {
+struct schema_node {
     const struct resource *resource;
     struct keyword *keywords;
     size_t count;
@@ -121,7 +123,7 @@ struct node {
 };
 
 struct schema {
-    struct node *root;
+    struct schema_node *root;
     json_object *document; /* the copy that `value`s point into */
     long budget;
 };

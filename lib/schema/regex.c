@@ -29,17 +29,17 @@ struct translation {
     const char *why;
 };
 
-static void put(struct translation *t, const char *text, size_t size)
+static void emit(struct translation *t, const char *text, size_t size)
 {
     t->out = talloc_strndup_append_buffer(t->out, text, size);
 }
 
-static void put_text(struct translation *t, const char *text)
+static void emit_text(struct translation *t, const char *text)
 {
-    put(t, text, strlen(text));
+    emit(t, text, strlen(text));
 }
 
-static bool refuse(struct translation *t, const char *why)
+static bool refuse_pattern(struct translation *t, const char *why)
 {
     t->why = why;
     return false;
@@ -60,11 +60,11 @@ static long hex_digits(const char *p, const char *end, int count)
     return value;
 }
 
-static void put_code_point(struct translation *t, long code)
+static void emit_code_point(struct translation *t, long code)
 {
     char text[24];
     snprintf(text, sizeof text, "\\x{%lx}", (unsigned long)code);
-    put_text(t, text);
+    emit_text(t, text);
 }
 
 /* Behind "\u": HHHH, a pair of surrogates, or {H…}. */
@@ -75,14 +75,14 @@ static bool translate_unicode(struct translation *t)
         int digits = close ? (int)(close - t->at) - 1 : 0;
         long code = digits >= 1 && digits <= 6 ? hex_digits(t->at + 1, t->end, digits) : -1;
         if (code < 0 || code > 0x10ffff)
-            return refuse(t, "\\u{…} needs a code point in hexadecimal");
+            return refuse_pattern(t, "\\u{…} needs a code point in hexadecimal");
         t->at = close + 1;
-        put_code_point(t, code);
+        emit_code_point(t, code);
         return true;
     }
     long code = hex_digits(t->at, t->end, 4);
     if (code < 0)
-        return refuse(t, "\\u needs four hexadecimal digits");
+        return refuse_pattern(t, "\\u needs four hexadecimal digits");
     t->at += 4;
     if (code >= 0xd800 && code < 0xdc00 && t->end - t->at >= 6 && t->at[0] == '\\' && t->at[1] == 'u') {
         long low = hex_digits(t->at + 2, t->end, 4);
@@ -91,7 +91,7 @@ static bool translate_unicode(struct translation *t)
             t->at += 6;
         }
     }
-    put_code_point(t, code);
+    emit_code_point(t, code);
     return true;
 }
 
@@ -144,7 +144,7 @@ static bool translate_property(struct translation *t, char letter)
 {
     const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
     if (!close)
-        return refuse(t, "\\p needs a property name in braces");
+        return refuse_pattern(t, "\\p needs a property name in braces");
     const char *name = t->at + 1;
     int size = (int)(close - name);
     const char *equals = memchr(name, '=', (size_t)size);
@@ -158,7 +158,7 @@ static bool translate_property(struct translation *t, char letter)
         if (strlen(categories[i][0]) == (size_t)size && strncmp(categories[i][0], name, (size_t)size) == 0)
             out = talloc_asprintf(t->out, "\\%c{%s}", letter, categories[i][1]);
     }
-    put_text(t, out);
+    emit_text(t, out);
     return true;
 }
 
@@ -168,15 +168,15 @@ static bool translate_property(struct translation *t, char letter)
 static void translate_space(struct translation *t, char c)
 {
     if (c == 's')
-        put_text(t, t->in_class ? ECMA_SPACE : "[" ECMA_SPACE "]");
+        emit_text(t, t->in_class ? ECMA_SPACE : "[" ECMA_SPACE "]");
     else
-        put_text(t, t->in_class ? "\\S" : "[^" ECMA_SPACE "]");
+        emit_text(t, t->in_class ? "\\S" : "[^" ECMA_SPACE "]");
 }
 
 static bool translate_escape(struct translation *t)
 {
     if (t->at >= t->end)
-        return refuse(t, "a \\ ends the pattern");
+        return refuse_pattern(t, "a \\ ends the pattern");
     char c = *t->at++;
     char text[3] = {'\\', c, '\0'};
     switch (c) {
@@ -190,18 +190,18 @@ static bool translate_escape(struct translation *t)
     case 'P':
         return translate_property(t, c);
     case 'v':
-        put_text(t, "\\x0b");
+        emit_text(t, "\\x0b");
         return true;
     case '0':
-        put_text(t, "\\x00");
+        emit_text(t, "\\x00");
         return true;
     case 'x':
         if (hex_digits(t->at, t->end, 2) < 0)
-            return refuse(t, "\\x needs two hexadecimal digits");
+            return refuse_pattern(t, "\\x needs two hexadecimal digits");
         break;
     case 'c':
         if (t->at >= t->end || !isalpha((unsigned char)*t->at))
-            return refuse(t, "\\c needs a letter");
+            return refuse_pattern(t, "\\c needs a letter");
         break;
     case 'k':
         t->costly = true;
@@ -210,20 +210,20 @@ static bool translate_escape(struct translation *t)
         if (isdigit((unsigned char)c))
             t->costly = true;
         else if (isalpha((unsigned char)c) && !strchr("dDwWbBfnrt", c))
-            return refuse(t, "an unknown escape (ECMA-262 has no such letter behind \\)");
+            return refuse_pattern(t, "an unknown escape (ECMA-262 has no such letter behind \\)");
         else if ((unsigned char)c >= 0x80)
             text[0] = c, text[1] = '\0'; /* the lead byte of a character that needs no escape */
         break;
     }
-    put_text(t, text);
+    emit_text(t, text);
     return true;
 }
 
 static bool translate_group(struct translation *t)
 {
-    put_text(t, "(");
+    emit_text(t, "(");
     if (t->at < t->end && *t->at == '*')
-        return refuse(t, "nothing to repeat behind (");
+        return refuse_pattern(t, "nothing to repeat behind (");
     if (t->at >= t->end || *t->at != '?')
         return true;
     const char *p = t->at + 1;
@@ -231,10 +231,10 @@ static bool translate_group(struct translation *t)
     bool ahead = p < t->end && (*p == '=' || *p == '!');
     bool named = !behind && t->end - p >= 2 && p[0] == '<' && (isalpha((unsigned char)p[1]) || p[1] == '_');
     if (!behind && !ahead && !named && !(p < t->end && *p == ':'))
-        return refuse(t, "an unknown kind of group behind (?");
+        return refuse_pattern(t, "an unknown kind of group behind (?");
     t->costly = t->costly || behind || ahead;
     t->at = p + (behind ? 2 : 1);
-    put(t, p - 1, behind ? 3 : 2);
+    emit(t, p - 1, behind ? 3 : 2);
     return true;
 }
 
@@ -261,17 +261,17 @@ static bool translate_quantifier(struct translation *t, char c)
     if (c == '{') {
         size = counted_size(t);
         if (size == 0) {
-            put_text(t, "\\{");
+            emit_text(t, "\\{");
             return true;
         }
         t->costly = t->costly || atoi(t->at) > REPEAT_CHEAP_MAX;
     }
-    put(t, t->at - 1, size);
+    emit(t, t->at - 1, size);
     t->at += size - 1;
     if (t->at < t->end && *t->at == '?')
-        put(t, t->at++, 1);
+        emit(t, t->at++, 1);
     if (t->at < t->end && strchr("*+?", *t->at))
-        return refuse(t, "nothing to repeat: two quantifiers in a row");
+        return refuse_pattern(t, "nothing to repeat: two quantifiers in a row");
     return true;
 }
 
@@ -284,21 +284,21 @@ static bool translate_one(struct translation *t)
         if (c == ']')
             t->in_class = false;
         if (c == '[')
-            put_text(t, "\\");
-        put(t, &c, 1);
+            emit_text(t, "\\");
+        emit(t, &c, 1);
         return true;
     }
     switch (c) {
     case '[':
         t->in_class = true;
-        put(t, &c, 1);
+        emit(t, &c, 1);
         if (t->at < t->end && *t->at == '^')
-            put(t, t->at++, 1);
+            emit(t, t->at++, 1);
         return true;
     case '(':
         return translate_group(t);
     case '.':
-        put_text(t, "[^\\n\\r\\x{2028}\\x{2029}]");
+        emit_text(t, "[^\\n\\r\\x{2028}\\x{2029}]");
         return true;
     case '*':
     case '+':
@@ -306,12 +306,12 @@ static bool translate_one(struct translation *t)
     case '{':
         return translate_quantifier(t, c);
     default:
-        put(t, &c, 1);
+        emit(t, &c, 1);
         return true;
     }
 }
 
-static int regex_drop(struct regex *regex)
+static int regex_destroy(struct regex *regex)
 {
     pcre2_code_free(regex->code);
     return 0;
@@ -371,7 +371,7 @@ enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex
     }
     struct regex *regex = talloc(ctx, struct regex);
     *regex = (struct regex){code, t.costly};
-    talloc_set_destructor(regex, regex_drop);
+    talloc_set_destructor(regex, regex_destroy);
     *regex_r = regex;
     return OK;
 }
@@ -416,7 +416,7 @@ enum err regex_match(const struct regex *regex, const char *subject, size_t size
     }
     *matches_r = answer >= 0;
     /* anything else than "no" is a limit reached, or a subject that is no UTF-8: that does not match */
-    bool told = answer >= 0 || answer == PCRE2_ERROR_NOMATCH ||
-                (answer <= PCRE2_ERROR_UTF8_ERR1 && answer >= PCRE2_ERROR_UTF8_ERR21);
-    return told ? OK : ERR_LIMIT;
+    bool decided = answer >= 0 || answer == PCRE2_ERROR_NOMATCH ||
+                   (answer <= PCRE2_ERROR_UTF8_ERR1 && answer >= PCRE2_ERROR_UTF8_ERR21);
+    return decided ? OK : ERR_LIMIT;
 }

@@ -35,7 +35,8 @@ void schema_registry_add(struct schema_registry *registry, const char *prefix, c
 }
 
 /* The entry with the longest prefix that ends where a path segment does. */
-static const struct registry_entry *find_entry(const struct schema_registry *registry, const char *uri)
+static const struct registry_entry *find_registry_entry(const struct schema_registry *registry,
+                                                        const char *uri)
 {
     const struct registry_entry *best = NULL;
     for (size_t i = 0; i < registry->count; i++) {
@@ -51,7 +52,7 @@ static const struct registry_entry *find_entry(const struct schema_registry *reg
 }
 
 /* Nothing may lead out of the folder, also when written %2e%2e. */
-static bool path_is_tame(const char *path)
+static bool path_stays_inside(const char *path)
 {
     for (const char *p = path; *p; p += strspn(p, "/")) {
         size_t n = strcspn(p, "/");
@@ -99,9 +100,9 @@ static enum err load_file(void *ctx, const char *path, json_object **document_r,
 enum err schema_registry_load(void *ctx, const struct schema_registry *registry, const char *uri,
                               json_object **document_r, const char **why_r)
 {
-    const struct registry_entry *entry = registry ? find_entry(registry, uri) : NULL;
+    const struct registry_entry *entry = registry ? find_registry_entry(registry, uri) : NULL;
     char *rest = entry ? uri_decode(ctx, uri + strlen(entry->prefix)) : NULL;
-    if (!rest || !path_is_tame(rest))
+    if (!rest || !path_stays_inside(rest))
         return ERR_NOT_FOUND;
     char *path = talloc_asprintf(ctx, "%s/%s", entry->dir, rest);
     enum err e = load_file(ctx, path, document_r, why_r);

@@ -40,8 +40,8 @@ static const struct {
     {"contentSchema", ONE},
 };
 
-void compiler_complain(struct compiler *c, const struct place *place, const char *keyword, const char *format,
-                       ...)
+void compiler_add_problem(struct schema_compiler *c, const struct subschema *subschema, const char *keyword,
+                          const char *format, ...)
 {
     struct schema_problems *p = c->problems;
     if (p->count >= SCHEMA_PROBLEMS_MAX)
@@ -50,19 +50,19 @@ void compiler_complain(struct compiler *c, const struct place *place, const char
     va_start(args, format);
     char *message = talloc_vasprintf(c->problem_ctx, format, args);
     va_end(args);
-    const char *pointer = place ? place->pointer : "";
+    const char *pointer = subschema ? subschema->pointer : "";
     if (keyword)
         pointer = json_pointer_join(c->problem_ctx, pointer, keyword);
-    if (place && place->source->document_uri) {
-        message = talloc_asprintf(c->problem_ctx, "in %s at \"%s\": %s", place->source->document_uri, pointer,
-                                  message);
+    if (subschema && subschema->source->document_uri) {
+        message = talloc_asprintf(c->problem_ctx, "in %s at \"%s\": %s", subschema->source->document_uri,
+                                  pointer, message);
         pointer = "";
     }
     p->items = talloc_realloc(c->problem_ctx, p->items, struct schema_problem, p->count + 1);
     p->items[p->count++] = (struct schema_problem){talloc_strdup(c->problem_ctx, pointer), message};
 }
 
-const char *resolve_intern(struct compiler *c, const char *name)
+const char *resolve_intern(struct schema_compiler *c, const char *name)
 {
     void *found;
     if (lh_table_lookup_ex(c->names, name, &found))
@@ -72,21 +72,21 @@ const char *resolve_intern(struct compiler *c, const char *name)
     return copy;
 }
 
-static int table_drop(struct lh_table **table)
+static int table_destroy(struct lh_table **table)
 {
     lh_table_free(*table);
     return 0;
 }
 
-static struct lh_table *new_names(struct compiler *c)
+static struct lh_table *new_names(struct schema_compiler *c)
 {
     struct lh_table **holder = talloc(c, struct lh_table *);
     *holder = lh_kchar_table_new(8, NULL);
-    talloc_set_destructor(holder, table_drop);
+    talloc_set_destructor(holder, table_destroy);
     return *holder;
 }
 
-static struct source *new_source(struct compiler *c, json_object *root, const char *uri,
+static struct source *new_source(struct schema_compiler *c, json_object *root, const char *uri,
                                  const char *document_uri)
 {
     struct source *s = talloc_zero(c, struct source);
@@ -99,75 +99,77 @@ static struct source *new_source(struct compiler *c, json_object *root, const ch
     return s;
 }
 
-static void add_uri(struct compiler *c, const char *uri, struct source *source, const struct place *place)
+static void add_uri(struct schema_compiler *c, const char *uri, struct source *source,
+                    const struct subschema *subschema)
 {
     void *found;
     if (!lh_table_lookup_ex(c->by_uri, uri, &found))
         lh_table_insert(c->by_uri, talloc_strdup(c, uri), source);
     else if (found != source && ((struct source *)found)->document_uri == source->document_uri)
-        compiler_complain(c, place, "$id", "another schema already has the identifier \"%s\"", uri);
+        compiler_add_problem(c, subschema, "$id", "another schema already has the identifier \"%s\"", uri);
 }
 
-static void add_anchor(struct compiler *c, struct place *place, const char *name, const char *keyword)
+static void add_anchor(struct schema_compiler *c, struct subschema *subschema, const char *name,
+                       const char *keyword)
 {
-    if (lh_table_lookup_ex(place->source->anchors, name, NULL)) {
-        compiler_complain(c, place, keyword, "another schema already has the anchor \"%s\"", name);
+    if (lh_table_lookup_ex(subschema->source->anchors, name, NULL)) {
+        compiler_add_problem(c, subschema, keyword, "another schema already has the anchor \"%s\"", name);
         return;
     }
-    lh_table_insert(place->source->anchors, talloc_strdup(c, name), place);
+    lh_table_insert(subschema->source->anchors, talloc_strdup(c, name), subschema);
 }
 
 /* What the schema object says of itself: a URI that makes it a resource of its own, and its anchors. */
-static void index_identity(struct compiler *c, struct place *place)
+static void index_identity(struct schema_compiler *c, struct subschema *subschema)
 {
-    const char *id = json_get_text(place->json, "$id");
-    if (id && place->source->root != place->json) {
-        struct source *outer = place->source;
+    const char *id = json_get_text(subschema->json, "$id");
+    if (id && subschema->source->root != subschema->json) {
+        struct source *outer = subschema->source;
         const char *uri = uri_resolve(c, outer->uri, id);
-        place->source = new_source(c, place->json, uri, outer->document_uri);
-        place->source->vocabularies = outer->vocabularies;
-        add_uri(c, uri, place->source, place);
-        const char *dialect = json_get_text(place->json, "$schema");
+        subschema->source = new_source(c, subschema->json, uri, outer->document_uri);
+        subschema->source->vocabularies = outer->vocabularies;
+        add_uri(c, uri, subschema->source, subschema);
+        const char *dialect = json_get_text(subschema->json, "$schema");
         if (dialect)
-            metaschema_find(c, place, dialect, &place->source->vocabularies, NULL);
+            metaschema_find(c, subschema, dialect, &subschema->source->vocabularies, NULL);
     }
-    const char *anchor = json_get_text(place->json, "$anchor");
+    const char *anchor = json_get_text(subschema->json, "$anchor");
     if (anchor)
-        add_anchor(c, place, anchor, "$anchor");
-    const char *dynamic = json_get_text(place->json, "$dynamicAnchor");
+        add_anchor(c, subschema, anchor, "$anchor");
+    const char *dynamic = json_get_text(subschema->json, "$dynamicAnchor");
     if (dynamic) {
         if (!anchor || strcmp(anchor, dynamic) != 0)
-            add_anchor(c, place, dynamic, "$dynamicAnchor");
-        place->dynamic_name = resolve_intern(c, dynamic);
-        place->next_dynamic = place->source->dynamic;
-        place->source->dynamic = place;
+            add_anchor(c, subschema, dynamic, "$dynamicAnchor");
+        subschema->dynamic_name = resolve_intern(c, dynamic);
+        subschema->next_dynamic = subschema->source->dynamic;
+        subschema->source->dynamic = subschema;
     }
 }
 
-static struct place *index_schema(struct compiler *c, json_object *json, struct source *source,
-                                  const char *pointer, unsigned depth);
+static struct subschema *index_schema(struct schema_compiler *c, json_object *json, struct source *source,
+                                      const char *pointer, unsigned depth);
 
-static void index_held(struct compiler *c, struct place *place, json_object *held, const char *name,
-                       enum shape shape, unsigned depth)
+static void index_held(struct schema_compiler *c, struct subschema *subschema, json_object *held,
+                       const char *name, enum shape shape, unsigned depth)
 {
-    const char *pointer = json_pointer_join(c, place->pointer, name);
+    const char *pointer = json_pointer_join(c, subschema->pointer, name);
     if (shape == ONE) {
-        index_schema(c, held, place->source, pointer, depth + 1);
+        index_schema(c, held, subschema->source, pointer, depth + 1);
     } else if (shape == MAP && json_object_is_type(held, json_type_object)) {
         json_object_object_foreach(held, key, value)
         {
-            index_schema(c, value, place->source, json_pointer_join(c, pointer, key), depth + 1);
+            index_schema(c, value, subschema->source, json_pointer_join(c, pointer, key), depth + 1);
         }
     } else if (shape == LIST && json_object_is_type(held, json_type_array)) {
         for (size_t i = 0; i < json_object_array_length(held); i++) {
             const char *at = talloc_asprintf(c, "%s/%zu", pointer, i);
-            index_schema(c, json_object_array_get_idx(held, i), place->source, at, depth + 1);
+            index_schema(c, json_object_array_get_idx(held, i), subschema->source, at, depth + 1);
         }
     }
 }
 
-static struct place *index_schema(struct compiler *c, json_object *json, struct source *source,
-                                  const char *pointer, unsigned depth)
+static struct subschema *index_schema(struct schema_compiler *c, json_object *json, struct source *source,
+                                      const char *pointer, unsigned depth)
 {
     void *found;
     bool object = json_object_is_type(json, json_type_object);
@@ -175,42 +177,43 @@ static struct place *index_schema(struct compiler *c, json_object *json, struct 
         return NULL;
     if (lh_table_lookup_ex(c->by_json, json, &found))
         return found;
-    if (c->place_count >= SCHEMA_NODES_MAX || depth > INDEX_DEPTH_MAX) {
+    if (c->subschema_count >= SCHEMA_NODES_MAX || depth > INDEX_DEPTH_MAX) {
         c->too_large = true;
         return NULL;
     }
-    c->place_count++;
-    struct place *place = talloc_zero(c, struct place);
-    place->json = json;
-    place->source = source;
-    place->pointer = pointer;
-    lh_table_insert(c->by_json, json, place);
-    *c->end = place;
-    c->end = &place->next;
+    c->subschema_count++;
+    struct subschema *subschema = talloc_zero(c, struct subschema);
+    subschema->json = json;
+    subschema->source = source;
+    subschema->pointer = pointer;
+    lh_table_insert(c->by_json, json, subschema);
+    *c->end = subschema;
+    c->end = &subschema->next;
     if (!object)
-        return place;
-    index_identity(c, place);
+        return subschema;
+    index_identity(c, subschema);
     for (size_t i = 0; i < sizeof holders / sizeof holders[0]; i++) {
         json_object *held = json_get(json, holders[i].name);
         if (held)
-            index_held(c, place, held, holders[i].name, holders[i].shape, depth);
+            index_held(c, subschema, held, holders[i].name, holders[i].shape, depth);
     }
-    return place;
+    return subschema;
 }
 
 /* Each problem of a document against its metaschema becomes a problem of the compilation. */
-static bool check_document(struct compiler *c, struct place *root, const struct schema *metaschema)
+static bool check_against_metaschema(struct schema_compiler *c, struct subschema *root,
+                                     const struct schema *metaschema)
 {
     struct schema_problems found = {0};
     enum err e = schema_validate(c, metaschema, root->json, &found);
     for (size_t i = 0; i < found.count; i++) {
-        struct place at = {.source = root->source, .pointer = found.items[i].pointer};
-        compiler_complain(c, &at, NULL, "%s", found.items[i].message);
+        struct subschema at = {.source = root->source, .pointer = found.items[i].pointer};
+        compiler_add_problem(c, &at, NULL, "%s", found.items[i].message);
     }
     return e == OK;
 }
 
-static bool adopt_dialect(struct compiler *c, struct place *root, bool trusted)
+static bool adopt_dialect(struct schema_compiler *c, struct subschema *root, bool trusted)
 {
     const struct schema *metaschema = NULL;
     if (trusted)
@@ -218,17 +221,18 @@ static bool adopt_dialect(struct compiler *c, struct place *root, bool trusted)
     const char *dialect = json_get_text(root->json, "$schema");
     if (!metaschema_find(c, root, dialect, &root->source->vocabularies, &metaschema))
         return false;
-    return check_document(c, root, metaschema);
+    return check_against_metaschema(c, root, metaschema);
 }
 
-struct place *resolve_document(struct compiler *c, json_object *json, const char *uri, bool main_document)
+struct subschema *resolve_document(struct schema_compiler *c, json_object *json, const char *uri,
+                                   bool main_document)
 {
     const char *id = json_get_text(json, "$id");
     const char *base = id ? uri_resolve(c, uri, id) : uri;
     struct source *source = new_source(c, json, base, main_document ? NULL : uri);
-    struct place probe = {.json = json, .source = source, .pointer = ""};
+    struct subschema probe = {.json = json, .source = source, .pointer = ""};
     if (!json_object_is_type(json, json_type_object) && !json_object_is_type(json, json_type_boolean)) {
-        compiler_complain(c, &probe, NULL, "must be an object or a boolean: only these are schemas");
+        compiler_add_problem(c, &probe, NULL, "must be an object or a boolean: only these are schemas");
         return NULL;
     }
     bool trusted = c->trusted || (!main_document && metaschema_builtin(c, uri));
@@ -240,7 +244,7 @@ struct place *resolve_document(struct compiler *c, json_object *json, const char
     return index_schema(c, json, source, "", 0);
 }
 
-static struct source *find_source(struct compiler *c, struct place *from, const char *keyword,
+static struct source *find_source(struct schema_compiler *c, struct subschema *from, const char *keyword,
                                   const char *uri)
 {
     void *found;
@@ -249,23 +253,23 @@ static struct source *find_source(struct compiler *c, struct place *from, const 
     const char *why = "it is neither in this schema nor in the registry";
     json_object *document = metaschema_builtin(c->schema, uri);
     if (!document && schema_registry_load(c->schema, c->opt->registry, uri, &document, &why) != OK) {
-        compiler_complain(c, from, keyword, "cannot find the schema \"%s\": %s", uri, why);
+        compiler_add_problem(c, from, keyword, "cannot find the schema \"%s\": %s", uri, why);
         return NULL;
     }
-    struct place *root = resolve_document(c, document, uri, false);
+    struct subschema *root = resolve_document(c, document, uri, false);
     return root ? root->source : NULL;
 }
 
 /* Follows a JSON pointer from a resource's root. It may lead through and to places that no keyword makes
  * schemas; what it finds there belongs to the last resource on the way. */
-static struct place *follow_pointer(struct compiler *c, struct source *source, const char *pointer)
+static struct subschema *follow_pointer(struct schema_compiler *c, struct source *source, const char *pointer)
 {
     void *found;
     bool exists;
-    struct place *last = lh_table_lookup_ex(c->by_json, source->root, &found) ? found : NULL;
+    struct subschema *last = lh_table_lookup_ex(c->by_json, source->root, &found) ? found : NULL;
     for (const char *p = pointer; last; p += 1 + strcspn(p + 1, "/")) {
         char *head = talloc_strndup(c, pointer, (size_t)(p - pointer));
-        json_object *at = json_at(source->root, head, &exists);
+        json_object *at = json_find(source->root, head, &exists);
         if (!exists)
             return NULL;
         if (at && lh_table_lookup_ex(c->by_json, at, &found))
@@ -280,8 +284,8 @@ static struct place *follow_pointer(struct compiler *c, struct source *source, c
     return NULL;
 }
 
-struct place *resolve_reference(struct compiler *c, struct place *from, const char *keyword,
-                                const char *reference, const char **anchor_r)
+struct subschema *resolve_reference(struct schema_compiler *c, struct subschema *from, const char *keyword,
+                                    const char *reference, const char **anchor_r)
 {
     *anchor_r = NULL;
     const char *fragment = uri_fragment(c, reference);
@@ -298,6 +302,6 @@ struct place *resolve_reference(struct compiler *c, struct place *from, const ch
         lh_table_lookup_ex(source->anchors, fragment, &found);
     }
     if (!found && !c->too_large)
-        compiler_complain(c, from, keyword, "the reference \"%s\" leads to no schema", reference);
+        compiler_add_problem(c, from, keyword, "the reference \"%s\" leads to no schema", reference);
     return found;
 }

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <talloc.h>
 
-struct span {
+struct uri_part {
     const char *at; /* NULL: the part is absent, which is not the same as empty */
     size_t size;
 };
 
 struct uri {
-    struct span scheme, authority, path, query;
+    struct uri_part scheme, authority, path, query;
 };
 
 static size_t scheme_size(const char *text)
@@ -29,20 +29,20 @@ static void uri_split(const char *text, struct uri *u)
     *u = (struct uri){0};
     size_t n = scheme_size(text);
     if (n > 0) {
-        u->scheme = (struct span){text, n};
+        u->scheme = (struct uri_part){text, n};
         text += n + 1;
     }
     if (text[0] == '/' && text[1] == '/') {
         n = strcspn(text + 2, "/?#");
-        u->authority = (struct span){text + 2, n};
+        u->authority = (struct uri_part){text + 2, n};
         text += 2 + n;
     }
     n = strcspn(text, "?#");
-    u->path = (struct span){text, n};
+    u->path = (struct uri_part){text, n};
     text += n;
     if (*text == '?') {
         n = strcspn(text + 1, "#");
-        u->query = (struct span){text + 1, n};
+        u->query = (struct uri_part){text + 1, n};
     }
 }
 
@@ -85,7 +85,7 @@ static char *merge_paths(void *ctx, const struct uri *base, const struct uri *re
     return talloc_asprintf(ctx, "%.*s%.*s", (int)keep, base->path.at, (int)ref->path.size, ref->path.at);
 }
 
-static char *append(char *text, const char *before, struct span part, const char *after)
+static char *append_part(char *text, const char *before, struct uri_part part, const char *after)
 {
     if (!part.at)
         return text;
@@ -99,7 +99,7 @@ char *uri_resolve(void *ctx, const char *base_text, const char *reference)
     uri_split(base_text, &base);
     uri_split(reference, &ref);
     char *path;
-    struct span query = ref.query;
+    struct uri_part query = ref.query;
     if (ref.scheme.at || ref.authority.at || ref.path.at[0] == '/') {
         path = talloc_strndup(ctx, ref.path.at, ref.path.size);
     } else if (ref.path.size == 0) {
@@ -111,15 +111,15 @@ char *uri_resolve(void *ctx, const char *base_text, const char *reference)
     if (ref.path.size > 0)
         remove_dots(path);
     char *text = talloc_strdup(ctx, "");
-    text = append(text, "", ref.scheme.at ? ref.scheme : base.scheme, ":");
-    text = append(text, "//", ref.scheme.at || ref.authority.at ? ref.authority : base.authority, "");
+    text = append_part(text, "", ref.scheme.at ? ref.scheme : base.scheme, ":");
+    text = append_part(text, "//", ref.scheme.at || ref.authority.at ? ref.authority : base.authority, "");
     text = talloc_strdup_append_buffer(text, path);
-    text = append(text, "?", query, "");
+    text = append_part(text, "?", query, "");
     talloc_free(path);
     return text;
 }
 
-static int hex_value(char c)
+static int uri_hex_value(char c)
 {
     const char *digits = "0123456789abcdef";
     const char *at = c ? strchr(digits, tolower((unsigned char)c)) : NULL;
@@ -131,8 +131,8 @@ char *uri_decode(void *ctx, const char *text)
     char *decoded = talloc_strdup(ctx, text);
     char *out = decoded;
     for (const char *p = text; *p; p++) {
-        int high = *p == '%' ? hex_value(p[1]) : -1;
-        int low = high >= 0 ? hex_value(p[2]) : -1;
+        int high = *p == '%' ? uri_hex_value(p[1]) : -1;
+        int low = high >= 0 ? uri_hex_value(p[2]) : -1;
         if (low < 0) {
             *out++ = *p;
             continue;

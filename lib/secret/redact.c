@@ -9,7 +9,7 @@
 #include "workflow/template.h"
 #include "json/json.h"
 
-static const char mark[] = "[redacted]";
+static const char redaction_mark[] = "[redacted]";
 
 /* Shorter pieces of base64 would be found in text that has nothing to do with the secret. */
 enum { BASE64_CORE_MIN = 8 };
@@ -25,13 +25,13 @@ struct redactor {
     bool first[256]; /* bytes that a needle starts with */
 };
 
-static int wipe(char *text)
+static int wipe_needle(char *text)
 {
     sodium_memzero(text, talloc_get_size(text));
     return 0;
 }
 
-static bool known(const struct redactor *r, const char *text, size_t size)
+static bool needle_is_known(const struct redactor *r, const char *text, size_t size)
 {
     for (size_t i = 0; i < r->count; i++) {
         if (r->needles[i].size == size && memcmp(r->needles[i].text, text, size) == 0)
@@ -40,13 +40,13 @@ static bool known(const struct redactor *r, const char *text, size_t size)
     return false;
 }
 
-static void add(struct redactor *r, const char *text, size_t size)
+static void add_needle(struct redactor *r, const char *text, size_t size)
 {
-    if (!size || known(r, text, size))
+    if (!size || needle_is_known(r, text, size))
         return;
     char *kept = talloc_array(r, char, size);
     memcpy(kept, text, size);
-    talloc_set_destructor(kept, wipe);
+    talloc_set_destructor(kept, wipe_needle);
     r->needles = talloc_realloc(r, r->needles, struct needle, r->count + 1);
     r->needles[r->count++] = (struct needle){.text = kept, .size = size};
     r->first[(unsigned char)text[0]] = true;
@@ -55,14 +55,14 @@ static void add(struct redactor *r, const char *text, size_t size)
 static void add_percent(struct redactor *r, const char *text, size_t size)
 {
     char *encoded = talloc_strdup(r, "");
-    template_percent_encode(&encoded, text, size);
-    add(r, encoded, strlen(encoded));
+    uri_percent_encode(&encoded, text, size);
+    add_needle(r, encoded, strlen(encoded));
     for (char *p = encoded; (p = strchr(p, '%')); p += 3) {
         for (int i = 1; i < 3; i++)
             p[i] = (char)(p[i] >= 'A' && p[i] <= 'F' ? p[i] + 32 : p[i]);
     }
-    add(r, encoded, strlen(encoded));
-    talloc_set_destructor(encoded, wipe);
+    add_needle(r, encoded, strlen(encoded));
+    talloc_set_destructor(encoded, wipe_needle);
     talloc_free(encoded);
 }
 
@@ -71,9 +71,9 @@ static void add_json(struct redactor *r, const char *text, size_t size)
     json_object *string = json_object_new_string_len(text, (int)size);
     size_t written;
     const char *quoted = json_object_to_json_string_length(string, JSON_C_TO_STRING_PLAIN, &written);
-    add(r, quoted + 1, written - 2); /* with \/ as some write it */
+    add_needle(r, quoted + 1, written - 2); /* with \/ as some write it */
     quoted = json_text(string, &written);
-    add(r, quoted + 1, written - 2);
+    add_needle(r, quoted + 1, written - 2);
     json_object_put(string);
 }
 
@@ -88,7 +88,7 @@ static void add_base64(struct redactor *r, const char *text, size_t size, size_t
     size_t start = (offset * 8 + 5) / 6;
     size_t end = (size + offset) * 8 / 6;
     if (end >= start + BASE64_CORE_MIN)
-        add(r, encoded + start, end - start);
+        add_needle(r, encoded + start, end - start);
     sodium_memzero(padded, size + offset);
     sodium_memzero(encoded, room);
     talloc_free(padded);
@@ -109,7 +109,7 @@ struct redactor *redactor_new(void *ctx, const struct secret_value *secrets, siz
         const struct secret_value *s = &secrets[i];
         if (!s->size)
             continue;
-        add(r, s->text, s->size);
+        add_needle(r, s->text, s->size);
         add_percent(r, s->text, s->size);
         add_json(r, s->text, s->size);
         for (size_t offset = 0; offset < 3; offset++) {
@@ -123,7 +123,7 @@ struct redactor *redactor_new(void *ctx, const struct secret_value *secrets, siz
 }
 
 /* Length of the longest needle that stands at p, or 0. */
-static size_t match(const struct redactor *r, const char *p, size_t left)
+static size_t match_needle(const struct redactor *r, const char *p, size_t left)
 {
     if (!r->first[(unsigned char)*p])
         return 0;
@@ -135,24 +135,24 @@ static size_t match(const struct redactor *r, const char *p, size_t left)
 }
 
 /* Writes the clean text to `out` (NULL: only counts) and returns its size. */
-static size_t clean_text(const struct redactor *r, const char *text, size_t size, char *out)
+static size_t write_redacted(const struct redactor *r, const char *text, size_t size, char *out)
 {
     size_t written = 0;
     for (size_t i = 0; i < size;) {
-        size_t n = match(r, text + i, size - i);
-        size_t add_n = n ? sizeof mark - 1 : 1;
+        size_t n = match_needle(r, text + i, size - i);
+        size_t add_n = n ? sizeof redaction_mark - 1 : 1;
         if (out)
-            memcpy(out + written, n ? mark : text + i, add_n);
+            memcpy(out + written, n ? redaction_mark : text + i, add_n);
         written += add_n;
         i += n ? n : 1;
     }
     return written;
 }
 
-static bool shows(const struct redactor *r, const char *text, size_t size)
+static bool contains_secret(const struct redactor *r, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
-        if (match(r, text + i, size - i))
+        if (match_needle(r, text + i, size - i))
             return true;
     }
     return false;
@@ -161,78 +161,78 @@ static bool shows(const struct redactor *r, const char *text, size_t size)
 const char *redact_text(void *ctx, const struct redactor *r, const char *text, size_t size, size_t *size_r)
 {
     *size_r = size;
-    if (!r || !r->count || !shows(r, text, size))
+    if (!r || !r->count || !contains_secret(r, text, size))
         return text;
-    *size_r = clean_text(r, text, size, NULL);
+    *size_r = write_redacted(r, text, size, NULL);
     char *clean = talloc_array(ctx, char, *size_r + 1);
-    clean_text(r, text, size, clean);
+    write_redacted(r, text, size, clean);
     clean[*size_r] = '\0';
     return clean;
 }
 
-static bool json_shows(const struct redactor *r, json_object *value)
+static bool json_contains_secret(const struct redactor *r, json_object *value)
 {
     json_type type = json_object_get_type(value);
     if (type == json_type_object) {
         json_object_object_foreach(value, key, member)
         {
-            if (shows(r, key, strlen(key)) || json_shows(r, member))
+            if (contains_secret(r, key, strlen(key)) || json_contains_secret(r, member))
                 return true;
         }
         return false;
     }
     if (type == json_type_array) {
         for (size_t i = 0; i < json_object_array_length(value); i++) {
-            if (json_shows(r, json_object_array_get_idx(value, i)))
+            if (json_contains_secret(r, json_object_array_get_idx(value, i)))
                 return true;
         }
         return false;
     }
     if (type == json_type_string)
-        return shows(r, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        return contains_secret(r, json_object_get_string(value), (size_t)json_object_get_string_len(value));
     size_t size = 0;
     const char *text = type == json_type_int || type == json_type_double ? json_text(value, &size) : "";
-    return shows(r, text, size);
+    return contains_secret(r, text, size);
 }
 
-static json_object *clean_json(void *ctx, const struct redactor *r, json_object *value);
+static json_object *redacted_json(void *ctx, const struct redactor *r, json_object *value);
 
-static json_object *clean_object(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_object(void *ctx, const struct redactor *r, json_object *value)
 {
     json_object *clean = json_object_new_object();
     json_object_object_foreach(value, key, member)
     {
         size_t size;
         json_object_object_add(clean, redact_text(ctx, r, key, strlen(key), &size),
-                               clean_json(ctx, r, member));
+                               redacted_json(ctx, r, member));
     }
     return clean;
 }
 
-static json_object *clean_array(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_array(void *ctx, const struct redactor *r, json_object *value)
 {
     size_t n = json_object_array_length(value);
     json_object *clean = json_object_new_array_ext((int)n);
     for (size_t i = 0; i < n; i++)
-        json_object_array_add(clean, clean_json(ctx, r, json_object_array_get_idx(value, i)));
+        json_object_array_add(clean, redacted_json(ctx, r, json_object_array_get_idx(value, i)));
     return clean;
 }
 
 /* A copy in any case: one reference of the caller's. */
-static json_object *clean_json(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_json(void *ctx, const struct redactor *r, json_object *value)
 {
     json_object *copy = NULL;
     if (json_object_is_type(value, json_type_object))
-        return clean_object(ctx, r, value);
+        return redacted_object(ctx, r, value);
     if (json_object_is_type(value, json_type_array))
-        return clean_array(ctx, r, value);
-    if (!value || !json_shows(r, value)) {
+        return redacted_array(ctx, r, value);
+    if (!value || !json_contains_secret(r, value)) {
         if (value)
             json_object_deep_copy(value, &copy, NULL);
         return copy;
     }
     if (!json_object_is_type(value, json_type_string))
-        return json_object_new_string(mark);
+        return json_object_new_string(redaction_mark);
     size_t size;
     const char *text =
         redact_text(ctx, r, json_object_get_string(value), (size_t)json_object_get_string_len(value), &size);
@@ -241,10 +241,10 @@ static json_object *clean_json(void *ctx, const struct redactor *r, json_object 
 
 json_object *redact_json(void *ctx, const struct redactor *r, json_object *value)
 {
-    if (!r || !r->count || !json_shows(r, value))
+    if (!r || !r->count || !json_contains_secret(r, value))
         return value;
     void *scratch = talloc_new(NULL);
-    json_object *clean = json_own(ctx, clean_json(scratch, r, value));
+    json_object *clean = json_own(ctx, redacted_json(scratch, r, value));
     talloc_free(scratch);
     return clean;
 }

@@ -13,14 +13,14 @@
 #include "base/utf8.h"
 
 enum {
-    KEY_TEXT_SIZE =
+    KEY_FILE_TEXT_SIZE =
         sodium_base64_ENCODED_LEN(SECRET_KEY_SIZE, sodium_base64_VARIANT_ORIGINAL), /* with its NUL */
     LABEL_SIZE = ID_LENGTH + 1 + SECRET_NAME_MAX,
 };
 
 /* --- the key file --- */
 
-static const char *read_key(int fd, uint8_t key[SECRET_KEY_SIZE])
+static const char *read_secret_key(int fd, uint8_t key[SECRET_KEY_SIZE])
 {
     struct stat st;
     char text[256];
@@ -44,7 +44,7 @@ enum err secrets_load_key(const char *path, uint8_t key[SECRET_KEY_SIZE], const 
     if (*why_r)
         return ERR_INVALID;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    *why_r = fd < 0 ? "cannot be opened" : read_key(fd, key);
+    *why_r = fd < 0 ? "cannot be opened" : read_secret_key(fd, key);
     if (fd >= 0)
         close(fd);
     return *why_r ? ERR_INVALID : OK;
@@ -53,14 +53,14 @@ enum err secrets_load_key(const char *path, uint8_t key[SECRET_KEY_SIZE], const 
 enum err secrets_make_key(const char *path)
 {
     uint8_t key[SECRET_KEY_SIZE];
-    char text[KEY_TEXT_SIZE + 1];
+    char text[KEY_FILE_TEXT_SIZE + 1];
     if (sodium_init() < 0)
         return ERR_INTERNAL;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return errno == EEXIST ? ERR_CONFLICT : ERR_INVALID;
     randombytes_buf(key, sizeof key);
-    sodium_bin2base64(text, KEY_TEXT_SIZE, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(text, KEY_FILE_TEXT_SIZE, key, sizeof key, sodium_base64_VARIANT_ORIGINAL);
     size_t size = strlen(text);
     text[size++] = '\n';
     bool ok = write(fd, text, size) == (ssize_t)size && fsync(fd) == 0;
@@ -105,7 +105,7 @@ void secret_seal(const uint8_t key[SECRET_KEY_SIZE], const id *workspace, const 
                                                (const unsigned char *)label, label_size, NULL, nonce_r, key);
 }
 
-static int wipe(char *value)
+static int wipe_secret(char *value)
 {
     sodium_memzero(value, talloc_get_size(value));
     return 0;
@@ -121,7 +121,7 @@ enum err secret_open(void *ctx, const uint8_t key[SECRET_KEY_SIZE], const id *wo
     size_t label_size = make_label(label, workspace, name);
     size_t size = sealed_size - SECRET_SEAL_SIZE;
     char *value = talloc_zero_size(ctx, size + 1);
-    talloc_set_destructor(value, wipe);
+    talloc_set_destructor(value, wipe_secret);
     if (crypto_aead_xchacha20poly1305_ietf_decrypt((unsigned char *)value, NULL, NULL, sealed, sealed_size,
                                                    (const unsigned char *)label, label_size, nonce,
                                                    key) != 0) {
@@ -154,8 +154,8 @@ enum err secret_set(struct db *db, const uint8_t key[SECRET_KEY_SIZE], const id 
 }
 
 /* Opens the row {name, updated_ms, nonce, sealed}. */
-static enum err open_row(void *ctx, const uint8_t *key, const id *workspace, const struct db_rows *rows,
-                         size_t i, char **value_r, size_t *size_r)
+static enum err open_secret_row(void *ctx, const uint8_t *key, const id *workspace,
+                                const struct db_rows *rows, size_t i, char **value_r, size_t *size_r)
 {
     const char *name = db_str(rows, i, 0);
     const struct db_cell *nonce = db_cell(rows, i, 2), *sealed = db_cell(rows, i, 3);
@@ -174,7 +174,7 @@ enum err secret_get(struct db *db, void *ctx, const uint8_t key[SECRET_KEY_SIZE]
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_SECRET_FIND, args, 2, &rows);
     if (e == OK)
-        e = rows->count == 0 ? ERR_NOT_FOUND : open_row(ctx, key, workspace, rows, 0, value_r, size_r);
+        e = rows->count == 0 ? ERR_NOT_FOUND : open_secret_row(ctx, key, workspace, rows, 0, value_r, size_r);
     talloc_free(scratch);
     return e;
 }
@@ -193,7 +193,7 @@ enum err secrets_list(struct db *db, void *ctx, const uint8_t *key, const id *wo
         list[i].updated_ms = db_int(rows, i, 1);
         char *value = NULL;
         if (key)
-            e = open_row(list, key, workspace, rows, i, &value, &list[i].size);
+            e = open_secret_row(list, key, workspace, rows, i, &value, &list[i].size);
         list[i].value = value;
     }
     *list_r = list;

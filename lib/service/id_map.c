@@ -4,27 +4,27 @@
 #include <string.h>
 #include <talloc.h>
 
-struct entry {
+struct id_map_entry {
     id key;
-    void *value; /* NULL: free, or, where `gone`, left so that what was put behind it is found */
-    bool gone;
+    void *value; /* NULL: free, or, where `deleted`, left so that what was put behind it is found */
+    bool deleted;
 };
 
-struct id_table {
-    struct entry *entries; /* a power of two of them */
-    size_t size, count, gone;
+struct id_map {
+    struct id_map_entry *entries; /* a power of two of them */
+    size_t size, count, deleted;
 };
 
-struct id_table *id_table_new(void *ctx)
+struct id_map *id_map_new(void *ctx)
 {
-    struct id_table *t = talloc_zero(ctx, struct id_table);
+    struct id_map *t = talloc_zero(ctx, struct id_map);
     t->size = 64;
-    t->entries = talloc_zero_array(t, struct entry, t->size);
+    t->entries = talloc_zero_array(t, struct id_map_entry, t->size);
     return t;
 }
 
 /* The end of a UUIDv7 is random: FNV-1a over its text is enough. */
-static size_t place_of(const struct id_table *t, const id *key)
+static size_t id_map_hash_slot(const struct id_map *t, const id *key)
 {
     uint64_t h = 14695981039346656037U;
     for (const char *p = key->text; *p; p++)
@@ -33,65 +33,65 @@ static size_t place_of(const struct id_table *t, const id *key)
 }
 
 /* Where the key stands, or the free place where the search ended. */
-static struct entry *seek(const struct id_table *t, const id *key)
+static struct id_map_entry *id_map_find_slot(const struct id_map *t, const id *key)
 {
-    size_t i = place_of(t, key);
+    size_t i = id_map_hash_slot(t, key);
     for (;; i = (i + 1) & (t->size - 1)) {
-        struct entry *e = &t->entries[i];
-        if ((!e->value && !e->gone) || (e->value && strcmp(e->key.text, key->text) == 0))
+        struct id_map_entry *e = &t->entries[i];
+        if ((!e->value && !e->deleted) || (e->value && strcmp(e->key.text, key->text) == 0))
             return e;
     }
 }
 
-static void grow(struct id_table *t)
+static void id_map_grow(struct id_map *t)
 {
-    struct entry *old = t->entries;
+    struct id_map_entry *old = t->entries;
     size_t size = t->size;
-    t->size = t->count * 2 >= size ? size * 2 : size; /* many gone: the same size does */
-    t->entries = talloc_zero_array(t, struct entry, t->size);
-    t->gone = 0;
+    t->size = t->count * 2 >= size ? size * 2 : size; /* many deleted: the same size does */
+    t->entries = talloc_zero_array(t, struct id_map_entry, t->size);
+    t->deleted = 0;
     for (size_t i = 0; i < size; i++) {
         if (old[i].value)
-            *seek(t, &old[i].key) = old[i];
+            *id_map_find_slot(t, &old[i].key) = old[i];
     }
     talloc_free(old);
 }
 
-void id_table_put(struct id_table *t, const id *key, void *value)
+void id_map_put(struct id_map *t, const id *key, void *value)
 {
-    if ((t->count + t->gone + 1) * 4 > t->size * 3)
-        grow(t);
-    struct entry *e = seek(t, key);
+    if ((t->count + t->deleted + 1) * 4 > t->size * 3)
+        id_map_grow(t);
+    struct id_map_entry *e = id_map_find_slot(t, key);
     if (!e->value)
         t->count++;
-    *e = (struct entry){.key = *key, .value = value};
+    *e = (struct id_map_entry){.key = *key, .value = value};
 }
 
-void *id_table_get(const struct id_table *t, const id *key)
+void *id_map_get(const struct id_map *t, const id *key)
 {
-    return seek(t, key)->value;
+    return id_map_find_slot(t, key)->value;
 }
 
-void id_table_remove(struct id_table *t, const id *key)
+void id_map_remove(struct id_map *t, const id *key)
 {
-    struct entry *e = seek(t, key);
+    struct id_map_entry *e = id_map_find_slot(t, key);
     if (!e->value)
         return;
     e->value = NULL;
-    e->gone = true;
+    e->deleted = true;
     t->count--;
-    t->gone++;
+    t->deleted++;
 }
 
-size_t id_table_count(const struct id_table *t)
+size_t id_map_count(const struct id_map *t)
 {
     return t->count;
 }
 
-void *id_table_next(const struct id_table *t, size_t *place)
+void *id_map_next(const struct id_map *t, size_t *cursor)
 {
-    while (*place < t->size) {
-        void *value = t->entries[(*place)++].value;
+    while (*cursor < t->size) {
+        void *value = t->entries[(*cursor)++].value;
         if (value)
             return value;
     }

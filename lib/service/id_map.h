@@ -7,14 +7,14 @@
 
 #include "base/ids.h"
 
-struct id_table;
+struct id_map;
 
-struct id_table *id_table_new(void *ctx);
-void id_table_put(struct id_table *t, const id *key, void *value); /* replaces */
-void *id_table_get(const struct id_table *t, const id *key);       /* NULL: not there */
-void id_table_remove(struct id_table *t, const id *key);
-size_t id_table_count(const struct id_table *t);
+struct id_map *id_map_new(void *ctx);
+void id_map_put(struct id_map *t, const id *key, void *value); /* replaces */
+void *id_map_get(const struct id_map *t, const id *key);       /* NULL: not there */
+void id_map_remove(struct id_map *t, const id *key);
+size_t id_map_count(const struct id_map *t);
 
-/* Goes over all: `place` begins at 0; NULL at the end. What is put meanwhile may be seen or not; what is
+/* Goes over all: `cursor` begins at 0; NULL at the end. What is put meanwhile may be seen or not; what is
  * removed is not, and removing moves nothing. */
-void *id_table_next(const struct id_table *t, size_t *place);
+void *id_map_next(const struct id_map *t, size_t *cursor);

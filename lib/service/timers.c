@@ -16,35 +16,35 @@ struct timers {
     struct event *event;
 };
 
-static void put(struct timers *all, size_t place, struct timer *t)
+static void heap_put(struct timers *all, size_t heap_index, struct timer *t)
 {
-    all->heap[place] = t;
-    t->place = place;
+    all->heap[heap_index] = t;
+    t->heap_index = heap_index;
 }
 
-static void rise(struct timers *all, struct timer *t)
+static void heap_sift_up(struct timers *all, struct timer *t)
 {
-    size_t i = t->place;
+    size_t i = t->heap_index;
     for (; i > 1 && all->heap[i / 2]->at_ms > t->at_ms; i /= 2)
-        put(all, i, all->heap[i / 2]);
-    put(all, i, t);
+        heap_put(all, i, all->heap[i / 2]);
+    heap_put(all, i, t);
 }
 
-static void sink(struct timers *all, struct timer *t)
+static void heap_sift_down(struct timers *all, struct timer *t)
 {
-    size_t i = t->place;
+    size_t i = t->heap_index;
     for (size_t child; (child = 2 * i) <= all->count; i = child) {
         if (child < all->count && all->heap[child + 1]->at_ms < all->heap[child]->at_ms)
             child++;
         if (all->heap[child]->at_ms >= t->at_ms)
             break;
-        put(all, i, all->heap[child]);
+        heap_put(all, i, all->heap[child]);
     }
-    put(all, i, t);
+    heap_put(all, i, t);
 }
 
 /* Tells the kernel of the nearest moment, where that is another one than it knows of. */
-static void arm(struct timers *all)
+static void timers_arm_fd(struct timers *all)
 {
     int64_t next_ms = timers_next_ms(all);
     if (all->fd < 0 || next_ms == all->armed_ms)
@@ -59,39 +59,39 @@ static void arm(struct timers *all)
     (void)timerfd_settime(all->fd, TFD_TIMER_ABSTIME, &at, NULL);
 }
 
-static void take_out(struct timers *all, struct timer *t)
+static void heap_remove(struct timers *all, struct timer *t)
 {
     struct timer *last = all->heap[all->count--];
     if (last != t) {
-        put(all, t->place, last);
-        rise(all, last);
-        sink(all, last);
+        heap_put(all, t->heap_index, last);
+        heap_sift_up(all, last);
+        heap_sift_down(all, last);
     }
-    t->place = 0;
+    t->heap_index = 0;
 }
 
 void timer_set(struct timers *all, struct timer *t, int64_t at_ms)
 {
     if (timer_is_set(t)) {
         t->at_ms = at_ms;
-        rise(all, t);
-        sink(all, t);
+        heap_sift_up(all, t);
+        heap_sift_down(all, t);
     } else {
         if (all->count + 2 > talloc_array_length(all->heap))
             all->heap = talloc_realloc(all, all->heap, struct timer *, 2 * (all->count + 2));
         t->at_ms = at_ms;
-        put(all, ++all->count, t);
-        rise(all, t);
+        heap_put(all, ++all->count, t);
+        heap_sift_up(all, t);
     }
-    arm(all);
+    timers_arm_fd(all);
 }
 
 void timer_clear(struct timers *all, struct timer *t)
 {
     if (!timer_is_set(t))
         return;
-    take_out(all, t);
-    arm(all);
+    heap_remove(all, t);
+    timers_arm_fd(all);
 }
 
 int64_t timers_next_ms(const struct timers *all)
@@ -104,13 +104,13 @@ void timers_run(struct timers *all, int64_t now_ms)
     /* No more than stood there at first: what fires may set itself again for a moment that has passed. */
     for (size_t left = all->count; left > 0 && all->count > 0 && all->heap[1]->at_ms <= now_ms; left--) {
         struct timer *t = all->heap[1];
-        take_out(all, t);
+        heap_remove(all, t);
         t->fire(t->arg);
     }
-    arm(all);
+    timers_arm_fd(all);
 }
 
-static void on_fd(evutil_socket_t fd, short what, void *arg)
+static void on_timerfd(evutil_socket_t fd, short what, void *arg)
 {
     struct timers *all = arg;
     uint64_t expirations;
@@ -120,7 +120,7 @@ static void on_fd(evutil_socket_t fd, short what, void *arg)
     timers_run(all, clock_boot_ms());
 }
 
-static int destroy(struct timers *all)
+static int timers_destroy(struct timers *all)
 {
     if (all->event)
         event_free(all->event);
@@ -142,8 +142,8 @@ struct timers *timers_new(void *ctx, struct event_base *base)
         talloc_free(all);
         return NULL;
     }
-    talloc_set_destructor(all, destroy);
-    all->event = event_new(base, all->fd, EV_READ | EV_PERSIST, on_fd, all);
+    talloc_set_destructor(all, timers_destroy);
+    all->event = event_new(base, all->fd, EV_READ | EV_PERSIST, on_timerfd, all);
     event_add(all->event, NULL);
     return all;
 }

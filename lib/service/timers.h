@@ -14,8 +14,8 @@
 struct timer {
     void (*fire)(void *arg);
     void *arg;
-    int64_t at_ms; /* CLOCK_BOOTTIME */
-    size_t place;  /* in the heap, from 1; 0: not set */
+    int64_t at_ms;     /* CLOCK_BOOTTIME */
+    size_t heap_index; /* in the heap, from 1; 0: not set */
 };
 
 struct timers;
@@ -25,7 +25,7 @@ struct timers *timers_new(void *ctx, struct event_base *base);
 
 static inline bool timer_is_set(const struct timer *t)
 {
-    return t->place != 0;
+    return t->heap_index != 0;
 }
 /* Sets it, or moves it. A moment that has passed fires with the next turn of the loop. */
 void timer_set(struct timers *all, struct timer *t, int64_t at_ms);

@@ -7,10 +7,10 @@
 
 #include "base/blobs.h"
 
-static pthread_once_t form_once = PTHREAD_ONCE_INIT;
-static struct schema *form; /* docs/skill.schema.json, as long as the process */
+static pthread_once_t manifest_schema_once = PTHREAD_ONCE_INIT;
+static struct schema *manifest_schema; /* docs/skill.schema.json, as long as the process */
 
-static void compile_form(void)
+static void compile_manifest_schema(void)
 {
     void *ctx = talloc_new(NULL);
     struct schema_problems problems;
@@ -19,22 +19,22 @@ static void compile_form(void)
     for (const struct blob *b = blobs; b->name; b++) {
         if (strcmp(b->name, "docs/skill.schema.json") == 0 &&
             json_parse(ctx, b->text, b->size, JSON_DEPTH_MAX, &document, &why) == OK &&
-            schema_compile(NULL, document, NULL, &form, &problems) != OK)
-            form = NULL;
+            schema_compile(NULL, document, NULL, &manifest_schema, &problems) != OK)
+            manifest_schema = NULL;
     }
     talloc_free(ctx);
 }
 
 /* Checks the document against the form; its problems are the schema's. */
-static enum err check_form(void *scratch, json_object *document, struct problems *p)
+static enum err check_manifest_schema(void *scratch, json_object *document, struct json_problems *p)
 {
     struct schema_problems found = {0};
-    pthread_once(&form_once, compile_form);
-    if (!form)
+    pthread_once(&manifest_schema_once, compile_manifest_schema);
+    if (!manifest_schema)
         return ERR_INTERNAL;
-    enum err e = schema_validate(scratch, form, document, &found);
+    enum err e = schema_validate(scratch, manifest_schema, document, &found);
     for (size_t i = 0; e != OK && i < found.count; i++)
-        problems_add(p, found.items[i].pointer, "%s", found.items[i].message);
+        json_problems_add(p, found.items[i].pointer, "%s", found.items[i].message);
     return e == OK ? OK : ERR_INVALID;
 }
 
@@ -48,21 +48,21 @@ bool manifest_slug_fits(const char *slug)
 /* --- parts; the form holds, so types need no second look --- */
 
 static struct schema *compile_part(struct manifest *m, json_object *document, const char *name,
-                                   struct problems *p)
+                                   struct json_problems *p)
 {
     struct schema_problems found = {0};
     struct schema *schema = NULL;
     enum err e = schema_compile(m, document, NULL, &schema, &found);
     for (size_t i = 0; e != OK && i < found.count; i++) {
         char *at = talloc_asprintf(m, "/%s%s", name, found.items[i].pointer);
-        problems_add(p, at, "%s", found.items[i].message);
+        json_problems_add(p, at, "%s", found.items[i].message);
     }
     if (e != OK && found.count == 0)
-        problems_add(p, talloc_asprintf(m, "/%s", name), "is too large a schema");
+        json_problems_add(p, talloc_asprintf(m, "/%s", name), "is too large a schema");
     return e == OK ? schema : NULL;
 }
 
-static const char **texts(struct manifest *m, json_object *list, size_t *n_r)
+static const char **string_list(struct manifest *m, json_object *list, size_t *n_r)
 {
     *n_r = 0;
     if (!list)
@@ -74,14 +74,14 @@ static const char **texts(struct manifest *m, json_object *list, size_t *n_r)
     return out;
 }
 
-static void read_credits(struct manifest *m, json_object *document, struct problems *p)
+static void read_credits(struct manifest *m, json_object *document, struct json_problems *p)
 {
     json_object *value = json_get(document, "credits");
     double micro = value ? json_object_get_double(value) * 1e6 : 0;
     if (fabs(micro - round(micro)) < 0.01)
         m->credits_micro = (int64_t)round(micro);
     else
-        problems_add(p, "/credits", "must have at most 6 decimals");
+        json_problems_add(p, "/credits", "must have at most 6 decimals");
 }
 
 static const char *inputs_only(void *arg, void *ctx, const struct reference *r)
@@ -92,7 +92,7 @@ static const char *inputs_only(void *arg, void *ctx, const struct reference *r)
 }
 
 static struct json_template *prompt_part(struct manifest *m, json_object *runner, const char *name,
-                                         struct problems *p)
+                                         struct json_problems *p)
 {
     static const struct template_rules rules = {.allow = inputs_only};
     json_object *value = json_get(runner, name);
@@ -100,49 +100,50 @@ static struct json_template *prompt_part(struct manifest *m, json_object *runner
     return value ? template_compile(m, value, TEMPLATE_TEXT, at, &rules, p) : NULL;
 }
 
-static void read_model(struct manifest *m, json_object *runner, struct problems *p)
+static void read_model_runner(struct manifest *m, json_object *runner, struct json_problems *p)
 {
     json_object *rounds = json_get(runner, "max_iterations");
     m->runner = RUNNER_MODEL;
     m->system = prompt_part(m, runner, "system", p);
     m->prompt = prompt_part(m, runner, "prompt", p);
-    m->tools = texts(m, json_get(runner, "tools"), &m->tools_n);
+    m->tools = string_list(m, json_get(runner, "tools"), &m->tools_n);
     m->max_iterations = rounds ? json_object_get_int(rounds) : MANIFEST_ITERATIONS_DEFAULT;
     m->max_tokens = json_object_get_int64(json_get(runner, "max_tokens"));
     if (json_get(runner, "temperature"))
         m->temperature = json_own(m, json_object_get(json_get(runner, "temperature")));
     for (size_t i = 0; i < m->tools_n; i++) {
         if (strcmp(m->tools[i], m->slug) == 0)
-            problems_add(p, talloc_asprintf(m, "/runner/tools/%zu", i), "a skill cannot be its own tool");
+            json_problems_add(p, talloc_asprintf(m, "/runner/tools/%zu", i),
+                              "a skill cannot be its own tool");
     }
 }
 
 /* `..` as a path segment of an argument is the command's own business; of argv[0] it is a mistake. */
-static void read_command(struct manifest *m, json_object *runner, struct problems *p)
+static void read_command_runner(struct manifest *m, json_object *runner, struct json_problems *p)
 {
     m->runner = RUNNER_COMMAND;
-    m->argv = texts(m, json_get(runner, "argv"), &m->argv_n);
+    m->argv = string_list(m, json_get(runner, "argv"), &m->argv_n);
     for (size_t i = 0; i < m->argv_n; i++) {
         json_object *value = json_object_array_get_idx(json_get(runner, "argv"), i);
         if (strlen(m->argv[i]) != (size_t)json_object_get_string_len(value))
-            problems_add(p, talloc_asprintf(m, "/runner/argv/%zu", i), "must not contain NUL");
+            json_problems_add(p, talloc_asprintf(m, "/runner/argv/%zu", i), "must not contain NUL");
     }
     if (strstr(m->argv[0], "../"))
-        problems_add(p, "/runner/argv/0", "must not leave the skill's directory");
+        json_problems_add(p, "/runner/argv/0", "must not leave the skill's directory");
 }
 
-static const char *text_of(struct manifest *m, json_object *document, const char *name)
+static const char *copy_text_member(struct manifest *m, json_object *document, const char *name)
 {
     return talloc_strdup(m, json_get_text(document, name));
 }
 
-static void fill(struct manifest *m, json_object *document, struct problems *p)
+static void read_manifest_members(struct manifest *m, json_object *document, struct json_problems *p)
 {
     json_object *runner = json_get(document, "runner");
-    m->slug = text_of(m, document, "slug");
-    m->version = text_of(m, document, "version");
-    m->name = text_of(m, document, "name");
-    m->description = text_of(m, document, "description");
+    m->slug = copy_text_member(m, document, "slug");
+    m->version = copy_text_member(m, document, "version");
+    m->name = copy_text_member(m, document, "name");
+    m->description = copy_text_member(m, document, "description");
     m->inputs_document = json_own(m, json_object_get(json_get(document, "inputs")));
     m->outputs_document = json_own(m, json_object_get(json_get(document, "outputs")));
     m->inputs = compile_part(m, m->inputs_document, "inputs", p);
@@ -150,35 +151,35 @@ static void fill(struct manifest *m, json_object *document, struct problems *p)
     m->timeout_ms = json_object_get_int64(json_get(document, "timeout_seconds")) * 1000;
     m->memory_mb = json_object_get_int64(json_get(document, "memory_mb"));
     m->network = json_object_get_boolean(json_get(document, "network"));
-    m->artifacts = texts(m, json_get(document, "artifacts"), &m->artifacts_n);
+    m->artifacts = string_list(m, json_get(document, "artifacts"), &m->artifacts_n);
     read_credits(m, document, p);
     if (!manifest_slug_fits(m->slug))
-        problems_add(p, "/slug", "is reserved");
+        json_problems_add(p, "/slug", "is reserved");
     if (strcmp(json_get_text(runner, "type"), "model") == 0)
-        read_model(m, runner, p);
+        read_model_runner(m, runner, p);
     else
-        read_command(m, runner, p);
+        read_command_runner(m, runner, p);
 }
 
 enum err manifest_compile(void *ctx, const char *text, size_t size, struct manifest **manifest_r,
-                          struct problems *p)
+                          struct json_problems *p)
 {
     struct manifest *m = talloc_zero(ctx, struct manifest);
-    struct problems *list = p ? p : problems_new(m);
+    struct json_problems *list = p ? p : json_problems_new(m);
     json_object *document;
     const char *why;
     size_t before = list->total;
     *manifest_r = m;
     if (size > MANIFEST_BYTES_MAX) {
-        problems_add(list, "", "is larger than %d bytes", MANIFEST_BYTES_MAX);
+        json_problems_add(list, "", "is larger than %d bytes", MANIFEST_BYTES_MAX);
         return ERR_INVALID;
     }
     if (json_parse(m, text, size, JSON_DEPTH_MAX, &document, &why) != OK) {
-        problems_add(list, "", "cannot be read: %s", why);
+        json_problems_add(list, "", "cannot be read: %s", why);
         return ERR_INVALID;
     }
-    enum err e = check_form(m, document, list);
+    enum err e = check_manifest_schema(m, document, list);
     if (e == OK)
-        fill(m, document, list);
+        read_manifest_members(m, document, list);
     return e == OK && list->total > before ? ERR_INVALID : e;
 }

@@ -44,6 +44,6 @@ struct manifest {
 
 /* OK, or ERR_INVALID with at least one problem (`p` may be NULL where only the answer counts). */
 enum err manifest_compile(void *ctx, const char *text, size_t size, struct manifest **manifest_r,
-                          struct problems *p) WARN_UNUSED;
+                          struct json_problems *p) WARN_UNUSED;
 /* Whether a text may be the slug of a skill in a path. */
 bool manifest_slug_fits(const char *slug);

@@ -19,80 +19,80 @@
 
 enum { DEPTH_MAX = 16, COPY_BYTES = 64 * 1024 };
 
-struct entry {
+struct package_entry {
     const char *path; /* below the folder */
     bool is_dir, executable;
     int64_t size;
 };
 
-struct reading {
+struct package_scan {
     void *ctx;
     const char *dir;
-    struct entry *list;
+    struct package_entry *list;
     size_t n;
     int64_t bytes;
-    struct problems *p;
+    struct json_problems *p;
 };
 
 /* --- what is there --- */
 
-static void walk(struct reading *r, const char *below, int depth);
+static void scan_folder(struct package_scan *r, const char *below, int depth);
 
-static void take_entry(struct reading *r, const char *path, int depth)
+static void scan_entry(struct package_scan *r, const char *path, int depth)
 {
     struct stat st;
     char *full = talloc_asprintf(r->ctx, "%s/%s", r->dir, path);
     if (lstat(full, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) ||
         !utf8_is_valid(path, strlen(path))) {
-        problems_add(r->p, "", "%s is neither a file nor a folder, or its name is not UTF-8", path);
+        json_problems_add(r->p, "", "%s is neither a file nor a folder, or its name is not UTF-8", path);
         return;
     }
     if (r->n == PACKAGE_FILES_MAX || (r->bytes += S_ISREG(st.st_mode) ? st.st_size : 0) > PACKAGE_BYTES_MAX) {
         if (r->p->total == 0)
-            problems_add(r->p, "", "has more than %d files or %d MiB", PACKAGE_FILES_MAX,
-                         PACKAGE_BYTES_MAX / 1024 / 1024);
+            json_problems_add(r->p, "", "has more than %d files or %d MiB", PACKAGE_FILES_MAX,
+                              PACKAGE_BYTES_MAX / 1024 / 1024);
         return;
     }
-    r->list = talloc_realloc(r->ctx, r->list, struct entry, r->n + 1);
-    r->list[r->n++] = (struct entry){
+    r->list = talloc_realloc(r->ctx, r->list, struct package_entry, r->n + 1);
+    r->list[r->n++] = (struct package_entry){
         .path = path, .is_dir = S_ISDIR(st.st_mode), .executable = st.st_mode & 0100, .size = st.st_size};
     if (S_ISDIR(st.st_mode))
-        walk(r, path, depth + 1);
+        scan_folder(r, path, depth + 1);
 }
 
-static void walk(struct reading *r, const char *below, int depth)
+static void scan_folder(struct package_scan *r, const char *below, int depth)
 {
     char *full = talloc_asprintf(r->ctx, "%s/%s", r->dir, below);
     DIR *dir = depth < DEPTH_MAX ? opendir(full) : NULL;
     struct dirent *entry;
     if (!dir) {
-        problems_add(r->p, "", "%s cannot be read, or lies too deep", *below ? below : r->dir);
+        json_problems_add(r->p, "", "%s cannot be read, or lies too deep", *below ? below : r->dir);
         return;
     }
     while ((entry = readdir(dir))) {
         const char *name = entry->d_name;
         if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
-        take_entry(r, talloc_asprintf(r->ctx, "%s%s%s", below, *below ? "/" : "", name), depth);
+        scan_entry(r, talloc_asprintf(r->ctx, "%s%s%s", below, *below ? "/" : "", name), depth);
     }
     closedir(dir);
 }
 
 static int by_path(const void *a, const void *b)
 {
-    return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
+    return strcmp(((const struct package_entry *)a)->path, ((const struct package_entry *)b)->path);
 }
 
-static void scan(struct reading *r)
+static void scan_package(struct package_scan *r)
 {
-    walk(r, "", 0);
+    scan_folder(r, "", 0);
     if (r->n > 0)
         qsort(r->list, r->n, sizeof *r->list, by_path);
 }
 
 /* --- the hash, while reading or while copying --- */
 
-static void hash_head(crypto_hash_sha256_state *hash, const struct entry *e)
+static void hash_head(crypto_hash_sha256_state *hash, const struct package_entry *e)
 {
     char head[64];
     crypto_hash_sha256_update(hash, (const unsigned char *)e->path, strlen(e->path) + 1);
@@ -106,7 +106,7 @@ static void hash_head(crypto_hash_sha256_state *hash, const struct entry *e)
 
 /* Hashes a file and, where `to` is a descriptor, copies it. False where its size has changed, or with errno.
  */
-static bool pass_bytes(crypto_hash_sha256_state *hash, const char *path, int64_t size, int to)
+static bool hash_file(crypto_hash_sha256_state *hash, const char *path, int64_t size, int to)
 {
     char buffer[COPY_BYTES];
     int from = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -125,8 +125,8 @@ static bool pass_bytes(crypto_hash_sha256_state *hash, const char *path, int64_t
     return ok && size == 0;
 }
 
-static bool copy_entry(crypto_hash_sha256_state *hash, const struct reading *r, const struct entry *e,
-                       const char *into)
+static bool copy_entry(crypto_hash_sha256_state *hash, const struct package_scan *r,
+                       const struct package_entry *e, const char *into)
 {
     char *from = talloc_asprintf(r->ctx, "%s/%s", r->dir, e->path);
     char *to = into ? talloc_asprintf(r->ctx, "%s/%s", into, e->path) : NULL;
@@ -135,13 +135,13 @@ static bool copy_entry(crypto_hash_sha256_state *hash, const struct reading *r, 
         return !to || (mkdir(to, 0755) == 0 && chmod(to, 0755) == 0);
     mode_t mode = e->executable ? 0755 : 0644;
     int fd = to ? open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode) : -1;
-    bool ok = (!to || (fd >= 0 && fchmod(fd, mode) == 0)) && pass_bytes(hash, from, e->size, fd);
+    bool ok = (!to || (fd >= 0 && fchmod(fd, mode) == 0)) && hash_file(hash, from, e->size, fd);
     if (fd >= 0)
         ok = fsync(fd) == 0 && close(fd) == 0 && ok;
     return ok;
 }
 
-static bool pass_all(const struct reading *r, const char *into, uint8_t hash_r[PACKAGE_HASH])
+static bool hash_all(const struct package_scan *r, const char *into, uint8_t hash_r[PACKAGE_HASH])
 {
     crypto_hash_sha256_state hash;
     crypto_hash_sha256_init(&hash);
@@ -154,12 +154,12 @@ static bool pass_all(const struct reading *r, const char *into, uint8_t hash_r[P
 
 /* --- reading --- */
 
-static bool read_manifest(struct package *k, struct problems *p)
+static bool read_manifest_text(struct package *k, struct json_problems *p)
 {
     char *path = talloc_asprintf(k, "%s/skill.json", k->dir);
     FILE *f = fopen(path, "re");
     if (!f) {
-        problems_add(p, "", "%s cannot be read", path);
+        json_problems_add(p, "", "%s cannot be read", path);
         return false;
     }
     char *text = talloc_size(k, MANIFEST_BYTES_MAX + 2);
@@ -170,18 +170,18 @@ static bool read_manifest(struct package *k, struct problems *p)
     return true;
 }
 
-enum err package_read(void *ctx, const char *dir, struct package **package_r, struct problems *p)
+enum err package_read(void *ctx, const char *dir, struct package **package_r, struct json_problems *p)
 {
     struct package *k = talloc_zero(ctx, struct package);
     *package_r = k;
     k->dir = talloc_strdup(k, dir);
-    if (!read_manifest(k, p))
+    if (!read_manifest_text(k, p))
         return ERR_INVALID;
-    struct reading r = {.ctx = k, .dir = k->dir, .p = p};
+    struct package_scan r = {.ctx = k, .dir = k->dir, .p = p};
     size_t before = p->total;
-    scan(&r);
-    if (p->total == before && !pass_all(&r, NULL, k->hash))
-        problems_add(p, "", "its files cannot be read, or changed meanwhile");
+    scan_package(&r);
+    if (p->total == before && !hash_all(&r, NULL, k->hash))
+        json_problems_add(p, "", "its files cannot be read, or changed meanwhile");
     k->files_n = r.n;
     return p->total == before ? OK : ERR_INVALID;
 }
@@ -195,42 +195,42 @@ char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_
     return talloc_asprintf(ctx, "%s/skills/%s", files_dir, hex);
 }
 
-static enum err failed(const char *what, const char *name)
+static enum err package_failed(const char *what, const char *name)
 {
     log_error("package.failed", "what=%s name=%s message=\"%s\"", what, name, strerror(errno));
     return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
 }
 
-static void remove_copy(const struct reading *r, const char *into)
+static void remove_copy(const struct package_scan *r, const char *into)
 {
     for (size_t i = r->n; i > 0; i--) {
         char *path = talloc_asprintf(r->ctx, "%s/%s", into, r->list[i - 1].path);
         if (remove(path) != 0 && errno != ENOENT)
-            (void)failed("remove", path);
+            (void)package_failed("remove", path);
     }
     (void)rmdir(into);
 }
 
-static enum err copy_into(const struct reading *r, const struct package *k, const char *beside,
+static enum err copy_into(const struct package_scan *r, const struct package *k, const char *beside,
                           const char *final)
 {
     uint8_t hash[PACKAGE_HASH];
     if (mkdir(beside, 0755) != 0 || chmod(beside, 0755) != 0)
-        return failed("create", beside);
-    if (!pass_all(r, beside, hash))
-        return errno ? failed("copy", beside) : ERR_CONFLICT;
+        return package_failed("create", beside);
+    if (!hash_all(r, beside, hash))
+        return errno ? package_failed("copy", beside) : ERR_CONFLICT;
     if (memcmp(hash, k->hash, PACKAGE_HASH) != 0)
         return ERR_CONFLICT;
     if (rename(beside, final) == 0)
         return OK;
     /* another one was faster: what is there is the same */
-    return errno == ENOTEMPTY || errno == EEXIST ? ERR_BUSY : failed("keep", final);
+    return errno == ENOTEMPTY || errno == EEXIST ? ERR_BUSY : package_failed("keep", final);
 }
 
 enum err package_install(const struct package *k, const char *files_dir)
 {
     void *ctx = talloc_new(NULL);
-    struct reading r = {.ctx = ctx, .dir = k->dir, .p = problems_new(ctx)};
+    struct package_scan r = {.ctx = ctx, .dir = k->dir, .p = json_problems_new(ctx)};
     char *skills = talloc_asprintf(ctx, "%s/skills", files_dir);
     char *beside = talloc_asprintf(ctx, "%s/.%s", skills, id_new().text);
     char *final = package_path(ctx, files_dir, k->hash);
@@ -238,9 +238,9 @@ enum err package_install(const struct package *k, const char *files_dir)
     enum err e = OK;
     /* searchable whatever the umask: runs that root starts have uids of their own */
     if ((mkdir(skills, 0755) != 0 || chmod(skills, 0755) != 0) && errno != EEXIST)
-        e = failed("create", skills);
+        e = package_failed("create", skills);
     else if (stat(final, &st) != 0) {
-        scan(&r);
+        scan_package(&r);
         e = copy_into(&r, k, beside, final);
         if (e != OK)
             remove_copy(&r, beside);

@@ -23,7 +23,8 @@ struct package {
 };
 
 /* ERR_INVALID: it is no package; the problems say why. */
-enum err package_read(void *ctx, const char *dir, struct package **package_r, struct problems *p) WARN_UNUSED;
+enum err package_read(void *ctx, const char *dir, struct package **package_r,
+                      struct json_problems *p) WARN_UNUSED;
 /* Copies it into files_dir, whole or not at all; nothing where it is there already. ERR_CONFLICT: its files
  * have changed since they were read; ERR_LIMIT: the disk is full; ERR_INTERNAL (logged). */
 enum err package_install(const struct package *package, const char *files_dir) WARN_UNUSED;

@@ -6,7 +6,7 @@
 #include "mariadb/store.h"
 
 /* As the queries artifact_list and artifact_get have their rows. */
-static struct artifact *from_rows(void *ctx, const struct db_rows *rows)
+static struct artifact *artifacts_from_rows(void *ctx, const struct db_rows *rows)
 {
     struct artifact *list = talloc_array(ctx, struct artifact, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
@@ -29,7 +29,7 @@ enum err artifact_list(struct db *db, void *ctx, const id *execution, struct art
     enum err e = store_read(db, ctx, SQL_ARTIFACT_LIST, &arg, 1, &rows);
     if (e != OK)
         return e;
-    *list_r = from_rows(ctx, rows);
+    *list_r = artifacts_from_rows(ctx, rows);
     *count_r = rows->count;
     return OK;
 }
@@ -43,7 +43,7 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *a_r = from_rows(ctx, rows)[0];
+        *a_r = artifacts_from_rows(ctx, rows)[0];
     return e;
 }
 
@@ -111,7 +111,7 @@ enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *
     if (e != OK)
         return e;
     *log_r = (struct execution_log){
-        .state = (enum state)db_int(rows, 0, 0),
+        .state = (enum run_state)db_int(rows, 0, 0),
         .attempt = (int)db_int(rows, 0, 1),
         .has_log = !db_cell(rows, 0, 2)->is_null,
         .log.size = db_int(rows, 0, 3),

@@ -39,7 +39,7 @@ enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, cons
 
 /* Where the log of an execution is: kept (has_log), or still being written by this attempt. */
 struct execution_log {
-    enum state state;
+    enum run_state state;
     int attempt;
     bool has_log;
     struct blob_id log;

@@ -13,7 +13,7 @@ struct grant {
 };
 
 /* Whether an earlier try had committed. */
-static enum err find_earlier(struct db_tx *tx, const struct grant *g, bool *found_r)
+static enum err find_committed_grant(struct db_tx *tx, const struct grant *g, bool *found_r)
 {
     struct db_value args[] = {db_id(&g->entry.workspace_id), db_id(&g->entry.id)};
     struct db_rows *rows;
@@ -22,7 +22,7 @@ static enum err find_earlier(struct db_tx *tx, const struct grant *g, bool *foun
     return e;
 }
 
-static enum err work(struct db_tx *tx, void *arg)
+static enum err grant_work(struct db_tx *tx, void *arg)
 {
     struct grant *g = arg;
     struct account *a;
@@ -32,12 +32,12 @@ static enum err work(struct db_tx *tx, void *arg)
         return e == OK ? ERR_NOT_FOUND : e;
     bool found = false;
     if (tx->settling)
-        e = find_earlier(tx, g, &found);
+        e = find_committed_grant(tx, g, &found);
     if (e == OK && !found) {
         if (__builtin_add_overflow(a->balance, g->entry.amount, &a->balance) || a->balance < 0)
             return ERR_LIMIT;
         a->changed = true;
-        e = account_ledger(tx, &g->entry, 1);
+        e = account_add_ledger_entries(tx, &g->entry, 1);
     }
     a->touched = found; /* so that the log is flushed before anybody is told */
     if (e == OK)
@@ -48,7 +48,7 @@ static enum err work(struct db_tx *tx, void *arg)
 
 /* Not queued as account_publish has it: an operator's process ends here, and Redis may not know the script
  * yet. */
-static void publish(struct redis *redis, const struct account *a)
+static void publish_balance(struct redis *redis, const struct account *a)
 {
     void *scratch = talloc_new(NULL);
     struct redis_arg args[] = {redis_key_credits(scratch, &a->workspace_id),
@@ -67,10 +67,10 @@ enum err credit_grant(struct db *db, struct redis *redis, const id *workspace, c
                                 .kind = LEDGER_GRANT,
                                 .amount = micro,
                                 .reason = reason}};
-    enum err e = db_transaction(db, work, &g);
+    enum err e = db_transaction(db, grant_work, &g);
     *balance_r = g.account.balance;
     if (e == OK && redis)
-        publish(redis, &g.account);
+        publish_balance(redis, &g.account);
     return e;
 }
 
@@ -79,7 +79,7 @@ enum err credit_balance(struct db *db, const id *workspace, int64_t *balance_r)
     void *scratch = talloc_new(NULL);
     struct db_value one = db_id(workspace);
     struct db_rows *rows;
-    enum err e = store_read_each(db, scratch, SQL_ACCOUNT_PEEK, NULL, 0, &one, 1, 1, &rows);
+    enum err e = store_read_each(db, scratch, SQL_ACCOUNT_READ, NULL, 0, &one, 1, 1, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)

@@ -11,12 +11,12 @@ enum err events_read(struct db *db, void *ctx, const id *workspace, const id *ex
     struct db_value args[] = {db_number(after), db_id(workspace), db_id(execution)};
     struct db_rows *rows;
     *page_r = (struct event_page){0};
-    enum err e = store_read(db, ctx, SQL_EVENTS_AFTER, args, 3, &rows);
+    enum err e = store_read(db, ctx, SQL_EVENT_PAGE, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    page_r->state = (enum state)db_int(rows, 0, 0);
+    page_r->state = (enum run_state)db_int(rows, 0, 0);
     page_r->last_seq = (int)db_int(rows, 0, 1);
     page_r->rows = talloc_zero_array(ctx, struct event_row, rows->count);
     for (size_t i = 0; i < rows->count && !db_cell(rows, i, 2)->is_null; i++) {
@@ -38,20 +38,20 @@ static struct db_value *id_values(void *ctx, const id *ids, size_t n)
     return values;
 }
 
-enum err executions_look(struct db *db, void *ctx, const id *executions, size_t n, struct run_sight **list_r,
-                         size_t *count_r)
+enum err execution_progress_list(struct db *db, void *ctx, const id *executions, size_t n,
+                                 struct run_progress **list_r, size_t *count_r)
 {
     struct db_rows *rows;
     enum err e =
-        store_read_each(db, ctx, SQL_EXECUTIONS_LOOK, NULL, 0, id_values(ctx, executions, n), 1, n, &rows);
+        store_read_each(db, ctx, SQL_EXECUTION_PROGRESS, NULL, 0, id_values(ctx, executions, n), 1, n, &rows);
     if (e != OK)
         return e;
-    struct run_sight *list = talloc_zero_array(ctx, struct run_sight, rows->count + 1);
+    struct run_progress *list = talloc_zero_array(ctx, struct run_progress, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = (struct run_sight){
+        list[i] = (struct run_progress){
             .execution_id = db_get_id(rows, i, 0),
             .workspace_id = db_get_id(rows, i, 1),
-            .state = (enum state)db_int(rows, i, 2),
+            .state = (enum run_state)db_int(rows, i, 2),
             .last_seq = (int)db_int(rows, i, 3),
         };
     }
@@ -60,15 +60,15 @@ enum err executions_look(struct db *db, void *ctx, const id *executions, size_t 
     return OK;
 }
 
-enum err execution_sight(struct db *db, void *ctx, const id *workspace, const id *execution,
-                         struct run_sight *sight_r)
+enum err execution_progress(struct db *db, void *ctx, const id *workspace, const id *execution,
+                            struct run_progress *progress_r)
 {
-    struct run_sight *list;
+    struct run_progress *list;
     size_t n;
-    enum err e = executions_look(db, ctx, execution, 1, &list, &n);
+    enum err e = execution_progress_list(db, ctx, execution, 1, &list, &n);
     if (e == OK && (n == 0 || strcmp(list[0].workspace_id.text, workspace->text) != 0))
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *sight_r = list[0];
+        *progress_r = list[0];
     return e;
 }

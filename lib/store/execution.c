@@ -7,9 +7,9 @@
 #include "mariadb/store.h"
 
 /* As the queries execution_get and execution_by_ids begin their rows. */
-static struct execution from_row(const struct db_rows *rows, size_t i, const id *workspace)
+static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
-    struct execution x = {
+    struct execution exec = {
         .id = db_get_id(rows, i, 0),
         .workspace_id = *workspace,
         .responder_id = db_get_id(rows, i, 1),
@@ -20,7 +20,7 @@ static struct execution from_row(const struct db_rows *rows, size_t i, const id 
         .source = (enum run_source)db_int(rows, i, 6),
         .agentic = db_int(rows, i, 7) != 0,
         .version = (int)db_int(rows, i, 8),
-        .state = (enum state)db_int(rows, i, 9),
+        .state = (enum run_state)db_int(rows, i, 9),
         .reason = (enum failure_reason)db_int(rows, i, 10),
         .cost = db_int(rows, i, 11),
         .refunded = db_int(rows, i, 12),
@@ -34,16 +34,16 @@ static struct execution from_row(const struct db_rows *rows, size_t i, const id 
         .error = db_str(rows, i, 20),
     };
     if (rows->columns > 21) {
-        x.has_payload = true;
-        x.input = db_str(rows, i, 21);
-        x.output = db_str(rows, i, 22);
-        x.has_children = db_int(rows, i, 23) != 0;
+        exec.has_payload = true;
+        exec.input = db_str(rows, i, 21);
+        exec.output = db_str(rows, i, 22);
+        exec.has_children = db_int(rows, i, 23) != 0;
     }
-    return x;
+    return exec;
 }
 
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
-                       struct execution *x_r)
+                       struct execution *exec_r)
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct db_rows *rows;
@@ -52,7 +52,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *x_r = from_row(rows, 0, workspace);
+    *exec_r = execution_from_row(rows, 0, workspace);
     return OK;
 }
 
@@ -61,7 +61,7 @@ enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id 
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_KIND, args, 2, &rows);
+    enum err e = store_read(db, ctx, SQL_EXECUTION_GET_KIND, args, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -88,7 +88,7 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
         return e;
     struct execution *list = talloc_array(ctx, struct execution, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        list[i] = from_row(rows, i, workspace);
+        list[i] = execution_from_row(rows, i, workspace);
     qsort(list, rows->count, sizeof *list, newest_execution_first);
     *list_r = list;
     *count_r = rows->count;

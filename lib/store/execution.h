@@ -11,7 +11,7 @@ struct execution {
     enum run_source source;
     bool agentic;
     int version;
-    enum state state;
+    enum run_state state;
     enum failure_reason reason;
     int64_t cost, refunded;                              /* micro */
     int64_t started_ms, ended_ms, updated_ms, purged_ms; /* 0: not yet */
@@ -34,7 +34,7 @@ struct execution_step {
 
 /* With its payload. */
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
-                       struct execution *x_r) WARN_UNUSED;
+                       struct execution *exec_r) WARN_UNUSED;
 /* What ran it: whose scope a caller needs. */
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
                         enum responder_kind *kind_r) WARN_UNUSED;

@@ -14,14 +14,14 @@ enum { PIECE = 1000 /* ids of one range read at once */ };
 static const id highest = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
 static const id lowest = {"00000000-0000-0000-0000-000000000000"};
 
-struct range { /* one responder or any, one state or any */
+struct id_range { /* one responder or any, one state or any */
     const id *responder;
-    enum state state; /* 0: any */
+    enum run_state state; /* 0: any */
 };
 
 /* Ids of one range below `below`, the newest first. */
 static enum err range_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
-                          struct range range, const id *below, int64_t offset, int64_t limit,
+                          struct id_range range, const id *below, int64_t offset, int64_t limit,
                           struct db_rows **rows_r)
 {
     struct db_value from = db_id(id_is_set(&f->above) ? &f->above : &lowest);
@@ -65,7 +65,7 @@ static enum err range_ids(struct db *db, void *ctx, const id *workspace, const s
 static enum err one_range(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                           id **ids_r, size_t *count_r)
 {
-    struct range range = {f->responders_n ? f->responders : NULL, f->states_n ? f->states[0] : 0};
+    struct id_range range = {f->responders_n ? f->responders : NULL, f->states_n ? f->states[0] : 0};
     struct db_rows *rows;
     enum err e = range_ids(db, ctx, workspace, f, range, &f->below, f->offset, f->limit, &rows);
     if (e != OK)
@@ -77,24 +77,24 @@ static enum err one_range(struct db *db, void *ctx, const id *workspace, const s
     return OK;
 }
 
-struct stream { /* a range that is read piece by piece */
-    struct range range;
+struct range_reader { /* a range that is read piece by piece */
+    struct id_range range;
     struct db_rows *rows;
     size_t next;
     bool ended; /* there is nothing behind the piece in hand */
 };
 
-struct merge {
+struct range_merge {
     struct db *db;
     const id *workspace;
     const struct execution_filter *f;
-    struct stream *streams;
+    struct range_reader *streams;
     size_t n;
     int64_t piece;
 };
 
 /* Makes sure that the stream has its next id in hand, or has ended. */
-static enum err stream_fill(struct merge *m, struct stream *s)
+static enum err range_reader_fill(struct range_merge *m, struct range_reader *s)
 {
     id below = m->f->below;
     if (s->ended || (s->rows && s->next < s->rows->count))
@@ -113,13 +113,13 @@ static enum err stream_fill(struct merge *m, struct stream *s)
 }
 
 /* The newest id of all streams; NULL where they have ended. */
-static enum err merge_next(struct merge *m, const char **id_r)
+static enum err merge_next(struct range_merge *m, const char **id_r)
 {
-    struct stream *newest = NULL;
+    struct range_reader *newest = NULL;
     *id_r = NULL;
     for (size_t i = 0; i < m->n; i++) {
-        struct stream *s = &m->streams[i];
-        enum err e = stream_fill(m, s);
+        struct range_reader *s = &m->streams[i];
+        enum err e = range_reader_fill(m, s);
         if (e != OK)
             return e;
         if (s->ended)
@@ -135,7 +135,7 @@ static enum err merge_next(struct merge *m, const char **id_r)
     return OK;
 }
 
-static void open_streams(struct merge *m, void *ctx)
+static void open_range_readers(struct range_merge *m, void *ctx)
 {
     const struct execution_filter *f = m->f;
     size_t responders = f->responders_n ? f->responders_n : 1;
@@ -143,18 +143,18 @@ static void open_streams(struct merge *m, void *ctx)
     int64_t end = f->offset + f->limit;
     m->n = responders * states;
     m->piece = end < PIECE ? end : PIECE;
-    m->streams = talloc_zero_array(ctx, struct stream, m->n);
+    m->streams = talloc_zero_array(ctx, struct range_reader, m->n);
     for (size_t i = 0; i < m->n; i++)
-        m->streams[i].range = (struct range){f->responders_n ? &f->responders[i / states] : NULL,
-                                             f->states_n ? f->states[i % states] : 0};
+        m->streams[i].range = (struct id_range){f->responders_n ? &f->responders[i / states] : NULL,
+                                                f->states_n ? f->states[i % states] : 0};
 }
 
 static enum err merged_ranges(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                               id **ids_r, size_t *count_r)
 {
-    struct merge m = {.db = db, .workspace = workspace, .f = f};
+    struct range_merge m = {.db = db, .workspace = workspace, .f = f};
     enum err e = OK;
-    open_streams(&m, ctx);
+    open_range_readers(&m, ctx);
     *ids_r = talloc_array(ctx, id, (size_t)f->limit + 1);
     *count_r = 0;
     for (int64_t i = 0; e == OK && i < f->offset + f->limit; i++) {

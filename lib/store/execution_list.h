@@ -8,7 +8,7 @@ enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_TAG_MAX = 256 };
 struct execution_filter {
     const id *responders;
     size_t responders_n; /* 0: any; at most EXECUTION_RESPONDERS_MAX */
-    enum state states[2];
+    enum run_state states[2];
     size_t states_n; /* 0: any */
     const char *tag; /* NULL: any */
     id parent;

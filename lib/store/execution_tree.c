@@ -7,12 +7,12 @@
 #include "mariadb/store.h"
 #include "run/accept.h"
 
-struct row { /* of execution_children */
+struct tree_row { /* of execution_children */
     id child, parent;
     int64_t credits;
 };
 
-struct branch { /* an execution of the tree, breadth-first; the first is the top */
+struct tree_branch { /* an execution of the tree, breadth-first; the first is the top */
     const id *id;
     size_t parent, depth;
     size_t first, count; /* its children */
@@ -22,13 +22,13 @@ struct branch { /* an execution of the tree, breadth-first; the first is the top
 /* Stable: rows of one parent stay in the order of their ids, which they come in. */
 static int by_parent(const void *a, const void *b)
 {
-    const struct row *x = a, *y = b;
+    const struct tree_row *x = a, *y = b;
     int order = strcmp(x->parent.text, y->parent.text);
     return order ? order : strcmp(x->child.text, y->child.text);
 }
 
 /* The first row of a parent; `n` where it has none. */
-static size_t rows_of(const struct row *rows, size_t n, const id *parent)
+static size_t rows_of(const struct tree_row *rows, size_t n, const id *parent)
 {
     size_t low = 0, high = n;
     while (low < high) {
@@ -41,16 +41,16 @@ static size_t rows_of(const struct row *rows, size_t n, const id *parent)
     return low < n && strcmp(rows[low].parent.text, parent->text) == 0 ? low : n;
 }
 
-static enum err read_rows(struct db *db, void *ctx, const id *root, struct row **rows_r, size_t *n_r)
+static enum err read_rows(struct db *db, void *ctx, const id *root, struct tree_row **rows_r, size_t *n_r)
 {
     struct db_value arg = db_id(root);
     struct db_rows *found;
-    enum err e = store_read(db, ctx, SQL_NESTING_ROWS, &arg, 1, &found);
+    enum err e = store_read(db, ctx, SQL_EXECUTION_TREE_ROWS, &arg, 1, &found);
     if (e != OK)
         return e;
-    struct row *rows = talloc_array(ctx, struct row, found->count + 1);
+    struct tree_row *rows = talloc_array(ctx, struct tree_row, found->count + 1);
     for (size_t i = 0; i < found->count; i++)
-        rows[i] = (struct row){db_get_id(found, i, 0), db_get_id(found, i, 1), db_int(found, i, 2)};
+        rows[i] = (struct tree_row){db_get_id(found, i, 0), db_get_id(found, i, 1), db_int(found, i, 2)};
     qsort(rows, found->count, sizeof *rows, by_parent);
     *rows_r = rows;
     *n_r = found->count;
@@ -58,17 +58,17 @@ static enum err read_rows(struct db *db, void *ctx, const id *root, struct row *
 }
 
 /* The part of a tree below `top`. Each row is somebody's child once, so this ends. */
-static struct branch *grow(void *ctx, const struct row *rows, size_t rows_n, const id *top, int64_t own,
-                           size_t *n_r)
+static struct tree_branch *build_tree(void *ctx, const struct tree_row *rows, size_t rows_n, const id *top,
+                                      int64_t own, size_t *n_r)
 {
-    struct branch *list = talloc_array(ctx, struct branch, rows_n + 1);
+    struct tree_branch *list = talloc_array(ctx, struct tree_branch, rows_n + 1);
     size_t n = 1;
-    list[0] = (struct branch){.id = top, .credits = own};
+    list[0] = (struct tree_branch){.id = top, .credits = own};
     for (size_t i = 0; i < n; i++) {
         size_t r = rows_of(rows, rows_n, list[i].id);
         list[i].first = n;
         for (; r < rows_n && strcmp(rows[r].parent.text, list[i].id->text) == 0 && n <= rows_n; r++)
-            list[n++] = (struct branch){
+            list[n++] = (struct tree_branch){
                 .id = &rows[r].child, .parent = i, .depth = list[i].depth + 1, .credits = rows[r].credits};
         list[i].count = n - list[i].first;
     }
@@ -78,23 +78,24 @@ static struct branch *grow(void *ctx, const struct row *rows, size_t rows_n, con
     return list;
 }
 
-enum err nesting_credits(struct db *db, const id *root, const id *top, int64_t own, int64_t *micro_r)
+enum err execution_tree_credits(struct db *db, const id *root, const id *top, int64_t own, int64_t *micro_r)
 {
     void *scratch = talloc_new(NULL);
-    struct row *rows;
+    struct tree_row *rows;
     size_t rows_n, n;
     enum err e = read_rows(db, scratch, root, &rows, &rows_n);
     if (e == OK)
-        *micro_r = grow(scratch, rows, rows_n, top, own, &n)->credits;
+        *micro_r = build_tree(scratch, rows, rows_n, top, own, &n)->credits;
     talloc_free(scratch);
     return e;
 }
 
 /* What is shown of the tree, with what each execution says of itself. */
-static enum err fill(struct db *db, void *ctx, const id *workspace, const struct execution *top,
-                     const struct branch *list, size_t n, struct nesting_node **nodes_r, size_t *count_r)
+static enum err read_shown_nodes(struct db *db, void *ctx, const id *workspace, const struct execution *top,
+                                 const struct tree_branch *list, size_t n,
+                                 struct execution_tree_node **nodes_r, size_t *count_r)
 {
-    size_t shown = n < NESTING_SHOWN_MAX ? n : NESTING_SHOWN_MAX;
+    size_t shown = n < EXECUTION_TREE_SHOWN_MAX ? n : EXECUTION_TREE_SHOWN_MAX;
     while (shown > 1 && list[shown - 1].depth >= TREE_DEPTH_MAX)
         shown--;
     id *ids = talloc_array(ctx, id, shown);
@@ -105,9 +106,9 @@ static enum err fill(struct db *db, void *ctx, const id *workspace, const struct
     enum err e = execution_get_all(db, ctx, workspace, ids, shown - 1, &found, &found_n);
     if (e != OK)
         return e;
-    struct nesting_node *nodes = talloc_zero_array(ctx, struct nesting_node, shown);
+    struct execution_tree_node *nodes = talloc_zero_array(ctx, struct execution_tree_node, shown);
     for (size_t i = 0; i < shown; i++) {
-        struct nesting_node *node = &nodes[i];
+        struct execution_tree_node *node = &nodes[i];
         const struct execution *x = i == 0 ? top : execution_find(found, found_n, list[i].id);
         if (!x) /* removed since */
             return ERR_BUSY;
@@ -124,26 +125,27 @@ static enum err fill(struct db *db, void *ctx, const id *workspace, const struct
     return OK;
 }
 
-enum err nesting_read(struct db *db, void *ctx, const id *workspace, const id *top,
-                      struct nesting_node **nodes_r, size_t *count_r)
+enum err execution_tree_read(struct db *db, void *ctx, const id *workspace, const id *top,
+                             struct execution_tree_node **nodes_r, size_t *count_r)
 {
     struct execution x;
-    struct row *rows;
+    struct tree_row *rows;
     size_t rows_n, n;
     enum err e = execution_get(db, ctx, workspace, top, &x);
     if (e == OK)
         e = read_rows(db, ctx, &x.root_id, &rows, &rows_n);
     if (e != OK)
         return e;
-    struct branch *list = grow(ctx, rows, rows_n, top, x.cost - x.refunded, &n);
-    return fill(db, ctx, workspace, &x, list, n, nodes_r, count_r);
+    struct tree_branch *list = build_tree(ctx, rows, rows_n, top, x.cost - x.refunded, &n);
+    return read_shown_nodes(db, ctx, workspace, &x, list, n, nodes_r, count_r);
 }
 
-enum err nesting_by_message(struct db *db, void *ctx, const id *workspace, const id *message, id *execution_r)
+enum err execution_tree_by_message(struct db *db, void *ctx, const id *workspace, const id *message,
+                                   id *execution_r)
 {
     struct db_value args[] = {db_id(workspace), db_id(message)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_NESTING_BY_MESSAGE, args, 2, &rows);
+    enum err e = store_read(db, ctx, SQL_EXECUTION_TREE_BY_MESSAGE, args, 2, &rows);
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
     if (e == OK)

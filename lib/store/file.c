@@ -22,7 +22,7 @@ const char *file_basename(const char *text)
     return utf8_is_valid(name, n) ? name : NULL;
 }
 
-static struct file *from_rows(void *ctx, const struct db_rows *rows)
+static struct file *files_from_rows(void *ctx, const struct db_rows *rows)
 {
     struct file *list = talloc_array(ctx, struct file, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
@@ -45,7 +45,7 @@ enum err file_list(struct db *db, void *ctx, const id *workspace, const id *prin
     enum err e = store_read(db, ctx, SQL_FILE_LIST, args, 4, &rows);
     if (e != OK)
         return e;
-    *list_r = from_rows(ctx, rows);
+    *list_r = files_from_rows(ctx, rows);
     *count_r = rows->count;
     return OK;
 }
@@ -61,7 +61,7 @@ enum err file_find(struct db *db, void *ctx, const id *workspace, const id *prin
     enum err e = store_read_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
     if (e != OK)
         return e;
-    *list_r = from_rows(ctx, rows);
+    *list_r = files_from_rows(ctx, rows);
     *count_r = rows->count;
     return OK;
 }
@@ -81,7 +81,7 @@ enum err file_get(struct db *db, void *ctx, const id *workspace, const id *princ
 
 /* --- changes, under the account's lock --- */
 
-struct change {
+struct file_change {
     void *ctx;
     const id *workspace, *principal;
     const struct file *files;
@@ -92,7 +92,7 @@ struct change {
     const char *name; /* to be deleted */
 };
 
-static const struct file *find_name(const struct change *c, const char *name)
+static const struct file *find_name(const struct file_change *c, const char *name)
 {
     for (size_t i = 0; i < c->n; i++) {
         if (strcmp(c->files[i].name, name) == 0)
@@ -102,7 +102,7 @@ static const struct file *find_name(const struct change *c, const char *name)
 }
 
 /* Weighs the collection as it will be, and notes the blobs that lose a name. */
-static enum err weigh(struct db_tx *tx, struct change *c)
+static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
 {
     struct db_value args[] = {db_id(c->workspace), db_id(c->principal)};
     struct db_rows *rows;
@@ -126,7 +126,7 @@ static enum err weigh(struct db_tx *tx, struct change *c)
     return total > c->max ? ERR_LIMIT : OK;
 }
 
-static enum err lock_account(struct db_tx *tx, const id *workspace)
+static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
@@ -134,10 +134,10 @@ static enum err lock_account(struct db_tx *tx, const id *workspace)
     return e == OK && rows->count == 0 ? ERR_NOT_FOUND : e;
 }
 
-static enum err put_work(struct db_tx *tx, void *arg)
+static enum err file_put_work(struct db_tx *tx, void *arg)
 {
     enum { COLUMNS = 7 };
-    struct change *c = arg;
+    struct file_change *c = arg;
     struct db_value *each = talloc_array(tx->ctx, struct db_value, COLUMNS * c->n + 1);
     for (size_t i = 0; i < c->n; i++) {
         const struct file *f = &c->files[i];
@@ -150,9 +150,9 @@ static enum err put_work(struct db_tx *tx, void *arg)
         v[5] = db_text(f->media_type);
         v[6] = db_number(f->created_ms);
     }
-    enum err e = lock_account(tx, c->workspace);
+    enum err e = lock_workspace_account(tx, c->workspace);
     if (e == OK)
-        e = weigh(tx, c);
+        e = check_collection_size(tx, c);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, COLUMNS, c->n, NULL);
     return e;
@@ -162,26 +162,26 @@ enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *p
                       const struct file *files, size_t n, int64_t max, struct blob_id **replaced_r,
                       size_t *replaced_n_r)
 {
-    struct change c = {
+    struct file_change c = {
         .ctx = ctx, .workspace = workspace, .principal = principal, .files = files, .n = n, .max = max};
-    enum err e = db_transaction(db, put_work, &c);
+    enum err e = db_transaction(db, file_put_work, &c);
     *replaced_r = c.replaced;
     *replaced_n_r = e == OK ? c.replaced_n : 0;
     return e;
 }
 
-static enum err delete_work(struct db_tx *tx, void *arg)
+static enum err file_delete_work(struct db_tx *tx, void *arg)
 {
-    struct change *c = arg;
+    struct file_change *c = arg;
     struct db_value args[] = {db_id(c->workspace), db_id(c->principal), db_text(c->name)};
     struct db_rows *rows;
-    enum err e = lock_account(tx, c->workspace);
+    enum err e = lock_workspace_account(tx, c->workspace);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, &args[2], 1, 1, &rows);
     if (e == OK && rows->count == 0)
         return tx->settling && c->replaced_n ? OK : ERR_NOT_FOUND;
     if (e == OK) {
-        *c->replaced = from_rows(tx->ctx, rows)->blob;
+        *c->replaced = files_from_rows(tx->ctx, rows)->blob;
         c->replaced_n = 1;
         e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
     }
@@ -191,7 +191,7 @@ static enum err delete_work(struct db_tx *tx, void *arg)
 enum err file_delete(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
                      struct blob_id *blob_r)
 {
-    struct change c = {
+    struct file_change c = {
         .ctx = ctx, .workspace = workspace, .principal = principal, .name = name, .replaced = blob_r};
-    return db_transaction(db, delete_work, &c);
+    return db_transaction(db, file_delete_work, &c);
 }

@@ -8,16 +8,16 @@
 #include "mariadb/store.h"
 #include "store/workspace.h"
 
-enum { USED_STEP_MS = 60 * 1000 };
+enum { LAST_USED_STEP_MS = 60 * 1000 };
 
-_Static_assert(KEY_HASH_SIZE == crypto_hash_sha256_BYTES, "as api_keys.hash has it");
+_Static_assert(API_KEY_HASH_SIZE == crypto_hash_sha256_BYTES, "as api_keys.hash has it");
 
-void key_hash(const char *key, size_t size, uint8_t hash[KEY_HASH_SIZE])
+void api_key_hash(const char *key, size_t size, uint8_t hash[API_KEY_HASH_SIZE])
 {
     crypto_hash_sha256(hash, (const unsigned char *)key, size);
 }
 
-static enum err new_text(char key_r[KEY_TEXT_SIZE])
+static enum err generate_key(char key_r[API_KEY_TEXT_SIZE])
 {
     static const char scheme[] = "sk_live_";
     unsigned char random[32];
@@ -25,25 +25,25 @@ static enum err new_text(char key_r[KEY_TEXT_SIZE])
         return ERR_INTERNAL;
     randombytes_buf(random, sizeof random);
     memcpy(key_r, scheme, sizeof scheme);
-    sodium_bin2base64(key_r + sizeof scheme - 1, KEY_TEXT_SIZE - sizeof scheme + 1, random, sizeof random,
+    sodium_bin2base64(key_r + sizeof scheme - 1, API_KEY_TEXT_SIZE - sizeof scheme + 1, random, sizeof random,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(random, sizeof random);
     return OK;
 }
 
-enum err key_create(struct db *db, void *ctx, struct api_key *k, char key_r[KEY_TEXT_SIZE])
+enum err api_key_create(struct db *db, void *ctx, struct api_key *k, char key_r[API_KEY_TEXT_SIZE])
 {
     struct workspace *workspace;
     size_t n;
     enum err e = workspace_list(db, ctx, &k->workspace_id, &workspace, &n);
     if (e == OK)
-        e = new_text(key_r);
+        e = generate_key(key_r);
     if (e != OK)
         return e;
-    uint8_t hash[KEY_HASH_SIZE];
-    key_hash(key_r, strlen(key_r), hash);
+    uint8_t hash[API_KEY_HASH_SIZE];
+    api_key_hash(key_r, strlen(key_r), hash);
     k->created_ms = clock_wall_ms();
-    k->prefix = talloc_strndup(ctx, key_r, KEY_PREFIX_LENGTH);
+    k->prefix = talloc_strndup(ctx, key_r, API_KEY_PREFIX_LENGTH);
     struct db_value args[] = {
         db_id(&k->id),
         db_id(&k->workspace_id),
@@ -54,14 +54,14 @@ enum err key_create(struct db *db, void *ctx, struct api_key *k, char key_r[KEY_
         db_number(k->created_ms),
         db_number_or_null(k->expires_ms, k->expires_ms != 0),
     };
-    return db_run(db, ctx, SQL_KEY_INSERT, args, sizeof args / sizeof args[0], NULL);
+    return db_run(db, ctx, SQL_API_KEY_INSERT, args, sizeof args / sizeof args[0], NULL);
 }
 
-enum err key_list(struct db *db, void *ctx, const id *workspace, struct api_key **list_r, size_t *count_r)
+enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_key **list_r, size_t *count_r)
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_KEY_LIST, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_API_KEY_LIST, &arg, 1, &rows);
     if (e != OK)
         return e;
     struct api_key *list = talloc_zero_array(ctx, struct api_key, rows->count + 1);
@@ -83,24 +83,24 @@ enum err key_list(struct db *db, void *ctx, const id *workspace, struct api_key 
     return OK;
 }
 
-enum err key_revoke(struct db *db, const id *workspace, const id *key)
+enum err api_key_revoke(struct db *db, const id *workspace, const id *key)
 {
     struct db_value args[] = {db_number(clock_wall_ms()), db_id(workspace), db_id(key)};
     void *scratch = talloc_new(NULL);
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_KEY_REVOKE, args, 3, &rows);
+    enum err e = db_run(db, scratch, SQL_API_KEY_REVOKE, args, 3, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_NOT_FOUND;
     talloc_free(scratch);
     return e;
 }
 
-enum err key_find(struct db *db, void *ctx, const uint8_t hash[KEY_HASH_SIZE], struct api_key *key_r,
-                  int64_t *rate_limit_r)
+enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_SIZE], struct api_key *key_r,
+                      int64_t *rate_limit_r)
 {
-    struct db_value arg = db_bytes(hash, KEY_HASH_SIZE);
+    struct db_value arg = db_bytes(hash, API_KEY_HASH_SIZE);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_KEY_FIND, &arg, 1, &rows);
+    enum err e = store_read(db, ctx, SQL_API_KEY_FIND, &arg, 1, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -118,20 +118,21 @@ enum err key_find(struct db *db, void *ctx, const uint8_t hash[KEY_HASH_SIZE], s
     return OK;
 }
 
-enum err key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms)
+enum err api_key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms)
 {
-    struct db_value args[] = {db_number(now_ms), db_id(key), db_number(now_ms - USED_STEP_MS)};
-    return db_run(db, ctx, SQL_KEY_USED, args, 3, NULL);
+    struct db_value args[] = {db_number(now_ms), db_id(key), db_number(now_ms - LAST_USED_STEP_MS)};
+    return db_run(db, ctx, SQL_API_KEY_MARK_USED, args, 3, NULL);
 }
 
-enum err key_list_live(struct db *db, void *ctx, const id *keys, size_t n, id **list_r, size_t *count_r)
+enum err api_key_filter_valid(struct db *db, void *ctx, const id *keys, size_t n, id **list_r,
+                              size_t *count_r)
 {
     struct db_value now = db_number(clock_wall_ms());
     struct db_value *values = talloc_array(ctx, struct db_value, n + 1);
     for (size_t i = 0; i < n; i++)
         values[i] = db_id(&keys[i]);
     struct db_rows *rows;
-    enum err e = store_read_each(db, ctx, SQL_KEYS_LIVE, &now, 1, values, 1, n, &rows);
+    enum err e = store_read_each(db, ctx, SQL_API_KEY_FILTER_VALID, &now, 1, values, 1, n, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_zero_array(ctx, id, rows->count + 1);

@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 
-static enum err read_now(struct db *db, void *scratch, struct store_metrics *m)
+static enum err read_current(struct db *db, void *scratch, struct store_metrics *m)
 {
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_METRICS_RUNS, NULL, 0, &rows);
@@ -31,7 +31,7 @@ static enum err read_recent(struct db *db, void *scratch, struct store_metrics *
         int64_t state = db_int(rows, r, 0);
         if (state >= 0 && state <= STATE_STOPPED)
             m->recent[state] = db_int(rows, r, 1);
-        m->losses += db_int(rows, r, 2);
+        m->lost_count += db_int(rows, r, 2);
     }
     return e;
 }
@@ -51,7 +51,7 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
 {
     void *scratch = talloc_new(NULL);
     *m_r = (struct store_metrics){0};
-    enum err e = read_now(db, scratch, m_r);
+    enum err e = read_current(db, scratch, m_r);
     if (e == OK)
         e = read_recent(db, scratch, m_r);
     if (e == OK)

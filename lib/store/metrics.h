@@ -12,7 +12,7 @@ struct store_metrics {
     int64_t oldest_queued_ms; /* age; 0 where none waits */
     int64_t
         recent[STATE_STOPPED + 1]; /* runs accepted within the last METRICS_RECENT_MS, by their state now */
-    int64_t losses;                /* of executors, summed over the runs of the last METRICS_RECENT_MS */
+    int64_t lost_count;            /* of executors, summed over the runs of the last METRICS_RECENT_MS */
     int64_t executors, executors_lost;
 };
 

@@ -41,8 +41,8 @@ static char *seal_name(void *ctx, const char *alias)
 }
 
 /* As the queries model_find, model_default and model_list have their rows. */
-static enum err from_row(void *ctx, const uint8_t *seal, const id *workspace, const struct db_rows *rows,
-                         size_t i, struct model *m)
+static enum err model_from_row(void *ctx, const uint8_t *seal, const id *workspace,
+                               const struct db_rows *rows, size_t i, struct model *m)
 {
     const struct db_cell *nonce = db_cell(rows, i, 3), *sealed = db_cell(rows, i, 4);
     *m = (struct model){
@@ -77,14 +77,14 @@ enum err model_find(struct db *db, void *ctx, const uint8_t *seal, const id *wor
                        : store_read(db, ctx, SQL_MODEL_DEFAULT, args, 1, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
-    return e == OK ? from_row(ctx, seal, workspace, rows, 0, model_r) : e;
+    return e == OK ? model_from_row(ctx, seal, workspace, rows, 0, model_r) : e;
 }
 
 enum err model_resolve(struct db *db, void *ctx, const id *workspace, const char *alias, const char **alias_r)
 {
     struct db_value args[] = {db_id(workspace), db_text(alias), db_text(alias)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_MODEL_ALIAS, args, 3, &rows);
+    enum err e = store_read(db, ctx, SQL_MODEL_RESOLVE, args, 3, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
@@ -101,21 +101,21 @@ enum err model_list(struct db *db, void *ctx, const id *workspace, struct model 
         return e;
     *list_r = talloc_array(ctx, struct model, rows->count + 1);
     for (size_t i = 0; e == OK && i < rows->count; i++)
-        e = from_row(ctx, NULL, workspace, rows, i, &(*list_r)[i]);
+        e = model_from_row(ctx, NULL, workspace, rows, i, &(*list_r)[i]);
     *count_r = rows->count;
     return e;
 }
 
 /* --- changes --- */
 
-struct put {
+struct model_write {
     const struct model *m;
     const uint8_t *seal;
 };
 
-static enum err put_work(struct db_tx *tx, void *arg)
+static enum err model_put_work(struct db_tx *tx, void *arg)
 {
-    const struct put *p = arg;
+    const struct model_write *p = arg;
     const struct model *m = p->m;
     uint8_t nonce[SECRET_NONCE_SIZE];
     size_t size = m->key ? strlen(m->key) : 0;
@@ -136,7 +136,7 @@ static enum err put_work(struct db_tx *tx, void *arg)
         workspace,
     };
     struct db_rows *rows;
-    enum err e = m->is_default ? db_run(tx->db, tx->ctx, SQL_MODEL_NO_DEFAULT, &workspace, 1, NULL) : OK;
+    enum err e = m->is_default ? db_run(tx->db, tx->ctx, SQL_MODEL_CLEAR_DEFAULT, &workspace, 1, NULL) : OK;
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_MODEL_PUT, args, 10, &rows);
     return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
@@ -144,8 +144,8 @@ static enum err put_work(struct db_tx *tx, void *arg)
 
 enum err model_put(struct db *db, const uint8_t *seal, const struct model *m)
 {
-    struct put p = {.m = m, .seal = seal};
-    return db_transaction(db, put_work, &p);
+    struct model_write p = {.m = m, .seal = seal};
+    return db_transaction(db, model_put_work, &p);
 }
 
 enum err model_delete(struct db *db, const id *workspace, const char *alias)

@@ -6,8 +6,8 @@
 #include "account/account.h"
 #include "mariadb/store.h"
 
-/* As the queries skill_now, skill_version and skill_list begin their rows. */
-static struct skill from_row(const struct db_rows *rows, size_t i)
+/* As the queries skill_current, skill_version and skill_list begin their rows. */
+static struct skill skill_from_row(const struct db_rows *rows, size_t i)
 {
     struct skill s = {
         .id = db_get_id(rows, i, 0),
@@ -29,29 +29,30 @@ static struct skill from_row(const struct db_rows *rows, size_t i)
     return s;
 }
 
-static enum err get_one(struct db *db, void *ctx, enum sql_id query, const struct db_value *args,
-                        size_t args_n, struct skill *skill_r)
+static enum err skill_get_one(struct db *db, void *ctx, enum sql_id query, const struct db_value *args,
+                              size_t args_n, struct skill *skill_r)
 {
     struct db_rows *rows;
     enum err e = store_read(db, ctx, query, args, args_n, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *skill_r = from_row(rows, 0);
+        *skill_r = skill_from_row(rows, 0);
     return e;
 }
 
-enum err skill_now(struct db *db, void *ctx, const id *workspace, const char *slug, struct skill *skill_r)
+enum err skill_get_current(struct db *db, void *ctx, const id *workspace, const char *slug,
+                           struct skill *skill_r)
 {
     struct db_value args[] = {db_id(workspace), db_text(slug)};
-    return get_one(db, ctx, SQL_SKILL_NOW, args, 2, skill_r);
+    return skill_get_one(db, ctx, SQL_SKILL_CURRENT, args, 2, skill_r);
 }
 
-enum err skill_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
-                       struct skill *skill_r)
+enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
+                           struct skill *skill_r)
 {
     struct db_value args[] = {db_number(version), db_id(skill), db_id(workspace)};
-    return get_one(db, ctx, SQL_SKILL_VERSION, args, 3, skill_r);
+    return skill_get_one(db, ctx, SQL_SKILL_VERSION, args, 3, skill_r);
 }
 
 enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r, size_t *count_r)
@@ -63,18 +64,18 @@ enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill 
         return e;
     *list_r = talloc_array(ctx, struct skill, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        (*list_r)[i] = from_row(rows, i);
+        (*list_r)[i] = skill_from_row(rows, i);
     *count_r = rows->count;
     return OK;
 }
 
-enum err skill_versions(struct db *db, void *ctx, const id *workspace, const id *skill,
-                        struct skill_version **list_r, size_t *count_r)
+enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const id *skill,
+                            struct skill_version **list_r, size_t *count_r)
 {
     struct db_value one = skill ? db_id(skill) : db_null();
     struct db_value args[] = {db_id(workspace), one, one};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_VERSIONS_LIST, args, 3, &rows);
+    enum err e = store_read(db, ctx, SQL_SKILL_VERSION_LIST, args, 3, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct skill_version, rows->count + 1);
@@ -90,18 +91,18 @@ enum err skill_versions(struct db *db, void *ctx, const id *workspace, const id 
     return OK;
 }
 
-struct archive {
+struct skill_archiving {
     const id *workspace;
     const char *slug;
     int64_t now_ms;
 };
 
-static enum err archive_work(struct db_tx *tx, void *arg)
+static enum err skill_archive_work(struct db_tx *tx, void *arg)
 {
-    const struct archive *a = arg;
+    const struct skill_archiving *a = arg;
     struct db_value args[] = {db_number(a->now_ms), db_id(a->workspace), db_text(a->slug)};
     struct db_rows *rows;
-    enum err e = account_bump_responders(tx, a->workspace);
+    enum err e = account_bump_catalog_version(tx, a->workspace);
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
@@ -110,8 +111,8 @@ static enum err archive_work(struct db_tx *tx, void *arg)
 
 enum err skill_archive(struct db *db, const id *workspace, const char *slug, int64_t now_ms)
 {
-    struct archive archive = {workspace, slug, now_ms};
-    return db_transaction(db, archive_work, &archive);
+    struct skill_archiving archive = {workspace, slug, now_ms};
+    return db_transaction(db, skill_archive_work, &archive);
 }
 
 enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *slug, int64_t *micro_r)
@@ -128,7 +129,7 @@ enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *
 
 /* --- installing --- */
 
-struct put {
+struct skill_write {
     const struct skill_install *s;
     id skill;
     bool exists; /* the skill has a row */
@@ -138,11 +139,11 @@ struct put {
 };
 
 /* The version of this label, if it is there; else the number that comes next. */
-static enum err find_version(struct db_tx *tx, struct put *p)
+static enum err find_skill_version(struct db_tx *tx, struct skill_write *p)
 {
     struct db_value args[] = {db_id(&p->skill), db_text(p->s->label)};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_SKILL_LABEL_FIND, args, 2, &rows);
+    enum err e = db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_FIND_LABEL, args, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count > 0) {
@@ -152,14 +153,14 @@ static enum err find_version(struct db_tx *tx, struct put *p)
         p->version = (int)db_int(rows, 0, 0);
         return memcmp(db_str(rows, 0, 1), p->s->hash, SKILL_HASH_SIZE) == 0 ? OK : ERR_CONFLICT;
     }
-    e = db_run(tx->db, tx->ctx, SQL_SKILL_NEWEST, args, 1, &rows);
+    e = db_run(tx->db, tx->ctx, SQL_SKILL_NEWEST_VERSION, args, 1, &rows);
     p->is_new = true;
     p->stored = false;
     p->version = e == OK ? (int)db_int(rows, 0, 0) + 1 : 0;
     return e;
 }
 
-static enum err find_skill(struct db_tx *tx, struct put *p)
+static enum err find_skill(struct db_tx *tx, struct skill_write *p)
 {
     struct db_value args[] = {db_id(&p->s->workspace_id), db_text(p->s->slug)};
     struct db_rows *rows;
@@ -171,7 +172,7 @@ static enum err find_skill(struct db_tx *tx, struct put *p)
     return OK;
 }
 
-static enum err write_skill(struct db_tx *tx, const struct put *p)
+static enum err write_skill_row(struct db_tx *tx, const struct skill_write *p)
 {
     const struct skill_install *s = p->s;
     struct db_value fresh[] = {db_id(&p->skill),      db_id(&s->workspace_id), db_text(s->slug),
@@ -181,7 +182,7 @@ static enum err write_skill(struct db_tx *tx, const struct put *p)
                      : db_run(tx->db, tx->ctx, SQL_SKILL_INSERT, fresh, 6, NULL);
 }
 
-static enum err write_version(struct db_tx *tx, const struct put *p)
+static enum err write_skill_version(struct db_tx *tx, const struct skill_write *p)
 {
     const struct skill_install *s = p->s;
     struct db_value row[] = {
@@ -197,31 +198,31 @@ static enum err write_version(struct db_tx *tx, const struct put *p)
     return db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_INSERT, row, 8, NULL);
 }
 
-static enum err put_work(struct db_tx *tx, void *arg)
+static enum err skill_put_work(struct db_tx *tx, void *arg)
 {
-    struct put *p = arg;
+    struct skill_write *p = arg;
     struct account *account;
     size_t accounts;
     enum err e = account_lock(tx, tx->ctx, &p->s->workspace_id, 1, &account, &accounts);
     if (e == OK && accounts == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        e = account_bump_responders(tx, &p->s->workspace_id);
+        e = account_bump_catalog_version(tx, &p->s->workspace_id);
     if (e == OK)
         e = find_skill(tx, p);
     if (e == OK)
-        e = find_version(tx, p);
+        e = find_skill_version(tx, p);
     if (e == OK)
-        e = write_skill(tx, p);
+        e = write_skill_row(tx, p);
     if (e == OK && !p->stored)
-        e = write_version(tx, p);
+        e = write_skill_version(tx, p);
     return e;
 }
 
 enum err skill_put(struct db *db, const struct skill_install *s, id *skill_r, bool *is_new_r)
 {
-    struct put p = {.s = s};
-    enum err e = db_transaction(db, put_work, &p);
+    struct skill_write p = {.s = s};
+    enum err e = db_transaction(db, skill_put_work, &p);
     *skill_r = p.skill;
     *is_new_r = p.is_new;
     return e;

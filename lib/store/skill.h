@@ -29,17 +29,17 @@ struct skill_version {
 };
 
 /* By its slug, if it is not archived, at its current version. */
-enum err skill_now(struct db *db, void *ctx, const id *workspace, const char *slug,
-                   struct skill *skill_r) WARN_UNUSED;
+enum err skill_get_current(struct db *db, void *ctx, const id *workspace, const char *slug,
+                           struct skill *skill_r) WARN_UNUSED;
 /* Any version of any skill, by id. */
-enum err skill_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
-                       struct skill *skill_r) WARN_UNUSED;
+enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
+                           struct skill *skill_r) WARN_UNUSED;
 /* All that are not archived, by slug. */
 enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r,
                     size_t *count_r) WARN_UNUSED;
 /* The versions of one skill, or of all (NULL), the newest of each first. */
-enum err skill_versions(struct db *db, void *ctx, const id *workspace, const id *skill,
-                        struct skill_version **list_r, size_t *count_r) WARN_UNUSED;
+enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const id *skill,
+                            struct skill_version **list_r, size_t *count_r) WARN_UNUSED;
 
 struct skill_install {
     id workspace_id;

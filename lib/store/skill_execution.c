@@ -11,9 +11,9 @@ static struct span span_of(const struct db_rows *rows, size_t i, size_t column)
 }
 
 /* As the queries skill_execution_get and skill_execution_children begin their rows. */
-static struct skill_execution from_row(const struct db_rows *rows, size_t i)
+static struct skill_execution skill_execution_from_row(const struct db_rows *rows, size_t i)
 {
-    struct skill_execution x = {
+    struct skill_execution exec = {
         .id = db_get_id(rows, i, 0),
         .tenant_id = db_get_id(rows, i, 1),
         .workspace_id = db_get_id(rows, i, 2),
@@ -21,7 +21,7 @@ static struct skill_execution from_row(const struct db_rows *rows, size_t i)
         .slug = db_str(rows, i, 4),
         .label = db_str(rows, i, 5),
         .source = (enum run_source)db_int(rows, i, 6),
-        .state = (enum state)db_int(rows, i, 7),
+        .state = (enum run_state)db_int(rows, i, 7),
         .parent_id = db_get_id(rows, i, 8),
         .started_ms = db_int(rows, i, 9),
         .ended_ms = db_int(rows, i, 10),
@@ -34,35 +34,35 @@ static struct skill_execution from_row(const struct db_rows *rows, size_t i)
         .usage.iterations = (int)db_int(rows, i, 16),
     };
     if (rows->columns > 17) {
-        x.usage.trace_id = db_str(rows, i, 17);
-        x.input = span_of(rows, i, 18);
-        x.extra = db_str(rows, i, 19);
-        x.output = span_of(rows, i, 20);
-        x.error = db_str(rows, i, 21);
-        x.thread_id = db_str(rows, i, 22);
-        x.message_id = db_get_id(rows, i, 23);
-        x.tool_call_id = db_str(rows, i, 24);
+        exec.usage.trace_id = db_str(rows, i, 17);
+        exec.input = span_of(rows, i, 18);
+        exec.extra = db_str(rows, i, 19);
+        exec.output = span_of(rows, i, 20);
+        exec.error = db_str(rows, i, 21);
+        exec.thread_id = db_str(rows, i, 22);
+        exec.message_id = db_get_id(rows, i, 23);
+        exec.tool_call_id = db_str(rows, i, 24);
     }
-    return x;
+    return exec;
 }
 
-static enum err load_children(struct db *db, void *ctx, struct skill_execution *x)
+static enum err load_children(struct db *db, void *ctx, struct skill_execution *exec)
 {
-    struct db_value args[] = {db_id(&x->id), db_id(&x->workspace_id)};
+    struct db_value args[] = {db_id(&exec->id), db_id(&exec->workspace_id)};
     struct db_rows *rows;
     enum err e = store_read(db, ctx, SQL_SKILL_EXECUTION_CHILDREN, args, 2, &rows);
     if (e != OK)
         return e;
     struct skill_execution *list = talloc_array(ctx, struct skill_execution, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        list[i] = from_row(rows, i);
-    x->children = list;
-    x->children_n = rows->count;
+        list[i] = skill_execution_from_row(rows, i);
+    exec->children = list;
+    exec->children_n = rows->count;
     return OK;
 }
 
 enum err skill_execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
-                             struct skill_execution *x_r)
+                             struct skill_execution *exec_r)
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct artifact *artifacts = NULL;
@@ -72,11 +72,11 @@ enum err skill_execution_get(struct db *db, void *ctx, const id *workspace, cons
         e = ERR_NOT_FOUND;
     if (e != OK)
         return e;
-    *x_r = from_row(rows, 0);
-    e = load_children(db, ctx, x_r);
+    *exec_r = skill_execution_from_row(rows, 0);
+    e = load_children(db, ctx, exec_r);
     if (e == OK)
-        e = artifact_list(db, ctx, execution, &artifacts, &x_r->artifacts_n);
-    x_r->artifacts = artifacts;
+        e = artifact_list(db, ctx, execution, &artifacts, &exec_r->artifacts_n);
+    exec_r->artifacts = artifacts;
     return e;
 }
 

@@ -9,7 +9,7 @@ struct skill_execution {
     id id, tenant_id, workspace_id, principal_id, parent_id;
     const char *slug, *label;
     enum run_source source;
-    enum state state;
+    enum run_state state;
     enum failure_reason reason;
     int64_t started_ms, ended_ms; /* 0: not yet */
     struct usage usage;           /* without the log */
@@ -26,7 +26,7 @@ struct skill_execution {
 
 /* ERR_NOT_FOUND also for an execution of a workflow. */
 enum err skill_execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
-                             struct skill_execution *x_r) WARN_UNUSED;
+                             struct skill_execution *exec_r) WARN_UNUSED;
 /* The execution that a chat's tool call started, of either kind. */
 enum err execution_by_tool_call(struct db *db, void *ctx, const id *workspace, const char *tool_call_id,
                                 id *execution_r) WARN_UNUSED;

@@ -41,7 +41,7 @@ enum { /* of ticket_find */
        COLUMN_RATE,
 };
 
-static bool is_good(const struct db_cell *row, int64_t now_ms)
+static bool ticket_is_valid(const struct db_cell *row, int64_t now_ms)
 {
     const struct db_cell *ended = &row[COLUMN_ENDED], *expires = &row[COLUMN_EXPIRES];
     if (!row[COLUMN_REVOKED].is_null || (!expires->is_null && expires->number <= now_ms))
@@ -62,7 +62,7 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     if (e != OK)
         return e;
     int64_t now_ms = clock_wall_ms();
-    if (rows->count == 0 || !is_good(db_cell(rows, 0, 0), now_ms))
+    if (rows->count == 0 || !ticket_is_valid(db_cell(rows, 0, 0), now_ms))
         return ERR_DENIED;
     *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, COLUMN_WORKSPACE),
                                        .key_id = db_get_id(rows, 0, COLUMN_KEY),
@@ -73,14 +73,14 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);
 }
 
-void ticket_tidy(struct db *db)
+void ticket_delete_expired(struct db *db)
 {
     int64_t now_ms = clock_wall_ms();
     struct db_value unused = db_number(now_ms - TICKET_FIRST_USE_MS);
     struct db_value ended = db_number(now_ms - TICKET_AFTER_END_MS);
-    enum err e = db_run(db, db, SQL_TICKET_TIDY_UNUSED, &unused, 1, NULL);
+    enum err e = db_run(db, db, SQL_TICKET_DELETE_UNUSED, &unused, 1, NULL);
     if (e == OK)
-        e = db_run(db, db, SQL_TICKET_TIDY_ENDED, &ended, 1, NULL);
+        e = db_run(db, db, SQL_TICKET_DELETE_ENDED, &ended, 1, NULL);
     if (e != OK)
         log_warn("ticket.tidy_failed", "error=%s", err_name(e));
 }

@@ -24,4 +24,4 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
                     struct ticket_access *access_r) WARN_UNUSED;
 
 /* Deletes some of those that are good for nothing any more. To be called now and then. */
-void ticket_tidy(struct db *db);
+void ticket_delete_expired(struct db *db);

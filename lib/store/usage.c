@@ -6,7 +6,7 @@
 
 static const int64_t day_ms = 86400000;
 
-static struct usage_row sums(const struct db_rows *rows, size_t i, size_t first)
+static struct usage_row ledger_sums(const struct db_rows *rows, size_t i, size_t first)
 {
     return (struct usage_row){.runs = db_int(rows, i, first),
                               .debited = db_int(rows, i, first + 1),
@@ -25,7 +25,7 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = sums(rows, i, 1);
+        list[i] = ledger_sums(rows, i, 1);
         if (group == USAGE_BY_DAY)
             list[i].day_ms = db_int(rows, i, 0) * day_ms;
         else if (group == USAGE_BY_RESPONDER)
@@ -50,7 +50,7 @@ enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t fro
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = sums(rows, i, 5);
+        list[i] = ledger_sums(rows, i, 5);
         list[i].workspace_id = db_get_id(rows, i, 0);
         list[i].workspace = db_cell(rows, i, 1);
         list[i].day_ms = db_int(rows, i, 2) * day_ms;

@@ -7,8 +7,8 @@
 #include "account/idempotency.h"
 #include "mariadb/store.h"
 
-/* As the queries workflow_now, workflow_get and workflow_list begin their rows. */
-static struct workflow from_row(const struct db_rows *rows, size_t i, const id *workspace)
+/* As the queries workflow_current, workflow_get and workflow_list begin their rows. */
+static struct workflow workflow_from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
     struct workflow w = {
         .workspace_id = *workspace,
@@ -17,7 +17,7 @@ static struct workflow from_row(const struct db_rows *rows, size_t i, const id *
         .version = (int)db_int(rows, i, 2),
         .credits = db_int(rows, i, 3),
         .price = db_cell(rows, i, 4)->is_null ? -1 : db_int(rows, i, 4),
-        .responders = db_int(rows, i, 5),
+        .catalog_version = db_int(rows, i, 5),
     };
     if (rows->columns > 6) {
         w.description = db_str(rows, i, 6);
@@ -34,8 +34,8 @@ static struct workflow from_row(const struct db_rows *rows, size_t i, const id *
     return w;
 }
 
-static enum err get_one(struct db *db, void *ctx, enum sql_id query, const id *workspace, const id *workflow,
-                        struct workflow *w_r)
+static enum err workflow_get_one(struct db *db, void *ctx, enum sql_id query, const id *workspace,
+                                 const id *workflow, struct workflow *w_r)
 {
     struct db_value args[] = {db_id(workflow), db_id(workspace)};
     struct db_rows *rows;
@@ -44,26 +44,27 @@ static enum err get_one(struct db *db, void *ctx, enum sql_id query, const id *w
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *w_r = from_row(rows, 0, workspace);
+    *w_r = workflow_from_row(rows, 0, workspace);
     return OK;
 }
 
 enum err workflow_get(struct db *db, void *ctx, const id *workspace, const id *workflow, struct workflow *w_r)
 {
-    return get_one(db, ctx, SQL_WORKFLOW_GET, workspace, workflow, w_r);
+    return workflow_get_one(db, ctx, SQL_WORKFLOW_GET, workspace, workflow, w_r);
 }
 
-enum err workflow_now(struct db *db, void *ctx, const id *workspace, const id *workflow, struct workflow *w_r)
+enum err workflow_get_current(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                              struct workflow *w_r)
 {
-    return get_one(db, ctx, SQL_WORKFLOW_NOW, workspace, workflow, w_r);
+    return workflow_get_one(db, ctx, SQL_WORKFLOW_CURRENT, workspace, workflow, w_r);
 }
 
-enum err workflow_version(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
-                          const char **program_r, size_t *size_r)
+enum err workflow_get_program(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                              const char **program_r, size_t *size_r)
 {
     struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION, args, 3, &rows);
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION_PROGRAM, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -73,12 +74,12 @@ enum err workflow_version(struct db *db, void *ctx, const id *workspace, const i
     return OK;
 }
 
-enum err workflow_terms(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
-                        int64_t *credits_r, int64_t *price_r)
+enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                                 int version, int64_t *credits_r, int64_t *price_r)
 {
     struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_TERMS, args, 3, &rows);
+    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION_PRICES, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -100,7 +101,7 @@ enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *
         return e;
     *list_r = talloc_array(ctx, struct workflow, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        (*list_r)[i] = from_row(rows, i, workspace);
+        (*list_r)[i] = workflow_from_row(rows, i, workspace);
     *count_r = rows->count;
     return OK;
 }
@@ -115,18 +116,18 @@ enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id 
     return e;
 }
 
-struct archive {
+struct workflow_archiving {
     const id *workspace, *workflow;
     int64_t now_ms;
 };
 
-static enum err archive_work(struct db_tx *tx, void *arg)
+static enum err workflow_archive_work(struct db_tx *tx, void *arg)
 {
-    const struct archive *a = arg;
+    const struct workflow_archiving *a = arg;
     struct db_value args[] = {db_number(a->now_ms), db_number(a->now_ms), db_id(a->workflow),
                               db_id(a->workspace)};
     struct db_rows *rows;
-    enum err e = account_bump_responders(tx, a->workspace);
+    enum err e = account_bump_catalog_version(tx, a->workspace);
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
@@ -135,29 +136,29 @@ static enum err archive_work(struct db_tx *tx, void *arg)
 
 enum err workflow_archive(struct db *db, const id *workspace, const id *workflow, int64_t now_ms)
 {
-    struct archive archive = {workspace, workflow, now_ms};
-    return db_transaction(db, archive_work, &archive);
+    struct workflow_archiving archive = {workspace, workflow, now_ms};
+    return db_transaction(db, workflow_archive_work, &archive);
 }
 
 /* --- a new version --- */
 
-struct put {
+struct workflow_write {
     const struct workflow_change *c;
     struct workflow_outcome *outcome;
     void *ctx; /* of the answer */
     struct db_tx *tx;
 };
 
-static struct db_value span_value(struct span s)
+static struct db_value span_value_or_empty(struct span s)
 {
     return s.at ? db_bytes(s.at, s.size) : db_bytes("", 0);
 }
 
 /* For program_find_loop: whom the current version of a stored workflow calls. */
-static enum err children_of(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
-                            size_t *count_r)
+static enum err workflow_children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
+                                  size_t *count_r)
 {
-    struct put *put = arg;
+    struct workflow_write *put = arg;
     struct db_value args[] = {db_text(workflow_id), db_id(&put->c->workspace_id)};
     struct db_rows *rows;
     enum err e = db_run(put->tx->db, ctx, SQL_WORKFLOW_CHILDREN, args, 2, &rows);
@@ -174,16 +175,16 @@ static enum err children_of(void *arg, void *ctx, const char *workflow_id, const
     return OK;
 }
 
-static enum err check_calls(struct put *put)
+static enum err check_calls(struct workflow_write *put)
 {
     const struct workflow_change *c = put->c;
-    struct program_graph graph = {.children = children_of, .arg = put};
+    struct program_graph graph = {.children = workflow_children, .arg = put};
     enum err e = program_find_loop(put->tx->ctx, c->compiled, c->is_new ? NULL : c->workflow_id.text, &graph,
                                    c->problems);
     return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
 }
 
-static enum err write_calls(struct put *put)
+static enum err write_workflow_calls(struct workflow_write *put)
 {
     const struct program *program = put->c->compiled;
     struct db_value own = db_id(&put->c->workflow_id);
@@ -206,29 +207,30 @@ static enum err write_calls(struct put *put)
     return e;
 }
 
-static enum err write_version(struct put *put)
+static enum err write_workflow_version(struct workflow_write *put)
 {
     const struct workflow_change *c = put->c;
     struct db *db = put->tx->db;
     int version = put->outcome->version;
-    struct db_value fresh[] = {db_id(&c->workflow_id),     db_id(&c->workspace_id), span_value(c->name),
-                               span_value(c->description), db_id(&c->principal_id), db_number(c->at_ms),
+    struct db_value fresh[] = {db_id(&c->workflow_id),       db_id(&c->workspace_id),
+                               span_value_or_empty(c->name), span_value_or_empty(c->description),
+                               db_id(&c->principal_id),      db_number(c->at_ms),
                                db_number(c->at_ms)};
-    struct db_value newer[] = {span_value(c->name), span_value(c->description), db_number(version),
-                               db_number(c->at_ms), db_id(&c->workflow_id)};
+    struct db_value newer[] = {span_value_or_empty(c->name), span_value_or_empty(c->description),
+                               db_number(version), db_number(c->at_ms), db_id(&c->workflow_id)};
     enum err e = c->is_new ? db_run(db, put->tx->ctx, SQL_WORKFLOW_INSERT, fresh, 7, NULL)
                            : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 5, NULL);
     struct db_value row[] = {
-        db_id(&c->workflow_id), db_number(version),      db_number(c->compiled->credits_micro),
-        span_value(c->program), db_id(&c->principal_id), db_number(c->at_ms)};
+        db_id(&c->workflow_id),          db_number(version),      db_number(c->compiled->credits_micro),
+        span_value_or_empty(c->program), db_id(&c->principal_id), db_number(c->at_ms)};
     if (e == OK)
         e = db_run(db, put->tx->ctx, SQL_WORKFLOW_VERSION_INSERT, row, 6, NULL);
-    return e == OK ? write_calls(put) : e;
+    return e == OK ? write_workflow_calls(put) : e;
 }
 
 /* The row as it stands under the account's lock: which version comes next, or that this very change was
  * committed before (the answer to its COMMIT was lost). */
-static enum err find_row(struct put *put, bool *committed_r)
+static enum err find_current_row(struct workflow_write *put, bool *committed_r)
 {
     const struct workflow_change *c = put->c;
     struct db_value args[] = {db_id(&c->workflow_id), db_id(&c->workspace_id)};
@@ -249,8 +251,8 @@ static enum err find_row(struct put *put, bool *committed_r)
 }
 
 /* The key, under the lock. `free_r`: it goes on. */
-static enum err look_for_key(struct put *put, const struct idempotency_key *key, struct account *account,
-                             bool *free_r)
+static enum err workflow_find_key(struct workflow_write *put, const struct idempotency_key *key,
+                                  struct account *account, bool *free_r)
 {
     *free_r = true;
     if (!key->key.at)
@@ -265,9 +267,9 @@ static enum err look_for_key(struct put *put, const struct idempotency_key *key,
     return account_write(put->tx, account, 1);
 }
 
-static enum err put_work(struct db_tx *tx, void *arg)
+static enum err workflow_put_work(struct db_tx *tx, void *arg)
 {
-    struct put *put = arg;
+    struct workflow_write *put = arg;
     const struct workflow_change *c = put->c;
     struct account *account;
     size_t accounts;
@@ -278,7 +280,7 @@ static enum err put_work(struct db_tx *tx, void *arg)
     if (e == OK && accounts == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        e = find_row(put, &committed);
+        e = find_current_row(put, &committed);
     if (e != OK)
         return e;
     if (committed) {
@@ -287,14 +289,14 @@ static enum err put_work(struct db_tx *tx, void *arg)
     }
     struct idempotency_key key = {c->workspace_id, c->idempotency_key, c->fingerprint};
     struct run_answer answer = {.status = c->status, .body = c->body};
-    e = look_for_key(put, &key, account, &is_free);
+    e = workflow_find_key(put, &key, account, &is_free);
     if (e != OK || !is_free)
         return e;
     e = check_calls(put);
     if (e == OK && !c->is_new)
-        e = account_bump_responders(tx, &c->workspace_id);
+        e = account_bump_catalog_version(tx, &c->workspace_id);
     if (e == OK)
-        e = write_version(put);
+        e = write_workflow_version(put);
     if (e == OK && key.key.at)
         e = idempotency_store(tx, &key, 1, &answer);
     return e;
@@ -303,8 +305,8 @@ static enum err put_work(struct db_tx *tx, void *arg)
 enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
                       struct workflow_outcome *outcome_r)
 {
-    struct put put = {.c = change, .outcome = outcome_r, .ctx = ctx};
-    return db_transaction(db, put_work, &put);
+    struct workflow_write put = {.c = change, .outcome = outcome_r, .ctx = ctx};
+    return db_transaction(db, workflow_put_work, &put);
 }
 
 enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)

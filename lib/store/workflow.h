@@ -12,10 +12,10 @@ enum { WORKFLOW_NAME_MAX = 200 /* characters */, WORKFLOW_DESCRIPTION_MAX = 1638
 struct workflow {
     id id, workspace_id, created_by;
     const char *name, *description;
-    int version;        /* the current one */
-    int64_t credits;    /* micro: what its program asks for */
-    int64_t price;      /* micro: the operator's, -1 where none is set */
-    int64_t responders; /* the account's, of the same moment (lib/account/account.h) */
+    int version;             /* the current one */
+    int64_t credits;         /* micro: what its program asks for */
+    int64_t price;           /* micro: the operator's, -1 where none is set */
+    int64_t catalog_version; /* the account's, of the same moment (lib/account/account.h) */
     int64_t created_ms, updated_ms, archived_ms;
     int64_t last_run_ms; /* of the newest execution; 0: none */
     const char *program; /* as sent; where asked for */
@@ -26,15 +26,15 @@ struct workflow {
 enum err workflow_get(struct db *db, void *ctx, const id *workspace, const id *workflow,
                       struct workflow *w_r) WARN_UNUSED;
 /* The same without the program and the last run: what accepting a run has to know. */
-enum err workflow_now(struct db *db, void *ctx, const id *workspace, const id *workflow,
-                      struct workflow *w_r) WARN_UNUSED;
+enum err workflow_get_current(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                              struct workflow *w_r) WARN_UNUSED;
 /* The program of any version, also of an archived workflow. */
-enum err workflow_version(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
-                          const char **program_r, size_t *size_r) WARN_UNUSED;
+enum err workflow_get_program(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
+                              const char **program_r, size_t *size_r) WARN_UNUSED;
 /* What a run of any version costs at least: micro-credits that its program asks for, and the operator's price
  * (-1 where none is set). ERR_NOT_FOUND also where the workflow is archived. */
-enum err workflow_terms(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
-                        int64_t *credits_r, int64_t *price_r) WARN_UNUSED;
+enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, const id *workflow,
+                                 int version, int64_t *credits_r, int64_t *price_r) WARN_UNUSED;
 /* Those not archived, the newest first, after (older than) `after` where it is set; at most `limit`. */
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;
@@ -46,7 +46,7 @@ struct workflow_change {
     bool is_new;
     struct span name, description, program; /* program: JSON as sent */
     const struct program *compiled;         /* the same, checked */
-    struct problems *problems;              /* workflows it calls that are not there, or lead back */
+    struct json_problems *problems;         /* workflows it calls that are not there, or lead back */
     int64_t at_ms;
 
     struct span idempotency_key; /* of a new one; absent: none */

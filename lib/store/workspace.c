@@ -13,7 +13,7 @@ static struct db_value limit_value(const struct workspace_limit *l)
 
 /* --- create --- */
 
-struct creation {
+struct workspace_creation {
     const id *workspace, *tenant;
     const char *name;
     const struct workspace_limits *limits;
@@ -33,7 +33,7 @@ static enum err insert_tenant(struct db_tx *tx, const id *tenant, const char *na
     return db_run(tx->db, tx->ctx, SQL_TENANT_INSERT, args, 3, NULL);
 }
 
-static enum err insert_workspace(struct db_tx *tx, const struct creation *c, const id *tenant)
+static enum err insert_workspace(struct db_tx *tx, const struct workspace_creation *c, const id *tenant)
 {
     struct db_value workspace[] = {db_id(c->workspace), db_id(tenant), db_text(c->name),
                                    db_number(clock_wall_ms())};
@@ -46,7 +46,7 @@ static enum err insert_workspace(struct db_tx *tx, const struct creation *c, con
 /* Whether an earlier try had committed; then the account is touched, so that the log is flushed before
  * anybody is told.
  */
-static enum err find_earlier(struct db_tx *tx, const id *workspace, bool *found_r)
+static enum err find_committed_workspace(struct db_tx *tx, const id *workspace, bool *found_r)
 {
     struct account *a;
     size_t n;
@@ -58,11 +58,11 @@ static enum err find_earlier(struct db_tx *tx, const id *workspace, bool *found_
     return account_write(tx, a, 1);
 }
 
-static enum err work_create(struct db_tx *tx, void *arg)
+static enum err workspace_create_work(struct db_tx *tx, void *arg)
 {
-    const struct creation *c = arg;
+    const struct workspace_creation *c = arg;
     bool found = false;
-    enum err e = tx->settling ? find_earlier(tx, c->workspace, &found) : OK;
+    enum err e = tx->settling ? find_committed_workspace(tx, c->workspace, &found) : OK;
     if (e != OK || found)
         return e;
     id made = id_new();
@@ -74,13 +74,13 @@ static enum err work_create(struct db_tx *tx, void *arg)
 enum err workspace_create(struct db *db, const id *workspace, const id *tenant, const char *name,
                           const struct workspace_limits *limits)
 {
-    struct creation c = {workspace, tenant, name, limits};
-    return db_transaction(db, work_create, &c);
+    struct workspace_creation c = {workspace, tenant, name, limits};
+    return db_transaction(db, workspace_create_work, &c);
 }
 
 /* --- limits --- */
 
-struct change {
+struct workspace_change {
     const id *workspace;
     const struct workspace_limits *limits;
 };
@@ -91,16 +91,16 @@ static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *act
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *open, *shared;
-    enum err e = db_run(tx->db, tx->ctx, SQL_ROOTS_OPEN, &arg, 1, &open);
+    enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_OPEN_ROOTS, &arg, 1, &open);
     if (e != OK)
         return e;
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, open->count + 1);
     for (size_t i = 0; i < open->count; i++)
         ids[i] = db_text(db_str(open, i, 0));
-    e = db_run_each(tx->db, tx->ctx, SQL_ROOTS_SHARE, NULL, 0, ids, 1, open->count, &shared);
+    e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_SHARE_LOCK, NULL, 0, ids, 1, open->count, &shared);
     *active_r = 0;
     for (size_t i = 0; e == OK && i < shared->count; i++)
-        *active_r += !state_is_terminal((enum state)db_int(shared, i, 1));
+        *active_r += !state_is_terminal((enum run_state)db_int(shared, i, 1));
     return e;
 }
 
@@ -114,9 +114,9 @@ static enum err set_retention(struct db_tx *tx, const id *workspace, const struc
                : OK;
 }
 
-static enum err work_set(struct db_tx *tx, void *arg)
+static enum err workspace_limits_work(struct db_tx *tx, void *arg)
 {
-    const struct change *c = arg;
+    const struct workspace_change *c = arg;
     const struct workspace_limits *l = c->limits;
     struct account *a;
     size_t n;
@@ -145,8 +145,8 @@ static enum err work_set(struct db_tx *tx, void *arg)
 
 enum err workspace_set_limits(struct db *db, const id *workspace, const struct workspace_limits *limits)
 {
-    struct change c = {workspace, limits};
-    return db_transaction(db, work_set, &c);
+    struct workspace_change c = {workspace, limits};
+    return db_transaction(db, workspace_limits_work, &c);
 }
 
 /* --- list --- */

@@ -5,51 +5,52 @@
 #include "json/json_raw.h"
 
 /* A member of `extra` as it stands there; null where there is none. */
-static void write_extra(struct json_write *w, const struct execution *x, const char *name, const char *as)
+static void write_extra_member(struct json_write *w, const struct execution *exec, const char *name,
+                               const char *as)
 {
     const char *at = NULL;
     size_t size = 0;
     json_write_key(w, as);
-    if (x->extra && json_span(x->extra, strlen(x->extra), name, &at, &size))
+    if (exec->extra && json_raw_member(exec->extra, strlen(exec->extra), name, &at, &size))
         json_write_raw(w, at, size);
     else
         json_write_null(w);
 }
 
-static void write_detail(struct json_write *w, const struct execution *x)
+static void write_detail(struct json_write *w, const struct execution *exec)
 {
-    bool is_skill = x->kind == KIND_SKILL;
+    bool is_skill = exec->kind == KIND_SKILL;
     json_write_key(w, "detail");
     json_write_open(w, '{');
     json_write_text(w, "type", is_skill ? "skill" : "workflow");
-    json_write_int(w, "version", x->version);
-    json_write_text(w, "source", source_name(x->source));
+    json_write_int(w, "version", exec->version);
+    json_write_text(w, "source", source_name(exec->source));
     if (is_skill) {
-        json_write_text(w, "slug", x->responder_name);
-        write_extra(w, x, "skill_version", "skill_version");
-        write_extra(w, x, "model", "model");
-        write_extra(w, x, "file_source_ids", "file_source_ids");
+        json_write_text(w, "slug", exec->responder_name);
+        write_extra_member(w, exec, "skill_version", "skill_version");
+        write_extra_member(w, exec, "model", "model");
+        write_extra_member(w, exec, "file_source_ids", "file_source_ids");
     }
-    if (x->has_total)
-        json_write_credits(w, "total_credits_used", x->total_credits);
-    if (x->has_payload) {
-        json_write_json(w, "input", x->input);
-        json_write_json(w, "output", x->output);
+    if (exec->has_total)
+        json_write_credits(w, "total_credits_used", exec->total_credits);
+    if (exec->has_payload) {
+        json_write_json(w, "input", exec->input);
+        json_write_json(w, "output", exec->output);
     }
     json_write_close(w, '}');
 }
 
-static void write_times(struct json_write *w, const struct execution *x)
+static void write_times(struct json_write *w, const struct execution *exec)
 {
-    int64_t created_ms = id_ms(&x->id);
-    int64_t started_ms = x->started_ms ? x->started_ms : created_ms;
+    int64_t created_ms = id_ms(&exec->id);
+    int64_t started_ms = exec->started_ms ? exec->started_ms : created_ms;
     json_write_time(w, "createdAt", created_ms, true);
     json_write_time(w, "created_at", created_ms, false);
-    json_write_time(w, "updatedAt", x->updated_ms, true);
+    json_write_time(w, "updatedAt", exec->updated_ms, true);
     json_write_time(w, "startedAt", started_ms, true);
     json_write_time(w, "started_at", started_ms, false);
-    json_write_time(w, "endedAt", x->ended_ms, true);
-    json_write_time(w, "completed_at", x->ended_ms, false);
+    json_write_time(w, "endedAt", exec->ended_ms, true);
+    json_write_time(w, "completed_at", exec->ended_ms, false);
 }
 
 static void write_step(struct json_write *w, int index, const struct program_step *of,
@@ -59,7 +60,7 @@ static void write_step(struct json_write *w, int index, const struct program_ste
     json_write_int(w, "index", index);
     json_write_text(w, "name", of ? of->name : NULL);
     json_write_text(w, "type", of ? of->type_name : NULL);
-    json_write_text(w, "status", step_status_name(s ? s->status : STEP_PENDING));
+    json_write_text(w, "status", step_status_name(s ? s->status : STEP_STATUS_PENDING));
     json_write_json(w, "result", s ? s->result : NULL);
     json_write_text(w, "error", s ? s->error : NULL);
     json_write_int(w, "attempts", s ? s->tries : 0);
@@ -69,7 +70,7 @@ static void write_step(struct json_write *w, int index, const struct program_ste
 }
 
 /* Every step of the program, also those not begun. */
-static void write_steps(struct json_write *w, const struct view_steps *v)
+static void write_program_steps(struct json_write *w, const struct view_steps *v)
 {
     size_t known = v->program ? v->program->step_count : 0;
     size_t all = v->count > 0 && (size_t)v->list[v->count - 1].step >= known
@@ -87,48 +88,48 @@ static void write_steps(struct json_write *w, const struct view_steps *v)
     json_write_close(w, ']');
 }
 
-static void write_members(struct json_write *w, const struct execution *x)
+static void write_members(struct json_write *w, const struct execution *exec)
 {
-    bool is_workflow = x->kind == KIND_WORKFLOW;
-    json_write_id(w, "id", &x->id);
-    json_write_id(w, "execution_id", &x->id);
-    json_write_id(w, "workspaceId", &x->workspace_id);
-    json_write_text(w, "status", state_status(x->state));
-    json_write_text(w, "state", state_name(x->state));
-    json_write_id(w, "responderId", &x->responder_id);
-    json_write_text(w, "workflow_id", is_workflow ? x->responder_id.text : NULL);
-    json_write_text(w, "workflow_name", is_workflow ? x->responder_name : NULL);
-    json_write_id(w, "parentId", &x->parent_id);
-    write_times(w, x);
-    json_write_flag(w, "isAgentic", x->agentic);
-    json_write_flag(w, "isPurged", x->purged_ms != 0);
-    json_write_credits(w, "creditsUsed", x->cost - x->refunded);
-    json_write_text(w, "error", x->error);
-    json_write_text(w, "failure_reason", reason_name(x->reason));
-    json_write_id(w, "retry_of", &x->retry_of);
-    json_write_json(w, "tags", x->tags ? x->tags : "[]");
-    json_write_json(w, "metadata", x->metadata ? x->metadata : "{}");
-    write_detail(w, x);
+    bool is_workflow = exec->kind == KIND_WORKFLOW;
+    json_write_id(w, "id", &exec->id);
+    json_write_id(w, "execution_id", &exec->id);
+    json_write_id(w, "workspaceId", &exec->workspace_id);
+    json_write_text(w, "status", state_status(exec->state));
+    json_write_text(w, "state", state_name(exec->state));
+    json_write_id(w, "responderId", &exec->responder_id);
+    json_write_text(w, "workflow_id", is_workflow ? exec->responder_id.text : NULL);
+    json_write_text(w, "workflow_name", is_workflow ? exec->responder_name : NULL);
+    json_write_id(w, "parentId", &exec->parent_id);
+    write_times(w, exec);
+    json_write_flag(w, "isAgentic", exec->agentic);
+    json_write_flag(w, "isPurged", exec->purged_ms != 0);
+    json_write_credits(w, "creditsUsed", exec->cost - exec->refunded);
+    json_write_text(w, "error", exec->error);
+    json_write_text(w, "failure_reason", reason_name(exec->reason));
+    json_write_id(w, "retry_of", &exec->retry_of);
+    json_write_json(w, "tags", exec->tags ? exec->tags : "[]");
+    json_write_json(w, "metadata", exec->metadata ? exec->metadata : "{}");
+    write_detail(w, exec);
 }
 
-void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps)
+void view_execution(struct json_write *w, const struct execution *exec, const struct view_steps *steps)
 {
     json_write_open(w, '{');
-    write_members(w, x);
+    write_members(w, exec);
     if (steps)
-        write_steps(w, steps);
+        write_program_steps(w, steps);
     json_write_close(w, '}');
 }
 
-void view_nesting(struct json_write *w, const struct nesting_node *nodes, size_t i)
+void view_execution_tree(struct json_write *w, const struct execution_tree_node *nodes, size_t i)
 {
-    const struct nesting_node *node = &nodes[i];
+    const struct execution_tree_node *node = &nodes[i];
     json_write_open(w, '{');
     write_members(w, &node->execution);
     json_write_key(w, "children");
     json_write_open(w, '[');
     for (size_t k = 0; k < node->count; k++)
-        view_nesting(w, nodes, node->first + k); /* as deep as a tree may be */
+        view_execution_tree(w, nodes, node->first + k); /* as deep as a tree may be */
     json_write_close(w, ']');
     json_write_flag(w, "children_truncated", node->truncated);
     json_write_close(w, '}');

@@ -14,7 +14,7 @@ struct view_steps {
     const struct execution_step *list; /* begun ones, ascending */
     size_t count;
 };
-void view_execution(struct json_write *w, const struct execution *x, const struct view_steps *steps);
-/* The i-th of what nesting_read found, with its `children`, recursively; `children_truncated` where some are
- * left out. */
-void view_nesting(struct json_write *w, const struct nesting_node *nodes, size_t i);
+void view_execution(struct json_write *w, const struct execution *exec, const struct view_steps *steps);
+/* The i-th of what execution_tree_read found, with its `children`, recursively; `children_truncated` where
+ * some are left out. */
+void view_execution_tree(struct json_write *w, const struct execution_tree_node *nodes, size_t i);

@@ -25,22 +25,22 @@ static void write_usage(struct json_write *w, const struct usage *u)
 }
 
 /* What a child shows, too. */
-static void write_head(struct json_write *w, const struct skill_execution *x)
+static void write_head(struct json_write *w, const struct skill_execution *exec)
 {
-    json_write_id(w, "id", &x->id);
-    json_write_id(w, "tenant_id", &x->tenant_id);
-    json_write_id(w, "space_id", &x->workspace_id);
-    json_write_id(w, "principal_id", &x->principal_id);
-    json_write_text(w, "skill_slug", x->slug);
-    json_write_text(w, "skill_version", x->label);
-    json_write_text(w, "source", source_name(x->source));
-    json_write_text(w, "state", state_name(x->state));
-    json_write_id(w, "parent_execution_id", &x->parent_id);
-    json_write_time(w, "created_at", id_ms(&x->id), true);
-    json_write_time(w, "started_at", x->started_ms, true);
-    json_write_time(w, "finished_at", x->ended_ms, true);
-    json_write_text(w, "failure_reason", reason_name(x->reason));
-    write_usage(w, &x->usage);
+    json_write_id(w, "id", &exec->id);
+    json_write_id(w, "tenant_id", &exec->tenant_id);
+    json_write_id(w, "space_id", &exec->workspace_id);
+    json_write_id(w, "principal_id", &exec->principal_id);
+    json_write_text(w, "skill_slug", exec->slug);
+    json_write_text(w, "skill_version", exec->label);
+    json_write_text(w, "source", source_name(exec->source));
+    json_write_text(w, "state", state_name(exec->state));
+    json_write_id(w, "parent_execution_id", &exec->parent_id);
+    json_write_time(w, "created_at", id_ms(&exec->id), true);
+    json_write_time(w, "started_at", exec->started_ms, true);
+    json_write_time(w, "finished_at", exec->ended_ms, true);
+    json_write_text(w, "failure_reason", reason_name(exec->reason));
+    write_usage(w, &exec->usage);
 }
 
 static void write_span(struct json_write *w, const char *key, struct span s)
@@ -52,13 +52,13 @@ static void write_span(struct json_write *w, const char *key, struct span s)
         json_write_null(w);
 }
 
-static void write_artifacts(struct json_write *w, const struct skill_execution *x)
+static void write_artifacts(struct json_write *w, const struct skill_execution *exec)
 {
     json_write_key(w, "artifacts");
     json_write_open(w, '[');
-    for (size_t i = 0; i < x->artifacts_n; i++) {
-        const struct artifact *a = &x->artifacts[i];
-        char *url = talloc_asprintf(w, "/api/v1/executions/%s/artifacts/%s", x->id.text, a->id.text);
+    for (size_t i = 0; i < exec->artifacts_n; i++) {
+        const struct artifact *a = &exec->artifacts[i];
+        char *url = talloc_asprintf(w, "/api/v1/executions/%s/artifacts/%s", exec->id.text, a->id.text);
         json_write_open(w, '{');
         json_write_id(w, "artifact_id", &a->id);
         json_write_text(w, "relpath_in_workspace", a->relpath);
@@ -71,37 +71,38 @@ static void write_artifacts(struct json_write *w, const struct skill_execution *
     json_write_close(w, ']');
 }
 
-static void write_children(struct json_write *w, const struct skill_execution *x)
+static void write_children(struct json_write *w, const struct skill_execution *exec)
 {
     json_write_key(w, "sub_executions");
     json_write_open(w, '[');
-    for (size_t i = 0; i < x->children_n; i++) {
+    for (size_t i = 0; i < exec->children_n; i++) {
         json_write_open(w, '{');
-        write_head(w, &x->children[i]);
+        write_head(w, &exec->children[i]);
         json_write_close(w, '}');
     }
     json_write_close(w, ']');
 }
 
-void view_skill_execution(struct json_write *w, const struct skill_execution *x)
+void view_skill_execution(struct json_write *w, const struct skill_execution *exec)
 {
     void *scratch = talloc_new(NULL);
     json_object *extra = NULL;
     const char *why;
-    if (x->extra && json_parse(scratch, x->extra, strlen(x->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (exec->extra &&
+        json_parse(scratch, exec->extra, strlen(exec->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_write_open(w, '{');
-    write_head(w, x);
-    write_span(w, "inputs", x->input);
-    write_span(w, "outputs", x->output);
-    json_write_text(w, "error", x->error);
-    write_artifacts(w, x);
-    write_children(w, x);
-    json_write_text(w, "chat_thread_id", x->thread_id);
-    json_write_id(w, "chat_message_id", &x->message_id);
-    json_write_text(w, "chat_tool_call_id", x->tool_call_id);
+    write_head(w, exec);
+    write_span(w, "inputs", exec->input);
+    write_span(w, "outputs", exec->output);
+    json_write_text(w, "error", exec->error);
+    write_artifacts(w, exec);
+    write_children(w, exec);
+    json_write_text(w, "chat_thread_id", exec->thread_id);
+    json_write_id(w, "chat_message_id", &exec->message_id);
+    json_write_text(w, "chat_tool_call_id", exec->tool_call_id);
     json_write_text(w, "workspace_archive_id", NULL); /* workspaces of runs are not kept */
-    json_write_text(w, "langfuse_trace_id", x->usage.trace_id);
+    json_write_text(w, "langfuse_trace_id", exec->usage.trace_id);
     json_write_text(w, "idempotency_key", json_get_text(extra, "idempotency_key"));
     json_write_close(w, '}');
     talloc_free(scratch);
@@ -125,7 +126,7 @@ static void write_octets(struct json_write *w, struct span s)
     talloc_free(text);
 }
 
-void view_skill_extra(struct json_write *w, const struct skill_extra *e)
+void skill_extra_write(struct json_write *w, const struct skill_extra *e)
 {
     json_write_open(w, '{');
     json_write_text(w, "skill_slug", e->slug);

@@ -7,7 +7,7 @@
 #include "json/json_write.h"
 
 /* The execution, with inputs, outputs, artifacts and children. */
-void view_skill_execution(struct json_write *w, const struct skill_execution *x);
+void view_skill_execution(struct json_write *w, const struct skill_execution *exec);
 
 /* A skill, with those of `versions` that are its own; the manifest with `whole`. */
 void view_skill(struct json_write *w, const struct skill *s, const struct skill_version *versions,
@@ -21,4 +21,4 @@ struct skill_extra {
     size_t file_source_ids_n;
     struct span idempotency_key; /* any octets; absent: none */
 };
-void view_skill_extra(struct json_write *w, const struct skill_extra *e);
+void skill_extra_write(struct json_write *w, const struct skill_extra *e);

@@ -5,4 +5,4 @@
 #include "json/json_write.h"
 
 /* With version and program where it was read. */
-void view_workflow(struct json_write *w, const struct workflow *x);
+void view_workflow(struct json_write *w, const struct workflow *workflow);

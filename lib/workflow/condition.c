@@ -31,9 +31,9 @@ struct condition {
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
-struct compile {
+struct condition_compiler {
     const struct template_rules *rules;
-    struct problems *problems;
+    struct json_problems *problems;
 };
 
 /* The operator of {"op": …}, or OP_VALUE where it is something else. */
@@ -52,7 +52,8 @@ static enum op op_of(json_object *value, json_object **args_r)
     return OP_VALUE;
 }
 
-static struct condition *compile_value(void *ctx, struct compile *c, json_object *value, const char *pointer)
+static struct condition *compile_value(void *ctx, struct condition_compiler *c, json_object *value,
+                                       const char *pointer)
 {
     struct condition *node = talloc_zero(ctx, struct condition);
     node->value = template_compile(node, value, TEMPLATE_VALUE, pointer, c->rules, c->problems);
@@ -63,7 +64,8 @@ static struct condition *compile_value(void *ctx, struct compile *c, json_object
 }
 
 /* A condition that is no operator: a boolean or one reference. Anything else would always hold, or never. */
-static struct condition *compile_bare(void *ctx, struct compile *c, json_object *value, const char *pointer)
+static struct condition *compile_bare(void *ctx, struct condition_compiler *c, json_object *value,
+                                      const char *pointer)
 {
     json_type type = json_object_get_type(value);
     struct condition *node = NULL;
@@ -72,18 +74,18 @@ static struct condition *compile_bare(void *ctx, struct compile *c, json_object 
         if (!node || type == json_type_boolean || template_is_reference(node->value))
             return node;
     }
-    problems_add(c->problems, pointer,
-                 "a condition is a boolean, one reference, or {\"op\": [arguments]} with one of "
-                 "== != < <= > >= and or not in exists");
+    json_problems_add(c->problems, pointer,
+                      "a condition is a boolean, one reference, or {\"op\": [arguments]} with one of "
+                      "== != < <= > >= and or not in exists");
     talloc_free(node);
     return NULL;
 }
 
-static struct condition *compile(void *ctx, struct compile *c, json_object *value, const char *pointer,
-                                 bool as_condition);
+static struct condition *compile_condition(void *ctx, struct condition_compiler *c, json_object *value,
+                                           const char *pointer, bool as_condition);
 
 /* Whether the count of arguments is what the operator takes. */
-static bool count_fits(struct compile *c, enum op op, json_object *args, const char *pointer)
+static bool count_fits(struct condition_compiler *c, enum op op, json_object *args, const char *pointer)
 {
     size_t n = json_object_is_type(args, json_type_array) ? json_object_array_length(args) : SIZE_MAX;
     if (n != SIZE_MAX && n >= ops[op].least && n <= ops[op].most)
@@ -91,33 +93,34 @@ static bool count_fits(struct compile *c, enum op op, json_object *args, const c
     const char *number = ops[op].least == 2  ? "two arguments"
                          : ops[op].most == 1 ? "one argument"
                                              : "one argument or more";
-    problems_add(c->problems, pointer, "%s takes an array of %s", ops[op].name, number);
+    json_problems_add(c->problems, pointer, "%s takes an array of %s", ops[op].name, number);
     return false;
 }
 
-static bool compile_args(struct condition *node, struct compile *c, json_object *args, const char *pointer)
+static bool compile_args(struct condition *node, struct condition_compiler *c, json_object *args,
+                         const char *pointer)
 {
     bool fine = true;
     node->count = json_object_array_length(args);
     node->args = talloc_zero_array(node, struct condition *, node->count);
     for (size_t i = 0; i < node->count; i++) {
         char *below = talloc_asprintf(NULL, "%s/%zu", pointer, i);
-        node->args[i] =
-            compile(node, c, json_object_array_get_idx(args, i), below, ops[node->op].of_conditions);
+        node->args[i] = compile_condition(node, c, json_object_array_get_idx(args, i), below,
+                                          ops[node->op].of_conditions);
         fine = fine && node->args[i];
         talloc_free(below);
     }
     return fine;
 }
 
-static const char *compare(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r);
+static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r);
 
 /* What can be told of the arguments before a run. */
-static bool args_fit(struct condition *node, struct compile *c, const char *pointer)
+static bool args_fit(struct condition *node, struct condition_compiler *c, const char *pointer)
 {
     if (node->op == OP_EXISTS &&
         (node->args[0]->op != OP_VALUE || !template_is_reference(node->args[0]->value))) {
-        problems_add(c->problems, pointer, "exists takes one reference");
+        json_problems_add(c->problems, pointer, "exists takes one reference");
         return false;
     }
     json_object *a;
@@ -127,14 +130,14 @@ static bool args_fit(struct condition *node, struct compile *c, const char *poin
         node->args[1]->op != OP_VALUE || !template_is_literal(node->args[0]->value, &a) ||
         !template_is_literal(node->args[1]->value, &b))
         return true;
-    const char *why = compare(node, node->op, a, b, &holds);
+    const char *why = compare_values(node, node->op, a, b, &holds);
     if (why)
-        problems_add(c->problems, pointer, "%s", why);
+        json_problems_add(c->problems, pointer, "%s", why);
     return !why;
 }
 
-static struct condition *compile(void *ctx, struct compile *c, json_object *value, const char *pointer,
-                                 bool as_condition)
+static struct condition *compile_condition(void *ctx, struct condition_compiler *c, json_object *value,
+                                           const char *pointer, bool as_condition)
 {
     json_object *args = NULL;
     enum op op = op_of(value, &args);
@@ -153,10 +156,10 @@ static struct condition *compile(void *ctx, struct compile *c, json_object *valu
 }
 
 struct condition *condition_compile(void *ctx, json_object *value, const char *pointer,
-                                    const struct template_rules *rules, struct problems *problems)
+                                    const struct template_rules *rules, struct json_problems *problems)
 {
-    struct compile c = {.rules = rules, .problems = problems};
-    return compile(ctx, &c, value, pointer, true);
+    struct condition_compiler c = {.rules = rules, .problems = problems};
+    return compile_condition(ctx, &c, value, pointer, true);
 }
 
 bool condition_refers_to(const struct condition *c, enum reference_root root)
@@ -172,14 +175,14 @@ bool condition_refers_to(const struct condition *c, enum reference_root root)
 
 /* --- evaluating ----------------------------------------------------------------------------------------- */
 
-static bool is_number(json_object *v)
+static bool is_json_number(json_object *v)
 {
     return json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double);
 }
 
 /* Exact for every number that JSON text becomes here: a long double's 64-bit mantissa holds int64, uint64 and
  * double. */
-static long double number_of(json_object *v)
+static long double json_number_of(json_object *v)
 {
     _Static_assert(__LDBL_MANT_DIG__ >= 64, "comparing integers with reals needs a 64-bit mantissa");
     if (json_object_is_type(v, json_type_double))
@@ -193,8 +196,8 @@ static int text_order(json_object *a, json_object *b)
 {
     size_t an = (size_t)json_object_get_string_len(a);
     size_t bn = (size_t)json_object_get_string_len(b);
-    int order = memcmp(json_object_get_string(a), json_object_get_string(b), an < bn ? an : bn);
-    return order ? order : (an > bn) - (an < bn);
+    int compare_order = memcmp(json_object_get_string(a), json_object_get_string(b), an < bn ? an : bn);
+    return compare_order ? compare_order : (an > bn) - (an < bn);
 }
 
 /* Word for a value's type, as sentences have it. */
@@ -208,11 +211,11 @@ static const char *type_word(json_object *v)
     return words[json_object_get_type(v)];
 }
 
-static const char *order(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+static const char *compare_order(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
 {
     int sign;
-    if (is_number(a) && is_number(b))
-        sign = (number_of(a) > number_of(b)) - (number_of(a) < number_of(b));
+    if (is_json_number(a) && is_json_number(b))
+        sign = (json_number_of(a) > json_number_of(b)) - (json_number_of(a) < json_number_of(b));
     else if (json_object_is_type(a, json_type_string) && json_object_is_type(b, json_type_string))
         sign = text_order(a, b);
     else
@@ -222,7 +225,7 @@ static const char *order(void *ctx, enum op op, json_object *a, json_object *b, 
     return NULL;
 }
 
-static const char *contains(void *ctx, json_object *x, json_object *where, bool *holds_r)
+static const char *is_contained(void *ctx, json_object *x, json_object *where, bool *holds_r)
 {
     *holds_r = false;
     if (!where)
@@ -248,16 +251,16 @@ static const char *contains(void *ctx, json_object *x, json_object *where, bool 
 }
 
 /* One operator of two values: NULL, or a sentence about values that it does not take. */
-static const char *compare(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
 {
     if (op == OP_EQ || op == OP_NE) {
         *holds_r = json_equal(a, b) == (op == OP_EQ);
         return NULL;
     }
-    return op == OP_IN ? contains(ctx, a, b, holds_r) : order(ctx, op, a, b, holds_r);
+    return op == OP_IN ? is_contained(ctx, a, b, holds_r) : compare_order(ctx, op, a, b, holds_r);
 }
 
-static bool truth(json_object *v)
+static bool is_truthy(json_object *v)
 {
     switch (json_object_get_type(v)) {
     case json_type_null:
@@ -271,25 +274,25 @@ static bool truth(json_object *v)
     case json_type_object:
         return json_object_object_length(v) > 0;
     default:
-        return number_of(v) != 0;
+        return json_number_of(v) != 0;
     }
 }
 
-struct eval {
+struct condition_evaluation {
     void *ctx; /* of the sentence */
     void *scratch;
     const struct template_scope *scope;
     const char *why;
 };
 
-static enum err eval(struct eval *e, const struct condition *c, bool *holds_r);
+static enum err eval_condition(struct condition_evaluation *e, const struct condition *c, bool *holds_r);
 
 /* An argument's value; not to be changed: it may be the scope's or the template's own. */
-static enum err eval_value(struct eval *e, const struct condition *c, json_object **value_r)
+static enum err eval_value(struct condition_evaluation *e, const struct condition *c, json_object **value_r)
 {
     bool holds;
     if (c->op != OP_VALUE) {
-        enum err failed = eval(e, c, &holds);
+        enum err failed = eval_condition(e, c, &holds);
         *value_r = failed ? NULL : json_own(e->scratch, json_object_new_boolean(holds));
         return failed;
     }
@@ -305,18 +308,18 @@ static enum err eval_value(struct eval *e, const struct condition *c, json_objec
     return failed;
 }
 
-static enum err eval_and_or(struct eval *e, const struct condition *c, bool *holds_r)
+static enum err eval_and_or(struct condition_evaluation *e, const struct condition *c, bool *holds_r)
 {
     *holds_r = c->op == OP_AND;
     for (size_t i = 0; i < c->count && *holds_r == (c->op == OP_AND); i++) {
-        enum err failed = eval(e, c->args[i], holds_r);
+        enum err failed = eval_condition(e, c->args[i], holds_r);
         if (failed)
             return failed;
     }
     return OK;
 }
 
-static enum err eval_compare(struct eval *e, const struct condition *c, bool *holds_r)
+static enum err eval_compare(struct condition_evaluation *e, const struct condition *c, bool *holds_r)
 {
     json_object *a;
     json_object *b;
@@ -325,11 +328,11 @@ static enum err eval_compare(struct eval *e, const struct condition *c, bool *ho
         failed = eval_value(e, c->args[1], &b);
     if (failed)
         return failed;
-    e->why = compare(e->ctx, c->op, a, b, holds_r);
+    e->why = compare_values(e->ctx, c->op, a, b, holds_r);
     return e->why ? ERR_INVALID : OK;
 }
 
-static enum err eval(struct eval *e, const struct condition *c, bool *holds_r)
+static enum err eval_condition(struct condition_evaluation *e, const struct condition *c, bool *holds_r)
 {
     json_object *value;
     enum err failed;
@@ -338,7 +341,7 @@ static enum err eval(struct eval *e, const struct condition *c, bool *holds_r)
     case OP_OR:
         return eval_and_or(e, c, holds_r);
     case OP_NOT:
-        failed = eval(e, c->args[0], holds_r);
+        failed = eval_condition(e, c->args[0], holds_r);
         *holds_r = !*holds_r;
         return failed;
     case OP_EXISTS:
@@ -346,7 +349,7 @@ static enum err eval(struct eval *e, const struct condition *c, bool *holds_r)
         return OK;
     case OP_VALUE:
         failed = eval_value(e, c, &value);
-        *holds_r = !failed && truth(value);
+        *holds_r = !failed && is_truthy(value);
         return failed;
     default:
         return eval_compare(e, c, holds_r);
@@ -356,9 +359,9 @@ static enum err eval(struct eval *e, const struct condition *c, bool *holds_r)
 enum err condition_eval(void *ctx, const struct condition *c, const struct template_scope *scope,
                         bool *holds_r, const char **why_r)
 {
-    struct eval e = {.ctx = ctx, .scratch = talloc_new(ctx), .scope = scope};
+    struct condition_evaluation e = {.ctx = ctx, .scratch = talloc_new(ctx), .scope = scope};
     *holds_r = false;
-    enum err failed = eval(&e, c, holds_r);
+    enum err failed = eval_condition(&e, c, holds_r);
     *why_r = e.why;
     talloc_free(e.scratch);
     return failed;

@@ -19,7 +19,7 @@ struct condition;
 /* NULL: problems were added, at their places below `pointer`. */
 struct condition *condition_compile(void *ctx, json_object *value, const char *pointer,
                                     const struct template_rules *rules,
-                                    struct problems *problems) WARN_UNUSED;
+                                    struct json_problems *problems) WARN_UNUSED;
 
 /* Whether it holds. ERR_INVALID: it compares what cannot be compared, *why_r says so. */
 enum err condition_eval(void *ctx, const struct condition *c, const struct template_scope *scope,

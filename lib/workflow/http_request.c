@@ -6,11 +6,11 @@
 
 #include "json/json.h"
 
-struct request {
+struct http_request_rendering {
     void *ctx;
     const struct program_step *step;
     const struct template_scope *scope;
-    struct step_request *out;
+    struct http_request *out;
     const char *why;
 };
 
@@ -20,18 +20,18 @@ static void add_parameter(char **url, const char *name, json_object *value)
     size_t n = strlen(*url);
     bool joined = (*url)[n - 1] == '?' || (*url)[n - 1] == '&';
     *url = talloc_strdup_append_buffer(*url, joined ? "" : strchr(*url, '?') ? "&" : "?");
-    template_percent_encode(url, name, strlen(name));
+    uri_percent_encode(url, name, strlen(name));
     *url = talloc_strdup_append_buffer(*url, "=");
     size_t size = (size_t)json_object_get_string_len(value);
     const char *text = json_object_is_type(value, json_type_string) ? json_object_get_string(value)
                                                                     : json_text(value, &size);
-    template_percent_encode(url, text, size);
+    uri_percent_encode(url, text, size);
 }
 
-static enum err add_query(struct request *r, char **url, const struct step_field *field)
+static enum err add_query(struct http_request_rendering *r, char **url, const struct step_field *field)
 {
     json_object *value;
-    enum err e = template_render(r->ctx, field->value, r->scope, REQUEST_URL_MAX, &value, &r->why);
+    enum err e = template_render(r->ctx, field->value, r->scope, HTTP_REQUEST_URL_MAX, &value, &r->why);
     if (e)
         return e;
     bool list = json_object_is_type(value, json_type_array);
@@ -45,19 +45,20 @@ static enum err add_query(struct request *r, char **url, const struct step_field
         }
         if (one)
             add_parameter(url, field->name, one);
-        if (strlen(*url) > REQUEST_URL_MAX) {
-            r->why = talloc_asprintf(r->ctx, "the URL is longer than %d bytes", REQUEST_URL_MAX);
+        if (strlen(*url) > HTTP_REQUEST_URL_MAX) {
+            r->why = talloc_asprintf(r->ctx, "the URL is longer than %d bytes", HTTP_REQUEST_URL_MAX);
             return ERR_LIMIT;
         }
     }
     return OK;
 }
 
-static enum err render_url(struct request *r)
+static enum err render_url(struct http_request_rendering *r)
 {
     char *url;
     size_t size;
-    enum err e = template_render_text(r->ctx, r->step->url, r->scope, REQUEST_URL_MAX, &url, &size, &r->why);
+    enum err e =
+        template_render_text(r->ctx, r->step->url, r->scope, HTTP_REQUEST_URL_MAX, &url, &size, &r->why);
     if (e)
         return e;
     url = talloc_strndup(r->ctx, url, strcspn(url, "#"));
@@ -67,33 +68,33 @@ static enum err render_url(struct request *r)
     return e;
 }
 
-static enum err render_headers(struct request *r)
+static enum err render_headers(struct http_request_rendering *r)
 {
     const struct program_step *step = r->step;
-    r->out->headers = talloc_zero_array(r->ctx, struct step_header, step->header_count + 1);
+    r->out->headers = talloc_zero_array(r->ctx, struct http_header, step->header_count + 1);
     for (size_t i = 0; i < step->header_count; i++) {
         char *value;
         size_t size;
-        enum err e = template_render_text(r->ctx, step->headers[i].value, r->scope, REQUEST_HEADER_MAX,
+        enum err e = template_render_text(r->ctx, step->headers[i].value, r->scope, HTTP_REQUEST_HEADER_MAX,
                                           &value, &size, &r->why);
         if (e)
             return e;
         r->out->headers[r->out->header_count++] =
-            (struct step_header){.name = step->headers[i].name, .value = value};
+            (struct http_header){.name = step->headers[i].name, .value = value};
     }
     return OK;
 }
 
-static void default_content_type(struct request *r, const char *type)
+static void default_content_type(struct http_request_rendering *r, const char *type)
 {
     for (size_t i = 0; i < r->out->header_count; i++) {
         if (strcasecmp(r->out->headers[i].name, "content-type") == 0)
             return;
     }
-    r->out->headers[r->out->header_count++] = (struct step_header){.name = "Content-Type", .value = type};
+    r->out->headers[r->out->header_count++] = (struct http_header){.name = "Content-Type", .value = type};
 }
 
-static enum err render_body(struct request *r)
+static enum err render_body(struct http_request_rendering *r)
 {
     json_object *value = NULL;
     if (!r->step->body)
@@ -112,11 +113,11 @@ static enum err render_body(struct request *r)
     return OK;
 }
 
-enum err step_request_render(void *ctx, const struct program_step *step, const struct template_scope *scope,
-                             struct step_request *request_r, const char **why_r)
+enum err http_request_render(void *ctx, const struct program_step *step, const struct template_scope *scope,
+                             struct http_request *request_r, const char **why_r)
 {
-    *request_r = (struct step_request){.method = step->method};
-    struct request r = {.ctx = ctx, .step = step, .scope = scope, .out = request_r};
+    *request_r = (struct http_request){.method = step->method};
+    struct http_request_rendering r = {.ctx = ctx, .step = step, .scope = scope, .out = request_r};
     enum err e = render_url(&r);
     if (!e)
         e = render_headers(&r);

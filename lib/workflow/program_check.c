@@ -9,7 +9,7 @@
 const char *const program_execution_fields[] = {
     "id", "workflow_id", "workspace_id", "parent_id", "root_id", "created_at", "tags", "metadata", NULL};
 
-static bool listed(const char *const *list, const char *name, size_t size)
+static bool is_listed(const char *const *list, const char *name, size_t size)
 {
     for (; list && *list; list++) {
         if (strlen(*list) == size && memcmp(*list, name, size) == 0)
@@ -20,10 +20,10 @@ static bool listed(const char *const *list, const char *name, size_t size)
 
 /* --- references ----------------------------------------------------------------------------------------- */
 
-static const char *allow_step(struct place *p, void *ctx, const char *rest)
+static const char *allow_step(struct template_place *p, void *ctx, const char *rest)
 {
     static const char *const members[] = {"result", "status", "error", NULL};
-    struct check *c = p->check;
+    struct program_checker *c = p->check;
     if (!*rest)
         return NULL; /* all steps so far */
     size_t size = strcspn(rest + 1, "/");
@@ -39,16 +39,16 @@ static const char *allow_step(struct place *p, void *ctx, const char *rest)
     if (!*rest)
         return NULL;
     size = strcspn(rest + 1, "/");
-    if (!listed(members, rest + 1, size))
+    if (!is_listed(members, rest + 1, size))
         return "of a step there are result, status and error";
     if (rest[1] != 'r' && rest[1 + size])
         return "a step's status and error are texts, nothing lies below them";
     return NULL;
 }
 
-static const char *allow(void *arg, void *ctx, const struct reference *r)
+static const char *allow_reference(void *arg, void *ctx, const struct reference *r)
 {
-    struct place *p = arg;
+    struct template_place *p = arg;
     switch (r->root) {
     case REF_STEPS:
         return allow_step(p, ctx, r->rest);
@@ -58,7 +58,7 @@ static const char *allow(void *arg, void *ctx, const struct reference *r)
     case REF_SECRETS:
         return p->in_request ? NULL : "secrets can be used only in the request of an http step";
     case REF_EXECUTION:
-        if (!*r->rest || listed(program_execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
+        if (!*r->rest || is_listed(program_execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
             return NULL;
         return "of the execution there are id, workflow_id, workspace_id, parent_id, root_id, created_at, "
                "tags and metadata";
@@ -67,91 +67,91 @@ static const char *allow(void *arg, void *ctx, const struct reference *r)
     }
 }
 
-struct template_rules check_rules(struct place *place)
+struct template_rules program_check_rules(struct template_place *place)
 {
-    return (struct template_rules){.allow = allow, .arg = place};
+    return (struct template_rules){.allow = allow_reference, .arg = place};
 }
 
-struct json_template *check_template(struct place *place, json_object *value, enum template_form form,
-                                     const char *at)
+struct json_template *program_check_template(struct template_place *place, json_object *value,
+                                             enum template_form form, const char *at)
 {
-    struct template_rules rules = check_rules(place);
+    struct template_rules rules = program_check_rules(place);
     return template_compile(place->check->program, value, form, at, &rules, place->check->problems);
 }
 
 /* --- members -------------------------------------------------------------------------------------------- */
 
-const char *check_at(struct check *c, const char *pointer, const char *name)
+const char *program_check_at(struct program_checker *c, const char *pointer, const char *name)
 {
     return json_pointer_join(c->scratch, pointer, name);
 }
 
-void check_fields(struct check *c, json_object *object, const char *pointer, const char *const *known,
-                  const char *const *also)
+void program_check_fields(struct program_checker *c, json_object *object, const char *pointer,
+                          const char *const *known, const char *const *also)
 {
     json_object_object_foreach(object, key, member)
     {
         (void)member;
-        if (!listed(known, key, strlen(key)) && !listed(also, key, strlen(key)))
-            problems_add(c->problems, check_at(c, pointer, key), "unknown field");
+        if (!is_listed(known, key, strlen(key)) && !is_listed(also, key, strlen(key)))
+            json_problems_add(c->problems, program_check_at(c, pointer, key), "unknown field");
     }
 }
 
-bool check_member(struct check *c, json_object *object, const char *pointer, const char *name, bool required,
-                  json_object **value_r, const char **at_r)
+bool program_check_member(struct program_checker *c, json_object *object, const char *pointer,
+                          const char *name, bool required, json_object **value_r, const char **at_r)
 {
-    *at_r = check_at(c, pointer, name);
+    *at_r = program_check_at(c, pointer, name);
     if (json_object_object_get_ex(object, name, value_r))
         return true;
     if (required)
-        problems_add(c->problems, pointer, "%s is missing", name);
+        json_problems_add(c->problems, pointer, "%s is missing", name);
     return false;
 }
 
-bool check_seconds(struct check *c, json_object *object, const char *pointer, const char *name, double least,
-                   double most, int64_t *ms_r)
+bool program_check_seconds(struct program_checker *c, json_object *object, const char *pointer,
+                           const char *name, double least, double most, int64_t *ms_r)
 {
     json_object *value;
     const char *at;
-    if (!check_member(c, object, pointer, name, false, &value, &at))
+    if (!program_check_member(c, object, pointer, name, false, &value, &at))
         return false;
     bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     double seconds = number ? json_object_get_double(value) : NAN;
     if (!(seconds >= least && seconds <= most)) {
-        problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
+        json_problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
         return false;
     }
     *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6); /* 0.3 * 1000 is a little more than 300 */
     return true;
 }
 
-bool check_integer(struct check *c, json_object *object, const char *pointer, const char *name, int least,
-                   int most, int *value_r)
+bool program_check_integer(struct program_checker *c, json_object *object, const char *pointer,
+                           const char *name, int least, int most, int *value_r)
 {
     json_object *value;
     const char *at;
-    if (!check_member(c, object, pointer, name, false, &value, &at))
+    if (!program_check_member(c, object, pointer, name, false, &value, &at))
         return false;
     bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     double d = number ? json_object_get_double(value) : NAN;
     if (!(d >= least && d <= most && floor(d) == d)) {
-        problems_add(c->problems, at, "must be a whole number from %d to %d", least, most);
+        json_problems_add(c->problems, at, "must be a whole number from %d to %d", least, most);
         return false;
     }
     *value_r = (int)d;
     return true;
 }
 
-bool check_text(struct check *c, json_object *object, const char *pointer, const char *name,
-                const char **text_r)
+bool program_check_text(struct program_checker *c, json_object *object, const char *pointer, const char *name,
+                        const char **text_r)
 {
     json_object *value;
     const char *at;
-    if (!check_member(c, object, pointer, name, true, &value, &at))
+    if (!program_check_member(c, object, pointer, name, true, &value, &at))
         return false;
     *text_r = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     if (!**text_r || strlen(*text_r) != (size_t)json_object_get_string_len(value)) {
-        problems_add(c->problems, at, "must be a string that is not empty");
+        json_problems_add(c->problems, at, "must be a string that is not empty");
         return false;
     }
     return true;

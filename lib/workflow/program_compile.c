@@ -10,7 +10,7 @@
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
-static bool name_fits(const char *name)
+static bool step_name_fits(const char *name)
 {
     size_t n = strlen(name);
     return n > 0 && n <= PROGRAM_NAME_MAX &&
@@ -18,35 +18,35 @@ static bool name_fits(const char *name)
 }
 
 /* Takes the name of step i, so that references to it are known before any step is compiled. */
-static void take_name(struct check *c, json_object *step, size_t i)
+static void check_step_name(struct program_checker *c, json_object *step, size_t i)
 {
     const char *text;
     const char *pointer = talloc_asprintf(c->scratch, "/steps/%zu", i);
-    if (!json_object_is_type(step, json_type_object) || !check_text(c, step, pointer, "name", &text))
+    if (!json_object_is_type(step, json_type_object) || !program_check_text(c, step, pointer, "name", &text))
         return;
-    const char *at = check_at(c, pointer, "name");
-    if (!name_fits(text)) {
-        problems_add(c->problems, at, "must be 1 to %d letters, digits, _ and -", PROGRAM_NAME_MAX);
+    const char *at = program_check_at(c, pointer, "name");
+    if (!step_name_fits(text)) {
+        json_problems_add(c->problems, at, "must be 1 to %d letters, digits, _ and -", PROGRAM_NAME_MAX);
         return;
     }
     for (size_t j = 0; j < i; j++) {
         if (c->names[j] && strcmp(c->names[j], text) == 0) {
-            problems_add(c->problems, at, "step %zu has this name already", j);
+            json_problems_add(c->problems, at, "step %zu has this name already", j);
             return;
         }
     }
     c->names[i] = talloc_strdup(c->program, text);
 }
 
-static void check_steps(struct check *c, json_object *document)
+static void check_program_steps(struct program_checker *c, json_object *document)
 {
     json_object *steps;
     const char *at;
-    if (!check_member(c, document, "", "steps", true, &steps, &at))
+    if (!program_check_member(c, document, "", "steps", true, &steps, &at))
         return;
     size_t n = json_object_is_type(steps, json_type_array) ? json_object_array_length(steps) : 0;
     if (n < 1 || n > PROGRAM_STEPS_MAX) {
-        problems_add(c->problems, at, "must be an array of 1 to %d steps", PROGRAM_STEPS_MAX);
+        json_problems_add(c->problems, at, "must be an array of 1 to %d steps", PROGRAM_STEPS_MAX);
         return;
     }
     c->step_count = n;
@@ -54,86 +54,88 @@ static void check_steps(struct check *c, json_object *document)
     c->program->step_count = n;
     c->program->steps = talloc_zero_array(c->program, struct program_step, n);
     for (size_t i = 0; i < n; i++)
-        take_name(c, json_object_array_get_idx(steps, i), i);
+        check_step_name(c, json_object_array_get_idx(steps, i), i);
     for (size_t i = 0; i < n; i++)
-        check_step(c, i, json_object_array_get_idx(steps, i));
+        program_check_step(c, i, json_object_array_get_idx(steps, i));
 }
 
-static void check_inputs(struct check *c, json_object *document)
+static void check_program_inputs(struct program_checker *c, json_object *document)
 {
     json_object *schema;
     const char *at;
-    if (!check_member(c, document, "", "inputs", false, &schema, &at))
+    if (!program_check_member(c, document, "", "inputs", false, &schema, &at))
         return;
     struct schema_problems wrong = {0};
     enum err e = schema_compile(c->program, schema, NULL, &c->program->inputs, &wrong);
     for (size_t i = 0; e && i < wrong.count; i++) {
         const char *place = talloc_asprintf(c->scratch, "%s%s", at, wrong.items[i].pointer);
-        problems_add(c->problems, place, "%s", wrong.items[i].message);
+        json_problems_add(c->problems, place, "%s", wrong.items[i].message);
     }
     if (e && !wrong.count)
-        problems_add(c->problems, at, "is too large a schema");
+        json_problems_add(c->problems, at, "is too large a schema");
 }
 
 /* What the program gives back; by default the last step's result. */
-static void check_outputs(struct check *c, json_object *document)
+static void check_program_outputs(struct program_checker *c, json_object *document)
 {
     json_object *outputs;
     const char *at;
     if (!c->step_count)
         return; /* nothing to refer to: said already */
-    struct place place = {.check = c, .step = c->step_count};
+    struct template_place place = {.check = c, .step = c->step_count};
     const char *last = c->names[c->step_count - 1];
-    if (!check_member(c, document, "", "outputs", false, &outputs, &at)) {
+    if (!program_check_member(c, document, "", "outputs", false, &outputs, &at)) {
         if (!last)
             return;
         char *text = talloc_asprintf(c->scratch, "${/steps/%s/result}", last);
         outputs = json_own(c->scratch, json_object_new_string(text));
     }
-    c->program->outputs = check_template(&place, outputs, TEMPLATE_VALUE, at);
+    c->program->outputs = program_check_template(&place, outputs, TEMPLATE_VALUE, at);
 }
 
 /* A number of credits as whole micro-credits. Below PROGRAM_CREDITS_MAX a double is exact to 1e-10 credits,
  * so what is left of a millionth was written. */
-static void check_credits(struct check *c, json_object *document)
+static void check_credits_member(struct program_checker *c, json_object *document)
 {
     json_object *value;
     const char *at;
-    if (!check_member(c, document, "", "credits", false, &value, &at))
+    if (!program_check_member(c, document, "", "credits", false, &value, &at))
         return;
     bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     double micro = number ? json_object_get_double(value) * 1e6 : NAN;
     if (micro >= 0 && micro <= PROGRAM_CREDITS_MAX * 1e6 && fabs(micro - round(micro)) < 0.01)
         c->program->credits_micro = (int64_t)round(micro);
     else
-        problems_add(c->problems, at, "must be a number of credits from 0 to %d with at most 6 decimals",
-                     PROGRAM_CREDITS_MAX);
+        json_problems_add(c->problems, at, "must be a number of credits from 0 to %d with at most 6 decimals",
+                          PROGRAM_CREDITS_MAX);
 }
 
-static void check_document(struct check *c, json_object *document)
+static void check_program(struct program_checker *c, json_object *document)
 {
     static const char *const fields[] = {"inputs", "steps", "outputs", "timeout_seconds", "credits", NULL};
     if (!json_object_is_type(document, json_type_object)) {
-        problems_add(c->problems, "", "a program is an object");
+        json_problems_add(c->problems, "", "a program is an object");
         return;
     }
-    check_fields(c, document, "", fields, NULL);
-    check_inputs(c, document);
-    check_steps(c, document);
-    check_outputs(c, document);
+    program_check_fields(c, document, "", fields, NULL);
+    check_program_inputs(c, document);
+    check_program_steps(c, document);
+    check_program_outputs(c, document);
     c->program->timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000;
-    check_seconds(c, document, "", "timeout_seconds", 1, PROGRAM_SECONDS_MAX, &c->program->timeout_ms);
-    check_credits(c, document);
+    program_check_seconds(c, document, "", "timeout_seconds", 1, PROGRAM_SECONDS_MAX,
+                          &c->program->timeout_ms);
+    check_credits_member(c, document);
 }
 
 enum err program_compile(void *ctx, json_object *document, const struct program_hooks *hooks,
-                         struct program **program_r, struct problems *problems)
+                         struct program **program_r, struct json_problems *problems)
 {
-    struct problems *found = problems ? problems : problems_new(ctx);
+    struct json_problems *found = problems ? problems : json_problems_new(ctx);
     size_t before = found->total;
-    struct check c = {.program = talloc_zero(ctx, struct program), .problems = found, .hooks = hooks};
+    struct program_checker c = {
+        .program = talloc_zero(ctx, struct program), .problems = found, .hooks = hooks};
     c.scratch = talloc_new(ctx);
-    check_document(&c, document);
+    check_program(&c, document);
     talloc_free(c.scratch);
     bool fine = found->total == before;
     if (!fine)
@@ -146,7 +148,7 @@ enum err program_compile(void *ctx, json_object *document, const struct program_
 
 /* --- children ------------------------------------------------------------------------------------------- */
 
-static bool among(const char *const *ids, size_t count, const char *one)
+static bool contains_id(const char *const *ids, size_t count, const char *one)
 {
     for (size_t i = 0; i < count; i++) {
         if (strcmp(ids[i], one) == 0)
@@ -167,30 +169,30 @@ const char **program_child_workflows(void *ctx, json_object *document, size_t *c
         const char *text = json_get_text(step, "workflow_id");
         id child;
         if (type && text && strcmp(type, "workflow") == 0 && id_parse(text, strlen(text), &child) &&
-            !among(ids, *count_r, child.text))
+            !contains_id(ids, *count_r, child.text))
             ids[(*count_r)++] = talloc_strdup(ids, child.text);
     }
     return ids;
 }
 
 /* A walk over who calls whom, breadth first; every workflow is asked for once. */
-struct walk {
+struct call_walk {
     void *scratch;
     const struct program_graph *graph;
     const char **seen;
     size_t seen_count;
 };
 
-static void walk_add(struct walk *w, const char *workflow_id)
+static void walk_add(struct call_walk *w, const char *workflow_id)
 {
-    if (among(w->seen, w->seen_count, workflow_id))
+    if (contains_id(w->seen, w->seen_count, workflow_id))
         return;
     w->seen = talloc_realloc(w->scratch, w->seen, const char *, w->seen_count + 1);
     w->seen[w->seen_count++] = workflow_id;
 }
 
 /* Whether `from` exists, and whether it leads to `target` (NULL: nothing does). */
-static enum err walk_from(struct walk *w, const char *from, const char *target, bool *loop_r)
+static enum err walk_from(struct call_walk *w, const char *from, const char *target, bool *loop_r)
 {
     *loop_r = target && strcmp(from, target) == 0;
     w->seen_count = 0;
@@ -212,24 +214,25 @@ static enum err walk_from(struct walk *w, const char *from, const char *target, 
 }
 
 enum err program_find_loop(void *ctx, const struct program *program, const char *own_id,
-                           const struct program_graph *graph, struct problems *problems)
+                           const struct program_graph *graph, struct json_problems *problems)
 {
-    struct walk w = {.scratch = talloc_new(ctx), .graph = graph};
+    struct call_walk w = {.scratch = talloc_new(ctx), .graph = graph};
     enum err e = OK;
     for (size_t i = 0; i < program->step_count && !e; i++) {
         const struct program_step *step = &program->steps[i];
-        if (step->type != STEP_WORKFLOW)
+        if (step->type != STEP_TYPE_WORKFLOW)
             continue;
         bool loop;
         char *at = talloc_asprintf(w.scratch, "/steps/%zu/workflow_id", i);
         e = walk_from(&w, step->workflow_id, own_id, &loop);
         if (e == ERR_NOT_FOUND) {
-            problems_add(problems, at, "there is no workflow %s", step->workflow_id);
+            json_problems_add(problems, at, "there is no workflow %s", step->workflow_id);
             e = OK;
         } else if (!e && loop) {
-            problems_add(problems, at,
-                         "workflow %s leads back to this one: workflows cannot call each other in a loop",
-                         step->workflow_id);
+            json_problems_add(
+                problems, at,
+                "workflow %s leads back to this one: workflows cannot call each other in a loop",
+                step->workflow_id);
         }
     }
     talloc_free(w.scratch);

@@ -26,7 +26,14 @@ enum {
     PROGRAM_HEADERS_MAX = 64, /* of a request; as many query parameters */
 };
 
-enum step_type { STEP_HTTP, STEP_TRANSFORM, STEP_DELAY, STEP_FAIL, STEP_WORKFLOW, STEP_SKILL };
+enum step_type {
+    STEP_TYPE_HTTP,
+    STEP_TYPE_TRANSFORM,
+    STEP_TYPE_DELAY,
+    STEP_TYPE_FAIL,
+    STEP_TYPE_WORKFLOW,
+    STEP_TYPE_SKILL
+};
 
 struct step_field {
     const char *name;
@@ -93,7 +100,7 @@ struct program_hooks {
 /* OK, or ERR_INVALID with the problems. `hooks` may be NULL: an executor compiles what was checked when
  * stored. `document` is nested at most JSON_DEPTH_MAX deep. */
 enum err program_compile(void *ctx, json_object *document, const struct program_hooks *hooks,
-                         struct program **program_r, struct problems *problems) WARN_UNUSED;
+                         struct program **program_r, struct json_problems *problems) WARN_UNUSED;
 
 /* Ids of the workflows that a document's steps call, each once, in lower case; the document need not be
  * checked. */
@@ -109,7 +116,7 @@ struct program_graph {
  * workflow that is new, to which nothing leads). OK also when it added some; else what `children` failed
  * with. */
 enum err program_find_loop(void *ctx, const struct program *program, const char *own_id,
-                           const struct program_graph *graph, struct problems *problems) WARN_UNUSED;
+                           const struct program_graph *graph, struct json_problems *problems) WARN_UNUSED;
 
 /* --- what a run asks of it --------------------------------------------------------------------------------
  */

@@ -6,8 +6,8 @@
 #include "json/json.h"
 
 /* A template's value without copying where it is one reference or literal; not to be changed. */
-static enum err value_of(void *ctx, const struct json_template *t, const struct template_scope *scope,
-                         json_object **value_r, const char **why_r)
+static enum err template_value(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                               json_object **value_r, const char **why_r)
 {
     bool found;
     *why_r = NULL;
@@ -20,7 +20,7 @@ static enum err value_of(void *ctx, const struct json_template *t, const struct 
 enum err program_items(void *ctx, const struct program_step *step, const struct template_scope *scope,
                        json_object **array_r, const char **why_r)
 {
-    enum err e = value_of(ctx, step->for_each, scope, array_r, why_r);
+    enum err e = template_value(ctx, step->for_each, scope, array_r, why_r);
     if (e)
         return e;
     if (!json_object_is_type(*array_r, json_type_array)) {
@@ -39,7 +39,7 @@ enum err program_delay_ms(void *ctx, const struct program_step *step, const stru
                           int64_t *ms_r, const char **why_r)
 {
     json_object *value;
-    enum err e = value_of(ctx, step->seconds, scope, &value, why_r);
+    enum err e = template_value(ctx, step->seconds, scope, &value, why_r);
     if (e)
         return e;
     bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);

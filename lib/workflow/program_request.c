@@ -13,19 +13,19 @@ static const char *const reserved_headers[] = {
     "connection",          "content-length",   "expect", "host",    "keep-alive",        "proxy-authenticate",
     "proxy-authorization", "proxy-connection", "te",     "trailer", "transfer-encoding", "upgrade"};
 
-static void check_method(struct check *c, json_object *request, const char *pointer,
+static void check_method(struct program_checker *c, json_object *request, const char *pointer,
                          struct program_step *step)
 {
     const char *text;
-    if (!check_text(c, request, pointer, "method", &text))
+    if (!program_check_text(c, request, pointer, "method", &text))
         return;
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
         if (strcmp(methods[i], text) == 0)
             step->method = methods[i];
     }
     if (!step->method)
-        problems_add(c->problems, check_at(c, pointer, "method"),
-                     "must be one of GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS");
+        json_problems_add(c->problems, program_check_at(c, pointer, "method"),
+                          "must be one of GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS");
 }
 
 /* What is wrong with a header's name, or NULL. RFC 9110 section 5.1. */
@@ -53,26 +53,26 @@ static const char *header_twice(const struct program_step *step, const char *nam
 }
 
 /* The object `name` of a request, or NULL; too many members are a problem. */
-static json_object *fields_of(struct check *c, json_object *request, const char *pointer, const char *name,
-                              const char **at_r)
+static json_object *fields_of(struct program_checker *c, json_object *request, const char *pointer,
+                              const char *name, const char **at_r)
 {
     json_object *object;
-    if (!check_member(c, request, pointer, name, false, &object, at_r))
+    if (!program_check_member(c, request, pointer, name, false, &object, at_r))
         return NULL;
     if (!json_object_is_type(object, json_type_object)) {
-        problems_add(c->problems, *at_r, "must be an object");
+        json_problems_add(c->problems, *at_r, "must be an object");
         return NULL;
     }
     if (json_object_object_length(object) <= PROGRAM_HEADERS_MAX)
         return object;
-    problems_add(c->problems, *at_r, "has more than %d members", PROGRAM_HEADERS_MAX);
+    json_problems_add(c->problems, *at_r, "has more than %d members", PROGRAM_HEADERS_MAX);
     return NULL;
 }
 
-static void check_headers(struct place *p, json_object *request, const char *pointer,
+static void check_headers(struct template_place *p, json_object *request, const char *pointer,
                           struct program_step *step)
 {
-    struct check *c = p->check;
+    struct program_checker *c = p->check;
     const char *base;
     json_object *headers = fields_of(c, request, pointer, "headers", &base);
     if (!headers)
@@ -81,21 +81,22 @@ static void check_headers(struct place *p, json_object *request, const char *poi
         talloc_zero_array(c->program, struct step_field, (size_t)json_object_object_length(headers));
     json_object_object_foreach(headers, name, value)
     {
-        const char *at = check_at(c, base, name);
+        const char *at = program_check_at(c, base, name);
         const char *why = header_name_check(name);
         if (!why)
             why = header_twice(step, name);
         if (why)
-            problems_add(c->problems, at, "%s", why);
+            json_problems_add(c->problems, at, "%s", why);
         struct step_field *field = &step->headers[step->header_count++];
         field->name = talloc_strdup(c->program, name);
-        field->value = check_template(p, value, TEMPLATE_HEADER, at);
+        field->value = program_check_template(p, value, TEMPLATE_HEADER, at);
     }
 }
 
-static void check_query(struct place *p, json_object *request, const char *pointer, struct program_step *step)
+static void check_query(struct template_place *p, json_object *request, const char *pointer,
+                        struct program_step *step)
 {
-    struct check *c = p->check;
+    struct program_checker *c = p->check;
     const char *base;
     json_object *query = fields_of(c, request, pointer, "query", &base);
     if (!query)
@@ -103,24 +104,26 @@ static void check_query(struct place *p, json_object *request, const char *point
     step->query = talloc_zero_array(c->program, struct step_field, (size_t)json_object_object_length(query));
     json_object_object_foreach(query, name, value)
     {
-        const char *at = check_at(c, base, name);
+        const char *at = program_check_at(c, base, name);
         if (json_object_is_type(value, json_type_object))
-            problems_add(c->problems, at, "must be a text, a number, a boolean, null or an array of them");
+            json_problems_add(c->problems, at,
+                              "must be a text, a number, a boolean, null or an array of them");
         struct step_field *field = &step->query[step->query_count++];
         field->name = talloc_strdup(c->program, name);
-        field->value = check_template(p, value, TEMPLATE_VALUE, at);
+        field->value = program_check_template(p, value, TEMPLATE_VALUE, at);
     }
 }
 
-static void check_body(struct place *p, json_object *request, const char *pointer, struct program_step *step)
+static void check_body(struct template_place *p, json_object *request, const char *pointer,
+                       struct program_step *step)
 {
     json_object *value;
     const char *at;
-    if (!check_member(p->check, request, pointer, "body", false, &value, &at) || !value)
+    if (!program_check_member(p->check, request, pointer, "body", false, &value, &at) || !value)
         return;
     if (step->method && (strcmp(step->method, "GET") == 0 || strcmp(step->method, "HEAD") == 0))
-        problems_add(p->check->problems, at, "a %s request has no body", step->method);
-    step->body = check_template(p, value, TEMPLATE_VALUE, at);
+        json_problems_add(p->check->problems, at, "a %s request has no body", step->method);
+    step->body = program_check_template(p, value, TEMPLATE_VALUE, at);
 }
 
 static bool status_parse(json_object *value, struct status_range *range_r)
@@ -138,7 +141,7 @@ static bool status_parse(json_object *value, struct status_range *range_r)
     return range_r->from >= 100 && range_r->to <= 599 && range_r->from <= range_r->to;
 }
 
-static void check_expect(struct check *c, json_object *document, const char *pointer,
+static void check_expect(struct program_checker *c, json_object *document, const char *pointer,
                          struct program_step *step)
 {
     json_object *value;
@@ -146,7 +149,7 @@ static void check_expect(struct check *c, json_object *document, const char *poi
     step->expect_count = 1;
     step->expect = talloc_zero_array(c->program, struct status_range, 1);
     step->expect[0] = (struct status_range){.from = 200, .to = 299};
-    if (!check_member(c, document, pointer, "expect_status", false, &value, &at))
+    if (!program_check_member(c, document, pointer, "expect_status", false, &value, &at))
         return;
     bool list = json_object_is_type(value, json_type_array);
     size_t n = list ? json_object_array_length(value) : 1;
@@ -160,32 +163,34 @@ static void check_expect(struct check *c, json_object *document, const char *poi
             step->expect_count++;
     }
     if (step->expect_count != n)
-        problems_add(c->problems, at,
-                     "must be a status from 100 to 599, a range such as \"200-299\", or an array of up to "
-                     "100 of them");
+        json_problems_add(
+            c->problems, at,
+            "must be a status from 100 to 599, a range such as \"200-299\", or an array of up to "
+            "100 of them");
 }
 
-void check_request(struct place *place, json_object *document, const char *pointer, struct program_step *step)
+void program_check_request(struct template_place *place, json_object *document, const char *pointer,
+                           struct program_step *step)
 {
     static const char *const fields[] = {"method", "url", "headers", "query", "body", NULL};
-    struct check *c = place->check;
+    struct program_checker *c = place->check;
     json_object *request;
     json_object *url;
     const char *at;
     const char *url_at;
     check_expect(c, document, pointer, step);
-    if (!check_member(c, document, pointer, "request", true, &request, &at))
+    if (!program_check_member(c, document, pointer, "request", true, &request, &at))
         return;
     if (!json_object_is_type(request, json_type_object)) {
-        problems_add(c->problems, at, "must be an object");
+        json_problems_add(c->problems, at, "must be an object");
         return;
     }
-    struct place inside = *place;
+    struct template_place inside = *place;
     inside.in_request = true;
-    check_fields(c, request, at, fields, NULL);
+    program_check_fields(c, request, at, fields, NULL);
     check_method(c, request, at, step);
-    if (check_member(c, request, at, "url", true, &url, &url_at))
-        step->url = check_template(&inside, url, TEMPLATE_URL, url_at);
+    if (program_check_member(c, request, at, "url", true, &url, &url_at))
+        step->url = program_check_template(&inside, url, TEMPLATE_URL, url_at);
     check_headers(&inside, request, at, step);
     check_query(&inside, request, at, step);
     check_body(&inside, request, at, step);

@@ -9,21 +9,21 @@
 
 enum node_kind { NODE_LITERAL, NODE_REFERENCE, NODE_TEXT, NODE_ARRAY, NODE_OBJECT };
 
-struct node {
+struct template_node {
     enum node_kind kind;
     json_object *literal; /* LITERAL; NULL is JSON null */
     size_t literal_size;
     int literal_depth;
     struct template_part *parts; /* TEXT; REFERENCE has one */
     size_t part_count;
-    struct node *children; /* ARRAY, OBJECT */
-    const char **keys;     /* OBJECT */
-    size_t *key_sizes;     /* as JSON */
+    struct template_node *children; /* ARRAY, OBJECT */
+    const char **keys;              /* OBJECT */
+    size_t *key_sizes;              /* as JSON */
     size_t child_count;
 };
 
 struct json_template {
-    struct node root;
+    struct template_node root;
     enum template_form form;
     unsigned roots; /* 1 << enum reference_root, of every reference in it */
 };
@@ -53,7 +53,7 @@ static bool charge(size_t *left, size_t n)
     return true;
 }
 
-static bool measure(json_object *value, int depth, size_t *left);
+static bool measure_json(json_object *value, int depth, size_t *left);
 
 static bool measure_object(json_object *value, int depth, size_t *left)
 {
@@ -62,7 +62,7 @@ static bool measure_object(json_object *value, int depth, size_t *left)
         return false;
     json_object_object_foreach(value, key, member)
     {
-        if (!charge(left, string_size(key, strlen(key)) + 1) || !measure(member, depth, left))
+        if (!charge(left, string_size(key, strlen(key)) + 1) || !measure_json(member, depth, left))
             return false;
     }
     return true;
@@ -74,14 +74,14 @@ static bool measure_array(json_object *value, int depth, size_t *left)
     if (!charge(left, n ? n + 1 : 2))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!measure(json_object_array_get_idx(value, i), depth, left))
+        if (!measure_json(json_object_array_get_idx(value, i), depth, left))
             return false;
     }
     return true;
 }
 
 /* Takes what `value` needs, at most `depth` levels deep, off *left. */
-static bool measure(json_object *value, int depth, size_t *left)
+static bool measure_json(json_object *value, int depth, size_t *left)
 {
     size_t size;
     switch (json_object_get_type(value)) {
@@ -103,7 +103,7 @@ static bool measure(json_object *value, int depth, size_t *left)
 size_t template_json_size(json_object *value, size_t limit)
 {
     size_t left = limit;
-    return measure(value, TEMPLATE_DEPTH_MAX, &left) ? limit - left : SIZE_MAX;
+    return measure_json(value, TEMPLATE_DEPTH_MAX, &left) ? limit - left : SIZE_MAX;
 }
 
 static int depth_of(json_object *value)
@@ -128,7 +128,7 @@ static int depth_of(json_object *value)
 }
 
 /* json-c's deep copy refuses NULL, which is JSON null. */
-static bool copy(json_object *value, json_object **copy_r)
+static bool copy_json(json_object *value, json_object **copy_r)
 {
     *copy_r = NULL;
     return !value || json_object_deep_copy(value, copy_r, NULL) == 0;
@@ -136,15 +136,15 @@ static bool copy(json_object *value, json_object **copy_r)
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
-struct compile {
+struct template_compiler {
     struct json_template *t; /* owns everything */
     const struct template_rules *rules;
-    struct problems *problems;
+    struct json_problems *problems;
 };
 
 static const char *const root_names[] = {"inputs", "steps", "item", "index", "execution", "secrets"};
 
-static bool escapes_fine(const char *pointer)
+static bool escapes_are_valid(const char *pointer)
 {
     for (const char *p = strchr(pointer, '~'); p; p = strchr(p + 1, '~')) {
         if (p[1] != '0' && p[1] != '1')
@@ -158,7 +158,7 @@ static const char *reference_parse(void *ctx, const char *pointer, struct refere
 {
     if (pointer[0] != '/')
         return talloc_asprintf(ctx, "${%s}: a reference is a JSON Pointer and starts with /", pointer);
-    if (!escapes_fine(pointer))
+    if (!escapes_are_valid(pointer))
         return talloc_asprintf(ctx, "${%s}: ~ stands only in ~0 and ~1", pointer);
     size_t n = strcspn(pointer + 1, "/");
     *r = (struct reference){.pointer = pointer, .rest = pointer + 1 + n};
@@ -179,12 +179,12 @@ static const char *reference_parse(void *ctx, const char *pointer, struct refere
 }
 
 /* The reference between p and p + size, added to `parts`. */
-static bool compile_reference(struct compile *c, const char *p, size_t size, const char *where,
+static bool compile_reference(struct template_compiler *c, const char *p, size_t size, const char *where,
                               struct template_part *part)
 {
     if (size > TEMPLATE_POINTER_MAX || memchr(p, '\0', size)) {
-        problems_add(c->problems, where, "a reference is longer than %d bytes or holds NUL",
-                     TEMPLATE_POINTER_MAX);
+        json_problems_add(c->problems, where, "a reference is longer than %d bytes or holds NUL",
+                          TEMPLATE_POINTER_MAX);
         return false;
     }
     struct reference *r = talloc(c->t, struct reference);
@@ -192,7 +192,7 @@ static bool compile_reference(struct compile *c, const char *p, size_t size, con
     if (!why && c->rules && c->rules->allow)
         why = c->rules->allow(c->rules->arg, c->t, r);
     if (why) {
-        problems_add(c->problems, where, "%s", why);
+        json_problems_add(c->problems, where, "%s", why);
         return false;
     }
     c->t->roots |= 1U << r->root;
@@ -201,7 +201,8 @@ static bool compile_reference(struct compile *c, const char *p, size_t size, con
 }
 
 /* The parts of a string; adjacent literal text is one part. There is at least one part. */
-static bool compile_parts(struct compile *c, const char *p, size_t size, const char *where, struct node *node)
+static bool compile_parts(struct template_compiler *c, const char *p, size_t size, const char *where,
+                          struct template_node *node)
 {
     const char *end = p + size;
     char *text = talloc_array(c->t, char, size + 1); /* every literal part lies in it, one behind the other */
@@ -220,8 +221,8 @@ static bool compile_parts(struct compile *c, const char *p, size_t size, const c
         }
         const char *close = memchr(p, '}', (size_t)(end - p));
         if (!close) {
-            problems_add(c->problems, where,
-                         "a reference is not closed with }; write $${ for the characters ${");
+            json_problems_add(c->problems, where,
+                              "a reference is not closed with }; write $${ for the characters ${");
             return false;
         }
         node->parts = talloc_realloc(c->t, node->parts, struct template_part, node->part_count + 3);
@@ -237,17 +238,18 @@ static bool compile_parts(struct compile *c, const char *p, size_t size, const c
     return true;
 }
 
-static void node_make_literal(struct compile *c, struct node *node, json_object *value)
+static void node_make_literal(struct template_compiler *c, struct template_node *node, json_object *value)
 {
     node->kind = NODE_LITERAL;
     node->literal = json_own(c->t, value);
     node->literal_depth = depth_of(value);
     size_t left = SIZE_MAX;
-    measure(value, INT32_MAX, &left);
+    measure_json(value, INT32_MAX, &left);
     node->literal_size = SIZE_MAX - left;
 }
 
-static bool compile_string(struct compile *c, json_object *value, const char *where, struct node *node)
+static bool compile_string(struct template_compiler *c, json_object *value, const char *where,
+                           struct template_node *node)
 {
     const char *text = json_object_get_string(value);
     if (!compile_parts(c, text, (size_t)json_object_get_string_len(value), where, node))
@@ -262,17 +264,18 @@ static bool compile_string(struct compile *c, json_object *value, const char *wh
     return true;
 }
 
-static bool compile_node(struct compile *c, json_object *value, const char *where, struct node *node);
+static bool compile_template_node(struct template_compiler *c, json_object *value, const char *where,
+                                  struct template_node *node);
 
-static void node_room(struct compile *c, struct node *node, size_t n)
+static void node_alloc_children(struct template_compiler *c, struct template_node *node, size_t n)
 {
-    node->children = talloc_zero_array(c->t, struct node, n);
+    node->children = talloc_zero_array(c->t, struct template_node, n);
     node->keys = talloc_zero_array(c->t, const char *, n);
     node->key_sizes = talloc_zero_array(c->t, size_t, n);
     node->child_count = n;
 }
 
-static bool all_literal(const struct node *node)
+static bool all_literal(const struct template_node *node)
 {
     for (size_t i = 0; i < node->child_count; i++) {
         if (node->children[i].kind != NODE_LITERAL)
@@ -281,43 +284,46 @@ static bool all_literal(const struct node *node)
     return true;
 }
 
-static bool compile_object(struct compile *c, json_object *value, const char *where, struct node *node)
+static bool compile_object(struct template_compiler *c, json_object *value, const char *where,
+                           struct template_node *node)
 {
     bool fine = true;
     size_t i = 0;
     node->kind = NODE_OBJECT;
-    node_room(c, node, (size_t)json_object_object_length(value));
+    node_alloc_children(c, node, (size_t)json_object_object_length(value));
     json_object_object_foreach(value, key, member)
     {
         char *below = json_pointer_join(NULL, where, key);
         node->keys[i] = talloc_strdup(c->t, key);
         node->key_sizes[i] = string_size(key, strlen(key)) + 1;
-        fine = compile_node(c, member, below, &node->children[i++]) && fine;
+        fine = compile_template_node(c, member, below, &node->children[i++]) && fine;
         talloc_free(below);
     }
     return fine;
 }
 
-static bool compile_array(struct compile *c, json_object *value, const char *where, struct node *node)
+static bool compile_array(struct template_compiler *c, json_object *value, const char *where,
+                          struct template_node *node)
 {
     bool fine = true;
     node->kind = NODE_ARRAY;
-    node_room(c, node, json_object_array_length(value));
+    node_alloc_children(c, node, json_object_array_length(value));
     for (size_t i = 0; i < node->child_count; i++) {
         char *below = talloc_asprintf(NULL, "%s/%zu", where, i);
-        fine = compile_node(c, json_object_array_get_idx(value, i), below, &node->children[i]) && fine;
+        fine =
+            compile_template_node(c, json_object_array_get_idx(value, i), below, &node->children[i]) && fine;
         talloc_free(below);
     }
     return fine;
 }
 
 /* What a container of literals is worth; built from the children, as $${ may stand in them. */
-static json_object *literal_of(const struct node *node)
+static json_object *literal_of(const struct template_node *node)
 {
     json_object *value = node->kind == NODE_ARRAY ? json_object_new_array() : json_object_new_object();
     for (size_t i = 0; i < node->child_count; i++) {
         json_object *child;
-        if (!copy(node->children[i].literal, &child))
+        if (!copy_json(node->children[i].literal, &child))
             continue;
         if (node->kind == NODE_ARRAY)
             json_object_array_add(value, child);
@@ -327,7 +333,8 @@ static json_object *literal_of(const struct node *node)
     return value;
 }
 
-static bool compile_node(struct compile *c, json_object *value, const char *where, struct node *node)
+static bool compile_template_node(struct template_compiler *c, json_object *value, const char *where,
+                                  struct template_node *node)
 {
     json_object *whole;
     switch (json_object_get_type(value)) {
@@ -342,7 +349,7 @@ static bool compile_node(struct compile *c, json_object *value, const char *wher
             return false;
         break;
     default:
-        if (!copy(value, &whole))
+        if (!copy_json(value, &whole))
             return false;
         node_make_literal(c, node, whole);
         return true;
@@ -353,11 +360,12 @@ static bool compile_node(struct compile *c, json_object *value, const char *wher
 }
 
 /* The text forms take scalars alone, and hold a TEXT node or a literal string afterwards. */
-static bool compile_text(struct compile *c, json_object *value, const char *where, struct node *node)
+static bool compile_text(struct template_compiler *c, json_object *value, const char *where,
+                         struct template_node *node)
 {
     json_type type = json_object_get_type(value);
     if (type == json_type_null || type == json_type_object || type == json_type_array) {
-        problems_add(c->problems, where, "must be a text");
+        json_problems_add(c->problems, where, "must be a text");
         return false;
     }
     const char *text = type == json_type_string ? json_object_get_string(value) : json_text(value, NULL);
@@ -368,7 +376,7 @@ static bool compile_text(struct compile *c, json_object *value, const char *wher
     return true;
 }
 
-static bool compile_form(struct compile *c, struct node *node, const char *where)
+static bool check_form(struct template_compiler *c, struct template_node *node, const char *where)
 {
     const char *why = NULL;
     if (c->t->form == TEMPLATE_URL)
@@ -379,20 +387,20 @@ static bool compile_form(struct compile *c, struct node *node, const char *where
             why = "a header's value holds no CR, LF or NUL";
     }
     if (why)
-        problems_add(c->problems, where, "%s", why);
+        json_problems_add(c->problems, where, "%s", why);
     return !why;
 }
 
 struct json_template *template_compile(void *ctx, json_object *value, enum template_form form,
                                        const char *pointer, const struct template_rules *rules,
-                                       struct problems *problems)
+                                       struct json_problems *problems)
 {
     struct json_template *t = talloc_zero(ctx, struct json_template);
-    struct compile c = {.t = t, .rules = rules, .problems = problems};
+    struct template_compiler c = {.t = t, .rules = rules, .problems = problems};
     t->form = form;
     bool fine = form == TEMPLATE_VALUE
-                    ? compile_node(&c, value, pointer, &t->root)
-                    : compile_text(&c, value, pointer, &t->root) && compile_form(&c, &t->root, pointer);
+                    ? compile_template_node(&c, value, pointer, &t->root)
+                    : compile_text(&c, value, pointer, &t->root) && check_form(&c, &t->root, pointer);
     if (fine)
         return t;
     talloc_free(t);
@@ -401,7 +409,7 @@ struct json_template *template_compile(void *ctx, json_object *value, enum templ
 
 /* --- rendering ------------------------------------------------------------------------------------------ */
 
-struct render {
+struct rendering {
     void *ctx;     /* of the sentence */
     void *scratch; /* gone with the rendering */
     const struct template_scope *scope;
@@ -413,21 +421,22 @@ struct render {
     const char *why;
 };
 
-static bool fail(struct render *r, enum err e, const char *why)
+static bool render_fail(struct rendering *r, enum err e, const char *why)
 {
     r->e = e;
     r->why = why;
     return false;
 }
 
-static bool too_large(struct render *r)
+static bool render_too_large(struct rendering *r)
 {
-    return fail(r, ERR_LIMIT,
-                talloc_asprintf(r->ctx, "the result is larger than %zu bytes or nested deeper than %d levels",
-                                r->limit, TEMPLATE_DEPTH_MAX));
+    return render_fail(r, ERR_LIMIT,
+                       talloc_asprintf(r->ctx,
+                                       "the result is larger than %zu bytes or nested deeper than %d levels",
+                                       r->limit, TEMPLATE_DEPTH_MAX));
 }
 
-static json_object *resolve_secret(struct render *r, const char *name, bool *found_r)
+static json_object *resolve_secret(struct rendering *r, const char *name, bool *found_r)
 {
     size_t size = 0;
     const char *text = r->scope->secret ? r->scope->secret(r->scope->secret_arg, name, &size) : NULL;
@@ -436,19 +445,19 @@ static json_object *resolve_secret(struct render *r, const char *name, bool *fou
 }
 
 /* What a reference points at, still the scope's own. */
-static json_object *resolve(struct render *r, const struct reference *ref, bool *found_r)
+static json_object *resolve_in_scope(struct rendering *r, const struct reference *ref, bool *found_r)
 {
     const struct template_scope *s = r->scope;
     *found_r = false;
     switch (ref->root) {
     case REF_INPUTS:
-        return s->inputs ? json_at(s->inputs, ref->rest, found_r) : NULL;
+        return s->inputs ? json_find(s->inputs, ref->rest, found_r) : NULL;
     case REF_STEPS:
-        return s->steps ? json_at(s->steps, ref->rest, found_r) : NULL;
+        return s->steps ? json_find(s->steps, ref->rest, found_r) : NULL;
     case REF_EXECUTION:
-        return s->execution ? json_at(s->execution, ref->rest, found_r) : NULL;
+        return s->execution ? json_find(s->execution, ref->rest, found_r) : NULL;
     case REF_ITEM:
-        return s->in_loop ? json_at(s->item, ref->rest, found_r) : NULL;
+        return s->in_loop ? json_find(s->item, ref->rest, found_r) : NULL;
     case REF_INDEX:
         *found_r = s->in_loop;
         return s->in_loop ? json_own(r->scratch, json_object_new_int64(s->index)) : NULL;
@@ -458,25 +467,26 @@ static json_object *resolve(struct render *r, const struct reference *ref, bool 
     return NULL;
 }
 
-static bool look_up(struct render *r, const struct reference *ref, json_object **value_r)
+static bool lookup_reference(struct rendering *r, const struct reference *ref, json_object **value_r)
 {
     bool found;
-    *value_r = resolve(r, ref, &found);
+    *value_r = resolve_in_scope(r, ref, &found);
     if (found || r->lenient)
         return true;
-    return fail(r, ERR_NOT_FOUND, talloc_asprintf(r->ctx, "the reference ${%s} finds nothing", ref->pointer));
+    return render_fail(r, ERR_NOT_FOUND,
+                       talloc_asprintf(r->ctx, "the reference ${%s} finds nothing", ref->pointer));
 }
 
 /* Text under construction; it grows by doubling and never past r->left. */
-struct text {
+struct text_buffer {
     char *data;
     size_t size;
 };
 
-static bool text_add(struct render *r, struct text *t, const char *data, size_t size)
+static bool text_add(struct rendering *r, struct text_buffer *t, const char *data, size_t size)
 {
     if (size > r->left || t->size > r->left - size)
-        return too_large(r);
+        return render_too_large(r);
     size_t need = t->size + size + 1;
     if (!t->data || talloc_get_size(t->data) < need)
         t->data = talloc_realloc(r->scratch, t->data, char, need * 2);
@@ -486,7 +496,7 @@ static bool text_add(struct render *r, struct text *t, const char *data, size_t 
     return true;
 }
 
-static bool text_add_value(struct render *r, struct text *t, json_object *value)
+static bool text_add_value(struct rendering *r, struct text_buffer *t, json_object *value)
 {
     const char *data = "null";
     size_t size = 4;
@@ -495,23 +505,23 @@ static bool text_add_value(struct render *r, struct text *t, json_object *value)
         size = (size_t)json_object_get_string_len(value);
     } else if (value) {
         if (template_json_size(value, r->left) == SIZE_MAX) /* before json-c writes out something huge */
-            return too_large(r);
+            return render_too_large(r);
         data = json_text(value, &size);
     }
     if (r->form != TEMPLATE_URL)
         return text_add(r, t, data, size);
     if (size > r->left)
-        return too_large(r);
+        return render_too_large(r);
     char *encoded = talloc_strdup(r->scratch, "");
-    template_percent_encode(&encoded, data, size);
+    uri_percent_encode(&encoded, data, size);
     bool fine = text_add(r, t, encoded, strlen(encoded));
     talloc_free(encoded);
     return fine;
 }
 
-static bool render_parts(struct render *r, const struct node *node, struct text *t)
+static bool render_parts(struct rendering *r, const struct template_node *node, struct text_buffer *t)
 {
-    *t = (struct text){0};
+    *t = (struct text_buffer){0};
     if (!text_add(r, t, "", 0))
         return false;
     for (size_t i = 0; i < node->part_count; i++) {
@@ -520,57 +530,61 @@ static bool render_parts(struct render *r, const struct node *node, struct text 
         if (p->text) {
             if (!text_add(r, t, p->text, p->size))
                 return false;
-        } else if (!look_up(r, p->reference, &value) || !text_add_value(r, t, value)) {
+        } else if (!lookup_reference(r, p->reference, &value) || !text_add_value(r, t, value)) {
             return false;
         }
     }
     return true;
 }
 
-static bool render_text_node(struct render *r, const struct node *node, json_object **value_r)
+static bool render_text_node(struct rendering *r, const struct template_node *node, json_object **value_r)
 {
-    struct text t;
+    struct text_buffer t;
     if (!render_parts(r, node, &t))
         return false;
     bool fine = charge(&r->left, string_size(t.data, t.size));
     if (fine)
         *value_r = json_object_new_string_len(t.data, (int)t.size);
     talloc_free(t.data);
-    return fine ? true : too_large(r);
+    return fine ? true : render_too_large(r);
 }
 
-static bool render_reference(struct render *r, const struct node *node, int depth, json_object **value_r)
+static bool render_reference(struct rendering *r, const struct template_node *node, int depth,
+                             json_object **value_r)
 {
     json_object *value;
-    if (!look_up(r, node->parts[0].reference, &value))
+    if (!lookup_reference(r, node->parts[0].reference, &value))
         return false;
-    if (!measure(value, depth, &r->left))
-        return too_large(r);
-    return copy(value, value_r) ? true : fail(r, ERR_INTERNAL, "out of memory");
+    if (!measure_json(value, depth, &r->left))
+        return render_too_large(r);
+    return copy_json(value, value_r) ? true : render_fail(r, ERR_INTERNAL, "out of memory");
 }
 
-static bool render_node(struct render *r, const struct node *node, int depth, json_object **value_r);
+static bool render_node(struct rendering *r, const struct template_node *node, int depth,
+                        json_object **value_r);
 
-static bool render_children(struct render *r, const struct node *node, int depth, json_object *into)
+static bool render_children(struct rendering *r, const struct template_node *node, int depth,
+                            json_object *into)
 {
     for (size_t i = 0; i < node->child_count; i++) {
         json_object *child = NULL;
         if (node->kind == NODE_OBJECT && !charge(&r->left, node->key_sizes[i]))
-            return too_large(r);
+            return render_too_large(r);
         if (!render_node(r, &node->children[i], depth, &child))
             return false;
         int bad = node->kind == NODE_OBJECT ? json_object_object_add(into, node->keys[i], child)
                                             : json_object_array_add(into, child);
         if (bad) {
             json_object_put(child);
-            return fail(r, ERR_INTERNAL, "out of memory");
+            return render_fail(r, ERR_INTERNAL, "out of memory");
         }
     }
     return true;
 }
 
 /* depth: levels that may still be opened. */
-static bool render_node(struct render *r, const struct node *node, int depth, json_object **value_r)
+static bool render_node(struct rendering *r, const struct template_node *node, int depth,
+                        json_object **value_r)
 {
     *value_r = NULL;
     if (node->kind == NODE_TEXT)
@@ -579,11 +593,11 @@ static bool render_node(struct render *r, const struct node *node, int depth, js
         return render_reference(r, node, depth, value_r);
     if (node->kind == NODE_LITERAL) {
         if (node->literal_depth > depth || !charge(&r->left, node->literal_size))
-            return too_large(r);
-        return copy(node->literal, value_r) ? true : fail(r, ERR_INTERNAL, "out of memory");
+            return render_too_large(r);
+        return copy_json(node->literal, value_r) ? true : render_fail(r, ERR_INTERNAL, "out of memory");
     }
     if (depth < 1 || !charge(&r->left, node->child_count + 1)) /* never empty: those are literals */
-        return too_large(r);
+        return render_too_large(r);
     json_object *into = node->kind == NODE_OBJECT ? json_object_new_object() : json_object_new_array();
     if (render_children(r, node, depth - 1, into)) {
         *value_r = into;
@@ -593,16 +607,16 @@ static bool render_node(struct render *r, const struct node *node, int depth, js
     return false;
 }
 
-static enum err render(void *ctx, const struct json_template *t, const struct template_scope *scope,
-                       size_t limit, bool lenient, json_object **value_r, const char **why_r)
+static enum err render_template(void *ctx, const struct json_template *t, const struct template_scope *scope,
+                                size_t limit, bool lenient, json_object **value_r, const char **why_r)
 {
-    struct render r = {.ctx = ctx,
-                       .scratch = talloc_new(ctx),
-                       .scope = scope,
-                       .form = t->form,
-                       .lenient = lenient,
-                       .limit = limit,
-                       .left = limit};
+    struct rendering r = {.ctx = ctx,
+                          .scratch = talloc_new(ctx),
+                          .scope = scope,
+                          .form = t->form,
+                          .lenient = lenient,
+                          .limit = limit,
+                          .left = limit};
     json_object *value = NULL;
     bool fine = render_node(&r, &t->root, TEMPLATE_DEPTH_MAX, &value);
     *value_r = fine ? json_own(ctx, value) : NULL;
@@ -614,38 +628,38 @@ static enum err render(void *ctx, const struct json_template *t, const struct te
 enum err template_render(void *ctx, const struct json_template *t, const struct template_scope *scope,
                          size_t limit, json_object **value_r, const char **why_r)
 {
-    return render(ctx, t, scope, limit, false, value_r, why_r);
+    return render_template(ctx, t, scope, limit, false, value_r, why_r);
 }
 
 enum err template_render_lenient(void *ctx, const struct json_template *t, const struct template_scope *scope,
                                  size_t limit, json_object **value_r, const char **why_r)
 {
-    return render(ctx, t, scope, limit, true, value_r, why_r);
+    return render_template(ctx, t, scope, limit, true, value_r, why_r);
 }
 
 /* What only the whole text shows. */
-static bool text_fits_form(struct render *r, const struct text *t)
+static bool text_fits_form(struct rendering *r, const struct text_buffer *t)
 {
     if (r->form == TEMPLATE_HEADER && template_header_unfit(t->data, t->size))
-        return fail(r, ERR_INVALID, "a header's value would hold CR, LF or NUL");
+        return render_fail(r, ERR_INVALID, "a header's value would hold CR, LF or NUL");
     if (r->form == TEMPLATE_URL && template_url_has_dots(t->data))
-        return fail(r, ERR_INVALID, "a value makes a path segment of the URL . or ..");
+        return render_fail(r, ERR_INVALID, "a value makes a path segment of the URL . or ..");
     return true;
 }
 
 enum err template_render_text(void *ctx, const struct json_template *t, const struct template_scope *scope,
                               size_t limit, char **text_r, size_t *size_r, const char **why_r)
 {
-    struct render r = {.ctx = ctx,
-                       .scratch = talloc_new(ctx),
-                       .scope = scope,
-                       .form = t->form,
-                       .limit = limit,
-                       .left = limit};
-    struct text text = {0};
+    struct rendering r = {.ctx = ctx,
+                          .scratch = talloc_new(ctx),
+                          .scope = scope,
+                          .form = t->form,
+                          .limit = limit,
+                          .left = limit};
+    struct text_buffer text = {0};
     *text_r = NULL;
     *why_r = NULL;
-    bool fine = t->form == TEMPLATE_VALUE ? fail(&r, ERR_INTERNAL, "no text template")
+    bool fine = t->form == TEMPLATE_VALUE ? render_fail(&r, ERR_INTERNAL, "no text template")
                                           : render_parts(&r, &t->root, &text) && text_fits_form(&r, &text);
     if (fine) {
         *text_r = talloc_steal(ctx, text.data);
@@ -677,7 +691,7 @@ bool template_refers_to(const struct json_template *t, enum reference_root root)
 json_object *template_find(void *ctx, const struct json_template *t, const struct template_scope *scope,
                            bool *found_r)
 {
-    struct render r = {.scratch = ctx, .scope = scope};
+    struct rendering r = {.scratch = ctx, .scope = scope};
     *found_r = false;
-    return template_is_reference(t) ? resolve(&r, t->root.parts[0].reference, found_r) : NULL;
+    return template_is_reference(t) ? resolve_in_scope(&r, t->root.parts[0].reference, found_r) : NULL;
 }

@@ -71,7 +71,7 @@ struct template_scope {
  * the string it is about. The document must not be nested deeper than JSON_DEPTH_MAX or so: this recurses. */
 struct json_template *template_compile(void *ctx, json_object *value, enum template_form form,
                                        const char *pointer, const struct template_rules *rules,
-                                       struct problems *problems) WARN_UNUSED;
+                                       struct json_problems *problems) WARN_UNUSED;
 
 /* Renders into at most `limit` bytes of compact JSON. The value belongs to ctx. */
 enum err template_render(void *ctx, const struct json_template *t, const struct template_scope *scope,
@@ -101,4 +101,4 @@ size_t template_json_size(json_object *value, size_t limit);
 
 /* Appends to talloc string *text what stays as it is in a URL (RFC 3986 unreserved), the rest
  * percent-encoded. */
-void template_percent_encode(char **text, const char *value, size_t size);
+void uri_percent_encode(char **text, const char *value, size_t size);

@@ -13,7 +13,7 @@ bool template_header_unfit(const char *text, size_t size)
 }
 
 /* Whether the n bytes at p are . or .. in any spelling. */
-static bool dots(const char *p, size_t n)
+static bool is_dot_segment(const char *p, size_t n)
 {
     int count = 0;
     for (size_t i = 0; i < n; count++) {
@@ -34,7 +34,7 @@ bool template_url_has_dots(const char *url)
     const char *end = p + strcspn(p, "?#");
     for (p += strcspn(p, "/?#"); p < end;) {
         size_t n = strcspn(++p, "/?#");
-        if (dots(p, n))
+        if (is_dot_segment(p, n))
             return true;
         p += n;
     }
@@ -82,7 +82,7 @@ static const char *literals_check(const struct template_part *parts, size_t coun
 }
 
 /* The URL with a letter for every reference. */
-static char *sample(void *ctx, const struct template_part *parts, size_t count)
+static char *sample_url(void *ctx, const struct template_part *parts, size_t count)
 {
     char *url = talloc_strdup(ctx, "");
     for (size_t i = 0; i < count; i++)
@@ -109,12 +109,12 @@ const char *template_url_check(void *ctx, const struct template_part *parts, siz
         return "a reference cannot stand in the host or port of a URL";
     first[scheme + authority] = '\0';
     why = authority_check(first + scheme);
-    if (!why && template_url_has_dots(sample(ctx, parts, count)))
+    if (!why && template_url_has_dots(sample_url(ctx, parts, count)))
         return "a path segment of the URL is . or ..";
     return why;
 }
 
-void template_percent_encode(char **text, const char *value, size_t size)
+void uri_percent_encode(char **text, const char *value, size_t size)
 {
     static const char hex[] = "0123456789ABCDEF";
     char *encoded = talloc_array(NULL, char, 3 * size + 1);

@@ -14,9 +14,12 @@ PAGE = 100
 LOWEST, HIGHEST = "00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
+QUERIES = {p.stem: p for p in (ROOT / "sql/queries").rglob("*.sql")}
+
+
 def bind(name, *values):
-    """The text of sql/queries/NAME.sql with values in place of its question marks; a list for [[?]]."""
-    text = re.sub(r"^\s*--.*$", "", (ROOT / f"sql/queries/{name}.sql").read_text(), flags=re.M)
+    """The text of sql/queries/ROOM/NAME.sql with values in place of its question marks; a list for [[?]]."""
+    text = re.sub(r"^\s*--.*$", "", QUERIES[name].read_text(), flags=re.M)
     values = list(values)
 
     def literal(value):
@@ -136,11 +139,11 @@ def test_the_rows_of_a_page_come_by_primary_key(stack, history):
 
 def test_a_tree_is_one_range(stack, history):
     ws, _, ids, message = history
-    statement = bind("nesting_rows", ids[0])
+    statement = bind("execution_tree_rows", ids[0])
     read, scanned, sorted_, n = cost(stack, statement)
     assert n == 199 and read <= 2 * 199 + 3 and scanned == 0 and sorted_ == 0, read
     assert accesses(plan(stack, statement))[0] == ("c", "ref", "PRIMARY")
-    read, scanned, sorted_, n = cost(stack, bind("nesting_by_message", ws, message))
+    read, scanned, sorted_, n = cost(stack, bind("execution_tree_by_message", ws, message))
     assert n == 1 and read <= 2 and scanned == 0 and sorted_ == 0
 
 
@@ -159,7 +162,7 @@ def test_purging_costs_what_it_purges(stack, history):
     read, scanned, sorted_, n = cost(stack, bind("retention_scan", ws, cursor, HIGHEST, 100))
     assert n == 100 and read <= 102 and scanned == 0 and sorted_ == 0
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 64")]
-    for name in sorted(p.stem for p in (ROOT / "sql/queries").glob("*.sql") if re.match(r"purge_|remove_", p.stem)):
+    for name in sorted(name for name in QUERIES if name.startswith("purge_")):
         head = {"purge_lock": (ws,), "purge_mark": (1, 1)}.get(name, ())
         statement = bind(name, *head, ids)
         rows = stack.sql("EXPLAIN " + statement)

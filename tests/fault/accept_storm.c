@@ -106,7 +106,7 @@ static bool ask_once(struct accept_member *m, struct redis *redis, uint32_t *see
     memcpy(e->asked, q.execution_id.text, sizeof e->asked);
     int64_t from_us = clock_boot_us();
     bool claimed = false;
-    a.verdict = key >= 0 ? accept_look(redis, ctx, &q, &claimed, &a) : 0;
+    a.verdict = key >= 0 ? idempotency_cache_get_or_lock(redis, ctx, &q, &claimed, &a) : 0;
     if (!a.verdict)
         accept_group_run(m, ctx, &q, &a);
     int64_t took_us = clock_boot_us() - from_us;
@@ -180,7 +180,7 @@ static int count_missing(struct check *c, char (*ids)[ID_LENGTH + 1], size_t n)
         }
         struct db_rows *rows;
         void *ctx = talloc_new(NULL);
-        if (db_run_each(c->db, ctx, SQL_EXECUTION_IDS, NULL, 0, values, 1, distinct, &rows) != OK)
+        if (db_run_each(c->db, ctx, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, distinct, &rows) != OK)
             missing += (int)distinct;
         else
             missing += (int)(distinct - rows->count);

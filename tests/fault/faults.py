@@ -21,9 +21,9 @@ POINT_S = 4   # a crash point that nobody passes for so long is given up
 def crash_points():
     """Named in the sources."""
     names = set()
-    for folder in ("core", "fcgi", "executor"):
-        for source in (ROOT / folder).glob("*.c"):
-            names.update(re.findall(r'crash_point\("([a-z_.]+)"\)', source.read_text()))
+    for folder in ("lib", "fcgi", "executor"):
+        for source in (ROOT / folder).rglob("*.c"):
+            names.update(re.findall(r'failpoint\("([a-z_.]+)"\)', source.read_text()))
     return sorted(names)
 
 
@@ -216,7 +216,7 @@ class Faults:
         self.over(e)
 
     # --- named points ---
-    def crash_point(self, name):
+    def failpoint(self, name):
         """One process dies there: an API worker (its own request is cut) or an executor."""
         e = self.excused(name, 502)
         place = pathlib.Path(self.stack.crash_dir) / name
@@ -232,7 +232,7 @@ class Faults:
     def deck(self, points):
         """All of them once, in the seed's order; the commonest harm twice."""
         cards = [(name, getattr(self, name)) for name in KINDS]
-        cards += [(name, lambda name=name: self.crash_point(name)) for name in points]
+        cards += [(name, lambda name=name: self.failpoint(name)) for name in points]
         cards += [("executor_process", self.executor_process), ("mariadb", self.mariadb)]
         if not self.stack.pid("stream"):
             cards = [c for c in cards if c[0] != "stream"]

@@ -20,15 +20,15 @@ static void run(void *ctx, const struct program *p)
         scope.in_loop = s->for_each != NULL;
         if (!e && s->for_each)
             e = program_items(ctx, s, &scope, &value, &why);
-        struct step_request request;
+        struct http_request request;
         int64_t ms;
-        if (!e && s->type == STEP_HTTP)
-            e = step_request_render(ctx, s, &scope, &request, &why);
-        if (!e && s->type == STEP_DELAY)
+        if (!e && s->type == STEP_TYPE_HTTP)
+            e = http_request_render(ctx, s, &scope, &request, &why);
+        if (!e && s->type == STEP_TYPE_DELAY)
             e = program_delay_ms(ctx, s, &scope, &ms, &why);
-        if (!e && s->type == STEP_TRANSFORM)
+        if (!e && s->type == STEP_TYPE_TRANSFORM)
             e = template_render(ctx, s->value, &scope, PROGRAM_RESULT_MAX, &value, &why);
-        if (!e && (s->type == STEP_WORKFLOW || s->type == STEP_SKILL))
+        if (!e && (s->type == STEP_TYPE_WORKFLOW || s->type == STEP_TYPE_SKILL))
             e = program_child_inputs(ctx, s, &scope, &value, &why);
         program_scope_put(steps, s->name, e ? "failed" : "completed", e || value == steps ? NULL : value,
                           e ? why : NULL);
@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     json_object *document;
     const char *why;
     if (json_parse(ctx, (const char *)data, size, JSON_DEPTH_MAX, &document, &why) == OK) {
-        struct problems *problems = problems_new(ctx);
+        struct json_problems *problems = json_problems_new(ctx);
         struct program *p;
         size_t count;
         enum err e = program_compile(ctx, document, NULL, &p, problems);

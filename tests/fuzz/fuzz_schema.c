@@ -21,7 +21,7 @@ static void need_problems(json_object *root, const struct schema_problems *probl
     for (size_t i = 0; i < problems->count; i++) {
         bool found;
         need(problems->items[i].message[0] != '\0');
-        json_at(root, problems->items[i].pointer, &found);
+        json_find(root, problems->items[i].pointer, &found);
         need(found || !pointers);
     }
 }

@@ -29,7 +29,7 @@ static void try_value(void *ctx, json_object *doc, const struct template_scope *
     json_object *value;
     const char *why;
     struct json_template *t =
-        template_compile(ctx, json_get(doc, "t"), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+        template_compile(ctx, json_get(doc, "t"), TEMPLATE_VALUE, "", NULL, json_problems_new(ctx));
     if (!t)
         return;
     enum err e = template_render(ctx, t, scope, 4096, &value, &why);
@@ -49,7 +49,8 @@ static void try_text(void *ctx, json_object *doc, const struct template_scope *s
     char *text;
     size_t size;
     const char *why;
-    struct json_template *t = template_compile(ctx, json_get(doc, "t"), form, "", NULL, problems_new(ctx));
+    struct json_template *t =
+        template_compile(ctx, json_get(doc, "t"), form, "", NULL, json_problems_new(ctx));
     if (!t || template_render_text(ctx, t, scope, 4096, &text, &size, &why) != OK)
         return;
     need(size <= 4096 && text[size] == '\0');
@@ -81,7 +82,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         try_text(ctx, doc, &scope, TEMPLATE_TEXT);
         try_text(ctx, doc, &scope, TEMPLATE_HEADER);
         try_text(ctx, doc, &scope, TEMPLATE_URL);
-        struct condition *c = condition_compile(ctx, json_get(doc, "t"), "", NULL, problems_new(ctx));
+        struct condition *c = condition_compile(ctx, json_get(doc, "t"), "", NULL, json_problems_new(ctx));
         bool holds;
         if (c)
             need((condition_eval(ctx, c, &scope, &holds, &why) == OK) == (why == NULL));

@@ -5,22 +5,22 @@
 
 #include "json/json.h"
 
-struct buffer {
+struct chat_buffer {
     char *text;
     size_t size;
 };
 
 struct tool_call {
-    struct buffer id, name, arguments;
+    struct chat_buffer id, name, arguments;
 };
 
-struct model_stream {
+struct chat_stream {
     size_t total;
-    struct buffer raw, line; /* raw: as long as nothing looks like an event */
-    struct buffer content;
-    size_t told;
-    char *news;
-    struct tool_call calls[MODEL_TOOL_CALLS_MAX];
+    struct chat_buffer raw, line; /* raw: as long as nothing looks like an event */
+    struct chat_buffer content;
+    size_t reported;
+    char *new_content;
+    struct tool_call calls[CHAT_TOOL_CALLS_MAX];
     size_t calls_n;
     bool events, done, broken;
     const char *error;
@@ -28,12 +28,12 @@ struct model_stream {
     int64_t input_tokens, output_tokens;
 };
 
-struct model_stream *model_stream_new(void *ctx)
+struct chat_stream *chat_stream_new(void *ctx)
 {
-    return talloc_zero(ctx, struct model_stream);
+    return talloc_zero(ctx, struct chat_stream);
 }
 
-static void add(void *ctx, struct buffer *b, const char *bytes, size_t size)
+static void chat_buffer_append(void *ctx, struct chat_buffer *b, const char *bytes, size_t size)
 {
     if (b->size + size + 1 > talloc_get_size(b->text))
         b->text = talloc_realloc_size(ctx, b->text, 2 * (b->size + size + 1));
@@ -42,21 +42,21 @@ static void add(void *ctx, struct buffer *b, const char *bytes, size_t size)
     b->text[b->size] = '\0';
 }
 
-static void add_text(void *ctx, struct buffer *b, json_object *object, const char *name)
+static void chat_buffer_append_member(void *ctx, struct chat_buffer *b, json_object *object, const char *name)
 {
     json_object *value = json_get(object, name);
     if (json_object_is_type(value, json_type_string))
-        add(ctx, b, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        chat_buffer_append(ctx, b, json_object_get_string(value), (size_t)json_object_get_string_len(value));
 }
 
 /* --- pieces of the answer, alike in deltas and in whole messages --- */
 
-static void take_call(struct model_stream *s, json_object *call, size_t place)
+static void append_tool_call(struct chat_stream *s, json_object *call, size_t place)
 {
     json_object *index = json_get(call, "index"), *function = json_get(call, "function");
     if (index)
         place = (size_t)json_object_get_int64(index);
-    if (place >= MODEL_TOOL_CALLS_MAX) {
+    if (place >= CHAT_TOOL_CALLS_MAX) {
         s->broken = true;
         return;
     }
@@ -64,29 +64,29 @@ static void take_call(struct model_stream *s, json_object *call, size_t place)
     if (place >= s->calls_n)
         s->calls_n = place + 1;
     if (c->id.size == 0)
-        add_text(s, &c->id, call, "id");
+        chat_buffer_append_member(s, &c->id, call, "id");
     if (c->name.size == 0)
-        add_text(s, &c->name, function, "name");
-    add_text(s, &c->arguments, function, "arguments");
+        chat_buffer_append_member(s, &c->name, function, "name");
+    chat_buffer_append_member(s, &c->arguments, function, "arguments");
 }
 
-static void take_message(struct model_stream *s, json_object *message)
+static void append_message(struct chat_stream *s, json_object *message)
 {
     json_object *calls = json_get(message, "tool_calls");
-    add_text(s, &s->content, message, "content");
+    chat_buffer_append_member(s, &s->content, message, "content");
     if (!json_object_is_type(calls, json_type_array))
         return;
     for (size_t i = 0; i < json_object_array_length(calls); i++)
-        take_call(s, json_object_array_get_idx(calls, i), i);
+        append_tool_call(s, json_object_array_get_idx(calls, i), i);
 }
 
-static int64_t count(json_object *usage, const char *name)
+static int64_t token_count(json_object *usage, const char *name)
 {
     int64_t n = json_object_get_int64(json_get(usage, name));
     return n > 0 && n < INT64_C(1) << 40 ? n : 0;
 }
 
-static void take_object(struct model_stream *s, json_object *o)
+static void handle_chunk(struct chat_stream *s, json_object *o)
 {
     json_object *usage = json_get(o, "usage"), *choices = json_get(o, "choices");
     json_object *error = json_get(o, "error");
@@ -98,10 +98,10 @@ static void take_object(struct model_stream *s, json_object *o)
         s->error = talloc_strdup(s, text ? text : "an error without a message");
     }
     if (usage) {
-        s->input_tokens = count(usage, "prompt_tokens");
-        s->output_tokens = count(usage, "completion_tokens");
+        s->input_tokens = token_count(usage, "prompt_tokens");
+        s->output_tokens = token_count(usage, "completion_tokens");
     }
-    take_message(s, json_get(choice, "delta") ? json_get(choice, "delta") : json_get(choice, "message"));
+    append_message(s, json_get(choice, "delta") ? json_get(choice, "delta") : json_get(choice, "message"));
     const char *finish = json_get_text(choice, "finish_reason");
     if (finish) {
         strncpy(s->finish, finish, sizeof s->finish - 1);
@@ -109,13 +109,13 @@ static void take_object(struct model_stream *s, json_object *o)
     }
 }
 
-static void take_json(struct model_stream *s, const char *text, size_t size)
+static void parse_chunk(struct chat_stream *s, const char *text, size_t size)
 {
     void *scratch = talloc_new(s);
     json_object *o;
     const char *why;
     if (json_parse(scratch, text, size, 64, &o, &why) == OK)
-        take_object(s, o);
+        handle_chunk(s, o);
     else
         s->broken = true;
     talloc_free(scratch);
@@ -123,7 +123,7 @@ static void take_json(struct model_stream *s, const char *text, size_t size)
 
 /* --- lines --- */
 
-static void take_line(struct model_stream *s)
+static void handle_line(struct chat_stream *s)
 {
     char *p = s->line.text;
     size_t n = s->line.size;
@@ -136,23 +136,23 @@ static void take_line(struct model_stream *s)
     if (strcmp(p, "[DONE]") == 0)
         s->done = true;
     else if (*p)
-        take_json(s, p, strlen(p));
+        parse_chunk(s, p, strlen(p));
 }
 
-bool model_stream_feed(struct model_stream *s, const char *bytes, size_t size)
+bool chat_stream_feed(struct chat_stream *s, const char *bytes, size_t size)
 {
     s->total += size;
-    if (s->total > MODEL_ANSWER_MAX)
+    if (s->total > CHAT_ANSWER_MAX)
         return false;
     if (!s->events)
-        add(s, &s->raw, bytes, size);
+        chat_buffer_append(s, &s->raw, bytes, size);
     while (size > 0) {
         const char *end = memchr(bytes, '\n', size);
         size_t n = end ? (size_t)(end - bytes) : size;
-        add(s, &s->line, bytes, n);
+        chat_buffer_append(s, &s->line, bytes, n);
         if (!end)
             return true;
-        take_line(s);
+        handle_line(s);
         s->line.size = 0;
         bytes += n + 1;
         size -= n + 1;
@@ -160,22 +160,23 @@ bool model_stream_feed(struct model_stream *s, const char *bytes, size_t size)
     return true;
 }
 
-const char *model_stream_news(struct model_stream *s)
+const char *chat_stream_new_content(struct chat_stream *s)
 {
-    talloc_free(s->news);
-    s->news = talloc_strndup(s, s->content.text ? s->content.text + s->told : "", s->content.size - s->told);
-    s->told = s->content.size;
-    return s->news;
+    talloc_free(s->new_content);
+    s->new_content = talloc_strndup(s, s->content.text ? s->content.text + s->reported : "",
+                                    s->content.size - s->reported);
+    s->reported = s->content.size;
+    return s->new_content;
 }
 
 /* --- the whole --- */
 
-static json_object *string_of(const struct buffer *b)
+static json_object *string_of(const struct chat_buffer *b)
 {
     return json_object_new_string_len(b->text ? b->text : "", (int)b->size);
 }
 
-static json_object *make_calls(struct model_stream *s)
+static json_object *make_calls(struct chat_stream *s)
 {
     json_object *list = json_own(s, json_object_new_array());
     for (size_t i = 0; i < s->calls_n; i++) {
@@ -190,7 +191,7 @@ static json_object *make_calls(struct model_stream *s)
     return list;
 }
 
-static json_object *make_message(struct model_stream *s, json_object *calls)
+static json_object *make_message(struct chat_stream *s, json_object *calls)
 {
     json_object *m = json_own(s, json_object_new_object());
     json_object_object_add(m, "role", json_object_new_string("assistant"));
@@ -201,19 +202,19 @@ static json_object *make_message(struct model_stream *s, json_object *calls)
     return m;
 }
 
-enum err model_stream_finish(struct model_stream *s, struct model_answer *answer_r, const char **why_r)
+enum err chat_stream_finish(struct chat_stream *s, struct chat_completion *answer_r, const char **why_r)
 {
     if (s->events && s->line.size > 0)
-        take_line(s);
+        handle_line(s);
     if (!s->events && s->raw.size > 0)
-        take_json(s, s->raw.text, s->raw.size);
+        parse_chunk(s, s->raw.text, s->raw.size);
     *why_r = s->error    ? s->error
              : s->broken ? "its answer cannot be read"
              : !s->done  ? "its answer ended in the middle"
                          : NULL;
     if (*why_r)
         return ERR_INVALID;
-    *answer_r = (struct model_answer){
+    *answer_r = (struct chat_completion){
         .content = s->content.text ? s->content.text : "",
         .calls = make_calls(s),
         .was_cut = strcmp(s->finish, "length") == 0,

@@ -10,11 +10,11 @@
 
 #include "base/err.h"
 
-enum { MODEL_ANSWER_MAX = 8 * 1024 * 1024, MODEL_TOOL_CALLS_MAX = 64 };
+enum { CHAT_ANSWER_MAX = 8 * 1024 * 1024, CHAT_TOOL_CALLS_MAX = 64 };
 
-struct model_stream;
+struct chat_stream;
 
-struct model_answer {
+struct chat_completion {
     const char *content;  /* "" where there is none */
     json_object *message; /* as it goes back into the conversation */
     json_object *calls;   /* its tool calls, an array: may be empty */
@@ -22,11 +22,11 @@ struct model_answer {
     int64_t input_tokens, output_tokens;
 };
 
-struct model_stream *model_stream_new(void *ctx);
+struct chat_stream *chat_stream_new(void *ctx);
 /* False: it is larger than may be. */
-bool model_stream_feed(struct model_stream *s, const char *bytes, size_t size);
+bool chat_stream_feed(struct chat_stream *s, const char *bytes, size_t size);
 /* What came of the content since the last call; "" where nothing did. Lives until the next. */
-const char *model_stream_news(struct model_stream *s);
+const char *chat_stream_new_content(struct chat_stream *s);
 /* ERR_INVALID: it is no whole answer (*why_r). The answer is the stream's. */
-enum err model_stream_finish(struct model_stream *s, struct model_answer *answer_r,
-                             const char **why_r) WARN_UNUSED;
+enum err chat_stream_finish(struct chat_stream *s, struct chat_completion *answer_r,
+                            const char **why_r) WARN_UNUSED;

@@ -3,4 +3,4 @@
 
 #include "executor/run/active_run.h"
 
-extern const struct flow_kind model_kind;
+extern const struct run_kind model_run_kind;

@@ -13,27 +13,27 @@
 enum { LOG_MAX = 16 * 1024 * 1024 };
 #define ARTIFACT_MAX (INT64_C(1) << 40) /* the runner has limited them */
 
-struct hold {
+struct blob_lock {
     struct blob_store *store;
 };
 
-static int let_go(struct hold *h)
+static int blob_lock_destroy(struct blob_lock *lock)
 {
-    blob_release(h->store);
+    blob_unlock_shared(lock->store);
     return 0;
 }
 
-static int job_destroy(struct keep_job *j)
+static int outputs_job_destroy(struct outputs_job *j)
 {
-    skills_unref(j->skill);
-    json_object_put(j->found);
+    cached_skill_unref(j->skill);
+    json_object_put(j->artifact_list);
     return 0;
 }
 
 /* --- outputs --- */
 
 /* The whole file as text of the job; NULL where it is too large or cannot be read. */
-static char *read_file(struct keep_job *j, const char *path, size_t max, size_t *size_r)
+static char *read_output_file(struct outputs_job *j, const char *path, size_t max, size_t *size_r)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     char *text = talloc_size(j, max + 2);
@@ -48,21 +48,21 @@ static char *read_file(struct keep_job *j, const char *path, size_t max, size_t 
     return n < 0 || size > max ? NULL : text;
 }
 
-static void check_outputs(struct keep_job *j)
+static void validate_outputs(struct outputs_job *j)
 {
     char *path = talloc_asprintf(j, "%s/stdout", j->run_dir);
     struct schema_problems wrong = {0};
     json_object *value;
     const char *why = "too large";
     size_t size;
-    char *text = read_file(j, path, MANIFEST_OUTPUT_MAX, &size);
+    char *text = read_output_file(j, path, MANIFEST_OUTPUT_MAX, &size);
     enum err e = text ? json_parse(j, text, size, JSON_DEPTH_MAX, &value, &why) : ERR_LIMIT;
     j->reason = REASON_OUTPUTS_INVALID;
     if (e != OK) {
         j->why = talloc_asprintf(j, "the outputs cannot be read: %s", why);
     } else if (!json_object_is_type(value, json_type_object)) {
         j->why = "the outputs are not one JSON object";
-    } else if (schema_validate(j, skills_manifest(j->skill)->outputs, value, &wrong) != OK) {
+    } else if (schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong) != OK) {
         j->why = talloc_asprintf(j, "the outputs are not what the manifest says: %s %s",
                                  wrong.count ? wrong.items[0].pointer : "",
                                  wrong.count ? wrong.items[0].message : "they are too large to be checked");
@@ -78,7 +78,7 @@ struct copies {
     size_t n;
 };
 
-static enum err copy_log(struct keep_job *j, struct copies *copies)
+static enum err copy_log(struct outputs_job *j, struct copies *copies)
 {
     char *path = talloc_asprintf(j, "%s/log", j->run_dir);
     struct blob_writer *w = NULL;
@@ -92,7 +92,7 @@ static enum err copy_log(struct keep_job *j, struct copies *copies)
     return e == ERR_INVALID ? OK : e;
 }
 
-static enum err copy_artifact(struct keep_job *j, json_object *found, int outputs, struct copies *copies)
+static enum err copy_artifact(struct outputs_job *j, json_object *found, int outputs, struct copies *copies)
 {
     const char *relpath = json_get_text(found, "relpath");
     const char *type = json_get_text(found, "media_type");
@@ -113,9 +113,9 @@ static enum err copy_artifact(struct keep_job *j, json_object *found, int output
     return OK;
 }
 
-static enum err copy_all(struct keep_job *j, struct copies *copies)
+static enum err copy_outputs(struct outputs_job *j, struct copies *copies)
 {
-    size_t n = j->found ? json_object_array_length(j->found) : 0;
+    size_t n = j->artifact_list ? json_object_array_length(j->artifact_list) : 0;
     j->artifacts = talloc_zero_array(j, struct artifact, n + 1);
     copies->list = talloc_array(j, struct blob_writer *, n + 1);
     enum err e = copy_log(j, copies);
@@ -124,47 +124,47 @@ static enum err copy_all(struct keep_job *j, struct copies *copies)
     char *path = talloc_asprintf(j, "%s/work/outputs", j->run_dir);
     int outputs = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     for (size_t i = 0; e == OK && i < n; i++)
-        e = copy_artifact(j, json_object_array_get_idx(j->found, i), outputs, copies);
+        e = copy_artifact(j, json_object_array_get_idx(j->artifact_list, i), outputs, copies);
     if (outputs >= 0)
         close(outputs);
     return e;
 }
 
-static enum err keep_all(struct keep_job *j, const struct copies *copies)
+static enum err keep_blobs(struct outputs_job *j, const struct copies *copies)
 {
     if (copies->n == 0)
         return OK;
-    enum err e = blob_hold(j->blobs);
+    enum err e = blob_lock_shared(j->blobs);
     if (e != OK)
         return e;
-    struct hold *hold = talloc_zero(j, struct hold);
-    hold->store = j->blobs;
-    talloc_set_destructor(hold, let_go);
-    j->hold = hold;
+    struct blob_lock *lock = talloc_zero(j, struct blob_lock);
+    lock->store = j->blobs;
+    talloc_set_destructor(lock, blob_lock_destroy);
+    j->blob_lock = lock;
     for (size_t i = 0; e == OK && i < copies->n; i++)
-        e = blob_keep(copies->list[i]);
+        e = blob_publish(copies->list[i]);
     return e;
 }
 
-static void work(struct job *job, struct writer_hands *hands)
+static void collect_outputs_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    struct keep_job *j = (struct keep_job *)job;
+    struct outputs_job *j = (struct outputs_job *)job;
     struct copies copies = {0};
-    (void)hands;
+    (void)thread_ctx;
     if (j->want_outputs)
-        check_outputs(j);
-    j->failed = copy_all(j, &copies) != OK || keep_all(j, &copies) != OK;
+        validate_outputs(j);
+    j->failed = copy_outputs(j, &copies) != OK || keep_blobs(j, &copies) != OK;
 }
 
-struct keep_job *keep_job_new(struct executor *x, struct cached_skill *skill, const char *run_dir,
-                              json_object *found)
+struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
+                                    json_object *found)
 {
-    struct keep_job *j = talloc_zero(NULL, struct keep_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = work};
-    j->blobs = x->blobs;
-    j->skill = skills_ref(skill);
+    struct outputs_job *j = talloc_zero(NULL, struct outputs_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = collect_outputs_work};
+    j->blobs = exec->blobs;
+    j->skill = cached_skill_ref(skill);
     j->run_dir = talloc_strdup(j, run_dir);
-    j->found = json_object_get(found);
-    talloc_set_destructor(j, job_destroy);
+    j->artifact_list = json_object_get(found);
+    talloc_set_destructor(j, outputs_job_destroy);
     return j;
 }

@@ -6,12 +6,12 @@
 #include "executor/context/executor.h"
 #include "store/artifact.h"
 
-struct keep_job {
+struct outputs_job {
     struct job job; /* first */
     struct blob_store *blobs;
     struct cached_skill *skill; /* a reference */
     const char *run_dir;
-    json_object *found; /* the runner's list of artifacts; ours alone */
+    json_object *artifact_list; /* the runner's list of artifacts; ours alone */
     bool want_outputs;
 
     /* answered */
@@ -23,9 +23,9 @@ struct keep_job {
     size_t artifacts_n;
     bool has_log;
     struct blob_id log;
-    void *hold; /* of the blobs: to be freed when their rows are written */
+    void *blob_lock; /* of the blobs: to be freed when their rows are written */
 };
 
-/* `found` may be NULL. */
-struct keep_job *keep_job_new(struct executor *x, struct cached_skill *skill, const char *run_dir,
-                              json_object *found);
+/* `artifact_list` may be NULL. */
+struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
+                                    json_object *artifact_list);

@@ -21,55 +21,56 @@
 #include "store/file.h"
 
 enum {
-    PATIENCE_MS = SKILL_GRACE_MS + 3000, /* behind the deadline, for the runner to tell of it */
+    RUNNER_REPORT_MS = SKILL_GRACE_MS + 3000, /* behind the deadline, for the runner to tell of it */
     FILES_MAX = 1000,
 };
 
 struct skill_run {
-    struct runner *runner;
-    struct job *asking; /* staging or keeping: its `arg` is cleared where the flow goes first */
-    struct start_turn turn;
+    struct runner_process *runner;
+    struct job *running_job; /* staging or keeping: its `arg` is cleared where the flow goes first */
+    struct spawn_ticket ticket;
     json_object *files;  /* for the runner; NULL: none */
     const char *run_dir; /* NULL: there is none (any more) */
     int64_t timeout_ms;  /* from the command's start */
 };
 
-static void on_started(void *arg)
+static void on_command_started(void *arg)
 {
-    struct flow *f = arg;
-    if (!f->skill)
+    struct active_run *run = arg;
+    if (!run->skill)
         return;
-    start_gate_leave(&f->skill->turn);
+    spawn_limiter_release(&run->skill->ticket);
     /* the runner keeps the time, and tells; this is for one that does not */
-    if (!f->ending)
-        timer_set(f->x->timers, &f->deadline, clock_boot_ms() + f->skill->timeout_ms + PATIENCE_MS);
+    if (!run->ending)
+        timer_set(run->exec->timers, &run->deadline,
+                  clock_boot_ms() + run->skill->timeout_ms + RUNNER_REPORT_MS);
 }
 
-static void on_progress(void *arg, int percent, const char *message)
+static void on_command_progress(void *arg, int percent, const char *message)
 {
-    struct flow *f = arg;
-    if (!f->ending)
-        run_tell_progress(f, percent, message);
+    struct active_run *run = arg;
+    if (!run->ending)
+        run_add_progress_event(run, percent, message);
 }
 
-static void on_log(void *arg, const char *text)
+static void on_command_log(void *arg, const char *text)
 {
-    struct flow *f = arg;
-    if (!f->ending)
-        run_tell_log(f, text);
+    struct active_run *run = arg;
+    if (!run->ending)
+        run_add_log_event(run, text);
 }
 
-static void tell_artifact(struct flow *f, const struct artifact *a)
+static void add_artifact_event(struct active_run *run, const struct artifact *a)
 {
     char url[160];
     json_object *data = json_object_new_object();
-    snprintf(url, sizeof url, "/api/v1/executions/%s/artifacts/%s", f->run.id.text, a->id.text);
+    snprintf(url, sizeof url, "/api/v1/executions/%s/artifacts/%s", run->row.id.text, a->id.text);
     json_object_object_add(data, "artifact_id", json_object_new_string(a->id.text));
     json_object_object_add(data, "relpath_in_workspace", json_object_new_string(a->relpath));
     json_object_object_add(data, "document_type", json_object_new_string(a->media_type));
     json_object_object_add(data, "download_url", json_object_new_string(url));
     json_object_object_add(data, "size_bytes", json_object_new_int64(a->blob.size));
-    commit_event(flow_open(f), EVENT_ARTIFACT_CREATED, clock_wall_ms(), json_text(data, NULL));
+    commit_add_event(run_pending_commit(run), EVENT_ARTIFACT_CREATED, clock_wall_ms(), json_text(data, NULL));
     json_object_put(data);
 }
 
@@ -80,7 +81,7 @@ struct verdict {
     const char *error;
 };
 
-static struct verdict by_reason(void *ctx, const char *reason, const char *detail)
+static struct verdict verdict_by_reason(void *ctx, const char *reason, const char *detail)
 {
     static const struct {
         const char *word;
@@ -102,7 +103,7 @@ static struct verdict by_reason(void *ctx, const char *reason, const char *detai
                                                              detail ? ": " : "", detail ? detail : "")};
 }
 
-static struct verdict judge(void *ctx, json_object *record)
+static struct verdict judge_runner_record(void *ctx, json_object *record)
 {
     const char *reason = json_get_text(record, "reason");
     const char *detail = json_get_text(record, "detail");
@@ -110,7 +111,7 @@ static struct verdict judge(void *ctx, json_object *record)
     if (!record)
         return (struct verdict){REASON_INTERNAL, "the runner has died"};
     if (reason)
-        return by_reason(ctx, reason, detail);
+        return verdict_by_reason(ctx, reason, detail);
     if (number)
         return (struct verdict){REASON_STEP_FAILED, talloc_asprintf(ctx, "the command was ended by signal %d",
                                                                     json_object_get_int(number))};
@@ -122,80 +123,82 @@ static struct verdict judge(void *ctx, json_object *record)
     return (struct verdict){0};
 }
 
-struct ending { /* a keep_job's arg would not outlive the flow: what the runner said goes with the job */
-    struct flow *flow;
+struct skill_ending { /* a outputs_job's arg would not outlive the flow: what the runner said goes with the
+                         job */
+    struct active_run *run;
     struct verdict verdict;
     int64_t wallclock_ms;
     bool started;
 };
 
-static void hand_over(struct flow *f, struct keep_job *j, const struct ending *e)
+static void put_outputs(struct active_run *run, struct outputs_job *j, const struct skill_ending *e)
 {
     struct usage usage = {.has_wallclock = true,
                           .wallclock_ms = e->wallclock_ms,
                           .has_log = j->has_log && !j->failed,
                           .log = j->log};
-    struct commit *c = flow_open(f);
-    run_note_usage(c, &usage);
-    c->nothing_started = !e->started && !f->had_effects;
+    struct commit *c = run_pending_commit(run);
+    run_record_usage(c, &usage);
+    c->nothing_started = !e->started && !run->earlier_side_effects;
     if (j->failed)
         return;
     c->artifacts = talloc_steal(c, j->artifacts);
     c->artifacts_n = j->artifacts_n;
-    talloc_steal(c, j->hold);
+    talloc_steal(c, j->blob_lock);
     for (size_t i = 0; i < j->artifacts_n; i++) {
         talloc_steal(c, j->artifacts[i].relpath);
         talloc_steal(c, j->artifacts[i].media_type);
-        tell_artifact(f, &j->artifacts[i]);
+        add_artifact_event(run, &j->artifacts[i]);
     }
 }
 
-static void on_kept(struct job *job)
+static void on_outputs_collected(struct job *job)
 {
-    struct keep_job *j = (struct keep_job *)job;
-    struct ending *e = job->arg;
-    struct flow *f = e->flow;
-    if (f && !f->ending) {
-        f->skill->asking = NULL;
-        hand_over(f, j, e);
+    struct outputs_job *j = (struct outputs_job *)job;
+    struct skill_ending *e = job->arg;
+    struct active_run *run = e->run;
+    if (run && !run->ending) {
+        run->skill->running_job = NULL;
+        put_outputs(run, j, e);
         if (e->verdict.reason)
-            flow_fail(f, e->verdict.reason, e->verdict.error);
+            run_fail(run, e->verdict.reason, e->verdict.error);
         else if (j->failed)
-            flow_fail(f, REASON_INTERNAL, "what the run left could not be kept");
+            run_fail(run, REASON_INTERNAL, "what the run left could not be kept");
         else if (j->outputs)
-            flow_succeed(f, j->outputs);
+            run_succeed(run, j->outputs);
         else
-            flow_fail(f, j->reason, j->why);
+            run_fail(run, j->reason, j->why);
     }
     talloc_free(j);
 }
 
-static void on_ended(void *arg, json_object *record)
+static void on_command_ended(void *arg, json_object *record)
 {
-    struct flow *f = arg;
-    struct skill_run *s = f->skill;
+    struct active_run *run = arg;
+    struct skill_run *s = run->skill;
     s->runner = NULL;
-    start_gate_leave(&s->turn);
+    spawn_limiter_release(&s->ticket);
     /* what is left to do is ours, however long others keep the disk busy */
-    timer_clear(f->x->timers, &f->deadline);
-    struct keep_job *j = keep_job_new(f->x, f->cached_skill, s->run_dir, json_get(record, "artifacts"));
-    struct ending *e = talloc_zero(j, struct ending);
-    *e = (struct ending){.flow = f,
-                         .verdict = judge(j, record),
-                         .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
-                         .started = !record || json_object_get_boolean(json_get(record, "started"))};
+    timer_clear(run->exec->timers, &run->deadline);
+    struct outputs_job *j =
+        outputs_job_new(run->exec, run->cached_skill, s->run_dir, json_get(record, "artifacts"));
+    struct skill_ending *e = talloc_zero(j, struct skill_ending);
+    *e = (struct skill_ending){.run = run,
+                               .verdict = judge_runner_record(j, record),
+                               .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
+                               .started = !record || json_object_get_boolean(json_get(record, "started"))};
     if (e->verdict.reason == REASON_INTERNAL)
-        log_error("skill.broken_run", "execution=%s message=\"%s\"", f->run.id.text, e->verdict.error);
+        log_error("skill.broken_run", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
     j->want_outputs = e->verdict.reason == 0;
-    j->job.done = on_kept;
+    j->job.done = on_outputs_collected;
     j->job.arg = e;
-    s->asking = &j->job;
-    disk_submit(f->x->disk, &j->job);
+    s->running_job = &j->job;
+    disk_thread_submit(run->exec->disk_thread, &j->job);
 }
 
 /* --- the beginning --- */
 
-static json_object *texts(const char *const *list, size_t n)
+static json_object *json_texts(const char *const *list, size_t n)
 {
     json_object *array = json_object_new_array();
     for (size_t i = 0; i < n; i++)
@@ -215,59 +218,60 @@ static json_object *accepted_missing(const char *setting)
     return array;
 }
 
-static json_object *describe(const struct flow *f, int64_t timeout_ms)
+static json_object *describe_runner_job(const struct active_run *run, int64_t timeout_ms)
 {
-    const struct manifest *m = skills_manifest(f->cached_skill);
-    const struct config *c = f->x->config;
+    const struct manifest *m = cached_skill_manifest(run->cached_skill);
+    const struct config *c = run->exec->config;
     json_object *job = json_object_new_object();
-    char *dir = package_path(NULL, c->files.dir, skills_row(f->cached_skill)->hash);
-    json_object_object_add(job, "argv", texts(m->argv, m->argv_n));
+    char *dir = package_path(NULL, c->files.dir, cached_skill_row(run->cached_skill)->hash);
+    json_object_object_add(job, "argv", json_texts(m->argv, m->argv_n));
     json_object_object_add(job, "skill_dir", json_object_new_string(dir));
-    json_object_object_add(job, "run_dir", json_object_new_string(f->skill->run_dir));
-    json_object_object_add(job, "stdin", json_object_new_string(f->input));
+    json_object_object_add(job, "run_dir", json_object_new_string(run->skill->run_dir));
+    json_object_object_add(job, "stdin", json_object_new_string(run->input));
     json_object_object_add(job, "timeout_ms", json_object_new_int64(timeout_ms));
     json_object_object_add(job, "grace_ms", json_object_new_int(SKILL_GRACE_MS));
     json_object_object_add(job, "memory_mb", json_object_new_int64(m->memory_mb));
     json_object_object_add(job, "network", json_object_new_boolean(m->network));
     if (m->artifacts)
-        json_object_object_add(job, "artifacts", texts(m->artifacts, m->artifacts_n));
-    if (f->skill->files)
-        json_object_object_add(job, "files", json_object_get(f->skill->files));
+        json_object_object_add(job, "artifacts", json_texts(m->artifacts, m->artifacts_n));
+    if (run->skill->files)
+        json_object_object_add(job, "files", json_object_get(run->skill->files));
     if (*c->executor.sandbox_accept_missing)
         json_object_object_add(job, "accept_missing", accepted_missing(c->executor.sandbox_accept_missing));
     talloc_free(dir);
     return job;
 }
 
-static void launch(void *arg)
+static void launch_runner(void *arg)
 {
-    static const struct runner_events events = {on_started, on_progress, on_log, on_ended};
-    struct flow *f = arg;
-    int64_t left_ms = f->deadline.at_ms - clock_boot_ms();
-    int64_t timeout_ms = skills_manifest(f->cached_skill)->timeout_ms;
-    if (!executor_may_act(f->x)) /* the fence is about to fall */
+    static const struct runner_process_events events = {on_command_started, on_command_progress,
+                                                        on_command_log, on_command_ended};
+    struct active_run *run = arg;
+    int64_t left_ms = run->deadline.at_ms - clock_boot_ms();
+    int64_t timeout_ms = cached_skill_manifest(run->cached_skill)->timeout_ms;
+    if (!executor_holds_lease(run->exec)) /* the fence is about to fall */
         return;
     if (timeout_ms > left_ms)
         timeout_ms = left_ms > 1 ? left_ms : 1;
-    f->skill->timeout_ms = timeout_ms;
-    json_object *job = describe(f, timeout_ms);
-    f->skill->runner = runner_start(f->x, job, &events, f);
+    run->skill->timeout_ms = timeout_ms;
+    json_object *job = describe_runner_job(run, timeout_ms);
+    run->skill->runner = runner_process_start(run->exec, job, &events, run);
     json_object_put(job);
-    if (!f->skill->runner) {
-        flow_open(f)->nothing_started = !f->had_effects;
-        flow_fail(f, REASON_INTERNAL, "the runner cannot be started");
+    if (!run->skill->runner) {
+        run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+        run_fail(run, REASON_INTERNAL, "the runner cannot be started");
     }
 }
 
-static void get_in_line(struct flow *f)
+static void wait_for_spawn(struct active_run *run)
 {
-    f->skill->turn = (struct start_turn){.go = launch, .arg = f};
-    start_gate_enter(f->x->starts, &f->skill->turn);
+    run->skill->ticket = (struct spawn_ticket){.on_granted = launch_runner, .arg = run};
+    spawn_limiter_acquire(run->exec->spawn_limiter, &run->skill->ticket);
 }
 
 /* --- its files --- */
 
-struct stage_job {
+struct stage_files_job {
     struct job job; /* first */
     struct blob_store *blobs;
     id workspace, principal;
@@ -277,7 +281,7 @@ struct stage_job {
     json_object *files; /* for the runner */
 };
 
-static int stage_destroy(struct stage_job *j)
+static int stage_files_destroy(struct stage_files_job *j)
 {
     json_object_put(j->files);
     return 0;
@@ -285,20 +289,20 @@ static int stage_destroy(struct stage_job *j)
 
 /* A name of our own for the blob, so that it stays while the run needs it; or, across file systems, its own.
  */
-static const char *hold_fast(struct stage_job *j, const struct file *file, size_t i)
+static const char *link_blob(struct stage_files_job *j, const struct file *file, size_t i)
 {
     char *blob = blob_path(j, j->blobs, file->blob.sha256);
     char *ours = talloc_asprintf(j, "%s/files/%zu", j->run_dir, i);
     return link(blob, ours) == 0 ? ours : blob;
 }
 
-static void stage_work(struct job *job, struct writer_hands *hands)
+static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    struct stage_job *j = (struct stage_job *)job;
+    struct stage_files_job *j = (struct stage_files_job *)job;
     struct file *list;
     size_t n;
     char *dir = talloc_asprintf(j, "%s/files", j->run_dir);
-    job->e = file_find(hands->db, j, &j->workspace, &j->principal, j->names, j->n, &list, &n);
+    job->e = file_find(thread_ctx->db, j, &j->workspace, &j->principal, j->names, j->n, &list, &n);
     if (job->e != OK || n == 0)
         return;
     if ((mkdir(j->run_dir, 0711) != 0 && errno != EEXIST) || (mkdir(dir, 0700) != 0 && errno != EEXIST)) {
@@ -309,138 +313,138 @@ static void stage_work(struct job *job, struct writer_hands *hands)
     j->files = json_object_new_array();
     for (size_t i = 0; i < n; i++) {
         json_object *file = json_object_new_object();
-        json_object_object_add(file, "source_path", json_object_new_string(hold_fast(j, &list[i], i)));
+        json_object_object_add(file, "source_path", json_object_new_string(link_blob(j, &list[i], i)));
         json_object_object_add(file, "name", json_object_new_string(list[i].name));
         json_object_array_add(j->files, file);
     }
 }
 
-static void on_staged(struct job *job)
+static void on_files_staged(struct job *job)
 {
-    struct stage_job *j = (struct stage_job *)job;
-    struct flow *f = job->arg;
-    if (f && !f->ending) {
-        f->skill->asking = NULL;
+    struct stage_files_job *j = (struct stage_files_job *)job;
+    struct active_run *run = job->arg;
+    if (run && !run->ending) {
+        run->skill->running_job = NULL;
         if (job->e == ERR_BUSY) {
-            flow_hand_back(f); /* MariaDB went away: whoever takes it next looks again */
+            run_release(run); /* MariaDB went away: whoever takes it next looks again */
         } else if (job->e != OK) {
-            flow_open(f)->nothing_started = !f->had_effects;
-            flow_fail(f, REASON_INTERNAL, "its files cannot be staged");
+            run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+            run_fail(run, REASON_INTERNAL, "its files cannot be staged");
         } else {
-            f->skill->files = json_object_get(j->files);
-            get_in_line(f);
+            run->skill->files = json_object_get(j->files);
+            wait_for_spawn(run);
         }
     }
     talloc_free(j);
 }
 
-static void stage(struct flow *f, json_object *ids)
+static void stage_files(struct active_run *run, json_object *ids)
 {
-    struct stage_job *j = talloc_zero(NULL, struct stage_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = stage_work, .done = on_staged, .arg = f};
-    j->blobs = f->x->blobs;
-    j->workspace = f->run.workspace_id;
-    j->principal = f->principal_id;
-    j->run_dir = talloc_strdup(j, f->skill->run_dir);
+    struct stage_files_job *j = talloc_zero(NULL, struct stage_files_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = stage_files_work, .done = on_files_staged, .arg = run};
+    j->blobs = run->exec->blobs;
+    j->workspace = run->row.workspace_id;
+    j->principal = run->principal_id;
+    j->run_dir = talloc_strdup(j, run->skill->run_dir);
     j->names = talloc_array(j, const char *, FILES_MAX);
     for (size_t i = 0; i < json_object_array_length(ids) && j->n < FILES_MAX; i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
         j->names[j->n++] = talloc_strdup(j, name ? name : "");
     }
-    talloc_set_destructor(j, stage_destroy);
-    f->skill->asking = &j->job;
-    writer_submit(f->x->writer, &j->job);
+    talloc_set_destructor(j, stage_files_destroy);
+    run->skill->running_job = &j->job;
+    db_thread_submit(run->exec->db_thread, &j->job);
 }
 
-static int skill_destroy(struct skill_run *s)
+static int skill_run_destroy(struct skill_run *s)
 {
     json_object_put(s->files);
     return 0;
 }
 
-static void begin(struct flow *f)
+static void begin_skill(struct active_run *run)
 {
     json_object *extra = NULL;
     const char *why;
-    f->skill = talloc_zero(f, struct skill_run);
-    talloc_set_destructor(f->skill, skill_destroy);
-    f->skill->run_dir =
-        talloc_asprintf(f->skill, "%s/%s.%d", f->x->config->executor.run_dir, f->run.id.text, f->run.attempt);
-    if (!f->x->blobs) {
-        flow_open(f)->nothing_started = !f->had_effects;
-        flow_fail(f, REASON_INTERNAL, "this executor has no folder for files");
+    run->skill = talloc_zero(run, struct skill_run);
+    talloc_set_destructor(run->skill, skill_run_destroy);
+    run->skill->run_dir = talloc_asprintf(run->skill, "%s/%s.%d", run->exec->config->executor.run_dir,
+                                          run->row.id.text, run->row.attempt);
+    if (!run->exec->blobs) {
+        run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+        run_fail(run, REASON_INTERNAL, "this executor has no folder for files");
         return;
     }
-    if (f->extra && json_parse(f, f->extra, strlen(f->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (run->extra && json_parse(run, run->extra, strlen(run->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_object *ids = json_get(extra, "file_source_ids");
     if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) > 0)
-        stage(f, ids);
+        stage_files(run, ids);
     else
-        get_in_line(f);
+        wait_for_spawn(run);
 }
 
 /* --- as a kind of flow --- */
 
 /* What was kept of an ended command is not lost with a stop that comes at just that moment. */
-static void leave_keeping(struct flow *f)
+static void hand_over_outputs_job(struct active_run *run)
 {
-    struct skill_run *s = f->skill;
-    struct ending *e = s->asking->arg;
-    e->flow = NULL;
-    if (executor_has_time(f->x)) {
-        run_stopped_keeping(f, (struct keep_job *)s->asking, e->wallclock_ms, s->run_dir);
+    struct skill_run *s = run->skill;
+    struct skill_ending *e = s->running_job->arg;
+    e->run = NULL;
+    if (executor_may_record(run->exec)) {
+        stopped_skill_take_outputs(run, (struct outputs_job *)s->running_job, e->wallclock_ms, s->run_dir);
         s->run_dir = NULL;
     }
 }
 
-static void leave_asking(struct flow *f)
+static void detach_running_job(struct active_run *run)
 {
-    struct skill_run *s = f->skill;
-    if (s->asking && s->asking->done == on_kept)
-        leave_keeping(f);
-    else if (s->asking)
-        s->asking->arg = NULL;
-    s->asking = NULL;
+    struct skill_run *s = run->skill;
+    if (s->running_job && s->running_job->done == on_outputs_collected)
+        hand_over_outputs_job(run);
+    else if (s->running_job)
+        s->running_job->arg = NULL;
+    s->running_job = NULL;
 }
 
-static void leave_runner(struct flow *f)
+static void detach_runner(struct active_run *run)
 {
-    struct skill_run *s = f->skill;
-    if (s->runner && executor_has_time(f->x))
-        run_stopped(f, s->runner, s->run_dir);
+    struct skill_run *s = run->skill;
+    if (s->runner && executor_may_record(run->exec))
+        stopped_skill_take_runner(run, s->runner, s->run_dir);
     else if (s->runner)
-        runner_abandon(s->runner, s->run_dir);
+        runner_process_abandon(s->runner, s->run_dir);
     else if (s->run_dir)
-        runner_remove_folder(f->x, s->run_dir);
+        run_dir_remove(run->exec, s->run_dir);
     s->runner = NULL;
     s->run_dir = NULL;
 }
 
-static void drop(struct flow *f)
+static void cancel_skill(struct active_run *run)
 {
-    if (!f->skill)
+    if (!run->skill)
         return;
-    leave_asking(f);
-    start_gate_leave(&f->skill->turn);
-    leave_runner(f);
+    detach_running_job(run);
+    spawn_limiter_release(&run->skill->ticket);
+    detach_runner(run);
 }
 
-static bool in_the_middle(const struct flow *f)
+static bool skill_has_inflight_effect(const struct active_run *run)
 {
-    return f->skill && (f->skill->runner || f->skill->asking);
+    return run->skill && (run->skill->runner || run->skill->running_job);
 }
 
-static void deadline(struct flow *f)
+static void on_skill_deadline(struct active_run *run)
 {
-    flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
+    run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
 }
 
-const struct flow_kind skill_kind = {
-    .begin = begin,
-    .drop = drop,
-    .in_the_middle = in_the_middle,
-    .deadline = deadline,
+const struct run_kind skill_run_kind = {
+    .begin = begin_skill,
+    .cancel = cancel_skill,
+    .has_inflight_effect = skill_has_inflight_effect,
+    .on_deadline = on_skill_deadline,
 };
 
 /* --- folders of the dead --- */
@@ -450,15 +454,15 @@ enum {
     SWEEP_MAX = 256,
     /* Behind a run's end: its executor hears of a stop with its next beat at the latest, its command has its
      * grace, and its log is kept (run_stopped). */
-    LINGER_MS = BEAT_MS + PATIENCE_MS,
+    LINGER_MS = HEARTBEAT_MS + RUNNER_REPORT_MS,
 };
 
-struct sweep {
-    struct executor *x;
+struct run_dir_sweep {
+    struct executor *exec;
     struct timer next;
 };
 
-struct sweep_job {
+struct run_dir_sweep_job {
     struct job job; /* first */
     id ids[SWEEP_MAX];
     int attempts[SWEEP_MAX];
@@ -466,15 +470,15 @@ struct sweep_job {
     size_t n;
 };
 
-static void sweep_work(struct job *job, struct writer_hands *hands)
+static void sweep_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    struct sweep_job *j = (struct sweep_job *)job;
+    struct run_dir_sweep_job *j = (struct run_dir_sweep_job *)job;
     struct db_value *ids = talloc_array(j, struct db_value, j->n);
     struct db_rows *rows;
     int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < j->n; i++)
         ids[i] = db_id(&j->ids[i]);
-    job->e = db_run_each(hands->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
+    job->e = db_run_each(thread_ctx->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
     for (size_t r = 0; job->e == OK && r < rows->count; r++) {
         int64_t ended_ms = db_int(rows, r, 3);
         bool lingers = ended_ms > now_ms - LINGER_MS && ended_ms <= now_ms;
@@ -487,58 +491,58 @@ static void sweep_work(struct job *job, struct writer_hands *hands)
 
 static void on_swept(struct job *job)
 {
-    struct sweep_job *j = (struct sweep_job *)job;
-    struct executor *x = job->arg;
+    struct run_dir_sweep_job *j = (struct run_dir_sweep_job *)job;
+    struct executor *exec = job->arg;
     for (size_t i = 0; job->e == OK && i < j->n; i++) {
         char *dir =
-            talloc_asprintf(j, "%s/%s.%d", x->config->executor.run_dir, j->ids[i].text, j->attempts[i]);
+            talloc_asprintf(j, "%s/%s.%d", exec->config->executor.run_dir, j->ids[i].text, j->attempts[i]);
         if (!j->live[i])
-            runner_remove_folder(x, dir);
+            run_dir_remove(exec, dir);
     }
     talloc_free(j);
 }
 
 /* ID.ATTEMPT of a run that is not in our hands. */
-static bool take_name(struct executor *x, const char *name, id *id_r, int *attempt_r)
+static bool parse_run_dir_name(struct executor *exec, const char *name, id *id_r, int *attempt_r)
 {
     char *end;
     if (strlen(name) < ID_LENGTH + 2 || name[ID_LENGTH] != '.' || !id_parse(name, ID_LENGTH, id_r))
         return false;
     *attempt_r = (int)strtol(name + ID_LENGTH + 1, &end, 10);
-    return *end == '\0' && !id_table_get(x->flows, id_r);
+    return *end == '\0' && !id_map_get(exec->runs, id_r);
 }
 
 static void on_sweep(void *arg)
 {
-    struct sweep *s = arg;
-    struct executor *x = s->x;
-    DIR *dir = opendir(x->config->executor.run_dir);
-    struct sweep_job *j = talloc_zero(NULL, struct sweep_job);
+    struct run_dir_sweep *s = arg;
+    struct executor *exec = s->exec;
+    DIR *dir = opendir(exec->config->executor.run_dir);
+    struct run_dir_sweep_job *j = talloc_zero(NULL, struct run_dir_sweep_job);
     struct dirent *entry;
-    j->job = (struct job){.kind = JOB_CALL, .work = sweep_work, .done = on_swept, .arg = x};
+    j->job = (struct job){.kind = JOB_CALL, .work = sweep_work, .done = on_swept, .arg = exec};
     while (dir && j->n < SWEEP_MAX && (entry = readdir(dir)))
-        j->n += take_name(x, entry->d_name, &j->ids[j->n], &j->attempts[j->n]);
+        j->n += parse_run_dir_name(exec, entry->d_name, &j->ids[j->n], &j->attempts[j->n]);
     if (dir)
         closedir(dir);
     if (j->n > 0)
-        writer_submit(x->writer, &j->job);
+        db_thread_submit(exec->db_thread, &j->job);
     else
         talloc_free(j);
-    timer_set(x->timers, &s->next, clock_boot_ms() + SWEEP_MS);
+    timer_set(exec->timers, &s->next, clock_boot_ms() + SWEEP_MS);
 }
 
-static int sweep_destroy(struct sweep *s)
+static int sweep_destroy(struct run_dir_sweep *s)
 {
-    timer_clear(s->x->timers, &s->next);
+    timer_clear(s->exec->timers, &s->next);
     return 0;
 }
 
-struct sweep *sweep_start(void *ctx, struct executor *x)
+struct run_dir_sweep *run_dir_sweep_start(void *ctx, struct executor *exec)
 {
-    struct sweep *s = talloc_zero(ctx, struct sweep);
-    s->x = x;
+    struct run_dir_sweep *s = talloc_zero(ctx, struct run_dir_sweep);
+    s->exec = exec;
     s->next = (struct timer){.fire = on_sweep, .arg = s};
     talloc_set_destructor(s, sweep_destroy);
-    timer_set(x->timers, &s->next, clock_boot_ms());
+    timer_set(exec->timers, &s->next, clock_boot_ms());
     return s;
 }

@@ -8,8 +8,8 @@ enum {
     SKILL_GRACE_MS = 2000, /* from TERM to KILL */
 };
 
-extern const struct flow_kind skill_kind;
+extern const struct run_kind skill_run_kind;
 
 /* Removes the folders of runs that nobody runs any more (their executor died), now and then. */
-struct sweep;
-struct sweep *sweep_start(void *ctx, struct executor *x);
+struct run_dir_sweep;
+struct run_dir_sweep *run_dir_sweep_start(void *ctx, struct executor *exec);

@@ -7,8 +7,8 @@
 #include "executor/run/skill/collect_outputs.h"
 #include "json/json.h"
 
-struct stopped {
-    struct executor *x;
+struct stopped_skill {
+    struct executor *exec;
     struct cached_skill *skill; /* a reference */
     id run;
     int attempt;
@@ -16,106 +16,107 @@ struct stopped {
     const char *run_dir;
 };
 
-struct note_job {
+struct late_usage_job {
     struct job job; /* first; its arg is the executor */
     id run;
     int attempt;
     struct usage usage;
-    struct keep_job *kept; /* ours: its blobs are held until their rows are there */
+    struct outputs_job *outputs; /* ours: its blobs are held until their rows are there */
 };
 
-static int stopped_destroy(struct stopped *s)
+static int stopped_skill_destroy(struct stopped_skill *s)
 {
-    skills_unref(s->skill);
+    cached_skill_unref(s->skill);
     return 0;
 }
 
-static enum err put(struct db_tx *tx, void *arg)
+static enum err put_late_usage(struct db_tx *tx, void *arg)
 {
-    const struct note_job *j = arg;
-    return usage_put_late(tx, &j->run, j->attempt, &j->usage, j->kept->artifacts,
-                          j->kept->failed ? 0 : j->kept->artifacts_n);
+    const struct late_usage_job *j = arg;
+    return usage_put_late(tx, &j->run, j->attempt, &j->usage, j->outputs->artifacts,
+                          j->outputs->failed ? 0 : j->outputs->artifacts_n);
 }
 
-static void note_work(struct job *job, struct writer_hands *hands)
+static void late_usage_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    job->e = db_transaction(hands->db, put, job);
+    job->e = db_transaction(thread_ctx->db, put_late_usage, job);
 }
 
-static void on_noted(struct job *job)
+static void on_late_usage_written(struct job *job)
 {
-    struct note_job *j = (struct note_job *)job;
-    struct executor *x = job->arg;
+    struct late_usage_job *j = (struct late_usage_job *)job;
+    struct executor *exec = job->arg;
     if (job->e != OK)
         log_warn("skill.log_lost", "execution=%s error=%s", j->run.text, err_name(job->e));
     talloc_free(j);
-    x->runners--;
-    x->changed(x);
+    exec->active_runners--;
+    exec->on_work_ended(exec);
 }
 
-static void note(const struct stopped *s, struct keep_job *kept)
+static void submit_late_usage(const struct stopped_skill *s, struct outputs_job *outputs)
 {
-    struct note_job *j = talloc_zero(NULL, struct note_job);
-    *j = (struct note_job){
-        .job = {.kind = JOB_CALL, .work = note_work, .done = on_noted, .arg = s->x},
+    struct late_usage_job *j = talloc_zero(NULL, struct late_usage_job);
+    *j = (struct late_usage_job){
+        .job = {.kind = JOB_CALL, .work = late_usage_work, .done = on_late_usage_written, .arg = s->exec},
         .run = s->run,
         .attempt = s->attempt,
         .usage = {.has_wallclock = true,
                   .wallclock_ms = s->wallclock_ms,
-                  .has_log = kept->has_log && !kept->failed,
-                  .log = kept->log},
-        .kept = talloc_steal(j, kept),
+                  .has_log = outputs->has_log && !outputs->failed,
+                  .log = outputs->log},
+        .outputs = talloc_steal(j, outputs),
     };
-    writer_submit(s->x->writer, &j->job);
+    db_thread_submit(s->exec->db_thread, &j->job);
 }
 
-static void on_kept(struct job *job)
+static void on_stopped_outputs_collected(struct job *job)
 {
-    struct keep_job *kept = (struct keep_job *)job;
-    struct stopped *s = job->arg;
-    note(s, kept);
-    runner_remove_folder(s->x, s->run_dir);
+    struct outputs_job *outputs = (struct outputs_job *)job;
+    struct stopped_skill *s = job->arg;
+    submit_late_usage(s, outputs);
+    run_dir_remove(s->exec, s->run_dir);
     talloc_free(s);
 }
 
-static void keep(struct stopped *s, struct keep_job *kept, int64_t wallclock_ms)
+static void attach_outputs_job(struct stopped_skill *s, struct outputs_job *outputs, int64_t wallclock_ms)
 {
     s->wallclock_ms = wallclock_ms;
-    kept->job.done = on_kept;
-    kept->job.arg = s;
+    outputs->job.done = on_stopped_outputs_collected;
+    outputs->job.arg = s;
 }
 
-static void on_ended(void *arg, json_object *record)
+static void on_stopped_command_ended(void *arg, json_object *record)
 {
-    struct stopped *s = arg;
-    struct keep_job *kept = keep_job_new(s->x, s->skill, s->run_dir, NULL);
-    keep(s, kept, json_object_get_int64(json_get(record, "wallclock_ms")));
-    disk_submit(s->x->disk, &kept->job);
-    flow_return_slot(s->x);
+    struct stopped_skill *s = arg;
+    struct outputs_job *outputs = outputs_job_new(s->exec, s->skill, s->run_dir, NULL);
+    attach_outputs_job(s, outputs, json_object_get_int64(json_get(record, "wallclock_ms")));
+    disk_thread_submit(s->exec->disk_thread, &outputs->job);
+    return_detached_slot(s->exec);
 }
 
-static struct stopped *stopped_new(struct flow *f, const char *run_dir)
+static struct stopped_skill *stopped_skill_new(struct active_run *run, const char *run_dir)
 {
-    struct stopped *s = talloc_zero(f->x->processes, struct stopped);
-    s->x = f->x;
-    s->skill = skills_ref(f->cached_skill);
-    s->run = f->run.id;
-    s->attempt = f->run.attempt;
+    struct stopped_skill *s = talloc_zero(run->exec->process_ctx, struct stopped_skill);
+    s->exec = run->exec;
+    s->skill = cached_skill_ref(run->cached_skill);
+    s->run = run->row.id;
+    s->attempt = run->row.attempt;
     s->run_dir = talloc_strdup(s, run_dir);
-    talloc_set_destructor(s, stopped_destroy);
-    s->x->runners++;
+    talloc_set_destructor(s, stopped_skill_destroy);
+    s->exec->active_runners++;
     return s;
 }
 
-void run_stopped(struct flow *f, struct runner *r, const char *run_dir)
+void stopped_skill_take_runner(struct active_run *run, struct runner_process *r, const char *run_dir)
 {
-    static const struct runner_events events = {.ended = on_ended};
-    flow_leave_slot(f);
-    runner_hand_over(r, &events, stopped_new(f, run_dir));
-    runner_stop(r, false);
+    static const struct runner_process_events events = {.ended = on_stopped_command_ended};
+    run_detach_slot(run);
+    runner_process_set_events(r, &events, stopped_skill_new(run, run_dir));
+    runner_process_stop(r, false);
 }
 
-void run_stopped_keeping(struct flow *f, struct keep_job *kept, int64_t wallclock_ms, const char *run_dir)
+void stopped_skill_take_outputs(struct active_run *run, struct outputs_job *outputs, int64_t wallclock_ms,
+                                const char *run_dir)
 {
-    keep(stopped_new(f, run_dir), kept, wallclock_ms);
+    attach_outputs_job(stopped_skill_new(run, run_dir), outputs, wallclock_ms);
 }

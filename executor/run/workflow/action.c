@@ -11,28 +11,28 @@
 const struct step_kind *step_kind_of(enum step_type type)
 {
     switch (type) {
-    case STEP_HTTP:
+    case STEP_TYPE_HTTP:
         return &step_http;
-    case STEP_TRANSFORM:
+    case STEP_TYPE_TRANSFORM:
         return &step_transform;
-    case STEP_DELAY:
+    case STEP_TYPE_DELAY:
         return &step_delay;
-    case STEP_FAIL:
+    case STEP_TYPE_FAIL:
         return &step_fail;
-    case STEP_WORKFLOW:
+    case STEP_TYPE_WORKFLOW:
         return &step_workflow;
-    case STEP_SKILL:
+    case STEP_TYPE_SKILL:
         return &step_skill;
     }
     return NULL; /* this executor knows no such step */
 }
 
-struct template_scope act_scope(const struct act *a)
+struct template_scope action_scope(const struct action *a)
 {
     return (struct template_scope){
-        .inputs = a->flow->inputs,
-        .steps = a->flow->steps,
-        .execution = a->flow->execution,
+        .inputs = a->run->inputs,
+        .steps = a->run->steps,
+        .execution = a->run->execution,
         .in_loop = a->item >= 0,
         .item = a->item_value,
         .index = a->item,
@@ -40,21 +40,21 @@ struct template_scope act_scope(const struct act *a)
 }
 
 /* The row of an act that is still at it. */
-static void write_running(struct act *a)
+static void put_running_row(struct action *a)
 {
     struct run_step row = {.step = (int)a->step->index,
                            .item = a->item,
-                           .status = STEP_RUNNING,
+                           .status = STEP_STATUS_RUNNING,
                            .tries = a->tries,
                            .answers = a->answers,
                            .due_ms = a->due_ms,
                            .started_ms = a->started_ms};
-    a->needs = flow_open(a->flow);
-    a->phase = ACT_WRITING;
-    commit_step(a->needs, &row);
+    a->awaited_commit = run_pending_commit(a->run);
+    a->phase = ACTION_WRITING;
+    commit_put_step(a->awaited_commit, &row);
 }
 
-static void write_end(struct act *a, enum step_status status, json_object *result, const char *error)
+static void put_end_row(struct action *a, enum step_status status, json_object *result, const char *error)
 {
     struct run_step row = {.step = (int)a->step->index,
                            .item = a->item,
@@ -63,101 +63,101 @@ static void write_end(struct act *a, enum step_status status, json_object *resul
                            .answers = a->answers,
                            .started_ms = a->started_ms,
                            .completed_ms = clock_wall_ms(),
-                           .result = status == STEP_COMPLETED ? json_text(result, NULL) : NULL,
+                           .result = status == STEP_STATUS_COMPLETED ? json_text(result, NULL) : NULL,
                            .error = error};
-    commit_step(flow_open(a->flow), &row);
+    commit_put_step(run_pending_commit(a->run), &row);
 }
 
 /* --- waiting and going --- */
 
-void act_due_in(struct act *a, int64_t delay_ms)
+void action_set_due_in(struct action *a, int64_t delay_ms)
 {
     a->due_ms = clock_wall_ms() + delay_ms;
     a->due_boot_ms = clock_boot_ms() + delay_ms;
 }
 
-static void stop_work(struct act *a)
+static void stop_action(struct action *a)
 {
-    timer_clear(a->flow->x->timers, &a->wait);
-    timer_clear(a->flow->x->timers, &a->timeout);
+    timer_clear(a->run->exec->timers, &a->wait_timer);
+    timer_clear(a->run->exec->timers, &a->timeout_timer);
     if (a->started && a->kind->cancel)
         a->kind->cancel(a);
     a->started = false;
 }
 
-static void go(struct act *a)
+static void start_action(struct action *a)
 {
-    if (!executor_may_act(a->flow->x) || a->flow->x->stopping) {
-        a->phase = ACT_WAITING; /* it is about to be dropped, or handed back */
+    if (!executor_holds_lease(a->run->exec) || a->run->exec->stopping) {
+        a->phase = ACTION_WAITING; /* it is about to be dropped, or handed back */
         return;
     }
-    a->phase = ACT_GOING;
+    a->phase = ACTION_RUNNING;
     a->started = true;
-    if (a->step->timeout_ms > 0 && !timer_is_set(&a->timeout))
-        timer_set(a->flow->x->timers, &a->timeout, clock_boot_ms() + a->step->timeout_ms);
-    crash_point("step.before_effect");
+    if (a->step->timeout_ms > 0 && !timer_is_set(&a->timeout_timer))
+        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + a->step->timeout_ms);
+    failpoint("step.before_effect");
     a->kind->start(a);
 }
 
-static void time_out(struct act *a)
+static void fail_timed_out(struct action *a)
 {
-    struct act_failure failure = {
+    struct action_failure failure = {
         .error = talloc_asprintf(a, "took longer than %.10g s", (double)a->step->timeout_ms / 1000),
         .retry = true};
-    act_fail(a, &failure);
+    action_fail(a, &failure);
 }
 
-static void on_timeout(void *arg)
+static void on_action_timeout(void *arg)
 {
-    act_wake(arg, time_out);
+    action_wake(arg, fail_timed_out);
 }
 
-static void on_due(void *arg)
+static void on_action_due(void *arg)
 {
-    act_wake(arg, go);
+    action_wake(arg, start_action);
 }
 
-void act_written(struct act *a)
+void action_on_written(struct action *a)
 {
-    a->needs = NULL;
+    a->awaited_commit = NULL;
     if (a->due_boot_ms <= clock_boot_ms()) {
-        a->phase = ACT_WOKEN;
-        a->then = go;
+        a->phase = ACTION_READY;
+        a->on_ready = start_action;
         return;
     }
-    a->phase = ACT_WAITING;
-    timer_set(a->flow->x->timers, &a->wait, a->due_boot_ms);
+    a->phase = ACTION_WAITING;
+    timer_set(a->run->exec->timers, &a->wait_timer, a->due_boot_ms);
     if (a->step->timeout_ms > 0 && a->kind->waits_first)
-        timer_set(a->flow->x->timers, &a->timeout, clock_boot_ms() + a->step->timeout_ms);
+        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + a->step->timeout_ms);
 }
 
-void act_wait(struct act *a)
+void action_wait(struct action *a)
 {
-    a->phase = ACT_WAITING;
-    flow_rest(a->flow);
+    a->phase = ACTION_WAITING;
+    run_yield_slot(a->run);
 }
 
-void act_wake(struct act *a, void (*then)(struct act *a))
+void action_wake(struct action *a, void (*on_ready)(struct action *a))
 {
-    a->phase = ACT_WOKEN;
-    a->then = then;
-    workflow_go_on(a->flow);
+    a->phase = ACTION_READY;
+    a->on_ready = on_ready;
+    workflow_resume(a->run);
 }
 
 /* --- beginning and end --- */
 
-static enum err prepare(struct act *a, const char **why_r)
+static enum err prepare_action(struct action *a, const char **why_r)
 {
     if (a->due_ms > 0 || !a->kind->prepare)
         return OK;
     return a->kind->prepare(a, why_r);
 }
 
-struct act *act_new(struct flow *f, const struct program_step *step, int item, json_object *item_value,
-                    const struct stored_step *stored, const char **why_r)
+struct action *action_new(struct active_run *run, const struct program_step *step, int item,
+                          json_object *item_value, const struct stored_step *stored, const char **why_r)
 {
-    struct act *a = talloc_zero(f, struct act);
-    a->flow = f;
+    struct action *a = talloc_zero(run, struct action);
+    a->run = run;
     a->step = step;
     a->kind = step_kind_of(step->type);
     a->item = item;
@@ -170,53 +170,53 @@ struct act *act_new(struct flow *f, const struct program_step *step, int item, j
     }
     a->started_ms = stored && stored->started_ms ? stored->started_ms : clock_wall_ms();
     a->resumed = stored != NULL;
-    a->wait = (struct timer){.fire = on_due, .arg = a};
-    a->timeout = (struct timer){.fire = on_timeout, .arg = a};
-    if (prepare(a, why_r) != OK) {
-        *why_r = talloc_strdup(f, *why_r);
+    a->wait_timer = (struct timer){.fire = on_action_due, .arg = a};
+    a->timeout_timer = (struct timer){.fire = on_action_timeout, .arg = a};
+    if (prepare_action(a, why_r) != OK) {
+        *why_r = talloc_strdup(run, *why_r);
         talloc_free(a);
         return NULL;
     }
-    write_running(a);
-    struct act **end = &f->acts;
+    put_running_row(a);
+    struct action **end = &run->actions;
     while (*end)
         end = &(*end)->next;
     *end = a;
     return a;
 }
 
-void act_drop(struct act *a)
+void action_cancel(struct action *a)
 {
-    struct act **p = &a->flow->acts;
-    stop_work(a);
+    struct action **p = &a->run->actions;
+    stop_action(a);
     while (*p != a)
         p = &(*p)->next;
     *p = a->next;
     talloc_free(a);
 }
 
-void act_succeed(struct act *a, json_object *result)
+void action_succeed(struct action *a, json_object *result)
 {
-    struct flow *f = a->flow;
-    crash_point("step.after_effect");
+    struct active_run *run = a->run;
+    failpoint("step.after_effect");
     if (template_json_size(result, PROGRAM_RESULT_MAX) == SIZE_MAX) {
-        struct act_failure failure = {.error = "the result is larger than 256 KiB, or nested too deeply"};
-        act_fail(a, &failure);
+        struct action_failure failure = {.error = "the result is larger than 256 KiB, or nested too deeply"};
+        action_fail(a, &failure);
         return;
     }
     int item = a->item;
     int tries = a->tries;
     a->started = false;
     if (item >= 0)
-        write_end(a, STEP_COMPLETED, result, NULL);
+        put_end_row(a, STEP_STATUS_COMPLETED, result, NULL);
     json_object_get(result);
-    act_drop(a);
-    workflow_item_done(f, item, tries, result);
+    action_cancel(a);
+    workflow_item_done(run, item, tries, result);
     json_object_put(result);
-    workflow_go_on(f);
+    workflow_resume(run);
 }
 
-static void try_again(struct act *a, const struct act_failure *failure)
+static void schedule_retry(struct action *a, const struct action_failure *failure)
 {
     double random = randombytes_uniform(1000) / 1000.0;
     int64_t delay_ms = program_backoff_ms(a->step, a->tries, random);
@@ -225,27 +225,27 @@ static void try_again(struct act *a, const struct act_failure *failure)
         delay_ms = failure->retry_after_ms < most_ms ? failure->retry_after_ms : most_ms;
     a->tries++;
     a->answers += failure->answered;
-    act_due_in(a, delay_ms);
+    action_set_due_in(a, delay_ms);
     a->resumed = false;
-    write_running(a);
-    workflow_go_on(a->flow);
+    put_running_row(a);
+    workflow_resume(a->run);
 }
 
-void act_fail(struct act *a, const struct act_failure *failure)
+void action_fail(struct action *a, const struct action_failure *failure)
 {
-    struct flow *f = a->flow;
-    stop_work(a);
+    struct active_run *run = a->run;
+    stop_action(a);
     if (failure->retry && a->tries < a->step->max_attempts) {
-        try_again(a, failure);
+        schedule_retry(a, failure);
         return;
     }
-    const char *error = talloc_strdup(f, failure->error);
+    const char *error = talloc_strdup(run, failure->error);
     int item = a->item;
     int tries = a->tries;
     enum failure_reason reason = failure->reason ? failure->reason : REASON_STEP_FAILED;
     if (a->item >= 0)
-        write_end(a, STEP_FAILED, NULL, error);
-    act_drop(a);
-    workflow_item_failed(f, item, tries, error, reason);
-    workflow_go_on(f);
+        put_end_row(a, STEP_STATUS_FAILED, NULL, error);
+    action_cancel(a);
+    workflow_item_failed(run, item, tries, error, reason);
+    workflow_resume(run);
 }

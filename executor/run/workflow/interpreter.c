@@ -7,46 +7,46 @@
 #include "base/clock.h"
 
 enum {
-    TURN_US = 20000,  /* one run's share of the loop before others have theirs */
-    ITEMS_A_TURN = 64 /* items of a for_each begun between two looks at the clock */
+    SLICE_US = 20000,    /* one run's share of the loop before others have theirs */
+    ITEMS_PER_CHECK = 64 /* items of a for_each begun between two looks at the clock */
 };
 
 static const char result_too_large[] = "the result is larger than 256 KiB, or nested too deeply";
 
 /* The step in hand. A talloc context, gone with the step. */
-struct stage {
+struct current_step {
     const struct program_step *step;
     const struct step_kind *kind;
     json_object *items; /* of a for_each; NULL: the step runs once */
     size_t count;       /* of items, or 1 */
-    size_t next;        /* item to begin */
-    size_t done;
-    size_t live;          /* acts */
-    size_t bytes;         /* of the values of a for_each so far */
-    int last_tries;       /* of the one act that has ended */
-    json_object **values; /* by item; references of ours */
+    size_t next_item;   /* item to begin */
+    size_t items_done;
+    size_t actions_running; /* actions */
+    size_t value_bytes;     /* of the values of a for_each so far */
+    int last_tries;         /* of the one act that has ended */
+    json_object **values;   /* by item; references of ours */
     int64_t started_ms;
     const char *error; /* it has failed */
     enum failure_reason reason;
 };
 
-static struct template_scope flow_scope(const struct flow *f)
+static struct template_scope run_scope(const struct active_run *run)
 {
-    return (struct template_scope){.inputs = f->inputs, .steps = f->steps, .execution = f->execution};
+    return (struct template_scope){.inputs = run->inputs, .steps = run->steps, .execution = run->execution};
 }
 
-static struct template_scope item_scope(const struct flow *f, size_t item)
+static struct template_scope item_scope(const struct active_run *run, size_t item)
 {
-    struct template_scope scope = flow_scope(f);
-    scope.in_loop = f->stage->items != NULL;
+    struct template_scope scope = run_scope(run);
+    scope.in_loop = run->current_step->items != NULL;
     if (scope.in_loop) {
-        scope.item = json_object_array_get_idx(f->stage->items, item);
+        scope.item = json_object_array_get_idx(run->current_step->items, item);
         scope.index = (int64_t)item;
     }
     return scope;
 }
 
-static int compare_places(const void *key, const void *member)
+static int compare_stored_steps(const void *key, const void *member)
 {
     const struct stored_step *a = key;
     const struct stored_step *b = member;
@@ -54,13 +54,15 @@ static int compare_places(const void *key, const void *member)
 }
 
 /* The rows come in program order. */
-static const struct stored_step *stored_at(const struct flow *f, size_t step, int item)
+static const struct stored_step *find_stored_step(const struct active_run *run, size_t step, int item)
 {
     struct stored_step key = {.step = (int)step, .item = item};
-    return f->stored_n > 0 ? bsearch(&key, f->stored, f->stored_n, sizeof key, compare_places) : NULL;
+    return run->stored_steps_n > 0
+               ? bsearch(&key, run->stored_steps, run->stored_steps_n, sizeof key, compare_stored_steps)
+               : NULL;
 }
 
-static json_object *stored_value(void *ctx, const struct stored_step *s)
+static json_object *parse_stored_result(void *ctx, const struct stored_step *s)
 {
     json_object *value = NULL;
     const char *why;
@@ -72,8 +74,8 @@ static json_object *stored_value(void *ctx, const struct stored_step *s)
 
 /* --- rows and events --- */
 
-static void step_event(struct flow *f, enum event_type type, const struct program_step *step,
-                       const char *error)
+static void add_step_event(struct active_run *run, enum event_type type, const struct program_step *step,
+                           const char *error)
 {
     json_object *data = json_object_new_object();
     json_object_object_add(data, "index", json_object_new_int((int)step->index));
@@ -81,73 +83,73 @@ static void step_event(struct flow *f, enum event_type type, const struct progra
     json_object_object_add(data, "step_type", json_object_new_string(step->type_name));
     if (error)
         json_object_object_add(data, "error", json_object_new_string(error));
-    commit_event(flow_open(f), type, clock_wall_ms(), json_text(data, NULL));
+    commit_add_event(run_pending_commit(run), type, clock_wall_ms(), json_text(data, NULL));
     json_object_put(data);
 }
 
-static void step_row(struct flow *f, const struct program_step *step, enum step_status status,
-                     const char *result, const char *error)
+static void put_step_row(struct active_run *run, const struct program_step *step, enum step_status status,
+                         const char *result, const char *error)
 {
-    const struct stage *s = f->stage;
-    const struct stored_step *stored = stored_at(f, step->index, -1);
+    const struct current_step *s = run->current_step;
+    const struct stored_step *stored = find_stored_step(run, step->index, -1);
     struct run_step row = {.step = (int)step->index,
                            .item = -1,
                            .status = status,
-                           .tries = status == STEP_SKIPPED    ? 0
-                                    : stored && stored->tries ? stored->tries
-                                                              : 1,
+                           .tries = status == STEP_STATUS_SKIPPED ? 0
+                                    : stored && stored->tries     ? stored->tries
+                                                                  : 1,
                            .started_ms = s ? s->started_ms : clock_wall_ms(),
-                           .completed_ms = status == STEP_RUNNING ? 0 : clock_wall_ms(),
+                           .completed_ms = status == STEP_STATUS_RUNNING ? 0 : clock_wall_ms(),
                            .result = result,
                            .error = error};
     if (s && s->last_tries > row.tries)
         row.tries = s->last_tries;
-    commit_step(flow_open(f), &row);
+    commit_put_step(run_pending_commit(run), &row);
 }
 
 /* --- the end of a step --- */
 
-static int stage_free(struct stage *s)
+static int current_step_free(struct current_step *s)
 {
     for (size_t i = 0; s->values && i < s->count; i++)
         json_object_put(s->values[i]);
     return 0;
 }
 
-static void next_step(struct flow *f)
+static void next_step(struct active_run *run)
 {
-    talloc_free(f->stage);
-    f->stage = NULL;
-    f->at++;
+    talloc_free(run->current_step);
+    run->current_step = NULL;
+    run->step_index++;
 }
 
-static void drop_acts(struct flow *f)
+static void cancel_actions(struct active_run *run)
 {
-    while (f->acts)
-        act_drop(f->acts);
+    while (run->actions)
+        action_cancel(run->actions);
 }
 
-static void fail_step(struct flow *f, const struct program_step *step, const char *error,
+static void fail_step(struct active_run *run, const struct program_step *step, const char *error,
                       enum failure_reason reason)
 {
-    if (!f->stage)
-        step_event(f, EVENT_STEP_STARTED, step, NULL);
-    step_row(f, step, STEP_FAILED, NULL, error);
-    step_event(f, EVENT_STEP_FAILED, step, error);
+    if (!run->current_step)
+        add_step_event(run, EVENT_STEP_STARTED, step, NULL);
+    put_step_row(run, step, STEP_STATUS_FAILED, NULL, error);
+    add_step_event(run, EVENT_STEP_FAILED, step, error);
     if (step->continue_on_error) {
-        program_scope_put(f->steps, step->name, "failed", NULL, error);
-        drop_acts(f);
-        next_step(f);
+        program_scope_put(run->steps, step->name, "failed", NULL, error);
+        cancel_actions(run);
+        next_step(run);
         return;
     }
-    char *sentence = talloc_asprintf(f, "step %s: %s", step->name, error);
-    f->broken_off = true;
-    flow_fail(f, reason, sentence);
+    char *sentence = talloc_asprintf(run, "step %s: %s", step->name, error);
+    run->step_aborted = true;
+    run_fail(run, reason, sentence);
 }
 
-static void complete_step(struct flow *f)
+static void complete_step(struct active_run *run)
 {
-    struct stage *s = f->stage;
+    struct current_step *s = run->current_step;
     const struct program_step *step = s->step;
     json_object *result;
     if (s->items) {
@@ -160,57 +162,58 @@ static void complete_step(struct flow *f)
     json_own(s, result);
     size_t size = template_json_size(result, PROGRAM_RESULT_MAX);
     if (size == SIZE_MAX) {
-        fail_step(f, step, result_too_large, REASON_STEP_FAILED);
+        fail_step(run, step, result_too_large, REASON_STEP_FAILED);
         return;
     }
-    f->result_bytes += size;
-    step_row(f, step, STEP_COMPLETED, json_text(result, NULL), NULL);
-    step_event(f, EVENT_STEP_SUCCEEDED, step, NULL);
-    program_scope_put(f->steps, step->name, "completed", result, NULL);
-    next_step(f);
-    if (f->result_bytes > PROGRAM_RUN_MAX)
-        flow_fail(f, REASON_OUTPUT_LIMIT, "the results of the run's steps are larger than 4 MiB together");
+    run->result_bytes += size;
+    put_step_row(run, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
+    add_step_event(run, EVENT_STEP_SUCCEEDED, step, NULL);
+    program_scope_put(run->steps, step->name, "completed", result, NULL);
+    next_step(run);
+    if (run->result_bytes > PROGRAM_RUN_MAX)
+        run_fail(run, REASON_OUTPUT_LIMIT, "the results of the run's steps are larger than 4 MiB together");
 }
 
-static void skip_step(struct flow *f, const struct program_step *step)
+static void skip_step(struct active_run *run, const struct program_step *step)
 {
-    step_row(f, step, STEP_SKIPPED, NULL, NULL);
-    step_event(f, EVENT_STEP_SKIPPED, step, NULL);
-    program_scope_put(f->steps, step->name, "skipped", NULL, NULL);
-    next_step(f);
+    put_step_row(run, step, STEP_STATUS_SKIPPED, NULL, NULL);
+    add_step_event(run, EVENT_STEP_SKIPPED, step, NULL);
+    program_scope_put(run->steps, step->name, "skipped", NULL, NULL);
+    next_step(run);
 }
 
 /* --- items --- */
 
 /* The array of a for_each has the limit of any result, and is weighed while it grows: ten thousand items of
  * 256 KiB each are not to be held first. */
-static void item_value(struct stage *s, size_t item, json_object *value)
+static void set_item_value(struct current_step *s, size_t item, json_object *value)
 {
     s->values[item] = json_object_get(value);
-    s->done++;
+    s->items_done++;
     if (!s->items || s->error)
         return;
     size_t size = template_json_size(value, PROGRAM_RESULT_MAX);
-    s->bytes = size == SIZE_MAX ? size : s->bytes + size;
-    if (s->bytes > PROGRAM_RESULT_MAX) {
+    s->value_bytes = size == SIZE_MAX ? size : s->value_bytes + size;
+    if (s->value_bytes > PROGRAM_RESULT_MAX) {
         s->error = result_too_large;
         s->reason = REASON_STEP_FAILED;
     }
 }
 
-void workflow_item_done(struct flow *f, int item, int tries, json_object *result)
+void workflow_item_done(struct active_run *run, int item, int tries, json_object *result)
 {
-    struct stage *s = f->stage;
-    s->live--;
+    struct current_step *s = run->current_step;
+    s->actions_running--;
     if (item < 0)
         s->last_tries = tries;
-    item_value(s, item < 0 ? 0 : (size_t)item, result);
+    set_item_value(s, item < 0 ? 0 : (size_t)item, result);
 }
 
-void workflow_item_failed(struct flow *f, int item, int tries, const char *error, enum failure_reason reason)
+void workflow_item_failed(struct active_run *run, int item, int tries, const char *error,
+                          enum failure_reason reason)
 {
-    struct stage *s = f->stage;
-    s->live--;
+    struct current_step *s = run->current_step;
+    s->actions_running--;
     if (item < 0)
         s->last_tries = tries;
     if (s->error)
@@ -219,7 +222,7 @@ void workflow_item_failed(struct flow *f, int item, int tries, const char *error
     s->reason = reason;
 }
 
-static void stage_fail(struct stage *s, size_t item, const char *error)
+static void fail_item(struct current_step *s, size_t item, const char *error)
 {
     if (!s->error)
         s->error = s->items ? talloc_asprintf(s, "item %zu: %s", item, error) : talloc_strdup(s, error);
@@ -227,106 +230,108 @@ static void stage_fail(struct stage *s, size_t item, const char *error)
 }
 
 /* The result of a kind that has no side effect: had at once. */
-static void evaluate_item(struct flow *f, size_t item, const struct template_scope *scope)
+static void evaluate_item(struct active_run *run, size_t item, const struct template_scope *scope)
 {
-    struct stage *s = f->stage;
+    struct current_step *s = run->current_step;
     void *scratch = talloc_new(s);
     json_object *value = NULL;
     const char *why = NULL;
     enum err e = s->kind->evaluate(scratch, s->step, scope, &value, &why);
     if (e == OK)
-        item_value(s, item, value);
+        set_item_value(s, item, value);
     else
-        stage_fail(s, item, why ? why : "cannot be done");
+        fail_item(s, item, why ? why : "cannot be done");
     talloc_free(scratch);
 }
 
 /* Whether this item is to be done; an `if` of its own may say no, or fail. */
-static bool item_wanted(struct flow *f, size_t item, const struct template_scope *scope)
+static bool item_condition_holds(struct active_run *run, size_t item, const struct template_scope *scope)
 {
-    struct stage *s = f->stage;
+    struct current_step *s = run->current_step;
     bool holds = true;
     const char *why = NULL;
     void *scratch = talloc_new(s);
     if (s->step->condition && s->step->condition_per_item &&
         condition_eval(scratch, s->step->condition, scope, &holds, &why) != OK) {
-        stage_fail(s, item, why ? why : "the condition cannot be evaluated");
+        fail_item(s, item, why ? why : "the condition cannot be evaluated");
         holds = false;
     } else if (!holds) {
-        item_value(s, item, NULL);
+        set_item_value(s, item, NULL);
     }
     talloc_free(scratch);
     return holds;
 }
 
-static void begin_item(struct flow *f, size_t item)
+static void begin_item(struct active_run *run, size_t item)
 {
-    struct stage *s = f->stage;
-    struct template_scope scope = item_scope(f, item);
+    struct current_step *s = run->current_step;
+    struct template_scope scope = item_scope(run, item);
     int number = s->items ? (int)item : -1;
-    const struct stored_step *stored = s->kind->evaluate ? NULL : stored_at(f, s->step->index, number);
+    const struct stored_step *stored =
+        s->kind->evaluate ? NULL : find_stored_step(run, s->step->index, number);
     const char *why;
-    if (stored && stored->status == STEP_COMPLETED && number >= 0) {
+    if (stored && stored->status == STEP_STATUS_COMPLETED && number >= 0) {
         void *scratch = talloc_new(s);
-        item_value(s, item, stored_value(scratch, stored));
+        set_item_value(s, item, parse_stored_result(scratch, stored));
         talloc_free(scratch);
-    } else if (!item_wanted(f, item, &scope)) {
+    } else if (!item_condition_holds(run, item, &scope)) {
         return;
     } else if (s->kind->evaluate) {
-        evaluate_item(f, item, &scope);
-    } else if (act_new(f, s->step, number, scope.item, stored, &why)) {
-        s->live++;
+        evaluate_item(run, item, &scope);
+    } else if (action_new(run, s->step, number, scope.item, stored, &why)) {
+        s->actions_running++;
     } else {
-        stage_fail(s, item, why);
+        fail_item(s, item, why);
     }
 }
 
-static bool may_begin(const struct flow *f)
+static bool can_begin_item(const struct active_run *run)
 {
-    const struct stage *s = f->stage;
+    const struct current_step *s = run->current_step;
     size_t limit = s->items && s->step->concurrency > 0 ? (size_t)s->step->concurrency : 1;
-    if (s->error || s->next == s->count)
+    if (s->error || s->next_item == s->count)
         return false;
     if (s->kind->evaluate)
         return true;
-    return s->live < limit && !f->x->stopping;
+    return s->actions_running < limit && !run->exec->stopping;
 }
 
-/* Goes on with the step in hand. False: its acts have to end first. */
-static bool stage_turn(struct flow *f)
+/* Goes on with the step in hand. False: its actions have to end first. */
+static bool advance_items(struct active_run *run)
 {
-    struct stage *s = f->stage;
-    for (int n = 0; n < ITEMS_A_TURN && may_begin(f); n++)
-        begin_item(f, s->next++);
+    struct current_step *s = run->current_step;
+    for (int n = 0; n < ITEMS_PER_CHECK && can_begin_item(run); n++)
+        begin_item(run, s->next_item++);
     if (s->error) {
-        drop_acts(f);
-        fail_step(f, s->step, s->error, s->reason);
+        cancel_actions(run);
+        fail_step(run, s->step, s->error, s->reason);
         return true;
     }
-    if (s->done == s->count) {
-        complete_step(f);
+    if (s->items_done == s->count) {
+        complete_step(run);
         return true;
     }
-    return may_begin(f);
+    return can_begin_item(run);
 }
 
 /* --- steps --- */
 
-static void restore_step(struct flow *f, const struct program_step *step, const struct stored_step *stored)
+static void restore_step(struct active_run *run, const struct program_step *step,
+                         const struct stored_step *stored)
 {
-    void *scratch = talloc_new(f);
-    json_object *result = stored_value(scratch, stored);
-    f->result_bytes += stored->result ? strlen(stored->result) : 0;
-    program_scope_put(f->steps, step->name, step_status_name(stored->status), result, stored->error);
+    void *scratch = talloc_new(run);
+    json_object *result = parse_stored_result(scratch, stored);
+    run->result_bytes += stored->result ? strlen(stored->result) : 0;
+    program_scope_put(run->steps, step->name, step_status_name(stored->status), result, stored->error);
     talloc_free(scratch);
-    f->at++;
+    run->step_index++;
 }
 
 /* Looks up what the step goes over. */
-static bool stage_items(struct flow *f, const char **why_r)
+static bool evaluate_for_each(struct active_run *run, const char **why_r)
 {
-    struct stage *s = f->stage;
-    struct template_scope scope = flow_scope(f);
+    struct current_step *s = run->current_step;
+    struct template_scope scope = run_scope(run);
     s->count = 1;
     if (s->step->for_each) {
         if (program_items(s, s->step, &scope, &s->items, why_r) != OK)
@@ -337,186 +342,187 @@ static bool stage_items(struct flow *f, const char **why_r)
     return true;
 }
 
-static void begin_stage(struct flow *f, const struct program_step *step, const struct stored_step *stored)
+static void begin_step(struct active_run *run, const struct program_step *step,
+                       const struct stored_step *stored)
 {
-    struct stage *s = f->stage = talloc_zero(f, struct stage);
+    struct current_step *s = run->current_step = talloc_zero(run, struct current_step);
     const char *why = NULL;
-    talloc_set_destructor(s, stage_free);
+    talloc_set_destructor(s, current_step_free);
     s->step = step;
     s->kind = step_kind_of(step->type);
     s->started_ms = stored && stored->started_ms ? stored->started_ms : clock_wall_ms();
     if (!stored)
-        step_event(f, EVENT_STEP_STARTED, step, NULL);
+        add_step_event(run, EVENT_STEP_STARTED, step, NULL);
     if (!s->kind)
-        fail_step(f, step, "this executor does not know this type of step", REASON_INTERNAL);
-    else if (!stage_items(f, &why))
-        fail_step(f, step, why ? why : "for_each cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(run, step, "this executor does not know this type of step", REASON_INTERNAL);
+    else if (!evaluate_for_each(run, &why))
+        fail_step(run, step, why ? why : "for_each cannot be evaluated", REASON_STEP_FAILED);
     else if (!stored && s->items && !s->kind->evaluate)
-        step_row(f, step, STEP_RUNNING, NULL, NULL);
+        put_step_row(run, step, STEP_STATUS_RUNNING, NULL, NULL);
 }
 
-static void enter_step(struct flow *f)
+static void enter_step(struct active_run *run)
 {
-    const struct program_step *step = &f->program->steps[f->at];
-    const struct stored_step *stored = stored_at(f, f->at, -1);
+    const struct program_step *step = &run->program->steps[run->step_index];
+    const struct stored_step *stored = find_stored_step(run, run->step_index, -1);
     bool holds = true;
     const char *why = NULL;
-    if (stored && stored->status != STEP_RUNNING) {
-        restore_step(f, step, stored);
+    if (stored && stored->status != STEP_STATUS_RUNNING) {
+        restore_step(run, step, stored);
         return;
     }
-    void *scratch = talloc_new(f);
-    struct template_scope scope = flow_scope(f);
+    void *scratch = talloc_new(run);
+    struct template_scope scope = run_scope(run);
     enum err e = OK;
     if (step->condition && !step->condition_per_item)
         e = condition_eval(scratch, step->condition, &scope, &holds, &why);
     if (e != OK)
-        fail_step(f, step, why ? why : "the condition cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(run, step, why ? why : "the condition cannot be evaluated", REASON_STEP_FAILED);
     else if (!holds)
-        skip_step(f, step);
+        skip_step(run, step);
     else
-        begin_stage(f, step, stored);
+        begin_step(run, step, stored);
     talloc_free(scratch);
 }
 
-static void finish(struct flow *f)
+static void finish_workflow(struct active_run *run)
 {
-    struct template_scope scope = flow_scope(f);
-    void *scratch = talloc_new(f);
+    struct template_scope scope = run_scope(run);
+    void *scratch = talloc_new(run);
     json_object *output;
     const char *why = NULL;
-    enum err e = program_outputs(scratch, f->program, &scope, &output, &why);
+    enum err e = program_outputs(scratch, run->program, &scope, &output, &why);
     if (e == OK)
-        flow_succeed(f, json_text(output, NULL));
+        run_succeed(run, json_text(output, NULL));
     else
-        flow_fail(f, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
-                  talloc_asprintf(scratch, "outputs: %s", why ? why : "cannot be made"));
+        run_fail(run, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
+                 talloc_asprintf(scratch, "outputs: %s", why ? why : "cannot be made"));
     talloc_free(scratch);
 }
 
 /* --- from outside --- */
 
-static void run_woken(struct flow *f)
+static void run_ready_actions(struct active_run *run)
 {
-    struct act *a = f->acts;
-    while (a && !f->ending) {
-        if (a->phase != ACT_WOKEN) {
+    struct action *a = run->actions;
+    while (a && !run->ending) {
+        if (a->phase != ACTION_READY) {
             a = a->next;
             continue;
         }
-        a->phase = ACT_GOING;
-        a->then(a);
-        a = f->acts; /* any of them may have ended */
+        a->phase = ACTION_RUNNING;
+        a->on_ready(a);
+        a = run->actions; /* any of them may have ended */
     }
 }
 
-static bool has_woken(const struct flow *f)
+static bool has_ready_action(const struct active_run *run)
 {
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase == ACT_WOKEN)
+    for (const struct action *a = run->actions; a; a = a->next) {
+        if (a->phase == ACTION_READY)
             return true;
     }
     return false;
 }
 
-static bool is_idle(const struct flow *f)
+static bool no_action_running(const struct active_run *run)
 {
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase == ACT_GOING || a->phase == ACT_WRITING)
+    for (const struct action *a = run->actions; a; a = a->next) {
+        if (a->phase == ACTION_RUNNING || a->phase == ACTION_WRITING)
             return false;
     }
     return true;
 }
 
-static void take_turns(struct flow *f)
+static void advance_steps(struct active_run *run)
 {
-    int64_t until_us = clock_boot_us() + TURN_US;
-    bool going = true;
-    while (going && !f->ending) {
-        if (f->stage)
-            going = stage_turn(f);
-        else if (f->at == f->program->step_count)
-            finish(f);
+    int64_t until_us = clock_boot_us() + SLICE_US;
+    bool runnable = true;
+    while (runnable && !run->ending) {
+        if (run->current_step)
+            runnable = advance_items(run);
+        else if (run->step_index == run->program->step_count)
+            finish_workflow(run);
         else
-            enter_step(f);
-        if (going && !f->ending && clock_boot_us() > until_us) {
-            timer_set(f->x->timers, &f->go_on, clock_boot_ms());
-            going = false;
+            enter_step(run);
+        if (runnable && !run->ending && clock_boot_us() > until_us) {
+            timer_set(run->exec->timers, &run->resume_timer, clock_boot_ms());
+            runnable = false;
         }
     }
 }
 
-void workflow_go_on(struct flow *f)
+void workflow_resume(struct active_run *run)
 {
-    if (f->ending || f->in_turn || !flow_take_slot(f))
+    if (run->ending || run->advancing || !run_acquire_slot(run))
         return;
-    f->in_turn = true; /* acts that end at once come back to here */
+    run->advancing = true; /* actions that end at once come back to here */
     do {
-        run_woken(f);
-        take_turns(f);
-    } while (!f->ending && !timer_is_set(&f->go_on) && has_woken(f));
-    f->in_turn = false;
-    if (!f->ending && f->x->stopping && !timer_is_set(&f->go_on) && is_idle(f))
-        flow_hand_back(f);
+        run_ready_actions(run);
+        advance_steps(run);
+    } while (!run->ending && !timer_is_set(&run->resume_timer) && has_ready_action(run));
+    run->advancing = false;
+    if (!run->ending && run->exec->stopping && !timer_is_set(&run->resume_timer) && no_action_running(run))
+        run_release(run);
     else
-        flow_submit(f);
+        run_flush(run);
 }
 
-void workflow_begin(struct flow *f)
+void workflow_begin(struct active_run *run)
 {
-    workflow_go_on(f);
+    workflow_resume(run);
 }
 
-void workflow_written(struct flow *f, const struct commit *c)
+void workflow_on_written(struct active_run *run, const struct commit *c)
 {
-    for (struct act *a = f->acts; a; a = a->next) {
-        if (a->needs == c)
-            act_written(a);
+    for (struct action *a = run->actions; a; a = a->next) {
+        if (a->awaited_commit == c)
+            action_on_written(a);
     }
-    workflow_go_on(f);
+    workflow_resume(run);
 }
 
-void workflow_break_off(struct flow *f, const char *error)
+void workflow_abort_step(struct active_run *run, const char *error)
 {
-    if (!f->stage || f->broken_off)
+    if (!run->current_step || run->step_aborted)
         return;
-    step_row(f, f->stage->step, STEP_FAILED, NULL, error);
-    step_event(f, EVENT_STEP_FAILED, f->stage->step, error);
+    put_step_row(run, run->current_step->step, STEP_STATUS_FAILED, NULL, error);
+    add_step_event(run, EVENT_STEP_FAILED, run->current_step->step, error);
 }
 
 /* --- as a kind of flow --- */
 
-static bool in_the_middle(const struct flow *f)
+static bool workflow_has_inflight_effect(const struct active_run *run)
 {
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase == ACT_GOING)
+    for (const struct action *a = run->actions; a; a = a->next) {
+        if (a->phase == ACTION_RUNNING)
             return true;
     }
     return false;
 }
 
-static bool may_rest(const struct flow *f)
+static bool workflow_can_yield(const struct active_run *run)
 {
-    for (const struct act *a = f->acts; a; a = a->next) {
-        if (a->phase != ACT_WAITING)
+    for (const struct action *a = run->actions; a; a = a->next) {
+        if (a->phase != ACTION_WAITING)
             return false;
     }
-    return f->acts != NULL;
+    return run->actions != NULL;
 }
 
-static void deadline(struct flow *f)
+static void workflow_on_deadline(struct active_run *run)
 {
-    flow_fail(f, REASON_TIMEOUT, "the run took longer than it may");
+    run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
 }
 
-const struct flow_kind workflow_kind = {
+const struct run_kind workflow_run_kind = {
     .begin = workflow_begin,
-    .begins_with_claim = true,
-    .go_on = workflow_go_on,
-    .written = workflow_written,
-    .break_off = workflow_break_off,
-    .drop = drop_acts,
-    .in_the_middle = in_the_middle,
-    .may_rest = may_rest,
-    .deadline = deadline,
+    .begins_in_claim = true,
+    .resume = workflow_resume,
+    .on_written = workflow_on_written,
+    .abort_step = workflow_abort_step,
+    .cancel = cancel_actions,
+    .has_inflight_effect = workflow_has_inflight_effect,
+    .can_yield = workflow_can_yield,
+    .on_deadline = workflow_on_deadline,
 };

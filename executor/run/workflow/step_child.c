@@ -11,17 +11,17 @@
 #include "run/stop.h"
 #include "store/model.h"
 
-struct child_state {
-    struct act *act;
-    struct child_job *asking; /* its `arg` is cleared where the act goes first */
-    id child;                 /* set: accepted */
+struct child_action {
+    struct action *action;
+    struct child_job *accept_job; /* its `arg` is cleared where the act goes first */
+    id child;                     /* set: accepted */
     bool ended;
     struct child_end end;
 };
 
 /* --- its end --- */
 
-static json_object *result_of(void *ctx, const struct child_state *s)
+static json_object *child_result(void *ctx, const struct child_action *s)
 {
     json_object *result = json_own(ctx, json_object_new_object());
     json_object *outputs = NULL;
@@ -34,101 +34,101 @@ static json_object *result_of(void *ctx, const struct child_state *s)
     return result;
 }
 
-static void go_on(struct act *a)
+static void finish_child_action(struct action *a)
 {
-    struct child_state *s = a->state;
+    struct child_action *s = a->state;
     void *scratch = talloc_new(NULL);
     if (s->end.state == STATE_SUCCEEDED) {
-        act_succeed(a, result_of(scratch, s));
+        action_succeed(a, child_result(scratch, s));
     } else {
         const char *error = s->end.error ? s->end.error : "";
-        struct act_failure failure = {
+        struct action_failure failure = {
             .error = talloc_asprintf(scratch, "execution %s %s%s%s", s->child.text, state_name(s->end.state),
                                      *error ? ": " : "", error),
             .retry = s->end.reason == REASON_TIMEOUT || s->end.reason == REASON_EXECUTOR_LOST};
-        act_fail(a, &failure);
+        action_fail(a, &failure);
     }
     talloc_free(scratch);
 }
 
-static void on_ended(void *arg, const struct child_end *end)
+static void on_child_end(void *arg, const struct child_end *end)
 {
-    struct child_state *s = arg;
+    struct child_action *s = arg;
     s->ended = true;
     s->end = *end;
     s->end.output = end->output ? talloc_strdup(s, end->output) : NULL;
     s->end.error = end->error ? talloc_strdup(s, end->error) : NULL;
-    act_wake(s->act, go_on);
+    action_wake(s->action, finish_child_action);
 }
 
 /* --- its beginning --- */
 
-static void tell_started(struct act *a, const id *child)
+static void add_child_started_event(struct action *a, const id *child)
 {
     char data[256];
     snprintf(data, sizeof data, "{\"execution_id\":\"%s\",\"step_index\":%zu,\"step\":\"%s\"}", child->text,
              a->step->index, a->step->name);
-    commit_event(flow_open(a->flow), EVENT_CHILD_STARTED, clock_wall_ms(), data);
+    commit_add_event(run_pending_commit(a->run), EVENT_CHILD_STARTED, clock_wall_ms(), data);
 }
 
-static void on_accepted(struct job *job)
+static void on_child_accepted(struct job *job)
 {
     struct child_job *j = (struct child_job *)job;
-    struct child_state *s = job->arg;
+    struct child_action *s = job->arg;
     enum run_verdict verdict = j->answer.verdict;
     if (!s) { /* the act has gone meanwhile; the end of the run stops what was started */
         talloc_free(j);
         return;
     }
-    struct act *a = s->act;
-    s->asking = NULL;
+    struct action *a = s->action;
+    s->accept_job = NULL;
     if (verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS) {
         s->child = j->answer.execution_id;
         if (verdict == RUN_ACCEPTED)
-            tell_started(a, &s->child);
-        child_watch_add(a->flow->x->children, &s->child, on_ended, s);
-        act_wait(a);
-        flow_submit(a->flow);
+            add_child_started_event(a, &s->child);
+        child_watch_add(a->run->exec->child_watch, &s->child, on_child_end, s);
+        action_wait(a);
+        run_flush(a->run);
     } else {
-        struct act_failure failure = {
+        struct action_failure failure = {
             .error = j->why,
             .reason = verdict == RUN_INSUFFICIENT_CREDITS ? REASON_INSUFFICIENT_CREDITS : REASON_NONE};
-        act_fail(a, &failure);
+        action_fail(a, &failure);
     }
     talloc_free(j);
 }
 
-static void describe(struct child_job *j, const struct act *a, json_object *inputs)
+static void fill_child_request(struct child_job *j, const struct action *a, json_object *inputs)
 {
-    const struct flow *f = a->flow;
-    struct run_request *q = &j->request;
+    const struct active_run *run = a->run;
+    struct run_request *request = &j->request;
     size_t size;
     const char *text = json_text(inputs, &size);
-    q->execution_id = id_new();
-    q->workspace_id = f->run.workspace_id;
-    q->principal_id = f->principal_id;
-    q->key_id = f->run.key_id;
-    if (a->step->type == STEP_WORKFLOW)
-        (void)id_parse(a->step->workflow_id, strlen(a->step->workflow_id), &q->responder_id);
+    request->execution_id = id_new();
+    request->workspace_id = run->row.workspace_id;
+    request->principal_id = run->principal_id;
+    request->key_id = run->row.key_id;
+    if (a->step->type == STEP_TYPE_WORKFLOW)
+        (void)id_parse(a->step->workflow_id, strlen(a->step->workflow_id), &request->responder_id);
     else
         j->slug = talloc_strdup(j, a->step->slug);
-    q->kind = a->step->type == STEP_WORKFLOW ? KIND_WORKFLOW : KIND_SKILL;
-    q->source = SOURCE_WORKFLOW;
-    q->price = -1;
-    q->parent.id = f->run.id;
-    q->parent.root_id = f->run.root_id;
-    q->parent.attempt = f->run.attempt;
-    q->parent.step = (int)a->step->index;
-    q->parent.item = a->item;
-    q->parent.try = a->tries;
-    q->parent.depth = f->run.depth;
-    q->parent.deadline_ms = f->run.deadline_ms;
-    q->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
-    q->status = a->step->type == STEP_WORKFLOW ? 202 : 201;
+    request->kind = a->step->type == STEP_TYPE_WORKFLOW ? KIND_WORKFLOW : KIND_SKILL;
+    request->source = SOURCE_WORKFLOW;
+    request->price = -1;
+    request->parent.id = run->row.id;
+    request->parent.root_id = run->row.root_id;
+    request->parent.attempt = run->row.attempt;
+    request->parent.step = (int)a->step->index;
+    request->parent.item = a->item;
+    request->parent.try = a->tries;
+    request->parent.depth = run->row.depth;
+    request->parent.deadline_ms = run->row.deadline_ms;
+    request->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
+    request->status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
 }
 
 /* The names that a template gave: an array of strings. */
-static enum err read_files(struct child_job *j, json_object *list, const char **why_r)
+static enum err read_file_names(struct child_job *j, json_object *list, const char **why_r)
 {
     *why_r = "file_source_ids must be an array of strings";
     if (!json_object_is_type(list, json_type_array))
@@ -146,8 +146,8 @@ static enum err read_files(struct child_job *j, json_object *list, const char **
     return OK;
 }
 
-static enum err render_skill(struct child_job *j, const struct act *a, const struct template_scope *scope,
-                             const char **why_r)
+static enum err render_skill_fields(struct child_job *j, const struct action *a,
+                                    const struct template_scope *scope, const char **why_r)
 {
     const struct program_step *step = a->step;
     json_object *files;
@@ -160,83 +160,83 @@ static enum err render_skill(struct child_job *j, const struct act *a, const str
     if (e == OK && step->file_source_ids) {
         e = template_render(j, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
         if (e == OK)
-            e = read_files(j, files, why_r);
+            e = read_file_names(j, files, why_r);
     }
     return e;
 }
 
-static void start(struct act *a)
+static void start_child_action(struct action *a)
 {
-    struct template_scope scope = act_scope(a);
+    struct template_scope scope = action_scope(a);
     struct child_job *j = talloc_zero(NULL, struct child_job);
     json_object *inputs;
     const char *why = NULL;
     enum err e = program_child_inputs(j, a->step, &scope, &inputs, &why);
-    if (e == OK && a->step->type == STEP_SKILL)
-        e = render_skill(j, a, &scope, &why);
+    if (e == OK && a->step->type == STEP_TYPE_SKILL)
+        e = render_skill_fields(j, a, &scope, &why);
     if (e != OK) {
-        struct act_failure failure = {.error = why ? why : "the inputs cannot be made"};
+        struct action_failure failure = {.error = why ? why : "the inputs cannot be made"};
         a->state = NULL;
-        act_fail(a, &failure);
+        action_fail(a, &failure);
         talloc_free(j);
         return;
     }
-    struct child_state *s = talloc_zero(a, struct child_state);
-    s->act = a;
-    s->asking = j;
+    struct child_action *s = talloc_zero(a, struct child_action);
+    s->action = a;
+    s->accept_job = j;
     a->state = s;
-    describe(j, a, inputs);
+    fill_child_request(j, a, inputs);
     j->resumed = a->resumed;
-    j->job = (struct job){.kind = JOB_CHILD, .done = on_accepted, .arg = s};
-    writer_submit(a->flow->x->writer, &j->job);
+    j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_child_accepted, .arg = s};
+    db_thread_submit(a->run->exec->db_thread, &j->job);
 }
 
 /* --- when nobody waits for it any more --- */
 
-struct stop_job {
+struct stop_child_job {
     struct job job;
     struct stop_request request;
 };
 
-static void stop(struct job *job, struct writer_hands *hands)
+static void stop_child_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
-    struct stop_job *j = (struct stop_job *)job;
+    struct stop_child_job *j = (struct stop_child_job *)job;
     struct run_answer answer;
-    (void)stop_run(hands->db, hands->redis, j, &j->request, &answer);
+    (void)stop_run(thread_ctx->db, thread_ctx->redis, j, &j->request, &answer);
 }
 
-static void on_stopped(struct job *job)
+static void on_child_stopped(struct job *job)
 {
     talloc_free(job);
 }
 
 /* A try that has timed out, or an item of a loop that has failed elsewhere: the run goes on without it. */
-static void stop_child(struct executor *x, const id *workspace, const id *child)
+static void stop_child(struct executor *exec, const id *workspace, const id *child)
 {
-    struct stop_job *j = talloc_zero(NULL, struct stop_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = stop, .done = on_stopped};
+    struct stop_child_job *j = talloc_zero(NULL, struct stop_child_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = stop_child_work, .done = on_child_stopped};
     j->request = (struct stop_request){.workspace_id = *workspace,
                                        .execution_id = *child,
                                        .error = "the run that started it went on without it"};
-    writer_submit(x->writer, &j->job);
+    db_thread_submit(exec->db_thread, &j->job);
 }
 
-static void cancel(struct act *a)
+static void cancel_child_action(struct action *a)
 {
-    struct child_state *s = a->state;
-    struct flow *f = a->flow;
+    struct child_action *s = a->state;
+    struct active_run *run = a->run;
     if (!s)
         return;
-    if (s->asking)
-        s->asking->job.arg = NULL;
+    if (s->accept_job)
+        s->accept_job->job.arg = NULL;
     if (id_is_set(&s->child) && !s->ended)
-        child_watch_forget(f->x->children, &s->child);
+        child_watch_forget(run->exec->child_watch, &s->child);
     if (!s->ended)
-        f->tree = true; /* the end of this run stops it, if nothing does before */
-    if (!s->ended && id_is_set(&s->child) && !f->ending)
-        stop_child(f->x, &f->run.workspace_id, &s->child);
+        run->may_have_children = true; /* the end of this run stops it, if nothing does before */
+    if (!s->ended && id_is_set(&s->child) && !run->ending)
+        stop_child(run->exec, &run->row.workspace_id, &s->child);
     TALLOC_FREE(a->state);
 }
 
-const struct step_kind step_workflow = {.start = start, .cancel = cancel};
-const struct step_kind step_skill = {.start = start, .cancel = cancel};
+const struct step_kind step_workflow = {.start = start_child_action, .cancel = cancel_child_action};
+const struct step_kind step_skill = {.start = start_child_action, .cancel = cancel_child_action};

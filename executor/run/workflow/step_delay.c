@@ -2,19 +2,19 @@
  * rest only. */
 #include "executor/run/workflow/action.h"
 
-static enum err prepare(struct act *a, const char **why_r)
+static enum err prepare_delay(struct action *a, const char **why_r)
 {
-    struct template_scope scope = act_scope(a);
+    struct template_scope scope = action_scope(a);
     int64_t delay_ms;
     enum err e = program_delay_ms(a, a->step, &scope, &delay_ms, why_r);
     if (e == OK)
-        act_due_in(a, delay_ms);
+        action_set_due_in(a, delay_ms);
     return e;
 }
 
-static void start(struct act *a)
+static void end_delay(struct action *a)
 {
-    act_succeed(a, NULL);
+    action_succeed(a, NULL);
 }
 
-const struct step_kind step_delay = {.prepare = prepare, .start = start, .waits_first = true};
+const struct step_kind step_delay = {.prepare = prepare_delay, .start = end_delay, .waits_first = true};

@@ -1,8 +1,8 @@
 /* `fail`: ends in failure, with a message of the program's. */
 #include "executor/run/workflow/action.h"
 
-static enum err evaluate(void *ctx, const struct program_step *step, const struct template_scope *scope,
-                         json_object **result_r, const char **why_r)
+static enum err evaluate_fail(void *ctx, const struct program_step *step, const struct template_scope *scope,
+                              json_object **result_r, const char **why_r)
 {
     char *message;
     size_t size;
@@ -12,4 +12,4 @@ static enum err evaluate(void *ctx, const struct program_step *step, const struc
     return ERR_INVALID;
 }
 
-const struct step_kind step_fail = {.evaluate = evaluate};
+const struct step_kind step_fail = {.evaluate = evaluate_fail};

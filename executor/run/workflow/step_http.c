@@ -14,10 +14,10 @@
 #include "executor/run/workflow/action.h"
 #include "secret/redact.h"
 
-struct http_state {
-    struct act *act;
+struct http_action {
+    struct action *action;
     struct http_call *call;
-    struct secret_job *asking; /* its `arg` is cleared where the act goes first */
+    struct secret_lookup *secret_lookup; /* its `arg` is cleared where the act goes first */
     struct secret_value *secrets;
     const char **names;
     size_t secrets_n;
@@ -37,7 +37,7 @@ static bool refers_to_secrets(const struct program_step *step)
 
 /* --- what came back --- */
 
-static bool is_json(const char *content_type)
+static bool is_json_media_type(const char *content_type)
 {
     char type[128];
     size_t n = strcspn(content_type, "; \t");
@@ -49,7 +49,7 @@ static bool is_json(const char *content_type)
 }
 
 /* Bytes of the UTF-8 sequence at p, 0 where it is none (RFC 3629, 4). */
-static size_t sequence(const unsigned char *p, size_t left)
+static size_t utf8_sequence_length(const unsigned char *p, size_t left)
 {
     size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
     if (n == 0 || n > left)
@@ -69,7 +69,7 @@ static json_object *text_value(void *ctx, const char *bytes, size_t size)
     char *text = talloc_array(ctx, char, size * 3 + 1);
     size_t written = 0;
     for (size_t i = 0; i < size;) {
-        size_t n = sequence((const unsigned char *)bytes + i, size - i);
+        size_t n = utf8_sequence_length((const unsigned char *)bytes + i, size - i);
         memcpy(text + written, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
         written += n ? n : 3;
         i += n ? n : 1;
@@ -77,18 +77,18 @@ static json_object *text_value(void *ctx, const char *bytes, size_t size)
     return json_object_new_string_len(text, (int)written);
 }
 
-static json_object *body_value(void *ctx, const struct http_answer *a)
+static json_object *body_value(void *ctx, const struct http_response *a)
 {
     json_object *value;
     const char *why;
-    if (is_json(a->content_type) &&
+    if (is_json_media_type(a->content_type) &&
         json_parse(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &value, &why) == OK)
         return json_object_get(value);
     return a->body_size > 0 ? text_value(ctx, a->body, a->body_size) : NULL;
 }
 
 /* {status, headers, body}, without secrets; of ctx. */
-static json_object *result_of(void *ctx, const struct http_state *s, const struct http_answer *a)
+static json_object *http_result(void *ctx, const struct http_action *s, const struct http_response *a)
 {
     json_object *result = json_own(ctx, json_object_new_object());
     json_object_object_add(result, "status", json_object_new_int(a->status));
@@ -97,35 +97,35 @@ static json_object *result_of(void *ctx, const struct http_state *s, const struc
     return redact_json(ctx, s->redactor, result);
 }
 
-static void on_answer(void *arg, const struct http_answer *answer)
+static void on_http_response(void *arg, const struct http_response *answer)
 {
-    struct http_state *s = arg;
-    struct act *a = s->act;
+    struct http_action *s = arg;
+    struct action *a = s->action;
     void *scratch = talloc_new(NULL);
-    struct act_failure failure = {.retry = answer->retry};
+    struct action_failure failure = {.retry = answer->retry};
     s->call = NULL;
     if (answer->error) {
         size_t size;
         failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
-        act_fail(a, &failure);
+        action_fail(a, &failure);
     } else if (program_status_expected(a->step, answer->status)) {
-        act_succeed(a, result_of(scratch, s, answer));
+        action_succeed(a, http_result(scratch, s, answer));
     } else {
         int status = answer->status;
         failure.error = talloc_asprintf(scratch, "the answer's status is %d", status);
         failure.retry = status == 408 || status == 429 || (status >= 500 && status <= 599);
         failure.answered = true;
         failure.retry_after_ms = http_retry_after_ms(answer);
-        act_fail(a, &failure);
+        action_fail(a, &failure);
     }
     talloc_free(scratch);
 }
 
 /* --- what goes out --- */
 
-static const char *secret_value(void *arg, const char *name, size_t *size_r)
+static const char *find_secret(void *arg, const char *name, size_t *size_r)
 {
-    struct http_state *s = arg;
+    struct http_action *s = arg;
     for (size_t i = 0; i < s->secrets_n; i++) {
         if (strcmp(s->names[i], name) != 0)
             continue;
@@ -135,57 +135,57 @@ static const char *secret_value(void *arg, const char *name, size_t *size_r)
     return NULL;
 }
 
-static void send_request(struct act *a)
+static void send_request(struct action *a)
 {
-    struct http_state *s = a->state;
-    struct template_scope scope = act_scope(a);
-    struct step_request request;
+    struct http_action *s = a->state;
+    struct template_scope scope = action_scope(a);
+    struct http_request request;
     const char *why = NULL;
     void *scratch = talloc_new(NULL);
-    scope.secret = secret_value;
+    scope.secret = find_secret;
     scope.secret_arg = s;
-    if (step_request_render(scratch, a->step, &scope, &request, &why) != OK) {
+    if (http_request_render(scratch, a->step, &scope, &request, &why) != OK) {
         size_t size;
         if (!why)
             why = "the request cannot be made";
-        struct act_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size)};
-        act_fail(a, &failure);
-    } else if (executor_may_act(a->flow->x)) {
-        char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->flow->run.id.text, a->step->index, a->item,
+        struct action_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size)};
+        action_fail(a, &failure);
+    } else if (executor_holds_lease(a->run->exec)) {
+        char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->run->row.id.text, a->step->index, a->item,
                                     a->answers);
-        s->call = http_send(a->flow->x->http, &request, key, on_answer, s);
+        s->call = http_send(a->run->exec->http_client, &request, key, on_http_response, s);
     }
     talloc_free(scratch);
 }
 
 /* --- secrets --- */
 
-static void on_secrets(struct job *job)
+static void on_secrets_found(struct job *job)
 {
-    struct secret_job *j = (struct secret_job *)job;
-    struct http_state *s = job->arg;
+    struct secret_lookup *j = (struct secret_lookup *)job;
+    struct http_action *s = job->arg;
     if (s && job->e == OK) {
-        s->asking = NULL;
+        s->secret_lookup = NULL;
         talloc_steal(s, j);
         s->secrets = j->values;
         s->redactor = redactor_new(s, s->secrets, s->secrets_n);
-        send_request(s->act);
+        send_request(s->action);
         return;
     }
     if (s) {
-        struct act_failure failure = {.error = j->why, .retry = job->e == ERR_BUSY};
-        s->asking = NULL;
-        act_fail(s->act, &failure);
+        struct action_failure failure = {.error = j->why, .retry = job->e == ERR_BUSY};
+        s->secret_lookup = NULL;
+        action_fail(s->action, &failure);
     }
     talloc_free(j);
 }
 
 /* A first rendering finds out which secrets there are to be had. */
-static const char *note_secret(void *arg, const char *name, size_t *size_r)
+static const char *collect_secret_name(void *arg, const char *name, size_t *size_r)
 {
-    struct http_state *s = arg;
+    struct http_action *s = arg;
     size_t unused;
-    if (!secret_value(s, name, &unused)) {
+    if (!find_secret(s, name, &unused)) {
         s->names = talloc_realloc(s, s->names, const char *, s->secrets_n + 1);
         s->secrets = talloc_realloc(s, s->secrets, struct secret_value, s->secrets_n + 1);
         s->names[s->secrets_n] = talloc_strdup(s, name);
@@ -195,47 +195,47 @@ static const char *note_secret(void *arg, const char *name, size_t *size_r)
     return "x";
 }
 
-static bool ask_secrets(struct act *a)
+static bool look_up_secrets(struct action *a)
 {
-    struct http_state *s = a->state;
-    struct template_scope scope = act_scope(a);
-    struct step_request request;
+    struct http_action *s = a->state;
+    struct template_scope scope = action_scope(a);
+    struct http_request request;
     const char *why;
     if (!refers_to_secrets(a->step))
         return false;
     void *scratch = talloc_new(NULL);
-    scope.secret = note_secret;
+    scope.secret = collect_secret_name;
     scope.secret_arg = s;
-    enum err e = step_request_render(scratch, a->step, &scope, &request, &why);
+    enum err e = http_request_render(scratch, a->step, &scope, &request, &why);
     talloc_free(scratch);
     if (e != OK || s->secrets_n == 0)
         return false; /* the second rendering will say what is wrong */
-    s->asking = secret_job_new(a->flow->x, &a->flow->run.workspace_id, s->names, s->secrets_n);
-    s->asking->job.done = on_secrets;
-    s->asking->job.arg = s;
-    writer_submit(a->flow->x->writer, &s->asking->job);
+    s->secret_lookup = secret_lookup_new(a->run->exec, &a->run->row.workspace_id, s->names, s->secrets_n);
+    s->secret_lookup->job.done = on_secrets_found;
+    s->secret_lookup->job.arg = s;
+    db_thread_submit(a->run->exec->db_thread, &s->secret_lookup->job);
     return true;
 }
 
 /* --- */
 
-static void start(struct act *a)
+static void start_http_action(struct action *a)
 {
-    struct http_state *s = talloc_zero(a, struct http_state);
-    s->act = a;
+    struct http_action *s = talloc_zero(a, struct http_action);
+    s->action = a;
     a->state = s;
-    if (!ask_secrets(a))
+    if (!look_up_secrets(a))
         send_request(a);
 }
 
-static void cancel(struct act *a)
+static void cancel_http_action(struct action *a)
 {
-    struct http_state *s = a->state;
+    struct http_action *s = a->state;
     if (s->call)
         http_cancel(s->call);
-    if (s->asking)
-        s->asking->job.arg = NULL;
+    if (s->secret_lookup)
+        s->secret_lookup->job.arg = NULL;
     TALLOC_FREE(a->state);
 }
 
-const struct step_kind step_http = {.start = start, .cancel = cancel};
+const struct step_kind step_http = {.start = start_http_action, .cancel = cancel_http_action};

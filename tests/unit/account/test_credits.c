@@ -4,7 +4,7 @@
 #include "account/credits.h"
 #include "json/json.h"
 
-Test(credits, parses_what_people_write)
+Test(credits, parses_user_input)
 {
     static const struct {
         const char *text;
@@ -36,7 +36,7 @@ Test(credits, parses_what_people_write)
     }
 }
 
-Test(credits, writes_no_empty_decimals)
+Test(credits, formats_without_trailing_zeros)
 {
     static const struct {
         int64_t micro;

@@ -2,14 +2,14 @@
 
 #include "base/clock.h"
 
-Test(clock, writes_both_styles)
+Test(clock, formats_both_styles)
 {
     char out[CLOCK_TEXT_SIZE];
     cr_assert_str_eq(clock_text_offset(1768473000123, out), "2026-01-15T10:30:00.123+00:00");
     cr_assert_str_eq(clock_text_z(1768473000000, out), "2026-01-15T10:30:00.000Z");
 }
 
-Test(clock, reads_what_clients_send)
+Test(clock, parses_client_formats)
 {
     static const struct {
         const char *text;

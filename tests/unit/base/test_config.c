@@ -7,7 +7,7 @@
 
 #include "base/config.h"
 
-static const char *file_with(void *ctx, const char *text)
+static const char *write_config_file(void *ctx, const char *text)
 {
     char *path = talloc_strdup(ctx, "/tmp/millrace-config-XXXXXX");
     int fd = mkstemp(path);
@@ -17,27 +17,27 @@ static const char *file_with(void *ctx, const char *text)
     return path;
 }
 
-static enum err load(void *ctx, const char *text, struct config **c, const char **why)
+static enum err load_text(void *ctx, const char *text, struct config **c, const char **why)
 {
-    const char *path = file_with(ctx, text);
+    const char *path = write_config_file(ctx, text);
     enum err e = config_load(ctx, path, c, why);
     unlink(path);
     return e;
 }
 
-Test(config, defaults_stand_where_nothing_is_said)
+Test(config, uses_defaults_for_missing_settings)
 {
     void *ctx = talloc_new(NULL);
     struct config *c;
     const char *why;
-    cr_assert_eq(load(ctx, "[api]\nworkers = 5\n", &c, &why), OK, "%s", why);
+    cr_assert_eq(load_text(ctx, "[api]\nworkers = 5\n", &c, &why), OK, "%s", why);
     cr_assert_eq(c->api.workers, 5);
     cr_assert_eq(c->executor.processes, 2);
     cr_assert_str_eq(c->database.name, "millrace");
     talloc_free(ctx);
 }
 
-Test(config, what_is_wrong_is_refused_by_name)
+Test(config, rejects_invalid_settings_by_name)
 {
     static const struct {
         const char *text, *names;
@@ -54,13 +54,13 @@ Test(config, what_is_wrong_is_refused_by_name)
         void *ctx = talloc_new(NULL);
         struct config *c;
         const char *why = "";
-        cr_expect_eq(load(ctx, cases[i].text, &c, &why), ERR_INVALID, "%s", cases[i].text);
+        cr_expect_eq(load_text(ctx, cases[i].text, &c, &why), ERR_INVALID, "%s", cases[i].text);
         cr_expect(strstr(why, cases[i].names), "%s: %s", cases[i].text, why);
         talloc_free(ctx);
     }
 }
 
-Test(config, the_dump_can_be_read_again)
+Test(config, dump_round_trips)
 {
     void *ctx = talloc_new(NULL);
     char *text = NULL;
@@ -70,7 +70,7 @@ Test(config, the_dump_can_be_read_again)
     fclose(out);
     struct config *c;
     const char *why;
-    cr_assert_eq(load(ctx, text, &c, &why), OK, "%s", why);
+    cr_assert_eq(load_text(ctx, text, &c, &why), OK, "%s", why);
     cr_assert_eq(c->api.workers, 32);
     free(text);
     talloc_free(ctx);

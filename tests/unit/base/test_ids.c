@@ -25,7 +25,7 @@ Test(ids, ascend_strictly_within_a_process)
     }
 }
 
-Test(ids, parse_folds_case_and_refuses_what_is_no_uuid)
+Test(ids, parse_folds_case_and_rejects_non_uuids)
 {
     id i;
     cr_assert(id_parse("0198C0DE-1234-7ABC-8DEF-0123456789AB", 36, &i));
@@ -45,7 +45,7 @@ Test(ids, parse_folds_case_and_refuses_what_is_no_uuid)
     }
 }
 
-Test(ids, floor_is_the_least_of_its_millisecond)
+Test(ids, floor_is_the_lowest_id_of_its_millisecond)
 {
     id now = id_new();
     id low = id_floor(id_ms(&now));

@@ -3,7 +3,7 @@
 
 #include "base/scopes.h"
 
-Test(scopes, bits_are_stored_and_must_not_move)
+Test(scopes, bit_values_are_stable)
 {
     cr_expect_str_eq(scope_name(1), "workflows:read");
     cr_expect_str_eq(scope_name(SCOPE_WORKFLOWS_EXECUTE), "workflows:execute");
@@ -13,7 +13,7 @@ Test(scopes, bits_are_stored_and_must_not_move)
     cr_expect_null(scope_name((enum scope)0));
 }
 
-Test(scopes, lists)
+Test(scopes, parses_and_formats_lists)
 {
     void *ctx = talloc_new(NULL);
     uint32_t scopes;

@@ -4,7 +4,7 @@
 
 #include "json/json.h"
 
-static enum err parse(const char *text, size_t size, int depth)
+static enum err parse_text(const char *text, size_t size, int depth)
 {
     void *ctx = talloc_new(NULL);
     json_object *v;
@@ -14,7 +14,7 @@ static enum err parse(const char *text, size_t size, int depth)
     return e;
 }
 
-Test(json, takes_what_is_json)
+Test(json, accepts_valid_json)
 {
     static const char *const good[] = {
         "{}",
@@ -33,10 +33,10 @@ Test(json, takes_what_is_json)
         "{\"a\":\"\\u0000\"}",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
-        cr_expect_eq(parse(good[i], strlen(good[i]), 32), OK, "%s", good[i]);
+        cr_expect_eq(parse_text(good[i], strlen(good[i]), 32), OK, "%s", good[i]);
 }
 
-Test(json, refuses_what_is_not)
+Test(json, rejects_invalid_json)
 {
     static const char *const bad[] = {
         "",
@@ -65,17 +65,17 @@ Test(json, refuses_what_is_not)
         "\"tab\there\"",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
-        cr_expect_eq(parse(bad[i], strlen(bad[i]), 32), ERR_INVALID, "%s", bad[i]);
-    cr_expect_eq(parse("1\0", 2, 32), ERR_INVALID, "a NUL byte");
+        cr_expect_eq(parse_text(bad[i], strlen(bad[i]), 32), ERR_INVALID, "%s", bad[i]);
+    cr_expect_eq(parse_text("1\0", 2, 32), ERR_INVALID, "a NUL byte");
 }
 
-Test(json, depth_is_counted)
+Test(json, limits_the_depth)
 {
     char text[200];
     for (int depth = 30; depth <= 34; depth++) {
         memset(text, '[', (size_t)depth);
         memset(text + depth, ']', (size_t)depth);
-        cr_expect_eq(parse(text, (size_t)depth * 2, 32), depth <= 32 ? OK : ERR_INVALID, "%d", depth);
+        cr_expect_eq(parse_text(text, (size_t)depth * 2, 32), depth <= 32 ? OK : ERR_INVALID, "%d", depth);
     }
 }
 

@@ -4,17 +4,17 @@
 
 /* The picture in the design, move by move; whatever is not listed is forbidden. */
 static const struct {
-    enum state from;
+    enum run_state from;
     enum transition move;
-    enum state to;
+    enum run_state to;
 } allowed[] = {
-    {STATE_QUEUED, MOVE_CLAIM, STATE_RUNNING},      {STATE_QUEUED, MOVE_STOP, STATE_STOPPED},
-    {STATE_RUNNING, MOVE_SUCCEED, STATE_SUCCEEDED}, {STATE_RUNNING, MOVE_FAIL, STATE_FAILED},
-    {STATE_RUNNING, MOVE_LOSE, STATE_QUEUED},       {STATE_RUNNING, MOVE_HAND_BACK, STATE_QUEUED},
+    {STATE_QUEUED, MOVE_CLAIM, STATE_RUNNING},        {STATE_QUEUED, MOVE_STOP, STATE_STOPPED},
+    {STATE_RUNNING, MOVE_SUCCEED, STATE_SUCCEEDED},   {STATE_RUNNING, MOVE_FAIL, STATE_FAILED},
+    {STATE_RUNNING, MOVE_REQUEUE_LOST, STATE_QUEUED}, {STATE_RUNNING, MOVE_RELEASE, STATE_QUEUED},
     {STATE_RUNNING, MOVE_STOP, STATE_STOPPED},
 };
 
-static enum state expected(int from, int move)
+static enum run_state expected(int from, int move)
 {
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
         if ((int)allowed[i].from == from && (int)allowed[i].move == move)
@@ -27,8 +27,8 @@ Test(states, every_move_from_every_state)
 {
     for (int from = 0; from <= STATE_STOPPED + 1; from++) {
         for (int move = 0; move <= MOVE_COUNT; move++) {
-            enum state to = 0;
-            bool may = state_may((enum state)from, (enum transition)move, &to);
+            enum run_state to = 0;
+            bool may = state_may((enum run_state)from, (enum transition)move, &to);
             cr_expect_eq(may, expected(from, move) != 0, "from %d by %d", from, move);
             cr_expect_eq(to, expected(from, move), "from %d by %d", from, move);
         }
@@ -40,16 +40,16 @@ Test(states, terminal_is_final)
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++) {
         bool leaves = false;
         for (int move = 0; move < MOVE_COUNT; move++) {
-            enum state to;
-            leaves = leaves || state_may((enum state)s, (enum transition)move, &to);
+            enum run_state to;
+            leaves = leaves || state_may((enum run_state)s, (enum transition)move, &to);
         }
-        cr_expect_eq(state_is_terminal((enum state)s), !leaves);
+        cr_expect_eq(state_is_terminal((enum run_state)s), !leaves);
     }
 }
 
-Test(states, the_four_words_of_the_workflow_contract)
+Test(states, maps_to_the_four_contract_statuses)
 {
-    enum state s[2];
+    enum run_state s[2];
     cr_assert_eq(states_from_status("running", s), 2);
     cr_assert_eq(s[0], STATE_QUEUED);
     cr_assert_eq(s[1], STATE_RUNNING);
@@ -60,9 +60,9 @@ Test(states, the_four_words_of_the_workflow_contract)
     cr_assert_eq(state_from_name("success", s), 0);
 }
 
-Test(states, numbers_that_are_none_have_no_name)
+Test(states, invalid_numbers_have_no_name)
 {
-    cr_assert_str_eq(state_name((enum state)77), "unknown");
+    cr_assert_str_eq(state_name((enum run_state)77), "unknown");
     cr_assert_str_eq(event_name((enum event_type)0), "unknown");
     cr_assert_null(reason_name(REASON_NONE));
     cr_assert_str_eq(reason_name(REASON_INTERNAL), "internal");

@@ -14,7 +14,7 @@
 
 #define BASE "\"argv\":[\"true\"],\"skill_dir\":\"/s\",\"run_dir\":\"/r\""
 
-static enum err parse(void *ctx, const char *text, struct runner_job **job_r)
+static enum err parse_job(void *ctx, const char *text, struct runner_job **job_r)
 {
     const char *why = NULL;
     enum err e = runner_job_parse(ctx, text, strlen(text), job_r, &why);
@@ -26,7 +26,7 @@ Test(runner, a_job_has_safe_defaults)
 {
     void *ctx = talloc_new(NULL);
     struct runner_job *job;
-    cr_assert_eq(parse(ctx, "{" BASE "}", &job), OK);
+    cr_assert_eq(parse_job(ctx, "{" BASE "}", &job), OK);
     cr_expect_str_eq(job->argv[0], "true");
     cr_expect_null(job->argv[1]);
     cr_expect_not(job->network);
@@ -42,13 +42,13 @@ Test(runner, a_job_keeps_the_inputs_bytes)
 {
     void *ctx = talloc_new(NULL);
     struct runner_job *job;
-    cr_assert_eq(parse(ctx, "{" BASE ",\"stdin\":\"{ \\\"a\\\": 1.50 }\\u0000\"}", &job), OK);
+    cr_assert_eq(parse_job(ctx, "{" BASE ",\"stdin\":\"{ \\\"a\\\": 1.50 }\\u0000\"}", &job), OK);
     cr_expect_eq(job->stdin_bytes, 14);
     cr_expect_arr_eq(job->stdin_text, "{ \"a\": 1.50 }", 14);
     talloc_free(ctx);
 }
 
-Test(runner, jobs_that_are_refused)
+Test(runner, rejects_invalid_jobs)
 {
     static const char *const bad[] = {
         "[]",
@@ -73,63 +73,63 @@ Test(runner, jobs_that_are_refused)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         void *ctx = talloc_new(NULL);
         struct runner_job *job;
-        cr_expect_eq(parse(ctx, bad[i], &job), ERR_INVALID, "%s", bad[i]);
+        cr_expect_eq(parse_job(ctx, bad[i], &job), ERR_INVALID, "%s", bad[i]);
         talloc_free(ctx);
     }
 }
 
-static bool progress(const char *line, int *percent, char *message)
+static bool parse_progress(const char *line, int *percent, char *message)
 {
-    return runner_log_parse_progress(line, strlen(line), percent, message, 16);
+    return stderr_log_parse_progress(line, strlen(line), percent, message, 16);
 }
 
-Test(runner, progress_lines)
+Test(runner, parses_progress_lines)
 {
     int percent = -1;
     char message[16];
-    cr_expect(progress("::progress 40 half way", &percent, message));
+    cr_expect(parse_progress("::progress 40 half way", &percent, message));
     cr_expect_eq(percent, 40);
     cr_expect_str_eq(message, "half way");
-    cr_expect(progress("::progress 7", &percent, message));
+    cr_expect(parse_progress("::progress 7", &percent, message));
     cr_expect_eq(percent, 7);
     cr_expect_str_eq(message, "");
-    cr_expect(progress("::progress 99999999999999999999 a very long message", &percent, message));
+    cr_expect(parse_progress("::progress 99999999999999999999 a very long message", &percent, message));
     cr_expect_eq(percent, 100);
     cr_expect_str_eq(message, "a very long mes");
-    cr_expect(progress("::progress 50% x", &percent, message));
-    cr_expect_not(progress("::progress", &percent, message));
-    cr_expect_not(progress("::progress -1 x", &percent, message));
-    cr_expect_not(progress("::progress 5x", &percent, message));
-    cr_expect_not(progress(" ::progress 5", &percent, message));
+    cr_expect(parse_progress("::progress 50% x", &percent, message));
+    cr_expect_not(parse_progress("::progress", &percent, message));
+    cr_expect_not(parse_progress("::progress -1 x", &percent, message));
+    cr_expect_not(parse_progress("::progress 5x", &percent, message));
+    cr_expect_not(parse_progress(" ::progress 5", &percent, message));
 }
 
-static struct runner_log *new_log(void *ctx, uint64_t max)
+static struct stderr_log *new_log(void *ctx, uint64_t max)
 {
     char path[] = "/tmp/runner-log-XXXXXX";
-    struct runner_log *log = talloc_zero(ctx, struct runner_log);
+    struct stderr_log *log = talloc_zero(ctx, struct stderr_log);
     log->fd = mkstemp(path);
     unlink(path);
     log->max_bytes = max;
     return log;
 }
 
-static void expect_kept(const struct runner_log *log, const char *text)
+static void expect_kept(const struct stderr_log *log, const char *text)
 {
     char kept[256] = "";
     cr_assert_geq(pread(log->fd, kept, sizeof kept - 1, 0), 0);
     cr_expect_str_eq(kept, text);
 }
 
-Test(runner, a_log_in_pieces)
+Test(runner, accepts_a_log_in_chunks)
 {
     void *ctx = talloc_new(NULL);
-    struct runner_log *log = new_log(ctx, 100);
+    struct stderr_log *log = new_log(ctx, 100);
     const char *text = "one\n::progress 5 x\ntwo";
     for (const char *c = text; *c; c++)
-        runner_log_feed(log, c, 1);
+        stderr_log_feed(log, c, 1);
     expect_kept(log, "one\n");
     cr_expect(log->has_progress);
-    runner_log_end(log);
+    stderr_log_end(log);
     expect_kept(log, "one\ntwo");
     talloc_free(ctx);
 }
@@ -137,8 +137,8 @@ Test(runner, a_log_in_pieces)
 Test(runner, a_log_stops_at_its_cap)
 {
     void *ctx = talloc_new(NULL);
-    struct runner_log *log = new_log(ctx, 6);
-    runner_log_feed(log, "one\ntwo\nthree\n", 14);
+    struct stderr_log *log = new_log(ctx, 6);
+    stderr_log_feed(log, "one\ntwo\nthree\n", 14);
     expect_kept(log, "one\ntw");
     cr_expect(log->truncated);
     cr_expect_eq(log->kept_bytes, 6);
@@ -148,11 +148,11 @@ Test(runner, a_log_stops_at_its_cap)
 Test(runner, a_long_line_is_never_progress)
 {
     void *ctx = talloc_new(NULL);
-    struct runner_log *log = new_log(ctx, 100000);
+    struct stderr_log *log = new_log(ctx, 100000);
     char *line = talloc_zero_size(ctx, LOG_LINE_MAX);
     memset(line, 'x', LOG_LINE_MAX);
-    runner_log_feed(log, line, LOG_LINE_MAX);
-    runner_log_feed(log, "::progress 5 x\n", 15);
+    stderr_log_feed(log, line, LOG_LINE_MAX);
+    stderr_log_feed(log, "::progress 5 x\n", 15);
     cr_expect_not(log->has_progress);
     cr_expect_eq(log->kept_bytes, LOG_LINE_MAX + 15);
     talloc_free(ctx);
@@ -165,7 +165,7 @@ static void expect_text(const char *bytes, size_t size, const char *text)
     json_object_put(o);
 }
 
-Test(runner, text_is_made_utf8)
+Test(runner, replaces_invalid_utf8)
 {
     expect_text("gr\xc3\xbc\xc3\x9f", 6, "gr\xc3\xbc\xc3\x9f");
     expect_text("a\xff"
@@ -182,7 +182,7 @@ Test(runner, text_is_made_utf8)
                 "b");
 }
 
-Test(runner, globs)
+Test(runner, matches_globs)
 {
     const char *globs[] = {"*.svg", "outputs/report/*", "**/data.csv", NULL};
     cr_expect(runner_artifacts_match(NULL, "anything"));
@@ -195,7 +195,7 @@ Test(runner, globs)
     cr_expect_not(runner_artifacts_match(globs + 3, "a.svg"));
 }
 
-Test(runner, a_tree_too_deep_is_too_much_and_can_be_removed)
+Test(runner, a_deep_tree_exceeds_the_limit_and_can_be_removed)
 {
     char top[] = "/tmp/runner-tree-XXXXXX";
     cr_assert_not_null(mkdtemp(top));
@@ -204,13 +204,13 @@ Test(runner, a_tree_too_deep_is_too_much_and_can_be_removed)
         cr_assert_eq(mkdirat(at, "a-folder-with-a-long-name-to-outgrow-PATH_MAX", 0755), 0);
         int next = openat(at, "a-folder-with-a-long-name-to-outgrow-PATH_MAX", O_RDONLY | O_DIRECTORY);
         if (i == 10)
-            cr_expect_neq(runner_tree_usage(fd), UINT64_MAX);
+            cr_expect_neq(untrusted_dir_usage(fd), UINT64_MAX);
         close(at);
         at = next;
     }
     close(at);
-    cr_expect_eq(runner_tree_usage(fd), UINT64_MAX);
+    cr_expect_eq(untrusted_dir_usage(fd), UINT64_MAX);
     close(fd);
-    cr_expect(runner_tree_remove(top));
+    cr_expect(untrusted_dir_remove(top));
     cr_expect_neq(access(top, F_OK), 0);
 }

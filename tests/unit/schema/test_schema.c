@@ -8,7 +8,7 @@
 
 #include "schema/schema.h"
 
-static json_object *parse(void *ctx, const char *text)
+static json_object *parse_json(void *ctx, const char *text)
 {
     json_object *value;
     const char *why;
@@ -16,11 +16,11 @@ static json_object *parse(void *ctx, const char *text)
     return value;
 }
 
-static struct schema *compile(void *ctx, const char *text, const struct schema_options *opt)
+static struct schema *compile_schema(void *ctx, const char *text, const struct schema_options *opt)
 {
     struct schema *schema;
     struct schema_problems problems;
-    enum err e = schema_compile(ctx, parse(ctx, text), opt, &schema, &problems);
+    enum err e = schema_compile(ctx, parse_json(ctx, text), opt, &schema, &problems);
     cr_assert_eq(e, OK, "%s: %s", text, problems.count ? problems.items[0].message : err_name(e));
     return schema;
 }
@@ -33,7 +33,8 @@ static void expect_first_problem(const struct expected *c, const struct schema_o
 {
     void *ctx = talloc_new(NULL);
     struct schema_problems problems;
-    enum err e = schema_validate(ctx, compile(ctx, c->schema, opt), parse(ctx, c->instance), &problems);
+    enum err e =
+        schema_validate(ctx, compile_schema(ctx, c->schema, opt), parse_json(ctx, c->instance), &problems);
     cr_expect_eq(e, c->pointer ? ERR_INVALID : OK, "%s of %s: %s", c->instance, c->schema, err_name(e));
     if (c->pointer && problems.count > 0) {
         cr_expect_str_eq(problems.items[0].pointer, c->pointer);
@@ -42,7 +43,7 @@ static void expect_first_problem(const struct expected *c, const struct schema_o
     talloc_free(ctx);
 }
 
-Test(schema, says_where_and_what)
+Test(schema, reports_pointer_and_message)
 {
     static const struct expected cases[] = {
         {"{\"type\":[\"string\",\"null\"]}", "1", "", "must be a string or null"},
@@ -74,25 +75,25 @@ Test(schema, says_where_and_what)
         expect_first_problem(&cases[i], NULL);
 }
 
-Test(schema, tells_all_problems_up_to_a_bound)
+Test(schema, reports_problems_up_to_a_limit)
 {
     void *ctx = talloc_new(NULL);
     struct schema_problems problems;
-    struct schema *schema = compile(ctx, "{\"items\":{\"type\":\"null\"}}", NULL);
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, "[1,null,2]"), &problems), ERR_INVALID);
+    struct schema *schema = compile_schema(ctx, "{\"items\":{\"type\":\"null\"}}", NULL);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, "[1,null,2]"), &problems), ERR_INVALID);
     cr_assert_eq(problems.count, 2);
     cr_expect_str_eq(problems.items[1].pointer, "/2");
     char *many = talloc_strdup(ctx, "[1");
     for (int i = 0; i < 500; i++)
         many = talloc_strdup_append_buffer(many, ",1");
     many = talloc_strdup_append_buffer(many, "]");
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, many), &problems), ERR_INVALID);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, many), &problems), ERR_INVALID);
     cr_expect_eq(problems.count, SCHEMA_PROBLEMS_MAX);
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, many), NULL), ERR_INVALID);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, many), NULL), ERR_INVALID);
     talloc_free(ctx);
 }
 
-Test(schema, what_is_no_schema_is_told_with_pointers)
+Test(schema, reports_invalid_schemas_by_pointer)
 {
     static const struct {
         const char *schema, *pointer, *part;
@@ -115,7 +116,7 @@ Test(schema, what_is_no_schema_is_told_with_pointers)
         void *ctx = talloc_new(NULL);
         struct schema *schema;
         struct schema_problems problems;
-        enum err e = schema_compile(ctx, parse(ctx, cases[i].schema), NULL, &schema, &problems);
+        enum err e = schema_compile(ctx, parse_json(ctx, cases[i].schema), NULL, &schema, &problems);
         cr_expect_eq(e, ERR_INVALID, "%s", cases[i].schema);
         cr_expect_null(schema);
         cr_assert_gt(problems.count, 0, "%s", cases[i].schema);
@@ -126,7 +127,7 @@ Test(schema, what_is_no_schema_is_told_with_pointers)
     }
 }
 
-Test(schema, hostile_ones_end)
+Test(schema, hostile_schemas_terminate)
 {
     static const char a60[] = "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"";
     static const struct {
@@ -144,8 +145,8 @@ Test(schema, hostile_ones_end)
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         void *ctx = talloc_new(NULL);
         struct schema_problems problems;
-        struct schema *schema = compile(ctx, cases[i].schema, NULL);
-        enum err e = schema_validate(ctx, schema, parse(ctx, cases[i].instance), &problems);
+        struct schema *schema = compile_schema(ctx, cases[i].schema, NULL);
+        enum err e = schema_validate(ctx, schema, parse_json(ctx, cases[i].instance), &problems);
         cr_expect_eq(e, ERR_LIMIT, "%s: %s", cases[i].schema, err_name(e));
         cr_expect_eq(problems.count, 1);
         talloc_free(ctx);
@@ -160,14 +161,15 @@ Test(schema, a_long_string_is_not_quadratic, .timeout = 20)
     memset(text, 'a', 1000002);
     text[0] = text[1000001] = '"';
     text[1000002] = '\0';
-    json_object *instance = parse(ctx, text);
-    cr_expect_eq(schema_validate(ctx, compile(ctx, "{\"pattern\":\"a*[bc]\"}", NULL), instance, NULL),
+    json_object *instance = parse_json(ctx, text);
+    cr_expect_eq(schema_validate(ctx, compile_schema(ctx, "{\"pattern\":\"a*[bc]\"}", NULL), instance, NULL),
                  ERR_LIMIT);
-    cr_expect_eq(schema_validate(ctx, compile(ctx, "{\"pattern\":\"(?=a*)b\"}", NULL), instance, NULL),
+    cr_expect_eq(schema_validate(ctx, compile_schema(ctx, "{\"pattern\":\"(?=a*)b\"}", NULL), instance, NULL),
                  ERR_LIMIT);
-    cr_expect_eq(schema_validate(ctx, compile(ctx, "{\"pattern\":\"[bc]\"}", NULL), instance, NULL),
+    cr_expect_eq(schema_validate(ctx, compile_schema(ctx, "{\"pattern\":\"[bc]\"}", NULL), instance, NULL),
                  ERR_INVALID);
-    cr_expect_eq(schema_validate(ctx, compile(ctx, "{\"pattern\":\"^[a-z]+$\"}", NULL), instance, NULL), OK);
+    cr_expect_eq(
+        schema_validate(ctx, compile_schema(ctx, "{\"pattern\":\"^[a-z]+$\"}", NULL), instance, NULL), OK);
     talloc_free(ctx);
 }
 
@@ -177,19 +179,19 @@ Test(schema, ten_thousand_unique_items_are_cheap)
     json_object *list = json_own(ctx, json_object_new_array());
     for (int i = 0; i < 10000; i++)
         json_object_array_add(list, json_object_new_int(i));
-    struct schema *schema = compile(ctx, "{\"uniqueItems\":true}", NULL);
+    struct schema *schema = compile_schema(ctx, "{\"uniqueItems\":true}", NULL);
     cr_expect_eq(schema_validate(ctx, schema, list, NULL), OK);
     json_object_array_add(list, json_object_new_double(77.0));
     cr_expect_eq(schema_validate(ctx, schema, list, NULL), ERR_INVALID);
     talloc_free(ctx);
 }
 
-Test(schema, a_budget_is_kept)
+Test(schema, enforces_the_budget)
 {
     void *ctx = talloc_new(NULL);
     struct schema_options opt = {.budget = 50};
-    struct schema *schema = compile(ctx, "{\"items\":{\"type\":\"integer\"}}", &opt);
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, "[1,2,3]"), NULL), OK);
+    struct schema *schema = compile_schema(ctx, "{\"items\":{\"type\":\"integer\"}}", &opt);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, "[1,2,3]"), NULL), OK);
     json_object *list = json_own(ctx, json_object_new_array());
     for (int i = 0; i < 100; i++)
         json_object_array_add(list, json_object_new_int(i));
@@ -204,15 +206,15 @@ Test(schema, outlives_its_document)
     void *document_ctx = talloc_new(NULL);
     struct schema *schema;
     struct schema_problems problems;
-    json_object *document = parse(document_ctx, "{\"enum\":[{\"a\":[1]}],\"multipleOf\":2}");
+    json_object *document = parse_json(document_ctx, "{\"enum\":[{\"a\":[1]}],\"multipleOf\":2}");
     cr_assert_eq(schema_compile(ctx, document, NULL, &schema, &problems), OK);
     talloc_free(document_ctx);
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, "{\"a\":[1]}"), &problems), OK);
-    cr_expect_eq(schema_validate(ctx, schema, parse(ctx, "3"), &problems), ERR_INVALID);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, "{\"a\":[1]}"), &problems), OK);
+    cr_expect_eq(schema_validate(ctx, schema, parse_json(ctx, "3"), &problems), ERR_INVALID);
     talloc_free(ctx);
 }
 
-static void write_file(const char *dir, const char *name, const char *text)
+static void write_schema_file(const char *dir, const char *name, const char *text)
 {
     char path[256];
     snprintf(path, sizeof path, "%s/%s", dir, name);
@@ -222,18 +224,20 @@ static void write_file(const char *dir, const char *name, const char *text)
     fclose(f);
 }
 
-Test(schema, registry_stands_for_a_prefix_and_no_more)
+Test(schema, registry_serves_only_its_prefix)
 {
     char dir[] = "/tmp/millrace-schema-XXXXXX";
     cr_assert_not_null(mkdtemp(dir));
-    write_file(dir, "person.json", "{\"$defs\":{\"age\":{\"$ref\":\"age.json\"}},\"required\":[\"name\"]}");
-    write_file(dir, "age.json", "{\"type\":\"integer\"}");
-    write_file(dir, "loose.json",
-               "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://x.example/"
-               "loose.json\","
-               "\"$vocabulary\":{\"https://json-schema.org/draft/2020-12/vocab/core\":true,"
-               "\"https://json-schema.org/draft/2020-12/vocab/applicator\":true}}");
-    write_file(dir, "broken.json", "{\"type\":1}");
+    write_schema_file(dir, "person.json",
+                      "{\"$defs\":{\"age\":{\"$ref\":\"age.json\"}},\"required\":[\"name\"]}");
+    write_schema_file(dir, "age.json", "{\"type\":\"integer\"}");
+    write_schema_file(
+        dir, "loose.json",
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://x.example/"
+        "loose.json\","
+        "\"$vocabulary\":{\"https://json-schema.org/draft/2020-12/vocab/core\":true,"
+        "\"https://json-schema.org/draft/2020-12/vocab/applicator\":true}}");
+    write_schema_file(dir, "broken.json", "{\"type\":1}");
     void *ctx = talloc_new(NULL);
     struct schema_registry *registry = schema_registry_new(ctx);
     schema_registry_add(registry, "https://x.example", dir);
@@ -261,7 +265,7 @@ Test(schema, registry_stands_for_a_prefix_and_no_more)
         struct schema *schema;
         struct schema_problems problems;
         char *text = talloc_asprintf(ctx, "{\"$ref\":\"%s\"}", refused[i]);
-        cr_expect_eq(schema_compile(ctx, parse(ctx, text), &opt, &schema, &problems), ERR_INVALID, "%s",
+        cr_expect_eq(schema_compile(ctx, parse_json(ctx, text), &opt, &schema, &problems), ERR_INVALID, "%s",
                      text);
         cr_expect_gt(problems.count, 0);
     }
@@ -296,8 +300,8 @@ Test(schema, formats_are_asserted_only_on_demand)
 static void *validate_often(void *arg)
 {
     void *ctx = talloc_new(NULL);
-    json_object *good = parse(ctx, "{\"k\":[{\"k\":[]}],\"s\":\"abc\",\"e\":1.0}");
-    json_object *bad = parse(ctx, "{\"k\":[{\"k\":[1]}],\"s\":\"abd\",\"e\":2}");
+    json_object *good = parse_json(ctx, "{\"k\":[{\"k\":[]}],\"s\":\"abc\",\"e\":1.0}");
+    json_object *bad = parse_json(ctx, "{\"k\":[{\"k\":[1]}],\"s\":\"abd\",\"e\":2}");
     uintptr_t wrong = 0;
     for (int i = 0; i < 300; i++) {
         struct schema_problems problems;
@@ -311,17 +315,17 @@ static void *validate_often(void *arg)
 Test(schema, threads_share_a_compiled_schema)
 {
     void *ctx = talloc_new(NULL);
-    struct schema *schema =
-        compile(ctx,
-                "{\"$dynamicAnchor\":\"n\",\"type\":\"object\",\"properties\":{\"k\":{\"items\":{\"$"
-                "dynamicRef\":\"#n\"}},"
-                "\"s\":{\"pattern\":\"c$\"},\"e\":{\"enum\":[0.5,1,\"x\"]}},\"unevaluatedProperties\":false}",
-                NULL);
+    struct schema *schema = compile_schema(
+        ctx,
+        "{\"$dynamicAnchor\":\"n\",\"type\":\"object\",\"properties\":{\"k\":{\"items\":{\"$"
+        "dynamicRef\":\"#n\"}},"
+        "\"s\":{\"pattern\":\"c$\"},\"e\":{\"enum\":[0.5,1,\"x\"]}},\"unevaluatedProperties\":false}",
+        NULL);
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, validate_often, schema), 0);
     for (int i = 0; i < 50; i++) /* and one compiles others meanwhile */
-        compile(ctx, "{\"properties\":{\"a\":{\"pattern\":\"^x\"}}}", NULL);
+        compile_schema(ctx, "{\"properties\":{\"a\":{\"pattern\":\"^x\"}}}", NULL);
     for (int i = 0; i < 3; i++) {
         void *wrong;
         pthread_join(threads[i], &wrong);

@@ -5,7 +5,7 @@
 #include "secret/redact.h"
 #include "json/json.h"
 
-static json_object *parse(void *ctx, const char *text)
+static json_object *parse_json(void *ctx, const char *text)
 {
     json_object *value;
     const char *why;
@@ -65,13 +65,13 @@ Test(redact, cleans_json_values)
     static const struct secret_value secrets[] = {{"s3cret", 6}, {"123456", 6}, {"\",\"b\":\"", 7}};
     struct redactor *r = redactor_new(ctx, secrets, 3);
     json_object *value =
-        parse(ctx, "{\"k-s3cret\":[\"my s3cret\",123456,0.1234567,null,true,7],\"a\":\"x\",\"b\":\"y\","
-                   "\"n\":\"a\\u0000s3cret\\u0000\"}");
+        parse_json(ctx, "{\"k-s3cret\":[\"my s3cret\",123456,0.1234567,null,true,7],\"a\":\"x\",\"b\":\"y\","
+                        "\"n\":\"a\\u0000s3cret\\u0000\"}");
     cr_expect_str_eq(
         json_text(redact_json(ctx, r, value), NULL),
         "{\"k-[redacted]\":[\"my [redacted]\",\"[redacted]\",\"[redacted]\",null,true,7],\"a\":\"x\","
         "\"b\":\"y\",\"n\":\"a\\u0000[redacted]\\u0000\"}");
-    json_object *clean = parse(ctx, "[1,\"x\",{\"y\":null}]");
+    json_object *clean = parse_json(ctx, "[1,\"x\",{\"y\":null}]");
     cr_expect_eq(redact_json(ctx, r, clean), clean);
     cr_expect_eq(redact_json(ctx, NULL, value), value);
     talloc_free(ctx);

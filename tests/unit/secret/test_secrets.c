@@ -10,7 +10,7 @@
 static const id workspace = {"01890000-0000-7000-8000-000000000001"};
 static const id other = {"01890000-0000-7000-8000-000000000002"};
 
-Test(secrets, opens_only_what_it_sealed)
+Test(secrets, decrypts_only_its_own_ciphertext)
 {
     static const char value[] = "a value that nobody sees";
     void *ctx = talloc_new(NULL);
@@ -38,7 +38,7 @@ Test(secrets, opens_only_what_it_sealed)
     talloc_free(ctx);
 }
 
-Test(secrets, key_files)
+Test(secrets, creates_and_loads_key_files)
 {
     char dir[] = "/tmp/millrace-secrets-XXXXXX", path[64];
     const char *why;
@@ -61,7 +61,7 @@ Test(secrets, key_files)
     rmdir(dir);
 }
 
-Test(secrets, names_and_values)
+Test(secrets, validates_names_and_values)
 {
     cr_expect(secret_name_fits("API_KEY-2.b"));
     cr_expect(!secret_name_fits(""));

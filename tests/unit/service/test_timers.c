@@ -14,7 +14,7 @@ struct fired {
 static struct fired *log_of[MANY];
 static size_t logged;
 
-static void note(void *arg)
+static void on_fire(void *arg)
 {
     struct fired *f = arg;
     f->times++;
@@ -27,7 +27,7 @@ Test(executor_timers, fire_in_order_once_each)
     struct fired *f = talloc_zero_array(all, struct fired, MANY);
     srand(7);
     for (int i = 0; i < MANY; i++) {
-        f[i].timer = (struct timer){.fire = note, .arg = &f[i]};
+        f[i].timer = (struct timer){.fire = on_fire, .arg = &f[i]};
         timer_set(all, &f[i].timer, rand() % 500);
     }
     for (int i = 0; i < MANY; i += 3) /* moved, both ways */
@@ -52,17 +52,17 @@ Test(executor_timers, fire_in_order_once_each)
     talloc_free(all);
 }
 
-static void again_at_once(void *arg)
+static void rearm_now(void *arg)
 {
     struct fired *f = arg;
     f->times++;
     timer_set(f->all, &f->timer, 0);
 }
 
-Test(executor_timers, one_that_sets_itself_for_the_past_waits_for_the_next_turn)
+Test(executor_timers, a_timer_rearmed_in_the_past_fires_on_the_next_run)
 {
     struct timers *all = timers_new(NULL, NULL);
-    struct fired f = {.all = all, .timer = {.fire = again_at_once, .arg = &f}};
+    struct fired f = {.all = all, .timer = {.fire = rearm_now, .arg = &f}};
     timer_set(all, &f.timer, 0);
     timers_run(all, 100);
     cr_assert_eq(f.times, 1);
@@ -79,12 +79,12 @@ static void clear_other(void *arg)
     timer_clear(f->all, &f[1].timer);
 }
 
-Test(executor_timers, one_may_clear_another_that_is_due)
+Test(executor_timers, a_timer_can_clear_another_due_timer)
 {
     struct timers *all = timers_new(NULL, NULL);
     struct fired *f = talloc_zero_array(all, struct fired, 2);
     f[0] = (struct fired){.all = all, .timer = {.fire = clear_other, .arg = f}};
-    f[1].timer = (struct timer){.fire = note, .arg = &f[1]};
+    f[1].timer = (struct timer){.fire = on_fire, .arg = &f[1]};
     timer_set(all, &f[0].timer, 1);
     timer_set(all, &f[1].timer, 2);
     timers_run(all, 10);
@@ -94,17 +94,17 @@ Test(executor_timers, one_may_clear_another_that_is_due)
 }
 
 /* On a real loop: the timerfd is armed, moved and disarmed. */
-static void end_loop(void *arg)
+static void break_loop(void *arg)
 {
     event_base_loopbreak(arg);
 }
 
-Test(executor_timers, wake_a_loop, .timeout = 10)
+Test(executor_timers, wakes_the_event_loop, .timeout = 10)
 {
     struct event_base *base = event_base_new();
     struct timers *all = timers_new(NULL, base);
-    struct fired late = {.timer = {.fire = note, .arg = &late}};
-    struct timer end = {.fire = end_loop, .arg = base};
+    struct fired late = {.timer = {.fire = on_fire, .arg = &late}};
+    struct timer end = {.fire = break_loop, .arg = base};
     cr_assert_not_null(all);
     timer_set(all, &late.timer, 0);
     timer_clear(all, &late.timer);

@@ -11,21 +11,21 @@
 #define SCHEMAS "\"inputs\":{\"type\":\"object\"},\"outputs\":{\"type\":\"object\"},"
 #define COMMAND "\"runner\":{\"type\":\"command\",\"argv\":[\"sh\",\"-c\",\"true\"]}"
 
-static struct manifest *compile(void *ctx, const char *text, struct problems **p)
+static struct manifest *compile_manifest(void *ctx, const char *text, struct json_problems **p)
 {
     struct manifest *m;
-    *p = problems_new(ctx);
+    *p = json_problems_new(ctx);
     enum err e = manifest_compile(ctx, text, strlen(text), &m, *p);
     cr_assert((e == OK) == ((*p)->total == 0));
     return e == OK ? m : NULL;
 }
 
-Test(manifest, a_command)
+Test(manifest, compiles_a_command_manifest)
 {
     void *ctx = talloc_new(NULL);
-    struct problems *p;
-    struct manifest *m =
-        compile(ctx, HEAD SCHEMAS COMMAND ",\"credits\":2.5,\"network\":true,\"artifacts\":[\"*.svg\"]}", &p);
+    struct json_problems *p;
+    struct manifest *m = compile_manifest(
+        ctx, HEAD SCHEMAS COMMAND ",\"credits\":2.5,\"network\":true,\"artifacts\":[\"*.svg\"]}", &p);
     cr_assert(m);
     cr_expect_eq(m->runner, RUNNER_COMMAND);
     cr_expect_eq(m->argv_n, 3U);
@@ -39,11 +39,11 @@ Test(manifest, a_command)
     talloc_free(ctx);
 }
 
-Test(manifest, a_model)
+Test(manifest, compiles_a_model_manifest)
 {
     void *ctx = talloc_new(NULL);
-    struct problems *p;
-    struct manifest *m = compile(
+    struct json_problems *p;
+    struct manifest *m = compile_manifest(
         ctx,
         HEAD SCHEMAS "\"runner\":{\"type\":\"model\",\"prompt\":\"Say ${/inputs/x}\",\"tools\":[\"a\"]}}",
         &p);
@@ -57,7 +57,7 @@ Test(manifest, a_model)
 }
 
 /* Each wrong manifest, and the pointer of its first problem. */
-Test(manifest, what_is_wrong_is_pointed_at)
+Test(manifest, reports_problems_by_pointer)
 {
     static const struct {
         const char *text, *pointer;
@@ -84,8 +84,8 @@ Test(manifest, what_is_wrong_is_pointed_at)
     };
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         void *ctx = talloc_new(NULL);
-        struct problems *p;
-        cr_expect_null(compile(ctx, wrong[i].text, &p), "%s", wrong[i].text);
+        struct json_problems *p;
+        cr_expect_null(compile_manifest(ctx, wrong[i].text, &p), "%s", wrong[i].text);
         cr_assert_gt(p->count, 0U);
         cr_expect(strncmp(p->list[0].pointer, wrong[i].pointer, strlen(wrong[i].pointer)) == 0, "%s: %s %s",
                   wrong[i].text, p->list[0].pointer, p->list[0].message);
@@ -93,7 +93,7 @@ Test(manifest, what_is_wrong_is_pointed_at)
     }
 }
 
-Test(manifest, slugs)
+Test(manifest, validates_slugs)
 {
     char long_slug[MANIFEST_SLUG_MAX + 2];
     memset(long_slug, 'a', sizeof long_slug);

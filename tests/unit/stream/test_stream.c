@@ -16,137 +16,137 @@
 /* --- feed --- */
 
 /* A whole read of a run that stands at `last`. */
-static void read_all(struct feed *f, int last, bool is_terminal)
+static void complete_read(struct event_merge *f, int last, bool is_terminal)
 {
     int after = f->sent;
-    cr_assert(feed_wants_read(f));
-    feed_read(f);
-    cr_assert(!feed_wants_read(f));
-    feed_read_done(f, last > after ? last : 0, last, is_terminal);
+    cr_assert(merge_needs_read(f));
+    merge_read_begin(f);
+    cr_assert(!merge_needs_read(f));
+    merge_read_done(f, last > after ? last : 0, last, is_terminal);
 }
 
-Test(feed, history_comes_first)
+Test(event_merge, reads_history_before_live_events)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    cr_assert(!feed_hear(&f, 1, false), "nothing is sent before the history was read");
-    read_all(&f, 3, false);
+    struct event_merge f;
+    merge_init(&f, 0);
+    cr_assert(!merge_on_event(&f, 1, false), "nothing is sent before the history was read");
+    complete_read(&f, 3, false);
     cr_assert_eq(f.sent, 3);
-    cr_assert(!feed_wants_read(&f));
+    cr_assert(!merge_needs_read(&f));
 }
 
-Test(feed, live_events_follow_without_reading)
+Test(event_merge, live_events_follow_without_reading)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    read_all(&f, 1, false);
-    cr_assert(feed_hear(&f, 2, false));
-    cr_assert(!feed_hear(&f, 2, false), "a double");
-    cr_assert(!feed_hear(&f, 1, false), "an old one");
-    cr_assert(feed_hear(&f, 3, true));
+    struct event_merge f;
+    merge_init(&f, 0);
+    complete_read(&f, 1, false);
+    cr_assert(merge_on_event(&f, 2, false));
+    cr_assert(!merge_on_event(&f, 2, false), "a double");
+    cr_assert(!merge_on_event(&f, 1, false), "an old one");
+    cr_assert(merge_on_event(&f, 3, true));
     cr_assert(f.ended);
-    cr_assert(!feed_hear(&f, 4, false), "nothing after the end");
-    cr_assert(!feed_wants_read(&f));
+    cr_assert(!merge_on_event(&f, 4, false), "nothing after the end");
+    cr_assert(!merge_needs_read(&f));
 }
 
-Test(feed, a_gap_is_read)
+Test(event_merge, a_gap_triggers_a_read)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    read_all(&f, 1, false);
-    cr_assert(!feed_hear(&f, 3, false));
-    read_all(&f, 3, false);
+    struct event_merge f;
+    merge_init(&f, 0);
+    complete_read(&f, 1, false);
+    cr_assert(!merge_on_event(&f, 3, false));
+    complete_read(&f, 3, false);
     cr_assert_eq(f.sent, 3);
-    cr_assert(feed_hear(&f, 4, true));
+    cr_assert(merge_on_event(&f, 4, true));
 }
 
-Test(feed, what_came_during_a_read_is_read_again)
+Test(event_merge, events_during_a_read_trigger_another_read)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    feed_read(&f);
-    cr_assert(!feed_hear(&f, 2, true), "the read may bring it");
-    feed_read_done(&f, 1, 1, false);
-    read_all(&f, 2, true);
+    struct event_merge f;
+    merge_init(&f, 0);
+    merge_read_begin(&f);
+    cr_assert(!merge_on_event(&f, 2, true), "the read may bring it");
+    merge_read_done(&f, 1, 1, false);
+    complete_read(&f, 2, true);
     cr_assert(f.ended);
     cr_assert_eq(f.sent, 2);
 }
 
-Test(feed, an_empty_read_does_not_unsay_what_came_during_it)
+Test(event_merge, an_empty_read_keeps_events_received_during_it)
 {
-    struct feed f;
-    feed_begin(&f, 1);
-    feed_read(&f);
-    cr_assert(!feed_hear(&f, 2, false));
-    feed_read_done(&f, 0, 1, false);
-    cr_assert(feed_wants_read(&f));
+    struct event_merge f;
+    merge_init(&f, 1);
+    merge_read_begin(&f);
+    cr_assert(!merge_on_event(&f, 2, false));
+    merge_read_done(&f, 0, 1, false);
+    cr_assert(merge_needs_read(&f));
 }
 
-Test(feed, a_lie_costs_one_read)
+Test(event_merge, a_false_hint_costs_one_read)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    read_all(&f, 1, false);
-    cr_assert(!feed_hear(&f, 1000, true));
-    feed_read(&f);
-    feed_read_done(&f, 0, 1, false);
-    cr_assert(!feed_wants_read(&f));
-    cr_assert(feed_hear(&f, 2, false));
+    struct event_merge f;
+    merge_init(&f, 0);
+    complete_read(&f, 1, false);
+    cr_assert(!merge_on_event(&f, 1000, true));
+    merge_read_begin(&f);
+    merge_read_done(&f, 0, 1, false);
+    cr_assert(!merge_needs_read(&f));
+    cr_assert(merge_on_event(&f, 2, false));
 }
 
-Test(feed, a_full_page_is_followed_by_the_next)
+Test(event_merge, reads_the_next_page_after_a_full_one)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    feed_read(&f);
-    feed_read_done(&f, 100, 150, true);
+    struct event_merge f;
+    merge_init(&f, 0);
+    merge_read_begin(&f);
+    merge_read_done(&f, 100, 150, true);
     cr_assert(!f.ended);
-    feed_read(&f);
-    feed_read_done(&f, 150, 150, true);
+    merge_read_begin(&f);
+    merge_read_done(&f, 150, 150, true);
     cr_assert(f.ended);
 }
 
-Test(feed, a_failed_read_is_repeated)
+Test(event_merge, a_failed_read_is_repeated)
 {
-    struct feed f;
-    feed_begin(&f, 4);
-    feed_read(&f);
-    feed_read_failed(&f);
-    cr_assert(!feed_hear(&f, 5, false));
-    read_all(&f, 6, true);
+    struct event_merge f;
+    merge_init(&f, 4);
+    merge_read_begin(&f);
+    merge_read_failed(&f);
+    cr_assert(!merge_on_event(&f, 5, false));
+    complete_read(&f, 6, true);
     cr_assert(f.ended);
 }
 
-Test(feed, a_sight_fills_what_redis_lost)
+Test(event_merge, progress_reveals_events_that_redis_lost)
 {
-    struct feed f;
-    feed_begin(&f, 0);
-    read_all(&f, 2, false);
-    feed_sight(&f, 2, false);
-    cr_assert(!feed_wants_read(&f));
-    feed_sight(&f, 5, true);
+    struct event_merge f;
+    merge_init(&f, 0);
+    complete_read(&f, 2, false);
+    merge_on_progress(&f, 2, false);
+    cr_assert(!merge_needs_read(&f));
+    merge_on_progress(&f, 5, true);
     cr_assert(!f.ended);
-    read_all(&f, 5, true);
+    complete_read(&f, 5, true);
     cr_assert(f.ended);
 }
 
-Test(feed, one_who_has_all_of_a_run_that_ended)
+Test(event_merge, ends_for_a_subscriber_that_has_all_events)
 {
-    struct feed f;
-    feed_begin(&f, 7);
-    feed_read(&f);
-    feed_read_done(&f, 0, 7, true);
+    struct event_merge f;
+    merge_init(&f, 7);
+    merge_read_begin(&f);
+    merge_read_done(&f, 0, 7, true);
     cr_assert(f.ended);
 }
 
 /* A run commits events; some are published, late, twice or never; reads take their time. Whatever happens,
  * the subscriber gets every number once, in order. */
-static void check_story(unsigned seed)
+static void check_random_history(unsigned seed)
 {
     enum { LAST = 40 };
-    struct feed f;
+    struct event_merge f;
     int committed = 1, snapshot = 0, expected = 0, steps = 0, heard;
-    feed_begin(&f, 0);
+    merge_init(&f, 0);
     while (!f.ended && ++steps < 10000) {
         int before = f.sent;
         switch (rand_r(&seed) % 5) {
@@ -155,26 +155,26 @@ static void check_story(unsigned seed)
             break;
         case 1: /* published: usually the newest, sometimes an old one */
             heard = rand_r(&seed) % 4 ? committed : 1 + rand_r(&seed) % committed;
-            feed_hear(&f, heard, heard == LAST);
+            merge_on_event(&f, heard, heard == LAST);
             break;
         case 2:
-            if (feed_wants_read(&f)) {
-                feed_read(&f);
+            if (merge_needs_read(&f)) {
+                merge_read_begin(&f);
                 snapshot = committed;
             }
             break;
         case 3:
             if (f.reading && rand_r(&seed) % 8 == 0) {
-                feed_read_failed(&f);
+                merge_read_failed(&f);
             } else if (f.reading) {
                 int until = snapshot < f.sent + 3 ? snapshot : f.sent + 3; /* pages of three */
-                feed_read_done(&f, until > f.sent ? until : 0, snapshot, snapshot == LAST);
+                merge_read_done(&f, until > f.sent ? until : 0, snapshot, snapshot == LAST);
                 expected = f.sent; /* the page was sent as a whole */
             }
             break;
         default:
             if (rand_r(&seed) % 4 == 0)
-                feed_sight(&f, committed, committed == LAST);
+                merge_on_progress(&f, committed, committed == LAST);
         }
         cr_assert(f.sent <= committed && f.sent >= before);
         if (f.sent != expected) {
@@ -186,15 +186,15 @@ static void check_story(unsigned seed)
     cr_assert_eq(f.sent, LAST);
 }
 
-Test(feed, any_story_is_told_once_and_whole)
+Test(event_merge, any_history_is_sent_once_and_completely)
 {
     for (unsigned seed = 1; seed <= 2000; seed++)
-        check_story(seed);
+        check_random_history(seed);
 }
 
 /* --- bytes --- */
 
-Test(sse, an_event)
+Test(sse, formats_an_event)
 {
     char *out = talloc_strdup(NULL, "");
     sse_append_event(&out, 12, EVENT_STEP_STARTED, "{\"a\":1}trailing", 7);
@@ -202,7 +202,7 @@ Test(sse, an_event)
     talloc_free(out);
 }
 
-Test(sse, line_ends_in_the_data)
+Test(sse, splits_data_at_line_ends)
 {
     char *out = talloc_strdup(NULL, "");
     const char text[] = "{\n\"a\":\r\n1\r}";
@@ -211,7 +211,7 @@ Test(sse, line_ends_in_the_data)
     talloc_free(out);
 }
 
-Test(sse, retry_and_chunks)
+Test(sse, formats_retry_and_chunks)
 {
     char *out = talloc_strdup(NULL, "");
     char head[CHUNK_HEAD_SIZE];
@@ -224,14 +224,14 @@ Test(sse, retry_and_chunks)
 
 /* --- what Redis brings --- */
 
-static bool reads(const char *text, int *seq_r, enum event_type *type_r)
+static bool parse_event(const char *text, int *seq_r, enum event_type *type_r)
 {
     id run;
     cr_assert(id_parse(RUN, ID_LENGTH, &run));
-    return event_text_read(text, strlen(text), &run, seq_r, type_r);
+    return event_json_read(text, strlen(text), &run, seq_r, type_r);
 }
 
-Test(event_text, is_read_as_it_was_written)
+Test(event_json, round_trips)
 {
     void *ctx = talloc_new(NULL);
     id run;
@@ -240,18 +240,18 @@ Test(event_text, is_read_as_it_was_written)
     cr_assert(id_parse(RUN, ID_LENGTH, &run));
     for (int t = EVENT_QUEUED; t <= EVENT_STOPPED; t++) {
         char *text =
-            event_text(ctx, &run, t * 7, (enum event_type)t, 1736937000123, t % 2 ? "{\"x\":[]}" : NULL);
-        cr_assert(reads(text, &seq, &type), "%s", text);
+            event_json_make(ctx, &run, t * 7, (enum event_type)t, 1736937000123, t % 2 ? "{\"x\":[]}" : NULL);
+        cr_assert(parse_event(text, &seq, &type), "%s", text);
         cr_assert_eq(seq, t * 7);
         cr_assert_eq((int)type, t);
     }
-    cr_assert_str_eq(event_text(ctx, &run, 1, EVENT_QUEUED, 1736937000123, NULL),
+    cr_assert_str_eq(event_json_make(ctx, &run, 1, EVENT_QUEUED, 1736937000123, NULL),
                      "{\"execution_id\":\"" RUN "\",\"seq\":1,\"type\":\"execution.queued\","
                      "\"at\":\"2025-01-15T10:30:00.123Z\",\"data\":{}}");
     talloc_free(ctx);
 }
 
-Test(event_text, other_texts_are_hints)
+Test(event_json, rejects_other_texts)
 {
     static const char *const texts[] = {
         "",
@@ -268,37 +268,37 @@ Test(event_text, other_texts_are_hints)
     int seq;
     enum event_type type;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
-        cr_assert(!reads(texts[i], &seq, &type), "%s", texts[i]);
+        cr_assert(!parse_event(texts[i], &seq, &type), "%s", texts[i]);
 }
 
 /* --- what nginx asks --- */
 
-static bool asks(const char *target, struct ask *a)
+static bool parse_request(const char *target, struct internal_request *request)
 {
     char head[2048];
     int size = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: x\r\nx-request-id: abc\r\n\r\n", target);
-    return ask_read(head, (size_t)size, a);
+    return internal_request_parse(head, (size_t)size, request);
 }
 
-Test(ask, events_and_waits)
+Test(internal_request, parses_events_and_waits)
 {
-    struct ask a;
-    cr_assert(
-        asks("/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=12", &a));
-    cr_assert_eq(a.what, ASK_EVENTS);
-    cr_assert_str_eq(a.execution.text, RUN);
-    cr_assert_str_eq(a.workspace.text, WORKSPACE);
-    cr_assert_str_eq(a.key.text, KEY);
-    cr_assert_eq(a.after, 12);
-    cr_assert_str_eq(a.request_id, "abc");
-    cr_assert(
-        asks("/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run", &a));
-    cr_assert_eq(a.what, ASK_WAIT);
-    cr_assert_eq(a.seconds, 60);
-    cr_assert_str_eq(a.query, "execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run");
+    struct internal_request request;
+    cr_assert(parse_request(
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=12", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_EVENTS);
+    cr_assert_str_eq(request.execution.text, RUN);
+    cr_assert_str_eq(request.workspace.text, WORKSPACE);
+    cr_assert_str_eq(request.key.text, KEY);
+    cr_assert_eq(request.after, 12);
+    cr_assert_str_eq(request.request_id, "abc");
+    cr_assert(parse_request(
+        "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_WAIT);
+    cr_assert_eq(request.seconds, 60);
+    cr_assert_str_eq(request.query, "execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run");
 }
 
-Test(ask, everything_else_is_refused)
+Test(internal_request, rejects_everything_else)
 {
     static const char *const targets[] = {
         "/internal/stream/events",
@@ -312,10 +312,10 @@ Test(ask, everything_else_is_refused)
         "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=61",
         "/internal/stream/wait/?execution=" RUN "&workspace=" WORKSPACE "&seconds=1",
     };
-    struct ask a;
+    struct internal_request request;
     for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
-        cr_assert(!asks(targets[i], &a), "%s", targets[i]);
-    cr_assert(!ask_read("", 0, &a));
-    cr_assert(!ask_read("GET", 3, &a));
-    cr_assert(!ask_read("POST / HTTP/1.1\r\n\r\n", 19, &a));
+        cr_assert(!parse_request(targets[i], &request), "%s", targets[i]);
+    cr_assert(!internal_request_parse("", 0, &request));
+    cr_assert(!internal_request_parse("GET", 3, &request));
+    cr_assert(!internal_request_parse("POST / HTTP/1.1\r\n\r\n", 19, &request));
 }

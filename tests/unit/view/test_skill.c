@@ -9,7 +9,7 @@
 static const id one = {"01890000-0000-7000-8000-000000000001"};
 static const id two = {"01890000-0000-7000-8000-000000000002"};
 
-static json_object *view(void *ctx, const struct skill_execution *x)
+static json_object *render_skill_view(void *ctx, const struct skill_execution *x)
 {
     struct json_write *w = json_write_new(ctx);
     json_object *o;
@@ -50,7 +50,7 @@ static const char *const fields[] = {
     "idempotency_key",
 };
 
-Test(view_skill, every_documented_member_is_there)
+Test(view_skill, has_every_documented_member)
 {
     void *ctx = talloc_new(NULL);
     struct skill_execution x = {.id = one,
@@ -61,7 +61,7 @@ Test(view_skill, every_documented_member_is_there)
                                 .label = "1.0.0",
                                 .source = SOURCE_STANDALONE,
                                 .state = STATE_QUEUED};
-    json_object *o = view(ctx, &x);
+    json_object *o = render_skill_view(ctx, &x);
     size_t i = 0;
     json_object_object_foreach(o, name, value)
     {
@@ -80,7 +80,7 @@ Test(view_skill, every_documented_member_is_there)
     talloc_free(ctx);
 }
 
-Test(view_skill, what_there_is_is_shown)
+Test(view_skill, shows_present_values)
 {
     void *ctx = talloc_new(NULL);
     struct artifact artifact = {
@@ -122,7 +122,7 @@ Test(view_skill, what_there_is_is_shown)
     size_t size;
     view_skill_execution(w, &x);
     cr_expect(strstr(json_write_result(w, &size), "\"inputs\":{\"n\": 1.50}"), "as it was sent");
-    json_object *o = view(ctx, &x);
+    json_object *o = render_skill_view(ctx, &x);
     cr_expect_str_eq(json_get_text(o, "failure_reason"), "memory_limit");
     cr_expect_str_eq(json_get_text(o, "finished_at"), "1970-01-01T00:00:02.000Z");
     cr_expect_str_eq(json_get_text(o, "idempotency_key"), "k");
@@ -138,7 +138,7 @@ Test(view_skill, what_there_is_is_shown)
     talloc_free(ctx);
 }
 
-Test(view_skill, extra_takes_any_key)
+Test(view_skill, extra_accepts_any_key)
 {
     void *ctx = talloc_new(NULL);
     static const char *const names[] = {"a", "b\"c"};
@@ -151,7 +151,7 @@ Test(view_skill, extra_takes_any_key)
     json_object *o;
     const char *why;
     size_t size;
-    view_skill_extra(w, &e);
+    skill_extra_write(w, &e);
     const char *text = json_write_result(w, &size);
     cr_assert_eq(json_parse(ctx, text, size, JSON_DEPTH_MAX, &o, &why), OK, "%s", text);
     cr_expect_str_eq(json_get_text(o, "idempotency_key"), "\xc3\xbf\"\x01");
@@ -160,7 +160,7 @@ Test(view_skill, extra_takes_any_key)
     talloc_free(ctx);
 }
 
-Test(view_skill, dollars)
+Test(view_skill, formats_dollars)
 {
     char out[USD_TEXT_SIZE];
     cr_expect_str_eq(usd_text(0, out), "0");

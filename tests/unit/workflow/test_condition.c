@@ -5,7 +5,7 @@
 #include "workflow/condition.h"
 #include "json/json.h"
 
-static json_object *parse(void *ctx, const char *text)
+static json_object *parse_json(void *ctx, const char *text)
 {
     json_object *value;
     const char *why;
@@ -16,19 +16,19 @@ static json_object *parse(void *ctx, const char *text)
 
 enum answer { NO, YES, FAILS };
 
-static void check(const char *text, enum answer answer, const char *why_part)
+static void check_condition(const char *text, enum answer answer, const char *why_part)
 {
     void *ctx = talloc_new(NULL);
     struct template_scope scope = {
-        .inputs = parse(
+        .inputs = parse_json(
             ctx, "{\"n\":5,\"d\":5.0,\"s\":\"hello\",\"t\":true,\"f\":false,\"z\":null,\"zero\":0,\"e\":\"\","
                  "\"l\":[1,\"two\",null,[3],{\"a\":4}],\"el\":[],\"o\":{\"k\":1,\"z\":null},\"eo\":{},"
                  "\"big\":18446744073709551615,\"neg\":-1,\"umlaut\":\"\xc3\xa4\",\"nul\":\"a\\u0000b\"}"),
         .in_loop = true,
         .index = 0,
     };
-    struct problems *problems = problems_new(ctx);
-    struct condition *c = condition_compile(ctx, parse(ctx, text), "/if", NULL, problems);
+    struct json_problems *problems = json_problems_new(ctx);
+    struct condition *c = condition_compile(ctx, parse_json(ctx, text), "/if", NULL, problems);
     bool holds = false;
     const char *why = NULL;
     enum err e = ERR_INVALID;
@@ -45,7 +45,7 @@ static void check(const char *text, enum answer answer, const char *why_part)
     talloc_free(ctx);
 }
 
-Test(condition, holds_or_not)
+Test(condition, evaluates_conditions)
 {
     static const struct {
         const char *text;
@@ -140,10 +140,10 @@ Test(condition, holds_or_not)
         {"{\"in\":[\"3\",\"${/inputs/n}\"]}", FAILS, "not for a string in a number"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        check(rows[i].text, rows[i].answer, rows[i].why);
+        check_condition(rows[i].text, rows[i].answer, rows[i].why);
 }
 
-Test(condition, is_refused_where_it_can_never_work)
+Test(condition, rejects_conditions_that_can_never_evaluate)
 {
     static const struct {
         const char *text, *pointer, *why;
@@ -177,8 +177,8 @@ Test(condition, is_refused_where_it_can_never_work)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
-        struct problems *problems = problems_new(ctx);
-        struct condition *c = condition_compile(ctx, parse(ctx, rows[i].text), "/if", NULL, problems);
+        struct json_problems *problems = json_problems_new(ctx);
+        struct condition *c = condition_compile(ctx, parse_json(ctx, rows[i].text), "/if", NULL, problems);
         cr_expect_null(c, "%s", rows[i].text);
         cr_expect_eq(problems->count, 1, "%s: %zu", rows[i].text, problems->count);
         if (problems->count) {
@@ -190,11 +190,11 @@ Test(condition, is_refused_where_it_can_never_work)
     }
 }
 
-Test(condition, knows_what_it_refers_to)
+Test(condition, reports_its_references)
 {
     void *ctx = talloc_new(NULL);
     const char *text = "{\"and\":[\"${/inputs/a}\",{\"==\":[[{\"x\":\"${/item/k}\"}],1]}]}";
-    struct condition *c = condition_compile(ctx, parse(ctx, text), "", NULL, problems_new(ctx));
+    struct condition *c = condition_compile(ctx, parse_json(ctx, text), "", NULL, json_problems_new(ctx));
     cr_assert_not_null(c);
     cr_expect(condition_refers_to(c, REF_INPUTS));
     cr_expect(condition_refers_to(c, REF_ITEM));

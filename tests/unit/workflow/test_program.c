@@ -8,7 +8,7 @@
 #include "json/json.h"
 
 /* In the tables ' stands for ". */
-static json_object *parse(void *ctx, const char *text)
+static json_object *parse_json(void *ctx, const char *text)
 {
     char *json = talloc_strdup(ctx, text);
     for (char *p = json; (p = strchr(p, '\''));)
@@ -20,11 +20,11 @@ static json_object *parse(void *ctx, const char *text)
     return value;
 }
 
-static struct program *compile(void *ctx, const char *text)
+static struct program *compile_program(void *ctx, const char *text)
 {
-    struct problems *problems = problems_new(ctx);
+    struct json_problems *problems = json_problems_new(ctx);
     struct program *program;
-    enum err e = program_compile(ctx, parse(ctx, text), NULL, &program, problems);
+    enum err e = program_compile(ctx, parse_json(ctx, text), NULL, &program, problems);
     cr_assert_eq(e, OK, "%s: %s: %s", text, problems->list[0].pointer, problems->list[0].message);
     return program;
 }
@@ -47,10 +47,10 @@ static const char *const contract_example =
     "      'inputs': { 'name': '${/steps/look-up/result/body/name}' } } ],"
     "  'outputs': { 'letter': '${/steps/greet/result/outputs/text}' }, 'timeout_seconds': 600 }";
 
-Test(program, the_contracts_example)
+Test(program, compiles_the_example_of_the_contract)
 {
     void *ctx = talloc_new(NULL);
-    struct program *p = compile(ctx, contract_example);
+    struct program *p = compile_program(ctx, contract_example);
     cr_assert_eq(p->step_count, 2);
     cr_expect_eq(p->timeout_ms, 600000);
     cr_expect_eq(p->credits_micro, 0);
@@ -64,7 +64,7 @@ Test(program, the_contracts_example)
     cr_expect(program_status_expected(s, 200) && program_status_expected(s, 299));
     cr_expect_not(program_status_expected(s, 199) || program_status_expected(s, 300));
     s = &p->steps[1];
-    cr_expect_eq(s->type, STEP_SKILL);
+    cr_expect_eq(s->type, STEP_TYPE_SKILL);
     cr_expect_str_eq(s->slug, "write-letter");
     cr_expect_not_null(s->condition);
     cr_expect_not(s->condition_per_item);
@@ -79,13 +79,13 @@ Test(program, the_contracts_example)
 Test(program, inputs_are_a_compiled_schema)
 {
     void *ctx = talloc_new(NULL);
-    struct program *p = compile(ctx, contract_example);
+    struct program *p = compile_program(ctx, contract_example);
     struct schema_problems problems;
     cr_assert_not_null(p->inputs);
-    cr_expect_eq(schema_validate(ctx, p->inputs, parse(ctx, "{'email':'a@b'}"), NULL), OK);
-    cr_expect_eq(schema_validate(ctx, p->inputs, parse(ctx, "{'email':1}"), &problems), ERR_INVALID);
+    cr_expect_eq(schema_validate(ctx, p->inputs, parse_json(ctx, "{'email':'a@b'}"), NULL), OK);
+    cr_expect_eq(schema_validate(ctx, p->inputs, parse_json(ctx, "{'email':1}"), &problems), ERR_INVALID);
     cr_expect_str_eq(problems.items[0].pointer, "/email");
-    cr_expect_null(compile(ctx, "{'steps':[{'name':'a','type':'transform','value':1}]}")->inputs);
+    cr_expect_null(compile_program(ctx, "{'steps':[{'name':'a','type':'transform','value':1}]}")->inputs);
     talloc_free(ctx);
 }
 
@@ -95,7 +95,7 @@ Test(program, inputs_are_a_compiled_schema)
 #define HTTP(fields) STEP("'type':'http','request':{'method':'GET','url':'http://h/'}," fields)
 #define REQUEST(fields) STEP("'type':'http','request':{" fields "}")
 
-Test(program, takes_what_is_right)
+Test(program, accepts_valid_programs)
 {
     static const char *const rows[] = {
         "{'steps':[{'name':'a','type':'transform','value':null}]}",
@@ -144,7 +144,7 @@ Test(program, takes_what_is_right)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
-        compile(ctx, rows[i]);
+        compile_program(ctx, rows[i]);
         talloc_free(ctx);
     }
 }
@@ -157,10 +157,10 @@ static void check_refusal(const struct refusal *row)
 {
     void *ctx = talloc_new(NULL);
     struct program_hooks hooks = {.skill_exists = knows_letter};
-    struct problems *problems = problems_new(ctx);
+    struct json_problems *problems = json_problems_new(ctx);
     struct program *program;
-    cr_expect_eq(program_compile(ctx, parse(ctx, row->text), &hooks, &program, problems), ERR_INVALID, "%s",
-                 row->text);
+    cr_expect_eq(program_compile(ctx, parse_json(ctx, row->text), &hooks, &program, problems), ERR_INVALID,
+                 "%s", row->text);
     cr_expect_null(program);
     cr_expect_eq(problems->count, 1, "%s: %zu problems", row->text, problems->count);
     if (problems->count) {
@@ -171,7 +171,7 @@ static void check_refusal(const struct refusal *row)
     talloc_free(ctx);
 }
 
-Test(program, refuses_what_is_wrong_around_the_steps)
+Test(program, rejects_errors_outside_steps)
 {
 #define ONE "'steps':[{'name':'a','type':'transform','value':1}]"
     static const struct refusal rows[] = {
@@ -228,7 +228,7 @@ Test(program, refuses_what_is_wrong_around_the_steps)
         check_refusal(&rows[i]);
 }
 
-Test(program, refuses_what_is_wrong_in_a_step)
+Test(program, rejects_errors_in_a_step)
 {
     static const struct refusal rows[] = {
         {TRANSFORM("'x':1"), "/steps/1/x", "unknown field"},
@@ -295,7 +295,7 @@ Test(program, refuses_what_is_wrong_in_a_step)
         check_refusal(&rows[i]);
 }
 
-Test(program, refuses_what_is_wrong_in_a_request)
+Test(program, rejects_errors_in_a_request)
 {
 #define URL "'url':'http://h/'"
 #define GET "'method':'GET'," URL
@@ -342,15 +342,15 @@ Test(program, refuses_what_is_wrong_in_a_request)
         check_refusal(&rows[i]);
 }
 
-Test(program, tells_every_problem_at_once)
+Test(program, reports_all_problems_at_once)
 {
     void *ctx = talloc_new(NULL);
-    struct problems *problems = problems_new(ctx);
+    struct json_problems *problems = json_problems_new(ctx);
     struct program *program;
     const char *text =
         "{'x':1,'steps':[{},{'name':'b','type':'http','request':{'method':'X','url':'y'},'if':1},"
         "{'name':'c','type':'transform','value':['${/steps/b/result}','${/steps/d}']}],'credits':-1}";
-    cr_assert_eq(program_compile(ctx, parse(ctx, text), NULL, &program, problems), ERR_INVALID);
+    cr_assert_eq(program_compile(ctx, parse_json(ctx, text), NULL, &program, problems), ERR_INVALID);
     static const char *const pointers[] = {"/x",
                                            "/steps/0",
                                            "/steps/0",
@@ -374,13 +374,14 @@ static char *steps_of(void *ctx, int n)
     return talloc_strdup_append_buffer(text, "]}");
 }
 
-Test(program, two_hundred_steps_and_no_more)
+Test(program, allows_at_most_200_steps)
 {
     void *ctx = talloc_new(NULL);
-    cr_expect_eq(compile(ctx, steps_of(ctx, 200))->step_count, 200);
-    struct problems *problems = problems_new(ctx);
+    cr_expect_eq(compile_program(ctx, steps_of(ctx, 200))->step_count, 200);
+    struct json_problems *problems = json_problems_new(ctx);
     struct program *program;
-    cr_expect_eq(program_compile(ctx, parse(ctx, steps_of(ctx, 201)), NULL, &program, problems), ERR_INVALID);
+    cr_expect_eq(program_compile(ctx, parse_json(ctx, steps_of(ctx, 201)), NULL, &program, problems),
+                 ERR_INVALID);
     cr_expect_str_eq(problems->list[0].pointer, "/steps");
     talloc_free(ctx);
 }
@@ -402,7 +403,7 @@ Test(program, numbers_are_exact)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
         char *text = talloc_asprintf(ctx, "{" ONE ",'credits':%s,'timeout_seconds':1.0001}", rows[i].credits);
-        struct program *p = compile(ctx, text);
+        struct program *p = compile_program(ctx, text);
         cr_expect_eq(p->credits_micro, rows[i].micro, "%s", rows[i].credits);
         cr_expect_eq(p->timeout_ms, 1001);
         talloc_free(ctx);
@@ -423,14 +424,14 @@ Test(program, outputs_and_the_scope_of_steps)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
         struct program *p =
-            compile(ctx, talloc_asprintf(ctx,
-                                         "{'steps':[{'name':'a','type':'fail','message':'m',"
-                                         "'on_error':'continue'},{'name':'b','type':'transform',"
-                                         "'value':1}]%s}",
-                                         rows[i].outputs));
+            compile_program(ctx, talloc_asprintf(ctx,
+                                                 "{'steps':[{'name':'a','type':'fail','message':'m',"
+                                                 "'on_error':'continue'},{'name':'b','type':'transform',"
+                                                 "'value':1}]%s}",
+                                                 rows[i].outputs));
         json_object *steps = json_own(ctx, json_object_new_object());
         program_scope_put(steps, "a", "failed", NULL, "it broke");
-        program_scope_put(steps, "b", "completed", parse(ctx, "[1,2]"), NULL);
+        program_scope_put(steps, "b", "completed", parse_json(ctx, "[1,2]"), NULL);
         struct template_scope scope = {.steps = steps};
         json_object *value;
         const char *why;
@@ -443,12 +444,12 @@ Test(program, outputs_and_the_scope_of_steps)
 Test(program, items_delays_and_child_inputs)
 {
     void *ctx = talloc_new(NULL);
-    struct program *p = compile(
+    struct program *p = compile_program(
         ctx, "{'steps':[{'name':'a','type':'delay','for_each':'${/inputs/l}','seconds':'${/inputs/s}'},"
              "{'name':'b','type':'delay','for_each':[1,'${/inputs/s}'],'seconds':0.3},"
              "{'name':'c','type':'workflow','workflow_id':'0190abcd-0000-7000-8000-000000000001','inputs':"
              "'${/inputs/i}'},{'name':'d','type':'skill','slug':'s'}]}");
-    struct template_scope scope = {.inputs = parse(ctx, "{'l':[1,2,3],'s':1.5,'i':{'x':1}}")};
+    struct template_scope scope = {.inputs = parse_json(ctx, "{'l':[1,2,3],'s':1.5,'i':{'x':1}}")};
     json_object *value;
     int64_t ms;
     const char *why;
@@ -464,11 +465,11 @@ Test(program, items_delays_and_child_inputs)
     cr_expect_str_eq(json_text(value, NULL), "{\"x\":1}");
     cr_assert_eq(program_child_inputs(ctx, &p->steps[3], &scope, &value, &why), OK);
     cr_expect_str_eq(json_text(value, NULL), "{}");
-    scope.inputs = parse(ctx, "{'l':{},'s':-1,'i':[1]}");
+    scope.inputs = parse_json(ctx, "{'l':{},'s':-1,'i':[1]}");
     cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), ERR_INVALID);
     cr_expect_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), ERR_INVALID);
     cr_expect_eq(program_child_inputs(ctx, &p->steps[2], &scope, &value, &why), ERR_INVALID);
-    scope.inputs = parse(ctx, "{'l':null,'s':'1'}");
+    scope.inputs = parse_json(ctx, "{'l':null,'s':'1'}");
     cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), ERR_INVALID);
     cr_expect_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), ERR_INVALID);
     cr_expect_eq(program_child_inputs(ctx, &p->steps[2], &scope, &value, &why), ERR_NOT_FOUND);
@@ -503,7 +504,8 @@ Test(program, backoff_doubles_and_stays_within_an_hour)
 static const char *const edges[][3] = {{ID(1), ID(2)}, {ID(2), ID(3)}, {ID(2), ID(4)}, {ID(4), ID(0)},
                                        {ID(5), ID(6)}, {ID(6), ID(5)}, {ID(7), ID(9)}};
 
-static enum err children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r, size_t *count_r)
+static enum err list_children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
+                              size_t *count_r)
 {
     int *asked = arg;
     (*asked)++;
@@ -520,7 +522,7 @@ static enum err children(void *arg, void *ctx, const char *workflow_id, const ch
     return OK;
 }
 
-Test(program, loops_are_found)
+Test(program, detects_cycles)
 {
     static const struct {
         const char *child, *own;
@@ -541,11 +543,11 @@ Test(program, loops_are_found)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
         int asked = 0;
-        struct program_graph graph = {.children = children, .arg = &asked};
+        struct program_graph graph = {.children = list_children, .arg = &asked};
         char *text = talloc_asprintf(ctx, STEP("'type':'workflow','workflow_id':'%s'"), rows[i].child);
-        struct problems *problems = problems_new(ctx);
-        cr_expect_eq(program_find_loop(ctx, compile(ctx, text), rows[i].own, &graph, problems), rows[i].e,
-                     "%zu", i);
+        struct json_problems *problems = json_problems_new(ctx);
+        cr_expect_eq(program_find_loop(ctx, compile_program(ctx, text), rows[i].own, &graph, problems),
+                     rows[i].e, "%zu", i);
         cr_expect_eq(problems->count, rows[i].why ? 1 : 0, "%zu", i);
         cr_expect_leq(asked, 5);
         if (rows[i].why && problems->count) {
@@ -562,7 +564,8 @@ Test(program, children_are_listed_once)
     size_t n;
     const char **ids = program_child_workflows(
         ctx,
-        parse(ctx, "{'steps':[1,{'type':'workflow','workflow_id':'0190ABCD-0000-7000-8000-000000000001'},"
+        parse_json(ctx,
+                   "{'steps':[1,{'type':'workflow','workflow_id':'0190ABCD-0000-7000-8000-000000000001'},"
                    "{'type':'workflow','workflow_id':'" ID(
                        1) "'},{'type':'workflow','workflow_id':'x'},"
                           "{'type':'skill','workflow_id':'" ID(2) "'},{'type':'workflow','workflow_id':'" ID(
@@ -571,7 +574,7 @@ Test(program, children_are_listed_once)
     cr_assert_eq(n, 2);
     cr_expect_str_eq(ids[0], ID(1));
     cr_expect_str_eq(ids[1], ID(3));
-    program_child_workflows(ctx, parse(ctx, "[]"), &n);
+    program_child_workflows(ctx, parse_json(ctx, "[]"), &n);
     cr_expect_eq(n, 0);
     talloc_free(ctx);
 }
@@ -579,24 +582,24 @@ Test(program, children_are_listed_once)
 /* --- requests ---------------------------------------------------------------------------------------------
  */
 
-static const char *secret(void *arg, const char *name, size_t *size_r)
+static const char *request_secret(void *arg, const char *name, size_t *size_r)
 {
     (void)arg;
     *size_r = 3;
     return strcmp(name, "K") == 0 ? "k/y" : NULL;
 }
 
-static enum err request_of(void *ctx, const char *fields, struct step_request *r, const char **why)
+static enum err request_of(void *ctx, const char *fields, struct http_request *r, const char **why)
 {
     struct template_scope scope = {
-        .inputs = parse(
+        .inputs = parse_json(
             ctx, "{'a':'x y','l':['p&q',2,null,true],'o':{'b':[1.50,null]},'n':null,'crlf':'a\\r\\nb'}"),
-        .secret = secret};
+        .secret = request_secret};
     char *text = talloc_asprintf(ctx, "{'steps':[{'name':'r','type':'http','request':{%s}}]}", fields);
-    return step_request_render(ctx, &compile(ctx, text)->steps[0], &scope, r, why);
+    return http_request_render(ctx, &compile_program(ctx, text)->steps[0], &scope, r, why);
 }
 
-Test(request, renders)
+Test(http_request, renders)
 {
     static const struct {
         const char *fields, *url, *headers, *body;
@@ -621,7 +624,7 @@ Test(request, renders)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
-        struct step_request r;
+        struct http_request r;
         const char *why;
         cr_assert_eq(request_of(ctx, rows[i].fields, &r, &why), OK, "%s: %s", rows[i].fields, why);
         cr_expect_str_eq(r.url, rows[i].url);
@@ -638,7 +641,7 @@ Test(request, renders)
     }
 }
 
-Test(request, fails)
+Test(http_request, reports_failures)
 {
     static const struct {
         const char *fields;
@@ -653,7 +656,7 @@ Test(request, fails)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
-        struct step_request r;
+        struct http_request r;
         const char *why = NULL;
         cr_expect_eq(request_of(ctx, rows[i].fields, &r, &why), rows[i].e, "%s", rows[i].fields);
         cr_expect(why && strstr(why, rows[i].why), "%s: %s", rows[i].fields, why);

@@ -6,7 +6,7 @@
 #include "workflow/template.h"
 #include "json/json.h"
 
-static json_object *parse(void *ctx, const char *text)
+static json_object *parse_json(void *ctx, const char *text)
 {
     json_object *value;
     const char *why;
@@ -15,7 +15,7 @@ static json_object *parse(void *ctx, const char *text)
     return value;
 }
 
-static const char *secret(void *arg, const char *name, size_t *size_r)
+static const char *template_secret(void *arg, const char *name, size_t *size_r)
 {
     int *uses = arg;
     (*uses)++;
@@ -25,36 +25,36 @@ static const char *secret(void *arg, const char *name, size_t *size_r)
     return "s3cr&t";
 }
 
-static struct template_scope scope_of(void *ctx, int *uses)
+static struct template_scope make_scope(void *ctx, int *uses)
 {
     return (struct template_scope){
-        .inputs = parse(
+        .inputs = parse_json(
             ctx, "{\"s\":\"a/b c\",\"n\":7,\"d\":1.50,\"t\":true,\"z\":null,\"o\":{\"x\":[1,\"q\\\"\"]},"
                  "\"e\":\"\",\"crlf\":\"a\\r\\nb\",\"nul\":\"a\\u0000b\",\"dots\":\"..\","
                  "\"a/b\":{\"m~n\":5},\"big\":18446744073709551615,\"u\":\"\xc3\xa9\",\"\":9}"),
-        .steps =
-            parse(ctx, "{\"one\":{\"result\":{\"status\":200},\"status\":\"completed\",\"error\":null}}"),
-        .execution = parse(ctx, "{\"id\":\"E\"}"),
+        .steps = parse_json(
+            ctx, "{\"one\":{\"result\":{\"status\":200},\"status\":\"completed\",\"error\":null}}"),
+        .execution = parse_json(ctx, "{\"id\":\"E\"}"),
         .in_loop = true,
-        .item = parse(ctx, "{\"k\":\"v\"}"),
+        .item = parse_json(ctx, "{\"k\":\"v\"}"),
         .index = 3,
-        .secret = secret,
+        .secret = template_secret,
         .secret_arg = uses,
     };
 }
 
-struct row {
+struct template_case {
     const char *template, *result; /* result NULL: an error, then `why` is part of its sentence */
     const char *why;
 };
 
-static void check_row(const struct row *row, enum template_form form)
+static void check_case(const struct template_case *row, enum template_form form)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
-    struct problems *problems = problems_new(ctx);
-    struct json_template *t = template_compile(ctx, parse(ctx, row->template), form, "", NULL, problems);
+    struct template_scope scope = make_scope(ctx, &uses);
+    struct json_problems *problems = json_problems_new(ctx);
+    struct json_template *t = template_compile(ctx, parse_json(ctx, row->template), form, "", NULL, problems);
     const char *why = NULL;
     enum err e = ERR_INVALID;
     if (!t) {
@@ -84,11 +84,11 @@ static void check_row(const struct row *row, enum template_form form)
 
 #define CHECK(rows, form)                                                                                    \
     for (size_t i = 0; i < sizeof(rows) / sizeof *(rows); i++)                                               \
-    check_row(&(rows)[i], form)
+    check_case(&(rows)[i], form)
 
 Test(template, renders_values)
 {
-    static const struct row rows[] = {
+    static const struct template_case rows[] = {
         {"1", "1", NULL},
         {"null", "null", NULL},
         {"1.50", "1.50", NULL},
@@ -156,7 +156,7 @@ Test(template, renders_values)
 
 Test(template, renders_texts)
 {
-    static const struct row rows[] = {
+    static const struct template_case rows[] = {
         {"\"${/inputs/n}\"", "7", NULL},
         {"\"hi ${/inputs/s}\"", "hi a/b c", NULL},
         {"\"\"", "", NULL},
@@ -172,7 +172,7 @@ Test(template, renders_texts)
 
 Test(template, renders_headers)
 {
-    static const struct row rows[] = {
+    static const struct template_case rows[] = {
         {"\"Bearer ${/secrets/KEY}\"", "Bearer s3cr&t", NULL},
         {"3", "3", NULL},
         {"\"a\\tb\"", "a\tb", NULL},
@@ -186,7 +186,7 @@ Test(template, renders_headers)
 
 Test(template, renders_urls)
 {
-    static const struct row rows[] = {
+    static const struct template_case rows[] = {
         {"\"http://h\"", "http://h", NULL},
         {"\"HTTPS://h:8443/p?q#f\"", "HTTPS://h:8443/p?q#f", NULL},
         {"\"http://[::1]:80/x\"", "http://[::1]:80/x", NULL},
@@ -241,12 +241,12 @@ Test(template, renders_urls)
     CHECK(rows, TEMPLATE_URL);
 }
 
-static enum err render(void *ctx, const char *text, const struct template_scope *scope, size_t limit,
-                       json_object **value_r)
+static enum err render_value(void *ctx, const char *text, const struct template_scope *scope, size_t limit,
+                             json_object **value_r)
 {
     const char *why;
     struct json_template *t =
-        template_compile(ctx, parse(ctx, text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+        template_compile(ctx, parse_json(ctx, text), TEMPLATE_VALUE, "", NULL, json_problems_new(ctx));
     cr_assert_not_null(t, "%s", text);
     return template_render(ctx, t, scope, limit, value_r, &why);
 }
@@ -255,7 +255,7 @@ Test(template, limits_are_exact)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
+    struct template_scope scope = make_scope(ctx, &uses);
     static const char *const texts[] = {
         "{\"a\":\"${/inputs/o}\",\"b\":[1,\"x\\ny${/inputs/nul}\"],\"c\":{\"d\":\"/\\u0001\"}}",
         "[\"${/inputs}\",\"${/item}\",[]]",
@@ -263,38 +263,39 @@ Test(template, limits_are_exact)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         json_object *value;
-        cr_assert_eq(render(ctx, texts[i], &scope, TEMPLATE_RESULT_MAX, &value), OK);
+        cr_assert_eq(render_value(ctx, texts[i], &scope, TEMPLATE_RESULT_MAX, &value), OK);
         size_t size = strlen(json_text(value, NULL));
-        cr_expect_eq(render(ctx, texts[i], &scope, size, &value), OK, "%s", texts[i]);
-        cr_expect_eq(render(ctx, texts[i], &scope, size - 1, &value), ERR_LIMIT, "%s", texts[i]);
+        cr_expect_eq(render_value(ctx, texts[i], &scope, size, &value), OK, "%s", texts[i]);
+        cr_expect_eq(render_value(ctx, texts[i], &scope, size - 1, &value), ERR_LIMIT, "%s", texts[i]);
         cr_expect_null(value);
     }
     talloc_free(ctx);
 }
 
-Test(template, a_bomb_ends_with_an_error)
+Test(template, limits_the_expansion)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
+    struct template_scope scope = make_scope(ctx, &uses);
     char *kib = talloc_zero_array(ctx, char, 100001);
     memset(kib, 'x', 100000);
     json_object_object_add(scope.inputs, "kib", json_object_new_string(kib));
     json_object *value;
-    cr_expect_eq(render(ctx, "\"${/inputs/kib}${/inputs/kib}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
-    cr_expect_eq(
-        render(ctx, "\"${/inputs/kib}${/inputs/kib}${/inputs/kib}\"", &scope, TEMPLATE_RESULT_MAX, &value),
-        ERR_LIMIT);
-    cr_expect_eq(render(ctx, "[\"${/inputs/kib}\",\"${/inputs/kib}\",\"${/inputs/kib}\"]", &scope,
-                        TEMPLATE_RESULT_MAX, &value),
+    cr_expect_eq(render_value(ctx, "\"${/inputs/kib}${/inputs/kib}\"", &scope, TEMPLATE_RESULT_MAX, &value),
+                 OK);
+    cr_expect_eq(render_value(ctx, "\"${/inputs/kib}${/inputs/kib}${/inputs/kib}\"", &scope,
+                              TEMPLATE_RESULT_MAX, &value),
+                 ERR_LIMIT);
+    cr_expect_eq(render_value(ctx, "[\"${/inputs/kib}\",\"${/inputs/kib}\",\"${/inputs/kib}\"]", &scope,
+                              TEMPLATE_RESULT_MAX, &value),
                  ERR_LIMIT);
     scope.item = NULL;
     for (int level = 0; level < TEMPLATE_DEPTH_MAX; level++)
-        cr_assert_eq(render(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &scope.item), OK, "%d",
+        cr_assert_eq(render_value(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &scope.item), OK, "%d",
                      level);
-    cr_expect_eq(render(ctx, "\"${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
-    cr_expect_eq(render(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &value), ERR_LIMIT);
-    cr_expect_eq(render(ctx, "\"a${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
+    cr_expect_eq(render_value(ctx, "\"${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
+    cr_expect_eq(render_value(ctx, "[\"${/item}\"]", &scope, TEMPLATE_RESULT_MAX, &value), ERR_LIMIT);
+    cr_expect_eq(render_value(ctx, "\"a${/item}\"", &scope, TEMPLATE_RESULT_MAX, &value), OK);
     talloc_free(ctx);
 }
 
@@ -302,9 +303,9 @@ Test(template, a_result_shares_nothing_with_the_scope)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
+    struct template_scope scope = make_scope(ctx, &uses);
     json_object *value;
-    cr_assert_eq(render(ctx, "{\"o\":\"${/inputs/o}\"}", &scope, 1000, &value), OK);
+    cr_assert_eq(render_value(ctx, "{\"o\":\"${/inputs/o}\"}", &scope, 1000, &value), OK);
     json_object_object_add(json_get(value, "o"), "x", json_object_new_int(1));
     cr_expect_str_eq(json_text(json_get(scope.inputs, "o"), NULL), "{\"x\":[1,\"q\\\"\"]}");
     talloc_free(ctx);
@@ -319,16 +320,16 @@ Test(template, absent_scopes_find_nothing)
     struct template_scope none = {0};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         json_object *value;
-        cr_expect_eq(render(ctx, texts[i], &none, 1000, &value), ERR_NOT_FOUND, "%s", texts[i]);
+        cr_expect_eq(render_value(ctx, texts[i], &none, 1000, &value), ERR_NOT_FOUND, "%s", texts[i]);
     }
     talloc_free(ctx);
 }
 
-Test(template, questions)
+Test(template, reports_its_properties)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
+    struct template_scope scope = make_scope(ctx, &uses);
     static const struct {
         const char *text;
         bool reference, literal, finds, item, secrets;
@@ -343,8 +344,8 @@ Test(template, questions)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         json_object *value;
-        struct json_template *t =
-            template_compile(ctx, parse(ctx, rows[i].text), TEMPLATE_VALUE, "", NULL, problems_new(ctx));
+        struct json_template *t = template_compile(ctx, parse_json(ctx, rows[i].text), TEMPLATE_VALUE, "",
+                                                   NULL, json_problems_new(ctx));
         cr_expect_eq(template_is_reference(t), rows[i].reference, "%s", rows[i].text);
         cr_expect_eq(template_is_literal(t, &value), rows[i].literal, "%s", rows[i].text);
         bool found;
@@ -362,14 +363,14 @@ static const char *no_secrets(void *arg, void *ctx, const struct reference *r)
     return r->root == REF_SECRETS ? talloc_asprintf(ctx, "%s: %s", (const char *)arg, r->pointer) : NULL;
 }
 
-Test(template, every_problem_has_its_place)
+Test(template, reports_problems_by_pointer)
 {
     void *ctx = talloc_new(NULL);
-    struct problems *problems = problems_new(ctx);
+    struct json_problems *problems = json_problems_new(ctx);
     char rule[] = "no";
     struct template_rules rules = {.allow = no_secrets, .arg = rule};
     json_object *value =
-        parse(ctx, "{\"a\":[\"${/secrets/X}\",1,\"${\"],\"b/c\":\"${/inputs}\",\"d\":\"${/x}\"}");
+        parse_json(ctx, "{\"a\":[\"${/secrets/X}\",1,\"${\"],\"b/c\":\"${/inputs}\",\"d\":\"${/x}\"}");
     cr_expect_null(template_compile(ctx, value, TEMPLATE_VALUE, "/steps/0/value", &rules, problems));
     cr_assert_eq(problems->count, 3);
     cr_expect_str_eq(problems->list[0].pointer, "/steps/0/value/a/0");
@@ -379,14 +380,15 @@ Test(template, every_problem_has_its_place)
     talloc_free(ctx);
 }
 
-Test(template, secrets_are_asked_for_once_a_use)
+Test(template, looks_up_a_secret_once_per_use)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
-    struct template_scope scope = scope_of(ctx, &uses);
+    struct template_scope scope = make_scope(ctx, &uses);
     json_object *value;
-    cr_expect_eq(
-        render(ctx, "[\"${/secrets/KEY}\",\"x${/secrets/KEY}\",\"${/inputs/n}\"]", &scope, 1000, &value), OK);
+    cr_expect_eq(render_value(ctx, "[\"${/secrets/KEY}\",\"x${/secrets/KEY}\",\"${/inputs/n}\"]", &scope,
+                              1000, &value),
+                 OK);
     cr_expect_eq(uses, 2);
     talloc_free(ctx);
 }

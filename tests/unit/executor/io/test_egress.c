@@ -7,17 +7,17 @@
 
 #include "executor/io/egress.h"
 
-static bool allows(const struct outgoing *o, const char *text)
+static bool policy_allows(const struct egress_policy *o, const char *text)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-        return outgoing_allows(o, (struct sockaddr *)&v4);
+        return egress_policy_allows(o, (struct sockaddr *)&v4);
     cr_assert_eq(inet_pton(AF_INET6, text, &v6.sin6_addr), 1, "%s", text);
-    return outgoing_allows(o, (struct sockaddr *)&v6);
+    return egress_policy_allows(o, (struct sockaddr *)&v6);
 }
 
-Test(executor_outgoing, only_public_addresses)
+Test(egress_policy, allows_only_public_addresses)
 {
     static const char *const refused[] = {
         "0.0.0.0",
@@ -63,22 +63,23 @@ Test(executor_outgoing, only_public_addresses)
                                           "2000::1",     "2606:4700::1",  "2a00::1",    "2001:4860::1"};
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct outgoing *o = outgoing_new(ctx, "", &why);
+    struct egress_policy *o = egress_policy_new(ctx, "", &why);
     cr_assert_not_null(o);
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        cr_expect_not(allows(o, refused[i]), "%s", refused[i]);
+        cr_expect_not(policy_allows(o, refused[i]), "%s", refused[i]);
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-        cr_expect(allows(o, allowed[i]), "%s", allowed[i]);
+        cr_expect(policy_allows(o, allowed[i]), "%s", allowed[i]);
     struct sockaddr_un path = {.sun_family = AF_UNIX};
-    cr_expect_not(outgoing_allows(o, (struct sockaddr *)&path));
+    cr_expect_not(egress_policy_allows(o, (struct sockaddr *)&path));
     talloc_free(ctx);
 }
 
-Test(executor_outgoing, what_the_operator_allows)
+Test(egress_policy, honours_operator_exceptions)
 {
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct outgoing *o = outgoing_new(ctx, "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
+    struct egress_policy *o =
+        egress_policy_new(ctx, "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
     cr_assert_not_null(o, "%s", why);
     static const struct {
         const char *address;
@@ -88,11 +89,11 @@ Test(executor_outgoing, what_the_operator_allows)
                  {"127.127.255.1", true},   {"127.128.0.1", false},  {"::ffff:127.0.0.1", false},
                  {"::ffff:10.1.0.1", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_eq(allows(o, cases[i].address), cases[i].allowed, "%s", cases[i].address);
+        cr_expect_eq(policy_allows(o, cases[i].address), cases[i].allowed, "%s", cases[i].address);
     talloc_free(ctx);
 }
 
-Test(executor_outgoing, what_is_no_network)
+Test(egress_policy, rejects_invalid_networks)
 {
     static const char *const bad[] = {"10.0.0.0/33", "10.0.0/8",    "fd00::/129",
                                       "10.0.0.0/",   "10.0.0.0/-1", "localhost",
@@ -100,7 +101,7 @@ Test(executor_outgoing, what_is_no_network)
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *why = NULL;
-        cr_expect_null(outgoing_new(ctx, bad[i], &why), "%s", bad[i]);
+        cr_expect_null(egress_policy_new(ctx, bad[i], &why), "%s", bad[i]);
         cr_expect_not_null(why, "%s", bad[i]);
     }
     talloc_free(ctx);

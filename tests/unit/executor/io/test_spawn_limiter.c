@@ -6,71 +6,71 @@
 
 static int calls;
 
-static void count(void *arg)
+static void on_admitted(void *arg)
 {
     calls++;
     *(int *)arg = calls;
 }
 
-struct line {
+struct limiter_fixture {
     void *ctx;
     struct timers *timers;
-    struct start_gate *gate;
-    struct start_turn turns[4];
+    struct spawn_limiter *limiter;
+    struct spawn_ticket tickets[4];
     int order[4]; /* 0: not called */
 };
 
-static struct line *make_line(int width)
+static struct limiter_fixture *make_fixture(int width)
 {
     void *ctx = talloc_new(NULL);
-    struct line *l = talloc_zero(ctx, struct line);
+    struct limiter_fixture *l = talloc_zero(ctx, struct limiter_fixture);
     l->ctx = ctx;
     l->timers = timers_new(ctx, NULL);
-    l->gate = start_gate_new(ctx, l->timers, width);
+    l->limiter = spawn_limiter_new(ctx, l->timers, width);
     calls = 0;
     for (int i = 0; i < 4; i++) {
-        l->turns[i] = (struct start_turn){.go = count, .arg = &l->order[i]};
-        start_gate_enter(l->gate, &l->turns[i]);
+        l->tickets[i] = (struct spawn_ticket){.on_granted = on_admitted, .arg = &l->order[i]};
+        spawn_limiter_acquire(l->limiter, &l->tickets[i]);
     }
     return l;
 }
 
-Test(start_gate, lets_in_by_width_and_in_order)
+Test(spawn_limiter, admits_in_order_up_to_the_width)
 {
-    struct line *l = make_line(2);
+    struct limiter_fixture *l = make_fixture(2);
     cr_assert(l->order[0] == 1 && l->order[1] == 2 && l->order[2] == 0 && l->order[3] == 0);
-    start_gate_leave(&l->turns[1]);
+    spawn_limiter_release(&l->tickets[1]);
     cr_assert(l->order[2] == 3 && l->order[3] == 0);
-    start_gate_leave(&l->turns[1]); /* once more is nothing */
+    spawn_limiter_release(&l->tickets[1]); /* once more is nothing */
     cr_assert(l->order[3] == 0);
-    start_gate_leave(&l->turns[0]);
+    spawn_limiter_release(&l->tickets[0]);
     cr_assert(l->order[3] == 4);
     talloc_free(l->ctx);
 }
 
-Test(start_gate, forgets_who_leaves_the_line)
+Test(spawn_limiter, a_cancelled_ticket_leaves_the_queue)
 {
-    struct line *l = make_line(1);
-    start_gate_leave(&l->turns[3]); /* the last */
-    start_gate_leave(&l->turns[1]); /* one in between */
-    start_gate_enter(l->gate, &l->turns[1]);
-    start_gate_leave(&l->turns[0]);
+    struct limiter_fixture *l = make_fixture(1);
+    spawn_limiter_release(&l->tickets[3]); /* the last */
+    spawn_limiter_release(&l->tickets[1]); /* one in between */
+    spawn_limiter_acquire(l->limiter, &l->tickets[1]);
+    spawn_limiter_release(&l->tickets[0]);
     cr_assert(l->order[2] == 2 && l->order[1] == 0 && l->order[3] == 0);
-    start_gate_leave(&l->turns[2]);
+    spawn_limiter_release(&l->tickets[2]);
     cr_assert(l->order[1] == 3 && l->order[3] == 0);
     talloc_free(l->ctx);
 }
 
-Test(start_gate, waits_for_nobody_for_ever)
+Test(spawn_limiter, a_slot_is_released_after_the_timeout)
 {
-    struct line *l = make_line(1);
+    struct limiter_fixture *l = make_fixture(1);
     timers_run(l->timers, clock_boot_ms() - 1);
     cr_assert(l->order[1] == 0);
     timers_run(l->timers, clock_boot_ms() + 10000);
     cr_assert(l->order[1] == 2 && l->order[2] == 0);
-    start_gate_leave(&l->turns[0]); /* it had its turn */
+    spawn_limiter_release(&l->tickets[0]); /* it had its turn */
     cr_assert(l->order[2] == 0);
-    start_gate_leave(&l->turns[1]);
+    spawn_limiter_release(&l->tickets[1]);
     cr_assert(l->order[2] == 3);
     talloc_free(l->ctx);
 }

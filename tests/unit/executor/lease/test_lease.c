@@ -9,44 +9,44 @@
 
 enum { MANY = 3000 };
 
-Test(executor_id_table, holds_what_was_put_and_not_what_was_removed)
+Test(executor_id_map, holds_entries_until_removed)
 {
     void *ctx = talloc_new(NULL);
-    struct id_table *t = id_table_new(ctx);
+    struct id_map *t = id_map_new(ctx);
     id *ids = talloc_array(ctx, id, MANY);
     cr_assert_geq(sodium_init(), 0);
     for (int round = 0; round < 3; round++) { /* again and again: what was removed must not fill it up */
         for (int i = 0; i < MANY; i++) {
             ids[i] = id_new();
-            id_table_put(t, &ids[i], &ids[i]);
+            id_map_put(t, &ids[i], &ids[i]);
         }
-        id_table_put(t, &ids[0], &ids[1]);
-        cr_assert_eq(id_table_get(t, &ids[0]), &ids[1], "replaced");
-        cr_assert_eq(id_table_count(t), (size_t)MANY);
+        id_map_put(t, &ids[0], &ids[1]);
+        cr_assert_eq(id_map_get(t, &ids[0]), &ids[1], "replaced");
+        cr_assert_eq(id_map_count(t), (size_t)MANY);
         for (int i = 0; i < MANY; i += 2)
-            id_table_remove(t, &ids[i]);
-        id_table_remove(t, &ids[0]);
-        cr_assert_eq(id_table_count(t), (size_t)MANY / 2);
+            id_map_remove(t, &ids[i]);
+        id_map_remove(t, &ids[0]);
+        cr_assert_eq(id_map_count(t), (size_t)MANY / 2);
         size_t place = 0;
         size_t seen = 0;
-        for (id *one; (one = id_table_next(t, &place)); seen++)
+        for (id *one; (one = id_map_next(t, &place)); seen++)
             cr_assert_eq((one - ids) % 2, 1);
         cr_assert_eq(seen, (size_t)MANY / 2);
         for (int i = 0; i < MANY; i++)
-            cr_assert_eq(id_table_get(t, &ids[i]), i % 2 ? &ids[i] : NULL);
+            cr_assert_eq(id_map_get(t, &ids[i]), i % 2 ? &ids[i] : NULL);
         for (int i = 1; i < MANY; i += 2)
-            id_table_remove(t, &ids[i]);
-        cr_assert_eq(id_table_count(t), 0);
+            id_map_remove(t, &ids[i]);
+        cr_assert_eq(id_map_count(t), 0);
     }
     talloc_free(ctx);
 }
 
 /* The rule of liveness.h: 12 s of one's own clock, over at least three looks. */
-Test(executor_liveness, who_counts_as_lost)
+Test(executor_lease, detects_expired_leases)
 {
     static const struct {
         struct {
-            int64_t beat, now_ms;
+            int64_t heartbeat, now_ms;
             bool lost;
         } looks[6];
         const char *what;
@@ -73,9 +73,9 @@ Test(executor_liveness, who_counts_as_lost)
          "to the millisecond"},
     };
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        struct pulse_watch p = {.executor = 1, .beat = 0};
-        for (size_t i = 0; i < 6 && cases[c].looks[i].beat; i++)
-            cr_expect_eq(pulse_look(&p, cases[c].looks[i].beat, cases[c].looks[i].now_ms),
+        struct peer_heartbeat p = {.executor = 1, .heartbeat = 0};
+        for (size_t i = 0; i < 6 && cases[c].looks[i].heartbeat; i++)
+            cr_expect_eq(peer_is_lost(&p, cases[c].looks[i].heartbeat, cases[c].looks[i].now_ms),
                          cases[c].looks[i].lost, "%s, look %zu", cases[c].what, i);
     }
 }
@@ -88,8 +88,8 @@ Test(executor_commit, keeps_one_row_a_step_and_all_events)
     cr_assert(commit_is_empty(c));
     for (int i = 0; i < 40; i++) {
         snprintf(text, sizeof text, "[%d]", i);
-        commit_step(c, &(struct run_step){.step = i % 2, .item = i % 5 - 1, .tries = i, .result = text});
-        commit_event(c, EVENT_STEP_SUCCEEDED, i, text);
+        commit_put_step(c, &(struct run_step){.step = i % 2, .item = i % 5 - 1, .tries = i, .result = text});
+        commit_add_event(c, EVENT_STEP_SUCCEEDED, i, text);
     }
     cr_assert_eq(c->steps_n, 10U);
     cr_assert_eq(c->events_n, 40U);
@@ -98,11 +98,11 @@ Test(executor_commit, keeps_one_row_a_step_and_all_events)
         snprintf(text, sizeof text, "[%d]", c->steps[i].tries);
         cr_assert_str_eq(c->steps[i].result, text);
     }
-    cr_assert_not(c->effects);
-    commit_event(c, EVENT_STEP_STARTED, 1, NULL);
-    cr_assert(c->effects, "a step was started: no refund any more");
+    cr_assert_not(c->side_effects_started);
+    commit_add_event(c, EVENT_STEP_STARTED, 1, NULL);
+    cr_assert(c->side_effects_started, "a step was started: no refund any more");
     snprintf(text, sizeof text, "why");
-    commit_move(c, &(struct run_move){.move = MOVE_FAIL, .error = text});
+    commit_set_move(c, &(struct run_move){.move = MOVE_FAIL, .error = text});
     text[0] = 'x';
     cr_assert_str_eq(c->move.error, "why");
     cr_assert_not(commit_is_empty(c));

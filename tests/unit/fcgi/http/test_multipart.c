@@ -4,13 +4,13 @@
 
 #include "fcgi/http/multipart.h"
 
-struct seen {
+struct multipart_record {
     char text[8192];
     int stop_at; /* the event that ends it; 0: none */
     int events;
 };
 
-static bool note(struct seen *s, const char *what, const char *bytes, size_t size)
+static bool record_event(struct multipart_record *s, const char *what, const char *bytes, size_t size)
 {
     strncat(s->text, what, sizeof s->text - strlen(s->text) - 1);
     strncat(s->text, bytes, size < sizeof s->text - strlen(s->text) - 1 ? size : 0);
@@ -18,32 +18,33 @@ static bool note(struct seen *s, const char *what, const char *bytes, size_t siz
     return s->stop_at == 0 || s->events < s->stop_at;
 }
 
-static bool on_part(void *arg, const struct multipart_part *p)
+static bool record_part(void *arg, const struct multipart_part *p)
 {
-    note(arg, "<", p->name, strlen(p->name));
-    note(arg, "|", p->filename ? p->filename : "-", p->filename ? strlen(p->filename) : 1);
-    return note(arg, "|", p->type ? p->type : "-", p->type ? strlen(p->type) : 1) && note(arg, ":", "", 0);
+    record_event(arg, "<", p->name, strlen(p->name));
+    record_event(arg, "|", p->filename ? p->filename : "-", p->filename ? strlen(p->filename) : 1);
+    return record_event(arg, "|", p->type ? p->type : "-", p->type ? strlen(p->type) : 1) &&
+           record_event(arg, ":", "", 0);
 }
 
-static bool on_data(void *arg, const char *bytes, size_t size)
+static bool record_data(void *arg, const char *bytes, size_t size)
 {
-    return note(arg, "", bytes, size);
+    return record_event(arg, "", bytes, size);
 }
 
-static bool on_end(void *arg)
+static bool record_end(void *arg)
 {
-    return note(arg, ">", "", 0);
+    return record_event(arg, ">", "", 0);
 }
 
 /* Fed in pieces of `piece` bytes. */
-static enum err feed(const char *body, size_t size, size_t piece, struct seen *s)
+static enum err feed_body(const char *body, size_t size, size_t chunk, struct multipart_record *s)
 {
-    const struct multipart_events events = {on_part, on_data, on_end, s};
+    const struct multipart_events events = {record_part, record_data, record_end, s};
     void *ctx = talloc_new(NULL);
     struct multipart *m = multipart_new(ctx, "xy", &events);
     enum err e = OK;
-    for (size_t at = 0; e == OK && at < size; at += piece)
-        e = multipart_feed(m, body + at, size - at < piece ? size - at : piece);
+    for (size_t at = 0; e == OK && at < size; at += chunk)
+        e = multipart_feed(m, body + at, size - at < chunk ? size - at : chunk);
     if (e == OK)
         e = multipart_finish(m);
     cr_assert(e != ERR_INVALID || *multipart_why(m));
@@ -58,18 +59,18 @@ static const char two[] = "preamble\r\n--xy\r\n"
                           "Content-Disposition: form-data; filename=C:\\dir\\c; name=files\r\n\r\n"
                           "\r\n--xy--\r\nepilogue --xy";
 
-Test(multipart, any_pieces_tell_the_same)
+Test(multipart, chunk_size_does_not_change_the_events)
 {
-    for (size_t piece = 1; piece < sizeof two; piece++) {
-        struct seen s = {0};
-        cr_assert_eq(feed(two, sizeof two - 1, piece, &s), OK, "pieces of %zu", piece);
+    for (size_t chunk = 1; chunk < sizeof two; chunk++) {
+        struct multipart_record s = {0};
+        cr_assert_eq(feed_body(two, sizeof two - 1, chunk, &s), OK, "pieces of %zu", chunk);
         cr_assert_str_eq(s.text,
                          "<files|a \"b\".txt|text/plain:one\r\n--x\r\n--xz\r\n-><files|C:\\dir\\c|-:>",
-                         "pieces of %zu", piece);
+                         "pieces of %zu", chunk);
     }
 }
 
-Test(multipart, what_is_malformed)
+Test(multipart, rejects_malformed_bodies)
 {
     static const char *const bodies[] = {
         "",
@@ -85,34 +86,34 @@ Test(multipart, what_is_malformed)
         "--xy\nContent-Disposition: form-data; name=\"f\"\n\n\n--xy--",
     };
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
-        for (size_t piece = 1; piece < 40; piece += 3) {
-            struct seen s = {0};
-            cr_expect_eq(feed(bodies[i], strlen(bodies[i]), piece, &s), ERR_INVALID, "%s", bodies[i]);
+        for (size_t chunk = 1; chunk < 40; chunk += 3) {
+            struct multipart_record s = {0};
+            cr_expect_eq(feed_body(bodies[i], strlen(bodies[i]), chunk, &s), ERR_INVALID, "%s", bodies[i]);
         }
     }
 }
 
-Test(multipart, headers_are_bounded)
+Test(multipart, limits_the_header_size)
 {
     char body[MULTIPART_HEADERS_MAX + 200];
-    struct seen s = {0};
+    struct multipart_record s = {0};
     memset(body, 'a', sizeof body);
     memcpy(body, "--xy\r\nX: ", 9);
-    cr_expect_eq(feed(body, sizeof body, 100, &s), ERR_INVALID);
+    cr_expect_eq(feed_body(body, sizeof body, 100, &s), ERR_INVALID);
     cr_expect_eq(s.events, 0);
 }
 
-Test(multipart, an_event_may_end_it)
+Test(multipart, an_event_can_abort_parsing)
 {
     for (int stop = 1; stop <= 8; stop++) {
-        struct seen s = {.stop_at = stop};
-        enum err e = feed(two, sizeof two - 1, 1000, &s);
+        struct multipart_record s = {.stop_at = stop};
+        enum err e = feed_body(two, sizeof two - 1, 1000, &s);
         cr_expect_eq(e, ERR_CONFLICT, "stopped at %d", stop);
         cr_expect_leq(s.events, stop + 3);
     }
 }
 
-Test(multipart, boundaries)
+Test(multipart, parses_boundaries)
 {
     void *ctx = talloc_new(NULL);
     cr_expect_str_eq(multipart_boundary(ctx, "multipart/form-data; boundary=abc"), "abc");

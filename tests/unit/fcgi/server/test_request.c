@@ -5,7 +5,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 
-static struct request *make(const char *method, const char *uri, bool *ok_r)
+static struct request *make_request(const char *method, const char *uri, bool *ok_r)
 {
     static char texts[2][8192];
     static char *params[3];
@@ -16,10 +16,10 @@ static struct request *make(const char *method, const char *uri, bool *ok_r)
     return request_new(NULL, NULL, params, ok_r);
 }
 
-static struct request *good(const char *uri)
+static struct request *good_request(const char *uri)
 {
     bool ok;
-    struct request *r = make("GET", uri, &ok);
+    struct request *r = make_request("GET", uri, &ok);
     cr_assert(ok, "%s", uri);
     return r;
 }
@@ -27,7 +27,7 @@ static struct request *good(const char *uri)
 static int status_of_bad(const char *uri)
 {
     bool ok;
-    struct request *r = make("GET", uri, &ok);
+    struct request *r = make_request("GET", uri, &ok);
     int status = ok ? 200 : r->reply.status;
     talloc_free(r);
     return status;
@@ -37,28 +37,28 @@ Test(request, strips_each_prefix_once)
 {
     static const char *const uris[] = {"/api/v1/a/b", "/v1/a/b/", "/api-proxy/v1/a/b?x=1"};
     for (size_t i = 0; i < 3; i++) {
-        struct request *r = good(uris[i]);
+        struct request *r = good_request(uris[i]);
         cr_assert(r->is_api);
         cr_assert_str_eq(r->raw_path, "/a/b");
         cr_assert_eq(r->segments_n, 2);
         talloc_free(r);
     }
-    cr_assert_str_eq(good("/api/v1/v1/a")->raw_path, "/v1/a");
-    cr_assert_not(good("/api/v11/a")->is_api);
-    cr_assert_not(good("/healthz")->is_api);
-    cr_assert(good("/api/v1")->is_api);
+    cr_assert_str_eq(good_request("/api/v1/v1/a")->raw_path, "/v1/a");
+    cr_assert_not(good_request("/api/v11/a")->is_api);
+    cr_assert_not(good_request("/healthz")->is_api);
+    cr_assert(good_request("/api/v1")->is_api);
 }
 
 Test(request, decodes_segments_and_keeps_an_encoded_slash_as_data)
 {
-    struct request *r = good("/api/v1/a%2Fb/%C3%A9+x/");
+    struct request *r = good_request("/api/v1/a%2Fb/%C3%A9+x/");
     cr_assert_eq(r->segments_n, 2);
     cr_assert_str_eq(r->segments[0], "a/b");
     cr_assert_str_eq(r->segments[1], "\xc3\xa9+x");
     talloc_free(r);
 }
 
-Test(request, refuses_what_cannot_be_decoded)
+Test(request, rejects_undecodable_input)
 {
     static const char *const bad[] = {"/a%",     "/a%4",       "/a%zz",   "/%00",
                                       "/%ff",    "/%c0%af",    "/?a=%f",  "/?%00=1",
@@ -68,9 +68,9 @@ Test(request, refuses_what_cannot_be_decoded)
     cr_expect_eq(status_of_bad("/%f0%9f%98%80?a=%2525"), 200);
 }
 
-Test(request, reads_the_query)
+Test(request, parses_the_query)
 {
-    struct request *r = good("/x?a=1&b=c+d%26&&c&a=2&=e");
+    struct request *r = good_request("/x?a=1&b=c+d%26&&c&a=2&=e");
     cr_assert_eq(r->query_n, 5);
     cr_assert_str_eq(request_query(r, "a"), "1");
     cr_assert_str_eq(request_query(r, "b"), "c d&");
@@ -80,13 +80,13 @@ Test(request, reads_the_query)
     talloc_free(r);
 }
 
-Test(request, takes_no_more_parameters_than_it_has_room_for)
+Test(request, limits_the_number_of_parameters)
 {
     char uri[4096] = "/x?";
     for (int i = 0; i < QUERY_MAX + 4; i++)
         strcat(uri, "a=1&");
     bool ok;
-    make("GET", uri, &ok);
+    make_request("GET", uri, &ok);
     cr_assert_not(ok);
 }
 
@@ -110,7 +110,7 @@ Test(request, checks_numbers)
                  {"n=007", true, 7},
                  {"n=18446744073709551617", false, 0}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct request *r = good(talloc_asprintf(NULL, "/x?%s", cases[i].query));
+        struct request *r = good_request(talloc_asprintf(NULL, "/x?%s", cases[i].query));
         int64_t value;
         bool ok = request_query_int(r, "n", 1, 100, 20, &value);
         cr_expect_eq(ok, cases[i].ok, "%s", cases[i].query);
@@ -121,7 +121,7 @@ Test(request, checks_numbers)
     }
 }
 
-Test(request, takes_idempotency_keys_bare_and_quoted)
+Test(request, accepts_bare_and_quoted_idempotency_keys)
 {
     static const struct {
         const char *field, *key; /* NULL: refused */
@@ -146,7 +146,7 @@ Test(request, takes_idempotency_keys_bare_and_quoted)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         char out[64];
         size_t n;
-        bool ok = request_key_parse(cases[i].field, out, &n);
+        bool ok = request_parse_idempotency_key(cases[i].field, out, &n);
         cr_expect_eq(ok, cases[i].key != NULL, "%s", cases[i].field);
         if (ok)
             cr_expect(n == strlen(cases[i].key) && memcmp(out, cases[i].key, n) == 0);
@@ -156,7 +156,7 @@ Test(request, takes_idempotency_keys_bare_and_quoted)
 static bool fingerprint(const char *method, const char *uri, const char *body, uint8_t out[32])
 {
     bool ok;
-    struct request *r = make(method, uri, &ok);
+    struct request *r = make_request(method, uri, &ok);
     char *params[] = {r->params[0], r->params[1], strdup("HTTP_IDEMPOTENCY_KEY=k"), NULL};
     struct span key;
     r->params = params;
@@ -165,7 +165,7 @@ static bool fingerprint(const char *method, const char *uri, const char *body, u
     return request_idempotency(r, &key, out) && key.size == 1;
 }
 
-Test(request, fingerprints_what_makes_a_request_the_same)
+Test(request, fingerprint_covers_method_path_query_and_body)
 {
     uint8_t a[32], b[32];
     cr_assert(fingerprint("POST", "/api/v1/x/run", "{}", a));
@@ -183,16 +183,16 @@ Test(request, fingerprints_what_makes_a_request_the_same)
     }
 }
 
-static int key_of(const char *first, const char *second, const char **key_r)
+static int api_key_of(const char *first, const char *second, const char **key_r)
 {
     char *params[] = {strdup(first), second ? strdup(second) : NULL, NULL};
     bool ok;
-    struct request *r = make("GET", "/x", &ok);
+    struct request *r = make_request("GET", "/x", &ok);
     r->params = params;
     return auth_find_key(r, key_r);
 }
 
-Test(request, finds_the_key)
+Test(request, finds_the_api_key)
 {
     static const struct {
         const char *first, *second;
@@ -210,7 +210,7 @@ Test(request, finds_the_key)
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         const char *key;
-        cr_expect_eq(key_of(cases[i].first, cases[i].second, &key), cases[i].found, "case %zu", i);
+        cr_expect_eq(api_key_of(cases[i].first, cases[i].second, &key), cases[i].found, "case %zu", i);
         if (cases[i].found == 1)
             cr_expect_str_eq(key, "k");
     }

@@ -5,7 +5,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 
-static struct request *find(const char *method, const char *uri)
+static struct request *find_route(const char *method, const char *uri)
 {
     static char texts[2][1024];
     static char *params[3] = {texts[0], texts[1], NULL};
@@ -30,14 +30,14 @@ Test(routes, finds_by_method_and_path)
         {"GET", "/healthz", "/healthz"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct request *r = find(cases[i][0], cases[i][1]);
+        struct request *r = find_route(cases[i][0], cases[i][1]);
         cr_assert_not_null(r->route, "%s", cases[i][1]);
         cr_expect_str_eq(r->route->path, cases[i][2]);
     }
-    cr_assert_str_eq(find("GET", "/api/v1/executions/a%2Fb")->path_values[0], "a/b");
+    cr_assert_str_eq(find_route("GET", "/api/v1/executions/a%2Fb")->path_values[0], "a/b");
 }
 
-Test(routes, tells_nothing_here_from_not_this_way)
+Test(routes, distinguishes_404_from_405)
 {
     static const struct {
         const char *method, *uri;
@@ -59,7 +59,7 @@ Test(routes, tells_nothing_here_from_not_this_way)
         {"GET", "/api/v1/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a/a", 404},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct request *r = find(cases[i].method, cases[i].uri);
+        struct request *r = find_route(cases[i].method, cases[i].uri);
         cr_expect_null(r->route);
         cr_expect_eq(r->reply.status, cases[i].status, "%s %s", cases[i].method, cases[i].uri);
     }
@@ -67,7 +67,7 @@ Test(routes, tells_nothing_here_from_not_this_way)
 
 Test(routes, allow_names_every_method)
 {
-    struct request *r = find("PATCH", "/api/v1/workflows/x");
+    struct request *r = find_route("PATCH", "/api/v1/workflows/x");
     cr_assert_str_eq(r->reply.headers, "Allow: GET, HEAD, PUT, DELETE\r\n");
 }
 
@@ -80,9 +80,9 @@ Test(routes, every_route_finds_itself)
         char method[16], path[128], uri[256];
         cr_assert_eq(sscanf(names[i], "%15s %127s", method, path), 2);
         snprintf(uri, sizeof uri, "/api/v1%s", path);
-        struct request *r = find(method, uri);
+        struct request *r = find_route(method, uri);
         if (!r->route)
-            r = find(method, path);
+            r = find_route(method, path);
         cr_assert_not_null(r->route, "%s", names[i]);
         cr_expect_eq(route_index(r), i, "%s is shadowed by %s", names[i], r->route->path);
     }

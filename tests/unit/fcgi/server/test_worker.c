@@ -24,18 +24,18 @@ static int make_listener(void)
     return fd;
 }
 
-static int connect_to(void)
+static int connect_to_worker(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     cr_assert_eq(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
     return fd;
 }
 
-Test(worker, term_serves_the_backlog_and_leaves, .timeout = 10)
+Test(worker, sigterm_drains_the_backlog_and_exits, .timeout = 10)
 {
     struct worker *w = worker_new(NULL, make_listener());
     for (int i = 0; i < 3; i++)
-        connect_to();
+        connect_to_worker();
     raise(SIGTERM);
     for (int i = 0; i < 3; i++)
         cr_assert_geq(worker_accept(w), 0);
@@ -43,36 +43,36 @@ Test(worker, term_serves_the_backlog_and_leaves, .timeout = 10)
     cr_assert_eq(worker_accept(w), -1);
 }
 
-Test(worker, quit_leaves_the_backlog_to_others, .timeout = 10)
+Test(worker, sigquit_leaves_the_backlog_unserved, .timeout = 10)
 {
     int listener = make_listener();
     struct worker *w = worker_new(NULL, listener);
-    connect_to();
+    connect_to_worker();
     raise(SIGQUIT);
     cr_assert_eq(worker_accept(w), -1);
     cr_assert_geq(accept(listener, NULL, NULL), 0);
 }
 
-Test(worker, a_signal_while_there_is_much_to_do_is_heard, .timeout = 10)
+Test(worker, handles_signals_under_load, .timeout = 10)
 {
     struct worker *w = worker_new(NULL, make_listener());
-    connect_to();
+    connect_to_worker();
     cr_assert_geq(worker_accept(w), 0);
     raise(SIGUSR1);
-    connect_to();
+    connect_to_worker();
     cr_assert_geq(worker_accept(w), 0); /* opens the log anew and goes on */
     raise(SIGQUIT);
-    connect_to();
+    connect_to_worker();
     cr_assert_eq(worker_accept(w), -1);
 }
 
-Test(worker, waits_until_somebody_comes, .timeout = 10)
+Test(worker, accept_waits_for_a_connection, .timeout = 10)
 {
     struct worker *w = worker_new(NULL, make_listener());
     pid_t child = fork();
     if (child == 0) {
         usleep(50000);
-        connect_to();
+        connect_to_worker();
         _exit(0);
     }
     cr_assert_geq(worker_accept(w), 0);
@@ -113,7 +113,7 @@ static size_t add_param(char *out, const char *name, const char *value)
 }
 
 /* Content of all FCGI_STDOUT records. */
-static void read_answer(int fd, char *out, size_t room)
+static void read_stdout_records(int fd, char *out, size_t room)
 {
     unsigned char all[16384];
     size_t n = 0;
@@ -133,7 +133,7 @@ static void read_answer(int fd, char *out, size_t room)
 
 /* Signals wait until the worker takes them, as the pool's master sees to: it may not have got that far yet.
  */
-static pid_t fork_with_signals_held(void)
+static pid_t fork_with_signals_blocked(void)
 {
     sigset_t all, before;
     sigfillset(&all);
@@ -147,7 +147,7 @@ static pid_t fork_with_signals_held(void)
 static pid_t start_worker(void)
 {
     int listener = make_listener();
-    pid_t pid = fork_with_signals_held();
+    pid_t pid = fork_with_signals_blocked();
     if (pid > 0)
         return pid;
     struct worker *w = worker_new(NULL, listener);
@@ -168,7 +168,7 @@ static void get_healthz(pid_t worker, int signal)
     size_t n = add_param(params, "REQUEST_METHOD", "GET");
     n += add_param(params + n, "REQUEST_URI", "/healthz");
     n += add_param(params + n, "REQUEST_ID", "abc");
-    int fd = connect_to();
+    int fd = connect_to_worker();
     struct records records = {.size = 0};
     add_record(&records, 1, begin, 8);
     add_record(&records, 4, params, n / 2);
@@ -183,7 +183,7 @@ static void get_healthz(pid_t worker, int signal)
     add_record(&records, 4, NULL, 0);
     add_record(&records, 5, NULL, 0);
     send_records(fd, &records);
-    read_answer(fd, answer, sizeof answer);
+    read_stdout_records(fd, answer, sizeof answer);
     close(fd);
     cr_assert(strstr(answer, "Status: 200 OK\r\n") == answer, "%s", answer);
     cr_assert_not_null(strstr(answer, "X-Request-Id: abc\r\n"));
@@ -201,11 +201,11 @@ Test(worker, a_signal_does_not_cut_a_request_short, .timeout = 20)
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);
 }
 
-Test(worker, connections_that_are_none_do_no_harm, .timeout = 20)
+Test(worker, survives_invalid_connections, .timeout = 20)
 {
     pid_t worker = start_worker();
-    close(connect_to());
-    int fd = connect_to();
+    close(connect_to_worker());
+    int fd = connect_to_worker();
     cr_assert_eq(write(fd, "GET / HTTP/1.0\r\n\r\n", 18), 18);
     shutdown(fd, SHUT_WR);
     char rest[64];

@@ -4,40 +4,40 @@
 
 #include "fcgi/shared/recent_keys.h"
 
-static bool note(struct recent_keys *keys, const id *workspace, const char *key)
+static bool add_key(struct idempotency_key_filter *filter, const id *workspace, const char *key)
 {
-    return recent_keys_note(keys, workspace, span_text(key));
+    return idempotency_key_filter_add(filter, workspace, span_text(key));
 }
 
-Test(recent_keys, a_key_is_known_once_it_was_noted)
+Test(idempotency_key_filter, reports_keys_added_before)
 {
-    struct recent_keys *keys = calloc(1, sizeof *keys);
+    struct idempotency_key_filter *filter = calloc(1, sizeof *filter);
     id mine = id_new();
     id theirs = id_new();
-    cr_assert_not(note(keys, &mine, "a"));
-    cr_assert(note(keys, &mine, "a"));
-    cr_assert_not(note(keys, &mine, "b"));
-    cr_assert_not(note(keys, &theirs, "a"));
-    cr_assert(note(keys, &mine, "a"));
-    free(keys);
+    cr_assert_not(add_key(filter, &mine, "a"));
+    cr_assert(add_key(filter, &mine, "a"));
+    cr_assert_not(add_key(filter, &mine, "b"));
+    cr_assert_not(add_key(filter, &theirs, "a"));
+    cr_assert(add_key(filter, &mine, "a"));
+    free(filter);
 }
 
-Test(recent_keys, many_are_remembered_and_few_mistaken)
+Test(idempotency_key_filter, keeps_most_keys_with_few_false_positives)
 {
-    enum { MANY = RECENT_KEYS / 8 };
-    struct recent_keys *keys = calloc(1, sizeof *keys);
+    enum { MANY = IDEMPOTENCY_KEY_FILTER_SLOTS / 8 };
+    struct idempotency_key_filter *filter = calloc(1, sizeof *filter);
     id workspace = id_new();
     char key[32];
     int mistaken = 0, remembered = 0;
     for (int i = 0; i < MANY; i++) {
         snprintf(key, sizeof key, "key-%d", i);
-        mistaken += note(keys, &workspace, key);
+        mistaken += add_key(filter, &workspace, key);
     }
     for (int i = 0; i < MANY; i++) {
         snprintf(key, sizeof key, "key-%d", i);
-        remembered += note(keys, &workspace, key);
+        remembered += add_key(filter, &workspace, key);
     }
     cr_assert_eq(mistaken, 0);
     cr_assert_gt(remembered, MANY * 3 / 4, "%d of %d", remembered, MANY);
-    free(keys);
+    free(filter);
 }

@@ -16,14 +16,14 @@ static size_t size_of_cache(void)
     return shared_cache_size(ENTRIES, 5, sizeof(struct value));
 }
 
-static struct shared_cache *make(void)
+static struct shared_cache *make_cache(void)
 {
     return shared_cache_init(calloc(1, size_of_cache()), ENTRIES, 5, sizeof(struct value));
 }
 
-Test(shared_cache, what_was_put_is_had)
+Test(shared_cache, returns_stored_values)
 {
-    struct shared_cache *c = make();
+    struct shared_cache *c = make_cache();
     struct value v = {1, "one"};
     cr_assert_not(shared_cache_get(c, "aaaaa", &v));
     shared_cache_put(c, "aaaaa", &v);
@@ -38,9 +38,9 @@ Test(shared_cache, what_was_put_is_had)
     free(c);
 }
 
-Test(shared_cache, another_key_in_the_same_place_is_never_taken_for_it)
+Test(shared_cache, never_returns_the_value_of_a_colliding_key)
 {
-    struct shared_cache *c = make();
+    struct shared_cache *c = make_cache();
     for (int i = 0; i < 100; i++) {
         char key[16], other[16]; /* the first five are the key */
         snprintf(key, sizeof key, "k%04d", i);
@@ -61,7 +61,7 @@ Test(shared_cache, another_key_in_the_same_place_is_never_taken_for_it)
 }
 
 /* In one place of its own each would have lost some forty. */
-Test(shared_cache, keys_that_are_few_do_not_push_each_other_out)
+Test(shared_cache, few_keys_do_not_evict_each_other)
 {
     struct shared_cache *c = shared_cache_init(calloc(1, shared_cache_size(4096, 5, sizeof(struct value))),
                                                4096, 5, sizeof(struct value));
@@ -79,9 +79,9 @@ Test(shared_cache, keys_that_are_few_do_not_push_each_other_out)
     free(c);
 }
 
-Test(shared_cache, an_entry_that_is_half_another_is_none)
+Test(shared_cache, a_torn_entry_is_a_miss)
 {
-    struct shared_cache *c = make();
+    struct shared_cache *c = make_cache();
     size_t size = size_of_cache();
     char *older = malloc(size), *newer = malloc(size);
     struct value v;
