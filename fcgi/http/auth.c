@@ -98,6 +98,7 @@ bool auth_check(struct request *r)
     r->access.principal_id = cached.principal_id;
     r->access.scopes = cached.scopes;
     r->access.rate_limit = cached.rate_limit;
+    r->access.by_header = true;
     return true;
 }
 

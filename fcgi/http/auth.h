@@ -14,6 +14,7 @@ struct access {
     uint32_t scopes;
     int64_t rate_limit;      /* requests a minute; 0: the setting's */
     bool last_used_is_stale; /* to be written after the answer */
+    bool by_header;          /* a key header authenticated the request, not a ticket in the URL */
 };
 
 /* What the workers of a host remember of a key, by its hash (fcgi/shared/shared_cache.h): a stranger who

@@ -206,12 +206,20 @@ ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
     return -1;
 }
 
-/* application/json, with any parameters, or none said at all. */
-static bool is_json_type(const char *type)
+/* Whether the first `n` bytes of a Content-Type, which are its type and subtype, are `name`. */
+static bool media_type_is(const char *type, size_t n, const char *name)
 {
-    static const char json[] = "application/json";
+    return n == strlen(name) && strncasecmp(type, name, n) == 0;
+}
+
+/* application/json, with any parameters, or no type at all. With a key header also
+ * application/x-www-form-urlencoded, which `curl -d` sends by default. Without one that type stays refused: a
+ * page of another site can have a browser send a form without asking, but it cannot set a header. */
+static bool is_json_type(const struct request *r, const char *type)
+{
     size_t n = strcspn(type, "; \t");
-    return n == 0 || (n == sizeof json - 1 && strncasecmp(type, json, n) == 0);
+    return n == 0 || media_type_is(type, n, "application/json") ||
+           (r->access.by_header && media_type_is(type, n, "application/x-www-form-urlencoded"));
 }
 
 bool request_json(struct request *r, json_object **object_r)
@@ -221,7 +229,7 @@ bool request_json(struct request *r, json_object **object_r)
         return true;
     const char *type = request_param(r, "CONTENT_TYPE");
     const char *why;
-    if (type && !is_json_type(type)) {
+    if (type && !is_json_type(r, type)) {
         reply_problem(r, 415, "unsupported_media_type", "The body must be application/json.");
         return false;
     }

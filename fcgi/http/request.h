@@ -87,8 +87,9 @@ bool request_query_id(struct request *r, const char *name, id *id_r) WARN_UNUSED
 /* The i-th {…} of the path as a UUID; false where it is none: the reply is 404. */
 bool request_path_id(struct request *r, int i, id *id_r) WARN_UNUSED;
 
-/* The body as a JSON object; *object_r NULL where there is no body at all. False where it is something else:
- * the reply is set. */
+/* The body as a JSON object; *object_r NULL where there is no body at all. False where it is something else,
+ * or its Content-Type is neither application/json nor, with a key header, curl's default
+ * application/x-www-form-urlencoded: the reply is set. */
 bool request_json(struct request *r, json_object **object_r) WARN_UNUSED;
 
 /* The Idempotency-Key, bare or as a quoted string, and the fingerprint of this request. Absent key: *key_r.at

@@ -4,6 +4,7 @@ import socket
 import uuid
 
 import pytest
+import requests
 
 SETTINGS = {"api.rate_limit_per_minute": "100000"}
 PROGRAM = {"inputs": {"type": "object", "required": ["email"], "additionalProperties": False,
@@ -95,12 +96,43 @@ def test_no_body_is_no_body(stack, body, content_type):
     assert run(place, body, content_type).status_code == 202
 
 
-@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None])
+CURL = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None, CURL, CURL.upper() + ";charset=utf-8"])
 def test_media_types_that_are_taken(place, content_type):
     assert run(place, b'{"inputs":{"email":"abc"}}', content_type).status_code == 202
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "json", "application/xml"])
+@pytest.mark.parametrize("header", ["Authorization: Bearer {}", "Authorization: {}", "X-API-Key: {}"])
+def test_json_as_curl_sends_it(stack, place, header):
+    _, client, workflow = place
+    name, value = header.format(client.key).split(": ", 1)
+
+    def send(body):
+        with requests.Session() as s:
+            s.trust_env = False
+            return s.post(f"{stack.url}/api/v1/workflows/{workflow}/run-async", data=body, timeout=10,
+                          headers={name: value, "Content-Type": CURL, "Idempotency-Key": f"as curl by {header}"})
+    # the key is free after a refusal
+    for body in (b"inputs=abc", b"%7B%7D", b"{"):
+        problem(send(body), 400, "invalid_json")
+    problem(send(b"[]"), 400, "invalid_request")
+    problem(send(b'{"inputs":{"email":"a"}}'), 422, "invalid_inputs")
+    first, again = send(b'{"inputs":{"email":"abc"}}'), send(b'{"inputs":{"email":"abc"}}')
+    assert first.status_code == again.status_code == 202 and first.content == again.content
+    # the Content-Type is no part of the fingerprint
+    typed = run(place, b'{"inputs":{"email":"abc"}}', **{"Idempotency-Key": f"as curl by {header}"})
+    assert typed.content == first.content and typed.headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_form_without_a_key_header_is_unauthenticated(stack, place):
+    answer = requests.post(f"{stack.url}/api/v1/workflows/{place[2]}/run-async", data=b"{}", headers={"Content-Type": CURL}, timeout=10)
+    problem(answer, 401, "unauthenticated")
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", CURL + "2", "multipart/form-data; boundary=x", "application/jsonp", "json",
+                                          "application/xml"])
 def test_media_types_that_are_not(place, content_type):
     problem(run(place, b"{}", content_type), 415, "unsupported_media_type")
 

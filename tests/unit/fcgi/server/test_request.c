@@ -215,3 +215,48 @@ Test(request, finds_the_api_key)
             cr_expect_str_eq(key, "k");
     }
 }
+
+/* The status of a request whose body of this type is read as JSON. */
+static int status_of_type(const char *type, bool by_header, const char *body)
+{
+    char text[128];
+    char *params[] = {text, NULL};
+    json_object *object = NULL;
+    struct request *r = good("/x");
+    snprintf(text, sizeof text, "CONTENT_TYPE=%s", type);
+    r->params = params;
+    r->access.by_header = by_header;
+    r->body = body;
+    r->body_size = strlen(body);
+    int status = request_json(r, &object) ? 200 : r->reply.status;
+    cr_expect(status != 200 || (object != NULL) == (*body != '\0'));
+    talloc_free(r);
+    return status;
+}
+
+Test(request, accepts_the_form_type_only_with_a_key_header)
+{
+    static const struct {
+        const char *type;
+        int with_header, without;
+    } cases[] = {
+        {"application/json", 200, 200},
+        {"Application/JSON; charset=utf-8", 200, 200},
+        {"", 200, 200},
+        {"application/x-www-form-urlencoded", 200, 415},
+        {"application/X-WWW-Form-Urlencoded; charset=utf-8", 200, 415},
+        {"application/x-www-form-urlencoded2", 415, 415},
+        {"application/x-www-form", 415, 415},
+        {"multipart/form-data; boundary=x", 415, 415},
+        {"text/plain", 415, 415},
+        {"application/jsonp", 415, 415},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cr_expect_eq(status_of_type(cases[i].type, true, "{}"), cases[i].with_header, "%s", cases[i].type);
+        cr_expect_eq(status_of_type(cases[i].type, false, "{}"), cases[i].without, "%s", cases[i].type);
+        cr_expect_eq(status_of_type(cases[i].type, false, ""), 200, "%s, empty", cases[i].type);
+    }
+    static const char form[] = "application/x-www-form-urlencoded";
+    cr_expect_eq(status_of_type(form, true, "inputs=1"), 400);
+    cr_expect_eq(status_of_type(form, true, "[]"), 400);
+}
