@@ -1,6 +1,6 @@
 """Fixtures of the API tests: one real stack per module.
 
-A module may set SETTINGS = {"section.key": value} and TLS = True before its tests.
+A module may set SETTINGS = {"section.key": value}, TLS = True and DEMO = True before its tests.
 """
 import os
 import re
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def stack(request):
-    s = Stack(getattr(request.module, "SETTINGS", None), getattr(request.module, "TLS", False))
+    s = Stack(getattr(request.module, "SETTINGS", None), getattr(request.module, "TLS", False), getattr(request.module, "DEMO", False))
     try:
         s.start()
     except BaseException:

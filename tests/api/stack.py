@@ -54,10 +54,11 @@ def free_port():
 
 
 class Stack:
-    def __init__(self, settings=None, tls=False):
+    def __init__(self, settings=None, tls=False, demo=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mr-", dir="/tmp"))
         self.port = free_port()
         self.tls_port = free_port() if tls else None
+        self.demo = demo  # nginx also serves the documents that the example workflow fetches
         self.url = f"http://127.0.0.1:{self.port}"
         # queue_ms: a test that asks much at once is not to be told that a slow machine is overloaded
         self.settings = {"api.workers": "4", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
@@ -78,6 +79,8 @@ class Stack:
         options = ["--port", str(self.port)]
         if self.tls_port:
             options += ["--tls-port", str(self.tls_port)]
+        if self.demo:
+            options += ["--demo"]
         for name, value in self.settings.items():
             options += ["--set", f"{name}={value}"]
         self._run("start", *options)
