@@ -222,7 +222,7 @@ static int status_of_type(const char *type, bool by_header, const char *body)
     char text[128];
     char *params[] = {text, NULL};
     json_object *object = NULL;
-    struct request *r = good("/x");
+    struct request *r = good_request("/x");
     snprintf(text, sizeof text, "CONTENT_TYPE=%s", type);
     r->params = params;
     r->access.by_header = by_header;
