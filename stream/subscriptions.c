@@ -1,6 +1,5 @@
 #include "stream/subscriptions.h"
 
-#include <string.h>
 #include <talloc.h>
 #include <uthash.h>
 
@@ -69,7 +68,7 @@ static void mark_for_poll(struct subscriptions *subs, struct watched_run *run)
 static bool has_id(const id *ids, size_t n, const id *searched)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(ids[i].text, searched->text) == 0)
+        if (id_equal(&ids[i], searched))
             return true;
     }
     return false;
@@ -98,7 +97,7 @@ static void on_poll_done(struct stream_db_job *job)
     subs->poll_in_flight = false;
     for (size_t i = 0; i < job->progress_n; i++) {
         struct watched_run *run = find_watched_run(subs, job->progress[i].execution_id.text);
-        if (run && strcmp(run->workspace.text, job->progress[i].workspace_id.text) == 0)
+        if (run && id_equal(&run->workspace, &job->progress[i].workspace_id))
             run->progress = &job->progress[i];
     }
     for (size_t i = 0; i < job->executions_n && job->error == OK; i++) {

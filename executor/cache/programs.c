@@ -1,7 +1,6 @@
 #include "executor/cache/programs.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "base/log.h"
@@ -65,7 +64,7 @@ static struct cached_program *find_cached_program(struct compiled_programs *all,
 {
     for (size_t i = 0; i < all->count; i++) {
         struct cached_program *p = all->list[i];
-        if (p->version == version && strcmp(p->workflow.text, workflow->text) == 0)
+        if (p->version == version && id_equal(&p->workflow, workflow))
             return p;
     }
     return NULL;

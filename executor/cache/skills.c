@@ -1,7 +1,6 @@
 #include "executor/cache/skills.h"
 
 #include <stdatomic.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "base/log.h"
@@ -59,7 +58,7 @@ static struct cached_skill *find_cached_skill(struct compiled_skills *all, const
 {
     for (size_t i = 0; i < all->count; i++) {
         struct cached_skill *s = all->list[i];
-        if (s->row.version == version && strcmp(s->row.id.text, skill->text) == 0)
+        if (s->row.version == version && id_equal(&s->row.id, skill))
             return s;
     }
     return NULL;

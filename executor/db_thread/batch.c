@@ -1,4 +1,3 @@
-#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -85,7 +84,7 @@ static enum err read_claimed_inputs(struct db_tx *tx, struct commit_batch *b)
         id run = db_get_id(rows, r, 0);
         for (size_t i = 0; i < b->claimed_n; i++) {
             struct claimed_run *c = &b->claimed[i];
-            if (strcmp(c->run.id.text, run.text) != 0)
+            if (!id_equal(&c->run.id, &run))
                 continue;
             c->principal_id = db_get_id(rows, r, 1);
             c->input = db_str(rows, r, 2);
@@ -331,7 +330,7 @@ static enum err write_batch_work(struct db_tx *tx, void *arg)
 static void need_account(struct batch_state *state, const id *workspace)
 {
     for (size_t i = 0; i < state->needed.n; i++) {
-        if (strcmp(state->needed.accounts[i].text, workspace->text) == 0)
+        if (id_equal(&state->needed.accounts[i], workspace))
             return;
     }
     if (state->needed.n < COMMIT_BATCH_MAX)
@@ -351,7 +350,7 @@ static bool need_wanted_accounts(struct batch_state *state)
 static size_t limited_workspace_index(const struct limited_workspaces *l, const id *workspace)
 {
     size_t index = 0;
-    while (index < l->n && strcmp(l->workspaces[index].text, workspace->text) != 0)
+    while (index < l->n && !id_equal(&l->workspaces[index], workspace))
         index++;
     return index;
 }
@@ -427,7 +426,7 @@ static enum err write_tree_work(struct db_tx *tx, void *arg)
         .move = MOVE_STOP, .at_ms = clock_wall_ms(), .error = "the run that started it has ended"};
     for (size_t i = 0; e == OK && !c->fenced && i < run_tx_count(state->run_tx); i++) {
         struct run *r = run_tx_at(state->run_tx, i);
-        if (!state_is_terminal(r->state) && strcmp(r->id.text, c->run.text) != 0)
+        if (!state_is_terminal(r->state) && !id_equal(&r->id, &c->run))
             e = run_move(state->run_tx, r, &stop);
     }
     return e == OK ? run_tx_flush(state->run_tx) : e;

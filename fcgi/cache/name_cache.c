@@ -1,6 +1,5 @@
 #include "fcgi/cache/name_cache.h"
 
-#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -41,7 +40,7 @@ static const char *find_cached_name(struct request *r, const id *responder, int6
 {
     const struct name_cache_entry *entry = slot_of(r->app->names, responder);
     bool fresh = entry->fetched_ms && now_ms - entry->fetched_ms < CACHE_TTL_MS;
-    return fresh && strcmp(entry->responder.text, responder->text) == 0 ? talloc_strdup(r, entry->name)
+    return fresh && id_equal(&entry->responder, responder) ? talloc_strdup(r, entry->name)
                                                                         : NULL;
 }
 
@@ -53,7 +52,7 @@ static enum err load_names(struct request *r, struct execution *const *list, siz
     size_t wanted_n = 0, found_n = 0;
     id *wanted = talloc_array(r, id, n + 1);
     for (size_t i = 0; i < n; i++) {
-        bool repeated = wanted_n > 0 && strcmp(wanted[wanted_n - 1].text, list[i]->responder_id.text) == 0;
+        bool repeated = wanted_n > 0 && id_equal(&wanted[wanted_n - 1], &list[i]->responder_id);
         if (!list[i]->responder_name && list[i]->kind == kind && !repeated)
             wanted[wanted_n++] = list[i]->responder_id;
     }
@@ -63,7 +62,7 @@ static enum err load_names(struct request *r, struct execution *const *list, siz
     for (size_t k = 0; k < found_n; k++) {
         remember_name(r->app->names, &found[k], now_ms);
         for (size_t i = 0; i < n; i++) {
-            if (strcmp(list[i]->responder_id.text, found[k].id.text) == 0)
+            if (id_equal(&list[i]->responder_id, &found[k].id))
                 list[i]->responder_name = found[k].name;
         }
     }

@@ -1,6 +1,5 @@
 #include "fcgi/cache/skill_cache.h"
 
-#include <string.h>
 #include <talloc.h>
 
 #include "base/log.h"
@@ -28,7 +27,7 @@ enum err skill_cache_manifest(struct request *r, const struct skill *skill, cons
 {
     struct skill_cache *cache = r->app->skills;
     struct skill_cache_entry *entry = &cache->entries[skill->hash[0] % SIZE];
-    if (entry->version != skill->version || strcmp(entry->skill_id.text, skill->id.text) != 0) {
+    if (entry->version != skill->version || !id_equal(&entry->skill_id, &skill->id)) {
         talloc_free(entry->manifest);
         *entry = (struct skill_cache_entry){.skill_id = skill->id, .version = skill->version};
         enum err e = manifest_compile(cache, skill->manifest, skill->manifest_size, &entry->manifest, NULL);

@@ -48,11 +48,6 @@ struct workflow_cache *workflow_cache_new(void *ctx)
     return cache;
 }
 
-static bool same_id(const id *a, const id *b)
-{
-    return strcmp(a->text, b->text) == 0;
-}
-
 enum err workflow_cache_current(struct request *r, const id *workflow, bool bypass_cache,
                                 struct workflow_cached_version *cached_r)
 {
@@ -60,7 +55,7 @@ enum err workflow_cache_current(struct request *r, const id *workflow, bool bypa
     const id *workspace = &r->access.workspace_id;
     int64_t now_ms = clock_boot_ms();
     if (!bypass_cache && shared_cache_get(cache, workflow, cached_r) &&
-        now_ms - cached_r->fetched_ms < CACHE_TTL_MS && same_id(&cached_r->workspace_id, workspace))
+        now_ms - cached_r->fetched_ms < CACHE_TTL_MS && id_equal(&cached_r->workspace_id, workspace))
         return OK;
     struct workflow current;
     enum err e = workflow_get_current(r->app->db, r, workspace, workflow, &current);

@@ -1,6 +1,5 @@
 #include "fcgi/forms/skill_reply.h"
 
-#include <string.h>
 
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
@@ -33,7 +32,7 @@ bool require_own_space(struct request *r)
     id space;
     if (!request_path_id(r, 0, &space))
         return false;
-    if (strcmp(space.text, r->access.workspace_id.text) == 0)
+    if (id_equal(&space, &r->access.workspace_id))
         return true;
     reply_not_found(r);
     return false;

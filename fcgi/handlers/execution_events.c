@@ -17,7 +17,7 @@ static bool find_path_run(struct request *r, struct run_progress *progress)
     bool in_space = r->path_values[1] != NULL;
     if (!request_path_id(r, in_space, &execution) || (in_space && !request_path_id(r, 0, &space)))
         return false;
-    if (in_space && strcmp(space.text, r->access.workspace_id.text) != 0) {
+    if (in_space && !id_equal(&space, &r->access.workspace_id)) {
         reply_not_found(r);
         return false;
     }

@@ -48,7 +48,7 @@ static bool read_responders(struct request *r, struct list_page *p)
             return reject_list_parameter(r, "responderIds", "at most 64 UUIDs");
         bool seen = false;
         for (size_t k = 0; k < n && !seen; k++)
-            seen = strcmp(ids[k].text, ids[n].text) == 0;
+            seen = id_equal(&ids[k], &ids[n]);
         n += !seen;
     }
     id workflow;
@@ -57,7 +57,7 @@ static bool read_responders(struct request *r, struct list_page *p)
     if (id_is_set(&workflow)) {
         bool listed = n == 0;
         for (size_t i = 0; i < n; i++)
-            listed = listed || strcmp(ids[i].text, workflow.text) == 0;
+            listed = listed || id_equal(&ids[i], &workflow);
         p->is_empty = p->is_empty || !listed;
         ids[0] = workflow;
         n = 1;
@@ -120,7 +120,7 @@ static bool read_cursor(struct request *r, struct list_page *p)
         return false;
     }
     struct execution_filter *f = &p->filter;
-    if (after && (!id_is_set(&f->below) || strcmp(cursor.text, f->below.text) < 0))
+    if (after && (!id_is_set(&f->below) || id_compare(&cursor, &f->below) < 0))
         f->below = cursor;
     return request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &p->size);
 }

@@ -1,7 +1,6 @@
 #include "fcgi/shared/rate.h"
 
 #include <errno.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -37,7 +36,7 @@ static struct rate_lease *find_lease(struct rate_area *area, unsigned bucket, co
     struct rate_lease *found = NULL;
     for (int i = 0; i < RATE_WAYS && !found; i++) {
         struct rate_lease *l = &area->buckets[bucket].leases[i];
-        if (strcmp(l->workspace.text, workspace->text) == 0)
+        if (id_equal(&l->workspace, workspace))
             found = l;
         if (l->ends_ms < oldest->ends_ms)
             oldest = l;

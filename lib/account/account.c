@@ -1,6 +1,5 @@
 #include "account/account.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -8,23 +7,15 @@
 
 enum { PUBLISH_MAX = 64 /* counters in one call of the script */ };
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(((const id *)a)->text, ((const id *)b)->text);
-}
-
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r)
 {
     id *ids = talloc_array(tx->ctx, id, n + 1);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n + 1);
     memcpy(ids, workspaces, sizeof *ids * n);
-    qsort(ids, n, sizeof *ids, compare_ids);
-    size_t distinct = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || strcmp(ids[i].text, ids[i - 1].text) != 0)
-            values[distinct++] = db_id(&ids[i]);
-    }
+    size_t distinct = id_sort_distinct(ids, n);
+    for (size_t i = 0; i < distinct; i++)
+        values[i] = db_id(&ids[i]);
     struct db_rows *rows;
     enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, values, 1, distinct, &rows);
     if (e != OK)
@@ -49,7 +40,7 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
 struct account *account_find(struct account *accounts, size_t n, const id *workspace)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(accounts[i].workspace_id.text, workspace->text) == 0)
+        if (id_equal(&accounts[i].workspace_id, workspace))
             return &accounts[i];
     }
     return NULL;

@@ -1,6 +1,7 @@
 #include "base/ids.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -110,4 +111,37 @@ uint64_t id_hash(const id *i)
     for (const char *p = i->text; *p; p++)
         hash = (hash ^ (unsigned char)*p) * 1099511628211U;
     return hash ^ hash >> 32;
+}
+
+bool id_equal(const id *a, const id *b)
+{
+    return strcmp(a->text, b->text) == 0;
+}
+
+int id_compare(const id *a, const id *b)
+{
+    return strcmp(a->text, b->text);
+}
+
+static int compare_elements(const void *a, const void *b)
+{
+    return id_compare(a, b);
+}
+
+size_t id_sort_distinct(id *ids, size_t n)
+{
+    if (n == 0)
+        return 0;
+    qsort(ids, n, sizeof *ids, compare_elements);
+    size_t distinct = 1;
+    for (size_t i = 1; i < n; i++) {
+        if (!id_equal(&ids[i], &ids[distinct - 1]))
+            ids[distinct++] = ids[i];
+    }
+    return distinct;
+}
+
+bool id_search(const id *sorted, size_t n, const id *wanted)
+{
+    return n > 0 && bsearch(wanted, sorted, n, sizeof *sorted, compare_elements) != NULL;
 }

@@ -22,6 +22,14 @@ bool id_parse(const char *text, size_t size, id *id_r);
 uint64_t id_hash(const id *i);
 /* The millisecond an id was made in (meaningful for version 7). */
 int64_t id_ms(const id *i);
+/* True if both are the same id; an unset id equals only another unset one. */
+bool id_equal(const id *a, const id *b);
+/* Negative, 0 or positive, like strcmp. Version 7 ids sort by their millisecond. */
+int id_compare(const id *a, const id *b);
+/* Sorts in place, ascending, and moves the distinct ids to the front. Returns how many are distinct. */
+size_t id_sort_distinct(id *ids, size_t n);
+/* Binary search in a sorted list. */
+bool id_search(const id *sorted, size_t n, const id *wanted);
 static inline bool id_is_set(const id *i)
 {
     return i->text[0] != '\0';

@@ -47,11 +47,6 @@ static void add_violation(struct audit_context *context, const char *what, const
 
 /* --- 1: every id ever answered has a row --- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(((const id *)a)->text, ((const id *)b)->text);
-}
-
 static enum err check_id_chunk(struct audit_context *context, const id *ids, size_t n)
 {
     void *scratch = talloc_new(NULL);
@@ -64,9 +59,9 @@ static enum err check_id_chunk(struct audit_context *context, const id *ids, siz
     size_t found_n = e == OK && rows->count < n ? rows->count : 0;
     for (size_t i = 0; i < found_n; i++)
         found[i] = db_get_id(rows, i, 0);
-    qsort(found, found_n, sizeof *found, compare_ids);
+    found_n = id_sort_distinct(found, found_n);
     for (size_t i = 0; e == OK && rows->count < n && i < n; i++) {
-        if (!bsearch(&ids[i], found, found_n, sizeof *found, compare_ids))
+        if (!id_search(found, found_n, &ids[i]))
             add_violation(context, ids[i].text, "was acknowledged and is not there");
     }
     talloc_free(scratch);

@@ -1,6 +1,5 @@
 #include "run/accept_private.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -38,7 +37,7 @@ static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
 static struct accept_entry *entry_of(struct accept_batch *b, const id *execution)
 {
     for (size_t i = 0; i < b->n; i++) {
-        if (strcmp(b->entries[i].req->execution_id.text, execution->text) == 0)
+        if (id_equal(&b->entries[i].req->execution_id, execution))
             return &b->entries[i];
     }
     return NULL;
@@ -142,11 +141,6 @@ static enum err check_tree_limits(struct db_tx *tx, struct accept_entry *entry)
     return e;
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(((const id *)a)->text, ((const id *)b)->text);
-}
-
 static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -156,7 +150,7 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
         if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
             parents[n++] = b->entries[i].req->parent.id;
     }
-    qsort(parents, n, sizeof *parents, compare_ids);
+    n = id_sort_distinct(parents, n);
     for (size_t i = 0; i < n; i++)
         values[i] = db_id(&parents[i]);
     struct db_rows *rows;
@@ -223,7 +217,7 @@ static void check_duplicate_in_batch(struct accept_batch *b, struct accept_entry
 {
     for (struct accept_entry *earlier = b->entries; earlier < entry && entry_is_undecided(entry); earlier++) {
         if (earlier->answer->verdict != RUN_ACCEPTED ||
-            strcmp(earlier->req->workspace_id.text, entry->req->workspace_id.text) != 0)
+            !id_equal(&earlier->req->workspace_id, &entry->req->workspace_id))
             continue;
         if (spans_equal(earlier->req->idempotency_key, entry->req->idempotency_key)) {
             bool same = memcmp(earlier->req->fingerprint, entry->req->fingerprint,

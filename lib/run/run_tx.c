@@ -1,6 +1,5 @@
 #include "run/run_tx.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -52,11 +51,6 @@ struct run_tx *run_tx_begin(struct db_tx *tx, void *holder)
 
 /* --- locking --- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    return strcmp(((const id *)a)->text, ((const id *)b)->text);
-}
-
 /* The columns of sql/queries/states_lock*.sql. */
 static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
 {
@@ -97,12 +91,9 @@ static enum err lock_runs(struct run_tx *run_tx, const id *runs, size_t n)
     id *sorted = talloc_array(run_tx->tx->ctx, id, n + 1);
     struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
     memcpy(sorted, runs, sizeof *sorted * n);
-    qsort(sorted, n, sizeof *sorted, compare_ids);
-    size_t distinct = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || strcmp(sorted[i].text, sorted[i - 1].text) != 0)
-            values[distinct++] = db_id(&sorted[i]);
-    }
+    size_t distinct = id_sort_distinct(sorted, n);
+    for (size_t i = 0; i < distinct; i++)
+        values[i] = db_id(&sorted[i]);
     struct db_rows *rows;
     enum err e =
         db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK, NULL, 0, values, 1, distinct, &rows);
@@ -211,7 +202,7 @@ struct run *run_tx_at(struct run_tx *run_tx, size_t i)
 struct run *run_tx_find(struct run_tx *run_tx, const id *run)
 {
     for (size_t i = 0; i < run_tx->runs_n; i++) {
-        if (strcmp(run_tx->runs[i]->id.text, run->text) == 0)
+        if (id_equal(&run_tx->runs[i]->id, run))
             return run_tx->runs[i];
     }
     return NULL;

@@ -1,7 +1,6 @@
 #include "service/id_map.h"
 
 #include <stdint.h>
-#include <string.h>
 #include <talloc.h>
 
 struct id_map_entry {
@@ -38,7 +37,7 @@ static struct id_map_entry *id_map_find_slot(const struct id_map *t, const id *k
     size_t i = id_map_hash_slot(t, key);
     for (;; i = (i + 1) & (t->size - 1)) {
         struct id_map_entry *e = &t->entries[i];
-        if ((!e->value && !e->deleted) || (e->value && strcmp(e->key.text, key->text) == 0))
+        if ((!e->value && !e->deleted) || (e->value && id_equal(&e->key, key)))
             return e;
     }
 }

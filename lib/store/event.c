@@ -1,6 +1,5 @@
 #include "store/event.h"
 
-#include <string.h>
 #include <talloc.h>
 
 #include "mariadb/store.h"
@@ -66,7 +65,7 @@ enum err execution_progress(struct db *db, void *ctx, const id *workspace, const
     struct run_progress *list;
     size_t n;
     enum err e = execution_progress_list(db, ctx, execution, 1, &list, &n);
-    if (e == OK && (n == 0 || strcmp(list[0].workspace_id.text, workspace->text) != 0))
+    if (e == OK && (n == 0 || !id_equal(&list[0].workspace_id, workspace)))
         e = ERR_NOT_FOUND;
     if (e == OK)
         *progress_r = list[0];

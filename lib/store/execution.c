@@ -1,7 +1,6 @@
 #include "store/execution.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "mariadb/store.h"
@@ -72,7 +71,7 @@ enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id 
 
 static int newest_execution_first(const void *a, const void *b)
 {
-    return strcmp(((const struct execution *)b)->id.text, ((const struct execution *)a)->id.text);
+    return id_compare(&((const struct execution *)b)->id, &((const struct execution *)a)->id);
 }
 
 enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const id *ids, size_t n,

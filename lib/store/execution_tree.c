@@ -1,7 +1,6 @@
 #include "store/execution_tree.h"
 
 #include <stdlib.h>
-#include <string.h>
 #include <talloc.h>
 
 #include "mariadb/store.h"
@@ -23,8 +22,8 @@ struct tree_branch { /* an execution of the tree, breadth-first; the first is th
 static int by_parent(const void *a, const void *b)
 {
     const struct tree_row *x = a, *y = b;
-    int order = strcmp(x->parent.text, y->parent.text);
-    return order ? order : strcmp(x->child.text, y->child.text);
+    int order = id_compare(&x->parent, &y->parent);
+    return order ? order : id_compare(&x->child, &y->child);
 }
 
 /* The first row of a parent; `n` where it has none. */
@@ -33,12 +32,12 @@ static size_t rows_of(const struct tree_row *rows, size_t n, const id *parent)
     size_t low = 0, high = n;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (strcmp(rows[middle].parent.text, parent->text) < 0)
+        if (id_compare(&rows[middle].parent, parent) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return low < n && strcmp(rows[low].parent.text, parent->text) == 0 ? low : n;
+    return low < n && id_equal(&rows[low].parent, parent) ? low : n;
 }
 
 static enum err read_rows(struct db *db, void *ctx, const id *root, struct tree_row **rows_r, size_t *n_r)
@@ -67,7 +66,7 @@ static struct tree_branch *build_tree(void *ctx, const struct tree_row *rows, si
     for (size_t i = 0; i < n; i++) {
         size_t r = rows_of(rows, rows_n, list[i].id);
         list[i].first = n;
-        for (; r < rows_n && strcmp(rows[r].parent.text, list[i].id->text) == 0 && n <= rows_n; r++)
+        for (; r < rows_n && id_equal(&rows[r].parent, list[i].id) && n <= rows_n; r++)
             list[n++] = (struct tree_branch){
                 .id = &rows[r].child, .parent = i, .depth = list[i].depth + 1, .credits = rows[r].credits};
         list[i].count = n - list[i].first;

@@ -245,7 +245,7 @@ static enum err find_current_row(struct workflow_write *put, bool *committed_r)
     int version = (int)db_int(rows, 0, 0);
     id writer = db_get_id(rows, 0, 2);
     *committed_r =
-        put->tx->settling && db_int(rows, 0, 1) == c->at_ms && strcmp(writer.text, c->principal_id.text) == 0;
+        put->tx->settling && db_int(rows, 0, 1) == c->at_ms && id_equal(&writer, &c->principal_id);
     put->outcome->version = *committed_r ? version : version + 1;
     return OK;
 }

@@ -151,7 +151,7 @@ static void write_versions(struct json_write *w, const struct skill *s, const st
     json_write_key(w, "versions");
     json_write_open(w, '[');
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(versions[i].skill_id.text, s->id.text) != 0)
+        if (!id_equal(&versions[i].skill_id, &s->id))
             continue;
         json_write_open(w, '{');
         json_write_text(w, "version", versions[i].label);

@@ -20,7 +20,7 @@ Test(ids, ascend_strictly_within_a_process)
     id last = id_new();
     for (int i = 0; i < 200000; i++) {
         id next = id_new();
-        cr_assert(strcmp(last.text, next.text) < 0, "%s then %s", last.text, next.text);
+        cr_assert(id_compare(&last, &next) < 0, "%s then %s", last.text, next.text);
         last = next;
     }
 }
@@ -50,9 +50,29 @@ Test(ids, floor_is_the_lowest_id_of_its_millisecond)
     id now = id_new();
     id low = id_floor(id_ms(&now));
     id next = id_floor(id_ms(&now) + 1);
-    cr_assert(strcmp(low.text, now.text) <= 0);
-    cr_assert(strcmp(now.text, next.text) < 0);
+    cr_assert(id_compare(&low, &now) <= 0);
+    cr_assert(id_compare(&now, &next) < 0);
     cr_assert_eq(id_ms(&low), id_ms(&now));
+}
+
+Test(ids, sorting_keeps_one_of_each_id)
+{
+    id ids[5] = {id_floor(3000), id_floor(1000), id_floor(3000), id_floor(2000), id_floor(1000)};
+    id absent = id_floor(4000);
+    cr_assert_eq(id_sort_distinct(ids, 5), 3);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(id_ms(&ids[i]), 1000 * (i + 1));
+    cr_assert_eq(id_sort_distinct(ids, 0), 0);
+    cr_assert(id_search(ids, 3, &ids[1]));
+    cr_assert_not(id_search(ids, 3, &absent));
+    cr_assert_not(id_search(ids, 0, &absent));
+}
+
+Test(ids, unset_ids_equal_only_each_other)
+{
+    id unset = {0}, other_unset = {0}, set = id_new();
+    cr_assert(id_equal(&unset, &other_unset));
+    cr_assert_not(id_equal(&unset, &set));
 }
 
 Test(ids, hashes_spread_over_a_small_table)
