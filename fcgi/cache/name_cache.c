@@ -40,8 +40,7 @@ static const char *find_cached_name(struct request *r, const id *responder, int6
 {
     const struct name_cache_entry *entry = slot_of(r->app->names, responder);
     bool fresh = entry->fetched_ms && now_ms - entry->fetched_ms < CACHE_TTL_MS;
-    return fresh && id_equal(&entry->responder, responder) ? talloc_strdup(r, entry->name)
-                                                                        : NULL;
+    return fresh && id_equal(&entry->responder, responder) ? talloc_strdup(r, entry->name) : NULL;
 }
 
 /* Asks for the names of one kind that are not known. */

@@ -1,6 +1,5 @@
 #include "fcgi/forms/skill_reply.h"
 
-
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "view/skill.h"

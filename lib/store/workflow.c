@@ -244,8 +244,7 @@ static enum err find_current_row(struct workflow_write *put, bool *committed_r)
         return c->is_new ? OK : ERR_NOT_FOUND;
     int version = (int)db_int(rows, 0, 0);
     id writer = db_get_id(rows, 0, 2);
-    *committed_r =
-        put->tx->settling && db_int(rows, 0, 1) == c->at_ms && id_equal(&writer, &c->principal_id);
+    *committed_r = put->tx->settling && db_int(rows, 0, 1) == c->at_ms && id_equal(&writer, &c->principal_id);
     put->outcome->version = *committed_r ? version : version + 1;
     return OK;
 }
