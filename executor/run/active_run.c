@@ -17,6 +17,12 @@ static int64_t run_age_ms(const struct active_run *run)
 
 /* --- slots --- */
 
+static void resume_run(struct active_run *run)
+{
+    if (run->kind->resume)
+        run->kind->resume(run);
+}
+
 static void serve_slot_queue(struct executor *exec)
 {
     if (exec->serving_slot_queue) /* who goes on may give its slot back at once: that is the outer loop's turn
@@ -31,7 +37,7 @@ static void serve_slot_queue(struct executor *exec)
         run->in_slot_queue = false;
         run->has_slot = true;
         exec->runs_without_slot--;
-        run->kind->resume(run);
+        resume_run(run);
     }
     exec->serving_slot_queue = false;
 }
@@ -73,7 +79,7 @@ void run_yield_slot(struct active_run *run)
 {
     struct executor *exec = run->exec;
     if (!run->has_slot || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
-        !run->kind->can_yield(run))
+        !run->kind->can_yield || !run->kind->can_yield(run))
         return;
     if (exec->runs_without_slot >= exec->config->executor.max_waiting)
         return;
@@ -186,7 +192,7 @@ static void on_run_commit(struct job *job)
         log_run_end(run, c);
         forget_run(run);
     } else {
-        if (!run->ending)
+        if (!run->ending && run->kind->on_written)
             run->kind->on_written(run, c);
         run_flush(run);
     }
@@ -238,7 +244,8 @@ void run_fail(struct active_run *run, enum failure_reason reason, const char *er
 {
     struct run_move move = {.move = MOVE_FAIL, .at_ms = clock_wall_ms(), .reason = reason, .error = error};
     run->ending = true;
-    run->kind->abort_step(run, error);
+    if (run->kind->abort_step)
+        run->kind->abort_step(run, error);
     run->kind->cancel(run);
     end_run(run, &move);
 }
@@ -280,7 +287,7 @@ static void on_run_deadline(void *arg)
 static void on_resume_timer(void *arg)
 {
     struct active_run *run = arg;
-    run->kind->resume(run);
+    resume_run(run);
 }
 
 static const struct stored_step *copy_stored_steps(struct active_run *run, const struct claimed_run *c)

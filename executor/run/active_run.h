@@ -21,7 +21,8 @@ struct current_step;
 struct skill_run;
 struct model_run;
 
-/* What differs between the runs of workflows and of skills. */
+/* What differs between the runs of workflows, of skills and of models. resume, on_written, abort_step and
+ * can_yield may be NULL: a kind without them has nothing to do there, and never yields its slot. */
 struct run_kind {
     void (*begin)(struct active_run *run);
     bool begins_in_claim; /* nothing that `begin` does is seen outside before the flow's commit is written */
