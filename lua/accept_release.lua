@@ -1,4 +1,4 @@
--- Frees a claim, if it is still ours: else the key's answer may stand there. KEYS[1] the idempotency key's; ARGV[1] what it
--- was claimed with. Returns how many were freed.
+-- Releases the lock of an idempotency key if it still holds our value; another value may be the key's stored response.
+-- KEYS[1] the replay key; ARGV[1] the value it was locked with. Returns how many keys were deleted.
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0

@@ -1,5 +1,6 @@
--- Counters of workspaces become what MariaDB said, each unless something newer stands there already.
--- KEYS the credits hashes; ARGV for each its balance in micro-credits and the account's version. Returns how many were set.
+-- Copies balances from MariaDB into the cache, except where the cache holds the same or a newer version of the account.
+-- KEYS: credits hashes; ARGV: for each key its balance in micro-credits and the account's version. The copy expires after a day.
+-- Returns how many were set.
 local set = 0
 for i, key in ipairs(KEYS) do
   local balance, version = ARGV[2 * i - 1], ARGV[2 * i]

@@ -1,4 +1,4 @@
--- The first lock of every transaction that decides about money, keys or concurrency.
+-- The first lock of every transaction that decides about money, idempotency keys or concurrency.
 SELECT workspace_id, balance, version, active, max_concurrent, price, responders
 FROM accounts
 WHERE workspace_id IN ([[?]])

@@ -1,4 +1,4 @@
--- Writes locked accounts back, many in one statement; the rows exist, as they are locked.
+-- Writes locked accounts back, many in one statement. The rows exist, because they are locked, so nothing is inserted.
 INSERT INTO accounts (workspace_id, balance, version, active, touched)
 VALUES {{(?, ?, ?, ?, ?)}}
 ON DUPLICATE KEY UPDATE

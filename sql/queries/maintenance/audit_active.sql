@@ -1,4 +1,4 @@
--- Where max_concurrent is set, `active` counts the roots that are not terminal.
+-- Where max_concurrent is set, `active` equals the number of roots that are not terminal.
 SELECT a.workspace_id, CONCAT('active ', a.active, ', roots not terminal ', COALESCE(r.n, 0))
 FROM accounts a
 LEFT JOIN (

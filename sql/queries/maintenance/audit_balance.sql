@@ -1,4 +1,4 @@
--- The balance is the sum of the ledger, and never below zero.
+-- The balance equals the sum of the ledger and is never below zero.
 SELECT a.workspace_id, CONCAT('balance ', a.balance, ', ledger ', COALESCE(l.total, 0))
 FROM accounts a
 LEFT JOIN (SELECT workspace_id, SUM(amount) AS total FROM credit_ledger GROUP BY workspace_id) l

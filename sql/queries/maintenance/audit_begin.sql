@@ -1,2 +1,2 @@
--- The optimizer would otherwise look through a group of all refunds once for every execution.
+-- Without this the optimizer derives the group of refunds again for each execution.
 SET SESSION optimizer_switch = 'split_materialized=off'

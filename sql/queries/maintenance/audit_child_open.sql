@@ -1,4 +1,4 @@
--- A run that ended has stopped its descendants.
+-- A run that has ended has no child that is queued or running.
 SELECT c.id, CONCAT('state ', c.state, ' below ', p.id, ' of state ', p.state)
 FROM executions c
 JOIN executions p ON p.id = c.parent_id

@@ -1,4 +1,4 @@
--- A child's row, its place in the tree and what its parent's row says of children are one.
+-- A row of execution_children agrees with the child's execution, and the parent is marked as having children.
 SELECT c.child_id, CONCAT('parent ', c.parent_id, ', root ', c.root_id)
 FROM execution_children c
 LEFT JOIN executions e ON e.id = c.child_id AND e.parent_id = c.parent_id AND e.root_id = c.root_id

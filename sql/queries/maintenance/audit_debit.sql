@@ -1,4 +1,4 @@
--- Each execution has its debit: the row whose id is its own.
+-- Each execution has its debit: the ledger row with the execution's id.
 SELECT e.id, CONCAT('cost ', e.cost, ', debit ', COALESCE(-l.amount, 'missing'))
 FROM executions e
 LEFT JOIN credit_ledger l ON l.workspace_id = e.workspace_id AND l.id = e.id

@@ -1,5 +1,5 @@
--- Debits and refunds of executions that are not there (unless retention has removed them: their ledger stays), and second
--- debits of those that are.
+-- Debits and refunds whose execution does not exist, and second debits of an execution. Executions that retention has
+-- removed are exempt, because their ledger rows stay.
 SELECT l.id, CONCAT('kind ', l.kind, ', execution ', COALESCE(l.execution_id, 'NULL'))
 FROM credit_ledger l
 LEFT JOIN executions e ON e.id = l.execution_id AND e.workspace_id = l.workspace_id

@@ -1,5 +1,5 @@
--- Numbers run 1…n, the first says queued, and a terminal row has one terminal event, its own, last. Read in the order
--- of both primary keys, without a temporary table.
+-- Event numbers run 1…n, the first event is `queued`, and a terminal execution has exactly one terminal event, the last one,
+-- which matches its state. Both tables are read in the order of their primary keys, without a temporary table.
 SELECT e.id, CONCAT('state ', e.state, ', last_seq ', e.last_seq, ', events ', COUNT(v.seq), ', highest ', COALESCE(MAX(v.seq), 0),
                     ', terminal ', COALESCE(SUM(v.type BETWEEN 12 AND 14), 0))
 FROM executions e

@@ -1,2 +1,2 @@
--- The executor processes of a host that nobody has found lost.
+-- The process ids of a host's executors that are not marked as lost.
 SELECT pid FROM executors WHERE host = ? AND lost_ms IS NULL

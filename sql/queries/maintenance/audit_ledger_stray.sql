@@ -1,4 +1,4 @@
--- Rows of the ledger whose workspace has no account.
+-- Ledger rows whose workspace has no account.
 SELECT l.workspace_id, CONCAT('ledger ', l.total, ', no account')
 FROM (SELECT workspace_id, SUM(amount) AS total FROM credit_ledger GROUP BY workspace_id) l
 LEFT JOIN accounts a ON a.workspace_id = l.workspace_id

@@ -1,4 +1,4 @@
--- At most one refund, never more than the debit, and the row knows of it.
+-- At most one refund, never more than the debit, and equal to the `refunded` of the execution.
 SELECT e.id, CONCAT('cost ', e.cost, ', refunded ', e.refunded, ', ledger ', COALESCE(r.n, 0), ' of ', COALESCE(r.total, 0))
 FROM executions e
 LEFT JOIN (

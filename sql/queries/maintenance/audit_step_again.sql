@@ -1,6 +1,6 @@
--- A step that succeeded was started again afterwards, or succeeded twice. The inner query reads all events in the order
--- of their key and leaves those executions where a step was started or succeeded more than once. (What was purged says
--- nothing any more.)
+-- Steps that were started again after they had succeeded, or that succeeded twice. The inner query reads all events in the
+-- order of the primary key and keeps the executions in which a step was started or succeeded more than once. Purged events
+-- have no data and are skipped.
 SELECT v.execution_id, CONCAT('step ', JSON_VALUE(v.data, '$.index'), ', started at event ', MAX(IF(v.type = 3, v.seq, 0)),
                               ', succeeded at ', MIN(IF(v.type = 4, v.seq, NULL)))
 FROM (

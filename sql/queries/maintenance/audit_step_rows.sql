@@ -1,4 +1,4 @@
--- Steps of executions that are not there, and rows that contradict themselves.
+-- Steps whose execution does not exist, and rows whose columns contradict their status.
 SELECT s.execution_id, CONCAT('step ', s.step, ', item ', s.item, ', status ', s.status)
 FROM execution_steps s
 LEFT JOIN executions e ON e.id = s.execution_id

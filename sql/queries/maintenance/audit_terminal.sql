@@ -1,4 +1,4 @@
--- What the columns of a state must say of each other.
+-- The columns of an execution agree with its state.
 SELECT id, CONCAT('state ', state, ', executor ', executor_id, ', reason ', failure_reason, ', ended ', COALESCE(ended_ms, 'NULL'))
 FROM executions
 WHERE (state IN (3, 4, 5)) <> (ended_ms IS NOT NULL)

@@ -1,2 +1,2 @@
--- Who has the row does the task; nobody waits for it.
+-- The process that gets this lock runs the task. The others skip the row instead of waiting.
 SELECT due_ms FROM upkeep_tasks WHERE name = ? FOR UPDATE SKIP LOCKED

@@ -1,5 +1,5 @@
--- Stored answers, but those of a workflow's stop, which hold nothing but the id. Without a body a replay shows the
--- execution as it is.
+-- Erases stored responses. The response to stopping a workflow's run (kind 1, status 200) is kept, because it contains only
+-- the id. Where a body was erased, a replay shows the execution instead.
 UPDATE idempotency_keys k FORCE INDEX (execution_id)
 JOIN executions e ON e.id = k.execution_id
 SET k.body = NULL

@@ -1,4 +1,4 @@
--- Runs before they are purged or removed, in the order in which everybody locks runs.
+-- Locks runs that are to be purged or removed, in ascending order like every lock on runs.
 SELECT id, state, purged_ms FROM executions FORCE INDEX (PRIMARY)
 WHERE workspace_id = ? AND id IN ([[?]])
 ORDER BY id

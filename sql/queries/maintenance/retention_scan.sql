@@ -1,4 +1,4 @@
--- The oldest runs behind a cursor, and from before a moment.
+-- The oldest runs after a cursor that were accepted before a given moment.
 SELECT id, state, purged_ms FROM executions FORCE INDEX (by_workspace)
 WHERE workspace_id = ? AND id > ? AND id < ?
 ORDER BY id

@@ -1,2 +1,2 @@
--- Without a lock: confirms (or not) that a balance does not do, before 402 is said.
+-- Reads balances without a lock: confirms that a workspace lacks credits before the request is rejected with 402.
 SELECT workspace_id, balance, price, responders FROM accounts WHERE workspace_id IN ([[?]])

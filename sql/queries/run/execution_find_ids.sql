@@ -1,2 +1,2 @@
--- Which of these are there: how a transaction whose commit was lost finds out.
+-- Which of these executions exist. After a lost COMMIT response this tells whether the transaction was committed.
 SELECT id FROM executions WHERE id IN ([[?]])

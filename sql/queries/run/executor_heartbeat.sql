@@ -1,2 +1,2 @@
--- Changes nothing where the process counts as lost: then it has to stop.
+-- Changes no row if the executor is marked as lost; the process must then stop.
 UPDATE executors SET beat = beat + 1 WHERE id = ? AND lost_ms IS NULL

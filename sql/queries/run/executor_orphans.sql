@@ -1,4 +1,4 @@
--- Executors that have runs and count as lost, or have no row (any more).
+-- Executors that have running runs although they are marked as lost or have no row.
 SELECT t.executor_id
 FROM (SELECT DISTINCT executor_id FROM executions FORCE INDEX (by_work) WHERE state = ?) AS t
 LEFT JOIN executors x ON x.id = t.executor_id

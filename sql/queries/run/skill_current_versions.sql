@@ -1,2 +1,2 @@
--- The current versions of skills that are not archived.
+-- The current versions of the skills that are not archived.
 SELECT id, version FROM skills WHERE id IN ([[?]]) AND archived_ms IS NULL

@@ -1,5 +1,5 @@
--- Writes locked runs back, many in one statement. The rows exist, as they are locked: the first columns only satisfy
--- NOT NULL and are never inserted. What a run leaves comes once, with its end.
+-- Writes locked runs back, many in one statement. The rows exist, because they are locked: the columns that are not updated
+-- only satisfy NOT NULL and are never inserted. Output and error are written once, when the run ends.
 INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, cost,
   state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms, updated_ms,
   output, error)

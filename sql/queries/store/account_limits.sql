@@ -1,4 +1,4 @@
--- Each limit with a 1 before it where it is to change.
+-- Each limit is preceded by a flag: 1 changes it, 0 keeps it.
 UPDATE accounts
 SET rate_limit_per_minute = IF(?, ?, rate_limit_per_minute), price = IF(?, ?, price),
     max_concurrent = IF(?, ?, max_concurrent), active = IF(?, ?, active)

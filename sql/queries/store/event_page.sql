@@ -1,4 +1,4 @@
--- A page of a run's events, and how the run stands: one row with NULLs where nothing follows `seq`.
+-- A page of events after `seq`, with the run's state. If none follows, the result is one row with NULL event columns.
 SELECT x.state, x.last_seq, e.seq, e.type, e.at_ms, e.data
 FROM executions x
 LEFT JOIN events e ON e.execution_id = x.id AND e.seq > ?

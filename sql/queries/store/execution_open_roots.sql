@@ -1,3 +1,2 @@
--- Roots that were not terminal a moment ago, in the order in which runs are locked. Under the account's lock none can
--- be added.
+-- Candidates for the count of active roots, ascending like every lock on runs. Under the account's lock no root can be added.
 SELECT id FROM executions WHERE workspace_id = ? AND state IN (1, 2) AND parent_id IS NULL ORDER BY id

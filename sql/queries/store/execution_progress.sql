@@ -1,2 +1,2 @@
--- How far many runs have come. The caller compares the workspace.
+-- State and last event of many runs. The caller compares the workspace.
 SELECT id, workspace_id, state, last_seq FROM executions WHERE id IN ([[?]])

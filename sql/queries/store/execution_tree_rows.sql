@@ -1,4 +1,4 @@
--- All descendants of a root, with what they cost: one range of the primary key, the oldest first.
+-- All descendants of a root with what each cost: one range of the primary key, oldest first.
 SELECT c.child_id, c.parent_id, e.cost - e.refunded
 FROM execution_children c
 JOIN executions e ON e.id = c.child_id

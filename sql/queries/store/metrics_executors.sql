@@ -1,2 +1,2 @@
--- Executor processes: those that count as alive, and those that were lost and are not forgotten yet.
+-- How many executors are not marked as lost, and how many are. Rows of lost executors are deleted after a day.
 SELECT CAST(COALESCE(SUM(lost_ms IS NULL), 0) AS SIGNED), CAST(COALESCE(SUM(lost_ms IS NOT NULL), 0) AS SIGNED) FROM executors

@@ -1,4 +1,4 @@
--- Nothing where there is no such workspace.
+-- Inserts nothing if the workspace does not exist.
 INSERT INTO models (workspace_id, alias, url, model, nonce, sealed, input_price, output_price, is_default, updated_ms)
 SELECT w.id, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM workspaces w WHERE w.id = ?
 ON DUPLICATE KEY UPDATE url = VALUES(url), model = VALUES(model), nonce = VALUES(nonce), sealed = VALUES(sealed),

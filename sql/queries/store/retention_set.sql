@@ -1,4 +1,4 @@
--- Each number with a 1 before it where it is to change; due at once.
+-- Each number has a flag at the end: 1 changes it, 0 keeps it. The workspace is due at once.
 INSERT INTO retention (workspace_id, keep_payload_days, keep_rows_days) VALUES (?, ?, ?)
 ON DUPLICATE KEY UPDATE
   keep_payload_days = IF(?, VALUES(keep_payload_days), keep_payload_days),

@@ -1,4 +1,4 @@
--- What accepting a run has to know.
+-- The current version of a skill that is not archived: what is needed to validate a run.
 SELECT s.id, s.workspace_id, w.tenant_id, s.slug, s.version, v.label, v.hash, v.agentic, v.credits, s.price, s.created_ms, s.updated_ms,
   v.created_ms, v.manifest
 FROM skills s

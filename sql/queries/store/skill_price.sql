@@ -1,3 +1,3 @@
--- The operator's price of a skill (or, where none is set, of its workspace).
+-- The operator's price of a skill; if it has none, that of its workspace.
 SELECT COALESCE((SELECT s.price FROM skills s WHERE s.workspace_id = a.workspace_id AND s.slug = ?), a.price)
 FROM accounts a WHERE a.workspace_id = ?

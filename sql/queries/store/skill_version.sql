@@ -1,4 +1,4 @@
--- One version, also of an archived skill.
+-- One version of a skill, archived or not.
 SELECT s.id, s.workspace_id, w.tenant_id, s.slug, v.version, v.label, v.hash, v.agentic, v.credits, s.price, s.created_ms, s.updated_ms,
   v.created_ms, v.manifest
 FROM skills s

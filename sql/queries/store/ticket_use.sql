@@ -1,2 +1,2 @@
--- The first time stands.
+-- The time of the first use is kept.
 UPDATE stream_tickets SET used_ms = COALESCE(used_ms, ?) WHERE hash = ?

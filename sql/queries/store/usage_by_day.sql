@@ -1,4 +1,4 @@
--- One range of the primary key: ids hold their milliseconds.
+-- One range of the primary key, because the first 48 bits of an id are its milliseconds.
 SELECT CAST(CONV(LEFT(REPLACE(CAST(id AS CHAR), '-', ''), 12), 16, 10) DIV 86400000 AS SIGNED) AS grouped, CAST(SUM(kind = 2) AS SIGNED), CAST(-SUM(IF(kind = 2, amount, 0)) AS SIGNED),
   CAST(SUM(IF(kind = 3, amount, 0)) AS SIGNED)
 FROM credit_ledger

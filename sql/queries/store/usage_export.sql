@@ -1,4 +1,4 @@
--- Of all workspaces, or of one: each a range of the primary key.
+-- Of all workspaces, or of one; one range of the primary key for each workspace.
 SELECT w.id, w.name, CAST(CONV(LEFT(REPLACE(CAST(l.id AS CHAR), '-', ''), 12), 16, 10) DIV 86400000 AS SIGNED) AS day,
   l.responder_id, l.key_id, CAST(SUM(l.kind = 2) AS SIGNED), CAST(-SUM(IF(l.kind = 2, l.amount, 0)) AS SIGNED),
   CAST(SUM(IF(l.kind = 3, l.amount, 0)) AS SIGNED)

@@ -1,4 +1,4 @@
--- One row with NULL for a workflow that calls none; no row where there is no such workflow.
+-- The workflows that a workflow calls. One row with NULL if it calls none; no row if the workflow does not exist.
 SELECT c.child_id
 FROM workflows w
 LEFT JOIN workflow_calls c ON c.workflow_id = w.id

@@ -1,4 +1,4 @@
--- What accepting a run has to know.
+-- The current version without its program: what is needed to validate a run.
 SELECT w.id, w.name, w.version, v.credits, w.price, a.responders
 FROM workflows w
 JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version

@@ -1,2 +1,2 @@
--- Also of those that are archived: what they ran is still told by their name.
+-- Includes archived workflows, because their executions are still shown with the name.
 SELECT id, name FROM workflows WHERE id IN ([[?]])

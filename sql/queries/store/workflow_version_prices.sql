@@ -1,4 +1,4 @@
--- What one version of a workflow that takes runs asks for, and the operator's price.
+-- What one version of a workflow asks for, and the operator's price. No row if the workflow is archived.
 SELECT v.credits, w.price
 FROM workflow_versions v
 JOIN workflows w ON w.id = v.workflow_id

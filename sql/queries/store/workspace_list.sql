@@ -1,4 +1,4 @@
--- Of all workspaces, or of one.
+-- All workspaces, or one.
 SELECT w.id, w.tenant_id, w.name, w.created_ms, a.balance, a.rate_limit_per_minute, a.max_concurrent, a.active, a.price,
   r.keep_payload_days, r.keep_rows_days
 FROM workspaces w
