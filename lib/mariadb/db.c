@@ -322,6 +322,13 @@ static void statement_learn_columns(struct db_statement *st)
     mysql_free_result(meta);
 }
 
+/* The server sees other columns than scripts/embed has numbered: the row's readers would mistake them. */
+static void record_wrong_columns(struct db *db, enum sql_id query, unsigned got)
+{
+    log_error("db.wrong_columns", "query=%s wants=%u got=%u", sql_name[query], sql_columns[query], got);
+    db->fault = FAULT_STATEMENT;
+}
+
 static struct db_statement *statement_get(struct db *db, enum sql_id query, unsigned size_log2)
 {
     struct db_statement *st = &db->statements[query][size_log2];
@@ -331,19 +338,20 @@ static struct db_statement *statement_get(struct db *db, enum sql_id query, unsi
     char *text = expand_group(scratch, sql_text[query], 1U << size_log2);
     st->stmt = mysql_stmt_init(db->conn);
     db->round_trips++;
-    if (mysql_stmt_prepare(st->stmt, text, strlen(text)) != 0) {
-        unsigned number = mysql_stmt_errno(st->stmt);
-        char message[512];
-        snprintf(message, sizeof message, "%s", mysql_stmt_error(st->stmt));
-        mysql_stmt_close(st->stmt);
-        st->stmt = NULL;
-        db_record_error(db, number, sql_name[query], message);
-        st = NULL;
-    } else {
-        statement_learn_columns(st);
-    }
+    bool ok = mysql_stmt_prepare(st->stmt, text, strlen(text)) == 0;
     talloc_free(scratch);
-    return st;
+    if (ok && mysql_stmt_field_count(st->stmt) == sql_columns[query]) {
+        statement_learn_columns(st);
+        return st;
+    }
+    if (ok)
+        record_wrong_columns(db, query, mysql_stmt_field_count(st->stmt));
+    else
+        db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
+    if (st->stmt)
+        mysql_stmt_close(st->stmt);
+    st->stmt = NULL;
+    return NULL;
 }
 
 static void bind_value(MYSQL_BIND *b, const struct db_value *v)

@@ -1,5 +1,5 @@
 -- Where max_concurrent is set, `active` equals the number of roots that are not terminal.
-SELECT a.workspace_id, CONCAT('active ', a.active, ', roots not terminal ', COALESCE(r.n, 0))
+SELECT a.workspace_id AS subject, CONCAT('active ', a.active, ', roots not terminal ', COALESCE(r.n, 0)) AS detail
 FROM accounts a
 LEFT JOIN (
   SELECT workspace_id, COUNT(*) AS n FROM executions WHERE state IN (1, 2) AND parent_id IS NULL GROUP BY workspace_id

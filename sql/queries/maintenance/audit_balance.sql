@@ -1,5 +1,6 @@
 -- The balance equals the sum of the ledger and is never below zero.
-SELECT a.workspace_id, CONCAT('balance ', a.balance, ', ledger ', COALESCE(l.total, 0))
+-- Columns as in audit_active.
+SELECT a.workspace_id AS subject, CONCAT('balance ', a.balance, ', ledger ', COALESCE(l.total, 0)) AS detail
 FROM accounts a
 LEFT JOIN (SELECT workspace_id, SUM(amount) AS total FROM credit_ledger GROUP BY workspace_id) l
   ON l.workspace_id = a.workspace_id

@@ -1,5 +1,6 @@
 -- A run that has ended has no child that is queued or running.
-SELECT c.id, CONCAT('state ', c.state, ' below ', p.id, ' of state ', p.state)
+-- Columns as in audit_active.
+SELECT c.id AS subject, CONCAT('state ', c.state, ' below ', p.id, ' of state ', p.state) AS detail
 FROM executions c
 JOIN executions p ON p.id = c.parent_id
 WHERE c.state IN (1, 2) AND p.state IN (3, 4, 5)

@@ -1,1 +1,1 @@
-SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = ? AND kind = 2
+SELECT COUNT(*) AS n FROM credit_ledger WHERE workspace_id = ? AND kind = 2

@@ -1,1 +1,1 @@
-SELECT COUNT(*) FROM executions WHERE workspace_id = ?
+SELECT COUNT(*) AS n FROM executions WHERE workspace_id = ?

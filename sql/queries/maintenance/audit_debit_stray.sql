@@ -1,6 +1,7 @@
 -- Debits and refunds whose execution does not exist, and second debits of an execution. Executions that retention has
 -- removed are exempt, because their ledger rows stay.
-SELECT l.id, CONCAT('kind ', l.kind, ', execution ', COALESCE(l.execution_id, 'NULL'))
+-- Columns as in audit_active.
+SELECT l.id AS subject, CONCAT('kind ', l.kind, ', execution ', COALESCE(l.execution_id, 'NULL')) AS detail
 FROM credit_ledger l
 LEFT JOIN executions e ON e.id = l.execution_id AND e.workspace_id = l.workspace_id
 LEFT JOIN retention r ON r.workspace_id = l.workspace_id AND l.execution_id <= r.removed_to

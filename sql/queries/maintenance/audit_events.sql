@@ -1,7 +1,8 @@
 -- Event numbers run 1…n, the first event is `queued`, and a terminal execution has exactly one terminal event, the last one,
 -- which matches its state. Both tables are read in the order of their primary keys, without a temporary table.
-SELECT e.id, CONCAT('state ', e.state, ', last_seq ', e.last_seq, ', events ', COUNT(v.seq), ', highest ', COALESCE(MAX(v.seq), 0),
-                    ', terminal ', COALESCE(SUM(v.type BETWEEN 12 AND 14), 0))
+-- Columns as in audit_active.
+SELECT e.id AS subject, CONCAT('state ', e.state, ', last_seq ', e.last_seq, ', events ', COUNT(v.seq), ', highest ', COALESCE(MAX(v.seq), 0),
+                    ', terminal ', COALESCE(SUM(v.type BETWEEN 12 AND 14), 0)) AS detail
 FROM executions e
 LEFT JOIN events v ON v.execution_id = e.id
 GROUP BY e.id

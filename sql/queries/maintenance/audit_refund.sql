@@ -1,5 +1,6 @@
 -- At most one refund, never more than the debit, and equal to the `refunded` of the execution.
-SELECT e.id, CONCAT('cost ', e.cost, ', refunded ', e.refunded, ', ledger ', COALESCE(r.n, 0), ' of ', COALESCE(r.total, 0))
+-- Columns as in audit_active.
+SELECT e.id AS subject, CONCAT('cost ', e.cost, ', refunded ', e.refunded, ', ledger ', COALESCE(r.n, 0), ' of ', COALESCE(r.total, 0)) AS detail
 FROM executions e
 LEFT JOIN (
   SELECT workspace_id, execution_id, COUNT(*) AS n, SUM(amount) AS total

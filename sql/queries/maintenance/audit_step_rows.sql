@@ -1,5 +1,6 @@
 -- Steps whose execution does not exist, and rows whose columns contradict their status.
-SELECT s.execution_id, CONCAT('step ', s.step, ', item ', s.item, ', status ', s.status)
+-- Columns as in audit_active.
+SELECT s.execution_id AS subject, CONCAT('step ', s.step, ', item ', s.item, ', status ', s.status) AS detail
 FROM execution_steps s
 LEFT JOIN executions e ON e.id = s.execution_id
 WHERE e.id IS NULL OR (s.status IN (2, 3, 4)) <> (s.completed_ms IS NOT NULL)

@@ -1,5 +1,6 @@
 -- The columns of an execution agree with its state.
-SELECT id, CONCAT('state ', state, ', executor ', executor_id, ', reason ', failure_reason, ', ended ', COALESCE(ended_ms, 'NULL'))
+-- Columns as in audit_active.
+SELECT id AS subject, CONCAT('state ', state, ', executor ', executor_id, ', reason ', failure_reason, ', ended ', COALESCE(ended_ms, 'NULL')) AS detail
 FROM executions
 WHERE (state IN (3, 4, 5)) <> (ended_ms IS NOT NULL)
    OR (state IN (4, 5)) <> (failure_reason <> 0)

@@ -1,4 +1,5 @@
 -- Locks runs that are to be purged or removed, in ascending order like every lock on runs.
+-- Columns as in retention_scan.
 SELECT id, state, purged_ms FROM executions FORCE INDEX (PRIMARY)
 WHERE workspace_id = ? AND id IN ([[?]])
 ORDER BY id

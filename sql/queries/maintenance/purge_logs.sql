@@ -1,1 +1,2 @@
-SELECT log_sha256, log_size FROM execution_usage WHERE execution_id IN ([[?]]) AND log_sha256 IS NOT NULL
+-- Columns as in purge_artifacts.
+SELECT log_sha256 AS sha256, log_size AS size FROM execution_usage WHERE execution_id IN ([[?]]) AND log_sha256 IS NOT NULL

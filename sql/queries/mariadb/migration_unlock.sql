@@ -1,1 +1,1 @@
-SELECT RELEASE_LOCK(CONCAT('millrace.migrate.', DATABASE()))
+SELECT RELEASE_LOCK(CONCAT('millrace.migrate.', DATABASE())) AS is_released

@@ -1,3 +1,4 @@
+-- Columns as in artifact_list.
 SELECT a.id, a.relpath, a.media_type, a.size, a.sha256
 FROM artifacts a
 JOIN executions e ON e.id = a.execution_id

@@ -1,4 +1,5 @@
-SELECT c.child_id
+-- Columns as in execution_list.
+SELECT c.child_id AS id
 FROM execution_children c FORCE INDEX (by_parent_in_order)
 STRAIGHT_JOIN executions e ON e.id = c.child_id
 WHERE c.parent_id = ? AND e.workspace_id = ? AND c.child_id > ? AND c.child_id < ?

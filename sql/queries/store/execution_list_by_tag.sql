@@ -1,4 +1,5 @@
-SELECT t.execution_id
+-- Columns as in execution_list.
+SELECT t.execution_id AS id
 FROM execution_tags t FORCE INDEX (PRIMARY)
 STRAIGHT_JOIN executions e ON e.id = t.execution_id
 WHERE t.workspace_id = ? AND t.tag = ? AND t.execution_id > ? AND t.execution_id < ?

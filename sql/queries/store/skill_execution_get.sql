@@ -1,3 +1,4 @@
+-- Columns begin as in skill_execution_children.
 SELECT e.id, w.tenant_id, e.workspace_id, e.principal_id, s.slug, v.label, e.source, e.state, e.parent_id, e.started_ms, e.ended_ms,
   e.failure_reason, u.input_tokens, u.output_tokens, u.cost, u.wallclock_ms, u.iterations,
   u.trace_id, e.input, e.extra, e.output, e.error, c.thread_id, c.message_id, c.tool_call_id

@@ -1,1 +1,1 @@
-SELECT CAST(MAX(version) AS SIGNED) FROM skill_versions WHERE skill_id = ?
+SELECT CAST(MAX(version) AS SIGNED) AS version FROM skill_versions WHERE skill_id = ?

@@ -1,1 +1,2 @@
-SELECT id, slug FROM skills WHERE id IN ([[?]])
+-- Columns as in workflow_names.
+SELECT id, slug AS name FROM skills WHERE id IN ([[?]])

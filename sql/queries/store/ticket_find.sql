@@ -1,4 +1,3 @@
--- lib/store/ticket.c names these columns COLUMN_*.
 SELECT t.workspace_id, t.key_id, t.created_ms, t.used_ms, x.ended_ms, k.revoked_ms, k.expires_ms,
   a.rate_limit_per_minute
 FROM stream_tickets t
