@@ -29,23 +29,26 @@ enum {
 static json_object *execution_row_json(const struct db_rows *rows, size_t i)
 {
     json_object *o = json_object_new_object();
-    const struct db_cell *started = db_cell(rows, i, 11), *ended = db_cell(rows, i, 12);
-    id execution = db_get_id(rows, i, 0);
-    enum failure_reason reason = (enum failure_reason)db_int(rows, i, 6);
+    const struct db_cell *started = db_cell(rows, i, OPERATOR_EXECUTION_LIST_STARTED_MS),
+                         *ended = db_cell(rows, i, OPERATOR_EXECUTION_LIST_ENDED_MS);
+    id execution = db_get_id(rows, i, OPERATOR_EXECUTION_LIST_ID);
+    enum failure_reason reason = (enum failure_reason)db_int(rows, i, OPERATOR_EXECUTION_LIST_FAILURE_REASON);
     cli_add_text(o, "id", execution.text);
-    cli_add_text(o, "workspace_id", db_str(rows, i, 1));
-    cli_add_text(o, "responder_id", db_str(rows, i, 2));
-    cli_add_bytes(o, "name", db_cell(rows, i, 3));
-    cli_add_number(o, "version", db_int(rows, i, 4));
-    cli_add_text(o, "state", state_name((enum run_state)db_int(rows, i, 5)));
+    cli_add_text(o, "workspace_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_WORKSPACE_ID));
+    cli_add_text(o, "responder_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_RESPONDER_ID));
+    cli_add_bytes(o, "name", db_cell(rows, i, OPERATOR_EXECUTION_LIST_NAME));
+    cli_add_number(o, "version", db_int(rows, i, OPERATOR_EXECUTION_LIST_VERSION));
+    cli_add_text(o, "state", state_name((enum run_state)db_int(rows, i, OPERATOR_EXECUTION_LIST_STATE)));
     cli_add_text(o, "failure_reason", reason_name(reason));
-    cli_add_number(o, "attempt", db_int(rows, i, 7));
-    cli_add_number(o, "executor_id", db_int(rows, i, 8));
-    cli_add_credits(o, "credits", db_int(rows, i, 9) - db_int(rows, i, 10));
+    cli_add_number(o, "attempt", db_int(rows, i, OPERATOR_EXECUTION_LIST_ATTEMPT));
+    cli_add_number(o, "executor_id", db_int(rows, i, OPERATOR_EXECUTION_LIST_EXECUTOR_ID));
+    cli_add_credits(o, "credits",
+                    db_int(rows, i, OPERATOR_EXECUTION_LIST_COST) -
+                        db_int(rows, i, OPERATOR_EXECUTION_LIST_REFUNDED));
     cli_add_time(o, "created_at", id_ms(&execution), true);
     cli_add_time(o, "started_at", started->number, !started->is_null);
     cli_add_time(o, "ended_at", ended->number, !ended->is_null);
-    cli_add_bytes(o, "parent_id", db_cell(rows, i, 13));
+    cli_add_bytes(o, "parent_id", db_cell(rows, i, OPERATOR_EXECUTION_LIST_PARENT_ID));
     return o;
 }
 
@@ -171,18 +174,19 @@ static enum err add_operator_fields(struct cli *cli, const struct run_progress *
     enum err e = db_run(cli->db, cli->ctx, SQL_OPERATOR_EXECUTION_GET, &arg, 1, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
-    const struct db_cell *deadline = db_cell(rows, 0, 11);
+    const struct db_cell *deadline = db_cell(rows, 0, OPERATOR_EXECUTION_GET_DEADLINE_MS);
     json_object *p = json_object_new_object();
-    cli_add_text(p, "root_id", db_str(rows, 0, 1));
-    cli_add_number(p, "depth", db_int(rows, 0, 2));
-    cli_add_text(p, "principal_id", db_str(rows, 0, 3));
-    cli_add_bytes(p, "key_id", db_cell(rows, 0, 4));
-    cli_add_number(p, "attempt", db_int(rows, 0, 5));
-    cli_add_number(p, "losses", db_int(rows, 0, 6));
-    cli_add_number(p, "executor_id", db_int(rows, 0, 7));
-    cli_add_bytes(p, "executor_host", db_cell(rows, 0, 8));
-    cli_add_number(p, "executor_pid", db_int(rows, 0, 9));
-    json_object_object_add(p, "effects", json_object_new_boolean(db_int(rows, 0, 10) != 0));
+    cli_add_text(p, "root_id", db_str(rows, 0, OPERATOR_EXECUTION_GET_ROOT_ID));
+    cli_add_number(p, "depth", db_int(rows, 0, OPERATOR_EXECUTION_GET_DEPTH));
+    cli_add_text(p, "principal_id", db_str(rows, 0, OPERATOR_EXECUTION_GET_PRINCIPAL_ID));
+    cli_add_bytes(p, "key_id", db_cell(rows, 0, OPERATOR_EXECUTION_GET_KEY_ID));
+    cli_add_number(p, "attempt", db_int(rows, 0, OPERATOR_EXECUTION_GET_ATTEMPT));
+    cli_add_number(p, "losses", db_int(rows, 0, OPERATOR_EXECUTION_GET_LOSSES));
+    cli_add_number(p, "executor_id", db_int(rows, 0, OPERATOR_EXECUTION_GET_EXECUTOR_ID));
+    cli_add_bytes(p, "executor_host", db_cell(rows, 0, OPERATOR_EXECUTION_GET_HOST));
+    cli_add_number(p, "executor_pid", db_int(rows, 0, OPERATOR_EXECUTION_GET_PID));
+    json_object_object_add(p, "effects",
+                           json_object_new_boolean(db_int(rows, 0, OPERATOR_EXECUTION_GET_EFFECTS) != 0));
     cli_add_time(p, "deadline_at", deadline->number, !deadline->is_null);
     json_object_object_add(o, "operator", p);
     return OK;

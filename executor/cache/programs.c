@@ -124,7 +124,8 @@ enum err compiled_programs_get(struct compiled_programs *all, struct db *db, con
         if (e == OK && rows->count == 0)
             e = ERR_NOT_FOUND;
         if (e == OK)
-            e = compile_cached_program(workflow, version, db_str(rows, 0, 0), db_cell(rows, 0, 0)->size, &p);
+            e = compile_cached_program(workflow, version, db_str(rows, 0, WORKFLOW_PROGRAM_PROGRAM),
+                                       db_cell(rows, 0, WORKFLOW_PROGRAM_PROGRAM)->size, &p);
         talloc_free(scratch);
         if (e != OK)
             return e;

@@ -18,8 +18,9 @@ static enum err load_child_version(struct db_thread_ctx *thread_ctx, struct chil
         j->why = "the workflow does not exist any more";
         return ERR_NOT_FOUND;
     }
-    j->request.version = (int)db_int(rows, 0, 0);
-    j->request.price = db_cell(rows, 0, 1)->is_null ? -1 : db_int(rows, 0, 1);
+    j->request.version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
+    j->request.price =
+        db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE);
     return OK;
 }
 
@@ -32,7 +33,8 @@ static enum err find_earlier_child(struct db_thread_ctx *thread_ctx, struct chil
     struct db_rows *rows;
     enum err e = db_run(thread_ctx->db, j, SQL_EXECUTION_CHILD_FIND, args, 4, &rows);
     if (e == OK && rows->count > 0)
-        j->answer = (struct run_answer){.verdict = RUN_CHILD_EXISTS, .execution_id = db_get_id(rows, 0, 0)};
+        j->answer = (struct run_answer){.verdict = RUN_CHILD_EXISTS,
+                                        .execution_id = db_get_id(rows, 0, EXECUTION_CHILD_FIND_CHILD_ID)};
     return e;
 }
 

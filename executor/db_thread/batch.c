@@ -81,17 +81,17 @@ static enum err read_claimed_inputs(struct db_tx *tx, struct commit_batch *b)
         ids[i] = db_id(&b->claimed[i].run.id);
     enum err e = db_run_each(tx->db, b->claimed, SQL_EXECUTOR_INPUTS, NULL, 0, ids, 1, b->claimed_n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        id run = db_get_id(rows, r, 0);
+        id run = db_get_id(rows, r, EXECUTOR_INPUTS_ID);
         for (size_t i = 0; i < b->claimed_n; i++) {
             struct claimed_run *c = &b->claimed[i];
             if (!id_equal(&c->run.id, &run))
                 continue;
-            c->principal_id = db_get_id(rows, r, 1);
-            c->input = db_str(rows, r, 2);
-            c->tags = db_str(rows, r, 3);
-            c->metadata = db_str(rows, r, 4);
-            c->extra = db_str(rows, r, 5);
-            c->concurrency_limited = !db_cell(rows, r, 6)->is_null;
+            c->principal_id = db_get_id(rows, r, EXECUTOR_INPUTS_PRINCIPAL_ID);
+            c->input = db_str(rows, r, EXECUTOR_INPUTS_INPUT);
+            c->tags = db_str(rows, r, EXECUTOR_INPUTS_TAGS);
+            c->metadata = db_str(rows, r, EXECUTOR_INPUTS_METADATA);
+            c->extra = db_str(rows, r, EXECUTOR_INPUTS_EXTRA);
+            c->concurrency_limited = !db_cell(rows, r, EXECUTOR_INPUTS_MAX_CONCURRENT)->is_null;
         }
     }
     return e;
@@ -111,15 +111,15 @@ static enum err read_claimed_steps(struct db_tx *tx, struct commit_batch *b, str
     c->steps_n = rows->count;
     for (size_t r = 0; r < rows->count; r++) {
         c->steps[r] = (struct stored_step){
-            .step = (int)db_int(rows, r, 0),
-            .item = (int)db_int(rows, r, 1),
-            .status = (enum step_status)db_int(rows, r, 2),
-            .tries = (int)db_int(rows, r, 3),
-            .answers = (int)db_int(rows, r, 4),
-            .due_ms = db_int(rows, r, 5),
-            .started_ms = db_int(rows, r, 6),
-            .result = db_str(rows, r, 7),
-            .error = db_str(rows, r, 8),
+            .step = (int)db_int(rows, r, EXECUTOR_STEPS_STEP),
+            .item = (int)db_int(rows, r, EXECUTOR_STEPS_ITEM),
+            .status = (enum step_status)db_int(rows, r, EXECUTOR_STEPS_STATUS),
+            .tries = (int)db_int(rows, r, EXECUTOR_STEPS_TRIES),
+            .answers = (int)db_int(rows, r, EXECUTOR_STEPS_ANSWERS),
+            .due_ms = db_int(rows, r, EXECUTOR_STEPS_DUE_MS),
+            .started_ms = db_int(rows, r, EXECUTOR_STEPS_STARTED_MS),
+            .result = db_str(rows, r, EXECUTOR_STEPS_RESULT),
+            .error = db_str(rows, r, EXECUTOR_STEPS_ERROR),
         };
     }
     return OK;

@@ -49,12 +49,13 @@ static void on_children_looked_up(struct job *job)
     struct child_watch *w = job->arg;
     w->lookup_running = false;
     for (size_t r = 0; job->e == OK && r < j->rows->count; r++) {
-        id child = db_get_id(j->rows, r, 0);
+        id child = db_get_id(j->rows, r, EXECUTOR_CHILDREN_ID);
         struct watched_child *one = id_map_get(w->children, &child);
-        struct child_end end = {.state = (enum run_state)db_int(j->rows, r, 1),
-                                .reason = (enum failure_reason)db_int(j->rows, r, 2),
-                                .output = db_str(j->rows, r, 3),
-                                .error = db_str(j->rows, r, 4)};
+        struct child_end end = {.state = (enum run_state)db_int(j->rows, r, EXECUTOR_CHILDREN_STATE),
+                                .reason =
+                                    (enum failure_reason)db_int(j->rows, r, EXECUTOR_CHILDREN_FAILURE_REASON),
+                                .output = db_str(j->rows, r, EXECUTOR_CHILDREN_OUTPUT),
+                                .error = db_str(j->rows, r, EXECUTOR_CHILDREN_ERROR)};
         if (!one || !state_is_terminal(end.state))
             continue;
         child_ended *ended = one->ended;

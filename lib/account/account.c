@@ -23,13 +23,13 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
     struct account *accounts = talloc_zero_array(ctx, struct account, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         accounts[i] = (struct account){
-            .workspace_id = db_get_id(rows, i, 0),
-            .balance = db_int(rows, i, 1),
-            .version = db_int(rows, i, 2),
-            .active = db_int(rows, i, 3),
-            .max_concurrent = db_int(rows, i, 4),
-            .price = db_cell(rows, i, 5)->is_null ? -1 : db_int(rows, i, 5),
-            .catalog_version = db_int(rows, i, 6),
+            .workspace_id = db_get_id(rows, i, ACCOUNT_LOCK_WORKSPACE_ID),
+            .balance = db_int(rows, i, ACCOUNT_LOCK_BALANCE),
+            .version = db_int(rows, i, ACCOUNT_LOCK_VERSION),
+            .active = db_int(rows, i, ACCOUNT_LOCK_ACTIVE),
+            .max_concurrent = db_int(rows, i, ACCOUNT_LOCK_MAX_CONCURRENT),
+            .price = db_cell(rows, i, ACCOUNT_LOCK_PRICE)->is_null ? -1 : db_int(rows, i, ACCOUNT_LOCK_PRICE),
+            .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
         };
     }
     *accounts_r = accounts;

@@ -25,7 +25,7 @@ static struct span cell_span(void *ctx, const struct db_cell *c)
 static size_t row_of(const struct db_rows *rows, const uint8_t *hash)
 {
     size_t r = 0;
-    while (r < rows->count && memcmp(db_str(rows, r, 0), hash, IDEMPOTENCY_HASH) != 0)
+    while (r < rows->count && memcmp(db_str(rows, r, IDEMPOTENCY_FIND_KEY_HASH), hash, IDEMPOTENCY_HASH) != 0)
         r++;
     return r;
 }
@@ -51,15 +51,15 @@ enum err idempotency_find(struct db_tx *tx, void *ctx, const struct idempotency_
         size_t r = row_of(rows, hashes + i * IDEMPOTENCY_HASH);
         if (r == rows->count)
             continue;
-        if (db_int(rows, r, 5) <= now_ms) {
+        if (db_int(rows, r, IDEMPOTENCY_FIND_EXPIRES_MS) <= now_ms) {
             expired[expired_n++] = values[i];
             continue;
         }
-        bool same = memcmp(db_str(rows, r, 1), keys[i].fingerprint, 32) == 0;
+        bool same = memcmp(db_str(rows, r, IDEMPOTENCY_FIND_FINGERPRINT), keys[i].fingerprint, 32) == 0;
         verdicts[i] = same ? RUN_REPLAYED : RUN_KEY_REUSED;
-        answers[i].execution_id = db_get_id(rows, r, 2);
-        answers[i].status = (int)db_int(rows, r, 3);
-        answers[i].body = cell_span(ctx, db_cell(rows, r, 4));
+        answers[i].execution_id = db_get_id(rows, r, IDEMPOTENCY_FIND_EXECUTION_ID);
+        answers[i].status = (int)db_int(rows, r, IDEMPOTENCY_FIND_STATUS);
+        answers[i].body = cell_span(ctx, db_cell(rows, r, IDEMPOTENCY_FIND_BODY));
     }
     return db_run_each(tx->db, tx->ctx, SQL_IDEMPOTENCY_DELETE, NULL, 0, expired, 1, expired_n, NULL);
 }

@@ -303,7 +303,7 @@ static bool is_unused(struct db *db, void *ctx, const struct blob_id *b)
     struct db_value args[] = {hash, hash, hash};
     struct db_rows *rows;
     return db_run(db, ctx, SQL_BLOB_REFERENCES, args, 3, &rows) == OK && rows->count == 1 &&
-           db_int(rows, 0, 0) == 0;
+           db_int(rows, 0, BLOB_REFERENCES_IS_REFERENCED) == 0;
 }
 
 void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n)

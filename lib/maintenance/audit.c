@@ -58,7 +58,7 @@ static enum err check_id_chunk(struct audit_context *context, const id *ids, siz
     enum err e = db_run_each(context->db, scratch, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, n, &rows);
     size_t found_n = e == OK && rows->count < n ? rows->count : 0;
     for (size_t i = 0; i < found_n; i++)
-        found[i] = db_get_id(rows, i, 0);
+        found[i] = db_get_id(rows, i, EXECUTION_FIND_IDS_ID);
     found_n = id_sort_distinct(found, found_n);
     for (size_t i = 0; e == OK && rows->count < n && i < n; i++) {
         if (!id_search(found, found_n, &ids[i]))
@@ -98,7 +98,7 @@ static enum err check_counters(struct audit_context *context, void *scratch)
     struct db_rows *rows;
     enum err e = db_run(context->db, scratch, SQL_AUDIT_ACCOUNTS, NULL, 0, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++) {
-        id workspace = db_get_id(rows, i, 0);
+        id workspace = db_get_id(rows, i, AUDIT_ACCOUNTS_WORKSPACE_ID);
         void *call = talloc_new(scratch);
         struct redis_arg args[] = {redis_text("HGET"), redis_key_credits(call, &workspace),
                                    redis_text("balance")};
@@ -107,7 +107,7 @@ static enum err check_counters(struct audit_context *context, void *scratch)
             add_violation(context, "redis", "is away: its counters could not be looked at");
             return OK;
         }
-        char *balance = talloc_asprintf(call, "%" PRId64, db_int(rows, i, 1));
+        char *balance = talloc_asprintf(call, "%" PRId64, db_int(rows, i, AUDIT_ACCOUNTS_BALANCE));
         if (v.kind == REDIS_TEXT && strcmp(v.text, balance) != 0)
             add_violation(context, workspace.text,
                           talloc_asprintf(call, "Redis says %s, MariaDB %s micro-credits", v.text, balance));
@@ -210,7 +210,7 @@ static enum err check_processes(struct audit_context *context, void *scratch)
     struct db_rows *rows;
     enum err e = db_run(context->db, scratch, SQL_AUDIT_EXECUTORS, &arg, 1, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++) {
-        int pid = (int)db_int(rows, i, 0);
+        int pid = (int)db_int(rows, i, AUDIT_EXECUTORS_PID);
         if (is_executor(scratch, pid))
             add_children(context, scratch, pid);
     }
@@ -278,7 +278,7 @@ static enum err check_by_query(struct audit_context *context, void *scratch, con
     struct db_rows *rows;
     enum err e = db_run(context->db, scratch, c->query, &before, c->wants_deadline, &rows);
     for (size_t i = 0; e == OK && i < rows->count; i++)
-        add_violation(context, db_str(rows, i, 0), db_str(rows, i, 1));
+        add_violation(context, db_str(rows, i, AUDIT_ACTIVE_SUBJECT), db_str(rows, i, AUDIT_ACTIVE_DETAIL));
     return e;
 }
 

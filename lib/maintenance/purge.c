@@ -49,8 +49,8 @@ static enum err collect_blobs(struct db_tx *tx, struct purge_cleanup *cleanup, e
     cleanup->blobs = talloc_realloc(cleanup, cleanup->blobs, struct blob_id, cleanup->blobs_n + rows->count);
     for (size_t i = 0; i < rows->count; i++) {
         struct blob_id *blob = &cleanup->blobs[cleanup->blobs_n++];
-        memcpy(blob->sha256, db_str(rows, i, 0), BLOB_HASH);
-        blob->size = db_int(rows, i, 1);
+        memcpy(blob->sha256, db_str(rows, i, PURGE_ARTIFACTS_SHA256), BLOB_HASH);
+        blob->size = db_int(rows, i, PURGE_ARTIFACTS_SIZE);
     }
     return OK;
 }
@@ -65,8 +65,8 @@ static enum err collect_replays(struct db_tx *tx, struct purge_cleanup *cleanup,
     cleanup->replays =
         talloc_realloc(cleanup, cleanup->replays, struct redis_arg, cleanup->replays_n + rows->count);
     for (size_t i = 0; i < rows->count; i++) {
-        id workspace = db_get_id(rows, i, 0);
-        const struct db_cell *key = db_cell(rows, i, 1);
+        id workspace = db_get_id(rows, i, PURGE_KEYS_WORKSPACE_ID);
+        const struct db_cell *key = db_cell(rows, i, PURGE_KEYS_IDEMPOTENCY_KEY);
         cleanup->replays[cleanup->replays_n++] = redis_key_replay(cleanup, &workspace, key->text, key->size);
     }
     return OK;
@@ -136,9 +136,9 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     enum err e = purge_lock(tx, p->workspace, &one, 1, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
-    if (!state_is_terminal((enum run_state)db_int(rows, 0, 1)))
+    if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCK_STATE)))
         return ERR_CONFLICT;
-    return db_cell(rows, 0, 2)->is_null ? purge_runs(tx, p->cleanup, &one, 1) : OK;
+    return db_cell(rows, 0, PURGE_LOCK_PURGED_MS)->is_null ? purge_runs(tx, p->cleanup, &one, 1) : OK;
 }
 
 enum err purge_execution(struct db *db, struct redis *redis, struct blob_store *blobs, const id *workspace,

@@ -29,14 +29,15 @@ static size_t select_ended(struct retention_sweep *s, const struct db_rows *foun
 {
     size_t n = 0;
     for (size_t i = 0; i < found->count; i++) {
-        if (!state_is_terminal((enum run_state)db_int(found, i, 1))) {
-            log_warn("retention.waits", "workspace=%s execution=%s", s->workspace->text, db_str(found, i, 0));
+        if (!state_is_terminal((enum run_state)db_int(found, i, RETENTION_SCAN_STATE))) {
+            log_warn("retention.waits", "workspace=%s execution=%s", s->workspace->text,
+                     db_str(found, i, RETENTION_SCAN_ID));
             break;
         }
-        s->cursor = db_get_id(found, i, 0);
+        s->cursor = db_get_id(found, i, RETENTION_SCAN_ID);
         s->seen++;
-        if (s->removes || db_cell(found, i, 2)->is_null)
-            ids[n++] = db_text(db_str(found, i, 0));
+        if (s->removes || db_cell(found, i, RETENTION_SCAN_PURGED_MS)->is_null)
+            ids[n++] = db_text(db_str(found, i, RETENTION_SCAN_ID));
     }
     return n;
 }
@@ -73,9 +74,19 @@ static enum err retention_work(struct db_tx *tx, void *arg)
     enum err e = db_run(tx->db, tx->ctx, SQL_RETENTION_NEXT, &due, 1, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
-    id workspace = db_get_id(rows, 0, 0);
-    struct retention_sweep removing = {&workspace, db_int(rows, 0, 2), db_get_id(rows, 0, 4), true, 0, 0};
-    struct retention_sweep purging = {&workspace, db_int(rows, 0, 1), db_get_id(rows, 0, 3), false, 0, 0};
+    id workspace = db_get_id(rows, 0, RETENTION_NEXT_WORKSPACE_ID);
+    struct retention_sweep removing = {&workspace,
+                                       db_int(rows, 0, RETENTION_NEXT_KEEP_ROWS_DAYS),
+                                       db_get_id(rows, 0, RETENTION_NEXT_REMOVED_TO),
+                                       true,
+                                       0,
+                                       0};
+    struct retention_sweep purging = {&workspace,
+                                      db_int(rows, 0, RETENTION_NEXT_KEEP_PAYLOAD_DAYS),
+                                      db_get_id(rows, 0, RETENTION_NEXT_PURGED_TO),
+                                      false,
+                                      0,
+                                      0};
     e = sweep_batch(tx, job, &removing);
     if (e == OK && removing.seen < RETENTION_BATCH)
         e = sweep_batch(tx, job, &purging);

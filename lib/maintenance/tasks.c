@@ -29,8 +29,8 @@ enum err maintenance_find_due(struct db *db, const struct maintenance_task *task
     for (size_t t = 0; t < n; t++) {
         is_due_r[t] = false;
         for (size_t r = 0; e == OK && r < rows->count; r++) {
-            if (strcmp(db_str(rows, r, 0), tasks[t].name) == 0)
-                is_due_r[t] = task_is_due(&tasks[t], db_int(rows, r, 1), now_ms);
+            if (strcmp(db_str(rows, r, MAINTENANCE_TASK_LIST_NAME), tasks[t].name) == 0)
+                is_due_r[t] = task_is_due(&tasks[t], db_int(rows, r, MAINTENANCE_TASK_LIST_DUE_MS), now_ms);
         }
     }
     talloc_free(scratch);
@@ -45,7 +45,8 @@ static enum err task_claim_work(struct db_tx *tx, void *arg)
     struct db_value next[] = {db_number(now_ms + task->every_ms), name};
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_LOCK, &name, 1, &rows);
-    if (e == OK && (rows->count == 0 || !task_is_due(task, db_int(rows, 0, 0), now_ms)))
+    if (e == OK &&
+        (rows->count == 0 || !task_is_due(task, db_int(rows, 0, MAINTENANCE_TASK_LOCK_DUE_MS), now_ms)))
         return ERR_NOT_FOUND;
     return e == OK ? db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_SCHEDULE, next, 2, NULL) : e;
 }
@@ -85,10 +86,10 @@ enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *aft
     enum err e = db_run(db, scratch, SQL_MAINTENANCE_BALANCES, &from, 1, &rows);
     *n_r = e == OK ? rows->count : 0;
     for (size_t r = 0; r < *n_r; r++) {
-        *after = db_get_id(rows, r, 0);
+        *after = db_get_id(rows, r, MAINTENANCE_BALANCES_WORKSPACE_ID);
         struct redis_arg args[] = {redis_key_credits(scratch, after),
-                                   redis_number(scratch, db_int(rows, r, 1)),
-                                   redis_number(scratch, db_int(rows, r, 2))};
+                                   redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_BALANCE)),
+                                   redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_VERSION))};
         struct redis_value answer; /* not queued: a script that Redis lost with its data is sent again */
         if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_BUSY)
             e = ERR_BUSY;

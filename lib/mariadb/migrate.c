@@ -17,15 +17,15 @@ static const struct sql_migration *find_ours(int64_t number)
 /* A sentence about a row that this build cannot go on from, or NULL. */
 static const char *row_problem(void *ctx, const struct db_rows *rows, size_t i)
 {
-    int64_t number = db_int(rows, i, 0);
-    const char *name = db_str(rows, i, 1);
+    int64_t number = db_int(rows, i, MIGRATION_LIST_NUMBER);
+    const char *name = db_str(rows, i, MIGRATION_LIST_NAME);
     const struct sql_migration *ours = find_ours(number);
     if (!ours)
         return talloc_asprintf(
             ctx, "the database has migration %s, which this build does not know: it is newer", name);
-    if (strcmp(ours->sha256, db_str(rows, i, 2)) != 0)
+    if (strcmp(ours->sha256, db_str(rows, i, MIGRATION_LIST_SHA256)) != 0)
         return talloc_asprintf(ctx, "migration %s was changed after it had been applied", name);
-    if (db_cell(rows, i, 3)->is_null)
+    if (db_cell(rows, i, MIGRATION_LIST_APPLIED_MS)->is_null)
         return talloc_asprintf(
             ctx, "migration %s stopped halfway: undo what it did, then delete its row of schema_migrations",
             name);
@@ -46,7 +46,7 @@ static enum err check_applied(struct db *db, void *ctx, struct db_rows **rows_r,
 static bool is_applied(const struct db_rows *rows, unsigned number)
 {
     for (size_t i = 0; i < rows->count; i++) {
-        if (db_int(rows, i, 0) == number)
+        if (db_int(rows, i, MIGRATION_LIST_NUMBER) == number)
             return true;
     }
     return false;
@@ -77,7 +77,7 @@ static enum err apply_missing_migrations(struct db *db, void *ctx, struct migrat
         list[i] = (struct migration){.number = m->number, .name = m->name, .sha256 = m->sha256};
         list[i].is_new = !is_applied(rows, m->number);
         if (!list[i].is_new)
-            list[i].applied_ms = db_int(rows, known++, 3);
+            list[i].applied_ms = db_int(rows, known++, MIGRATION_LIST_APPLIED_MS);
         else if ((e = apply_migration(db, ctx, m, &list[i].applied_ms)) != OK)
             *why_r = talloc_asprintf(ctx, "migration %s failed and is half done", m->name);
     }
@@ -95,7 +95,7 @@ enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r
     enum err e = db_run(db, ctx, SQL_MIGRATION_LOCK, &wait, 1, &rows);
     if (e != OK)
         return e;
-    if (db_int(rows, 0, 0) != 1) {
+    if (db_int(rows, 0, MIGRATION_LOCK_IS_LOCKED) != 1) {
         *why_r = "another migration is under way";
         return ERR_BUSY;
     }

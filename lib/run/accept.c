@@ -53,7 +53,7 @@ static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
         values[i] = db_id(&b->entries[i].req->execution_id);
     enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_FIND_IDS, NULL, 0, values, 1, b->n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        id found = db_get_id(rows, r, 0);
+        id found = db_get_id(rows, r, EXECUTION_FIND_IDS_ID);
         struct accept_entry *entry = entry_of(b, &found);
         if (!entry || !entry_is_undecided(entry))
             continue;
@@ -104,7 +104,7 @@ static enum err find_tool_calls(struct db_tx *tx, struct accept_batch *b)
         e = db_run(tx->db, tx->ctx, SQL_EXECUTION_CHAT_FIND, args, 2, &rows);
         if (e == OK && rows->count > 0) {
             entry->answer->verdict = RUN_TOOL_CALL_EXISTS;
-            entry->answer->execution_id = db_get_id(rows, 0, 0);
+            entry->answer->execution_id = db_get_id(rows, 0, EXECUTION_CHAT_FIND_EXECUTION_ID);
         }
     }
     return e;
@@ -120,7 +120,7 @@ static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
     enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_CHILD_FIND, args, 4, &rows);
     if (e == OK && rows->count > 0) {
         entry->answer->verdict = RUN_CHILD_EXISTS;
-        entry->answer->execution_id = db_get_id(rows, 0, 0);
+        entry->answer->execution_id = db_get_id(rows, 0, EXECUTION_CHILD_FIND_CHILD_ID);
         entry->account->touched = true;
     }
     return e;
@@ -136,7 +136,7 @@ static enum err check_tree_limits(struct db_tx *tx, struct accept_entry *entry)
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_TREE_SIZE, &root, 1, &rows);
     /* the root itself counts, and so may all that this very batch adds */
-    if (e == OK && db_int(rows, 0, 0) + ACCEPT_BATCH_MAX >= TREE_SIZE_MAX)
+    if (e == OK && db_int(rows, 0, EXECUTION_TREE_SIZE_N) + ACCEPT_BATCH_MAX >= TREE_SIZE_MAX)
         entry->answer->verdict = RUN_TREE_LIMIT;
     return e;
 }
@@ -161,9 +161,9 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
             continue;
         bool ours = false;
         for (size_t r = 0; r < rows->count; r++) {
-            if (strcmp(db_str(rows, r, 0), entry->req->parent.id.text) == 0)
-                ours =
-                    db_int(rows, r, 1) == STATE_RUNNING && db_int(rows, r, 2) == entry->req->parent.attempt;
+            if (strcmp(db_str(rows, r, EXECUTION_PARENTS_LOCK_ID), entry->req->parent.id.text) == 0)
+                ours = db_int(rows, r, EXECUTION_PARENTS_LOCK_STATE) == STATE_RUNNING &&
+                       db_int(rows, r, EXECUTION_PARENTS_LOCK_ATTEMPT) == entry->req->parent.attempt;
         }
         if (!ours)
             entry->answer->verdict = RUN_PARENT_GONE;
@@ -198,8 +198,9 @@ static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum re
             continue;
         bool current = false;
         for (size_t r = 0; r < rows->count && !current; r++)
-            current = strcmp(db_str(rows, r, 0), entry->req->responder_id.text) == 0 &&
-                      db_int(rows, r, 1) == entry->req->version;
+            current =
+                strcmp(db_str(rows, r, WORKFLOW_CURRENT_VERSIONS_ID), entry->req->responder_id.text) == 0 &&
+                db_int(rows, r, WORKFLOW_CURRENT_VERSIONS_VERSION) == entry->req->version;
         if (!current)
             entry->answer->verdict = RUN_RESPONDER_CHANGED;
     }

@@ -79,10 +79,11 @@ static void mark_candidates(struct redis *redis, struct accept_batch *b, bool ca
  * request.) */
 static bool lacks_credits(const struct db_rows *rows, size_t r, const struct run_request *req)
 {
-    int64_t price = db_cell(rows, r, 2)->is_null ? -1 : db_int(rows, r, 2);
-    return strcmp(db_str(rows, r, 0), req->workspace_id.text) == 0 &&
-           db_int(rows, r, 1) < accept_cost(req, price) &&
-           (req->catalog_version == 0 || !accept_version_may_be_stale(req, db_int(rows, r, 3)));
+    int64_t price = db_cell(rows, r, ACCOUNT_READ_PRICE)->is_null ? -1 : db_int(rows, r, ACCOUNT_READ_PRICE);
+    return strcmp(db_str(rows, r, ACCOUNT_READ_WORKSPACE_ID), req->workspace_id.text) == 0 &&
+           db_int(rows, r, ACCOUNT_READ_BALANCE) < accept_cost(req, price) &&
+           (req->catalog_version == 0 ||
+            !accept_version_may_be_stale(req, db_int(rows, r, ACCOUNT_READ_RESPONDERS)));
 }
 
 /* Confirms suspicions without a lock: who truly has not enough is told so, and never enters the transaction.

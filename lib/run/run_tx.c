@@ -51,31 +51,31 @@ struct run_tx *run_tx_begin(struct db_tx *tx, void *holder)
 
 /* --- locking --- */
 
-/* The columns of sql/queries/states_lock*.sql. */
+/* A row of states_lock, states_lock_queued or states_lock_queued_ids. */
 static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
 {
     struct run *run = talloc_zero(ctx, struct run);
-    run->id = db_get_id(rows, r, 0);
-    run->workspace_id = db_get_id(rows, r, 1);
-    run->responder_id = db_get_id(rows, r, 2);
-    run->root_id = db_get_id(rows, r, 3);
-    run->parent_id = db_get_id(rows, r, 4);
-    run->key_id = db_get_id(rows, r, 5);
-    run->kind = (enum responder_kind)db_int(rows, r, 6);
-    run->version = (int)db_int(rows, r, 7);
-    run->depth = (int)db_int(rows, r, 8);
-    run->state = (enum run_state)db_int(rows, r, 9);
-    run->reason = (enum failure_reason)db_int(rows, r, 10);
-    run->side_effects_started = db_int(rows, r, 11) != 0;
-    run->attempt = (int)db_int(rows, r, 12);
-    run->lost_count = (int)db_int(rows, r, 13);
-    run->last_seq = (int)db_int(rows, r, 14);
-    run->executor_id = (uint64_t)db_int(rows, r, 15);
-    run->cost = db_int(rows, r, 16);
-    run->refunded = db_int(rows, r, 17);
-    run->started_ms = db_int(rows, r, 18);
-    run->ended_ms = db_int(rows, r, 19);
-    run->deadline_ms = db_int(rows, r, 20);
+    run->id = db_get_id(rows, r, STATES_LOCK_ID);
+    run->workspace_id = db_get_id(rows, r, STATES_LOCK_WORKSPACE_ID);
+    run->responder_id = db_get_id(rows, r, STATES_LOCK_RESPONDER_ID);
+    run->root_id = db_get_id(rows, r, STATES_LOCK_ROOT_ID);
+    run->parent_id = db_get_id(rows, r, STATES_LOCK_PARENT_ID);
+    run->key_id = db_get_id(rows, r, STATES_LOCK_KEY_ID);
+    run->kind = (enum responder_kind)db_int(rows, r, STATES_LOCK_KIND);
+    run->version = (int)db_int(rows, r, STATES_LOCK_VERSION);
+    run->depth = (int)db_int(rows, r, STATES_LOCK_DEPTH);
+    run->state = (enum run_state)db_int(rows, r, STATES_LOCK_STATE);
+    run->reason = (enum failure_reason)db_int(rows, r, STATES_LOCK_FAILURE_REASON);
+    run->side_effects_started = db_int(rows, r, STATES_LOCK_EFFECTS) != 0;
+    run->attempt = (int)db_int(rows, r, STATES_LOCK_ATTEMPT);
+    run->lost_count = (int)db_int(rows, r, STATES_LOCK_LOSSES);
+    run->last_seq = (int)db_int(rows, r, STATES_LOCK_LAST_SEQ);
+    run->executor_id = (uint64_t)db_int(rows, r, STATES_LOCK_EXECUTOR_ID);
+    run->cost = db_int(rows, r, STATES_LOCK_COST);
+    run->refunded = db_int(rows, r, STATES_LOCK_REFUNDED);
+    run->started_ms = db_int(rows, r, STATES_LOCK_STARTED_MS);
+    run->ended_ms = db_int(rows, r, STATES_LOCK_ENDED_MS);
+    run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
     return run;
 }
 
@@ -114,14 +114,14 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
 /* Whether row r of the tree's listing (by id) is a child of `top`, or of one known to be below it. */
 static bool is_below(const struct db_rows *rows, size_t r, const char *top, const bool *below)
 {
-    const char *parent = db_str(rows, r, 1);
+    const char *parent = db_str(rows, r, EXECUTION_TREE_PARENT_ID);
     if (strcmp(parent, top) == 0)
         return true;
     size_t low = 0;
     size_t high = rows->count;
     while (low < high) {
         size_t middle = (low + high) / 2;
-        int c = strcmp(db_str(rows, middle, 0), parent);
+        int c = strcmp(db_str(rows, middle, EXECUTION_TREE_CHILD_ID), parent);
         if (c == 0)
             return below[middle];
         if (c < 0)
@@ -159,7 +159,7 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    struct db_value root = db_bytes(db_str(rows, 0, 0), ID_LENGTH);
+    struct db_value root = db_bytes(db_str(rows, 0, EXECUTION_GET_ROOT_ROOT_ID), ID_LENGTH);
     e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_TREE, &root, 1, &rows);
     if (e != OK)
         return e;
@@ -168,8 +168,8 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
     size_t n = 0;
     ids[n++] = *top;
     for (size_t r = 0; r < rows->count; r++) {
-        if (below[r] && !state_is_terminal((enum run_state)db_int(rows, r, 2)))
-            ids[n++] = db_get_id(rows, r, 0);
+        if (below[r] && !state_is_terminal((enum run_state)db_int(rows, r, EXECUTION_TREE_STATE)))
+            ids[n++] = db_get_id(rows, r, EXECUTION_TREE_CHILD_ID);
     }
     return lock_runs(run_tx, ids, n);
 }
@@ -337,7 +337,7 @@ static enum err settle_concurrency(struct run_tx *run_tx)
     enum err e =
         db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_ACCOUNT_LIMITED, NULL, 0, values, 1, n, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        id workspace = db_get_id(rows, r, 0);
+        id workspace = db_get_id(rows, r, ACCOUNT_LIMITED_WORKSPACE_ID);
         add_missing_account(run_tx, &workspace);
     }
     return e;

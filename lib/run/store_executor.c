@@ -62,7 +62,8 @@ static enum err list_runs(struct db *db, void *ctx, uint64_t executor, int64_t l
     *n_r = rows->count;
     *runs_r = talloc_array(ctx, struct executor_run, rows->count + 1);
     for (size_t r = 0; r < rows->count; r++)
-        (*runs_r)[r] = (struct executor_run){db_get_id(rows, r, 0), (int)db_int(rows, r, 1)};
+        (*runs_r)[r] = (struct executor_run){db_get_id(rows, r, EXECUTOR_RUNS_ID),
+                                             (int)db_int(rows, r, EXECUTOR_RUNS_ATTEMPT)};
     talloc_free(rows);
     return OK;
 }
@@ -81,7 +82,8 @@ enum err executor_peers(struct db *db, void *ctx, struct executor_peer **peers_r
     *n_r = rows->count;
     *peers_r = talloc_array(ctx, struct executor_peer, rows->count + 1);
     for (size_t r = 0; r < rows->count; r++)
-        (*peers_r)[r] = (struct executor_peer){(uint64_t)db_int(rows, r, 0), db_int(rows, r, 1)};
+        (*peers_r)[r] = (struct executor_peer){(uint64_t)db_int(rows, r, EXECUTOR_PEERS_ID),
+                                               db_int(rows, r, EXECUTOR_PEERS_BEAT)};
     talloc_free(rows);
     return OK;
 }
@@ -226,8 +228,9 @@ enum err executor_requeue_orphans(struct db *db, struct redis *redis, int max_lo
     *n_r = 0;
     enum err e = db_run(db, scratch, SQL_EXECUTOR_ORPHANS, &running, 1, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        struct requeue t = {
-            .executor = (uint64_t)db_int(rows, r, 0), .move = MOVE_REQUEUE_LOST, .max_lost = max_lost};
+        struct requeue t = {.executor = (uint64_t)db_int(rows, r, EXECUTOR_ORPHANS_EXECUTOR_ID),
+                            .move = MOVE_REQUEUE_LOST,
+                            .max_lost = max_lost};
         size_t n;
         do {
             e = requeue_batch(db, redis, &t, &n);

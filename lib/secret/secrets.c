@@ -157,8 +157,9 @@ enum err secret_set(struct db *db, const uint8_t key[SECRET_KEY_SIZE], const id 
 static enum err open_secret_row(void *ctx, const uint8_t *key, const id *workspace,
                                 const struct db_rows *rows, size_t i, char **value_r, size_t *size_r)
 {
-    const char *name = db_str(rows, i, 0);
-    const struct db_cell *nonce = db_cell(rows, i, 2), *sealed = db_cell(rows, i, 3);
+    const char *name = db_str(rows, i, SECRET_FIND_NAME);
+    const struct db_cell *nonce = db_cell(rows, i, SECRET_FIND_NONCE),
+                         *sealed = db_cell(rows, i, SECRET_FIND_SEALED);
     enum err e = secret_open(ctx, key, workspace, name, (const uint8_t *)nonce->text, nonce->size,
                              (const uint8_t *)sealed->text, sealed->size, value_r, size_r);
     if (e != OK)
@@ -189,8 +190,8 @@ enum err secrets_list(struct db *db, void *ctx, const uint8_t *key, const id *wo
         return e;
     struct secret *list = talloc_zero_array(ctx, struct secret, rows->count + 1);
     for (size_t i = 0; e == OK && i < rows->count; i++) {
-        list[i].name = db_str(rows, i, 0);
-        list[i].updated_ms = db_int(rows, i, 1);
+        list[i].name = db_str(rows, i, SECRET_LIST_NAME);
+        list[i].updated_ms = db_int(rows, i, SECRET_LIST_UPDATED_MS);
         char *value = NULL;
         if (key)
             e = open_secret_row(list, key, workspace, rows, i, &value, &list[i].size);

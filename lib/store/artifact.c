@@ -5,18 +5,18 @@
 
 #include "mariadb/store.h"
 
-/* As the queries artifact_list and artifact_get have their rows. */
+/* Rows of artifact_list or artifact_get. */
 static struct artifact *artifacts_from_rows(void *ctx, const struct db_rows *rows)
 {
     struct artifact *list = talloc_array(ctx, struct artifact, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct artifact){
-            .id = db_get_id(rows, i, 0),
-            .relpath = db_str(rows, i, 1),
-            .media_type = db_str(rows, i, 2),
-            .blob.size = db_int(rows, i, 3),
+            .id = db_get_id(rows, i, ARTIFACT_LIST_ID),
+            .relpath = db_str(rows, i, ARTIFACT_LIST_RELPATH),
+            .media_type = db_str(rows, i, ARTIFACT_LIST_MEDIA_TYPE),
+            .blob.size = db_int(rows, i, ARTIFACT_LIST_SIZE),
         };
-        memcpy(list[i].blob.sha256, db_str(rows, i, 4), BLOB_HASH);
+        memcpy(list[i].blob.sha256, db_str(rows, i, ARTIFACT_LIST_SHA256), BLOB_HASH);
     }
     return list;
 }
@@ -111,12 +111,12 @@ enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *
     if (e != OK)
         return e;
     *log_r = (struct execution_log){
-        .state = (enum run_state)db_int(rows, 0, 0),
-        .attempt = (int)db_int(rows, 0, 1),
-        .has_log = !db_cell(rows, 0, 2)->is_null,
-        .log.size = db_int(rows, 0, 3),
+        .state = (enum run_state)db_int(rows, 0, EXECUTION_LOG_STATE),
+        .attempt = (int)db_int(rows, 0, EXECUTION_LOG_ATTEMPT),
+        .has_log = !db_cell(rows, 0, EXECUTION_LOG_LOG_SHA256)->is_null,
+        .log.size = db_int(rows, 0, EXECUTION_LOG_LOG_SIZE),
     };
     if (log_r->has_log)
-        memcpy(log_r->log.sha256, db_str(rows, 0, 2), BLOB_HASH);
+        memcpy(log_r->log.sha256, db_str(rows, 0, EXECUTION_LOG_LOG_SHA256), BLOB_HASH);
     return OK;
 }

@@ -83,7 +83,7 @@ enum err credit_balance(struct db *db, const id *workspace, int64_t *balance_r)
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *balance_r = db_int(rows, 0, 1);
+        *balance_r = db_int(rows, 0, ACCOUNT_READ_BALANCE);
     talloc_free(scratch);
     return e;
 }

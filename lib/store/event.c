@@ -15,15 +15,15 @@ enum err events_read(struct db *db, void *ctx, const id *workspace, const id *ex
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    page_r->state = (enum run_state)db_int(rows, 0, 0);
-    page_r->last_seq = (int)db_int(rows, 0, 1);
+    page_r->state = (enum run_state)db_int(rows, 0, EVENT_PAGE_STATE);
+    page_r->last_seq = (int)db_int(rows, 0, EVENT_PAGE_LAST_SEQ);
     page_r->rows = talloc_zero_array(ctx, struct event_row, rows->count);
-    for (size_t i = 0; i < rows->count && !db_cell(rows, i, 2)->is_null; i++) {
+    for (size_t i = 0; i < rows->count && !db_cell(rows, i, EVENT_PAGE_SEQ)->is_null; i++) {
         page_r->rows[page_r->count++] = (struct event_row){
-            .seq = (int)db_int(rows, i, 2),
-            .type = (enum event_type)db_int(rows, i, 3),
-            .at_ms = db_int(rows, i, 4),
-            .data = db_str(rows, i, 5),
+            .seq = (int)db_int(rows, i, EVENT_PAGE_SEQ),
+            .type = (enum event_type)db_int(rows, i, EVENT_PAGE_TYPE),
+            .at_ms = db_int(rows, i, EVENT_PAGE_AT_MS),
+            .data = db_str(rows, i, EVENT_PAGE_DATA),
         };
     }
     return OK;
@@ -48,10 +48,10 @@ enum err execution_progress_list(struct db *db, void *ctx, const id *executions,
     struct run_progress *list = talloc_zero_array(ctx, struct run_progress, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct run_progress){
-            .execution_id = db_get_id(rows, i, 0),
-            .workspace_id = db_get_id(rows, i, 1),
-            .state = (enum run_state)db_int(rows, i, 2),
-            .last_seq = (int)db_int(rows, i, 3),
+            .execution_id = db_get_id(rows, i, EXECUTION_PROGRESS_ID),
+            .workspace_id = db_get_id(rows, i, EXECUTION_PROGRESS_WORKSPACE_ID),
+            .state = (enum run_state)db_int(rows, i, EXECUTION_PROGRESS_STATE),
+            .last_seq = (int)db_int(rows, i, EXECUTION_PROGRESS_LAST_SEQ),
         };
     }
     *list_r = list;

@@ -5,40 +5,33 @@
 
 #include "mariadb/store.h"
 
-/* As the queries execution_get and execution_by_ids begin their rows. */
+/* A row of execution_by_ids, or the same columns of execution_get. */
 static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
-    struct execution exec = {
-        .id = db_get_id(rows, i, 0),
+    return (struct execution){
+        .id = db_get_id(rows, i, EXECUTION_BY_IDS_ID),
         .workspace_id = *workspace,
-        .responder_id = db_get_id(rows, i, 1),
-        .root_id = db_get_id(rows, i, 2),
-        .parent_id = db_get_id(rows, i, 3),
-        .retry_of = db_get_id(rows, i, 4),
-        .kind = (enum responder_kind)db_int(rows, i, 5),
-        .source = (enum run_source)db_int(rows, i, 6),
-        .agentic = db_int(rows, i, 7) != 0,
-        .version = (int)db_int(rows, i, 8),
-        .state = (enum run_state)db_int(rows, i, 9),
-        .reason = (enum failure_reason)db_int(rows, i, 10),
-        .cost = db_int(rows, i, 11),
-        .refunded = db_int(rows, i, 12),
-        .started_ms = db_int(rows, i, 13),
-        .ended_ms = db_int(rows, i, 14),
-        .updated_ms = db_int(rows, i, 15),
-        .purged_ms = db_int(rows, i, 16),
-        .tags = db_str(rows, i, 17),
-        .metadata = db_str(rows, i, 18),
-        .extra = db_str(rows, i, 19),
-        .error = db_str(rows, i, 20),
+        .responder_id = db_get_id(rows, i, EXECUTION_BY_IDS_RESPONDER_ID),
+        .root_id = db_get_id(rows, i, EXECUTION_BY_IDS_ROOT_ID),
+        .parent_id = db_get_id(rows, i, EXECUTION_BY_IDS_PARENT_ID),
+        .retry_of = db_get_id(rows, i, EXECUTION_BY_IDS_RETRY_OF),
+        .kind = (enum responder_kind)db_int(rows, i, EXECUTION_BY_IDS_KIND),
+        .source = (enum run_source)db_int(rows, i, EXECUTION_BY_IDS_SOURCE),
+        .agentic = db_int(rows, i, EXECUTION_BY_IDS_AGENTIC) != 0,
+        .version = (int)db_int(rows, i, EXECUTION_BY_IDS_VERSION),
+        .state = (enum run_state)db_int(rows, i, EXECUTION_BY_IDS_STATE),
+        .reason = (enum failure_reason)db_int(rows, i, EXECUTION_BY_IDS_FAILURE_REASON),
+        .cost = db_int(rows, i, EXECUTION_BY_IDS_COST),
+        .refunded = db_int(rows, i, EXECUTION_BY_IDS_REFUNDED),
+        .started_ms = db_int(rows, i, EXECUTION_BY_IDS_STARTED_MS),
+        .ended_ms = db_int(rows, i, EXECUTION_BY_IDS_ENDED_MS),
+        .updated_ms = db_int(rows, i, EXECUTION_BY_IDS_UPDATED_MS),
+        .purged_ms = db_int(rows, i, EXECUTION_BY_IDS_PURGED_MS),
+        .tags = db_str(rows, i, EXECUTION_BY_IDS_TAGS),
+        .metadata = db_str(rows, i, EXECUTION_BY_IDS_METADATA),
+        .extra = db_str(rows, i, EXECUTION_BY_IDS_EXTRA),
+        .error = db_str(rows, i, EXECUTION_BY_IDS_ERROR),
     };
-    if (rows->columns > 21) {
-        exec.has_payload = true;
-        exec.input = db_str(rows, i, 21);
-        exec.output = db_str(rows, i, 22);
-        exec.has_children = db_int(rows, i, 23) != 0;
-    }
-    return exec;
 }
 
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
@@ -52,6 +45,10 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
     if (rows->count == 0)
         return ERR_NOT_FOUND;
     *exec_r = execution_from_row(rows, 0, workspace);
+    exec_r->has_payload = true;
+    exec_r->input = db_str(rows, 0, EXECUTION_GET_INPUT);
+    exec_r->output = db_str(rows, 0, EXECUTION_GET_OUTPUT);
+    exec_r->has_children = db_int(rows, 0, EXECUTION_GET_HAS_CHILDREN) != 0;
     return OK;
 }
 
@@ -65,7 +62,7 @@ enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id 
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *kind_r = (enum responder_kind)db_int(rows, 0, 0);
+    *kind_r = (enum responder_kind)db_int(rows, 0, EXECUTION_GET_KIND_KIND);
     return OK;
 }
 
@@ -111,13 +108,13 @@ enum err execution_steps(struct db *db, void *ctx, const id *execution, struct e
     struct execution_step *list = talloc_array(ctx, struct execution_step, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct execution_step){
-            .step = (int)db_int(rows, i, 0),
-            .status = (enum step_status)db_int(rows, i, 1),
-            .tries = (int)db_int(rows, i, 2),
-            .started_ms = db_int(rows, i, 3),
-            .completed_ms = db_int(rows, i, 4),
-            .result = db_str(rows, i, 5),
-            .error = db_str(rows, i, 6),
+            .step = (int)db_int(rows, i, EXECUTION_STEPS_STEP),
+            .status = (enum step_status)db_int(rows, i, EXECUTION_STEPS_STATUS),
+            .tries = (int)db_int(rows, i, EXECUTION_STEPS_TRIES),
+            .started_ms = db_int(rows, i, EXECUTION_STEPS_STARTED_MS),
+            .completed_ms = db_int(rows, i, EXECUTION_STEPS_COMPLETED_MS),
+            .result = db_str(rows, i, EXECUTION_STEPS_RESULT),
+            .error = db_str(rows, i, EXECUTION_STEPS_ERROR),
         };
     }
     *list_r = list;

@@ -73,7 +73,7 @@ static enum err one_range(struct db *db, void *ctx, const id *workspace, const s
     *ids_r = talloc_array(ctx, id, rows->count + 1);
     *count_r = rows->count;
     for (size_t i = 0; i < rows->count; i++)
-        (*ids_r)[i] = db_get_id(rows, i, 0);
+        (*ids_r)[i] = db_get_id(rows, i, EXECUTION_LIST_ID);
     return OK;
 }
 
@@ -100,7 +100,7 @@ static enum err range_reader_fill(struct range_merge *m, struct range_reader *s)
     if (s->ended || (s->rows && s->next < s->rows->count))
         return OK;
     if (s->rows)
-        below = db_get_id(s->rows, s->rows->count - 1, 0);
+        below = db_get_id(s->rows, s->rows->count - 1, EXECUTION_LIST_ID);
     struct db_rows *rows;
     enum err e = range_ids(m->db, m->streams, m->workspace, m->f, s->range, &below, 0, m->piece, &rows);
     if (e != OK)
@@ -124,7 +124,7 @@ static enum err merge_next(struct range_merge *m, const char **id_r)
             return e;
         if (s->ended)
             continue;
-        const char *text = db_str(s->rows, s->next, 0);
+        const char *text = db_str(s->rows, s->next, EXECUTION_LIST_ID);
         if (!newest || strcmp(text, *id_r) > 0) {
             newest = s;
             *id_r = text;

@@ -49,7 +49,9 @@ static enum err read_rows(struct db *db, void *ctx, const id *root, struct tree_
         return e;
     struct tree_row *rows = talloc_array(ctx, struct tree_row, found->count + 1);
     for (size_t i = 0; i < found->count; i++)
-        rows[i] = (struct tree_row){db_get_id(found, i, 0), db_get_id(found, i, 1), db_int(found, i, 2)};
+        rows[i] = (struct tree_row){db_get_id(found, i, EXECUTION_TREE_ROWS_CHILD_ID),
+                                    db_get_id(found, i, EXECUTION_TREE_ROWS_PARENT_ID),
+                                    db_int(found, i, EXECUTION_TREE_ROWS_NET_COST)};
     qsort(rows, found->count, sizeof *rows, by_parent);
     *rows_r = rows;
     *n_r = found->count;
@@ -148,6 +150,6 @@ enum err execution_tree_by_message(struct db *db, void *ctx, const id *workspace
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
     if (e == OK)
-        *execution_r = db_get_id(rows, 0, 0);
+        *execution_r = db_get_id(rows, 0, EXECUTION_TREE_BY_MESSAGE_EXECUTION_ID);
     return e;
 }

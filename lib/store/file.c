@@ -27,12 +27,12 @@ static struct file *files_from_rows(void *ctx, const struct db_rows *rows)
     struct file *list = talloc_array(ctx, struct file, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct file){
-            .name = db_str(rows, i, 0),
-            .blob.size = db_int(rows, i, 1),
-            .media_type = db_str(rows, i, 3),
-            .created_ms = db_int(rows, i, 4),
+            .name = db_str(rows, i, FILE_GET_NAME),
+            .blob.size = db_int(rows, i, FILE_GET_SIZE),
+            .media_type = db_str(rows, i, FILE_GET_MEDIA_TYPE),
+            .created_ms = db_int(rows, i, FILE_GET_CREATED_MS),
         };
-        memcpy(list[i].blob.sha256, db_str(rows, i, 2), BLOB_HASH);
+        memcpy(list[i].blob.sha256, db_str(rows, i, FILE_GET_SHA256), BLOB_HASH);
     }
     return list;
 }
@@ -115,9 +115,9 @@ static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
     for (size_t i = 0; i < c->n; i++)
         total += c->files[i].blob.size;
     for (size_t i = 0; i < rows->count; i++) {
-        struct blob_id old = {.size = db_int(rows, i, 1)};
-        memcpy(old.sha256, db_str(rows, i, 2), BLOB_HASH);
-        const struct file *by = find_name(c, db_str(rows, i, 0));
+        struct blob_id old = {.size = db_int(rows, i, FILE_LOCK_ALL_SIZE)};
+        memcpy(old.sha256, db_str(rows, i, FILE_LOCK_ALL_SHA256), BLOB_HASH);
+        const struct file *by = find_name(c, db_str(rows, i, FILE_LOCK_ALL_NAME));
         if (!by)
             total += old.size;
         else if (memcmp(by->blob.sha256, old.sha256, BLOB_HASH) != 0)

@@ -67,15 +67,15 @@ enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_
     struct api_key *list = talloc_zero_array(ctx, struct api_key, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct api_key){
-            .id = db_get_id(rows, i, 0),
-            .workspace_id = db_get_id(rows, i, 1),
-            .principal_id = db_get_id(rows, i, 2),
-            .prefix = db_str(rows, i, 3),
-            .scopes = (uint32_t)db_int(rows, i, 4),
-            .created_ms = db_int(rows, i, 5),
-            .expires_ms = db_int(rows, i, 6),
-            .revoked_ms = db_int(rows, i, 7),
-            .last_used_ms = db_int(rows, i, 8),
+            .id = db_get_id(rows, i, API_KEY_LIST_ID),
+            .workspace_id = db_get_id(rows, i, API_KEY_LIST_WORKSPACE_ID),
+            .principal_id = db_get_id(rows, i, API_KEY_LIST_PRINCIPAL_ID),
+            .prefix = db_str(rows, i, API_KEY_LIST_PREFIX),
+            .scopes = (uint32_t)db_int(rows, i, API_KEY_LIST_SCOPES),
+            .created_ms = db_int(rows, i, API_KEY_LIST_CREATED_MS),
+            .expires_ms = db_int(rows, i, API_KEY_LIST_EXPIRES_MS),
+            .revoked_ms = db_int(rows, i, API_KEY_LIST_REVOKED_MS),
+            .last_used_ms = db_int(rows, i, API_KEY_LIST_LAST_USED_MS),
         };
     }
     *list_r = list;
@@ -106,15 +106,15 @@ enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_
     if (rows->count == 0)
         return ERR_NOT_FOUND;
     *key_r = (struct api_key){
-        .id = db_get_id(rows, 0, 0),
-        .workspace_id = db_get_id(rows, 0, 1),
-        .principal_id = db_get_id(rows, 0, 2),
-        .scopes = (uint32_t)db_int(rows, 0, 3),
-        .expires_ms = db_int(rows, 0, 4),
-        .revoked_ms = db_int(rows, 0, 5),
-        .last_used_ms = db_int(rows, 0, 6),
+        .id = db_get_id(rows, 0, API_KEY_FIND_ID),
+        .workspace_id = db_get_id(rows, 0, API_KEY_FIND_WORKSPACE_ID),
+        .principal_id = db_get_id(rows, 0, API_KEY_FIND_PRINCIPAL_ID),
+        .scopes = (uint32_t)db_int(rows, 0, API_KEY_FIND_SCOPES),
+        .expires_ms = db_int(rows, 0, API_KEY_FIND_EXPIRES_MS),
+        .revoked_ms = db_int(rows, 0, API_KEY_FIND_REVOKED_MS),
+        .last_used_ms = db_int(rows, 0, API_KEY_FIND_LAST_USED_MS),
     };
-    *rate_limit_r = db_int(rows, 0, 7);
+    *rate_limit_r = db_int(rows, 0, API_KEY_FIND_RATE_LIMIT_PER_MINUTE);
     return OK;
 }
 
@@ -137,7 +137,7 @@ enum err api_key_filter_valid(struct db *db, void *ctx, const id *keys, size_t n
         return e;
     *list_r = talloc_zero_array(ctx, id, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        (*list_r)[i] = db_get_id(rows, i, 0);
+        (*list_r)[i] = db_get_id(rows, i, API_KEY_FILTER_VALID_ID);
     *count_r = rows->count;
     return OK;
 }

@@ -9,13 +9,13 @@ static enum err read_current(struct db *db, void *scratch, struct store_metrics 
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_METRICS_RUNS, NULL, 0, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        if (db_int(rows, r, 0) == STATE_RUNNING) {
-            m->running = db_int(rows, r, 1);
+        if (db_int(rows, r, METRICS_RUNS_STATE) == STATE_RUNNING) {
+            m->running = db_int(rows, r, METRICS_RUNS_N);
             continue;
         }
-        id oldest = db_get_id(rows, r, 2);
+        id oldest = db_get_id(rows, r, METRICS_RUNS_OLDEST_ID);
         int64_t age_ms = clock_wall_ms() - id_ms(&oldest);
-        m->queued = db_int(rows, r, 1);
+        m->queued = db_int(rows, r, METRICS_RUNS_N);
         m->oldest_queued_ms = age_ms > 0 ? age_ms : 0;
     }
     return e;
@@ -28,10 +28,10 @@ static enum err read_recent(struct db *db, void *scratch, struct store_metrics *
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_METRICS_RECENT, &value, 1, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        int64_t state = db_int(rows, r, 0);
+        int64_t state = db_int(rows, r, METRICS_RECENT_STATE);
         if (state >= 0 && state <= STATE_STOPPED)
-            m->recent[state] = db_int(rows, r, 1);
-        m->lost_count += db_int(rows, r, 2);
+            m->recent[state] = db_int(rows, r, METRICS_RECENT_N);
+        m->lost_count += db_int(rows, r, METRICS_RECENT_LOST_COUNT);
     }
     return e;
 }
@@ -41,8 +41,8 @@ static enum err read_executors(struct db *db, void *scratch, struct store_metric
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_METRICS_EXECUTORS, NULL, 0, &rows);
     if (e == OK && rows->count == 1) {
-        m->executors = db_int(rows, 0, 0);
-        m->executors_lost = db_int(rows, 0, 1);
+        m->executors = db_int(rows, 0, METRICS_EXECUTORS_ALIVE);
+        m->executors_lost = db_int(rows, 0, METRICS_EXECUTORS_LOST);
     }
     return e;
 }

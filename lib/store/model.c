@@ -40,21 +40,22 @@ static char *seal_name(void *ctx, const char *alias)
     return name;
 }
 
-/* As the queries model_find, model_default and model_list have their rows. */
+/* A row of model_find, model_default or model_list. */
 static enum err model_from_row(void *ctx, const uint8_t *seal, const id *workspace,
                                const struct db_rows *rows, size_t i, struct model *m)
 {
-    const struct db_cell *nonce = db_cell(rows, i, 3), *sealed = db_cell(rows, i, 4);
+    const struct db_cell *nonce = db_cell(rows, i, MODEL_FIND_NONCE),
+                         *sealed = db_cell(rows, i, MODEL_FIND_SEALED);
     *m = (struct model){
         .workspace_id = *workspace,
-        .alias = db_str(rows, i, 0),
-        .url = db_str(rows, i, 1),
-        .model = db_str(rows, i, 2),
+        .alias = db_str(rows, i, MODEL_FIND_ALIAS),
+        .url = db_str(rows, i, MODEL_FIND_URL),
+        .model = db_str(rows, i, MODEL_FIND_MODEL),
         .has_key = !sealed->is_null,
-        .input_price = db_int(rows, i, 5),
-        .output_price = db_int(rows, i, 6),
-        .is_default = db_int(rows, i, 7) != 0,
-        .updated_ms = db_int(rows, i, 8),
+        .input_price = db_int(rows, i, MODEL_FIND_INPUT_PRICE),
+        .output_price = db_int(rows, i, MODEL_FIND_OUTPUT_PRICE),
+        .is_default = db_int(rows, i, MODEL_FIND_IS_DEFAULT) != 0,
+        .updated_ms = db_int(rows, i, MODEL_FIND_UPDATED_MS),
     };
     if (!seal || !m->has_key)
         return OK;
@@ -88,7 +89,7 @@ enum err model_resolve(struct db *db, void *ctx, const id *workspace, const char
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *alias_r = db_str(rows, 0, 0);
+        *alias_r = db_str(rows, 0, MODEL_RESOLVE_ALIAS);
     return e;
 }
 

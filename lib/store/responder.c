@@ -18,6 +18,7 @@ enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, con
     *count_r = rows->count;
     *list_r = talloc_array(ctx, struct responder_name, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        (*list_r)[i] = (struct responder_name){db_get_id(rows, i, 0), db_str(rows, i, 1)};
+        (*list_r)[i] = (struct responder_name){db_get_id(rows, i, WORKFLOW_NAMES_ID),
+                                               db_str(rows, i, WORKFLOW_NAMES_NAME)};
     return OK;
 }

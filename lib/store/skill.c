@@ -6,26 +6,26 @@
 #include "account/account.h"
 #include "mariadb/store.h"
 
-/* As the queries skill_current, skill_version and skill_list begin their rows. */
+/* A row of skill_current, skill_version or skill_list. */
 static struct skill skill_from_row(const struct db_rows *rows, size_t i)
 {
     struct skill s = {
-        .id = db_get_id(rows, i, 0),
-        .workspace_id = db_get_id(rows, i, 1),
-        .tenant_id = db_get_id(rows, i, 2),
-        .slug = db_str(rows, i, 3),
-        .version = (int)db_int(rows, i, 4),
-        .label = db_str(rows, i, 5),
-        .agentic = db_int(rows, i, 7) != 0,
-        .credits = db_int(rows, i, 8),
-        .price = db_cell(rows, i, 9)->is_null ? -1 : db_int(rows, i, 9),
-        .created_ms = db_int(rows, i, 10),
-        .updated_ms = db_int(rows, i, 11),
-        .version_ms = db_int(rows, i, 12),
-        .manifest = db_str(rows, i, 13),
-        .manifest_size = db_cell(rows, i, 13)->size,
+        .id = db_get_id(rows, i, SKILL_CURRENT_ID),
+        .workspace_id = db_get_id(rows, i, SKILL_CURRENT_WORKSPACE_ID),
+        .tenant_id = db_get_id(rows, i, SKILL_CURRENT_TENANT_ID),
+        .slug = db_str(rows, i, SKILL_CURRENT_SLUG),
+        .version = (int)db_int(rows, i, SKILL_CURRENT_VERSION),
+        .label = db_str(rows, i, SKILL_CURRENT_LABEL),
+        .agentic = db_int(rows, i, SKILL_CURRENT_AGENTIC) != 0,
+        .credits = db_int(rows, i, SKILL_CURRENT_CREDITS),
+        .price = db_cell(rows, i, SKILL_CURRENT_PRICE)->is_null ? -1 : db_int(rows, i, SKILL_CURRENT_PRICE),
+        .created_ms = db_int(rows, i, SKILL_CURRENT_CREATED_MS),
+        .updated_ms = db_int(rows, i, SKILL_CURRENT_UPDATED_MS),
+        .version_ms = db_int(rows, i, SKILL_CURRENT_VERSION_CREATED_MS),
+        .manifest = db_str(rows, i, SKILL_CURRENT_MANIFEST),
+        .manifest_size = db_cell(rows, i, SKILL_CURRENT_MANIFEST)->size,
     };
-    memcpy(s.hash, db_str(rows, i, 6), SKILL_HASH_SIZE);
+    memcpy(s.hash, db_str(rows, i, SKILL_CURRENT_HASH), SKILL_HASH_SIZE);
     return s;
 }
 
@@ -81,10 +81,10 @@ enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const
     *list_r = talloc_array(ctx, struct skill_version, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         (*list_r)[i] = (struct skill_version){
-            .skill_id = db_get_id(rows, i, 0),
-            .version = (int)db_int(rows, i, 1),
-            .label = db_str(rows, i, 2),
-            .created_ms = db_int(rows, i, 4),
+            .skill_id = db_get_id(rows, i, SKILL_VERSION_LIST_SKILL_ID),
+            .version = (int)db_int(rows, i, SKILL_VERSION_LIST_VERSION),
+            .label = db_str(rows, i, SKILL_VERSION_LIST_LABEL),
+            .created_ms = db_int(rows, i, SKILL_VERSION_LIST_CREATED_MS),
         };
     }
     *count_r = rows->count;
@@ -123,7 +123,8 @@ enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *micro_r = db_cell(rows, 0, 0)->is_null ? CREDIT_MICRO : db_int(rows, 0, 0);
+        *micro_r =
+            db_cell(rows, 0, SKILL_PRICE_PRICE)->is_null ? CREDIT_MICRO : db_int(rows, 0, SKILL_PRICE_PRICE);
     return e;
 }
 
@@ -148,15 +149,18 @@ static enum err find_skill_version(struct db_tx *tx, struct skill_write *p)
         return e;
     if (rows->count > 0) {
         /* our own, whose commit was lost, is new all the same */
-        p->is_new = tx->settling && p->is_new && db_int(rows, 0, 0) == p->version;
+        p->is_new =
+            tx->settling && p->is_new && db_int(rows, 0, SKILL_VERSION_FIND_LABEL_VERSION) == p->version;
         p->stored = true;
-        p->version = (int)db_int(rows, 0, 0);
-        return memcmp(db_str(rows, 0, 1), p->s->hash, SKILL_HASH_SIZE) == 0 ? OK : ERR_CONFLICT;
+        p->version = (int)db_int(rows, 0, SKILL_VERSION_FIND_LABEL_VERSION);
+        return memcmp(db_str(rows, 0, SKILL_VERSION_FIND_LABEL_HASH), p->s->hash, SKILL_HASH_SIZE) == 0
+                   ? OK
+                   : ERR_CONFLICT;
     }
     e = db_run(tx->db, tx->ctx, SQL_SKILL_NEWEST_VERSION, args, 1, &rows);
     p->is_new = true;
     p->stored = false;
-    p->version = e == OK ? (int)db_int(rows, 0, 0) + 1 : 0;
+    p->version = e == OK ? (int)db_int(rows, 0, SKILL_NEWEST_VERSION_VERSION) + 1 : 0;
     return e;
 }
 
@@ -168,7 +172,7 @@ static enum err find_skill(struct db_tx *tx, struct skill_write *p)
     if (e != OK)
         return e;
     p->exists = rows->count > 0;
-    p->skill = p->exists ? db_get_id(rows, 0, 0) : p->s->skill_id;
+    p->skill = p->exists ? db_get_id(rows, 0, SKILL_LOCK_ID) : p->s->skill_id;
     return OK;
 }
 

@@ -4,45 +4,48 @@
 
 #include "mariadb/store.h"
 
-static struct span span_of(const struct db_rows *rows, size_t i, size_t column)
+static struct span cell_span(const struct db_rows *rows, size_t column)
 {
-    const struct db_cell *c = db_cell(rows, i, column);
+    const struct db_cell *c = db_cell(rows, 0, column);
     return c->is_null ? (struct span){0} : (struct span){.at = c->text, .size = c->size};
 }
 
-/* As the queries skill_execution_get and skill_execution_children begin their rows. */
+/* The columns of skill_execution_children, with which a row of skill_execution_get begins. */
 static struct skill_execution skill_execution_from_row(const struct db_rows *rows, size_t i)
 {
-    struct skill_execution exec = {
-        .id = db_get_id(rows, i, 0),
-        .tenant_id = db_get_id(rows, i, 1),
-        .workspace_id = db_get_id(rows, i, 2),
-        .principal_id = db_get_id(rows, i, 3),
-        .slug = db_str(rows, i, 4),
-        .label = db_str(rows, i, 5),
-        .source = (enum run_source)db_int(rows, i, 6),
-        .state = (enum run_state)db_int(rows, i, 7),
-        .parent_id = db_get_id(rows, i, 8),
-        .started_ms = db_int(rows, i, 9),
-        .ended_ms = db_int(rows, i, 10),
-        .reason = (enum failure_reason)db_int(rows, i, 11),
-        .usage.input_tokens = db_int(rows, i, 12),
-        .usage.output_tokens = db_int(rows, i, 13),
-        .usage.cost = db_int(rows, i, 14),
-        .usage.has_wallclock = !db_cell(rows, i, 15)->is_null,
-        .usage.wallclock_ms = db_int(rows, i, 15),
-        .usage.iterations = (int)db_int(rows, i, 16),
+    return (struct skill_execution){
+        .id = db_get_id(rows, i, SKILL_EXECUTION_CHILDREN_ID),
+        .tenant_id = db_get_id(rows, i, SKILL_EXECUTION_CHILDREN_TENANT_ID),
+        .workspace_id = db_get_id(rows, i, SKILL_EXECUTION_CHILDREN_WORKSPACE_ID),
+        .principal_id = db_get_id(rows, i, SKILL_EXECUTION_CHILDREN_PRINCIPAL_ID),
+        .slug = db_str(rows, i, SKILL_EXECUTION_CHILDREN_SLUG),
+        .label = db_str(rows, i, SKILL_EXECUTION_CHILDREN_LABEL),
+        .source = (enum run_source)db_int(rows, i, SKILL_EXECUTION_CHILDREN_SOURCE),
+        .state = (enum run_state)db_int(rows, i, SKILL_EXECUTION_CHILDREN_STATE),
+        .parent_id = db_get_id(rows, i, SKILL_EXECUTION_CHILDREN_PARENT_ID),
+        .started_ms = db_int(rows, i, SKILL_EXECUTION_CHILDREN_STARTED_MS),
+        .ended_ms = db_int(rows, i, SKILL_EXECUTION_CHILDREN_ENDED_MS),
+        .reason = (enum failure_reason)db_int(rows, i, SKILL_EXECUTION_CHILDREN_FAILURE_REASON),
+        .usage.input_tokens = db_int(rows, i, SKILL_EXECUTION_CHILDREN_INPUT_TOKENS),
+        .usage.output_tokens = db_int(rows, i, SKILL_EXECUTION_CHILDREN_OUTPUT_TOKENS),
+        .usage.cost = db_int(rows, i, SKILL_EXECUTION_CHILDREN_COST),
+        .usage.has_wallclock = !db_cell(rows, i, SKILL_EXECUTION_CHILDREN_WALLCLOCK_MS)->is_null,
+        .usage.wallclock_ms = db_int(rows, i, SKILL_EXECUTION_CHILDREN_WALLCLOCK_MS),
+        .usage.iterations = (int)db_int(rows, i, SKILL_EXECUTION_CHILDREN_ITERATIONS),
     };
-    if (rows->columns > 17) {
-        exec.usage.trace_id = db_str(rows, i, 17);
-        exec.input = span_of(rows, i, 18);
-        exec.extra = db_str(rows, i, 19);
-        exec.output = span_of(rows, i, 20);
-        exec.error = db_str(rows, i, 21);
-        exec.thread_id = db_str(rows, i, 22);
-        exec.message_id = db_get_id(rows, i, 23);
-        exec.tool_call_id = db_str(rows, i, 24);
-    }
+}
+
+static struct skill_execution skill_execution_from_full_row(const struct db_rows *rows)
+{
+    struct skill_execution exec = skill_execution_from_row(rows, 0);
+    exec.usage.trace_id = db_str(rows, 0, SKILL_EXECUTION_GET_TRACE_ID);
+    exec.input = cell_span(rows, SKILL_EXECUTION_GET_INPUT);
+    exec.extra = db_str(rows, 0, SKILL_EXECUTION_GET_EXTRA);
+    exec.output = cell_span(rows, SKILL_EXECUTION_GET_OUTPUT);
+    exec.error = db_str(rows, 0, SKILL_EXECUTION_GET_ERROR);
+    exec.thread_id = db_str(rows, 0, SKILL_EXECUTION_GET_THREAD_ID);
+    exec.message_id = db_get_id(rows, 0, SKILL_EXECUTION_GET_MESSAGE_ID);
+    exec.tool_call_id = db_str(rows, 0, SKILL_EXECUTION_GET_TOOL_CALL_ID);
     return exec;
 }
 
@@ -72,7 +75,7 @@ enum err skill_execution_get(struct db *db, void *ctx, const id *workspace, cons
         e = ERR_NOT_FOUND;
     if (e != OK)
         return e;
-    *exec_r = skill_execution_from_row(rows, 0);
+    *exec_r = skill_execution_from_full_row(rows);
     e = load_children(db, ctx, exec_r);
     if (e == OK)
         e = artifact_list(db, ctx, execution, &artifacts, &exec_r->artifacts_n);
@@ -89,6 +92,6 @@ enum err execution_by_tool_call(struct db *db, void *ctx, const id *workspace, c
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        *execution_r = db_get_id(rows, 0, 0);
+        *execution_r = db_get_id(rows, 0, EXECUTION_CHAT_FIND_EXECUTION_ID);
     return e;
 }

@@ -30,23 +30,15 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     return db_run(db, db, SQL_TICKET_INSERT, args, 5, NULL);
 }
 
-enum { /* of ticket_find */
-       COLUMN_WORKSPACE,
-       COLUMN_KEY,
-       COLUMN_CREATED,
-       COLUMN_USED,
-       COLUMN_ENDED,
-       COLUMN_REVOKED,
-       COLUMN_EXPIRES,
-       COLUMN_RATE,
-};
-
-static bool ticket_is_valid(const struct db_cell *row, int64_t now_ms)
+static bool ticket_is_valid(const struct db_rows *rows, int64_t now_ms)
 {
-    const struct db_cell *ended = &row[COLUMN_ENDED], *expires = &row[COLUMN_EXPIRES];
-    if (!row[COLUMN_REVOKED].is_null || (!expires->is_null && expires->number <= now_ms))
+    const struct db_cell *ended = db_cell(rows, 0, TICKET_FIND_ENDED_MS);
+    const struct db_cell *expires = db_cell(rows, 0, TICKET_FIND_EXPIRES_MS);
+    bool is_revoked = !db_cell(rows, 0, TICKET_FIND_REVOKED_MS)->is_null;
+    bool is_unused = db_cell(rows, 0, TICKET_FIND_USED_MS)->is_null;
+    if (is_revoked || (!expires->is_null && expires->number <= now_ms))
         return false;
-    if (row[COLUMN_USED].is_null && now_ms > row[COLUMN_CREATED].number + TICKET_FIRST_USE_MS)
+    if (is_unused && now_ms > db_int(rows, 0, TICKET_FIND_CREATED_MS) + TICKET_FIRST_USE_MS)
         return false;
     return ended->is_null || now_ms <= ended->number + TICKET_AFTER_END_MS;
 }
@@ -62,12 +54,12 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     if (e != OK)
         return e;
     int64_t now_ms = clock_wall_ms();
-    if (rows->count == 0 || !ticket_is_valid(db_cell(rows, 0, 0), now_ms))
+    if (rows->count == 0 || !ticket_is_valid(rows, now_ms))
         return ERR_DENIED;
-    *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, COLUMN_WORKSPACE),
-                                       .key_id = db_get_id(rows, 0, COLUMN_KEY),
-                                       .rate_limit = db_int(rows, 0, COLUMN_RATE)};
-    if (!db_cell(rows, 0, COLUMN_USED)->is_null)
+    *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, TICKET_FIND_WORKSPACE_ID),
+                                       .key_id = db_get_id(rows, 0, TICKET_FIND_KEY_ID),
+                                       .rate_limit = db_int(rows, 0, TICKET_FIND_RATE_LIMIT_PER_MINUTE)};
+    if (!db_cell(rows, 0, TICKET_FIND_USED_MS)->is_null)
         return OK;
     struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};
     return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);

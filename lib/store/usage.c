@@ -6,13 +6,6 @@
 
 static const int64_t day_ms = 86400000;
 
-static struct usage_row ledger_sums(const struct db_rows *rows, size_t i, size_t first)
-{
-    return (struct usage_row){.runs = db_int(rows, i, first),
-                              .debited = db_int(rows, i, first + 1),
-                              .refunded = db_int(rows, i, first + 2)};
-}
-
 enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                     enum usage_group group, struct usage_row **list_r, size_t *count_r)
 {
@@ -25,13 +18,15 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = ledger_sums(rows, i, 1);
+        list[i] = (struct usage_row){.runs = db_int(rows, i, USAGE_BY_DAY_RUNS),
+                                     .debited = db_int(rows, i, USAGE_BY_DAY_DEBITED),
+                                     .refunded = db_int(rows, i, USAGE_BY_DAY_REFUNDED)};
         if (group == USAGE_BY_DAY)
-            list[i].day_ms = db_int(rows, i, 0) * day_ms;
+            list[i].day_ms = db_int(rows, i, USAGE_BY_DAY_GROUPED) * day_ms;
         else if (group == USAGE_BY_RESPONDER)
-            list[i].responder_id = db_get_id(rows, i, 0);
+            list[i].responder_id = db_get_id(rows, i, USAGE_BY_DAY_GROUPED);
         else
-            list[i].key_id = db_get_id(rows, i, 0);
+            list[i].key_id = db_get_id(rows, i, USAGE_BY_DAY_GROUPED);
     }
     *list_r = list;
     *count_r = rows->count;
@@ -50,12 +45,16 @@ enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t fro
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = ledger_sums(rows, i, 5);
-        list[i].workspace_id = db_get_id(rows, i, 0);
-        list[i].workspace = db_cell(rows, i, 1);
-        list[i].day_ms = db_int(rows, i, 2) * day_ms;
-        list[i].responder_id = db_get_id(rows, i, 3);
-        list[i].key_id = db_get_id(rows, i, 4);
+        list[i] = (struct usage_row){
+            .workspace_id = db_get_id(rows, i, USAGE_EXPORT_ID),
+            .workspace = db_cell(rows, i, USAGE_EXPORT_NAME),
+            .day_ms = db_int(rows, i, USAGE_EXPORT_DAY) * day_ms,
+            .responder_id = db_get_id(rows, i, USAGE_EXPORT_RESPONDER_ID),
+            .key_id = db_get_id(rows, i, USAGE_EXPORT_KEY_ID),
+            .runs = db_int(rows, i, USAGE_EXPORT_RUNS),
+            .debited = db_int(rows, i, USAGE_EXPORT_DEBITED),
+            .refunded = db_int(rows, i, USAGE_EXPORT_REFUNDED),
+        };
     }
     *list_r = list;
     *count_r = rows->count;
@@ -75,13 +74,13 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct ledger_entry){
             .workspace_id = *workspace,
-            .id = db_get_id(rows, i, 0),
-            .kind = (enum ledger_kind)db_int(rows, i, 1),
-            .amount = db_int(rows, i, 2),
-            .execution_id = db_get_id(rows, i, 3),
-            .responder_id = db_get_id(rows, i, 4),
-            .key_id = db_get_id(rows, i, 5),
-            .reason = db_str(rows, i, 6),
+            .id = db_get_id(rows, i, LEDGER_PAGE_ID),
+            .kind = (enum ledger_kind)db_int(rows, i, LEDGER_PAGE_KIND),
+            .amount = db_int(rows, i, LEDGER_PAGE_AMOUNT),
+            .execution_id = db_get_id(rows, i, LEDGER_PAGE_EXECUTION_ID),
+            .responder_id = db_get_id(rows, i, LEDGER_PAGE_RESPONDER_ID),
+            .key_id = db_get_id(rows, i, LEDGER_PAGE_KEY_ID),
+            .reason = db_str(rows, i, LEDGER_PAGE_REASON),
         };
     }
     *list_r = list;

@@ -7,56 +7,62 @@
 #include "account/idempotency.h"
 #include "mariadb/store.h"
 
-/* As the queries workflow_current, workflow_get and workflow_list begin their rows. */
+/* The columns of workflow_current, with which rows of workflow_list and workflow_get begin. */
 static struct workflow workflow_from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
-    struct workflow w = {
+    return (struct workflow){
         .workspace_id = *workspace,
-        .id = db_get_id(rows, i, 0),
-        .name = db_str(rows, i, 1),
-        .version = (int)db_int(rows, i, 2),
-        .credits = db_int(rows, i, 3),
-        .price = db_cell(rows, i, 4)->is_null ? -1 : db_int(rows, i, 4),
-        .catalog_version = db_int(rows, i, 5),
+        .id = db_get_id(rows, i, WORKFLOW_CURRENT_ID),
+        .name = db_str(rows, i, WORKFLOW_CURRENT_NAME),
+        .version = (int)db_int(rows, i, WORKFLOW_CURRENT_VERSION),
+        .credits = db_int(rows, i, WORKFLOW_CURRENT_CREDITS),
+        .price =
+            db_cell(rows, i, WORKFLOW_CURRENT_PRICE)->is_null ? -1 : db_int(rows, i, WORKFLOW_CURRENT_PRICE),
+        .catalog_version = db_int(rows, i, WORKFLOW_CURRENT_RESPONDERS),
     };
-    if (rows->columns > 6) {
-        w.description = db_str(rows, i, 6);
-        w.created_by = db_get_id(rows, i, 7);
-        w.created_ms = db_int(rows, i, 8);
-        w.updated_ms = db_int(rows, i, 9);
-        id last_run = db_get_id(rows, i, 10);
-        w.last_run_ms = id_is_set(&last_run) ? id_ms(&last_run) : 0;
-    }
-    if (rows->columns > 11) {
-        w.program = db_str(rows, i, 11);
-        w.program_size = db_cell(rows, i, 11)->size;
-    }
+}
+
+/* The columns of workflow_list, with which a row of workflow_get begins. */
+static struct workflow workflow_from_list_row(const struct db_rows *rows, size_t i, const id *workspace)
+{
+    struct workflow w = workflow_from_row(rows, i, workspace);
+    id last_run = db_get_id(rows, i, WORKFLOW_LIST_LAST_RUN_ID);
+    w.description = db_str(rows, i, WORKFLOW_LIST_DESCRIPTION);
+    w.created_by = db_get_id(rows, i, WORKFLOW_LIST_CREATED_BY);
+    w.created_ms = db_int(rows, i, WORKFLOW_LIST_CREATED_MS);
+    w.updated_ms = db_int(rows, i, WORKFLOW_LIST_UPDATED_MS);
+    w.last_run_ms = id_is_set(&last_run) ? id_ms(&last_run) : 0;
     return w;
 }
 
-static enum err workflow_get_one(struct db *db, void *ctx, enum sql_id query, const id *workspace,
-                                 const id *workflow, struct workflow *w_r)
+static enum err read_workflow_row(struct db *db, void *ctx, enum sql_id query, const id *workspace,
+                                  const id *workflow, struct db_rows **rows_r)
 {
     struct db_value args[] = {db_id(workflow), db_id(workspace)};
-    struct db_rows *rows;
-    enum err e = store_read(db, ctx, query, args, 2, &rows);
-    if (e != OK)
-        return e;
-    if (rows->count == 0)
-        return ERR_NOT_FOUND;
-    *w_r = workflow_from_row(rows, 0, workspace);
-    return OK;
+    enum err e = store_read(db, ctx, query, args, 2, rows_r);
+    return e == OK && (*rows_r)->count == 0 ? ERR_NOT_FOUND : e;
 }
 
 enum err workflow_get(struct db *db, void *ctx, const id *workspace, const id *workflow, struct workflow *w_r)
 {
-    return workflow_get_one(db, ctx, SQL_WORKFLOW_GET, workspace, workflow, w_r);
+    struct db_rows *rows;
+    enum err e = read_workflow_row(db, ctx, SQL_WORKFLOW_GET, workspace, workflow, &rows);
+    if (e != OK)
+        return e;
+    *w_r = workflow_from_list_row(rows, 0, workspace);
+    w_r->program = db_str(rows, 0, WORKFLOW_GET_PROGRAM);
+    w_r->program_size = db_cell(rows, 0, WORKFLOW_GET_PROGRAM)->size;
+    return OK;
 }
 
 enum err workflow_get_current(struct db *db, void *ctx, const id *workspace, const id *workflow,
                               struct workflow *w_r)
 {
-    return workflow_get_one(db, ctx, SQL_WORKFLOW_CURRENT, workspace, workflow, w_r);
+    struct db_rows *rows;
+    enum err e = read_workflow_row(db, ctx, SQL_WORKFLOW_CURRENT, workspace, workflow, &rows);
+    if (e == OK)
+        *w_r = workflow_from_row(rows, 0, workspace);
+    return e;
 }
 
 enum err workflow_get_program(struct db *db, void *ctx, const id *workspace, const id *workflow, int version,
@@ -69,8 +75,8 @@ enum err workflow_get_program(struct db *db, void *ctx, const id *workspace, con
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *program_r = db_str(rows, 0, 0);
-    *size_r = db_cell(rows, 0, 0)->size;
+    *program_r = db_str(rows, 0, WORKFLOW_VERSION_PROGRAM_PROGRAM);
+    *size_r = db_cell(rows, 0, WORKFLOW_VERSION_PROGRAM_PROGRAM)->size;
     return OK;
 }
 
@@ -84,8 +90,10 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
         return e;
     if (rows->count == 0)
         return ERR_NOT_FOUND;
-    *credits_r = db_int(rows, 0, 0);
-    *price_r = db_cell(rows, 0, 1)->is_null ? -1 : db_int(rows, 0, 1);
+    *credits_r = db_int(rows, 0, WORKFLOW_VERSION_PRICES_CREDITS);
+    *price_r = db_cell(rows, 0, WORKFLOW_VERSION_PRICES_PRICE)->is_null
+                   ? -1
+                   : db_int(rows, 0, WORKFLOW_VERSION_PRICES_PRICE);
     return OK;
 }
 
@@ -101,7 +109,7 @@ enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *
         return e;
     *list_r = talloc_array(ctx, struct workflow, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
-        (*list_r)[i] = workflow_from_row(rows, i, workspace);
+        (*list_r)[i] = workflow_from_list_row(rows, i, workspace);
     *count_r = rows->count;
     return OK;
 }
@@ -112,7 +120,9 @@ enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id 
     struct db_rows *rows;
     enum err e = store_read(db, ctx, SQL_WORKFLOW_PRICE, args, 2, &rows);
     if (e == OK)
-        *micro_r = rows->count && !db_cell(rows, 0, 0)->is_null ? db_int(rows, 0, 0) : CREDIT_MICRO;
+        *micro_r = rows->count && !db_cell(rows, 0, WORKFLOW_PRICE_PRICE)->is_null
+                       ? db_int(rows, 0, WORKFLOW_PRICE_PRICE)
+                       : CREDIT_MICRO;
     return e;
 }
 
@@ -169,8 +179,8 @@ static enum err workflow_children(void *arg, void *ctx, const char *workflow_id,
     *ids_r = talloc_array(ctx, const char *, rows->count);
     *count_r = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        if (!db_cell(rows, i, 0)->is_null)
-            (*ids_r)[(*count_r)++] = db_str(rows, i, 0);
+        if (!db_cell(rows, i, WORKFLOW_CHILDREN_CHILD_ID)->is_null)
+            (*ids_r)[(*count_r)++] = db_str(rows, i, WORKFLOW_CHILDREN_CHILD_ID);
     }
     return OK;
 }
@@ -242,9 +252,10 @@ static enum err find_current_row(struct workflow_write *put, bool *committed_r)
         return e;
     if (rows->count == 0)
         return c->is_new ? OK : ERR_NOT_FOUND;
-    int version = (int)db_int(rows, 0, 0);
-    id writer = db_get_id(rows, 0, 2);
-    *committed_r = put->tx->settling && db_int(rows, 0, 1) == c->at_ms && id_equal(&writer, &c->principal_id);
+    int version = (int)db_int(rows, 0, WORKFLOW_LOCK_VERSION);
+    id writer = db_get_id(rows, 0, WORKFLOW_LOCK_CREATED_BY);
+    *committed_r = put->tx->settling && db_int(rows, 0, WORKFLOW_LOCK_CREATED_MS) == c->at_ms &&
+                   id_equal(&writer, &c->principal_id);
     put->outcome->version = *committed_r ? version : version + 1;
     return OK;
 }

@@ -96,11 +96,11 @@ static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *act
         return e;
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, open->count + 1);
     for (size_t i = 0; i < open->count; i++)
-        ids[i] = db_text(db_str(open, i, 0));
+        ids[i] = db_text(db_str(open, i, EXECUTION_OPEN_ROOTS_ID));
     e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_SHARE_LOCK, NULL, 0, ids, 1, open->count, &shared);
     *active_r = 0;
     for (size_t i = 0; e == OK && i < shared->count; i++)
-        *active_r += !state_is_terminal((enum run_state)db_int(shared, i, 1));
+        *active_r += !state_is_terminal((enum run_state)db_int(shared, i, EXECUTION_SHARE_LOCK_STATE));
     return e;
 }
 
@@ -169,14 +169,17 @@ enum err workspace_list(struct db *db, void *ctx, const id *workspace, struct wo
     struct workspace *list = talloc_zero_array(ctx, struct workspace, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         list[i] = (struct workspace){
-            .id = db_get_id(rows, i, 0),
-            .tenant_id = db_get_id(rows, i, 1),
-            .name = db_str(rows, i, 2),
-            .created_ms = db_int(rows, i, 3),
-            .balance = db_int(rows, i, 4),
-            .active = db_int(rows, i, 7),
-            .limits = {limit_of(rows, i, 5), limit_of(rows, i, 6), limit_of(rows, i, 8), limit_of(rows, i, 9),
-                       limit_of(rows, i, 10)},
+            .id = db_get_id(rows, i, WORKSPACE_LIST_ID),
+            .tenant_id = db_get_id(rows, i, WORKSPACE_LIST_TENANT_ID),
+            .name = db_str(rows, i, WORKSPACE_LIST_NAME),
+            .created_ms = db_int(rows, i, WORKSPACE_LIST_CREATED_MS),
+            .balance = db_int(rows, i, WORKSPACE_LIST_BALANCE),
+            .active = db_int(rows, i, WORKSPACE_LIST_ACTIVE),
+            .limits.rate_limit_per_minute = limit_of(rows, i, WORKSPACE_LIST_RATE_LIMIT_PER_MINUTE),
+            .limits.max_concurrent = limit_of(rows, i, WORKSPACE_LIST_MAX_CONCURRENT),
+            .limits.price = limit_of(rows, i, WORKSPACE_LIST_PRICE),
+            .limits.keep_payload_days = limit_of(rows, i, WORKSPACE_LIST_KEEP_PAYLOAD_DAYS),
+            .limits.keep_rows_days = limit_of(rows, i, WORKSPACE_LIST_KEEP_ROWS_DAYS),
         };
     }
     *list_r = list;

@@ -150,7 +150,7 @@ struct check {
     int wrong;
 };
 
-static int64_t one_number(struct check *c, enum sql_id query)
+static int64_t one_number(struct check *c, enum sql_id query, size_t column)
 {
     struct db_value workspace = db_id(&storm.workspace);
     struct db_rows *rows;
@@ -158,7 +158,7 @@ static int64_t one_number(struct check *c, enum sql_id query)
         c->wrong++;
         return -1;
     }
-    return db_int(rows, 0, 0);
+    return db_int(rows, 0, column);
 }
 
 static int by_text(const void *a, const void *b)
@@ -229,9 +229,9 @@ static int check(struct config *config, const char *password, int kills, size_t 
         kills, (unsigned long long)g.settled, (unsigned long long)g.batches, (unsigned long long)g.runs,
         (double)storm.shared->longest_us / 1000);
     c.wrong += check_books(&c, entries, counts);
-    int64_t rows = one_number(&c, SQL_AUDIT_COUNT_EXECUTIONS);
-    int64_t debits = one_number(&c, SQL_AUDIT_COUNT_DEBITS);
-    int64_t drift = one_number(&c, SQL_AUDIT_BALANCE_DRIFT);
+    int64_t rows = one_number(&c, SQL_AUDIT_COUNT_EXECUTIONS, AUDIT_COUNT_EXECUTIONS_N);
+    int64_t debits = one_number(&c, SQL_AUDIT_COUNT_DEBITS, AUDIT_COUNT_DEBITS_N);
+    int64_t drift = one_number(&c, SQL_AUDIT_BALANCE_DRIFT, AUDIT_BALANCE_DRIFT_DRIFT);
     int64_t unanswered = rows - counts[ACCEPTED];
     c.wrong += rows != debits || drift != 0 || unanswered < 0 || unanswered > counts[ASKED] + counts[UNKNOWN];
     printf("  \"accepted\": %d, \"replayed\": %d, \"in_flight\": %d, \"refused\": %d, \"unknown\": %d, "

@@ -480,12 +480,13 @@ static void sweep_work(struct job *job, struct db_thread_ctx *thread_ctx)
         ids[i] = db_id(&j->ids[i]);
     job->e = db_run_each(thread_ctx->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
     for (size_t r = 0; job->e == OK && r < rows->count; r++) {
-        int64_t ended_ms = db_int(rows, r, 3);
+        int64_t ended_ms = db_int(rows, r, EXECUTOR_ATTEMPTS_ENDED_MS);
         bool lingers = ended_ms > now_ms - LINGER_MS && ended_ms <= now_ms;
-        bool stays = db_int(rows, r, 1) == STATE_RUNNING || lingers;
+        bool stays = db_int(rows, r, EXECUTOR_ATTEMPTS_STATE) == STATE_RUNNING || lingers;
         for (size_t i = 0; i < j->n; i++)
-            j->live[i] = j->live[i] || (stays && strcmp(j->ids[i].text, db_str(rows, r, 0)) == 0 &&
-                                        db_int(rows, r, 2) == j->attempts[i]);
+            j->live[i] =
+                j->live[i] || (stays && strcmp(j->ids[i].text, db_str(rows, r, EXECUTOR_ATTEMPTS_ID)) == 0 &&
+                               db_int(rows, r, EXECUTOR_ATTEMPTS_ATTEMPT) == j->attempts[i]);
     }
 }
 
