@@ -1,6 +1,6 @@
-/* The account row of a workspace: its balance, its count of active roots, and the lock under which money,
- * idempotency keys and concurrency are decided. Accounts are locked before anything else, by ascending
- * workspace id. */
+/* The account row of a workspace: its balance and its count of active roots. The row's lock protects every
+ * decision about money, idempotency keys and concurrency. A transaction locks accounts before any other row,
+ * by ascending workspace id. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,39 +9,51 @@
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
-struct account { /* a locked row; change it, set `changed`, write it back with account_write */
+/* A locked row. Change the fields, set `changed`, and write the row back with account_write. */
+struct account {
     id workspace_id;
-    int64_t balance, version; /* micro-credits */
+    /* Micro-credits. */
+    int64_t balance;
+    /* Grows with each change of balance or active. Redis keeps the copy with the highest version. */
+    int64_t version;
+    /* Roots that are queued or running; maintained only while max_concurrent is set. */
     int64_t active;
-    int64_t max_concurrent;  /* 0: not set, and then `active` is not kept */
-    int64_t price;           /* micro; -1: not set */
-    int64_t catalog_version; /* from 1; grows with each change of a workflow or skill, see
-                                account_bump_catalog_version */
-    bool changed;            /* balance or active: version grows */
-    bool touched;            /* only so that the commit has something to flush */
+    /* 0: not set. */
+    int64_t max_concurrent;
+    /* Micro-credits a run; -1: not set. */
+    int64_t price;
+    /* Starts at 1 and grows with each change of a workflow or skill; see account_bump_catalog_version. */
+    int64_t catalog_version;
+    /* The balance or `active` was changed: account_write increments the version. */
+    bool changed;
+    /* Write the row although nothing changed, so that the commit is flushed before a replay is reported. */
+    bool touched;
 };
 
-/* Locks the accounts of `n` workspaces (any order, repetitions allowed) FOR UPDATE. The rows found,
- * ascending, are of ctx. */
+/* Locks the accounts of `n` workspaces (in any order, repetitions allowed) FOR UPDATE. Returns the rows that
+ * exist, ascending by workspace id, allocated on ctx. */
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
+/* NULL if the workspace is not in the list. */
 struct account *account_find(struct account *accounts, size_t n, const id *workspace);
-/* Writes back those that were changed or touched. */
+/* Writes back the accounts that are marked as changed or touched. */
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WARN_UNUSED;
-/* Before a workflow or skill of the workspace gets another version or is archived: whoever looked it up
- * beside this number, and finds the number unchanged under the account's lock, knows that it is still
- * current. Locks the account. */
+/* Call this before a workflow or skill of the workspace gets a new version or is archived. A caller that read
+ * a version together with catalog_version, and finds catalog_version unchanged under the account's lock,
+ * knows that the version is still current. Locks the account. */
 enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WARN_UNUSED;
-/* After the commit: the counters of the changed ones, queued. */
+/* After the commit: queues the new balances of the changed accounts for Redis. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
 
 enum ledger_kind { LEDGER_GRANT = 1, LEDGER_DEBIT = 2, LEDGER_REFUND = 3 };
 struct ledger_entry {
     id workspace_id, id;
     enum ledger_kind kind;
-    int64_t amount; /* micro; debits are negative */
+    /* Micro-credits; negative for debits. */
+    int64_t amount;
     id execution_id, responder_id, key_id;
-    const char *reason; /* grants; NULL otherwise */
+    /* Of a grant; NULL otherwise. */
+    const char *reason;
 };
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries,
                                     size_t n) WARN_UNUSED;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MICRO = 1000000, DECIMALS = 6 };
+enum { DECIMALS = 6 };
 
 bool credits_parse(const char *text, int64_t *micro_r)
 {
@@ -38,8 +38,8 @@ bool credits_parse(const char *text, int64_t *micro_r)
 const char *credits_text(int64_t micro, char out[CREDITS_TEXT_SIZE])
 {
     uint64_t size = micro < 0 ? -(uint64_t)micro : (uint64_t)micro;
-    int at = snprintf(out, CREDITS_TEXT_SIZE, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / MICRO,
-                      size % MICRO);
+    int at = snprintf(out, CREDITS_TEXT_SIZE, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / CREDIT_MICRO,
+                      size % CREDIT_MICRO);
     while (out[at - 1] == '0')
         at--;
     if (out[at - 1] == '.')
@@ -50,8 +50,8 @@ const char *credits_text(int64_t micro, char out[CREDITS_TEXT_SIZE])
 
 json_object *credits_json(int64_t micro)
 {
-    if (micro % MICRO == 0)
-        return json_object_new_int64(micro / MICRO);
+    if (micro % CREDIT_MICRO == 0)
+        return json_object_new_int64(micro / CREDIT_MICRO);
     char text[CREDITS_TEXT_SIZE];
     credits_text(micro, text);
     return json_object_new_double_s(strtod(text, NULL), text);

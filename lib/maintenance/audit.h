@@ -1,23 +1,29 @@
-/* The audit: the invariants of the design as set-based queries (sql/queries/audit_*.sql), each consistent in
- * itself, so that it may run beside a working Millrace. What holds only when nothing is under way is looked
- * at on demand. */
+/* The audit checks the invariants of docs/correctness.md with set-based queries
+ * (sql/queries/maintenance/audit_*.sql). Each query reads one consistent snapshot, so the audit may run while
+ * Millrace is working. Invariants that hold only while no run is active are checked on demand (at_rest). */
 #pragma once
 
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
 struct audit_options {
-    int64_t deadline_before_ms; /* invariant 5: deadlines before this wall time are past their grace */
-    bool at_rest;               /* also look at what only an idle system promises (8) */
-    const char *run_dir;        /* at rest: the folder of skill runs, empty */
-    const id *acknowledged;     /* invariant 1: ids ever answered with 201 or 202 */
+    /* Invariant 5: a deadline before this wall time is past its grace period. */
+    int64_t deadline_before_ms;
+    /* Also check invariant 8, which holds only while no run is active. */
+    bool at_rest;
+    /* At rest: the directory of skill runs, which must be empty. */
+    const char *run_dir;
+    /* Invariant 1: the ids returned with 201 or 202. */
+    const id *acknowledged;
     size_t acknowledged_n;
 };
 
 struct audit_violation {
     int invariant;
-    const char *check; /* a word */
-    const char *id;    /* of the row (an execution, a workspace …), or what stands for it */
+    /* Name of the check. */
+    const char *check;
+    /* Of the row (an execution, a workspace …), or the name of the thing that was checked. */
+    const char *id;
     const char *detail;
 };
 
@@ -35,7 +41,7 @@ struct audit {
     size_t violations_n;
 };
 
-/* OK also with violations; an error is one of MariaDB's. Redis may not be NULL; where it is away at rest,
- * that is a violation of its own. Everything is of ctx. */
+/* Returns OK also if violations were found; an error comes from MariaDB. `redis` must not be NULL; if Redis is
+ * unreachable during an at-rest audit, that is reported as a violation. Everything is allocated on ctx. */
 enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct audit_options *options,
                    struct audit **audit_r) WARN_UNUSED;

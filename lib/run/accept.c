@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/credits.h"
 #include "account/idempotency.h"
 #include "base/clock.h"
 #include "base/failpoint.h"

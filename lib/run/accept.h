@@ -22,7 +22,6 @@
 
 enum {
     ACCEPT_BATCH_MAX = 64,
-    CREDIT_MICRO = 1000000, /* micro-credits of one credit */
     TREE_DEPTH_MAX = 16,
     TREE_SIZE_MAX = 10000,
 };

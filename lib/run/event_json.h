@@ -1,5 +1,5 @@
-/* One event of a run as the one JSON object that clients read: {execution_id, seq, type, at, data}. Made for
- * the channel in Redis and for the stream alike, so that both are the same bytes. */
+/* One event of a run as the JSON object that clients receive: {execution_id, seq, type, at, data}. The Redis
+ * channel and the event stream use the same function, so both carry the same bytes. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,13 +9,13 @@
 #include "base/ids.h"
 #include "run/states.h"
 
-/* The text, a talloc string of ctx. `data` is a JSON object's text, or NULL for {}. */
+/* Returns a talloc string on ctx. `data` is the text of a JSON object, or NULL for {}. */
 char *event_json_make(void *ctx, const id *execution, int seq, enum event_type type, int64_t at_ms,
                       const char *data);
 
-/* What a text that event_json_make made begins with: a look at its first bytes, no parsing. False for any
- * other text: then it is worth no more than a hint that something happened. */
+/* Reads number and type from the first bytes of a text of event_json_make, without parsing JSON. False for
+ * any other text, including an event of another execution: the caller knows only that something happened. */
 bool event_json_read(const char *text, size_t size, const id *execution, int *seq_r, enum event_type *type_r);
 
-/* Whether a run's events end with one of this type. */
+/* True for the types that end a run's events. */
 bool event_is_terminal(enum event_type type);

@@ -1,23 +1,23 @@
-/* Changing runs: the one way a run that exists is changed, by executors, stop, upkeep and the operators'
- * command.
+/* The unit of work that changes existing runs. Executors, stop, requeue and the operators' commands all use
+ * it; nothing else writes to a run that exists.
  *
- * Inside a db_transaction: lock the accounts that money or concurrency may need, then the runs (by ascending
- * id, as everywhere), look at what is there now, make moves, events, steps and results in memory, and flush
- * everything with a few multi-row statements. After the commit, publish.
+ * Inside a db_transaction: lock the accounts that a refund or `active` may need, then the runs (by ascending
+ * id, like every lock on runs), read their present state, add moves, events, steps and results in memory, and
+ * flush everything with a few multi-row statements. Publish after the commit.
  *
  *   static enum err work(struct db_tx *tx, void *arg) {
  *       struct run_tx *run_tx = run_tx_begin(tx, holder);
  *       e = run_tx_lock(run_tx, ids, n, accounts, accounts_n);
  *       struct run *r = run_tx_find(run_tx, &id);
- *       if (r && run_is_ours(r, executor, attempt)) …run_event, run_step, run_result, run_move…
+ *       if (r && run_is_ours(r, executor, attempt)) …run_event, run_step, run_move…
  *       return run_tx_flush(run_tx);
  *   }
  *
- * Money: a move to failed or stopped of a run whose `side_effects_started` is false refunds its cost, once,
- * and needs its account locked; a move to a terminal state of a root whose workspace has max_concurrent set
- * counts `active` down, and needs it too. run_tx_flush finds out and answers ERR_CONFLICT with the accounts
- * still wanted in run_tx_missing_accounts(): run the transaction again with those locked. (A caller that
- * locks the accounts beforehand never sees it.) */
+ * Money: moving a run to failed or stopped while its `side_effects_started` is false refunds its cost once,
+ * which requires its account's lock. Moving a root to a terminal state decrements `active` if the workspace
+ * has max_concurrent set, which requires the lock, too. run_tx_flush detects what is needed: it returns
+ * ERR_CONFLICT, and run_tx_missing_accounts() lists the accounts. Run the transaction again with those
+ * accounts locked. A caller that locks the accounts beforehand never gets this ERR_CONFLICT. */
 #pragma once
 
 #include <stdbool.h>
@@ -28,81 +28,98 @@
 #include "redis/redis.h"
 #include "run/states.h"
 
-struct run { /* a locked row; fields are changed by run_move and run_event only, `side_effects_started` and
-                deadline by the holder */
+/* A locked row. Only run_move and run_event change the fields, except `side_effects_started`, `deadline_ms`
+ * and `unlimited`, which the holder sets. */
+struct run {
     id id, workspace_id, responder_id, root_id, parent_id, key_id;
     enum responder_kind kind;
     int version, depth;
     enum run_state state;
     enum failure_reason reason;
+    /* A step or a runner was started in some attempt, so the cost is not refunded. */
     bool side_effects_started;
     int attempt, lost_count, last_seq;
     uint64_t executor_id;
+    /* Micro-credits. */
     int64_t cost, refunded;
-    int64_t started_ms, ended_ms, deadline_ms; /* 0: not set */
-    const char *output, *error;                /* what its end brings, not what the row has */
+    /* Wall time; 0: not set. */
+    int64_t started_ms, ended_ms, deadline_ms;
+    /* To be written when the run ends. They are not read from the row. */
+    const char *output, *error;
     bool changed;
-    bool unlimited; /* set by the holder: read after the row was locked, max_concurrent of its workspace is
-                       not set */
+    /* The holder read, after locking the row, that the workspace has no max_concurrent. */
+    bool unlimited;
 };
 
 struct run_tx;
 
-/* `holder` owns the result (it must outlive the transaction: publishing comes after the commit). */
+/* `holder` owns the result. It must outlive the transaction, because publishing comes after the commit. */
 struct run_tx *run_tx_begin(struct db_tx *tx, void *holder);
 
-/* Locks accounts (sorted here), then runs (sorted here), FOR UPDATE. May be called again only with ids above
- * the last ones locked; use run_tx_lock_tree for a tree. */
+/* Locks accounts, then runs, FOR UPDATE; both are sorted here. A further call may only name ids above the
+ * last one locked. Use run_tx_lock_tree for a tree. */
 enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const id *accounts,
                      size_t accounts_n) WARN_UNUSED;
-/* Locks the account of `workspace`, then `top` and all its descendants that are not terminal, by ascending
- * id. ERR_NOT_FOUND where the workspace has no such run. */
+/* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id.
+ * ERR_NOT_FOUND: the workspace has no such run. */
 enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top) WARN_UNUSED;
-/* Claims up to `limit` queued runs for an executor: of the ids given (a hint list), or with n = 0 the oldest
- * there are; rows others hold are skipped. */
+/* Locks up to `limit` queued runs for an executor: those of the `n` hinted ids that are still queued, or, with
+ * n = 0, the oldest ones. Rows that another transaction has locked are skipped. */
 enum err run_tx_lock_queued(struct run_tx *run_tx, const id *queued_ids, size_t n, size_t limit) WARN_UNUSED;
 
 size_t run_tx_count(const struct run_tx *run_tx);
 struct run *run_tx_at(struct run_tx *run_tx, size_t i);
-struct run *run_tx_find(struct run_tx *run_tx, const id *run); /* NULL: no such row was locked */
+/* NULL: no such row was locked. */
+struct run *run_tx_find(struct run_tx *run_tx, const id *run);
 
-/* The fence: running, this attempt, this executor. */
+/* The fence: the run is running, in this attempt, on this executor. */
 bool run_is_ours(const struct run *r, uint64_t executor_id, int attempt);
 
-/* Numbers the event behind the run's last. `data` is a JSON object's text (copied) or NULL for {}. */
+/* Adds an event with the run's next number. `data` is the text of a JSON object (copied), or NULL for {}. */
 void run_event(struct run_tx *run_tx, struct run *r, enum event_type type, int64_t at_ms, const char *data);
 
 struct run_move {
     enum transition move;
-    int64_t at_ms;              /* wall time */
-    uint64_t executor_id;       /* MOVE_CLAIM */
-    int64_t deadline_ms;        /* MOVE_CLAIM: kept if the row has an earlier one */
-    enum failure_reason reason; /* MOVE_FAIL; MOVE_STOP sets REASON_STOPPED */
-    const char *error;          /* MOVE_FAIL, MOVE_STOP: a sentence, stored with the result; copied */
-    const char *output;         /* MOVE_SUCCEED: JSON text; copied */
+    /* Wall time. */
+    int64_t at_ms;
+    /* MOVE_CLAIM. */
+    uint64_t executor_id;
+    /* MOVE_CLAIM; an earlier deadline in the row is kept. */
+    int64_t deadline_ms;
+    /* MOVE_FAIL; MOVE_STOP always sets REASON_STOPPED. */
+    enum failure_reason reason;
+    /* MOVE_FAIL, MOVE_STOP: a sentence that is stored as the run's error; copied. */
+    const char *error;
+    /* MOVE_SUCCEED: JSON text; copied. */
+    const char *output;
 };
-/* Makes the move and its event (the terminal event is always the last). ERR_CONFLICT where the state forbids
- * it. */
+/* Makes the move and adds its event; the terminal event is always the last one. ERR_CONFLICT: the state does
+ * not allow the move. */
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m) WARN_UNUSED;
 
 struct run_step {
-    int step, item; /* item -1: the step itself */
+    /* `item` is the index of a for_each item; -1: the step itself. */
+    int step, item;
     enum step_status status;
-    int tries;   /* begun */
-    int answers; /* HTTP answers had: numbers the Idempotency-Key of what is sent next */
-    int64_t due_ms, started_ms, completed_ms; /* 0: NULL */
-    const char *result;                       /* JSON text or NULL; copied */
+    /* Tries that have begun. */
+    int tries;
+    /* HTTP responses received; this numbers the Idempotency-Key of the next request. */
+    int answers;
+    /* Wall time; 0: NULL. */
+    int64_t due_ms, started_ms, completed_ms;
+    /* JSON text or NULL; copied. */
+    const char *result;
     const char *error;
 };
-/* Inserts or replaces the row of a step. The events that go with it are the caller's. */
+/* Inserts or replaces the row of a step. The caller adds the step's events itself. */
 void run_step(struct run_tx *run_tx, struct run *r, const struct run_step *s);
 
-/* Writes everything. ERR_CONFLICT: accounts were wanted that are not locked (see above). */
+/* Writes everything. ERR_CONFLICT: accounts are needed that are not locked (see above). */
 enum err run_tx_flush(struct run_tx *run_tx) WARN_UNUSED;
 const id *run_tx_missing_accounts(const struct run_tx *run_tx, size_t *n_r);
-/* Whether the account was locked and sets max_concurrent. */
+/* True if the account is locked and has max_concurrent set. */
 bool run_tx_limits_concurrency(const struct run_tx *run_tx, const id *workspace);
 
-/* After the commit: events to their channels, credit counters, stops to the executors. Hints, nothing waits.
- */
+/* After the commit: publishes events, credit balances, stops (to executors) and ends of children (to the
+ * executors of their parents). These are hints; nothing waits for them. */
 void run_tx_publish(struct run_tx *run_tx, struct redis *redis);

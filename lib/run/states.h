@@ -1,5 +1,5 @@
-/* The one place that knows the states of an execution and the moves between them, and the only code that
- * writes `state` (through the sql/queries/states_*.sql). Numbers are stored: never renumber, only add. */
+/* The states of an execution and the allowed moves between them. Only sql/queries/run/states_*.sql write the
+ * column `state`. The numbers are stored in MariaDB: add new ones, never renumber. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ enum transition {
     MOVE_CLAIM,        /* queued → running */
     MOVE_SUCCEED,      /* running → succeeded */
     MOVE_FAIL,         /* running → failed */
-    MOVE_REQUEUE_LOST, /* running → queued, attempt + 1, losses + 1 */
+    MOVE_REQUEUE_LOST, /* running → queued, attempt + 1, lost_count + 1 */
     MOVE_RELEASE,      /* running → queued, attempt + 1 */
     MOVE_STOP,         /* queued, running → stopped */
     MOVE_COUNT
@@ -56,7 +56,7 @@ enum event_type {
 };
 
 enum step_status {
-    STEP_STATUS_PENDING = 0, /* never stored: there is no row */
+    STEP_STATUS_PENDING = 0, /* not stored: a pending step has no row */
     STEP_STATUS_RUNNING = 1,
     STEP_STATUS_COMPLETED = 2,
     STEP_STATUS_FAILED = 3,
@@ -66,15 +66,15 @@ enum step_status {
 enum responder_kind { KIND_WORKFLOW = 1, KIND_SKILL = 2 };
 enum run_source { SOURCE_STANDALONE = 1, SOURCE_CHAT = 2, SOURCE_WORKFLOW = 3, SOURCE_SKILL = 4 };
 
-/* Whether `move` may start in `from`; *to_r is where it leads. */
+/* True if `move` is allowed in state `from`; *to_r is the state it leads to. */
 bool state_may(enum run_state from, enum transition move, enum run_state *to_r);
 bool state_is_terminal(enum run_state s);
-/* The event that a move leaves behind. */
+/* The event that a move adds. */
 enum event_type state_event(enum transition move);
 
-/* "queued" …; "unknown" for a number that is none. */
+/* "queued" …; "unknown" for a number outside the enum. */
 const char *state_name(enum run_state s);
-/* The workflow contract's four words: running (also while queued), success, failed, stopped. */
+/* The status words of the workflow API: "running" (also while queued), "success", "failed", "stopped". */
 const char *state_status(enum run_state s);
 /* "timeout" …; NULL for REASON_NONE. */
 const char *reason_name(enum failure_reason r);
@@ -85,7 +85,7 @@ const char *step_status_name(enum step_status s);
 /* "chat", "standalone", "workflow", "skill" */
 const char *source_name(enum run_source s);
 
-/* The state (or status word, which may stand for two) of a filter; how many were written to states_r (at most
- * 2), 0 for no such word. */
+/* Parses the value of a filter: the name of a state, or a status word, which may stand for two states. Returns
+ * how many states were written (at most 1 or 2); 0: no such word. */
 int state_from_name(const char *name, enum run_state *state_r);
 int states_from_status(const char *status, enum run_state states_r[2]);

@@ -1,4 +1,5 @@
-/* What a skill's run leaves behind: artifacts, its log, and what it used. Results are of ctx. */
+/* What a skill's run leaves behind: artifacts, its log, and the resources it used. Results are allocated on
+ * ctx. */
 #pragma once
 
 #include "blob/blob.h"
@@ -7,18 +8,21 @@
 
 struct artifact {
     id id;
-    const char *relpath; /* in the run's working directory: "outputs/chart.svg" */
+    /* Relative to the run's working directory: "outputs/chart.svg". */
+    const char *relpath;
     const char *media_type;
     struct blob_id blob;
 };
 
 struct usage {
     int64_t input_tokens, output_tokens;
-    int64_t cost; /* 10^-12 dollars */
+    /* 10^-12 dollars. */
+    int64_t cost;
     bool has_wallclock;
     int64_t wallclock_ms;
     int iterations;
-    const char *trace_id; /* NULL: none */
+    /* NULL: none. */
+    const char *trace_id;
     bool has_log;
     struct blob_id log;
 };
@@ -28,16 +32,18 @@ enum err artifact_list(struct db *db, void *ctx, const id *execution, struct art
 enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *execution, const id *artifact,
                       struct artifact *a_r) WARN_UNUSED;
 
-/* In the transaction that ends the run: replaces what an earlier attempt had left. */
+/* For the transaction that ends the run. Replaces the artifacts of an earlier attempt. */
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list,
                           size_t n) WARN_UNUSED;
 enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u) WARN_UNUSED;
-/* The same, and the artifacts, of a run that had ended before: it was stopped, or beyond its time, in this
- * attempt. Nothing where it is another's since or was purged; what it had told before only grows. */
+/* Records usage and artifacts of a run that already ended in this attempt because it was stopped or exceeded
+ * its deadline. Does nothing if the run ended otherwise, has another attempt by now, or was purged. Values
+ * recorded before only grow. */
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
                         const struct artifact *list, size_t n) WARN_UNUSED;
 
-/* Where the log of an execution is: kept (has_log), or still being written by this attempt. */
+/* Where the log of an execution is: in the blob store (has_log), or in a file that this attempt still
+ * writes. */
 struct execution_log {
     enum run_state state;
     int attempt;

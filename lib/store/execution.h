@@ -1,5 +1,5 @@
-/* Executions as they are read. Pages of them: lib/store/execution_list.h. Everything takes the workspace.
- * Results are of ctx. How they change: lib/run/accept.h and lib/run/run_tx.h. */
+/* Reads executions. Pages of them: lib/store/execution_list.h. Changes: lib/run/accept.h and lib/run/run_tx.h.
+ * Every function takes the workspace unless it says otherwise. Results are allocated on ctx. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -13,36 +13,52 @@ struct execution {
     int version;
     enum run_state state;
     enum failure_reason reason;
-    int64_t cost, refunded;                              /* micro */
-    int64_t started_ms, ended_ms, updated_ms, purged_ms; /* 0: not yet */
-    const char *responder_name;                          /* or a skill's slug: whoever shows it sets it */
-    const char *tags, *metadata, *extra, *error;         /* JSON but the last; NULL: none */
-    bool has_payload;                                    /* input and output were read, too */
-    const char *input, *output;                          /* JSON; NULL: none */
-    bool has_children;                                   /* where has_payload is */
-    bool has_total;                                      /* somebody has added up the tree */
-    int64_t total_credits;                               /* micro: with everything below it */
+    /* Micro-credits. */
+    int64_t cost, refunded;
+    /* Wall time; 0: not yet. */
+    int64_t started_ms, ended_ms, updated_ms, purged_ms;
+    /* A workflow's name or a skill's slug. Not read here; the code that shows the execution sets it. */
+    const char *responder_name;
+    /* JSON; NULL: none. */
+    const char *tags, *metadata, *extra;
+    /* A sentence; NULL: none. */
+    const char *error;
+    /* input, output and has_children were read, too. */
+    bool has_payload;
+    /* JSON; NULL: none. */
+    const char *input, *output;
+    bool has_children;
+    /* total_credits is set. */
+    bool has_total;
+    /* Micro-credits, including all descendants. */
+    int64_t total_credits;
 };
 
 struct execution_step {
-    int step; /* index in the program */
+    /* Index in the program. */
+    int step;
     enum step_status status;
     int tries;
-    int64_t started_ms, completed_ms; /* 0: not yet */
-    const char *result, *error;       /* JSON; a sentence */
+    /* Wall time; 0: not yet. */
+    int64_t started_ms, completed_ms;
+    /* JSON. */
+    const char *result;
+    /* A sentence. */
+    const char *error;
 };
 
-/* With its payload. */
+/* With its payload. ERR_NOT_FOUND: the workspace has no such execution. */
 enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *execution,
                        struct execution *exec_r) WARN_UNUSED;
-/* What ran it: whose scope a caller needs. */
+/* The kind of responder, which decides the scope that a caller needs. ERR_NOT_FOUND as above. */
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
                         enum responder_kind *kind_r) WARN_UNUSED;
-/* Those of the `n` that there are, the newest first, without payloads. */
+/* Those of the `n` ids that exist, newest first, without payloads. */
 enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const id *ids, size_t n,
                            struct execution **list_r, size_t *count_r) WARN_UNUSED;
-/* One of such a list; NULL where it is not there. */
+/* Binary search in a list of execution_get_all. NULL: not in the list. */
 const struct execution *execution_find(const struct execution *list, size_t n, const id *execution);
-/* The steps begun, in the order of the program; of an execution that the caller has seen in its workspace. */
+/* The steps that have begun, in the order of the program. Takes no workspace: the caller must have found the
+ * execution in its workspace. */
 enum err execution_steps(struct db *db, void *ctx, const id *execution, struct execution_step **list_r,
                          size_t *count_r) WARN_UNUSED;

@@ -1,4 +1,4 @@
-/* A page of a workspace's executions, by filters. Results are of ctx. */
+/* A filtered page of a workspace's executions. Results are allocated on ctx. */
 #pragma once
 
 #include "store/execution.h"
@@ -6,16 +6,22 @@
 enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_TAG_MAX = 256 };
 
 struct execution_filter {
+    /* At most EXECUTION_RESPONDERS_MAX; none: any. */
     const id *responders;
-    size_t responders_n; /* 0: any; at most EXECUTION_RESPONDERS_MAX */
+    size_t responders_n;
+    /* None: any. */
     enum run_state states[2];
-    size_t states_n; /* 0: any */
-    const char *tag; /* NULL: any */
+    size_t states_n;
+    /* NULL: any. */
+    const char *tag;
+    /* Unset: any. */
     id parent;
-    id above, below;       /* ids strictly between; unset: no bound */
-    int64_t offset, limit; /* newest first */
+    /* Ids strictly between the two; unset: no bound. */
+    id above, below;
+    /* Counted from the newest. */
+    int64_t offset, limit;
 };
 
-/* A page, the newest first, without payloads. */
+/* Newest first, without payloads. */
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                         struct execution **list_r, size_t *count_r) WARN_UNUSED;

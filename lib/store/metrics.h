@@ -1,5 +1,5 @@
-/* What MariaDB knows of how things go, for GET /metrics: plain reads, a few milliseconds where few runs wait.
- */
+/* Counts for GET /metrics, read from MariaDB without locks. They take a few milliseconds while few runs are
+ * queued. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -8,11 +8,14 @@
 enum { METRICS_RECENT_MS = 60000 };
 
 struct store_metrics {
-    int64_t queued, running;  /* now */
-    int64_t oldest_queued_ms; /* age; 0 where none waits */
-    int64_t
-        recent[STATE_STOPPED + 1]; /* runs accepted within the last METRICS_RECENT_MS, by their state now */
-    int64_t lost_count;            /* of executors, summed over the runs of the last METRICS_RECENT_MS */
+    /* At present. */
+    int64_t queued, running;
+    /* Age of the oldest queued run; 0: none is queued. */
+    int64_t oldest_queued_ms;
+    /* Runs accepted within the last METRICS_RECENT_MS, by their present state. */
+    int64_t recent[STATE_STOPPED + 1];
+    /* How often executors were lost, summed over the runs of the last METRICS_RECENT_MS. */
+    int64_t lost_count;
     int64_t executors, executors_lost;
 };
 

@@ -1,4 +1,4 @@
-/* What responders are called: a workflow's name, a skill's slug. Also of those that are archived. */
+/* Names of responders: a workflow's name, a skill's slug. Archived ones are included. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -9,7 +9,7 @@ struct responder_name {
     const char *name;
 };
 
-/* Those of `n` ids that there are, in no order; of ctx. Ids of one kind, as executions of the caller's
- * workspace name them. */
+/* The names of those of `n` ids that exist, in any order, on ctx. All ids are of one kind. Takes no workspace:
+ * the ids must come from executions of the caller's workspace. */
 enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, const id *ids, size_t n,
                          struct responder_name **list_r, size_t *count_r) WARN_UNUSED;

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "account/credits.h"
 #include "mariadb/store.h"
 
 /* A row of skill_current, skill_version or skill_list. */

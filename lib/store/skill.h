@@ -1,23 +1,28 @@
-/* Skills: what is installed in a workspace, and its versions, which never change. Everything takes the
- * workspace: another workspace's skill is not found. Results are of ctx. */
+/* Skills of a workspace and their versions, which never change. Every function takes the workspace; a skill of
+ * another workspace is not found. Results are allocated on ctx. */
 #pragma once
 
+#include "base/span.h"
 #include "mariadb/db.h"
-#include "run/accept.h"
 
 enum { SKILL_HASH_SIZE = 32 };
 
 struct skill {
     id id, workspace_id, tenant_id;
     const char *slug;
-    int version;       /* the one meant: the current one, or that which was asked for */
-    const char *label; /* the same as its manifest names it */
+    /* The version that was asked for, else the current one. */
+    int version;
+    /* The same version as its manifest names it. */
+    const char *label;
     uint8_t hash[SKILL_HASH_SIZE];
     bool agentic;
-    int64_t credits; /* micro: what its manifest asks for */
-    int64_t price;   /* micro: the operator's, -1 where none is set */
+    /* Micro-credits that the manifest asks for. */
+    int64_t credits;
+    /* The operator's price in micro-credits; -1: not set. */
+    int64_t price;
     int64_t created_ms, updated_ms, version_ms;
-    const char *manifest; /* as written */
+    /* As written in the package. */
+    const char *manifest;
     size_t manifest_size;
 };
 
@@ -28,22 +33,23 @@ struct skill_version {
     int64_t created_ms;
 };
 
-/* By its slug, if it is not archived, at its current version. */
+/* The current version of a skill that is not archived, by its slug. ERR_NOT_FOUND: none. */
 enum err skill_get_current(struct db *db, void *ctx, const id *workspace, const char *slug,
                            struct skill *skill_r) WARN_UNUSED;
-/* Any version of any skill, by id. */
+/* Any version of any skill, by its id. ERR_NOT_FOUND: none. */
 enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const id *skill, int version,
                            struct skill *skill_r) WARN_UNUSED;
-/* All that are not archived, by slug. */
+/* All skills that are not archived, sorted by slug. */
 enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r,
                     size_t *count_r) WARN_UNUSED;
-/* The versions of one skill, or of all (NULL), the newest of each first. */
+/* The versions of one skill, or of all if `skill` is NULL; of each skill the newest first. */
 enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const id *skill,
                             struct skill_version **list_r, size_t *count_r) WARN_UNUSED;
 
 struct skill_install {
     id workspace_id;
-    id skill_id; /* of a new skill, chosen by the caller */
+    /* Chosen by the caller; used if the skill is new. */
+    id skill_id;
     const char *slug, *label;
     uint8_t hash[SKILL_HASH_SIZE];
     bool agentic;
@@ -51,11 +57,12 @@ struct skill_install {
     struct span manifest;
     int64_t at_ms;
 };
-/* Makes this version the current one: a new version, or one that is installed already (*is_new_r false).
- * ERR_CONFLICT: this label is installed with other files; ERR_NOT_FOUND: no such workspace. */
+/* Makes this version the current one, inserting it unless it is installed already (then *is_new_r is false).
+ * ERR_CONFLICT: the label is installed with other files. ERR_NOT_FOUND: no such workspace. */
 enum err skill_put(struct db *db, const struct skill_install *s, id *skill_r, bool *is_new_r) WARN_UNUSED;
-/* It takes no runs any more and is not shown; again is no error. */
+/* An archived skill accepts no runs and is not listed. Archiving it again is no error. ERR_NOT_FOUND: no such
+ * skill. */
 enum err skill_archive(struct db *db, const id *workspace, const char *slug, int64_t now_ms) WARN_UNUSED;
-/* The least that a run of it costs, as workflow_price. */
+/* The minimum price of a run: the operator's price of the skill or of the workspace, else one credit. */
 enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *slug,
                      int64_t *micro_r) WARN_UNUSED;

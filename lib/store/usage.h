@@ -1,5 +1,5 @@
-/* What was used and paid, as billing and callers read it: sums over the ledger, whose rows are never removed,
- * and the ledger itself. Results are of ctx. */
+/* Billing: sums over the ledger, whose rows are never removed, and the ledger itself. Results are allocated on
+ * ctx. */
 #pragma once
 
 #include "account/account.h"
@@ -8,23 +8,27 @@
 enum usage_group { USAGE_BY_DAY, USAGE_BY_RESPONDER, USAGE_BY_KEY };
 
 struct usage_row {
-    int64_t day_ms;  /* by day, and in an export: its first millisecond, UTC */
-    id workspace_id; /* in an export */
+    /* First millisecond of the day, UTC; set by USAGE_BY_DAY and by an export. */
+    int64_t day_ms;
+    /* Set by an export. */
+    id workspace_id;
     const struct db_cell *workspace;
-    id responder_id, key_id; /* as grouped; unset also where the ledger names none */
+    /* Set as grouped; unset also where the ledger names none. */
+    id responder_id, key_id;
     int64_t runs;
-    int64_t debited, refunded; /* micro-credits, both positive */
+    /* Micro-credits, both positive. */
+    int64_t debited, refunded;
 };
 
-/* From a moment (included) to a moment (excluded). */
+/* Of the interval that includes from_ms and excludes to_ms. */
 enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                     enum usage_group group, struct usage_row **list_r, size_t *count_r) WARN_UNUSED;
-/* By workspace (NULL: all), day, responder and key. Operators only. */
+/* Grouped by workspace (NULL: all), day, responder and key. For operators only. */
 enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                       struct usage_row **list_r, size_t *count_r) WARN_UNUSED;
 
-/* Entries of the ledger before `after` (unset: from the newest), the newest first. */
+/* Ledger entries older than `after` (unset: from the newest), newest first. */
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                      struct ledger_entry **list_r, size_t *count_r) WARN_UNUSED;
-/* "grant", "debit", "refund" */
+/* "grant", "debit" or "refund". */
 const char *ledger_kind_name(enum ledger_kind kind);

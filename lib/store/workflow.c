@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "account/credits.h"
 #include "account/idempotency.h"
 #include "mariadb/store.h"
 

@@ -1,8 +1,8 @@
-/* A workflow as the JSON of the contract. */
+/* A workflow as the JSON object of the API. */
 #pragma once
 
-#include "store/workflow.h"
 #include "json/json_write.h"
+#include "store/workflow.h"
 
-/* With version and program where it was read. */
+/* The program is shown if it was read. */
 void view_workflow(struct json_write *w, const struct workflow *workflow);
