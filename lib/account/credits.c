@@ -38,8 +38,8 @@ bool credits_parse(const char *text, int64_t *micro_r)
 const char *credits_text(int64_t micro, char out[CREDITS_TEXT_SIZE])
 {
     uint64_t size = micro < 0 ? -(uint64_t)micro : (uint64_t)micro;
-    int at = snprintf(out, CREDITS_TEXT_SIZE, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "", size / CREDIT_MICRO,
-                      size % CREDIT_MICRO);
+    int at = snprintf(out, CREDITS_TEXT_SIZE, "%s%" PRIu64 ".%06" PRIu64, micro < 0 ? "-" : "",
+                      size / CREDIT_MICRO, size % CREDIT_MICRO);
     while (out[at - 1] == '0')
         at--;
     if (out[at - 1] == '.')

@@ -41,7 +41,7 @@ struct audit {
     size_t violations_n;
 };
 
-/* Returns OK also if violations were found; an error comes from MariaDB. `redis` must not be NULL; if Redis is
- * unreachable during an at-rest audit, that is reported as a violation. Everything is allocated on ctx. */
+/* Returns OK also if violations were found; an error comes from MariaDB. `redis` must not be NULL; if Redis
+ * is unreachable during an at-rest audit, that is reported as a violation. Everything is allocated on ctx. */
 enum err audit_run(struct db *db, struct redis *redis, void *ctx, const struct audit_options *options,
                    struct audit **audit_r) WARN_UNUSED;

@@ -27,7 +27,7 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
 enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids,
                       size_t n) WARN_UNUSED;
 
-/* Purges one run in its own transaction; purging it again is no error. ERR_NOT_FOUND: the workspace has no such
- * run. ERR_CONFLICT: the run has not ended. */
+/* Purges one run in its own transaction; purging it again is no error. ERR_NOT_FOUND: the workspace has no
+ * such run. ERR_CONFLICT: the run has not ended. */
 enum err purge_execution(struct db *db, struct redis *redis, struct blob_store *blobs, const id *workspace,
                          const id *execution) WARN_UNUSED;

@@ -63,8 +63,8 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
 /* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id.
  * ERR_NOT_FOUND: the workspace has no such run. */
 enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top) WARN_UNUSED;
-/* Locks up to `limit` queued runs for an executor: those of the `n` hinted ids that are still queued, or, with
- * n = 0, the oldest ones. Rows that another transaction has locked are skipped. */
+/* Locks up to `limit` queued runs for an executor: those of the `n` hinted ids that are still queued, or,
+ * with n = 0, the oldest ones. Rows that another transaction has locked are skipped. */
 enum err run_tx_lock_queued(struct run_tx *run_tx, const id *queued_ids, size_t n, size_t limit) WARN_UNUSED;
 
 size_t run_tx_count(const struct run_tx *run_tx);

@@ -85,7 +85,7 @@ const char *step_status_name(enum step_status s);
 /* "chat", "standalone", "workflow", "skill" */
 const char *source_name(enum run_source s);
 
-/* Parses the value of a filter: the name of a state, or a status word, which may stand for two states. Returns
- * how many states were written (at most 1 or 2); 0: no such word. */
+/* Parses the value of a filter: the name of a state, or a status word, which may stand for two states.
+ * Returns how many states were written (at most 1 or 2); 0: no such word. */
 int state_from_name(const char *name, enum run_state *state_r);
 int states_from_status(const char *status, enum run_state states_r[2]);

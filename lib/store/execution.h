@@ -1,5 +1,6 @@
-/* Reads executions. Pages of them: lib/store/execution_list.h. Changes: lib/run/accept.h and lib/run/run_tx.h.
- * Every function takes the workspace unless it says otherwise. Results are allocated on ctx. */
+/* Reads executions. Pages of them: lib/store/execution_list.h. Changes: lib/run/accept.h and
+ * lib/run/run_tx.h. Every function takes the workspace unless it says otherwise. Results are allocated on
+ * ctx. */
 #pragma once
 
 #include "mariadb/db.h"

@@ -1,6 +1,6 @@
 /* Models that the runs of a workspace may use. An alias stands for the URL of an OpenAI-compatible API, the
- * name of a model there, its key (sealed like secrets, lib/secret/secrets.h) and its prices. At most one model
- * is the workspace's default. */
+ * name of a model there, its key (sealed like secrets, lib/secret/secrets.h) and its prices. At most one
+ * model is the workspace's default. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -24,8 +24,8 @@ bool model_alias_fits(const char *alias);
 /* True for an http or https URL with a host and without user, query or fragment. */
 bool model_url_fits(const char *url);
 
-/* Inserts or replaces `m`. m->key is sealed with `seal`; NULL: the model needs no key. If m->is_default is set,
- * the present default is cleared. ERR_NOT_FOUND: no such workspace. */
+/* Inserts or replaces `m`. m->key is sealed with `seal`; NULL: the model needs no key. If m->is_default is
+ * set, the present default is cleared. ERR_NOT_FOUND: no such workspace. */
 enum err model_put(struct db *db, const uint8_t *seal, const struct model *m) WARN_UNUSED;
 /* Finds a model by its alias, or the default if `alias` is NULL. The model's key is opened with `seal`; with
  * NULL it is not read. ERR_NOT_FOUND: no such model. ERR_DENIED: the key could not be decrypted (logged). */

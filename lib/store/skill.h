@@ -1,5 +1,5 @@
-/* Skills of a workspace and their versions, which never change. Every function takes the workspace; a skill of
- * another workspace is not found. Results are allocated on ctx. */
+/* Skills of a workspace and their versions, which never change. Every function takes the workspace; a skill
+ * of another workspace is not found. Results are allocated on ctx. */
 #pragma once
 
 #include "base/span.h"

@@ -1,5 +1,5 @@
-/* Billing: sums over the ledger, whose rows are never removed, and the ledger itself. Results are allocated on
- * ctx. */
+/* Billing: sums over the ledger, whose rows are never removed, and the ledger itself. Results are allocated
+ * on ctx. */
 #pragma once
 
 #include "account/account.h"

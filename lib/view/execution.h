@@ -1,10 +1,10 @@
 /* An execution as the JSON object of the API. Every documented member is present. */
 #pragma once
 
-#include "json/json_write.h"
 #include "store/execution.h"
 #include "store/execution_tree.h"
 #include "workflow/program_compile.h"
+#include "json/json_write.h"
 
 struct view_steps {
     /* Names the steps; NULL: steps are shown with their index only. */
