@@ -11,6 +11,7 @@
 #include "service/timers.h"
 
 struct active_run;
+struct slots;
 struct run_kinds;
 struct lease;
 struct peer_heartbeat;
@@ -34,13 +35,11 @@ struct executor {
     struct peer_heartbeat *peers; /* PEERS_MAX, the master's: liveness.h */
     struct http_client *http_client;
     struct child_watch *child_watch;
-    struct id_map *runs;                                   /* runs in memory, by id */
-    struct active_run *slot_queue_head, **slot_queue_tail; /* those that want to go on and wait for a slot */
-    bool serving_slot_queue;                               /* the slot queue is being served */
-    int64_t runs_without_slot;                             /* runs that wait */
-    struct disk_thread *disk_thread;                       /* what would block the loop */
-    struct blob_store *blobs;                              /* NULL: files.dir cannot be used (logged) */
-    int process_index;                                     /* of this process under its master, from 0 */
+    struct id_map *runs;                 /* runs in memory, by id */
+    struct slots *slots;                 /* of the runs in memory */
+    struct disk_thread *disk_thread;     /* what would block the loop */
+    struct blob_store *blobs;            /* NULL: files.dir cannot be used (logged) */
+    int process_index;                   /* of this process under its master, from 0 */
     bool *uid_slots_taken;               /* taken ones, max_active of them: executor/io/runner_process.h */
     int64_t active_runners;              /* that live, and stopped runs whose log is not kept yet */
     struct spawn_limiter *spawn_limiter; /* of runners */

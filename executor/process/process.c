@@ -213,6 +213,23 @@ static int spawn_limit(const struct config *c)
     return (int)(sysconf(_SC_NPROCESSORS_ONLN) / c->executor.processes) + 1;
 }
 
+static bool take_free_slot(void *db_thread)
+{
+    return db_thread_take_slot(db_thread);
+}
+
+static void put_back_slot(void *db_thread)
+{
+    db_thread_add_slots(db_thread, 1);
+}
+
+static void set_up_slots(struct process *p)
+{
+    struct executor *exec = &p->exec;
+    struct slot_pool pool = {.take = take_free_slot, .put_back = put_back_slot, .arg = exec->db_thread};
+    exec->slots = slots_new(p, &pool, exec->config->executor.max_waiting);
+}
+
 static const struct run_kinds kinds = {
     .workflow = &workflow_run_kind, .skill = &skill_run_kind, .model = &model_run_kind};
 
@@ -231,7 +248,6 @@ static bool set_up_process(struct process *p)
     load_secret_key(p);
     exec->runs = id_map_new(p);
     exec->process_ctx = talloc_new(p);
-    exec->slot_queue_tail = &exec->slot_queue_head;
     exec->on_work_ended = exit_when_idle;
     exec->kinds = &kinds;
     exec->programs = compiled_programs_new(p);
@@ -243,6 +259,7 @@ static bool set_up_process(struct process *p)
     p->grace_timer = (struct timer){.fire = on_grace_over, .arg = p};
     if (!exec->disk_thread || !set_up_http_client(p) || !set_up_db_thread(p))
         return false;
+    set_up_slots(p);
     exec->child_watch = child_watch_new(p, exec);
     p->notifications = notifications_start(p, exec);
     exec->lease = lease_start(p, exec, on_registered, on_fenced, end_loop);

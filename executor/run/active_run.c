@@ -23,80 +23,17 @@ static void resume_run(struct active_run *run)
         run->kind->resume(run);
 }
 
-static void serve_slot_queue(struct executor *exec)
+static void on_slot_granted(void *arg)
 {
-    if (exec->serving_slot_queue) /* who goes on may give its slot back at once: that is the outer loop's turn
-                                   */
-        return;
-    exec->serving_slot_queue = true;
-    while (exec->slot_queue_head && db_thread_take_slot(exec->db_thread)) {
-        struct active_run *run = exec->slot_queue_head;
-        exec->slot_queue_head = run->slot_queue_next;
-        if (!exec->slot_queue_head)
-            exec->slot_queue_tail = &exec->slot_queue_head;
-        run->in_slot_queue = false;
-        run->has_slot = true;
-        exec->runs_without_slot--;
-        resume_run(run);
-    }
-    exec->serving_slot_queue = false;
-}
-
-static void unlink_from_slot_queue(struct active_run *run)
-{
-    struct executor *exec = run->exec;
-    struct active_run **p = &exec->slot_queue_head;
-    while (*p && *p != run)
-        p = &(*p)->slot_queue_next;
-    if (!*p)
-        return;
-    *p = run->slot_queue_next;
-    if (!run->slot_queue_next)
-        exec->slot_queue_tail = p;
-    run->in_slot_queue = false;
-}
-
-bool run_acquire_slot(struct active_run *run)
-{
-    struct executor *exec = run->exec;
-    if (run->has_slot)
-        return true;
-    if (!exec->slot_queue_head && db_thread_take_slot(exec->db_thread)) {
-        run->has_slot = true;
-        exec->runs_without_slot--;
-        return true;
-    }
-    if (!run->in_slot_queue) {
-        run->in_slot_queue = true;
-        run->slot_queue_next = NULL;
-        *exec->slot_queue_tail = run;
-        exec->slot_queue_tail = &run->slot_queue_next;
-    }
-    return false;
+    resume_run(arg);
 }
 
 void run_yield_slot(struct active_run *run)
 {
-    struct executor *exec = run->exec;
-    if (!run->has_slot || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
+    if (!run->slot.held || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
         !run->kind->can_yield || !run->kind->can_yield(run))
         return;
-    if (exec->runs_without_slot >= exec->config->executor.max_waiting)
-        return;
-    run_detach_slot(run);
-    return_detached_slot(exec);
-}
-
-void run_detach_slot(struct active_run *run)
-{
-    run->has_slot = false;
-    run->exec->runs_without_slot++;
-}
-
-void return_detached_slot(struct executor *exec)
-{
-    db_thread_add_slots(exec->db_thread, 1);
-    serve_slot_queue(exec);
+    slot_yield(&run->slot);
 }
 
 /* --- the end --- */
@@ -121,8 +58,6 @@ static void forget_run(struct active_run *run)
     run->kind->cancel(run);
     timer_clear(exec->timers, &run->deadline);
     timer_clear(exec->timers, &run->resume_timer);
-    if (run->in_slot_queue)
-        unlink_from_slot_queue(run);
     if (run->in_flight)
         run->in_flight->job.arg = NULL; /* it is written, and nobody hears of it */
     if (run->claim) {
@@ -133,13 +68,9 @@ static void forget_run(struct active_run *run)
     id_map_remove(exec->runs, &run->row.id);
     cached_program_unref(run->cached_program);
     cached_skill_unref(run->cached_skill);
-    bool had_slot = run->has_slot;
+    slot_leave(&run->slot);
     talloc_free(run);
-    if (had_slot)
-        db_thread_add_slots(exec->db_thread, 1);
-    else
-        exec->runs_without_slot--;
-    serve_slot_queue(exec);
+    slots_serve(exec->slots);
     exec->on_work_ended(exec);
 }
 
@@ -361,7 +292,7 @@ static struct active_run *active_run_new(struct executor *exec, struct claimed_r
     run->execution = execution_scope(run, c);
     run->stored_steps = copy_stored_steps(run, c);
     run->stored_steps_n = c->steps_n;
-    run->has_slot = true;
+    run->slot = (struct slot){.slots = exec->slots, .on_granted = on_slot_granted, .arg = run, .held = true};
     run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
     run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
     run->began_ms = clock_boot_ms();

@@ -14,6 +14,7 @@
 
 #include "executor/context/executor.h"
 #include "executor/db_thread/commit.h"
+#include "executor/run/slots.h"
 #include "json/json.h"
 
 struct action;
@@ -62,8 +63,7 @@ struct active_run {
     bool advancing;            /* workflow_resume is at it */
     bool step_aborted;         /* the step in hand has its last row */
     bool may_have_children;    /* children may be running that nobody waits for any more */
-    bool has_slot, in_slot_queue;
-    struct active_run *slot_queue_next;
+    struct slot slot;
     const struct run_kind *kind;
     struct skill_run *skill; /* of a skill's run */
     struct model_run *model; /* of one that calls a model */
@@ -88,14 +88,8 @@ void run_release(struct active_run *run);
 /* Forgets it at once; writes nothing. `why` is for the log. */
 void run_cancel(struct active_run *run, const char *why);
 
-/* Has a slot, or gets one now, or else is called again (workflow_resume) when there is one. */
-bool run_acquire_slot(struct active_run *run);
-/* Gives the slot back where the flow only waits. */
+/* Returns the slot while the run only waits. */
 void run_yield_slot(struct active_run *run);
-/* The flow ends, but not what it has started (run_stopped): that has the slot from here on, and gives it
- * back. */
-void run_detach_slot(struct active_run *run);
-void return_detached_slot(struct executor *exec);
 
 /* For SIGTERM: hands back what is not in the middle of something; with `all`, everything. */
 void runs_release_idle(struct executor *exec, bool all);

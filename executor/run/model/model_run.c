@@ -388,7 +388,7 @@ static void model_resume(struct active_run *run)
         return;
     if (run->exec->stopping) {
         run_release(run);
-    } else if (run_acquire_slot(run)) {
+    } else if (slot_acquire(&run->slot)) {
         m->ready_to_ask = false;
         request_completion(m);
     }

@@ -91,7 +91,7 @@ static void on_stopped_command_ended(void *arg, json_object *record)
     struct outputs_job *outputs = outputs_job_new(s->exec, s->skill, s->run_dir, NULL);
     attach_outputs_job(s, outputs, json_object_get_int64(json_get(record, "wallclock_ms")));
     disk_thread_submit(s->exec->disk_thread, &outputs->job);
-    return_detached_slot(s->exec);
+    slots_return_detached(s->exec->slots);
 }
 
 static struct stopped_skill *stopped_skill_new(struct active_run *run, const char *run_dir)
@@ -110,7 +110,7 @@ static struct stopped_skill *stopped_skill_new(struct active_run *run, const cha
 void stopped_skill_take_runner(struct active_run *run, struct runner_process *r, const char *run_dir)
 {
     static const struct runner_process_events events = {.ended = on_stopped_command_ended};
-    run_detach_slot(run);
+    slot_detach(&run->slot);
     runner_process_set_events(r, &events, stopped_skill_new(run, run_dir));
     runner_process_stop(r, false);
 }

@@ -454,7 +454,7 @@ static void advance_steps(struct active_run *run)
 
 void workflow_resume(struct active_run *run)
 {
-    if (run->ending || run->advancing || !run_acquire_slot(run))
+    if (run->ending || run->advancing || !slot_acquire(&run->slot))
         return;
     run->advancing = true; /* actions that end at once come back to here */
     do {

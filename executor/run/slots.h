@@ -1,0 +1,52 @@
+/* The slots of one executor process and the queue of runs that wait for one.
+ *
+ * A slot permits one run to occupy the process (executor.max_active of them). The pool of free slots belongs
+ * to the database thread, which claims as many runs as there are free slots. A claimed run holds a slot from
+ * its claim on. It may yield the slot while it only waits, and must acquire one again before it continues.
+ * Runs that wait for a slot are served in the order in which they asked, and before new claims.
+ *
+ * A struct slot lives inside its run; slot_leave must be called before the run is freed. Loop thread only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct slots;
+
+/* Where free slots are taken from and returned to: the database thread; a counter in tests. */
+struct slot_pool {
+    /* False: no slot is free. */
+    bool (*take)(void *arg);
+    void (*put_back)(void *arg);
+    void *arg;
+};
+
+struct slot {
+    struct slots *slots;
+    /* Called when a queued slot becomes free. The callback may leave, yield or acquire. */
+    void (*on_granted)(void *arg);
+    void *arg;
+    bool held;
+    bool queued;
+    TAILQ_ENTRY(slot) link;
+};
+
+/* `pool` is copied. At most `max_yielded` runs may be without a slot at one time. */
+struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded);
+
+/* True: the slot is held, possibly only now. False: the slot is queued, and on_granted will be called. */
+bool slot_acquire(struct slot *slot);
+/* Returns the slot to the pool, which may call on_granted of others. Nothing happens, and the slot is kept,
+ * where max_yielded runs are without a slot already. */
+void slot_yield(struct slot *slot);
+/* Takes the slot away from its run without returning it to the pool: it stays occupied by what the run has
+ * left behind, until slots_return_detached. */
+void slot_detach(struct slot *slot);
+void slots_return_detached(struct slots *slots);
+
+/* The run ends: its slot leaves the queue, and a slot that it holds returns to the pool. Nobody is called
+ * from here; call slots_serve after the run was freed. */
+void slot_leave(struct slot *slot);
+/* Grants free slots to those that wait. */
+void slots_serve(struct slots *slots);
