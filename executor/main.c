@@ -1,4 +1,5 @@
-/* millrace-executor: claims queued runs and executes them. executor/process/master.h describes the signals. */
+/* millrace-executor: claims queued runs and executes them. executor/process/master.h describes the signals.
+ */
 #include "executor/process/master.h"
 #include "service/main_init.h"
 

@@ -14,11 +14,12 @@ static int run_stream(void *ctx, const char *config_path, struct config *config)
 
 int main(int argc, char **argv)
 {
-    static const struct main_program program = {
-        .name = "millrace-stream",
-        .log_name = "stream",
-        .summary = "Sends the events of runs to nginx as event streams, and answers requests that wait for a run's end.",
-        .log_file = stream_log_file,
-        .run = run_stream};
+    static const struct main_program program = {.name = "millrace-stream",
+                                                .log_name = "stream",
+                                                .summary =
+                                                    "Sends the events of runs to nginx as event streams, and "
+                                                    "answers requests that wait for a run's end.",
+                                                .log_file = stream_log_file,
+                                                .run = run_stream};
     return main_init(&program, argc, argv);
 }

@@ -22,7 +22,8 @@ struct master {
     void *ctx;
     const struct config *config;
     struct supervisor *supervisor;
-    /* shared memory, PEERS_MAX entries for each process; a restarted process continues with its predecessor's entries */
+    /* shared memory, PEERS_MAX entries for each process; a restarted process continues with its predecessor's
+     * entries */
     struct peer_heartbeat *peers;
     bool stopping;
 };

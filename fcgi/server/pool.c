@@ -28,8 +28,8 @@ enum {
     SOCKET_MODE = 0660
 };
 
-/* The supervisor's groups. An upload occupies a worker for as long as its body takes, so uploads have a socket and
- * workers of their own. */
+/* The supervisor's groups. An upload occupies a worker for as long as its body takes, so uploads have a
+ * socket and workers of their own. */
 enum { REQUESTS, UPLOADS, KINDS };
 _Static_assert((int)WORKER_SLOTS <= (int)SUPERVISOR_SLOTS_MAX, "a slot for each worker");
 

@@ -9,8 +9,8 @@
 enum {
     /* unknown option, missing value or extra argument; the usage is printed on stderr */
     MAIN_EXIT_USAGE = 2,
-    /* the settings are invalid or the log file cannot be opened (EX_CONFIG of sysexits.h); the reason is printed on
-     * stderr */
+    /* the settings are invalid or the log file cannot be opened (EX_CONFIG of sysexits.h); the reason is
+     * printed on stderr */
     MAIN_EXIT_CONFIG = 78
 };
 
@@ -23,8 +23,8 @@ struct main_program {
     const char *summary;
     /* the log file's path; "" for stderr */
     const char *(*log_file)(const struct config *config);
-    /* Runs the daemon and returns its exit status. `ctx` owns `config` and is freed afterwards. `config_path` is the
-     * file that `config` was read from, for a reload. */
+    /* Runs the daemon and returns its exit status. `ctx` owns `config` and is freed afterwards. `config_path`
+     * is the file that `config` was read from, for a reload. */
     int (*run)(void *ctx, const char *config_path, struct config *config);
 };
 

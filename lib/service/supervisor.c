@@ -13,12 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum {
-    RESPAWN_DELAY_FIRST_MS = 100,
-    FORK_RETRY_MS = 1000,
-    KILL_REPEAT_MS = 1000,
-    IDLE_TIMEOUT_MS = 60000
-};
+enum { RESPAWN_DELAY_FIRST_MS = 100, FORK_RETRY_MS = 1000, KILL_REPEAT_MS = 1000, IDLE_TIMEOUT_MS = 60000 };
 
 struct supervised_child {
     pid_t pid; /* 0: the slot is free */

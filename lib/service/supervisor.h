@@ -1,11 +1,11 @@
-/* Prefork supervisor: the master process of a daemon. It forks child processes, starts a new one for each that exits,
- * and handles the daemon's signals. It serves nothing itself.
+/* Prefork supervisor: the master process of a daemon. It forks child processes, starts a new one for each
+ * that exits, and handles the daemon's signals. It serves nothing itself.
  *
- * Children belong to groups. All children of a group run the same program and share one restart delay: a child
- * that fails within `early_exit_ms` of its start delays the group's next start by RESPAWN_DELAY_FIRST_MS
- * (100 ms), and by twice as much after each further early failure, up to `delay_max_ms`. Children that fail while a start is
- * already delayed do not lengthen that delay: they usually died of the same cause. A child that exits later than
- * `early_exit_ms` resets the delay.
+ * Children belong to groups. All children of a group run the same program and share one restart delay: a
+ * child that fails within `early_exit_ms` of its start delays the group's next start by
+ * RESPAWN_DELAY_FIRST_MS (100 ms), and by twice as much after each further early failure, up to
+ * `delay_max_ms`. Children that fail while a start is already delayed do not lengthen that delay: they
+ * usually died of the same cause. A child that exits later than `early_exit_ms` resets the delay.
  *
  * Signals to the master:
  *   SIGTERM, SIGINT  stop: SIGTERM to all children; after the grace period SIGKILL, repeated every second
@@ -34,8 +34,9 @@ struct supervisor_exit {
 };
 
 struct supervisor_callbacks {
-    /* Runs in the child, which has the master's signals blocked, except that SIGUSR2 is also ignored until the child
-     * handles it. Returns the exit status. The child owns its copy of the master's memory and may free `arg`. */
+    /* Runs in the child, which has the master's signals blocked, except that SIGUSR2 is also ignored until
+     * the child handles it. Returns the exit status. The child owns its copy of the master's memory and may
+     * free `arg`. */
     int (*run_child)(void *arg, int group, int slot);
     /* True if the exit is a failure: failures are logged and delay the next start. */
     bool (*is_failure)(void *arg, const struct supervisor_exit *exit);
@@ -62,17 +63,17 @@ struct supervisor_settings {
 struct supervisor *supervisor_new(void *ctx, const struct supervisor_settings *settings,
                                   const struct supervisor_callbacks *callbacks, void *arg);
 
-/* Adds a group of `wanted` children and returns its number, counted from 0. A child takes the first free slot from
- * `first_slot` on, below `end_slot` (at most SUPERVISOR_SLOTS_MAX). Ranges of groups may overlap; a slot never
- * has two live children. */
+/* Adds a group of `wanted` children and returns its number, counted from 0. A child takes the first free slot
+ * from `first_slot` on, below `end_slot` (at most SUPERVISOR_SLOTS_MAX). Ranges of groups may overlap; a slot
+ * never has two live children. */
 int supervisor_add_group(struct supervisor *s, int first_slot, int end_slot, int wanted);
 /* Takes effect with the next start of children. Children in excess are not stopped. */
 void supervisor_set_wanted(struct supervisor *s, int group, int wanted);
 void supervisor_set_grace(struct supervisor *s, int64_t grace_ms);
 
-/* Replaces all children (reload): starts a new generation at once, without the restart delay, and then sends `number`
- * to the children of the older generations. These still occupy their slots until they exit, but are no longer
- * counted and not replaced. */
+/* Replaces all children (reload): starts a new generation at once, without the restart delay, and then sends
+ * `number` to the children of the older generations. These still occupy their slots until they exit, but are
+ * no longer counted and not replaced. */
 void supervisor_replace_children(struct supervisor *s, int number);
 
 /* Sends a signal to the children of all generations. */

@@ -86,8 +86,8 @@ static void on_count(void *arg, int running)
     seen->running = running;
 }
 
-static const struct supervisor_callbacks callbacks = {run_child,     is_failure, on_reload, on_stop,
-                                                      on_state_dump, on_count};
+static const struct supervisor_callbacks callbacks = {run_child, is_failure,    on_reload,
+                                                      on_stop,   on_state_dump, on_count};
 
 /* Two groups: two children in slots 0..7, one child in slots 4..7. */
 static pid_t start_master(int64_t grace_ms)
