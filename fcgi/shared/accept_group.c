@@ -16,8 +16,8 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 
-/* A slot's futex word: its phase, and above it a generation, so that a waiter never takes a later request's
- * phase for its own. */
+/* A slot's futex word holds the phase in its low bits and a generation above. The generation changes with
+ * every request, so that a waiter never mistakes a later request's phase for its own. */
 enum slot_phase {
     SLOT_FREE = 0,
     SLOT_FILLED = 1,
@@ -29,18 +29,24 @@ enum slot_phase {
 
 struct accept_slot {
     _Atomic uint32_t word;
-    uint32_t batch; /* size of the batch that answered */
+    /* Number of runs in the batch that answered. */
+    uint32_t batch;
     struct run_request request;
     struct run_answer answer;
-    size_t used; /* bytes of the request */
+    /* Bytes of the request in `bytes`. */
+    size_t used;
     char bytes[ACCEPT_SLOT_BYTES];
 };
 
 struct accept_group {
     pthread_mutex_t lock;
+    /* Process that leads a batch; 0: none. */
+    _Atomic pid_t leader_pid;
+    /* MariaDB's id of the leader's connection; a successor kills it. */
     _Atomic uint64_t leader_connection;
     _Atomic uint64_t batches, runs, alone, settled, withdrawn;
-    uint32_t next; /* where the next leader begins to look: nobody starves */
+    /* Slot at which the next leader starts taking. It moves on with each batch, so that no slot starves. */
+    uint32_t next;
     unsigned slots_n;
     struct accept_slot slots[];
 };
@@ -50,6 +56,7 @@ struct accept_member {
     struct accept_slot *slot;
     struct db *db;
     struct redis *redis;
+    pid_t pid;
     unsigned last_batch;
 };
 
@@ -78,7 +85,8 @@ static void wake_owner(struct accept_slot *s)
     syscall(SYS_futex, &s->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* Until the word changes, 50 ms at most: then the lock is tried, as its owner may have died. */
+/* Waits until the word changes, at most 50 ms: then the caller tries the lock again, because its owner may
+ * have died. */
 static void wait_changed(struct accept_slot *s, uint32_t word)
 {
     struct timespec limit = {.tv_nsec = 50 * 1000000L};
@@ -131,7 +139,8 @@ static void copy_span(struct accept_slot *s, struct span *span)
     s->used += span->size;
 }
 
-/* The mapping stands at one address in all workers, so spans may point into it. */
+/* Copies the request and its texts into the slot. The mapping has the same address in all workers, so the
+ * spans may point into it. */
 static void fill_slot(struct accept_slot *s, const struct run_request *req)
 {
     s->request = *req;
@@ -146,9 +155,10 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
     copy_span(s, &s->request.body);
 }
 
-/* The answer's body is given up where it is neither this slot's own nor fits behind the request, which stays
- * whole until all slots of the batch are answered: a twin's body may stand in it, and a successor may have to
- * run it again. */
+/* Copies the answer into the slot. A body that does not stand in this slot is copied behind the request, or
+ * dropped if there is no room. The request itself is not overwritten before all slots of the batch are
+ * answered: the answer of another slot with the same idempotency key may point into it, and a successor may
+ * have to process it again. */
 static void store_answer(struct accept_slot *s, const struct run_answer *answer)
 {
     s->answer = *answer;
@@ -173,7 +183,7 @@ static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answ
 
 /* --- leading --- */
 
-/* Answers the slots given, all of them SLOT_TAKEN, and lets their owners go. */
+/* Accepts the runs of the given slots (all SLOT_TAKEN), stores the answers and wakes the owners. */
 static void process_batch(struct accept_member *m, struct accept_slot *const *taken, size_t n,
                           uint64_t settle_connection)
 {
@@ -198,7 +208,7 @@ static void process_batch(struct accept_member *m, struct accept_slot *const *ta
     talloc_free(scratch);
 }
 
-/* What a dead leader had taken: it may have committed. */
+/* Processes the slots that a dead leader had taken. Its transaction may have committed. */
 static void recover_dead_leader(struct accept_member *m)
 {
     struct accept_group *g = m->group;
@@ -237,7 +247,7 @@ static void lead_batch(struct accept_member *m)
     db_publish_connection_id(m->db, NULL);
 }
 
-/* Somebody whose slot was filled while the batch ran leads the next one. */
+/* Wakes one worker whose slot was filled while the batch ran; it leads the next batch. */
 static void wake_next(struct accept_group *g)
 {
     for (unsigned i = 0; i < g->slots_n; i++) {
@@ -249,25 +259,30 @@ static void wake_next(struct accept_group *g)
     }
 }
 
-/* Leads one batch if the lock can be had at once. */
+/* Leads one batch if the lock is free. */
 static void try_lead(struct accept_member *m)
 {
     int e = pthread_mutex_trylock(&m->group->lock);
     if (e == EBUSY)
         return;
-    if (e == EOWNERDEAD) {
-        recover_dead_leader(m); /* dying in there leaves the lock as it was found: the next one settles */
-        pthread_mutex_consistent(&m->group->lock);
-    } else if (e != 0) {
-        log_error("accept.lock", "errno=%d", e);
+    if (e != 0 && e != EOWNERDEAD) {
+        log_error("accept.lock_failed", "errno=%d", e);
         return;
     }
+    atomic_store(&m->group->leader_pid, m->pid);
+    if (e == EOWNERDEAD) {
+        /* if this process dies in there, the lock stays inconsistent and the next leader recovers */
+        recover_dead_leader(m);
+        pthread_mutex_consistent(&m->group->lock);
+    }
     lead_batch(m);
+    atomic_store(&m->group->leader_pid, 0);
     pthread_mutex_unlock(&m->group->lock);
     wake_next(m->group);
 }
 
-/* Until the slot is answered; false where it was withdrawn, as nobody had taken it in time. */
+/* Waits until the slot is answered. False if the request was withdrawn because no leader had taken it within
+ * `timeout_ms`. */
 static bool await_answer(struct accept_member *m, int64_t timeout_ms)
 {
     int64_t deadline_ms = clock_boot_ms() + timeout_ms;
@@ -288,7 +303,8 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
                                           struct redis *redis)
 {
     struct accept_member *m = talloc_zero(ctx, struct accept_member);
-    *m = (struct accept_member){.group = group, .slot = &group->slots[slot], .db = db, .redis = redis};
+    *m = (struct accept_member){
+        .group = group, .slot = &group->slots[slot], .db = db, .redis = redis, .pid = getpid()};
     enum slot_phase previous = phase_of(m->slot);
     if (previous == SLOT_FILLED || previous == SLOT_TAKEN)
         (void)await_answer(m, INT32_MAX);
@@ -322,7 +338,7 @@ unsigned accept_group_last_batch(const struct accept_member *member)
     return member->last_batch;
 }
 
-int accept_group_leader(const struct accept_group *g)
+pid_t accept_group_leader(const struct accept_group *g)
 {
-    return g->lock.__data.__owner;
+    return atomic_load(&g->leader_pid);
 }

@@ -1,52 +1,69 @@
-/* Group accept: the workers of a host that accept runs at the same moment share one transaction, as a
- * database's group commit does. A mapping that the master makes before it forks holds one slot a worker and
- * one robust lock. A worker fills its slot and tries the lock; who has it leads one batch (lib/run/accept.h)
- * for all filled slots, itself included, answers into the slots, wakes their owners, unlocks, and wakes one
- * that is left to lead next. Nobody waits for a batch to fill: idle, it is one; loaded, what gathered during
- * the last commit.
+/* Group accept: workers of a host that accept runs at the same moment share one transaction, as a database
+ * shares one disk write between commits (group commit).
  *
- * Deaths. A leader's: the lock says so to the next (EOWNERDEAD), who kills the dead one's database connection
- * and runs the taken slots again by the rule for lost commits. An owner's: its slot is processed all the same
- * before a successor uses it. No condition variables: with a waiter killed, pthread_cond_signal was seen to
- * hang while holding the lock. */
+ * The shared mapping holds one slot per worker and one robust mutex. A worker fills its slot and tries the
+ * mutex. The worker that gets the mutex leads one batch (lib/run/accept.h): it takes all filled slots
+ * including its own, writes the answers into the slots, wakes their owners, unlocks, and wakes one worker
+ * whose slot was filled in the meantime, which leads the next batch. No worker waits for a batch to fill: on
+ * an idle host a batch is one run, under load it is whatever gathered during the last commit.
+ *
+ * Deaths. If the leader dies, the next worker that locks the mutex gets EOWNERDEAD. It kills the dead
+ * leader's database connection and processes the taken slots again by the rule for lost commits. If the owner
+ * of a slot dies, the slot is still processed before the owner's successor uses it.
+ *
+ * Condition variables are not used: after a waiter was killed, pthread_cond_signal was seen to hang while
+ * holding the lock. */
 #pragma once
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "run/accept.h"
 
-struct accept_group;  /* in the mapping */
-struct accept_member; /* one worker's hold on it */
+/* In the shared mapping. */
+struct accept_group;
+/* One worker's membership, in the worker's own memory. */
+struct accept_member;
 
 enum {
     ACCEPT_GROUP_WORKERS_MAX = ACCEPT_BATCH_MAX,
-    ACCEPT_SLOT_BYTES = 64 * 1024 + 8 * 1024, /* body and what goes with it; a larger request goes alone */
+    /* Body and the other fields of a request; a larger request gets a transaction of its own. */
+    ACCEPT_SLOT_BYTES = 64 * 1024 + 8 * 1024,
     ACCEPT_BATCH_BYTES = 4 * 1024 * 1024,
-    ACCEPT_TIMEOUT_MS = 2500, /* a request that no leader took by then is answered 503 */
+    /* A request that no leader has taken by then is withdrawn and answered 503. */
+    ACCEPT_TIMEOUT_MS = 2500,
 };
 
-/* Bytes of shared memory for so many workers, and their first state. Called by the master, before it forks.
- */
+/* Bytes of shared memory that a group of `workers` needs. */
 size_t accept_group_size(unsigned workers);
+/* Sets up the group in `memory`: accept_group_size() zero bytes. Called by the master before it forks. */
 struct accept_group *accept_group_init(void *memory, unsigned workers);
 
-/* A worker takes slot `slot` (0-based, no other live process has it), first letting what a dead predecessor
- * left in it be processed. db and redis are the worker's own. */
+/* Joins the group with slot number `slot` (0-based), which no other live process may use. Blocks until a
+ * request that a dead predecessor left in the slot has been processed. `db` and `redis` are the worker's own
+ * and must outlive the member. */
 struct accept_member *accept_group_attach(void *ctx, struct accept_group *group, unsigned slot, struct db *db,
                                           struct redis *redis);
 
-/* Accepts one run, in whatever batch it falls. The answer is of ctx; a replay's body may be absent where it
- * did not fit the slot: then accept_find_key has it. */
+/* Accepts one run, in a batch or alone. The answer is allocated from ctx. The body of a replayed answer is
+ * absent if it did not fit into the slot: read it by accept_find_key then. */
 void accept_group_run(struct accept_member *member, void *ctx, const struct run_request *request,
                       struct run_answer *answer);
 
-/* How many runs were in the batch of the last accept_group_run: for the access log. */
+/* Number of runs in the batch of the last accept_group_run, for the access log. */
 unsigned accept_group_last_batch(const struct accept_member *member);
 
 struct accept_group_counters {
-    uint64_t batches, runs, alone, settled, withdrawn;
+    uint64_t batches, runs;
+    /* Requests too large for a slot. */
+    uint64_t alone;
+    /* Dead leaders whose batch was settled. */
+    uint64_t settled;
+    /* Requests given up because no leader took them in time. */
+    uint64_t withdrawn;
 };
 struct accept_group_counters accept_group_counters(const struct accept_group *group);
-/* Who holds the lock right now, 0 for nobody: for the tests that kill leaders. */
-int accept_group_leader(const struct accept_group *group);
+/* Process id of the worker that leads a batch now, 0 if there is none; for tests that kill leaders. The id of
+ * a leader that died stays until the next one has taken over. */
+pid_t accept_group_leader(const struct accept_group *group);
