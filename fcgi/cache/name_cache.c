@@ -43,7 +43,7 @@ static const char *find_cached_name(struct request *r, const id *responder, int6
     return fresh && id_equal(&entry->responder, responder) ? talloc_strdup(r, entry->name) : NULL;
 }
 
-/* Asks for the names of one kind that are not known. */
+/* Looks up in MariaDB the names of one kind that are still missing. */
 static enum err load_names(struct request *r, struct execution *const *list, size_t n,
                            enum responder_kind kind, int64_t now_ms)
 {

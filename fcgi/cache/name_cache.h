@@ -1,5 +1,5 @@
-/* What a worker remembers of responders' names, for a second: executions are shown with them, and a join in
- * every query would cost as much as the execution itself. */
+/* Names of responders (workflows and skills), cached by each worker for one second. Executions are shown with
+ * the name; a join in every query would cost as much as reading the execution itself. */
 #pragma once
 
 #include "store/execution.h"
@@ -9,5 +9,6 @@ struct name_cache;
 
 struct name_cache *name_cache_new(void *ctx);
 
-/* Sets responder_name of all of the list; of the request. NULL where there is none any more. */
+/* Sets responder_name of every execution in the list, allocated from the request. NULL if the responder no
+ * longer exists. */
 enum err name_cache_fill(struct request *r, struct execution *const *list, size_t n) WARN_UNUSED;

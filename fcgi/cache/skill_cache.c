@@ -31,8 +31,9 @@ enum err skill_cache_manifest(struct request *r, const struct skill *skill, cons
         talloc_free(entry->manifest);
         *entry = (struct skill_cache_entry){.skill_id = skill->id, .version = skill->version};
         enum err e = manifest_compile(cache, skill->manifest, skill->manifest_size, &entry->manifest, NULL);
-        if (e != OK) { /* it was checked when it was installed */
-            log_error("skill.broken", "skill=%s version=%d", skill->id.text, skill->version);
+        /* the manifest was checked at installation, so this is damage */
+        if (e != OK) {
+            log_error("skill.compile_failed", "skill=%s version=%d", skill->id.text, skill->version);
             talloc_free(entry->manifest);
             *entry = (struct skill_cache_entry){0};
             return ERR_INTERNAL;

@@ -44,7 +44,8 @@ static int forget_programs(struct workflow_cache *cache)
 struct workflow_cache *workflow_cache_new(void *ctx)
 {
     struct workflow_cache *cache = talloc_zero(ctx, struct workflow_cache);
-    talloc_set_destructor(cache, forget_programs); /* the table is malloc's */
+    /* uthash allocates its table by malloc, so talloc does not free it */
+    talloc_set_destructor(cache, forget_programs);
     return cache;
 }
 
@@ -61,7 +62,7 @@ enum err workflow_cache_current(struct request *r, const id *workflow, bool bypa
     enum err e = workflow_get_current(r->app->db, r, workspace, workflow, &current);
     if (e != OK)
         return e;
-    memset(cached_r, 0, sizeof *cached_r); /* padding, too */
+    memset(cached_r, 0, sizeof *cached_r); /* shared_cache_put: padding must be zero */
     cached_r->fetched_ms = now_ms;
     cached_r->credits = current.credits;
     cached_r->price = current.price;
@@ -72,7 +73,7 @@ enum err workflow_cache_current(struct request *r, const id *workflow, bool bypa
     return OK;
 }
 
-/* A stored program was checked when it was stored; one that does not compile now is broken. */
+/* A program is checked before it is stored, so one that does not compile now is damaged. */
 static enum err compile_stored_program(struct compiled_entry *entry, const char *text, size_t size)
 {
     json_object *document;
@@ -99,7 +100,7 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
     struct workflow_cache *cache = r->app->workflows;
     struct compiled_entry *entry;
     struct program_key key;
-    memset(&key, 0, sizeof key); /* padding, too */
+    memset(&key, 0, sizeof key); /* compared as bytes, padding included */
     key.workspace_id = r->access.workspace_id;
     key.workflow_id = *workflow;
     key.version = version;
@@ -113,7 +114,7 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
         entry = talloc_zero(cache, struct compiled_entry);
         memcpy(&entry->key, &key, sizeof key);
         if (compile_stored_program(entry, text, size) != OK) {
-            log_error("workflow.broken", "workflow=%s version=%d", workflow->text, version);
+            log_error("workflow.compile_failed", "workflow=%s version=%d", workflow->text, version);
             talloc_free(entry);
             return ERR_INTERNAL;
         }

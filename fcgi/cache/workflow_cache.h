@@ -1,6 +1,7 @@
-/* What is remembered of workflows: by the workers of a host together which version is current, for a second
- * (accepting a run verifies it under its lock anyway); by each worker compiled programs, which never change.
- * Bounded. */
+/* Two bounded caches of workflows:
+ * - the current version and its prices, shared by the workers of a host, for one second; accepting a run
+ * checks the version again under the account's lock;
+ * - compiled programs, per worker, without expiry, because a version never changes. */
 #pragma once
 
 #include "store/workflow.h"
@@ -16,15 +17,17 @@ struct compiled {
 struct workflow_cache *workflow_cache_new(void *ctx);
 
 struct workflow_cached_version {
-    int64_t fetched_ms; /* boot time, before MariaDB was asked */
+    /* Boot time before MariaDB was asked. */
+    int64_t fetched_ms;
     int64_t credits, price, catalog_version;
     id workspace_id;
     int version;
 };
 
-/* A workflow of the key's workspace as it is now. `bypass_cache`: not from memory. */
+/* The current version of a workflow of the request's workspace. `bypass_cache`: ask MariaDB in any case. */
 enum err workflow_cache_current(struct request *r, const id *workflow, bool bypass_cache,
                                 struct workflow_cached_version *cached_r) WARN_UNUSED;
-/* One version of it, also of an archived one; lives until the next call. */
+/* The compiled program of one version, also of an archived workflow; valid until the next call. ERR_INTERNAL:
+ * the stored program does not compile (logged). */
 enum err workflow_cache_compiled(struct request *r, const id *workflow, int version,
                                  const struct compiled **c_r) WARN_UNUSED;

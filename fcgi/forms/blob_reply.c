@@ -6,7 +6,8 @@
 
 #include "fcgi/http/request.h"
 
-/* RFC 6266: the name in ASCII for old clients, and whole by RFC 8187. */
+/* Content-Disposition (RFC 6266) with the name twice: reduced to ASCII for old clients, and complete by RFC
+ * 8187. */
 static void add_disposition(struct request *r, const char *name)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._";
@@ -25,7 +26,7 @@ static void add_disposition(struct request *r, const char *name)
                  encoded);
 }
 
-/* What a client said of its file may hold anything; nothing of it gets into a header that does not belong. */
+/* True if the media type may be sent as a header. The client that uploaded the file chose it freely. */
 static bool media_type_is_safe(const char *type)
 {
     size_t n = strlen(type);

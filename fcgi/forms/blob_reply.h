@@ -1,4 +1,5 @@
-/* A blob as an answer: nginx sends the bytes, with ranges, as a download that no browser shows. */
+/* Answers with a blob. nginx sends the bytes and serves ranges; browsers download the blob instead of showing
+ * it. */
 #pragma once
 
 #include "blob/blob.h"

@@ -18,10 +18,10 @@ static enum err load_steps(struct request *r, const struct execution *exec, stru
     e = workflow_cache_compiled(r, &exec->responder_id, exec->version, &compiled);
     if (e == OK)
         steps->program = compiled->program;
-    return e == ERR_BUSY ? e : OK; /* a program that is gone: steps by number */
+    return e == ERR_BUSY ? e : OK; /* without the program the steps are shown by number */
 }
 
-/* What it cost with everything below it: only a run that has children needs to be asked for more. */
+/* Sets the total cost of the execution and its descendants. Only an execution with children needs a query. */
 static enum err add_total(struct request *r, struct execution *exec)
 {
     exec->total_credits = exec->cost - exec->refunded;

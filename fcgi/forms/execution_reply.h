@@ -1,9 +1,9 @@
-/* One execution as an answer. */
+/* Answers with one execution. */
 #pragma once
 
 #include "store/execution.h"
 
 struct request;
 
-/* 200 with the whole of it; with its steps, which are read here, where they are asked for. */
+/* Replies with the given status and the whole execution. With `with_steps` its steps are read and added. */
 int execution_reply(struct request *r, int status, const struct execution *exec, bool with_steps);

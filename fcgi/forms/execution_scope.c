@@ -5,11 +5,11 @@
 #include "fcgi/http/request.h"
 #include "store/execution.h"
 
-/* A key that may run both kinds need not be asked which this one is. */
 bool require_execute_scope(struct request *r, const id *execution)
 {
     uint32_t both = SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE;
     enum responder_kind kind;
+    /* with both scopes the kind does not matter, which saves the query */
     if ((r->access.scopes & both) == both)
         return true;
     enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, execution, &kind);

@@ -1,4 +1,4 @@
-/* Who may act on an execution: a key that may run what ran it. */
+/* A key may act on an execution (stop, retry) if it may run the execution's responder. */
 #pragma once
 
 #include "base/ids.h"
@@ -6,6 +6,6 @@
 
 struct request;
 
-/* Whether the key has the responder's …:execute; else the reply is 403, or 404 where there is no such
- * execution. */
+/* True if the key has the :execute scope of the execution's kind. Otherwise the reply is set: 403, or 404 if
+ * the workspace has no such execution. */
 bool require_execute_scope(struct request *r, const id *execution) WARN_UNUSED;

@@ -14,7 +14,7 @@ static bool reject_run_form(struct request *r, const char *sentence)
     return false;
 }
 
-/* The raw bytes of a member; absent also where it is null. */
+/* The raw bytes of a member; absent if the member is missing or null. */
 static struct span raw_member(const struct request *r, json_object *body, const char *name)
 {
     struct span s = {0};
@@ -53,7 +53,7 @@ static bool tags_are_valid(json_object *tags)
     return true;
 }
 
-/* Each tag once: written anew, as the rows of tags have one for each. */
+/* The tags without duplicates, because each tag is one row. */
 static struct span unique_tags(struct request *r, json_object *tags)
 {
     json_object *unique = json_own(r, json_object_new_array());
@@ -70,7 +70,7 @@ static struct span unique_tags(struct request *r, json_object *tags)
     return s;
 }
 
-/* A text of the chat object, at most 256 octets; false where it is something else. */
+/* Reads an optional string of the chat object, 1 to 256 octets. False if it is something else. */
 static bool read_chat_text(json_object *chat, const char *name, struct span *span_r)
 {
     json_object *value = json_get(chat, name);
@@ -119,7 +119,7 @@ bool run_form_read(struct request *r, struct run_request *req)
     return true;
 }
 
-/* The pointers of a validation lead into the inputs; the caller's document is the body. */
+/* The problems with pointers into the body: the validator's pointers start at the inputs. */
 static struct json_problems *body_problems(struct request *r, const struct schema_problems *found)
 {
     struct json_problems *p = json_problems_new(r);
@@ -148,6 +148,6 @@ bool run_form_check_inputs(struct request *r, const struct run_request *req, con
     struct json_problems *p = body_problems(r, &found);
     if (p->total == 0)
         json_problems_add(p, "/inputs", "%s", why);
-    reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the workflow takes.");
+    reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the workflow's schema.");
     return false;
 }

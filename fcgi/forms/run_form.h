@@ -1,4 +1,5 @@
-/* The body of a request that starts a run: its members, checked for form, as spans of the raw bytes. */
+/* The body of a request that starts a run. Its members are checked for form and kept as spans of the raw
+ * bytes. */
 #pragma once
 
 #include "run/accept.h"
@@ -9,14 +10,15 @@ struct schema;
 
 enum { RUN_TAGS_MAX = 32, RUN_TAG_MAX = 256, RUN_CHAT_TEXT_MAX = 256 };
 
-/* {inputs?, tags?, metadata?, chat?}; no body at all is none of them. False where it is wrong: the reply is
- * set. */
+/* Reads {inputs?, tags?, metadata?, chat?}; a missing body has none of them. False if the body is malformed:
+ * the reply is set. */
 bool run_form_read(struct request *r, struct run_request *req) WARN_UNUSED;
-/* The `chat` of a body (NULL: none), which says that a chat dispatcher sends it. False where it is wrong; the
- * reply is the caller's, RUN_CHAT_RULE says what is wanted. */
+/* Reads the `chat` member (NULL: absent), by which a chat dispatcher identifies the message and the tool
+ * call. False if it is malformed: the caller replies, by RUN_CHAT_RULE. */
 bool run_form_read_chat(json_object *chat, struct run_request *req) WARN_UNUSED;
 #define RUN_CHAT_RULE                                                                                        \
-    "chat must be an object of thread_id and tool_call_id (at most 256 octets) and message_id (a UUID)."
-/* The inputs (absent: {}) against a compiled schema; NULL takes any object. */
+    "chat must be an object with thread_id and tool_call_id (1 to 256 octets) and message_id (a UUID)."
+/* Validates the inputs (absent: {}) against a compiled schema; NULL accepts any object. False: the reply is
+ * set, 422 with one entry per violation. */
 bool run_form_check_inputs(struct request *r, const struct run_request *req,
                            const struct schema *schema) WARN_UNUSED;

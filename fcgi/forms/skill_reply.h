@@ -1,4 +1,4 @@
-/* The execution of a skill as an answer, in the skills contract's shape. */
+/* Answers with an execution of a skill, in the shape of the skills API. */
 #pragma once
 
 #include "run/accept.h"
@@ -6,9 +6,9 @@
 
 struct request;
 
-/* {"data": …}, of the request. */
+/* {"data": …}, allocated from the request. */
 struct span skill_execution_body(struct request *r, const struct skill_execution *exec);
-/* Looked up in the key's workspace: 404 where it is not there, or is no skill's. */
+/* Reads the execution and replies. 404 if the workspace has no such execution or it is not a skill's. */
 int skill_reply(struct request *r, int status, const id *execution);
-/* Whether {space} of the path is the key's workspace; else the reply is 404. */
+/* True if {space} in the path is the key's workspace. Otherwise the reply is 404. */
 bool require_own_space(struct request *r) WARN_UNUSED;

@@ -13,9 +13,8 @@
 #include "store/execution.h"
 #include "json/json_write.h"
 
-enum {
-    VALIDATE_TRIES = 5
-}; /* a workflow that changes more often than this while we look is changed by a loop */
+/* A workflow that changes more often than this during one request is being changed in a loop. */
+enum { VALIDATE_TRIES = 5 };
 
 bool start_run_prepare(struct request *r, struct run_request *req)
 {
@@ -28,14 +27,15 @@ bool start_run_prepare(struct request *r, struct run_request *req)
     return request_idempotency(r, &req->idempotency_key, req->fingerprint);
 }
 
-/* The stored answer was purged, or too large to come along: the execution itself is shown. */
+/* The stored response was purged or too large for the slot: replies with the execution instead. */
 static int replay_execution(struct request *r, const struct run_answer *answer)
 {
     struct execution exec;
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &answer->execution_id, &exec);
     if (e != OK)
         return reply_err(r, e);
-    if (exec.kind == KIND_SKILL && answer->status != 202) /* a retry is answered in our own shape */
+    /* a retry of a skill's run (202) is answered in the shape of run-async */
+    if (exec.kind == KIND_SKILL && answer->status != 202)
         return skill_reply(r, answer->status, &exec.id);
     return execution_reply(r, answer->status, &exec, false);
 }
@@ -55,7 +55,7 @@ int reply_key_reused(struct request *r)
 {
     r->reply = (struct reply){0};
     return reply_problem(r, 422, "idempotency_key_reused",
-                         "This Idempotency-Key was used for another request.");
+                         "This Idempotency-Key was used for a different request.");
 }
 
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32])
@@ -90,16 +90,16 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
     case RUN_IN_FLIGHT:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 409, "idempotency_in_flight",
-                             "A request with this Idempotency-Key is under way.");
+                             "A request with this Idempotency-Key is in progress.");
     case RUN_TOOL_CALL_EXISTS:
         return reply_problem_with_execution(r, 409, "tool_call_exists", &answer->execution_id,
-                                            "This tool call has started its execution already.");
+                                            "This tool call has already started an execution.");
     case RUN_INSUFFICIENT_CREDITS:
-        return reply_problem(r, 402, "insufficient_credits", "The workspace has too few credits for this.");
+        return reply_problem(r, 402, "insufficient_credits", "The workspace has insufficient credits.");
     case RUN_CONCURRENCY_LIMITED:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 429, "concurrency_limited",
-                             "The workspace has %lld of at most %lld executions under way.",
+                             "The workspace has %lld active executions; the limit is %lld.",
                              (long long)answer->active, (long long)answer->limit);
     case RUN_RESPONDER_CHANGED:
     case RUN_UNAVAILABLE:
@@ -107,7 +107,7 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
     case RUN_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:
-        log_error("run.broken", "request=%s verdict=%d", r->id, (int)answer->verdict);
+        log_error("run.accept_failed", "request=%s verdict=%d", r->id, (int)answer->verdict);
         return reply_err(r, ERR_INTERNAL);
     }
 }
@@ -133,10 +133,11 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
         accept_one(r, req, answer);
     }
-    if (answer->verdict == RUN_REPLAYED && !answer->body.at) { /* it did not fit the slot, or was purged */
+    /* the stored response did not fit into the slot, or was purged */
+    if (answer->verdict == RUN_REPLAYED && !answer->body.at) {
         answer->verdict = accept_find_key(r->app->db, r, &req->workspace_id, req->idempotency_key,
                                           req->fingerprint, answer);
-        if (answer->verdict == 0) /* its 24 hours have just ended */
+        if (answer->verdict == 0) /* the key's 24 hours have just ended */
             answer->verdict = RUN_UNAVAILABLE;
     }
     return reply_run_verdict(r, req, answer);
@@ -169,7 +170,7 @@ static int start_or_replay(struct request *r, struct run_request *req, target_va
             return reply_run_verdict(r, req, &answer);
     }
     int status = validate_and_accept(r, req, validate_target, &answer);
-    /* Acceptance has freed the claim; where it may have been done, the claim runs out by itself. */
+    /* Acceptance has released the lock. If the run may have been accepted, the lock expires by itself. */
     if (locked && answer.verdict != RUN_ACCEPTED && answer.verdict != RUN_UNCERTAIN &&
         answer.verdict != RUN_INTERNAL)
         idempotency_cache_unlock(r->app->redis, r, req);

@@ -1,28 +1,30 @@
-/* Starting a run by request: what run-async, a skill's start and retry have in common. Looks for the key's
- * first answer, has the target judged, accepts, and turns the verdict into the answer. */
+/* Starts a run by request: the common part of run-async, a skill's start and retry. It looks up the stored
+ * response of the idempotency key, validates the target, accepts the run and turns the verdict into a
+ * reply. */
 #pragma once
 
 #include "run/accept.h"
 
 struct request;
 
-/* Judges what depends on the target (it exists, takes these inputs) and fills in version, price,
- * credits_asked and body. False where it refuses: the reply is set. `bypass_cache`: what was known of the
- * target has changed meanwhile. */
+/* Checks that the target exists and accepts the inputs, and fills in version, price, credits_asked and body.
+ * False if it rejects the request: the reply is set. `bypass_cache`: the target has changed since the cached
+ * version was read, so read it again. */
 typedef bool target_validator(struct request *r, struct run_request *req, bool bypass_cache);
 
-/* Who asks, from where, with which key; chooses the execution's id. False where the Idempotency-Key is wrong.
- */
+/* Fills in workspace, principal, API key and idempotency key, and chooses the execution's id. False if the
+ * Idempotency-Key is malformed: the reply is set. */
 bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
-/* With `Prefer: wait` the answer is left to the event daemon (fcgi/forms/wait.h), for a replay as for a new
- * run; what is stored for replay is q->status and q->body in any case. */
+/* Starts the run and replies. With `Prefer: wait`, for a new run or a replay, the event daemon replies later
+ * (fcgi/forms/wait.h). The response stored for replay is req->status and req->body in any case. */
 int start_run(struct request *r, struct run_request *req, target_validator *validate_target);
-/* The body of run-async's 202; retry_of may be unset. */
+/* The body of the 202 of run-async and retry; retry_of may be unset. */
 struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of);
 
-/* Sends the first answer of a key again: of a run, a stop or a workflow. */
+/* Replays the stored response of an idempotency key: of a run, a stop or a workflow. */
 int reply_stored_response(struct request *r, const struct run_answer *answer);
-/* The reply is a refusal: it is told only when the key (if any) is known to be free; else its first answer
- * comes again. Who may not ask (403) learns nothing of the key; 503 says nothing of it. */
+/* The reply that is already set rejects the request. It stands if the idempotency key (if any) is unused;
+ * otherwise the key's stored response is replayed instead. A reply of 403 (the caller may not learn about the
+ * key) or 503 always stands. */
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32]);
 int reply_key_reused(struct request *r);

@@ -23,7 +23,7 @@ static const char *prefer_skip_blanks(const char *p)
     return p + strspn(p, " \t");
 }
 
-/* The value of "wait = 10", 0 for any other preference. */
+/* The seconds of a preference "wait = 10", 0 for any other preference. */
 static int parse_preference(const char *p)
 {
     char *end;
@@ -44,7 +44,9 @@ static int parse_preference(const char *p)
     return n > WAIT_MAX_S ? WAIT_MAX_S : (int)n;
 }
 
-int wait_parse_prefer(const char *field)
+/* The seconds of the first wait preference in a field such as "respond-async, wait=10"; 0 if there is
+ * none. */
+static int parse_prefer_field(const char *field)
 {
     for (const char *p = field; *p; p += *p == ',') {
         p = prefer_skip_blanks(p);
@@ -60,7 +62,7 @@ int wait_from_prefer_header(const struct request *r)
 {
     static const char name[] = "HTTP_PREFER=";
     for (char **p = r->params; *p; p++) {
-        int n = strncmp(*p, name, sizeof name - 1) == 0 ? wait_parse_prefer(*p + sizeof name - 1) : 0;
+        int n = strncmp(*p, name, sizeof name - 1) == 0 ? parse_prefer_field(*p + sizeof name - 1) : 0;
         if (n > 0)
             return n;
     }

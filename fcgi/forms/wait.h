@@ -1,28 +1,29 @@
-/* Waiting for a run's end without holding a worker: the request is handed to the event daemon through nginx,
- * and comes back as GET /internal/waited once the run is terminal or the time is over (or the daemon is
- * away). */
+/* Waits for the end of a run without occupying a worker. nginx passes the request to the event daemon. When
+ * the run is terminal, the time is over or the daemon is unreachable, nginx sends the request back as GET
+ * /internal/waited. */
 #pragma once
 
 #include "base/ids.h"
 
 struct request;
 
-/* What is answered where the run is not terminal by then. */
+/* The shape of the response after the wait. */
 enum wait_response_shape {
-    WAIT_SHAPE_RUN = 1 /* the 202 of run-async */,
-    WAIT_SHAPE_SKILL /* the 201 of a skill's start */,
+    /* The 202 of run-async, or the whole execution once it is terminal. */
+    WAIT_SHAPE_RUN = 1,
+    /* The 201 of a skill's start, or 200 once the execution is terminal. */
+    WAIT_SHAPE_SKILL,
+    /* The whole execution in any state. */
     WAIT_SHAPE_EXECUTION
 };
 
 enum { WAIT_MAX_S = 60 };
 
-/* Seconds of `Prefer: wait=N` (RFC 7240), 0 where there is none. A preference that cannot be had is no error:
- * more than 60 is taken for 60, anything else for none. */
+/* Seconds of `Prefer: wait=N` (RFC 7240), 0 if absent. A preference that cannot be honoured is not an error:
+ * more than WAIT_MAX_S counts as WAIT_MAX_S, anything else as absent. */
 int wait_from_prefer_header(const struct request *r);
-/* Replies by handing the request on. Headers that were set stay. */
+/* Replies by passing the request to the event daemon. Headers set before are kept. */
 int wait_delegate(struct request *r, const id *execution, int seconds, enum wait_response_shape shape,
                   bool with_steps);
+/* The shape by its name in the URI of /internal/waited; WAIT_SHAPE_EXECUTION for NULL or an unknown name. */
 enum wait_response_shape wait_response_shape_parse(const char *name);
-
-/* Reads one preference field ("respond-async, wait=10"); public for its tests. */
-int wait_parse_prefer(const char *field);

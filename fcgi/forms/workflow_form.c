@@ -22,7 +22,7 @@ static size_t count_characters(const char *text)
     return n;
 }
 
-/* A string without NULs; absent where it is missing or null. False where it is something else. */
+/* Reads a string without NULs; absent if the member is missing or null. False if it is something else. */
 static bool read_form_text(json_object *body, const char *name, struct span *span_r)
 {
     json_object *value = json_get(body, name);
@@ -45,10 +45,10 @@ static bool check_members(struct request *r, json_object *body, struct workflow_
     }
     if (!read_form_text(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
         count_characters(c->name.at) > WORKFLOW_NAME_MAX)
-        return reject_workflow_form(r, "name must be a text of 1 to 200 characters.");
+        return reject_workflow_form(r, "name must be a string of 1 to 200 characters.");
     if (!read_form_text(body, "description", &c->description) ||
         c->description.size > WORKFLOW_DESCRIPTION_MAX)
-        return reject_workflow_form(r, "description must be a text of at most 16384 octets.");
+        return reject_workflow_form(r, "description must be a string of at most 16384 octets.");
     if (!json_get(body, "program"))
         return reject_workflow_form(r, "program must be an object.");
     return true;
@@ -56,17 +56,17 @@ static bool check_members(struct request *r, json_object *body, struct workflow_
 
 int workflow_form_reject(struct request *r, const struct workflow_change *c)
 {
-    /* the problems' pointers lead into the program; the caller's document is the body */
+    /* the compiler's pointers start at the program, the client's document is the body */
     for (size_t i = 0; i < c->problems->count; i++)
         c->problems->list[i].pointer = talloc_asprintf(r, "/program%s", c->problems->list[i].pointer);
-    return reply_problems(r, 422, "invalid_program", c->problems, "The program has %zu mistake%s.",
+    return reply_problems(r, 422, "invalid_program", c->problems, "The program has %zu error%s.",
                           c->problems->total, c->problems->total == 1 ? "" : "s");
 }
 
 static bool form_check_credits(struct request *r, struct workflow_change *c)
 {
     int64_t min;
-    id workflow = {{0}}; /* a new one has no price of its own */
+    id workflow = {{0}}; /* a new workflow has no price of its own */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)
@@ -79,7 +79,7 @@ static bool form_check_credits(struct request *r, struct workflow_change *c)
     return e == OK;
 }
 
-/* Away is taken for there: what cannot be looked up now is no mistake of the program. */
+/* True unless the skill is known to be missing: a failed look-up is not an error of the program. */
 static bool skill_exists(void *arg, const char *slug)
 {
     struct request *r = arg;
@@ -98,7 +98,8 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
     if (!request_json(r, &body))
         return false;
     if (!body)
-        return reject_workflow_form(r, "The body must be an object of name, description and program.");
+        return reject_workflow_form(
+            r, "The body must be a JSON object with name, program and optionally description.");
     if (!check_members(r, body, c))
         return false;
     json_raw_member(r->body, r->body_size, "program", &c->program.at, &c->program.size);

@@ -28,8 +28,8 @@ int h_artifact_get(struct request *r)
     return blob_reply(r, found.blob.sha256, found.media_type, slash ? slash + 1 : found.relpath);
 }
 
-/* The kept log, or that of the attempt that is running or in its grace: the executor lets us read it where it
- * writes it. */
+/* Opens the stored log, or the log file of the current attempt while it runs or is in its grace period after
+ * a stop: the executor makes that file readable for the API. -1 if there is no log. */
 static int open_log(struct request *r, const struct execution_log *log)
 {
     if (log->has_log)

@@ -58,7 +58,7 @@ static bool read_usage_time(struct request *r, const char *name, int64_t default
     return *ms_r >= 0 || reject_usage_parameter(r, name, "a date or date-time (RFC 3339)");
 }
 
-/* Whole days by default: the thirty that end with today. */
+/* The default range is the last thirty days including today, in whole days (UTC). */
 static bool read_usage_form(struct request *r, struct usage_form *f)
 {
     const char *group = request_query(r, "group_by");
@@ -80,7 +80,7 @@ static bool read_usage_form(struct request *r, struct usage_form *f)
     return true;
 }
 
-/* "2026-11-22", an id, or NULL. */
+/* The label of a row's group: a date such as "2026-11-22", an id, or NULL. */
 static const char *group_text(const struct usage_form *f, const struct usage_row *row,
                               char out[CLOCK_TEXT_SIZE])
 {
@@ -206,7 +206,7 @@ int h_credits_ledger(struct request *r)
     struct ledger_entry *list;
     size_t n;
     if (after && !id_parse(after, strlen(after), &cursor))
-        return reply_problem(r, 400, "invalid_cursor", "after must be the id of an entry.");
+        return reply_problem(r, 400, "invalid_cursor", "after must be the id of a ledger entry.");
     if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
         return r->reply.status;
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);

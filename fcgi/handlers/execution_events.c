@@ -1,5 +1,5 @@
-/* GET …/events and POST …/events/ticket: everything is checked here, before the event daemon holds anything
- * open. */
+/* GET …/events and POST …/events/ticket. Everything is checked here, before the event daemon opens a
+ * stream. */
 #include <string.h>
 #include <talloc.h>
 
@@ -10,7 +10,8 @@
 #include "store/ticket.h"
 #include "json/json_write.h"
 
-/* The execution of the path, /executions/{id} or /spaces/{space}/…/{id}, if the workspace has it. */
+/* Finds the execution of the path, /executions/{id} or /spaces/{space}/…/{id}. False if the workspace does
+ * not have it: the reply is set. */
 static bool find_path_run(struct request *r, struct run_progress *progress)
 {
     id execution, space;
@@ -28,7 +29,8 @@ static bool find_path_run(struct request *r, struct run_progress *progress)
     return e == OK;
 }
 
-/* The number of the last event that the client has: of the header, which is newer where both came. */
+/* The number of the last event that the client has received. The header wins over the query, because a
+ * reconnecting EventSource sends both and updates only the header. */
 static bool read_last_event_id(struct request *r, const struct run_progress *progress, int *after_r)
 {
     enum { DIGITS_MAX = 9 };
@@ -39,7 +41,7 @@ static bool read_last_event_id(struct request *r, const struct run_progress *pro
     if (!text || !*text)
         return true;
     if (strlen(text) > DIGITS_MAX || text[strspn(text, "0123456789")] != '\0') {
-        reply_problem(r, 400, "invalid_request", "Last-Event-ID is the number of an event.");
+        reply_problem(r, 400, "invalid_request", "Last-Event-ID must be the number of an event.");
         return false;
     }
     for (; *text; text++)
@@ -58,7 +60,7 @@ int h_execution_events(struct request *r)
     if (strcmp(r->method, "HEAD") == 0)
         return reply_bytes(r, 200, "text/event-stream", "", 0);
     if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
-        return reply_empty(r, 204); /* tells an EventSource not to come again */
+        return reply_empty(r, 204); /* stops an EventSource from reconnecting */
     return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d",
                           run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after);
 }

@@ -1,4 +1,4 @@
-/* GET /executions: by cursor or by number */
+/* GET /executions, paged by cursor or by page number */
 #include <string.h>
 #include <talloc.h>
 
@@ -16,12 +16,15 @@ enum {
     LIMIT_DEFAULT = 20,
     SIZE_DEFAULT = 10,
     PAGE_MAX = 1000000,
-    OFFSET_MAX = 1000000, /* a page by number counts all that stand before it; cursors do not */
+    /* MariaDB reads all rows before a page that is given by number; a cursor does not have this cost. */
+    OFFSET_MAX = 1000000,
 };
 
 struct list_page {
     struct execution_filter filter;
-    bool by_number, is_empty; /* is_empty: the filters contradict each other */
+    bool by_number;
+    /* The filters contradict each other, so that nothing can match. */
+    bool is_empty;
     int64_t number, size;
 };
 
@@ -85,7 +88,8 @@ static bool read_states(struct request *r, struct list_page *p)
     return true;
 }
 
-/* created_after and created_before: ids hold their millisecond, so a range of time is a range of ids. */
+/* created_after and created_before. An id contains its creation time in milliseconds, so that a range of time
+ * is a range of ids. */
 static bool read_times(struct request *r, struct list_page *p)
 {
     const char *after = request_query(r, "created_after");
@@ -107,7 +111,7 @@ static bool read_tag(struct request *r, struct list_page *p)
 {
     p->filter.tag = request_query(r, "tag");
     if (p->filter.tag && (!*p->filter.tag || strlen(p->filter.tag) > EXECUTION_TAG_MAX))
-        return reject_list_parameter(r, "tag", "a text of 1 to 256 octets");
+        return reject_list_parameter(r, "tag", "a string of 1 to 256 octets");
     return request_query_id(r, "parentId", &p->filter.parent);
 }
 
@@ -137,8 +141,8 @@ static bool read_page_number(struct request *r, struct list_page *p)
     return true;
 }
 
-/* By number where its parameters say so, or where there is nothing but responderIds: that page knows no
- * cursor. */
+/* Pages are numbered if the query has a page number or size, or no parameter other than responderIds: the
+ * published page that defines this query knows no cursors. */
 static bool read_paging(struct request *r, struct list_page *p)
 {
     bool number = request_query(r, "pageNumber") || request_query(r, "pageSize");
@@ -147,7 +151,8 @@ static bool read_paging(struct request *r, struct list_page *p)
     for (size_t i = 0; i < r->query_n; i++)
         only_responders = only_responders && is_responder_filter(r->query[i].name);
     if (number && cursor) {
-        reply_problem(r, 400, "invalid_request", "pageNumber and pageSize do not go with limit and after.");
+        reply_problem(r, 400, "invalid_request",
+                      "pageNumber and pageSize cannot be combined with limit and after.");
         return false;
     }
     p->by_number = number || only_responders;
@@ -194,7 +199,7 @@ int h_execution_list(struct request *r)
     if (!read_responders(r, &p) || !read_states(r, &p) || !read_times(r, &p) || !read_tag(r, &p) ||
         !read_paging(r, &p))
         return r->reply.status;
-    p.filter.limit = p.size + 1; /* one more tells whether there is more */
+    p.filter.limit = p.size + 1; /* the additional row shows whether there is another page */
     enum err e =
         p.is_empty ? OK : execution_list(r->app->db, r, &r->access.workspace_id, &p.filter, &list, &n);
     if (e == OK)

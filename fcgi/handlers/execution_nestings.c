@@ -9,14 +9,14 @@
 #include "view/execution.h"
 #include "json/json_write.h"
 
-/* The execution that is asked for, by its own id or by the message that started it. */
+/* Finds the requested execution by its id or by the chat message that started it. False: the reply is set. */
 static bool find_execution(struct request *r, id *execution_r)
 {
     id message;
     if (!request_query_id(r, "executionId", execution_r) || !request_query_id(r, "chatMessageId", &message))
         return false;
     if (id_is_set(execution_r) == id_is_set(&message)) {
-        reply_problem(r, 400, "invalid_request", "Exactly one of executionId and chatMessageId is needed.");
+        reply_problem(r, 400, "invalid_request", "Exactly one of executionId and chatMessageId is required.");
         return false;
     }
     if (id_is_set(execution_r))

@@ -1,4 +1,5 @@
-/* POST /executions/{id}/retry: a new root with the same input, tags and metadata, of the same version. */
+/* POST /executions/{id}/retry: starts a new root execution with the same input, tags, metadata and
+ * version. */
 #include <string.h>
 #include <talloc.h>
 
@@ -22,7 +23,8 @@ static const char **file_source_ids_of(struct request *r, json_object *list, siz
     return names;
 }
 
-/* What was particular to the skill's run, with this request's key. */
+/* Writes req->extra: the members specific to a skill's run, taken from the old execution, with this request's
+ * idempotency key. False if the model is no longer available: the reply is set. */
 static bool rebuild_extra(struct request *r, struct run_request *req, const struct skill *skill,
                           const char *old)
 {
@@ -40,7 +42,7 @@ static bool rebuild_extra(struct request *r, struct run_request *req, const stru
         file_source_ids_of(r, json_get(old_extra, "file_source_ids"), &extra.file_source_ids_n);
     enum err e = extra.model ? model_resolve(r->app->db, r, &req->workspace_id, extra.model, &alias) : OK;
     if (e == ERR_NOT_FOUND)
-        reply_problem(r, 422, "model_not_allowed", "The model is not one that this space may use any more.");
+        reply_problem(r, 422, "model_not_allowed", "The model is no longer configured for this workspace.");
     else if (e != OK)
         reply_err(r, e);
     struct json_write *w = json_write_new(r);
@@ -54,7 +56,7 @@ static bool validate_skill_version(struct request *r, struct run_request *req, c
     struct skill original, current;
     enum err e =
         skill_get_version(r->app->db, r, &req->workspace_id, &req->responder_id, req->version, &original);
-    if (e == OK) /* one that was removed takes no runs */
+    if (e == OK) /* a removed skill accepts no runs */
         e = skill_get_current(r->app->db, r, &req->workspace_id, original.slug, &current);
     if (e != OK) {
         reply_err(r, e);
@@ -74,13 +76,13 @@ static bool validate_workflow_version(struct request *r, struct run_request *req
     return e == OK;
 }
 
-/* What can be run again: something that has ended, and whose input is still there. */
+/* An execution can be retried if it has ended and its input was not purged. False: the reply is set. */
 static bool check_retryable(struct request *r, const struct execution *exec)
 {
     if (!state_is_terminal(exec->state))
         reply_problem(r, 409, "execution_not_terminal", "The execution has not ended yet.");
     else if (exec->purged_ms)
-        reply_problem(r, 400, "invalid_request", "The execution was purged: its input is gone.");
+        reply_problem(r, 400, "invalid_request", "The execution was purged; its input no longer exists.");
     else
         return true;
     return false;
@@ -89,7 +91,7 @@ static bool check_retryable(struct request *r, const struct execution *exec)
 static bool retry_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
     struct execution exec;
-    (void)bypass_cache; /* nothing is remembered */
+    (void)bypass_cache; /* no cache is used */
     enum err e = execution_get(r->app->db, r, &req->workspace_id, &req->retry_of, &exec);
     if (e != OK) {
         reply_err(r, e);
@@ -114,7 +116,7 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
 int h_execution_retry(struct request *r)
 {
     struct run_request req = {.pinned = true, .status = 202};
-    json_object *body; /* may be there, says nothing */
+    json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.retry_of) || !start_run_prepare(r, &req) || !request_json(r, &body))
         return r->reply.status;
     if (!require_execute_scope(r, &req.retry_of))

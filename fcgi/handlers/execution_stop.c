@@ -35,7 +35,7 @@ static int reply_stop_verdict(struct request *r, const struct stop_request *req,
     case STOP_NOT_FOUND:
         return reply_not_found(r);
     case STOP_TERMINAL:
-        return reply_problem(r, 400, "execution_terminal", "The execution has ended already.");
+        return reply_problem(r, 400, "execution_terminal", "The execution has already ended.");
     case STOP_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:
@@ -48,7 +48,7 @@ int h_execution_stop(struct request *r)
     struct stop_request req = {
         .workspace_id = r->access.workspace_id, .status = 200, .error = "stopped by the caller"};
     struct run_answer answer = {0};
-    json_object *body; /* may be there, says nothing */
+    json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.execution_id) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
         return r->reply.status;

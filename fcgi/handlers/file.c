@@ -15,12 +15,15 @@ enum { PARTS_MAX = 1000, CHUNK_MAX = 64 * 1024 };
 
 struct upload {
     struct request *request;
-    struct file *files; /* each name once: the last of it */
+    /* One entry per name: a later file replaces an earlier one of the same name. */
+    struct file *files;
     struct blob_writer **writers;
     size_t files_n;
-    const char **names; /* as they came */
+    /* All names in the order of the parts, with duplicates. */
+    const char **names;
     size_t names_n;
-    struct blob_writer *writer; /* of the part that is coming in */
+    /* Of the part that is being received. */
+    struct blob_writer *writer;
     struct file file;
     int64_t bytes;
 };
@@ -37,13 +40,13 @@ static bool upload_on_part(void *arg, const struct multipart_part *part)
     const char *name = part->filename ? file_basename(part->filename) : NULL;
     if (strcmp(part->name, "files") != 0)
         reply_problem(u->request, 400, "invalid_request",
-                      "There is no field %.100s here; files come as \"files\".", part->name);
+                      "Unknown multipart field: %.100s; use the field \"files\".", part->name);
     else if (!name)
         reply_problem(u->request, 400, "invalid_request",
-                      "A file needs a name: UTF-8, at most %d bytes, without control characters.",
+                      "A file must have a name in UTF-8 of at most %d bytes without control characters.",
                       FILE_NAME_BYTES_MAX);
     else if (u->names_n == PARTS_MAX)
-        reply_problem(u->request, 413, "body_too_large", "There may be %d files in one request.", PARTS_MAX);
+        reply_problem(u->request, 413, "body_too_large", "A request may upload at most %d files.", PARTS_MAX);
     else if (!(u->writer = blob_writer_new(u->request, u->request->app->blobs)))
         reply_err(u->request, ERR_INTERNAL);
     if (!u->writer)
@@ -104,7 +107,7 @@ static bool receive_upload(struct upload *u)
     const char *boundary = type ? multipart_boundary(u->request, type) : NULL;
     if (!boundary) {
         reply_problem(u->request, 415, "unsupported_media_type",
-                      "Files come as multipart/form-data with a boundary.");
+                      "Upload files as multipart/form-data with a boundary.");
         return false;
     }
     struct multipart *m = multipart_new(u->request, boundary, &events);
@@ -118,11 +121,12 @@ static bool receive_upload(struct upload *u)
     if (e == OK)
         e = multipart_finish(m);
     if (e == ERR_INVALID)
-        reply_problem(u->request, 400, "invalid_request", "The body cannot be read: %s.", multipart_why(m));
+        reply_problem(u->request, 400, "invalid_request", "Malformed multipart body: %s.", multipart_why(m));
     return e == OK;
 }
 
-/* Blobs first, then their rows, under one hold. */
+/* Publishes the blobs, then writes their rows. The shared lock keeps the clean-up of unused blobs from
+ * deleting a blob between the two. */
 static enum err store_upload(struct upload *u)
 {
     struct app *app = u->request->app;
@@ -173,15 +177,16 @@ int h_file_upload(struct request *r)
     if (!receive_upload(&u))
         return r->reply.status;
     if (u.files_n == 0)
-        return reply_problem(r, 400, "invalid_request", "No file came; files come as \"files\".");
+        return reply_problem(r, 400, "invalid_request",
+                             "No file uploaded; use the multipart field \"files\".");
     enum err e = store_upload(&u);
     if (e == ERR_LIMIT)
-        return reply_problem(r, 413, "body_too_large", "All your files together may have at most %lld bytes.",
+        return reply_problem(r, 413, "body_too_large", "All files together may have at most %lld bytes.",
                              (long long)r->app->config->files.principal_max_bytes);
     return e == OK ? reply_source_ids(&u) : reply_err(r, e);
 }
 
-/* --- what is there --- */
+/* --- stored files --- */
 
 static void write_file_json(struct json_write *w, const struct file *f)
 {

@@ -1,4 +1,4 @@
-/* The handlers, in the order of the table of routes. Each answers its request (see fcgi/server/routes.h). */
+/* The handlers of the routes (fcgi/server/routes.c). Each answers its request and returns the status. */
 #pragma once
 
 struct request;

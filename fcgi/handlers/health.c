@@ -1,4 +1,4 @@
-/* Whether the pool lives, whether it can work, and what it counts. */
+/* GET /healthz (the pool is alive), /readyz (the pool can serve), /metrics */
 #include <inttypes.h>
 #include <string.h>
 #include <talloc.h>
@@ -31,7 +31,7 @@ int h_health_ready(struct request *r)
     return reply_status(r, 200, redis ? "ok" : "degraded");
 }
 
-/* What MariaDB knows; left out, and told by millrace_up, where it is away. */
+/* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */
 static char *add_run_metrics(char *text, struct db *db)
 {
     struct store_metrics m;

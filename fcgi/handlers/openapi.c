@@ -1,4 +1,4 @@
-/* GET /openapi.json: docs/openapi.yaml as the program carries it */
+/* GET /openapi.json: docs/openapi.json, which is embedded in the program */
 #include <string.h>
 
 #include "base/blobs.h"

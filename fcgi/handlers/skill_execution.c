@@ -25,7 +25,8 @@ int h_skill_execution_by_call(struct request *r)
     return e == OK ? skill_reply(r, 200, &r->execution_id) : reply_err(r, e);
 }
 
-/* As it will be once it is stopped: made beforehand, because the answer is stored with the stop. */
+/* The execution as it will be after the stop. The body is made before the stop, because the stop's
+ * transaction stores it as the response to replay. */
 static struct span cancelled_body(struct request *r, struct skill_execution *exec,
                                   const struct stop_request *req)
 {
@@ -59,7 +60,7 @@ static int reply_cancel_verdict(struct request *r, const struct stop_request *re
     case STOP_NOT_FOUND:
         return reply_not_found(r);
     case STOP_TERMINAL:
-        return reply_problem(r, 400, "execution_terminal", "The execution has ended already.");
+        return reply_problem(r, 400, "execution_terminal", "The execution has already ended.");
     case STOP_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:
@@ -78,7 +79,7 @@ int h_skill_execution_cancel(struct request *r)
     };
     struct run_answer answer = {0};
     struct skill_execution exec;
-    json_object *body; /* may be there, says nothing */
+    json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!require_own_space(r) || !request_path_id(r, 1, &req.execution_id) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
         return r->reply.status;

@@ -16,9 +16,11 @@
 enum { FILES_MAX = 1000 };
 
 struct skill_start_form {
-    struct run_request run; /* first: the judge is given this */
+    /* First member: the target validator receives a pointer to it and casts it back. */
+    struct run_request run;
     const char *slug;
-    const char *model; /* NULL: the space's default */
+    /* Alias; NULL: the workspace's default. */
+    const char *model;
     json_object *inputs;
     const char **files;
     size_t files_n;
@@ -75,7 +77,8 @@ static void read_file_source_ids(struct request *r, json_object *body, struct sk
     }
 }
 
-/* An alias; `{}`, as the page's curl sends it, is none. */
+/* Reads the alias of a model. An empty object, as in the curl example of the API's documentation, counts as
+ * absent. */
 static void read_model_alias(json_object *body, struct skill_start_form *s, struct json_problems *p)
 {
     json_object *model = json_get(body, "model");
@@ -101,11 +104,11 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
     read_file_source_ids(r, body, s, p);
     read_model_alias(body, s, p);
     if (p->total > 0)
-        reply_problems(r, 422, "invalid_inputs", p, "The body is not what starts a skill.");
+        reply_problems(r, 422, "invalid_inputs", p, "Invalid request body.");
     return p->total == 0;
 }
 
-/* --- judging, once the key is known to be free --- */
+/* --- validation of the target, once the idempotency key is known to be unused --- */
 
 static bool skill_check_inputs(struct request *r, const struct skill_start_form *s, const struct manifest *m)
 {
@@ -116,11 +119,12 @@ static bool skill_check_inputs(struct request *r, const struct skill_start_form 
     for (size_t i = 0; i < found.count; i++)
         json_problems_add(p, talloc_asprintf(r, "/inputs%s", found.items[i].pointer), "%s",
                           found.items[i].message);
-    reply_problems(r, 422, "invalid_inputs", p, "The inputs are not what the skill takes.");
+    reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the skill's schema.");
     return false;
 }
 
-/* The alias that the run will use: the one asked for, or, for a skill that calls a model, the default. */
+/* The alias of the model that the run will use: the requested one or, for a skill of the model runner, the
+ * default. */
 static bool skill_choose_model(struct request *r, const struct skill_start_form *s, const struct manifest *m,
                                const char **alias_r)
 {
@@ -133,8 +137,9 @@ static bool skill_choose_model(struct request *r, const struct skill_start_form 
                      : model_resolve(r->app->db, r, &r->access.workspace_id, s->model, alias_r);
     if (e == ERR_NOT_FOUND) {
         json_problems_add(p, "/model",
-                          s->model ? "is no model of this space" : "the space has no default model");
-        reply_problems(r, 422, "model_not_allowed", p, "The model is not one that this space may use.");
+                          s->model ? "is not configured for this workspace"
+                                   : "is required: the workspace has no default model");
+        reply_problems(r, 422, "model_not_allowed", p, "The model is not configured for this workspace.");
     } else if (e != OK) {
         reply_err(r, e);
     }
@@ -191,7 +196,7 @@ static bool skill_validate_target(struct request *r, struct run_request *req, bo
     const struct manifest *m;
     struct skill skill;
     const char *model;
-    (void)bypass_cache; /* nothing is remembered that could have changed */
+    (void)bypass_cache; /* the only cache holds manifests, which never change */
     enum err e = skill_get_current(r->app->db, r, &r->access.workspace_id, s->slug, &skill);
     if (e == OK)
         e = skill_cache_manifest(r, &skill, &m);

@@ -1,5 +1,5 @@
-/* GET /internal/waited: a request whose wait is over, handed back by the event daemon through nginx. Nobody
- * else can reach it; it carries the client's key still. */
+/* GET /internal/waited: a request whose wait is over, passed back by the event daemon through nginx. The
+ * location is internal to nginx, so clients cannot reach it. The request still carries the client's key. */
 #include "fcgi/forms/execution_reply.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/start_run.h"

@@ -67,7 +67,8 @@ int h_workflow_get(struct request *r)
     return e == OK ? reply_workflow(r, 200, &stored) : reply_err(r, e);
 }
 
-/* What a new workflow is answered with, made before it is stored: the answer is stored with it. */
+/* The body of the response to a creation. It is made before the workflow is stored, because it is stored in
+ * the same transaction as the response to replay. */
 static struct span created_body(struct request *r, const struct workflow_change *c)
 {
     struct workflow stored = {

@@ -1,4 +1,4 @@
-/* What a worker process has: made after the fork, given to every handler by its request. */
+/* The resources of a worker process: created after the fork, reached by every handler through its request. */
 #pragma once
 
 #include "base/config.h"
@@ -15,15 +15,20 @@ struct blob_store;
 struct app {
     const struct config *config;
     struct fcgi_shared *shared;
-    struct admission *admission;    /* NULL: a pool whose queue may be long */
-    int slot;                       /* of this worker, among WORKER_SLOTS */
-    const char *const *route_names; /* for metrics: route_names() */
+    /* NULL in the uploads pool: its queue may be long. */
+    struct admission *admission;
+    /* Slot of this worker, below WORKER_SLOTS. */
+    int slot;
+    /* Labels for metrics: route_names(). */
+    const char *const *route_names;
     unsigned routes_n;
     struct db *db;
     struct redis *redis;
-    struct accept_member *accepts; /* NULL for a slot beyond the group: it accepts alone */
+    /* NULL in a slot beyond the accept group: the worker accepts runs alone. */
+    struct accept_member *accepts;
     struct workflow_cache *workflows;
     struct name_cache *names;
     struct skill_cache *skills;
-    struct blob_store *blobs; /* NULL: files.dir cannot be used (logged) */
+    /* NULL: files.dir is unusable (logged). */
+    struct blob_store *blobs;
 };

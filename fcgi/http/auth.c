@@ -13,7 +13,7 @@
 
 enum { CACHE_TTL_MS = 1000, KEY_MAX = 256, LAST_USED_STEP_MS = 60 * 1000 };
 
-/* "Bearer KEY" in any case, or the key alone. */
+/* The key in "Bearer KEY" (the scheme in any case) or in a field that is the key alone. */
 static const char *key_of_authorization(const char *field)
 {
     if (strncasecmp(field, "Bearer ", 7) == 0)
@@ -43,7 +43,8 @@ static bool reject_unauthenticated(struct request *r, const char *why)
     return false;
 }
 
-/* What is known of a hash, a second old at most. False with MariaDB away: the reply says so. */
+/* Looks up a key by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed: the reply is
+ * set. */
 static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE],
                         struct auth_cached_key *cached_r)
 {
@@ -58,7 +59,7 @@ static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE]
         reply_err(r, e);
         return false;
     }
-    memset(cached_r, 0, sizeof *cached_r); /* padding, too */
+    memset(cached_r, 0, sizeof *cached_r); /* shared_cache_put: padding must be zero */
     cached_r->fetched_ms = now_ms;
     cached_r->found = e == OK;
     if (e == OK) {
@@ -80,9 +81,9 @@ bool auth_check(struct request *r)
     const char *key;
     int found = auth_find_key(r, &key);
     if (found == 0)
-        return reject_unauthenticated(r, "An API key is needed: Authorization: Bearer KEY.");
+        return reject_unauthenticated(r, "An API key is required: Authorization: Bearer KEY.");
     if (found < 0)
-        return reject_unauthenticated(r, "More than one API key came.");
+        return reject_unauthenticated(r, "Multiple API keys were sent.");
     size_t size = strlen(key);
     if (size == 0 || size > KEY_MAX)
         return reject_unauthenticated(r, "The API key is not valid.");
@@ -113,7 +114,7 @@ bool auth_check_ticket(struct request *r)
         return false;
     enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
     if (e == ERR_DENIED)
-        return reject_unauthenticated(r, "The ticket is not valid for this execution, or not any more.");
+        return reject_unauthenticated(r, "The ticket is not valid for this execution or has expired.");
     if (e != OK) {
         reply_err(r, e);
         return false;
@@ -129,7 +130,7 @@ bool auth_require_scope(struct request *r, uint32_t scopes)
     if (r->access.scopes & scopes)
         return true;
     const char *names = scopes_text(r, scopes);
-    reply_problem(r, 403, "insufficient_scope", "This needs a key with the scope %s.", names);
+    reply_problem(r, 403, "insufficient_scope", "The API key needs the scope %s.", names);
     return false;
 }
 
@@ -137,5 +138,6 @@ void auth_record_use(struct request *r)
 {
     if (r->access.last_used_is_stale &&
         api_key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
-        log_debug("auth.use_not_kept", "key=%s", r->access.key_id.text); /* the next request tries again */
+        /* the next request tries again */
+        log_debug("auth.last_used_update_failed", "key=%s", r->access.key_id.text);
 }

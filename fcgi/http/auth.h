@@ -1,5 +1,6 @@
-/* Who asks: a key in one of three headers, found by its SHA-256. What a key may do is remembered for at most
- * a second, so that revoking one reaches every worker within that time; unknown keys are remembered, too. */
+/* Authentication and authorization. An API key is sent as `Authorization: Bearer KEY`, `Authorization: KEY`
+ * or `X-API-Key: KEY` and is found by its SHA-256. Keys are cached for at most one second, so that a
+ * revocation reaches every worker within that time; unknown keys are cached, too. */
 #pragma once
 
 #include <stdbool.h>
@@ -12,29 +13,36 @@ struct request;
 struct access {
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
-    int64_t rate_limit;      /* requests a minute; 0: the setting's */
-    bool last_used_is_stale; /* to be written after the answer */
-    bool by_header;          /* a key header authenticated the request, not a ticket in the URL */
+    /* Requests per minute; 0: as the setting says. */
+    int64_t rate_limit;
+    /* The key's time of last use must be updated after the reply. */
+    bool last_used_is_stale;
+    /* A key header authenticated the request, not a ticket in the URL. */
+    bool by_header;
 };
 
-/* What the workers of a host remember of a key, by its hash (fcgi/shared/shared_cache.h): a stranger who
- * sends many wrong keys costs look-ups, never memory. */
+/* What the workers of a host cache of a key, by its hash (fcgi/shared/shared_cache.h). The cache has a fixed
+ * size, so a client that sends many wrong keys costs look-ups, never memory. */
 struct auth_cached_key {
-    int64_t fetched_ms; /* boot time, before MariaDB was asked */
+    /* Boot time before MariaDB was asked. */
+    int64_t fetched_ms;
     int64_t expires_ms, rate_limit;
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
     bool found, revoked;
 };
 
-/* Fills r->access. False where there is no good key: the reply is 401, or 503 with MariaDB away. */
+/* Checks the request's key and fills r->access. False if there is no valid key: the reply is 401, or 503
+ * while MariaDB is unreachable. */
 bool auth_check(struct request *r) WARN_UNUSED;
-/* The same for a ticket in the query, which must be for the execution that is last in the path. */
+/* The same by the ticket in the query, which must have been issued for the execution that is last in the
+ * path. */
 bool auth_check_ticket(struct request *r) WARN_UNUSED;
-/* Whether the key has one of the scopes; else the reply is 403 and names it. */
+/* True if the key has one of the scopes. Otherwise the reply is 403 and names them. */
 bool auth_require_scope(struct request *r, uint32_t scopes) WARN_UNUSED;
-/* After the answer: keeps the key's last use, to the minute. */
+/* Updates the key's time of last use, to the minute. Call it after the reply was sent. */
 void auth_record_use(struct request *r);
 
-/* The key's text in the params of a request: 1 found, 0 none came, -1 two differ or a header came twice. */
+/* Finds the API key in the request's headers. 1: found; 0: none was sent; -1: two keys differ or a header was
+ * sent twice. */
 int auth_find_key(const struct request *r, const char **key_r);

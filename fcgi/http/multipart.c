@@ -7,8 +7,10 @@
 #include <talloc.h>
 
 enum {
-    DELIMITER_MAX = 4 + MULTIPART_BOUNDARY_MAX, /* CR LF - - boundary */
-    PADDING_MAX = 64,                           /* white space behind a delimiter */
+    /* CR LF - - boundary */
+    DELIMITER_MAX = 4 + MULTIPART_BOUNDARY_MAX,
+    /* White space between a delimiter and the end of its line. */
+    PADDING_MAX = 64,
     PENDING_MAX = 64 * 1024,
 };
 
@@ -23,7 +25,8 @@ struct multipart {
     enum err error;
     const char *why;
     size_t used;
-    char pending[PENDING_MAX]; /* what could not be decided yet */
+    /* Bytes that may be the beginning of a delimiter, or incomplete headers. */
+    char pending[PENDING_MAX];
 };
 
 /* --- the boundary --- */
@@ -39,9 +42,9 @@ static const char *multipart_skip_blanks(const char *p)
     return p + strspn(p, " \t");
 }
 
-/* One parameter `name=value` of a header field (RFC 2045), after its semicolon; the value is a token or a
- * quoted string, in which \" and \\ stand for one character (browsers leave other backslashes as they are).
- * NULL at the end or where it is malformed. */
+/* Parses one `; name=value` parameter of a header field (RFC 2045) and returns the position after it. The
+ * value is a token or a quoted string. In a quoted string only \" and \\ are escapes, because browsers do not
+ * escape other backslashes. NULL at the end of the field or if the parameter is malformed. */
 static const char *next_parameter(void *ctx, const char *p, char **name_r, char **value_r)
 {
     p = multipart_skip_blanks(p);
@@ -69,7 +72,7 @@ static const char *next_parameter(void *ctx, const char *p, char **name_r, char 
     return *v == '"' ? v + 1 : NULL;
 }
 
-/* The value of a parameter; NULL where there is none. */
+/* The value of the named parameter, NULL if absent. */
 static const char *find_parameter(void *ctx, const char *field, const char *name)
 {
     char *key, *value;
@@ -109,7 +112,7 @@ struct multipart *multipart_new(void *ctx, const char *boundary, const struct mu
     m->in_part = false;
     m->error = OK;
     m->why = NULL;
-    /* the first delimiter may stand at the very beginning: as if a line had ended before it */
+    /* The first delimiter may stand at the beginning of the body: act as if a line ended before it. */
     memcpy(m->pending, "\r\n", 2);
     m->used = 2;
     return m;
@@ -117,7 +120,7 @@ struct multipart *multipart_new(void *ctx, const char *boundary, const struct mu
 
 const char *multipart_why(const struct multipart *m)
 {
-    return m->why ? m->why : "it was ended";
+    return m->why ? m->why : "parsing was aborted";
 }
 
 static void set_malformed(struct multipart *m, const char *why)
@@ -139,7 +142,7 @@ static void discard_bytes(struct multipart *m, size_t n)
     m->used -= n;
 }
 
-/* Hands over `n` bytes of the part, or forgets them before the first and behind the last. */
+/* Delivers the first `n` pending bytes as data of the part; outside a part it discards them. */
 static void deliver_bytes(struct multipart *m, size_t n)
 {
     if (n > 0 && m->state == DATA && !m->events.data(m->events.arg, m->pending, n))
@@ -147,7 +150,8 @@ static void deliver_bytes(struct multipart *m, size_t n)
     discard_bytes(m, n);
 }
 
-/* Whether it got on. */
+/* Delivers data up to the next delimiter. False if the state did not change: more bytes are needed, or
+ * parsing has failed. */
 static bool find_delimiter(struct multipart *m)
 {
     const char *at = memmem(m->pending, m->used, m->delimiter, m->delimiter_n);
@@ -167,7 +171,7 @@ static bool find_delimiter(struct multipart *m)
     return true;
 }
 
-/* "--": that was the last; else white space and the line's end. */
+/* After a delimiter, "--" marks the last one; otherwise white space and the end of the line follow. */
 static bool read_after_delimiter(struct multipart *m)
 {
     if (m->used < 2)
@@ -189,7 +193,8 @@ static bool read_after_delimiter(struct multipart *m)
         set_malformed(m, "a delimiter is not followed by the end of its line");
         return false;
     }
-    discard_bytes(m, n); /* the line's end stays: headers may be none at all */
+    /* The end of the line stays, so that a part without headers also ends with an empty line. */
+    discard_bytes(m, n);
     m->state = HEADERS;
     return true;
 }
@@ -253,7 +258,7 @@ static bool read_headers(struct multipart *m)
     return m->state != FAILED;
 }
 
-/* As far as what is there allows. */
+/* Parses as far as the pending bytes allow. */
 static void multipart_advance(struct multipart *m)
 {
     bool more = true;

@@ -12,7 +12,8 @@
 #include "fcgi/http/route.h"
 #include "json/json_write.h"
 
-enum { HEADERS_MIN = 512 }; /* what the headers of an ordinary answer take */
+/* Octets that the headers of an ordinary reply take. */
+enum { HEADERS_MIN = 512 };
 
 static const struct {
     int status;
@@ -48,7 +49,7 @@ static const char *reason_phrase(int status)
     return "Error";
 }
 
-/* Room for `more` bytes and a NUL behind the headers so far. */
+/* Makes room for `more` bytes and a NUL after the headers and returns that place. */
 static char *reserve_headers(struct request *r, size_t more)
 {
     struct reply *reply = &r->reply;
@@ -79,7 +80,7 @@ static void PRINTF_LIKE(2, 0) append_format(struct request *r, const char *forma
     va_end(again);
 }
 
-/* One whose value is a text as it is: what every answer has is not worth a format. */
+/* A header without formatting, which would cost too much for the headers that every reply has. */
 static void append_header(struct request *r, const char *name, const char *value)
 {
     append_text(r, name);
@@ -99,7 +100,7 @@ void reply_header(struct request *r, const char *name, const char *format, ...)
     va_end(args);
 }
 
-/* Whole lines. */
+/* Appends whole header lines. */
 static void PRINTF_LIKE(2, 3) append_lines(struct request *r, const char *format, ...)
 {
     va_list args;
@@ -199,7 +200,7 @@ int reply_problem_with_execution(struct request *r, int status, const char *code
 
 int reply_not_found(struct request *r)
 {
-    return reply_problem(r, 404, "not_found", "There is nothing here by that name.");
+    return reply_problem(r, 404, "not_found", "Not found.");
 }
 
 int reply_err(struct request *r, enum err e)
@@ -210,13 +211,14 @@ int reply_err(struct request *r, enum err e)
     case ERR_BUSY:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 503, "unavailable",
-                             "The service cannot answer now; nothing was done. Try again.");
+                             "The service is unavailable; nothing was done. Try again.");
     case ERR_UNCERTAIN:
         return reply_problem(
             r, 504, "outcome_unknown",
-            "It is not known whether this was done. Repeat it with the same Idempotency-Key.");
+            "The outcome is unknown: the request may have been carried out. Repeat it with the same "
+            "Idempotency-Key.");
     default:
-        return reply_problem(r, 500, "internal", "Something went wrong here.");
+        return reply_problem(r, 500, "internal", "Internal error.");
     }
 }
 
@@ -236,7 +238,7 @@ static void add_rate_headers(struct request *r)
                  limit, remaining, reset, limit, RATE_WINDOW_S, remaining, reset);
 }
 
-/* Whether one of the listed tags is `etag`, weakly compared (RFC 9110, 13.1.2). */
+/* True if `list` (If-None-Match) contains `etag`, by weak comparison (RFC 9110, 13.1.2). */
 static bool etag_listed(const char *list, const char *etag)
 {
     return strcmp(list, "*") == 0 || strstr(list, etag) != NULL;
@@ -259,7 +261,8 @@ static void add_etag(struct request *r)
     char etag[2 * sizeof hash + 3] = "\"";
     if (!is_get(r) || r->reply.status != 200 || r->reply.is_internal || !is_resource(r))
         return;
-    /* 128 bits against accident: no one gains by an answer of his own that looks unchanged to him */
+    /* 128 bits without a secret exclude accidental collisions. Nobody gains from a deliberate one: it makes
+     * only one's own reply look unchanged. */
     crypto_shorthash_siphashx24(hash, (const unsigned char *)r->reply.body, r->reply.size, no_key);
     sodium_bin2hex(etag + 1, sizeof etag - 1, hash, sizeof hash);
     etag[sizeof etag - 2] = '"';

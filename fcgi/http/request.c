@@ -49,7 +49,9 @@ static int hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool request_percent_decode(const char *text, size_t size, bool plus_is_space, char *out)
+/* Decodes into `out`, which has room for size + 1 octets. False for a malformed escape, a NUL or invalid
+ * UTF-8. */
+static bool percent_decode(const char *text, size_t size, bool plus_is_space, char *out)
 {
     char *o = out;
     for (size_t i = 0; i < size; i++) {
@@ -75,7 +77,7 @@ bool request_percent_decode(const char *text, size_t size, bool plus_is_space, c
 static const char *decode_text(struct request *r, const char *text, size_t size, bool plus_is_space)
 {
     char *out = talloc_size(r, size + 1);
-    return request_percent_decode(text, size, plus_is_space, out) ? out : NULL;
+    return percent_decode(text, size, plus_is_space, out) ? out : NULL;
 }
 
 /* --- the request line --- */
@@ -97,7 +99,7 @@ static bool split_path(struct request *r)
     for (const char *p = r->raw_path; *p == '/';) {
         size_t n = strcspn(++p, "/");
         if (r->segments_n == SEGMENTS_MAX)
-            return true; /* longer than any route: not found */
+            return true; /* longer than any route, so it will match none */
         const char *segment = decode_text(r, p, n, false);
         if (!segment)
             return false;
@@ -126,7 +128,8 @@ static bool split_query(struct request *r)
 
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r)
 {
-    /* one piece of memory for nearly all that a request takes: what does not fit is taken by itself */
+    /* One block of memory serves nearly all allocations of a request; talloc allocates the rest
+     * separately. */
     struct request *r = talloc_pooled_object(ctx, struct request, POOL_OBJECTS, POOL_SIZE);
     *r = (struct request){.app = app};
     r->params = params;
@@ -134,7 +137,7 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
     const char *method = request_param(r, "REQUEST_METHOD");
     const char *uri = request_param(r, "REQUEST_URI");
     const char *request_id = request_param(r, "REQUEST_ID");
-    /* copied, as they are logged after FastCGI's params are gone */
+    /* copied, because they are logged after FastCGI's parameters were freed */
     r->id = talloc_strdup(r, request_id && *request_id ? request_id : id_new().text);
     r->method = talloc_strdup(r, method ? method : "");
     uri = uri ? uri : "";
@@ -146,16 +149,17 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
     r->raw_path = strip_prefix(r, path);
     *ok_r = split_path(r);
     if (!*ok_r)
-        reply_problem(r, 400, "invalid_request", "The path is not percent-encoded UTF-8.");
+        reply_problem(r, 400, "invalid_request", "The path is not valid percent-encoded UTF-8.");
     else if (!(*ok_r = split_query(r)))
-        reply_problem(r, 400, "invalid_request", "The query is not percent-encoded UTF-8, or too long.");
+        reply_problem(r, 400, "invalid_request",
+                      "The query is not valid percent-encoded UTF-8 or has more than %d parameters.",
+                      QUERY_MAX);
     return r;
 }
 
 /* --- the body --- */
 
-/* CONTENT_LENGTH: -1 where it is no number. nginx gives a length also for chunked bodies, which it gathers.
- */
+/* CONTENT_LENGTH, -1 if it is not a number. nginx also sends it for a chunked body that it buffers. */
 static int64_t content_length(const struct request *r)
 {
     const char *text = request_param(r, "CONTENT_LENGTH");
@@ -171,7 +175,7 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
 {
     int64_t length = content_length(r);
     if (length > (int64_t)max) {
-        reply_problem(r, 413, "body_too_large", "The body has more than %zu bytes.", max);
+        reply_problem(r, 413, "body_too_large", "The body is larger than %zu bytes.", max);
         return false;
     }
     size_t want = length > 0 ? (size_t)length : 0;
@@ -181,7 +185,7 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
         n = FCGX_GetStr(body + got, (int)(want - got), in);
     char more;
     if (length < 0 || got != want || FCGX_GetStr(&more, 1, in) > 0) {
-        reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
+        reply_problem(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
         return false;
     }
     body[want] = '\0';
@@ -199,22 +203,23 @@ ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
         r->body_size += (size_t)n;
         return n;
     }
-    /* nginx streams a chunked body without a length; its end is the stream's */
+    /* nginx streams a chunked body without a length; the body ends with the stream */
     if (!length_text || !*length_text || length == (int64_t)r->body_size)
         return 0;
-    reply_problem(r, 400, "invalid_request", "The body does not have its Content-Length.");
+    reply_problem(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
     return -1;
 }
 
-/* Whether the first `n` bytes of a Content-Type, which are its type and subtype, are `name`. */
+/* True if the type and subtype, which are the first `n` bytes of a Content-Type, are `name`. */
 static bool media_type_is(const char *type, size_t n, const char *name)
 {
     return n == strlen(name) && strncasecmp(type, name, n) == 0;
 }
 
-/* application/json, with any parameters, or no type at all. With a key header also
- * application/x-www-form-urlencoded, which `curl -d` sends by default. Without one that type stays refused: a
- * page of another site can have a browser send a form without asking, but it cannot set a header. */
+/* True for application/json with any parameters, and for no type at all. If a key header authenticated the
+ * request, also for application/x-www-form-urlencoded, which `curl -d` sends by default. Without a key header
+ * that type is rejected: a page of another site can make a browser send a form without asking, but it cannot
+ * set a header. */
 static bool is_json_type(const struct request *r, const char *type)
 {
     size_t n = strcspn(type, "; \t");
@@ -234,7 +239,7 @@ bool request_json(struct request *r, json_object **object_r)
         return false;
     }
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK) {
-        reply_problem(r, 400, "invalid_json", "The body cannot be read: %s.", why);
+        reply_problem(r, 400, "invalid_json", "Invalid JSON: %s.", why);
         return false;
     }
     if (!json_object_is_type(*object_r, json_type_object)) {
@@ -314,7 +319,8 @@ bool request_parse_idempotency_key(const char *field, char *out, size_t *size_r)
         memcpy(out, field, n);
         size = n;
     } else {
-        /* RFC 8941, 3.3.3: printable ASCII, a backslash only before a quote or a backslash */
+        /* a quoted string (RFC 8941, 3.3.3): printable ASCII; a backslash only before a quote or a
+         * backslash */
         size_t i = 1;
         for (; i < n && field[i] != '"'; i++) {
             if (field[i] == '\\' && ++i < n && field[i] != '"' && field[i] != '\\')
@@ -348,7 +354,7 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
     size_t size;
     if (count > 1 || !request_parse_idempotency_key(field, key, &size)) {
         reply_problem(r, 400, "invalid_idempotency_key",
-                      "Idempotency-Key must come once and have 1 to %d octets.", IDEMPOTENCY_KEY_MAX);
+                      "Idempotency-Key must be sent once and have 1 to %d octets.", IDEMPOTENCY_KEY_MAX);
         return false;
     }
     *key_r = (struct span){key, size};

@@ -1,8 +1,8 @@
-/* One request: what nginx handed over, taken apart strictly. The request is the talloc pool of everything
- * that is made for it, and goes after the answer was sent.
+/* One request, parsed strictly from what nginx sent. The request is the talloc pool of everything that is
+ * allocated for it and is freed after the reply was sent.
  *
- * Errors of form are answered here (request_read says which): a path or query that cannot be decoded, a body
- * that is too large or ended early. */
+ * The functions that return bool set the reply if they return false: a path or query that cannot be decoded,
+ * a body that is too large or incomplete, a malformed parameter. */
 #pragma once
 
 #include <stdbool.h>
@@ -25,79 +25,90 @@ struct FCGX_Stream;
 enum { SEGMENTS_MAX = 12, QUERY_MAX = 64, PATH_VALUES_MAX = 4 };
 
 struct query_item {
-    const char *name, *value; /* decoded */
+    /* Percent-decoded. */
+    const char *name, *value;
 };
 
 struct request {
     struct app *app;
-    char **params; /* of FastCGI: NAME=value */
+    /* FastCGI's parameters, NAME=value. */
+    char **params;
     const char *method;
-    const char *id;                     /* X-Request-Id */
-    bool is_api;                        /* the path had one of the prefixes, which is stripped */
-    const char *raw_path;               /* as sent, without prefix, query and trailing slash */
-    const char *raw_query;              /* as sent, "" where there is none */
-    const char *segments[SEGMENTS_MAX]; /* decoded */
+    /* X-Request-Id. */
+    const char *id;
+    /* The path began with one of the API's prefixes, which is stripped. */
+    bool is_api;
+    /* As sent, without prefix, query and trailing slash. */
+    const char *raw_path;
+    /* As sent; "" if absent. */
+    const char *raw_query;
+    /* Percent-decoded. */
+    const char *segments[SEGMENTS_MAX];
     size_t segments_n;
     struct query_item query[QUERY_MAX];
     size_t query_n;
     const char *body;
-    size_t body_size;       /* of a streamed one: read so far */
-    struct FCGX_Stream *in; /* where the route streams its body */
+    /* Of a streamed body: octets read so far. */
+    size_t body_size;
+    /* Set if the route streams the body. */
+    struct FCGX_Stream *in;
 
     const struct route *route;
-    const char *path_values[PATH_VALUES_MAX]; /* the {…} segments of the route, in order */
-    struct access access;                     /* where the route wants a key */
+    /* The {…} segments of the route, in order. */
+    const char *path_values[PATH_VALUES_MAX];
+    /* Set if the route requires a key. */
+    struct access access;
     struct rate_state rate;
     struct reply reply;
 
     int64_t began_us;
-    uint64_t round_trips; /* of the connection, when the request began */
-    id execution_id;      /* for the log */
-    int batch;            /* for the log: runs that shared the transaction */
+    /* db_round_trips() when the request began. */
+    uint64_t round_trips;
+    /* For the access log. */
+    id execution_id;
+    /* For the access log: number of runs that were accepted in the same transaction. */
+    int batch;
 };
 
-/* A request over FastCGI's params (NULL-terminated, kept by pointer), of ctx. Takes method, path and query
- * apart; where that fails the reply is set and *ok_r false. */
+/* Creates a request from FastCGI's parameters (NULL-terminated; the pointer is kept), allocated from ctx, and
+ * parses method, path and query. *ok_r is false if that fails. */
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r);
 
-/* Reads the whole body, exactly CONTENT_LENGTH bytes, at most `max`; false where it cannot be had: the reply
- * is set. */
+/* Reads the whole body: exactly CONTENT_LENGTH octets, at most `max`. False if it is larger or incomplete. */
 bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WARN_UNUSED;
 
-/* The next bytes of a body that is streamed: how many, 0 at its end, -1 where it ended early (the reply is
- * set).
- */
+/* Reads the next octets of a streamed body. Returns their number, 0 at the end, -1 if the body is
+ * incomplete. */
 ssize_t request_read_chunk(struct request *r, char *buffer, size_t size) WARN_UNUSED;
 
-/* A FastCGI param by name; NULL where absent. */
+/* The value of a FastCGI parameter; NULL if absent. */
 const char *request_param(const struct request *r, const char *name);
-/* How often a param came, and the last of them: a header sent twice comes twice. */
+/* The number of FastCGI parameters of that name, and the value of the last one. A header that was sent twice
+ * is two parameters. */
 int request_param_count(const struct request *r, const char *name, const char **value_r);
 
-/* The value of a query parameter; NULL where absent. */
+/* The value of a query parameter; NULL if absent. */
 const char *request_query(const struct request *r, const char *name);
-/* A whole number within bounds, `preset` where absent; false where it is none: the reply is set. */
+/* A whole number from min to max; `fallback` if absent. False if it is something else. */
 bool request_query_int(struct request *r, const char *name, int64_t min, int64_t max, int64_t fallback,
                        int64_t *value_r) WARN_UNUSED;
-/* "true" or "false"; false where it is neither: the reply is set. */
+/* "true" or "false"; false if absent. Returns false if it is something else. */
 bool request_query_bool(struct request *r, const char *name, bool *value_r) WARN_UNUSED;
-/* A UUID in the query, unset where absent; false where it is none: the reply is set. */
+/* A UUID; unset if absent. False if it is something else. */
 bool request_query_id(struct request *r, const char *name, id *id_r) WARN_UNUSED;
 
-/* The i-th {…} of the path as a UUID; false where it is none: the reply is 404. */
+/* The i-th {…} segment of the path as a UUID. False (404) if it is none. */
 bool request_path_id(struct request *r, int i, id *id_r) WARN_UNUSED;
 
-/* The body as a JSON object; *object_r NULL where there is no body at all. False where it is something else,
- * or its Content-Type is neither application/json nor, with a key header, curl's default
- * application/x-www-form-urlencoded: the reply is set. */
+/* The body as a JSON object, allocated from the request; NULL if there is no body. False if the body is
+ * anything else, or if its Content-Type is neither application/json nor, with a key header, curl's default
+ * application/x-www-form-urlencoded. */
 bool request_json(struct request *r, json_object **object_r) WARN_UNUSED;
 
-/* The Idempotency-Key, bare or as a quoted string, and the fingerprint of this request. Absent key: *key_r.at
- * NULL. False where the header is wrong: the reply is set. */
+/* The Idempotency-Key, bare or as a quoted string, and the fingerprint of this request. If the header is
+ * absent, key_r->at is NULL. False if the header is malformed. */
 bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerprint[32]) WARN_UNUSED;
 
-/* Percent-decoded into `out` (room for the input + 1); `plus` makes + a space. False for a bad escape, a NUL,
- * or what is not UTF-8. Public for the fuzzer. */
-bool request_percent_decode(const char *text, size_t size, bool plus_is_space, char *out);
-/* The bytes of an Idempotency-Key's header field; false where it is none. `out` has room for the field. */
+/* Parses the header field Idempotency-Key into `out`, which has room for the whole field. False if it is
+ * malformed. */
 bool request_parse_idempotency_key(const char *field, char *out, size_t *size_r);

@@ -1,4 +1,4 @@
-/* A row of the table of routes (fcgi/server/routes.c). */
+/* One row of the table of routes (fcgi/server/routes.c). */
 #pragma once
 
 #include <stddef.h>
@@ -6,23 +6,34 @@
 
 struct request;
 
-/* Answers by one of the reply_ calls, and returns the status. */
+/* Answers the request by one of the reply_ functions and returns the status. */
 typedef int route_handler(struct request *r);
 
 struct route {
     const char *method;
-    const char *path;  /* below the prefix; {…} is a value */
-    const char *query; /* the parameters it knows, separated by spaces; a * behind one that may be repeated */
-    uint32_t scopes;   /* one of these is needed; 0: no key at all */
-    uint32_t flags;    /* ROUTE_ */
-    size_t body_max;   /* 0: a body is not looked at */
+    /* Below the API prefix, unless ROUTE_BARE. A {…} segment matches any text. */
+    const char *path;
+    /* Names of the accepted query parameters, separated by spaces. A parameter followed by * may be
+     * repeated. */
+    const char *query;
+    /* The key must have one of these scopes. 0: see ROUTE_OPEN. */
+    uint32_t scopes;
+    /* ROUTE_ values. */
+    uint32_t flags;
+    /* Octets; 0: the body is not read. */
+    size_t body_max;
     route_handler *handler;
 };
 
 enum {
-    ROUTE_BARE = 1,    /* not below the prefix */
-    ROUTE_OPEN = 2,    /* no key */
-    ROUTE_TICKET = 4,  /* instead of a key there may be a ticket for the execution that is last in the path */
-    ROUTE_STREAM = 16, /* the handler reads the body by itself */
-    ROUTE_RESUMED = 8, /* nginx comes back with a request that waited: it is not counted again */
+    /* The path is not below the API prefix. */
+    ROUTE_BARE = 1,
+    /* No key is required. */
+    ROUTE_OPEN = 2,
+    /* Instead of a key, a ticket for the execution that is last in the path is accepted. */
+    ROUTE_TICKET = 4,
+    /* nginx sends a request again after a wait; it is neither rate-limited again nor shed. */
+    ROUTE_RESUMED = 8,
+    /* The handler reads the body itself, in chunks. */
+    ROUTE_STREAM = 16,
 };

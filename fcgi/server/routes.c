@@ -14,7 +14,8 @@
 #define LIST_QUERY                                                                                           \
     "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
     "created_after created_before"
-#define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE) /* the handler sees which */
+/* Either scope; the handler checks the one that the execution's kind requires. */
+#define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE)
 
 /* clang-format off */
 static const struct route table[] = {
@@ -57,7 +58,7 @@ static const struct route table[] = {
 };
 /* clang-format on */
 enum { ROUTES = sizeof table / sizeof table[0] };
-_Static_assert((int)ROUTES < (int)METRICS_ROUTES, "metrics have no room for all routes");
+_Static_assert((int)ROUTES < (int)METRICS_ROUTES, "METRICS_ROUTES is too small for the table of routes");
 
 /* --- finding --- */
 
@@ -93,7 +94,7 @@ const struct route *route_find(struct request *r)
 {
     char *allow = NULL;
     for (int i = 0; i < ROUTES; i++) {
-        const char *values[PATH_VALUES_MAX] = {0}; /* none of a route that matched halfway */
+        const char *values[PATH_VALUES_MAX] = {0}; /* a route that matches halfway leaves no values */
         if (!path_matches(&table[i], r, values))
             continue;
         if (method_matches(&table[i], r->method)) {
@@ -105,16 +106,16 @@ const struct route *route_find(struct request *r)
     }
     if (allow) {
         reply_header(r, "Allow", "%s", allow);
-        reply_problem(r, 405, "method_not_allowed", "%.20s is not allowed here.", r->method);
+        reply_problem(r, 405, "method_not_allowed", "Method not allowed: %.20s.", r->method);
     } else {
         reply_not_found(r);
     }
     return NULL;
 }
 
-/* --- judging the form --- */
+/* --- checks before the handler --- */
 
-/* Whether `query` (of a route) knows the name; *repeats_r: also more than once. */
+/* True if a route's `query` contains the name; *repeats_r is set if the parameter may be repeated. */
 static bool query_accepts(const char *query, const char *name, bool *repeats_r)
 {
     size_t n = strlen(name);
@@ -134,12 +135,12 @@ static bool check_query_parameters(struct request *r)
         const char *name = r->query[i].name;
         bool repeats;
         if (!query_accepts(r->route->query, name, &repeats)) {
-            reply_problem(r, 400, "invalid_request", "There is no parameter %.100s here.", name);
+            reply_problem(r, 400, "invalid_request", "Unknown query parameter: %.100s.", name);
             return false;
         }
         for (size_t k = 0; k < i && !repeats; k++) {
             if (strcmp(r->query[k].name, name) == 0) {
-                reply_problem(r, 400, "invalid_request", "The parameter %.100s came twice.", name);
+                reply_problem(r, 400, "invalid_request", "Duplicate query parameter: %.100s.", name);
                 return false;
             }
         }
@@ -147,7 +148,7 @@ static bool check_query_parameters(struct request *r)
     return true;
 }
 
-/* "1768473000.123", as nginx writes it. */
+/* Milliseconds of a time as nginx writes it, such as "1768473000.123". */
 static int64_t parse_msec(const char *text)
 {
     char *end;
@@ -155,7 +156,8 @@ static int64_t parse_msec(const char *text)
     return *end == '.' ? ms + strtol(end + 1, NULL, 10) : ms;
 }
 
-/* Uploads wait for as long as others' bodies take. */
+/* The uploads pool has no admission control, because an upload waits as long as the bodies before it take;
+ * only the maximum age applies. */
 static bool is_admitted(const struct app *app, int64_t waited_ms)
 {
     const struct config *c = app->config;
@@ -164,11 +166,11 @@ static bool is_admitted(const struct app *app, int64_t waited_ms)
                           : waited_ms <= ADMISSION_AGE_MAX_MS;
 }
 
-/* Whoever asks after the pool's health is told even when it has too much to do, and what was accepted before
- * it was waited for is not refused any more. */
+/* Sheds requests that waited too long (503). Never sheds health checks and other open routes, nor requests
+ * resumed after a wait (their run was already accepted). */
 static bool admit(struct request *r)
 {
-    const char *msec = request_param(r, "MSEC"); /* when nginx handed it on */
+    const char *msec = request_param(r, "MSEC"); /* when nginx passed the request on */
     int64_t taken_ms = msec ? parse_msec(msec) : 0;
     if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_RESUMED) ||
         is_admitted(r->app, clock_wall_ms() - taken_ms))
@@ -186,12 +188,12 @@ static bool check_rate_limit(struct request *r)
     if (r->rate.verdict != RATE_LIMITED)
         return true;
     reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
-    reply_problem(r, 429, "rate_limited", "This workspace has made its %lld requests of this minute.",
+    reply_problem(r, 429, "rate_limited", "The workspace has used its limit of %lld requests per minute.",
                   (long long)r->rate.limit);
     return false;
 }
 
-/* --- the way through --- */
+/* --- the steps of a request --- */
 
 static bool authorize(struct request *r)
 {

@@ -1,16 +1,17 @@
-/* The table of all that can be asked for, and the way of a request through it: route, form, age, key, rate,
- * body, handler. */
+/* The table of routes, and the steps of a request: find the route, shed it if it waited too long,
+ * authenticate, check the rate limit, authorize, check the query, read the body, call the handler. */
 #pragma once
 
 #include "fcgi/http/route.h"
 
 struct FCGX_Stream;
 
-/* Finds the route and its path_values. NULL: the reply is 404, or 405 with Allow. */
+/* Finds the route and sets r->path_values. NULL: the reply is 404, or 405 with Allow. */
 const struct route *route_find(struct request *r);
-/* Answers the request. `in` may be NULL where there is no body to read (tests). */
+/* Answers the request. `in` may be NULL if there is no body to read (tests). */
 void route_request(struct request *r, struct FCGX_Stream *in);
 
-/* "GET /executions/{id}" …, for metrics; the last is for what met no route. */
+/* Labels for metrics, such as "GET /executions/{id}"; the last one is for requests that matched no route. */
 const char *const *route_names(unsigned *n_r);
+/* The index of the request's label. */
 unsigned route_index(const struct request *r);

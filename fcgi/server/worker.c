@@ -20,15 +20,17 @@
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 
-enum {
-    NGINX_TIMEOUT_S = 30, /* nginx has the whole body before it connects: no pause is long */
-};
+/* A connection without progress for so long is broken. nginx buffers the whole body before it connects; only
+ * uploads are streamed, and nginx itself gives up a client that pauses for 30 s (client_body_timeout). */
+enum { NGINX_TIMEOUT_S = 30 };
 
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
     bool draining, quitting;
-    struct admission *admission; /* NULL: the backlog stays as it is */
-    int backlog;                 /* as we set it last; 0: a predecessor may have left it short */
+    /* NULL: the backlog is not changed. */
+    struct admission *admission;
+    /* Backlog as this worker set it last; 0: not set yet, and a predecessor may have left it short. */
+    int backlog;
     int short_backlog;
 };
 
@@ -55,7 +57,7 @@ struct worker *worker_new(void *ctx, int listen_fd)
     sigaddset(&mask, SIGUSR1);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGINT, SIG_IGN); /* ^C goes to the whole group; the master decides */
+    signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the master decides */
     signal(SIGHUP, SIG_IGN);
     w->listen_fd = listen_fd;
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -63,7 +65,7 @@ struct worker *worker_new(void *ctx, int listen_fd)
     talloc_set_destructor(w, worker_destroy);
     /* exclusive: one connection wakes one worker, not all of them */
     if (!epoll_add(w, listen_fd, EPOLLIN | EPOLLEXCLUSIVE) || !epoll_add(w, w->signal_fd, EPOLLIN)) {
-        log_error("worker.no_epoll", "message=\"%s\"", strerror(errno));
+        log_error("worker.epoll_failed", "message=\"%s\"", strerror(errno));
         talloc_free(w);
         return NULL;
     }
@@ -81,8 +83,9 @@ static void read_signals(struct worker *w)
     }
 }
 
-/* The listener's backlog, short while the pool is overloaded: each worker sees to it, so that it is right
- * even where one was late to. Milliseconds until it must be looked after again; -1: a request will tell. */
+/* Sets the listener's backlog: short while the pool is overloaded. Every worker does this, so that the
+ * backlog is right even if one of them is late. Returns the milliseconds until the overload ends, or -1 if
+ * there is none. */
 static int update_backlog(struct worker *w)
 {
     int64_t left_ms = w->admission ? admission_overload_ms(w->admission, clock_boot_ms()) : 0;
@@ -109,7 +112,8 @@ int worker_accept(struct worker *w)
             return fd;
         if (errno == EAGAIN && w->draining)
             return -1;
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) /* it stays readable: do not spin */
+        /* the listener stays readable: do not spin */
+        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
             nanosleep(&(struct timespec){.tv_nsec = 10 * 1000000L}, NULL);
     }
 }
@@ -130,16 +134,16 @@ static void log_request(const struct request *r)
              r->execution_id.text, db_round_trips(r->app->db) - r->round_trips, r->batch);
 }
 
-/* Whether nothing that nginx sends can still be on its way. */
+/* True if the request has been read completely. */
 static bool request_is_read(FCGX_Request *fcgi)
 {
     const char *length = FCGX_GetParam("CONTENT_LENGTH", fcgi->envp);
     return !length || !*length || strcmp(length, "0") == 0 || FCGX_HasSeenEOF(fcgi->in) != 0;
 }
 
-/* libfcgi ends a connection by half-closing it and waiting until nginx has closed its side, which costs a
- * worker a trip through nginx. Only where something unread may be on its way is that needed: it would reset
- * the connection. */
+/* libfcgi ends a connection by half-closing it and waiting until nginx has closed its side, which costs the
+ * worker a round trip to nginx. This is needed only if nginx may still be sending: closing with unread bytes
+ * would reset the connection and lose the reply. */
 static void finish_connection(FCGX_Request *fcgi)
 {
     int fd = fcgi->ipcFd;
@@ -160,7 +164,8 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     if (r->reply.status == 0)
         reply_err(r, ERR_INTERNAL);
     reply_send(r, fcgi->out);
-    finish_connection(fcgi); /* the client has its answer before the books are kept */
+    finish_connection(
+        fcgi); /* before the log and the key's last use, so that the client need not wait for them */
     log_request(r);
     auth_record_use(r);
     talloc_free(r);
@@ -172,13 +177,13 @@ static void serve_connection(struct app *app, int fd)
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
     FCGX_Request fcgi;
-    FCGX_InitRequest(&fcgi, -1, 0); /* no listener: libfcgi never accepts by itself */
+    FCGX_InitRequest(&fcgi, -1, 0); /* no listener: libfcgi must not accept connections itself */
     fcgi.ipcFd = fd;
-    fcgi.keepConnection = 1; /* or FCGX_Accept_r would begin by closing it */
+    fcgi.keepConnection = 1; /* otherwise FCGX_Accept_r begins by closing the connection */
     if (FCGX_Accept_r(&fcgi) == 0)
         answer_request(app, &fcgi);
     else
-        log_warn("worker.bad_connection", "fd=%d", fd);
+        log_warn("worker.protocol_error", "fd=%d", fd);
     FCGX_Free(&fcgi, 1);
 }
 

@@ -1,9 +1,12 @@
-/* A worker process: takes connections off the shared listener and serves them one at a time.
+/* A worker process: accepts connections from the shared listener and serves them one at a time.
  *
- * libfcgi knows nothing of EINTR: a signal would cut a body short. So signals stay blocked for the whole life
- * of a worker and are read from a descriptor, together with the listener; and connections are accepted here
- * and handed to libfcgi. SIGTERM: serve what waits in the backlog, then leave. SIGQUIT: leave after the
- * request in hand. SIGUSR1: open the log anew. */
+ * libfcgi does not handle EINTR: a signal would truncate a body. Therefore signals stay blocked for the whole
+ * life of a worker and are read from a descriptor that is polled together with the listener, and the worker
+ * accepts connections itself and passes them to libfcgi.
+ *
+ *   SIGTERM  serve the connections in the backlog, then exit
+ *   SIGQUIT  exit after the current request
+ *   SIGUSR1  reopen the log */
 #pragma once
 
 #include <stdbool.h>
@@ -14,12 +17,14 @@
 struct app;
 struct worker;
 
-enum { WORKER_BACKLOG = 1024 }; /* of the listener, unless the pool is overloaded (admission.h) */
+/* The listener's backlog, unless the pool is overloaded (fcgi/shared/admission.h). */
+enum { WORKER_BACKLOG = 1024 };
 
-/* `listen_fd` is non-blocking and shared with others. Blocks the signals. NULL where the kernel refuses
- * (logged). */
+/* Creates a worker and blocks its signals. `listen_fd` is non-blocking and shared with the other workers.
+ * NULL if a system call fails (logged). */
 struct worker *worker_new(void *ctx, int listen_fd);
-/* The next connection (a blocking descriptor, the caller's); -1: it is time to leave. */
+/* Waits for the next connection and returns its blocking descriptor, which the caller closes. -1: the worker
+ * must exit. */
 int worker_accept(struct worker *w);
-/* Serves until told to leave, or `recycle` requests were served (0: no end). */
+/* Serves until a signal ends the worker or `recycle` requests were served (0: without limit). */
 void worker_run(struct worker *w, struct app *app, int64_t recycle);

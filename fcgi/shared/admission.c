@@ -14,15 +14,16 @@ int64_t admission_overload_ms(const struct admission *a, int64_t now_ms)
     return left_ms > 0 ? left_ms : 0;
 }
 
-/* Shortly after an overload, which may not be over. */
+/* True for ADMISSION_OVERLOAD_MS after an overload, whose cause may persist. */
 static bool is_on_probation(const struct admission *a, int64_t now_ms)
 {
     int64_t ended_ms = atomic_load(&a->overload_ends_ms);
     return ended_ms && now_ms >= ended_ms && now_ms - ended_ms < ADMISSION_OVERLOAD_MS;
 }
 
-/* Whether more were taken up while it waited than the short backlog would have let in before it: each
- * worker's places, the one that it was busy with, and the one that the kernel adds. */
+/* True if workers have started more requests since this one arrived than the short backlog would have let in
+ * before it. Per worker these are its places in the backlog and the request that it was serving; the kernel
+ * adds one place per listener. */
 static bool queue_was_long(const struct admission *a, int64_t arrived_ms, unsigned workers)
 {
     uint64_t short_queue = (ADMISSION_BACKLOG + 1) * workers + 1, n = atomic_load(&a->started);
@@ -30,7 +31,8 @@ static bool queue_was_long(const struct admission *a, int64_t arrived_ms, unsign
            atomic_load(&a->started_ms[(n - short_queue - 2) % ADMISSION_STARTS_KEPT]) > arrived_ms;
 }
 
-/* After a pause nobody knows whether they have been late all the time; unless one waited through it. */
+/* True if every request has been delayed for `patience_ms`. A gap in traffic resets the timer, unless this
+ * request was already waiting before the gap. */
 static bool delayed_for(struct admission *a, int64_t now_ms, int64_t waited_ms, int64_t patience_ms)
 {
     int64_t since_ms = atomic_load(&a->delayed_since_ms), gap_ms = now_ms - atomic_load(&a->last_request_ms);

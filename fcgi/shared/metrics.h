@@ -1,4 +1,4 @@
-/* Counters of a host's workers, in the shared mapping: added to without locks, read by GET /metrics. */
+/* Counters of a host's workers, in the shared mapping. Workers add without locks; GET /metrics reads. */
 #pragma once
 
 #include <stdatomic.h>
@@ -12,11 +12,14 @@ struct metrics {
     atomic_uint_fast64_t refused_late;
     atomic_int workers;
     atomic_uint_fast64_t respawns;
-    /* what the workers did without, or once more */
-    atomic_uint_fast64_t redis_fallbacks, db_lost, db_settled;
+    /* How often a worker had to do without Redis. */
+    atomic_uint_fast64_t redis_fallbacks;
+    /* Lost or refused connections to MariaDB; commits whose answer was lost and that were settled. */
+    atomic_uint_fast64_t db_lost, db_settled;
 };
 
-/* `route` is the row of the table of routes, or one beyond its last for requests that met none. */
+/* Counts one answered request. `route` is the index in the table of routes, or one past the last route for a
+ * request that matched none. */
 void metrics_count(struct metrics *m, unsigned route, int status, int64_t us);
-/* Prometheus text of ctx; `names` are the routes' labels. */
+/* Prometheus text, allocated from ctx. `names` are the labels of the routes. */
 char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n);

@@ -19,16 +19,16 @@ void rate_area_init(struct rate_area *area)
     pthread_mutexattr_destroy(&attr);
 }
 
-/* A lease that a dead worker left half-written is worth no more than a minute of wrong numbers: it is kept.
- */
+/* If the last holder died, the lease may be half-written. It is kept: the worst case is one minute of wrong
+ * numbers. */
 static void rate_lock(pthread_mutex_t *lock)
 {
     if (pthread_mutex_lock(lock) == EOWNERDEAD)
         pthread_mutex_consistent(lock);
 }
 
-/* The lease of the workspace, emptied where it is of an old window or another limit; under the bucket's lock.
- */
+/* The lease of the workspace, reset if its window has ended or the limit has changed. A new workspace
+ * replaces the lease of the bucket whose window ends first. Call it under the bucket's lock. */
 static struct rate_lease *find_lease(struct rate_area *area, unsigned bucket, const id *workspace,
                                      int64_t limit, int64_t now_ms)
 {
@@ -56,7 +56,7 @@ static struct rate_state lease_state(const struct rate_lease *l, int verdict, in
                                .reset_s = ms == 0 ? RATE_WINDOW_S : (ms + 999) / 1000};
 }
 
-/* From the lease alone; RATE_UNKNOWN where Redis must be asked. */
+/* Decides by the lease alone; RATE_UNKNOWN if Redis must be asked. */
 static struct rate_state take_from_lease(struct rate_area *area, unsigned bucket, const id *workspace,
                                          int64_t limit)
 {
@@ -74,7 +74,7 @@ static struct rate_state take_from_lease(struct rate_area *area, unsigned bucket
     return s;
 }
 
-/* Lays what Redis granted into the lease, and takes one of it. */
+/* Adds what Redis granted to the lease and takes one request of it. */
 static struct rate_state store_grant(struct rate_area *area, unsigned bucket, const id *workspace,
                                      int64_t limit, int64_t granted, int64_t unleased, int64_t remaining_ms)
 {

@@ -1,8 +1,9 @@
-/* Requests per minute and workspace. Redis counts them for all hosts; a host leases a few at a time into the
- * mapping shared by its workers, so that Redis is not asked for each request. With Redis away there is no
- * limit.
+/* Rate limit: requests per minute and workspace. Redis counts them for all hosts. To avoid one Redis call per
+ * request, a host leases several requests at a time and keeps the lease in the shared mapping. While Redis is
+ * unreachable, requests are not limited.
  *
- * A window is 60 s from its first request. What a lease does not use up within its window is lost. */
+ * A window lasts 60 s from its first request. Leased requests that are not used within their window are
+ * lost. */
 #pragma once
 
 #include <pthread.h>
@@ -15,16 +16,22 @@ enum { RATE_WINDOW_S = 60, RATE_BUCKETS = 512, RATE_WAYS = 8 };
 
 struct rate_lease {
     id workspace;
-    int64_t limit;           /* the lease was made under this one */
-    int64_t left;            /* of this lease */
-    int64_t unleased;        /* of the window, as Redis said, not leased yet */
-    int64_t ends_ms;         /* of the window, boot time */
-    int64_t next_request_ms; /* the window is used up: Redis is not asked again before this */
+    /* The limit under which the lease was granted. */
+    int64_t limit;
+    /* Requests left of the lease. */
+    int64_t left;
+    /* Requests of the window that Redis had not leased to any host, when it was last asked. */
+    int64_t unleased;
+    /* End of the window, boot time. */
+    int64_t ends_ms;
+    /* Set when the window is used up: Redis is not asked again before this boot time. */
+    int64_t next_request_ms;
 };
 
 struct rate_area {
     struct {
-        pthread_mutex_t lock; /* robust: a worker may die at any moment */
+        /* Robust, because a worker may die while it holds the lock. */
+        pthread_mutex_t lock;
         struct rate_lease leases[RATE_WAYS];
     } buckets[RATE_BUCKETS];
 };
@@ -34,7 +41,9 @@ struct rate_state {
     int64_t limit, remaining, reset_s;
 };
 
+/* Initializes the locks. Called by the master before it forks; the memory must be zero. */
 void rate_area_init(struct rate_area *area);
-/* Takes one request. RATE_UNKNOWN: Redis is away, go on and say nothing. */
+/* Takes one request of the workspace's limit. RATE_UNKNOWN: Redis is unreachable; serve the request and send
+ * no rate headers. */
 struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *ctx, const id *workspace,
                             int64_t limit);

@@ -1,6 +1,7 @@
 #include "fcgi/shared/recent_keys.h"
 
-/* FNV-1a, never 0. Who finds keys that collide makes us ask Redis, no more. */
+/* FNV-1a with the lowest bit set, so that the result is never 0 (an empty slot). A hash without a secret is
+ * enough: keys made to collide only cause additional questions to Redis. */
 static uint64_t filter_hash(const id *workspace, struct span key)
 {
     uint64_t hash = id_hash(workspace);

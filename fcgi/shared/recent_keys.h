@@ -1,7 +1,8 @@
-/* Which Idempotency-Keys the workers of this host have been sent of late. Redis is asked about those only:
- * nearly every key is new, and asking was most of what a key cost. Forgetting is harmless: a
- * key that was sent to another host, before a restart, or too long ago is found by the transaction, under the
- * account's lock, and its replay takes as long as a commit does. */
+/* A filter of the Idempotency-Keys that the workers of this host received recently. Redis is asked only about
+ * keys that the filter knows: nearly every key is new, and asking Redis was most of what a key cost.
+ *
+ * Forgetting a key is harmless. A key that was sent to another host, before a restart or too long ago is
+ * found by the transaction under the account's lock; its replay then takes as long as a commit. */
 #pragma once
 
 #include <stdatomic.h>
@@ -10,12 +11,14 @@
 
 #include "run/accept.h"
 
-enum { IDEMPOTENCY_KEY_FILTER_SLOTS = 1 << 17 }; /* 1 MiB, of which pages are had when they are used */
+/* 1 MiB; the kernel provides the pages on first use. */
+enum { IDEMPOTENCY_KEY_FILTER_SLOTS = 1 << 17 };
 
-struct idempotency_key_filter { /* in the mapping; zero bytes are its first state */
+/* In the shared mapping. Initial state: zero bytes. */
+struct idempotency_key_filter {
     _Atomic uint64_t slots[IDEMPOTENCY_KEY_FILTER_SLOTS];
 };
 
-/* Notes the key. True: it may have been noted before. Nothing is locked: two that come at the same moment may
- * both hear false. */
+/* Adds the key. True: the key may have been added before. Takes no lock, so two calls at the same moment may
+ * both return false for one key. */
 bool idempotency_key_filter_add(struct idempotency_key_filter *filter, const id *workspace, struct span key);

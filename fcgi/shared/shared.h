@@ -1,5 +1,5 @@
-/* The mapping that the master makes before it forks: what the workers of a host know together. It is found at
- * the same address in all of them and lives as long as the master. */
+/* The memory that the workers of a host share. The master maps it before it forks, so that it has the same
+ * address in every worker. It lives as long as the master. */
 #pragma once
 
 #include <stddef.h>
@@ -12,7 +12,8 @@
 #include "fcgi/shared/recent_keys.h"
 #include "fcgi/shared/shared_cache.h"
 
-/* Slots for all workers at once, twice: at a reload old ones still finish while new ones serve. */
+/* Room for all workers twice: after a reload the old workers finish their requests while the new ones
+ * serve. */
 enum { WORKER_SLOTS = 256 };
 
 struct fcgi_shared {
@@ -21,11 +22,14 @@ struct fcgi_shared {
     struct rate_area rate;
     struct idempotency_key_filter idempotency_key_filter;
     struct balance_cache seen_balances;
-    struct shared_cache *keys;         /* SHA-256 of an API key: struct auth_cached_key */
-    struct shared_cache *workflows;    /* id: struct workflow_cached_version */
-    struct accept_group *accept_group; /* for the first ACCEPT_GROUP_WORKERS_MAX slots */
+    /* SHA-256 of an API key -> struct auth_cached_key */
+    struct shared_cache *keys;
+    /* id of a workflow -> struct workflow_cached_version */
+    struct shared_cache *workflows;
+    /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */
+    struct accept_group *accept_group;
 };
 
-/* NULL where there is no memory for it (logged). The sizes are those of struct auth_cached_key and struct
- * workflow_known. */
-struct fcgi_shared *fcgi_shared_new(size_t key_known_size, size_t workflow_known_size);
+/* NULL if the memory cannot be mapped (logged). Pass the sizes of struct auth_cached_key and struct
+ * workflow_cached_version. */
+struct fcgi_shared *fcgi_shared_new(size_t cached_key_size, size_t cached_version_size);

@@ -11,7 +11,8 @@ struct shared_cache {
     unsigned char secret[crypto_shorthash_KEYBYTES];
     unsigned entries;
     size_t key_size, value_size;
-    size_t words; /* of an entry: the checksum, then key and value */
+    /* Words per entry: the checksum, then key and value. */
+    size_t words;
     _Atomic uint64_t table[];
 };
 
@@ -43,7 +44,7 @@ static uint64_t checksum(const struct shared_cache *c, const void *bytes, size_t
     return sum;
 }
 
-/* The first of the places that the key may be in. */
+/* The first of the SHARED_CACHE_WAYS consecutive places in which the key may stand. */
 static _Atomic uint64_t *set_of(const struct shared_cache *c, const void *key)
 {
     uint64_t index = checksum(c, key, c->key_size) % (c->entries / SHARED_CACHE_WAYS);
@@ -64,7 +65,7 @@ static bool entry_has_key(const struct shared_cache *c, const _Atomic uint64_t *
     return true;
 }
 
-/* Of the key's places; NULL where none holds it. */
+/* The place, out of those of the set, that holds the key; NULL if none does. */
 static _Atomic uint64_t *find_cached_entry(const struct shared_cache *c, _Atomic uint64_t *entry,
                                            const void *key)
 {
@@ -90,7 +91,7 @@ bool shared_cache_get(const struct shared_cache *c, const void *key, void *value
     return true;
 }
 
-/* The key's own place, an empty one, or any: which is as good as random. */
+/* The place that holds the key already, else an empty one, else a random one. */
 static _Atomic uint64_t *choose_entry(const struct shared_cache *c, const void *key, uint64_t random)
 {
     _Atomic uint64_t *set = set_of(c, key), *own = find_cached_entry(c, set, key);
