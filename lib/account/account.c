@@ -48,8 +48,7 @@ struct account *account_find(struct account *accounts, size_t n, const id *works
 
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
 {
-    enum { COLUMNS = 5 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * ACCOUNT_WRITE_SET_COUNT + 1);
     size_t rows = 0;
     for (size_t i = 0; i < n; i++) {
         struct account *a = &accounts[i];
@@ -57,14 +56,15 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
             continue;
         if (a->changed)
             a->version++;
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&a->workspace_id);
-        v[1] = db_number(a->balance);
-        v[2] = db_number(a->version);
-        v[3] = db_number(a->active);
-        v[4] = db_number(a->touched);
+        struct db_value *v = &values[ACCOUNT_WRITE_SET_COUNT * rows++];
+        v[ACCOUNT_WRITE_SET_WORKSPACE_ID] = db_id(&a->workspace_id);
+        v[ACCOUNT_WRITE_SET_BALANCE] = db_number(a->balance);
+        v[ACCOUNT_WRITE_SET_VERSION] = db_number(a->version);
+        v[ACCOUNT_WRITE_SET_ACTIVE] = db_number(a->active);
+        v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(a->touched);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, COLUMNS, rows, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, ACCOUNT_WRITE_SET_COUNT, rows,
+                       NULL);
 }
 
 enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace)
@@ -98,19 +98,18 @@ void account_publish(struct redis *redis, const struct account *accounts, size_t
 
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
 {
-    enum { COLUMNS = 8 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * LEDGER_INSERT_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
         const struct ledger_entry *l = &entries[i];
-        struct db_value *v = &values[i * COLUMNS];
-        v[0] = db_id(&l->workspace_id);
-        v[1] = db_id(&l->id);
-        v[2] = db_number(l->kind);
-        v[3] = db_number(l->amount);
-        v[4] = db_id(&l->execution_id);
-        v[5] = db_id(&l->responder_id);
-        v[6] = db_id(&l->key_id);
-        v[7] = db_text(l->reason);
+        struct db_value *v = &values[i * LEDGER_INSERT_SET_COUNT];
+        v[LEDGER_INSERT_SET_WORKSPACE_ID] = db_id(&l->workspace_id);
+        v[LEDGER_INSERT_SET_ID] = db_id(&l->id);
+        v[LEDGER_INSERT_SET_KIND] = db_number(l->kind);
+        v[LEDGER_INSERT_SET_AMOUNT] = db_number(l->amount);
+        v[LEDGER_INSERT_SET_EXECUTION_ID] = db_id(&l->execution_id);
+        v[LEDGER_INSERT_SET_RESPONDER_ID] = db_id(&l->responder_id);
+        v[LEDGER_INSERT_SET_KEY_ID] = db_id(&l->key_id);
+        v[LEDGER_INSERT_SET_REASON] = db_text(l->reason);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, COLUMNS, n, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, LEDGER_INSERT_SET_COUNT, n, NULL);
 }

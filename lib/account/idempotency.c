@@ -67,21 +67,22 @@ enum err idempotency_find(struct db_tx *tx, void *ctx, const struct idempotency_
 enum err idempotency_store(struct db_tx *tx, const struct idempotency_key *keys, size_t n,
                            const struct run_answer *answers)
 {
-    enum { COLUMNS = 8 };
     uint8_t *hashes = talloc_array(tx->ctx, uint8_t, n * IDEMPOTENCY_HASH + 1);
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * COLUMNS + 1);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * IDEMPOTENCY_INSERT_SET_COUNT + 1);
     int64_t expires_ms = clock_wall_ms() + IDEMPOTENCY_HOURS * 3600000LL;
     for (size_t i = 0; i < n; i++) {
-        struct db_value *v = &values[i * COLUMNS];
+        struct db_value *v = &values[i * IDEMPOTENCY_INSERT_SET_COUNT];
         idempotency_hash(&keys[i].workspace_id, keys[i].key, hashes + i * IDEMPOTENCY_HASH);
-        v[0] = db_bytes(hashes + i * IDEMPOTENCY_HASH, IDEMPOTENCY_HASH);
-        v[1] = db_id(&keys[i].workspace_id);
-        v[2] = db_bytes(keys[i].key.at, keys[i].key.size);
-        v[3] = db_bytes(keys[i].fingerprint, 32);
-        v[4] = db_id(&answers[i].execution_id);
-        v[5] = db_number(answers[i].status);
-        v[6] = answers[i].body.at ? db_bytes(answers[i].body.at, answers[i].body.size) : db_null();
-        v[7] = db_number(expires_ms);
+        v[IDEMPOTENCY_INSERT_SET_KEY_HASH] = db_bytes(hashes + i * IDEMPOTENCY_HASH, IDEMPOTENCY_HASH);
+        v[IDEMPOTENCY_INSERT_SET_WORKSPACE_ID] = db_id(&keys[i].workspace_id);
+        v[IDEMPOTENCY_INSERT_SET_IDEMPOTENCY_KEY] = db_bytes(keys[i].key.at, keys[i].key.size);
+        v[IDEMPOTENCY_INSERT_SET_FINGERPRINT] = db_bytes(keys[i].fingerprint, 32);
+        v[IDEMPOTENCY_INSERT_SET_EXECUTION_ID] = db_id(&answers[i].execution_id);
+        v[IDEMPOTENCY_INSERT_SET_STATUS] = db_number(answers[i].status);
+        v[IDEMPOTENCY_INSERT_SET_BODY] =
+            answers[i].body.at ? db_bytes(answers[i].body.at, answers[i].body.size) : db_null();
+        v[IDEMPOTENCY_INSERT_SET_EXPIRES_MS] = db_number(expires_ms);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_IDEMPOTENCY_INSERT, NULL, 0, values, COLUMNS, n, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_IDEMPOTENCY_INSERT, NULL, 0, values, IDEMPOTENCY_INSERT_SET_COUNT,
+                       n, NULL);
 }

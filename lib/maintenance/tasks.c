@@ -10,8 +10,11 @@ static const int64_t executor_kept_ms = 86400000;
 
 enum err maintenance_task_ensure(struct db *db, const char *task)
 {
-    struct db_value args[] = {db_text(task), db_number(0)};
-    return db_run(db, NULL, SQL_MAINTENANCE_TASK_INSERT, args, 2, NULL);
+    struct db_value args[] = {
+        [MAINTENANCE_TASK_INSERT_SET_NAME] = db_text(task),
+        [MAINTENANCE_TASK_INSERT_SET_DUE_MS] = db_number(0),
+    };
+    return db_run(db, NULL, SQL_MAINTENANCE_TASK_INSERT, args, MAINTENANCE_TASK_INSERT_SET_COUNT, NULL);
 }
 
 /* A moment too far ahead comes from a clock that was set back: the task is due. */

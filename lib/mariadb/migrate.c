@@ -55,8 +55,12 @@ static bool is_applied(const struct db_rows *rows, unsigned number)
 static enum err apply_migration(struct db *db, void *ctx, const struct sql_migration *m,
                                 int64_t *applied_ms_r)
 {
-    struct db_value begin[] = {db_number(m->number), db_text(m->name), db_text(m->sha256)};
-    enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, 3, NULL);
+    struct db_value begin[] = {
+        [MIGRATION_BEGIN_SET_NUMBER] = db_number(m->number),
+        [MIGRATION_BEGIN_SET_NAME] = db_text(m->name),
+        [MIGRATION_BEGIN_SET_SHA256] = db_text(m->sha256),
+    };
+    enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, MIGRATION_BEGIN_SET_COUNT, NULL);
     if (e == OK)
         e = db_script(db, m->text);
     if (e != OK)

@@ -7,39 +7,40 @@
 
 static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
 {
-    enum { COLUMNS = 21 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * STATES_INSERT_SET_COUNT);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         const struct run_request *req = entry->req;
         if (!entry_is_new(entry))
             continue;
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&req->execution_id);
-        v[1] = db_id(&req->workspace_id);
-        v[2] = db_id(&req->responder_id);
-        v[3] = db_id(&req->principal_id);
-        v[4] = db_id(&req->key_id);
-        v[5] = db_id(run_request_is_root(req) ? &req->execution_id : &req->parent.root_id);
-        v[6] = db_id(&req->parent.id);
-        v[7] = db_id(&req->retry_of);
-        v[8] = db_number(req->kind);
-        v[9] = db_number(req->source);
-        v[10] = db_number(req->agentic);
-        v[11] = db_number(run_request_is_root(req) ? 0 : req->parent.depth + 1);
-        v[12] = db_number(req->version);
-        v[13] = db_number(STATE_QUEUED);
-        v[14] = db_number(entry->cost);
-        v[15] = db_number(id_ms(&req->execution_id));
-        v[16] = db_number_or_null(req->parent.deadline_ms,
-                                  !run_request_is_root(req) && req->parent.deadline_ms > 0);
-        v[17] = span_value_or_null(req->input);
-        v[18] = span_value_or_null(req->tags);
-        v[19] = span_value_or_null(req->metadata);
-        v[20] = span_value_or_null(req->extra);
+        struct db_value *v = &values[STATES_INSERT_SET_COUNT * rows++];
+        v[STATES_INSERT_SET_ID] = db_id(&req->execution_id);
+        v[STATES_INSERT_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
+        v[STATES_INSERT_SET_RESPONDER_ID] = db_id(&req->responder_id);
+        v[STATES_INSERT_SET_PRINCIPAL_ID] = db_id(&req->principal_id);
+        v[STATES_INSERT_SET_KEY_ID] = db_id(&req->key_id);
+        v[STATES_INSERT_SET_ROOT_ID] =
+            db_id(run_request_is_root(req) ? &req->execution_id : &req->parent.root_id);
+        v[STATES_INSERT_SET_PARENT_ID] = db_id(&req->parent.id);
+        v[STATES_INSERT_SET_RETRY_OF] = db_id(&req->retry_of);
+        v[STATES_INSERT_SET_KIND] = db_number(req->kind);
+        v[STATES_INSERT_SET_SOURCE] = db_number(req->source);
+        v[STATES_INSERT_SET_AGENTIC] = db_number(req->agentic);
+        v[STATES_INSERT_SET_DEPTH] = db_number(run_request_is_root(req) ? 0 : req->parent.depth + 1);
+        v[STATES_INSERT_SET_VERSION] = db_number(req->version);
+        v[STATES_INSERT_SET_STATE] = db_number(STATE_QUEUED);
+        v[STATES_INSERT_SET_COST] = db_number(entry->cost);
+        v[STATES_INSERT_SET_UPDATED_MS] = db_number(id_ms(&req->execution_id));
+        v[STATES_INSERT_SET_DEADLINE_MS] = db_number_or_null(
+            req->parent.deadline_ms, !run_request_is_root(req) && req->parent.deadline_ms > 0);
+        v[STATES_INSERT_SET_INPUT] = span_value_or_null(req->input);
+        v[STATES_INSERT_SET_TAGS] = span_value_or_null(req->tags);
+        v[STATES_INSERT_SET_METADATA] = span_value_or_null(req->metadata);
+        v[STATES_INSERT_SET_EXTRA] = span_value_or_null(req->extra);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, STATES_INSERT_SET_COUNT, rows,
+                       NULL);
 }
 
 static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
@@ -65,26 +66,25 @@ static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
 
 static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
 {
-    enum { COLUMNS = 5 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EVENT_INSERT_SET_COUNT);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
         if (!entry_is_new(&b->entries[i]))
             continue;
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&b->entries[i].req->execution_id);
-        v[1] = db_number(1);
-        v[2] = db_number(EVENT_QUEUED);
-        v[3] = db_number(id_ms(&b->entries[i].req->execution_id));
-        v[4] = db_null();
+        struct db_value *v = &values[EVENT_INSERT_SET_COUNT * rows++];
+        v[EVENT_INSERT_SET_EXECUTION_ID] = db_id(&b->entries[i].req->execution_id);
+        v[EVENT_INSERT_SET_SEQ] = db_number(1);
+        v[EVENT_INSERT_SET_TYPE] = db_number(EVENT_QUEUED);
+        v[EVENT_INSERT_SET_AT_MS] = db_number(id_ms(&b->entries[i].req->execution_id));
+        v[EVENT_INSERT_SET_DATA] = db_null();
     }
-    return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, EVENT_INSERT_SET_COUNT, rows,
+                       NULL);
 }
 
 static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
 {
-    enum { COLUMNS = 6 };
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * COLUMNS);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EXECUTION_CHILD_INSERT_SET_COUNT);
     struct db_value *parents = talloc_array(tx->ctx, struct db_value, b->n);
     size_t rows = 0;
     for (size_t i = 0; i < b->n; i++) {
@@ -92,18 +92,19 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
         parents[rows] = db_id(&req->parent.id); /* locked since they were judged */
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&req->parent.root_id);
-        v[1] = db_id(&req->execution_id);
-        v[2] = db_id(&req->parent.id);
-        v[3] = db_number(req->parent.step);
-        v[4] = db_number(req->parent.item);
-        v[5] = db_number(req->parent.try);
+        struct db_value *v = &values[EXECUTION_CHILD_INSERT_SET_COUNT * rows++];
+        v[EXECUTION_CHILD_INSERT_SET_ROOT_ID] = db_id(&req->parent.root_id);
+        v[EXECUTION_CHILD_INSERT_SET_CHILD_ID] = db_id(&req->execution_id);
+        v[EXECUTION_CHILD_INSERT_SET_PARENT_ID] = db_id(&req->parent.id);
+        v[EXECUTION_CHILD_INSERT_SET_STEP] = db_number(req->parent.step);
+        v[EXECUTION_CHILD_INSERT_SET_ITEM] = db_number(req->parent.item);
+        v[EXECUTION_CHILD_INSERT_SET_TRY] = db_number(req->parent.try);
     }
     enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_MARK_PARENTS, NULL, 0, parents, 1, rows, NULL);
     if (e != OK)
         return e;
-    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values, COLUMNS, rows, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHILD_INSERT, NULL, 0, values,
+                       EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL);
 }
 
 static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
@@ -115,24 +116,32 @@ static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
     if (json_parse(tx->ctx, req->tags.at, req->tags.size, 2, &tags, &why) != OK)
         return ERR_INTERNAL; /* the caller had judged them */
     size_t n = json_object_array_length(tags);
-    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * 3 + 1);
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, n * EXECUTION_TAG_INSERT_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
         json_object *tag = json_object_array_get_idx(tags, i);
-        values[i * 3] = db_id(&req->workspace_id);
-        values[i * 3 + 1] = db_bytes(json_object_get_string(tag), (size_t)json_object_get_string_len(tag));
-        values[i * 3 + 2] = db_id(&req->execution_id);
+        struct db_value *v = &values[i * EXECUTION_TAG_INSERT_SET_COUNT];
+        v[EXECUTION_TAG_INSERT_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
+        v[EXECUTION_TAG_INSERT_SET_TAG] =
+            db_bytes(json_object_get_string(tag), (size_t)json_object_get_string_len(tag));
+        v[EXECUTION_TAG_INSERT_SET_EXECUTION_ID] = db_id(&req->execution_id);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TAG_INSERT, NULL, 0, values, 3, n, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TAG_INSERT, NULL, 0, values,
+                       EXECUTION_TAG_INSERT_SET_COUNT, n, NULL);
 }
 
 static enum err insert_chat(struct db_tx *tx, const struct run_request *req)
 {
     if (!req->tool_call_id.at && !req->thread_id.at && !id_is_set(&req->message_id))
         return OK;
-    struct db_value values[] = {db_id(&req->execution_id), db_id(&req->workspace_id),
-                                span_value_or_null(req->thread_id), db_id(&req->message_id),
-                                span_value_or_null(req->tool_call_id)};
-    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHAT_INSERT, NULL, 0, values, 5, 1, NULL);
+    struct db_value values[] = {
+        [EXECUTION_CHAT_INSERT_SET_EXECUTION_ID] = db_id(&req->execution_id),
+        [EXECUTION_CHAT_INSERT_SET_WORKSPACE_ID] = db_id(&req->workspace_id),
+        [EXECUTION_CHAT_INSERT_SET_THREAD_ID] = span_value_or_null(req->thread_id),
+        [EXECUTION_CHAT_INSERT_SET_MESSAGE_ID] = db_id(&req->message_id),
+        [EXECUTION_CHAT_INSERT_SET_TOOL_CALL_ID] = span_value_or_null(req->tool_call_id),
+    };
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_CHAT_INSERT, NULL, 0, values,
+                       EXECUTION_CHAT_INSERT_SET_COUNT, 1, NULL);
 }
 
 static enum err store_keys(struct db_tx *tx, struct accept_batch *b)

@@ -364,79 +364,80 @@ static struct db_value number_or_null(int64_t number)
 
 static enum err write_run_rows(struct run_tx *run_tx, int64_t now_ms)
 {
-    enum { COLUMNS = 23 };
-    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n * COLUMNS + 1);
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n * STATES_WRITE_SET_COUNT + 1);
     size_t rows = 0;
     for (size_t i = 0; i < run_tx->runs_n; i++) {
         const struct run *r = run_tx->runs[i];
         if (!r->changed)
             continue;
-        struct db_value *v = &values[COLUMNS * rows++];
-        v[0] = db_id(&r->id);
-        v[1] = db_id(&r->workspace_id);
-        v[2] = db_id(&r->responder_id);
-        v[3] = db_id(&r->workspace_id); /* principal_id: NOT NULL, but never inserted */
-        v[4] = db_id(&r->root_id);
-        v[5] = db_number(r->kind);
-        v[6] = db_number(SOURCE_STANDALONE); /* never inserted either */
-        v[7] = db_number(r->version);
-        v[8] = db_number(r->cost);
-        v[9] = db_number(r->state);
-        v[10] = db_number(r->reason);
-        v[11] = db_number(r->side_effects_started);
-        v[12] = db_number(r->attempt);
-        v[13] = db_number(r->lost_count);
-        v[14] = db_number(r->last_seq);
-        v[15] = db_number((int64_t)r->executor_id);
-        v[16] = db_number(r->refunded);
-        v[17] = number_or_null(r->started_ms);
-        v[18] = number_or_null(r->ended_ms);
-        v[19] = number_or_null(r->deadline_ms);
-        v[20] = db_number(now_ms);
-        v[21] = db_text(r->output);
-        v[22] = db_text(r->error);
+        struct db_value *v = &values[STATES_WRITE_SET_COUNT * rows++];
+        v[STATES_WRITE_SET_ID] = db_id(&r->id);
+        v[STATES_WRITE_SET_WORKSPACE_ID] = db_id(&r->workspace_id);
+        v[STATES_WRITE_SET_RESPONDER_ID] = db_id(&r->responder_id);
+        /* NOT NULL, but never inserted, because the row exists; neither is the source */
+        v[STATES_WRITE_SET_PRINCIPAL_ID] = db_id(&r->workspace_id);
+        v[STATES_WRITE_SET_ROOT_ID] = db_id(&r->root_id);
+        v[STATES_WRITE_SET_KIND] = db_number(r->kind);
+        v[STATES_WRITE_SET_SOURCE] = db_number(SOURCE_STANDALONE);
+        v[STATES_WRITE_SET_VERSION] = db_number(r->version);
+        v[STATES_WRITE_SET_COST] = db_number(r->cost);
+        v[STATES_WRITE_SET_STATE] = db_number(r->state);
+        v[STATES_WRITE_SET_FAILURE_REASON] = db_number(r->reason);
+        v[STATES_WRITE_SET_EFFECTS] = db_number(r->side_effects_started);
+        v[STATES_WRITE_SET_ATTEMPT] = db_number(r->attempt);
+        v[STATES_WRITE_SET_LOSSES] = db_number(r->lost_count);
+        v[STATES_WRITE_SET_LAST_SEQ] = db_number(r->last_seq);
+        v[STATES_WRITE_SET_EXECUTOR_ID] = db_number((int64_t)r->executor_id);
+        v[STATES_WRITE_SET_REFUNDED] = db_number(r->refunded);
+        v[STATES_WRITE_SET_STARTED_MS] = number_or_null(r->started_ms);
+        v[STATES_WRITE_SET_ENDED_MS] = number_or_null(r->ended_ms);
+        v[STATES_WRITE_SET_DEADLINE_MS] = number_or_null(r->deadline_ms);
+        v[STATES_WRITE_SET_UPDATED_MS] = db_number(now_ms);
+        v[STATES_WRITE_SET_OUTPUT] = db_text(r->output);
+        v[STATES_WRITE_SET_ERROR] = db_text(r->error);
     }
-    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_WRITE, NULL, 0, values, COLUMNS, rows,
-                       NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_WRITE, NULL, 0, values,
+                       STATES_WRITE_SET_COUNT, rows, NULL);
 }
 
 static enum err write_event_rows(struct run_tx *run_tx)
 {
-    enum { COLUMNS = 5 };
-    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->events_n * COLUMNS + 1);
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->events_n * EVENT_INSERT_SET_COUNT + 1);
     for (size_t i = 0; i < run_tx->events_n; i++) {
-        struct db_value *v = &values[COLUMNS * i];
-        v[0] = db_id(&run_tx->events[i].run->id);
-        v[1] = db_number(run_tx->events[i].seq);
-        v[2] = db_number(run_tx->events[i].type);
-        v[3] = db_number(run_tx->events[i].at_ms);
-        v[4] = db_text(run_tx->events[i].data);
+        struct db_value *v = &values[EVENT_INSERT_SET_COUNT * i];
+        v[EVENT_INSERT_SET_EXECUTION_ID] = db_id(&run_tx->events[i].run->id);
+        v[EVENT_INSERT_SET_SEQ] = db_number(run_tx->events[i].seq);
+        v[EVENT_INSERT_SET_TYPE] = db_number(run_tx->events[i].type);
+        v[EVENT_INSERT_SET_AT_MS] = db_number(run_tx->events[i].at_ms);
+        v[EVENT_INSERT_SET_DATA] = db_text(run_tx->events[i].data);
     }
-    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, COLUMNS,
-                       run_tx->events_n, NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EVENT_INSERT, NULL, 0, values,
+                       EVENT_INSERT_SET_COUNT, run_tx->events_n, NULL);
 }
 
 static enum err write_step_rows(struct run_tx *run_tx)
 {
-    enum { COLUMNS = 11 };
-    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->steps_n * COLUMNS + 1);
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->steps_n * EXECUTION_STEP_WRITE_SET_COUNT + 1);
     for (size_t i = 0; i < run_tx->steps_n; i++) {
         const struct run_step *s = &run_tx->steps[i].row;
-        struct db_value *v = &values[COLUMNS * i];
-        v[0] = db_id(&run_tx->steps[i].run->id);
-        v[1] = db_number(s->step);
-        v[2] = db_number(s->item);
-        v[3] = db_number(s->status);
-        v[4] = db_number(s->tries);
-        v[5] = db_number(s->answers);
-        v[6] = number_or_null(s->due_ms);
-        v[7] = number_or_null(s->started_ms);
-        v[8] = number_or_null(s->completed_ms);
-        v[9] = db_text(s->result);
-        v[10] = db_text(s->error);
+        struct db_value *v = &values[EXECUTION_STEP_WRITE_SET_COUNT * i];
+        v[EXECUTION_STEP_WRITE_SET_EXECUTION_ID] = db_id(&run_tx->steps[i].run->id);
+        v[EXECUTION_STEP_WRITE_SET_STEP] = db_number(s->step);
+        v[EXECUTION_STEP_WRITE_SET_ITEM] = db_number(s->item);
+        v[EXECUTION_STEP_WRITE_SET_STATUS] = db_number(s->status);
+        v[EXECUTION_STEP_WRITE_SET_TRIES] = db_number(s->tries);
+        v[EXECUTION_STEP_WRITE_SET_ANSWERS] = db_number(s->answers);
+        v[EXECUTION_STEP_WRITE_SET_DUE_MS] = number_or_null(s->due_ms);
+        v[EXECUTION_STEP_WRITE_SET_STARTED_MS] = number_or_null(s->started_ms);
+        v[EXECUTION_STEP_WRITE_SET_COMPLETED_MS] = number_or_null(s->completed_ms);
+        v[EXECUTION_STEP_WRITE_SET_RESULT] = db_text(s->result);
+        v[EXECUTION_STEP_WRITE_SET_ERROR] = db_text(s->error);
     }
-    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values, COLUMNS,
-                       run_tx->steps_n, NULL);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values,
+                       EXECUTION_STEP_WRITE_SET_COUNT, run_tx->steps_n, NULL);
 }
 
 enum err run_tx_flush(struct run_tx *run_tx)

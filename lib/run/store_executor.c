@@ -12,9 +12,13 @@ enum { REQUEUE_BATCH_MAX = 64, EXECUTORS_MAX = 1000 };
 enum err executor_register(struct db *db, const char *host, int pid, uint64_t *executor_r)
 {
     void *scratch = talloc_new(NULL);
-    struct db_value args[] = {db_text(host), db_number(pid), db_number(clock_wall_ms())};
+    struct db_value args[] = {
+        [EXECUTOR_INSERT_SET_HOST] = db_text(host),
+        [EXECUTOR_INSERT_SET_PID] = db_number(pid),
+        [EXECUTOR_INSERT_SET_STARTED_MS] = db_number(clock_wall_ms()),
+    };
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_EXECUTOR_INSERT, args, 3, &rows);
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_INSERT, args, EXECUTOR_INSERT_SET_COUNT, &rows);
     if (e == OK)
         *executor_r = rows->insert_id;
     talloc_free(scratch);

@@ -142,11 +142,15 @@ enum err secret_set(struct db *db, const uint8_t key[SECRET_KEY_SIZE], const id 
     uint8_t nonce[SECRET_NONCE_SIZE];
     uint8_t *sealed = talloc_size(scratch, size + SECRET_SEAL_SIZE);
     secret_seal(key, workspace, name, value, size, nonce, sealed);
-    struct db_value args[] = {db_text(name), db_bytes(nonce, sizeof nonce),
-                              db_bytes(sealed, size + SECRET_SEAL_SIZE), db_number(clock_wall_ms()),
-                              db_id(workspace)};
+    struct db_value args[] = {
+        [SECRET_PUT_SET_NAME] = db_text(name),
+        [SECRET_PUT_SET_NONCE] = db_bytes(nonce, sizeof nonce),
+        [SECRET_PUT_SET_SEALED] = db_bytes(sealed, size + SECRET_SEAL_SIZE),
+        [SECRET_PUT_SET_UPDATED_MS] = db_number(clock_wall_ms()),
+        [SECRET_PUT_SET_COUNT] = db_id(workspace),
+    };
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_SECRET_PUT, args, sizeof args / sizeof args[0], &rows);
+    enum err e = db_run(db, scratch, SQL_SECRET_PUT, args, SECRET_PUT_SET_COUNT + 1, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_NOT_FOUND;
     talloc_free(scratch);

@@ -49,54 +49,54 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list, size_t n)
 {
-    enum { COLUMNS = 6 };
     struct db_value owner = db_id(execution);
-    struct db_value *each = talloc_array(tx->ctx, struct db_value, COLUMNS * n + 1);
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, ARTIFACT_INSERT_SET_COUNT * n + 1);
     for (size_t i = 0; i < n; i++) {
-        struct db_value *v = &each[COLUMNS * i];
-        v[0] = owner;
-        v[1] = db_id(&list[i].id);
-        v[2] = db_text(list[i].relpath);
-        v[3] = db_text(list[i].media_type);
-        v[4] = db_number(list[i].blob.size);
-        v[5] = db_bytes(list[i].blob.sha256, BLOB_HASH);
+        struct db_value *v = &each[ARTIFACT_INSERT_SET_COUNT * i];
+        v[ARTIFACT_INSERT_SET_EXECUTION_ID] = owner;
+        v[ARTIFACT_INSERT_SET_ID] = db_id(&list[i].id);
+        v[ARTIFACT_INSERT_SET_RELPATH] = db_text(list[i].relpath);
+        v[ARTIFACT_INSERT_SET_MEDIA_TYPE] = db_text(list[i].media_type);
+        v[ARTIFACT_INSERT_SET_SIZE] = db_number(list[i].blob.size);
+        v[ARTIFACT_INSERT_SET_SHA256] = db_bytes(list[i].blob.sha256, BLOB_HASH);
     }
     enum err e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &owner, 1, NULL);
     if (e == OK)
-        e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_INSERT, NULL, 0, each, COLUMNS, n, NULL);
+        e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_INSERT, NULL, 0, each, ARTIFACT_INSERT_SET_COUNT, n,
+                        NULL);
     return e;
 }
 
-enum { USAGE_COLUMNS = 8 };
-
-static void usage_values(struct db_value v[USAGE_COLUMNS], const struct usage *u)
+/* The values that usage_put_late sets, with which those of usage_put begin. */
+static void usage_values(struct db_value v[USAGE_PUT_LATE_SET_COUNT], const struct usage *u)
 {
-    v[0] = db_number(u->input_tokens);
-    v[1] = db_number(u->output_tokens);
-    v[2] = db_number(u->cost);
-    v[3] = db_number_or_null(u->wallclock_ms, u->has_wallclock);
-    v[4] = db_number(u->iterations);
-    v[5] = db_text(u->trace_id);
-    v[6] = u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null();
-    v[7] = db_number(u->has_log ? u->log.size : 0);
+    v[USAGE_PUT_LATE_SET_INPUT_TOKENS] = db_number(u->input_tokens);
+    v[USAGE_PUT_LATE_SET_OUTPUT_TOKENS] = db_number(u->output_tokens);
+    v[USAGE_PUT_LATE_SET_COST] = db_number(u->cost);
+    v[USAGE_PUT_LATE_SET_WALLCLOCK_MS] = db_number_or_null(u->wallclock_ms, u->has_wallclock);
+    v[USAGE_PUT_LATE_SET_ITERATIONS] = db_number(u->iterations);
+    v[USAGE_PUT_LATE_SET_TRACE_ID] = db_text(u->trace_id);
+    v[USAGE_PUT_LATE_SET_LOG_SHA256] = u->has_log ? db_bytes(u->log.sha256, BLOB_HASH) : db_null();
+    v[USAGE_PUT_LATE_SET_LOG_SIZE] = db_number(u->has_log ? u->log.size : 0);
 }
 
 enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
 {
-    struct db_value args[1 + USAGE_COLUMNS] = {db_id(execution)};
-    usage_values(args + 1, u);
-    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, 1 + USAGE_COLUMNS, NULL);
+    struct db_value args[USAGE_PUT_SET_COUNT];
+    usage_values(args, u);
+    args[USAGE_PUT_SET_EXECUTION_ID] = db_id(execution);
+    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, USAGE_PUT_SET_COUNT, NULL);
 }
 
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
                         const struct artifact *list, size_t n)
 {
-    struct db_value args[USAGE_COLUMNS + 2];
+    struct db_value args[USAGE_PUT_LATE_SET_COUNT + 2];
     struct db_rows *rows;
     usage_values(args, u);
-    args[USAGE_COLUMNS] = db_id(execution);
-    args[USAGE_COLUMNS + 1] = db_number(attempt);
-    enum err e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT_LATE, args, USAGE_COLUMNS + 2, &rows);
+    args[USAGE_PUT_LATE_SET_COUNT] = db_id(execution);
+    args[USAGE_PUT_LATE_SET_COUNT + 1] = db_number(attempt);
+    enum err e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT_LATE, args, USAGE_PUT_LATE_SET_COUNT + 2, &rows);
     return e == OK && rows->affected > 0 && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
 }
 

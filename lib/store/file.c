@@ -136,25 +136,24 @@ static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
 
 static enum err file_put_work(struct db_tx *tx, void *arg)
 {
-    enum { COLUMNS = 7 };
     struct file_change *c = arg;
-    struct db_value *each = talloc_array(tx->ctx, struct db_value, COLUMNS * c->n + 1);
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, FILE_PUT_SET_COUNT * c->n + 1);
     for (size_t i = 0; i < c->n; i++) {
         const struct file *f = &c->files[i];
-        struct db_value *v = &each[COLUMNS * i];
-        v[0] = db_id(c->workspace);
-        v[1] = db_id(c->principal);
-        v[2] = db_text(f->name);
-        v[3] = db_number(f->blob.size);
-        v[4] = db_bytes(f->blob.sha256, BLOB_HASH);
-        v[5] = db_text(f->media_type);
-        v[6] = db_number(f->created_ms);
+        struct db_value *v = &each[FILE_PUT_SET_COUNT * i];
+        v[FILE_PUT_SET_WORKSPACE_ID] = db_id(c->workspace);
+        v[FILE_PUT_SET_PRINCIPAL_ID] = db_id(c->principal);
+        v[FILE_PUT_SET_NAME] = db_text(f->name);
+        v[FILE_PUT_SET_SIZE] = db_number(f->blob.size);
+        v[FILE_PUT_SET_SHA256] = db_bytes(f->blob.sha256, BLOB_HASH);
+        v[FILE_PUT_SET_MEDIA_TYPE] = db_text(f->media_type);
+        v[FILE_PUT_SET_CREATED_MS] = db_number(f->created_ms);
     }
     enum err e = lock_workspace_account(tx, c->workspace);
     if (e == OK)
         e = check_collection_size(tx, c);
     if (e == OK)
-        e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, COLUMNS, c->n, NULL);
+        e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, FILE_PUT_SET_COUNT, c->n, NULL);
     return e;
 }
 

@@ -45,16 +45,16 @@ enum err api_key_create(struct db *db, void *ctx, struct api_key *k, char key_r[
     k->created_ms = clock_wall_ms();
     k->prefix = talloc_strndup(ctx, key_r, API_KEY_PREFIX_LENGTH);
     struct db_value args[] = {
-        db_id(&k->id),
-        db_id(&k->workspace_id),
-        db_id(&k->principal_id),
-        db_bytes(hash, sizeof hash),
-        db_text(k->prefix),
-        db_number(k->scopes),
-        db_number(k->created_ms),
-        db_number_or_null(k->expires_ms, k->expires_ms != 0),
+        [API_KEY_INSERT_SET_ID] = db_id(&k->id),
+        [API_KEY_INSERT_SET_WORKSPACE_ID] = db_id(&k->workspace_id),
+        [API_KEY_INSERT_SET_PRINCIPAL_ID] = db_id(&k->principal_id),
+        [API_KEY_INSERT_SET_HASH] = db_bytes(hash, sizeof hash),
+        [API_KEY_INSERT_SET_PREFIX] = db_text(k->prefix),
+        [API_KEY_INSERT_SET_SCOPES] = db_number(k->scopes),
+        [API_KEY_INSERT_SET_CREATED_MS] = db_number(k->created_ms),
+        [API_KEY_INSERT_SET_EXPIRES_MS] = db_number_or_null(k->expires_ms, k->expires_ms != 0),
     };
-    return db_run(db, ctx, SQL_API_KEY_INSERT, args, sizeof args / sizeof args[0], NULL);
+    return db_run(db, ctx, SQL_API_KEY_INSERT, args, API_KEY_INSERT_SET_COUNT, NULL);
 }
 
 enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_key **list_r, size_t *count_r)

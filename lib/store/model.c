@@ -125,21 +125,21 @@ static enum err model_put_work(struct db_tx *tx, void *arg)
         secret_seal(p->seal, &m->workspace_id, seal_name(tx->ctx, m->alias), m->key, size, nonce, sealed);
     struct db_value workspace = db_id(&m->workspace_id);
     struct db_value args[] = {
-        db_text(m->alias),
-        db_text(m->url),
-        db_text(m->model),
-        m->key ? db_bytes(nonce, sizeof nonce) : db_null(),
-        m->key ? db_bytes(sealed, size + SECRET_SEAL_SIZE) : db_null(),
-        db_number(m->input_price),
-        db_number(m->output_price),
-        db_number(m->is_default),
-        db_number(clock_wall_ms()),
-        workspace,
+        [MODEL_PUT_SET_ALIAS] = db_text(m->alias),
+        [MODEL_PUT_SET_URL] = db_text(m->url),
+        [MODEL_PUT_SET_MODEL] = db_text(m->model),
+        [MODEL_PUT_SET_NONCE] = m->key ? db_bytes(nonce, sizeof nonce) : db_null(),
+        [MODEL_PUT_SET_SEALED] = m->key ? db_bytes(sealed, size + SECRET_SEAL_SIZE) : db_null(),
+        [MODEL_PUT_SET_INPUT_PRICE] = db_number(m->input_price),
+        [MODEL_PUT_SET_OUTPUT_PRICE] = db_number(m->output_price),
+        [MODEL_PUT_SET_IS_DEFAULT] = db_number(m->is_default),
+        [MODEL_PUT_SET_UPDATED_MS] = db_number(clock_wall_ms()),
+        [MODEL_PUT_SET_COUNT] = workspace,
     };
     struct db_rows *rows;
     enum err e = m->is_default ? db_run(tx->db, tx->ctx, SQL_MODEL_CLEAR_DEFAULT, &workspace, 1, NULL) : OK;
     if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_MODEL_PUT, args, 10, &rows);
+        e = db_run(tx->db, tx->ctx, SQL_MODEL_PUT, args, MODEL_PUT_SET_COUNT + 1, &rows);
     return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
 }
 

@@ -180,27 +180,33 @@ static enum err find_skill(struct db_tx *tx, struct skill_write *p)
 static enum err write_skill_row(struct db_tx *tx, const struct skill_write *p)
 {
     const struct skill_install *s = p->s;
-    struct db_value fresh[] = {db_id(&p->skill),      db_id(&s->workspace_id), db_text(s->slug),
-                               db_number(p->version), db_number(s->at_ms),     db_number(s->at_ms)};
+    struct db_value fresh[] = {
+        [SKILL_INSERT_SET_ID] = db_id(&p->skill),
+        [SKILL_INSERT_SET_WORKSPACE_ID] = db_id(&s->workspace_id),
+        [SKILL_INSERT_SET_SLUG] = db_text(s->slug),
+        [SKILL_INSERT_SET_VERSION] = db_number(p->version),
+        [SKILL_INSERT_SET_CREATED_MS] = db_number(s->at_ms),
+        [SKILL_INSERT_SET_UPDATED_MS] = db_number(s->at_ms),
+    };
     struct db_value newer[] = {db_number(p->version), db_number(s->at_ms), db_id(&p->skill)};
     return p->exists ? db_run(tx->db, tx->ctx, SQL_SKILL_UPDATE, newer, 3, NULL)
-                     : db_run(tx->db, tx->ctx, SQL_SKILL_INSERT, fresh, 6, NULL);
+                     : db_run(tx->db, tx->ctx, SQL_SKILL_INSERT, fresh, SKILL_INSERT_SET_COUNT, NULL);
 }
 
 static enum err write_skill_version(struct db_tx *tx, const struct skill_write *p)
 {
     const struct skill_install *s = p->s;
     struct db_value row[] = {
-        db_id(&p->skill),
-        db_number(p->version),
-        db_text(s->label),
-        db_bytes(s->hash, 32),
-        db_number(s->agentic),
-        db_number(s->credits),
-        db_bytes(s->manifest.at, s->manifest.size),
-        db_number(s->at_ms),
+        [SKILL_VERSION_INSERT_SET_SKILL_ID] = db_id(&p->skill),
+        [SKILL_VERSION_INSERT_SET_VERSION] = db_number(p->version),
+        [SKILL_VERSION_INSERT_SET_LABEL] = db_text(s->label),
+        [SKILL_VERSION_INSERT_SET_HASH] = db_bytes(s->hash, 32),
+        [SKILL_VERSION_INSERT_SET_AGENTIC] = db_number(s->agentic),
+        [SKILL_VERSION_INSERT_SET_CREDITS] = db_number(s->credits),
+        [SKILL_VERSION_INSERT_SET_MANIFEST] = db_bytes(s->manifest.at, s->manifest.size),
+        [SKILL_VERSION_INSERT_SET_CREATED_MS] = db_number(s->at_ms),
     };
-    return db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_INSERT, row, 8, NULL);
+    return db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_INSERT, row, SKILL_VERSION_INSERT_SET_COUNT, NULL);
 }
 
 static enum err skill_put_work(struct db_tx *tx, void *arg)

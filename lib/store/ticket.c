@@ -25,9 +25,14 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     hash_ticket(ticket_r, hash);
-    struct db_value args[] = {db_bytes(hash, sizeof hash), db_id(workspace), db_id(execution), db_id(key),
-                              db_number(clock_wall_ms())};
-    return db_run(db, db, SQL_TICKET_INSERT, args, 5, NULL);
+    struct db_value args[] = {
+        [TICKET_INSERT_SET_HASH] = db_bytes(hash, sizeof hash),
+        [TICKET_INSERT_SET_WORKSPACE_ID] = db_id(workspace),
+        [TICKET_INSERT_SET_EXECUTION_ID] = db_id(execution),
+        [TICKET_INSERT_SET_KEY_ID] = db_id(key),
+        [TICKET_INSERT_SET_CREATED_MS] = db_number(clock_wall_ms()),
+    };
+    return db_run(db, db, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT, NULL);
 }
 
 static bool ticket_is_valid(const struct db_rows *rows, int64_t now_ms)

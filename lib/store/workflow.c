@@ -199,22 +199,25 @@ static enum err write_workflow_calls(struct workflow_write *put)
 {
     const struct program *program = put->c->compiled;
     struct db_value own = db_id(&put->c->workflow_id);
-    struct db_value *each = talloc_array(put->tx->ctx, struct db_value, 2 * program->step_count + 1);
+    struct db_value *each = talloc_array(put->tx->ctx, struct db_value,
+                                         WORKFLOW_CALLS_INSERT_SET_COUNT * program->step_count + 1);
     size_t n = 0;
     for (size_t i = 0; i < program->step_count; i++) {
         const char *child = program->steps[i].workflow_id;
         bool seen = false;
         for (size_t k = 0; k < n && child && !seen; k++)
-            seen = strcmp(each[2 * k + 1].text, child) == 0;
+            seen = strcmp(each[WORKFLOW_CALLS_INSERT_SET_COUNT * k + WORKFLOW_CALLS_INSERT_SET_CHILD_ID].text,
+                          child) == 0;
         if (!child || seen)
             continue;
-        each[2 * n] = own;
-        each[2 * n + 1] = db_text(child);
-        n++;
+        struct db_value *v = &each[WORKFLOW_CALLS_INSERT_SET_COUNT * n++];
+        v[WORKFLOW_CALLS_INSERT_SET_WORKFLOW_ID] = own;
+        v[WORKFLOW_CALLS_INSERT_SET_CHILD_ID] = db_text(child);
     }
     enum err e = db_run(put->tx->db, put->tx->ctx, SQL_WORKFLOW_CALLS_DELETE, &own, 1, NULL);
     if (e == OK)
-        e = db_run_each(put->tx->db, put->tx->ctx, SQL_WORKFLOW_CALLS_INSERT, NULL, 0, each, 2, n, NULL);
+        e = db_run_each(put->tx->db, put->tx->ctx, SQL_WORKFLOW_CALLS_INSERT, NULL, 0, each,
+                        WORKFLOW_CALLS_INSERT_SET_COUNT, n, NULL);
     return e;
 }
 
@@ -223,19 +226,31 @@ static enum err write_workflow_version(struct workflow_write *put)
     const struct workflow_change *c = put->c;
     struct db *db = put->tx->db;
     int version = put->outcome->version;
-    struct db_value fresh[] = {db_id(&c->workflow_id),       db_id(&c->workspace_id),
-                               span_value_or_empty(c->name), span_value_or_empty(c->description),
-                               db_id(&c->principal_id),      db_number(c->at_ms),
-                               db_number(c->at_ms)};
+    struct db_value fresh[] = {
+        [WORKFLOW_INSERT_SET_ID] = db_id(&c->workflow_id),
+        [WORKFLOW_INSERT_SET_WORKSPACE_ID] = db_id(&c->workspace_id),
+        [WORKFLOW_INSERT_SET_NAME] = span_value_or_empty(c->name),
+        [WORKFLOW_INSERT_SET_DESCRIPTION] = span_value_or_empty(c->description),
+        [WORKFLOW_INSERT_SET_CREATED_BY] = db_id(&c->principal_id),
+        [WORKFLOW_INSERT_SET_CREATED_MS] = db_number(c->at_ms),
+        [WORKFLOW_INSERT_SET_UPDATED_MS] = db_number(c->at_ms),
+    };
     struct db_value newer[] = {span_value_or_empty(c->name), span_value_or_empty(c->description),
                                db_number(version), db_number(c->at_ms), db_id(&c->workflow_id)};
-    enum err e = c->is_new ? db_run(db, put->tx->ctx, SQL_WORKFLOW_INSERT, fresh, 7, NULL)
-                           : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 5, NULL);
+    enum err e = c->is_new
+                     ? db_run(db, put->tx->ctx, SQL_WORKFLOW_INSERT, fresh, WORKFLOW_INSERT_SET_COUNT, NULL)
+                     : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 5, NULL);
     struct db_value row[] = {
-        db_id(&c->workflow_id),          db_number(version),      db_number(c->compiled->credits_micro),
-        span_value_or_empty(c->program), db_id(&c->principal_id), db_number(c->at_ms)};
+        [WORKFLOW_VERSION_INSERT_SET_WORKFLOW_ID] = db_id(&c->workflow_id),
+        [WORKFLOW_VERSION_INSERT_SET_VERSION] = db_number(version),
+        [WORKFLOW_VERSION_INSERT_SET_CREDITS] = db_number(c->compiled->credits_micro),
+        [WORKFLOW_VERSION_INSERT_SET_PROGRAM] = span_value_or_empty(c->program),
+        [WORKFLOW_VERSION_INSERT_SET_CREATED_BY] = db_id(&c->principal_id),
+        [WORKFLOW_VERSION_INSERT_SET_CREATED_MS] = db_number(c->at_ms),
+    };
     if (e == OK)
-        e = db_run(db, put->tx->ctx, SQL_WORKFLOW_VERSION_INSERT, row, 6, NULL);
+        e = db_run(db, put->tx->ctx, SQL_WORKFLOW_VERSION_INSERT, row, WORKFLOW_VERSION_INSERT_SET_COUNT,
+                   NULL);
     return e == OK ? write_workflow_calls(put) : e;
 }
 

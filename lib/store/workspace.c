@@ -29,18 +29,30 @@ static enum err find_tenant(struct db_tx *tx, const id *tenant)
 
 static enum err insert_tenant(struct db_tx *tx, const id *tenant, const char *name)
 {
-    struct db_value args[] = {db_id(tenant), db_text(name), db_number(clock_wall_ms())};
-    return db_run(tx->db, tx->ctx, SQL_TENANT_INSERT, args, 3, NULL);
+    struct db_value args[] = {
+        [TENANT_INSERT_SET_ID] = db_id(tenant),
+        [TENANT_INSERT_SET_NAME] = db_text(name),
+        [TENANT_INSERT_SET_CREATED_MS] = db_number(clock_wall_ms()),
+    };
+    return db_run(tx->db, tx->ctx, SQL_TENANT_INSERT, args, TENANT_INSERT_SET_COUNT, NULL);
 }
 
 static enum err insert_workspace(struct db_tx *tx, const struct workspace_creation *c, const id *tenant)
 {
-    struct db_value workspace[] = {db_id(c->workspace), db_id(tenant), db_text(c->name),
-                                   db_number(clock_wall_ms())};
-    enum err e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_INSERT, workspace, 4, NULL);
-    struct db_value account[] = {db_id(c->workspace), limit_value(&c->limits->rate_limit_per_minute),
-                                 limit_value(&c->limits->max_concurrent), limit_value(&c->limits->price)};
-    return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, 4, NULL) : e;
+    struct db_value workspace[] = {
+        [WORKSPACE_INSERT_SET_ID] = db_id(c->workspace),
+        [WORKSPACE_INSERT_SET_TENANT_ID] = db_id(tenant),
+        [WORKSPACE_INSERT_SET_NAME] = db_text(c->name),
+        [WORKSPACE_INSERT_SET_CREATED_MS] = db_number(clock_wall_ms()),
+    };
+    enum err e = db_run(tx->db, tx->ctx, SQL_WORKSPACE_INSERT, workspace, WORKSPACE_INSERT_SET_COUNT, NULL);
+    struct db_value account[] = {
+        [ACCOUNT_INSERT_SET_WORKSPACE_ID] = db_id(c->workspace),
+        [ACCOUNT_INSERT_SET_RATE_LIMIT_PER_MINUTE] = limit_value(&c->limits->rate_limit_per_minute),
+        [ACCOUNT_INSERT_SET_MAX_CONCURRENT] = limit_value(&c->limits->max_concurrent),
+        [ACCOUNT_INSERT_SET_PRICE] = limit_value(&c->limits->price),
+    };
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, ACCOUNT_INSERT_SET_COUNT, NULL) : e;
 }
 
 /* Whether an earlier try had committed; then the account is touched, so that the log is flushed before
@@ -106,11 +118,15 @@ static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *act
 
 static enum err set_retention(struct db_tx *tx, const id *workspace, const struct workspace_limits *l)
 {
-    struct db_value args[] = {db_id(workspace), limit_value(&l->keep_payload_days),
-                              limit_value(&l->keep_rows_days), db_number(l->keep_payload_days.is_given),
-                              db_number(l->keep_rows_days.is_given)};
+    struct db_value args[] = {
+        [RETENTION_SET_SET_WORKSPACE_ID] = db_id(workspace),
+        [RETENTION_SET_SET_KEEP_PAYLOAD_DAYS] = limit_value(&l->keep_payload_days),
+        [RETENTION_SET_SET_KEEP_ROWS_DAYS] = limit_value(&l->keep_rows_days),
+        [RETENTION_SET_SET_COUNT] = db_number(l->keep_payload_days.is_given),
+        [RETENTION_SET_SET_COUNT + 1] = db_number(l->keep_rows_days.is_given),
+    };
     return l->keep_payload_days.is_given || l->keep_rows_days.is_given
-               ? db_run(tx->db, tx->ctx, SQL_RETENTION_SET, args, 5, NULL)
+               ? db_run(tx->db, tx->ctx, SQL_RETENTION_SET, args, RETENTION_SET_SET_COUNT + 2, NULL)
                : OK;
 }
 
