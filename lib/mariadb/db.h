@@ -11,9 +11,9 @@
  * of an INSERT, and NAME_SET_COUNT their number: v[STATES_WRITE_SET_COST] = db_number(cost). Where several
  * queries have one reader, comment lines in the SQL ("-- Columns as in OTHER.", "-- Columns begin as in
  * OTHER.", the same with "Values") make the build check that their columns agree, and the reader uses OTHER's
- * names. Values of WHERE and LIMIT have no names: they stand in the order of the text, after an INSERT's named
- * ones, and the number of all values is checked when a statement is run. The number of a result's columns is
- * checked when the statement is prepared; a difference is ERR_INTERNAL.
+ * names. Values of WHERE and LIMIT have no names: they stand in the order of the text, after an INSERT's
+ * named ones, and the number of all values is checked when a statement is run. The number of a result's
+ * columns is checked when the statement is prepared; a difference is ERR_INTERNAL.
  *
  * Sessions are READ COMMITTED with CLIENT_FOUND_ROWS and a lock wait of 2 s; a transaction that idles for a
  * second is ended by the server. The connection is made at first
