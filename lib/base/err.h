@@ -1,28 +1,28 @@
-/* What can go wrong, in nine words. Core returns one of them; the edge (an HTTP answer, an exit code, a log
- * line) decides what to say, and says it once. */
+/* The error type of every room. A library function returns one of these values; the caller at the edge (HTTP handler,
+ * main function, log line) decides what to report, and reports it once. */
 #pragma once
-
-#include <stdbool.h>
 
 enum err {
     OK = 0,
-    ERR_INVALID,   /* the caller's data is wrong: repeating it unchanged cannot help */
-    ERR_DENIED,    /* not allowed */
-    ERR_NOT_FOUND, /* does not exist, or not for this workspace */
-    ERR_CONFLICT,  /* the state of the thing forbids it */
-    ERR_LIMIT,     /* a written-down limit (credits, rate, size, concurrency) */
-    ERR_BUSY,      /* a server is away or a lock was not had: nothing was done, the same may work soon */
-    ERR_UNCERTAIN, /* a commit was sent and its answer lost: it may have been done */
-    ERR_INTERNAL,  /* a bug or a broken machine */
+    /* the caller's data is wrong; repeating the call unchanged cannot succeed */
+    ERR_INVALID,
+    /* not allowed */
+    ERR_DENIED,
+    /* does not exist, or does not belong to this workspace */
+    ERR_NOT_FOUND,
+    /* the current state of the object forbids it */
+    ERR_CONFLICT,
+    /* a documented limit is reached: credits, rate, size, concurrency */
+    ERR_LIMIT,
+    /* a server is unreachable, or a lock was not acquired. Nothing was done; a repetition may succeed soon. */
+    ERR_BUSY,
+    /* a commit was sent and its reply was lost: the change may have been made */
+    ERR_UNCERTAIN,
+    /* a bug, or a fault of the machine */
+    ERR_INTERNAL,
 };
 
-/* The HTTP status that an error has where nothing more precise is known. */
-int err_http_status(enum err e);
-
-/* Whether the same call may succeed if simply repeated. ERR_UNCERTAIN is not: it has a rule of its own. */
-bool err_may_retry(enum err e);
-
-/* "busy", "not_found" …: for log lines. */
+/* "busy", "not_found" ...: for log lines. "unknown" for a value outside the enum. Static memory. */
 const char *err_name(enum err e);
 
 #define WARN_UNUSED __attribute__((warn_unused_result))

@@ -127,11 +127,6 @@ void json_write_number(struct json_write *w, int64_t number)
     json_write_raw(w, text, (size_t)n);
 }
 
-void json_write_bool(struct json_write *w, bool value)
-{
-    json_write_raw(w, value ? "true" : "false", value ? 4 : 5);
-}
-
 void json_write_null(struct json_write *w)
 {
     json_write_raw(w, "null", 4);
@@ -166,7 +161,7 @@ void json_write_int(struct json_write *w, const char *key, int64_t number)
 void json_write_flag(struct json_write *w, const char *key, bool value)
 {
     json_write_key(w, key);
-    json_write_bool(w, value);
+    json_write_raw(w, value ? "true" : "false", value ? 4 : 5);
 }
 
 void json_write_credits(struct json_write *w, const char *key, int64_t micro)

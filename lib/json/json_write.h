@@ -22,7 +22,6 @@ void json_write_key(struct json_write *w, const char *key);
 void json_write_bytes(struct json_write *w, const char *text, size_t size); /* as a string */
 void json_write_raw(struct json_write *w, const char *json, size_t size);   /* already JSON */
 void json_write_number(struct json_write *w, int64_t number);
-void json_write_bool(struct json_write *w, bool value);
 void json_write_null(struct json_write *w);
 
 /* A member of an object. */

@@ -62,7 +62,8 @@ void compiler_add_problem(struct schema_compiler *c, const struct subschema *sub
     p->items[p->count++] = (struct schema_problem){talloc_strdup(c->problem_ctx, pointer), message};
 }
 
-const char *resolve_intern(struct schema_compiler *c, const char *name)
+/* Returns the one copy of `name`, so that equal names are equal pointers. */
+static const char *intern_name(struct schema_compiler *c, const char *name)
 {
     void *found;
     if (lh_table_lookup_ex(c->names, name, &found))
@@ -140,7 +141,7 @@ static void index_identity(struct schema_compiler *c, struct subschema *subschem
     if (dynamic) {
         if (!anchor || strcmp(anchor, dynamic) != 0)
             add_anchor(c, subschema, dynamic, "$dynamicAnchor");
-        subschema->dynamic_name = resolve_intern(c, dynamic);
+        subschema->dynamic_name = intern_name(c, dynamic);
         subschema->next_dynamic = subschema->source->dynamic;
         subschema->source->dynamic = subschema;
     }

@@ -70,5 +70,3 @@ struct subschema *resolve_document(struct schema_compiler *c, json_object *root,
  * a plain name, else NULL. */
 struct subschema *resolve_reference(struct schema_compiler *c, struct subschema *from, const char *keyword,
                                     const char *reference, const char **anchor_r);
-/* One copy of a name, so that equal names are equal pointers. */
-const char *resolve_intern(struct schema_compiler *c, const char *name);
