@@ -36,7 +36,8 @@ static char *put_digits(char *out, int number, int digits)
     return out + digits;
 }
 
-/* By hand: an execution shows seven of them, and strftime costs more than all else that is written of it. */
+/* Formats by hand: the JSON of one execution holds seven times, and strftime would cost more than all the
+ * rest of it. */
 static const char *clock_text(int64_t ms, const char *zone, char out[CLOCK_TEXT_SIZE])
 {
     time_t seconds = (time_t)(ms / 1000);
@@ -66,7 +67,7 @@ const char *clock_text_z(int64_t ms, char out[CLOCK_TEXT_SIZE])
     return clock_text(ms, "Z", out);
 }
 
-/* ".123456" to milliseconds; moves *p behind it. */
+/* Reads ".123456" as milliseconds and moves *p behind it; digits beyond the third are ignored. */
 static int parse_fraction(const char **p)
 {
     int ms = 0;
@@ -85,7 +86,8 @@ static int two_digits(const char *p)
     return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : -1;
 }
 
-/* "Z" or "+hh:mm"; a '+' of a query that nobody encoded is a space. */
+/* Reads "Z" or "+hh:mm". A space counts as '+': a query parameter whose '+' was not percent-encoded arrives
+ * so. */
 static bool parse_offset(const char **p, int *offset_s_r)
 {
     const char *s = *p;

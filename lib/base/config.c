@@ -33,54 +33,63 @@ struct setting {
 
 static const struct setting settings[] = {
     TEXT_ROW(database, socket, "/run/mysqld/mysqld.sock", "MariaDB's Unix socket"),
-    TEXT_ROW(database, name, "millrace", "the database's name"),
+    TEXT_ROW(database, name, "millrace", "name of the database"),
     TEXT_ROW(redis, socket, "/run/redis/redis.sock", "Redis's Unix socket"),
-    TEXT_ROW(redis, prefix, "millrace:", "what every key and channel begins with"),
-    TEXT_ROW(api, socket, "/run/millrace/api.sock", "where nginx finds the FastCGI pool"),
-    TEXT_ROW(api, uploads_socket, "", "a second pool for uploads; empty: none"),
-    NUMBER_ROW(api, workers, 32, 1, 64, "processes of the pool; each serves one request at a time"),
-    NUMBER_ROW(api, uploads_workers, 4, 1, 64, "processes of the uploads pool"),
+    TEXT_ROW(redis, prefix, "millrace:", "prefix of all Redis keys and channels"),
+    TEXT_ROW(api, socket, "/run/millrace/api.sock",
+             "Unix socket of the FastCGI pool, to which nginx connects"),
+    TEXT_ROW(api, uploads_socket, "", "Unix socket of a second pool, for uploads; empty: no such pool"),
+    NUMBER_ROW(api, workers, 32, 1, 64, "worker processes of the pool; each serves one request at a time"),
+    NUMBER_ROW(api, uploads_workers, 4, 1, 64, "worker processes of the uploads pool"),
     NUMBER_ROW(api, recycle_requests, 100000, 0, 1000000000,
-               "a worker is replaced after so many requests; 0: never"),
+               "number of requests after which a worker process is replaced; 0: never"),
     NUMBER_ROW(api, rate_limit_per_minute, 600, 1, 100000000,
-               "requests a workspace may make, where it has no limit of its own"),
+               "requests per minute of a workspace that has no rate limit of its own"),
     NUMBER_ROW(api, queue_ms, 100, 10, 5000,
-               "where requests wait longer for a worker, and go on to, the late ones are refused"),
-    NUMBER_ROW(api, grace_s, 30, 1, 3600, "how long a stopping worker may take for the request in hand"),
+               "overload threshold: if queueing delay stays above this many ms, late requests are rejected "
+               "with 503"),
+    NUMBER_ROW(api, grace_s, 30, 1, 3600,
+               "seconds that a stopping worker may take to finish its current request"),
     TEXT_ROW(api, db_user, "millrace_api", "MariaDB user of the API"),
-    TEXT_ROW(api, db_password_file, "", "file whose first line is its password"),
-    TEXT_ROW(api, log_file, "", "empty: stderr"),
+    TEXT_ROW(api, db_password_file, "", "file whose first line is the password of that user"),
+    TEXT_ROW(api, log_file, "", "log file; empty: stderr"),
     NUMBER_ROW(executor, processes, 2, 1, 64, "executor processes under one master"),
-    NUMBER_ROW(executor, max_active, 64, 1, 10000, "runs in hand of one process; waiting ones do not count"),
+    NUMBER_ROW(executor, max_active, 64, 1, 10000,
+               "runs that one process executes at a time; waiting runs do not count"),
     NUMBER_ROW(executor, max_waiting, 10000, 1, 1000000,
-               "runs of one process that wait for a time or a child"),
+               "runs of one process that wait for a point in time or for a child run"),
     NUMBER_ROW(executor, max_losses, 3, 1, 100,
-               "a run whose executor was lost so often fails with executor_lost"),
+               "number of lost executors after which a run fails with executor_lost"),
     NUMBER_ROW(executor, grace_s, 10, 0, 3600,
-               "how long steps in hand may take at a stop; the rest is handed back"),
-    TEXT_ROW(executor, outgoing_allow, "",
-             "private addresses that http steps may reach: networks, comma-separated"),
-    TEXT_ROW(executor, run_dir, "/var/lib/millrace/runs", "folder of the folders of skill runs"),
+               "seconds that running steps may take to finish at a shutdown; unfinished runs are released to "
+               "the queue"),
+    TEXT_ROW(executor, outgoing_allow, "", "private networks that http steps may reach, comma-separated"),
+    TEXT_ROW(executor, run_dir, "/var/lib/millrace/runs",
+             "parent folder of the working folders of skill runs"),
     NUMBER_ROW(executor, sandbox_uid_base, 200000, 1000, 4000000000,
-               "first of the uids that runners get, one a slot, when started by root"),
+               "first of the uids given to runners, one per slot, if the executor was started by root"),
     TEXT_ROW(executor, sandbox_accept_missing, "",
-             "parts of the sandbox that this kernel lacks and you accept to lack, comma-separated"),
+             "sandbox features allowed to be missing on this host, comma-separated"),
     TEXT_ROW(executor, db_user, "millrace_executor", "MariaDB user of the executor"),
-    TEXT_ROW(executor, db_password_file, "", "file whose first line is its password"),
-    TEXT_ROW(executor, log_file, "", "empty: stderr"),
-    TEXT_ROW(stream, socket, "/run/millrace/stream.sock", "where nginx finds the event daemon"),
-    NUMBER_ROW(stream, max_streams, 20000, 1, 1000000, "open streams and waiters"),
+    TEXT_ROW(executor, db_password_file, "", "file whose first line is the password of that user"),
+    TEXT_ROW(executor, log_file, "", "log file; empty: stderr"),
+    TEXT_ROW(stream, socket, "/run/millrace/stream.sock",
+             "Unix socket of the event daemon, to which nginx connects"),
+    NUMBER_ROW(stream, max_streams, 20000, 1, 1000000,
+               "maximum number of open event streams and waiting requests"),
     TEXT_ROW(stream, db_user, "millrace_api", "MariaDB user of the event daemon"),
-    TEXT_ROW(stream, db_password_file, "", "file whose first line is its password"),
-    TEXT_ROW(stream, log_file, "", "empty: stderr"),
+    TEXT_ROW(stream, db_password_file, "", "file whose first line is the password of that user"),
+    TEXT_ROW(stream, log_file, "", "log file; empty: stderr"),
     TEXT_ROW(files, dir, "/var/lib/millrace/files", "folder of uploaded files, skills and artifacts"),
-    NUMBER_ROW(files, file_max_bytes, 1073741824, 1, 1099511627776, "largest file that may be uploaded"),
+    NUMBER_ROW(files, file_max_bytes, 1073741824, 1, 1099511627776,
+               "maximum size of an uploaded file, in bytes"),
     NUMBER_ROW(files, principal_max_bytes, 10737418240, 1, 1099511627776,
-               "all files of one principal together"),
-    TEXT_ROW(secrets, key_file, "", "file of 32 random bytes, base64, that secrets are sealed with"),
+               "maximum size of all files of one principal together, in bytes"),
+    TEXT_ROW(secrets, key_file, "",
+             "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(admin, db_user, "millrace_admin", "MariaDB user of the `millrace` command"),
-    TEXT_ROW(admin, db_password_file, "", "file whose first line is its password"),
-    TEXT_ROW(log, level, "info", "debug, info, warn or error"),
+    TEXT_ROW(admin, db_password_file, "", "file whose first line is the password of that user"),
+    TEXT_ROW(log, level, "info", "lowest level that is logged: debug, info, warn or error"),
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 
@@ -111,7 +120,8 @@ static const char *setting_set(struct config *c, const struct setting *s, const 
     if (!*value || *end)
         return "is not a whole number";
     if (number < s->least || number > s->most)
-        return talloc_asprintf(c, "is not within %lld and %lld", (long long)s->least, (long long)s->most);
+        return talloc_asprintf(c, "is not in the range %lld to %lld", (long long)s->least,
+                               (long long)s->most);
     setting_set_number(c, s, number);
     return NULL;
 }
@@ -119,7 +129,7 @@ static const char *setting_set(struct config *c, const struct setting *s, const 
 static int config_on_entry(void *user, const char *section, const char *name, const char *value)
 {
     struct load *load = user;
-    const char *wrong = "is not a setting";
+    const char *wrong = "is not a known setting";
     for (int i = 0; i < SETTINGS; i++) {
         if (strcmp(settings[i].section, section) == 0 && strcmp(settings[i].name, name) == 0)
             wrong = setting_set(load->config, &settings[i], value);
@@ -143,7 +153,7 @@ enum err config_load(void *ctx, const char *path, struct config **config_r, cons
     int line = ini_parse(path, config_on_entry, &load);
     if (line != 0 && !load.why)
         load.why = line < 0 ? talloc_asprintf(c, "%s: cannot be read", path)
-                            : talloc_asprintf(c, "%s: line %d is not understood", path, line);
+                            : talloc_asprintf(c, "%s: line %d: syntax error", path, line);
     *why_r = load.why;
     *config_r = c;
     return load.why ? ERR_INVALID : OK;
@@ -186,7 +196,7 @@ const char *config_password(void *ctx, const char *path)
     if (f)
         fclose(f);
     if (!got) {
-        log_error("config.password_unreadable", "file=%s", path);
+        log_error("config.password_read_failed", "file=%s", path);
         return NULL;
     }
     line[strcspn(line, "\r\n")] = '\0';

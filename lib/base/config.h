@@ -1,7 +1,7 @@
-/* Settings: an ini file, read once at start. Each setting is one row of the table in config.c (section, name,
- * type, default, range, text), which makes the parser, `millrace config --dump` and etc/millrace.ini.sample.
- * A key that is not in the table, or a value out of its range, refuses the start with a line that names it.
- */
+/* Settings: an ini file that a program reads once, at start. Each setting is one row of the table in config.c
+ * (section, name, type, default, range, help). The parser, `millrace config --dump` and millrace.ini.sample
+ * are made from that table. An unknown setting, or a value out of range, makes the program refuse to start
+ * with a line that names the setting. */
 #pragma once
 
 #include <stdbool.h>
@@ -44,12 +44,14 @@ struct config {
     } log;
 };
 
-/* Reads `path`. On ERR_INVALID *why_r is a line of ctx for the operator, naming file, key and reason. */
+/* Reads `path` into a new config of ctx. On ERR_INVALID *why_r is a line for the operator that names the
+ * file, the setting and the reason. */
 enum err config_load(void *ctx, const char *path, struct config **config_r, const char **why_r) WARN_UNUSED;
-/* Where a program finds it without being told: $MILLRACE_CONFIG, else run/millrace.ini, else
+/* The path used without --config: $MILLRACE_CONFIG, else run/millrace.ini if it is readable, else
  * /etc/millrace/millrace.ini. */
 const char *config_find(void);
-/* The whole table as an ini file; with `config` the values in force instead of the defaults. */
+/* Writes all settings as an ini file: the values of `config`, or the defaults if it is NULL. */
 void config_dump(FILE *out, const struct config *config);
-/* The first line of a password file, of ctx; NULL where it cannot be read (logged). "" for an empty path. */
+/* Returns the first line of a password file (a new string of ctx), or "" if `path` is empty. Returns NULL if
+ * the file cannot be read, and logs that. */
 const char *config_password(void *ctx, const char *path);

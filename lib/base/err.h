@@ -1,5 +1,5 @@
-/* The error type of every room. A library function returns one of these values; the caller at the edge (HTTP handler,
- * main function, log line) decides what to report, and reports it once. */
+/* The error type of every room. A library function returns one of these values; the caller at the edge (HTTP
+ * handler, main function, log line) decides what to report, and reports it once. */
 #pragma once
 
 enum err {
@@ -14,7 +14,7 @@ enum err {
     ERR_CONFLICT,
     /* a documented limit is reached: credits, rate, size, concurrency */
     ERR_LIMIT,
-    /* a server is unreachable, or a lock was not acquired. Nothing was done; a repetition may succeed soon. */
+    /* a server is unreachable, or a lock was not acquired. Nothing was done; a retry may succeed soon. */
     ERR_BUSY,
     /* a commit was sent and its reply was lost: the change may have been made */
     ERR_UNCERTAIN,

@@ -1,6 +1,7 @@
-/* Named points where the fault harness may kill a process: nothing at all but in builds with VARIANT=crash.
- * There, a process that passes failpoint("x") and finds a file x in $MILLRACE_CRASH_DIR removes it and dies
- * by SIGKILL; of several, the one whose unlink succeeded. */
+/* Named points at which the fault harness may kill a process. They exist only in builds with VARIANT=crash:
+ * there, a process that reaches failpoint("x") and finds a file x in $MILLRACE_CRASH_DIR removes the file and
+ * kills itself with SIGKILL. If several processes reach the point together, only the one whose unlink
+ * succeeds dies. In every other build the call compiles to nothing. */
 #pragma once
 
 #ifdef MILLRACE_CRASH_POINTS

@@ -25,8 +25,8 @@ static void id_put_ms(uint8_t b[16], int64_t ms)
         b[i] = (uint8_t)(ms >> (40 - 8 * i));
 }
 
-/* Ids of one process ascend: where the clock stands still or steps back, the random part is counted up
- * instead (RFC 9562, 6.2, method 2). Called from one thread or from two with a state each. */
+/* The ids of one thread ascend: if the clock stands still or steps back, the random part is incremented
+ * instead (RFC 9562, section 6.2, method 2). Each thread has a state of its own. */
 id id_new(void)
 {
     static _Thread_local uint8_t last[16];
@@ -35,7 +35,8 @@ id id_new(void)
     if (now_ms > last_ms) {
         last_ms = now_ms;
         randombytes_buf(last + 6, 10);
-        last[8] &= 0x1f; /* room to count */
+        /* clears the top bit of the counter, so that incrementing it does not overflow */
+        last[8] &= 0x1f;
     } else {
         int i = 15;
         while (i > 8 && ++last[i] == 0)
@@ -107,7 +108,8 @@ int64_t id_ms(const id *i)
 
 uint64_t id_hash(const id *i)
 {
-    uint64_t hash = 14695981039346656037U; /* FNV-1a, its high bits folded in */
+    /* FNV-1a, with the high half folded into the low half */
+    uint64_t hash = 14695981039346656037U;
     for (const char *p = i->text; *p; p++)
         hash = (hash ^ (unsigned char)*p) * 1099511628211U;
     return hash ^ hash >> 32;

@@ -1,6 +1,6 @@
-/* UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits; within a process strictly ascending.
- * Written in lower case with hyphens, which is how they are kept in memory, too: they are compared and bound
- * as text. */
+/* UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then random bits. The ids that one thread makes are
+ * strictly ascending. An id is kept as text in lower case with hyphens, because ids are mostly compared and
+ * bound to statements as text. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,18 +9,21 @@
 
 enum { ID_LENGTH = 36 };
 typedef struct id {
-    char text[ID_LENGTH + 1]; /* NUL-terminated; "" is no id */
+    /* NUL-terminated; "" means "no id" */
+    char text[ID_LENGTH + 1];
 } id;
 
-/* A new id of this millisecond. */
+/* Makes an id of the current millisecond. Thread-safe. */
 id id_new(void);
-/* The least id of a millisecond: for ranges of time. */
+/* Returns the smallest id of a millisecond: the bound of a range of time. A negative `ms` counts as 0. */
 id id_floor(int64_t ms);
-/* Takes `size` bytes as a UUID of any version, upper case folded to lower; false where it is none. */
+/* Reads `size` bytes as a UUID of any version and folds upper case to lower. Returns false, and an empty
+ * *id_r, if they are no UUID. */
 bool id_parse(const char *text, size_t size, id *id_r);
-/* For tables that are found by ids; its low bits are as good as any. */
+/* Hash for tables keyed by id. Its low bits are as well distributed as the others, so a table may use them
+ * alone. */
 uint64_t id_hash(const id *i);
-/* The millisecond an id was made in (meaningful for version 7). */
+/* The Unix milliseconds at which an id was made (meaningful for version 7 only). */
 int64_t id_ms(const id *i);
 /* True if both are the same id; an unset id equals only another unset one. */
 bool id_equal(const id *a, const id *b);

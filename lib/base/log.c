@@ -48,8 +48,9 @@ void log_reopen(void)
         return;
     int fd = open(output.path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
     if (fd < 0)
-        return;          /* keep writing to the old one */
-    dup2(fd, output.fd); /* in one step: another thread may be writing */
+        return;
+    /* dup2 replaces the descriptor atomically: another thread may be writing */
+    dup2(fd, output.fd);
     close(fd);
 }
 
@@ -75,11 +76,12 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
     char time[CLOCK_TEXT_SIZE];
-    char line[4000]; /* below PIPE_BUF: one write is one line */
+    /* below PIPE_BUF, so that one write appends one whole line */
+    char line[4000];
     size_t at = (size_t)snprintf(line, sizeof line, "%s %s %s[%d] %s ", clock_text_z(clock_wall_ms(), time),
                                  level_names[level], output.program, (int)getpid(), event);
     at = append_escaped(line, at, sizeof line - 1, text);
     line[at++] = '\n';
     if (write(output.fd, line, at) < 0)
-        return; /* nowhere left to say it */
+        return; /* there is no other place to report it */
 }

@@ -1,6 +1,10 @@
-/* One line an event, `key=value`, written whole with one write(2) so that lines of several processes never
- * mix and `tail -f` reads well: 2026-01-15T10:30:00.123Z info executor[812] run.claimed execution=…
- * workspace=… attempt=1 Secrets are never passed here. Safe from any thread. */
+/* Log lines of key=value pairs, one line an event:
+ *
+ *   2026-01-15T10:30:00.123Z info executor[812] run.claimed execution=... workspace=... attempt=1
+ *
+ * Each line is written with one write(2) of at most 4000 bytes (below PIPE_BUF), so that lines of several
+ * processes never mix. Longer text is cut. Never pass a secret. log_line is thread-safe; log_open is not:
+ * call it once, before any thread starts. */
 #pragma once
 
 #include <stdarg.h>
@@ -8,15 +12,17 @@
 #include "base/err.h"
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
-/* By its word, as the settings have it; info where it is none. */
+/* The level named by the setting log.level; LOG_LEVEL_INFO for an unknown name. */
 enum log_level log_level_of(const char *name);
 
-/* `program` stands in every line; `path` NULL means stderr. The file is opened for appending and opened anew
- * by log_reopen (SIGUSR1, after logrotate). ERR_INVALID when it cannot be opened. */
+/* Sets the program's name (borrowed, printed in each line), the file (appended to; NULL or "" means stderr)
+ * and the lowest level that is written. ERR_INVALID if the file cannot be opened. */
 enum err log_open(const char *program, const char *path, enum log_level least) WARN_UNUSED;
+/* Opens the file again, after logrotate has moved it (SIGUSR1). If that fails, the old file stays in use. */
 void log_reopen(void);
 
-/* `event` is a dotted word; the rest is key=value text. Control characters are written as \xNN. */
+/* `event` is a dotted name; the formatted text holds key=value pairs. Control characters are written as \xNN.
+ * A failed write is ignored: there is no other place to report it. */
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 #define log_debug(event, ...) log_line(LOG_LEVEL_DEBUG, event, __VA_ARGS__)

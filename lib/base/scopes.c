@@ -8,7 +8,7 @@ static const char *const scope_names[] = {
     "executions:read", "executions:purge", "files:read",        "files:write", "credits:read",
 };
 enum { SCOPE_NAMES = sizeof scope_names / sizeof scope_names[0] };
-_Static_assert(SCOPES_ALL == (1 << SCOPE_NAMES) - 1, "every scope has its name");
+_Static_assert(SCOPES_ALL == (1 << SCOPE_NAMES) - 1, "each scope needs a name");
 
 const char *scope_name(enum scope scope)
 {

@@ -1,4 +1,5 @@
-/* What a key may do: names in the contract, bits in api_keys.scopes. Bits are stored: never renumber. */
+/* The scopes of an API key: names in the API, bits in the column api_keys.scopes. The bits are stored in the
+ * database, so they must never be renumbered. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,9 +19,10 @@ enum scope {
     SCOPES_ALL = (1 << 10) - 1,
 };
 
-/* "workflows:read" …; NULL for what is not exactly one scope. */
+/* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */
 const char *scope_name(enum scope scope);
-/* A comma-separated list of names, or "all". False where a name is none, or there is no name at all. */
+/* Parses a comma-separated list of scope names, or "all". Returns false if a name is unknown or the list is
+ * empty. */
 bool scopes_parse(const char *text, uint32_t *scopes_r);
-/* The names, comma-separated, of ctx. */
+/* The names of the scopes, comma-separated; a new string of ctx. */
 const char *scopes_text(void *ctx, uint32_t scopes);

@@ -1,10 +1,12 @@
-/* A piece of text by pointer and length, not NUL-terminated. It borrows its bytes. */
+/* A piece of text as pointer and length. The text is not NUL-terminated, and the span does not own it. */
 #pragma once
 
 #include <stddef.h>
 
 struct span {
-    const char *at; /* NULL: absent */
+    /* NULL: the text is absent, which differs from an empty text */
+    const char *at;
     size_t size;
 };
-struct span span_text(const char *text); /* NULL makes an absent span */
+/* A span over a NUL-terminated text; an absent span for NULL. */
+struct span span_text(const char *text);

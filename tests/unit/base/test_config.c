@@ -42,10 +42,10 @@ Test(config, rejects_invalid_settings_by_name)
     static const struct {
         const char *text, *names;
     } cases[] = {
-        {"[api]\nworker = 5\n", "[api] worker = 5 is not a setting"},
+        {"[api]\nworker = 5\n", "[api] worker = 5 is not a known setting"},
         {"[apis]\nworkers = 5\n", "[apis] workers"},
-        {"[api]\nworkers = 0\n", "is not within 1 and 64"},
-        {"[api]\nworkers = 65\n", "is not within 1 and 64"},
+        {"[api]\nworkers = 0\n", "is not in the range 1 to 64"},
+        {"[api]\nworkers = 65\n", "is not in the range 1 to 64"},
         {"[api]\nworkers = five\n", "is not a whole number"},
         {"[api]\nworkers = 5x\n", "is not a whole number"},
         {"workers\n", "line 1"},
