@@ -21,7 +21,7 @@ json_object *json_own(void *ctx, json_object *value)
     return value;
 }
 
-/* Whether the digits at [p, end) of an integer token fit 64 bits, signed or unsigned. */
+/* True if the integer token at [p, end) fits 64 bits, signed or unsigned. */
 static bool integer_fits(const char *p, const char *end)
 {
     bool negative = *p == '-';
@@ -33,7 +33,8 @@ static bool integer_fits(const char *p, const char *end)
     return n < limit_n || (n == limit_n && memcmp(p, limit, n) <= 0);
 }
 
-/* Past the string that begins at p; NULL where a control character stands in it, which json-c would take. */
+/* Returns the end of the string that begins at p, or NULL if it holds a control character, which json-c would
+ * accept. */
 static const char *skip_string(const char *p, const char *end)
 {
     for (p++; p < end && *p != '"'; p++) {
@@ -52,7 +53,7 @@ static const char *skip_digits(const char *p, const char *end)
     return p;
 }
 
-/* RFC 8259, section 6; json-c takes `1.` and the like. */
+/* True if [p, end) is a number of RFC 8259, section 6; json-c accepts more, such as `1.`. */
 static bool is_number_token(const char *p, const char *end)
 {
     p += p < end && *p == '-';
@@ -77,8 +78,8 @@ static bool is_number_token(const char *p, const char *end)
     return p == end;
 }
 
-/* Past the number that begins at p; *why_r is set where json-c would bend it. The text is known to be well
- * formed, so a number ends where no number character is. */
+/* Returns the end of the number that begins at p, and sets *why_r if json-c would change its value. json-c
+ * has accepted the text before, so the number ends at the first character that cannot belong to a number. */
 static const char *skip_number(const char *p, const char *end, const char **why_r)
 {
     enum { LONGEST = 400 };
@@ -88,10 +89,10 @@ static const char *skip_number(const char *p, const char *end, const char **why_
         integer = integer && !strchr(".eE", *p);
     char number[LONGEST + 1];
     if (!is_number_token(start, p)) {
-        *why_r = "a number is not written as JSON has it";
+        *why_r = "malformed number";
     } else if (integer) {
         if (!integer_fits(start, p))
-            *why_r = "an integer does not fit 64 bits";
+            *why_r = "an integer does not fit in 64 bits";
     } else if (p - start > LONGEST) {
         *why_r = "a number is too long";
     } else {
@@ -126,9 +127,9 @@ bool json_is_utf8(const char *text, size_t size)
     return true;
 }
 
-/* Looks through the raw text for what json-c takes and JSON does not (control characters in strings, keys in
- * single quotes, NaN, Infinity), for numbers that it would bend, and counts the depth, which it counts
- * differently for empty and full containers. */
+/* Scans the raw text for what json-c accepts but JSON forbids (control characters in strings, keys in single
+ * quotes, NaN, Infinity) and for numbers that json-c would change. Also counts the depth, because json-c
+ * counts empty and non-empty containers differently. Returns what is wrong, or NULL. */
 static const char *json_check_raw(const char *p, const char *end, int depth_max)
 {
     const char *why = NULL;
@@ -137,7 +138,7 @@ static const char *json_check_raw(const char *p, const char *end, int depth_max)
         if (*p == '"') {
             p = skip_string(p, end);
             if (!p)
-                return "a control character stands in a string";
+                return "unescaped control character in a string";
         } else if (*p >= '0' && *p <= '9') {
             p = skip_number(p, end, &why);
         } else if (*p == '-' && end - p > 1 && p[1] != 'I') {
@@ -145,7 +146,7 @@ static const char *json_check_raw(const char *p, const char *end, int depth_max)
         } else if ((*p == '{' || *p == '[') && ++depth > depth_max) {
             why = "nested too deeply";
         } else if (*p == '\'') {
-            why = "a string stands in single quotes";
+            why = "strings need double quotes";
         } else if (*p == 'N' || *p == 'I') {
             why = "NaN and Infinity are not JSON";
         } else {
@@ -156,7 +157,8 @@ static const char *json_check_raw(const char *p, const char *end, int depth_max)
     return why;
 }
 
-/* An escaped NUL in a key would cut the key short in json-c, making two different keys one. */
+/* True if an object key holds an escaped NUL: json-c would cut the key there, and two different keys would
+ * become one. */
 static bool json_has_nul_key(const char *p, const char *end)
 {
     while (p < end) {
@@ -185,7 +187,7 @@ static const char *json_error_sentence(void *ctx, enum json_tokener_error e, siz
     if (e == json_tokener_error_parse_utf8_string)
         return talloc_asprintf(ctx, "not valid UTF-8 at byte %zu", at);
     if (e == json_tokener_continue)
-        return "the JSON text ends too soon";
+        return "unexpected end of the JSON text";
     return talloc_asprintf(ctx, "not valid JSON at byte %zu: %s", at, json_tokener_error_desc(e));
 }
 
@@ -198,10 +200,10 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
         return ERR_INVALID;
     }
     if (memchr(text, '\0', size)) {
-        *why_r = "a NUL byte stands in the JSON text";
+        *why_r = "the JSON text contains a NUL byte";
         return ERR_INVALID;
     }
-    if (!json_is_utf8(text, size)) { /* json-c looks at lengths of sequences only */
+    if (!json_is_utf8(text, size)) { /* json-c checks only the lengths of sequences */
         *why_r = "not valid UTF-8";
         return ERR_INVALID;
     }
@@ -215,7 +217,7 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
     json_object *value = json_tokener_parse_ex(t, text, (int)size);
     enum json_tokener_error e = json_tokener_get_error(t);
     size_t used = json_tokener_get_parse_end(t);
-    if (e == json_tokener_continue) { /* a bare number or word ends only at a byte that is none of it */
+    if (e == json_tokener_continue) { /* a bare number or word ends only at the next byte */
         value = json_tokener_parse_ex(t, " ", 1);
         e = json_tokener_get_error(t);
         used = size;
@@ -232,7 +234,7 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
     if (!why && rest < size && used < size)
         why = talloc_asprintf(ctx, "unexpected data after the JSON text at byte %zu", rest);
     if (!why && json_has_nul_key(text, text + size))
-        why = "a NUL character stands in an object key";
+        why = "an object key contains a NUL character";
     if (why) {
         json_object_put(value);
         *why_r = why;
@@ -264,8 +266,8 @@ const char *json_text(json_object *value, size_t *size_r)
     return text;
 }
 
-/* Exact also where int64, uint64 and double meet: a double is compared as the integer it stands for, if it is
- * one. */
+/* Exact also for a mixture of int64, uint64 and double: a double that is an integer is compared as that
+ * integer. */
 static bool json_number_equal(json_object *a, json_object *b)
 {
     bool a_int = json_object_is_type(a, json_type_int);
@@ -340,7 +342,7 @@ bool json_equal(json_object *a, json_object *b)
     return json_object_get_boolean(a) == json_object_get_boolean(b);
 }
 
-/* One reference token, unescaped into `token`; false for a bad escape. */
+/* Unescapes one reference token into `token`; false if an escape is malformed. */
 static bool pointer_token(const char *p, size_t n, char *token)
 {
     for (size_t i = 0; i < n; i++) {

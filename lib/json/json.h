@@ -1,7 +1,10 @@
-/* JSON as Millrace takes it: one strict parser for everything that comes from outside, and small getters.
- * Built on json-c; a parsed value is owned by the talloc context it was parsed into (no json_object_put by
- * hand). json-c clamps integers beyond 64 bits and keeps the last of two equal keys, so what a caller sent is
- * always kept and handed on as its raw bytes, and a number that does not fit is refused here. */
+/* Reading JSON: one strict parser for everything that comes from outside, and small accessors. Built on
+ * json-c.
+ *
+ * A parsed value is owned by the talloc context that it was parsed into; callers never call json_object_put
+ * on it. json-c clamps integers beyond 64 bits and keeps only the last of two equal keys. Therefore what a
+ * caller sent is stored and passed on as its raw bytes (json_raw.h), and json_parse rejects numbers that do
+ * not fit. */
 #pragma once
 
 #include <json-c/json.h>
@@ -11,30 +14,40 @@
 
 #include "base/err.h"
 
-enum { JSON_DEPTH_MAX = 32, JSON_BODY_MAX = 1024 * 1024 };
+enum {
+    /* levels of nesting in a request body */
+    JSON_DEPTH_MAX = 32,
+    /* bytes of a request body */
+    JSON_BODY_MAX = 1024 * 1024
+};
 
-/* Parses exactly one JSON text of `size` bytes: valid UTF-8, depth at most `depth`, integers within 64 bits,
- * nothing but white space behind it, no NUL in an object key. On ERR_INVALID *why_r is a sentence for the
- * caller (static or of ctx). The value lives as long as ctx. */
+/* Parses `size` bytes as exactly one JSON text: at most 64 MiB of valid UTF-8, nested at most `depth` levels,
+ * integers within 64 bits (signed or unsigned), only white space after it, no NUL byte, and no NUL in an
+ * object key. On ERR_INVALID *why_r is a sentence for the caller (static or of ctx); ERR_INTERNAL if memory
+ * ran out. *value_r is owned by ctx and NULL for JSON null. */
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r) WARN_UNUSED;
 
-/* Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* True if the bytes are well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above
+ * U+10FFFF. */
 bool json_is_utf8(const char *text, size_t size);
 
-/* Hands a json_object (one reference) to a talloc context: put when the context goes. Returns it. */
+/* Transfers one reference to `value` to a talloc context, which releases it when it is freed. Returns
+ * `value`. */
 json_object *json_own(void *ctx, json_object *value);
 
-/* Member of an object, or NULL (also when `object` is no object, or the member is JSON null). */
+/* A member of an object (borrowed). NULL if it is absent or JSON null, or if `object` is not an object. */
 json_object *json_get(json_object *object, const char *name);
-/* Member as text, or NULL when absent or no string. */
+/* A string member of an object (borrowed). NULL if the member is absent or no string. */
 const char *json_get_text(json_object *object, const char *name);
-/* Serialised compactly, slashes unescaped, owned by the value (json-c's own buffer). */
+/* The value as compact JSON, slashes not escaped. The text belongs to the value (json-c's own buffer) and is
+ * valid until the value changes or is serialised again. `size_r` may be NULL. */
 const char *json_text(json_object *value, size_t *size_r);
-/* Equal as JSON Schema and `==` in conditions have it: 1 equals 1.0, member order is nothing. */
+/* Equality as JSON Schema and the operator == of conditions define it: 1 equals 1.0, the order of members is
+ * ignored. */
 bool json_equal(json_object *a, json_object *b);
-/* RFC 6901 over `root`; NULL and *found_r = false where it leads nowhere (a found JSON null is NULL with
- * true). */
+/* Follows an RFC 6901 pointer from `root`. *found_r is false if the pointer leads to nothing; a JSON null
+ * that was found is NULL with *found_r true. The value is borrowed. */
 json_object *json_find(json_object *root, const char *pointer, bool *found_r);
-/* Appends `token` to `pointer` with ~ and / escaped; new string of ctx. */
+/* A new string of ctx: `pointer`, a slash, and `token` with ~ and / escaped. */
 char *json_pointer_join(void *ctx, const char *pointer, const char *token);

@@ -22,7 +22,7 @@ static void raw_skip_string(struct json_raw_cursor *c)
     c->at++;
 }
 
-/* Over one value: brackets are counted, strings stepped over. */
+/* Skips one value by counting brackets; brackets within strings do not count. */
 static void raw_skip_value(struct json_raw_cursor *c)
 {
     int depth = 0;
@@ -44,7 +44,7 @@ static void raw_skip_value(struct json_raw_cursor *c)
     }
 }
 
-/* Whether the string token [at, end), quotes included, spells `name`. */
+/* True if the string token [at, end), quotes included, spells `name`. */
 static bool key_is(const char *at, const char *end, const char *name)
 {
     size_t n = (size_t)(end - at);

@@ -1,10 +1,11 @@
-/* Where the members of a JSON object stand in its text, so that what a caller sent can be kept and handed on
- * as its raw bytes. For text that json_parse has accepted; nothing is copied. */
+/* Finds the members of a JSON object in its text, so that what a caller sent can be stored and passed on as
+ * its raw bytes. The text must have been accepted by json_parse. Nothing is copied: results point into the
+ * text. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The raw value of a top-level member; of several of that name the last, as json_parse has it. False where
- * there is none, or `text` is no object. */
+/* Finds the raw value of the top-level member `name`. If several members have that name, the last one counts,
+ * as in json_parse. Returns false if there is none, or if `text` is no object. */
 bool json_raw_member(const char *text, size_t size, const char *name, const char **at_r, size_t *size_r);

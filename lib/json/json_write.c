@@ -7,12 +7,14 @@
 
 #include "base/clock.h"
 
-enum { FIRST_SIZE = 4096 }; /* most answers fit in */
+/* initial size of the buffer; most responses fit in */
+enum { FIRST_SIZE = 4096 };
 
 struct json_write {
     char *text;
     size_t used, room;
-    bool comma; /* something stands before the next value in this object or array */
+    /* the next value needs a comma before it */
+    bool comma;
 };
 
 struct json_write *json_write_new(void *ctx)
@@ -66,10 +68,11 @@ void json_write_close(struct json_write *w, char bracket)
     w->comma = true;
 }
 
-/* Writes the escape of a byte that must not stand for itself, 6 bytes at most. */
+/* Writes the escape sequence of `c`, at most 6 bytes, and returns its length. */
 static size_t append_escape(unsigned char c, char *out)
 {
-    static const char letters[] = "btn?fr"; /* 8 to 13; 11 has no letter */
+    /* for the bytes 8 to 13; 11 has no letter */
+    static const char letters[] = "btn?fr";
     out[0] = '\\';
     if (c == '"' || c == '\\')
         out[1] = (char)c;
