@@ -8,7 +8,7 @@ bool apply_reference(struct schema_eval *e, const struct keyword *k, json_object
     return eval_node(e, k->node, value, marks);
 }
 
-/* The outermost resource of the dynamic scope that has the anchor decides. */
+/* $dynamicRef: the outermost resource in the dynamic scope that has the anchor provides the target. */
 bool apply_dynamic(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
 {
     const struct schema_node *target = k->dynamic.node;
@@ -34,8 +34,8 @@ bool apply_all(struct schema_eval *e, const struct keyword *k, json_object *valu
     return holds;
 }
 
-/* "must match one of 3 alternatives: must be string; must be at least 3": the first reasons, as far as they
- * help. */
+/* Records a violation such as "must match at least one of 3 alternatives: it must be a string; or it must be
+ * at least 3", with the reasons of the first REASONS_MAX alternatives. */
 static bool fail_alternatives(struct schema_eval *e, const struct keyword *k, json_object *value,
                               const char *which)
 {
@@ -113,7 +113,7 @@ bool apply_names(struct schema_eval *e, const struct keyword *k, json_object *va
         json_object *name = json_object_new_string(key);
         if (!eval_try(e, k->node, name, NULL)) {
             const char *why = eval_reason(e, k->node, name);
-            holds = eval_fail(e, "has a member that may not be named so: \"%s\"%s%s", key, why ? " " : "",
+            holds = eval_fail(e, "has a member with an invalid name: \"%s\"%s%s", key, why ? " " : "",
                               why ? why : "");
         }
         json_object_put(name);
@@ -138,7 +138,7 @@ static const struct schema_node *find_rule(const struct members *m, const char *
     return NULL;
 }
 
-/* False when the match was too costly to tell. */
+/* True if the name matches the pattern. A match that costs too much sets e->exhausted. */
 static bool pattern_fits(struct schema_eval *e, const struct pattern_rule *rule, const char *name)
 {
     bool fits = false;
@@ -162,7 +162,7 @@ static bool apply_member(struct schema_eval *e, const struct members *m, const c
     if (!seen && m->additional) {
         seen = true;
         if (m->additional->never)
-            holds = eval_fail(e, "has a member that is not known: \"%s\"", name);
+            holds = eval_fail(e, "has an unknown member: \"%s\"", name);
         else
             holds = eval_child(e, m->additional, member, name, 0);
     }
@@ -256,7 +256,7 @@ bool apply_unevaluated_members(struct schema_eval *e, const struct keyword *k, j
             return false;
         bool seen = marks_has(marks, i++);
         if (!seen && k->node->never)
-            holds = eval_fail(e, "has a member that is not known: \"%s\"", name);
+            holds = eval_fail(e, "has an unknown member: \"%s\"", name);
         else if (!seen && !eval_child(e, k->node, member, name, 0))
             holds = false;
         if (!holds && (e->quiet || eval_is_done(e)))

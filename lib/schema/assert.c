@@ -27,7 +27,7 @@ bool assert_const(struct schema_eval *e, const struct keyword *k, json_object *v
     return json_equal(value, k->value) || eval_fail(e, "must be %s", k->text);
 }
 
-/* long double holds every 64-bit integer and every double exactly (64 bits of mantissa or more). */
+/* Exact: a long double (at least 64 bits of mantissa) represents each 64-bit integer and each double. */
 static long double number_of(json_object *value)
 {
     if (json_object_is_type(value, json_type_double))
@@ -36,7 +36,8 @@ static long double number_of(json_object *value)
     return i < 0 ? (long double)i : (long double)json_object_get_uint64(value);
 }
 
-/* A number as digits × 10^exponent, without trailing zeros: what was most likely written. */
+/* A number as digits × 10^exponent without trailing zeros: the shortest decimal form that reads back as the
+ * same number, and so most likely what was written. */
 struct decimal {
     uint64_t digits;
     int exponent;
@@ -51,7 +52,8 @@ static struct decimal decimal_of(json_object *value)
     } else {
         char text[40];
         double number = fabs(json_object_get_double(value));
-        for (int precision = 14; precision <= 16; precision++) { /* the shortest that reads back the same */
+        /* finds the shortest form that reads back as the same number */
+        for (int precision = 14; precision <= 16; precision++) {
             snprintf(text, sizeof text, "%.*e", precision, number);
             if (strtod(text, NULL) == number)
                 break;
@@ -62,7 +64,7 @@ static struct decimal decimal_of(json_object *value)
             if (*p >= '0' && *p <= '9')
                 d.digits = d.digits * 10 + (uint64_t)(*p - '0');
         }
-        d.exponent -= (int)(exponent - text) - 2; /* the digits behind the point */
+        d.exponent -= (int)(exponent - text) - 2; /* digits after the decimal point */
     }
     while (d.digits != 0 && d.digits % 10 == 0) {
         d.digits /= 10;
@@ -71,14 +73,14 @@ static struct decimal decimal_of(json_object *value)
     return d;
 }
 
-/* Exact: 0.3 is a multiple of 0.1, and 1e308 no multiple of 0.123456789. */
+/* Exact decimal arithmetic: 0.3 is a multiple of 0.1, and 1e308 is not a multiple of 0.123456789. */
 static bool is_multiple(json_object *value, json_object *of)
 {
     struct decimal a = decimal_of(value);
     struct decimal b = decimal_of(of);
     if (a.digits == 0)
         return true;
-    if (b.digits == 0 || a.exponent < b.exponent) /* a has no trailing zero to give */
+    if (b.digits == 0 || a.exponent < b.exponent) /* a has a lower decimal place than any multiple of b */
         return false;
     unsigned __int128 rest = a.digits % b.digits;
     for (int i = a.exponent - b.exponent; i > 0 && rest != 0; i--)
@@ -114,7 +116,7 @@ bool assert_exclusive_minimum(struct schema_eval *e, const struct keyword *k, js
     return number_of(value) > k->number || eval_fail(e, "must be more than %s", k->text);
 }
 
-/* Characters are code points: bytes that do not continue one. */
+/* Length in code points: the bytes that are not continuation bytes. */
 static uint64_t text_length(json_object *value)
 {
     const char *text = json_object_get_string(value);
@@ -187,7 +189,8 @@ static uint64_t mix(uint64_t hash, const void *data, size_t size)
     return hash;
 }
 
-/* Equal values have equal hashes: numbers as the nearest double, members in any order. */
+/* Equal values have equal hashes: numbers are hashed as the nearest double, and the order of members does not
+ * matter. */
 static uint64_t hash_value(struct schema_eval *e, json_object *value)
 {
     uint64_t hash = UINT64_C(0xcbf29ce484222325) + (eval_type(value) & ~(unsigned)TYPE_INTEGER);
@@ -236,8 +239,8 @@ static int compare_hashes(const void *a, const void *b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Only items of one hash are compared: n log n for honest input, and what was made to collide pays by pair.
- */
+/* Compares only items of equal hash: n log n for ordinary input. Items made to collide are charged for each
+ * compared pair. */
 bool assert_unique_items(struct schema_eval *e, const struct keyword *k, json_object *value,
                          struct marks *marks)
 {
@@ -256,7 +259,7 @@ bool assert_unique_items(struct schema_eval *e, const struct keyword *k, json_ob
                             json_object_array_get_idx(value, items[j].index)))
                 continue;
             unique =
-                eval_fail(e, "must not have equal items: %zu and %zu are", items[i].index, items[j].index);
+                eval_fail(e, "must not have equal items, but items %zu and %zu are equal", items[i].index, items[j].index);
             break;
         }
     }

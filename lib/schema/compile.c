@@ -36,7 +36,7 @@ static struct schema_compiler *new_compiler(void *ctx, const struct schema_optio
     return c;
 }
 
-/* A resource that may enter the dynamic scope needs all its dynamic anchors compiled. */
+/* A resource that may enter the dynamic scope needs all its dynamic anchors in compiled form. */
 static void use_source(struct schema_compiler *c, struct source *source)
 {
     if (source->used)
@@ -91,7 +91,7 @@ static void compile_document(struct schema_compiler *c, json_object *document)
     if (!root)
         return;
     c->schema->root = compile_subschema(c, root);
-    /* also what nothing refers to yet: its mistakes should be told now */
+    /* also compiles schemas that nothing refers to, so that their mistakes are reported */
     for (struct subschema *p = c->first; p && !c->too_large; p = p->next)
         compile_subschema(c, p);
     while (c->queue_done < c->queue_count && !c->too_large)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+/* units of work to explain one failure */
 enum { WHY_BUDGET = 5000 };
 
 unsigned eval_type(json_object *value)
@@ -178,8 +179,7 @@ bool eval_try(struct schema_eval *e, const struct schema_node *node, json_object
     return holds;
 }
 
-/* A small budget of its own, and not within itself: explaining a failure must not cost more than finding it.
- */
+/* Has a small budget of its own and does not nest: explaining a failure must cost less than finding it. */
 const char *eval_reason(struct schema_eval *e, const struct schema_node *node, json_object *value)
 {
     if (e->quiet || e->describing || eval_is_done(e))

@@ -1,26 +1,30 @@
-/* One validation under way, as the keyword checks see it. Inner: only core/schema_*.c. */
+/* The state of one validation, as the checks of the keywords see it. Private to lib/schema. "Current value"
+ * below means the part of the instance that is being checked. Everything here belongs to one thread. */
 #pragma once
 
 #include "schema/node.h"
 
-/* The way from the instance's root to the value at hand: kept on the C stack, written out only for a problem.
- */
+/* The path from the root of the instance to the current value. It lives on the C stack and becomes text only
+ * when a problem is recorded. */
 struct instance_path {
     const struct instance_path *up;
-    const char *name; /* NULL: an array index */
+    /* NULL: an item of an array, at `index` */
+    const char *name;
     size_t index;
 };
 
+/* The resources that evaluation has entered, innermost first ($dynamicRef searches them). */
 struct dynamic_scope {
     const struct dynamic_scope *outer;
     const struct resource *resource;
 };
 
-/* Which members (by position) or items of the value at hand were evaluated; only kept where unevaluated*
- * asks. */
+/* The members (by position) or items of the current value that were evaluated. Only kept below a schema that
+ * has unevaluatedProperties or unevaluatedItems; elsewhere the pointer is NULL. */
 struct marks {
     uint64_t *bits;
-    uint64_t word; /* serves as bits for up to 64 */
+    /* storage of `bits` for up to 64 members or items */
+    uint64_t word;
     size_t count;
 };
 
@@ -28,38 +32,43 @@ struct schema_eval {
     void *ctx;
     struct schema_problems *problems;
     size_t problems_max;
-    unsigned quiet;  /* trying out: the first violation ends it and is not told */
-    bool describing; /* within eval_reason */
-    bool full;       /* problems_max reached */
-    bool exhausted;  /* budget or depth used up: every answer is worthless from here */
+    /* above 0: only the result counts. The first violation ends the evaluation and is not recorded. */
+    unsigned quiet;
+    /* within eval_reason */
+    bool describing;
+    /* problems_max is reached */
+    bool full;
+    /* the budget or the depth is used up: results are meaningless from here on */
+    bool exhausted;
     long budget;
     unsigned depth;
     const struct instance_path *at;
     const struct dynamic_scope *scope;
 };
 
-/* Type bits of a value. */
+/* The type bits (TYPE_*) of a value. */
 unsigned eval_type(json_object *value);
 
-/* Tells a violation at the value at hand; always false. */
+/* Records a violation at the current value. Always returns false. */
 bool eval_fail(struct schema_eval *e, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Takes `units` from the budget; false when it is used up. */
+/* Takes `units` from the budget; false if the budget is used up. */
 bool eval_charge(struct schema_eval *e, size_t units);
-/* Nothing further can change the answer. */
+/* True if further checks cannot change the result. */
 static inline bool eval_is_done(const struct schema_eval *e)
 {
     return e->exhausted || e->full;
 }
 
-/* The value at hand against a schema. */
+/* Checks the current value against a schema. */
 bool eval_node(struct schema_eval *e, const struct schema_node *node, json_object *value,
                struct marks *marks);
-/* A member (name) or item (NULL, index) of the value at hand. */
+/* Checks a member (`name`) or an item (NULL and `index`) of the current value. */
 bool eval_child(struct schema_eval *e, const struct schema_node *node, json_object *child, const char *name,
                 size_t index);
-/* Without telling violations; marks are only taken over when it holds. */
+/* As eval_node, but without recording violations. `marks` are updated only if the value is valid. */
 bool eval_try(struct schema_eval *e, const struct schema_node *node, json_object *value, struct marks *marks);
-/* Why a value does not hold: the first violation as a sentence, or NULL when that is not worth it. */
+/* Why a value is invalid: the first violation as a sentence (of e->ctx). NULL if no reason is wanted (quiet,
+ * or within another reason) or if none was found within a small budget. */
 const char *eval_reason(struct schema_eval *e, const struct schema_node *node, json_object *value);
 
 static inline void marks_set(struct marks *m, size_t i)
@@ -73,12 +82,12 @@ static inline bool marks_has(const struct marks *m, size_t i)
 }
 void marks_set_all(struct marks *m);
 
-/* lib/schema/assert.c: keywords that look at the value alone */
+/* assert.c: keywords that check the value itself */
 keyword_check assert_type, assert_enum, assert_const, assert_multiple_of, assert_maximum,
     assert_exclusive_maximum, assert_minimum, assert_exclusive_minimum, assert_max_length, assert_min_length,
     assert_pattern, assert_format, assert_max_items, assert_min_items, assert_unique_items,
     assert_max_properties, assert_min_properties, assert_required, assert_dependent_required;
-/* lib/schema/apply.c: keywords that apply other schemas */
+/* apply.c: keywords that apply other schemas */
 keyword_check apply_reference, apply_dynamic, apply_all, apply_any, apply_one, apply_not, apply_condition,
     apply_dependent, apply_names, apply_members, apply_items, apply_contains, apply_unevaluated_items,
     apply_unevaluated_members;

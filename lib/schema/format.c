@@ -11,7 +11,7 @@
 
 #include "schema/regex.h"
 
-/* A cursor over the text; each step takes what it names and says whether it was there. */
+/* A cursor over the text. Each take_* function consumes what its name says, if it is there. */
 struct format_cursor {
     const char *at;
     const char *end;
@@ -33,7 +33,7 @@ static bool take_letter(struct format_cursor *c, char wanted)
     return true;
 }
 
-/* Exactly `count` digits as a number, or -1. */
+/* Consumes exactly `count` digits and returns their value, or -1. */
 static int take_digits(struct format_cursor *c, int count)
 {
     int value = 0;
@@ -45,7 +45,7 @@ static int take_digits(struct format_cursor *c, int count)
     return value;
 }
 
-/* One or more digits; how many is not limited. */
+/* Consumes one or more digits, without an upper limit. */
 static bool take_number(struct format_cursor *c)
 {
     const char *start = c->at;
@@ -73,7 +73,7 @@ static bool take_date(struct format_cursor *c)
     return day >= 1 && day <= days[month - 1] + (month == 2 && leap);
 }
 
-/* RFC 3339 full-time. A leap second is one at 23:59:60 UTC. */
+/* The full-time of RFC 3339. A second of 60 is accepted only at 23:59:60 UTC. */
 static bool take_time(struct format_cursor *c)
 {
     int hour = take_digits(c, 2);
@@ -119,7 +119,8 @@ static bool format_date_time(const char *text, size_t size)
     return take_date(&c) && take_letter(&c, 't') && take_time(&c) && at_end(&c);
 }
 
-/* Units in their order, none twice and (RFC 3339) none left out between two; at least one. */
+/* Numbers with units, in the order of `units`: at least one, none twice and, by RFC 3339, none left out
+ * between two. */
 static bool take_units(struct format_cursor *c, const char *units)
 {
     size_t last = SIZE_MAX;
@@ -188,8 +189,7 @@ static bool format_uuid(const char *text, size_t size)
     return true;
 }
 
-/* RFC 1123 labels; `wide` lets letters beyond ASCII stand in them (their IDNA rules are not checked further).
- */
+/* A label of RFC 1123. `wide` allows characters beyond ASCII, whose IDNA rules are not checked. */
 static bool label_fits(const char *label, size_t size, bool wide)
 {
     if (size < 1 || size > 63 || label[0] == '-' || label[size - 1] == '-')
@@ -272,7 +272,8 @@ static bool format_idn_email(const char *text, size_t size)
     return email_fits(text, size, true);
 }
 
-/* Only characters that RFC 3986 (or 3987) allows, percent signs in order. */
+/* True if [p, end) holds only characters that RFC 3986 (or, if `wide`, RFC 3987) allows, and well-formed
+ * percent-encoding. `also` lists further allowed characters. */
 static bool uri_characters_fit(const char *p, const char *end, const char *also, bool wide)
 {
     for (; p < end; p++) {
@@ -375,7 +376,8 @@ static bool format_iri_reference(const char *text, size_t size)
     return reference_fits(text, size, true, false);
 }
 
-/* RFC 6570: braces in pairs, an operator, then names with their modifiers. */
+/* An expression of RFC 6570, after its opening brace: an operator, then names with modifiers, then the
+ * closing brace. */
 static bool take_expression(struct format_cursor *c)
 {
     if (c->at < c->end && *c->at && strchr("+#./;?&=,!@|", *c->at))

@@ -1,11 +1,12 @@
-/* The formats of JSON Schema 2020-12, for when `format` is an assertion. */
+/* The formats of JSON Schema 2020-12 (its validation vocabulary, section 7.3), used where `format` is an
+ * assertion. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 
-/* `text` is UTF-8 of `size` bytes and may hold NULs. */
+/* True if `text` has the format. It is UTF-8 of `size` bytes and may contain NULs. */
 typedef bool format_check(const char *text, size_t size);
 
-/* NULL for a format that is not known: such a one is no assertion. */
+/* The check of a format; NULL for an unknown format, which asserts nothing. */
 format_check *format_find(const char *name);

@@ -10,7 +10,7 @@
 enum { KEYWORDS_MAX = 48, TEXT_MAX = 200 };
 
 struct keyword_spec;
-/* False: nothing to check (or a problem was told). */
+/* Compiles one keyword. Returns false if there is nothing to check, or if a problem was added. */
 typedef bool keyword_build(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                            json_object *value, struct keyword *k);
 
@@ -18,7 +18,9 @@ struct keyword_spec {
     const char *name;
     keyword_build *build;
     keyword_check *check;
-    unsigned vocabulary; /* any of these switches it on */
+    /* VOCAB_* bits; any of them enables the keyword */
+    unsigned vocabulary;
+    /* TYPE_* bits of the values that it applies to */
     uint8_t types;
 };
 
@@ -29,7 +31,7 @@ static bool keyword_invalid(struct schema_compiler *c, struct subschema *p, cons
     return false;
 }
 
-/* A value as a message shows it: JSON, cut at a character. */
+/* A value as shown in a message: compact JSON, cut at a character boundary after at most TEXT_MAX bytes. */
 static const char *shown_value(struct schema_compiler *c, json_object *value)
 {
     size_t size;
@@ -140,7 +142,7 @@ static bool compile_pattern(struct schema_compiler *c, struct subschema *p, cons
     const char *why;
     if (regex_compile(c->schema, text, size, regex_r, &why) == OK)
         return true;
-    compiler_add_problem(c, p, keyword, "\"%s\" is no usable regular expression: %s", text, why);
+    compiler_add_problem(c, p, keyword, "\"%s\" is not a valid regular expression: %s", text, why);
     return false;
 }
 
@@ -263,7 +265,7 @@ static bool build_nodes(struct schema_compiler *c, struct subschema *p, const st
     return read_nodes(c, p, row->name, value, &k->nodes) || keyword_invalid(c, p, row, "a list of schemas");
 }
 
-/* Stands for if, then and else: without `if` the others are nothing. */
+/* Compiles if, then and else together; then and else have no effect without if. */
 static bool build_condition(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                             json_object *value, struct keyword *k)
 {
@@ -306,7 +308,8 @@ static void read_patterns(struct schema_compiler *c, struct subschema *p, json_o
     }
 }
 
-/* Stands for properties, patternProperties and additionalProperties; `value` is whichever was found first. */
+/* Compiles properties, patternProperties and additionalProperties together; `value` belongs to the first of
+ * them that is present. */
 static bool build_members(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                           json_object *value, struct keyword *k)
 {
@@ -328,7 +331,7 @@ static bool build_members(struct schema_compiler *c, struct subschema *p, const 
     return true;
 }
 
-/* Stands for prefixItems and items. */
+/* Compiles prefixItems and items together. */
 static bool build_items(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                         json_object *value, struct keyword *k)
 {
@@ -372,7 +375,8 @@ static bool build_reference(struct schema_compiler *c, struct subschema *p, cons
     return true;
 }
 
-/* Dynamic only when it leads, at first, to a $dynamicAnchor of that name; otherwise like $ref. */
+/* $dynamicRef is dynamic only if its initial target has a $dynamicAnchor of that name; otherwise it behaves
+ * like $ref. */
 static bool build_dynamic(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                           json_object *value, struct keyword *k)
 {
@@ -398,7 +402,7 @@ static bool build_dynamic(struct schema_compiler *c, struct subschema *p, const 
 #define U VOCAB_UNEVALUATED
 #define F (VOCAB_FORMAT_ANNOTATION | VOCAB_FORMAT_ASSERTION)
 
-/* In the order of evaluation: cheap ones first, unevaluated* last. */
+/* In the order of evaluation: cheap keywords first, unevaluated* last. */
 static const struct keyword_spec rows[] = {
     {"type", build_type, assert_type, V, TYPE_ANY},
     {"const", build_value, assert_const, V, TYPE_ANY},
@@ -447,7 +451,8 @@ void keywords_compile(struct schema_compiler *c, struct subschema *subschema)
 {
     struct keyword list[KEYWORDS_MAX];
     struct schema_node *node = subschema->node;
-    keyword_build *group = NULL; /* its keyword is already compiled, under another name */
+    /* the builder of the previous keyword: a builder that handles a group of keywords runs once */
+    keyword_build *group = NULL;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct keyword_spec *row = &rows[i];
         json_object *value;

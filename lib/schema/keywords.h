@@ -1,13 +1,13 @@
-/* The keywords: their vocabularies, and how each is compiled. Inner: used by lib/schema/compile.c. */
+/* The keywords: their vocabularies, and how each is compiled. Private to lib/schema, used by compile.c. */
 #pragma once
 
 #include "schema/resolve.h"
 
-/* Fills the node of a subschema whose json is an object. Problems are told to the compiler. */
+/* Fills the node of a subschema whose JSON is an object. Problems are added to the compiler's list. */
 void keywords_compile(struct schema_compiler *c, struct subschema *subschema);
 
-/* lib/schema/compile.c: the node of the schema `json` (told, and one that admits nothing, if it is none), to
- * be filled later if it was not yet. */
+/* compile.c provides these two. They return the node of a schema; if it is new, it is queued and filled
+ * later. If `json` is no schema, compile_json adds a problem and returns a node that rejects everything. */
 struct schema_node *compile_json(struct schema_compiler *c, struct subschema *from, const char *keyword,
                                  json_object *json);
 struct schema_node *compile_subschema(struct schema_compiler *c, struct subschema *subschema);

@@ -10,7 +10,8 @@
 #define DRAFT "https://json-schema.org/draft/2020-12/"
 
 static pthread_once_t standard_once = PTHREAD_ONCE_INIT;
-static struct schema *standard; /* as long as the process */
+/* compiled once, never freed */
+static struct schema *standard;
 
 static const char *const vocabularies[] = {
     "core",      "applicator",        "unevaluated",      "validation",
@@ -33,7 +34,8 @@ json_object *metaschema_builtin(void *ctx, const char *uri)
     return document;
 }
 
-/* The metaschemas are the one schema that is not checked against its metaschema: they are it. */
+/* The standard metaschema is the only schema that is not checked against its metaschema, because it is its
+ * own metaschema. */
 static void compile_standard(void)
 {
     void *ctx = talloc_new(NULL);
@@ -67,7 +69,7 @@ static bool read_vocabularies(struct schema_compiler *c, const struct subschema 
         unsigned bit = vocabulary_bit(uri);
         if (!bit && json_object_is_type(required, json_type_boolean) && json_object_get_boolean(required)) {
             compiler_add_problem(c, subschema, "$schema",
-                                 "its metaschema requires the vocabulary \"%s\", which is not known", uri);
+                                 "its metaschema requires the unknown vocabulary \"%s\"", uri);
             return false;
         }
         *bits_r |= bit;
@@ -86,21 +88,22 @@ static bool compile_custom(struct schema_compiler *c, const struct subschema *su
         return true;
     }
     const char *why = problems.count ? problems.items[0].message : "too large";
-    compiler_add_problem(c, subschema, "$schema", "its metaschema \"%s\" is no usable schema: %s", uri, why);
+    compiler_add_problem(c, subschema, "$schema", "its metaschema \"%s\" is not a valid schema: %s", uri,
+                         why);
     return false;
 }
 
-/* A custom metaschema says `$schema` too, which may be itself. That one level is allowed, a longer loop is
- * not. */
+/* A custom metaschema has a `$schema` too, which may name itself. Below this depth of nested metaschemas the
+ * standard one is used instead, which ends any loop. */
 static _Thread_local unsigned custom_depth;
 
 static bool find_custom(struct schema_compiler *c, const struct subschema *subschema, const char *uri,
                         unsigned *bits_r, const struct schema **compiled_r)
 {
     json_object *document = NULL;
-    const char *why = "there is no such document in the registry";
+    const char *why = "not found in the registry";
     if (schema_registry_load(c, c->opt->registry, uri, &document, &why) != OK) {
-        compiler_add_problem(c, subschema, "$schema", "the metaschema \"%s\" is not known: %s", uri, why);
+        compiler_add_problem(c, subschema, "$schema", "unknown metaschema \"%s\": %s", uri, why);
         return false;
     }
     if (!read_vocabularies(c, subschema, document, bits_r))
@@ -122,7 +125,7 @@ bool metaschema_find(struct schema_compiler *c, const struct subschema *subschem
                      unsigned *vocabularies_r, const struct schema **compiled_r)
 {
     size_t n = uri ? strcspn(uri, "#") : 0;
-    bool plain = !uri || uri[n] == '\0' || uri[n + 1] == '\0'; /* an empty fragment is nothing */
+    bool plain = !uri || uri[n] == '\0' || uri[n + 1] == '\0'; /* an empty fragment is ignored */
     if (!plain || (uri && strncmp(uri, METASCHEMA_STANDARD, n) != 0) ||
         (uri && n != strlen(METASCHEMA_STANDARD)))
         return find_custom(c, subschema, talloc_strndup(c, uri, plain ? n : strlen(uri)), vocabularies_r,

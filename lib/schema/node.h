@@ -1,13 +1,12 @@
-/* The compiled form of a schema, as the compiler writes it and the evaluator reads it. Inner: only
- * core/schema_*.c. All of it lives in the talloc context of its struct schema and does not change once
- * schema_compile returned. */
+/* The compiled form of a schema: the compiler writes it, the evaluator reads it. Private to lib/schema. All
+ * of it is owned by its struct schema and immutable after schema_compile has returned. */
 #pragma once
 
 #include "schema/format.h"
 #include "schema/regex.h"
 #include "schema/schema.h"
 
-/* Types of values as bits; an integral number has both NUMBER and INTEGER. */
+/* Types of values as bits; an integral number has the bits NUMBER and INTEGER. */
 enum {
     TYPE_NULL = 1,
     TYPE_BOOLEAN = 2,
@@ -24,8 +23,8 @@ struct marks;
 struct keyword;
 struct schema_node;
 
-/* One keyword (or a group that only makes sense together) checked against one value. False: violated, and
- * told. */
+/* Checks one keyword (or a group of keywords that depend on each other) against one value. Returns false if
+ * the value violates it; the violation has then been recorded. */
 typedef bool keyword_check(struct schema_eval *e, const struct keyword *k, json_object *value,
                            struct marks *marks);
 
@@ -49,26 +48,34 @@ struct pattern_rule {
     struct schema_node *node;
 };
 
-/* properties, patternProperties and additionalProperties: one walk over the members serves all three. */
+/* properties, patternProperties and additionalProperties together: one pass over the members checks all
+ * three. */
 struct members {
-    struct member_rule *rules; /* sorted by name */
+    /* sorted by name */
+    struct member_rule *rules;
     size_t rule_count;
     struct pattern_rule *patterns;
     size_t pattern_count;
-    struct schema_node *additional; /* or NULL */
+    /* NULL: no additionalProperties */
+    struct schema_node *additional;
 };
 
 struct dependency {
     const char *name;
-    struct name_list required; /* dependentRequired */
-    struct schema_node *node;  /* dependentSchemas */
+    /* of dependentRequired */
+    struct name_list required;
+    /* of dependentSchemas */
+    struct schema_node *node;
 };
 
 struct keyword {
     keyword_check *check;
-    const char *text; /* what the message names: the bound as written, the pattern, the format */
-    uint8_t types;    /* the values it speaks of */
-    bool last;        /* unevaluated*: after all others, and only when they held */
+    /* what a message names: the bound as it was written, the pattern, the format */
+    const char *text;
+    /* TYPE_* bits of the values that the keyword applies to; other values are valid */
+    uint8_t types;
+    /* unevaluated*: checked after all other keywords, and only if those are satisfied */
+    bool last;
     union {
         uint8_t type_mask;
         long double number;
@@ -96,19 +103,22 @@ struct keyword {
             uint64_t min, max;
         } contains;
         struct {
-            struct schema_node
-                *node;        /* where the reference leads when nothing in the dynamic scope replaces it */
-            const char *name; /* interned: compared as a pointer */
+            /* the target of the reference, unless the dynamic scope replaces it */
+            struct schema_node *node;
+            /* interned: compared as a pointer */
+            const char *name;
         } dynamic;
     };
 };
 
 struct dynamic_anchor {
-    const char *name; /* interned */
+    /* interned */
+    const char *name;
     struct schema_node *node;
 };
 
-/* A schema resource: what has a URI of its own. At run time it is only needed for the dynamic scope. */
+/* A schema resource: a schema that has a URI of its own. After compilation it is needed only for the dynamic
+ * scope. */
 struct resource {
     struct dynamic_anchor *dynamic;
     size_t dynamic_count;
@@ -118,12 +128,16 @@ struct schema_node {
     const struct resource *resource;
     struct keyword *keywords;
     size_t count;
-    bool never;       /* the schema `false` */
-    bool needs_marks; /* has unevaluated* */
+    /* the schema `false`, which rejects everything */
+    bool never;
+    /* has unevaluatedItems or unevaluatedProperties */
+    bool needs_marks;
 };
 
 struct schema {
     struct schema_node *root;
-    json_object *document; /* the copy that `value`s point into */
+    /* the copy of the document that keywords' `value`s point into */
+    json_object *document;
+    /* units of work of one validation */
     long budget;
 };

@@ -10,16 +10,18 @@
 
 enum {
     PATTERN_MAX = 8 * 1024,
-    REPEAT_CHEAP_MAX = 32, /* a{n} beyond this does n steps that PCRE2 does not count */
+    /* a{n} with a larger n makes n steps that PCRE2 does not count */
+    REPEAT_CHEAP_MAX = 32,
     HEAP_LIMIT_KIB = 8 * 1024,
 };
 
 struct regex {
     pcre2_code *code;
-    bool costly; /* lookaround, backreference or long repeat: one counted step may walk the whole subject */
+    /* has lookaround, a backreference or a long repeat: one counted step may scan the whole subject */
+    bool costly;
 };
 
-/* ECMA pattern in, PCRE2 pattern out. */
+/* The translation of an ECMA pattern to a PCRE2 pattern. */
 struct translation {
     const char *at;
     const char *end;
@@ -45,7 +47,7 @@ static bool refuse_pattern(struct translation *t, const char *why)
     return false;
 }
 
-/* `count` hexadecimal digits at `p`, or -1. */
+/* The value of the `count` hexadecimal digits at `p`, or -1. */
 static long hex_digits(const char *p, const char *end, int count)
 {
     long value = 0;
@@ -67,7 +69,7 @@ static void emit_code_point(struct translation *t, long code)
     emit_text(t, text);
 }
 
-/* Behind "\u": HHHH, a pair of surrogates, or {H…}. */
+/* What follows "\u": HHHH, a surrogate pair, or {H...}. */
 static bool translate_unicode(struct translation *t)
 {
     if (t->at < t->end && *t->at == '{') {
@@ -75,7 +77,7 @@ static bool translate_unicode(struct translation *t)
         int digits = close ? (int)(close - t->at) - 1 : 0;
         long code = digits >= 1 && digits <= 6 ? hex_digits(t->at + 1, t->end, digits) : -1;
         if (code < 0 || code > 0x10ffff)
-            return refuse_pattern(t, "\\u{…} needs a code point in hexadecimal");
+            return refuse_pattern(t, "\\u{...} needs a hexadecimal code point");
         t->at = close + 1;
         emit_code_point(t, code);
         return true;
@@ -95,7 +97,7 @@ static bool translate_unicode(struct translation *t)
     return true;
 }
 
-/* General categories: PCRE2 knows their short names, ECMA the long ones too. */
+/* General categories: PCRE2 knows only their short names, ECMA also the long ones. */
 static const char *const categories[][2] = {
     {"Letter", "L"},
     {"Uppercase_Letter", "Lu"},
@@ -139,7 +141,7 @@ static const char *const categories[][2] = {
     {"Unassigned", "Cn"},
 };
 
-/* Behind "\p" or "\P": a property in braces. */
+/* What follows "\p" or "\P": a property in braces. */
 static bool translate_property(struct translation *t, char letter)
 {
     const char *close = t->at < t->end && *t->at == '{' ? memchr(t->at, '}', (size_t)(t->end - t->at)) : NULL;
@@ -162,7 +164,7 @@ static bool translate_property(struct translation *t, char letter)
     return true;
 }
 
-/* White space as ECMA has it, which is neither PCRE's \s nor that with UCP. */
+/* White space as ECMA-262 defines it; PCRE's \s differs, with and without UCP. */
 #define ECMA_SPACE "\\t\\n\\x0b\\f\\r\\p{Z}\\x{feff}"
 
 static void translate_space(struct translation *t, char c)
@@ -176,7 +178,7 @@ static void translate_space(struct translation *t, char c)
 static bool translate_escape(struct translation *t)
 {
     if (t->at >= t->end)
-        return refuse_pattern(t, "a \\ ends the pattern");
+        return refuse_pattern(t, "the pattern ends with a \\");
     char c = *t->at++;
     char text[3] = {'\\', c, '\0'};
     switch (c) {
@@ -210,9 +212,9 @@ static bool translate_escape(struct translation *t)
         if (isdigit((unsigned char)c))
             t->costly = true;
         else if (isalpha((unsigned char)c) && !strchr("dDwWbBfnrt", c))
-            return refuse_pattern(t, "an unknown escape (ECMA-262 has no such letter behind \\)");
+            return refuse_pattern(t, "unknown escape (ECMA-262 has no such letter after \\)");
         else if ((unsigned char)c >= 0x80)
-            text[0] = c, text[1] = '\0'; /* the lead byte of a character that needs no escape */
+            text[0] = c, text[1] = '\0'; /* the first byte of a character that needs no escape */
         break;
     }
     emit_text(t, text);
@@ -223,7 +225,7 @@ static bool translate_group(struct translation *t)
 {
     emit_text(t, "(");
     if (t->at < t->end && *t->at == '*')
-        return refuse_pattern(t, "nothing to repeat behind (");
+        return refuse_pattern(t, "nothing to repeat after (");
     if (t->at >= t->end || *t->at != '?')
         return true;
     const char *p = t->at + 1;
@@ -231,14 +233,14 @@ static bool translate_group(struct translation *t)
     bool ahead = p < t->end && (*p == '=' || *p == '!');
     bool named = !behind && t->end - p >= 2 && p[0] == '<' && (isalpha((unsigned char)p[1]) || p[1] == '_');
     if (!behind && !ahead && !named && !(p < t->end && *p == ':'))
-        return refuse_pattern(t, "an unknown kind of group behind (?");
+        return refuse_pattern(t, "unknown kind of group after (?");
     t->costly = t->costly || behind || ahead;
     t->at = p + (behind ? 2 : 1);
     emit(t, p - 1, behind ? 3 : 2);
     return true;
 }
 
-/* {n}, {n,} or {n,m} at t->at - 1; its size, or 0 when the brace is only a brace. */
+/* The size of the {n}, {n,} or {n,m} at t->at - 1, or 0 if the brace is a literal. */
 static size_t counted_size(struct translation *t)
 {
     const char *start = t->at - 1;
@@ -317,7 +319,7 @@ static int regex_destroy(struct regex *regex)
     return 0;
 }
 
-/* NO_AUTO_POSSESS: the steps of a possessified loop are not counted. */
+/* NO_AUTO_POSSESS, because PCRE2 does not count the steps of a loop that it made possessive. */
 static pcre2_code *compile_translated(void *ctx, const char *pattern, uint32_t more, const char **why_r)
 {
     uint32_t options = PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_ALLOW_EMPTY_CLASS |
@@ -335,9 +337,9 @@ static pcre2_code *compile_translated(void *ctx, const char *pattern, uint32_t m
     return code;
 }
 
-/* PCRE2 counts steps anew at each place it starts from, so its limit says nothing about a long subject. A
- * pattern that is not anchored is therefore made to look for its start itself, from one place: then the limit
- * is for the whole. */
+/* PCRE2 restarts its step count at each start position, so its limit does not bound the work on a long
+ * subject. An unanchored pattern is therefore prefixed with a lazy .*? and anchored: there is one start
+ * position, and the limit bounds the whole match. */
 static pcre2_code *compile_one_start(void *ctx, const char *pattern, const char **why_r)
 {
     uint32_t found = 0;
@@ -358,7 +360,7 @@ enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex
     if (size > PATTERN_MAX)
         t.why = "the pattern is too long";
     if (memchr(pattern, '\0', size))
-        t.why = "a NUL stands in the pattern (write \\u0000)";
+        t.why = "the pattern contains a NUL (write \\u0000)";
     while (!t.why && t.at < t.end) {
         if (!translate_one(&t))
             break;
@@ -397,9 +399,9 @@ static int match_limited(const struct regex *regex, const char *subject, size_t 
     return answer;
 }
 
-/* Nearly all matches end within the first, small limit. One that does not may try again with a large one, and
- * pays for it, so that no number of them adds up to more than a second. Where a step may walk the whole
- * subject, the number of steps shrinks as the subject grows. */
+/* Nearly all matches end within the first, small limit. A match that does not is repeated with a large limit
+ * and charged for it, so that the matches of one validation take at most about a second in all. If one step
+ * may scan the whole subject, the limit shrinks as the subject grows. */
 enum err regex_match(const struct regex *regex, const char *subject, size_t size, long *budget,
                      bool *matches_r)
 {
@@ -415,7 +417,7 @@ enum err regex_match(const struct regex *regex, const char *subject, size_t size
         answer = match_limited(regex, subject, size, limit);
     }
     *matches_r = answer >= 0;
-    /* anything else than "no" is a limit reached, or a subject that is no UTF-8: that does not match */
+    /* invalid UTF-8 counts as "no match"; any other error means that a limit was reached */
     bool decided = answer >= 0 || answer == PCRE2_ERROR_NOMATCH ||
                    (answer <= PCRE2_ERROR_UTF8_ERR1 && answer >= PCRE2_ERROR_UTF8_ERR21);
     return decided ? OK : ERR_LIMIT;

@@ -1,6 +1,7 @@
-/* Regular expressions of JSON Schema: ECMA-262 (Unicode mode) as a subset that PCRE2 runs. What only PCRE
- * knows (verbs, recursion, possessive quantifiers, inline options …) is refused, so no pattern can switch the
- * limits off. Unanchored; a compiled one is immutable and may be matched by several threads. */
+/* Regular expressions of JSON Schema: a subset of ECMA-262 (Unicode mode), translated to PCRE2. Syntax that
+ * only PCRE knows (verbs, recursion, possessive quantifiers, inline options ...) is rejected, so that no
+ * pattern can disable the limits. Matching is unanchored. A compiled expression is immutable; several threads
+ * may match it at once. */
 #pragma once
 
 #include <stdbool.h>
@@ -10,10 +11,12 @@
 
 struct regex;
 
-/* ERR_INVALID with *why_r (memory of ctx, or static) when it is no usable pattern. */
+/* Compiles `size` bytes (at most 8 KiB) into a regex owned by ctx. ERR_INVALID with *why_r (static, or of
+ * ctx) if the pattern is malformed or not supported. */
 enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex **regex_r,
                        const char **why_r) WARN_UNUSED;
 
-/* Takes from *budget what the match cost. ERR_LIMIT when it would cost too much to tell. */
+/* Searches `subject` and subtracts the cost from *budget. ERR_LIMIT if the result would cost too much to
+ * compute. */
 enum err regex_match(const struct regex *regex, const char *subject, size_t size, long *budget,
                      bool *matches_r) WARN_UNUSED;

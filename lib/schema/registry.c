@@ -34,7 +34,7 @@ void schema_registry_add(struct schema_registry *registry, const char *prefix, c
         (struct registry_entry){talloc_strdup(registry, prefix), talloc_strdup(registry, dir)};
 }
 
-/* The entry with the longest prefix that ends where a path segment does. */
+/* The entry with the longest prefix that ends at the end of a path segment. */
 static const struct registry_entry *find_registry_entry(const struct schema_registry *registry,
                                                         const char *uri)
 {
@@ -51,7 +51,7 @@ static const struct registry_entry *find_registry_entry(const struct schema_regi
     return best;
 }
 
-/* Nothing may lead out of the folder, also when written %2e%2e. */
+/* True if no segment of the path is "..", which would leave the folder. %2e%2e is decoded by now. */
 static bool path_stays_inside(const char *path)
 {
     for (const char *p = path; *p; p += strspn(p, "/")) {
@@ -106,7 +106,7 @@ enum err schema_registry_load(void *ctx, const struct schema_registry *registry,
         return ERR_NOT_FOUND;
     char *path = talloc_asprintf(ctx, "%s/%s", entry->dir, rest);
     enum err e = load_file(ctx, path, document_r, why_r);
-    if (e == ERR_NOT_FOUND) /* identifiers are often written without the file's ending */
+    if (e == ERR_NOT_FOUND) /* identifiers often omit the extension of the file */
         e = load_file(ctx, talloc_asprintf(ctx, "%s.json", path), document_r, why_r);
     talloc_free(path);
     return e;

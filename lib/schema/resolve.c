@@ -12,8 +12,7 @@ enum { INDEX_DEPTH_MAX = 200 };
 
 enum shape { ONE, LIST, MAP };
 
-/* Where the 2020-12 vocabularies have schemas within schemas. `definitions` is not of them but still written.
- */
+/* The keywords of 2020-12 that contain schemas. `definitions` is obsolete but still used. */
 static const struct {
     const char *name;
     enum shape shape;
@@ -120,7 +119,7 @@ static void add_anchor(struct schema_compiler *c, struct subschema *subschema, c
     lh_table_insert(subschema->source->anchors, talloc_strdup(c, name), subschema);
 }
 
-/* What the schema object says of itself: a URI that makes it a resource of its own, and its anchors. */
+/* Reads the identity of a schema object: a URI, which makes it a resource of its own, and its anchors. */
 static void index_identity(struct schema_compiler *c, struct subschema *subschema)
 {
     const char *id = json_get_text(subschema->json, "$id");
@@ -201,7 +200,7 @@ static struct subschema *index_schema(struct schema_compiler *c, json_object *js
     return subschema;
 }
 
-/* Each problem of a document against its metaschema becomes a problem of the compilation. */
+/* Validates a document against its metaschema; the problems found become problems of the compilation. */
 static bool check_against_metaschema(struct schema_compiler *c, struct subschema *root,
                                      const struct schema *metaschema)
 {
@@ -218,7 +217,7 @@ static bool adopt_dialect(struct schema_compiler *c, struct subschema *root, boo
 {
     const struct schema *metaschema = NULL;
     if (trusted)
-        return true; /* built in: the standard dialect, known to be right */
+        return true; /* built in: valid, and of the standard dialect */
     const char *dialect = json_get_text(root->json, "$schema");
     if (!metaschema_find(c, root, dialect, &root->source->vocabularies, &metaschema))
         return false;
@@ -233,7 +232,7 @@ struct subschema *resolve_document(struct schema_compiler *c, json_object *json,
     struct source *source = new_source(c, json, base, main_document ? NULL : uri);
     struct subschema probe = {.json = json, .source = source, .pointer = ""};
     if (!json_object_is_type(json, json_type_object) && !json_object_is_type(json, json_type_boolean)) {
-        compiler_add_problem(c, &probe, NULL, "must be an object or a boolean: only these are schemas");
+        compiler_add_problem(c, &probe, NULL, "a schema must be an object or a boolean");
         return NULL;
     }
     bool trusted = c->trusted || (!main_document && metaschema_builtin(c, uri));
@@ -251,7 +250,7 @@ static struct source *find_source(struct schema_compiler *c, struct subschema *f
     void *found;
     if (lh_table_lookup_ex(c->by_uri, uri, &found))
         return found;
-    const char *why = "it is neither in this schema nor in the registry";
+    const char *why = "not in this schema and not in the registry";
     json_object *document = metaschema_builtin(c->schema, uri);
     if (!document && schema_registry_load(c->schema, c->opt->registry, uri, &document, &why) != OK) {
         compiler_add_problem(c, from, keyword, "cannot find the schema \"%s\": %s", uri, why);
@@ -261,8 +260,8 @@ static struct source *find_source(struct schema_compiler *c, struct subschema *f
     return root ? root->source : NULL;
 }
 
-/* Follows a JSON pointer from a resource's root. It may lead through and to places that no keyword makes
- * schemas; what it finds there belongs to the last resource on the way. */
+/* Follows a JSON pointer from the root of a resource. The pointer may lead through and to places that no
+ * keyword declares as schemas; a schema found there belongs to the last resource on the path. */
 static struct subschema *follow_pointer(struct schema_compiler *c, struct source *source, const char *pointer)
 {
     void *found;
@@ -303,6 +302,6 @@ struct subschema *resolve_reference(struct schema_compiler *c, struct subschema 
         lh_table_lookup_ex(source->anchors, fragment, &found);
     }
     if (!found && !c->too_large)
-        compiler_add_problem(c, from, keyword, "the reference \"%s\" leads to no schema", reference);
+        compiler_add_problem(c, from, keyword, "the reference \"%s\" does not lead to a schema", reference);
     return found;
 }

@@ -1,29 +1,34 @@
-/* JSON Schema, draft 2020-12: a schema is compiled once and then validates any number of instances.
+/* JSON Schema, draft 2020-12. A schema is compiled once and then validates any number of instances.
  *
- * Compiling checks the schema against its metaschema, resolves every reference (within the document, the
- * built-in metaschemas and the registry given; never the network) and compiles the patterns. A compiled
- * schema owns all it needs, is never written to again, and may be used by several threads at once.
+ * Compiling checks the schema against its metaschema, resolves all references (within the document, the
+ * built-in metaschemas and the given registry, never over the network) and compiles the patterns. A compiled
+ * schema owns everything it needs, is immutable, and may be used by several threads at once.
  *
- * Both sides may be hostile: nesting, the number of schemas, the work of one validation and of one regular
- * expression are bounded, and an endless loop of references ends as ERR_LIMIT. */
+ * Schema and instance may be hostile: nesting, the number of schemas, the work of one validation and of one
+ * regular expression are limited, and an endless loop of references ends as ERR_LIMIT. */
 #pragma once
 
 #include "json/json.h"
 
 enum {
-    SCHEMA_PROBLEMS_MAX = 100,       /* violations told; the instance is invalid all the same */
-    SCHEMA_BUDGET_DEFAULT = 1000000, /* about one unit for each keyword on each value: some 50 ms */
-    SCHEMA_DEPTH_MAX = 1000,         /* schemas within schemas while validating, references counted */
-    SCHEMA_NODES_MAX = 50000,        /* schemas in one compiled schema, referenced documents included */
+    /* problems that are recorded; further ones are dropped */
+    SCHEMA_PROBLEMS_MAX = 100,
+    /* units of work of one validation: about one for each keyword checked on each value, some 50 ms in all */
+    SCHEMA_BUDGET_DEFAULT = 1000000,
+    /* nested evaluations of schemas, including those through references */
+    SCHEMA_DEPTH_MAX = 1000,
+    /* schemas in one compiled schema, including those of referenced documents */
+    SCHEMA_NODES_MAX = 50000,
+    /* bytes of a document in a registry */
     SCHEMA_FILE_MAX = 4 * 1024 * 1024
 };
 
 struct schema;
 struct schema_registry;
 
-/* What is wrong and where. In a validation `pointer` is a JSON pointer into the instance, in a compilation
- * into the schema document (problems of another document have "" and name that document's URI in the
- * message). */
+/* One problem and its place. `pointer` is a JSON pointer: after a validation into the instance, after a
+ * compilation into the schema document. A problem in a referenced document has the pointer "" and names that
+ * document's URI in the message. */
 struct schema_problem {
     const char *pointer;
     const char *message;
@@ -35,24 +40,28 @@ struct schema_problems {
 };
 
 struct schema_options {
-    const struct schema_registry *registry; /* NULL: none */
-    bool assert_formats; /* `format` decides; otherwise only where the metaschema says so */
-    long budget;         /* of one validation; 0: SCHEMA_BUDGET_DEFAULT */
+    /* NULL: no registry */
+    const struct schema_registry *registry;
+    /* `format` is an assertion; if false, only where the metaschema requires it */
+    bool assert_formats;
+    /* units of work of one validation; 0: SCHEMA_BUDGET_DEFAULT */
+    long budget;
 };
 
-/* A registry maps URI prefixes to folders. Nothing is read until a reference needs it. Fill it before use;
- * then it is only read and may be shared by threads. */
+/* A registry maps URI prefixes to folders; it is owned by ctx and copies its texts. Files are read only when
+ * a reference needs them. Fill it before its first use; afterwards it is read-only and several threads may
+ * share it. */
 struct schema_registry *schema_registry_new(void *ctx);
 void schema_registry_add(struct schema_registry *registry, const char *prefix, const char *dir);
 
-/* OK; ERR_INVALID when `document` is no usable schema: *problems_r says why (memory of ctx); ERR_LIMIT when
- * it is too large. `opt` may be NULL. The document is copied, the caller keeps it. *schema_r is owned by ctx.
- */
+/* Compiles a copy of `document` into *schema_r, owned by ctx. `opt` may be NULL. ERR_INVALID if the document
+ * is not a valid schema (*problems_r, of ctx, says why); ERR_LIMIT if it is too large; ERR_INTERNAL if memory
+ * ran out. */
 enum err schema_compile(void *ctx, json_object *document, const struct schema_options *opt,
                         struct schema **schema_r, struct schema_problems *problems_r) WARN_UNUSED;
 
-/* OK; ERR_INVALID with at least one problem (memory of ctx); ERR_LIMIT when the budget was used up or the
- * evaluation went too deep, with one problem that says so. `problems_r` may be NULL when only the answer
- * counts: cheaper. */
+/* Validates an instance. ERR_INVALID with at least one problem (of ctx); ERR_LIMIT, with one problem that
+ * says so, if the budget or the depth was exceeded. If only the result matters, pass NULL as `problems_r`:
+ * that is cheaper. */
 enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
                          struct schema_problems *problems_r) WARN_UNUSED;

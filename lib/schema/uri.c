@@ -6,7 +6,8 @@
 #include <talloc.h>
 
 struct uri_part {
-    const char *at; /* NULL: the part is absent, which is not the same as empty */
+    /* NULL: the part is absent, which differs from an empty part */
+    const char *at;
     size_t size;
 };
 
@@ -46,14 +47,15 @@ static void uri_split(const char *text, struct uri *u)
     }
 }
 
-/* RFC 3986 5.2.4, in place: each segment is copied or, for dots, swallows the one before. */
+/* RFC 3986, section 5.2.4, in place: copies each segment, drops ".", and lets ".." remove the segment before
+ * it. */
 static void remove_dots(char *path)
 {
     char *out = path;
     const char *in = path;
     bool rooted = *path == '/';
     while (*in) {
-        size_t n = strcspn(in + 1, "/") + 1; /* a segment with its leading slash (the first may have none) */
+        size_t n = strcspn(in + 1, "/") + 1; /* a segment with its leading slash, which the first may lack */
         const char *name = *in == '/' ? in + 1 : in;
         size_t name_size = n - (size_t)(name - in);
         bool last = in[n] == '\0';

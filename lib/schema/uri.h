@@ -1,10 +1,12 @@
-/* URI references as RFC 3986 resolves them (section 5.2): pure text, nothing is fetched. */
+/* URI references and their resolution (RFC 3986, section 5.2). Text only: nothing is fetched. */
 #pragma once
 
-/* `reference` resolved against `base`, without the fragment; new string of ctx. An empty base leaves a
+/* Resolves `reference` against `base` and drops the fragment; a new string of ctx. An empty base leaves a
  * relative reference as it is. */
 char *uri_resolve(void *ctx, const char *base, const char *reference);
-/* The fragment of a reference, percent-decoded; "" when it has none. NULL when it decodes to a NUL. */
+/* The percent-decoded fragment of a reference, a new string of ctx; "" if there is none, NULL if it decodes
+ * to a NUL. */
 char *uri_fragment(void *ctx, const char *reference);
-/* Percent-decoded copy of `text`; NULL when it decodes to a NUL. A stray % stands for itself. */
+/* A percent-decoded copy of `text`, of ctx; NULL if it decodes to a NUL. A malformed escape is copied
+ * unchanged. */
 char *uri_decode(void *ctx, const char *text);
