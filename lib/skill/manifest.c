@@ -8,7 +8,8 @@
 #include "base/blobs.h"
 
 static pthread_once_t manifest_schema_once = PTHREAD_ONCE_INIT;
-static struct schema *manifest_schema; /* docs/skill.schema.json, as long as the process */
+/* docs/skill.schema.json, compiled once and never freed */
+static struct schema *manifest_schema;
 
 static void compile_manifest_schema(void)
 {
@@ -25,7 +26,7 @@ static void compile_manifest_schema(void)
     talloc_free(ctx);
 }
 
-/* Checks the document against the form; its problems are the schema's. */
+/* Validates the document against the schema of manifests; the problems found are added to `p`. */
 static enum err check_manifest_schema(void *scratch, json_object *document, struct json_problems *p)
 {
     struct schema_problems found = {0};
@@ -45,7 +46,7 @@ bool manifest_slug_fits(const char *slug)
            strcmp(slug, "executions") != 0;
 }
 
-/* --- parts; the form holds, so types need no second look --- */
+/* --- the parts of a manifest. The document has passed its schema, so the types are known. --- */
 
 static struct schema *compile_part(struct manifest *m, json_object *document, const char *name,
                                    struct json_problems *p)
@@ -58,7 +59,7 @@ static struct schema *compile_part(struct manifest *m, json_object *document, co
         json_problems_add(p, at, "%s", found.items[i].message);
     }
     if (e != OK && found.count == 0)
-        json_problems_add(p, talloc_asprintf(m, "/%s", name), "is too large a schema");
+        json_problems_add(p, talloc_asprintf(m, "/%s", name), "the schema is too large");
     return e == OK ? schema : NULL;
 }
 
@@ -88,7 +89,7 @@ static const char *inputs_only(void *arg, void *ctx, const struct reference *r)
 {
     (void)arg;
     (void)ctx;
-    return r->root == REF_INPUTS ? NULL : "only /inputs can be referred to here";
+    return r->root == REF_INPUTS ? NULL : "only references to /inputs are allowed here";
 }
 
 static struct json_template *prompt_part(struct manifest *m, json_object *runner, const char *name,
@@ -118,7 +119,7 @@ static void read_model_runner(struct manifest *m, json_object *runner, struct js
     }
 }
 
-/* `..` as a path segment of an argument is the command's own business; of argv[0] it is a mistake. */
+/* Only argv[0] must not contain "../"; in other arguments it is up to the command. */
 static void read_command_runner(struct manifest *m, json_object *runner, struct json_problems *p)
 {
     m->runner = RUNNER_COMMAND;
@@ -175,7 +176,7 @@ enum err manifest_compile(void *ctx, const char *text, size_t size, struct manif
         return ERR_INVALID;
     }
     if (json_parse(m, text, size, JSON_DEPTH_MAX, &document, &why) != OK) {
-        json_problems_add(list, "", "cannot be read: %s", why);
+        json_problems_add(list, "", "invalid JSON: %s", why);
         return ERR_INVALID;
     }
     enum err e = check_manifest_schema(m, document, list);

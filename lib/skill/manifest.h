@@ -1,6 +1,6 @@
-/* A skill's manifest, skill.json: checked against docs/skill.schema.json and the rules that a schema cannot
- * say, and compiled. A compiled manifest is immutable and owns all that it needs; any number of threads may
- * read it. */
+/* A skill's manifest, skill.json: checked against docs/skill.schema.json and against rules that a JSON Schema
+ * cannot express, then compiled. A compiled manifest is immutable, owns everything it needs, and may be read
+ * by any number of threads. */
 #pragma once
 
 #include "schema/schema.h"
@@ -11,7 +11,8 @@
 enum {
     MANIFEST_BYTES_MAX = JSON_BODY_MAX,
     MANIFEST_SLUG_MAX = 64,
-    MANIFEST_OUTPUT_MAX = 1024 * 1024, /* bytes of a run's outputs */
+    /* bytes of the outputs of one run */
+    MANIFEST_OUTPUT_MAX = 1024 * 1024,
     MANIFEST_ITERATIONS_DEFAULT = 10,
 };
 
@@ -23,27 +24,36 @@ struct manifest {
     struct schema *inputs, *outputs;
     enum runner_type runner;
     int64_t timeout_ms, memory_mb;
-    int64_t credits_micro; /* at least this much is charged; 0: the usual price */
+    /* minimum price of a run in millionths of a credit; 0: the usual price */
+    int64_t credits_micro;
 
-    /* command */
+    /* --- RUNNER_COMMAND --- */
     const char **argv;
     size_t argv_n;
     bool network;
-    const char **artifacts; /* globs; NULL: every file */
+    /* glob patterns of the files to keep; NULL: all files */
+    const char **artifacts;
     size_t artifacts_n;
 
-    /* model */
-    struct json_template *system; /* NULL: none */
+    /* --- RUNNER_MODEL --- */
+    /* NULL: no system prompt */
+    struct json_template *system;
     struct json_template *prompt;
-    const char **tools; /* slugs */
+    /* slugs of the skills that the model may call */
+    const char **tools;
     size_t tools_n;
     int max_iterations;
-    int64_t max_tokens;       /* 0: not said */
-    json_object *temperature; /* a number; NULL: not said */
+    /* 0: not set */
+    int64_t max_tokens;
+    /* a number; NULL: not set */
+    json_object *temperature;
 };
 
-/* OK, or ERR_INVALID with at least one problem (`p` may be NULL where only the answer counts). */
+/* Compiles the text of a manifest; *manifest_r is owned by ctx, also after a failure. ERR_INVALID with at
+ * least one problem in `p`, which may be NULL if only the result matters; ERR_INTERNAL if the built-in schema
+ * of manifests is unusable. */
 enum err manifest_compile(void *ctx, const char *text, size_t size, struct manifest **manifest_r,
                           struct json_problems *p) WARN_UNUSED;
-/* Whether a text may be the slug of a skill in a path. */
+/* True if `slug` is a valid slug: 1 to MANIFEST_SLUG_MAX lower-case letters, digits and hyphens, no hyphen at
+ * either end, and not "executions", which is reserved by the paths of the API. */
 bool manifest_slug_fits(const char *slug);

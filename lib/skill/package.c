@@ -20,7 +20,8 @@
 enum { DEPTH_MAX = 16, COPY_BYTES = 64 * 1024 };
 
 struct package_entry {
-    const char *path; /* below the folder */
+    /* relative to the folder */
+    const char *path;
     bool is_dir, executable;
     int64_t size;
 };
@@ -34,7 +35,7 @@ struct package_scan {
     struct json_problems *p;
 };
 
-/* --- what is there --- */
+/* --- listing the files --- */
 
 static void scan_folder(struct package_scan *r, const char *below, int depth);
 
@@ -44,7 +45,7 @@ static void scan_entry(struct package_scan *r, const char *path, int depth)
     char *full = talloc_asprintf(r->ctx, "%s/%s", r->dir, path);
     if (lstat(full, &st) != 0 || (!S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) ||
         !utf8_is_valid(path, strlen(path))) {
-        json_problems_add(r->p, "", "%s is neither a file nor a folder, or its name is not UTF-8", path);
+        json_problems_add(r->p, "", "%s is not a regular file or folder, or its name is not UTF-8", path);
         return;
     }
     if (r->n == PACKAGE_FILES_MAX || (r->bytes += S_ISREG(st.st_mode) ? st.st_size : 0) > PACKAGE_BYTES_MAX) {
@@ -66,7 +67,7 @@ static void scan_folder(struct package_scan *r, const char *below, int depth)
     DIR *dir = depth < DEPTH_MAX ? opendir(full) : NULL;
     struct dirent *entry;
     if (!dir) {
-        json_problems_add(r->p, "", "%s cannot be read, or lies too deep", *below ? below : r->dir);
+        json_problems_add(r->p, "", "%s cannot be read, or is nested too deeply", *below ? below : r->dir);
         return;
     }
     while ((entry = readdir(dir))) {
@@ -90,7 +91,7 @@ static void scan_package(struct package_scan *r)
         qsort(r->list, r->n, sizeof *r->list, by_path);
 }
 
-/* --- the hash, while reading or while copying --- */
+/* --- hashing, while reading or while copying --- */
 
 static void hash_head(crypto_hash_sha256_state *hash, const struct package_entry *e)
 {
@@ -104,8 +105,8 @@ static void hash_head(crypto_hash_sha256_state *hash, const struct package_entry
     crypto_hash_sha256_update(hash, (const unsigned char *)head, (size_t)n + 1);
 }
 
-/* Hashes a file and, where `to` is a descriptor, copies it. False where its size has changed, or with errno.
- */
+/* Hashes a file and, if `to` is not -1, copies it there. False if its size has changed (errno 0) or on an
+ * error (errno). */
 static bool hash_file(crypto_hash_sha256_state *hash, const char *path, int64_t size, int to)
 {
     char buffer[COPY_BYTES];
@@ -181,7 +182,7 @@ enum err package_read(void *ctx, const char *dir, struct package **package_r, st
     size_t before = p->total;
     scan_package(&r);
     if (p->total == before && !hash_all(&r, NULL, k->hash))
-        json_problems_add(p, "", "its files cannot be read, or changed meanwhile");
+        json_problems_add(p, "", "the files cannot be read, or were changed while they were read");
     k->files_n = r.n;
     return p->total == before ? OK : ERR_INVALID;
 }
@@ -195,9 +196,9 @@ char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_
     return talloc_asprintf(ctx, "%s/skills/%s", files_dir, hex);
 }
 
-static enum err package_failed(const char *what, const char *name)
+static enum err package_failed(const char *action, const char *path)
 {
-    log_error("package.failed", "what=%s name=%s message=\"%s\"", what, name, strerror(errno));
+    log_error("package.install_failed", "action=%s path=%s message=\"%s\"", action, path, strerror(errno));
     return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
 }
 
@@ -223,8 +224,8 @@ static enum err copy_into(const struct package_scan *r, const struct package *k,
         return ERR_CONFLICT;
     if (rename(beside, final) == 0)
         return OK;
-    /* another one was faster: what is there is the same */
-    return errno == ENOTEMPTY || errno == EEXIST ? ERR_BUSY : package_failed("keep", final);
+    /* another process installed the same files first */
+    return errno == ENOTEMPTY || errno == EEXIST ? ERR_BUSY : package_failed("rename", final);
 }
 
 enum err package_install(const struct package *k, const char *files_dir)
@@ -236,7 +237,8 @@ enum err package_install(const struct package *k, const char *files_dir)
     char *final = package_path(ctx, files_dir, k->hash);
     struct stat st;
     enum err e = OK;
-    /* searchable whatever the umask: runs that root starts have uids of their own */
+    /* chmod, so that the folder is searchable whatever the umask is: runs started by root have uids of their
+     * own */
     if ((mkdir(skills, 0755) != 0 || chmod(skills, 0755) != 0) && errno != EEXIST)
         e = package_failed("create", skills);
     else if (stat(final, &st) != 0) {

@@ -1,6 +1,6 @@
-/* A skill as a folder of files: read, hashed, and put where executors find it, files.dir/skills/HASH. What is
- * there never changes: a folder of that name holds those files. Symbolic links, devices and the like are
- * refused; of a file's mode only whether it may be executed is kept. */
+/* A skill as a folder of files: read, hashed, and installed where executors find it, files.dir/skills/HASH.
+ * An installed folder never changes: its name determines its content. Symbolic links, devices and other
+ * special files are rejected. Of the mode of a file only the executable bit of its owner is kept. */
 #pragma once
 
 #include <stddef.h>
@@ -16,17 +16,22 @@ enum {
 
 struct package {
     const char *dir;
-    const char *manifest; /* the text of skill.json */
+    /* the text of skill.json; cut if it is longer than MANIFEST_BYTES_MAX, which manifest_compile then
+     * reports */
+    const char *manifest;
     size_t manifest_size;
-    uint8_t hash[PACKAGE_HASH]; /* SHA-256 over names, modes and contents, in the order of the names */
+    /* SHA-256 over the paths, types and contents of all files, in the order of the paths */
+    uint8_t hash[PACKAGE_HASH];
     size_t files_n;
 };
 
-/* ERR_INVALID: it is no package; the problems say why. */
+/* Reads and hashes the folder `dir`. *package_r is owned by ctx, also after a failure. ERR_INVALID, with
+ * problems in `p`, if the folder is not a valid package or cannot be read. */
 enum err package_read(void *ctx, const char *dir, struct package **package_r,
                       struct json_problems *p) WARN_UNUSED;
-/* Copies it into files_dir, whole or not at all; nothing where it is there already. ERR_CONFLICT: its files
- * have changed since they were read; ERR_LIMIT: the disk is full; ERR_INTERNAL (logged). */
+/* Copies the package into files_dir, entirely or not at all; does nothing if it is installed already.
+ * ERR_CONFLICT if its files have changed since package_read; ERR_LIMIT if the disk is full or the quota is
+ * used up; ERR_INTERNAL for other failures. The last two are logged. */
 enum err package_install(const struct package *package, const char *files_dir) WARN_UNUSED;
-/* Where it is, of ctx. */
+/* The path of the installed package with that hash; a new string of ctx. */
 char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_HASH]);
