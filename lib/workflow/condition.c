@@ -10,8 +10,10 @@ enum op { OP_VALUE, OP_EQ, OP_NE, OP_LT, OP_LE, OP_GT, OP_GE, OP_AND, OP_OR, OP_
 
 static const struct {
     const char *name;
-    size_t least, most; /* arguments */
-    bool of_conditions; /* its arguments are conditions, not values */
+    /* number of arguments */
+    size_t least, most;
+    /* the arguments are conditions, not values */
+    bool of_conditions;
 } ops[] = {
     [OP_VALUE] = {"", 0, 0, false},      [OP_EQ] = {"==", 2, 2, false},
     [OP_NE] = {"!=", 2, 2, false},       [OP_LT] = {"<", 2, 2, false},
@@ -24,7 +26,8 @@ enum { OP_COUNT = sizeof ops / sizeof *ops };
 
 struct condition {
     enum op op;
-    struct json_template *value; /* OP_VALUE */
+    /* of OP_VALUE */
+    struct json_template *value;
     struct condition **args;
     size_t count;
 };
@@ -36,7 +39,7 @@ struct condition_compiler {
     struct json_problems *problems;
 };
 
-/* The operator of {"op": …}, or OP_VALUE where it is something else. */
+/* The operator of {"op": ...} and its arguments; OP_VALUE if `value` has another form. */
 static enum op op_of(json_object *value, json_object **args_r)
 {
     if (!json_object_is_type(value, json_type_object) || json_object_object_length(value) != 1)
@@ -63,7 +66,8 @@ static struct condition *compile_value(void *ctx, struct condition_compiler *c, 
     return NULL;
 }
 
-/* A condition that is no operator: a boolean or one reference. Anything else would always hold, or never. */
+/* Compiles a condition without operator: a boolean or a single reference. Anything else would have a constant
+ * result. */
 static struct condition *compile_bare(void *ctx, struct condition_compiler *c, json_object *value,
                                       const char *pointer)
 {
@@ -84,7 +88,7 @@ static struct condition *compile_bare(void *ctx, struct condition_compiler *c, j
 static struct condition *compile_condition(void *ctx, struct condition_compiler *c, json_object *value,
                                            const char *pointer, bool as_condition);
 
-/* Whether the count of arguments is what the operator takes. */
+/* Checks the number of arguments of an operator. */
 static bool count_fits(struct condition_compiler *c, enum op op, json_object *args, const char *pointer)
 {
     size_t n = json_object_is_type(args, json_type_array) ? json_object_array_length(args) : SIZE_MAX;
@@ -115,7 +119,7 @@ static bool compile_args(struct condition *node, struct condition_compiler *c, j
 
 static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r);
 
-/* What can be told of the arguments before a run. */
+/* Checks what is known about the arguments before a run. */
 static bool args_fit(struct condition *node, struct condition_compiler *c, const char *pointer)
 {
     if (node->op == OP_EXISTS &&
@@ -180,8 +184,7 @@ static bool is_json_number(json_object *v)
     return json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double);
 }
 
-/* Exact for every number that JSON text becomes here: a long double's 64-bit mantissa holds int64, uint64 and
- * double. */
+/* Exact: the 64-bit mantissa of a long double represents each int64, uint64 and double. */
 static long double json_number_of(json_object *v)
 {
     _Static_assert(__LDBL_MANT_DIG__ >= 64, "comparing integers with reals needs a 64-bit mantissa");
@@ -191,7 +194,7 @@ static long double json_number_of(json_object *v)
     return i < 0 ? (long double)i : (long double)json_object_get_uint64(v);
 }
 
-/* UTF-8 compared octet by octet is code point order. */
+/* Comparing UTF-8 byte by byte gives code point order. */
 static int text_order(json_object *a, json_object *b)
 {
     size_t an = (size_t)json_object_get_string_len(a);
@@ -200,7 +203,7 @@ static int text_order(json_object *a, json_object *b)
     return compare_order ? compare_order : (an > bn) - (an < bn);
 }
 
-/* Word for a value's type, as sentences have it. */
+/* The type of a value, as it appears in messages. */
 static const char *type_word(json_object *v)
 {
     static const char *const words[] = {
@@ -250,7 +253,8 @@ static const char *is_contained(void *ctx, json_object *x, json_object *where, b
     return NULL;
 }
 
-/* One operator of two values: NULL, or a sentence about values that it does not take. */
+/* Applies an operator of two values. Returns NULL, or a sentence if the operator does not accept these
+ * values. */
 static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
 {
     if (op == OP_EQ || op == OP_NE) {
@@ -279,7 +283,8 @@ static bool is_truthy(json_object *v)
 }
 
 struct condition_evaluation {
-    void *ctx; /* of the sentence */
+    /* owns the sentence `why` */
+    void *ctx;
     void *scratch;
     const struct template_scope *scope;
     const char *why;
@@ -287,7 +292,7 @@ struct condition_evaluation {
 
 static enum err eval_condition(struct condition_evaluation *e, const struct condition *c, bool *holds_r);
 
-/* An argument's value; not to be changed: it may be the scope's or the template's own. */
+/* The value of an argument. Read-only: it may belong to the scope or to the template. */
 static enum err eval_value(struct condition_evaluation *e, const struct condition *c, json_object **value_r)
 {
     bool holds;

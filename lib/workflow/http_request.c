@@ -14,7 +14,7 @@ struct http_request_rendering {
     const char *why;
 };
 
-/* Appends one parameter; the first goes behind ?, unless the URL has a query of its own. */
+/* Appends one query parameter, after ? or & as needed: the URL may have a query already. */
 static void add_parameter(char **url, const char *name, json_object *value)
 {
     size_t n = strlen(*url);
@@ -39,8 +39,8 @@ static enum err add_query(struct http_request_rendering *r, char **url, const st
     for (size_t i = 0; i < n; i++) {
         json_object *one = list ? json_object_array_get_idx(value, i) : value;
         if (json_object_is_type(one, json_type_object) || json_object_is_type(one, json_type_array)) {
-            r->why =
-                talloc_asprintf(r->ctx, "the query parameter %s is no text, number or boolean", field->name);
+            r->why = talloc_asprintf(r->ctx, "the query parameter %s is not a text, number or boolean",
+                                     field->name);
             return ERR_INVALID;
         }
         if (one)

@@ -1,30 +1,35 @@
-/* The HTTP request that an http step makes, rendered in a run's scope. Everything belongs to the context
- * given. */
+/* The HTTP request of an http step, rendered against the scope of a run. */
 #pragma once
 
 #include "workflow/program_compile.h"
 
 enum {
-    HTTP_REQUEST_URL_MAX = 16 * 1024,   /* bytes, with the query */
-    HTTP_REQUEST_HEADER_MAX = 16 * 1024 /* bytes of one header's value */
+    /* bytes of the URL, including the query */
+    HTTP_REQUEST_URL_MAX = 16 * 1024,
+    /* bytes of the value of one header */
+    HTTP_REQUEST_HEADER_MAX = 16 * 1024
 };
 
 struct http_header {
     const char *name;
-    const char *value; /* no CR, LF or NUL */
+    /* contains no CR, LF or NUL */
+    const char *value;
 };
 
 struct http_request {
     const char *method;
-    const char *url; /* with the query, without a fragment */
+    /* with the query, without a fragment */
+    const char *url;
     struct http_header *headers;
     size_t header_count;
-    const char *body; /* NULL: none */
+    /* NULL: no body */
+    const char *body;
     size_t body_size;
 };
 
-/* A string as body is sent as it is (text/plain unless a Content-Type header is set), null is no body,
- * anything else is sent as JSON. Of the query, null is left out and an array repeats its parameter. Errors as
- * templates have them. */
+/* Renders the request of `step` into *request_r; its texts are owned by ctx, except for those that belong to
+ * the step. A body that is a string is sent as it is (as text/plain, unless a Content-Type header is set),
+ * null means no body, and any other value is sent as JSON. A query parameter that is null is omitted; an
+ * array repeats its parameter. Errors as in template.h, with a sentence in *why_r. */
 enum err http_request_render(void *ctx, const struct program_step *step, const struct template_scope *scope,
                              struct http_request *request_r, const char **why_r) WARN_UNUSED;

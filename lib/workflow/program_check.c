@@ -25,14 +25,14 @@ static const char *allow_step(struct template_place *p, void *ctx, const char *r
     static const char *const members[] = {"result", "status", "error", NULL};
     struct program_checker *c = p->check;
     if (!*rest)
-        return NULL; /* all steps so far */
+        return NULL; /* the object of all earlier steps */
     size_t size = strcspn(rest + 1, "/");
     size_t i = 0;
     while (i < c->step_count &&
            !(c->names[i] && strlen(c->names[i]) == size && memcmp(c->names[i], rest + 1, size) == 0))
         i++;
     if (i == c->step_count)
-        return talloc_asprintf(ctx, "there is no step named %.*s", (int)size, rest + 1);
+        return talloc_asprintf(ctx, "unknown step \"%.*s\"", (int)size, rest + 1);
     if (i >= p->step)
         return talloc_asprintf(ctx, "step %s is not earlier than this one", c->names[i]);
     rest += 1 + size;
@@ -40,9 +40,9 @@ static const char *allow_step(struct template_place *p, void *ctx, const char *r
         return NULL;
     size = strcspn(rest + 1, "/");
     if (!is_listed(members, rest + 1, size))
-        return "of a step there are result, status and error";
+        return "a step has only the members result, status and error";
     if (rest[1] != 'r' && rest[1 + size])
-        return "a step's status and error are texts, nothing lies below them";
+        return "status and error of a step are texts and have no members";
     return NULL;
 }
 
@@ -54,14 +54,14 @@ static const char *allow_reference(void *arg, void *ctx, const struct reference 
         return allow_step(p, ctx, r->rest);
     case REF_ITEM:
     case REF_INDEX:
-        return p->in_loop ? NULL : "item and index are there only in a step with for_each";
+        return p->in_loop ? NULL : "item and index exist only in a step with for_each";
     case REF_SECRETS:
         return p->in_request ? NULL : "secrets can be used only in the request of an http step";
     case REF_EXECUTION:
         if (!*r->rest || is_listed(program_execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
             return NULL;
-        return "of the execution there are id, workflow_id, workspace_id, parent_id, root_id, created_at, "
-               "tags and metadata";
+        return "the execution has only the members id, workflow_id, workspace_id, parent_id, root_id, "
+               "created_at, tags and metadata";
     default:
         return NULL;
     }
@@ -121,7 +121,8 @@ bool program_check_seconds(struct program_checker *c, json_object *object, const
         json_problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
         return false;
     }
-    *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6); /* 0.3 * 1000 is a little more than 300 */
+    *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6); /* the subtraction, because a product such as 0.3 * 1000 may
+                                                     be slightly above the exact value */
     return true;
 }
 
@@ -151,7 +152,7 @@ bool program_check_text(struct program_checker *c, json_object *object, const ch
         return false;
     *text_r = json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "";
     if (!**text_r || strlen(*text_r) != (size_t)json_object_get_string_len(value)) {
-        json_problems_add(c->problems, at, "must be a string that is not empty");
+        json_problems_add(c->problems, at, "must be a non-empty string without NUL");
         return false;
     }
     return true;

@@ -17,7 +17,8 @@ static bool step_name_fits(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") == n;
 }
 
-/* Takes the name of step i, so that references to it are known before any step is compiled. */
+/* Records the name of step i. All names are recorded before the first step is compiled, so that references
+ * can be checked. */
 static void check_step_name(struct program_checker *c, json_object *step, size_t i)
 {
     const char *text;
@@ -26,12 +27,13 @@ static void check_step_name(struct program_checker *c, json_object *step, size_t
         return;
     const char *at = program_check_at(c, pointer, "name");
     if (!step_name_fits(text)) {
-        json_problems_add(c->problems, at, "must be 1 to %d letters, digits, _ and -", PROGRAM_NAME_MAX);
+        json_problems_add(c->problems, at, "must consist of 1 to %d letters, digits, _ and -",
+                          PROGRAM_NAME_MAX);
         return;
     }
     for (size_t j = 0; j < i; j++) {
         if (c->names[j] && strcmp(c->names[j], text) == 0) {
-            json_problems_add(c->problems, at, "step %zu has this name already", j);
+            json_problems_add(c->problems, at, "step %zu already has this name", j);
             return;
         }
     }
@@ -72,16 +74,16 @@ static void check_program_inputs(struct program_checker *c, json_object *documen
         json_problems_add(c->problems, place, "%s", wrong.items[i].message);
     }
     if (e && !wrong.count)
-        json_problems_add(c->problems, at, "is too large a schema");
+        json_problems_add(c->problems, at, "the schema is too large");
 }
 
-/* What the program gives back; by default the last step's result. */
+/* Compiles the outputs of the program; the default is the result of the last step. */
 static void check_program_outputs(struct program_checker *c, json_object *document)
 {
     json_object *outputs;
     const char *at;
     if (!c->step_count)
-        return; /* nothing to refer to: said already */
+        return; /* the steps are invalid, which has been reported */
     struct template_place place = {.check = c, .step = c->step_count};
     const char *last = c->names[c->step_count - 1];
     if (!program_check_member(c, document, "", "outputs", false, &outputs, &at)) {
@@ -93,8 +95,8 @@ static void check_program_outputs(struct program_checker *c, json_object *docume
     c->program->outputs = program_check_template(&place, outputs, TEMPLATE_VALUE, at);
 }
 
-/* A number of credits as whole micro-credits. Below PROGRAM_CREDITS_MAX a double is exact to 1e-10 credits,
- * so what is left of a millionth was written. */
+/* Reads a number of credits as whole millionths. Up to PROGRAM_CREDITS_MAX a double is exact to 1e-10
+ * credits, so a remaining fraction of a millionth was written by the caller. */
 static void check_credits_member(struct program_checker *c, json_object *document)
 {
     json_object *value;
@@ -114,7 +116,7 @@ static void check_program(struct program_checker *c, json_object *document)
 {
     static const char *const fields[] = {"inputs", "steps", "outputs", "timeout_seconds", "credits", NULL};
     if (!json_object_is_type(document, json_type_object)) {
-        json_problems_add(c->problems, "", "a program is an object");
+        json_problems_add(c->problems, "", "a program must be an object");
         return;
     }
     program_check_fields(c, document, "", fields, NULL);
@@ -175,7 +177,7 @@ const char **program_child_workflows(void *ctx, json_object *document, size_t *c
     return ids;
 }
 
-/* A walk over who calls whom, breadth first; every workflow is asked for once. */
+/* A breadth-first walk over the calls between workflows; the children of each workflow are read once. */
 struct call_walk {
     void *scratch;
     const struct program_graph *graph;
@@ -191,7 +193,8 @@ static void walk_add(struct call_walk *w, const char *workflow_id)
     w->seen[w->seen_count++] = workflow_id;
 }
 
-/* Whether `from` exists, and whether it leads to `target` (NULL: nothing does). */
+/* Sets *loop_r if `from` calls `target` directly or indirectly (NULL: never). ERR_NOT_FOUND if `from` does
+ * not exist. */
 static enum err walk_from(struct call_walk *w, const char *from, const char *target, bool *loop_r)
 {
     *loop_r = target && strcmp(from, target) == 0;
@@ -202,7 +205,7 @@ static enum err walk_from(struct call_walk *w, const char *from, const char *tar
         size_t count = 0;
         enum err e = w->graph->children(w->graph->arg, w->scratch, w->seen[i], &ids, &count);
         if (e == ERR_NOT_FOUND && i > 0)
-            continue; /* archived since: its caller fails there, which is no loop */
+            continue; /* archived: the call fails at run time, but there is no loop */
         if (e)
             return e;
         for (size_t j = 0; target && j < count; j++) {
@@ -229,10 +232,9 @@ enum err program_find_loop(void *ctx, const struct program *program, const char 
             json_problems_add(problems, at, "there is no workflow %s", step->workflow_id);
             e = OK;
         } else if (!e && loop) {
-            json_problems_add(
-                problems, at,
-                "workflow %s leads back to this one: workflows cannot call each other in a loop",
-                step->workflow_id);
+            json_problems_add(problems, at,
+                              "workflow %s calls this workflow: workflows must not call each other in a loop",
+                              step->workflow_id);
         }
     }
     talloc_free(w.scratch);

@@ -1,9 +1,9 @@
-/* A workflow's program: compiled from its JSON once, with every mistake that can be told beforehand found and
- * placed (docs/workflows.md describes the language). A compiled program is immutable; any number of threads
- * may read and render it. It owns all that it needs, nothing of the document.
+/* The program of a workflow, compiled from its JSON (docs/workflows.md describes the language). Compiling
+ * reports all mistakes that can be found before a run, each with its place. A compiled program is immutable,
+ * owns everything it needs and keeps nothing of the document; any number of threads may read and render it.
  *
- * The scope of its templates: `steps` holds {NAME: {result, status, error}} for every step that has ended
- * (program_scope_put), `execution` the members of program_execution_fields, all of them always. */
+ * The scope of its templates: `steps` holds {NAME: {result, status, error}} for each step that has ended
+ * (program_scope_put), `execution` always holds all members of program_execution_fields. */
 #pragma once
 
 #include "schema/schema.h"
@@ -12,18 +12,25 @@
 
 enum {
     PROGRAM_STEPS_MAX = 200,
-    PROGRAM_ITEMS_MAX = 10000,    /* of one for_each */
-    PROGRAM_CONCURRENCY_MAX = 64, /* items of one for_each at a time */
-    PROGRAM_RESULT_MAX =
-        TEMPLATE_RESULT_MAX, /* bytes of a step's result (an array of for_each as a whole), of outputs */
-    PROGRAM_RUN_MAX = 4 * 1024 * 1024, /* bytes of all results of a run */
-    PROGRAM_SECONDS_MAX = 86400,       /* of a program, a step, a delay */
-    PROGRAM_SECONDS_DEFAULT = 600,     /* of a program */
+    /* items of one for_each, and how many of them run at a time */
+    PROGRAM_ITEMS_MAX = 10000,
+    PROGRAM_CONCURRENCY_MAX = 64,
+    /* bytes of the result of a step (for a for_each, of the whole array), and of the outputs */
+    PROGRAM_RESULT_MAX = TEMPLATE_RESULT_MAX,
+    /* bytes of all results of one run together */
+    PROGRAM_RUN_MAX = 4 * 1024 * 1024,
+    /* timeout of a program or a step, length of a delay */
+    PROGRAM_SECONDS_MAX = 86400,
+    /* timeout of a program that sets none */
+    PROGRAM_SECONDS_DEFAULT = 600,
     PROGRAM_ATTEMPTS_MAX = 10,
-    PROGRAM_BACKOFF_SECONDS_MAX = 3600, /* both as written and between two attempts */
+    /* limit of backoff_seconds, and of the delay between two attempts that is computed from it */
+    PROGRAM_BACKOFF_SECONDS_MAX = 3600,
     PROGRAM_CREDITS_MAX = 1000000,
-    PROGRAM_NAME_MAX = 64,    /* of a step */
-    PROGRAM_HEADERS_MAX = 64, /* of a request; as many query parameters */
+    /* bytes of the name of a step */
+    PROGRAM_NAME_MAX = 64,
+    /* headers of a request; also its query parameters */
+    PROGRAM_HEADERS_MAX = 64,
 };
 
 enum step_type {
@@ -41,107 +48,130 @@ struct step_field {
 };
 
 struct status_range {
-    int from, to; /* both included */
+    /* both inclusive */
+    int from, to;
 };
 
 struct program_step {
     size_t index;
     const char *name;
     enum step_type type;
-    const char *type_name; /* "http" … */
+    /* "http" ... */
+    const char *type_name;
 
-    struct condition *condition; /* NULL: always */
-    bool condition_per_item;     /* it mentions item or index: asked for each item, whose result is null if it
-                                    fails */
-    struct json_template *for_each; /* NULL: once. See program_items */
+    /* NULL: the step always runs */
+    struct condition *condition;
+    /* The condition refers to item or index: it is evaluated for each item, and an item that fails it has the
+     * result null. */
+    bool condition_per_item;
+    /* the array to iterate over (see program_items); NULL: the step runs once */
+    struct json_template *for_each;
     int concurrency;
     int max_attempts;
-    int64_t backoff_ms;     /* before the second attempt; see program_backoff_ms */
-    int64_t timeout_ms;     /* of one attempt of one item; 0: only the run's own */
-    bool continue_on_error; /* a failed step's result is null and the next one starts */
+    /* delay before the second attempt; see program_backoff_ms */
+    int64_t backoff_ms;
+    /* of one attempt of one item; 0: limited only by the timeout of the run */
+    int64_t timeout_ms;
+    /* If the step fails, its result is null and the run continues with the next step. */
+    bool continue_on_error;
 
-    /* http; step_request.h renders it */
+    /* --- http; http_request.h renders the request --- */
     const char *method;
     struct json_template *url;
-    struct step_field *headers; /* TEMPLATE_HEADER */
+    /* TEMPLATE_HEADER */
+    struct step_field *headers;
     size_t header_count;
-    struct step_field *query; /* TEMPLATE_VALUE */
+    /* TEMPLATE_VALUE */
+    struct step_field *query;
     size_t query_count;
-    struct json_template *body; /* NULL: none */
+    /* NULL: no body */
+    struct json_template *body;
     struct status_range *expect;
     size_t expect_count;
 
-    struct json_template *value;   /* transform */
-    struct json_template *seconds; /* delay; see program_delay_ms */
-    struct json_template *message; /* fail; TEMPLATE_TEXT */
+    /* --- transform --- */
+    struct json_template *value;
+    /* --- delay; see program_delay_ms --- */
+    struct json_template *seconds;
+    /* --- fail; TEMPLATE_TEXT --- */
+    struct json_template *message;
 
-    const char *workflow_id;               /* workflow; lower case */
-    const char *slug;                      /* skill */
-    struct json_template *inputs;          /* workflow, skill: must render to an object; NULL: {} */
-    struct json_template *model;           /* skill; TEMPLATE_TEXT; NULL: the space's default */
-    struct json_template *file_source_ids; /* skill; must render to an array of strings; NULL: none */
+    /* --- workflow: the id of the child workflow, in lower case --- */
+    const char *workflow_id;
+    /* --- skill --- */
+    const char *slug;
+    /* workflow and skill; must render to an object; NULL: {} */
+    struct json_template *inputs;
+    /* skill; TEMPLATE_TEXT; NULL: the default model of the workspace */
+    struct json_template *model;
+    /* skill; must render to an array of strings; NULL: no files */
+    struct json_template *file_source_ids;
 };
 
 struct program {
-    struct schema *inputs; /* NULL: any object */
+    /* NULL: any object is accepted */
+    struct schema *inputs;
     struct program_step *steps;
     size_t step_count;
-    struct json_template *outputs; /* never NULL: without `outputs` it is the last step's result */
+    /* never NULL: the default is the result of the last step */
+    struct json_template *outputs;
     int64_t timeout_ms;
-    int64_t credits_micro; /* at least this much is charged; 0: the usual price */
+    /* minimum price of a run in millionths of a credit; 0: the usual price */
+    int64_t credits_micro;
 };
 
-/* What only the caller knows; NULL functions are not asked. */
+/* Questions that only the caller can answer. A NULL function skips the check. */
 struct program_hooks {
     bool (*skill_exists)(void *arg, const char *slug);
     void *arg;
 };
 
-/* OK, or ERR_INVALID with the problems. `hooks` may be NULL: an executor compiles what was checked when
- * stored. `document` is nested at most JSON_DEPTH_MAX deep. */
+/* Compiles `document`, which must be nested at most JSON_DEPTH_MAX levels. *program_r is owned by ctx; NULL
+ * on ERR_INVALID, when problems were added to `problems` (may be NULL). `hooks` may be NULL: an executor
+ * compiles programs that were checked when they were stored. */
 enum err program_compile(void *ctx, json_object *document, const struct program_hooks *hooks,
                          struct program **program_r, struct json_problems *problems) WARN_UNUSED;
 
-/* Ids of the workflows that a document's steps call, each once, in lower case; the document need not be
- * checked. */
+/* The ids of the workflows that the steps of a document call, each once and in lower case; an array of ctx.
+ * The document may be invalid. */
 const char **program_child_workflows(void *ctx, json_object *document, size_t *count_r);
 
-/* Gives a stored workflow's children (as program_child_workflows), ERR_NOT_FOUND where there is no such
- * workflow. */
+/* Access to stored workflows: `children` returns the ids of the workflows that a workflow calls, in the form
+ * of program_child_workflows, or ERR_NOT_FOUND if there is no such workflow. */
 struct program_graph {
     enum err (*children)(void *arg, void *ctx, const char *workflow_id, const char ***ids_r, size_t *count_r);
     void *arg;
 };
-/* Adds a problem for each workflow step whose workflow does not exist or leads back to `own_id` (NULL for a
- * workflow that is new, to which nothing leads). OK also when it added some; else what `children` failed
- * with. */
+/* Adds a problem for each workflow step whose workflow does not exist, or calls `own_id` directly or
+ * indirectly (NULL for a new workflow, which no other can call yet). Returns OK even if problems were added;
+ * otherwise the error of `children`. */
 enum err program_find_loop(void *ctx, const struct program *program, const char *own_id,
                            const struct program_graph *graph, struct json_problems *problems) WARN_UNUSED;
 
-/* --- what a run asks of it --------------------------------------------------------------------------------
- */
+/* --- used by a run --- */
 
-/* The array that a for_each goes over, at most PROGRAM_ITEMS_MAX long: the scope's own or of ctx; not to be
- * changed. */
+/* The array that a for_each iterates over: read-only, owned by the scope, the step or ctx. ERR_INVALID if it
+ * is no array, ERR_LIMIT if it has more than PROGRAM_ITEMS_MAX items. */
 enum err program_items(void *ctx, const struct program_step *step, const struct template_scope *scope,
                        json_object **array_r, const char **why_r) WARN_UNUSED;
-/* How long a delay step waits. */
+/* The duration of a delay step, rounded up. ERR_INVALID if it is no number from 0 to PROGRAM_SECONDS_MAX. */
 enum err program_delay_ms(void *ctx, const struct program_step *step, const struct template_scope *scope,
                           int64_t *ms_r, const char **why_r) WARN_UNUSED;
-/* How long to wait after `attempt` (from 1) has failed: doubled with each, ±20 % by `random` in [0, 1). */
+/* The delay after the failed attempt number `attempt` (from 1): doubles with each attempt, varies by ±20 %
+ * with `random` in [0, 1), and is at most PROGRAM_BACKOFF_SECONDS_MAX. */
 int64_t program_backoff_ms(const struct program_step *step, int attempt, double random);
-/* Whether an http step takes this status for success. */
+/* True if an http step counts this HTTP status as success. */
 bool program_status_expected(const struct program_step *step, int status);
-/* The inputs of a child ({} by default): ERR_INVALID where they are no object. */
+/* Renders the inputs of a child run, {} by default; owned by ctx. ERR_INVALID if they are no object. */
 enum err program_child_inputs(void *ctx, const struct program_step *step, const struct template_scope *scope,
                               json_object **inputs_r, const char **why_r) WARN_UNUSED;
-/* The run's output. */
+/* Renders the outputs of a run; owned by ctx. */
 enum err program_outputs(void *ctx, const struct program *program, const struct template_scope *scope,
                          json_object **value_r, const char **why_r) WARN_UNUSED;
 
-/* Records how a step ended in the scope's `steps`. Takes a reference on `result`; it and `error` may be NULL.
- * status: "completed", "failed" or "skipped". */
+/* Records the end of a step in the scope's `steps`. Takes a reference to `result`; `result` and `error` may
+ * be NULL. `status` is "completed", "failed" or "skipped". */
 void program_scope_put(json_object *steps, const char *name, const char *status, json_object *result,
                        const char *error);
-/* NULL-terminated: what ${/execution/…} knows. */
+/* The members that ${/execution/...} may refer to; NULL-terminated. */
 extern const char *const program_execution_fields[];

@@ -1,11 +1,11 @@
-/* What a run asks of its program, step by step; declared in program.h. */
+/* The functions of program_compile.h that a run uses. */
 #include <math.h>
 #include <talloc.h>
 
 #include "workflow/program_compile.h"
 #include "json/json.h"
 
-/* A template's value without copying where it is one reference or literal; not to be changed. */
+/* The value of a template, read-only: not copied if the template is a literal or a single reference. */
 static enum err template_value(void *ctx, const struct json_template *t, const struct template_scope *scope,
                                json_object **value_r, const char **why_r)
 {
@@ -24,11 +24,11 @@ enum err program_items(void *ctx, const struct program_step *step, const struct 
     if (e)
         return e;
     if (!json_object_is_type(*array_r, json_type_array)) {
-        *why_r = "for_each is no array";
+        *why_r = "for_each is not an array";
         return ERR_INVALID;
     }
     if (json_object_array_length(*array_r) > PROGRAM_ITEMS_MAX) {
-        *why_r = talloc_asprintf(ctx, "for_each has %zu items; %d are allowed",
+        *why_r = talloc_asprintf(ctx, "for_each has %zu items; the maximum is %d",
                                  json_object_array_length(*array_r), PROGRAM_ITEMS_MAX);
         return ERR_LIMIT;
     }
@@ -79,7 +79,7 @@ enum err program_child_inputs(void *ctx, const struct program_step *step, const 
     enum err e = template_render(ctx, step->inputs, scope, PROGRAM_RESULT_MAX, inputs_r, why_r);
     if (e || json_object_is_type(*inputs_r, json_type_object))
         return e;
-    *why_r = "inputs is no object";
+    *why_r = "inputs is not an object";
     return ERR_INVALID;
 }
 

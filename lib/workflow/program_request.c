@@ -8,7 +8,8 @@
 
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"};
 
-/* Headers that say where a message goes or ends: they are the client's, or one request could become two. */
+/* Headers that route or delimit a message. Only the HTTP client may set them; otherwise one request could be
+ * read as two. */
 static const char *const reserved_headers[] = {
     "connection",          "content-length",   "expect", "host",    "keep-alive",        "proxy-authenticate",
     "proxy-authorization", "proxy-connection", "te",     "trailer", "transfer-encoding", "upgrade"};
@@ -28,17 +29,17 @@ static void check_method(struct program_checker *c, json_object *request, const 
                           "must be one of GET, POST, PUT, PATCH, DELETE, HEAD and OPTIONS");
 }
 
-/* What is wrong with a header's name, or NULL. RFC 9110 section 5.1. */
+/* Checks the name of a header (RFC 9110, section 5.1). Returns NULL, or what is wrong. */
 static const char *header_name_check(const char *name)
 {
     static const char token[] =
         "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     size_t n = strlen(name);
     if (!n || n > 128 || strspn(name, token) != n)
-        return "is no header's name";
+        return "is not a valid header name";
     for (size_t i = 0; i < sizeof reserved_headers / sizeof *reserved_headers; i++) {
         if (strcasecmp(reserved_headers[i], name) == 0)
-            return "is set by the program that sends the request";
+            return "is set by Millrace and cannot be overridden";
     }
     return NULL;
 }
@@ -47,12 +48,12 @@ static const char *header_twice(const struct program_step *step, const char *nam
 {
     for (size_t i = 0; i < step->header_count; i++) {
         if (strcasecmp(step->headers[i].name, name) == 0)
-            return "stands twice, in another case";
+            return "is a duplicate: header names ignore case";
     }
     return NULL;
 }
 
-/* The object `name` of a request, or NULL; too many members are a problem. */
+/* The member `name` of a request if it is an object with at most PROGRAM_HEADERS_MAX members, else NULL. */
 static json_object *fields_of(struct program_checker *c, json_object *request, const char *pointer,
                               const char *name, const char **at_r)
 {
@@ -107,7 +108,7 @@ static void check_query(struct template_place *p, json_object *request, const ch
         const char *at = program_check_at(c, base, name);
         if (json_object_is_type(value, json_type_object))
             json_problems_add(c->problems, at,
-                              "must be a text, a number, a boolean, null or an array of them");
+                              "must be a text, a number, a boolean, null, or an array of these");
         struct step_field *field = &step->query[step->query_count++];
         field->name = talloc_strdup(c->program, name);
         field->value = program_check_template(p, value, TEMPLATE_VALUE, at);
@@ -163,10 +164,9 @@ static void check_expect(struct program_checker *c, json_object *document, const
             step->expect_count++;
     }
     if (step->expect_count != n)
-        json_problems_add(
-            c->problems, at,
-            "must be a status from 100 to 599, a range such as \"200-299\", or an array of up to "
-            "100 of them");
+        json_problems_add(c->problems, at,
+                          "must be a status from 100 to 599, a range such as \"200-299\", or an array of 1 "
+                          "to 100 of these");
 }
 
 void program_check_request(struct template_place *place, json_object *document, const char *pointer,

@@ -11,7 +11,7 @@ static const char *const common_fields[] = {
 typedef void step_type_check(struct template_place *p, json_object *document, const char *pointer,
                              struct program_step *step);
 
-/* A member that is `type`, or one reference to such a value; NULL where it is absent or wrong. */
+/* Compiles a member that must be of `type` or a single reference. NULL if it is absent or invalid. */
 static struct json_template *compile_typed(struct template_place *p, json_object *document,
                                            const char *pointer, const char *name, json_type type)
 {
@@ -80,7 +80,7 @@ static void check_workflow(struct template_place *p, json_object *document, cons
         step->workflow_id = talloc_strdup(p->check->program, workflow_id.text);
     else
         json_problems_add(p->check->problems, program_check_at(p->check, pointer, "workflow_id"),
-                          "must be a workflow's id, which no reference can give");
+                          "must be the id of a workflow; references are not allowed here");
 }
 
 static void check_skill(struct template_place *p, json_object *document, const char *pointer,
@@ -99,15 +99,16 @@ static void check_skill(struct template_place *p, json_object *document, const c
     step->slug = talloc_strdup(c->program, text);
     if (strstr(text, "${"))
         json_problems_add(c->problems, program_check_at(c, pointer, "slug"),
-                          "must be a skill's slug, which no reference can give");
+                          "must be the slug of a skill; references are not allowed here");
     else if (c->hooks && c->hooks->skill_exists && !c->hooks->skill_exists(c->hooks->arg, text))
-        json_problems_add(c->problems, program_check_at(c, pointer, "slug"), "there is no skill %s here",
-                          text);
+        json_problems_add(c->problems, program_check_at(c, pointer, "slug"),
+                          "there is no skill %s in this workspace", text);
 }
 
 static const struct {
     const char *name;
-    const char *fields[5]; /* NULL-terminated */
+    /* the fields that only this type has; NULL-terminated */
+    const char *fields[5];
     step_type_check *check;
 } step_types[] = {
     [STEP_TYPE_HTTP] = {"http", {"request", "expect_status"}, program_check_request},
@@ -119,7 +120,7 @@ static const struct {
 };
 enum { STEP_TYPE_COUNT = sizeof step_types / sizeof *step_types };
 
-/* --- what every step may have --------------------------------------------------------------------------- */
+/* --- fields of every step ------------------------------------------------------------------------------- */
 
 static void check_for_each(struct template_place *p, json_object *document, const char *pointer,
                            struct program_step *step)
@@ -132,7 +133,7 @@ static void check_for_each(struct template_place *p, json_object *document, cons
     if (json_object_object_get_ex(document, "concurrency", NULL) &&
         !json_object_object_get_ex(document, "for_each", NULL))
         json_problems_add(c->problems, program_check_at(c, pointer, "concurrency"),
-                          "belongs to for_each, which is not here");
+                          "is allowed only together with for_each");
     step->for_each = compile_typed(p, document, pointer, "for_each", json_type_array);
     if (json_object_is_type(value, json_type_array) && json_object_array_length(value) > PROGRAM_ITEMS_MAX)
         json_problems_add(c->problems, program_check_at(c, pointer, "for_each"), "has more than %d items",
@@ -209,7 +210,7 @@ void program_check_step(struct program_checker *c, size_t index, json_object *do
     const char *pointer = talloc_asprintf(c->scratch, "/steps/%zu", index);
     *step = (struct program_step){.index = index, .name = c->names[index]};
     if (!json_object_is_type(document, json_type_object)) {
-        json_problems_add(c->problems, pointer, "a step is an object");
+        json_problems_add(c->problems, pointer, "a step must be an object");
         return;
     }
     struct template_place place = {.check = c, .step = index};

@@ -11,26 +11,31 @@ enum node_kind { NODE_LITERAL, NODE_REFERENCE, NODE_TEXT, NODE_ARRAY, NODE_OBJEC
 
 struct template_node {
     enum node_kind kind;
-    json_object *literal; /* LITERAL; NULL is JSON null */
+    /* of NODE_LITERAL; NULL is JSON null */
+    json_object *literal;
     size_t literal_size;
     int literal_depth;
-    struct template_part *parts; /* TEXT; REFERENCE has one */
+    /* of NODE_TEXT; NODE_REFERENCE has one */
+    struct template_part *parts;
     size_t part_count;
-    struct template_node *children; /* ARRAY, OBJECT */
-    const char **keys;              /* OBJECT */
-    size_t *key_sizes;              /* as JSON */
+    /* of NODE_ARRAY and NODE_OBJECT */
+    struct template_node *children;
+    /* of NODE_OBJECT; the sizes are those of the keys as JSON, with quotes and colon */
+    const char **keys;
+    size_t *key_sizes;
     size_t child_count;
 };
 
 struct json_template {
     struct template_node root;
     enum template_form form;
-    unsigned roots; /* 1 << enum reference_root, of every reference in it */
+    /* 1 << enum reference_root, for each reference in the template */
+    unsigned roots;
 };
 
 /* --- measuring ------------------------------------------------------------------------------------------ */
 
-/* What json-c writes for a string, quotes included. */
+/* The size of a string as json-c writes it, quotes included. */
 static size_t string_size(const char *text, size_t size)
 {
     size_t n = size + 2;
@@ -44,7 +49,7 @@ static size_t string_size(const char *text, size_t size)
     return n;
 }
 
-/* Takes n of *left; false when there is less. */
+/* Subtracts n from *left; false if *left is smaller. */
 static bool charge(size_t *left, size_t n)
 {
     if (n > *left)
@@ -80,7 +85,7 @@ static bool measure_array(json_object *value, int depth, size_t *left)
     return true;
 }
 
-/* Takes what `value` needs, at most `depth` levels deep, off *left. */
+/* Subtracts the size of `value` from *left. False if it is larger, or nested deeper than `depth` levels. */
 static bool measure_json(json_object *value, int depth, size_t *left)
 {
     size_t size;
@@ -94,7 +99,7 @@ static bool measure_json(json_object *value, int depth, size_t *left)
                       string_size(json_object_get_string(value), (size_t)json_object_get_string_len(value)));
     case json_type_null:
         return charge(left, 4);
-    default: /* numbers and booleans; json-c keeps a number as it was written */
+    default: /* numbers and booleans; json-c writes a double as it was in the source */
         json_text(value, &size);
         return charge(left, size);
     }
@@ -127,7 +132,7 @@ static int depth_of(json_object *value)
     return deepest + 1;
 }
 
-/* json-c's deep copy refuses NULL, which is JSON null. */
+/* Copies a value; json-c's deep copy does not accept NULL, which is JSON null. */
 static bool copy_json(json_object *value, json_object **copy_r)
 {
     *copy_r = NULL;
@@ -137,7 +142,8 @@ static bool copy_json(json_object *value, json_object **copy_r)
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
 struct template_compiler {
-    struct json_template *t; /* owns everything */
+    /* owns everything that is compiled */
+    struct json_template *t;
     const struct template_rules *rules;
     struct json_problems *problems;
 };
@@ -153,13 +159,13 @@ static bool escapes_are_valid(const char *pointer)
     return true;
 }
 
-/* A sentence about what is wrong with the pointer itself, or NULL and *r filled in. */
+/* Parses a pointer into *r. Returns NULL, or a sentence that says what is wrong with the pointer itself. */
 static const char *reference_parse(void *ctx, const char *pointer, struct reference *r)
 {
     if (pointer[0] != '/')
-        return talloc_asprintf(ctx, "${%s}: a reference is a JSON Pointer and starts with /", pointer);
+        return talloc_asprintf(ctx, "${%s}: a reference is a JSON Pointer and must start with /", pointer);
     if (!escapes_are_valid(pointer))
-        return talloc_asprintf(ctx, "${%s}: ~ stands only in ~0 and ~1", pointer);
+        return talloc_asprintf(ctx, "${%s}: ~ is allowed only in ~0 and ~1", pointer);
     size_t n = strcspn(pointer + 1, "/");
     *r = (struct reference){.pointer = pointer, .rest = pointer + 1 + n};
     size_t root = 0;
@@ -168,22 +174,22 @@ static const char *reference_parse(void *ctx, const char *pointer, struct refere
         root++;
     if (root == sizeof root_names / sizeof *root_names)
         return talloc_asprintf(
-            ctx, "${%s}: a reference starts with /inputs, /steps, /item, /index, /execution or /secrets",
+            ctx, "${%s}: a reference must start with /inputs, /steps, /item, /index, /execution or /secrets",
             pointer);
     r->root = (enum reference_root)root;
     if (r->root == REF_INDEX && *r->rest)
-        return talloc_asprintf(ctx, "${%s}: index is a number, nothing lies below it", pointer);
+        return talloc_asprintf(ctx, "${%s}: index is a number and has no members", pointer);
     if (r->root == REF_SECRETS && (strlen(r->rest) < 2 || strpbrk(r->rest + 1, "/~")))
-        return talloc_asprintf(ctx, "${%s}: a secret is referred to as ${/secrets/NAME}", pointer);
+        return talloc_asprintf(ctx, "${%s}: a reference to a secret has the form ${/secrets/NAME}", pointer);
     return NULL;
 }
 
-/* The reference between p and p + size, added to `parts`. */
+/* Compiles the reference at [p, p + size) into *part. */
 static bool compile_reference(struct template_compiler *c, const char *p, size_t size, const char *where,
                               struct template_part *part)
 {
     if (size > TEMPLATE_POINTER_MAX || memchr(p, '\0', size)) {
-        json_problems_add(c->problems, where, "a reference is longer than %d bytes or holds NUL",
+        json_problems_add(c->problems, where, "a reference is longer than %d bytes or contains NUL",
                           TEMPLATE_POINTER_MAX);
         return false;
     }
@@ -200,12 +206,13 @@ static bool compile_reference(struct template_compiler *c, const char *p, size_t
     return true;
 }
 
-/* The parts of a string; adjacent literal text is one part. There is at least one part. */
+/* Splits a string into parts; adjacent literal text is one part. There is always at least one part. */
 static bool compile_parts(struct template_compiler *c, const char *p, size_t size, const char *where,
                           struct template_node *node)
 {
     const char *end = p + size;
-    char *text = talloc_array(c->t, char, size + 1); /* every literal part lies in it, one behind the other */
+    /* holds the text of all literal parts, one after the other */
+    char *text = talloc_array(c->t, char, size + 1);
     node->parts = talloc_zero_array(c->t, struct template_part, 1);
     node->part_count = 0;
     struct template_part literal = {.text = text};
@@ -222,7 +229,7 @@ static bool compile_parts(struct template_compiler *c, const char *p, size_t siz
         const char *close = memchr(p, '}', (size_t)(end - p));
         if (!close) {
             json_problems_add(c->problems, where,
-                              "a reference is not closed with }; write $${ for the characters ${");
+                              "a reference lacks its closing }; write $${ for the characters ${");
             return false;
         }
         node->parts = talloc_realloc(c->t, node->parts, struct template_part, node->part_count + 3);
@@ -317,7 +324,7 @@ static bool compile_array(struct template_compiler *c, json_object *value, const
     return fine;
 }
 
-/* What a container of literals is worth; built from the children, as $${ may stand in them. */
+/* The value of a container of literals, built from the children, in which $${ has been replaced. */
 static json_object *literal_of(const struct template_node *node)
 {
     json_object *value = node->kind == NODE_ARRAY ? json_object_new_array() : json_object_new_object();
@@ -359,7 +366,7 @@ static bool compile_template_node(struct template_compiler *c, json_object *valu
     return true;
 }
 
-/* The text forms take scalars alone, and hold a TEXT node or a literal string afterwards. */
+/* Compiles a template of a text form: a scalar, which becomes a NODE_TEXT. */
 static bool compile_text(struct template_compiler *c, json_object *value, const char *where,
                          struct template_node *node)
 {
@@ -384,7 +391,7 @@ static bool check_form(struct template_compiler *c, struct template_node *node, 
     for (size_t i = 0; !why && c->t->form == TEMPLATE_HEADER && i < node->part_count; i++) {
         const struct template_part *p = &node->parts[i];
         if (p->text && template_header_unfit(p->text, p->size))
-            why = "a header's value holds no CR, LF or NUL";
+            why = "the value of a header must not contain CR, LF or NUL";
     }
     if (why)
         json_problems_add(c->problems, where, "%s", why);
@@ -410,8 +417,10 @@ struct json_template *template_compile(void *ctx, json_object *value, enum templ
 /* --- rendering ------------------------------------------------------------------------------------------ */
 
 struct rendering {
-    void *ctx;     /* of the sentence */
-    void *scratch; /* gone with the rendering */
+    /* owns the sentence `why` */
+    void *ctx;
+    /* freed at the end of the rendering */
+    void *scratch;
     const struct template_scope *scope;
     enum template_form form;
     bool lenient;
@@ -444,7 +453,7 @@ static json_object *resolve_secret(struct rendering *r, const char *name, bool *
     return text ? json_own(r->scratch, json_object_new_string_len(text, (int)size)) : NULL;
 }
 
-/* What a reference points at, still the scope's own. */
+/* The value that a reference points at, still owned by the scope. */
 static json_object *resolve_in_scope(struct rendering *r, const struct reference *ref, bool *found_r)
 {
     const struct template_scope *s = r->scope;
@@ -477,7 +486,7 @@ static bool lookup_reference(struct rendering *r, const struct reference *ref, j
                        talloc_asprintf(r->ctx, "the reference ${%s} finds nothing", ref->pointer));
 }
 
-/* Text under construction; it grows by doubling and never past r->left. */
+/* A text under construction. It grows by doubling and never exceeds r->left. */
 struct text_buffer {
     char *data;
     size_t size;
@@ -504,7 +513,8 @@ static bool text_add_value(struct rendering *r, struct text_buffer *t, json_obje
         data = json_object_get_string(value);
         size = (size_t)json_object_get_string_len(value);
     } else if (value) {
-        if (template_json_size(value, r->left) == SIZE_MAX) /* before json-c writes out something huge */
+        if (template_json_size(value, r->left) ==
+            SIZE_MAX) /* checked first, so that json-c does not serialise something huge */
             return render_too_large(r);
         data = json_text(value, &size);
     }
@@ -582,7 +592,7 @@ static bool render_children(struct rendering *r, const struct template_node *nod
     return true;
 }
 
-/* depth: levels that may still be opened. */
+/* `depth` is the number of levels that may still be opened. */
 static bool render_node(struct rendering *r, const struct template_node *node, int depth,
                         json_object **value_r)
 {
@@ -596,7 +606,8 @@ static bool render_node(struct rendering *r, const struct template_node *node, i
             return render_too_large(r);
         return copy_json(node->literal, value_r) ? true : render_fail(r, ERR_INTERNAL, "out of memory");
     }
-    if (depth < 1 || !charge(&r->left, node->child_count + 1)) /* never empty: those are literals */
+    if (depth < 1 ||
+        !charge(&r->left, node->child_count + 1)) /* never empty: empty containers are literals */
         return render_too_large(r);
     json_object *into = node->kind == NODE_OBJECT ? json_object_new_object() : json_object_new_array();
     if (render_children(r, node, depth - 1, into)) {
@@ -637,11 +648,11 @@ enum err template_render_lenient(void *ctx, const struct json_template *t, const
     return render_template(ctx, t, scope, limit, true, value_r, why_r);
 }
 
-/* What only the whole text shows. */
+/* Checks what can be seen only in the complete text. */
 static bool text_fits_form(struct rendering *r, const struct text_buffer *t)
 {
     if (r->form == TEMPLATE_HEADER && template_header_unfit(t->data, t->size))
-        return render_fail(r, ERR_INVALID, "a header's value would hold CR, LF or NUL");
+        return render_fail(r, ERR_INVALID, "the value of a header must not contain CR, LF or NUL");
     if (r->form == TEMPLATE_URL && template_url_has_dots(t->data))
         return render_fail(r, ERR_INVALID, "a value makes a path segment of the URL . or ..");
     return true;
@@ -659,7 +670,7 @@ enum err template_render_text(void *ctx, const struct json_template *t, const st
     struct text_buffer text = {0};
     *text_r = NULL;
     *why_r = NULL;
-    bool fine = t->form == TEMPLATE_VALUE ? render_fail(&r, ERR_INTERNAL, "no text template")
+    bool fine = t->form == TEMPLATE_VALUE ? render_fail(&r, ERR_INTERNAL, "the template has no text form")
                                           : render_parts(&r, &t->root, &text) && text_fits_form(&r, &text);
     if (fine) {
         *text_r = talloc_steal(ctx, text.data);

@@ -12,7 +12,7 @@ bool template_header_unfit(const char *text, size_t size)
     return memchr(text, '\r', size) || memchr(text, '\n', size) || memchr(text, '\0', size);
 }
 
-/* Whether the n bytes at p are . or .. in any spelling. */
+/* True if the n bytes at p are "." or "..", plain or percent-encoded. */
 static bool is_dot_segment(const char *p, size_t n)
 {
     int count = 0;
@@ -49,24 +49,24 @@ static const char *port_check(const char *port)
     return NULL;
 }
 
-/* `authority` is NUL-terminated: host, or [address], and perhaps a port. */
+/* Checks an authority: a host or [address], and an optional port. Returns NULL, or what is wrong. */
 static const char *authority_check(const char *authority)
 {
     if (strchr(authority, '@'))
-        return "a URL holds no user name or password; send a header with ${/secrets/NAME} instead";
+        return "a URL must not contain a user name or password; send a header with ${/secrets/NAME} instead";
     const char *host_end = authority + strcspn(authority, ":");
     if (*authority == '[') {
         host_end = authority + strspn(authority + 1, "0123456789abcdefABCDEF:.") + 1;
         if (*host_end++ != ']' || host_end - authority < 4)
-            return "the address in the URL's brackets is no IPv6 address";
+            return "the address in brackets is not an IPv6 address";
     }
     if (host_end == authority)
         return "the URL has no host";
     if (*authority != '[' && strcspn(authority, "[]%<>\"^`{|}") < (size_t)(host_end - authority))
-        return "the URL's host holds a character that no host name has";
+        return "the host of the URL contains an invalid character";
     if (*host_end == ':')
         return port_check(host_end + 1);
-    return *host_end ? "the URL's host is malformed" : NULL;
+    return *host_end ? "the host of the URL is malformed" : NULL;
 }
 
 static const char *literals_check(const struct template_part *parts, size_t count)
@@ -75,13 +75,14 @@ static const char *literals_check(const struct template_part *parts, size_t coun
         for (size_t j = 0; parts[i].text && j < parts[i].size; j++) {
             unsigned char c = (unsigned char)parts[i].text[j];
             if (c <= 0x20 || c == 0x7f || c == '\\')
-                return "a URL holds no blanks, control characters or backslashes; percent-encode them";
+                return "a URL must not contain blanks, control characters or backslashes; percent-encode "
+                       "them";
         }
     }
     return NULL;
 }
 
-/* The URL with a letter for every reference. */
+/* The URL with a letter in the place of each reference. */
 static char *sample_url(void *ctx, const struct template_part *parts, size_t count)
 {
     char *url = talloc_strdup(ctx, "");
@@ -94,7 +95,7 @@ static char *sample_url(void *ctx, const struct template_part *parts, size_t cou
 const char *template_url_check(void *ctx, const struct template_part *parts, size_t count)
 {
     if (!parts[0].text)
-        return "a URL starts with http:// or https:// and a host, not with a reference";
+        return "a URL must start with http:// or https:// and a host, not with a reference";
     const char *why = literals_check(parts, count);
     if (why)
         return why;
@@ -103,10 +104,10 @@ const char *template_url_check(void *ctx, const struct template_part *parts, siz
                     : strncasecmp(first, "http://", 7) == 0 ? 7
                                                             : 0;
     if (!scheme)
-        return "a URL starts with http:// or https://";
+        return "a URL must start with http:// or https://";
     size_t authority = strcspn(first + scheme, "/?#");
     if (!first[scheme + authority] && count > 1)
-        return "a reference cannot stand in the host or port of a URL";
+        return "a reference is not allowed in the host or port of a URL";
     first[scheme + authority] = '\0';
     why = authority_check(first + scheme);
     if (!why && template_url_has_dots(sample_url(ctx, parts, count)))

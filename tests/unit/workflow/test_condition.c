@@ -169,11 +169,11 @@ Test(condition, rejects_conditions_that_can_never_evaluate)
         {"{\"exists\":[{\"not\":[true]}]}", "/if/exists", "one reference"},
         {"{\"and\":[true,3]}", "/if/and/1", "a condition is"},
         {"{\"or\":[{\"x\":[1]}]}", "/if/or/0", "a condition is"},
-        {"{\"and\":[{\"not\":[{\"<\":[1,\"${/inptus}\"]}]}]}", "/if/and/0/not/0/</1", "starts with /inputs"},
+        {"{\"and\":[{\"not\":[{\"<\":[1,\"${/inptus}\"]}]}]}", "/if/and/0/not/0/</1", "must start with /inputs"},
         {"{\"<\":[1,\"2\"]}", "/if/<", "not a number and a string"},
         {"{\">\":[null,null]}", "/if/>", "not null and null"},
         {"{\"in\":[1,2]}", "/if/in", "not for a number in a number"},
-        {"{\"==\":[\"${\",1]}", "/if/==/0", "not closed"},
+        {"{\"==\":[\"${\",1]}", "/if/==/0", "lacks its closing }"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
