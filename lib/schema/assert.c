@@ -258,8 +258,8 @@ bool assert_unique_items(struct schema_eval *e, const struct keyword *k, json_ob
             if (!json_equal(json_object_array_get_idx(value, items[i].index),
                             json_object_array_get_idx(value, items[j].index)))
                 continue;
-            unique =
-                eval_fail(e, "must not have equal items, but items %zu and %zu are equal", items[i].index, items[j].index);
+            unique = eval_fail(e, "must not have equal items, but items %zu and %zu are equal",
+                               items[i].index, items[j].index);
             break;
         }
     }
