@@ -1,45 +1,29 @@
 #include "executor/cache/programs.h"
 
-#include <stdatomic.h>
 #include <talloc.h>
 
 #include "base/log.h"
-#include "executor/cache/skills.h"
 #include "json/json.h"
 
-struct cached_program { /* a talloc context of its own: the last reference may go in another thread */
-    atomic_int references;
-    id workflow;
-    int version;
-    uint64_t used;
+struct cached_program {
+    struct compiled_entry entry; /* first */
     struct program *program;
 };
 
-struct compiled_programs { /* the database thread's alone */
-    struct cached_program *list[COMPILED_PROGRAMS_MAX];
-    size_t count;
-    uint64_t uses;
-    struct compiled_skills *skills;
+struct compiled_programs {
+    struct compiled_cache *cache;
 };
-
-static int compiled_programs_destroy(struct compiled_programs *all)
-{
-    for (size_t i = 0; i < all->count; i++)
-        cached_program_unref(all->list[i]);
-    return 0;
-}
 
 struct compiled_programs *compiled_programs_new(void *ctx)
 {
     struct compiled_programs *all = talloc_zero(ctx, struct compiled_programs);
-    all->skills = compiled_skills_new(all);
-    talloc_set_destructor(all, compiled_programs_destroy);
+    all->cache = compiled_cache_new(all);
     return all;
 }
 
-struct compiled_skills *compiled_programs_skills(struct compiled_programs *all)
+struct compiled_cache_counts compiled_programs_count(const struct compiled_programs *all)
 {
-    return all->skills;
+    return compiled_cache_count(all->cache);
 }
 
 const struct program *cached_program_compiled(const struct cached_program *p)
@@ -49,41 +33,13 @@ const struct program *cached_program_compiled(const struct cached_program *p)
 
 struct cached_program *cached_program_ref(struct cached_program *p)
 {
-    atomic_fetch_add(&p->references, 1);
+    compiled_entry_ref(&p->entry);
     return p;
 }
 
 void cached_program_unref(struct cached_program *p)
 {
-    if (p && atomic_fetch_sub(&p->references, 1) == 1)
-        talloc_free(p);
-}
-
-static struct cached_program *find_cached_program(struct compiled_programs *all, const id *workflow,
-                                                  int version)
-{
-    for (size_t i = 0; i < all->count; i++) {
-        struct cached_program *p = all->list[i];
-        if (p->version == version && id_equal(&p->workflow, workflow))
-            return p;
-    }
-    return NULL;
-}
-
-static void insert_program(struct compiled_programs *all, struct cached_program *p)
-{
-    size_t index = all->count;
-    if (index < COMPILED_PROGRAMS_MAX) {
-        all->count++;
-    } else {
-        index = 0;
-        for (size_t i = 1; i < all->count; i++) {
-            if (all->list[i]->used < all->list[index]->used)
-                index = i;
-        }
-        cached_program_unref(all->list[index]);
-    }
-    all->list[index] = p;
+    compiled_entry_unref(p ? &p->entry : NULL);
 }
 
 static enum err compile_cached_program(const id *workflow, int version, const char *text, size_t size,
@@ -93,45 +49,49 @@ static enum err compile_cached_program(const id *workflow, int version, const ch
     void *scratch = talloc_new(p);
     struct json_problems *problems = json_problems_new(scratch);
     json_object *document;
-    const char *why = "is no JSON";
+    const char *why = "is not JSON";
     enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
         e = program_compile(p, document, NULL, &p->program, problems);
     if (e != OK) {
         if (problems->count > 0)
             why = problems->list[0].message;
-        log_error("program.broken", "workflow=%s version=%d message=\"%s\"", workflow->text, version, why);
+        log_error("program.compile_failed", "workflow=%s version=%d message=\"%s\"", workflow->text, version,
+                  why);
         talloc_free(p);
         return ERR_INVALID;
     }
     talloc_free(scratch);
-    p->workflow = *workflow;
-    p->version = version;
-    atomic_init(&p->references, 1);
     *program_r = p;
     return OK;
+}
+
+static enum err load_program(struct db *db, const id *workflow, int version,
+                             struct cached_program **program_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value args[] = {db_id(workflow), db_number(version)};
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_WORKFLOW_PROGRAM, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        e = compile_cached_program(workflow, version, db_str(rows, 0, WORKFLOW_PROGRAM_PROGRAM),
+                                   db_cell(rows, 0, WORKFLOW_PROGRAM_PROGRAM)->size, program_r);
+    talloc_free(scratch);
+    return e;
 }
 
 enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
                                struct cached_program **program_r)
 {
-    struct cached_program *p = find_cached_program(all, workflow, version);
+    struct cached_program *p = compiled_cache_get(all->cache, workflow, version);
     if (!p) {
-        void *scratch = talloc_new(all);
-        struct db_value args[] = {db_id(workflow), db_number(version)};
-        struct db_rows *rows;
-        enum err e = db_run(db, scratch, SQL_WORKFLOW_PROGRAM, args, 2, &rows);
-        if (e == OK && rows->count == 0)
-            e = ERR_NOT_FOUND;
-        if (e == OK)
-            e = compile_cached_program(workflow, version, db_str(rows, 0, WORKFLOW_PROGRAM_PROGRAM),
-                                       db_cell(rows, 0, WORKFLOW_PROGRAM_PROGRAM)->size, &p);
-        talloc_free(scratch);
+        enum err e = load_program(db, workflow, version, &p);
         if (e != OK)
             return e;
-        insert_program(all, p);
+        p = compiled_cache_add(all->cache, workflow, version, &p->entry);
     }
-    p->used = ++all->uses;
-    *program_r = cached_program_ref(p);
+    *program_r = p;
     return OK;
 }

@@ -1,27 +1,23 @@
-/* Compiled programs of one executor process: the database thread looks them up and compiles them, the loop
- * thread runs them. A version of a workflow never changes, so what is compiled stays right; the least used
- * ones make room. References are counted, across the two threads. */
+/* Compiled programs of one executor process. The database thread looks them up and compiles them, the loop
+ * thread runs them (compiled_cache.h). */
 #pragma once
 
-#include "base/ids.h"
+#include "executor/cache/compiled_cache.h"
 #include "mariadb/db.h"
 #include "workflow/program_compile.h"
 
-enum { COMPILED_PROGRAMS_MAX = 256 };
-
 struct compiled_programs;
 struct cached_program;
-struct compiled_skills;
 
 struct compiled_programs *compiled_programs_new(void *ctx);
-/* What it knows of skills. */
-struct compiled_skills *compiled_programs_skills(struct compiled_programs *all);
 
-/* In a transaction or by itself, database thread only: the program of a workflow's version, loaded where it
- * is not known. *program_r is a reference. ERR_NOT_FOUND where there is no such version, ERR_INVALID where it
- * does not compile. */
+/* Database thread only, inside a transaction or outside. *program_r is a reference to the program of a
+ * workflow's version, which is loaded if it is not in the cache. ERR_NOT_FOUND: no such version; ERR_INVALID:
+ * it does not compile (logged); or the error of the query. */
 enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
                                struct cached_program **program_r) WARN_UNUSED;
+/* Any thread. */
+struct compiled_cache_counts compiled_programs_count(const struct compiled_programs *all);
 
 const struct program *cached_program_compiled(const struct cached_program *p);
 struct cached_program *cached_program_ref(struct cached_program *p);

@@ -5,7 +5,6 @@
 #include <event2/event.h>
 
 #include "base/config.h"
-#include "executor/cache/programs.h"
 #include "executor/db_thread/db_thread.h"
 #include "service/id_map.h"
 #include "service/timers.h"
@@ -27,7 +26,8 @@ struct executor {
     const struct config *config;
     struct event_base *base;
     struct timers *timers;
-    struct compiled_programs *programs; /* the database thread's */
+    struct compiled_programs *programs; /* the database thread's, as are the skills */
+    struct compiled_skills *skills;
     struct db_thread *db_thread;
     struct lease *lease;
     bool (*may_act)(const struct executor *exec); /* of the lease */

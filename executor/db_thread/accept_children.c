@@ -3,7 +3,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "executor/cache/skills.h"
 #include "store/model.h"
 #include "json/json.h"
 
@@ -15,7 +14,7 @@ static enum err load_child_version(struct db_thread_ctx *thread_ctx, struct chil
     if (e != OK)
         return e;
     if (rows->count == 0) {
-        j->why = "the workflow does not exist any more";
+        j->why = "the workflow does not exist";
         return ERR_NOT_FOUND;
     }
     j->request.version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
@@ -24,7 +23,7 @@ static enum err load_child_version(struct db_thread_ctx *thread_ctx, struct chil
     return OK;
 }
 
-/* The child that an earlier attempt has started, if any. */
+/* Finds the child that an earlier attempt has started, if there is one. */
 static enum err find_earlier_child(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     const struct run_request *request = &j->request;
@@ -38,7 +37,8 @@ static enum err find_earlier_child(struct db_thread_ctx *thread_ctx, struct chil
     return e;
 }
 
-/* By the schema (NULL takes any object) of what is called `what`. */
+/* Validates the inputs by `schema` (NULL: any object is valid). `what` names the responder in the sentence.
+ */
 static enum err check_child_inputs(struct child_job *j, const struct schema *schema, const char *what)
 {
     struct schema_problems problems = {0};
@@ -49,19 +49,18 @@ static enum err check_child_inputs(struct child_job *j, const struct schema *sch
         return e;
     e = schema_validate(j, schema, inputs, &problems);
     if (e != OK && problems.count > 0)
-        j->why = talloc_asprintf(j, "the %s does not take these inputs: %s %s", what,
+        j->why = talloc_asprintf(j, "the inputs are not valid for the %s: %s %s", what,
                                  problems.items[0].pointer, problems.items[0].message);
     return e;
 }
 
-static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct compiled_programs *programs,
-                                       struct child_job *j)
+static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     struct cached_program *program = NULL;
     enum err e = load_child_version(thread_ctx, j);
     if (e == OK)
-        e = compiled_programs_get(programs, thread_ctx->db, &j->request.responder_id, j->request.version,
-                                  &program);
+        e = compiled_programs_get(thread_ctx->programs, thread_ctx->db, &j->request.responder_id,
+                                  j->request.version, &program);
     if (e == OK) {
         j->request.credits_asked = cached_program_compiled(program)->credits_micro;
         e = check_child_inputs(j, cached_program_compiled(program)->inputs, "workflow");
@@ -70,7 +69,8 @@ static enum err prepare_child_workflow(struct db_thread_ctx *thread_ctx, struct 
     return e;
 }
 
-/* The alias that it will use: the one asked for, or the default where the skill calls a model. */
+/* Resolves the model alias that the child will use: the requested one, or the workspace's default if the
+ * skill calls a model. */
 static enum err choose_child_model(struct db_thread_ctx *thread_ctx, struct child_job *j,
                                    const struct manifest *m)
 {
@@ -78,7 +78,8 @@ static enum err choose_child_model(struct db_thread_ctx *thread_ctx, struct chil
         return OK;
     enum err e = model_resolve(thread_ctx->db, j, &j->request.workspace_id, j->extra.model, &j->extra.model);
     if (e == ERR_NOT_FOUND)
-        j->why = j->extra.model ? "the model is none of this space" : "the space has no default model";
+        j->why =
+            j->extra.model ? "model not configured for this workspace" : "the workspace has no default model";
     return e;
 }
 
@@ -97,14 +98,13 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
     request->extra.at = json_write_result(w, &request->extra.size);
 }
 
-static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct compiled_programs *programs,
-                                    struct child_job *j)
+static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     struct cached_skill *skill = NULL;
-    enum err e = compiled_skills_find(compiled_programs_skills(programs), thread_ctx->db,
-                                      &j->request.workspace_id, j->slug, &skill);
+    enum err e =
+        compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->request.workspace_id, j->slug, &skill);
     if (e == ERR_NOT_FOUND)
-        j->why = talloc_asprintf(j, "the space has no skill %s", j->slug);
+        j->why = talloc_asprintf(j, "the workspace has no skill %s", j->slug);
     if (e == OK)
         e = check_child_inputs(j, cached_skill_manifest(skill)->inputs, "skill");
     if (e == OK)
@@ -115,19 +115,17 @@ static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct com
     return e;
 }
 
-/* What accept_batch leaves to its callers. Whatever is refused here is refused for good, but ERR_BUSY. */
-static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct compiled_programs *programs,
-                              struct child_job *j)
+/* Does what accept_batch leaves to its callers. Every error except ERR_BUSY rejects the child for good. */
+static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     j->why = NULL;
     j->answer = (struct run_answer){0};
     enum err e = j->resumed ? find_earlier_child(thread_ctx, j) : OK;
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
         return e;
-    e = j->slug ? prepare_child_skill(thread_ctx, programs, j)
-                : prepare_child_workflow(thread_ctx, programs, j);
+    e = j->slug ? prepare_child_skill(thread_ctx, j) : prepare_child_workflow(thread_ctx, j);
     if (e != OK && e != ERR_BUSY && !j->why)
-        j->why = "it cannot be started";
+        j->why = "the run could not be started";
     return e;
 }
 
@@ -137,11 +135,11 @@ static const char *refusal_text(enum run_verdict verdict)
     case RUN_INSUFFICIENT_CREDITS:
         return "the balance does not cover the run";
     case RUN_TREE_LIMIT:
-        return "the tree of runs is too deep or too large";
+        return "the tree of runs would be too deep or too large";
     case RUN_PARENT_GONE:
-        return "the run was taken over";
+        return "the parent run was stopped or taken over";
     default:
-        return "it could not be started";
+        return "the run could not be started";
     }
 }
 
@@ -151,6 +149,7 @@ bool child_is_decided(const struct child_job *j)
     return v != RUN_UNAVAILABLE && v != RUN_UNCERTAIN && v != RUN_RESPONDER_CHANGED;
 }
 
+/* Accepts children whose requests are complete. False: at least one is not decided. */
 static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n)
 {
     const struct run_request *requests[ACCEPT_BATCH_MAX];
@@ -170,14 +169,13 @@ static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct ch
     return decided;
 }
 
-bool accept_children(struct db_thread_ctx *thread_ctx, struct compiled_programs *programs,
-                     struct child_job **jobs, size_t n)
+bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n)
 {
     struct child_job *prepared[ACCEPT_BATCH_MAX];
     size_t prepared_n = 0;
     bool decided = true;
     for (size_t i = 0; i < n; i++) {
-        enum err e = prepare_child(thread_ctx, programs, jobs[i]);
+        enum err e = prepare_child(thread_ctx, jobs[i]);
         if (e == ERR_BUSY)
             jobs[i]->answer.verdict = RUN_UNAVAILABLE;
         decided = decided && e != ERR_BUSY;

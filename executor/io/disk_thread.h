@@ -1,16 +1,19 @@
-/* The disk thread of an executor process: copies and syncs what would block the loop. Jobs are done one after
- * another and come back on the loop, as the writer's do. */
+/* The disk thread of an executor process: copies and syncs files, which would block the loop. Jobs run one
+ * after another and come back on the loop, like those of the database thread. */
 #pragma once
 
 #include <event2/event.h>
 
-#include "executor/db_thread/db_thread.h"
+#include "executor/db_thread/job.h"
 
 struct disk_thread;
 
-/* NULL where it cannot be started. */
+/* NULL: it cannot be started (logged). */
 struct disk_thread *disk_thread_start(void *ctx, struct event_base *base);
-/* Ends it after the job in hand; those that wait are forgotten (freed), as are those that came back. */
+/* Ends the thread after its current job. Jobs that wait, and finished ones that did not come back, are freed.
+ */
 void disk_thread_stop(struct disk_thread *d);
-/* job->work is called in the thread without hands, job->done on the loop. */
+/* job->work is called in the thread, with NULL for its context; job->done on the loop. */
 void disk_thread_submit(struct disk_thread *d, struct job *job);
+/* Jobs that wait. */
+size_t disk_thread_queued(struct disk_thread *d);

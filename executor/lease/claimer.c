@@ -1,7 +1,5 @@
 #include "executor/lease/claimer.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <talloc.h>
@@ -55,19 +53,13 @@ static void on_scan_timer(void *arg)
 struct claimer *claimer_start(void *ctx, struct executor *exec)
 {
     struct claimer *c = talloc_zero(ctx, struct claimer);
-    sigset_t all;
-    sigset_t old;
     c->exec = exec;
     c->db_thread = exec->db_thread;
     c->redis = redis_new(c, exec->config->redis.socket);
     atomic_init(&c->fd, -1);
     c->scan_timer = (struct timer){.fire = on_scan_timer, .arg = c};
     db_thread_add_slots(exec->db_thread, (int)exec->config->executor.max_active);
-    sigfillset(&all); /* signals are the loop's */
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int failed = pthread_create(&c->thread, NULL, claimer_main, c);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    if (failed)
+    if (!thread_start(&c->thread, claimer_main, c))
         return NULL;
     on_scan_timer(c);
     return c;

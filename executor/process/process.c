@@ -11,7 +11,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "blob/blob.h"
-#include "executor/db_thread/commit.h"
+#include "executor/db_thread/claimed_run.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/http_client.h"
 #include "executor/io/runner_process.h"
@@ -188,6 +188,7 @@ static bool set_up_db_thread(struct process *p)
     struct db_thread_settings settings = {.db = db,
                                           .redis_socket = c->redis.socket,
                                           .programs = p->exec.programs,
+                                          .skills = p->exec.skills,
                                           .on_claiming = on_claiming,
                                           .on_claimed = on_claimed,
                                           .arg = &p->exec};
@@ -251,6 +252,7 @@ static bool set_up_process(struct process *p)
     exec->on_work_ended = exit_when_idle;
     exec->kinds = &kinds;
     exec->programs = compiled_programs_new(p);
+    exec->skills = compiled_skills_new(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)exec->config->executor.max_active);
     exec->blobs = blob_store_open(p, exec->config->files.dir);
     exec->disk_thread = disk_thread_start(p, exec->base);

@@ -13,7 +13,7 @@
 #pragma once
 
 #include "executor/context/executor.h"
-#include "executor/db_thread/commit.h"
+#include "executor/db_thread/claimed_run.h"
 #include "executor/run/slots.h"
 #include "json/json.h"
 

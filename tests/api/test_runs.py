@@ -222,7 +222,7 @@ def test_children_that_fail(workspace, client):
     done = client.finished(client.started(parent))
     assert done["failure_reason"] == "step_failed" and "oh no" in done["error"]
     wrong = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=bad, inputs={})]})
-    assert "does not take these inputs" in client.finished(client.started(wrong))["error"]
+    assert "the inputs are not valid for the" in client.finished(client.started(wrong))["error"]
 
 
 def test_a_child_that_nobody_pays_for(stack):

@@ -536,7 +536,6 @@ static void run_tool_calls(struct model_run *m, bool resumed)
 struct load_model_job {
     struct job job; /* first */
     id workspace;
-    struct compiled_programs *programs;
     const uint8_t *secret_key;
     const char *alias;
     struct cached_skill *skill; /* a reference */
@@ -561,8 +560,8 @@ static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
                       : ERR_NOT_FOUND;
     j->tools = talloc_zero_array(j, struct tool, m->tools_n + 1);
     for (size_t i = 0; job->e == OK && i < m->tools_n; i++) {
-        enum err e = compiled_skills_find(compiled_programs_skills(j->programs), thread_ctx->db,
-                                          &j->workspace, m->tools[i], &j->tools[j->tools_n].skill);
+        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->workspace, m->tools[i],
+                                          &j->tools[j->tools_n].skill);
         if (e == OK)
             j->tools_n++;
         else if (e != ERR_NOT_FOUND && e != ERR_INVALID) /* a tool that is not there is not offered */
@@ -666,7 +665,6 @@ static void model_begin(struct active_run *run)
     m->began_ms = clock_boot_ms();
     j->job = (struct job){.kind = JOB_CALL, .work = load_model_work, .done = on_model_loaded, .arg = run};
     j->workspace = run->row.workspace_id;
-    j->programs = run->exec->programs;
     j->secret_key = run->exec->secret_key;
     j->alias = alias_of(j, run);
     j->skill = cached_skill_ref(run->cached_skill);

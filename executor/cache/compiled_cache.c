@@ -1,0 +1,88 @@
+#include "executor/cache/compiled_cache.h"
+
+#include <talloc.h>
+
+struct compiled_cache {
+    struct compiled_entry *entries[COMPILED_MAX];
+    uint64_t uses;
+    /* Atomic, because other threads read them. */
+    atomic_size_t entries_n, hits, misses;
+};
+
+static int compiled_cache_destroy(struct compiled_cache *cache)
+{
+    for (size_t i = 0; i < cache->entries_n; i++)
+        compiled_entry_unref(cache->entries[i]);
+    return 0;
+}
+
+struct compiled_cache *compiled_cache_new(void *ctx)
+{
+    struct compiled_cache *cache = talloc_zero(ctx, struct compiled_cache);
+    talloc_set_destructor(cache, compiled_cache_destroy);
+    return cache;
+}
+
+void compiled_entry_ref(struct compiled_entry *entry)
+{
+    atomic_fetch_add(&entry->references, 1);
+}
+
+void compiled_entry_unref(struct compiled_entry *entry)
+{
+    if (entry && atomic_fetch_sub(&entry->references, 1) == 1)
+        talloc_free(entry);
+}
+
+static void *use_entry(struct compiled_cache *cache, struct compiled_entry *entry)
+{
+    entry->last_use = ++cache->uses;
+    compiled_entry_ref(entry);
+    return entry;
+}
+
+void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version)
+{
+    for (size_t i = 0; i < cache->entries_n; i++) {
+        struct compiled_entry *entry = cache->entries[i];
+        if (entry->version != version || !id_equal(&entry->responder, responder))
+            continue;
+        cache->hits++;
+        return use_entry(cache, entry);
+    }
+    cache->misses++;
+    return NULL;
+}
+
+static size_t least_recently_used(const struct compiled_cache *cache)
+{
+    size_t oldest = 0;
+    for (size_t i = 1; i < cache->entries_n; i++) {
+        if (cache->entries[i]->last_use < cache->entries[oldest]->last_use)
+            oldest = i;
+    }
+    return oldest;
+}
+
+void *compiled_cache_add(struct compiled_cache *cache, const id *responder, int version,
+                         struct compiled_entry *entry)
+{
+    entry->responder = *responder;
+    entry->version = version;
+    atomic_init(&entry->references, 1);
+    size_t index = cache->entries_n;
+    if (index < COMPILED_MAX) {
+        cache->entries_n++;
+    } else {
+        index = least_recently_used(cache);
+        compiled_entry_unref(cache->entries[index]);
+    }
+    cache->entries[index] = entry;
+    return use_entry(cache, entry);
+}
+
+struct compiled_cache_counts compiled_cache_count(const struct compiled_cache *cache)
+{
+    return (struct compiled_cache_counts){
+        .entries = cache->entries_n, .hits = cache->hits, .misses = cache->misses};
+}

@@ -1,0 +1,43 @@
+/* A cache of compiled versions (programs of workflows, manifests of skills) with reference counts; the least
+ * recently used entry makes room. A version never changes, so an entry never becomes wrong.
+ *
+ * The database thread owns the cache. Entries are shared with the loop thread: each holder of a reference
+ * gives it back with compiled_entry_unref, from any thread, and the last one frees the entry. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ids.h"
+
+/* Entries of one cache. */
+enum { COMPILED_MAX = 256 };
+
+/* The head of an entry, which is a talloc context of its own, because its last reference may go in another
+ * thread. */
+struct compiled_entry {
+    id responder;
+    int version;
+    uint64_t last_use;
+    atomic_int references;
+};
+
+struct compiled_cache;
+
+struct compiled_cache *compiled_cache_new(void *ctx);
+/* A new reference to the entry of a version; NULL: it is not in the cache. */
+void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version);
+/* Adds an entry, whose head it fills in, and returns a reference to it; the cache keeps another one. */
+void *compiled_cache_add(struct compiled_cache *cache, const id *responder, int version,
+                         struct compiled_entry *entry);
+
+void compiled_entry_ref(struct compiled_entry *entry);
+/* NULL-safe. */
+void compiled_entry_unref(struct compiled_entry *entry);
+
+struct compiled_cache_counts {
+    size_t entries, hits, misses;
+};
+/* Any thread. */
+struct compiled_cache_counts compiled_cache_count(const struct compiled_cache *cache);

@@ -1,0 +1,254 @@
+#include "executor/db_thread/claim_batch.h"
+
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "executor/db_thread/write_commit.h"
+
+enum {
+    /* A command's timeout counts from its start. Before that, a claimed run may wait this long for its files
+     * and for its turn to start. */
+    SKILL_START_WAIT_MS = 10 * 60 * 1000,
+};
+
+/* --- what a run needs to begin --- */
+
+static struct claimed_run *find_claimed(struct claim_batch *claims, const id *run)
+{
+    for (size_t i = 0; i < claims->runs_n; i++) {
+        if (id_equal(&claims->runs[i].run.id, run))
+            return &claims->runs[i];
+    }
+    return NULL;
+}
+
+static enum err read_claimed_inputs(struct db_tx *tx, struct claim_batch *claims)
+{
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, claims->runs_n);
+    struct db_rows *rows;
+    for (size_t i = 0; i < claims->runs_n; i++)
+        ids[i] = db_id(&claims->runs[i].run.id);
+    enum err e =
+        db_run_each(tx->db, claims->runs, SQL_EXECUTOR_INPUTS, NULL, 0, ids, 1, claims->runs_n, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        id run = db_get_id(rows, r, EXECUTOR_INPUTS_ID);
+        struct claimed_run *c = find_claimed(claims, &run);
+        if (!c)
+            continue;
+        c->principal_id = db_get_id(rows, r, EXECUTOR_INPUTS_PRINCIPAL_ID);
+        c->input = db_str(rows, r, EXECUTOR_INPUTS_INPUT);
+        c->tags = db_str(rows, r, EXECUTOR_INPUTS_TAGS);
+        c->metadata = db_str(rows, r, EXECUTOR_INPUTS_METADATA);
+        c->extra = db_str(rows, r, EXECUTOR_INPUTS_EXTRA);
+        c->concurrency_limited = !db_cell(rows, r, EXECUTOR_INPUTS_MAX_CONCURRENT)->is_null;
+    }
+    return e;
+}
+
+/* The steps that earlier attempts have committed; a first attempt has none. */
+static enum err read_stored_steps(struct db_tx *tx, struct claim_batch *claims, struct claimed_run *c)
+{
+    struct db_value run = db_id(&c->run.id);
+    struct db_rows *rows;
+    if (c->run.attempt == 0)
+        return OK;
+    enum err e = db_run(tx->db, claims->runs, SQL_EXECUTOR_STEPS, &run, 1, &rows);
+    if (e != OK)
+        return e;
+    c->steps = talloc_zero_array(claims->runs, struct stored_step, rows->count);
+    c->steps_n = rows->count;
+    for (size_t r = 0; r < rows->count; r++) {
+        c->steps[r] = (struct stored_step){
+            .step = (int)db_int(rows, r, EXECUTOR_STEPS_STEP),
+            .item = (int)db_int(rows, r, EXECUTOR_STEPS_ITEM),
+            .status = (enum step_status)db_int(rows, r, EXECUTOR_STEPS_STATUS),
+            .tries = (int)db_int(rows, r, EXECUTOR_STEPS_TRIES),
+            .answers = (int)db_int(rows, r, EXECUTOR_STEPS_ANSWERS),
+            .due_ms = db_int(rows, r, EXECUTOR_STEPS_DUE_MS),
+            .started_ms = db_int(rows, r, EXECUTOR_STEPS_STARTED_MS),
+            .result = db_str(rows, r, EXECUTOR_STEPS_RESULT),
+            .error = db_str(rows, r, EXECUTOR_STEPS_ERROR),
+        };
+    }
+    return OK;
+}
+
+/* From the claim to the deadline. */
+static int64_t skill_deadline_ms(const struct manifest *m)
+{
+    return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_START_WAIT_MS : 0);
+}
+
+static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx, const struct run *r,
+                               struct claimed_run *c, int64_t *timeout_ms_r)
+{
+    enum err e;
+    if (r->kind == KIND_SKILL) {
+        e = compiled_skills_get(thread_ctx->skills, tx->db, &r->workspace_id, &r->responder_id, r->version,
+                                &c->skill);
+        if (e == OK)
+            *timeout_ms_r = skill_deadline_ms(cached_skill_manifest(c->skill));
+    } else {
+        e = compiled_programs_get(thread_ctx->programs, tx->db, &r->responder_id, r->version, &c->program);
+        if (e == OK)
+            *timeout_ms_r = cached_program_compiled(c->program)->timeout_ms;
+    }
+    return e;
+}
+
+/* --- the claim --- */
+
+static int free_claimed_runs(struct claimed_run *runs)
+{
+    for (size_t i = 0; i < talloc_array_length(runs); i++) {
+        cached_program_unref(runs[i].program);
+        cached_skill_unref(runs[i].skill);
+    }
+    return 0;
+}
+
+void discard_claims(struct claim_batch *claims)
+{
+    talloc_free(claims->runs);
+    claims->runs = NULL;
+    claims->runs_n = 0;
+}
+
+static enum err move_to_running(struct run_tx *run_tx, struct run *r, const struct claimed_run *c,
+                                uint64_t executor_id, int64_t deadline_ms)
+{
+    /* A skill's runner starts as soon as the claim is written. A workflow's step commits `started` before it
+     * starts. */
+    r->side_effects_started = r->side_effects_started || c->skill;
+    struct run_move move = {
+        .move = MOVE_CLAIM, .at_ms = c->claimed_ms, .executor_id = executor_id, .deadline_ms = deadline_ms};
+    return run_move(run_tx, r, &move);
+}
+
+/* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. */
+static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
+                              struct run *r, struct claimed_run *c)
+{
+    int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
+    enum err e = load_responder(tx, thread_ctx, r, c, &timeout_ms);
+    if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
+        return e;
+    c->earlier_side_effects = r->side_effects_started;
+    c->concurrency_limited = true; /* until read_claimed_inputs has read the limit */
+    c->claimed_ms = clock_wall_ms();
+    e = move_to_running(run_tx, r, c, thread_ctx->executor_id, c->claimed_ms + timeout_ms);
+    c->run = *r;
+    return e;
+}
+
+static enum err lock_queued_runs(struct run_tx *run_tx, const struct claim_batch *claims, size_t *found_r)
+{
+    size_t before = run_tx_count(run_tx);
+    enum err e = OK;
+    if (claims->queued_ids_n > 0)
+        e = run_tx_lock_queued(run_tx, claims->queued_ids, claims->queued_ids_n, claims->limit);
+    if (e == OK && claims->scan && run_tx_count(run_tx) == before)
+        e = run_tx_lock_queued(run_tx, NULL, 0, claims->limit);
+    *found_r = run_tx_count(run_tx) - before;
+    return e;
+}
+
+/* Reads what the runs need, and offers them to the loop. `before` rows of run_tx are others'. */
+static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct claim_batch *claims,
+                             size_t before)
+{
+    enum err e = read_claimed_inputs(tx, claims);
+    for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
+        run_tx_at(run_tx, before + i)->unlimited = !claims->runs[i].concurrency_limited;
+        e = read_stored_steps(tx, claims, &claims->runs[i]);
+    }
+    if (e != OK)
+        return e;
+    claims->offered = claims->offer(claims);
+    if (!claims->offered) {
+        claims->limit = 0;
+        return ERR_CONFLICT;
+    }
+    choose_first_commits(claims);
+    return OK;
+}
+
+enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
+                           struct claim_batch *claims)
+{
+    size_t before = run_tx_count(run_tx);
+    size_t found;
+    enum err e = lock_queued_runs(run_tx, claims, &found);
+    if (e != OK || found == 0)
+        return e;
+    claims->runs = talloc_zero_array(claims->holder, struct claimed_run, found);
+    talloc_set_destructor(claims->runs, free_claimed_runs);
+    for (size_t i = 0; e == OK && i < found; i++) {
+        claims->runs_n++;
+        e = claim_one_run(tx, run_tx, thread_ctx, run_tx_at(run_tx, before + i), &claims->runs[i]);
+    }
+    return e == OK ? offer_claims(tx, run_tx, claims, before) : e;
+}
+
+/* --- a further execution of the transaction --- */
+
+/* True if an earlier execution, whose response to COMMIT was lost, had written the claim (and the first
+ * commit, if that goes with it). */
+static bool claim_already_written(const struct claimed_run *c, const struct run *r, uint64_t executor_id)
+{
+    if (c->first_commit && !c->write_separately && c->first_commit->seq_after > 0)
+        return commit_already_written(c->first_commit, r, executor_id);
+    return run_is_ours(r, c->run.executor_id, c->run.attempt) && r->last_seq == c->run.last_seq;
+}
+
+/* The runs may have advanced on the loop since they were offered, and their rows were not locked between the
+ * two executions of the transaction. */
+enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
+                                  const struct db_thread_ctx *thread_ctx, struct claim_batch *claims)
+{
+    uint64_t executor_id = thread_ctx->executor_id;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
+        struct claimed_run *c = &claims->runs[i];
+        struct run *r = run_tx_find(run_tx, &c->run.id);
+        c->fenced = false;
+        if (r && tx->settling && claim_already_written(c, r, executor_id))
+            r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on it */
+        else if (r && r->state == STATE_QUEUED && r->attempt == c->run.attempt)
+            e = move_to_running(run_tx, r, c, executor_id, c->run.deadline_ms);
+        else
+            c->fenced = true;
+    }
+    return e;
+}
+
+/* --- first commits --- */
+
+/* A commit that locks more than the run's row is not written with the claim (one that stops descendants, and
+ * the end of a run whose workspace limits its concurrency, which needs the account), nor are those beyond the
+ * size that one transaction should have. */
+void choose_first_commits(struct claim_batch *claims)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < claims->runs_n; i++) {
+        struct claimed_run *c = &claims->runs[i];
+        if (!c->first_commit)
+            continue;
+        c->write_separately = claims->write_first_commits_separately || c->first_commit->stop_descendants ||
+                              (c->concurrency_limited && c->first_commit->has_move) ||
+                              bytes > claims->first_commits_bytes_max;
+        bytes += c->first_commit->bytes;
+    }
+}
+
+enum err write_first_commits(struct db_tx *tx, struct run_tx *run_tx, const struct db_thread_ctx *thread_ctx,
+                             struct claim_batch *claims)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
+        struct claimed_run *c = &claims->runs[i];
+        if (c->first_commit && !c->fenced && !c->write_separately)
+            e = write_commit(tx, run_tx, thread_ctx->executor_id, c->first_commit);
+    }
+    return e;
+}

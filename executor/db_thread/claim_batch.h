@@ -1,0 +1,51 @@
+/* The claims of one transaction: locks queued runs, moves them to running, offers them to the loop, and
+ * writes what they did there before their first side effect. docs/how-a-claim-works.md explains why. Database
+ * thread only. */
+#pragma once
+
+#include "executor/db_thread/claimed_run.h"
+
+struct claim_batch {
+    /* --- set by the caller --- */
+    /* At most this many runs; 0: claim nothing. */
+    size_t limit;
+    /* Runs that Redis named; a hint. */
+    const id *queued_ids;
+    size_t queued_ids_n;
+    /* Look in MariaDB if none of queued_ids is queued. */
+    bool scan;
+    /* Of all first commits that are written with their claims, together. */
+    size_t first_commits_bytes_max;
+    /* One of the first commits cannot be written: write none of them. */
+    bool write_first_commits_separately;
+    /* Owns `runs`. */
+    void *holder;
+    /* Inside the transaction, once for the runs that it claims: lets the loop advance them up to their first
+     * side effect. False: the process is about to end and must not claim. */
+    bool (*offer)(struct claim_batch *claims);
+    void *arg;
+
+    /* --- the result --- */
+    struct claimed_run *runs;
+    size_t runs_n;
+    /* From then on the runs are kept through every execution of the transaction. */
+    bool offered;
+};
+
+/* Claims queued runs in the transaction. ERR_CONFLICT with limit 0: the offer was refused, run the
+ * transaction again. */
+enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
+                           struct claim_batch *claims) WARN_UNUSED;
+/* In a further execution of the transaction: claims the offered runs again that are still queued at the same
+ * attempt, and marks the others `fenced`. */
+enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
+                                  const struct db_thread_ctx *thread_ctx,
+                                  struct claim_batch *claims) WARN_UNUSED;
+
+/* Decides which first commits are written with their claims. */
+void choose_first_commits(struct claim_batch *claims);
+enum err write_first_commits(struct db_tx *tx, struct run_tx *run_tx, const struct db_thread_ctx *thread_ctx,
+                             struct claim_batch *claims) WARN_UNUSED;
+
+/* Forgets what was claimed and not offered. */
+void discard_claims(struct claim_batch *claims);

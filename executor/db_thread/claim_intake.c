@@ -1,0 +1,133 @@
+#include "executor/db_thread/claim_intake.h"
+
+#include <pthread.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "executor/db_thread/job.h"
+
+struct claim_intake {
+    void (*on_claimable)(void *arg);
+    void *arg;
+
+    /* Protects everything below. */
+    pthread_mutex_t lock;
+    pthread_cond_t slots_added;
+    id ids[QUEUED_IDS_MAX];
+    size_t ids_n;
+    bool scan, ended;
+    int free_slots;
+};
+
+struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg), void *arg)
+{
+    struct claim_intake *in = talloc_zero(ctx, struct claim_intake);
+    in->on_claimable = on_claimable;
+    in->arg = arg;
+    pthread_mutex_init(&in->lock, NULL);
+    pthread_cond_init(&in->slots_added, NULL);
+    return in;
+}
+
+static bool is_claimable(const struct claim_intake *in)
+{
+    return (in->ids_n > 0 || in->scan) && in->free_slots > 0 && !in->ended;
+}
+
+static void announce_claimable(struct claim_intake *in)
+{
+    if (is_claimable(in))
+        in->on_claimable(in->arg);
+}
+
+/* --- slots --- */
+
+void claim_intake_add_slots(struct claim_intake *in, int n)
+{
+    pthread_mutex_lock(&in->lock);
+    in->free_slots += n;
+    if (in->free_slots > 0)
+        pthread_cond_signal(&in->slots_added);
+    announce_claimable(in);
+    pthread_mutex_unlock(&in->lock);
+}
+
+bool claim_intake_take_slot(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    bool taken = in->free_slots > 0;
+    if (taken)
+        in->free_slots--;
+    pthread_mutex_unlock(&in->lock);
+    return taken;
+}
+
+void claim_intake_take_slots(struct claim_intake *in, int n)
+{
+    pthread_mutex_lock(&in->lock);
+    in->free_slots -= n;
+    pthread_mutex_unlock(&in->lock);
+}
+
+int claim_intake_free_slots(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    int free_slots = in->free_slots;
+    pthread_mutex_unlock(&in->lock);
+    return free_slots;
+}
+
+/* --- what to claim --- */
+
+int claim_intake_await_slots(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    while (!in->ended && (in->free_slots <= (int)in->ids_n || in->ids_n >= COMMIT_BATCH_MAX))
+        pthread_cond_wait(&in->slots_added, &in->lock);
+    int room = COMMIT_BATCH_MAX - (int)in->ids_n;
+    int n = in->ended ? 0 : in->free_slots - (int)in->ids_n;
+    pthread_mutex_unlock(&in->lock);
+    return n < room ? n : room;
+}
+
+void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n)
+{
+    pthread_mutex_lock(&in->lock);
+    for (size_t i = 0; i < n && in->ids_n < QUEUED_IDS_MAX; i++)
+        in->ids[in->ids_n++] = ids[i];
+    announce_claimable(in);
+    pthread_mutex_unlock(&in->lock);
+}
+
+void claim_intake_request_scan(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->scan = true;
+    announce_claimable(in);
+    pthread_mutex_unlock(&in->lock);
+}
+
+void claim_intake_end(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->ended = true;
+    pthread_cond_broadcast(&in->slots_added);
+    pthread_mutex_unlock(&in->lock);
+}
+
+bool claim_intake_take(struct claim_intake *in, struct claimables *r)
+{
+    pthread_mutex_lock(&in->lock);
+    bool claimable = is_claimable(in);
+    if (claimable) {
+        memcpy(r->ids, in->ids, sizeof *in->ids * in->ids_n);
+        r->ids_n = in->ids_n;
+        r->scan = in->scan;
+        r->slots = in->free_slots;
+        in->ids_n = 0;
+        in->scan = false;
+        pthread_cond_signal(&in->slots_added);
+    }
+    pthread_mutex_unlock(&in->lock);
+    return claimable;
+}

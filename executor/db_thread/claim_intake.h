@@ -1,0 +1,47 @@
+/* What may be claimed: the process's free slots, ids of queued runs that Redis named, and a request to scan
+ * MariaDB. The loop thread gives and takes slots, the claim thread waits for slots and adds ids, the database
+ * thread takes ids when it claims. Every function may be called from any thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/ids.h"
+
+/* Ids kept for the next transaction. Further ones are dropped: the scan of MariaDB finds their runs. */
+enum { QUEUED_IDS_MAX = 256 };
+
+struct claim_intake;
+
+/* Calls `on_claimable` (with the lock held) when ids or a scan and a free slot have come together. */
+struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg), void *arg);
+
+/* --- slots --- */
+void claim_intake_add_slots(struct claim_intake *in, int n);
+/* For one run that waited without a slot. False: no slot is free. */
+bool claim_intake_take_slot(struct claim_intake *in);
+/* For claims. The number of free slots may become negative, since the loop may have taken slots since
+ * claim_intake_take; then as many must come back before anything is claimed again. */
+void claim_intake_take_slots(struct claim_intake *in, int n);
+int claim_intake_free_slots(struct claim_intake *in);
+
+/* --- what to claim --- */
+/* Waits until there are more free slots than ids, and returns how many more, at most COMMIT_BATCH_MAX.
+ * 0: claims have ended. */
+int claim_intake_await_slots(struct claim_intake *in);
+void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n);
+/* MariaDB is scanned for queued runs with the next claim. */
+void claim_intake_request_scan(struct claim_intake *in);
+/* No more claims from now on; ends claim_intake_await_slots. */
+void claim_intake_end(struct claim_intake *in);
+
+struct claimables {
+    id ids[QUEUED_IDS_MAX];
+    size_t ids_n;
+    bool scan;
+    /* Free slots at that time. */
+    int slots;
+};
+/* Takes all ids and the scan if a slot is free; otherwise they stay for later. False: nothing to claim now.
+ */
+bool claim_intake_take(struct claim_intake *in, struct claimables *r);

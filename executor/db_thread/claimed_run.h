@@ -1,0 +1,58 @@
+/* A run that this process is claiming, with all that it needs to begin: made by the database thread in the
+ * claim's transaction, and passed to the loop thread. docs/how-a-claim-works.md has the handshake. */
+#pragma once
+
+#include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
+#include "executor/db_thread/commit.h"
+
+/* A step that an earlier attempt has committed. */
+struct stored_step {
+    int step, item;
+    enum step_status status;
+    int tries, answers;
+    int64_t due_ms, started_ms;
+    const char *result, *error;
+};
+
+struct active_run;
+
+/* Belongs to the array of its batch. Once it has been offered to the loop, it is handed to the loop again
+ * when the transaction is over, whatever became of the claim. */
+struct claimed_run {
+    /* The row as it is once the claim is written. */
+    struct run run;
+    id principal_id;
+    /* JSON; NULL: the row has none. */
+    const char *input, *tags, *metadata, *extra;
+    /* References, which go with the array. `program` is of a workflow's run, `skill` of a skill's run. NULL:
+     * it does not exist or does not compile. */
+    struct cached_program *program;
+    struct cached_skill *skill;
+    /* An earlier attempt had started a side effect. */
+    bool earlier_side_effects;
+    struct stored_step *steps;
+    size_t steps_n;
+    int64_t claimed_ms; /* wall time */
+    /* The workspace sets max_concurrent. */
+    bool concurrency_limited;
+
+    /* --- the loop's while the run is offered, the thread's afterwards --- */
+    /* What the run did before its first side effect; NULL: nothing. Written in the claim's transaction unless
+     * write_separately is set. */
+    struct commit *first_commit;
+    /* The loop may still set first_commit. */
+    bool accepts_first_commit;
+
+    /* --- the loop's --- */
+    /* The run that began inside the claim's transaction; NULL: it did not, or it was dropped since. */
+    struct active_run *active;
+    /* It began, and was dropped before the claim was settled. */
+    bool cancelled;
+
+    /* --- the thread's --- */
+    /* The claim's transaction does not write first_commit: the loop submits it. */
+    bool write_separately;
+    /* The row is no longer queued: nothing was written. */
+    bool fenced;
+};

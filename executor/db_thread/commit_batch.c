@@ -1,0 +1,153 @@
+#include "executor/db_thread/commit_batch.h"
+
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "executor/db_thread/write_commit.h"
+
+struct batch_state {
+    struct commit_batch *b;
+    struct account_locks accounts;
+    struct run_tx *run_tx;
+};
+
+/* What the caller cannot repeat with success is ERR_INTERNAL to it. */
+static enum err batch_error(enum err e)
+{
+    return e == ERR_CONFLICT || e == ERR_NOT_FOUND ? ERR_INTERNAL : e;
+}
+
+/* --- one transaction for many runs --- */
+
+static enum err lock_batch(struct db_tx *tx, struct batch_state *state)
+{
+    struct commit_batch *b = state->b;
+    id *ids = talloc_array(tx->ctx, id, b->commits_n + b->claims.runs_n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < b->commits_n; i++)
+        ids[n++] = b->commits[i]->run;
+    for (size_t i = 0; i < b->claims.runs_n; i++)
+        ids[n++] = b->claims.runs[i].run.id;
+    return run_tx_lock(state->run_tx, ids, n, state->accounts.workspaces, state->accounts.n);
+}
+
+static enum err write_claims(struct db_tx *tx, struct batch_state *state)
+{
+    struct commit_batch *b = state->b;
+    enum err e = OK;
+    if (b->claims.offered)
+        e = claim_offered_runs_again(tx, state->run_tx, b->thread_ctx, &b->claims);
+    else if (b->claims.limit > 0)
+        e = claim_queued_runs(tx, state->run_tx, b->thread_ctx, &b->claims);
+    return e == OK ? write_first_commits(tx, state->run_tx, b->thread_ctx, &b->claims) : e;
+}
+
+static enum err write_batch_work(struct db_tx *tx, void *arg)
+{
+    struct batch_state *state = arg;
+    struct commit_batch *b = state->b;
+    talloc_free(state->run_tx);
+    state->run_tx = run_tx_begin(tx, NULL);
+    if (!b->claims.offered)
+        discard_claims(&b->claims);
+    enum err e = lock_batch(tx, state);
+    for (size_t i = 0; e == OK && i < b->commits_n; i++)
+        e = write_commit(tx, state->run_tx, b->thread_ctx->executor_id, b->commits[i]);
+    if (e == OK)
+        e = write_claims(tx, state);
+    if (e == OK)
+        e = run_tx_flush(state->run_tx);
+    failpoint("batch.before_commit");
+    return e;
+}
+
+/* Locks in advance what is known to be needed: the accounts of ending runs whose workspaces limit their
+ * concurrency. */
+static void lock_known_accounts(struct batch_state *state)
+{
+    const struct commit_batch *b = state->b;
+    for (size_t i = 0; b->limited_workspaces && i < b->commits_n; i++) {
+        const struct commit *c = b->commits[i];
+        if (c->has_move && workspace_is_limited(b->limited_workspaces, &c->workspace))
+            account_locks_add(&state->accounts, &c->workspace);
+    }
+}
+
+static void mark_uncertain(struct commit *const *commits, size_t n, enum err e)
+{
+    for (size_t i = 0; i < n; i++)
+        commits[i]->outcome_uncertain = commits[i]->outcome_uncertain || e == ERR_UNCERTAIN;
+}
+
+/* ERR_CONFLICT has two causes that another execution of the transaction removes: an account was needed that
+ * was not locked, or the loop refused the offer. */
+static enum err run_batch(struct batch_state *state)
+{
+    struct claim_batch *claims = &state->b->claims;
+    for (;;) {
+        bool wanted_claims = claims->limit > 0;
+        enum err e = db_transaction(state->b->thread_ctx->db, write_batch_work, state);
+        if (e != ERR_CONFLICT || !state->run_tx)
+            return e;
+        bool offer_refused = wanted_claims && claims->limit == 0;
+        if (!account_locks_add_missing(&state->accounts, state->run_tx) && !offer_refused)
+            return e;
+    }
+}
+
+enum err commit_batch_write(struct commit_batch *b)
+{
+    struct batch_state state = {.b = b};
+    lock_known_accounts(&state);
+    choose_first_commits(&b->claims);
+    enum err e = run_batch(&state);
+    if (e == OK) {
+        if (b->limited_workspaces)
+            limited_workspaces_learn(b->limited_workspaces, &state.accounts, state.run_tx);
+        run_tx_publish(state.run_tx, b->thread_ctx->redis);
+    } else if (!b->claims.offered) {
+        discard_claims(&b->claims);
+    }
+    mark_uncertain(b->commits, b->commits_n, e);
+    talloc_free(state.run_tx);
+    return batch_error(e);
+}
+
+/* --- one transaction for a tree --- */
+
+struct tree_state {
+    struct commit *commit;
+    uint64_t executor_id;
+    struct run_tx *run_tx;
+};
+
+static enum err write_tree_work(struct db_tx *tx, void *arg)
+{
+    struct tree_state *state = arg;
+    struct commit *c = state->commit;
+    talloc_free(state->run_tx);
+    state->run_tx = run_tx_begin(tx, NULL);
+    enum err e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run);
+    if (e == OK)
+        e = write_commit(tx, state->run_tx, state->executor_id, c);
+    struct run_move stop = {
+        .move = MOVE_STOP, .at_ms = clock_wall_ms(), .error = "the run that started it has ended"};
+    for (size_t i = 0; e == OK && !c->fenced && i < run_tx_count(state->run_tx); i++) {
+        struct run *r = run_tx_at(state->run_tx, i);
+        if (!state_is_terminal(r->state) && !id_equal(&r->id, &c->run))
+            e = run_move(state->run_tx, r, &stop);
+    }
+    return e == OK ? run_tx_flush(state->run_tx) : e;
+}
+
+enum err commit_write_tree(struct db_thread_ctx *thread_ctx, struct commit *c)
+{
+    struct tree_state state = {.commit = c, .executor_id = thread_ctx->executor_id};
+    enum err e = db_transaction(thread_ctx->db, write_tree_work, &state);
+    if (e == OK)
+        run_tx_publish(state.run_tx, thread_ctx->redis);
+    mark_uncertain(&c, 1, e);
+    talloc_free(state.run_tx);
+    return batch_error(e);
+}

@@ -1,0 +1,28 @@
+/* The transaction of the database thread: commits of several runs and, if wanted, the claims of new ones.
+ * Publishes to Redis after the COMMIT. Database thread only.
+ *
+ * Both functions return ERR_BUSY if nothing was done, ERR_UNCERTAIN if it may have been done (the same batch,
+ * or parts of it, can be given again), and ERR_INTERNAL if one of the commits cannot be written. */
+#pragma once
+
+#include "executor/db_thread/account_locks.h"
+#include "executor/db_thread/claim_batch.h"
+#include "executor/db_thread/commit.h"
+
+struct commit_batch {
+    struct db_thread_ctx *thread_ctx;
+    struct commit *commits[COMMIT_BATCH_MAX];
+    size_t commits_n;
+    /* Zeroed: no claims. */
+    struct claim_batch claims;
+    /* NULL: nothing is remembered. */
+    struct limited_workspaces *limited_workspaces;
+};
+
+/* A run whose claim was offered to the loop and is not written after all, either because the batch failed or
+ * because it is marked `fenced`, must be reported to the loop by the caller. */
+enum err commit_batch_write(struct commit_batch *b) WARN_UNUSED;
+
+/* A commit whose move stops all descendants of its run has a transaction of its own, which locks the account
+ * and the whole tree. */
+enum err commit_write_tree(struct db_thread_ctx *thread_ctx, struct commit *c) WARN_UNUSED;

@@ -1,0 +1,51 @@
+/* A job of the database thread or the disk thread: a function that runs there and one that runs on the loop
+ * when the job is finished. Below everything else in this room, so that kinds of jobs (commit.h,
+ * accept_children.h) and the thread that runs them (db_thread.h) do not include each other in a circle. */
+#pragma once
+
+#include <stdint.h>
+
+#include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
+#include "mariadb/db.h"
+#include "redis/redis.h"
+#include "service/thread_queue.h"
+
+/* Commits and claims in one transaction. */
+enum { COMMIT_BATCH_MAX = 64 };
+
+enum job_kind {
+    /* The process's heartbeat: runs before all other jobs, because a late one costs the lease. */
+    JOB_HEARTBEAT,
+    /* A struct commit: written in one transaction with others. */
+    JOB_COMMIT,
+    /* A struct child_job: accepted in one transaction with others. */
+    JOB_ACCEPT_CHILD,
+    /* Anything else: `work` is called. */
+    JOB_CALL,
+};
+
+/* What a job may use in the database thread. */
+struct db_thread_ctx {
+    struct db *db;
+    struct redis *redis;
+    struct compiled_programs *programs;
+    struct compiled_skills *skills;
+    /* Our row in `executors`; 0 until the job that registers the process has set it. */
+    uint64_t executor_id;
+};
+
+/* The head of every job. A job is a talloc context of its own; it belongs to the thread from
+ * db_thread_submit (disk_thread_submit) until `done` is called. */
+struct job {
+    struct thread_job queued; /* first */
+    enum job_kind kind;
+    /* In the thread, for JOB_HEARTBEAT and JOB_CALL. The disk thread passes NULL for thread_ctx. */
+    void (*work)(struct job *job, struct db_thread_ctx *thread_ctx);
+    /* On the loop; frees the job. */
+    void (*done)(struct job *job);
+    /* For the submitter on the loop; the threads do not touch it. */
+    void *arg;
+    /* The result. Jobs of the database thread that found MariaDB unreachable report ERR_BUSY. */
+    enum err e;
+};
