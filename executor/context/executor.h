@@ -1,5 +1,5 @@
-/* One executor process: what its loop thread shares among its modules. Made by process.c; everything in it is
- * the loop thread's, but what writer.h hands to the database thread. */
+/* One executor process: what the modules of its loop thread share. Made by executor/process, which owns it;
+ * only the loop thread uses it, except for what db_thread.h hands to the database thread. */
 #pragma once
 
 #include <event2/event.h>
@@ -20,43 +20,66 @@ struct blob_store;
 struct disk_thread;
 struct spawn_limiter;
 
-enum { HEARTBEAT_MS = 3000, LEASE_MS = 10000, LOST_MS = 12000, LOST_OBSERVATIONS = 3 };
+/* A heartbeat is sent every HEARTBEAT_MS. A process whose last successful one is LEASE_MS old may not act any
+ * more (executor/lease). */
+enum { HEARTBEAT_MS = 3000, LEASE_MS = 10000 };
 
 struct executor {
     const struct config *config;
     struct event_base *base;
     struct timers *timers;
-    struct compiled_programs *programs; /* the database thread's, as are the skills */
-    struct compiled_skills *skills;
+    /* Index of this process under its master, from 0. */
+    int process_index;
+
+    /* --- the database thread --- */
     struct db_thread *db_thread;
+    /* Used by the database thread only. */
+    struct compiled_programs *programs;
+    struct compiled_skills *skills;
+
+    /* --- the lease --- */
     struct lease *lease;
-    bool (*may_act)(const struct executor *exec); /* of the lease */
+    /* Set by the lease; call executor_holds_lease. */
+    bool (*may_act)(const struct executor *exec);
+    /* PEERS_MAX entries in the master's shared memory: executor/lease/peers.h. */
+    struct peer_heartbeat *peers;
+    /* SIGTERM was received: nothing new is started. */
+    bool stopping;
+    /* The lease is over: this process may not act any more. */
+    bool fenced;
+
+    /* --- runs --- */
+    /* struct active_run by id: all runs in memory. */
+    struct id_map *runs;
+    struct slots *slots;
     const struct run_kinds *kinds;
-    struct peer_heartbeat *peers; /* PEERS_MAX, the master's: liveness.h */
-    struct http_client *http_client;
     struct child_watch *child_watch;
-    struct id_map *runs;                 /* runs in memory, by id */
-    struct slots *slots;                 /* of the runs in memory */
-    struct disk_thread *disk_thread;     /* what would block the loop */
-    struct blob_store *blobs;            /* NULL: files.dir cannot be used (logged) */
-    int process_index;                   /* of this process under its master, from 0 */
-    bool *uid_slots_taken;               /* taken ones, max_active of them: executor/io/runner_process.h */
-    int64_t active_runners;              /* that live, and stopped runs whose log is not kept yet */
-    struct spawn_limiter *spawn_limiter; /* of runners */
-    void *process_ctx;                   /* context of what watches child processes: it needs the loop */
-    const uint8_t *secret_key;           /* NULL: there is none */
-    bool stopping;                       /* SIGTERM: nothing new is started */
-    bool fenced;                         /* this process may not act any more */
-    void (*on_work_ended)(struct executor *exec); /* a run has gone: whoever waits for the end looks again */
+    /* Called after a run has left memory, for what waits for the end of all. */
+    void (*on_work_ended)(struct executor *exec);
+
+    /* --- side effects --- */
+    struct http_client *http_client;
+    struct disk_thread *disk_thread;
+    /* NULL: files.dir cannot be used (logged). */
+    struct blob_store *blobs;
+    /* NULL: no key is configured, or it cannot be read (logged). */
+    const uint8_t *secret_key;
+    /* Runner processes that live, and stopped runs whose log is still being collected. */
+    int64_t active_runners;
+    struct spawn_limiter *spawn_limiter;
+    /* max_active entries; true: taken (executor/io/runner_process.h). */
+    bool *uid_slots_taken;
+    /* Context of everything that watches child processes; freed before the loop, which that needs. */
+    void *process_ctx;
 };
 
-/* Whether a side effect may start now: the process's lease is good. */
+/* True if a side effect may start now. */
 static inline bool executor_holds_lease(const struct executor *exec)
 {
     return exec->may_act(exec);
 }
 
-/* Whether this process still tells what a run that has gone left behind. */
+/* True while results of ended runs may still be recorded. */
 static inline bool executor_may_record(const struct executor *exec)
 {
     return !exec->fenced && !exec->stopping;

@@ -13,14 +13,16 @@ enum { POP_WAIT_S = 1, SCAN_MS = 1000, REDIS_RETRY_MS = 50 };
 struct claimer {
     struct executor *exec;
     struct db_thread *db_thread;
-    struct redis *redis; /* the thread's */
     pthread_t thread;
+    /* The thread's own. */
+    struct redis *redis;
+    /* Of the thread's connection to Redis; -1: not connected. */
+    atomic_int fd;
     struct timer scan_timer;
-    atomic_int fd; /* of the thread's connection to Redis, -1 while there is none */
     bool ended;
 };
 
-/* Touches the writer and its own Redis connection only. */
+/* The thread uses the database thread and its own Redis connection, and nothing of the loop. */
 static void *claimer_main(void *arg)
 {
     struct claimer *c = arg;
@@ -29,7 +31,7 @@ static void *claimer_main(void *arg)
     for (int slots; (slots = db_thread_await_slots(c->db_thread)) > 0;) {
         enum err e = run_queue_wait(redis, POP_WAIT_S, ids);
         atomic_store(&c->fd, redis_fd(redis));
-        if (e == OK) { /* the first one does not wait for the look whether there are more */
+        if (e == OK) { /* the first id is passed on before Redis is asked for more */
             db_thread_queue_ids(c->db_thread, ids, 1);
             size_t n = run_queue_pop(redis, ids, (size_t)slots - 1);
             if (n > 0)
@@ -81,6 +83,6 @@ void claimer_join(struct claimer *c)
     int fd = atomic_load(&c->fd);
     redis_mute_disconnect(c->redis);
     if (fd >= 0)
-        shutdown(fd, SHUT_RDWR); /* ends a wait that has just begun */
+        shutdown(fd, SHUT_RDWR); /* ends a BRPOP that has just begun */
     pthread_join(c->thread, NULL);
 }

@@ -1,15 +1,15 @@
-/* Where claims come from: a thread that waits on the Redis list for the ids of new runs and gives them to the
- * database thread, which claims what is still there. With Redis away it asks the database thread to look by
- * itself, again and again; the loop asks it to, once a second, whatever Redis says. */
+/* Where claims come from. The claim thread waits on the Redis list for the ids of new runs and passes them to
+ * the database thread, which claims those that are still queued. While Redis is unreachable, the claim thread
+ * asks the database thread every 50 ms to scan MariaDB; the loop asks for a scan every second in any case. */
 #pragma once
 
 #include "executor/context/executor.h"
 
 struct claimer;
 
-/* Starts the thread; slots are those of executor.max_active. NULL where it cannot. */
+/* Adds the process's slots (executor.max_active) and starts the thread. NULL: it cannot be started. */
 struct claimer *claimer_start(void *ctx, struct executor *exec);
-/* No more claims, from now on. NULL-safe, as is the next. */
+/* No more claims from now on. NULL-safe, as is claimer_join. */
 void claimer_end(struct claimer *c);
-/* The very last thing: waits for the thread. */
+/* Waits for the thread; the last call. */
 void claimer_join(struct claimer *c);

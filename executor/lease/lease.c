@@ -1,12 +1,11 @@
 #include "executor/lease/lease.h"
 
-#include <stdatomic.h>
-#include <string.h>
 #include <talloc.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "executor/lease/peers.h"
 #include "executor/run/active_run.h"
 #include "run/store_executor.h"
 
@@ -19,29 +18,36 @@ struct lease {
     void (*on_released)(struct executor *exec);
     void (*on_unregistered)(struct executor *exec);
     uint64_t executor_id;
-    int64_t last_heartbeat_ms; /* when the last good heartbeat was sent */
-    bool registered, heartbeat_running;
+    /* CLOCK_BOOTTIME at which the last successful heartbeat was sent */
+    int64_t last_heartbeat_ms;
+    bool registered;
+    /* A job that registers or sends a heartbeat is in flight; its `done` sets next_timer. */
+    bool heartbeat_running;
     struct timer next_timer, fence_timer;
 };
 
-/* One job for all of it; what it is for is its `work`. */
+/* All jobs of the lease; `work` says which one it is. */
 struct lease_job {
     struct job job;
-    int64_t sent_ms;
     uint64_t executor_id;
+    int max_losses;
+    /* CLOCK_BOOTTIME, taken by the thread before it sends the heartbeat */
+    int64_t sent_ms;
+    /* heartbeat: what MariaDB has */
     struct executor_run *runs;
     size_t runs_n;
     struct executor_peer *peers;
     size_t peers_n;
-    id *lost_runs; /* runs */
+    /* requeue_lost_work: runs of this process */
+    id *lost_runs;
     size_t lost_runs_n;
+    /* mark_peer_lost_work: the counter at which `executor_id` stood still */
     int64_t heartbeat;
-    int max_losses;
 };
 
-static struct lease_job *lease_job(struct lease *l,
-                                   void (*work)(struct job *job, struct db_thread_ctx *thread_ctx),
-                                   void (*done)(struct job *job))
+static struct lease_job *lease_job_new(struct lease *l,
+                                       void (*work)(struct job *job, struct db_thread_ctx *thread_ctx),
+                                       void (*done)(struct job *job))
 {
     struct lease_job *j = talloc_zero(NULL, struct lease_job);
     j->job = (struct job){.kind = JOB_CALL, .work = work, .done = done, .arg = l};
@@ -50,26 +56,34 @@ static struct lease_job *lease_job(struct lease *l,
     return j;
 }
 
+static void free_lease_job(struct job *job)
+{
+    talloc_free(job);
+}
+
 static bool lease_may_act(const struct executor *exec)
 {
     const struct lease *l = exec->lease;
-    return !exec->fenced && l->registered && clock_boot_ms() - l->last_heartbeat_ms < LEASE_MS;
+    return !exec->fenced && l->registered && lease_age_ms(l) < LEASE_MS;
 }
 
-bool peer_is_lost(struct peer_heartbeat *p, int64_t heartbeat, int64_t now_ms)
+uint64_t lease_executor_id(const struct lease *l)
 {
-    if (p->heartbeat != heartbeat) {
-        p->observations = 0;
-        p->since_ms = now_ms;
-        atomic_thread_fence(memory_order_release);
-        p->heartbeat = heartbeat;
-        return false;
-    }
-    p->observations++;
-    return p->observations >= LOST_OBSERVATIONS && now_ms - p->since_ms >= LOST_MS;
+    return l->executor_id;
 }
 
-/* --- runs that are not where they should be --- */
+int64_t lease_age_ms(const struct lease *l)
+{
+    return clock_boot_ms() - l->last_heartbeat_ms;
+}
+
+static void renew_lease(struct lease *l, int64_t sent_ms)
+{
+    l->last_heartbeat_ms = sent_ms;
+    timer_set(l->exec->timers, &l->fence_timer, sent_ms + LEASE_MS);
+}
+
+/* --- comparing memory and MariaDB --- */
 
 static void requeue_lost_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
@@ -78,39 +92,49 @@ static void requeue_lost_work(struct job *job, struct db_thread_ctx *thread_ctx)
                                    j->lost_runs_n, j->max_losses);
 }
 
-static void free_lease_job(struct job *job)
+static void add_lost_run(struct lease_job *requeue, const struct executor_run *run)
 {
-    talloc_free(job);
+    log_warn("run.unknown", "execution=%s attempt=%d", run->id.text, run->attempt);
+    requeue->lost_runs = talloc_realloc(requeue, requeue->lost_runs, id, requeue->lost_runs_n + 1);
+    requeue->lost_runs[requeue->lost_runs_n++] = run->id;
 }
 
-static void reconcile_runs(struct lease *l, const struct lease_job *j)
+/* Fills `present` with the runs that MariaDB has as running here and that are in memory. */
+static void requeue_runs_not_in_memory(struct lease *l, const struct lease_job *j, struct id_map *present)
 {
-    struct id_map *present = id_map_new(NULL);
-    struct lease_job *requeue = lease_job(l, requeue_lost_work, free_lease_job);
+    struct lease_job *requeue = lease_job_new(l, requeue_lost_work, free_lease_job);
     for (size_t i = 0; i < j->runs_n; i++) {
-        const struct active_run *run = id_map_get(l->exec->runs, &j->runs[i].id);
-        if (run && run->row.attempt == j->runs[i].attempt) {
-            id_map_put(present, &j->runs[i].id, requeue);
-            continue;
-        }
-        log_warn("run.unknown", "execution=%s attempt=%d", j->runs[i].id.text, j->runs[i].attempt);
-        requeue->lost_runs = talloc_realloc(requeue, requeue->lost_runs, id, requeue->lost_runs_n + 1);
-        requeue->lost_runs[requeue->lost_runs_n++] = j->runs[i].id;
+        struct active_run *run = id_map_get(l->exec->runs, &j->runs[i].id);
+        if (run && run->row.attempt == j->runs[i].attempt)
+            id_map_put(present, &j->runs[i].id, run);
+        else
+            add_lost_run(requeue, &j->runs[i]);
     }
-    struct active_run *run;
-    size_t cursor = 0;
-    while ((run = id_map_next(l->exec->runs, &cursor))) {
-        if (!id_map_get(present, &run->row.id))
-            run_cancel(run, "MariaDB has it stopped, or with another executor");
-    }
-    talloc_free(present);
     if (requeue->lost_runs_n > 0)
         db_thread_submit(l->exec->db_thread, &requeue->job);
     else
         talloc_free(requeue);
 }
 
-/* --- the others --- */
+static void cancel_runs_not_in_mariadb(struct lease *l, const struct id_map *present)
+{
+    struct active_run *run;
+    size_t cursor = 0;
+    while ((run = id_map_next(l->exec->runs, &cursor))) {
+        if (!id_map_get(present, &run->row.id))
+            run_cancel(run, "stopped, or running on another executor");
+    }
+}
+
+static void reconcile_runs(struct lease *l, const struct lease_job *j)
+{
+    struct id_map *present = id_map_new(NULL);
+    requeue_runs_not_in_memory(l, j, present);
+    cancel_runs_not_in_mariadb(l, present);
+    talloc_free(present);
+}
+
+/* --- lost peers --- */
 
 static void mark_peer_lost_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
@@ -123,49 +147,13 @@ static void mark_peer_lost_work(struct job *job, struct db_thread_ctx *thread_ct
         log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, n);
 }
 
-static struct peer_heartbeat *peer_of(struct lease *l, uint64_t executor, int64_t heartbeat, int64_t now_ms)
+static void on_peer_lost(void *arg, const struct executor_peer *row)
 {
-    struct peer_heartbeat *unused = NULL;
-    for (struct peer_heartbeat *peer = l->exec->peers; peer < l->exec->peers + PEERS_MAX; peer++) {
-        if (peer->executor == executor)
-            return peer;
-        if (peer->executor == 0)
-            unused = peer;
-    }
-    if (!unused)
-        return NULL;
-    *unused = (struct peer_heartbeat){.heartbeat = heartbeat - 1, .since_ms = now_ms};
-    atomic_thread_fence(memory_order_release);
-    unused->executor = executor;
-    return unused;
-}
-
-/* Forgets those that have gone. */
-static void forget_gone_peers(struct lease *l, const struct lease_job *j)
-{
-    for (struct peer_heartbeat *peer = l->exec->peers; peer < l->exec->peers + PEERS_MAX; peer++) {
-        bool present = false;
-        for (size_t k = 0; peer->executor && k < j->peers_n && !present; k++)
-            present = j->peers[k].executor == peer->executor;
-        if (!present)
-            peer->executor = 0;
-    }
-}
-
-static void check_peers(struct lease *l, const struct lease_job *j)
-{
-    int64_t now_ms = clock_boot_ms();
-    forget_gone_peers(l, j);
-    for (size_t i = 0; i < j->peers_n; i++) {
-        const struct executor_peer *p = &j->peers[i];
-        struct peer_heartbeat *peer = peer_of(l, p->executor, p->beat, now_ms);
-        if (p->executor == l->executor_id || !peer || !peer_is_lost(peer, p->beat, now_ms))
-            continue;
-        struct lease_job *lost = lease_job(l, mark_peer_lost_work, free_lease_job);
-        lost->executor_id = p->executor;
-        lost->heartbeat = p->beat;
-        db_thread_submit(l->exec->db_thread, &lost->job);
-    }
+    struct lease *l = arg;
+    struct lease_job *lost = lease_job_new(l, mark_peer_lost_work, free_lease_job);
+    lost->executor_id = row->executor;
+    lost->heartbeat = row->beat;
+    db_thread_submit(l->exec->db_thread, &lost->job);
 }
 
 /* --- the fence --- */
@@ -174,15 +162,17 @@ static void release_runs_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
     size_t n = 0;
+    job->e = OK;
+    if (j->executor_id == 0)
+        return;
     do
-        job->e = j->executor_id ? executor_release_runs(thread_ctx->db, thread_ctx->redis, j->executor_id, &n)
-                                : OK;
+        job->e = executor_release_runs(thread_ctx->db, thread_ctx->redis, j->executor_id, &n);
     while (job->e == OK && n > 0);
-    if (job->e == OK && j->executor_id)
+    if (job->e == OK)
         job->e = executor_unregister(thread_ctx->db, j->executor_id);
 }
 
-static void on_released(struct job *job)
+static void on_runs_released(struct job *job)
 {
     struct lease *l = job->arg;
     enum err e = job->e;
@@ -200,13 +190,13 @@ static void fence_executor(void *arg)
         return;
     l->exec->fenced = true;
     timer_clear(l->exec->timers, &l->fence_timer);
-    log_error("executor.fenced", "executor=%llu silent_ms=%lld", (unsigned long long)l->executor_id,
-              (long long)(clock_boot_ms() - l->last_heartbeat_ms));
+    log_error("executor.fenced", "executor=%llu lease_age_ms=%lld", (unsigned long long)l->executor_id,
+              (long long)lease_age_ms(l));
     l->on_fenced(l->exec);
     timer_set(l->exec->timers, &l->next_timer, clock_boot_ms());
 }
 
-/* --- beats --- */
+/* --- heartbeats --- */
 
 static void heartbeat_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
@@ -219,29 +209,29 @@ static void heartbeat_work(struct job *job, struct db_thread_ctx *thread_ctx)
         job->e = executor_peers(thread_ctx->db, j, &j->peers, &j->peers_n);
 }
 
+static void handle_heartbeat(struct lease *l, const struct lease_job *j)
+{
+    renew_lease(l, j->sent_ms);
+    reconcile_runs(l, j);
+    peers_observe(l->exec->peers, j->peers, j->peers_n, l->executor_id, clock_boot_ms(), on_peer_lost, l);
+}
+
 static void on_heartbeat(struct job *job)
 {
     struct lease_job *j = (struct lease_job *)job;
     struct lease *l = job->arg;
+    enum err e = job->e;
     l->heartbeat_running = false;
-    if (!executor_holds_lease(
-            l->exec)) /* a lease that has run out is not renewed: acts were let go in between */
+    /* An expired lease is not renewed: side effects were held back since it expired. */
+    if (!executor_holds_lease(l->exec))
         fence_executor(l);
-    if (l->exec->fenced) {
-        timer_set(l->exec->timers, &l->next_timer, clock_boot_ms());
-        talloc_free(j);
-        return;
-    }
-    if (job->e == OK) {
-        l->last_heartbeat_ms = j->sent_ms;
-        timer_set(l->exec->timers, &l->fence_timer, l->last_heartbeat_ms + LEASE_MS);
-        reconcile_runs(l, j);
-        check_peers(l, j);
-    }
-    timer_set(l->exec->timers, &l->next_timer, clock_boot_ms() + (job->e == OK ? HEARTBEAT_MS : RETRY_MS));
-    if (job->e == ERR_CONFLICT)
-        fence_executor(l); /* we count as lost already */
+    if (!l->exec->fenced && e == OK)
+        handle_heartbeat(l, j);
     talloc_free(j);
+    int64_t pause_ms = l->exec->fenced ? 0 : e == OK ? HEARTBEAT_MS : RETRY_MS;
+    timer_set(l->exec->timers, &l->next_timer, clock_boot_ms() + pause_ms);
+    if (e == ERR_CONFLICT) /* another process has marked this one as lost */
+        fence_executor(l);
 }
 
 static void register_work(struct job *job, struct db_thread_ctx *thread_ctx)
@@ -263,8 +253,7 @@ static void on_register_done(struct job *job)
     if (job->e == OK) {
         l->registered = true;
         l->executor_id = j->executor_id;
-        l->last_heartbeat_ms = j->sent_ms;
-        timer_set(l->exec->timers, &l->fence_timer, l->last_heartbeat_ms + LEASE_MS);
+        renew_lease(l, j->sent_ms);
         log_info("executor.registered", "executor=%llu", (unsigned long long)l->executor_id);
         l->on_registered(l->exec);
     }
@@ -277,21 +266,21 @@ static void on_lease_timer(void *arg)
     struct lease *l = arg;
     struct lease_job *j;
     if (l->heartbeat_running)
-        return; /* it comes back, and sets the timer */
+        return; /* its `done` sets the timer */
     if (l->exec->fenced) {
-        j = lease_job(l, release_runs_work, on_released);
+        j = lease_job_new(l, release_runs_work, on_runs_released);
     } else if (!l->registered) {
-        j = lease_job(l, register_work, on_register_done);
+        j = lease_job_new(l, register_work, on_register_done);
         l->heartbeat_running = true;
     } else {
-        j = lease_job(l, heartbeat_work, on_heartbeat);
+        j = lease_job_new(l, heartbeat_work, on_heartbeat);
         j->job.kind = JOB_HEARTBEAT;
         l->heartbeat_running = true;
     }
     db_thread_submit(l->exec->db_thread, &j->job);
 }
 
-/* --- */
+/* --- start and end --- */
 
 static int lease_destroy(struct lease *l)
 {
@@ -302,14 +291,14 @@ static int lease_destroy(struct lease *l)
 
 struct lease *lease_start(void *ctx, struct executor *exec, void (*on_registered)(struct executor *exec),
                           void (*on_fenced)(struct executor *exec),
-                          void (*on_released_)(struct executor *exec))
+                          void (*on_released)(struct executor *exec))
 {
     struct lease *l = talloc_zero(ctx, struct lease);
     l->exec = exec;
     exec->may_act = lease_may_act;
     l->on_registered = on_registered;
     l->on_fenced = on_fenced;
-    l->on_released = on_released_;
+    l->on_released = on_released;
     l->next_timer = (struct timer){.fire = on_lease_timer, .arg = l};
     l->fence_timer = (struct timer){.fire = fence_executor, .arg = l};
     talloc_set_destructor(l, lease_destroy);
@@ -335,6 +324,6 @@ void lease_unregister(struct lease *l, void (*done)(struct executor *exec))
     l->on_unregistered = done;
     timer_clear(l->exec->timers, &l->next_timer);
     timer_clear(l->exec->timers, &l->fence_timer);
-    struct lease_job *j = lease_job(l, unregister_work, on_unregistered);
+    struct lease_job *j = lease_job_new(l, unregister_work, on_unregistered);
     db_thread_submit(l->exec->db_thread, &j->job);
 }

@@ -11,21 +11,24 @@
 
 enum {
     CHECK_MS = 1000,
+    /* Batches of one execution of a task: the database thread has other work. */
     ROUNDS_MAX = 20,
-    /* of 500 rows, in one go: the database thread has other work */ RETENTION_BATCHES_MAX = 4,
+    RETENTION_BATCHES_MAX = 4,
 };
 
 struct maintenance_timer {
     struct executor *exec;
-    struct blob_store *blobs;
+    struct blob_store *blobs; /* NULL: files.dir cannot be used */
     struct timer next;
-    bool ensured, ended;
+    /* The tasks' rows exist. */
+    bool ensured;
+    bool ended;
 };
 
 struct maintenance_job {
     struct job job;
     int max_losses;
-    struct blob_store *blobs; /* NULL: files.dir cannot be used */
+    struct blob_store *blobs;
 };
 
 typedef enum err maintenance_task_work(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
@@ -49,7 +52,7 @@ static enum err forget_executors_task(struct maintenance_job *j, struct db_threa
     return maintenance_delete_lost_executors(thread_ctx->db, n_r);
 }
 
-/* All of them in one go: whatever Redis has lost or missed is right again afterwards. */
+/* Writes all counters at once, so that whatever Redis has lost or missed is correct afterwards. */
 static enum err refresh_credits_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
                                      uint64_t *n_r)
 {
@@ -58,7 +61,7 @@ static enum err refresh_credits_task(struct maintenance_job *j, struct db_thread
     uint64_t n = MAINTENANCE_ROWS_MAX;
     for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++)
         e = maintenance_refresh_credits(thread_ctx->db, thread_ctx->redis, &after, &n);
-    *n_r = 0; /* nothing that anybody wants to read of */
+    *n_r = 0; /* not worth a log line */
     return e;
 }
 
@@ -71,7 +74,7 @@ static enum err requeue_orphans_task(struct maintenance_job *j, struct db_thread
     return e;
 }
 
-/* A few batches a second, far from any request; where there is much to do it is done by and by. */
+/* A few batches a second, which requests do not notice; a large backlog is worked off over time. */
 static enum err retention_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx, uint64_t *n_r)
 {
     enum err e = OK;
@@ -99,9 +102,9 @@ static void run_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx
         return;
     enum err e = task_works[t](j, thread_ctx, &n);
     if (n > 0)
-        log_info("upkeep.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
+        log_info("maintenance.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
     if (e != OK && e != ERR_BUSY)
-        log_error("upkeep.failed", "task=%s error=%s", tasks[t].name, err_name(e));
+        log_error("maintenance.failed", "task=%s error=%s", tasks[t].name, err_name(e));
 }
 
 static void run_due_tasks_work(struct job *job, struct db_thread_ctx *thread_ctx)

@@ -1,10 +1,12 @@
-/* Periodic work that any executor may do: a row a task says when it is due; who locks it first does it. At
- * most 500 rows a transaction. */
+/* Periodic tasks that any executor process may do. Each task has a row that says when it is due; the process
+ * that locks the row first does it (maintenance/tasks.h). A task changes at most 500 rows in one transaction.
+ */
 #pragma once
 
 #include "executor/context/executor.h"
 
 struct maintenance_timer;
-/* Looks once a second, from now on. */
+/* Looks for due tasks every second from now on. */
 struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *exec);
+/* NULL-safe. */
 void maintenance_timer_stop(struct maintenance_timer *m);

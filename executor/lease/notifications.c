@@ -15,7 +15,7 @@ struct notifications {
     struct redis *redis;
     struct event *event;
     struct timer reconnect_timer;
-    const char *stops_channel, *children_channel; /* the channels */
+    const char *stops_channel, *children_channel;
 };
 
 static void on_run_stopped(struct notifications *n, const char *text, size_t size)
@@ -29,7 +29,7 @@ static void on_run_stopped(struct notifications *n, const char *text, size_t siz
     child_watch_notify(n->exec->child_watch, &run_id);
 }
 
-/* "PARENT CHILD" */
+/* The message is "PARENT CHILD". */
 static void on_child_ended(struct notifications *n, const char *text, size_t size)
 {
     id child;
@@ -42,11 +42,11 @@ static void handle_notification(struct notifications *n, const struct redis_valu
     if (m->kind != REDIS_LIST || m->count != 3 || m->items[1].kind != REDIS_TEXT ||
         m->items[2].kind != REDIS_TEXT)
         return;
-    const struct redis_value *what = &m->items[2];
+    const struct redis_value *message = &m->items[2];
     if (strcmp(m->items[1].text, n->stops_channel) == 0)
-        on_run_stopped(n, what->text, what->size);
+        on_run_stopped(n, message->text, message->size);
     else if (strcmp(m->items[1].text, n->children_channel) == 0)
-        on_child_ended(n, what->text, what->size);
+        on_child_ended(n, message->text, message->size);
 }
 
 static void schedule_reconnect(struct notifications *n)

@@ -1,6 +1,6 @@
-/* What Redis tells an executor: which runs were stopped, which children have ended. Hints: each is found in
- * MariaDB by the next beat or poll, too. One connection, watched by the loop; made again a second after it
- * was lost. */
+/* What Redis publishes to executors: runs that were stopped and children that ended. These are hints: the
+ * next heartbeat or poll finds both in MariaDB too. The loop reads one connection, and reconnects 1 s after
+ * it was lost. */
 #pragma once
 
 #include "executor/context/executor.h"

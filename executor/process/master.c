@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "executor/lease/lease.h"
+#include "executor/lease/peers.h"
 #include "executor/process/process.h"
 
 enum {
