@@ -56,7 +56,7 @@ static enum err compile_cached_program(const id *workflow, int version, const ch
     if (e != OK) {
         if (problems->count > 0)
             why = problems->list[0].message;
-        log_error("program.compile_failed", "workflow=%s version=%d message=\"%s\"", workflow->text, version,
+        log_error("workflow.compile_failed", "workflow=%s version=%d message=\"%s\"", workflow->text, version,
                   why);
         talloc_free(p);
         return ERR_INVALID;
