@@ -1,40 +1,24 @@
-/* millrace-executor [--config FILE]: claims queued runs and carries them out. */
-#include <getopt.h>
-#include <stdio.h>
-#include <talloc.h>
-
-#include "base/config.h"
-#include "base/log.h"
+/* millrace-executor: claims queued runs and executes them. executor/process/master.h describes the signals.
+ */
 #include "executor/process/master.h"
+#include "service/main_init.h"
 
-static int run_executor(void *ctx, const char *path)
+static const char *executor_log_file(const struct config *config)
 {
-    struct config *config;
-    const char *why;
-    if (config_load(ctx, path, &config, &why) != OK) {
-        fprintf(stderr, "millrace-executor: %s\n", why);
-        return 2;
-    }
-    if (log_open("executor", config->executor.log_file, log_level_of(config->log.level)) != OK) {
-        fprintf(stderr, "millrace-executor: %s cannot be opened\n", config->executor.log_file);
-        return 2;
-    }
+    return config->executor.log_file;
+}
+
+static int run_executor(void *ctx, const char *config_path, struct config *config)
+{
     return master_run(ctx, config);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"config", required_argument, NULL, 'c'}, {0}};
-    const char *path = config_find();
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (c != 'c') {
-            fprintf(stderr, "usage: millrace-executor [--config FILE]\n");
-            return 2;
-        }
-        path = optarg;
-    }
-    void *ctx = talloc_new(NULL);
-    int status = run_executor(ctx, path);
-    talloc_free(ctx);
-    return status;
+    static const struct main_program program = {.name = "millrace-executor",
+                                                .log_name = "executor",
+                                                .summary = "Claims queued runs and executes them.",
+                                                .log_file = executor_log_file,
+                                                .run = run_executor};
+    return main_init(&program, argc, argv);
 }

@@ -5,18 +5,14 @@
 #include <event2/listener.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <talloc.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "redis/keys.h"
 #include "redis/redis.h"
+#include "service/unix_listener.h"
 #include "stream/connection.h"
 
 enum {
@@ -36,41 +32,12 @@ struct stream_server {
     struct stream_db_thread *db_thread;
     struct subscriptions *subscriptions;
     struct stream_connections *connections;
-    ino_t socket_inode;
+    struct unix_listener socket;
     bool draining;
     int64_t drain_until_ms;
 };
 
 /* --- the socket --- */
-
-/* Bound beside and renamed over, so that a connection always finds somebody. -1 where it cannot be had. */
-static int bind_socket(struct stream_server *s, const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char *temporary = talloc_asprintf(s, "%s.new", path);
-    struct stat st;
-    if (strlen(temporary) >= sizeof address.sun_path)
-        return -1;
-    memcpy(address.sun_path, temporary, strlen(temporary) + 1);
-    unlink(temporary);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        chmod(temporary, SOCKET_MODE) != 0 || listen(fd, BACKLOG) != 0 || stat(temporary, &st) != 0 ||
-        rename(temporary, path) != 0) {
-        log_error("stream.listen_failed", "socket=%s errno=%d", path, errno);
-        return -1;
-    }
-    s->socket_inode = st.st_ino;
-    return fd;
-}
-
-/* The path may be a successor's by now. */
-static void remove_socket(const struct stream_server *s, const char *path)
-{
-    struct stat st;
-    if (stat(path, &st) == 0 && st.st_ino == s->socket_inode)
-        unlink(path);
-}
 
 static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                              int size, void *arg)
@@ -126,7 +93,7 @@ static void server_on_stop(evutil_socket_t fd, short what, void *arg)
     log_info("stream.stopping", "open=%zu", connections_count(s->connections));
     s->draining = true;
     s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
-    remove_socket(s, s->config->stream.socket);
+    unix_listener_unlink(&s->socket);
     connections_drain(s->connections);
     event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon);
 }
@@ -172,11 +139,10 @@ static bool open_backends(struct stream_server *s)
 static bool open_events(struct stream_server *s)
 {
     static const struct timeval second = {.tv_sec = 1}, often = {.tv_usec = PING_CHECK_MS * 1000};
-    int fd = bind_socket(s, s->config->stream.socket);
-    if (fd < 0)
+    if (!unix_listener_open(&s->socket, s->config->stream.socket, SOCKET_MODE, BACKLOG))
         return false;
     s->listener = evconnlistener_new(s->base, server_on_accept, s,
-                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+                                     LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, s->socket.fd);
     s->tick = event_new(s->base, -1, EV_PERSIST, server_on_tick, s);
     s->ping = event_new(s->base, -1, EV_PERSIST, server_on_ping, s);
     s->term = evsignal_new(s->base, SIGTERM, server_on_stop, s);

@@ -1,16 +1,17 @@
-/* The master: binds the sockets, keeps N workers alive, and does what signals say. It serves nothing itself
- * and holds no connection.
+/* The master of millrace-api: binds the sockets and keeps the configured number of workers running
+ * (service/supervisor.h). It serves no request and holds no connection to MariaDB or Redis.
  *
- *   SIGTERM, SIGINT  graceful stop: no new connections, what waits is served, then all leave
- *   SIGHUP           settings read again, new workers, the old ones leave after their request
- *   SIGUSR1          logs opened anew
+ *   SIGTERM, SIGINT  graceful stop: the sockets' names are removed, requests in the backlog are served, then
+ * the workers exit; workers that are still alive after api.grace_s are killed SIGHUP           reads the
+ * settings again and starts new workers; old workers exit after their current request SIGUSR1 reopens the
+ * logs SIGUSR2          logs the state of the master and of each worker
  *
- * A rolling restart: start a second master; it binds beside the socket and renames over it, so that no
- * connection is refused; then stop the first, which serves its backlog to the end. Workers of a master that
- * was killed serve what waits and leave. */
+ * Rolling restart: start a second master. It renames its sockets over those of the first, so that no
+ * connection is refused (service/unix_listener.h). Then stop the first master, which serves its backlog to
+ * the end. Workers of a master that was killed also serve the backlog and then exit. */
 #pragma once
 
 #include "base/config.h"
 
-/* Returns the exit status. `config` was read from `path`, which SIGHUP reads again. */
+/* Returns the exit status. `config` was read from `path`; SIGHUP reads that file again. */
 int pool_run(void *ctx, const char *path, struct config *config);

@@ -106,7 +106,7 @@ def test_reload_takes_the_settings_and_refuses_bad_ones(stack, place):
         eventually(lambda: len(workers(stack)) == 2, 5)
         ini.write_text(text.replace("workers = 4", "workers = many"))
         kill(master(stack), signal.SIGHUP)
-        eventually(lambda: "pool.not_reloaded" in stack.log("api"), 5)
+        eventually(lambda: "pool.reload_failed" in stack.log("api"), 5)
         assert "workers = many is not a whole number" in stack.log("api")
         assert len(workers(stack)) == 2 and place[1].get("/credits").status_code == 200
     finally:

@@ -1,0 +1,71 @@
+#include "service/main_init.h"
+
+#include <getopt.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <talloc.h>
+
+#include "base/log.h"
+
+static void print_usage(FILE *out, const struct main_program *program)
+{
+    fprintf(out, "usage: %s [--config FILE]\n", program->name);
+}
+
+static void print_help(const struct main_program *program)
+{
+    print_usage(stdout, program);
+    printf("\n%s\n\n"
+           "  --config FILE  settings file (default: $MILLRACE_CONFIG, else run/millrace.ini,\n"
+           "                 else /etc/millrace/millrace.ini)\n"
+           "  --help         print this text\n\n"
+           "Exit codes: %d usage error, %d invalid settings or unusable log file.\n",
+           program->summary, MAIN_EXIT_USAGE, MAIN_EXIT_CONFIG);
+}
+
+static int configure_and_run(void *ctx, const struct main_program *program, const char *path)
+{
+    struct config *config;
+    const char *why;
+    if (config_load(ctx, path, &config, &why) != OK) {
+        fprintf(stderr, "%s: %s\n", program->name, why);
+        return MAIN_EXIT_CONFIG;
+    }
+    const char *log_file = program->log_file(config);
+    if (log_open(program->log_name, log_file, log_level_of(config->log.level)) != OK) {
+        fprintf(stderr, "%s: cannot open the log file %s\n", program->name, log_file);
+        return MAIN_EXIT_CONFIG;
+    }
+    if (sodium_init() < 0) {
+        fprintf(stderr, "%s: cannot initialize libsodium\n", program->name);
+        return EXIT_FAILURE;
+    }
+    return program->run(ctx, path, config);
+}
+
+int main_init(const struct main_program *program, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    const char *path = config_find();
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (c == 'h') {
+            print_help(program);
+            return EXIT_SUCCESS;
+        }
+        if (c != 'c') {
+            print_usage(stderr, program);
+            return MAIN_EXIT_USAGE;
+        }
+        path = optarg;
+    }
+    if (optind != argc) {
+        print_usage(stderr, program);
+        return MAIN_EXIT_USAGE;
+    }
+    void *ctx = talloc_new(NULL);
+    int status = configure_and_run(ctx, program, path);
+    talloc_free(ctx);
+    return status;
+}

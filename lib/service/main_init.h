@@ -1,0 +1,32 @@
+/* The start-up that the daemons' main() functions share: options, settings, libsodium and the log.
+ *
+ *   --config FILE  the settings file; default: config_find()
+ *   --help         prints the usage and exits with 0 */
+#pragma once
+
+#include "base/config.h"
+
+enum {
+    /* unknown option, missing value or extra argument; the usage is printed on stderr */
+    MAIN_EXIT_USAGE = 2,
+    /* the settings are invalid or the log file cannot be opened (EX_CONFIG of sysexits.h); the reason is
+     * printed on stderr */
+    MAIN_EXIT_CONFIG = 78
+};
+
+struct main_program {
+    /* "millrace-api": begins messages on stderr */
+    const char *name;
+    /* "api": in each log line */
+    const char *log_name;
+    /* one sentence for --help */
+    const char *summary;
+    /* the log file's path; "" for stderr */
+    const char *(*log_file)(const struct config *config);
+    /* Runs the daemon and returns its exit status. `ctx` owns `config` and is freed afterwards. `config_path`
+     * is the file that `config` was read from, for a reload. */
+    int (*run)(void *ctx, const char *config_path, struct config *config);
+};
+
+/* Returns main()'s exit status. */
+int main_init(const struct main_program *program, int argc, char **argv);

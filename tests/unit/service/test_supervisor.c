@@ -1,0 +1,219 @@
+/* Real masters and children: the test forks a master and observes it through shared memory. */
+#include <criterion/criterion.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <talloc.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "service/supervisor.h"
+
+enum { SLOTS = 8, STARTS_MAX = 64 };
+
+/* in shared memory */
+struct observed {
+    atomic_int pids[SLOTS], groups[SLOTS];
+    atomic_int starts, running, stops, reloads, dumps, hangups;
+    atomic_llong started_ms[STARTS_MAX];
+    atomic_bool crash, deaf;
+};
+static struct observed *seen;
+
+static void sleep_ms(int ms)
+{
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L}, NULL);
+}
+
+static bool eventually_equal(atomic_int *value, int expected)
+{
+    for (int i = 0; i < 1000 && *value != expected; i++)
+        sleep_ms(5);
+    return *value == expected;
+}
+
+static void on_hangup(int number)
+{
+    seen->hangups++;
+}
+
+static int run_child(void *arg, int group, int slot)
+{
+    sigset_t none;
+    int n = seen->starts++;
+    if (n < STARTS_MAX)
+        seen->started_ms[n] = clock_boot_ms();
+    seen->groups[slot] = group;
+    seen->pids[slot] = (int)getpid();
+    if (seen->crash)
+        return 1;
+    signal(SIGTERM, seen->deaf ? SIG_IGN : SIG_DFL);
+    signal(SIGUSR1, on_hangup);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    for (;;)
+        pause();
+}
+
+static bool is_failure(void *arg, const struct supervisor_exit *exit)
+{
+    return WIFEXITED(exit->status) ? WEXITSTATUS(exit->status) != 0 : WTERMSIG(exit->status) != SIGTERM;
+}
+
+static void on_stop(void *arg)
+{
+    seen->stops++;
+}
+
+static void on_reload(void *arg)
+{
+    struct supervisor **s = arg;
+    seen->reloads++;
+    supervisor_replace_children(*s, SIGTERM);
+}
+
+static void on_state_dump(void *arg)
+{
+    seen->dumps++;
+}
+
+static void on_count(void *arg, int running)
+{
+    seen->running = running;
+}
+
+static const struct supervisor_callbacks callbacks = {run_child, is_failure,    on_reload,
+                                                      on_stop,   on_state_dump, on_count};
+
+/* Two groups: two children in slots 0..7, one child in slots 4..7. */
+static pid_t start_master(int64_t grace_ms)
+{
+    seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(seen, MAP_FAILED);
+    memset(seen, 0, sizeof *seen);
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    if (!freopen("/dev/null", "w", stderr)) /* the log */
+        _exit(9);
+    struct supervisor *s;
+    struct supervisor_settings settings = {
+        .child_name = "child", .early_exit_ms = 1000, .delay_max_ms = 400, .grace_ms = grace_ms};
+    s = supervisor_new(NULL, &settings, &callbacks, &s);
+    supervisor_add_group(s, 0, SLOTS, 2);
+    supervisor_add_group(s, SLOTS / 2, SLOTS, 1);
+    supervisor_run(s);
+    talloc_free(s);
+    _exit(0);
+}
+
+static int wait_for_master(pid_t pid)
+{
+    int status = -1;
+    waitpid(pid, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(supervisor, starts_groups_and_stops_gracefully)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->running, 3));
+    cr_assert(eventually_equal(&seen->starts, 3));
+    cr_assert(seen->pids[0] && seen->pids[1] && seen->pids[4]);
+    cr_assert_eq(seen->groups[1], 0);
+    cr_assert_eq(seen->groups[4], 1);
+    kill(master, SIGTERM);
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+    cr_assert_eq(seen->stops, 1);
+    cr_assert_eq(seen->starts, 3);
+    cr_assert_neq(kill(seen->pids[0], 0), 0);
+}
+
+Test(supervisor, restarts_a_child_in_its_slot)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->starts, 3));
+    int killed = seen->pids[1];
+    kill(killed, SIGKILL);
+    cr_assert(eventually_equal(&seen->starts, 4));
+    cr_assert_neq(seen->pids[1], killed);
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+}
+
+Test(supervisor, delays_the_restart_of_children_that_fail_early)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->starts, 3));
+    seen->crash = true;
+    int before = seen->starts;
+    kill(seen->pids[4], SIGKILL); /* the only child of its group; then 100, 200, 400, 400 ms */
+    cr_assert(eventually_equal(&seen->starts, before + 4));
+    cr_assert_geq(seen->started_ms[before + 3] - seen->started_ms[before], 200 + 400 + 400);
+    cr_assert_eq(seen->running, 2); /* the other group is not affected */
+    seen->crash = false;
+    cr_assert(eventually_equal(&seen->running, 3));
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+}
+
+Test(supervisor, replaces_children_on_reload)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->starts, 3));
+    int old = seen->pids[0];
+    kill(master, SIGHUP);
+    cr_assert(eventually_equal(&seen->starts, 6));
+    cr_assert(eventually_equal(&seen->running, 3));
+    cr_assert(seen->pids[2] && seen->pids[3], "new children start beside the old ones");
+    for (int i = 0; i < 1000 && kill(old, 0) == 0; i++)
+        sleep_ms(5);
+    cr_assert_neq(kill(old, 0), 0);
+    kill(master, SIGINT);
+    cr_assert_eq(wait_for_master(master), 0);
+    cr_assert_eq(seen->starts, 6);
+}
+
+Test(supervisor, kills_children_after_the_grace_period)
+{
+    pid_t master = start_master(300);
+    seen->deaf = true;
+    cr_assert(eventually_equal(&seen->starts, 3));
+    sleep_ms(100);
+    int64_t began_ms = clock_boot_ms();
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+    cr_assert_geq(clock_boot_ms() - began_ms, 300);
+}
+
+Test(supervisor, forwards_log_and_dump_signals)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->starts, 3));
+    sleep_ms(100); /* the children have installed their handlers */
+    kill(master, SIGUSR1);
+    cr_assert(eventually_equal(&seen->hangups, 3));
+    kill(master, SIGUSR2);
+    cr_assert(eventually_equal(&seen->dumps, 1));
+    sleep_ms(50);
+    cr_assert_eq(seen->starts, 3, "a child that does not handle SIGUSR2 survives it");
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+}
+
+Test(supervisor, children_end_with_a_killed_master)
+{
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->starts, 3));
+    sleep_ms(100);
+    kill(master, SIGKILL);
+    wait_for_master(master);
+    for (int i = 0; i < 1000 && kill(seen->pids[0], 0) == 0; i++)
+        sleep_ms(5);
+    cr_assert_neq(kill(seen->pids[0], 0), 0);
+}
