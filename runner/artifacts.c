@@ -22,7 +22,8 @@ struct artifact_collector {
     int outputs_fd;
     uint64_t budget_bytes;
     json_object *kept, *refused;
-    struct runner_media *media; /* started with the first file */
+    /* NULL until the first file is hashed */
+    struct runner_media *media;
 };
 
 bool runner_artifacts_match(const char **globs, const char *relpath)
@@ -54,7 +55,7 @@ static void refuse_artifact(struct artifact_collector *c, const char *relpath, c
     json_object_array_add(c->refused, o);
 }
 
-/* Size, hash and type of an open file, or NULL where it cannot be read. */
+/* Describes an open file: size, SHA-256 and media type. NULL if a read fails. */
 static json_object *describe_artifact(struct artifact_collector *c, int fd, const char *relpath)
 {
     static unsigned char chunk[CHUNK];
@@ -83,7 +84,7 @@ static json_object *describe_artifact(struct artifact_collector *c, int fd, cons
     return o;
 }
 
-/* A name that is not UTF-8 could not be told, nor found again by what was told. */
+/* False for a name that is not UTF-8: JSON cannot carry it, so the executor could not find the file again. */
 static bool is_utf8_name(const char *relpath)
 {
     json_object *text = runner_report_text(relpath, strlen(relpath));
@@ -97,9 +98,9 @@ static bool collect_file(void *arg, int dir_fd, const char *name, const char *re
     struct artifact_collector *c = arg;
     if (!runner_artifacts_match(c->job->artifacts, relpath))
         return true;
-    const char *why = !S_ISREG(st->st_mode)                                        ? "not a regular file"
-                      : st->st_nlink != 1                                          ? "has several names"
-                      : !is_utf8_name(relpath)                                     ? "its name is not UTF-8"
+    const char *why = !S_ISREG(st->st_mode)    ? "not a regular file"
+                      : st->st_nlink != 1      ? "has more than one hard link"
+                      : !is_utf8_name(relpath) ? "name is not valid UTF-8"
                       : json_object_array_length(c->kept) >= c->job->artifacts_max ? "too many artifacts"
                       : (uint64_t)st->st_size > c->budget_bytes                    ? "too large"
                                                                                    : NULL;

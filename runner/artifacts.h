@@ -1,18 +1,23 @@
-/* What the command left in outputs/, for whoever keeps it: regular files with one name, matched by a glob,
- * hashed and typed. Symbolic links, devices, FIFOs, sockets and hard links are refused. Called when nothing
- * of the run lives. The type is libmagic's word on the first 64 KiB, given by a child process that has the
- * slot's uid and may only compute: the bytes are hostile and such parsers have had holes. */
+/* Collects the artifacts that the command left in outputs/: regular files with one hard link that match one
+ * of the job's globs. Each is hashed and its media type determined. Symbolic links, devices, FIFOs, sockets
+ * and files with more than one hard link are refused. Call it after all processes of the run have ended.
+ *
+ * The media type is what libmagic finds in the first 64 KiB. libmagic runs in a child process that has the
+ * slot's uid and may only compute (media.h), because the bytes are hostile and such parsers have had
+ * vulnerabilities. */
 #pragma once
 
 #include <json-c/json.h>
 
 #include "runner/job.h"
 
-/* A new array of {relpath, size_bytes, sha256, media_type} in *kept_r, of {relpath, why} (at most 20) in
- * *refused_r. `budget_bytes` bounds what is hashed. */
+/* Returns two new arrays that the caller owns: *kept_r of {relpath, size_bytes, sha256, media_type}, and
+ * *refused_r of {relpath, why} with at most 20 entries. Files that would exceed `budget_bytes` in total are
+ * refused, which bounds the bytes that are hashed. */
 void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint64_t budget_bytes,
                               json_object **kept_r, json_object **refused_r);
 
-/* Whether one of the globs (NULL: yes) takes the path below outputs/. `*` crosses slashes; a leading
- * "outputs/" of a glob is ignored. */
+/* True if one of the globs matches `relpath`, a path relative to outputs/, or if `globs` is NULL. `*` also
+ * matches slashes. A leading "outputs/" of a glob is ignored. If a glob begins with two asterisks and a
+ * slash, these also match no folder at all. */
 bool runner_artifacts_match(const char **globs, const char *relpath);

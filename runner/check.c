@@ -15,8 +15,10 @@
 
 struct sandbox_feature {
     const char *name;
-    const char *options[4]; /* of bubblewrap; {NULL}: tried by code below */
-    bool fatal;             /* nothing runs without it, accepted or not */
+    /* bubblewrap options that exercise the feature */
+    const char *options[4];
+    /* no job can run without it, even if the operator accepts that it is missing */
+    bool fatal;
 };
 
 static const struct sandbox_feature features[] = {

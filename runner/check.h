@@ -1,10 +1,10 @@
-/* `--check`: which pieces of the sandbox this machine, and this user, can have. Each is tried, not looked up:
- * a kernel's configuration, a container's seccomp profile and AppArmor all have a say. */
+/* `--check`: tests which sandbox features this machine offers to this user. Each feature is exercised,
+ * because the kernel's configuration, a container's seccomp profile and AppArmor can each forbid it. */
 #pragma once
 
 #include <sys/types.h>
 
-/* Prints {"pieces": {name: bool, …}, "missing": […], "fatal": […]} and returns 0 when nothing is missing, 3
- * when some piece is that a job can accept as missing, 4 when one is that nothing runs without. uid as in a
- * job. */
+/* Prints {"pieces": {name: bool, …}, "missing": […], "fatal": […]}. Returns the exit status: 0 if every
+ * feature is available; 3 if a feature is missing that a job can accept as missing; 4 if a feature is missing
+ * that every job needs. `uid` as in a job: the slot's uid if the caller is root, else 0. */
 int runner_check(void *ctx, uid_t uid);

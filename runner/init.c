@@ -24,7 +24,7 @@ static void send_note(int fd, char kind, int value)
     if (kind == 'E' && getrusage(RUSAGE_CHILDREN, &use) == 0)
         n.peak_bytes = (int64_t)use.ru_maxrss * 1024;
     if (write(fd, &n, sizeof n) != sizeof n)
-        _exit(1); /* nobody is left to care */
+        _exit(1); /* the runner has closed its end: it is dead or no longer reads */
 }
 
 static bool set_limit(int what, uint64_t value)
@@ -33,12 +33,13 @@ static bool set_limit(int what, uint64_t value)
     return setrlimit(what, &l) == 0;
 }
 
-/* The runner's sampling enforces the sums; these are walls for what a single process does between two
- * samples. */
+/* Sets rlimits. The runner's samples enforce the limits on the sums over all processes; these rlimits bound
+ * what a single process can do between two samples. */
 static bool set_limits(const struct runner_init_limits *l)
 {
     const uint64_t mib = 1024 * 1024;
-    /* private writable memory: twice the limit and room for thread stacks, so that the sum is what decides */
+    /* private writable memory: twice the memory limit plus room for thread stacks, so that normally the
+     * sampled sum decides */
     return set_limit(RLIMIT_DATA, 2 * l->memory_bytes + 512 * mib) &&
            set_limit(RLIMIT_FSIZE, l->file_bytes + 64 * 1024) &&
            set_limit(RLIMIT_NPROC, l->processes_max + 2) && set_limit(RLIMIT_CORE, 0) &&
@@ -49,7 +50,9 @@ static bool set_limits(const struct runner_init_limits *l)
 struct init_command {
     char **command;
     const struct runner_init_limits *limits;
-    int error; /* of the exec: the child shares our memory */
+    /* errno of a failed exec; 0 otherwise. The child shares this memory until it has executed the command
+     * (runner_spawn). */
+    int error;
 };
 
 static int init_exec_command(void *arg)
@@ -66,7 +69,8 @@ static int init_exec_command(void *arg)
     return 127;
 }
 
-/* The command's pid. Whether it could be executed is known by then. */
+/* Starts the command and returns its pid. When this function returns, the exec has succeeded or failed, and
+ * the runner has been told which. */
 static pid_t start_command(char **command, const struct runner_init_limits *limits, int note_fd)
 {
     struct init_command s = {.command = command, .limits = limits};
@@ -77,7 +81,7 @@ static pid_t start_command(char **command, const struct runner_init_limits *limi
     return pid;
 }
 
-/* Reaps whoever ended; leaves the program when the command did. */
+/* Reaps every child that ended, orphans included. Exits when the command itself has ended. */
 static void reap_orphans(pid_t command, int note_fd)
 {
     int status;
@@ -89,14 +93,15 @@ static void reap_orphans(pid_t command, int note_fd)
     }
 }
 
-/* Nothing that runs beside it may look into process 1, and its death is its parent's. */
+/* Protects process 1: no process of the sandbox may inspect it (not dumpable), and it is killed when its
+ * parent dies. Returns a signalfd for SIGCHLD. */
 static int init_prepare(int control_fd)
 {
     sigset_t mask;
     struct pollfd p = {.fd = control_fd, .events = POLLIN};
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (poll(&p, 1, 0) != 0) /* the runner went away before the line above took effect */
+    if (poll(&p, 1, 0) != 0) /* the runner died before PR_SET_PDEATHSIG took effect */
         _exit(1);
     sigfillset(&mask);
     sigprocmask(SIG_BLOCK, &mask, NULL);
@@ -116,7 +121,7 @@ int runner_init_main(int argc, char **argv)
     int signal_fd = init_prepare(control_fd);
     pid_t command = start_command(argv + 8, &limits, note_fd);
     struct pollfd p[] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
-    /* the command holds these now: what it closes must be seen closed */
+    /* only the command may hold these: the runner must see end of file when the command closes them */
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
     close(STDERR_FILENO);

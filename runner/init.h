@@ -1,15 +1,19 @@
 /* The sandbox's process 1: this program again, started by bubblewrap inside the new namespaces. It starts the
- * command with its limits, reaps orphans, sends TERM to everybody when told, and ends with the command, which
- * ends all the others. It holds the read end of the runner's control pipe: when the runner is gone, so is
- * everything. */
+ * command with its rlimits, reaps orphans, sends SIGTERM to all processes when the runner asks for it ('T' on
+ * the control pipe), and exits when the command has ended, which makes the kernel kill all other processes of
+ * the pid namespace. It holds the read end of the runner's control pipe and exits when that pipe closes, so a
+ * dead runner leaves no process behind. */
 #pragma once
 
 #include <stdint.h>
 
-/* What process 1 tells the runner: one message of a SEQPACKET socket each. */
+/* A message from process 1 to the runner: one packet of a SOCK_SEQPACKET socket. */
 struct runner_init_note {
-    char kind; /* 'S' the command was started; 'X' it could not be, value = errno; 'E' it ended */
-    int value; /* for 'E' the wait status */
+    /* 'S': the command was started; 'X': the exec failed; 'E': the command ended */
+    char kind;
+    /* 'X': errno; 'E': the wait status */
+    int value;
+    /* 'E': largest resident set of one process that was waited for; otherwise 0 */
     int64_t peak_bytes;
 };
 

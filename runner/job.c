@@ -9,7 +9,8 @@
 struct job_parse {
     void *ctx;
     json_object *root;
-    const char *why; /* the first thing that is wrong; NULL while nothing is */
+    /* the first error; NULL while there is none */
+    const char *why;
 };
 
 static const char *const known_members[] = {
@@ -33,7 +34,7 @@ static void check_known_members(struct job_parse *p)
         while (i < n && strcmp(key, known_members[i]) != 0)
             i++;
         if (i == n)
-            job_error(p, key, "is not known");
+            job_error(p, key, "is not a known member");
     }
 }
 
@@ -44,7 +45,7 @@ static int64_t int_member(struct job_parse *p, const char *name, int64_t fallbac
         return fallback;
     int64_t n = json_object_get_int64(v);
     if (!json_object_is_type(v, json_type_int) || n < min || n > max)
-        job_error(p, name, "is no whole number within its range");
+        job_error(p, name, "must be an integer within its range");
     return n;
 }
 
@@ -56,7 +57,8 @@ static const char *path_member(struct job_parse *p, const char *name)
     return s ? talloc_strdup(p->ctx, s) : "";
 }
 
-/* A string without NUL inside: what may become an argument, a name or a variable. */
+/* Returns a copy of a string without NUL bytes, which can become an argument, a file name or a variable;
+ * otherwise NULL. */
 static const char *plain_text(void *ctx, json_object *v)
 {
     if (!json_object_is_type(v, json_type_string))
@@ -77,7 +79,7 @@ static const char **string_list_member(struct job_parse *p, const char *name)
     for (size_t i = 0; i < n; i++) {
         out[i] = plain_text(p->ctx, json_object_array_get_idx(list, i));
         if (!out[i])
-            job_error(p, name, "holds something that is no plain string");
+            job_error(p, name, "must hold only strings without NUL");
     }
     return out;
 }
@@ -104,9 +106,9 @@ static void parse_files(struct job_parse *p, struct runner_job *job)
         f->source_path = plain_text(p->ctx, json_get(v, "source_path"));
         f->name = plain_text(p->ctx, json_get(v, "name"));
         if (!f->source_path || *f->source_path != '/')
-            job_error(p, "files", "holds a source_path that is not absolute");
+            job_error(p, "files", "must have absolute source_path members");
         if (!is_component(f->name))
-            job_error(p, "files", "holds a name that is no single path component");
+            job_error(p, "files", "must have names that are single path components");
     }
 }
 
@@ -125,9 +127,9 @@ static void parse_env(struct job_parse *p, struct runner_job *job)
     json_object_object_foreach(map, key, value)
     {
         const char *text = plain_text(p->ctx, value);
-        /* LD_* would reach bubblewrap itself, outside the sandbox */
+        /* LD_* would also take effect in bubblewrap, outside the sandbox */
         if (!text || !*key || strchr(key, '=') || strncmp(key, "LD_", 3) == 0)
-            job_error(p, "env", "holds a variable that cannot be set");
+            job_error(p, "env", "contains a variable that is not allowed or not a string");
         else
             job->env[n++] = talloc_asprintf(p->ctx, "%s=%s", key, text);
     }
@@ -146,7 +148,7 @@ static void parse_accept_missing(struct job_parse *p, struct runner_job *job)
         else if (strcmp(*list, "io_accounting") == 0)
             job->no_io_accounting = true;
         else
-            job_error(p, "accept_missing", "names a piece that cannot be done without");
+            job_error(p, "accept_missing", "names a feature that no job can run without");
     }
 }
 

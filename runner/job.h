@@ -1,6 +1,6 @@
-/* One job, as the executor hands it over: a JSON object, checked strictly (an unknown member is refused, so
- * that a misspelt limit never means "no limit"). Everything in a job is owned by the talloc context it was
- * parsed into. */
+/* A job: a JSON object from the executor. It is checked strictly: an unknown member is an error, so that a
+ * misspelt limit never means no limit. The talloc context that the job was parsed into owns everything in it.
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -11,28 +11,37 @@
 #include "base/err.h"
 
 struct runner_file {
-    const char *source_path; /* where the bytes are: absolute, the executor's own */
-    const char *name;        /* the name below inputs/materials/, one path component */
+    /* absolute path of a file that the executor owns */
+    const char *source_path;
+    /* name below inputs/materials/: one path component */
+    const char *name;
 };
 
 struct runner_job {
-    const char **argv; /* NULL at the end; at least one */
+    /* NULL-terminated, at least one element */
+    const char **argv;
     const char *skill_dir, *run_dir;
-    const char *stdin_text; /* the inputs, exactly as the caller sent them */
+    /* the inputs, byte for byte as the caller sent them */
+    const char *stdin_text;
     size_t stdin_bytes;
     int64_t timeout_ms, grace_ms;
     uint64_t memory_bytes, disk_bytes, stdout_max, log_max;
-    unsigned processes_max; /* processes and threads together */
+    /* limit for processes and threads together */
+    unsigned processes_max;
     unsigned artifacts_max;
     bool network;
-    uid_t uid; /* of the slot; 0 where none was given (then the runner must not be root) */
+    /* the slot's uid; 0 if the job has none, which is an error if the runner is root */
+    uid_t uid;
     struct runner_file *files;
     size_t file_count;
-    const char **artifacts; /* globs, NULL at the end; NULL: every file */
-    const char **env;       /* "NAME=value", NULL at the end, never NULL itself */
-    bool no_net_ns, no_cgroup_ns, no_seccomp, no_io_accounting; /* pieces the operator accepts missing */
+    /* NULL-terminated globs; NULL: all files are artifacts */
+    const char **artifacts;
+    /* NULL-terminated list of "NAME=value"; never NULL itself */
+    const char **env;
+    /* features that the operator accepts to be missing */
+    bool no_net_ns, no_cgroup_ns, no_seccomp, no_io_accounting;
 };
 
-/* ERR_INVALID with a sentence in *why_r (static or of ctx). */
+/* Parses a job. ERR_INVALID if it is not valid; *why_r is then the reason, static or owned by ctx. */
 enum err runner_job_parse(void *ctx, const char *text, size_t size, struct runner_job **job_r,
                           const char **why_r) WARN_UNUSED;

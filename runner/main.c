@@ -1,21 +1,24 @@
-/* millrace-runner: runs one command of a skill in a sandbox, watches it, and tells what became of it.
+/* millrace-runner: runs one command of a skill in a sandbox, enforces its limits, and reports how it ended.
  *
- *   millrace-runner                 the job is one line of JSON on standard input (see job.h), which stays
- * open: it is the lifeline. When it closes, its owner is dead and the whole tree dies at once; a line "stop"
- * stops the run, as SIGTERM does. millrace-runner --job FILE      the same with the job in a file, and no
- * lifeline millrace-runner --check [UID]   which pieces of the sandbox are there (check.h) millrace-runner
- * --remove DIR    removes a run's folder, whatever was built in it
+ *   millrace-runner                 reads the job as one line of JSON from standard input (job.h)
+ *   millrace-runner --job FILE      reads the job from a file
+ *   millrace-runner --check [UID]   reports which sandbox features are available (check.h)
+ *   millrace-runner --remove DIR    removes a run's folder, whatever the run created in it
  *
- * On standard output one JSON object a line:
- *   {"type":"started"}                                    the command was executed
- *   {"type":"progress","percent":40,"message":"…"}        at most four a second, the last one counts
- *   {"type":"log","text":"…"}                             likewise, at most 16 KiB each; the log is
- * run_dir/log
- *   {"type":"ended", …}                                   once, last (run.c, docs/skills.md)
+ * Standard input stays open while the job runs: it is the lifeline. When it closes, the executor is dead
+ * and all processes of the run are killed at once. The line "stop" stops the run, as SIGTERM does. With
+ * --job there is no lifeline.
  *
- * Processes: this one (the owner's user) -> bubblewrap (the slot's user) -> process 1 of the new pid
- * namespace, which is this program again (init.c) -> the command. The death of any of the first three is the
- * death of all below it. */
+ * Standard output gets one JSON object a line:
+ *   {"type":"started"}                                the command was executed
+ *   {"type":"progress","percent":40,"message":"…"}    at most four a second: the newest
+ *   {"type":"log","text":"…"}                         at most four a second, at most 16 KiB each
+ *   {"type":"ended", …}                               exactly one, the last line (docs/skills.md)
+ * The complete log is the file run_dir/log.
+ *
+ * Processes: this one (the executor's user) -> the guard and bubblewrap (the slot's user) -> process 1 of
+ * the sandbox's pid namespace, which is this program again (init.c) -> the command. If one of the first
+ * three dies, everything below it is killed. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -37,8 +40,8 @@
 
 enum { JOB_BYTES_MAX = 16 * 1024 * 1024 };
 
-/* Up to the first newline, or the end (`line` false: to the end); what came along behind it in `rest_r`. NULL
- * when there is nothing, or too much. */
+/* Reads up to the first newline (`line`) or to the end of file. *rest_r receives the bytes after the newline.
+ * NULL if there is nothing, too much (JOB_BYTES_MAX), or a read fails. */
 static char *read_job_text(void *ctx, int fd, bool line, size_t *size_r, const char **rest_r)
 {
     size_t room = 64 * 1024, used = 0;
@@ -85,7 +88,7 @@ static char *read_job_file(void *ctx, const char *path, size_t *size_r)
 static int run_job(void *ctx, const char *path)
 {
     struct runner_job *job;
-    const char *why = "no job", *received = "";
+    const char *why = "no job was received, or it is too large", *received = "";
     size_t size = 0;
     signal(SIGPIPE, SIG_IGN);
     runner_report_open(STDOUT_FILENO);
@@ -100,7 +103,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "--init") == 0)
         return runner_init_main(argc, argv);
-    /* what the owner left open is not for us: least of all another run's lifeline */
+    /* descriptors that the executor left open must not be inherited, above all not the lifeline of another
+     * run */
     close_range(3, ~0U, 0);
     void *ctx = talloc_new(NULL);
     int status = 2;

@@ -60,8 +60,8 @@ static bool load_libmagic(struct libmagic *m)
     return m->cookie && load_database(m->cookie, NULL) == 0;
 }
 
-/* The child: a size and that many bytes in, TYPE_MAX bytes out, until the other end closes. Of what is open
- * it keeps this end alone. */
+/* The child: reads a size (uint32_t) and that many bytes, writes TYPE_MAX bytes, until the other end closes.
+ * It closes all other descriptors first. */
 static void media_child_main(int fd, uid_t uid)
 {
     static char bytes[BYTES_MAX];
@@ -104,8 +104,8 @@ struct runner_media *runner_media_start(uid_t uid)
     return media;
 }
 
-/* "type/subtype" of plain characters, or nothing: it comes out of a process that hostile bytes may have
- * taken. */
+/* True for "type/subtype" of plain characters. The text comes from a process that hostile bytes may have
+ * taken over. */
 static bool is_type(const char *s)
 {
     size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_/");

@@ -1,5 +1,5 @@
-/* Media types by libmagic, in a child process that can do nothing but compute (see artifacts.h). libmagic is
- * loaded in that child only: runs without artifacts never pay for it. */
+/* Determines media types with libmagic, in a child process that may only compute (seccomp.h; artifacts.h says
+ * why). Only the child loads libmagic, so runs without artifacts do not pay for it. */
 #pragma once
 
 #include <stddef.h>
@@ -7,9 +7,11 @@
 
 struct runner_media;
 
-/* NULL where no child can be had; every type is then unknown. uid 0: stay the user one is. */
+/* Starts the child. NULL if that fails; every type is then unknown. `uid`: the uid that the child changes to;
+ * 0: keep the current one. */
 struct runner_media *runner_media_start(uid_t uid);
-/* The type of a file that begins with these bytes, or NULL; good until the next call. */
+/* Returns the media type of a file that begins with these bytes, or NULL if it is unknown. Valid until the
+ * next call. NULL-safe. */
 const char *runner_media_type(struct runner_media *media, const void *bytes, size_t size);
-/* Ends the child. NULL-safe. */
+/* Ends the child and frees `media`. NULL-safe. */
 void runner_media_stop(struct runner_media *media);

@@ -11,7 +11,8 @@
 #include "json/json.h"
 
 static int out_fd = -1;
-static char *unsent; /* the end of a record that went out only in part: must go out before anything else */
+/* the rest of a record that was sent only in part; it must be sent before anything else */
+static char *unsent;
 static size_t unsent_bytes;
 
 void runner_report_open(int fd)
@@ -20,7 +21,7 @@ void runner_report_open(int fd)
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 }
 
-/* Bytes written; less than size when the pipe is full (or the reader gone, then never anything more). */
+/* Returns the bytes written: less than `size` if the pipe is full, or if the reader is gone. */
 static size_t write_some(const char *data, size_t size)
 {
     size_t done = 0;
@@ -87,7 +88,7 @@ json_object *runner_report_new(const char *type)
     return record;
 }
 
-/* Bytes of the valid UTF-8 sequence that starts at s, or 0. */
+/* Returns the length of the valid UTF-8 sequence at `s`, or 0. */
 static size_t utf8_sequence_bytes(const unsigned char *s, size_t size)
 {
     static const unsigned least[] = {0, 1, 0x80, 0x800, 0x10000};

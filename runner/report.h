@@ -1,21 +1,22 @@
-/* What the runner says: one JSON object a line on its standard output.
- * While the command runs nothing here ever blocks: with the reader slow and the pipe full, a log or progress
- * record is dropped (the log itself is in a file), so that limits are enforced whatever the reader does. The
- * last record is written blocking, when the command's tree is dead. */
+/* The runner's reports: one JSON object a line on its standard output. While the command runs, sending never
+ * blocks: if the reader is slow and the pipe is full, a log or progress record is dropped (the complete log
+ * is in a file), so that limits are enforced whatever the reader does. The last record is sent blocking,
+ * after all processes of the run have ended. */
 #pragma once
 
 #include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Makes the pipe non-blocking; call once before anything is said. */
+/* Sets the output descriptor and makes it non-blocking. Call it once, before anything is sent. */
 void runner_report_open(int fd);
-/* Takes `record`. Returns false when it was dropped. */
+/* Sends a record and releases it. Returns false if it was dropped. */
 bool runner_report_send(json_object *record);
-/* The same, waiting for the reader: for the last record. */
+/* As runner_report_send, but blocks until the reader has taken it: for the last record. Returns false if the
+ * reader is gone. */
 bool runner_report_send_last(json_object *record);
 
-/* {"type": type} */
+/* Returns a new record {"type": type}, which the caller owns. */
 json_object *runner_report_new(const char *type);
-/* Bytes as a JSON string: what is no valid UTF-8, and NUL, becomes U+FFFD. */
+/* Returns a new JSON string. Invalid UTF-8 and NUL are replaced by U+FFFD. */
 json_object *runner_report_text(const char *bytes, size_t size);

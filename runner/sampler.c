@@ -30,7 +30,7 @@ static size_t read_proc_file(int dir_fd, const char *name, char *buf, size_t siz
     return n > 0 ? (size_t)n : 0;
 }
 
-/* The number behind "\nNAME:" in a /proc text; 0 where there is none. */
+/* Returns the number that follows "\nNAME:" in a text of /proc; 0 if the name is absent. */
 static uint64_t proc_field(const char *text, const char *name)
 {
     const char *at = strstr(text, name);

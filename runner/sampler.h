@@ -1,7 +1,7 @@
-/* Looking at a running sandbox from outside: memory, processes, and what it wrote. Sampled, because without a
- * delegated cgroup nothing in the kernel counts a tree; what one process can do between two samples is
- * bounded by rlimits (init.c). Reads through the sandbox's own /proc, so the cost is that of its processes,
- * not the host's. */
+/* Samples a running sandbox from outside: memory, processes, bytes written, disk use. Sampling is needed
+ * because without a delegated cgroup the kernel keeps no totals for a tree of processes; rlimits bound what
+ * one process can do between two samples (init.c). The sampler reads through the sandbox's own /proc, so the
+ * cost depends on the sandbox's processes, not on the host's. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,18 +9,23 @@
 #include <sys/types.h>
 
 struct runner_usage {
-    uint64_t memory_bytes;  /* anonymous and shared memory and swap; file pages are the kernel's to drop */
-    unsigned tasks;         /* processes and threads, process 1 not counted */
-    uint64_t written_bytes; /* ever, by processes that live or were waited for */
+    /* anonymous memory, shared memory and swap; file pages are not counted, because the kernel can drop them
+     */
+    uint64_t memory_bytes;
+    /* processes and threads, without process 1 */
+    unsigned tasks;
+    /* bytes ever written by the processes that are alive, and by their children that they have waited for */
+    uint64_t written_bytes;
 };
 
-/* The sandbox's /proc as seen through its process 1 (a pid of this namespace), or -1. */
+/* Opens the sandbox's /proc through its process 1 (a pid of the caller's namespace). Returns the descriptor,
+ * or -1. */
 int sampler_open_proc(pid_t init_pid);
 
-/* One look. Where the cheap sum (which counts pages shared by fork once for each process) passes memory_max,
- * the exact one replaces it. False when nothing could be read. */
+/* Takes one sample. The first sum counts pages shared after fork() once per process. If it exceeds
+ * `memory_max`, a slower exact sum replaces it. False if no process could be read. */
 bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r);
 
-/* Bytes of the folder `work_fd`, with files that were unlinked but are held open; UINT64_MAX: too many to
- * count. */
+/* Returns the disk use in bytes of the folder `work_fd`, including files that were unlinked but are still
+ * open in a process; UINT64_MAX if there are too many files to count (untrusted_dir.h). */
 uint64_t sampler_disk_bytes(int proc_fd, int work_fd);

@@ -27,7 +27,7 @@ static const char passwd_text[] =
     "root:x:0:0:root:/:/usr/sbin/nologin\nskill:x:1000:1000:skill:/work:/bin/sh\n";
 static const char group_text[] = "root:x:0:\nskill:x:1000:\n";
 
-/* What of the child's end goes through the exec; -1 where there is none. */
+/* Descriptors that bubblewrap or process 1 inherits; -1: absent. */
 struct sandbox_child_fds {
     int in, out, err, control, note, filter, self, passwd, group;
 };
@@ -93,7 +93,7 @@ static void arg_add_system(struct arg_list *w, const struct runner_job *job,
     static const char *const etc[] = {"/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime"};
     static const char *const etc_network[] = {"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf",
                                               "/etc/ssl/certs"};
-    /* tmpfs is memory: bounded apart from the memory limit, which counts processes */
+    /* A tmpfs is memory. It is bounded separately because the memory limit counts only processes. */
     const uint64_t mib = 1024 * 1024, tmp_bytes = job->memory_bytes < 64 * mib ? job->memory_bytes : 64 * mib;
     const char *tmp_size = number_text(w->ctx, tmp_bytes);
     arg_add3(w, "--ro-bind", "/usr", "/usr");
@@ -115,7 +115,7 @@ static void arg_add_system(struct arg_list *w, const struct runner_job *job,
         arg_add3(w, "--ro-bind-try", etc_network[i], etc_network[i]);
 }
 
-/* As root the folders are brought here first (bind_folders). */
+/* Where bind_folders mounts the run's folders if the runner is root. */
 #define MOUNT_POINT "/mnt"
 
 static void arg_add_folders(struct arg_list *w, const struct runner_job *job)
@@ -128,9 +128,10 @@ static void arg_add_folders(struct arg_list *w, const struct runner_job *job)
     arg_add3(w, "--chdir", "/work", NULL);
 }
 
-/* argv[0] with a slash, or naming a file of the skill, is the skill's; any argument that starts with "./" and
- * names a file of the skill is that file (the working directory is the run's, not the skill's). Others stay
- * as they are. */
+/* Maps an argument to its path in the sandbox, where the working directory is the run's folder and the skill
+ * is /skill. argv[0] that contains a slash, or names a file of the skill, becomes a path below /skill, unless
+ * it is absolute. Any other argument that begins with "./" and names a file of the skill becomes that file's
+ * path. All others are unchanged. */
 static const char *map_argument(void *ctx, const struct runner_job *job, const char *arg, bool first)
 {
     struct stat st;
@@ -179,8 +180,8 @@ static const char **make_env(void *ctx, const struct runner_job *job)
     return w.list;
 }
 
-/* A file that can be read and no more: as stdin it cannot grow into memory that nobody counts, and needs no
- * feeding. */
+/* Returns a sealed memfd with these bytes: as standard input it cannot grow into memory that nothing counts,
+ * and it needs no writer. -1 on failure. */
 static int sealed_file(const char *text, size_t size)
 {
     int fd = memfd_create("inputs", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -215,7 +216,8 @@ static bool write_text(const char *path, const char *text)
     return good;
 }
 
-/* As root: become the slot's user. As another: stay it, in a user namespace that maps it to itself. */
+/* As root: changes to the slot's user. As an ordinary user: keeps that user, mapped to itself in the new user
+ * namespace. */
 static bool change_user(const struct runner_job *job, uid_t uid, gid_t gid)
 {
     char map[64];
@@ -234,9 +236,10 @@ static bool bind_folder(const char *from, const char *to)
     return mkdir(to, 0711) == 0 && mount(from, to, NULL, MS_BIND, NULL) == 0;
 }
 
-/* In a mount namespace of the guard's own: the slot's user must be able to go to its folders, wherever they
- * lie, and whatever the folders above them forbid (a demo below /root, say). The descriptors are opened
- * first: MOUNT_POINT may be above the folders itself. */
+/* Mounts the skill's and the run's folders at MOUNT_POINT, in the guard's own mount namespace. The slot's
+ * user must reach these folders wherever they are, even below a folder that it cannot enter (a demo below
+ * /root, for example). The descriptors are opened first, because MOUNT_POINT may itself be above the folders.
+ */
 static bool bind_folders(const struct runner_job *job)
 {
     char work[4096], skill_link[64], work_link[64];
@@ -246,7 +249,8 @@ static bool bind_folders(const struct runner_job *job)
     snprintf(skill_link, sizeof skill_link, "/proc/self/fd/%d", skill_fd);
     snprintf(work_link, sizeof work_link, "/proc/self/fd/%d", work_fd);
     bool apart = mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0;
-    /* bubblewrap reads the whole table of mounts for each that it makes, and needs nothing of this one */
+    /* unmount /sys: bubblewrap needs nothing of it, and reads the whole mount table for each mount that it
+     * makes */
     if (apart && umount2("/sys", MNT_DETACH) != 0 && errno != EINVAL && errno != ENOENT)
         return false;
     return apart && skill_fd >= 0 && work_fd >= 0 &&
@@ -254,7 +258,7 @@ static bool bind_folders(const struct runner_job *job)
            bind_folder(skill_link, MOUNT_POINT "/skill") && bind_folder(work_link, MOUNT_POINT "/work");
 }
 
-/* Whether parts of /proc are hidden by mounts over them, as container runtimes do. */
+/* True if parts of /proc are hidden by mounts over them, as container runtimes do. */
 static bool proc_is_masked(void)
 {
     char line[4096], place[4096];
@@ -268,9 +272,10 @@ static bool proc_is_masked(void)
     return masked || !table;
 }
 
-/* bubblewrap looks its child up in /proc by the number that the child has in the guard's namespace. In the
- * /proc of the host that is some other process, and in a container's it may be none, which bubblewrap dies
- * of. What the machine's owner has hidden stays hidden: as root a new /proc would show it. */
+/* Mounts a new /proc for the guard's pid namespace. bubblewrap looks up its child in /proc by the pid that
+ * the child has in that namespace. In the host's /proc that pid belongs to another process; in a container's
+ * /proc it may not exist, and bubblewrap then fails. Where parts of /proc are hidden, no new /proc is
+ * mounted: root would see the hidden parts in it. */
 static void mount_proc(void)
 {
     if (!proc_is_masked() && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
@@ -303,46 +308,48 @@ static int exec_bwrap(void *arg)
     return 126;
 }
 
-/* The guard's life: process 1 of a pid namespace around bubblewrap. Killed together with the runner it takes
- * along whatever bubblewrap has begun: bubblewrap alone binds its child to its own life only after setting it
- * up, and one killed in between was seen to leave that child behind. Does not return. */
+/* The guard: process 1 of a pid namespace around bubblewrap. It is killed together with the runner, and its
+ * death kills everything that bubblewrap has started. bubblewrap alone ties its child's life to its own only
+ * after setting it up; a bubblewrap that was killed before that was seen to leave the child behind. Does not
+ * return. */
 static void guard_main(struct sandbox_launch *l)
 {
     sigset_t none;
     struct pollfd control = {.fd = l->in->control, .events = POLLIN};
     signal(SIGPIPE, SIG_DFL);
-    /* before the change of user, which takes the right to write it: with memory short the sandbox goes first
-     */
+    /* before change_user(), which removes the permission to write it: if memory is short, the kernel kills
+     * the sandbox first */
     write_text("/proc/self/oom_score_adj", "1000");
     if (l->job->uid && !bind_folders(l->job)) {
-        dprintf(l->in->err, "cannot reach %s or the run's folder %s: %s\n", l->job->skill_dir,
-                l->job->run_dir, strerror(errno));
+        dprintf(l->in->err, "cannot mount the skill's folder %s or the run's folder %s: %s\n",
+                l->job->skill_dir, l->job->run_dir, strerror(errno));
         _exit(126);
     }
     if (l->job->uid)
-        mount_proc(); /* while we may */
+        mount_proc(); /* before change_user(): as root the capability to mount is lost with the uid */
     if (!change_user(l->job, l->uid, l->gid)) {
-        dprintf(l->in->err, "cannot become the run's user: %s\n", strerror(errno));
+        dprintf(l->in->err, "cannot change to the run's user: %s\n", strerror(errno));
         _exit(126);
     }
     if (!l->job->uid)
-        mount_proc(); /* since we may */
+        mount_proc(); /* after change_user(): mounting needs the user namespace's uid map */
     prctl(PR_SET_DUMPABLE, 0);
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after it: a change of user clears it */
-    close(l->box->control_fd);        /* ours of it: the runner's must be the last */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* after change_user(), which clears it */
+    close(l->box->control_fd);        /* close the inherited copy: the runner must hold the only write end */
     if (poll(&control, 1, 0) != 0 || chdir("/") != 0)
         _exit(126);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     pid_t pid = runner_spawn(exec_bwrap, l), ended;
-    close_range(0, ~0U, 0); /* what the command closes must be seen closed */
+    close_range(0, ~0U, 0); /* the runner must see end of file when the command closes its output */
     do
         ended = waitpid(-1, NULL, 0);
     while (ended != pid && (ended > 0 || errno == EINTR));
     _exit(0);
 }
 
-/* A fork into new pid and mount namespaces; who is not root gets the right to that with a user namespace. */
+/* Forks the guard into new pid and mount namespaces. If the caller is not root, a new user namespace gives it
+ * the right to create them. */
 static pid_t fork_guard(struct sandbox_launch *l)
 {
     unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | (l->job->uid ? 0 : CLONE_NEWUSER);
@@ -386,12 +393,12 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
 {
     struct sandbox_child_fds in;
     if ((geteuid() == 0) != (job->uid != 0)) {
-        *why_r = geteuid() == 0 ? "as root a slot's uid is needed: nothing runs as uid 0"
+        *why_r = geteuid() == 0 ? "the runner is root, so the job must have a uid: no command runs as uid 0"
                                 : "only root can run as another uid";
         return ERR_INVALID;
     }
     if (!open_pipes(&in, box_r)) {
-        *why_r = "no more file descriptors";
+        *why_r = "cannot open pipes: too many open files";
         return ERR_INTERNAL;
     }
     in.in = sealed_file(job->stdin_text, job->stdin_bytes);
@@ -408,11 +415,11 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
                                .gid = getegid()};
     pid_t pid = -1;
     if (in.in < 0 || in.passwd < 0 || in.group < 0 || in.self < 0)
-        *why_r = "cannot hand the inputs over: no memory files";
+        *why_r = "cannot create the memfds for the inputs";
     else if (!job->no_seccomp && in.filter < 0)
-        *why_r = "cannot make the seccomp filter";
+        *why_r = "cannot create the seccomp filter";
     else if ((pid = fork_guard(&l)) < 0)
-        *why_r = talloc_asprintf(ctx, "cannot make a process in new namespaces: %s", strerror(errno));
+        *why_r = talloc_asprintf(ctx, "cannot create a process in new namespaces: %s", strerror(errno));
     box_r->guard = pid;
     close_child_fds(&in);
     return pid > 0 ? OK : ERR_INTERNAL;

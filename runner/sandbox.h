@@ -1,7 +1,7 @@
-/* Starting bubblewrap. What the command sees: /usr and its library links, a few files of /etc, its skill's
- * folder at /skill (read-only), its run's at /work, a /proc of its own, a minimal /dev, and bounded tmpfs at
- * /tmp and /dev/shm. It is uid 1000 inside and the slot's user (or the caller, who is not root) outside;
- * never uid 0. */
+/* Starts the command in a bubblewrap sandbox. The command sees /usr and its library links, a few files of
+ * /etc, the skill's folder at /skill (read-only), the run's folder at /work, its own /proc, a minimal /dev,
+ * and bounded tmpfs at /tmp and /dev/shm. Inside it has uid 1000; outside it has the slot's uid, or the
+ * caller's uid if the caller is not root. It never has uid 0 outside. */
 #pragma once
 
 #include <sys/types.h>
@@ -9,11 +9,18 @@
 #include "runner/job.h"
 
 struct runner_sandbox {
-    pid_t guard; /* to wait for and to kill: process 1 of an outer pid namespace, so its end is everybody's */
-    int control_fd; /* write 'T': TERM to everybody inside; closed: everybody dies */
-    int note_fd;    /* a socket: struct runner_init_note, with the sender's pid as SCM_CREDENTIALS */
+    /* process 1 of the outer pid namespace; waiting for it waits for all processes of the run, and killing it
+     * kills them */
+    pid_t guard;
+    /* writing 'T' sends SIGTERM to all processes inside; closing it kills them */
+    int control_fd;
+    /* socket that carries struct runner_init_note, with the sender's pid as SCM_CREDENTIALS */
+    int note_fd;
+    /* the command's standard output and standard error */
     int out_fd, err_fd;
 };
 
+/* Starts the guard. The caller owns the descriptors of *box_r. ERR_INVALID: uid and caller do not match;
+ * ERR_INTERNAL: the system refused something. *why_r is then the reason, static or owned by ctx. */
 enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct runner_sandbox *box_r,
                               const char **why_r) WARN_UNUSED;

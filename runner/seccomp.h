@@ -1,14 +1,15 @@
-/* The seccomp filters. Namespaces hide things; these take away the calls that need nothing visible: sockets
- * of exotic families (a read-only bind does not stop connect() on a Unix socket), new namespaces and mounts,
- * tracing, keyrings, and memory or disk that no sampling would see (memfd, SysV shared memory, fallocate
- * beyond the file's end). */
+/* The seccomp filters. Namespaces hide resources; the filters forbid system calls that need no visible
+ * resource: sockets of uncommon families (a read-only bind mount does not prevent connect() on a Unix
+ * socket), new namespaces and mounts, tracing, keyrings, and memory or disk that sampling cannot see (memfd,
+ * System V shared memory, fallocate beyond the end of a file). */
 #pragma once
 
 #include <stdbool.h>
 
-/* The command's filter as a BPF program in a memfd at offset 0, for `bwrap --seccomp`. -1 where it cannot be
- * made. */
+/* Returns a memfd, at offset 0, that holds the command's filter as a BPF program for `bwrap --seccomp`. -1 on
+ * failure. `network`: allow sockets of AF_INET and AF_INET6. */
 int runner_seccomp_open(bool network);
 
-/* Confines the calling process, for good, to computing and to reading and writing what it has open. */
+/* Permanently confines the calling process to computing and to reading and writing its open descriptors.
+ * False on failure. */
 bool runner_seccomp_compute_only(void);

@@ -36,7 +36,7 @@ static void append_to_log(struct stderr_log *log, const char *data, size_t size)
     log->truncated |= n < size;
     ssize_t written = n ? write(log->fd, data, n) : 0;
     if (written >= 0 && (size_t)written < n)
-        log->truncated = true; /* the disk is full: the log ends here, the run does not */
+        log->truncated = true; /* the disk is full: the log ends here, but the run continues */
     log->kept_bytes += n;
     if (n == 0)
         return;

@@ -1,7 +1,10 @@
-/* The command's standard error: a bounded log file, progress lines, and batches for whoever follows the run.
- * A line `::progress 40 message` is a progress event and does not enter the log; any other line does. After
- * the cap bytes are still taken (a command blocked on a full pipe would hang), but dropped. Batches are at
- * most four a second and 16 KiB each: the file is the log, batches are a view of it that may have holes. */
+/* The command's standard error: a bounded log file, progress lines, and batches for clients that follow the
+ * run. A line `::progress 40 message` is a progress event and is not written to the log; every other line
+ * is. After `max_bytes`, bytes are still read, because a command that is blocked on a full pipe would hang,
+ * but they are dropped. Batches are sent at most every LOG_INTERVAL_MS (250 ms) and hold at most 16 KiB:
+ * the file is the log, batches are a view of it that may have gaps.
+ *
+ * A zeroed struct with `fd` and `max_bytes` set is ready for use. Times are CLOCK_BOOTTIME milliseconds. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,10 +14,12 @@
 enum { LOG_LINE_MAX = 4096, LOG_BATCH_MAX = 16 * 1024, LOG_INTERVAL_MS = 250 };
 
 struct stderr_log {
-    int fd; /* of the log file */
+    /* the log file, owned by the caller */
+    int fd;
     uint64_t kept_bytes, max_bytes;
     bool truncated;
-    bool in_long_line; /* the line's first part went out already: its rest is never a progress line */
+    /* the first part of the current line was already written: the rest is never a progress line */
+    bool in_long_line;
     char line[LOG_LINE_MAX];
     size_t line_bytes;
     char batch[LOG_BATCH_MAX];
@@ -22,15 +27,17 @@ struct stderr_log {
     bool has_progress;
     int percent;
     char message[512];
-    int64_t sent_ms; /* when the last batch went out */
+    /* when the last batch was sent */
+    int64_t sent_ms;
 };
 
 void stderr_log_feed(struct stderr_log *log, const char *data, size_t size);
-/* The rest of an unended line, at the end. */
+/* Handles the last line if it has no newline. Call it at the end of file. */
 void stderr_log_end(struct stderr_log *log);
-/* Sends what is due; returns the milliseconds until it wants to be called again, -1 when there is nothing to
- * send. */
+/* Sends the batch and progress if they are due, or regardless of the time with `all`. Returns the
+ * milliseconds until the next call is needed, or -1 if nothing is left to send. */
 int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all);
-/* "::progress 40 message" → true. percent 0–100, clamped; message cut to what fits. */
+/* Parses "::progress 40 message" without the newline. `percent` is limited to 100; the message is cut to
+ * message_max - 1 bytes. False if the line is not a progress line. */
 bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
                                size_t message_max);

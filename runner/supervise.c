@@ -25,10 +25,12 @@
 #include "json/json.h"
 
 enum {
-    SAMPLE_MS = 50,     /* between two samples; a process can fault in some 100 MB meanwhile */
-    SAMPLE_FAST_MS = 5, /* when half the memory is used */
-    /* A file that is mapped, unlinked and closed is seen by no count of files: bytes ever written bound it.
-     */
+    /* between two samples; in that time a process can touch some 100 MB */
+    SAMPLE_MS = 50,
+    /* used when half the memory limit is in use */
+    SAMPLE_FAST_MS = 5,
+    /* A file that is mapped, unlinked and closed appears in no count of files. The limit for the bytes ever
+       written is therefore this many times the disk limit. */
     WRITTEN_FACTOR = 4,
 };
 
@@ -39,18 +41,26 @@ struct supervised_run {
     struct runner_workdir workdir;
     struct runner_sandbox sandbox;
     struct stderr_log log;
-    struct pollfd fds[FD_COUNT]; /* fd -1: done with it */
-    const char *reason;          /* why it was ended by us; NULL */
-    const char *detail;          /* a sentence for the operator, of `workdir`'s context, or NULL */
+    /* fd -1: closed */
+    struct pollfd fds[FD_COUNT];
+    /* why the runner ended the run; NULL: it did not */
+    const char *reason;
+    /* explanation for the operator, static or owned by the talloc context; may be NULL */
+    const char *detail;
     int64_t started_ms, deadline_ms, kill_ms, sample_ms, disk_ms, ended_ms;
-    int proc_fd;             /* the sandbox's /proc; -1 until known */
-    pid_t init_pid;          /* its process 1 as seen from here; 0 until known */
-    unsigned failed_samples; /* looks in a row that saw nothing */
-    unsigned stop_matched;   /* so many letters of "stop" */
+    /* the sandbox's /proc; -1 until opened */
+    int proc_fd;
+    /* the sandbox's process 1, in the runner's pid namespace; 0 until it has sent a note */
+    pid_t init_pid;
+    /* consecutive samples that read nothing */
+    unsigned failed_samples;
+    /* number of characters of "stop" received so far */
+    unsigned stop_matched;
     bool started, owner_gone, tree_dead, end_reported;
     int exec_errno, wait_status;
     uint64_t peak_bytes, stdout_bytes;
-    char setup_error[256]; /* what bubblewrap says when it cannot set up */
+    /* standard error of bubblewrap, if the sandbox could not be set up */
+    char setup_error[256];
 };
 
 static int64_t now_ms(void)
@@ -67,8 +77,8 @@ static void close_fd(struct supervised_run *r, int which)
     r->fds[which].fd = -1;
 }
 
-/* Process 1 ends when the control pipe closes, and also when bubblewrap dies; either ends every process
- * inside. */
+/* Kills all processes of the run. Process 1 exits when the control pipe closes, and also when the guard or
+ * bubblewrap dies; both end every process inside. */
 static void kill_tree(struct supervised_run *r)
 {
     if (r->sandbox.control_fd >= 0)
@@ -99,10 +109,9 @@ static void terminate_run(struct supervised_run *r, const char *reason)
         r->kill_ms = now_ms() + r->job->grace_ms;
 }
 
-/* --- what comes in
- * --------------------------------------------------------------------------------------------- */
+/* --- input --- */
 
-/* The word may come in pieces. */
+/* The word "stop" may arrive in several reads. */
 static void on_owner_text(struct supervised_run *r, const char *received)
 {
     static const char stop[] = "stop";
@@ -128,7 +137,7 @@ static void on_owner_input(struct supervised_run *r)
     kill_run(r, "stopped");
 }
 
-/* The guard is gone only when everybody in its pid namespace is. */
+/* The guard can be reaped only after all processes of its pid namespace have ended. */
 static void reap_guard(struct supervised_run *r)
 {
     if (r->sandbox.guard <= 0 || waitpid(r->sandbox.guard, NULL, WNOHANG) != r->sandbox.guard)
@@ -149,7 +158,7 @@ static void supervise_on_signal(struct supervised_run *r)
     }
 }
 
-/* A note and its sender's pid, as this namespace knows it. */
+/* Receives a note and the sender's pid in the runner's pid namespace. */
 static bool receive_note(int fd, struct runner_init_note *note_r, pid_t *sender_r)
 {
     union {
@@ -204,7 +213,7 @@ static void on_stdout(struct supervised_run *r)
     for (size_t done = 0; done < kept;) {
         ssize_t w = write(r->workdir.stdout_fd, buf + done, kept - done);
         if (w <= 0) {
-            r->detail = "the outputs could not be kept: is the disk full?";
+            r->detail = "the command's output could not be written; the disk may be full";
             kill_run(r, "internal");
             break;
         }
@@ -229,11 +238,10 @@ static void on_stderr(struct supervised_run *r)
     stderr_log_feed(&r->log, buf, (size_t)n);
 }
 
-/* --- watching
- * -------------------------------------------------------------------------------------------------- */
+/* --- sampling --- */
 
-/* Counting files costs more than counting processes: it takes a twentieth of the time, but is never a second
- * late. */
+/* Samples the disk use. Counting files costs more than counting processes, so it may take at most a twentieth
+ * of the time, but the next count begins at most a second after the end of this one. */
 static void sample_disk(struct supervised_run *r, int64_t now)
 {
     uint64_t bytes = sampler_disk_bytes(r->proc_fd, r->workdir.work_fd);
@@ -247,17 +255,18 @@ static void sample_usage(struct supervised_run *r, int64_t now)
 {
     struct runner_usage u;
     r->sample_ms = now + SAMPLE_MS;
-    if (r->end_reported) /* process 1 has gone, and all inside with it: the guard may take its time to say so
-                          */
+    /* process 1 and everything inside have ended, although the guard may not have been reaped yet */
+    if (r->end_reported)
         return;
     if (r->proc_fd < 0 && r->init_pid)
         r->proc_fd = sampler_open_proc(r->init_pid);
     if (r->proc_fd < 0 || !sampler_usage(r->proc_fd, r->job->memory_bytes, &u)) {
-        /* the tree may be ending this moment; a tree that cannot be seen twice in a row must not go on */
+        /* one failed sample may mean that the tree is ending; a tree that stays unreadable for more than 20
+         * samples must not continue */
         if (r->proc_fd >= 0 || r->init_pid)
             r->failed_samples++;
         if (r->failed_samples > 20) {
-            r->detail = "the sandbox could not be watched";
+            r->detail = "the sandbox's processes could not be sampled";
             kill_run(r, "internal");
         }
         return;
@@ -289,7 +298,7 @@ static void run_timers(struct supervised_run *r)
     if (now >= r->sample_ms && r->started)
         sample_usage(r, now);
     else if (now >= r->sample_ms)
-        r->sample_ms = now + SAMPLE_MS; /* nothing to see before the start */
+        r->sample_ms = now + SAMPLE_MS; /* no process to sample before the start */
 }
 
 static int wait_time_ms(const struct supervised_run *r, int64_t log_ms)
@@ -316,7 +325,7 @@ static void dispatch(struct supervised_run *r)
             on[i](r);
 }
 
-/* Until every process is dead and all they said is read. */
+/* Runs until all processes of the run have ended and all their output has been read. */
 static void supervise_loop(struct supervised_run *r)
 {
     while (!r->tree_dead || r->fds[FD_STDOUT].fd >= 0 || r->fds[FD_STDERR].fd >= 0 ||
@@ -330,21 +339,20 @@ static void supervise_loop(struct supervised_run *r)
     stderr_log_send(&r->log, now_ms(), true);
 }
 
-/* --- the end
- * --------------------------------------------------------------------------------------------------- */
+/* --- report --- */
 
 static const char *final_reason(struct supervised_run *r)
 {
     if (r->reason)
         return r->reason;
-    /* a file may pass the limit by a little (init.c): who then ends by himself, on EFBIG, is told why all the
-     * same */
+    /* RLIMIT_FSIZE lets a file exceed the limit slightly (init.c): a command that then exits because of EFBIG
+     * is reported as over the disk limit too */
     uint64_t used = r->started ? untrusted_dir_usage(r->workdir.work_fd) : 0;
     if (used > r->job->disk_bytes + r->workdir.input_bytes)
         return "disk_limit";
     if (r->end_reported)
         return NULL;
-    r->detail = r->started        ? "the sandbox was killed from outside (is the machine out of memory?)"
+    r->detail = r->started        ? "the sandbox was killed from outside; the machine may be out of memory"
                 : *r->setup_error ? r->setup_error
                                   : "the sandbox could not be set up";
     return "internal";

@@ -12,8 +12,8 @@
 
 enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK };
 
-/* One walk: `file` and `folder` see each entry; either may be NULL. The walk stops for good when one says
- * false. */
+/* One walk. `file` and `folder` are called for each entry; either may be NULL. If one returns false, the walk
+ * ends. */
 struct dir_walk {
     unsigned entries;
     bool over_limit;
@@ -24,7 +24,7 @@ struct dir_walk {
     uint64_t bytes;
 };
 
-/* A stream over dir_fd that leaves it open and starts at the beginning. */
+/* Opens a stream from the start of the folder. `dir_fd` stays open. */
 static DIR *open_dir_stream(int dir_fd)
 {
     int fd = openat(dir_fd, ".", OPEN_DIR);
@@ -51,7 +51,7 @@ static bool walk_dir_entry(struct dir_walk *w, int dir_fd, const char *name, con
         return false;
     }
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-        return true; /* gone meanwhile */
+        return true; /* removed in the meantime */
     w->bytes += (uint64_t)st.st_blocks * 512;
     if (!S_ISDIR(st.st_mode))
         return !w->file || w->file(w, dir_fd, name, path, &st);
@@ -102,7 +102,7 @@ void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg)
     walk_dir(&w, dir_fd, "", 0);
 }
 
-/* Where it fails, what is done next fails too and says so. */
+/* Ignores a failure: the operation that needs the mode then fails and is reported. */
 static void set_mode(int dir_fd, const char *name, mode_t mode)
 {
     if (fchmodat(dir_fd, name, mode, 0) != 0)
@@ -117,7 +117,9 @@ static bool take_file_ownership(struct dir_walk *w, int dir_fd, const char *name
     if (st->st_uid != geteuid() && fchownat(dir_fd, name, geteuid(), getegid(), AT_SYMLINK_NOFOLLOW) != 0)
         return true;
     if (S_ISREG(st->st_mode) && (st->st_mode & 07777) != 0644)
-        set_mode(dir_fd, name, 0644); /* nobody else is left who could have swapped it for a link */
+        set_mode(dir_fd, name,
+                 /* the run's processes have ended, so nothing can replace the file by a link */
+                 0644);
     return true;
 }
 
@@ -131,14 +133,16 @@ static bool take_folder_ownership(struct dir_walk *w, int dir_fd, const char *na
 void untrusted_dir_take_ownership(int dir_fd)
 {
     struct dir_walk w = {.file = take_file_ownership, .folder = take_folder_ownership};
-    fchmod(dir_fd, 0755); /* before: as an ordinary user its owner may have locked itself out */
+    fchmod(dir_fd,
+           /* before the walk: if the runner is not root, the owner may have removed its own access */
+           0755);
     walk_dir(&w, dir_fd, "", 0);
     if (fchown(dir_fd, geteuid(), getegid()) != 0)
-        return; /* then it stays its slot's */
+        return; /* the folder still belongs to the slot's user */
 }
 
-/* Empties `name`, a folder in the folder `top`: files go, folders move up into `top`, to be emptied in their
- * turn. So that neither depth nor path length can outgrow this program. */
+/* Empties and removes `name`, a folder in the folder `top`: files are removed, subfolders are moved up into
+ * `top`, to be emptied later. So neither depth nor path length can exceed what this program handles. */
 static bool flatten(int top, const char *name, unsigned long *serial)
 {
     int fd = openat(top, name, OPEN_DIR);
@@ -156,7 +160,9 @@ static bool flatten(int top, const char *name, unsigned long *serial)
         if (is_dot(e->d_name) || unlinkat(fd, e->d_name, 0) == 0)
             continue;
         snprintf(up, sizeof up, ".gone-%d-%lu", (int)getpid(), (*serial)++);
-        set_mode(fd, e->d_name, 0700); /* moving a folder writes its ".." */
+        set_mode(fd, e->d_name,
+                 /* renaming a folder needs write access to it, because its ".." changes */
+                 0700);
         good &= renameat(fd, e->d_name, top, up) == 0;
     }
     if (d)
@@ -165,7 +171,7 @@ static bool flatten(int top, const char *name, unsigned long *serial)
     return good && unlinkat(top, name, AT_REMOVEDIR) == 0;
 }
 
-/* One pass over `top`; *remaining_r says whether anything is there still. */
+/* Makes one pass over `top`. *remaining_r is set if there was any entry. */
 static bool remove_entries_once(int top, unsigned long *serial, bool *remaining_r)
 {
     DIR *d = open_dir_stream(top);

@@ -1,5 +1,5 @@
-/* Folders that hostile code wrote: nothing here follows a symbolic link, leaves the folder, or takes
- * unbounded time or depth. Functions take a descriptor of the folder, which stays the caller's. */
+/* Operations on folders that hostile code wrote. They follow no symbolic link, do not leave the folder, and
+ * are bounded in time and depth. `dir_fd` stays open and owned by the caller. */
 #pragma once
 
 #include <stdbool.h>
@@ -7,22 +7,24 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
-/* More entries than this, or deeper nesting, counts as using too much disk: inodes are a resource too, and a
- * walk must end. */
+/* A folder with more entries, or deeper nesting, counts as exceeding the disk limit: inodes are a resource
+ * too, and a walk must end. */
 enum { UNTRUSTED_DIR_ENTRIES_MAX = 20000, UNTRUSTED_DIR_DEPTH_MAX = 32 };
 
-/* Bytes of disk that the folder takes; UINT64_MAX when it has too many entries or is too deep. */
+/* Returns the disk use in bytes; UINT64_MAX if the folder exceeds the limits above. */
 uint64_t untrusted_dir_usage(int dir_fd);
 
-/* Calls `visit` for every regular file, with its path below the folder and its folder's descriptor; stops
- * when it returns false, at the caps above, or at the end. */
+/* Calls `visit` for every entry that is not a folder, with its path relative to `dir_fd` and a descriptor of
+ * its folder. Ends when `visit` returns false, at the limits above, or after the last entry. */
 typedef bool untrusted_dir_visit(void *arg, int dir_fd, const char *name, const char *relpath,
                                  const struct stat *st);
 void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg);
 
-/* Gives the folder and what is in it to the calling user, folders made searchable and files readable to it.
- * Stops at the caps. A file with several names is left alone: one of them may be someone else's. */
+/* Makes the calling user the owner of the folder and its contents: folders become 0755, regular files 0644.
+ * Ends at the limits above. A file with more than one hard link is not changed, because another name may
+ * belong to another user. */
 void untrusted_dir_take_ownership(int dir_fd);
 
-/* Removes path and everything below it, however deep; folders that forbid it are opened up first. */
+/* Removes `path` and everything below it, at any depth. Folders without access are made accessible first.
+ * True if `path` does not exist afterwards. */
 bool untrusted_dir_remove(const char *path);

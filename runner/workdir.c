@@ -19,7 +19,7 @@ static enum err workdir_error(void *ctx, const char *what, const char *name, con
     return ERR_INTERNAL;
 }
 
-/* A new folder below `at`, opened; -1 with errno. */
+/* Creates and opens a folder below `at`. -1 with errno. */
 static int make_dir(int at, const char *name, mode_t mode, uid_t owner)
 {
     if (mkdirat(at, name, mode) != 0)
@@ -47,8 +47,9 @@ static bool copy_bytes(int from, int to, off_t size)
     return true;
 }
 
-/* A second name costs nothing, but shares owner and mode: only where the command may read the file as it is.
- * That it cannot write it is the read-only mount's doing. */
+/* True if a hard link can replace a copy. A hard link costs nothing, but shares owner and mode, so the
+ * command must already be able to read the file as it is. The read-only mount prevents the command from
+ * writing it. */
 static bool may_link(const struct runner_job *job, const struct stat *st)
 {
     return job->uid ? (st->st_mode & 0004) != 0 : st->st_uid == geteuid() && (st->st_mode & 0400);
@@ -75,10 +76,10 @@ static enum err make_inputs(void *ctx, const struct runner_job *job, struct runn
 {
     int inputs = make_dir(workdir->work_fd, "inputs", 0755, 0);
     int materials = inputs >= 0 ? make_dir(inputs, "materials", 0755, 0) : -1;
-    enum err e = materials >= 0 ? OK : workdir_error(ctx, "make", "inputs/materials", why_r);
+    enum err e = materials >= 0 ? OK : workdir_error(ctx, "create", "inputs/materials", why_r);
     for (size_t i = 0; e == OK && i < job->file_count; i++)
         if (!copy_input(job, &job->files[i], materials))
-            e = workdir_error(ctx, "stage", job->files[i].name, why_r);
+            e = workdir_error(ctx, "copy the input file", job->files[i].name, why_r);
     if (e == OK)
         workdir->input_bytes = untrusted_dir_usage(inputs);
     if (materials >= 0)
@@ -95,19 +96,19 @@ enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct run
     *workdir_r = (struct runner_workdir){-1, -1, -1, -1, 0};
     umask(022);
     if (mkdir(job->run_dir, 0711) != 0 && errno != EEXIST)
-        return workdir_error(ctx, "make", job->run_dir, why_r);
+        return workdir_error(ctx, "create", job->run_dir, why_r);
     int run = open(job->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (run < 0 || fchmod(run, 0711) != 0)
         return workdir_error(ctx, "open", job->run_dir, why_r);
     enum err e = OK;
     if ((workdir_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)
-        e = workdir_error(ctx, "make", "log", why_r);
+        e = workdir_error(ctx, "create", "log", why_r);
     else if ((workdir_r->stdout_fd = openat(run, "stdout", create, 0640)) < 0)
-        e = workdir_error(ctx, "make", "stdout", why_r);
+        e = workdir_error(ctx, "create", "stdout", why_r);
     else if ((workdir_r->work_fd = make_dir(run, "work", 0700, job->uid)) < 0)
-        e = workdir_error(ctx, "make", "work", why_r);
+        e = workdir_error(ctx, "create", "work", why_r);
     else if ((workdir_r->outputs_fd = make_dir(workdir_r->work_fd, "outputs", 0755, job->uid)) < 0)
-        e = workdir_error(ctx, "make", "work/outputs", why_r);
+        e = workdir_error(ctx, "create", "work/outputs", why_r);
     close(run);
     return e == OK ? make_inputs(ctx, job, workdir_r, why_r) : e;
 }

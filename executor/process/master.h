@@ -2,9 +2,10 @@
  * (service/supervisor.h): at once, or, if it failed within 10 s of its start, after a delay that doubles up
  * to 30 s.
  *
- *   SIGTERM, SIGINT  forwarded as SIGTERM; processes that are still alive executor.grace_s + 20 s later are
- * killed SIGHUP, SIGUSR1  reopen the log file; forwarded SIGUSR2          forwarded: each process logs its
- * state
+ *   SIGTERM, SIGINT  forwarded as SIGTERM; processes that are still alive executor.grace_s + 20 s later
+ *                    are killed
+ *   SIGHUP, SIGUSR1  reopen the log file; forwarded
+ *   SIGUSR2          forwarded: each process logs its state
  *
  * If the master dies, the kernel sends SIGTERM to the processes, which release their runs. */
 #pragma once

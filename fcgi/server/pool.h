@@ -1,10 +1,12 @@
 /* The master of millrace-api: binds the sockets and keeps the configured number of workers running
  * (service/supervisor.h). It serves no request and holds no connection to MariaDB or Redis.
  *
- *   SIGTERM, SIGINT  graceful stop: the sockets' names are removed, requests in the backlog are served, then
- * the workers exit; workers that are still alive after api.grace_s are killed SIGHUP           reads the
- * settings again and starts new workers; old workers exit after their current request SIGUSR1 reopens the
- * logs SIGUSR2          logs the state of the master and of each worker
+ *   SIGTERM, SIGINT  graceful stop: removes the sockets' names; the workers serve the backlog and exit.
+ *                    Workers that are still alive after api.grace_s are killed
+ *   SIGHUP           reads the settings again and starts new workers; the old ones exit after their
+ *                    current request
+ *   SIGUSR1          reopens the logs
+ *   SIGUSR2          logs the state of the master and of each worker
  *
  * Rolling restart: start a second master. It renames its sockets over those of the first, so that no
  * connection is refused (service/unix_listener.h). Then stop the first master, which serves its backlog to

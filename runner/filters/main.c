@@ -1,5 +1,6 @@
-/* make-filters DIR: writes DIR/filters.h and DIR/filters.c, the seccomp filters as BPF programs. Run by make,
- * as libseccomp takes longer to put one together than a short command takes to run. */
+/* make-filters DIR: writes DIR/filters.h and DIR/filters.c, which hold the seccomp filters as BPF programs.
+ * make runs it at build time, because libseccomp needs more time to build a filter than a short command needs
+ * to run. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -14,10 +15,10 @@
 #define DENY(number) SCMP_ACT_ERRNO(number)
 #define SYS(name) SCMP_SYS(name)
 
-/* Refused whatever the arguments. -EPERM: programs take it for "not allowed here" and go on where they can.
- */
+/* Forbidden whatever the arguments. -EPERM: programs take it as "not permitted here" and continue if they
+ * can. */
 static const int refused[] = {
-    /* other processes' insides */
+    /* access to other processes */
     SYS(ptrace),
     SYS(process_vm_readv),
     SYS(process_vm_writev),
@@ -77,12 +78,12 @@ static const int refused[] = {
     SYS(setdomainname),
 };
 
-/* -ENOSYS: callers have a fallback for kernels that lack it. */
+/* -ENOSYS: callers fall back to what older kernels offer. */
 static const int absent[] = {
     SYS(io_uring_setup), SYS(io_uring_enter), SYS(io_uring_register),
     SYS(memfd_create),   SYS(memfd_secret),   SYS(shmget),
     SYS(semget),         SYS(msgget),         SYS(mq_open),
-    SYS(clone3), /* its flags lie in memory, out of a filter's sight; libc falls back to clone */
+    SYS(clone3), /* a filter cannot read its flags, which are in memory; libc falls back to clone */
 };
 
 static const scmp_datum_t namespace_flags[] = {
@@ -96,20 +97,22 @@ static int add_lists(scmp_filter_ctx f)
         bad |= seccomp_rule_add(f, DENY(EPERM), refused[i], 0);
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++)
         bad |= seccomp_rule_add(f, DENY(ENOSYS), absent[i], 0);
-    /* takes disk in no time, and with FALLOC_FL_KEEP_SIZE past RLIMIT_FSIZE; libc falls back to writing */
+    /* it allocates disk space instantly and, with FALLOC_FL_KEEP_SIZE, beyond RLIMIT_FSIZE; libc falls back
+     * to writing */
     bad |= seccomp_rule_add(f, DENY(EOPNOTSUPP), SYS(fallocate), 0);
     for (size_t i = 0; i < sizeof namespace_flags / sizeof *namespace_flags; i++)
         bad |= seccomp_rule_add(f, DENY(EPERM), SYS(clone), 1,
                                 SCMP_A0(SCMP_CMP_MASKED_EQ, namespace_flags[i], namespace_flags[i]));
-    /* typing into a terminal that someone else reads */
+    /* these ioctls inject input into a terminal that another program reads */
     bad |= seccomp_rule_add(f, DENY(EPERM), SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, TIOCSTI));
     bad |=
         seccomp_rule_add(f, DENY(EPERM), SYS(ioctl), 1, SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffffU, TIOCLINUX));
     return bad;
 }
 
-/* Which families may be opened. Rules are additive, so the rest is refused in ranges around the allowed ones.
- * A socketpair of AF_UNIX stays: it reaches nobody, and event loops wake themselves through one. */
+/* Restricts socket families. Rules are additive, so the other families are forbidden in ranges around the
+ * allowed ones. socketpair() of AF_UNIX stays allowed: it connects to no other process, and event loops use
+ * it to wake themselves. */
 static int add_sockets(scmp_filter_ctx f, bool network)
 {
     const uint32_t no = DENY(EAFNOSUPPORT);
@@ -120,7 +123,7 @@ static int add_sockets(scmp_filter_ctx f, bool network)
     for (scmp_datum_t family = AF_INET + 1; family < AF_NETLINK; family++)
         if (family != AF_INET6)
             bad |= seccomp_rule_add(f, no, SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family, 0));
-    /* of netlink only protocol 0, routes: what a resolver asks which addresses the host has */
+    /* of AF_NETLINK only protocol 0 (routes): a resolver uses it to ask for the host's addresses */
     bad |= seccomp_rule_add(f, no, SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK, 0),
                             SCMP_A2(SCMP_CMP_NE, 0, 0));
     bad |= seccomp_rule_add(f, DENY(EPERM), SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET, 0),
