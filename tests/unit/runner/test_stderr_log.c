@@ -1,0 +1,108 @@
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+#include <unistd.h>
+
+#include "runner/report.h"
+#include "runner/stderr_log.h"
+
+static bool parse_progress(const char *line, int *percent, char *message)
+{
+    return stderr_log_parse_progress(line, strlen(line), percent, message, 16);
+}
+
+Test(stderr_log, parses_progress_lines)
+{
+    int percent = -1;
+    char message[16];
+    cr_expect(parse_progress("::progress 40 half way", &percent, message));
+    cr_expect_eq(percent, 40);
+    cr_expect_str_eq(message, "half way");
+    cr_expect(parse_progress("::progress 7", &percent, message));
+    cr_expect_eq(percent, 7);
+    cr_expect_str_eq(message, "");
+    cr_expect(parse_progress("::progress 99999999999999999999 a very long message", &percent, message));
+    cr_expect_eq(percent, 100);
+    cr_expect_str_eq(message, "a very long mes");
+    cr_expect(parse_progress("::progress 50% x", &percent, message));
+    cr_expect_not(parse_progress("::progress", &percent, message));
+    cr_expect_not(parse_progress("::progress -1 x", &percent, message));
+    cr_expect_not(parse_progress("::progress 5x", &percent, message));
+    cr_expect_not(parse_progress(" ::progress 5", &percent, message));
+}
+
+static struct stderr_log *new_log(void *ctx, uint64_t max)
+{
+    char path[] = "/tmp/runner-log-XXXXXX";
+    struct stderr_log *log = talloc_zero(ctx, struct stderr_log);
+    log->fd = mkstemp(path);
+    unlink(path);
+    log->max_bytes = max;
+    return log;
+}
+
+static void expect_kept(const struct stderr_log *log, const char *text)
+{
+    char kept[256] = "";
+    cr_assert_geq(pread(log->fd, kept, sizeof kept - 1, 0), 0);
+    cr_expect_str_eq(kept, text);
+}
+
+Test(stderr_log, accepts_a_log_in_chunks)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 100);
+    const char *text = "one\n::progress 5 x\ntwo";
+    for (const char *c = text; *c; c++)
+        stderr_log_feed(log, c, 1);
+    expect_kept(log, "one\n");
+    cr_expect(log->has_progress);
+    stderr_log_end(log);
+    expect_kept(log, "one\ntwo");
+    talloc_free(ctx);
+}
+
+Test(stderr_log, a_log_stops_at_its_cap)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 6);
+    stderr_log_feed(log, "one\ntwo\nthree\n", 14);
+    expect_kept(log, "one\ntw");
+    cr_expect(log->truncated);
+    cr_expect_eq(log->kept_bytes, 6);
+    talloc_free(ctx);
+}
+
+Test(stderr_log, a_long_line_is_never_progress)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 100000);
+    char *line = talloc_zero_size(ctx, LOG_LINE_MAX);
+    memset(line, 'x', LOG_LINE_MAX);
+    stderr_log_feed(log, line, LOG_LINE_MAX);
+    stderr_log_feed(log, "::progress 5 x\n", 15);
+    cr_expect_not(log->has_progress);
+    cr_expect_eq(log->kept_bytes, LOG_LINE_MAX + 15);
+    talloc_free(ctx);
+}
+
+Test(stderr_log, sends_at_intervals)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 100);
+    int p[2];
+    cr_assert_eq(pipe(p), 0);
+    runner_report_open(p[1]);
+    cr_expect_eq(stderr_log_send(log, 1000, false), -1, "there is nothing to send");
+    stderr_log_feed(log, "one\n", 4);
+    cr_expect_eq(stderr_log_send(log, 1000, false), -1);
+    stderr_log_feed(log, "two\n", 4);
+    cr_expect_eq(stderr_log_send(log, 1100, false), LOG_INTERVAL_MS - 100);
+    cr_expect_eq(stderr_log_send(log, 1100, true), -1, "the last batch does not wait");
+    char text[256] = "";
+    cr_assert_geq(read(p[0], text, sizeof text - 1), 0);
+    cr_expect_not_null(strstr(text, "one"));
+    cr_expect_not_null(strstr(text, "two"));
+    talloc_free(ctx);
+}
