@@ -267,13 +267,16 @@ fuzz:
 fuzz-targets: $(FUZZ:%=$(B)/fuzz_%)
 
 # for clangd and other tools that want to know how each file is compiled
-C_FILES := $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.c)) $(foreach n,$(NAMES),$(MAIN.$(n))) \
-           $(wildcard tests/*/*.c) $(foreach r,$(TESTED),$(wildcard tests/unit/$(r)/*.c))
+C_FILES := $(sort $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.c)) $(foreach n,$(NAMES),$(MAIN.$(n))) \
+           $(wildcard tests/*/*.c) $(foreach r,$(TESTED),$(wildcard tests/unit/$(r)/*.c)))
 comma   := ,
 command  = {"directory": "$(CURDIR)"$(comma) "file": "$(1)"$(comma) "command": "$(CC) $(subst ",\",$(ALL_CFLAGS)) $(call see,$(1)) -c $(1)"}
+# $(file): the whole text would be too long for one command of the shell
 compile-commands: generated
-	@{ echo '['; $(foreach c,$(sort $(C_FILES)),echo '$(call command,$(c)),';) echo '{}]'; } | sed 's/^{}\]//' >$@.tmp
-	@sed -e '$$!b' $@.tmp | tr '\n' ' ' | sed 's/, *$$/]/' >compile_commands.json; rm -f $@.tmp; echo compile_commands.json
+	$(file >compile_commands.json,[$(call command,$(firstword $(C_FILES))))
+	$(foreach c,$(wordlist 2,$(words $(C_FILES)),$(C_FILES)),$(file >>compile_commands.json,$(comma)$(call command,$(c))))
+	$(file >>compile_commands.json,])
+	@echo compile_commands.json
 
 lint format:
 	scripts/lint $@
