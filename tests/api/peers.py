@@ -1,54 +1,61 @@
-"""MariaDB and Redis of a private stack, as its tests look into them. Tests ask all the time, and to start a client takes longer than most
-answers do: connections are kept."""
+"""Clients of a private stack's MariaDB and Redis, and a kept operator command line, for the tests' assertions."""
+import contextlib
+import getpass
 import json
-import os
-import select
-import socket
 import subprocess
-import time
 
-MARK = "end of the answer"
+import pymysql
+import redis
 
 
-class Session:
-    """A connection to MariaDB as its root, by Debian's client."""
+@contextlib.contextmanager
+def mariadb(directory, timeout=30):
+    """A session as the database's root. Yields a function that runs one or more statements and returns their rows as lists of
+    strings ("NULL" for a null). A failed statement is an AssertionError, so that a test reports it as a failure."""
+    with contextlib.closing(pymysql.connect(
+            unix_socket=f"{directory}/sockets/mariadb.sock", user=getpass.getuser(), database="millrace", charset="utf8mb4", autocommit=True,
+            conv={}, read_timeout=timeout, client_flag=pymysql.constants.CLIENT.MULTI_STATEMENTS)) as connection:
+        yield lambda statements: rows(connection, statements)
 
-    def __init__(self, directory):
-        self.client = subprocess.Popen(client(directory, "--unbuffered"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        self.read = b""
 
-    def send(self, statement):
-        self.client.stdin.write(f"{statement};\nSELECT '{MARK}';\n".encode())
-        self.client.stdin.flush()
+def rows(connection, statements):
+    found = []
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statements)
+            found += cursor.fetchall()
+            while cursor.nextset():
+                found += cursor.fetchall()
+    except pymysql.Error as error:
+        raise AssertionError(f"{error}: {statements[:500]}") from error
+    return [[text(value) for value in row] for row in found]
 
-    def rows(self, timeout=30):
-        """What the last send brought."""
-        end, deadline = f"{MARK}\n".encode(), time.monotonic() + timeout
-        while not (self.read == end or self.read.endswith(b"\n" + end)):
-            ready = select.select([self.client.stdout], [], [], max(0, deadline - time.monotonic()))[0]
-            assert ready, f"MariaDB did not answer within {timeout} s"
-            more = os.read(self.client.stdout.fileno(), 65536)
-            assert more, self.client.communicate()[1].decode()
-            self.read += more
-        lines, self.read = self.read[:-len(end)], b""
-        return split(lines.decode())
 
-    def run(self, statement, timeout=30):
-        self.send(statement)
-        return self.rows(timeout)
+def text(value):
+    return "NULL" if value is None else value.decode() if isinstance(value, bytes) else value
 
-    def close(self):
-        self.client.kill()
-        self.client.communicate()
+
+def redis_command(directory, *words):
+    """One command; its reply as the protocol has it: strings, integers, lists, None."""
+    with redis.Redis(unix_socket_path=f"{directory}/sockets/redis.sock", decode_responses=True, socket_timeout=30) as client:
+        client.response_callbacks.clear()
+        return client.execute_command(*words)
 
 
 class Operator:
-    """bin/millrace, as an operator who has many commands."""
+    """`millrace batch`: runs many commands in one process, because starting a process takes longer than most commands do.
+    The process is replaced after a restart of MariaDB, which would have cut its connection."""
 
-    def __init__(self, program, env):
-        self.process = subprocess.Popen([program, "batch"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    def __init__(self, directory, program, env):
+        self.server = directory / "pids/mariadb"
+        self.start = lambda: subprocess.Popen([program, "batch"], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = self.started_for = None
 
     def run(self, *words):
+        server = self.server.read_text() if self.server.exists() else None
+        if self.process is None or server != self.started_for:
+            self.close()
+            self.process, self.started_for = self.start(), server
         print(json.dumps([str(w) for w in words]), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
         assert line, f"millrace batch ended at {words}"
@@ -57,91 +64,7 @@ class Operator:
         return answer
 
     def close(self):
-        self.process.kill()
-        self.process.communicate()
-
-
-class Kept:
-    """Sessions that are kept as long as the server lives that they talk to; each has one user at a time."""
-
-    def __init__(self, directory, make):
-        self.pid_file = directory / "pids/mariadb"
-        self.make = make
-        self.kept = []  # (the server's pid file, session)
-
-    def run(self, *args):
-        server = self.pid_file.read_text() if self.pid_file.exists() else None
-        session = self.take(server) or self.make()
-        try:
-            answer = session.run(*args)
-        except BaseException:
-            session.close()
-            raise
-        self.kept.append((server, session))
-        return answer
-
-    def take(self, server):
-        while self.kept:
-            known, session = self.kept.pop()
-            if known == server:
-                return session
-            session.close()
-        return None
-
-    def close(self):
-        self.take(object())
-
-
-class MariaDB:
-    """Rows as lists of strings. A single statement goes over a connection that is kept; a script, which may leave something behind in its
-    session, over one of its own."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        self.sessions = Kept(directory, lambda: Session(directory))
-
-    def run(self, statement, timeout):
-        if ";" in statement.rstrip("; \n"):
-            return self.script(statement, timeout)
-        return self.sessions.run(statement.rstrip("; \n"), timeout)
-
-    def script(self, text, timeout):
-        done = subprocess.run(client(self.directory), input=text, text=True, capture_output=True, timeout=timeout)
-        assert done.returncode == 0, done.stderr
-        return split(done.stdout)
-
-    def close(self):
-        self.sessions.close()
-
-
-def client(directory, *options):
-    return ["mariadb", "--no-defaults", f"--socket={directory}/sockets/mariadb.sock", "--batch", "--raw", "--skip-column-names", *options, "millrace"]
-
-
-def split(text):
-    return [line.split("\t") for line in text.splitlines()]
-
-
-def redis(directory, *args):
-    """One command; the answer as redis-cli prints it: lists line by line, nothing for nil."""
-    parts = [a if isinstance(a, bytes) else str(a).encode() for a in args]
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(30)
-        connection.connect(f"{directory}/sockets/redis.sock")
-        connection.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(p), p) for p in parts))
-        with connection.makefile("rb") as answer:
-            return read_answer(answer)
-
-
-def read_answer(answer):
-    line = answer.readline()
-    assert line, "Redis went away"
-    kind, rest = line[:1], line[1:-2].decode()
-    assert kind != b"-", rest
-    if kind in b"+:":
-        return rest
-    if int(rest) < 0:
-        return ""
-    if kind == b"$":
-        return answer.read(int(rest) + 2)[:-2].decode().rstrip("\n")
-    return "\n".join(read_answer(answer) for _ in range(int(rest)))
+        if self.process:
+            self.process.kill()
+            self.process.communicate()
+        self.process = None

@@ -65,8 +65,8 @@ class Stack:
         # found again in /proc, should a process of ours outlive the stack
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}
-        self.mariadb = peers.MariaDB(self.dir)
-        self.operators = peers.Kept(self.dir, lambda: peers.Operator(ROOT / "bin/millrace", self.env))
+        self.operator_lock = threading.Lock()
+        self.operator = peers.Operator(self.dir, ROOT / "bin/millrace", self.env)
 
     # --- life ---------------------------------------------------------------------------------------------
     def _run(self, command, *args):
@@ -87,8 +87,7 @@ class Stack:
         return self
 
     def stop(self):
-        self.mariadb.close()
-        self.operators.close()
+        self.operator.close()
         self._run("stop")
 
     def start_server(self, name):
@@ -138,7 +137,8 @@ class Stack:
 
     def sql(self, statement, timeout=30):
         """Rows as lists of strings, as the root of this private database."""
-        return self.mariadb.run(statement, timeout)
+        with peers.mariadb(self.dir, timeout) as run:
+            return run(statement)
 
     def sql_one(self, statement):
         rows = self.sql(statement)
@@ -146,7 +146,7 @@ class Stack:
         return rows[0][0]
 
     def redis(self, *args):
-        return peers.redis(self.dir, *args)
+        return peers.redis_command(self.dir, *args)
 
     def log(self, name):
         """All that the server wrote: its log file and its standard output and error."""
@@ -165,7 +165,8 @@ class Stack:
 
     def set_up(self, *args):
         """A command that a test needs and does not test: by the plain program, also where the others are sanitized."""
-        return self.operators.run(*args)
+        with self.operator_lock:
+            return self.operator.run(*args)
 
     # --- the other side of the counter -------------------------------------------------------------------------
     def workspace(self, credits=1000, **limits):

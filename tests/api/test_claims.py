@@ -2,9 +2,10 @@
 is done once, and what others see of it is only what was committed."""
 import os
 import signal
+import threading
 
 import pytest
-from peers import Session
+from peers import mariadb
 from stack import eventually
 
 SETTINGS = {"executor.processes": "1", "api.rate_limit_per_minute": "1000000"}
@@ -13,16 +14,14 @@ PURE = {"steps": [{"name": "a", "type": "transform", "value": {"n": "${/inputs/n
 
 @pytest.fixture
 def session(stack):
-    s = Session(stack.dir)
-    yield s
-    s.close()
+    with mariadb(stack.dir) as run:
+        yield run
 
 
 @pytest.fixture
 def other_session(stack):
-    s = Session(stack.dir)
-    yield s
-    s.close()
+    with mariadb(stack.dir) as run:
+        yield run
 
 
 def row(stack, id):
@@ -53,7 +52,7 @@ def held(stack, state):
 def kept_in_the_claim(stack, session, workspace, program):
     """A run whose claim has gone as far as its first commit and cannot write it: the table of steps is locked."""
     workflow = workspace.put_workflow(program)
-    session.run("LOCK TABLES execution_steps WRITE")
+    session("LOCK TABLES execution_steps WRITE")
     id = workspace.client().started(workflow, {"n": 5})
     return id, held(stack, "Waiting for table metadata lock")
 
@@ -83,7 +82,7 @@ def test_a_claim_whose_connection_is_cut_is_made_once_more(stack, session, works
     stack.sql(f"KILL {connection}")
     eventually(lambda: held(stack, "Waiting for table metadata lock") != connection, 10, "made again")
     assert effects.calls == [], "nothing has an effect before the claim is written"
-    session.run("UNLOCK TABLES")
+    session("UNLOCK TABLES")
     ended(stack, id)
     assert row(stack, id) == ["3", "0", "0"]
     assert types(stack, id) == [1, 2, 3, 4, 3, 4, 12]
@@ -93,11 +92,12 @@ def test_a_claim_whose_connection_is_cut_is_made_once_more(stack, session, works
 
 def test_a_claim_that_somebody_else_came_before_is_dropped(stack, session, other_session, workspace, client):
     id, connection = kept_in_the_claim(stack, session, workspace, PURE)
-    other_session.send(f"BEGIN; SELECT id INTO @id FROM executions WHERE id = '{id}' FOR UPDATE; UPDATE executions SET attempt = 1 WHERE id = '{id}'; COMMIT")
+    other = threading.Thread(target=other_session, args=[f"BEGIN; SELECT id INTO @id FROM executions WHERE id = '{id}' FOR UPDATE; UPDATE executions SET attempt = 1 WHERE id = '{id}'; COMMIT"])
+    other.start()
     held(stack, "Waiting for table metadata lock")
     stack.sql(f"KILL {connection}")
-    other_session.rows()
-    session.run("UNLOCK TABLES")
+    other.join()
+    session("UNLOCK TABLES")
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]
     assert types(stack, id) == [1, 2, 3, 4, 12], "nothing of the first claim was written"
@@ -119,14 +119,14 @@ def test_a_claim_is_given_up_where_mariadb_goes_away(stack, session, workspace, 
 
 def test_one_that_cannot_be_written_does_not_hold_the_others_up(stack, session, workspace, client):
     """A trigger refuses one output, as a broken row would be refused."""
-    stack.sql("DELIMITER //\nCREATE TRIGGER poison BEFORE UPDATE ON executions FOR EACH ROW "
-              "IF NEW.output = '13' THEN SIGNAL SQLSTATE '45000'; END IF//\n")
+    stack.sql("CREATE TRIGGER poison BEFORE UPDATE ON executions FOR EACH ROW "
+              "IF NEW.output = '13' THEN SIGNAL SQLSTATE '45000'; END IF")
     try:
         workflow = workspace.put_workflow(PURE)
-        session.run("LOCK TABLES execution_steps WRITE")
+        session("LOCK TABLES execution_steps WRITE")
         ids = [client.started(workflow, {"n": n}) for n in range(10, 20)]  # some of them in one claim
         held(stack, "Waiting for table metadata lock")
-        session.run("UNLOCK TABLES")
+        session("UNLOCK TABLES")
         for id in ids[:3] + ids[4:]:
             ended(stack, id)
             assert row(stack, id) == ["3", "0", "0"]
@@ -149,7 +149,7 @@ def test_a_sigterm_loses_nothing(stack, session, workspace, client):
     id, _ = kept_in_the_claim(stack, session, workspace, {"steps": [*PURE["steps"], {"name": "b", "type": "delay", "seconds": 0.1}]})
     os.kill(stack.pid("executor"), signal.SIGTERM)
     eventually(lambda: "executor.stopping" in stack.log("executor"), 10, "stopping")
-    session.run("UNLOCK TABLES")
+    session("UNLOCK TABLES")
     eventually(lambda: not stack.pid("executor"), 15, "executor gone")
     state, attempt, losses = row(stack, id)
     assert (state, losses) == ("1", "0") and attempt == "1", "handed back"

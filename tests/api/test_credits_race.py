@@ -38,7 +38,7 @@ def test_a_lying_counter_costs_nothing(stack):
     """Redis says that there is nothing left: MariaDB is asked before anybody hears it. And the other way round."""
     workspace = stack.workspace(credits=2)
     workflow, key = workspace.put_workflow(PROGRAM), workspace.key()["key"]
-    counter = next(k for k in stack.redis("KEYS", "*").split() if workspace.id in k and "credits" in k)
+    counter = next(k for k in stack.redis("KEYS", "*") if workspace.id in k and "credits" in k)
     stack.redis("HSET", counter, "balance", 0, "version", 999999)
     assert send_many(stack, key, workflow, 1, 1)[0].status_code == 202
     stack.redis("HSET", counter, "balance", 10**12, "version", 999999)

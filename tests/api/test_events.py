@@ -168,10 +168,10 @@ def test_redis_killed_and_emptied(stack, workspace, client, effects):
     execution = client.started(workspace.put_workflow(held(effects)))
     s = Stream(url(stack, execution), client.key)
     s.wait_for(5)
-    assert stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}").split() == [f"millrace:events:{execution}", "1"]
+    assert stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}") == [f"millrace:events:{execution}", 1]
     release()
     assert_whole(s.end(), execution)
-    eventually(lambda: stack.redis("PUBSUB", "CHANNELS", "millrace:events:*") == "", 5, "no channel left")
+    eventually(lambda: stack.redis("PUBSUB", "CHANNELS", "millrace:events:*") == [], 5, "no channel left")
 
 
 def test_redis_lies(stack, workspace, client, effects):
@@ -184,7 +184,7 @@ def test_redis_lies(stack, workspace, client, effects):
     far = old.replace('"seq":2', '"seq":100000').replace("execution.started", "execution.succeeded")
     assert far != old
     for lie in ("", "nonsense", old, far, "{" * 5000):
-        assert stack.redis("PUBLISH", channel, lie) == "1"
+        assert stack.redis("PUBLISH", channel, lie) == 1
     release()
     events = s.end()
     assert_whole(events, execution)
@@ -363,7 +363,7 @@ def test_slow_reader_is_cut_off(stack, workspace, client, run):
     slow.sendall(f"GET /api/v1/executions/{execution}/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n\r\n".encode())
     good = Stream(url(stack, execution), client.key)
     good.wait_for(5)
-    eventually(lambda: stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}").split()[1] == "1", 5)
+    eventually(lambda: stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}")[1] == 1, 5)
     text = "x" * 30000
     for seq in range(6, 300):
         # two statements, as each single one goes over a kept connection: nginx waits 10 s for a slow reader, the stream should be sooner

@@ -52,7 +52,7 @@ def test_counters_agree_when_redis_is_back(stack, workspace, client):
     stack.start_server("redis")
     time.sleep(1.1)  # it counts as away for a second at a time
     client.started(workflow)
-    key = next(k for k in stack.redis("KEYS", "*").split() if workspace.id in k and "credits" in k)
+    key = next(k for k in stack.redis("KEYS", "*") if workspace.id in k and "credits" in k)
     eventually(lambda: int(stack.redis("HGET", key, "balance")) == workspace.balance() * 1000000, 5)
     assert workspace.balance() == 995
 

@@ -9,7 +9,7 @@ import uuid
 
 import pytest
 import requests
-from peers import Session
+from peers import mariadb
 from skills import EXAMPLES, Space, install, probe
 from stack import children_of, eventually, kill
 
@@ -237,24 +237,22 @@ def stopped_before_its_last_commit(stack, space, mark):
     which was the first, has lined up again. None where the stop had to line up again, too, before the row was let go."""
     id = space.started("probe", {"mark": mark})
     eventually(lambda: space.logs(id) == "up\n" and sleepers(mark), what="it runs")
-    session, answers = Session(stack.dir), []
+    answers = []
 
     def waiting():
         return [row[0] for row in stack.sql("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx "
                                             "WHERE trx_state = 'LOCK WAIT' ORDER BY trx_wait_started")]
     stop = threading.Thread(target=lambda: answers.append(space.client.post(f"{space.path}/executions/{id}/cancel")))
-    try:
-        session.run(f"BEGIN; SELECT id FROM executions WHERE id = '{id}' FOR UPDATE")
+    with mariadb(stack.dir) as session:
+        session(f"BEGIN; SELECT id FROM executions WHERE id = '{id}' FOR UPDATE")
         for pid in sleepers(mark):
             kill(pid, signal.SIGKILL)
         commit = eventually(waiting, 20, "the commit waits")[0]
         time.sleep(1)  # each lines up again every 2 s: one when the other is half through
         stop.start()
         eventually(lambda: len(w := waiting()) == 2 and w[1] == commit, 20, "the commit waits behind the stop")
-        session.run("ROLLBACK")
+        session("ROLLBACK")
         stop.join()
-    finally:
-        session.close()
     return id if answers[0].status_code == 200 else None
 
 

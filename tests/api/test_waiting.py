@@ -124,7 +124,7 @@ def test_redis_lies(stack, workspace, client, effects):
         execution = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
         lie = json.dumps({"execution_id": execution, "seq": 9, "type": "execution.succeeded", "at": "2026-01-01T00:00:00.000Z", "data": {}},
                          separators=(",", ":"))
-        eventually(lambda: stack.redis("PUBLISH", f"millrace:events:{execution}", lie) == "1", 10, "a waiter heard it")
+        eventually(lambda: stack.redis("PUBLISH", f"millrace:events:{execution}", lie) == 1, 10, "a waiter heard it")
         answer = waiting.result()
     assert answer.status_code == 202 and answer.json()["status"] == "running" and "Preference-Applied" not in answer.headers
     release()
