@@ -12,6 +12,10 @@ sys.path.insert(0, os.path.dirname(__file__))
 from stack import Effects, Stack  # noqa: E402
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "serial: measures time or depends on the load; scripts/test runs it while nothing else runs")
+
+
 def pytest_make_parametrize_id(config, val, argname):
     """Random ids in parameters would name a test differently in every process of a parallel run."""
     if isinstance(val, str):

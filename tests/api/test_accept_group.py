@@ -4,8 +4,11 @@ import os
 import subprocess
 import uuid
 
+import pytest
+
 from stack import BIN, ROOT
 
+pytestmark = pytest.mark.serial
 KILLS = int(os.environ.get("MILLRACE_STORM_KILLS", "60"))
 
 

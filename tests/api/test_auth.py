@@ -105,6 +105,7 @@ def test_stop_needs_the_scope_of_what_ran(workspace):
     assert workspace.client("workflows:execute").post(f"/executions/{run}/stop").status_code == 200
 
 
+@pytest.mark.serial
 def test_revoked_everywhere_within_a_second(stack, workspace):
     made = workspace.key()
     headers = {"X-API-Key": made["key"]}
@@ -118,6 +119,7 @@ def test_revoked_everywhere_within_a_second(stack, workspace):
     assert {get(stack, headers).status_code for _ in range(40)} == {401}
 
 
+@pytest.mark.serial
 def test_a_new_key_works_within_a_second_of_being_guessed(stack, workspace):
     """Unknown keys are remembered, too, but no longer."""
     made = workspace.key()
@@ -134,6 +136,7 @@ def test_expired(stack, workspace):
     problem(get(stack, {"X-API-Key": made["key"]}), 401, "unauthenticated")
 
 
+@pytest.mark.serial
 def test_expires_while_it_is_in_memory(stack, workspace):
     made = workspace.key()
     stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) + 700} WHERE id = '{made['id']}'")
@@ -142,6 +145,7 @@ def test_expires_while_it_is_in_memory(stack, workspace):
     eventually(lambda: get(stack, headers).status_code == 401, 2)
 
 
+@pytest.mark.serial
 def test_last_use_is_kept_to_the_minute(stack, workspace):
     made = workspace.key()
     used = lambda: stack.sql_one(f"SELECT last_used_ms FROM api_keys WHERE id = '{made['id']}'")
@@ -171,6 +175,7 @@ def test_rate_limit(stack):
     assert stack.workspace().client().get("/executions").status_code == 200  # another workspace's limit is its own
 
 
+@pytest.mark.serial
 def test_limit_falls_open_without_redis(stack):
     client = stack.workspace(rate_limit_per_minute=3).client()
     assert [client.get("/executions").status_code for _ in range(5)] == [200] * 3 + [429] * 2

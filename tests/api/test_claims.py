@@ -61,6 +61,7 @@ def commits(stack):
     return int(stack.sql_one("SELECT VARIABLE_VALUE FROM information_schema.global_status WHERE VARIABLE_NAME = 'COM_COMMIT'"))
 
 
+@pytest.mark.serial
 def test_a_run_of_pure_steps_costs_one_transaction(stack, workspace, client):
     workflow = workspace.put_workflow(PURE)
     client.finished(client.started(workflow, {"n": 0}))

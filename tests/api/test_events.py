@@ -317,6 +317,7 @@ def test_revoked_key(stack, workspace, client, run):
 
 # --- leaving ------------------------------------------------------------------------------------------------
 
+@pytest.mark.serial
 def test_drained(stack, workspace, client, run):
     execution, release = run
     streams = [Stream(url(stack, execution), client.key) for _ in range(20)]

@@ -2,8 +2,11 @@
 import concurrent.futures
 import time
 
+import pytest
+
 from stack import eventually
 
+pytestmark = pytest.mark.serial
 SETTINGS = {"api.rate_limit_per_minute": "1000000", "executor.max_active": "16"}
 RUNS = 300
 

@@ -1,7 +1,11 @@
 """The thin thread through everything, and that the harness's hands work: each is used once where it must show."""
 import signal
 
+import pytest
+
 from stack import alive, eventually, kill
+
+pytestmark = pytest.mark.serial
 
 
 def two_calls(effects):

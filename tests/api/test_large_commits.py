@@ -17,6 +17,7 @@ def small_packets(stack):
     stack.restart_server("executor")
 
 
+@pytest.mark.serial
 def test_large_results_of_many_runs_at_once(stack, workspace, client, effects):
     """Eight runs write 4 MB each: in one transaction, and one bulk insert, they would be refused for ever."""
     effects.answer("/large", body={"x": "a" * SIZE})

@@ -10,6 +10,8 @@ from stack import Stack, eventually
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
 from proxy import Proxy  # noqa: E402
 
+pytestmark = pytest.mark.serial
+
 
 @pytest.fixture
 def proxied():

@@ -57,6 +57,7 @@ def test_counters_agree_when_redis_is_back(stack, workspace, client):
     assert workspace.balance() == 995
 
 
+@pytest.mark.serial
 def test_mariadb_away(stack, workspace, client):
     workflow = workspace.put_workflow(PROGRAM)
     run = client.started(workflow)

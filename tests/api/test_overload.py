@@ -1,10 +1,12 @@
 """More than the pool can bear, for longer than a burst: the others are refused before anything is done, and it ends by itself."""
 import threading
 
+import pytest
 import requests
 
 from stack import eventually
 
+pytestmark = pytest.mark.serial
 SETTINGS = {"api.workers": "1", "api.queue_ms": "10", "api.rate_limit_per_minute": "10000000"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 CLIENTS = 32  # each run takes a worker a millisecond at least, so that they always wait for longer than queue_ms

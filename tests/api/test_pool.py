@@ -13,6 +13,7 @@ import requests
 
 from stack import BIN, alive, children_of, eventually, kill
 
+pytestmark = pytest.mark.serial
 SETTINGS = {"api.workers": "4", "api.uploads_socket": "", "api.rate_limit_per_minute": "10000000", "api.recycle_requests": "150"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 

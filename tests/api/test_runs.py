@@ -174,6 +174,7 @@ def test_fail_if_and_on_error(run):
     assert done["steps"][0]["error"] == "no way" == done["steps"][2]["result"]
 
 
+@pytest.mark.serial
 def test_delays_hold_no_slot(workspace, client):
     """Twelve at once on two processes of four slots each."""
     workflow = workspace.put_workflow({"steps": [step("a", "delay", seconds=1.5), step("b", "transform", value="x")]})

@@ -256,6 +256,7 @@ def stopped_before_its_last_commit(stack, space, mark):
     return id if answers[0].status_code == 200 else None
 
 
+@pytest.mark.serial
 def test_a_stop_that_comes_before_the_last_commit_does_not_lose_what_was_kept(stack, workspace, space):
     probe(workspace, """
 import json, subprocess, sys
@@ -355,6 +356,7 @@ def test_sigterm_hands_long_runs_back(stack, workspace, space):
     eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "nothing is left")
 
 
+@pytest.mark.serial
 def test_prefer_wait(workspace, space):
     probe(workspace, HELLO)
     done = space.start("probe", {"a": 1}, headers={"Prefer": "wait=20"})
@@ -377,6 +379,7 @@ def test_runs_use_the_version_they_were_accepted_with(stack, workspace, space):
     assert space.ran("probe")["outputs"] == {"v": 2}
 
 
+@pytest.mark.serial
 def test_many_runs_of_true(stack, workspace, space):
     """At least 100 a second on two idle cores; here they only must all end well, also where they wait for their turn for longer than
     a run may take."""

@@ -7,6 +7,7 @@ import pytest
 
 from stack import eventually
 
+pytestmark = pytest.mark.serial
 SETTINGS = {"api.rate_limit_per_minute": "1000000", "api.workers": "2"}
 QUICK = {"steps": [{"name": "a", "type": "transform", "value": {"x": 1}}]}
 
