@@ -386,11 +386,9 @@ def test_slow_reader_is_cut_off(stack, workspace, client, run):
 
 @pytest.fixture(scope="module")
 def node():
-    modules = ROOT / "tests/node_modules/eventsource"
     if not shutil.which("node"):
         pytest.skip("node is not installed")
-    if not modules.is_dir():
-        subprocess.run(["npm", "ci", "--silent"], cwd=ROOT / "tests", check=True, timeout=120)
+    subprocess.run([ROOT / "scripts/node-modules"], check=True, timeout=120)
     return pathlib.Path(__file__).parent / "eventsource_client.mjs"
 
 
