@@ -17,14 +17,14 @@ def pytest_configure(config):
 
 
 def pytest_make_parametrize_id(config, val, argname):
-    """Random ids in parameters would name a test differently in every process of a parallel run."""
+    """Replaces random ids in test names: xdist needs the same names in every process."""
     if isinstance(val, str):
         named = re.sub("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", val)
         return named if named != val else None
     return None
 
 
-# Those that wait the longest begin first, or the last of them would be waited for alone.
+# The longest modules start first; otherwise the run would end with one of them running alone.
 LONG = ("test_resume", "test_events", "test_openapi", "test_skills", "test_model_skill", "test_usage", "test_pool", "test_explain",
         "test_first_thread", "test_demo")
 

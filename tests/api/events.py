@@ -1,4 +1,4 @@
-"""A subscriber to an execution's event stream: raw, so that every byte of the framing is looked at."""
+"""Subscribers to an execution's event stream. They parse the raw bytes, so that the framing is checked, too."""
 import json
 import subprocess
 import threading
@@ -10,7 +10,7 @@ ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
 
 class Stream:
-    """One request, read in a thread. `events` are the parsed ones; `whole` whether the answer ended as HTTP says it must."""
+    """One request, read by a thread. `events` holds the parsed events; `whole` is True if the response ended as HTTP requires."""
 
     def __init__(self, url, key=None, last=None, stop_after=None, params=None):
         headers = {"Accept": "text/event-stream"}
@@ -78,7 +78,7 @@ class Stream:
 
     def end(self, seconds=20):
         self.thread.join(seconds)
-        assert not self.thread.is_alive(), f"the stream does not end; it has {[e['event'] for e in self.events]}"
+        assert not self.thread.is_alive(), f"the stream did not end; events: {[e['event'] for e in self.events]}"
         return self.events
 
     def close(self):
@@ -86,8 +86,8 @@ class Stream:
 
 
 def follow(url, key, seconds=30, cut=lambda: None):
-    """Like a client that loses its connection at random and comes back by number; all events that it got, in order.
-    `cut` says after how many events a connection is dropped (None: not)."""
+    """A client that reconnects with Last-Event-ID until the run ends. Returns all events in the order received.
+    `cut` returns after how many events the next connection is dropped (None: it is not dropped)."""
     deadline, got = time.monotonic() + seconds, []
     while not (got and got[-1]["event"] in ENDS):
         assert time.monotonic() < deadline, [e["event"] for e in got]
@@ -105,7 +105,7 @@ def follow(url, key, seconds=30, cut=lambda: None):
 
 
 def curl(url, key, seconds=60):
-    """The same with curl, whose output is taken apart only where a connection ended: whole events, in order."""
+    """The same with curl. Its output is parsed after each connection has ended; a partial last event is ignored."""
     deadline, got = time.monotonic() + seconds, []
     while not (got and got[-1]["event"] in ENDS):
         assert time.monotonic() < deadline, [e["event"] for e in got]
@@ -122,7 +122,7 @@ def curl(url, key, seconds=60):
 
 
 def assert_whole(events, execution=None):
-    """1…n, each once, the terminal one last."""
+    """The ids are 1…n, each once, and only the last event is terminal."""
     assert [e["id"] for e in events] == list(range(1, len(events) + 1))
     assert [e["event"] in ENDS for e in events] == [False] * (len(events) - 1) + [True]
     if execution:

@@ -1,4 +1,4 @@
-// Follows an event stream with npm's eventsource until that closes for good; prints what it got, one JSON line each.
+// Follows an event stream with the npm package eventsource until it closes permanently. Prints one JSON line for each event.
 // usage: node eventsource_client.mjs URL
 import { EventSource } from "../node_modules/eventsource/dist/index.js";
 

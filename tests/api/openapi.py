@@ -1,4 +1,4 @@
-"""docs/openapi.json as a judge: every answer that the tests' Client gets is held against it."""
+"""Validates every response that the tests' Client receives against docs/openapi.json."""
 import json
 import pathlib
 import re
@@ -16,12 +16,13 @@ ID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]
 
 
 def look(text):
-    """Alike for ids, for times, and for long texts that have letters and digits at the same places."""
+    """The same result for all ids, for all times, and for long strings with letters and digits at the same positions."""
     return text if len(text) < 16 else "ID" if ID.fullmatch(text) else re.sub("[0-9]", "0", re.sub("[a-z]", "a", text))
 
 
 def outline(value):
-    """A value's shape, alike for values of the same names, types and short words, and the value with one of each shape in its lists."""
+    """(shape, reduced value). Values with the same names, types and short strings have the same shape; the reduced value keeps one
+    element of each shape in its lists."""
     if isinstance(value, dict):
         parts = {name: outline(value[name]) for name in sorted(value)}
         return tuple((name, part[0]) for name, part in parts.items()), {name: part[1] for name, part in parts.items()}
@@ -46,7 +47,7 @@ class Document:
         return value
 
     def template(self, path):
-        """The path of the document that a request's path (raw, without query) is, the most literal one; None."""
+        """The path template of the document that matches a raw request path without query, or None. Literal segments win."""
         segments = path.rstrip("/").split("/")
         best = None
         for template in self.content["paths"]:
@@ -72,34 +73,34 @@ class Document:
         return self.validators[key]
 
     def validate(self, schema, value, what):
-        """Once for each shape of a value: tests poll, and pages have many rows alike."""
+        """Validates one value of each shape only, because tests poll and pages have many similar rows."""
         shape, value = outline(value)
         known = (id(schema), shape)
         if known in self.valid:
             return
         errors = sorted(self.validator(schema).iter_errors(value), key=lambda e: len(e.absolute_path))
-        assert not errors, f"{what} is not as docs/openapi.yaml has it: {errors[0].message[:500]} at {list(errors[0].absolute_path)}"
+        assert not errors, f"{what} does not match docs/openapi.yaml: {errors[0].message[:500]} at {list(errors[0].absolute_path)}"
         self.valid.add(known)
 
     def check(self, method, path, answer, body_is_here=True):
-        """An answer of requests. What no path of the document matches must be a problem of its shape."""
+        """Checks a response of `requests`. A path that the document does not have must be answered with a documented problem."""
         template = self.template(path)
         what = f"{method} {path}: {answer.status_code}"
         operation = self.content["paths"][template].get(method.lower().replace("head", "get")) if template else None
         if operation is None:
-            assert answer.status_code >= 400, f"{what}: the document does not know it"
+            assert answer.status_code >= 400, f"{what}: the path is not in docs/openapi.yaml"
             response = self.content["components"]["responses"]["Problem"]
         else:
             status = str(answer.status_code)
             response = operation["responses"].get(status) or operation["responses"].get(status[0] + "XX")
-            assert response is not None, f"{what}: no such status in docs/openapi.yaml"
+            assert response is not None, f"{what}: the status is not in docs/openapi.yaml"
             response = self.resolve(response)
         if method == "HEAD" or answer.status_code in (204, 304):
             assert not body_is_here or not answer.content, what
             return
         media = answer.headers.get("Content-Type", "").split(";")[0].strip()
         content = response.get("content", {})
-        assert media in content or "*/*" in content, f"{what}: {media} is not among {list(content)}"
+        assert media in content or "*/*" in content, f"{what}: {media} is none of {list(content)}"
         if media.endswith("json") and media in content and body_is_here:
             self.validate(content[media]["schema"], json.loads(answer.content), what)
 

@@ -1,5 +1,5 @@
-"""Executions by the thousand, written straight into the tables as runs that have ended leave them: every row that a real
-run of one step has, consistent enough for the audit."""
+"""Inserts thousands of ended executions directly into the tables: every row that a real run of one step leaves behind,
+consistent enough for the audit."""
 import datetime
 
 DAY_MS = 86400000
@@ -10,8 +10,8 @@ def days_ago(days):
 
 
 def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(), keyed=False, state="3", cost=1000000):
-    """n executions of one responder, the first at at_ms, apart_ms between them; `state` is SQL of seq (1…n). Paid from a
-    grant of its own."""
+    """Inserts n executions of one responder, the first at at_ms, the others apart_ms apart. `state` is an SQL expression of seq
+    (1…n). The credits come from an additional grant."""
     tag_rows = "".join(
         f"INSERT INTO execution_tags SELECT '{workspace}', '{tag}', id FROM made;\n" for tag in tags)
     tag_json = "'[" + ",".join(f'"{t}"' for t in tags) + "]'" if tags else "NULL"

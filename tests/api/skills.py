@@ -1,4 +1,4 @@
-"""Skills for the tests: packages written on the fly, installed by the operators' command."""
+"""Writes skill packages for the tests and installs them with the operator command."""
 import json
 import pathlib
 import stat
@@ -16,7 +16,7 @@ def manifest(slug="probe", version="1.0.0", argv=("python3", "./main.py"), **mor
 
 
 def package(directory, document, **files):
-    """files: main_py="…" is main.py"""
+    """Writes a package. A keyword main_py="…" is the file main.py."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "skill.json").write_text(json.dumps(document))
     for name, text in files.items():
@@ -31,13 +31,13 @@ def install(workspace, directory, check=True):
 
 
 def probe(workspace, main, slug="probe", version="1.0.0", **more):
-    """Installs a skill that runs this Python text."""
+    """Installs a skill that runs the given Python code."""
     with tempfile.TemporaryDirectory() as d:
         return install(workspace, package(pathlib.Path(d), manifest(slug, version, **more), main_py=main))
 
 
 class Space:
-    """A client's view of its space."""
+    """The skill endpoints of a workspace (a "space" in their paths), called with one client."""
 
     def __init__(self, workspace, client=None):
         self.client = client or workspace.client()

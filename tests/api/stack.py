@@ -1,9 +1,9 @@
-"""A private, real Millrace for one test module: scripts/stack in a temporary directory, and hands to hold it by.
+"""A real, private Millrace for one test module, started by scripts/stack in a temporary directory.
 
-Stack        the servers: start, stop, kill, settings, logs, SQL and Redis for assertions
-Workspace    one workspace of it, with its operators' commands
-Client       an HTTP client with a key
-Effects      an HTTP server on loopback that counts what runs do to the outside world
+Stack        starts, stops and kills the servers; settings, logs, SQL and Redis for assertions
+Workspace    one workspace, with the operator commands for it
+Client       an HTTP client with an API key
+Effects      an HTTP server on loopback that records the requests that runs send
 """
 import collections
 import json
@@ -35,7 +35,7 @@ SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanit
 
 
 def eventually(check, seconds=10.0, what="the condition"):
-    """Calls check until it returns something true, which it returns; fails at the deadline."""
+    """Calls check until it returns a true value and returns that value. Fails after `seconds`."""
     began = time.monotonic()
     while True:
         value = check()
@@ -44,7 +44,7 @@ def eventually(check, seconds=10.0, what="the condition"):
         waited = time.monotonic() - began
         if waited > seconds:
             raise AssertionError(f"{what} did not come true within {seconds} s (last: {value!r})")
-        time.sleep(min(max(0.02, waited / 20), 0.2))  # what takes long is asked about less often
+        time.sleep(min(max(0.02, waited / 20), 0.2))  # the interval grows with the time already waited
 
 
 def free_port():
@@ -60,15 +60,15 @@ class Stack:
         self.tls_port = free_port() if tls else None
         self.demo = demo  # nginx also serves the documents that the example workflow fetches
         self.url = f"http://127.0.0.1:{self.port}"
-        # queue_ms: a test that asks much at once is not to be told that a slow machine is overloaded
+        # queue_ms: on a slow machine, a test that sends many requests at once must not be rejected as overload
         self.settings = {"api.workers": "4", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
-        # found again in /proc, should a process of ours outlive the stack
+        # MILLRACE_STACK: leftovers() finds processes that outlive the stack by it
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}
         self.operator_lock = threading.Lock()
         self.operator = peers.Operator(self.dir, ROOT / "bin/millrace", self.env)
 
-    # --- life ---------------------------------------------------------------------------------------------
+    # --- start and stop ---------------------------------------------------------------------------------------------
     def _run(self, command, *args):
         done = subprocess.run([ROOT / "scripts/stack", command, self.dir, *args], env=self.env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
@@ -91,11 +91,11 @@ class Stack:
         self._run("stop")
 
     def start_server(self, name):
-        """Starts it and waits until it answers."""
+        """Starts a server and waits until it answers."""
         self._run("start", name)
 
     def stop_server(self, name):
-        """Stops it gracefully and waits until it is gone."""
+        """Stops a server gracefully and waits until it has ended."""
         self._run("stop", name)
 
     def restart_server(self, name):
@@ -103,8 +103,8 @@ class Stack:
         self.start_server(name)
 
     def pid(self, name):
-        """The server's (or its master's) process id; None if it does not run."""
-        try:  # as scripts/stack does: the number, and since when
+        """The process id of the server (or of its master process), or None if it does not run."""
+        try:  # scripts/stack writes the process id and its start time
             pid, since = (self.dir / "pids" / name).read_text().split()
             stat = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except (OSError, ValueError, IndexError):
@@ -112,16 +112,16 @@ class Stack:
         return int(pid) if stat[0] != "Z" and stat[19] == since else None
 
     def children(self, name):
-        """Process ids of the server's direct children: the pool's workers, the executor's processes."""
+        """Process ids of the server's direct children: the workers of the API pool, the executor processes."""
         return children_of(self.pid(name))
 
     def kill_server(self, name, with_children=False):
-        """kill -9, as the machine would do it; returns when it is gone."""
+        """Sends SIGKILL and returns when the process has ended."""
         pid = self.pid(name)
         family = [pid] + (children_of(pid) if with_children else [])
         for p in family:
             kill(p, signal.SIGKILL)
-        eventually(lambda: not any(alive(p) for p in family), 10, f"{name} gone")
+        eventually(lambda: not any(alive(p) for p in family), 10, f"end of {name}")
 
     def wait_ready(self, seconds=15):
         def ready():
@@ -131,12 +131,12 @@ class Stack:
                 return False
         eventually(ready, seconds, "/readyz 200")
 
-    # --- looking in -----------------------------------------------------------------------------------------
+    # --- inspection -----------------------------------------------------------------------------------------
     def sql_long(self, statement):
         return self.sql(statement, timeout=1200)
 
     def sql(self, statement, timeout=30):
-        """Rows as lists of strings, as the root of this private database."""
+        """The rows as lists of strings, queried as the root of this private database."""
         with peers.mariadb(self.dir, timeout) as run:
             return run(statement)
 
@@ -149,12 +149,12 @@ class Stack:
         return peers.redis_command(self.dir, *args)
 
     def log(self, name):
-        """All that the server wrote: its log file and its standard output and error."""
+        """Everything the server wrote: its log file, standard output and standard error."""
         return "".join(p.read_text(errors="replace") for p in sorted((self.dir / "logs").glob(f"{name}*")))
 
     def cli(self, *args, check=True, text=None):
-        """bin/millrace --json; what it printed, parsed. With check=False: (exit code, stdout, stderr)."""
-        # leaks are looked for in what stays: it takes four times as long as most commands do
+        """Runs `millrace --json` and returns its parsed output. With check=False: (exit code, stdout, stderr)."""
+        # no leak check: it takes four times as long as most commands, and matters for long-running processes only
         env = {**self.env, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
         done = subprocess.run([BIN / "millrace", "--json", *map(str, args)], env=env, input=text or "", text=True,
                               capture_output=True, timeout=60)
@@ -164,13 +164,13 @@ class Stack:
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def set_up(self, *args):
-        """A command that a test needs and does not test: by the plain program, also where the others are sanitized."""
+        """Runs a command that prepares a test but is not tested, with the plain program even if the others are sanitized."""
         with self.operator_lock:
             return self.operator.run(*args)
 
-    # --- the other side of the counter -------------------------------------------------------------------------
+    # --- operator -------------------------------------------------------------------------
     def workspace(self, credits=1000, **limits):
-        """limits: rate_limit_per_minute (none worth the name), max_concurrent, price_credits"""
+        """limits: rate_limit_per_minute (default: 1,000,000, practically none), max_concurrent, price_credits"""
         limits.setdefault("rate_limit_per_minute", 1000000)
         args = []
         for name, value in limits.items():
@@ -181,9 +181,9 @@ class Stack:
             workspace.grant(credits)
         return workspace
 
-    # --- the end --------------------------------------------------------------------------------------------
+    # --- clean-up --------------------------------------------------------------------------------------------
     def leftovers(self):
-        """Processes of this stack that still run: named by their command line or by the environment they got from us."""
+        """Processes of this stack that still run, found by their command line or by MILLRACE_STACK in their environment."""
         mark, found = str(self.dir), []
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -208,7 +208,7 @@ class Stack:
         return found
 
     def close(self):
-        """Stops everything; fails if a process is left or a sanitizer complained. Logs stay where something is wrong."""
+        """Stops everything. Fails if a process is left over or a sanitizer reported an error; the directory with the logs then stays."""
         self.stop()
         left = self.leftovers()
         for line in left:
@@ -228,7 +228,7 @@ class Workspace:
         return self.stack.set_up("credits", "grant", "--workspace", self.id, "--credits", credits, "--reason", reason)
 
     def balance(self):
-        """By the operator's command, which asks MariaDB."""
+        """The balance in MariaDB, by the operator command."""
         return self.stack.set_up("credits", "balance", "--workspace", self.id)["balance"]
 
     def key(self, scopes=ALL_SCOPES, *args):
@@ -238,14 +238,14 @@ class Workspace:
         return Client(self.stack.url, self.key(scopes)["key"])
 
     def put_workflow(self, program, name="test"):
-        """Stored by the API; its id."""
+        """Stores a workflow by the API and returns its id."""
         answer = self.client("workflows:write").post("/workflows", json={"name": name, "program": program})
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
 
 
 class Client:
-    """Requests below /api/v1 with a key. Never retries by itself; every answer is held against docs/openapi.yaml."""
+    """Requests below /api/v1 with a key. Never retries; validates every response against docs/openapi.yaml."""
 
     def __init__(self, url, key=None, prefix="/api/v1"):
         self.base = url + prefix
@@ -274,14 +274,14 @@ class Client:
         return self.request("DELETE", path, **kwargs)
 
     def run(self, workflow_id, inputs=None, key=None, **body):
-        """run-async; the answer, whatever it is"""
+        """Calls run-async and returns the response, whatever its status."""
         if inputs is not None:
             body["inputs"] = inputs
         headers = {"Idempotency-Key": key} if key else {}
         return self.post(f"/workflows/{workflow_id}/run-async", json=body or None, headers=headers)
 
     def started(self, *args, **kwargs):
-        """run-async that must be taken; the execution's id"""
+        """Calls run-async, which must be accepted, and returns the execution id."""
         answer = self.run(*args, **kwargs)
         assert answer.status_code == 202, answer.text
         return answer.json()["execution_id"]
@@ -292,13 +292,13 @@ class Client:
         return answer.json()
 
     def finished(self, id, seconds=20):
-        """The execution, once it is terminal."""
+        """Waits until the execution is terminal and returns it."""
         return eventually(lambda: (lambda e: e if e["status"] in TERMINAL else None)(self.execution(id)), seconds,
                           f"execution {id} terminal")
 
 
 class Effects:
-    """An HTTP server that remembers every request; what it answers is set by path.
+    """An HTTP server that records every request. Its responses are set by path.
 
     effects.answer("/x", 503, times=2)          two 503, then the default 200 {"ok": true, "path": "/x"}
     effects.answer("/x", body={"a": 1}, delay=0.5)
@@ -328,7 +328,7 @@ class Effects:
             request_queue_size = 256
 
             def handle_error(self, request, client_address):
-                pass  # a client that was killed
+                pass  # the client was killed
 
         self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -387,11 +387,11 @@ class Effects:
         return len(self.to(path))
 
     def by_key(self, path):
-        """{Idempotency-Key: how many requests}: more than one is a repetition of the same try."""
+        """{Idempotency-Key: number of requests}. More than one request with a key is a repeated attempt."""
         return collections.Counter(c["key"] for c in self.to(path))
 
     def wait_for(self, path, count=1, seconds=15):
-        """Returns when the path was asked for that many times."""
+        """Returns when the path has been requested `count` times."""
         with self.lock:
             done = self.lock.wait_for(lambda: sum(c["path"] == path for c in self.calls) >= count, seconds)
         assert done, f"{path}: {self.count(path)} of {count} requests within {seconds} s"

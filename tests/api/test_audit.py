@@ -1,4 +1,4 @@
-"""The audit finds nothing in a system that worked, and each kind of damage where it was done."""
+"""The audit reports nothing in an undamaged system, and reports each kind of damage with the damaged id."""
 import json
 
 import pytest
@@ -8,7 +8,7 @@ NOBODY = "01890000-0000-7000-8000-000000000000"
 
 @pytest.fixture(scope="module")
 def system(stack):
-    """Runs of every end: succeeded, failed, stopped before and after their start, children, for_each, a key."""
+    """Runs of every outcome: succeeded, failed, stopped before and after their start, with children, for_each and a key."""
     workspace = stack.workspace(credits=100, max_concurrent=50)
     client = workspace.client()
     leaf = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": "${/inputs}"},
@@ -31,7 +31,7 @@ def system(stack):
 
 
 def audit(stack, *args):
-    """Exit code and the violations as {check: [id…]}"""
+    """(exit code, violations as {check: [id…]})"""
     code, out, err = stack.cli("audit", *args, check=False)
     answer = json.loads(out)
     found = {}
@@ -42,13 +42,13 @@ def audit(stack, *args):
     return found
 
 
-def test_what_worked_is_whole(stack, system, tmp_path):
+def test_audit_of_an_undamaged_system_finds_nothing(stack, system, tmp_path):
     ids = tmp_path / "ids"
     ids.write_text("".join(f"{system[k]}\n" for k in ("parent", "fail", "slow", "leaf", "never")))
     assert audit(stack, "--at-rest", "--acknowledged", ids) == {}
 
 
-# name of the check, the damage, which id is named, and how it is undone; {x} is an id of the system
+# (check, SQL that does the damage, reported id, SQL that repairs it); {x} is an id of the system
 DAMAGE = [
     ("balance", "UPDATE accounts SET balance = balance + 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET balance = balance - 1 WHERE workspace_id = '{workspace}'"),
@@ -94,7 +94,7 @@ DAMAGE = [
 
 
 @pytest.mark.parametrize("check,damage,where,mend", DAMAGE, ids=[f"{d[0]}-{i}" for i, d in enumerate(DAMAGE)])
-def test_damage_is_found(stack, system, check, damage, where, mend):
+def test_each_damage_is_reported_by_its_check(stack, system, check, damage, where, mend):
     stack.sql(damage.format(**system))
     try:
         found = audit(stack)
@@ -104,7 +104,7 @@ def test_damage_is_found(stack, system, check, damage, where, mend):
     assert audit(stack) == {}
 
 
-def test_an_id_without_a_row_is_found(stack, system, tmp_path):
+def test_acknowledged_id_without_row_is_reported(stack, system, tmp_path):
     ids = tmp_path / "ids"
     ids.write_text(f"{system['leaf']}\n\n{NOBODY}\n{system['fail']}\n")
     assert audit(stack, "--acknowledged", ids) == {"acknowledged": [NOBODY]}
@@ -113,8 +113,8 @@ def test_an_id_without_a_row_is_found(stack, system, tmp_path):
     assert code == 1 and "no id" in err
 
 
-def test_a_deadline_that_passed_is_found(stack, system):
-    """Of a run that nobody claims any more, as no executor is there."""
+def test_missed_deadline_is_reported(stack, system):
+    """No executor runs, so that nobody claims the run."""
     workspace = stack.workspace()
     client = workspace.client()
     slow = workspace.put_workflow({"steps": [{"name": "long", "type": "delay", "seconds": 600}]})
@@ -127,7 +127,7 @@ def test_a_deadline_that_passed_is_found(stack, system):
     stack.start_server("executor")
 
 
-def test_what_is_left_over_at_rest_is_found(stack, system):
+def test_leftovers_of_an_idle_system_are_reported(stack, system):
     counter = f"millrace:credits:{system['workspace']}"
     balance = stack.redis("HGET", counter, "balance")
     stack.redis("HSET", counter, "balance", 7)
@@ -143,7 +143,7 @@ def test_what_is_left_over_at_rest_is_found(stack, system):
     stack.start_server("redis")
 
 
-def test_a_left_over_folder_is_found(stack, system):
+def test_leftover_run_folder_is_reported(stack, system):
     runs = stack.dir / "data/runs"
     runs.mkdir(exist_ok=True)
     (runs / "left").mkdir()
@@ -154,7 +154,7 @@ def test_a_left_over_folder_is_found(stack, system):
     assert audit(stack, "--at-rest") == {}
 
 
-def test_what_runs_below_an_ended_run_is_found(stack, system):
+def test_active_child_of_ended_run_is_reported(stack, system):
     stack.stop_server("executor")
     ended = stack.sql_one(f"SELECT ended_ms FROM executions WHERE id = '{system['child']}'")
     stack.sql(f"UPDATE executions SET state = 1, ended_ms = NULL WHERE id = '{system['child']}'")

@@ -1,4 +1,4 @@
-"""Keys: three ways to bring one, scopes, expiry, revocation, rate."""
+"""API keys: the three headers, scopes, expiry, revocation, rate limit."""
 import http.client
 import json
 import time
@@ -29,18 +29,18 @@ def get(stack, headers, path="/api/v1/executions"):
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "Authorization: bearer {}", "Authorization: {}", "X-API-Key: {}"])
-def test_ways_to_bring_a_key(stack, key, header):
+def test_key_in_each_header_is_accepted(stack, key, header):
     name, value = header.format(key).split(": ", 1)
     assert get(stack, {name: value}).status_code == 200
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1", "/api-proxy/v1"])
 @pytest.mark.parametrize("slash", ["", "/"])
-def test_prefixes_and_trailing_slash(stack, key, prefix, slash):
+def test_prefixes_and_trailing_slash_are_accepted(stack, key, prefix, slash):
     assert get(stack, {"X-API-Key": key}, prefix + "/executions" + slash).status_code == 200
 
 
-def test_the_same_key_twice_in_two_headers_is_one(stack, key):
+def test_same_key_in_two_headers_is_accepted(stack, key):
     assert get(stack, {"X-API-Key": key, "Authorization": f"Bearer {key}"}).status_code == 200
 
 
@@ -52,26 +52,26 @@ NONE = {
 
 
 @pytest.mark.parametrize("name", NONE)
-def test_no_key_is_401(stack, name):
+def test_missing_or_invalid_key_is_401(stack, name):
     answer = get(stack, NONE[name])
     problem(answer, 401, "unauthenticated")
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert "X-RateLimit-Limit" not in answer.headers
 
 
-def test_two_keys_are_401(stack, workspace, key):
+def test_two_different_keys_are_401(stack, workspace, key):
     problem(get(stack, {"X-API-Key": key, "Authorization": "Bearer " + workspace.key()["key"]}), 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("name", ["Authorization", "X-API-Key"])
-def test_a_header_twice_is_refused(stack, key, name):
+def test_duplicate_key_header_is_rejected(stack, key, name):
     c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
     c.putrequest("GET", "/api/v1/executions")
     for _ in range(2):
         c.putheader(name, key)
     c.endheaders()
     answer = c.getresponse()
-    # nginx does not let a second Authorization through at all
+    # nginx itself rejects a second Authorization header
     assert (answer.status, json.loads(answer.read())["code"]) == \
         ((400, "invalid_request") if name == "Authorization" else (401, "unauthenticated"))
     c.close()
@@ -86,7 +86,7 @@ SCOPED = [
 ]
 
 
-def test_each_scope_opens_its_own_and_nothing_else(workspace):
+def test_each_scope_permits_its_endpoints_only(workspace):
     full = workspace.client()
     for method, path, scope in SCOPED:
         others = ",".join(s for s in ALL_SCOPES.split(",") if s != scope)
@@ -95,7 +95,7 @@ def test_each_scope_opens_its_own_and_nothing_else(workspace):
         assert workspace.client(scope).request(method, path).status_code == full.request(method, path).status_code != 403
 
 
-def test_stop_needs_the_scope_of_what_ran(workspace):
+def test_stop_requires_the_scope_of_the_run_kind(workspace):
     client = workspace.client()
     w = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
     run = client.started(w)
@@ -106,10 +106,10 @@ def test_stop_needs_the_scope_of_what_ran(workspace):
 
 
 @pytest.mark.serial
-def test_revoked_everywhere_within_a_second(stack, workspace):
+def test_revoked_key_is_rejected_by_all_workers_within_a_second(stack, workspace):
     made = workspace.key()
     headers = {"X-API-Key": made["key"]}
-    for _ in range(40):  # every worker has it in memory
+    for _ in range(40):  # so that every worker has cached the key
         assert get(stack, headers).status_code == 200
     stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
     at = time.monotonic()
@@ -120,8 +120,8 @@ def test_revoked_everywhere_within_a_second(stack, workspace):
 
 
 @pytest.mark.serial
-def test_a_new_key_works_within_a_second_of_being_guessed(stack, workspace):
-    """Unknown keys are remembered, too, but no longer."""
+def test_new_key_works_within_a_second_of_a_failed_lookup(stack, workspace):
+    """Failed lookups are cached, too, and not longer than a second."""
     made = workspace.key()
     stack.sql(f"UPDATE api_keys SET hash = UNHEX(REVERSE(HEX(hash))) WHERE id = '{made['id']}'")
     headers = {"X-API-Key": made["key"]}
@@ -130,14 +130,14 @@ def test_a_new_key_works_within_a_second_of_being_guessed(stack, workspace):
     eventually(lambda: get(stack, headers).status_code == 200, 2)
 
 
-def test_expired(stack, workspace):
+def test_expired_key_is_rejected(stack, workspace):
     made = workspace.key()
     stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE id = '{made['id']}'")
     problem(get(stack, {"X-API-Key": made["key"]}), 401, "unauthenticated")
 
 
 @pytest.mark.serial
-def test_expires_while_it_is_in_memory(stack, workspace):
+def test_key_expires_while_cached(stack, workspace):
     made = workspace.key()
     stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) + 700} WHERE id = '{made['id']}'")
     headers = {"X-API-Key": made["key"]}
@@ -146,7 +146,7 @@ def test_expires_while_it_is_in_memory(stack, workspace):
 
 
 @pytest.mark.serial
-def test_last_use_is_kept_to_the_minute(stack, workspace):
+def test_last_use_is_stored_once_a_minute(stack, workspace):
     made = workspace.key()
     used = lambda: stack.sql_one(f"SELECT last_used_ms FROM api_keys WHERE id = '{made['id']}'")
     assert used() == "NULL"
@@ -159,9 +159,9 @@ def test_last_use_is_kept_to_the_minute(stack, workspace):
     assert used() == first
 
 
-def test_rate_limit(stack):
+def test_requests_above_the_rate_limit_are_rejected(stack):
     workspace = stack.workspace(rate_limit_per_minute=10)
-    clients = [workspace.client(), workspace.client()]  # the keys of a workspace share it
+    clients = [workspace.client(), workspace.client()]  # the keys of a workspace share its limit
     answers = [clients[i % 2].get("/executions") for i in range(13)]
     assert [a.status_code for a in answers] == [200] * 10 + [429] * 3
     assert [int(a.headers["X-RateLimit-Remaining"]) for a in answers] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0]
@@ -172,16 +172,16 @@ def test_rate_limit(stack):
         assert a.headers["RateLimit"].startswith('"default";r=')
     problem(answers[-1], 429, "rate_limited")
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 60
-    assert stack.workspace().client().get("/executions").status_code == 200  # another workspace's limit is its own
+    assert stack.workspace().client().get("/executions").status_code == 200  # the limits of workspaces are independent
 
 
 @pytest.mark.serial
-def test_limit_falls_open_without_redis(stack):
+def test_rate_limit_is_not_enforced_without_redis(stack):
     client = stack.workspace(rate_limit_per_minute=3).client()
     assert [client.get("/executions").status_code for _ in range(5)] == [200] * 3 + [429] * 2
     stack.stop_server("redis")
     try:
-        time.sleep(0.3)  # a refusal is remembered for 200 ms
+        time.sleep(0.3)  # a rejection is cached for 200 ms
         answers = [client.get("/executions") for _ in range(6)]
     finally:
         stack.start_server("redis")

@@ -1,4 +1,4 @@
-"""Whatever comes in, a documented error goes out: never a 500, never HTML, and nothing is charged."""
+"""Invalid requests are answered with a documented error: never a 500, never HTML, and nothing is charged."""
 import json
 import socket
 import uuid
@@ -51,7 +51,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_json(place, name):
+def test_malformed_json_is_400(place, name):
     problem(run(place, MALFORMED[name]), 400, "invalid_json")
 
 
@@ -65,7 +65,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_types(place, name):
+def test_wrong_types_are_400(place, name):
     problem(run(place, json.dumps(WRONG[name])), 400, "invalid_request")
 
 
@@ -77,20 +77,20 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("name", INPUTS)
-def test_inputs_are_told_where_they_are_wrong(place, name):
+def test_invalid_inputs_are_reported_with_their_location(place, name):
     inputs, pointers = INPUTS[name]
     p = problem(run(place, json.dumps({} if inputs is None else {"inputs": inputs})), 422, "invalid_inputs")
     assert sorted(e["pointer"] for e in p["errors"]) == pointers
     assert all(e["message"] for e in p["errors"])
 
 
-def test_deep_but_allowed(place):
+def test_deepest_permitted_nesting_is_accepted(place):
     assert run(place, deep(30)).status_code == 202
 
 
 @pytest.mark.parametrize("body", [b"", None])
 @pytest.mark.parametrize("content_type", ["application/json", "text/plain", None])
-def test_no_body_is_no_body(stack, body, content_type):
+def test_empty_body_is_accepted(stack, body, content_type):
     workspace = stack.workspace()
     place = workspace, workspace.client(), workspace.put_workflow({"steps": PROGRAM["steps"]})
     assert run(place, body, content_type).status_code == 202
@@ -100,12 +100,12 @@ CURL = "application/x-www-form-urlencoded"
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "APPLICATION/JSON", None, CURL, CURL.upper() + ";charset=utf-8"])
-def test_media_types_that_are_taken(place, content_type):
+def test_json_media_types_are_accepted(place, content_type):
     assert run(place, b'{"inputs":{"email":"abc"}}', content_type).status_code == 202
 
 
 @pytest.mark.parametrize("header", ["Authorization: Bearer {}", "Authorization: {}", "X-API-Key: {}"])
-def test_json_as_curl_sends_it(stack, place, header):
+def test_json_with_curls_default_content_type_is_accepted(stack, place, header):
     _, client, workflow = place
     name, value = header.format(client.key).split(": ", 1)
 
@@ -114,30 +114,30 @@ def test_json_as_curl_sends_it(stack, place, header):
             s.trust_env = False
             return s.post(f"{stack.url}/api/v1/workflows/{workflow}/run-async", data=body, timeout=10,
                           headers={name: value, "Content-Type": CURL, "Idempotency-Key": f"as curl by {header}"})
-    # the key is free after a refusal
+    # a rejected request does not use up its idempotency key
     for body in (b"inputs=abc", b"%7B%7D", b"{"):
         problem(send(body), 400, "invalid_json")
     problem(send(b"[]"), 400, "invalid_request")
     problem(send(b'{"inputs":{"email":"a"}}'), 422, "invalid_inputs")
     first, again = send(b'{"inputs":{"email":"abc"}}'), send(b'{"inputs":{"email":"abc"}}')
     assert first.status_code == again.status_code == 202 and first.content == again.content
-    # the Content-Type is no part of the fingerprint
+    # the Content-Type is not part of the request fingerprint
     typed = run(place, b'{"inputs":{"email":"abc"}}', **{"Idempotency-Key": f"as curl by {header}"})
     assert typed.content == first.content and typed.headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_form_without_a_key_header_is_unauthenticated(stack, place):
+def test_form_content_type_without_key_header_is_401(stack, place):
     answer = requests.post(f"{stack.url}/api/v1/workflows/{place[2]}/run-async", data=b"{}", headers={"Content-Type": CURL}, timeout=10)
     problem(answer, 401, "unauthenticated")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", CURL + "2", "multipart/form-data; boundary=x", "application/jsonp", "json",
                                           "application/xml"])
-def test_media_types_that_are_not(place, content_type):
+def test_other_media_types_are_415(place, content_type):
     problem(run(place, b"{}", content_type), 415, "unsupported_media_type")
 
 
-def test_size_limit(place):
+def test_body_above_the_limit_is_413(place):
     body = b'{"inputs":{"email":"abc"},"metadata":{"a":"%s"}}'
     exact = body % (b"x" * (1024 * 1024 - len(body) + 2))
     assert len(exact) == 1024 * 1024
@@ -146,7 +146,7 @@ def test_size_limit(place):
     problem(run(place, b"x" * 1024 * 1200), 413, "body_too_large")
 
 
-def test_chunked_bodies_count_too(place):
+def test_chunked_body_above_the_limit_is_413(place):
     _, client, workflow = place
 
     def parts():
@@ -156,7 +156,7 @@ def test_chunked_bodies_count_too(place):
             "body_too_large")
 
 
-def test_a_body_that_ends_early_is_no_request(stack, place):
+def test_truncated_body_is_not_processed(stack, place):
     _, client, workflow = place
     before = place[0].balance()
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
@@ -172,11 +172,11 @@ PATHS = ["/nothing", "/", "", "/executions/x", "/executions/x/stop", "/execution
          f"/executions/{uuid.uuid4()}x", f"/workflows/{uuid.uuid4()}/run", "/healthz", "/metrics"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=[str(i) for i in range(len(PATHS))])  # no random names: shards of a run compare them
+@pytest.mark.parametrize("path", PATHS, ids=[str(i) for i in range(len(PATHS))])  # indices as names, because the paths contain random ids
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_paths_that_lead_nowhere(stack, place, path, method):
+def test_unknown_paths_are_404(stack, place, path, method):
     client = place[1]
-    # the client library would fold dots away
+    # not with the client library, which normalizes dot segments
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
         s.sendall(f"{method} /api/v1{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {client.key}\r\nContent-Length: 0\r\n"
                   "Connection: close\r\n\r\n".encode())
@@ -193,15 +193,15 @@ def test_paths_that_lead_nowhere(stack, place, path, method):
 
 @pytest.mark.parametrize("path", ["/executions/%ff", "/executions/%zz", "/executions/%", "/executions/%4", "/executions?limit=%ff",
                                   "/executions?%zz=1", "/executions?a=%00"])
-def test_escapes_that_are_none(stack, place, path):
-    # by hand: the client library would mend them
+def test_invalid_percent_escapes_are_400(stack, place, path):
+    # on a socket, because the client library would correct the escapes
     with socket.create_connection(("127.0.0.1", stack.port), timeout=5) as s:
         s.sendall(f"GET /api/v1{path} HTTP/1.1\r\nHost: a\r\nAuthorization: {place[1].key}\r\nConnection: close\r\n\r\n".encode())
         answer = s.recv(65536)
     assert answer.split()[1] == b"400" and b"invalid_request" in answer
 
 
-def test_encoded_slash_is_data(place):
+def test_encoded_slash_is_part_of_a_segment(place):
     problem(place[1].get("/executions%2F" + str(uuid.uuid4())), 404, "not_found")
 
 
@@ -210,25 +210,25 @@ def test_encoded_slash_is_data(place):
     ("GET", f"/workflows/{uuid.uuid4()}/run-async", {"POST"}), ("POST", "/executions", {"GET", "HEAD"}),
     ("OPTIONS", "/credits", {"GET", "HEAD"}), ("GET", f"/executions/{uuid.uuid4()}/stop/", {"POST"}),
 ])
-def test_method_not_allowed(place, method, path, allow):
+def test_wrong_method_is_405_with_allow(place, method, path, allow):
     answer = place[1].request(method, path)
     problem(answer, 405, "method_not_allowed")
     assert set(answer.headers["Allow"].split(", ")) == allow
 
 
-def test_head_is_get_without_a_body(place):
+def test_head_is_answered_like_get_without_body(place):
     answer = place[1].request("HEAD", "/credits")
     assert (answer.status_code, answer.content) == (200, b"") and answer.headers["ETag"]
 
 
 @pytest.mark.parametrize("query", ["x=1", "waits=5", "=", "&x", "a=1&b=2", "include_step_results=1", "include_step_results=",
                                    "include_step_results=true&include_step_results=true"])
-def test_unknown_parameters(place, query):
+def test_unknown_query_parameter_is_400(place, query):
     problem(place[1].get(f"/executions/{uuid.uuid4()}?{query}"), 400, "invalid_request")
     problem(place[1].post(f"/workflows/{place[2]}/run-async?{query}"), 400, "invalid_request")
 
 
-def test_many_parameters(place):
+def test_too_many_query_parameters_are_400(place):
     problem(place[1].get("/executions?" + "&".join("responderIds=" + str(uuid.uuid4()) for _ in range(65))), 400, "invalid_request")
     assert place[1].get("/executions?" + "&".join("responderIds=" + str(uuid.uuid4()) for _ in range(60))).status_code == 200
 
@@ -242,14 +242,14 @@ def test_many_parameters(place):
     {"inputs": {"$ref": "#"}, "steps": "x"},
     {"inputs": {"pattern": "(a+)+$" * 500 + "("}, "steps": []},
 ])
-def test_program_bombs(place, program):
+def test_hostile_programs_get_a_documented_response(place, program):
     answer = place[1].post("/workflows", json={"name": "bomb", "program": program})
     assert answer.status_code in (400, 413, 422) or answer.status_code == 201, answer.text
     assert answer.headers["Content-Type"] in ("application/problem+json", "application/json")
 
 
-def test_a_bomb_goes_off_in_the_run_alone(stack):
-    """Each step doubles its text: the run ends with an error, nobody else notices."""
+def test_growing_values_fail_their_run_only(stack):
+    """Each step doubles its text. The run fails; other runs are not affected."""
     workspace = stack.workspace()
     client = workspace.client()
     steps = [{"name": "s0", "type": "transform", "value": "x" * 1000}]
@@ -259,7 +259,7 @@ def test_a_bomb_goes_off_in_the_run_alone(stack):
     assert x["status"] == "failed" and x["failure_reason"] and x["error"]
 
 
-def test_a_schema_that_never_ends_is_refused_or_bounded(place):
+def test_recursive_schema_is_rejected_or_bounded(place):
     workspace, client, _ = place
     bomb = {"inputs": {"$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}] * 8}, "b": {"anyOf": [{"$ref": "#/$defs/a"}] * 8}},
                        "$ref": "#/$defs/a"}, "steps": PROGRAM["steps"]}
@@ -269,7 +269,7 @@ def test_a_schema_that_never_ends_is_refused_or_bounded(place):
         problem(client.run(made.json()["id"], {}), 422, "invalid_inputs")
 
 
-def test_nothing_was_charged_or_stored_for_all_that(stack):
+def test_rejected_requests_charged_and_stored_nothing(stack):
     workspace = stack.workspace(credits=10)
     place = workspace, workspace.client(), workspace.put_workflow(PROGRAM)
     for body in list(MALFORMED.values()) + [json.dumps(b).encode() for b in WRONG.values()]:
@@ -278,5 +278,5 @@ def test_nothing_was_charged_or_stored_for_all_that(stack):
     assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'") == "0"
 
 
-def test_no_request_ended_in_a_500(stack):
+def test_no_request_was_answered_with_500(stack):
     assert "status=500" not in stack.log("api")

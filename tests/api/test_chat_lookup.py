@@ -1,4 +1,4 @@
-"""The execution that a chat's tool call started."""
+"""Looks up the execution that a tool call of a chat started."""
 import threading
 import uuid
 
@@ -23,7 +23,7 @@ def by_call(space, call):
     return space.client.get(f"{space.path}/executions/by-chat-tool-call/{quote(call, safe='')}")
 
 
-def test_found_as_soon_as_it_is_there(space):
+def test_execution_is_found_once_accepted(space):
     assert by_call(space, "call_1").status_code == 404
     message = str(uuid.uuid4())
     answer = space.start("probe", chat={"thread_id": "t-1", "message_id": message, "tool_call_id": "call_1"})
@@ -36,21 +36,21 @@ def test_found_as_soon_as_it_is_there(space):
 
 
 @pytest.mark.parametrize("call", ["a/b", "a b", "ü", "%2F", "call?x=1", "a+b", "x" * 256, "...", "a\\b", '"'])
-def test_any_octets(space, call):
+def test_tool_call_id_may_hold_any_octets(space, call):
     id = space.started("probe", chat={"tool_call_id": call})
     found = by_call(space, call)
     assert found.status_code == 200, found.text
     assert found.json()["data"]["id"] == id
 
 
-def test_ids_are_compared_octet_by_octet(space):
+def test_tool_call_ids_are_compared_by_octet(space):
     space.started("probe", chat={"tool_call_id": "Call-1"})
     for other in ("call-1", "Call-1 ", "CALL-1"):
         assert by_call(space, other).status_code == 404
         space.started("probe", chat={"tool_call_id": other})
 
 
-def test_a_second_one_is_refused_and_named(stack, workspace, space):
+def test_second_execution_of_a_tool_call_is_rejected_with_the_first_id(stack, workspace, space):
     first = space.started("probe", chat={"tool_call_id": "twice"})
     second = space.start("probe", {"other": 1}, chat={"tool_call_id": "twice"})
     assert second.status_code == 409
@@ -60,10 +60,10 @@ def test_a_second_one_is_refused_and_named(stack, workspace, space):
     replay = space.start("probe", chat={"tool_call_id": "keyed"}, key="k")
     assert replay.status_code == 201 and replay.content == keyed.content
     assert space.start("probe", chat={"tool_call_id": "keyed"}, key="k2").status_code == 409
-    assert space.start("probe", chat={"tool_call_id": "free"}, key="k2").status_code == 201, "a refusal keeps no key"
+    assert space.start("probe", chat={"tool_call_id": "free"}, key="k2").status_code == 201, "a rejected request does not use up its key"
 
 
-def test_never_two_rows_whatever_the_race(stack, workspace, space):
+def test_concurrent_starts_of_a_tool_call_create_one_execution(stack, workspace, space):
     answers = []
 
     def one():
@@ -82,7 +82,7 @@ def test_never_two_rows_whatever_the_race(stack, workspace, space):
     assert count == "1" and workspace.balance() == 999
 
 
-def test_spaces_are_apart(stack, space):
+def test_tool_call_ids_are_separate_by_space(stack, space):
     other = stack.workspace()
     probe(other, "pass")
     theirs = Space(other)
@@ -92,7 +92,7 @@ def test_spaces_are_apart(stack, space):
     assert space.client.get(f"{theirs.path}/executions/by-chat-tool-call/shared").status_code == 404
 
 
-def test_any_prefix_and_method(stack, workspace, space):
+def test_lookup_accepts_every_prefix_and_rejects_other_methods(stack, workspace, space):
     space.started("probe", chat={"tool_call_id": "p"})
     for prefix in ("/api/v1", "/v1", "/api-proxy/v1"):
         client = Client(stack.url, space.client.key, prefix)
@@ -101,7 +101,7 @@ def test_any_prefix_and_method(stack, workspace, space):
     assert answer.status_code == 405 and answer.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_workflow_run_by_a_chat_is_no_skill_execution(workspace, space):
+def test_workflow_run_of_a_chat_is_not_found(workspace, space):
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
     assert space.client.run(workflow, chat={"tool_call_id": "flow"}).status_code == 202
     assert by_call(space, "flow").status_code == 404

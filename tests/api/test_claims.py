@@ -1,5 +1,5 @@
-"""The transaction that claims a run carries it as far as it goes without a side effect. Whatever becomes of that transaction, the run
-is done once, and what others see of it is only what was committed."""
+"""The transaction that claims a run also executes it up to its first side effect. Whether that transaction commits, fails or is lost:
+the run is executed once, and others see committed states only."""
 import os
 import signal
 import threading
@@ -29,7 +29,7 @@ def row(stack, id):
 
 
 def ended(stack, id, seconds=10):
-    eventually(lambda: int(row(stack, id)[0]) > 2, seconds, "ended")
+    eventually(lambda: int(row(stack, id)[0]) > 2, seconds, "end of the run")
 
 
 def types(stack, id):
@@ -39,7 +39,7 @@ def types(stack, id):
 
 
 def held(stack, state):
-    """The executor's connection that waits for a lock, once there is one."""
+    """Waits until a connection of the executor waits for a lock and returns its id."""
     found = []
 
     def waits():
@@ -50,7 +50,7 @@ def held(stack, state):
 
 
 def kept_in_the_claim(stack, session, workspace, program):
-    """A run whose claim has gone as far as its first commit and cannot write it: the table of steps is locked."""
+    """A run whose claim cannot write its first commit, because the table of steps is locked. Returns (run, connection)."""
     workflow = workspace.put_workflow(program)
     session("LOCK TABLES execution_steps WRITE")
     id = workspace.client().started(workflow, {"n": 5})
@@ -62,7 +62,7 @@ def commits(stack):
 
 
 @pytest.mark.serial
-def test_a_run_of_pure_steps_costs_one_transaction(stack, workspace, client):
+def test_run_without_side_effects_takes_one_transaction(stack, workspace, client):
     workflow = workspace.put_workflow(PURE)
     client.finished(client.started(workflow, {"n": 0}))
     runs, before = 50, commits(stack)
@@ -70,19 +70,19 @@ def test_a_run_of_pure_steps_costs_one_transaction(stack, workspace, client):
         id = client.started(workflow, {"n": n})
         client.finished(id)
     spent = commits(stack) - before
-    # one accepts it, one runs it; what remains is periodic work
+    # one transaction accepts a run and one executes it; the rest is periodic work
     assert runs * 2 <= spent < runs * 2.5, spent
     assert types(stack, id) == [1, 2, 3, 4, 12]
     assert client.execution(id)["detail"]["output"] == runs - 1
 
 
-def test_a_claim_whose_connection_is_cut_is_made_once_more(stack, session, workspace, client, effects):
+def test_claim_is_repeated_after_a_cut_connection(stack, session, workspace, client, effects):
     id, connection = kept_in_the_claim(stack, session, workspace, {"steps": [
         *PURE["steps"], {"name": "b", "type": "http", "request": {"method": "POST", "url": effects.url + "/b/${/steps/a/result/n}"}}]})
-    assert row(stack, id)[0] == "1", "others see it queued"
+    assert row(stack, id)[0] == "1", "others must see the run queued"
     stack.sql(f"KILL {connection}")
-    eventually(lambda: held(stack, "Waiting for table metadata lock") != connection, 10, "made again")
-    assert effects.calls == [], "nothing has an effect before the claim is written"
+    eventually(lambda: held(stack, "Waiting for table metadata lock") != connection, 10, "a second claim")
+    assert effects.calls == [], "a side effect came before the claim was committed"
     session("UNLOCK TABLES")
     ended(stack, id)
     assert row(stack, id) == ["3", "0", "0"]
@@ -91,9 +91,11 @@ def test_a_claim_whose_connection_is_cut_is_made_once_more(stack, session, works
     assert stack.log("executor").count(f"run.claimed execution={id}") == 1
 
 
-def test_a_claim_that_somebody_else_came_before_is_dropped(stack, session, other_session, workspace, client):
+def test_claim_that_lost_its_run_to_another_is_dropped(stack, session, other_session, workspace, client):
     id, connection = kept_in_the_claim(stack, session, workspace, PURE)
-    other = threading.Thread(target=other_session, args=[f"BEGIN; SELECT id INTO @id FROM executions WHERE id = '{id}' FOR UPDATE; UPDATE executions SET attempt = 1 WHERE id = '{id}'; COMMIT"])
+    change = (f"BEGIN; SELECT id INTO @id FROM executions WHERE id = '{id}' FOR UPDATE; "
+              f"UPDATE executions SET attempt = 1 WHERE id = '{id}'; COMMIT")
+    other = threading.Thread(target=other_session, args=[change])
     other.start()
     held(stack, "Waiting for table metadata lock")
     stack.sql(f"KILL {connection}")
@@ -101,16 +103,16 @@ def test_a_claim_that_somebody_else_came_before_is_dropped(stack, session, other
     session("UNLOCK TABLES")
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]
-    assert types(stack, id) == [1, 2, 3, 4, 12], "nothing of the first claim was written"
+    assert types(stack, id) == [1, 2, 3, 4, 12], "the first claim must not have written anything"
     log = stack.log("executor")
     assert log.count(f"run.claimed execution={id}") == 2 and log.count(f"run.cancelled execution={id}") == 1
 
 
-def test_a_claim_is_given_up_where_mariadb_goes_away(stack, session, workspace, client, effects):
+def test_claim_is_abandoned_when_mariadb_is_killed(stack, session, workspace, client, effects):
     id, _ = kept_in_the_claim(stack, session, workspace, {"steps": [
         *PURE["steps"], {"name": "b", "type": "http", "request": {"method": "POST", "url": effects.url + "/b"}}]})
     stack.kill_server("mariadb")
-    eventually(lambda: f"run.cancelled execution={id}" in stack.log("executor"), 10, "given up")
+    eventually(lambda: f"run.cancelled execution={id}" in stack.log("executor"), 10, "the claim abandoned")
     stack.start_server("mariadb")
     ended(stack, id, 30)
     assert row(stack, id) == ["3", "0", "0"]
@@ -118,26 +120,26 @@ def test_a_claim_is_given_up_where_mariadb_goes_away(stack, session, workspace, 
     assert effects.count("/b") == 1
 
 
-def test_one_that_cannot_be_written_does_not_hold_the_others_up(stack, session, workspace, client):
-    """A trigger refuses one output, as a broken row would be refused."""
+def test_unwritable_run_does_not_block_the_others_of_its_claim(stack, session, workspace, client):
+    """A trigger rejects one output, as MariaDB would reject an invalid row."""
     stack.sql("CREATE TRIGGER poison BEFORE UPDATE ON executions FOR EACH ROW "
               "IF NEW.output = '13' THEN SIGNAL SQLSTATE '45000'; END IF")
     try:
         workflow = workspace.put_workflow(PURE)
         session("LOCK TABLES execution_steps WRITE")
-        ids = [client.started(workflow, {"n": n}) for n in range(10, 20)]  # some of them in one claim
+        ids = [client.started(workflow, {"n": n}) for n in range(10, 20)]  # one claim takes several of them
         held(stack, "Waiting for table metadata lock")
         session("UNLOCK TABLES")
         for id in ids[:3] + ids[4:]:
             ended(stack, id)
             assert row(stack, id) == ["3", "0", "0"]
             assert types(stack, id) == [1, 2, 3, 4, 12]
-        eventually(lambda: int(row(stack, ids[3])[0]) == 4, 40, "given up after as many losses as are allowed")
+        eventually(lambda: int(row(stack, ids[3])[0]) == 4, 40, "failure after the permitted number of losses")
     finally:
         stack.sql("DROP TRIGGER poison")
 
 
-def test_limited_concurrency_is_counted_down(stack):
+def test_active_count_returns_to_zero(stack):
     workspace = stack.workspace(max_concurrent=2)
     client = workspace.client()
     workflow = workspace.put_workflow(PURE)
@@ -146,14 +148,14 @@ def test_limited_concurrency_is_counted_down(stack):
         assert stack.sql_one(f"SELECT active FROM accounts WHERE workspace_id = '{workspace.id}'") == "0"
 
 
-def test_a_sigterm_loses_nothing(stack, session, workspace, client):
+def test_sigterm_during_a_claim_releases_the_run(stack, session, workspace, client):
     id, _ = kept_in_the_claim(stack, session, workspace, {"steps": [*PURE["steps"], {"name": "b", "type": "delay", "seconds": 0.1}]})
     os.kill(stack.pid("executor"), signal.SIGTERM)
-    eventually(lambda: "executor.stopping" in stack.log("executor"), 10, "stopping")
+    eventually(lambda: "executor.stopping" in stack.log("executor"), 10, "executor.stopping in the log")
     session("UNLOCK TABLES")
-    eventually(lambda: not stack.pid("executor"), 15, "executor gone")
+    eventually(lambda: not stack.pid("executor"), 15, "the end of the executor")
     state, attempt, losses = row(stack, id)
-    assert (state, losses) == ("1", "0") and attempt == "1", "handed back"
+    assert (state, losses) == ("1", "0") and attempt == "1", "the run must have been released"
     stack.start_server("executor")
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]

@@ -1,4 +1,4 @@
-"""The operators' command against a real stack."""
+"""The operator command `millrace` against a real stack."""
 import json
 import re
 import subprocess
@@ -13,7 +13,7 @@ DOUBLE = {"steps": [{"name": "twice", "type": "transform", "value": "${/inputs/x
 
 
 def plain(stack, *args, text="", code=0):
-    """Without --json: what a person sees."""
+    """Runs a command without --json and returns its text output."""
     done = subprocess.run([BIN / "millrace", *map(str, args)], env=stack.env, input=text, text=True, capture_output=True,
                           timeout=60)
     assert done.returncode == code, done.stderr + done.stdout
@@ -21,15 +21,15 @@ def plain(stack, *args, text="", code=0):
 
 
 def fails(stack, *args, code=1, text=None):
-    """With --json: the sentence of the error."""
+    """Runs a failing command with --json and returns its error message."""
     got, out, err = stack.cli(*args, check=False, text=text)
     assert got == code, (got, out, err)
     return json.loads(err.splitlines()[-1])["error"]
 
 
-# --- how it is called -----------------------------------------------------------------------------------------
+# --- command line -----------------------------------------------------------------------------------------
 
-def test_usage(stack):
+def test_usage_errors_exit_with_2(stack):
     assert "usage: millrace" in plain(stack, code=2)
     assert "no command" in plain(stack, "nonsense", code=2)
     assert "millrace key revoke" in plain(stack, "key", code=2)
@@ -46,7 +46,7 @@ def test_usage(stack):
     assert "credits grant" in plain(stack, "credits", "--help") and "migrate" not in plain(stack, "credits", "--help")
 
 
-def test_settings(stack, tmp_path):
+def test_settings_are_checked_and_dumped(stack, tmp_path):
     dump = plain(stack, "config", "--dump")
     assert f"socket = {stack.dir}/sockets/mariadb.sock" in dump
     assert "socket = /run/mysqld/mysqld.sock" in plain(stack, "config", "--dump", "--defaults")
@@ -58,7 +58,7 @@ def test_settings(stack, tmp_path):
     assert "cannot be read" in plain(stack, "workspace", "list", "--config", tmp_path / "none.ini", code=1)
 
 
-def test_batch(stack):
+def test_batch_runs_one_command_per_line(stack):
     def batch(*lines, code=0):
         text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
         got, out, err = stack.cli("batch", check=False, text=text)
@@ -74,14 +74,14 @@ def test_batch(stack):
              ["credits", "balance", "--workspace", NOBODY]]
     answers = batch(*wrong, ["credits", "balance", "--workspace", made["id"]], code=1)
     assert ["error" in answer for answer in answers] == [True] * len(wrong) + [False]
-    # the commands behind it are not the value of the secret
+    # the commands that follow must not be read as the value of the secret
     answers = batch(["secret", "set", "--workspace", made["id"], "NAME"], ["workspace", "list"], code=1)
     assert answers[-1][0]["id"] and "NAME" not in json.dumps(stack.cli("secret", "list", "--workspace", made["id"]))
 
 
 # --- migrate --------------------------------------------------------------------------------------------------
 
-def test_migrate(stack):
+def test_migrate_is_repeatable_and_detects_changed_files(stack):
     first = stack.cli("migrate")
     assert [m["new"] for m in first] == [False] * len(first)
     assert [m["number"] for m in first] == list(range(1, len(first) + 1))
@@ -97,8 +97,8 @@ def test_migrate(stack):
     assert stack.cli("migrate")[0]["number"] == 1
 
 
-def test_bodies_come_along_into_the_rows(stack):
-    """What the migration 0009 finds in a database of before it."""
+def test_migration_0009_moves_bodies_into_the_rows(stack):
+    """Applied to a database of the version before it."""
     steps = sorted((ROOT / "sql/migrations").glob("*.sql"))
     stack.sql("CREATE DATABASE older CHARACTER SET utf8mb4")
     older = lambda text: stack.sql("USE older;\n" + text)
@@ -118,8 +118,8 @@ def test_bodies_come_along_into_the_rows(stack):
         ["0", "NULL", "NULL", "NULL", "NULL", "NULL", "NULL", "7"]]
 
 
-def test_two_migrations_at_once(stack):
-    """On an empty database of its own: both end well, each migration was applied by exactly one of them."""
+def test_concurrent_migrations_apply_each_file_once(stack):
+    """On an empty database: both commands succeed, and each migration is applied by exactly one of them."""
     stack.sql("CREATE DATABASE twice CHARACTER SET utf8mb4; GRANT ALL ON twice.* TO millrace_admin@localhost")
     ini = stack.dir / "twice.ini"
     ini.write_text((stack.dir / "millrace.ini").read_text().replace("name = millrace", "name = twice"))
@@ -133,7 +133,7 @@ def test_two_migrations_at_once(stack):
     stack.sql("DROP DATABASE twice")
 
 
-def test_users_have_only_what_they_need(stack):
+def test_database_users_have_minimal_grants(stack):
     def as_user(user, statement):
         secret = (stack.dir / f"secrets/{user}").read_text().strip()
         done = subprocess.run(["mariadb", "--no-defaults", f"--socket={stack.dir}/sockets/mariadb.sock", f"--user={user}",
@@ -158,7 +158,7 @@ def test_users_have_only_what_they_need(stack):
 
 # --- workspaces, keys, credits ----------------------------------------------------------------------------------
 
-def test_workspaces(stack):
+def test_workspaces_are_created_listed_and_changed(stack):
     made = stack.cli("workspace", "create", "--name", "Müller & Söhne", "--rate-limit-per-minute", 60, "--max-concurrent", 3,
                      "--price-credits", "0.25")
     assert UUID.match(made["id"]) and UUID.match(made["tenant_id"])
@@ -178,7 +178,7 @@ def test_workspaces(stack):
         fails(stack, "workspace", "create", *name, *wrong, code=2)
 
 
-def test_max_concurrent_counts_what_runs(stack, effects):
+def test_setting_max_concurrent_counts_active_runs(stack, effects):
     workspace = stack.workspace()
     client = workspace.client()
     flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
@@ -197,7 +197,7 @@ def test_max_concurrent_counts_what_runs(stack, effects):
     assert client.finished(client.started(flow))["status"] == "success"
 
 
-def test_keys(stack):
+def test_keys_are_created_listed_and_revoked(stack):
     workspace = stack.workspace()
     made = workspace.key("credits:read,executions:read", "--expires-in-days", 2)
     assert re.fullmatch(r"sk_live_[A-Za-z0-9_-]{43}", made["key"])
@@ -216,7 +216,7 @@ def test_keys(stack):
     assert "no such" in fails(stack, "key", "create", "--workspace", NOBODY, "--scopes", "all")
 
 
-def test_a_revoked_key_opens_nothing_within_a_second(stack):
+def test_revoked_key_is_rejected_within_a_second(stack):
     workspace = stack.workspace()
     made = workspace.key("all")
     from stack import Client
@@ -224,13 +224,13 @@ def test_a_revoked_key_opens_nothing_within_a_second(stack):
     assert client.get("/credits").status_code == 200
     assert "no key" in fails(stack, "key", "revoke", "--workspace", stack.workspace().id, made["id"])
     stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
-    eventually(lambda: client.get("/credits").status_code == 401, 1.5, "401")
+    eventually(lambda: client.get("/credits").status_code == 401, 1.5, "status 401")
     revoked_at = stack.cli("key", "list", "--workspace", workspace.id)[0]["revoked_at"]
     stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
     assert stack.cli("key", "list", "--workspace", workspace.id)[0]["revoked_at"] == revoked_at
 
 
-def test_credits(stack):
+def test_credits_are_granted_and_shown(stack):
     workspace = stack.workspace(credits=0)
     assert workspace.balance() == 0
     assert workspace.grant("12.5")["balance"] == 12.5
@@ -249,7 +249,7 @@ def test_credits(stack):
     assert stack.redis("HGET", f"millrace:credits:{workspace.id}", "balance") == "0"
 
 
-def test_grants_at_once_add_up(stack):
+def test_concurrent_grants_add_up(stack):
     workspace = stack.workspace(credits=0)
     threads = [threading.Thread(target=workspace.grant, args=("0.1",)) for _ in range(20)]
     for t in threads:
@@ -262,7 +262,7 @@ def test_grants_at_once_add_up(stack):
 
 # --- secrets --------------------------------------------------------------------------------------------------------
 
-def test_secrets(stack, tmp_path):
+def test_secrets_are_set_listed_and_removed(stack, tmp_path):
     workspace = stack.workspace()
     stack.cli("secret", "set", "--workspace", workspace.id, "TOKEN", text="first-value\n")
     value = tmp_path / "value"
@@ -289,7 +289,7 @@ def test_secrets(stack, tmp_path):
 
 # --- workflows --------------------------------------------------------------------------------------------------------
 
-def test_workflow_put(stack, tmp_path):
+def test_workflow_put_stores_versions(stack, tmp_path):
     workspace = stack.workspace()
     client = workspace.client()
     file = tmp_path / "double.json"
@@ -312,7 +312,7 @@ def test_workflow_put(stack, tmp_path):
     assert "cannot be read" in fails(stack, "workflow", "put", "--workspace", workspace.id, tmp_path / "none")
 
 
-def test_workflow_put_says_what_is_wrong(stack):
+def test_workflow_put_reports_each_error(stack):
     workspace = stack.workspace()
     put = ("workflow", "put", "--workspace", workspace.id, "--name", "x", "-")
     assert "-:" in fails(stack, *put, text="{")
@@ -325,7 +325,7 @@ def test_workflow_put_says_what_is_wrong(stack):
     assert stack.cli("workflow", "list", "--workspace", workspace.id) == []
 
 
-def test_workflow_price(stack):
+def test_workflow_price_takes_effect(stack):
     workspace = stack.workspace(credits=10)
     client = workspace.client()
     flow = workspace.put_workflow(DOUBLE)
@@ -337,7 +337,7 @@ def test_workflow_price(stack):
 
 # --- executions -----------------------------------------------------------------------------------------------------------
 
-def test_execution_list_and_show(stack):
+def test_execution_list_and_show_print_runs(stack):
     workspace = stack.workspace()
     client = workspace.client()
     flow = workspace.put_workflow(DOUBLE)
@@ -362,7 +362,7 @@ def test_execution_list_and_show(stack):
     assert "no execution" in fails(stack, "execution", "show", NOBODY)
 
 
-def test_execution_stop(stack, effects):
+def test_execution_stop_stops_a_run(stack, effects):
     workspace = stack.workspace()
     client = workspace.client()
     flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
@@ -378,7 +378,7 @@ def test_execution_stop(stack, effects):
 
 
 @pytest.mark.parametrize("with_redis", [True, False])
-def test_execution_tail(stack, effects, with_redis):
+def test_execution_tail_follows_to_the_end(stack, effects, with_redis):
     workspace = stack.workspace()
     client = workspace.client()
     flow = workspace.put_workflow({"steps": [{"name": "wait", "type": "http",
@@ -404,9 +404,9 @@ def test_execution_tail(stack, effects, with_redis):
     assert len(after) == 1 and "execution.succeeded" in after[0]
 
 
-# --- with servers away -------------------------------------------------------------------------------------------------------
+# --- with servers stopped -------------------------------------------------------------------------------------------------------
 
-def test_redis_away(stack):
+def test_commands_work_without_redis(stack):
     workspace = stack.workspace(credits=0)
     stack.stop_server("redis")
     assert workspace.grant(3)["balance"] == 3
@@ -414,7 +414,7 @@ def test_redis_away(stack):
     assert workspace.balance() == 3
 
 
-def test_mariadb_away(stack):
+def test_commands_fail_clearly_without_mariadb(stack):
     stack.stop_server("mariadb")
     assert "does not let" in fails(stack, "workspace", "list")
     stack.start_server("mariadb")

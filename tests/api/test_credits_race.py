@@ -1,4 +1,4 @@
-"""Money: what is charged, what is refused, and that parallel requests cannot spend the same credit twice."""
+"""Credits: charges, rejections and refunds; concurrent requests cannot spend the same credit twice."""
 import collections
 import concurrent.futures
 
@@ -20,7 +20,7 @@ def ledger(stack, workspace):
     return int(stack.sql_one(f"SELECT SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}'"))
 
 
-def test_two_hundred_at_once_with_fifty_credits(stack):
+def test_two_hundred_concurrent_runs_spend_fifty_credits_exactly(stack):
     workspace = stack.workspace(credits=50)
     workflow, key = workspace.put_workflow(PROGRAM), workspace.key()["key"]
     answers = send_many(stack, key, workflow, 200, 200)
@@ -30,12 +30,12 @@ def test_two_hundred_at_once_with_fifty_credits(stack):
     assert workspace.balance() == 0
     assert ledger(stack, workspace) == 0
     assert workspace.client().get("/credits").json() == {"balance": 0}
-    workspace.grant(1)  # at once, whatever Redis remembers
+    workspace.grant(1)  # takes effect at once, whatever Redis has cached
     assert [a.status_code for a in send_many(stack, key, workflow, 2, 1)] == [202, 402]
 
 
-def test_a_lying_counter_costs_nothing(stack):
-    """Redis says that there is nothing left: MariaDB is asked before anybody hears it. And the other way round."""
+def test_wrong_redis_balance_does_not_change_decisions(stack):
+    """If Redis has a balance of 0, MariaDB is consulted before a run is rejected; and if it has too much, MariaDB still decides."""
     workspace = stack.workspace(credits=2)
     workflow, key = workspace.put_workflow(PROGRAM), workspace.key()["key"]
     counter = next(k for k in stack.redis("KEYS", "*") if workspace.id in k and "credits" in k)
@@ -46,7 +46,7 @@ def test_a_lying_counter_costs_nothing(stack):
     assert workspace.balance() == 0
 
 
-def test_concurrency_limit(stack):
+def test_runs_above_max_concurrent_are_rejected(stack):
     workspace = stack.workspace(max_concurrent=3)
     slow = workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]})
     key, client = workspace.key()["key"], workspace.client()
@@ -60,7 +60,7 @@ def test_concurrency_limit(stack):
     assert send_many(stack, key, slow, 1, 1)[0].status_code == 202
 
 
-def test_stopped_before_anything_began_is_refunded(stack):
+def test_run_stopped_before_its_start_is_refunded(stack):
     stack.stop_server("executor")
     try:
         workspace = stack.workspace(credits=5)

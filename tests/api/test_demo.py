@@ -1,4 +1,4 @@
-"""The two commands that a newcomer types, twice in a row, in a directory of their own."""
+"""scripts/demo and scripts/stop, each run twice, in a directory of their own."""
 import os
 import pathlib
 import subprocess
@@ -15,7 +15,7 @@ def script(name, env):
     done = subprocess.run([ROOT / "scripts" / name], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, text=True, timeout=300)
     assert done.returncode == 0, done.stdout
-    assert "\x1b" not in done.stdout, "colours belong on a terminal only"
+    assert "\x1b" not in done.stdout, "colours must be printed on a terminal only"
     return done.stdout
 
 
@@ -30,7 +30,7 @@ def executions(env):
     return answer.json()["executions"]
 
 
-def test_demo_twice_then_stop_then_again():
+def test_demo_can_be_repeated_and_restarted():
     with tempfile.TemporaryDirectory(prefix="mr-demo-", dir="/tmp") as directory:
         run = pathlib.Path(directory) / "run"
         env = {**os.environ, "MILLRACE_RUN": str(run), "MILLRACE_PORT": str(free_port())}
@@ -39,8 +39,8 @@ def test_demo_twice_then_stop_then_again():
             shown = script("demo", env)
             assert '"status": "success"' in shown and '"state": "succeeded"' in shown
             first = demo_env(run)
-            assert (run / "demo.env").stat().st_mode & 0o077 == 0, "the key is in there"
-            assert len(executions(first)) == 2, "a workflow's and a skill's"
+            assert (run / "demo.env").stat().st_mode & 0o077 == 0, "the file holds the key"
+            assert len(executions(first)) == 2, "expected one workflow run and one skill run"
 
             script("demo", env)
             assert demo_env(run) == first

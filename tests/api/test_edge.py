@@ -1,4 +1,4 @@
-"""What nginx answers by itself: one shape, never HTML, and the truth about whether the program saw the request."""
+"""Responses of nginx itself: problem documents, never HTML, and correct about whether the request reached the API server."""
 import json
 import os
 import re
@@ -12,13 +12,13 @@ TLS = True
 
 
 def exchange(stack, raw):
-    """Sends bytes as they are; (status, headers, body) of the answer."""
+    """Sends raw bytes and returns (status, headers, body) of the response."""
     with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as s:
         s.sendall(raw)
         answer = b""
         while b"\r\n\r\n" not in answer:
             part = s.recv(65536)
-            assert part, f"closed without an answer: {answer!r}"
+            assert part, f"connection closed without a response: {answer!r}"
             answer += part
         head, body = answer.split(b"\r\n\r\n", 1)
         lines = head.decode().split("\r\n")
@@ -56,7 +56,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_own_errors_have_the_programs_shape(stack, name):
+def test_errors_of_nginx_are_problem_documents(stack, name):
     raw, status, code = CASES[name]
     got, headers, body = exchange(stack, raw)
     assert got == status
@@ -65,19 +65,19 @@ def test_own_errors_have_the_programs_shape(stack, name):
         assert "GET" in headers["allow"]
 
 
-def test_plain_text_to_the_tls_port(stack):
+def test_plain_http_to_the_tls_port_is_400(stack):
     answer = requests.get(f"http://127.0.0.1:{stack.tls_port}/api/v1/credits", timeout=10)
     assert answer.status_code == 400
     check_problem(400, answer.headers, answer.content, "invalid_request")
 
 
-def test_tls_answers(stack):
+def test_tls_is_served(stack):
     answer = requests.get(f"https://localhost:{stack.tls_port}/elsewhere", timeout=10, verify=stack.dir / "secrets/tls.crt")
     assert answer.status_code == 404
     check_problem(404, answer.headers, answer.content, "not_found")
 
 
-def test_a_pool_that_is_away_is_503(stack):
+def test_stopped_pool_is_503(stack):
     stack.stop_server("api")
     answer = requests.get(stack.url + "/api/v1/executions", timeout=10)
     assert answer.status_code == 503
@@ -85,8 +85,8 @@ def test_a_pool_that_is_away_is_503(stack):
     check_problem(503, answer.headers, answer.content, "unavailable")
 
 
-def test_a_connection_that_breaks_is_502_outcome_unknown(stack):
-    """A worker that takes the request and dies: nobody knows what it did."""
+def test_broken_upstream_connection_is_502_outcome_unknown(stack):
+    """A worker reads the request and is killed, so that the outcome is unknown."""
     stack.stop_server("api")
     path = stack.dir / "sockets/api.sock"
     if path.exists():

@@ -1,4 +1,4 @@
-"""The event stream: the same numbered events for whoever listens, whenever and through whatever."""
+"""The event stream: every subscriber gets the same numbered events, whenever it connects and whatever fails in between."""
 import json
 import os
 import pathlib
@@ -20,7 +20,7 @@ QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 
 
 def held(effects):
-    """A program whose second step hangs until it is released."""
+    """A program whose second step waits until it is released."""
     return {"steps": [{"name": "a", "type": "transform", "value": 1},
                       {"name": "b", "type": "http", "request": {"method": "GET", "url": effects.url + "/hold"}},
                       {"name": "c", "type": "transform", "value": 3}]}
@@ -35,7 +35,7 @@ def rows(stack, execution):
     return [int(r[0]) for r in stack.sql(f"SELECT seq FROM events WHERE execution_id = '{execution}' ORDER BY seq")]
 
 
-def test_before_during_and_after(stack, workspace, client, effects):
+def test_subscribers_before_during_and_after_a_run_get_the_same_events(stack, workspace, client, effects):
     release = effects.hold("/hold")
     workflow = workspace.put_workflow(held(effects))
     stack.stop_server("executor")
@@ -60,7 +60,7 @@ def test_before_during_and_after(stack, workspace, client, effects):
         assert s.whole and len(s.retries) == 1 and 1000 <= s.retries[0] < 3000
 
 
-def test_head_and_content_type(stack, workspace, client):
+def test_response_has_event_stream_headers(stack, workspace, client):
     execution = client.started(workspace.put_workflow(QUICK))
     client.finished(execution)
     answer = client.get(f"/executions/{execution}/events")
@@ -71,16 +71,16 @@ def test_head_and_content_type(stack, workspace, client):
     assert head.status_code == 200 and head.headers["Content-Type"] == "text/event-stream"
 
 
-def test_last_event_id(stack, workspace, client):
+def test_last_event_id_resumes_the_stream(stack, workspace, client):
     execution = client.started(workspace.put_workflow(QUICK))
     client.finished(execution)
     events = Stream(url(stack, execution), client.key).end()
     last = len(events)
     assert Stream(url(stack, execution), client.key, last=2).end() == events[2:]
     assert Stream(url(stack, execution), client.key, params={"last_event_id": 2}).end() == events[2:]
-    # the header is newer than what the URL was made with
+    # the header takes precedence over the parameter of the URL
     assert Stream(url(stack, execution), client.key, last=3, params={"last_event_id": 1}).end() == events[3:]
-    # one who has them all is told not to come again
+    # a client that has all events is told not to reconnect
     for number in (last, last + 1000):
         answer = client.get(f"/executions/{execution}/events", headers={"Last-Event-ID": str(number)})
         assert (answer.status_code, answer.text) == (204, "")
@@ -89,7 +89,7 @@ def test_last_event_id(stack, workspace, client):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
 
 
-def test_comes_back_at_random(stack, workspace, client):
+def test_reconnecting_subscribers_get_every_event_once(stack, workspace, client):
     program = {"inputs": {"type": "object"}, "steps": [
         {"name": "a", "type": "transform", "value": "x"},
         *[{"name": f"d{i}", "type": "delay", "seconds": 0.02} for i in range(40)]]}
@@ -110,10 +110,10 @@ def test_comes_back_at_random(stack, workspace, client):
     assert all(got[i] == whole for i in range(4))
 
 
-def test_long_history_comes_in_pages(stack, workspace, client):
+def test_long_history_is_sent_completely(stack, workspace, client):
     execution = client.started(workspace.put_workflow(QUICK))
     client.finished(execution)
-    # 1,000 more before the end, some of them large
+    # 1,000 additional events before the end, some of them large
     last = int(stack.sql_one(f"SELECT last_seq FROM executions WHERE id = '{execution}'"))
     stack.sql(f"""UPDATE events SET seq = seq + 1000 WHERE execution_id = '{execution}' AND seq = {last};
         INSERT INTO events (execution_id, seq, type, at_ms, data)
@@ -125,15 +125,15 @@ def test_long_history_comes_in_pages(stack, workspace, client):
     assert len(events) == last + 1000
 
 
-def test_daemon_killed(stack, workspace, client, effects):
+def test_subscribers_reconnect_after_the_daemon_is_killed(stack, workspace, client, effects):
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     cut = Stream(url(stack, execution), client.key)
     cut.wait_for(5)
     stack.kill_server("stream")
     cut.end()
-    assert not cut.whole, "an answer that broke off must not look complete"
-    # away: an EventSource is told to come again, for any other answer it would give up
+    assert not cut.whole, "a truncated response must not look complete"
+    # the daemon is down: nginx answers so that an EventSource reconnects; it would give up on any other response
     away = client.get(f"/executions/{execution}/events")
     assert (away.status_code, away.headers["Content-Type"], away.text) == (200, "text/event-stream", "retry: 2000\n\n")
     got = []
@@ -145,7 +145,7 @@ def test_daemon_killed(stack, workspace, client, effects):
     assert_whole(got, execution)
 
 
-def test_redis_killed_and_emptied(stack, workspace, client, effects):
+def test_stream_continues_without_redis_and_after_it_is_emptied(stack, workspace, client, effects):
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     s = Stream(url(stack, execution), client.key)
@@ -158,12 +158,12 @@ def test_redis_killed_and_emptied(stack, workspace, client, effects):
         events = s.end()
         assert s.whole
         assert_whole(events, execution)
-        # begun without Redis
+        # a stream opened while Redis is down
         other = Stream(url(stack, client.started(workspace.put_workflow(QUICK))), client.key)
         assert_whole(other.end())
     finally:
         stack.start_server("redis")
-    eventually(lambda: "redis.back" in stack.log("stream").rsplit("redis.away", 1)[-1], 5, "the daemon at Redis again")
+    eventually(lambda: "redis.back" in stack.log("stream").rsplit("redis.away", 1)[-1], 5, "the daemon reconnected to Redis")
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     s = Stream(url(stack, execution), client.key)
@@ -174,7 +174,7 @@ def test_redis_killed_and_emptied(stack, workspace, client, effects):
     eventually(lambda: stack.redis("PUBSUB", "CHANNELS", "millrace:events:*") == [], 5, "no channel left")
 
 
-def test_redis_lies(stack, workspace, client, effects):
+def test_forged_redis_messages_are_not_delivered(stack, workspace, client, effects):
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     s = Stream(url(stack, execution), client.key)
@@ -191,7 +191,7 @@ def test_redis_lies(stack, workspace, client, effects):
     assert [e["id"] for e in events] == rows(stack, execution)
 
 
-def test_refused(stack, workspace, client, effects):
+def test_requests_without_permission_are_rejected(stack, workspace, client, effects):
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
 
@@ -212,11 +212,11 @@ def test_refused(stack, workspace, client, effects):
     refused(client.get(path, params={"from": 1}), 400, "invalid_request")
     refused(client.get(path, params={"ticket": "x"}), 401, "unauthenticated")
     refused(client.post(path), 405, "method_not_allowed")
-    # the internal places are nobody's
+    # clients have no access to the internal locations
     for place in ("stream/events", "stream/wait", "waited"):
         answer = client.session.get(f"{stack.url}/internal/{place}?execution={execution}&workspace={workspace.id}", timeout=10)
         assert answer.status_code == 404
-    assert f"execution={execution}" not in stack.log("stream"), "nothing was held open"
+    assert f"execution={execution}" not in stack.log("stream"), "no connection must be held open"
     release()
 
 
@@ -224,7 +224,7 @@ def test_refused(stack, workspace, client, effects):
 
 @pytest.fixture
 def run(stack, workspace, client, effects):
-    """(execution that hangs, function that lets it end)"""
+    """(a running execution that waits, a function that lets it end)"""
     release = effects.hold("/hold")
     yield client.started(workspace.put_workflow(held(effects))), release
     release()
@@ -241,23 +241,23 @@ def status(stack, path):
         return answer.status_code
 
 
-def test_ticket(stack, workspace, client, run):
+def test_ticket_opens_the_stream_and_is_not_logged(stack, workspace, client, run):
     execution, release = run
     path = ticket(client, execution)
     assert client.key not in path and client.key[8:] not in path
     s = Stream(stack.url + path)
     s.wait_for(5)
-    again = Stream(stack.url + path, last=2)  # as EventSource does
+    again = Stream(stack.url + path, last=2)  # as EventSource reconnects
     again.wait_for(3)
     release()
     assert_whole(s.end(), execution)
     assert again.end() == s.events[2:]
     assert Stream(stack.url + path).end() == s.events
-    eventually(lambda: stack.log("nginx-access").count(f"{execution}/events") >= 3, 10, "nginx has told of all three")
+    eventually(lambda: stack.log("nginx-access").count(f"{execution}/events") >= 3, 10, "three requests in the log of nginx")
     assert path.rsplit("=", 1)[1] not in stack.log("nginx") + stack.log("api") + stack.log("stream")
 
 
-def test_ticket_is_for_one_execution(stack, workspace, client, run):
+def test_ticket_is_valid_for_its_execution_only(stack, workspace, client, run):
     path = ticket(client, run[0])
     other = client.started(workspace.put_workflow(QUICK))
     assert status(stack, path.replace(run[0], other)) == 401
@@ -266,7 +266,7 @@ def test_ticket_is_for_one_execution(stack, workspace, client, run):
     assert status(stack, path) == 200
 
 
-def test_ticket_not_used_in_time(stack, workspace, client, run):
+def test_unused_ticket_expires(stack, workspace, client, run):
     unused, used = ticket(client, run[0]), ticket(client, run[0])
     assert status(stack, used) == 200
     stack.sql(f"UPDATE stream_tickets SET created_ms = created_ms - 61000 WHERE execution_id = '{run[0]}'")
@@ -285,7 +285,7 @@ def test_ticket_ends_after_its_execution(stack, workspace, client, run):
     assert status(stack, path) == 401
 
 
-def test_ticket_holds_without_redis(stack, workspace, client, run):
+def test_ticket_works_without_redis(stack, workspace, client, run):
     path = ticket(client, run[0])
     stack.kill_server("redis")
     try:
@@ -295,7 +295,7 @@ def test_ticket_holds_without_redis(stack, workspace, client, run):
         stack.start_server("redis")
 
 
-def test_revoked_key(stack, workspace, client, run):
+def test_revoked_key_ends_its_streams(stack, workspace, client, run):
     execution = run[0]
     made = workspace.key("executions:read")
     path = ticket(type(client)(stack.url, made["key"]), execution)
@@ -305,8 +305,8 @@ def test_revoked_key(stack, workspace, client, run):
     for s in (by_key, by_ticket, other):
         s.wait_for(5)
     stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
-    eventually(lambda: status(stack, f"/api/v1/executions/{execution}/events?" + path.split("?")[1]) == 401, 3, "401")
-    for s in (by_key, by_ticket):  # at their next ping
+    eventually(lambda: status(stack, f"/api/v1/executions/{execution}/events?" + path.split("?")[1]) == 401, 3, "status 401")
+    for s in (by_key, by_ticket):  # they end at the next ping
         assert len(s.end(20)) == 5
     other.wait_for(5)
     assert other.thread.is_alive()
@@ -315,10 +315,10 @@ def test_revoked_key(stack, workspace, client, run):
     assert_whole(other.end(), execution)
 
 
-# --- leaving ------------------------------------------------------------------------------------------------
+# --- shutdown ------------------------------------------------------------------------------------------------
 
 @pytest.mark.serial
-def test_drained(stack, workspace, client, run):
+def test_sigterm_ends_streams_with_spread_reconnects(stack, workspace, client, run):
     execution, release = run
     streams = [Stream(url(stack, execution), client.key) for _ in range(20)]
     for s in streams:
@@ -327,7 +327,7 @@ def test_drained(stack, workspace, client, run):
     waiter = threading.Thread(target=lambda: waited.append(client.get(f"/executions/{execution}", params={"wait": 30})))
     waiter.start()
     eventually(lambda: len(stack.redis("CLIENT", "LIST").splitlines()) > 0)
-    time.sleep(0.3)  # the waiter is on its way
+    time.sleep(0.3)  # until the waiter is connected
     pid, began = stack.pid("stream"), time.monotonic()
     os.kill(pid, signal.SIGTERM)
     for s in streams:
@@ -335,15 +335,15 @@ def test_drained(stack, workspace, client, run):
         assert len(s.retries) == 2
     waiter.join(5)
     assert waited[0].status_code == 200 and waited[0].json()["state"] == "running"
-    eventually(lambda: stack.pid("stream") is None, 3, "the daemon gone")
+    eventually(lambda: stack.pid("stream") is None, 3, "the end of the daemon")
     assert time.monotonic() - began < 4
-    assert len({s.retries[1] for s in streams}) > 5, "they must not all come back at once"
+    assert len({s.retries[1] for s in streams}) > 5, "reconnect delays must be spread"
     stack.start_server("stream")
     release()
     assert_whole(follow(url(stack, execution), client.key), execution)
 
 
-def test_nginx_reloaded(stack, workspace, client, run):
+def test_stream_survives_a_reload_of_nginx(stack, workspace, client, run):
     execution, release = run
     s = Stream(url(stack, execution), client.key)
     s.wait_for(5)
@@ -355,8 +355,8 @@ def test_nginx_reloaded(stack, workspace, client, run):
     assert_whole(events, execution)
 
 
-def test_slow_reader_is_cut_off(stack, workspace, client, run):
-    """One that does not read: what lies for it stays bounded, the others notice nothing."""
+def test_slow_reader_is_disconnected(stack, workspace, client, run):
+    """A client that does not read: the data buffered for it is bounded, and other clients are not affected."""
     import socket
     execution, release = run
     slow = socket.create_connection(("127.0.0.1", stack.port))
@@ -367,13 +367,13 @@ def test_slow_reader_is_cut_off(stack, workspace, client, run):
     eventually(lambda: stack.redis("PUBSUB", "NUMSUB", f"millrace:events:{execution}")[1] == 1, 5)
     text = "x" * 30000
     for seq in range(6, 300):
-        # two statements, as each single one goes over a kept connection: nginx waits 10 s for a slow reader, the stream should be sooner
+        # nginx waits 10 s for a slow reader; the stream daemon should disconnect it sooner
         stack.sql(f"INSERT INTO events VALUES ('{execution}', {seq}, 7, 1, '{{\"m\":\"{text}\"}}')")
         stack.sql(f"UPDATE executions SET last_seq = {seq} WHERE id = '{execution}'")
         message = json.dumps({"execution_id": execution, "seq": seq, "type": "log", "at": "2026-01-01T00:00:00.000Z",
                               "data": {"m": text}}, separators=(",", ":"))
         stack.redis("PUBLISH", f"millrace:events:{execution}", message)
-        good.wait_for(seq)  # or it might be the slow one, on a busy machine
+        good.wait_for(seq)  # otherwise it could count as slow on a busy machine
         if "why=slow" in stack.log("stream"):
             break
     assert "why=slow" in stack.log("stream")
@@ -382,7 +382,7 @@ def test_slow_reader_is_cut_off(stack, workspace, client, run):
     slow.close()
 
 
-# --- npm's eventsource --------------------------------------------------------------------------------------
+# --- the npm package eventsource --------------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def node():
@@ -392,7 +392,7 @@ def node():
     return pathlib.Path(__file__).parent / "eventsource_client.mjs"
 
 
-def test_eventsource(stack, workspace, client, run, node):
+def test_eventsource_client_gets_every_event(stack, workspace, client, run, node):
     execution, release = run
     client_process = subprocess.Popen(["node", str(node), stack.url + ticket(client, execution)], stdout=subprocess.PIPE, text=True)
     try:
@@ -430,9 +430,9 @@ def reload_nginx(stack):
     eventually(lambda: set(stack.children("nginx")) - set(old), 10, "new workers")
 
 
-def test_followed_through_everything(stack, workspace, client, effects, node):
-    """Whoever listens, since when and with what, while everything between him and the run dies: the same events."""
-    release = effects.hold("/end")  # all faults come while it runs
+def test_every_subscriber_gets_the_same_events_through_all_failures(stack, workspace, client, effects, node):
+    """Subscribers of all kinds, connected at different times, get the same events while each server between them and the run fails."""
+    release = effects.hold("/end")  # all failures occur while the run is active
     program = {"steps": [{"name": f"d{i}", "type": "delay", "seconds": 0.1} for i in range(100)] + [
         {"name": "end", "type": "http", "request": {"method": "GET", "url": effects.url + "/end"}, "timeout_seconds": 100}]}
     stack.stop_server("executor")
@@ -450,10 +450,10 @@ def test_followed_through_everything(stack, workspace, client, effects, node):
     try:
         stack.start_server("executor")
         for number, fault in enumerate((restart_stream, empty_redis, reload_nginx, restart_stream, empty_redis), 1):
-            eventually(lambda: len(rows(stack, execution)) >= number * 30, 30, "the run goes on")
+            eventually(lambda: len(rows(stack, execution)) >= number * 30, 30, "progress of the run")
             fault(stack)
             listen(f"since fault {number}", follow, address, client.key, seconds=60)
-        assert stack.sql_one(f"SELECT state FROM executions WHERE id = '{execution}'") == "2", "all this happened while it ran"
+        assert stack.sql_one(f"SELECT state FROM executions WHERE id = '{execution}'") == "2", "the run must have been active during all failures"
         release()
         for t in threads:
             t.join(90)

@@ -1,4 +1,4 @@
-"""Executions as they are read: the object, steps, pages by cursor and by number, filters, ETags, stop."""
+"""Reading executions: the object, steps, pages by cursor and by number, filters, ETags; and stop."""
 import re
 import uuid
 
@@ -18,7 +18,7 @@ def problem(answer, status, code):
     return answer.json()
 
 
-def test_the_object_carries_every_documented_name(workspace, client):
+def test_execution_has_every_documented_field(workspace, client):
     w = workspace.put_workflow(ONE, name="Welcome")
     run = client.started(w, {"x": 1}, tags=["b", "a", "b"], metadata={"order": 7})
     x = client.finished(run)
@@ -37,7 +37,7 @@ def test_the_object_carries_every_documented_name(workspace, client):
     assert x["createdAt"] <= x["startedAt"] <= x["endedAt"] <= x["updatedAt"]
 
 
-def test_values_come_back_as_they_were_sent(client, workspace):
+def test_values_are_returned_as_sent(client, workspace):
     w = workspace.put_workflow(ONE)
     raw = b'{"inputs" : {"a": 1.0,"b":1e2, "c":"\\u00e9", "big": 18446744073709551615}, "metadata": {"m" : 0.10}}'
     run = client.post(f"/workflows/{w}/run-async", data=raw, headers={"Content-Type": "application/json"}).json()["execution_id"]
@@ -46,7 +46,7 @@ def test_values_come_back_as_they_were_sent(client, workspace):
     assert '{"m" : 0.10}' in text
 
 
-def test_queued_shows_as_running_and_started(stack, client, workspace):
+def test_queued_run_has_status_running(stack, client, workspace):
     stack.stop_server("executor")
     try:
         x = client.execution(client.started(workspace.put_workflow(ONE)))
@@ -59,7 +59,7 @@ def test_queued_shows_as_running_and_started(stack, client, workspace):
         stack.start_server("executor")
 
 
-def test_steps_only_where_asked_for(client, workspace):
+def test_steps_are_returned_on_request_only(client, workspace):
     run = client.started(workspace.put_workflow(ONE))
     done = client.finished(run)
     assert [(s["index"], s["name"], s["type"], s["status"], s["result"], s["error"], s["attempts"]) for s in done["steps"]] == \
@@ -69,7 +69,7 @@ def test_steps_only_where_asked_for(client, workspace):
         assert "steps" not in client.get(f"/executions/{run}{query}").json()
 
 
-def test_a_failed_run_says_why(client, workspace):
+def test_failed_run_reports_its_error(client, workspace):
     w = workspace.put_workflow({"steps": [{"name": "f", "type": "fail", "message": "no luck"}]})
     x = client.finished(client.started(w))
     assert (x["status"], x["state"], x["failure_reason"]) == ("failed", "failed", "step_failed")
@@ -77,7 +77,7 @@ def test_a_failed_run_says_why(client, workspace):
     assert (x["steps"][0]["status"], x["steps"][0]["result"]) == ("failed", None)
 
 
-def test_stop(client, workspace):
+def test_stop_ends_a_run(client, workspace):
     run = client.started(workspace.put_workflow(SLOW))
     answer = client.post(f"/executions/{run}/stop", headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()) == (200, {"execution_id": run, "status": "stopped"})
@@ -87,7 +87,7 @@ def test_stop(client, workspace):
     problem(client.post(f"/executions/{run}/stop"), 400, "execution_terminal")
 
 
-def test_stop_refuses_what_is_not_there_or_not_json(client, stack, workspace):
+def test_stop_rejects_unknown_ids_and_invalid_bodies(client, stack, workspace):
     problem(client.post(f"/executions/{uuid.uuid4()}/stop"), 404, "not_found")
     problem(client.post("/executions/nonsense/stop"), 404, "not_found")
     run = client.started(workspace.put_workflow(SLOW))
@@ -99,7 +99,7 @@ def test_stop_refuses_what_is_not_there_or_not_json(client, stack, workspace):
     assert client.post(f"/executions/{run}/stop", json={}).status_code == 200
 
 
-def test_etag(client, workspace):
+def test_etag_changes_with_the_execution(client, workspace):
     run = client.started(workspace.put_workflow(ONE))
     client.finished(run)
     first = client.get(f"/executions/{run}")
@@ -115,7 +115,7 @@ def test_etag(client, workspace):
 
 @pytest.fixture(scope="module")
 def many(stack):
-    """25 runs of two workflows: even ones of `a`, odd of `b`; every fifth stopped, the rest done; newest first."""
+    """25 runs of two workflows, newest first: the even ones of `a`, the odd ones of `b`; every fifth is stopped, the others succeeded."""
     workspace = stack.workspace()
     client = workspace.client()
     a, b = workspace.put_workflow(ONE, "a"), workspace.put_workflow(SLOW, "b")
@@ -167,7 +167,7 @@ def test_list_by_number(many):
         [i for n, i in enumerate(ids) if (24 - n) % 2 and (24 - n) % 5][5:10]
 
 
-def test_responders_alone_are_numbered(many):
+def test_responder_filter_alone_is_numbered(many):
     _, client, a, b, ids = many
     of_b = [i for n, i in enumerate(ids) if (24 - n) % 2]
     got, body = page(client, responderIds=b)
@@ -178,9 +178,9 @@ def test_responders_alone_are_numbered(many):
     assert got == of_b[:5] and body["next_cursor"] == of_b[4]
 
 
-def test_filters(many):
+def test_filters_select_matching_runs(many):
     workspace, client, a, b, ids = many
-    index = {x: 24 - n for n, x in enumerate(ids)}  # in the order of their start
+    index = {x: 24 - n for n, x in enumerate(ids)}  # in the order in which they were started
     stopped = [x for x in ids if index[x] % 2 and index[x] % 5 == 0]
     assert page(client, workflow_id=a, limit=100)[0] == [x for x in ids if index[x] % 2 == 0]
     assert page(client, workflow_id=b, status="stopped")[0] == stopped
@@ -197,7 +197,7 @@ def test_filters(many):
     assert page(client, parentId=ids[0])[0] == []
 
 
-def test_filters_by_time(many):
+def test_time_filters_select_matching_runs(many):
     _, client, _, _, ids = many
     x = client.execution(ids[5])
     assert page(client, created_before=x["createdAt"], limit=100)[0] == ids[6:]
@@ -206,7 +206,7 @@ def test_filters_by_time(many):
     assert page(client, created_after="2020-01-01", limit=100)[0] == ids
 
 
-def test_children_by_parent(client, workspace):
+def test_children_are_listed_by_parent(client, workspace):
     child = workspace.put_workflow(ONE)
     parent = workspace.put_workflow({"steps": [{"name": n, "type": "workflow", "workflow_id": child} for n in "xy"]})
     top = client.started(parent)
@@ -231,11 +231,11 @@ BAD = {
 
 
 @pytest.mark.parametrize("query", BAD)
-def test_bad_parameters_are_named(many, query):
+def test_bad_parameter_is_named_in_the_error(many, query):
     p = problem(many[1].get("/executions?" + query), 400, "invalid_request")
     assert BAD[query] in p["detail"]
 
 
-def test_bad_cursor(many):
+def test_bad_cursor_is_400(many):
     for cursor in ("x", "", "1"):
         problem(many[1].get("/executions?after=" + cursor), 400, "invalid_cursor")

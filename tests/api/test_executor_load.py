@@ -1,4 +1,4 @@
-"""Many runs at once, with the executors' connections cut again and again: nothing is lost, nothing is done twice."""
+"""Many runs at once while the database connections of the executors are cut: nothing is lost, nothing is executed twice."""
 import concurrent.futures
 import time
 
@@ -37,31 +37,31 @@ def check_all(stack, workflow, state=3):
     assert gaps == []
 
 
-def test_a_burst(stack):
+def test_burst_of_runs_is_completed(stack):
     workspace = stack.workspace(credits=100000)
     client = workspace.client()
     workflow = workspace.put_workflow({"steps": [step("a", "transform", value="${/inputs/n}"), step("b", "delay", seconds=0.2)],
                                        "outputs": "${/steps/a/result}"})
     ids = start_all(client, workflow, [{"n": n} for n in range(RUNS)])
-    eventually(lambda: unfinished(stack, workflow) == 0, 60, "all finished")
+    eventually(lambda: unfinished(stack, workflow) == 0, 60, "end of all runs")
     check_all(stack, workflow)
     assert client.execution(ids[17])["detail"]["output"] == 17
 
 
-def test_connections_that_are_cut(stack, effects):
-    """KILL wherever it hits: in a claim, in a step's commit, in the last one; some answers to COMMIT are lost."""
+def test_cut_database_connections_lose_and_repeat_nothing(stack, effects):
+    """KILL at random times: during a claim, a step's commit or the last commit. Some responses to COMMIT are lost."""
     workspace = stack.workspace(credits=100000)
     client = workspace.client()
     child = workspace.put_workflow({"steps": [step("a", "transform", value=1)]})
     workflow = workspace.put_workflow({"steps": [
         http("a", effects.url + "/a/${/inputs/n}", "POST"), step("b", "workflow", workflow_id=child),
         http("c", effects.url + "/c/${/inputs/n}/${/item}", "POST", for_each=[0, 1], concurrency=2)]})
-    release = effects.hold("/a/0")  # one is there to be cut off, however fast the others are
+    release = effects.hold("/a/0")  # one run stays active, however fast the others are
     start_all(client, workflow, [{"n": n} for n in range(RUNS)])
     cuts, rounds, events = 0, 0, -1
     deadline = time.monotonic() + 60
     while rounds < 60 and unfinished(stack, workflow) and time.monotonic() < deadline:
-        # something has been written since the last cut: else a slow machine would do nothing but connect
+        # cut only after something was written: on a slow machine, the executors would otherwise only reconnect
         now = int(stack.sql_one(f"SELECT SUM(last_seq) FROM executions WHERE responder_id = '{workflow}'"))
         if now == events and cuts > 5:
             continue
@@ -71,15 +71,15 @@ def test_connections_that_are_cut(stack, effects):
                 stack.sql(f"KILL {connection}")
                 cuts += 1
             except AssertionError:
-                pass  # it went by itself meanwhile
+                pass  # the connection had ended
         rounds += cuts > before
         if cuts > 5:
             release()
     assert cuts > 5
-    eventually(lambda: unfinished(stack, workflow) == 0, 60, "all finished")
+    eventually(lambda: unfinished(stack, workflow) == 0, 60, "end of all runs")
     check_all(stack, workflow)
     calls = [c["path"] for c in effects.calls]
     expected = [f"/a/{n}" for n in range(RUNS)] + [f"/c/{n}/{i}" for n in range(RUNS) for i in (0, 1)]
-    assert sorted(calls) == sorted(expected), "each once: no executor died"
+    assert sorted(calls) == sorted(expected), "no executor died, so each request must come once"
     assert stack.sql_one("SELECT COUNT(*) FROM execution_children") == str(RUNS)
     assert workspace.balance() == 100000 - 2 * RUNS

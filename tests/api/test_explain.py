@@ -1,5 +1,5 @@
-"""What lists, single reads, trees, the ledger and purges read: exactly the rows of one index range, no more, never sorted
-beyond a page. Counted by the server (Handler_read, Sort_rows) over 40,000 executions, and as EXPLAIN has it."""
+"""Lists, single reads, trees, the ledger and purges read the rows of one index range only, and sort at most one page. The rows are
+counted by the server (Handler_read, Sort_rows) over 40,000 executions; the plans come from EXPLAIN."""
 import json
 import os
 import re
@@ -18,7 +18,7 @@ QUERIES = {p.stem: p for p in (ROOT / "sql/queries").rglob("*.sql")}
 
 
 def bind(name, *values):
-    """The text of sql/queries/ROOM/NAME.sql with values in place of its question marks; a list for [[?]]."""
+    """The text of sql/queries/ROOM/NAME.sql with its question marks replaced by values ([[?]] by a list)."""
     text = re.sub(r"^\s*--.*$", "", QUERIES[name].read_text(), flags=re.M)
     values = list(values)
 
@@ -33,7 +33,7 @@ def bind(name, *values):
 
 @pytest.fixture(scope="module")
 def history(stack):
-    """40,000 executions of four workflows over forty days; states, tags, and one tree of 200."""
+    """40,000 executions of four workflows over forty days, with states and tags, and one tree of 200."""
     workspace = stack.workspace()
     w = [workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}) for _ in range(4)]
     for n in range(4):
@@ -55,7 +55,7 @@ def history(stack):
 
 
 def cost(stack, statement):
-    """(rows read by any way, rows read by a scan, rows sorted, rows returned)"""
+    """(rows read, rows read by scans, rows sorted, rows returned)"""
     rows = stack.sql(f"FLUSH STATUS; {statement}; SELECT '--'; SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' "
                      "OR Variable_name IN ('Sort_rows')")
     at = rows.index(["--"])
@@ -70,7 +70,7 @@ def plan(stack, statement):
 
 
 def accesses(value):
-    """(table, access type, key) of a plan, and whether anything is sorted"""
+    """([(table, access type, key)…] of a plan, True if something is sorted)"""
     found = []
     if isinstance(value, dict):
         if "access_type" in value:
@@ -98,7 +98,7 @@ def lists(history):
 @pytest.mark.parametrize("name", ["execution_list", "execution_list_by_responder", "execution_list_by_state", "execution_list_by_tag",
                                   "execution_list_by_parent"])
 @pytest.mark.parametrize("offset", [0, 90])
-def test_a_page_reads_a_page(stack, history, name, offset):
+def test_page_reads_its_rows_only(stack, history, name, offset):
     key, args = lists(history)[name]
     statement = bind(name, *args, PAGE, offset)
     read, scanned, sorted_, n = cost(stack, statement)
@@ -109,7 +109,7 @@ def test_a_page_reads_a_page(stack, history, name, offset):
     assert first[1] in ("range", "ref") and first[2] == key and "filesort" not in json.dumps(plan(stack, statement))
 
 
-def test_a_cursor_reads_a_page_wherever_it_stands(stack, history):
+def test_cursor_page_reads_its_rows_only_at_any_depth(stack, history):
     ws, w, _, _ = history
     middle = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
     for name, args in (("execution_list", (ws, LOWEST, middle)), ("execution_list_by_responder", (ws, w[0], LOWEST, middle, None, None)),
@@ -119,14 +119,14 @@ def test_a_cursor_reads_a_page_wherever_it_stands(stack, history):
         assert n == PAGE and read <= 2 * PAGE + 3 and scanned == 0 and sorted_ == 0, (name, read)
 
 
-def test_times_are_ranges_of_ids(stack, history):
+def test_time_filters_read_ranges_of_ids(stack, history):
     ws = history[0]
     rows = stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 30 OFFSET 15000")
     read, scanned, sorted_, n = cost(stack, bind("execution_list", ws, rows[0][0], rows[29][0], PAGE, 0))
     assert n == 28 and read <= 31 and scanned == 0 and sorted_ == 0
 
 
-def test_the_rows_of_a_page_come_by_primary_key(stack, history):
+def test_rows_of_a_page_are_read_by_primary_key(stack, history):
     ws = history[0]
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id DESC LIMIT 64")]
     statement = bind("execution_by_ids", ws, ids)
@@ -137,7 +137,7 @@ def test_the_rows_of_a_page_come_by_primary_key(stack, history):
     assert n == 1 and read <= 8 and scanned == 0
 
 
-def test_a_tree_is_one_range(stack, history):
+def test_tree_is_one_range(stack, history):
     ws, _, ids, message = history
     statement = bind("execution_tree_rows", ids[0])
     read, scanned, sorted_, n = cost(stack, statement)
@@ -147,16 +147,16 @@ def test_a_tree_is_one_range(stack, history):
     assert n == 1 and read <= 2 and scanned == 0 and sorted_ == 0
 
 
-def test_the_ledger(stack, history):
+def test_ledger_reads_its_rows_only(stack, history):
     ws = history[0]
     read, scanned, sorted_, n = cost(stack, bind("ledger_page", ws, HIGHEST, PAGE))
     assert n == PAGE and read <= PAGE + 2 and scanned == 0 and sorted_ == 0
     rows = stack.sql(f"SELECT id FROM credit_ledger WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1000 OFFSET 20000")
     read, scanned, _, _ = cost(stack, bind("usage_by_day", ws, rows[0][0], rows[999][0]))
-    assert read <= 2 * 1000 + 10, "each row of the asked-for days, and its place in the sums"
+    assert read <= 2 * 1000 + 10, "expected each row of the requested days, and once more for its sum"
 
 
-def test_purging_costs_what_it_purges(stack, history):
+def test_purge_reads_the_purged_rows_only(stack, history):
     ws = history[0]
     cursor = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
     read, scanned, sorted_, n = cost(stack, bind("retention_scan", ws, cursor, HIGHEST, 100))
@@ -167,5 +167,5 @@ def test_purging_costs_what_it_purges(stack, history):
         statement = bind(name, *head, ids)
         rows = stack.sql("EXPLAIN " + statement)
         assert rows and all(r[3] in ("range", "eq_ref", "ref") for r in rows if r[2] != "NULL"), (name, rows)
-        # a few of the 64 have no such row, or several; nothing close to the table's 40,000
+        # a few of the 64 have no such row, or several; far fewer than the 40,000 rows of the table
         assert all(int(r[8]) <= 640 for r in rows if r[8].isdigit()), (name, rows)

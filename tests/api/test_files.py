@@ -1,4 +1,4 @@
-"""Files: uploads as they come, names, limits, downloads, and whose they are."""
+"""Files: uploads, names, limits, downloads and ownership."""
 import hashlib
 import os
 import threading
@@ -12,7 +12,7 @@ SETTINGS = {"files.file_max_bytes": 5_000_000, "files.principal_max_bytes": 12_0
 
 
 def upload(client, *files, path="/files/"):
-    """files: (filename, bytes) or (filename, bytes, type)"""
+    """Uploads files: (filename, bytes) or (filename, bytes, type)."""
     return client.post(path, files=[("files", f) for f in files])
 
 
@@ -24,7 +24,7 @@ def raw(client, body, boundary="x", headers=None):
     return client.post("/files/", data=body, headers={"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})})
 
 
-def test_upload_list_download_delete(client):
+def test_uploaded_file_is_listed_downloaded_and_deleted(client):
     body = os.urandom(300_000)
     answer = upload(client, ("data.bin", body), ("notes.txt", b"one two\n", "text/plain"))
     assert answer.status_code == 201
@@ -52,7 +52,7 @@ def test_upload_list_download_delete(client):
     assert [f["name"] for f in client.get("/files/").json()["files"]] == ["notes.txt"]
 
 
-def test_pages_by_name(client):
+def test_files_are_paged_by_name(client):
     upload(client, *[(f"f{i}", b"x") for i in range(5)])
     first = client.get("/files", params={"limit": 2}).json()
     assert [f["name"] for f in first["files"]] == ["f0", "f1"] and first["has_more"]
@@ -60,7 +60,7 @@ def test_pages_by_name(client):
     assert [f["name"] for f in rest["files"]] == ["f2", "f3", "f4"] and not rest["has_more"]
 
 
-def test_all_prefixes(stack, workspace):
+def test_every_prefix_is_accepted(stack, workspace):
     key = workspace.key()["key"]
     for prefix in ("/api/v1", "/v1", "/api-proxy/v1"):
         client = Client(stack.url, key, prefix)
@@ -72,7 +72,7 @@ def test_all_prefixes(stack, workspace):
 @pytest.mark.parametrize("sent, kept", [
     ("../../etc/passwd", "passwd"), ("C:\\Users\\Ada\\report.txt", "report.txt"), ("a/b/c.txt", "c.txt"),
     ("grüße.txt", "grüße.txt"), ('say "hi".txt', 'say "hi".txt'), ("a%2Fb", "a%2Fb"), ("x" * 255, "x" * 255)])
-def test_names_become_basenames(client, sent, kept):
+def test_file_names_are_reduced_to_basenames(client, sent, kept):
     quoted = sent.replace("\\", "\\\\").replace('"', '\\"')
     body = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{quoted}"\r\n\r\nhello\r\n--x--\r\n'.encode()
     assert raw(client, body).json() == {"source_ids": [kept]}
@@ -82,7 +82,7 @@ def test_names_become_basenames(client, sent, kept):
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/", b"x" * 256, b"\xff\xfe", b"a\x01b", b"dir/.."])
-def test_what_is_no_name_is_refused(client, name):
+def test_invalid_file_names_are_rejected(client, name):
     body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="' + name + b'"\r\n\r\nhello\r\n--x--\r\n'
     answer = raw(client, body)
     assert answer.status_code == 400 and answer.json()["code"] == "invalid_request"
@@ -98,22 +98,22 @@ def test_what_is_no_name_is_refused(client, name):
     (b'--x\r\nX: ' + b"y" * 9000 + b'\r\n\r\nhello\r\n--x--', 400),
     (b'--xy\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\nhello\r\n--xy--', 400),
 ])
-def test_malformed_bodies_leave_nothing(stack, client, body, status):
+def test_malformed_bodies_store_nothing(stack, client, body, status):
     before = blobs(stack)
     answer = raw(client, body)
     assert answer.status_code == status, answer.text
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert client.get("/files").json()["files"] == [] and blobs(stack) == before
-    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "no temporary file left")
+    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "removal of the temporary files")
 
 
-def test_media_types_that_are_not_multipart(client):
+def test_other_media_types_are_415(client):
     assert client.post("/files/", json={}).status_code == 415
     assert client.post("/files/", data=b"x", headers={"Content-Type": "multipart/form-data"}).status_code == 415
     assert client.post("/files/", data=b"x", headers={"Content-Type": "multipart/mixed; boundary=x"}).status_code == 415
 
 
-def test_contents_with_delimiter_like_bytes_and_empty_files(client):
+def test_contents_like_delimiters_and_empty_files_are_stored(client):
     tricky = b"\r\n--x" * 3 + b"\r\n--" + b"\r\n\r\n--\r\n" + b"-" * 10 + b"\r\n"
     answer = upload(client, ("tricky", tricky), ("empty", b""))
     assert answer.status_code == 201
@@ -121,7 +121,7 @@ def test_contents_with_delimiter_like_bytes_and_empty_files(client):
     assert client.get("/files/empty").content == b""
 
 
-def test_chunked_uploads(client):
+def test_chunked_upload_is_stored(client):
     boundary = uuid.uuid4().hex
     data = os.urandom(200_000)
 
@@ -135,7 +135,7 @@ def test_chunked_uploads(client):
     assert client.get("/files/c.bin").content == data
 
 
-def test_the_same_name_replaces_and_frees_the_old_bytes(stack, client):
+def test_upload_of_the_same_name_replaces_the_file_and_frees_its_bytes(stack, client):
     old, new = os.urandom(1000), os.urandom(2000)
     upload(client, ("a", old))
     assert hashlib.sha256(old).hexdigest() in blobs(stack)
@@ -147,7 +147,7 @@ def test_the_same_name_replaces_and_frees_the_old_bytes(stack, client):
     assert hashlib.sha256(old).hexdigest() not in names and hashlib.sha256(b"overtaken").hexdigest() not in names
 
 
-def test_equal_bytes_are_kept_once_and_as_long_as_one_name_needs_them(stack, client):
+def test_equal_contents_share_one_blob_until_the_last_name_is_deleted(stack, client):
     data = os.urandom(5000)
     other = stack.workspace().client()
     upload(client, ("a", data), ("b", data))
@@ -161,22 +161,22 @@ def test_equal_bytes_are_kept_once_and_as_long_as_one_name_needs_them(stack, cli
     assert name not in blobs(stack)
 
 
-def test_limits_of_a_file_and_of_a_principal(stack, client):
+def test_file_and_principal_limits_are_enforced(stack, client):
     answer = upload(client, ("big", b"x" * 5_000_001))
     assert answer.status_code == 413 and answer.json()["code"] == "body_too_large"
     assert upload(client, ("big", b"x" * 5_000_000)).status_code == 201
     assert upload(client, ("big2", b"y" * 5_000_000)).status_code == 201
     assert upload(client, ("big3", b"z" * 2_000_001)).status_code == 413
     assert upload(client, ("big3", b"z" * 2_000_000)).status_code == 201
-    # what replaces does not count twice
+    # a replacement does not count twice
     assert upload(client, ("big", b"w" * 5_000_000)).status_code == 201
     assert upload(client, ("one-more", b"1")).status_code == 413
     assert sorted(f["name"] for f in client.get("/files").json()["files"]) == ["big", "big2", "big3"]
     assert hashlib.sha256(b"z" * 2_000_001).hexdigest() not in blobs(stack)
-    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "no temporary file left")
+    eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "removal of the temporary files")
 
 
-def test_the_limit_of_a_principal_holds_for_uploads_at_once(stack):
+def test_principal_limit_holds_for_concurrent_uploads(stack):
     client = stack.workspace().client()
     statuses = []
 
@@ -202,7 +202,7 @@ def test_files_belong_to_the_principal(stack, workspace, client):
     assert client.get("/files/mine").content == b"secret"
 
 
-def test_scopes(workspace):
+def test_files_require_their_scopes(workspace):
     reader, writer, none = workspace.client("files:read"), workspace.client("files:write"), workspace.client("credits:read")
     assert upload(reader, ("a", b"x")).status_code == 403
     assert writer.get("/files").status_code == 403
@@ -211,7 +211,7 @@ def test_scopes(workspace):
     assert Client(writer.base[:-7]).post("/files/", files=[("files", ("a", b"x"))]).status_code == 401
 
 
-def test_a_client_that_leaves_in_the_middle_leaves_nothing(stack, client):
+def test_aborted_upload_leaves_no_bytes(stack, client):
     import socket
     before = blobs(stack)
     s = socket.create_connection(("127.0.0.1", stack.port))
@@ -219,13 +219,13 @@ def test_a_client_that_leaves_in_the_middle_leaves_nothing(stack, client):
               "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 1000000\r\n\r\n"
               '--x\r\nContent-Disposition: form-data; name="files"; filename="gone"\r\n\r\n'.encode() + b"y" * 200_000)
     tmp = stack.dir / "data/files/tmp"
-    eventually(lambda: list(tmp.iterdir()), what="an upload under way")
+    eventually(lambda: list(tmp.iterdir()), what="an upload in progress")
     s.close()
-    eventually(lambda: not list(tmp.iterdir()), 40, "the leftovers gone")
+    eventually(lambda: not list(tmp.iterdir()), 40, "removal of the temporary file")
     assert client.get("/files").json()["files"] == [] and blobs(stack) == before
 
 
-def test_workers_stay_small_under_a_large_upload(stack):
+def test_worker_memory_is_bounded_during_a_large_upload(stack):
     client = stack.workspace().client()
     boundary = "x"
     head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="large"\r\n\r\n'

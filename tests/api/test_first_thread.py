@@ -1,4 +1,4 @@
-"""The thin thread through everything, and that the harness's hands work: each is used once where it must show."""
+"""One run through all servers, and a check of the test harness: each of its functions is used once where a failure would show."""
 import signal
 
 import pytest
@@ -15,7 +15,7 @@ def two_calls(effects):
     ], "outputs": {"first": "${/steps/first/result/body}", "status": "${/steps/second/result/status}"}}
 
 
-def test_a_run_from_start_to_result(stack, workspace, client, effects):
+def test_run_from_start_to_result(stack, workspace, client, effects):
     effects.answer("/first", body={"answer": 42})
     workflow = workspace.put_workflow(two_calls(effects), name="two calls")
     run = client.finished(client.started(workflow, {"n": 7}, tags=["a"], metadata={"b": 1}))
@@ -32,7 +32,7 @@ def test_a_run_from_start_to_result(stack, workspace, client, effects):
     assert stack.sql_one(f"SELECT SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}'") == "999000000"
 
 
-def test_redis_away_and_back(stack, workspace, client, effects):
+def test_runs_succeed_while_redis_is_down_and_afterwards(stack, workspace, client, effects):
     workflow = workspace.put_workflow(two_calls(effects))
     stack.kill_server("redis")
     run = client.finished(client.started(workflow, {"n": 1}))
@@ -41,7 +41,7 @@ def test_redis_away_and_back(stack, workspace, client, effects):
     assert client.finished(client.started(workflow, {"n": 2}))["status"] == "success"
 
 
-def test_an_executor_killed_in_mid_run(stack, workspace, client, effects):
+def test_run_of_a_killed_executor_is_continued_by_another(stack, workspace, client, effects):
     workflow = workspace.put_workflow(two_calls(effects))
     release = effects.hold("/second")
     id = client.started(workflow, {"n": 1})
@@ -56,11 +56,11 @@ def test_an_executor_killed_in_mid_run(stack, workspace, client, effects):
     release()
     run = client.finished(id, seconds=40)
     assert run["status"] == "success"
-    assert effects.count("/first") == 1, "a committed step ran again"
-    assert effects.by_key("/second").most_common(1)[0][1] == effects.count("/second") == 2, "the repeated try kept its key"
+    assert effects.count("/first") == 1, "a committed step was executed again"
+    assert effects.by_key("/second").most_common(1)[0][1] == effects.count("/second") == 2, "the repeated attempt must keep its key"
 
 
-def test_every_server_starts_again(stack, workspace, client, effects):
+def test_runs_succeed_after_a_restart_of_each_server(stack, workspace, client, effects):
     workflow = workspace.put_workflow(two_calls(effects))
     for name in ("nginx", "api", "executor", "redis", "mariadb"):
         stack.restart_server(name)

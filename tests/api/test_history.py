@@ -1,4 +1,4 @@
-"""The workspace contract's page: nestings, one execution, numbered pages, every parameter and field with default and
+"""The page of the workspace contract: nestings, single executions, numbered pages, every parameter and field with its default and
 bounds; credits of a tree."""
 import json
 import re
@@ -25,7 +25,7 @@ def calls(*ids):
 
 @pytest.fixture(scope="module")
 def tree(stack):
-    """A run of top, which starts leaf and middle, which starts leaf twice: five executions."""
+    """A run of `top` that starts `leaf` and `middle`; `middle` starts `leaf` twice. Five executions."""
     workspace = stack.workspace()
     client = workspace.client()
     leaf = workspace.put_workflow(ONE, "leaf")
@@ -49,7 +49,7 @@ def flat(x):
     return [x] + [y for c in x["children"] for y in flat(c)]
 
 
-def test_nestings_by_execution(tree):
+def test_nestings_return_the_whole_tree(tree):
     workspace, client, run, _, (leaf, middle, top), _ = tree
     x = nestings(client, executionId=run)
     assert x["id"] == run and x["responderId"] == top and x["parentId"] is None
@@ -66,7 +66,7 @@ def test_nestings_by_execution(tree):
     assert {k: v for k, v in x.items() if not k.startswith("children")} == whole
 
 
-def test_nestings_of_a_part(tree):
+def test_nestings_of_an_inner_run_return_its_subtree(tree):
     _, client, run, _, _, _ = tree
     whole = nestings(client, executionId=run)
     middle = whole["children"][1]
@@ -76,14 +76,14 @@ def test_nestings_of_a_part(tree):
     assert nestings(client, executionId=part["children"][0]["id"])["children"] == []
 
 
-def test_nestings_by_message_is_the_oldest_root(tree):
+def test_nestings_by_message_return_the_oldest_root(tree):
     _, client, run, message, _, again = tree
     assert nestings(client, chatMessageId=message)["id"] == run
     assert nestings(client, chatMessageId=message.upper())["id"] == run
     assert nestings(client, executionId=again)["children"] == []
 
 
-def test_credits_of_a_tree(tree):
+def test_credits_are_summed_over_a_tree(tree):
     _, client, run, _, _, _ = tree
     x = nestings(client, executionId=run)
     # top 1, leaf 1, middle 3, two leaves 1 each
@@ -94,8 +94,8 @@ def test_credits_of_a_tree(tree):
     assert all("total_credits_used" not in e["detail"] for e in listed)
 
 
-def test_a_refunded_child_costs_nothing(stack):
-    """A child that is stopped before anything was started gets its credit back; the tree's total shows it."""
+def test_refunded_child_costs_nothing(stack):
+    """A child that is stopped before its start is refunded, and the total of the tree shows that."""
     workspace = stack.workspace()
     client = workspace.client()
     leaf = workspace.put_workflow(ONE)
@@ -113,11 +113,11 @@ def test_a_refunded_child_costs_nothing(stack):
     (f"executionId={uuid.uuid4()}&chatMessageId={uuid.uuid4()}", "chatMessageId"), (f"execution_id={uuid.uuid4()}", "execution_id"),
     (f"executionId={uuid.uuid4()}&executionId={uuid.uuid4()}", "executionId"), (f"executionId={uuid.uuid4()}&limit=1", "limit"),
 ])
-def test_nestings_bad_parameters_are_named(tree, query, name):
+def test_bad_nestings_parameter_is_named_in_the_error(tree, query, name):
     assert name in problem(tree[1].get("/executions/nestings?" + query), 400)["detail"]
 
 
-def test_nestings_of_others_are_not_found(stack, tree):
+def test_nestings_of_another_workspace_are_404(stack, tree):
     other = stack.workspace().client()
     for params in ({"executionId": tree[2]}, {"chatMessageId": tree[3]}, {"executionId": str(uuid.uuid4())}):
         problem(other.get("/executions/nestings", params=params), 404, "not_found")
@@ -125,7 +125,7 @@ def test_nestings_of_others_are_not_found(stack, tree):
 
 
 def grow(stack, workspace, client, run, n):
-    """n children of a finished run, written straight into the tables."""
+    """Inserts n children of a finished run directly into the tables."""
     x = client.execution(run)
     stack.sql(f"""
       SET @ms = CONV(LEFT(REPLACE('{run}', '-', ''), 12), 16, 10) + 1000;
@@ -140,7 +140,7 @@ def grow(stack, workspace, client, run, n):
       DROP TEMPORARY TABLE made""")
 
 
-def test_a_large_tree_is_cut_and_says_so(stack):
+def test_large_tree_is_truncated_and_marked(stack):
     workspace = stack.workspace()
     client = workspace.client()
     run = client.started(workspace.put_workflow(ONE))
@@ -157,7 +157,7 @@ def test_a_large_tree_is_cut_and_says_so(stack):
 # --- the object ---------------------------------------------------------------------------------------------------
 
 
-def test_every_documented_field(tree):
+def test_execution_has_every_documented_field(tree):
     workspace, client, run, _, (_, _, top), _ = tree
     for x in (client.execution(run, steps=False), client.get("/executions", params={"responderIds": top}).json()["executions"][0]):
         assert REQUIRED <= set(x)
@@ -171,12 +171,12 @@ def test_every_documented_field(tree):
 
 
 def everywhere(client, run):
-    """The same run by each of the page's three ways."""
+    """The same run, read by each of the three endpoints of the page."""
     listed = [x for x in client.get("/executions", params={"pageNumber": 1, "pageSize": 100}).json()["executions"] if x["id"] == run]
     return [client.execution(run, steps=False), nestings(client, executionId=run), *listed]
 
 
-def test_fields_while_it_runs_and_when_it_is_stopped(workspace, client):
+def test_fields_of_running_and_stopped_runs(workspace, client):
     run = client.started(workspace.put_workflow({"steps": [{"name": "d", "type": "delay", "seconds": 60}]}))
     eventually(lambda: client.execution(run)["state"] == "running", 10)
     for x in everywhere(client, run):
@@ -187,7 +187,7 @@ def test_fields_while_it_runs_and_when_it_is_stopped(workspace, client):
         assert x["status"] == "stopped" and x["startedAt"] <= x["endedAt"] <= x["updatedAt"]
 
 
-def test_fields_of_one_that_failed_and_was_purged(workspace, client):
+def test_fields_of_failed_and_purged_runs(workspace, client):
     run = client.started(workspace.put_workflow({"steps": [{"name": "f", "type": "fail", "message": "no"}]}))
     assert client.finished(run)["status"] == "failed"
     for x in everywhere(client, run):
@@ -206,12 +206,12 @@ def test_fields_of_a_child(tree):
         assert (x["parentId"], x["responderId"], x["creditsUsed"], x["isAgentic"]) == (run, middle, 3, False)
 
 
-def test_an_id_that_is_none_is_not_found(tree):
+def test_invalid_id_is_404(tree):
     for id in ("1", "x" * 36, str(uuid.uuid4())):
         problem(tree[1].get(f"/executions/{id}"), 404, "not_found")
 
 
-def test_the_key_may_come_bare(stack, tree):
+def test_key_is_accepted_without_bearer(stack, tree):
     workspace, _, run, _, _, _ = tree
     key = workspace.key()["key"]
     bare = Client(stack.url)
@@ -225,7 +225,7 @@ def test_the_key_may_come_bare(stack, tree):
 
 @pytest.fixture(scope="module")
 def many(stack):
-    """3,000 executions of three responders, states and times mixed, straight into the table; newest first."""
+    """3,000 executions of three responders with mixed states and times, inserted directly; newest first."""
     workspace = stack.workspace()
     client = workspace.client()
     responders = [str(uuid.uuid4()) for _ in range(3)]
@@ -247,7 +247,7 @@ def page(client, **params):
     return [x["id"] for x in body["executions"]], body
 
 
-def test_page_number_and_size_defaults_and_bounds(many):
+def test_page_number_and_size_have_defaults_and_bounds(many):
     client, _, rows = many
     ids = [r[0] for r in rows]
     got, body = page(client, pageNumber=1)
@@ -263,7 +263,7 @@ def test_page_number_and_size_defaults_and_bounds(many):
         assert "pageSize" in problem(client.get("/executions?" + query), 400)["detail"]
 
 
-def test_responder_ids_in_every_spelling(many):
+def test_responder_ids_are_accepted_in_every_spelling(many):
     client, responders, rows = many
     a, b, c = responders
     of = lambda *r: [i for i, x, _ in rows if x in r]  # noqa: E731
@@ -274,7 +274,7 @@ def test_responder_ids_in_every_spelling(many):
     assert page(client, responderIds=[a, a], pageSize=100)[0] == of(a)[:100]
     assert page(client, responderIds=[a.upper()], pageSize=7)[0] == of(a)[:7]
     assert page(client, pageSize=100, pageNumber=20, responderIds=[a, b])[0] == of(a, b)[1900:]
-    got, body = page(client)  # the default is no filter, by cursor
+    got, body = page(client)  # by default there is no filter, and pages go by cursor
     assert got == [r[0] for r in rows[:20]] and "pageNumber" not in body
     for query in ("responderIds=x", "responderIds[]=", "responderIds=" + ",".join(responders)):
         assert "responderIds" in problem(client.get("/executions?" + query), 400)["detail"]
@@ -283,7 +283,7 @@ def test_responder_ids_in_every_spelling(many):
     assert answer.status_code == 400 and ("responderIds" in answer.text or "query" in answer.text)
 
 
-def test_deep_pages_of_unions(stack, many):
+def test_deep_pages_of_several_responders_are_correct(stack, many):
     client, responders, rows = many
     for number in (1, 7, 19, 20, 21):
         want = [i for i, x, _ in rows if x in responders[:2]][(number - 1) * 100:number * 100]
@@ -298,7 +298,7 @@ def test_deep_pages_of_unions(stack, many):
     assert seen == [i for i, x, _ in rows if x == responders[2]]
 
 
-def test_filters_go_together(many):
+def test_filters_can_be_combined(many):
     client, responders, rows = many
     names = {"3": "succeeded", "4": "failed", "5": "stopped"}
     for state, name in names.items():

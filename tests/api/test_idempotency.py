@@ -1,4 +1,4 @@
-"""Idempotency-Key: the first answer again, or a reason why not."""
+"""Idempotency-Key: a repeated request gets the first response, or an error with the reason."""
 import concurrent.futures
 import re
 import time
@@ -41,7 +41,7 @@ def same(first, again):
 
 
 @pytest.mark.parametrize("redis", ["with Redis", "Redis emptied"])
-def test_replayed(stack, workspace, client, workflow, redis):
+def test_repeated_request_gets_the_first_response(stack, workspace, client, workflow, redis):
     first = client.run(workflow, {"n": 1}, key="k")
     assert first.status_code == 202
     if redis == "Redis emptied":
@@ -52,12 +52,12 @@ def test_replayed(stack, workspace, client, workflow, redis):
 
 
 def round_trips(stack, answer):
-    """What the request took to MariaDB, by the access log."""
+    """Number of round trips to MariaDB of a request, from the request log."""
     line = eventually(lambda: re.search(rf"request={answer.headers['X-Request-Id']} .* db=(\d+) ", stack.log("api")), 5)
     return int(line[1])
 
 
-def test_a_replay_needs_no_database(stack, client, workflow):
+def test_replay_from_redis_does_not_query_mariadb(stack, client, workflow):
     first = client.run(workflow, {"n": 1}, key="k")
     assert round_trips(stack, first) > 0
     again = client.run(workflow, {"n": 1}, key="k")
@@ -65,8 +65,9 @@ def test_a_replay_needs_no_database(stack, client, workflow):
     assert round_trips(stack, again) == 0
 
 
-def test_what_mariadb_replayed_needs_no_database_again(stack, client, workflow):
-    """Redis forgets after ten minutes; then all who repeat it would wait for one another's transactions, or be told 409."""
+def test_replay_from_mariadb_is_cached_in_redis(stack, client, workflow):
+    """The entry in Redis expires after ten minutes. Without a new entry, concurrent repetitions would wait for one another's
+    transactions or get 409."""
     first = client.run(workflow, {"n": 1}, key="k")
     stack.redis("FLUSHALL")
     assert round_trips(stack, client.run(workflow, {"n": 1}, key="k")) > 0
@@ -75,7 +76,7 @@ def test_what_mariadb_replayed_needs_no_database_again(stack, client, workflow):
     assert round_trips(stack, again) == 0
 
 
-def test_a_pool_that_never_saw_the_key_replays_it(stack, workspace, client, workflow):
+def test_restarted_pool_replays_the_response(stack, workspace, client, workflow):
     first = client.run(workflow, {"n": 1}, key="k")
     stack.restart_server("api")
     same(first, client.run(workflow, {"n": 1}, key="k"))
@@ -85,7 +86,7 @@ def test_a_pool_that_never_saw_the_key_replays_it(stack, workspace, client, work
     assert workspace.balance() == 999
 
 
-def test_other_request_is_refused(stack, workspace, client, workflow):
+def test_same_key_with_another_request_is_422(stack, workspace, client, workflow):
     client.run(workflow, {"n": 1}, key="k")
     for flush in (False, True):
         if flush:
@@ -95,27 +96,27 @@ def test_other_request_is_refused(stack, workspace, client, workflow):
     assert runs(stack, workspace) == 1
 
 
-def test_raw_bytes_count(client, workflow):
+def test_fingerprint_covers_the_raw_body(client, workflow):
     path = f"/workflows/{workflow}/run-async"
     assert post(client, path, b'{"inputs":{"n":1}}', Idempotency_Key="k", Content_Type="application/json").status_code == 202
     problem(post(client, path, b'{"inputs":{"n": 1}}', Idempotency_Key="k", Content_Type="application/json"), 422,
             "idempotency_key_reused")
 
 
-def test_bare_and_quoted_are_one_key(client, workflow):
+def test_bare_and_quoted_key_are_equal(client, workflow):
     path = f"/workflows/{workflow}/run-async"
     first = post(client, path, Idempotency_Key='a"b\\c')
     same(first, post(client, path, Idempotency_Key='"a\\"b\\\\c"'))
 
 
-def test_prefix_slash_and_key_do_not_matter(stack, workspace, client, workflow):
+def test_prefix_trailing_slash_and_api_key_are_not_in_the_fingerprint(stack, workspace, client, workflow):
     first = post(client, f"/workflows/{workflow}/run-async", Idempotency_Key="k")
     other = workspace.client()
     again = other.session.post(f"{stack.url}/v1/workflows/{workflow}/run-async/", headers={"Idempotency-Key": "k"})
     same(first, again)
 
 
-def test_compared_octet_by_octet(client, workflow):
+def test_keys_are_compared_by_octet(client, workflow):
     path = f"/workflows/{workflow}/run-async"
     ids = {post(client, path, Idempotency_Key=k).json()["execution_id"] for k in (b"Key", b"key", b"k\xc3\xa9", b"k\xe9", b"ke")}
     assert len(ids) == 5
@@ -128,16 +129,16 @@ def test_keys_are_per_workspace(stack, client, workflow):
 
 
 @pytest.mark.parametrize("key", ["", '""', '"a', '"a"b', '"a\\b"', "x" * 257, '"' + "x" * 257 + '"', '"a\té"'.encode()])
-def test_bad_key(client, workflow, key):
+def test_invalid_key_is_400(client, workflow, key):
     problem(post(client, f"/workflows/{workflow}/run-async", Idempotency_Key=key), 400, "invalid_idempotency_key")
 
 
 @pytest.mark.parametrize("key", ["x" * 256, '"' + "x" * 256 + '"', "a b", "'", '\\'])
-def test_good_key(client, workflow, key):
+def test_valid_key_is_accepted(client, workflow, key):
     assert post(client, f"/workflows/{workflow}/run-async", Idempotency_Key=key).status_code == 202
 
 
-def test_a_key_twice_is_refused(stack, client, workflow):
+def test_duplicate_key_header_is_400(stack, client, workflow):
     import http.client
     c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
     c.putrequest("POST", f"/api/v1/workflows/{workflow}/run-async")
@@ -150,7 +151,7 @@ def test_a_key_twice_is_refused(stack, client, workflow):
     c.close()
 
 
-def test_the_key_of_a_refused_request_is_free(stack, workspace, client, workflow):
+def test_rejected_request_does_not_use_up_its_key(stack, workspace, client, workflow):
     problem(client.run(workflow, {"n": "x"}, key="k"), 422, "invalid_inputs")
     problem(client.run(uuid.uuid4(), key="k"), 404, "not_found")
     problem(post(client, f"/workflows/{workflow}/run-async", b"{", Idempotency_Key="k"), 400, "invalid_json")
@@ -163,7 +164,7 @@ def test_the_key_of_a_refused_request_is_free(stack, workspace, client, workflow
 
 
 @pytest.mark.parametrize("redis", ["with Redis", "Redis emptied"])
-def test_a_replay_outlives_its_workflow(stack, client, workflow, redis):
+def test_response_is_replayed_after_the_workflow_is_archived(stack, client, workflow, redis):
     first = client.run(workflow, {"n": 1}, key="k")
     client.delete(f"/workflows/{workflow}")
     if redis == "Redis emptied":
@@ -173,7 +174,7 @@ def test_a_replay_outlives_its_workflow(stack, client, workflow, redis):
     problem(client.run(workflow, {"n": 2}, key="k2"), 404, "not_found")
 
 
-def test_a_replay_needs_no_credits(stack):
+def test_response_is_replayed_without_credits(stack):
     workspace = stack.workspace(credits=1)
     client, w = workspace.client(), workspace.put_workflow(PROGRAM)
     first = client.run(w, key="k")
@@ -192,7 +193,7 @@ def test_stop_is_replayed(stack, workspace, client):
     problem(post(client, f"/executions/{client.started(w)}/stop", Idempotency_Key="s"), 422, "idempotency_key_reused")
 
 
-def test_a_used_key_is_told_before_what_it_would_stop_is_missed(stack, workspace, client, workflow):
+def test_used_key_is_reported_before_an_unknown_execution(stack, workspace, client, workflow):
     client.run(workflow, {"n": 1}, key="k")
     missing = str(uuid.uuid4())
     one_scope = workspace.client("workflows:execute")
@@ -202,7 +203,7 @@ def test_a_used_key_is_told_before_what_it_would_stop_is_missed(stack, workspace
     problem(post(one_scope, f"/executions/{missing}/stop", Idempotency_Key="k"), 422, "idempotency_key_reused")
 
 
-def test_forgotten_after_its_time(stack, workspace, client, workflow):
+def test_expired_key_starts_a_new_run(stack, workspace, client, workflow):
     first = client.run(workflow, key="k")
     stack.sql(f"UPDATE idempotency_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE workspace_id = '{workspace.id}'")
     stack.redis("FLUSHALL")
@@ -210,7 +211,7 @@ def test_forgotten_after_its_time(stack, workspace, client, workflow):
     assert again.status_code == 202 and again.json()["execution_id"] != first.json()["execution_id"]
 
 
-def test_a_hundred_at_once_are_one(stack, workspace, workflow):
+def test_hundred_concurrent_requests_with_one_key_start_one_run(stack, workspace, workflow):
     key = workspace.key()["key"]
 
     def send(_):
@@ -224,7 +225,7 @@ def test_a_hundred_at_once_are_one(stack, workspace, workflow):
             problem(a, 409, "idempotency_in_flight")
             assert a.headers["Retry-After"] == "1"
     assert taken and len({a.text for a in taken}) == 1
-    assert [a for a in taken if "Idempotent-Replayed" not in a.headers], "one of them was the first"
+    assert [a for a in taken if "Idempotent-Replayed" not in a.headers], "one response must be the first and not a replay"
     last = eventually(lambda: (lambda a: a if a.status_code == 202 else None)(send(0)), 3)
     assert last.text == taken[0].text
     assert runs(stack, workspace) == 1

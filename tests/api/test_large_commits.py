@@ -1,5 +1,5 @@
-"""Results near their limits: what runs write together must neither exceed a packet of MariaDB's nor hold up the beats, and what a
-for_each gathers must not grow beyond what it may end with."""
+"""Results near their limits: a batch of commits must neither exceed MariaDB's max_allowed_packet nor delay heartbeats, and the results
+of a for_each must not grow beyond the limit of a result."""
 import json
 import os
 import signal
@@ -12,14 +12,14 @@ SIZE = 250_000
 
 @pytest.fixture(scope="module", autouse=True)
 def small_packets(stack):
-    """The server's default; the executor's connections are made anew."""
+    """Sets max_allowed_packet to the default of the server. A restarted executor has connections with that value."""
     stack.sql("SET GLOBAL max_allowed_packet = 16777216")
     stack.restart_server("executor")
 
 
 @pytest.mark.serial
-def test_large_results_of_many_runs_at_once(stack, workspace, client, effects):
-    """Eight runs write 4 MB each: in one transaction, and one bulk insert, they would be refused for ever."""
+def test_large_results_of_concurrent_runs_are_committed(stack, workspace, client, effects):
+    """Eight runs write 4 MB each. In one transaction with one bulk insert, MariaDB would reject them forever."""
     effects.answer("/large", body={"x": "a" * SIZE})
     release = effects.hold("/large")
     steps = [{"name": "get", "type": "http", "request": {"method": "GET", "url": effects.url + "/large"}}]
@@ -28,7 +28,7 @@ def test_large_results_of_many_runs_at_once(stack, workspace, client, effects):
     ids = [client.started(workflow) for _ in range(8)]
     effects.wait_for("/large", 8)
     mariadb = stack.pid("mariadb")
-    os.kill(mariadb, signal.SIGSTOP)  # all that is written gathers
+    os.kill(mariadb, signal.SIGSTOP)  # so that the commits accumulate
     release()
     signal.sigtimedwait([], 1)
     os.kill(mariadb, signal.SIGCONT)
@@ -40,8 +40,8 @@ def test_large_results_of_many_runs_at_once(stack, workspace, client, effects):
     assert "executor.fenced" not in stack.log("executor") and "packet" not in stack.log("executor")
 
 
-def test_a_loop_ends_when_its_results_are_too_large_together(stack, workspace, client, effects):
-    """Not after all ten thousand items: what they came to together is known to be too much after the second."""
+def test_for_each_fails_once_its_results_exceed_the_limit(stack, workspace, client, effects):
+    """It fails after the second of 500 items, because the limit is exceeded then."""
     effects.answer("/item", body={"x": "a" * 150_000})
     program = {"inputs": {"type": "object"}, "steps": [
         {"name": "loop", "type": "http", "for_each": "${/inputs/list}", "request": {"method": "GET", "url": effects.url + "/item"}}]}
@@ -51,7 +51,7 @@ def test_a_loop_ends_when_its_results_are_too_large_together(stack, workspace, c
     assert effects.count("/item") == 2
 
 
-def test_a_loop_without_effects_ends_so_too(workspace, client):
+def test_for_each_without_side_effects_fails_at_the_same_limit(workspace, client):
     program = {"inputs": {"type": "object"}, "steps": [
         {"name": "loop", "type": "transform", "for_each": "${/inputs/list}", "value": "${/inputs/text}"}]}
     workflow = workspace.put_workflow(program)

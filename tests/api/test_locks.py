@@ -1,4 +1,4 @@
-"""A process that hangs in the middle of a transaction keeps its locks for a second at most."""
+"""A process that hangs in the middle of a transaction holds its locks for one second at most."""
 import pathlib
 import sys
 import time
@@ -27,21 +27,21 @@ def proxied():
     s.close()
 
 
-def test_an_executor_that_hangs_with_the_account_locked_holds_nobody_up(proxied):
+def test_hanging_executor_does_not_block_its_locked_account(proxied):
     stack, proxy = proxied
-    workspace = stack.workspace(max_concurrent=1000)  # the end of each root locks the account
+    workspace = stack.workspace(max_concurrent=1000)  # with a limit, the end of each root run locks the account
     client = workspace.client()
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 1.5}]})
     first = client.started(workflow)
-    eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{first}'"), 10, "waiting")
+    eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{first}'"), 10, "the delay")
     proxy.tell(do="commit", when="hold", seconds=20, count=1, contains=first, pids=stack.children("executor"))
     longest, until = 0, time.monotonic() + 20
     while "db.lost what=COMMIT" not in stack.log("executor"):
-        assert time.monotonic() < until, "nothing was held"
+        assert time.monotonic() < until, "the proxy held no COMMIT"
         begun = time.monotonic()
         client.started(workflow)
         longest = max(longest, time.monotonic() - begun)
         time.sleep(0.05)
-    assert longest < 1.8, "a run waited for a lock of somebody who hangs"
+    assert longest < 1.8, "accepting a run waited for a lock of the hanging process"
     assert client.finished(first, 30)["status"] == "success"
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "all ended")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "end of all runs")

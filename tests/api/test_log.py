@@ -1,4 +1,4 @@
-"""millrace log: filtered, and followed through rotation without a line lost or shown twice."""
+"""`millrace log` filters lines and follows rotated files without losing or repeating a line."""
 import json
 import signal
 import subprocess
@@ -38,7 +38,7 @@ def log(tmp_path):
     return Log(tmp_path)
 
 
-def test_filters(log):
+def test_log_filters_lines(log):
     assert log.run()[0] == 1
     lines = [line(1), line(2, "warn"), line(3, workspace=OTHER), line(4, execution=OTHER), line(5, "debug"), line(6, "error")]
     log.add(*lines, "not a line of ours\n", "half a line")
@@ -53,7 +53,7 @@ def test_filters(log):
         assert log.run(*wrong)[0] == 2
 
 
-def test_followed_through_rotation(log, tmp_path):
+def test_log_follows_rotated_files(log, tmp_path):
     log.add(*[line(n) for n in range(500)])
     out = tmp_path / "out"
     with open(out, "w") as f:
@@ -66,7 +66,7 @@ def test_followed_through_rotation(log, tmp_path):
         log.add(whole[:40])
         log.add(whole[40:], line(501, execution=OTHER), line(502))
         eventually(lambda: out.read_text().endswith(line(500) + line(502)), 5, "appended lines")
-        # renamed; one process still writes to the old one after another has made the new one
+        # the file is renamed; one process still writes to the old file after another one has created the new file
         old = open(log.path, "a")
         log.path.rename(tmp_path / "executor.log.1")
         old.write(line(503))
@@ -76,9 +76,9 @@ def test_followed_through_rotation(log, tmp_path):
         old.write(line(505))
         old.close()
         eventually(lambda: out.read_text().endswith(line(505)), 5, "a late line of the old file")
-        # copied and cut
+        # copytruncate: the file is copied and truncated
         log.path.write_text("")
-        eventually(lambda: (log.add(line(506, "warn")), "n=506" in out.read_text())[1], 5, "a line after the cut")
+        eventually(lambda: (log.add(line(506, "warn")), "n=506" in out.read_text())[1], 5, "a line after the truncation")
         text = out.read_text()
         for n in (500, 502, 503, 504, 505):
             assert text.count(f"n={n}\n") == 1
@@ -88,7 +88,7 @@ def test_followed_through_rotation(log, tmp_path):
         follower.wait(5)
 
 
-def test_followed_before_there_is_a_file(log, tmp_path):
+def test_log_follows_a_file_that_is_created_later(log, tmp_path):
     out = tmp_path / "out"
     with open(out, "w") as f:
         follower = subprocess.Popen(log.command("log", "--follow"), stdout=f)

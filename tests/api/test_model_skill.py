@@ -1,4 +1,4 @@
-"""Skills that call a model: against an OpenAI-compatible server of our own, which streams what a test tells it to."""
+"""Skills that call a model, against an OpenAI-compatible test server that streams configured answers."""
 import json
 import threading
 import time
@@ -13,8 +13,8 @@ KEY = "sk-model-key-of-the-tests"
 
 
 class Models:
-    """answers: what is sent next, in order; the last one again and again. Each is a dict: content, calls, usage, status,
-    headers, body, stream=False, cut=True (ends in the middle), hold (an Event)."""
+    """answers: the next responses in order; the last one is repeated. Each is a dict of content, calls, usage, status,
+    headers, body, stream=False, cut=True (the response is truncated), hold (an Event to wait for)."""
 
     def __init__(self):
         self.requests, self.answers, self.lock = [], [], threading.Condition()
@@ -125,12 +125,12 @@ def agent(tmp_path, workspace, tools=(), **more):
                                                                        "properties": {"answer": {"type": "string"}}}}))
 
 
-def test_a_streamed_answer_becomes_the_outputs(stack, models, space):
+def test_streamed_answer_becomes_the_outputs(stack, models, space):
     models.answers = [{"content": '{"headline": "Fox meets dog"}', "input": 1234, "output": 56}]
     x = space.ran("headline", {"text": "The fox met the dog."})
     assert x["state"] == "succeeded", x
     assert x["outputs"] == {"headline": "Fox meets dog"}
-    # 1234 × 2.5 + 56 × 10 dollars a million
+    # 1,234 tokens at 2.5 and 56 at 10 dollars per million
     assert x["resource_usage"] == {"input_tokens": 1234, "output_tokens": 56, "cost_usd": "0.003645",
                                    "wallclock_ms": x["resource_usage"]["wallclock_ms"], "iteration_count": 1}
     assert x["resource_usage"]["wallclock_ms"] > 0
@@ -139,7 +139,7 @@ def test_a_streamed_answer_becomes_the_outputs(stack, models, space):
     assert request["body"]["model"] == "m-large" and request["body"]["stream"] is True and request["body"]["max_tokens"] == 200
     assert [m["role"] for m in request["body"]["messages"]] == ["system", "user"]
     assert "The fox met the dog." in request["body"]["messages"][1]["content"]
-    assert '"headline"' in request["body"]["messages"][0]["content"], "the outputs' schema is told"
+    assert '"headline"' in request["body"]["messages"][0]["content"], "the request must contain the schema of the outputs"
     version, trace, span, flags = request["headers"]["traceparent"].split("-")
     assert (version, flags) == ("00", "01") and len(span) == 16 and trace == x["langfuse_trace_id"] == x["id"].replace("-", "")
     one = space.client.get(f"/executions/{x['id']}").json()
@@ -148,13 +148,13 @@ def test_a_streamed_answer_becomes_the_outputs(stack, models, space):
 
 
 @pytest.mark.parametrize("content", ["Fox meets dog", '```json\n{"headline": "Fox meets dog"}\n```', '{"headline":"Fox meets dog"}'])
-def test_forms_of_an_answer(models, space, content):
+def test_every_form_of_answer_is_parsed(models, space, content):
     for stream in (True, False):
         models.answers = [{"content": content, "stream": stream}]
         assert space.ran("headline", {"text": "x"})["outputs"] == {"headline": "Fox meets dog"}
 
 
-def test_the_stream_can_be_followed(models, space):
+def test_answer_is_streamed_as_events(models, space):
     models.answers = [{"content": '{"headline": "' + "word " * 30 + '"}', "pause": 0.05}]
     x = space.ran("headline", {"text": "x"})
     got = space.client.get(f"/executions/{x['id']}/events", timeout=20).text
@@ -162,17 +162,17 @@ def test_the_stream_can_be_followed(models, space):
     assert len(texts) > 2 and json.loads("".join(texts)) == x["outputs"]
 
 
-def test_outputs_that_do_not_fit(models, space):
+def test_invalid_outputs_fail_the_run(models, space):
     models.answers = [{"content": '{"title": "x"}'}]
     x = space.ran("headline", {"text": "x"})
     assert (x["state"], x["failure_reason"]) == ("failed", "outputs_invalid")
-    assert x["resource_usage"]["input_tokens"] == 100, "it was paid for all the same"
+    assert x["resource_usage"]["input_tokens"] == 100, "usage must be recorded for a failed run, too"
     models.answers = [{"content": '{"headline": "unfini', "finish": "length"}]
     cut = space.ran("headline", {"text": "x"})
     assert (cut["state"], cut["failure_reason"]) == ("failed", "outputs_invalid") and "max_tokens" in cut["error"]
 
 
-def test_another_model_for_one_run(workspace, models, space):
+def test_request_can_select_another_model(workspace, models, space):
     workspace.stack.cli("model", "put", "--workspace", workspace.id, "--alias", "small", "--url", models.url + "/", "--model", "m-small")
     models.answers = [{"content": '{"headline": "x"}'}]
     x = space.ran("headline", {"text": "x"}, model="small")
@@ -184,7 +184,7 @@ def test_another_model_for_one_run(workspace, models, space):
 # --- failures ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("first", [{"status": 429, "headers": {"Retry-After": "2"}}, {"status": 500}, {"status": 503}, {"cut": True, "content": "{"}])
-def test_what_is_tried_again(models, space, first):
+def test_transient_errors_are_retried(models, space, first):
     models.answers = [first, {"content": '{"headline": "x"}'}]
     began = time.monotonic()
     x = space.ran("headline", {"text": "x"})
@@ -194,20 +194,20 @@ def test_what_is_tried_again(models, space, first):
     assert models.requests[0]["body"] == models.requests[1]["body"]
 
 
-def test_what_is_not_tried_again(models, space):
+def test_client_errors_are_not_retried(models, space):
     models.answers = [{"status": 401, "body": {"error": {"message": f"bad key {KEY}"}}}]
     x = space.ran("headline", {"text": "x"})
     assert (x["state"], x["failure_reason"]) == ("failed", "model_error") and len(models.requests) == 1
     assert "401" in x["error"] and "bad key" in x["error"] and KEY not in x["error"]
 
 
-def test_it_gives_up(models, space):
+def test_run_fails_after_four_attempts(models, space):
     models.answers = [{"status": 503}]
     x = space.ran("headline", {"text": "x"})
     assert (x["state"], x["failure_reason"]) == ("failed", "model_error") and len(models.requests) == 4
 
 
-def test_cancel_ends_the_call(models, space):
+def test_cancel_aborts_the_model_call(models, space):
     hold = threading.Event()
     models.answers = [{"hold": hold, "content": "x"}]
     id = space.started("headline", {"text": "x"})
@@ -224,7 +224,7 @@ ADD = "import json, sys\ni = json.load(sys.stdin)\njson.dump({'sum': i['a'] + i[
 ADD_INPUTS = {"type": "object", "required": ["a", "b"], "properties": {"a": {"type": "number"}, "b": {"type": "number"}}}
 
 
-def test_tools_are_child_executions(tmp_path, workspace, models, space):
+def test_tool_calls_are_child_executions(tmp_path, workspace, models, space):
     probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
     agent(tmp_path, workspace, ["add", "not-there"])
     models.answers = [{"calls": [("add", '{"a": 1, "b": 2}'), ("add", '{"a": 10, "b": 20}')], "input": 50},
@@ -236,7 +236,7 @@ def test_tools_are_child_executions(tmp_path, workspace, models, space):
     assert [(c["skill_slug"], c["source"], c["state"], c["parent_execution_id"]) for c in x["sub_executions"]] == \
         [("add", "skill", "succeeded", x["id"])] * 2
     first, second = models.requests
-    assert [t["function"]["name"] for t in first["body"]["tools"]] == ["add"], "what is not installed is not offered"
+    assert [t["function"]["name"] for t in first["body"]["tools"]] == ["add"], "only installed skills may be offered"
     assert first["body"]["tools"][0]["function"]["parameters"] == ADD_INPUTS
     told = second["body"]["messages"]
     assert told[2]["role"] == "assistant" and len(told[2]["tool_calls"]) == 2
@@ -247,7 +247,7 @@ def test_tools_are_child_executions(tmp_path, workspace, models, space):
     assert first["headers"]["traceparent"] != second["headers"]["traceparent"]
 
 
-def test_wrong_calls_are_told_to_the_model(tmp_path, workspace, models, space):
+def test_invalid_tool_calls_are_reported_to_the_model(tmp_path, workspace, models, space):
     probe(workspace, "import sys; sys.exit(7)", slug="broken", inputs=ADD_INPUTS)
     agent(tmp_path, workspace, ["broken"])
     models.answers = [{"calls": [("rm", "{}"), ("broken", "no json"), ("broken", '{"a": "x"}'), ("broken", '{"a": 1, "b": 2}')]},
@@ -260,7 +260,7 @@ def test_wrong_calls_are_told_to_the_model(tmp_path, workspace, models, space):
     assert len(x["sub_executions"]) == 1
 
 
-def test_rounds_are_limited(tmp_path, workspace, models, space):
+def test_number_of_rounds_is_limited(tmp_path, workspace, models, space):
     probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
     agent(tmp_path, workspace, ["add"])
     models.answers = [{"calls": [("add", '{"a": 1, "b": 2}')]}]
@@ -269,7 +269,7 @@ def test_rounds_are_limited(tmp_path, workspace, models, space):
     assert len(models.requests) == 4 and x["resource_usage"]["iteration_count"] == 4
 
 
-def test_an_empty_balance_ends_it(tmp_path, stack, models):
+def test_empty_balance_ends_the_run(tmp_path, stack, models):
     workspace = stack.workspace(credits=1)
     stack.cli("model", "put", "--workspace", workspace.id, "--alias", "main", "--url", models.url, "--model", "m", "--default")
     probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
@@ -279,25 +279,25 @@ def test_an_empty_balance_ends_it(tmp_path, stack, models):
     assert (x["state"], x["failure_reason"]) == ("failed", "insufficient_credits")
 
 
-def test_cancel_ends_the_children_too(tmp_path, workspace, models, space):
+def test_cancel_stops_the_children(tmp_path, workspace, models, space):
     probe(workspace, "import time; time.sleep(60)", slug="slow")
     agent(tmp_path, workspace, ["slow"])
     models.answers = [{"calls": [("slow", "{}")]}]
     id = space.started("agent", {"task": "x"})
-    child = eventually(lambda: [c for c in space.get(id)["sub_executions"] if c["state"] == "running"], 15, "the child runs")[0]
+    child = eventually(lambda: [c for c in space.get(id)["sub_executions"] if c["state"] == "running"], 15, "a running child")[0]
     space.client.post(f"{space.path}/executions/{id}/cancel")
     assert space.get(child["id"])["state"] == "stopped"
 
 
-def test_a_lost_executor_does_not_lose_the_conversation(tmp_path, stack, workspace, models, space):
+def test_conversation_is_resumed_by_another_executor(tmp_path, stack, workspace, models, space):
     probe(workspace, "import time; time.sleep(4); print('{\"done\": true}')", slug="slow")
     agent(tmp_path, workspace, ["slow"])
     models.answers = [{"calls": [("slow", "{}")], "input": 7}, {"content": '{"answer": "ok"}', "input": 9}]
     id = space.started("agent", {"task": "x"})
-    eventually(lambda: space.get(id)["sub_executions"], 15, "the child is there")
-    stack.restart_server("executor")  # hands back; nothing waits for its heartbeat
+    eventually(lambda: space.get(id)["sub_executions"], 15, "a child")
+    stack.restart_server("executor")  # it releases its runs, so that nothing waits for an expired lease
     x = space.finished(id, 40)
     assert x["state"] == "succeeded", x
-    assert len(models.requests) == 2, "the first answer was not asked for again"
-    assert len(x["sub_executions"]) == 1, "nor the tool called again"
+    assert len(models.requests) == 2, "the first answer must not be requested again"
+    assert len(x["sub_executions"]) == 1, "the tool must not be called again"
     assert x["resource_usage"]["input_tokens"] == 16 and x["resource_usage"]["iteration_count"] == 2

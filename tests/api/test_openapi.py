@@ -1,5 +1,5 @@
-"""The API's document: what people write is what is served, it lints, and it names exactly the routes that there are, with
-their parameters and scopes. (Every answer of every API test is held against it by stack.Client.)"""
+"""The OpenAPI document: the served JSON equals the YAML source, it passes the linter, and it has exactly the routes of the API server
+with their parameters and scopes. (stack.Client validates every response of every API test against it.)"""
 import json
 import os
 import re
@@ -16,7 +16,7 @@ SCOPES = {"EXECUTE": ["workflows:execute", "skills:execute"]}
 
 
 def routes():
-    """(method, path, {query parameters}, {scopes}, flags) of every row of the table in fcgi/server/routes.c"""
+    """(method, path, {query parameters}, {scopes}, flags) of every row of the table in fcgi/server/routes.c."""
     text = (ROOT / "fcgi/server/routes.c").read_text()
     macros = {m: "".join(re.findall(r'"([^"]*)"', body)) for m, body in re.findall(r"#define (\w+)((?:.*\\\n)*.*)\n", text)}
     rows = re.findall(r'^    \{"(\w+)", "([^"]+)", ("[^"]*"|\w+), ([^,]+), ([^,]+), [^,]+, h_\w+\},$', text, re.M)
@@ -34,7 +34,7 @@ def shape(path):
     return re.sub(r"\{[^}]*\}", "{}", path)
 
 
-INTERNAL = {"/internal/waited"}  # nginx's own: nobody else can reach it
+INTERNAL = {"/internal/waited"}  # used by nginx only; clients cannot reach it
 
 
 def parameters(item, operation, place):
@@ -42,14 +42,14 @@ def parameters(item, operation, place):
     return {p["name"] for p in every if p["in"] == place}
 
 
-def test_no_route_without_an_entry_and_no_entry_without_a_route():
+def test_routes_and_document_agree():
     table = {(m, shape(p)) for m, p, *_ in routes() if p not in INTERNAL}
     document = {(m, shape(p)) for m, p, _, _ in DOCUMENT.operations()}
     assert table - document == set(), "routes that docs/openapi.yaml does not have"
     assert document - table == set(), "entries that fcgi/server/routes.c does not have"
 
 
-def test_parameters_and_scopes_are_the_routes():
+def test_parameters_and_scopes_agree_with_the_routes():
     documented = {(m, shape(p)): (p, item, o) for m, p, item, o in DOCUMENT.operations()}
     for method, path, query, scopes, flags in routes():
         if path in INTERNAL:
@@ -62,19 +62,19 @@ def test_parameters_and_scopes_are_the_routes():
         assert (item.get("servers") == [{"url": "/"}]) == ("ROUTE_BARE" in flags), (method, path)
 
 
-def test_the_json_is_the_yaml():
+def test_json_document_is_up_to_date():
     done = subprocess.run([ROOT / "scripts/openapi", "--check"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not here")
 @pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="no program of ours runs")
-def test_spectral():
+def test_spectral_reports_nothing():
     done = subprocess.run([ROOT / "scripts/openapi", "--check", "--lint"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_schema_is_one_and_every_reference_leads_somewhere():
+def test_schemas_are_valid_and_references_resolve():
     def walk(value, inside_schema=False):
         if isinstance(value, dict):
             if isinstance(value.get("$ref"), str):
@@ -91,7 +91,7 @@ def test_every_schema_is_one_and_every_reference_leads_somewhere():
         Draft202012Validator.check_schema(schema)
 
 
-def test_it_is_served_without_a_key(stack):
+def test_document_is_served_without_a_key(stack):
     for prefix in ("/api/v1", "/v1", "/api-proxy/v1"):
         answer = requests.get(f"{stack.url}{prefix}/openapi.json")
         assert answer.status_code == 200 and answer.headers["Content-Type"] == "application/json"
@@ -102,7 +102,7 @@ def test_it_is_served_without_a_key(stack):
     assert requests.post(f"{stack.url}/api/v1/openapi.json").status_code == 405
 
 
-# --- the judge itself ------------------------------------------------------------------------------------------------
+# --- the validation itself ------------------------------------------------------------------------------------------------
 
 
 class Answer:
@@ -110,7 +110,7 @@ class Answer:
         self.status_code, self.content, self.headers = status, json.dumps(body).encode(), {"Content-Type": media}
 
 
-def test_the_judge_lets_nothing_undocumented_pass(client, workspace):
+def test_undocumented_responses_are_reported(client, workspace):
     run = client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}))
     good = client.finished(run)
     path = f"/executions/{run}"
@@ -131,6 +131,6 @@ def test_the_judge_lets_nothing_undocumented_pass(client, workspace):
         judge.check("GET", "/nowhere", Answer(200, {}))
 
 
-def test_health_is_as_documented(stack):
+def test_health_endpoints_match_the_document(stack):
     for path in ("/healthz", "/readyz", "/metrics"):
         DOCUMENT.check("GET", path, requests.get(stack.url + path))

@@ -1,4 +1,4 @@
-"""Redis or MariaDB away: what still works, what is said, and that all is well again without help."""
+"""Outages of Redis and MariaDB: what still works, which errors are returned, and recovery without intervention."""
 import time
 
 import pytest
@@ -22,7 +22,7 @@ def without_redis(stack):
     stack.start_server("redis")
 
 
-def test_everything_works_without_redis(stack, workspace, client, without_redis):
+def test_runs_keys_lists_and_stop_work_without_redis(stack, workspace, client, without_redis):
     workflow = workspace.put_workflow(PROGRAM)
     run = client.started(workflow)
     assert client.finished(run)["status"] == "success"
@@ -43,14 +43,14 @@ def test_credits_are_exact_without_redis(stack, without_redis):
     assert workspace.balance() == 0
 
 
-def test_counters_agree_when_redis_is_back(stack, workspace, client):
+def test_redis_balance_is_corrected_after_an_outage(stack, workspace, client):
     workflow = workspace.put_workflow(PROGRAM)
     client.started(workflow)
     stack.stop_server("redis")
     for _ in range(3):
         client.started(workflow)
     stack.start_server("redis")
-    time.sleep(1.1)  # it counts as away for a second at a time
+    time.sleep(1.1)  # after an error, Redis is not used for 1 s
     client.started(workflow)
     key = next(k for k in stack.redis("KEYS", "*") if workspace.id in k and "credits" in k)
     eventually(lambda: int(stack.redis("HGET", key, "balance")) == workspace.balance() * 1000000, 5)
@@ -58,7 +58,7 @@ def test_counters_agree_when_redis_is_back(stack, workspace, client):
 
 
 @pytest.mark.serial
-def test_mariadb_away(stack, workspace, client):
+def test_requests_are_503_without_mariadb_and_succeed_afterwards(stack, workspace, client):
     workflow = workspace.put_workflow(PROGRAM)
     run = client.started(workflow)
     stack.stop_server("mariadb")
@@ -73,13 +73,13 @@ def test_mariadb_away(stack, workspace, client):
             assert answer.headers["Retry-After"] and time.monotonic() - began < 3
     finally:
         stack.start_server("mariadb")
-    for _ in range(30):  # every worker finds its way back at its first request
+    for _ in range(30):  # every worker reconnects at its first request
         assert client.get(f"/executions/{run}").status_code == 200
         assert client.run(workflow).status_code == 202
     assert client.run(workflow, key="k").status_code == 202
 
 
-def test_mariadb_killed(stack, workspace, client):
+def test_runs_survive_a_killed_mariadb(stack, workspace, client):
     workflow = workspace.put_workflow(PROGRAM)
     first = client.run(workflow, key="before")
     stack.kill_server("mariadb")

@@ -1,4 +1,5 @@
-"""More than the pool can bear, for longer than a burst: the others are refused before anything is done, and it ends by itself."""
+"""Load above the capacity of the pool for longer than a burst: excess requests are rejected before they have an effect, and the pool
+recovers without intervention."""
 import threading
 
 import pytest
@@ -9,10 +10,10 @@ from stack import eventually
 pytestmark = pytest.mark.serial
 SETTINGS = {"api.workers": "1", "api.queue_ms": "10", "api.rate_limit_per_minute": "10000000"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
-CLIENTS = 32  # each run takes a worker a millisecond at least, so that they always wait for longer than queue_ms
+CLIENTS = 32  # a run takes a worker at least 1 ms, so that requests wait longer than queue_ms
 
 
-def test_what_the_pool_cannot_bear_is_refused(stack):
+def test_requests_above_capacity_are_rejected_with_503(stack):
     refused = 503, "unavailable", "1"
     workspace = stack.workspace(credits=100000)
     key, url = workspace.key()["key"], f"{stack.url}/api/v1/workflows/{workspace.put_workflow(PROGRAM)}/run-async"
@@ -26,7 +27,7 @@ def test_what_the_pool_cannot_bear_is_refused(stack):
                 answers.append(answer.status_code if answer.status_code == 202 else (answer.status_code, answer.json()["code"], answer.headers["Retry-After"]))
 
     def waited():
-        """Whoever waits comes by twice; the second time he has paid."""
+        """A request with a wait reaches the pool twice. The second time, its run was accepted and must not be shed."""
         answer = requests.post(url, headers={"Authorization": f"Bearer {key}", "Prefer": "wait=5"}, timeout=20)
         answers.append(202 if answer.status_code in (200, 202) else refused)
         return answers[-1] == 202
@@ -35,11 +36,11 @@ def test_what_the_pool_cannot_bear_is_refused(stack):
     for t in threads:
         t.start()
     try:
-        eventually(lambda: answers.count(refused) > 100, 20, "some are refused")
-        assert requests.get(stack.url + "/healthz", timeout=5).status_code == 200, "the pool is well"
-        eventually(waited, 60, "one that waits is told of what was accepted")
+        eventually(lambda: answers.count(refused) > 100, 20, "rejected requests")
+        assert requests.get(stack.url + "/healthz", timeout=5).status_code == 200, "the health check must not be shed"
+        eventually(waited, 60, "a response to a request that waited")
         accepted = answers.count(202)
-        eventually(lambda: answers.count(202) > accepted + 50, 20, "others are served all the while")
+        eventually(lambda: answers.count(202) > accepted + 50, 20, "accepted requests during the overload")
     finally:
         over.set()
         for t in threads:
@@ -47,4 +48,4 @@ def test_what_the_pool_cannot_bear_is_refused(stack):
     assert set(answers) == {202, refused}
     assert before - workspace.balance() == answers.count(202) == int(stack.sql_one("SELECT COUNT(*) FROM executions"))
     eventually(lambda: requests.post(url, headers={"Authorization": f"Bearer {key}"}, timeout=5).status_code == 202, 5)
-    assert "run-async" not in stack.log("nginx-error"), "a line for each would be the next overload"
+    assert "run-async" not in stack.log("nginx-error"), "nginx must not log a line for each rejected request"

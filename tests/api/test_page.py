@@ -1,4 +1,4 @@
-"""The workflow contract's page, request by request as printed, and what its published Python client does, by TLS."""
+"""The requests that the page of the workflow contract prints, and those of its published Python client, over TLS."""
 import re
 import uuid
 
@@ -21,9 +21,9 @@ def https(stack, workspace):
     session.close()
 
 
-def test_the_page_as_printed(workspace, client, https):
+def test_requests_of_the_page_work_as_printed(workspace, client, https):
     workflow = workspace.put_workflow(PROGRAM, name="Welcome Email Workflow")
-    # the curl command: no body, no content type
+    # the curl command has neither body nor content type
     run = https("POST", f"/api/v1/workflows/{workflow}/run-async", headers={"Idempotency-Key": "unique-request-id-123"})
     assert run.status_code == 202
     assert set(run.json()) == {"execution_id", "workflow_id", "status", "created_at"}
@@ -53,8 +53,8 @@ def test_the_page_as_printed(workspace, client, https):
     assert https("POST", f"/api/v1/executions/{slow}/stop").status_code == 400
 
 
-def test_what_the_published_client_does(workspace, client, https):
-    """JSON content type with an empty body, keys of its own on run and stop, `error` and X-Request-Id of what fails."""
+def test_requests_of_the_published_client_work(workspace, client, https):
+    """It sends a JSON content type with an empty body and an idempotency key for run and stop, and reads `error` and X-Request-Id of errors."""
     json_type = {"Content-Type": "application/json", "Accept": "application/json"}
     workflow = workspace.put_workflow(SLOW)
     assert [w["id"] for w in https("GET", "/api/v1/workflows", headers=json_type).json()["workflows"]] == [workflow]
@@ -72,7 +72,7 @@ def test_what_the_published_client_does(workspace, client, https):
     assert gone.status_code == 404 and gone.json()["error"] and gone.headers["X-Request-Id"] == gone.json()["request_id"]
 
 
-def test_no_credits_is_402_as_the_page_says(stack):
+def test_missing_credits_are_402(stack):
     workspace = stack.workspace(credits=0)
     answer = workspace.client().run(workspace.put_workflow(PROGRAM))
     assert (answer.status_code, answer.json()["title"], answer.json()["code"]) == (402, "Payment Required", "insufficient_credits")

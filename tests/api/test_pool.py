@@ -1,4 +1,4 @@
-"""The prefork pool: workers that die, a master that dies, reload, recycling, a rolling restart, a graceful stop."""
+"""The prefork pool: killed workers, a killed master, reload, recycling, rolling restart, graceful stop."""
 import os
 import re
 import select
@@ -25,7 +25,7 @@ def place(stack):
 
 
 class Load:
-    """Requests from some threads until it is left; what came back."""
+    """Sends requests from several threads until the block ends, and records the responses."""
 
     def __init__(self, stack, place, threads=6):
         self.statuses, self.errors, self.ids = [], [], []
@@ -60,7 +60,7 @@ class Load:
 
     def more(self, n=50):
         at = len(self.statuses)
-        eventually(lambda: len(self.statuses) >= at + n, 20, "more answers")
+        eventually(lambda: len(self.statuses) >= at + n, 20, "more responses")
 
 
 def master(stack):
@@ -76,7 +76,7 @@ def all_there(stack, ids):
     assert set(ids) <= found and len(set(ids)) == len(ids)
 
 
-def test_a_killed_worker_is_replaced_and_nobody_else_notices(stack, place):
+def test_killed_worker_is_replaced_and_fails_its_own_request_only(stack, place):
     with Load(stack, place) as load:
         for _ in range(3):
             victim = workers(stack).pop()
@@ -84,7 +84,7 @@ def test_a_killed_worker_is_replaced_and_nobody_else_notices(stack, place):
             eventually(lambda: victim not in workers(stack) and len(workers(stack)) == 4, 5)
             load.more()
     assert not load.errors
-    assert load.statuses.count(502) <= 3 and set(load.statuses) <= {202, 502}  # each took at most the request in its hand
+    assert load.statuses.count(502) <= 3 and set(load.statuses) <= {202, 502}  # each killed worker fails at most the request it was handling
     all_there(stack, load.ids)
 
 
@@ -98,7 +98,7 @@ def test_reload_replaces_all_workers_without_a_failed_request(stack, place):
     assert set(load.statuses) == {202} and not load.errors
 
 
-def test_reload_takes_the_settings_and_refuses_bad_ones(stack, place):
+def test_reload_applies_valid_settings_and_keeps_the_old_on_errors(stack, place):
     ini = stack.dir / "millrace.ini"
     text = ini.read_text()
     try:
@@ -116,15 +116,15 @@ def test_reload_takes_the_settings_and_refuses_bad_ones(stack, place):
     eventually(lambda: len(workers(stack)) == 4, 15)
 
 
-def test_workers_are_recycled(stack, place):
+def test_workers_are_recycled_without_a_failed_request(stack, place):
     old = workers(stack)
     with Load(stack, place) as load:
         eventually(lambda: not old & workers(stack), 60)
     assert set(load.statuses) == {202} and not load.errors
 
 
-def test_stop_finishes_what_is_in_hand_and_what_waits(stack, place):
-    """Whatever was taken in is answered; what comes later hears 503."""
+def test_stop_completes_accepted_requests(stack, place):
+    """Accepted connections are answered; later requests get 503."""
     with Load(stack, place, threads=12) as load:
         stack.stop_server("api")
         eventually(lambda: 503 in load.statuses, 5)
@@ -135,8 +135,8 @@ def test_stop_finishes_what_is_in_hand_and_what_waits(stack, place):
     all_there(stack, load.ids)
 
 
-def test_rolling_restart_fails_nothing(stack, place):
-    """A second master takes the socket over; then the first is stopped."""
+def test_rolling_restart_fails_no_request(stack, place):
+    """A second master takes over the socket; then the first one is stopped."""
     first = master(stack)
     with Load(stack, place, threads=12) as load:
         second = subprocess.Popen([BIN / "millrace-api", "--config", stack.dir / "millrace.ini"], env=stack.env,
@@ -154,11 +154,11 @@ def test_rolling_restart_fails_nothing(stack, place):
     stack.start_server("api")
 
 
-def test_workers_do_not_outlive_a_killed_master(stack, place):
+def test_workers_end_with_a_killed_master(stack, place):
     family = workers(stack)
     with Load(stack, place) as load:
         kill(master(stack), signal.SIGKILL)
-        eventually(lambda: not any(alive(p) for p in family), 10, "workers gone")
+        eventually(lambda: not any(alive(p) for p in family), 10, "end of the workers")
         stack.start_server("api")
         at = len(load.statuses)
         eventually(lambda: 202 in load.statuses[at:], 10)
@@ -167,21 +167,21 @@ def test_workers_do_not_outlive_a_killed_master(stack, place):
 
 
 def connections(stack):
-    """Of the pool's socket, those that nobody has accepted yet included."""
+    """Number of connections of the socket of the pool, including those in its backlog."""
     with open("/proc/net/unix", encoding="utf-8") as table:
         return sum(f"{stack.dir}/sockets/api.sock" in line for line in table)
 
 
-def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
-    """Its client has given up on it, or soon will: a late acceptance would only surprise."""
+def test_request_that_waited_too_long_is_rejected_without_effect(stack, place):
+    """The client has timed out or soon will, so that a late acceptance would be unexpected."""
     before, answers = place[0].balance(), []
     sender = threading.Thread(target=lambda: answers.append(place[1].run(place[2], key="late")))
-    holders = [socket.socket(socket.AF_UNIX) for _ in range(4)]  # one a worker, which waits for what they have to say
+    holders = [socket.socket(socket.AF_UNIX) for _ in range(4)]  # each occupies one worker, which waits for its request
     for holder in holders:
         holder.connect(str(stack.dir / "sockets/api.sock"))
     idle = connections(stack)
     sender.start()
-    eventually(lambda: connections(stack) > idle, 5, "nginx handed it on")
+    eventually(lambda: connections(stack) > idle, 5, "the connection of nginx")
     time.sleep(5.3)  # the limit is 5 s
     for holder in holders:
         holder.close()
@@ -191,7 +191,7 @@ def test_what_waited_too_long_is_refused_before_anything_is_done(stack, place):
     assert place[1].run(place[2], key="late").status_code == 202
 
 
-def test_logs_are_opened_anew(stack, place):
+def test_sigusr1_reopens_the_log(stack, place):
     log, old = stack.dir / "logs/api.log", stack.dir / "logs/api.log.1"
     os.rename(log, old)
     kill(master(stack), signal.SIGUSR1)
@@ -203,14 +203,14 @@ def test_logs_are_opened_anew(stack, place):
     assert old.stat().st_size == size
 
 
-def test_one_line_a_request(stack, place):
+def test_each_request_writes_one_log_line(stack, place):
     answer = place[1].run(place[2])
     line = eventually(lambda: [x for x in stack.log("api").splitlines() if answer.headers["X-Request-Id"] in x], 5)[0]
     assert re.search(r" info api\[\d+\] request request=\w+ method=POST path=/workflows/\S+/run-async status=202 us=\d+ "
                      rf"workspace={place[0].id} execution={answer.json()['execution_id']} db=\d+ batch=1$", line)
 
 
-def test_health_and_metrics(stack):
+def test_health_and_metrics_are_served(stack):
     get = lambda path: requests.get(stack.url + path, timeout=5)
     assert (get("/healthz").status_code, get("/healthz").json()) == (200, {"status": "ok"})
     assert (get("/readyz").status_code, get("/readyz").json()) == (200, {"status": "ok"})
@@ -224,8 +224,8 @@ def test_health_and_metrics(stack):
         assert re.search(rf"^millrace_{re.escape(name)} \d", text, re.M), name
 
 
-def test_an_early_death_is_not_repeated_in_haste(stack):
-    """Workers that die at once are started again ever more slowly; the rest is served when they can."""
+def test_crashing_workers_are_restarted_with_back_off(stack):
+    """Workers that fail at their start are restarted with growing delays. They serve again once the cause is removed."""
     password = stack.dir / "secrets/millrace_api"
     hidden = password.with_suffix(".away")
     os.rename(password, hidden)
@@ -240,8 +240,8 @@ def test_an_early_death_is_not_repeated_in_haste(stack):
     stack.wait_ready()
 
 
-def test_young_workers_that_die_together_are_replaced_at_once(stack):
-    """One failure, however many it hits."""
+def test_workers_killed_together_are_replaced_at_once(stack):
+    """The deaths count as one failure, so that there is no back-off."""
     ini = stack.dir / "millrace.ini"
     text = ini.read_text()
     ini.write_text(text.replace("workers = 4", "workers = 12"))
@@ -250,15 +250,15 @@ def test_young_workers_that_die_together_are_replaced_at_once(stack):
         young = eventually(lambda: len(workers(stack)) == 12 and workers(stack), 5)
         for pid in young:
             kill(pid, signal.SIGKILL)
-        eventually(lambda: len(workers(stack) - young) == 12, 3, "their successors")
+        eventually(lambda: len(workers(stack) - young) == 12, 3, "the new workers")
     finally:
         ini.write_text(text)
         kill(master(stack), signal.SIGHUP)
     eventually(lambda: len(workers(stack)) == 4, 15)
 
 
-def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
-    """Nobody serves for a while: 256 may wait, nginx refuses the others itself; and waits for a run's end are not counted."""
+def test_requests_beyond_the_backlog_are_rejected_at_once(stack, place):
+    """All workers are stopped by SIGSTOP: 256 requests wait, nginx rejects the others. Requests with Prefer: wait do not count."""
     request = f"GET /api/v1/credits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {place[1].key}\r\nConnection: close\r\n"
     workers = stack.children("api")
     for pid in workers:
@@ -267,7 +267,7 @@ def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
         waiting = [socket.create_connection(("127.0.0.1", stack.port)) for _ in range(300)]
         for connection in waiting:
             connection.sendall(request.encode() + b"\r\n")
-        refused = eventually(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 5, "44 refused")
+        refused = eventually(lambda: (lambda ready: len(ready) >= 44 and ready)(select.select(waiting, [], [], 0)[0]), 5, "44 rejected requests")
         answers = [whole(c) for c in refused]
         assert len(answers) == 44
         for answer in answers:
@@ -279,7 +279,7 @@ def test_more_than_the_pool_can_bear_is_refused_at_once(stack, place):
         for pid in workers:
             kill(pid, signal.SIGCONT)
     for connection in [late, *(c for c in waiting if c not in refused)]:
-        assert whole(connection).split(b" ")[1] in (b"200", b"503")  # 503: it has waited for too long
+        assert whole(connection).split(b" ")[1] in (b"200", b"503")  # 503: it waited longer than the limit
 
 
 def whole(connection):

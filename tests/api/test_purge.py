@@ -1,4 +1,4 @@
-"""Purge by hand and by retention: what goes, what stays, what is told afterwards; the books stay balanced."""
+"""Purge by request and by retention: what is removed, what remains, what is returned afterwards; the ledger stays balanced."""
 import json
 import uuid
 
@@ -23,7 +23,7 @@ def purge(client, run):
 
 
 def holds(stack, run, word):
-    """The tables in which a row of this run holds the word."""
+    """The tables in which a row of this run contains the word."""
     found = []
     for table, columns in {"executions": "input, tags, metadata, extra, output, error",
                            "execution_steps": "result, error", "events": "data", "execution_tags": "tag",
@@ -39,7 +39,7 @@ def audit(stack):
     assert code == 0, out + err
 
 
-def test_what_goes_and_what_stays(stack, workspace, client):
+def test_purge_removes_payloads_and_keeps_the_row(stack, workspace, client):
     w = workspace.put_workflow(PROGRAM)
     run = client.started(w, {"word": SECRET}, key="k1", tags=[SECRET], metadata={"m": SECRET})
     before = client.finished(run)
@@ -64,7 +64,7 @@ def test_what_goes_and_what_stays(stack, workspace, client):
     audit(stack)
 
 
-def test_the_key_still_blocks_and_its_replay_shows_the_purged_object(stack, workspace, client):
+def test_replay_after_purge_shows_the_purged_object(stack, workspace, client):
     w = workspace.put_workflow(PROGRAM)
     first = client.run(w, {"word": SECRET}, key="k2")
     run = first.json()["execution_id"]
@@ -80,7 +80,7 @@ def test_the_key_still_blocks_and_its_replay_shows_the_purged_object(stack, work
     problem(client.post(f"/executions/{run}/retry"), 400, "invalid_request")
 
 
-def test_a_replayed_stop_is_what_it_was(workspace, client):
+def test_stop_response_is_replayed_unchanged_after_purge(workspace, client):
     run = client.started(workspace.put_workflow(SLOW))
     stop = {"headers": {"Idempotency-Key": "s"}}
     first = client.post(f"/executions/{run}/stop", **stop)
@@ -89,7 +89,7 @@ def test_a_replayed_stop_is_what_it_was(workspace, client):
     assert (again.status_code, again.json()) == (first.status_code, first.json())
 
 
-def test_refusals(stack, workspace, client):
+def test_purge_of_active_or_unknown_runs_is_rejected(stack, workspace, client):
     run = client.started(workspace.put_workflow(SLOW))
     problem(client.delete(f"/executions/{run}"), 409, "execution_not_terminal")
     problem(client.delete(f"/executions/{uuid.uuid4()}"), 404, "not_found")
@@ -100,7 +100,7 @@ def test_refusals(stack, workspace, client):
     purge(workspace.client("executions:purge"), run)
 
 
-def test_only_this_one(stack, workspace, client):
+def test_purge_does_not_touch_other_runs(stack, workspace, client):
     w = workspace.put_workflow(PROGRAM)
     one, other = (client.started(w, {"word": SECRET}, tags=["t"]) for _ in range(2))
     client.finished(one), client.finished(other)
@@ -109,8 +109,8 @@ def test_only_this_one(stack, workspace, client):
     assert [x["id"] for x in client.get("/executions", params={"tag": "t"}).json()["executions"]] == [other]
 
 
-def test_a_cancelled_skill(stack, workspace, client):
-    """Its stored answers hold its inputs."""
+def test_purge_removes_the_stored_responses_of_a_cancelled_skill(stack, workspace, client):
+    """Its stored idempotent responses contain its inputs."""
     probe(workspace, "print('{}')")
     space = Space(workspace)
     stack.stop_server("executor")
@@ -128,8 +128,8 @@ def test_a_cancelled_skill(stack, workspace, client):
     assert client.execution(run)["detail"]["slug"] == "probe"
 
 
-def test_artifacts_and_logs(stack, workspace, client):
-    """Blobs that nothing names any more go from the disk; one that another run still names stays."""
+def test_purge_removes_artifacts_and_logs(stack, workspace, client):
+    """A blob without references is deleted from the disk; a blob that another run refers to remains."""
     runs = [client.started(workspace.put_workflow(PROGRAM), {"word": 1}) for _ in range(2)]
     for run in runs:
         client.finished(run)
@@ -161,14 +161,14 @@ def test_artifacts_and_logs(stack, workspace, client):
 
 
 def left(stack, workspace):
-    """{purged: n, whole: n}"""
+    """{"purged": number of purged runs, "whole": number of other runs}"""
     rows = stack.sql(f"SELECT purged_ms IS NOT NULL, COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}' GROUP BY 1")
     return {("whole", "purged")[int(p)]: int(n) for p, n in rows}
 
 
 @pytest.fixture
 def old(stack, workspace):
-    """350 executions of 40 days ago, 250 of 10 days ago, 5 of now; every one has everything a run leaves behind."""
+    """350 executions from 40 days ago, 250 from 10 days ago, 5 from now, each with every row that a run leaves behind."""
     w = workspace.put_workflow(PROGRAM)
     for n, (count, days) in enumerate(((350, 40), (250, 10), (5, 0.001))):
         insert(stack.sql, workspace.id, w, count, days_ago(days), seed=n, tags=("old",), keyed=True)
@@ -180,15 +180,15 @@ def keep(stack, workspace, **days):
     return stack.cli("workspace", "set", "--workspace", workspace.id, *args)
 
 
-def test_payloads_for_some_days_rows_for_more(stack, old):
+def test_retention_removes_payloads_first_and_rows_later(stack, old):
     client = old.client()
     usage = stack.sql(f"SELECT day, runs, used FROM credit_usage_daily WHERE workspace_id = '{old.id}' ORDER BY day")
     shown = keep(stack, old, payload=20)
     assert (shown["keep_payload_days"], shown["keep_rows_days"]) == (20, None)
-    eventually(lambda: left(stack, old) == {"purged": 350, "whole": 255}, 20, "payloads of 40 days ago purged")
+    eventually(lambda: left(stack, old) == {"purged": 350, "whole": 255}, 20, "purge of the payloads from 40 days ago")
     shown = keep(stack, old, payload=5, rows=30)
     assert (shown["keep_payload_days"], shown["keep_rows_days"]) == (5, 30)
-    eventually(lambda: left(stack, old) == {"purged": 250, "whole": 5}, 20, "rows of 40 days ago removed")
+    eventually(lambda: left(stack, old) == {"purged": 250, "whole": 5}, 20, "removal of the rows from 40 days ago")
     for table in TABLES:
         assert stack.sql_one(f"SELECT COUNT(*) FROM {table} x LEFT JOIN executions e ON e.id = x.execution_id WHERE e.id IS NULL") == "0"
     whole = [json.loads(r[0]) for r in stack.sql(
@@ -204,9 +204,9 @@ def test_payloads_for_some_days_rows_for_more(stack, old):
     assert (keep(stack, old, payload="default")["keep_payload_days"], keep(stack, old, rows=30)["keep_rows_days"]) == (None, 30)
 
 
-def test_a_debit_whose_execution_vanished_is_still_a_violation(stack, old):
+def test_debit_without_execution_is_still_reported(stack, old):
     keep(stack, old, rows=30)
-    eventually(lambda: left(stack, old) == {"whole": 255}, 20, "rows removed")
+    eventually(lambda: left(stack, old) == {"whole": 255}, 20, "removal of the rows")
     run = stack.sql_one(f"SELECT MAX(id) FROM executions WHERE workspace_id = '{old.id}'")
     for table in (*TABLES, "executions"):
         stack.sql(f"DELETE FROM {table} WHERE {'id' if table == 'executions' else 'execution_id'} = '{run}'")
@@ -215,12 +215,12 @@ def test_a_debit_whose_execution_vanished_is_still_a_violation(stack, old):
     stack.sql(f"DELETE FROM credit_ledger WHERE id = '{run}'")
 
 
-def test_trees_and_what_has_not_ended(stack, workspace):
-    """Rows of trees go with their places in them; retention waits where something has not ended, and goes on afterwards."""
+def test_retention_removes_trees_and_keeps_active_runs(stack, workspace):
+    """The rows of a tree are removed with their links. Retention waits for runs that have not ended, and continues afterwards."""
     w = workspace.put_workflow(PROGRAM)
     insert(stack.sql, workspace.id, w, 20, days_ago(40), seed=1)
     insert(stack.sql, workspace.id, w, 1, days_ago(39), seed=2, state="2")
-    # held by somebody elsewhere, whose heart beats while we look: or it would be found lost, and run
+    # held by another executor with a current heartbeat; otherwise it would be found lost and executed
     stack.sql("INSERT INTO executors (host, pid, started_ms) VALUES ('elsewhere', 1, 1)")
     holder = stack.sql_one("SELECT MAX(id) FROM executors WHERE host = 'elsewhere'")
     stack.sql(f"UPDATE executions SET executor_id = {holder} WHERE workspace_id = '{workspace.id}' AND state = 2")
@@ -234,14 +234,14 @@ def test_trees_and_what_has_not_ended(stack, workspace):
         stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}', depth = 1 WHERE id = '{child}'; UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; "
                   f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
     keep(stack, workspace, rows=30)
-    eventually(lambda: whole(21), 20, "the first twenty gone")
+    eventually(lambda: whole(21), 20, "removal of the first twenty")
     assert stack.sql_one(f"SELECT COUNT(*) FROM execution_children WHERE root_id = '{ids[0]}'") == "0"
     stack.sql(f"UPDATE executions SET state = 3, ended_ms = 1, executor_id = 0 WHERE id = '{ids[20]}'; "
               f"UPDATE retention SET due_ms = 0 WHERE workspace_id = '{workspace.id}'")
-    eventually(lambda: left(stack, workspace) == {}, 20, "all gone")
+    eventually(lambda: left(stack, workspace) == {}, 20, "removal of all")
 
 
-def test_bad_days(stack, workspace):
+def test_invalid_retention_days_are_rejected(stack, workspace):
     for value in ("0", "-1", "x", "36501"):
         code, _, err = stack.cli("workspace", "set", "--workspace", workspace.id, "--keep-rows-days", value, check=False)
         assert code == 2 and "--keep-rows-days" in err

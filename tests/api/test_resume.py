@@ -1,5 +1,5 @@
-"""Executors that die, hang or are told to stop in the middle of runs: each run goes on where it was, and nothing that is
-committed is done twice."""
+"""Executors that are killed, hang or are stopped in the middle of runs: each run is continued where it was, and no committed step
+is executed twice."""
 import os
 import re
 import signal
@@ -27,9 +27,9 @@ def holder(stack, id):
 
 
 def await_processes(stack):
-    """Both are there and have registered: from then on they have a lease to lose."""
+    """Waits until both processes have registered. From then on they have a lease."""
     eventually(lambda: (lambda pids, log: len(pids) == 2 and all(f"executor[{p}] executor.registered" in log for p in pids))(
-        stack.children("executor"), stack.log("executor")), 20, "the master starts others, which register")
+        stack.children("executor"), stack.log("executor")), 20, "registration of the new processes")
 
 
 def row(stack, id):
@@ -38,12 +38,12 @@ def row(stack, id):
 
 
 def check_events(stack, id):
-    """Numbered without gaps; nothing that succeeded is started again; the end is the last."""
+    """Events are numbered without gaps, no succeeded step starts again, and the terminal event is the last."""
     rows = stack.sql(f"SELECT seq, type, IFNULL(JSON_VALUE(data, '$.name'), '') FROM events WHERE execution_id = '{id}' ORDER BY seq")
     assert [int(r[0]) for r in rows] == list(range(1, len(rows) + 1))
     succeeded = set()
     for _, type, name in rows:
-        assert not (type == "3" and name in succeeded), f"{name} was started again"
+        assert not (type == "3" and name in succeeded), f"{name} started again"
         if type == "4":
             assert name not in succeeded, f"{name} succeeded twice"
             succeeded.add(name)
@@ -57,7 +57,7 @@ def started(client, workspace, effects, steps, wait_for, **fields):
     return id
 
 
-def test_kill_9_in_the_middle_of_a_run(stack, workspace, client, effects):
+def test_run_is_resumed_after_sigkill(stack, workspace, client, effects):
     release = effects.hold("/hold")
     child = workspace.put_workflow({"steps": [step("a", "transform", value="${/inputs/n}")]})
     id = started(client, workspace, effects, [
@@ -74,7 +74,7 @@ def test_kill_9_in_the_middle_of_a_run(stack, workspace, client, effects):
     assert done["status"] == "success" and done["detail"]["output"] == [200, 3]
     assert row(stack, id)[:3] == [3, 1, 1]
     assert (effects.count("/first"), effects.count("/last")) == (1, 1)
-    assert list(effects.by_key("/hold").values()) == [2], "the same try, the same key"
+    assert list(effects.by_key("/hold").values()) == [2], "a repeated attempt must have the same key"
     assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE parent_id = '{id}'") == "1"
     assert holder(stack, id) != victim
     check_events(stack, id)
@@ -83,8 +83,8 @@ def test_kill_9_in_the_middle_of_a_run(stack, workspace, client, effects):
     await_processes(stack)
 
 
-def test_kill_9_while_a_loop_a_delay_and_a_child_are_waited_for(stack, workspace, client, effects):
-    """One kill for three runs: what is due stays due, what is done stays done, the child stays the same."""
+def test_loop_delay_and_child_are_resumed_after_sigkill(stack, workspace, client, effects):
+    """One SIGKILL for three runs: deadlines are kept, completed items are not repeated, and the child stays the same."""
     release = effects.hold("/i/7")
     loop = started(client, workspace, effects,
                    [http("loop", effects.url + "/i/${/item}", "POST", for_each=list(range(9)), concurrency=2)], "/i/7")
@@ -94,9 +94,9 @@ def test_kill_9_while_a_loop_a_delay_and_a_child_are_waited_for(stack, workspace
     delay, tree = client.started(slow), client.started(parent)
     eventually(lambda: effects.count("/i/8") == 1 and
                stack.sql(f"SELECT 1 FROM events WHERE execution_id = '{tree}' AND type = 10") and
-               stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{delay}'"), 10, "all three are waiting")
+               stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{delay}'"), 10, "the wait of all three runs")
     eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM execution_steps WHERE execution_id = '{loop}' AND status = 2") == "8",
-               10, "items committed")
+               10, "the commit of eight items")
     for pid in stack.children("executor"):
         os.kill(pid, signal.SIGKILL)
     release()
@@ -113,7 +113,7 @@ def test_kill_9_while_a_loop_a_delay_and_a_child_are_waited_for(stack, workspace
         check_events(stack, id)
 
 
-def test_sigterm_lets_steps_finish_and_hands_the_rest_back(stack, workspace, client, effects):
+def test_sigterm_finishes_steps_and_releases_runs(stack, workspace, client, effects):
     release = effects.hold("/finish")
     effects.hold("/hang")
     finishing = started(client, workspace, effects,
@@ -122,12 +122,12 @@ def test_sigterm_lets_steps_finish_and_hands_the_rest_back(stack, workspace, cli
     waiting = client.started(workspace.put_workflow({"steps": [step("a", "delay", seconds=3)]}))
     eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{waiting}'"), 10, "the delay")
     os.kill(stack.pid("executor"), signal.SIGTERM)
-    eventually(lambda: row(stack, waiting)[0] == 1, 1.5, "a run that only waits is handed back at once")
+    eventually(lambda: row(stack, waiting)[0] == 1, 1.5, "the immediate release of a run that only waits")
     release()
-    eventually(lambda: row(stack, finishing)[0] == 1, 1.5, "handed back after the step in hand")
+    eventually(lambda: row(stack, finishing)[0] == 1, 1.5, "the release after the current step")
     assert effects.count("/next") == 0
-    eventually(lambda: stack.pid("executor") is None, 10, "stopped")
-    assert row(stack, hanging) == [1, 1, 0, 0], "queued, one attempt more, no loss"
+    eventually(lambda: stack.pid("executor") is None, 10, "end of the executor")
+    assert row(stack, hanging) == [1, 1, 0, 0], "expected: queued, one more attempt, no loss"
     assert stack.sql("SELECT id FROM executors WHERE lost_ms IS NULL") == []
     effects.holds["/hang"].set()
     del effects.holds["/hang"]
@@ -139,12 +139,12 @@ def test_sigterm_lets_steps_finish_and_hands_the_rest_back(stack, workspace, cli
     assert list(effects.by_key("/hang").values()) == [2]
 
 
-def test_a_killed_master_takes_its_processes_along(stack, workspace, client, effects):
+def test_executor_processes_end_with_a_killed_master(stack, workspace, client, effects):
     release = effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
     processes = stack.children("executor")
     stack.kill_server("executor")
-    eventually(lambda: not any(os.path.exists(f"/proc/{p}") for p in processes), 10, "the processes went too")
+    eventually(lambda: not any(os.path.exists(f"/proc/{p}") for p in processes), 10, "end of the executor processes")
     assert row(stack, id) == [1, 1, 0, 0]
     release()
     stack.start_server("executor")
@@ -152,8 +152,8 @@ def test_a_killed_master_takes_its_processes_along(stack, workspace, client, eff
     check_events(stack, id)
 
 
-def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
-    """SIGSTOP until another has its run; SIGCONT: it must not act any more, and ends."""
+def test_process_that_hung_past_its_lease_is_fenced(stack, workspace, client, effects):
+    """SIGSTOP until another process has its run. After SIGCONT it must not act any more and must end."""
     release = effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST"), http("b", effects.url + "/b", "POST")], "/hold")
     victim = holder(stack, id)
@@ -165,7 +165,7 @@ def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
         done = client.finished(id, 30)
         os.kill(victim, signal.SIGCONT)
     assert done["status"] == "success"
-    eventually(lambda: not os.path.exists(f"/proc/{victim}"), 15, "the fenced process ends")
+    eventually(lambda: not os.path.exists(f"/proc/{victim}"), 15, "end of the fenced process")
     log = stack.log("executor")
     assert re.search(rf"executor\[{victim}\] executor\.fenced", log)
     assert not re.search(rf"executor\[{victim}\] run\.succeeded execution={id}", log)
@@ -175,8 +175,8 @@ def test_a_process_that_hung_past_its_lease(stack, workspace, client, effects):
     await_processes(stack)
 
 
-def test_missed_though_nobody_lives_to_see_it_out(stack, workspace, client, effects):
-    """Every executor is killed with its second beat, 3 s after its first: each goes on watching where the one before it died."""
+def test_lost_run_is_requeued_though_no_executor_lives_long(stack, workspace, client, effects):
+    """Every executor is killed at its second heartbeat, 3 s after its first. Each continues the watch of the one before it."""
     release = effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
     os.kill(holder(stack, id), signal.SIGKILL)
@@ -184,34 +184,34 @@ def test_missed_though_nobody_lives_to_see_it_out(stack, workspace, client, effe
     while row(stack, id)[1] == 0 and time.monotonic() < until:
         for (pid,) in stack.sql("SELECT pid FROM executors WHERE beat >= 2"):
             if int(pid) in stack.children("executor"):
-                kill(int(pid), signal.SIGKILL)  # unless it has gone meanwhile
-    assert row(stack, id)[1] > 0, "queued again though no executor lived for long"
-    stack.stop_server("executor")  # its master has come to pause long between starts
+                kill(int(pid), signal.SIGKILL)  # it may have ended already
+    assert row(stack, id)[1] > 0, "the run must be requeued though no executor lived long"
+    stack.stop_server("executor")  # the restart delays of its master have become long
     stack.start_server("executor")
     release()
     assert client.finished(id, 60)["status"] == "success"
     check_events(stack, id)
 
 
-def test_mariadb_away_for_longer_than_the_lease(stack, workspace, client, effects):
-    """All executors fence themselves; at first contact they hand back, and the run goes on."""
+def test_outage_longer_than_the_lease_releases_runs(stack, workspace, client, effects):
+    """All executors fence themselves. Once MariaDB is reachable they release their runs, and the run continues."""
     effects.hold("/hold")
     id = started(client, workspace, effects, [http("first", effects.url + "/first", "POST"), http("a", effects.url + "/hold", "POST")], "/hold")
     await_processes(stack)
     before = stack.log("executor").count("executor.fenced")
     stack.stop_server("mariadb")
-    eventually(lambda: stack.log("executor").count("executor.fenced") == before + 2, 25, "both are fenced")
+    eventually(lambda: stack.log("executor").count("executor.fenced") == before + 2, 25, "both processes fenced")
     effects.holds.pop("/hold").set()
     stack.start_server("mariadb")
     assert client.finished(id, 30)["status"] == "success"
-    assert row(stack, id)[:3] == [3, 1, 0], "handed back, not lost"
+    assert row(stack, id)[:3] == [3, 1, 0], "expected a release, not a loss"
     assert effects.count("/first") == 1 and list(effects.by_key("/hold").values()) == [2]
     check_events(stack, id)
     await_processes(stack)
 
 
-def test_lost_once_too_often(stack, workspace, client, effects):
-    """The third loss fails the run; losses are set, not waited for."""
+def test_third_loss_fails_the_run(stack, workspace, client, effects):
+    """The third loss fails the run. The first two are set by SQL."""
     release = effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
     before = workspace.balance()
@@ -220,13 +220,13 @@ def test_lost_once_too_often(stack, workspace, client, effects):
     done = client.finished(id, 40)
     release()
     assert (done["status"], done["failure_reason"]) == ("failed", "executor_lost")
-    assert workspace.balance() == before, "a step was started: nothing is paid back"
+    assert workspace.balance() == before, "a step was started, so there is no refund"
     check_events(stack, id)
 
 
-def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
-    """It does not wait for MariaDB for ever: when its lease is over, it ends, whatever it has in hand; the runs are found
-    lost and go on."""
+def test_executor_stops_while_mariadb_is_down(stack, workspace, client, effects):
+    """It does not wait for MariaDB forever: it ends when its lease expires, whatever it executes. The runs are found lost and
+    continued."""
     effects.hold("/hold")
     id = started(client, workspace, effects, [http("a", effects.url + "/hold", "POST")], "/hold")
     delay = workspace.put_workflow({"steps": [step("a", "delay", seconds=1), step("b", "delay", seconds=5)]})
@@ -235,10 +235,10 @@ def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
     space = Space(workspace, client)
     skill = space.started("probe")
     eventually(lambda: space.logs(skill) == "up\n" and stack.sql(f"SELECT 1 FROM events WHERE execution_id = '{parent}' AND type = 10"),
-               15, "all are under way")
+               15, "all three runs in progress")
     stack.kill_server("mariadb")
     os.kill(stack.pid("executor"), signal.SIGTERM)
-    eventually(lambda: stack.pid("executor") is None, 20, "stopped")
+    eventually(lambda: stack.pid("executor") is None, 20, "end of the executor")
     effects.holds.pop("/hold").set()
     stack.start_server("mariadb")
     stack.start_server("executor")
@@ -246,14 +246,14 @@ def test_told_to_stop_while_mariadb_is_away(stack, workspace, client, effects):
     assert row(stack, id)[:3] == [3, 1, 1]
     assert list(effects.by_key("/hold").values()) == [2]
     assert client.finished(parent, 40)["status"] == "success"
-    eventually(lambda: space.logs(skill) == "up\n", 20, "the skill runs again")
+    eventually(lambda: space.logs(skill) == "up\n", 20, "the repeated skill")
     assert client.post(f"/executions/{skill}/stop").status_code == 200
     for one in (id, parent, skill):
         check_events(stack, one)
 
 
-def test_a_start_that_fails_is_tried_again_until_told_to_stop(stack, tmp_path):
-    """The password's file is missing: each process says so and goes; the master goes on until it is told to end."""
+def test_failed_start_is_repeated_until_sigterm(stack, tmp_path):
+    """The password file is missing. Each process logs that and ends; the master starts others until it receives SIGTERM."""
     log = tmp_path / "executor.log"
     settings = (stack.dir / "millrace.ini").read_text()
     broken = settings.replace(f"{stack.dir}/secrets/millrace_executor", f"{tmp_path}/none").replace(
@@ -262,7 +262,7 @@ def test_a_start_that_fails_is_tried_again_until_told_to_stop(stack, tmp_path):
     master = subprocess.Popen([BIN / "millrace-executor", "--config", tmp_path / "millrace.ini"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, env=stack.env)
     try:
-        eventually(lambda: log.exists() and log.read_text().count("executor.broken") >= 3, 20, "tried again")
+        eventually(lambda: log.exists() and log.read_text().count("executor.broken") >= 3, 20, "three attempts")
     finally:
         master.terminate()
         said, _ = master.communicate(timeout=20)

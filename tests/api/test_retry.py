@@ -1,4 +1,4 @@
-"""POST /executions/{id}/retry: the same input and version, a new run and charge; keys, scopes, refusals."""
+"""POST /executions/{id}/retry: a new, charged run with the same input and version; keys, scopes, rejections."""
 import re
 import uuid
 
@@ -18,7 +18,7 @@ def retry(client, run, key=None, **kwargs):
     return client.post(f"/executions/{run}/retry", headers={"Idempotency-Key": key} if key else {}, **kwargs)
 
 
-def test_the_same_input_and_version_once_more(workspace, client):
+def test_retry_uses_the_same_input_and_version(workspace, client):
     w = workspace.put_workflow(ECHO)
     run = client.started(w, {"x": 1.50}, tags=["t", "u"], metadata={"order": 7}, chat={"tool_call_id": "c1"})
     client.finished(run)
@@ -37,7 +37,7 @@ def test_the_same_input_and_version_once_more(workspace, client):
     assert workspace.balance() == 998
 
 
-def test_a_failed_and_a_stopped_run_and_a_retry_of_a_retry(workspace, client):
+def test_failed_stopped_and_retried_runs_can_be_retried(workspace, client):
     run = client.started(workspace.put_workflow(FAIL))
     assert client.finished(run)["status"] == "failed"
     second = retry(client, run).json()["execution_id"]
@@ -51,7 +51,7 @@ def test_a_failed_and_a_stopped_run_and_a_retry_of_a_retry(workspace, client):
     client.post(f"/executions/{fourth}/stop")
 
 
-def test_a_child_is_retried_as_a_root(workspace, client):
+def test_child_is_retried_as_a_root(workspace, client):
     child = workspace.put_workflow(ECHO)
     run = client.started(workspace.put_workflow({"steps": [
         {"name": "c", "type": "workflow", "workflow_id": child, "inputs": {"x": [1]}}]}))
@@ -61,7 +61,7 @@ def test_a_child_is_retried_as_a_root(workspace, client):
     assert (again["parentId"], again["retry_of"], again["detail"]["output"]) == (None, inner, [1])
 
 
-def test_idempotency(workspace, client):
+def test_retry_is_idempotent(workspace, client):
     run = client.started(workspace.put_workflow(ECHO), {"x": 1})
     client.finished(run)
     first, second = retry(client, run, "k"), retry(client, run, "k")
@@ -74,11 +74,11 @@ def test_idempotency(workspace, client):
     problem(retry(client, run, "x" * 257), 400, "invalid_idempotency_key")
 
 
-def test_what_cannot_be_retried(stack, workspace, client):
+def test_active_purged_and_unknown_runs_are_rejected(stack, workspace, client):
     running = client.started(workspace.put_workflow(SLOW))
     problem(retry(client, running, "r1"), 409, "execution_not_terminal")
     client.post(f"/executions/{running}/stop")
-    assert retry(client, running, "r1").status_code == 202, "the key was free"
+    assert retry(client, running, "r1").status_code == 202, "a rejected request must not use up its key"
     for missing in (str(uuid.uuid4()), "nonsense"):
         problem(retry(client, missing), 404, "not_found")
         problem(retry(client, missing, "r2"), 404, "not_found")
@@ -91,7 +91,7 @@ def test_what_cannot_be_retried(stack, workspace, client):
     problem(retry(client, run, json=[1]), 400, "invalid_request")
 
 
-def test_a_replay_outlives_its_workflow(workspace, client):
+def test_retry_is_replayed_after_the_workflow_is_archived(workspace, client):
     w = workspace.put_workflow(ECHO)
     run = client.started(w, {"x": 1})
     client.finished(run)
@@ -100,7 +100,7 @@ def test_a_replay_outlives_its_workflow(workspace, client):
     assert retry(client, run, "k").content == first.content
 
 
-def test_credits_and_scopes(stack):
+def test_retry_requires_credits_and_scopes(stack):
     workspace = stack.workspace(credits=1)
     client = workspace.client()
     run = client.started(workspace.put_workflow(ECHO), {"x": 1})
@@ -113,7 +113,7 @@ def test_credits_and_scopes(stack):
     assert workspace.balance() == 4
 
 
-def test_the_price_is_of_the_pinned_version(stack, workspace, client):
+def test_retry_costs_the_price_of_its_version(stack, workspace, client):
     w = workspace.put_workflow({**FAIL, "credits": 3})
     run = client.started(w)
     client.finished(run)
@@ -123,7 +123,7 @@ def test_the_price_is_of_the_pinned_version(stack, workspace, client):
     assert again["creditsUsed"] == 3 and workspace.balance() == before - 3
 
 
-def test_a_skill(stack, workspace, client):
+def test_skill_execution_can_be_retried(stack, workspace, client):
     probe(workspace, "print('{}')")
     space = Space(workspace)
     run = space.started("probe", {"n": 1}, file_source_ids=["a.txt"], chat={"tool_call_id": "tc"}, key="first")
@@ -144,7 +144,7 @@ def test_a_skill(stack, workspace, client):
     problem(retry(client, run), 404, "not_found")
 
 
-def test_a_skill_runs_again_and_pays_again(workspace, client):
+def test_retried_skill_is_executed_and_charged_again(workspace, client):
     probe(workspace, "import json, sys; print(json.dumps({'n': json.load(sys.stdin)['n'] + 1}))", credits=3)
     space = Space(workspace)
     run = space.ran("probe", {"n": 1})
@@ -155,13 +155,13 @@ def test_a_skill_runs_again_and_pays_again(workspace, client):
     again = space.finished(first.json()["execution_id"])
     assert again["id"] != run["id"] and (again["state"], again["outputs"]) == ("succeeded", {"n": 2})
     assert again["source"] == "standalone" and again["parent_execution_id"] is None
-    assert workspace.balance() == 994, "once for the run, once for its retry, nothing for the replay"
+    assert workspace.balance() == 994, "the run and its retry are charged, the replay is not"
     assert client.delete(f"/executions/{run['id']}").status_code == 204
     problem(retry(client, run["id"]), 400, "invalid_request")
-    assert retry(client, run["id"], "k").status_code == 202, "a replay outlives the input"
+    assert retry(client, run["id"], "k").status_code == 202, "a replay must work after the purge"
 
 
-def test_a_skill_whose_model_may_not_be_used_any_more(stack, workspace, client):
+def test_retry_with_a_removed_model_is_rejected(stack, workspace, client):
     stack.cli("model", "put", "--workspace", workspace.id, "--alias", "fast", "--url", "http://127.0.0.1:1/v1/chat/completions",
               "--model", "m")
     probe(workspace, "print('{}')")

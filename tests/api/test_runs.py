@@ -1,4 +1,4 @@
-"""Runs from acceptance to their end, every kind of step, on a real stack."""
+"""Runs with every kind of step, from acceptance to their end, on a real stack."""
 import json
 import socket
 import threading
@@ -21,7 +21,7 @@ def http(name, url, method="GET", **fields):
 
 @pytest.fixture
 def run(workspace, client):
-    """run(steps, inputs=None, **program): the finished execution"""
+    """run(steps, inputs=None, **program) executes a workflow and returns the finished execution."""
     def run(steps, inputs=None, seconds=20, **program):
         workflow = workspace.put_workflow({"steps": steps, **program})
         return client.finished(client.started(workflow, inputs), seconds)
@@ -54,14 +54,14 @@ def test_events_are_numbered_and_end_once(stack, run):
     assert events(stack, done) == [1, 2, 3, 4, 6, 3, 4, 12]
 
 
-def test_a_reference_to_nothing_fails_the_step(run, workspace):
+def test_missing_reference_fails_the_step(run, workspace):
     done = run([step("a", "transform", value="${/inputs/missing}"), step("b", "transform", value=1)])
     assert (done["status"], done["failure_reason"]) == ("failed", "step_failed")
     assert "step a" in done["error"] and "/inputs/missing" in done["error"]
     assert [s["status"] for s in done["steps"]] == ["failed", "pending"]
 
 
-def test_http_answers(run, effects):
+def test_http_responses_become_results(run, effects):
     effects.answer("/json", 201, {"a": [1, 2]}, {"X-Thing": "yes"})
     effects.answer("/text", 200, b"caf\xc3\xa9 \xff", {"Content-Type": "text/plain"})
     effects.answer("/empty", 204, b"")
@@ -78,7 +78,7 @@ def test_http_answers(run, effects):
     assert call["key"].startswith(done["id"])
 
 
-def test_an_unexpected_status_fails_and_is_not_repeated(run, effects):
+def test_unexpected_status_fails_without_retry(run, effects):
     effects.answer("/gone", 404)
     done = run([http("a", effects.url + "/gone", retry={"max_attempts": 3, "backoff_seconds": 0})])
     assert done["failure_reason"] == "step_failed" and "404" in done["error"]
@@ -86,18 +86,18 @@ def test_an_unexpected_status_fails_and_is_not_repeated(run, effects):
     assert ok(run([http("a", effects.url + "/gone", expect_status=[404])]))["status"] == 404
 
 
-def test_tries_after_an_answer_have_keys_of_their_own(run, effects):
+def test_retries_after_a_response_have_new_keys(run, effects):
     effects.answer("/busy", 503, times=1)
     effects.answer("/busy", 429, headers={"Retry-After": "1"}, times=1)
     done = run([http("a", effects.url + "/busy", retry={"max_attempts": 5, "backoff_seconds": 0})])
     assert ok(done)["status"] == 200
     calls = effects.to("/busy")
     assert len({c["key"] for c in calls}) == len(calls) == 3
-    assert calls[2]["at"] - calls[1]["at"] >= 1, "Retry-After is honoured"
+    assert calls[2]["at"] - calls[1]["at"] >= 1, "Retry-After must be respected"
     assert done["steps"][0]["attempts"] == 3
 
 
-def test_tries_without_an_answer_have_the_same_key(run, effects):
+def test_retries_without_a_response_have_the_same_key(run, effects):
     release = effects.hold("/slow")
     threading.Timer(1.5, release).start()
     done = run([http("a", effects.url + "/slow", timeout_seconds=0.5, retry={"max_attempts": 8, "backoff_seconds": 0.1})])
@@ -106,7 +106,7 @@ def test_tries_without_an_answer_have_the_same_key(run, effects):
     assert len(effects.by_key("/slow")) == 1
 
 
-def test_a_server_that_hangs_up_is_a_transport_error(run):
+def test_closed_connection_is_a_transport_error(run):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(8)
@@ -127,14 +127,14 @@ def test_a_server_that_hangs_up_is_a_transport_error(run):
     assert len(taken) == 2 and len(keys) == 1
 
 
-def test_a_step_that_takes_too_long(run, effects):
+def test_step_timeout_fails_the_step(run, effects):
     release = effects.hold("/slow")
     done = run([http("a", effects.url + "/slow", timeout_seconds=0.3)])
     release()
     assert done["failure_reason"] == "step_failed" and "longer than 0.3 s" in done["error"]
 
 
-def test_for_each_keeps_the_order_and_the_concurrency(run, effects):
+def test_for_each_keeps_order_and_concurrency(run, effects):
     items = list(range(12))
     for i in items:
         effects.answer(f"/i/{i}", body={"i": i}, delay=0.05 * (i % 3))
@@ -147,7 +147,7 @@ def test_for_each_keeps_the_order_and_the_concurrency(run, effects):
     assert len({c["key"] for i in items for c in effects.to(f"/i/{i}")}) == len(items)
 
 
-def test_for_each_over_nothing_and_much(run):
+def test_for_each_over_empty_and_large_lists(run):
     assert ok(run([step("a", "transform", for_each=[], value=1)])) == []
     many = run([step("a", "transform", for_each="${/inputs/items}", value="${/index}")], {"items": [0] * 10000}, 30)
     assert ok(many) == list(range(10000))
@@ -155,7 +155,7 @@ def test_for_each_over_nothing_and_much(run):
     assert over["failure_reason"] == "step_failed" and "10000" in over["error"]
 
 
-def test_a_failed_item_fails_its_step(run, effects):
+def test_failed_item_fails_its_step(run, effects):
     effects.answer("/i/1", 400)
     done = run([http("a", effects.url + "/i/${/item}", for_each=[0, 1, 2], on_error="continue"),
                 step("b", "transform", value=["${/steps/a/status}", "${/steps/a/result}", "${/steps/a/error}"])])
@@ -164,7 +164,7 @@ def test_a_failed_item_fails_its_step(run, effects):
     assert effects.count("/i/2") == 0
 
 
-def test_fail_if_and_on_error(run):
+def test_fail_if_and_on_error_are_applied(run):
     done = run([step("a", "fail", message="no ${/inputs/what}", on_error="continue"),
                 step("b", "transform", value=1, **{"if": {"==": ["${/steps/a/status}", "completed"]}}),
                 step("c", "transform", value="${/steps/a/error}"),
@@ -176,7 +176,7 @@ def test_fail_if_and_on_error(run):
 
 @pytest.mark.serial
 def test_delays_hold_no_slot(workspace, client):
-    """Twelve at once on two processes of four slots each."""
+    """24 concurrent runs in delays, on two processes of four slots each."""
     workflow = workspace.put_workflow({"steps": [step("a", "delay", seconds=1.5), step("b", "transform", value="x")]})
     began = time.monotonic()
     ids = [client.started(workflow) for _ in range(24)]
@@ -186,12 +186,12 @@ def test_delays_hold_no_slot(workspace, client):
     assert 1.5 <= time.monotonic() - began < 6
 
 
-def test_a_delay_may_take_too_long(run):
+def test_delay_longer_than_its_timeout_fails(run):
     done = run([step("a", "delay", seconds=30, timeout_seconds=0.2)])
     assert "longer than 0.2 s" in done["error"]
 
 
-def test_a_run_past_its_time(stack, run, effects):
+def test_run_timeout_fails_the_run(stack, run, effects):
     release = effects.hold("/slow")
     done = run([http("a", effects.url + "/slow")], timeout_seconds=1)
     release()
@@ -200,7 +200,7 @@ def test_a_run_past_its_time(stack, run, effects):
     assert events(stack, done) == [1, 2, 3, 5, 13]
 
 
-def test_children(stack, workspace, client):
+def test_child_workflows_return_their_outputs(stack, workspace, client):
     child = workspace.put_workflow({"inputs": {"type": "object", "required": ["n"]},
                                     "steps": [step("a", "transform", value={"n": "${/inputs/n}"})]})
     parent = workspace.put_workflow({"steps": [
@@ -217,7 +217,7 @@ def test_children(stack, workspace, client):
     assert events(stack, done).count(10) == 4
 
 
-def test_children_that_fail(workspace, client):
+def test_failed_child_fails_its_step(workspace, client):
     bad = workspace.put_workflow({"inputs": {"type": "object", "required": ["n"]}, "steps": [step("a", "fail", message="oh no")]})
     parent = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=bad, inputs={"n": 1})]})
     done = client.finished(client.started(parent))
@@ -226,7 +226,7 @@ def test_children_that_fail(workspace, client):
     assert "the inputs are not valid for the" in client.finished(client.started(wrong))["error"]
 
 
-def test_a_child_that_nobody_pays_for(stack):
+def test_child_without_credits_fails_its_step(stack):
     workspace = stack.workspace(credits=1)
     client = workspace.client()
     child = workspace.put_workflow({"steps": [step("a", "transform", value=1)]})
@@ -236,7 +236,7 @@ def test_a_child_that_nobody_pays_for(stack):
     assert workspace.balance() == 0
 
 
-def test_parents_do_not_starve_their_children(workspace, client):
+def test_waiting_parents_leave_slots_for_their_children(workspace, client):
     child = workspace.put_workflow({"steps": [step("a", "delay", seconds=0.1)]})
     parent = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=child)]})
     for id in [client.started(parent) for _ in range(30)]:
@@ -244,7 +244,7 @@ def test_parents_do_not_starve_their_children(workspace, client):
 
 
 def copied(stack, id, copy, parent, root):
-    """Another queued run below `parent`, as it would stand had it been accepted as `copy`."""
+    """Inserts another queued run below `parent`, as if it had been accepted as `copy`."""
     names = [r[0] for r in stack.sql("SELECT column_name FROM information_schema.columns WHERE table_name = 'executions' "
                                      "AND table_schema = DATABASE() ORDER BY ordinal_position")]
     given = {"id": f"'{copy}'", "parent_id": f"'{parent}'", "root_id": f"'{root}'", "cost": "0"}
@@ -253,8 +253,8 @@ def copied(stack, id, copy, parent, root):
     stack.sql(f"INSERT INTO execution_children VALUES ('{root}', '{copy}', '{parent}', 0, -1, 1)")
 
 
-def test_stopping_a_tree_that_grew_while_the_clock_was_set_back(stack, workspace, client):
-    """A child's id is then less than its parent's."""
+def test_tree_with_a_child_id_below_its_parents_is_stopped(stack, workspace, client):
+    """The clock was set back, so that the id of the child is less than that of its parent."""
     stack.stop_server("executor")
     root = client.started(workspace.put_workflow({"steps": [step("a", "transform", value=1)]}))
     below = [root[:-3] + tail for tail in ("003", "002", "001")]
@@ -265,7 +265,7 @@ def test_stopping_a_tree_that_grew_while_the_clock_was_set_back(stack, workspace
     stack.start_server("executor")
 
 
-def test_stopping_a_tree(stack, workspace, client, effects):
+def test_stop_ends_the_whole_tree(stack, workspace, client, effects):
     release = effects.hold("/slow")
     child = workspace.put_workflow({"steps": [http("a", effects.url + "/slow"), http("b", effects.url + "/after")]})
     parent = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=child), http("b", effects.url + "/after")]})
@@ -275,7 +275,7 @@ def test_stopping_a_tree(stack, workspace, client, effects):
     children = stack.sql(f"SELECT id, state FROM executions WHERE parent_id = '{id}'")
     assert [row[1] for row in children] == ["5"]
     eventually(lambda: stack.log("executor").count(f"run.cancelled execution={id}") == 1
-               and f"run.cancelled execution={children[0][0]}" in stack.log("executor"), 10, "both cancelled")
+               and f"run.cancelled execution={children[0][0]}" in stack.log("executor"), 10, "both runs cancelled")
     release()
     other = workspace.put_workflow({"steps": [http("a", effects.url + "/fence")]})
     ok(client.finished(client.started(other)))
@@ -283,18 +283,18 @@ def test_stopping_a_tree(stack, workspace, client, effects):
     assert client.execution(id)["status"] == "stopped"
 
 
-def test_a_run_that_ends_stops_what_runs_below(stack, workspace, client, effects):
+def test_end_of_a_run_stops_its_children(stack, workspace, client, effects):
     release = effects.hold("/slow")
     child = workspace.put_workflow({"steps": [http("a", effects.url + "/slow")]})
     parent = workspace.put_workflow({"steps": [step("a", "workflow", workflow_id=child)], "timeout_seconds": 1})
     done = client.finished(client.started(parent))
     assert done["failure_reason"] == "timeout"
     states = stack.sql(f"SELECT state FROM executions WHERE parent_id = '{done['id']}'")
-    assert states in ([["5"]], [["4"]])  # the child's own time ends with its parent's
+    assert states in ([["5"]], [["4"]])  # the deadline of the child is that of its parent
     release()
 
 
-def test_results_have_limits(run, effects):
+def test_results_above_the_limits_fail(run, effects):
     effects.answer("/big", body=b"x" * 300000, headers={"Content-Type": "text/plain"})
     assert "256 KiB" in run([http("a", effects.url + "/big")])["error"]
     assert "262144" in (run([step("a", "transform", value="${/inputs/t}${/inputs/t}")], {"t": "x" * 200000})["error"])
@@ -305,8 +305,8 @@ def test_results_have_limits(run, effects):
     assert late["failure_reason"] == "outputs_invalid"
 
 
-def test_addresses_that_are_not_allowed(run, effects):
-    """127.0.0.0/8 is allowed here; what else is private is not, nor is it by a redirect or another notation."""
+def test_private_addresses_are_rejected(run, effects):
+    """127.0.0.0/8 is allowed in this stack. Other private addresses are rejected, after a redirect and in other notations, too."""
     for url in ("http://10.255.255.1/", "http://[::1]/", "http://169.254.169.254/", "http://0x0a000001/",
                 "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/"):
         done = run([http("a", url, timeout_seconds=5)])
@@ -315,7 +315,7 @@ def test_addresses_that_are_not_allowed(run, effects):
     assert "not a public one" in run([http("a", effects.url + "/to", timeout_seconds=5)])["error"]
 
 
-def test_redirects(run, effects):
+def test_redirects_are_followed_within_limits(run, effects):
     effects.answer("/a", 302, headers={"Location": "/b"})
     effects.answer("/post", 307, headers={"Location": "/b"})
     effects.answer("/loop", 302, headers={"Location": "/loop"})
@@ -328,7 +328,7 @@ def test_redirects(run, effects):
     assert effects.count("/loop") == 6
 
 
-def test_secrets_are_used_and_never_shown(stack, workspace, client, effects):
+def test_secrets_are_used_and_redacted(stack, workspace, client, effects):
     value = "s3cr3t/&=+value"
     stack.cli("secret", "set", "--workspace", workspace.id, "TOKEN", text=value)
     effects.answer("/echo", body={"echo": value, "list": ["Bearer " + value]}, headers={"X-Echo": value})
@@ -349,7 +349,7 @@ def test_secrets_are_used_and_never_shown(stack, workspace, client, effects):
     assert effects.count("/x") == 0
 
 
-def test_a_program_in_hand_stays_what_it_was(workspace, client, effects):
+def test_active_run_keeps_its_version(workspace, client, effects):
     release = effects.hold("/slow")
     program = {"steps": [http("a", effects.url + "/slow"), step("b", "transform", value="old")]}
     workflow = workspace.put_workflow(program)
@@ -362,7 +362,7 @@ def test_a_program_in_hand_stays_what_it_was(workspace, client, effects):
     assert ok(client.finished(client.started(workflow))) == "new"
 
 
-def test_concurrency_is_counted_down(stack):
+def test_active_count_returns_to_zero(stack):
     workspace = stack.workspace(max_concurrent=2)
     client = workspace.client()
     workflow = workspace.put_workflow({"steps": [step("a", "delay", seconds=0.3)]})
@@ -374,7 +374,7 @@ def test_concurrency_is_counted_down(stack):
     assert stack.sql_one(f"SELECT active FROM accounts WHERE workspace_id = '{workspace.id}'") == "0"
 
 
-def test_without_redis_runs_still_finish(stack, workspace, client):
+def test_runs_finish_without_redis(stack, workspace, client):
     workflow = workspace.put_workflow({"steps": [step("a", "transform", value=1)]})
     stack.stop_server("redis")
     try:
@@ -384,10 +384,10 @@ def test_without_redis_runs_still_finish(stack, workspace, client):
         stack.start_server("redis")
     ok(client.finished(client.started(workflow)))
     key = f"millrace:credits:{workspace.id}"
-    eventually(lambda: stack.redis("HGET", key, "balance") == str(int(workspace.balance() * 1000000)), 15, "the counter agrees")
+    eventually(lambda: stack.redis("HGET", key, "balance") == str(int(workspace.balance() * 1000000)), 15, "the corrected balance in Redis")
 
 
-def test_mariadb_comes_back(stack, workspace, client, effects):
+def test_run_continues_after_an_outage_of_mariadb(stack, workspace, client, effects):
     release = effects.hold("/slow")
     workflow = workspace.put_workflow({"steps": [http("a", effects.url + "/slow"), http("b", effects.url + "/b")]})
     id = client.started(workflow)

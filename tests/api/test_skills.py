@@ -1,4 +1,4 @@
-"""Skills that run: files in, outputs and artifacts out, what they may not do, and how they end."""
+"""Skill executions: input files, outputs, artifacts, isolation, and how they end."""
 import json
 import os
 import re
@@ -38,7 +38,7 @@ def events(space, id):
     return re.findall(r"^event: (.*)$", got.text, re.M), [json.loads(d) for d in re.findall(r"^data: (.*)$", got.text, re.M)]
 
 
-def test_word_count_over_an_uploaded_file(stack, workspace, space):
+def test_word_count_reads_an_uploaded_file(stack, workspace, space):
     install(workspace, EXAMPLES / "word-count")
     upload(space, story_txt=TEXT.encode())
     x = space.ran("word-count", {"file": "story.txt", "top": 2}, file_source_ids=["story.txt", "missing.txt"])
@@ -50,10 +50,10 @@ def test_word_count_over_an_uploaded_file(stack, workspace, space):
     assert "story.txt: 2 lines" in space.logs(x["id"])
     one = space.client.get(f"/executions/{x['id']}").json()
     assert one["status"] == "success" and one["detail"]["output"] == x["outputs"]
-    eventually(lambda: run_folders(stack) == [], what="the folder gone")
+    eventually(lambda: run_folders(stack) == [], what="removal of the run folder")
 
 
-def test_csv_summary_leaves_a_chart(workspace, space):
+def test_csv_summary_stores_a_chart(workspace, space):
     install(workspace, EXAMPLES / "csv-summary")
     upload(space, data_csv=b"city,people,area\nA,10,2.5\nB,30,1.5\nC,x,2\n")
     x = space.ran("csv-summary", {"file": "data.csv"}, file_source_ids=["data.csv"])
@@ -75,7 +75,7 @@ def test_csv_summary_leaves_a_chart(workspace, space):
     assert names[0] == "execution.queued" and names[-1] == "execution.succeeded" and "artifact.created" in names
 
 
-def test_artifacts_belong_to_the_workspace(stack, workspace, space):
+def test_artifacts_are_private_to_the_workspace(stack, workspace, space):
     probe(workspace, "open('outputs/a.txt', 'w').write('mine')\nprint('{}')")
     x = space.ran("probe")
     path = x["artifacts"][0]["download_url"][len("/api/v1"):]
@@ -93,7 +93,7 @@ def test_inputs_arrive_as_sent(workspace, space):
     assert space.finished(id)["outputs"] == {"text": raw}
 
 
-def test_progress_and_log_are_events_and_are_kept(workspace, space):
+def test_progress_and_log_are_events_and_stored(workspace, space):
     probe(workspace, "import sys, time\n"
                      "for i in (10, 50, 90):\n    print(f'::progress {i} step {i}', file=sys.stderr, flush=True)\n"
                      "    print('line', i, file=sys.stderr, flush=True)\n    time.sleep(0.3)\nprint('{}')")
@@ -108,7 +108,7 @@ def test_progress_and_log_are_events_and_are_kept(workspace, space):
     assert [d["seq"] for d in data] == list(range(1, len(data) + 1))
 
 
-def test_events_are_bounded_and_the_log_too(workspace, space):
+def test_events_and_log_are_bounded(workspace, space):
     probe(workspace, "import sys\nfor i in range(200000):\n    print('x' * 60, i, file=sys.stderr)\n"
                      "    print('::progress', i % 100, file=sys.stderr)\nprint('{}')")
     x = space.ran("probe")
@@ -118,10 +118,10 @@ def test_events_are_bounded_and_the_log_too(workspace, space):
     assert sum(n in ("log", "progress") for n in names) <= 1000
 
 
-def test_the_log_is_there_while_it_runs(workspace, space):
+def test_log_is_readable_during_the_run(workspace, space):
     probe(workspace, "import sys, time\nprint('begun', file=sys.stderr, flush=True)\ntime.sleep(15)")
     id = space.started("probe")
-    eventually(lambda: space.logs(id) == "begun\n", 10, "the live log")
+    eventually(lambda: space.logs(id) == "begun\n", 10, "the log of the active run")
     space.client.post(f"{space.path}/executions/{id}/cancel")
 
 
@@ -140,23 +140,23 @@ def test_the_log_is_there_while_it_runs(workspace, space):
     ("while True: open('outputs/big', 'ab').write(b'x' * (1 << 20))", {}, "output_limit", "disk"),
     ("pass", {"argv": ("none-such-command",)}, "step_failed", "127"),
 ])
-def test_how_runs_fail(stack, workspace, space, main, more, reason, error):
+def test_failures_are_reported_with_reason_and_error(stack, workspace, space, main, more, reason, error):
     probe(workspace, main, **more)
     x = space.ran("probe")
     assert (x["state"], x["failure_reason"]) == ("failed", reason), x
     assert error in x["error"] and x["outputs"] is None
-    eventually(lambda: run_folders(stack) == [], what="the folder gone")
+    eventually(lambda: run_folders(stack) == [], what="removal of the run folder")
     assert space.client.get(f"/executions/{x['id']}").json()["failure_reason"] == reason
 
 
-def test_a_failed_run_keeps_its_log_and_artifacts(workspace, space):
+def test_failed_run_keeps_its_log_and_artifacts(workspace, space):
     probe(workspace, "import sys\nopen('outputs/partial', 'w').write('half')\nprint('what went wrong', file=sys.stderr)\nsys.exit(1)")
     x = space.ran("probe")
     assert x["state"] == "failed" and [a["relpath_in_workspace"] for a in x["artifacts"]] == ["outputs/partial"]
     assert space.logs(x["id"]) == "what went wrong\n"
 
 
-def test_what_a_skill_cannot_see_or_do(stack, workspace, space):
+def test_skill_is_isolated_from_the_host(stack, workspace, space):
     probe(workspace, """
 import json, os, socket, subprocess, sys
 paths = json.load(sys.stdin)["paths"]
@@ -217,26 +217,26 @@ time.sleep(100)
 """
 
 
-def test_cancel_ends_the_whole_tree(stack, workspace, space):
+def test_cancel_kills_the_whole_process_tree(stack, workspace, space):
     mark = "86399.25"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark))
     id = space.started("probe")
-    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="it runs")
+    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="a running command")
     answer = space.client.post(f"{space.path}/executions/{id}/cancel")
     assert answer.status_code == 200 and answer.json()["data"]["state"] == "stopped"
-    eventually(lambda: not sleepers(mark), 10, "the tree dead")
-    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
+    eventually(lambda: not sleepers(mark), 10, "end of the process tree")
+    eventually(lambda: run_folders(stack) == [], 10, "removal of the run folder")
     assert space.get(id)["state"] == "stopped"
-    assert workspace.balance() == 999, "it had been started"
-    eventually(lambda: space.logs(id) == "up\n", 10, "its log kept")
+    assert workspace.balance() == 999, "a started run is not refunded"
+    eventually(lambda: space.logs(id) == "up\n", 10, "the stored log")
     assert space.get(id)["resource_usage"]["wallclock_ms"] > 0
 
 
 def stopped_before_its_last_commit(stack, space, mark):
-    """A run whose command has ended and whose log is kept when a stop turns out to be before it in the line for the row: the commit,
-    which was the first, has lined up again. None where the stop had to line up again, too, before the row was let go."""
+    """A run whose command has ended and whose log is stored, but whose stop gets the row lock before its last commit. The commit waits
+    first, times out and queues again behind the stop. Returns None if the stop also timed out before the row was released."""
     id = space.started("probe", {"mark": mark})
-    eventually(lambda: space.logs(id) == "up\n" and sleepers(mark), what="it runs")
+    eventually(lambda: space.logs(id) == "up\n" and sleepers(mark), what="a running command")
     answers = []
 
     def waiting():
@@ -247,17 +247,17 @@ def stopped_before_its_last_commit(stack, space, mark):
         session(f"BEGIN; SELECT id FROM executions WHERE id = '{id}' FOR UPDATE")
         for pid in sleepers(mark):
             kill(pid, signal.SIGKILL)
-        commit = eventually(waiting, 20, "the commit waits")[0]
-        time.sleep(1)  # each lines up again every 2 s: one when the other is half through
+        commit = eventually(waiting, 20, "the waiting commit")[0]
+        time.sleep(1)  # each wait times out after 2 s; this offset puts the two out of phase
         stop.start()
-        eventually(lambda: len(w := waiting()) == 2 and w[1] == commit, 20, "the commit waits behind the stop")
+        eventually(lambda: len(w := waiting()) == 2 and w[1] == commit, 20, "the commit waiting behind the stop")
         session("ROLLBACK")
         stop.join()
     return id if answers[0].status_code == 200 else None
 
 
 @pytest.mark.serial
-def test_a_stop_that_comes_before_the_last_commit_does_not_lose_what_was_kept(stack, workspace, space):
+def test_stop_before_the_last_commit_keeps_log_and_artifacts(stack, workspace, space):
     probe(workspace, """
 import json, subprocess, sys
 print("up", file=sys.stderr, flush=True)
@@ -265,14 +265,14 @@ subprocess.run(["sleep", json.load(sys.stdin)["mark"]])
 open("outputs/a.txt", "w").write("kept")
 print("{}")
 """)
-    id = eventually(lambda: stopped_before_its_last_commit(stack, space, "86398.5"), 60, "the stop was first")
+    id = eventually(lambda: stopped_before_its_last_commit(stack, space, "86398.5"), 60, "a stop before the commit")
     assert space.get(id)["state"] == "stopped"
-    eventually(lambda: space.logs(id) == "up\n" and space.get(id)["resource_usage"]["wallclock_ms"], 10, "log and time told")
+    eventually(lambda: space.logs(id) == "up\n" and space.get(id)["resource_usage"]["wallclock_ms"], 10, "log and wall-clock time")
     assert [a["relpath_in_workspace"] for a in space.get(id)["artifacts"]] == ["outputs/a.txt"]
-    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
+    eventually(lambda: run_folders(stack) == [], 10, "removal of the run folder")
 
 
-def test_an_executor_that_leaves_keeps_the_log_of_what_was_stopped(stack, workspace, space):
+def test_stopping_executor_stores_the_log_of_a_stopped_run(stack, workspace, space):
     probe(workspace, """
 import signal, sys, time
 def bye(*_):
@@ -284,16 +284,16 @@ print("up", file=sys.stderr, flush=True)
 while True: time.sleep(0.1)
 """)
     id = space.started("probe")
-    eventually(lambda: space.logs(id) == "up\n", what="it runs")
+    eventually(lambda: space.logs(id) == "up\n", what="a running command")
     assert space.client.post(f"{space.path}/executions/{id}/cancel").status_code == 200
-    eventually(lambda: re.search(rf"run.cancelled execution={id}", stack.log("executor")), 10, "the executor knows")
+    eventually(lambda: re.search(rf"run.cancelled execution={id}", stack.log("executor")), 10, "the cancellation in the log")
     stack.restart_server("executor")
     assert space.logs(id) == "up\nbye\n"
-    eventually(lambda: run_folders(stack) == [], 10, "the folder gone")
+    eventually(lambda: run_folders(stack) == [], 10, "removal of the run folder")
 
 
-def test_a_stopped_runs_place_is_free_when_its_command_has_ended(stack, workspace, space):
-    """Here there is one, and with it one uid: the next run begins late, and does not fail."""
+def test_slot_of_a_stopped_run_is_free_after_its_command_ended(stack, workspace, space):
+    """With one slot there is one uid: the next run starts late and does not fail."""
     ini = stack.dir / "millrace.ini"
     text = ini.read_text()
     try:
@@ -303,61 +303,61 @@ def test_a_stopped_runs_place_is_free_when_its_command_has_ended(stack, workspac
                          "print('up', file=sys.stderr, flush=True)\nwhile True: time.sleep(1)", slug="deaf")
         probe(workspace, HELLO)
         deaf = space.started("deaf")
-        eventually(lambda: space.logs(deaf) == "up\n", what="it runs")
+        eventually(lambda: space.logs(deaf) == "up\n", what="a running command")
         assert space.client.post(f"{space.path}/executions/{deaf}/cancel").status_code == 200
         next_one = space.started("probe")
         assert space.finished(next_one)["state"] == "succeeded"
         waited = int(stack.sql_one(f"SELECT b.started_ms - a.ended_ms FROM executions a, executions b WHERE a.id = '{deaf}' AND b.id = '{next_one}'"))
-        assert waited > 1500, "the deaf one has 2 s of grace"
+        assert waited > 1500, "the command that ignores SIGTERM has 2 s of grace"
     finally:
         ini.write_text(text)
         stack.restart_server("executor")
 
 
-def test_a_lost_executor_takes_its_runs_along_and_another_goes_on(stack, workspace, space):
+def test_run_of_a_lost_executor_is_repeated_by_another(stack, workspace, space):
     mark = "86399.75"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
     id = space.started("probe")
-    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="it runs")
+    eventually(lambda: sleepers(mark) and space.logs(id) == "up\n", what="a running command")
     before = set(sleepers(mark))
     attempt = int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'"))
     pid = int(re.findall(rf"executor\[(\d+)\] run\.claimed execution={id}", stack.log("executor"))[-1])
     kill(pid, 9)
-    eventually(lambda: not before & set(sleepers(mark)), 10, "the old tree dead")
-    eventually(lambda: int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")) == attempt + 1, 40, "taken over")
-    eventually(lambda: sleepers(mark), 20, "it runs again")
+    eventually(lambda: not before & set(sleepers(mark)), 10, "end of the old process tree")
+    eventually(lambda: int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")) == attempt + 1, 40, "the next attempt")
+    eventually(lambda: sleepers(mark), 20, "the repeated command")
     space.client.post(f"{space.path}/executions/{id}/cancel")
-    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "nothing is left")
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "removal of processes and folders")
 
 
-def test_a_killed_runner_fails_its_run(stack, workspace, space):
+def test_killed_runner_fails_its_run(stack, workspace, space):
     probe(workspace, "import sys, time\nprint('up', file=sys.stderr, flush=True)\ntime.sleep(100)")
     id = space.started("probe")
-    eventually(lambda: space.logs(id) == "up\n", what="it runs")
+    eventually(lambda: space.logs(id) == "up\n", what="a running command")
     runners = [p for e in stack.children("executor") for p in children_of(e)
                if b"millrace-runner" in open(f"/proc/{p}/cmdline", "rb").read()]
     kill(runners[0], 9)
     x = space.finished(id)
     assert (x["state"], x["failure_reason"]) == ("failed", "internal")
-    eventually(lambda: run_folders(stack) == [], 15, "the folder gone")
+    eventually(lambda: run_folders(stack) == [], 15, "removal of the run folder")
 
 
-def test_sigterm_hands_long_runs_back(stack, workspace, space):
+def test_sigterm_releases_long_runs(stack, workspace, space):
     mark = "86399.5"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark), timeout_seconds=120)
     id = space.started("probe")
-    eventually(lambda: sleepers(mark), what="it runs")
+    eventually(lambda: sleepers(mark), what="a running command")
     stack.stop_server("executor")
     assert not sleepers(mark)
     assert space.get(id)["state"] == "queued"
     stack.start_server("executor")
-    eventually(lambda: space.get(id)["state"] == "running" and sleepers(mark), 20, "it runs again")
+    eventually(lambda: space.get(id)["state"] == "running" and sleepers(mark), 20, "the repeated command")
     space.client.post(f"{space.path}/executions/{id}/cancel")
-    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "nothing is left")
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 20, "removal of processes and folders")
 
 
 @pytest.mark.serial
-def test_prefer_wait(workspace, space):
+def test_prefer_wait_returns_the_finished_execution(workspace, space):
     probe(workspace, HELLO)
     done = space.start("probe", {"a": 1}, headers={"Prefer": "wait=20"})
     assert done.status_code == 200 and done.headers["Preference-Applied"] == "wait"
@@ -368,7 +368,7 @@ def test_prefer_wait(workspace, space):
     space.finished(late.json()["data"]["id"])
 
 
-def test_runs_use_the_version_they_were_accepted_with(stack, workspace, space):
+def test_run_uses_the_version_at_acceptance(stack, workspace, space):
     probe(workspace, "print('{\"v\": 1}')")
     stack.stop_server("executor")
     id = space.started("probe")
@@ -380,11 +380,11 @@ def test_runs_use_the_version_they_were_accepted_with(stack, workspace, space):
 
 
 @pytest.mark.serial
-def test_many_runs_of_true(stack, workspace, space):
-    """At least 100 a second on two idle cores; here they only must all end well, also where they wait for their turn for longer than
-    a run may take."""
+def test_hundred_short_runs_all_succeed(stack, workspace, space):
+    """Two idle cores execute at least 100 runs per second. This test requires only that all succeed, even if they wait for a slot longer
+    than the timeout of a run."""
     import concurrent.futures
-    # a sanitized runner may take more than ten seconds for one of many, where everything runs at once
+    # a sanitized runner may take more than 10 s for one of many concurrent runs
     sanitized = "MILLRACE_BIN" in os.environ
     probe(workspace, "", slug="quick", argv=("sh", "-c", "echo {}"), timeout_seconds=60 if sanitized else 10)
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
@@ -394,12 +394,12 @@ def test_many_runs_of_true(stack, workspace, space):
         x = space.finished(id, 90)
         assert x["state"] == "succeeded", (x["failure_reason"], x["error"])
     print(f"{len(ids)} runs drained in {time.monotonic() - began:.2f} s")
-    eventually(lambda: run_folders(stack) == [], 10, "the folders gone")
+    eventually(lambda: run_folders(stack) == [], 10, "removal of the run folders")
 
 
 # --- as a step of a workflow ------------------------------------------------------------------------------------
 
-def test_a_step_runs_a_skill(workspace, space):
+def test_workflow_step_runs_a_skill(workspace, space):
     install(workspace, EXAMPLES / "word-count")
     upload(space, story_txt=TEXT.encode())
     workflow = workspace.put_workflow({
@@ -412,10 +412,10 @@ def test_a_step_runs_a_skill(workspace, space):
     assert run["detail"]["output"]["words"] == 9
     child = space.get(run["detail"]["output"]["child"])
     assert child["source"] == "workflow" and child["parent_execution_id"] == run["id"] and child["state"] == "succeeded"
-    assert workspace.balance() == 998, "each is charged"
+    assert workspace.balance() == 998, "workflow and skill are both charged"
 
 
-def test_a_step_that_cannot_run_its_skill(stack, workspace, space):
+def test_step_with_an_unusable_skill_fails(stack, workspace, space):
     probe(workspace, "import sys; sys.exit(1)", inputs={"type": "object", "required": ["n"]})
     answer = space.client.post("/workflows", json={"name": "x", "program": {"steps": [{"name": "a", "type": "skill", "slug": "nothing"}]}})
     assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"].endswith("/steps/0/slug")
@@ -429,11 +429,11 @@ def test_a_step_that_cannot_run_its_skill(stack, workspace, space):
         assert sentence in run["error"], (name, run["error"])
 
 
-def test_stopping_a_workflow_ends_its_skill(stack, workspace, space):
+def test_stop_of_a_workflow_kills_its_skill(stack, workspace, space):
     mark = "86399.125"
     probe(workspace, FORKER, argv=("python3", "./main.py", mark))
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "skill", "slug": "probe"}]})
     run = space.client.started(workflow)
-    eventually(lambda: sleepers(mark), what="it runs")
+    eventually(lambda: sleepers(mark), what="a running command")
     assert space.client.post(f"/executions/{run}/stop").status_code == 200
-    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 10, "the tree dead, the folder gone")
+    eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 10, "end of the processes and removal of the folder")

@@ -1,4 +1,4 @@
-"""Starting and looking at skill executions by the API alone: no executor runs, so that what was accepted stays queued."""
+"""The API of skill executions. No executor runs, so that accepted executions stay queued."""
 import json
 import re
 import shutil
@@ -34,7 +34,7 @@ def rows(stack, workspace):
     return int(stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'"))
 
 
-def test_the_object_has_every_documented_field(stack, workspace, space):
+def test_execution_has_every_documented_field(stack, workspace, space):
     answer = space.start("probe", {"n": 1})
     assert answer.status_code == 201
     data = answer.json()["data"]
@@ -53,7 +53,7 @@ def test_the_object_has_every_documented_field(stack, workspace, space):
     assert space.get(data["id"]) == data
 
 
-def test_the_same_execution_by_the_other_contracts(workspace, space):
+def test_execution_is_readable_by_the_other_contracts(workspace, space):
     id = space.started("probe", {"n": 1})
     one = space.client.get(f"/executions/{id}").json()
     assert one["status"] == "running" and one["state"] == "queued" and one["workflow_id"] is None
@@ -62,8 +62,8 @@ def test_the_same_execution_by_the_other_contracts(workspace, space):
     assert workspace.balance() == 999
 
 
-def test_curl_as_printed(stack, workspace, space):
-    """The page's own command, with `"model": {}`, its id and key exchanged."""
+def test_curl_command_of_the_page_works(stack, workspace, space):
+    """The command that the page prints, with `"model": {}`, an own id and an own key."""
     probe(workspace, "pass", slug="open")
     command = ["curl", "-s", "-X", "POST", f"{stack.url}/api-proxy/v1/spaces/{workspace.id}/skills/open/executions",
                "-H", f"Authorization: Bearer {space.client.key}", "-H", "Content-Type: application/json",
@@ -73,7 +73,7 @@ def test_curl_as_printed(stack, workspace, space):
 
 
 @pytest.mark.parametrize("prefix", ["/api/v1", "/v1", "/api-proxy/v1"])
-def test_all_prefixes_and_both_key_headers(stack, workspace, space, prefix):
+def test_every_prefix_and_key_header_is_accepted(stack, workspace, space, prefix):
     plain = Client(stack.url, None, prefix)
     path = f"/spaces/{workspace.id}/skills/probe/executions"
     for headers in ({"X-API-Key": space.client.key}, {"Authorization": f"Bearer {space.client.key}"}):
@@ -89,24 +89,24 @@ def test_all_prefixes_and_both_key_headers(stack, workspace, space, prefix):
     ({"inputs": 3, "file_source_ids": ["a", 1, None], "model": 3}, ["/inputs", "/file_source_ids/1", "/file_source_ids/2", "/model"]),
     ({"inputs": {"n": 1}, "model": {"a": 1}}, ["/model"]),
 ])
-def test_bad_bodies_name_each_violation_and_leave_nothing(stack, workspace, space, body, pointers):
+def test_invalid_bodies_report_each_violation_and_store_nothing(stack, workspace, space, body, pointers):
     answer = space.client.post(f"{space.path}/probe/executions", json=body, headers={"Idempotency-Key": "k"})
     assert answer.status_code == 422, answer.text
     assert answer.json()["code"] == "invalid_inputs"
     assert sorted(e["pointer"] for e in answer.json()["errors"]) == sorted(pointers)
     assert rows(stack, workspace) == 0 and workspace.balance() == 1000
-    assert space.start("probe", {"n": 1}, key="k").status_code == 201, "the key is free"
+    assert space.start("probe", {"n": 1}, key="k").status_code == 201, "a rejected request must not use up its key"
 
 
 @pytest.mark.parametrize("body", [
     {"inputs": {"n": 1}, "more": 1}, {"inputs": {"n": 1}, "chat": "x"}, {"inputs": {"n": 1}, "chat": {"message_id": "no-uuid"}},
     {"inputs": {"n": 1}, "chat": {"tool_call_id": "x" * 257}}, {"inputs": {"n": 1}, "chat": {"tool_call_id": 3}}])
-def test_bad_requests(stack, workspace, space, body):
+def test_invalid_requests_are_400(stack, workspace, space, body):
     assert space.client.post(f"{space.path}/probe/executions", json=body).status_code == 400
     assert rows(stack, workspace) == 0
 
 
-def test_what_is_not_there(stack, workspace, space):
+def test_unknown_ids_are_404(stack, workspace, space):
     assert space.start("nothing", {"n": 1}).status_code == 404
     assert space.start("executions", {"n": 1}).status_code == 404
     other = stack.workspace()
@@ -124,7 +124,7 @@ def test_what_is_not_there(stack, workspace, space):
     assert space.client.post(f"{space.path}/executions/{run}/cancel").status_code == 404
 
 
-def test_scopes(workspace, space):
+def test_skills_require_their_scopes(workspace, space):
     id = space.started("probe", {"n": 1})
     for scope, wanted in (("skills:read", (200, 403, 403, 403)), ("skills:execute", (403, 201, 403, 200)),
                           ("executions:read", (403, 403, 200, 403))):
@@ -135,7 +135,7 @@ def test_scopes(workspace, space):
         assert got == wanted, scope
 
 
-def test_list_and_one_skill_with_versions(workspace, space):
+def test_skills_are_listed_with_their_versions(workspace, space):
     probe(workspace, "pass # 2", version="1.1.0")
     install(workspace, EXAMPLES / "word-count")
     listed = space.client.get(space.path).json()["data"]
@@ -147,7 +147,7 @@ def test_list_and_one_skill_with_versions(workspace, space):
     assert space.start("probe", {}).json()["data"]["skill_version"] == "1.1.0"
 
 
-def test_versions_never_change(tmp_path, workspace, space):
+def test_installed_versions_are_immutable(tmp_path, workspace, space):
     same = package(tmp_path / "a", manifest(inputs=INPUTS), main_py="pass")
     assert install(workspace, same)["is_new"] is False
     other = package(tmp_path / "b", manifest(inputs=INPUTS), main_py="pass # changed")
@@ -156,22 +156,22 @@ def test_versions_never_change(tmp_path, workspace, space):
     newer = package(tmp_path / "c", manifest(version="2.0.0"), main_py="pass")
     assert install(workspace, newer)["is_new"] is True
     assert space.start("probe", {}).json()["data"]["skill_version"] == "2.0.0"
-    assert install(workspace, same)["is_new"] is False, "back to the older one"
+    assert install(workspace, same)["is_new"] is False, "the older version must be current again"
     assert space.start("probe", {"n": 1}).json()["data"]["skill_version"] == "1.0.0"
 
 
-def test_removed_skills_take_no_runs_and_come_back(stack, tmp_path, workspace, space):
+def test_removed_skill_rejects_runs_until_reinstalled(stack, tmp_path, workspace, space):
     id = space.started("probe", {"n": 1}, key="k")
     stack.cli("skill", "remove", "probe", "--workspace", workspace.id)
     assert space.start("probe", {"n": 1}).status_code == 404
     assert space.client.get(space.path).json()["data"] == []
     assert space.get(id)["skill_slug"] == "probe"
-    assert space.start("probe", {"n": 1}, key="k").status_code == 201, "a replay outlives its skill"
+    assert space.start("probe", {"n": 1}, key="k").status_code == 201, "a replay must work after the skill was removed"
     install(workspace, package(tmp_path / "a", manifest(inputs=INPUTS), main_py="pass"))
     assert space.start("probe", {"n": 1}).status_code == 201
 
 
-def test_check_names_what_is_wrong(stack, tmp_path):
+def test_check_reports_each_error(stack, tmp_path):
     bad = manifest(slug="Bad Slug", timeout_seconds=0, extra=1, argv=["./none.sh"])
     code, out, err = stack.cli("skill", "check", package(tmp_path / "a", bad), check=False)
     assert code == 1
@@ -193,7 +193,7 @@ def test_check_names_what_is_wrong(stack, tmp_path):
         stack.cli("skill", "check", example)
 
 
-def test_a_package_is_kept_whole(stack, tmp_path, workspace):
+def test_package_is_stored_completely(stack, tmp_path, workspace):
     source = tmp_path / "s"
     shutil.copytree(EXAMPLES / "word-count", source)
     (source / "deep/er").mkdir(parents=True)
@@ -208,7 +208,7 @@ def test_a_package_is_kept_whole(stack, tmp_path, workspace):
     assert not [p for p in folder.parent.iterdir() if p.name.startswith(".")]
 
 
-def test_the_manifest_may_ask_for_more_and_never_for_less(tmp_path, workspace):
+def test_manifest_price_may_exceed_the_configured_price_only(tmp_path, workspace):
     install(workspace, package(tmp_path / "a", manifest("dear", credits=2.5), main_py="pass"))
     space = Space(workspace)
     space.started("dear")
@@ -217,7 +217,7 @@ def test_the_manifest_may_ask_for_more_and_never_for_less(tmp_path, workspace):
     assert code == 1 and "/credits" in out
 
 
-def test_an_empty_balance(stack):
+def test_empty_balance_is_402(stack):
     workspace = stack.workspace(credits=1)
     probe(workspace, "pass")
     space = Space(workspace)
@@ -234,7 +234,7 @@ def put_model(workspace, alias, *more):
                                "--model", "m-1", *more)
 
 
-def test_model_must_be_in_the_list(stack, workspace, space):
+def test_model_must_be_configured(stack, workspace, space):
     answer = space.start("probe", {"n": 1}, model="fast")
     assert answer.status_code == 422 and answer.json()["code"] == "model_not_allowed"
     assert [e["pointer"] for e in answer.json()["errors"]] == ["/model"]
@@ -246,20 +246,20 @@ def test_model_must_be_in_the_list(stack, workspace, space):
     assert space.start("probe", {"n": 1}, model="fast").status_code == 422
 
 
-def test_a_model_skill_needs_a_model(workspace):
+def test_model_skill_requires_a_model(workspace):
     install(workspace, EXAMPLES / "headline")
     space = Space(workspace)
     answer = space.start("headline", {"text": "x"})
     assert answer.status_code == 422 and answer.json()["code"] == "model_not_allowed"
     put_model(workspace, "slow")
-    assert space.start("headline", {"text": "x"}).status_code == 422, "no default yet"
+    assert space.start("headline", {"text": "x"}).status_code == 422, "there is no default model yet"
     assert space.start("headline", {"text": "x"}, model="slow").status_code == 201
     put_model(workspace, "quick", "--default")
     id = space.started("headline", {"text": "x"})
     assert space.client.get(f"/executions/{id}").json()["isAgentic"] is True
 
 
-def test_models_by_the_operators_command(stack, tmp_path, workspace):
+def test_operator_configures_models(stack, tmp_path, workspace):
     key = tmp_path / "key"
     key.write_text("sk-top-secret-value\n")
     made = put_model(workspace, "a", "--api-key-file", key, "--input-usd-per-mtok", "2.5", "--output-usd-per-mtok", "0.000001", "--default")
@@ -279,7 +279,7 @@ def test_models_by_the_operators_command(stack, tmp_path, workspace):
 
 # --- idempotency and cancel ------------------------------------------------------------------------------------
 
-def test_the_same_key_gives_the_first_answer_again(stack, workspace, space):
+def test_repeated_key_gets_the_first_response(stack, workspace, space):
     first = space.start("probe", {"n": 1}, key="a-key")
     again = space.start("probe", {"n": 1}, key="a-key")
     assert again.status_code == 201 and again.content == first.content
@@ -292,26 +292,26 @@ def test_the_same_key_gives_the_first_answer_again(stack, workspace, space):
     assert space.start("probe", {"n": 1}, key="a-key").content == first.content
 
 
-def test_a_key_that_is_not_utf8_is_shown_all_the_same(space):
+def test_key_that_is_not_utf8_is_returned_as_latin_1(space):
     answer = space.start("probe", {"n": 1}, headers={"Idempotency-Key": b"k\xe9y"})
     assert answer.status_code == 201 and answer.json()["data"]["idempotency_key"] == "kéy"
 
 
-def test_cancel(workspace, space):
+def test_cancel_stops_a_queued_execution(workspace, space):
     id = space.started("probe", {"n": 1})
     first = space.client.post(f"{space.path}/executions/{id}/cancel", headers={"Idempotency-Key": "c"})
     assert first.status_code == 200
     data = first.json()["data"]
     assert data["state"] == "stopped" and data["failure_reason"] == "stopped" and data["error"] and list(data) == FIELDS
-    assert space.get(id) == data, "what was answered is what is there"
-    assert workspace.balance() == 1000, "nothing was started: the credit comes back"
+    assert space.get(id) == data, "the response must equal the stored execution"
+    assert workspace.balance() == 1000, "a run that was not started is refunded"
     again = space.client.post(f"{space.path}/executions/{id}/cancel", headers={"Idempotency-Key": "c"})
     assert again.status_code == 200 and again.content == first.content and again.headers["Idempotent-Replayed"] == "true"
     late = space.client.post(f"{space.path}/executions/{id}/cancel")
     assert late.status_code == 400 and late.json()["code"] == "execution_terminal"
 
 
-def test_numbers_and_order_stay_as_sent(space, workspace):
+def test_numbers_and_member_order_are_kept(space, workspace):
     probe(workspace, "pass", slug="open")
     raw = '{"inputs": {"b": 1.0, "a": 12345678901234567e-3, "deep": {"z": null, "y": [ ]}}}'
     answer = space.client.post(f"{space.path}/open/executions", data=raw, headers={"Content-Type": "application/json"})
@@ -321,7 +321,7 @@ def test_numbers_and_order_stay_as_sent(space, workspace):
     assert got.json() == answer.json()
 
 
-def test_logs_and_artifacts_of_a_run_that_has_none(space):
+def test_logs_and_artifacts_may_be_empty(space):
     id = space.started("probe", {"n": 1})
     got = space.client.get(f"/executions/{id}/logs")
     assert got.status_code == 200 and got.text == "" and got.headers["Content-Type"].startswith("text/plain")

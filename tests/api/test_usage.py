@@ -1,5 +1,5 @@
-"""Credits as billing and callers read them: balance, usage by day, responder and key as JSON and CSV, the ledger by cursor,
-the operators' export, the billing user's views. Sums agree with the ledger to the micro-credit."""
+"""Credits for callers and billing: balance, usage by day, responder and key as JSON and CSV, the ledger by cursor, the operators'
+export, the views of the billing user. All sums equal the ledger to the micro-credit."""
 import csv
 import datetime
 import io
@@ -33,7 +33,7 @@ def exact(answer):
 
 @pytest.fixture(scope="module")
 def books(stack):
-    """100,000 rows over February 2024: debits of odd amounts, every seventh refunded later, of 5 responders and 3 keys."""
+    """100,000 ledger rows in February 2024: debits of odd amounts by 5 responders and 3 keys; every seventh is refunded later."""
     workspace = stack.workspace(credits=0)
     responders, keys = ([str(uuid.uuid4()) for _ in range(n)] for n in (5, 3))
     pick = lambda ids: "ELT(1 + seq %% %d, %s)" % (len(ids), ", ".join(f"'{i}'" for i in ids))  # noqa: E731
@@ -58,7 +58,7 @@ def books(stack):
 
 
 def ledger_sums(stack, workspace, by):
-    """{group: (runs, debited, refunded, used)} in credits, by the shortest way"""
+    """{group: (runs, debited, refunded, used)} in credits, calculated in the most direct way."""
     rows = stack.sql(f"""SELECT COALESCE(CAST({by} AS CHAR), ''), SUM(kind = 2), -SUM(IF(kind = 2, amount, 0)), SUM(IF(kind = 3, amount, 0)),
         -SUM(amount) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND kind > 1 GROUP BY 1""")
     return {g: (int(n), *(Decimal(x) / 1000000 for x in rest)) for g, n, *rest in rows}
@@ -70,7 +70,7 @@ DAY_SQL = ("DATE(TIMESTAMP('1970-01-01') + INTERVAL CONV(LEFT(REPLACE(CAST(id AS
 
 @pytest.mark.parametrize("group, column, by", [("day", "day", DAY_SQL), ("responder", "responder_id", "responder_id"),
                                                ("key", "key_id", "key_id")])
-def test_usage_is_the_ledgers(stack, books, group, column, by):
+def test_usage_equals_the_sums_of_the_ledger(stack, books, group, column, by):
     workspace, client = books
     want = ledger_sums(stack, workspace, by)
     body = exact(client.get("/credits/usage", params={**RANGE, "group_by": group}))
@@ -88,7 +88,7 @@ def test_usage_is_the_ledgers(stack, books, group, column, by):
 
 
 @pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="a thousand pages, of which sanitizers see a few in the other tests")
-def test_the_ledger_by_cursor_sums_to_the_balance(stack, books):
+def test_ledger_by_cursor_sums_to_the_balance(stack, books):
     workspace, client = books
     seen, cursor = [], None
     while True:
@@ -116,7 +116,7 @@ def export(stack, *args):
     return done.returncode, done.stdout, done.stderr
 
 
-def test_the_months_export(stack, books):
+def test_monthly_export_equals_the_ledger(stack, books):
     workspace, _ = books
     code, out, err = export(stack, "--month", "2024-02", "--format", "json")
     assert code == 0, err
@@ -136,7 +136,7 @@ def test_the_months_export(stack, books):
     assert export(stack, "--month", "2024-02", "--format", "xml")[0] == 2
 
 
-def test_a_name_that_csv_has_to_quote(stack):
+def test_names_are_quoted_in_csv(stack):
     made = stack.cli("workspace", "create", "--name", 'a "b", c')["id"]
     stack.sql(f"INSERT INTO credit_ledger VALUES ('{made}', '018d6000-0000-7000-8000-000000000001', 2, -1, NULL, NULL, NULL, NULL)")
     row, = csv.DictReader(io.StringIO(export(stack, "--month", "2024-01", "--workspace", made)[1]))
@@ -144,7 +144,7 @@ def test_a_name_that_csv_has_to_quote(stack):
     stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{made}'")
 
 
-def test_the_billing_users_views_agree(stack, books):
+def test_billing_views_equal_the_ledger(stack, books):
     workspace, _ = books
     secret = (stack.dir / "secrets/millrace_billing").read_text().strip()
 
@@ -160,14 +160,14 @@ def test_the_billing_users_views_agree(stack, books):
     assert {d: (int(n), *map(Decimal, rest)) for d, n, *rest in got} == want
     assert Decimal(ask(f"SELECT SUM(credits) FROM credit_ledger_view WHERE workspace_id = '{workspace.id}'")[0][0]) == \
         Decimal(str(workspace.balance()))
-    # every example of docs/billing.md runs
+    # every query that docs/billing.md prints
     from stack import ROOT
     text = (ROOT / "docs/billing.md").read_text().split("```sql\n")[1].split("```")[0]
     for statement in filter(str.strip, re.sub(r"--.*", "", text).split(";")):
         ask(statement)
 
 
-def test_a_real_run_a_refund_and_the_defaults(stack):
+def test_runs_and_refunds_appear_in_default_usage(stack):
     workspace = stack.workspace(credits=10)
     client = workspace.client()
     w = workspace.put_workflow(ONE)
@@ -198,11 +198,11 @@ def test_a_real_run_a_refund_and_the_defaults(stack):
     ("/credits/ledger?limit=0", "limit", "invalid_request"), ("/credits/ledger?limit=101", "limit", "invalid_request"),
     ("/credits/ledger?after=x", "after", "invalid_cursor"), ("/credits/ledger?from=2024-01-01", "from", "invalid_request"),
     ("/credits?x=1", "x", "invalid_request")])
-def test_bad_parameters_are_named(books, path, name, code):
+def test_bad_parameter_is_named_in_the_error(books, path, name, code):
     assert name in problem(books[1].get(path), 400, code)["detail"]
 
 
-def test_scope_and_others(stack, books):
+def test_usage_requires_its_scope_and_workspace(stack, books):
     workspace, _ = books
     for path in ("/credits", "/credits/usage", "/credits/ledger"):
         problem(workspace.client("executions:read").get(path), 403, "insufficient_scope")

@@ -1,4 +1,4 @@
-"""Prefer: wait and ?wait: the answer when it is there, without holding anybody up."""
+"""`Prefer: wait` and `?wait`: the response comes when the run has ended, and a waiting request occupies no worker."""
 import concurrent.futures
 import json
 import time
@@ -21,7 +21,7 @@ def run(client, workflow, wait, key=None):
     return client.post(f"/workflows/{workflow}/run-async", headers=headers)
 
 
-def test_run_that_ends_in_time(stack, workspace, client):
+def test_run_that_ends_in_time_is_returned(stack, workspace, client):
     answer = run(client, workspace.put_workflow(QUICK), "wait=10")
     assert answer.status_code == 200 and answer.headers["Preference-Applied"] == "wait"
     whole = answer.json()
@@ -31,12 +31,12 @@ def test_run_that_ends_in_time(stack, workspace, client):
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_run_that_fails_in_time(stack, workspace, client):
+def test_run_that_fails_in_time_is_returned(stack, workspace, client):
     answer = run(client, workspace.put_workflow({"steps": [{"name": "a", "type": "fail", "message": "no"}]}), "wait=10")
     assert (answer.status_code, answer.json()["status"]) == (200, "failed")
 
 
-def test_run_that_takes_longer(stack, workspace, client, effects):
+def test_run_that_takes_longer_is_202(stack, workspace, client, effects):
     release = effects.hold("/hold")
     began = time.monotonic()
     answer = run(client, workspace.put_workflow(held(effects)), "respond-async, wait=1", key="k")
@@ -45,7 +45,7 @@ def test_run_that_takes_longer(stack, workspace, client, effects):
     plain = client.post(answer.request.path_url.removeprefix("/api/v1"), headers={"Idempotency-Key": "k"})
     assert (plain.status_code, plain.content) == (202, answer.content)
     assert plain.headers["Idempotent-Replayed"] == "true"
-    # a replay waits again, on the same execution
+    # a replay waits again, for the same execution
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = pool.submit(run, client, answer.json()["workflow_id"], "wait=20", "k")
         time.sleep(0.3)
@@ -57,7 +57,7 @@ def test_run_that_takes_longer(stack, workspace, client, effects):
 
 
 @pytest.mark.parametrize("prefer", ["wait=0", "wait=-1", "wait=x", "wait", "return=minimal", "awaits=5"])
-def test_preferences_that_are_none(stack, workspace, client, effects, prefer):
+def test_invalid_preferences_are_ignored(stack, workspace, client, effects, prefer):
     release = effects.hold("/hold")
     began = time.monotonic()
     answer = run(client, workspace.put_workflow(held(effects)), prefer)
@@ -65,13 +65,13 @@ def test_preferences_that_are_none(stack, workspace, client, effects, prefer):
     release()
 
 
-def test_refusals_do_not_wait(stack, workspace, client):
+def test_rejected_requests_do_not_wait(stack, workspace, client):
     assert run(client, "01900000-0000-7000-8000-000000000000", "wait=10").status_code == 404
     poor = stack.workspace(credits=0)
     assert run(poor.client(), poor.put_workflow(QUICK), "wait=10").status_code == 402
 
 
-def test_long_poll(stack, workspace, client, effects):
+def test_long_poll_returns_at_the_end_of_the_run(stack, workspace, client, effects):
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     answer = client.get(f"/executions/{execution}", params={"wait": 1})
@@ -83,7 +83,7 @@ def test_long_poll(stack, workspace, client, effects):
         answer = waiting.result()
     assert answer.json()["state"] == "succeeded" and answer.json()["steps"][0]["status"] == "completed"
     assert answer.json() == client.execution(execution)
-    # terminal: at once, and with the same tag as without waiting
+    # a terminal execution is returned at once, with the same ETag as without a wait
     again = client.get(f"/executions/{execution}", params={"wait": 20, "include_step_results": "true"},
                        headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
@@ -91,7 +91,7 @@ def test_long_poll(stack, workspace, client, effects):
         assert client.get(f"/executions/{execution}", params={"wait": wrong}).status_code == 400
 
 
-def test_waiters_hold_no_worker(stack, workspace, client, effects):
+def test_waiting_requests_hold_no_worker(stack, workspace, client, effects):
     release = effects.hold("/hold")
     workflow = workspace.put_workflow(held(effects))
     with concurrent.futures.ThreadPoolExecutor(60) as pool:
@@ -106,7 +106,7 @@ def test_waiters_hold_no_worker(stack, workspace, client, effects):
         assert [w.result().status_code for w in waiting] == [200] * 50
 
 
-def test_redis_away(stack, workspace, client, effects):
+def test_wait_works_without_redis(stack, workspace, client, effects):
     workflow = workspace.put_workflow(QUICK)
     stack.kill_server("redis")
     try:
@@ -116,8 +116,8 @@ def test_redis_away(stack, workspace, client, effects):
         stack.start_server("redis")
 
 
-def test_redis_lies(stack, workspace, client, effects):
-    """The end that Redis tells ends the wait, no more: what is answered is what MariaDB says."""
+def test_forged_redis_message_does_not_change_the_response(stack, workspace, client, effects):
+    """A terminal event from Redis only ends the wait. The response is read from MariaDB."""
     release = effects.hold("/hold")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = pool.submit(run, client, workspace.put_workflow(held(effects)), "wait=30")
@@ -125,15 +125,15 @@ def test_redis_lies(stack, workspace, client, effects):
         execution = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
         lie = json.dumps({"execution_id": execution, "seq": 9, "type": "execution.succeeded", "at": "2026-01-01T00:00:00.000Z", "data": {}},
                          separators=(",", ":"))
-        eventually(lambda: stack.redis("PUBLISH", f"millrace:events:{execution}", lie) == 1, 10, "a waiter heard it")
+        eventually(lambda: stack.redis("PUBLISH", f"millrace:events:{execution}", lie) == 1, 10, "a subscriber for the message")
         answer = waiting.result()
     assert answer.status_code == 202 and answer.json()["status"] == "running" and "Preference-Applied" not in answer.headers
     release()
     assert client.finished(execution)["status"] == "success"
 
 
-def test_daemon_away(stack, workspace, client):
-    """What was accepted is accepted: it is told, only without waiting."""
+def test_requests_do_not_wait_without_the_stream_daemon(stack, workspace, client):
+    """An accepted run is still answered with 202, only without the wait."""
     workflow = workspace.put_workflow(QUICK)
     stack.kill_server("stream")
     try:
@@ -145,10 +145,10 @@ def test_daemon_away(stack, workspace, client):
     finally:
         stack.start_server("stream")
         stack.start_server("executor")
-    eventually(lambda: run(client, workflow, "wait=10", key="k").status_code == 200, 15, "an answer of the replay")
+    eventually(lambda: run(client, workflow, "wait=10", key="k").status_code == 200, 15, "a replay with the finished execution")
 
 
-def test_daemon_dies_while_somebody_waits(stack, workspace, client, effects):
+def test_killed_stream_daemon_ends_the_wait(stack, workspace, client, effects):
     release = effects.hold("/hold")
     with concurrent.futures.ThreadPoolExecutor() as pool:
         waiting = pool.submit(run, client, workspace.put_workflow(held(effects)), "wait=30")
@@ -160,7 +160,7 @@ def test_daemon_dies_while_somebody_waits(stack, workspace, client, effects):
     release()
 
 
-def test_revoked_while_waiting(stack, workspace, client, effects):
+def test_key_revoked_during_a_wait_is_401(stack, workspace, client, effects):
     release = effects.hold("/hold")
     made = workspace.key("workflows:execute")
     with concurrent.futures.ThreadPoolExecutor() as pool:
@@ -168,6 +168,6 @@ def test_revoked_while_waiting(stack, workspace, client, effects):
         waiting = pool.submit(run, other, workspace.put_workflow(held(effects)), "wait=30")
         effects.wait_for("/hold")
         stack.cli("key", "revoke", "--workspace", workspace.id, made["id"])
-        eventually(lambda: other.get("/credits").status_code == 401, 3, "401")
+        eventually(lambda: other.get("/credits").status_code == 401, 3, "status 401")
         release()
         assert waiting.result().status_code == 401

@@ -1,4 +1,4 @@
-"""Workflows: stored, listed, changed, archived; the program checked when it is stored."""
+"""Workflows: create, list, change, archive. The program is checked when it is stored."""
 import json
 import uuid
 
@@ -17,7 +17,7 @@ def problem(answer, status, code):
     return answer.json()
 
 
-def test_created_listed_got(client):
+def test_workflow_is_created_listed_and_read(client):
     made = create(client, name="Grüße", description="says hello")
     assert made.status_code == 201
     w = made.json()
@@ -35,7 +35,7 @@ def test_description_is_never_null(client):
     assert client.get("/workflows").json()["workflows"][0]["description"] == ""
 
 
-def test_program_is_kept_as_sent(client):
+def test_program_is_stored_as_sent(client):
     raw = '{"name":"w","program":{"steps" : [{"type":"transform", "name":"a","value":{"n":1.50,"e":1e3,"s":"\\u00e9"}}]}}'
     made = client.post("/workflows", data=raw, headers={"Content-Type": "application/json"})
     assert made.status_code == 201
@@ -44,7 +44,7 @@ def test_program_is_kept_as_sent(client):
     assert kept in client.get(f"/workflows/{made.json()['id']}").text
 
 
-def test_put_is_a_new_version(client):
+def test_put_creates_a_version(client):
     w = create(client).json()
     program = {"steps": [{"name": "b", "type": "transform", "value": 2}]}
     put = client.put(f"/workflows/{w['id']}", json={"name": "w2", "program": program})
@@ -54,7 +54,7 @@ def test_put_is_a_new_version(client):
     assert client.put(f"/workflows/{uuid.uuid4()}", json={"name": "x", "program": program}).status_code == 404
 
 
-def test_a_run_keeps_the_version_it_was_accepted_with(client):
+def test_run_keeps_the_version_at_acceptance(client):
     w = create(client).json()["id"]
     first = client.started(w)
     client.put(f"/workflows/{w}", json={"name": "w", "program": {"steps": [
@@ -66,7 +66,7 @@ def test_a_run_keeps_the_version_it_was_accepted_with(client):
     assert client.execution(second)["detail"]["version"] == 2
 
 
-def test_archived_is_gone_but_its_runs_are_not(client):
+def test_archived_workflow_is_404_and_its_runs_remain(client):
     w = create(client, name="old").json()["id"]
     run = client.started(w)
     assert client.delete(f"/workflows/{w}").status_code == 204
@@ -78,13 +78,13 @@ def test_archived_is_gone_but_its_runs_are_not(client):
     assert client.delete(f"/workflows/{uuid.uuid4()}").status_code == 404
 
 
-def test_last_run_at(client):
+def test_last_run_at_is_updated(client):
     w = create(client).json()["id"]
     run = client.started(w)
     assert client.get(f"/workflows/{w}").json()["last_run_at"] == client.execution(run)["created_at"]
 
 
-def test_list_pages(client):
+def test_workflows_are_paged(client):
     ids = [create(client, name=str(i)).json()["id"] for i in range(5)]
     first = client.get("/workflows?limit=2").json()
     assert [w["id"] for w in first["workflows"]] == ids[:2:-1] and first["has_more"] is True
@@ -101,7 +101,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize("body", BAD_BODIES, ids=lambda b: json.dumps(b)[:40])
-def test_bad_body(client, body):
+def test_invalid_body_is_rejected(client, body):
     problem(client.post("/workflows", json=body), 400, "invalid_request")
 
 
@@ -122,7 +122,7 @@ BAD_PROGRAMS = {
 
 
 @pytest.mark.parametrize("name", BAD_PROGRAMS)
-def test_bad_program(client, name):
+def test_invalid_program_is_422(client, name):
     program, pointer = BAD_PROGRAMS[name]
     p = problem(create(client, program=program), 422, "invalid_program")
     assert [e["pointer"] for e in p["errors"]][:1] == ["/program" + pointer]
@@ -134,7 +134,7 @@ def calls(workflow):
     return {"steps": [{"name": "c", "type": "workflow", "workflow_id": workflow}]}
 
 
-def test_workflows_may_not_call_each_other_in_a_loop(client):
+def test_call_cycle_is_rejected(client):
     a = create(client).json()["id"]
     b = create(client, program=calls(a)).json()["id"]
     c = create(client, program=calls(b)).json()["id"]
@@ -142,12 +142,12 @@ def test_workflows_may_not_call_each_other_in_a_loop(client):
         p = problem(client.put(f"/workflows/{a}", json={"name": "a", "program": calls(target)}), 422, "invalid_program")
         assert p["errors"][0]["pointer"] == "/program/steps/0/workflow_id"
     assert client.get(f"/workflows/{a}").json()["version"] == 1
-    # not a loop any more
+    # the cycle was removed
     assert client.put(f"/workflows/{b}", json={"name": "b", "program": HELLO}).status_code == 200
     assert client.put(f"/workflows/{a}", json={"name": "a", "program": calls(c)}).status_code == 200
 
 
-def test_another_workspaces_workflow_does_not_exist(stack, client):
+def test_workflow_of_another_workspace_is_404(stack, client):
     other = stack.workspace().client()
     w = create(other).json()["id"]
     for answer in (client.get(f"/workflows/{w}"), client.delete(f"/workflows/{w}"), client.run(w),
@@ -157,7 +157,7 @@ def test_another_workspaces_workflow_does_not_exist(stack, client):
     assert other.get(f"/workflows/{w}").json()["version"] == 1
 
 
-def test_create_with_a_key_happens_once(client):
+def test_create_is_idempotent(client):
     send = lambda name: client.post("/workflows", json={"name": name, "program": HELLO}, headers={"Idempotency-Key": "k"})
     first, again = send("w"), send("w")
     assert first.status_code == again.status_code == 201
@@ -167,7 +167,7 @@ def test_create_with_a_key_happens_once(client):
     assert len(client.get("/workflows").json()["workflows"]) == 1
 
 
-def test_operators_price_is_the_floor_of_credits(stack):
+def test_operator_price_is_the_minimum_of_credits(stack):
     client = stack.workspace(price_credits=3).client()
     assert create(client, program={**HELLO, "credits": 3}).status_code == 201
     problem(create(client, program={**HELLO, "credits": 2.999999}), 422, "invalid_program")
@@ -177,9 +177,9 @@ def test_operators_price_is_the_floor_of_credits(stack):
     assert client.get("/credits").json() == {"balance": 995.5}
 
 
-def test_a_version_that_costs_less_is_not_refused_for_the_old_price(stack):
+def test_cheaper_version_is_not_rejected_for_the_old_price(stack):
     client = stack.workspace(credits=1).client()
     w = create(client, program={**HELLO, "credits": 5}).json()["id"]
-    assert client.run(w).status_code == 402  # and the host knows the price
+    assert client.run(w).status_code == 402  # so that the price is cached on the host
     assert client.put(f"/workflows/{w}", json={"name": "w", "program": {**HELLO, "credits": 1}}).status_code == 200
     assert client.run(w).status_code == 202
