@@ -253,8 +253,8 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     const struct stop_request request = {.workspace_id = run.workspace_id,
                                          .execution_id = run.execution_id,
                                          .error = "Stopped by an operator."};
-    struct run_answer answer;
-    switch (stop_run(cli->db, cli->redis, cli->ctx, &request, &answer)) {
+    struct idempotency_match replay;
+    switch (stop_run(cli->db, cli->redis, cli->ctx, &request, &replay)) {
     case STOP_DONE:
         break;
     case STOP_TERMINAL:

@@ -2,7 +2,7 @@
  * bytes. */
 #pragma once
 
-#include "run/accept.h"
+#include "run/accept_types.h"
 #include "json/json.h"
 
 struct request;

@@ -10,6 +10,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "fcgi/shared/accept_group.h"
+#include "run/idempotency_cache.h"
 #include "store/execution.h"
 #include "json/json_write.h"
 
@@ -28,27 +29,27 @@ bool start_run_prepare(struct request *r, struct run_request *req)
 }
 
 /* The stored response was purged or too large for the slot: replies with the execution instead. */
-static int replay_execution(struct request *r, const struct run_answer *answer)
+static int replay_execution(struct request *r, const id *execution, int status)
 {
     struct execution exec;
-    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &answer->execution_id, &exec);
+    enum err e = execution_get(r->app->db, r, &r->access.workspace_id, execution, &exec);
     if (e != OK)
         return reply_err(r, e);
     /* a retry of a skill's run (202) is answered in the shape of run-async */
-    if (exec.kind == KIND_SKILL && answer->status != 202)
-        return skill_reply(r, answer->status, &exec.id);
-    return execution_reply(r, answer->status, &exec, false);
+    if (exec.kind == KIND_SKILL && status != 202)
+        return skill_reply(r, status, &exec.id);
+    return execution_reply(r, status, &exec, false);
 }
 
-int reply_stored_response(struct request *r, const struct run_answer *answer)
+int reply_stored_response(struct request *r, const id *execution, const struct stored_response *response)
 {
     r->reply = (struct reply){0};
-    r->execution_id = answer->execution_id;
+    r->execution_id = *execution;
     reply_header(r, "Idempotent-Replayed", "true");
     reply_header(r, "X-Idempotent-Replayed", "true");
-    if (!answer->body.at && id_is_set(&answer->execution_id))
-        return replay_execution(r, answer);
-    return reply_json(r, answer->status, answer->body.at ? answer->body.at : "", answer->body.size);
+    if (!response->body.at && id_is_set(execution))
+        return replay_execution(r, execution, response->status);
+    return reply_json(r, response->status, response->body.at ? response->body.at : "", response->body.size);
 }
 
 int reply_key_reused(struct request *r)
@@ -60,20 +61,17 @@ int reply_key_reused(struct request *r)
 
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32])
 {
-    struct run_answer answer = {0};
+    const struct idempotency_key searched = {r->access.workspace_id, key, fingerprint};
+    struct idempotency_match match;
     if (!key.at || r->reply.status == 403 || r->reply.status == 503)
         return r->reply.status;
-    switch ((int)accept_find_key(r->app->db, r, &r->access.workspace_id, key, fingerprint, &answer)) {
-    case 0:
-        return r->reply.status;
-    case RUN_REPLAYED:
-        return reply_stored_response(r, &answer);
-    case RUN_KEY_REUSED:
-        return reply_key_reused(r);
-    default:
+    if (idempotency_lookup(r->app->db, r, &searched, &match) != OK) {
         r->reply = (struct reply){0};
         return reply_err(r, ERR_BUSY);
     }
+    if (match.state == IDEMPOTENCY_REPLAY)
+        return reply_stored_response(r, &match.execution_id, &match.response);
+    return match.state == IDEMPOTENCY_REUSED ? reply_key_reused(r) : r->reply.status;
 }
 
 static int reply_run_verdict(struct request *r, const struct run_request *req,
@@ -82,9 +80,10 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
     switch (answer->verdict) {
     case RUN_ACCEPTED:
         r->execution_id = req->execution_id;
-        return reply_json(r, req->status, req->body.at, req->body.size);
+        return reply_json(r, req->first_response.status, req->first_response.body.at,
+                          req->first_response.body.size);
     case RUN_REPLAYED:
-        return reply_stored_response(r, answer);
+        return reply_stored_response(r, &answer->execution_id, &answer->response);
     case RUN_KEY_REUSED:
         return reply_key_reused(r);
     case RUN_IN_FLIGHT:
@@ -124,6 +123,19 @@ static void accept_one(struct request *r, const struct run_request *req, struct 
     }
 }
 
+/* The body of a replay was purged, or did not fit the slot of a group accept: MariaDB may have it. */
+static void find_stored_response(struct request *r, const struct run_request *req, struct run_answer *answer)
+{
+    const struct idempotency_key key = {req->workspace_id, req->idempotency_key, req->fingerprint};
+    struct idempotency_match match;
+    *answer = (struct run_answer){.verdict = RUN_UNAVAILABLE};
+    if (idempotency_lookup(r->app->db, r, &key, &match) != OK || match.state == IDEMPOTENCY_FREE)
+        return; /* free: its 24 hours have just ended */
+    answer->verdict = match.state == IDEMPOTENCY_REPLAY ? RUN_REPLAYED : RUN_KEY_REUSED;
+    answer->execution_id = match.execution_id;
+    answer->response = match.response;
+}
+
 static int validate_and_accept(struct request *r, struct run_request *req, target_validator *validate_target,
                                struct run_answer *answer)
 {
@@ -133,13 +145,8 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
         accept_one(r, req, answer);
     }
-    /* the stored response did not fit into the slot, or was purged */
-    if (answer->verdict == RUN_REPLAYED && !answer->body.at) {
-        answer->verdict = accept_find_key(r->app->db, r, &req->workspace_id, req->idempotency_key,
-                                          req->fingerprint, answer);
-        if (answer->verdict == 0) /* the key's 24 hours have just ended */
-            answer->verdict = RUN_UNAVAILABLE;
-    }
+    if (answer->verdict == RUN_REPLAYED && !answer->response.body.at)
+        find_stored_response(r, req, answer);
     return reply_run_verdict(r, req, answer);
 }
 
@@ -183,6 +190,6 @@ int start_run(struct request *r, struct run_request *req, target_validator *vali
     int seconds = wait_from_prefer_header(r);
     if (seconds == 0 || (status != 201 && status != 202) || !id_is_set(&r->execution_id))
         return status;
-    return wait_delegate(r, &r->execution_id, seconds, req->status == 201 ? WAIT_SHAPE_SKILL : WAIT_SHAPE_RUN,
-                         false);
+    return wait_delegate(r, &r->execution_id, seconds,
+                         req->first_response.status == 201 ? WAIT_SHAPE_SKILL : WAIT_SHAPE_RUN, false);
 }

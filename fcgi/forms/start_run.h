@@ -16,13 +16,13 @@ typedef bool target_validator(struct request *r, struct run_request *req, bool b
  * Idempotency-Key is malformed: the reply is set. */
 bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Starts the run and replies. With `Prefer: wait`, for a new run or a replay, the event daemon replies later
- * (fcgi/forms/wait.h). The response stored for replay is req->status and req->body in any case. */
+ * (fcgi/forms/wait.h). The response stored for replay is req->first_response in any case. */
 int start_run(struct request *r, struct run_request *req, target_validator *validate_target);
 /* The body of the 202 of run-async and retry; retry_of may be unset. */
 struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of);
 
 /* Replays the stored response of an idempotency key: of a run, a stop or a workflow. */
-int reply_stored_response(struct request *r, const struct run_answer *answer);
+int reply_stored_response(struct request *r, const id *execution, const struct stored_response *response);
 /* The reply that is already set rejects the request. It stands if the idempotency key (if any) is unused;
  * otherwise the key's stored response is replayed instead. A reply of 403 (the caller may not learn about the
  * key) or 503 always stands. */

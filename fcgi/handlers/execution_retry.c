@@ -108,14 +108,14 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
     req->input = span_text(exec.input);
     req->tags = span_text(exec.tags);
     req->metadata = span_text(exec.metadata);
-    req->body = run_accepted_body(r, &req->execution_id, is_skill ? &no_workflow : &req->responder_id,
-                                  &req->retry_of);
+    req->first_response.body = run_accepted_body(
+        r, &req->execution_id, is_skill ? &no_workflow : &req->responder_id, &req->retry_of);
     return is_skill ? validate_skill_version(r, req, &exec) : validate_workflow_version(r, req);
 }
 
 int h_execution_retry(struct request *r)
 {
-    struct run_request req = {.pinned = true, .status = 202};
+    struct run_request req = {.pinned = true, .first_response.status = 202};
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.retry_of) || !start_run_prepare(r, &req) || !request_json(r, &body))
         return r->reply.status;

@@ -23,13 +23,14 @@ static struct span stop_body(struct request *r, const id *execution)
 }
 
 static int reply_stop_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
-                              const struct run_answer *answer)
+                              const struct idempotency_match *replay)
 {
     switch (verdict) {
     case STOP_DONE:
-        return reply_json(r, req->status, req->body.at, req->body.size);
+        return reply_json(r, req->first_response.status, req->first_response.body.at,
+                          req->first_response.body.size);
     case STOP_REPLAYED:
-        return reply_stored_response(r, answer);
+        return reply_stored_response(r, &replay->execution_id, &replay->response);
     case STOP_KEY_REUSED:
         return reply_key_reused(r);
     case STOP_NOT_FOUND:
@@ -45,9 +46,10 @@ static int reply_stop_verdict(struct request *r, const struct stop_request *req,
 
 int h_execution_stop(struct request *r)
 {
-    struct stop_request req = {
-        .workspace_id = r->access.workspace_id, .status = 200, .error = "stopped by the caller"};
-    struct run_answer answer = {0};
+    struct stop_request req = {.workspace_id = r->access.workspace_id,
+                               .first_response.status = 200,
+                               .error = "stopped by the caller"};
+    struct idempotency_match replay = {0};
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.execution_id) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
@@ -55,7 +57,7 @@ int h_execution_stop(struct request *r)
     if (!require_execute_scope(r, &req.execution_id))
         return reject_or_replay(r, req.idempotency_key, req.fingerprint);
     r->execution_id = req.execution_id;
-    req.body = stop_body(r, &req.execution_id);
-    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &answer);
-    return reply_stop_verdict(r, &req, verdict, &answer);
+    req.first_response.body = stop_body(r, &req.execution_id);
+    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &replay);
+    return reply_stop_verdict(r, &req, verdict, &replay);
 }

@@ -48,13 +48,14 @@ static struct span cancelled_body(struct request *r, struct skill_execution *exe
 }
 
 static int reply_cancel_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
-                                const struct run_answer *answer)
+                                const struct idempotency_match *replay)
 {
     switch (verdict) {
     case STOP_DONE:
-        return reply_json(r, req->status, req->body.at, req->body.size);
+        return reply_json(r, req->first_response.status, req->first_response.body.at,
+                          req->first_response.body.size);
     case STOP_REPLAYED:
-        return reply_stored_response(r, answer);
+        return reply_stored_response(r, &replay->execution_id, &replay->response);
     case STOP_KEY_REUSED:
         return reply_key_reused(r);
     case STOP_NOT_FOUND:
@@ -73,11 +74,11 @@ int h_skill_execution_cancel(struct request *r)
     struct stop_request req = {
         .workspace_id = r->access.workspace_id,
         .kind = KIND_SKILL,
-        .status = 200,
+        .first_response.status = 200,
         .at_ms = clock_wall_ms(),
         .error = "stopped by the caller",
     };
-    struct run_answer answer = {0};
+    struct idempotency_match replay = {0};
     struct skill_execution exec;
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!require_own_space(r) || !request_path_id(r, 1, &req.execution_id) ||
@@ -89,7 +90,7 @@ int h_skill_execution_cancel(struct request *r)
         reply_err(r, e);
         return reject_or_replay(r, req.idempotency_key, req.fingerprint);
     }
-    req.body = cancelled_body(r, &exec, &req);
-    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &answer);
-    return reply_cancel_verdict(r, &req, verdict, &answer);
+    req.first_response.body = cancelled_body(r, &exec, &req);
+    enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &replay);
+    return reply_cancel_verdict(r, &req, verdict, &replay);
 }

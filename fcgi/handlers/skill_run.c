@@ -212,13 +212,13 @@ static bool skill_validate_target(struct request *r, struct run_request *req, bo
     req->price = skill.price;
     req->credits_asked = skill.credits;
     req->extra = skill_extra_json(r, s, &skill, model);
-    req->body = skill_accepted_body(r, req, &skill);
+    req->first_response.body = skill_accepted_body(r, req, &skill);
     return true;
 }
 
 int h_skill_run(struct request *r)
 {
-    struct skill_start_form s = {.run = {.kind = KIND_SKILL, .status = 201}};
+    struct skill_start_form s = {.run = {.kind = KIND_SKILL, .first_response.status = 201}};
     if (!require_own_space(r))
         return r->reply.status;
     s.slug = r->path_values[1];

@@ -92,23 +92,23 @@ static int reply_outcome(struct request *r, const struct workflow_change *c, enu
         return workflow_form_reject(r, c);
     if (e != OK)
         return reply_err(r, e);
-    if (o->verdict == RUN_REPLAYED)
-        return reply_stored_response(r, &o->answer);
-    if (o->verdict == RUN_KEY_REUSED)
+    if (o->key.state == IDEMPOTENCY_REPLAY)
+        return reply_stored_response(r, &o->key.execution_id, &o->key.response);
+    if (o->key.state == IDEMPOTENCY_REUSED)
         return reply_key_reused(r);
-    return reply_json(r, c->status, c->body.at, c->body.size);
+    return reply_json(r, c->first_response.status, c->first_response.body.at, c->first_response.body.size);
 }
 
 int h_workflow_create(struct request *r)
 {
-    struct workflow_change c = {.is_new = true, .workflow_id = id_new(), .status = 201};
+    struct workflow_change c = {.is_new = true, .workflow_id = id_new(), .first_response.status = 201};
     struct workflow_outcome o;
     c.at_ms = id_ms(&c.workflow_id);
     if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
         return r->reply.status;
     if (!workflow_form_read(r, &c))
         return reject_or_replay(r, c.idempotency_key, c.fingerprint);
-    c.body = created_body(r, &c);
+    c.first_response.body = created_body(r, &c);
     enum err e = workflow_put(r->app->db, r, &c, &o);
     return reply_outcome(r, &c, e, &o);
 }

@@ -31,9 +31,9 @@ static bool workflow_validate_target(struct request *r, struct run_request *req,
 
 int h_workflow_run(struct request *r)
 {
-    struct run_request req = {.kind = KIND_WORKFLOW, .status = 202};
+    struct run_request req = {.kind = KIND_WORKFLOW, .first_response.status = 202};
     if (!request_path_id(r, 0, &req.responder_id) || !start_run_prepare(r, &req) || !run_form_read(r, &req))
         return r->reply.status;
-    req.body = run_accepted_body(r, &req.execution_id, &req.responder_id, &req.retry_of);
+    req.first_response.body = run_accepted_body(r, &req.execution_id, &req.responder_id, &req.retry_of);
     return start_run(r, &req, workflow_validate_target);
 }

@@ -15,7 +15,7 @@
 #include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/shared/rate.h"
-#include "run/accept.h"
+#include "run/accept_types.h"
 #include "json/json.h"
 
 struct app;

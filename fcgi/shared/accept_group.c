@@ -127,7 +127,7 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
 static size_t span_sizes(const struct run_request *req)
 {
     return req->idempotency_key.size + req->input.size + req->tags.size + req->metadata.size +
-           req->extra.size + req->thread_id.size + req->tool_call_id.size + req->body.size;
+           req->extra.size + req->thread_id.size + req->tool_call_id.size + req->first_response.body.size;
 }
 
 static void copy_span(struct accept_slot *s, struct span *span)
@@ -152,7 +152,7 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
     copy_span(s, &s->request.extra);
     copy_span(s, &s->request.thread_id);
     copy_span(s, &s->request.tool_call_id);
-    copy_span(s, &s->request.body);
+    copy_span(s, &s->request.first_response.body);
 }
 
 /* Copies the answer into the slot. A body that does not stand in this slot is copied behind the request, or
@@ -162,21 +162,21 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
 static void store_answer(struct accept_slot *s, const struct run_answer *answer)
 {
     s->answer = *answer;
-    bool own = answer->body.at >= s->bytes && answer->body.at < s->bytes + sizeof s->bytes;
-    if (!answer->body.at || own)
+    bool own = answer->response.body.at >= s->bytes && answer->response.body.at < s->bytes + sizeof s->bytes;
+    if (!answer->response.body.at || own)
         return;
-    s->answer.body = (struct span){0};
-    if (answer->body.size <= sizeof s->bytes - s->used) {
-        memcpy(s->bytes + s->used, answer->body.at, answer->body.size);
-        s->answer.body = (struct span){.at = s->bytes + s->used, .size = answer->body.size};
+    s->answer.response.body = (struct span){0};
+    if (answer->response.body.size <= sizeof s->bytes - s->used) {
+        memcpy(s->bytes + s->used, answer->response.body.at, answer->response.body.size);
+        s->answer.response.body = (struct span){.at = s->bytes + s->used, .size = answer->response.body.size};
     }
 }
 
 static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answer *answer)
 {
     *answer = m->slot->answer;
-    if (answer->body.at)
-        answer->body.at = talloc_strndup(ctx, answer->body.at, answer->body.size);
+    if (answer->response.body.at)
+        answer->response.body.at = talloc_strndup(ctx, answer->response.body.at, answer->response.body.size);
     m->last_batch = m->slot->batch;
     set_phase(m->slot, SLOT_FREE);
 }

@@ -47,7 +47,7 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
                                           struct redis *redis);
 
 /* Accepts one run, in a batch or alone. The answer is allocated from ctx. The body of a replayed answer is
- * absent if it did not fit into the slot: read it by accept_find_key then. */
+ * absent if it did not fit into the slot: read it by idempotency_lookup then. */
 void accept_group_run(struct accept_member *member, void *ctx, const struct run_request *request,
                       struct run_answer *answer);
 

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "run/accept.h"
+#include "run/accept_types.h"
 
 /* 1 MiB; the kernel provides the pages on first use. */
 enum { IDEMPOTENCY_KEY_FILTER_SLOTS = 1 << 17 };

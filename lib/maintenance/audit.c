@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 #include <time.h>
@@ -11,7 +10,7 @@
 
 #include "base/clock.h"
 #include "redis/keys.h"
-#include "run/accept.h"
+#include "run/idempotency_cache.h"
 
 enum {
     PAGE = 500, /* keys that Redis is asked for at once */

@@ -1,21 +1,13 @@
-#include "run/accept_private.h"
+#include "run/accept.h"
 
 #include <string.h>
 #include <talloc.h>
 
-#include "account/credits.h"
-#include "account/idempotency.h"
-#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "run/accept_private.h"
 
-int64_t accept_cost(const struct run_request *req, int64_t account_price)
-{
-    int64_t price = req->price >= 0 ? req->price : account_price >= 0 ? account_price : CREDIT_MICRO;
-    return price > req->credits_asked ? price : req->credits_asked;
-}
-
-/* --- step 3: what only the locks can decide --- */
+/* --- inside the transaction --- */
 
 static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
 {
@@ -44,8 +36,8 @@ static struct accept_entry *entry_of(struct accept_batch *b, const id *execution
     return NULL;
 }
 
-/* After a lost commit or a lost leader: an id that is there had been accepted. It is told only after this
- * transaction, which touches the account, was flushed. */
+/* After a lost COMMIT response or a dead leader: an execution that exists was accepted. Touching its account
+ * makes this transaction flush, so the verdict is reported only once the earlier commit is durable. */
 static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -69,8 +61,7 @@ static enum err find_keys(struct db_tx *tx, struct accept_batch *b)
 {
     struct idempotency_key keys[ACCEPT_BATCH_MAX] = {0};
     struct accept_entry *keyed[ACCEPT_BATCH_MAX];
-    enum run_verdict verdicts[ACCEPT_BATCH_MAX];
-    struct run_answer found[ACCEPT_BATCH_MAX];
+    struct idempotency_match matches[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
@@ -80,13 +71,15 @@ static enum err find_keys(struct db_tx *tx, struct accept_batch *b)
                                            entry->req->fingerprint};
         keyed[n++] = entry;
     }
-    memset(found, 0, sizeof found);
-    enum err e = idempotency_find(tx, b->ctx, keys, n, verdicts, found);
+    enum err e = idempotency_find(tx, b->ctx, keys, n, matches);
     for (size_t i = 0; e == OK && i < n; i++) {
-        if (verdicts[i] == 0)
+        if (matches[i].state == IDEMPOTENCY_FREE)
             continue;
-        *keyed[i]->answer = found[i];
-        keyed[i]->answer->verdict = verdicts[i];
+        *keyed[i]->answer = (struct run_answer){
+            .verdict = matches[i].state == IDEMPOTENCY_REPLAY ? RUN_REPLAYED : RUN_KEY_REUSED,
+            .execution_id = matches[i].execution_id,
+            .response = matches[i].response,
+        };
         keyed[i]->account->touched = true;
     }
     return e;
@@ -111,7 +104,7 @@ static enum err find_tool_calls(struct db_tx *tx, struct accept_batch *b)
     return e;
 }
 
-/* The child that this (parent, step, item, try) has already, if any. */
+/* Finds the child that this (parent, step, item, try) already has, if any. */
 static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
 {
     const struct run_request *req = entry->req;
@@ -136,7 +129,7 @@ static enum err check_tree_limits(struct db_tx *tx, struct accept_entry *entry)
     struct db_value root = db_id(&entry->req->parent.root_id);
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_TREE_SIZE, &root, 1, &rows);
-    /* the root itself counts, and so may all that this very batch adds */
+    /* The count leaves out the root and the runs that this batch may add. */
     if (e == OK && db_int(rows, 0, EXECUTION_TREE_SIZE_N) + ACCEPT_BATCH_MAX >= TREE_SIZE_MAX)
         entry->answer->verdict = RUN_TREE_LIMIT;
     return e;
@@ -208,70 +201,16 @@ static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum re
     return e;
 }
 
-static bool spans_equal(struct span a, struct span b)
-{
-    return a.at && b.at && a.size == b.size && memcmp(a.at, b.at, a.size) == 0;
-}
-
-/* A member that comes second in its own batch, with a key or tool call that an earlier winner has just taken.
- */
-static void check_duplicate_in_batch(struct accept_batch *b, struct accept_entry *entry)
-{
-    for (struct accept_entry *earlier = b->entries; earlier < entry && entry_is_undecided(entry); earlier++) {
-        if (earlier->answer->verdict != RUN_ACCEPTED ||
-            !id_equal(&earlier->req->workspace_id, &entry->req->workspace_id))
-            continue;
-        if (spans_equal(earlier->req->idempotency_key, entry->req->idempotency_key)) {
-            bool same = memcmp(earlier->req->fingerprint, entry->req->fingerprint,
-                               sizeof entry->req->fingerprint) == 0;
-            entry->answer->verdict = same ? RUN_REPLAYED : RUN_KEY_REUSED;
-        } else if (spans_equal(earlier->req->tool_call_id, entry->req->tool_call_id)) {
-            entry->answer->verdict = RUN_TOOL_CALL_EXISTS;
-        } else {
-            continue;
-        }
-        entry->answer->execution_id = earlier->req->execution_id;
-        entry->answer->status = earlier->req->status;
-        entry->answer->body = earlier->req->body;
-    }
-}
-
-/* Money and concurrency: what is left over is a winner, and the account shows it at once to those behind. */
-static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
-{
-    struct account *account = entry->account;
-    check_duplicate_in_batch(b, entry);
-    if (!entry_is_undecided(entry))
-        return;
-    entry->cost = accept_cost(entry->req, account->price);
-    bool counted = run_request_is_root(entry->req) && account->max_concurrent > 0;
-    if (account->balance < entry->cost) {
-        entry->answer->verdict = RUN_INSUFFICIENT_CREDITS;
-    } else if (counted && account->active >= account->max_concurrent) {
-        entry->answer->verdict = RUN_CONCURRENCY_LIMITED;
-        entry->answer->active = account->active;
-        entry->answer->limit = account->max_concurrent;
-    } else {
-        entry->answer->verdict = RUN_ACCEPTED;
-        entry->answer->execution_id = entry->req->execution_id;
-        entry->answer->status = entry->req->status;
-        entry->answer->body = entry->req->body;
-        entry->answer->cost = entry->cost;
-        account->balance -= entry->cost;
-        account->active += counted;
-        account->changed = true;
-    }
-}
-
-/* The transaction. May run more than once: it begins by forgetting what an earlier run found. */
+/* The transaction. It may be attempted more than once, so it begins by resetting what an earlier attempt
+ * found. */
 static enum err accept_work(struct db_tx *tx, void *arg)
 {
     struct accept_batch *b = arg;
     talloc_free_children(b->publish_ctx);
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
-        *entry->answer = (struct run_answer){
-            .execution_id = entry->req->execution_id, .status = entry->req->status, .body = entry->req->body};
+        *entry->answer = (struct run_answer){.execution_id = entry->req->execution_id,
+                                             .response = entry->req->first_response};
         entry->committed = false;
         entry->account = NULL;
     }
@@ -288,19 +227,17 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = check_versions(tx, b, KIND_WORKFLOW, SQL_WORKFLOW_CURRENT_VERSIONS);
     if (e == OK)
         e = check_versions(tx, b, KIND_SKILL, SQL_SKILL_CURRENT_VERSIONS);
-    for (size_t i = 0; e == OK && i < b->n; i++) {
-        if (entry_is_undecided(&b->entries[i]))
-            decide_entry(b, &b->entries[i]);
-    }
-    if (e == OK)
+    if (e == OK) {
+        accept_decide(b);
         e = accept_insert(tx, b);
+    }
     if (e == OK)
         e = account_write(tx, b->accounts, b->accounts_n);
     failpoint("accept.before_commit");
     return e;
 }
 
-/* Takes the decided entries out of the batch. */
+/* Removes the decided entries from the batch. */
 static void remove_decided(struct accept_batch *b)
 {
     size_t left = 0;
@@ -327,7 +264,7 @@ static enum err accept_transaction(struct db *db, struct accept_batch *b, uint64
                              : db_transaction(db, accept_work, b);
 }
 
-/* Decides the batch, and publishes what came of it. */
+/* Runs the transaction and publishes its results. */
 static enum err decide_batch(struct db *db, struct redis *redis, struct accept_batch *b,
                              uint64_t settle_connection)
 {
@@ -343,14 +280,14 @@ static enum err decide_batch(struct db *db, struct redis *redis, struct accept_b
     return e;
 }
 
-/* A member whose rows the database refuses must not take the others with it: each goes by itself. */
+/* MariaDB rejects the rows of some run. Accepting the runs one by one keeps it from failing the others. */
 static void decide_one_by_one(struct db *db, struct redis *redis, const struct accept_batch *b)
 {
-    log_error("accept.batch_refused", "members=%zu", b->n);
+    log_error("accept.batch_failed", "runs=%zu", b->n);
     for (size_t i = 0; i < b->n; i++) {
         struct accept_batch one = {.n = 1, .ctx = b->ctx, .entries = {b->entries[i]}};
         if (decide_batch(db, redis, &one, 0) != OK)
-            log_error("accept.refused", "execution=%s", b->entries[i].req->execution_id.text);
+            log_error("accept.run_failed", "execution=%s", b->entries[i].req->execution_id.text);
     }
 }
 
@@ -369,38 +306,4 @@ void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct ru
     failpoint("accept.after_script");
     if (b.n > 0 && decide_batch(db, redis, &b, settle_connection) == ERR_INTERNAL && b.n > 1)
         decide_one_by_one(db, redis, &b);
-}
-
-/* --- keys, without a run --- */
-
-struct find_key {
-    void *ctx;
-    struct idempotency_key key;
-    enum run_verdict verdict;
-    struct run_answer *answer;
-};
-
-static enum err find_key_work(struct db_tx *tx, void *arg)
-{
-    struct find_key *f = arg;
-    struct account *account;
-    size_t n;
-    enum err e = account_lock(tx, tx->ctx, &f->key.workspace_id, 1, &account, &n);
-    if (e == OK)
-        e = idempotency_find(tx, f->ctx, &f->key, 1, &f->verdict, f->answer);
-    if (e == OK && n == 1 && f->verdict == RUN_REPLAYED) {
-        account->touched = true;
-        e = account_write(tx, account, 1);
-    }
-    return e;
-}
-
-enum run_verdict accept_find_key(struct db *db, void *ctx, const id *workspace, struct span key,
-                                 const uint8_t fingerprint[32], struct run_answer *answer_r)
-{
-    struct find_key f = {.ctx = ctx, .key = {*workspace, key, fingerprint}, .answer = answer_r};
-    *answer_r = (struct run_answer){0};
-    if (db_transaction(db, find_key_work, &f) != OK)
-        return RUN_UNAVAILABLE;
-    return f.verdict;
 }

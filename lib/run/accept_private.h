@@ -1,26 +1,29 @@
-/* What lib/run/accept.c (judging), accept_rows.c (the rows of the winners) and accept_redis.c (suspicion
- * before, publishing after) share. Nobody else includes it. */
+/* Shared by the files that accept a batch: accept.c (the transaction), accept_decide.c (money, concurrency,
+ * duplicates), accept_rows.c (the rows of accepted runs) and accept_redis.c (Redis before and after the
+ * transaction). Only these files and their unit tests include it. */
 #pragma once
 
-#include <string.h>
-
 #include "account/account.h"
-#include "run/accept.h"
+#include "redis/redis.h"
+#include "run/accept_types.h"
 
-/* One run of a batch. A verdict of 0 means: not decided yet, and, once all is judged, a winner. */
+/* One run of a batch. An answer's verdict of 0 means: not decided yet. */
 struct accept_entry {
     const struct run_request *req;
     struct run_answer *answer;
     struct account *account;
     int64_t cost;
-    bool committed; /* by an earlier run of this transaction whose answer was lost */
+    /* Accepted by an earlier attempt of this transaction whose COMMIT response was lost. */
+    bool committed;
 };
 
 struct accept_batch {
     struct accept_entry entries[ACCEPT_BATCH_MAX];
     size_t n;
-    void *ctx;         /* of the answers */
-    void *publish_ctx; /* what publishing needs, made anew by each run of the transaction */
+    /* Owns the bodies of the answers. */
+    void *ctx;
+    /* Owns what publishing needs; emptied at the start of each attempt of the transaction. */
+    void *publish_ctx;
     struct account *accounts;
     size_t accounts_n;
 };
@@ -30,15 +33,10 @@ static inline bool entry_is_undecided(const struct accept_entry *entry)
     return entry->answer->verdict == 0;
 }
 
-/* Accepted by this very transaction, so that its rows are to be written. */
+/* Accepted by this attempt of the transaction, so its rows must be written. */
 static inline bool entry_is_new(const struct accept_entry *entry)
 {
     return entry->answer->verdict == RUN_ACCEPTED && !entry->committed;
-}
-
-static inline bool run_request_is_root(const struct run_request *req)
-{
-    return !id_is_set(&req->parent.id);
 }
 
 static inline struct db_value span_value_or_null(struct span s)
@@ -46,22 +44,24 @@ static inline struct db_value span_value_or_null(struct span s)
     return s.at ? db_bytes(s.at, s.size) : db_null();
 }
 
-/* What a run costs: its own price or the workspace's (-1: none) or one credit, and never less than it asks
- * for. */
-int64_t accept_cost(const struct run_request *req, int64_t account_price);
-
-/* Whether the version that a run was judged by, and with it its price, may have been replaced since: not
- * where nothing in the workspace was, whose number this is now. */
+/* True unless it is certain that the version (and with it the price) that the request was validated against
+ * is still current. `catalog_version` is the account's present number. */
 static inline bool accept_version_may_be_stale(const struct run_request *req, int64_t catalog_version)
 {
     return !req->pinned && req->catalog_version != catalog_version;
 }
 
+/* Decides the entries that are still undecided, in their order: duplicates within the batch, balance,
+ * concurrency. The cost of an accepted run is debited from the account in memory, so that later entries see
+ * it. Reads and writes memory only. */
+void accept_decide(struct accept_batch *b);
+
 /* Writes all rows of the new entries, under their accounts' locks. */
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
-/* Tells entries whose workspace has not enough, first by Redis and then surely by MariaDB, without a lock.
- * Keyed ones, tool calls and children go on: they may be known already. */
+/* Before the transaction: rejects entries whose workspace has insufficient credits. Redis is asked first,
+ * MariaDB confirms without a lock. Entries with a key or tool call, and children, are skipped, because they
+ * may be replays. */
 void accept_reject_insufficient_credits(struct db *db, struct redis *redis, struct accept_batch *b);
-/* After the commit: replay entries, counters, the queue, the first events. */
+/* After the commit: cached responses, balances, the run queue, first events. */
 void accept_publish(struct redis *redis, struct accept_batch *b);

@@ -1,7 +1,6 @@
-/* The rows of accepted runs: every table in one bulk execution. */
+/* The rows of accepted runs: one bulk statement a table, except tags and chats, which are one a run. */
 #include <talloc.h>
 
-#include "account/idempotency.h"
 #include "run/accept_private.h"
 #include "json/json.h"
 
@@ -91,7 +90,7 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
         const struct run_request *req = b->entries[i].req;
         if (!entry_is_new(&b->entries[i]) || run_request_is_root(req))
             continue;
-        parents[rows] = db_id(&req->parent.id); /* locked since they were judged */
+        parents[rows] = db_id(&req->parent.id); /* locked by lock_parents */
         struct db_value *v = &values[EXECUTION_CHILD_INSERT_SET_COUNT * rows++];
         v[EXECUTION_CHILD_INSERT_SET_ROOT_ID] = db_id(&req->parent.root_id);
         v[EXECUTION_CHILD_INSERT_SET_CHILD_ID] = db_id(&req->execution_id);
@@ -114,7 +113,7 @@ static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
     if (!req->tags.at)
         return OK;
     if (json_parse(tx->ctx, req->tags.at, req->tags.size, 2, &tags, &why) != OK)
-        return ERR_INTERNAL; /* the caller had judged them */
+        return ERR_INTERNAL; /* the caller has validated them */
     size_t n = json_object_array_length(tags);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * EXECUTION_TAG_INSERT_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
@@ -146,17 +145,19 @@ static enum err insert_chat(struct db_tx *tx, const struct run_request *req)
 
 static enum err store_keys(struct db_tx *tx, struct accept_batch *b)
 {
-    struct idempotency_key keys[ACCEPT_BATCH_MAX] = {0};
-    struct run_answer answers[ACCEPT_BATCH_MAX];
+    struct idempotency_entry keyed[ACCEPT_BATCH_MAX];
     size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
         const struct run_request *req = b->entries[i].req;
         if (!entry_is_new(&b->entries[i]) || !req->idempotency_key.at)
             continue;
-        keys[n] = (struct idempotency_key){req->workspace_id, req->idempotency_key, req->fingerprint};
-        answers[n++] = *b->entries[i].answer;
+        keyed[n++] = (struct idempotency_entry){
+            .key = {req->workspace_id, req->idempotency_key, req->fingerprint},
+            .execution_id = b->entries[i].answer->execution_id,
+            .response = b->entries[i].answer->response,
+        };
     }
-    return idempotency_store(tx, keys, n, answers);
+    return idempotency_store(tx, keyed, n);
 }
 
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b)

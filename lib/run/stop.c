@@ -2,7 +2,6 @@
 
 #include <talloc.h>
 
-#include "account/idempotency.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 
@@ -11,32 +10,35 @@ struct stop {
     void *ctx;
     struct run_tx *run_tx;
     enum stop_verdict verdict;
-    struct run_answer *answer;
+    struct idempotency_match *replay;
 };
 
-/* The key is looked up before the target is: a replayed stop is 200 again. */
+/* The key is looked up before the run, because the run has ended when a stop is replayed. */
 static enum err stop_find_key(struct db_tx *tx, struct stop *s, struct account *account)
 {
     struct idempotency_key key = {s->request->workspace_id, s->request->idempotency_key,
                                   s->request->fingerprint};
-    enum run_verdict verdict = 0;
     if (!key.key.at)
         return OK;
-    enum err e = idempotency_find(tx, s->ctx, &key, 1, &verdict, s->answer);
-    if (e != OK || verdict == 0)
+    enum err e = idempotency_find(tx, s->ctx, &key, 1, s->replay);
+    if (e != OK || s->replay->state == IDEMPOTENCY_FREE)
         return e;
-    s->verdict = verdict == RUN_KEY_REUSED ? STOP_KEY_REUSED : tx->settling ? STOP_DONE : STOP_REPLAYED;
+    s->verdict = s->replay->state == IDEMPOTENCY_REUSED ? STOP_KEY_REUSED
+                 : tx->settling                         ? STOP_DONE
+                                                        : STOP_REPLAYED;
     account->touched = true;
     return account_write(tx, account, 1);
 }
 
 static enum err store_key(struct db_tx *tx, const struct stop *s)
 {
-    struct idempotency_key key = {s->request->workspace_id, s->request->idempotency_key,
-                                  s->request->fingerprint};
-    struct run_answer first = {
-        .execution_id = s->request->execution_id, .status = s->request->status, .body = s->request->body};
-    return key.key.at ? idempotency_store(tx, &key, 1, &first) : OK;
+    const struct stop_request *request = s->request;
+    const struct idempotency_entry entry = {
+        .key = {request->workspace_id, request->idempotency_key, request->fingerprint},
+        .execution_id = request->execution_id,
+        .response = request->first_response,
+    };
+    return entry.key.key.at ? idempotency_store(tx, &entry, 1) : OK;
 }
 
 static enum err stop_tree(struct stop *s)
@@ -60,8 +62,6 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     size_t n;
     s->verdict = 0;
     s->run_tx = NULL;
-    *s->answer = (struct run_answer){
-        .execution_id = s->request->execution_id, .status = s->request->status, .body = s->request->body};
     enum err e = account_lock(tx, tx->ctx, &s->request->workspace_id, 1, &account, &n);
     if (e == OK && n == 0)
         return ERR_NOT_FOUND;
@@ -76,7 +76,7 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     const struct run *top = run_tx_find(s->run_tx, &s->request->execution_id);
     if (!top || (s->request->kind && top->kind != s->request->kind))
         return ERR_NOT_FOUND;
-    /* The commit whose answer was lost had been done; a keyed one would have been found by its key. */
+    /* The commit whose response was lost had succeeded. A request with a key was found by its key above. */
     if (tx->settling && top->state == STATE_STOPPED && !s->request->idempotency_key.at) {
         s->verdict = STOP_DONE;
         account->touched = true;
@@ -96,9 +96,9 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
 }
 
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,
-                           struct run_answer *answer_r)
+                           struct idempotency_match *replay_r)
 {
-    struct stop s = {.request = request, .ctx = ctx, .answer = answer_r};
+    struct stop s = {.request = request, .ctx = ctx, .replay = replay_r};
     switch (db_transaction(db, stop_run_work, &s)) {
     case OK:
         failpoint("stop.after_commit");

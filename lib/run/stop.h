@@ -1,31 +1,43 @@
-/* Stopping: one transaction over the account and the tree below a run: every non-terminal run becomes
- * `stopped`, with its terminal event and, where nothing was started, its refund. Executors learn it from
- * Redis or their next beat. */
+/* Stopping a run. One transaction locks the account and the run's tree, moves every run that is not terminal
+ * to `stopped`, adds the terminal events, and refunds the runs whose side effects were not started. Executors
+ * learn of it from Redis, or else with their next heartbeat. */
 #pragma once
 
-#include "run/accept.h"
+#include "account/idempotency.h"
+#include "base/span.h"
 #include "run/run_tx.h"
 
 enum stop_verdict {
     STOP_DONE = 1,
+    /* The workspace has no such run. */
     STOP_NOT_FOUND,
+    /* The run has already ended. */
     STOP_TERMINAL,
+    /* The key is known with this request, and replay_r is set. */
     STOP_REPLAYED,
+    /* The key is known with another request. */
     STOP_KEY_REUSED,
+    /* Nothing was done. */
     STOP_UNAVAILABLE,
+    /* The run may have been stopped; repeating the request finds out. */
     STOP_UNCERTAIN
 };
 
 struct stop_request {
     id workspace_id, execution_id;
-    enum responder_kind kind;    /* 0: any; else a run of another kind is STOP_NOT_FOUND */
-    struct span idempotency_key; /* absent: none */
-    uint8_t fingerprint[32];
-    int status; /* of the answer to store */
-    struct span body;
-    int64_t at_ms;     /* the runs' end; 0: now */
-    const char *error; /* stored as the runs' error, e.g. "stopped by the caller" */
+    /* A run of another kind is STOP_NOT_FOUND; 0: any kind. */
+    enum responder_kind kind;
+    /* Absent: none. */
+    struct span idempotency_key;
+    uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];
+    /* What a repetition of this request gets. */
+    struct stored_response first_response;
+    /* When the runs end, wall time; 0: now. */
+    int64_t at_ms;
+    /* Stored as the runs' error, e.g. "stopped by the caller". */
+    const char *error;
 };
 
+/* `redis` may be NULL. The body of replay_r is on ctx. */
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,
-                           struct run_answer *answer_r);
+                           struct idempotency_match *replay_r);

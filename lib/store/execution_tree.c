@@ -4,7 +4,7 @@
 #include <talloc.h>
 
 #include "mariadb/store.h"
-#include "run/accept.h"
+#include "run/accept_types.h"
 
 struct tree_row { /* of execution_children */
     id child, parent;

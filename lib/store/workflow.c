@@ -5,7 +5,6 @@
 
 #include "account/account.h"
 #include "account/credits.h"
-#include "account/idempotency.h"
 #include "mariadb/store.h"
 
 /* The columns of workflow_current, with which rows of workflow_list and workflow_get begin. */
@@ -283,13 +282,11 @@ static enum err workflow_find_key(struct workflow_write *put, const struct idemp
     *free_r = true;
     if (!key->key.at)
         return OK;
-    enum run_verdict verdict;
-    enum err e = idempotency_find(put->tx, put->ctx, key, 1, &verdict, &put->outcome->answer);
-    if (e != OK || verdict == 0)
+    enum err e = idempotency_find(put->tx, put->ctx, key, 1, &put->outcome->key);
+    if (e != OK || put->outcome->key.state == IDEMPOTENCY_FREE)
         return e;
     *free_r = false;
-    put->outcome->verdict = verdict;
-    account->touched = verdict == RUN_REPLAYED;
+    account->touched = put->outcome->key.state == IDEMPOTENCY_REPLAY;
     return account_write(put->tx, account, 1);
 }
 
@@ -301,7 +298,7 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
     size_t accounts;
     bool committed, is_free;
     put->tx = tx;
-    *put->outcome = (struct workflow_outcome){.verdict = RUN_ACCEPTED};
+    *put->outcome = (struct workflow_outcome){.key = {.state = IDEMPOTENCY_FREE}};
     enum err e = account_lock(tx, tx->ctx, &c->workspace_id, 1, &account, &accounts);
     if (e == OK && accounts == 0)
         e = ERR_NOT_FOUND;
@@ -313,9 +310,11 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
         account->touched = true;
         return account_write(tx, account, 1);
     }
-    struct idempotency_key key = {c->workspace_id, c->idempotency_key, c->fingerprint};
-    struct run_answer answer = {.status = c->status, .body = c->body};
-    e = workflow_find_key(put, &key, account, &is_free);
+    const struct idempotency_entry entry = {
+        .key = {c->workspace_id, c->idempotency_key, c->fingerprint},
+        .response = c->first_response,
+    };
+    e = workflow_find_key(put, &entry.key, account, &is_free);
     if (e != OK || !is_free)
         return e;
     e = check_calls(put);
@@ -323,8 +322,8 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
         e = account_bump_catalog_version(tx, &c->workspace_id);
     if (e == OK)
         e = write_workflow_version(put);
-    if (e == OK && key.key.at)
-        e = idempotency_store(tx, &key, 1, &answer);
+    if (e == OK && entry.key.key.at)
+        e = idempotency_store(tx, &entry, 1);
     return e;
 }
 

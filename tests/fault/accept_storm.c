@@ -21,6 +21,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "fcgi/shared/accept_group.h"
+#include "run/idempotency_cache.h"
 
 enum { WORKERS_MAX = 64, KEYS = 4000, BOOK = 400000 };
 
@@ -64,9 +65,10 @@ static void describe(struct run_request *q, void *ctx, uint32_t *seed, int *key_
         .source = SOURCE_STANDALONE,
         .price = -1,
         .input = span_text("{\"n\":1}"),
-        .status = 202,
+        .first_response.status = 202,
     };
-    q->body = span_text(talloc_asprintf(ctx, "{\"execution_id\":\"%s\"}", q->execution_id.text));
+    q->first_response.body =
+        span_text(talloc_asprintf(ctx, "{\"execution_id\":\"%s\"}", q->execution_id.text));
     *key_r = random_below(seed, 2) ? (int)random_below(seed, KEYS) : -1;
     if (*key_r >= 0) {
         q->idempotency_key = span_text(talloc_asprintf(ctx, "key-%d", *key_r));

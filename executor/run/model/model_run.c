@@ -497,7 +497,7 @@ static void start_tool_child(struct tool_use *u, const char *slug, const char *a
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
     request->input = span_text(talloc_strdup(j, arguments));
-    request->status = 201;
+    request->first_response.status = 201;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};
     u->accept_job = j;
     db_thread_submit(run->exec->db_thread, &j->job);

@@ -124,7 +124,7 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
     request->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
-    request->status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
+    request->first_response.status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
 }
 
 /* The names that a template gave: an array of strings. */
@@ -201,8 +201,8 @@ struct stop_child_job {
 static void stop_child_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct stop_child_job *j = (struct stop_child_job *)job;
-    struct run_answer answer;
-    (void)stop_run(thread_ctx->db, thread_ctx->redis, j, &j->request, &answer);
+    struct idempotency_match replay;
+    (void)stop_run(thread_ctx->db, thread_ctx->redis, j, &j->request, &replay);
 }
 
 static void on_child_stopped(struct job *job)

@@ -1,0 +1,116 @@
+/* What accepting a run takes and returns: the request, the verdict and the limits. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/idempotency.h"
+#include "account/stored_response.h"
+#include "base/ids.h"
+#include "base/span.h"
+#include "run/states.h"
+
+enum {
+    ACCEPT_BATCH_MAX = 64,
+    /* Levels of a tree, including its root. */
+    TREE_DEPTH_MAX = 16,
+    /* Runs of a tree. */
+    TREE_SIZE_MAX = 10000,
+};
+
+struct run_request {
+    /* Chosen by the caller: the same in every attempt to accept this run. */
+    id execution_id;
+    id workspace_id, principal_id, responder_id;
+    /* May be unset. */
+    id key_id;
+    id retry_of;
+    /* The responder's version that the request was validated against. */
+    int version;
+    /* The account's catalog version, read together with `version` (lib/account/account.h); 0: not known. */
+    int64_t catalog_version;
+    /* A retry: the version need not be the current one. */
+    bool pinned;
+    bool agentic;
+    enum responder_kind kind;
+    enum run_source source;
+    /* Micro-credits that the program or manifest asks for; 0: none. */
+    int64_t credits_asked;
+    /* The operator's price of this responder in micro-credits; -1: not set. */
+    int64_t price;
+
+    /* Of a child; parent.id is unset for a root. */
+    struct {
+        id id, root_id;
+        /* The attempt of the parent that starts the child: it must still be running. */
+        int attempt;
+        int step, item, try;
+        /* Of the parent. */
+        int depth;
+        int64_t deadline_ms;
+    } parent;
+
+    /* Absent: none. */
+    struct span idempotency_key;
+    uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];
+
+    /* JSON as sent; absent: none. */
+    struct span input;
+    /* JSON array. */
+    struct span tags;
+    /* JSON object. */
+    struct span metadata;
+    /* JSON object with what only this kind of responder has (lib/skill/extra.h). */
+    struct span extra;
+    struct span thread_id, tool_call_id;
+    id message_id;
+
+    /* What a repetition of this request gets. */
+    struct stored_response first_response;
+};
+
+/* 0 in run_answer.verdict: not decided yet. */
+enum run_verdict {
+    RUN_ACCEPTED = 1,
+    /* The key is known with the same request: `response` and `execution_id` are the first ones. */
+    RUN_REPLAYED,
+    /* This (parent, step, item, try) has its child already: `execution_id`. */
+    RUN_CHILD_EXISTS,
+    /* 422: the key is known with another request. */
+    RUN_KEY_REUSED,
+    /* 409: a request with this key is being processed. */
+    RUN_IN_FLIGHT,
+    /* 409: `execution_id`. */
+    RUN_TOOL_CALL_EXISTS,
+    /* 402. */
+    RUN_INSUFFICIENT_CREDITS,
+    /* 429: `active` and `limit`. */
+    RUN_CONCURRENCY_LIMITED,
+    /* The responder was archived or has a newer version: validate against it and repeat. */
+    RUN_RESPONDER_CHANGED,
+    /* The parent no longer runs the attempt that asks. */
+    RUN_PARENT_GONE,
+    /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */
+    RUN_TREE_LIMIT,
+    /* 503: nothing was done. */
+    RUN_UNAVAILABLE,
+    /* 504: the run may have been accepted; repeating the request with its key finds out. */
+    RUN_UNCERTAIN,
+    /* 500. */
+    RUN_INTERNAL,
+};
+
+struct run_answer {
+    enum run_verdict verdict;
+    id execution_id;
+    struct stored_response response;
+    /* Micro-credits, if accepted. */
+    int64_t cost;
+    /* If the concurrency limit is reached. */
+    int64_t active, limit;
+};
+
+static inline bool run_request_is_root(const struct run_request *req)
+{
+    return !id_is_set(&req->parent.id);
+}
