@@ -23,8 +23,8 @@ static void begin_batch(size_t n, int64_t balance)
                                            .workspace_id = accounts[0].workspace_id,
                                            .price = -1,
                                            .first_response = {202, span_text("{}")}};
-        batch.entries[i] = (struct accept_entry){
-            .req = &requests[i], .answer = &answers[i], .account = &accounts[0]};
+        batch.entries[i] =
+            (struct accept_entry){.req = &requests[i], .answer = &answers[i], .account = &accounts[0]};
     }
 }
 
