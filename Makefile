@@ -156,7 +156,7 @@ flags:
 rooms:
 	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
-.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm install clean unit-tests \
+.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries install clean unit-tests \
         compile-commands help
 .SECONDARY:
 all: $(PROGRAMS)
@@ -243,6 +243,11 @@ $(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS
 $(B)/accept-storm: $(B)/tests/fault/accept_storm.o $(call libs,fcgi/shared)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 accept-storm: $(B)/accept-storm
+
+# Prepares every query: tests/api/test_queries.py runs it
+$(B)/prepare-queries: $(B)/tests/api/prepare_queries.o $(call libs,mariadb)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+prepare-queries: $(B)/prepare-queries
 
 # What Millrace is measured against: scripts/bench runs them
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call libs,base)

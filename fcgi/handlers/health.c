@@ -6,7 +6,6 @@
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
-#include "mariadb/store.h"
 #include "store/metrics.h"
 
 static int reply_status(struct request *r, int status, const char *word)
@@ -23,7 +22,7 @@ int h_health_alive(struct request *r)
 int h_health_ready(struct request *r)
 {
     struct redis_arg ping = redis_text("PING");
-    if (store_ping(r->app->db) != OK) {
+    if (db_ping(r->app->db) != OK) {
         reply_header(r, "Retry-After", "1");
         return reply_status(r, 503, "unavailable");
     }

@@ -14,7 +14,7 @@ static const struct sql_migration *find_ours(int64_t number)
     return NULL;
 }
 
-/* A sentence about a row that this build cannot go on from, or NULL. */
+/* Why this build cannot continue from an applied migration, as a sentence, or NULL. */
 static const char *row_problem(void *ctx, const struct db_rows *rows, size_t i)
 {
     int64_t number = db_int(rows, i, MIGRATION_LIST_NUMBER);
@@ -22,13 +22,15 @@ static const char *row_problem(void *ctx, const struct db_rows *rows, size_t i)
     const struct sql_migration *ours = find_ours(number);
     if (!ours)
         return talloc_asprintf(
-            ctx, "the database has migration %s, which this build does not know: it is newer", name);
+            ctx, "the database has migration %s, which this build does not know: the database is newer",
+            name);
     if (strcmp(ours->sha256, db_str(rows, i, MIGRATION_LIST_SHA256)) != 0)
         return talloc_asprintf(ctx, "migration %s was changed after it had been applied", name);
     if (db_cell(rows, i, MIGRATION_LIST_APPLIED_MS)->is_null)
-        return talloc_asprintf(
-            ctx, "migration %s stopped halfway: undo what it did, then delete its row of schema_migrations",
-            name);
+        return talloc_asprintf(ctx,
+                               "migration %s stopped halfway: undo its changes by hand, then delete its row "
+                               "in schema_migrations",
+                               name);
     return NULL;
 }
 
@@ -70,7 +72,7 @@ static enum err apply_migration(struct db *db, void *ctx, const struct sql_migra
     return db_run(db, ctx, SQL_MIGRATION_END, end, 2, NULL);
 }
 
-/* With the lock held. */
+/* Called with the lock held. */
 static enum err apply_missing_migrations(struct db *db, void *ctx, struct migration *list, const char **why_r)
 {
     struct db_rows *rows = NULL;
@@ -83,7 +85,8 @@ static enum err apply_missing_migrations(struct db *db, void *ctx, struct migrat
         if (!list[i].is_new)
             list[i].applied_ms = db_int(rows, known++, MIGRATION_LIST_APPLIED_MS);
         else if ((e = apply_migration(db, ctx, m, &list[i].applied_ms)) != OK)
-            *why_r = talloc_asprintf(ctx, "migration %s failed and is half done", m->name);
+            *why_r = talloc_asprintf(
+                ctx, "migration %s failed, and some of its statements may have been executed", m->name);
     }
     return e;
 }
@@ -93,14 +96,14 @@ enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r
 {
     *list_r = talloc_zero_array(ctx, struct migration, sql_migration_count + 1);
     *count_r = sql_migration_count;
-    *why_r = "MariaDB is away";
+    *why_r = "MariaDB is unreachable";
     struct db_rows *rows;
     struct db_value wait = db_number(wait_s);
     enum err e = db_run(db, ctx, SQL_MIGRATION_LOCK, &wait, 1, &rows);
     if (e != OK)
         return e;
     if (db_int(rows, 0, MIGRATION_LOCK_IS_LOCKED) != 1) {
-        *why_r = "another migration is under way";
+        *why_r = "another migration is running";
         return ERR_BUSY;
     }
     e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);

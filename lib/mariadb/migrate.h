@@ -1,6 +1,6 @@
-/* Bringing a database to the tables that this build knows: sql/migrations in order, each once, remembered
- * with its checksum in schema_migrations. Two at once are safe: the second waits for the first (a lock of
- * MariaDB's). */
+/* Brings a database to the schema that this build knows: runs sql/migrations in order, each once, and records
+ * its checksum in schema_migrations. Concurrent calls are safe: the second waits for the first (a named lock
+ * of MariaDB). */
 #pragma once
 
 #include "mariadb/db.h"
@@ -8,11 +8,13 @@
 struct migration {
     int64_t number, applied_ms;
     const char *name, *sha256;
-    bool is_new; /* applied by this call */
+    /* applied by this call */
+    bool is_new;
 };
 
-/* Applies what is missing. ERR_CONFLICT: nothing was done, because what was applied earlier is not what this
- * build has; ERR_BUSY: MariaDB is away, or another one has been at it for `wait_s`; ERR_INTERNAL: a statement
- * failed (logged). *why_r is a sentence of ctx for all of these. The list holds what is applied now. */
+/* Applies the migrations that are missing. *list_r has all migrations of this build. *why_r is a sentence of
+ * ctx that explains an error. ERR_CONFLICT: nothing was done, because the migrations applied earlier are not
+ * those of this build. ERR_BUSY: MariaDB is unreachable, or another migration did not end within `wait_s`.
+ * ERR_INTERNAL: a statement failed (logged). */
 enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
                  const char **why_r) WARN_UNUSED;

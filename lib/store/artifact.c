@@ -3,7 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 /* Rows of artifact_list or artifact_get. */
 static struct artifact *artifacts_from_rows(void *ctx, const struct db_rows *rows)
@@ -26,7 +26,7 @@ enum err artifact_list(struct db *db, void *ctx, const id *execution, struct art
 {
     struct db_value arg = db_id(execution);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_ARTIFACT_LIST, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_ARTIFACT_LIST, &arg, 1, &rows);
     if (e != OK)
         return e;
     *list_r = artifacts_from_rows(ctx, rows);
@@ -39,7 +39,7 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 {
     struct db_value args[] = {db_id(execution), db_id(artifact), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_ARTIFACT_GET, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_ARTIFACT_GET, args, 3, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
@@ -105,7 +105,7 @@ enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_LOG, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_LOG, args, 2, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e != OK)

@@ -4,7 +4,7 @@
 
 #include "account/account.h"
 #include "base/log.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 #include "redis/keys.h"
 
 struct grant {
@@ -79,7 +79,7 @@ enum err credit_balance(struct db *db, const id *workspace, int64_t *balance_r)
     void *scratch = talloc_new(NULL);
     struct db_value one = db_id(workspace);
     struct db_rows *rows;
-    enum err e = store_read_each(db, scratch, SQL_ACCOUNT_READ, NULL, 0, &one, 1, 1, &rows);
+    enum err e = db_run_each(db, scratch, SQL_ACCOUNT_READ, NULL, 0, &one, 1, 1, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)

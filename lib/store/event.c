@@ -2,7 +2,7 @@
 
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 enum err events_read(struct db *db, void *ctx, const id *workspace, const id *execution, int after,
                      struct event_page *page_r)
@@ -10,7 +10,7 @@ enum err events_read(struct db *db, void *ctx, const id *workspace, const id *ex
     struct db_value args[] = {db_number(after), db_id(workspace), db_id(execution)};
     struct db_rows *rows;
     *page_r = (struct event_page){0};
-    enum err e = store_read(db, ctx, SQL_EVENT_PAGE, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_EVENT_PAGE, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -42,7 +42,7 @@ enum err execution_progress_list(struct db *db, void *ctx, const id *executions,
 {
     struct db_rows *rows;
     enum err e =
-        store_read_each(db, ctx, SQL_EXECUTION_PROGRESS, NULL, 0, id_values(ctx, executions, n), 1, n, &rows);
+        db_run_each(db, ctx, SQL_EXECUTION_PROGRESS, NULL, 0, id_values(ctx, executions, n), 1, n, &rows);
     if (e != OK)
         return e;
     struct run_progress *list = talloc_zero_array(ctx, struct run_progress, rows->count + 1);

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 /* A row of execution_by_ids, or the same columns of execution_get. */
 static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace)
@@ -39,7 +39,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_GET, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_GET, args, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -57,7 +57,7 @@ enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id 
 {
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_GET_KIND, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_GET_KIND, args, 2, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -79,7 +79,7 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
         each[i] = db_id(&ids[i]);
     struct db_value ws = db_id(workspace);
     struct db_rows *rows;
-    enum err e = store_read_each(db, ctx, SQL_EXECUTION_BY_IDS, &ws, 1, each, 1, n, &rows);
+    enum err e = db_run_each(db, ctx, SQL_EXECUTION_BY_IDS, &ws, 1, each, 1, n, &rows);
     if (e != OK)
         return e;
     struct execution *list = talloc_array(ctx, struct execution, rows->count + 1);
@@ -102,7 +102,7 @@ enum err execution_steps(struct db *db, void *ctx, const id *execution, struct e
 {
     struct db_value arg = db_id(execution);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_STEPS, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_STEPS, &arg, 1, &rows);
     if (e != OK)
         return e;
     struct execution_step *list = talloc_array(ctx, struct execution_step, rows->count + 1);

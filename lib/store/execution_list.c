@@ -3,7 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 /* First the ids, then their rows. One responder (or any) and one state (or any) is one range of one index, of
  * which the page is read at once. Several are as many ranges, read in pieces as far as the page needs and
@@ -43,23 +43,23 @@ static enum err range_ids(struct db *db, void *ctx, const id *workspace, const s
                                   db_id(&f->parent),
                                   window[0],
                                   window[1]};
-        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_TAG, args, 12, rows_r);
+        return db_run(db, ctx, SQL_EXECUTION_LIST_BY_TAG, args, 12, rows_r);
     }
     if (id_is_set(&f->parent)) {
         struct db_value args[] = {db_id(&f->parent), ws,    from,  to,        responder,
                                   responder,         state, state, window[0], window[1]};
-        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_PARENT, args, 10, rows_r);
+        return db_run(db, ctx, SQL_EXECUTION_LIST_BY_PARENT, args, 10, rows_r);
     }
     if (range.responder) {
         struct db_value args[] = {ws, responder, from, to, state, state, window[0], window[1]};
-        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_RESPONDER, args, 8, rows_r);
+        return db_run(db, ctx, SQL_EXECUTION_LIST_BY_RESPONDER, args, 8, rows_r);
     }
     if (range.state) {
         struct db_value args[] = {ws, state, from, to, window[0], window[1]};
-        return store_read(db, ctx, SQL_EXECUTION_LIST_BY_STATE, args, 6, rows_r);
+        return db_run(db, ctx, SQL_EXECUTION_LIST_BY_STATE, args, 6, rows_r);
     }
     struct db_value args[] = {ws, from, to, window[0], window[1]};
-    return store_read(db, ctx, SQL_EXECUTION_LIST, args, 5, rows_r);
+    return db_run(db, ctx, SQL_EXECUTION_LIST, args, 5, rows_r);
 }
 
 static enum err one_range(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 #include "run/accept_types.h"
 
 struct tree_row { /* of execution_children */
@@ -44,7 +44,7 @@ static enum err read_rows(struct db *db, void *ctx, const id *root, struct tree_
 {
     struct db_value arg = db_id(root);
     struct db_rows *found;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_TREE_ROWS, &arg, 1, &found);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_TREE_ROWS, &arg, 1, &found);
     if (e != OK)
         return e;
     struct tree_row *rows = talloc_array(ctx, struct tree_row, found->count + 1);
@@ -146,7 +146,7 @@ enum err execution_tree_by_message(struct db *db, void *ctx, const id *workspace
 {
     struct db_value args[] = {db_id(workspace), db_id(message)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_TREE_BY_MESSAGE, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_TREE_BY_MESSAGE, args, 2, &rows);
     if (e == OK && rows->count == 0)
         return ERR_NOT_FOUND;
     if (e == OK)

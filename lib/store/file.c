@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 const char *file_basename(const char *text)
 {
@@ -42,7 +42,7 @@ enum err file_list(struct db *db, void *ctx, const id *workspace, const id *prin
 {
     struct db_value args[] = {db_id(workspace), db_id(principal), db_text(after), db_number(limit)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_FILE_LIST, args, 4, &rows);
+    enum err e = db_run(db, ctx, SQL_FILE_LIST, args, 4, &rows);
     if (e != OK)
         return e;
     *list_r = files_from_rows(ctx, rows);
@@ -58,7 +58,7 @@ enum err file_find(struct db *db, void *ctx, const id *workspace, const id *prin
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++)
         each[i] = db_text(names[i]);
-    enum err e = store_read_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
+    enum err e = db_run_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
     if (e != OK)
         return e;
     *list_r = files_from_rows(ctx, rows);

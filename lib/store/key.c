@@ -5,7 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 #include "store/workspace.h"
 
 enum { LAST_USED_STEP_MS = 60 * 1000 };
@@ -100,7 +100,7 @@ enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_
 {
     struct db_value arg = db_bytes(hash, API_KEY_HASH_SIZE);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_API_KEY_FIND, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_API_KEY_FIND, &arg, 1, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -132,7 +132,7 @@ enum err api_key_filter_valid(struct db *db, void *ctx, const id *keys, size_t n
     for (size_t i = 0; i < n; i++)
         values[i] = db_id(&keys[i]);
     struct db_rows *rows;
-    enum err e = store_read_each(db, ctx, SQL_API_KEY_FILTER_VALID, &now, 1, values, 1, n, &rows);
+    enum err e = db_run_each(db, ctx, SQL_API_KEY_FILTER_VALID, &now, 1, values, 1, n, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_zero_array(ctx, id, rows->count + 1);

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 #include "secret/secrets.h"
 
 bool model_alias_fits(const char *alias)
@@ -74,8 +74,8 @@ enum err model_find(struct db *db, void *ctx, const uint8_t *seal, const id *wor
 {
     struct db_value args[] = {db_id(workspace), db_text(alias)};
     struct db_rows *rows;
-    enum err e = alias ? store_read(db, ctx, SQL_MODEL_FIND, args, 2, &rows)
-                       : store_read(db, ctx, SQL_MODEL_DEFAULT, args, 1, &rows);
+    enum err e = alias ? db_run(db, ctx, SQL_MODEL_FIND, args, 2, &rows)
+                       : db_run(db, ctx, SQL_MODEL_DEFAULT, args, 1, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     return e == OK ? model_from_row(ctx, seal, workspace, rows, 0, model_r) : e;
@@ -85,7 +85,7 @@ enum err model_resolve(struct db *db, void *ctx, const id *workspace, const char
 {
     struct db_value args[] = {db_id(workspace), db_text(alias), db_text(alias)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_MODEL_RESOLVE, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_MODEL_RESOLVE, args, 3, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
@@ -97,7 +97,7 @@ enum err model_list(struct db *db, void *ctx, const id *workspace, struct model 
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_MODEL_LIST, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_MODEL_LIST, &arg, 1, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct model, rows->count + 1);

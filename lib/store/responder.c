@@ -2,7 +2,7 @@
 
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, const id *ids, size_t n,
                          struct responder_name **list_r, size_t *count_r)
@@ -12,7 +12,7 @@ enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, con
         each[i] = db_id(&ids[i]);
     enum sql_id query = kind == KIND_SKILL ? SQL_SKILL_SLUGS : SQL_WORKFLOW_NAMES;
     struct db_rows *rows;
-    enum err e = store_read_each(db, ctx, query, NULL, 0, each, 1, n, &rows);
+    enum err e = db_run_each(db, ctx, query, NULL, 0, each, 1, n, &rows);
     if (e != OK)
         return e;
     *count_r = rows->count;

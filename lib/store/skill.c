@@ -5,7 +5,7 @@
 
 #include "account/account.h"
 #include "account/credits.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 /* A row of skill_current, skill_version or skill_list. */
 static struct skill skill_from_row(const struct db_rows *rows, size_t i)
@@ -34,7 +34,7 @@ static enum err skill_get_one(struct db *db, void *ctx, enum sql_id query, const
                               size_t args_n, struct skill *skill_r)
 {
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, query, args, args_n, &rows);
+    enum err e = db_run(db, ctx, query, args, args_n, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)
@@ -60,7 +60,7 @@ enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill 
 {
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_LIST, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, SQL_SKILL_LIST, &arg, 1, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct skill, rows->count + 1);
@@ -76,7 +76,7 @@ enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const
     struct db_value one = skill ? db_id(skill) : db_null();
     struct db_value args[] = {db_id(workspace), one, one};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_VERSION_LIST, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_SKILL_VERSION_LIST, args, 3, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct skill_version, rows->count + 1);
@@ -120,7 +120,7 @@ enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *
 {
     struct db_value args[] = {db_text(slug), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_PRICE, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_SKILL_PRICE, args, 2, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)

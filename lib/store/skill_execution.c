@@ -2,7 +2,7 @@
 
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 static struct span cell_span(const struct db_rows *rows, size_t column)
 {
@@ -53,7 +53,7 @@ static enum err load_children(struct db *db, void *ctx, struct skill_execution *
 {
     struct db_value args[] = {db_id(&exec->id), db_id(&exec->workspace_id)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_EXECUTION_CHILDREN, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_SKILL_EXECUTION_CHILDREN, args, 2, &rows);
     if (e != OK)
         return e;
     struct skill_execution *list = talloc_array(ctx, struct skill_execution, rows->count + 1);
@@ -70,7 +70,7 @@ enum err skill_execution_get(struct db *db, void *ctx, const id *workspace, cons
     struct db_value args[] = {db_id(execution), db_id(workspace)};
     struct artifact *artifacts = NULL;
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_SKILL_EXECUTION_GET, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_SKILL_EXECUTION_GET, args, 2, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e != OK)
@@ -88,7 +88,7 @@ enum err execution_by_tool_call(struct db *db, void *ctx, const id *workspace, c
 {
     struct db_value args[] = {db_id(workspace), db_text(tool_call_id)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_EXECUTION_CHAT_FIND, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_EXECUTION_CHAT_FIND, args, 2, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e == OK)

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 enum { HASH_SIZE = crypto_hash_sha256_BYTES };
 
@@ -55,7 +55,7 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     hash_ticket(ticket, hash);
     struct db_value find[] = {db_bytes(hash, sizeof hash), db_id(execution)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_TICKET_FIND, find, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_TICKET_FIND, find, 2, &rows);
     if (e != OK)
         return e;
     int64_t now_ms = clock_wall_ms();

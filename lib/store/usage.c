@@ -2,7 +2,7 @@
 
 #include <talloc.h>
 
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 static const int64_t day_ms = 86400000;
 
@@ -13,7 +13,7 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
     id from = id_floor(from_ms), to = id_floor(to_ms);
     struct db_value args[] = {db_id(workspace), db_id(&from), db_id(&to)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, queries[group], args, 3, &rows);
+    enum err e = db_run(db, ctx, queries[group], args, 3, &rows);
     if (e != OK)
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
@@ -67,7 +67,7 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
     static const id highest = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
     struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &highest), db_number(limit)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_LEDGER_PAGE, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_LEDGER_PAGE, args, 3, &rows);
     if (e != OK)
         return e;
     struct ledger_entry *list = talloc_array(ctx, struct ledger_entry, rows->count + 1);

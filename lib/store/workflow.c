@@ -5,7 +5,7 @@
 
 #include "account/account.h"
 #include "account/credits.h"
-#include "mariadb/store.h"
+#include "mariadb/db.h"
 
 /* The columns of workflow_current, with which rows of workflow_list and workflow_get begin. */
 static struct workflow workflow_from_row(const struct db_rows *rows, size_t i, const id *workspace)
@@ -39,7 +39,7 @@ static enum err read_workflow_row(struct db *db, void *ctx, enum sql_id query, c
                                   const id *workflow, struct db_rows **rows_r)
 {
     struct db_value args[] = {db_id(workflow), db_id(workspace)};
-    enum err e = store_read(db, ctx, query, args, 2, rows_r);
+    enum err e = db_run(db, ctx, query, args, 2, rows_r);
     return e == OK && (*rows_r)->count == 0 ? ERR_NOT_FOUND : e;
 }
 
@@ -70,7 +70,7 @@ enum err workflow_get_program(struct db *db, void *ctx, const id *workspace, con
 {
     struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION_PROGRAM, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_VERSION_PROGRAM, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -85,7 +85,7 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
 {
     struct db_value args[] = {db_id(workflow), db_number(version), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_VERSION_PRICES, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_VERSION_PRICES, args, 3, &rows);
     if (e != OK)
         return e;
     if (rows->count == 0)
@@ -104,7 +104,7 @@ enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *
     static const id last = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
     struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &last), db_number(limit)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_LIST, args, 3, &rows);
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_LIST, args, 3, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct workflow, rows->count + 1);
@@ -118,7 +118,7 @@ enum err workflow_price(struct db *db, void *ctx, const id *workspace, const id 
 {
     struct db_value args[] = {db_id(workflow), db_id(workspace)};
     struct db_rows *rows;
-    enum err e = store_read(db, ctx, SQL_WORKFLOW_PRICE, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_PRICE, args, 2, &rows);
     if (e == OK)
         *micro_r = rows->count && !db_cell(rows, 0, WORKFLOW_PRICE_PRICE)->is_null
                        ? db_int(rows, 0, WORKFLOW_PRICE_PRICE)

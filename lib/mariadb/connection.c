@@ -1,0 +1,212 @@
+/* The connection: settings of the session, errors, and text commands. */
+#include <string.h>
+#include <talloc.h>
+
+#include "base/log.h"
+#include "mariadb/db_private.h"
+
+enum { CONNECT_TIMEOUT_S = 2, STATEMENT_TIMEOUT_S = 3 };
+
+/* The server's error numbers (mysqld_error.h). */
+enum {
+    E_RECORD_CHANGED = 1020,
+    E_TOO_MANY_CONNECTIONS = 1040,
+    E_UNKNOWN_COMMAND = 1047,
+    E_SHUTDOWN = 1053,
+    E_LOCK_TIMEOUT = 1205,
+    E_DEADLOCK = 1213,
+    E_QUERY_KILLED = 1317,
+    E_KILLED = 1927,
+    /* the client library's own numbers (errmsg.h), all of them about the connection */
+    E_CLIENT_FIRST = 2000,
+    E_CLIENT_LAST = 2999,
+};
+
+/* --- errors --- */
+
+static enum db_fault classify_error(unsigned number)
+{
+    switch (number) {
+    case 0:
+        return FAULT_NONE;
+    case E_LOCK_TIMEOUT:
+    case E_DEADLOCK:
+    case E_RECORD_CHANGED:
+        return FAULT_RETRY;
+    case E_UNKNOWN_COMMAND:
+    case E_KILLED:
+    case E_SHUTDOWN:
+    case E_QUERY_KILLED:
+    case E_TOO_MANY_CONNECTIONS:
+        return FAULT_CONNECTION;
+    default:
+        return number >= E_CLIENT_FIRST && number <= E_CLIENT_LAST ? FAULT_CONNECTION : FAULT_STATEMENT;
+    }
+}
+
+enum err db_err(enum db_fault fault)
+{
+    if (fault == FAULT_NONE)
+        return OK;
+    return fault == FAULT_STATEMENT ? ERR_INTERNAL : ERR_BUSY;
+}
+
+/* in_transaction stays as it is: the remaining statements of a transaction must not run outside of it. */
+static void db_disconnect(struct db *db)
+{
+    db_close_statements(db);
+    if (db->conn)
+        mysql_close(db->conn);
+    db->conn = NULL;
+}
+
+enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message)
+{
+    db->fault = classify_error(number);
+    if (db->fault == FAULT_STATEMENT)
+        log_error("db.statement_failed", "what=%s errno=%u message=\"%s\"", what, number, message);
+    if (db->fault == FAULT_CONNECTION) {
+        log_warn("db.connection_lost", "what=%s errno=%u message=\"%s\"", what, number, message);
+        db->counters.lost++;
+        db_disconnect(db);
+    }
+    return db->fault;
+}
+
+/* --- the connection --- */
+
+static int db_destroy(struct db *db)
+{
+    db_disconnect(db);
+    return 0;
+}
+
+struct db *db_new(void *ctx, const struct db_settings *settings)
+{
+    struct db *db = talloc_zero(ctx, struct db);
+    db->settings = (struct db_settings){
+        .socket = talloc_strdup(db, settings->socket),
+        .name = talloc_strdup(db, settings->name),
+        .user = talloc_strdup(db, settings->user),
+        .password = talloc_strdup(db, settings->password),
+        .timeout_s = settings->timeout_s ? settings->timeout_s : STATEMENT_TIMEOUT_S,
+    };
+    talloc_set_destructor(db, db_destroy);
+    return db;
+}
+
+/* idle_transaction_timeout: a process that was stopped (SIGSTOP) or lost its machine must not keep an account
+ * locked, so the server ends a transaction that sends no statement for a second. */
+static void set_options(const struct db *db, MYSQL *conn)
+{
+    unsigned connect_timeout_s = CONNECT_TIMEOUT_S;
+    my_bool no = 0;
+    mysql_options(conn, MYSQL_OPT_CONNECT_TIMEOUT, &connect_timeout_s);
+    mysql_options(conn, MYSQL_OPT_READ_TIMEOUT, &db->settings.timeout_s);
+    mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &db->settings.timeout_s);
+    mysql_options(conn, MYSQL_OPT_RECONNECT, &no);
+    mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options(conn, MYSQL_INIT_COMMAND,
+                  "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, "
+                  "idle_transaction_timeout=1, sql_mode="
+                  "'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+                  "time_zone='+00:00'");
+}
+
+enum db_fault db_connect(struct db *db)
+{
+    if (db->conn)
+        return db->fault = FAULT_NONE;
+    MYSQL *conn = mysql_init(NULL);
+    if (!conn)
+        return db->fault = FAULT_CONNECTION;
+    set_options(db, conn);
+    if (!mysql_real_connect(conn, NULL, db->settings.user, db->settings.password, db->settings.name, 0,
+                            db->settings.socket, CLIENT_FOUND_ROWS)) {
+        log_warn("db.unreachable", "errno=%u message=\"%s\"", mysql_errno(conn), mysql_error(conn));
+        mysql_close(conn);
+        db->counters.lost++;
+        return db->fault = FAULT_CONNECTION;
+    }
+    db->conn = conn;
+    db->autocommit_off = false;
+    db->was_transaction = false;
+    if (db->published_id)
+        *db->published_id = mysql_thread_id(conn);
+    return db->fault = FAULT_NONE;
+}
+
+enum err db_ping(struct db *db)
+{
+    bool was_connected = db->conn != NULL;
+    if (db_connect(db) == FAULT_NONE && mysql_ping(db->conn) != 0)
+        db_record_error(db, mysql_errno(db->conn), "ping", mysql_error(db->conn));
+    if (db->fault == FAULT_CONNECTION && was_connected)
+        db_connect(db);
+    return db_err(db->fault);
+}
+
+uint64_t db_connection_id(const struct db *db)
+{
+    return db->conn ? mysql_thread_id(db->conn) : 0;
+}
+
+void db_publish_connection_id(struct db *db, _Atomic uint64_t *where)
+{
+    db->published_id = where;
+    if (where)
+        *where = db_connection_id(db);
+}
+
+uint64_t db_round_trips(const struct db *db)
+{
+    return db->round_trips;
+}
+
+struct db_counters db_take_counters(struct db *db)
+{
+    struct db_counters counters = db->counters;
+    db->counters = (struct db_counters){0};
+    return counters;
+}
+
+/* --- text commands --- */
+
+enum db_fault db_command(struct db *db, const char *text)
+{
+    db->round_trips++;
+    if (mysql_query(db->conn, text) != 0)
+        return db_record_error(db, mysql_errno(db->conn), text, mysql_error(db->conn));
+    return db->fault = FAULT_NONE;
+}
+
+enum db_fault db_restore_autocommit(struct db *db)
+{
+    db->was_transaction = db->was_transaction && db->in_transaction;
+    if (!db->autocommit_off || db->in_transaction)
+        return db->fault = FAULT_NONE;
+    enum db_fault fault = db_command(db, "SET autocommit=1");
+    db->autocommit_off = fault != FAULT_NONE;
+    return fault;
+}
+
+enum err db_script(struct db *db, const char *text)
+{
+    if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE)
+        return ERR_BUSY;
+    mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
+    if (mysql_query(db->conn, text) != 0) {
+        db_record_error(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
+        return db_err(db->fault);
+    }
+    int next;
+    do {
+        MYSQL_RES *result = mysql_store_result(db->conn);
+        mysql_free_result(result);
+    } while ((next = mysql_next_result(db->conn)) == 0);
+    if (next > 0)
+        db_record_error(db, mysql_errno(db->conn), "script", mysql_error(db->conn));
+    else
+        mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_OFF);
+    return db_err(db->fault);
+}

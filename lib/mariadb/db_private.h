@@ -1,0 +1,78 @@
+/* What the files of lib/mariadb share: the connection, its statements, and how errors are classified. */
+#pragma once
+
+#include <mysql.h>
+
+#include "mariadb/db.h"
+
+/* A list after IN is prepared for 1, 2, 4 … 64 values. */
+enum { STATEMENT_SIZES = 7, REPEAT_MAX = 1 << (STATEMENT_SIZES - 1) };
+
+/* Texts up to this size are fetched with the row; ids fit, and most names. Longer ones take a call each. */
+enum { TEXT_SHORT = 64 };
+
+enum db_fault {
+    FAULT_NONE,
+    /* deadlock or lock wait: the transaction was rolled back and may be repeated */
+    FAULT_RETRY,
+    /* the connection is lost, or could not be made */
+    FAULT_CONNECTION,
+    /* the statement is wrong */
+    FAULT_STATEMENT,
+};
+
+/* Where the library writes one column of the row that it fetches. */
+struct db_column {
+    bool is_integer;
+    my_bool is_null, is_truncated;
+    int64_t number;
+    unsigned long size;
+    char text[TEXT_SHORT];
+};
+
+struct db_statement {
+    MYSQL_STMT *stmt;
+    unsigned columns_n;
+    struct db_column *columns;
+    MYSQL_BIND *binds;
+    /* STMT_ATTR_ARRAY_SIZE as last set: rows of one bulk execution, 0 for a plain one */
+    unsigned array;
+};
+
+struct db {
+    MYSQL *conn;
+    struct db_settings settings;
+    struct db_statement statements[SQL_COUNT][STATEMENT_SIZES];
+    /* of the last call */
+    enum db_fault fault;
+    bool in_transaction;
+    /* the session is at autocommit=0: a transaction begins with its first statement */
+    bool autocommit_off;
+    /* the connection's last use was a transaction */
+    bool was_transaction;
+    uint64_t round_trips;
+    /* kept equal to the connection's id; may be NULL */
+    _Atomic uint64_t *published_id;
+    struct db_counters counters;
+};
+
+/* --- connection.c --- */
+
+/* Connects if there is no connection. Like the functions below, it returns what it leaves in db->fault. */
+enum db_fault db_connect(struct db *db);
+/* Classifies an error of the server or the client library and logs it (but for FAULT_RETRY, which is
+ * ordinary). A lost connection is closed. */
+enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message);
+/* Runs a statement that has neither values nor a result. */
+enum db_fault db_command(struct db *db, const char *text);
+/* Restores autocommit before a statement that runs outside a transaction. Does nothing inside of one. */
+enum db_fault db_restore_autocommit(struct db *db);
+enum err db_err(enum db_fault fault);
+
+/* --- statement.c --- */
+
+/* The prepared statement of a query, with its repeated group written 2^size_log2 times. NULL: see db->fault.
+ */
+struct db_statement *db_prepare(struct db *db, enum sql_id query, unsigned size_log2);
+/* Closes all prepared statements: they end with their connection. */
+void db_close_statements(struct db *db);

@@ -1,0 +1,142 @@
+/* Transactions: repeated after a deadlock, settled if the answer to COMMIT was lost. */
+#include <stdio.h>
+#include <talloc.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "mariadb/db_private.h"
+
+enum {
+    /* runs of one transaction, the repetitions included */
+    TRIES = 5,
+    SETTLE_MS = 2000,
+    SETTLE_PAUSE_MS = 20,
+    /* answers to KILL (mysqld_error.h): no such connection; the connection belongs to another user */
+    E_NO_SUCH_THREAD = 1094,
+    E_KILL_DENIED = 1095,
+};
+
+enum tx_outcome { TX_DONE, TX_RETRY, TX_COMMIT_LOST };
+
+static void tx_rollback(struct db *db)
+{
+    if (db->conn && db->in_transaction)
+        (void)db_command(db, "ROLLBACK");
+    db->in_transaction = false;
+}
+
+static enum db_fault tx_commit(struct db *db)
+{
+    db->round_trips++;
+    failpoint("db.before_commit");
+    int failed = mysql_send_query(db->conn, "COMMIT", 6);
+    failpoint("db.in_commit");
+    if (failed != 0 || mysql_read_query_result(db->conn) != 0)
+        return db_record_error(db, mysql_errno(db->conn), "COMMIT", mysql_error(db->conn));
+    failpoint("db.after_commit");
+    return db->fault = FAULT_NONE;
+}
+
+/* Consecutive transactions stay at autocommit=0, where a transaction begins with its first statement; this
+ * saves the round trip of START TRANSACTION. The switch costs one round trip, as START TRANSACTION would
+ * have. The first plain statement afterwards pays one round trip to switch back (db_restore_autocommit). */
+static enum db_fault tx_begin(struct db *db)
+{
+    bool is_consecutive = db->was_transaction;
+    db->was_transaction = true;
+    if (db->autocommit_off)
+        return db->fault = FAULT_NONE;
+    enum db_fault fault = db_command(db, is_consecutive ? "SET autocommit=0" : "START TRANSACTION");
+    db->autocommit_off = is_consecutive && fault == FAULT_NONE;
+    return fault;
+}
+
+/* Runs the transaction once, from its beginning to COMMIT. */
+static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
+{
+    *e_r = ERR_BUSY;
+    db->in_transaction = false;
+    if (db_connect(db) != FAULT_NONE || tx_begin(db) != FAULT_NONE)
+        return TX_RETRY;
+    db->in_transaction = true;
+    struct db_tx tx = {.db = db, .settling = settling, .ctx = talloc_new(db)};
+    db->fault = FAULT_NONE;
+    *e_r = work(&tx, arg);
+    enum db_fault during = db->fault;
+    talloc_free(tx.ctx);
+    if (*e_r != OK) {
+        tx_rollback(db);
+        return *e_r == ERR_BUSY && (during == FAULT_RETRY || during == FAULT_CONNECTION) ? TX_RETRY : TX_DONE;
+    }
+    db->in_transaction = false;
+    enum db_fault fault = db->conn ? tx_commit(db) : FAULT_CONNECTION;
+    if (fault == FAULT_NONE)
+        return TX_DONE;
+    *e_r = db_err(fault);
+    if (fault == FAULT_CONNECTION)
+        return TX_COMMIT_LOST;
+    return fault == FAULT_RETRY ? TX_RETRY : TX_DONE;
+}
+
+/* Kills the old connection, so that it cannot commit after the work has looked for its ids. It is dead as
+ * well if the server does not know it, or if its id now belongs to another user's connection: the server was
+ * restarted in between, and the old connection ended with the old server. */
+static bool kill_connection(struct db *db, uint64_t old)
+{
+    char text[64];
+    snprintf(text, sizeof text, "KILL HARD CONNECTION %llu", (unsigned long long)old);
+    if (!old || db_connect(db) != FAULT_NONE)
+        return old == 0;
+    db->round_trips++;
+    if (mysql_query(db->conn, text) == 0 || mysql_errno(db->conn) == E_NO_SUCH_THREAD ||
+        mysql_errno(db->conn) == E_KILL_DENIED)
+        return true;
+    db_record_error(db, mysql_errno(db->conn), text, mysql_error(db->conn));
+    return false;
+}
+
+enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg)
+{
+    int64_t until_ms = clock_boot_ms() + SETTLE_MS;
+    db->counters.settled++;
+    uint64_t old = old_connection;
+    do {
+        enum err e;
+        if (kill_connection(db, old)) {
+            uint64_t mine = db_connection_id(db);
+            enum tx_outcome outcome = tx_attempt(db, true, work, arg, &e);
+            if (outcome == TX_DONE)
+                return e;
+            if (outcome == TX_COMMIT_LOST)
+                old = mine;
+        }
+        struct timespec pause = {.tv_nsec = SETTLE_PAUSE_MS * 1000000L};
+        nanosleep(&pause, NULL);
+    } while (clock_boot_ms() < until_ms);
+    return ERR_UNCERTAIN;
+}
+
+enum err db_transaction(struct db *db, db_work *work, void *arg)
+{
+    enum err e = ERR_BUSY;
+    bool reconnected = false;
+    for (int i = 0; i < TRIES; i++) {
+        if (db_connect(db) != FAULT_NONE)
+            return ERR_BUSY;
+        uint64_t mine = db_connection_id(db);
+        switch (tx_attempt(db, false, work, arg, &e)) {
+        case TX_DONE:
+            return e;
+        case TX_COMMIT_LOST:
+            return db_transaction_settle(db, mine, work, arg);
+        case TX_RETRY:
+            if (!db->conn && reconnected)
+                return ERR_BUSY;
+            reconnected = reconnected || !db->conn;
+        }
+    }
+    log_warn("db.retries_exhausted", "tries=%d", TRIES);
+    return e;
+}
