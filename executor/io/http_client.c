@@ -19,6 +19,7 @@ struct http_client {
     struct timers *timers;
     const struct egress_policy *egress_policy;
     struct timer timer;
+    size_t in_flight;
 };
 
 struct http_call {
@@ -264,9 +265,15 @@ static void set_up_call(struct http_call *call)
     curl_easy_setopt(e, CURLOPT_PRIVATE, call);
 }
 
+size_t http_calls_in_flight(const struct http_client *client)
+{
+    return client->in_flight;
+}
+
 static int http_call_destroy(struct http_call *call)
 {
     if (call->easy) {
+        call->client->in_flight--;
         curl_multi_remove_handle(call->client->multi, call->easy);
         curl_easy_cleanup(call->easy);
     }
@@ -299,6 +306,7 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
     copy_request(call, request);
     call->idempotency_key = talloc_strdup(call, idempotency_key);
     set_up_call(call);
+    client->in_flight++;
     curl_multi_add_handle(client->multi,
                           call->easy); /* its first timeout, which is now, comes by curl_watch_timer */
     return call;

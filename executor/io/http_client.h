@@ -48,5 +48,7 @@ struct http_call *http_send_streamed(struct http_client *client, const struct ht
                                      bool (*on_body)(void *arg, const char *bytes, size_t size),
                                      http_done *done, void *arg);
 void http_cancel(struct http_call *call);
+/* Calls whose response has not come yet. */
+size_t http_calls_in_flight(const struct http_client *client);
 /* Retry-After: seconds, or a date (RFC 9110, 10.2.3); 0 where there is none. */
 int64_t http_retry_after_ms(const struct http_response *response);

@@ -20,6 +20,7 @@
 #include "executor/lease/lease.h"
 #include "executor/lease/maintenance_timer.h"
 #include "executor/lease/notifications.h"
+#include "executor/process/process_state.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/model/model_run.h"
@@ -28,18 +29,27 @@
 #include "redis/keys.h"
 #include "secret/secrets.h"
 
-enum { SIGNALS = 4, AFTER_GRACE_MS = 1000, BEGIN_RUNS_MS = 50 };
+enum {
+    SIGNALS = 5,
+    /* Between further attempts to release runs after the grace period. */
+    AFTER_GRACE_MS = 1000,
+    /* For beginning the runs of one claim, whose rows are locked meanwhile. */
+    BEGIN_RUNS_MS = 50,
+};
 
 struct process {
-    struct executor exec; /* first: callbacks of its modules come with it */
+    struct executor exec; /* first: callbacks of its modules get its address */
     struct claimer *claimer;
     struct maintenance_timer *maintenance;
     struct run_dir_sweep *run_dir_sweep;
     struct notifications *notifications;
     struct event *signals[SIGNALS];
     struct timer grace_timer;
+    struct state_dump *state_dump;
     uint8_t key[SECRET_KEY_SIZE];
+    /* The row is being deleted; the loop ends afterwards. */
     bool leaving;
+    /* The exit status. */
     int status;
 };
 
@@ -48,7 +58,7 @@ static void end_loop(struct executor *exec)
     event_base_loopbreak(exec->base);
 }
 
-/* Ends once nothing is left that this process has to see to. */
+/* After SIGTERM: ends when no run is in memory and no runner lives. */
 static void exit_when_idle(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
@@ -59,8 +69,8 @@ static void exit_when_idle(struct executor *exec)
     lease_unregister(exec->lease, end_loop);
 }
 
-/* Rows are locked meanwhile: those that do not have their turn in time have it when their claim is written.
- */
+/* Inside the transaction that claims these runs. Runs for which there is no time left begin when their claim
+ * is written. */
 static void on_claiming(void *arg, struct claimed_run *runs, size_t n)
 {
     struct executor *exec = arg;
@@ -93,7 +103,7 @@ static void on_registered(struct executor *exec)
     if (exec->process_index == 0)
         p->run_dir_sweep = run_dir_sweep_start(p, exec);
     if (!p->claimer) {
-        log_error("executor.broken", "what=threads");
+        log_error("executor.start_failed", "what=claimer");
         p->status = PROCESS_BROKEN;
         end_loop(exec);
     }
@@ -107,14 +117,13 @@ static void on_fenced(struct executor *exec)
     maintenance_timer_stop(p->maintenance);
     runs_cancel_all(exec, "this executor has lost its lease");
     if (exec->stopping)
-        end_loop(
-            exec); /* MariaDB is away, and nobody is to wait for it: the others see that this one is lost */
+        end_loop(exec); /* MariaDB is unreachable: the other executors will find this one lost */
 }
 
 /* --- signals --- */
 
-/* Hands back what is left. Where MariaDB is away that waits; but once the lease is over nothing is left to
- * wait for: the others will find the runs lost. */
+/* Releases the runs that are left, again every second while MariaDB is unreachable. Once the lease is over
+ * there is nothing to wait for: the other executors will find the runs lost. */
 static void on_grace_over(void *arg)
 {
     struct process *p = arg;
@@ -144,22 +153,25 @@ static void stop_process(struct process *p)
 
 static void on_process_signal(evutil_socket_t number, short what, void *arg)
 {
+    struct process *p = arg;
     if (number == SIGTERM || number == SIGINT)
-        stop_process(arg);
+        stop_process(p);
+    else if (number == SIGUSR2)
+        state_dump_write(p->state_dump);
     else
         log_reopen();
 }
 
 static void watch_signals(struct process *p)
 {
-    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    static const int numbers[SIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2};
     sigset_t none;
     for (int i = 0; i < SIGNALS; i++) {
         p->signals[i] = evsignal_new(p->exec.base, numbers[i], on_process_signal, p);
         event_add(p->signals[i], NULL);
     }
     sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL); /* the master forks with all of them blocked */
+    sigprocmask(SIG_SETMASK, &none, NULL); /* the master forks with them blocked */
     signal(SIGPIPE, SIG_IGN);
 }
 
@@ -174,7 +186,7 @@ static void load_secret_key(struct process *p)
     if (secrets_load_key(path, p->key, &why) == OK)
         p->exec.secret_key = p->key;
     else
-        log_error("secrets.no_key", "file=%s message=\"%s\"", path, why);
+        log_error("secrets.key_load_failed", "file=%s message=\"%s\"", path, why);
 }
 
 static bool set_up_db_thread(struct process *p)
@@ -202,13 +214,13 @@ static bool set_up_http_client(struct process *p)
     const char *why = NULL;
     struct egress_policy *egress_policy = egress_policy_new(p, p->exec.config->executor.outgoing_allow, &why);
     if (!egress_policy)
-        log_error("executor.setting", "setting=executor.outgoing_allow message=\"%s\"", why);
+        log_error("executor.setting_invalid", "setting=executor.outgoing_allow message=\"%s\"", why);
     else
         p->exec.http_client = http_client_new(p, p->exec.base, p->exec.timers, egress_policy);
     return p->exec.http_client != NULL;
 }
 
-/* This process's share of the cores, and one more while another waits for the disk. */
+/* This process's share of the processor cores, and one more for while another waits for the disk. */
 static int spawn_limit(const struct config *c)
 {
     return (int)(sysconf(_SC_NPROCESSORS_ONLN) / c->executor.processes) + 1;
@@ -238,12 +250,13 @@ static bool set_up_process(struct process *p)
 {
     struct executor *exec = &p->exec;
     struct event_config *how = event_config_new();
-    event_config_set_flag(how, EVENT_BASE_FLAG_NOLOCK); /* threads wake the loop by eventfds only */
+    event_config_set_flag(how, EVENT_BASE_FLAG_NOLOCK); /* other threads wake the loop by eventfds only */
     exec->base = event_base_new_with_config(how);
     event_config_free(how);
     exec->timers = exec->base ? timers_new(p, exec->base) : NULL;
     if (!exec->timers)
         return false;
+    p->state_dump = state_dump_new(p);
     watch_signals(p);
     redis_keys_set_prefix(exec->config->redis.prefix);
     load_secret_key(p);
@@ -265,6 +278,7 @@ static bool set_up_process(struct process *p)
     exec->child_watch = child_watch_new(p, exec);
     p->notifications = notifications_start(p, exec);
     exec->lease = lease_start(p, exec, on_registered, on_fenced, end_loop);
+    process_state_add(p->state_dump, exec);
     return true;
 }
 
@@ -279,8 +293,8 @@ static void tear_down_process(struct process *p)
         disk_thread_stop(exec->disk_thread);
     for (int i = 0; i < SIGNALS && p->signals[i]; i++)
         event_free(p->signals[i]);
-    TALLOC_FREE(
-        exec->process_ctx); /* with the pipes that runners hang on: those that are left end by themselves */
+    /* closes the pipes of the runners that are left, which ends them */
+    TALLOC_FREE(exec->process_ctx);
     TALLOC_FREE(p->run_dir_sweep);
     TALLOC_FREE(p->notifications);
     TALLOC_FREE(exec->child_watch);
@@ -298,7 +312,7 @@ int process_run(const struct config *config, int index, struct peer_heartbeat *p
     p->exec.process_index = index;
     p->exec.peers = peers;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up_process(p)) {
-        log_error("executor.broken", "what=start");
+        log_error("executor.start_failed", "what=process");
         p->status = PROCESS_BROKEN;
     } else {
         event_base_dispatch(p->exec.base);

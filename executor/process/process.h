@@ -1,16 +1,20 @@
-/* One executor process, from its fork to its exit: makes the loop and all that lives on it, and sees to the
- * end.
+/* One executor process, from its fork to its exit: makes the event loop and everything that runs on it.
  *
- * SIGTERM: no more claims; steps in hand may finish for executor.grace_s; the rest is handed back; then it
- * leaves. SIGHUP and SIGUSR1: the log file is opened anew. A fenced process hands its rows back and exits
- * with PROCESS_FENCED. */
+ *   SIGTERM, SIGINT  claims end; steps in progress may finish within executor.grace_s; all other runs are
+ *                    released (queued again, attempt + 1); the process exits
+ *   SIGHUP, SIGUSR1  reopen the log file
+ *   SIGUSR2          log the state (process_state.h)
+ *
+ * A process that lost its lease releases its rows and exits with PROCESS_FENCED. */
 #pragma once
 
 #include "base/config.h"
 
+/* Exit statuses: PROCESS_BROKEN means that the process could not be set up. */
 enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
 
 struct peer_heartbeat;
 
-/* The `index`-th of the master's processes, from 0. `peers` outlive it. The exit status. */
+/* Runs the process with this index under its master, from 0. `peers` is the master's shared memory
+ * (executor/lease/peers.h). Returns the exit status. */
 int process_run(const struct config *config, int index, struct peer_heartbeat *peers);

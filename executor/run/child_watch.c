@@ -145,3 +145,8 @@ void child_watch_notify(struct child_watch *w, const id *child)
     one->lookup_due = true;
     start_lookup(w);
 }
+
+size_t child_watch_count(const struct child_watch *w)
+{
+    return id_map_count(w->children);
+}

@@ -22,3 +22,5 @@ void child_watch_add(struct child_watch *w, const id *child, child_ended *ended,
 void child_watch_forget(struct child_watch *w, const id *child);
 /* Redis said that it has ended; of no meaning where nobody waits for it. */
 void child_watch_notify(struct child_watch *w, const id *child);
+/* Children that are watched. */
+size_t child_watch_count(const struct child_watch *w);

@@ -66,15 +66,11 @@ static size_t append_escaped(char *line, size_t at, size_t size, const char *tex
     return at;
 }
 
-void log_line(enum log_level level, const char *event, const char *fmt, ...)
+PRINTF_LIKE(3, 0)
+static void write_line(enum log_level level, const char *event, const char *fmt, va_list args)
 {
-    if (level < output.least)
-        return;
     char text[3500];
-    va_list args;
-    va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
-    va_end(args);
     char time[CLOCK_TEXT_SIZE];
     /* below PIPE_BUF, so that one write appends one whole line */
     char line[4000];
@@ -84,4 +80,22 @@ void log_line(enum log_level level, const char *event, const char *fmt, ...)
     line[at++] = '\n';
     if (write(output.fd, line, at) < 0)
         return; /* there is no other place to report it */
+}
+
+void log_line(enum log_level level, const char *event, const char *fmt, ...)
+{
+    if (level < output.least)
+        return;
+    va_list args;
+    va_start(args, fmt);
+    write_line(level, event, fmt, args);
+    va_end(args);
+}
+
+void log_requested(const char *event, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    write_line(LOG_LEVEL_INFO, event, fmt, args);
+    va_end(args);
 }

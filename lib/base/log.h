@@ -24,6 +24,8 @@ void log_reopen(void);
 /* `event` is a dotted name; the formatted text holds key=value pairs. Control characters are written as \xNN.
  * A failed write is ignored: there is no other place to report it. */
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* An info line that is written at any log.level, because an operator asked for it (SIGUSR2). */
+void log_requested(const char *event, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #define log_debug(event, ...) log_line(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 #define log_info(event, ...) log_line(LOG_LEVEL_INFO, event, __VA_ARGS__)

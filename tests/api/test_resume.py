@@ -262,7 +262,7 @@ def test_failed_start_is_repeated_until_sigterm(stack, tmp_path):
     master = subprocess.Popen([BIN / "millrace-executor", "--config", tmp_path / "millrace.ini"], stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, env=stack.env)
     try:
-        eventually(lambda: log.exists() and log.read_text().count("executor.broken") >= 3, 20, "three attempts")
+        eventually(lambda: log.exists() and log.read_text().count("executor.start_failed") >= 3, 20, "three attempts")
     finally:
         master.terminate()
         said, _ = master.communicate(timeout=20)

@@ -1,0 +1,113 @@
+#include "executor/process/process_state.h"
+
+#include "executor/io/disk_thread.h"
+#include "executor/io/http_client.h"
+#include "executor/lease/lease.h"
+#include "executor/run/active_run.h"
+#include "executor/run/child_watch.h"
+
+/* Counts of the runs of one kind. */
+struct run_counts {
+    size_t in_memory, claiming, with_slot, queued_for_slot, ending, pending_commits, commits_in_flight;
+};
+
+static void count_run(struct run_counts *counts, const struct active_run *run)
+{
+    counts->in_memory++;
+    counts->claiming += run->claim != NULL;
+    counts->with_slot += run->slot.held;
+    counts->queued_for_slot += run->slot.queued;
+    counts->ending += run->ending;
+    counts->pending_commits += run->pending != NULL;
+    counts->commits_in_flight += run->in_flight != NULL;
+}
+
+static struct run_counts count_runs(const struct executor *exec, const struct run_kind *kind)
+{
+    struct run_counts counts = {0};
+    const struct active_run *run;
+    size_t cursor = 0;
+    while ((run = id_map_next(exec->runs, &cursor))) {
+        if (run->kind == kind)
+            count_run(&counts, run);
+    }
+    return counts;
+}
+
+static void log_runs_of_kind(const struct executor *exec, const char *name, const struct run_kind *kind)
+{
+    struct run_counts counts = count_runs(exec, kind);
+    state_log(
+        "state.runs",
+        "kind=%s in_memory=%zu claiming=%zu with_slot=%zu without_slot=%zu queued_for_slot=%zu ending=%zu "
+        "pending_commits=%zu commits_in_flight=%zu",
+        name, counts.in_memory, counts.claiming, counts.with_slot, counts.in_memory - counts.with_slot,
+        counts.queued_for_slot, counts.ending, counts.pending_commits, counts.commits_in_flight);
+}
+
+static void log_runs(void *arg)
+{
+    const struct executor *exec = arg;
+    log_runs_of_kind(exec, "workflow", exec->kinds->workflow);
+    log_runs_of_kind(exec, "skill", exec->kinds->skill);
+    log_runs_of_kind(exec, "model", exec->kinds->model);
+}
+
+static void log_lease(void *arg)
+{
+    const struct executor *exec = arg;
+    uint64_t executor_id = lease_executor_id(exec->lease);
+    state_log("state.lease", "executor=%llu lease_age_ms=%lld holds_lease=%d fenced=%d stopping=%d",
+              (unsigned long long)executor_id, executor_id ? (long long)lease_age_ms(exec->lease) : -1,
+              executor_holds_lease(exec), exec->fenced, exec->stopping);
+}
+
+/* Slots that are not free are held by runs and by runners that outlive their runs. */
+static void log_slots(void *arg)
+{
+    const struct executor *exec = arg;
+    /* there are none before the process is registered */
+    int64_t slots = lease_executor_id(exec->lease) ? exec->config->executor.max_active : 0;
+    int64_t free_slots = db_thread_free_slots(exec->db_thread);
+    state_log("state.slots", "slots=%lld used=%lld free=%lld", (long long)slots,
+              (long long)(slots - free_slots), (long long)free_slots);
+}
+
+static void log_queues(void *arg)
+{
+    const struct executor *exec = arg;
+    state_log("state.queues", "db_thread_jobs=%zu unwritten_commits=%zu disk_thread_jobs=%zu",
+              db_thread_queued(exec->db_thread), db_thread_unwritten(exec->db_thread),
+              disk_thread_queued(exec->disk_thread));
+}
+
+static void log_effects(void *arg)
+{
+    const struct executor *exec = arg;
+    state_log("state.effects", "http_requests=%zu runners=%lld children=%zu",
+              http_calls_in_flight(exec->http_client), (long long)exec->active_runners,
+              child_watch_count(exec->child_watch));
+}
+
+static void log_cache(const char *name, struct compiled_cache_counts counts)
+{
+    state_log("state.cache", "cache=%s entries=%zu entries_max=%d hits=%zu misses=%zu", name, counts.entries,
+              COMPILED_MAX, counts.hits, counts.misses);
+}
+
+static void log_caches(void *arg)
+{
+    const struct executor *exec = arg;
+    log_cache("programs", compiled_programs_count(exec->programs));
+    log_cache("skills", compiled_skills_count(exec->skills));
+}
+
+void process_state_add(struct state_dump *dump, struct executor *exec)
+{
+    state_dump_add(dump, log_lease, exec);
+    state_dump_add(dump, log_runs, exec);
+    state_dump_add(dump, log_slots, exec);
+    state_dump_add(dump, log_queues, exec);
+    state_dump_add(dump, log_effects, exec);
+    state_dump_add(dump, log_caches, exec);
+}

@@ -1,0 +1,85 @@
+"""SIGUSR2: each executor process writes its state to its log, at any log level, and continues."""
+import collections
+import os
+import re
+import signal
+
+import pytest
+from stack import ROOT, eventually, kill
+
+SETTINGS = {"executor.processes": "2", "executor.max_active": "4", "log.level": "warn"}
+LINE = re.compile(r"^\S+ info executor\[(\d+)\] (state\.\w+) (.*)$", re.M)
+
+
+def dump(stack):
+    """{process id: {event: [fields]}} of the dumps that one SIGUSR2 to the master causes."""
+    before = len(stack.log("executor"))
+    processes = stack.children("executor")
+    kill(stack.pid("executor"), signal.SIGUSR2)
+    text = []
+
+    def complete():
+        text[:] = [stack.log("executor")[before:]]
+        ended = {int(pid) for pid, event, _ in LINE.findall(text[0]) if event == "state.end"}
+        return set(processes) <= ended
+    eventually(complete, 10, "a dump of each process")
+    states = collections.defaultdict(lambda: collections.defaultdict(list))
+    for pid, event, fields in LINE.findall(text[0]):
+        states[int(pid)][event].append(dict(field.split("=", 1) for field in fields.split()))
+    return {pid: states[pid] for pid in processes}
+
+
+def total(states, event, field, **where):
+    return sum(int(line[field]) for state in states.values() for line in state[event]
+               if all(line[name] == value for name, value in where.items()))
+
+
+@pytest.fixture
+def running(workspace, client, effects):
+    """Three runs that wait for a delay and two whose HTTP request is in flight. Stopped at the end."""
+    effects.hold("/hold")
+    slow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 300}]})
+    http = workspace.put_workflow({"steps": [{"name": "a", "type": "http",
+                                              "request": {"method": "POST", "url": effects.url + "/hold"}}]})
+    ids = [client.started(slow) for _ in range(3)] + [client.started(http) for _ in range(2)]
+    effects.wait_for("/hold", 2)
+    yield ids
+    for id in ids:
+        client.post(f"/executions/{id}/stop")
+
+
+def test_dump_shows_runs_slots_and_requests(stack, running):
+    def shows_all():
+        states = dump(stack)
+        return total(states, "state.runs", "without_slot", kind="workflow") == 3 and states
+    eventually(shows_all, 10, "the delays hold no slot")
+    processes = stack.children("executor")
+    states = dump(stack)
+    assert total(states, "state.runs", "in_memory", kind="workflow") == 5
+    assert total(states, "state.runs", "with_slot", kind="workflow") == 2
+    assert total(states, "state.runs", "in_memory", kind="skill") == total(states, "state.runs", "in_memory", kind="model") == 0
+    assert (total(states, "state.slots", "slots"), total(states, "state.slots", "used")) == (8, 2)
+    assert total(states, "state.effects", "http_requests") == 2
+    assert total(states, "state.queues", "unwritten_commits") == 0
+    assert 1 <= total(states, "state.cache", "entries", cache="programs") <= 4
+    for state in states.values():
+        lease = state["state.lease"][0]
+        assert (lease["holds_lease"], lease["fenced"], lease["stopping"]) == ("1", "0", "0")
+        assert 0 <= int(lease["lease_age_ms"]) < 10000 and int(lease["executor"]) > 0
+        assert int(state["state.process"][0]["rss_bytes"]) > 1000000 and int(state["state.process"][0]["open_files"]) > 5
+    assert stack.children("executor") == processes, "no process ended"
+
+
+def test_each_field_is_documented(stack):
+    page = (ROOT / "docs/operations.md").read_text()
+    for state in dump(stack).values():
+        for event, lines in state.items():
+            missing = [name for line in lines for name in line if f"`{name}`" not in page]
+            assert f"`{event}`" in page and not missing, (event, missing)
+
+
+def test_dump_of_a_process_by_its_own_id(stack):
+    pid = stack.children("executor")[0]
+    before = stack.log("executor").count(f"executor[{pid}] state.end")
+    os.kill(pid, signal.SIGUSR2)
+    eventually(lambda: stack.log("executor").count(f"executor[{pid}] state.end") == before + 1, 10, "its dump")
