@@ -4,6 +4,7 @@
 #include <event2/bufferevent.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -27,7 +28,7 @@ enum {
 struct stream_connection {
     struct run_subscriber subscriber; /* the first member: the hub's calls bring it */
     struct stream_connections *list;
-    struct stream_connection *next, **at;
+    LIST_ENTRY(stream_connection) entry;
     struct bufferevent *bev;
     enum { READING_HEAD, STREAMING, WAITING, CLOSING } phase;
     struct event_merge merge;
@@ -43,7 +44,7 @@ struct stream_connections {
     struct subscriptions *subscriptions;
     struct stream_db_thread *db_thread;
     size_t max, count;
-    struct stream_connection *first;
+    LIST_HEAD(, stream_connection) all;
 };
 
 /* --- leaving --- */
@@ -57,9 +58,7 @@ static int connection_destroy(struct stream_connection *c)
     if (c->deadline_timer)
         event_free(c->deadline_timer);
     bufferevent_free(c->bev);
-    *c->at = c->next;
-    if (c->next)
-        c->next->at = c->at;
+    LIST_REMOVE(c, entry);
     c->list->count--;
     return 0;
 }
@@ -347,11 +346,7 @@ void connections_add(struct stream_connections *list, int fd)
     c->subscriber.callbacks = &subscriber_callbacks;
     c->request_id = "";
     c->opened_ms = clock_boot_ms();
-    c->next = list->first;
-    c->at = &list->first;
-    if (c->next)
-        c->next->at = &c->next;
-    list->first = c;
+    LIST_INSERT_HEAD(&list->all, c, entry);
     list->count++;
     c->bev = bufferevent_socket_new(list->base, fd, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
     talloc_set_destructor(c, connection_destroy);
@@ -368,8 +363,8 @@ size_t connections_count(const struct stream_connections *list)
 void connections_tick(struct stream_connections *list)
 {
     struct stream_connection *next;
-    for (struct stream_connection *c = list->first; c; c = next) {
-        next = c->next;
+    for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
+        next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING)
             stream_advance(c);
     }
@@ -387,8 +382,8 @@ void connections_ping(struct stream_connections *list)
 {
     int64_t now_ms = clock_boot_ms();
     struct stream_connection *next;
-    for (struct stream_connection *c = list->first; c; c = next) {
-        next = c->next;
+    for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
+        next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING && now_ms >= c->ping_ms)
             ping_connection(c, now_ms);
     }
@@ -397,8 +392,8 @@ void connections_ping(struct stream_connections *list)
 void connections_drain(struct stream_connections *list)
 {
     struct stream_connection *next;
-    for (struct stream_connection *c = list->first; c; c = next) {
-        next = c->next;
+    for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
+        next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING) {
             write_retry(c);
             end_stream(c, "drained");
@@ -410,6 +405,6 @@ void connections_drain(struct stream_connections *list)
 
 void connections_drop(struct stream_connections *list)
 {
-    while (list->first)
-        connection_drop(list->first, "dropped");
+    while (!LIST_EMPTY(&list->all))
+        connection_drop(LIST_FIRST(&list->all), "dropped");
 }

@@ -15,21 +15,21 @@ enum {
 
 struct watched_run {
     id execution, workspace;
-    struct run_subscriber *subscribers;
+    LIST_HEAD(, run_subscriber) subscribers;
     int waiters;
     bool subscribed;                     /* Redis has said so */
     bool needs_poll;                     /* in the list of those to look at */
     const struct run_progress *progress; /* while a look's answers are told */
-    struct watched_run *next_to_poll;    /* in that list */
+    LIST_ENTRY(watched_run) poll_entry;  /* in that list */
     UT_hash_handle hh;
 };
 
 struct subscriptions {
     struct event_base *base;
     struct stream_db_thread *db_thread;
-    struct watched_run *runs;      /* by execution */
-    struct watched_run *poll_list; /* to be looked at */
-    bool poll_in_flight;           /* a look is under way */
+    struct watched_run *runs;           /* by execution */
+    LIST_HEAD(, watched_run) poll_list; /* to be looked at */
+    bool poll_in_flight;                /* a look is under way */
     struct redis_subscriber *redis;
     struct event *readable, *writable;
     int64_t distrust_until_ms; /* boot time; until then publishers may not know that Redis is back */
@@ -61,8 +61,7 @@ static void mark_for_poll(struct subscriptions *subs, struct watched_run *run)
     if (run->needs_poll)
         return;
     run->needs_poll = true;
-    run->next_to_poll = subs->poll_list;
-    subs->poll_list = run;
+    LIST_INSERT_HEAD(&subs->poll_list, run, poll_entry);
 }
 
 static bool has_id(const id *ids, size_t n, const id *searched)
@@ -79,8 +78,8 @@ static void deliver_progress(struct stream_db_job *job, struct watched_run *run)
     const struct run_progress *progress = run->progress;
     run->progress = NULL;
     struct run_subscriber *next;
-    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
-        next = subscriber->next;
+    for (struct run_subscriber *subscriber = LIST_FIRST(&run->subscribers); subscriber; subscriber = next) {
+        next = LIST_NEXT(subscriber, entry);
         bool key_checked = subscriber->check_key && has_id(job->keys, job->keys_n, &subscriber->key);
         if (key_checked)
             subscriber->check_key = false;
@@ -112,8 +111,9 @@ static void on_poll_done(struct stream_db_job *job)
 
 static void add_keys_to_check(struct stream_db_job *job, const struct watched_run *run)
 {
-    for (const struct run_subscriber *subscriber = run->subscribers; subscriber;
-         subscriber = subscriber->next) {
+    const struct run_subscriber *subscriber;
+    LIST_FOREACH(subscriber, &run->subscribers, entry)
+    {
         if (!subscriber->check_key || has_id(job->keys, job->keys_n, &subscriber->key))
             continue;
         job->keys = talloc_realloc(job, job->keys, id, job->keys_n + 1);
@@ -123,13 +123,13 @@ static void add_keys_to_check(struct stream_db_job *job, const struct watched_ru
 
 static void poll_next(struct subscriptions *subs)
 {
-    if (subs->poll_in_flight || !subs->poll_list)
+    if (subs->poll_in_flight || LIST_EMPTY(&subs->poll_list))
         return;
     struct stream_db_job *job = stream_db_job_new(STREAM_DB_PROGRESS, subs, on_poll_done);
     job->executions = talloc_array(job, id, POLL_RUNS_MAX);
-    while (subs->poll_list && job->executions_n < POLL_RUNS_MAX) {
-        struct watched_run *run = subs->poll_list;
-        subs->poll_list = run->next_to_poll;
+    while (!LIST_EMPTY(&subs->poll_list) && job->executions_n < POLL_RUNS_MAX) {
+        struct watched_run *run = LIST_FIRST(&subs->poll_list);
+        LIST_REMOVE(run, poll_entry);
         run->needs_poll = false;
         job->executions[job->executions_n++] = run->execution;
         add_keys_to_check(job, run);
@@ -154,8 +154,8 @@ static bool redis_is_connected(const struct subscriptions *subs)
 static void start_subscribers(struct watched_run *run)
 {
     struct run_subscriber *next;
-    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
-        next = subscriber->next;
+    for (struct run_subscriber *subscriber = LIST_FIRST(&run->subscribers); subscriber; subscriber = next) {
+        next = LIST_NEXT(subscriber, entry);
         if (subscriber->is_started)
             continue;
         subscriber->is_started = true;
@@ -212,8 +212,8 @@ static void deliver_event(struct subscriptions *subs, struct watched_run *run,
         return;
     }
     struct run_subscriber *next;
-    for (struct run_subscriber *subscriber = run->subscribers; subscriber; subscriber = next) {
-        next = subscriber->next;
+    for (struct run_subscriber *subscriber = LIST_FIRST(&run->subscribers); subscriber; subscriber = next) {
+        next = LIST_NEXT(subscriber, entry);
         subscriber->callbacks->on_event(subscriber, seq, type, message->bytes, message->size);
     }
 }
@@ -229,7 +229,7 @@ static void handle_redis_message(struct subscriptions *subs, const struct redis_
         deliver_event(subs, run, &news->message);
     } else {
         run->subscribed = true;
-        if (run->subscribers->is_started)
+        if (LIST_FIRST(&run->subscribers)->is_started)
             mark_for_poll(subs, run); /* what was published while Redis was away */
         start_subscribers(run);
     }
@@ -310,11 +310,7 @@ void subscriptions_add(struct subscriptions *subs, const id *execution, const id
 {
     struct watched_run *run = get_watched_run(subs, execution, workspace);
     subscriber->run = run;
-    subscriber->next = run->subscribers;
-    subscriber->at = &run->subscribers;
-    if (subscriber->next)
-        subscriber->next->at = &subscriber->next;
-    run->subscribers = subscriber;
+    LIST_INSERT_HEAD(&run->subscribers, subscriber, entry);
     run->waiters += subscriber->is_waiter;
     if (subscriber->is_started || (!run->subscribed && redis_is_connected(subs)))
         return; /* begun by on_redis_lost, or to begin once subscribed */
@@ -328,12 +324,8 @@ static void remove_watched_run(struct subscriptions *subs, struct watched_run *r
     redis_subscriber_remove(subs->redis, redis_channel_events(scratch, &run->execution));
     talloc_free(scratch);
     HASH_DEL(subs->runs, run);
-    for (struct watched_run **at = &subs->poll_list; *at; at = &(*at)->next_to_poll) {
-        if (*at == run) {
-            *at = run->next_to_poll;
-            break;
-        }
-    }
+    if (run->needs_poll)
+        LIST_REMOVE(run, poll_entry);
     talloc_free(run);
     flush_redis(subs);
 }
@@ -341,12 +333,10 @@ static void remove_watched_run(struct subscriptions *subs, struct watched_run *r
 void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *subscriber)
 {
     struct watched_run *run = subscriber->run;
-    *subscriber->at = subscriber->next;
-    if (subscriber->next)
-        subscriber->next->at = subscriber->at;
+    LIST_REMOVE(subscriber, entry);
     run->waiters -= subscriber->is_waiter;
     subscriber->run = NULL;
-    if (!run->subscribers)
+    if (LIST_EMPTY(&run->subscribers))
         remove_watched_run(subs, run);
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <sys/queue.h>
 
 #include "redis/redis.h"
 #include "stream/db_thread.h"
@@ -17,10 +18,10 @@ struct watched_run;
 /* A subscriber or waiter, as the hub sees it; embedded in whatever it is. */
 struct run_subscriber {
     struct watched_run *run;
-    struct run_subscriber *next, **at; /* in the watch's list */
-    bool is_waiter;                    /* its run is looked at every second */
-    bool is_started;                   /* that it may begin */
-    bool check_key;                    /* at the next look */
+    LIST_ENTRY(run_subscriber) entry; /* in the watch's list */
+    bool is_waiter;                   /* its run is looked at every second */
+    bool is_started;                  /* that it may begin */
+    bool check_key;                   /* at the next look */
     id key;
     const struct run_subscriber_callbacks *callbacks;
 };
