@@ -15,28 +15,38 @@
 #include "stream/sse.h"
 
 enum {
-    OUTPUT_MAX =
-        256 * 1024, /* a subscriber that lets more than this lie is cut off; it comes back by number */
-    OUTPUT_LOW = 16 * 1024, /* history is read on below this */
+    /* a subscriber with more unsent output is disconnected; it reconnects with Last-Event-ID and misses
+     * nothing */
+    OUTPUT_MAX = 256 * 1024,
+    /* the next page of history is read only below this much unsent output */
+    OUTPUT_LOW = 16 * 1024,
     PING_MS = 15 * 1000,
-    HEAD_TIMEOUT_S = 10,  /* to send the head of a request: nginx has it in hand */
-    STUCK_TIMEOUT_S = 60, /* without a byte being taken */
+    /* time to receive the request's head; nginx already has it completely */
+    HEAD_TIMEOUT_S = 10,
+    /* time during which nginx accepts no byte, after which the connection is closed */
+    STUCK_TIMEOUT_S = 60,
     RETRY_MIN_MS = 1000,
-    RETRY_SPAN_MS = 2000, /* so that a thousand clients do not come back in the same instant */
+    /* random part of the reconnect delay: a thousand clients do not reconnect at the same instant */
+    RETRY_SPAN_MS = 2000,
 };
 
 struct stream_connection {
-    struct run_subscriber subscriber; /* the first member: the hub's calls bring it */
+    /* first member: the subscriptions' callbacks pass it, and it is cast to this struct */
+    struct run_subscriber subscriber;
     struct stream_connections *list;
     LIST_ENTRY(stream_connection) entry;
     struct bufferevent *bev;
     enum { READING_HEAD, STREAMING, WAITING, CLOSING } phase;
     struct event_merge merge;
-    struct stream_db_job *job;    /* under way */
-    struct event *deadline_timer; /* WAITING */
-    const char *query;            /* WAITING: goes back to nginx */
+    /* the database job in flight, or NULL */
+    struct stream_db_job *job;
+    /* in phase WAITING; otherwise NULL */
+    struct event *deadline_timer;
+    /* in phase WAITING: the query that is returned to nginx */
+    const char *query;
     const char *request_id;
-    int64_t opened_ms, ping_ms; /* boot time */
+    /* CLOCK_BOOTTIME milliseconds */
+    int64_t opened_ms, ping_ms;
 };
 
 struct stream_connections {
@@ -47,7 +57,7 @@ struct stream_connections {
     LIST_HEAD(, stream_connection) all;
 };
 
-/* --- leaving --- */
+/* --- closing --- */
 
 static int connection_destroy(struct stream_connection *c)
 {
@@ -79,7 +89,7 @@ static void connection_drop(struct stream_connection *c, const char *why)
     talloc_free(c);
 }
 
-/* Nothing more will be written: it goes once what is there was sent. */
+/* Ends the connection gracefully: it is closed after its pending output was sent. */
 static void connection_finish(struct stream_connection *c, const char *why)
 {
     log_connection_end(c, why);
@@ -135,18 +145,19 @@ static void end_wait(struct stream_connection *c, const char *why)
     connection_finish(c, why);
 }
 
-static void reject_connection(struct stream_connection *c, const char *status, const char *more)
+static void reject_connection(struct stream_connection *c, const char *status, const char *headers)
 {
     evbuffer_add_printf(output_of(c), "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n",
-                        status, more);
-    connection_finish(c, "refused");
+                        status, headers);
+    connection_finish(c, "rejected");
 }
 
-/* --- a stream --- */
+/* --- streams --- */
 
 static void stream_on_history(struct stream_db_job *job);
 
-/* What a stream does next, after anything has happened to it. */
+/* Continues a stream after anything has changed: ends it after its last event, or reads the next page of
+ * history if the merge needs one and the output is short enough. */
 static void stream_advance(struct stream_connection *c)
 {
     if (c->merge.ended) {
@@ -175,7 +186,7 @@ static void stream_on_history(struct stream_db_job *job)
     if (job->error == ERR_NOT_FOUND) {
         end_stream(c, "gone");
     } else if (job->error != OK) {
-        merge_read_failed(&c->merge); /* the tick tries again */
+        merge_read_failed(&c->merge); /* connections_tick() retries */
     } else {
         write_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
         merge_read_done(&c->merge, job->last_read, job->last_seq, state_is_terminal(job->state));
@@ -199,7 +210,7 @@ static void stream_on_event(struct stream_connection *c, int seq, enum event_typ
     stream_advance(c);
 }
 
-/* --- what the hub tells --- */
+/* --- callbacks of the subscriptions --- */
 
 static void subscriber_on_ready(struct run_subscriber *subscriber)
 {
@@ -217,7 +228,8 @@ static void subscriber_on_event(struct run_subscriber *subscriber, int seq, enum
     if (c->phase == STREAMING)
         stream_on_event(c, seq, type, text, size);
     else if (event_is_terminal(type))
-        end_wait(c, "complete"); /* were Redis wrong, the API would find it and answer as after a timeout */
+        end_wait(c, "complete"); /* if the message was false, the API sees that the run has not ended and
+                                    answers as after a timeout */
 }
 
 static void subscriber_on_progress(struct run_subscriber *subscriber, const struct run_progress *progress)
@@ -243,7 +255,7 @@ static void subscriber_on_revoked(struct run_subscriber *subscriber)
 static const struct run_subscriber_callbacks subscriber_callbacks = {
     subscriber_on_ready, subscriber_on_event, subscriber_on_progress, subscriber_on_revoked};
 
-/* --- beginning --- */
+/* --- starting --- */
 
 static void start_stream(struct stream_connection *c, const struct internal_request *request)
 {
@@ -307,7 +319,7 @@ static void connection_on_read(struct bufferevent *bev, void *arg)
             reject_connection(c, "431 Request Header Fields Too Large", "");
         }
     }
-    evbuffer_drain(in, evbuffer_get_length(in)); /* nothing is expected behind the head */
+    evbuffer_drain(in, evbuffer_get_length(in)); /* nothing may follow the head */
 }
 
 static void connection_on_written(struct bufferevent *bev, void *arg)
@@ -321,10 +333,10 @@ static void connection_on_written(struct bufferevent *bev, void *arg)
 
 static void connection_on_end(struct bufferevent *bev, short what, void *arg)
 {
-    connection_drop(arg, what & BEV_EVENT_TIMEOUT ? "slow" : "left");
+    connection_drop(arg, what & BEV_EVENT_TIMEOUT ? "slow" : "disconnected");
 }
 
-/* --- all of them --- */
+/* --- all connections --- */
 
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
                                            struct subscriptions *subscriptions,

@@ -1,5 +1,6 @@
-/* One connection from nginx: a subscriber to a run's events, or somebody who waits for its end. Owned by the
- * clients list, and gone when its connection is. All in the loop's thread. */
+/* The connections from nginx. Each is either an event stream (a subscriber to a run's events) or a waiter (a
+ * request that waits for a run's end). A connection belongs to its list and is freed when it closes. Loop
+ * thread only. */
 #pragma once
 
 #include <event2/event.h>
@@ -8,18 +9,20 @@
 
 struct stream_connections;
 
+/* `max`: connections beyond this many are answered with 503. */
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
                                            struct subscriptions *subscriptions,
                                            struct stream_db_thread *db_thread, size_t max);
-/* Takes a connected, non-blocking descriptor. */
+/* Takes ownership of a connected, non-blocking descriptor. */
 void connections_add(struct stream_connections *list, int fd);
 size_t connections_count(const struct stream_connections *list);
-/* To be called every second: what failed is tried again. */
+/* Retries failed reads of history. Call it every second. */
 void connections_tick(struct stream_connections *list);
-/* To be called often: pings those whose time has come. */
+/* Sends the pings that are due: every stream gets one every 15 s, and its run and API key are checked then.
+ * Call it often, because pings that are sent together delay events. */
 void connections_ping(struct stream_connections *list);
-/* Ends all streams with a hint when to come again, and lets all waiters go. They leave as their last bytes
- * do. */
+/* Ends all streams with a reconnect delay, and answers all waiters. Connections close after their output was
+ * sent. */
 void connections_drain(struct stream_connections *list);
-/* Drops what is left. */
+/* Closes all remaining connections at once. */
 void connections_drop(struct stream_connections *list);

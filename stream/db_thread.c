@@ -16,10 +16,11 @@
 #include "store/ticket.h"
 #include "stream/sse.h"
 
-/* A page's frames are cut where they grow beyond this: what one subscriber may hold in memory at once. */
+/* A page is cut when its frames exceed FRAMES_MAX bytes: they stay in memory until the subscriber has
+ * received them. */
 enum { FRAMES_MAX = 128 * 1024, TICKET_TIDY_S = 60 };
 
-struct stream_db_queue { /* first in, first out */
+struct stream_db_queue {
     struct stream_db_job *first, **end;
 };
 
@@ -31,7 +32,8 @@ struct stream_db_thread {
     bool stopping;                            /* under the lock */
     int wake_fd;
     struct event *wake;
-    struct db *db; /* the thread's own */
+    /* used only by the thread */
+    struct db *db;
 };
 
 static void queue_add(struct stream_db_queue *q, struct stream_db_job *job)
@@ -83,7 +85,7 @@ static void execute_job(struct stream_db_thread *thread, struct stream_db_job *j
         read_run_progress(thread, job);
 }
 
-/* Waits for jobs, at most TICKET_TIDY_S. False: it is time to leave. */
+/* Waits for jobs, at most TICKET_TIDY_S. False: the thread must exit. */
 static bool wait_for_jobs(struct stream_db_thread *thread, struct stream_db_job **jobs_r)
 {
     struct timespec deadline;
@@ -140,7 +142,7 @@ static void *db_thread_main(void *arg)
     return NULL;
 }
 
-/* --- the loop's side --- */
+/* --- loop thread --- */
 
 static void db_thread_on_wake(evutil_socket_t fd, short what, void *arg)
 {
@@ -172,7 +174,7 @@ static int stream_db_thread_destroy(struct stream_db_thread *thread)
     return 0;
 }
 
-/* Signals are the loop's: the thread never sees one. */
+/* The thread blocks all signals, so that they are delivered to the loop thread. */
 static bool start_db_thread(struct stream_db_thread *thread)
 {
     sigset_t all, before;

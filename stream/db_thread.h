@@ -1,6 +1,6 @@
-/* The database thread: reads for the loop, which never waits. A job is made by the loop, handed over, read,
- * and handed back with its results; `done` is called in the loop, and the job freed after it. While a job is
- * away nobody in the loop touches anything of it but `owner`, which only the loop knows. */
+/* The database thread of the event daemon: it reads from MariaDB, so that the loop thread never blocks. The
+ * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job.
+ * While a job is submitted, the loop may only access its `owner`, which the thread does not use. */
 #pragma once
 
 #include <event2/event.h>
@@ -12,22 +12,24 @@ struct stream_db_thread;
 
 enum stream_db_job_kind { STREAM_DB_EVENTS = 1, STREAM_DB_PROGRESS };
 
-struct stream_db_job { /* a talloc root of its own */
+struct stream_db_job { /* a talloc root */
     enum stream_db_job_kind kind;
-    void *owner; /* NULL: whoever asked is gone */
+    /* set to NULL by the loop if the submitter was freed */
+    void *owner;
     void (*on_done)(struct stream_db_job *job);
     struct stream_db_job *next;
     enum err error;
 
-    /* STREAM_DB_EVENTS: what follows `after`, as bytes of the stream */
+    /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events */
     id workspace, execution;
     int after;
     char *frames;
-    int last_read; /* number of the last of them, 0: there is none */
+    /* number of the last event in `frames`; 0: none */
+    int last_read;
     enum run_state state;
     int last_seq;
 
-    /* STREAM_DB_PROGRESS: how far runs have come, and which keys are still good */
+    /* STREAM_DB_PROGRESS: the progress of runs, and which API keys are still valid */
     id *executions, *keys;
     size_t executions_n, keys_n;
     struct run_progress *progress;
@@ -35,9 +37,9 @@ struct stream_db_job { /* a talloc root of its own */
     size_t progress_n, live_keys_n;
 };
 
-/* Starts the thread. NULL where that fails (logged). talloc_free ends it. */
+/* Starts the thread. NULL on failure (logged). talloc_free stops it. */
 struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
                                               const struct db_settings *settings);
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
-void stream_db_thread_submit(struct stream_db_thread *reader, struct stream_db_job *job);
+void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);

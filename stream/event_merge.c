@@ -50,10 +50,10 @@ void merge_read_done(struct event_merge *f, int last_read, int last_seq, bool is
     if (last_read > f->sent)
         f->sent = last_read;
     else if (f->known <= f->known_at_read)
-        f->known = f->sent; /* what was heard of before this read does not exist */
+        f->known = f->sent; /* the events reported before this read do not exist */
     if (f->known < f->sent)
         f->known = f->sent;
     if (last_read > 0 && last_seq > f->known)
-        f->known = last_seq; /* the page was full */
+        f->known = last_seq; /* the page was full: more events follow */
     f->ended = is_terminal && f->sent >= last_seq;
 }

@@ -1,33 +1,42 @@
-/* In which order one subscriber gets a run's events: history by number from MariaDB, live ones from Redis,
- * merged so that each number is sent once and none is left out. Pure: it decides, the caller reads and sends.
+/* Merges a run's history, read from MariaDB by number, with its live events from Redis, so that a
+ * subscriber gets each event once, in order, and none is missing. Pure: this module decides, the caller
+ * reads and sends.
  *
- * Redis is believed when it brings exactly the next number; anything else it says is a hint to read. A hint
- * that a read begun later does not confirm is forgotten. */
+ * A live event is sent directly only if it has exactly the next number. Any other message from Redis only
+ * causes a read. If a read that begins after such a message does not find the event, the message is
+ * ignored. */
 #pragma once
 
 #include <stdbool.h>
 
 struct event_merge {
-    int sent;            /* number of the newest event that was sent */
-    int known;           /* the newest that was heard of */
-    int known_at_read;   /* `known` when the read under way began */
-    bool history_unread; /* what MariaDB has was not looked at yet, or the last look failed */
-    bool reading;        /* a read of what follows `sent` is under way */
-    bool ended;          /* the terminal event was sent: nothing follows */
+    /* number of the newest event that was sent */
+    int sent;
+    /* number of the newest event that is known to exist or was reported */
+    int known;
+    /* `known` when the current read began */
+    int known_at_read;
+    /* no read of the history has begun, or the last one failed */
+    bool history_unread;
+    /* a read of the events after `sent` is in flight */
+    bool reading;
+    /* the last event was sent */
+    bool ended;
 };
 
-/* `after`: the number that the subscriber has already, 0 for none. */
+/* `after`: number of the last event that the subscriber has; 0: none. */
 void merge_init(struct event_merge *f, int after);
 
-/* A live event came. True: send it now. */
+/* Handles a live event. True: send it now. */
 bool merge_on_event(struct event_merge *f, int seq, bool is_last);
-/* The run's newest number and whether it is terminal, seen in MariaDB. */
+/* Handles a state of the run read from MariaDB: its newest event number and whether it has ended. */
 void merge_on_progress(struct event_merge *f, int last_seq, bool is_terminal);
 
-/* Whether history should be read now; merge_read_begin says that it is being read. */
+/* True if the history must be read now. merge_read_begin() marks the read as in flight. */
 bool merge_needs_read(const struct event_merge *f);
 void merge_read_begin(struct event_merge *f);
-/* The read failed: it is wanted again. */
+/* The read failed: it is needed again. */
 void merge_read_failed(struct event_merge *f);
-/* The read brought the numbers from sent + 1 to `until` (0: none); all of them are sent now. */
+/* The read returned the events from sent + 1 to last_read (0: none), which the caller has sent. `last_seq`
+ * and `is_terminal`: the run's newest number and whether it has ended. */
 void merge_read_done(struct event_merge *f, int last_read, int last_seq, bool is_terminal);

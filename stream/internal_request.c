@@ -10,7 +10,7 @@ struct text_slice {
     size_t size;
 };
 
-/* Up to one of `stops`, which is skipped; false at the end of the text. */
+/* Takes the text up to `stop`, and skips `stop`. False if `stop` does not occur. */
 static bool take_until(struct text_slice *remaining, const char *stop, struct text_slice *slice_r)
 {
     const char *end = memmem(remaining->at, remaining->size, stop, strlen(stop));
@@ -28,7 +28,8 @@ static bool slice_is(struct text_slice slice, const char *text)
     return slice.size == strlen(text) && memcmp(slice.at, text, slice.size) == 0;
 }
 
-/* The value of a query's parameter. The API writes ids and numbers only: nothing is ever encoded. */
+/* Returns the value of a query parameter. The API writes only ids and numbers, so nothing is percent-encoded.
+ */
 static struct text_slice query_value(const char *query, const char *name)
 {
     size_t n = strlen(name);

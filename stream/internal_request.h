@@ -1,10 +1,10 @@
-/* What nginx asks of the event daemon. Requests come from its internal locations alone, after the API has
- * authenticated the client and checked all of this; the query is what the API wrote into X-Accel-Redirect:
+/* The requests of nginx to the event daemon. They come only from nginx's internal locations, after the API
+ * has authenticated the client and checked the parameters. The API writes the query into X-Accel-Redirect:
  *
  *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N…
  *
- * Pure: reads a request's head. */
+ * Pure: parses the head of a request. */
 #pragma once
 
 #include <stdbool.h>
@@ -22,11 +22,15 @@ enum {
 struct internal_request {
     enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT } kind;
     id execution, workspace, key;
-    int after;                                    /* events */
-    int seconds;                                  /* wait */
-    char query[INTERNAL_REQUEST_QUERY_MAX + 1];   /* as it came */
-    char request_id[INTERNAL_REQUEST_ID_MAX + 1]; /* of the client's request, "" where there is none */
+    /* events: number of the last event that the client has */
+    int after;
+    /* wait: seconds until the wait is answered without an end */
+    int seconds;
+    /* the query as received */
+    char query[INTERNAL_REQUEST_QUERY_MAX + 1];
+    /* request id of the client's request; "" if absent */
+    char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* `head` is all up to and with the empty line. False where it is nothing that is answered here. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the two. */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

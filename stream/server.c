@@ -16,11 +16,16 @@
 #include "stream/connection.h"
 
 enum {
-    BACKLOG = 4096,  /* all subscribers come back at once after a restart; the kernel has its own limit */
-    DRAIN_MS = 5000, /* that last bytes may take at a stop */
+    /* all subscribers reconnect at once after a restart; the kernel's own limit is net.core.somaxconn */
+    BACKLOG = 4096,
+    /* time for the last output at a stop */
+    DRAIN_MS = 5000,
     DRAIN_POLL_MS = 20,
-    PING_CHECK_MS = 50, /* the pings of a second in one go would hold up what is said meanwhile */
-    FD_SPARE = 64,      /* descriptors that are no clients */
+    /* the pings that are due in one interval are sent together and delay events: a short interval keeps that
+       delay short */
+    PING_CHECK_MS = 50,
+    /* descriptors other than connections */
+    FD_SPARE = 64,
     SOCKET_MODE = 0660,
 };
 
@@ -37,7 +42,7 @@ struct stream_server {
     int64_t drain_until_ms;
 };
 
-/* --- the socket --- */
+/* --- connections --- */
 
 static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
                              int size, void *arg)
@@ -46,7 +51,8 @@ static void server_on_accept(struct evconnlistener *listener, evutil_socket_t fd
     connections_add(s->connections, fd);
 }
 
-/* Most likely out of descriptors: those who wait are taken when others leave. */
+/* Most likely there are no free descriptors. server_on_tick enables the listener again; until then clients
+ * wait in the backlog. */
 static void server_on_accept_error(struct evconnlistener *listener, void *arg)
 {
     struct stream_server *s = arg;
@@ -54,7 +60,7 @@ static void server_on_accept_error(struct evconnlistener *listener, void *arg)
     evconnlistener_disable(listener);
 }
 
-/* --- running and leaving --- */
+/* --- running and stopping --- */
 
 static void server_on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -77,13 +83,14 @@ static void server_on_drain(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
     struct stream_server *s = arg;
-    connections_drain(s->connections); /* also those whose request came in since */
+    connections_drain(s->connections); /* includes connections whose request arrived since the last call */
     bool done = connections_count(s->connections) == 0 || clock_boot_ms() > s->drain_until_ms;
     if (done || event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon) != 0)
         event_base_loopbreak(s->base);
 }
 
-/* What the backlog holds is taken still; nothing new comes once the socket's name is gone. */
+/* Begins the stop. The connections in the backlog are still accepted; no new ones arrive, because the
+ * socket's name is removed. */
 static void server_on_stop(evutil_socket_t fd, short what, void *arg)
 {
     static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
@@ -111,7 +118,8 @@ static void raise_fd_limit(int64_t max_streams)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_warn("stream.few_files", "wanted=%lld had=%lld", (long long)wanted, (long long)limit.rlim_cur);
+        log_warn("stream.fd_limit_low", "wanted=%lld limit=%lld", (long long)wanted,
+                 (long long)limit.rlim_cur);
 }
 
 /* --- starting --- */

@@ -1,10 +1,11 @@
-/* The event daemon: listens where nginx finds it, and holds event streams and waiters until they end or it is
- * told to leave.
+/* The event daemon: accepts connections from nginx and holds event streams and waiters until they end or
+ * the daemon stops.
  *
- *   SIGTERM, SIGINT  graceful stop: streams end with a hint when to come again, waiters are answered, then it
- * leaves SIGUSR1          log opened anew
+ *   SIGTERM, SIGINT  graceful stop: streams end with a reconnect delay, waiters are answered, then it exits
+ *   SIGUSR1          reopens the log
  *
- * A rolling restart: start a second one; it renames its socket over the first's; then stop the first. */
+ * Rolling restart: start a second daemon. It renames its socket over that of the first
+ * (service/unix_listener.h). Then stop the first. */
 #pragma once
 
 #include "base/config.h"

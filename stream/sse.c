@@ -4,7 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
-/* A line end inside of a value would end it: each line gets a `data:` of its own, which the client joins. */
+/* A line end would end the field, so each line of the text becomes a `data:` field; the client joins them. */
 static void append_data(char **out, const char *text, size_t size)
 {
     const char *end = text + size;

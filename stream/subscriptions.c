@@ -9,30 +9,40 @@
 #include "run/event_json.h"
 
 enum {
-    POLL_RUNS_MAX = 1024, /* runs in one look: a few milliseconds of the database thread */
-    DISTRUST_MS = 5000,   /* publishers leave Redis alone for a second after a failure */
+    /* runs in one query: a few milliseconds of the database thread */
+    POLL_RUNS_MAX = 1024,
+    /* publishers do not use Redis for a second after a failure */
+    DISTRUST_MS = 5000,
 };
 
 struct watched_run {
     id execution, workspace;
     LIST_HEAD(, run_subscriber) subscribers;
     int waiters;
-    bool subscribed;                     /* Redis has said so */
-    bool needs_poll;                     /* in the list of those to look at */
-    const struct run_progress *progress; /* while a look's answers are told */
-    LIST_ENTRY(watched_run) poll_entry;  /* in that list */
+    /* Redis has confirmed the subscription */
+    bool subscribed;
+    /* in the poll list */
+    bool needs_poll;
+    /* while the results of a poll are delivered */
+    const struct run_progress *progress;
+    /* valid while needs_poll */
+    LIST_ENTRY(watched_run) poll_entry;
     UT_hash_handle hh;
 };
 
 struct subscriptions {
     struct event_base *base;
     struct stream_db_thread *db_thread;
-    struct watched_run *runs;           /* by execution */
-    LIST_HEAD(, watched_run) poll_list; /* to be looked at */
-    bool poll_in_flight;                /* a look is under way */
+    /* by execution */
+    struct watched_run *runs;
+    /* runs to be polled next */
+    LIST_HEAD(, watched_run) poll_list;
+    /* a poll is in flight */
+    bool poll_in_flight;
     struct redis_subscriber *redis;
     struct event *readable, *writable;
-    int64_t distrust_until_ms; /* boot time; until then publishers may not know that Redis is back */
+    /* until then (boot time) publishers may not have noticed that Redis is back */
+    int64_t distrust_until_ms;
 };
 
 const id *watched_run_execution(const struct watched_run *run)
@@ -52,7 +62,7 @@ static struct watched_run *find_watched_run(struct subscriptions *subs, const ch
     return run;
 }
 
-/* --- looking: MariaDB --- */
+/* --- polling MariaDB --- */
 
 static void poll_next(struct subscriptions *subs);
 
@@ -105,7 +115,7 @@ static void on_poll_done(struct stream_db_job *job)
             deliver_progress(job, run);
     }
     if (job->error != OK)
-        log_debug("stream.look_failed", "runs=%zu error=%s", job->executions_n, err_name(job->error));
+        log_debug("stream.poll_failed", "runs=%zu error=%s", job->executions_n, err_name(job->error));
     poll_next(subs);
 }
 
@@ -144,7 +154,7 @@ void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *s
     poll_next(subs);
 }
 
-/* --- hearing: Redis --- */
+/* --- messages from Redis --- */
 
 static bool redis_is_connected(const struct subscriptions *subs)
 {
@@ -163,7 +173,7 @@ static void start_subscribers(struct watched_run *run)
     }
 }
 
-/* Without Redis nobody waits for it: MariaDB is asked every second instead. */
+/* Without Redis, subscribers start at once: subscriptions_tick() polls MariaDB every second. */
 static void on_redis_lost(struct subscriptions *subs)
 {
     if (subs->readable)
@@ -230,7 +240,7 @@ static void handle_redis_message(struct subscriptions *subs, const struct redis_
     } else {
         run->subscribed = true;
         if (LIST_FIRST(&run->subscribers)->is_started)
-            mark_for_poll(subs, run); /* what was published while Redis was away */
+            mark_for_poll(subs, run); /* events may have been published while Redis was unreachable */
         start_subscribers(run);
     }
 }
@@ -264,7 +274,7 @@ static void connect_redis(struct subscriptions *subs)
     flush_redis(subs);
 }
 
-/* --- watchers --- */
+/* --- subscribers --- */
 
 static int subscriptions_destroy(struct subscriptions *subs)
 {
@@ -313,7 +323,7 @@ void subscriptions_add(struct subscriptions *subs, const id *execution, const id
     LIST_INSERT_HEAD(&run->subscribers, subscriber, entry);
     run->waiters += subscriber->is_waiter;
     if (subscriber->is_started || (!run->subscribed && redis_is_connected(subs)))
-        return; /* begun by on_redis_lost, or to begin once subscribed */
+        return; /* started by on_redis_lost before, or to be started when Redis confirms the subscription */
     subscriber->is_started = true;
     subscriber->callbacks->on_ready(subscriber);
 }

@@ -1,9 +1,9 @@
-/* Who waits for which run. One watch a run, shared by all its subscribers and waiters; for each watch one
- * channel of Redis is subscribed to, so that what nobody looks at costs nothing; once a second MariaDB is
- * asked about the runs that somebody waits for, about all of them while Redis is away (and shortly after),
- * and about each subscriber's run and key at its ping.
+/* The runs that have subscribers (event streams and waiters). Each run is watched once, whatever the number
+ * of its subscribers, through one channel of Redis, so runs without subscribers cost nothing. MariaDB is
+ * polled once a second for the runs that have waiters, and for all watched runs while Redis is unreachable
+ * and for 5 s afterwards. It is also polled for a stream's run and API key at each of its pings.
  *
- * Everything here belongs to the loop's thread. */
+ * Loop thread only. */
 #pragma once
 
 #include <event2/event.h>
@@ -15,38 +15,45 @@
 struct subscriptions;
 struct watched_run;
 
-/* A subscriber or waiter, as the hub sees it; embedded in whatever it is. */
+/* A subscriber, embedded in the struct of its owner. */
 struct run_subscriber {
     struct watched_run *run;
-    LIST_ENTRY(run_subscriber) entry; /* in the watch's list */
-    bool is_waiter;                   /* its run is looked at every second */
-    bool is_started;                  /* that it may begin */
-    bool check_key;                   /* at the next look */
+    /* in the run's list of subscribers */
+    LIST_ENTRY(run_subscriber) entry;
+    /* polls the run every second */
+    bool is_waiter;
+    /* on_ready was called */
+    bool is_started;
+    /* the next poll checks whether the key is still valid */
+    bool check_key;
     id key;
     const struct run_subscriber_callbacks *callbacks;
 };
 
-/* Each may free the watcher that it is called with, and no other. */
+/* A callback may free the subscriber that it is called with, but no other. */
 struct run_subscriber_callbacks {
-    /* From now on nothing is missed that Redis brings. Called once, perhaps from subscriptions_add. */
+    /* From now on no event is missed: Redis delivers what is published, or, while Redis is unreachable,
+     * MariaDB is polled. Called once, possibly from within subscriptions_add. */
     void (*on_ready)(struct run_subscriber *subscriber);
-    /* An event, as lib/run/event_json.h has it. */
+    /* An event as published, parsed by run/event_json.h. */
     void (*on_event)(struct run_subscriber *subscriber, int seq, enum event_type type, const char *text,
                      size_t size);
-    /* What MariaDB says of the run; NULL: there is no such run. */
+    /* The state of the run in MariaDB; NULL: the run does not exist. */
     void (*on_progress)(struct run_subscriber *subscriber, const struct run_progress *progress);
-    /* Its key opens nothing any more. */
+    /* The API key is revoked or expired. */
     void (*on_revoked)(struct run_subscriber *subscriber);
 };
 
 struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
                                         struct stream_db_thread *db_thread);
+/* Watches the run for `subscriber`, which stays owned by the caller. */
 void subscriptions_add(struct subscriptions *subs, const id *execution, const id *workspace,
                        struct run_subscriber *subscriber);
+/* Call it before the subscriber is freed. The last one ends the watch. */
 void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *subscriber);
-/* Wants a look at the watcher's run soon: looks are gathered into one query. */
+/* Requests a poll of the subscriber's run. Requests are combined into one query. */
 void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *subscriber);
-/* To be called every second. */
+/* Reconnects to Redis and polls the runs that need it. Call it every second. */
 void subscriptions_tick(struct subscriptions *subs);
 const id *watched_run_execution(const struct watched_run *run);
 const id *watched_run_workspace(const struct watched_run *run);
