@@ -6,18 +6,19 @@
 #include <event2/event.h>
 
 #include "mariadb/db.h"
+#include "service/thread_queue.h"
 #include "store/event.h"
 
 struct stream_db_thread;
 
 enum stream_db_job_kind { STREAM_DB_EVENTS = 1, STREAM_DB_PROGRESS };
 
-struct stream_db_job { /* a talloc root */
+struct stream_db_job {        /* a talloc root */
+    struct thread_job queued; /* first member */
     enum stream_db_job_kind kind;
     /* set to NULL by the loop if the submitter was freed */
     void *owner;
     void (*on_done)(struct stream_db_job *job);
-    struct stream_db_job *next;
     enum err error;
 
     /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events */
@@ -43,3 +44,5 @@ struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);
+/* Jobs that the thread has not begun. */
+size_t stream_db_thread_backlog(struct stream_db_thread *thread);
