@@ -1,0 +1,90 @@
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "stream/internal_request.h"
+
+#define RUN "0190a5d4-7c3a-7000-8000-000000000001"
+#define WORKSPACE "0190a5d4-7c3a-7000-8000-000000000002"
+#define KEY "0190a5d4-7c3a-7000-8000-000000000003"
+
+static bool parse_request(const char *target, struct internal_request *request)
+{
+    char head[2048];
+    int size = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: x\r\nx-request-id: abc\r\n\r\n", target);
+    return internal_request_parse(head, (size_t)size, request);
+}
+
+Test(internal_request, parses_events_and_waits)
+{
+    struct internal_request request;
+    cr_assert(parse_request(
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=12", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_EVENTS);
+    cr_assert_str_eq(request.execution.text, RUN);
+    cr_assert_str_eq(request.workspace.text, WORKSPACE);
+    cr_assert_str_eq(request.key.text, KEY);
+    cr_assert_eq(request.after, 12);
+    cr_assert_str_eq(request.request_id, "abc");
+    cr_assert(parse_request(
+        "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_WAIT);
+    cr_assert_eq(request.seconds, 60);
+    cr_assert_str_eq(request.query, "execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run");
+}
+
+Test(internal_request, rejects_everything_else)
+{
+    static const char *const targets[] = {
+        "/internal/stream/events",
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&after=0",
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY,
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=-1",
+        "/internal/stream/events?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=1x",
+        "/internal/stream/events?execution=x&workspace=" WORKSPACE "&key=" KEY "&after=1",
+        "/internal/stream/events?xexecution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=1",
+        "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=0",
+        "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=61",
+        "/internal/stream/wait/?execution=" RUN "&workspace=" WORKSPACE "&seconds=1",
+    };
+    struct internal_request request;
+    for (size_t i = 0; i < sizeof targets / sizeof targets[0]; i++)
+        cr_assert(!parse_request(targets[i], &request), "%s", targets[i]);
+    cr_assert(!internal_request_parse("", 0, &request));
+    cr_assert(!internal_request_parse("GET", 3, &request));
+    cr_assert(!internal_request_parse("POST / HTTP/1.1\r\n\r\n", 19, &request));
+}
+
+Test(internal_request, ignores_other_headers_and_a_long_request_id)
+{
+    static const char start[] = "GET /internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE
+                                "&seconds=1 HTTP/1.1\r\nX-Request: no\r\nX-Request-Id:";
+    struct internal_request request;
+    char head[1024], value[INTERNAL_REQUEST_ID_MAX + 2] = "";
+    for (int size = INTERNAL_REQUEST_ID_MAX; size <= INTERNAL_REQUEST_ID_MAX + 1; size++) {
+        memset(value, 'r', (size_t)size);
+        int n = snprintf(head, sizeof head, "%s   %s\r\n\r\n", start, value);
+        cr_assert(internal_request_parse(head, (size_t)n, &request));
+        cr_assert_str_eq(request.request_id, size <= INTERNAL_REQUEST_ID_MAX ? value : "");
+    }
+    int n = snprintf(head, sizeof head, "%s\r\n\r\n", start);
+    cr_assert(internal_request_parse(head, (size_t)n, &request));
+    cr_assert_str_eq(request.request_id, "");
+}
+
+Test(internal_request, rejects_a_long_query_and_nul)
+{
+    static const char prefix[] = "execution=" RUN "&workspace=" WORKSPACE "&seconds=5&x=";
+    struct internal_request request;
+    char target[1024], query[INTERNAL_REQUEST_QUERY_MAX + 2];
+    for (int size = INTERNAL_REQUEST_QUERY_MAX; size <= INTERNAL_REQUEST_QUERY_MAX + 1; size++) {
+        memset(query, 'x', sizeof query);
+        memcpy(query, prefix, sizeof prefix - 1);
+        query[size] = '\0';
+        snprintf(target, sizeof target, "/internal/stream/wait?%s", query);
+        cr_assert_eq(parse_request(target, &request), size <= INTERNAL_REQUEST_QUERY_MAX);
+    }
+    static const char nul[] = "GET /internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE
+                              "&seconds=1 HTTP/1.1\r\n\0\r\n\r\n";
+    cr_assert(!internal_request_parse(nul, sizeof nul - 1, &request));
+}
