@@ -86,7 +86,6 @@ static enum err choose_child_model(struct db_thread_ctx *thread_ctx, struct chil
 static void fill_skill_request(struct child_job *j, const struct skill *row)
 {
     struct run_request *request = &j->request;
-    struct json_write *w = json_write_new(j);
     request->responder_id = row->id;
     request->version = row->version;
     request->price = row->price;
@@ -94,8 +93,7 @@ static void fill_skill_request(struct child_job *j, const struct skill *row)
     request->agentic = row->agentic;
     j->extra.slug = row->slug;
     j->extra.label = row->label;
-    skill_extra_write(w, &j->extra);
-    request->extra.at = json_write_result(w, &request->extra.size);
+    request->extra = skill_extra_json(j, &j->extra);
 }
 
 static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct child_job *j)

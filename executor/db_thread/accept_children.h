@@ -6,7 +6,7 @@
 
 #include "executor/db_thread/job.h"
 #include "run/accept.h"
-#include "view/skill.h"
+#include "skill/extra.h"
 
 struct child_job {
     struct job job; /* first; JOB_ACCEPT_CHILD */

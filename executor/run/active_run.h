@@ -46,7 +46,7 @@ struct active_run {
     id principal_id;
     struct cached_program *cached_program;
     struct cached_skill *cached_skill; /* of a skill's run, as are the next */
-    const char *input, *extra;         /* JSON as it was sent, and as skill_extra_write wrote it (or NULL) */
+    const char *input, *extra;         /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
     bool earlier_side_effects;         /* an earlier attempt had started something */
     const struct program *program;
     json_object *inputs, *steps, *execution; /* the scope */

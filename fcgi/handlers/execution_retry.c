@@ -8,11 +8,11 @@
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
+#include "skill/extra.h"
 #include "store/execution.h"
 #include "store/model.h"
 #include "store/skill.h"
 #include "store/workflow.h"
-#include "view/skill.h"
 
 static const char **file_source_ids_of(struct request *r, json_object *list, size_t *n_r)
 {
@@ -45,9 +45,7 @@ static bool rebuild_extra(struct request *r, struct run_request *req, const stru
         reply_problem(r, 422, "model_not_allowed", "The model is no longer configured for this workspace.");
     else if (e != OK)
         reply_err(r, e);
-    struct json_write *w = json_write_new(r);
-    skill_extra_write(w, &extra);
-    req->extra.at = json_write_result(w, &req->extra.size);
+    req->extra = skill_extra_json(r, &extra);
     return e == OK;
 }
 

@@ -9,8 +9,8 @@
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
+#include "skill/extra.h"
 #include "store/model.h"
-#include "view/skill.h"
 #include "json/json_raw.h"
 
 enum { FILES_MAX = 1000 };
@@ -146,8 +146,8 @@ static bool skill_choose_model(struct request *r, const struct skill_start_form 
     return e == OK;
 }
 
-static struct span skill_extra_json(struct request *r, const struct skill_start_form *s,
-                                    const struct skill *skill, const char *model)
+static struct span start_extra(struct request *r, const struct skill_start_form *s, const struct skill *skill,
+                               const char *model)
 {
     struct skill_extra extra = {
         .slug = skill->slug,
@@ -157,11 +157,7 @@ static struct span skill_extra_json(struct request *r, const struct skill_start_
         .file_source_ids_n = s->files_n,
         .idempotency_key = s->run.idempotency_key,
     };
-    struct json_write *w = json_write_new(r);
-    struct span text;
-    skill_extra_write(w, &extra);
-    text.at = json_write_result(w, &text.size);
-    return text;
+    return skill_extra_json(r, &extra);
 }
 
 static const char *span_to_text(struct request *r, struct span s)
@@ -211,7 +207,7 @@ static bool skill_validate_target(struct request *r, struct run_request *req, bo
     req->agentic = skill.agentic;
     req->price = skill.price;
     req->credits_asked = skill.credits;
-    req->extra = skill_extra_json(r, s, &skill, model);
+    req->extra = start_extra(r, s, &skill, model);
     req->first_response.body = skill_accepted_body(r, req, &skill);
     return true;
 }

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "base/utf8.h"
 #include "store/model.h"
 #include "json/json.h"
 
@@ -106,43 +105,6 @@ void view_skill_execution(struct json_write *w, const struct skill_execution *ex
     json_write_text(w, "idempotency_key", json_get_text(extra, "idempotency_key"));
     json_write_close(w, '}');
     talloc_free(scratch);
-}
-
-/* Octets of a header field: UTF-8 as they are, anything else read as ISO-8859-1, as HTTP once had it. */
-static void write_octets(struct json_write *w, struct span s)
-{
-    if (utf8_is_valid(s.at, s.size)) {
-        json_write_bytes(w, s.at, s.size);
-        return;
-    }
-    char *text = talloc_size(w, 2 * s.size + 1), *end = text;
-    for (size_t i = 0; i < s.size; i++) {
-        unsigned char c = (unsigned char)s.at[i];
-        if (c >= 0x80)
-            *end++ = (char)(0xc0 | c >> 6);
-        *end++ = (char)(c >= 0x80 ? 0x80 | (c & 0x3f) : c);
-    }
-    json_write_bytes(w, text, (size_t)(end - text));
-    talloc_free(text);
-}
-
-void skill_extra_write(struct json_write *w, const struct skill_extra *e)
-{
-    json_write_open(w, '{');
-    json_write_text(w, "skill_slug", e->slug);
-    json_write_text(w, "skill_version", e->label);
-    json_write_text(w, "model", e->model);
-    json_write_key(w, "file_source_ids");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < e->file_source_ids_n; i++)
-        json_write_bytes(w, e->file_source_ids[i], strlen(e->file_source_ids[i]));
-    json_write_close(w, ']');
-    json_write_key(w, "idempotency_key");
-    if (e->idempotency_key.at)
-        write_octets(w, e->idempotency_key);
-    else
-        json_write_null(w);
-    json_write_close(w, '}');
 }
 
 static void write_versions(struct json_write *w, const struct skill *s, const struct skill_version *versions,

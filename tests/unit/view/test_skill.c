@@ -2,7 +2,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "store/model.h"
 #include "view/skill.h"
 #include "json/json.h"
 
@@ -136,38 +135,4 @@ Test(view_skill, shows_present_values)
                      "/api/v1/executions/01890000-0000-7000-8000-000000000001/"
                      "artifacts/01890000-0000-7000-8000-000000000002");
     talloc_free(ctx);
-}
-
-Test(view_skill, extra_accepts_any_key)
-{
-    void *ctx = talloc_new(NULL);
-    static const char *const names[] = {"a", "b\"c"};
-    struct skill_extra e = {.slug = "s",
-                            .label = "1.0.0",
-                            .file_source_ids = names,
-                            .file_source_ids_n = 2,
-                            .idempotency_key = {"\xff\"\x01", 3}};
-    struct json_write *w = json_write_new(ctx);
-    json_object *o;
-    const char *why;
-    size_t size;
-    skill_extra_write(w, &e);
-    const char *text = json_write_result(w, &size);
-    cr_assert_eq(json_parse(ctx, text, size, JSON_DEPTH_MAX, &o, &why), OK, "%s", text);
-    cr_expect_str_eq(json_get_text(o, "idempotency_key"), "\xc3\xbf\"\x01");
-    cr_expect_eq(json_object_array_length(json_get(o, "file_source_ids")), 2U);
-    cr_expect_null(json_get(o, "model"));
-    talloc_free(ctx);
-}
-
-Test(view_skill, formats_dollars)
-{
-    char out[USD_TEXT_SIZE];
-    cr_expect_str_eq(usd_text(0, out), "0");
-    cr_expect_str_eq(usd_text(1, out), "0.000000000001");
-    cr_expect_str_eq(usd_text(1500000000000, out), "1.5");
-    cr_expect_str_eq(usd_text(INT64_MAX, out), "9223372.036854775807");
-    struct model m = {.input_price = 2500000, .output_price = 10000000};
-    cr_expect_eq(model_cost(&m, 1000000, 0), 2500000000000);
-    cr_expect_eq(model_cost(&m, INT64_MAX, 1), INT64_MAX);
 }
