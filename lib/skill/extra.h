@@ -16,6 +16,6 @@ struct skill_extra {
     struct span idempotency_key;
 };
 
-/* The JSON object, allocated on ctx: {skill_slug, skill_version, model, file_source_ids, idempotency_key}. Octets
- * of the key that are not UTF-8 are read as ISO-8859-1. */
+/* The JSON object, allocated on ctx: {skill_slug, skill_version, model, file_source_ids, idempotency_key}.
+ * Octets of the key that are not UTF-8 are read as ISO-8859-1. */
 struct span skill_extra_json(void *ctx, const struct skill_extra *e);

@@ -2,9 +2,9 @@
  * stands for a missing value. */
 #pragma once
 
-#include "json/json_write.h"
 #include "store/skill.h"
 #include "store/skill_execution.h"
+#include "json/json_write.h"
 
 /* The execution with inputs, outputs, artifacts and children. */
 void view_skill_execution(struct json_write *w, const struct skill_execution *exec);

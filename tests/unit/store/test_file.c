@@ -9,7 +9,7 @@ Test(file, basename_is_the_part_after_the_last_separator)
     cr_expect_str_eq(file_basename("/tmp/dir/a.txt"), "a.txt");
     cr_expect_str_eq(file_basename("C:\\Documents\\a b.txt"), "a b.txt");
     cr_expect_str_eq(file_basename("../../etc/passwd"), "passwd");
-    cr_expect_str_eq(file_basename("...") , "...");
+    cr_expect_str_eq(file_basename("..."), "...");
     cr_expect_str_eq(file_basename("\xc3\xa9.txt"), "\xc3\xa9.txt");
 }
 

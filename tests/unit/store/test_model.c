@@ -31,11 +31,12 @@ Test(model, aliases)
 
 Test(model, urls)
 {
-    static const char *const good[] = {"http://127.0.0.1:8000/v1", "https://models.example", "http://[::1]/v1"};
+    static const char *const good[] = {"http://127.0.0.1:8000/v1", "https://models.example",
+                                       "http://[::1]/v1"};
     static const char *const bad[] = {
-        "",         "ftp://a/v1",        "http://",          "https:///v1",     "http://:80/v1",
-        "//a/v1",   "http://u@a/v1",     "http://a/v1?q=1",  "http://a/v1#top", "http://a/v 1",
-        "http:/a",  "http://a/\x7f",     "http://a\\b/v1",   "http://a/\x01",   "HTTP://a/v1",
+        "",        "ftp://a/v1",    "http://",         "https:///v1",     "http://:80/v1",
+        "//a/v1",  "http://u@a/v1", "http://a/v1?q=1", "http://a/v1#top", "http://a/v 1",
+        "http:/a", "http://a/\x7f", "http://a\\b/v1",  "http://a/\x01",   "HTTP://a/v1",
     };
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         cr_expect(model_url_fits(good[i]), "%s", good[i]);
