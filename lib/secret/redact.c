@@ -6,7 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "workflow/template.h"
+#include "base/uri.h"
 #include "json/json.h"
 
 static const char redaction_mark[] = "[redacted]";

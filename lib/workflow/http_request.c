@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <talloc.h>
 
+#include "base/uri.h"
 #include "json/json.h"
 
 struct http_request_rendering {

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/uri.h"
 #include "workflow/template_url.h"
 #include "json/json.h"
 

@@ -113,7 +113,3 @@ json_object *template_find(void *ctx, const struct json_template *t, const struc
 /* The size of `value` as compact JSON, as template_render counts it. SIZE_MAX if that is more than `limit`,
  * or if the value is nested deeper than TEMPLATE_DEPTH_MAX. */
 size_t template_json_size(json_object *value, size_t limit);
-
-/* Appends `value` to the talloc string *text, with all but the unreserved characters of RFC 3986
- * percent-encoded. */
-void uri_percent_encode(char **text, const char *value, size_t size);

@@ -5,8 +5,6 @@
 #include <strings.h>
 #include <talloc.h>
 
-#include "workflow/template.h"
-
 bool template_header_unfit(const char *text, size_t size)
 {
     return memchr(text, '\r', size) || memchr(text, '\n', size) || memchr(text, '\0', size);
@@ -113,22 +111,4 @@ const char *template_url_check(void *ctx, const struct template_part *parts, siz
     if (!why && template_url_has_dots(sample_url(ctx, parts, count)))
         return "a path segment of the URL is . or ..";
     return why;
-}
-
-void uri_percent_encode(char **text, const char *value, size_t size)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    char *encoded = talloc_array(NULL, char, 3 * size + 1);
-    char *out = encoded;
-    for (size_t i = 0; i < size; i++) {
-        unsigned char c = (unsigned char)value[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-            (c && strchr("-._~", c))) {
-            *out++ = (char)c;
-        } else {
-            *out++ = '%', *out++ = hex[c >> 4], *out++ = hex[c & 15];
-        }
-    }
-    *text = talloc_strndup_append_buffer(*text, encoded, (size_t)(out - encoded));
-    talloc_free(encoded);
 }

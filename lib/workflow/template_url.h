@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct reference;
+
 /* One part of a string that contains references: literal text, or a reference. */
 struct template_part {
     /* NULL: the part is literal text */
