@@ -3,7 +3,7 @@
 
 #include "store/execution.h"
 #include "store/execution_tree.h"
-#include "workflow/program_compile.h"
+#include "workflow/program.h"
 #include "json/json_write.h"
 
 struct view_steps {

@@ -1,7 +1,7 @@
 /* The HTTP request of an http step, rendered against the scope of a run. */
 #pragma once
 
-#include "workflow/program_compile.h"
+#include "workflow/program.h"
 
 enum {
     /* bytes of the URL, including the query */

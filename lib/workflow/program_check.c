@@ -6,7 +6,8 @@
 
 #include "json/json.h"
 
-const char *const program_execution_fields[] = {
+/* The members that ${/execution/...} may refer to. */
+static const char *const execution_fields[] = {
     "id", "workflow_id", "workspace_id", "parent_id", "root_id", "created_at", "tags", "metadata", NULL};
 
 static bool is_listed(const char *const *list, const char *name, size_t size)
@@ -58,7 +59,7 @@ static const char *allow_reference(void *arg, void *ctx, const struct reference 
     case REF_SECRETS:
         return p->in_request ? NULL : "secrets can be used only in the request of an http step";
     case REF_EXECUTION:
-        if (!*r->rest || is_listed(program_execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
+        if (!*r->rest || is_listed(execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
             return NULL;
         return "the execution has only the members id, workflow_id, workspace_id, parent_id, root_id, "
                "created_at, tags and metadata";

@@ -6,7 +6,7 @@
  * unchanged. */
 #pragma once
 
-#include "workflow/program_compile.h"
+#include "workflow/program.h"
 
 struct program_checker {
     /* owns what is compiled */
@@ -52,9 +52,3 @@ bool program_check_integer(struct program_checker *c, json_object *object, const
 /* Reads a required string that is not empty; *text_r belongs to the document. */
 bool program_check_text(struct program_checker *c, json_object *object, const char *pointer, const char *name,
                         const char **text_r);
-
-/* program_step.c: compiles step `index` from its JSON. */
-void program_check_step(struct program_checker *c, size_t index, json_object *document);
-/* program_request.c: compiles the fields that only an http step has. */
-void program_check_request(struct template_place *place, json_object *document, const char *pointer,
-                           struct program_step *step);

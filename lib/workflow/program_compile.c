@@ -5,7 +5,7 @@
 #include <talloc.h>
 
 #include "base/ids.h"
-#include "workflow/program_check.h"
+#include "workflow/program_step.h"
 #include "json/json.h"
 
 /* --- compiling ------------------------------------------------------------------------------------------ */

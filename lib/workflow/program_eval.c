@@ -1,8 +1,8 @@
-/* The functions of program_compile.h that a run uses. */
+#include "workflow/program_eval.h"
+
 #include <math.h>
 #include <talloc.h>
 
-#include "workflow/program_compile.h"
 #include "json/json.h"
 
 /* The value of a template, read-only: not copied if the template is a literal or a single reference. */

@@ -1,9 +1,10 @@
+#include "workflow/program_request.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <talloc.h>
 
-#include "workflow/program_check.h"
 #include "json/json.h"
 
 static const char *const methods[] = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"};

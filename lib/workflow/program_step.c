@@ -1,8 +1,10 @@
+#include "workflow/program_step.h"
+
 #include <string.h>
 #include <talloc.h>
 
 #include "base/ids.h"
-#include "workflow/program_check.h"
+#include "workflow/program_request.h"
 #include "json/json.h"
 
 static const char *const common_fields[] = {

@@ -3,6 +3,8 @@
 #include <talloc.h>
 
 #include "workflow/http_request.h"
+#include "workflow/program_compile.h"
+#include "workflow/program_eval.h"
 #include "json/json.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

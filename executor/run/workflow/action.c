@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "executor/run/workflow/interpreter.h"
+#include "workflow/program_eval.h"
 
 const struct step_kind *step_kind_of(enum step_type type)
 {

@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "workflow/program_eval.h"
 
 enum {
     SLICE_US = 20000,    /* one run's share of the loop before others have theirs */

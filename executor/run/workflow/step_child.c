@@ -10,6 +10,7 @@
 #include "executor/run/workflow/action.h"
 #include "run/stop.h"
 #include "store/model.h"
+#include "workflow/program_eval.h"
 
 struct child_action {
     struct action *action;

@@ -1,6 +1,7 @@
 /* `delay`: its end is a moment that is committed before the wait begins, so that a resumed run waits for the
  * rest only. */
 #include "executor/run/workflow/action.h"
+#include "workflow/program_eval.h"
 
 static enum err prepare_delay(struct action *a, const char **why_r)
 {

@@ -13,6 +13,7 @@
 #include "executor/io/secret_lookup.h"
 #include "executor/run/workflow/action.h"
 #include "secret/redact.h"
+#include "workflow/program_eval.h"
 
 struct http_action {
     struct action *action;

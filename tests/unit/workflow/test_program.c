@@ -5,6 +5,7 @@
 
 #include "workflow/http_request.h"
 #include "workflow/program_compile.h"
+#include "workflow/program_eval.h"
 #include "json/json.h"
 
 /* In the tables ' stands for ". */
