@@ -6,6 +6,8 @@
 #include <talloc.h>
 
 #include "schema/evaluate.h"
+#include "schema/metaschema.h"
+#include "schema/resolve.h"
 
 enum { KEYWORDS_MAX = 48, TEXT_MAX = 200 };
 
@@ -226,7 +228,7 @@ static bool build_dependent_schemas(struct schema_compiler *c, struct subschema 
         return keyword_invalid(c, p, row, "an object");
     json_object_object_foreach(value, name, json)
     {
-        struct schema_node *node = compile_json(c, p, row->name, json);
+        struct schema_node *node = compiler_node_of_json(c, p, row->name, json);
         add_dependency(c, k, name)->node = node;
     }
     return k->dependencies.count > 0;
@@ -235,7 +237,7 @@ static bool build_dependent_schemas(struct schema_compiler *c, struct subschema 
 static bool build_node(struct schema_compiler *c, struct subschema *p, const struct keyword_spec *row,
                        json_object *value, struct keyword *k)
 {
-    k->node = compile_json(c, p, row->name, value);
+    k->node = compiler_node_of_json(c, p, row->name, value);
     return true;
 }
 
@@ -255,7 +257,7 @@ static bool read_nodes(struct schema_compiler *c, struct subschema *p, const cha
     nodes->count = json_object_array_length(value);
     nodes->items = talloc_array(c->schema, struct schema_node *, nodes->count);
     for (size_t i = 0; i < nodes->count; i++)
-        nodes->items[i] = compile_json(c, p, keyword, json_object_array_get_idx(value, i));
+        nodes->items[i] = compiler_node_of_json(c, p, keyword, json_object_array_get_idx(value, i));
     return true;
 }
 
@@ -271,11 +273,11 @@ static bool build_condition(struct schema_compiler *c, struct subschema *p, cons
 {
     json_object *then;
     json_object *otherwise;
-    k->condition.test = compile_json(c, p, "if", value);
+    k->condition.test = compiler_node_of_json(c, p, "if", value);
     if (json_object_object_get_ex(p->json, "then", &then))
-        k->condition.then = compile_json(c, p, "then", then);
+        k->condition.then = compiler_node_of_json(c, p, "then", then);
     if (json_object_object_get_ex(p->json, "else", &otherwise))
-        k->condition.otherwise = compile_json(c, p, "else", otherwise);
+        k->condition.otherwise = compiler_node_of_json(c, p, "else", otherwise);
     return true;
 }
 
@@ -289,7 +291,7 @@ static void read_rules(struct schema_compiler *c, struct subschema *p, json_obje
     m->rules = talloc_array(c->schema, struct member_rule, (size_t)json_object_object_length(value));
     json_object_object_foreach(value, name, json)
     {
-        struct schema_node *node = compile_json(c, p, "properties", json);
+        struct schema_node *node = compiler_node_of_json(c, p, "properties", json);
         m->rules[m->rule_count++] = (struct member_rule){talloc_strdup(c->schema, name), node};
     }
     qsort(m->rules, m->rule_count, sizeof *m->rules, compare_rules);
@@ -301,7 +303,7 @@ static void read_patterns(struct schema_compiler *c, struct subschema *p, json_o
     m->patterns = talloc_array(c->schema, struct pattern_rule, (size_t)json_object_object_length(value));
     json_object_object_foreach(value, text, json)
     {
-        struct schema_node *node = compile_json(c, p, "patternProperties", json);
+        struct schema_node *node = compiler_node_of_json(c, p, "patternProperties", json);
         struct regex *regex;
         if (compile_pattern(c, p, "patternProperties", text, strlen(text), &regex))
             m->patterns[m->pattern_count++] = (struct pattern_rule){regex, node};
@@ -327,7 +329,7 @@ static bool build_members(struct schema_compiler *c, struct subschema *p, const 
         read_patterns(c, p, patterns, &k->members);
     }
     if (json_object_object_get_ex(p->json, "additionalProperties", &additional))
-        k->members.additional = compile_json(c, p, "additionalProperties", additional);
+        k->members.additional = compiler_node_of_json(c, p, "additionalProperties", additional);
     return true;
 }
 
@@ -341,7 +343,7 @@ static bool build_items(struct schema_compiler *c, struct subschema *p, const st
         !read_nodes(c, p, "prefixItems", prefix, &k->items.prefix))
         return keyword_invalid(c, p, row, "a list of schemas");
     if (json_object_object_get_ex(p->json, "items", &rest))
-        k->items.rest = compile_json(c, p, "items", rest);
+        k->items.rest = compiler_node_of_json(c, p, "items", rest);
     return true;
 }
 
@@ -350,7 +352,7 @@ static bool build_contains(struct schema_compiler *c, struct subschema *p, const
 {
     json_object *bound;
     bool counted = p->source->vocabularies & VOCAB_VALIDATION;
-    k->contains.node = compile_json(c, p, row->name, value);
+    k->contains.node = compiler_node_of_json(c, p, row->name, value);
     k->contains.min = 1;
     k->contains.max = UINT64_MAX;
     if (counted && json_object_object_get_ex(p->json, "minContains", &bound) &&
@@ -371,7 +373,7 @@ static bool build_reference(struct schema_compiler *c, struct subschema *p, cons
     struct subschema *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
     if (!target)
         return false;
-    k->node = compile_subschema(c, target);
+    k->node = compiler_node(c, target);
     return true;
 }
 
@@ -386,7 +388,7 @@ static bool build_dynamic(struct schema_compiler *c, struct subschema *p, const 
     struct subschema *target = resolve_reference(c, p, row->name, json_object_get_string(value), &anchor);
     if (!target)
         return false;
-    struct schema_node *node = compile_subschema(c, target);
+    struct schema_node *node = compiler_node(c, target);
     if (anchor && target->dynamic_name && strcmp(target->dynamic_name, anchor) == 0) {
         k->dynamic.node = node;
         k->dynamic.name = target->dynamic_name;

@@ -1,11 +1,9 @@
 #include "schema/resolve.h"
 
-#include <stdarg.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "schema/metaschema.h"
-#include "schema/registry.h"
 #include "schema/uri.h"
 
 enum { INDEX_DEPTH_MAX = 200 };
@@ -38,28 +36,6 @@ static const struct {
     {"unevaluatedProperties", ONE},
     {"contentSchema", ONE},
 };
-
-void compiler_add_problem(struct schema_compiler *c, const struct subschema *subschema, const char *keyword,
-                          const char *format, ...)
-{
-    struct schema_problems *p = c->problems;
-    if (p->count >= SCHEMA_PROBLEMS_MAX)
-        return;
-    va_list args;
-    va_start(args, format);
-    char *message = talloc_vasprintf(c->problem_ctx, format, args);
-    va_end(args);
-    const char *pointer = subschema ? subschema->pointer : "";
-    if (keyword)
-        pointer = json_pointer_join(c->problem_ctx, pointer, keyword);
-    if (subschema && subschema->source->document_uri) {
-        message = talloc_asprintf(c->problem_ctx, "in %s at \"%s\": %s", subschema->source->document_uri,
-                                  pointer, message);
-        pointer = "";
-    }
-    p->items = talloc_realloc(c->problem_ctx, p->items, struct schema_problem, p->count + 1);
-    p->items[p->count++] = (struct schema_problem){talloc_strdup(c->problem_ctx, pointer), message};
-}
 
 /* Returns the one copy of `name`, so that equal names are equal pointers. */
 static const char *intern_name(struct schema_compiler *c, const char *name)
@@ -119,6 +95,14 @@ static void add_anchor(struct schema_compiler *c, struct subschema *subschema, c
     lh_table_insert(subschema->source->anchors, talloc_strdup(c, name), subschema);
 }
 
+/* Sets the vocabularies of a resource from its `$schema`. */
+static void find_vocabularies(struct schema_compiler *c, struct subschema *subschema, const char *dialect)
+{
+    struct metaschema m = {.vocabularies = subschema->source->vocabularies};
+    metaschema_find(c, subschema, dialect, &m);
+    subschema->source->vocabularies = m.vocabularies;
+}
+
 /* Reads the identity of a schema object: a URI, which makes it a resource of its own, and its anchors. */
 static void index_identity(struct schema_compiler *c, struct subschema *subschema)
 {
@@ -131,7 +115,7 @@ static void index_identity(struct schema_compiler *c, struct subschema *subschem
         add_uri(c, uri, subschema->source, subschema);
         const char *dialect = json_get_text(subschema->json, "$schema");
         if (dialect)
-            metaschema_find(c, subschema, dialect, &subschema->source->vocabularies, NULL);
+            find_vocabularies(c, subschema, dialect);
     }
     const char *anchor = json_get_text(subschema->json, "$anchor");
     if (anchor)
@@ -200,64 +184,38 @@ static struct subschema *index_schema(struct schema_compiler *c, json_object *js
     return subschema;
 }
 
-/* Validates a document against its metaschema; the problems found become problems of the compilation. */
-static bool check_against_metaschema(struct schema_compiler *c, struct subschema *root,
-                                     const struct schema *metaschema)
+struct source *resolve_open_document(struct schema_compiler *c, json_object *root, const char *uri,
+                                     bool main_document)
 {
-    struct schema_problems found = {0};
-    enum err e = schema_validate(c, metaschema, root->json, &found);
-    for (size_t i = 0; i < found.count; i++) {
-        struct subschema at = {.source = root->source, .pointer = found.items[i].pointer};
-        compiler_add_problem(c, &at, NULL, "%s", found.items[i].message);
-    }
-    return e == OK;
-}
-
-static bool adopt_dialect(struct schema_compiler *c, struct subschema *root, bool trusted)
-{
-    const struct schema *metaschema = NULL;
-    if (trusted)
-        return true; /* built in: valid, and of the standard dialect */
-    const char *dialect = json_get_text(root->json, "$schema");
-    if (!metaschema_find(c, root, dialect, &root->source->vocabularies, &metaschema))
-        return false;
-    return check_against_metaschema(c, root, metaschema);
-}
-
-struct subschema *resolve_document(struct schema_compiler *c, json_object *json, const char *uri,
-                                   bool main_document)
-{
-    const char *id = json_get_text(json, "$id");
+    const char *id = json_get_text(root, "$id");
     const char *base = id ? uri_resolve(c, uri, id) : uri;
-    struct source *source = new_source(c, json, base, main_document ? NULL : uri);
-    struct subschema probe = {.json = json, .source = source, .pointer = ""};
-    if (!json_object_is_type(json, json_type_object) && !json_object_is_type(json, json_type_boolean)) {
-        compiler_add_problem(c, &probe, NULL, "a schema must be an object or a boolean");
-        return NULL;
-    }
-    bool trusted = c->trusted || (!main_document && metaschema_builtin(c, uri));
-    if (!adopt_dialect(c, &probe, trusted))
-        return NULL;
-    add_uri(c, base, source, &probe);
-    if (strcmp(base, uri) != 0 && !lh_table_lookup_ex(c->by_uri, uri, NULL))
-        lh_table_insert(c->by_uri, talloc_strdup(c, uri), source);
-    return index_schema(c, json, source, "", 0);
+    struct source *source = new_source(c, root, base, main_document ? NULL : uri);
+    if (json_object_is_type(root, json_type_object) || json_object_is_type(root, json_type_boolean))
+        return source;
+    struct subschema at = {.json = root, .source = source, .pointer = ""};
+    compiler_add_problem(c, &at, NULL, "a schema must be an object or a boolean");
+    return NULL;
 }
 
-static struct source *find_source(struct schema_compiler *c, struct subschema *from, const char *keyword,
-                                  const char *uri)
+struct subschema *resolve_index_document(struct schema_compiler *c, struct source *source)
 {
-    void *found;
-    if (lh_table_lookup_ex(c->by_uri, uri, &found))
-        return found;
-    const char *why = "not in this schema and not in the registry";
-    json_object *document = metaschema_builtin(c->schema, uri);
-    if (!document && schema_registry_load(c->schema, c->opt->registry, uri, &document, &why) != OK) {
-        compiler_add_problem(c, from, keyword, "cannot find the schema \"%s\": %s", uri, why);
-        return NULL;
-    }
-    struct subschema *root = resolve_document(c, document, uri, false);
-    return root ? root->source : NULL;
+    struct subschema at = {.json = source->root, .source = source, .pointer = ""};
+    const char *uri = source->document_uri ? source->document_uri : "";
+    add_uri(c, source->uri, source, &at);
+    if (!resolve_is_known(c, uri))
+        lh_table_insert(c->by_uri, talloc_strdup(c, uri), source);
+    return index_schema(c, source->root, source, "", 0);
+}
+
+const char *resolve_reference_uri(struct schema_compiler *c, const struct subschema *from,
+                                  const char *reference)
+{
+    return uri_resolve(c, from->source->uri, reference);
+}
+
+bool resolve_is_known(struct schema_compiler *c, const char *uri)
+{
+    return lh_table_lookup_ex(c->by_uri, uri, NULL);
 }
 
 /* Follows a JSON pointer from the root of a resource. The pointer may lead through and to places that no
@@ -289,10 +247,10 @@ struct subschema *resolve_reference(struct schema_compiler *c, struct subschema 
 {
     *anchor_r = NULL;
     const char *fragment = uri_fragment(c, reference);
-    struct source *source = find_source(c, from, keyword, uri_resolve(c, from->source->uri, reference));
-    if (!source)
-        return NULL;
     void *found = NULL;
+    if (!lh_table_lookup_ex(c->by_uri, resolve_reference_uri(c, from, reference), &found))
+        return NULL;
+    struct source *source = found;
     if (!fragment) {
         found = NULL;
     } else if (fragment[0] == '\0' || fragment[0] == '/') {
