@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
 /* Content-Disposition (RFC 6266) with the name twice: reduced to ASCII for old clients, and complete by RFC

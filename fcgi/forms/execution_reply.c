@@ -3,6 +3,7 @@
 #include "fcgi/cache/name_cache.h"
 #include "fcgi/cache/workflow_cache.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "view/execution.h"
 #include "json/json_write.h"

@@ -2,6 +2,8 @@
 
 #include "base/scopes.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/execution.h"
 

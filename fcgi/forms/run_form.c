@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "schema/schema.h"
 #include "json/json.h"

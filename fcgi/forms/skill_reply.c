@@ -1,6 +1,7 @@
 #include "fcgi/forms/skill_reply.h"
 
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "view/skill.h"
 

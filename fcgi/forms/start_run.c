@@ -8,6 +8,7 @@
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/shared/accept_group.h"
 #include "run/idempotency_cache.h"
@@ -63,15 +64,16 @@ int reject_or_replay(struct request *r, struct span key, const uint8_t fingerpri
 {
     const struct idempotency_key searched = {r->access.workspace_id, key, fingerprint};
     struct idempotency_match match;
-    if (!key.at || r->reply.status == 403 || r->reply.status == 503)
-        return r->reply.status;
+    int status = reply_rejected(r);
+    if (!key.at || status == 403 || status == 503)
+        return status;
     if (idempotency_lookup(r->app->db, r, &searched, &match) != OK) {
         r->reply = (struct reply){0};
         return reply_err(r, ERR_BUSY);
     }
     if (match.state == IDEMPOTENCY_REPLAY)
         return reply_stored_response(r, &match.execution_id, &match.response);
-    return match.state == IDEMPOTENCY_REUSED ? reply_key_reused(r) : r->reply.status;
+    return match.state == IDEMPOTENCY_REUSED ? reply_key_reused(r) : status;
 }
 
 static int reply_run_verdict(struct request *r, const struct run_request *req,

@@ -23,7 +23,7 @@ struct span run_accepted_body(struct request *r, const id *execution, const id *
 
 /* Replays the stored response of an idempotency key: of a run, a stop or a workflow. */
 int reply_stored_response(struct request *r, const id *execution, const struct stored_response *response);
-/* The reply that is already set rejects the request. It stands if the idempotency key (if any) is unused;
+/* Ends a rejected request (reply_rejected). The rejection stands if the idempotency key (if any) is unused;
  * otherwise the key's stored response is replayed instead. A reply of 403 (the caller may not learn about the
  * key) or 503 always stands. */
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32]);

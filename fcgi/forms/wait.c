@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
 static const char *const shapes[] = {

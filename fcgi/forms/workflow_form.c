@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/skill.h"
 #include "json/json_raw.h"

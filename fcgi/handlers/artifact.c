@@ -9,6 +9,7 @@
 #include "fcgi/forms/blob_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/artifact.h"
 
@@ -20,7 +21,7 @@ int h_artifact_get(struct request *r)
     struct artifact found;
     id artifact;
     if (!request_path_id(r, 0, &r->execution_id) || !request_path_id(r, 1, &artifact))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = artifact_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &artifact, &found);
     if (e != OK)
         return reply_err(r, e);
@@ -57,7 +58,7 @@ int h_execution_logs(struct request *r)
     int64_t offset;
     if (!request_path_id(r, 0, &r->execution_id) ||
         !request_query_int(r, "offset", 0, INT64_C(1) << 40, 0, &offset))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, &log);
     if (e != OK)
         return reply_err(r, e);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/credit.h"
 #include "store/usage.h"
@@ -155,7 +156,7 @@ int h_credits_usage(struct request *r)
     struct usage_row *list;
     size_t n;
     if (!read_usage_form(r, &f))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
     if (e != OK)
         return reply_err(r, e);
@@ -208,7 +209,7 @@ int h_credits_ledger(struct request *r)
     if (after && !id_parse(after, strlen(after), &cursor))
         return reply_problem(r, 400, "invalid_cursor", "after must be the id of a ledger entry.");
     if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
     return e == OK ? reply_ledger(r, list, n, (size_t)limit) : reply_err(r, e);
 }

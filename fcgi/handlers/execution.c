@@ -4,6 +4,7 @@
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
 int h_execution_get(struct request *r)
@@ -14,7 +15,7 @@ int h_execution_get(struct request *r)
     struct execution exec;
     if (!request_path_id(r, 0, &execution) || !request_query_bool(r, "include_step_results", &with_steps) ||
         !request_query_int(r, "wait", 0, WAIT_MAX_S, 0, &wait_s))
-        return r->reply.status;
+        return reply_rejected(r);
     r->execution_id = execution;
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &execution, &exec);
     if (e != OK)

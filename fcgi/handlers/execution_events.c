@@ -5,6 +5,7 @@
 
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/event.h"
 #include "store/ticket.h"
@@ -56,7 +57,7 @@ int h_execution_events(struct request *r)
     struct run_progress run;
     int after;
     if (!find_path_run(r, &run) || !read_last_event_id(r, &run, &after))
-        return r->reply.status;
+        return reply_rejected(r);
     if (strcmp(r->method, "HEAD") == 0)
         return reply_bytes(r, 200, "text/event-stream", "", 0);
     if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
@@ -70,7 +71,7 @@ int h_execution_ticket(struct request *r)
     struct run_progress run;
     char ticket[TICKET_TEXT_SIZE];
     if (!find_path_run(r, &run))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id, ticket);
     if (e != OK)
         return reply_err(r, e);

@@ -6,6 +6,7 @@
 #include "fcgi/cache/name_cache.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/execution_list.h"
 #include "view/execution.h"
@@ -198,7 +199,7 @@ int h_execution_list(struct request *r)
     size_t n = 0;
     if (!read_responders(r, &p) || !read_states(r, &p) || !read_times(r, &p) || !read_tag(r, &p) ||
         !read_paging(r, &p))
-        return r->reply.status;
+        return reply_rejected(r);
     p.filter.limit = p.size + 1; /* the additional row shows whether there is another page */
     enum err e =
         p.is_empty ? OK : execution_list(r->app->db, r, &r->access.workspace_id, &p.filter, &list, &n);

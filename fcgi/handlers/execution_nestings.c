@@ -4,6 +4,7 @@
 #include "fcgi/cache/name_cache.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/execution_tree.h"
 #include "view/execution.h"
@@ -40,7 +41,7 @@ int h_execution_nestings(struct request *r)
     struct execution_tree_node *nodes;
     size_t n, size;
     if (!find_execution(r, &r->execution_id))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = execution_tree_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
     if (e == OK)
         e = fill_node_names(r, nodes, n);

@@ -1,6 +1,7 @@
 /* DELETE /executions/{id} */
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "maintenance/purge.h"
 
@@ -8,7 +9,7 @@ int h_execution_purge(struct request *r)
 {
     struct app *app = r->app;
     if (!request_path_id(r, 0, &r->execution_id))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = purge_execution(app->db, app->redis, app->blobs, &r->access.workspace_id, &r->execution_id);
     if (e == ERR_CONFLICT)
         return reply_problem(r, 409, "execution_not_terminal", "The execution has not ended yet.");

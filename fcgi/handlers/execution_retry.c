@@ -7,6 +7,7 @@
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "skill/extra.h"
 #include "store/execution.h"
@@ -116,7 +117,7 @@ int h_execution_retry(struct request *r)
     struct run_request req = {.pinned = true, .first_response.status = 202};
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.retry_of) || !start_run_prepare(r, &req) || !request_json(r, &body))
-        return r->reply.status;
+        return reply_rejected(r);
     if (!require_execute_scope(r, &req.retry_of))
         return reject_or_replay(r, req.idempotency_key, req.fingerprint);
     return start_run(r, &req, retry_validate_target);

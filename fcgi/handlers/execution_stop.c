@@ -6,6 +6,7 @@
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "run/stop.h"
 #include "json/json_write.h"
@@ -53,7 +54,7 @@ int h_execution_stop(struct request *r)
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!request_path_id(r, 0, &req.execution_id) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
-        return r->reply.status;
+        return reply_rejected(r);
     if (!require_execute_scope(r, &req.execution_id))
         return reject_or_replay(r, req.idempotency_key, req.fingerprint);
     r->execution_id = req.execution_id;

@@ -7,6 +7,7 @@
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/multipart.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/file.h"
 #include "json/json_write.h"
@@ -175,7 +176,7 @@ int h_file_upload(struct request *r)
     if (!r->app->blobs)
         return reply_err(r, ERR_BUSY);
     if (!receive_upload(&u))
-        return r->reply.status;
+        return reply_rejected(r);
     if (u.files_n == 0)
         return reply_problem(r, 400, "invalid_request",
                              "No file uploaded; use the multipart field \"files\".");
@@ -205,7 +206,7 @@ int h_file_list(struct request *r)
     int64_t limit;
     size_t n, size;
     if (!request_query_int(r, "limit", 1, FILES_LIST_MAX, FILES_LIST_MAX, &limit))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = file_list(r->app->db, r, &r->access.workspace_id, &r->access.principal_id,
                            after ? after : "", limit + 1, &list, &n);
     if (e != OK)

@@ -5,6 +5,7 @@
 
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/metrics.h"
 

@@ -3,6 +3,7 @@
 
 #include "base/blobs.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
 int h_openapi(struct request *r)

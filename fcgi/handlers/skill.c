@@ -3,6 +3,7 @@
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
 static int reply_data(struct request *r, struct json_write *w)
@@ -27,7 +28,7 @@ int h_skill_list(struct request *r)
     struct skill_version *versions;
     size_t n, versions_n;
     if (!require_own_space(r))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = skill_list(r->app->db, r, &r->access.workspace_id, &list, &n);
     if (e == OK)
         e = skill_version_list(r->app->db, r, &r->access.workspace_id, NULL, &versions, &versions_n);
@@ -47,7 +48,7 @@ int h_skill_get(struct request *r)
     struct skill_version *versions;
     size_t versions_n;
     if (!require_own_space(r))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = skill_get_current(r->app->db, r, &r->access.workspace_id, r->path_values[1], &skill);
     if (e == OK)
         e = skill_version_list(r->app->db, r, &r->access.workspace_id, &skill.id, &versions, &versions_n);

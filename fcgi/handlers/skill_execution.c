@@ -6,20 +6,21 @@
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "run/stop.h"
 
 int h_skill_execution_get(struct request *r)
 {
     if (!require_own_space(r) || !request_path_id(r, 1, &r->execution_id))
-        return r->reply.status;
+        return reply_rejected(r);
     return skill_reply(r, 200, &r->execution_id);
 }
 
 int h_skill_execution_by_call(struct request *r)
 {
     if (!require_own_space(r))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e =
         execution_by_tool_call(r->app->db, r, &r->access.workspace_id, r->path_values[1], &r->execution_id);
     return e == OK ? skill_reply(r, 200, &r->execution_id) : reply_err(r, e);
@@ -83,7 +84,7 @@ int h_skill_execution_cancel(struct request *r)
     json_object *body; /* optional; parsed only for validity and otherwise ignored */
     if (!require_own_space(r) || !request_path_id(r, 1, &req.execution_id) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !request_json(r, &body))
-        return r->reply.status;
+        return reply_rejected(r);
     r->execution_id = req.execution_id;
     enum err e = skill_execution_get(r->app->db, r, &req.workspace_id, &req.execution_id, &exec);
     if (e != OK) {

@@ -8,6 +8,7 @@
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "skill/extra.h"
 #include "store/model.h"
@@ -216,9 +217,9 @@ int h_skill_run(struct request *r)
 {
     struct skill_start_form s = {.run = {.kind = KIND_SKILL, .first_response.status = 201}};
     if (!require_own_space(r))
-        return r->reply.status;
+        return reply_rejected(r);
     s.slug = r->path_values[1];
     if (!start_run_prepare(r, &s.run) || !read_skill_form(r, &s))
-        return r->reply.status;
+        return reply_rejected(r);
     return start_run(r, &s.run, skill_validate_target);
 }

@@ -6,6 +6,7 @@
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/execution.h"
 
@@ -22,7 +23,7 @@ int h_wait_resume(struct request *r)
     struct execution exec;
     bool with_steps;
     if (!request_query_id(r, "execution", &r->execution_id) || !request_query_bool(r, "steps", &with_steps))
-        return r->reply.status;
+        return reply_rejected(r);
     enum wait_response_shape shape = wait_response_shape_parse(request_query(r, "form"));
     enum err e = execution_get(r->app->db, r, &r->access.workspace_id, &r->execution_id, &exec);
     if (e != OK)

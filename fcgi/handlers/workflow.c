@@ -8,6 +8,7 @@
 #include "fcgi/forms/workflow_form.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "view/workflow.h"
 
@@ -36,7 +37,7 @@ int h_workflow_list(struct request *r)
     size_t n;
     if (!request_query_id(r, "after", &after) ||
         !request_query_int(r, "limit", 1, LIST_MAX, LIST_MAX, &limit))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = workflow_list(r->app->db, r, &r->access.workspace_id, &after, limit + 1, &list, &n);
     if (e != OK)
         return reply_err(r, e);
@@ -62,7 +63,7 @@ int h_workflow_get(struct request *r)
     id workflow;
     struct workflow stored;
     if (!request_path_id(r, 0, &workflow))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = workflow_get(r->app->db, r, &r->access.workspace_id, &workflow, &stored);
     return e == OK ? reply_workflow(r, 200, &stored) : reply_err(r, e);
 }
@@ -105,7 +106,7 @@ int h_workflow_create(struct request *r)
     struct workflow_outcome o;
     c.at_ms = id_ms(&c.workflow_id);
     if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
-        return r->reply.status;
+        return reply_rejected(r);
     if (!workflow_form_read(r, &c))
         return reject_or_replay(r, c.idempotency_key, c.fingerprint);
     c.first_response.body = created_body(r, &c);
@@ -119,12 +120,12 @@ int h_workflow_put(struct request *r)
     struct workflow_outcome o;
     struct workflow stored;
     if (!request_path_id(r, 0, &c.workflow_id))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = workflow_get_current(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &stored);
     if (e != OK)
         return reply_err(r, e);
     if (!workflow_form_read(r, &c))
-        return r->reply.status;
+        return reply_rejected(r);
     e = workflow_put(r->app->db, r, &c, &o);
     if (e == OK)
         e = workflow_get(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &stored);
@@ -137,7 +138,7 @@ int h_workflow_delete(struct request *r)
 {
     id workflow;
     if (!request_path_id(r, 0, &workflow))
-        return r->reply.status;
+        return reply_rejected(r);
     enum err e = workflow_archive(r->app->db, &r->access.workspace_id, &workflow, clock_wall_ms());
     return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }

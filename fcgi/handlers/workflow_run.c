@@ -6,6 +6,7 @@
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "json/json.h"
 
@@ -33,7 +34,7 @@ int h_workflow_run(struct request *r)
 {
     struct run_request req = {.kind = KIND_WORKFLOW, .first_response.status = 202};
     if (!request_path_id(r, 0, &req.responder_id) || !start_run_prepare(r, &req) || !run_form_read(r, &req))
-        return r->reply.status;
+        return reply_rejected(r);
     req.first_response.body = run_accepted_body(r, &req.execution_id, &req.responder_id, &req.retry_of);
     return start_run(r, &req, workflow_validate_target);
 }

@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "base/scopes.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "store/key.h"
 #include "store/ticket.h"
 
 enum { CACHE_TTL_MS = 1000, KEY_MAX = 256, LAST_USED_STEP_MS = 60 * 1000 };

@@ -6,20 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "store/key.h"
+#include "base/err.h"
+#include "base/ids.h"
 
 struct request;
-
-struct access {
-    id key_id, workspace_id, principal_id;
-    uint32_t scopes;
-    /* Requests per minute; 0: as the setting says. */
-    int64_t rate_limit;
-    /* The key's time of last use must be updated after the reply. */
-    bool last_used_is_stale;
-    /* A key header authenticated the request, not a ticket in the URL. */
-    bool by_header;
-};
 
 /* What the workers of a host cache of a key, by its hash (fcgi/shared/shared_cache.h). The cache has a fixed
  * size, so a client that sends many wrong keys costs look-ups, never memory. */

@@ -203,6 +203,14 @@ int reply_not_found(struct request *r)
     return reply_problem(r, 404, "not_found", "Not found.");
 }
 
+int reply_rejected(struct request *r)
+{
+    const struct request_problem *p = &r->problem;
+    if (r->reply.status == 0 && p->status != 0)
+        return reply_problem(r, p->status, p->code, "%s", p->detail);
+    return r->reply.status;
+}
+
 int reply_err(struct request *r, enum err e)
 {
     switch (e) {

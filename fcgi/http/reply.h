@@ -14,18 +14,6 @@
 struct request;
 struct FCGX_Stream;
 
-struct reply {
-    int status;
-    const char *type;
-    const char *body;
-    size_t size;
-    /* Lines "Name: value\r\n". */
-    char *headers;
-    size_t headers_n, headers_capacity;
-    /* The reply only redirects nginx to an internal location; the client does not see it. */
-    bool is_internal;
-};
-
 int reply_bytes(struct request *r, int status, const char *type, const char *body, size_t size);
 int reply_json(struct request *r, int status, const char *body, size_t size);
 int reply_empty(struct request *r, int status);
@@ -47,6 +35,9 @@ int reply_problem_with_execution(struct request *r, int status, const char *code
 /* The general reply to a failed library call: 404, 503 with Retry-After, 504 or 500. */
 int reply_err(struct request *r, enum err e);
 int reply_not_found(struct request *r);
+/* Ends a request that was rejected: replies with r->problem, which a request_ function recorded, unless a
+ * reply is set already. Returns the status. */
+int reply_rejected(struct request *r);
 
 /* The whole reply as CGI text (status, headers, body), allocated from the request. Adds X-Request-Id, the
  * rate headers and, for a GET, the ETag; the reply becomes 304 if the client has that ETag already. */

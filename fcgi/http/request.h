@@ -1,8 +1,9 @@
 /* One request, parsed strictly from what nginx sent. The request is the talloc pool of everything that is
  * allocated for it and is freed after the reply was sent.
  *
- * The functions that return bool set the reply if they return false: a path or query that cannot be decoded,
- * a body that is too large or incomplete, a malformed parameter. */
+ * The functions that return bool record in r->problem what is wrong with the request if they return false: a
+ * path or query that cannot be decoded, a body that is too large or incomplete, a malformed parameter. They
+ * do not reply; the caller ends the request by reply_rejected() (fcgi/http/reply.h). */
 #pragma once
 
 #include <stdbool.h>
@@ -12,10 +13,9 @@
 
 #include "base/err.h"
 #include "base/ids.h"
-#include "fcgi/http/auth.h"
-#include "fcgi/http/reply.h"
+#include "base/span.h"
+#include "fcgi/http/access.h"
 #include "fcgi/shared/rate.h"
-#include "run/accept_types.h"
 #include "json/json.h"
 
 struct app;
@@ -27,6 +27,26 @@ enum { SEGMENTS_MAX = 12, QUERY_MAX = 64, PATH_VALUES_MAX = 4 };
 struct query_item {
     /* Percent-decoded. */
     const char *name, *value;
+};
+
+/* Why a request is rejected, for reply_problem(). */
+struct request_problem {
+    /* 0: nothing is wrong. */
+    int status;
+    const char *code, *detail;
+};
+
+/* What the reply_ functions (fcgi/http/reply.h) collect. */
+struct reply {
+    int status;
+    const char *type;
+    const char *body;
+    size_t size;
+    /* Lines "Name: value\r\n". */
+    char *headers;
+    size_t headers_n, headers_capacity;
+    /* The reply only redirects nginx to an internal location; the client does not see it. */
+    bool is_internal;
 };
 
 struct request {
@@ -59,6 +79,7 @@ struct request {
     /* Set if the route requires a key. */
     struct access access;
     struct rate_state rate;
+    struct request_problem problem;
     struct reply reply;
 
     int64_t began_us;

@@ -8,6 +8,8 @@
 #include "base/scopes.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "json/json.h"
 
@@ -221,8 +223,12 @@ static bool check_request(struct request *r, struct FCGX_Stream *in)
 void route_request(struct request *r, struct FCGX_Stream *in)
 {
     r->route = route_find(r);
-    if (r->route && check_request(r, in))
+    if (!r->route)
+        return;
+    if (check_request(r, in))
         r->route->handler(r);
+    else
+        reply_rejected(r);
 }
 
 /* --- names --- */

@@ -17,6 +17,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 
@@ -161,6 +163,8 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     r->round_trips = db_round_trips(app->db);
     if (ok)
         route_request(r, fcgi->in);
+    else
+        reply_rejected(r);
     if (r->reply.status == 0)
         reply_err(r, ERR_INTERNAL);
     reply_send(r, fcgi->out);

@@ -6,6 +6,8 @@
 #include <talloc.h>
 
 #include "fcgi/forms/run_form.h"
+#include "fcgi/http/auth.h"
+#include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 #include "json/json.h"
@@ -92,14 +94,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         need(json_is_utf8(r->segments[i], strlen(r->segments[i])));
     if (ok)
         r->route = route_find(r);
-    need(r->route || r->reply.status >= 400);
+    need(r->route || (ok ? r->reply.status : r->problem.status) >= 400);
     r->body = body;
     r->body_size = strlen(body);
     if (ok) {
         try_values(r);
         try_body(r);
     }
-    if (r->reply.status == 0)
+    if (reply_rejected(r) == 0)
         reply_empty(r, 204);
     need(strncmp(reply_render(r, &rendered), "Status: ", 8) == 0);
     talloc_free(ctx);

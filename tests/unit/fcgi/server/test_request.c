@@ -2,6 +2,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/http/auth.h"
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
 
@@ -28,7 +29,7 @@ static int status_of_bad(const char *uri)
 {
     bool ok;
     struct request *r = make_request("GET", uri, &ok);
-    int status = ok ? 200 : r->reply.status;
+    int status = ok ? 200 : r->problem.status;
     talloc_free(r);
     return status;
 }
@@ -117,7 +118,7 @@ Test(request, checks_numbers)
         if (cases[i].ok)
             cr_expect_eq(value, cases[i].value);
         else
-            cr_expect(r->reply.status == 400 && strstr(r->reply.body, "n must be"));
+            cr_expect(r->problem.status == 400 && strstr(r->problem.detail, "n must be"));
     }
 }
 
@@ -228,7 +229,7 @@ static int status_of_type(const char *type, bool by_header, const char *body)
     r->access.by_header = by_header;
     r->body = body;
     r->body_size = strlen(body);
-    int status = request_json(r, &object) ? 200 : r->reply.status;
+    int status = request_json(r, &object) ? 200 : r->problem.status;
     cr_expect(status != 200 || (object != NULL) == (*body != '\0'));
     talloc_free(r);
     return status;

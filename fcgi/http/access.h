@@ -1,0 +1,18 @@
+/* What an authenticated request may do: filled in by fcgi/http/auth.h. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/ids.h"
+
+struct access {
+    id key_id, workspace_id, principal_id;
+    uint32_t scopes;
+    /* Requests per minute; 0: as the setting says. */
+    int64_t rate_limit;
+    /* The key's time of last use must be updated after the reply. */
+    bool last_used_is_stale;
+    /* A key header authenticated the request, not a ticket in the URL. */
+    bool by_header;
+};
