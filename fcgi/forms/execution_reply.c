@@ -45,8 +45,6 @@ int execution_reply(struct request *r, int status, const struct execution *store
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
-    size_t size;
     view_execution(w, &exec, with_steps ? &steps : NULL);
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, status, body, size);
+    return reply_written(r, status, w);
 }

@@ -5,6 +5,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -24,13 +25,6 @@ struct usage_form {
 static const char *const group_names[] = {"day", "responder", "key"};
 static const char *const group_columns[] = {"day", "responder_id", "key_id"};
 
-static int reply_written_json(struct request *r, struct json_write *w)
-{
-    size_t size;
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
-}
-
 int h_credits_get(struct request *r)
 {
     int64_t balance;
@@ -41,7 +35,7 @@ int h_credits_get(struct request *r)
     json_write_open(w, '{');
     json_write_credits(w, "balance", balance);
     json_write_close(w, '}');
-    return reply_written_json(r, w);
+    return reply_written(r, 200, w);
 }
 
 /* --- usage --- */
@@ -129,7 +123,7 @@ static int reply_usage_json(struct request *r, const struct usage_form *f, const
     write_sums(w, &total);
     json_write_close(w, '}');
     json_write_close(w, '}');
-    return reply_written_json(r, w);
+    return reply_written(r, 200, w);
 }
 
 static int reply_usage_csv(struct request *r, const struct usage_form *f, const struct usage_row *list,
@@ -182,23 +176,6 @@ static void write_entry(struct json_write *w, const struct ledger_entry *l)
     json_write_close(w, '}');
 }
 
-static int reply_ledger(struct request *r, const struct ledger_entry *list, size_t n, size_t limit)
-{
-    bool more = n > limit;
-    n -= more;
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "entries");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < n; i++)
-        write_entry(w, &list[i]);
-    json_write_close(w, ']');
-    json_write_flag(w, "has_more", more);
-    json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
-    json_write_close(w, '}');
-    return reply_written_json(r, w);
-}
-
 int h_credits_ledger(struct request *r)
 {
     const char *after = request_query(r, "after");
@@ -211,5 +188,10 @@ int h_credits_ledger(struct request *r)
     if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
         return reply_rejected(r);
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
-    return e == OK ? reply_ledger(r, list, n, (size_t)limit) : reply_err(r, e);
+    if (e != OK)
+        return reply_err(r, e);
+    struct page page = page_begin(r, "entries", n, limit);
+    for (size_t i = 0; i < page.count; i++)
+        write_entry(page.w, &list[i]);
+    return page_reply(r, &page, page.has_more ? list[page.count - 1].id.text : NULL);
 }

@@ -76,13 +76,11 @@ int h_execution_ticket(struct request *r)
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
-    size_t size;
     json_write_open(w, '{');
     json_write_text(
         w, "url",
         talloc_asprintf(r, "/api/v1/executions/%s/events?ticket=%s", run.execution_id.text, ticket));
     json_write_close(w, '}');
-    const char *body = json_write_result(w, &size);
     reply_header(r, "Cache-Control", "no-store");
-    return reply_json(r, 201, body, size);
+    return reply_written(r, 201, w);
 }

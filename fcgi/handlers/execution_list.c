@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fcgi/cache/name_cache.h"
+#include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -170,26 +171,12 @@ static enum err fill_list_names(struct request *r, struct execution *list, size_
 
 static int reply_page(struct request *r, const struct list_page *p, const struct execution *list, size_t n)
 {
-    bool more = n > (size_t)p->size;
-    n -= more;
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "executions");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < n; i++)
-        view_execution(w, &list[i], NULL);
-    json_write_close(w, ']');
-    json_write_flag(w, "has_more", more);
-    if (p->by_number) {
-        json_write_int(w, "pageNumber", p->number);
-        json_write_int(w, "pageSize", p->size);
-    } else {
-        json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
-    }
-    json_write_close(w, '}');
-    size_t size;
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    struct page page = page_begin(r, "executions", n, p->size);
+    for (size_t i = 0; i < page.count; i++)
+        view_execution(page.w, &list[i], NULL);
+    if (p->by_number)
+        return page_reply_numbered(r, &page, p->number, p->size);
+    return page_reply(r, &page, page.has_more ? list[page.count - 1].id.text : NULL);
 }
 
 int h_execution_list(struct request *r)

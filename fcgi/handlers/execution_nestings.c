@@ -39,7 +39,7 @@ static enum err fill_node_names(struct request *r, struct execution_tree_node *n
 int h_execution_nestings(struct request *r)
 {
     struct execution_tree_node *nodes;
-    size_t n, size;
+    size_t n;
     if (!find_execution(r, &r->execution_id))
         return reply_rejected(r);
     enum err e = execution_tree_read(r->app->db, r, &r->access.workspace_id, &r->execution_id, &nodes, &n);
@@ -49,6 +49,5 @@ int h_execution_nestings(struct request *r)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
     view_execution_tree(w, nodes, 0);
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    return reply_written(r, 200, w);
 }

@@ -4,6 +4,7 @@
 
 #include "fcgi/forms/execution_scope.h"
 #include "fcgi/forms/start_run.h"
+#include "fcgi/forms/stop_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -23,28 +24,6 @@ static struct span stop_body(struct request *r, const id *execution)
     return body;
 }
 
-static int reply_stop_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
-                              const struct idempotency_match *replay)
-{
-    switch (verdict) {
-    case STOP_DONE:
-        return reply_json(r, req->first_response.status, req->first_response.body.at,
-                          req->first_response.body.size);
-    case STOP_REPLAYED:
-        return reply_stored_response(r, &replay->execution_id, &replay->response);
-    case STOP_KEY_REUSED:
-        return reply_key_reused(r);
-    case STOP_NOT_FOUND:
-        return reply_not_found(r);
-    case STOP_TERMINAL:
-        return reply_problem(r, 400, "execution_terminal", "The execution has already ended.");
-    case STOP_UNCERTAIN:
-        return reply_err(r, ERR_UNCERTAIN);
-    default:
-        return reply_err(r, ERR_BUSY);
-    }
-}
-
 int h_execution_stop(struct request *r)
 {
     struct stop_request req = {.workspace_id = r->access.workspace_id,
@@ -60,5 +39,5 @@ int h_execution_stop(struct request *r)
     r->execution_id = req.execution_id;
     req.first_response.body = stop_body(r, &req.execution_id);
     enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &replay);
-    return reply_stop_verdict(r, &req, verdict, &replay);
+    return stop_reply(r, &req, verdict, &replay);
 }

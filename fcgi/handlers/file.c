@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fcgi/forms/blob_reply.h"
+#include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/multipart.h"
@@ -155,7 +156,6 @@ static enum err store_upload(struct upload *u)
 static int reply_source_ids(struct upload *u)
 {
     struct json_write *w = json_write_new(u->request);
-    size_t size;
     json_write_open(w, '{');
     json_write_key(w, "source_ids");
     json_write_open(w, '[');
@@ -163,8 +163,7 @@ static int reply_source_ids(struct upload *u)
         json_write_bytes(w, u->names[i], strlen(u->names[i]));
     json_write_close(w, ']');
     json_write_close(w, '}');
-    const char *body = json_write_result(w, &size);
-    return reply_json(u->request, 201, body, size);
+    return reply_written(u->request, 201, w);
 }
 
 int h_file_upload(struct request *r)
@@ -204,27 +203,17 @@ int h_file_list(struct request *r)
     const char *after = request_query(r, "after");
     struct file *list;
     int64_t limit;
-    size_t n, size;
+    size_t n;
     if (!request_query_int(r, "limit", 1, FILES_LIST_MAX, FILES_LIST_MAX, &limit))
         return reply_rejected(r);
     enum err e = file_list(r->app->db, r, &r->access.workspace_id, &r->access.principal_id,
                            after ? after : "", limit + 1, &list, &n);
     if (e != OK)
         return reply_err(r, e);
-    bool more = n > (size_t)limit;
-    n -= more;
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "files");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < n; i++)
-        write_file_json(w, &list[i]);
-    json_write_close(w, ']');
-    json_write_flag(w, "has_more", more);
-    json_write_text(w, "next_cursor", more ? list[n - 1].name : NULL);
-    json_write_close(w, '}');
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    struct page page = page_begin(r, "files", n, limit);
+    for (size_t i = 0; i < page.count; i++)
+        write_file_json(page.w, &list[i]);
+    return page_reply(r, &page, page.has_more ? list[page.count - 1].name : NULL);
 }
 
 int h_file_get(struct request *r)

@@ -8,10 +8,8 @@
 
 static int reply_data(struct request *r, struct json_write *w)
 {
-    size_t size;
     json_write_close(w, '}');
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    return reply_written(r, 200, w);
 }
 
 static struct json_write *begin_data(struct request *r)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/start_run.h"
+#include "fcgi/forms/stop_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -48,28 +49,6 @@ static struct span cancelled_body(struct request *r, struct skill_execution *exe
     return skill_execution_body(r, exec);
 }
 
-static int reply_cancel_verdict(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
-                                const struct idempotency_match *replay)
-{
-    switch (verdict) {
-    case STOP_DONE:
-        return reply_json(r, req->first_response.status, req->first_response.body.at,
-                          req->first_response.body.size);
-    case STOP_REPLAYED:
-        return reply_stored_response(r, &replay->execution_id, &replay->response);
-    case STOP_KEY_REUSED:
-        return reply_key_reused(r);
-    case STOP_NOT_FOUND:
-        return reply_not_found(r);
-    case STOP_TERMINAL:
-        return reply_problem(r, 400, "execution_terminal", "The execution has already ended.");
-    case STOP_UNCERTAIN:
-        return reply_err(r, ERR_UNCERTAIN);
-    default:
-        return reply_err(r, ERR_BUSY);
-    }
-}
-
 int h_skill_execution_cancel(struct request *r)
 {
     struct stop_request req = {
@@ -93,5 +72,5 @@ int h_skill_execution_cancel(struct request *r)
     }
     req.first_response.body = cancelled_body(r, &exec, &req);
     enum stop_verdict verdict = stop_run(r->app->db, r->app->redis, r, &req, &replay);
-    return reply_cancel_verdict(r, &req, verdict, &replay);
+    return stop_reply(r, &req, verdict, &replay);
 }

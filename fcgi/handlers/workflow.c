@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fcgi/cache/workflow_cache.h"
+#include "fcgi/forms/page.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/forms/workflow_form.h"
 #include "fcgi/handlers/handlers.h"
@@ -41,21 +42,10 @@ int h_workflow_list(struct request *r)
     enum err e = workflow_list(r->app->db, r, &r->access.workspace_id, &after, limit + 1, &list, &n);
     if (e != OK)
         return reply_err(r, e);
-    bool more = n > (size_t)limit;
-    n -= more;
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "workflows");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < n; i++)
-        view_workflow(w, &list[i]);
-    json_write_close(w, ']');
-    json_write_flag(w, "has_more", more);
-    json_write_text(w, "next_cursor", more ? list[n - 1].id.text : NULL);
-    json_write_close(w, '}');
-    size_t size;
-    const char *body = json_write_result(w, &size);
-    return reply_json(r, 200, body, size);
+    struct page page = page_begin(r, "workflows", n, limit);
+    for (size_t i = 0; i < page.count; i++)
+        view_workflow(page.w, &list[i]);
+    return page_reply(r, &page, page.has_more ? list[page.count - 1].id.text : NULL);
 }
 
 int h_workflow_get(struct request *r)

@@ -123,6 +123,13 @@ int reply_json(struct request *r, int status, const char *body, size_t size)
     return reply_bytes(r, status, "application/json", body, size);
 }
 
+int reply_written(struct request *r, int status, struct json_write *w)
+{
+    size_t size;
+    const char *body = json_write_result(w, &size);
+    return reply_json(r, status, body, size);
+}
+
 int reply_empty(struct request *r, int status)
 {
     return reply_bytes(r, status, NULL, "", 0);

@@ -12,11 +12,14 @@
 #include "json/json_problems.h"
 
 struct request;
+struct json_write;
 struct FCGX_Stream;
 
 int reply_bytes(struct request *r, int status, const char *type, const char *body, size_t size);
 int reply_json(struct request *r, int status, const char *body, size_t size);
 int reply_empty(struct request *r, int status);
+/* Replies with the JSON that was written to `w`. */
+int reply_written(struct request *r, int status, struct json_write *w);
 void reply_header(struct request *r, const char *name, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Lets one of nginx's internal locations answer the request (X-Accel-Redirect). The location receives a GET

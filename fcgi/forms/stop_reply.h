@@ -1,0 +1,11 @@
+/* Answers a request that stops an execution: POST …/stop and …/cancel. */
+#pragma once
+
+#include "run/stop.h"
+
+struct request;
+
+/* Replies by the verdict of stop_run(): with req->body, or with the stored response in `answer` for a replay.
+ */
+int stop_reply(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
+               const struct idempotency_match *replay);
