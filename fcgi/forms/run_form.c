@@ -3,43 +3,11 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/forms/form.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "schema/schema.h"
 #include "json/json.h"
-#include "json/json_raw.h"
-
-static bool reject_run_form(struct request *r, const char *sentence)
-{
-    reply_problem(r, 400, "invalid_request", "%s", sentence);
-    return false;
-}
-
-/* The raw bytes of a member; absent if the member is missing or null. */
-static struct span raw_member(const struct request *r, json_object *body, const char *name)
-{
-    struct span s = {0};
-    if (json_get(body, name))
-        json_raw_member(r->body, r->body_size, name, &s.at, &s.size);
-    return s;
-}
-
-static bool run_members_are_known(struct request *r, json_object *body)
-{
-    static const char *const known[] = {"inputs", "tags", "metadata", "chat"};
-    json_object_object_foreach(body, name, value)
-    {
-        bool found = false;
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-            found = found || strcmp(name, known[i]) == 0;
-        (void)value;
-        if (!found) {
-            reply_problem(r, 400, "invalid_request", "The body has an unknown member %.100s.", name);
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool tags_are_valid(json_object *tags)
 {
@@ -103,31 +71,21 @@ bool run_form_read(struct request *r, struct run_request *req)
         return false;
     if (!body)
         return true;
-    if (!run_members_are_known(r, body))
+    if (!form_members_are_known(r, body, "inputs tags metadata chat"))
         return false;
     json_object *tags = json_get(body, "tags");
     json_object *metadata = json_get(body, "metadata");
     if (tags && !tags_are_valid(tags))
-        return reject_run_form(r, "tags must be an array of at most 32 strings of 1 to 256 octets.");
+        return form_reject_value(r, "tags", "an array of at most 32 strings of 1 to 256 octets");
     if (metadata && !json_object_is_type(metadata, json_type_object))
-        return reject_run_form(r, "metadata must be an object.");
+        return form_reject_value(r, "metadata", "an object");
     if (!run_form_read_chat(json_get(body, "chat"), req))
-        return reject_run_form(r, RUN_CHAT_RULE);
-    req->input = raw_member(r, body, "inputs");
-    req->metadata = raw_member(r, body, "metadata");
+        return form_reject_value(r, "chat", RUN_CHAT_RULE);
+    req->input = form_raw_member(r, body, "inputs");
+    req->metadata = form_raw_member(r, body, "metadata");
     if (tags)
         req->tags = unique_tags(r, tags);
     return true;
-}
-
-/* The problems with pointers into the body: the validator's pointers start at the inputs. */
-static struct json_problems *body_problems(struct request *r, const struct schema_problems *found)
-{
-    struct json_problems *p = json_problems_new(r);
-    for (size_t i = 0; i < found->count; i++)
-        json_problems_add(p, talloc_asprintf(r, "/inputs%s", found->items[i].pointer), "%s",
-                          found->items[i].message);
-    return p;
 }
 
 bool run_form_check_inputs(struct request *r, const struct run_request *req, const struct schema *schema)
@@ -146,7 +104,7 @@ bool run_form_check_inputs(struct request *r, const struct run_request *req, con
     }
     if (e == OK)
         return true;
-    struct json_problems *p = body_problems(r, &found);
+    struct json_problems *p = form_input_problems(r, &found);
     if (p->total == 0)
         json_problems_add(p, "/inputs", "%s", why);
     reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the workflow's schema.");

@@ -16,8 +16,7 @@ bool run_form_read(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Reads the `chat` member (NULL: absent), by which a chat dispatcher identifies the message and the tool
  * call. False if it is malformed: the caller replies, by RUN_CHAT_RULE. */
 bool run_form_read_chat(json_object *chat, struct run_request *req) WARN_UNUSED;
-#define RUN_CHAT_RULE                                                                                        \
-    "chat must be an object with thread_id and tool_call_id (1 to 256 octets) and message_id (a UUID)."
+#define RUN_CHAT_RULE "an object with thread_id and tool_call_id (1 to 256 octets) and message_id (a UUID)"
 /* Validates the inputs (absent: {}) against a compiled schema; NULL accepts any object. False: the reply is
  * set, 422 with one entry per violation. */
 bool run_form_check_inputs(struct request *r, const struct run_request *req,

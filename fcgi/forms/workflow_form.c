@@ -3,17 +3,12 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/forms/form.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/skill.h"
 #include "json/json_raw.h"
-
-static bool reject_workflow_form(struct request *r, const char *sentence)
-{
-    reply_problem(r, 400, "invalid_request", "%s", sentence);
-    return false;
-}
 
 static size_t count_characters(const char *text)
 {
@@ -36,22 +31,16 @@ static bool read_form_text(json_object *body, const char *name, struct span *spa
 
 static bool check_members(struct request *r, json_object *body, struct workflow_change *c)
 {
-    json_object_object_foreach(body, name, value)
-    {
-        (void)value;
-        if (strcmp(name, "name") != 0 && strcmp(name, "description") != 0 && strcmp(name, "program") != 0) {
-            reply_problem(r, 400, "invalid_request", "The body has an unknown member %.100s.", name);
-            return false;
-        }
-    }
+    if (!form_members_are_known(r, body, "name description program"))
+        return false;
     if (!read_form_text(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
         count_characters(c->name.at) > WORKFLOW_NAME_MAX)
-        return reject_workflow_form(r, "name must be a string of 1 to 200 characters.");
+        return form_reject_value(r, "name", "a string of 1 to 200 characters");
     if (!read_form_text(body, "description", &c->description) ||
         c->description.size > WORKFLOW_DESCRIPTION_MAX)
-        return reject_workflow_form(r, "description must be a string of at most 16384 octets.");
+        return form_reject_value(r, "description", "a string of at most 16384 octets");
     if (!json_get(body, "program"))
-        return reject_workflow_form(r, "program must be an object.");
+        return form_reject_value(r, "program", "an object");
     return true;
 }
 
@@ -99,8 +88,8 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
     if (!request_json(r, &body))
         return false;
     if (!body)
-        return reject_workflow_form(
-            r, "The body must be a JSON object with name, program and optionally description.");
+        return form_reject_value(r, "The body",
+                                 "a JSON object with name, program and optionally description");
     if (!check_members(r, body, c))
         return false;
     json_raw_member(r->body, r->body_size, "program", &c->program.at, &c->program.size);

@@ -5,6 +5,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
@@ -40,17 +41,11 @@ int h_credits_get(struct request *r)
 
 /* --- usage --- */
 
-static bool reject_usage_parameter(struct request *r, const char *name, const char *what)
-{
-    reply_problem(r, 400, "invalid_request", "%s must be %s.", name, what);
-    return false;
-}
-
 static bool read_usage_time(struct request *r, const char *name, int64_t default_ms, int64_t *ms_r)
 {
     const char *text = request_query(r, name);
     *ms_r = text ? clock_parse(text) : default_ms;
-    return *ms_r >= 0 || reject_usage_parameter(r, name, "a date or date-time (RFC 3339)");
+    return *ms_r >= 0 || form_reject_value(r, name, "a date or date-time (RFC 3339)");
 }
 
 /* The default range is the last thirty days including today, in whole days (UTC). */
@@ -62,16 +57,16 @@ static bool read_usage_form(struct request *r, struct usage_form *f)
     while (group && g < 3 && strcmp(group, group_names[g]) != 0)
         g++;
     if (g == 3)
-        return reject_usage_parameter(r, "group_by", "day, responder or key");
+        return form_reject_value(r, "group_by", "day, responder or key");
     f->group = (enum usage_group)g;
     if (!read_usage_time(r, "to", midnight_ms, &f->to_ms) ||
         !read_usage_time(r, "from", f->to_ms > DAYS_DEFAULT * day_ms ? f->to_ms - DAYS_DEFAULT * day_ms : 0,
                          &f->from_ms))
         return false;
     if (f->from_ms >= f->to_ms)
-        return reject_usage_parameter(r, "from", "earlier than to");
+        return form_reject_value(r, "from", "earlier than to");
     if (f->to_ms - f->from_ms > DAYS_MAX * day_ms)
-        return reject_usage_parameter(r, "from", "at most 366 days before to");
+        return form_reject_value(r, "from", "at most 366 days before to");
     return true;
 }
 
@@ -146,7 +141,7 @@ static int reply_usage_csv(struct request *r, const struct usage_form *f, const 
 
 int h_credits_usage(struct request *r)
 {
-    struct usage_form f;
+    struct usage_form f = {0};
     struct usage_row *list;
     size_t n;
     if (!read_usage_form(r, &f))

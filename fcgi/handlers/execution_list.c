@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "fcgi/cache/name_cache.h"
+#include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
@@ -30,12 +31,6 @@ struct list_page {
     int64_t number, size;
 };
 
-static bool reject_list_parameter(struct request *r, const char *name, const char *what)
-{
-    reply_problem(r, 400, "invalid_request", "%s must be %s.", name, what);
-    return false;
-}
-
 static bool is_responder_filter(const char *name)
 {
     return strcmp(name, "responderIds") == 0 || strcmp(name, "responderIds[]") == 0;
@@ -50,7 +45,7 @@ static bool read_responders(struct request *r, struct list_page *p)
         if (!is_responder_filter(r->query[i].name))
             continue;
         if (n == EXECUTION_RESPONDERS_MAX || !id_parse(value, strlen(value), &ids[n]))
-            return reject_list_parameter(r, "responderIds", "at most 64 UUIDs");
+            return form_reject_value(r, "responderIds", "at most 64 UUIDs");
         bool seen = false;
         for (size_t k = 0; k < n && !seen; k++)
             seen = id_equal(&ids[k], &ids[n]);
@@ -79,11 +74,11 @@ static bool read_states(struct request *r, struct list_page *p)
     struct execution_filter *f = &p->filter;
     enum run_state one;
     if (status && (f->states_n = (size_t)states_from_status(status, f->states)) == 0)
-        return reject_list_parameter(r, "status", "running, success, failed or stopped");
+        return form_reject_value(r, "status", "running, success, failed or stopped");
     if (!state)
         return true;
     if (state_from_name(state, &one) == 0)
-        return reject_list_parameter(r, "state", "queued, running, succeeded, failed or stopped");
+        return form_reject_value(r, "state", "queued, running, succeeded, failed or stopped");
     p->is_empty = p->is_empty || (status && f->states[0] != one && (f->states_n < 2 || f->states[1] != one));
     f->states[0] = one;
     f->states_n = 1;
@@ -99,9 +94,9 @@ static bool read_times(struct request *r, struct list_page *p)
     int64_t after_ms = after ? clock_parse(after) : 0;
     int64_t before_ms = before ? clock_parse(before) : 0;
     if (after_ms < 0)
-        return reject_list_parameter(r, "created_after", "a date or date-time (RFC 3339)");
+        return form_reject_value(r, "created_after", "a date or date-time (RFC 3339)");
     if (before_ms < 0)
-        return reject_list_parameter(r, "created_before", "a date or date-time (RFC 3339)");
+        return form_reject_value(r, "created_before", "a date or date-time (RFC 3339)");
     if (after)
         p->filter.above = id_floor(after_ms + 1);
     if (before)
@@ -113,7 +108,7 @@ static bool read_tag(struct request *r, struct list_page *p)
 {
     p->filter.tag = request_query(r, "tag");
     if (p->filter.tag && (!*p->filter.tag || strlen(p->filter.tag) > EXECUTION_TAG_MAX))
-        return reject_list_parameter(r, "tag", "a string of 1 to 256 octets");
+        return form_reject_value(r, "tag", "a string of 1 to 256 octets");
     return request_query_id(r, "parentId", &p->filter.parent);
 }
 
@@ -138,8 +133,8 @@ static bool read_page_number(struct request *r, struct list_page *p)
         return false;
     p->filter.offset = (p->number - 1) * p->size;
     if (p->filter.offset + p->size > OFFSET_MAX)
-        return reject_list_parameter(r, "pageNumber",
-                                     "within the newest 1000000 executions; use limit and after beyond");
+        return form_reject_value(r, "pageNumber",
+                                 "within the newest 1000000 executions; use limit and after beyond");
     return true;
 }
 

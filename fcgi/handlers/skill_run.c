@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "fcgi/cache/skill_cache.h"
+#include "fcgi/forms/form.h"
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/start_run.h"
@@ -12,7 +13,6 @@
 #include "fcgi/http/request.h"
 #include "skill/extra.h"
 #include "store/model.h"
-#include "json/json_raw.h"
 
 enum { FILES_MAX = 1000 };
 
@@ -29,23 +29,6 @@ struct skill_start_form {
 
 /* --- the body --- */
 
-static bool skill_members_are_known(struct request *r, json_object *body)
-{
-    static const char *const known[] = {"inputs", "file_source_ids", "model", "chat"};
-    json_object_object_foreach(body, name, value)
-    {
-        bool found = false;
-        for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-            found = found || strcmp(name, known[i]) == 0;
-        (void)value;
-        if (!found) {
-            reply_problem(r, 400, "invalid_request", "The body has an unknown member %.100s.", name);
-            return false;
-        }
-    }
-    return true;
-}
-
 static void read_skill_inputs(struct request *r, json_object *body, struct skill_start_form *s,
                               struct json_problems *p)
 {
@@ -55,7 +38,7 @@ static void read_skill_inputs(struct request *r, json_object *body, struct skill
     else if (!json_object_is_type(s->inputs, json_type_object))
         json_problems_add(p, "/inputs", "must be an object");
     else
-        json_raw_member(r->body, r->body_size, "inputs", &s->run.input.at, &s->run.input.size);
+        s->run.input = form_raw_member(r, body, "inputs");
 }
 
 static void read_file_source_ids(struct request *r, json_object *body, struct skill_start_form *s,
@@ -95,12 +78,11 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
 {
     json_object *body;
     struct json_problems *p = json_problems_new(r);
-    if (!request_json(r, &body) || (body && !skill_members_are_known(r, body)))
+    if (!request_json(r, &body) ||
+        (body && !form_members_are_known(r, body, "inputs file_source_ids model chat")))
         return false;
-    if (!run_form_read_chat(json_get(body, "chat"), &s->run)) {
-        reply_problem(r, 400, "invalid_request", "%s", RUN_CHAT_RULE);
-        return false;
-    }
+    if (!run_form_read_chat(json_get(body, "chat"), &s->run))
+        return form_reject_value(r, "chat", RUN_CHAT_RULE);
     read_skill_inputs(r, body, s, p);
     read_file_source_ids(r, body, s, p);
     read_model_alias(body, s, p);
@@ -114,13 +96,10 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
 static bool skill_check_inputs(struct request *r, const struct skill_start_form *s, const struct manifest *m)
 {
     struct schema_problems found = {0};
-    struct json_problems *p = json_problems_new(r);
     if (schema_validate(r, m->inputs, s->inputs, &found) == OK)
         return true;
-    for (size_t i = 0; i < found.count; i++)
-        json_problems_add(p, talloc_asprintf(r, "/inputs%s", found.items[i].pointer), "%s",
-                          found.items[i].message);
-    reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the skill's schema.");
+    reply_problems(r, 422, "invalid_inputs", form_input_problems(r, &found),
+                   "The inputs do not match the skill's schema.");
     return false;
 }
 

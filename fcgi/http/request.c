@@ -82,9 +82,7 @@ static const char *decode_text(struct request *r, const char *text, size_t size,
     return percent_decode(text, size, plus_is_space, out) ? out : NULL;
 }
 
-/* Records why the request is rejected. Returns false. */
-static bool PRINTF_LIKE(4, 5)
-    reject_request(struct request *r, int status, const char *code, const char *format, ...)
+bool request_reject(struct request *r, int status, const char *code, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -162,9 +160,9 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
     r->raw_path = strip_prefix(r, path);
     *ok_r = split_path(r);
     if (!*ok_r)
-        reject_request(r, 400, "invalid_request", "The path is not valid percent-encoded UTF-8.");
+        request_reject(r, 400, "invalid_request", "The path is not valid percent-encoded UTF-8.");
     else if (!(*ok_r = split_query(r)))
-        reject_request(r, 400, "invalid_request",
+        request_reject(r, 400, "invalid_request",
                        "The query is not valid percent-encoded UTF-8 or has more than %d parameters.",
                        QUERY_MAX);
     return r;
@@ -188,7 +186,7 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
 {
     int64_t length = content_length(r);
     if (length > (int64_t)max)
-        return reject_request(r, 413, "body_too_large", "The body is larger than %zu bytes.", max);
+        return request_reject(r, 413, "body_too_large", "The body is larger than %zu bytes.", max);
     size_t want = length > 0 ? (size_t)length : 0;
     char *body = talloc_size(r, want + 1);
     size_t got = 0;
@@ -196,7 +194,7 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
         n = FCGX_GetStr(body + got, (int)(want - got), in);
     char more;
     if (length < 0 || got != want || FCGX_GetStr(&more, 1, in) > 0)
-        return reject_request(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
+        return request_reject(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
     body[want] = '\0';
     r->body = body;
     r->body_size = want;
@@ -215,7 +213,7 @@ ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
     /* nginx streams a chunked body without a length; the body ends with the stream */
     if (!length_text || !*length_text || length == (int64_t)r->body_size)
         return 0;
-    reject_request(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
+    request_reject(r, 400, "invalid_request", "The body's size differs from its Content-Length.");
     return -1;
 }
 
@@ -244,11 +242,11 @@ bool request_json(struct request *r, json_object **object_r)
     const char *type = request_param(r, "CONTENT_TYPE");
     const char *why;
     if (type && !is_json_type(r, type))
-        return reject_request(r, 415, "unsupported_media_type", "The body must be application/json.");
+        return request_reject(r, 415, "unsupported_media_type", "The body must be application/json.");
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)
-        return reject_request(r, 400, "invalid_json", "Invalid JSON: %s.", why);
+        return request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
     if (!json_object_is_type(*object_r, json_type_object))
-        return reject_request(r, 400, "invalid_request", "The body must be a JSON object.");
+        return request_reject(r, 400, "invalid_request", "The body must be a JSON object.");
     return true;
 }
 
@@ -274,7 +272,7 @@ bool request_query_int(struct request *r, const char *name, int64_t min, int64_t
     bool digits = n > 0 && n <= 18 && strspn(text, "0123456789") == n;
     int64_t value = digits ? strtoll(text, NULL, 10) : 0;
     if (!digits || value < min || value > max)
-        return reject_request(r, 400, "invalid_request", "%s must be a whole number from %lld to %lld.", name,
+        return request_reject(r, 400, "invalid_request", "%s must be a whole number from %lld to %lld.", name,
                               (long long)min, (long long)max);
     *value_r = value;
     return true;
@@ -286,7 +284,7 @@ bool request_query_bool(struct request *r, const char *name, bool *value_r)
     *value_r = text && strcmp(text, "true") == 0;
     if (!text || *value_r || strcmp(text, "false") == 0)
         return true;
-    return reject_request(r, 400, "invalid_request", "%s must be true or false.", name);
+    return request_reject(r, 400, "invalid_request", "%s must be true or false.", name);
 }
 
 bool request_query_id(struct request *r, const char *name, id *id_r)
@@ -295,14 +293,14 @@ bool request_query_id(struct request *r, const char *name, id *id_r)
     *id_r = (id){{0}};
     if (!text || id_parse(text, strlen(text), id_r))
         return true;
-    return reject_request(r, 400, "invalid_request", "%s must be a UUID.", name);
+    return request_reject(r, 400, "invalid_request", "%s must be a UUID.", name);
 }
 
 bool request_path_id(struct request *r, int i, id *id_r)
 {
     if (id_parse(r->path_values[i], strlen(r->path_values[i]), id_r))
         return true;
-    return reject_request(r, 404, "not_found", "Not found.");
+    return request_reject(r, 404, "not_found", "Not found.");
 }
 
 /* --- idempotency --- */
@@ -351,7 +349,7 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
     char *key = talloc_size(r, strlen(field) + 1);
     size_t size;
     if (count > 1 || !request_parse_idempotency_key(field, key, &size))
-        return reject_request(r, 400, "invalid_idempotency_key",
+        return request_reject(r, 400, "invalid_idempotency_key",
                               "Idempotency-Key must be sent once and have 1 to %d octets.",
                               IDEMPOTENCY_KEY_MAX);
     *key_r = (struct span){key, size};

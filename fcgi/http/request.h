@@ -102,6 +102,11 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WA
  * incomplete. */
 ssize_t request_read_chunk(struct request *r, char *buffer, size_t size) WARN_UNUSED;
 
+/* Records why the request is rejected: `code` and the formatted `detail` as in reply_problem(). Returns
+ * false. */
+bool request_reject(struct request *r, int status, const char *code, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
 /* The value of a FastCGI parameter; NULL if absent. */
 const char *request_param(const struct request *r, const char *name);
 /* The number of FastCGI parameters of that name, and the value of the last one. A header that was sent twice

@@ -1,0 +1,22 @@
+/* Checks that several request bodies and queries have in common. What is wrong is recorded by
+ * request_reject(). */
+#pragma once
+
+#include "base/err.h"
+#include "base/span.h"
+#include "schema/schema.h"
+#include "json/json.h"
+#include "json/json_problems.h"
+
+struct request;
+
+/* Rejects a parameter or member: "NAME must be WHAT." (400). Returns false. */
+bool form_reject_value(struct request *r, const char *name, const char *what);
+/* True if all members of the body are in `known`, names separated by spaces. Otherwise the request is
+ * rejected (400). */
+bool form_members_are_known(struct request *r, json_object *body, const char *known) WARN_UNUSED;
+/* The bytes of a member of r->body as sent; absent if the member is missing or null. */
+struct span form_raw_member(const struct request *r, json_object *body, const char *name);
+/* The problems of the inputs with pointers into the body: the validator's pointers start at the inputs.
+ * Allocated from the request. */
+struct json_problems *form_input_problems(struct request *r, const struct schema_problems *found);
