@@ -3,44 +3,41 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "fcgi/cache/lru.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "store/responder.h"
 
-enum { SIZE = 256, CACHE_TTL_MS = 1000 }; /* direct-mapped */
+enum { NAMES_MAX = 256, CACHE_TTL_MS = 1000 };
 
-struct name_cache_entry {
-    id responder;
-    int64_t fetched_ms; /* boot time; 0: empty */
-    char *name;
+struct cached_name {
+    /* Boot time before MariaDB was asked. */
+    int64_t fetched_ms;
+    const char *name;
 };
 
 struct name_cache {
-    struct name_cache_entry entries[SIZE];
+    struct lru *names;
 };
 
 struct name_cache *name_cache_new(void *ctx)
 {
-    return talloc_zero(ctx, struct name_cache);
-}
-
-static struct name_cache_entry *slot_of(struct name_cache *cache, const id *responder)
-{
-    return &cache->entries[id_hash(responder) % SIZE];
+    struct name_cache *cache = talloc_zero(ctx, struct name_cache);
+    cache->names = lru_new(cache, sizeof(id), NAMES_MAX, NAMES_MAX);
+    return cache;
 }
 
 static void remember_name(struct name_cache *cache, const struct responder_name *found, int64_t now_ms)
 {
-    struct name_cache_entry *entry = slot_of(cache, &found->id);
-    talloc_free(entry->name);
-    *entry = (struct name_cache_entry){found->id, now_ms, talloc_strdup(cache, found->name)};
+    struct cached_name *cached = talloc(cache, struct cached_name);
+    *cached = (struct cached_name){now_ms, talloc_strdup(cached, found->name)};
+    lru_put(cache->names, &found->id, cached, 1);
 }
 
 static const char *find_cached_name(struct request *r, const id *responder, int64_t now_ms)
 {
-    const struct name_cache_entry *entry = slot_of(r->app->names, responder);
-    bool fresh = entry->fetched_ms && now_ms - entry->fetched_ms < CACHE_TTL_MS;
-    return fresh && id_equal(&entry->responder, responder) ? talloc_strdup(r, entry->name) : NULL;
+    const struct cached_name *cached = lru_get(r->app->names->names, responder);
+    return cached && now_ms - cached->fetched_ms < CACHE_TTL_MS ? talloc_strdup(r, cached->name) : NULL;
 }
 
 /* Looks up in MariaDB the names of one kind that are still missing. */
