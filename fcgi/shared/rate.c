@@ -6,6 +6,8 @@
 #include "base/clock.h"
 #include "redis/keys.h"
 
+/* A lease is a hundredth of the limit, at most LEASE_MAX requests. When the window is used up, Redis is asked
+ * again after EXHAUSTED_RETRY_MS. */
 enum { LEASES_PER_WINDOW = 100, LEASE_MAX = 1000, EXHAUSTED_RETRY_MS = 200 };
 
 void rate_area_init(struct rate_area *area)
@@ -29,13 +31,13 @@ static void rate_lock(pthread_mutex_t *lock)
 
 /* The lease of the workspace, reset if its window has ended or the limit has changed. A new workspace
  * replaces the lease of the bucket whose window ends first. Call it under the bucket's lock. */
-static struct rate_lease *find_lease(struct rate_area *area, unsigned bucket, const id *workspace,
-                                     int64_t limit, int64_t now_ms)
+static struct rate_lease *find_lease(struct rate_bucket *bucket, const id *workspace, int64_t limit,
+                                     int64_t now_ms)
 {
-    struct rate_lease *oldest = &area->buckets[bucket].leases[0];
+    struct rate_lease *oldest = &bucket->leases[0];
     struct rate_lease *found = NULL;
     for (int i = 0; i < RATE_WAYS && !found; i++) {
-        struct rate_lease *l = &area->buckets[bucket].leases[i];
+        struct rate_lease *l = &bucket->leases[i];
         if (id_equal(&l->workspace, workspace))
             found = l;
         if (l->ends_ms < oldest->ends_ms)
@@ -56,13 +58,16 @@ static struct rate_state lease_state(const struct rate_lease *l, int verdict, in
                                .reset_s = ms == 0 ? RATE_WINDOW_S : (ms + 999) / 1000};
 }
 
-/* Decides by the lease alone; RATE_UNKNOWN if Redis must be asked. */
-static struct rate_state take_from_lease(struct rate_area *area, unsigned bucket, const id *workspace,
-                                         int64_t limit)
+static struct rate_bucket *bucket_of(struct rate_area *area, const id *workspace)
 {
-    int64_t now_ms = clock_boot_ms();
-    rate_lock(&area->buckets[bucket].lock);
-    struct rate_lease *l = find_lease(area, bucket, workspace, limit, now_ms);
+    return &area->buckets[id_hash(workspace) % RATE_BUCKETS];
+}
+
+struct rate_state rate_lease_take(struct rate_area *area, const id *workspace, int64_t limit, int64_t now_ms)
+{
+    struct rate_bucket *bucket = bucket_of(area, workspace);
+    rate_lock(&bucket->lock);
+    struct rate_lease *l = find_lease(bucket, workspace, limit, now_ms);
     struct rate_state s = {.verdict = RATE_UNKNOWN};
     if (l->left > 0) {
         l->left--;
@@ -70,34 +75,33 @@ static struct rate_state take_from_lease(struct rate_area *area, unsigned bucket
     } else if (l->next_request_ms > now_ms) {
         s = lease_state(l, RATE_LIMITED, now_ms);
     }
-    pthread_mutex_unlock(&area->buckets[bucket].lock);
+    pthread_mutex_unlock(&bucket->lock);
     return s;
 }
 
-/* Adds what Redis granted to the lease and takes one request of it. */
-static struct rate_state store_grant(struct rate_area *area, unsigned bucket, const id *workspace,
-                                     int64_t limit, int64_t granted, int64_t unleased, int64_t remaining_ms)
+struct rate_state rate_lease_grant(struct rate_area *area, const id *workspace, int64_t limit,
+                                   struct rate_grant grant, int64_t now_ms)
 {
-    int64_t now_ms = clock_boot_ms();
-    rate_lock(&area->buckets[bucket].lock);
-    struct rate_lease *l = find_lease(area, bucket, workspace, limit, now_ms);
-    l->ends_ms = now_ms + remaining_ms;
-    l->unleased = unleased;
-    l->left += granted;
+    struct rate_bucket *bucket = bucket_of(area, workspace);
+    rate_lock(&bucket->lock);
+    struct rate_lease *l = find_lease(bucket, workspace, limit, now_ms);
+    l->ends_ms = now_ms + grant.remaining_ms;
+    l->unleased = grant.unleased;
+    l->left += grant.granted;
     bool had = l->left > 0;
     l->left -= had;
     if (!had)
-        l->next_request_ms = now_ms + (remaining_ms < EXHAUSTED_RETRY_MS ? remaining_ms : EXHAUSTED_RETRY_MS);
+        l->next_request_ms =
+            now_ms + (grant.remaining_ms < EXHAUSTED_RETRY_MS ? grant.remaining_ms : EXHAUSTED_RETRY_MS);
     struct rate_state s = lease_state(l, had ? RATE_GRANTED : RATE_LIMITED, now_ms);
-    pthread_mutex_unlock(&area->buckets[bucket].lock);
+    pthread_mutex_unlock(&bucket->lock);
     return s;
 }
 
 struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *ctx, const id *workspace,
                             int64_t limit)
 {
-    unsigned bucket = id_hash(workspace) % RATE_BUCKETS;
-    struct rate_state s = take_from_lease(area, bucket, workspace, limit);
+    struct rate_state s = rate_lease_take(area, workspace, limit, clock_boot_ms());
     if (s.verdict != RATE_UNKNOWN)
         return s;
     int64_t chunk = limit / LEASES_PER_WINDOW;
@@ -107,6 +111,6 @@ struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *c
     struct redis_value v;
     if (redis_eval(redis, ctx, LUA_RATE_TAKE, args, 1, 3, &v) != OK || v.kind != REDIS_LIST || v.count != 3)
         return s;
-    return store_grant(area, bucket, workspace, limit, v.items[0].number, v.items[1].number,
-                       v.items[2].number);
+    struct rate_grant grant = {v.items[0].number, v.items[1].number, v.items[2].number};
+    return rate_lease_grant(area, workspace, limit, grant, clock_boot_ms());
 }

@@ -28,12 +28,24 @@ struct rate_lease {
     int64_t next_request_ms;
 };
 
+struct rate_bucket {
+    /* Robust, because a worker may die while it holds the lock. */
+    pthread_mutex_t lock;
+    struct rate_lease leases[RATE_WAYS];
+};
+
 struct rate_area {
-    struct {
-        /* Robust, because a worker may die while it holds the lock. */
-        pthread_mutex_t lock;
-        struct rate_lease leases[RATE_WAYS];
-    } buckets[RATE_BUCKETS];
+    struct rate_bucket buckets[RATE_BUCKETS];
+};
+
+/* Redis' answer to a request for a lease. */
+struct rate_grant {
+    /* Requests that this host may use. */
+    int64_t granted;
+    /* Requests of the window that no host has leased. */
+    int64_t unleased;
+    /* Until the window ends. */
+    int64_t remaining_ms;
 };
 
 struct rate_state {
@@ -47,3 +59,11 @@ void rate_area_init(struct rate_area *area);
  * no rate headers. */
 struct rate_state rate_take(struct rate_area *area, struct redis *redis, void *ctx, const id *workspace,
                             int64_t limit);
+
+/* The two steps of rate_take, without Redis; `now_ms` is boot time. */
+
+/* Takes one request of the lease. RATE_UNKNOWN if Redis must be asked for a lease. */
+struct rate_state rate_lease_take(struct rate_area *area, const id *workspace, int64_t limit, int64_t now_ms);
+/* Adds what Redis granted to the lease and takes one request of it. */
+struct rate_state rate_lease_grant(struct rate_area *area, const id *workspace, int64_t limit,
+                                   struct rate_grant grant, int64_t now_ms);
