@@ -4,7 +4,6 @@
 
 #include "fcgi/http/auth.h"
 #include "fcgi/http/request.h"
-#include "fcgi/server/routes.h"
 
 static struct request *make_request(const char *method, const char *uri, bool *ok_r)
 {
