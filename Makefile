@@ -77,11 +77,11 @@ USE.view                  := base json schema workflow mariadb redis blob accoun
 LIB_ROOMS := base service json schema workflow skill mariadb redis blob secret account run store maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
-USE.fcgi/http             := $(LIB_ROOMS) fcgi/shared
-USE.fcgi/cache            := $(LIB_ROOMS) fcgi/shared fcgi/http
-USE.fcgi/forms            := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache fcgi/forms
-USE.fcgi/server           := $(LIB_ROOMS) fcgi/shared fcgi/http fcgi/cache fcgi/handlers
+USE.fcgi/http             := base json mariadb redis account run store fcgi/shared
+USE.fcgi/cache            := base json schema workflow skill mariadb redis account run store fcgi/shared fcgi/http
+USE.fcgi/forms            := base json schema workflow mariadb redis blob account run store view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json schema workflow skill mariadb redis blob account run store maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/server           := base service json schema workflow skill mariadb redis blob account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
 USE.executor/cache        := $(LIB_ROOMS)
