@@ -6,8 +6,8 @@
 
 struct lru;
 
-/* At most `entries_max` entries, and values of at most `weight_max` in total (see lru_put). Freed by talloc.
- */
+/* At most `entries_max` entries, and values of at most `weight_max` in total (see lru_put). Freed by
+ * talloc. */
 struct lru *lru_new(void *ctx, size_t key_size, size_t entries_max, size_t weight_max);
 /* The value of a key, which becomes the most recently used one; NULL if absent. Keys are compared as bytes:
  * padding must be zero. The value is valid until the next lru_put. */

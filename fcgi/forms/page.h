@@ -22,8 +22,8 @@ struct page {
     bool has_more;
 };
 
-/* Begins the list `name`. `rows` is the number of rows read with a limit of `limit` + 1; limit is at least 1.
- */
+/* Begins the list `name`. `rows` is the number of rows read with a limit of `limit` + 1; limit is at least
+ * 1. */
 struct page page_begin(struct request *r, const char *name, size_t rows, int64_t limit);
 /* Ends the list and replies 200. `next_cursor` is NULL on the last page. */
 int page_reply(struct request *r, struct page *page, const char *next_cursor);

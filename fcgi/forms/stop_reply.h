@@ -5,7 +5,6 @@
 
 struct request;
 
-/* Replies by the verdict of stop_run(): with req->body, or with the stored response in `answer` for a replay.
- */
+/* Replies by the verdict of stop_run(): with req->first_response, or with the stored response in `replay`. */
 int stop_reply(struct request *r, const struct stop_request *req, enum stop_verdict verdict,
                const struct idempotency_match *replay);
