@@ -125,8 +125,8 @@ static enum err requeue_work(struct db_tx *tx, void *arg)
         }
         e = run_move(t->run_tx, r, &move);
         if (e == OK)
-            log_info(t->move == MOVE_REQUEUE_LOST ? "run.requeued" : "run.handed_back",
-                     "execution=%s workspace=%s workflow=%s attempt=%d lost_by=%llu", r->id.text,
+            log_info(t->move == MOVE_REQUEUE_LOST ? "run.requeued" : "run.released",
+                     "execution=%s workspace=%s workflow=%s attempt=%d executor=%llu", r->id.text,
                      r->workspace_id.text, r->responder_id.text, r->attempt, (unsigned long long)t->executor);
     }
     return e == OK ? run_tx_flush(t->run_tx) : e;
@@ -159,8 +159,9 @@ static enum err fail_exhausted_work(struct db_tx *tx, void *arg)
             e = run_move(s->run_tx, r, r == top ? &fail : &stop);
     }
     if (e == OK)
-        log_info("run.failed", "execution=%s workspace=%s workflow=%s attempt=%d reason=%s", top->id.text,
-                 top->workspace_id.text, top->responder_id.text, top->attempt, reason_name(fail.reason));
+        log_info("run.failed", "execution=%s workspace=%s workflow=%s attempt=%d executor=%llu reason=%s",
+                 top->id.text, top->workspace_id.text, top->responder_id.text, top->attempt,
+                 (unsigned long long)s->executor, reason_name(fail.reason));
     return e == OK ? run_tx_flush(s->run_tx) : e;
 }
 

@@ -1,4 +1,4 @@
--- The steps that earlier attempts of a run have left, in program order.
+-- The steps that earlier attempts of a run have committed, in program order.
 SELECT step, item, status, tries, answers, due_ms, started_ms, result, error
 FROM execution_steps
 WHERE execution_id = ?

@@ -1,2 +1,2 @@
--- The version of a workflow that a child is started with now.
+-- The current version of a workflow, with which a child is started, and the operator's price.
 SELECT version, price FROM workflows WHERE id = ? AND workspace_id = ? AND archived_ms IS NULL
