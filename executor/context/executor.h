@@ -10,6 +10,8 @@
 #include "service/timers.h"
 
 struct active_run;
+struct compiled_programs;
+struct compiled_skills;
 struct slots;
 struct run_kinds;
 struct lease;

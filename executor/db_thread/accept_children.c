@@ -3,6 +3,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
 #include "store/model.h"
 #include "json/json.h"
 

@@ -5,11 +5,12 @@
 
 #include <stdint.h>
 
-#include "executor/cache/programs.h"
-#include "executor/cache/skills.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 #include "service/thread_queue.h"
+
+struct compiled_programs;
+struct compiled_skills;
 
 /* Commits and claims in one transaction. */
 enum { COMMIT_BATCH_MAX = 64 };

@@ -11,6 +11,8 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "blob/blob.h"
+#include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
 #include "executor/db_thread/claimed_run.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/http_client.h"

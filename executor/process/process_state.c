@@ -1,5 +1,7 @@
 #include "executor/process/process_state.h"
 
+#include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/http_client.h"
 #include "executor/lease/lease.h"
