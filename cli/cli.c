@@ -51,8 +51,10 @@ int cli_fail(struct cli *cli, const char *format, ...)
 int cli_fail_err(struct cli *cli, enum err e, const char *what)
 {
     switch (e) {
-    case ERR_BUSY:
-        return cli_fail(cli, "%s: MariaDB is away or busy; nothing was done", what);
+    case ERR_UNAVAILABLE:
+        return cli_fail(cli, "%s: MariaDB is unreachable; nothing was done", what);
+    case ERR_RETRY:
+        return cli_fail(cli, "%s: MariaDB is busy; nothing was done: try again", what);
     case ERR_UNCERTAIN:
         return cli_fail(cli, "%s: the answer of MariaDB was lost: look whether it was done", what);
     case ERR_NOT_FOUND:

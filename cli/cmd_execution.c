@@ -264,7 +264,7 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     case STOP_UNCERTAIN:
         return cli_fail_err(cli, ERR_UNCERTAIN, "stopping");
     default:
-        return cli_fail_err(cli, ERR_BUSY, "stopping");
+        return cli_fail_err(cli, ERR_UNAVAILABLE, "stopping");
     }
     redis_flush(cli->redis);
     json_object *o = json_object_new_object();
@@ -315,7 +315,7 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
     for (;;) {
         void *scratch = talloc_new(cli->ctx);
         enum err e = events_read(cli->db, scratch, &run.workspace_id, &run.execution_id, (int)after, &page);
-        if (e != OK && e != ERR_BUSY) /* a MariaDB that is away comes back */
+        if (e != OK && !err_is_transient(e)) /* a MariaDB that is away comes back */
             return cli_fail_err(cli, e, "reading events");
         for (size_t i = 0; e == OK && i < page.count; i++)
             print_event(cli, scratch, &run.execution_id, &page.rows[i]);

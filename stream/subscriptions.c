@@ -252,7 +252,7 @@ static void redis_on_readable(evutil_socket_t fd, short what, void *arg)
     enum err e = redis_subscriber_read(subs->redis);
     while (e == OK && (e = redis_subscriber_next(subs->redis, &news)) == OK)
         handle_redis_message(subs, &news);
-    if (e == ERR_BUSY)
+    if (e == ERR_UNAVAILABLE)
         on_redis_lost(subs);
     poll_next(subs);
 }

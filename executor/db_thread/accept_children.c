@@ -115,7 +115,8 @@ static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct chi
     return e;
 }
 
-/* Does what accept_batch leaves to its callers. Every error except ERR_BUSY rejects the child for good. */
+/* Does what accept_batch leaves to its callers. Every error that is not transient rejects the child for good.
+ */
 static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     j->why = NULL;
@@ -124,7 +125,7 @@ static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
         return e;
     e = j->slug ? prepare_child_skill(thread_ctx, j) : prepare_child_workflow(thread_ctx, j);
-    if (e != OK && e != ERR_BUSY && !j->why)
+    if (e != OK && !err_is_transient(e) && !j->why)
         j->why = "the run could not be started";
     return e;
 }
@@ -176,9 +177,9 @@ bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, 
     bool decided = true;
     for (size_t i = 0; i < n; i++) {
         enum err e = prepare_child(thread_ctx, jobs[i]);
-        if (e == ERR_BUSY)
+        if (err_is_transient(e))
             jobs[i]->answer.verdict = RUN_UNAVAILABLE;
-        decided = decided && e != ERR_BUSY;
+        decided = decided && !err_is_transient(e);
         if (e == OK && jobs[i]->answer.verdict == 0)
             prepared[prepared_n++] = jobs[i];
     }

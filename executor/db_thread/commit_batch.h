@@ -1,8 +1,9 @@
 /* The transaction of the database thread: commits of several runs and, if wanted, the claims of new ones.
  * Publishes to Redis after the COMMIT. Database thread only.
  *
- * Both functions return ERR_BUSY if nothing was done, ERR_UNCERTAIN if it may have been done (the same batch,
- * or parts of it, can be given again), and ERR_INTERNAL if one of the commits cannot be written. */
+ * Both functions return ERR_UNAVAILABLE or ERR_RETRY if nothing was done, ERR_UNCERTAIN if it may have been
+ * done (the same batch, or parts of it, can be given again), and ERR_INTERNAL if one of the commits cannot be
+ * written. */
 #pragma once
 
 #include "executor/db_thread/account_locks.h"

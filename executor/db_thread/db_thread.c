@@ -204,7 +204,7 @@ static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
     for (size_t i = 0; i < b->commits_n; i++) {
         struct commit_batch one = {.thread_ctx = &t->thread_ctx, .commits_n = 1, .commits = {b->commits[i]}};
         enum err e = commit_batch_write(&one);
-        if (e == ERR_BUSY || e == ERR_UNCERTAIN) {
+        if (err_is_transient(e) || e == ERR_UNCERTAIN) {
             memmove(b->commits, b->commits + i, sizeof(struct commit *) * (b->commits_n - i));
             b->commits_n -= i;
             return false;
@@ -249,7 +249,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
 static bool write_tree_commit(struct db_thread *t, struct commit *c)
 {
     enum err e = commit_write_tree(&t->thread_ctx, c);
-    if (e == ERR_BUSY || e == ERR_UNCERTAIN) {
+    if (err_is_transient(e) || e == ERR_UNCERTAIN) {
         requeue_commits(t, &c, 1);
         return false;
     }

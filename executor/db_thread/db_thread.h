@@ -11,7 +11,7 @@
  *
  * Failure: while MariaDB is unreachable, commits and children are kept and tried again every 100 ms. A commit
  * is finished when it was written, when the fence rejected it, or (ERR_INTERNAL) when it cannot be written.
- * Other jobs report ERR_BUSY. */
+ * Other jobs report ERR_UNAVAILABLE. */
 #pragma once
 
 #include <event2/event.h>

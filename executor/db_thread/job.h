@@ -47,6 +47,6 @@ struct job {
     void (*done)(struct job *job);
     /* For the submitter on the loop; the threads do not touch it. */
     void *arg;
-    /* The result. Jobs of the database thread that found MariaDB unreachable report ERR_BUSY. */
+    /* The result. Jobs of the database thread that found MariaDB unreachable report ERR_UNAVAILABLE. */
     enum err e;
 };

@@ -13,7 +13,7 @@ static enum err read_secret(struct secret_lookup *j, struct db *db, size_t i)
         j->values[i] = (struct secret_value){.text = value, .size = size};
     else if (e == ERR_NOT_FOUND)
         j->why = talloc_asprintf(j, "there is no secret %s", j->names[i]);
-    else if (e == ERR_BUSY)
+    else if (err_is_transient(e))
         j->why = "the secrets cannot be read now";
     return e;
 }

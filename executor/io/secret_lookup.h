@@ -5,7 +5,8 @@
 #include "secret/redact.h"
 
 struct secret_lookup {
-    struct job job; /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or another), ERR_BUSY */
+    struct job
+        job; /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or another), ERR_UNAVAILABLE, ERR_RETRY */
     id workspace;
     const uint8_t *key; /* NULL: this executor has none */
     const char **names; /* of the asker, who outlives neither the job nor its answer: copied */

@@ -36,7 +36,7 @@ static void *claimer_main(void *arg)
             size_t n = run_queue_pop(redis, ids, (size_t)slots - 1);
             if (n > 0)
                 db_thread_queue_ids(c->db_thread, ids, n);
-        } else if (e == ERR_BUSY) {
+        } else if (e == ERR_UNAVAILABLE) {
             struct timespec pause = {.tv_nsec = REDIS_RETRY_MS * 1000000L};
             db_thread_scan_queued(c->db_thread);
             nanosleep(&pause, NULL);

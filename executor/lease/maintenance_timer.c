@@ -103,7 +103,7 @@ static void run_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx
     enum err e = task_works[t](j, thread_ctx, &n);
     if (n > 0)
         log_info("maintenance.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
-    if (e != OK && e != ERR_BUSY)
+    if (e != OK && !err_is_transient(e))
         log_error("maintenance.failed", "task=%s error=%s", tasks[t].name, err_name(e));
 }
 

@@ -19,7 +19,7 @@ static enum err load_steps(struct request *r, const struct execution *exec, stru
     e = workflow_cache_compiled(r, &exec->responder_id, exec->version, &compiled);
     if (e == OK)
         steps->program = compiled->program;
-    return e == ERR_BUSY ? e : OK; /* without the program the steps are shown by number */
+    return err_is_transient(e) ? e : OK; /* without the program the steps are shown by number */
 }
 
 /* Sets the total cost of the execution and its descendants. Only an execution with children needs a query. */

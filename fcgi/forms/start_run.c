@@ -69,7 +69,7 @@ int reject_or_replay(struct request *r, struct span key, const uint8_t fingerpri
         return status;
     if (idempotency_lookup(r->app->db, r, &searched, &match) != OK) {
         r->reply = (struct reply){0};
-        return reply_err(r, ERR_BUSY);
+        return reply_err(r, ERR_UNAVAILABLE);
     }
     if (match.state == IDEMPOTENCY_REPLAY)
         return reply_stored_response(r, &match.execution_id, &match.response);
@@ -103,8 +103,9 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
                              "The workspace has %lld active executions; the limit is %lld.",
                              (long long)answer->active, (long long)answer->limit);
     case RUN_RESPONDER_CHANGED:
+        return reply_err(r, ERR_RETRY);
     case RUN_UNAVAILABLE:
-        return reply_err(r, ERR_BUSY);
+        return reply_err(r, ERR_UNAVAILABLE);
     case RUN_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:

@@ -22,6 +22,6 @@ int stop_reply(struct request *r, const struct stop_request *req, enum stop_verd
     case STOP_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:
-        return reply_err(r, ERR_BUSY);
+        return reply_err(r, ERR_UNAVAILABLE);
     }
 }

@@ -73,7 +73,7 @@ static bool upload_on_data(void *arg, const char *bytes, size_t size)
         return reject_too_large(u, "All files together may have", c->files.principal_max_bytes);
     enum err e = blob_write(u->writer, bytes, size);
     if (e == ERR_LIMIT)
-        reply_err(u->request, ERR_BUSY);
+        reply_err(u->request, ERR_UNAVAILABLE);
     else if (e != OK)
         reply_err(u->request, e);
     return e == OK;
@@ -85,7 +85,7 @@ static bool upload_on_end(void *arg)
     size_t i = 0;
     enum err e = blob_finish(u->writer, &u->file.blob);
     if (e != OK) {
-        reply_err(u->request, e == ERR_LIMIT ? ERR_BUSY : e);
+        reply_err(u->request, e == ERR_LIMIT ? ERR_UNAVAILABLE : e);
         return false;
     }
     while (i < u->files_n && strcmp(u->files[i].name, u->file.name) != 0)
@@ -173,7 +173,7 @@ int h_file_upload(struct request *r)
     u.writers = talloc_zero_array(r, struct blob_writer *, PARTS_MAX);
     u.names = talloc_array(r, const char *, PARTS_MAX);
     if (!r->app->blobs)
-        return reply_err(r, ERR_BUSY);
+        return reply_err(r, ERR_UNAVAILABLE);
     if (!receive_upload(&u))
         return reply_rejected(r);
     if (u.files_n == 0)

@@ -223,7 +223,8 @@ int reply_err(struct request *r, enum err e)
     switch (e) {
     case ERR_NOT_FOUND:
         return reply_not_found(r);
-    case ERR_BUSY:
+    case ERR_UNAVAILABLE:
+    case ERR_RETRY:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 503, "unavailable",
                              "The service is unavailable; nothing was done. Try again.");

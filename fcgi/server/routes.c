@@ -178,7 +178,7 @@ static bool admit(struct request *r)
         is_admitted(r->app, clock_wall_ms() - taken_ms))
         return true;
     atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
-    reply_err(r, ERR_BUSY);
+    reply_err(r, ERR_UNAVAILABLE);
     return false;
 }
 

@@ -2,6 +2,8 @@
  * handler, main function, log line) decides what to report, and reports it once. */
 #pragma once
 
+#include <stdbool.h>
+
 enum err {
     OK = 0,
     /* the caller's data is wrong; repeating the call unchanged cannot succeed */
@@ -14,16 +16,23 @@ enum err {
     ERR_CONFLICT,
     /* a documented limit is reached: credits, rate, size, concurrency */
     ERR_LIMIT,
-    /* a server is unreachable, or a lock was not acquired. Nothing was done; a retry may succeed soon. */
-    ERR_BUSY,
+    /* a server is unreachable, or cannot serve the request now. Nothing was done; a retry may succeed later.
+     */
+    ERR_UNAVAILABLE,
+    /* a deadlock, a lock wait, or a change by somebody else in between. Nothing was done; a retry may succeed
+       at once. */
+    ERR_RETRY,
     /* a commit was sent and its reply was lost: the change may have been made */
     ERR_UNCERTAIN,
     /* a bug, or a fault of the machine */
     ERR_INTERNAL,
 };
 
-/* "busy", "not_found" ...: for log lines. "unknown" for a value outside the enum. Static memory. */
+/* "retry", "not_found" ...: for log lines. "unknown" for a value outside the enum. Static memory. */
 const char *err_name(enum err e);
+
+/* ERR_UNAVAILABLE or ERR_RETRY: nothing was done, and the same call may succeed when it is repeated. */
+bool err_is_transient(enum err e);
 
 #define WARN_UNUSED __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))

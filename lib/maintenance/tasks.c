@@ -94,8 +94,8 @@ enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *aft
                                    redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_BALANCE)),
                                    redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_VERSION))};
         struct redis_value answer; /* not queued: a script that Redis lost with its data is sent again */
-        if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_BUSY)
-            e = ERR_BUSY;
+        if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_UNAVAILABLE)
+            e = ERR_UNAVAILABLE;
         if (e != OK)
             break;
     }

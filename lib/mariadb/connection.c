@@ -48,7 +48,9 @@ enum err db_err(enum db_fault fault)
 {
     if (fault == FAULT_NONE)
         return OK;
-    return fault == FAULT_STATEMENT ? ERR_INTERNAL : ERR_BUSY;
+    if (fault == FAULT_STATEMENT)
+        return ERR_INTERNAL;
+    return fault == FAULT_RETRY ? ERR_RETRY : ERR_UNAVAILABLE;
 }
 
 /* in_transaction stays as it is: the remaining statements of a transaction must not run outside of it. */
@@ -193,7 +195,7 @@ enum db_fault db_restore_autocommit(struct db *db)
 enum err db_script(struct db *db, const char *text)
 {
     if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     mysql_set_server_option(db->conn, MYSQL_OPTION_MULTI_STATEMENTS_ON);
     if (mysql_query(db->conn, text) != 0) {
         db_record_error(db, mysql_errno(db->conn), "script", mysql_error(db->conn));

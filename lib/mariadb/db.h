@@ -85,8 +85,8 @@ id db_get_id(const struct db_rows *rows, size_t row, size_t column); /* not set 
 
 /* Runs a query once. rows_r may be NULL; the rows are of ctx. A query that only reads, outside of a
  * transaction, is sent again if the connection turns out to be dead, as it is after the server was restarted.
- * ERR_BUSY: the server is unreachable, or the transaction was rolled back and may be repeated. ERR_INTERNAL:
- * the statement is wrong (logged). */
+ * ERR_UNAVAILABLE: the server is unreachable. ERR_RETRY: a deadlock or a lock wait; the transaction is rolled
+ * back and may be repeated. ERR_INTERNAL: the statement is wrong (logged). */
 enum err db_run(struct db *db, void *ctx, enum sql_id query, const struct db_value *args, size_t args_n,
                 struct db_rows **rows_r) WARN_UNUSED;
 
@@ -99,8 +99,9 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
 
 /* --- transactions ---
  * `work` decides and writes under the locks that it takes. It may be run more than once, so it begins by
- * resetting what it reports. An error that it returns rolls back and is returned; only ERR_BUSY of a
- * deadlock, a lock wait or a lost connection repeats it, up to 5 times.
+ * resetting what it reports. An error that it returns rolls back and is returned, except that ERR_RETRY of a
+ * query repeats the work, up to 5 runs in all, and ERR_UNAVAILABLE of a lost connection repeats it once, on a
+ * new connection.
  *
  * If the answer to COMMIT was lost, the old connection is killed and `work` runs again with settling = true.
  * It then looks for its own ids under its locks. If it finds them, the first run had committed: it changes
@@ -125,7 +126,7 @@ uint64_t db_connection_id(const struct db *db);
  * what this one leaves behind. NULL ends it. */
 void db_publish_connection_id(struct db *db, _Atomic uint64_t *where);
 /* Checks that the server answers; connects if necessary, once more if the connection turned out to be dead.
- * ERR_BUSY: the server is unreachable. */
+ * ERR_UNAVAILABLE: the server is unreachable. */
 enum err db_ping(struct db *db) WARN_UNUSED;
 /* Requests sent to the server since db_new: for the access log and its tests. */
 uint64_t db_round_trips(const struct db *db);

@@ -104,12 +104,12 @@ enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r
         return e;
     if (db_int(rows, 0, MIGRATION_LOCK_IS_LOCKED) != 1) {
         *why_r = "another migration is running";
-        return ERR_BUSY;
+        return ERR_RETRY;
     }
     e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);
     if (e == OK)
         e = apply_missing_migrations(db, ctx, *list_r, why_r);
     if (db_run(db, ctx, SQL_MIGRATION_UNLOCK, NULL, 0, NULL) != OK && e == OK)
-        e = ERR_BUSY;
+        e = ERR_UNAVAILABLE;
     return e;
 }

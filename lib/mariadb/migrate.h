@@ -14,7 +14,7 @@ struct migration {
 
 /* Applies the migrations that are missing. *list_r has all migrations of this build. *why_r is a sentence of
  * ctx that explains an error. ERR_CONFLICT: nothing was done, because the migrations applied earlier are not
- * those of this build. ERR_BUSY: MariaDB is unreachable, or another migration did not end within `wait_s`.
- * ERR_INTERNAL: a statement failed (logged). */
+ * those of this build. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: another migration did not end
+ * within `wait_s`. ERR_INTERNAL: a statement failed (logged). */
 enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
                  const char **why_r) WARN_UNUSED;

@@ -331,7 +331,7 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
     if (count == 0)
         return OK;
     if (!db->conn && db->in_transaction)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     bool was_connected = db->conn != NULL;
     run_query(db, query, head, head_n, each, each_n, count, rows);
     if (db->fault == FAULT_CONNECTION && was_connected && !db->in_transaction && is_read_only(query)) {

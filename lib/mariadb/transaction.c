@@ -56,7 +56,7 @@ static enum db_fault tx_begin(struct db *db)
 /* Runs the transaction once, from its beginning to COMMIT. */
 static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
-    *e_r = ERR_BUSY;
+    *e_r = ERR_UNAVAILABLE;
     db->in_transaction = false;
     if (db_connect(db) != FAULT_NONE || tx_begin(db) != FAULT_NONE)
         return TX_RETRY;
@@ -68,7 +68,8 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     talloc_free(tx.ctx);
     if (*e_r != OK) {
         tx_rollback(db);
-        return *e_r == ERR_BUSY && (during == FAULT_RETRY || during == FAULT_CONNECTION) ? TX_RETRY : TX_DONE;
+        return err_is_transient(*e_r) && (during == FAULT_RETRY || during == FAULT_CONNECTION) ? TX_RETRY
+                                                                                               : TX_DONE;
     }
     db->in_transaction = false;
     enum db_fault fault = db->conn ? tx_commit(db) : FAULT_CONNECTION;
@@ -120,11 +121,11 @@ enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *
 
 enum err db_transaction(struct db *db, db_work *work, void *arg)
 {
-    enum err e = ERR_BUSY;
+    enum err e = ERR_UNAVAILABLE;
     bool reconnected = false;
     for (int i = 0; i < TRIES; i++) {
         if (db_connect(db) != FAULT_NONE)
-            return ERR_BUSY;
+            return ERR_UNAVAILABLE;
         uint64_t mine = db_connection_id(db);
         switch (tx_attempt(db, false, work, arg, &e)) {
         case TX_DONE:
@@ -133,7 +134,7 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
             return db_transaction_settle(db, mine, work, arg);
         case TX_RETRY:
             if (!db->conn && reconnected)
-                return ERR_BUSY;
+                return ERR_UNAVAILABLE;
             reconnected = reconnected || !db->conn;
         }
     }

@@ -55,7 +55,7 @@ static enum err redis_fail(struct redis *r)
     r->failures++;
     redis_disconnect(r);
     r->backoff_until_ms = clock_boot_ms() + BACKOFF_MS;
-    return ERR_BUSY;
+    return ERR_UNAVAILABLE;
 }
 
 static int redis_destroy(struct redis *r)
@@ -134,7 +134,7 @@ static enum err redis_connect(struct redis *r)
         return OK;
     redis_disconnect(r);
     if (redis_in_backoff(r))
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
     if (!r->context || r->context->err)
         return redis_fail(r);
@@ -187,7 +187,7 @@ static enum err read_pending_answers(struct redis *r)
 {
     for (; r->unread > 0; r->unread--) {
         if (read_answer(r, NULL, NULL) != OK)
-            return ERR_BUSY;
+            return ERR_UNAVAILABLE;
     }
     return OK;
 }
@@ -196,7 +196,7 @@ enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, si
                     struct redis_value *answer_r)
 {
     if (redis_connect(r) != OK || read_pending_answers(r) != OK || append_command(r, args, n) != OK)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     return read_answer(r, ctx, answer_r);
 }
 
@@ -226,7 +226,7 @@ enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct
     }
     if (e == OK && answer_r->kind == REDIS_ERROR) {
         log_warn("redis.script_failed", "script=%s message=\"%s\"", lua_scripts[script].name, answer_r->text);
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     }
     return e;
 }
@@ -261,7 +261,7 @@ enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg 
                              int timeout_ms, struct redis_value *answer_r)
 {
     if (redis_connect(r) != OK)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     set_timeout(r, timeout_ms + 1000);
     enum err e = redis_call(r, ctx, args, n, answer_r);
     if (r->context)
@@ -278,10 +278,10 @@ enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size
     memcpy(all + 1, channels, sizeof *channels * n);
     redis_disconnect(r);
     if (redis_connect(r) != OK || append_command(r, all, n + 1) != OK)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     for (size_t i = 0; i < n; i++) {
         if (read_answer(r, NULL, NULL) != OK)
-            return ERR_BUSY;
+            return ERR_UNAVAILABLE;
     }
     return OK;
 }
@@ -295,7 +295,7 @@ enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *mess
 {
     void *reply = NULL;
     if (!r->context)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
         return redis_fail(r);
     struct pollfd readable = {.fd = r->context->fd, .events = POLLIN};
@@ -337,7 +337,7 @@ static enum err subscriber_fail(struct redis_subscriber *s)
         log_warn("redis.away", "message=\"%s\"", s->context ? s->context->errstr : "cannot connect");
     s->warned = true;
     subscriber_disconnect(s);
-    return ERR_BUSY;
+    return ERR_UNAVAILABLE;
 }
 
 static int subscriber_destroy(struct redis_subscriber *s)
@@ -393,7 +393,7 @@ enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
 {
     int done = 0;
     if (!s->context)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     if (redisBufferWrite(s->context, &done) != REDIS_OK)
         return subscriber_fail(s);
     *wants_write_r = !done;
@@ -403,7 +403,7 @@ enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
 enum err redis_subscriber_read(struct redis_subscriber *s)
 {
     if (!s->context)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     return redisBufferRead(s->context) == REDIS_OK ? OK : subscriber_fail(s);
 }
 
@@ -433,7 +433,7 @@ enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_event *e
 {
     void *reply = NULL;
     if (!s->context)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     if (s->reply)
         freeReplyObject(s->reply);
     s->reply = NULL;

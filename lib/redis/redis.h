@@ -1,6 +1,6 @@
 /* Redis: one connection of one thread. All it holds is a copy or a hint, so every call may fail without harm:
- * ERR_BUSY means "not now". After a failure Redis counts as away for one second and calls return at once; a
- * call waits at most 50 ms. Scripts are redis/NAME.lua, run as LUA_NAME. Open after fork only. Not
+ * ERR_UNAVAILABLE means "not now". After a failure Redis counts as away for one second and calls return at
+ * once; a call waits at most 50 ms. Scripts are redis/NAME.lua, run as LUA_NAME. Open after fork only. Not
  * thread-safe. */
 #pragma once
 
@@ -56,7 +56,7 @@ enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg 
                              int timeout_ms, struct redis_value *answer_r) WARN_UNUSED;
 
 /* Subscriptions, on a connection of their own: the descriptor to watch (-1 while away), and the next message
- * that has come, if any (ERR_NOT_FOUND where none, ERR_BUSY where the connection was lost). */
+ * that has come, if any (ERR_NOT_FOUND where none, ERR_UNAVAILABLE where the connection was lost). */
 enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size_t n) WARN_UNUSED;
 int redis_fd(const struct redis *r);
 enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r) WARN_UNUSED;
@@ -70,7 +70,7 @@ bool redis_in_backoff(const struct redis *r);
 /* --- subscriptions for an event loop: many channels that come and go, nothing ever waits ---
  * Requests are queued and leave with redis_subscriber_write; the caller watches the descriptor for reading,
  * and for writing while wants_write says so. Any failure drops the connection, and all subscriptions with it:
- * ERR_BUSY. */
+ * ERR_UNAVAILABLE. */
 struct redis_subscriber;
 struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket);
 /* A new connection without subscriptions. */

@@ -5,7 +5,7 @@
 #include "base/ids.h"
 #include "redis/redis.h"
 
-/* Waits up to `wait_s` for the oldest id. ERR_NOT_FOUND: none came; ERR_BUSY: Redis is away. */
+/* Waits up to `wait_s` for the oldest id. ERR_NOT_FOUND: none came; ERR_UNAVAILABLE: Redis is away. */
 enum err run_queue_wait(struct redis *redis, int wait_s, id *first_r) WARN_UNUSED;
 /* Takes up to `most` that are there now; how many. */
 size_t run_queue_pop(struct redis *redis, id *ids, size_t most);

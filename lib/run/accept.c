@@ -250,7 +250,7 @@ static void remove_decided(struct accept_batch *b)
 
 static void fail_batch(struct accept_batch *b, enum err e)
 {
-    enum run_verdict verdict = e == ERR_BUSY        ? RUN_UNAVAILABLE
+    enum run_verdict verdict = err_is_transient(e)  ? RUN_UNAVAILABLE
                                : e == ERR_UNCERTAIN ? RUN_UNCERTAIN
                                                     : RUN_INTERNAL;
     for (size_t i = 0; i < b->n; i++)

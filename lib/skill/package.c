@@ -225,7 +225,7 @@ static enum err copy_into(const struct package_scan *r, const struct package *k,
     if (rename(beside, final) == 0)
         return OK;
     /* another process installed the same files first */
-    return errno == ENOTEMPTY || errno == EEXIST ? ERR_BUSY : package_failed("rename", final);
+    return errno == ENOTEMPTY || errno == EEXIST ? ERR_RETRY : package_failed("rename", final);
 }
 
 enum err package_install(const struct package *k, const char *files_dir)
@@ -248,5 +248,5 @@ enum err package_install(const struct package *k, const char *files_dir)
             remove_copy(&r, beside);
     }
     talloc_free(ctx);
-    return e == ERR_BUSY ? OK : e;
+    return e == ERR_RETRY ? OK : e;
 }

@@ -112,7 +112,7 @@ static enum err read_shown_nodes(struct db *db, void *ctx, const id *workspace, 
         struct execution_tree_node *node = &nodes[i];
         const struct execution *x = i == 0 ? top : execution_find(found, found_n, list[i].id);
         if (!x) /* removed since */
-            return ERR_BUSY;
+            return ERR_RETRY;
         size_t end = list[i].first + list[i].count;
         node->execution = *x;
         node->execution.total_credits = list[i].credits;

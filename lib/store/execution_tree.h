@@ -21,7 +21,7 @@ struct execution_tree_node {
     bool truncated;
 };
 
-/* ERR_NOT_FOUND: the workspace has no such execution. ERR_BUSY: an execution was removed during the read. */
+/* ERR_NOT_FOUND: the workspace has no such execution. ERR_RETRY: an execution was removed during the read. */
 enum err execution_tree_read(struct db *db, void *ctx, const id *workspace, const id *top,
                              struct execution_tree_node **nodes_r, size_t *count_r) WARN_UNUSED;
 /* Micro-credits, less refunds, of the execution `top` of this tree and all its descendants. `own` is what

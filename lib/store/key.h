@@ -35,8 +35,8 @@ enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_
 enum err api_key_revoke(struct db *db, const id *workspace, const id *key) WARN_UNUSED;
 
 /* For authentication: the key with this hash, and its workspace's requests a minute (0: the setting's).
- * Also finds expired and revoked keys; the caller checks both. ERR_NOT_FOUND: no such key. ERR_BUSY: MariaDB
- * is unavailable. */
+ * Also finds expired and revoked keys; the caller checks both. ERR_NOT_FOUND: no such key. ERR_UNAVAILABLE:
+ * MariaDB is unavailable. */
 enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_SIZE], struct api_key *key_r,
                       int64_t *rate_limit_r) WARN_UNUSED;
 /* Stores the time of last use, at most once a minute. */

@@ -628,7 +628,7 @@ static void on_model_loaded(struct job *job)
     m->tools_n = j->tools_n;
     struct secret_value key = {m->model.key, m->model.key ? strlen(m->model.key) : 0};
     m->redactor = m->model.key ? redactor_new(m, &key, 1) : NULL;
-    if (job->e == ERR_BUSY)
+    if (err_is_transient(job->e))
         run_release(run);
     else if (job->e == ERR_NOT_FOUND)
         fail_model_run(m, REASON_MODEL_ERROR, "the model is none of this space any more");

@@ -325,7 +325,7 @@ static void on_files_staged(struct job *job)
     struct active_run *run = job->arg;
     if (run && !run->ending) {
         run->skill->running_job = NULL;
-        if (job->e == ERR_BUSY) {
+        if (err_is_transient(job->e)) {
             run_release(run); /* MariaDB went away: whoever takes it next looks again */
         } else if (job->e != OK) {
             run_pending_commit(run)->nothing_started = !run->earlier_side_effects;

@@ -174,7 +174,7 @@ static void on_secrets_found(struct job *job)
         return;
     }
     if (s) {
-        struct action_failure failure = {.error = j->why, .retry = job->e == ERR_BUSY};
+        struct action_failure failure = {.error = j->why, .retry = err_is_transient(job->e)};
         s->secret_lookup = NULL;
         action_fail(s->action, &failure);
     }

@@ -518,7 +518,7 @@ static enum err list_children(void *arg, void *ctx, const char *workflow_id, con
     *ids_r = talloc_zero_array(ctx, const char *, 8);
     *count_r = 0;
     if (strcmp(workflow_id, ID(8)) == 0)
-        return ERR_BUSY;
+        return ERR_UNAVAILABLE;
     if (strcmp(workflow_id, ID(9)) == 0)
         return ERR_NOT_FOUND;
     for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
@@ -544,7 +544,7 @@ Test(program, detects_cycles)
         {ID(9), ID(0), OK, "there is no workflow"},
         {ID(9), NULL, OK, "there is no workflow"},
         {ID(7), ID(0), OK, NULL}, /* its child has gone: not ours to tell */
-        {ID(8), ID(0), ERR_BUSY, NULL},
+        {ID(8), ID(0), ERR_UNAVAILABLE, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);

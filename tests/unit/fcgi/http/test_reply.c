@@ -129,7 +129,8 @@ Test(reply, maps_library_errors_to_statuses)
         const char *code;
     } cases[] = {
         {ERR_NOT_FOUND, 404, "not_found"},
-        {ERR_BUSY, 503, "unavailable"},
+        {ERR_UNAVAILABLE, 503, "unavailable"},
+        {ERR_RETRY, 503, "unavailable"},
         {ERR_UNCERTAIN, 504, "outcome_unknown"},
         {ERR_INTERNAL, 500, "internal"},
     };
