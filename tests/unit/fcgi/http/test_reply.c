@@ -128,10 +128,8 @@ Test(reply, maps_library_errors_to_statuses)
         int status;
         const char *code;
     } cases[] = {
-        {ERR_NOT_FOUND, 404, "not_found"},
-        {ERR_UNAVAILABLE, 503, "unavailable"},
-        {ERR_RETRY, 503, "unavailable"},
-        {ERR_UNCERTAIN, 504, "outcome_unknown"},
+        {ERR_NOT_FOUND, 404, "not_found"}, {ERR_UNAVAILABLE, 503, "unavailable"},
+        {ERR_RETRY, 503, "unavailable"},   {ERR_UNCERTAIN, 504, "outcome_unknown"},
         {ERR_INTERNAL, 500, "internal"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
