@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "redis/keys.h"
 
-/* --- speaking --- */
+/* --- output --- */
 
 PRINTF_LIKE(2, 0)
 static void print_error(struct cli *cli, const char *format, va_list args)
@@ -52,13 +52,15 @@ int cli_fail_err(struct cli *cli, enum err e, const char *what)
 {
     switch (e) {
     case ERR_UNAVAILABLE:
-        return cli_fail(cli, "%s: MariaDB is unreachable; nothing was done", what);
+        return cli_fail(cli, "%s: MariaDB is unreachable; nothing was changed", what);
     case ERR_RETRY:
-        return cli_fail(cli, "%s: MariaDB is busy; nothing was done: try again", what);
+        return cli_fail(cli, "%s: MariaDB is busy; nothing was changed; try again", what);
     case ERR_UNCERTAIN:
-        return cli_fail(cli, "%s: the answer of MariaDB was lost: look whether it was done", what);
+        return cli_fail(
+            cli, "%s: the connection to MariaDB broke during the commit; check whether the change was made",
+            what);
     case ERR_NOT_FOUND:
-        return cli_fail(cli, "%s: there is no such thing", what);
+        return cli_fail(cli, "%s: not found", what);
     default:
         return cli_fail(cli, "%s: %s", what, err_name(e));
     }
@@ -73,7 +75,7 @@ static const char *cell_text(json_object *value)
     return json_text(value, NULL);
 }
 
-static size_t text_width(const char *text) /* in characters: bytes that begin one */
+static size_t text_width(const char *text) /* in characters: UTF-8 continuation bytes are not counted */
 {
     size_t n = 0;
     for (; *text; text++)
@@ -164,7 +166,7 @@ int cli_print_line(struct cli *cli, json_object *value, const char *line)
     return CLI_DONE;
 }
 
-/* --- building what is printed --- */
+/* --- JSON members --- */
 
 void cli_add_text(json_object *object, const char *name, const char *text)
 {
@@ -204,14 +206,14 @@ static const struct cli_option *find_option(const struct cli_option *options, co
     return NULL;
 }
 
-/* Takes the option at argv[*i]; false after having complained. */
+/* Parses the option at argv[*i]. False after an error message. */
 static bool parse_option(struct cli *cli, int argc, char **argv, int *i, const struct cli_option *options)
 {
     const char *name = argv[*i] + 2;
     const char *equals = strchr(name, '=');
     const struct cli_option *o = find_option(options, name, equals ? (size_t)(equals - name) : strlen(name));
     if (!o) {
-        cli_usage(cli, "%s is no option of this command", argv[*i]);
+        cli_usage(cli, "unknown option %s", argv[*i]);
         return false;
     }
     if (!o->text_r) {
@@ -219,11 +221,11 @@ static bool parse_option(struct cli *cli, int argc, char **argv, int *i, const s
         return true;
     }
     if (*o->text_r) {
-        cli_usage(cli, "--%s was given twice", o->name);
+        cli_usage(cli, "duplicate option --%s", o->name);
         return false;
     }
     if (!equals && *i + 1 == argc) {
-        cli_usage(cli, "--%s wants a value", o->name);
+        cli_usage(cli, "--%s requires a value", o->name);
         return false;
     }
     *o->text_r = equals ? equals + 1 : argv[++*i];
@@ -239,7 +241,7 @@ bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *
             if (!parse_option(cli, argc, argv, &i, options))
                 return false;
         } else if (rest == rest_n) {
-            cli_usage(cli, "what is \"%s\"?", argv[i]);
+            cli_usage(cli, "unexpected argument \"%s\"", argv[i]);
             return false;
         } else {
             rest_r[rest++] = argv[i];
@@ -247,12 +249,12 @@ bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *
     }
     for (const struct cli_option *o = options; o->name; o++) {
         if (o->required && !*o->text_r) {
-            cli_usage(cli, "--%s is missing", o->name);
+            cli_usage(cli, "missing option --%s", o->name);
             return false;
         }
     }
     if (rest < rest_n)
-        cli_usage(cli, "an argument is missing");
+        cli_usage(cli, "missing argument");
     return rest == rest_n;
 }
 
@@ -260,7 +262,7 @@ bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r)
 {
     if (id_parse(text, strlen(text), id_r))
         return true;
-    cli_usage(cli, "%s wants an id (a UUID), not \"%s\"", option, text);
+    cli_usage(cli, "%s must be an id (UUID), not \"%s\"", option, text);
     return false;
 }
 
@@ -272,7 +274,7 @@ bool cli_number(struct cli *cli, const char *option, const char *text, int64_t m
     *number_r = number;
     if (*text && !*end && number >= min && number <= max)
         return true;
-    cli_usage(cli, "%s wants a whole number from %lld to %lld, not \"%s\"", option, (long long)min,
+    cli_usage(cli, "%s must be an integer from %lld to %lld, not \"%s\"", option, (long long)min,
               (long long)max, text);
     return false;
 }
@@ -281,7 +283,7 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
 {
     if (credits_parse(text, micro_r) && *micro_r >= min_micro)
         return true;
-    cli_usage(cli, "%s wants credits, with six decimals at most, not \"%s\"", option, text);
+    cli_usage(cli, "%s must be a number of credits with at most six decimals, not \"%s\"", option, text);
     return false;
 }
 
@@ -308,7 +310,7 @@ bool cli_open(struct cli *cli, unsigned timeout_s)
     const struct config *c = cli->config;
     const char *password = config_password(cli->ctx, c->admin.db_password_file);
     if (!password) {
-        cli_fail(cli, "%s cannot be read", c->admin.db_password_file);
+        cli_fail(cli, "cannot read the password file %s", c->admin.db_password_file);
         return false;
     }
     const struct db_settings settings = {
@@ -320,7 +322,7 @@ bool cli_open(struct cli *cli, unsigned timeout_s)
     };
     cli->db = db_new(cli->ctx, &settings);
     if (db_ping(cli->db) != OK) {
-        cli_fail(cli, "MariaDB at %s does not let %s in", c->database.socket, c->admin.db_user);
+        cli_fail(cli, "cannot connect to MariaDB at %s as %s", c->database.socket, c->admin.db_user);
         return false;
     }
     redis_keys_set_prefix(c->redis.prefix);

@@ -1,6 +1,6 @@
-/* What the commands of `millrace` share: arguments, settings, connections, and how they speak. A command
- * builds one JSON value and prints it: as JSON with --json, else as columns for people. Everything is of
- * cli->ctx and goes with the command. Exit codes: 0 done, 1 failed, 2 called wrongly. */
+/* What the commands of `millrace` share: arguments, settings, connections and output. A command builds one
+ * JSON value and prints it: as JSON with --json, otherwise as columns or lines. Everything is owned by
+ * cli->ctx, which is freed after the command. Exit codes: 0 success, 1 failure, 2 usage error. */
 #pragma once
 
 #include <stdbool.h>
@@ -17,7 +17,8 @@ struct command;
 struct cli {
     void *ctx;
     bool json;
-    bool is_batch; /* one of many commands: failures are told where answers are, on standard output */
+    /* one of several commands of `millrace batch`: errors are printed on standard output, like results */
+    bool is_batch;
     const char *config_path;
     const struct command *command;
     struct config *config;
@@ -25,26 +26,29 @@ struct cli {
     struct redis *redis;
 };
 
-/* A command: "noun verb", or a noun alone (verb NULL). */
+/* A command: "noun verb", or only a noun (verb NULL). */
 struct command {
     const char *noun, *verb;
-    int (*run)(struct cli *cli, int argc, char **argv); /* of the arguments behind the command's words */
-    const char *arguments;                              /* for the usage line */
+    /* gets the arguments after the noun and the verb */
+    int (*run)(struct cli *cli, int argc, char **argv);
+    /* printed in the usage line */
+    const char *arguments;
     const char *help;
 };
 
 /* --- arguments --- */
-struct cli_option { /* a list ends with {0} */
+struct cli_option { /* a list of options ends with {0} */
     const char *name;
-    const char **text_r; /* --name TEXT or --name=TEXT; NULL: a flag */
+    /* --name TEXT or --name=TEXT; NULL: the option is a flag */
+    const char **text_r;
     bool *flag_r;
     bool required;
 };
-/* Takes options in any order and exactly `rest_n` other arguments. False after having complained: the command
- * returns CLI_USAGE. */
+/* Parses options, in any order, and exactly `rest_n` other arguments. False after an error message: the
+ * command returns CLI_USAGE. */
 bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,
                size_t rest_n) WARN_UNUSED;
-/* The texts of options as what they mean; false after having complained. */
+/* Parse the text of an option. False after an error message. */
 bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r) WARN_UNUSED;
 bool cli_number(struct cli *cli, const char *option, const char *text, int64_t min, int64_t max,
                 int64_t *number_r) WARN_UNUSED;
@@ -52,24 +56,25 @@ bool cli_credits(struct cli *cli, const char *option, const char *text, int64_t 
                  int64_t *micro_r) WARN_UNUSED;
 
 /* --- settings and connections --- */
-/* Reads the settings. False after having complained: the command returns CLI_FAILED. */
+/* Reads the settings. False after an error message: the command returns CLI_FAILED. */
 bool cli_configure(struct cli *cli) WARN_UNUSED;
-/* The same, and opens MariaDB as the administrators' user, and Redis, unless they are open. A statement may
- * take `timeout_s`. */
+/* Reads the settings and opens MariaDB as the administrators' user, and Redis, unless they are open. A
+ * statement may take `timeout_s` seconds. False after an error message. */
 bool cli_open(struct cli *cli, unsigned timeout_s) WARN_UNUSED;
 
-/* --- speaking --- */
+/* --- output --- */
 int cli_usage(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3); /* returns CLI_USAGE */
 int cli_fail(struct cli *cli, const char *format, ...) PRINTF_LIKE(2, 3);  /* returns CLI_FAILED */
-/* The sentence of an error where nothing more precise is known; `what` is what was tried. */
+/* Prints the message of an error that has no more specific text. `what` is the operation that failed. Returns
+ * CLI_FAILED. */
 int cli_fail_err(struct cli *cli, enum err e, const char *what);
-/* Prints an object, or an array of objects (as a table), and gives its reference away. Returns CLI_DONE. */
+/* Prints an object, or an array of objects (as a table), and releases it. Returns CLI_DONE. */
 int cli_print(struct cli *cli, json_object *value);
-/* The same with --json; otherwise only `line`. */
+/* With --json as cli_print; otherwise prints only `line`. Returns CLI_DONE. */
 int cli_print_line(struct cli *cli, json_object *value, const char *line);
 
-/* --- building what is printed --- */
-void cli_add_text(json_object *object, const char *name, const char *text); /* NULL: null */
+/* --- JSON members --- */
+void cli_add_text(json_object *object, const char *name, const char *text); /* text NULL: null */
 void cli_add_bytes(json_object *object, const char *name, const struct db_cell *cell);
 void cli_add_number(json_object *object, const char *name, int64_t number);
 void cli_add_time(json_object *object, const char *name, int64_t ms, bool is_set);

@@ -8,7 +8,7 @@
 
 enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MAX_S = 86400 };
 
-/* Ids, one a line; empty lines are none. False after having complained. */
+/* Reads ids, one a line; empty lines are ignored. False after an error message. */
 static bool read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
@@ -27,7 +27,7 @@ static bool read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
     if (f && f != stdin)
         fclose(f);
     if (!ok)
-        cli_fail(cli, "%s: %s", path, f ? "holds a line that is no id" : "cannot be read");
+        cli_fail(cli, "%s: %s", path, f ? "contains a line that is not an id" : "cannot be read");
     *ids_r = ids;
     *n_r = n;
     return ok;

@@ -13,7 +13,7 @@ struct billing_total {
     int64_t runs, debited, refunded;
 };
 
-/* "2026-11": its first millisecond and that of the month behind it. */
+/* Parses "2026-11" into the first millisecond of that month and of the next one. */
 static bool read_month(const char *text, int64_t *from_ms_r, int64_t *to_ms_r)
 {
     char day[16];
@@ -35,7 +35,7 @@ static const char *day_text(int64_t ms, char out[CLOCK_TEXT_SIZE])
     return out;
 }
 
-/* RFC 4180: quoted where it has to be. */
+/* RFC 4180: quotes a field only if necessary. An empty field is quoted. */
 static void print_csv_field(const struct db_cell *cell)
 {
     bool quoted = cell->size == 0 || strcspn(cell->text, "\",\r\n") < cell->size;
@@ -116,10 +116,10 @@ int cmd_billing_export(struct cli *cli, int argc, char **argv)
         (text && !cli_id(cli, "--workspace", text, &workspace)))
         return CLI_USAGE;
     if (!read_month(month, &from_ms, &to_ms))
-        return cli_usage(cli, "--month wants YYYY-MM");
+        return cli_usage(cli, "--month must be YYYY-MM");
     bool csv = !format || strcmp(format, "csv") == 0;
     if (!csv && strcmp(format, "json") != 0)
-        return cli_usage(cli, "--format wants csv or json");
+        return cli_usage(cli, "--format must be csv or json");
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     struct usage_row *list;

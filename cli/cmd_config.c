@@ -7,7 +7,7 @@ int cmd_config(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
     if (!dump)
-        return cli_usage(cli, "--dump is all that config does");
+        return cli_usage(cli, "missing option --dump");
     if (!defaults && !cli_configure(cli))
         return CLI_FAILED;
     config_dump(stdout, defaults ? NULL : cli->config);

@@ -29,16 +29,16 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
         !cli_credits(cli, "--credits", credits, INT64_MIN, &micro))
         return CLI_USAGE;
     if (!*reason || strlen(reason) > REASON_MAX_BYTES)
-        return cli_usage(cli, "--reason wants 1 to %d bytes", REASON_MAX_BYTES);
+        return cli_usage(cli, "--reason must have 1 to %d bytes", REASON_MAX_BYTES);
     if (!json_is_utf8(reason, strlen(reason)))
-        return cli_usage(cli, "--reason wants UTF-8");
+        return cli_usage(cli, "--reason must be valid UTF-8");
     if (micro == 0)
-        return cli_usage(cli, "--credits 0 would do nothing");
+        return cli_usage(cli, "--credits must not be 0");
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = credit_grant(cli->db, cli->redis, &workspace, &row, micro, reason, &balance);
     if (e == ERR_LIMIT)
-        return cli_fail(cli, "the balance would fall below zero, or grow too large; nothing was done");
+        return cli_fail(cli, "the balance would fall below zero or grow too large; nothing was changed");
     return e == OK ? print_balance(cli, &workspace, balance) : cli_fail_err(cli, e, "granting credits");
 }
 

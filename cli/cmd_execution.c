@@ -20,8 +20,10 @@ enum {
     STATEMENT_S = 30,
     LIST_DEFAULT = 20,
     LIST_MAX = 10000,
-    POLL_MS = 1000,                      /* what Redis does not bring is looked for this often */
-    VIEW_DEPTH_MAX = 2 * JSON_DEPTH_MAX, /* a document within the object that shows it */
+    /* interval at which MariaDB is polled for events that Redis did not deliver */
+    POLL_MS = 1000,
+    /* a document of the maximum depth inside the object that shows it */
+    VIEW_DEPTH_MAX = 2 * JSON_DEPTH_MAX,
 };
 
 /* --- list --- */
@@ -52,7 +54,7 @@ static json_object *execution_row_json(const struct db_rows *rows, size_t i)
     return o;
 }
 
-/* An id option as the two values of its filter. */
+/* Parses an id option into the two parameters of its SQL filter. */
 static bool parse_id_filter(struct cli *cli, const char *option, const char *text, struct db_value pair[2])
 {
     id *value = talloc_zero(cli->ctx, id);
@@ -84,7 +86,7 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
         (limit_text && !cli_number(cli, "--limit", limit_text, 1, LIST_MAX, &limit)))
         return CLI_USAGE;
     if (state_text && state_from_name(state_text, &state) == 0)
-        return cli_usage(cli, "--state wants queued, running, succeeded, failed or stopped");
+        return cli_usage(cli, "--state must be queued, running, succeeded, failed or stopped");
     args[4] = args[5] = db_number_or_null(state, state_text != NULL);
     args[10] = db_number(limit);
     if (!cli_open(cli, STATEMENT_S))
@@ -101,8 +103,8 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
 
 /* --- one execution --- */
 
-/* The id argument of show, stop and tail, opened and found: operators need not know the workspace. Else
- * *code_r. */
+/* Parses the id argument of show, stop and tail, opens the database and finds the run in any workspace. False
+ * after an error message, with the exit code in *code_r. */
 static bool find_run_by_id(struct cli *cli, const char *text, struct run_progress *progress_r, int *code_r)
 {
     id execution;
@@ -116,15 +118,16 @@ static bool find_run_by_id(struct cli *cli, const char *text, struct run_progres
         return false;
     enum err e = execution_progress_list(cli->db, cli->ctx, &execution, 1, &list, &n);
     if (e != OK)
-        cli_fail_err(cli, e, "looking for the execution");
+        cli_fail_err(cli, e, "finding the execution");
     else if (n == 0)
-        cli_fail(cli, "there is no execution %s", execution.text);
+        cli_fail(cli, "execution not found: %s", execution.text);
     else
         *progress_r = list[0];
     return e == OK && n > 0;
 }
 
-/* The program that its steps are shown against; NULL where it is gone or is none. */
+/* Returns the program that the steps are shown with; NULL if it is no longer stored, or the run is not a
+ * workflow run. */
 static struct program *load_program(struct cli *cli, const struct execution *exec)
 {
     const char *text, *why;
@@ -141,7 +144,7 @@ static struct program *load_program(struct cli *cli, const struct execution *exe
     return program;
 }
 
-/* The object of the contract, parsed again so that it can be printed either way. */
+/* Builds the execution as the API shows it, parsed again so that it can be printed as JSON or as text. */
 static enum err execution_json(struct cli *cli, const struct run_progress *run, json_object **o_r)
 {
     struct execution exec;
@@ -258,9 +261,9 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     case STOP_DONE:
         break;
     case STOP_TERMINAL:
-        return cli_fail(cli, "the execution has ended already");
+        return cli_fail(cli, "the execution has already ended");
     case STOP_NOT_FOUND:
-        return cli_fail(cli, "there is no execution %s", run.execution_id.text);
+        return cli_fail(cli, "execution not found: %s", run.execution_id.text);
     case STOP_UNCERTAIN:
         return cli_fail_err(cli, ERR_UNCERTAIN, "stopping");
     default:
@@ -285,13 +288,13 @@ static void print_event(struct cli *cli, void *scratch, const id *execution, con
                v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
 }
 
-/* Waits until Redis says that something happened, or until it is time to look anyway. */
+/* Waits until Redis reports an event, at most POLL_MS. The first call only subscribes. */
 static void wait_for_event(struct redis *redis, void *scratch, const struct run_progress *run)
 {
     struct redis_arg channel = redis_channel_events(scratch, &run->execution_id);
     struct redis_value message;
     if (redis_fd(redis) < 0 && redis_subscribe(redis, &channel, 1) == OK)
-        return; /* what came before is read first */
+        return; /* events published before the subscription must be read first */
     struct pollfd p = {.fd = redis_fd(redis), .events = POLLIN};
     poll(&p, p.fd >= 0, POLL_MS);
     while (redis_fd(redis) >= 0 && redis_next_message(redis, scratch, &message) == OK)
@@ -315,7 +318,7 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
     for (;;) {
         void *scratch = talloc_new(cli->ctx);
         enum err e = events_read(cli->db, scratch, &run.workspace_id, &run.execution_id, (int)after, &page);
-        if (e != OK && !err_is_transient(e)) /* a MariaDB that is away comes back */
+        if (e != OK && !err_is_transient(e)) /* wait until MariaDB is reachable again */
             return cli_fail_err(cli, e, "reading events");
         for (size_t i = 0; e == OK && i < page.count; i++)
             print_event(cli, scratch, &run.execution_id, &page.rows[i]);

@@ -49,7 +49,7 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
         (days_text && !cli_number(cli, "--expires-in-days", days_text, 1, DAYS_MAX, &days)))
         return CLI_USAGE;
     if (!scopes_parse(scopes, &k.scopes))
-        return cli_usage(cli, "--scopes wants \"all\" or a comma-separated list of %s",
+        return cli_usage(cli, "--scopes must be \"all\" or a comma-separated list of %s",
                          scopes_text(cli->ctx, SCOPES_ALL));
     k.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
     if (!cli_open(cli, STATEMENT_S))
@@ -57,7 +57,7 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
     char key[API_KEY_TEXT_SIZE];
     enum err e = api_key_create(cli->db, cli->ctx, &k, key);
     if (e != OK)
-        return cli_fail_err(cli, e, "making the key");
+        return cli_fail_err(cli, e, "creating the key");
     json_object *o = key_json(cli, &k);
     cli_add_text(o, "key", key);
     return cli_print_line(cli, o, key);
@@ -95,11 +95,11 @@ int cmd_key_revoke(struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     enum err e = api_key_revoke(cli->db, &workspace, &key);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "the workspace has no key %s", key.text);
+        return cli_fail(cli, "key not found in this workspace: %s", key.text);
     if (e != OK)
         return cli_fail_err(cli, e, "revoking the key");
     json_object *o = json_object_new_object();
     cli_add_text(o, "id", key.text);
     json_object_object_add(o, "revoked", json_object_new_boolean(true));
-    return cli_print_line(cli, o, "revoked; within one second it opens nothing any more");
+    return cli_print_line(cli, o, "revoked (takes effect within 1 s)");
 }

@@ -1,5 +1,5 @@
-/* millrace log: the executor's log, filtered by what a line is about; --follow stays with it through
- * rotation. */
+/* millrace log: prints lines of the executor's log, filtered by workspace, execution and level. --follow
+ * continues through log rotation. */
 #define _GNU_SOURCE /* memrchr, memmem */
 #include <fcntl.h>
 #include <poll.h>
@@ -13,28 +13,34 @@
 #include "cli/commands.h"
 
 enum {
-    LINE_MAX_BYTES = 64 * 1024, /* lines are shorter than 4 KiB, see lib/base/log.c */
-    LATEST_BYTES = 16 * 1024,   /* --follow begins with the newest of the lines that are there */
-    POLL_MS = 1000,             /* at least so often, should the kernel not tell */
+    /* lines are shorter than 4 KiB (lib/base/log.c) */
+    LINE_MAX_BYTES = 64 * 1024,
+    /* --follow begins with the lines in the last bytes of the file */
+    LATEST_BYTES = 16 * 1024,
+    /* polling interval, in case inotify reports nothing */
+    POLL_MS = 1000,
 };
 
 static const char *const levels[] = {"debug", "info", "warn", "error"};
 enum { LEVELS = sizeof levels / sizeof levels[0] };
 
 struct log_filter {
-    id workspace, execution; /* unset: any */
-    int min_level;           /* index of levels */
+    /* unset: no filter */
+    id workspace, execution;
+    /* index into `levels` */
+    int min_level;
     bool json;
 };
 
-/* One file that is read as it grows. */
+/* A file that is read as it grows. */
 struct log_tail {
-    int fd; /* -1: none */
+    /* -1: not open */
+    int fd;
     size_t buffered;
     char buffer[LINE_MAX_BYTES];
 };
 
-/* --- one line --- */
+/* --- lines --- */
 
 static int level_of(const char *word, size_t size)
 {
@@ -45,7 +51,7 @@ static int level_of(const char *word, size_t size)
     return -1;
 }
 
-/* Whether ` name=id` stands in the line, as a whole word. */
+/* True if the line contains " name=id" as a complete word, or if the id is unset. */
 static bool line_mentions(const char *line, size_t size, const char *name, const id *i)
 {
     char word[64];
@@ -56,8 +62,8 @@ static bool line_mentions(const char *line, size_t size, const char *name, const
     return at && (at + n == line + size || at[n] == ' ');
 }
 
-/* "TIME LEVEL PROGRAM[PID] EVENT TEXT": the end of each of the first four words, or NULL where it is no such
- * line. */
+/* Returns the end of the word at `word`, or NULL if no space follows. A log line is "TIME LEVEL PROGRAM[PID]
+ * EVENT TEXT". */
 static const char *word_end(const char *word, const char *end)
 {
     return word < end ? memchr(word, ' ', (size_t)(end - word)) : NULL;
@@ -101,7 +107,7 @@ static void show_line(const struct log_filter *f, const char *line, size_t size)
         printf("%.*s\n", (int)size, line);
 }
 
-/* --- one file --- */
+/* --- files --- */
 
 static void log_tail_close(struct log_tail *t)
 {
@@ -111,7 +117,7 @@ static void log_tail_close(struct log_tail *t)
     t->buffered = 0;
 }
 
-/* Shows the whole lines that have come since. */
+/* Prints the complete lines that were added since the last call. */
 static void log_tail_read(struct log_tail *t, const struct log_filter *f)
 {
     ssize_t n;
@@ -125,11 +131,11 @@ static void log_tail_read(struct log_tail *t, const struct log_filter *f)
         t->buffered -= (size_t)(line - t->buffer);
         memmove(t->buffer, line, t->buffered);
         if (t->buffered == sizeof t->buffer)
-            t->buffered = 0; /* no line of ours is that long */
+            t->buffered = 0; /* not a line of Millrace */
     }
 }
 
-/* Another file stands at the path now, or this one was cut to begin anew. */
+/* True if another file is at the path now, or the open file was truncated. */
 static bool was_rotated(const struct log_tail *t, const char *path)
 {
     struct stat here, there;
@@ -148,7 +154,7 @@ static void skip_to_latest(struct log_tail *t)
     if (t->fd < 0 || lseek(t->fd, end > LATEST_BYTES ? end - LATEST_BYTES - 1 : 0, SEEK_SET) <= 0)
         return;
     while (read(t->fd, &c, 1) == 1 && c != '\n')
-        ; /* the rest of a line that began before */
+        ; /* skip the rest of an incomplete line */
 }
 
 /* --- following --- */
@@ -172,12 +178,12 @@ static void wait_for_log_change(int inotify_fd)
     struct pollfd p = {.fd = inotify_fd, .events = POLLIN};
     if (poll(&p, 1, POLL_MS) > 0) {
         while (read(inotify_fd, dropped, sizeof dropped) > 0)
-            ; /* what it is, the files tell */
+            ; /* the events only wake up the loop, which looks at the files */
     }
 }
 
-/* For ever. Some processes go on writing to the old file until they have opened the new one, so both are
- * read. */
+/* Never returns, except when standard output fails. Some processes continue to write to the old file until
+ * they have opened the new one, so both are read. */
 static void follow_log(const char *path, const struct log_filter *f, struct log_tail *current_file,
                        struct log_tail *previous_file)
 {
@@ -213,12 +219,12 @@ int cmd_log(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     f.min_level = level ? level_of(level, strlen(level)) : 0;
     if (f.min_level < 0)
-        return cli_usage(cli, "--level wants debug, info, warn or error");
+        return cli_usage(cli, "--level must be debug, info, warn or error");
     if (!cli_configure(cli))
         return CLI_FAILED;
     const char *path = cli->config->executor.log_file;
     if (!*path)
-        return cli_fail(cli, "the executor has no log file: [executor] log_file is not set");
+        return cli_fail(cli, "the setting executor.log_file is empty: the executor logs to standard error");
     struct log_tail *current_file = talloc_zero(cli->ctx, struct log_tail),
                     *previous_file = talloc_zero(cli->ctx, struct log_tail);
     previous_file->fd = -1;

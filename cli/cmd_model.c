@@ -10,7 +10,7 @@
 
 enum { STATEMENT_S = 10 };
 
-/* The first line of a file; NULL after having complained. Wiped with the context. */
+/* Returns the first line of a file; NULL after an error message. */
 static const char *read_api_key_file(struct cli *cli, const char *path)
 {
     FILE *f = fopen(path, "re");
@@ -21,28 +21,29 @@ static const char *read_api_key_file(struct cli *cli, const char *path)
     key[strcspn(key, "\r\n")] = '\0';
     if (got && *key && secret_value_fits(key, strlen(key)))
         return key;
-    cli_fail(cli, "%s holds no key in its first line", path);
+    cli_fail(cli, "the first line of %s is not an API key", path);
     return NULL;
 }
 
-/* Dollars a million tokens as micro-dollars, by the same rules as credits: at most six decimals. */
+/* Parses dollars per million tokens into micro-dollars, by the same rules as credits: at most six decimals.
+ */
 static bool read_price(struct cli *cli, const char *option, const char *text, int64_t *price_r)
 {
     const int64_t max = INT64_C(1000000) * 1000000;
     if (credits_parse(text ? text : "0", price_r) && *price_r >= 0 && *price_r <= max)
         return true;
-    cli_usage(cli, "%s wants dollars from 0 to 1000000, with at most 6 decimals", option);
+    cli_usage(cli, "%s must be a number of dollars from 0 to 1000000 with at most six decimals", option);
     return false;
 }
 
 static bool model_fits(struct cli *cli, const struct model *m)
 {
     if (!model_alias_fits(m->alias))
-        cli_usage(cli, "--alias wants 1 to %d of A-Z a-z 0-9 _ - . : /", MODEL_ALIAS_MAX);
+        cli_usage(cli, "--alias must be 1 to %d characters of A-Z a-z 0-9 _ - . : /", MODEL_ALIAS_MAX);
     else if (!model_url_fits(m->url))
-        cli_usage(cli, "--url wants http:// or https://, a host and a path");
+        cli_usage(cli, "--url must be http:// or https:// with a host and a path");
     else if (!*m->model || strlen(m->model) > MODEL_NAME_MAX)
-        cli_usage(cli, "--model wants 1 to %d bytes", MODEL_NAME_MAX);
+        cli_usage(cli, "--model must have 1 to %d bytes", MODEL_NAME_MAX);
     else
         return true;
     return false;
@@ -70,9 +71,9 @@ static int store_model(struct cli *cli, struct model *m, const char *key_file)
     enum err e = model_put(cli->db, seal, m);
     sodium_memzero(seal, sizeof seal);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "there is no workspace %s", m->workspace_id.text);
+        return cli_fail(cli, "workspace not found: %s", m->workspace_id.text);
     if (e != OK)
-        return cli_fail_err(cli, e, "setting the model");
+        return cli_fail_err(cli, e, "storing the model");
     m->has_key = m->key != NULL;
     return cli_print_line(cli, model_json(m), m->alias);
 }
@@ -133,7 +134,7 @@ int cmd_model_delete(struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     enum err e = model_delete(cli->db, &workspace, alias);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "the workspace has no model \"%s\"", alias);
+        return cli_fail(cli, "model not found in this workspace: %s", alias);
     if (e != OK)
         return cli_fail_err(cli, e, "deleting the model");
     json_object *o = json_object_new_object();

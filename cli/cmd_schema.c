@@ -6,7 +6,7 @@
 #include "cli/commands.h"
 #include "schema/schema.h"
 
-/* Exit codes of this command alone: scripts ask it a question with three answers. */
+/* Exit codes of this command only: a script distinguishes three results. */
 enum { VALID = 0, NOT_VALID = 1, UNUSABLE = 2 };
 enum { FILE_MAX = 64 * 1024 * 1024, DEPTH_MAX = 128 };
 
@@ -20,14 +20,14 @@ static bool add_registry(struct cli *cli, struct schema_arguments *a, const char
 {
     const char *equals = text ? strrchr(text, '=') : NULL;
     if (!equals || equals == text || !equals[1]) {
-        cli_usage(cli, "--registry wants PREFIX=DIR");
+        cli_usage(cli, "--registry must be PREFIX=DIR");
         return false;
     }
     schema_registry_add(a->registry, talloc_strndup(cli->ctx, text, (size_t)(equals - text)), equals + 1);
     return true;
 }
 
-/* --registry may come several times, which the common parser does not know. */
+/* Needed because --registry may be repeated, which cli_parse does not support. */
 static bool parse_arguments(struct cli *cli, int argc, char **argv, struct schema_arguments *a)
 {
     a->registry = schema_registry_new(cli->ctx);
@@ -43,18 +43,18 @@ static bool parse_arguments(struct cli *cli, int argc, char **argv, struct schem
             if (!add_registry(cli, a, argv[i] + 11))
                 return false;
         } else if ((strncmp(argv[i], "--", 2) == 0) || (a->schema && a->instance)) {
-            cli_usage(cli, "what is \"%s\"?", argv[i]);
+            cli_usage(cli, "unexpected argument \"%s\"", argv[i]);
             return false;
         } else {
             *(a->schema ? &a->instance : &a->schema) = argv[i];
         }
     }
     if (!a->instance)
-        cli_usage(cli, "a schema and an instance are wanted");
+        cli_usage(cli, "missing argument: a schema and an instance are required");
     return a->instance != NULL;
 }
 
-/* Text of a file, or of the standard input for "-". */
+/* Reads a file, or standard input for "-". NULL on an error, or if it is larger than FILE_MAX. */
 static char *read_json_text(void *ctx, const char *path, size_t *size_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -86,7 +86,7 @@ static bool read_json_file(struct cli *cli, const char *path, json_object **valu
     return false;
 }
 
-/* One line per problem: file, pointer (# for the root), message. */
+/* Prints one line per problem: file, pointer (# for the root), message. Returns `code`. */
 static int report_problems(struct cli *cli, int code, const char *path,
                            const struct schema_problems *problems)
 {

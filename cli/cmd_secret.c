@@ -7,14 +7,14 @@
 
 enum { STATEMENT_S = 10 };
 
-/* Reads the value from a file or standard input, without the line end that an editor or echo leaves behind
- * it. Never from argv, which every process of the machine can read. */
+/* Reads the value from a file or standard input, and removes one line end at its end, which editors and echo
+ * append. The value is never taken from the command line, which every user of the machine can read. */
 static bool read_value(struct cli *cli, const char *path, char **value_r, size_t *size_r)
 {
     enum { ROOM = SECRET_VALUE_MAX + 3 };
     FILE *f = path ? fopen(path, "re") : stdin;
     if (!f) {
-        cli_fail(cli, "%s cannot be read", path);
+        cli_fail(cli, "cannot read %s", path);
         return false;
     }
     char *value = talloc_size(cli->ctx, ROOM);
@@ -27,7 +27,7 @@ static bool read_value(struct cli *cli, const char *path, char **value_r, size_t
     if (size > 0 && value[size - 1] == '\r')
         size--;
     if (!ok || !secret_value_fits(value, size)) {
-        cli_fail(cli, "a secret is UTF-8 text of %d to %d bytes, from standard input or --value-file",
+        cli_fail(cli, "a secret must be UTF-8 text of %d to %d bytes, from standard input or --value-file",
                  SECRET_VALUE_MIN, SECRET_VALUE_MAX);
         return false;
     }
@@ -56,7 +56,7 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, &name, 1) || !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
     if (!secret_name_fits(name))
-        return cli_usage(cli, "NAME wants 1 to %d of A-Z a-z 0-9 _ - .", SECRET_NAME_MAX);
+        return cli_usage(cli, "NAME must be 1 to %d characters of A-Z a-z 0-9 _ - .", SECRET_NAME_MAX);
     if (!cli_open(cli, STATEMENT_S) || !read_value(cli, path, &value, &size))
         return CLI_FAILED;
     if (secrets_load_key(cli->config->secrets.key_file, key, &why) != OK)
@@ -65,8 +65,8 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
     sodium_memzero(key, sizeof key);
     sodium_memzero(value, size);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "there is no workspace %s", workspace.text);
-    return e == OK ? print_secret_change(cli, name, "set") : cli_fail_err(cli, e, "setting the secret");
+        return cli_fail(cli, "workspace not found: %s", workspace.text);
+    return e == OK ? print_secret_change(cli, name, "set") : cli_fail_err(cli, e, "storing the secret");
 }
 
 int cmd_secret_list(struct cli *cli, int argc, char **argv)
@@ -104,7 +104,7 @@ int cmd_secret_delete(struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     enum err e = secret_delete(cli->db, &workspace, name);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "the workspace has no secret \"%s\"", name);
+        return cli_fail(cli, "secret not found in this workspace: %s", name);
     return e == OK ? print_secret_change(cli, name, "deleted") : cli_fail_err(cli, e, "deleting the secret");
 }
 
@@ -116,9 +116,11 @@ int cmd_secret_keygen(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     enum err e = secrets_make_key(path);
     if (e == ERR_CONFLICT)
-        return cli_fail(cli, "%s is there already: what it sealed could never be opened again", path);
+        return cli_fail(
+            cli, "%s already exists; overwriting a key file would make the secrets sealed with it unreadable",
+            path);
     if (e != OK)
-        return cli_fail(cli, "%s cannot be written", path);
+        return cli_fail(cli, "cannot write %s", path);
     json_object *o = json_object_new_object();
     cli_add_text(o, "key_file", path);
     return cli_print_line(cli, o, path);

@@ -11,14 +11,14 @@
 
 enum { STATEMENT_S = 10 };
 
-/* A command that is a file of the skill must be there and be executable. */
+/* A command that is a file of the skill must exist and be executable. */
 static void check_command(const char *dir, const struct manifest *m, struct json_problems *p)
 {
     if (m->runner != RUNNER_COMMAND || m->argv[0][0] == '/' || !strchr(m->argv[0], '/'))
         return;
     char *path = talloc_asprintf(p, "%s/%s", dir, m->argv[0]);
     if (access(path, X_OK) != 0)
-        json_problems_add(p, "/runner/argv/0", "names no file of the skill that can be executed");
+        json_problems_add(p, "/runner/argv/0", "must name an executable file of the skill");
 }
 
 static enum err read_package(struct cli *cli, const char *dir, struct package **package, struct manifest **m,
@@ -42,7 +42,7 @@ static int print_problems(struct cli *cli, const char *dir, const struct json_pr
         json_object_array_add(rows, row);
     }
     (void)cli_print(cli, rows);
-    return cli_fail(cli, "%s is no good skill: %zu problem%s", dir, p->total, p->total == 1 ? "" : "s");
+    return cli_fail(cli, "%s is not a valid skill: %zu problem%s", dir, p->total, p->total == 1 ? "" : "s");
 }
 
 int cmd_skill_check(struct cli *cli, int argc, char **argv)
@@ -56,7 +56,7 @@ int cmd_skill_check(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (read_package(cli, dir, &package, &m, p) != OK)
         return print_problems(cli, dir, p);
-    return cli_print_line(cli, json_object_new_array(), "good");
+    return cli_print_line(cli, json_object_new_array(), "valid");
 }
 
 static json_object *installed_json(const struct skill_install *s, const id *skill, bool is_new)
@@ -87,19 +87,19 @@ static int install_package(struct cli *cli, const struct package *package, const
     memcpy(s.hash, package->hash, sizeof s.hash);
     enum err e = package_install(package, cli->config->files.dir);
     if (e == ERR_CONFLICT)
-        return cli_fail(cli, "%s was changed while it was read", package->dir);
+        return cli_fail(cli, "%s changed while it was read", package->dir);
     if (e == OK)
         e = skill_put(cli->db, &s, &skill, &is_new);
     if (e == ERR_CONFLICT)
         return cli_fail(cli,
-                        "%s %s is installed with other files: a version never changes, give it a new one",
+                        "version %s %s is already installed with different files; use a new version number",
                         m->slug, m->version);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
     return cli_print_line(cli, installed_json(&s, &skill, is_new), skill.text);
 }
 
-/* A manifest may ask for more than the price, never for less. */
+/* A manifest may set a higher price than the configured one, but not a lower one. */
 static enum err check_price(struct cli *cli, const id *workspace, const struct manifest *m,
                             struct json_problems *p)
 {
@@ -127,7 +127,7 @@ int cmd_skill_install(struct cli *cli, int argc, char **argv)
         return print_problems(cli, dir, p);
     enum err e = check_price(cli, &workspace, m, p);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "there is no workspace %s", workspace.text);
+        return cli_fail(cli, "workspace not found: %s", workspace.text);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
     return p->total ? print_problems(cli, dir, p) : install_package(cli, package, m, &workspace);
@@ -171,7 +171,7 @@ int cmd_skill_remove(struct cli *cli, int argc, char **argv)
         return CLI_FAILED;
     enum err e = skill_archive(cli->db, &workspace, slug, clock_wall_ms());
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "the workspace has no skill \"%s\"", slug);
+        return cli_fail(cli, "skill not found in this workspace: %s", slug);
     if (e != OK)
         return cli_fail_err(cli, e, "removing the skill");
     json_object *o = json_object_new_object();

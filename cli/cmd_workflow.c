@@ -11,7 +11,7 @@
 
 enum { STATEMENT_S = 10, LIST_MAX = 1000 };
 
-/* Reads a whole file of at most JSON_BODY_MAX bytes, as the API takes them. */
+/* Reads a file of at most JSON_BODY_MAX bytes, the limit of the API. */
 static bool read_program_file(struct cli *cli, const char *path, struct span *text_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
@@ -34,7 +34,7 @@ static bool fail_document(struct cli *cli, const char *sentence)
     return false;
 }
 
-/* A text member without NULs, or absent. */
+/* Reads an optional text member. False if it is not a string, is longer than `max` bytes, or contains NUL. */
 static bool read_text_member(json_object *o, const char *name, size_t max, struct span *text_r)
 {
     json_object *value = json_get(o, name);
@@ -45,7 +45,7 @@ static bool read_text_member(json_object *o, const char *name, size_t max, struc
            strlen(text_r->at) == text_r->size;
 }
 
-/* The file's name without folder and .json. */
+/* Returns the file name without its folder and extension. */
 static struct span name_of_file(struct cli *cli, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -56,8 +56,7 @@ static struct span name_of_file(struct cli *cli, const char *path)
     return span_text(name);
 }
 
-/* Takes the document apart: a program, or {name, description?, program}. The program's own JSON in
- * *program_r. */
+/* Reads a document: a program, or {name, description?, program}. *program_r is the program. */
 static bool read_document(struct cli *cli, const char *path, struct span text, const char *name,
                           struct workflow_change *c, json_object **program_r)
 {
@@ -75,14 +74,15 @@ static bool read_document(struct cli *cli, const char *path, struct span text, c
         if (!read_text_member(o, "name", WORKFLOW_NAME_MAX * 4, &c->name) ||
             !read_text_member(o, "description", WORKFLOW_DESCRIPTION_MAX, &c->description))
             return fail_document(
-                cli, "name and description must be texts of at most 200 characters and 16384 bytes");
+                cli,
+                "name must be a string of at most 200 characters, description one of at most 16384 bytes");
     }
     if (name)
         c->name = span_text(name);
     else if (!c->name.at)
         c->name = name_of_file(cli, path);
     if (c->name.size == 0 || c->name.size > WORKFLOW_NAME_MAX * 4)
-        return fail_document(cli, "a name has 1 to 200 characters");
+        return fail_document(cli, "the name must have 1 to 200 characters");
     return true;
 }
 
@@ -98,21 +98,21 @@ static int fail_problems(struct cli *cli, const struct json_problems *p)
     }
     json_object_object_add(o, "problems", list);
     cli_print(cli, o);
-    return cli_fail(cli, "the program has %zu mistake%s; nothing was stored", p->total,
+    return cli_fail(cli, "the program has %zu error%s; nothing was stored", p->total,
                     p->total == 1 ? "" : "s");
 }
 
 static enum err check_program_credits(struct cli *cli, struct workflow_change *c)
 {
     int64_t min;
-    id workflow = {{0}}; /* a new one has no price of its own */
+    id workflow = {{0}}; /* a new workflow has no price of its own */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)
         return OK;
     enum err e = workflow_price(cli->db, cli->ctx, &c->workspace_id, &workflow, &min);
     if (e == OK && c->compiled->credits_micro < min)
-        json_problems_add(c->problems, "/credits", "is less than the price of a run");
+        json_problems_add(c->problems, "/credits", "must not be less than the price of a run");
     return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
 }
 
@@ -130,7 +130,8 @@ static int store_workflow(struct cli *cli, struct workflow_change *c, json_objec
     if (e == ERR_INVALID)
         return fail_problems(cli, c->problems);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, c->is_new ? "there is no workspace %s" : "the workspace has no workflow %s",
+        return cli_fail(cli,
+                        c->is_new ? "workspace not found: %s" : "workflow not found in this workspace: %s",
                         c->is_new ? c->workspace_id.text : c->workflow_id.text);
     if (e != OK)
         return cli_fail_err(cli, e, "storing the workflow");
@@ -157,7 +158,8 @@ int cmd_workflow_put(struct cli *cli, int argc, char **argv)
         (id_text && !cli_id(cli, "--id", id_text, &c.workflow_id)))
         return CLI_USAGE;
     c.is_new = id_text == NULL;
-    c.principal_id = c.workspace_id; /* an operator is no principal of the workspace: it stands for itself */
+    c.principal_id = c.workspace_id; /* an operator is not a principal of the workspace: the workspace's id
+                                        stands for the operator */
     if (principal && !cli_id(cli, "--principal", principal, &c.principal_id))
         return CLI_USAGE;
     if (!read_program_file(cli, path, &file) || !read_document(cli, path, file, name, &c, &document) ||
@@ -197,7 +199,7 @@ int cmd_workflow_list(struct cli *cli, int argc, char **argv)
 static int print_workflow_change(struct cli *cli, enum err e, const id *workflow, const char *what)
 {
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "the workspace has no workflow %s", workflow->text);
+        return cli_fail(cli, "workflow not found in this workspace: %s", workflow->text);
     if (e != OK)
         return cli_fail_err(cli, e, "changing the workflow");
     json_object *o = json_object_new_object();

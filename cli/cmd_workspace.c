@@ -63,7 +63,7 @@ static json_object *workspace_json(const struct workspace *w)
     return o;
 }
 
-/* Prints one workspace as it is now; without --json only its id. */
+/* Prints the current state of a workspace; without --json only its id. */
 static int print_workspace(struct cli *cli, const id *workspace)
 {
     struct workspace *list;
@@ -87,13 +87,13 @@ int cmd_workspace_create(struct cli *cli, int argc, char **argv)
         (tenant_text && !cli_id(cli, "--tenant", tenant_text, &tenant)))
         return CLI_USAGE;
     if (!*name || strlen(name) > NAME_MAX_BYTES)
-        return cli_usage(cli, "--name wants 1 to %d bytes", NAME_MAX_BYTES);
+        return cli_usage(cli, "--name must have 1 to %d bytes", NAME_MAX_BYTES);
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workspace_create(cli->db, &workspace, &tenant, name, &limits);
     if (e == ERR_NOT_FOUND)
-        return cli_fail(cli, "there is no tenant %s", tenant.text);
-    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "making the workspace");
+        return cli_fail(cli, "tenant not found: %s", tenant.text);
+    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "creating the workspace");
 }
 
 int cmd_workspace_set(struct cli *cli, int argc, char **argv)
@@ -113,7 +113,7 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
         !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
     if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days)
-        return cli_usage(cli, "nothing to set");
+        return cli_usage(cli, "no limit or price to set");
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workspace_set_limits(cli->db, &workspace, &limits);

@@ -1,4 +1,4 @@
-/* The commands, one file of cli/ a noun; main.c has the table. */
+/* The commands: one file of cli/ for each noun. The table of commands is in main.c. */
 #pragma once
 
 #include "cli/cli.h"
@@ -35,5 +35,5 @@ int cmd_model_list(struct cli *cli, int argc, char **argv);
 int cmd_model_delete(struct cli *cli, int argc, char **argv);
 int cmd_log(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);
-/* Exit codes of its own: 0 valid, 1 not valid, 2 no usable schema or input. Needs no settings. */
+/* Has its own exit codes: 0 valid, 1 invalid, 2 unusable schema or input. Reads no settings. */
 int cmd_schema_validate(struct cli *cli, int argc, char **argv);

@@ -1,4 +1,4 @@
-/* millrace: the operators' command. */
+/* millrace: the command of the operators. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,75 +11,82 @@
 static int cmd_batch(struct cli *cli, int argc, char **argv);
 
 static const struct command commands[] = {
-    {"migrate", NULL, cmd_migrate, "", "brings the database to the tables of this build"},
+    {"migrate", NULL, cmd_migrate, "", "applies the migrations that the database does not have yet"},
     {"workspace", "create", cmd_workspace_create,
      "--name NAME [--tenant ID] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",
-     "makes a workspace (and its tenant, unless one is named); prints its id"},
+     "creates a workspace (and a tenant, unless --tenant is given); prints its id"},
     {"workspace", "set", cmd_workspace_set,
      "--workspace ID [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
      "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default]",
-     "changes limits and price of a workspace, and how long it keeps its executions' payloads and rows; "
-     "\"default\" takes one away"},
-    {"workspace", "list", cmd_workspace_list, "", "all workspaces"},
+     "changes the limits, the price and the retention of payloads and rows of a workspace; \"default\" "
+     "removes a value"},
+    {"workspace", "list", cmd_workspace_list, "", "lists all workspaces"},
     {"key", "create", cmd_key_create,
      "--workspace ID --scopes LIST|all [--expires-in-days N] [--principal ID]",
-     "makes an API key and prints it, the only time that it is shown"},
-    {"key", "list", cmd_key_list, "--workspace ID", "the keys of a workspace"},
-    {"key", "revoke", cmd_key_revoke, "--workspace ID KEY_ID", "closes a key for good"},
+     "creates an API key and prints it; it cannot be shown again"},
+    {"key", "list", cmd_key_list, "--workspace ID", "lists the keys of a workspace"},
+    {"key", "revoke", cmd_key_revoke, "--workspace ID KEY_ID", "revokes a key permanently"},
     {"credits", "grant", cmd_credits_grant, "--workspace ID --credits N --reason TEXT",
-     "adds credits (a negative number takes them); prints the new balance"},
-    {"credits", "balance", cmd_credits_balance, "--workspace ID", "the balance, from MariaDB"},
+     "adds credits (removes them if negative); prints the new balance"},
+    {"credits", "balance", cmd_credits_balance, "--workspace ID", "prints the balance"},
     {"billing", "export", cmd_billing_export, "--month YYYY-MM [--format csv|json] [--workspace ID]",
-     "what runs cost and got back in a month (UTC), by workspace, day, responder and key"},
+     "exports the debits and refunds of a month (UTC) by workspace, day, responder and key"},
     {"workflow", "put", cmd_workflow_put, "--workspace ID FILE [--name NAME] [--id ID] [--principal ID]",
-     "stores a workflow, or with --id a new version of it; FILE (- is standard input) holds the program, or "
+     "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
      "{name, description, program}; prints its id"},
     {"workflow", "list", cmd_workflow_list, "--workspace ID",
-     "the workflows of a workspace, the newest first"},
-    {"workflow", "archive", cmd_workflow_archive, "--workspace ID WORKFLOW_ID", "takes it out of use"},
+     "lists the workflows of a workspace, newest first"},
+    {"workflow", "archive", cmd_workflow_archive, "--workspace ID WORKFLOW_ID",
+     "archives a workflow: it cannot be run any more"},
     {"workflow", "price", cmd_workflow_price, "--workspace ID WORKFLOW_ID --credits N|default",
-     "what a run of this workflow costs, whatever the workspace's price"},
+     "sets the price of a run of this workflow, which replaces the workspace's price"},
     {"execution", "list", cmd_execution_list,
      "[--workspace ID] [--workflow ID] [--state STATE] [--parent ID] [--before ID] [--limit N]",
-     "executions, the newest first, 20 where --limit does not say"},
-    {"execution", "show", cmd_execution_show, "ID", "an execution with its steps and events"},
-    {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and what runs below it"},
+     "lists executions, newest first, at most 20 unless --limit is given"},
+    {"execution", "show", cmd_execution_show, "ID", "prints an execution with its steps and events"},
+    {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and its descendants"},
     {"execution", "tail", cmd_execution_tail, "ID [--after N]",
-     "its events as they come, until it has ended"},
+     "prints the events of an execution until it has ended"},
     {"secret", "set", cmd_secret_set, "--workspace ID NAME [--value-file FILE]",
-     "sets ${/secrets/NAME}; the value is read from FILE or from standard input"},
+     "sets the secret ${/secrets/NAME}; reads the value from FILE or standard input"},
     {"secret", "list", cmd_secret_list, "--workspace ID",
-     "names of a workspace's secrets; values are never shown"},
-    {"secret", "delete", cmd_secret_delete, "--workspace ID NAME", "forgets a secret"},
-    {"secret", "keygen", cmd_secret_keygen, "FILE", "makes a key file for the setting secrets.key_file"},
+     "lists the names of a workspace's secrets; values are never shown"},
+    {"secret", "delete", cmd_secret_delete, "--workspace ID NAME", "deletes a secret"},
+    {"secret", "keygen", cmd_secret_keygen, "FILE", "creates a key file for the setting secrets.key_file"},
     {"skill", "check", cmd_skill_check, "DIR",
-     "tells what is wrong with a skill, by pointer into its skill.json"},
+     "checks a skill; reports each problem with a JSON pointer into skill.json"},
     {"skill", "install", cmd_skill_install, "DIR --workspace ID",
-     "installs a skill as a new version, or makes an installed version the current one; prints its id"},
-    {"skill", "list", cmd_skill_list, "--workspace ID", "the skills of a workspace"},
-    {"skill", "remove", cmd_skill_remove, "SLUG --workspace ID", "a skill takes no runs any more"},
+     "installs a skill as a new version, or makes an installed version current; prints its id"},
+    {"skill", "list", cmd_skill_list, "--workspace ID", "lists the skills of a workspace"},
+    {"skill", "remove", cmd_skill_remove, "SLUG --workspace ID",
+     "removes a skill: it cannot be run any more"},
     {"model", "put", cmd_model_put,
      "--workspace ID --alias A --url U --model M [--api-key-file F] [--input-usd-per-mtok N] "
      "[--output-usd-per-mtok N] [--default]",
-     "lets the skills of a workspace use a model: U is the base of an OpenAI-compatible API (…/v1)"},
-    {"model", "list", cmd_model_list, "--workspace ID", "the models of a workspace; keys are never shown"},
-    {"model", "delete", cmd_model_delete, "ALIAS --workspace ID", "takes a model away"},
+     "adds or changes a model for the skills of a workspace; U is the base URL of an OpenAI-compatible API "
+     "(…/v1)"},
+    {"model", "list", cmd_model_list, "--workspace ID",
+     "lists the models of a workspace; keys are never shown"},
+    {"model", "delete", cmd_model_delete, "ALIAS --workspace ID", "removes a model"},
     {"schema", "validate", cmd_schema_validate,
      "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
-     "JSON Schema 2020-12; exit 0 valid, 1 not valid, 2 not a schema. A registry folder stands for a URI "
-     "prefix"},
+     "validates with JSON Schema 2020-12; exits with 0 if valid, 1 if invalid, 2 if the schema or the input "
+     "is "
+     "unusable. --registry maps a URI prefix to a folder"},
     {"audit", NULL, cmd_audit, "[--at-rest] [--acknowledged FILE] [--grace-seconds N]",
-     "checks what must always be true, beside a working system; exit 1 where something is not. --at-rest "
-     "also checks "
-     "what an idle system promises; FILE holds ids that were ever answered with 201 or 202, one a line"},
+     "checks the invariants of the data while the system is running; exits with 1 if one is violated. "
+     "--at-rest "
+     "also checks what must be true of an idle system. --acknowledged: a file of ids that were answered with "
+     "201 or 202, one a line"},
     {"log", NULL, cmd_log, "[--follow] [--workspace ID] [--execution ID] [--level debug|info|warn|error]",
-     "the executor's log; --follow begins with the newest lines and stays through rotation"},
+     "prints the executor's log; --follow begins with the newest lines and continues through rotation"},
     {"config", NULL, cmd_config, "--dump [--defaults]",
-     "prints all settings with their help, as they are in force (or as they are by default)"},
+     "prints all settings with their help and current (or default) values"},
     {"batch", NULL, cmd_batch, "",
-     "runs many commands over one connection: each line of standard input is a command as a JSON array, say "
-     "[\"workspace\",\"list\"], and is answered by what it prints with --json, or by {\"error\": …}; exit 1 "
-     "where one failed"},
+     "runs many commands over one connection. Each line of standard input is a command as a JSON array, for "
+     "example [\"workspace\",\"list\"]; its result is printed as with --json, or as {\"error\": …}. Exits "
+     "with 1 if "
+     "one failed"},
 };
 enum { COMMANDS = sizeof commands / sizeof commands[0] };
 
@@ -88,8 +95,8 @@ static void print_help(FILE *out, const char *noun)
     if (!noun)
         fputs("usage: millrace [--config FILE] [--json] COMMAND …\n\n"
               "Settings are read from --config, else $MILLRACE_CONFIG, else run/millrace.ini, else\n"
-              "/etc/millrace/millrace.ini. --json prints JSON. Exit codes: 0 done, 1 failed, 2 called "
-              "wrongly.\n\n",
+              "/etc/millrace/millrace.ini. --json prints JSON. Exit codes: 0 success, 1 failure, 2 usage "
+              "error.\n\n",
               out);
     for (int i = 0; i < COMMANDS; i++) {
         const struct command *c = &commands[i];
@@ -118,8 +125,7 @@ static const struct command *find_command(const char *noun, const char *verb)
     return NULL;
 }
 
-/* Takes --json, --config and --help out of argv, wherever they stand; false where --config lacks its value.
- */
+/* Removes --json, --config and --help from argv, at any position. False if --config has no value. */
 static bool parse_global_options(struct cli *cli, int *argc, char **argv, bool *help_r)
 {
     int kept = 0;
@@ -145,9 +151,9 @@ static int run_command(struct cli *cli, int argc, char **argv)
 {
     bool help = false;
     if (!parse_global_options(cli, &argc, argv, &help))
-        return cli_usage(cli, "--config wants a file");
+        return cli_usage(cli, "--config requires a file");
     if (cli->is_batch && (cli->config_path || help || argc == 0))
-        return cli_usage(cli, "a line of a batch is a command, without --config or --help");
+        return cli_usage(cli, "a line of a batch must be a command without --config and --help");
     const char *noun = argc > 0 ? argv[0] : NULL;
     if (help || (noun && !cli->is_batch && strcmp(noun, "help") == 0)) {
         print_help(stdout, help ? noun : NULL);
@@ -156,9 +162,9 @@ static int run_command(struct cli *cli, int argc, char **argv)
     cli->command = find_command(noun, argc > 1 ? argv[1] : NULL);
     if (!cli->command) {
         if (noun && !is_noun(noun))
-            return cli_usage(cli, "there is no command \"%s\"; millrace --help names them", noun);
+            return cli_usage(cli, "unknown command \"%s\"; millrace --help lists the commands", noun);
         if (cli->is_batch)
-            return cli_usage(cli, "%s alone is no command", noun);
+            return cli_usage(cli, "incomplete command: %s", noun);
         print_help(stderr, noun);
         return CLI_USAGE;
     }
@@ -166,7 +172,7 @@ static int run_command(struct cli *cli, int argc, char **argv)
     return cli->command->run(cli, argc - words, argv + words);
 }
 
-/* The words of a line, as main() would get them; NULL where it is no array of strings. */
+/* Returns the words of a line, as main() would get them; NULL if the line is not a JSON array of strings. */
 static char **parse_batch_line(struct cli *cli, const char *line, size_t size, int *count_r)
 {
     json_object *list;
@@ -185,7 +191,7 @@ static char **parse_batch_line(struct cli *cli, const char *line, size_t size, i
     return words;
 }
 
-/* One command of a batch. What it opens first, the next ones find open. */
+/* Runs one command of a batch. Connections that it opens stay open for the following ones. */
 static int run_batch_line(struct cli *batch, const char *line, size_t size)
 {
     struct cli cli = *batch;
@@ -194,23 +200,24 @@ static int run_batch_line(struct cli *batch, const char *line, size_t size)
     cli.config_path = NULL;
     int count, code;
     char **words = parse_batch_line(&cli, line, size, &count);
-    code = words ? run_command(&cli, count, words) : cli_usage(&cli, "a line wants a JSON array of strings");
+    code =
+        words ? run_command(&cli, count, words) : cli_usage(&cli, "a line must be a JSON array of strings");
     talloc_free(cli.ctx);
     return code;
 }
 
 static int cmd_batch(struct cli *cli, int argc, char **argv)
 {
-    enum { STATEMENT_S = 3600 }; /* the most that any command wants */
+    enum { STATEMENT_S = 3600 }; /* the longest of all commands */
     const struct cli_option options[] = {{0}};
     if (cli->is_batch)
-        return cli_usage(cli, "a batch holds no batch");
+        return cli_usage(cli, "a batch must not contain a batch");
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     cli->json = cli->is_batch = true;
-    /* a command that reads standard input finds it empty, and not the commands behind it */
+    /* a command that reads standard input finds it empty, instead of reading the following commands */
     FILE *lines = fdopen(dup(STDIN_FILENO), "r");
     if (!lines || !freopen("/dev/null", "r", stdin))
         return cli_fail(cli, "standard input: %m");

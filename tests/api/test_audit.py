@@ -110,7 +110,7 @@ def test_acknowledged_id_without_row_is_reported(stack, system, tmp_path):
     assert audit(stack, "--acknowledged", ids) == {"acknowledged": [NOBODY]}
     ids.write_text("not an id\n")
     code, _, err = stack.cli("audit", "--acknowledged", ids, check=False)
-    assert code == 1 and "no id" in err
+    assert code == 1 and "not an id" in err
 
 
 def test_missed_deadline_is_reported(stack, system):

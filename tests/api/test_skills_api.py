@@ -152,7 +152,7 @@ def test_installed_versions_are_immutable(tmp_path, workspace, space):
     assert install(workspace, same)["is_new"] is False
     other = package(tmp_path / "b", manifest(inputs=INPUTS), main_py="pass # changed")
     code, out, err = install(workspace, other, check=False)
-    assert code == 1 and "never changes" in err
+    assert code == 1 and "already installed with different files" in err
     newer = package(tmp_path / "c", manifest(version="2.0.0"), main_py="pass")
     assert install(workspace, newer)["is_new"] is True
     assert space.start("probe", {}).json()["data"]["skill_version"] == "2.0.0"
