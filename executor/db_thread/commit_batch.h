@@ -24,6 +24,6 @@ struct commit_batch {
  * because it is marked `fenced`, must be reported to the loop by the caller. */
 enum err commit_batch_write(struct commit_batch *b) WARN_UNUSED;
 
-/* A commit whose move stops all descendants of its run has a transaction of its own, which locks the account
+/* A commit whose move stops all descendants of its run has a separate transaction, which locks the account
  * and the whole tree. */
 enum err commit_write_tree(struct db_thread_ctx *thread_ctx, struct commit *c) WARN_UNUSED;

@@ -35,7 +35,7 @@ enum {
     SIGNALS = 5,
     /* Between further attempts to release runs after the grace period. */
     AFTER_GRACE_MS = 1000,
-    /* For beginning the runs of one claim, whose rows are locked meanwhile. */
+    /* For beginning the runs of one claim, whose rows stay locked until then. */
     BEGIN_RUNS_MS = 50,
 };
 
