@@ -84,16 +84,16 @@ USE.fcgi/handlers         := base json schema workflow skill mariadb redis blob 
 USE.fcgi/server           := base service json schema workflow skill mariadb redis blob account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
-USE.executor/cache        := $(LIB_ROOMS)
-USE.executor/db_thread    := $(LIB_ROOMS) executor/cache
-USE.executor/context      := $(LIB_ROOMS) executor/cache executor/db_thread
-USE.executor/io           := $(LIB_ROOMS) executor/cache executor/db_thread executor/context
-USE.executor/run          := $(LIB_ROOMS) executor/cache executor/db_thread executor/context executor/io
-USE.executor/run/workflow := $(USE.executor/run) executor/run
-USE.executor/run/model    := $(USE.executor/run) executor/run
-USE.executor/run/skill    := $(USE.executor/run) executor/run executor/run/model
-USE.executor/lease        := $(USE.executor/run) executor/run
-USE.executor/process      := $(USE.executor/run) executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease
+USE.executor/cache        := base json schema workflow skill mariadb store
+USE.executor/db_thread    := base service json schema workflow skill mariadb redis blob account run store executor/cache
+USE.executor/context      := base service mariadb redis executor/db_thread
+USE.executor/io           := base service json schema workflow mariadb redis secret executor/db_thread executor/context
+USE.executor/run          := base service json schema workflow skill mariadb redis blob run store executor/cache executor/db_thread executor/context
+USE.executor/run/workflow := base service json schema workflow skill mariadb redis blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/run/model    := base service json schema workflow skill mariadb redis blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/run/skill    := base service json schema workflow skill mariadb redis blob run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/lease        := base service json schema workflow skill mariadb redis blob run store maintenance executor/cache executor/db_thread executor/context executor/run
+USE.executor/process      := base service json schema workflow skill mariadb redis blob secret run store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
                   executor/run/model executor/run/skill executor/lease executor/process
 
