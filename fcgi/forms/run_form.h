@@ -11,10 +11,10 @@ struct schema;
 enum { RUN_TAGS_MAX = 32, RUN_TAG_MAX = 256, RUN_CHAT_TEXT_MAX = 256 };
 
 /* Reads {inputs?, tags?, metadata?, chat?}; a missing body has none of them. False if the body is malformed:
- * the reply is set. */
+ * the request is rejected. */
 bool run_form_read(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Reads the `chat` member (NULL: absent), by which a chat dispatcher identifies the message and the tool
- * call. False if it is malformed: the caller replies, by RUN_CHAT_RULE. */
+ * call. False if it is malformed: the caller rejects the request, by RUN_CHAT_RULE. */
 bool run_form_read_chat(json_object *chat, struct run_request *req) WARN_UNUSED;
 #define RUN_CHAT_RULE "an object with thread_id and tool_call_id (1 to 256 octets) and message_id (a UUID)"
 /* Validates the inputs (absent: {}) against a compiled schema; NULL accepts any object. False: the reply is

@@ -10,5 +10,5 @@ struct request;
 struct span skill_execution_body(struct request *r, const struct skill_execution *exec);
 /* Reads the execution and replies. 404 if the workspace has no such execution or it is not a skill's. */
 int skill_reply(struct request *r, int status, const id *execution);
-/* True if {space} in the path is the key's workspace. Otherwise the reply is 404. */
+/* True if {space} in the path is the key's workspace. Otherwise the request is rejected (404). */
 bool require_own_space(struct request *r) WARN_UNUSED;

@@ -8,12 +8,12 @@
 struct request;
 
 /* Checks that the target exists and accepts the inputs, and fills in version, price, credits_asked and body.
- * False if it rejects the request: the reply is set. `bypass_cache`: the target has changed since the cached
+ * False: the request is rejected. `bypass_cache`: the target has changed since the cached
  * version was read, so read it again. */
 typedef bool target_validator(struct request *r, struct run_request *req, bool bypass_cache);
 
 /* Fills in workspace, principal, API key and idempotency key, and chooses the execution's id. False if the
- * Idempotency-Key is malformed: the reply is set. */
+ * Idempotency-Key is malformed: the request is rejected. */
 bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Starts the run and replies. With `Prefer: wait`, for a new run or a replay, the event daemon replies later
  * (fcgi/forms/wait.h). The response stored for replay is req->first_response in any case. */

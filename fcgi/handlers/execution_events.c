@@ -12,7 +12,7 @@
 #include "json/json_write.h"
 
 /* Finds the execution of the path, /executions/{id} or /spaces/{space}/…/{id}. False if the workspace does
- * not have it: the reply is set. */
+ * not have it: the request is rejected. */
 static bool find_path_run(struct request *r, struct run_progress *progress)
 {
     id execution, space;

@@ -10,7 +10,8 @@
 #include "view/execution.h"
 #include "json/json_write.h"
 
-/* Finds the requested execution by its id or by the chat message that started it. False: the reply is set. */
+/* Finds the requested execution by its id or by the chat message that started it. False: the request is
+ * rejected. */
 static bool find_execution(struct request *r, id *execution_r)
 {
     id message;

@@ -38,8 +38,9 @@ int reply_problem_with_execution(struct request *r, int status, const char *code
 /* The general reply to a failed library call: 404, 503 with Retry-After, 504 or 500. */
 int reply_err(struct request *r, enum err e);
 int reply_not_found(struct request *r);
-/* Ends a request that was rejected: replies with r->problem, which a request_ function recorded, unless a
- * reply is set already. Returns the status. */
+/* Ends a rejected request. A function "rejects the request" by setting a reply or by recording r->problem
+ * (request_reject), and returns false; the handler then returns reply_rejected(r). This replies with
+ * r->problem unless a reply is set already, and returns the status. */
 int reply_rejected(struct request *r);
 
 /* The whole reply as CGI text (status, headers, body), allocated from the request. Adds X-Request-Id, the

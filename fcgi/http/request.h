@@ -118,7 +118,7 @@ const char *request_query(const struct request *r, const char *name);
 /* A whole number from min to max; `fallback` if absent. False if it is something else. */
 bool request_query_int(struct request *r, const char *name, int64_t min, int64_t max, int64_t fallback,
                        int64_t *value_r) WARN_UNUSED;
-/* "true" or "false"; false if absent. Returns false if it is something else. */
+/* "true" or "false"; *value_r is false if the parameter is absent. Returns false if it is something else. */
 bool request_query_bool(struct request *r, const char *name, bool *value_r) WARN_UNUSED;
 /* A UUID; unset if absent. False if it is something else. */
 bool request_query_id(struct request *r, const char *name, id *id_r) WARN_UNUSED;

@@ -6,7 +6,8 @@
 
 struct multipart_record {
     char text[8192];
-    int stop_at; /* the event that ends it; 0: none */
+    /* Number of the event that aborts parsing; 0: none. */
+    int stop_at;
     int events;
 };
 
@@ -36,7 +37,7 @@ static bool record_end(void *arg)
     return record_event(arg, ">", "", 0);
 }
 
-/* Fed in pieces of `piece` bytes. */
+/* Feeds the body in pieces of `chunk` bytes. */
 static enum err feed_body(const char *body, size_t size, size_t chunk, struct multipart_record *s)
 {
     const struct multipart_events events = {record_part, record_data, record_end, s};

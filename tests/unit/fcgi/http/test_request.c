@@ -124,7 +124,8 @@ Test(request, checks_numbers)
 Test(request, accepts_bare_and_quoted_idempotency_keys)
 {
     static const struct {
-        const char *field, *key; /* NULL: refused */
+        /* key NULL: the field is rejected. */
+        const char *field, *key;
     } cases[] = {
         {"abc", "abc"},
         {"abc \t", "abc"},

@@ -71,7 +71,7 @@ Test(routes, allow_names_every_method)
     cr_assert_str_eq(r->reply.headers, "Allow: GET, HEAD, PUT, DELETE\r\n");
 }
 
-/* A literal path must not be shadowed by a {…} that stands before it in the table. */
+/* A {…} segment must not shadow a literal path that stands after it in the table. */
 Test(routes, every_route_finds_itself)
 {
     unsigned n;

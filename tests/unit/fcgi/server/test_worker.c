@@ -17,7 +17,7 @@ static struct sockaddr_un address = {.sun_family = AF_UNIX};
 static int make_listener(void)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    /* an abstract name: nothing to remove */
+    /* an abstract socket name leaves no file behind */
     snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "millrace-test-%d", (int)getpid());
     cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     cr_assert_eq(listen(fd, 16), 0);
@@ -60,7 +60,7 @@ Test(worker, handles_signals_under_load, .timeout = 10)
     cr_assert_geq(worker_accept(w), 0);
     raise(SIGUSR1);
     connect_to_worker();
-    cr_assert_geq(worker_accept(w), 0); /* opens the log anew and goes on */
+    cr_assert_geq(worker_accept(w), 0); /* SIGUSR1 reopens the log; the worker continues */
     raise(SIGQUIT);
     connect_to_worker();
     cr_assert_eq(worker_accept(w), -1);
@@ -79,7 +79,7 @@ Test(worker, accept_waits_for_a_connection, .timeout = 10)
     waitpid(child, NULL, 0);
 }
 
-/* --- a whole request, by hand (FastCGI 1.0: version, type, request id, length, padding) --- */
+/* --- a complete request as FastCGI 1.0 records (version, type, request id, length, padding) --- */
 
 struct records {
     char bytes[1024];
@@ -112,7 +112,7 @@ static size_t add_param(char *out, const char *name, const char *value)
     return 2 + strlen(name) + strlen(value);
 }
 
-/* Content of all FCGI_STDOUT records. */
+/* Reads the response and joins the content of its FCGI_STDOUT records. */
 static void read_stdout_records(int fd, char *out, size_t room)
 {
     unsigned char all[16384];
@@ -131,8 +131,8 @@ static void read_stdout_records(int fd, char *out, size_t room)
     out[used] = '\0';
 }
 
-/* Signals wait until the worker takes them, as the pool's master sees to: it may not have got that far yet.
- */
+/* Forks with all signals blocked, as the pool's master does: a signal that arrives before the worker reads
+ * signals is kept for it. */
 static pid_t fork_with_signals_blocked(void)
 {
     sigset_t all, before;
@@ -174,11 +174,11 @@ static void get_healthz(pid_t worker, int signal)
     add_record(&records, 4, params, n / 2);
     send_records(fd, &records);
     if (signal) {
-        usleep(20000); /* so that it comes while the worker reads */
+        usleep(20000); /* the signal must arrive while the worker reads */
         kill(worker, signal);
         usleep(20000);
     }
-    /* in one write: once the params are whole the worker may answer and hang up, whatever else would come */
+    /* in one write, because the worker may reply and close as soon as the parameters are complete */
     add_record(&records, 4, params + n / 2, n - n / 2);
     add_record(&records, 4, NULL, 0);
     add_record(&records, 5, NULL, 0);
@@ -195,7 +195,7 @@ Test(worker, a_signal_does_not_cut_a_request_short, .timeout = 20)
     pid_t worker = start_worker();
     get_healthz(worker, SIGUSR1);
     get_healthz(worker, 0);
-    get_healthz(worker, SIGTERM); /* the request in hand is finished first */
+    get_healthz(worker, SIGTERM); /* the worker finishes the current request first */
     int status;
     waitpid(worker, &status, 0);
     cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 7);

@@ -11,7 +11,8 @@ static bool take_and_admit(struct admission *a, int64_t now_ms, int64_t waited_m
     return admission_admits(a, now_ms, waited_ms, limits);
 }
 
-/* One request a millisecond, each having waited as long; how many of them were admitted. */
+/* Offers one request per millisecond, each of which waited for `waited_ms`. Returns how many were
+ * admitted. */
 static int offer_requests(struct admission *a, int64_t *now_ms, int count, int64_t waited_ms)
 {
     int admitted = 0;
@@ -56,7 +57,7 @@ Test(admission, long_waits_in_a_short_queue_are_no_overload)
     cr_assert_gt(admission_overload_ms(&a, now), 0, "one more before each is a queue");
 }
 
-/* A group's commit sets all of its workers free at once. */
+/* The requests of one batch are answered together, so requests are started in bursts. */
 Test(admission, waiting_through_a_gap_keeps_the_timer)
 {
     struct admission a = {0};
@@ -84,7 +85,7 @@ Test(admission, a_standing_queue_is_an_overload)
 {
     struct admission a = {0};
     int64_t now = START;
-    /* of the first ones nobody knows how many were before them */
+    /* the queue before the first requests is unknown */
     offer_requests(&a, &now, 1 + SHORT_QUEUE + ADMISSION_PATIENCE_MS, QUEUE + 1);
     cr_assert_eq(offer_requests(&a, &now, 1000, QUEUE + 1), 0);
     cr_assert_eq(admission_overload_ms(&a, now), ADMISSION_OVERLOAD_MS - 1000);

@@ -42,7 +42,7 @@ Test(shared_cache, never_returns_the_value_of_a_colliding_key)
 {
     struct shared_cache *c = make_cache();
     for (int i = 0; i < 100; i++) {
-        char key[16], other[16]; /* the first five are the key */
+        char key[16], other[16]; /* the key is the first five bytes */
         snprintf(key, sizeof key, "k%04d", i);
         shared_cache_put(c, key, &(struct value){.number = i});
         int had = 0;
@@ -60,7 +60,7 @@ Test(shared_cache, never_returns_the_value_of_a_colliding_key)
     free(c);
 }
 
-/* In one place of its own each would have lost some forty. */
+/* With one place per key instead of SHARED_CACHE_WAYS, about forty would be lost. */
 Test(shared_cache, few_keys_do_not_evict_each_other)
 {
     struct shared_cache *c = shared_cache_init(calloc(1, shared_cache_size(4096, 5, sizeof(struct value))),
@@ -89,8 +89,8 @@ Test(shared_cache, a_torn_entry_is_a_miss)
     memcpy(older, c, size);
     shared_cache_put(c, "aaaaa", &(struct value){2, "two"});
     memcpy(newer, c, size);
-    for (size_t cut = 0; cut <= size;
-         cut += 8) { /* as a writer leaves it who is killed after so many words */
+    /* as if the writer was killed after `cut` bytes */
+    for (size_t cut = 0; cut <= size; cut += 8) {
         memcpy(c, newer, cut);
         memcpy((char *)c + cut, older + cut, size - cut);
         if (shared_cache_get(c, "aaaaa", &v))
