@@ -1,6 +1,5 @@
 #include "executor/run/active_run.h"
 
-#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -9,6 +8,8 @@
 #define RUN_LOG_ARGS(run)                                                                                    \
     (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
 #define RUN_LOG_FORMAT "execution=%s workspace=%s responder=%s attempt=%d"
+
+static const char run_timed_out[] = "the run took longer than it may";
 
 static int64_t run_age_ms(const struct active_run *run)
 {
@@ -66,8 +67,6 @@ static void forget_run(struct active_run *run)
     }
     submit_late_results(run);
     id_map_remove(exec->runs, &run->row.id);
-    cached_program_unref(run->cached_program);
-    cached_skill_unref(run->cached_skill);
     slot_leave(&run->slot);
     talloc_free(run);
     slots_serve(exec->slots);
@@ -154,6 +153,11 @@ void run_flush(struct active_run *run)
         db_thread_submit(run->exec->db_thread, &run->in_flight->job);
 }
 
+void run_note_nothing_started(struct active_run *run)
+{
+    run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+}
+
 static void end_run(struct active_run *run, const struct run_move *move)
 {
     run->ending = true;
@@ -211,57 +215,13 @@ void runs_cancel_all(struct executor *exec, const char *why)
 
 static void on_run_deadline(void *arg)
 {
-    struct active_run *run = arg;
-    run->kind->on_deadline(run);
+    run_fail(arg, REASON_TIMEOUT, run_timed_out);
 }
 
 static void on_resume_timer(void *arg)
 {
     struct active_run *run = arg;
     resume_run(run);
-}
-
-static const struct stored_step *copy_stored_steps(struct active_run *run, const struct claimed_run *c)
-{
-    struct stored_step *copies = talloc_array(run, struct stored_step, c->steps_n);
-    for (size_t i = 0; i < c->steps_n; i++) {
-        copies[i] = c->steps[i];
-        copies[i].result = copies[i].result ? talloc_strdup(copies, copies[i].result) : NULL;
-        copies[i].error = copies[i].error ? talloc_strdup(copies, copies[i].error) : NULL;
-    }
-    return copies;
-}
-
-static json_object *parse_json_or(void *ctx, const char *text, json_object *otherwise)
-{
-    json_object *value;
-    const char *why;
-    if (text && json_parse(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX, &value, &why) == OK) {
-        json_object_put(otherwise);
-        return value;
-    }
-    return otherwise ? json_own(ctx, otherwise) : NULL;
-}
-
-static json_object *id_or_null(const id *i)
-{
-    return id_is_set(i) ? json_object_new_string(i->text) : NULL;
-}
-
-static json_object *execution_scope(struct active_run *run, const struct claimed_run *c)
-{
-    char at[CLOCK_TEXT_SIZE];
-    json_object *e = json_own(run, json_object_new_object());
-    json_object_object_add(e, "id", id_or_null(&c->run.id));
-    json_object_object_add(e, "workflow_id", id_or_null(&c->run.responder_id));
-    json_object_object_add(e, "workspace_id", id_or_null(&c->run.workspace_id));
-    json_object_object_add(e, "parent_id", id_or_null(&c->run.parent_id));
-    json_object_object_add(e, "root_id", id_or_null(&c->run.root_id));
-    json_object_object_add(e, "created_at", json_object_new_string(clock_text_offset(id_ms(&c->run.id), at)));
-    json_object_object_add(e, "tags", json_object_get(parse_json_or(run, c->tags, json_object_new_array())));
-    json_object_object_add(e, "metadata",
-                           json_object_get(parse_json_or(run, c->metadata, json_object_new_object())));
-    return e;
 }
 
 static const struct run_kind *run_kind_of(const struct executor *exec, const struct claimed_run *c)
@@ -272,30 +232,20 @@ static const struct run_kind *run_kind_of(const struct executor *exec, const str
                                                                                : exec->kinds->skill;
 }
 
-static struct active_run *active_run_new(struct executor *exec, struct claimed_run *c)
+static struct active_run *active_run_new(struct executor *exec, const struct claimed_run *c)
 {
     struct active_run *run = talloc_zero(NULL, struct active_run);
     run->exec = exec;
+    run->kind = run_kind_of(exec, c);
     run->row = c->run;
     run->principal_id = c->principal_id;
-    run->cached_program = c->program ? cached_program_ref(c->program) : NULL;
-    run->program = c->program ? cached_program_compiled(c->program) : NULL;
-    run->kind = run_kind_of(exec, c);
-    run->cached_skill = c->skill ? cached_skill_ref(c->skill) : NULL;
     run->earlier_side_effects = c->earlier_side_effects;
     run->may_have_children = c->run.attempt > 0; /* an earlier attempt may have left children behind */
-    if (c->run.kind == KIND_SKILL)
-        run->input = c->input ? talloc_strdup(run, c->input) : "{}";
-    run->extra = c->extra ? talloc_strdup(run, c->extra) : NULL;
-    run->inputs = parse_json_or(run, c->input, json_object_new_object());
-    run->steps = json_own(run, json_object_new_object());
-    run->execution = execution_scope(run, c);
-    run->stored_steps = copy_stored_steps(run, c);
-    run->stored_steps_n = c->steps_n;
     run->slot = (struct slot){.slots = exec->slots, .on_granted = on_slot_granted, .arg = run, .held = true};
     run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
     run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
     run->began_ms = clock_boot_ms();
+    run->kind->init(run, c);
     id_map_put(exec->runs, &run->row.id, run);
     return run;
 }
@@ -305,16 +255,15 @@ static void begin_run(struct active_run *run)
     struct executor *exec = run->exec;
     /* The one look at wall time: from here on it is CLOCK_BOOTTIME that counts. */
     int64_t now_ms = clock_wall_ms();
+    const char *unusable = run->kind->unusable(run);
     log_info("run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld", RUN_LOG_ARGS(run), run->row.version,
              (long long)(now_ms - id_ms(&run->row.id)));
     if (exec->stopping) {
         run_release(run);
-    } else if (!run->program && !run->cached_skill) {
-        run_fail(run, REASON_INTERNAL,
-                 run->row.kind == KIND_WORKFLOW ? "the workflow's program is not usable"
-                                                : "the skill's manifest is not usable");
+    } else if (unusable) {
+        run_fail(run, REASON_INTERNAL, unusable);
     } else if (run->row.deadline_ms <= now_ms) {
-        run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
+        run_fail(run, REASON_TIMEOUT, run_timed_out);
     } else {
         timer_set(exec->timers, &run->deadline, run->began_ms + run->row.deadline_ms - now_ms);
         run->kind->begin(run);

@@ -1,96 +1,108 @@
-/* A run in memory: what the loop thread knows of it, what it has still to write, and its slot.
+/* A run in memory: the part of it that is common to all kinds, seen by the loop thread.
  *
- * Everything that a flow learns goes into its open commit (run_pending_commit). run_flush hands it to the
- * database thread; while one is under way the next one collects, so that a run has one commit under way at
- * most. What must not start before it is written (an act) names its commit and is woken when that is done.
+ * Everything that a run does is collected in its pending commit (run_pending_commit). run_flush submits that
+ * to the database thread. While one commit is in flight the next one collects, so that a run has at most one
+ * commit in flight. A side effect that must not start before it is recorded remembers its commit and starts
+ * in the kind's on_written.
  *
- * A flow whose kind allows it begins inside the transaction that claims its run: its first commit is written
- * with the claim. Until that is settled nothing of it is submitted and nothing it does is seen outside.
+ * A run whose kind allows it (begins_in_claim) begins inside the transaction that claims it, and its first
+ * commit is written with the claim. Until the claim is settled nothing of the run is submitted and no side
+ * effect starts. See docs/how-a-claim-works.md.
  *
- * A flow that only waits gives its slot back, and asks for one before it goes on. It goes when its last
- * commit is written, when the fence refused one (somebody else has the run, or it was stopped), or with
- * run_cancel. Loop thread only. */
+ * A run is freed when its last commit is written, when the fence rejected a commit (another executor has the
+ * run, or it was stopped), or by run_cancel. Loop thread only. */
 #pragma once
 
 #include "executor/context/executor.h"
 #include "executor/db_thread/claimed_run.h"
 #include "executor/run/slots.h"
-#include "json/json.h"
 
-struct action;
-struct current_step;
-struct skill_run;
-struct model_run;
-
-/* What differs between the runs of workflows, of skills and of models. resume, on_written, abort_step and
- * can_yield may be NULL: a kind without them has nothing to do there, and never yields its slot. */
+/* The behaviour of one kind of run: workflow, command (skill), model. Callbacks marked "optional" may be
+ * NULL. */
 struct run_kind {
+    /* `begin` has no effect outside this process before the run's commit is written. */
+    bool begins_in_claim;
+    /* Sets run->state to a talloc child of the run, with copies of what the kind needs from the claim. Called
+     * once, before all others. */
+    void (*init)(struct active_run *run, const struct claimed_run *claimed);
+    /* Why the run cannot begin, as a sentence; NULL: it can. */
+    const char *(*unusable)(const struct active_run *run);
     void (*begin)(struct active_run *run);
-    bool begins_in_claim; /* nothing that `begin` does is seen outside before the flow's commit is written */
-    void (*resume)(struct active_run *run); /* has a slot again, or its go_on timer has fired */
+    /* Optional: the run was granted a slot that it had waited for, or its resume timer has fired. */
+    void (*resume)(struct active_run *run);
+    /* Optional: `c` is written. */
     void (*on_written)(struct active_run *run, const struct commit *c);
-    void (*abort_step)(struct active_run *run, const char *error); /* it fails in the middle: a last word */
-    void (*cancel)(struct active_run *run);                    /* ends all that was started; may come twice */
-    bool (*has_inflight_effect)(const struct active_run *run); /* of what cannot be handed back */
-    bool (*can_yield)(const struct active_run *run);           /* it only waits */
-    void (*on_deadline)(struct active_run *run);
+    /* Optional: the run fails in the middle of a step; adds the last rows to the pending commit. */
+    void (*abort_step)(struct active_run *run, const char *error);
+    /* Ends everything that the run has started in this process. May be called twice. */
+    void (*cancel)(struct active_run *run);
+    /* A side effect is in flight that a release would cut off: at shutdown the run gets the grace time. */
+    bool (*has_inflight_effect)(const struct active_run *run);
+    /* Optional: the run only waits, and needs no slot. NULL: it never yields. */
+    bool (*can_yield)(const struct active_run *run);
 };
-/* The kinds that an executor knows, given to it by executor/process. */
+/* The kinds that an executor knows; set by executor/process. */
 struct run_kinds {
     const struct run_kind *workflow, *skill, *model;
 };
 
 struct active_run {
     struct executor *exec;
-    struct run row; /* as claimed */
-    id principal_id;
-    struct cached_program *cached_program;
-    struct cached_skill *cached_skill; /* of a skill's run, as are the next */
-    const char *input, *extra;         /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
-    bool earlier_side_effects;         /* an earlier attempt had started something */
-    const struct program *program;
-    json_object *inputs, *steps, *execution; /* the scope */
-    const struct stored_step *stored_steps;  /* what an earlier attempt has left */
-    size_t stored_steps_n;
-    size_t result_bytes;               /* of all steps so far */
-    size_t step_index;                 /* the step in hand */
-    struct current_step *current_step; /* NULL between steps */
-    struct action *actions;            /* live ones */
-
-    struct commit *pending, *in_flight;
-    struct claimed_run *claim; /* NULL: it is written */
-    bool ending;               /* the open commit, or the one under way, is its last */
-    bool advancing;            /* workflow_resume is at it */
-    bool step_aborted;         /* the step in hand has its last row */
-    bool may_have_children;    /* children may be running that nobody waits for any more */
-    struct slot slot;
     const struct run_kind *kind;
-    struct skill_run *skill; /* of a skill's run */
-    struct model_run *model; /* of one that calls a model */
+    /* the kind's own: struct workflow_run, skill_run or model_run */
+    void *state;
+
+    /* as claimed */
+    struct run row;
+    id principal_id;
+    /* an earlier attempt had started a side effect */
+    bool earlier_side_effects;
+    /* CLOCK_BOOTTIME */
+    int64_t began_ms;
+
+    struct slot slot;
+
+    /* commits */
+    struct commit *pending, *in_flight;
+    /* NULL: the claim is written */
+    struct claimed_run *claim;
+    /* the pending commit, or the one in flight, is the last */
+    bool ending;
+    /* children may be running that nobody waits for any more: the end of the run stops them */
+    bool may_have_children;
+    /* log and progress events collected so far: run_events.c limits them */
+    int events_n;
+
     struct timer deadline, resume_timer;
-    int events;       /* log and progress, so far */
-    int64_t began_ms; /* CLOCK_BOOTTIME */
 };
 
 /* Inside the transaction that claims the run: begins it, if its kind allows that. */
 void run_begin_in_claim(struct executor *exec, struct claimed_run *c);
-/* The claim is written (and the run, if it has not yet, begins), or is not (and it goes). The claim's memory
- * may go afterwards. */
+/* The claim is settled. OK: it is written, and the run begins unless it has begun already. An error, or
+ * c->fenced: the run is dropped. The memory of `c` may be freed afterwards. */
 void run_settle_claim(struct executor *exec, struct claimed_run *c, enum err e);
 
+/* The commit that collects now; made where there is none. */
 struct commit *run_pending_commit(struct active_run *run);
+/* Submits the pending commit, unless one is in flight or the claim is not settled; then it is submitted
+ * later. */
 void run_flush(struct active_run *run);
+/* The pending commit says that this run has started nothing, which entitles a failed run to a refund. Without
+ * effect where an earlier attempt had started something. */
+void run_note_nothing_started(struct active_run *run);
 
-/* The ends. The flow goes when they are written; all its actions are ended now. */
+/* The ends. Whatever the run has started is cancelled now; the run is freed when its last commit is written.
+ * `output` (JSON) and `error` (a sentence) are copied. */
 void run_succeed(struct active_run *run, const char *output);
 void run_fail(struct active_run *run, enum failure_reason reason, const char *error);
+/* Returns the run to the queue. */
 void run_release(struct active_run *run);
-/* Forgets it at once; writes nothing. `why` is for the log. */
+/* Frees the run at once and writes nothing. `why` is for the log. */
 void run_cancel(struct active_run *run, const char *why);
 
-/* Returns the slot while the run only waits. */
+/* Yields the slot if the run only waits and has nothing to write. */
 void run_yield_slot(struct active_run *run);
 
-/* For SIGTERM: hands back what is not in the middle of something; with `all`, everything. */
+/* For SIGTERM: releases the runs without a side effect in flight; with `all`, every run. */
 void runs_release_idle(struct executor *exec, bool all);
 void runs_cancel_all(struct executor *exec, const char *why);

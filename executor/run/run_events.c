@@ -12,7 +12,7 @@ enum {
 
 static void add_skill_event(struct active_run *run, enum event_type type, json_object *data)
 {
-    if (run->events++ < RUN_EVENTS_MAX) {
+    if (run->events_n++ < RUN_EVENTS_MAX) {
         commit_add_event(run_pending_commit(run), type, clock_wall_ms(), json_text(data, NULL));
         run_flush(run);
     }

@@ -15,6 +15,7 @@
 #include "executor/db_thread/accept_children.h"
 #include "executor/io/http_client.h"
 #include "executor/run/child_watch.h"
+#include "executor/run/claim_copy.h"
 #include "executor/run/model/chat_stream.h"
 #include "executor/run/run_events.h"
 #include "secret/redact.h"
@@ -44,9 +45,15 @@ struct tool {
     struct cached_skill *skill;
 };
 
-struct model_run { /* a talloc context below the flow */
+/* The state of a model's run. */
+struct model_run {
     struct active_run *run;
+    struct cached_skill *cached_skill; /* a reference */
     const struct manifest *manifest;
+    json_object *inputs;
+    const char *extra;                      /* JSON as skill_extra_json wrote it, or NULL */
+    const struct stored_step *stored_steps; /* what earlier attempts have left */
+    size_t stored_steps_n;
     struct job *loading; /* its `arg` is cleared where the run goes first */
     struct model model;
     struct redactor *redactor;
@@ -87,7 +94,7 @@ static void fail_model_run(struct model_run *m, enum failure_reason reason, cons
     char *sentence = talloc_strndup(m, error, ERROR_MAX);
     size_t size;
     if (m->usage.iterations == 0 && m->tries == 0)
-        run_pending_commit(m->run)->nothing_started = !m->run->earlier_side_effects;
+        run_note_nothing_started(m->run);
     run_fail(m->run, reason, redact_text(m, m->redactor, sentence, strlen(sentence), &size));
 }
 
@@ -160,7 +167,7 @@ static void add_message(struct model_run *m, const char *role, const char *conte
 
 static bool begin_conversation(struct model_run *m)
 {
-    struct template_scope scope = {.inputs = m->run->inputs};
+    struct template_scope scope = {.inputs = m->inputs};
     const char *why = "the prompt cannot be made";
     char *system = NULL, *prompt = NULL;
     size_t size;
@@ -367,8 +374,8 @@ static void request_completion(struct model_run *m)
 
 static void model_on_written(struct active_run *run, const struct commit *c)
 {
-    struct model_run *m = run->model;
-    if (!m || m->awaited_commit != c)
+    struct model_run *m = run->state;
+    if (m->awaited_commit != c)
         return;
     m->awaited_commit = NULL;
     handle_answer(m, false);
@@ -377,14 +384,15 @@ static void model_on_written(struct active_run *run, const struct commit *c)
 static void model_note_usage(struct active_run *run, const char *error)
 {
     (void)error; /* it stands with the run; what was used is to be told, too */
-    if (run->model)
-        set_model_usage(run->model);
+    struct model_run *m = run->state;
+    if (m->began_ms)
+        set_model_usage(m);
 }
 
 static void model_resume(struct active_run *run)
 {
-    struct model_run *m = run->model;
-    if (!m || run->ending || !m->ready_to_ask)
+    struct model_run *m = run->state;
+    if (run->ending || !m->ready_to_ask)
         return;
     if (run->exec->stopping) {
         run_release(run);
@@ -589,11 +597,11 @@ static bool replay_round(struct model_run *m, const struct stored_step *row)
     return true;
 }
 
-static const struct stored_step *stored_round(const struct active_run *run, int round)
+static const struct stored_step *stored_round(const struct model_run *m, int round)
 {
-    for (size_t i = 0; i < run->stored_steps_n; i++) {
-        if (run->stored_steps[i].step == round && run->stored_steps[i].item == -1)
-            return &run->stored_steps[i];
+    for (size_t i = 0; i < m->stored_steps_n; i++) {
+        if (m->stored_steps[i].step == round && m->stored_steps[i].item == -1)
+            return &m->stored_steps[i];
     }
     return NULL;
 }
@@ -601,7 +609,7 @@ static const struct stored_step *stored_round(const struct active_run *run, int 
 /* Rounds whose answer is known are not asked again. */
 static void request_or_replay(struct model_run *m)
 {
-    const struct stored_step *row = stored_round(m->run, m->round);
+    const struct stored_step *row = stored_round(m, m->round);
     if (row && replay_round(m, row)) {
         handle_answer(m, true);
         if (!m->run->ending)
@@ -620,7 +628,7 @@ static void on_model_loaded(struct job *job)
         talloc_free(j);
         return;
     }
-    struct model_run *m = run->model;
+    struct model_run *m = run->state;
     m->loading = NULL;
     talloc_steal(m, j);
     m->model = j->model;
@@ -638,18 +646,46 @@ static void on_model_loaded(struct job *job)
         request_or_replay(m);
 }
 
-static const char *alias_of(void *ctx, const struct active_run *run)
+static const char *alias_of(void *ctx, const char *extra_text)
 {
     json_object *extra = NULL;
     const char *why;
-    if (!run->extra || json_parse(ctx, run->extra, strlen(run->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (!extra_text || json_parse(ctx, extra_text, strlen(extra_text), JSON_DEPTH_MAX, &extra, &why) != OK)
         return NULL;
     return json_get_text(extra, "model");
 }
 
+static int model_run_destroy(struct model_run *m)
+{
+    cached_skill_unref(m->cached_skill);
+    return 0;
+}
+
+static void model_init(struct active_run *run, const struct claimed_run *c)
+{
+    struct model_run *m = talloc_zero(run, struct model_run);
+    run->state = m;
+    m->run = run;
+    m->cached_skill = cached_skill_ref(c->skill);
+    m->manifest = cached_skill_manifest(c->skill);
+    m->inputs = claim_json(m, c->input, json_object_new_object());
+    m->extra = c->extra ? talloc_strdup(m, c->extra) : NULL;
+    m->stored_steps = claim_steps(m, c);
+    m->stored_steps_n = c->steps_n;
+    m->backoff = (struct timer){.fire = on_model_backoff, .arg = m};
+    talloc_set_destructor(m, model_run_destroy);
+}
+
+/* A run without a manifest is never of this kind. */
+static const char *model_unusable(const struct active_run *run)
+{
+    (void)run;
+    return NULL;
+}
+
 static void model_begin(struct active_run *run)
 {
-    struct model_run *m = run->model = talloc_zero(run, struct model_run);
+    struct model_run *m = run->state;
     struct load_model_job *j = talloc_zero(NULL, struct load_model_job);
     char trace[33];
     size_t n = 0;
@@ -658,16 +694,13 @@ static void model_begin(struct active_run *run)
             trace[n++] = *p;
     }
     trace[n] = '\0';
-    m->run = run;
-    m->manifest = cached_skill_manifest(run->cached_skill);
     m->usage.trace_id = talloc_strdup(m, trace);
-    m->backoff = (struct timer){.fire = on_model_backoff, .arg = m};
     m->began_ms = clock_boot_ms();
     j->job = (struct job){.kind = JOB_CALL, .work = load_model_work, .done = on_model_loaded, .arg = run};
     j->workspace = run->row.workspace_id;
     j->secret_key = run->exec->secret_key;
-    j->alias = alias_of(j, run);
-    j->skill = cached_skill_ref(run->cached_skill);
+    j->alias = alias_of(j, m->extra);
+    j->skill = cached_skill_ref(m->cached_skill);
     talloc_set_destructor(j, load_model_destroy);
     m->loading = &j->job;
     db_thread_submit(run->exec->db_thread, &j->job);
@@ -677,9 +710,7 @@ static void model_begin(struct active_run *run)
 
 static void model_cancel(struct active_run *run)
 {
-    struct model_run *m = run->model;
-    if (!m)
-        return;
+    struct model_run *m = run->state;
     if (m->loading)
         m->loading->arg = NULL;
     m->loading = NULL;
@@ -701,22 +732,19 @@ static void model_cancel(struct active_run *run)
 /* A call of a model costs money: it may end. Children go on by themselves, and are found again. */
 static bool model_has_inflight_effect(const struct active_run *run)
 {
-    return run->model && run->model->call;
+    const struct model_run *m = run->state;
+    return m->call;
 }
 
 static bool model_can_yield(const struct active_run *run)
 {
-    const struct model_run *m = run->model;
-    return m && !m->call && !m->loading && !m->ready_to_ask &&
-           (m->tool_uses_n > 0 || timer_is_set(&m->backoff));
-}
-
-static void model_on_deadline(struct active_run *run)
-{
-    run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
+    const struct model_run *m = run->state;
+    return !m->call && !m->loading && !m->ready_to_ask && (m->tool_uses_n > 0 || timer_is_set(&m->backoff));
 }
 
 const struct run_kind model_run_kind = {
+    .init = model_init,
+    .unusable = model_unusable,
     .begin = model_begin,
     .resume = model_resume,
     .on_written = model_on_written,
@@ -724,5 +752,4 @@ const struct run_kind model_run_kind = {
     .cancel = model_cancel,
     .has_inflight_effect = model_has_inflight_effect,
     .can_yield = model_can_yield,
-    .on_deadline = model_on_deadline,
 };

@@ -25,25 +25,33 @@ enum {
     FILES_MAX = 1000,
 };
 
+/* The state of a command's run. */
 struct skill_run {
+    struct active_run *run;
+    /* a reference; NULL: the manifest does not compile */
+    struct cached_skill *cached_skill;
+    /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
+    const char *input, *extra;
     struct runner_process *runner;
-    struct job *running_job; /* staging or keeping: its `arg` is cleared where the flow goes first */
+    /* staging files or collecting outputs: its `arg` is cleared if the run is freed first */
+    struct job *running_job;
     struct spawn_ticket ticket;
-    json_object *files;  /* for the runner; NULL: none */
-    const char *run_dir; /* NULL: there is none (any more) */
-    int64_t timeout_ms;  /* from the command's start */
+    /* for the runner; NULL: none */
+    json_object *files;
+    /* NULL: there is none (any more) */
+    const char *run_dir;
+    /* from the command's start */
+    int64_t timeout_ms;
 };
 
 static void on_command_started(void *arg)
 {
     struct active_run *run = arg;
-    if (!run->skill)
-        return;
-    spawn_limiter_release(&run->skill->ticket);
+    struct skill_run *s = run->state;
+    spawn_limiter_release(&s->ticket);
     /* the runner keeps the time, and tells; this is for one that does not */
     if (!run->ending)
-        timer_set(run->exec->timers, &run->deadline,
-                  clock_boot_ms() + run->skill->timeout_ms + RUNNER_REPORT_MS);
+        timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + s->timeout_ms + RUNNER_REPORT_MS);
 }
 
 static void on_command_progress(void *arg, int percent, const char *message)
@@ -158,7 +166,7 @@ static void on_outputs_collected(struct job *job)
     struct skill_ending *e = job->arg;
     struct active_run *run = e->run;
     if (run && !run->ending) {
-        run->skill->running_job = NULL;
+        ((struct skill_run *)run->state)->running_job = NULL;
         put_outputs(run, j, e);
         if (e->verdict.reason)
             run_fail(run, e->verdict.reason, e->verdict.error);
@@ -175,13 +183,13 @@ static void on_outputs_collected(struct job *job)
 static void on_command_ended(void *arg, json_object *record)
 {
     struct active_run *run = arg;
-    struct skill_run *s = run->skill;
+    struct skill_run *s = run->state;
     s->runner = NULL;
     spawn_limiter_release(&s->ticket);
     /* what is left to do is ours, however long others keep the disk busy */
     timer_clear(run->exec->timers, &run->deadline);
     struct outputs_job *j =
-        outputs_job_new(run->exec, run->cached_skill, s->run_dir, json_get(record, "artifacts"));
+        outputs_job_new(run->exec, s->cached_skill, s->run_dir, json_get(record, "artifacts"));
     struct skill_ending *e = talloc_zero(j, struct skill_ending);
     *e = (struct skill_ending){.run = run,
                                .verdict = judge_runner_record(j, record),
@@ -220,22 +228,23 @@ static json_object *accepted_missing(const char *setting)
 
 static json_object *describe_runner_job(const struct active_run *run, int64_t timeout_ms)
 {
-    const struct manifest *m = cached_skill_manifest(run->cached_skill);
+    const struct skill_run *s = run->state;
+    const struct manifest *m = cached_skill_manifest(s->cached_skill);
     const struct config *c = run->exec->config;
     json_object *job = json_object_new_object();
-    char *dir = package_path(NULL, c->files.dir, cached_skill_row(run->cached_skill)->hash);
+    char *dir = package_path(NULL, c->files.dir, cached_skill_row(s->cached_skill)->hash);
     json_object_object_add(job, "argv", json_texts(m->argv, m->argv_n));
     json_object_object_add(job, "skill_dir", json_object_new_string(dir));
-    json_object_object_add(job, "run_dir", json_object_new_string(run->skill->run_dir));
-    json_object_object_add(job, "stdin", json_object_new_string(run->input));
+    json_object_object_add(job, "run_dir", json_object_new_string(s->run_dir));
+    json_object_object_add(job, "stdin", json_object_new_string(s->input));
     json_object_object_add(job, "timeout_ms", json_object_new_int64(timeout_ms));
     json_object_object_add(job, "grace_ms", json_object_new_int(SKILL_GRACE_MS));
     json_object_object_add(job, "memory_mb", json_object_new_int64(m->memory_mb));
     json_object_object_add(job, "network", json_object_new_boolean(m->network));
     if (m->artifacts)
         json_object_object_add(job, "artifacts", json_texts(m->artifacts, m->artifacts_n));
-    if (run->skill->files)
-        json_object_object_add(job, "files", json_object_get(run->skill->files));
+    if (s->files)
+        json_object_object_add(job, "files", json_object_get(s->files));
     if (*c->executor.sandbox_accept_missing)
         json_object_object_add(job, "accept_missing", accepted_missing(c->executor.sandbox_accept_missing));
     talloc_free(dir);
@@ -247,26 +256,28 @@ static void launch_runner(void *arg)
     static const struct runner_process_events events = {on_command_started, on_command_progress,
                                                         on_command_log, on_command_ended};
     struct active_run *run = arg;
+    struct skill_run *s = run->state;
     int64_t left_ms = run->deadline.at_ms - clock_boot_ms();
-    int64_t timeout_ms = cached_skill_manifest(run->cached_skill)->timeout_ms;
+    int64_t timeout_ms = cached_skill_manifest(s->cached_skill)->timeout_ms;
     if (!executor_holds_lease(run->exec)) /* the fence is about to fall */
         return;
     if (timeout_ms > left_ms)
         timeout_ms = left_ms > 1 ? left_ms : 1;
-    run->skill->timeout_ms = timeout_ms;
+    s->timeout_ms = timeout_ms;
     json_object *job = describe_runner_job(run, timeout_ms);
-    run->skill->runner = runner_process_start(run->exec, job, &events, run);
+    s->runner = runner_process_start(run->exec, job, &events, run);
     json_object_put(job);
-    if (!run->skill->runner) {
-        run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+    if (!s->runner) {
+        run_note_nothing_started(run);
         run_fail(run, REASON_INTERNAL, "the runner cannot be started");
     }
 }
 
 static void wait_for_spawn(struct active_run *run)
 {
-    run->skill->ticket = (struct spawn_ticket){.on_granted = launch_runner, .arg = run};
-    spawn_limiter_acquire(run->exec->spawn_limiter, &run->skill->ticket);
+    struct skill_run *s = run->state;
+    s->ticket = (struct spawn_ticket){.on_granted = launch_runner, .arg = run};
+    spawn_limiter_acquire(run->exec->spawn_limiter, &s->ticket);
 }
 
 /* --- its files --- */
@@ -324,14 +335,15 @@ static void on_files_staged(struct job *job)
     struct stage_files_job *j = (struct stage_files_job *)job;
     struct active_run *run = job->arg;
     if (run && !run->ending) {
-        run->skill->running_job = NULL;
+        struct skill_run *s = run->state;
+        s->running_job = NULL;
         if (err_is_transient(job->e)) {
             run_release(run); /* MariaDB went away: whoever takes it next looks again */
         } else if (job->e != OK) {
-            run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+            run_note_nothing_started(run);
             run_fail(run, REASON_INTERNAL, "its files cannot be staged");
         } else {
-            run->skill->files = json_object_get(j->files);
+            s->files = json_object_get(j->files);
             wait_for_spawn(run);
         }
     }
@@ -340,42 +352,60 @@ static void on_files_staged(struct job *job)
 
 static void stage_files(struct active_run *run, json_object *ids)
 {
+    struct skill_run *s = run->state;
     struct stage_files_job *j = talloc_zero(NULL, struct stage_files_job);
     j->job = (struct job){.kind = JOB_CALL, .work = stage_files_work, .done = on_files_staged, .arg = run};
     j->blobs = run->exec->blobs;
     j->workspace = run->row.workspace_id;
     j->principal = run->principal_id;
-    j->run_dir = talloc_strdup(j, run->skill->run_dir);
+    j->run_dir = talloc_strdup(j, s->run_dir);
     j->names = talloc_array(j, const char *, FILES_MAX);
     for (size_t i = 0; i < json_object_array_length(ids) && j->n < FILES_MAX; i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
         j->names[j->n++] = talloc_strdup(j, name ? name : "");
     }
     talloc_set_destructor(j, stage_files_destroy);
-    run->skill->running_job = &j->job;
+    s->running_job = &j->job;
     db_thread_submit(run->exec->db_thread, &j->job);
 }
 
 static int skill_run_destroy(struct skill_run *s)
 {
     json_object_put(s->files);
+    cached_skill_unref(s->cached_skill);
     return 0;
+}
+
+static void init_skill(struct active_run *run, const struct claimed_run *c)
+{
+    struct skill_run *s = talloc_zero(run, struct skill_run);
+    run->state = s;
+    s->run = run;
+    s->cached_skill = c->skill ? cached_skill_ref(c->skill) : NULL;
+    s->input = talloc_strdup(s, c->input ? c->input : "{}");
+    s->extra = c->extra ? talloc_strdup(s, c->extra) : NULL;
+    talloc_set_destructor(s, skill_run_destroy);
+}
+
+static const char *skill_unusable(const struct active_run *run)
+{
+    const struct skill_run *s = run->state;
+    return s->cached_skill ? NULL : "the skill's manifest is not usable";
 }
 
 static void begin_skill(struct active_run *run)
 {
+    struct skill_run *s = run->state;
     json_object *extra = NULL;
     const char *why;
-    run->skill = talloc_zero(run, struct skill_run);
-    talloc_set_destructor(run->skill, skill_run_destroy);
-    run->skill->run_dir = talloc_asprintf(run->skill, "%s/%s.%d", run->exec->config->executor.run_dir,
-                                          run->row.id.text, run->row.attempt);
+    s->run_dir = talloc_asprintf(s, "%s/%s.%d", run->exec->config->executor.run_dir, run->row.id.text,
+                                 run->row.attempt);
     if (!run->exec->blobs) {
-        run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
+        run_note_nothing_started(run);
         run_fail(run, REASON_INTERNAL, "this executor has no folder for files");
         return;
     }
-    if (run->extra && json_parse(run, run->extra, strlen(run->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (s->extra && json_parse(s, s->extra, strlen(s->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_object *ids = json_get(extra, "file_source_ids");
     if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) > 0)
@@ -389,18 +419,19 @@ static void begin_skill(struct active_run *run)
 /* What was kept of an ended command is not lost with a stop that comes at just that moment. */
 static void hand_over_outputs_job(struct active_run *run)
 {
-    struct skill_run *s = run->skill;
+    struct skill_run *s = run->state;
     struct skill_ending *e = s->running_job->arg;
     e->run = NULL;
     if (executor_may_record(run->exec)) {
-        stopped_skill_take_outputs(run, (struct outputs_job *)s->running_job, e->wallclock_ms, s->run_dir);
+        stopped_skill_take_outputs(run, s->cached_skill, (struct outputs_job *)s->running_job,
+                                   e->wallclock_ms, s->run_dir);
         s->run_dir = NULL;
     }
 }
 
 static void detach_running_job(struct active_run *run)
 {
-    struct skill_run *s = run->skill;
+    struct skill_run *s = run->state;
     if (s->running_job && s->running_job->done == on_outputs_collected)
         hand_over_outputs_job(run);
     else if (s->running_job)
@@ -410,9 +441,9 @@ static void detach_running_job(struct active_run *run)
 
 static void detach_runner(struct active_run *run)
 {
-    struct skill_run *s = run->skill;
+    struct skill_run *s = run->state;
     if (s->runner && executor_may_record(run->exec))
-        stopped_skill_take_runner(run, s->runner, s->run_dir);
+        stopped_skill_take_runner(run, s->cached_skill, s->runner, s->run_dir);
     else if (s->runner)
         runner_process_abandon(s->runner, s->run_dir);
     else if (s->run_dir)
@@ -423,28 +454,24 @@ static void detach_runner(struct active_run *run)
 
 static void cancel_skill(struct active_run *run)
 {
-    if (!run->skill)
-        return;
+    struct skill_run *s = run->state;
     detach_running_job(run);
-    spawn_limiter_release(&run->skill->ticket);
+    spawn_limiter_release(&s->ticket);
     detach_runner(run);
 }
 
 static bool skill_has_inflight_effect(const struct active_run *run)
 {
-    return run->skill && (run->skill->runner || run->skill->running_job);
-}
-
-static void on_skill_deadline(struct active_run *run)
-{
-    run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
+    const struct skill_run *s = run->state;
+    return s->runner || s->running_job;
 }
 
 const struct run_kind skill_run_kind = {
+    .init = init_skill,
+    .unusable = skill_unusable,
     .begin = begin_skill,
     .cancel = cancel_skill,
     .has_inflight_effect = skill_has_inflight_effect,
-    .on_deadline = on_skill_deadline,
 };
 
 /* --- folders of the dead --- */

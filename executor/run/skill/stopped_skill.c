@@ -94,11 +94,12 @@ static void on_stopped_command_ended(void *arg, json_object *record)
     slots_return_detached(s->exec->slots);
 }
 
-static struct stopped_skill *stopped_skill_new(struct active_run *run, const char *run_dir)
+static struct stopped_skill *stopped_skill_new(struct active_run *run, struct cached_skill *skill,
+                                               const char *run_dir)
 {
     struct stopped_skill *s = talloc_zero(run->exec->process_ctx, struct stopped_skill);
     s->exec = run->exec;
-    s->skill = cached_skill_ref(run->cached_skill);
+    s->skill = cached_skill_ref(skill);
     s->run = run->row.id;
     s->attempt = run->row.attempt;
     s->run_dir = talloc_strdup(s, run_dir);
@@ -107,16 +108,17 @@ static struct stopped_skill *stopped_skill_new(struct active_run *run, const cha
     return s;
 }
 
-void stopped_skill_take_runner(struct active_run *run, struct runner_process *r, const char *run_dir)
+void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill, struct runner_process *r,
+                               const char *run_dir)
 {
     static const struct runner_process_events events = {.ended = on_stopped_command_ended};
     slot_detach(&run->slot);
-    runner_process_set_events(r, &events, stopped_skill_new(run, run_dir));
+    runner_process_set_events(r, &events, stopped_skill_new(run, skill, run_dir));
     runner_process_stop(r, false);
 }
 
-void stopped_skill_take_outputs(struct active_run *run, struct outputs_job *outputs, int64_t wallclock_ms,
-                                const char *run_dir)
+void stopped_skill_take_outputs(struct active_run *run, struct cached_skill *skill,
+                                struct outputs_job *outputs, int64_t wallclock_ms, const char *run_dir)
 {
-    attach_outputs_job(stopped_skill_new(run, run_dir), outputs, wallclock_ms);
+    attach_outputs_job(stopped_skill_new(run, skill, run_dir), outputs, wallclock_ms);
 }

@@ -9,8 +9,9 @@
 #include "executor/run/skill/collect_outputs.h"
 
 /* Takes over the flow's runner, which is told to stop softly, its slot, and the folder. */
-void stopped_skill_take_runner(struct active_run *run, struct runner_process *r, const char *run_dir);
+void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill, struct runner_process *r,
+                               const char *run_dir);
 /* Its command has ended by itself, and what it left is being kept already: takes over the job and the folder.
  */
-void stopped_skill_take_outputs(struct active_run *run, struct outputs_job *outputs, int64_t wallclock_ms,
-                                const char *run_dir);
+void stopped_skill_take_outputs(struct active_run *run, struct cached_skill *skill,
+                                struct outputs_job *outputs, int64_t wallclock_ms, const char *run_dir);

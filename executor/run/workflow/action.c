@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
-#include "executor/run/workflow/interpreter.h"
 #include "workflow/program_eval.h"
 
 const struct step_kind *step_kind_of(enum step_type type)
@@ -30,17 +29,14 @@ const struct step_kind *step_kind_of(enum step_type type)
 
 struct template_scope action_scope(const struct action *a)
 {
-    return (struct template_scope){
-        .inputs = a->run->inputs,
-        .steps = a->run->steps,
-        .execution = a->run->execution,
-        .in_loop = a->item >= 0,
-        .item = a->item_value,
-        .index = a->item,
-    };
+    struct template_scope scope = a->group->scope;
+    scope.in_loop = a->item >= 0;
+    scope.item = a->item_value;
+    scope.index = a->item;
+    return scope;
 }
 
-/* The row of an act that is still at it. */
+/* The row of an action that has not ended. */
 static void put_running_row(struct action *a)
 {
     struct run_step row = {.step = (int)a->step->index,
@@ -118,7 +114,7 @@ static void on_action_due(void *arg)
     action_wake(arg, start_action);
 }
 
-void action_on_written(struct action *a)
+static void on_action_written(struct action *a)
 {
     a->awaited_commit = NULL;
     if (a->due_boot_ms <= clock_boot_ms()) {
@@ -128,7 +124,7 @@ void action_on_written(struct action *a)
     }
     a->phase = ACTION_WAITING;
     timer_set(a->run->exec->timers, &a->wait_timer, a->due_boot_ms);
-    if (a->step->timeout_ms > 0 && a->kind->waits_first)
+    if (a->step->timeout_ms > 0 && a->kind->timeout_includes_wait)
         timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + a->step->timeout_ms);
 }
 
@@ -142,10 +138,10 @@ void action_wake(struct action *a, void (*on_ready)(struct action *a))
 {
     a->phase = ACTION_READY;
     a->on_ready = on_ready;
-    workflow_resume(a->run);
+    a->group->on_progress(a->group->arg);
 }
 
-/* --- beginning and end --- */
+/* --- beginning and end of one action --- */
 
 static enum err prepare_action(struct action *a, const char **why_r)
 {
@@ -154,11 +150,12 @@ static enum err prepare_action(struct action *a, const char **why_r)
     return a->kind->prepare(a, why_r);
 }
 
-struct action *action_new(struct active_run *run, const struct program_step *step, int item,
+struct action *action_new(struct action_group *group, const struct program_step *step, int item,
                           json_object *item_value, const struct stored_step *stored, const char **why_r)
 {
-    struct action *a = talloc_zero(run, struct action);
-    a->run = run;
+    struct action *a = talloc_zero(group->run, struct action);
+    a->group = group;
+    a->run = group->run;
     a->step = step;
     a->kind = step_kind_of(step->type);
     a->item = item;
@@ -174,47 +171,38 @@ struct action *action_new(struct active_run *run, const struct program_step *ste
     a->wait_timer = (struct timer){.fire = on_action_due, .arg = a};
     a->timeout_timer = (struct timer){.fire = on_action_timeout, .arg = a};
     if (prepare_action(a, why_r) != OK) {
-        *why_r = talloc_strdup(run, *why_r);
+        *why_r = talloc_strdup(group->run, *why_r);
         talloc_free(a);
         return NULL;
     }
     put_running_row(a);
-    struct action **end = &run->actions;
-    while (*end)
-        end = &(*end)->next;
-    *end = a;
+    TAILQ_INSERT_TAIL(&group->actions, a, link);
     return a;
 }
 
-void action_cancel(struct action *a)
+static void free_action(struct action *a)
 {
-    struct action **p = &a->run->actions;
     stop_action(a);
-    while (*p != a)
-        p = &(*p)->next;
-    *p = a->next;
+    TAILQ_REMOVE(&a->group->actions, a, link);
     talloc_free(a);
 }
 
 void action_succeed(struct action *a, json_object *result)
 {
-    struct active_run *run = a->run;
+    struct action_group *group = a->group;
     failpoint("step.after_effect");
     if (template_json_size(result, PROGRAM_RESULT_MAX) == SIZE_MAX) {
         struct action_failure failure = {.error = "the result is larger than 256 KiB, or nested too deeply"};
         action_fail(a, &failure);
         return;
     }
-    int item = a->item;
-    int tries = a->tries;
+    struct action_end end = {.item = a->item, .tries = a->tries, .result = json_object_get(result)};
     a->started = false;
-    if (item >= 0)
+    if (a->item >= 0)
         put_end_row(a, STEP_STATUS_COMPLETED, result, NULL);
-    json_object_get(result);
-    action_cancel(a);
-    workflow_item_done(run, item, tries, result);
+    free_action(a);
+    group->on_end(group->arg, &end);
     json_object_put(result);
-    workflow_resume(run);
 }
 
 static void schedule_retry(struct action *a, const struct action_failure *failure)
@@ -229,24 +217,68 @@ static void schedule_retry(struct action *a, const struct action_failure *failur
     action_set_due_in(a, delay_ms);
     a->resumed = false;
     put_running_row(a);
-    workflow_resume(a->run);
+    a->group->on_progress(a->group->arg);
 }
 
 void action_fail(struct action *a, const struct action_failure *failure)
 {
-    struct active_run *run = a->run;
+    struct action_group *group = a->group;
     stop_action(a);
     if (failure->retry && a->tries < a->step->max_attempts) {
         schedule_retry(a, failure);
         return;
     }
-    const char *error = talloc_strdup(run, failure->error);
-    int item = a->item;
-    int tries = a->tries;
-    enum failure_reason reason = failure->reason ? failure->reason : REASON_STEP_FAILED;
+    struct action_end end = {.item = a->item,
+                             .tries = a->tries,
+                             .error = talloc_strdup(a->run, failure->error),
+                             .reason = failure->reason ? failure->reason : REASON_STEP_FAILED};
     if (a->item >= 0)
-        put_end_row(a, STEP_STATUS_FAILED, NULL, error);
-    action_cancel(a);
-    workflow_item_failed(run, item, tries, error, reason);
-    workflow_resume(run);
+        put_end_row(a, STEP_STATUS_FAILED, NULL, end.error);
+    free_action(a);
+    group->on_end(group->arg, &end);
+}
+
+/* --- the group --- */
+
+void actions_on_written(struct action_group *group, const struct commit *c)
+{
+    struct action *a;
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        if (a->awaited_commit == c)
+            on_action_written(a);
+    }
+}
+
+static struct action *find_action_in(const struct action_group *group, enum action_phase phase)
+{
+    struct action *a;
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        if (a->phase == phase)
+            return a;
+    }
+    return NULL;
+}
+
+bool actions_any_in(const struct action_group *group, enum action_phase phase)
+{
+    return find_action_in(group, phase) != NULL;
+}
+
+void actions_run_ready(struct action_group *group)
+{
+    struct action *a;
+    /* from the start each time: on_ready may have freed any of them */
+    while (!group->run->ending && (a = find_action_in(group, ACTION_READY))) {
+        a->phase = ACTION_RUNNING;
+        a->on_ready(a);
+    }
+}
+
+void actions_cancel(struct action_group *group)
+{
+    struct action *a;
+    while ((a = TAILQ_FIRST(&group->actions)))
+        free_action(a);
 }

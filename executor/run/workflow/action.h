@@ -1,79 +1,144 @@
-/* What a step does. A kind that is pure is evaluated at once and leaves nothing but its result; any other is
- * an act: it starts only after the row that says so is written, it may wait, fail and be tried again, and it
- * ends by action_succeed or action_fail.
+/* An action: one step of a workflow with a side effect, or one item of its for_each, while it is carried out.
+ * It starts only after the row that says so is written. It may wait, time out, fail and be tried again. It
+ * ends by action_succeed or action_fail, which call the owner's on_end. An action knows its group, and
+ * nothing of the interpreter.
  *
- * To add a kind: a struct step_kind in a step_<type>.c of its own and a line in step.c. */
+ * Steps without a side effect are evaluated at once (struct step_kind, evaluate) and are never actions.
+ *
+ * To add a type of step: a struct step_kind in its own step_<type>.c and a line in step_kind_of. Loop thread
+ * only. */
 #pragma once
 
+#include <sys/queue.h>
+
 #include "executor/run/active_run.h"
+#include "workflow/program.h"
+
+struct action;
 
 struct step_kind {
-    /* pure kinds only. The result is of ctx; an error fails the step with the sentence. */
+    /* Only types without a side effect. The result is of ctx. An error fails the step with *why_r, a
+     * sentence. */
     enum err (*evaluate)(void *ctx, const struct program_step *step, const struct template_scope *scope,
                          json_object **result_r, const char **why_r);
-    /* the others. prepare may be NULL: it runs before the row is written and may call action_set_due_in */
+    /* All others: the three callbacks below. */
+    /* Optional: called before the row is written; may call action_set_due_in. An error fails the step. */
     enum err (*prepare)(struct action *a, const char **why_r);
     void (*start)(struct action *a);
-    void (*cancel)(
-        struct action *a); /* may be NULL: ends what start began; not called once it has ended by itself */
-    bool waits_first;      /* the step's timeout counts while it waits for due_ms */
+    /* Optional: ends what `start` began. Not called once the action has ended by itself. */
+    void (*cancel)(struct action *a);
+    /* The step's timeout_seconds include the wait for due_ms. */
+    bool timeout_includes_wait;
 };
+/* NULL: this executor does not know the type. */
 const struct step_kind *step_kind_of(enum step_type type);
 extern const struct step_kind step_http, step_transform, step_delay, step_fail, step_workflow, step_skill;
 
+struct action_end {
+    /* -1: the step itself */
+    int item;
+    int tries;
+    /* NULL: it succeeded */
+    const char *error;
+    enum failure_reason reason;
+    /* borrowed; NULL is JSON null */
+    json_object *result;
+};
+
+/* The live actions of one run, in the order in which they were made, and their owner. */
+struct action_group {
+    struct active_run *run;
+    TAILQ_HEAD(action_list, action) actions;
+    /* what templates see outside a loop; borrowed from the owner */
+    struct template_scope scope;
+    /* An action has ended; it is freed already. */
+    void (*on_end)(void *arg, const struct action_end *end);
+    /* An action became ready, or has rows to write. */
+    void (*on_progress)(void *arg);
+    void *arg;
+};
+
 enum action_phase {
-    ACTION_WRITING, /* until its row is written */
-    ACTION_WAITING, /* for a time or a child: needs no slot */
-    ACTION_READY,   /* `then` is called as soon as there is a slot */
+    /* until its row is written */
+    ACTION_WRITING,
+    /* waits for a time or a child: needs no slot */
+    ACTION_WAITING,
+    /* action_run_ready calls on_ready as soon as the run has a slot */
+    ACTION_READY,
     ACTION_RUNNING,
 };
 
-/* One step, or one item of a for_each, in hand. A talloc context. */
+/* A talloc child of the run. */
 struct action {
+    struct action_group *group;
     struct active_run *run;
     const struct program_step *step;
     const struct step_kind *kind;
-    int item;                /* -1: the step itself */
-    json_object *item_value; /* borrowed from the stage's array */
-    int tries, answers;      /* tries begun; HTTP answers had, see step_http.c */
-    int64_t due_ms;          /* wall time, as it is stored: not before; 0: now */
-    int64_t due_boot_ms;     /* the same on CLOCK_BOOTTIME, which is what is waited for */
-    int64_t started_ms;      /* wall time */
-    bool resumed;            /* an earlier attempt had begun this try */
-    bool started;            /* kind->start was called and has not ended */
+    /* -1: the step itself */
+    int item;
+    /* borrowed from the array of the for_each */
+    json_object *item_value;
+    /* tries begun */
+    int tries;
+    /* HTTP responses received so far: part of the Idempotency-Key, see step_http.c */
+    int answers;
+    /* start not before: wall time, as it is stored; 0: at once */
+    int64_t due_ms;
+    /* the same on CLOCK_BOOTTIME, which the timer uses */
+    int64_t due_boot_ms;
+    /* wall time */
+    int64_t started_ms;
+    /* an earlier attempt of the run had begun this try */
+    bool resumed;
+    /* kind->start was called, and what it began has not ended */
+    bool started;
     enum action_phase phase;
+    /* the commit that must be written before the action starts */
     struct commit *awaited_commit;
     void (*on_ready)(struct action *a);
     struct timer wait_timer, timeout_timer;
-    void *state; /* the kind's */
-    struct action *next;
+    /* the step type's own */
+    void *state;
+    TAILQ_ENTRY(action) link;
 };
 
 struct action_failure {
-    const char *error; /* a sentence */
-    bool retry;        /* may go better next time */
-    bool answered;     /* an HTTP answer came: the next try is a deliberate one, see step_http.c */
+    /* a sentence */
+    const char *error;
+    /* another try may succeed */
+    bool retry;
+    /* an HTTP response was received: the next try gets a new Idempotency-Key, see step_http.c */
+    bool answered;
     int64_t retry_after_ms;
-    enum failure_reason reason; /* of the run; 0: step_failed */
+    /* of the run; 0: step_failed */
+    enum failure_reason reason;
 };
 
-/* The scope that its templates see. */
+/* --- for the step types --- */
+
+/* What the action's templates see. */
 struct template_scope action_scope(const struct action *a);
-/* Sets when it is due. */
+/* Sets when the action is due. */
 void action_set_due_in(struct action *a, int64_t delay_ms);
-/* It waits, and is woken by action_wake with what to do then. */
+/* The action waits without a slot, until action_wake says what to do then. */
 void action_wait(struct action *a);
 void action_wake(struct action *a, void (*on_ready)(struct action *a));
-/* Its end. `a` is gone afterwards, and the flow has gone on. `result` may be NULL (JSON null); it is
- * borrowed. */
+/* The ends. The action is freed, and the owner may have advanced the run, or ended it, when these return.
+ * `result` is borrowed; NULL is JSON null. action_fail tries again instead, if the failure allows it and
+ * tries are left. */
 void action_succeed(struct action *a, json_object *result);
 void action_fail(struct action *a, const struct action_failure *failure);
 
-/* --- for run_workflow.c --- */
-/* A new act, whose row goes into the flow's open commit. NULL where it cannot be prepared: *why_r. */
-struct action *action_new(struct active_run *run, const struct program_step *step, int item,
+/* --- for the owner of the group --- */
+
+/* A new action, whose row is put into the run's pending commit. `stored`: the row that an earlier attempt has
+ * left, or NULL. Returns NULL if the action cannot be prepared: *why_r, of the run, is the error. */
+struct action *action_new(struct action_group *group, const struct program_step *step, int item,
                           json_object *item_value, const struct stored_step *stored, const char **why_r);
-/* The commit it needs is written. */
-void action_on_written(struct action *a);
-/* Ends it without a word. */
-void action_cancel(struct action *a);
+/* `c` is written: the actions that awaited it become ready, or wait until they are due. */
+void actions_on_written(struct action_group *group, const struct commit *c);
+/* Carries on with the actions that are ready, until none is or the run is ending. */
+void actions_run_ready(struct action_group *group);
+bool actions_any_in(const struct action_group *group, enum action_phase phase);
+/* Frees all actions without a row or a callback. */
+void actions_cancel(struct action_group *group);

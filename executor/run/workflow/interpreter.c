@@ -5,6 +5,8 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "executor/run/claim_copy.h"
+#include "executor/run/workflow/action.h"
 #include "workflow/program_eval.h"
 
 enum {
@@ -14,34 +16,60 @@ enum {
 
 static const char result_too_large[] = "the result is larger than 256 KiB, or nested too deeply";
 
-/* The step in hand. A talloc context, gone with the step. */
+/* The step that is being carried out. A talloc context, freed at the end of the step. */
 struct current_step {
     const struct program_step *step;
     const struct step_kind *kind;
-    json_object *items; /* of a for_each; NULL: the step runs once */
-    size_t count;       /* of items, or 1 */
-    size_t next_item;   /* item to begin */
+    /* of a for_each; NULL: the step runs once */
+    json_object *items;
+    /* of items, or 1 */
+    size_t count;
+    /* the next item to begin */
+    size_t next_item;
     size_t items_done;
-    size_t actions_running; /* actions */
-    size_t value_bytes;     /* of the values of a for_each so far */
-    int last_tries;         /* of the one act that has ended */
-    json_object **values;   /* by item; references of ours */
+    size_t actions_running;
+    /* bytes of the values of a for_each so far */
+    size_t value_bytes;
+    /* tries of the action that has ended, of a step that runs once */
+    int last_tries;
+    /* by item; references of ours */
+    json_object **values;
     int64_t started_ms;
-    const char *error; /* it has failed */
+    /* NULL: the step has not failed */
+    const char *error;
     enum failure_reason reason;
 };
 
-static struct template_scope run_scope(const struct active_run *run)
-{
-    return (struct template_scope){.inputs = run->inputs, .steps = run->steps, .execution = run->execution};
-}
+/* The state of a workflow's run. */
+struct workflow_run {
+    struct active_run *run;
+    /* a reference; NULL: it does not compile */
+    struct cached_program *cached_program;
+    const struct program *program;
+    /* with the scope: inputs, steps, execution */
+    struct action_group actions;
+    /* what earlier attempts have left, in program order */
+    const struct stored_step *stored_steps;
+    size_t stored_steps_n;
+    /* of all steps so far */
+    size_t result_bytes;
+    size_t step_index;
+    /* NULL between steps */
+    struct current_step *current_step;
+    /* workflow_advance is active */
+    bool advancing;
+    /* the current step has its last row */
+    bool step_aborted;
+};
 
-static struct template_scope item_scope(const struct active_run *run, size_t item)
+static void workflow_advance(struct workflow_run *w);
+
+static struct template_scope item_scope(const struct workflow_run *w, size_t item)
 {
-    struct template_scope scope = run_scope(run);
-    scope.in_loop = run->current_step->items != NULL;
+    struct template_scope scope = w->actions.scope;
+    scope.in_loop = w->current_step->items != NULL;
     if (scope.in_loop) {
-        scope.item = json_object_array_get_idx(run->current_step->items, item);
+        scope.item = json_object_array_get_idx(w->current_step->items, item);
         scope.index = (int64_t)item;
     }
     return scope;
@@ -55,11 +83,11 @@ static int compare_stored_steps(const void *key, const void *member)
 }
 
 /* The rows come in program order. */
-static const struct stored_step *find_stored_step(const struct active_run *run, size_t step, int item)
+static const struct stored_step *find_stored_step(const struct workflow_run *w, size_t step, int item)
 {
     struct stored_step key = {.step = (int)step, .item = item};
-    return run->stored_steps_n > 0
-               ? bsearch(&key, run->stored_steps, run->stored_steps_n, sizeof key, compare_stored_steps)
+    return w->stored_steps_n > 0
+               ? bsearch(&key, w->stored_steps, w->stored_steps_n, sizeof key, compare_stored_steps)
                : NULL;
 }
 
@@ -75,7 +103,7 @@ static json_object *parse_stored_result(void *ctx, const struct stored_step *s)
 
 /* --- rows and events --- */
 
-static void add_step_event(struct active_run *run, enum event_type type, const struct program_step *step,
+static void add_step_event(struct workflow_run *w, enum event_type type, const struct program_step *step,
                            const char *error)
 {
     json_object *data = json_object_new_object();
@@ -84,15 +112,15 @@ static void add_step_event(struct active_run *run, enum event_type type, const s
     json_object_object_add(data, "step_type", json_object_new_string(step->type_name));
     if (error)
         json_object_object_add(data, "error", json_object_new_string(error));
-    commit_add_event(run_pending_commit(run), type, clock_wall_ms(), json_text(data, NULL));
+    commit_add_event(run_pending_commit(w->run), type, clock_wall_ms(), json_text(data, NULL));
     json_object_put(data);
 }
 
-static void put_step_row(struct active_run *run, const struct program_step *step, enum step_status status,
+static void put_step_row(struct workflow_run *w, const struct program_step *step, enum step_status status,
                          const char *result, const char *error)
 {
-    const struct current_step *s = run->current_step;
-    const struct stored_step *stored = find_stored_step(run, step->index, -1);
+    const struct current_step *s = w->current_step;
+    const struct stored_step *stored = find_stored_step(w, step->index, -1);
     struct run_step row = {.step = (int)step->index,
                            .item = -1,
                            .status = status,
@@ -105,7 +133,7 @@ static void put_step_row(struct active_run *run, const struct program_step *step
                            .error = error};
     if (s && s->last_tries > row.tries)
         row.tries = s->last_tries;
-    commit_put_step(run_pending_commit(run), &row);
+    commit_put_step(run_pending_commit(w->run), &row);
 }
 
 /* --- the end of a step --- */
@@ -117,40 +145,34 @@ static int current_step_free(struct current_step *s)
     return 0;
 }
 
-static void next_step(struct active_run *run)
+static void next_step(struct workflow_run *w)
 {
-    talloc_free(run->current_step);
-    run->current_step = NULL;
-    run->step_index++;
+    talloc_free(w->current_step);
+    w->current_step = NULL;
+    w->step_index++;
 }
 
-static void cancel_actions(struct active_run *run)
-{
-    while (run->actions)
-        action_cancel(run->actions);
-}
-
-static void fail_step(struct active_run *run, const struct program_step *step, const char *error,
+static void fail_step(struct workflow_run *w, const struct program_step *step, const char *error,
                       enum failure_reason reason)
 {
-    if (!run->current_step)
-        add_step_event(run, EVENT_STEP_STARTED, step, NULL);
-    put_step_row(run, step, STEP_STATUS_FAILED, NULL, error);
-    add_step_event(run, EVENT_STEP_FAILED, step, error);
+    if (!w->current_step)
+        add_step_event(w, EVENT_STEP_STARTED, step, NULL);
+    put_step_row(w, step, STEP_STATUS_FAILED, NULL, error);
+    add_step_event(w, EVENT_STEP_FAILED, step, error);
     if (step->continue_on_error) {
-        program_scope_put(run->steps, step->name, "failed", NULL, error);
-        cancel_actions(run);
-        next_step(run);
+        program_scope_put(w->actions.scope.steps, step->name, "failed", NULL, error);
+        actions_cancel(&w->actions);
+        next_step(w);
         return;
     }
-    char *sentence = talloc_asprintf(run, "step %s: %s", step->name, error);
-    run->step_aborted = true;
-    run_fail(run, reason, sentence);
+    char *sentence = talloc_asprintf(w, "step %s: %s", step->name, error);
+    w->step_aborted = true;
+    run_fail(w->run, reason, sentence);
 }
 
-static void complete_step(struct active_run *run)
+static void complete_step(struct workflow_run *w)
 {
-    struct current_step *s = run->current_step;
+    struct current_step *s = w->current_step;
     const struct program_step *step = s->step;
     json_object *result;
     if (s->items) {
@@ -163,24 +185,25 @@ static void complete_step(struct active_run *run)
     json_own(s, result);
     size_t size = template_json_size(result, PROGRAM_RESULT_MAX);
     if (size == SIZE_MAX) {
-        fail_step(run, step, result_too_large, REASON_STEP_FAILED);
+        fail_step(w, step, result_too_large, REASON_STEP_FAILED);
         return;
     }
-    run->result_bytes += size;
-    put_step_row(run, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
-    add_step_event(run, EVENT_STEP_SUCCEEDED, step, NULL);
-    program_scope_put(run->steps, step->name, "completed", result, NULL);
-    next_step(run);
-    if (run->result_bytes > PROGRAM_RUN_MAX)
-        run_fail(run, REASON_OUTPUT_LIMIT, "the results of the run's steps are larger than 4 MiB together");
+    w->result_bytes += size;
+    put_step_row(w, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
+    add_step_event(w, EVENT_STEP_SUCCEEDED, step, NULL);
+    program_scope_put(w->actions.scope.steps, step->name, "completed", result, NULL);
+    next_step(w);
+    if (w->result_bytes > PROGRAM_RUN_MAX)
+        run_fail(w->run, REASON_OUTPUT_LIMIT,
+                 "the results of the run's steps are larger than 4 MiB together");
 }
 
-static void skip_step(struct active_run *run, const struct program_step *step)
+static void skip_step(struct workflow_run *w, const struct program_step *step)
 {
-    put_step_row(run, step, STEP_STATUS_SKIPPED, NULL, NULL);
-    add_step_event(run, EVENT_STEP_SKIPPED, step, NULL);
-    program_scope_put(run->steps, step->name, "skipped", NULL, NULL);
-    next_step(run);
+    put_step_row(w, step, STEP_STATUS_SKIPPED, NULL, NULL);
+    add_step_event(w, EVENT_STEP_SKIPPED, step, NULL);
+    program_scope_put(w->actions.scope.steps, step->name, "skipped", NULL, NULL);
+    next_step(w);
 }
 
 /* --- items --- */
@@ -201,26 +224,20 @@ static void set_item_value(struct current_step *s, size_t item, json_object *val
     }
 }
 
-void workflow_item_done(struct active_run *run, int item, int tries, json_object *result)
+static void on_action_end(void *arg, const struct action_end *end)
 {
-    struct current_step *s = run->current_step;
+    struct workflow_run *w = arg;
+    struct current_step *s = w->current_step;
     s->actions_running--;
-    if (item < 0)
-        s->last_tries = tries;
-    set_item_value(s, item < 0 ? 0 : (size_t)item, result);
-}
-
-void workflow_item_failed(struct active_run *run, int item, int tries, const char *error,
-                          enum failure_reason reason)
-{
-    struct current_step *s = run->current_step;
-    s->actions_running--;
-    if (item < 0)
-        s->last_tries = tries;
-    if (s->error)
-        return;
-    s->error = item < 0 ? error : talloc_asprintf(s, "item %d: %s", item, error);
-    s->reason = reason;
+    if (end->item < 0)
+        s->last_tries = end->tries;
+    if (!end->error) {
+        set_item_value(s, end->item < 0 ? 0 : (size_t)end->item, end->result);
+    } else if (!s->error) {
+        s->error = end->item < 0 ? end->error : talloc_asprintf(s, "item %d: %s", end->item, end->error);
+        s->reason = end->reason;
+    }
+    workflow_advance(w);
 }
 
 static void fail_item(struct current_step *s, size_t item, const char *error)
@@ -231,9 +248,9 @@ static void fail_item(struct current_step *s, size_t item, const char *error)
 }
 
 /* The result of a kind that has no side effect: had at once. */
-static void evaluate_item(struct active_run *run, size_t item, const struct template_scope *scope)
+static void evaluate_item(struct workflow_run *w, size_t item, const struct template_scope *scope)
 {
-    struct current_step *s = run->current_step;
+    struct current_step *s = w->current_step;
     void *scratch = talloc_new(s);
     json_object *value = NULL;
     const char *why = NULL;
@@ -246,9 +263,9 @@ static void evaluate_item(struct active_run *run, size_t item, const struct temp
 }
 
 /* Whether this item is to be done; an `if` of its own may say no, or fail. */
-static bool item_condition_holds(struct active_run *run, size_t item, const struct template_scope *scope)
+static bool item_condition_holds(struct workflow_run *w, size_t item, const struct template_scope *scope)
 {
-    struct current_step *s = run->current_step;
+    struct current_step *s = w->current_step;
     bool holds = true;
     const char *why = NULL;
     void *scratch = talloc_new(s);
@@ -263,76 +280,76 @@ static bool item_condition_holds(struct active_run *run, size_t item, const stru
     return holds;
 }
 
-static void begin_item(struct active_run *run, size_t item)
+static void begin_item(struct workflow_run *w, size_t item)
 {
-    struct current_step *s = run->current_step;
-    struct template_scope scope = item_scope(run, item);
+    struct current_step *s = w->current_step;
+    struct template_scope scope = item_scope(w, item);
     int number = s->items ? (int)item : -1;
-    const struct stored_step *stored =
-        s->kind->evaluate ? NULL : find_stored_step(run, s->step->index, number);
+    const struct stored_step *stored = s->kind->evaluate ? NULL : find_stored_step(w, s->step->index, number);
     const char *why;
     if (stored && stored->status == STEP_STATUS_COMPLETED && number >= 0) {
         void *scratch = talloc_new(s);
         set_item_value(s, item, parse_stored_result(scratch, stored));
         talloc_free(scratch);
-    } else if (!item_condition_holds(run, item, &scope)) {
+    } else if (!item_condition_holds(w, item, &scope)) {
         return;
     } else if (s->kind->evaluate) {
-        evaluate_item(run, item, &scope);
-    } else if (action_new(run, s->step, number, scope.item, stored, &why)) {
+        evaluate_item(w, item, &scope);
+    } else if (action_new(&w->actions, s->step, number, scope.item, stored, &why)) {
         s->actions_running++;
     } else {
         fail_item(s, item, why);
     }
 }
 
-static bool can_begin_item(const struct active_run *run)
+static bool can_begin_item(const struct workflow_run *w)
 {
-    const struct current_step *s = run->current_step;
+    const struct current_step *s = w->current_step;
     size_t limit = s->items && s->step->concurrency > 0 ? (size_t)s->step->concurrency : 1;
     if (s->error || s->next_item == s->count)
         return false;
     if (s->kind->evaluate)
         return true;
-    return s->actions_running < limit && !run->exec->stopping;
+    return s->actions_running < limit && !w->run->exec->stopping;
 }
 
 /* Goes on with the step in hand. False: its actions have to end first. */
-static bool advance_items(struct active_run *run)
+static bool advance_items(struct workflow_run *w)
 {
-    struct current_step *s = run->current_step;
-    for (int n = 0; n < ITEMS_PER_CHECK && can_begin_item(run); n++)
-        begin_item(run, s->next_item++);
+    struct current_step *s = w->current_step;
+    for (int n = 0; n < ITEMS_PER_CHECK && can_begin_item(w); n++)
+        begin_item(w, s->next_item++);
     if (s->error) {
-        cancel_actions(run);
-        fail_step(run, s->step, s->error, s->reason);
+        actions_cancel(&w->actions);
+        fail_step(w, s->step, s->error, s->reason);
         return true;
     }
     if (s->items_done == s->count) {
-        complete_step(run);
+        complete_step(w);
         return true;
     }
-    return can_begin_item(run);
+    return can_begin_item(w);
 }
 
 /* --- steps --- */
 
-static void restore_step(struct active_run *run, const struct program_step *step,
+static void restore_step(struct workflow_run *w, const struct program_step *step,
                          const struct stored_step *stored)
 {
-    void *scratch = talloc_new(run);
+    void *scratch = talloc_new(w);
     json_object *result = parse_stored_result(scratch, stored);
-    run->result_bytes += stored->result ? strlen(stored->result) : 0;
-    program_scope_put(run->steps, step->name, step_status_name(stored->status), result, stored->error);
+    w->result_bytes += stored->result ? strlen(stored->result) : 0;
+    program_scope_put(w->actions.scope.steps, step->name, step_status_name(stored->status), result,
+                      stored->error);
     talloc_free(scratch);
-    run->step_index++;
+    w->step_index++;
 }
 
 /* Looks up what the step goes over. */
-static bool evaluate_for_each(struct active_run *run, const char **why_r)
+static bool evaluate_for_each(struct workflow_run *w, const char **why_r)
 {
-    struct current_step *s = run->current_step;
-    struct template_scope scope = run_scope(run);
+    struct current_step *s = w->current_step;
+    struct template_scope scope = w->actions.scope;
     s->count = 1;
     if (s->step->for_each) {
         if (program_items(s, s->step, &scope, &s->items, why_r) != OK)
@@ -343,187 +360,219 @@ static bool evaluate_for_each(struct active_run *run, const char **why_r)
     return true;
 }
 
-static void begin_step(struct active_run *run, const struct program_step *step,
+static void begin_step(struct workflow_run *w, const struct program_step *step,
                        const struct stored_step *stored)
 {
-    struct current_step *s = run->current_step = talloc_zero(run, struct current_step);
+    struct current_step *s = w->current_step = talloc_zero(w, struct current_step);
     const char *why = NULL;
     talloc_set_destructor(s, current_step_free);
     s->step = step;
     s->kind = step_kind_of(step->type);
     s->started_ms = stored && stored->started_ms ? stored->started_ms : clock_wall_ms();
     if (!stored)
-        add_step_event(run, EVENT_STEP_STARTED, step, NULL);
+        add_step_event(w, EVENT_STEP_STARTED, step, NULL);
     if (!s->kind)
-        fail_step(run, step, "this executor does not know this type of step", REASON_INTERNAL);
-    else if (!evaluate_for_each(run, &why))
-        fail_step(run, step, why ? why : "for_each cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, "this executor does not know this type of step", REASON_INTERNAL);
+    else if (!evaluate_for_each(w, &why))
+        fail_step(w, step, why ? why : "for_each cannot be evaluated", REASON_STEP_FAILED);
     else if (!stored && s->items && !s->kind->evaluate)
-        put_step_row(run, step, STEP_STATUS_RUNNING, NULL, NULL);
+        put_step_row(w, step, STEP_STATUS_RUNNING, NULL, NULL);
 }
 
-static void enter_step(struct active_run *run)
+static void enter_step(struct workflow_run *w)
 {
-    const struct program_step *step = &run->program->steps[run->step_index];
-    const struct stored_step *stored = find_stored_step(run, run->step_index, -1);
+    const struct program_step *step = &w->program->steps[w->step_index];
+    const struct stored_step *stored = find_stored_step(w, w->step_index, -1);
     bool holds = true;
     const char *why = NULL;
     if (stored && stored->status != STEP_STATUS_RUNNING) {
-        restore_step(run, step, stored);
+        restore_step(w, step, stored);
         return;
     }
-    void *scratch = talloc_new(run);
-    struct template_scope scope = run_scope(run);
+    void *scratch = talloc_new(w);
+    struct template_scope scope = w->actions.scope;
     enum err e = OK;
     if (step->condition && !step->condition_per_item)
         e = condition_eval(scratch, step->condition, &scope, &holds, &why);
     if (e != OK)
-        fail_step(run, step, why ? why : "the condition cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, why ? why : "the condition cannot be evaluated", REASON_STEP_FAILED);
     else if (!holds)
-        skip_step(run, step);
+        skip_step(w, step);
     else
-        begin_step(run, step, stored);
+        begin_step(w, step, stored);
     talloc_free(scratch);
 }
 
-static void finish_workflow(struct active_run *run)
+static void finish_workflow(struct workflow_run *w)
 {
-    struct template_scope scope = run_scope(run);
-    void *scratch = talloc_new(run);
+    struct template_scope scope = w->actions.scope;
+    void *scratch = talloc_new(w);
     json_object *output;
     const char *why = NULL;
-    enum err e = program_outputs(scratch, run->program, &scope, &output, &why);
+    enum err e = program_outputs(scratch, w->program, &scope, &output, &why);
     if (e == OK)
-        run_succeed(run, json_text(output, NULL));
+        run_succeed(w->run, json_text(output, NULL));
     else
-        run_fail(run, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
+        run_fail(w->run, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
                  talloc_asprintf(scratch, "outputs: %s", why ? why : "cannot be made"));
     talloc_free(scratch);
 }
 
-/* --- from outside --- */
+/* --- advancing --- */
 
-static void run_ready_actions(struct active_run *run)
-{
-    struct action *a = run->actions;
-    while (a && !run->ending) {
-        if (a->phase != ACTION_READY) {
-            a = a->next;
-            continue;
-        }
-        a->phase = ACTION_RUNNING;
-        a->on_ready(a);
-        a = run->actions; /* any of them may have ended */
-    }
-}
-
-static bool has_ready_action(const struct active_run *run)
-{
-    for (const struct action *a = run->actions; a; a = a->next) {
-        if (a->phase == ACTION_READY)
-            return true;
-    }
-    return false;
-}
-
-static bool no_action_running(const struct active_run *run)
-{
-    for (const struct action *a = run->actions; a; a = a->next) {
-        if (a->phase == ACTION_RUNNING || a->phase == ACTION_WRITING)
-            return false;
-    }
-    return true;
-}
-
-static void advance_steps(struct active_run *run)
+static void advance_steps(struct workflow_run *w)
 {
     int64_t until_us = clock_boot_us() + SLICE_US;
     bool runnable = true;
-    while (runnable && !run->ending) {
-        if (run->current_step)
-            runnable = advance_items(run);
-        else if (run->step_index == run->program->step_count)
-            finish_workflow(run);
+    while (runnable && !w->run->ending) {
+        if (w->current_step)
+            runnable = advance_items(w);
+        else if (w->step_index == w->program->step_count)
+            finish_workflow(w);
         else
-            enter_step(run);
-        if (runnable && !run->ending && clock_boot_us() > until_us) {
-            timer_set(run->exec->timers, &run->resume_timer, clock_boot_ms());
+            enter_step(w);
+        if (runnable && !w->run->ending && clock_boot_us() > until_us) {
+            timer_set(w->run->exec->timers, &w->run->resume_timer, clock_boot_ms());
             runnable = false;
         }
     }
 }
 
-void workflow_resume(struct active_run *run)
+static void workflow_advance(struct workflow_run *w)
 {
-    if (run->ending || run->advancing || !slot_acquire(&run->slot))
+    struct active_run *run = w->run;
+    if (run->ending || w->advancing || !slot_acquire(&run->slot))
         return;
-    run->advancing = true; /* actions that end at once come back to here */
+    w->advancing = true; /* an action that ends at once calls back into this function */
     do {
-        run_ready_actions(run);
-        advance_steps(run);
-    } while (!run->ending && !timer_is_set(&run->resume_timer) && has_ready_action(run));
-    run->advancing = false;
-    if (!run->ending && run->exec->stopping && !timer_is_set(&run->resume_timer) && no_action_running(run))
+        actions_run_ready(&w->actions);
+        advance_steps(w);
+    } while (!run->ending && !timer_is_set(&run->resume_timer) && actions_any_in(&w->actions, ACTION_READY));
+    w->advancing = false;
+    if (!run->ending && run->exec->stopping && !timer_is_set(&run->resume_timer) &&
+        !actions_any_in(&w->actions, ACTION_RUNNING) && !actions_any_in(&w->actions, ACTION_WRITING))
         run_release(run);
     else
         run_flush(run);
 }
 
-void workflow_begin(struct active_run *run)
+static void on_action_progress(void *arg)
 {
-    workflow_resume(run);
+    workflow_advance(arg);
 }
 
-void workflow_on_written(struct active_run *run, const struct commit *c)
+/* --- the kind of run --- */
+
+static json_object *id_or_null(const id *i)
 {
-    for (struct action *a = run->actions; a; a = a->next) {
-        if (a->awaited_commit == c)
-            action_on_written(a);
-    }
-    workflow_resume(run);
+    return id_is_set(i) ? json_object_new_string(i->text) : NULL;
 }
 
-void workflow_abort_step(struct active_run *run, const char *error)
+/* ${/execution/...}; lib/workflow knows the names as program_execution_fields. */
+static json_object *execution_scope(struct workflow_run *w, const struct claimed_run *c)
 {
-    if (!run->current_step || run->step_aborted)
+    char at[CLOCK_TEXT_SIZE];
+    json_object *e = json_own(w, json_object_new_object());
+    json_object_object_add(e, "id", id_or_null(&c->run.id));
+    json_object_object_add(e, "workflow_id", id_or_null(&c->run.responder_id));
+    json_object_object_add(e, "workspace_id", id_or_null(&c->run.workspace_id));
+    json_object_object_add(e, "parent_id", id_or_null(&c->run.parent_id));
+    json_object_object_add(e, "root_id", id_or_null(&c->run.root_id));
+    json_object_object_add(e, "created_at", json_object_new_string(clock_text_offset(id_ms(&c->run.id), at)));
+    json_object_object_add(e, "tags", json_object_get(claim_json(w, c->tags, json_object_new_array())));
+    json_object_object_add(e, "metadata",
+                           json_object_get(claim_json(w, c->metadata, json_object_new_object())));
+    return e;
+}
+
+static int workflow_run_destroy(struct workflow_run *w)
+{
+    cached_program_unref(w->cached_program);
+    return 0;
+}
+
+static void workflow_init(struct active_run *run, const struct claimed_run *c)
+{
+    struct workflow_run *w = talloc_zero(run, struct workflow_run);
+    run->state = w;
+    w->run = run;
+    w->cached_program = c->program ? cached_program_ref(c->program) : NULL;
+    w->program = c->program ? cached_program_compiled(c->program) : NULL;
+    w->stored_steps = claim_steps(w, c);
+    w->stored_steps_n = c->steps_n;
+    w->actions = (struct action_group){
+        .run = run,
+        .scope = {.inputs = claim_json(w, c->input, json_object_new_object()),
+                  .steps = json_own(w, json_object_new_object()),
+                  .execution = execution_scope(w, c)},
+        .on_end = on_action_end,
+        .on_progress = on_action_progress,
+        .arg = w,
+    };
+    TAILQ_INIT(&w->actions.actions);
+    talloc_set_destructor(w, workflow_run_destroy);
+}
+
+static const char *workflow_unusable(const struct active_run *run)
+{
+    const struct workflow_run *w = run->state;
+    return w->program ? NULL : "the workflow's program is not usable";
+}
+
+static void workflow_resume(struct active_run *run)
+{
+    workflow_advance(run->state);
+}
+
+static void workflow_on_written(struct active_run *run, const struct commit *c)
+{
+    struct workflow_run *w = run->state;
+    actions_on_written(&w->actions, c);
+    workflow_advance(w);
+}
+
+static void workflow_abort_step(struct active_run *run, const char *error)
+{
+    struct workflow_run *w = run->state;
+    if (!w->current_step || w->step_aborted)
         return;
-    put_step_row(run, run->current_step->step, STEP_STATUS_FAILED, NULL, error);
-    add_step_event(run, EVENT_STEP_FAILED, run->current_step->step, error);
+    put_step_row(w, w->current_step->step, STEP_STATUS_FAILED, NULL, error);
+    add_step_event(w, EVENT_STEP_FAILED, w->current_step->step, error);
 }
 
-/* --- as a kind of flow --- */
+static void workflow_cancel(struct active_run *run)
+{
+    struct workflow_run *w = run->state;
+    actions_cancel(&w->actions);
+}
 
 static bool workflow_has_inflight_effect(const struct active_run *run)
 {
-    for (const struct action *a = run->actions; a; a = a->next) {
-        if (a->phase == ACTION_RUNNING)
-            return true;
-    }
-    return false;
+    const struct workflow_run *w = run->state;
+    return actions_any_in(&w->actions, ACTION_RUNNING);
 }
 
 static bool workflow_can_yield(const struct active_run *run)
 {
-    for (const struct action *a = run->actions; a; a = a->next) {
+    const struct workflow_run *w = run->state;
+    const struct action *a;
+    TAILQ_FOREACH(a, &w->actions.actions, link)
+    {
         if (a->phase != ACTION_WAITING)
             return false;
     }
-    return run->actions != NULL;
-}
-
-static void workflow_on_deadline(struct active_run *run)
-{
-    run_fail(run, REASON_TIMEOUT, "the run took longer than it may");
+    return !TAILQ_EMPTY(&w->actions.actions);
 }
 
 const struct run_kind workflow_run_kind = {
-    .begin = workflow_begin,
     .begins_in_claim = true,
+    .init = workflow_init,
+    .unusable = workflow_unusable,
+    .begin = workflow_resume,
     .resume = workflow_resume,
     .on_written = workflow_on_written,
     .abort_step = workflow_abort_step,
-    .cancel = cancel_actions,
+    .cancel = workflow_cancel,
     .has_inflight_effect = workflow_has_inflight_effect,
     .can_yield = workflow_can_yield,
-    .on_deadline = workflow_on_deadline,
 };

@@ -18,4 +18,5 @@ static void end_delay(struct action *a)
     action_succeed(a, NULL);
 }
 
-const struct step_kind step_delay = {.prepare = prepare_delay, .start = end_delay, .waits_first = true};
+const struct step_kind step_delay = {
+    .prepare = prepare_delay, .start = end_delay, .timeout_includes_wait = true};
