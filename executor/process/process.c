@@ -26,6 +26,7 @@
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/model/model_run.h"
+#include "executor/run/skill/run_dir_sweep.h"
 #include "executor/run/skill/skill_run.h"
 #include "executor/run/workflow/interpreter.h"
 #include "redis/keys.h"

@@ -1,33 +1,23 @@
-#define _GNU_SOURCE
 #include "executor/run/skill/skill_run.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <talloc.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "executor/io/disk_thread.h"
+#include "executor/io/runner_process.h"
 #include "executor/io/spawn_limiter.h"
 #include "executor/run/run_events.h"
 #include "executor/run/skill/collect_outputs.h"
+#include "executor/run/skill/exit_verdict.h"
+#include "executor/run/skill/stage_files.h"
 #include "executor/run/skill/stopped_skill.h"
 #include "skill/package.h"
-#include "store/file.h"
-
-enum {
-    RUNNER_REPORT_MS = SKILL_GRACE_MS + 3000, /* behind the deadline, for the runner to tell of it */
-    FILES_MAX = 1000,
-};
 
 /* The state of a command's run. */
 struct skill_run {
-    struct active_run *run;
     /* a reference; NULL: the manifest does not compile */
     struct cached_skill *cached_skill;
     /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
@@ -82,59 +72,12 @@ static void add_artifact_event(struct active_run *run, const struct artifact *a)
     json_object_put(data);
 }
 
-/* --- the end: what became of it --- */
-
-struct verdict {
-    enum failure_reason reason; /* 0: it ended well, as far as the runner can tell */
-    const char *error;
-};
-
-static struct verdict verdict_by_reason(void *ctx, const char *reason, const char *detail)
-{
-    static const struct {
-        const char *word;
-        enum failure_reason reason;
-        const char *error;
-    } known[] = {
-        {"timeout", REASON_TIMEOUT, "the run took longer than it may"},
-        {"memory_limit", REASON_MEMORY_LIMIT, "the run used more memory than it may"},
-        {"output_limit", REASON_OUTPUT_LIMIT, "the outputs are larger than they may be"},
-        {"disk_limit", REASON_OUTPUT_LIMIT, "the run wrote more to disk than it may"},
-        {"process_limit", REASON_STEP_FAILED, "the run started more processes than it may"},
-        {"stopped", REASON_STOPPED, "the run was stopped"},
-    };
-    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
-        if (strcmp(known[i].word, reason) == 0)
-            return (struct verdict){known[i].reason, known[i].error};
-    }
-    return (struct verdict){REASON_INTERNAL, talloc_asprintf(ctx, "the runner could not run it%s%s",
-                                                             detail ? ": " : "", detail ? detail : "")};
-}
-
-static struct verdict judge_runner_record(void *ctx, json_object *record)
-{
-    const char *reason = json_get_text(record, "reason");
-    const char *detail = json_get_text(record, "detail");
-    json_object *code = json_get(record, "exit_code"), *number = json_get(record, "signal");
-    if (!record)
-        return (struct verdict){REASON_INTERNAL, "the runner has died"};
-    if (reason)
-        return verdict_by_reason(ctx, reason, detail);
-    if (number)
-        return (struct verdict){REASON_STEP_FAILED, talloc_asprintf(ctx, "the command was ended by signal %d",
-                                                                    json_object_get_int(number))};
-    if (!code || json_object_get_int(code) != 0)
-        return (struct verdict){REASON_STEP_FAILED,
-                                talloc_asprintf(ctx, "the command ended with exit code %d%s%s",
-                                                json_object_get_int(code), detail ? ": " : "",
-                                                detail ? detail : "")};
-    return (struct verdict){0};
-}
+/* --- the end --- */
 
 struct skill_ending { /* a outputs_job's arg would not outlive the flow: what the runner said goes with the
                          job */
     struct active_run *run;
-    struct verdict verdict;
+    struct exit_verdict verdict;
     int64_t wallclock_ms;
     bool started;
 };
@@ -192,7 +135,7 @@ static void on_command_ended(void *arg, json_object *record)
         outputs_job_new(run->exec, s->cached_skill, s->run_dir, json_get(record, "artifacts"));
     struct skill_ending *e = talloc_zero(j, struct skill_ending);
     *e = (struct skill_ending){.run = run,
-                               .verdict = judge_runner_record(j, record),
+                               .verdict = exit_verdict_of(j, record),
                                .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
                                .started = !record || json_object_get_boolean(json_get(record, "started"))};
     if (e->verdict.reason == REASON_INTERNAL)
@@ -282,54 +225,6 @@ static void wait_for_spawn(struct active_run *run)
 
 /* --- its files --- */
 
-struct stage_files_job {
-    struct job job; /* first */
-    struct blob_store *blobs;
-    id workspace, principal;
-    const char *run_dir;
-    const char **names;
-    size_t n;
-    json_object *files; /* for the runner */
-};
-
-static int stage_files_destroy(struct stage_files_job *j)
-{
-    json_object_put(j->files);
-    return 0;
-}
-
-/* A name of our own for the blob, so that it stays while the run needs it; or, across file systems, its own.
- */
-static const char *link_blob(struct stage_files_job *j, const struct file *file, size_t i)
-{
-    char *blob = blob_path(j, j->blobs, file->blob.sha256);
-    char *ours = talloc_asprintf(j, "%s/files/%zu", j->run_dir, i);
-    return link(blob, ours) == 0 ? ours : blob;
-}
-
-static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
-{
-    struct stage_files_job *j = (struct stage_files_job *)job;
-    struct file *list;
-    size_t n;
-    char *dir = talloc_asprintf(j, "%s/files", j->run_dir);
-    job->e = file_find(thread_ctx->db, j, &j->workspace, &j->principal, j->names, j->n, &list, &n);
-    if (job->e != OK || n == 0)
-        return;
-    if ((mkdir(j->run_dir, 0711) != 0 && errno != EEXIST) || (mkdir(dir, 0700) != 0 && errno != EEXIST)) {
-        log_error("skill.no_folder", "dir=%s message=\"%s\"", dir, strerror(errno));
-        job->e = ERR_INTERNAL;
-        return;
-    }
-    j->files = json_object_new_array();
-    for (size_t i = 0; i < n; i++) {
-        json_object *file = json_object_new_object();
-        json_object_object_add(file, "source_path", json_object_new_string(link_blob(j, &list[i], i)));
-        json_object_object_add(file, "name", json_object_new_string(list[i].name));
-        json_object_array_add(j->files, file);
-    }
-}
-
 static void on_files_staged(struct job *job)
 {
     struct stage_files_job *j = (struct stage_files_job *)job;
@@ -353,18 +248,9 @@ static void on_files_staged(struct job *job)
 static void stage_files(struct active_run *run, json_object *ids)
 {
     struct skill_run *s = run->state;
-    struct stage_files_job *j = talloc_zero(NULL, struct stage_files_job);
-    j->job = (struct job){.kind = JOB_CALL, .work = stage_files_work, .done = on_files_staged, .arg = run};
-    j->blobs = run->exec->blobs;
-    j->workspace = run->row.workspace_id;
-    j->principal = run->principal_id;
-    j->run_dir = talloc_strdup(j, s->run_dir);
-    j->names = talloc_array(j, const char *, FILES_MAX);
-    for (size_t i = 0; i < json_object_array_length(ids) && j->n < FILES_MAX; i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
-        j->names[j->n++] = talloc_strdup(j, name ? name : "");
-    }
-    talloc_set_destructor(j, stage_files_destroy);
+    struct stage_files_job *j = stage_files_job_new(run, s->run_dir, ids);
+    j->job.done = on_files_staged;
+    j->job.arg = run;
     s->running_job = &j->job;
     db_thread_submit(run->exec->db_thread, &j->job);
 }
@@ -380,7 +266,6 @@ static void init_skill(struct active_run *run, const struct claimed_run *c)
 {
     struct skill_run *s = talloc_zero(run, struct skill_run);
     run->state = s;
-    s->run = run;
     s->cached_skill = c->skill ? cached_skill_ref(c->skill) : NULL;
     s->input = talloc_strdup(s, c->input ? c->input : "{}");
     s->extra = c->extra ? talloc_strdup(s, c->extra) : NULL;
@@ -473,104 +358,3 @@ const struct run_kind skill_run_kind = {
     .cancel = cancel_skill,
     .has_inflight_effect = skill_has_inflight_effect,
 };
-
-/* --- folders of the dead --- */
-
-enum {
-    SWEEP_MS = 5000,
-    SWEEP_MAX = 256,
-    /* Behind a run's end: its executor hears of a stop with its next beat at the latest, its command has its
-     * grace, and its log is kept (run_stopped). */
-    LINGER_MS = HEARTBEAT_MS + RUNNER_REPORT_MS,
-};
-
-struct run_dir_sweep {
-    struct executor *exec;
-    struct timer next;
-};
-
-struct run_dir_sweep_job {
-    struct job job; /* first */
-    id ids[SWEEP_MAX];
-    int attempts[SWEEP_MAX];
-    bool live[SWEEP_MAX];
-    size_t n;
-};
-
-static void sweep_work(struct job *job, struct db_thread_ctx *thread_ctx)
-{
-    struct run_dir_sweep_job *j = (struct run_dir_sweep_job *)job;
-    struct db_value *ids = talloc_array(j, struct db_value, j->n);
-    struct db_rows *rows;
-    int64_t now_ms = clock_wall_ms();
-    for (size_t i = 0; i < j->n; i++)
-        ids[i] = db_id(&j->ids[i]);
-    job->e = db_run_each(thread_ctx->db, j, SQL_EXECUTOR_ATTEMPTS, NULL, 0, ids, 1, j->n, &rows);
-    for (size_t r = 0; job->e == OK && r < rows->count; r++) {
-        int64_t ended_ms = db_int(rows, r, EXECUTOR_ATTEMPTS_ENDED_MS);
-        bool lingers = ended_ms > now_ms - LINGER_MS && ended_ms <= now_ms;
-        bool stays = db_int(rows, r, EXECUTOR_ATTEMPTS_STATE) == STATE_RUNNING || lingers;
-        for (size_t i = 0; i < j->n; i++)
-            j->live[i] =
-                j->live[i] || (stays && strcmp(j->ids[i].text, db_str(rows, r, EXECUTOR_ATTEMPTS_ID)) == 0 &&
-                               db_int(rows, r, EXECUTOR_ATTEMPTS_ATTEMPT) == j->attempts[i]);
-    }
-}
-
-static void on_swept(struct job *job)
-{
-    struct run_dir_sweep_job *j = (struct run_dir_sweep_job *)job;
-    struct executor *exec = job->arg;
-    for (size_t i = 0; job->e == OK && i < j->n; i++) {
-        char *dir =
-            talloc_asprintf(j, "%s/%s.%d", exec->config->executor.run_dir, j->ids[i].text, j->attempts[i]);
-        if (!j->live[i])
-            run_dir_remove(exec, dir);
-    }
-    talloc_free(j);
-}
-
-/* ID.ATTEMPT of a run that is not in our hands. */
-static bool parse_run_dir_name(struct executor *exec, const char *name, id *id_r, int *attempt_r)
-{
-    char *end;
-    if (strlen(name) < ID_LENGTH + 2 || name[ID_LENGTH] != '.' || !id_parse(name, ID_LENGTH, id_r))
-        return false;
-    *attempt_r = (int)strtol(name + ID_LENGTH + 1, &end, 10);
-    return *end == '\0' && !id_map_get(exec->runs, id_r);
-}
-
-static void on_sweep(void *arg)
-{
-    struct run_dir_sweep *s = arg;
-    struct executor *exec = s->exec;
-    DIR *dir = opendir(exec->config->executor.run_dir);
-    struct run_dir_sweep_job *j = talloc_zero(NULL, struct run_dir_sweep_job);
-    struct dirent *entry;
-    j->job = (struct job){.kind = JOB_CALL, .work = sweep_work, .done = on_swept, .arg = exec};
-    while (dir && j->n < SWEEP_MAX && (entry = readdir(dir)))
-        j->n += parse_run_dir_name(exec, entry->d_name, &j->ids[j->n], &j->attempts[j->n]);
-    if (dir)
-        closedir(dir);
-    if (j->n > 0)
-        db_thread_submit(exec->db_thread, &j->job);
-    else
-        talloc_free(j);
-    timer_set(exec->timers, &s->next, clock_boot_ms() + SWEEP_MS);
-}
-
-static int sweep_destroy(struct run_dir_sweep *s)
-{
-    timer_clear(s->exec->timers, &s->next);
-    return 0;
-}
-
-struct run_dir_sweep *run_dir_sweep_start(void *ctx, struct executor *exec)
-{
-    struct run_dir_sweep *s = talloc_zero(ctx, struct run_dir_sweep);
-    s->exec = exec;
-    s->next = (struct timer){.fire = on_sweep, .arg = s};
-    talloc_set_destructor(s, sweep_destroy);
-    timer_set(exec->timers, &s->next, clock_boot_ms());
-    return s;
-}

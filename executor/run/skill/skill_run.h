@@ -1,15 +1,16 @@
-/* Runs of skills. A command's (here): its files are staged, a runner is started, what it says becomes events,
- * and when it has ended what it left is kept and its outputs are checked. */
+/* The run of a command, which is one kind of skill: its files are staged, a runner is started, the runner's
+ * reports become events, and when the command has ended its outputs and artifacts are collected and checked.
+ */
 #pragma once
 
 #include "executor/run/active_run.h"
 
 enum {
-    SKILL_GRACE_MS = 2000, /* from TERM to KILL */
+    /* from SIGTERM to SIGKILL */
+    SKILL_GRACE_MS = 2000,
+    /* The runner enforces the deadline, and gets this much longer to report it before the executor acts
+       itself. */
+    RUNNER_REPORT_MS = SKILL_GRACE_MS + 3000,
 };
 
 extern const struct run_kind skill_run_kind;
-
-/* Removes the folders of runs that nobody runs any more (their executor died), now and then. */
-struct run_dir_sweep;
-struct run_dir_sweep *run_dir_sweep_start(void *ctx, struct executor *exec);

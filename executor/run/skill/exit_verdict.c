@@ -1,0 +1,49 @@
+#include "executor/run/skill/exit_verdict.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "json/json.h"
+
+static struct exit_verdict verdict_by_reason(void *ctx, const char *reason, const char *detail)
+{
+    static const struct {
+        const char *word;
+        enum failure_reason reason;
+        const char *error;
+    } known[] = {
+        {"timeout", REASON_TIMEOUT, "the run took longer than it may"},
+        {"memory_limit", REASON_MEMORY_LIMIT, "the run used more memory than it may"},
+        {"output_limit", REASON_OUTPUT_LIMIT, "the outputs are larger than they may be"},
+        {"disk_limit", REASON_OUTPUT_LIMIT, "the run wrote more to disk than it may"},
+        {"process_limit", REASON_STEP_FAILED, "the run started more processes than it may"},
+        {"stopped", REASON_STOPPED, "the run was stopped"},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
+        if (strcmp(known[i].word, reason) == 0)
+            return (struct exit_verdict){known[i].reason, known[i].error};
+    }
+    return (struct exit_verdict){REASON_INTERNAL, talloc_asprintf(ctx, "the runner could not run it%s%s",
+                                                                  detail ? ": " : "", detail ? detail : "")};
+}
+
+struct exit_verdict exit_verdict_of(void *ctx, json_object *record)
+{
+    const char *reason = json_get_text(record, "reason");
+    const char *detail = json_get_text(record, "detail");
+    json_object *code = json_get(record, "exit_code"), *number = json_get(record, "signal");
+    if (!record)
+        return (struct exit_verdict){REASON_INTERNAL, "the runner has died"};
+    if (reason)
+        return verdict_by_reason(ctx, reason, detail);
+    if (number)
+        return (struct exit_verdict){
+            REASON_STEP_FAILED,
+            talloc_asprintf(ctx, "the command was ended by signal %d", json_object_get_int(number))};
+    if (!code || json_object_get_int(code) != 0)
+        return (struct exit_verdict){REASON_STEP_FAILED,
+                                     talloc_asprintf(ctx, "the command ended with exit code %d%s%s",
+                                                     json_object_get_int(code), detail ? ": " : "",
+                                                     detail ? detail : "")};
+    return (struct exit_verdict){0};
+}
