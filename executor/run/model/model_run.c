@@ -1,22 +1,16 @@
-/* Runs of skills that call a model. The conversation goes round: the model is asked; where it calls tools,
- * which are other skills of the space, each call is a child execution, and its answer goes back; where it
- * does not, its words are the outputs. Each answer of the model is a row of the run's steps, written before
- * anything is done about it: a run that is taken over goes on with the conversation as it was, and finds the
- * children that it had started by (run, round, place of the call). */
 #include "executor/run/model/model_run.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "executor/db_thread/accept_children.h"
 #include "executor/io/http_client.h"
-#include "executor/run/child_watch.h"
 #include "executor/run/claim_copy.h"
 #include "executor/run/model/chat_stream.h"
+#include "executor/run/model/conversation.h"
+#include "executor/run/model/tools.h"
 #include "executor/run/run_events.h"
 #include "secret/redact.h"
 #include "store/model.h"
@@ -26,58 +20,56 @@ enum {
     BACKOFF_MS = 1000,
     BACKOFF_MAX_MS = 60000,
     LOG_INTERVAL_MS = 250,
-    PROMPT_MAX = 1024 * 1024,
     ERROR_MAX = 500,
-};
-
-/* One call of a tool, in the answer at hand. */
-struct tool_use {
-    struct model_run *model_run;
-    int call_index;
-    json_object *call; /* borrowed from the answer */
-    struct child_job *accept_job;
-    id child; /* set: accepted */
-    bool done;
-    char *result; /* what the model is told */
-};
-
-struct tool {
-    struct cached_skill *skill;
 };
 
 /* The state of a model's run. */
 struct model_run {
     struct active_run *run;
-    struct cached_skill *cached_skill; /* a reference */
+    /* a reference */
+    struct cached_skill *cached_skill;
     const struct manifest *manifest;
     json_object *inputs;
-    const char *extra;                      /* JSON as skill_extra_json wrote it, or NULL */
-    const struct stored_step *stored_steps; /* what earlier attempts have left */
+    /* JSON as skill_extra_json wrote it, or NULL */
+    const char *extra;
+    /* what earlier attempts have left */
+    const struct stored_step *stored_steps;
     size_t stored_steps_n;
-    struct job *loading; /* its `arg` is cleared where the run goes first */
+
+    /* its `arg` is cleared if the run is freed first */
+    struct job *loading;
     struct model model;
+    /* NULL: the model has no key */
     struct redactor *redactor;
-    struct tool *tools;
+    /* the skills that the model may call */
+    const struct manifest **tools;
     size_t tools_n;
-    json_object *messages;
-    int round, tries;
+
+    struct conversation *conversation;
+    /* number of the answer that is asked for or handled, from 0 */
+    int round;
+    /* requests for it */
+    int tries;
     struct http_call *call;
     struct chat_stream *stream;
     struct chat_completion answer;
+    /* CLOCK_BOOTTIME: content was last written as a log event */
     int64_t last_log_ms;
-    struct tool_use *tool_uses;
-    size_t tool_uses_n;
-    const struct commit
-        *awaited_commit; /* the row of the answer at hand must be written before its tools are called */
-    bool ready_to_ask;   /* to ask, as soon as there is a slot */
+    /* the row of the answer, which must be written before its tools are called */
+    const struct commit *awaited_commit;
+    /* NULL: none is in progress */
+    struct tool_calls *tool_calls;
+    /* send the next request as soon as there is a slot */
+    bool ready_to_ask;
     struct timer backoff;
+
     struct usage usage;
+    /* CLOCK_BOOTTIME; 0: not begun */
     int64_t began_ms;
 };
 
 static void request_completion(struct model_run *m);
 static void model_resume(struct active_run *run);
-static void run_tool_calls(struct model_run *m, bool resumed);
 
 /* --- ends --- */
 
@@ -98,152 +90,64 @@ static void fail_model_run(struct model_run *m, enum failure_reason reason, cons
     run_fail(m->run, reason, redact_text(m, m->redactor, sentence, strlen(sentence), &size));
 }
 
-/* --- outputs --- */
-
-/* The JSON in an answer: all of it, or what stands between fences. */
-static json_object *find_json(void *ctx, const char *text)
-{
-    json_object *value;
-    const char *why;
-    if (json_parse(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why) == OK)
-        return value;
-    const char *fence = strstr(text, "```");
-    const char *from = fence ? strchr(fence, '\n') : NULL;
-    const char *to = from ? strstr(from, "```") : NULL;
-    if (to && json_parse(ctx, from, (size_t)(to - from), JSON_DEPTH_MAX, &value, &why) == OK)
-        return value;
-    return NULL;
-}
-
-/* Plain words are the outputs of a skill that has one text to give; what was to be JSON is not words. */
-static json_object *wrap_text(void *ctx, const struct manifest *manifest, const char *text)
-{
-    json_object *properties = json_get(manifest->outputs_document, "properties");
-    const char *first = text + strspn(text, " \t\r\n");
-    if (*first == '{' || *first == '[' || strncmp(first, "```", 3) == 0 ||
-        !json_object_is_type(properties, json_type_object) || json_object_object_length(properties) != 1)
-        return NULL;
-    json_object *outputs = json_own(ctx, json_object_new_object());
-    json_object_object_foreach(properties, name, schema)
-    {
-        const char *type = json_get_text(schema, "type");
-        if (!type || strcmp(type, "string") != 0)
-            return NULL;
-        json_object_object_add(outputs, name, json_object_new_string(text));
-    }
-    return outputs;
-}
+/* --- answers --- */
 
 static void finish_model_run(struct model_run *m)
 {
-    struct schema_problems wrong = {0};
-    json_object *outputs = find_json(m, m->answer.content);
-    if (!json_object_is_type(outputs, json_type_object) && !m->answer.was_cut)
-        outputs = wrap_text(m, m->manifest, m->answer.content);
-    if (!json_object_is_type(outputs, json_type_object)) {
-        fail_model_run(m, REASON_OUTPUTS_INVALID,
-                       m->answer.was_cut ? "the model's answer was cut at max_tokens"
-                                         : "the model's answer is not one JSON object");
-    } else if (schema_validate(m, m->manifest->outputs, outputs, &wrong) != OK) {
-        fail_model_run(m, REASON_OUTPUTS_INVALID,
-                       talloc_asprintf(m, "the outputs are not what the manifest says: %s %s",
-                                       wrong.count ? wrong.items[0].pointer : "",
-                                       wrong.count ? wrong.items[0].message : ""));
-    } else {
-        set_model_usage(m);
-        run_succeed(m->run, json_text(outputs, NULL));
+    const char *why = NULL;
+    json_object *outputs = conversation_outputs(m->conversation, &m->answer, &why);
+    if (!outputs) {
+        fail_model_run(m, REASON_OUTPUTS_INVALID, why);
+        return;
     }
+    set_model_usage(m);
+    run_succeed(m->run, json_text(outputs, NULL));
 }
 
-/* --- the conversation --- */
-
-static void add_message(struct model_run *m, const char *role, const char *content)
+static void on_tools_done(void *arg)
 {
-    json_object *o = json_object_new_object();
-    json_object_object_add(o, "role", json_object_new_string(role));
-    json_object_object_add(o, "content", json_object_new_string(content));
-    json_object_array_add(m->messages, o);
+    struct model_run *m = arg;
+    tool_calls_add_results(m->tool_calls, m->conversation);
+    TALLOC_FREE(m->tool_calls);
+    m->round++;
+    m->tries = 0;
+    m->ready_to_ask = true;
+    model_resume(m->run);
 }
 
-static bool begin_conversation(struct model_run *m)
+static void on_tool_rejected(void *arg, enum failure_reason reason, const char *error)
 {
-    struct template_scope scope = {.inputs = m->inputs};
-    const char *why = "the prompt cannot be made";
-    char *system = NULL, *prompt = NULL;
-    size_t size;
-    enum err e = OK;
-    m->messages = json_own(m, json_object_new_array());
-    if (m->manifest->system)
-        e = template_render_text(m, m->manifest->system, &scope, PROMPT_MAX, &system, &size, &why);
-    if (e == OK)
-        e = template_render_text(m, m->manifest->prompt, &scope, PROMPT_MAX, &prompt, &size, &why);
-    if (e != OK) {
-        fail_model_run(m, REASON_STEP_FAILED, why);
-        return false;
-    }
-    system = talloc_asprintf(m, "%s%sAnswer with one JSON object that meets this JSON Schema:\n%s",
-                             system ? system : "", system ? "\n\n" : "",
-                             json_text(m->manifest->outputs_document, NULL));
-    add_message(m, "system", system);
-    add_message(m, "user", prompt);
-    return true;
+    fail_model_run(arg, reason, error);
 }
 
-static json_object *describe_tools(const struct model_run *m)
+static void call_tools(struct model_run *m, bool resumed)
 {
-    json_object *list = json_object_new_array();
-    for (size_t i = 0; i < m->tools_n; i++) {
-        const struct manifest *tool = cached_skill_manifest(m->tools[i].skill);
-        json_object *o = json_object_new_object(), *function = json_object_new_object();
-        json_object_object_add(o, "type", json_object_new_string("function"));
-        json_object_object_add(function, "name", json_object_new_string(tool->slug));
-        json_object_object_add(function, "description", json_object_new_string(tool->description));
-        json_object_object_add(function, "parameters", json_object_get(tool->inputs_document));
-        json_object_object_add(o, "function", function);
-        json_object_array_add(list, o);
-    }
-    return list;
+    struct tool_calls_owner owner = {.on_done = on_tools_done, .on_rejected = on_tool_rejected, .arg = m};
+    set_model_usage(m);
+    m->tool_calls = tool_calls_new(m, m->run, m->answer.calls, m->round, &owner);
+    tool_calls_start(m->tool_calls, m->tools, m->tools_n, resumed);
 }
 
-static json_object *completion_body(const struct model_run *m)
-{
-    json_object *o = json_object_new_object(), *options = json_object_new_object();
-    json_object_object_add(o, "model", json_object_new_string(m->model.model));
-    json_object_object_add(o, "messages", json_object_get(m->messages));
-    json_object_object_add(o, "stream", json_object_new_boolean(true));
-    json_object_object_add(options, "include_usage", json_object_new_boolean(true));
-    json_object_object_add(o, "stream_options", options);
-    if (m->manifest->max_tokens > 0)
-        json_object_object_add(o, "max_tokens", json_object_new_int64(m->manifest->max_tokens));
-    if (m->manifest->temperature)
-        json_object_object_add(o, "temperature", json_object_get(m->manifest->temperature));
-    if (m->tools_n > 0)
-        json_object_object_add(o, "tools", describe_tools(m));
-    return o;
-}
-
-/* What a later attempt goes on from. */
+/* A later attempt reads this row instead of asking again. */
 static void put_answer_row(struct model_run *m)
 {
-    json_object *row = json_object_new_object();
-    json_object_object_add(row, "message", json_object_get(m->answer.message));
-    json_object_object_add(row, "input_tokens", json_object_new_int64(m->answer.input_tokens));
-    json_object_object_add(row, "output_tokens", json_object_new_int64(m->answer.output_tokens));
+    char *row = chat_completion_to_row(m, &m->answer);
     struct run_step step = {.step = m->round,
                             .item = -1,
                             .status = STEP_STATUS_COMPLETED,
                             .tries = m->tries,
                             .started_ms = clock_wall_ms(),
                             .completed_ms = clock_wall_ms(),
-                            .result = json_text(row, NULL)};
+                            .result = row};
     commit_put_step(run_pending_commit(m->run), &step);
-    json_object_put(row);
+    talloc_free(row);
 }
 
-/* What is done about an answer: tools, or the end. */
+/* Calls the tools that the answer asks for, or ends the run. `resumed`: the answer is an earlier attempt's.
+ */
 static void handle_answer(struct model_run *m, bool resumed)
 {
-    json_object_array_add(m->messages, json_object_get(m->answer.message));
+    conversation_add_answer(m->conversation, m->answer.message);
     m->usage.iterations++;
     m->usage.input_tokens += m->answer.input_tokens;
     m->usage.output_tokens += m->answer.output_tokens;
@@ -253,10 +157,10 @@ static void handle_answer(struct model_run *m, bool resumed)
         fail_model_run(m, REASON_MODEL_ERROR,
                        "the model wanted more rounds than the skill allows (max_iterations)");
     else
-        run_tool_calls(m, resumed);
+        call_tools(m, resumed);
 }
 
-/* --- asking --- */
+/* --- requests --- */
 
 static void log_new_content(struct model_run *m, bool all)
 {
@@ -346,7 +250,7 @@ static void request_completion(struct model_run *m)
 {
     if (!executor_holds_lease(m->run->exec)) /* the fence is about to fall */
         return;
-    json_object *body = completion_body(m);
+    json_object *body = conversation_request(m->conversation, m->model.model, m->tools, m->tools_n);
     size_t size;
     struct http_header headers[] = {
         {"Content-Type", "application/json"},
@@ -402,143 +306,6 @@ static void model_resume(struct active_run *run)
     }
 }
 
-/* --- tools --- */
-
-static void continue_after_tools(struct model_run *m)
-{
-    for (size_t i = 0; i < m->tool_uses_n; i++) {
-        if (!m->tool_uses[i].done)
-            return;
-    }
-    for (size_t i = 0; i < m->tool_uses_n; i++) {
-        json_object *o = json_object_new_object();
-        json_object_object_add(o, "role", json_object_new_string("tool"));
-        json_object_object_add(o, "tool_call_id", json_object_get(json_get(m->tool_uses[i].call, "id")));
-        json_object_object_add(o, "content", json_object_new_string(m->tool_uses[i].result));
-        json_object_array_add(m->messages, o);
-    }
-    TALLOC_FREE(m->tool_uses);
-    m->tool_uses_n = 0;
-    m->round++;
-    m->tries = 0;
-    m->ready_to_ask = true;
-    model_resume(m->run);
-}
-
-static void set_tool_result(struct tool_use *u, const char *result)
-{
-    u->done = true;
-    u->result = talloc_strdup(u->model_run, result);
-}
-
-static void on_tool_ended(void *arg, const struct child_end *end)
-{
-    struct tool_use *u = arg;
-    if (end->state == STATE_SUCCEEDED)
-        set_tool_result(u, end->output ? end->output : "null");
-    else
-        set_tool_result(
-            u, talloc_asprintf(u->model_run, "error: %s", end->error ? end->error : state_name(end->state)));
-    continue_after_tools(u->model_run);
-}
-
-static void on_tool_accepted(struct job *job)
-{
-    struct child_job *j = (struct child_job *)job;
-    struct tool_use *u = job->arg;
-    enum run_verdict verdict = j->answer.verdict;
-    if (!u) {
-        talloc_free(j);
-        return;
-    }
-    struct active_run *run = u->model_run->run;
-    u->accept_job = NULL;
-    if (verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS) {
-        u->child = j->answer.execution_id;
-        run->may_have_children = true; /* whatever ends this run ends it, too */
-        if (verdict == RUN_ACCEPTED) {
-            char data[160];
-            snprintf(data, sizeof data, "{\"execution_id\":\"%s\",\"step_index\":%d}", u->child.text,
-                     u->model_run->round);
-            commit_add_event(run_pending_commit(run), EVENT_CHILD_STARTED, clock_wall_ms(), data);
-        }
-        child_watch_add(run->exec->child_watch, &u->child, on_tool_ended, u);
-        run_flush(run);
-    } else if (verdict == RUN_INSUFFICIENT_CREDITS) {
-        fail_model_run(u->model_run, REASON_INSUFFICIENT_CREDITS, j->why);
-    } else {
-        set_tool_result(u, talloc_asprintf(u->model_run, "error: %s", j->why));
-        continue_after_tools(u->model_run);
-    }
-    talloc_free(j);
-}
-
-static bool is_tool(const struct model_run *m, const char *name)
-{
-    for (size_t i = 0; name && i < m->tools_n; i++) {
-        if (strcmp(cached_skill_manifest(m->tools[i].skill)->slug, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void start_tool_child(struct tool_use *u, const char *slug, const char *arguments, bool resumed)
-{
-    struct active_run *run = u->model_run->run;
-    struct child_job *j = talloc_zero(NULL, struct child_job);
-    struct run_request *request = &j->request;
-    j->slug = talloc_strdup(j, slug);
-    j->resumed = resumed;
-    request->execution_id = id_new();
-    request->workspace_id = run->row.workspace_id;
-    request->principal_id = run->principal_id;
-    request->key_id = run->row.key_id;
-    request->kind = KIND_SKILL;
-    request->source = SOURCE_SKILL;
-    request->price = -1;
-    request->parent.id = run->row.id;
-    request->parent.root_id = run->row.root_id;
-    request->parent.attempt = run->row.attempt;
-    request->parent.step = u->model_run->round;
-    request->parent.item = u->call_index;
-    request->parent.try = 1;
-    request->parent.depth = run->row.depth;
-    request->parent.deadline_ms = run->row.deadline_ms;
-    request->input = span_text(talloc_strdup(j, arguments));
-    request->first_response.status = 201;
-    j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};
-    u->accept_job = j;
-    db_thread_submit(run->exec->db_thread, &j->job);
-}
-
-static void run_tool_call(struct tool_use *u, bool resumed)
-{
-    json_object *function = json_get(u->call, "function"), *arguments;
-    const char *name = json_get_text(function, "name"), *text = json_get_text(function, "arguments"), *why;
-    text = text && *text ? text : "{}";
-    if (!is_tool(u->model_run, name))
-        set_tool_result(u, "error: there is no such tool");
-    else if (json_parse(u->model_run, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) != OK ||
-             !json_object_is_type(arguments, json_type_object))
-        set_tool_result(u, "error: the arguments are not one JSON object");
-    else
-        start_tool_child(u, name, text, resumed);
-}
-
-static void run_tool_calls(struct model_run *m, bool resumed)
-{
-    size_t n = json_object_array_length(m->answer.calls);
-    set_model_usage(m);
-    m->tool_uses = talloc_zero_array(m, struct tool_use, n);
-    m->tool_uses_n = n;
-    for (size_t i = 0; i < n; i++) {
-        m->tool_uses[i] = (struct tool_use){
-            .model_run = m, .call_index = (int)i, .call = json_object_array_get_idx(m->answer.calls, i)};
-        run_tool_call(&m->tool_uses[i], resumed);
-    }
-    continue_after_tools(m); /* where all of them were wrong */
-}
-
 /* --- the beginning --- */
 
 struct load_model_job {
@@ -548,7 +315,8 @@ struct load_model_job {
     const char *alias;
     struct cached_skill *skill; /* a reference */
     struct model model;
-    struct tool *tools;
+    /* references: the skills that the model may call */
+    struct cached_skill **tools;
     size_t tools_n;
 };
 
@@ -556,7 +324,7 @@ static int load_model_destroy(struct load_model_job *j)
 {
     cached_skill_unref(j->skill);
     for (size_t i = 0; i < j->tools_n; i++)
-        cached_skill_unref(j->tools[i].skill);
+        cached_skill_unref(j->tools[i]);
     return 0;
 }
 
@@ -566,35 +334,15 @@ static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
     const struct manifest *m = cached_skill_manifest(j->skill);
     job->e = j->alias ? model_find(thread_ctx->db, j, j->secret_key, &j->workspace, j->alias, &j->model)
                       : ERR_NOT_FOUND;
-    j->tools = talloc_zero_array(j, struct tool, m->tools_n + 1);
+    j->tools = talloc_zero_array(j, struct cached_skill *, m->tools_n + 1);
     for (size_t i = 0; job->e == OK && i < m->tools_n; i++) {
-        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->workspace, m->tools[i],
-                                          &j->tools[j->tools_n].skill);
+        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db,
+                                          &j->workspace, m->tools[i], &j->tools[j->tools_n]);
         if (e == OK)
             j->tools_n++;
         else if (e != ERR_NOT_FOUND && e != ERR_INVALID) /* a tool that is not there is not offered */
             job->e = e;
     }
-}
-
-/* The conversation as an earlier attempt left it. False where it ended there. */
-static bool replay_round(struct model_run *m, const struct stored_step *row)
-{
-    json_object *o;
-    const char *why;
-    if (row->status != STEP_STATUS_COMPLETED || !row->result ||
-        json_parse(m, row->result, strlen(row->result), TEMPLATE_DEPTH_MAX, &o, &why) != OK)
-        return false;
-    json_object *calls = json_get(json_get(o, "message"), "tool_calls");
-    const char *content = json_get_text(json_get(o, "message"), "content");
-    m->answer = (struct chat_completion){
-        .content = content ? content : "",
-        .message = json_get(o, "message"),
-        .calls = calls ? calls : json_own(m, json_object_new_array()),
-        .input_tokens = json_object_get_int64(json_get(o, "input_tokens")),
-        .output_tokens = json_object_get_int64(json_get(o, "output_tokens")),
-    };
-    return true;
 }
 
 static const struct stored_step *stored_round(const struct model_run *m, int round)
@@ -606,11 +354,17 @@ static const struct stored_step *stored_round(const struct model_run *m, int rou
     return NULL;
 }
 
-/* Rounds whose answer is known are not asked again. */
-static void request_or_replay(struct model_run *m)
+/* An answer that an earlier attempt has stored is not asked for again. */
+static bool replay_answer(struct model_run *m)
 {
     const struct stored_step *row = stored_round(m, m->round);
-    if (row && replay_round(m, row)) {
+    return row && row->status == STEP_STATUS_COMPLETED && row->result &&
+           chat_completion_from_row(m, row->result, &m->answer);
+}
+
+static void request_or_replay(struct model_run *m)
+{
+    if (replay_answer(m)) {
         handle_answer(m, true);
         if (!m->run->ending)
             run_flush(m->run);
@@ -618,6 +372,28 @@ static void request_or_replay(struct model_run *m)
     }
     m->ready_to_ask = true;
     model_resume(m->run);
+}
+
+static void begin_conversation(struct model_run *m)
+{
+    const char *why;
+    if (conversation_new(m, m->manifest, m->inputs, &m->conversation, &why) == OK)
+        request_or_replay(m);
+    else
+        fail_model_run(m, REASON_STEP_FAILED, why);
+}
+
+/* Takes over what the job has loaded. The job lives on, with its references, below the state. */
+static void take_loaded_model(struct model_run *m, struct load_model_job *j)
+{
+    talloc_steal(m, j);
+    m->model = j->model;
+    m->tools_n = j->tools_n;
+    m->tools = talloc_array(m, const struct manifest *, j->tools_n);
+    for (size_t i = 0; i < j->tools_n; i++)
+        m->tools[i] = cached_skill_manifest(j->tools[i]);
+    struct secret_value key = {m->model.key, m->model.key ? strlen(m->model.key) : 0};
+    m->redactor = m->model.key ? redactor_new(m, &key, 1) : NULL;
 }
 
 static void on_model_loaded(struct job *job)
@@ -630,20 +406,15 @@ static void on_model_loaded(struct job *job)
     }
     struct model_run *m = run->state;
     m->loading = NULL;
-    talloc_steal(m, j);
-    m->model = j->model;
-    m->tools = j->tools;
-    m->tools_n = j->tools_n;
-    struct secret_value key = {m->model.key, m->model.key ? strlen(m->model.key) : 0};
-    m->redactor = m->model.key ? redactor_new(m, &key, 1) : NULL;
+    take_loaded_model(m, j);
     if (err_is_transient(job->e))
         run_release(run);
     else if (job->e == ERR_NOT_FOUND)
         fail_model_run(m, REASON_MODEL_ERROR, "the model is none of this space any more");
     else if (job->e != OK || (m->model.has_key && !m->model.key))
         fail_model_run(m, REASON_MODEL_ERROR, "the model's key cannot be opened");
-    else if (begin_conversation(m))
-        request_or_replay(m);
+    else
+        begin_conversation(m);
 }
 
 static const char *alias_of(void *ctx, const char *extra_text)
@@ -706,7 +477,7 @@ static void model_begin(struct active_run *run)
     db_thread_submit(run->exec->db_thread, &j->job);
 }
 
-/* --- as a kind of flow --- */
+/* --- the kind of run --- */
 
 static void model_cancel(struct active_run *run)
 {
@@ -718,15 +489,8 @@ static void model_cancel(struct active_run *run)
         http_cancel(m->call);
     m->call = NULL;
     timer_clear(run->exec->timers, &m->backoff);
-    for (size_t i = 0; i < m->tool_uses_n; i++) {
-        struct tool_use *u = &m->tool_uses[i];
-        if (u->accept_job)
-            u->accept_job->job.arg = NULL;
-        u->accept_job = NULL;
-        if (id_is_set(&u->child) && !u->done)
-            child_watch_forget(run->exec->child_watch, &u->child);
-        u->done = true;
-    }
+    if (m->tool_calls)
+        tool_calls_cancel(m->tool_calls);
 }
 
 /* A call of a model costs money: it may end. Children go on by themselves, and are found again. */
@@ -739,7 +503,7 @@ static bool model_has_inflight_effect(const struct active_run *run)
 static bool model_can_yield(const struct active_run *run)
 {
     const struct model_run *m = run->state;
-    return !m->call && !m->loading && !m->ready_to_ask && (m->tool_uses_n > 0 || timer_is_set(&m->backoff));
+    return !m->call && !m->loading && !m->ready_to_ask && (m->tool_calls || timer_is_set(&m->backoff));
 }
 
 const struct run_kind model_run_kind = {

@@ -1,0 +1,187 @@
+#include "executor/run/model/tools.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "executor/db_thread/accept_children.h"
+#include "executor/run/child_watch.h"
+
+struct tool_call_run {
+    struct tool_calls *all;
+    /* place in the answer */
+    int call_index;
+    /* borrowed from the answer */
+    json_object *call;
+    /* its `arg` is cleared if the run is freed first */
+    struct child_job *accept_job;
+    /* set: accepted */
+    id child;
+    bool done;
+    /* what the model is told */
+    char *result;
+};
+
+struct tool_calls {
+    struct active_run *run;
+    struct tool_calls_owner owner;
+    int round;
+    struct tool_call_run *list;
+    size_t n;
+};
+
+struct tool_calls *tool_calls_new(void *ctx, struct active_run *run, json_object *calls, int round,
+                                  const struct tool_calls_owner *owner)
+{
+    struct tool_calls *t = talloc_zero(ctx, struct tool_calls);
+    t->run = run;
+    t->owner = *owner;
+    t->round = round;
+    t->n = json_object_array_length(calls);
+    t->list = talloc_zero_array(t, struct tool_call_run, t->n);
+    for (size_t i = 0; i < t->n; i++)
+        t->list[i] = (struct tool_call_run){
+            .all = t, .call_index = (int)i, .call = json_object_array_get_idx(calls, i)};
+    return t;
+}
+
+/* --- results --- */
+
+static void call_owner_when_done(struct tool_calls *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (!t->list[i].done)
+            return;
+    }
+    t->owner.on_done(t->owner.arg);
+}
+
+static void set_tool_result(struct tool_call_run *u, const char *result)
+{
+    u->done = true;
+    u->result = talloc_strdup(u->all, result);
+}
+
+static void on_tool_ended(void *arg, const struct child_end *end)
+{
+    struct tool_call_run *u = arg;
+    if (end->state == STATE_SUCCEEDED)
+        set_tool_result(u, end->output ? end->output : "null");
+    else
+        set_tool_result(
+            u, talloc_asprintf(u->all, "error: %s", end->error ? end->error : state_name(end->state)));
+    call_owner_when_done(u->all);
+}
+
+void tool_calls_add_results(const struct tool_calls *t, struct conversation *c)
+{
+    for (size_t i = 0; i < t->n; i++)
+        conversation_add_tool_result(c, json_get(t->list[i].call, "id"), t->list[i].result);
+}
+
+/* --- children --- */
+
+static void add_child_started_event(struct tool_call_run *u)
+{
+    char data[160];
+    snprintf(data, sizeof data, "{\"execution_id\":\"%s\",\"step_index\":%d}", u->child.text, u->all->round);
+    commit_add_event(run_pending_commit(u->all->run), EVENT_CHILD_STARTED, clock_wall_ms(), data);
+}
+
+static void on_tool_accepted(struct job *job)
+{
+    struct child_job *j = (struct child_job *)job;
+    struct tool_call_run *u = job->arg;
+    enum run_verdict verdict = j->answer.verdict;
+    if (!u) {
+        talloc_free(j);
+        return;
+    }
+    struct tool_calls *t = u->all;
+    u->accept_job = NULL;
+    if (verdict == RUN_ACCEPTED || verdict == RUN_CHILD_EXISTS) {
+        u->child = j->answer.execution_id;
+        t->run->may_have_children = true; /* the end of this run stops the child, too */
+        if (verdict == RUN_ACCEPTED)
+            add_child_started_event(u);
+        child_watch_add(t->run->exec->child_watch, &u->child, on_tool_ended, u);
+        run_flush(t->run);
+    } else if (verdict == RUN_INSUFFICIENT_CREDITS) {
+        t->owner.on_rejected(t->owner.arg, REASON_INSUFFICIENT_CREDITS, j->why);
+    } else {
+        set_tool_result(u, talloc_asprintf(t, "error: %s", j->why));
+        call_owner_when_done(t);
+    }
+    talloc_free(j);
+}
+
+static void start_tool_child(struct tool_call_run *u, const char *slug, const char *arguments, bool resumed)
+{
+    const struct active_run *run = u->all->run;
+    struct child_job *j = talloc_zero(NULL, struct child_job);
+    struct run_request *request = &j->request;
+    j->slug = talloc_strdup(j, slug);
+    j->resumed = resumed;
+    request->execution_id = id_new();
+    request->workspace_id = run->row.workspace_id;
+    request->principal_id = run->principal_id;
+    request->key_id = run->row.key_id;
+    request->kind = KIND_SKILL;
+    request->source = SOURCE_SKILL;
+    request->price = -1;
+    request->parent.id = run->row.id;
+    request->parent.root_id = run->row.root_id;
+    request->parent.attempt = run->row.attempt;
+    request->parent.step = u->all->round;
+    request->parent.item = u->call_index;
+    request->parent.try = 1;
+    request->parent.depth = run->row.depth;
+    request->parent.deadline_ms = run->row.deadline_ms;
+    request->input = span_text(talloc_strdup(j, arguments));
+    request->first_response.status = 201;
+    j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};
+    u->accept_job = j;
+    db_thread_submit(run->exec->db_thread, &j->job);
+}
+
+static bool is_tool(const struct manifest *const *tools, size_t tools_n, const char *name)
+{
+    for (size_t i = 0; name && i < tools_n; i++) {
+        if (strcmp(tools[i]->slug, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void tool_calls_start(struct tool_calls *t, const struct manifest *const *tools, size_t tools_n, bool resumed)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct tool_call_run *u = &t->list[i];
+        json_object *function = json_get(u->call, "function"), *arguments;
+        const char *name = json_get_text(function, "name"), *text = json_get_text(function, "arguments"),
+                   *why;
+        text = text && *text ? text : "{}";
+        if (!is_tool(tools, tools_n, name))
+            set_tool_result(u, "error: there is no such tool");
+        else if (json_parse(t, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) != OK ||
+                 !json_object_is_type(arguments, json_type_object))
+            set_tool_result(u, "error: the arguments are not one JSON object");
+        else
+            start_tool_child(u, name, text, resumed);
+    }
+    call_owner_when_done(t);
+}
+
+void tool_calls_cancel(struct tool_calls *t)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct tool_call_run *u = &t->list[i];
+        if (u->accept_job)
+            u->accept_job->job.arg = NULL;
+        u->accept_job = NULL;
+        if (id_is_set(&u->child) && !u->done)
+            child_watch_forget(t->run->exec->child_watch, &u->child);
+        u->done = true;
+    }
+}
