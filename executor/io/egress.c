@@ -16,25 +16,26 @@ struct network {
 struct egress_policy {
     struct network *allowed;
     size_t allowed_n;
-    struct network *refused; /* of what is otherwise public */
-    size_t refused_n;
+    /* within the addresses that are public otherwise */
+    struct network *denied;
+    size_t denied_n;
 };
 
-/* IPv4: everything else is public. 192.88.99.0/24 is 6to4's relay. */
-static const char refused_v4[] =
+/* IPv4: all other addresses are public. 192.88.99.0/24 is the 6to4 relay anycast network. */
+static const char denied_v4[] =
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,192.0.2.0/24,"
     "192.88.99.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/4,240.0.0.0/4";
-/* IPv6: only 2000::/3 is public, which leaves out mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96,
- * 64:ff9b:1::/48), unique local, link-local and multicast addresses; within it, what tunnels IPv4 or is for
- * documents. */
-static const char refused_v6[] = "2001::/23,2001:db8::/32,2002::/16,3fff::/20";
+/* IPv6: only 2000::/3 is public. That excludes IPv4-mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96,
+ * 64:ff9b:1::/48), unique local, link-local and multicast addresses. The list holds networks within 2000::/3
+ * that tunnel IPv4 (2001::/23 with Teredo, 2002::/16) or serve documentation. */
+static const char denied_v6[] = "2001::/23,2001:db8::/32,2002::/16,3fff::/20";
 
-static bool read_network(const char *text, struct network *n)
+static bool parse_network(const char *text, struct network *n)
 {
     char copy[64];
     if (strlen(text) >= sizeof copy)
         return false;
-    strcpy(copy, text); /* NOLINT: it fits */
+    strcpy(copy, text); /* NOLINT: the length was checked */
     char *slash = strchr(copy, '/');
     if (slash)
         *slash = '\0';
@@ -51,15 +52,15 @@ static bool read_network(const char *text, struct network *n)
     return inet_pton(n->family, copy, n->bytes) == 1;
 }
 
-static bool read_networks(void *ctx, const char *list, struct network **networks_r, size_t *n_r,
-                          const char **why_r)
+static bool parse_networks(void *ctx, const char *list, struct network **networks_r, size_t *n_r,
+                           const char **why_r)
 {
     char *copy = talloc_strdup(ctx, list);
     char *rest = NULL;
     for (char *word = strtok_r(copy, ", \t", &rest); word; word = strtok_r(NULL, ", \t", &rest)) {
         *networks_r = talloc_realloc(ctx, *networks_r, struct network, *n_r + 1);
-        if (!read_network(word, &(*networks_r)[*n_r])) {
-            *why_r = talloc_asprintf(ctx, "%s is no network", word);
+        if (!parse_network(word, &(*networks_r)[*n_r])) {
+            *why_r = talloc_asprintf(ctx, "%s is not a network", word);
             return false;
         }
         (*n_r)++;
@@ -91,10 +92,10 @@ static bool any_network_contains(const struct network *list, size_t n, int famil
 struct egress_policy *egress_policy_new(void *ctx, const char *allow, const char **why_r)
 {
     struct egress_policy *policy = talloc_zero(ctx, struct egress_policy);
-    if (!read_networks(policy, refused_v4, &policy->refused, &policy->refused_n, why_r) ||
-        !read_networks(policy, refused_v6, &policy->refused, &policy->refused_n, why_r))
+    if (!parse_networks(policy, denied_v4, &policy->denied, &policy->denied_n, why_r) ||
+        !parse_networks(policy, denied_v6, &policy->denied, &policy->denied_n, why_r))
         return NULL;
-    return read_networks(policy, allow, &policy->allowed, &policy->allowed_n, why_r) ? policy : NULL;
+    return parse_networks(policy, allow, &policy->allowed, &policy->allowed_n, why_r) ? policy : NULL;
 }
 
 bool egress_policy_allows(const struct egress_policy *policy, const struct sockaddr *address)
@@ -110,5 +111,5 @@ bool egress_policy_allows(const struct egress_policy *policy, const struct socka
         return true;
     if (address->sa_family == AF_INET6 && (bytes[0] & 0xe0) != 0x20)
         return false;
-    return !any_network_contains(policy->refused, policy->refused_n, address->sa_family, bytes);
+    return !any_network_contains(policy->denied, policy->denied_n, address->sa_family, bytes);
 }

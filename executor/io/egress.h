@@ -1,6 +1,10 @@
-/* Where an http step may connect to: public addresses, and the networks that the operator allows
- * (executor.outgoing_allow). Asked with the resolved address of every connection, redirects included, so that
- * no name and no notation gets around it. Sources: the IANA special-purpose address registries. */
+/* The egress policy: the addresses that an outgoing HTTP request may connect to. Public addresses are
+ * allowed, and the networks that the operator allows (executor.outgoing_allow). The policy is checked with
+ * the resolved address of every connection, redirects included, so that no host name and no notation of an
+ * address bypasses it. An IPv4 address that is embedded in an IPv6 address (mapped, NAT64, 6to4, Teredo) is
+ * rejected unless its IPv6 network is allowed.
+ *
+ * Source: the IANA special-purpose address registries (IPv4, IPv6). Immutable; thread-safe. */
 #pragma once
 
 #include <stdbool.h>
@@ -8,7 +12,8 @@
 
 struct egress_policy;
 
-/* `allow`: networks such as "10.1.0.0/16, fd00::/8", comma-separated. NULL where one is none: *why_r names
- * it. */
+/* `allow`: networks in CIDR notation or single addresses, separated by commas or spaces: "10.1.0.0/16,
+ * fd00::/8". NULL if one is invalid: *why_r, of ctx, names it. */
 struct egress_policy *egress_policy_new(void *ctx, const char *allow, const char **why_r);
+/* False for every family other than AF_INET and AF_INET6. */
 bool egress_policy_allows(const struct egress_policy *policy, const struct sockaddr *address);

@@ -25,14 +25,19 @@ struct http_client {
 struct http_call {
     struct http_client *client;
     http_done *done;
-    bool (*on_body)(void *arg, const char *bytes, size_t size); /* NULL: the body is kept */
+    /* NULL: the body is kept */
+    bool (*on_body)(void *arg, const char *bytes, size_t size);
     void *arg;
     CURL *easy;
     struct curl_slist *headers;
-    struct http_request request; /* copied */
+    /* a copy */
+    struct http_request request;
     const char *idempotency_key;
     int redirects;
-    bool too_large, refused;
+    /* the egress policy rejected the address */
+    bool address_denied;
+    /* a sentence: a size limit was exceeded */
+    const char *limit_exceeded;
     struct http_response response;
     size_t header_bytes;
     char *body;
@@ -113,13 +118,13 @@ struct http_client *http_client_new(void *ctx, struct event_base *base, struct t
     return client;
 }
 
-/* --- what comes in --- */
+/* --- responses --- */
 
 static curl_socket_t open_allowed_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *a)
 {
     struct http_call *call = arg;
     if (purpose != CURLSOCKTYPE_IPCXN || !egress_policy_allows(call->client->egress_policy, &a->addr)) {
-        call->refused = true;
+        call->address_denied = true;
         return CURL_SOCKET_BAD;
     }
     return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
@@ -137,12 +142,14 @@ static size_t on_body_bytes(char *bytes, size_t one, size_t n, void *arg)
     struct http_call *call = arg;
     size_t had = call->response.body_size;
     if (call->on_body && is_success(call)) {
-        call->too_large = !call->on_body(call->arg, bytes, n);
-        return call->too_large ? 0 : n;
+        if (call->on_body(call->arg, bytes, n))
+            return n;
+        call->limit_exceeded = "the response exceeds its size limit";
+        return 0; /* libcurl aborts the transfer */
     }
     if (had + n > HTTP_BODY_MAX) {
-        call->too_large = true;
-        return 0; /* libcurl ends the transfer */
+        call->limit_exceeded = "the response body exceeds 256 KiB";
+        return 0;
     }
     if (had + n + 1 > talloc_array_length(call->body))
         call->body = talloc_realloc(call, call->body, char, 2 * (had + n + 1));
@@ -152,7 +159,8 @@ static size_t on_body_bytes(char *bytes, size_t one, size_t n, void *arg)
     return n;
 }
 
-/* A name or value as JSON text: bytes that are no ASCII become '?', as headers have no encoding. */
+/* A header's name or value as JSON text, without surrounding white space. Bytes above 0x7f become '?',
+ * because headers have no defined encoding. */
 static char *header_text(void *ctx, const char *bytes, size_t size, bool lower)
 {
     while (size > 0 && isspace((unsigned char)*bytes)) {
@@ -177,10 +185,11 @@ static size_t on_header_line(char *bytes, size_t one, size_t n, void *arg)
     const char *colon = memchr(bytes, ':', n);
     call->header_bytes += n;
     if (call->header_bytes > HTTP_HEADERS_MAX) {
-        call->too_large = true;
+        call->limit_exceeded = "the response headers exceed 32 KiB";
         return 0;
     }
-    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) { /* a new answer begins: what a 100 or a 103 said is gone */
+    /* a status line: the headers of an interim response (100, 103) are dropped */
+    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
         call->response.headers = json_own(call, json_object_new_object());
         return n;
     }
@@ -195,7 +204,7 @@ static size_t on_header_line(char *bytes, size_t one, size_t n, void *arg)
     return n;
 }
 
-/* --- what goes out --- */
+/* --- requests --- */
 
 static void add_header(struct http_call *call, const char *name, const char *value)
 {
@@ -242,7 +251,8 @@ static void set_up_call(struct http_call *call)
     CURL *e = call->easy;
     call->response = (struct http_response){0};
     call->header_bytes = 0;
-    call->refused = call->too_large = false;
+    call->address_denied = false;
+    call->limit_exceeded = NULL;
     call->error[0] = '\0';
     set_headers(call);
     set_method(call);
@@ -307,8 +317,7 @@ struct http_call *http_send(struct http_client *client, const struct http_reques
     call->idempotency_key = talloc_strdup(call, idempotency_key);
     set_up_call(call);
     client->in_flight++;
-    curl_multi_add_handle(client->multi,
-                          call->easy); /* its first timeout, which is now, comes by curl_watch_timer */
+    curl_multi_add_handle(client->multi, call->easy); /* starts by curl_watch_timer, from the loop */
     return call;
 }
 
@@ -317,7 +326,7 @@ struct http_call *http_send_streamed(struct http_client *client, const struct ht
                                      http_done *done, void *arg)
 {
     struct http_call *call = http_send(client, request, NULL, done, arg);
-    call->on_body = on_body; /* nothing has been sent yet */
+    call->on_body = on_body; /* nothing was sent yet */
     return call;
 }
 
@@ -339,7 +348,7 @@ static bool same_part(CURLU *a, CURLU *b, CURLUPart part)
     return same;
 }
 
-/* Same scheme, host and port: only then what the caller wrote for one is meant for the other. */
+/* Same scheme, host and port: headers and body that were meant for `from` may be sent to `to`. */
 static bool same_origin(const char *from, const char *to)
 {
     CURLU *a = curl_url();
@@ -352,7 +361,8 @@ static bool same_origin(const char *from, const char *to)
     return same;
 }
 
-/* Sends the request where the answer points to. False where it is the last answer. */
+/* Repeats the request at the target of a redirect. False: the response is not to be followed, and is the
+ * result. */
 static bool follow_redirect(struct http_call *call)
 {
     struct http_request *request = &call->request;
@@ -366,7 +376,7 @@ static bool follow_redirect(struct http_call *call)
     bool elsewhere = !same_origin(request->url, to);
     bool as_get = status == 303 || ((status == 301 || status == 302) && strcmp(request->method, "POST") == 0);
     if (downgrade || (elsewhere && request->body && !as_get))
-        return false; /* what was meant for one server is not sent to another */
+        return false; /* a body is never sent to another origin */
     call->redirects++;
     if (as_get && strcmp(request->method, "HEAD") != 0)
         request->method = "GET";
@@ -389,18 +399,18 @@ static void set_call_error(struct http_call *call, CURLcode code)
 {
     struct http_response *a = &call->response;
     *a = (struct http_response){.retry = true};
-    if (call->too_large) {
-        a->error = "the answer is larger than 256 KiB";
+    if (call->limit_exceeded) {
+        a->error = call->limit_exceeded;
         a->retry = false;
-    } else if (call->refused) {
-        a->error = "the address is not a public one";
+    } else if (call->address_denied) {
+        a->error = "the address is not public";
         a->retry = false;
     } else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        a->error = "the URL cannot be used";
+        a->error = "the URL is not a valid http or https URL";
         a->retry = false;
     } else {
         a->error =
-            talloc_asprintf(call, "no answer: %s", *call->error ? call->error : curl_easy_strerror(code));
+            talloc_asprintf(call, "no response: %s", *call->error ? call->error : curl_easy_strerror(code));
     }
 }
 

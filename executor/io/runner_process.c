@@ -18,8 +18,10 @@
 #include "base/log.h"
 #include "json/json.h"
 
+/* of one report; a runner that sends more is ended */
 enum { LINE_MAX_BYTES = 4 * 1024 * 1024 };
 
+/* path of millrace-runner */
 static char program[4096];
 
 struct runner_process {
@@ -28,12 +30,15 @@ struct runner_process {
     void *arg;
     pid_t pid;
     int pid_fd;
-    int uid_slot; /* -1: none */
+    /* index in exec->uid_slots_taken; -1: none */
+    int uid_slot;
     struct event *exit_event;
     struct bufferevent *stdin_pipe, *stdout_pipe;
-    json_object *record; /* its last word */
+    /* the final report */
+    json_object *record;
     bool stdout_ended, reaped;
-    char *remove_dir; /* a folder, where nobody waits any more */
+    /* abandoned: the directory to remove after the end */
+    char *remove_dir;
 };
 
 void runner_process_find_program(void)
@@ -44,7 +49,7 @@ void runner_process_find_program(void)
     snprintf(slash ? slash + 1 : program, 32, "millrace-runner");
 }
 
-/* --- a uid for each run, where we are root --- */
+/* --- uids: one for each run, if this process is root --- */
 
 static int take_uid_slot(struct executor *exec)
 {
@@ -76,7 +81,7 @@ static void free_uid_slot(struct runner_process *r)
     r->uid_slot = -1;
 }
 
-/* --- what it says --- */
+/* --- reports --- */
 
 static void handle_report_line(struct runner_process *r, const char *line, size_t size)
 {
@@ -85,7 +90,7 @@ static void handle_report_line(struct runner_process *r, const char *line, size_
     const char *why, *type;
     if (json_parse(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
         !(type = json_get_text(o, "type"))) {
-        log_error("runner.nonsense", "pid=%d", (int)r->pid);
+        log_error("runner.protocol_error", "pid=%d", (int)r->pid);
     } else if (strcmp(type, "ended") == 0) {
         json_object_put(r->record);
         r->record = json_object_get(o);
@@ -112,7 +117,7 @@ static void on_report_readable(struct bufferevent *from, void *arg)
         runner_process_stop(r, true);
 }
 
-/* --- its end --- */
+/* --- the end --- */
 
 static int runner_process_destroy(struct runner_process *r)
 {
@@ -135,7 +140,7 @@ static void finish_runner(struct runner_process *r)
     if (!r->stdout_ended || !r->reaped)
         return;
     exec->active_runners--;
-    free_uid_slot(r); /* the next one may begin with what is told now */
+    free_uid_slot(r); /* before `ended`, which may start the next run */
     if (r->events.ended)
         r->events.ended(r->arg, r->record);
     if (r->remove_dir)
@@ -169,11 +174,12 @@ static void on_stdout_event(struct bufferevent *from, short what, void *arg)
 static void on_stdin_event(struct bufferevent *to, short what, void *arg)
 {
     (void)arg;
-    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR)) /* it has gone: the other pipe tells */
+    /* the runner has exited; stdout reports that */
+    if (what & (BEV_EVENT_EOF | BEV_EVENT_ERROR))
         bufferevent_disable(to, EV_WRITE);
 }
 
-/* --- its beginning --- */
+/* --- the start --- */
 
 static pid_t spawn_runner(char *const argv[], int in, int out)
 {
@@ -202,7 +208,7 @@ static pid_t spawn_runner(char *const argv[], int in, int out)
     posix_spawnattr_destroy(&how);
     posix_spawn_file_actions_destroy(&files);
     if (failed)
-        log_error("runner.no_start", "program=%s message=\"%s\"", program, strerror(failed));
+        log_error("runner.spawn_failed", "program=%s message=\"%s\"", program, strerror(failed));
     return failed ? -1 : pid;
 }
 
@@ -249,8 +255,8 @@ static bool open_and_spawn(struct runner_process *r)
     close(out[1]);
     if (r->pid > 0 && attach_pipes(r, in[1], out[0]))
         return true;
-    if (r->pid > 0) { /* its lifeline closes with `to`: it ends by itself */
-        log_error("runner.no_watch", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
+    if (r->pid > 0) { /* the destructor closes its stdin, which ends it */
+        log_error("runner.watch_failed", "pid=%d message=\"%s\"", (int)r->pid, strerror(errno));
         return false;
     }
     close(in[1]);
@@ -302,9 +308,9 @@ void runner_process_abandon(struct runner_process *r, const char *run_dir)
     runner_process_stop(r, true);
 }
 
-/* --- folders --- */
+/* --- directories --- */
 
-/* What a run leaves that left nothing: removed here and now. */
+/* Removes the directory of a run that has left no files of its own. False: there is more, or an error. */
 static bool remove_plain_run_dir(const char *run_dir)
 {
     static const char *const files[] = {"log", "stdout"};
@@ -341,7 +347,7 @@ static void on_run_dir_removed(evutil_socket_t fd, short what, void *arg)
     if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
         return;
     if (info.si_code != CLD_EXITED || info.si_status != 0)
-        log_warn("runner.folder_left", "pid=%d", (int)info.si_pid);
+        log_warn("runner.remove_failed", "pid=%d", (int)info.si_pid);
     talloc_free(arg);
 }
 
@@ -360,7 +366,7 @@ void run_dir_remove(struct executor *exec, const char *run_dir)
     m->exit_event =
         m->pid_fd >= 0 ? event_new(exec->base, m->pid_fd, EV_READ | EV_PERSIST, on_run_dir_removed, m) : NULL;
     if (!m->exit_event || event_add(m->exit_event, NULL) != 0) {
-        log_warn("runner.folder_left", "dir=%s", run_dir);
+        log_warn("runner.remove_failed", "dir=%s", run_dir);
         talloc_free(m);
     }
 }

@@ -1,6 +1,9 @@
-/* Runs of commands: one millrace-runner each (docs/skills.md has its protocol), spoken to through pipes on
- * the loop. A runner lives as long as we hold its lifeline: when this process dies, all that it started dies.
- * Loop thread only. */
+/* A millrace-runner process: one for each run of a command. The executor writes the job to the runner's
+ * stdin, as one line of JSON, and reads its reports, one line of JSON each, from its stdout (docs/skills.md
+ * describes the protocol).
+ *
+ * The runner's stdin is also its lifeline: when it closes, the runner kills the command and everything below
+ * it. So nothing survives the death of the executor process. Loop thread only. */
 #pragma once
 
 #include <json-c/json.h>
@@ -10,26 +13,30 @@
 struct runner_process;
 
 struct runner_process_events {
-    void (*started)(void *arg); /* the command was executed */
+    /* All optional. The command was executed: */
+    void (*started)(void *arg);
     void (*progress)(void *arg, int percent, const char *message);
     void (*log)(void *arg, const char *text);
-    /* Once, last: nothing of the run lives any more, and the runner itself has gone. `record` is its last
-     * word (borrowed), NULL where it had none. */
+    /* Called once, last: the command, everything below it and the runner itself have exited. `record` is the
+     * runner's final report (borrowed); NULL: it died without one. */
     void (*ended)(void *arg, json_object *record);
 };
 
-/* `job` is borrowed; its uid is set here, where this process is root. NULL: it cannot be started (logged). */
+/* `job` is borrowed; if this process is root, its "uid" is set here, so that each run has a uid of its own.
+ * NULL: the runner could not be started (logged). */
 struct runner_process *runner_process_start(struct executor *exec, json_object *job,
                                             const struct runner_process_events *events, void *arg);
-/* Ends the run: TERM, the grace, KILL; or at once. */
+/* Ends the command: SIGTERM, the grace time, SIGKILL; with `now`, SIGKILL at once. */
 void runner_process_stop(struct runner_process *r, bool now);
-/* From now on it tells somebody else. */
+/* Replaces the callbacks and their argument. */
 void runner_process_set_events(struct runner_process *r, const struct runner_process_events *events,
                                void *arg);
-/* It is ended at once, and nobody hears of it any more; then its folder is removed. */
+/* Ends the command at once and calls nothing any more; then the run's directory is removed. */
 void runner_process_abandon(struct runner_process *r, const char *run_dir);
-/* Removes a run's folder, whatever was built in it; by a process of its own where that may take long. */
+/* Removes a run's directory and everything in it. If it holds more than an empty run leaves, that is done by
+ * a separate process, as it may take long and the tree is untrusted. */
 void run_dir_remove(struct executor *exec, const char *run_dir);
 
-/* Where the runner's program is: beside ours. Called once, before anything is started. */
+/* Finds the runner's program, which is in the directory of this one. Called once, before any runner is
+ * started. */
 void runner_process_find_program(void);

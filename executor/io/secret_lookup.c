@@ -12,16 +12,16 @@ static enum err read_secret(struct secret_lookup *j, struct db *db, size_t i)
     if (e == OK)
         j->values[i] = (struct secret_value){.text = value, .size = size};
     else if (e == ERR_NOT_FOUND)
-        j->why = talloc_asprintf(j, "there is no secret %s", j->names[i]);
+        j->why = talloc_asprintf(j, "secret %s does not exist", j->names[i]);
     else if (err_is_transient(e))
-        j->why = "the secrets cannot be read now";
+        j->why = "the secrets could not be read";
     return e;
 }
 
 static void secret_lookup_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct secret_lookup *j = (struct secret_lookup *)job;
-    j->why = "the secrets cannot be opened by this executor";
+    j->why = "the secrets could not be decrypted by this executor";
     job->e = j->key ? OK : ERR_DENIED;
     for (size_t i = 0; job->e == OK && i < j->n; i++)
         job->e = read_secret(j, thread_ctx->db, i);

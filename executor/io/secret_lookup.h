@@ -1,20 +1,25 @@
-/* The secrets that a request needs, looked up and opened by the database thread. */
+/* A job of the database thread: looks up and decrypts the secrets that a request needs. */
 #pragma once
 
 #include "executor/context/executor.h"
 #include "secret/redact.h"
 
 struct secret_lookup {
-    struct job
-        job; /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or another), ERR_UNAVAILABLE, ERR_RETRY */
+    /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or the wrong one), ERR_BUSY (no MariaDB) */
+    struct job job;
     id workspace;
-    const uint8_t *key; /* NULL: this executor has none */
-    const char **names; /* of the asker, who outlives neither the job nor its answer: copied */
+    /* NULL: this executor has no key */
+    const uint8_t *key;
+    /* copies: the caller may be freed before the job */
+    const char **names;
     size_t n;
-    struct secret_value *values; /* by name's place */
-    const char *why;             /* a sentence, where e is not OK */
+    /* values[i] belongs to names[i] */
+    struct secret_value *values;
+    /* if e is not OK: a sentence */
+    const char *why;
 };
 
-/* To be submitted. Its memory held secrets: it is wiped when it goes. */
+/* The caller sets job.done and job.arg, submits the job to the database thread, and frees it,
+ * which wipes the secrets. */
 struct secret_lookup *secret_lookup_new(struct executor *exec, const id *workspace, const char **names,
                                         size_t n);

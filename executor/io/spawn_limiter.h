@@ -1,8 +1,12 @@
-/* Who may start a command now: few at a time, in order. Starting one costs milliseconds of a core
- * (namespaces, mounts, two programs); a hundred that start at once on two cores all take a second, are
- * sampled all the while, and end no earlier than in turn. A turn is over with the command's start or its end,
- * and counts no longer than TICKET_MS, so that a folder that is slow to stage holds up nobody for long. Loop
- * thread only. */
+/* Limits how many commands start at one time; the others queue in order.
+ *
+ * Starting a command costs milliseconds of a core (namespaces, mounts, two programs). If a hundred start at
+ * once on two cores, each takes a second, is sampled all that time, and ends no earlier than if they had
+ * started in turn.
+ *
+ * A granted ticket is released when its command has started or ended, and expires after 500 ms (TICKET_MS),
+ * so that one slow start, such as a large file to stage, does not hold up the others for long. Loop thread
+ * only. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,20 +15,21 @@
 
 struct spawn_limiter;
 
-/* Lives inside what wants to start; spawn_limiter_release before that goes. */
+/* Lives inside its owner, which calls spawn_limiter_release before it is freed. */
 struct spawn_ticket {
     void (*on_granted)(void *arg);
     void *arg;
-    struct spawn_limiter *limiter; /* NULL: neither in line nor in turn */
+    /* NULL: neither queued nor granted */
+    struct spawn_limiter *limiter;
     struct spawn_ticket *next, **link;
     struct timer expiry;
     bool granted;
 };
 
-/* At most `limit` in their turn. */
+/* At most `limit` tickets are granted at one time. */
 struct spawn_limiter *spawn_limiter_new(void *ctx, struct timers *timers, int limit);
-/* Gets in line; `on_granted` is called when it is its turn, from here where that is now. */
+/* Queues the ticket. on_granted is called when it is granted, possibly from within this function. */
 void spawn_limiter_acquire(struct spawn_limiter *limiter, struct spawn_ticket *ticket);
-/* Its turn is over, or it does not want to start any more; nothing where there is no turn. The next may be
- * called from here. */
+/* Releases a granted ticket, or leaves the queue. Does nothing with a ticket that is neither. May grant, and
+ * so call on_granted of, the next ticket. */
 void spawn_limiter_release(struct spawn_ticket *ticket);

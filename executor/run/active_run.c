@@ -7,9 +7,9 @@
 
 #define RUN_LOG_ARGS(run)                                                                                    \
     (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
-#define RUN_LOG_FORMAT "execution=%s workspace=%s responder=%s attempt=%d"
+#define RUN_LOG_FORMAT "execution=%s workspace=%s workflow=%s attempt=%d"
 
-static const char run_timed_out[] = "the run took longer than it may";
+static const char run_timed_out[] = "the run exceeded its time limit";
 
 static int64_t run_age_ms(const struct active_run *run)
 {
@@ -39,7 +39,7 @@ void run_yield_slot(struct active_run *run)
 
 /* --- the end --- */
 
-/* What a run has used and left is told though it was stopped meanwhile (usage_put_late). */
+/* Usage and artifacts are recorded even if the run was stopped in the meantime (usage_put_late). */
 static void submit_late_results(struct active_run *run)
 {
     struct commit *c = run->pending;
@@ -60,7 +60,7 @@ static void forget_run(struct active_run *run)
     timer_clear(exec->timers, &run->deadline);
     timer_clear(exec->timers, &run->resume_timer);
     if (run->in_flight)
-        run->in_flight->job.arg = NULL; /* it is written, and nobody hears of it */
+        run->in_flight->job.arg = NULL; /* it is still written; on_run_commit frees it */
     if (run->claim) {
         run->claim->active = NULL;
         run->claim->cancelled = true;
@@ -85,14 +85,14 @@ static void log_run_end(const struct active_run *run, const struct commit *c)
                  (long long)run_age_ms(run), reason_name(c->move.reason));
         break;
     default:
-        log_info("run.handed_back", RUN_LOG_FORMAT " duration_ms=%lld", RUN_LOG_ARGS(run),
+        log_info("run.released", RUN_LOG_FORMAT " duration_ms=%lld", RUN_LOG_ARGS(run),
                  (long long)run_age_ms(run));
     }
 }
 
 void run_cancel(struct active_run *run, const char *why)
 {
-    log_info("run.cancelled", RUN_LOG_FORMAT " duration_ms=%lld why=\"%s\"", RUN_LOG_ARGS(run),
+    log_info("run.cancelled", RUN_LOG_FORMAT " duration_ms=%lld message=\"%s\"", RUN_LOG_ARGS(run),
              (long long)run_age_ms(run), why);
     forget_run(run);
 }
@@ -109,15 +109,15 @@ static void on_run_commit(struct job *job)
     }
     run->in_flight = NULL;
     if (c->fenced) {
-        run_cancel(run, "stopped, or taken over");
+        run_cancel(run, "stopped, or running elsewhere");
     } else if (job->e != OK && c->has_move) {
-        log_error("run.unwritable", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
-        forget_run(run); /* the next beat finds its row without a run, and hands it back */
+        log_error("run.commit_failed", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
+        forget_run(run); /* the next heartbeat finds the row without a run in memory, and requeues it */
     } else if (job->e != OK) {
-        log_error("run.unwritable", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
+        log_error("run.commit_failed", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
         talloc_free(run->pending);
         run->pending = NULL;
-        run_fail(run, REASON_INTERNAL, "what the run did could not be stored");
+        run_fail(run, REASON_INTERNAL, "the run's progress could not be stored");
     } else if (c->has_move) {
         log_run_end(run, c);
         forget_run(run);
@@ -240,7 +240,8 @@ static struct active_run *active_run_new(struct executor *exec, const struct cla
     run->row = c->run;
     run->principal_id = c->principal_id;
     run->earlier_side_effects = c->earlier_side_effects;
-    run->may_have_children = c->run.attempt > 0; /* an earlier attempt may have left children behind */
+    /* an earlier attempt may have left children behind */
+    run->may_have_children = c->run.attempt > 0;
     run->slot = (struct slot){.slots = exec->slots, .on_granted = on_slot_granted, .arg = run, .held = true};
     run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
     run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
@@ -253,7 +254,8 @@ static struct active_run *active_run_new(struct executor *exec, const struct cla
 static void begin_run(struct active_run *run)
 {
     struct executor *exec = run->exec;
-    /* The one look at wall time: from here on it is CLOCK_BOOTTIME that counts. */
+    /* The deadline is stored as wall time. It is compared with the wall clock once, here; the timer uses
+     * CLOCK_BOOTTIME. */
     int64_t now_ms = clock_wall_ms();
     const char *unusable = run->kind->unusable(run);
     log_info("run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld", RUN_LOG_ARGS(run), run->row.version,
@@ -281,11 +283,11 @@ void run_begin_in_claim(struct executor *exec, struct claimed_run *c)
     c->accepts_first_commit = false;
 }
 
-/* What has become of the flow, its first commit and its slot where the claim is not written. */
+/* The claim is not written: drops the run and its first commit, and returns the slot. */
 static void undo_claim(struct executor *exec, struct claimed_run *c)
 {
     if (c->active)
-        run_cancel(c->active, c->fenced ? "stopped, or taken over" : "its claim could not be written");
+        run_cancel(c->active, c->fenced ? "stopped, or running elsewhere" : "the claim could not be written");
     else if (!c->cancelled)
         db_thread_add_slots(exec->db_thread, 1);
     talloc_free(c->first_commit);

@@ -4,20 +4,28 @@
 
 #include "base/clock.h"
 
-enum { POLL_MS = 1000, LOOKUP_MAX = 512 };
+enum {
+    POLL_MS = 1000,
+    /* children of one lookup */
+    LOOKUP_MAX = 512,
+};
 
 struct watched_child {
     id child;
     child_ended *ended;
     void *arg;
-    bool lookup_due; /* to be looked up with the next job */
+    /* the next lookup includes it */
+    bool lookup_due;
 };
 
 struct child_watch {
     struct executor *exec;
     struct id_map *children;
-    size_t cursor; /* where the next poll goes on */
-    bool lookup_running, lookup_again;
+    /* where the next poll continues in `children` */
+    size_t cursor;
+    bool lookup_running;
+    /* start another lookup when the running one is done */
+    bool lookup_again;
     struct timer poll;
 };
 
@@ -30,7 +38,7 @@ struct child_lookup_job {
 
 static void start_lookup(struct child_watch *w);
 
-/* --- the database thread's --- */
+/* --- in the database thread --- */
 
 static void lookup_children_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
@@ -41,7 +49,7 @@ static void lookup_children_work(struct job *job, struct db_thread_ctx *thread_c
     job->e = db_run_each(thread_ctx->db, j, SQL_EXECUTOR_CHILDREN, NULL, 0, values, 1, j->n, &j->rows);
 }
 
-/* --- */
+/* --- in the loop thread --- */
 
 static void on_children_looked_up(struct job *job)
 {
@@ -68,7 +76,7 @@ static void on_children_looked_up(struct job *job)
         start_lookup(w);
 }
 
-/* Looks up what was asked for; where nothing was, a turn of all. */
+/* Looks up the children that are due, at most LOOKUP_MAX at a time, one lookup at a time. */
 static void start_lookup(struct child_watch *w)
 {
     size_t cursor = 0;

@@ -7,7 +7,8 @@
 #include "json/json.h"
 
 enum {
-    TEXT_MAX = 10000, /* bytes of a log event: six times that in JSON still fit their column */
+    /* bytes of text in one event; escaped as JSON, at most six times as many, it still fits its column */
+    TEXT_MAX = 10000,
 };
 
 static void add_skill_event(struct active_run *run, enum event_type type, json_object *data)
@@ -19,7 +20,7 @@ static void add_skill_event(struct active_run *run, enum event_type type, json_o
     json_object_put(data);
 }
 
-/* At most so many bytes, and no half of a character. */
+/* At most `max` bytes, without cutting a UTF-8 character. */
 static json_object *truncate_text(const char *text, size_t max)
 {
     size_t n = strnlen(text, max + 1);

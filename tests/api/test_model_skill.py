@@ -256,7 +256,7 @@ def test_invalid_tool_calls_are_reported_to_the_model(tmp_path, workspace, model
     assert x["state"] == "succeeded", x
     told = [m["content"] for m in models.requests[1]["body"]["messages"] if m["role"] == "tool"]
     assert len(told) == 4 and all(t.startswith("error:") for t in told)
-    assert "no such tool" in told[0] and "JSON" in told[1] and "inputs" in told[2] and "exit code 7" in told[3]
+    assert "unknown tool" in told[0] and "JSON" in told[1] and "inputs" in told[2] and "exit code 7" in told[3]
     assert len(x["sub_executions"]) == 1
 
 

@@ -16,14 +16,24 @@ struct tool_call {
 
 struct chat_stream {
     size_t total;
-    struct chat_buffer raw, line; /* raw: as long as nothing looks like an event */
+    /* everything received, until the first event */
+    struct chat_buffer raw;
+    /* the current line, without its end */
+    struct chat_buffer line;
     struct chat_buffer content;
+    /* bytes of content that chat_stream_new_content has returned */
     size_t reported;
     char *new_content;
     struct tool_call calls[CHAT_TOOL_CALLS_MAX];
     size_t calls_n;
-    bool events, done, broken;
+    /* server-sent events were received */
+    bool events;
+    /* finish_reason or [DONE] was received */
+    bool done;
+    bool broken;
+    /* the server's error; NULL: none */
     const char *error;
+    /* finish_reason */
     char finish[32];
     int64_t input_tokens, output_tokens;
 };
@@ -49,7 +59,7 @@ static void chat_buffer_append_member(void *ctx, struct chat_buffer *b, json_obj
         chat_buffer_append(ctx, b, json_object_get_string(value), (size_t)json_object_get_string_len(value));
 }
 
-/* --- pieces of the answer, alike in deltas and in whole messages --- */
+/* --- parts of an answer: the same in deltas and in whole messages --- */
 
 static void append_tool_call(struct chat_stream *s, json_object *call, size_t place)
 {
@@ -169,7 +179,7 @@ const char *chat_stream_new_content(struct chat_stream *s)
     return s->new_content;
 }
 
-/* --- the whole --- */
+/* --- the completion --- */
 
 static json_object *string_of(const struct chat_buffer *b)
 {
@@ -209,8 +219,8 @@ enum err chat_stream_finish(struct chat_stream *s, struct chat_completion *answe
     if (!s->events && s->raw.size > 0)
         parse_chunk(s, s->raw.text, s->raw.size);
     *why_r = s->error    ? s->error
-             : s->broken ? "its answer cannot be read"
-             : !s->done  ? "its answer ended in the middle"
+             : s->broken ? "the response could not be parsed"
+             : !s->done  ? "the response ended early"
                          : NULL;
     if (*why_r)
         return ERR_INVALID;

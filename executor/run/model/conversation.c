@@ -29,7 +29,7 @@ enum err conversation_new(void *ctx, const struct manifest *manifest, json_objec
     char *system = NULL, *prompt = NULL;
     size_t size;
     enum err e = OK;
-    *why_r = "the prompt cannot be made";
+    *why_r = "the prompt could not be rendered";
     c->manifest = manifest;
     c->messages = json_own(c, json_object_new_array());
     if (manifest->system)
@@ -146,12 +146,12 @@ json_object *conversation_outputs(struct conversation *c, const struct chat_comp
     if (!json_object_is_type(outputs, json_type_object) && !answer->was_cut)
         outputs = wrap_text(c, answer->content);
     if (!json_object_is_type(outputs, json_type_object)) {
-        *why_r = answer->was_cut ? "the model's answer was cut at max_tokens"
-                                 : "the model's answer is not one JSON object";
+        *why_r = answer->was_cut ? "the model's answer was truncated at max_tokens"
+                                 : "the model's answer is not a single JSON object";
         return NULL;
     }
     if (schema_validate(c, c->manifest->outputs, outputs, &wrong) != OK) {
-        *why_r = talloc_asprintf(c, "the outputs are not what the manifest says: %s %s",
+        *why_r = talloc_asprintf(c, "the outputs do not match the manifest's schema: %s %s",
                                  wrong.count ? wrong.items[0].pointer : "",
                                  wrong.count ? wrong.items[0].message : "");
         return NULL;

@@ -16,10 +16,14 @@
 #include "store/model.h"
 
 enum {
-    ATTEMPTS_MAX = 4, /* of one question */
+    /* requests for one answer */
+    ATTEMPTS_MAX = 4,
+    /* before the second request; doubled with each further one, +-20 % */
     BACKOFF_MS = 1000,
     BACKOFF_MAX_MS = 60000,
+    /* between two log events with content */
     LOG_INTERVAL_MS = 250,
+    /* bytes of the run's error */
     ERROR_MAX = 500,
 };
 
@@ -154,8 +158,7 @@ static void handle_answer(struct model_run *m, bool resumed)
     if (json_object_array_length(m->answer.calls) == 0)
         finish_model_run(m);
     else if (m->round + 1 >= m->manifest->max_iterations)
-        fail_model_run(m, REASON_MODEL_ERROR,
-                       "the model wanted more rounds than the skill allows (max_iterations)");
+        fail_model_run(m, REASON_MODEL_ERROR, "the model needed more rounds than max_iterations allows");
     else
         call_tools(m, resumed);
 }
@@ -200,7 +203,7 @@ static void retry_completion(struct model_run *m, int64_t retry_after_ms)
     run_flush(m->run);
 }
 
-/* The API's own sentence, where its answer has one. */
+/* The error message in the response; "": none. */
 static const char *api_error(void *ctx, const struct http_response *a)
 {
     json_object *o;
@@ -235,11 +238,11 @@ static void on_model_response(void *arg, const struct http_response *a)
     }
     const char *sentence = a->error ? a->error
                            : why    ? why
-                                    : talloc_asprintf(m, "answered %d %s", a->status, api_error(m, a));
-    fail_model_run(m, REASON_MODEL_ERROR, talloc_asprintf(m, "the model's API: %s", sentence));
+                                    : talloc_asprintf(m, "status %d %s", a->status, api_error(m, a));
+    fail_model_run(m, REASON_MODEL_ERROR, talloc_asprintf(m, "model API error: %s", sentence));
 }
 
-/* W3C Trace Context: the trace is the execution, the span one call. */
+/* The traceparent header of W3C Trace Context: the trace is the execution, the span is this request. */
 static const char *trace_parent(struct model_run *m)
 {
     id span = id_new();
@@ -248,7 +251,7 @@ static const char *trace_parent(struct model_run *m)
 
 static void request_completion(struct model_run *m)
 {
-    if (!executor_holds_lease(m->run->exec)) /* the fence is about to fall */
+    if (!executor_holds_lease(m->run->exec)) /* the run is about to be cancelled */
         return;
     json_object *body = conversation_request(m->conversation, m->model.model, m->tools, m->tools_n);
     size_t size;
@@ -287,8 +290,8 @@ static void model_on_written(struct active_run *run, const struct commit *c)
 
 static void model_note_usage(struct active_run *run, const char *error)
 {
-    (void)error; /* it stands with the run; what was used is to be told, too */
     struct model_run *m = run->state;
+    (void)error; /* the run records it; its usage is added here */
     if (m->began_ms)
         set_model_usage(m);
 }
@@ -309,11 +312,15 @@ static void model_resume(struct active_run *run)
 /* --- the beginning --- */
 
 struct load_model_job {
-    struct job job; /* first */
+    /* first */
+    struct job job;
     id workspace;
     const uint8_t *secret_key;
     const char *alias;
-    struct cached_skill *skill; /* a reference */
+    /* a reference */
+    struct cached_skill *skill;
+
+    /* --- results --- */
     struct model model;
     /* references: the skills that the model may call */
     struct cached_skill **tools;
@@ -328,6 +335,7 @@ static int load_model_destroy(struct load_model_job *j)
     return 0;
 }
 
+/* A missing or broken skill is left out of the tools. */
 static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct load_model_job *j = (struct load_model_job *)job;
@@ -340,7 +348,7 @@ static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
                                           &j->workspace, m->tools[i], &j->tools[j->tools_n]);
         if (e == OK)
             j->tools_n++;
-        else if (e != ERR_NOT_FOUND && e != ERR_INVALID) /* a tool that is not there is not offered */
+        else if (e != ERR_NOT_FOUND && e != ERR_INVALID)
             job->e = e;
     }
 }
@@ -410,9 +418,9 @@ static void on_model_loaded(struct job *job)
     if (err_is_transient(job->e))
         run_release(run);
     else if (job->e == ERR_NOT_FOUND)
-        fail_model_run(m, REASON_MODEL_ERROR, "the model is none of this space any more");
+        fail_model_run(m, REASON_MODEL_ERROR, "the model is no longer configured for this workspace");
     else if (job->e != OK || (m->model.has_key && !m->model.key))
-        fail_model_run(m, REASON_MODEL_ERROR, "the model's key cannot be opened");
+        fail_model_run(m, REASON_MODEL_ERROR, "the model's API key could not be decrypted");
     else
         begin_conversation(m);
 }
@@ -493,7 +501,8 @@ static void model_cancel(struct active_run *run)
         tool_calls_cancel(m->tool_calls);
 }
 
-/* A call of a model costs money: it may end. Children go on by themselves, and are found again. */
+/* A request to a model in flight may finish, as it is billed. Child executions continue independently, and
+ * the next attempt finds them again. */
 static bool model_has_inflight_effect(const struct active_run *run)
 {
     const struct model_run *m = run->state;

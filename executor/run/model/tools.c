@@ -163,10 +163,10 @@ void tool_calls_start(struct tool_calls *t, const struct manifest *const *tools,
                    *why;
         text = text && *text ? text : "{}";
         if (!is_tool(tools, tools_n, name))
-            set_tool_result(u, "error: there is no such tool");
+            set_tool_result(u, "error: unknown tool");
         else if (json_parse(t, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) != OK ||
                  !json_object_is_type(arguments, json_type_object))
-            set_tool_result(u, "error: the arguments are not one JSON object");
+            set_tool_result(u, "error: the arguments are not a single JSON object");
         else
             start_tool_child(u, name, text, resumed);
     }

@@ -11,7 +11,8 @@
 #include "json/json.h"
 
 enum { LOG_MAX = 16 * 1024 * 1024 };
-#define ARTIFACT_MAX (INT64_C(1) << 40) /* the runner has limited them */
+/* no limit of our own: the runner has limited the artifacts */
+#define ARTIFACT_MAX (INT64_C(1) << 40)
 
 struct blob_lock {
     struct blob_store *store;
@@ -32,7 +33,7 @@ static int outputs_job_destroy(struct outputs_job *j)
 
 /* --- outputs --- */
 
-/* The whole file as text of the job; NULL where it is too large or cannot be read. */
+/* The content of a file, of the job; NULL: it is larger than `max`, or unreadable. */
 static char *read_output_file(struct outputs_job *j, const char *path, size_t max, size_t *size_r)
 {
     int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -59,13 +60,13 @@ static void validate_outputs(struct outputs_job *j)
     enum err e = text ? json_parse(j, text, size, JSON_DEPTH_MAX, &value, &why) : ERR_LIMIT;
     j->reason = REASON_OUTPUTS_INVALID;
     if (e != OK) {
-        j->why = talloc_asprintf(j, "the outputs cannot be read: %s", why);
+        j->why = talloc_asprintf(j, "the outputs could not be parsed: %s", why);
     } else if (!json_object_is_type(value, json_type_object)) {
-        j->why = "the outputs are not one JSON object";
+        j->why = "the outputs are not a single JSON object";
     } else if (schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong) != OK) {
-        j->why = talloc_asprintf(j, "the outputs are not what the manifest says: %s %s",
+        j->why = talloc_asprintf(j, "the outputs do not match the manifest's schema: %s %s",
                                  wrong.count ? wrong.items[0].pointer : "",
-                                 wrong.count ? wrong.items[0].message : "they are too large to be checked");
+                                 wrong.count ? wrong.items[0].message : "too large to validate");
     } else {
         j->outputs = text;
     }
@@ -83,7 +84,8 @@ static enum err copy_log(struct outputs_job *j, struct copies *copies)
     char *path = talloc_asprintf(j, "%s/log", j->run_dir);
     struct blob_writer *w = NULL;
     struct stat st;
-    if (lstat(path, &st) != 0 || st.st_size == 0) /* the run has not come that far, or said nothing */
+    /* none: the command was not started, or wrote nothing to stderr */
+    if (lstat(path, &st) != 0 || st.st_size == 0)
         return OK;
     enum err e = blob_copy_file(j, j->blobs, AT_FDCWD, path, LOG_MAX, &w, &j->log);
     j->has_log = e == OK;

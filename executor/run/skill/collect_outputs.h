@@ -1,5 +1,5 @@
-/* What a command's run has left: outputs, artifacts and log, read, checked and made blobs in the disk thread.
- */
+/* A job of the disk thread: collects what a command's run has left. The outputs are read and checked against
+ * the manifest's schema; the artifacts and the log become blobs. */
 #pragma once
 
 #include "executor/cache/skills.h"
@@ -7,25 +7,34 @@
 #include "store/artifact.h"
 
 struct outputs_job {
-    struct job job; /* first */
+    /* first */
+    struct job job;
     struct blob_store *blobs;
-    struct cached_skill *skill; /* a reference */
+    /* a reference */
+    struct cached_skill *skill;
     const char *run_dir;
-    json_object *artifact_list; /* the runner's list of artifacts; ours alone */
+    /* the runner's list of artifacts: a reference that only the job's thread uses */
+    json_object *artifact_list;
+    /* false: the command failed, and only artifacts and log are collected */
     bool want_outputs;
 
-    /* answered */
-    bool failed;         /* the disk would not take it */
-    const char *outputs; /* JSON; NULL: not wanted, or `why` */
+    /* --- results --- */
+    /* artifacts or log could not be stored */
+    bool failed;
+    /* JSON; NULL: not wanted, or invalid */
+    const char *outputs;
+    /* outputs are invalid: the run's failure */
     enum failure_reason reason;
     const char *why;
     struct artifact *artifacts;
     size_t artifacts_n;
     bool has_log;
     struct blob_id log;
-    void *blob_lock; /* of the blobs: to be freed when their rows are written */
+    /* keeps the collection of unused blobs away: free it when the rows that refer to the blobs are written */
+    void *blob_lock;
 };
 
-/* `artifact_list` may be NULL. */
+/* The caller sets want_outputs, job.done and job.arg, and submits the job to the disk thread. `artifact_list`
+ * may be NULL. */
 struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
                                     json_object *artifact_list);

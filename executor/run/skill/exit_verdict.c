@@ -12,18 +12,18 @@ static struct exit_verdict verdict_by_reason(void *ctx, const char *reason, cons
         enum failure_reason reason;
         const char *error;
     } known[] = {
-        {"timeout", REASON_TIMEOUT, "the run took longer than it may"},
-        {"memory_limit", REASON_MEMORY_LIMIT, "the run used more memory than it may"},
-        {"output_limit", REASON_OUTPUT_LIMIT, "the outputs are larger than they may be"},
-        {"disk_limit", REASON_OUTPUT_LIMIT, "the run wrote more to disk than it may"},
-        {"process_limit", REASON_STEP_FAILED, "the run started more processes than it may"},
+        {"timeout", REASON_TIMEOUT, "the run exceeded its time limit"},
+        {"memory_limit", REASON_MEMORY_LIMIT, "the run exceeded its memory limit"},
+        {"output_limit", REASON_OUTPUT_LIMIT, "the outputs exceed their size limit"},
+        {"disk_limit", REASON_OUTPUT_LIMIT, "the run exceeded its disk limit"},
+        {"process_limit", REASON_STEP_FAILED, "the run exceeded its process limit"},
         {"stopped", REASON_STOPPED, "the run was stopped"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(known[i].word, reason) == 0)
             return (struct exit_verdict){known[i].reason, known[i].error};
     }
-    return (struct exit_verdict){REASON_INTERNAL, talloc_asprintf(ctx, "the runner could not run it%s%s",
+    return (struct exit_verdict){REASON_INTERNAL, talloc_asprintf(ctx, "the runner failed%s%s",
                                                                   detail ? ": " : "", detail ? detail : "")};
 }
 
@@ -33,13 +33,13 @@ struct exit_verdict exit_verdict_of(void *ctx, json_object *record)
     const char *detail = json_get_text(record, "detail");
     json_object *code = json_get(record, "exit_code"), *number = json_get(record, "signal");
     if (!record)
-        return (struct exit_verdict){REASON_INTERNAL, "the runner has died"};
+        return (struct exit_verdict){REASON_INTERNAL, "the runner died"};
     if (reason)
         return verdict_by_reason(ctx, reason, detail);
     if (number)
         return (struct exit_verdict){
             REASON_STEP_FAILED,
-            talloc_asprintf(ctx, "the command was ended by signal %d", json_object_get_int(number))};
+            talloc_asprintf(ctx, "the command was killed by signal %d", json_object_get_int(number))};
     if (!code || json_object_get_int(code) != 0)
         return (struct exit_verdict){REASON_STEP_FAILED,
                                      talloc_asprintf(ctx, "the command ended with exit code %d%s%s",

@@ -39,7 +39,7 @@ static void on_command_started(void *arg)
     struct active_run *run = arg;
     struct skill_run *s = run->state;
     spawn_limiter_release(&s->ticket);
-    /* the runner keeps the time, and tells; this is for one that does not */
+    /* the runner enforces the time limit and reports it; this timer is for a runner that does not */
     if (!run->ending)
         timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + s->timeout_ms + RUNNER_REPORT_MS);
 }
@@ -74,8 +74,10 @@ static void add_artifact_event(struct active_run *run, const struct artifact *a)
 
 /* --- the end --- */
 
-struct skill_ending { /* a outputs_job's arg would not outlive the flow: what the runner said goes with the
-                         job */
+/* What the runner reported, for when the outputs are collected. Of the job, as the run may be freed before
+ * it. */
+struct skill_ending {
+    /* NULL: the run was freed */
     struct active_run *run;
     struct exit_verdict verdict;
     int64_t wallclock_ms;
@@ -114,7 +116,7 @@ static void on_outputs_collected(struct job *job)
         if (e->verdict.reason)
             run_fail(run, e->verdict.reason, e->verdict.error);
         else if (j->failed)
-            run_fail(run, REASON_INTERNAL, "what the run left could not be kept");
+            run_fail(run, REASON_INTERNAL, "the run's outputs could not be stored");
         else if (j->outputs)
             run_succeed(run, j->outputs);
         else
@@ -129,7 +131,7 @@ static void on_command_ended(void *arg, json_object *record)
     struct skill_run *s = run->state;
     s->runner = NULL;
     spawn_limiter_release(&s->ticket);
-    /* what is left to do is ours, however long others keep the disk busy */
+    /* the time limit is the command's: the run must not fail because other jobs keep the disk thread busy */
     timer_clear(run->exec->timers, &run->deadline);
     struct outputs_job *j =
         outputs_job_new(run->exec, s->cached_skill, s->run_dir, json_get(record, "artifacts"));
@@ -139,7 +141,7 @@ static void on_command_ended(void *arg, json_object *record)
                                .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
                                .started = !record || json_object_get_boolean(json_get(record, "started"))};
     if (e->verdict.reason == REASON_INTERNAL)
-        log_error("skill.broken_run", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
+        log_error("skill.runner_failed", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
     j->want_outputs = e->verdict.reason == 0;
     j->job.done = on_outputs_collected;
     j->job.arg = e;
@@ -147,7 +149,7 @@ static void on_command_ended(void *arg, json_object *record)
     disk_thread_submit(run->exec->disk_thread, &j->job);
 }
 
-/* --- the beginning --- */
+/* --- starting the runner --- */
 
 static json_object *json_texts(const char *const *list, size_t n)
 {
@@ -202,7 +204,7 @@ static void launch_runner(void *arg)
     struct skill_run *s = run->state;
     int64_t left_ms = run->deadline.at_ms - clock_boot_ms();
     int64_t timeout_ms = cached_skill_manifest(s->cached_skill)->timeout_ms;
-    if (!executor_holds_lease(run->exec)) /* the fence is about to fall */
+    if (!executor_holds_lease(run->exec)) /* the run is about to be cancelled */
         return;
     if (timeout_ms > left_ms)
         timeout_ms = left_ms > 1 ? left_ms : 1;
@@ -212,7 +214,7 @@ static void launch_runner(void *arg)
     json_object_put(job);
     if (!s->runner) {
         run_note_nothing_started(run);
-        run_fail(run, REASON_INTERNAL, "the runner cannot be started");
+        run_fail(run, REASON_INTERNAL, "the runner could not be started");
     }
 }
 
@@ -223,7 +225,7 @@ static void wait_for_spawn(struct active_run *run)
     spawn_limiter_acquire(run->exec->spawn_limiter, &s->ticket);
 }
 
-/* --- its files --- */
+/* --- the beginning --- */
 
 static void on_files_staged(struct job *job)
 {
@@ -233,10 +235,10 @@ static void on_files_staged(struct job *job)
         struct skill_run *s = run->state;
         s->running_job = NULL;
         if (err_is_transient(job->e)) {
-            run_release(run); /* MariaDB went away: whoever takes it next looks again */
+            run_release(run); /* MariaDB is unreachable: the next attempt tries again */
         } else if (job->e != OK) {
             run_note_nothing_started(run);
-            run_fail(run, REASON_INTERNAL, "its files cannot be staged");
+            run_fail(run, REASON_INTERNAL, "the input files could not be staged");
         } else {
             s->files = json_object_get(j->files);
             wait_for_spawn(run);
@@ -275,7 +277,7 @@ static void init_skill(struct active_run *run, const struct claimed_run *c)
 static const char *skill_unusable(const struct active_run *run)
 {
     const struct skill_run *s = run->state;
-    return s->cached_skill ? NULL : "the skill's manifest is not usable";
+    return s->cached_skill ? NULL : "the skill's manifest could not be loaded";
 }
 
 static void begin_skill(struct active_run *run)
@@ -287,7 +289,7 @@ static void begin_skill(struct active_run *run)
                                  run->row.attempt);
     if (!run->exec->blobs) {
         run_note_nothing_started(run);
-        run_fail(run, REASON_INTERNAL, "this executor has no folder for files");
+        run_fail(run, REASON_INTERNAL, "this executor has no directory for files");
         return;
     }
     if (s->extra && json_parse(s, s->extra, strlen(s->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
@@ -299,9 +301,10 @@ static void begin_skill(struct active_run *run)
         wait_for_spawn(run);
 }
 
-/* --- as a kind of flow --- */
+/* --- the kind of run --- */
 
-/* What was kept of an ended command is not lost with a stop that comes at just that moment. */
+/* The command has ended and its outputs are being collected when the run is stopped: its usage, log and
+ * artifacts are recorded all the same. */
 static void hand_over_outputs_job(struct active_run *run)
 {
     struct skill_run *s = run->state;

@@ -36,7 +36,7 @@ static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
     if (job->e != OK || n == 0)
         return;
     if ((mkdir(j->run_dir, 0711) != 0 && errno != EEXIST) || (mkdir(dir, 0700) != 0 && errno != EEXIST)) {
-        log_error("skill.no_folder", "dir=%s message=\"%s\"", dir, strerror(errno));
+        log_error("skill.mkdir_failed", "dir=%s message=\"%s\"", dir, strerror(errno));
         job->e = ERR_INTERNAL;
         return;
     }

@@ -9,7 +9,8 @@
 
 struct stopped_skill {
     struct executor *exec;
-    struct cached_skill *skill; /* a reference */
+    /* a reference */
+    struct cached_skill *skill;
     id run;
     int attempt;
     int64_t wallclock_ms;
@@ -17,11 +18,13 @@ struct stopped_skill {
 };
 
 struct late_usage_job {
-    struct job job; /* first; its arg is the executor */
+    /* first; its arg is the executor */
+    struct job job;
     id run;
     int attempt;
     struct usage usage;
-    struct outputs_job *outputs; /* ours: its blobs are held until their rows are there */
+    /* a talloc child, with the lock of the blobs until their rows are written */
+    struct outputs_job *outputs;
 };
 
 static int stopped_skill_destroy(struct stopped_skill *s)
@@ -47,7 +50,7 @@ static void on_late_usage_written(struct job *job)
     struct late_usage_job *j = (struct late_usage_job *)job;
     struct executor *exec = job->arg;
     if (job->e != OK)
-        log_warn("skill.log_lost", "execution=%s error=%s", j->run.text, err_name(job->e));
+        log_warn("skill.usage_write_failed", "execution=%s error=%s", j->run.text, err_name(job->e));
     talloc_free(j);
     exec->active_runners--;
     exec->on_work_ended(exec);

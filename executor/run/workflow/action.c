@@ -24,7 +24,7 @@ const struct step_kind *step_kind_of(enum step_type type)
     case STEP_TYPE_SKILL:
         return &step_skill;
     }
-    return NULL; /* this executor knows no such step */
+    return NULL;
 }
 
 struct template_scope action_scope(const struct action *a)
@@ -65,7 +65,7 @@ static void put_end_row(struct action *a, enum step_status status, json_object *
     commit_put_step(run_pending_commit(a->run), &row);
 }
 
-/* --- waiting and going --- */
+/* --- waiting and starting --- */
 
 void action_set_due_in(struct action *a, int64_t delay_ms)
 {
@@ -85,7 +85,7 @@ static void stop_action(struct action *a)
 static void start_action(struct action *a)
 {
     if (!executor_holds_lease(a->run->exec) || a->run->exec->stopping) {
-        a->phase = ACTION_WAITING; /* it is about to be dropped, or handed back */
+        a->phase = ACTION_WAITING; /* the run is about to be cancelled or released */
         return;
     }
     a->phase = ACTION_RUNNING;
@@ -99,7 +99,7 @@ static void start_action(struct action *a)
 static void fail_timed_out(struct action *a)
 {
     struct action_failure failure = {
-        .error = talloc_asprintf(a, "took longer than %.10g s", (double)a->step->timeout_ms / 1000),
+        .error = talloc_asprintf(a, "timed out after %.10g s", (double)a->step->timeout_ms / 1000),
         .retry = true};
     action_fail(a, &failure);
 }
@@ -192,7 +192,7 @@ void action_succeed(struct action *a, json_object *result)
     struct action_group *group = a->group;
     failpoint("step.after_effect");
     if (template_json_size(result, PROGRAM_RESULT_MAX) == SIZE_MAX) {
-        struct action_failure failure = {.error = "the result is larger than 256 KiB, or nested too deeply"};
+        struct action_failure failure = {.error = "the result exceeds 256 KiB or is nested too deeply"};
         action_fail(a, &failure);
         return;
     }

@@ -10,11 +10,13 @@
 #include "workflow/program_eval.h"
 
 enum {
-    SLICE_US = 20000,    /* one run's share of the loop before others have theirs */
-    ITEMS_PER_CHECK = 64 /* items of a for_each begun between two looks at the clock */
+    /* time for which one run may occupy the loop before the others get their turn */
+    SLICE_US = 20000,
+    /* items of a for_each that are begun between two looks at the clock */
+    ITEMS_PER_CHECK = 64,
 };
 
-static const char result_too_large[] = "the result is larger than 256 KiB, or nested too deeply";
+static const char result_too_large[] = "the result exceeds 256 KiB or is nested too deeply";
 
 /* The step that is being carried out. A talloc context, freed at the end of the step. */
 struct current_step {
@@ -82,7 +84,7 @@ static int compare_stored_steps(const void *key, const void *member)
     return a->step != b->step ? a->step - b->step : a->item - b->item;
 }
 
-/* The rows come in program order. */
+/* The row that an earlier attempt has left; NULL: none. The rows are in program order. */
 static const struct stored_step *find_stored_step(const struct workflow_run *w, size_t step, int item)
 {
     struct stored_step key = {.step = (int)step, .item = item};
@@ -194,8 +196,7 @@ static void complete_step(struct workflow_run *w)
     program_scope_put(w->actions.scope.steps, step->name, "completed", result, NULL);
     next_step(w);
     if (w->result_bytes > PROGRAM_RUN_MAX)
-        run_fail(w->run, REASON_OUTPUT_LIMIT,
-                 "the results of the run's steps are larger than 4 MiB together");
+        run_fail(w->run, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
 }
 
 static void skip_step(struct workflow_run *w, const struct program_step *step)
@@ -208,8 +209,8 @@ static void skip_step(struct workflow_run *w, const struct program_step *step)
 
 /* --- items --- */
 
-/* The array of a for_each has the limit of any result, and is weighed while it grows: ten thousand items of
- * 256 KiB each are not to be held first. */
+/* The array of a for_each has the size limit of any result. The limit is applied while the array grows, so
+ * that memory never holds 10,000 items of 256 KiB each. */
 static void set_item_value(struct current_step *s, size_t item, json_object *value)
 {
     s->values[item] = json_object_get(value);
@@ -247,7 +248,7 @@ static void fail_item(struct current_step *s, size_t item, const char *error)
     s->reason = REASON_STEP_FAILED;
 }
 
-/* The result of a kind that has no side effect: had at once. */
+/* For a step type without a side effect. */
 static void evaluate_item(struct workflow_run *w, size_t item, const struct template_scope *scope)
 {
     struct current_step *s = w->current_step;
@@ -258,11 +259,11 @@ static void evaluate_item(struct workflow_run *w, size_t item, const struct temp
     if (e == OK)
         set_item_value(s, item, value);
     else
-        fail_item(s, item, why ? why : "cannot be done");
+        fail_item(s, item, why ? why : "the step could not be evaluated");
     talloc_free(scratch);
 }
 
-/* Whether this item is to be done; an `if` of its own may say no, or fail. */
+/* False: the step's `if` skips this item, or could not be evaluated and has failed it. */
 static bool item_condition_holds(struct workflow_run *w, size_t item, const struct template_scope *scope)
 {
     struct current_step *s = w->current_step;
@@ -271,7 +272,7 @@ static bool item_condition_holds(struct workflow_run *w, size_t item, const stru
     void *scratch = talloc_new(s);
     if (s->step->condition && s->step->condition_per_item &&
         condition_eval(scratch, s->step->condition, scope, &holds, &why) != OK) {
-        fail_item(s, item, why ? why : "the condition cannot be evaluated");
+        fail_item(s, item, why ? why : "the condition could not be evaluated");
         holds = false;
     } else if (!holds) {
         set_item_value(s, item, NULL);
@@ -313,7 +314,7 @@ static bool can_begin_item(const struct workflow_run *w)
     return s->actions_running < limit && !w->run->exec->stopping;
 }
 
-/* Goes on with the step in hand. False: its actions have to end first. */
+/* Advances the current step. False: it continues when one of its actions ends. */
 static bool advance_items(struct workflow_run *w)
 {
     struct current_step *s = w->current_step;
@@ -345,7 +346,7 @@ static void restore_step(struct workflow_run *w, const struct program_step *step
     w->step_index++;
 }
 
-/* Looks up what the step goes over. */
+/* Evaluates the array that the step iterates over. False: it failed. */
 static bool evaluate_for_each(struct workflow_run *w, const char **why_r)
 {
     struct current_step *s = w->current_step;
@@ -372,9 +373,9 @@ static void begin_step(struct workflow_run *w, const struct program_step *step,
     if (!stored)
         add_step_event(w, EVENT_STEP_STARTED, step, NULL);
     if (!s->kind)
-        fail_step(w, step, "this executor does not know this type of step", REASON_INTERNAL);
+        fail_step(w, step, "this executor does not support this step type", REASON_INTERNAL);
     else if (!evaluate_for_each(w, &why))
-        fail_step(w, step, why ? why : "for_each cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, why ? why : "for_each could not be evaluated", REASON_STEP_FAILED);
     else if (!stored && s->items && !s->kind->evaluate)
         put_step_row(w, step, STEP_STATUS_RUNNING, NULL, NULL);
 }
@@ -395,7 +396,7 @@ static void enter_step(struct workflow_run *w)
     if (step->condition && !step->condition_per_item)
         e = condition_eval(scratch, step->condition, &scope, &holds, &why);
     if (e != OK)
-        fail_step(w, step, why ? why : "the condition cannot be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, why ? why : "the condition could not be evaluated", REASON_STEP_FAILED);
     else if (!holds)
         skip_step(w, step);
     else
@@ -414,7 +415,7 @@ static void finish_workflow(struct workflow_run *w)
         run_succeed(w->run, json_text(output, NULL));
     else
         run_fail(w->run, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
-                 talloc_asprintf(scratch, "outputs: %s", why ? why : "cannot be made"));
+                 talloc_asprintf(scratch, "outputs: %s", why ? why : "could not be rendered"));
     talloc_free(scratch);
 }
 
@@ -516,7 +517,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
 static const char *workflow_unusable(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
-    return w->program ? NULL : "the workflow's program is not usable";
+    return w->program ? NULL : "the workflow's program could not be loaded";
 }
 
 static void workflow_resume(struct active_run *run)

@@ -1,5 +1,5 @@
-/* `workflow` and `skill`: a child execution, accepted like any other run, found again by (run, step, item,
- * try) when the run is resumed, and waited for without a slot. */
+/* Step types `workflow` and `skill`: a child execution. It is accepted like any other run. A resumed run
+ * finds it again by (run, step, item, try). The parent waits for it without a slot. */
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -14,13 +14,15 @@
 
 struct child_action {
     struct action *action;
-    struct child_job *accept_job; /* its `arg` is cleared where the act goes first */
-    id child;                     /* set: accepted */
+    /* its `arg` is cleared if the action is freed first */
+    struct child_job *accept_job;
+    /* set: accepted */
+    id child;
     bool ended;
     struct child_end end;
 };
 
-/* --- its end --- */
+/* --- the end of the child --- */
 
 static json_object *child_result(void *ctx, const struct child_action *s)
 {
@@ -62,7 +64,7 @@ static void on_child_end(void *arg, const struct child_end *end)
     action_wake(s->action, finish_child_action);
 }
 
-/* --- its beginning --- */
+/* --- starting the child --- */
 
 static void add_child_started_event(struct action *a, const id *child)
 {
@@ -77,7 +79,7 @@ static void on_child_accepted(struct job *job)
     struct child_job *j = (struct child_job *)job;
     struct child_action *s = job->arg;
     enum run_verdict verdict = j->answer.verdict;
-    if (!s) { /* the act has gone meanwhile; the end of the run stops what was started */
+    if (!s) { /* the action was freed in the meantime; the end of the run stops the child */
         talloc_free(j);
         return;
     }
@@ -128,7 +130,7 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
     request->first_response.status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
 }
 
-/* The names that a template gave: an array of strings. */
+/* The result of the file_source_ids template, which must be an array of strings. */
 static enum err read_file_names(struct child_job *j, json_object *list, const char **why_r)
 {
     *why_r = "file_source_ids must be an array of strings";
@@ -176,7 +178,7 @@ static void start_child_action(struct action *a)
     if (e == OK && a->step->type == STEP_TYPE_SKILL)
         e = render_skill_fields(j, a, &scope, &why);
     if (e != OK) {
-        struct action_failure failure = {.error = why ? why : "the inputs cannot be made"};
+        struct action_failure failure = {.error = why ? why : "the inputs could not be rendered"};
         a->state = NULL;
         action_fail(a, &failure);
         talloc_free(j);
@@ -192,7 +194,7 @@ static void start_child_action(struct action *a)
     db_thread_submit(a->run->exec->db_thread, &j->job);
 }
 
-/* --- when nobody waits for it any more --- */
+/* --- stopping a child that is no longer needed --- */
 
 struct stop_child_job {
     struct job job;
@@ -211,14 +213,13 @@ static void on_child_stopped(struct job *job)
     talloc_free(job);
 }
 
-/* A try that has timed out, or an item of a loop that has failed elsewhere: the run goes on without it. */
+/* The action timed out, or another item of its for_each failed: the run continues without this child. */
 static void stop_child(struct executor *exec, const id *workspace, const id *child)
 {
     struct stop_child_job *j = talloc_zero(NULL, struct stop_child_job);
     j->job = (struct job){.kind = JOB_CALL, .work = stop_child_work, .done = on_child_stopped};
-    j->request = (struct stop_request){.workspace_id = *workspace,
-                                       .execution_id = *child,
-                                       .error = "the run that started it went on without it"};
+    j->request = (struct stop_request){
+        .workspace_id = *workspace, .execution_id = *child, .error = "the parent run continued without it"};
     db_thread_submit(exec->db_thread, &j->job);
 }
 
@@ -232,8 +233,9 @@ static void cancel_child_action(struct action *a)
         s->accept_job->job.arg = NULL;
     if (id_is_set(&s->child) && !s->ended)
         child_watch_forget(run->exec->child_watch, &s->child);
+    /* the end of this run stops the child, unless stop_child does before */
     if (!s->ended)
-        run->may_have_children = true; /* the end of this run stops it, if nothing does before */
+        run->may_have_children = true;
     if (!s->ended && id_is_set(&s->child) && !run->ending)
         stop_child(run->exec, &run->row.workspace_id, &s->child);
     TALLOC_FREE(a->state);

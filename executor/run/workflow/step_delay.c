@@ -1,5 +1,5 @@
-/* `delay`: its end is a moment that is committed before the wait begins, so that a resumed run waits for the
- * rest only. */
+/* Step type `delay`. The time at which it ends is committed before the wait begins, so that a resumed run
+ * only waits for the rest. */
 #include "executor/run/workflow/action.h"
 #include "workflow/program_eval.h"
 

@@ -1,4 +1,4 @@
-/* `fail`: ends in failure, with a message of the program's. */
+/* Step type `fail`: fails with a message that the program gives. */
 #include "executor/run/workflow/action.h"
 
 static enum err evaluate_fail(void *ctx, const struct program_step *step, const struct template_scope *scope,

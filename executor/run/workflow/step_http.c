@@ -1,9 +1,11 @@
-/* `http`: one request, its answer as {status, headers, body}.
+/* Step type `http`: one request. The result is {status, headers, body}.
  *
- * Idempotency-Key: execution, step, item and the number of answers had so far. Until an answer came it is the
- * same, however often the request is sent and by whomever; the try that follows an answer is a new one, with
- * a new key. That number is stored before the request is sent. Secrets are looked up for the request alone
- * and redacted from whatever comes back. */
+ * Idempotency-Key: "EXECUTION-STEP-ITEM-RESPONSES", where RESPONSES is the number of responses received so
+ * far. Until a response is received the key stays the same, however often and by whichever executor the
+ * request is sent. A retry after a response is a new request and has a new key. The number is stored before
+ * the request is sent.
+ *
+ * Secrets are looked up for each request and redacted from everything that comes back. */
 #include <curl/curl.h>
 #include <string.h>
 #include <talloc.h>
@@ -18,7 +20,8 @@
 struct http_action {
     struct action *action;
     struct http_call *call;
-    struct secret_lookup *secret_lookup; /* its `arg` is cleared where the act goes first */
+    /* its `arg` is cleared if the action is freed first */
+    struct secret_lookup *secret_lookup;
     struct secret_value *secrets;
     const char **names;
     size_t secrets_n;
@@ -36,7 +39,7 @@ static bool refers_to_secrets(const struct program_step *step)
     return refers;
 }
 
-/* --- what came back --- */
+/* --- responses --- */
 
 static bool is_json_media_type(const char *content_type)
 {
@@ -88,7 +91,7 @@ static json_object *body_value(void *ctx, const struct http_response *a)
     return a->body_size > 0 ? text_value(ctx, a->body, a->body_size) : NULL;
 }
 
-/* {status, headers, body}, without secrets; of ctx. */
+/* {status, headers, body}, with secrets redacted; of ctx. */
 static json_object *http_result(void *ctx, const struct http_action *s, const struct http_response *a)
 {
     json_object *result = json_own(ctx, json_object_new_object());
@@ -113,7 +116,7 @@ static void on_http_response(void *arg, const struct http_response *answer)
         action_succeed(a, http_result(scratch, s, answer));
     } else {
         int status = answer->status;
-        failure.error = talloc_asprintf(scratch, "the answer's status is %d", status);
+        failure.error = talloc_asprintf(scratch, "unexpected response status %d", status);
         failure.retry = status == 408 || status == 429 || (status >= 500 && status <= 599);
         failure.answered = true;
         failure.retry_after_ms = http_retry_after_ms(answer);
@@ -122,7 +125,7 @@ static void on_http_response(void *arg, const struct http_response *answer)
     talloc_free(scratch);
 }
 
-/* --- what goes out --- */
+/* --- requests --- */
 
 static const char *find_secret(void *arg, const char *name, size_t *size_r)
 {
@@ -148,7 +151,7 @@ static void send_request(struct action *a)
     if (http_request_render(scratch, a->step, &scope, &request, &why) != OK) {
         size_t size;
         if (!why)
-            why = "the request cannot be made";
+            why = "the request could not be rendered";
         struct action_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size)};
         action_fail(a, &failure);
     } else if (executor_holds_lease(a->run->exec)) {
@@ -181,7 +184,7 @@ static void on_secrets_found(struct job *job)
     talloc_free(j);
 }
 
-/* A first rendering finds out which secrets there are to be had. */
+/* The first rendering collects the names of the secrets that the request refers to. */
 static const char *collect_secret_name(void *arg, const char *name, size_t *size_r)
 {
     struct http_action *s = arg;
@@ -210,7 +213,7 @@ static bool look_up_secrets(struct action *a)
     enum err e = http_request_render(scratch, a->step, &scope, &request, &why);
     talloc_free(scratch);
     if (e != OK || s->secrets_n == 0)
-        return false; /* the second rendering will say what is wrong */
+        return false; /* the second rendering reports the error */
     s->secret_lookup = secret_lookup_new(a->run->exec, &a->run->row.workspace_id, s->names, s->secrets_n);
     s->secret_lookup->job.done = on_secrets_found;
     s->secret_lookup->job.arg = s;
@@ -218,7 +221,7 @@ static bool look_up_secrets(struct action *a)
     return true;
 }
 
-/* --- */
+/* --- the step type --- */
 
 static void start_http_action(struct action *a)
 {

@@ -1,4 +1,4 @@
-/* `transform`: a value made of other values; no side effect. */
+/* Step type `transform`: renders a template; no side effect. */
 #include "executor/run/workflow/action.h"
 
 static enum err evaluate_transform(void *ctx, const struct program_step *step,
