@@ -217,11 +217,12 @@ LIBS.millrace-runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -Wl,-Bdynamic -l
 $(foreach n,$(NAMES),$(eval $(call program,$(n))))
 
 # --- tests ---------------------------------------------------------------------------------------------
-# tests/unit/ROOM/*.c make one program, linked with that room's library and with those that it may use
+# tests/unit/ROOM/*.c make one program, linked with that room's library and with those that it may use. It stands beside
+# their objects, as a room may have rooms below it.
 TESTED := $(foreach r,$(ROOMS),$(if $(wildcard tests/unit/$(r)/*.c),$(r)))
-UNITS  := $(TESTED:%=$(B)/unit/%)
+UNITS  := $(TESTED:%=$(B)/tests/unit/%/unit-tests)
 define unit_program
-$$(B)/unit/$(1): $$(patsubst %.c,$$(B)/%.o,$$(wildcard tests/unit/$(1)/*.c)) $$(call libs,$(1))
+$$(B)/tests/unit/$(1)/unit-tests: $$(patsubst %.c,$$(B)/%.o,$$(wildcard tests/unit/$(1)/*.c)) $$(call libs,$(1))
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(PKG_LIBS) -lcriterion
 endef
@@ -257,8 +258,8 @@ $(B)/bench-streams $(B)/bench-spawn: $(B)/bench-%: $(B)/tests/bench/%.o
 bench-tools: $(B)/bench-floor $(B)/bench-hello $(B)/bench-pace $(B)/bench-flood $(B)/bench-streams $(B)/bench-spawn
 
 ifdef T
-check: $(B)/unit/$(T)
-	timeout 300 $(B)/unit/$(T) -j2 --timeout 60 $(if $(FILTER),--filter '$(FILTER)')
+check: $(B)/tests/unit/$(T)/unit-tests
+	timeout 300 $< -j2 --timeout 60 $(if $(FILTER),--filter '$(FILTER)')
 else
 check: $(UNITS) $(REPLAYS)
 	@failed=; for t in $(UNITS); do timeout 300 $$t -j2 --timeout 60 || failed="$$failed $$t"; done; \

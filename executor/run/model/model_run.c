@@ -344,8 +344,8 @@ static void load_model_work(struct job *job, struct db_thread_ctx *thread_ctx)
                       : ERR_NOT_FOUND;
     j->tools = talloc_zero_array(j, struct cached_skill *, m->tools_n + 1);
     for (size_t i = 0; job->e == OK && i < m->tools_n; i++) {
-        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db,
-                                          &j->workspace, m->tools[i], &j->tools[j->tools_n]);
+        enum err e = compiled_skills_find(thread_ctx->skills, thread_ctx->db, &j->workspace, m->tools[i],
+                                          &j->tools[j->tools_n]);
         if (e == OK)
             j->tools_n++;
         else if (e != ERR_NOT_FOUND && e != ERR_INVALID)
