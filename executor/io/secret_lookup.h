@@ -5,7 +5,7 @@
 #include "secret/redact.h"
 
 struct secret_lookup {
-    /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or the wrong one), ERR_BUSY (no MariaDB) */
+    /* first; e: OK, ERR_NOT_FOUND, ERR_DENIED (no key, or the wrong one) or the error of the query */
     struct job job;
     id workspace;
     /* NULL: this executor has no key */

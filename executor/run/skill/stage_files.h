@@ -9,7 +9,8 @@ enum {
 };
 
 struct stage_files_job {
-    struct job job; /* first; e: OK, ERR_BUSY, or an error of the lookup or of the disk (logged) */
+    /* first; e: OK, ERR_INTERNAL (the disk; logged), or the error of the lookup */
+    struct job job;
     struct blob_store *blobs;
     id workspace, principal;
     const char *run_dir;

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "executor/run/workflow/action.h"
-#include "json/json.h"
 #include "workflow/program_compile.h"
+#include "json/json.h"
 
 /* One run with a group of actions, without threads. The claim of the run stays unsettled, so that nothing is
  * submitted. */
