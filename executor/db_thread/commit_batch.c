@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "executor/db_thread/write_commit.h"
+#include "run/stop.h"
 
 struct batch_state {
     struct commit_batch *b;
@@ -131,13 +132,8 @@ static enum err write_tree_work(struct db_tx *tx, void *arg)
     enum err e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run);
     if (e == OK)
         e = write_commit(tx, state->run_tx, state->executor_id, c);
-    struct run_move stop = {
-        .move = MOVE_STOP, .at_ms = clock_wall_ms(), .error = "the run that started it has ended"};
-    for (size_t i = 0; e == OK && !c->fenced && i < run_tx_count(state->run_tx); i++) {
-        struct run *r = run_tx_at(state->run_tx, i);
-        if (!state_is_terminal(r->state) && !id_equal(&r->id, &c->run))
-            e = run_move(state->run_tx, r, &stop);
-    }
+    if (e == OK && !c->fenced)
+        e = run_stop_others(state->run_tx, run_tx_find(state->run_tx, &c->run), clock_wall_ms());
     return e == OK ? run_tx_flush(state->run_tx) : e;
 }
 

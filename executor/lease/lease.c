@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "executor/lease/peers.h"
 #include "executor/run/active_run.h"
-#include "run/store_executor.h"
+#include "run/recover.h"
+#include "store/executor.h"
 
 enum { RETRY_MS = 200 };
 

@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
-#include "run/store_executor.h"
+#include "run/recover.h"
 
 enum {
     CHECK_MS = 1000,

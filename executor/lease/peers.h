@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "run/store_executor.h"
+#include "store/executor.h"
 
 enum { LOST_MS = 12000, LOST_OBSERVATIONS = 3, PEERS_MAX = 512 };
 

@@ -5,6 +5,25 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 
+/* Stops every locked run that is not terminal, except `top` (NULL: no exception). */
+static enum err stop_locked_runs(struct run_tx *run_tx, const struct run *top, int64_t at_ms,
+                                 const char *error)
+{
+    const struct run_move move = {.move = MOVE_STOP, .at_ms = at_ms, .error = error};
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < run_tx_count(run_tx); i++) {
+        struct run *r = run_tx_at(run_tx, i);
+        if (r != top && !state_is_terminal(r->state))
+            e = run_move(run_tx, r, &move);
+    }
+    return e;
+}
+
+enum err run_stop_others(struct run_tx *run_tx, const struct run *top, int64_t at_ms)
+{
+    return stop_locked_runs(run_tx, top, at_ms, "the run that started it has ended");
+}
+
 struct stop {
     const struct stop_request *request;
     void *ctx;
@@ -41,20 +60,6 @@ static enum err store_key(struct db_tx *tx, const struct stop *s)
     return entry.key.key.at ? idempotency_store(tx, &entry, 1) : OK;
 }
 
-static enum err stop_tree(struct stop *s)
-{
-    struct run_tx *run_tx = s->run_tx;
-    struct run_move move = {.move = MOVE_STOP,
-                            .at_ms = s->request->at_ms ? s->request->at_ms : clock_wall_ms(),
-                            .error = s->request->error};
-    enum err e = OK;
-    for (size_t i = 0; e == OK && i < run_tx_count(run_tx); i++) {
-        if (!state_is_terminal(run_tx_at(run_tx, i)->state))
-            e = run_move(run_tx, run_tx_at(run_tx, i), &move);
-    }
-    return e;
-}
-
 static enum err stop_run_work(struct db_tx *tx, void *arg)
 {
     struct stop *s = arg;
@@ -86,7 +91,8 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
         s->verdict = STOP_TERMINAL;
         return OK;
     }
-    e = stop_tree(s);
+    e = stop_locked_runs(s->run_tx, NULL, s->request->at_ms ? s->request->at_ms : clock_wall_ms(),
+                         s->request->error);
     if (e == OK)
         e = run_tx_flush(s->run_tx);
     if (e == OK)

@@ -1,0 +1,184 @@
+#include "run/recover.h"
+
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "run/stop.h"
+
+enum { REQUEUE_BATCH_MAX = 64 };
+
+struct requeue {
+    uint64_t executor;
+    const id *runs;
+    size_t n;
+    /* MOVE_REQUEUE_LOST or MOVE_RELEASE. */
+    enum transition move;
+    int max_lost;
+    void *ctx;
+    struct run_tx *run_tx;
+    /* Runs that were lost too often. They are failed one by one, each with its descendants. */
+    id exhausted[REQUEUE_BATCH_MAX];
+    id exhausted_workspaces[REQUEUE_BATCH_MAX];
+    size_t exhausted_n;
+};
+
+enum recover_action recover_decide(const struct run *r, uint64_t executor, enum transition move, int max_lost)
+{
+    if (r->state != STATE_RUNNING || r->executor_id != executor)
+        return RECOVER_SKIP;
+    return move == MOVE_REQUEUE_LOST && r->lost_count + 1 >= max_lost ? RECOVER_FAIL : RECOVER_MOVE;
+}
+
+static enum err requeue_run(struct requeue *t, struct run *r, const struct run_move *move)
+{
+    enum err e = run_move(t->run_tx, r, move);
+    if (e == OK)
+        log_info(t->move == MOVE_REQUEUE_LOST ? "run.requeued" : "run.released",
+                 "execution=%s workspace=%s workflow=%s attempt=%d executor=%llu", r->id.text,
+                 r->workspace_id.text, r->responder_id.text, r->attempt, (unsigned long long)t->executor);
+    return e;
+}
+
+static enum err requeue_work(struct db_tx *tx, void *arg)
+{
+    struct requeue *t = arg;
+    struct run_move move = {.move = t->move, .at_ms = clock_wall_ms()};
+    t->exhausted_n = 0;
+    t->run_tx = run_tx_begin(tx, t->ctx);
+    enum err e = run_tx_lock(t->run_tx, t->runs, t->n, NULL, 0);
+    for (size_t i = 0; e == OK && i < run_tx_count(t->run_tx); i++) {
+        struct run *r = run_tx_at(t->run_tx, i);
+        switch (recover_decide(r, t->executor, t->move, t->max_lost)) {
+        case RECOVER_MOVE:
+            e = requeue_run(t, r, &move);
+            break;
+        case RECOVER_FAIL:
+            t->exhausted[t->exhausted_n] = r->id;
+            t->exhausted_workspaces[t->exhausted_n++] = r->workspace_id;
+            break;
+        case RECOVER_SKIP:
+            break;
+        }
+    }
+    return e == OK ? run_tx_flush(t->run_tx) : e;
+}
+
+struct exhausted_run {
+    const id *run, *workspace;
+    uint64_t executor;
+    void *ctx;
+    struct run_tx *run_tx;
+};
+
+static enum err fail_exhausted_work(struct db_tx *tx, void *arg)
+{
+    struct exhausted_run *s = arg;
+    struct run_move fail = {.move = MOVE_FAIL,
+                            .at_ms = clock_wall_ms(),
+                            .reason = REASON_EXECUTOR_LOST,
+                            .error = "the executors that ran it were lost"};
+    s->run_tx = run_tx_begin(tx, s->ctx);
+    enum err e = run_tx_lock_tree(s->run_tx, s->workspace, s->run);
+    struct run *top = e == OK ? run_tx_find(s->run_tx, s->run) : NULL;
+    if (!top || top->state != STATE_RUNNING || top->executor_id != s->executor)
+        return e;
+    e = run_move(s->run_tx, top, &fail);
+    if (e == OK)
+        e = run_stop_others(s->run_tx, top, fail.at_ms);
+    if (e == OK)
+        log_info("run.failed", "execution=%s workspace=%s workflow=%s attempt=%d executor=%llu reason=%s",
+                 top->id.text, top->workspace_id.text, top->responder_id.text, top->attempt,
+                 (unsigned long long)s->executor, reason_name(fail.reason));
+    return e == OK ? run_tx_flush(s->run_tx) : e;
+}
+
+static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue *t)
+{
+    t->ctx = talloc_new(NULL);
+    enum err e = db_transaction(db, requeue_work, t);
+    failpoint("take.after_commit");
+    if (e == OK && redis)
+        run_tx_publish(t->run_tx, redis);
+    for (size_t i = 0; e == OK && i < t->exhausted_n; i++) {
+        struct exhausted_run s = {.run = &t->exhausted[i],
+                                  .workspace = &t->exhausted_workspaces[i],
+                                  .executor = t->executor,
+                                  .ctx = t->ctx};
+        e = db_transaction(db, fail_exhausted_work, &s);
+        if (e == OK && redis)
+            run_tx_publish(s.run_tx, redis);
+    }
+    talloc_free(t->ctx);
+    return e;
+}
+
+enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t executor, const id *runs,
+                               size_t n, int max_lost)
+{
+    enum err e = OK;
+    for (size_t done = 0; e == OK && done < n; done += REQUEUE_BATCH_MAX) {
+        struct requeue t = {.executor = executor,
+                            .runs = runs + done,
+                            .n = n - done < REQUEUE_BATCH_MAX ? n - done : REQUEUE_BATCH_MAX,
+                            .move = MOVE_REQUEUE_LOST,
+                            .max_lost = max_lost};
+        e = requeue_runs(db, redis, &t);
+    }
+    return e;
+}
+
+static enum err list_runs(struct db *db, uint64_t executor, id runs[REQUEUE_BATCH_MAX], size_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value args[] = {db_number(STATE_RUNNING), db_number((int64_t)executor),
+                              db_number(REQUEUE_BATCH_MAX)};
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_RUNS, args, 3, &rows);
+    *n_r = e == OK ? rows->count : 0;
+    for (size_t r = 0; r < *n_r; r++)
+        runs[r] = db_get_id(rows, r, EXECUTOR_RUNS_ID);
+    talloc_free(scratch);
+    return e;
+}
+
+/* Processes up to REQUEUE_BATCH_MAX runs of t->executor. */
+static enum err requeue_batch(struct db *db, struct redis *redis, struct requeue *t, size_t *n_r)
+{
+    id runs[REQUEUE_BATCH_MAX];
+    enum err e = list_runs(db, t->executor, runs, n_r);
+    t->runs = runs;
+    t->n = *n_r;
+    if (e == OK && *n_r > 0)
+        e = requeue_runs(db, redis, t);
+    t->runs = NULL;
+    return e;
+}
+
+enum err executor_release_runs(struct db *db, struct redis *redis, uint64_t executor, size_t *n_r)
+{
+    struct requeue t = {.executor = executor, .move = MOVE_RELEASE};
+    return requeue_batch(db, redis, &t, n_r);
+}
+
+enum err executor_requeue_orphans(struct db *db, struct redis *redis, int max_lost, size_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_value running = db_number(STATE_RUNNING);
+    struct db_rows *rows;
+    *n_r = 0;
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_ORPHANS, &running, 1, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        struct requeue t = {.executor = (uint64_t)db_int(rows, r, EXECUTOR_ORPHANS_EXECUTOR_ID),
+                            .move = MOVE_REQUEUE_LOST,
+                            .max_lost = max_lost};
+        size_t n;
+        do {
+            e = requeue_batch(db, redis, &t, &n);
+            *n_r += n;
+        } while (e == OK && n == REQUEUE_BATCH_MAX);
+    }
+    talloc_free(scratch);
+    return e;
+}
