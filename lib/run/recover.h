@@ -1,5 +1,6 @@
-/* Takes runs away from an executor: runs of a lost executor are requeued or, after too many losses, failed; an
- * executor that shuts down releases its own. Events are published after each commit, if `redis` is not NULL. */
+/* Takes runs away from an executor: runs of a lost executor are requeued or, after too many losses, failed;
+ * an executor that shuts down releases its own. Events are published after each commit, if `redis` is not
+ * NULL. */
 #pragma once
 
 #include "run/run_tx.h"
@@ -8,9 +9,9 @@
  * 64. */
 enum err executor_release_runs(struct db *db, struct redis *redis, uint64_t executor,
                                size_t *n_r) WARN_UNUSED;
-/* Requeues these `n` runs of the executor as lost: queued, attempt + 1, lost_count + 1. A run that would be lost
- * for the max_lost-th time fails with executor_lost instead, and its descendants are stopped. Runs that are no
- * longer running on the executor are left alone. */
+/* Requeues these `n` runs of the executor as lost: queued, attempt + 1, lost_count + 1. A run that would be
+ * lost for the max_lost-th time fails with executor_lost instead, and its descendants are stopped. Runs that
+ * are no longer running on the executor are left alone. */
 enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t executor, const id *runs,
                                size_t n, int max_lost) WARN_UNUSED;
 /* Requeues all runs of executors that are marked as lost or have no row. *n_r: how many. */

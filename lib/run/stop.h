@@ -7,8 +7,8 @@
 #include "base/span.h"
 #include "run/run_tx.h"
 
-/* For the transaction that ends the top of a tree locked with run_tx_lock_tree: stops every other run of it that
- * is not terminal, because the run that started it has ended. */
+/* For the transaction that ends the top of a tree locked with run_tx_lock_tree: stops every other run of it
+ * that is not terminal, because the run that started it has ended. */
 enum err run_stop_others(struct run_tx *run_tx, const struct run *top, int64_t at_ms) WARN_UNUSED;
 
 enum stop_verdict {
