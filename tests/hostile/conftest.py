@@ -1,0 +1,61 @@
+"""Fixtures of the hostile suite: one real stack per attack, with the default limits, and a victim on it.
+
+The samples of a measurement: HOSTILE_SAMPLES (100; the short form in scripts/test takes fewer).
+"""
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1] / "api")]
+from stack import Effects, Stack  # noqa: E402
+from victim import Victim, fenced, judge  # noqa: E402
+
+SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
+
+
+@pytest.fixture(scope="module")
+def stack(request):
+    # queue_ms as installed: being told that the pool is overloaded is what an attacker wants
+    s = Stack({"api.queue_ms": "100", **getattr(request.module, "SETTINGS", {})})
+    try:
+        s.start()
+    except BaseException:
+        s.stop()
+        raise
+    yield s
+    s.close()
+
+
+@pytest.fixture
+def effects():
+    e = Effects()
+    yield e
+    e.close()
+
+
+@pytest.fixture(scope="module")
+def victim(stack):
+    v = Victim(stack)
+    v.measure(20)  # what is compiled and cached at the first use is no part of the comparison
+    return v
+
+
+@pytest.fixture
+def beside(stack, victim, request):
+    """beside(attack): measures the victim alone, then inside `with attack:`, and judges."""
+    def run(attack):
+        alone = victim.measure(SAMPLES)
+        before = len(fenced(stack))
+        with attack as entered:
+            during = victim.measure(SAMPLES)
+        judge(request.node.name.removeprefix("test_"), alone, during, fenced(stack)[before:])
+        return entered
+    return run
+
+
+@pytest.fixture
+def attacker(stack):
+    """The attacker's workspace: the default rate limit of a new workspace, many credits."""
+    return stack.workspace(credits=1000000, rate_limit_per_minute=600)

@@ -1,0 +1,141 @@
+"""The victim of an attack, and how it is measured.
+
+A victim is a workspace that starts one-transform runs at a steady pace over one connection. Each sample is how long the
+response took (accept) and how long after its acceptance the run had finished, by the server's own timestamps (finish). A sample
+that is rejected, fails or does not finish counts as refused. The victim is measured alone and then beside the attacker, on the
+same stack, in the same minute.
+"""
+import dataclasses
+import datetime
+import http.client
+import json
+import threading
+import time
+
+PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": {"x": "${/inputs/x}"}}]}
+PACE_S = 0.02      # a run every 20 ms at most: a victim, not a load
+FINISH_S = 20      # a run that has not finished by then counts as refused
+TIMEOUT_S = 30
+
+
+@dataclasses.dataclass
+class Times:
+    accept_ms: list
+    finish_ms: list
+    refused: list  # what came instead: status or error, for the report
+
+    def row(self):
+        def at(values, share):
+            values = sorted(values)
+            return values[min(len(values) - 1, int(share * len(values)))] if values else float("inf")
+        return {"accept_p50": at(self.accept_ms, 0.5), "accept_p99": at(self.accept_ms, 0.99),
+                "finish_p50": at(self.finish_ms, 0.5), "finish_p99": at(self.finish_ms, 0.99), "refused": len(self.refused)}
+
+
+class Victim:
+    def __init__(self, stack):
+        self.stack = stack
+        self.workspace = stack.workspace(credits=1000000)
+        self.workflow = self.workspace.put_workflow(PROGRAM)
+        self.key = self.workspace.key()["key"]
+        self.client = self.workspace.client()
+
+    def measure(self, samples):
+        """Starts runs at PACE_S until `samples` were sent, then waits for their ends."""
+        times = Times([], [], [])
+        started = []
+        connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=TIMEOUT_S)
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        for n in range(samples):
+            began = time.monotonic()
+            try:
+                connection.request("POST", f"/api/v1/workflows/{self.workflow}/run-async", json.dumps({"inputs": {"x": n}}), headers)
+                answer = connection.getresponse()
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as e:
+                times.refused.append(repr(e))
+                connection.close()
+                continue
+            took = time.monotonic() - began
+            if answer.status == 202:
+                times.accept_ms.append(took * 1000)
+                started.append(json.loads(body)["execution_id"])
+            else:
+                times.refused.append(f"{answer.status} {body[:200]!r}")
+            time.sleep(max(0, PACE_S - (time.monotonic() - began)))  # the pace of the load, not a wait for something
+        connection.close()
+        deadline = time.monotonic() + FINISH_S
+        for execution in started:
+            self._finish(execution, deadline, times)
+        return times
+
+    def _finish(self, execution, deadline, times):
+        run = None
+        while run is None or run["status"] == "running":
+            try:
+                run = self.client.get(f"/executions/{execution}", timeout=TIMEOUT_S).json()
+            except (OSError, ValueError):
+                run = None
+            if run and run["status"] != "running":
+                break
+            if time.monotonic() > deadline:
+                times.refused.append(f"{execution} did not finish")
+                return
+            time.sleep(0.02)
+        if run["status"] != "success":
+            times.refused.append(f"{execution} {run['status']}: {run.get('error')}")
+            return
+        created = datetime.datetime.fromisoformat(run["created_at"])
+        completed = datetime.datetime.fromisoformat(run["completed_at"])
+        times.finish_ms.append((completed - created).total_seconds() * 1000)
+
+
+class Attacker:
+    """Threads that call `work(n)` again and again until the attack ends. An exception of `work` ends its thread and is kept."""
+
+    def __init__(self, work, threads=1):
+        self.errors = []
+        self.calls = 0
+        self.over = threading.Event()
+        self.threads = [threading.Thread(target=self._run, args=(work, n), daemon=True) for n in range(threads)]
+
+    def _run(self, work, n):
+        try:
+            while not self.over.is_set():
+                work(n)
+                self.calls += 1
+        except Exception as e:  # noqa: BLE001: reported by the test
+            self.errors.append(e)
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for t in self.threads:
+            t.join(TIMEOUT_S)
+
+
+def fenced(stack):
+    """Lines of the executor's log that say that a process lost its lease or died."""
+    return [line for line in stack.log("executor").splitlines()
+            if any(event in line for event in (" executor.fenced", " executor.lost", " master.process_ended"))]
+
+
+def judge(name, alone, beside, fences, report=print):
+    """The rule of every attack: p99 beside <= 2 x p99 alone + 20 ms, nothing refused, nothing fenced."""
+    a, b = alone.row(), beside.row()
+    report(f"{name:28} accept p50 {a['accept_p50']:7.1f} -> {b['accept_p50']:7.1f}  p99 {a['accept_p99']:7.1f} -> {b['accept_p99']:7.1f}"
+           f"  finish p50 {a['finish_p50']:7.1f} -> {b['finish_p50']:7.1f}  p99 {a['finish_p99']:7.1f} -> {b['finish_p99']:7.1f}"
+           f"  refused {b['refused']:3}  fenced {len(fences)}")
+    wrong = []
+    for what in ("accept_p99", "finish_p99"):
+        if b[what] > 2 * a[what] + 20:
+            wrong.append(f"{what} beside the attacker {b[what]:.1f} ms, alone {a[what]:.1f} ms")
+    if beside.refused:
+        wrong.append(f"refused: {beside.refused[:3]}")
+    if fences:
+        wrong.append(f"fenced: {fences[:3]}")
+    assert not wrong, f"{name}: " + "; ".join(wrong)
