@@ -226,10 +226,9 @@ void thread_queue_wait_urgent(struct thread_queue *q, long timeout_ms)
 
 static void move_jobs(struct thread_queue *q, struct thread_job_list *to, struct thread_job_list *from)
 {
-    struct thread_job *job;
     pthread_mutex_lock(&q->lock);
-    STAILQ_FOREACH(job, from, next)
-    q->length--;
+    for (const struct thread_job *job = STAILQ_FIRST(from); job; job = STAILQ_NEXT(job, next))
+        q->length--;
     STAILQ_CONCAT(to, from);
     pthread_mutex_unlock(&q->lock);
 }
