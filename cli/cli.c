@@ -8,6 +8,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "redis/keys.h"
 
 /* --- output --- */
@@ -77,10 +78,7 @@ static const char *cell_text(json_object *value)
 
 static size_t text_width(const char *text) /* in characters: UTF-8 continuation bytes are not counted */
 {
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
+    return utf8_count(text, strlen(text));
 }
 
 static size_t column_width(json_object *list, const char *name)

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "account/credits.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
 #include "store/credit.h"
 #include "store/workspace.h"
@@ -30,7 +31,7 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!*reason || strlen(reason) > REASON_MAX_BYTES)
         return cli_usage(cli, "--reason must have 1 to %d bytes", REASON_MAX_BYTES);
-    if (!json_is_utf8(reason, strlen(reason)))
+    if (!utf8_is_valid(reason, strlen(reason)))
         return cli_usage(cli, "--reason must be valid UTF-8");
     if (micro == 0)
         return cli_usage(cli, "--credits must not be 0");

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "runner/media.h"
 #include "runner/report.h"
 #include "runner/untrusted_dir.h"
@@ -87,10 +88,7 @@ static json_object *describe_artifact(struct artifact_collector *c, int fd, cons
 /* False for a name that is not UTF-8: JSON cannot carry it, so the executor could not find the file again. */
 static bool is_utf8_name(const char *relpath)
 {
-    json_object *text = runner_report_text(relpath, strlen(relpath));
-    bool same = strcmp(json_object_get_string(text), relpath) == 0;
-    json_object_put(text);
-    return same;
+    return utf8_is_valid(relpath, strlen(relpath));
 }
 
 static bool collect_file(void *arg, int dir_fd, const char *name, const char *relpath, const struct stat *st)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "json/json.h"
 
 static int out_fd = -1;
@@ -88,32 +89,10 @@ json_object *runner_report_new(const char *type)
     return record;
 }
 
-/* Returns the length of the valid UTF-8 sequence at `s`, or 0. */
-static size_t utf8_sequence_bytes(const unsigned char *s, size_t size)
-{
-    static const unsigned least[] = {0, 1, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
-    if (n == 0 || n > size)
-        return 0;
-    unsigned code = n == 1 ? s[0] : s[0] & (0x7fU >> n);
-    for (size_t i = 1; i < n; i++) {
-        if (s[i] >> 6 != 2)
-            return 0;
-        code = code << 6 | (s[i] & 0x3fU);
-    }
-    return code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ? 0 : n;
-}
-
 json_object *runner_report_text(const char *bytes, size_t size)
 {
     char *clean = malloc(3 * size + 1);
-    size_t used = 0;
-    for (size_t i = 0; clean && i < size;) {
-        size_t n = utf8_sequence_bytes((const unsigned char *)bytes + i, size - i);
-        memcpy(clean + used, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
-        used += n ? n : 3;
-        i += n ? n : 1;
-    }
+    size_t used = clean ? utf8_sanitize(clean, bytes, size, false) : 0;
     json_object *text = json_object_new_string_len(clean ? clean : "", (int)used);
     free(clean);
     return text;

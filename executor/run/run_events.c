@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "json/json.h"
 
 enum {
@@ -23,12 +24,7 @@ static void add_skill_event(struct active_run *run, enum event_type type, json_o
 /* At most `max` bytes, without cutting a UTF-8 character. */
 static json_object *truncate_text(const char *text, size_t max)
 {
-    size_t n = strnlen(text, max + 1);
-    if (n > max) {
-        n = max;
-        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
-            n--;
-    }
+    size_t n = utf8_cut(text, strnlen(text, max + 1), max);
     return json_object_new_string_len(text, (int)n);
 }
 

@@ -3,20 +3,13 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/skill.h"
 #include "json/json_raw.h"
-
-static size_t count_characters(const char *text)
-{
-    size_t n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
 
 /* Reads a string without NULs; absent if the member is missing or null. False if it is something else. */
 static bool read_form_text(json_object *body, const char *name, struct span *span_r)
@@ -34,7 +27,7 @@ static bool check_members(struct request *r, json_object *body, struct workflow_
     if (!form_members_are_known(r, body, "name description program"))
         return false;
     if (!read_form_text(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
-        count_characters(c->name.at) > WORKFLOW_NAME_MAX)
+        utf8_count(c->name.at, c->name.size) > WORKFLOW_NAME_MAX)
         return form_reject_value(r, "name", "a string of 1 to 200 characters");
     if (!read_form_text(body, "description", &c->description) ||
         c->description.size > WORKFLOW_DESCRIPTION_MAX)

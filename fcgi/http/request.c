@@ -11,6 +11,7 @@
 
 #include "account/idempotency.h"
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "fcgi/http/app.h"
 #include "json/json.h"
 
@@ -73,7 +74,7 @@ static bool percent_decode(const char *text, size_t size, bool plus_is_space, ch
         *o++ = c;
     }
     *o = '\0';
-    return json_is_utf8(out, (size_t)(o - out));
+    return utf8_is_valid(out, (size_t)(o - out));
 }
 
 static const char *decode_text(struct request *r, const char *text, size_t size, bool plus_is_space)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
+
 static int json_holder_destroy(json_object **holder)
 {
     json_object_put(*holder);
@@ -104,29 +106,6 @@ static const char *skip_number(const char *p, const char *end, const char **why_
     return p;
 }
 
-bool json_is_utf8(const char *text, size_t size)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    const unsigned char *end = p + size;
-    while (p < end) {
-        if (*p < 0x80) {
-            p++;
-            continue;
-        }
-        int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : 1;
-        unsigned least = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80;
-        unsigned most = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-        if (*p < 0xc2 || *p > 0xf4 || end - p <= more || p[1] < least || p[1] > most)
-            return false;
-        for (int i = 2; i <= more; i++) {
-            if ((p[i] & 0xc0) != 0x80)
-                return false;
-        }
-        p += more + 1;
-    }
-    return true;
-}
-
 /* Scans the raw text for what json-c accepts but JSON forbids (control characters in strings, keys in single
  * quotes, NaN, Infinity) and for numbers that json-c would change. Also counts the depth, because json-c
  * counts empty and non-empty containers differently. Returns what is wrong, or NULL. */
@@ -203,7 +182,7 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
         *why_r = "the JSON text contains a NUL byte";
         return ERR_INVALID;
     }
-    if (!json_is_utf8(text, size)) { /* json-c checks only the lengths of sequences */
+    if (!utf8_is_valid(text, size)) { /* json-c checks only the lengths of sequences */
         *why_r = "not valid UTF-8";
         return ERR_INVALID;
     }

@@ -28,10 +28,6 @@ enum {
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r) WARN_UNUSED;
 
-/* True if the bytes are well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above
- * U+10FFFF. */
-bool json_is_utf8(const char *text, size_t size);
-
 /* Transfers one reference to `value` to a talloc context, which releases it when it is freed. Returns
  * `value`. */
 json_object *json_own(void *ctx, json_object *value);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "schema/evaluate.h"
 
 bool assert_type(struct schema_eval *e, const struct keyword *k, json_object *value, struct marks *marks)
@@ -116,15 +117,10 @@ bool assert_exclusive_minimum(struct schema_eval *e, const struct keyword *k, js
     return number_of(value) > k->number || eval_fail(e, "must be more than %s", k->text);
 }
 
-/* Length in code points: the bytes that are not continuation bytes. */
+/* Length in code points. */
 static uint64_t text_length(json_object *value)
 {
-    const char *text = json_object_get_string(value);
-    size_t size = (size_t)json_object_get_string_len(value);
-    uint64_t length = 0;
-    for (size_t i = 0; i < size; i++)
-        length += ((unsigned char)text[i] & 0xc0) != 0x80;
-    return length;
+    return utf8_count(json_object_get_string(value), (size_t)json_object_get_string_len(value));
 }
 
 static const char *plural(uint64_t count)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "schema/evaluate.h"
 #include "schema/metaschema.h"
 #include "schema/resolve.h"
@@ -40,10 +41,7 @@ static const char *shown_value(struct schema_compiler *c, json_object *value)
     const char *text = json_text(value, &size);
     if (size <= TEXT_MAX)
         return talloc_strdup(c->schema, text);
-    size = TEXT_MAX;
-    while (size > 0 && ((unsigned char)text[size] & 0xc0) == 0x80)
-        size--;
-    return talloc_asprintf(c->schema, "%.*s…", (int)size, text);
+    return talloc_asprintf(c->schema, "%.*s…", (int)utf8_cut(text, size, TEXT_MAX), text);
 }
 
 static const struct {

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "fcgi/cache/name_cache.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
@@ -51,7 +52,7 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
         need_id(&f->responders[i]);
     for (size_t i = 0; i < f->states_n; i++)
         need(f->states[i] >= STATE_QUEUED && f->states[i] <= STATE_STOPPED);
-    need(!f->tag || (json_is_utf8(f->tag, strlen(f->tag)) && strlen(f->tag) <= EXECUTION_TAG_MAX));
+    need(!f->tag || (utf8_is_valid(f->tag, strlen(f->tag)) && strlen(f->tag) <= EXECUTION_TAG_MAX));
     need_id(&f->parent);
     need_id(&f->above);
     need_id(&f->below);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "fcgi/forms/run_form.h"
 #include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
@@ -51,8 +52,8 @@ static void try_values(struct request *r)
     bool flag;
     id i;
     for (size_t k = 0; k < r->query_n; k++) {
-        need(json_is_utf8(r->query[k].name, strlen(r->query[k].name)));
-        need(json_is_utf8(r->query[k].value, strlen(r->query[k].value)));
+        need(utf8_is_valid(r->query[k].name, strlen(r->query[k].name)));
+        need(utf8_is_valid(r->query[k].value, strlen(r->query[k].value)));
         if (request_query_int(r, r->query[k].name, 1, 100, 20, &number))
             need(number >= 1 && number <= 100);
         (void)!request_query_bool(r, r->query[k].name, &flag);
@@ -91,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *body = split(ctx, text, params);
     struct request *r = request_new(ctx, NULL, params, &ok);
     for (size_t i = 0; i < r->segments_n; i++)
-        need(json_is_utf8(r->segments[i], strlen(r->segments[i])));
+        need(utf8_is_valid(r->segments[i], strlen(r->segments[i])));
     if (ok)
         r->route = route_find(r);
     need(r->route || (ok ? r->reply.status : r->problem.status) >= 400);

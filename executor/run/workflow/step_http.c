@@ -11,6 +11,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "executor/io/http_client.h"
 #include "executor/io/secret_lookup.h"
 #include "executor/run/workflow/action.h"
@@ -52,33 +53,11 @@ static bool is_json_media_type(const char *content_type)
     return strcasecmp(type, "application/json") == 0 || (n > 5 && strcasecmp(type + n - 5, "+json") == 0);
 }
 
-/* Bytes of the UTF-8 sequence at p, 0 where it is none (RFC 3629, 4). */
-static size_t utf8_sequence_length(const unsigned char *p, size_t left)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
-    if (n == 0 || n > left)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    }
-    bool bad = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-               (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f);
-    return bad ? 0 : n;
-}
-
-/* Text as JSON can hold it: what is no UTF-8 becomes U+FFFD. */
+/* Text as JSON can hold it: invalid UTF-8 is replaced by U+FFFD. */
 static json_object *text_value(void *ctx, const char *bytes, size_t size)
 {
     char *text = talloc_array(ctx, char, size * 3 + 1);
-    size_t written = 0;
-    for (size_t i = 0; i < size;) {
-        size_t n = utf8_sequence_length((const unsigned char *)bytes + i, size - i);
-        memcpy(text + written, n ? bytes + i : "\xef\xbf\xbd", n ? n : 3);
-        written += n ? n : 3;
-        i += n ? n : 1;
-    }
-    return json_object_new_string_len(text, (int)written);
+    return json_object_new_string_len(text, (int)utf8_sanitize(text, bytes, size, true));
 }
 
 static json_object *body_value(void *ctx, const struct http_response *a)
