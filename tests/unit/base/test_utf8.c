@@ -53,6 +53,9 @@ Test(utf8, accepts_what_rfc_3629_defines)
     for (int i = 0; i < ROWS; i++)
         cr_expect_eq(utf8_is_valid(rows[i].text, rows[i].size), rows[i].valid, "row %d", i);
     cr_expect(utf8_is_valid("a\0b", 3));
+    /* bytes beyond the size do not complete a code point */
+    cr_expect_not(utf8_is_valid("\xc3\xa4", 1));
+    cr_expect_not(utf8_is_valid("\xf0\x9f\x98\x80", 3));
 }
 
 /* The shortcut for eight bytes of ASCII must neither skip a bad byte nor lose its place. */
