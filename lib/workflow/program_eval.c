@@ -3,6 +3,7 @@
 #include <math.h>
 #include <talloc.h>
 
+#include "base/backoff.h"
 #include "json/json.h"
 
 /* The value of a template, read-only: not copied if the template is a literal or a single reference. */
@@ -52,11 +53,9 @@ enum err program_delay_ms(void *ctx, const struct program_step *step, const stru
     return OK;
 }
 
-int64_t program_backoff_ms(const struct program_step *step, int attempt, double random)
+int64_t program_backoff_ms(const struct program_step *step, int attempt)
 {
-    double ms = (double)step->backoff_ms * exp2(attempt - 1) * (0.8 + 0.4 * random);
-    double most = PROGRAM_BACKOFF_SECONDS_MAX * 1000.0;
-    return (int64_t)(ms < most ? ms : most);
+    return backoff_ms(step->backoff_ms, attempt, PROGRAM_BACKOFF_SECONDS_MAX * INT64_C(1000));
 }
 
 bool program_status_expected(const struct program_step *step, int status)

@@ -11,9 +11,9 @@ enum err program_items(void *ctx, const struct program_step *step, const struct 
 /* The duration of a delay step, rounded up. ERR_INVALID if it is no number from 0 to PROGRAM_SECONDS_MAX. */
 enum err program_delay_ms(void *ctx, const struct program_step *step, const struct template_scope *scope,
                           int64_t *ms_r, const char **why_r) WARN_UNUSED;
-/* The delay after the failed attempt number `attempt` (from 1): doubles with each attempt, varies by ±20 %
- * with `random` in [0, 1), and is at most PROGRAM_BACKOFF_SECONDS_MAX. */
-int64_t program_backoff_ms(const struct program_step *step, int attempt, double random);
+/* The delay after the failed attempt number `attempt` (from 1), by backoff_ms; at most
+ * PROGRAM_BACKOFF_SECONDS_MAX. */
+int64_t program_backoff_ms(const struct program_step *step, int attempt);
 /* True if an http step counts this HTTP status as success. */
 bool program_status_expected(const struct program_step *step, int status);
 /* Renders the inputs of a child run, {} by default; owned by ctx. ERR_INVALID if they are no object. */

@@ -1,9 +1,9 @@
 #include "executor/run/model/model_run.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "executor/io/http_client.h"
@@ -193,8 +193,7 @@ static void on_model_backoff(void *arg)
 
 static void retry_completion(struct model_run *m, int64_t retry_after_ms)
 {
-    int64_t ms = (int64_t)BACKOFF_MS << (m->tries - 1);
-    ms += ms * (rand() % 41 - 20) / 100;
+    int64_t ms = backoff_ms(BACKOFF_MS, m->tries, BACKOFF_MAX_MS);
     if (ms < retry_after_ms)
         ms = retry_after_ms;
     if (ms > BACKOFF_MAX_MS)

@@ -1,6 +1,5 @@
 #include "executor/run/workflow/action.h"
 
-#include <sodium.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -207,8 +206,7 @@ void action_succeed(struct action *a, json_object *result)
 
 static void schedule_retry(struct action *a, const struct action_failure *failure)
 {
-    double random = randombytes_uniform(1000) / 1000.0;
-    int64_t delay_ms = program_backoff_ms(a->step, a->tries, random);
+    int64_t delay_ms = program_backoff_ms(a->step, a->tries);
     int64_t most_ms = PROGRAM_BACKOFF_SECONDS_MAX * 1000L;
     if (delay_ms < failure->retry_after_ms)
         delay_ms = failure->retry_after_ms < most_ms ? failure->retry_after_ms : most_ms;

@@ -489,19 +489,6 @@ Test(program, items_delays_and_child_inputs)
     talloc_free(ctx);
 }
 
-Test(program, backoff_doubles_and_stays_within_an_hour)
-{
-    struct program_step s = {.backoff_ms = 2000};
-    cr_expect_eq(program_backoff_ms(&s, 1, 0.5), 2000);
-    cr_expect_eq(program_backoff_ms(&s, 2, 0.5), 4000);
-    cr_expect_eq(program_backoff_ms(&s, 1, 0), 1600);
-    cr_expect_leq(program_backoff_ms(&s, 3, 0.999), 9600);
-    s.backoff_ms = 3600000;
-    cr_expect_eq(program_backoff_ms(&s, 9, 0.9), 3600000);
-    s.backoff_ms = 0;
-    cr_expect_eq(program_backoff_ms(&s, 9, 0.9), 0);
-}
-
 /* --- who calls whom ---------------------------------------------------------------------------------------
  */
 
