@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/event_json.h"
+#include "service/state_dump.h"
 #include "stream/event_merge.h"
 #include "stream/internal_request.h"
 #include "stream/sse.h"
@@ -419,4 +420,21 @@ void connections_drop(struct stream_connections *list)
 {
     while (!LIST_EMPTY(&list->all))
         connection_drop(LIST_FIRST(&list->all), "dropped");
+}
+
+void connections_log_state(void *arg)
+{
+    const struct stream_connections *list = arg;
+    const struct stream_connection *c;
+    size_t phases[CLOSING + 1] = {0}, reading = 0;
+    LIST_FOREACH(c, &list->all, entry)
+    {
+        phases[c->phase]++;
+        reading += c->job != NULL;
+    }
+    state_log(
+        "state.connections",
+        "open=%zu open_max=%zu streams=%zu waiters=%zu reading_head=%zu closing=%zu reading_history=%zu",
+        list->count, list->max, phases[STREAMING], phases[WAITING], phases[READING_HEAD], phases[CLOSING],
+        reading);
 }

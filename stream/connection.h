@@ -24,5 +24,7 @@ void connections_ping(struct stream_connections *list);
 /* Ends all streams with a reconnect delay, and answers all waiters. Connections close after their output was
  * sent. */
 void connections_drain(struct stream_connections *list);
+/* A writer for state_dump_add, whose argument is the list: logs `state.connections`. */
+void connections_log_state(void *list);
 /* Closes all remaining connections at once. */
 void connections_drop(struct stream_connections *list);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "run/event_json.h"
+#include "service/state_dump.h"
 #include "store/key.h"
 #include "store/ticket.h"
 #include "stream/sse.h"
@@ -124,7 +125,8 @@ void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_j
     thread_queue_submit(thread->queue, &job->queued);
 }
 
-size_t stream_db_thread_backlog(struct stream_db_thread *thread)
+void stream_db_thread_log_state(void *arg)
 {
-    return thread_queue_length(thread->queue);
+    struct stream_db_thread *thread = arg;
+    state_log("state.queues", "db_thread_jobs=%zu", thread_queue_length(thread->queue));
 }

@@ -44,5 +44,5 @@ struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);
-/* Jobs that the thread has not begun. */
-size_t stream_db_thread_backlog(struct stream_db_thread *thread);
+/* A writer for state_dump_add, whose argument is the thread: logs `state.queues`. */
+void stream_db_thread_log_state(void *thread);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "redis/redis.h"
+#include "service/state_dump.h"
 #include "service/unix_listener.h"
 #include "stream/connection.h"
 
@@ -33,11 +34,12 @@ struct stream_server {
     const struct config *config;
     struct event_base *base;
     struct evconnlistener *listener;
-    struct event *tick, *ping, *term, *interrupt, *reopen;
+    struct event *tick, *ping, *term, *interrupt, *reopen, *dump;
     struct stream_db_thread *db_thread;
     struct subscriptions *subscriptions;
     struct stream_connections *connections;
     struct unix_listener socket;
+    struct state_dump *state_dump;
     bool draining;
     int64_t drain_until_ms;
 };
@@ -110,6 +112,12 @@ static void server_on_reopen(evutil_socket_t fd, short what, void *arg)
     log_reopen();
 }
 
+static void server_on_state_dump(evutil_socket_t fd, short what, void *arg)
+{
+    const struct stream_server *s = arg;
+    state_dump_write(s->state_dump);
+}
+
 static void raise_fd_limit(int64_t max_streams)
 {
     struct rlimit limit;
@@ -141,6 +149,10 @@ static bool open_backends(struct stream_server *s)
     s->subscriptions = subscriptions_new(s, s->base, redis_subscriber_new(s, c->redis.socket), s->db_thread);
     s->connections =
         connections_new(s, s->base, s->subscriptions, s->db_thread, (size_t)c->stream.max_streams);
+    s->state_dump = state_dump_new(s);
+    state_dump_add(s->state_dump, connections_log_state, s->connections);
+    state_dump_add(s->state_dump, subscriptions_log_state, s->subscriptions);
+    state_dump_add(s->state_dump, stream_db_thread_log_state, s->db_thread);
     return true;
 }
 
@@ -156,17 +168,18 @@ static bool open_events(struct stream_server *s)
     s->term = evsignal_new(s->base, SIGTERM, server_on_stop, s);
     s->interrupt = evsignal_new(s->base, SIGINT, server_on_stop, s);
     s->reopen = evsignal_new(s->base, SIGUSR1, server_on_reopen, s);
-    if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reopen)
+    s->dump = evsignal_new(s->base, SIGUSR2, server_on_state_dump, s);
+    if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reopen || !s->dump)
         return false;
     evconnlistener_set_error_cb(s->listener, server_on_accept_error);
     return event_add(s->tick, &second) == 0 && event_add(s->ping, &often) == 0 &&
            event_add(s->term, NULL) == 0 && event_add(s->interrupt, NULL) == 0 &&
-           event_add(s->reopen, NULL) == 0;
+           event_add(s->reopen, NULL) == 0 && event_add(s->dump, NULL) == 0;
 }
 
 static void close_all(struct stream_server *s)
 {
-    struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reopen};
+    struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reopen, s->dump};
     if (s->connections)
         connections_drop(s->connections);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {

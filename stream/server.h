@@ -3,6 +3,7 @@
  *
  *   SIGTERM, SIGINT  graceful stop: streams end with a reconnect delay, waiters are answered, then it exits
  *   SIGUSR1          reopens the log
+ *   SIGUSR2          logs the state
  *
  * Rolling restart: start a second daemon. It renames its socket over that of the first
  * (service/unix_listener.h). Then stop the first. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/event_json.h"
+#include "service/state_dump.h"
 
 enum {
     /* runs in one query: a few milliseconds of the database thread */
@@ -362,4 +363,21 @@ void subscriptions_tick(struct subscriptions *subs)
             mark_for_poll(subs, run);
     }
     poll_next(subs);
+}
+
+void subscriptions_log_state(void *arg)
+{
+    const struct subscriptions *subs = arg;
+    size_t runs = 0, subscribed = 0, with_waiters = 0, to_poll = 0;
+    const struct watched_run *run, *next;
+    HASH_ITER(hh, subs->runs, run, next)
+    {
+        runs++;
+        subscribed += run->subscribed;
+        with_waiters += run->waiters > 0;
+        to_poll += run->needs_poll;
+    }
+    state_log("state.subscriptions",
+              "runs=%zu subscribed=%zu with_waiters=%zu to_poll=%zu poll_in_flight=%d redis_connected=%d",
+              runs, subscribed, with_waiters, to_poll, subs->poll_in_flight, redis_is_connected(subs));
 }

@@ -57,3 +57,5 @@ void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *s
 void subscriptions_tick(struct subscriptions *subs);
 const id *watched_run_execution(const struct watched_run *run);
 const id *watched_run_workspace(const struct watched_run *run);
+/* A writer for state_dump_add, whose argument is the struct subscriptions: logs `state.subscriptions`. */
+void subscriptions_log_state(void *subs);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "executor/lease/peers.h"
 #include "executor/process/process.h"
+#include "service/state_dump.h"
 #include "service/supervisor.h"
 
 enum {
@@ -22,6 +23,7 @@ struct master {
     void *ctx;
     const struct config *config;
     struct supervisor *supervisor;
+    struct state_dump *state_dump;
     /* shared memory, PEERS_MAX entries for each process; a restarted process continues with its predecessor's
      * entries */
     struct peer_heartbeat *peers;
@@ -59,10 +61,17 @@ static void master_on_stop(void *arg)
     m->stopping = true;
 }
 
+static void master_on_state_dump(void *arg)
+{
+    const struct master *m = arg;
+    state_dump_write(m->state_dump);
+}
+
 static const struct supervisor_callbacks master_callbacks = {.run_child = run_process,
                                                              .is_failure = process_exit_is_failure,
                                                              .on_reload = master_on_reload,
-                                                             .on_stop = master_on_stop};
+                                                             .on_stop = master_on_stop,
+                                                             .on_state_dump = master_on_state_dump};
 
 int master_run(void *ctx, const struct config *config)
 {
@@ -76,6 +85,8 @@ int master_run(void *ctx, const struct config *config)
     m->ctx = ctx;
     m->config = config;
     m->supervisor = supervisor_new(m, &settings, &master_callbacks, m);
+    m->state_dump = state_dump_new(m);
+    state_dump_add(m->state_dump, supervisor_log_state, m->supervisor);
     m->peers = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (m->peers == MAP_FAILED) {
         log_error("master.mmap_failed", "bytes=%zu", bytes);

@@ -5,7 +5,7 @@
  *   SIGTERM, SIGINT  forwarded as SIGTERM; processes that are still alive executor.grace_s + 20 s later
  *                    are killed
  *   SIGHUP, SIGUSR1  reopen the log file; forwarded
- *   SIGUSR2          forwarded: each process logs its state
+ *   SIGUSR2          logs the state of the master; forwarded: each process logs its state
  *
  * If the master dies, the kernel sends SIGTERM to the processes, which release their runs. */
 #pragma once

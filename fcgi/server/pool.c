@@ -14,6 +14,7 @@
 #include "fcgi/cache/workflow_cache.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/auth.h"
+#include "fcgi/server/pool_state.h"
 #include "fcgi/server/routes.h"
 #include "fcgi/server/worker.h"
 #include "redis/keys.h"
@@ -38,6 +39,7 @@ struct pool {
     struct config *config;
     struct fcgi_shared *shared;
     struct supervisor *supervisor;
+    struct state_dump *state_dump;
     struct unix_listener listeners[KINDS]; /* all zero: this kind is not configured */
 };
 
@@ -136,10 +138,17 @@ static void pool_on_reload(void *arg)
     supervisor_replace_children(p->supervisor, SIGQUIT);
 }
 
+static void pool_on_state_dump(void *arg)
+{
+    const struct pool *p = arg;
+    state_dump_write(p->state_dump);
+}
+
 static const struct supervisor_callbacks pool_callbacks = {.run_child = run_worker,
                                                            .is_failure = worker_exit_is_failure,
                                                            .on_reload = pool_on_reload,
                                                            .on_stop = pool_on_stop,
+                                                           .on_state_dump = pool_on_state_dump,
                                                            .on_count = pool_on_count};
 
 static bool open_listeners(struct pool *p)
@@ -167,6 +176,9 @@ int pool_run(void *ctx, const char *path, struct config *config)
     supervisor_add_group(p->supervisor, 0, WORKER_SLOTS, 0);
     supervisor_add_group(p->supervisor, WORKER_SLOTS / 2, WORKER_SLOTS, 0);
     apply_config(p);
+    p->state_dump = state_dump_new(p);
+    state_dump_add(p->state_dump, supervisor_log_state, p->supervisor);
+    pool_state_add(p->state_dump, p->shared);
     log_info("pool.started", "socket=%s workers=%d", config->api.socket, (int)config->api.workers);
     supervisor_run(p->supervisor);
     log_info("pool.stopped", "pid=%d", (int)getpid());

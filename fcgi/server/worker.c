@@ -21,6 +21,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
+#include "service/state_dump.h"
 
 /* A connection without progress for so long is broken. nginx buffers the whole body before it connects; only
  * uploads are streamed, and nginx itself gives up a client that pauses for 30 s (client_body_timeout). */
@@ -34,7 +35,19 @@ struct worker {
     /* Backlog as this worker set it last; 0: not set yet, and a predecessor may have left it short. */
     int backlog;
     int short_backlog;
+    struct state_dump *state_dump;
+    const struct app *app;
+    /* Requests since the start. */
+    int64_t served;
 };
+
+static void log_worker_state(void *arg)
+{
+    const struct worker *w = arg;
+    state_log("state.worker", "slot=%d served=%lld backlog=%d draining=%d round_trips=%" PRIu64,
+              w->app ? w->app->slot : -1, (long long)w->served, w->backlog, w->draining,
+              w->app ? db_round_trips(w->app->db) : 0);
+}
 
 static int worker_destroy(struct worker *w)
 {
@@ -57,11 +70,14 @@ struct worker *worker_new(void *ctx, int listen_fd)
     sigaddset(&mask, SIGTERM);
     sigaddset(&mask, SIGQUIT);
     sigaddset(&mask, SIGUSR1);
+    sigaddset(&mask, SIGUSR2);
     sigprocmask(SIG_SETMASK, &mask, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGINT, SIG_IGN); /* Ctrl-C reaches the whole process group; the master decides */
     signal(SIGHUP, SIG_IGN);
     w->listen_fd = listen_fd;
+    w->state_dump = state_dump_new(w);
+    state_dump_add(w->state_dump, log_worker_state, w);
     w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     w->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     talloc_set_destructor(w, worker_destroy);
@@ -80,6 +96,8 @@ static void read_signals(struct worker *w)
     while (read(w->signal_fd, &info, sizeof info) == sizeof info) {
         if (info.ssi_signo == SIGUSR1)
             log_reopen();
+        if (info.ssi_signo == SIGUSR2)
+            state_dump_write(w->state_dump);
         w->draining = w->draining || info.ssi_signo == SIGTERM;
         w->quitting = w->quitting || info.ssi_signo == SIGQUIT;
     }
@@ -194,10 +212,11 @@ static void serve_connection(struct app *app, int fd)
 void worker_run(struct worker *w, struct app *app, int64_t recycle)
 {
     int fd;
+    w->app = app;
     w->admission = app->admission;
     w->short_backlog = ADMISSION_BACKLOG * (int)app->config->api.workers;
     FCGX_Init();
-    for (int64_t served = 0; recycle == 0 || served < recycle; served++) {
+    for (; recycle == 0 || w->served < recycle; w->served++) {
         if ((fd = worker_accept(w)) < 0)
             break;
         if (w->admission)

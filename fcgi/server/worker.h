@@ -6,7 +6,8 @@
  *
  *   SIGTERM  serve the connections in the backlog, then exit
  *   SIGQUIT  exit after the current request
- *   SIGUSR1  reopen the log */
+ *   SIGUSR1  reopen the log
+ *   SIGUSR2  log the state, when no request is being served */
 #pragma once
 
 #include <stdbool.h>

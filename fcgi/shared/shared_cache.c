@@ -115,3 +115,11 @@ void shared_cache_put(struct shared_cache *c, const void *key, const void *value
     for (size_t i = 0; i < c->words; i++)
         atomic_store_explicit(&entry[i], copy[i], memory_order_relaxed);
 }
+
+struct shared_cache_counts shared_cache_count(const struct shared_cache *c)
+{
+    struct shared_cache_counts counts = {.entries = c->entries};
+    for (unsigned i = 0; i < c->entries; i++)
+        counts.used += atomic_load_explicit(&c->table[i * c->words], memory_order_relaxed) != 0;
+    return counts;
+}

@@ -30,3 +30,9 @@ struct shared_cache *shared_cache_init(void *memory, unsigned entries, size_t ke
 bool shared_cache_get(const struct shared_cache *cache, const void *key, void *value_r);
 /* Keys and values are compared and copied as bytes: no pointers, and padding must be zero. */
 void shared_cache_put(struct shared_cache *cache, const void *key, const void *value);
+
+struct shared_cache_counts {
+    unsigned entries, used;
+};
+/* Counts the entries that hold a pair, whatever its age. It reads the whole table: for state dumps. */
+struct shared_cache_counts shared_cache_count(const struct shared_cache *cache);

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/state_dump.h"
 
 enum { RESPAWN_DELAY_FIRST_MS = 100, FORK_RETRY_MS = 1000, KILL_REPEAT_MS = 1000, IDLE_TIMEOUT_MS = 60000 };
 
@@ -92,6 +93,29 @@ int supervisor_count(const struct supervisor *s)
     for (int group = 0; group < s->groups_n; group++)
         n += count_group(s, group);
     return n;
+}
+
+static int count_outdated(const struct supervisor *s, int group)
+{
+    int n = 0;
+    for (int i = 0; i < SUPERVISOR_SLOTS_MAX; i++) {
+        const struct supervised_child *c = &s->children[i];
+        n += c->pid && c->group == group && c->generation != s->generation;
+    }
+    return n;
+}
+
+void supervisor_log_state(void *supervisor)
+{
+    const struct supervisor *s = supervisor;
+    int64_t now_ms = clock_boot_ms();
+    for (int group = 0; group < s->groups_n; group++) {
+        const struct supervisor_group *g = &s->groups[group];
+        int64_t delay_ms = g->spawn_at_ms > now_ms ? g->spawn_at_ms - now_ms : 0;
+        state_log("state.children", "child=%s group=%d wanted=%d running=%d outdated=%d respawn_in_ms=%lld",
+                  s->settings.child_name, group, g->wanted, count_group(s, group), count_outdated(s, group),
+                  (long long)delay_ms);
+    }
 }
 
 static bool any_child_left(const struct supervisor *s)

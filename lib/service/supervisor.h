@@ -82,5 +82,8 @@ void supervisor_signal_children(const struct supervisor *s, int number);
 /* Live children of the current generation. */
 int supervisor_count(const struct supervisor *s);
 
+/* A writer for state_dump_add, whose argument is the supervisor: logs `state.children` for each group. */
+void supervisor_log_state(void *supervisor);
+
 /* Runs until a stop is complete, that is, until all children have exited. */
 void supervisor_run(struct supervisor *s);

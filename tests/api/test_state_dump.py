@@ -1,4 +1,4 @@
-"""SIGUSR2: each executor process writes its state to its log, at any log level, and continues."""
+"""SIGUSR2: a process writes its state to its log, at any log level, and continues."""
 import collections
 import os
 import re
@@ -83,3 +83,65 @@ def test_dump_of_a_process_by_its_own_id(stack):
     before = stack.log("executor").count(f"executor[{pid}] state.end")
     os.kill(pid, signal.SIGUSR2)
     eventually(lambda: stack.log("executor").count(f"executor[{pid}] state.end") == before + 1, 10, "its dump")
+
+
+def dump_of(stack, service, pids):
+    """{process id: {event: [fields]}}: the dumps of these processes of a service after one SIGUSR2 to its first process."""
+    before = len(stack.log(service))
+    line = re.compile(rf"^\S+ info {service}\[(\d+)\] (state\.\w+) (.*)$", re.M)
+    kill(stack.pid(service), signal.SIGUSR2)
+
+    def complete():
+        lines = line.findall(stack.log(service)[before:])
+        return {int(pid) for pid, event, _ in lines if event == "state.end"} >= set(pids) and lines
+    states = collections.defaultdict(lambda: collections.defaultdict(list))
+    for pid, event, fields in eventually(complete, 10, "a dump of each process"):
+        states[int(pid)][event].append(dict(field.split("=", 1) for field in fields.split()))
+    return states
+
+
+def is_documented(states):
+    page = (ROOT / "docs/operations.md").read_text()
+    return [(event, name) for state in states.values() for event, lines in state.items() for line in lines
+            for name in line if f"`{event}`" not in page or f"`{name}`" not in page] == []
+
+
+def test_api_dump_shows_workers_caches_and_overload_control(stack, client):
+    assert client.get("/credits").status_code == 200
+    master, workers = stack.pid("api"), stack.children("api")
+    states = dump_of(stack, "api", [master, *workers])
+    groups = states[master]["state.children"]
+    assert [g["child"] for g in groups] == ["worker", "worker"]
+    assert sum(int(g["running"]) for g in groups) == sum(int(g["wanted"]) for g in groups) == len(workers)
+    caches = {c["cache"]: c for c in states[master]["state.cache"]}
+    assert int(caches["api_keys"]["entries"]) >= 1 and set(caches) == {"api_keys", "workflows"}
+    assert int(states[master]["state.admission"][0]["started"]) >= 1
+    assert states[master]["state.admission"][0]["overload_left_ms"] == "0"
+    assert states[master]["state.accept_group"][0]["leader_pid"] == "0"
+    assert sum(int(states[pid]["state.worker"][0]["served"]) for pid in workers) >= 1
+    assert is_documented(states)
+    assert stack.children("api") == workers, "no process ended"
+
+
+def test_stream_dump_shows_connections_and_subscriptions(stack, workspace, client, effects):
+    effects.hold("/hold")
+    flow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/hold"}}]})
+    run = client.started(flow)
+    stream = stack.pid("stream")
+    with client.get(f"/executions/{run}/events", stream=True):
+        eventually(lambda: dump_of(stack, "stream", [stream])[stream]["state.subscriptions"][0]["subscribed"] == "1", 5,
+                   "a confirmed subscription")
+        state = dump_of(stack, "stream", [stream])
+        assert state[stream]["state.connections"][0]["streams"] == "1"
+        assert state[stream]["state.subscriptions"][0]["runs"] == "1"
+        assert state[stream]["state.subscriptions"][0]["redis_connected"] == "1"
+        assert state[stream]["state.queues"][0]["db_thread_jobs"] == "0"
+        assert is_documented(state)
+    client.post(f"/executions/{run}/stop")
+
+
+def test_executor_master_dump_shows_processes(stack):
+    master, processes = stack.pid("executor"), stack.children("executor")
+    states = dump_of(stack, "executor", [master, *processes])
+    assert [(g["child"], g["running"]) for g in states[master]["state.children"]] == [("process", "1")] * 2
+    assert is_documented(states)
