@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""bench.py [--seconds S] [--rounds R] [--json FILE] [CASE…]: Millrace against its floors, on one private stack.
+"""bench.py [--seconds S] [--rounds R] [--json FILE] [CASE…]: compares Millrace with its baselines on one private stack.
 
-Every figure that matters is a ratio of two things run in turn in the same minute: the cases are run one after the other,
-round after round, and medians are compared. Prints a table, and writes it as JSON.
+The relevant figures are ratios of two cases measured in the same minute: the cases run one after the other, round after round, and
+medians are compared. Prints a table and writes it as JSON.
 """
 import argparse
 import json
@@ -23,7 +23,7 @@ TOOLS = ROOT / "build/plain"
 WORKERS = 32
 TRANSFORM = {"steps": [{"name": "sum", "type": "transform", "value": {"n": "${/inputs/n}"}}]}
 
-# name: (wrk script, connections, environment beyond the common one)
+# name: (wrk script, connections, additional environment)
 CASES = {
     "hello": ("floor_accept.lua", 64, {"BENCH_PATH": "/bench/hello"}),
     "hello+evalsha": ("floor_accept.lua", 64, {"BENCH_PATH": "/bench/hello-redis"}),
@@ -39,7 +39,7 @@ CASES = {
     "get": ("get.lua", 64, {}),
     "list": ("list.lua", 64, {}),
 }
-# what the issue asks: (case, its measure, against, least ratio (or most, for latencies))
+# (case, measure, compared with, least required ratio (for latencies: greatest))
 TARGETS = [
     ("accept", "rate", "floor accept", 2.0),
     ("accept", "rate", "hello", 0.20),
@@ -51,7 +51,7 @@ TARGETS = [
     ("accept, 1 connection", "p50", "floor accept, 1 connection", 1.3),
 ]
 IDLE_RUNS = 300
-IDLE, END_TO_END = "idle", "end to end"  # cases that need the executor, see runs.py
+IDLE, END_TO_END = "idle", "end to end"  # cases that need the executor; see runs.py
 EXPECTED = {"402": "402", "get": "200", "list": "200", "floor get": "200"}
 
 
@@ -61,7 +61,7 @@ class Bench:
         self.stack = Stack({"api.workers": str(WORKERS), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn", **(settings or {})})
         self.floors = []
         self.tools = TOOLS
-        self.running = True  # the executor is
+        self.running = True  # whether the executor runs
 
     def start(self):
         self.stack.start()
@@ -73,7 +73,7 @@ class Bench:
         self.executions = [client.started(self.main["workflow"], {"n": 1}) for _ in range(200)]
         for run in self.executions:
             client.finished(run)
-        client.run(self.main["workflow"], {"n": 1}, key="bench-replay")  # the one that is replayed
+        client.run(self.main["workflow"], {"n": 1}, key="bench-replay")  # the response that the case "replay" gets
         self.start_floors()
 
     def populate(self, credits):
@@ -100,12 +100,12 @@ class Bench:
         (stack.dir / "nginx/server.d/bench.conf").write_text(locations)
         old = stack.children("nginx")
         os.kill(stack.pid("nginx"), signal.SIGHUP)
-        eventually(lambda: not any(alive(p) for p in old), 10, "nginx's old workers gone")
+        eventually(lambda: not any(alive(p) for p in old), 10, "end of the old nginx workers")
         eventually(lambda: b"execution_id" in subprocess.run(["curl", "-s", f"{stack.url}/bench/hello"], capture_output=True).stdout,
-                   10, "the floors behind nginx")
+                   10, "the baselines behind nginx")
 
     def stop_executor(self):
-        """Accepting is measured by itself."""
+        """Acceptance is measured without runs being executed."""
         self.stack.stop_server("executor")
         self.running = False
 
@@ -116,7 +116,7 @@ class Bench:
                 **(extra if isinstance(extra, dict) else {})}
 
     def cpu(self):
-        """Microseconds of CPU used so far, by program; children that have ended count with their parents."""
+        """Microseconds of CPU used so far, by program. Ended children count with their parents."""
         used = {}
         for name in ("mariadb", "redis", "nginx", "api", *(["executor"] if self.running else [])):
             used[name] = sum(cpu_us(p) for p in family(self.stack.pid(name)))
@@ -145,7 +145,7 @@ class Bench:
         self.stack.close()
 
     def memory(self):
-        """PSS in KiB by program."""
+        """PSS in KiB, by program."""
         found = {}
         for name in ("api", "executor", "stream"):
             pid = self.stack.pid(name)
@@ -214,7 +214,7 @@ def main():
 
 def report(results, extras, o):
     median = {n: {m: statistics.median(r[m] for r in runs) for m in ("rate", "p50", "p99")} for n, runs in results.items()}
-    print(f"{'case':32} {'req/s':>9} {'spread':>7} {'p50 ms':>8} {'p99 ms':>8}   CPU µs a request")
+    print(f"{'case':32} {'req/s':>9} {'spread':>7} {'p50 ms':>8} {'p99 ms':>8}   CPU µs per request")
     for name, m in median.items():
         cpu = {k: statistics.median(r["cpu_us"][k] for r in results[name]) for k in results[name][0]["cpu_us"]}
         print(f"{name:32} {m['rate']:9.0f} {spread([r['rate'] for r in results[name]]):6.0%} {m['p50'] / 1000:8.2f} {m['p99'] / 1000:8.2f}   "
@@ -222,7 +222,7 @@ def report(results, extras, o):
     ratios = []
     for case, measure, against, target in TARGETS:
         if case in median and against in median:
-            # round by round: the machine may be another one a minute later
+            # ratios within one round, because the speed of the machine changes from minute to minute
             each = [a[measure] / b[measure] for a, b in zip(results[case], results[against])]
             ratio = statistics.median(each)
             holds = ratio <= target if measure == "p50" else ratio >= target
@@ -235,12 +235,12 @@ def report(results, extras, o):
         ratios.append({"case": "end to end", "measure": "rate", "against": "floor accept", "ratio": ratio, "each": [ratio], "target": 1.2,
                        "holds": ratio >= 1.2})
     for r in ratios:
-        print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} ({min(r['each']):.2f} to {max(r['each']):.2f}; asked: {r['target']}) "
+        print(f"{r['case']} {r['measure']} / {r['against']}: {r['ratio']:.2f} ({min(r['each']):.2f} to {max(r['each']):.2f}; required: {r['target']}) "
               f"{'holds' if r['holds'] else 'FALLS SHORT'}")
     if "idle" in extras:
         event, answer = extras["idle"]["from_event_ms"], extras["idle"]["from_answer_ms"]
-        print(f"idle, accepted (event) to the last event published: p50 {event['p50']:.2f} ms, p90 {event['p90']:.2f} ms; "
-              f"from the answer: p50 {answer['p50']:.2f} ms, p90 {answer['p90']:.2f} ms")
+        print(f"idle, from the event of the acceptance to the last event: p50 {event['p50']:.2f} ms, p90 {event['p90']:.2f} ms; "
+              f"from the response: p50 {answer['p50']:.2f} ms, p90 {answer['p90']:.2f} ms")
     for when in ("pss_idle_kib", "pss_after_kib"):
         if when in extras:
             print(f"{when}: {extras[when]}, together {sum(extras[when].values()) / 1024:.1f} MiB")

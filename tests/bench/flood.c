@@ -1,8 +1,10 @@
-/* bench-flood PORT RATE SECONDS CONNECTIONS FILE: sends FILE (one whole HTTP/1.1 request) RATE times a second
- * to 127.0.0.1, whatever comes back and however slowly: an open loop, as many callers who do not know of each
- * other are. At most CONNECTIONS are under way; what comes due beyond that waits here. Prints one JSON
- * object: for each status (0: no answer) how many, and microseconds to the answer, from when the request was
- * due and from when it was sent. */
+/* bench-flood PORT RATE SECONDS CONNECTIONS FILE
+ *
+ * Sends FILE (one complete HTTP/1.1 request) to 127.0.0.1 RATE times per second, independent of the
+ * responses: an open loop, like many independent clients. At most CONNECTIONS requests are in flight; others
+ * wait here until a connection is free. Prints one JSON object: for each status (0: no response) the number
+ * of requests and the microseconds to the response, from the time the request was due and from the time it
+ * was sent. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,9 +24,11 @@
 enum { STATUSES = 600, ANSWER_MAX = 8192, LINGER_US = 10000000 };
 
 struct connection {
-    int fd; /* -1: to be opened */
+    /* -1: not open */
+    int fd;
     int64_t due_us, sent_us;
-    size_t got, wanted; /* 0: the header is not complete */
+    /* bytes received; length of the response, 0 until its header is complete */
+    size_t got, wanted;
     char answer[ANSWER_MAX + 1];
 };
 
@@ -98,7 +102,7 @@ static void ask(struct connection *c, int64_t due_us)
         answered(c, 0);
 }
 
-/* How long the answer is, once its header is there. */
+/* Sets the length of the response once its header is complete. */
 static size_t answer_size(struct connection *c)
 {
     c->answer[c->got] = '\0';
@@ -128,7 +132,7 @@ static void read_answer(struct connection *c)
     }
 }
 
-/* Returns how many were due and found no connection until the end. */
+/* Returns how many requests were due but found no free connection until the end. */
 static int64_t run(double rate, int64_t seconds)
 {
     struct epoll_event events[256];
@@ -145,8 +149,8 @@ static int64_t run(double rate, int64_t seconds)
                 break;
             ask(flood.idle[--flood.idle_n], due_us);
         }
-        int n = epoll_wait(flood.epoll_fd, events, 256,
-                           1); /* a core that spun here would be the pool's no more */
+        /* waits for 1 ms instead of spinning, which would take a core from the pool */
+        int n = epoll_wait(flood.epoll_fd, events, 256, 1);
         for (int i = 0; i < n; i++)
             read_answer(events[i].data.ptr);
     }

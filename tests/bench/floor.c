@@ -1,8 +1,9 @@
-/* floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE WORKFLOW: the least
- * program that does run-async's I/O one request at a time (read the body, one EVALSHA, one stored-procedure
- * call with its durable commit, one pipelined push, write the answer), or get's (one prepared SELECT by
- * primary key, no Redis). Nothing else: no authentication, no checks, no limits. What any stack without
- * grouping can at best reach. */
+/* bench-floor accept|get SOCKET WORKERS DB_SOCKET DB_USER DB_PASSWORD REDIS_SOCKET WORKSPACE WORKFLOW
+ *
+ * The smallest program that does the I/O of run-async, one request at a time (read the body, one EVALSHA, one
+ * call of a stored procedure with a durable commit, one pipelined push, write the response), or of get (one
+ * prepared SELECT by primary key, no Redis). No authentication, no checks, no limits. This is the best that a
+ * stack without group commit can reach. */
 #include <hiredis.h>
 #include <mysql.h>
 #include <stdio.h>
@@ -13,7 +14,8 @@
 #include "base/ids.h"
 #include "tests/bench/serve.h"
 
-static char **args; /* from DB_SOCKET on */
+/* the arguments from DB_SOCKET on */
+static char **args;
 enum { DB_SOCKET, DB_USER, DB_PASSWORD, REDIS_SOCKET, WORKSPACE, WORKFLOW };
 
 static const char script[] = "local r = redis.call('GET', KEYS[1]) if r then return {r, 0, false} end "
@@ -50,7 +52,7 @@ static void *open_accept(void)
     s->redis = redisConnectUnix(args[REDIS_SOCKET]);
     redisReply *sha = redisCommand(s->redis, "SCRIPT LOAD %s", script);
     if (!sha || sha->type != REDIS_REPLY_STRING)
-        die("no Redis");
+        die("Redis is unreachable");
     snprintf(s->sha, sizeof s->sha, "%s", sha->str);
     freeReplyObject(sha);
     return s;
@@ -85,7 +87,7 @@ static void drop_reply(redisContext *c)
 {
     void *reply = NULL;
     if (redisGetReply(c, &reply) != REDIS_OK)
-        die("Redis went away");
+        die("Redis is unreachable");
     freeReplyObject(reply);
 }
 

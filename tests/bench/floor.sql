@@ -1,7 +1,6 @@
--- The rows and the account update of one accepted run in one call with its durable commit: the least that a stack without
--- grouping can do. Made in the benchmark's own database only.
+-- The rows and the account update of one accepted run in one call with a durable commit: the least that a stack without group
+-- commit can do. Created in the database of the benchmark only, by a client that sends all statements at once (no DELIMITER).
 DROP PROCEDURE IF EXISTS floor_accept;
-DELIMITER //
 CREATE PROCEDURE floor_accept(run UUID, workspace UUID, workflow UUID, input_text MEDIUMTEXT CHARACTER SET utf8mb4, now_ms BIGINT)
 BEGIN
   DECLARE balance_now BIGINT;
@@ -15,5 +14,4 @@ BEGIN
     UPDATE accounts SET balance = balance - 1000000, version = version + 1 WHERE workspace_id = workspace;
   END IF;
   COMMIT;
-END //
-DELIMITER ;
+END;

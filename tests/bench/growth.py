@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""growth.py [--requests N] [--warm N]: whether the programs grow while they serve: PSS of each after the WARM first requests (starts,
-gets, lists, replays, refusals, in turn; the executor at work), and again after N more. Workers are not recycled meanwhile. Prints one
-JSON object; exit 1 where they have grown by more than a twentieth."""
+"""growth.py [--requests N] [--warm N]: measures whether the programs grow while they serve. Compares the PSS of each program after
+the first WARM requests (starts, gets, lists, replays and rejections in turn, with a working executor) with that after N more. Workers are
+not recycled. Prints one JSON object; exits with 1 if memory has grown by more than a twentieth."""
 import argparse
 import json
 import pathlib
@@ -12,17 +12,17 @@ from bench import Bench  # noqa: E402
 from runs import OPEN, eventually  # noqa: E402
 
 MIX = ("accept", "accept keyed", "get", "list", "replay", "402", "accept 100 workspaces")
-SECONDS = 4  # of each before the next
+SECONDS = 4  # of each kind of request before the next kind
 MOST = 1.05
 
 
 def serve(bench, requests):
-    """Goes through the mix until so many were answered; waits until what they started has ended."""
+    """Sends the mix until the given number of requests was answered, then waits for the end of their runs."""
     served = 0
     while served < requests:
         for name in MIX:
             served += bench.run(name, SECONDS)["rate"] * SECONDS
-    eventually(lambda: bench.stack.sql_one(OPEN) == "0", 600, "all runs ended")
+    eventually(lambda: bench.stack.sql_one(OPEN) == "0", 600, "end of all runs")
     return round(served)
 
 

@@ -1,5 +1,5 @@
-/* hello SOCKET WORKERS [REDIS_SOCKET]: only answers, with the bytes of a 202; with Redis, after one EVALSHA
- * of a script that looks three keys up. What any FastCGI program behind this nginx can at best reach. */
+/* bench-hello SOCKET WORKERS [REDIS_SOCKET]: responds with the bytes of a 202; with Redis, after one EVALSHA
+ * of a script that reads three keys. This is the best that a FastCGI program behind this nginx can reach. */
 #include <hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
-"""history.py [--rows 10000,300000] [--times 200] [--pool 256] [--through CMD]: how long reads of history take as it grows.
+"""history.py [--rows 10000,300000] [--times 200] [--pool 256] [--through CMD]: measures how reads slow down as the history grows.
 
-A private stack for each size; executions are written straight into its tables with every row that a run leaves
-(tests/api/rows.py): ten workflows in one workspace, a tag on every tenth part, and one tree of 200. When all are loaded and
-warm the same questions are put to the stacks in turn, through nginx on one connection each: get, list by cursor (from the
-middle), page 1, page 1,000 of 100 (or the last), by workflow, by two workflows, by state, by status=running (two states), by
-tag, nestings of the tree. The last column is the last size against the first: 1.5 is the limit, and 200 ms for page 1,000.
---pool: MiB of buffer pool of each. --through: a command that the measuring is started by, such as one that waits for the
-machine to be quiet. 5,000,000 rows take some twenty minutes and 8 GB."""
+Each size gets a private stack. Executions are inserted directly, with every row that a run leaves behind (tests/api/rows.py): ten
+workflows in one workspace, a tag on every tenth part, one tree of 200. When all stacks are loaded and warm, they get the same requests in
+turn, through nginx, on one connection each: get, list by cursor (from the middle), page 1, page 1,000 of 100 (or the last one), by
+workflow, by two workflows, by state, by status=running (two states), by tag, nestings of the tree. The last column is the ratio of the
+last size to the first: 1.5 is the limit, and 200 ms for page 1,000.
+--pool: MiB of buffer pool of each stack. --through: a command that starts the measurement, for example one that waits until the
+machine is idle. 5,000,000 rows take about twenty minutes and 8 GB."""
 import argparse
 import http.client
 import json
@@ -23,8 +23,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import rows  # noqa: E402
 from stack import Stack  # noqa: E402
 
-PARTS = 100  # of a history, each of one workflow
-# nothing of this needs to survive a crash while it is loaded
+PARTS = 100  # parts of a history, each of one workflow
+# the data need not survive a crash while they are loaded
 LOADING = "SET GLOBAL innodb_flush_log_at_trx_commit = 0; SET GLOBAL innodb_log_file_size = 2147483648"
 LOADED = "SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL innodb_log_file_size = 50331648"
 
@@ -37,7 +37,7 @@ def grow(stack, workspace, workflows, size):
 
 
 def plant_tree(stack, workspace):
-    """The 200 oldest become one tree: a root, 9 below it, 10 below the first, and so on."""
+    """Makes the 200 oldest executions one tree: a root, 9 below it, 10 below the first of these, and so on."""
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id LIMIT 200")]
     for n, child in enumerate(ids[1:]):
         parent = ids[0] if n < 9 else ids[1 + n // 20]
@@ -73,7 +73,7 @@ def sizes(stack):
 def load(stack, size, pool):
     begin = time.monotonic()
     stack.start()
-    stack.stop_server("executor")  # some of the rows claim to be running
+    stack.stop_server("executor")  # because some of the inserted rows are running
     stack.sql(f"{LOADING}; SET GLOBAL innodb_buffer_pool_size = {pool * 1048576}")
     workspace = stack.workspace()
     workflows = [workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}) for _ in range(10)]
@@ -87,7 +87,7 @@ def load(stack, size, pool):
 
 
 def ask(connection, key, path):
-    """Milliseconds until the whole answer is there."""
+    """Milliseconds until the complete response has arrived."""
     begin = time.perf_counter()
     connection.request("GET", path, headers={"Authorization": "Bearer " + key})
     answer = connection.getresponse()
@@ -104,7 +104,7 @@ def measure(places, times):
         for i in range(times + 20):
             for place, connection, list in zip(places, connections, took):
                 list.append(ask(connection, place["key"], place["questions"][name]))
-        took = [sorted(t[20:]) for t in took]  # the first ones warm
+        took = [sorted(t[20:]) for t in took]  # the first 20 requests warm up
         medians = [statistics.median(t) for t in took]
         print(f"{name:26}" + "".join(f"{m:10.2f} ({t[len(t) * 99 // 100]:5.2f})" for m, t in zip(medians, took))
               + f"{medians[-1] / medians[0]:7.2f}", flush=True)
@@ -116,7 +116,7 @@ def main():
     options.add_argument("--times", type=int, default=200)
     options.add_argument("--pool", type=int, default=256)
     options.add_argument("--through", default="")
-    options.add_argument("--measure", help=argparse.SUPPRESS)  # the places, as JSON: the second half
+    options.add_argument("--measure", help=argparse.SUPPRESS)  # internal: the loaded stacks as JSON, for the measuring process
     o = options.parse_args()
     if o.measure:
         return measure(json.loads(o.measure), o.times)

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
-"""overload.py [--seconds S] [--times N] [--workers W]: N times the load that a pool can bear, in an open loop through nginx: what
-becomes of those that are accepted, how soon the others are refused, and whether anything is lost. The first two seconds, in which the
-pool finds out that it is no burst, are told apart. Prints one JSON object; exit 1 where a target is missed.
+"""overload.py [--seconds S] [--times N] [--workers W]: offers N times the capacity of a pool in an open loop through nginx. Measures the
+latency of accepted requests, how soon the others are rejected, and whether anything is lost. The first two seconds, in which the pool
+distinguishes the overload from a burst, are reported separately. Prints one JSON object; exits with 1 if a target is missed.
 
-The pool is a small one (W workers, 1 by default), as generator and nginx share the machine with it: ten times what 32 workers bear is
-more than they can send and refuse there. With --workers 32 the figures tell how the whole machine does when it is flooded.
+The pool is small (W workers, 1 by default), because generator and nginx share the machine with it and cannot send and reject ten times
+the capacity of 32 workers. With --workers 32 the figures show how the whole machine behaves when it is overloaded.
 """
 import argparse
 import json
@@ -16,11 +16,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/api"))
 from stack import Stack  # noqa: E402
 
-CONNECTIONS = 4000  # of the generator: more than nginx's and the pool's queues together
+CONNECTIONS = 4000  # of the generator: more than the queues of nginx and the pool together
 BODY = '{"inputs": {"n": 1}}'
 TRANSFORM = {"steps": [{"name": "sum", "type": "transform", "value": {"n": "${/inputs/n}"}}]}
 REFUSED_P99_MS = 50
-ACCEPTED_P99_TIMES = 5  # of what it is at the pool's capacity
+ACCEPTED_P99_TIMES = 5  # relative to the latency at capacity
 
 
 class Overload:
@@ -28,11 +28,11 @@ class Overload:
         subprocess.run(["make", "-s", "-j2", "all", "build/plain/bench-flood"], cwd=ROOT, check=True)
         self.workers = workers
         self.stack = Stack({"api.workers": str(workers), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn"}).start()
-        self.stack.stop_server("executor")  # accepting is measured by itself
+        self.stack.stop_server("executor")  # acceptance is measured without runs being executed
         self.accepted = 0
 
     def request_of(self, **limits):
-        """A file with a request that starts a run in a workspace of its own."""
+        """A file with a request that starts a run in a new workspace."""
         workspace = self.stack.workspace(credits=10**9, **limits)
         path = self.stack.dir / f"request-{workspace.id}"
         path.write_text(f"POST /api/v1/workflows/{workspace.put_workflow(TRANSFORM)}/run-async HTTP/1.1\r\nHost: millrace\r\n"
@@ -54,7 +54,7 @@ class Overload:
     def measure(self, seconds, times):
         request, limited = self.request_of(), self.request_of(rate_limit_per_minute=600)
         self.pace(request, 1000, 2)
-        # four connections a worker keep the pool busy, whatever the rate that is asked for
+        # four connections per worker keep the pool busy at any rate
         full = self.pace(request, 10**6, seconds, 4 * self.workers)
         capacity = full["accepted_a_second"]
         return {"capacity_a_second": capacity, "at capacity": full,
@@ -65,7 +65,7 @@ class Overload:
                 "half of it, afterwards": self.pace(request, capacity / 2, seconds)}
 
     def nothing_lost(self):
-        """As many rows as answers 202, and the audit."""
+        """Checks that there is a row for each response 202, and runs the audit."""
         rows = int(self.stack.sql_one("SELECT COUNT(*) FROM executions"))
         code, _, _ = self.stack.cli("audit", check=False)
         return {"accepted": self.accepted, "rows": rows, "audit": code}

@@ -1,7 +1,8 @@
-/* bench-pace PORT RATE SECONDS CONNECTIONS <REQUEST: sends one HTTP request again and again at a fixed rate,
- * over connections that are kept, whether or not the answers keep up (wrk only sends as fast as it is
- * answered). With all connections waiting it falls behind, and says so: `sent` is less than was asked. Prints
- * a line of JSON. */
+/* bench-pace PORT RATE SECONDS CONNECTIONS <REQUEST
+ *
+ * Sends one HTTP request repeatedly at a fixed rate over kept-alive connections, independent of the responses
+ * (wrk sends only as fast as it gets responses). If all connections are waiting, it falls behind: `sent` is
+ * then less than RATE * SECONDS. Prints one line of JSON. */
 #define _GNU_SOURCE /* strcasestr */
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
@@ -54,7 +55,7 @@ static int connect_to(int port)
     return fd;
 }
 
-/* Whether the answer is there as a whole. */
+/* True if the response is complete. */
 static bool is_whole(const struct connection *c)
 {
     const char *body = strstr(c->answer, "\r\n\r\n");
@@ -82,7 +83,7 @@ static void take_answer(int i)
     c->size = 0;
 }
 
-/* Sends what is due, as far as connections are free. Which comes first goes round. */
+/* Sends the requests that are due on the free connections, in rotation. */
 static void send_due(int n, long due)
 {
     static int next;

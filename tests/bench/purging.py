@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""purging.py [--rows 100000] [--rate 500] [--seconds 10]: what retention at work costs those who start runs.
+"""purging.py [--rows 100000] [--rate 500] [--seconds 10]: measures how retention slows down the acceptance of runs.
 
-A private stack, its executor at work; executions of 40 days ago with every row that a run leaves (tests/api/rows.py) in one
-workspace that keeps payloads for 20 days. Another workspace starts runs at a steady rate over 16 connections; a request's
-time is counted from the moment it was due. Windows with retention and windows without take turns, so that both see the same
-machine, until all are purged. Prints the median of each kind's p50 and p99, and how many executions were purged a second; exits 1
-where p99 rises by half or more."""
+A private stack with a working executor. One workspace, which keeps payloads for 20 days, has executions from 40 days ago with every row
+that a run leaves behind (tests/api/rows.py). Another workspace starts runs at a steady rate over 16 connections; a request's latency is
+counted from the moment it was due. Windows with and without retention alternate, so that both see the same machine, until all executions
+are purged. Prints the medians of p50 and p99 of each kind and the number of executions purged per second; exits with 1 if p99 rises by half
+or more."""
 import argparse
 import http.client
 import pathlib
@@ -23,7 +23,7 @@ NEVER = 4000000000000
 
 
 def start_runs(stack, key, workflow, rate, seconds, first, took):
-    """One connection's share: every CONNECTIONS-th request."""
+    """The requests of one connection: every CONNECTIONS-th."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.port)
     began = time.monotonic()
     for i in range(first, rate * seconds, CONNECTIONS):
@@ -43,7 +43,7 @@ def window(stack, key, workflow, o):
         t.start()
     for t in threads:
         t.join()
-    assert len(took) == o.rate * o.seconds, "a connection gave up"
+    assert len(took) == o.rate * o.seconds, "a connection failed"
     took.sort()
     return took[len(took) // 2], took[len(took) * 99 // 100]
 
@@ -59,7 +59,7 @@ def measure(stack, o):
     workflow, key = new.put_workflow(program), new.key()["key"]
     stack.cli("workspace", "set", "--workspace", old.id, "--keep-payload-days", 20)
     seen, rates = {False: [], True: []}, []
-    window(stack, key, workflow, o)  # warms
+    window(stack, key, workflow, o)  # warm-up
     done = 0
     while done < o.rows:
         for purging in (False, True):
@@ -91,7 +91,7 @@ def main():
         p99[purging] = statistics.median(p99s)
         print(f"{name:8} retention: p50 {statistics.median(p50s):.2f} ms, p99 {p99[purging]:.2f} ms (windows: {', '.join(f'{p:.1f}' for p in p99s)})")
     ratio = p99[True] / p99[False]
-    print(f"purged {o.rows}, {statistics.median(rates):.0f}/s; p99 x {ratio:.2f} (asked: below 1.5) {'holds' if ratio < 1.5 else 'FALLS SHORT'}")
+    print(f"purged {o.rows}, {statistics.median(rates):.0f}/s; p99 x {ratio:.2f} (required: below 1.5) {'holds' if ratio < 1.5 else 'FALLS SHORT'}")
     sys.exit(ratio >= 1.5)
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# runner.sh [RUNS] [LANES]: how many sandboxed runs of `true` a second. RUNS in all (200), LANES at a time (one a core).
-# As root every lane has a slot's uid of its own.
+# runner.sh [RUNS] [LANES]: measures sandboxed runs of `true` per second. RUNS in total (200), LANES at the same time (one per core).
+# As root every lane has its own slot uid.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 runs=${1:-200} lanes=${2:-$(nproc)}

@@ -1,4 +1,4 @@
-"""What the executor is measured by: the highest rate of runs that it keeps up with, and how soon an idle one has done a run."""
+"""Measurements of the executor: the highest rate of runs that it sustains, and the latency of a run on an idle executor."""
 import json
 import multiprocessing
 import re
@@ -10,8 +10,8 @@ import time
 from stack import eventually
 
 CONNECTIONS = 64
-BACKLOG_S = 0.25      # more than the runs of so long still open when the offer ends: it did not keep up
-SENT = 0.98           # of what was to be offered: less, and it was accepting that did not keep up
+BACKLOG_S = 0.25      # the executor fell behind if more than the runs of this time are unfinished at the end
+SENT = 0.98           # acceptance fell behind if less than this share of the runs could be offered
 PRECISION = 0.03
 STEP = 1.3
 OPEN = "SELECT COUNT(*) FROM executions FORCE INDEX (by_work) WHERE state IN (1, 2)"
@@ -25,7 +25,7 @@ def request_of(stack, party):
 
 
 def offer(bench, rate, seconds):
-    """Offers `rate` runs a second for so long; what came of it, and whether both accepting and running kept up."""
+    """Offers `rate` runs per second. Returns the result, and whether both acceptance and execution kept up."""
     before = bench.cpu()
     done = subprocess.run([bench.tools / "bench-pace", bench.stack.url.rsplit(":", 1)[1], str(rate), str(seconds), str(CONNECTIONS)],
                           input=request_of(bench.stack, bench.main), capture_output=True, text=True, timeout=seconds + 60)
@@ -33,7 +33,7 @@ def offer(bench, rate, seconds):
     backlog = int(bench.stack.sql_one(OPEN))
     r = json.loads(done.stdout)
     assert r["others"] == 0 and r["accepted"] == r["sent"], r
-    eventually(lambda: bench.stack.sql_one(OPEN) == "0", 300, "all runs ended")
+    eventually(lambda: bench.stack.sql_one(OPEN) == "0", 300, "end of all runs")
     after = bench.cpu()
     return {"rate": rate, "sent": r["sent"], "backlog": backlog,
             "holds": r["sent"] >= SENT * rate * seconds and backlog <= BACKLOG_S * rate,
@@ -41,7 +41,7 @@ def offer(bench, rate, seconds):
 
 
 def end_to_end(bench, seconds, guess=1000.0):
-    """The highest rate of runs offered at which the queue does not grow, by bisection."""
+    """The highest rate at which the queue does not grow, by bisection."""
     tries = []
 
     def holds(rate):
@@ -61,7 +61,7 @@ def end_to_end(bench, seconds, guess=1000.0):
 
 
 def watch_events(path, ready, out):
-    """In a process of its own: sends (id, when its first event was published, when its last) as each run ends, for ever."""
+    """Body of a process: sends (id, time of the first event, time of the last event) at the end of each run, forever."""
     redis = socket.socket(socket.AF_UNIX)
     redis.connect(str(path))
     redis.sendall(b"PSUBSCRIBE *events:*\r\n")
@@ -79,8 +79,8 @@ def watch_events(path, ready, out):
 
 
 def idle(bench, runs):
-    """Milliseconds, one run at a time: from the event that tells of the acceptance, and from the answer, to the last event, which is
-    published when the last commit is written. Meanwhile nobody asks for anything: the watcher says when the next may begin."""
+    """Milliseconds for one run at a time, from the event of the acceptance and from the response to the last event, which is
+    published after the last commit. There are no polling requests: the watcher process reports when the next run may start."""
     ready, (ours, theirs) = multiprocessing.Event(), multiprocessing.Pipe()
     watcher = multiprocessing.Process(target=watch_events, args=(bench.stack.dir / "sockets/redis.sock", ready, theirs), daemon=True)
     watcher.start()
@@ -89,7 +89,7 @@ def idle(bench, runs):
     for _ in range(runs):
         started = client.started(bench.main["workflow"], {"n": 1})
         answered = time.monotonic_ns()
-        assert ours.poll(10), "its end was not published"
+        assert ours.poll(10), "the last event was not published"
         id, began, ended = ours.recv()
         assert id == started and began
         queued.append((ended - began) / 1e6)

@@ -1,5 +1,5 @@
-/* A prefork FastCGI pool of the simplest kind, for the programs that Millrace is measured against: no
- * signals, no limits, no care; workers accept, read the body, answer. */
+/* The simplest prefork FastCGI pool, for the baseline programs: its workers accept, read the body and
+ * respond. No signal handling, no limits, no recovery. */
 #pragma once
 
 #include <fcgiapp.h>
@@ -11,9 +11,9 @@ struct serve_request {
     size_t body_size;
 };
 
-/* Called once in each worker; what it returns is handed to each `answer`. */
+/* Called once in each worker; its result is passed to each call of `answer`. */
 typedef void *serve_open(void);
-/* Writes the whole answer, headers included, with one FCGX_PutStr. */
+/* Writes the complete response with its headers in one FCGX_PutStr. */
 typedef void serve_answer(void *state, struct serve_request *r);
 
 /* Listens on a Unix socket and never returns. */

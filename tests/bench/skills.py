@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""How many sandboxed command runs a second come through: started by the API, run, and ended in MariaDB.
+"""Measures how many sandboxed command runs per second are started by the API, executed, and ended in MariaDB.
 
   tests/bench/skills.py [--runs 200] [--rounds 5] [--clients 8]
 
-Each round posts RUNS runs of a skill whose command is `echo {}` (`true`, with the outputs that a good run has) as fast as CLIENTS
-connections can; what counts is the time from the first acceptance (the id's time) to the last end (the row's). In turn with it, as
-many runs of the same command by bubblewrap alone, in the same namespaces and mounts, are started and awaited by a loop: what the
-machine can do at best. Starts a stack of its own. Prints one JSON object; exit 1 where the target is missed.
+Each round starts RUNS runs of a skill whose command is `echo {}` (like `true`, but with the outputs of a successful run) as fast as
+CLIENTS connections can. The time is from the first acceptance (the time in the id) to the last end (the time in the row). In turn, a loop
+runs the same command as often with bubblewrap alone, in the same namespaces and mounts: the best that the machine can reach. Starts a
+private stack. Prints one JSON object; exits with 1 if the target is missed.
 """
 import argparse
 import concurrent.futures
@@ -41,7 +41,7 @@ def post(stack, key, path, count):
 
 
 def one_round(stack, skill, runs, clients):
-    """Runs a second of one round, in a workspace of its own, and how busy the machine was."""
+    """Runs per second of one round in a new workspace, and the CPU utilization of the machine."""
     workspace = stack.workspace(credits=1000000)
     install(workspace, skill)
     key, path = workspace.key()["key"], f"/api/v1/spaces/{workspace.id}/skills/nothing/executions"
@@ -52,20 +52,20 @@ def one_round(stack, skill, runs, clients):
     asked, deadline = runs // clients * clients, time.monotonic() + 120
     while (row := stack.sql(ENDED.format(workspace.id))[0])[0] != str(asked):
         assert time.monotonic() < deadline, row
-        time.sleep(0.2)  # looking costs, too
+        time.sleep(0.2)  # each query costs CPU, too
     ended, good, began_ms, ended_ms = map(int, row)
     assert good == ended, stack.sql(FAILED.format(workspace.id))
     return ended * 1000 / (ended_ms - began_ms), 1 - (idle_s() - idle) / (time.monotonic() - began) / os.cpu_count()
 
 
 def idle_s():
-    """Seconds that all cores together had nothing to do."""
+    """Idle seconds of all cores together."""
     fields = pathlib.Path("/proc/stat").read_text().split("\n")[0].split()
     return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
 
 
 def bubblewrap_per_s(folder, runs):
-    """As runner/sandbox.c calls it."""
+    """The command line of bubblewrap, as in runner/sandbox.c."""
     links = [word for name in ("lib", "lib64", "bin", "sbin") for word in ("--symlink", f"usr/{name}", f"/{name}")]
     etc = [word for name in ("ld.so.cache", "alternatives", "localtime") for word in ("--ro-bind-try", f"/etc/{name}", f"/etc/{name}")]
     (folder / "work/inputs").mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def bubblewrap_per_s(folder, runs):
 def measure(stack, args):
     with tempfile.TemporaryDirectory() as d:
         skill = package(pathlib.Path(d), manifest("nothing", argv=("echo", "{}")))
-        one_round(stack, skill, args.runs, args.clients)  # everything is warm
+        one_round(stack, skill, args.runs, args.clients)  # warm-up
         rounds, alone = [], []
         for _ in range(args.rounds):
             rounds.append(one_round(stack, skill, args.runs, args.clients))

@@ -1,5 +1,5 @@
-/* bench-spawn RUNS LANES COMMAND…: runs the command RUNS times, LANES at a time, and prints how many a
- * second: what the machine can start at best. Exit 1 where one failed. */
+/* bench-spawn RUNS LANES COMMAND…: runs the command RUNS times, LANES at the same time, and prints the runs
+ * per second: the best that the machine can reach. Exits with 1 if a command failed. */
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>

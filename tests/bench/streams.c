@@ -1,14 +1,14 @@
-/* streams PORT KEY WORKFLOW RATE SECONDS STREAMS EXECUTION…: the subscribers of tests/bench/streams.py, in C
- * so that what is measured is Millrace and not the one who measures.
+/* bench-streams PORT KEY WORKFLOW RATE SECONDS STREAMS EXECUTION…
  *
- * Opens STREAMS event streams spread over the EXECUTIONs and waits until each has its history. Then starts
- * runs of WORKFLOW at a steady RATE for SECONDS, each followed by a subscriber of its own from its acceptance
- * to its end. Prints one JSON object a phase and waits for a line on standard input after each:
+ * The subscribers of tests/bench/streams.py. They are written in C so that they do not limit the measurement.
+ * Opens STREAMS event streams, spread over the EXECUTIONs, and waits until each has received its history.
+ * Then starts runs of WORKFLOW at a steady RATE for SECONDS, each with a subscriber from its acceptance to
+ * its end. Prints one JSON object for each phase and waits for a line on standard input after each:
  *   {"opened": …, "seconds": …}
  *   {"runs": …, "run_ms": {…}, "late_ms": {…}, "end_late_ms": {…}, …}
- * late_ms: from an event's own time to its receipt, for all that were heard live; end_late_ms: of these the
- * last of a run. An event's time is taken before its commit, so the commit counts. Exit 1 where an event is
- * missing or a stream is lost. */
+ * late_ms is the time from an event's timestamp to its receipt, for all events received live; end_late_ms is
+ * the same for the last event of a run. The timestamp is taken before the commit, so that the commit counts.
+ * Exits with 1 if an event is missing or a stream is lost. */
 #define _GNU_SOURCE
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -34,8 +34,10 @@ struct bench {
     const char *key, *workflow;
     char **executions;
     int executions_n, streams, rate, seconds;
-    int begun, opened;          /* of the streams that stay open */
-    int runs_begun, runs_ended; /* of the load */
+    /* the streams that stay open */
+    int begun, opened;
+    /* the runs of the load */
+    int runs_begun, runs_ended;
     int lost, wrong;
     bool loading;
     double load_began, load_ended;
@@ -47,10 +49,13 @@ struct peer {
     enum { STAYS, STARTS, FOLLOWS } what;
     struct bufferevent *connection;
     char execution[ID_SIZE + 1];
-    double began; /* wall, seconds */
-    int seq;      /* of the last event */
+    /* wall-clock time in seconds */
+    double began;
+    /* sequence number of the last event */
+    int seq;
     int status;
-    bool counted; /* STAYS: its history came */
+    /* STAYS: the history has been received */
+    bool counted;
 };
 
 static double now(void)
@@ -84,7 +89,7 @@ static void print_samples(const char *name, struct samples *s, const char *end)
 static void on_read(struct bufferevent *connection, void *arg);
 static void on_end(struct bufferevent *connection, short what, void *arg);
 
-/* HTTP/1.0: the answer comes as it is, without chunks, and ends with the connection. */
+/* HTTP/1.0, so that the response is not chunked and ends with the connection. */
 static struct peer *ask(int what, const char *method, const char *path)
 {
     struct peer *p = calloc(1, sizeof *p);
@@ -134,9 +139,9 @@ static void finish(struct peer *p)
     free(p);
 }
 
-/* --- answers --- */
+/* --- responses --- */
 
-/* "at":"2026-01-15T10:30:00.123Z" as seconds; 0 where there is none */
+/* The time of "at":"2026-01-15T10:30:00.123Z" in seconds; 0 if there is none. */
 static double read_time(const char *data)
 {
     struct tm t = {0};
@@ -180,7 +185,7 @@ static void take_line(struct peer *p, const char *line)
     add_sample(&bench.run, (now() - p->began) * 1000);
     snprintf(execution, sizeof execution, "%.36s", id + 16);
     open_stream(FOLLOWS, execution);
-    p->seq = 1; /* answered */
+    p->seq = 1; /* the response to the start is the first event */
 }
 
 static void step(void)

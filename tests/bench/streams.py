@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""What open event streams cost: resident memory of the daemon, how late events come, what run-async notices of it.
+"""Measures the cost of open event streams: resident memory of the daemon, delay of events, effect on run-async.
 
   tests/bench/streams.py [--streams 5000] [--rate 200] [--seconds 10] [--rounds 3]
 
-STREAMS streams stay open on 100 runs that hang, while RATE runs a second are started and end half a second later, each watched
-by one more subscriber from its acceptance to its end; the same load without the open streams is run in turn with it, as a p99 of
-ten seconds differs by half from one time to the next. Of the rounds the medians count. The subscribers are
-tests/bench/streams.c. Starts a stack of its own. Prints one JSON object; exit 1 where a target is missed.
+STREAMS streams stay open on 100 runs that do not end, while RATE runs per second are started and end half a second later, each with one more
+subscriber from its acceptance to its end. The same load without the open streams runs in turn, because a p99 over ten seconds varies by
+half. The medians of the rounds count. The subscribers are tests/bench/streams.c. Starts a private stack. Prints one JSON object; exits
+with 1 if a target is missed.
 """
 import argparse
 import json
@@ -17,7 +17,7 @@ import subprocess
 import bench_stack
 from stack import ROOT, eventually
 
-RUNS = 100  # that hang, for the open streams to be spread over
+RUNS = 100  # runs that do not end; the open streams are spread over them
 TARGETS = {"kib_per_stream": 20, "late_p99_ms": 50, "run_p99_ratio": 1.5}
 
 
@@ -33,7 +33,7 @@ def cpu_s(pid):
 
 
 class Subscribers:
-    """One bench-streams: its phases, one line each."""
+    """A process of bench-streams. It prints one line for each phase."""
 
     def __init__(self, stack, key, workflow, rate, seconds, executions=(), streams=0):
         command = [ROOT / "build/plain/bench-streams", stack.port, key, workflow, rate, seconds, streams, *executions]
@@ -66,7 +66,7 @@ def loaded(*args, **kwargs):
 
 
 def watched(load, executions, args, pid):
-    """One round with the open streams: what the load saw, and what the daemon took for it."""
+    """One round with the open streams: the measurements of the load, and the resources used by the daemon."""
     before = resident_kib(pid)
     subscribers = Subscribers(*load, args.seconds, executions, args.streams)
     opened, after, cpu = subscribers.phase, resident_kib(pid), cpu_s(pid)
@@ -81,18 +81,18 @@ def measure(stack, args):
     workspace = stack.workspace(credits=1000000)
     client = workspace.client()
     hanging = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 3600}], "timeout_seconds": 7200})
-    # long enough that its subscriber is there when it goes on
+    # long enough for its subscriber to connect before the run continues
     quick = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 0.5},
                                               {"name": "b", "type": "transform", "value": 1}]})
     executions = [client.started(hanging) for _ in range(RUNS)]
     eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM events WHERE type = 3") == str(RUNS), 20)
     load, pid = (stack, client.key, quick, args.rate), stack.pid("stream")
-    loaded(*load, 3)  # everything is warm
+    loaded(*load, 3)  # warm-up
     alone, beside = [], []
     for _ in range(args.rounds):
         alone.append(loaded(*load, args.seconds))
         beside.append(watched(load, executions, args, pid))
-    first = beside[0]  # what it grows by, before the memory is there for good
+    first = beside[0]  # growth of the first round, before allocated memory is reused
 
     def p99(rounds, what):
         return statistics.median(r[what]["p99"] for r in rounds)

@@ -1,12 +1,12 @@
 #!/usr/bin/python3
-"""What uploads cost: memory of the worker that takes 1 GiB, and what run-async notices of twenty uploads at once.
+"""Measures the cost of uploads: memory of the worker that receives 1 GiB, and the effect of twenty concurrent uploads on run-async.
 
   tests/bench/uploads.py [--mib 1024] [--uploads 20] [--file-mib 32] [--rate 100] [--seconds 10] [--rounds 3]
 
-Run-async is asked RATE times a second for SECONDS, alone and while UPLOADS clients send files of FILE_MIB one after the other, in turn,
-ROUNDS times; of the rounds the medians count. No two files are alike, as those of users are not. Whatever the bench itself leaves to
-the disk (its own files, what a round wrote) is on the disk before the next round. Starts a stack of its own. Prints one JSON object;
-exit 1 where a target is missed.
+run-async is called RATE times per second for SECONDS, in turn alone and while UPLOADS clients send files of FILE_MIB one after the other,
+ROUNDS times. The medians of the rounds count. All files differ, as those of users do. Everything that the benchmark itself writes (its
+files, the uploads of a round) is synced to the disk before the next round. Starts a private stack. Prints one JSON object; exits with 1
+if a target is missed.
 """
 import argparse
 import http.client
@@ -33,13 +33,13 @@ def peak_kib(pid):
 
 
 def curl(stack, key, path):
-    """Sends the file as it is, again where there was no worker free within five seconds (503)."""
+    """Sends the file. Retries if no worker was free within five seconds (503)."""
     subprocess.run(["curl", "-sf", "--retry", "20", "--noproxy", "*", "-o", "/dev/null", "-H", f"Authorization: Bearer {key}", "-H", "Expect:",
                     "-F", f"files=@{path}", f"{stack.url}/api/v1/files"], check=True, timeout=170)
 
 
 def send(port, key, path, name):
-    """One upload of a file like no other: its name, then the bytes of PATH. Its status; 503 where the connection was closed early."""
+    """Uploads a unique file: its name followed by the bytes of PATH. Returns the status; 503 if the connection was closed early."""
     head = f'--b\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n{name}'.encode()
     end, size = b"\r\n--b--\r\n", path.stat().st_size
     try:
@@ -54,15 +54,15 @@ def send(port, key, path, name):
 
 
 def send_for_ever(port, key, path, clients, done, refused):
-    """A process of its own, so that it does not hold up who measures."""
+    """Body of an uploading process, which is separate so that it does not delay the measuring process."""
     def client(i):
         for k in range(10**9):
             while (status := send(port, key, path, f"{os.getpid()}-{i}-{k}")) == 503:
                 with refused.get_lock():
                     refused.value += 1
-                time.sleep(1)  # as Retry-After asks
+                time.sleep(1)  # Retry-After
             if status != 201:
-                os._exit(1)  # of all threads
+                os._exit(1)  # ends all threads
             with done.get_lock():
                 done.value += 1
     threads = [threading.Thread(target=client, args=(i,)) for i in range(clients)]
@@ -71,8 +71,8 @@ def send_for_ever(port, key, path, clients, done, refused):
 
 
 def run_async(stack, key, workflow, rate, seconds):
-    """Milliseconds of each request, sent at a steady rate over one kept-alive connection; one that waits for its turn waits on the
-    clock, too."""
+    """Milliseconds of each request, sent at a steady rate over one kept-alive connection. The time that a request waits for the
+    connection counts."""
     connection = http.client.HTTPConnection("127.0.0.1", stack.port)
     took, began = [], time.monotonic()
     for i in range(rate * seconds):
@@ -88,7 +88,7 @@ def run_async(stack, key, workflow, rate, seconds):
 
 
 def upload_workers(stack):
-    """The pool's workers whose memory shows that they took a body: all of them, the highest tells."""
+    """All workers of the pool. The greatest memory is that of the worker that received the body."""
     return stack.children("api")
 
 
@@ -103,11 +103,11 @@ def one_large(stack, key, path):
 
 
 def beside_uploads(stack, key, path, clients, load):
-    """What `load` measures while CLIENTS upload, and how much they got through."""
+    """The result of `load` while CLIENTS upload, and the uploaded amount."""
     done, refused = multiprocessing.Value("q"), multiprocessing.Value("q")
     sender = multiprocessing.Process(target=send_for_ever, args=(stack.port, key, path, clients, done, refused))
     sender.start()
-    eventually(lambda: done.value >= 4, 60)  # they are at it
+    eventually(lambda: done.value >= 4, 60)  # until the uploads are in progress
     before, began = done.value, time.monotonic()
     result = load()
     seconds, sent = time.monotonic() - began, done.value - before
@@ -140,7 +140,7 @@ def measure(stack, args, directory):
 
     def load():
         return run_async(stack, key, workflow, args.rate, args.seconds)
-    load()  # everything is warm
+    load()  # warm-up
     alone, beside = [], []
     for _ in range(args.rounds):
         os.sync()

@@ -1,10 +1,11 @@
 #!/usr/bin/python3
-"""How long `Prefer: wait` takes for a run of one transform on an idle system, and what a thousand waiters leave of the API.
+"""Measures how long `Prefer: wait` takes for a run of one transform on an idle system, and how a thousand waiting requests slow down
+the API.
 
   tests/bench/waiting.py [--waits 300] [--waiters 1000]
 
-The waiters hang on runs that do not end, before an API of two workers; meanwhile one client after the other reads a run.
-Starts a stack of its own. Prints one JSON object; exit 1 where a target is missed.
+The waiting requests wait for runs that do not end, at an API with two workers. Meanwhile one client after the other reads a run.
+Starts a private stack. Prints one JSON object; exits with 1 if a target is missed.
 """
 import argparse
 import http.client
@@ -22,7 +23,7 @@ READS = 300
 
 
 class Connection:
-    """One kept-alive connection; milliseconds of each request."""
+    """Milliseconds of each request over one kept-alive connection."""
 
     def __init__(self, stack, key):
         self.http = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=90)
@@ -50,7 +51,7 @@ def summary(values):
 
 
 def short_waits(stack, key, workflow, count):
-    """Over a bare socket: what http.client does for an answer takes a twentieth of what is measured."""
+    """Uses a plain socket, because http.client takes a twentieth of the measured time for each response."""
     request = (f"POST /api/v1/workflows/{workflow}/run-async HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nPrefer: wait=10\r\n"
                "Content-Length: 0\r\n\r\n").encode()
     with socket.create_connection(("127.0.0.1", stack.port)) as connection:
@@ -69,10 +70,10 @@ def short_waits(stack, key, workflow, count):
 
 
 def hops(stack, count):
-    """Median milliseconds of the three hops of the last waits, as nginx logs them: accepting, the daemon (and in it the run), telling."""
+    """Median milliseconds of the three parts of the last waits in the log of nginx: accept, wait in the daemon (with the run), respond."""
     def lines():
         return [line for line in stack.log("nginx-access").splitlines() if "/run-async" in line]
-    eventually(lambda: len(lines()) >= count, 10, "nginx has written its log")
+    eventually(lambda: len(lines()) >= count, 10, "the log lines of nginx")
     took = [line.split("upstream_seconds=")[1].split(" upstream_status")[0].split(" : ") for line in lines()]
     return [round(statistics.median(float(t[i]) * 1000 for t in took[-count:] if len(t) == 3), 1) for i in range(3)]
 
@@ -82,12 +83,12 @@ def reads(connection, execution):
 
 
 def open_waiters(stack, key, workflow, count):
-    """All of them held by the event daemon, each on a run of its own."""
+    """Waits until the stream daemon holds all waiting requests, each for its own run."""
     waiting = [Connection(stack, key) for _ in range(count)]
     for w in waiting:
         w.send("POST", f"/workflows/{workflow}/run-async", Prefer="wait=60")
     eventually(lambda: int(stack.redis("EVAL", "return #redis.call('PUBSUB', 'CHANNELS', 'millrace:events:*')", 0)) == count, 50,
-               f"{count} waiters held")
+               f"{count} waiting requests")
     return waiting
 
 

@@ -1,9 +1,10 @@
-/* accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED: forks workers that accept runs through one group
- * as fast as they can, kills the group's leader (every third time: any worker) by SIGKILL so many times,
- * replaces the dead, and prints what came of it as JSON. Each worker keeps a book of what it was answered;
- * the books are checked here against MariaDB: every acknowledged id has its row and its debit, a key has one
- * execution, nothing else was debited but what a killed worker had asked for. Exit 1 where something does not
- * hold. */
+/* accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED
+ *
+ * Forks workers that accept runs through one accept group as fast as they can. KILLS times, it kills the
+ * leader of the group (every third time: any worker) with SIGKILL and starts a replacement. The workers
+ * record each request and its outcome in shared memory. At the end the record is compared with MariaDB: every
+ * acknowledged id has a row and a debit, a key has one execution, and nothing else was debited than requests
+ * of killed workers. Prints the result as JSON and exits with 1 if one of these conditions is violated. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -26,9 +27,11 @@
 enum { WORKERS_MAX = 64, KEYS = 4000, BOOK = 400000 };
 
 enum outcome { ASKED, ACCEPTED, REPLAYED, IN_FLIGHT, REFUSED, UNKNOWN };
-struct entry { /* one request in a worker's book */
+/* The record of one request. */
+struct entry {
     _Atomic int outcome;
-    int key; /* -1: none */
+    /* -1: the request has no key */
+    int key;
     char asked[ID_LENGTH + 1], answered[ID_LENGTH + 1];
 };
 struct shared {
@@ -168,7 +171,7 @@ static int by_text(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-/* The sorted ids that must be there, against those that are. Returns how many are missing. */
+/* Returns how many of the sorted ids have no execution. Equal ids count once. */
 static int count_missing(struct check *c, char (*ids)[ID_LENGTH + 1], size_t n)
 {
     int missing = 0;
@@ -255,7 +258,7 @@ static void *map_shared(size_t size)
     return memory;
 }
 
-/* Kills the leader of a batch under way (or, every third time, just any worker), and starts a successor. */
+/* Kills the leader of the current batch (every third time: any worker) and starts a replacement. */
 static void kill_one(pid_t *pids, unsigned workers, uint32_t *seed, int round)
 {
     int victim = -1;
@@ -271,7 +274,7 @@ static void kill_one(pid_t *pids, unsigned workers, uint32_t *seed, int round)
     pids[victim] = start((unsigned)victim, random_below(seed, UINT32_MAX));
 }
 
-/* Lets at least `n` more requests be answered. */
+/* Waits until at least `n` more requests have been answered. */
 static void await_answers(uint64_t n)
 {
     uint64_t until = atomic_load(&storm.shared->answered) + n;

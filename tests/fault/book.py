@@ -1,10 +1,10 @@
-"""What the harness knows by itself: every request it made, what it was answered, and when what fault excused which answer."""
+"""The record of the harness: every request with its response, and which fault excused which error statuses at what time."""
 import http.client
 import json
 import threading
 import time
 
-CUT = 0  # the connection broke: no answer at all
+CUT = 0  # pseudo status: the connection was closed without a response
 
 
 class Answer:
@@ -27,7 +27,7 @@ class Answer:
 
 
 class Caller:
-    """Requests below /api/v1, each on a connection of its own, never repeated by itself."""
+    """Sends requests below /api/v1, each on a new connection. Never retries."""
 
     def __init__(self, port, key):
         self.port, self.key = port, key
@@ -49,7 +49,7 @@ class Caller:
             connection.close()
 
     def events(self, id, last):
-        """Yields (number, type) of a run's stream behind event `last`, until it breaks or ends."""
+        """Yields (number, type) of the events of a run after event `last`, until the stream breaks or ends."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=40)
         try:
             connection.request("GET", f"/api/v1/executions/{id}/events",
@@ -71,26 +71,26 @@ class Caller:
 
 
 class Run:
-    """One intention to start a run: `r` stands in its inputs, so that its row is found whatever was answered."""
+    """One run that a client wants to start. `r` is part of its inputs, so that its row is found whatever the response was."""
 
     def __init__(self, r, caller, program, inputs, key):
         self.r, self.caller, self.program, self.inputs, self.key = r, caller, program, inputs, key
-        self.id = None           # acknowledged
-        self.unknown = False     # asked, and never told
+        self.id = None           # the acknowledged id
+        self.unknown = False     # requested, and the outcome is unknown
         self.refused = False
-        self.poor = False        # its children may find the balance empty
-        self.stopped = None      # wall time of the acknowledged stop
+        self.poor = False        # its children may be rejected for lack of credits
+        self.stopped = None      # wall-clock time of the acknowledged stop
         self.maybe_stopped = False
-        self.seen_end = None     # (status, output) once read as terminal
+        self.seen_end = None     # (status, output) when first read as terminal
 
 
 class Book:
     def __init__(self):
         self.lock = threading.Lock()
         self.runs = {}
-        self.wrong = []       # sentences, each with the id it is about or None
+        self.wrong = []       # (message, execution id or None) of each failure
         self.excuses = []     # [from, to, set of statuses]
-        self.judged = []      # answers that need an excuse, judged at the end
+        self.judged = []      # error responses, compared with the excuses at the end
         self.counts = {}
         self.first_after = []  # [fault, seconds until the next acceptance]
 
@@ -122,7 +122,7 @@ class Book:
             self.judged.append((what, answer, sent, received))
 
     def excuse(self, name, statuses):
-        """A fault begins; `end()` of what is returned when its consequences are over."""
+        """A fault begins that excuses these statuses. The caller sets the second element of the entry to its end."""
         entry = [time.monotonic(), None, set(statuses), name]
         with self.lock:
             self.excuses.append(entry)
@@ -132,4 +132,4 @@ class Book:
         for what, answer, sent, received in self.judged:
             if not any(f <= received and sent <= (t or received) + slack and answer.status in s
                        for f, t, s, _ in self.excuses):
-                self.complain(f"{what} was answered without a fault that excuses it: {answer} (sent {sent:.2f}, received {received:.2f})")
+                self.complain(f"{what} failed without a fault that excuses it: {answer} (sent {sent:.2f}, received {received:.2f})")

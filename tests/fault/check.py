@@ -1,12 +1,12 @@
-"""At the end, when all is quiet: the book against the rows, the API, the side effects and the audit."""
+"""The checks at the end, when all runs have ended: the record against the rows, the API, the side effects and the audit."""
 import json
 import time
 
 from load import read_end
 from stack import eventually
 
-CONCURRENCY = 3  # of the loops in the programs: so many steps may be in hand when an attempt ends
-LATE_S = 15      # a stopped run's executor may itself be hanging until its lease is over
+CONCURRENCY = 3  # of for_each in the programs: so many steps may be running when an attempt ends
+LATE_S = 15      # the executor of a stopped run may hang until its lease expires
 
 STATE = {"1": "queued", "2": "running", "3": "success", "4": "failed", "5": "stopped"}
 
@@ -26,14 +26,14 @@ def read_rows(stack):
 
 def await_quiet(stack, book, seconds=90):
     try:
-        eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", seconds, "all runs ended")
+        eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", seconds, "end of all runs")
     except AssertionError:
         for id, state in stack.sql("SELECT id, state FROM executions WHERE state < 3 LIMIT 20"):
-            book.complain(f"stuck: still {STATE[state]} {seconds} s after the last fault", id)
+            book.complain(f"still {STATE[state]} {seconds} s after the last fault", id)
 
 
 def check_rows(book, rows):
-    """Each intention has at most one root; the acknowledged one has its own."""
+    """Each intended run has at most one root execution, and an acknowledged run has the acknowledged one."""
     roots = {}
     for row in rows.values():
         if not row.parent:
@@ -41,16 +41,16 @@ def check_rows(book, rows):
     for r, ids in roots.items():
         run = book.runs.get(r)
         if not run:
-            book.complain(f"nobody asked for {r}", ids[0])
+            book.complain(f"no client requested {r}", ids[0])
         elif len(ids) > 1:
             book.complain(f"{r} has {len(ids)} executions: {ids}", ids[0])
         elif run.id and run.id != ids[0]:
-            book.complain(f"{r} was acknowledged as {run.id}, and its row is {ids[0]}", run.id)
+            book.complain(f"{r} was acknowledged as {run.id}, but its row is {ids[0]}", run.id)
         elif not run.id and not run.unknown:
-            book.complain(f"{r} was refused, and there it is", ids[0])
+            book.complain(f"{r} was rejected, but was executed", ids[0])
     for run in book.acknowledged():
         if run.id not in rows:
-            book.complain("lost: was acknowledged and has no row", run.id)
+            book.complain("lost: acknowledged, but has no row", run.id)
 
 
 def check_ends(book, callers_get):
@@ -64,10 +64,10 @@ def check_ends(book, callers_get):
         status, output = execution["status"], execution["detail"].get("output")
         if run.stopped or (run.maybe_stopped and status == "stopped"):
             if status != "stopped":
-                book.complain(f"the stop was acknowledged, and it is {status}", run.id)
+                book.complain(f"the stop was acknowledged, but the status is {status}", run.id)
             continue
         if run.poor and execution.get("failure_reason") in ("insufficient_credits", "step_failed") \
-                and "the balance does not cover the run" in (execution.get("error") or ""):  # its own child's, or one further below
+                and "the balance does not cover the run" in (execution.get("error") or ""):  # of its child or of a deeper descendant
             continue
         if status == "failed" and run.program.name in ("echo", "skilled") and "the runner died" in (execution.get("error") or ""):
             book.count("runs that failed with their runner")
@@ -75,13 +75,13 @@ def check_ends(book, callers_get):
         if status != run.program.ends:
             book.complain(f"{run.program.name} ended as {status} ({execution.get('failure_reason')}: {execution.get('error')})", run.id)
         elif status == "success" and output != run.program.output(run.inputs):
-            book.complain(f"{run.program.name} gave {output}, not {run.program.output(run.inputs)}", run.id)
+            book.complain(f"{run.program.name} has the output {output} instead of {run.program.output(run.inputs)}", run.id)
 
 
 def check_runners(book):
     failed, killed = book.counts.get("runs that failed with their runner", 0), book.counts.get("runners killed", 0)
     if failed > killed:
-        book.complain(f"{failed} runs failed with their runners, and only {killed} runners were killed")
+        book.complain(f"{failed} runs failed because of their runners, but only {killed} runners were killed")
 
 
 def check_side_effects(book, rows, effects, programs):
@@ -91,7 +91,7 @@ def check_side_effects(book, rows, effects, programs):
         by_run.setdefault(execution, {})[(step, item)] = keys
     for execution in by_run:
         if execution not in rows:
-            book.complain("has side effects and no row", execution)
+            book.complain("has side effects, but no row", execution)
     of_id = {p.id: p for p in programs.values()}
     stops = {run.id: run.stopped for run in book.acknowledged() if run.stopped}
     for row in rows.values():
@@ -109,28 +109,28 @@ def check_calls(book, row, expected, made, ended_well):
     for (step, item), keys in made.items():
         wanted = expected.get((step, item))
         if wanted is None:
-            book.complain(f"step {step} item {item} has no business outside", row.id)
+            book.complain(f"step {step} item {item} must not have side effects", row.id)
             continue
         names = sorted(int(k.rsplit("-", 1)[1]) for k in keys)
         if names != list(range(len(names))) or len(names) > wanted + 1:
-            book.complain(f"step {step} item {item}: keys {sorted(keys)}, {wanted + 1} wanted", row.id)
+            book.complain(f"step {step} item {item}: keys {sorted(keys)}, expected {wanted + 1}", row.id)
         for key, calls in keys.items():
             surplus += len(calls) - 1
             if len(calls) > row.attempts:
-                book.complain(f"{key} came {len(calls)} times in {row.attempts} attempts", row.id)
+                book.complain(f"{key} was sent {len(calls)} times in {row.attempts} attempts", row.id)
     if surplus > (row.attempts - 1) * CONCURRENCY:
-        book.complain(f"{surplus} side effects too many for {row.attempts} attempts", row.id)
+        book.complain(f"{surplus} repeated side effects are too many for {row.attempts} attempts", row.id)
     book.count("repeated side effects", surplus)
     if ended_well:
         for (step, item), wanted in expected.items():
             if len(made.get((step, item), {})) != wanted + 1:
-                book.complain(f"step {step} item {item}: {len(made.get((step, item), {}))} tries outside, {wanted + 1} wanted", row.id)
+                book.complain(f"step {step} item {item}: {len(made.get((step, item), {}))} attempts, expected {wanted + 1}", row.id)
 
 
 def run_audit(stack, book):
     path = stack.dir / "acknowledged"
     path.write_text("".join(run.id + "\n" for run in book.acknowledged()))
-    # counters in Redis are set right every 5 s
+    # the executors correct the counters in Redis every 5 s
     deadline = time.monotonic() + 20
     while True:
         code, out, err = stack.cli("audit", "--acknowledged", path, "--at-rest", check=False)
@@ -148,7 +148,7 @@ def run_audit(stack, book):
 
 
 def history(stack, effects, id):
-    """All that is known of one execution."""
+    """Everything that is known about one execution."""
     out = [f"--- history of {id}"]
     tables = (("executions", "id", "id"), ("executions", "parent_id", "id"),
               ("execution_steps", "execution_id", "step, item"), ("events", "execution_id", "seq"),

@@ -1,4 +1,4 @@
-"""The outside world of the runs: an HTTP server that writes down every request by its Idempotency-Key."""
+"""The target of side effects: an HTTP server that records every request by its Idempotency-Key."""
 import json
 import pathlib
 import re
@@ -13,9 +13,9 @@ KEY = re.compile(r"(.{36})-(\d+)-(-?\d+)-(\d+)")
 
 
 class SideEffects(Effects):
-    """POST /PLACE?ms=N: answers {"n": the body's n} after N milliseconds.
+    """POST /PLACE?ms=N: responds with {"n": n of the body} after N milliseconds.
 
-    /flaky answers 503 to the first try of each step (the key that ends in -0), so that each such step has one deliberate retry.
+    /flaky responds with 503 to the first attempt of each step (the key ends in -0), so that each such step has one planned retry.
     """
 
     def handle(self, request):
@@ -46,6 +46,6 @@ class SideEffects(Effects):
 
 
 def split_key(key):
-    """A key is EXECUTION-STEP-ITEM-ANSWERS; the item is -1 where the step is no loop."""
+    """A key is EXECUTION-STEP-ITEM-RESPONSES; the item is -1 if the step has no for_each."""
     execution, step, item, answers = KEY.fullmatch(key).groups()
     return execution, int(step), int(item), int(answers)

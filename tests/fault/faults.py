@@ -1,6 +1,6 @@
-"""The faults, one function each: it does the harm, waits, repairs, and tells the book which answers it excuses meanwhile.
+"""The faults, one function each. It does the harm, waits, repairs, and records which error statuses it excuses in this time.
 
-A fault that excuses nothing must not be felt by any client.
+A fault that excuses nothing must not be noticed by any client.
 """
 import os
 import pathlib
@@ -14,12 +14,12 @@ import time
 from book import CUT
 from stack import BIN, ROOT, alive, children_of, eventually, kill
 
-LEASE_S = 12  # an executor that is silent for so long counts as lost
-POINT_S = 4   # a crash point that nobody passes for so long is given up
+LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
+POINT_S = 4   # a crash point that no process reaches within this time is abandoned
 
 
 def crash_points():
-    """Named in the sources."""
+    """The names of all failpoint("…") in the sources."""
     names = set()
     for folder in ("lib", "fcgi", "executor"):
         for source in (ROOT / folder).rglob("*.c"):
@@ -33,7 +33,7 @@ class Faults:
         self.background = []
         self.unmet = []
 
-    # --- what they are made of ---
+    # --- building blocks ---
     def excused(self, name, *statuses):
         return self.book.excuse(name, statuses)
 
@@ -41,15 +41,15 @@ class Faults:
         entry[1] = time.monotonic()
 
     def kill(self, server, with_children=False):
-        """kill -9. A busy disk may keep a killed MariaDB for many seconds."""
+        """SIGKILL. On a busy disk, a killed MariaDB may take many seconds to end."""
         pid = self.stack.pid(server)
         family = [pid] + (children_of(pid) if with_children else [])
         for p in family:
             kill(p, signal.SIGKILL)
-        eventually(lambda: not any(alive(p) for p in family), 60, f"{server} gone")
+        eventually(lambda: not any(alive(p) for p in family), 60, f"end of {server}")
 
     def restart(self, server, excuse, pause, with_children=False):
-        """kill -9, a while without it, and again."""
+        """SIGKILL, a pause without the server, and a start."""
         self.kill(server, with_children)
         time.sleep(pause)
         self.stack.start_server(server)
@@ -58,7 +58,7 @@ class Faults:
         self.over(excuse)
 
     def random_child(self, server):
-        return self.rng.choice(eventually(lambda: self.stack.children(server), 15, f"{server} has processes"))
+        return self.rng.choice(eventually(lambda: self.stack.children(server), 15, f"processes of {server}"))
 
     # --- the API and nginx ---
     def api_worker(self):
@@ -82,7 +82,7 @@ class Faults:
         kill(self.stack.pid("nginx"), signal.SIGHUP)
 
     def api_rolling(self):
-        """A new pool beside the old one, which then goes: nobody notices."""
+        """A new pool starts beside the old one, which is then stopped. No client may notice."""
         roll_api(self.stack)
 
     def stream(self):
@@ -103,7 +103,7 @@ class Faults:
         self.stack.restart_server("executor")
 
     def runner(self):
-        """One of those that run now, if any: its run fails, as the command's end is not known."""
+        """Kills one active runner, if there is one. Its run fails, because the outcome of the command is unknown."""
         for executor in self.stack.children("executor"):
             for pid in children_of(executor):
                 if b"millrace-runner" in read(f"/proc/{pid}/cmdline"):
@@ -112,7 +112,7 @@ class Faults:
                     return
 
     def executor_hangs_past_its_lease(self):
-        """In the background: the next faults come meanwhile."""
+        """In the background, so that other faults are injected in the same time."""
         self.hang(self.rng.uniform(LEASE_S + 1, LEASE_S + 4))
 
     def executor_hangs_for_a_moment(self):
@@ -172,12 +172,12 @@ class Faults:
         self.over(e)
 
     def commit_cut(self, when, count):
-        """Nobody is told but where it could not be settled within 2 s."""
+        """Clients get an error only if the outcome could not be determined within 2 s."""
         e = self.excused(f"commit cut {when}", 504)
         before = self.stack.db_proxy.done()
         self.stack.db_proxy.tell(do="commit", when=when, count=count)
         try:
-            eventually(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "commits cut")
+            eventually(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "the cut of the commits")
         except AssertionError:
             self.unmet.append(f"commit {when}")
         self.stack.db_proxy.tell(do="forget")
@@ -193,7 +193,7 @@ class Faults:
         self.commit_cut("after", self.rng.randint(1, 3))
 
     def commit_stalls(self):
-        """Those whom the stalled leader does not get to are refused after 2.5 s: nothing was done for them."""
+        """Requests that the stalled leader does not reach are rejected after 2.5 s without an effect."""
         e = self.excused("commit stalls", 503, 504)
         self.stack.db_proxy.tell(do="commit", when="stall", seconds=3.5, count=1)
         time.sleep(3.6)
@@ -201,7 +201,7 @@ class Faults:
         self.over(e)
 
     def executor_commit_held(self):
-        """An executor that hangs with an account locked."""
+        """An executor hangs while it has locked an account."""
         e = self.excused("executor's commit held", 504)
         self.stack.db_proxy.tell(do="commit", when="hold", seconds=5, count=1, pids=self.stack.children("executor"))
         time.sleep(2)
@@ -215,9 +215,9 @@ class Faults:
         time.sleep(seconds)
         self.over(e)
 
-    # --- named points ---
+    # --- crash points ---
     def failpoint(self, name):
-        """One process dies there: an API worker (its own request is cut) or an executor."""
+        """The next process that reaches the point dies: an API worker (its request gets 502) or an executor."""
         e = self.excused(name, 502)
         place = pathlib.Path(self.stack.crash_dir) / name
         place.touch()
@@ -230,7 +230,7 @@ class Faults:
 
     # --- the deck ---
     def deck(self, points):
-        """All of them once, in the seed's order; the commonest harm twice."""
+        """All faults once, in an order that the seed determines; the most common ones twice."""
         cards = [(name, getattr(self, name)) for name in KINDS]
         cards += [(name, lambda name=name: self.failpoint(name)) for name in points]
         cards += [("executor_process", self.executor_process), ("mariadb", self.mariadb)]
@@ -259,16 +259,16 @@ def read(path):
 
 
 def roll_api(stack):
-    """Starts a second pool, waits until its socket has taken the place of the first one's, and stops the first."""
+    """Starts a second pool, waits until its socket has replaced that of the first one, and stops the first one."""
     socket, old = stack.dir / "sockets/api.sock", stack.pid("api")
     before = socket.stat().st_ino
     with open(stack.dir / "logs/api.out", "a") as out:
         new = subprocess.Popen([BIN / "millrace-api", "--config", stack.dir / "millrace.ini"], env=stack.env, start_new_session=True,
                                stdin=subprocess.DEVNULL, stdout=out, stderr=out)
-    eventually(lambda: socket.exists() and socket.stat().st_ino != before, 15, "the new pool's socket")
+    eventually(lambda: socket.exists() and socket.stat().st_ino != before, 15, "the socket of the new pool")
     kill(old, signal.SIGTERM)
-    eventually(lambda: not alive(old), 40, "the old pool gone")
+    eventually(lambda: not alive(old), 40, "end of the old pool")
     since = pathlib.Path(f"/proc/{new.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
     (stack.dir / "pids/api").write_text(f"{new.pid} {since}\n")
-    threading.Thread(target=new.wait, daemon=True).start()  # no zombie, whoever kills it
+    threading.Thread(target=new.wait, daemon=True).start()  # reaps the process, whoever kills it
     assert os.path.exists(f"/proc/{new.pid}")

@@ -1,4 +1,4 @@
-"""The mixed load: clients that start, repeat, stop and read, and write all of it into the book."""
+"""The mixed load: clients that start, repeat, stop and read runs, and record everything."""
 import json
 import random
 import threading
@@ -12,12 +12,12 @@ ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
 
 class Client(threading.Thread):
-    """One of them. Chooses by a generator of its own, so that a seed is a script of what is asked."""
+    """One client. It has its own random generator, so that the seed determines its requests."""
 
     def __init__(self, number, seed, book, caller, programs, pace, allowed):
         super().__init__(daemon=True, name=f"client {number}")
         self.number, self.book, self.caller, self.programs, self.pace = number, book, caller, programs, pace
-        self.allowed = allowed  # statuses that this workspace may be refused with
+        self.allowed = allowed  # statuses with which requests of this workspace may be rejected
         self.rng = random.Random(f"{seed}/{number}")
         self.ended = threading.Event()
         self.mine = []
@@ -27,7 +27,7 @@ class Client(threading.Thread):
         while not self.ended.is_set():
             try:
                 self.act()
-            except Exception as e:  # a bug of the harness must not look like silence
+            except Exception as e:  # an error of the harness must be reported
                 self.book.complain(f"{self.name}: {e!r}")
                 raise
             self.ended.wait(self.rng.expovariate(1 / self.pace))
@@ -57,7 +57,7 @@ class Client(threading.Thread):
         run.poor = 402 in self.allowed
         twin = key and self.rng.random() < 0.1
         self.book.add(run)
-        if twin:  # the same request twice at a time: one execution
+        if twin:  # the same request twice at the same time: one execution
             other = threading.Thread(target=self.settle, args=(run,), daemon=True)
             other.start()
         self.settle(run)
@@ -73,7 +73,7 @@ class Client(threading.Thread):
         return answer, sent, time.monotonic()
 
     def settle(self, run):
-        """With a key until it is known; without one only once."""
+        """With a key: repeats the request until the outcome is known. Without a key: sends it once."""
         begun = time.monotonic()
         while True:
             answer, sent, received = self.ask(run)
@@ -95,7 +95,7 @@ class Client(threading.Thread):
                 self.book.complain(f"run-async {run.r}: {answer}")
                 return
             if received - begun > 90:
-                self.book.complain(f"run-async {run.r}: a key that 90 s of repeating did not settle: {answer}")
+                self.book.complain(f"run-async {run.r}: the outcome is unknown after 90 s of repetitions: {answer}")
                 return
             time.sleep(self.rng.uniform(0.1, 0.5))
 
@@ -109,7 +109,7 @@ class Client(threading.Thread):
         if before and before != id:
             self.book.complain(f"the key of {run.r} has two executions: {before} and {id}", id)
         if not run.key and "idempotent-replayed" in answer.headers:
-            self.book.complain(f"{run.r} has no key and was answered with a replay", id)
+            self.book.complain(f"{run.r} has no key, but got a replay", id)
 
     def repeat_one(self):
         run = self.rng.choice(self.mine)
@@ -143,7 +143,7 @@ class Client(threading.Thread):
                 self.book.complain(f"stop of {run.id}: {answer}", run.id)
                 return
             if received - begun > 90:
-                self.book.complain(f"stop {run.r}: a key that 90 s of repeating did not settle: {answer}", run.id)
+                self.book.complain(f"stop {run.r}: the outcome is unknown after 90 s of repetitions: {answer}", run.id)
                 return
             time.sleep(self.rng.uniform(0.1, 0.5))
 
@@ -165,7 +165,7 @@ class Client(threading.Thread):
             self.book.complain(f"GET of an acknowledged execution: {answer}", run.id)
 
     def follow_one(self):
-        """Reads a run's events while it goes on, coming back with Last-Event-ID whenever the stream breaks."""
+        """Reads the events of an active run and reconnects with Last-Event-ID after each broken stream."""
         run = self.rng.choice(self.mine[-10:])
         threading.Thread(target=follow, args=(self.book, self.caller, run), daemon=True).start()
 
@@ -178,14 +178,14 @@ class Client(threading.Thread):
 
 
 def read_end(book, run, execution):
-    """What was once read as ended never changes."""
+    """A run that was read as terminal must not change."""
     if execution["status"] == "running":
         if run.seen_end:
-            book.complain(f"ended as {run.seen_end[0]} and is running again", run.id)
+            book.complain(f"ended as {run.seen_end[0]}, but is running again", run.id)
         return
     end = (execution["status"], json.dumps(execution["detail"].get("output"), sort_keys=True))
     if run.seen_end and run.seen_end != end:
-        book.complain(f"was {run.seen_end}, is {end}", run.id)
+        book.complain(f"was {run.seen_end}, but is now {end}", run.id)
     run.seen_end = end
 
 
@@ -194,7 +194,7 @@ def follow(book, caller, run, seconds=120):
     while not ended and time.monotonic() < until:
         for number, type in caller.events(run.id, last):
             if number != last + 1:
-                book.complain(f"the stream went from event {last} to {number}", run.id)
+                book.complain(f"event {number} followed event {last} in the stream", run.id)
             last, ended = number, type in ENDS
         if not ended:
             time.sleep(0.2)

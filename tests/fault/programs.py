@@ -1,9 +1,9 @@
-"""What the load runs: workflows, and what each must come to for given inputs."""
+"""The workflows and the skill that the load runs, with their expected outputs and side effects."""
 import json
 import pathlib
 import tempfile
 
-NO_ITEM = -1  # of a step that is no loop, in its Idempotency-Key
+NO_ITEM = -1  # the item in the Idempotency-Key of a step without for_each
 
 
 def step(name, type, **fields):
@@ -15,16 +15,16 @@ def http(name, url, n="${/inputs/n}", **fields):
 
 
 class Program:
-    """A workflow of the load. `inputs(rng, r)` makes inputs, `output(inputs)` what a run that succeeds gives back."""
+    """A workflow of the load. `inputs(rng, r)` creates inputs; `output(inputs)` is the output of a successful run."""
 
     def __init__(self, name, program, inputs, output, calls, ends="success"):
         self.name, self.program, self.inputs, self.output = name, program, inputs, output
-        self.calls = calls  # side effects of a run of its own: {(step, item): answers before the last}
+        self.calls = calls  # side effects of a run without its children: {(step, item): responses before the last one}
         self.ends = ends
         self.id = None
 
     def start(self):
-        """Where a run of it is started, what it is answered, and what stands beside the inputs."""
+        """The endpoint that starts a run, the status of its response, and the other members of the body."""
         return f"/workflows/{self.id}/run-async", 202
 
     def body(self, run):
@@ -35,7 +35,7 @@ class Program:
 
 
 class Skill(Program):
-    """A skill, started by itself through the skills contract."""
+    """A skill, started through the skill endpoints."""
 
     def start(self):
         return f"/spaces/{self.space}/skills/{self.name}/executions", 201
@@ -126,7 +126,7 @@ def skilled(url):
 
 
 def echo(workspace):
-    """Installs the skill: it takes a moment and gives back its inputs."""
+    """Installs the skill. It takes a moment and returns its inputs."""
     with tempfile.TemporaryDirectory() as d:
         document = {"slug": "echo", "version": "1.0.0", "name": "echo", "description": "Gives back its inputs.", "inputs": {"type": "object"},
                     "outputs": {"type": "object"}, "runner": {"type": "command", "argv": ["sh", "./main.sh"]}, "timeout_seconds": 120,
@@ -139,12 +139,12 @@ def echo(workspace):
     return skill
 
 
-# how often each is chosen
+# relative frequency of each
 WEIGHTS = {"echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
 
 
 def install(workspace, url):
-    """Stores them all; {name: Program}."""
+    """Stores all programs and returns {name: Program}."""
     programs = {}
 
     def put(p):

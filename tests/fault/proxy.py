@@ -1,19 +1,19 @@
 """A proxy of Unix-socket connections between Millrace and a server: it cuts, stalls or resets on demand.
 
-It runs as a process of its own (`Proxy` starts and commands it), so that neither its speed nor its life hang on the harness.
-Commands, one JSON object a line on its standard input, hold for the connections that meet them next:
+It is a separate process (`Proxy` starts and commands it), so that it is independent of the speed and life of the harness.
+Commands are JSON objects, one per line on its standard input. They apply to the next connections that match:
 
   {"do": "commit", "when": "before" | "in" | "after" | "stall" | "hold", "count": N, "seconds": S, "pids": […], "contains": TEXT}
-      before   the COMMIT packet is kept back and the connection cut on both sides: the server rolls back
-      in       the packet is passed on and the connection cut at once: nobody knows
-      after    the packet is passed on, the server's answer arrives here and goes no further: it has committed
-      hold     the packet is kept back for S seconds, with all locks that its transaction has, then the connection is cut:
-               what a process that hangs looks like to the server
-      stall    the answer is kept for S seconds, longer than the client waits, then the connection is cut
-      With pids, only those of these clients; with contains, only of transactions that have sent this text.
-  {"do": "bytes", "after": N, "count": N}   the connection that passes N more bytes, in either direction, is cut in mid-packet
-  {"do": "stall", "seconds": S}             nothing passes on any connection, new ones are not served
-  {"do": "reset"}                           all connections are cut now
+      before   the COMMIT packet is not forwarded and the connection is cut on both sides: the server rolls back
+      in       the packet is forwarded and the connection is cut at once: the outcome is unknown
+      after    the packet is forwarded, and the response of the server is not: the server has committed
+      hold     the packet is held for S seconds, so that its transaction keeps its locks, then the connection is cut:
+               this is how the server sees a process that hangs
+      stall    the response is held for S seconds, longer than the client waits, then the connection is cut
+      With pids, only commits of these clients; with contains, only transactions that have sent this text.
+  {"do": "bytes", "after": N, "count": N}   the connection that transfers N more bytes, in either direction, is cut within a packet
+  {"do": "stall", "seconds": S}             no connection transfers data, and new ones are not accepted
+  {"do": "reset"}                           all connections are cut
 """
 import collections
 import json
@@ -28,17 +28,17 @@ import time
 
 CHUNK = 262144
 START = b"\x03START TRANSACTION"
-COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # MariaDB's protocol: length 7, sequence 0, COM_QUERY
+COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # protocol of MariaDB: length 7, sequence 0, COM_QUERY
 
 
 class Proxy:
-    """Starts a proxy that listens on `listen` and connects to `target`, and tells it what to do."""
+    """Starts a proxy that listens on `listen` and connects to `target`, and sends it commands."""
 
     def __init__(self, listen, target):
         self.listen = str(listen)
         self.process = subprocess.Popen([sys.executable, __file__, self.listen, str(target)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        self.lock = threading.Lock()  # two faults may come at once
+        self.lock = threading.Lock()  # two faults may be injected at the same time
         assert self.process.stdout.readline() == "ready\n"
 
     def tell(self, **command):
@@ -48,7 +48,7 @@ class Proxy:
             return json.loads(self.process.stdout.readline())
 
     def done(self):
-        """How many connections were cut so far."""
+        """Number of connections cut so far."""
         return self.tell(do="count")["cut"]
 
     def close(self):
@@ -57,14 +57,14 @@ class Proxy:
 
 
 class Pair:
-    """A client's connection and the server's that belongs to it."""
+    """The connection of a client and the matching connection to the server."""
 
     def __init__(self, client, server):
         self.client, self.server = client, server
         self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-        self.said = b""        # by the client, since its transaction began, while there are orders
-        self.fate = None       # set once the server's answer to a COMMIT must not pass
-        self.cut_at = None     # the clock's time of a cut that waits
+        self.said = b""        # sent by the client since its transaction began; recorded while commands are pending
+        self.fate = None       # set when the response to a COMMIT must not be forwarded
+        self.cut_at = None     # time of a scheduled cut, or None
 
 
 class Forwarder:
@@ -78,7 +78,7 @@ class Forwarder:
         self.selector.register(self.listener, selectors.EVENT_READ, "listener")
         self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ, "commands")
         self.pairs = set()
-        self.orders = collections.deque()  # what becomes of the next commits
+        self.orders = collections.deque()  # commands for the next commits
         self.bytes_left = None
         self.byte_cuts = 0
         self.byte_after = 0
@@ -194,13 +194,13 @@ class Forwarder:
         elif c["do"] == "reset":
             for pair in list(self.pairs):
                 self.cut_pair(pair)
-        elif c["do"] == "forget":  # orders that nobody met
+        elif c["do"] == "forget":  # discards the commands that have not matched
             self.orders.clear()
             self.bytes_left = None
 
     # --- the loop ---
     def cut_due(self):
-        """Cuts the connections whose time has come; returns how long nothing is to be done."""
+        """Cuts the connections that are due and returns the time until the next cut."""
         now = time.monotonic()
         waiting = [p for p in self.pairs if p.cut_at is not None]
         for pair in waiting:

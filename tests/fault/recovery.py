@@ -1,4 +1,5 @@
-"""How soon all is well again: scripts/fault --recovery. Prints one JSON object; exit 1 where a promise is not kept."""
+"""Measures the time until the system works normally after a loss (scripts/fault --recovery). Prints one JSON object; exits with 1 if
+a target is missed."""
 import json
 import os
 import pathlib
@@ -27,7 +28,7 @@ def http(name, url):
 
 
 class Asker(threading.Thread):
-    """Starts one run after the other; remembers every answer with its times."""
+    """Starts one run after the other and records every response with its times."""
 
     def __init__(self, caller, workflow, pause=0.01):
         super().__init__(daemon=True)
@@ -74,7 +75,7 @@ def executor_killed(stack, workspace, caller, effects):
     effects.wait_for("/hold", IN_FLIGHT + n, 60)
     seconds = time.monotonic() - begun
     release()
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "all ended")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "end of all runs")
     failed = stack.sql_one("SELECT COUNT(*) FROM executions WHERE state <> 3")
     keys = effects.by_key("/hold")
     return {"runs_in_flight_of_the_killed": n, "all_running_again_s": round(seconds, 2), "failed_runs": int(failed),
@@ -95,7 +96,7 @@ def redis_lost(stack, workspace, caller, effects):
     back = time.monotonic()
     time.sleep(1)
     asker.end()
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "all ended")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "end of all runs")
     return {"first_accepted_after_the_loss_s": round(asker.first_accepted_after(gone) - gone, 3),
             "first_accepted_after_the_return_s": round(asker.first_accepted_after(back) - back, 3),
             "refused": len(asker.failed()), "longest_answer_s": round(asker.longest(), 3),
@@ -112,7 +113,7 @@ def mariadb_returns(stack, workspace, caller, effects):
     back = time.monotonic()
     time.sleep(3)
     asker.end()
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "all ended")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "end of all runs")
     seconds = max(0, asker.first_accepted_after(back - 1) - back)
     return {"first_accepted_after_the_return_s": round(seconds, 3), "statuses_meanwhile": sorted(set(asker.failed())),
             "longest_answer_s": round(asker.longest(), 3), "kept": seconds < 2 and set(asker.failed()) <= {502, 503, 504}}
@@ -135,7 +136,7 @@ def rolling_restart(stack, workspace, caller, effects):
             stack.restart_server("stream")
     requests = sum(len(a.end().answers) for a in askers)
     failed = [s for a in askers for s in a.failed()]
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "all ended")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 60, "end of all runs")
     runs = int(stack.sql_one("SELECT COUNT(*) FROM executions WHERE state IN (4, 5)")) - before
     again = stack.sql_one("SELECT COUNT(*) FROM (SELECT execution_id, JSON_VALUE(data, '$.index') i, COUNT(*) n FROM events "
                           "WHERE type = 4 GROUP BY execution_id, i HAVING n > 1) x")

@@ -22,9 +22,9 @@ from load import Client  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 
-SLACK_S = 6          # an answer may come that much later than the fault that it is a consequence of
-TOGETHER = 0.3       # how often two faults come at once
-ACCEPTED_WITHIN_S = 8  # after a fault is over
+SLACK_S = 6          # an error response may come this much later than the end of the fault that caused it
+TOGETHER = 0.3       # probability that two faults are injected at the same time
+ACCEPTED_WITHIN_S = 8  # a run must be accepted this soon after the end of a fault
 
 
 def server_of(fault):
@@ -32,7 +32,7 @@ def server_of(fault):
 
 
 class FaultStack(stack_module.Stack):
-    """A stack whose programs reach MariaDB and Redis through proxies; the operator's command goes straight."""
+    """A stack whose programs reach MariaDB and Redis through proxies. The operator command connects directly."""
 
     def __init__(self, settings):
         super().__init__()
@@ -62,7 +62,7 @@ class FaultStack(stack_module.Stack):
             self.env = through
 
     def end(self, keep):
-        """Stops all; what is left over and what a sanitizer said."""
+        """Stops everything. Returns the processes left over and the reports of sanitizers."""
         self.stop()
         self.db_proxy.close()
         self.redis_proxy.close()
@@ -154,7 +154,7 @@ class Harness:
                 self.book.complain(f"{client.name} hangs")
 
     def inflict(self, pair):
-        """One fault, or two at once."""
+        """Injects one fault, or two at the same time."""
         name = " + ".join(name for name, _ in pair)
         self.say(name)
         begun = time.monotonic()
@@ -175,17 +175,17 @@ class Harness:
             self.book.complain(f"{name}: {e}")
 
     def await_acceptance(self, name, begun):
-        """The next run is accepted soon."""
+        """A run must be accepted soon after the fault."""
         over = time.monotonic()
         while self.book.last_accepted < over:
             if time.monotonic() > over + ACCEPTED_WITHIN_S:
-                self.book.complain(f"nothing was accepted within {ACCEPTED_WITHIN_S} s after {name}")
+                self.book.complain(f"no run was accepted within {ACCEPTED_WITHIN_S} s after {name}")
                 return
             time.sleep(0.01)
         self.book.first_after.append((name, round(over - begun, 2), round(self.book.last_accepted - over, 2)))
 
     def settle(self):
-        self.say("quiet")
+        self.say("waiting for the end of all runs")
         for server in stack_module.SERVERS:
             self.stack.start_server(server)
         await_quiet(self.stack, self.book)
@@ -222,20 +222,20 @@ class Harness:
                   f"   (logs: {self.stack.dir}/logs)")
         else:
             print(f"fault: {len(self.done)} faults of {len(set(self.done))} kinds, {summary['executions']} executions, nothing lost, "
-                  f"nothing twice, audit clean (seed {self.seed})")
+                  f"nothing executed twice, audit clean (seed {self.seed})")
         self.failed = bool(wrong or left)
 
 
 def main():
-    p = argparse.ArgumentParser(description="A whole Millrace under load while one fault after another is injected; then the books are compared.")
-    p.add_argument("--minutes", type=float, default=2, help="how long faults are injected (default 2)")
-    p.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="what is asked and which faults, in which order")
+    p = argparse.ArgumentParser(description="Injects faults into a Millrace under load, then compares the record of all responses and side effects with its data.")
+    p.add_argument("--minutes", type=float, default=2, help="how long to inject faults (default 2)")
+    p.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="determines the requests and the order of the faults")
     p.add_argument("--clients", type=int, default=6)
     p.add_argument("--pace", type=float, default=0.12, help="mean seconds between two requests of a client")
     p.add_argument("--pause", type=float, default=0.6, help="mean seconds between two faults")
-    p.add_argument("--only", help="a regular expression: only these faults")
-    p.add_argument("--keep", action="store_true", help="keep the stack's directory")
-    p.add_argument("--histories", type=int, default=3, help="how many histories a failure prints")
+    p.add_argument("--only", help="inject only the faults that match this regular expression")
+    p.add_argument("--keep", action="store_true", help="keep the directory of the stack")
+    p.add_argument("--histories", type=int, default=3, help="number of execution histories that a failure prints")
     harness = Harness(p.parse_args())
     harness.run()
     sys.exit(1 if harness.failed else 0)
@@ -243,5 +243,5 @@ def main():
 
 if __name__ == "__main__":
     if os.environ.get("MILLRACE_BIN") is None:
-        sys.exit("run it by scripts/fault")
+        sys.exit("start it with scripts/fault")
     main()

@@ -1,4 +1,4 @@
--- Shared by the wrk scripts: keys and ids come by environment, a comma-separated list each; requests take them in turn.
+-- Common part of the wrk scripts. Keys and ids are comma-separated lists in the environment; requests use them in turn.
 local function split(text)
   local list = {}
   for item in (text or ""):gmatch("[^,]+") do list[#list + 1] = item end
@@ -20,7 +20,7 @@ function post_run(i, extra)
   return wrk.format("POST", "/api/v1/workflows/" .. workflows[i % #workflows + 1] .. "/run-async", headers, body)
 end
 
--- Every thread counts the statuses it saw; done() adds them up and prints one line of JSON for bench.py.
+-- Every thread counts the statuses of its responses; done() adds them up and prints one line of JSON for bench.py.
 local threads = {}
 function setup(thread) threads[#threads + 1] = thread end
 function response(status) codes[status] = (codes[status] or 0) + 1 end
