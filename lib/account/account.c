@@ -5,7 +5,7 @@
 
 #include "redis/keys.h"
 
-enum { PUBLISH_MAX = 64 /* counters in one call of the script */ };
+enum { PUBLISH_MAX = 64 /* balances in one call of the script */ };
 
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r)

@@ -5,7 +5,7 @@ enum { SETS = BALANCE_CACHE_ENTRIES / BALANCE_CACHE_WAYS };
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), value, memory_order_relaxed)
 
-/* The workspace's own place, or the one that was seen the longest ago. */
+/* The entry of the workspace, or else the oldest entry of its set. */
 static unsigned cache_entry_for(const struct balance_cache *cache, uint64_t hash)
 {
     unsigned first = (unsigned)(hash % SETS) * BALANCE_CACHE_WAYS, oldest = first;

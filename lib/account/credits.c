@@ -12,7 +12,7 @@ bool credits_parse(const char *text, int64_t *micro_r)
     bool negative = *text == '-';
     const char *p = text + negative;
     int64_t value = 0;
-    int digits = 0, decimals = -1; /* -1: no point yet */
+    int digits = 0, decimals = -1; /* -1: before the decimal point */
     for (; *p; p++) {
         if (*p == '.' && decimals < 0 && digits > 0) {
             decimals = 0;

@@ -13,10 +13,12 @@
 #include "run/idempotency_cache.h"
 
 enum {
-    PAGE = 500, /* keys that Redis is asked for at once */
+    /* Keys of one MGET. */
+    PAGE = 500,
     ID_CHUNK = 4096,
-    LOCK_WAIT_MS = 1500, /* a claim lives for 1 s: one that is older was left over; so long does a client of
-                             ours not ask a Redis that it found away */
+    /* A lock of an idempotency key lives for 1 s, so one that lasts longer was left over. A client that found
+     * Redis unreachable does not try again for 1 s either. */
+    LOCK_WAIT_MS = 1500,
     POLL_MS = 100,
 };
 
@@ -25,7 +27,8 @@ struct audit_context {
     struct redis *redis;
     const struct audit_options *options;
     struct audit *audit;
-    struct audit_check *check; /* that is being made */
+    /* The check that is running. */
+    struct audit_check *check;
 };
 
 typedef enum err inspect(struct audit_context *context, void *scratch);
@@ -44,7 +47,7 @@ static void add_violation(struct audit_context *context, const char *what, const
     context->check->violations++;
 }
 
-/* --- 1: every id ever answered has a row --- */
+/* --- 1: every acknowledged id has a row --- */
 
 static enum err check_id_chunk(struct audit_context *context, const id *ids, size_t n)
 {
@@ -61,7 +64,7 @@ static enum err check_id_chunk(struct audit_context *context, const id *ids, siz
     found_n = id_sort_distinct(found, found_n);
     for (size_t i = 0; e == OK && rows->count < n && i < n; i++) {
         if (!id_search(found, found_n, &ids[i]))
-            add_violation(context, ids[i].text, "was acknowledged and is not there");
+            add_violation(context, ids[i].text, "was acknowledged, but has no row");
     }
     talloc_free(scratch);
     return e;
@@ -80,8 +83,8 @@ static enum err check_acknowledged(struct audit_context *context, void *scratch)
 
 /* --- 8: at rest --- */
 
-/* False where Redis is away: one slow answer, after which it is not asked for a second, is not taken for
- * that. */
+/* Calls Redis, repeatedly for LOCK_WAIT_MS: after one slow response, the client does not try again for a
+ * second. False: Redis is unreachable. */
 static bool ask_redis(struct redis *redis, void *ctx, const struct redis_arg *args, size_t n,
                       struct redis_value *v_r)
 {
@@ -103,19 +106,19 @@ static enum err check_counters(struct audit_context *context, void *scratch)
                                    redis_text("balance")};
         struct redis_value v = {.kind = REDIS_NIL};
         if (!ask_redis(context->redis, call, args, 3, &v)) {
-            add_violation(context, "redis", "is away: its counters could not be looked at");
+            add_violation(context, "redis", "is unreachable, so its counters were not checked");
             return OK;
         }
         char *balance = talloc_asprintf(call, "%" PRId64, db_int(rows, i, AUDIT_ACCOUNTS_BALANCE));
         if (v.kind == REDIS_TEXT && strcmp(v.text, balance) != 0)
             add_violation(context, workspace.text,
-                          talloc_asprintf(call, "Redis says %s, MariaDB %s micro-credits", v.text, balance));
+                          talloc_asprintf(call, "Redis has %s, MariaDB %s micro-credits", v.text, balance));
         talloc_free(call);
     }
     return e;
 }
 
-/* Those of `keys` whose value is a claim, added to the list. */
+/* Adds those of `keys` whose value is a lock to the list. */
 static bool add_cache_locks(struct redis *redis, void *ctx, const struct redis_value *keys,
                             const char ***list_r, size_t *n_r)
 {
@@ -137,7 +140,7 @@ static bool add_cache_locks(struct redis *redis, void *ctx, const struct redis_v
     return true;
 }
 
-/* The idempotency keys that are claimed in Redis, of ctx. False where Redis is away. */
+/* Lists the idempotency keys that are locked in Redis, on ctx. False: Redis is unreachable. */
 static bool list_cache_locks(struct redis *redis, void *ctx, const char ***list_r, size_t *n_r)
 {
     const char *cursor = "0";
@@ -166,9 +169,9 @@ static enum err check_cache_locks(struct audit_context *context, void *scratch)
         there = list_cache_locks(context->redis, scratch, &list, &n);
     }
     if (!there)
-        add_violation(context, "redis", "is away: its claims could not be looked at");
+        add_violation(context, "redis", "is unreachable, so its locks were not checked");
     for (size_t i = 0; there && i < n; i++)
-        add_violation(context, list[i], "a claim was left over");
+        add_violation(context, list[i], "the lock of an idempotency key was left over");
     return OK;
 }
 
@@ -179,10 +182,10 @@ static bool is_executor(void *ctx, int pid)
     bool got = f && fgets(name, sizeof name, f);
     if (f)
         fclose(f);
-    return got && strncmp(name, "millrace-execut", 15) == 0; /* as long as the kernel keeps names */
+    return got && strncmp(name, "millrace-execut", 15) == 0; /* the kernel keeps 15 characters */
 }
 
-/* Children of every thread of an executor process. */
+/* Reports the child processes of each thread of an executor process. */
 static void add_children(struct audit_context *context, void *ctx, int pid)
 {
     char *dir = talloc_asprintf(ctx, "/proc/%d/task", pid);
@@ -221,7 +224,7 @@ static enum err check_folders(struct audit_context *context, void *scratch)
     DIR *runs = opendir(context->options->run_dir);
     for (struct dirent *d; runs && (d = readdir(runs));) {
         if (strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0)
-            add_violation(context, d->d_name, "a staged folder was left over");
+            add_violation(context, d->d_name, "a staged directory was left over");
     }
     if (runs)
         closedir(runs);
@@ -233,41 +236,49 @@ static enum err check_folders(struct audit_context *context, void *scratch)
 struct audit_rule {
     int invariant;
     const char *name, *promise;
-    enum sql_id query; /* {id, detail} of each violation, where `inspect` is NULL */
+    /* Returns {id, detail} of each violation; used if `inspect` is NULL. */
+    enum sql_id query;
     inspect *inspect;
     bool at_rest;
     bool wants_deadline;
 };
 
 static const struct audit_rule checks[] = {
-    {1, "acknowledged", "every id ever answered has a row", .inspect = check_acknowledged},
-    {2, "balance", "a balance is the sum of its ledger, never below zero", .query = SQL_AUDIT_BALANCE},
-    {2, "ledger_stray", "a row of the ledger has its account", .query = SQL_AUDIT_LEDGER_STRAY},
-    {2, "active", "active counts the roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
-    {3, "debit", "each execution has its debit", .query = SQL_AUDIT_DEBIT},
-    {3, "debit_stray", "each debit and refund has its execution, each execution one debit",
+    {1, "acknowledged", "every acknowledged id has a row", .inspect = check_acknowledged},
+    {2, "balance", "a balance equals the sum of its ledger and is never below zero",
+     .query = SQL_AUDIT_BALANCE},
+    {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
+    {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
+    {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT},
+    {3, "debit_stray", "every debit and refund has its execution; every execution has one debit",
      .query = SQL_AUDIT_DEBIT_STRAY},
     {3, "refund", "at most one refund, never more than the debit", .query = SQL_AUDIT_REFUND},
-    {3, "refund_due", "refunded if it ended before anything was started, and only then",
+    {3, "refund_due", "refunded if and only if it ended before any side effect was started",
      .query = SQL_AUDIT_REFUND_DUE},
-    {4, "key_wrong", "an idempotency key stands once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
-    {4, "key_stray", "what an idempotency key started is there", .query = SQL_AUDIT_KEY_STRAY},
-    {5, "deadline", "nothing runs past its deadline and grace", .query = SQL_AUDIT_DEADLINE,
+    {4, "key_wrong", "an idempotency key occurs once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
+    {4, "key_stray", "every idempotency key has its execution", .query = SQL_AUDIT_KEY_STRAY},
+    {5, "deadline", "no execution is active after its deadline and grace period", .query = SQL_AUDIT_DEADLINE,
      .wants_deadline = true},
     {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL},
-    {6, "events", "events run 1…n, a terminal one is the last and the only", .query = SQL_AUDIT_EVENTS},
-    {6, "events_stray", "an event has its execution", .query = SQL_AUDIT_EVENTS_STRAY},
-    {6, "result", "what succeeded has its result", .query = SQL_AUDIT_RESULT},
+    {6, "events", "events are numbered 1…n, and the only terminal event is the last",
+     .query = SQL_AUDIT_EVENTS},
+    {6, "events_stray", "every event has its execution", .query = SQL_AUDIT_EVENTS_STRAY},
+    {6, "result", "every execution that succeeded has its output", .query = SQL_AUDIT_RESULT},
     {7, "step_again", "a step that succeeded is not started again", .query = SQL_AUDIT_STEP_AGAIN},
     {7, "step_rows", "a step's columns agree with its status", .query = SQL_AUDIT_STEP_ROWS},
-    {7, "child_twice", "a try of a step has one child", .query = SQL_AUDIT_CHILD_TWICE},
-    {7, "child_wrong", "a child has its execution", .query = SQL_AUDIT_CHILD_WRONG},
-    {7, "child_stray", "an execution below another is known as its child", .query = SQL_AUDIT_CHILD_STRAY},
-    {8, "child_open", "nothing runs below what has ended", .query = SQL_AUDIT_CHILD_OPEN, .at_rest = true},
-    {8, "counters", "Redis's counters are the balances", .inspect = check_counters, .at_rest = true},
-    {8, "claims", "no claimed key is left over", .inspect = check_cache_locks, .at_rest = true},
+    {7, "child_twice", "a try of a step has at most one child", .query = SQL_AUDIT_CHILD_TWICE},
+    {7, "child_wrong", "every row of execution_children agrees with its execution",
+     .query = SQL_AUDIT_CHILD_WRONG},
+    {7, "child_stray", "every execution with a parent has its row in execution_children",
+     .query = SQL_AUDIT_CHILD_STRAY},
+    {8, "child_open", "an execution that has ended has no active child", .query = SQL_AUDIT_CHILD_OPEN,
+     .at_rest = true},
+    {8, "counters", "the balances cached in Redis equal those of MariaDB", .inspect = check_counters,
+     .at_rest = true},
+    {8, "claims", "no lock of an idempotency key is left over", .inspect = check_cache_locks,
+     .at_rest = true},
     {8, "processes", "executors have no child processes", .inspect = check_processes, .at_rest = true},
-    {8, "folders", "no staged folder is left over", .inspect = check_folders, .at_rest = true},
+    {8, "folders", "no staged directory is left over", .inspect = check_folders, .at_rest = true},
 };
 enum { CHECKS = sizeof checks / sizeof checks[0] };
 

@@ -10,7 +10,8 @@
 struct purge_cleanup {
     struct blob_id *blobs;
     size_t blobs_n;
-    struct redis_arg *replays; /* keys of Redis */
+    /* Redis keys of cached responses. */
+    struct redis_arg *replays;
     size_t replays_n;
 };
 

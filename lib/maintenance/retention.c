@@ -16,21 +16,24 @@ struct retention_job {
     size_t n;
 };
 
-struct retention_sweep { /* of one workspace, one cursor */
+/* One cursor of one workspace. */
+struct retention_sweep {
     const id *workspace;
-    int64_t keep_days; /* 0: for good */
+    /* 0: forever. */
+    int64_t keep_days;
     id cursor;
     bool removes;
     size_t seen, done;
 };
 
-/* Those to be dealt with of a scan, as far as all before them have ended. */
+/* Selects the runs of a scan that are to be purged or removed, up to the first one that has not ended, and
+ * advances the cursor. */
 static size_t select_ended(struct retention_sweep *s, const struct db_rows *found, struct db_value *ids)
 {
     size_t n = 0;
     for (size_t i = 0; i < found->count; i++) {
         if (!state_is_terminal((enum run_state)db_int(found, i, RETENTION_SCAN_STATE))) {
-            log_warn("retention.waits", "workspace=%s execution=%s", s->workspace->text,
+            log_warn("retention.blocked", "workspace=%s execution=%s", s->workspace->text,
                      db_str(found, i, RETENTION_SCAN_ID));
             break;
         }
@@ -57,7 +60,7 @@ static enum err sweep_batch(struct db_tx *tx, struct retention_job *job, struct 
     s->done = select_ended(s, found, ids);
     if (s->done == 0)
         return OK;
-    e = purge_lock(tx, s->workspace, ids, s->done, &locked); /* they have ended, and stay so */
+    e = purge_lock(tx, s->workspace, ids, s->done, &locked);
     if (e != OK)
         return e;
     return s->removes ? purge_remove(tx, job->cleanup, ids, s->done)

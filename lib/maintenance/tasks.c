@@ -17,7 +17,7 @@ enum err maintenance_task_ensure(struct db *db, const char *task)
     return db_run(db, NULL, SQL_MAINTENANCE_TASK_INSERT, args, MAINTENANCE_TASK_INSERT_SET_COUNT, NULL);
 }
 
-/* A moment too far ahead comes from a clock that was set back: the task is due. */
+/* A time more than two periods ahead was written before the clock was set back: the task is due. */
 static bool task_is_due(const struct maintenance_task *task, int64_t due_ms, int64_t now_ms)
 {
     return due_ms <= now_ms || due_ms > now_ms + 2 * task->every_ms;
@@ -93,7 +93,7 @@ enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *aft
         struct redis_arg args[] = {redis_key_credits(scratch, after),
                                    redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_BALANCE)),
                                    redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_VERSION))};
-        struct redis_value answer; /* not queued: a script that Redis lost with its data is sent again */
+        struct redis_value answer; /* not queued, so that a script that Redis has lost is sent again */
         if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_UNAVAILABLE)
             e = ERR_UNAVAILABLE;
         if (e != OK)

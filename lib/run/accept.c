@@ -129,7 +129,7 @@ static enum err check_tree_limits(struct db_tx *tx, struct accept_entry *entry)
     struct db_value root = db_id(&entry->req->parent.root_id);
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_TREE_SIZE, &root, 1, &rows);
-    /* The count leaves out the root and the runs that this batch may add. */
+    /* The count excludes the root and the runs that this batch may still add, so room is left for both. */
     if (e == OK && db_int(rows, 0, EXECUTION_TREE_SIZE_N) + ACCEPT_BATCH_MAX >= TREE_SIZE_MAX)
         entry->answer->verdict = RUN_TREE_LIMIT;
     return e;

@@ -111,7 +111,9 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
     return e == OK ? lock_runs(run_tx, runs, runs_n) : e;
 }
 
-/* Whether row r of the tree's listing (by id) is a child of `top`, or of one known to be below it. */
+/* True if row r of execution_tree (ascending by id) is a child of `top` or of a run already marked as below
+ * it.
+ */
 static bool is_below(const struct db_rows *rows, size_t r, const char *top, const bool *below)
 {
     const char *parent = db_str(rows, r, EXECUTION_TREE_PARENT_ID);
@@ -132,8 +134,8 @@ static bool is_below(const struct db_rows *rows, size_t r, const char *top, cons
     return false;
 }
 
-/* Parents are listed before their children, but where the clock was set back in between: so until nothing
- * more is found. */
+/* Marks the descendants of `top`. One pass suffices, because parents come before their children, unless the
+ * clock was set back in between; so passes are repeated until one marks nothing. */
 static bool *find_below(void *ctx, const struct db_rows *rows, const char *top)
 {
     bool *below = talloc_zero_array(ctx, bool, rows->count + 1);
@@ -253,7 +255,7 @@ static void add_refund(struct run_tx *run_tx, struct run *r)
     r->refunded = r->cost;
 }
 
-/* What the event of a move says. */
+/* The data of a move's event. */
 static const char *move_event_data(void *ctx, const struct run *r, const struct run_move *m)
 {
     json_object *data = json_own(ctx, json_object_new_object());
@@ -316,9 +318,9 @@ static void add_missing_account(struct run_tx *run_tx, const id *workspace)
     run_tx->missing_accounts[run_tx->missing_accounts_n++] = *workspace;
 }
 
-/* An ended root counts `active` down where max_concurrent is set. That is read after the run's row was
- * locked, here or by the holder (`unlimited`): whoever sets it counts with the account locked and the rows
- * shared, so either it saw the end, or we see the setting. */
+/* A root that ends decrements `active` if max_concurrent is set. Whether it is set is read after the run's
+ * row was locked, here or by the holder (`unlimited`). Setting max_concurrent counts active runs under the
+ * account lock with shared row locks, so either that count sees this run's end, or we see the new limit. */
 static enum err settle_concurrency(struct run_tx *run_tx)
 {
     struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->ended_roots_n + 1);
@@ -375,7 +377,7 @@ static enum err write_run_rows(struct run_tx *run_tx, int64_t now_ms)
         v[STATES_WRITE_SET_ID] = db_id(&r->id);
         v[STATES_WRITE_SET_WORKSPACE_ID] = db_id(&r->workspace_id);
         v[STATES_WRITE_SET_RESPONDER_ID] = db_id(&r->responder_id);
-        /* NOT NULL, but never inserted, because the row exists; neither is the source */
+        /* principal_id and source are NOT NULL, but are never inserted, because the row exists. */
         v[STATES_WRITE_SET_PRINCIPAL_ID] = db_id(&r->workspace_id);
         v[STATES_WRITE_SET_ROOT_ID] = db_id(&r->root_id);
         v[STATES_WRITE_SET_KIND] = db_number(r->kind);

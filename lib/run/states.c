@@ -3,7 +3,7 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Rows: where from. Columns: the move. 0: not allowed. */
+/* [present state][move] is the new state; 0: not allowed. */
 static const enum run_state transitions[STATE_STOPPED + 1][MOVE_COUNT] = {
     [STATE_QUEUED] = {[MOVE_CLAIM] = STATE_RUNNING, [MOVE_STOP] = STATE_STOPPED},
     [STATE_RUNNING] = {[MOVE_SUCCEED] = STATE_SUCCEEDED,

@@ -9,10 +9,11 @@
 
 struct grant {
     struct ledger_entry entry;
-    struct account account; /* as committed */
+    /* As committed. */
+    struct account account;
 };
 
-/* Whether an earlier try had committed. */
+/* True in *found_r if an earlier attempt of this transaction was committed. */
 static enum err find_committed_grant(struct db_tx *tx, const struct grant *g, bool *found_r)
 {
     struct db_value args[] = {db_id(&g->entry.workspace_id), db_id(&g->entry.id)};
@@ -39,15 +40,16 @@ static enum err grant_work(struct db_tx *tx, void *arg)
         a->changed = true;
         e = account_add_ledger_entries(tx, &g->entry, 1);
     }
-    a->touched = found; /* so that the log is flushed before anybody is told */
+    /* makes this transaction flush, so that the earlier commit is durable before it is reported */
+    a->touched = found;
     if (e == OK)
         e = account_write(tx, a, 1);
     g->account = *a;
     return e;
 }
 
-/* Not queued as account_publish has it: an operator's process ends here, and Redis may not know the script
- * yet. */
+/* Waits for the answer, unlike account_publish: an operator's process exits right after this, and Redis may
+ * not have the script yet. */
 static void publish_balance(struct redis *redis, const struct account *a)
 {
     void *scratch = talloc_new(NULL);
@@ -55,7 +57,7 @@ static void publish_balance(struct redis *redis, const struct account *a)
                                redis_number(scratch, a->balance), redis_number(scratch, a->version)};
     struct redis_value answer;
     if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) != OK)
-        log_info("credits.not_published", "workspace=%s", a->workspace_id.text);
+        log_info("credits.publish_failed", "workspace=%s", a->workspace_id.text);
     talloc_free(scratch);
 }
 

@@ -5,21 +5,24 @@
 
 #include "mariadb/db.h"
 
-/* First the ids, then their rows. One responder (or any) and one state (or any) is one range of one index, of
- * which the page is read at once. Several are as many ranges, read in pieces as far as the page needs and
- * merged here: so no query sorts, and none reads more than the page's end. */
+/* Reads the ids of a page first, then their rows. One responder (or any) with one state (or any) is one range
+ * of one index, and the page is read at once. Several responders or states are several ranges: each is read
+ * in pieces, as far as the page needs, and they are merged here. So no query sorts, and none reads beyond the
+ * end of the page. */
 
 enum { PIECE = 1000 /* ids of one range read at once */ };
 
 static const id highest = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
 static const id lowest = {"00000000-0000-0000-0000-000000000000"};
 
-struct id_range { /* one responder or any, one state or any */
+struct id_range {
+    /* NULL: any. */
     const id *responder;
-    enum run_state state; /* 0: any */
+    /* 0: any. */
+    enum run_state state;
 };
 
-/* Ids of one range below `below`, the newest first. */
+/* Ids of one range that are less than `below`, newest first. */
 static enum err range_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                           struct id_range range, const id *below, int64_t offset, int64_t limit,
                           struct db_rows **rows_r)
@@ -77,11 +80,14 @@ static enum err one_range(struct db *db, void *ctx, const id *workspace, const s
     return OK;
 }
 
-struct range_reader { /* a range that is read piece by piece */
+/* Reads a range piece by piece. */
+struct range_reader {
     struct id_range range;
+    /* The present piece. */
     struct db_rows *rows;
     size_t next;
-    bool ended; /* there is nothing behind the piece in hand */
+    /* The last piece was empty: the range has no more ids. */
+    bool ended;
 };
 
 struct range_merge {
@@ -93,7 +99,7 @@ struct range_merge {
     int64_t piece;
 };
 
-/* Makes sure that the stream has its next id in hand, or has ended. */
+/* Reads the next piece if the present one is used up. */
 static enum err range_reader_fill(struct range_merge *m, struct range_reader *s)
 {
     id below = m->f->below;
@@ -112,7 +118,7 @@ static enum err range_reader_fill(struct range_merge *m, struct range_reader *s)
     return OK;
 }
 
-/* The newest id of all streams; NULL where they have ended. */
+/* The newest id of all ranges; NULL: all have ended. */
 static enum err merge_next(struct range_merge *m, const char **id_r)
 {
     struct range_reader *newest = NULL;

@@ -6,19 +6,23 @@
 #include "mariadb/db.h"
 #include "run/accept_types.h"
 
-struct tree_row { /* of execution_children */
+/* A row of execution_tree_rows. */
+struct tree_row {
     id child, parent;
     int64_t credits;
 };
 
-struct tree_branch { /* an execution of the tree, breadth-first; the first is the top */
+/* An execution of the tree. They are listed breadth-first, beginning with the top. */
+struct tree_branch {
     const id *id;
     size_t parent, depth;
-    size_t first, count; /* its children */
-    int64_t credits;     /* its own, then with all below it */
+    /* Its children in the list. */
+    size_t first, count;
+    /* What it cost, to which that of its descendants is added. */
+    int64_t credits;
 };
 
-/* Stable: rows of one parent stay in the order of their ids, which they come in. */
+/* By parent, then by child. */
 static int by_parent(const void *a, const void *b)
 {
     const struct tree_row *x = a, *y = b;
@@ -26,7 +30,7 @@ static int by_parent(const void *a, const void *b)
     return order ? order : id_compare(&x->child, &y->child);
 }
 
-/* The first row of a parent; `n` where it has none. */
+/* The index of the first row of a parent; `n` if it has none. */
 static size_t rows_of(const struct tree_row *rows, size_t n, const id *parent)
 {
     size_t low = 0, high = n;
@@ -58,7 +62,7 @@ static enum err read_rows(struct db *db, void *ctx, const id *root, struct tree_
     return OK;
 }
 
-/* The part of a tree below `top`. Each row is somebody's child once, so this ends. */
+/* Lists `top` and its descendants. It ends because each row has one parent and is listed at most once. */
 static struct tree_branch *build_tree(void *ctx, const struct tree_row *rows, size_t rows_n, const id *top,
                                       int64_t own, size_t *n_r)
 {
@@ -91,7 +95,7 @@ enum err execution_tree_credits(struct db *db, const id *root, const id *top, in
     return e;
 }
 
-/* What is shown of the tree, with what each execution says of itself. */
+/* Reads the executions of the tree that are shown. */
 static enum err read_shown_nodes(struct db *db, void *ctx, const id *workspace, const struct execution *top,
                                  const struct tree_branch *list, size_t n,
                                  struct execution_tree_node **nodes_r, size_t *count_r)
@@ -111,7 +115,7 @@ static enum err read_shown_nodes(struct db *db, void *ctx, const id *workspace, 
     for (size_t i = 0; i < shown; i++) {
         struct execution_tree_node *node = &nodes[i];
         const struct execution *x = i == 0 ? top : execution_find(found, found_n, list[i].id);
-        if (!x) /* removed since */
+        if (!x) /* removed since the tree was read */
             return ERR_RETRY;
         size_t end = list[i].first + list[i].count;
         node->execution = *x;

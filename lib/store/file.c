@@ -89,7 +89,8 @@ struct file_change {
     int64_t max;
     struct blob_id *replaced;
     size_t replaced_n;
-    const char *name; /* to be deleted */
+    /* Of the file to delete. */
+    const char *name;
 };
 
 static const struct file *find_name(const struct file_change *c, const char *name)
@@ -101,7 +102,7 @@ static const struct file *find_name(const struct file_change *c, const char *nam
     return NULL;
 }
 
-/* Weighs the collection as it will be, and notes the blobs that lose a name. */
+/* Locks the collection, computes its size after the change, and collects the blobs that lose a name. */
 static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
 {
     struct db_value args[] = {db_id(c->workspace), db_id(c->principal)};

@@ -28,7 +28,7 @@ bool model_url_fits(const char *url)
     return url[scheme] != '\0' && url[scheme] != '/' && url[scheme] != ':';
 }
 
-/* What a key is sealed for, as secrets have a name: bound to the workspace and the alias. */
+/* Keys are sealed like a secret of this name, which binds them to the workspace and the alias. */
 static char *seal_name(void *ctx, const char *alias)
 {
     char *name = talloc_asprintf(ctx, "model.%s", alias);
@@ -64,7 +64,7 @@ static enum err model_from_row(void *ctx, const uint8_t *seal, const id *workspa
     enum err e = secret_open(ctx, seal, workspace, seal_name(ctx, m->alias), (const uint8_t *)nonce->text,
                              nonce->size, (const uint8_t *)sealed->text, sealed->size, &key, &size);
     if (e != OK)
-        log_error("model.key_does_not_open", "workspace=%s alias=%s", workspace->text, m->alias);
+        log_error("model.key_decrypt_failed", "workspace=%s alias=%s", workspace->text, m->alias);
     m->key = e == OK ? key : NULL;
     return e;
 }

@@ -134,13 +134,16 @@ enum err skill_price(struct db *db, void *ctx, const id *workspace, const char *
 struct skill_write {
     const struct skill_install *s;
     id skill;
-    bool exists; /* the skill has a row */
-    bool is_new; /* the version is */
-    bool stored; /* its row is there */
+    /* The skill has a row. */
+    bool exists;
+    /* The version was inserted by this change. */
+    bool is_new;
+    /* The version has a row. */
+    bool stored;
     int version;
 };
 
-/* The version of this label, if it is there; else the number that comes next. */
+/* Finds the version with this label, or chooses the next number. */
 static enum err find_skill_version(struct db_tx *tx, struct skill_write *p)
 {
     struct db_value args[] = {db_id(&p->skill), db_text(p->s->label)};
@@ -149,7 +152,7 @@ static enum err find_skill_version(struct db_tx *tx, struct skill_write *p)
     if (e != OK)
         return e;
     if (rows->count > 0) {
-        /* our own, whose commit was lost, is new all the same */
+        /* a version that an earlier attempt inserted, whose COMMIT response was lost, is new all the same */
         p->is_new =
             tx->settling && p->is_new && db_int(rows, 0, SKILL_VERSION_FIND_LABEL_VERSION) == p->version;
         p->stored = true;

@@ -79,5 +79,5 @@ void ticket_delete_expired(struct db *db)
     if (e == OK)
         e = db_run(db, db, SQL_TICKET_DELETE_ENDED, &ended, 1, NULL);
     if (e != OK)
-        log_warn("ticket.tidy_failed", "error=%s", err_name(e));
+        log_warn("ticket.delete_failed", "error=%s", err_name(e));
 }

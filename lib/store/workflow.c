@@ -100,7 +100,7 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r)
 {
-    /* above every UUID there is */
+    /* the highest UUID */
     static const id last = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
     struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &last), db_number(limit)};
     struct db_rows *rows;
@@ -155,7 +155,8 @@ enum err workflow_archive(struct db *db, const id *workspace, const id *workflow
 struct workflow_write {
     const struct workflow_change *c;
     struct workflow_outcome *outcome;
-    void *ctx; /* of the answer */
+    /* Owns the body of a replay. */
+    void *ctx;
     struct db_tx *tx;
 };
 
@@ -164,7 +165,7 @@ static struct db_value span_value_or_empty(struct span s)
     return s.at ? db_bytes(s.at, s.size) : db_bytes("", 0);
 }
 
-/* For program_find_loop: whom the current version of a stored workflow calls. */
+/* For program_find_loop: the workflows that the current version of a stored workflow calls. */
 static enum err workflow_children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
                                   size_t *count_r)
 {
@@ -253,8 +254,8 @@ static enum err write_workflow_version(struct workflow_write *put)
     return e == OK ? write_workflow_calls(put) : e;
 }
 
-/* The row as it stands under the account's lock: which version comes next, or that this very change was
- * committed before (the answer to its COMMIT was lost). */
+/* Reads the row under the account's lock and chooses the next version. *committed_r: an earlier attempt of
+ * this change was committed, but its COMMIT response was lost. */
 static enum err find_current_row(struct workflow_write *put, bool *committed_r)
 {
     const struct workflow_change *c = put->c;
@@ -275,7 +276,7 @@ static enum err find_current_row(struct workflow_write *put, bool *committed_r)
     return OK;
 }
 
-/* The key, under the lock. `free_r`: it goes on. */
+/* Looks up the key under the account's lock. *free_r: the change is to be made. */
 static enum err workflow_find_key(struct workflow_write *put, const struct idempotency_key *key,
                                   struct account *account, bool *free_r)
 {

@@ -55,9 +55,8 @@ static enum err insert_workspace(struct db_tx *tx, const struct workspace_creati
     return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, ACCOUNT_INSERT_SET_COUNT, NULL) : e;
 }
 
-/* Whether an earlier try had committed; then the account is touched, so that the log is flushed before
- * anybody is told.
- */
+/* True in *found_r if an earlier attempt of this transaction was committed. The account is then touched,
+ * which makes this transaction flush, so that the earlier commit is durable before it is reported. */
 static enum err find_committed_workspace(struct db_tx *tx, const id *workspace, bool *found_r)
 {
     struct account *a;
@@ -97,8 +96,8 @@ struct workspace_change {
     const struct workspace_limits *limits;
 };
 
-/* Counts roots that are not terminal, so that none ends uncounted: whoever ends a run locks its row and then
- * looks again whether max_concurrent is set. */
+/* Counts the roots that are not terminal, under shared locks. A transaction that ends a run locks its row and
+ * then reads whether max_concurrent is set, so no end is missed. */
 static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *active_r)
 {
     struct db_value arg = db_id(workspace);

@@ -4,7 +4,7 @@
 
 #include "json/json_raw.h"
 
-/* A member of `extra` as it stands there; null where there is none. */
+/* Writes a member of `extra` unchanged, or null if it is missing. */
 static void write_extra_member(struct json_write *w, const struct execution *exec, const char *name,
                                const char *as)
 {
@@ -69,7 +69,7 @@ static void write_step(struct json_write *w, int index, const struct program_ste
     json_write_close(w, '}');
 }
 
-/* Every step of the program, also those not begun. */
+/* Writes every step of the program, including those that have not begun. */
 static void write_program_steps(struct json_write *w, const struct view_steps *v)
 {
     size_t known = v->program ? v->program->step_count : 0;
@@ -129,7 +129,7 @@ void view_execution_tree(struct json_write *w, const struct execution_tree_node 
     json_write_key(w, "children");
     json_write_open(w, '[');
     for (size_t k = 0; k < node->count; k++)
-        view_execution_tree(w, nodes, node->first + k); /* as deep as a tree may be */
+        view_execution_tree(w, nodes, node->first + k); /* recursion is limited by TREE_DEPTH_MAX */
     json_write_close(w, ']');
     json_write_flag(w, "children_truncated", node->truncated);
     json_write_close(w, '}');

@@ -23,7 +23,7 @@ static void write_usage(struct json_write *w, const struct usage *u)
     json_write_close(w, '}');
 }
 
-/* What a child shows, too. */
+/* The members that children have, too. */
 static void write_head(struct json_write *w, const struct skill_execution *exec)
 {
     json_write_id(w, "id", &exec->id);
@@ -100,7 +100,7 @@ void view_skill_execution(struct json_write *w, const struct skill_execution *ex
     json_write_text(w, "chat_thread_id", exec->thread_id);
     json_write_id(w, "chat_message_id", &exec->message_id);
     json_write_text(w, "chat_tool_call_id", exec->tool_call_id);
-    json_write_text(w, "workspace_archive_id", NULL); /* workspaces of runs are not kept */
+    json_write_text(w, "workspace_archive_id", NULL); /* working directories of runs are not archived */
     json_write_text(w, "langfuse_trace_id", exec->usage.trace_id);
     json_write_text(w, "idempotency_key", json_get_text(extra, "idempotency_key"));
     json_write_close(w, '}');

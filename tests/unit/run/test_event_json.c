@@ -53,3 +53,10 @@ Test(event_json, rejects_other_texts)
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         cr_assert(!parse_event(texts[i], &seq, &type), "%s", texts[i]);
 }
+
+Test(event_json, three_types_are_terminal)
+{
+    for (int t = EVENT_QUEUED; t <= EVENT_STOPPED; t++)
+        cr_expect_eq(event_is_terminal((enum event_type)t),
+                     t == EVENT_SUCCEEDED || t == EVENT_FAILED || t == EVENT_STOPPED, "type %d", t);
+}
