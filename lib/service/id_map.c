@@ -5,12 +5,14 @@
 
 struct id_map_entry {
     id key;
-    void *value; /* NULL: free, or, where `deleted`, left so that what was put behind it is found */
+    /* NULL: free. If also `deleted`, the entry is kept so that a search continues past it */
+    void *value;
     bool deleted;
 };
 
 struct id_map {
-    struct id_map_entry *entries; /* a power of two of them */
+    /* array of `size` entries; a power of two */
+    struct id_map_entry *entries;
     size_t size, count, deleted;
 };
 
@@ -22,7 +24,7 @@ struct id_map *id_map_new(void *ctx)
     return t;
 }
 
-/* The end of a UUIDv7 is random: FNV-1a over its text is enough. */
+/* FNV-1a over the text is sufficient, because the end of a UUIDv7 is random. */
 static size_t id_map_hash_slot(const struct id_map *t, const id *key)
 {
     uint64_t h = 14695981039346656037U;
@@ -31,7 +33,7 @@ static size_t id_map_hash_slot(const struct id_map *t, const id *key)
     return (h ^ h >> 32) & (t->size - 1);
 }
 
-/* Where the key stands, or the free place where the search ended. */
+/* Returns the entry of the key, or the free entry at which the search ended. */
 static struct id_map_entry *id_map_find_slot(const struct id_map *t, const id *key)
 {
     size_t i = id_map_hash_slot(t, key);
@@ -46,7 +48,9 @@ static void id_map_grow(struct id_map *t)
 {
     struct id_map_entry *old = t->entries;
     size_t size = t->size;
-    t->size = t->count * 2 >= size ? size * 2 : size; /* many deleted: the same size does */
+    t->size = t->count * 2 >= size
+                  ? size * 2
+                  : size; /* if many entries are deleted, rehashing at the same size frees them */
     t->entries = talloc_zero_array(t, struct id_map_entry, t->size);
     t->deleted = 0;
     for (size_t i = 0; i < size; i++) {

@@ -9,10 +9,12 @@
 #include "base/clock.h"
 
 struct timers {
-    struct timer **heap; /* from 1: the children of i are 2i and 2i + 1 */
+    /* binary heap from index 1: the children of i are 2i and 2i + 1 */
+    struct timer **heap;
     size_t count;
     int64_t armed_ms;
-    int fd; /* -1 without a base */
+    /* timerfd; -1 without an event base */
+    int fd;
     struct event *event;
 };
 
@@ -43,7 +45,7 @@ static void heap_sift_down(struct timers *all, struct timer *t)
     heap_put(all, i, t);
 }
 
-/* Tells the kernel of the nearest moment, where that is another one than it knows of. */
+/* Arms the timerfd for the nearest timer, if that time has changed. */
 static void timers_arm_fd(struct timers *all)
 {
     int64_t next_ms = timers_next_ms(all);
@@ -52,7 +54,7 @@ static void timers_arm_fd(struct timers *all)
     all->armed_ms = next_ms;
     struct itimerspec at = {0};
     if (next_ms != INT64_MAX) {
-        int64_t ms = next_ms > 0 ? next_ms : 1; /* zero would disarm */
+        int64_t ms = next_ms > 0 ? next_ms : 1; /* zero would disarm the timerfd */
         at.it_value.tv_sec = ms / 1000;
         at.it_value.tv_nsec = ms % 1000 * 1000000;
     }
@@ -101,7 +103,7 @@ int64_t timers_next_ms(const struct timers *all)
 
 void timers_run(struct timers *all, int64_t now_ms)
 {
-    /* No more than stood there at first: what fires may set itself again for a moment that has passed. */
+    /* At most as many as were set at the start: a callback may set its timer to a time in the past again. */
     for (size_t left = all->count; left > 0 && all->count > 0 && all->heap[1]->at_ms <= now_ms; left--) {
         struct timer *t = all->heap[1];
         heap_remove(all, t);
@@ -115,7 +117,7 @@ static void on_timerfd(evutil_socket_t fd, short what, void *arg)
     struct timers *all = arg;
     uint64_t expirations;
     if (read(fd, &expirations, sizeof expirations) < 0)
-        return; /* moved meanwhile: the new moment comes by itself */
+        return; /* the timerfd was set again in the meantime and fires at the new time */
     all->armed_ms = INT64_MAX;
     timers_run(all, clock_boot_ms());
 }

@@ -21,7 +21,7 @@ static void on_fire(void *arg)
     log_of[logged++] = f;
 }
 
-Test(executor_timers, fire_in_order_once_each)
+Test(timers, fire_in_order_once_each)
 {
     struct timers *all = timers_new(NULL, NULL);
     struct fired *f = talloc_zero_array(all, struct fired, MANY);
@@ -59,7 +59,7 @@ static void rearm_now(void *arg)
     timer_set(f->all, &f->timer, 0);
 }
 
-Test(executor_timers, a_timer_rearmed_in_the_past_fires_on_the_next_run)
+Test(timers, a_timer_rearmed_in_the_past_fires_on_the_next_run)
 {
     struct timers *all = timers_new(NULL, NULL);
     struct fired f = {.all = all, .timer = {.fire = rearm_now, .arg = &f}};
@@ -79,7 +79,7 @@ static void clear_other(void *arg)
     timer_clear(f->all, &f[1].timer);
 }
 
-Test(executor_timers, a_timer_can_clear_another_due_timer)
+Test(timers, a_timer_can_clear_another_due_timer)
 {
     struct timers *all = timers_new(NULL, NULL);
     struct fired *f = talloc_zero_array(all, struct fired, 2);
@@ -99,7 +99,7 @@ static void break_loop(void *arg)
     event_base_loopbreak(arg);
 }
 
-Test(executor_timers, wakes_the_event_loop, .timeout = 10)
+Test(timers, wakes_the_event_loop, .timeout = 10)
 {
     struct event_base *base = event_base_new();
     struct timers *all = timers_new(NULL, base);
