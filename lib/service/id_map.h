@@ -18,5 +18,7 @@ void *id_map_get(const struct id_map *t, const id *key);
 void id_map_remove(struct id_map *t, const id *key);
 size_t id_map_count(const struct id_map *t);
 
-/* Iterates over all values: *cursor starts at 0; NULL at the end. Values may be removed during an iteration, because removing moves no entry. Adding a value may rehash the table; the iteration can then skip values or return them twice. */
+/* Iterates over all values: *cursor starts at 0; NULL at the end. Values may be removed during an iteration,
+ * because removing moves no entry. Adding a value may rehash the table; the iteration can then skip values or
+ * return them twice. */
 void *id_map_next(const struct id_map *t, size_t *cursor);
