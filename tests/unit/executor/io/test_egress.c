@@ -7,19 +7,19 @@
 
 #include "executor/io/egress.h"
 
-static bool policy_allows(const struct egress_policy *o, const char *text)
+static bool policy_allows(const struct egress_policy *policy, const char *text)
 {
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET, text, &v4.sin_addr) == 1)
-        return egress_policy_allows(o, (struct sockaddr *)&v4);
+        return egress_policy_allows(policy, (struct sockaddr *)&v4);
     cr_assert_eq(inet_pton(AF_INET6, text, &v6.sin6_addr), 1, "%s", text);
-    return egress_policy_allows(o, (struct sockaddr *)&v6);
+    return egress_policy_allows(policy, (struct sockaddr *)&v6);
 }
 
 Test(egress_policy, allows_only_public_addresses)
 {
-    static const char *const refused[] = {
+    static const char *const denied[] = {
         "0.0.0.0",
         "10.0.0.1",
         "100.64.0.1",
@@ -63,14 +63,14 @@ Test(egress_policy, allows_only_public_addresses)
                                           "2000::1",     "2606:4700::1",  "2a00::1",    "2001:4860::1"};
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct egress_policy *o = egress_policy_new(ctx, "", &why);
-    cr_assert_not_null(o);
-    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
-        cr_expect_not(policy_allows(o, refused[i]), "%s", refused[i]);
+    struct egress_policy *policy = egress_policy_new(ctx, "", &why);
+    cr_assert_not_null(policy);
+    for (size_t i = 0; i < sizeof denied / sizeof *denied; i++)
+        cr_expect_not(policy_allows(policy, denied[i]), "%s", denied[i]);
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++)
-        cr_expect(policy_allows(o, allowed[i]), "%s", allowed[i]);
+        cr_expect(policy_allows(policy, allowed[i]), "%s", allowed[i]);
     struct sockaddr_un path = {.sun_family = AF_UNIX};
-    cr_expect_not(egress_policy_allows(o, (struct sockaddr *)&path));
+    cr_expect_not(egress_policy_allows(policy, (struct sockaddr *)&path));
     talloc_free(ctx);
 }
 
@@ -78,9 +78,9 @@ Test(egress_policy, honours_operator_exceptions)
 {
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct egress_policy *o =
+    struct egress_policy *policy =
         egress_policy_new(ctx, "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
-    cr_assert_not_null(o, "%s", why);
+    cr_assert_not_null(policy, "%s", why);
     static const struct {
         const char *address;
         bool allowed;
@@ -89,7 +89,7 @@ Test(egress_policy, honours_operator_exceptions)
                  {"127.127.255.1", true},   {"127.128.0.1", false},  {"::ffff:127.0.0.1", false},
                  {"::ffff:10.1.0.1", false}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_eq(policy_allows(o, cases[i].address), cases[i].allowed, "%s", cases[i].address);
+        cr_expect_eq(policy_allows(policy, cases[i].address), cases[i].allowed, "%s", cases[i].address);
     talloc_free(ctx);
 }
 

@@ -41,7 +41,7 @@ Test(spawn_limiter, admits_in_order_up_to_the_width)
     cr_assert(l->order[0] == 1 && l->order[1] == 2 && l->order[2] == 0 && l->order[3] == 0);
     spawn_limiter_release(&l->tickets[1]);
     cr_assert(l->order[2] == 3 && l->order[3] == 0);
-    spawn_limiter_release(&l->tickets[1]); /* once more is nothing */
+    spawn_limiter_release(&l->tickets[1]); /* a second release has no effect */
     cr_assert(l->order[3] == 0);
     spawn_limiter_release(&l->tickets[0]);
     cr_assert(l->order[3] == 4);
@@ -51,8 +51,8 @@ Test(spawn_limiter, admits_in_order_up_to_the_width)
 Test(spawn_limiter, a_cancelled_ticket_leaves_the_queue)
 {
     struct limiter_fixture *l = make_fixture(1);
-    spawn_limiter_release(&l->tickets[3]); /* the last */
-    spawn_limiter_release(&l->tickets[1]); /* one in between */
+    spawn_limiter_release(&l->tickets[3]); /* the last in the queue */
+    spawn_limiter_release(&l->tickets[1]); /* one in the middle */
     spawn_limiter_acquire(l->limiter, &l->tickets[1]);
     spawn_limiter_release(&l->tickets[0]);
     cr_assert(l->order[2] == 2 && l->order[1] == 0 && l->order[3] == 0);
@@ -68,7 +68,7 @@ Test(spawn_limiter, a_slot_is_released_after_the_timeout)
     cr_assert(l->order[1] == 0);
     timers_run(l->timers, clock_boot_ms() + 10000);
     cr_assert(l->order[1] == 2 && l->order[2] == 0);
-    spawn_limiter_release(&l->tickets[0]); /* it had its turn */
+    spawn_limiter_release(&l->tickets[0]); /* its ticket has expired */
     cr_assert(l->order[2] == 0);
     spawn_limiter_release(&l->tickets[1]);
     cr_assert(l->order[2] == 3);
