@@ -3,32 +3,10 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "workflow/http_request.h"
+#include "programs.h"
 #include "workflow/program_compile.h"
 #include "workflow/program_eval.h"
 #include "json/json.h"
-
-/* In the tables ' stands for ". */
-static json_object *parse_json(void *ctx, const char *text)
-{
-    char *json = talloc_strdup(ctx, text);
-    for (char *p = json; (p = strchr(p, '\''));)
-        *p = '"';
-    json_object *value;
-    const char *why;
-    enum err e = json_parse(ctx, json, strlen(json), JSON_DEPTH_MAX, &value, &why);
-    cr_assert_eq(e, OK, "%s: %s", text, why);
-    return value;
-}
-
-static struct program *compile_program(void *ctx, const char *text)
-{
-    struct json_problems *problems = json_problems_new(ctx);
-    struct program *program;
-    enum err e = program_compile(ctx, parse_json(ctx, text), NULL, &program, problems);
-    cr_assert_eq(e, OK, "%s: %s: %s", text, problems->list[0].pointer, problems->list[0].message);
-    return program;
-}
 
 static bool knows_letter(void *arg, const char *slug)
 {
@@ -416,81 +394,7 @@ Test(program, numbers_are_exact)
     }
 }
 
-Test(program, outputs_and_the_scope_of_steps)
-{
-    static const struct {
-        const char *outputs, *result;
-    } rows[] = {
-        {"", "[1,2]"},
-        {",'outputs':null", "null"},
-        {",'outputs':{'a':'${/steps/a}','s':'${/steps/b/status}'}",
-         "{\"a\":{\"result\":null,\"status\":\"failed\",\"error\":\"it broke\"},\"s\":\"completed\"}"},
-        {",'outputs':'${/steps/b/result/1}'", "2"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        void *ctx = talloc_new(NULL);
-        struct program *p =
-            compile_program(ctx, talloc_asprintf(ctx,
-                                                 "{'steps':[{'name':'a','type':'fail','message':'m',"
-                                                 "'on_error':'continue'},{'name':'b','type':'transform',"
-                                                 "'value':1}]%s}",
-                                                 rows[i].outputs));
-        json_object *steps = json_own(ctx, json_object_new_object());
-        program_scope_put(steps, "a", "failed", NULL, "it broke");
-        program_scope_put(steps, "b", "completed", parse_json(ctx, "[1,2]"), NULL);
-        struct template_scope scope = {.steps = steps};
-        json_object *value;
-        const char *why;
-        cr_assert_eq(program_outputs(ctx, p, &scope, &value, &why), OK, "%s", why);
-        cr_expect_str_eq(json_text(value, NULL), rows[i].result);
-        talloc_free(ctx);
-    }
-}
-
-Test(program, items_delays_and_child_inputs)
-{
-    void *ctx = talloc_new(NULL);
-    struct program *p = compile_program(
-        ctx, "{'steps':[{'name':'a','type':'delay','for_each':'${/inputs/l}','seconds':'${/inputs/s}'},"
-             "{'name':'b','type':'delay','for_each':[1,'${/inputs/s}'],'seconds':0.3},"
-             "{'name':'c','type':'workflow','workflow_id':'0190abcd-0000-7000-8000-000000000001','inputs':"
-             "'${/inputs/i}'},{'name':'d','type':'skill','slug':'s'}]}");
-    struct template_scope scope = {.inputs = parse_json(ctx, "{'l':[1,2,3],'s':1.5,'i':{'x':1}}")};
-    json_object *value;
-    int64_t ms;
-    const char *why;
-    cr_assert_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), OK);
-    cr_expect_eq(json_object_array_length(value), 3);
-    cr_assert_eq(program_items(ctx, &p->steps[1], &scope, &value, &why), OK);
-    cr_expect_str_eq(json_text(value, NULL), "[1,1.5]");
-    cr_assert_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), OK);
-    cr_expect_eq(ms, 1500);
-    cr_assert_eq(program_delay_ms(ctx, &p->steps[1], &scope, &ms, &why), OK);
-    cr_expect_eq(ms, 300);
-    cr_assert_eq(program_child_inputs(ctx, &p->steps[2], &scope, &value, &why), OK);
-    cr_expect_str_eq(json_text(value, NULL), "{\"x\":1}");
-    cr_assert_eq(program_child_inputs(ctx, &p->steps[3], &scope, &value, &why), OK);
-    cr_expect_str_eq(json_text(value, NULL), "{}");
-    scope.inputs = parse_json(ctx, "{'l':{},'s':-1,'i':[1]}");
-    cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), ERR_INVALID);
-    cr_expect_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), ERR_INVALID);
-    cr_expect_eq(program_child_inputs(ctx, &p->steps[2], &scope, &value, &why), ERR_INVALID);
-    scope.inputs = parse_json(ctx, "{'l':null,'s':'1'}");
-    cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), ERR_INVALID);
-    cr_expect_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), ERR_INVALID);
-    cr_expect_eq(program_child_inputs(ctx, &p->steps[2], &scope, &value, &why), ERR_NOT_FOUND);
-    json_object *many = json_object_new_array();
-    for (int i = 0; i <= PROGRAM_ITEMS_MAX; i++)
-        json_object_array_add(many, NULL);
-    json_object_object_add(scope.inputs, "l", many);
-    cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), ERR_LIMIT);
-    json_object_array_del_idx(many, 0, 1);
-    cr_expect_eq(program_items(ctx, &p->steps[0], &scope, &value, &why), OK);
-    talloc_free(ctx);
-}
-
-/* --- who calls whom ---------------------------------------------------------------------------------------
- */
+/* --- calls between workflows --- */
 
 #define ID(n) "0190abcd-0000-7000-8000-00000000000" #n
 
@@ -570,89 +474,4 @@ Test(program, children_are_listed_once)
     program_child_workflows(ctx, parse_json(ctx, "[]"), &n);
     cr_expect_eq(n, 0);
     talloc_free(ctx);
-}
-
-/* --- requests ---------------------------------------------------------------------------------------------
- */
-
-static const char *request_secret(void *arg, const char *name, size_t *size_r)
-{
-    (void)arg;
-    *size_r = 3;
-    return strcmp(name, "K") == 0 ? "k/y" : NULL;
-}
-
-static enum err request_of(void *ctx, const char *fields, struct http_request *r, const char **why)
-{
-    struct template_scope scope = {
-        .inputs = parse_json(
-            ctx, "{'a':'x y','l':['p&q',2,null,true],'o':{'b':[1.50,null]},'n':null,'crlf':'a\\r\\nb'}"),
-        .secret = request_secret};
-    char *text = talloc_asprintf(ctx, "{'steps':[{'name':'r','type':'http','request':{%s}}]}", fields);
-    return http_request_render(ctx, &compile_program(ctx, text)->steps[0], &scope, r, why);
-}
-
-Test(http_request, renders)
-{
-    static const struct {
-        const char *fields, *url, *headers, *body;
-    } rows[] = {
-        {"'method':'GET','url':'http://h/${/inputs/a}#frag'", "http://h/x%20y", "", NULL},
-        {"'method':'GET','url':'http://h','query':{'a "
-         "b':'${/inputs/a}','l':'${/inputs/l}','n':'${/inputs/n}','k':"
-         "'${/secrets/K}','f':1.50}",
-         "http://h?a%20b=x%20y&l=p%26q&l=2&l=true&k=k%2Fy&f=1.50", "", NULL},
-        {"'method':'GET','url':'http://h/?x=1','query':{'y':''}", "http://h/?x=1&y=", "", NULL},
-        {"'method':'GET','url':'http://h/?','query':{'y':[]}", "http://h/?", "", NULL},
-        {"'method':'GET','url':'http://h/?','query':{'y':[1]}", "http://h/?y=1", "", NULL},
-        {"'method':'POST','url':'http://h/','body':'${/inputs/o}','headers':{'X':'t ${/secrets/K}'}",
-         "http://h/", "X=t k/y;Content-Type=application/json;", "{\"b\":[1.50,null]}"},
-        {"'method':'POST','url':'http://h/','body':'a=${/inputs/a}','headers':{'content-type':'text/x'}",
-         "http://h/", "content-type=text/x;", "a=x y"},
-        {"'method':'PUT','url':'http://h/','body':'${/inputs/a}'", "http://h/",
-         "Content-Type=text/plain; charset=utf-8;", "x y"},
-        {"'method':'PUT','url':'http://h/','body':false", "http://h/", "Content-Type=application/json;",
-         "false"},
-        {"'method':'PUT','url':'http://h/','body':'${/inputs/n}'", "http://h/", "", NULL},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        void *ctx = talloc_new(NULL);
-        struct http_request r;
-        const char *why;
-        cr_assert_eq(request_of(ctx, rows[i].fields, &r, &why), OK, "%s: %s", rows[i].fields, why);
-        cr_expect_str_eq(r.url, rows[i].url);
-        char *headers = talloc_strdup(ctx, "");
-        for (size_t j = 0; j < r.header_count; j++)
-            headers = talloc_asprintf_append(headers, "%s=%s;", r.headers[j].name, r.headers[j].value);
-        cr_expect_str_eq(headers, rows[i].headers);
-        cr_expect_eq(r.body != NULL, rows[i].body != NULL, "%s", rows[i].fields);
-        if (r.body && rows[i].body) {
-            cr_expect_str_eq(r.body, rows[i].body);
-            cr_expect_eq(r.body_size, strlen(rows[i].body));
-        }
-        talloc_free(ctx);
-    }
-}
-
-Test(http_request, reports_failures)
-{
-    static const struct {
-        const char *fields;
-        enum err e;
-        const char *why;
-    } rows[] = {
-        {"'method':'GET','url':'http://h/${/inputs/x}'", ERR_NOT_FOUND, "finds nothing"},
-        {"'method':'GET','url':'http://h/','query':{'o':'${/inputs/o}'}", ERR_INVALID, "query parameter o"},
-        {"'method':'GET','url':'http://h/','query':{'o':[['x']]}", ERR_INVALID, "query parameter o"},
-        {"'method':'GET','url':'http://h/','headers':{'X':'${/inputs/crlf}'}", ERR_INVALID, "CR, LF or NUL"},
-        {"'method':'GET','url':'http://h/','headers':{'X':'${/secrets/L}'}", ERR_NOT_FOUND, "${/secrets/L}"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        void *ctx = talloc_new(NULL);
-        struct http_request r;
-        const char *why = NULL;
-        cr_expect_eq(request_of(ctx, rows[i].fields, &r, &why), rows[i].e, "%s", rows[i].fields);
-        cr_expect(why && strstr(why, rows[i].why), "%s: %s", rows[i].fields, why);
-        talloc_free(ctx);
-    }
 }
