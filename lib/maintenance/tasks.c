@@ -17,8 +17,7 @@ enum err maintenance_task_ensure(struct db *db, const char *task)
     return db_run(db, NULL, SQL_MAINTENANCE_TASK_INSERT, args, MAINTENANCE_TASK_INSERT_SET_COUNT, NULL);
 }
 
-/* A time more than two periods ahead was written before the clock was set back: the task is due. */
-static bool task_is_due(const struct maintenance_task *task, int64_t due_ms, int64_t now_ms)
+bool maintenance_task_is_due(const struct maintenance_task *task, int64_t due_ms, int64_t now_ms)
 {
     return due_ms <= now_ms || due_ms > now_ms + 2 * task->every_ms;
 }
@@ -33,7 +32,8 @@ enum err maintenance_find_due(struct db *db, const struct maintenance_task *task
         is_due_r[t] = false;
         for (size_t r = 0; e == OK && r < rows->count; r++) {
             if (strcmp(db_str(rows, r, MAINTENANCE_TASK_LIST_NAME), tasks[t].name) == 0)
-                is_due_r[t] = task_is_due(&tasks[t], db_int(rows, r, MAINTENANCE_TASK_LIST_DUE_MS), now_ms);
+                is_due_r[t] =
+                    maintenance_task_is_due(&tasks[t], db_int(rows, r, MAINTENANCE_TASK_LIST_DUE_MS), now_ms);
         }
     }
     talloc_free(scratch);
@@ -48,8 +48,8 @@ static enum err task_claim_work(struct db_tx *tx, void *arg)
     struct db_value next[] = {db_number(now_ms + task->every_ms), name};
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_LOCK, &name, 1, &rows);
-    if (e == OK &&
-        (rows->count == 0 || !task_is_due(task, db_int(rows, 0, MAINTENANCE_TASK_LOCK_DUE_MS), now_ms)))
+    if (e == OK && (rows->count == 0 ||
+                    !maintenance_task_is_due(task, db_int(rows, 0, MAINTENANCE_TASK_LOCK_DUE_MS), now_ms)))
         return ERR_NOT_FOUND;
     return e == OK ? db_run(tx->db, tx->ctx, SQL_MAINTENANCE_TASK_SCHEDULE, next, 2, NULL) : e;
 }

@@ -14,6 +14,9 @@ struct maintenance_task {
     const char *name;
     int64_t every_ms;
 };
+/* True if due_ms has come. A time more than two periods ahead was written before the clock was set back: such
+ * a task is due, too. */
+bool maintenance_task_is_due(const struct maintenance_task *task, int64_t due_ms, int64_t now_ms);
 /* Sets is_due_r[i] for each task. Reads without a lock. */
 enum err maintenance_find_due(struct db *db, const struct maintenance_task *tasks, size_t n,
                               bool *is_due_r) WARN_UNUSED;

@@ -5,8 +5,6 @@
 #include "mariadb/db.h"
 #include "run/states.h"
 
-enum { EVENTS_PAGE_MAX = 100 /* as in sql/queries/store/event_page.sql */ };
-
 struct event_row {
     int seq;
     enum event_type type;
@@ -24,7 +22,8 @@ struct event_page {
     size_t count;
 };
 
-/* The events after number `after`, ascending. ERR_NOT_FOUND: the workspace has no such run. */
+/* At most 100 events (the LIMIT of event_page.sql) after number `after`, ascending. ERR_NOT_FOUND: the
+ * workspace has no such run. */
 enum err events_read(struct db *db, void *ctx, const id *workspace, const id *execution, int after,
                      struct event_page *page_r) WARN_UNUSED;
 

@@ -7,8 +7,6 @@
 enum {
     /* Executions of one response, including the top; those nearest to the top come first. */
     EXECUTION_TREE_SHOWN_MAX = 1000,
-    /* Rows read of a tree; no tree grows beyond it (TREE_SIZE_MAX). */
-    EXECUTION_TREE_READ_MAX = 10000,
 };
 
 /* Breadth-first: the children of a node are adjacent, in the order of their creation. */

@@ -35,17 +35,24 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     return db_run(db, db, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT, NULL);
 }
 
-static bool ticket_is_valid(const struct db_rows *rows, int64_t now_ms)
+bool ticket_is_valid(const struct ticket_times *t, int64_t now_ms)
 {
-    const struct db_cell *ended = db_cell(rows, 0, TICKET_FIND_ENDED_MS);
-    const struct db_cell *expires = db_cell(rows, 0, TICKET_FIND_EXPIRES_MS);
-    bool is_revoked = !db_cell(rows, 0, TICKET_FIND_REVOKED_MS)->is_null;
-    bool is_unused = db_cell(rows, 0, TICKET_FIND_USED_MS)->is_null;
-    if (is_revoked || (!expires->is_null && expires->number <= now_ms))
+    if (t->key_revoked_ms || (t->key_expires_ms && t->key_expires_ms <= now_ms))
         return false;
-    if (is_unused && now_ms > db_int(rows, 0, TICKET_FIND_CREATED_MS) + TICKET_FIRST_USE_MS)
+    if (!t->used_ms && now_ms > t->created_ms + TICKET_FIRST_USE_MS)
         return false;
-    return ended->is_null || now_ms <= ended->number + TICKET_AFTER_END_MS;
+    return !t->run_ended_ms || now_ms <= t->run_ended_ms + TICKET_AFTER_END_MS;
+}
+
+static struct ticket_times ticket_times_from_row(const struct db_rows *rows)
+{
+    return (struct ticket_times){
+        .created_ms = db_int(rows, 0, TICKET_FIND_CREATED_MS),
+        .used_ms = db_int(rows, 0, TICKET_FIND_USED_MS),
+        .run_ended_ms = db_int(rows, 0, TICKET_FIND_ENDED_MS),
+        .key_revoked_ms = db_int(rows, 0, TICKET_FIND_REVOKED_MS),
+        .key_expires_ms = db_int(rows, 0, TICKET_FIND_EXPIRES_MS),
+    };
 }
 
 enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,
@@ -59,12 +66,15 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     if (e != OK)
         return e;
     int64_t now_ms = clock_wall_ms();
-    if (rows->count == 0 || !ticket_is_valid(rows, now_ms))
+    if (rows->count == 0)
+        return ERR_DENIED;
+    const struct ticket_times times = ticket_times_from_row(rows);
+    if (!ticket_is_valid(&times, now_ms))
         return ERR_DENIED;
     *access_r = (struct ticket_access){.workspace_id = db_get_id(rows, 0, TICKET_FIND_WORKSPACE_ID),
                                        .key_id = db_get_id(rows, 0, TICKET_FIND_KEY_ID),
                                        .rate_limit = db_int(rows, 0, TICKET_FIND_RATE_LIMIT_PER_MINUTE)};
-    if (!db_cell(rows, 0, TICKET_FIND_USED_MS)->is_null)
+    if (times.used_ms)
         return OK;
     struct db_value use[] = {db_number(now_ms), db_bytes(hash, sizeof hash)};
     return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);

@@ -25,5 +25,12 @@ struct ticket_access {
 enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,
                     struct ticket_access *access_r) WARN_UNUSED;
 
+/* Wall time; 0: not set. */
+struct ticket_times {
+    int64_t created_ms, used_ms, run_ended_ms, key_revoked_ms, key_expires_ms;
+};
+/* The rule above. Public for its unit tests. */
+bool ticket_is_valid(const struct ticket_times *t, int64_t now_ms);
+
 /* Deletes some tickets that can no longer be used. Call it periodically. Failures are logged. */
 void ticket_delete_expired(struct db *db);
