@@ -1,4 +1,4 @@
-# Shared by the scripts: the place of the tree, how they speak, how they wait. Sourced, never run.
+# Common functions of the scripts: root of the tree, output, waiting. To be sourced.
 # shellcheck shell=bash
 set -euo pipefail
 root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
@@ -23,12 +23,12 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        die "needs root, or sudo, for: $*"
+        die "root or sudo is required for: $*"
     fi
 }
 
-# await SECONDS COMMAND…: until the command succeeds; false at the deadline. Between two looks it listens at a pipe that
-# nothing ever comes out of: that takes no process each time, as `sleep` would.
+# await SECONDS COMMAND…: waits until the command succeeds; fails after SECONDS. Between two attempts it reads with a timeout from
+# a pipe without a writer, because `sleep` would start a process each time.
 await() {
     local deadline=$((${EPOCHREALTIME/./} + $1 * 1000000)) nothing='' late=0
     shift
