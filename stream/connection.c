@@ -55,7 +55,7 @@ struct stream_connections {
     struct subscriptions *subscriptions;
     struct stream_db_thread *db_thread;
     size_t max, count;
-    LIST_HEAD(, stream_connection) all;
+    LIST_HEAD(stream_connection_list, stream_connection) all;
 };
 
 /* --- closing --- */

@@ -18,7 +18,7 @@ enum {
 
 struct watched_run {
     id execution, workspace;
-    LIST_HEAD(, run_subscriber) subscribers;
+    LIST_HEAD(run_subscriber_list, run_subscriber) subscribers;
     int waiters;
     /* Redis has confirmed the subscription */
     bool subscribed;
@@ -37,7 +37,7 @@ struct subscriptions {
     /* by execution */
     struct watched_run *runs;
     /* runs to be polled next */
-    LIST_HEAD(, watched_run) poll_list;
+    LIST_HEAD(watched_run_list, watched_run) poll_list;
     /* a poll is in flight */
     bool poll_in_flight;
     struct redis_subscriber *redis;

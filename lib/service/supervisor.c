@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <talloc.h>
@@ -222,10 +222,9 @@ static void update_delay(const struct supervisor *s, struct supervisor_group *g,
 
 static void log_death(const struct supervisor *s, const struct supervisor_exit *exit, int64_t spawn_at_ms)
 {
-    char event[64] = "";
+    char event[64];
     int64_t wait_ms = spawn_at_ms - clock_boot_ms();
-    strncat(event, s->settings.child_name, 32);
-    strcat(event, ".died");
+    snprintf(event, sizeof event, "%s.died", s->settings.child_name);
     log_error(event, "pid=%d slot=%d status=%d signal=%d respawn_in_ms=%lld", (int)exit->pid, exit->slot,
               WIFEXITED(exit->status) ? WEXITSTATUS(exit->status) : -1,
               WIFSIGNALED(exit->status) ? WTERMSIG(exit->status) : 0,
