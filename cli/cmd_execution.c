@@ -1,4 +1,4 @@
-#include <poll.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "redis/keys.h"
+#include "redis/subscriber.h"
 #include "run/event_json.h"
 #include "run/stop.h"
 #include "store/event.h"
@@ -288,17 +289,64 @@ static void print_event(struct cli *cli, void *scratch, const id *execution, con
                v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
 }
 
-/* Waits until Redis reports an event, at most POLL_MS. The first call only subscribes. */
-static void wait_for_event(struct redis *redis, void *scratch, const struct run_progress *run)
+/* Waiting for events of one run, on an event loop of its own. */
+struct event_wait {
+    struct event_base *base;
+    /* ends a wait after POLL_MS */
+    struct event *timeout;
+    struct redis_subscriber *redis;
+    struct redis_arg channel;
+};
+
+static void on_wait_timeout(evutil_socket_t fd, short what, void *arg)
 {
-    struct redis_arg channel = redis_channel_events(scratch, &run->execution_id);
-    struct redis_value message;
-    if (redis_fd(redis) < 0 && redis_subscribe(redis, &channel, 1) == OK)
-        return; /* events published before the subscription must be read first */
-    struct pollfd p = {.fd = redis_fd(redis), .events = POLLIN};
-    poll(&p, p.fd >= 0, POLL_MS);
-    while (redis_fd(redis) >= 0 && redis_next_message(redis, scratch, &message) == OK)
-        ;
+    struct event_wait *w = arg;
+    event_base_loopbreak(w->base);
+}
+
+static void on_tail_subscribed(void *arg, struct redis_arg channel)
+{
+    struct event_wait *w = arg;
+    event_base_loopbreak(w->base);
+}
+
+static void on_tail_message(void *arg, struct redis_arg channel, struct redis_arg message)
+{
+    struct event_wait *w = arg;
+    event_base_loopbreak(w->base);
+}
+
+static int event_wait_destroy(struct event_wait *w)
+{
+    talloc_free(w->redis);
+    event_free(w->timeout);
+    event_base_free(w->base);
+    return 0;
+}
+
+static struct event_wait *event_wait_new(struct cli *cli, const id *execution)
+{
+    static const struct redis_subscriber_callbacks callbacks = {.on_subscribed = on_tail_subscribed,
+                                                                .on_message = on_tail_message};
+    struct event_wait *w = talloc_zero(cli->ctx, struct event_wait);
+    w->base = event_base_new();
+    w->timeout = event_new(w->base, -1, 0, on_wait_timeout, w);
+    w->redis = redis_subscriber_new(w, w->base, cli->config->redis.socket, &callbacks, w);
+    w->channel = redis_channel_events(w, execution);
+    talloc_set_destructor(w, event_wait_destroy);
+    return w;
+}
+
+/* Waits until Redis reports an event, at most POLL_MS. The first call only subscribes: events published
+ * before the subscription must be read first. */
+static void wait_for_event(struct event_wait *w)
+{
+    static const struct timeval poll_time = {.tv_sec = POLL_MS / 1000, .tv_usec = POLL_MS % 1000 * 1000};
+    if (!redis_subscriber_is_connected(w->redis) && redis_subscriber_connect(w->redis) == OK)
+        redis_subscriber_add(w->redis, w->channel);
+    event_add(w->timeout, &poll_time);
+    event_base_dispatch(w->base);
+    event_del(w->timeout);
 }
 
 int cmd_execution_tail(struct cli *cli, int argc, char **argv)
@@ -314,7 +362,7 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!find_run_by_id(cli, text, &run, &code))
         return code;
-    struct redis *subscription = redis_new(cli->ctx, cli->config->redis.socket);
+    struct event_wait *wait = event_wait_new(cli, &run.execution_id);
     for (;;) {
         void *scratch = talloc_new(cli->ctx);
         enum err e = events_read(cli->db, scratch, &run.workspace_id, &run.execution_id, (int)after, &page);
@@ -328,7 +376,7 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
         if (e == OK && state_is_terminal(page.state) && after >= page.last_seq)
             return CLI_DONE;
         if (e != OK || page.count == 0)
-            wait_for_event(subscription, scratch, &run);
+            wait_for_event(wait);
         talloc_free(scratch);
     }
 }

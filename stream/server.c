@@ -146,7 +146,7 @@ static bool open_backends(struct stream_server *s)
     if (!s->db_thread)
         return false;
     redis_keys_set_prefix(c->redis.prefix);
-    s->subscriptions = subscriptions_new(s, s->base, redis_subscriber_new(s, c->redis.socket), s->db_thread);
+    s->subscriptions = subscriptions_new(s, s->base, c->redis.socket, s->db_thread);
     s->connections =
         connections_new(s, s->base, s->subscriptions, s->db_thread, (size_t)c->stream.max_streams);
     s->state_dump = state_dump_new(s);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "redis/keys.h"
+#include "redis/subscriber.h"
 #include "run/event_json.h"
 #include "service/state_dump.h"
 
@@ -32,7 +33,6 @@ struct watched_run {
 };
 
 struct subscriptions {
-    struct event_base *base;
     struct stream_db_thread *db_thread;
     /* by execution */
     struct watched_run *runs;
@@ -41,7 +41,6 @@ struct subscriptions {
     /* a poll is in flight */
     bool poll_in_flight;
     struct redis_subscriber *redis;
-    struct event *readable, *writable;
     /* until then (boot time) publishers may not have noticed that Redis is back */
     int64_t distrust_until_ms;
 };
@@ -157,11 +156,6 @@ void subscriptions_poll_run(struct subscriptions *subs, struct run_subscriber *s
 
 /* --- messages from Redis --- */
 
-static bool redis_is_connected(const struct subscriptions *subs)
-{
-    return redis_subscriber_fd(subs->redis) >= 0;
-}
-
 static void start_subscribers(struct watched_run *run)
 {
     struct run_subscriber *next;
@@ -175,35 +169,15 @@ static void start_subscribers(struct watched_run *run)
 }
 
 /* Without Redis, subscribers start at once: subscriptions_tick() polls MariaDB every second. */
-static void on_redis_lost(struct subscriptions *subs)
+static void on_redis_lost(void *arg)
 {
-    if (subs->readable)
-        event_free(subs->readable);
-    if (subs->writable)
-        event_free(subs->writable);
-    subs->readable = subs->writable = NULL;
+    struct subscriptions *subs = arg;
     struct watched_run *run, *next;
     HASH_ITER(hh, subs->runs, run, next)
     {
         run->subscribed = false;
         start_subscribers(run);
     }
-}
-
-static void flush_redis(struct subscriptions *subs)
-{
-    bool wants_write = false;
-    if (!subs->readable)
-        return;
-    if (redis_subscriber_write(subs->redis, &wants_write) != OK)
-        on_redis_lost(subs);
-    else if (wants_write)
-        event_add(subs->writable, NULL);
-}
-
-static void redis_on_writable(evutil_socket_t fd, short what, void *arg)
-{
-    flush_redis(arg);
 }
 
 static void subscribe_run(struct subscriptions *subs, struct watched_run *run)
@@ -229,50 +203,48 @@ static void deliver_event(struct subscriptions *subs, struct watched_run *run,
     }
 }
 
-static void handle_redis_message(struct subscriptions *subs, const struct redis_event *news)
+/* The name of a channel ends with the id of its run. */
+static struct watched_run *find_channel_run(struct subscriptions *subs, struct redis_arg channel)
 {
-    if (news->kind == REDIS_EVENT_OTHER || news->channel.size < ID_LENGTH)
-        return;
-    struct watched_run *run = find_watched_run(subs, news->channel.bytes + news->channel.size - ID_LENGTH);
-    if (!run)
-        return;
-    if (news->kind == REDIS_EVENT_MESSAGE) {
-        deliver_event(subs, run, &news->message);
-    } else {
-        run->subscribed = true;
-        if (LIST_FIRST(&run->subscribers)->is_started)
-            mark_for_poll(subs, run); /* events may have been published while Redis was unreachable */
-        start_subscribers(run);
-    }
+    return channel.size < ID_LENGTH ? NULL : find_watched_run(subs, channel.bytes + channel.size - ID_LENGTH);
 }
 
-static void redis_on_readable(evutil_socket_t fd, short what, void *arg)
+static void on_redis_message(void *arg, struct redis_arg channel, struct redis_arg message)
 {
     struct subscriptions *subs = arg;
-    struct redis_event news;
-    enum err e = redis_subscriber_read(subs->redis);
-    while (e == OK && (e = redis_subscriber_next(subs->redis, &news)) == OK)
-        handle_redis_message(subs, &news);
-    if (e == ERR_UNAVAILABLE)
-        on_redis_lost(subs);
+    struct watched_run *run = find_channel_run(subs, channel);
+    if (!run)
+        return;
+    deliver_event(subs, run, &message);
     poll_next(subs);
 }
+
+static void on_redis_subscribed(void *arg, struct redis_arg channel)
+{
+    struct subscriptions *subs = arg;
+    struct watched_run *run = find_channel_run(subs, channel);
+    if (!run)
+        return;
+    run->subscribed = true;
+    if (LIST_FIRST(&run->subscribers)->is_started)
+        mark_for_poll(subs, run); /* events may have been published while Redis was unreachable */
+    start_subscribers(run);
+    poll_next(subs);
+}
+
+static const struct redis_subscriber_callbacks redis_callbacks = {
+    .on_subscribed = on_redis_subscribed, .on_message = on_redis_message, .on_lost = on_redis_lost};
 
 static void connect_redis(struct subscriptions *subs)
 {
     if (redis_subscriber_connect(subs->redis) != OK)
         return;
     subs->distrust_until_ms = clock_boot_ms() + DISTRUST_MS;
-    int fd = redis_subscriber_fd(subs->redis);
-    subs->readable = event_new(subs->base, fd, EV_READ | EV_PERSIST, redis_on_readable, subs);
-    subs->writable = event_new(subs->base, fd, EV_WRITE, redis_on_writable, subs);
-    event_add(subs->readable, NULL);
     struct watched_run *run, *next;
     HASH_ITER(hh, subs->runs, run, next)
     {
         subscribe_run(subs, run);
     }
-    flush_redis(subs);
 }
 
 /* --- subscribers --- */
@@ -280,19 +252,14 @@ static void connect_redis(struct subscriptions *subs)
 static int subscriptions_destroy(struct subscriptions *subs)
 {
     HASH_CLEAR(hh, subs->runs);
-    if (subs->readable)
-        event_free(subs->readable);
-    if (subs->writable)
-        event_free(subs->writable);
     return 0;
 }
 
-struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
+struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, const char *redis_socket,
                                         struct stream_db_thread *db_thread)
 {
     struct subscriptions *subs = talloc_zero(ctx, struct subscriptions);
-    subs->base = base;
-    subs->redis = redis;
+    subs->redis = redis_subscriber_new(subs, base, redis_socket, &redis_callbacks, subs);
     subs->db_thread = db_thread;
     talloc_set_destructor(subs, subscriptions_destroy);
     connect_redis(subs);
@@ -309,10 +276,7 @@ static struct watched_run *get_watched_run(struct subscriptions *subs, const id 
     run->execution = *execution;
     run->workspace = *workspace;
     HASH_ADD(hh, subs->runs, execution.text, ID_LENGTH, run);
-    if (redis_is_connected(subs)) {
-        subscribe_run(subs, run);
-        flush_redis(subs);
-    }
+    subscribe_run(subs, run);
     return run;
 }
 
@@ -323,7 +287,7 @@ void subscriptions_add(struct subscriptions *subs, const id *execution, const id
     subscriber->run = run;
     LIST_INSERT_HEAD(&run->subscribers, subscriber, entry);
     run->waiters += subscriber->is_waiter;
-    if (subscriber->is_started || (!run->subscribed && redis_is_connected(subs)))
+    if (subscriber->is_started || (!run->subscribed && redis_subscriber_is_connected(subs->redis)))
         return; /* started by on_redis_lost before, or to be started when Redis confirms the subscription */
     subscriber->is_started = true;
     subscriber->callbacks->on_ready(subscriber);
@@ -338,7 +302,6 @@ static void remove_watched_run(struct subscriptions *subs, struct watched_run *r
     if (run->needs_poll)
         LIST_REMOVE(run, poll_entry);
     talloc_free(run);
-    flush_redis(subs);
 }
 
 void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *subscriber)
@@ -353,7 +316,7 @@ void subscriptions_remove(struct subscriptions *subs, struct run_subscriber *sub
 
 void subscriptions_tick(struct subscriptions *subs)
 {
-    if (!redis_is_connected(subs))
+    if (!redis_subscriber_is_connected(subs->redis))
         connect_redis(subs);
     bool distrusted = clock_boot_ms() < subs->distrust_until_ms;
     struct watched_run *run, *next;
@@ -379,5 +342,6 @@ void subscriptions_log_state(void *arg)
     }
     state_log("state.subscriptions",
               "runs=%zu subscribed=%zu with_waiters=%zu to_poll=%zu poll_in_flight=%d redis_connected=%d",
-              runs, subscribed, with_waiters, to_poll, subs->poll_in_flight, redis_is_connected(subs));
+              runs, subscribed, with_waiters, to_poll, subs->poll_in_flight,
+              redis_subscriber_is_connected(subs->redis));
 }

@@ -9,7 +9,6 @@
 #include <event2/event.h>
 #include <sys/queue.h>
 
-#include "redis/redis.h"
 #include "stream/db_thread.h"
 
 struct subscriptions;
@@ -44,7 +43,8 @@ struct run_subscriber_callbacks {
     void (*on_revoked)(struct run_subscriber *subscriber);
 };
 
-struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, struct redis_subscriber *redis,
+/* Connects to Redis by the Unix socket `redis_socket`. */
+struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, const char *redis_socket,
                                         struct stream_db_thread *db_thread);
 /* Watches the run for `subscriber`, which stays owned by the caller. */
 void subscriptions_add(struct subscriptions *subs, const id *execution, const id *workspace,

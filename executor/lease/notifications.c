@@ -7,13 +7,13 @@
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "redis/keys.h"
+#include "redis/subscriber.h"
 
 enum { RECONNECT_MS = 1000 };
 
 struct notifications {
     struct executor *exec;
-    struct redis *redis;
-    struct event *event;
+    struct redis_subscriber *redis;
     struct timer reconnect_timer;
     const char *stops_channel, *children_channel;
 };
@@ -37,57 +37,43 @@ static void on_child_ended(struct notifications *n, const char *text, size_t siz
         child_watch_notify(n->exec->child_watch, &child);
 }
 
-static void handle_notification(struct notifications *n, const struct redis_value *m)
+static bool is_channel(struct redis_arg channel, const char *name)
 {
-    if (m->kind != REDIS_LIST || m->count != 3 || m->items[1].kind != REDIS_TEXT ||
-        m->items[2].kind != REDIS_TEXT)
-        return;
-    const struct redis_value *message = &m->items[2];
-    if (strcmp(m->items[1].text, n->stops_channel) == 0)
-        on_run_stopped(n, message->text, message->size);
-    else if (strcmp(m->items[1].text, n->children_channel) == 0)
-        on_child_ended(n, message->text, message->size);
+    return channel.size == strlen(name) && memcmp(channel.bytes, name, channel.size) == 0;
 }
 
-static void schedule_reconnect(struct notifications *n)
+static void on_notification(void *arg, struct redis_arg channel, struct redis_arg message)
 {
-    if (n->event)
-        event_free(n->event);
-    n->event = NULL;
+    struct notifications *n = arg;
+    if (is_channel(channel, n->stops_channel))
+        on_run_stopped(n, message.bytes, message.size);
+    else if (is_channel(channel, n->children_channel))
+        on_child_ended(n, message.bytes, message.size);
+}
+
+static void schedule_reconnect(void *arg)
+{
+    struct notifications *n = arg;
     timer_set(n->exec->timers, &n->reconnect_timer, clock_boot_ms() + RECONNECT_MS);
 }
 
-static void on_notifications_readable(evutil_socket_t fd, short what, void *arg)
-{
-    struct notifications *n = arg;
-    struct redis_value message;
-    enum err e;
-    void *scratch = talloc_new(NULL);
-    while ((e = redis_next_message(n->redis, scratch, &message)) == OK)
-        handle_notification(n, &message);
-    talloc_free(scratch);
-    if (e != ERR_NOT_FOUND)
-        schedule_reconnect(n);
-}
+static const struct redis_subscriber_callbacks callbacks = {.on_message = on_notification,
+                                                            .on_lost = schedule_reconnect};
 
 static void subscribe_notifications(void *arg)
 {
     struct notifications *n = arg;
-    struct redis_arg channels[] = {redis_text(n->stops_channel), redis_text(n->children_channel)};
-    if (redis_subscribe(n->redis, channels, 2) != OK) {
+    if (redis_subscriber_connect(n->redis) != OK) {
         schedule_reconnect(n);
         return;
     }
-    n->event =
-        event_new(n->exec->base, redis_fd(n->redis), EV_READ | EV_PERSIST, on_notifications_readable, n);
-    event_add(n->event, NULL);
+    redis_subscriber_add(n->redis, redis_text(n->stops_channel));
+    redis_subscriber_add(n->redis, redis_text(n->children_channel));
 }
 
 static int notifications_destroy(struct notifications *n)
 {
     timer_clear(n->exec->timers, &n->reconnect_timer);
-    if (n->event)
-        event_free(n->event);
     return 0;
 }
 
@@ -95,7 +81,7 @@ struct notifications *notifications_start(void *ctx, struct executor *exec)
 {
     struct notifications *n = talloc_zero(ctx, struct notifications);
     n->exec = exec;
-    n->redis = redis_new(n, exec->config->redis.socket);
+    n->redis = redis_subscriber_new(n, exec->base, exec->config->redis.socket, &callbacks, n);
     n->reconnect_timer = (struct timer){.fire = subscribe_notifications, .arg = n};
     n->stops_channel = redis_channel_stops(n).bytes;
     n->children_channel = redis_channel_children(n).bytes;

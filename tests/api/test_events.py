@@ -163,7 +163,7 @@ def test_stream_continues_without_redis_and_after_it_is_emptied(stack, workspace
         assert_whole(other.end())
     finally:
         stack.start_server("redis")
-    eventually(lambda: "redis.back" in stack.log("stream").rsplit("redis.away", 1)[-1], 5, "the daemon reconnected to Redis")
+    eventually(lambda: "redis.reconnected" in stack.log("stream").rsplit("redis.unreachable", 1)[-1], 5, "the daemon reconnected to Redis")
     release = effects.hold("/hold")
     execution = client.started(workspace.put_workflow(held(effects)))
     s = Stream(url(stack, execution), client.key)

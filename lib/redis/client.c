@@ -12,14 +12,24 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { TIMEOUT_MS = 50, BACKOFF_MS = 1000, ARGS_MAX = 600 };
+enum {
+    /* of connecting, and of a call */
+    TIMEOUT_MS = 50,
+    /* after a failure */
+    BACKOFF_MS = 1000,
+    /* the server ends a blocking command by itself; its answer may take this much longer */
+    BLOCKING_GRACE_MS = 1000,
+    ARGS_MAX = 600,
+};
 
 struct redis {
     redisContext *context;
     const char *socket;
     int64_t backoff_until_ms;
-    size_t unread;      /* answers still to come of queued commands */
-    atomic_bool warned; /* that it is away: once an outage */
+    /* answers to queued commands that were not read yet */
+    size_t unread;
+    /* the outage was logged; also set from other threads by redis_mute_disconnect */
+    atomic_bool warned;
     unsigned failures;
 };
 
@@ -46,11 +56,11 @@ static void redis_disconnect(struct redis *r)
     r->unread = 0;
 }
 
-/* Any error of a context means a new context: hiredis's own rule. */
+/* hiredis cannot use a context after an error, so the connection is closed. */
 static enum err redis_fail(struct redis *r)
 {
     if (!r->warned)
-        log_warn("redis.away", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
+        log_warn("redis.unreachable", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
     r->warned = true;
     r->failures++;
     redis_disconnect(r);
@@ -84,11 +94,6 @@ unsigned redis_take_failures(struct redis *r)
     return n;
 }
 
-bool redis_in_backoff(const struct redis *r)
-{
-    return !r->context && clock_boot_ms() < r->backoff_until_ms;
-}
-
 static void set_timeout(struct redis *r, int ms)
 {
     redisSetTimeout(r->context, (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
@@ -107,8 +112,8 @@ static enum err append_command(struct redis *r, const struct redis_arg *args, si
     return redisAppendCommandArgv(r->context, (int)n, argv, sizes) == REDIS_OK ? OK : redis_fail(r);
 }
 
-/* Queued scripts are sent by their hash alone and nobody reads their answers, so the server gets to know all
- * of them first. */
+/* Loads all scripts into the server. A queued script is sent by its hash alone, and its answer is not
+ * evaluated, so the server must know it. */
 static void load_scripts(struct redis *r)
 {
     for (int i = 0; i < LUA_COUNT && r->context; i++) {
@@ -119,13 +124,18 @@ static void load_scripts(struct redis *r)
     }
 }
 
-/* Whether the server has closed while nothing was under way. Commands sent into such a connection would be
- * lost, and hints with them, at the first use after every restart of Redis. */
+/* True if the server closed the connection while it was idle. Queued commands sent into such a connection
+ * would be lost at the first use after each restart of Redis. */
 static bool is_closed(const struct redis *r)
 {
     struct pollfd p = {.fd = r->context->fd, .events = POLLRDHUP};
-    bool begun = *r->context->obuf != '\0'; /* commands that wait to be sent */
-    return !begun && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+    bool is_idle = *r->context->obuf == '\0'; /* no command waits to be sent */
+    return is_idle && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
+static bool is_in_backoff(const struct redis *r)
+{
+    return !r->context && clock_boot_ms() < r->backoff_until_ms;
 }
 
 static enum err redis_connect(struct redis *r)
@@ -133,14 +143,14 @@ static enum err redis_connect(struct redis *r)
     if (r->context && !is_closed(r))
         return OK;
     redis_disconnect(r);
-    if (redis_in_backoff(r))
+    if (is_in_backoff(r))
         return ERR_UNAVAILABLE;
     r->context = redisConnectUnixWithTimeout(r->socket, (struct timeval){.tv_usec = TIMEOUT_MS * 1000});
     if (!r->context || r->context->err)
         return redis_fail(r);
     set_timeout(r, TIMEOUT_MS);
     if (r->warned)
-        log_info("redis.back", "socket=%s", r->socket);
+        log_info("redis.reconnected", "socket=%s", r->socket);
     r->warned = false;
     load_scripts(r);
     return OK;
@@ -171,7 +181,7 @@ static void copy_value(void *ctx, const redisReply *reply, struct redis_value *v
     }
 }
 
-/* Reads one answer; copies it where somebody wants it. */
+/* Reads one answer. answer_r may be NULL: the answer is dropped. */
 static enum err read_answer(struct redis *r, void *ctx, struct redis_value *answer_r)
 {
     void *reply = NULL;
@@ -262,186 +272,14 @@ enum err redis_call_blocking(struct redis *r, void *ctx, const struct redis_arg 
 {
     if (redis_connect(r) != OK)
         return ERR_UNAVAILABLE;
-    set_timeout(r, timeout_ms + 1000);
+    set_timeout(r, timeout_ms + BLOCKING_GRACE_MS);
     enum err e = redis_call(r, ctx, args, n, answer_r);
     if (r->context)
         set_timeout(r, TIMEOUT_MS);
     return e == OK && answer_r->kind == REDIS_NIL ? ERR_NOT_FOUND : e;
 }
 
-enum err redis_subscribe(struct redis *r, const struct redis_arg *channels, size_t n)
-{
-    struct redis_arg all[ARGS_MAX];
-    if (n + 1 > ARGS_MAX)
-        return ERR_INTERNAL;
-    all[0] = redis_text("SUBSCRIBE");
-    memcpy(all + 1, channels, sizeof *channels * n);
-    redis_disconnect(r);
-    if (redis_connect(r) != OK || append_command(r, all, n + 1) != OK)
-        return ERR_UNAVAILABLE;
-    for (size_t i = 0; i < n; i++) {
-        if (read_answer(r, NULL, NULL) != OK)
-            return ERR_UNAVAILABLE;
-    }
-    return OK;
-}
-
 int redis_fd(const struct redis *r)
 {
     return r->context ? r->context->fd : -1;
-}
-
-enum err redis_next_message(struct redis *r, void *ctx, struct redis_value *message_r)
-{
-    void *reply = NULL;
-    if (!r->context)
-        return ERR_UNAVAILABLE;
-    if (redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
-        return redis_fail(r);
-    struct pollfd readable = {.fd = r->context->fd, .events = POLLIN};
-    if (!reply &&
-        poll(&readable, 1, 0) == 1) { /* else reading would wait, and a time-out is the context's end */
-        if (redisBufferRead(r->context) != REDIS_OK ||
-            redisGetReplyFromReader(r->context, &reply) != REDIS_OK)
-            return redis_fail(r);
-    }
-    if (!reply)
-        return ERR_NOT_FOUND;
-    copy_value(ctx, reply, message_r);
-    freeReplyObject(reply);
-    return OK;
-}
-
-/* --- subscriptions for an event loop --- */
-
-struct redis_subscriber {
-    redisContext *context;
-    const char *socket;
-    redisReply *reply; /* what the last news point into */
-    bool warned;
-};
-
-static void subscriber_disconnect(struct redis_subscriber *s)
-{
-    if (s->reply)
-        freeReplyObject(s->reply);
-    if (s->context)
-        redisFree(s->context);
-    s->reply = NULL;
-    s->context = NULL;
-}
-
-static enum err subscriber_fail(struct redis_subscriber *s)
-{
-    if (!s->warned)
-        log_warn("redis.away", "message=\"%s\"", s->context ? s->context->errstr : "cannot connect");
-    s->warned = true;
-    subscriber_disconnect(s);
-    return ERR_UNAVAILABLE;
-}
-
-static int subscriber_destroy(struct redis_subscriber *s)
-{
-    subscriber_disconnect(s);
-    return 0;
-}
-
-struct redis_subscriber *redis_subscriber_new(void *ctx, const char *socket)
-{
-    struct redis_subscriber *s = talloc_zero(ctx, struct redis_subscriber);
-    s->socket = talloc_strdup(s, socket);
-    talloc_set_destructor(s, subscriber_destroy);
-    return s;
-}
-
-enum err redis_subscriber_connect(struct redis_subscriber *s)
-{
-    subscriber_disconnect(s);
-    s->context = redisConnectUnixNonBlock(s->socket);
-    if (!s->context || s->context->err)
-        return subscriber_fail(s);
-    if (s->warned)
-        log_info("redis.back", "socket=%s", s->socket);
-    s->warned = false;
-    return OK;
-}
-
-int redis_subscriber_fd(const struct redis_subscriber *s)
-{
-    return s->context ? s->context->fd : -1;
-}
-
-static void subscriber_send(struct redis_subscriber *s, const char *verb, struct redis_arg channel)
-{
-    const char *argv[] = {verb, channel.bytes};
-    size_t sizes[] = {strlen(verb), channel.size};
-    if (s->context && redisAppendCommandArgv(s->context, 2, argv, sizes) != REDIS_OK)
-        (void)subscriber_fail(s);
-}
-
-void redis_subscriber_add(struct redis_subscriber *s, struct redis_arg channel)
-{
-    subscriber_send(s, "SUBSCRIBE", channel);
-}
-
-void redis_subscriber_remove(struct redis_subscriber *s, struct redis_arg channel)
-{
-    subscriber_send(s, "UNSUBSCRIBE", channel);
-}
-
-enum err redis_subscriber_write(struct redis_subscriber *s, bool *wants_write_r)
-{
-    int done = 0;
-    if (!s->context)
-        return ERR_UNAVAILABLE;
-    if (redisBufferWrite(s->context, &done) != REDIS_OK)
-        return subscriber_fail(s);
-    *wants_write_r = !done;
-    return OK;
-}
-
-enum err redis_subscriber_read(struct redis_subscriber *s)
-{
-    if (!s->context)
-        return ERR_UNAVAILABLE;
-    return redisBufferRead(s->context) == REDIS_OK ? OK : subscriber_fail(s);
-}
-
-static bool is_text(const redisReply *r)
-{
-    return r->type == REDIS_REPLY_STRING;
-}
-
-/* ["subscribe", channel, count], ["message", channel, text]; anything else is none of ours. */
-static struct redis_event read_event(const redisReply *r)
-{
-    struct redis_event event = {.kind = REDIS_EVENT_OTHER};
-    if (r->type != REDIS_REPLY_ARRAY || r->elements != 3 || !is_text(r->element[0]) ||
-        !is_text(r->element[1]))
-        return event;
-    event.channel = redis_bytes(r->element[1]->str, (size_t)r->element[1]->len);
-    if (strcmp(r->element[0]->str, "subscribe") == 0)
-        event.kind = REDIS_EVENT_SUBSCRIBED;
-    if (strcmp(r->element[0]->str, "message") == 0 && is_text(r->element[2])) {
-        event.kind = REDIS_EVENT_MESSAGE;
-        event.message = redis_bytes(r->element[2]->str, (size_t)r->element[2]->len);
-    }
-    return event;
-}
-
-enum err redis_subscriber_next(struct redis_subscriber *s, struct redis_event *event_r)
-{
-    void *reply = NULL;
-    if (!s->context)
-        return ERR_UNAVAILABLE;
-    if (s->reply)
-        freeReplyObject(s->reply);
-    s->reply = NULL;
-    if (redisGetReplyFromReader(s->context, &reply) != REDIS_OK)
-        return subscriber_fail(s);
-    if (!reply)
-        return ERR_NOT_FOUND;
-    s->reply = reply;
-    *event_r = read_event(s->reply);
-    return OK;
 }
