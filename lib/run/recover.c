@@ -98,7 +98,7 @@ static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue 
 {
     t->ctx = talloc_new(NULL);
     enum err e = db_transaction(db, requeue_work, t);
-    failpoint("take.after_commit");
+    failpoint("recover.after_commit");
     if (e == OK && redis)
         run_tx_publish(t->run_tx, redis);
     for (size_t i = 0; e == OK && i < t->exhausted_n; i++) {

@@ -1,4 +1,4 @@
-/* Takes runs away from an executor: runs of a lost executor are requeued or, after too many losses, failed;
+/* Recovers the runs of an executor: those of a lost executor are requeued or, after too many losses, failed;
  * an executor that shuts down releases its own. Events are published after each commit, if `redis` is not
  * NULL. */
 #pragma once

@@ -458,7 +458,7 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
-    failpoint("run_write.before_commit");
+    failpoint("run_tx.before_commit");
     return e;
 }
 
@@ -501,7 +501,7 @@ static void publish_ends(struct redis *redis, void *ctx, const struct run_tx_eve
 void run_tx_publish(struct run_tx *run_tx, struct redis *redis)
 {
     void *scratch = talloc_new(run_tx);
-    failpoint("run_write.after_commit");
+    failpoint("run_tx.after_commit");
     account_publish(redis, run_tx->accounts, run_tx->accounts_n);
     for (size_t i = 0; i < run_tx->events_n; i++) {
         publish_event(redis, scratch, &run_tx->events[i]);
