@@ -16,11 +16,9 @@ enum err {
     ERR_CONFLICT,
     /* a documented limit is reached: credits, rate, size, concurrency */
     ERR_LIMIT,
-    /* a server is unreachable, or cannot serve the request now. Nothing was done; a retry may succeed later.
-     */
+    /* a server is unreachable or cannot serve the request. Nothing was done; a retry may succeed later. */
     ERR_UNAVAILABLE,
-    /* a deadlock, a lock wait, or a change by somebody else in between. Nothing was done; a retry may succeed
-       at once. */
+    /* a deadlock, a lock timeout, or a concurrent change. Nothing was done; a retry may succeed at once. */
     ERR_RETRY,
     /* a commit was sent and its reply was lost: the change may have been made */
     ERR_UNCERTAIN,

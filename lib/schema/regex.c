@@ -214,7 +214,7 @@ static bool translate_escape(struct translation *t)
         else if (isalpha((unsigned char)c) && !strchr("dDwWbBfnrt", c))
             return refuse_pattern(t, "unknown escape (ECMA-262 has no such letter after \\)");
         else if ((unsigned char)c >= 0x80)
-            text[0] = c, text[1] = '\0'; /* the first byte of a character that needs no escape */
+            text[0] = c, text[1] = '\0'; /* first byte of a character that needs no escape */
         break;
     }
     emit_text(t, text);

@@ -55,7 +55,8 @@ static void remove_dots(char *path)
     const char *in = path;
     bool rooted = *path == '/';
     while (*in) {
-        size_t n = strcspn(in + 1, "/") + 1; /* a segment with its leading slash, which the first may lack */
+        /* a segment with its leading slash, which the first may lack */
+        size_t n = strcspn(in + 1, "/") + 1;
         const char *name = *in == '/' ? in + 1 : in;
         size_t name_size = n - (size_t)(name - in);
         bool last = in[n] == '\0';

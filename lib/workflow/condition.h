@@ -1,11 +1,12 @@
 /* The conditions of a step's `if`: {"op": [arguments]}, a boolean, or a string that is a single reference.
  *
- *   ==  !=            two values; equality as json_equal defines it (1 equals 1.0, the order of members is
- * ignored) <  <=  >  >=      two numbers, or two texts in code point order; other types are an error and  or
- * one or more conditions, evaluated from the left until the result is known not               one condition
- *   in                [x, container]: an item of an array, a part of a text, a member name of an object;
- * nothing is in null exists            one reference: true if it finds something (JSON null counts as
- * something)
+ *   ==  !=          two values; equality as json_equal defines it: 1 equals 1.0, member order is ignored
+ *   <  <=  >  >=    two numbers, or two texts in code point order; other types are an error
+ *   and  or         one or more conditions, evaluated from the left until the result is known
+ *   not             one condition
+ *   in              [x, container]: an item of an array, a part of a text, a member name of an object;
+ *                   false if the container is null
+ *   exists          one reference: true if it finds something; JSON null counts as something
  *
  * Arguments are templates or nested conditions. A reference that finds nothing is null. Where a condition is
  * expected, null, false, 0, "", [] and {} are false; every other value is true. A compiled condition is

@@ -122,8 +122,8 @@ bool program_check_seconds(struct program_checker *c, json_object *object, const
         json_problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
         return false;
     }
-    *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6); /* the subtraction, because a product such as 0.3 * 1000 may
-                                                     be slightly above the exact value */
+    /* the subtraction, because a product such as 0.3 * 1000 may be slightly above the exact value */
+    *ms_r = (int64_t)ceil(seconds * 1000 - 1e-6);
     return true;
 }
 

@@ -1,13 +1,12 @@
 /* Templates: JSON whose strings may contain `${pointer}` references. A template is compiled once and rendered
  * against the scope of a run.
  *
- *   ${/inputs/email}   an RFC 6901 pointer into {inputs, steps, item, index, execution, secrets}; it ends at
- * the first }
+ *   ${/inputs/email}   an RFC 6901 pointer into {inputs, steps, item, index, execution, secrets}
  *   $${                the two characters ${
  *
  * A string that consists of a single reference keeps the type of the referenced value. A reference beside
  * other text is written as text: strings unchanged, other values as compact JSON. Names of members are not
- * templates.
+ * templates. A pointer ends at the first }.
  *
  * A compiled template is immutable, copies what it needs of the document, and may be rendered by any number
  * of threads. The result of rendering shares nothing with the scope. A scope belongs to one thread.

@@ -1,6 +1,7 @@
-/* Cursors and filters: a path below /api/v1 with its query, for the routes that list. Their reads of MariaDB
- * are answered here, so that what a form has become is looked at where it would become SQL: within its
- * bounds, every text UTF-8; and a page's cursor, given back, is taken. Reads nothing but the input. */
+/* Fuzzes the cursors and filters of the routes that list. Input: a path below /api/v1 with its query. This
+ * file replaces the functions of the store that these routes call: they check that each filter is within its
+ * bounds and each text is UTF-8, and return a full page. The cursor of that page must be accepted as the
+ * cursor of the next request. Needs no database. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -41,8 +42,7 @@ static id some_id(void)
     return i;
 }
 
-/* --- instead of the store: what it is asked is judged, and a whole page with more behind it comes back ---
- */
+/* --- replacements for the functions of the store --- */
 
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                         struct execution **list_r, size_t *count_r)
@@ -108,9 +108,9 @@ const char *ledger_kind_name(enum ledger_kind kind)
     return "debit";
 }
 
-/* --- */
+/* --- the target --- */
 
-/* The page's cursor is one that the next request may name. */
+/* Checks that the cursor of a page is accepted as the cursor of the next request. */
 static void check_cursor(struct request *r)
 {
     const char *why;

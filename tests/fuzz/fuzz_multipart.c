@@ -1,5 +1,5 @@
-/* The parts of an upload: the first byte says in which pieces they come. Whatever they are, all pieces tell
- * the same story as the whole. */
+/* Fuzzes the parser of uploads. The first byte of the input decides how the rest is split into pieces; the
+ * parser must report the same events for the pieces as for the whole. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,5 @@
-/* A whole program: it compiles or has problems, and what compiles can be asked everything that a run asks. */
+/* Fuzzes programs: a document compiles or has problems, and a compiled program must survive all functions
+ * that a run calls. */
 #include <stdlib.h>
 #include <talloc.h>
 

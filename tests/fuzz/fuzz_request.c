@@ -1,6 +1,6 @@
-/* What nginx could hand over: the first line is a method and a URI, the others FastCGI params, then after an
- * empty line the body. Nothing may be read beyond what is there, what was decoded is UTF-8 without NULs, and
- * whatever is refused has its problem document. */
+/* Fuzzes requests as nginx may send them. Input: the first line is a method and a URI, the following lines
+ * are FastCGI parameters, then come an empty line and the body. Nothing may be read beyond the input, decoded
+ * texts are UTF-8 without NUL, and each rejected request has a problem document. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -24,7 +24,7 @@ static void need(bool held)
         abort();
 }
 
-/* Cuts the head of the input into params; returns the body. */
+/* Splits the head of the input into parameters and returns the body. */
 static char *split(void *ctx, char *text, char **params)
 {
     char *uri = text + strcspn(text, " \n");

@@ -1,6 +1,6 @@
-/* A schema and instances of the fuzzer's making, [schema, instance…]: compiled, validated with and without
- * the list of problems, which must agree; each problem must lead somewhere. Input that is no array is tried
- * as a schema. */
+/* Fuzzes JSON Schema. Input: [schema, instance...]; input that is no array is taken as a schema. Validation
+ * with and without a list of problems must give the same result, and the pointer of each problem must lead to
+ * a value. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>

@@ -1,6 +1,5 @@
-/* A template and a scope of the fuzzer's making: {"t": template, "i": inputs, "s": steps}. Whatever is
- * rendered must be JSON of the size that was counted, within the limit; a URL must keep the host that was
- * written. */
+/* Fuzzes templates. Input: {"t": template, "i": inputs, "s": steps}. The result of rendering must be JSON of
+ * the counted size and within the limit, and a URL must keep the host that was written. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -58,7 +57,7 @@ static void try_text(void *ctx, json_object *doc, const struct template_scope *s
         need(strcspn(text, "\r\n") == size);
     if (form != TEMPLATE_URL)
         return;
-    /* the authority is the one that was written, whatever the values are */
+    /* no value may change the authority */
     const char *written = json_object_get_string(json_get(doc, "t"));
     size_t scheme = strcspn(written, ":") + 3;
     size_t end = scheme + strcspn(written + scheme, "/?#");

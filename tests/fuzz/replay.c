@@ -1,5 +1,5 @@
-/* Runs a fuzz target over every file of a folder: the corpora, in the ordinary tests. A crash or a
- * sanitizer's report ends it; otherwise it says how many inputs there were. */
+/* replay FOLDER: runs a fuzz target once for each file of a folder, so that the ordinary tests replay the
+ * corpora. A crash or a report of a sanitizer ends the program; otherwise it prints the number of inputs. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -22,8 +22,8 @@ static int replay_file(const char *path)
         return -1;
     }
     size_t size = (size_t)st.st_size;
-    uint8_t *data =
-        malloc(size ? size : 1); /* exactly as large as the input, so that ASan sees a byte too far */
+    /* exactly as large as the input, so that ASan detects an overrun by one byte */
+    uint8_t *data = malloc(size ? size : 1);
     bool whole = data && fread(data, 1, size, file) == size;
     fclose(file);
     if (whole)

@@ -84,6 +84,6 @@ Test(ids, hashes_spread_over_a_small_table)
         cr_assert_eq(id_hash(&one), id_hash(&same));
         used[id_hash(&one) % 64]++;
     }
-    for (int i = 0; i < 64; i++) /* 100 each on the average */
+    for (int i = 0; i < 64; i++) /* 100 each on average */
         cr_assert(used[i] > 30 && used[i] < 300, "%u in place %d", used[i], i);
 }

@@ -153,7 +153,8 @@ Test(schema, hostile_schemas_terminate)
     }
 }
 
-/* PCRE2's limit counts anew from each start: an unanchored pattern must not be quadratic on a long string. */
+/* PCRE2 restarts its step count at each start position: an unanchored pattern must not take quadratic time on
+ * a long string. */
 Test(schema, a_long_string_is_not_quadratic, .timeout = 20)
 {
     void *ctx = talloc_new(NULL);
@@ -199,7 +200,7 @@ Test(schema, enforces_the_budget)
     talloc_free(ctx);
 }
 
-/* The compiled schema must not lean on the document it was made of. */
+/* A compiled schema must not refer to its document. */
 Test(schema, outlives_its_document)
 {
     void *ctx = talloc_new(NULL);
@@ -324,7 +325,7 @@ Test(schema, threads_share_a_compiled_schema)
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
         cr_assert_eq(pthread_create(&threads[i], NULL, validate_often, schema), 0);
-    for (int i = 0; i < 50; i++) /* and one compiles others meanwhile */
+    for (int i = 0; i < 50; i++) /* this thread compiles other schemas at the same time */
         compile_schema(ctx, "{\"properties\":{\"a\":{\"pattern\":\"^x\"}}}", NULL);
     for (int i = 0; i < 3; i++) {
         void *wrong;

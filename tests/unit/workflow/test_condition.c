@@ -124,7 +124,7 @@ Test(condition, evaluates_conditions)
         {"{\"and\":[true,\"${/inputs/n}\",{\"or\":[false,{\"not\":[false]}]}]}", YES, NULL},
         {"{\"and\":[true,false]}", NO, NULL},
         {"{\"or\":[false,\"${/inputs/z}\"]}", NO, NULL},
-        /* the argument behind the one that decides is not looked at */
+        /* arguments after the deciding one are not evaluated */
         {"{\"and\":[false,{\"<\":[\"${/inputs/s}\",1]}]}", NO, NULL},
         {"{\"or\":[true,{\"<\":[\"${/inputs/s}\",1]}]}", YES, NULL},
         {"{\"and\":[true,{\"<\":[\"${/inputs/s}\",1]}]}", FAILS,

@@ -68,7 +68,7 @@ Test(program, inputs_are_a_compiled_schema)
     talloc_free(ctx);
 }
 
-/* A step that is fine but for `fields`, behind one named `one`. */
+/* A step that is valid except for `fields`, after a step named `one`. */
 #define STEP(fields) "{'steps':[{'name':'one','type':'transform','value':1},{'name':'two'," fields "}]}"
 #define TRANSFORM(fields) STEP("'type':'transform','value':1," fields)
 #define HTTP(fields) STEP("'type':'http','request':{'method':'GET','url':'http://h/'}," fields)
@@ -430,11 +430,11 @@ Test(program, detects_cycles)
         {ID(0), ID(0), OK, "calls this workflow"},
         {ID(4), ID(0), OK, "calls this workflow"},
         {ID(3), ID(0), OK, NULL},
-        {ID(5), ID(0), OK, NULL}, /* a loop of others ends the walk too */
+        {ID(5), ID(0), OK, NULL}, /* a loop between other workflows ends the walk, too */
         {ID(1), NULL, OK, NULL},
         {ID(9), ID(0), OK, "there is no workflow"},
         {ID(9), NULL, OK, "there is no workflow"},
-        {ID(7), ID(0), OK, NULL}, /* its child has gone: not ours to tell */
+        {ID(7), ID(0), OK, NULL}, /* its child does not exist: not a problem of this program */
         {ID(8), ID(0), ERR_UNAVAILABLE, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

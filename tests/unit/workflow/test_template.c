@@ -44,7 +44,7 @@ static struct template_scope make_scope(void *ctx, int *uses)
 }
 
 struct template_case {
-    const char *template, *result; /* result NULL: an error, then `why` is part of its sentence */
+    const char *template, *result; /* result NULL: an error, and `why` is part of its sentence */
     const char *why;
 };
 
