@@ -195,12 +195,6 @@ $(SEE)/redis/redis/lua.h: $(GENDIR)/lua.h | $(SEE)/.made ;
 $(SEE)/base/base/blobs.h: $(GENDIR)/blobs.h | $(SEE)/.made ;
 $(SEE)/runner/runner/filters.h: $(GENDIR)/filters.h | $(SEE)/.made ;
 
-# objects depend on the links, so a link is as new as what it leads to
-$(SEE)/mariadb/mariadb/sql.h: $(GENDIR)/sql.h ;
-$(SEE)/redis/redis/lua.h: $(GENDIR)/lua.h ;
-$(SEE)/base/base/blobs.h: $(GENDIR)/blobs.h ;
-$(SEE)/runner/runner/filters.h: $(GENDIR)/filters.h ;
-
 $(B)/gen/%.o: $(GENDIR)/%.c
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -I$(GENDIR) -c -o $@ $<
