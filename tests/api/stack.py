@@ -61,7 +61,10 @@ class Stack:
         self.demo = demo  # nginx also serves the documents that the example workflow fetches
         self.url = f"http://127.0.0.1:{self.port}"
         # queue_ms: on a slow machine, a test that sends many requests at once must not be rejected as overload
-        self.settings = {"api.workers": "4", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8", **(settings or {})}
+        # nginx.: all clients of a test share one address
+        self.settings = {"api.workers": "4", "api.queue_ms": "5000", "executor.outgoing_allow": "127.0.0.0/8",
+                         "nginx.address_connections": "10000", "nginx.address_requests": "1000000", "nginx.address_burst": "10000",
+                         **(settings or {})}
         # MILLRACE_STACK: leftovers() finds processes that outlive the stack by it
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}

@@ -17,8 +17,9 @@ SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
 
 @pytest.fixture(scope="module")
 def stack(request):
-    # queue_ms as installed: being told that the pool is overloaded is what an attacker wants
-    s = Stack({"api.queue_ms": "100", **getattr(request.module, "SETTINGS", {})})
+    # queue_ms as installed: being told that the pool is overloaded is what an attacker wants. The limits per address as installed, too.
+    s = Stack({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
+               **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
     try:
         s.start()
     except BaseException:
