@@ -16,8 +16,8 @@ static struct redis_arg make_key(void *ctx, const char *noun, const char *rest)
     return redis_bytes(text, talloc_get_size(text) - 1);
 }
 
-/* Idempotency keys are the caller's bytes: they are hashed, so that a Redis key is always short and
- * printable. */
+/* Hashes the bytes, because an idempotency key is the client's and may be long: the Redis key is always short
+ * and printable. */
 static struct redis_arg make_hashed_key(void *ctx, const char *noun, const id *workspace, const char *bytes,
                                         size_t size)
 {

@@ -21,7 +21,7 @@ enum err run_queue_wait(struct redis *redis, int wait_s, id *first_r)
     if (e == OK && answer.kind == REDIS_LIST && answer.count == 2)
         add_id(&answer.items[1], first_r, &n);
     else if (e == OK)
-        e = ERR_UNAVAILABLE; /* an error answer: the list is of no use now */
+        e = ERR_UNAVAILABLE; /* an error answer */
     talloc_free(scratch);
     return e == OK && n == 0 ? ERR_NOT_FOUND : e;
 }
