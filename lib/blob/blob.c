@@ -18,31 +18,46 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { COPY_BYTES = 128 * 1024, STALE_S = 24 * 3600, WRITE_BACK_BYTES = 256 * 1024, PAUSE_MAX_US = 20000 };
+enum {
+    COPY_BYTES = 128 * 1024,
+    /* age of a temporary file that its writer has abandoned */
+    STALE_S = 24 * 3600,
+    WRITE_BACK_BYTES = 256 * 1024,
+    WRITE_BACK_PAUSE_MAX_US = 20000,
+    /* the exclusive lock is tried every 5 ms for 1 s */
+    LOCK_TRIES = 200,
+    LOCK_PAUSE_MS = 5,
+};
 
 struct blob_store {
     const char *dir;
     int blobs_fd, tmp_fd, lock_fd;
-    int write_back_fd;    /* locked by who hands bytes to the disk */
-    pthread_mutex_t lock; /* of `held`: threads of a process share the one lock on the file */
+    /* locked by the writer that writes back to the disk, one on the host at a time */
+    int write_back_fd;
+    /* protects shared_holders: the threads of a process share its lock on the file */
+    pthread_mutex_t lock;
     int shared_holders;
 };
 
 struct blob_writer {
     struct blob_store *store;
-    int fd; /* -1: finished */
+    /* -1: finished */
+    int fd;
+    /* of the file in tmp/ */
     char name[64];
-    bool named; /* the file in tmp/ is there */
+    /* the file in tmp/ exists */
+    bool named;
     int64_t size;
     struct blob_id id;
-    int64_t written_back; /* to the disk, of `size` */
-    EVP_MD_CTX *
-        hash; /* of libcrypto, which knows the processor's instructions for it: five times libsodium's pace */
+    /* bytes that were written back to the disk, of `size` */
+    int64_t written_back;
+    /* libcrypto's, which uses the processor's SHA instructions: five times as fast as libsodium's */
+    EVP_MD_CTX *hash;
 };
 
-static enum err blob_failed(const char *what, const char *name)
+static enum err blob_failed(const char *action, const char *path)
 {
-    log_error("blob.failed", "what=%s name=%s message=\"%s\"", what, name, strerror(errno));
+    log_error("blob.io_failed", "action=%s path=%s message=\"%s\"", action, path, strerror(errno));
     return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
 }
 
@@ -67,7 +82,7 @@ static int open_dir(const char *dir, const char *name, mode_t mode)
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-/* Writers that died left files behind. */
+/* Removes the temporary files of writers that died. */
 static void remove_stale_files(const struct blob_store *s)
 {
     int fd = openat(s->tmp_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -135,24 +150,24 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     return w;
 }
 
-/* What was written goes to the disk as it comes, one piece of all writers of the host at a time, and then the
- * disk is left to others for as long as the piece took: a commit of the database waits for one piece at most,
- * and never behind a gigabyte. What fails here is told by fsync. */
+/* Writes back to the disk in pieces of 256 KiB, of one writer of the host at a time, and then pauses for as
+ * long as the piece took, at most 20 ms. A commit of the database therefore waits for one piece at most, and
+ * not for a gigabyte of dirty pages. Errors are not checked here, because fsync reports them. */
 static void write_back(struct blob_writer *w)
 {
-    int write_back_lock = w->store->write_back_fd;
+    int lock_fd = w->store->write_back_fd;
     if (w->size - w->written_back < WRITE_BACK_BYTES)
         return;
-    while (flock(write_back_lock, LOCK_EX) != 0 && errno == EINTR)
+    while (flock(lock_fd, LOCK_EX) != 0 && errno == EINTR)
         ;
-    int64_t began = clock_boot_us();
+    int64_t began_us = clock_boot_us();
     sync_file_range(w->fd, w->written_back, w->size - w->written_back,
                     SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
-    int64_t took = clock_boot_us() - began;
-    if (took > PAUSE_MAX_US)
-        took = PAUSE_MAX_US;
-    nanosleep(&(struct timespec){.tv_nsec = took * 1000}, NULL);
-    flock(write_back_lock, LOCK_UN);
+    int64_t pause_us = clock_boot_us() - began_us;
+    if (pause_us > WRITE_BACK_PAUSE_MAX_US)
+        pause_us = WRITE_BACK_PAUSE_MAX_US;
+    nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000}, NULL);
+    flock(lock_fd, LOCK_UN);
     w->written_back = w->size;
 }
 
@@ -189,7 +204,7 @@ enum err blob_finish(struct blob_writer *w, struct blob_id *id_r)
     return ok ? OK : blob_failed("sync", w->name);
 }
 
-/* The folder of a blob; made where it is missing. */
+/* Opens the folder of a blob, and creates it if it is missing. */
 static int open_shard(struct blob_store *s, const char *name)
 {
     char shard[3] = {name[0], name[1], '\0'};
@@ -205,11 +220,11 @@ enum err blob_publish(struct blob_writer *w)
     char name[BLOB_NAME + 1];
     blob_name(w->id.sha256, name);
     if (faccessat(w->store->blobs_fd, name, F_OK, 0) == 0)
-        return OK; /* the same bytes are there: ours go with the writer */
+        return OK; /* equal bytes are published already; the temporary file is removed with the writer */
     int shard = open_shard(w->store, name);
     bool ok =
         shard >= 0 && renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
-    enum err e = ok ? OK : blob_failed("keep", name);
+    enum err e = ok ? OK : blob_failed("publish", name);
     w->named = w->named && !ok;
     if (shard >= 0)
         close(shard);
@@ -251,7 +266,7 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
     return e;
 }
 
-/* --- holding and removing --- */
+/* --- the lock, and removing --- */
 
 enum err blob_lock_shared(struct blob_store *store)
 {
@@ -274,20 +289,18 @@ void blob_unlock_shared(struct blob_store *store)
     pthread_mutex_unlock(&store->lock);
 }
 
-/* The store alone, within a second: where many add, nobody is left waiting. */
+/* Takes the exclusive lock. False after 1 s without success: many writers can hold the shared lock without a
+ * gap. On success the mutex stays locked, so that the threads of this process wait as well. */
 static bool lock_exclusive(struct blob_store *s)
 {
-    enum { TRIES = 200, PAUSE_NS = 5000000 };
-    bool taken = false;
-    for (int i = 0; i < TRIES && !taken; i++) {
+    for (int i = 0; i < LOCK_TRIES; i++) {
         pthread_mutex_lock(&s->lock);
-        taken = s->shared_holders == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0;
-        if (taken)
-            return true; /* the mutex stays ours: our own threads wait, too */
+        if (s->shared_holders == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+            return true;
         pthread_mutex_unlock(&s->lock);
-        nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
     }
-    log_warn("blob.store_is_busy", "dir=%s", s->dir);
+    log_warn("blob.lock_timeout", "dir=%s", s->dir);
     return false;
 }
 

@@ -1,15 +1,18 @@
-/* Blobs: bytes under the name of their SHA-256, on local disk below files.dir. Uploaded files, artifacts and
- * logs all are blobs; equal ones are kept once. A blob appears whole or not at all (a file beside it, fsync,
- * rename) and is never changed. Another store (an object store, say) would be another implementation of this.
+/* Blobs: byte sequences named by their SHA-256, on local disk below files.dir. Uploaded files, artifacts and
+ * logs are blobs; equal bytes are stored once. A blob is written to a temporary file, synced and renamed, so
+ * it appears whole or not at all, and it never changes. Another kind of store, such as an object store, would
+ * be another implementation of this header.
  *
  *   blobs/ab/abcd…   a blob
- *   tmp/…            what is being written
+ *   tmp/…            blobs that are being written
  *   skills/…         packages, see lib/skill/package.h
  *
- * A blob is kept while a row of files, artifacts or execution_usage names it. Who adds one holds the store
- * (shared) from before blob_publish until its row is committed; who removes one holds it alone: so that none
- * is taken away between. The hold is a lock on a file and goes with the process. A store may be used by
- * several threads. */
+ * A blob is kept while a row of files, artifacts or execution_usage refers to it. Whoever adds a blob holds
+ * the store's shared lock from before blob_publish until its row is committed. Removing blobs takes the
+ * exclusive lock, so that no blob is removed between its publication and the commit of its row. The lock is
+ * on a file and ends with the process.
+ *
+ * A store may be used by several threads, a writer by one. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +21,12 @@
 
 #include "mariadb/db.h"
 
-enum { BLOB_HASH = 32, BLOB_NAME = 2 + 1 + 2 * BLOB_HASH /* "ab/abcd…" */ };
+enum {
+    /* SHA-256 */
+    BLOB_HASH = 32,
+    /* "ab/abcd…", without the NUL */
+    BLOB_NAME = 2 + 1 + 2 * BLOB_HASH,
+};
 
 struct blob_store;
 struct blob_id {
@@ -26,38 +34,43 @@ struct blob_id {
     int64_t size;
 };
 
-/* Makes the folders where they are missing and forgets what others left half-written a day ago. NULL where
- * that cannot be (logged). */
+/* Creates the folders that are missing and removes temporary files older than a day, which writers that died
+ * have left. NULL: the folders cannot be used (logged). */
 struct blob_store *blob_store_open(void *ctx, const char *dir);
 
 /* --- writing --- */
 struct blob_writer;
-/* NULL: there is no room, or no permission (logged). Of ctx; what is not kept goes with it. */
+/* NULL: the disk is full, or there is no permission (logged). Freeing the writer removes what was not
+ * published. */
 struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store);
-/* ERR_LIMIT: the disk is full; ERR_INTERNAL. */
+/* ERR_LIMIT: the disk is full. ERR_INTERNAL: another error of the disk. Both are logged, here and below. */
 enum err blob_write(struct blob_writer *w, const void *bytes, size_t size) WARN_UNUSED;
+/* Bytes written so far. */
 int64_t blob_written(const struct blob_writer *w);
-/* On the disk, but not in its place yet: its name is known. */
+/* Syncs the file and tells the blob's name. The blob cannot be opened yet. */
 enum err blob_finish(struct blob_writer *w, struct blob_id *id_r) WARN_UNUSED;
-/* In its place; the store is held. */
+/* Moves the finished blob to its place. Call it with the shared lock held. */
 enum err blob_publish(struct blob_writer *w) WARN_UNUSED;
-/* A whole file, of any owner's folder, as a finished writer: copied, at most `max` bytes (ERR_LIMIT).
- * Symbolic links are refused (ERR_INVALID). */
+/* Copies a file into a finished writer. ERR_LIMIT: it has more than `max` bytes, or the disk is full.
+ * ERR_INVALID: it is not a regular file (symbolic links are not followed). */
 enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const char *path, int64_t max,
                         struct blob_writer **w_r, struct blob_id *id_r) WARN_UNUSED;
 
-/* --- holding --- */
+/* --- the lock --- */
+/* Waits while another process removes blobs. Threads of a process may hold the shared lock at the same time.
+ */
 enum err blob_lock_shared(struct blob_store *store) WARN_UNUSED;
 void blob_unlock_shared(struct blob_store *store);
 
-/* Takes away those of the `n` blobs that no row names any more. Not by a thread that holds. What cannot be
- * removed within a second stays: it costs disk, nothing else. */
+/* Removes those of the `n` blobs that no row refers to. Do not call it with the shared lock held. If the
+ * exclusive lock is not free within 1 s, or a blob cannot be removed (logged), the bytes stay and only cost
+ * disk space. */
 void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n);
 
 /* --- reading --- */
-/* "ab/abcd…", below blobs/. */
+/* The blob's path below blobs/: "ab/abcd…". */
 void blob_name(const uint8_t sha256[BLOB_HASH], char name_r[BLOB_NAME + 1]);
-/* Its path, of ctx; whether it is there is not asked. */
+/* The blob's whole path, of ctx. The blob need not exist. */
 char *blob_path(void *ctx, const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
-/* A descriptor, -1 where there is none. */
+/* A descriptor that the caller closes. -1: there is no such blob. */
 int blob_open(const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
