@@ -11,7 +11,7 @@
 
 static const char redaction_mark[] = "[redacted]";
 
-/* Shorter pieces of base64 would be found in text that has nothing to do with the secret. */
+/* Shorter pieces of base64 occur by chance in text that does not contain the secret. */
 enum { BASE64_CORE_MIN = 8 };
 
 struct needle {
@@ -20,9 +20,11 @@ struct needle {
 };
 
 struct redactor {
-    struct needle *needles; /* longest first: of two that match, the longer is hidden */
+    /* longest first, so that the longest match is replaced */
+    struct needle *needles;
     size_t count;
-    bool first[256]; /* bytes that a needle starts with */
+    /* the bytes with which a needle begins */
+    bool first[256];
 };
 
 static int wipe_needle(char *text)
@@ -71,13 +73,13 @@ static void add_json(struct redactor *r, const char *text, size_t size)
     json_object *string = json_object_new_string_len(text, (int)size);
     size_t written;
     const char *quoted = json_object_to_json_string_length(string, JSON_C_TO_STRING_PLAIN, &written);
-    add_needle(r, quoted + 1, written - 2); /* with \/ as some write it */
+    add_needle(r, quoted + 1, written - 2); /* some encoders write \/ */
     quoted = json_text(string, &written);
     add_needle(r, quoted + 1, written - 2);
     json_object_put(string);
 }
 
-/* The characters of base64 that depend on the secret alone, with `offset` unknown bytes in front of it. */
+/* Adds the base64 characters that depend on the secret alone if `offset` unknown bytes stand before it. */
 static void add_base64(struct redactor *r, const char *text, size_t size, size_t offset, int variant)
 {
     size_t room = sodium_base64_ENCODED_LEN(size + offset, variant);
@@ -122,7 +124,7 @@ struct redactor *redactor_new(void *ctx, const struct secret_value *secrets, siz
     return r;
 }
 
-/* Length of the longest needle that stands at p, or 0. */
+/* The length of the longest needle at p, or 0. */
 static size_t match_needle(const struct redactor *r, const char *p, size_t left)
 {
     if (!r->first[(unsigned char)*p])
@@ -134,7 +136,7 @@ static size_t match_needle(const struct redactor *r, const char *p, size_t left)
     return 0;
 }
 
-/* Writes the clean text to `out` (NULL: only counts) and returns its size. */
+/* Writes the redacted text to `out`, or only counts if that is NULL. Returns its size. */
 static size_t write_redacted(const struct redactor *r, const char *text, size_t size, char *out)
 {
     size_t written = 0;
@@ -218,7 +220,7 @@ static json_object *redacted_array(void *ctx, const struct redactor *r, json_obj
     return clean;
 }
 
-/* A copy in any case: one reference of the caller's. */
+/* Always a copy, of which the caller owns the one reference. */
 static json_object *redacted_json(void *ctx, const struct redactor *r, json_object *value)
 {
     json_object *copy = NULL;

@@ -76,3 +76,52 @@ Test(redact, cleans_json_values)
     cr_expect_eq(redact_json(ctx, NULL, value), value);
     talloc_free(ctx);
 }
+
+Test(redact, replaces_the_longest_match)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secrets[] = {{"abcd", 4}, {"bcdefg", 6}, {"abcdef", 6}};
+    struct redactor *r = redactor_new(ctx, secrets, 3);
+    static const struct {
+        const char *text, *clean;
+    } rows[] = {
+        /* the first match wins; what is left of another secret is shown */
+        {"xabcdefg", "x[redacted]g"},
+        {"xbcdefgx", "x[redacted]x"},
+        {"abcd", "[redacted]"},
+        {"abc", "abc"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t size;
+        cr_expect_str_eq(redact_text(ctx, r, rows[i].text, strlen(rows[i].text), &size), rows[i].clean, "%s",
+                         rows[i].text);
+    }
+    talloc_free(ctx);
+}
+
+Test(redact, works_on_bytes)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secrets[] = {{"gr\xc3\xbc\xc3\x9f", 6}};
+    struct redactor *r = redactor_new(ctx, secrets, 1);
+    static const char text[] = "\0\xff gr\xc3\xbc\xc3\x9f gr%C3%BC%C3%9F \xff\0";
+    size_t size;
+    const char *clean = redact_text(ctx, r, text, sizeof text - 1, &size);
+    static const char expected[] = "\0\xff [redacted] [redacted] \xff\0";
+    cr_assert_eq(size, sizeof expected - 1);
+    cr_expect_eq(memcmp(clean, expected, size), 0);
+    talloc_free(ctx);
+}
+
+Test(redact, does_nothing_without_secrets)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value empty[] = {{"", 0}};
+    static const char text[] = "text";
+    size_t size;
+    cr_expect_eq(redact_text(ctx, NULL, text, 4, &size), text);
+    cr_expect_eq(redact_text(ctx, redactor_new(ctx, NULL, 0), text, 4, &size), text);
+    cr_expect_eq(redact_text(ctx, redactor_new(ctx, empty, 1), text, 4, &size), text);
+    cr_expect_eq(size, 4);
+    talloc_free(ctx);
+}
