@@ -1,4 +1,4 @@
-"""Every query of sql/queries against the migrated schema."""
+"""Every query of sql/queries against the migrated schema, and what scripts/embed makes of queries."""
 import getpass
 import os
 import subprocess
@@ -17,3 +17,37 @@ def test_every_query_prepares_with_the_columns_that_embed_counted(stack):
                           capture_output=True, text=True, timeout=30)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) == len(list((ROOT / "sql/queries").rglob("*.sql")))
+
+
+def embed(folder, **queries):
+    """Runs scripts/embed over these queries. Returns its exit status, what it printed, and the header that it wrote."""
+    (folder / "sql/queries/room").mkdir(parents=True)
+    for name, text in queries.items():
+        (folder / f"sql/queries/room/{name}.sql").write_text(text)
+    done = subprocess.run([ROOT / "scripts/embed", "sql", folder], cwd=folder, capture_output=True, text=True, timeout=30)
+    header = folder / "sql.h"
+    return done.returncode, done.stderr, header.read_text() if header.exists() else ""
+
+
+def test_columns_get_names(tmp_path):
+    status, _, header = embed(
+        tmp_path, pick="-- What for.\nSELECT t.id, CONCAT('a, (b', t.x) AS label,\n  (SELECT MAX(n) FROM u) AS top\nFROM t",
+        put="INSERT INTO t (id, x, n)\nVALUES {{(?, 1, ?)}}", copy="INSERT INTO t (id, x) SELECT w.id, ? FROM w WHERE w.id = ?",
+        pick_more="-- Columns begin as in pick.\nSELECT id, label, top, rest FROM v", change="UPDATE t SET x = ?")
+    assert status == 0
+    for line in ("enum { PICK_ID, PICK_LABEL, PICK_TOP, PICK_COLUMNS };", "enum { PUT_SET_ID, PUT_SET_N, PUT_SET_COUNT };",
+                 "enum { COPY_SET_X, COPY_SET_COUNT };"):
+        assert line in header
+    assert "CHANGE_" not in header.replace("SQL_CHANGE", "")
+
+
+@pytest.mark.parametrize("queries, message", [
+    ({"a": "SELECT COUNT(*) FROM t"}, 'a: "COUNT(*)" needs a name'),
+    ({"a": "SELECT s.id, t.id FROM s JOIN t"}, "a: two columns are called id"),
+    ({"a": "INSERT INTO t (id, x) VALUES (?)"}, "a: 2 columns, 1 values"),
+    ({"a": "SELECT id FROM t", "b": "-- Columns as in a.\nSELECT id, x FROM t"}, "b: columns differ from those of a"),
+    ({"b": "-- Columns as in a.\nSELECT id FROM t"}, "b: there is no query a"),
+])
+def test_queries_that_embed_rejects(tmp_path, queries, message):
+    status, errors, header = embed(tmp_path, **queries)
+    assert status != 0 and message in errors and header == ""
