@@ -45,21 +45,69 @@ static bool reject_unauthenticated(struct request *r, const char *why)
     return false;
 }
 
-/* Looks up a key by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed: the reply is
+/* The client's address, or its network, as nginx counts it. */
+static const char *client_network(const struct request *r)
+{
+    const char *network = request_param(r, "CLIENT_NETWORK");
+    return network ? network : "";
+}
+
+/* Takes a look-up of a credential that may be unknown. False if the address has none left: the reply is
  * set. */
+static bool take_look_up(struct request *r, int64_t now_ms)
+{
+    uint32_t per_second = (uint32_t)r->app->config->api.unknown_keys_per_s;
+    if (address_limit_take(&r->app->shared->unknown_key_limit, client_network(r), now_ms, per_second))
+        return true;
+    atomic_fetch_add_explicit(&r->app->shared->metrics.refused_unknown, 1, memory_order_relaxed);
+    reply_header(r, "Retry-After", "1");
+    reply_problem(r, 429, "rate_limited",
+                  "More than %u unknown API keys or tickets in one second came from this address.", per_second);
+    return false;
+}
+
+static void give_back_look_up(struct request *r, int64_t now_ms)
+{
+    address_limit_give_back(&r->app->shared->unknown_key_limit, client_network(r), now_ms);
+}
+
+/* Whether the key was unknown at most CACHE_TTL_MS ago. */
+static bool is_known_as_unknown(const struct request *r, const uint8_t hash[API_KEY_HASH_SIZE],
+                                int64_t now_ms)
+{
+    int64_t asked_ms;
+    return shared_cache_get(r->app->shared->unknown_keys, hash, &asked_ms) &&
+           now_ms - asked_ms < CACHE_TTL_MS;
+}
+
+/* Looks up a key by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed or the address
+ * has looked up too many unknown keys: the reply is set. */
 static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE],
                         struct auth_cached_key *cached_r)
 {
     struct shared_cache *cache = r->app->shared->keys;
     int64_t now_ms = clock_boot_ms();
-    if (shared_cache_get(cache, hash, cached_r) && now_ms - cached_r->fetched_ms < CACHE_TTL_MS)
+    /* An entry that is too old still says that the key exists: it is looked up again at no charge. */
+    bool existed = shared_cache_get(cache, hash, cached_r);
+    if (existed && now_ms - cached_r->fetched_ms < CACHE_TTL_MS)
         return true;
+    cached_r->found = false;
+    if (!existed && is_known_as_unknown(r, hash, now_ms))
+        return true;
+    if (!existed && !take_look_up(r, now_ms))
+        return false;
     struct api_key key;
     int64_t rate_limit = 0;
     enum err e = api_key_find(r->app->db, r, hash, &key, &rate_limit);
+    if (e != ERR_NOT_FOUND && !existed)
+        give_back_look_up(r, now_ms);
     if (e != OK && e != ERR_NOT_FOUND) {
         reply_err(r, e);
         return false;
+    }
+    if (e == ERR_NOT_FOUND && !existed) {
+        shared_cache_put(r->app->shared->unknown_keys, hash, &now_ms);
+        return true;
     }
     memset(cached_r, 0, sizeof *cached_r); /* shared_cache_put: padding must be zero */
     cached_r->fetched_ms = now_ms;
@@ -112,11 +160,13 @@ bool auth_check_ticket(struct request *r)
     struct ticket_access access;
     while (last + 1 < PATH_VALUES_MAX && r->path_values[last + 1])
         last++;
-    if (!request_path_id(r, last, &execution))
+    int64_t now_ms = clock_boot_ms();
+    if (!request_path_id(r, last, &execution) || !take_look_up(r, now_ms))
         return false;
     enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
     if (e == ERR_DENIED)
         return reject_unauthenticated(r, "The ticket is not valid for this execution or has expired.");
+    give_back_look_up(r, now_ms);
     if (e != OK) {
         reply_err(r, e);
         return false;

@@ -1,6 +1,8 @@
 /* Authentication and authorization. An API key is sent as `Authorization: Bearer KEY`, `Authorization: KEY`
  * or `X-API-Key: KEY` and is found by its SHA-256. Keys are cached for at most one second, so that a
- * revocation reaches every worker within that time; unknown keys are cached, too. */
+ * revocation reaches every worker within that time; unknown keys are cached as long, elsewhere. A client
+ * address may cause only some look-ups of unknown keys and tickets per second (api.unknown_keys_per_s); beyond
+ * it, keys that this host has not seen recently are rejected with 429. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,8 +13,7 @@
 
 struct request;
 
-/* What the workers of a host cache of a key, by its hash (fcgi/shared/shared_cache.h). The cache has a fixed
- * size, so a client that sends many wrong keys costs look-ups, never memory. */
+/* What the workers of a host cache of a key, by its hash (fcgi/shared/shared_cache.h). */
 struct auth_cached_key {
     /* Boot time before MariaDB was asked. */
     int64_t fetched_ms;

@@ -26,6 +26,7 @@ static void log_shared_caches(void *arg)
 {
     const struct fcgi_shared *s = arg;
     log_shared_cache("api_keys", s->keys);
+    log_shared_cache("unknown_api_keys", s->unknown_keys);
     log_shared_cache("workflows", s->workflows);
 }
 

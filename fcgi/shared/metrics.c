@@ -38,6 +38,8 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"
+        "# TYPE millrace_refused_unknown_keys_total counter\n"
+        "millrace_refused_unknown_keys_total %" PRIu64 "\n"
         "# TYPE millrace_workers gauge\nmillrace_workers %d\n"
         "# TYPE millrace_worker_respawns_total counter\n"
         "millrace_worker_respawns_total %" PRIu64 "\n"
@@ -47,7 +49,7 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
         "millrace_db_lost_total %" PRIu64 "\n"
         "# TYPE millrace_db_settled_total counter\n"
         "millrace_db_settled_total %" PRIu64 "\n",
-        (uint64_t)atomic_load(&m->refused_late), atomic_load(&m->workers),
+        (uint64_t)atomic_load(&m->refused_late), (uint64_t)atomic_load(&m->refused_unknown), atomic_load(&m->workers),
         (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_fallbacks),
         (uint64_t)atomic_load(&m->db_lost), (uint64_t)atomic_load(&m->db_settled));
 }

@@ -10,6 +10,8 @@ struct metrics {
     atomic_uint_fast64_t requests[METRICS_ROUTES][METRICS_STATUSES];
     atomic_uint_fast64_t us[METRICS_ROUTES];
     atomic_uint_fast64_t refused_late;
+    /* Requests rejected because their address had looked up too many unknown keys or tickets. */
+    atomic_uint_fast64_t refused_unknown;
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* How often a worker had to do without Redis. */

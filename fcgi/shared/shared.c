@@ -32,9 +32,11 @@ struct fcgi_shared *fcgi_shared_new(size_t cached_key_size, size_t cached_versio
     if (!s || !group)
         return NULL;
     s->keys = new_shared_cache(API_KEY_HASH_SIZE, cached_key_size);
+    s->unknown_keys = new_shared_cache(API_KEY_HASH_SIZE, sizeof(int64_t));
     s->workflows = new_shared_cache(sizeof(id), cached_version_size);
-    if (!s->keys || !s->workflows)
+    if (!s->keys || !s->unknown_keys || !s->workflows)
         return NULL;
+    address_limit_init(&s->unknown_key_limit);
     rate_area_init(&s->rate);
     s->accept_group = accept_group_init(group, ACCEPT_GROUP_WORKERS_MAX);
     return s;

@@ -6,6 +6,7 @@
 
 #include "account/balance_cache.h"
 #include "fcgi/shared/accept_group.h"
+#include "fcgi/shared/address_limit.h"
 #include "fcgi/shared/admission.h"
 #include "fcgi/shared/metrics.h"
 #include "fcgi/shared/rate.h"
@@ -22,8 +23,13 @@ struct fcgi_shared {
     struct rate_area rate;
     struct idempotency_key_filter idempotency_key_filter;
     struct balance_cache seen_balances;
-    /* SHA-256 of an API key -> struct auth_cached_key */
+    /* SHA-256 of an API key that exists -> struct auth_cached_key */
     struct shared_cache *keys;
+    /* SHA-256 of an unknown API key -> int64_t, the boot time before MariaDB was asked. A cache of their own,
+     * so that random keys do not evict those in use. */
+    struct shared_cache *unknown_keys;
+    /* Limits the look-ups of unknown keys and tickets. */
+    struct address_limit unknown_key_limit;
     /* id of a workflow -> struct workflow_cached_version */
     struct shared_cache *workflows;
     /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */

@@ -45,6 +45,9 @@ static const struct setting settings[] = {
                "number of requests after which a worker process is replaced; 0: never"),
     NUMBER_ROW(api, rate_limit_per_minute, 600, 1, 100000000,
                "requests per minute of a workspace that has no rate limit of its own"),
+    NUMBER_ROW(api, unknown_keys_per_s, 100, 1, 1000000,
+               "look-ups per second of unknown API keys and tickets from one client address; beyond it, keys "
+               "that the host has not seen recently are rejected with 429"),
     NUMBER_ROW(api, queue_ms, 100, 10, 5000,
                "overload threshold: if queueing delay stays above this many ms, late requests are rejected "
                "with 503"),

@@ -220,7 +220,7 @@ def test_health_and_metrics_are_served(stack):
     assert re.search(r"millrace_accept_batches_total [1-9]", text)
     assert "millrace_up 1\n" in text
     for name in ("runs{state=\"queued\"}", "runs{state=\"running\"}", "queue_age_seconds", "recent_runs{state=\"succeeded\"}",
-                 "executors{state=\"alive\"}", "recent_losses", "redis_fallbacks_total", "refused_late_total", "db_lost_total", "db_settled_total"):
+                 "executors{state=\"alive\"}", "recent_losses", "refused_unknown_keys_total", "redis_fallbacks_total", "refused_late_total", "db_lost_total", "db_settled_total"):
         assert re.search(rf"^millrace_{re.escape(name)} \d", text, re.M), name
 
 

@@ -114,7 +114,7 @@ def test_api_dump_shows_workers_caches_and_overload_control(stack, client):
     assert [g["child"] for g in groups] == ["worker", "worker"]
     assert sum(int(g["running"]) for g in groups) == sum(int(g["wanted"]) for g in groups) == len(workers)
     caches = {c["cache"]: c for c in states[master]["state.cache"]}
-    assert int(caches["api_keys"]["entries"]) >= 1 and set(caches) == {"api_keys", "workflows"}
+    assert int(caches["api_keys"]["entries"]) >= 1 and set(caches) == {"api_keys", "unknown_api_keys", "workflows"}
     assert int(states[master]["state.admission"][0]["started"]) >= 1
     assert states[master]["state.admission"][0]["overload_left_ms"] == "0"
     assert states[master]["state.accept_group"][0]["leader_pid"] == "0"

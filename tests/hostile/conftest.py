@@ -19,7 +19,7 @@ SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
 def stack(request):
     # queue_ms as installed: being told that the pool is overloaded is what an attacker wants. The limits per address as installed, too.
     s = Stack({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
-               **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
+               "api.unknown_keys_per_s": "100", **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
     try:
         s.start()
     except BaseException:
