@@ -62,7 +62,8 @@ static bool take_look_up(struct request *r, int64_t now_ms)
     atomic_fetch_add_explicit(&r->app->shared->metrics.refused_unknown, 1, memory_order_relaxed);
     reply_header(r, "Retry-After", "1");
     reply_problem(r, 429, "rate_limited",
-                  "More than %u unknown API keys or tickets in one second came from this address.", per_second);
+                  "More than %u unknown API keys or tickets in one second came from this address.",
+                  per_second);
     return false;
 }
 

@@ -1,8 +1,8 @@
 /* Authentication and authorization. An API key is sent as `Authorization: Bearer KEY`, `Authorization: KEY`
  * or `X-API-Key: KEY` and is found by its SHA-256. Keys are cached for at most one second, so that a
  * revocation reaches every worker within that time; unknown keys are cached as long, elsewhere. A client
- * address may cause only some look-ups of unknown keys and tickets per second (api.unknown_keys_per_s); beyond
- * it, keys that this host has not seen recently are rejected with 429. */
+ * address may cause only some look-ups of unknown keys and tickets per second (api.unknown_keys_per_s);
+ * beyond it, keys that this host has not seen recently are rejected with 429. */
 #pragma once
 
 #include <stdbool.h>

@@ -49,7 +49,8 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
         "millrace_db_lost_total %" PRIu64 "\n"
         "# TYPE millrace_db_settled_total counter\n"
         "millrace_db_settled_total %" PRIu64 "\n",
-        (uint64_t)atomic_load(&m->refused_late), (uint64_t)atomic_load(&m->refused_unknown), atomic_load(&m->workers),
-        (uint64_t)atomic_load(&m->respawns), (uint64_t)atomic_load(&m->redis_fallbacks),
-        (uint64_t)atomic_load(&m->db_lost), (uint64_t)atomic_load(&m->db_settled));
+        (uint64_t)atomic_load(&m->refused_late), (uint64_t)atomic_load(&m->refused_unknown),
+        atomic_load(&m->workers), (uint64_t)atomic_load(&m->respawns),
+        (uint64_t)atomic_load(&m->redis_fallbacks), (uint64_t)atomic_load(&m->db_lost),
+        (uint64_t)atomic_load(&m->db_settled));
 }
