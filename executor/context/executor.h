@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "executor/db_thread/db_thread.h"
 #include "service/id_map.h"
+#include "service/progress.h"
 #include "service/timers.h"
 
 struct active_run;
@@ -35,6 +36,10 @@ struct executor {
 
     /* --- the database thread --- */
     struct db_thread *db_thread;
+    /* Of each connection to MariaDB. */
+    const struct db_settings *db_settings;
+    /* Watched by the liveness thread (executor/lease/liveness.h). */
+    struct progress loop_progress, db_thread_progress;
     /* Used by the database thread only. */
     struct compiled_programs *programs;
     struct compiled_skills *skills;
@@ -43,7 +48,7 @@ struct executor {
     struct lease *lease;
     /* Set by the lease; call executor_holds_lease. */
     bool (*may_act)(const struct executor *exec);
-    /* PEERS_MAX entries in the master's shared memory: executor/lease/peers.h. */
+    /* PEERS_MAX entries in the master's shared memory (executor/lease/peers.h); the liveness thread's. */
     struct peer_heartbeat *peers;
     /* SIGTERM was received: nothing new is started. */
     bool stopping;

@@ -214,7 +214,8 @@ enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
         c->fenced = false;
         if (r && tx->settling && claim_already_written(c, r, executor_id))
             r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on it */
-        else if (r && r->state == STATE_QUEUED && r->attempt == c->run.attempt)
+        else if (r && r->state == STATE_QUEUED && r->attempt == c->run.attempt &&
+                 claim_batch_may_claim(claims))
             e = move_to_running(run_tx, r, c, executor_id, c->run.deadline_ms);
         else
             c->fenced = true;

@@ -24,6 +24,9 @@ struct claim_batch {
      * side effect. False: the process is about to end and must not claim. */
     bool (*offer)(struct claim_batch *claims);
     void *arg;
+    /* False once the lease is over: from then on nothing is claimed. */
+    bool (*may_claim)(void *arg);
+    void *may_claim_arg;
 
     /* --- the result --- */
     struct claimed_run *runs;
@@ -41,6 +44,11 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
 enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
                                   const struct db_thread_ctx *thread_ctx,
                                   struct claim_batch *claims) WARN_UNUSED;
+
+static inline bool claim_batch_may_claim(const struct claim_batch *claims)
+{
+    return claims->may_claim(claims->may_claim_arg);
+}
 
 /* Decides which first commits are written with their claims. */
 void choose_first_commits(struct claim_batch *claims);

@@ -13,7 +13,7 @@
 
 enum {
     RETRY_MS = 100,
-    /* Bytes of the commits in one transaction: one that takes seconds would delay the heartbeats. */
+    /* Bytes of the commits in one transaction: one that takes seconds would delay the others. */
     BATCH_BYTES_MAX = 4 * 1024 * 1024,
 };
 
@@ -67,6 +67,7 @@ static void return_finished_job(struct db_thread *t, struct job *job)
 static void run_calls(struct db_thread *t, struct thread_job_list *calls)
 {
     for (struct job *job; (job = take_job(calls));) {
+        progress_begin(t->settings.progress, job->kind == JOB_COMPARE ? "compare" : "call", NULL);
         job->work(job, &t->thread_ctx);
         return_finished_job(t, job);
     }
@@ -103,6 +104,7 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
     struct thread_job_list jobs = STAILQ_HEAD_INITIALIZER(jobs);
     STAILQ_INIT(&cycle->urgent);
     STAILQ_INIT(&cycle->calls);
+    progress_idle(t->settings.progress);
     if (STAILQ_EMPTY(&t->unwritten))
         thread_queue_wait_any(t->queue);
     else
@@ -117,11 +119,12 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
         else
             keep_unwritten(t, job);
     }
-    cycle->claims = claim_intake_take(t->intake, &cycle->claimables);
+    cycle->claims =
+        claim_intake_take(t->intake, &cycle->claimables) && t->settings.may_claim(t->settings.arg);
 }
 
-/* Heartbeats that were submitted since the turn began: with many batches in one turn they would come too
- * late, and the other executors would take this one for lost. */
+/* Comparisons that were submitted since the turn began: with many batches in one turn they would come late,
+ * and with them the stops that Redis did not publish. */
 static void run_urgent_jobs(struct db_thread *t)
 {
     struct thread_job_list urgent = STAILQ_HEAD_INITIALIZER(urgent);
@@ -147,7 +150,8 @@ static bool offer_claimed_runs(struct claim_batch *claims)
 {
     struct db_thread *t = claims->arg;
     claim_intake_take_slots(t->intake, (int)claims->runs_n);
-    bool accepted = claim_offers_make(t->offers, t->queue, claims->runs, claims->runs_n);
+    bool accepted =
+        claim_batch_may_claim(claims) && claim_offers_make(t->offers, t->queue, claims->runs, claims->runs_n);
     if (!accepted)
         claim_intake_add_slots(t->intake, (int)claims->runs_n);
     return accepted;
@@ -186,12 +190,14 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-static void add_claims(struct commit_batch *b, const struct claimables *found)
+static void add_claims(const struct db_thread *t, struct commit_batch *b, const struct claimables *found)
 {
     b->claims.queued_ids = found->ids;
     b->claims.queued_ids_n = smaller(found->ids_n, COMMIT_BATCH_MAX);
     b->claims.scan = found->scan;
     b->claims.first_commits_bytes_max = BATCH_BYTES_MAX;
+    b->claims.may_claim = t->settings.may_claim;
+    b->claims.may_claim_arg = t->settings.arg;
     b->claims.limit = smaller((size_t)found->slots, COMMIT_BATCH_MAX - b->commits_n);
 }
 
@@ -203,6 +209,7 @@ static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
 {
     for (size_t i = 0; i < b->commits_n; i++) {
         struct commit_batch one = {.thread_ctx = &t->thread_ctx, .commits_n = 1, .commits = {b->commits[i]}};
+        progress_begin(t->settings.progress, "commit", &b->commits[i]->run);
         enum err e = commit_batch_write(&one);
         if (err_is_transient(e) || e == ERR_UNCERTAIN) {
             memmove(b->commits, b->commits + i, sizeof(struct commit *) * (b->commits_n - i));
@@ -228,6 +235,8 @@ static enum err retry_claims_alone(struct commit_batch *b)
 static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
 {
     struct claimed_job *claimed = claimed_job_new(t);
+    progress_begin(t->settings.progress, b->claims.limit > 0 ? "claim" : "commit",
+                   b->commits_n > 0 ? &b->commits[0]->run : NULL);
     b->thread_ctx = &t->thread_ctx;
     b->limited_workspaces = &t->limited_workspaces;
     b->claims.holder = claimed;
@@ -248,6 +257,7 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
 /* False: MariaDB is unreachable, and the commit is kept. */
 static bool write_tree_commit(struct db_thread *t, struct commit *c)
 {
+    progress_begin(t->settings.progress, "commit of a tree", &c->run);
     enum err e = commit_write_tree(&t->thread_ctx, c);
     if (err_is_transient(e) || e == ERR_UNCERTAIN) {
         requeue_commits(t, &c, 1);
@@ -266,6 +276,7 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
     size_t n = 0;
     for (struct job *job; n < ACCEPT_BATCH_MAX && (job = take_job(children));)
         jobs[n++] = (struct child_job *)job;
+    progress_begin(t->settings.progress, "children", NULL);
     bool decided = n == 0 || accept_children(&t->thread_ctx, jobs, n);
     for (size_t i = 0; i < n; i++) {
         if (child_is_decided(jobs[i]))
@@ -313,7 +324,7 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         struct commit *tree;
         pick_next_batch(t, &b, &tree, &children);
         if (cycle->claims)
-            add_claims(&b, &cycle->claimables);
+            add_claims(t, &b, &cycle->claimables);
         cycle->claims = false;
         if (b.commits_n > 0 || b.claims.limit > 0)
             reachable = write_commit_batch(t, &b);
@@ -344,7 +355,11 @@ static void run_db_thread(struct thread_queue *q, void *arg)
 
 static void on_db_job_finished(struct thread_job *queued, void *arg)
 {
+    const struct db_thread *t = arg;
     struct job *job = (struct job *)queued;
+    bool is_commit = job->kind == JOB_COMMIT;
+    progress_begin(t->settings.loop_progress, is_commit ? "result of a commit" : "result of a job",
+                   is_commit ? &((struct commit *)job)->run : NULL);
     job->done(job);
 }
 
@@ -358,6 +373,7 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     t->thread_ctx.redis = redis_new(NULL, settings->redis_socket);
     t->thread_ctx.programs = settings->programs;
     t->thread_ctx.skills = settings->skills;
+    t->thread_ctx.progress = settings->progress;
     STAILQ_INIT(&t->unwritten);
     t->intake = claim_intake_new(t, wake_db_thread, t);
     t->offers = claim_offers_new(t, begin_claimed_runs, t);
@@ -380,7 +396,7 @@ void db_thread_stop(struct db_thread *t)
 
 void db_thread_submit(struct db_thread *t, struct job *job)
 {
-    if (job->kind == JOB_HEARTBEAT)
+    if (job->kind == JOB_COMPARE)
         thread_queue_submit_urgent(t->queue, &job->queued);
     else
         thread_queue_submit(t->queue, &job->queued);

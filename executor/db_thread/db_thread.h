@@ -1,5 +1,5 @@
-/* The database thread of an executor process. It owns the process's one connection to MariaDB and one to
- * Redis, and runs the jobs that the loop thread submits; the loop never queries MariaDB.
+/* The database thread of an executor process. It owns a connection to MariaDB and one to Redis, and runs the
+ * jobs that the loop thread submits; the loop never queries MariaDB.
  *
  * Finished jobs come back on the loop in the order in which they were finished. Everything that has gathered
  * when the thread looks for work (commits of up to 64 runs, and claims of new ones) becomes one transaction;
@@ -31,7 +31,11 @@ struct db_thread_settings {
     /* On the loop: the result of the claims, for each run that on_claiming was called with and for each that
      * is written. The first commits are the loop's again, to free or to submit. */
     void (*on_claimed)(void *arg, struct claimed_run *runs, size_t n, enum err e);
+    /* On the database thread: false, and nothing is claimed, once the lease is over. */
+    bool (*may_claim)(void *arg);
     void *arg;
+    /* What the thread and the loop do, for the thread that watches them. */
+    struct progress *progress, *loop_progress;
 };
 
 struct db_thread;

@@ -7,6 +7,7 @@
 
 #include "mariadb/db.h"
 #include "redis/redis.h"
+#include "service/progress.h"
 #include "service/thread_queue.h"
 
 struct compiled_programs;
@@ -16,8 +17,9 @@ struct compiled_skills;
 enum { COMMIT_BATCH_MAX = 64 };
 
 enum job_kind {
-    /* The process's heartbeat: runs before all other jobs, because a late one costs the lease. */
-    JOB_HEARTBEAT,
+    /* The comparison of memory with MariaDB: runs before all other jobs, so that stops are noticed in time.
+     */
+    JOB_COMPARE,
     /* A struct commit: written in one transaction with others. */
     JOB_COMMIT,
     /* A struct child_job: accepted in one transaction with others. */
@@ -34,6 +36,8 @@ struct db_thread_ctx {
     struct compiled_skills *skills;
     /* Our row in `executors`; 0 until the job that registers the process has set it. */
     uint64_t executor_id;
+    /* A job of many statements shows with progress_step that it is not dead. */
+    struct progress *progress;
 };
 
 /* The head of every job. A job is a talloc context of its own; it belongs to the thread from
@@ -41,7 +45,7 @@ struct db_thread_ctx {
 struct job {
     struct thread_job queued; /* first */
     enum job_kind kind;
-    /* In the thread, for JOB_HEARTBEAT and JOB_CALL. The disk thread passes NULL for thread_ctx. */
+    /* In the thread, for JOB_COMPARE and JOB_CALL. The disk thread passes NULL for thread_ctx. */
     void (*work)(struct job *job, struct db_thread_ctx *thread_ctx);
     /* On the loop; frees the job. */
     void (*done)(struct job *job);

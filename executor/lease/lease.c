@@ -1,16 +1,20 @@
 #include "executor/lease/lease.h"
 
 #include <talloc.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "executor/lease/peers.h"
+#include "executor/lease/lease_clock.h"
+#include "executor/lease/liveness.h"
 #include "executor/run/active_run.h"
 #include "run/recover.h"
 #include "store/executor.h"
 
-enum { RETRY_MS = 200 };
+enum {
+    RETRY_MS = 200,
+    /* How often the loop shows the liveness thread that it runs. */
+    TICK_MS = 1000,
+};
 
 struct lease {
     struct executor *exec;
@@ -19,12 +23,12 @@ struct lease {
     void (*on_released)(struct executor *exec);
     void (*on_unregistered)(struct executor *exec);
     uint64_t executor_id;
-    /* CLOCK_BOOTTIME at which the last successful heartbeat was sent */
-    int64_t last_heartbeat_ms;
-    bool registered;
-    /* A job that registers or sends a heartbeat is in flight; its `done` sets next_timer. */
-    bool heartbeat_running;
-    struct timer next_timer, fence_timer;
+    struct liveness *liveness;
+    struct lease_clock clock;
+    /* A job that compares memory with MariaDB is in flight; its `done` sets next_timer. */
+    bool comparing;
+    bool leaving;
+    struct timer next_timer, fence_timer, tick_timer;
 };
 
 /* All jobs of the lease; `work` says which one it is. */
@@ -32,18 +36,12 @@ struct lease_job {
     struct job job;
     uint64_t executor_id;
     int max_losses;
-    /* CLOCK_BOOTTIME, taken by the thread before it sends the heartbeat */
-    int64_t sent_ms;
-    /* heartbeat: what MariaDB has */
+    /* compare_work: what MariaDB has */
     struct executor_run *runs;
     size_t runs_n;
-    struct executor_peer *peers;
-    size_t peers_n;
     /* requeue_lost_work: runs of this process */
     id *lost_runs;
     size_t lost_runs_n;
-    /* mark_peer_lost_work: the counter at which `executor_id` stood still */
-    int64_t heartbeat;
 };
 
 static struct lease_job *lease_job_new(struct lease *l,
@@ -62,10 +60,14 @@ static void free_lease_job(struct job *job)
     talloc_free(job);
 }
 
+bool lease_holds(struct lease *l)
+{
+    return lease_clock_holds(&l->clock, clock_boot_ms());
+}
+
 static bool lease_may_act(const struct executor *exec)
 {
-    const struct lease *l = exec->lease;
-    return !exec->fenced && l->registered && lease_age_ms(l) < LEASE_MS;
+    return !exec->fenced && exec->lease->executor_id && lease_holds(exec->lease);
 }
 
 uint64_t lease_executor_id(const struct lease *l)
@@ -75,13 +77,7 @@ uint64_t lease_executor_id(const struct lease *l)
 
 int64_t lease_age_ms(const struct lease *l)
 {
-    return clock_boot_ms() - l->last_heartbeat_ms;
-}
-
-static void renew_lease(struct lease *l, int64_t sent_ms)
-{
-    l->last_heartbeat_ms = sent_ms;
-    timer_set(l->exec->timers, &l->fence_timer, sent_ms + LEASE_MS);
+    return clock_boot_ms() - l->clock.sent_ms;
 }
 
 /* --- comparing memory and MariaDB --- */
@@ -137,23 +133,20 @@ static void reconcile_runs(struct lease *l, const struct lease_job *j)
 
 /* --- lost peers --- */
 
-static void mark_peer_lost_work(struct job *job, struct db_thread_ctx *thread_ctx)
+static void requeue_orphans_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
     size_t n = 0;
-    job->e = executor_mark_lost(thread_ctx->db, j->executor_id, j->heartbeat);
-    if (job->e == OK)
-        job->e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, j->max_losses, &n);
-    if (job->e == OK)
-        log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, n);
+    job->e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, j->max_losses, &n);
+    log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, n);
 }
 
-static void on_peer_lost(void *arg, const struct executor_peer *row)
+/* Orphans that this job does not requeue are found by the maintenance task lose_orphans. */
+static void on_peer_lost(void *arg, uint64_t executor_id)
 {
     struct lease *l = arg;
-    struct lease_job *lost = lease_job_new(l, mark_peer_lost_work, free_lease_job);
-    lost->executor_id = row->executor;
-    lost->heartbeat = row->beat;
+    struct lease_job *lost = lease_job_new(l, requeue_orphans_work, free_lease_job);
+    lost->executor_id = executor_id;
     db_thread_submit(l->exec->db_thread, &lost->job);
 }
 
@@ -166,9 +159,10 @@ static void release_runs_work(struct job *job, struct db_thread_ctx *thread_ctx)
     job->e = OK;
     if (j->executor_id == 0)
         return;
-    do
+    do {
+        progress_step(thread_ctx->progress);
         job->e = executor_release_runs(thread_ctx->db, thread_ctx->redis, j->executor_id, &n);
-    while (job->e == OK && n > 0);
+    } while (job->e == OK && n > 0);
     if (job->e == OK)
         job->e = executor_unregister(thread_ctx->db, j->executor_id);
 }
@@ -187,9 +181,11 @@ static void on_runs_released(struct job *job)
 static void fence_executor(void *arg)
 {
     struct lease *l = arg;
-    if (l->exec->fenced)
+    if (l->exec->fenced || l->leaving)
         return;
     l->exec->fenced = true;
+    lease_clock_end(&l->clock);
+    liveness_end_heartbeats(l->liveness);
     timer_clear(l->exec->timers, &l->fence_timer);
     log_error("executor.fenced", "executor=%llu lease_age_ms=%lld", (unsigned long long)l->executor_id,
               (long long)lease_age_ms(l));
@@ -197,113 +193,131 @@ static void fence_executor(void *arg)
     timer_set(l->exec->timers, &l->next_timer, clock_boot_ms());
 }
 
-/* --- heartbeats --- */
+/* The liveness thread may have renewed the lease since the timer was set. */
+static void on_fence_timer(void *arg)
+{
+    struct lease *l = arg;
+    if (!lease_holds(l))
+        fence_executor(l);
+    else
+        timer_set(l->exec->timers, &l->fence_timer, l->clock.sent_ms + LEASE_MS);
+}
 
-static void heartbeat_work(struct job *job, struct db_thread_ctx *thread_ctx)
+/* --- the comparison --- */
+
+static void compare_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
-    j->sent_ms = clock_boot_ms();
-    job->e = executor_heartbeat(thread_ctx->db, thread_ctx->executor_id);
-    if (job->e == OK)
-        job->e = executor_runs(thread_ctx->db, j, thread_ctx->executor_id, &j->runs, &j->runs_n);
-    if (job->e == OK)
-        job->e = executor_peers(thread_ctx->db, j, &j->peers, &j->peers_n);
+    job->e = executor_runs(thread_ctx->db, j, thread_ctx->executor_id, &j->runs, &j->runs_n);
 }
 
-static void handle_heartbeat(struct lease *l, const struct lease_job *j)
-{
-    renew_lease(l, j->sent_ms);
-    reconcile_runs(l, j);
-    peers_observe(l->exec->peers, j->peers, j->peers_n, l->executor_id, clock_boot_ms(), on_peer_lost, l);
-}
-
-static void on_heartbeat(struct job *job)
+static void on_compared(struct job *job)
 {
     struct lease_job *j = (struct lease_job *)job;
     struct lease *l = job->arg;
     enum err e = job->e;
-    l->heartbeat_running = false;
-    /* An expired lease is not renewed: side effects were held back since it expired. */
+    l->comparing = false;
     if (!executor_holds_lease(l->exec))
         fence_executor(l);
     if (!l->exec->fenced && e == OK)
-        handle_heartbeat(l, j);
+        reconcile_runs(l, j);
     talloc_free(j);
     int64_t pause_ms = l->exec->fenced ? 0 : e == OK ? HEARTBEAT_MS : RETRY_MS;
-    timer_set(l->exec->timers, &l->next_timer, clock_boot_ms() + pause_ms);
-    if (e == ERR_CONFLICT) /* another process has marked this one as lost */
-        fence_executor(l);
+    if (!l->leaving)
+        timer_set(l->exec->timers, &l->next_timer, clock_boot_ms() + pause_ms);
 }
 
-static void register_work(struct job *job, struct db_thread_ctx *thread_ctx)
-{
-    struct lease_job *j = (struct lease_job *)job;
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    j->sent_ms = clock_boot_ms();
-    job->e = executor_register(thread_ctx->db, host, (int)getpid(), &j->executor_id);
-    if (job->e == OK)
-        thread_ctx->executor_id = j->executor_id;
-}
-
-static void on_register_done(struct job *job)
-{
-    struct lease_job *j = (struct lease_job *)job;
-    struct lease *l = job->arg;
-    l->heartbeat_running = false;
-    if (job->e == OK) {
-        l->registered = true;
-        l->executor_id = j->executor_id;
-        renew_lease(l, j->sent_ms);
-        log_info("executor.registered", "executor=%llu", (unsigned long long)l->executor_id);
-        l->on_registered(l->exec);
-    }
-    timer_set(l->exec->timers, &l->next_timer, clock_boot_ms() + (job->e == OK ? 0 : RETRY_MS));
-    talloc_free(j);
-}
-
-static void on_lease_timer(void *arg)
+static void on_next_timer(void *arg)
 {
     struct lease *l = arg;
     struct lease_job *j;
-    if (l->heartbeat_running)
+    if (l->comparing)
         return; /* its `done` sets the timer */
     if (l->exec->fenced) {
         j = lease_job_new(l, release_runs_work, on_runs_released);
-    } else if (!l->registered) {
-        j = lease_job_new(l, register_work, on_register_done);
-        l->heartbeat_running = true;
     } else {
-        j = lease_job_new(l, heartbeat_work, on_heartbeat);
-        j->job.kind = JOB_HEARTBEAT;
-        l->heartbeat_running = true;
+        j = lease_job_new(l, compare_work, on_compared);
+        j->job.kind = JOB_COMPARE;
+        l->comparing = true;
     }
+    db_thread_submit(l->exec->db_thread, &j->job);
+}
+
+/* --- registration --- */
+
+static void adopt_id_work(struct job *job, struct db_thread_ctx *thread_ctx)
+{
+    const struct lease_job *j = (const struct lease_job *)job;
+    thread_ctx->executor_id = j->executor_id;
+}
+
+static void on_id_adopted(struct job *job)
+{
+    struct lease *l = job->arg;
+    talloc_free(job);
+    if (l->exec->fenced || l->leaving)
+        return;
+    l->on_registered(l->exec);
+    timer_set(l->exec->timers, &l->next_timer, clock_boot_ms());
+}
+
+/* The database thread learns the id before anything is claimed for it. */
+static void on_registered(void *arg, uint64_t executor_id)
+{
+    struct lease *l = arg;
+    l->executor_id = executor_id;
+    on_fence_timer(l);
+    struct lease_job *j = lease_job_new(l, adopt_id_work, on_id_adopted);
     db_thread_submit(l->exec->db_thread, &j->job);
 }
 
 /* --- start and end --- */
 
+static void on_tick(void *arg)
+{
+    struct lease *l = arg;
+    progress_step(&l->exec->loop_progress);
+    timer_set(l->exec->timers, &l->tick_timer, clock_boot_ms() + TICK_MS);
+}
+
+void lease_end(struct lease *l)
+{
+    liveness_stop(l->liveness);
+    l->liveness = NULL;
+}
+
 static int lease_destroy(struct lease *l)
 {
+    lease_end(l);
     timer_clear(l->exec->timers, &l->next_timer);
     timer_clear(l->exec->timers, &l->fence_timer);
+    timer_clear(l->exec->timers, &l->tick_timer);
     return 0;
 }
 
-struct lease *lease_start(void *ctx, struct executor *exec, void (*on_registered)(struct executor *exec),
+struct lease *lease_start(void *ctx, struct executor *exec, void (*on_ready)(struct executor *exec),
                           void (*on_fenced)(struct executor *exec),
                           void (*on_released)(struct executor *exec))
 {
     struct lease *l = talloc_zero(ctx, struct lease);
+    struct liveness_callbacks callbacks = {
+        .on_registered = on_registered, .on_peer_lost = on_peer_lost, .on_over = fence_executor, .arg = l};
     l->exec = exec;
     exec->may_act = lease_may_act;
-    l->on_registered = on_registered;
+    l->on_registered = on_ready;
     l->on_fenced = on_fenced;
     l->on_released = on_released;
-    l->next_timer = (struct timer){.fire = on_lease_timer, .arg = l};
-    l->fence_timer = (struct timer){.fire = fence_executor, .arg = l};
+    l->next_timer = (struct timer){.fire = on_next_timer, .arg = l};
+    l->fence_timer = (struct timer){.fire = on_fence_timer, .arg = l};
+    l->tick_timer = (struct timer){.fire = on_tick, .arg = l};
+    progress_begin(&exec->loop_progress, "start", NULL);
+    l->liveness = liveness_start(NULL, exec, &l->clock, &callbacks);
+    if (!l->liveness) {
+        talloc_free(l);
+        return NULL;
+    }
     talloc_set_destructor(l, lease_destroy);
-    timer_set(exec->timers, &l->next_timer, clock_boot_ms());
+    on_tick(l);
     return l;
 }
 
@@ -323,6 +337,8 @@ static void on_unregistered(struct job *job)
 void lease_unregister(struct lease *l, void (*done)(struct executor *exec))
 {
     l->on_unregistered = done;
+    l->leaving = true;
+    liveness_end_heartbeats(l->liveness);
     timer_clear(l->exec->timers, &l->next_timer);
     timer_clear(l->exec->timers, &l->fence_timer);
     struct lease_job *j = lease_job_new(l, unregister_work, on_unregistered);

@@ -40,6 +40,7 @@ static enum err expire_keys_task(struct maintenance_job *j, struct db_thread_ctx
     uint64_t n = MAINTENANCE_ROWS_MAX;
     *n_r = 0;
     for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++) {
+        progress_step(thread_ctx->progress);
         e = maintenance_delete_expired_keys(thread_ctx->db, &n);
         *n_r += n;
     }
@@ -59,8 +60,10 @@ static enum err refresh_credits_task(struct maintenance_job *j, struct db_thread
     id after = {{0}};
     enum err e = OK;
     uint64_t n = MAINTENANCE_ROWS_MAX;
-    for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++)
+    for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++) {
+        progress_step(thread_ctx->progress);
         e = maintenance_refresh_credits(thread_ctx->db, thread_ctx->redis, &after, &n);
+    }
     *n_r = 0; /* not worth a log line */
     return e;
 }
@@ -81,6 +84,7 @@ static enum err retention_task(struct maintenance_job *j, struct db_thread_ctx *
     *n_r = 0;
     for (int i = 0; e == OK && i < RETENTION_BATCHES_MAX; i++) {
         size_t n;
+        progress_step(thread_ctx->progress);
         e = retention_step(thread_ctx->db, thread_ctx->redis, j->blobs, &n);
         *n_r += n;
     }
@@ -98,6 +102,7 @@ static maintenance_task_work *const task_works[TASKS] = {
 static void run_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx, size_t t)
 {
     uint64_t n = 0;
+    progress_begin(thread_ctx->progress, tasks[t].name, NULL);
     if (maintenance_task_claim(thread_ctx->db, &tasks[t]) != OK)
         return;
     enum err e = task_works[t](j, thread_ctx, &n);

@@ -78,8 +78,10 @@ static void on_claiming(void *arg, struct claimed_run *runs, size_t n)
 {
     struct executor *exec = arg;
     int64_t until_ms = clock_boot_ms() + BEGIN_RUNS_MS;
-    for (size_t i = 0; i < n && !exec->fenced && clock_boot_ms() <= until_ms; i++)
+    for (size_t i = 0; i < n && !exec->fenced && clock_boot_ms() <= until_ms; i++) {
+        progress_begin(&exec->loop_progress, "begin in claim", &runs[i].run.id);
         run_begin_in_claim(exec, &runs[i]);
+    }
     failpoint("claim.before_commit");
 }
 
@@ -90,8 +92,17 @@ static void on_claimed(void *arg, struct claimed_run *runs, size_t n, enum err e
         failpoint("claim.after_commit");
     else
         log_warn("claim.failed", "runs=%zu error=%s", n, err_name(e));
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
+        progress_begin(&exec->loop_progress, "settle claim", &runs[i].run.id);
         run_settle_claim(exec, &runs[i], e);
+    }
+}
+
+/* On the database thread. Slots exist, and with them claims, only once the lease has been taken. */
+static bool may_claim(void *arg)
+{
+    const struct executor *exec = arg;
+    return exec->lease && lease_holds(exec->lease);
 }
 
 /* --- the lease --- */
@@ -200,13 +211,17 @@ static bool set_up_db_thread(struct process *p)
                                .name = c->database.name,
                                .user = c->executor.db_user,
                                .password = config_password(p, c->executor.db_password_file)};
+    p->exec.db_settings = db;
     struct db_thread_settings settings = {.db = db,
                                           .redis_socket = c->redis.socket,
                                           .programs = p->exec.programs,
                                           .skills = p->exec.skills,
                                           .on_claiming = on_claiming,
                                           .on_claimed = on_claimed,
-                                          .arg = &p->exec};
+                                          .may_claim = may_claim,
+                                          .arg = &p->exec,
+                                          .progress = &p->exec.db_thread_progress,
+                                          .loop_progress = &p->exec.loop_progress};
     if (db->password)
         p->exec.db_thread = db_thread_start(p, p->exec.base, &settings);
     return p->exec.db_thread != NULL;
@@ -281,6 +296,8 @@ static bool set_up_process(struct process *p)
     exec->child_watch = child_watch_new(p, exec);
     p->notifications = notifications_start(p, exec);
     exec->lease = lease_start(p, exec, on_registered, on_fenced, end_loop);
+    if (!exec->lease)
+        return false;
     process_state_add(p->state_dump, exec);
     return true;
 }
@@ -290,6 +307,8 @@ static void tear_down_process(struct process *p)
     struct executor *exec = &p->exec;
     claimer_end(p->claimer);
     claimer_join(p->claimer);
+    if (exec->lease)
+        lease_end(exec->lease); /* no more is watched: the loop has ended */
     if (exec->db_thread)
         db_thread_stop(exec->db_thread);
     if (exec->disk_thread)

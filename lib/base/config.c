@@ -63,6 +63,9 @@ static const struct setting settings[] = {
                "runs of one process that wait for a point in time or for a child run"),
     NUMBER_ROW(executor, max_losses, 3, 1, 100,
                "number of lost executors after which a run fails with executor_lost"),
+    NUMBER_ROW(executor, stall_abort_s, 60, 5, 3600,
+               "seconds without progress after which a thread of the executor counts as dead and its process "
+               "aborts"),
     NUMBER_ROW(executor, grace_s, 10, 0, 3600,
                "seconds that running steps may take to finish at a shutdown; unfinished runs are released to "
                "the queue"),

@@ -24,7 +24,7 @@ struct config {
     } api;
     struct {
         const char *db_user, *db_password_file, *log_file, *outgoing_allow, *run_dir, *sandbox_accept_missing;
-        int64_t processes, max_active, max_waiting, max_losses, grace_s, sandbox_uid_base;
+        int64_t processes, max_active, max_waiting, max_losses, stall_abort_s, grace_s, sandbox_uid_base;
     } executor;
     struct {
         const char *socket, *db_user, *db_password_file, *log_file;
