@@ -1,6 +1,5 @@
 #include "executor/io/http_client.h"
 
-#include <ctype.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdio.h>
@@ -11,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "executor/io/response_headers.h"
 #include "json/json.h"
 
 struct http_client {
@@ -39,7 +39,7 @@ struct http_call {
     /* a sentence: a size limit was exceeded */
     const char *limit_exceeded;
     struct http_response response;
-    size_t header_bytes;
+    struct response_headers headers_received;
     char *body;
     char error[CURL_ERROR_SIZE];
 };
@@ -159,49 +159,11 @@ static size_t on_body_bytes(char *bytes, size_t one, size_t n, void *arg)
     return n;
 }
 
-/* A header's name or value as JSON text, without surrounding white space. Bytes above 0x7f become '?',
- * because headers have no defined encoding. */
-static char *header_text(void *ctx, const char *bytes, size_t size, bool lower)
-{
-    while (size > 0 && isspace((unsigned char)*bytes)) {
-        bytes++;
-        size--;
-    }
-    while (size > 0 && isspace((unsigned char)bytes[size - 1]))
-        size--;
-    char *text = talloc_strndup(ctx, bytes, size);
-    for (char *p = text; *p; p++) {
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-        else if (lower)
-            *p = (char)tolower((unsigned char)*p);
-    }
-    return text;
-}
-
 static size_t on_header_line(char *bytes, size_t one, size_t n, void *arg)
 {
     struct http_call *call = arg;
-    const char *colon = memchr(bytes, ':', n);
-    call->header_bytes += n;
-    if (call->header_bytes > HTTP_HEADERS_MAX) {
-        call->limit_exceeded = "the response headers exceed 32 KiB";
-        return 0;
-    }
-    /* a status line: the headers of an interim response (100, 103) are dropped */
-    if (n > 5 && memcmp(bytes, "HTTP/", 5) == 0) {
-        call->response.headers = json_own(call, json_object_new_object());
-        return n;
-    }
-    if (!colon || !call->response.headers)
-        return n;
-    char *name = header_text(call, bytes, (size_t)(colon - bytes), true);
-    char *value = header_text(call, colon + 1, n - (size_t)(colon - bytes) - 1, false);
-    const char *had = json_get_text(call->response.headers, name);
-    if (had)
-        value = talloc_asprintf(call, "%s, %s", had, value);
-    json_object_object_add(call->response.headers, name, json_object_new_string(value));
-    return n;
+    call->limit_exceeded = response_headers_add(call, &call->headers_received, bytes, n);
+    return call->limit_exceeded ? 0 : n; /* 0: libcurl aborts the transfer */
 }
 
 /* --- requests --- */
@@ -250,7 +212,8 @@ static void set_up_call(struct http_call *call)
 {
     CURL *e = call->easy;
     call->response = (struct http_response){0};
-    call->header_bytes = 0;
+    response_headers_clear(&call->headers_received);
+    TALLOC_FREE(call->body);
     call->address_denied = false;
     call->limit_exceeded = NULL;
     call->error[0] = '\0';
@@ -425,6 +388,7 @@ static void finish_call(struct http_call *call, CURLcode code)
     if (code != CURLE_OK) {
         set_call_error(call, code);
     } else {
+        a->headers = response_headers_json(call, &call->headers_received);
         a->body = call->body ? call->body : "";
         const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;
         a->content_type = type ? type : "";

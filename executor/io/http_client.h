@@ -4,7 +4,7 @@
  * address is checked against the egress policy after resolution. Redirects are followed here and not by
  * libcurl: at most HTTP_REDIRECTS, never from https to http, each checked against the egress policy again. A
  * redirect to another origin drops the caller's headers, and is not followed if it would repeat the body
- * there. Responses are limited in size.
+ * there. Responses are limited in size; the limits of headers are in response_headers.h.
  *
  * There is no total timeout; the caller cancels a call. Loop thread only. */
 #pragma once
@@ -21,8 +21,6 @@ enum {
     HTTP_REDIRECTS = 5,
     /* bytes, after decoding Content-Encoding */
     HTTP_BODY_MAX = 256 * 1024,
-    /* bytes of the headers of one response, with its interim responses */
-    HTTP_HEADERS_MAX = 32 * 1024,
     /* seconds until the connection must be established */
     HTTP_CONNECT_S = 10,
 };

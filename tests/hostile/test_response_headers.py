@@ -37,7 +37,7 @@ def resident_kib(pid):
 
 def test_many_header_lines_take_no_memory(stack, attacker, beside):
     server = Server()
-    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "url": server.url + "/", "for_each": list(range(64)),
+    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": server.url + "/"}, "for_each": list(range(64)),
                                                  "concurrency": 64}]})
     client = attacker.client()
     before = sum(map(resident_kib, stack.children("executor")))
