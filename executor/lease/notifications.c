@@ -4,8 +4,8 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
+#include "executor/run/stop_hints.h"
 #include "redis/keys.h"
 #include "redis/subscriber.h"
 
@@ -13,6 +13,7 @@ enum { RECONNECT_MS = 1000 };
 
 struct notifications {
     struct executor *exec;
+    struct stop_hints *stop_hints;
     struct redis_subscriber *redis;
     struct timer reconnect_timer;
     const char *stops_channel, *children_channel;
@@ -23,9 +24,7 @@ static void on_run_stopped(struct notifications *n, const char *text, size_t siz
     id run_id;
     if (!id_parse(text, size, &run_id))
         return;
-    struct active_run *run = id_map_get(n->exec->runs, &run_id);
-    if (run)
-        run_cancel(run, "stopped");
+    stop_hints_add(n->stop_hints, &run_id);
     child_watch_notify(n->exec->child_watch, &run_id);
 }
 
@@ -81,6 +80,7 @@ struct notifications *notifications_start(void *ctx, struct executor *exec)
 {
     struct notifications *n = talloc_zero(ctx, struct notifications);
     n->exec = exec;
+    n->stop_hints = stop_hints_new(n, exec);
     n->redis = redis_subscriber_new(n, exec->base, exec->config->redis.socket, &callbacks, n);
     n->reconnect_timer = (struct timer){.fire = subscribe_notifications, .arg = n};
     n->stops_channel = redis_channel_stops(n).bytes;

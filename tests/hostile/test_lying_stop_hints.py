@@ -4,7 +4,7 @@ import threading
 
 
 def test_a_lying_redis_costs_no_run(stack, attacker, beside, effects):
-    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "url": effects.url + "/slow"}]})
+    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/slow"}}]})
     client = attacker.client()
     release = effects.hold("/slow")
     run = client.started(workflow)
