@@ -3,7 +3,7 @@ import contextlib
 
 
 def test_requests_to_a_server_that_never_answers(attacker, beside, effects):
-    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "url": effects.url + "/tarpit"}]})
+    workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": effects.url + "/tarpit"}}]})
     client = attacker.client()
 
     @contextlib.contextmanager
