@@ -3,6 +3,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "executor/db_thread/error_text.h"
+
 struct commit *commit_new(const id *run, const id *workspace, int attempt)
 {
     struct commit *c = talloc_zero(NULL, struct commit);
@@ -35,7 +37,7 @@ void commit_put_step(struct commit *c, const struct run_step *step)
     c->steps[index] = *step;
     c->bytes += step->result ? strlen(step->result) : 0;
     c->steps[index].result = step->result ? talloc_strdup(c, step->result) : NULL;
-    c->steps[index].error = step->error ? talloc_strdup(c, step->error) : NULL;
+    c->steps[index].error = error_text(c, step->error);
 }
 
 void commit_set_move(struct commit *c, const struct run_move *move)
@@ -43,7 +45,7 @@ void commit_set_move(struct commit *c, const struct run_move *move)
     c->has_move = true;
     c->move = *move;
     c->bytes += move->output ? strlen(move->output) : 0;
-    c->move.error = move->error ? talloc_strdup(c, move->error) : NULL;
+    c->move.error = error_text(c, move->error);
     c->move.output = move->output ? talloc_strdup(c, move->output) : NULL;
 }
 

@@ -42,16 +42,18 @@ struct commit {
     bool fenced;
     /* An earlier execution of its transaction may have committed. */
     bool outcome_uncertain;
+    /* Why the database cannot write it, for the log; NULL: it can. */
+    const char *refusal;
     /* The number of its last event in that execution; 0: the commit has no event. */
     int seq_after;
 };
 
 /* An empty commit without `done`. */
 struct commit *commit_new(const id *run, const id *workspace, int attempt);
-/* `data` is copied. */
+/* `data` is copied. An error in it is the result of error_text. */
 void commit_add_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data);
-/* Texts are copied. A second row for the same step and item replaces the first. */
+/* Texts are copied; the error is cut (error_text.h). A second row for the same step and item replaces the first. */
 void commit_put_step(struct commit *c, const struct run_step *step);
-/* Texts are copied. */
+/* Texts are copied; the error is cut. */
 void commit_set_move(struct commit *c, const struct run_move *move);
 bool commit_is_empty(const struct commit *c);

@@ -203,6 +203,14 @@ static void add_claims(const struct db_thread *t, struct commit_batch *b, const 
 
 /* --- transactions --- */
 
+/* The result of a commit that was tried by itself. */
+static void note_refusal(struct db_thread *t, struct commit *c, enum err e)
+{
+    c->job.e = e;
+    if (e == ERR_INTERNAL)
+        c->refusal = talloc_strdup(c, db_statement_error(t->thread_ctx.db));
+}
+
 /* The batch contains a commit that cannot be written. Writes the commits one by one to isolate it. False:
  * MariaDB is unreachable, and the commits that are left stay in the batch. */
 static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
@@ -216,7 +224,7 @@ static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
             b->commits_n -= i;
             return false;
         }
-        b->commits[i]->job.e = e;
+        note_refusal(t, b->commits[i], e);
         return_finished_job(t, &b->commits[i]->job);
     }
     b->commits_n = 0;
@@ -263,7 +271,7 @@ static bool write_tree_commit(struct db_thread *t, struct commit *c)
         requeue_commits(t, &c, 1);
         return false;
     }
-    c->job.e = e;
+    note_refusal(t, c, e);
     return_finished_job(t, &c->job);
     return true;
 }

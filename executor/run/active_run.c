@@ -99,6 +99,33 @@ void run_cancel(struct active_run *run, const char *why)
 
 /* --- commits --- */
 
+static void log_refusal(const struct active_run *run, const struct commit *c)
+{
+    log_error("run.commit_failed", RUN_LOG_FORMAT " error=%s message=\"%s\"", RUN_LOG_ARGS(run),
+              err_name(c->job.e), c->refusal ? c->refusal : "");
+}
+
+/* MariaDB refused the last commit `c`. The run fails once, by a commit that holds nothing but the move. If that
+ * is refused too, the run leaves memory, and the next heartbeat requeues its row. */
+static void end_refused_run(struct active_run *run, const struct commit *c)
+{
+    if (run->end_refused) {
+        forget_run(run);
+        return;
+    }
+    run->end_refused = true;
+    TALLOC_FREE(run->pending);
+    struct commit *last = run_pending_commit(run);
+    last->side_effects_started = c->side_effects_started;
+    last->nothing_started = c->nothing_started;
+    last->stop_descendants = run->may_have_children;
+    commit_set_move(last, &(struct run_move){.move = MOVE_FAIL,
+                                             .at_ms = clock_wall_ms(),
+                                             .reason = REASON_INTERNAL,
+                                             .error = "the end of the run could not be stored"});
+    run_flush(run);
+}
+
 static void on_run_commit(struct job *job)
 {
     struct commit *c = (struct commit *)job;
@@ -111,10 +138,10 @@ static void on_run_commit(struct job *job)
     if (c->fenced) {
         run_cancel(run, "stopped, or running elsewhere");
     } else if (job->e != OK && c->has_move) {
-        log_error("run.commit_failed", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
-        forget_run(run); /* the next heartbeat finds the row without a run in memory, and requeues it */
+        log_refusal(run, c);
+        end_refused_run(run, c);
     } else if (job->e != OK) {
-        log_error("run.commit_failed", RUN_LOG_FORMAT " error=%s", RUN_LOG_ARGS(run), err_name(job->e));
+        log_refusal(run, c);
         talloc_free(run->pending);
         run->pending = NULL;
         run_fail(run, REASON_INTERNAL, "the run's progress could not be stored");

@@ -68,6 +68,8 @@ struct active_run {
     struct claimed_run *claim;
     /* the pending commit, or the one in flight, is the last */
     bool ending;
+    /* MariaDB refused the last commit; the one that says so is the last attempt */
+    bool end_refused;
     /* children may be running that nobody waits for any more: the end of the run stops them */
     bool may_have_children;
     /* log and progress events collected so far: run_events.c limits them */

@@ -1,4 +1,5 @@
 /* The connection: settings of the session, errors, and text commands. */
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -65,6 +66,8 @@ static void db_disconnect(struct db *db)
 enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message)
 {
     db->fault = classify_error(number);
+    if (db->fault == FAULT_STATEMENT)
+        snprintf(db->statement_error, sizeof db->statement_error, "%u: %s", number, message);
     if (db->fault == FAULT_STATEMENT)
         log_error("db.statement_failed", "what=%s errno=%u message=\"%s\"", what, number, message);
     if (db->fault == FAULT_CONNECTION) {
@@ -163,6 +166,11 @@ void db_publish_connection_id(struct db *db, _Atomic uint64_t *where)
 uint64_t db_round_trips(const struct db *db)
 {
     return db->round_trips;
+}
+
+const char *db_statement_error(const struct db *db)
+{
+    return db->statement_error;
 }
 
 struct db_counters db_take_counters(struct db *db)

@@ -130,6 +130,8 @@ void db_publish_connection_id(struct db *db, _Atomic uint64_t *where);
 enum err db_ping(struct db *db) WARN_UNUSED;
 /* Requests sent to the server since db_new: for the access log and its tests. */
 uint64_t db_round_trips(const struct db *db);
+/* The last error that was the fault of a statement, as "ERRNO: MESSAGE"; "": none so far. For the log. */
+const char *db_statement_error(const struct db *db);
 
 /* How often a connection was lost or could not be made, and how often a lost COMMIT had to be settled, since
  * the last call. */

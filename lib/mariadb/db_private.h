@@ -51,6 +51,8 @@ struct db {
     /* the connection's last use was a transaction */
     bool was_transaction;
     uint64_t round_trips;
+    /* the last error that was the statement's own: "ERRNO: MESSAGE"; empty: none so far */
+    char statement_error[256];
     /* kept equal to the connection's id; may be NULL */
     _Atomic uint64_t *published_id;
     struct db_counters counters;

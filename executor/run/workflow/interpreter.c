@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "executor/db_thread/error_text.h"
 #include "executor/run/claim_copy.h"
 #include "executor/run/workflow/action.h"
 #include "workflow/program_eval.h"
@@ -113,7 +114,7 @@ static void add_step_event(struct workflow_run *w, enum event_type type, const s
     json_object_object_add(data, "name", json_object_new_string(step->name));
     json_object_object_add(data, "step_type", json_object_new_string(step->type_name));
     if (error)
-        json_object_object_add(data, "error", json_object_new_string(error));
+        json_object_object_add(data, "error", json_object_new_string(error_text(run_pending_commit(w->run), error)));
     commit_add_event(run_pending_commit(w->run), type, clock_wall_ms(), json_text(data, NULL));
     json_object_put(data);
 }
