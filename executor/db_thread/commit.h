@@ -52,7 +52,8 @@ struct commit {
 struct commit *commit_new(const id *run, const id *workspace, int attempt);
 /* `data` is copied. An error in it is the result of error_text. */
 void commit_add_event(struct commit *c, enum event_type type, int64_t at_ms, const char *data);
-/* Texts are copied; the error is cut (error_text.h). A second row for the same step and item replaces the first. */
+/* Texts are copied; the error is cut (error_text.h). A second row for the same step and item replaces the
+ * first. */
 void commit_put_step(struct commit *c, const struct run_step *step);
 /* Texts are copied; the error is cut. */
 void commit_set_move(struct commit *c, const struct run_move *move);

@@ -105,8 +105,8 @@ static void log_refusal(const struct active_run *run, const struct commit *c)
               err_name(c->job.e), c->refusal ? c->refusal : "");
 }
 
-/* MariaDB refused the last commit `c`. The run fails once, by a commit that holds nothing but the move. If that
- * is refused too, the run leaves memory, and the next heartbeat requeues its row. */
+/* MariaDB refused the last commit `c`. The run fails once, by a commit that holds nothing but the move. If
+ * that is refused too, the run leaves memory, and the next heartbeat requeues its row. */
 static void end_refused_run(struct active_run *run, const struct commit *c)
 {
     if (run->end_refused) {

@@ -114,7 +114,8 @@ static void add_step_event(struct workflow_run *w, enum event_type type, const s
     json_object_object_add(data, "name", json_object_new_string(step->name));
     json_object_object_add(data, "step_type", json_object_new_string(step->type_name));
     if (error)
-        json_object_object_add(data, "error", json_object_new_string(error_text(run_pending_commit(w->run), error)));
+        json_object_object_add(data, "error",
+                               json_object_new_string(error_text(run_pending_commit(w->run), error)));
     commit_add_event(run_pending_commit(w->run), type, clock_wall_ms(), json_text(data, NULL));
     json_object_put(data);
 }

@@ -35,8 +35,9 @@ Test(error_text, keeps_what_fits)
 
 Test(error_text, cuts_by_the_size_as_json_at_a_character)
 {
-    static const char *const parts[] = {"x", "\"", "\\", "/", "\n", "\x01", "\x7f", "\u00e9", "\u20ac",
-                                        "\U0001f600", "\u00e9\x01", "a\U0001f600\x02"};
+    static const char *const parts[] = {"x",      "\"",         "\\",         "/",
+                                        "\n",     "\x01",       "\x7f",       "\u00e9",
+                                        "\u20ac", "\U0001f600", "\u00e9\x01", "a\U0001f600\x02"};
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         for (size_t lead = 0; lead < 4; lead++) {
