@@ -166,14 +166,18 @@ static int reply_source_ids(struct upload *u)
     return reply_written(u->request, 201, w);
 }
 
-int h_file_upload(struct request *r)
+/* The workers that uploads may occupy. */
+static unsigned upload_workers(const struct app *app)
+{
+    return (unsigned)(app->admission ? app->config->api.workers : app->config->api.uploads_workers);
+}
+
+static int answer_upload(struct request *r)
 {
     struct upload u = {.request = r};
     u.files = talloc_array(r, struct file, PARTS_MAX);
     u.writers = talloc_zero_array(r, struct blob_writer *, PARTS_MAX);
     u.names = talloc_array(r, const char *, PARTS_MAX);
-    if (!r->app->blobs)
-        return reply_err(r, ERR_UNAVAILABLE);
     if (!receive_upload(&u))
         return reply_rejected(r);
     if (u.files_n == 0)
@@ -184,6 +188,21 @@ int h_file_upload(struct request *r)
         return reply_problem(r, 413, "body_too_large", "All files together may have at most %lld bytes.",
                              (long long)r->app->config->files.principal_max_bytes);
     return e == OK ? reply_source_ids(&u) : reply_err(r, e);
+}
+
+int h_file_upload(struct request *r)
+{
+    struct upload_share *share = &r->app->shared->uploads;
+    if (!r->app->blobs)
+        return reply_err(r, ERR_UNAVAILABLE);
+    if (!upload_share_begin(share, r->app->slot, &r->access.workspace_id, upload_workers(r->app))) {
+        reply_header(r, "Retry-After", "1");
+        return reply_problem(r, 429, "concurrency_limited",
+                             "The workspace has as many uploads in progress as it may have.");
+    }
+    int status = answer_upload(r);
+    upload_share_end(share, r->app->slot);
+    return status;
 }
 
 /* --- stored files --- */

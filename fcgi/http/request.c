@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <talloc.h>
 
 #include "account/idempotency.h"
@@ -143,7 +145,7 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
     /* One block of memory serves nearly all allocations of a request; talloc allocates the rest
      * separately. */
     struct request *r = talloc_pooled_object(ctx, struct request, POOL_OBJECTS, POOL_SIZE);
-    *r = (struct request){.app = app};
+    *r = (struct request){.app = app, .fd = -1};
     r->params = params;
     r->began_us = clock_boot_us();
     const char *method = request_param(r, "REQUEST_METHOD");
@@ -202,11 +204,59 @@ bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max)
     return true;
 }
 
+/* How long the worker may still wait for the client; at most 0: no longer. */
+static int64_t body_patience_ms(const struct request *r)
+{
+    const struct config *c = r->app->config;
+    int64_t by_rate_ms = c->api.upload_grace_s * 1000 +
+                         (int64_t)r->body_size * 1000 / c->api.upload_min_rate - r->body_wait_ms;
+    int64_t by_deadline_ms = c->api.upload_max_s * 1000 - (clock_boot_us() - r->began_us) / 1000;
+    return by_rate_ms < by_deadline_ms ? by_rate_ms : by_deadline_ms;
+}
+
+/* Limits how long the next read from nginx may wait. libfcgi buffers whole records of its own, so poll() on
+ * the connection would not tell whether octets are there. False: not at all. */
+static bool limit_wait(const struct request *r)
+{
+    int64_t patience_ms = body_patience_ms(r);
+    struct timeval timeout = {.tv_sec = patience_ms / 1000, .tv_usec = patience_ms % 1000 * 1000};
+    return patience_ms > 0 &&
+           (r->fd < 0 || setsockopt(r->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0);
+}
+
+/* The octets of the current record, at most `size`; if there are none, those of the next record. Unlike
+ * FCGX_GetStr it does not wait for `size` octets. 0: the end, or an error. */
+static int read_available(struct FCGX_Stream *in, char *buffer, size_t size)
+{
+    int first = FCGX_GetChar(in);
+    if (first < 0)
+        return 0;
+    buffer[0] = (char)first;
+    size_t left = (size_t)(in->stop - in->rdNext);
+    return 1 + FCGX_GetStr(buffer + 1, (int)(left < size - 1 ? left : size - 1), in);
+}
+
+/* As read_available; -1 if the client sends too slowly. */
+static int read_in_time(struct request *r, char *buffer, size_t size)
+{
+    if (r->in->rdNext == r->in->stop && !limit_wait(r))
+        return -1;
+    int64_t began_ms = clock_boot_ms();
+    int n = read_available(r->in, buffer, size);
+    r->body_wait_ms += clock_boot_ms() - began_ms;
+    int error = n == 0 ? FCGX_GetError(r->in) : 0;
+    return error == EAGAIN || error == EWOULDBLOCK ? -1 : n;
+}
+
 ssize_t request_read_chunk(struct request *r, char *buffer, size_t size)
 {
     int64_t length = content_length(r);
     const char *length_text = request_param(r, "CONTENT_LENGTH");
-    int n = r->in ? FCGX_GetStr(buffer, (int)size, r->in) : 0;
+    int n = r->in ? read_in_time(r, buffer, size) : 0;
+    if (n < 0) {
+        request_reject(r, 408, "invalid_request", "The body was sent too slowly.");
+        return -1;
+    }
     if (n > 0) {
         r->body_size += (size_t)n;
         return n;

@@ -72,6 +72,10 @@ struct request {
     size_t body_size;
     /* Set if the route streams the body. */
     struct FCGX_Stream *in;
+    /* The connection to nginx; -1: none, as in unit tests. */
+    int fd;
+    /* Of a streamed body: how long the worker has waited for the client's octets. */
+    int64_t body_wait_ms;
 
     const struct route *route;
     /* The {…} segments of the route, in order. */
@@ -98,8 +102,9 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
 /* Reads the whole body: exactly CONTENT_LENGTH octets, at most `max`. False if it is larger or incomplete. */
 bool request_read_body(struct request *r, struct FCGX_Stream *in, size_t max) WARN_UNUSED;
 
-/* Reads the next octets of a streamed body. Returns their number, 0 at the end, -1 if the body is
- * incomplete. */
+/* Reads the next octets of a streamed body. Returns their number, 0 at the end, -1 if the body is incomplete
+ * or the client sends too slowly: the worker waits for it at most api.upload_grace_s plus the time that the
+ * received octets take at api.upload_min_rate, and the whole request takes at most api.upload_max_s. */
 ssize_t request_read_chunk(struct request *r, char *buffer, size_t size) WARN_UNUSED;
 
 /* Records why the request is rejected: `code` and the formatted `detail` as in reply_problem(). Returns

@@ -33,6 +33,7 @@ enum {
  * socket and workers of their own. */
 enum { REQUESTS, UPLOADS, KINDS };
 _Static_assert((int)WORKER_SLOTS <= (int)SUPERVISOR_SLOTS_MAX, "a slot for each worker");
+_Static_assert((int)WORKER_SLOTS <= (int)UPLOAD_SHARE_SLOTS, "a slot for each worker");
 
 struct pool {
     const char *config_path;
@@ -60,6 +61,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->shared = p->shared;
     app->admission = kind == REQUESTS ? &p->shared->admission : NULL;
     app->slot = slot;
+    upload_share_end(&p->shared->uploads, slot); /* a predecessor may have died */
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);
     app->workflows = workflow_cache_new(app);

@@ -24,7 +24,8 @@
 #include "service/state_dump.h"
 
 /* A connection without progress for so long is broken. nginx buffers the whole body before it connects; only
- * uploads are streamed, and nginx itself gives up a client that pauses for 30 s (client_body_timeout). */
+ * uploads are streamed, and nginx itself gives up a client that pauses for 30 s (client_body_timeout). A slow
+ * upload ends earlier (request_read_chunk). */
 enum { NGINX_TIMEOUT_S = 30 };
 
 struct worker {
@@ -179,6 +180,7 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     bool ok;
     struct request *r = request_new(app, app, fcgi->envp, &ok);
     r->round_trips = db_round_trips(app->db);
+    r->fd = fcgi->ipcFd;
     if (ok)
         route_request(r, fcgi->in);
     else

@@ -8,7 +8,8 @@ import pytest
 import requests
 from stack import Client, eventually
 
-SETTINGS = {"files.file_max_bytes": 5_000_000, "files.principal_max_bytes": 12_000_000}
+# uploads_workers: six uploads of one workspace at a time are three quarters of eight
+SETTINGS = {"files.file_max_bytes": 5_000_000, "files.principal_max_bytes": 12_000_000, "api.uploads_workers": 8}
 
 
 def upload(client, *files, path="/files/"):
