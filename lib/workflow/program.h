@@ -34,6 +34,7 @@ enum {
     PROGRAM_HEADERS_MAX = 64,
 };
 
+/* Append new types: docs/architecture.md, "Add a step type", lists the other places. */
 enum step_type {
     STEP_TYPE_HTTP,
     STEP_TYPE_TRANSFORM,
@@ -42,6 +43,8 @@ enum step_type {
     STEP_TYPE_WORKFLOW,
     STEP_TYPE_SKILL
 };
+/* Number of types: the last one + 1. */
+enum { STEP_TYPES = STEP_TYPE_SKILL + 1 };
 
 struct step_field {
     const char *name;

@@ -120,7 +120,8 @@ static const struct {
     [STEP_TYPE_WORKFLOW] = {"workflow", {"workflow_id", "inputs"}, check_workflow},
     [STEP_TYPE_SKILL] = {"skill", {"slug", "inputs", "model", "file_source_ids"}, check_skill},
 };
-enum { STEP_TYPE_COUNT = sizeof step_types / sizeof *step_types };
+_Static_assert(sizeof step_types / sizeof step_types[0] == STEP_TYPES,
+               "each step type needs a row in step_types");
 
 /* --- fields of every step ------------------------------------------------------------------------------- */
 
@@ -194,7 +195,7 @@ static bool find_step_type(struct program_checker *c, json_object *document, con
     const char *name;
     if (!program_check_text(c, document, pointer, "type", &name))
         return false;
-    for (int type = 0; type < STEP_TYPE_COUNT; type++) {
+    for (int type = 0; type < STEP_TYPES; type++) {
         if (strcmp(step_types[type].name, name) == 0) {
             step->type = (enum step_type)type;
             step->type_name = step_types[type].name;

@@ -5,8 +5,8 @@
  *
  * Steps without a side effect are evaluated at once (struct step_kind, evaluate) and are never actions.
  *
- * To add a type of step: a struct step_kind in its own step_<type>.c and a line in step_kind_of. Loop thread
- * only. */
+ * A type of step is a struct step_kind in its own step_<type>.c and a case in step_kind_of;
+ * docs/architecture.md, "Add a step type", lists all places. Loop thread only. */
 #pragma once
 
 #include <sys/queue.h>
@@ -30,7 +30,7 @@ struct step_kind {
     /* The step's timeout_seconds include the wait for due_ms. */
     bool timeout_includes_wait;
 };
-/* NULL: this executor does not know the type. */
+/* NULL only for a value that is no enum step_type; a type without a case does not compile (-Wswitch). */
 const struct step_kind *step_kind_of(enum step_type type);
 extern const struct step_kind step_http, step_transform, step_delay, step_fail, step_workflow, step_skill;
 
