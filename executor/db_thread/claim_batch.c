@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/write_commit.h"
 
 enum {
@@ -141,14 +142,59 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
     return e;
 }
 
-static enum err lock_queued_runs(struct run_tx *run_tx, const struct claim_batch *claims, size_t *found_r)
+/* The workspaces of the round: at most one for each place, beginning after the last one of the round before.
+ */
+static enum err collect_workspaces(struct run_tx *run_tx, const id *last, struct claim_round *round)
+{
+    id next = *last;
+    bool wrapped = !id_is_set(last);
+    while (round->n < round->places) {
+        enum err e = run_tx_next_queued(run_tx, &next, &next);
+        if (e == ERR_NOT_FOUND && !wrapped) {
+            wrapped = true;
+            next = (id){0};
+            continue;
+        }
+        if (e != OK || !claim_round_add(round, &next))
+            return e == ERR_NOT_FOUND ? OK : e;
+    }
+    return OK;
+}
+
+static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round, struct claim_visit *visit,
+                                size_t share)
 {
     size_t before = run_tx_count(run_tx);
-    enum err e = OK;
-    if (claims->queued_ids_n > 0)
-        e = run_tx_lock_queued(run_tx, claims->queued_ids, claims->queued_ids_n, claims->limit);
-    if (e == OK && claims->scan && run_tx_count(run_tx) == before)
-        e = run_tx_lock_queued(run_tx, NULL, 0, claims->limit);
+    size_t seen;
+    enum err e = run_tx_lock_queued(run_tx, &visit->workspace, share, &visit->newest, &seen);
+    if (e == OK)
+        claim_round_given(round, visit, seen == share, run_tx_count(run_tx) - before);
+    return e;
+}
+
+/* Fills the places that are left with queued runs of the workspaces in turn. */
+static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t places)
+{
+    struct claim_round round = {.places = places};
+    struct claim_visit *visit;
+    size_t share;
+    enum err e = collect_workspaces(run_tx, claims->last_workspace, &round);
+    while (e == OK && (visit = claim_round_next(&round, &share)))
+        e = visit_workspace(run_tx, &round, visit, share);
+    if (round.n > 0)
+        *claims->last_workspace = round.visits[round.n - 1].workspace;
+    claims->may_have_more = claim_round_may_have_more(&round);
+    return e;
+}
+
+static enum err lock_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t *found_r)
+{
+    size_t before = run_tx_count(run_tx);
+    enum err e = run_tx_lock_queued_ids(run_tx, claims->queued_ids, claims->queued_ids_n);
+    size_t found = run_tx_count(run_tx) - before;
+    claims->may_have_more = claims->scan;
+    if (e == OK && claims->scan && found < claims->limit)
+        e = scan_queued_runs(run_tx, claims, claims->limit - found);
     *found_r = run_tx_count(run_tx) - before;
     return e;
 }

@@ -9,11 +9,13 @@ struct claim_batch {
     /* --- set by the caller --- */
     /* At most this many runs; 0: claim nothing. */
     size_t limit;
-    /* Runs that Redis named; a hint. */
+    /* Runs that Redis named, at most `limit`; a hint. */
     const id *queued_ids;
     size_t queued_ids_n;
-    /* Look in MariaDB if none of queued_ids is queued. */
+    /* Look in MariaDB for as many as queued_ids does not give. */
     bool scan;
+    /* The workspace that the last scan visited last; the next one begins after it. */
+    id *last_workspace;
     /* Of all first commits that are written with their claims, together. */
     size_t first_commits_bytes_max;
     /* One of the first commits cannot be written: write none of them. */
@@ -29,6 +31,8 @@ struct claim_batch {
     void *may_claim_arg;
 
     /* --- the result --- */
+    /* A scan was wanted, and more runs may be queued than it has found. */
+    bool may_have_more;
     struct claimed_run *runs;
     size_t runs_n;
     /* From then on the runs are kept through every execution of the transaction. */

@@ -4,8 +4,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "executor/db_thread/job.h"
-
 struct claim_intake {
     void (*on_claimable)(void *arg);
     void *arg;
@@ -115,18 +113,38 @@ void claim_intake_end(struct claim_intake *in)
     pthread_mutex_unlock(&in->lock);
 }
 
-bool claim_intake_take(struct claim_intake *in, struct claimables *r)
+bool claim_intake_has_work(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
     bool claimable = is_claimable(in);
+    pthread_mutex_unlock(&in->lock);
+    return claimable;
+}
+
+static size_t smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* With the lock held. */
+static void take_ids(struct claim_intake *in, struct claimables *r)
+{
+    r->ids_n = smaller(in->ids_n, r->limit);
+    memcpy(r->ids, in->ids, sizeof *in->ids * r->ids_n);
+    in->ids_n -= r->ids_n;
+    memmove(in->ids, in->ids + r->ids_n, sizeof *in->ids * in->ids_n);
+    pthread_cond_signal(&in->slots_added);
+}
+
+bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r)
+{
+    pthread_mutex_lock(&in->lock);
+    bool claimable = is_claimable(in) && room > 0;
     if (claimable) {
-        memcpy(r->ids, in->ids, sizeof *in->ids * in->ids_n);
-        r->ids_n = in->ids_n;
+        r->limit = smaller((size_t)in->free_slots, smaller(room, COMMIT_BATCH_MAX));
         r->scan = in->scan;
-        r->slots = in->free_slots;
-        in->ids_n = 0;
         in->scan = false;
-        pthread_cond_signal(&in->slots_added);
+        take_ids(in, r);
     }
     pthread_mutex_unlock(&in->lock);
     return claimable;

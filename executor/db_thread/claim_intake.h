@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 #include "base/ids.h"
+#include "executor/db_thread/job.h"
 
-/* Ids kept for the next transaction. Further ones are dropped: the scan of MariaDB finds their runs. */
+/* Ids kept for the next transactions. Further ones are dropped: the scan of MariaDB finds their runs. */
 enum { QUEUED_IDS_MAX = 256 };
 
 struct claim_intake;
@@ -36,12 +37,15 @@ void claim_intake_request_scan(struct claim_intake *in);
 void claim_intake_end(struct claim_intake *in);
 
 struct claimables {
-    id ids[QUEUED_IDS_MAX];
+    id ids[COMMIT_BATCH_MAX];
     size_t ids_n;
     bool scan;
-    /* Free slots at that time. */
-    int slots;
+    /* How many runs to claim. */
+    size_t limit;
 };
-/* Takes all ids and the scan if a slot is free; otherwise they stay for later. False: nothing to claim now.
- */
-bool claim_intake_take(struct claim_intake *in, struct claimables *r);
+/* For a transaction that has room for `room` claims, at most COMMIT_BATCH_MAX: takes as many ids, oldest
+ * first, as there are free slots and room, and the scan. What does not fit stays for the next transaction.
+ * False: nothing to claim now. */
+bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r);
+/* True if claim_intake_take would find something. */
+bool claim_intake_has_work(struct claim_intake *in);

@@ -29,6 +29,8 @@ struct db_thread {
     /* Commits and children that are still to be written. */
     struct thread_job_list unwritten;
     struct limited_workspaces limited_workspaces;
+    /* The workspace that a scan visited last. */
+    id last_workspace;
 };
 
 /* Carries the result of claims to the loop; the talloc context of the runs. */
@@ -43,7 +45,7 @@ struct claimed_job {
 struct db_thread_cycle {
     struct thread_job_list urgent, calls;
     struct claimables claimables;
-    bool claims, ending;
+    bool ending;
 };
 
 static struct job *take_job(struct thread_job_list *list)
@@ -105,10 +107,10 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
     STAILQ_INIT(&cycle->urgent);
     STAILQ_INIT(&cycle->calls);
     progress_idle(t->settings.progress);
-    if (STAILQ_EMPTY(&t->unwritten))
-        thread_queue_wait_any(t->queue);
-    else
+    if (!STAILQ_EMPTY(&t->unwritten))
         thread_queue_wait_urgent(t->queue, RETRY_MS);
+    else if (!claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
+        thread_queue_wait_any(t->queue);
     /* read before the jobs are taken, so that none is left over at the end */
     cycle->ending = thread_queue_is_ending(t->queue);
     thread_queue_take_urgent(t->queue, &cycle->urgent);
@@ -119,8 +121,6 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
         else
             keep_unwritten(t, job);
     }
-    cycle->claims =
-        claim_intake_take(t->intake, &cycle->claimables) && t->settings.may_claim(t->settings.arg);
 }
 
 /* Comparisons that were submitted since the turn began: with many batches in one turn they would come late,
@@ -185,20 +185,21 @@ static void return_claims(struct db_thread *t, struct claimed_job *claimed, cons
     return_finished_job(t, &claimed->job);
 }
 
-static size_t smaller(size_t a, size_t b)
+/* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
+static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claimables *found)
 {
-    return a < b ? a : b;
-}
-
-static void add_claims(const struct db_thread *t, struct commit_batch *b, const struct claimables *found)
-{
+    if (!claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
+        !t->settings.may_claim(t->settings.arg))
+        return false;
     b->claims.queued_ids = found->ids;
-    b->claims.queued_ids_n = smaller(found->ids_n, COMMIT_BATCH_MAX);
+    b->claims.queued_ids_n = found->ids_n;
     b->claims.scan = found->scan;
+    b->claims.last_workspace = &t->last_workspace;
     b->claims.first_commits_bytes_max = BATCH_BYTES_MAX;
     b->claims.may_claim = t->settings.may_claim;
     b->claims.may_claim_arg = t->settings.arg;
-    b->claims.limit = smaller((size_t)found->slots, COMMIT_BATCH_MAX - b->commits_n);
+    b->claims.limit = found->limit;
+    return true;
 }
 
 /* --- transactions --- */
@@ -258,6 +259,8 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
         return_finished_job(t, &b->commits[i]->job);
     if (e == ERR_INTERNAL && written)
         e = retry_claims_alone(b);
+    if (e == OK && b->claims.may_have_more)
+        claim_intake_request_scan(t->intake);
     return_claims(t, claimed, &b->claims, e);
     return written;
 }
@@ -322,18 +325,19 @@ static void pick_next_batch(struct db_thread *t, struct commit_batch *b, struct 
     }
 }
 
-/* Writes everything that is unwritten; only the first batch claims. Stops when MariaDB is unreachable. */
+/* Writes everything that is unwritten. The first batch with room for claims makes them; further ones come in
+ * the next turn, after the other jobs. Stops when MariaDB is unreachable. */
 static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 {
     bool reachable = true;
-    for (; reachable && (!STAILQ_EMPTY(&t->unwritten) || cycle->claims); run_urgent_jobs(t)) {
+    bool claims = false;
+    for (; reachable && (!STAILQ_EMPTY(&t->unwritten) || (!claims && claim_intake_has_work(t->intake)));
+         run_urgent_jobs(t)) {
         struct commit_batch b = {0};
         struct thread_job_list children;
         struct commit *tree;
         pick_next_batch(t, &b, &tree, &children);
-        if (cycle->claims)
-            add_claims(t, &b, &cycle->claimables);
-        cycle->claims = false;
+        claims = claims || add_claims(t, &b, &cycle->claimables);
         if (b.commits_n > 0 || b.claims.limit > 0)
             reachable = write_commit_batch(t, &b);
         if (tree && !reachable)

@@ -30,7 +30,7 @@ static struct redis_arg make_hashed_key(void *ctx, const char *noun, const id *w
 
 struct redis_arg redis_key_run_queue(void *ctx)
 {
-    return make_key(ctx, "queue", "");
+    return make_key(ctx, "work", "");
 }
 
 struct redis_arg redis_key_replay(void *ctx, const id *workspace, const char *bytes, size_t size)

@@ -8,7 +8,8 @@
 /* Call it once at start, before the others. The prefix is kept by pointer. */
 void redis_keys_set_prefix(const char *prefix);
 
-/* List of the ids of queued executions, see run_queue.h. */
+/* Sorted set of the workspaces with queued executions. With ":WORKSPACE" appended, the list of their ids; see
+ * run_queue.h. */
 struct redis_arg redis_key_run_queue(void *ctx);
 /* Of an idempotency key: its stored response, or the lock of the request that is in progress
  * (lib/run/accept_redis.c). */

@@ -4,39 +4,58 @@
 
 #include "redis/keys.h"
 
-static void add_id(const struct redis_value *v, id *ids, size_t *n)
+void run_queue_push(struct redis *redis, void *ctx, const struct queued_run *runs, size_t n)
 {
-    if (v->kind == REDIS_TEXT && id_parse(v->text, v->size, &ids[*n]))
-        (*n)++;
+    struct redis_arg *args = talloc_array(ctx, struct redis_arg, 2 + 2 * n);
+    size_t args_n = 0;
+    args[args_n++] = redis_key_run_queue(ctx);
+    args[args_n++] = redis_number(ctx, RUN_QUEUE_IDS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        args[args_n++] = redis_text(runs[i].workspace->text);
+        args[args_n++] = redis_text(runs[i].run->text);
+    }
+    if (n > 0)
+        redis_queue_eval(redis, LUA_QUEUE_PUSH, args, 1, args_n - 1);
 }
 
-enum err run_queue_wait(struct redis *redis, int wait_s, id *first_r)
+/* Takes the workspace whose turn it is off the set; queue_take.lua puts it back if it has more. */
+static enum err wait_for_workspace(struct redis *redis, void *scratch, int wait_s,
+                                   struct redis_arg *workspace_r)
 {
-    void *scratch = talloc_new(NULL);
-    struct redis_arg args[] = {redis_text("BRPOP"), redis_key_run_queue(scratch),
+    struct redis_arg args[] = {redis_text("BZPOPMIN"), redis_key_run_queue(scratch),
                                redis_number(scratch, wait_s)};
     struct redis_value answer;
-    size_t n = 0;
     enum err e = redis_call_blocking(redis, scratch, args, 3, wait_s * 1000, &answer);
-    if (e == OK && answer.kind == REDIS_LIST && answer.count == 2)
-        add_id(&answer.items[1], first_r, &n);
-    else if (e == OK)
-        e = ERR_UNAVAILABLE; /* an error answer */
-    talloc_free(scratch);
-    return e == OK && n == 0 ? ERR_NOT_FOUND : e;
+    if (e != OK)
+        return e;
+    if (answer.kind != REDIS_LIST || answer.count != 3 || answer.items[1].kind != REDIS_TEXT)
+        return ERR_UNAVAILABLE; /* an error answer: the set is unusable now */
+    *workspace_r = redis_bytes(answer.items[1].text, answer.items[1].size);
+    return OK;
 }
 
-size_t run_queue_pop(struct redis *redis, id *ids, size_t most)
+static enum err take_ids(struct redis *redis, void *scratch, struct redis_arg workspace, id *ids, size_t most,
+                         size_t *n_r)
+{
+    struct redis_arg args[] = {redis_key_run_queue(scratch), redis_number(scratch, (int64_t)most), workspace};
+    struct redis_value answer;
+    enum err e = redis_eval(redis, scratch, LUA_QUEUE_TAKE, args, 1, 2, &answer);
+    for (size_t i = 0; e == OK && answer.kind == REDIS_LIST && i < answer.count && *n_r < most; i++) {
+        const struct redis_value *v = &answer.items[i];
+        if (v->kind == REDIS_TEXT && id_parse(v->text, v->size, &ids[*n_r]))
+            (*n_r)++;
+    }
+    return e;
+}
+
+enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r)
 {
     void *scratch = talloc_new(NULL);
-    struct redis_arg args[] = {redis_text("RPOP"), redis_key_run_queue(scratch),
-                               redis_number(scratch, (int64_t)most)};
-    struct redis_value answer;
-    size_t n = 0;
-    if (most > 0 && redis_call(redis, scratch, args, 3, &answer) == OK && answer.kind == REDIS_LIST) {
-        for (size_t i = 0; i < answer.count && n < most; i++)
-            add_id(&answer.items[i], ids, &n);
-    }
+    struct redis_arg workspace;
+    *n_r = 0;
+    enum err e = wait_for_workspace(redis, scratch, wait_s, &workspace);
+    if (e == OK)
+        e = take_ids(redis, scratch, workspace, ids, most, n_r);
     talloc_free(scratch);
-    return n;
+    return e;
 }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "redis/keys.h"
+#include "redis/run_queue.h"
 #include "run/accept.h"
 #include "run/accept_private.h"
 #include "run/event_json.h"
@@ -119,18 +120,17 @@ static void publish_queued(struct redis *redis, void *ctx, const struct run_requ
 void accept_publish(struct redis *redis, struct accept_batch *b)
 {
     void *scratch = talloc_new(b->ctx);
-    struct redis_arg push[ACCEPT_BATCH_MAX + 2] = {redis_text("LPUSH"), redis_key_run_queue(scratch)};
+    struct queued_run push[ACCEPT_BATCH_MAX];
     size_t pushed = 0;
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         bool accepted = entry->answer->verdict == RUN_ACCEPTED;
         if (accepted)
-            push[2 + pushed++] = redis_text(entry->req->execution_id.text);
+            push[pushed++] = (struct queued_run){&entry->req->workspace_id, &entry->req->execution_id};
         if (entry->req->idempotency_key.at && (accepted || entry->answer->verdict == RUN_REPLAYED))
             idempotency_cache_put(redis, scratch, entry->req, entry->answer);
     }
-    if (pushed > 0)
-        redis_queue(redis, push, 2 + pushed);
+    run_queue_push(redis, scratch, push, pushed);
     cache_balances(b->accounts, b->accounts_n);
     account_publish(redis, b->accounts, b->accounts_n);
     for (size_t i = 0; i < b->n; i++) {

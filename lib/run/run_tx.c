@@ -176,18 +176,55 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
     return lock_runs(run_tx, ids, n);
 }
 
-enum err run_tx_lock_queued(struct run_tx *run_tx, const id *queued_ids, size_t n, size_t limit)
+enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n)
 {
-    struct db_value head[] = {db_number(STATE_QUEUED), db_number((int64_t)limit)};
+    struct db_value state = db_number(STATE_QUEUED);
     struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++)
         values[i] = db_id(&queued_ids[i]);
-    enum err e = n > 0 ? db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, head, 1,
-                                     values, 1, n < limit ? n : limit, &rows)
-                       : db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED, head, 2, &rows);
+    enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, &state, 1, values,
+                             1, n, &rows);
     if (e == OK)
         add_locked_runs(run_tx, rows);
+    return e;
+}
+
+/* The smallest value of the type UUID stands for "before the first". */
+static struct db_value after_value(const id *after)
+{
+    return id_is_set(after) ? db_id(after) : db_text("00000000-0000-0000-0000-000000000000");
+}
+
+enum err run_tx_lock_queued(struct run_tx *run_tx, const id *workspace, size_t limit, id *after,
+                            size_t *seen_r)
+{
+    struct db_value args[] = {db_number(STATE_QUEUED), db_id(workspace), after_value(after),
+                              db_number((int64_t)limit)};
+    struct db_rows *rows;
+    enum err e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED, args, 4, &rows);
+    *seen_r = e == OK ? rows->count : 0;
+    if (*seen_r == 0)
+        return e;
+    *after = db_get_id(rows, rows->count - 1, STATES_LOCK_ID);
+    run_tx->runs = talloc_realloc(run_tx, run_tx->runs, struct run *, run_tx->runs_n + rows->count);
+    for (size_t r = 0; r < rows->count; r++) {
+        id run = db_get_id(rows, r, STATES_LOCK_ID);
+        if (!run_tx_find(run_tx, &run))
+            run_tx->runs[run_tx->runs_n++] = run_from_row(run_tx, rows, r);
+    }
+    return OK;
+}
+
+enum err run_tx_next_queued(struct run_tx *run_tx, const id *after, id *workspace_r)
+{
+    struct db_value args[] = {db_number(STATE_QUEUED), after_value(after)};
+    struct db_rows *rows;
+    enum err e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_NEXT_QUEUED, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (e == OK)
+        *workspace_r = db_get_id(rows, 0, STATES_NEXT_QUEUED_WORKSPACE_ID);
     return e;
 }
 

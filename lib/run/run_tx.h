@@ -63,9 +63,17 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
 /* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id.
  * ERR_NOT_FOUND: the workspace has no such run. */
 enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top) WARN_UNUSED;
-/* Locks up to `limit` queued runs for an executor: those of the `n` hinted ids that are still queued, or,
- * with n = 0, the oldest ones. Rows that another transaction has locked are skipped. */
-enum err run_tx_lock_queued(struct run_tx *run_tx, const id *queued_ids, size_t n, size_t limit) WARN_UNUSED;
+/* Locks those of the `n` hinted runs that are still queued. Rows that another transaction has locked are
+ * skipped. */
+enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n) WARN_UNUSED;
+/* Locks the `limit` oldest queued runs of a workspace that come after *after (not set: from the first), and
+ * moves *after to the last of them. Rows that another transaction has locked are skipped. *seen_r counts the
+ * rows, also those that this transaction had locked before. */
+enum err run_tx_lock_queued(struct run_tx *run_tx, const id *workspace, size_t limit, id *after,
+                            size_t *seen_r) WARN_UNUSED;
+/* Finds the next workspace with queued runs after `after` (not set: the first), in the order of the index.
+ * ERR_NOT_FOUND: there is none. Nothing is locked. */
+enum err run_tx_next_queued(struct run_tx *run_tx, const id *after, id *workspace_r) WARN_UNUSED;
 
 size_t run_tx_count(const struct run_tx *run_tx);
 struct run *run_tx_at(struct run_tx *run_tx, size_t i);

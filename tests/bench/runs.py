@@ -14,7 +14,7 @@ BACKLOG_S = 0.25      # the executor fell behind if more than the runs of this t
 SENT = 0.98           # acceptance fell behind if less than this share of the runs could be offered
 PRECISION = 0.03
 STEP = 1.3
-OPEN = "SELECT COUNT(*) FROM executions FORCE INDEX (by_work) WHERE state IN (1, 2)"
+OPEN = "SELECT COUNT(*) FROM executions FORCE INDEX (by_turn) WHERE state IN (1, 2)"
 EVENT = re.compile(rb'\{"execution_id":"([0-9a-f-]+)","seq":\d+,"type":"execution\.(queued|succeeded|failed|stopped)"')
 
 

@@ -16,9 +16,9 @@ static void expect_name(struct redis_arg key, const char *name)
 Test(redis_keys, begin_with_the_prefix)
 {
     void *ctx = talloc_new(NULL);
-    expect_name(redis_key_run_queue(ctx), "millrace:queue");
+    expect_name(redis_key_run_queue(ctx), "millrace:work");
     redis_keys_set_prefix("test-");
-    expect_name(redis_key_run_queue(ctx), "test-queue");
+    expect_name(redis_key_run_queue(ctx), "test-work");
     expect_name(redis_key_credits(ctx, &workspace), "test-credits:01890000-0000-7000-8000-000000000001");
     expect_name(redis_key_rate(ctx, &workspace), "test-rate:01890000-0000-7000-8000-000000000001");
     expect_name(redis_channel_events(ctx, &workspace), "test-events:01890000-0000-7000-8000-000000000001");

@@ -24,20 +24,45 @@ Test(claim_intake, announces_ids_once_a_slot_is_free)
 {
     struct claim_intake *in = intake_new();
     struct claimables found = {0};
-    claim_intake_add_ids(in, some_ids, 3);
+    claim_intake_add_ids(in, some_ids, 2);
     cr_assert_eq(announced, 0);
-    cr_assert_not(claim_intake_take(in, &found));
+    cr_assert_not(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
     claim_intake_add_slots(in, 2);
     cr_assert_eq(announced, 1);
-    cr_assert(claim_intake_take(in, &found));
-    cr_assert_eq(found.ids_n, 3U);
-    cr_assert_eq(found.slots, 2);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert_eq(found.ids_n, 2U);
+    cr_assert_eq(found.limit, 2U);
     cr_assert_not(found.scan);
-    cr_assert_not(claim_intake_take(in, &found), "all ids were taken");
+    cr_assert_not(claim_intake_take(in, COMMIT_BATCH_MAX, &found), "all ids were taken");
     claim_intake_request_scan(in);
     cr_assert_eq(announced, 2);
-    cr_assert(claim_intake_take(in, &found));
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
     cr_assert(found.scan && found.ids_n == 0);
+    talloc_free(in);
+}
+
+Test(claim_intake, keeps_what_does_not_fit)
+{
+    struct claim_intake *in = intake_new();
+    struct claimables found = {0};
+    id ids[5];
+    for (size_t i = 0; i < 5; i++)
+        ids[i] = id_new();
+    claim_intake_add_ids(in, ids, 5);
+    claim_intake_request_scan(in);
+    claim_intake_add_slots(in, 2);
+    cr_assert_not(claim_intake_take(in, 0, &found), "a full batch takes nothing");
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.ids_n == 2 && found.scan && found.limit == 2);
+    cr_assert(id_equal(&found.ids[0], &ids[0]), "the oldest first");
+    cr_assert(claim_intake_has_work(in), "three ids are left");
+    cr_assert(claim_intake_take(in, 1, &found));
+    cr_assert(found.ids_n == 1 && !found.scan && id_equal(&found.ids[0], &ids[2]));
+    claim_intake_take_slots(in, 2);
+    cr_assert_not(claim_intake_has_work(in), "no slot is free");
+    claim_intake_add_slots(in, 10);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.ids_n == 2 && id_equal(&found.ids[1], &ids[4]));
     talloc_free(in);
 }
 
@@ -52,9 +77,9 @@ Test(claim_intake, counts_slots_below_zero)
     cr_assert_not(claim_intake_take_slot(in));
     claim_intake_add_ids(in, some_ids, 1);
     claim_intake_add_slots(in, 1);
-    cr_assert_not(claim_intake_take(in, &found));
+    cr_assert_not(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
     claim_intake_add_slots(in, 1);
-    cr_assert(claim_intake_take(in, &found));
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
     talloc_free(in);
 }
 
@@ -65,8 +90,12 @@ Test(claim_intake, keeps_no_more_ids_than_it_has_room_for)
     claim_intake_add_slots(in, 1000);
     cr_assert_eq(claim_intake_await_slots(in), (int)COMMIT_BATCH_MAX);
     claim_intake_add_ids(in, some_ids, QUEUED_IDS_MAX + 10);
-    cr_assert(claim_intake_take(in, &found));
-    cr_assert_eq(found.ids_n, (size_t)QUEUED_IDS_MAX);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert_eq(found.ids_n, (size_t)COMMIT_BATCH_MAX);
+    size_t n = found.ids_n;
+    while (claim_intake_take(in, COMMIT_BATCH_MAX, &found))
+        n += found.ids_n;
+    cr_assert_eq(n, (size_t)QUEUED_IDS_MAX);
     talloc_free(in);
 }
 

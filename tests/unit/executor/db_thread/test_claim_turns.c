@@ -1,0 +1,82 @@
+#include <criterion/criterion.h>
+
+#include "executor/db_thread/claim_turns.h"
+
+static id workspace(size_t n)
+{
+    return id_floor(1700000000000 + (int64_t)n);
+}
+
+/* Runs a round over workspaces with so many queued runs, up to n of them; returns the number of visits. */
+static size_t run_round(size_t places, const size_t *queued, size_t n, size_t *given)
+{
+    struct claim_round round = {.places = places};
+    size_t visits = 0;
+    size_t share;
+    for (size_t i = 0; i < n; i++) {
+        id w = workspace(i);
+        cr_assert(claim_round_add(&round, &w));
+        given[i] = 0;
+    }
+    for (struct claim_visit *v; (v = claim_round_next(&round, &share)); visits++) {
+        size_t i = (size_t)(v - round.visits);
+        size_t has = queued[i] - given[i];
+        size_t gives = has < share ? has : share;
+        given[i] += gives;
+        claim_round_given(&round, v, gives == share, gives);
+    }
+    return visits;
+}
+
+Test(claim_turns, shares_places_equally_and_redistributes_what_is_left)
+{
+    static const struct {
+        size_t places, n, queued[4], given[4], visits;
+        const char *what;
+    } cases[] = {
+        {64, 1, {100000}, {64}, 1, "one workspace gets all places"},
+        {64, 1, {10}, {10}, 1, "one workspace with less than there are places"},
+        {64, 2, {100000, 1}, {63, 1}, 3, "a small workspace beside a large one"},
+        {64, 2, {1, 100000}, {1, 63}, 2, "and before it"},
+        {64, 4, {1000, 1000, 1000, 1000}, {16, 16, 16, 16}, 4, "equal shares"},
+        {3, 4, {1000, 1000, 1000, 1000}, {1, 1, 1, 0}, 3, "fewer places than workspaces"},
+        {10, 3, {2, 2, 2}, {2, 2, 2}, 3, "more places than runs"},
+        {10, 3, {0, 0, 50}, {0, 0, 10}, 3, "rows of two are locked by others"},
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        size_t given[4];
+        size_t visits = run_round(cases[c].places, cases[c].queued, cases[c].n, given);
+        for (size_t i = 0; i < cases[c].n; i++)
+            cr_expect_eq(given[i], cases[c].given[i], "%s: workspace %zu gives %zu", cases[c].what, i,
+                         given[i]);
+        cr_expect_eq(visits, cases[c].visits, "%s: %zu visits", cases[c].what, visits);
+    }
+}
+
+Test(claim_turns, a_round_holds_each_workspace_once_and_no_more_than_16)
+{
+    struct claim_round round = {.places = 1000};
+    id w = workspace(0);
+    cr_expect_not(claim_round_may_have_more(&round));
+    cr_expect(claim_round_add(&round, &w));
+    cr_expect_not(claim_round_add(&round, &w), "the order has wrapped around");
+    for (size_t i = 1; i < CLAIM_WORKSPACES_MAX; i++) {
+        w = workspace(i);
+        cr_expect(claim_round_add(&round, &w));
+    }
+    w = workspace(CLAIM_WORKSPACES_MAX);
+    cr_expect_not(claim_round_add(&round, &w));
+    cr_expect(claim_round_may_have_more(&round), "other workspaces may have queued runs");
+}
+
+Test(claim_turns, filled_places_mean_that_there_may_be_more)
+{
+    struct claim_round round = {.places = 1};
+    size_t share;
+    id w = workspace(0);
+    claim_round_add(&round, &w);
+    struct claim_visit *v = claim_round_next(&round, &share);
+    claim_round_given(&round, v, true, 1);
+    cr_expect_null(claim_round_next(&round, &share));
+    cr_expect(claim_round_may_have_more(&round));
+}
