@@ -275,33 +275,48 @@ static bool json_is_number(json_object *v)
     return json_object_is_type(v, json_type_int) || json_object_is_type(v, json_type_double);
 }
 
-static bool json_array_equal(json_object *a, json_object *b)
+static bool json_array_equal(json_object *a, json_object *b, struct budget *budget)
 {
     size_t n = json_object_array_length(a);
     if (n != json_object_array_length(b))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!json_equal(json_object_array_get_idx(a, i), json_object_array_get_idx(b, i)))
+        if (!json_equal_within(json_object_array_get_idx(a, i), json_object_array_get_idx(b, i), budget))
             return false;
     }
     return true;
 }
 
-static bool json_object_equal_members(json_object *a, json_object *b)
+static bool json_object_equal_members(json_object *a, json_object *b, struct budget *budget)
 {
     if (json_object_object_length(a) != json_object_object_length(b))
         return false;
     json_object_object_foreach(a, key, value)
     {
         json_object *other;
-        if (!json_object_object_get_ex(b, key, &other) || !json_equal(value, other))
+        if (!budget_charge(budget, JSON_LOOKUP_UNITS) || !budget_charge_scan(budget, strlen(key)) ||
+            !json_object_object_get_ex(b, key, &other) || !json_equal_within(value, other, budget))
             return false;
     }
     return true;
 }
 
+static bool json_string_equal(json_object *a, json_object *b, struct budget *budget)
+{
+    int n = json_object_get_string_len(a);
+    return n == json_object_get_string_len(b) && budget_charge_bytes(budget, (size_t)n) &&
+           memcmp(json_object_get_string(a), json_object_get_string(b), (size_t)n) == 0;
+}
+
 bool json_equal(json_object *a, json_object *b)
 {
+    return json_equal_within(a, b, NULL);
+}
+
+bool json_equal_within(json_object *a, json_object *b, struct budget *budget)
+{
+    if (!budget_charge(budget, JSON_NODE_UNITS))
+        return false;
     if (a == b)
         return true;
     if (json_is_number(a) && json_is_number(b))
@@ -310,14 +325,11 @@ bool json_equal(json_object *a, json_object *b)
     if (type != json_object_get_type(b))
         return false;
     if (type == json_type_array)
-        return json_array_equal(a, b);
+        return json_array_equal(a, b, budget);
     if (type == json_type_object)
-        return json_object_equal_members(a, b);
-    if (type == json_type_string) {
-        int n = json_object_get_string_len(a);
-        return n == json_object_get_string_len(b) &&
-               memcmp(json_object_get_string(a), json_object_get_string(b), (size_t)n) == 0;
-    }
+        return json_object_equal_members(a, b, budget);
+    if (type == json_type_string)
+        return json_string_equal(a, b, budget);
     return json_object_get_boolean(a) == json_object_get_boolean(b);
 }
 
@@ -358,7 +370,14 @@ static bool pointer_step(json_object **at, const char *token)
 
 json_object *json_find(json_object *root, const char *pointer, bool *found_r)
 {
+    return json_find_within(root, pointer, found_r, NULL);
+}
+
+json_object *json_find_within(json_object *root, const char *pointer, bool *found_r, struct budget *budget)
+{
     *found_r = false;
+    if (!budget_charge_scan(budget, strlen(pointer)))
+        return NULL;
     json_object *at = root;
     char *token = malloc(strlen(pointer) + 1);
     if (!token)
@@ -367,7 +386,8 @@ json_object *json_find(json_object *root, const char *pointer, bool *found_r)
     while (*p == '/') {
         size_t n = strcspn(++p, "/");
         p += n;
-        if (!pointer_token(p - n, n, token) || !pointer_step(&at, token)) {
+        if (!budget_charge(budget, JSON_LOOKUP_UNITS) || !pointer_token(p - n, n, token) ||
+            !pointer_step(&at, token)) {
             free(token);
             return NULL;
         }

@@ -12,13 +12,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 
 enum {
     /* levels of nesting in a request body */
     JSON_DEPTH_MAX = 32,
     /* bytes of a request body */
-    JSON_BODY_MAX = 1024 * 1024
+    JSON_BODY_MAX = 1024 * 1024,
+    /* units of a budget (measured): a node that is compared, and a member that is looked up by its name */
+    JSON_NODE_UNITS = 6,
+    JSON_LOOKUP_UNITS = 12
 };
 
 /* Parses `size` bytes as exactly one JSON text: at most 64 MiB of valid UTF-8, nested at most `depth` levels,
@@ -42,8 +46,12 @@ const char *json_text(json_object *value, size_t *size_r);
 /* Equality as JSON Schema and the operator == of conditions define it: 1 equals 1.0, the order of members is
  * ignored. */
 bool json_equal(json_object *a, json_object *b);
+/* The same within a budget. False, and budget->exceeded, if the comparison would exceed it. */
+bool json_equal_within(json_object *a, json_object *b, struct budget *budget);
 /* Follows an RFC 6901 pointer from `root`. *found_r is false if the pointer leads to nothing; a JSON null
  * that was found is NULL with *found_r true. The value is borrowed. */
 json_object *json_find(json_object *root, const char *pointer, bool *found_r);
+/* The same within a budget, which is charged for the pointer. Beyond it nothing is found. */
+json_object *json_find_within(json_object *root, const char *pointer, bool *found_r, struct budget *budget);
 /* A new string of ctx: `pointer`, a slash, and `token` with ~ and / escaped. */
 char *json_pointer_join(void *ctx, const char *pointer, const char *token);

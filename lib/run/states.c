@@ -63,7 +63,8 @@ const char *reason_name(enum failure_reason r)
                                         "output_limit",
                                         "insufficient_credits",
                                         "model_error",
-                                        "internal"};
+                                        "internal",
+                                        "limit_exceeded"};
     return r == REASON_NONE ? NULL : NAME_OF(names, r);
 }
 

@@ -36,6 +36,8 @@ enum failure_reason {
     REASON_INSUFFICIENT_CREDITS = 8,
     REASON_MODEL_ERROR = 9,
     REASON_INTERNAL = 10,
+    /* an evaluation needed more work than its budget allows */
+    REASON_LIMIT_EXCEEDED = 11,
 };
 
 enum event_type {

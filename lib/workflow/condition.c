@@ -22,7 +22,11 @@ static const struct {
     [OP_OR] = {"or", 1, SIZE_MAX, true}, [OP_NOT] = {"not", 1, 1, true},
     [OP_IN] = {"in", 2, 2, false},       [OP_EXISTS] = {"exists", 1, 1, false},
 };
-enum { OP_COUNT = sizeof ops / sizeof *ops };
+enum {
+    OP_COUNT = sizeof ops / sizeof *ops,
+    /* units of a budget for one condition or argument, besides what it reads and compares */
+    CONDITION_UNITS = 10
+};
 
 struct condition {
     enum op op;
@@ -117,7 +121,8 @@ static bool compile_args(struct condition *node, struct condition_compiler *c, j
     return fine;
 }
 
-static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r);
+static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b,
+                                  struct budget *budget, bool *holds_r);
 
 /* Checks what is known about the arguments before a run. */
 static bool args_fit(struct condition *node, struct condition_compiler *c, const char *pointer)
@@ -134,7 +139,7 @@ static bool args_fit(struct condition *node, struct condition_compiler *c, const
         node->args[1]->op != OP_VALUE || !template_is_literal(node->args[0]->value, &a) ||
         !template_is_literal(node->args[1]->value, &b))
         return true;
-    const char *why = compare_values(node, node->op, a, b, &holds);
+    const char *why = compare_values(node, node->op, a, b, NULL, &holds);
     if (why)
         json_problems_add(c->problems, pointer, "%s", why);
     return !why;
@@ -214,13 +219,14 @@ static const char *type_word(json_object *v)
     return words[json_object_get_type(v)];
 }
 
-static const char *compare_order(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+static const char *compare_order(void *ctx, enum op op, json_object *a, json_object *b, struct budget *budget,
+                                 bool *holds_r)
 {
     int sign;
     if (is_json_number(a) && is_json_number(b))
         sign = (json_number_of(a) > json_number_of(b)) - (json_number_of(a) < json_number_of(b));
     else if (json_object_is_type(a, json_type_string) && json_object_is_type(b, json_type_string))
-        sign = text_order(a, b);
+        sign = budget_charge_bytes(budget, (size_t)json_object_get_string_len(a)) ? text_order(a, b) : 0;
     else
         return talloc_asprintf(ctx, "%s compares two numbers or two strings, not %s and %s", ops[op].name,
                                type_word(a), type_word(b));
@@ -228,14 +234,33 @@ static const char *compare_order(void *ctx, enum op op, json_object *a, json_obj
     return NULL;
 }
 
-static const char *is_contained(void *ctx, json_object *x, json_object *where, bool *holds_r)
+/* True if the text `x` is part of the text `where`. memmem takes up to 6 ns a byte (measured). */
+static bool text_contains(json_object *where, json_object *x, struct budget *budget)
+{
+    size_t size = (size_t)json_object_get_string_len(where);
+    return budget_charge(budget, size / 2) &&
+           memmem(json_object_get_string(where), size, json_object_get_string(x),
+                  (size_t)json_object_get_string_len(x));
+}
+
+static bool array_contains(json_object *where, json_object *x, struct budget *budget)
+{
+    size_t n = json_object_array_length(where);
+    for (size_t i = 0; i < n && !budget_is_exceeded(budget); i++) {
+        if (json_equal_within(x, json_object_array_get_idx(where, i), budget))
+            return true;
+    }
+    return false;
+}
+
+static const char *is_contained(void *ctx, json_object *x, json_object *where, struct budget *budget,
+                                bool *holds_r)
 {
     *holds_r = false;
     if (!where)
         return NULL;
     if (json_object_is_type(where, json_type_array)) {
-        for (size_t i = 0; i < json_object_array_length(where) && !*holds_r; i++)
-            *holds_r = json_equal(x, json_object_array_get_idx(where, i));
+        *holds_r = array_contains(where, x, budget);
         return NULL;
     }
     bool text = json_object_is_type(where, json_type_string);
@@ -246,22 +271,24 @@ static const char *is_contained(void *ctx, json_object *x, json_object *where, b
     const char *needle = json_object_get_string(x);
     size_t size = (size_t)json_object_get_string_len(x);
     if (text)
-        *holds_r =
-            memmem(json_object_get_string(where), (size_t)json_object_get_string_len(where), needle, size);
+        *holds_r = text_contains(where, x, budget);
     else
-        *holds_r = strlen(needle) == size && json_object_object_get_ex(where, needle, NULL);
+        *holds_r = budget_charge_scan(budget, size) && strlen(needle) == size &&
+                   json_object_object_get_ex(where, needle, NULL);
     return NULL;
 }
 
 /* Applies an operator of two values. Returns NULL, or a sentence if the operator does not accept these
  * values. */
-static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b, bool *holds_r)
+static const char *compare_values(void *ctx, enum op op, json_object *a, json_object *b,
+                                  struct budget *budget, bool *holds_r)
 {
     if (op == OP_EQ || op == OP_NE) {
-        *holds_r = json_equal(a, b) == (op == OP_EQ);
+        *holds_r = json_equal_within(a, b, budget) == (op == OP_EQ);
         return NULL;
     }
-    return op == OP_IN ? is_contained(ctx, a, b, holds_r) : compare_order(ctx, op, a, b, holds_r);
+    return op == OP_IN ? is_contained(ctx, a, b, budget, holds_r)
+                       : compare_order(ctx, op, a, b, budget, holds_r);
 }
 
 static bool is_truthy(json_object *v)
@@ -296,6 +323,9 @@ static enum err eval_condition(struct condition_evaluation *e, const struct cond
 static enum err eval_value(struct condition_evaluation *e, const struct condition *c, json_object **value_r)
 {
     bool holds;
+    *value_r = NULL;
+    if (!budget_charge(e->scope->budget, CONDITION_UNITS))
+        return ERR_LIMIT;
     if (c->op != OP_VALUE) {
         enum err failed = eval_condition(e, c, &holds);
         *value_r = failed ? NULL : json_own(e->scratch, json_object_new_boolean(holds));
@@ -333,7 +363,7 @@ static enum err eval_compare(struct condition_evaluation *e, const struct condit
         failed = eval_value(e, c->args[1], &b);
     if (failed)
         return failed;
-    e->why = compare_values(e->ctx, c->op, a, b, holds_r);
+    e->why = compare_values(e->ctx, c->op, a, b, e->scope->budget, holds_r);
     return e->why ? ERR_INVALID : OK;
 }
 
@@ -341,6 +371,8 @@ static enum err eval_condition(struct condition_evaluation *e, const struct cond
 {
     json_object *value;
     enum err failed;
+    if (!budget_charge(e->scope->budget, CONDITION_UNITS))
+        return ERR_LIMIT;
     switch (c->op) {
     case OP_AND:
     case OP_OR:
@@ -367,6 +399,12 @@ enum err condition_eval(void *ctx, const struct condition *c, const struct templ
     struct condition_evaluation e = {.ctx = ctx, .scratch = talloc_new(ctx), .scope = scope};
     *holds_r = false;
     enum err failed = eval_condition(&e, c, holds_r);
+    if (budget_is_exceeded(scope->budget)) { /* whatever was found out since is meaningless */
+        char sentence[BUDGET_SENTENCE_SIZE];
+        *holds_r = false;
+        failed = ERR_LIMIT;
+        e.why = talloc_strdup(ctx, budget_sentence(scope->budget, sentence));
+    }
     *why_r = e.why;
     talloc_free(e.scratch);
     return failed;

@@ -24,7 +24,7 @@ struct condition *condition_compile(void *ctx, json_object *value, const char *p
                                     struct json_problems *problems) WARN_UNUSED;
 
 /* Evaluates a condition into *holds_r. ERR_INVALID, with *why_r, if values are compared that cannot be
- * compared. */
+ * compared; ERR_LIMIT if the scope's budget is exceeded. */
 enum err condition_eval(void *ctx, const struct condition *c, const struct template_scope *scope,
                         bool *holds_r, const char **why_r) WARN_UNUSED;
 

@@ -29,6 +29,13 @@ static void add_parameter(char **url, const char *name, json_object *value)
     uri_percent_encode(url, text, size);
 }
 
+static enum err request_too_costly(struct http_request_rendering *r)
+{
+    char sentence[BUDGET_SENTENCE_SIZE];
+    r->why = talloc_strdup(r->ctx, budget_sentence(r->scope->budget, sentence));
+    return ERR_LIMIT;
+}
+
 static enum err add_query(struct http_request_rendering *r, char **url, const struct step_field *field)
 {
     json_object *value;
@@ -44,8 +51,14 @@ static enum err add_query(struct http_request_rendering *r, char **url, const st
                                      field->name);
             return ERR_INVALID;
         }
-        if (one)
-            add_parameter(url, field->name, one);
+        if (!budget_charge(r->scope->budget, 1))
+            return request_too_costly(r);
+        if (!one)
+            continue;
+        /* add_parameter searches the URL for its end and for a query */
+        if (!budget_charge_bytes(r->scope->budget, 4 * strlen(*url)))
+            return request_too_costly(r);
+        add_parameter(url, field->name, one);
         if (strlen(*url) > HTTP_REQUEST_URL_MAX) {
             r->why = talloc_asprintf(r->ctx, "the URL is longer than %d bytes", HTTP_REQUEST_URL_MAX);
             return ERR_LIMIT;

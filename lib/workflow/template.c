@@ -16,6 +16,8 @@ struct template_node {
     json_object *literal;
     size_t literal_size;
     int literal_depth;
+    /* units of a budget to copy it */
+    size_t literal_units;
     /* of NODE_TEXT; NODE_REFERENCE has one */
     struct template_part *parts;
     size_t part_count;
@@ -32,6 +34,18 @@ struct json_template {
     enum template_form form;
     /* 1 << enum reference_root, for each reference in the template */
     unsigned roots;
+};
+
+/* Units of a budget, measured: json-c allocates a table for each object. */
+enum {
+    MEASURE_NODE_UNITS = 4,
+    COPY_OBJECT_UNITS = 50,
+    COPY_MEMBER_UNITS = 8,
+    COPY_ARRAY_UNITS = 20,
+    COPY_LEAF_UNITS = 8,
+    REFERENCE_UNITS = 10,
+    /* of a value that json-c writes, for each byte */
+    WRITE_BYTE_UNITS = 2,
 };
 
 /* --- measuring ------------------------------------------------------------------------------------------ */
@@ -59,78 +73,108 @@ static bool charge(size_t *left, size_t n)
     return true;
 }
 
-static bool measure_json(json_object *value, int depth, size_t *left);
+/* What a measurement may still use. */
+struct measure {
+    /* bytes of JSON */
+    size_t left;
+    /* units of work for a copy of what was measured */
+    size_t copy_units;
+    struct budget *budget;
+};
 
-static bool measure_object(json_object *value, int depth, size_t *left)
+/* Units to add a member whose name has `size` bytes to an object. */
+static size_t member_units(size_t size)
+{
+    return COPY_MEMBER_UNITS + size / BUDGET_SCANNED_BYTES_PER_UNIT;
+}
+
+/* The size of an integer as json-c writes it. */
+static size_t integer_size(json_object *value)
+{
+    int64_t i = json_object_get_int64(value);
+    uint64_t magnitude = i < 0 ? 0 - (uint64_t)i : json_object_get_uint64(value);
+    size_t n = i < 0 ? 2 : 1;
+    for (; magnitude >= 10; magnitude /= 10)
+        n++;
+    return n;
+}
+
+static bool measure_json(json_object *value, int depth, struct measure *m);
+
+static bool measure_object(json_object *value, int depth, struct measure *m)
 {
     size_t n = (size_t)json_object_object_length(value);
-    if (!charge(left, n ? n + 1 : 2)) /* brackets and commas */
+    m->copy_units += COPY_OBJECT_UNITS;
+    if (!charge(&m->left, n ? n + 1 : 2)) /* brackets and commas */
         return false;
     json_object_object_foreach(value, key, member)
     {
-        if (!charge(left, string_size(key, strlen(key)) + 1) || !measure_json(member, depth, left))
+        size_t size = strlen(key);
+        m->copy_units += member_units(size);
+        if (!budget_charge_scan(m->budget, size) || !charge(&m->left, string_size(key, size) + 1) ||
+            !measure_json(member, depth, m))
             return false;
     }
     return true;
 }
 
-static bool measure_array(json_object *value, int depth, size_t *left)
+static bool measure_array(json_object *value, int depth, struct measure *m)
 {
     size_t n = json_object_array_length(value);
-    if (!charge(left, n ? n + 1 : 2))
+    m->copy_units += COPY_ARRAY_UNITS;
+    if (!charge(&m->left, n ? n + 1 : 2))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!measure_json(json_object_array_get_idx(value, i), depth, left))
+        if (!measure_json(json_object_array_get_idx(value, i), depth, m))
             return false;
     }
     return true;
 }
 
-/* Subtracts the size of `value` from *left. False if it is larger, or nested deeper than `depth` levels. */
-static bool measure_json(json_object *value, int depth, size_t *left)
+static bool measure_string(json_object *value, struct measure *m)
+{
+    size_t size = (size_t)json_object_get_string_len(value);
+    m->copy_units += COPY_LEAF_UNITS + size / BUDGET_BYTES_PER_UNIT;
+    /* a string is never shorter as JSON, so one that does not fit is not scanned */
+    return size <= m->left && budget_charge_scan(m->budget, size) &&
+           charge(&m->left, string_size(json_object_get_string(value), size));
+}
+
+/* Subtracts the size of `value` from m->left. False if it is larger, if it is nested deeper than `depth`
+ * levels, or if the budget is exceeded. */
+static bool measure_json(json_object *value, int depth, struct measure *m)
 {
     size_t size;
+    if (!budget_charge(m->budget, MEASURE_NODE_UNITS))
+        return false;
     switch (json_object_get_type(value)) {
     case json_type_object:
-        return depth > 0 && measure_object(value, depth - 1, left);
+        return depth > 0 && measure_object(value, depth - 1, m);
     case json_type_array:
-        return depth > 0 && measure_array(value, depth - 1, left);
+        return depth > 0 && measure_array(value, depth - 1, m);
     case json_type_string:
-        return charge(left,
-                      string_size(json_object_get_string(value), (size_t)json_object_get_string_len(value)));
+        return measure_string(value, m);
     case json_type_null:
-        return charge(left, 4);
-    default: /* numbers and booleans; json-c writes a double as it was in the source */
+        return charge(&m->left, 4);
+    case json_type_int:
+        m->copy_units += COPY_LEAF_UNITS;
+        return charge(&m->left, integer_size(value));
+    default: /* doubles and booleans; json-c writes a double as it was in the source */
+        m->copy_units += COPY_LEAF_UNITS;
         json_text(value, &size);
-        return charge(left, size);
+        return charge(&m->left, size);
     }
+}
+
+size_t template_json_size_within(json_object *value, size_t limit, struct budget *budget)
+{
+    struct measure m = {.left = limit, .budget = budget};
+    return measure_json(value, TEMPLATE_DEPTH_MAX, &m) ? limit - m.left : SIZE_MAX;
 }
 
 size_t template_json_size(json_object *value, size_t limit)
 {
-    size_t left = limit;
-    return measure_json(value, TEMPLATE_DEPTH_MAX, &left) ? limit - left : SIZE_MAX;
-}
-
-static int depth_of(json_object *value)
-{
-    int deepest = 0;
-    if (json_object_is_type(value, json_type_object)) {
-        json_object_object_foreach(value, key, member)
-        {
-            (void)key;
-            int d = depth_of(member);
-            deepest = d > deepest ? d : deepest;
-        }
-        return deepest + 1;
-    }
-    if (!json_object_is_type(value, json_type_array))
-        return 0;
-    for (size_t i = 0; i < json_object_array_length(value); i++) {
-        int d = depth_of(json_object_array_get_idx(value, i));
-        deepest = d > deepest ? d : deepest;
-    }
-    return deepest + 1;
+    return template_json_size_within(value, limit, NULL);
 }
 
 /* Copies a value; json-c's deep copy does not accept NULL, which is JSON null. */
@@ -248,12 +292,12 @@ static bool compile_parts(struct template_compiler *c, const char *p, size_t siz
 
 static void node_make_literal(struct template_compiler *c, struct template_node *node, json_object *value)
 {
+    struct measure m = {.left = SIZE_MAX};
+    measure_json(value, 1, &m);
     node->kind = NODE_LITERAL;
     node->literal = json_own(c->t, value);
-    node->literal_depth = depth_of(value);
-    size_t left = SIZE_MAX;
-    measure_json(value, INT32_MAX, &left);
-    node->literal_size = SIZE_MAX - left;
+    node->literal_size = SIZE_MAX - m.left;
+    node->literal_units = m.copy_units;
 }
 
 static bool compile_string(struct template_compiler *c, json_object *value, const char *where,
@@ -325,20 +369,31 @@ static bool compile_array(struct template_compiler *c, json_object *value, const
     return fine;
 }
 
-/* The value of a container of literals, built from the children, in which $${ has been replaced. */
-static json_object *literal_of(const struct template_node *node)
+/* Makes a container of literals a literal. It shares the values of the children, in which $${ has been
+ * replaced, and adds up their sizes: copying and measuring them again at each level would take as many times
+ * as long as the document has levels. */
+static void node_join_literals(struct template_compiler *c, struct template_node *node)
 {
-    json_object *value = node->kind == NODE_ARRAY ? json_object_new_array() : json_object_new_object();
+    bool array = node->kind == NODE_ARRAY;
+    json_object *value = array ? json_object_new_array() : json_object_new_object();
+    size_t size = node->child_count ? node->child_count + 1 : 2;
+    size_t units = array ? COPY_ARRAY_UNITS : COPY_OBJECT_UNITS;
+    int depth = 0;
     for (size_t i = 0; i < node->child_count; i++) {
-        json_object *child;
-        if (!copy_json(node->children[i].literal, &child))
-            continue;
-        if (node->kind == NODE_ARRAY)
-            json_object_array_add(value, child);
+        const struct template_node *child = &node->children[i];
+        if (array)
+            json_object_array_add(value, json_object_get(child->literal));
         else
-            json_object_object_add(value, node->keys[i], child);
+            json_object_object_add(value, node->keys[i], json_object_get(child->literal));
+        size += child->literal_size + (array ? 0 : node->key_sizes[i]);
+        units += child->literal_units + (array ? 0 : member_units(node->key_sizes[i]));
+        depth = child->literal_depth > depth ? child->literal_depth : depth;
     }
-    return value;
+    node->kind = NODE_LITERAL;
+    node->literal = json_own(c->t, value);
+    node->literal_size = size;
+    node->literal_units = units;
+    node->literal_depth = depth + 1;
 }
 
 static bool compile_template_node(struct template_compiler *c, json_object *value, const char *where,
@@ -363,7 +418,7 @@ static bool compile_template_node(struct template_compiler *c, json_object *valu
         return true;
     }
     if (all_literal(node))
-        node_make_literal(c, node, literal_of(node));
+        node_join_literals(c, node);
     return true;
 }
 
@@ -446,6 +501,15 @@ static bool render_too_large(struct rendering *r)
                                        r->limit, TEMPLATE_DEPTH_MAX));
 }
 
+/* A charge did not fit, or what was measured was too large. */
+static bool render_exceeded(struct rendering *r)
+{
+    if (!budget_is_exceeded(r->scope->budget))
+        return render_too_large(r);
+    char sentence[BUDGET_SENTENCE_SIZE];
+    return render_fail(r, ERR_LIMIT, talloc_strdup(r->ctx, budget_sentence(r->scope->budget, sentence)));
+}
+
 static json_object *resolve_secret(struct rendering *r, const char *name, bool *found_r)
 {
     size_t size = 0;
@@ -459,15 +523,17 @@ static json_object *resolve_in_scope(struct rendering *r, const struct reference
 {
     const struct template_scope *s = r->scope;
     *found_r = false;
+    if (!budget_charge(s->budget, REFERENCE_UNITS))
+        return NULL;
     switch (ref->root) {
     case REF_INPUTS:
-        return s->inputs ? json_find(s->inputs, ref->rest, found_r) : NULL;
+        return s->inputs ? json_find_within(s->inputs, ref->rest, found_r, s->budget) : NULL;
     case REF_STEPS:
-        return s->steps ? json_find(s->steps, ref->rest, found_r) : NULL;
+        return s->steps ? json_find_within(s->steps, ref->rest, found_r, s->budget) : NULL;
     case REF_EXECUTION:
-        return s->execution ? json_find(s->execution, ref->rest, found_r) : NULL;
+        return s->execution ? json_find_within(s->execution, ref->rest, found_r, s->budget) : NULL;
     case REF_ITEM:
-        return s->in_loop ? json_find(s->item, ref->rest, found_r) : NULL;
+        return s->in_loop ? json_find_within(s->item, ref->rest, found_r, s->budget) : NULL;
     case REF_INDEX:
         *found_r = s->in_loop;
         return s->in_loop ? json_own(r->scratch, json_object_new_int64(s->index)) : NULL;
@@ -481,6 +547,8 @@ static bool lookup_reference(struct rendering *r, const struct reference *ref, j
 {
     bool found;
     *value_r = resolve_in_scope(r, ref, &found);
+    if (budget_is_exceeded(r->scope->budget))
+        return render_exceeded(r);
     if (found || r->lenient)
         return true;
     return render_fail(r, ERR_NOT_FOUND,
@@ -497,6 +565,8 @@ static bool text_add(struct rendering *r, struct text_buffer *t, const char *dat
 {
     if (size > r->left || t->size > r->left - size)
         return render_too_large(r);
+    if (!budget_charge_bytes(r->scope->budget, size))
+        return render_exceeded(r);
     size_t need = t->size + size + 1;
     if (!t->data || talloc_get_size(t->data) < need)
         t->data = talloc_realloc(r->scratch, t->data, char, need * 2);
@@ -514,15 +584,18 @@ static bool text_add_value(struct rendering *r, struct text_buffer *t, json_obje
         data = json_object_get_string(value);
         size = (size_t)json_object_get_string_len(value);
     } else if (value) {
-        if (template_json_size(value, r->left) ==
-            SIZE_MAX) /* checked first, so that json-c does not serialise something huge */
-            return render_too_large(r);
+        /* checked first, so that json-c does not serialise something huge */
+        size = template_json_size_within(value, r->left, r->scope->budget);
+        if (size == SIZE_MAX || !budget_charge(r->scope->budget, size * WRITE_BYTE_UNITS))
+            return render_exceeded(r);
         data = json_text(value, &size);
     }
     if (r->form != TEMPLATE_URL)
         return text_add(r, t, data, size);
     if (size > r->left)
         return render_too_large(r);
+    if (!budget_charge_scan(r->scope->budget, size))
+        return render_exceeded(r);
     char *encoded = talloc_strdup(r->scratch, "");
     uri_percent_encode(&encoded, data, size);
     bool fine = text_add(r, t, encoded, strlen(encoded));
@@ -553,11 +626,12 @@ static bool render_text_node(struct rendering *r, const struct template_node *no
     struct text_buffer t;
     if (!render_parts(r, node, &t))
         return false;
-    bool fine = charge(&r->left, string_size(t.data, t.size));
+    bool fine = budget_charge(r->scope->budget, COPY_LEAF_UNITS) &&
+                budget_charge_scan(r->scope->budget, t.size) && charge(&r->left, string_size(t.data, t.size));
     if (fine)
         *value_r = json_object_new_string_len(t.data, (int)t.size);
     talloc_free(t.data);
-    return fine ? true : render_too_large(r);
+    return fine ? true : render_exceeded(r);
 }
 
 static bool render_reference(struct rendering *r, const struct template_node *node, int depth,
@@ -566,9 +640,17 @@ static bool render_reference(struct rendering *r, const struct template_node *no
     json_object *value;
     if (!lookup_reference(r, node->parts[0].reference, &value))
         return false;
-    if (!measure_json(value, depth, &r->left))
-        return render_too_large(r);
-    return copy_json(value, value_r) ? true : render_fail(r, ERR_INTERNAL, "out of memory");
+    struct measure m = {.left = r->left, .budget = r->scope->budget};
+    bool fits = measure_json(value, depth, &m);
+    r->left = m.left;
+    bool grows = value && value == r->scope->steps;
+    if (!fits || (grows && !budget_charge(m.budget, m.copy_units)))
+        return render_exceeded(r);
+    if (grows && !copy_json(value, value_r))
+        return render_fail(r, ERR_INTERNAL, "out of memory");
+    if (!grows)
+        *value_r = json_object_get(value);
+    return true;
 }
 
 static bool render_node(struct rendering *r, const struct template_node *node, int depth,
@@ -581,6 +663,8 @@ static bool render_children(struct rendering *r, const struct template_node *nod
         json_object *child = NULL;
         if (node->kind == NODE_OBJECT && !charge(&r->left, node->key_sizes[i]))
             return render_too_large(r);
+        if (!budget_charge(r->scope->budget, member_units(node->key_sizes[i])))
+            return render_exceeded(r);
         if (!render_node(r, &node->children[i], depth, &child))
             return false;
         int bad = node->kind == NODE_OBJECT ? json_object_object_add(into, node->keys[i], child)
@@ -605,11 +689,15 @@ static bool render_node(struct rendering *r, const struct template_node *node, i
     if (node->kind == NODE_LITERAL) {
         if (node->literal_depth > depth || !charge(&r->left, node->literal_size))
             return render_too_large(r);
+        if (!budget_charge(r->scope->budget, node->literal_units))
+            return render_exceeded(r);
         return copy_json(node->literal, value_r) ? true : render_fail(r, ERR_INTERNAL, "out of memory");
     }
     if (depth < 1 ||
         !charge(&r->left, node->child_count + 1)) /* never empty: empty containers are literals */
         return render_too_large(r);
+    if (!budget_charge(r->scope->budget, node->kind == NODE_OBJECT ? COPY_OBJECT_UNITS : COPY_ARRAY_UNITS))
+        return render_exceeded(r);
     json_object *into = node->kind == NODE_OBJECT ? json_object_new_object() : json_object_new_array();
     if (render_children(r, node, depth - 1, into)) {
         *value_r = into;

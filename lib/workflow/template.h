@@ -9,11 +9,13 @@
  * templates. A pointer ends at the first }.
  *
  * A compiled template is immutable, copies what it needs of the document, and may be rendered by any number
- * of threads. The result of rendering shares nothing with the scope. A scope belongs to one thread.
+ * of threads. A scope belongs to one thread, and so does the result of rendering: it shares the values of
+ * single references with the scope (except for `steps` as a whole, to which a run adds), and nothing with the
+ * template. Neither may be changed afterwards.
  *
  * Failure: compiling adds to a list of problems. Rendering returns ERR_NOT_FOUND (a reference finds nothing),
- * ERR_LIMIT (the result is too large or too deep) or ERR_INVALID (a value is not allowed at its place), with
- * a sentence. */
+ * ERR_LIMIT (the result is too large or too deep, or the scope's budget is exceeded) or ERR_INVALID (a value
+ * is not allowed at its place), with a sentence. */
 #pragma once
 
 #include <json-c/json.h>
@@ -21,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 #include "json/json_problems.h"
 
@@ -78,6 +81,8 @@ struct template_scope {
      * use, so that the caller can remember which values to redact. NULL: there are no secrets. */
     const char *(*secret)(void *arg, const char *name, size_t *size_r);
     void *secret_arg;
+    /* Everything that is evaluated in this scope is charged to it. NULL: no limit. */
+    struct budget *budget;
 };
 
 /* Compiles the value at `pointer` of the caller's document; the result is owned by ctx. NULL: problems were
@@ -105,10 +110,13 @@ bool template_is_literal(const struct json_template *t, json_object **value_r);
 /* True if any reference in the template has this root. */
 bool template_refers_to(const struct json_template *t, enum reference_root root);
 /* The value that a single-reference template points at, not copied: owned by the scope (index and secrets: by
- * ctx). A JSON null is NULL with *found_r true. *found_r is false if the template is not one reference. */
+ * ctx). A JSON null is NULL with *found_r true. *found_r is false if the template is not one reference, and
+ * if the scope's budget is exceeded. */
 json_object *template_find(void *ctx, const struct json_template *t, const struct template_scope *scope,
                            bool *found_r);
 
 /* The size of `value` as compact JSON, as template_render counts it. SIZE_MAX if that is more than `limit`,
  * or if the value is nested deeper than TEMPLATE_DEPTH_MAX. */
 size_t template_json_size(json_object *value, size_t limit);
+/* The same within a budget; SIZE_MAX also beyond that. */
+size_t template_json_size_within(json_object *value, size_t limit, struct budget *budget);

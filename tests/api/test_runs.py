@@ -305,6 +305,24 @@ def test_results_above_the_limits_fail(run, effects):
     assert late["failure_reason"] == "outputs_invalid"
 
 
+def test_evaluations_above_the_limit_of_work_fail(run):
+    """One search of a long list is fine; 300 in one condition are not. The step may be allowed to fail."""
+    numbers = {"l": list(range(60000))}
+    search = {"in": ["x", "${/inputs/l}"]}
+    assert run([step("a", "transform", value=1, **{"if": search})], numbers)["status"] == "success"
+    much = {"or": [search] * 300}
+    done = run([step("a", "transform", value=1, **{"if": much})], numbers)
+    assert (done["status"], done["failure_reason"]) == ("failed", "limit_exceeded"), done
+    assert done["error"] == "step a: the evaluation exceeds the limit of 1000000 units of work"
+    done = run([step("a", "transform", value=1, for_each=[1, 2], **{"if": {"and": [much, "${/item}"]}})], numbers)
+    assert done["failure_reason"] == "limit_exceeded" and "item 0: " in done["error"], done
+    done = run([step("a", "transform", value=1, on_error="continue", **{"if": much}), step("b", "transform", value="${/steps/a/status}")],
+               numbers, outputs="${/steps/b/result}")
+    assert done["status"] == "success", done
+    done = run([step("a", "transform", value=1)], numbers, outputs=[["x${/inputs/l/0}"] * 1000] * 25)
+    assert done["failure_reason"] == "limit_exceeded", done
+
+
 def test_private_addresses_are_rejected(run, effects):
     """127.0.0.0/8 is allowed in this stack. Other private addresses are rejected, after a redirect and in other notations, too."""
     for url in ("http://10.255.255.1/", "http://[::1]/", "http://169.254.169.254/", "http://0x0a000001/",

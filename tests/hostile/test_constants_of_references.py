@@ -8,7 +8,7 @@ SCHEMA = {"$defs": {"c": {"const": NUMBERS}}, "properties": {"l": {"allOf": [{"$
 
 
 def test_constants_behind_many_references(attacker, beside):
-    workflow = attacker.put_workflow({"input_schema": SCHEMA, "steps": [{"name": "a", "type": "transform", "value": 1}]})
+    workflow = attacker.put_workflow({"inputs": SCHEMA, "steps": [{"name": "a", "type": "transform", "value": 1}]})
     client, body, statuses = attacker.client(), json.dumps({"inputs": {"l": NUMBERS}}), []
 
     def work(_):

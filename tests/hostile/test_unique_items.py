@@ -7,7 +7,7 @@ ITEMS = [{"a": n, "b": [n]} for n in range(60000)]
 
 
 def test_unique_items_of_many_objects(attacker, beside):
-    workflow = attacker.put_workflow({"input_schema": {"properties": {"l": {"uniqueItems": True}}},
+    workflow = attacker.put_workflow({"inputs": {"properties": {"l": {"uniqueItems": True}}},
                                       "steps": [{"name": "a", "type": "transform", "value": 1}]})
     client, body, statuses = attacker.client(), json.dumps({"inputs": {"l": ITEMS}}), []
 

@@ -32,7 +32,13 @@ struct template_scope action_scope(const struct action *a)
     scope.in_loop = a->item >= 0;
     scope.item = a->item_value;
     scope.index = a->item;
+    *scope.budget = (struct budget){.limit = BUDGET_EVALUATION};
     return scope;
+}
+
+enum failure_reason scope_failure_reason(const struct template_scope *scope)
+{
+    return budget_is_exceeded(scope->budget) ? REASON_LIMIT_EXCEEDED : REASON_NONE;
 }
 
 /* The row of an action that has not ended. */

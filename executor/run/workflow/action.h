@@ -49,7 +49,7 @@ struct action_end {
 struct action_group {
     struct active_run *run;
     TAILQ_HEAD(action_list, action) actions;
-    /* what templates see outside a loop; borrowed from the owner */
+    /* what templates see outside a loop, with the budget of one evaluation; borrowed from the owner */
     struct template_scope scope;
     /* An action has ended; it is freed already. */
     void (*on_end)(void *arg, const struct action_end *end);
@@ -116,8 +116,10 @@ struct action_failure {
 
 /* --- for the step types --- */
 
-/* What the action's templates see. */
+/* What the action's templates see, for a new evaluation, which has a budget of its own. */
 struct template_scope action_scope(const struct action *a);
+/* The reason of a failed evaluation in that scope, for an action_failure. */
+enum failure_reason scope_failure_reason(const struct template_scope *scope);
 /* Sets when the action is due. */
 void action_set_due_in(struct action *a, int64_t delay_ms);
 /* The action waits without a slot, until action_wake says what to do then. */

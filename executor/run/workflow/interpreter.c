@@ -51,6 +51,8 @@ struct workflow_run {
     const struct program *program;
     /* with the scope: inputs, steps, execution */
     struct action_group actions;
+    /* of the evaluation that was begun last; the scope refers to it */
+    struct budget budget;
     /* what earlier attempts have left, in program order */
     const struct stored_step *stored_steps;
     size_t stored_steps_n;
@@ -67,9 +69,22 @@ struct workflow_run {
 
 static void workflow_advance(struct workflow_run *w);
 
-static struct template_scope item_scope(const struct workflow_run *w, size_t item)
+/* The scope of a new evaluation, which has a budget of its own. */
+static struct template_scope step_scope(struct workflow_run *w)
 {
-    struct template_scope scope = w->actions.scope;
+    w->budget = (struct budget){.limit = BUDGET_EVALUATION};
+    return w->actions.scope;
+}
+
+/* The reason for which a step fails whose evaluation failed. */
+static enum failure_reason evaluation_reason(const struct workflow_run *w)
+{
+    return w->budget.exceeded ? REASON_LIMIT_EXCEEDED : REASON_STEP_FAILED;
+}
+
+static struct template_scope item_scope(struct workflow_run *w, size_t item)
+{
+    struct template_scope scope = step_scope(w);
     scope.in_loop = w->current_step->items != NULL;
     if (scope.in_loop) {
         scope.item = json_object_array_get_idx(w->current_step->items, item);
@@ -243,11 +258,13 @@ static void on_action_end(void *arg, const struct action_end *end)
     workflow_advance(w);
 }
 
-static void fail_item(struct current_step *s, size_t item, const char *error)
+/* The evaluation of an item has failed. */
+static void fail_item(struct workflow_run *w, size_t item, const char *error)
 {
+    struct current_step *s = w->current_step;
     if (!s->error)
         s->error = s->items ? talloc_asprintf(s, "item %zu: %s", item, error) : talloc_strdup(s, error);
-    s->reason = REASON_STEP_FAILED;
+    s->reason = evaluation_reason(w);
 }
 
 /* For a step type without a side effect. */
@@ -261,7 +278,7 @@ static void evaluate_item(struct workflow_run *w, size_t item, const struct temp
     if (e == OK)
         set_item_value(s, item, value);
     else
-        fail_item(s, item, why ? why : "the step could not be evaluated");
+        fail_item(w, item, why ? why : "the step could not be evaluated");
     talloc_free(scratch);
 }
 
@@ -274,7 +291,7 @@ static bool item_condition_holds(struct workflow_run *w, size_t item, const stru
     void *scratch = talloc_new(s);
     if (s->step->condition && s->step->condition_per_item &&
         condition_eval(scratch, s->step->condition, scope, &holds, &why) != OK) {
-        fail_item(s, item, why ? why : "the condition could not be evaluated");
+        fail_item(w, item, why ? why : "the condition could not be evaluated");
         holds = false;
     } else if (!holds) {
         set_item_value(s, item, NULL);
@@ -297,11 +314,12 @@ static void begin_item(struct workflow_run *w, size_t item)
     } else if (!item_condition_holds(w, item, &scope)) {
         return;
     } else if (s->kind->evaluate) {
+        scope = item_scope(w, item);
         evaluate_item(w, item, &scope);
     } else if (action_new(&w->actions, s->step, number, scope.item, stored, &why)) {
         s->actions_running++;
     } else {
-        fail_item(s, item, why);
+        fail_item(w, item, why);
     }
 }
 
@@ -352,7 +370,7 @@ static void restore_step(struct workflow_run *w, const struct program_step *step
 static bool evaluate_for_each(struct workflow_run *w, const char **why_r)
 {
     struct current_step *s = w->current_step;
-    struct template_scope scope = w->actions.scope;
+    struct template_scope scope = step_scope(w);
     s->count = 1;
     if (s->step->for_each) {
         if (program_items(s, s->step, &scope, &s->items, why_r) != OK)
@@ -377,7 +395,7 @@ static void begin_step(struct workflow_run *w, const struct program_step *step,
     if (!s->kind)
         fail_step(w, step, "this executor does not support this step type", REASON_INTERNAL);
     else if (!evaluate_for_each(w, &why))
-        fail_step(w, step, why ? why : "for_each could not be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, why ? why : "for_each could not be evaluated", evaluation_reason(w));
     else if (!stored && s->items && !s->kind->evaluate)
         put_step_row(w, step, STEP_STATUS_RUNNING, NULL, NULL);
 }
@@ -393,12 +411,12 @@ static void enter_step(struct workflow_run *w)
         return;
     }
     void *scratch = talloc_new(w);
-    struct template_scope scope = w->actions.scope;
+    struct template_scope scope = step_scope(w);
     enum err e = OK;
     if (step->condition && !step->condition_per_item)
         e = condition_eval(scratch, step->condition, &scope, &holds, &why);
     if (e != OK)
-        fail_step(w, step, why ? why : "the condition could not be evaluated", REASON_STEP_FAILED);
+        fail_step(w, step, why ? why : "the condition could not be evaluated", evaluation_reason(w));
     else if (!holds)
         skip_step(w, step);
     else
@@ -408,7 +426,7 @@ static void enter_step(struct workflow_run *w)
 
 static void finish_workflow(struct workflow_run *w)
 {
-    struct template_scope scope = w->actions.scope;
+    struct template_scope scope = step_scope(w);
     void *scratch = talloc_new(w);
     json_object *output;
     const char *why = NULL;
@@ -416,7 +434,10 @@ static void finish_workflow(struct workflow_run *w)
     if (e == OK)
         run_succeed(w->run, json_text(output, NULL));
     else
-        run_fail(w->run, e == ERR_LIMIT ? REASON_OUTPUT_LIMIT : REASON_OUTPUTS_INVALID,
+        run_fail(w->run,
+                 w->budget.exceeded ? REASON_LIMIT_EXCEEDED
+                 : e == ERR_LIMIT   ? REASON_OUTPUT_LIMIT
+                                    : REASON_OUTPUTS_INVALID,
                  talloc_asprintf(scratch, "outputs: %s", why ? why : "could not be rendered"));
     talloc_free(scratch);
 }
@@ -507,7 +528,8 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
         .run = run,
         .scope = {.inputs = claim_json(w, c->input, json_object_new_object()),
                   .steps = json_own(w, json_object_new_object()),
-                  .execution = execution_scope(w, c)},
+                  .execution = execution_scope(w, c),
+                  .budget = &w->budget},
         .on_end = on_action_end,
         .on_progress = on_action_progress,
         .arg = w,

@@ -149,7 +149,7 @@ static enum err read_file_names(struct child_job *j, json_object *list, const ch
     return OK;
 }
 
-static enum err render_skill_fields(struct child_job *j, const struct action *a,
+static enum err render_skill_fields(void *scratch, struct child_job *j, const struct action *a,
                                     const struct template_scope *scope, const char **why_r)
 {
     const struct program_step *step = a->step;
@@ -161,7 +161,7 @@ static enum err render_skill_fields(struct child_job *j, const struct action *a,
         e = template_render_text(j, step->model, scope, MODEL_ALIAS_MAX + 1, &model, &size, why_r);
     j->extra.model = model;
     if (e == OK && step->file_source_ids) {
-        e = template_render(j, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
+        e = template_render(scratch, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
         if (e == OK)
             e = read_file_names(j, files, why_r);
     }
@@ -172,16 +172,20 @@ static void start_child_action(struct action *a)
 {
     struct template_scope scope = action_scope(a);
     struct child_job *j = talloc_zero(NULL, struct child_job);
+    /* rendered values share parts of the scope, which stays on this thread */
+    void *scratch = talloc_new(NULL);
     json_object *inputs;
     const char *why = NULL;
-    enum err e = program_child_inputs(j, a->step, &scope, &inputs, &why);
+    enum err e = program_child_inputs(scratch, a->step, &scope, &inputs, &why);
     if (e == OK && a->step->type == STEP_TYPE_SKILL)
-        e = render_skill_fields(j, a, &scope, &why);
+        e = render_skill_fields(scratch, j, a, &scope, &why);
     if (e != OK) {
-        struct action_failure failure = {.error = why ? why : "the inputs could not be rendered"};
+        struct action_failure failure = {.error = why ? why : "the inputs could not be rendered",
+                                         .reason = scope_failure_reason(&scope)};
         a->state = NULL;
         action_fail(a, &failure);
         talloc_free(j);
+        talloc_free(scratch);
         return;
     }
     struct child_action *s = talloc_zero(a, struct child_action);
@@ -189,6 +193,7 @@ static void start_child_action(struct action *a)
     s->accept_job = j;
     a->state = s;
     fill_child_request(j, a, inputs);
+    talloc_free(scratch);
     j->resumed = a->resumed;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_child_accepted, .arg = s};
     db_thread_submit(a->run->exec->db_thread, &j->job);

@@ -27,6 +27,8 @@ struct http_action {
     const char **names;
     size_t secrets_n;
     struct redactor *redactor;
+    /* of the rendering that looks up secrets */
+    struct budget *budget;
 };
 
 static bool refers_to_secrets(const struct program_step *step)
@@ -109,6 +111,8 @@ static void on_http_response(void *arg, const struct http_response *answer)
 static const char *find_secret(void *arg, const char *name, size_t *size_r)
 {
     struct http_action *s = arg;
+    if (!budget_charge(s->budget, s->secrets_n))
+        return NULL;
     for (size_t i = 0; i < s->secrets_n; i++) {
         if (strcmp(s->names[i], name) != 0)
             continue;
@@ -127,11 +131,13 @@ static void send_request(struct action *a)
     void *scratch = talloc_new(NULL);
     scope.secret = find_secret;
     scope.secret_arg = s;
+    s->budget = scope.budget;
     if (http_request_render(scratch, a->step, &scope, &request, &why) != OK) {
         size_t size;
         if (!why)
             why = "the request could not be rendered";
-        struct action_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size)};
+        struct action_failure failure = {.error = redact_text(scratch, s->redactor, why, strlen(why), &size),
+                                         .reason = scope_failure_reason(&scope)};
         action_fail(a, &failure);
     } else if (executor_holds_lease(a->run->exec)) {
         char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->run->row.id.text, a->step->index, a->item,
@@ -169,6 +175,8 @@ static const char *collect_secret_name(void *arg, const char *name, size_t *size
     struct http_action *s = arg;
     size_t unused;
     if (!find_secret(s, name, &unused)) {
+        if (budget_is_exceeded(s->budget))
+            return NULL;
         s->names = talloc_realloc(s, s->names, const char *, s->secrets_n + 1);
         s->secrets = talloc_realloc(s, s->secrets, struct secret_value, s->secrets_n + 1);
         s->names[s->secrets_n] = talloc_strdup(s, name);
@@ -189,6 +197,7 @@ static bool look_up_secrets(struct action *a)
     void *scratch = talloc_new(NULL);
     scope.secret = collect_secret_name;
     scope.secret_arg = s;
+    s->budget = scope.budget;
     enum err e = http_request_render(scratch, a->step, &scope, &request, &why);
     talloc_free(scratch);
     if (e != OK || s->secrets_n == 0)

@@ -109,3 +109,32 @@ Test(json, numbers_are_equal_by_value)
         talloc_free(ctx);
     }
 }
+
+/* A comparison stops where its budget ends, and says so. */
+Test(json, equality_within_a_budget)
+{
+    static const struct {
+        const char *text;
+        size_t units;
+    } rows[] = {
+        {"1", JSON_NODE_UNITS},
+        {"[1,2,null]", 4 * JSON_NODE_UNITS},
+        {"\"0123456789012345678901234567890123456789012345678901234567890123\"", JSON_NODE_UNITS + 2},
+        {"{\"a\":1,\"bbbbbbbb\":[]}", 3 * JSON_NODE_UNITS + 2 * JSON_LOOKUP_UNITS + 1 + 2},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *ctx = talloc_new(NULL);
+        json_object *a;
+        json_object *b;
+        const char *why;
+        cr_assert_eq(json_parse(ctx, rows[i].text, strlen(rows[i].text), 32, &a, &why), OK);
+        cr_assert_eq(json_parse(ctx, rows[i].text, strlen(rows[i].text), 32, &b, &why), OK);
+        struct budget enough = {.limit = rows[i].units};
+        struct budget less = {.limit = rows[i].units - 1};
+        cr_expect(json_equal_within(a, b, &enough), "%s", rows[i].text);
+        cr_expect_eq(enough.used, rows[i].units, "%s", rows[i].text);
+        cr_expect_not(json_equal_within(a, b, &less), "%s", rows[i].text);
+        cr_expect(less.exceeded, "%s", rows[i].text);
+        talloc_free(ctx);
+    }
+}

@@ -202,3 +202,107 @@ Test(condition, reports_its_references)
     cr_expect_not(condition_refers_to(c, REF_INDEX));
     talloc_free(ctx);
 }
+
+/* --- the budget --- */
+
+static char *list_of(void *ctx, const char *item, size_t n)
+{
+    char *text = talloc_array(ctx, char, n *(strlen(item) + 1) + 2);
+    char *end = text;
+    for (size_t i = 0; i < n; i++) {
+        *end++ = i == 0 ? '[' : ',';
+        end = stpcpy(end, item);
+    }
+    stpcpy(end, "]");
+    return text;
+}
+
+static enum err eval_within(void *ctx, const char *text, const char *inputs, struct budget *budget,
+                            bool *holds_r, const char **why_r)
+{
+    struct template_scope scope = {.inputs = parse_json(ctx, inputs), .budget = budget};
+    struct condition *c = condition_compile(ctx, parse_json(ctx, text), "/if", NULL, json_problems_new(ctx));
+    cr_assert_not_null(c);
+    return condition_eval(ctx, c, &scope, holds_r, why_r);
+}
+
+/* One search of the longest list that a request can hold fits; a search of the same list 300 times does not,
+ * and stops where the budget ends. */
+Test(condition, searches_of_a_long_list_are_limited)
+{
+    void *ctx = talloc_new(NULL);
+    char *inputs = talloc_asprintf(ctx, "{\"l\":%s}", list_of(ctx, "1", 60000));
+    struct budget budget = {.limit = BUDGET_EVALUATION};
+    bool holds = true;
+    const char *why;
+    cr_expect_eq(eval_within(ctx, "{\"in\":[\"x\",\"${/inputs/l}\"]}", inputs, &budget, &holds, &why), OK);
+    cr_expect_not(holds);
+    char *many = talloc_asprintf(ctx, "{\"or\":%s}", list_of(ctx, "{\"in\":[\"x\",\"${/inputs/l}\"]}", 300));
+    budget = (struct budget){.limit = BUDGET_EVALUATION};
+    cr_expect_eq(eval_within(ctx, many, inputs, &budget, &holds, &why), ERR_LIMIT);
+    cr_expect_str_eq(why, "the evaluation exceeds the limit of 1000000 units of work");
+    cr_expect_leq(budget.used, BUDGET_EVALUATION);
+    talloc_free(ctx);
+}
+
+/* Every operator is charged for what it looks at: twice the data costs about twice as much. */
+Test(condition, all_operators_are_charged_by_size)
+{
+    static const struct {
+        const char *text, *item;
+    } rows[] = {
+        {"{\"==\":[\"${/inputs/a}\",\"${/inputs/b}\"]}", "1"},
+        {"{\"!=\":[\"${/inputs/a}\",\"${/inputs/b}\"]}", "\"text\""},
+        {"{\"==\":[\"${/inputs/a}\",\"${/inputs/b}\"]}", "{\"a\":[1],\"b\":null}"},
+        {"{\"in\":[2,\"${/inputs/a}\"]}", "1"},
+        {"{\"in\":[\"x\",\"${/inputs/s}\"]}", "1"},
+        {"{\"<\":[\"${/inputs/s}\",\"${/inputs/t}\"]}", "1"},
+        {"{\"==\":[\"${/inputs/s}\",\"${/inputs/t}\"]}", "1"},
+        {"{\"==\":[\"x${/inputs/s}\",1]}", "1"},
+        {"{\"==\":[\"x${/inputs/a}\",1]}", "1"},
+        {"{\"==\":[[\"${/inputs/a}\"],1]}", "1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t used[2];
+        for (size_t n = 0; n < 2; n++) {
+            void *ctx = talloc_new(NULL);
+            char *list = list_of(ctx, rows[i].item, 4000 * (n + 1));
+            char *letters = list_of(ctx, "a", 20000 * (n + 1));
+            char *inputs = talloc_asprintf(ctx, "{\"a\":%s,\"b\":%s,\"s\":\"%s\",\"t\":\"%s\"}", list, list,
+                                           letters, letters);
+            struct budget budget = {.limit = SIZE_MAX};
+            bool holds;
+            const char *why;
+            cr_expect_eq(eval_within(ctx, rows[i].text, inputs, &budget, &holds, &why), OK, "%s",
+                         rows[i].text);
+            used[n] = budget.used;
+            talloc_free(ctx);
+        }
+        cr_expect(used[1] > used[0] + used[0] / 2 && used[0] > 100, "%s: %zu units, then %zu", rows[i].text,
+                  used[0], used[1]);
+    }
+}
+
+/* A comparison that was cut off must not look like "not equal". */
+Test(condition, beyond_the_budget_nothing_holds)
+{
+    static const char *const texts[] = {
+        "{\"!=\":[\"${/inputs/a}\",\"${/inputs/b}\"]}",
+        "{\"not\":[{\"in\":[2,\"${/inputs/a}\"]}]}",
+        "{\"or\":[{\"==\":[\"${/inputs/a}\",\"${/inputs/b}\"]},true]}",
+        "{\"not\":[{\"exists\":[\"${/inputs/a}\"]}]}",
+    };
+    for (size_t limit = 0; limit < 40; limit++) {
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+            void *ctx = talloc_new(NULL);
+            struct budget budget = {.limit = limit};
+            bool holds = true;
+            const char *why;
+            enum err e = eval_within(ctx, texts[i], "{\"a\":[1,1,1,1,1,1,1],\"b\":[1,1,1,1,1,1,1]}", &budget,
+                                     &holds, &why);
+            cr_expect_eq(e == OK, !budget.exceeded, "%s within %zu", texts[i], limit);
+            cr_expect(e == OK || (!holds && why), "%s within %zu", texts[i], limit);
+            talloc_free(ctx);
+        }
+    }
+}

@@ -299,15 +299,147 @@ Test(template, limits_the_expansion)
     talloc_free(ctx);
 }
 
-Test(template, a_result_shares_nothing_with_the_scope)
+/* Literals belong to the compiled template, which other threads render, too. */
+Test(template, a_result_shares_nothing_with_the_template)
 {
     void *ctx = talloc_new(NULL);
     int uses = 0;
     struct template_scope scope = make_scope(ctx, &uses);
+    json_object *first;
+    json_object *second;
+    const char *why;
+    struct json_template *t =
+        template_compile(ctx, parse_json(ctx, "{\"l\":{\"a\":[{}]},\"r\":\"${/index}\"}"), TEMPLATE_VALUE, "",
+                         NULL, json_problems_new(ctx));
+    cr_assert_eq(template_render(ctx, t, &scope, 1000, &first, &why), OK);
+    json_object_object_add(json_get(first, "l"), "a", NULL);
+    cr_assert_eq(template_render(ctx, t, &scope, 1000, &second, &why), OK);
+    cr_expect_str_eq(json_text(json_get(second, "l"), NULL), "{\"a\":[{}]}");
+    talloc_free(ctx);
+}
+
+Test(template, a_result_outlives_the_scope)
+{
+    void *ctx = talloc_new(NULL);
+    void *inner = talloc_new(NULL);
+    int uses = 0;
+    struct template_scope scope = make_scope(inner, &uses);
     json_object *value;
     cr_assert_eq(render_value(ctx, "{\"o\":\"${/inputs/o}\"}", &scope, 1000, &value), OK);
-    json_object_object_add(json_get(value, "o"), "x", json_object_new_int(1));
-    cr_expect_str_eq(json_text(json_get(scope.inputs, "o"), NULL), "{\"x\":[1,\"q\\\"\"]}");
+    talloc_free(inner);
+    cr_expect_str_eq(json_text(value, NULL), "{\"o\":{\"x\":[1,\"q\\\"\"]}}");
+    talloc_free(ctx);
+}
+
+/* A run adds to `steps`: a result that shared it could come to contain itself. */
+Test(template, steps_as_a_whole_are_copied)
+{
+    void *ctx = talloc_new(NULL);
+    struct template_scope scope = {.steps = parse_json(ctx, "{\"a\":{\"result\":1}}")};
+    json_object *value;
+    cr_assert_eq(render_value(ctx, "\"${/steps}\"", &scope, 1000, &value), OK);
+    json_object_object_add(scope.steps, "b", json_object_get(value));
+    cr_expect_str_eq(json_text(scope.steps, NULL), "{\"a\":{\"result\":1},\"b\":{\"a\":{\"result\":1}}}");
+    talloc_free(ctx);
+}
+
+/* --- the budget --- */
+
+static enum err render_within(const char *text, const char *inputs, struct budget *budget)
+{
+    void *ctx = talloc_new(NULL);
+    struct template_scope scope = {.inputs = parse_json(ctx, inputs), .budget = budget};
+    json_object *value;
+    enum err e = render_value(ctx, text, &scope, TEMPLATE_RESULT_MAX, &value);
+    talloc_free(ctx);
+    return e;
+}
+
+/* Units that rendering `text` uses. */
+static size_t units_of(const char *text, const char *inputs)
+{
+    struct budget budget = {.limit = SIZE_MAX};
+    cr_expect_eq(render_within(text, inputs, &budget), OK, "%s", text);
+    return budget.used;
+}
+
+Test(template, a_budget_is_exact)
+{
+    static const char *const texts[] = {
+        "\"${/inputs/a}\"",
+        "\"x${/inputs/a}y\"",
+        "[1,{\"k\":\"${/inputs}\"}]",
+        "{\"a\":[{}],\"b\":\"${/inputs/a/1}\"}",
+    };
+    static const char inputs[] = "{\"a\":[1,\"two\",{\"three\":3.5}]}";
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        size_t units = units_of(texts[i], inputs);
+        struct budget enough = {.limit = units};
+        struct budget less = {.limit = units - 1};
+        cr_expect_eq(render_within(texts[i], inputs, &enough), OK, "%s", texts[i]);
+        cr_expect_eq(render_within(texts[i], inputs, &less), ERR_LIMIT, "%s", texts[i]);
+        cr_expect(less.exceeded);
+    }
+}
+
+Test(template, a_budget_names_its_limit)
+{
+    void *ctx = talloc_new(NULL);
+    struct budget budget = {.limit = 3};
+    struct template_scope scope = {.inputs = parse_json(ctx, "{\"a\":1}"), .budget = &budget};
+    json_object *value;
+    const char *why;
+    struct json_template *t = template_compile(ctx, parse_json(ctx, "\"${/inputs/a}\""), TEMPLATE_VALUE, "",
+                                               NULL, json_problems_new(ctx));
+    cr_expect_eq(template_render(ctx, t, &scope, 1000, &value, &why), ERR_LIMIT);
+    cr_expect_str_eq(why, "the evaluation exceeds the limit of 3 units of work");
+    talloc_free(ctx);
+}
+
+/* An array [1,1,...] of n numbers, or n times `item`; of ctx. */
+static char *array_of(void *ctx, const char *item, size_t n)
+{
+    char *text = talloc_array(ctx, char, n *(strlen(item) + 1) + 2);
+    char *end = text;
+    for (size_t i = 0; i < n; i++) {
+        *end++ = i == 0 ? '[' : ',';
+        end = stpcpy(end, item);
+    }
+    stpcpy(end, "]");
+    return text;
+}
+
+/* The largest result that can be passed on fits, and so does a text of that size. */
+Test(template, the_largest_results_fit_the_budget)
+{
+    void *ctx = talloc_new(NULL);
+    struct budget budget = {.limit = BUDGET_EVALUATION};
+    char *inputs = talloc_asprintf(ctx, "{\"l\":%s}", array_of(ctx, "1", TEMPLATE_RESULT_MAX / 2 - 1));
+    cr_expect_eq(render_within("\"${/inputs/l}\"", inputs, &budget), OK);
+    budget = (struct budget){.limit = BUDGET_EVALUATION};
+    inputs = talloc_asprintf(ctx, "{\"l\":%s}", array_of(ctx, "{\"a\":1}", 30000));
+    cr_expect_eq(render_within("[\"${/inputs/l}\"]", inputs, &budget), OK);
+    budget = (struct budget){.limit = BUDGET_EVALUATION};
+    inputs = talloc_asprintf(ctx, "{\"t\":\"%s\"}", array_of(ctx, "1", TEMPLATE_RESULT_MAX / 2 - 2));
+    cr_expect_eq(render_within("\"${/inputs/t}\"", inputs, &budget), OK);
+    talloc_free(ctx);
+}
+
+/* Compiling a literal must not take as many times as long as it has levels. */
+Test(template, a_deep_literal_is_compiled_once)
+{
+    void *ctx = talloc_new(NULL);
+    char *text = array_of(ctx, "{}", 20000);
+    for (int level = 0; level < 25; level++)
+        text = talloc_asprintf(ctx, "[%s]", text);
+    json_object *document = parse_json(ctx, text);
+    void *own = talloc_new(ctx);
+    struct json_template *t =
+        template_compile(own, document, TEMPLATE_VALUE, "", NULL, json_problems_new(ctx));
+    json_object *literal;
+    cr_assert(template_is_literal(t, &literal));
+    /* a node has one literal and one talloc chunk for it, at whatever level it stands */
+    cr_expect_leq(talloc_total_blocks(own), 6 * 20100);
     talloc_free(ctx);
 }
 
