@@ -32,7 +32,8 @@ struct template_scope action_scope(const struct action *a)
     scope.in_loop = a->item >= 0;
     scope.item = a->item_value;
     scope.index = a->item;
-    *scope.budget = (struct budget){.limit = BUDGET_EVALUATION};
+    if (scope.budget)
+        *scope.budget = (struct budget){.limit = BUDGET_EVALUATION};
     return scope;
 }
 
