@@ -123,6 +123,7 @@ static int store_workflow(struct cli *cli, struct workflow_change *c, json_objec
     c->problems = json_problems_new(cli->ctx);
     enum err e = program_compile(cli->ctx, document, NULL, &program, c->problems);
     c->compiled = program;
+    c->config = cli->config;
     if (e == OK)
         e = check_program_credits(cli, c);
     if (e == OK)
@@ -133,6 +134,9 @@ static int store_workflow(struct cli *cli, struct workflow_change *c, json_objec
         return cli_fail(cli,
                         c->is_new ? "workspace not found: %s" : "workflow not found in this workspace: %s",
                         c->is_new ? c->workspace_id.text : c->workflow_id.text);
+    if (e == ERR_LIMIT)
+        return cli_fail(cli, "the workspace has reached its quota \"%s\": %lld",
+                        quota_name(outcome.excess.quota), (long long)outcome.excess.limit);
     if (e != OK)
         return cli_fail_err(cli, e, "storing the workflow");
     json_object *o = json_object_new_object();

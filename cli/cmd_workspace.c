@@ -1,4 +1,5 @@
 #include <string.h>
+#include <talloc.h>
 
 #include "account/credits.h"
 #include "cli/commands.h"
@@ -11,9 +12,10 @@ enum {
     CONCURRENT_MAX = 1000000,
     DAYS_MAX = 36500
 };
+static const int64_t QUOTA_LIMIT_MAX = 1099511627776;
 
 struct limit_texts {
-    const char *rate, *concurrent, *price, *payload_days, *rows_days;
+    const char *rate, *concurrent, *price, *payload_days, *rows_days, *quotas;
 };
 
 static bool parse_workspace_limit(struct cli *cli, const char *option, const char *text, int64_t max,
@@ -24,6 +26,35 @@ static bool parse_workspace_limit(struct cli *cli, const char *option, const cha
     return !l->is_set || cli_number(cli, option, text, 1, max, &l->value);
 }
 
+/* Parses one NAME=N or NAME=default. False after an error message. */
+static bool parse_quota(struct cli *cli, char *text, struct workspace_limits *l)
+{
+    char *value = strchr(text, '=');
+    if (value)
+        *value++ = '\0';
+    for (int q = 0; q < QUOTAS && value; q++) {
+        struct workspace_limit *limit = &l->quotas[q];
+        if (strcmp(quota_name((enum quota)q), text) != 0)
+            continue;
+        limit->is_given = true;
+        limit->is_set = strcmp(value, "default") != 0;
+        return !limit->is_set || cli_number(cli, "--quotas", value, 0, QUOTA_LIMIT_MAX, &limit->value);
+    }
+    cli_usage(cli, "--quotas: unknown quota or no value: %s", text);
+    return false;
+}
+
+/* Parses NAME=N,NAME=default,… False after an error message. */
+static bool parse_quotas(struct cli *cli, const char *text, struct workspace_limits *l)
+{
+    char *rest = text ? talloc_strdup(cli->ctx, text) : NULL;
+    for (char *one; (one = strsep(&rest, ",")) != NULL;) {
+        if (!parse_quota(cli, one, l))
+            return false;
+    }
+    return true;
+}
+
 static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t, struct workspace_limits *l)
 {
     *l = (struct workspace_limits){0};
@@ -32,7 +63,8 @@ static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t,
         !parse_workspace_limit(cli, "--max-concurrent", t->concurrent, CONCURRENT_MAX, &l->max_concurrent) ||
         !parse_workspace_limit(cli, "--keep-payload-days", t->payload_days, DAYS_MAX,
                                &l->keep_payload_days) ||
-        !parse_workspace_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MAX, &l->keep_rows_days))
+        !parse_workspace_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MAX, &l->keep_rows_days) ||
+        !parse_quotas(cli, t->quotas, l))
         return false;
     l->price.is_given = t->price != NULL;
     l->price.is_set = t->price && strcmp(t->price, "default") != 0;
@@ -106,18 +138,59 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
                                          {"price-credits", .text_r = &t.price},
                                          {"keep-payload-days", .text_r = &t.payload_days},
                                          {"keep-rows-days", .text_r = &t.rows_days},
+                                         {"quotas", .text_r = &t.quotas},
                                          {0}};
     struct workspace_limits limits;
     id workspace;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits) ||
         !cli_id(cli, "--workspace", text, &workspace))
         return CLI_USAGE;
-    if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days)
-        return cli_usage(cli, "no limit or price to set");
+    if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days && !t.quotas)
+        return cli_usage(cli, "no limit, price or quota to set");
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     enum err e = workspace_set_limits(cli->db, &workspace, &limits);
     return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "changing the workspace");
+}
+
+/* Adds NAME_limit and NAME_used for each quota. */
+static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
+{
+    struct quotas quotas;
+    int64_t used[QUOTAS];
+    enum err e = quota_read(cli->db, cli->ctx, workspace, cli->config, &quotas);
+    if (e == OK)
+        e = quota_usage(cli->db, cli->ctx, workspace, used);
+    for (int q = 0; q < QUOTAS && e == OK; q++) {
+        const char *name = quota_name((enum quota)q);
+        cli_add_number(o, talloc_asprintf(cli->ctx, "%s_limit", name), quotas.limits[q]);
+        cli_add_number(o, talloc_asprintf(cli->ctx, "%s_used", name), used[q]);
+    }
+    return e;
+}
+
+int cmd_workspace_show(struct cli *cli, int argc, char **argv)
+{
+    const char *text = NULL;
+    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    struct workspace *list;
+    id workspace;
+    size_t n;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+        return CLI_USAGE;
+    if (!cli_open(cli, STATEMENT_S))
+        return CLI_FAILED;
+    enum err e = workspace_list(cli->db, cli->ctx, &workspace, &list, &n);
+    if (e == OK && n == 0)
+        e = ERR_NOT_FOUND;
+    if (e != OK)
+        return cli_fail_err(cli, e, "reading the workspace");
+    json_object *o = workspace_json(list);
+    e = add_quotas(cli, &workspace, o);
+    if (e == OK)
+        return cli_print(cli, o);
+    json_object_put(o);
+    return cli_fail_err(cli, e, "counting what the workspace has used");
 }
 
 int cmd_workspace_list(struct cli *cli, int argc, char **argv)

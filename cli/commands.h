@@ -6,6 +6,7 @@
 int cmd_migrate(struct cli *cli, int argc, char **argv);
 int cmd_workspace_create(struct cli *cli, int argc, char **argv);
 int cmd_workspace_set(struct cli *cli, int argc, char **argv);
+int cmd_workspace_show(struct cli *cli, int argc, char **argv);
 int cmd_workspace_list(struct cli *cli, int argc, char **argv);
 int cmd_key_create(struct cli *cli, int argc, char **argv);
 int cmd_key_list(struct cli *cli, int argc, char **argv);

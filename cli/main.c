@@ -17,9 +17,12 @@ static const struct command commands[] = {
      "creates a workspace (and a tenant, unless --tenant is given); prints its id"},
     {"workspace", "set", cmd_workspace_set,
      "--workspace ID [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
-     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default]",
-     "changes the limits, the price and the retention of payloads and rows of a workspace; \"default\" "
-     "removes a value"},
+     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default] "
+     "[--quotas NAME=N|default,...]",
+     "changes the limits, the price, the retention of payloads and rows, and the quotas of a workspace; "
+     "\"default\" removes a value"},
+    {"workspace", "show", cmd_workspace_show, "--workspace ID",
+     "prints the limits of a workspace, its quotas and what it has used of them"},
     {"workspace", "list", cmd_workspace_list, "", "lists all workspaces"},
     {"key", "create", cmd_key_create,
      "--workspace ID --scopes LIST|all [--expires-in-days N] [--principal ID]",

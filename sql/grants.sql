@@ -28,6 +28,7 @@ GRANT SELECT                         ON skills             TO 'millrace_api'@'lo
 GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
 GRANT SELECT (workspace_id, alias, is_default) ON models   TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON files              TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON quotas             TO 'millrace_api'@'localhost';
 GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'localhost';
 GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/forms/quota_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -66,13 +67,24 @@ int h_execution_events(struct request *r)
                           run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after);
 }
 
+static int reply_ticket_quota(struct request *r)
+{
+    struct quotas quotas;
+    enum err e = quota_read(r->app->db, r, &r->access.workspace_id, r->app->config, &quotas);
+    struct quota_excess excess = {QUOTA_TICKETS, quotas.limits[QUOTA_TICKETS]};
+    return e == OK ? quota_reply(r, &excess) : reply_err(r, e);
+}
+
 int h_execution_ticket(struct request *r)
 {
     struct run_progress run;
     char ticket[TICKET_TEXT_SIZE];
     if (!find_path_run(r, &run))
         return reply_rejected(r);
-    enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id, ticket);
+    enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id,
+                               r->app->config->quotas.tickets, ticket);
+    if (e == ERR_LIMIT)
+        return reply_ticket_quota(r);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);

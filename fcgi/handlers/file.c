@@ -1,10 +1,12 @@
 /* GET /files, POST /files (multipart), GET and DELETE /files/{name} */
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 #include "fcgi/forms/blob_reply.h"
 #include "fcgi/forms/page.h"
+#include "fcgi/forms/quota_reply.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/multipart.h"
@@ -28,6 +30,11 @@ struct upload {
     struct blob_writer *writer;
     struct file file;
     int64_t bytes;
+    /* Of the principal's files before this upload, and of those that the received parts replace; the latter
+     * as of `replaced_n` parts. */
+    int64_t used_bytes, replaced_bytes;
+    size_t replaced_n;
+    struct quota_excess excess;
 };
 
 static bool reject_too_large(struct upload *u, const char *what, int64_t max)
@@ -62,6 +69,34 @@ static bool upload_on_part(void *arg, const struct multipart_part *part)
     return true;
 }
 
+/* The bytes of the files that the parts received so far replace, also the current one. */
+static enum err count_replaced_bytes(struct upload *u)
+{
+    struct request *r = u->request;
+    struct file *list;
+    size_t n;
+    u->names[u->names_n] = u->file.name;
+    enum err e = file_find(r->app->db, r, &r->access.workspace_id, &r->access.principal_id, u->names,
+                           u->names_n + 1, &list, &n);
+    u->replaced_bytes = 0;
+    for (size_t i = 0; e == OK && i < n; i++)
+        u->replaced_bytes += list[i].blob.size;
+    u->replaced_n = u->names_n + 1;
+    return e;
+}
+
+/* Whether the principal's files would exceed their limit. Names are looked up only where that may be so, once
+ * per part. */
+static bool exceeds_collection(struct upload *u)
+{
+    int64_t max = u->request->app->config->files.principal_max_bytes;
+    if (u->used_bytes + u->bytes - u->replaced_bytes <= max)
+        return false;
+    if (u->replaced_n != u->names_n + 1 && count_replaced_bytes(u) != OK)
+        return false; /* judged again when the files are stored */
+    return u->bytes > max || u->used_bytes + u->bytes - u->replaced_bytes > max;
+}
+
 static bool upload_on_data(void *arg, const char *bytes, size_t size)
 {
     struct upload *u = arg;
@@ -69,7 +104,7 @@ static bool upload_on_data(void *arg, const char *bytes, size_t size)
     u->bytes += (int64_t)size;
     if (blob_written(u->writer) + (int64_t)size > c->files.file_max_bytes)
         return reject_too_large(u, "A file may have", c->files.file_max_bytes);
-    if (u->bytes > c->files.principal_max_bytes)
+    if (exceeds_collection(u))
         return reject_too_large(u, "All files together may have", c->files.principal_max_bytes);
     enum err e = blob_write(u->writer, bytes, size);
     if (e == ERR_LIMIT)
@@ -141,8 +176,8 @@ static enum err store_upload(struct upload *u)
         e = blob_publish(u->writers[i]);
     if (e == OK)
         e = file_put_all(app->db, u->request, &u->request->access.workspace_id,
-                         &u->request->access.principal_id, u->files, u->files_n,
-                         app->config->files.principal_max_bytes, &replaced, &replaced_n);
+                         &u->request->access.principal_id, u->files, u->files_n, app->config, &replaced,
+                         &replaced_n, &u->excess);
     blob_unlock_shared(app->blobs);
     for (size_t i = 0; i < u->files_n; i++)
         blobs[i] = u->files[i].blob;
@@ -151,6 +186,25 @@ static enum err store_upload(struct upload *u)
     else if (e != ERR_UNCERTAIN)
         blob_remove_unused(app->blobs, app->db, blobs, u->files_n);
     return e;
+}
+
+/* The overhead of a part: its headers and delimiter. */
+enum { PART_OVERHEAD_MAX = MULTIPART_HEADERS_MAX + MULTIPART_BOUNDARY_MAX + 8 };
+
+/* Judges the upload by its Content-Length before the body is read. How much of it replaces stored files is
+ * not known yet. */
+static bool check_announced_size(struct upload *u)
+{
+    struct request *r = u->request;
+    const char *length = request_param(r, "CONTENT_LENGTH");
+    int64_t max = r->app->config->files.principal_max_bytes;
+    if (length && strtoll(length, NULL, 10) > max + (int64_t)PARTS_MAX * PART_OVERHEAD_MAX)
+        return reject_too_large(u, "All files together may have", max);
+    enum err e =
+        file_used_bytes(r->app->db, r, &r->access.workspace_id, &r->access.principal_id, &u->used_bytes);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
 }
 
 static int reply_source_ids(struct upload *u)
@@ -177,8 +231,8 @@ static int answer_upload(struct request *r)
     struct upload u = {.request = r};
     u.files = talloc_array(r, struct file, PARTS_MAX);
     u.writers = talloc_zero_array(r, struct blob_writer *, PARTS_MAX);
-    u.names = talloc_array(r, const char *, PARTS_MAX);
-    if (!receive_upload(&u))
+    u.names = talloc_array(r, const char *, PARTS_MAX + 1);
+    if (!check_announced_size(&u) || !receive_upload(&u))
         return reply_rejected(r);
     if (u.files_n == 0)
         return reply_problem(r, 400, "invalid_request",
@@ -187,6 +241,8 @@ static int answer_upload(struct request *r)
     if (e == ERR_LIMIT)
         return reply_problem(r, 413, "body_too_large", "All files together may have at most %lld bytes.",
                              (long long)r->app->config->files.principal_max_bytes);
+    if (e == ERR_DENIED)
+        return quota_reply(r, &u.excess);
     return e == OK ? reply_source_ids(&u) : reply_err(r, e);
 }
 

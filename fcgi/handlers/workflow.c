@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "fcgi/cache/workflow_cache.h"
 #include "fcgi/forms/page.h"
+#include "fcgi/forms/quota_reply.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/forms/workflow_form.h"
 #include "fcgi/handlers/handlers.h"
@@ -81,6 +82,8 @@ static int reply_outcome(struct request *r, const struct workflow_change *c, enu
 {
     if (e == ERR_INVALID)
         return workflow_form_reject(r, c);
+    if (e == ERR_LIMIT)
+        return quota_reply(r, &o->excess);
     if (e != OK)
         return reply_err(r, e);
     if (o->key.state == IDEMPOTENCY_REPLAY)
@@ -92,7 +95,8 @@ static int reply_outcome(struct request *r, const struct workflow_change *c, enu
 
 int h_workflow_create(struct request *r)
 {
-    struct workflow_change c = {.is_new = true, .workflow_id = id_new(), .first_response.status = 201};
+    struct workflow_change c = {
+        .is_new = true, .workflow_id = id_new(), .first_response.status = 201, .config = r->app->config};
     struct workflow_outcome o;
     c.at_ms = id_ms(&c.workflow_id);
     if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
@@ -106,7 +110,7 @@ int h_workflow_create(struct request *r)
 
 int h_workflow_put(struct request *r)
 {
-    struct workflow_change c = {.at_ms = clock_wall_ms()};
+    struct workflow_change c = {.at_ms = clock_wall_ms(), .config = r->app->config};
     struct workflow_outcome o;
     struct workflow stored;
     if (!request_path_id(r, 0, &c.workflow_id))

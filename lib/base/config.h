@@ -34,6 +34,10 @@ struct config {
         const char *dir;
         int64_t file_max_bytes, principal_max_bytes;
     } files;
+    /* See lib/store/quota.h. */
+    struct {
+        int64_t workflows, workflow_versions, program_bytes, files, tickets;
+    } quotas;
     struct {
         const char *key_file;
     } secrets;

@@ -79,6 +79,15 @@ enum err file_get(struct db *db, void *ctx, const id *workspace, const id *princ
     return e;
 }
 
+enum err file_used_bytes(struct db *db, void *ctx, const id *workspace, const id *principal, int64_t *bytes_r)
+{
+    struct db_value args[] = {db_id(workspace), db_id(principal)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_FILE_USED_BYTES, args, 2, &rows);
+    *bytes_r = e == OK ? db_int(rows, 0, FILE_USED_BYTES_BYTES) : 0;
+    return e;
+}
+
 /* --- changes, under the account's lock --- */
 
 struct file_change {
@@ -86,9 +95,12 @@ struct file_change {
     const id *workspace, *principal;
     const struct file *files;
     size_t n;
-    int64_t max;
+    const struct config *config;
     struct blob_id *replaced;
     size_t replaced_n;
+    /* Files whose names exist already. */
+    size_t known_n;
+    struct quota_excess *excess;
     /* Of the file to delete. */
     const char *name;
 };
@@ -113,18 +125,26 @@ static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
         return e;
     c->replaced = talloc_array(c->ctx, struct blob_id, rows->count + 1);
     c->replaced_n = 0;
+    c->known_n = 0;
     for (size_t i = 0; i < c->n; i++)
         total += c->files[i].blob.size;
     for (size_t i = 0; i < rows->count; i++) {
         struct blob_id old = {.size = db_int(rows, i, FILE_LOCK_ALL_SIZE)};
         memcpy(old.sha256, db_str(rows, i, FILE_LOCK_ALL_SHA256), BLOB_HASH);
         const struct file *by = find_name(c, db_str(rows, i, FILE_LOCK_ALL_NAME));
+        c->known_n += by != NULL;
         if (!by)
             total += old.size;
         else if (memcmp(by->blob.sha256, old.sha256, BLOB_HASH) != 0)
             c->replaced[c->replaced_n++] = old;
     }
-    return total > c->max ? ERR_LIMIT : OK;
+    return total > c->config->files.principal_max_bytes ? ERR_LIMIT : OK;
+}
+
+static enum err check_number_of_files(struct db_tx *tx, const struct file_change *c)
+{
+    enum err e = quota_check_files(tx, c->workspace, c->config, c->n - c->known_n, c->excess);
+    return e == ERR_LIMIT ? ERR_DENIED : e;
 }
 
 static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
@@ -154,16 +174,23 @@ static enum err file_put_work(struct db_tx *tx, void *arg)
     if (e == OK)
         e = check_collection_size(tx, c);
     if (e == OK)
+        e = check_number_of_files(tx, c);
+    if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, FILE_PUT_SET_COUNT, c->n, NULL);
     return e;
 }
 
 enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
-                      const struct file *files, size_t n, int64_t max, struct blob_id **replaced_r,
-                      size_t *replaced_n_r)
+                      const struct file *files, size_t n, const struct config *config,
+                      struct blob_id **replaced_r, size_t *replaced_n_r, struct quota_excess *excess_r)
 {
-    struct file_change c = {
-        .ctx = ctx, .workspace = workspace, .principal = principal, .files = files, .n = n, .max = max};
+    struct file_change c = {.ctx = ctx,
+                            .workspace = workspace,
+                            .principal = principal,
+                            .files = files,
+                            .n = n,
+                            .config = config,
+                            .excess = excess_r};
     enum err e = db_transaction(db, file_put_work, &c);
     *replaced_r = c.replaced;
     *replaced_n_r = e == OK ? c.replaced_n : 0;

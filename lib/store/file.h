@@ -3,6 +3,7 @@
 
 #include "blob/blob.h"
 #include "mariadb/db.h"
+#include "store/quota.h"
 
 enum { FILE_NAME_BYTES_MAX = 255, FILES_LIST_MAX = 1000 };
 
@@ -22,12 +23,17 @@ enum err file_get(struct db *db, void *ctx, const id *workspace, const id *princ
 /* Those of the names that exist, in any order. */
 enum err file_find(struct db *db, void *ctx, const id *workspace, const id *principal,
                    const char *const *names, size_t n, struct file **list_r, size_t *count_r) WARN_UNUSED;
+/* The bytes of all files of the principal. */
+enum err file_used_bytes(struct db *db, void *ctx, const id *workspace, const id *principal,
+                         int64_t *bytes_r) WARN_UNUSED;
 /* Stores all files or none, replacing files of the same names; each name occurs once in `files`. ERR_LIMIT:
- * the collection would exceed `max` bytes. The caller holds the blob store's lock. *replaced_r, on ctx: blobs
- * that may be unreferenced now. */
+ * the collection would exceed files.principal_max_bytes. ERR_DENIED: the workspace would exceed the quota
+ * *excess_r. The caller holds the blob store's lock. *replaced_r, on ctx: blobs that may be unreferenced
+ * now. */
 enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
-                      const struct file *files, size_t n, int64_t max, struct blob_id **replaced_r,
-                      size_t *replaced_n_r) WARN_UNUSED;
+                      const struct file *files, size_t n, const struct config *config,
+                      struct blob_id **replaced_r, size_t *replaced_n_r,
+                      struct quota_excess *excess_r) WARN_UNUSED;
 /* *blob_r may be unreferenced now. ERR_NOT_FOUND: no such file. */
 enum err file_delete(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
                      struct blob_id *blob_r) WARN_UNUSED;

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <string.h>
+#include <talloc.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -14,7 +15,7 @@ static void hash_ticket(const char *ticket, uint8_t hash[HASH_SIZE])
     crypto_hash_sha256(hash, (const unsigned char *)ticket, strlen(ticket));
 }
 
-enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key,
+enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key, int64_t quota,
                        char ticket_r[TICKET_TEXT_SIZE])
 {
     unsigned char random[32];
@@ -25,14 +26,23 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     hash_ticket(ticket_r, hash);
+    struct db_rows *rows;
     struct db_value args[] = {
         [TICKET_INSERT_SET_HASH] = db_bytes(hash, sizeof hash),
         [TICKET_INSERT_SET_WORKSPACE_ID] = db_id(workspace),
         [TICKET_INSERT_SET_EXECUTION_ID] = db_id(execution),
         [TICKET_INSERT_SET_KEY_ID] = db_id(key),
         [TICKET_INSERT_SET_CREATED_MS] = db_number(clock_wall_ms()),
+        [TICKET_INSERT_SET_COUNT] = db_id(workspace),
+        [TICKET_INSERT_SET_COUNT + 1] = db_id(workspace),
+        [TICKET_INSERT_SET_COUNT + 2] = db_number(quota),
     };
-    return db_run(db, db, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT, NULL);
+    void *scratch = talloc_new(NULL);
+    enum err e = db_run(db, scratch, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT + 3, &rows);
+    if (e == OK && rows->affected == 0)
+        e = ERR_LIMIT;
+    talloc_free(scratch);
+    return e;
 }
 
 bool ticket_is_valid(const struct ticket_times *t, int64_t now_ms)

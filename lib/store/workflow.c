@@ -319,6 +319,9 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
     if (e != OK || !is_free)
         return e;
     e = check_calls(put);
+    if (e == OK)
+        e = quota_add_version(tx, &c->workspace_id, c->config, put->outcome->version, c->program.size,
+                              &put->outcome->excess);
     if (e == OK && !c->is_new)
         e = account_bump_catalog_version(tx, &c->workspace_id);
     if (e == OK)

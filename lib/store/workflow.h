@@ -5,6 +5,7 @@
 #include "account/idempotency.h"
 #include "base/span.h"
 #include "mariadb/db.h"
+#include "store/quota.h"
 #include "workflow/program_compile.h"
 #include "json/json_problems.h"
 
@@ -71,15 +72,19 @@ struct workflow_change {
     uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];
     /* What a repetition of this request gets. */
     struct stored_response first_response;
+    /* Names the default quotas. */
+    const struct config *config;
 };
 struct workflow_outcome {
     /* The change was made if the key is IDEMPOTENCY_FREE; also where there is no key. */
     struct idempotency_match key;
     int version;
+    /* Of ERR_LIMIT. */
+    struct quota_excess excess;
 };
 
 /* One transaction under the account's lock. ERR_INVALID: problems were added and nothing was changed.
- * ERR_NOT_FOUND: the workflow does not exist or is archived. */
+ * ERR_NOT_FOUND: the workflow does not exist or is archived. ERR_LIMIT: a quota would be exceeded. */
 enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
                       struct workflow_outcome *outcome_r) WARN_UNUSED;
 /* An archived workflow accepts no runs and is not shown. Archiving it again is no error. */

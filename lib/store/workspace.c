@@ -129,6 +129,17 @@ static enum err set_retention(struct db_tx *tx, const id *workspace, const struc
                : OK;
 }
 
+static enum err set_quotas(struct db_tx *tx, const id *workspace, const struct workspace_limits *l)
+{
+    enum err e = OK;
+    for (int q = 0; q < QUOTAS && e == OK; q++) {
+        const struct workspace_limit *limit = &l->quotas[q];
+        if (limit->is_given)
+            e = quota_set(tx, workspace, (enum quota)q, limit->is_set, limit->value);
+    }
+    return e;
+}
+
 static enum err workspace_limits_work(struct db_tx *tx, void *arg)
 {
     const struct workspace_change *c = arg;
@@ -155,7 +166,9 @@ static enum err workspace_limits_work(struct db_tx *tx, void *arg)
         db_id(c->workspace),
     };
     e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
-    return e == OK ? set_retention(tx, c->workspace, l) : e;
+    if (e == OK)
+        e = set_retention(tx, c->workspace, l);
+    return e == OK ? set_quotas(tx, c->workspace, l) : e;
 }
 
 enum err workspace_set_limits(struct db *db, const id *workspace, const struct workspace_limits *limits)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mariadb/db.h"
+#include "store/quota.h"
 
 struct workspace_limit {
     /* False: the limit is not changed. */
@@ -16,6 +17,8 @@ struct workspace_limits {
     struct workspace_limit price;
     /* Retention of runs, see lib/maintenance/retention.h. workspace_create ignores both. */
     struct workspace_limit keep_payload_days, keep_rows_days;
+    /* By enum quota. workspace_create ignores them, and workspace_list does not read them. */
+    struct workspace_limit quotas[QUOTAS];
 };
 
 struct workspace {

@@ -1,6 +1,7 @@
 """Files: uploads, names, limits, downloads and ownership."""
 import hashlib
 import os
+import socket
 import threading
 import uuid
 
@@ -175,6 +176,24 @@ def test_file_and_principal_limits_are_enforced(stack, client):
     assert sorted(f["name"] for f in client.get("/files").json()["files"]) == ["big", "big2", "big3"]
     assert hashlib.sha256(b"z" * 2_000_001).hexdigest() not in blobs(stack)
     eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "removal of the temporary files")
+
+
+def answer_before_the_end(stack, client, size, sent):
+    """Announces an upload of `size` bytes, sends `sent` of them and returns the status that comes nevertheless."""
+    head = (f"POST /api/v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.key}\r\n"
+            f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {size}\r\n\r\n").encode()
+    part = b'--x\r\nContent-Disposition: form-data; name="files"; filename="new"\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", stack.port), timeout=10) as s:
+        s.sendall(head + part + b"n" * sent)
+        return int(s.recv(1000).split(b" ")[1])
+
+
+def test_uploads_beyond_the_principals_limit_end_early(stack):
+    client = stack.workspace().client()
+    assert answer_before_the_end(stack, client, 100_000_000, 0) == 413  # by its Content-Length
+    assert upload(client, ("a", b"a" * 5_000_000), ("b", b"b" * 5_000_000)).status_code == 201
+    assert answer_before_the_end(stack, client, 4_000_000, 2_500_000) == 413  # by what the principal has already
+    assert sorted(f["name"] for f in client.get("/files").json()["files"]) == ["a", "b"]
 
 
 def test_principal_limit_holds_for_concurrent_uploads(stack):

@@ -1,0 +1,156 @@
+#include "store/quota.h"
+
+#include <string.h>
+#include <talloc.h>
+
+static const char *const names[QUOTAS] = {
+    [QUOTA_WORKFLOWS] = "workflows",
+    [QUOTA_WORKFLOW_VERSIONS] = "workflow_versions",
+    [QUOTA_PROGRAM_BYTES] = "program_bytes",
+    [QUOTA_FILES] = "files",
+    [QUOTA_TICKETS] = "tickets",
+};
+
+const char *quota_name(enum quota quota)
+{
+    return names[quota];
+}
+
+static int find_quota(const char *name)
+{
+    for (int q = 0; q < QUOTAS; q++) {
+        if (strcmp(names[q], name) == 0)
+            return q;
+    }
+    return -1;
+}
+
+/* Runs a query with one argument, the workspace, whose first column of the only row is a number. */
+static enum err count_for_workspace(struct db *db, void *ctx, enum sql_id query, const id *workspace,
+                                    int64_t *used_r)
+{
+    struct db_value arg = db_id(workspace);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, query, &arg, 1, &rows);
+    *used_r = e == OK && rows->count == 1 ? db_int(rows, 0, 0) : 0;
+    return e;
+}
+
+static void take_row(struct quotas *q, const struct db_rows *rows, size_t row)
+{
+    int quota = find_quota(db_str(rows, row, QUOTA_GET_NAME));
+    if (quota < 0)
+        return; /* of a newer program */
+    q->is_set[quota] = !db_cell(rows, row, QUOTA_GET_VALUE)->is_null;
+    if (q->is_set[quota])
+        q->limits[quota] = db_int(rows, row, QUOTA_GET_VALUE);
+    if (quota == QUOTA_PROGRAM_BYTES && !db_cell(rows, row, QUOTA_GET_USED)->is_null)
+        q->program_bytes = db_int(rows, row, QUOTA_GET_USED);
+}
+
+enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct config *config,
+                    struct quotas *quotas_r)
+{
+    *quotas_r = (struct quotas){
+        .limits =
+            {
+                [QUOTA_WORKFLOWS] = config->quotas.workflows,
+                [QUOTA_WORKFLOW_VERSIONS] = config->quotas.workflow_versions,
+                [QUOTA_PROGRAM_BYTES] = config->quotas.program_bytes,
+                [QUOTA_FILES] = config->quotas.files,
+                [QUOTA_TICKETS] = config->quotas.tickets,
+            },
+        .program_bytes = -1,
+    };
+    struct db_value arg = db_id(workspace);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_QUOTA_GET, &arg, 1, &rows);
+    for (size_t i = 0; e == OK && i < rows->count; i++)
+        take_row(quotas_r, rows, i);
+    return e;
+}
+
+static enum err check_quota(const struct quotas *q, enum quota quota, int64_t used,
+                            struct quota_excess *excess_r)
+{
+    if (used <= q->limits[quota])
+        return OK;
+    *excess_r = (struct quota_excess){quota, q->limits[quota]};
+    return ERR_LIMIT;
+}
+
+static enum err store_program_bytes(struct db_tx *tx, const id *workspace, int64_t bytes)
+{
+    struct db_value args[] = {
+        [QUOTA_SET_USED_SET_WORKSPACE_ID] = db_id(workspace),
+        [QUOTA_SET_USED_SET_NAME] = db_text(names[QUOTA_PROGRAM_BYTES]),
+        [QUOTA_SET_USED_SET_USED] = db_number(bytes),
+    };
+    return db_run(tx->db, tx->ctx, SQL_QUOTA_SET_USED, args, QUOTA_SET_USED_SET_COUNT, NULL);
+}
+
+static enum err check_workflows(struct db_tx *tx, const id *workspace, const struct quotas *q,
+                                struct quota_excess *excess_r)
+{
+    int64_t used;
+    enum err e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_COUNT_WORKFLOWS, workspace, &used);
+    return e == OK ? check_quota(q, QUOTA_WORKFLOWS, used + 1, excess_r) : e;
+}
+
+enum err quota_add_version(struct db_tx *tx, const id *workspace, const struct config *config, int version,
+                           size_t program_size, struct quota_excess *excess_r)
+{
+    struct quotas q;
+    enum err e = quota_read(tx->db, tx->ctx, workspace, config, &q);
+    if (e == OK && version == 1)
+        e = check_workflows(tx, workspace, &q, excess_r);
+    if (e == OK)
+        e = check_quota(&q, QUOTA_WORKFLOW_VERSIONS, version, excess_r);
+    if (e == OK && q.program_bytes < 0)
+        e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_SUM_PROGRAMS, workspace, &q.program_bytes);
+    if (e != OK)
+        return e;
+    int64_t bytes = q.program_bytes + (int64_t)program_size + QUOTA_VERSION_BYTES;
+    e = check_quota(&q, QUOTA_PROGRAM_BYTES, bytes, excess_r);
+    return e == OK ? store_program_bytes(tx, workspace, bytes) : e;
+}
+
+enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct config *config, size_t added,
+                           struct quota_excess *excess_r)
+{
+    struct quotas q;
+    int64_t used = 0;
+    if (added == 0)
+        return OK;
+    enum err e = quota_read(tx->db, tx->ctx, workspace, config, &q);
+    if (e == OK)
+        e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_COUNT_FILES, workspace, &used);
+    return e == OK ? check_quota(&q, QUOTA_FILES, used + (int64_t)added, excess_r) : e;
+}
+
+enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set, int64_t limit)
+{
+    int64_t bytes = 0;
+    struct db_value args[] = {
+        [QUOTA_SET_VALUE_SET_WORKSPACE_ID] = db_id(workspace),
+        [QUOTA_SET_VALUE_SET_NAME] = db_text(names[quota]),
+        [QUOTA_SET_VALUE_SET_VALUE] = db_number_or_null(limit, is_set),
+    };
+    enum err e = db_run(tx->db, tx->ctx, SQL_QUOTA_SET_VALUE, args, QUOTA_SET_VALUE_SET_COUNT, NULL);
+    if (e == OK)
+        e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_SUM_PROGRAMS, workspace, &bytes);
+    return e == OK ? store_program_bytes(tx, workspace, bytes) : e;
+}
+
+enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used_r[QUOTAS])
+{
+    static const enum sql_id queries[QUOTAS] = {
+        [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,  [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
+        [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
+        [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,
+    };
+    enum err e = OK;
+    for (int q = 0; q < QUOTAS && e == OK; q++)
+        e = count_for_workspace(db, ctx, queries[q], workspace, &used_r[q]);
+    return e;
+}

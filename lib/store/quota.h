@@ -1,0 +1,60 @@
+/* Quotas: limits, per workspace, of what is free of charge. The settings of the section [quotas] are the
+ * limits; the operator may set others for a workspace. Limits are checked under the account's lock, in the
+ * transaction that adds, except where said. */
+#pragma once
+
+#include "base/config.h"
+#include "mariadb/db.h"
+
+enum quota {
+    /* Workflows that are not archived. */
+    QUOTA_WORKFLOWS,
+    /* Versions of one workflow. */
+    QUOTA_WORKFLOW_VERSIONS,
+    /* Bytes of the programs of all versions, archived workflows included; each version counts
+     * QUOTA_VERSION_BYTES more. The usage is a counter in the table. */
+    QUOTA_PROGRAM_BYTES,
+    /* Files of all principals. */
+    QUOTA_FILES,
+    /* Tickets for event streams. Checked without a lock, so requests at the same moment may exceed it. */
+    QUOTA_TICKETS,
+    QUOTAS
+};
+
+enum { QUOTA_VERSION_BYTES = 1024, QUOTA_MAX = 1000000000 };
+
+struct quotas {
+    int64_t limits[QUOTAS];
+    /* The operator set the limit of this workspace. */
+    bool is_set[QUOTAS];
+    /* -1: not counted yet. */
+    int64_t program_bytes;
+};
+
+/* A quota that a change would exceed. */
+struct quota_excess {
+    enum quota quota;
+    int64_t limit;
+};
+
+/* The name in the table, in the settings and in responses; static memory. */
+const char *quota_name(enum quota quota);
+
+/* The limits of a workspace, out of the settings and the table. */
+enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct config *config,
+                    struct quotas *quotas_r) WARN_UNUSED;
+
+/* Adds a version of a program to the usage. Call it under the account's lock, before the version is inserted.
+ * `version` is its number; 1: of a new workflow. ERR_LIMIT: *excess_r names the quota. */
+enum err quota_add_version(struct db_tx *tx, const id *workspace, const struct config *config, int version,
+                           size_t program_size, struct quota_excess *excess_r) WARN_UNUSED;
+/* Checks that `added` files may be added. Call it under the account's lock. ERR_LIMIT as above. */
+enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct config *config, size_t added,
+                           struct quota_excess *excess_r) WARN_UNUSED;
+
+/* Sets a limit of the workspace, or, without `is_set`, lets the setting apply again. Also counts the bytes of
+ * programs again. Call it under the account's lock. */
+enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set,
+                   int64_t limit) WARN_UNUSED;
+/* What the workspace has of each, counted now. QUOTA_WORKFLOW_VERSIONS: of the workflow with most. */
+enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used_r[QUOTAS]) WARN_UNUSED;

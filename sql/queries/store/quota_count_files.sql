@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM files WHERE workspace_id = ?

@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM stream_tickets WHERE workspace_id = ?

@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM workflows WHERE workspace_id = ? AND archived_ms IS NULL

@@ -1,0 +1,1 @@
+SELECT name, value, used FROM quotas WHERE workspace_id = ?

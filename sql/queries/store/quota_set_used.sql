@@ -1,0 +1,2 @@
+INSERT INTO quotas (workspace_id, name, used) VALUES (?, ?, ?)
+ON DUPLICATE KEY UPDATE used = VALUES(used)

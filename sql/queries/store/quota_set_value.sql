@@ -1,0 +1,2 @@
+INSERT INTO quotas (workspace_id, name, value) VALUES (?, ?, ?)
+ON DUPLICATE KEY UPDATE value = VALUES(value)
