@@ -1,4 +1,5 @@
-/* A job of the database thread: looks up and decrypts the secrets that a request needs. */
+/* A job of the database thread: looks up and decrypts the secrets that a request needs, and those that must not
+ * appear in its response. */
 #pragma once
 
 #include "executor/context/executor.h"
@@ -13,6 +14,8 @@ struct secret_lookup {
     /* copies: the caller may be freed before the job */
     const char **names;
     size_t n;
+    /* the first ones, without which the lookup fails; of the others, those that do not exist have no value */
+    size_t needed_n;
     /* values[i] belongs to names[i] */
     struct secret_value *values;
     /* if e is not OK: a sentence */
@@ -22,4 +25,4 @@ struct secret_lookup {
 /* The caller sets job.done and job.arg, submits the job to the database thread, and frees it,
  * which wipes the secrets. */
 struct secret_lookup *secret_lookup_new(struct executor *exec, const id *workspace, const char **names,
-                                        size_t n);
+                                        size_t n, size_t needed_n);

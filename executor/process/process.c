@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -38,6 +39,8 @@ enum {
     AFTER_GRACE_MS = 1000,
     /* For beginning the runs of one claim, whose rows stay locked until then. */
     BEGIN_RUNS_MS = 50,
+    /* File descriptors that are kept for what is not a request: pipes of runners, files, connections. */
+    OTHER_FILES = 512,
 };
 
 struct process {
@@ -227,14 +230,55 @@ static bool set_up_db_thread(struct process *p)
     return p->exec.db_thread != NULL;
 }
 
-static bool set_up_http_client(struct process *p)
+static struct egress_policy *set_up_egress(struct process *p, const char *setting, const char *allow)
 {
     const char *why = NULL;
-    struct egress_policy *egress_policy = egress_policy_new(p, p->exec.config->executor.outgoing_allow, &why);
-    if (!egress_policy)
-        log_error("executor.setting_invalid", "setting=executor.outgoing_allow message=\"%s\"", why);
-    else
-        p->exec.http_client = http_client_new(p, p->exec.base, p->exec.timers, egress_policy);
+    struct egress_policy *policy = egress_policy_new(p, allow, &why);
+    if (!policy)
+        log_error("executor.setting_invalid", "setting=%s message=\"%s\"", setting, why);
+    return policy;
+}
+
+/* Raises the soft limit of file descriptors to the hard limit. A request takes up to two of them, because IPv6
+ * and IPv4 are tried at the same time; OTHER_FILES are for everything else. */
+static size_t requests_in_flight_max(int64_t wanted)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0)
+        return (size_t)wanted;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files); /* at or below the hard limit: nothing can fail */
+    if (files.rlim_cur == RLIM_INFINITY)
+        return (size_t)wanted;
+    int64_t possible = files.rlim_cur > OTHER_FILES ? (int64_t)(files.rlim_cur - OTHER_FILES) / 2 : 1;
+    if (possible < wanted)
+        log_warn("executor.fd_limit_low", "setting=executor.max_http_in_flight value=%lld possible=%lld",
+                 (long long)wanted, (long long)possible);
+    return (size_t)(possible < wanted ? possible : wanted);
+}
+
+static bool may_send_requests(void *exec)
+{
+    return executor_holds_lease(exec);
+}
+
+static bool set_up_http_client(struct process *p)
+{
+    const struct config *c = p->exec.config;
+    const char *why = NULL;
+    struct http_client_settings settings = {
+        .steps_policy = set_up_egress(p, "executor.outgoing_allow", c->executor.outgoing_allow),
+        .models_policy = set_up_egress(p, "executor.models_allow", c->executor.models_allow),
+        .dns_servers = c->executor.dns_servers,
+        .max_in_flight = requests_in_flight_max(c->executor.max_http_in_flight),
+        .may_send = may_send_requests,
+        .arg = &p->exec,
+    };
+    if (!settings.steps_policy || !settings.models_policy)
+        return false;
+    p->exec.http_client = http_client_new(p, p->exec.base, p->exec.timers, &settings, &why);
+    if (!p->exec.http_client)
+        log_error("executor.start_failed", "what=http_client message=\"%s\"", why);
     return p->exec.http_client != NULL;
 }
 
