@@ -32,6 +32,8 @@ enum {
     PROGRAM_NAME_MAX = 64,
     /* headers of a request; also its query parameters */
     PROGRAM_HEADERS_MAX = 64,
+    /* different secrets of a program: each is read from MariaDB for each request */
+    PROGRAM_SECRETS_MAX = 100,
 };
 
 /* Append new types: docs/architecture.md, "Add a step type", lists the other places. */
@@ -117,6 +119,10 @@ struct program {
     struct schema *inputs;
     struct program_step *steps;
     size_t step_count;
+    /* The names of all secrets that the requests refer to, each once. What any of these requests brings back is
+     * free of all of them: a later response may repeat what an earlier request sent. */
+    const char **secrets;
+    size_t secrets_n;
     /* never NULL: the default is the result of the last step */
     struct json_template *outputs;
     int64_t timeout_ms;

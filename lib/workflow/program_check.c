@@ -47,6 +47,20 @@ static const char *allow_step(struct template_place *p, void *ctx, const char *r
     return NULL;
 }
 
+/* Adds the name to those of the program. */
+static const char *note_secret(struct program *program, const char *name)
+{
+    for (size_t i = 0; i < program->secrets_n; i++) {
+        if (strcmp(program->secrets[i], name) == 0)
+            return NULL;
+    }
+    if (program->secrets_n == PROGRAM_SECRETS_MAX)
+        return "a program refers to at most 100 secrets";
+    program->secrets = talloc_realloc(program, program->secrets, const char *, program->secrets_n + 1);
+    program->secrets[program->secrets_n++] = talloc_strdup(program->secrets, name);
+    return NULL;
+}
+
 static const char *allow_reference(void *arg, void *ctx, const struct reference *r)
 {
     struct template_place *p = arg;
@@ -57,7 +71,8 @@ static const char *allow_reference(void *arg, void *ctx, const struct reference 
     case REF_INDEX:
         return p->in_loop ? NULL : "item and index exist only in a step with for_each";
     case REF_SECRETS:
-        return p->in_request ? NULL : "secrets can be used only in the request of an http step";
+        return p->in_request ? note_secret(p->check->program, r->rest + 1)
+                             : "secrets can be used only in the request of an http step";
     case REF_EXECUTION:
         if (!*r->rest || is_listed(execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
             return NULL;

@@ -346,6 +346,26 @@ def test_redirects_are_followed_within_limits(run, effects):
     assert effects.count("/loop") == 6
 
 
+def test_a_later_step_does_not_show_the_secret_of_an_earlier_one(stack, workspace, client, effects):
+    stack.cli("secret", "set", "--workspace", workspace.id, "LOGIN", text="hunter2-of-the-login")
+    effects.answer("/me", body={"password": "hunter2-of-the-login"})
+    workflow = workspace.put_workflow({"steps": [
+        http("before", effects.url + "/me"),
+        http("login", effects.url + "/login", request={"headers": {"A": "${/secrets/LOGIN}"}}),
+        http("me", effects.url + "/me")]})
+    run = client.started(workflow)
+    done = client.finished(run)
+    assert ok(done)["body"] == {"password": "[redacted]"} and "hunter2" not in json.dumps(done)
+    results = [row[0] for row in stack.sql(f"SELECT result FROM execution_steps WHERE execution_id = '{run}' ORDER BY step")]
+    assert "[redacted]" in results[0] and "[redacted]" in results[2] and "hunter2" not in str(results)
+    # a secret of another step that does not exist fails that step only
+    other = workspace.put_workflow({"steps": [
+        http("first", effects.url + "/first"),
+        http("second", effects.url + "/second", request={"headers": {"A": "${/secrets/NOPE}"}})]})
+    done = client.finished(client.started(other))
+    assert done["error"] == "step second: secret NOPE does not exist" and effects.count("/first") == 1
+
+
 def test_secrets_are_used_and_redacted(stack, workspace, client, effects):
     value = "s3cr3t/&=+value"
     stack.cli("secret", "set", "--workspace", workspace.id, "TOKEN", text=value)

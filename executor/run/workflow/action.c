@@ -86,6 +86,27 @@ static void stop_action(struct action *a)
     if (a->started && a->kind->cancel)
         a->kind->cancel(a);
     a->started = false;
+    a->has_effect = false;
+}
+
+/* 0: the run's only. */
+static int64_t timeout_ms(const struct action *a)
+{
+    if (a->step->timeout_ms > 0 || a->step->type != STEP_TYPE_HTTP)
+        return a->step->timeout_ms;
+    return a->run->exec->config->executor.step_timeout_s * 1000;
+}
+
+void action_start_timeout(struct action *a)
+{
+    int64_t limit_ms = timeout_ms(a);
+    if (limit_ms > 0)
+        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + limit_ms);
+}
+
+void action_suspend_timeout(struct action *a)
+{
+    timer_clear(a->run->exec->timers, &a->timeout_timer);
 }
 
 static void start_action(struct action *a)
@@ -96,8 +117,8 @@ static void start_action(struct action *a)
     }
     a->phase = ACTION_RUNNING;
     a->started = true;
-    if (a->step->timeout_ms > 0 && !timer_is_set(&a->timeout_timer))
-        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + a->step->timeout_ms);
+    if (!timer_is_set(&a->timeout_timer))
+        action_start_timeout(a);
     failpoint("step.before_effect");
     a->kind->start(a);
 }
@@ -105,7 +126,7 @@ static void start_action(struct action *a)
 static void fail_timed_out(struct action *a)
 {
     struct action_failure failure = {
-        .error = talloc_asprintf(a, "timed out after %.10g s", (double)a->step->timeout_ms / 1000),
+        .error = talloc_asprintf(a, "timed out after %.10g s", (double)timeout_ms(a) / 1000),
         .retry = true};
     action_fail(a, &failure);
 }
@@ -130,13 +151,20 @@ static void on_action_written(struct action *a)
     }
     a->phase = ACTION_WAITING;
     timer_set(a->run->exec->timers, &a->wait_timer, a->due_boot_ms);
-    if (a->step->timeout_ms > 0 && a->kind->timeout_includes_wait)
-        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + a->step->timeout_ms);
+    if (a->kind->timeout_includes_wait)
+        action_start_timeout(a);
 }
 
 void action_wait(struct action *a)
 {
     a->phase = ACTION_WAITING;
+    run_yield_slot(a->run);
+}
+
+void action_set_in_flight(struct action *a)
+{
+    a->phase = ACTION_IN_FLIGHT;
+    a->has_effect = true;
     run_yield_slot(a->run);
 }
 
@@ -269,6 +297,17 @@ static struct action *find_action_in(const struct action_group *group, enum acti
 bool actions_any_in(const struct action_group *group, enum action_phase phase)
 {
     return find_action_in(group, phase) != NULL;
+}
+
+bool actions_have_effect(const struct action_group *group)
+{
+    const struct action *a;
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        if (a->has_effect || a->phase == ACTION_RUNNING)
+            return true;
+    }
+    return false;
 }
 
 void actions_run_ready(struct action_group *group)

@@ -49,6 +49,8 @@ struct action_end {
 struct action_group {
     struct active_run *run;
     TAILQ_HEAD(action_list, action) actions;
+    /* borrowed from the owner */
+    const struct program *program;
     /* what templates see outside a loop, with the budget of one evaluation; borrowed from the owner */
     struct template_scope scope;
     /* An action has ended; it is freed already. */
@@ -66,6 +68,8 @@ enum action_phase {
     /* action_run_ready calls on_ready as soon as the run has a slot */
     ACTION_READY,
     ACTION_RUNNING,
+    /* a request is under way, or waits for its place: needs no slot until it has ended */
+    ACTION_IN_FLIGHT,
 };
 
 /* A talloc child of the run. */
@@ -93,6 +97,8 @@ struct action {
     /* kind->start was called, and what it began has not ended */
     bool started;
     enum action_phase phase;
+    /* What `start` began lives in this process only, until the action ends: a release of the run would lose it. */
+    bool has_effect;
     /* the commit that must be written before the action starts */
     struct commit *awaited_commit;
     void (*on_ready)(struct action *a);
@@ -125,6 +131,11 @@ void action_set_due_in(struct action *a, int64_t delay_ms);
 /* The action waits without a slot, until action_wake says what to do then. */
 void action_wait(struct action *a);
 void action_wake(struct action *a, void (*on_ready)(struct action *a));
+/* A request of this action is under way. The action needs no slot, until action_wake. */
+void action_set_in_flight(struct action *a);
+/* The time limit of the action begins now, or begins anew; it is suspended. */
+void action_start_timeout(struct action *a);
+void action_suspend_timeout(struct action *a);
 /* The ends. The action is freed, and the owner may have advanced the run, or ended it, when these return.
  * `result` is borrowed; NULL is JSON null. action_fail tries again instead, if the failure allows it and
  * tries are left. */
@@ -142,5 +153,7 @@ void actions_on_written(struct action_group *group, const struct commit *c);
 /* Carries on with the actions that are ready, until none is or the run is ending. */
 void actions_run_ready(struct action_group *group);
 bool actions_any_in(const struct action_group *group, enum action_phase phase);
+/* A release of the run would cut off what one of them does in this process. */
+bool actions_have_effect(const struct action_group *group);
 /* Frees all actions without a row or a callback. */
 void actions_cancel(struct action_group *group);

@@ -474,7 +474,7 @@ static void workflow_advance(struct workflow_run *w)
     } while (!run->ending && !timer_is_set(&run->resume_timer) && actions_any_in(&w->actions, ACTION_READY));
     w->advancing = false;
     if (!run->ending && run->exec->stopping && !timer_is_set(&run->resume_timer) &&
-        !actions_any_in(&w->actions, ACTION_RUNNING) && !actions_any_in(&w->actions, ACTION_WRITING))
+        !actions_have_effect(&w->actions) && !actions_any_in(&w->actions, ACTION_WRITING))
         run_release(run);
     else
         run_flush(run);
@@ -526,6 +526,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->stored_steps_n = c->steps_n;
     w->actions = (struct action_group){
         .run = run,
+        .program = w->program,
         .scope = {.inputs = claim_json(w, c->input, json_object_new_object()),
                   .steps = json_own(w, json_object_new_object()),
                   .execution = execution_scope(w, c),
@@ -574,7 +575,7 @@ static void workflow_cancel(struct active_run *run)
 static bool workflow_has_inflight_effect(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
-    return actions_any_in(&w->actions, ACTION_RUNNING);
+    return actions_have_effect(&w->actions);
 }
 
 static bool workflow_can_yield(const struct active_run *run)
@@ -583,7 +584,7 @@ static bool workflow_can_yield(const struct active_run *run)
     const struct action *a;
     TAILQ_FOREACH(a, &w->actions.actions, link)
     {
-        if (a->phase != ACTION_WAITING)
+        if (a->phase != ACTION_WAITING && a->phase != ACTION_IN_FLIGHT)
             return false;
     }
     return !TAILQ_EMPTY(&w->actions.actions);

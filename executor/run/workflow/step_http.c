@@ -5,7 +5,8 @@
  * request is sent. A retry after a response is a new request and has a new key. The number is stored before
  * the request is sent.
  *
- * Secrets are looked up for each request and redacted from everything that comes back. */
+ * Secrets are looked up for each request. All secrets that any step of the program refers to are redacted from
+ * everything that comes back. */
 #include <curl/curl.h>
 #include <string.h>
 #include <talloc.h>
@@ -21,6 +22,8 @@
 struct http_action {
     struct action *action;
     struct http_call *call;
+    /* has come, and waits for a slot to be looked at; owned */
+    const struct http_response *response;
     /* its `arg` is cleared if the action is freed first */
     struct secret_lookup *secret_lookup;
     struct secret_value *secrets;
@@ -30,17 +33,6 @@ struct http_action {
     /* of the rendering that looks up secrets */
     struct budget *budget;
 };
-
-static bool refers_to_secrets(const struct program_step *step)
-{
-    bool refers = template_refers_to(step->url, REF_SECRETS) ||
-                  (step->body && template_refers_to(step->body, REF_SECRETS));
-    for (size_t i = 0; !refers && i < step->header_count; i++)
-        refers = template_refers_to(step->headers[i].value, REF_SECRETS);
-    for (size_t i = 0; !refers && i < step->query_count; i++)
-        refers = template_refers_to(step->query[i].value, REF_SECRETS);
-    return refers;
-}
 
 /* --- responses --- */
 
@@ -82,13 +74,13 @@ static json_object *http_result(void *ctx, const struct http_action *s, const st
     return redact_json(ctx, s->redactor, result);
 }
 
-static void on_http_response(void *arg, const struct http_response *answer)
+/* The run has a slot again. */
+static void handle_response(struct action *a)
 {
-    struct http_action *s = arg;
-    struct action *a = s->action;
+    struct http_action *s = a->state;
+    const struct http_response *answer = s->response;
     void *scratch = talloc_new(NULL);
     struct action_failure failure = {.retry = answer->retry};
-    s->call = NULL;
     if (answer->error) {
         size_t size;
         failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
@@ -106,7 +98,23 @@ static void on_http_response(void *arg, const struct http_response *answer)
     talloc_free(scratch);
 }
 
+static void on_http_response(void *arg, const struct http_response *answer)
+{
+    struct http_action *s = arg;
+    s->call = NULL;
+    s->response = talloc_steal(s, answer);
+    action_suspend_timeout(s->action);
+    action_wake(s->action, handle_response);
+}
+
 /* --- requests --- */
+
+/* The request had to wait for its place, which is no time of the step. */
+static void on_http_sent(void *arg)
+{
+    struct http_action *s = arg;
+    action_start_timeout(s->action);
+}
 
 static const char *find_secret(void *arg, const char *name, size_t *size_r)
 {
@@ -142,7 +150,10 @@ static void send_request(struct action *a)
     } else if (executor_holds_lease(a->run->exec)) {
         char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->run->row.id.text, a->step->index, a->item,
                                     a->answers);
-        s->call = http_send(a->run->exec->http_client, &request, key, on_http_response, s);
+        s->call = http_send(a->run->exec->http_client, &a->run->row.workspace_id, &request, key, on_http_response, s);
+        if (http_notify_sent(s->call, on_http_sent))
+            action_suspend_timeout(a);
+        action_set_in_flight(a);
     }
     talloc_free(scratch);
 }
@@ -186,13 +197,24 @@ static const char *collect_secret_name(void *arg, const char *name, size_t *size
     return "x";
 }
 
+/* The others that the program refers to are known to the redactor only. */
+static void add_names_of_program(struct http_action *s)
+{
+    const struct program *program = s->action->group->program;
+    size_t unused;
+    for (size_t i = 0; i < program->secrets_n; i++) {
+        if (!find_secret(s, program->secrets[i], &unused))
+            collect_secret_name(s, program->secrets[i], &unused);
+    }
+}
+
 static bool look_up_secrets(struct action *a)
 {
     struct http_action *s = a->state;
     struct template_scope scope = action_scope(a);
     struct http_request request;
     const char *why;
-    if (!refers_to_secrets(a->step))
+    if (a->group->program->secrets_n == 0)
         return false;
     void *scratch = talloc_new(NULL);
     scope.secret = collect_secret_name;
@@ -200,9 +222,12 @@ static bool look_up_secrets(struct action *a)
     s->budget = scope.budget;
     enum err e = http_request_render(scratch, a->step, &scope, &request, &why);
     talloc_free(scratch);
-    if (e != OK || s->secrets_n == 0)
+    if (e != OK)
         return false; /* the second rendering reports the error */
-    s->secret_lookup = secret_lookup_new(a->run->exec, &a->run->row.workspace_id, s->names, s->secrets_n);
+    size_t needed_n = s->secrets_n;
+    add_names_of_program(s);
+    s->secret_lookup =
+        secret_lookup_new(a->run->exec, &a->run->row.workspace_id, s->names, s->secrets_n, needed_n);
     s->secret_lookup->job.done = on_secrets_found;
     s->secret_lookup->job.arg = s;
     db_thread_submit(a->run->exec->db_thread, &s->secret_lookup->job);
