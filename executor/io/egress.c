@@ -21,11 +21,12 @@ struct egress_policy {
     size_t denied_n;
 };
 
-/* IPv4: all other addresses are public. 192.88.99.0/24 is the 6to4 relay anycast network. 168.63.129.16 is the
- * metadata and health service of one provider's virtual machines, reachable only from them. */
+/* IPv4: all other addresses are public. 192.88.99.0/24 is the 6to4 relay anycast network. 168.63.129.16 is
+ * the metadata and health service of one provider's virtual machines, reachable only from them. */
 static const char denied_v4[] =
     "0.0.0.0/8,10.0.0.0/8,100.64.0.0/10,127.0.0.0/8,169.254.0.0/16,172.16.0.0/12,192.0.0.0/24,192.0.2.0/24,"
-    "168.63.129.16/32,192.88.99.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/4,240.0.0.0/4";
+    "168.63.129.16/32,192.88.99.0/24,192.168.0.0/16,198.18.0.0/15,198.51.100.0/24,203.0.113.0/24,224.0.0.0/"
+    "4,240.0.0.0/4";
 /* IPv6: only 2000::/3 is public. That excludes IPv4-mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96,
  * 64:ff9b:1::/48), unique local, link-local and multicast addresses. The list holds networks within 2000::/3
  * that tunnel IPv4 (2001::/23 with Teredo, 2002::/16) or serve documentation. */

@@ -17,8 +17,8 @@
 #include "executor/io/response_headers.h"
 #include "json/json.h"
 
-/* Calls under one egress policy. They do not share connections with calls under another: a connection that one
- * policy allowed may be denied by the other. */
+/* Calls under one egress policy. They do not share connections with calls under another: a connection that
+ * one policy allowed may be denied by the other. */
 struct transfers {
     struct http_client *client;
     CURLM *multi;
@@ -243,7 +243,8 @@ static size_t on_header_line(char *bytes, size_t one, size_t n, void *arg)
 {
     struct http_call *call = arg;
     call->limit_exceeded = response_headers_add(call, &call->headers_received, bytes, n);
-    if (!call->on_body && n <= 2) { /* the empty line after the headers: from here on the body may not stall */
+    if (!call->on_body &&
+        n <= 2) { /* the empty line after the headers: from here on the body may not stall */
         curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
         curl_easy_setopt(call->easy, CURLOPT_LOW_SPEED_TIME, (long)HTTP_STALL_S);
     }
@@ -419,8 +420,8 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
     transfer(call);
 }
 
-/* The name that libcurl would resolve, and ":PORT" after it, of ctx. NULL: the URL is malformed, or its host is
- * an address; then libcurl has nothing to resolve. */
+/* The name that libcurl would resolve, and ":PORT" after it, of ctx. NULL: the URL is malformed, or its host
+ * is an address; then libcurl has nothing to resolve. */
 static char *host_and_port(void *ctx, const char *url, char **name_r)
 {
     CURLU *parts = curl_url();

@@ -1,6 +1,7 @@
 /* The HTTP client of the loop thread: libcurl's multi interface on libevent.
  *
- * A call first waits for a place (http_queue.h), then its host name is resolved (resolver.h), then it is sent.
+ * A call first waits for a place (http_queue.h), then its host name is resolved (resolver.h), then it is
+ * sent.
  *
  * Only http and https. No proxy from the environment, no .netrc, no cookies. Certificates are verified. Every
  * address is checked against the egress policy twice: when the host name was resolved, and when libcurl
@@ -62,8 +63,8 @@ struct http_client_settings {
     /* requests in flight; half as many to one destination host. A request keeps the place that it got for its
      * first host when it follows a redirect. */
     size_t max_in_flight;
-    /* Asked before each request of a call is sent, redirects included, because the call may have waited. False:
-     * the request is not sent, and the owner is about to cancel the call. */
+    /* Asked before each request of a call is sent, redirects included, because the call may have waited.
+     * False: the request is not sent, and the owner is about to cancel the call. */
     bool (*may_send)(void *arg);
     void *arg;
 };
@@ -71,12 +72,12 @@ struct http_client_settings {
 struct http_client *http_client_new(void *ctx, struct event_base *base, struct timers *timers,
                                     const struct http_client_settings *settings, const char **why_r);
 
-/* Sends the request, which is copied, when the limits allow it; `workspace` is whose share it takes. `idempotency_key` (may be NULL) becomes the Idempotency-Key header,
- * unless the request has one. `done` is called once, later, never from within this function, unless the call
- * is cancelled. */
+/* Sends the request, which is copied, when the limits allow it; `workspace` is whose share it takes.
+ * `idempotency_key` (may be NULL) becomes the Idempotency-Key header, unless the request has one. `done` is
+ * called once, later, never from within this function, unless the call is cancelled. */
 struct http_call *http_send(struct http_client *client, const id *workspace,
-                            const struct http_request *request,
-                            const char *idempotency_key, http_done *done, void *arg);
+                            const struct http_request *request, const char *idempotency_key, http_done *done,
+                            void *arg);
 /* The same, but the body of a 2xx response is passed to `on_body` as it arrives, is not kept, and is not
  * limited by HTTP_BODY_MAX. If on_body returns false, the call fails. */
 struct http_call *http_send_streamed(struct http_client *client, const id *workspace,

@@ -1,8 +1,8 @@
 /* Who may have an HTTP request in flight: so many in all, so many per destination host, and a share per
- * workspace. A request cannot be preempted, so one workspace bursts into what the others leave idle only up to
- * three quarters of all places; the last quarter is for workspaces below their minimum. Other requests wait, and
- * places that become free go to the workspaces in turn, within a workspace to its hosts in turn, within a host
- * in the order of arrival.
+ * workspace. A request cannot be preempted, so one workspace bursts into what the others leave idle only up
+ * to three quarters of all places; the last quarter is for workspaces below their minimum. Other requests
+ * wait, and places that become free go to the workspaces in turn, within a workspace to its hosts in turn,
+ * within a host in the order of arrival.
  *
  * Pure bookkeeping: no request is sent here. Loop thread only. */
 #pragma once

@@ -74,7 +74,8 @@ struct resolver {
 static void on_ares_socket(evutil_socket_t fd, short what, void *arg)
 {
     struct resolver *r = arg;
-    ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD, what & EV_WRITE ? fd : ARES_SOCKET_BAD);
+    ares_process_fd(r->channel, what & EV_READ ? fd : ARES_SOCKET_BAD,
+                    what & EV_WRITE ? fd : ARES_SOCKET_BAD);
 }
 
 static void drop_socket(struct watched_socket **at)
@@ -131,7 +132,8 @@ static void tell_lookups(struct name *name)
     TAILQ_FOREACH(one, &lookups, link)
     {
         timer_clear(name->resolver->timers, &one->limit);
-        one->name = NULL; /* a cancellation from within `done` of another must not touch the list of the name */
+        one->name =
+            NULL; /* a cancellation from within `done` of another must not touch the list of the name */
     }
     while ((one = TAILQ_FIRST(&lookups))) {
         TAILQ_REMOVE(&lookups, one, link);
@@ -167,8 +169,8 @@ static void tell_later(struct name *name)
 
 static void copy_addresses(struct name *name, const struct ares_addrinfo *found)
 {
-    for (const struct ares_addrinfo_node *node = found->nodes;
-         node && name->n < RESOLVER_ADDRESSES_MAX; node = node->ai_next) {
+    for (const struct ares_addrinfo_node *node = found->nodes; node && name->n < RESOLVER_ADDRESSES_MAX;
+         node = node->ai_next) {
         union resolver_address *to = &name->addresses[name->n];
         if (node->ai_family != AF_INET && node->ai_family != AF_INET6)
             continue;
@@ -323,8 +325,9 @@ static int set_up_channel(struct resolver *r, const char *servers)
     int status = ares_library_init(ARES_LIB_INIT_ALL);
     if (status != ARES_SUCCESS)
         return status;
-    status = ares_init_options(&r->channel, &options,
-                               ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+    status =
+        ares_init_options(&r->channel, &options,
+                          ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
     r->ready = status == ARES_SUCCESS;
     if (r->ready && *servers)
         status = ares_set_servers_ports_csv(r->channel, servers);

@@ -2,8 +2,8 @@
  * servers are asked: those of the setting executor.dns_servers, or the system's. Look-ups of one name at a
  * time share one query. Addresses are kept for RESOLVER_CACHE_MS.
  *
- * A look-up ends after RESOLVER_TIMEOUT_MS at the latest. Its query may live on for some seconds, because c-ares
- * cannot abandon one query; a later look-up of the same name joins it. Loop thread only. */
+ * A look-up ends after RESOLVER_TIMEOUT_MS at the latest. Its query may live on for some seconds, because
+ * c-ares cannot abandon one query; a later look-up of the same name joins it. Loop thread only. */
 #pragma once
 
 #include <event2/event.h>
@@ -40,14 +40,15 @@ typedef void resolver_done(void *arg, const struct resolver_answer *answer);
 struct resolver;
 struct resolver_lookup;
 
-/* `servers`: "ADDRESS" or "ADDRESS:PORT", separated by commas; "": the system's. NULL: *why_r is a sentence. */
+/* `servers`: "ADDRESS" or "ADDRESS:PORT", separated by commas; "": the system's. NULL: *why_r is a sentence.
+ */
 struct resolver *resolver_new(void *ctx, struct event_base *base, struct timers *timers, const char *servers,
                               const char **why_r);
 /* `done` is called once, later, never from within this function, unless the look-up is cancelled. */
 struct resolver_lookup *resolver_look_up(struct resolver *resolver, const char *host, resolver_done *done,
                                          void *arg);
-/* `done` is not called. Where the query of the name lives on without a look-up, it takes over `share`, a talloc
- * pointer, and frees it at its end; otherwise `share` is freed now. It may be NULL. */
+/* `done` is not called. Where the query of the name lives on without a look-up, it takes over `share`, a
+ * talloc pointer, and frees it at its end; otherwise `share` is freed now. It may be NULL. */
 void resolver_cancel(struct resolver_lookup *lookup, void *share);
 /* Queries that have not ended. */
 size_t resolver_queries(const struct resolver *resolver);

@@ -1,5 +1,5 @@
-/* A job of the database thread: looks up and decrypts the secrets that a request needs, and those that must not
- * appear in its response. */
+/* A job of the database thread: looks up and decrypts the secrets that a request needs, and those that must
+ * not appear in its response. */
 #pragma once
 
 #include "executor/context/executor.h"

@@ -239,8 +239,8 @@ static struct egress_policy *set_up_egress(struct process *p, const char *settin
     return policy;
 }
 
-/* Raises the soft limit of file descriptors to the hard limit. A request takes up to two of them, because IPv6
- * and IPv4 are tried at the same time; OTHER_FILES are for everything else. */
+/* Raises the soft limit of file descriptors to the hard limit. A request takes up to two of them, because
+ * IPv6 and IPv4 are tried at the same time; OTHER_FILES are for everything else. */
 static size_t requests_in_flight_max(int64_t wanted)
 {
     struct rlimit files;

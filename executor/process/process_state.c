@@ -87,8 +87,8 @@ static void log_effects(void *arg)
 {
     const struct executor *exec = arg;
     state_log("state.effects", "http_requests=%zu http_waiting=%zu runners=%lld children=%zu",
-              http_calls_in_flight(exec->http_client), http_calls_waiting(exec->http_client), (long long)exec->active_runners,
-              child_watch_count(exec->child_watch));
+              http_calls_in_flight(exec->http_client), http_calls_waiting(exec->http_client),
+              (long long)exec->active_runners, child_watch_count(exec->child_watch));
 }
 
 static void log_cache(const char *name, struct compiled_cache_counts counts)

@@ -23,8 +23,10 @@ struct config {
             unknown_keys_per_s, upload_grace_s, upload_min_rate, upload_max_s;
     } api;
     struct {
-        const char *db_user, *db_password_file, *log_file, *outgoing_allow, *models_allow, *dns_servers, *run_dir, *sandbox_accept_missing;
-        int64_t processes, max_active, max_waiting, max_http_in_flight, step_timeout_s, max_losses, stall_abort_s, grace_s, sandbox_uid_base;
+        const char *db_user, *db_password_file, *log_file, *outgoing_allow, *models_allow, *dns_servers,
+            *run_dir, *sandbox_accept_missing;
+        int64_t processes, max_active, max_waiting, max_http_in_flight, step_timeout_s, max_losses,
+            stall_abort_s, grace_s, sandbox_uid_base;
     } executor;
     struct {
         const char *socket, *db_user, *db_password_file, *log_file;

@@ -119,8 +119,8 @@ struct program {
     struct schema *inputs;
     struct program_step *steps;
     size_t step_count;
-    /* The names of all secrets that the requests refer to, each once. What any of these requests brings back is
-     * free of all of them: a later response may repeat what an earlier request sent. */
+    /* The names of all secrets that the requests refer to, each once. What any of these requests brings back
+     * is free of all of them: a later response may repeat what an earlier request sent. */
     const char **secrets;
     size_t secrets_n;
     /* never NULL: the default is the result of the last step */

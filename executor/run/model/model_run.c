@@ -274,7 +274,8 @@ static void request_completion(struct model_run *m)
     m->last_log_ms = clock_boot_ms();
     TALLOC_FREE(m->stream);
     m->stream = chat_stream_new(m);
-    m->call = http_send_streamed(m->run->exec->http_client, &m->run->row.workspace_id, &request, on_model_bytes, on_model_response, m);
+    m->call = http_send_streamed(m->run->exec->http_client, &m->run->row.workspace_id, &request,
+                                 on_model_bytes, on_model_response, m);
     json_object_put(body);
 }
 

@@ -126,8 +126,7 @@ static void start_action(struct action *a)
 static void fail_timed_out(struct action *a)
 {
     struct action_failure failure = {
-        .error = talloc_asprintf(a, "timed out after %.10g s", (double)timeout_ms(a) / 1000),
-        .retry = true};
+        .error = talloc_asprintf(a, "timed out after %.10g s", (double)timeout_ms(a) / 1000), .retry = true};
     action_fail(a, &failure);
 }
 

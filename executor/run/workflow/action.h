@@ -97,7 +97,8 @@ struct action {
     /* kind->start was called, and what it began has not ended */
     bool started;
     enum action_phase phase;
-    /* What `start` began lives in this process only, until the action ends: a release of the run would lose it. */
+    /* What `start` began lives in this process only, until the action ends: a release of the run would lose
+     * it. */
     bool has_effect;
     /* the commit that must be written before the action starts */
     struct commit *awaited_commit;

@@ -5,8 +5,8 @@
  * request is sent. A retry after a response is a new request and has a new key. The number is stored before
  * the request is sent.
  *
- * Secrets are looked up for each request. All secrets that any step of the program refers to are redacted from
- * everything that comes back. */
+ * Secrets are looked up for each request. All secrets that any step of the program refers to are redacted
+ * from everything that comes back. */
 #include <curl/curl.h>
 #include <string.h>
 #include <talloc.h>
@@ -150,7 +150,8 @@ static void send_request(struct action *a)
     } else if (executor_holds_lease(a->run->exec)) {
         char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->run->row.id.text, a->step->index, a->item,
                                     a->answers);
-        s->call = http_send(a->run->exec->http_client, &a->run->row.workspace_id, &request, key, on_http_response, s);
+        s->call = http_send(a->run->exec->http_client, &a->run->row.workspace_id, &request, key,
+                            on_http_response, s);
         if (http_notify_sent(s->call, on_http_sent))
             action_suspend_timeout(a);
         action_set_in_flight(a);
