@@ -147,7 +147,12 @@ static const char *refusal_text(enum run_verdict verdict)
 bool child_is_decided(const struct child_job *j)
 {
     enum run_verdict v = j->answer.verdict;
-    return v != RUN_UNAVAILABLE && v != RUN_UNCERTAIN && v != RUN_RESPONDER_CHANGED;
+    return v != RUN_UNAVAILABLE && v != RUN_UNCERTAIN && v != RUN_RESPONDER_CHANGED && v != RUN_ACCOUNT_BUSY;
+}
+
+bool child_is_busy(const struct child_job *j)
+{
+    return j->answer.verdict == RUN_ACCOUNT_BUSY;
 }
 
 /* Accepts children whose requests are complete. False: at least one is not decided. */
@@ -164,7 +169,7 @@ static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct ch
         jobs[i]->answer = answers[i];
         if (answers[i].verdict != RUN_ACCEPTED && answers[i].verdict != RUN_CHILD_EXISTS)
             jobs[i]->why = refusal_text(answers[i].verdict);
-        decided = decided && child_is_decided(jobs[i]);
+        decided = decided && (child_is_decided(jobs[i]) || child_is_busy(jobs[i]));
     }
     talloc_free(scratch);
     return decided;
@@ -176,11 +181,12 @@ bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, 
     size_t prepared_n = 0;
     bool decided = true;
     for (size_t i = 0; i < n; i++) {
-        enum err e = prepare_child(thread_ctx, jobs[i]);
+        /* Only the account was missing: the request is still complete, and validating it again would cost. */
+        enum err e = child_is_busy(jobs[i]) ? OK : prepare_child(thread_ctx, jobs[i]);
         if (err_is_transient(e))
             jobs[i]->answer.verdict = RUN_UNAVAILABLE;
         decided = decided && !err_is_transient(e);
-        if (e == OK && jobs[i]->answer.verdict == 0)
+        if (e == OK && (jobs[i]->answer.verdict == 0 || child_is_busy(jobs[i])))
             prepared[prepared_n++] = jobs[i];
     }
     return (prepared_n == 0 || accept_prepared_children(thread_ctx, prepared, prepared_n)) && decided;

@@ -31,5 +31,7 @@ struct child_job {
 
 /* False: submit the job again, because a server was unreachable or the workflow has a new version. */
 bool child_is_decided(const struct child_job *j);
-/* False: at least one child is not decided. */
+/* Not decided because another transaction has locked the workspace's account. */
+bool child_is_busy(const struct child_job *j);
+/* False: at least one child is not decided for another reason than a locked account. */
 bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n);

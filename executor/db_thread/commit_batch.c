@@ -81,6 +81,45 @@ static void mark_uncertain(struct commit *const *commits, size_t n, enum err e)
         commits[i]->outcome_uncertain = commits[i]->outcome_uncertain || e == ERR_UNCERTAIN;
 }
 
+/* True if the batch was to lock the workspace's account, and another transaction has locked it. */
+static bool account_is_busy(const struct batch_state *state, const id *workspace)
+{
+    for (size_t i = 0; i < state->accounts.n; i++) {
+        if (id_equal(&state->accounts.workspaces[i], workspace))
+            return !run_tx_has_account(state->run_tx, workspace);
+    }
+    return false;
+}
+
+/* Takes out of the batch what needs an account that is locked. Only moves need one. A first commit that is
+ * not written with its claim comes back as a commit by itself. False: no account is locked. */
+static bool put_off_busy(struct batch_state *state)
+{
+    struct commit_batch *b = state->b;
+    struct account_locks left = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < b->commits_n; i++) {
+        struct commit *c = b->commits[i];
+        if (c->has_move && account_is_busy(state, &c->workspace))
+            b->busy[b->busy_n++] = c;
+        else
+            b->commits[n++] = c;
+    }
+    b->commits_n = n;
+    for (size_t i = 0; i < b->claims.runs_n; i++) {
+        struct claimed_run *c = &b->claims.runs[i];
+        c->write_separately = c->write_separately || (c->first_commit && c->first_commit->has_move &&
+                                                      account_is_busy(state, &c->run.workspace_id));
+    }
+    for (size_t i = 0; i < state->accounts.n; i++) {
+        if (!account_is_busy(state, &state->accounts.workspaces[i]))
+            account_locks_add(&left, &state->accounts.workspaces[i]);
+    }
+    bool any = left.n < state->accounts.n;
+    state->accounts = left;
+    return any;
+}
+
 /* ERR_CONFLICT has two causes that another execution of the transaction removes: an account was needed that
  * was not locked, or the loop refused the offer. */
 static enum err run_batch(struct batch_state *state)
@@ -89,6 +128,11 @@ static enum err run_batch(struct batch_state *state)
     for (;;) {
         bool wanted_claims = claims->limit > 0;
         enum err e = db_transaction(state->b->thread_ctx->db, write_batch_work, state);
+        if (e == ERR_RETRY && state->run_tx && put_off_busy(state)) {
+            if (state->b->commits_n == 0 && claims->limit == 0 && claims->runs_n == 0)
+                return OK;
+            continue;
+        }
         if (e != ERR_CONFLICT || !state->run_tx)
             return e;
         bool offer_refused = wanted_claims && claims->limit == 0;

@@ -14,6 +14,10 @@ struct commit_batch {
     struct db_thread_ctx *thread_ctx;
     struct commit *commits[COMMIT_BATCH_MAX];
     size_t commits_n;
+    /* Set by commit_batch_write: commits that were taken out of `commits` because they need an account that
+     * another transaction has locked. Nothing was done for them; the caller submits them again later. */
+    struct commit *busy[COMMIT_BATCH_MAX];
+    size_t busy_n;
     /* Zeroed: no claims. */
     struct claim_batch claims;
     /* NULL: nothing is remembered. */
@@ -24,6 +28,8 @@ struct commit_batch {
  * because it is marked `fenced`, must be reported to the loop by the caller. */
 enum err commit_batch_write(struct commit_batch *b) WARN_UNUSED;
 
-/* A commit whose move stops all descendants of its run has a separate transaction, which locks the account
+/* ERR_RETRY: the account is locked by another transaction.
+ *
+ * A commit whose move stops all descendants of its run has a separate transaction, which locks the account
  * and the whole tree. */
 enum err commit_write_tree(struct db_thread_ctx *thread_ctx, struct commit *c) WARN_UNUSED;

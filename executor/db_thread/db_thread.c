@@ -5,6 +5,8 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/account.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/db_thread/claim_intake.h"
@@ -28,6 +30,11 @@ struct db_thread {
     struct db_thread_ctx thread_ctx;
     /* Commits and children that are still to be written. */
     struct thread_job_list unwritten;
+    /* Those that wait for an account which another transaction has locked; unwritten again at busy_due_ms
+     * (CLOCK_BOOTTIME). The pause grows while any of them is still busy. */
+    struct thread_job_list busy;
+    int64_t busy_due_ms;
+    unsigned busy_tries;
     struct limited_workspaces limited_workspaces;
     /* The workspace that a scan visited last. */
     id last_workspace;
@@ -91,6 +98,27 @@ static struct job *take_unwritten(struct db_thread *t)
     return job;
 }
 
+static void keep_busy(struct db_thread *t, struct job *job)
+{
+    if (STAILQ_EMPTY(&t->busy))
+        t->busy_due_ms = clock_boot_ms() + account_busy_pause_ms(t->busy_tries++);
+    add_job(&t->busy, job);
+    t->unwritten_n++;
+}
+
+/* How long the thread may wait before the next job that waits for an account; negative: there is none. */
+static long busy_wait_ms(const struct db_thread *t)
+{
+    int64_t left_ms = t->busy_due_ms - clock_boot_ms();
+    return STAILQ_EMPTY(&t->busy) ? -1 : left_ms > 0 ? (long)left_ms : 0;
+}
+
+static void take_due_busy(struct db_thread *t)
+{
+    if (busy_wait_ms(t) == 0)
+        STAILQ_CONCAT(&t->unwritten, &t->busy);
+}
+
 /* Puts the batch's commits back before those that came after them. */
 static void requeue_commits(struct db_thread *t, struct commit *const *commits, size_t n)
 {
@@ -110,7 +138,7 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
     if (!STAILQ_EMPTY(&t->unwritten))
         thread_queue_wait_urgent(t->queue, RETRY_MS);
     else if (!claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
-        thread_queue_wait_any(t->queue);
+        thread_queue_wait_any(t->queue, busy_wait_ms(t));
     /* read before the jobs are taken, so that none is left over at the end */
     cycle->ending = thread_queue_is_ending(t->queue);
     thread_queue_take_urgent(t->queue, &cycle->urgent);
@@ -121,6 +149,7 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
         else
             keep_unwritten(t, job);
     }
+    take_due_busy(t);
 }
 
 /* Comparisons that were submitted since the turn began: with many batches in one turn they would come late,
@@ -220,6 +249,10 @@ static bool write_one_by_one(struct db_thread *t, struct commit_batch *b)
         struct commit_batch one = {.thread_ctx = &t->thread_ctx, .commits_n = 1, .commits = {b->commits[i]}};
         progress_begin(t->settings.progress, "commit", &b->commits[i]->run);
         enum err e = commit_batch_write(&one);
+        if (one.busy_n > 0) {
+            keep_busy(t, &b->commits[i]->job);
+            continue;
+        }
         if (err_is_transient(e) || e == ERR_UNCERTAIN) {
             memmove(b->commits, b->commits + i, sizeof(struct commit *) * (b->commits_n - i));
             b->commits_n -= i;
@@ -252,6 +285,9 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->claims.offer = offer_claimed_runs;
     b->claims.arg = t;
     enum err e = commit_batch_write(b);
+    for (size_t i = 0; i < b->busy_n; i++)
+        keep_busy(t, &b->busy[i]->job);
+    b->busy_n = 0;
     bool written = e == OK || (e == ERR_INTERNAL && write_one_by_one(t, b));
     if (!written)
         requeue_commits(t, b->commits, b->commits_n);
@@ -270,6 +306,10 @@ static bool write_tree_commit(struct db_thread *t, struct commit *c)
 {
     progress_begin(t->settings.progress, "commit of a tree", &c->run);
     enum err e = commit_write_tree(&t->thread_ctx, c);
+    if (e == ERR_RETRY) {
+        keep_busy(t, &c->job);
+        return true;
+    }
     if (err_is_transient(e) || e == ERR_UNCERTAIN) {
         requeue_commits(t, &c, 1);
         return false;
@@ -292,6 +332,8 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
     for (size_t i = 0; i < n; i++) {
         if (child_is_decided(jobs[i]))
             return_finished_job(t, &jobs[i]->job);
+        else if (child_is_busy(jobs[i]))
+            keep_busy(t, &jobs[i]->job);
         else
             keep_unwritten(t, &jobs[i]->job);
     }
@@ -346,6 +388,8 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
             reachable = write_tree_commit(t, tree);
         reachable = accept_child_jobs(t, &children) && reachable;
     }
+    if (STAILQ_EMPTY(&t->busy))
+        t->busy_tries = 0;
 }
 
 static void run_db_thread(struct thread_queue *q, void *arg)
@@ -387,6 +431,7 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     t->thread_ctx.skills = settings->skills;
     t->thread_ctx.progress = settings->progress;
     STAILQ_INIT(&t->unwritten);
+    STAILQ_INIT(&t->busy);
     t->intake = claim_intake_new(t, wake_db_thread, t);
     t->offers = claim_offers_new(t, begin_claimed_runs, t);
     t->queue = thread_queue_new(t, base, &queue);
@@ -402,6 +447,7 @@ void db_thread_stop(struct db_thread *t)
     claim_offers_refuse(t->offers);
     thread_queue_stop(t->queue);
     /* The process ends fenced: nobody needs to know what became of these. */
+    STAILQ_CONCAT(&t->unwritten, &t->busy);
     for (struct job *job; (job = take_job(&t->unwritten));)
         talloc_free(job);
 }

@@ -114,14 +114,14 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
     }
 }
 
-static void accept_one(struct request *r, const struct run_request *req, struct run_answer *answer)
+static void accept_request(struct request *r, const struct run_request *req, struct run_answer *answer)
 {
     struct app *app = r->app;
     if (app->accepts) {
         accept_group_run(app->accepts, r, req, answer);
         r->batch = (int)accept_group_last_batch(app->accepts);
     } else {
-        accept_batch(app->db, app->redis, r, &req, 1, 0, answer);
+        accept_one(app->db, app->redis, r, req, answer);
         r->batch = 1;
     }
 }
@@ -146,7 +146,7 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
     for (int i = 0; i < VALIDATE_TRIES && answer->verdict == RUN_RESPONDER_CHANGED; i++) {
         if (!validate_target(r, req, i > 0))
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
-        accept_one(r, req, answer);
+        accept_request(r, req, answer);
     }
     if (answer->verdict == RUN_REPLAYED && !answer->response.body.at)
         find_stored_response(r, req, answer);

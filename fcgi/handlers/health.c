@@ -66,8 +66,11 @@ int h_health_metrics(struct request *r)
         "# TYPE millrace_accept_runs_total counter\nmillrace_accept_runs_total %" PRIu64 "\n"
         "# TYPE millrace_accept_alone_total counter\nmillrace_accept_alone_total %" PRIu64 "\n"
         "# TYPE millrace_accept_settled_total counter\nmillrace_accept_settled_total %" PRIu64 "\n"
-        "# TYPE millrace_accept_withdrawn_total counter\nmillrace_accept_withdrawn_total %" PRIu64 "\n",
-        c.batches, c.runs, c.alone, c.settled, c.withdrawn);
+        "# TYPE millrace_accept_withdrawn_total counter\nmillrace_accept_withdrawn_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_postponed_total counter\nmillrace_accept_postponed_total %" PRIu64 "\n"
+        "# TYPE millrace_accept_busy_rejected_total counter\nmillrace_accept_busy_rejected_total %" PRIu64
+        "\n",
+        c.batches, c.runs, c.alone, c.settled, c.withdrawn, c.postponed, c.busy_rejected);
     text = add_run_metrics(text, r->app->db);
     return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
 }

@@ -36,9 +36,9 @@ static void log_accept_group(void *arg)
     struct accept_group_counters counters = accept_group_counters(s->accept_group);
     state_log("state.accept_group",
               "batches=%" PRIu64 " runs=%" PRIu64 " alone=%" PRIu64 " settled=%" PRIu64 " withdrawn=%" PRIu64
-              " leader_pid=%d",
+              " postponed=%" PRIu64 " leader_pid=%d",
               counters.batches, counters.runs, counters.alone, counters.settled, counters.withdrawn,
-              (int)accept_group_leader(s->accept_group));
+              counters.postponed, (int)accept_group_leader(s->accept_group));
 }
 
 void pool_state_add(struct state_dump *dump, struct fcgi_shared *shared)

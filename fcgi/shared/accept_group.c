@@ -27,10 +27,36 @@ enum slot_phase {
     GENERATION = 4
 };
 
+enum {
+    WAIT_MS = 50,
+    /* Accounts of which the group remembers that they are locked; the oldest makes room. */
+    BUSY_ACCOUNTS = 16,
+    /* An account that no batch found locked for so long counts as free. */
+    BUSY_FORGET_MS = 500,
+    /* An account may be locked for so long before its requests are limited to half of the workers: other
+     * hosts and executors lock an account for a few ms at a time. */
+    BUSY_GRACE_MS = 30,
+};
+
+/* An account that the last batches found locked; since_ms 0: none. Under the group's mutex. */
+struct busy_account {
+    id workspace;
+    int64_t since_ms, last_ms;
+};
+
 struct accept_slot {
     _Atomic uint32_t word;
     /* Number of runs in the batch that answered. */
     uint32_t batch;
+    /* Batches that found the account locked, when the first one did, and before when no leader takes the slot
+     * again (CLOCK_BOOTTIME). 0 for a new request. */
+    uint32_t busy_tries;
+    int64_t busy_since_ms;
+    _Atomic int64_t due_ms;
+    /* A worker uses the slot, or has used it. */
+    atomic_bool attached;
+    /* 1 + the index of the account in the group's `busy` that a postponed request waits for. */
+    _Atomic uint32_t busy_account;
     struct run_request request;
     struct run_answer answer;
     /* Bytes of the request in `bytes`. */
@@ -44,7 +70,8 @@ struct accept_group {
     _Atomic pid_t leader_pid;
     /* MariaDB's id of the leader's connection; a successor kills it. */
     _Atomic uint64_t leader_connection;
-    _Atomic uint64_t batches, runs, alone, settled, withdrawn;
+    _Atomic uint64_t batches, runs, alone, settled, withdrawn, postponed, busy_rejected;
+    struct busy_account busy[BUSY_ACCOUNTS];
     /* Slot at which the next leader starts taking. It moves on with each batch, so that no slot starves. */
     uint32_t next;
     unsigned slots_n;
@@ -86,10 +113,12 @@ static void wake_owner(struct accept_slot *s)
 }
 
 /* Waits until the word changes, at most 50 ms: then the caller tries the lock again, because its owner may
- * have died. */
+ * have died. The owner of a postponed slot tries the lock when the slot is due. */
 static void wait_changed(struct accept_slot *s, uint32_t word)
 {
-    struct timespec limit = {.tv_nsec = 50 * 1000000L};
+    int64_t left_ms = atomic_load(&s->due_ms) - clock_boot_ms();
+    long wait_ms = left_ms > 0 && left_ms < WAIT_MS ? (long)left_ms : WAIT_MS;
+    struct timespec limit = {.tv_nsec = wait_ms * 1000000L};
     syscall(SYS_futex, &s->word, FUTEX_WAIT, word, &limit, NULL, 0);
 }
 
@@ -119,6 +148,8 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
         .alone = g->alone,
         .settled = g->settled,
         .withdrawn = g->withdrawn,
+        .postponed = g->postponed,
+        .busy_rejected = g->busy_rejected,
     };
 }
 
@@ -145,6 +176,10 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
 {
     s->request = *req;
     s->used = 0;
+    s->busy_tries = 0;
+    s->busy_since_ms = 0;
+    atomic_store(&s->due_ms, 0);
+    atomic_store(&s->busy_account, 0);
     copy_span(s, &s->request.idempotency_key);
     copy_span(s, &s->request.input);
     copy_span(s, &s->request.tags);
@@ -183,6 +218,107 @@ static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answ
 
 /* --- leading --- */
 
+/* The place of the account in g->busy; BUSY_ACCOUNTS: it was not found locked lately. */
+static uint32_t busy_find(const struct accept_group *g, const id *workspace, int64_t now_ms)
+{
+    for (uint32_t i = 0; i < BUSY_ACCOUNTS; i++) {
+        const struct busy_account *a = &g->busy[i];
+        if (a->since_ms && now_ms - a->last_ms < BUSY_FORGET_MS && id_equal(&a->workspace, workspace))
+            return i;
+    }
+    return BUSY_ACCOUNTS;
+}
+
+/* Remembers that the account is locked, and returns its place. */
+static uint32_t busy_remember(struct accept_group *g, const id *workspace, int64_t now_ms)
+{
+    uint32_t at = busy_find(g, workspace, now_ms);
+    if (at == BUSY_ACCOUNTS) {
+        at = 0;
+        for (uint32_t i = 1; i < BUSY_ACCOUNTS; i++) {
+            if (g->busy[i].last_ms < g->busy[at].last_ms)
+                at = i;
+        }
+        g->busy[at] = (struct busy_account){.workspace = *workspace, .since_ms = now_ms};
+    }
+    g->busy[at].last_ms = now_ms;
+    return at;
+}
+
+static void busy_forget(struct accept_group *g, const id *workspace, int64_t now_ms)
+{
+    uint32_t at = busy_find(g, workspace, now_ms);
+    if (at < BUSY_ACCOUNTS)
+        g->busy[at].since_ms = 0;
+}
+
+/* True if half of the workers wait for this account already. */
+static bool too_many_wait(struct accept_group *g, uint32_t account)
+{
+    unsigned workers = 0;
+    unsigned waiting = 0;
+    for (unsigned i = 0; i < g->slots_n; i++) {
+        struct accept_slot *s = &g->slots[i];
+        workers += s->attached;
+        waiting += phase_of(s) == SLOT_FILLED && s->busy_account == account + 1;
+    }
+    return waiting >= (workers + 1) / 2;
+}
+
+/* Fills the slot of a request whose account is locked again: a leader takes it once the pause is over, and
+ * nobody holds the group's lock until then. False: the account has been locked for too long, or too many
+ * workers wait for it. */
+static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now_ms)
+{
+    struct accept_group *g = m->group;
+    uint32_t account = busy_remember(g, &s->request.workspace_id, now_ms);
+    if (s->busy_since_ms == 0)
+        s->busy_since_ms = now_ms;
+    if (now_ms - s->busy_since_ms >= ACCOUNT_BUSY_TIMEOUT_MS ||
+        (now_ms - g->busy[account].since_ms >= BUSY_GRACE_MS && too_many_wait(g, account))) {
+        atomic_fetch_add(&g->busy_rejected, 1);
+        return false;
+    }
+    atomic_store(&s->busy_account, account + 1);
+    atomic_store(&s->due_ms, now_ms + account_busy_pause_ms(s->busy_tries++));
+    set_phase(s, SLOT_FILLED);
+    atomic_fetch_add(&g->postponed, 1);
+    return true;
+}
+
+/* Answers the slots, except those whose account is locked, and wakes the owners. Of the postponed slots only
+ * the owner of the one that is due first is woken, to lead the batch that tries them again. */
+static void answer_slots(struct accept_member *m, struct accept_slot *const *taken, size_t n,
+                         struct run_answer *answers)
+{
+    struct accept_slot *first_due = NULL;
+    int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < n; i++) {
+        struct accept_slot *s = taken[i];
+        if (answers[i].verdict == RUN_ACCOUNT_BUSY && postpone(m, s, now_ms)) {
+            if (!first_due || s->due_ms < first_due->due_ms)
+                first_due = s;
+            continue;
+        }
+        if (answers[i].verdict == RUN_ACCOUNT_BUSY)
+            answers[i].verdict = RUN_UNAVAILABLE;
+        else
+            busy_forget(m->group, &s->request.workspace_id, now_ms);
+        store_answer(s, &answers[i]);
+        s->batch = (uint32_t)n;
+    }
+    failpoint("group.before_answers");
+    for (size_t i = 0; i < n; i++) {
+        if (answers[i].verdict == RUN_ACCOUNT_BUSY)
+            continue;
+        set_phase(taken[i], SLOT_DONE);
+        if (taken[i] != m->slot)
+            wake_owner(taken[i]);
+    }
+    if (first_due && first_due != m->slot)
+        wake_owner(first_due);
+}
+
 /* Accepts the runs of the given slots (all SLOT_TAKEN), stores the answers and wakes the owners. */
 static void process_batch(struct accept_member *m, struct accept_slot *const *taken, size_t n,
                           uint64_t settle_connection)
@@ -195,16 +331,7 @@ static void process_batch(struct accept_member *m, struct accept_slot *const *ta
     accept_batch(m->db, m->redis, scratch, requests, n, settle_connection, answers);
     atomic_fetch_add(&m->group->batches, 1);
     atomic_fetch_add(&m->group->runs, n);
-    for (size_t i = 0; i < n; i++) {
-        store_answer(taken[i], &answers[i]);
-        taken[i]->batch = (uint32_t)n;
-    }
-    failpoint("group.before_answers");
-    for (size_t i = 0; i < n; i++) {
-        set_phase(taken[i], SLOT_DONE);
-        if (taken[i] != m->slot)
-            wake_owner(taken[i]);
-    }
+    answer_slots(m, taken, n, answers);
     talloc_free(scratch);
 }
 
@@ -231,10 +358,11 @@ static void lead_batch(struct accept_member *m)
     struct accept_slot *taken[ACCEPT_BATCH_MAX];
     size_t n = 0;
     size_t bytes = 0;
+    int64_t now_ms = clock_boot_ms();
     db_publish_connection_id(m->db, &g->leader_connection);
     for (unsigned i = 0; i < g->slots_n && n < ACCEPT_BATCH_MAX; i++) {
         struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
-        if (phase_of(s) != SLOT_FILLED || bytes + s->used > ACCEPT_BATCH_BYTES ||
+        if (phase_of(s) != SLOT_FILLED || s->due_ms > now_ms || bytes + s->used > ACCEPT_BATCH_BYTES ||
             !change_phase(s, SLOT_FILLED, SLOT_TAKEN))
             continue;
         bytes += s->used;
@@ -250,9 +378,10 @@ static void lead_batch(struct accept_member *m)
 /* Wakes one worker whose slot was filled while the batch ran; it leads the next batch. */
 static void wake_next(struct accept_group *g)
 {
+    int64_t now_ms = clock_boot_ms();
     for (unsigned i = 0; i < g->slots_n; i++) {
         struct accept_slot *s = &g->slots[(g->next + i) % g->slots_n];
-        if (phase_of(s) == SLOT_FILLED) {
+        if (phase_of(s) == SLOT_FILLED && s->due_ms <= now_ms) {
             wake_owner(s);
             return;
         }
@@ -306,6 +435,7 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
     *m = (struct accept_member){
         .group = group, .slot = &group->slots[slot], .db = db, .redis = redis, .pid = getpid()};
     enum slot_phase previous = phase_of(m->slot);
+    atomic_store(&m->slot->attached, true);
     if (previous == SLOT_FILLED || previous == SLOT_TAKEN)
         (void)await_answer(m, INT32_MAX);
     set_phase(m->slot, SLOT_FREE);
@@ -318,7 +448,7 @@ void accept_group_run(struct accept_member *m, void *ctx, const struct run_reque
     if (span_sizes(request) > ACCEPT_SLOT_BYTES) {
         atomic_fetch_add(&m->group->alone, 1);
         m->last_batch = 1;
-        accept_batch(m->db, m->redis, ctx, &request, 1, 0, answer);
+        accept_one(m->db, m->redis, ctx, request, answer);
         return;
     }
     fill_slot(m->slot, request);

@@ -7,6 +7,11 @@
  * whose slot was filled in the meantime, which leads the next batch. No worker waits for a batch to fill: on
  * an idle host a batch is one run, under load it is whatever gathered during the last commit.
  *
+ * A batch never waits for an account. A request whose account is locked stays in its slot and joins a later
+ * batch, after 1, 2, 4 ... 50 ms, for at most 2 s in all; then it is answered 503. The mutex is free in
+ * between. At most half of the workers wait for one account: once it has been locked for 30 ms, further
+ * requests are answered 503 at once.
+ *
  * Deaths. If the leader dies, the next worker that locks the mutex gets EOWNERDEAD. It kills the dead
  * leader's database connection and processes the taken slots again by the rule for lost commits. If the owner
  * of a slot dies, the slot is still processed before the owner's successor uses it.
@@ -62,6 +67,10 @@ struct accept_group_counters {
     uint64_t settled;
     /* Requests given up because no leader took them in time. */
     uint64_t withdrawn;
+    /* Times that a request was put off because its account was locked. */
+    uint64_t postponed;
+    /* Requests answered 503 because their account stayed locked, or half of the workers waited for it. */
+    uint64_t busy_rejected;
 };
 struct accept_group_counters accept_group_counters(const struct accept_group *group);
 /* Process id of the worker that leads a batch now, 0 if there is none; for tests that kill leaders. The id of

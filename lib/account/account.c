@@ -7,8 +7,8 @@
 
 enum { PUBLISH_MAX = 64 /* balances in one call of the script */ };
 
-enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
-                      struct account **accounts_r, size_t *accounts_n_r)
+static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const id *workspaces, size_t n,
+                          struct account **accounts_r, size_t *accounts_n_r)
 {
     id *ids = talloc_array(tx->ctx, id, n + 1);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n + 1);
@@ -17,7 +17,7 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
     for (size_t i = 0; i < distinct; i++)
         values[i] = db_id(&ids[i]);
     struct db_rows *rows;
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, values, 1, distinct, &rows);
+    enum err e = db_run_each(tx->db, tx->ctx, query, NULL, 0, values, 1, distinct, &rows);
     if (e != OK)
         return e;
     struct account *accounts = talloc_zero_array(ctx, struct account, rows->count + 1);
@@ -35,6 +35,23 @@ enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t 
     *accounts_r = accounts;
     *accounts_n_r = rows->count;
     return OK;
+}
+
+enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
+                      struct account **accounts_r, size_t *accounts_n_r)
+{
+    return lock_with(tx, ctx, SQL_ACCOUNT_LOCK, workspaces, n, accounts_r, accounts_n_r);
+}
+
+enum err account_lock_free(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
+                           struct account **accounts_r, size_t *accounts_n_r)
+{
+    return lock_with(tx, ctx, SQL_ACCOUNT_LOCK_FREE, workspaces, n, accounts_r, accounts_n_r);
+}
+
+int account_busy_pause_ms(unsigned tries)
+{
+    return tries < 6 ? 1 << tries : ACCOUNT_BUSY_PAUSE_MAX_MS;
 }
 
 struct account *account_find(struct account *accounts, size_t n, const id *workspace)

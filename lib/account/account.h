@@ -34,6 +34,18 @@ struct account {
  * exist, ascending by workspace id, allocated on ctx. */
 enum err account_lock(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
                       struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
+/* The same without waiting: an account that another transaction has locked is missing from the result. For
+ * transactions that serve several workspaces: one locked account must not delay the others. */
+enum err account_lock_free(struct db_tx *tx, void *ctx, const id *workspaces, size_t n,
+                           struct account **accounts_r, size_t *accounts_n_r) WARN_UNUSED;
+enum {
+    /* A request whose account stays locked for so long is given up. */
+    ACCOUNT_BUSY_TIMEOUT_MS = 2000,
+    ACCOUNT_BUSY_PAUSE_MAX_MS = 50,
+};
+/* The pause before the next attempt to lock a busy account: 1, 2, 4 ... 32, then 50 ms, for `tries` 0, 1, 2
+ * ... */
+int account_busy_pause_ms(unsigned tries);
 /* NULL if the workspace is not in the list. */
 struct account *account_find(struct account *accounts, size_t n, const id *workspace);
 /* Writes back the accounts that are marked as changed or touched. */

@@ -108,7 +108,9 @@ enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *
         if (kill_connection(db, old)) {
             uint64_t mine = db_connection_id(db);
             enum tx_outcome outcome = tx_attempt(db, true, work, arg, &e);
-            if (outcome == TX_DONE)
+            /* Nothing was done by this attempt; whether the first one committed is still not known. */
+            bool undecided = outcome == TX_DONE && err_is_transient(e);
+            if (outcome == TX_DONE && !undecided)
                 return e;
             if (outcome == TX_COMMIT_LOST)
                 old = mine;

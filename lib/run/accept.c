@@ -2,13 +2,36 @@
 
 #include <string.h>
 #include <talloc.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "run/accept_private.h"
 
+enum {
+    /* How long the entries are settled whose accounts are locked, and the pause between two attempts. */
+    SETTLE_MS = 2000,
+    SETTLE_PAUSE_MS = 20,
+};
+
 /* --- inside the transaction --- */
 
+/* Decides an entry whose account was not locked: another transaction holds it, or there is none. */
+static enum err decide_unlocked(struct db_tx *tx, struct accept_entry *entry)
+{
+    struct db_value workspace = db_id(&entry->req->workspace_id);
+    struct db_rows *rows;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_READ, NULL, 0, &workspace, 1, 1, &rows);
+    if (e != OK)
+        return e;
+    entry->answer->verdict = rows->count > 0 ? RUN_ACCOUNT_BUSY : RUN_INTERNAL;
+    entry->unsettled = tx->settling && rows->count > 0;
+    return OK;
+}
+
+/* Never waits: the other workspaces of the batch, and the accounts that are locked already, must not wait for
+ * one locked account. */
 static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
 {
     id workspaces[ACCEPT_BATCH_MAX];
@@ -17,12 +40,12 @@ static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
         if (entry_is_undecided(&b->entries[i]))
             workspaces[n++] = b->entries[i].req->workspace_id;
     }
-    enum err e = account_lock(tx, b->publish_ctx, workspaces, n, &b->accounts, &b->accounts_n);
+    enum err e = account_lock_free(tx, b->publish_ctx, workspaces, n, &b->accounts, &b->accounts_n);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         entry->account = account_find(b->accounts, b->accounts_n, &entry->req->workspace_id);
         if (entry_is_undecided(entry) && !entry->account)
-            entry->answer->verdict = RUN_INTERNAL;
+            e = decide_unlocked(tx, entry);
     }
     return e;
 }
@@ -212,6 +235,7 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         *entry->answer = (struct run_answer){.execution_id = entry->req->execution_id,
                                              .response = entry->req->first_response};
         entry->committed = false;
+        entry->unsettled = false;
         entry->account = NULL;
     }
     enum err e = lock_accounts(tx, b);
@@ -258,18 +282,13 @@ static void fail_batch(struct accept_batch *b, enum err e)
             (struct run_answer){.verdict = verdict, .execution_id = b->entries[i].req->execution_id};
 }
 
-static enum err accept_transaction(struct db *db, struct accept_batch *b, uint64_t settle_connection)
-{
-    return settle_connection ? db_transaction_settle(db, settle_connection, accept_work, b)
-                             : db_transaction(db, accept_work, b);
-}
-
 /* Runs the transaction and publishes its results. */
-static enum err decide_batch(struct db *db, struct redis *redis, struct accept_batch *b,
-                             uint64_t settle_connection)
+static enum err run_once(struct db *db, struct redis *redis, struct accept_batch *b, bool settle,
+                         uint64_t old_connection)
 {
     b->publish_ctx = talloc_new(b->ctx);
-    enum err e = accept_transaction(db, b, settle_connection);
+    enum err e = settle ? db_transaction_settle(db, old_connection, accept_work, b)
+                        : db_transaction(db, accept_work, b);
     failpoint("accept.after_commit");
     if (e != OK)
         fail_batch(b, e);
@@ -280,13 +299,53 @@ static enum err decide_batch(struct db *db, struct redis *redis, struct accept_b
     return e;
 }
 
+/* Removes the entries that are settled. */
+static size_t keep_unsettled(struct accept_batch *b)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (b->entries[i].unsettled)
+            b->entries[left++] = b->entries[i];
+    }
+    return b->n = left;
+}
+
+static void pause_ms(int ms)
+{
+    struct timespec pause = {.tv_nsec = ms * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* Settles what an unknown COMMIT left: an account that is locked may be locked by the connection that was
+ * killed, so its entries are looked at again until the account is free. The old connection is dead by then,
+ * and a run that it accepted is found by its id. */
+static enum err decide_batch(struct db *db, struct redis *redis, const struct accept_batch *all, bool settle,
+                             uint64_t old_connection)
+{
+    struct accept_batch b = *all;
+    int64_t until_ms = clock_boot_ms() + SETTLE_MS;
+    enum err e = run_once(db, redis, &b, settle, old_connection);
+    if (e != OK)
+        return e;
+    while (keep_unsettled(&b) > 0) {
+        if (clock_boot_ms() >= until_ms) {
+            fail_batch(&b, ERR_UNCERTAIN);
+            break;
+        }
+        pause_ms(SETTLE_PAUSE_MS);
+        if (run_once(db, redis, &b, true, 0) != OK)
+            break; /* run_once has answered the entries that are left */
+    }
+    return OK;
+}
+
 /* MariaDB rejects the rows of some run. Accepting the runs one by one keeps it from failing the others. */
-static void decide_one_by_one(struct db *db, struct redis *redis, const struct accept_batch *b)
+static void decide_one_by_one(struct db *db, struct redis *redis, const struct accept_batch *b, bool settle)
 {
     log_error("accept.batch_failed", "runs=%zu", b->n);
     for (size_t i = 0; i < b->n; i++) {
         struct accept_batch one = {.n = 1, .ctx = b->ctx, .entries = {b->entries[i]}};
-        if (decide_batch(db, redis, &one, 0) != OK)
+        if (decide_batch(db, redis, &one, settle, 0) != OK)
             log_error("accept.run_failed", "execution=%s", b->entries[i].req->execution_id.text);
     }
 }
@@ -304,6 +363,22 @@ void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct ru
         remove_decided(&b);
     }
     failpoint("accept.after_script");
-    if (b.n > 0 && decide_batch(db, redis, &b, settle_connection) == ERR_INTERNAL && b.n > 1)
-        decide_one_by_one(db, redis, &b);
+    bool settle = settle_connection != 0;
+    if (b.n > 0 && decide_batch(db, redis, &b, settle, settle_connection) == ERR_INTERNAL && b.n > 1)
+        decide_one_by_one(db, redis, &b, settle);
+}
+
+void accept_one(struct db *db, struct redis *redis, void *ctx, const struct run_request *request,
+                struct run_answer *answer)
+{
+    int64_t until_ms = clock_boot_ms() + ACCOUNT_BUSY_TIMEOUT_MS;
+    for (unsigned tries = 0;; tries++) {
+        accept_batch(db, redis, ctx, &request, 1, 0, answer);
+        if (answer->verdict != RUN_ACCOUNT_BUSY)
+            return;
+        if (clock_boot_ms() >= until_ms)
+            break;
+        pause_ms(account_busy_pause_ms(tries));
+    }
+    answer->verdict = RUN_UNAVAILABLE;
 }

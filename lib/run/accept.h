@@ -16,9 +16,17 @@
 
 /* Decides and accepts `n` (1 to ACCEPT_BATCH_MAX) runs; answers[i] belongs to requests[i], with bodies on
  * ctx. `settle_connection` is 0, or the connection id of a leader that died while it accepted these requests.
- * `redis` may be NULL. */
+ * `redis` may be NULL.
+ *
+ * A batch never waits for an account: requests whose account is locked get RUN_ACCOUNT_BUSY, which is never
+ * the answer of a batch that is settled. */
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
+
+/* Accepts one run. While its account is locked, the request is repeated for ACCOUNT_BUSY_TIMEOUT_MS; then the
+ * verdict is RUN_UNAVAILABLE. */
+void accept_one(struct db *db, struct redis *redis, void *ctx, const struct run_request *request,
+                struct run_answer *answer);
 
 /* From now on, this process keeps the balances that it reads in `shared`, a cache of all workers of the host,
  * instead of in its own. */

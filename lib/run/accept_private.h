@@ -15,6 +15,9 @@ struct accept_entry {
     int64_t cost;
     /* Accepted by an earlier attempt of this transaction whose COMMIT response was lost. */
     bool committed;
+    /* The account was locked while the transaction was settled: whether an earlier attempt had accepted the
+     * run is not known yet. */
+    bool unsettled;
 };
 
 struct accept_batch {

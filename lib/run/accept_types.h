@@ -92,6 +92,9 @@ enum run_verdict {
     RUN_PARENT_GONE,
     /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */
     RUN_TREE_LIMIT,
+    /* Nothing was done, because another transaction has locked the workspace's account. The caller repeats
+     * the request after account_busy_pause_ms(). */
+    RUN_ACCOUNT_BUSY,
     /* 503: nothing was done. */
     RUN_UNAVAILABLE,
     /* 504: the run may have been accepted; repeating the request with its key finds out. */

@@ -22,6 +22,8 @@ struct requeue {
     id exhausted[REQUEUE_BATCH_MAX];
     id exhausted_workspaces[REQUEUE_BATCH_MAX];
     size_t exhausted_n;
+    /* The account of such a run was locked, so the run is as it was. */
+    bool busy;
 };
 
 enum recover_action recover_decide(const struct run *r, uint64_t executor, enum transition move, int max_lost)
@@ -109,6 +111,9 @@ static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue 
         e = db_transaction(db, fail_exhausted_work, &s);
         if (e == OK && redis)
             run_tx_publish(s.run_tx, redis);
+        /* the account is locked: the other workspaces' runs go first, this one is found again later */
+        t->busy = t->busy || e == ERR_RETRY;
+        e = e == ERR_RETRY ? OK : e;
     }
     talloc_free(t->ctx);
     return e;
@@ -177,7 +182,7 @@ enum err executor_requeue_orphans(struct db *db, struct redis *redis, int max_lo
         do {
             e = requeue_batch(db, redis, &t, &n);
             *n_r += n;
-        } while (e == OK && n == REQUEUE_BATCH_MAX);
+        } while (e == OK && n == REQUEUE_BATCH_MAX && !t.busy);
     }
     talloc_free(scratch);
     return e;

@@ -107,8 +107,18 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
 {
     enum err e = OK;
     if (accounts_n > 0)
-        e = account_lock(run_tx->tx, run_tx, accounts, accounts_n, &run_tx->accounts, &run_tx->accounts_n);
+        e = account_lock_free(run_tx->tx, run_tx, accounts, accounts_n, &run_tx->accounts,
+                              &run_tx->accounts_n);
+    for (size_t i = 0; e == OK && i < accounts_n; i++) {
+        if (!run_tx_has_account(run_tx, &accounts[i]))
+            e = ERR_RETRY;
+    }
     return e == OK ? lock_runs(run_tx, runs, runs_n) : e;
+}
+
+bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace)
+{
+    return account_find(run_tx->accounts, run_tx->accounts_n, workspace) != NULL;
 }
 
 /* True if row r of execution_tree (ascending by id) is a child of `top` or of a run already marked as below
@@ -154,7 +164,9 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
 {
     struct db_rows *rows;
     struct db_value args[] = {db_id(top), db_id(workspace)};
-    enum err e = account_lock(run_tx->tx, run_tx, workspace, 1, &run_tx->accounts, &run_tx->accounts_n);
+    enum err e = account_lock_free(run_tx->tx, run_tx, workspace, 1, &run_tx->accounts, &run_tx->accounts_n);
+    if (e == OK && run_tx->accounts_n == 0)
+        e = ERR_RETRY;
     if (e == OK)
         e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_GET_ROOT, args, 2, &rows);
     if (e != OK)

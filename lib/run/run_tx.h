@@ -57,9 +57,14 @@ struct run_tx;
 struct run_tx *run_tx_begin(struct db_tx *tx, void *holder);
 
 /* Locks accounts, then runs, FOR UPDATE; both are sorted here. A further call may only name ids above the
- * last one locked. Use run_tx_lock_tree for a tree. */
+ * last one locked. Use run_tx_lock_tree for a tree.
+ *
+ * Neither function waits for an account, because a transaction of an executor serves many workspaces.
+ * ERR_RETRY: an account is locked by another transaction (run_tx_has_account is false for it), and no run was
+ * locked. */
 enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const id *accounts,
                      size_t accounts_n) WARN_UNUSED;
+bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace);
 /* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id.
  * ERR_NOT_FOUND: the workspace has no such run. */
 enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top) WARN_UNUSED;

@@ -206,11 +206,12 @@ struct thread_job *thread_queue_next(struct thread_queue *q, long timeout_ms)
     return job;
 }
 
-void thread_queue_wait_any(struct thread_queue *q)
+void thread_queue_wait_any(struct thread_queue *q, long timeout_ms)
 {
+    struct timespec deadline = deadline_in_ms(timeout_ms > 0 ? timeout_ms : 0);
     pthread_mutex_lock(&q->lock);
-    while (q->length == 0 && !q->woken && !q->ending)
-        await_change(q, NULL);
+    while (q->length == 0 && !q->woken && !q->ending && await_change(q, timeout_ms < 0 ? NULL : &deadline))
+        ;
     q->woken = false;
     pthread_mutex_unlock(&q->lock);
 }

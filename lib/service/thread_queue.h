@@ -57,8 +57,8 @@ size_t thread_queue_length(struct thread_queue *q);
 /* Waits for a job and takes it. NULL: the queue is ending (jobs that are still waiting are left to
  * thread_queue_stop), or timeout_ms passed; a negative timeout_ms waits without limit. */
 struct thread_job *thread_queue_next(struct thread_queue *q, long timeout_ms);
-/* Waits for a job, a wake-up or the end. */
-void thread_queue_wait_any(struct thread_queue *q);
+/* Waits for a job, a wake-up or the end, at most timeout_ms; a negative timeout_ms waits without limit. */
+void thread_queue_wait_any(struct thread_queue *q, long timeout_ms);
 /* Waits for an urgent job or the end, at most timeout_ms. Other jobs and wake-ups do not end the wait. */
 void thread_queue_wait_urgent(struct thread_queue *q, long timeout_ms);
 /* Appends all waiting jobs of one sort to `list`, without waiting. */

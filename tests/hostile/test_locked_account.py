@@ -15,7 +15,7 @@ def test_a_locked_account_stalls_only_its_own_workspace(stack, attacker, beside)
 
     @contextlib.contextmanager
     def locked():
-        lock = subprocess.Popen(["mariadb", "--no-defaults", "--socket", str(stack.dir / "sockets/mariadb.sock"), "--batch", "--skip-column-names", "millrace"],
+        lock = subprocess.Popen(["mariadb", "--no-defaults", "--socket", str(stack.dir / "sockets/mariadb.sock"), "--batch", "--unbuffered", "--skip-column-names", "millrace"],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         lock.stdin.write(f"SET idle_transaction_timeout=0; BEGIN; SELECT 1 FROM accounts WHERE workspace_id = '{attacker.id}' FOR UPDATE;\n")
         lock.stdin.flush()

@@ -161,7 +161,7 @@ static void run_batches(struct thread_queue *q, void *arg)
     f->signals_blocked = sigismember(&blocked, SIGTERM) == 1 && sigismember(&blocked, SIGUSR2) == 1;
     while (!thread_queue_is_ending(q)) {
         if (f->open)
-            thread_queue_wait_any(q);
+            thread_queue_wait_any(q, -1);
         else
             thread_queue_wait_urgent(q, 5);
         f->wait_ends++;

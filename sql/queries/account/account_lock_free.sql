@@ -1,0 +1,7 @@
+-- As account_lock, without waiting: accounts that another transaction has locked are left out.
+-- Columns as in account_lock.
+SELECT workspace_id, balance, version, active, max_concurrent, price, responders
+FROM accounts
+WHERE workspace_id IN ([[?]])
+ORDER BY workspace_id
+FOR UPDATE SKIP LOCKED
