@@ -25,7 +25,7 @@ ifeq ($(origin CC),default)
 CC      := gcc
 endif
 LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libcares libmagic libcrypto
-# pkg-config is asked once a run; libfcgi and inih ship without (or with odd) .pc files
+# pkg-config runs once for each make; libfcgi and inih ship without (or with odd) .pc files
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread
 
@@ -34,17 +34,18 @@ WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototyp
 OPT     ?= -O2 -g
 SAN     :=
 ifeq ($(VARIANT),asan)
-# so that both compilers' warnings are heeded
+# clang, while the plain build uses gcc: the warnings of both compilers are errors
 CC      := clang
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 OPT     := -O1 -gline-tables-only
 endif
 ifeq ($(VARIANT),tsan)
-# no-tsan: it knows no fences, and says so; the one there is stands between processes, which it does not see anyway
+# -Wno-tsan: TSan does not support atomic fences and warns about them. The only fence is between processes, which TSan does
+# not watch.
 SAN     := -fsanitize=thread -fno-omit-frame-pointer -Wno-tsan
 OPT     := -O1 -g
 endif
-# what has no such points is the plain build's
+# only sources with failpoints are compiled again; all others are shared with the plain build
 ifeq ($(VARIANT),crash)
 DEFS    := -DMILLRACE_CRASH_POINTS
 POINTED := $(shell grep -rl --include='*.c' '"base/failpoint.h"' lib fcgi executor stream)
@@ -128,7 +129,7 @@ SEE      := build/rooms
 GENDIR   := build/gen
 GEN      := $(GENDIR)/sql.h $(GENDIR)/lua.h $(GENDIR)/blobs.h $(GENDIR)/filters.h
 HEADERS  := $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.h))
-# where a source stands decides what it may include: a room's own file, a room's test, or anything else
+# the include path of a source depends on its folder: a room's own file, a room's test, or anything else
 uses      = $(if $(filter $(ROOMS),$(1)),$(1) $(USE.$(1)),$(if $(filter tests/unit/%,$(1)),$(call uses,$(1:tests/unit/%=%)),\
             $(if $(filter tests/%,$(1)),tests $(ROOMS),$(filter $(1)/% $(1),$(ROOMS)) $(LIB_ROOMS))))
 see       = $(patsubst %,-I$(SEE)/%,$(call uses,$(call room_of,$(1))))
@@ -148,11 +149,11 @@ with_uses = $(sort $(1) $(foreach r,$(1),$(USE.$(r))))
 needed   = $(call with_uses,$(call with_uses,$(call with_uses,$(call with_uses,$(1)))))
 libs     = $(foreach r,$(filter $(call needed,$(1)),$(TOP_DOWN)),$(call lib,$(r)))
 
-# for tools that read the sources themselves: scripts/lint
+# prints the include paths, for scripts/lint
 generated: $(GEN) $(SEE)/.made
 flags:
 	@echo '$(filter-out -fstack-protector-strong -fPIE,$(ALL_CFLAGS)) $(ROOMS:%=-I$(SEE)/%)'
-# room by room what it may use, for scripts/rooms
+# prints the rooms that each room may use, for scripts/rooms
 rooms:
 	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
@@ -178,7 +179,7 @@ $(GENDIR)/make-filters: runner/filters/main.c
 $(GENDIR)/filters.h $(GENDIR)/filters.c &: $(GENDIR)/make-filters
 	$(GENDIR)/make-filters $(GENDIR)
 
-# made anew when a header came or went
+# rebuilt when a header was added or removed
 $(shell mkdir -p $(SEE); echo '$(HEADERS)' | cmp -s - $(SEE)/.list || echo '$(HEADERS)' >$(SEE)/.list)
 $(SEE)/.made: $(SEE)/.list
 	@rm -rf $(SEE)/[a-z]*; mkdir -p $(foreach r,$(ROOMS),$(SEE)/$(r)/$(r))
@@ -219,7 +220,8 @@ $$(BIN)/$(1): $$(call under,$$(MAIN.$(1))) $$(call libs,$$(ROOMS.$(1)))
 	@mkdir -p $$(@D)
 	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(or $$(LIBS.$(1)),$$(PKG_LIBS))
 endef
-# started twice a run of a skill: what it needs of libraries is linked in, loading them would cost more than what it does
+# The runner starts twice for each run of a skill. Its libraries are linked statically, because loading them would take longer
+# than its own work.
 LIBS.millrace-runner := -Wl,-Bstatic -ljson-c -ltalloc -lsodium -Wl,-Bdynamic -lm -pthread
 $(foreach n,$(NAMES),$(eval $(call program,$(n))))
 
@@ -279,7 +281,7 @@ fuzz:
 	$(MAKE) VARIANT=fuzz $(FUZZ:%=build/fuzz/fuzz_%)
 fuzz-targets: $(FUZZ:%=$(B)/fuzz_%)
 
-# for clangd and other tools that want to know how each file is compiled
+# the compiler's command for each file, for clangd and similar tools
 C_FILES := $(sort $(foreach r,$(ROOMS),$(wildcard $(call folder,$(r))/*.c)) $(foreach n,$(NAMES),$(MAIN.$(n))) \
            $(wildcard tests/*/*.c) $(foreach r,$(TESTED),$(wildcard tests/unit/$(r)/*.c)))
 comma   := ,
@@ -295,7 +297,7 @@ lint format:
 	scripts/lint $@
 bench: all
 	scripts/bench
-# etc/ is what systemd, logrotate and nginx need; settings and site are samples, to be filled in.
+# etc/ holds the files of systemd, logrotate, sysusers and tmpfiles. The settings and the nginx site are installed as samples.
 ETC := $(DESTDIR)/etc
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(ETC)/systemd/system $(ETC)/logrotate.d $(ETC)/sysusers.d $(ETC)/tmpfiles.d $(ETC)/millrace

@@ -289,7 +289,7 @@ static void print_event(struct cli *cli, void *scratch, const id *execution, con
                v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
 }
 
-/* Waiting for events of one run, on an event loop of its own. */
+/* Waits for the events of one run. Has its own event loop. */
 struct event_wait {
     struct event_base *base;
     /* ends a wait after POLL_MS */

@@ -68,7 +68,7 @@ struct active_run {
     struct claimed_run *claim;
     /* the pending commit, or the one in flight, is the last */
     bool ending;
-    /* MariaDB refused the last commit; the one that says so is the last attempt */
+    /* MariaDB rejected the last commit; the commit that records this failure is the last attempt */
     bool end_refused;
     /* children may be running that nobody waits for any more: the end of the run stops them */
     bool may_have_children;
@@ -84,7 +84,7 @@ void run_begin_in_claim(struct executor *exec, struct claimed_run *c);
  * c->fenced: the run is dropped. The memory of `c` may be freed afterwards. */
 void run_settle_claim(struct executor *exec, struct claimed_run *c, enum err e);
 
-/* The commit that collects now; made where there is none. */
+/* The pending commit; created if the run has none. */
 struct commit *run_pending_commit(struct active_run *run);
 /* Submits the pending commit, unless one is in flight or the claim is not settled; then it is submitted
  * later. */

@@ -5,7 +5,7 @@
 #include "executor/db_thread/claimed_run.h"
 #include "json/json.h"
 
-/* The JSON value of `text`, of `ctx`. Where there is none, or it does not parse: `otherwise`, whose reference
+/* The JSON value of `text`, of `ctx`. If `text` is NULL or does not parse: `otherwise`, whose reference
  * this function takes over; NULL is allowed. */
 json_object *claim_json(void *ctx, const char *text, json_object *otherwise);
 /* The steps that earlier attempts have stored: c->steps_n of them, in program order. */

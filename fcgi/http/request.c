@@ -214,8 +214,8 @@ static int64_t body_patience_ms(const struct request *r)
     return by_rate_ms < by_deadline_ms ? by_rate_ms : by_deadline_ms;
 }
 
-/* Limits how long the next read from nginx may wait. libfcgi buffers whole records of its own, so poll() on
- * the connection would not tell whether octets are there. False: not at all. */
+/* Limits how long the next read from nginx may wait. libfcgi buffers whole records, so poll() on the
+ * connection does not show whether octets are available. False: the time is used up; do not wait. */
 static bool limit_wait(const struct request *r)
 {
     int64_t patience_ms = body_patience_ms(r);

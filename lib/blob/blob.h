@@ -47,7 +47,7 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store);
 enum err blob_write(struct blob_writer *w, const void *bytes, size_t size) WARN_UNUSED;
 /* Bytes written so far. */
 int64_t blob_written(const struct blob_writer *w);
-/* Syncs the file and tells the blob's name. The blob cannot be opened yet. */
+/* Syncs the file and returns the blob's name. The blob cannot be opened yet. */
 enum err blob_finish(struct blob_writer *w, struct blob_id *id_r) WARN_UNUSED;
 /* Moves the finished blob to its place. Call it with the shared lock held. */
 enum err blob_publish(struct blob_writer *w) WARN_UNUSED;

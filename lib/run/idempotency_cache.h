@@ -12,7 +12,7 @@
 #define IDEMPOTENCY_CACHE_LOCK "claim "
 
 /* Call this before anything else is done for a keyed request. Returns RUN_REPLAYED, RUN_KEY_REUSED,
- * RUN_IN_FLIGHT, or 0: process the request. With 0, *locked_r tells whether the key was locked (for one
+ * RUN_IN_FLIGHT, or 0: process the request. With 0, *locked_r is true if the key was locked (for one
  * second); idempotency_cache_unlock or acceptance ends the lock. The answer's body is on ctx. */
 enum run_verdict idempotency_cache_get_or_lock(struct redis *redis, void *ctx,
                                                const struct run_request *request, bool *locked_r,

@@ -22,7 +22,7 @@ struct progress {
 
 /* `run` may be NULL: what begins is not for one run. */
 void progress_begin(struct progress *p, const char *doing, const id *run);
-/* What was begun goes on. */
+/* Reports progress of the current work. */
 void progress_step(struct progress *p);
 void progress_idle(struct progress *p);
 

@@ -1,6 +1,6 @@
 /* prepare-queries SOCKET DATABASE USER: prepares every query of sql/queries on one connection. The number of each
  * result's columns is compared with the number that scripts/embed has counted. Prints how many queries were prepared;
- * the names of the others go to stderr, with what the log says of them. Exit status 1 if there are any. */
+ * the names of the others go to stderr, with the log's lines about them. Exit status 1 if a query was not prepared. */
 #include <stdio.h>
 #include <talloc.h>
 

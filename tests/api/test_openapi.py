@@ -68,7 +68,7 @@ def test_json_document_is_up_to_date():
 
 
 @pytest.mark.skipif(not shutil.which("npm"), reason="npm is not here")
-@pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="no program of ours runs")
+@pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="runs no program of Millrace")
 def test_spectral_reports_nothing():
     done = subprocess.run([ROOT / "scripts/openapi", "--check", "--lint"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Redis says of a running run, again and again, that it was stopped."""
+"""Redis repeats a false message that a running run was stopped."""
 import contextlib
 import threading
 

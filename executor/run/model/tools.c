@@ -19,7 +19,7 @@ struct tool_call_run {
     /* set: accepted */
     id child;
     bool done;
-    /* what the model is told */
+    /* the tool's result, as it is sent to the model */
     char *result;
 };
 

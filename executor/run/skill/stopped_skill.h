@@ -10,7 +10,8 @@
 #include "executor/run/active_run.h"
 #include "executor/run/skill/collect_outputs.h"
 
-/* Takes over the run's runner, which is told to stop with its grace time, its slot and its directory. */
+/* Takes over the run's runner, its slot and its directory. The runner is asked to stop and gets its grace
+ * time. */
 void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill, struct runner_process *r,
                                const char *run_dir);
 /* The command has ended already, and its outputs are being collected: takes over that job and the directory.

@@ -35,7 +35,7 @@ struct current_step {
     size_t value_bytes;
     /* tries of the action that has ended, of a step that runs once */
     int last_tries;
-    /* by item; references of ours */
+    /* by item; this struct owns one reference of each */
     json_object **values;
     int64_t started_ms;
     /* NULL: the step has not failed */

@@ -1,4 +1,4 @@
--- What the contract does not show and operators want to know.
+-- Fields for operators that the API does not return.
 SELECT e.workspace_id, e.root_id, e.depth, e.principal_id, e.key_id, e.attempt, e.losses, e.executor_id, x.host, x.pid, e.effects,
   e.deadline_ms, e.last_seq
 FROM executions e

@@ -1,2 +1,2 @@
--- Which of these executions exist. After a lost COMMIT response this tells whether the transaction was committed.
+-- Which of these executions exist. After a lost COMMIT response this shows whether the transaction was committed.
 SELECT id FROM executions WHERE id IN ([[?]])

@@ -1,2 +1,2 @@
--- How children are getting on, and what came of those that have ended.
+-- The states of children, with the results of those that have ended.
 SELECT id, state, failure_reason, output, error FROM executions WHERE id IN ([[?]])

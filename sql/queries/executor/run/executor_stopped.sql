@@ -1,2 +1,2 @@
--- The states of runs that Redis says were stopped.
+-- The states of runs that were stopped according to Redis.
 SELECT id, state FROM executions WHERE id IN ([[?]])
