@@ -1,12 +1,20 @@
 /* The connection: settings of the session, errors, and text commands. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "mariadb/db_private.h"
 
-enum { CONNECT_TIMEOUT_S = 2, STATEMENT_TIMEOUT_S = 3 };
+enum {
+    CONNECT_TIMEOUT_S = 2,
+    /* The server ends a statement so long before the client would give it up, so that no statement goes on
+     * for a client that is gone. */
+    SERVER_GIVES_UP_MS = 200,
+    LOG_INTERVAL_MS = 1000,
+};
 
 /* The server's error numbers (mysqld_error.h). */
 enum {
@@ -18,6 +26,23 @@ enum {
     E_DEADLOCK = 1213,
     E_QUERY_KILLED = 1317,
     E_KILLED = 1927,
+    /* the server cannot do it now, whatever the statement */
+    E_DISK_FULL = 1021,
+    E_WRITE_FAILED = 1026,
+    E_ENGINE = 1030,
+    E_OUT_OF_MEMORY = 1037,
+    E_OUT_OF_SORT_MEMORY = 1038,
+    E_OUT_OF_RESOURCES = 1041,
+    E_TABLE_FULL = 1114,
+    E_TOO_MANY_USER_CONNECTIONS = 1203,
+    E_LOCK_TABLE_FULL = 1206,
+    E_READ_LOCK = 1223,
+    E_USER_LIMIT = 1226,
+    E_READ_ONLY = 1290,
+    E_TOO_MANY_STATEMENTS = 1461,
+    E_TOO_MANY_TRANSACTIONS = 1637,
+    E_READ_ONLY_MODE = 1836,
+    E_STATEMENT_TIMEOUT = 1969,
     /* the client library's own numbers (errmsg.h), all of them about the connection */
     E_CLIENT_FIRST = 2000,
     E_CLIENT_LAST = 2999,
@@ -25,6 +50,8 @@ enum {
 
 /* --- errors --- */
 
+/* What is not listed is the statement's own fault (1062, 1406, 1366, 4025 ...): repeating it for ever would
+ * hold up what other workspaces have in the same batch. */
 static enum db_fault classify_error(unsigned number)
 {
     switch (number) {
@@ -40,6 +67,23 @@ static enum db_fault classify_error(unsigned number)
     case E_QUERY_KILLED:
     case E_TOO_MANY_CONNECTIONS:
         return FAULT_CONNECTION;
+    case E_DISK_FULL:
+    case E_WRITE_FAILED:
+    case E_ENGINE:
+    case E_OUT_OF_MEMORY:
+    case E_OUT_OF_SORT_MEMORY:
+    case E_OUT_OF_RESOURCES:
+    case E_TABLE_FULL:
+    case E_TOO_MANY_USER_CONNECTIONS:
+    case E_LOCK_TABLE_FULL:
+    case E_READ_LOCK:
+    case E_USER_LIMIT:
+    case E_READ_ONLY:
+    case E_TOO_MANY_STATEMENTS:
+    case E_TOO_MANY_TRANSACTIONS:
+    case E_READ_ONLY_MODE:
+    case E_STATEMENT_TIMEOUT:
+        return FAULT_SERVER;
     default:
         return number >= E_CLIENT_FIRST && number <= E_CLIENT_LAST ? FAULT_CONNECTION : FAULT_STATEMENT;
     }
@@ -63,9 +107,21 @@ static void db_disconnect(struct db *db)
     db->conn = NULL;
 }
 
+static void log_server_fault(struct db *db, unsigned number, const char *what, const char *message)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (now_ms - db->server_fault_logged_ms < LOG_INTERVAL_MS && db->server_fault_logged_ms > 0)
+        return;
+    db->server_fault_logged_ms = now_ms;
+    log_warn("db.statement_unavailable", "what=%s errno=%u message=\"%s\"", what, number, message);
+}
+
 enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message)
 {
     db->fault = classify_error(number);
+    db->lock_timed_out = number == E_LOCK_TIMEOUT;
+    if (db->fault == FAULT_SERVER)
+        log_server_fault(db, number, what, message);
     if (db->fault == FAULT_STATEMENT)
         snprintf(db->statement_error, sizeof db->statement_error, "%u: %s", number, message);
     if (db->fault == FAULT_STATEMENT)
@@ -76,6 +132,19 @@ enum db_fault db_record_error(struct db *db, unsigned number, const char *what, 
         db_disconnect(db);
     }
     return db->fault;
+}
+
+enum db_fault db_record_commit_error(struct db *db)
+{
+    unsigned number = mysql_errno(db->conn);
+    enum db_fault fault = db_record_error(db, number, "COMMIT", mysql_error(db->conn));
+    /* a read-only server refuses COMMIT and rolls back; after any other refusal the outcome is open */
+    bool rolled_back = number == E_READ_ONLY || number == E_READ_ONLY_MODE;
+    if (fault != FAULT_SERVER || rolled_back)
+        return fault;
+    db->counters.lost++;
+    db_disconnect(db);
+    return db->fault = FAULT_CONNECTION;
 }
 
 /* --- the connection --- */
@@ -111,11 +180,15 @@ static void set_options(const struct db *db, MYSQL *conn)
     mysql_options(conn, MYSQL_OPT_WRITE_TIMEOUT, &db->settings.timeout_s);
     mysql_options(conn, MYSQL_OPT_RECONNECT, &no);
     mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(conn, MYSQL_INIT_COMMAND,
-                  "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, "
-                  "idle_transaction_timeout=1, sql_mode="
-                  "'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
-                  "time_zone='+00:00'");
+    char session[512];
+    int64_t limit_ms = (int64_t)db->settings.timeout_s * 1000 - SERVER_GIVES_UP_MS;
+    snprintf(session, sizeof session,
+             "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, "
+             "idle_transaction_timeout=1, max_statement_time=%" PRId64 ".%03" PRId64 ", sql_mode="
+             "'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
+             "time_zone='+00:00'",
+             limit_ms / 1000, limit_ms % 1000);
+    mysql_options(conn, MYSQL_INIT_COMMAND, session);
 }
 
 enum db_fault db_connect(struct db *db)

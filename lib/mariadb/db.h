@@ -37,7 +37,7 @@ struct db_settings {
     const char *name;
     const char *user;
     const char *password;
-    /* the longest wait for an answer of the server; 0: 3 s */
+    /* the longest wait for an answer of the server; 0: 3 s. The server ends a statement 0.2 s earlier. */
     unsigned timeout_s;
 };
 
@@ -85,8 +85,9 @@ id db_get_id(const struct db_rows *rows, size_t row, size_t column); /* not set 
 
 /* Runs a query once. rows_r may be NULL; the rows are of ctx. A query that only reads, outside of a
  * transaction, is sent again if the connection turns out to be dead, as it is after the server was restarted.
- * ERR_UNAVAILABLE: the server is unreachable. ERR_RETRY: a deadlock or a lock wait; the transaction is rolled
- * back and may be repeated. ERR_INTERNAL: the statement is wrong (logged). */
+ * ERR_UNAVAILABLE: the server is unreachable, read-only or full, or the statement took too long. ERR_RETRY: a
+ * deadlock or a lock wait; the transaction is rolled back and may be repeated. ERR_INTERNAL: the statement is
+ * wrong (logged). */
 enum err db_run(struct db *db, void *ctx, enum sql_id query, const struct db_value *args, size_t args_n,
                 struct db_rows **rows_r) WARN_UNUSED;
 

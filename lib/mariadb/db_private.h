@@ -11,12 +11,18 @@ enum { STATEMENT_SIZES = 7, REPEAT_MAX = 1 << (STATEMENT_SIZES - 1) };
 /* Texts up to this size are fetched with the row; ids fit, and most names. Longer ones take a call each. */
 enum { TEXT_SHORT = 64 };
 
+/* Default of db_settings.timeout_s: that of the daemons; commands have more. */
+enum { STATEMENT_TIMEOUT_S = 3 };
+
 enum db_fault {
     FAULT_NONE,
     /* deadlock or lock wait: the transaction was rolled back and may be repeated */
     FAULT_RETRY,
     /* the connection is lost, or could not be made */
     FAULT_CONNECTION,
+    /* the server cannot execute statements of this sort now (read-only, full, statement time used up); the
+     * connection is good and nothing was done */
+    FAULT_SERVER,
     /* the statement is wrong */
     FAULT_STATEMENT,
 };
@@ -50,6 +56,10 @@ struct db {
     bool autocommit_off;
     /* the connection's last use was a transaction */
     bool was_transaction;
+    /* the last FAULT_RETRY was a lock wait that lasted the whole 2 s */
+    bool lock_timed_out;
+    /* CLOCK_BOOTTIME of the last log line about FAULT_SERVER */
+    int64_t server_fault_logged_ms;
     uint64_t round_trips;
     /* the last error that was the statement's own: "ERRNO: MESSAGE"; empty: none so far */
     char statement_error[256];
@@ -63,8 +73,11 @@ struct db {
 /* Connects if there is no connection. Like the functions below, it returns what it leaves in db->fault. */
 enum db_fault db_connect(struct db *db);
 /* Classifies an error of the server or the client library and logs it (but for FAULT_RETRY, which is
- * ordinary). A lost connection is closed. */
+ * ordinary; FAULT_SERVER once a second). A lost connection is closed. */
 enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message);
+/* Classifies an error of COMMIT. An error after which the transaction may have been committed, or may still
+ * be open, closes the connection and counts as FAULT_CONNECTION. */
+enum db_fault db_record_commit_error(struct db *db);
 /* Runs a statement that has neither values nor a result. */
 enum db_fault db_command(struct db *db, const char *text);
 /* Restores autocommit before a statement that runs outside a transaction. Does nothing inside of one. */

@@ -34,7 +34,7 @@ static enum db_fault tx_commit(struct db *db)
     int failed = mysql_send_query(db->conn, "COMMIT", 6);
     failpoint("db.in_commit");
     if (failed != 0 || mysql_read_query_result(db->conn) != 0)
-        return db_record_error(db, mysql_errno(db->conn), "COMMIT", mysql_error(db->conn));
+        return db_record_commit_error(db);
     failpoint("db.after_commit");
     return db->fault = FAULT_NONE;
 }
@@ -76,6 +76,8 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     if (fault == FAULT_NONE)
         return TX_DONE;
     *e_r = db_err(fault);
+    if (fault == FAULT_SERVER)
+        (void)db_command(db, "ROLLBACK"); /* the next transaction must not begin inside of this one */
     if (fault == FAULT_CONNECTION)
         return TX_COMMIT_LOST;
     return fault == FAULT_RETRY ? TX_RETRY : TX_DONE;
@@ -137,6 +139,9 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
         case TX_RETRY:
             if (!db->conn && reconnected)
                 return ERR_UNAVAILABLE;
+            /* A daemon has waited for the lock long enough: 5 waits of 2 s would hold up others. */
+            if (db->conn && db->lock_timed_out && db->settings.timeout_s <= STATEMENT_TIMEOUT_S)
+                return e;
             reconnected = reconnected || !db->conn;
         }
     }

@@ -1,9 +1,11 @@
 """Outages of Redis and MariaDB: what still works, which errors are returned, and recovery without intervention."""
+import threading
 import time
 
 import pytest
 import requests
 
+import peers
 from stack import eventually
 
 SETTINGS = {"api.rate_limit_per_minute": "100000"}
@@ -90,3 +92,48 @@ def test_runs_survive_a_killed_mariadb(stack, workspace, client):
     assert eventually(lambda: client.run(workflow, key="during").status_code == 202, 5)
     assert workspace.balance() == 998
     eventually(lambda: client.execution(first.json()["execution_id"])["status"] == "success", 20)
+
+
+def test_statements_that_take_too_long_end_in_the_server(stack, workspace, client):
+    run = client.started(workspace.put_workflow(PROGRAM))
+    client.finished(run)
+    with peers.mariadb(stack.dir, 30) as lock:
+        lock("LOCK TABLES executions WRITE")
+        answer = client.get(f"/executions/{run}")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
+        assert int(stack.sql_one("SELECT COUNT(*) FROM information_schema.processlist "
+                             "WHERE user = 'millrace_api' AND info LIKE '%FROM executions%'")) == 0
+    assert client.get(f"/executions/{run}").status_code == 200
+
+
+@pytest.mark.serial
+def test_a_read_only_mariadb_fails_no_run(stack, workspace):
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 0.1}, {"name": "b", "type": "transform", "value": 1}]})
+    answers, over = [], threading.Event()
+
+    def load(n):
+        client, i = workspace.client(), 0
+        while not over.is_set():
+            answers.append(client.run(workflow, key=f"{n}-{i}"))
+            i += 1
+    threads = [threading.Thread(target=load, args=(n,)) for n in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        eventually(lambda: sum(a.status_code == 202 for a in answers) > 20, 20)
+        stack.sql("SET GLOBAL read_only = 1")
+        time.sleep(3)  # the length of a planned failover
+        stack.sql("SET GLOBAL read_only = 0")
+        before = len(answers)
+        eventually(lambda: sum(a.status_code == 202 for a in answers[before:]) > 20, 20)
+    finally:
+        stack.sql("SET GLOBAL read_only = 0")
+        over.set()
+        for t in threads:
+            t.join(30)
+    assert {a.status_code for a in answers} <= {202, 503, 504}, [a.text for a in answers if a.status_code not in (202, 503, 504)][:3]
+    assert sum(a.status_code == 503 for a in answers) > 0, "MariaDB was never read-only"
+    client = workspace.client()
+    for answer in answers:
+        if answer.status_code == 202:
+            assert client.finished(answer.json()["execution_id"])["status"] == "success"
