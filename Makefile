@@ -8,7 +8,7 @@
 ## make asan                 programs and unit tests by clang, under ASan and UBSan, in build/asan/
 ## make fuzz                 the libFuzzer targets, in build/fuzz/
 ## make compile-commands     compile_commands.json, for clangd
-## make bench-tools          what scripts/bench measures against
+## make bench-tools          the programs against which scripts/bench compares
 ## make install              into DESTDIR and PREFIX (/usr/local)
 ## make clean                removes build/ and bin/
 #
@@ -259,7 +259,7 @@ $(B)/prepare-queries: $(B)/tests/api/prepare_queries.o $(call libs,mariadb)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 prepare-queries: $(B)/prepare-queries
 
-# What Millrace is measured against: scripts/bench runs them
+# The programs against which scripts/bench compares Millrace
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call libs,base)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 $(B)/bench-streams $(B)/bench-spawn: $(B)/bench-%: $(B)/tests/bench/%.o

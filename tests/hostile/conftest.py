@@ -17,7 +17,7 @@ SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
 
 @pytest.fixture(scope="module")
 def stack(request):
-    # queue_ms as installed: being told that the pool is overloaded is what an attacker wants. The limits per address as installed, too.
+    # queue_ms and the limits per address have their defaults: an attacker who makes the pool reject the victim's requests has succeeded
     s = Stack({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
                "api.unknown_keys_per_s": "100", **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
     try:
@@ -39,7 +39,7 @@ def effects():
 @pytest.fixture(scope="module")
 def victim(stack):
     v = Victim(stack)
-    v.measure(20)  # what is compiled and cached at the first use is no part of the comparison
+    v.measure(20)  # warm-up: compiling and caching at the first use must not affect the comparison
     return v
 
 

@@ -16,5 +16,5 @@ def test_conditions_over_long_lists(attacker, beside):
     beside(Attack())
     for run in runs:
         ended = client.finished(run, 60)
-        # Either it was cheap enough, or the step says which limit it exceeded.
+        # Either the evaluation was within the budget, or the step's error names the limit.
         assert ended["status"] == "success" or ended["failure_reason"] == "limit_exceeded", ended

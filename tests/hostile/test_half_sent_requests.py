@@ -8,7 +8,7 @@ import threading
 
 TLS = True
 CONNECTIONS = 300
-ADDRESS = ("127.0.0.2", 0)  # the victim's is 127.0.0.1: clients of one address share its rate of requests
+ADDRESS = ("127.0.0.2", 0)  # the victim has 127.0.0.1; clients of one address share its rate limit
 HEADER = b"POST /api/v1/workflows HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{"
 
 
@@ -86,7 +86,7 @@ def half_sent_streams(port):
 
 @contextlib.contextmanager
 def slow_readers(port):
-    """300 connections that ask for the largest open document again and again, and do not read."""
+    """300 connections that ask for the largest open document repeatedly and do not read the responses."""
     sockets = []
     for _ in range(CONNECTIONS):
         s = socket.socket()

@@ -1,5 +1,5 @@
-"""Somebody without a key sends random keys and random tickets as fast as it can. Each unknown one could cost a query and push a key that
-is in use out of the cache."""
+"""A client without a key sends random keys and random tickets as fast as it can. Each unknown key or ticket could cost a query and evict a
+key in use from the cache."""
 import contextlib
 import http.client
 import secrets
@@ -31,7 +31,7 @@ def random_credentials(stack):
 
 
 def requests_of_the_attacker(stack):
-    """Of the API's log: the requests that ended with 401 or 429, and how many of them asked MariaDB; by the second."""
+    """From the API's log, for each second: the requests that ended with 401 or 429, and how many of them queried MariaDB."""
     asked, all_of_them = {}, 0
     for line in stack.log("api").splitlines():
         if " request " in line and (" status=401 " in line or " status=429 " in line):
@@ -47,7 +47,7 @@ def test_random_keys_cost_few_queries(stack, beside):
     sent, asked = requests_of_the_attacker(stack)
     print(f"{sent} requests with unknown keys, {sum(asked.values())} queries, at most {max(asked.values())} in one second")
     assert sent > 500
-    assert max(asked.values()) <= 2 * LOOK_UPS_PER_S  # a second of the log may touch two of the limit's
+    assert max(asked.values()) <= 2 * LOOK_UPS_PER_S  # one second of the log may overlap with two seconds of the limit
 
 
 def test_a_key_in_use_works_from_the_attackers_address(stack, attacker):
@@ -58,6 +58,6 @@ def test_a_key_in_use_works_from_the_attackers_address(stack, attacker):
         with contextlib.closing(connection):
             connection.request("GET", "/api/v1/credits", headers={"Authorization": f"Bearer {key}"})
             return connection.getresponse().status
-    eventually(lambda: status() == 200, 5)  # not in a second in which the address has used up its look-ups
+    eventually(lambda: status() == 200, 5)  # fails while the address has used up its look-ups of the current second
     with random_credentials(stack):
         assert {status() for _ in range(100)} == {200}

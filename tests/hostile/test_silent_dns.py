@@ -1,4 +1,4 @@
-"""Steps whose host name is asked of a name server that never answers, each cancelled after 50 ms."""
+"""Steps with a host name that the name server never resolves. Each attempt is cancelled after 50 ms."""
 import contextlib
 import socket
 
@@ -22,7 +22,7 @@ def test_names_that_nobody_resolves(attacker, beside):
     def silent():
         runs = [client.started(workflow, {"items": list(range(10000))}) for _ in range(4)]
         server.settimeout(20)
-        assert server.recv(4096)  # the name is asked here
+        assert server.recv(4096)  # the query for the name arrives here
         try:
             yield
         finally:

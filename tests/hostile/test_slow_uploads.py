@@ -1,4 +1,4 @@
-"""Four senders of one workspace upload at one byte a second, which is as many as there are upload workers, while the victim uploads."""
+"""Four senders of one workspace upload at one byte per second while the victim uploads. There are four upload workers."""
 import contextlib
 import http.client
 import itertools

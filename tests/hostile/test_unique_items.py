@@ -17,6 +17,6 @@ def test_unique_items_of_many_objects(attacker, beside):
         statuses.append((answer.status_code, answer.text[:300]))
     with_four = beside(Attacker(work, threads=4))
     assert not with_four.errors and statuses
-    # The attacker is either served or told the limit: never a server's error.
+    # The attacker's request succeeds or is rejected with the name of the limit; it never causes a 5xx.
     assert all(status in (202, 422, 429) for status, _ in statuses), statuses[:3]
     assert all("limit" in text for status, text in statuses if status == 422), statuses[:3]

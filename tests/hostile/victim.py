@@ -13,17 +13,17 @@ import threading
 import time
 
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": {"x": "${/inputs/x}"}}]}
-PACE_S = 0.02      # a run every 20 ms at most: a victim, not a load
+PACE_S = 0.02      # at most one run every 20 ms, because the victim must not be a load
 FINISH_S = 20      # a run that has not finished by then counts as refused
 TIMEOUT_S = 10     # a response that takes longer counts as refused
-REFUSALS = 5       # after so many the outcome is certain, and the rest is not sent
+REFUSALS = 5       # after this many refusals the test has failed, and no more runs are sent
 
 
 @dataclasses.dataclass
 class Times:
     accept_ms: list
     finish_ms: list
-    refused: list  # what came instead: status or error, for the report
+    refused: list  # status or error of each refused request, for the report
 
     def row(self):
         def at(values, share):
@@ -65,7 +65,7 @@ class Victim:
                 started.append(json.loads(body)["execution_id"])
             else:
                 times.refused.append(f"{answer.status} {body[:200]!r}")
-            time.sleep(max(0, PACE_S - (time.monotonic() - began)))  # the pace of the load, not a wait for something
+            time.sleep(max(0, PACE_S - (time.monotonic() - began)))  # sets the rate of the load; it is not a wait for a condition
         connection.close()
         deadline = time.monotonic() + FINISH_S
         for execution in started:
@@ -94,7 +94,7 @@ class Victim:
 
 
 class Attacker:
-    """Threads that call `work(n)` again and again until the attack ends. An exception of `work` ends its thread and is kept."""
+    """Threads that call `work(n)` repeatedly until the attack ends. An exception of `work` ends its thread and is kept."""
 
     def __init__(self, work, threads=1):
         self.errors = []
@@ -122,13 +122,13 @@ class Attacker:
 
 
 def fenced(stack):
-    """Lines of the executor's log that say that a process lost its lease or died."""
+    """Lines of the executor's log about processes that lost their lease or died."""
     return [line for line in stack.log("executor").splitlines()
             if any(event in line for event in (" executor.fenced", " executor.lost", " master.process_ended"))]
 
 
 def judge(name, alone, beside, fences, report=print):
-    """The rule of every attack: p99 beside <= 2 x p99 alone + 20 ms, nothing refused, nothing fenced."""
+    """The criteria of every attack: p99 beside <= 2 x p99 alone + 20 ms, no request refused, no process fenced."""
     a, b = alone.row(), beside.row()
     report(f"{name:28} accept p50 {a['accept_p50']:7.1f} -> {b['accept_p50']:7.1f}  p99 {a['accept_p99']:7.1f} -> {b['accept_p99']:7.1f}"
            f"  finish p50 {a['finish_p50']:7.1f} -> {b['finish_p50']:7.1f}  p99 {a['finish_p99']:7.1f} -> {b['finish_p99']:7.1f}"

@@ -1,5 +1,5 @@
-"""The real bin/millrace-runner against skills that mean harm: one test each, as root (with a slot's uid) and as an
-ordinary user. VARIANT=asan tests the sanitised binary; MILLRACE_RUNNER names any other."""
+"""Runs bin/millrace-runner with hostile skills. Each test is executed as root (with the uid of a slot) and as an ordinary user.
+VARIANT=asan tests the sanitized program; MILLRACE_RUNNER names any other program."""
 import hashlib
 import json
 import os
@@ -21,18 +21,18 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 VARIANT = os.environ.get("VARIANT", "")
 BINARY = os.environ.get("MILLRACE_RUNNER") or str(
     ROOT / (f"build/{VARIANT}/bin" if VARIANT else "bin") / "millrace-runner")
-# nobody's: no entry in passwd is needed; of each process of a parallel run its own, as the kernel counts by user
+# unused uids; no entry in passwd is needed. Each process of a parallel test run has its own, because the kernel counts processes by user
 SLOT_UID = 180001 + 2 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 USER_UID = SLOT_UID + 1
 
 
 class Box:
-    """A private folder, a skill in it, and runs of it."""
+    """A private folder with one skill and its runs."""
 
     def __init__(self, mode):
         self.mode = mode
         self.uid = SLOT_UID if mode == "root" else None
-        # not pytest's tmp_path: that is 0700, and a slot's user has to reach its run
+        # not pytest's tmp_path, whose mode is 0700: the user of a slot must reach the folder of its run
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="mr-runner-", dir="/var/tmp"))
         self.base.chmod(0o755)
         self.skill = self.base / "skill"
@@ -46,8 +46,8 @@ class Box:
         self.count = 0
 
     def reachable_binary(self):
-        """A copy where the tree lies in a folder that the ordinary user cannot enter, say below /root. A slot's user needs none:
-        the runner starts itself in the sandbox by a descriptor of its own program."""
+        """The program, or a copy of it if the ordinary user cannot enter the folder of the tree, such as /root. The user of a slot needs
+        no copy, because the runner starts itself in the sandbox through an open file descriptor."""
         if self.mode == "root" or os.geteuid() != 0:
             return BINARY
         copy = self.base / "millrace-runner"
@@ -85,7 +85,7 @@ class Box:
         return p
 
     def finish(self, p, timeout=60):
-        """Every record, the last being "ended". The lifeline stays open until it was read."""
+        """All records; the last one is "ended". The runner's stdin stays open until that record was read."""
         watchdog = time.monotonic() + timeout
         records = []
         for line in p.stdout:
@@ -114,7 +114,7 @@ class Box:
         return (pathlib.Path(job["run_dir"]) / "log").read_text(errors="replace")
 
     def alive(self):
-        """Pids, on the whole machine, of processes that carry our mark."""
+        """Process ids, on the whole machine, of processes that have the test's mark."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -199,7 +199,7 @@ def test_inputs_outputs_progress_and_artifacts(box):
 
 
 def test_in_a_container_with_few_processes(box):
-    """None has the number that the command's first process gets in its own namespace."""
+    """No process of the container has the pid that the command's first process gets in its own namespace."""
     unshare = ["unshare", *(["--user", "--map-current-user"] if box.mode == "user" else []), "--pid", "--fork", "--mount-proc"]
     burn = 'for i in 1 2 3 4; do (:); done; exec "$0"'
     job = box.job(box.python("print(json.dumps({'pid': os.getpid()}))"))
@@ -262,14 +262,14 @@ def test_forks_and_detaches(box):
 
 
 def test_a_guard_that_is_slow_to_go(box):
-    """On a machine that is short of time the guard may need seconds to be gone after the command: no reason to fail it."""
+    """On a busy machine the guard may end seconds after the command. The run must not fail because of this."""
     job = box.job(box.python("time.sleep(0.5); print('{}')"))
     p = box.start(job)
     assert json.loads(p.stdout.readline())["type"] == "started"
     guard = children_of(p.pid)[0]
     os.kill(guard, signal.SIGSTOP)
     box.wait_until(lambda: not [q for q in box.alive() if q not in (guard, p.pid)], "the command ends")
-    # the runner looks twenty times a second: it has looked often enough when this is over, and says nothing yet
+    # the runner samples twenty times per second: after this time it has taken many samples, and has not ended the run
     assert select.select([p.stdout], [], [], 2.0)[0] == []
     os.kill(guard, signal.SIGCONT)
     ended = box.finish(p)[-1]
@@ -325,7 +325,7 @@ def test_fills_the_disk(box, how):
                 m.flush()
                 globals().setdefault("held", []).append(m)
         """,
-    }[how]), memory_mb=1024, timeout_ms=60000)  # 20,000 new inodes take a while on a busy disk
+    }[how]), memory_mb=1024, timeout_ms=60000)  # creating 20,000 inodes takes long on a busy disk
     assert ended["reason"] == "disk_limit", ended
     used = int(subprocess.run(["du", "-sm", box.runs], capture_output=True, text=True).stdout.split()[0])
     assert used < 32 + 400, "far past its limit"
@@ -474,7 +474,7 @@ def test_term_reaches_the_whole_tree_and_leaves_time(box):
         signal.signal(signal.SIGTERM, bye)
         child = os.fork()
         if child: os.write(2, b"::progress 1 ready\\n")
-        while True: time.sleep(0.1)  # a signal that comes just before one sleep is seen before the next
+        while True: time.sleep(0.1)  # a signal that arrives just before a sleep is handled before the next one
     """), grace_ms=5000)
     p = box.start(job)
     for line in p.stdout:
@@ -495,7 +495,8 @@ def test_stop_by_the_lifeline(box):
     assert box.finish(p)[-1]["reason"] == "stopped"
 
 
-@pytest.mark.parametrize("size", [0, 65533, 65534, 65535, 65536])  # what is read at once ends within the word
+# Sizes around the end of the runner's first read, so that it ends within "stop".
+@pytest.mark.parametrize("size", [0, 65533, 65534, 65535, 65536])
 def test_stop_that_comes_before_the_job_was_read(box, size):
     p = box.spawn()
     p.stdin.write(json.dumps(box.job(box.python("time.sleep(100)"))).ljust(size - 1) + "\nstop\n")  # one write
@@ -544,7 +545,7 @@ def test_reads_etc_shadow_and_configurations(box):
 @pytest.mark.parametrize("network", [False, True])
 def test_reaches_a_unix_socket(box, network):
     server = socket.socket(socket.AF_UNIX)
-    server.bind(str(box.skill / "db.sock"))  # visible inside, read-only: which alone would not stop connect()
+    server.bind(str(box.skill / "db.sock"))  # visible in the sandbox, read-only; a read-only file system alone does not prevent connect()
     os.chmod(box.skill / "db.sock", 0o777)
     server.listen()
     abstract = socket.socket(socket.AF_UNIX)
@@ -578,7 +579,7 @@ def test_opens_the_network_only_when_allowed(box):
             print("false")
     """)
     assert json.loads(box.run(argv)["stdout"]) is False
-    # without the filter the empty network namespace still holds
+    # without the seccomp filter, the empty network namespace still prevents access
     assert json.loads(box.run(argv, accept_missing=["seccomp"])["stdout"]) is False
     assert json.loads(box.run(argv, network=True)["stdout"]) is True
     server.close()
@@ -716,7 +717,7 @@ def test_bad_jobs_are_refused():
         assert json.loads(p.stdout)["reason"] == "internal"
 
 
-# --- deaths of those above -------------------------------------------------------------------------------------
+# --- death of the parent processes -------------------------------------------------------------------------------------
 
 DETACHING = """
     for i in range(2):
@@ -730,7 +731,7 @@ DETACHING = """
 
 
 def spawn_under_parent(box):
-    """A process that plays the executor: starts a run, says the runner's pid once the command is ready, and waits."""
+    """A process in the role of the executor: starts a run, prints the runner's pid once the command is ready, and waits."""
     job = box.job(box.python(DETACHING))
     script = """if True:
         import json, subprocess, sys, time
@@ -786,7 +787,7 @@ def test_killed_in_between_is_reported_and_leaves_nobody(box, depth):
 def test_runner_killed_while_starting_leaves_nobody(box):
     for i in range(40):
         p = box.start(box.job(box.python("time.sleep(1000)")))
-        time.sleep(i * 0.001)  # the point in its start-up where it dies, not a wait for anything
+        time.sleep(i * 0.001)  # selects the moment of the start-up at which the runner dies; it is not a wait for a condition
         p.kill()
         p.communicate()
         box.wait_nobody()
