@@ -17,6 +17,7 @@ struct slots;
 struct run_kinds;
 struct lease;
 struct peer_heartbeat;
+struct begun_run;
 struct http_client;
 struct child_watch;
 struct blob_store;
@@ -50,6 +51,8 @@ struct executor {
     bool (*may_act)(const struct executor *exec);
     /* PEERS_MAX entries in the master's shared memory (executor/lease/peers.h); the liveness thread's. */
     struct peer_heartbeat *peers;
+    /* In the same memory: executor/lease/begun_run.h. */
+    struct begun_run *begun_run;
     /* SIGTERM was received: nothing new is started. */
     bool stopping;
     /* The lease is over: this process may not act any more. */

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "executor/lease/begun_run.h"
 #include "executor/lease/lease_clock.h"
 #include "executor/lease/liveness.h"
 #include "executor/run/active_run.h"
@@ -28,7 +29,7 @@ struct lease {
     /* A job that compares memory with MariaDB is in flight; its `done` sets next_timer. */
     bool comparing;
     bool leaving;
-    struct timer next_timer, fence_timer, tick_timer;
+    struct timer next_timer, fence_timer, tick_timer, adopt_timer;
 };
 
 /* All jobs of the lease; `work` says which one it is. */
@@ -42,6 +43,8 @@ struct lease_job {
     /* requeue_lost_work: runs of this process */
     id *lost_runs;
     size_t lost_runs_n;
+    /* adopt_id_work: of the process that this one replaces */
+    struct begun_run *begun_run;
 };
 
 static struct lease_job *lease_job_new(struct lease *l,
@@ -248,27 +251,53 @@ static void on_next_timer(void *arg)
 static void adopt_id_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     const struct lease_job *j = (const struct lease_job *)job;
+    struct begun_run *begun = j->begun_run;
     thread_ctx->executor_id = j->executor_id;
+    job->e = OK;
+    if (!atomic_load(&begun->set))
+        return;
+    job->e = executor_requeue_begun_run(thread_ctx->db, thread_ctx->redis, j->executor_id, &begun->run,
+                                        begun->attempt, j->max_losses);
+    if (err_is_transient(job->e) || job->e == ERR_UNCERTAIN)
+        return;
+    if (job->e != OK)
+        log_error("run.requeue_failed", "execution=%s attempt=%d error=%s", begun->run.text, begun->attempt,
+                  err_name(job->e));
+    job->e = OK;
+    begun_run_clear(begun);
 }
 
 static void on_id_adopted(struct job *job)
 {
     struct lease *l = job->arg;
+    enum err e = job->e;
     talloc_free(job);
     if (l->exec->fenced || l->leaving)
         return;
+    if (e != OK) {
+        timer_set(l->exec->timers, &l->adopt_timer, clock_boot_ms() + RETRY_MS);
+        return;
+    }
     l->on_registered(l->exec);
     timer_set(l->exec->timers, &l->next_timer, clock_boot_ms());
 }
 
-/* The database thread learns the id before anything is claimed for it. */
+static void submit_adopt_id(void *arg)
+{
+    struct lease *l = arg;
+    struct lease_job *j = lease_job_new(l, adopt_id_work, on_id_adopted);
+    j->begun_run = l->exec->begun_run;
+    db_thread_submit(l->exec->db_thread, &j->job);
+}
+
+/* Before anything is claimed, the database thread learns the id and counts the run that killed the process
+ * before this one. */
 static void on_registered(void *arg, uint64_t executor_id)
 {
     struct lease *l = arg;
     l->executor_id = executor_id;
     on_fence_timer(l);
-    struct lease_job *j = lease_job_new(l, adopt_id_work, on_id_adopted);
-    db_thread_submit(l->exec->db_thread, &j->job);
+    submit_adopt_id(l);
 }
 
 /* --- start and end --- */
@@ -292,6 +321,7 @@ static int lease_destroy(struct lease *l)
     timer_clear(l->exec->timers, &l->next_timer);
     timer_clear(l->exec->timers, &l->fence_timer);
     timer_clear(l->exec->timers, &l->tick_timer);
+    timer_clear(l->exec->timers, &l->adopt_timer);
     return 0;
 }
 
@@ -310,6 +340,7 @@ struct lease *lease_start(void *ctx, struct executor *exec, void (*on_ready)(str
     l->next_timer = (struct timer){.fire = on_next_timer, .arg = l};
     l->fence_timer = (struct timer){.fire = on_fence_timer, .arg = l};
     l->tick_timer = (struct timer){.fire = on_tick, .arg = l};
+    l->adopt_timer = (struct timer){.fire = submit_adopt_id, .arg = l};
     progress_begin(&exec->loop_progress, "start", NULL);
     l->liveness = liveness_start(NULL, exec, &l->clock, &callbacks);
     if (!l->liveness) {

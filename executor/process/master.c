@@ -7,6 +7,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "executor/lease/begun_run.h"
 #include "executor/lease/peers.h"
 #include "executor/process/process.h"
 #include "service/state_dump.h"
@@ -19,14 +20,18 @@ enum {
     KILL_EXTRA_MS = 20000
 };
 
+struct process_memory {
+    struct peer_heartbeat peers[PEERS_MAX];
+    struct begun_run begun_run;
+};
+
 struct master {
     void *ctx;
     const struct config *config;
     struct supervisor *supervisor;
     struct state_dump *state_dump;
-    /* shared memory, PEERS_MAX entries for each process; a restarted process continues with its predecessor's
-     * entries */
-    struct peer_heartbeat *peers;
+    /* shared memory, one for each process; a restarted process continues with its predecessor's */
+    struct process_memory *memory;
     bool stopping;
 };
 
@@ -34,7 +39,7 @@ static int run_process(void *arg, int group, int slot)
 {
     const struct master *m = arg;
     void *ctx = m->ctx;
-    int status = process_run(m->config, slot, m->peers + (size_t)slot * PEERS_MAX);
+    int status = process_run(m->config, slot, m->memory[slot].peers, &m->memory[slot].begun_run);
     talloc_free(ctx);
     return status;
 }
@@ -77,7 +82,7 @@ int master_run(void *ctx, const struct config *config)
 {
     struct master *m = talloc_zero(ctx, struct master);
     int processes = (int)config->executor.processes;
-    size_t bytes = sizeof *m->peers * PEERS_MAX * (size_t)processes;
+    size_t bytes = sizeof *m->memory * (size_t)processes;
     struct supervisor_settings settings = {.child_name = "process",
                                            .early_exit_ms = EARLY_EXIT_MS,
                                            .delay_max_ms = RESTART_DELAY_MAX_MS,
@@ -87,8 +92,8 @@ int master_run(void *ctx, const struct config *config)
     m->supervisor = supervisor_new(m, &settings, &master_callbacks, m);
     m->state_dump = state_dump_new(m);
     state_dump_add(m->state_dump, supervisor_log_state, m->supervisor);
-    m->peers = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (m->peers == MAP_FAILED) {
+    m->memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (m->memory == MAP_FAILED) {
         log_error("master.mmap_failed", "bytes=%zu", bytes);
         return EXIT_FAILURE;
     }
@@ -97,7 +102,7 @@ int master_run(void *ctx, const struct config *config)
         supervisor_add_group(m->supervisor, i, i + 1, 1);
     log_info("master.started", "processes=%d", processes);
     supervisor_run(m->supervisor);
-    munmap(m->peers, bytes);
+    munmap(m->memory, bytes);
     log_info("master.stopped", "processes=%d", processes);
     return EXIT_SUCCESS;
 }

@@ -19,6 +19,7 @@
 #include "executor/io/http_client.h"
 #include "executor/io/runner_process.h"
 #include "executor/io/spawn_limiter.h"
+#include "executor/lease/begun_run.h"
 #include "executor/lease/claimer.h"
 #include "executor/lease/lease.h"
 #include "executor/lease/maintenance_timer.h"
@@ -83,8 +84,11 @@ static void on_claiming(void *arg, struct claimed_run *runs, size_t n)
     int64_t until_ms = clock_boot_ms() + BEGIN_RUNS_MS;
     for (size_t i = 0; i < n && !exec->fenced && clock_boot_ms() <= until_ms; i++) {
         progress_begin(&exec->loop_progress, "begin in claim", &runs[i].run.id);
+        begun_run_set(exec->begun_run, &runs[i].run.id, runs[i].run.attempt);
+        failpoint("claim.begin");
         run_begin_in_claim(exec, &runs[i]);
     }
+    begun_run_clear(exec->begun_run);
     failpoint("claim.before_commit");
 }
 
@@ -371,12 +375,14 @@ static void tear_down_process(struct process *p)
         event_base_free(exec->base);
 }
 
-int process_run(const struct config *config, int index, struct peer_heartbeat *peers)
+int process_run(const struct config *config, int index, struct peer_heartbeat *peers,
+                struct begun_run *begun_run)
 {
     struct process *p = talloc_zero(NULL, struct process);
     p->exec.config = config;
     p->exec.process_index = index;
     p->exec.peers = peers;
+    p->exec.begun_run = begun_run;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0 || !set_up_process(p)) {
         log_error("executor.start_failed", "what=process");
         p->status = PROCESS_BROKEN;

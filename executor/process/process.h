@@ -14,7 +14,9 @@
 enum { PROCESS_FENCED = 3, PROCESS_BROKEN = 4 };
 
 struct peer_heartbeat;
+struct begun_run;
 
-/* Runs the process with this index under its master, from 0. `peers` is the master's shared memory
- * (executor/lease/peers.h). Returns the exit status. */
-int process_run(const struct config *config, int index, struct peer_heartbeat *peers);
+/* Runs the process with this index under its master, from 0. `peers` and `begun_run` are the master's shared
+ * memory (executor/lease). Returns the exit status. */
+int process_run(const struct config *config, int index, struct peer_heartbeat *peers,
+                struct begun_run *begun_run);

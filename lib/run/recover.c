@@ -119,6 +119,47 @@ static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue 
     return e;
 }
 
+struct begun_run_claim {
+    uint64_t executor;
+    const id *run;
+    int attempt;
+    bool claimed;
+    void *ctx;
+    struct run_tx *run_tx;
+};
+
+/* Without a deadline: the claim that comes next sets it. */
+static enum err claim_begun_run_work(struct db_tx *tx, void *arg)
+{
+    struct begun_run_claim *c = arg;
+    struct run_move claim = {.move = MOVE_CLAIM, .at_ms = clock_wall_ms(), .executor_id = c->executor};
+    c->run_tx = run_tx_begin(tx, c->ctx);
+    c->claimed = false;
+    enum err e = run_tx_lock(c->run_tx, c->run, 1, NULL, 0);
+    struct run *r = e == OK ? run_tx_find(c->run_tx, c->run) : NULL;
+    if (r && tx->settling && run_is_ours(r, c->executor, c->attempt)) {
+        c->claimed = r->changed = true; /* an earlier execution has committed; a write flushes the log */
+        return run_tx_flush(c->run_tx);
+    }
+    if (!r || r->state != STATE_QUEUED || r->attempt != c->attempt)
+        return e;
+    e = run_move(c->run_tx, r, &claim);
+    c->claimed = e == OK;
+    return e == OK ? run_tx_flush(c->run_tx) : e;
+}
+
+enum err executor_requeue_begun_run(struct db *db, struct redis *redis, uint64_t executor, const id *run,
+                                    int attempt, int max_lost)
+{
+    struct begun_run_claim c = {
+        .executor = executor, .run = run, .attempt = attempt, .ctx = talloc_new(NULL)};
+    enum err e = db_transaction(db, claim_begun_run_work, &c);
+    if (e == OK && redis)
+        run_tx_publish(c.run_tx, redis);
+    talloc_free(c.ctx);
+    return e == OK && c.claimed ? executor_requeue_runs(db, redis, executor, run, 1, max_lost) : e;
+}
+
 enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t executor, const id *runs,
                                size_t n, int max_lost)
 {

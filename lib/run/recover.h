@@ -14,6 +14,11 @@ enum err executor_release_runs(struct db *db, struct redis *redis, uint64_t exec
  * are no longer running on the executor are left alone. */
 enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t executor, const id *runs,
                                size_t n, int max_lost) WARN_UNUSED;
+/* For a run that a process was beginning, in a claim that was not written, when it died: if it is still
+ * queued at this attempt, it is claimed by `executor` and requeued as lost, so that it counts a loss as any
+ * other run of a lost executor. If the process dies in between, the run is one of its runs. */
+enum err executor_requeue_begun_run(struct db *db, struct redis *redis, uint64_t executor, const id *run,
+                                    int attempt, int max_lost) WARN_UNUSED;
 /* Requeues all runs of executors that are marked as lost or have no row. *n_r: how many. */
 enum err executor_requeue_orphans(struct db *db, struct redis *redis, int max_lost, size_t *n_r) WARN_UNUSED;
 
