@@ -72,7 +72,7 @@ static const struct setting settings[] = {
                "time limit in seconds of one attempt of an http step without timeout_seconds"),
     NUMBER_ROW(executor, max_losses, 3, 1, 100,
                "number of lost executors after which a run fails with executor_lost"),
-    NUMBER_ROW(executor, stall_abort_s, 60, 5, 3600,
+    NUMBER_ROW(executor, stall_abort_s, 60, 2, 3600,
                "seconds without progress after which a thread of the executor counts as dead and its process "
                "aborts"),
     NUMBER_ROW(executor, grace_s, 10, 0, 3600,
