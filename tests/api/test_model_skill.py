@@ -301,3 +301,21 @@ def test_conversation_is_resumed_by_another_executor(tmp_path, stack, workspace,
     assert len(models.requests) == 2, "the first answer must not be requested again"
     assert len(x["sub_executions"]) == 1, "the tool must not be called again"
     assert x["resource_usage"]["input_tokens"] == 16 and x["resource_usage"]["iteration_count"] == 2
+
+
+def test_every_stored_answer_is_read_again_after_a_resume(tmp_path, stack, workspace, models, space):
+    probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
+    probe(workspace, "import time; time.sleep(4); print('{\"done\": true}')", slug="slow")
+    agent(tmp_path, workspace, ["add", "slow"])
+    models.answers = [{"calls": [("add", '{"a": 1, "b": 2}')], "input": 7}, {"calls": [("slow", "{}")], "input": 8},
+                      {"content": '{"answer": "ok"}', "input": 9}]
+    id = space.started("agent", {"task": "x"})
+    eventually(lambda: len(space.get(id)["sub_executions"]) == 2, 15, "the child of the second round")
+    stack.restart_server("executor")
+    x = space.finished(id, 40)
+    assert x["state"] == "succeeded", x
+    assert len(models.requests) == 3, "neither stored answer must be requested again"
+    assert len(x["sub_executions"]) == 2, "no tool must be called again"
+    assert x["resource_usage"]["input_tokens"] == 24 and x["resource_usage"]["iteration_count"] == 3
+    told = [m["content"] for m in models.requests[2]["body"]["messages"] if m["role"] == "tool"]
+    assert "3" in told[0] and "done" in told[1]

@@ -72,8 +72,8 @@ struct model_run {
     int64_t began_ms;
 };
 
-static void request_completion(struct model_run *m);
 static void model_resume(struct active_run *run);
+static void request_or_replay(struct model_run *m);
 
 /* --- ends --- */
 
@@ -115,8 +115,7 @@ static void on_tools_done(void *arg)
     TALLOC_FREE(m->tool_calls);
     m->round++;
     m->tries = 0;
-    m->ready_to_ask = true;
-    model_resume(m->run);
+    request_or_replay(m);
 }
 
 static void on_tool_rejected(void *arg, enum failure_reason reason, const char *error)
