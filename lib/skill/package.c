@@ -198,8 +198,9 @@ char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_
 
 static enum err package_failed(const char *action, const char *path)
 {
-    log_error("package.install_failed", "action=%s path=%s message=\"%s\"", action, path, strerror(errno));
-    return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
+    int error = errno; /* writing the log line may change errno */
+    log_error("package.install_failed", "action=%s path=%s message=\"%s\"", action, path, strerror(error));
+    return error == ENOSPC || error == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
 }
 
 static void remove_copy(const struct package_scan *r, const char *into)

@@ -10,6 +10,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "skill/package.h"
 
 static char top[64];
@@ -188,4 +189,12 @@ Test(package, installs_nothing_if_a_file_has_changed)
     put_file("skill/lib/data", "12345", 0644);
     cr_expect_eq(package_install(package, path_of("files")), OK);
     cr_expect_eq(installed_count(), 1);
+}
+
+/* /dev/full fails each write of the log with ENOSPC. */
+Test(package, failure_to_log_does_not_hide_the_reason)
+{
+    struct package *package = read_package();
+    cr_assert_eq(log_open("test", "/dev/full", LOG_LEVEL_INFO), OK);
+    cr_expect_eq(package_install(package, path_of("missing")), ERR_INTERNAL);
 }
