@@ -142,7 +142,10 @@ static enum err compile_outcome(struct schema_compiler *c)
         compiler_add_problem(c, NULL, NULL, "is too large or too deeply nested for a schema");
     if (c->too_large)
         return ERR_LIMIT;
-    return c->problems->count > 0 ? ERR_INVALID : OK;
+    if (c->problems->count > 0)
+        return ERR_INVALID;
+    /* without a problem there is no root only if the standard metaschema could not be built */
+    return c->schema->root ? OK : ERR_INTERNAL;
 }
 
 static enum err build_schema(void *ctx, json_object *document, const struct schema_options *opt, bool trusted,
