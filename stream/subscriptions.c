@@ -104,7 +104,7 @@ static void on_poll_done(struct stream_db_job *job)
 {
     struct subscriptions *subs = job->owner;
     subs->poll_in_flight = false;
-    for (size_t i = 0; i < job->progress_n; i++) {
+    for (size_t i = 0; i < job->progress_n && job->error == OK; i++) {
         struct watched_run *run = find_watched_run(subs, job->progress[i].execution_id.text);
         if (run && id_equal(&run->workspace, &job->progress[i].workspace_id))
             run->progress = &job->progress[i];
