@@ -163,10 +163,26 @@ static _Noreturn void child_main(struct supervisor *s, int group, int slot, pid_
     exit(run_child(s->arg, group, slot));
 }
 
+/* Forks with all signals blocked: the master may send the child a signal before the child has set up how it
+ * handles that one (a second reload sends SIGQUIT to the workers of the first). */
+static pid_t fork_with_signals_blocked(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    if (pid == 0)
+        return 0;
+    int error = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error;
+    return pid;
+}
+
 static bool spawn_child(struct supervisor *s, int group, int slot)
 {
     pid_t master = getpid();
-    pid_t pid = fork();
+    pid_t pid = fork_with_signals_blocked();
     if (pid == 0)
         child_main(s, group, slot, master);
     if (pid < 0) {

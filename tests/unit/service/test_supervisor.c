@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <talloc.h>
 #include <time.h>
@@ -21,7 +22,8 @@ struct observed {
     /* `started` counts children whose other fields are set and whose signals are handled */
     atomic_int forked, started, running, stops, reloads, dumps, hangups;
     atomic_llong started_ms[STARTS_MAX];
-    atomic_bool crash, deaf;
+    atomic_bool crash, deaf, slow;
+    atomic_int quits;
 };
 static struct observed *seen;
 
@@ -59,6 +61,11 @@ static void on_hangup(int number)
     seen->hangups++;
 }
 
+static void on_quit(int number)
+{
+    seen->quits++;
+}
+
 static int run_child(void *arg, int group, int slot)
 {
     sigset_t none;
@@ -73,6 +80,9 @@ static int run_child(void *arg, int group, int slot)
     }
     signal(SIGTERM, seen->deaf ? SIG_IGN : SIG_DFL);
     signal(SIGUSR1, on_hangup);
+    if (seen->slow)
+        sleep_ms(300);
+    signal(SIGQUIT, on_quit);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     seen->started++;
@@ -99,7 +109,10 @@ static void on_reload(void *arg)
 
 static void on_state_dump(void *arg)
 {
+    struct supervisor **s = arg;
     seen->dumps++;
+    if (seen->slow)
+        supervisor_signal_children(*s, SIGQUIT);
 }
 
 static void on_count(void *arg, int running)
@@ -124,6 +137,7 @@ static pid_t start_master(int64_t grace_ms)
     pid_t pid = fork();
     if (pid != 0)
         return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no master behind */
     if (!freopen("/dev/null", "w", stderr)) /* the log */
         _exit(9);
     struct supervisor *s;
@@ -226,6 +240,19 @@ Test(supervisor, forwards_log_and_dump_signals)
     cr_assert(eventually_equal(&seen->dumps, 1));
     sleep_ms(50);
     cr_assert_eq(seen->started, 3, "a child that does not handle SIGUSR2 survives it");
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+}
+
+/* The dump sends the signal. */
+Test(supervisor, child_gets_a_signal_that_was_sent_before_it_could_handle_it)
+{
+    seen->slow = true;
+    pid_t master = start_master(10000);
+    cr_assert(eventually_equal(&seen->forked, 3));
+    kill(master, SIGUSR2);
+    cr_assert(eventually_equal(&seen->quits, 3));
+    cr_assert_eq(seen->forked, 3);
     kill(master, SIGTERM);
     cr_assert_eq(wait_for_master(master), 0);
 }
