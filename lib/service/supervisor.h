@@ -34,9 +34,9 @@ struct supervisor_exit {
 };
 
 struct supervisor_callbacks {
-    /* Runs in the child, which has all signals blocked: the child sets its handlers and then its mask. SIGUSR2
-     * is also ignored until the child handles it. Returns the exit status. The child owns its copy of the master's memory and may
-     * free `arg`. */
+    /* Runs in the child, which has all signals blocked: the child sets its handlers and then its mask.
+     * SIGUSR2 is also ignored until the child handles it. Returns the exit status. The child owns its copy of
+     * the master's memory and may free `arg`. */
     int (*run_child)(void *arg, int group, int slot);
     /* True if the exit is a failure: failures are logged and delay the next start. */
     bool (*is_failure)(void *arg, const struct supervisor_exit *exit);

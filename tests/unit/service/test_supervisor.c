@@ -137,7 +137,7 @@ static pid_t start_master(int64_t grace_ms)
     pid_t pid = fork();
     if (pid != 0)
         return pid;
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no master behind */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);       /* a test that fails leaves no master behind */
     if (!freopen("/dev/null", "w", stderr)) /* the log */
         _exit(9);
     struct supervisor *s;
