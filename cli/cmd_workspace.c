@@ -164,7 +164,8 @@ static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
     for (int q = 0; q < QUOTAS && e == OK; q++) {
         const char *name = quota_name((enum quota)q);
         cli_add_number(o, talloc_asprintf(cli->ctx, "%s_limit", name), quotas.limits[q]);
-        cli_add_number(o, talloc_asprintf(cli->ctx, "%s_used", name), used[q]);
+        if (used[q] >= 0)
+            cli_add_number(o, talloc_asprintf(cli->ctx, "%s_used", name), used[q]);
     }
     return e;
 }

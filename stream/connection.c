@@ -14,6 +14,7 @@
 #include "stream/event_merge.h"
 #include "stream/internal_request.h"
 #include "stream/sse.h"
+#include "stream/workspace_count.h"
 
 enum {
     /* a subscriber with more unsent output is disconnected; it reconnects with Last-Event-ID and misses
@@ -46,6 +47,9 @@ struct stream_connection {
     /* in phase WAITING: the query that is returned to nginx */
     const char *query;
     const char *request_id;
+    /* counted for the workspace until the connection is freed */
+    bool is_counted;
+    id workspace;
     /* CLOCK_BOOTTIME milliseconds */
     int64_t opened_ms, ping_ms;
 };
@@ -55,6 +59,7 @@ struct stream_connections {
     struct subscriptions *subscriptions;
     struct stream_db_thread *db_thread;
     size_t max, count;
+    struct workspace_counts *by_workspace;
     LIST_HEAD(stream_connection_list, stream_connection) all;
 };
 
@@ -68,6 +73,8 @@ static int connection_destroy(struct stream_connection *c)
         c->job->owner = NULL;
     if (c->deadline_timer)
         event_free(c->deadline_timer);
+    if (c->is_counted)
+        workspace_counts_remove(c->list->by_workspace, &c->workspace);
     bufferevent_free(c->bev);
     LIST_REMOVE(c, entry);
     c->list->count--;
@@ -287,6 +294,34 @@ static void start_wait(struct stream_connection *c, const struct internal_reques
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
+static void reject_stream_over_quota(struct stream_connection *c, int max)
+{
+    char *detail =
+        talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", max);
+    char *body = talloc_asprintf(
+        c,
+        "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"%s\",\"error\":\"%s\","
+        "\"code\":\"quota_exceeded\",\"request_id\":\"%s\"}",
+        detail, detail, c->request_id);
+    evbuffer_add_printf(output_of(c),
+                        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"
+                        "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                        strlen(body), body);
+    connection_finish(c, "rejected");
+}
+
+/* A wait's request has been served already, for instance its run was accepted: it is answered without
+ * waiting. */
+static void start_over_quota(struct stream_connection *c, const struct internal_request *request)
+{
+    if (request->kind == INTERNAL_REQUEST_EVENTS) {
+        reject_stream_over_quota(c, request->streams);
+        return;
+    }
+    c->query = talloc_strdup(c, request->query);
+    end_wait(c, "quota");
+}
+
 static void start_request(struct stream_connection *c, const char *head, size_t size)
 {
     static const struct timeval stuck = {.tv_sec = STUCK_TIMEOUT_S};
@@ -297,7 +332,11 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
         return;
     }
     c->request_id = talloc_strdup(c, request.request_id);
-    if (c->list->count > c->list->max)
+    c->workspace = request.workspace;
+    c->is_counted = workspace_counts_add(c->list->by_workspace, &request.workspace, request.streams);
+    if (!c->is_counted)
+        start_over_quota(c, &request);
+    else if (c->list->count > c->list->max)
         reject_connection(c, "503 Service Unavailable", "Retry-After: 5\r\n");
     else if (request.kind == INTERNAL_REQUEST_EVENTS)
         start_stream(c, &request);
@@ -326,7 +365,9 @@ static void connection_on_read(struct bufferevent *bev, void *arg)
 static void connection_on_written(struct bufferevent *bev, void *arg)
 {
     struct stream_connection *c = arg;
-    if (c->phase == CLOSING)
+    bool is_written = evbuffer_get_length(output_of(c)) == 0;
+    /* libevent also calls this once when the connection is new; a request may have been rejected by then */
+    if (c->phase == CLOSING && is_written)
         talloc_free(c);
     else if (c->phase == STREAMING)
         stream_advance(c);
@@ -348,6 +389,7 @@ struct stream_connections *connections_new(void *ctx, struct event_base *base,
     list->subscriptions = subscriptions;
     list->db_thread = db_thread;
     list->max = max;
+    list->by_workspace = workspace_counts_new(list);
     return list;
 }
 

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE /* memmem */
 #include "stream/internal_request.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -67,6 +68,11 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
     if (!query_id(request->query, "execution", &request->execution) ||
         !query_id(request->query, "workspace", &request->workspace))
         return false;
+    if (!query_number(request->query, "streams", 0, INT_MAX, &request->streams)) {
+        if (query_value(request->query, "streams").at)
+            return false;
+        request->streams = INT_MAX;
+    }
     if (slice_is(path, "/internal/stream/events")) {
         request->kind = INTERNAL_REQUEST_EVENTS;
         return query_id(request->query, "key", &request->key) &&

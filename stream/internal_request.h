@@ -1,8 +1,8 @@
 /* The requests of nginx to the event daemon. They come only from nginx's internal locations, after the API
  * has authenticated the client and checked the parameters. The API writes the query into X-Accel-Redirect:
  *
- *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N
- *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N…
+ *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N&streams=N
+ *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
  *
  * Pure: parses the head of a request. */
 #pragma once
@@ -24,6 +24,9 @@ struct internal_request {
     id execution, workspace, key;
     /* events: number of the last event that the client has */
     int after;
+    /* streams and waits that the workspace may have open; INT_MAX if absent, as from an API of an older
+     * release */
+    int streams;
     /* wait: seconds until the wait is answered without an end */
     int seconds;
     /* the query as received */

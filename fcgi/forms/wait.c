@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
@@ -74,7 +75,14 @@ int wait_delegate(struct request *r, const id *execution, int seconds, enum wait
                   bool with_steps)
 {
     r->execution_id = *execution;
-    return reply_internal(r, "/internal/stream/wait?execution=%s&workspace=%s&seconds=%d&form=%s&steps=%s",
-                          execution->text, r->access.workspace_id.text, seconds, shapes[shape],
-                          with_steps ? "true" : "false");
+    return reply_internal(
+        r, "/internal/stream/wait?execution=%s&workspace=%s&seconds=%d&form=%s&steps=%s&streams=%lld",
+        execution->text, r->access.workspace_id.text, seconds, shapes[shape], with_steps ? "true" : "false",
+        wait_streams_max(r));
+}
+
+long long wait_streams_max(const struct request *r)
+{
+    int64_t own = r->access.streams;
+    return own >= 0 ? own : r->app->config->quotas.streams;
 }

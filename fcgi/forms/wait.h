@@ -27,3 +27,5 @@ int wait_delegate(struct request *r, const id *execution, int seconds, enum wait
                   bool with_steps);
 /* The shape by its name in the URI of /internal/waited; WAIT_SHAPE_EXECUTION for NULL or an unknown name. */
 enum wait_response_shape wait_response_shape_parse(const char *name);
+/* How many streams and waits the request's workspace may have open on this host: for the event daemon. */
+long long wait_streams_max(const struct request *r);

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "fcgi/forms/quota_reply.h"
+#include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -63,8 +64,9 @@ int h_execution_events(struct request *r)
         return reply_bytes(r, 200, "text/event-stream", "", 0);
     if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
         return reply_empty(r, 204); /* stops an EventSource from reconnecting */
-    return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d",
-                          run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after);
+    return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d&streams=%lld",
+                          run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after,
+                          wait_streams_max(r));
 }
 
 static int reply_ticket_quota(struct request *r)

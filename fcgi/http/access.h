@@ -11,6 +11,8 @@ struct access {
     uint32_t scopes;
     /* Requests per minute; 0: as the setting says. */
     int64_t rate_limit;
+    /* Streams and waits that the workspace may have open, per host; -1: as the setting says. */
+    int64_t streams;
     /* The key's time of last use must be updated after the reply. */
     bool last_used_is_stale;
     /* A key header authenticated the request, not a ticket in the URL. */

@@ -98,8 +98,8 @@ static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE]
     if (!existed && !take_look_up(r, now_ms))
         return false;
     struct api_key key;
-    int64_t rate_limit = 0;
-    enum err e = api_key_find(r->app->db, r, hash, &key, &rate_limit);
+    struct api_key_limits limits = {0};
+    enum err e = api_key_find(r->app->db, r, hash, &key, &limits);
     if (e != ERR_NOT_FOUND && !existed)
         give_back_look_up(r, now_ms);
     if (e != OK && e != ERR_NOT_FOUND) {
@@ -120,7 +120,8 @@ static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE]
         cached_r->scopes = key.scopes;
         cached_r->expires_ms = key.expires_ms;
         cached_r->revoked = key.revoked_ms != 0;
-        cached_r->rate_limit = rate_limit;
+        cached_r->rate_limit = limits.rate_limit;
+        cached_r->streams = limits.streams;
         r->access.last_used_is_stale = clock_wall_ms() - key.last_used_ms >= LAST_USED_STEP_MS;
     }
     shared_cache_put(cache, hash, cached_r);
@@ -150,6 +151,7 @@ bool auth_check(struct request *r)
     r->access.principal_id = cached.principal_id;
     r->access.scopes = cached.scopes;
     r->access.rate_limit = cached.rate_limit;
+    r->access.streams = cached.streams;
     r->access.by_header = true;
     return true;
 }
@@ -175,6 +177,7 @@ bool auth_check_ticket(struct request *r)
     r->access.key_id = access.key_id;
     r->access.workspace_id = access.workspace_id;
     r->access.rate_limit = access.rate_limit;
+    r->access.streams = access.streams;
     return true;
 }
 

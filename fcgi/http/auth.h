@@ -17,7 +17,7 @@ struct request;
 struct auth_cached_key {
     /* Boot time before MariaDB was asked. */
     int64_t fetched_ms;
-    int64_t expires_ms, rate_limit;
+    int64_t expires_ms, rate_limit, streams;
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
     bool found, revoked;

@@ -32,7 +32,7 @@ static const struct route table[] = {
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
-    {"GET", "/internal/waited", "execution workspace seconds form steps", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_RESUMED, 0, h_wait_resume},
+    {"GET", "/internal/waited", "execution workspace seconds form steps streams", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_RESUMED, 0, h_wait_resume},
     {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},

@@ -113,6 +113,8 @@ static const struct setting settings[] = {
     NUMBER_ROW(quotas, files, 10000, 0, 1000000000, "uploaded files of a workspace"),
     NUMBER_ROW(quotas, tickets, 10000, 0, 1000000000,
                "tickets for event streams that a workspace may have at a time"),
+    NUMBER_ROW(quotas, streams, 1000, 0, 1000000,
+               "event streams and waiting requests that a workspace may have open on a host"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(admin, db_user, "millrace_admin", "MariaDB user of the `millrace` command"),

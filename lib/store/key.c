@@ -96,7 +96,7 @@ enum err api_key_revoke(struct db *db, const id *workspace, const id *key)
 }
 
 enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_SIZE], struct api_key *key_r,
-                      int64_t *rate_limit_r)
+                      struct api_key_limits *limits_r)
 {
     struct db_value arg = db_bytes(hash, API_KEY_HASH_SIZE);
     struct db_rows *rows;
@@ -114,7 +114,10 @@ enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_
         .revoked_ms = db_int(rows, 0, API_KEY_FIND_REVOKED_MS),
         .last_used_ms = db_int(rows, 0, API_KEY_FIND_LAST_USED_MS),
     };
-    *rate_limit_r = db_int(rows, 0, API_KEY_FIND_RATE_LIMIT_PER_MINUTE);
+    *limits_r = (struct api_key_limits){
+        .rate_limit = db_int(rows, 0, API_KEY_FIND_RATE_LIMIT_PER_MINUTE),
+        .streams = db_cell(rows, 0, API_KEY_FIND_STREAMS)->is_null ? -1 : db_int(rows, 0, API_KEY_FIND_STREAMS),
+    };
     return OK;
 }
 

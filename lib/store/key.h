@@ -34,11 +34,18 @@ enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_
 /* Revoking a key again is no error. ERR_NOT_FOUND: the workspace has no such key. */
 enum err api_key_revoke(struct db *db, const id *workspace, const id *key) WARN_UNUSED;
 
-/* For authentication: the key with this hash, and its workspace's requests a minute (0: the setting's).
+/* Limits of a workspace that its requests need. */
+struct api_key_limits {
+    /* Requests a minute; 0: the setting's. */
+    int64_t rate_limit;
+    /* QUOTA_STREAMS; -1: the setting's. */
+    int64_t streams;
+};
+/* For authentication: the key with this hash, and limits of its workspace.
  * Also finds expired and revoked keys; the caller checks both. ERR_NOT_FOUND: no such key. ERR_UNAVAILABLE:
  * MariaDB is unavailable. */
 enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_SIZE], struct api_key *key_r,
-                      int64_t *rate_limit_r) WARN_UNUSED;
+                      struct api_key_limits *limits_r) WARN_UNUSED;
 /* Stores the time of last use, at most once a minute. */
 enum err api_key_mark_used(struct db *db, void *ctx, const id *key, int64_t now_ms) WARN_UNUSED;
 

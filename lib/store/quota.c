@@ -9,6 +9,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_PROGRAM_BYTES] = "program_bytes",
     [QUOTA_FILES] = "files",
     [QUOTA_TICKETS] = "tickets",
+    [QUOTA_STREAMS] = "streams",
 };
 
 const char *quota_name(enum quota quota)
@@ -59,6 +60,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_PROGRAM_BYTES] = config->quotas.program_bytes,
                 [QUOTA_FILES] = config->quotas.files,
                 [QUOTA_TICKETS] = config->quotas.tickets,
+                [QUOTA_STREAMS] = config->quotas.streams,
             },
         .program_bytes = -1,
     };
@@ -150,7 +152,8 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
         [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,
     };
     enum err e = OK;
-    for (int q = 0; q < QUOTAS && e == OK; q++)
+    used_r[QUOTA_STREAMS] = -1;
+    for (int q = 0; q < QUOTA_STREAMS && e == OK; q++)
         e = count_for_workspace(db, ctx, queries[q], workspace, &used_r[q]);
     return e;
 }

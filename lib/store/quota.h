@@ -18,6 +18,8 @@ enum quota {
     QUOTA_FILES,
     /* Tickets for event streams. Checked without a lock, so requests at the same moment may exceed it. */
     QUOTA_TICKETS,
+    /* Event streams and waits that are open, on each host. The event daemon checks it. */
+    QUOTA_STREAMS,
     QUOTAS
 };
 
@@ -56,5 +58,6 @@ enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct c
  * programs again. Call it under the account's lock. */
 enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set,
                    int64_t limit) WARN_UNUSED;
-/* What the workspace has of each, counted now. QUOTA_WORKFLOW_VERSIONS: of the workflow with most. */
+/* What the workspace has of each, counted now. QUOTA_WORKFLOW_VERSIONS: of the workflow with most.
+ * QUOTA_STREAMS: -1, because only the event daemons know. */
 enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used_r[QUOTAS]) WARN_UNUSED;

@@ -22,6 +22,8 @@ struct ticket_access {
     id workspace_id, key_id;
     /* Requests a minute; 0: the setting's. */
     int64_t rate_limit;
+    /* QUOTA_STREAMS; -1: the setting's. */
+    int64_t streams;
 };
 /* ERR_DENIED: no ticket for this run, or no longer valid. */
 enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *execution,

@@ -1,12 +1,14 @@
 """Quotas: limits of what is free of charge, exact also for requests at the same moment, and what the operator sees of them."""
 import json
 import threading
+import time
 
 import pytest
+import requests
 
-from stack import Client
+from stack import Client, eventually
 
-SETTINGS = {"quotas.workflows": 5, "quotas.workflow_versions": 4, "quotas.files": 3, "quotas.tickets": 2, "quotas.program_bytes": 100000,
+SETTINGS = {"quotas.workflows": 5, "quotas.workflow_versions": 4, "quotas.files": 3, "quotas.tickets": 2, "quotas.streams": 3, "quotas.program_bytes": 100000,
             "api.uploads_workers": 8}
 PROGRAM = {"steps": [{"name": "a", "type": "delay", "seconds": 0}]}
 HOLD = {"steps": [{"name": "a", "type": "delay", "seconds": 60}]}
@@ -102,6 +104,34 @@ def test_tickets_are_limited(client, show):
     refused(client.post(f"/executions/{run}/events/ticket"), "tickets", 2)
     assert show()["tickets_used"] == 2
     client.post(f"/executions/{run}/stop")
+
+
+def test_streams_and_waits_are_limited(stack, workspace, client):
+    workflow = client.post("/workflows", json={"name": "w", "program": HOLD}).json()["id"]
+    run = client.started(workflow)
+    streams = [client.get(f"/executions/{run}/events", stream=True) for _ in range(3)]
+    assert [s.status_code for s in streams] == [200] * 3
+    answer = requests.get(f"{client.base}/executions/{run}/events", headers={"Authorization": f"Bearer {client.key}"}, timeout=10)
+    refused(answer, "streams", 3)
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["X-Request-Id"]
+    began = time.monotonic()
+    waited = client.post(f"/workflows/{workflow}/run-async", headers={"Prefer": "wait=30"})
+    assert waited.status_code == 202 and time.monotonic() - began < 10, "the run is accepted, and the answer does not wait"
+    other = stack.workspace().client()
+    theirs = other.started(other.post("/workflows", json={"name": "w", "program": HOLD}).json()["id"])
+    with other.get(f"/executions/{theirs}/events", stream=True) as stream:
+        assert stream.status_code == 200, "another workspace is not affected"
+    streams.pop().close()
+    eventually(lambda: requests.get(f"{client.base}/executions/{run}/events", headers={"Authorization": f"Bearer {client.key}"}, timeout=10, stream=True).status_code == 200, 10)
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "streams=0")
+    eventually(lambda: requests.get(f"{client.base}/executions/{run}/events", headers={"Authorization": f"Bearer {client.key}"}, timeout=10, stream=True).status_code == 403, 10)
+    assert stack.cli("workspace", "show", "--workspace", workspace.id)["streams_limit"] == 0
+    for s in streams:
+        s.close()
+    for execution in (run, waited.json()["execution_id"]):
+        client.post(f"/executions/{execution}/stop")
+    other.post(f"/executions/{theirs}/stop")
 
 
 def test_operator_sets_quotas_of_a_workspace(stack, workspace, client, show):

@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ Test(internal_request, parses_events_and_waits)
     cr_assert_str_eq(request.workspace.text, WORKSPACE);
     cr_assert_str_eq(request.key.text, KEY);
     cr_assert_eq(request.after, 12);
+    cr_assert_eq(request.streams, INT_MAX);
     cr_assert_str_eq(request.request_id, "abc");
     cr_assert(parse_request(
         "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run", &request));
@@ -87,4 +89,17 @@ Test(internal_request, rejects_a_long_query_and_nul)
     static const char nul[] = "GET /internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE
                               "&seconds=1 HTTP/1.1\r\n\0\r\n\r\n";
     cr_assert(!internal_request_parse(nul, sizeof nul - 1, &request));
+}
+
+Test(internal_request, takes_the_quota_of_streams)
+{
+    struct internal_request request;
+    static const char wait[] =
+        "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=1&streams=";
+    char target[512];
+    snprintf(target, sizeof target, "%s%d", wait, 7);
+    cr_assert(parse_request(target, &request));
+    cr_assert_eq(request.streams, 7);
+    snprintf(target, sizeof target, "%sx", wait);
+    cr_assert(!parse_request(target, &request));
 }
