@@ -296,8 +296,7 @@ static void start_wait(struct stream_connection *c, const struct internal_reques
 
 static void reject_stream_over_quota(struct stream_connection *c, int max)
 {
-    char *detail =
-        talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", max);
+    char *detail = talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", max);
     char *body = talloc_asprintf(
         c,
         "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"%s\",\"error\":\"%s\","
