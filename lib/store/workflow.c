@@ -158,41 +158,88 @@ struct workflow_write {
     /* Owns the body of a replay. */
     void *ctx;
     struct db_tx *tx;
+    /* What the walk over the calls found before the account was locked, and the catalog version at that time.
+     * Later versions of the workspace's workflows may call others: then the walk is repeated. */
+    struct json_problems *call_problems;
+    int64_t walked_version;
+    bool walk_is_stale;
 };
+
+enum { WALKS_MAX = 5 };
 
 static struct db_value span_value_or_empty(struct span s)
 {
     return s.at ? db_bytes(s.at, s.size) : db_bytes("", 0);
 }
 
-/* For program_find_loop: the workflows that the current version of a stored workflow calls. */
-static enum err workflow_children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
-                                  size_t *count_r)
+struct stored_calls {
+    struct db *db;
+    const id *workspace;
+};
+
+/* For program_find_loop: what the current versions of stored workflows call. */
+static enum err read_calls(void *arg, void *ctx, const char *const *workflow_ids, size_t n,
+                           struct program_call **calls_r, size_t *count_r)
 {
-    struct workflow_write *put = arg;
-    struct db_value args[] = {db_text(workflow_id), db_id(&put->c->workspace_id)};
+    const struct stored_calls *stored = arg;
+    struct db_value workspace = db_id(stored->workspace);
+    struct db_value *ids = talloc_array(ctx, struct db_value, n);
     struct db_rows *rows;
-    enum err e = db_run(put->tx->db, ctx, SQL_WORKFLOW_CHILDREN, args, 2, &rows);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = db_text(workflow_ids[i]);
+    enum err e = db_run_each(stored->db, ctx, SQL_WORKFLOW_CHILDREN, &workspace, 1, ids, 1, n, &rows);
     if (e != OK)
         return e;
-    if (rows->count == 0)
-        return ERR_NOT_FOUND;
-    *ids_r = talloc_array(ctx, const char *, rows->count);
-    *count_r = 0;
-    for (size_t i = 0; i < rows->count; i++) {
-        if (!db_cell(rows, i, WORKFLOW_CHILDREN_CHILD_ID)->is_null)
-            (*ids_r)[(*count_r)++] = db_str(rows, i, WORKFLOW_CHILDREN_CHILD_ID);
-    }
+    *calls_r = talloc_array(ctx, struct program_call, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++)
+        (*calls_r)[i] = (struct program_call){db_str(rows, i, WORKFLOW_CHILDREN_ID),
+                                              db_str(rows, i, WORKFLOW_CHILDREN_CHILD_ID)};
+    *count_r = rows->count;
     return OK;
 }
 
-static enum err check_calls(struct workflow_write *put)
+static bool calls_workflows(const struct program *program)
+{
+    for (size_t i = 0; i < program->step_count; i++) {
+        if (program->steps[i].type == STEP_TYPE_WORKFLOW)
+            return true;
+    }
+    return false;
+}
+
+/* Walks over the calls before the account is locked, because a walk may take many reads. */
+static enum err walk_calls(struct db *db, struct workflow_write *put)
 {
     const struct workflow_change *c = put->c;
-    struct program_graph graph = {.children = workflow_children, .arg = put};
-    enum err e = program_find_loop(put->tx->ctx, c->compiled, c->is_new ? NULL : c->workflow_id.text, &graph,
-                                   c->problems);
-    return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
+    struct stored_calls stored = {db, &c->workspace_id};
+    struct program_graph graph = {.calls = read_calls, .arg = &stored};
+    struct db_value workspace = db_id(&c->workspace_id);
+    struct db_rows *rows;
+    put->call_problems = json_problems_new(put->ctx);
+    put->walked_version = 0;
+    if (!calls_workflows(c->compiled))
+        return OK;
+    enum err e = db_run(db, put->ctx, SQL_WORKFLOW_CATALOG_VERSION, &workspace, 1, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e != OK)
+        return e;
+    put->walked_version = db_int(rows, 0, WORKFLOW_CATALOG_VERSION_RESPONDERS);
+    return program_find_loop(put->ctx, c->compiled, c->is_new ? NULL : c->workflow_id.text, &graph,
+                             put->call_problems);
+}
+
+/* Under the account's lock: what the walk found holds if no workflow has changed since. ERR_CONFLICT: walk
+ * again. */
+static enum err check_calls(struct workflow_write *put, const struct account *account)
+{
+    const struct json_problems *found = put->call_problems;
+    put->walk_is_stale = put->walked_version && put->walked_version != account->catalog_version;
+    if (put->walk_is_stale)
+        return ERR_CONFLICT;
+    for (size_t i = 0; i < found->count; i++)
+        json_problems_add(put->c->problems, found->list[i].pointer, "%s", found->list[i].message);
+    return put->c->problems->total > 0 ? ERR_INVALID : OK;
 }
 
 static enum err write_workflow_calls(struct workflow_write *put)
@@ -299,6 +346,7 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
     size_t accounts;
     bool committed, is_free;
     put->tx = tx;
+    put->walk_is_stale = false;
     *put->outcome = (struct workflow_outcome){.key = {.state = IDEMPOTENCY_FREE}};
     enum err e = account_lock(tx, tx->ctx, &c->workspace_id, 1, &account, &accounts);
     if (e == OK && accounts == 0)
@@ -318,7 +366,7 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
     e = workflow_find_key(put, &entry.key, account, &is_free);
     if (e != OK || !is_free)
         return e;
-    e = check_calls(put);
+    e = check_calls(put, account);
     if (e == OK)
         e = quota_add_version(tx, &c->workspace_id, c->config, put->outcome->version, c->program.size,
                               &put->outcome->excess);
@@ -335,7 +383,14 @@ enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *ch
                       struct workflow_outcome *outcome_r)
 {
     struct workflow_write put = {.c = change, .outcome = outcome_r, .ctx = ctx};
-    return db_transaction(db, workflow_put_work, &put);
+    for (int walks = 0; walks < WALKS_MAX; walks++) {
+        enum err e = walk_calls(db, &put);
+        if (e == OK)
+            e = db_transaction(db, workflow_put_work, &put);
+        if (e != ERR_CONFLICT || !put.walk_is_stale)
+            return e;
+    }
+    return ERR_RETRY;
 }
 
 enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)

@@ -14,14 +14,23 @@ enum err program_compile(void *ctx, json_object *document, const struct program_
  * The document may be invalid. */
 const char **program_child_workflows(void *ctx, json_object *document, size_t *count_r);
 
-/* Access to stored workflows: `children` returns the ids of the workflows that a workflow calls, in the form
- * of program_child_workflows, or ERR_NOT_FOUND if there is no such workflow. */
+/* Calls of workflows that one walk follows. */
+enum { PROGRAM_CALLS_MAX = 10000 };
+
+/* One workflow that a stored workflow calls; callee NULL: it calls none. */
+struct program_call {
+    const char *caller, *callee;
+};
+/* Access to stored workflows: `calls` returns the calls of `n` workflows, at least one for each workflow that
+ * exists and none for any other. Ids are in lower case; the array and the texts are of ctx. */
 struct program_graph {
-    enum err (*children)(void *arg, void *ctx, const char *workflow_id, const char ***ids_r, size_t *count_r);
+    enum err (*calls)(void *arg, void *ctx, const char *const *workflow_ids, size_t n,
+                      struct program_call **calls_r, size_t *count_r);
     void *arg;
 };
 /* Adds a problem for each workflow step whose workflow does not exist, or calls `own_id` directly or
- * indirectly (NULL for a new workflow, which no other can call yet). Returns OK even if problems were added;
- * otherwise the error of `children`. */
+ * indirectly (NULL for a new workflow, which no other can call yet), or one problem if these workflows make
+ * more than PROGRAM_CALLS_MAX calls in all. All steps share one walk, which reads each workflow once and asks
+ * `calls` once per level. Returns OK even if problems were added; otherwise the error of `calls`. */
 enum err program_find_loop(void *ctx, const struct program *program, const char *own_id,
                            const struct program_graph *graph, struct json_problems *problems) WARN_UNUSED;

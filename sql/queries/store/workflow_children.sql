@@ -1,5 +1,6 @@
--- The workflows that a workflow calls. One row with NULL if it calls none; no row if the workflow does not exist.
-SELECT c.child_id
+-- The calls of the current versions of workflows. A workflow that calls none has one row with NULL; one that does not exist has
+-- no row.
+SELECT w.id, c.child_id
 FROM workflows w
 LEFT JOIN workflow_calls c ON c.workflow_id = w.id
-WHERE w.id = ? AND w.workspace_id = ? AND w.archived_ms IS NULL
+WHERE w.workspace_id = ? AND w.id IN ([[?]]) AND w.archived_ms IS NULL

@@ -401,20 +401,23 @@ Test(program, numbers_are_exact)
 static const char *const edges[][3] = {{ID(1), ID(2)}, {ID(2), ID(3)}, {ID(2), ID(4)}, {ID(4), ID(0)},
                                        {ID(5), ID(6)}, {ID(6), ID(5)}, {ID(7), ID(9)}};
 
-static enum err list_children(void *arg, void *ctx, const char *workflow_id, const char ***ids_r,
-                              size_t *count_r)
+static enum err list_calls(void *arg, void *ctx, const char *const *ids, size_t n,
+                           struct program_call **calls_r, size_t *count_r)
 {
     int *asked = arg;
     (*asked)++;
-    *ids_r = talloc_zero_array(ctx, const char *, 8);
+    *calls_r = talloc_zero_array(ctx, struct program_call, n * 8);
     *count_r = 0;
-    if (strcmp(workflow_id, ID(8)) == 0)
-        return ERR_UNAVAILABLE;
-    if (strcmp(workflow_id, ID(9)) == 0)
-        return ERR_NOT_FOUND;
-    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
-        if (strcmp(edges[i][0], workflow_id) == 0)
-            (*ids_r)[(*count_r)++] = edges[i][1];
+    for (size_t k = 0; k < n; k++) {
+        if (strcmp(ids[k], ID(8)) == 0)
+            return ERR_UNAVAILABLE;
+        if (strcmp(ids[k], ID(9)) == 0)
+            continue;
+        (*calls_r)[(*count_r)++] = (struct program_call){ids[k], NULL};
+        for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
+            if (strcmp(edges[i][0], ids[k]) == 0)
+                (*calls_r)[(*count_r)++] = (struct program_call){ids[k], edges[i][1]};
+        }
     }
     return OK;
 }
@@ -440,7 +443,7 @@ Test(program, detects_cycles)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);
         int asked = 0;
-        struct program_graph graph = {.children = list_children, .arg = &asked};
+        struct program_graph graph = {.calls = list_calls, .arg = &asked};
         char *text = talloc_asprintf(ctx, STEP("'type':'workflow','workflow_id':'%s'"), rows[i].child);
         struct json_problems *problems = json_problems_new(ctx);
         cr_expect_eq(program_find_loop(ctx, compile_program(ctx, text), rows[i].own, &graph, problems),
@@ -451,6 +454,60 @@ Test(program, detects_cycles)
             cr_expect_str_eq(problems->list[0].pointer, "/steps/1/workflow_id");
             cr_expect(strstr(problems->list[0].message, rows[i].why), "%s", problems->list[0].message);
         }
+        talloc_free(ctx);
+    }
+}
+
+/* A chain of `n` workflows, numbered in hexadecimal from 1; the last one calls `last`. */
+struct chain {
+    int n, asked;
+    const char *last;
+};
+
+static enum err list_chain(void *arg, void *ctx, const char *const *ids, size_t n,
+                           struct program_call **calls_r, size_t *count_r)
+{
+    struct chain *chain = arg;
+    chain->asked++;
+    *calls_r = talloc_array(ctx, struct program_call, n);
+    for (size_t i = 0; i < n; i++) {
+        int number = (int)strtol(ids[i] + 24, NULL, 16);
+        (*calls_r)[i] = (struct program_call){
+            ids[i], number < chain->n ? talloc_asprintf(ctx, "0190abcd-0000-7000-8000-%012x", number + 1)
+                                      : chain->last};
+    }
+    *count_r = n;
+    return OK;
+}
+
+Test(program, long_chains_are_walked_once)
+{
+    static const struct {
+        int n;
+        const char *last, *why;
+    } rows[] = {
+        {1000, NULL, NULL},
+        {1000, ID(0), "calls this workflow"},
+        {PROGRAM_CALLS_MAX, NULL, NULL},
+        {PROGRAM_CALLS_MAX, ID(0), "more than 10000 calls"},
+        {PROGRAM_CALLS_MAX + 1, NULL, NULL},
+        {PROGRAM_CALLS_MAX + 2, NULL, "more than 10000 calls"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *ctx = talloc_new(NULL);
+        struct chain chain = {.n = rows[i].n, .last = rows[i].last};
+        struct program_graph graph = {.calls = list_chain, .arg = &chain};
+        char *text = talloc_strdup(ctx, "{'steps':[");
+        for (int k = 0; k < PROGRAM_STEPS_MAX; k++)
+            text = talloc_asprintf_append(
+                text, "%s{'name':'s%d','type':'workflow','workflow_id':'" ID(1) "'}", k ? "," : "", k);
+        text = talloc_asprintf_append(text, "]}");
+        struct json_problems *problems = json_problems_new(ctx);
+        cr_expect_eq(program_find_loop(ctx, compile_program(ctx, text), ID(0), &graph, problems), OK);
+        cr_expect_leq(chain.asked, PROGRAM_CALLS_MAX + 2, "%zu", i);
+        cr_expect_eq(problems->total > 0, rows[i].why != NULL, "%zu", i);
+        if (rows[i].why && problems->count)
+            cr_expect(strstr(problems->list[0].message, rows[i].why), "%s", problems->list[0].message);
         talloc_free(ctx);
     }
 }
