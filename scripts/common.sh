@@ -2,6 +2,8 @@
 # shellcheck shell=bash
 set -euo pipefail
 root=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd -P)
+# Debian's default PATH of an ordinary user does not have the folder of mariadbd and nginx.
+PATH=$PATH:/usr/sbin:/sbin
 
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then
     bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
