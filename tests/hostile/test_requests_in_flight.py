@@ -56,18 +56,19 @@ def test_requests_wait_at_the_same_time(stack):
     workspace = stack.workspace(credits=1000000)
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "GET", "url": server.url + "/"}}]})
     client = workspace.client()
-    began = time.monotonic()
 
     def start(n):
         return client.started(workflow)
+    stack.stop_server("executor")  # so that the figure is the executor's and not that of eight clients
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         runs = list(pool.map(start, range(RUNS)))
-    accepted = time.monotonic() - began
+    began = time.monotonic()
+    stack.start_server("executor")
     left = f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}' AND state IN (1, 2)"
     eventually(lambda: stack.sql_one(left) == "0", 60, "end of all runs")
     took = time.monotonic() - began
-    print(f"{RUNS} runs: accepted {accepted:.1f} s, ended {took:.1f} s, {server.most} requests at the same time")
+    print(f"{RUNS} runs: ended {took:.1f} s after the start of the executor, {server.most} requests at the same time")
     assert server.answered == RUNS
     assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}' AND state = 3") == str(RUNS)
     assert server.most > 64, "more than the slots"
-    assert len(runs) == RUNS and took < max(WITHIN_S, accepted + ANSWER_S + 4)
+    assert len(runs) == RUNS and took < WITHIN_S
