@@ -306,7 +306,8 @@ static void set_up_slots(struct process *p)
 {
     struct executor *exec = &p->exec;
     struct slot_pool pool = {.take = take_free_slot, .put_back = put_back_slot, .arg = exec->db_thread};
-    exec->slots = slots_new(p, &pool, exec->config->executor.max_waiting);
+    exec->slots = slots_new(p, &pool, exec->config->executor.max_waiting,
+                            (size_t)exec->config->executor.max_waiting_mib << 20);
 }
 
 static const struct run_kinds kinds = {

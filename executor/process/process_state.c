@@ -71,8 +71,8 @@ static void log_slots(void *arg)
     /* there are none before the process is registered */
     int64_t slots = lease_executor_id(exec->lease) ? exec->config->executor.max_active : 0;
     int64_t free_slots = db_thread_free_slots(exec->db_thread);
-    state_log("state.slots", "slots=%lld used=%lld free=%lld", (long long)slots,
-              (long long)(slots - free_slots), (long long)free_slots);
+    state_log("state.slots", "slots=%lld used=%lld free=%lld waiting_bytes=%zu", (long long)slots,
+              (long long)(slots - free_slots), (long long)free_slots, slots_bytes(exec->slots));
 }
 
 static void log_queues(void *arg)

@@ -34,6 +34,9 @@ void run_yield_slot(struct active_run *run)
     if (!run->slot.held || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
         !run->kind->can_yield || !run->kind->can_yield(run))
         return;
+    if (run->kind->save_memory && slots_memory_is_scarce(run->exec->slots))
+        run->kind->save_memory(run);
+    run->slot.bytes = run->kind->memory ? run->kind->memory(run) : 0;
     slot_yield(&run->slot);
 }
 

@@ -40,6 +40,10 @@ struct run_kind {
     bool (*has_inflight_effect)(const struct active_run *run);
     /* Optional: the run only waits, and needs no slot. NULL: it never yields. */
     bool (*can_yield)(const struct active_run *run);
+    /* Optional: bytes that the run takes while it waits, by estimate. */
+    size_t (*memory)(const struct active_run *run);
+    /* Optional: memory is scarce; the run takes as little as it can until it has a slot again. */
+    void (*save_memory)(struct active_run *run);
 };
 /* The kinds that an executor knows; set by executor/process. */
 struct run_kinds {

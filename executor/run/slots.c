@@ -11,21 +11,48 @@ struct slots {
     /* runs without a slot: they have yielded or detached it, and have not acquired one since */
     int64_t yielded;
     int64_t max_yielded;
+    /* of these runs */
+    size_t bytes;
+    size_t max_bytes;
 };
 
-struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded)
+struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded, size_t max_bytes)
 {
     struct slots *slots = talloc_zero(ctx, struct slots);
     slots->pool = *pool;
     slots->max_yielded = max_yielded;
+    slots->max_bytes = max_bytes;
     TAILQ_INIT(&slots->queue);
     return slots;
+}
+
+bool slots_memory_is_scarce(const struct slots *slots)
+{
+    return slots->bytes > slots->max_bytes / 2;
+}
+
+size_t slots_bytes(const struct slots *slots)
+{
+    return slots->bytes;
+}
+
+static void count_without_slot(struct slot *slot)
+{
+    slot->slots->yielded++;
+    slot->slots->bytes += slot->bytes;
+}
+
+static void count_no_more(struct slot *slot)
+{
+    slot->slots->yielded--;
+    slot->slots->bytes -= slot->bytes;
+    slot->bytes = 0;
 }
 
 static void grant_slot(struct slot *slot)
 {
     slot->held = true;
-    slot->slots->yielded--;
+    count_no_more(slot);
 }
 
 static void leave_queue(struct slot *slot)
@@ -67,7 +94,8 @@ bool slot_acquire(struct slot *slot)
 
 void slot_yield(struct slot *slot)
 {
-    if (slot->slots->yielded >= slot->slots->max_yielded)
+    const struct slots *slots = slot->slots;
+    if (slots->yielded >= slots->max_yielded || slots->bytes + slot->bytes > slots->max_bytes)
         return;
     slot_detach(slot);
     slots_return_detached(slot->slots);
@@ -76,7 +104,7 @@ void slot_yield(struct slot *slot)
 void slot_detach(struct slot *slot)
 {
     slot->held = false;
-    slot->slots->yielded++;
+    count_without_slot(slot);
 }
 
 void slots_return_detached(struct slots *slots)
@@ -91,6 +119,6 @@ void slot_leave(struct slot *slot)
     if (slot->held)
         slot->slots->pool.put_back(slot->slots->pool.arg);
     else
-        slot->slots->yielded--;
+        count_no_more(slot);
     slot->held = false;
 }

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 
@@ -29,16 +30,23 @@ struct slot {
     void *arg;
     bool held;
     bool queued;
+    /* memory of the run while it is without a slot, as its owner estimates it before slot_yield */
+    size_t bytes;
     TAILQ_ENTRY(slot) link;
 };
 
-/* `pool` is copied. At most `max_yielded` runs may be without a slot at one time. */
-struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded);
+/* `pool` is copied. At most `max_yielded` runs may be without a slot at one time, and their memory together is
+ * at most `max_bytes`. */
+struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded, size_t max_bytes);
+/* The runs without a slot take more than half of max_bytes. */
+bool slots_memory_is_scarce(const struct slots *slots);
+/* Memory of the runs without a slot. */
+size_t slots_bytes(const struct slots *slots);
 
 /* True: the slot is held, possibly only now. False: the slot is queued, and on_granted will be called. */
 bool slot_acquire(struct slot *slot);
 /* Returns the slot to the pool, which may call on_granted of others. Nothing happens, and the slot is kept,
- * where max_yielded runs are without a slot already. */
+ * where max_yielded runs are without a slot already, or where they would take more than max_bytes. */
 void slot_yield(struct slot *slot);
 /* Takes the slot away from its run without returning it to the pool: it stays occupied by what the run has
  * left behind, until slots_return_detached. */

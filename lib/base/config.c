@@ -66,6 +66,8 @@ static const struct setting settings[] = {
                "runs that one process executes at a time; waiting runs do not count"),
     NUMBER_ROW(executor, max_waiting, 10000, 1, 1000000,
                "runs of one process that wait for a point in time or for a child run"),
+    NUMBER_ROW(executor, max_waiting_mib, 1024, 16, 1048576,
+               "memory in MiB that these runs may take in one process, by estimate"),
     NUMBER_ROW(executor, max_http_in_flight, 4096, 1, 1000000,
                "HTTP requests that one process has in flight; half as many to one destination host"),
     NUMBER_ROW(executor, step_timeout_s, 600, 1, 86400,

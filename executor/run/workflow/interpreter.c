@@ -8,9 +8,15 @@
 #include "executor/db_thread/error_text.h"
 #include "executor/run/claim_copy.h"
 #include "executor/run/workflow/action.h"
+#include "executor/run/workflow/scope_memory.h"
 #include "workflow/program_eval.h"
 
 enum {
+    /* what a run and one of its steps take besides their values, by estimate */
+    RUN_BYTES = 8 * 1024,
+    STEP_BYTES = 2 * 1024,
+    /* a smaller scope is kept even if memory is scarce */
+    SCOPE_KEPT_BYTES = 16 * 1024,
     /* time for which one run may occupy the loop before the others get their turn */
     SLICE_US = 20000,
     /* items of a for_each that are begun between two looks at the clock */
@@ -53,6 +59,7 @@ struct workflow_run {
     struct action_group actions;
     /* of the evaluation that was begun last; the scope refers to it */
     struct budget budget;
+    struct scope_memory scope_memory;
     /* what earlier attempts have left, in program order */
     const struct stored_step *stored_steps;
     size_t stored_steps_n;
@@ -208,6 +215,7 @@ static void complete_step(struct workflow_run *w)
         return;
     }
     w->result_bytes += size;
+    w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     put_step_row(w, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
     add_step_event(w, EVENT_STEP_SUCCEEDED, step, NULL);
     program_scope_put(w->actions.scope.steps, step->name, "completed", result, NULL);
@@ -360,6 +368,7 @@ static void restore_step(struct workflow_run *w, const struct program_step *step
     void *scratch = talloc_new(w);
     json_object *result = parse_stored_result(scratch, stored);
     w->result_bytes += stored->result ? strlen(stored->result) : 0;
+    w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     program_scope_put(w->actions.scope.steps, step->name, step_status_name(stored->status), result,
                       stored->error);
     talloc_free(scratch);
@@ -467,6 +476,10 @@ static void workflow_advance(struct workflow_run *w)
     struct active_run *run = w->run;
     if (run->ending || w->advancing || !slot_acquire(&run->slot))
         return;
+    if (scope_memory_restore(&w->scope_memory, &w->actions.scope) != OK) {
+        run_fail(run, REASON_INTERNAL, "the executor has not enough memory for the run");
+        return;
+    }
     w->advancing = true; /* an action that ends at once calls back into this function */
     do {
         actions_run_ready(&w->actions);
@@ -527,14 +540,16 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->actions = (struct action_group){
         .run = run,
         .program = w->program,
-        .scope = {.inputs = claim_json(w, c->input, json_object_new_object()),
-                  .steps = json_own(w, json_object_new_object()),
-                  .execution = execution_scope(w, c),
+        .scope = {.execution = execution_scope(w, c),
                   .budget = &w->budget},
         .on_end = on_action_end,
         .on_progress = on_action_progress,
         .arg = w,
     };
+    void *scratch = talloc_new(w);
+    scope_memory_init(&w->scope_memory, w, &w->actions.scope,
+                      claim_json(scratch, c->input, json_object_new_object()));
+    talloc_free(scratch);
     TAILQ_INIT(&w->actions.actions);
     talloc_set_destructor(w, workflow_run_destroy);
 }
@@ -582,12 +597,27 @@ static bool workflow_can_yield(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
     const struct action *a;
+    if (w->advancing)
+        return false; /* more items may begin; workflow_advance asks again when it is done */
     TAILQ_FOREACH(a, &w->actions.actions, link)
     {
         if (a->phase != ACTION_WAITING && a->phase != ACTION_IN_FLIGHT)
             return false;
     }
     return !TAILQ_EMPTY(&w->actions.actions);
+}
+
+static size_t workflow_memory(const struct active_run *run)
+{
+    const struct workflow_run *w = run->state;
+    return RUN_BYTES + scope_memory_bytes(&w->scope_memory);
+}
+
+static void workflow_save_memory(struct active_run *run)
+{
+    struct workflow_run *w = run->state;
+    if (w->scope_memory.tree_bytes > SCOPE_KEPT_BYTES)
+        scope_memory_drop(&w->scope_memory, &w->actions.scope);
 }
 
 const struct run_kind workflow_run_kind = {
@@ -601,4 +631,6 @@ const struct run_kind workflow_run_kind = {
     .cancel = workflow_cancel,
     .has_inflight_effect = workflow_has_inflight_effect,
     .can_yield = workflow_can_yield,
+    .memory = workflow_memory,
+    .save_memory = workflow_save_memory,
 };

@@ -3,7 +3,7 @@
 
 #include "executor/run/slots.h"
 
-enum { RUNS = 4 };
+enum { RUNS = 4, MAX_BYTES = 1000 };
 
 struct slots_fixture {
     void *ctx;
@@ -47,7 +47,7 @@ static struct slots_fixture *make_fixture(int64_t max_yielded)
     struct slots_fixture *f = fixture = talloc_zero(ctx, struct slots_fixture);
     struct slot_pool pool = {.take = take, .put_back = put_back, .arg = f};
     f->ctx = ctx;
-    f->slots = slots_new(ctx, &pool, max_yielded);
+    f->slots = slots_new(ctx, &pool, max_yielded, MAX_BYTES);
     for (int i = 0; i < RUNS; i++)
         f->runs[i] =
             (struct slot){.slots = f->slots, .on_granted = on_granted, .arg = &f->runs[i], .held = true};
@@ -148,5 +148,24 @@ Test(slots, a_run_that_ends_in_the_queue_is_not_granted_a_slot)
     slot_leave(&f->runs[1]);
     slots_serve(f->slots);
     cr_assert(f->granted[0] == 0 && f->free == 1);
+    talloc_free(f->ctx);
+}
+
+Test(slots, a_slot_is_kept_where_waiting_runs_would_take_too_much_memory)
+{
+    struct slots_fixture *f = make_fixture(10);
+    for (int i = 0; i < 3; i++) {
+        f->runs[i].bytes = 400;
+        slot_yield(&f->runs[i]);
+    }
+    cr_assert(!f->runs[0].held && !f->runs[1].held && f->runs[2].held);
+    cr_assert(slots_bytes(f->slots) == 800 && slots_memory_is_scarce(f->slots));
+    slot_leave(&f->runs[0]);
+    cr_assert(slots_bytes(f->slots) == 400 && !slots_memory_is_scarce(f->slots));
+    slot_yield(&f->runs[2]);
+    cr_assert_not(f->runs[2].held);
+    cr_assert(slot_acquire(&f->runs[1]));
+    cr_assert(slot_acquire(&f->runs[2]));
+    cr_assert_eq(slots_bytes(f->slots), 0U);
     talloc_free(f->ctx);
 }
