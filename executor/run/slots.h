@@ -35,8 +35,8 @@ struct slot {
     TAILQ_ENTRY(slot) link;
 };
 
-/* `pool` is copied. At most `max_yielded` runs may be without a slot at one time, and their memory together is
- * at most `max_bytes`. */
+/* `pool` is copied. At most `max_yielded` runs may be without a slot at one time, and their memory together
+ * is at most `max_bytes`. */
 struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded, size_t max_bytes);
 /* The runs without a slot take more than half of max_bytes. */
 bool slots_memory_is_scarce(const struct slots *slots);

@@ -540,8 +540,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->actions = (struct action_group){
         .run = run,
         .program = w->program,
-        .scope = {.execution = execution_scope(w, c),
-                  .budget = &w->budget},
+        .scope = {.execution = execution_scope(w, c), .budget = &w->budget},
         .on_end = on_action_end,
         .on_progress = on_action_progress,
         .arg = w,

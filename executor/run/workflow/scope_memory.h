@@ -1,6 +1,7 @@
-/* The memory of a workflow's scope: its inputs and the results of its steps, as trees of values. A tree takes many
- * times the bytes of its text: 40 times for an array of small integers, 250 times for one of empty objects. While a
- * run waits and memory is scarce, its trees are replaced by their texts. Loop thread only. */
+/* The memory of a workflow's scope: its inputs and the results of its steps, as trees of values. A tree takes
+ * many times the bytes of its text: 40 times for an array of small integers, 250 times for one of empty
+ * objects. While a run waits and memory is scarce, its trees are replaced by their texts. Loop thread only.
+ */
 #pragma once
 
 #include "base/err.h"

@@ -17,8 +17,9 @@ static json_object *parsed(void *ctx, const char *text)
 
 Test(scope_memory, gives_the_same_values_back)
 {
-    static const char inputs[] = "{\"a\":[1,-2,3.5,1e300,0.1,18446744073709551615,true,null,\"\\u0000\\u00e9/\"],"
-                                 "\"b\":{\"\":{}}}";
+    static const char inputs[] =
+        "{\"a\":[1,-2,3.5,1e300,0.1,18446744073709551615,true,null,\"\\u0000\\u00e9/\"],"
+        "\"b\":{\"\":{}}}";
     void *ctx = talloc_new(NULL);
     struct scope_memory m = {0};
     struct template_scope scope = {0};
@@ -50,7 +51,8 @@ Test(scope_memory, gives_the_same_values_back)
 /* The estimate is within a factor of two of what malloc gave out. */
 Test(scope_memory, estimates_what_a_tree_takes)
 {
-    static const char *const parts[] = {"1", "{}", "[]", "\"text of thirty-two characters..\"", "{\"a\":1}", "1.5", "[1,2,3]"};
+    static const char *const parts[] = {"1",         "{}",  "[]",     "\"text of thirty-two characters..\"",
+                                        "{\"a\":1}", "1.5", "[1,2,3]"};
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         char *text = talloc_strdup(ctx, "{\"l\":[0");
