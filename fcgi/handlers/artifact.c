@@ -33,6 +33,8 @@ int h_artifact_get(struct request *r)
  * a stop: the executor makes that file readable for the API. -1 if there is no log. */
 static int open_log(struct request *r, const struct execution_log *log)
 {
+    if (log->is_purged)
+        return -1;
     if (log->has_log)
         return r->app->blobs ? blob_open(r->app->blobs, log->log.sha256) : -1;
     if (log->state != STATE_RUNNING && log->state != STATE_STOPPED)

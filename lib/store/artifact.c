@@ -113,6 +113,7 @@ enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *
     *log_r = (struct execution_log){
         .state = (enum run_state)db_int(rows, 0, EXECUTION_LOG_STATE),
         .attempt = (int)db_int(rows, 0, EXECUTION_LOG_ATTEMPT),
+        .is_purged = db_int(rows, 0, EXECUTION_LOG_IS_PURGED) != 0,
         .has_log = !db_cell(rows, 0, EXECUTION_LOG_LOG_SHA256)->is_null,
         .log.size = db_int(rows, 0, EXECUTION_LOG_LOG_SIZE),
     };

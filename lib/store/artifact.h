@@ -43,10 +43,11 @@ enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, cons
                         const struct artifact *list, size_t n) WARN_UNUSED;
 
 /* Where the log of an execution is: in the blob store (has_log), or in a file that this attempt still
- * writes. */
+ * writes. A purged execution has no log, even while a stopped command still writes one. */
 struct execution_log {
     enum run_state state;
     int attempt;
+    bool is_purged;
     bool has_log;
     struct blob_id log;
 };
