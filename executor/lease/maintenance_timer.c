@@ -1,170 +1,223 @@
 #include "executor/lease/maintenance_timer.h"
 
+#include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <talloc.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "maintenance/purge.h"
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
 #include "run/recover.h"
 
 enum {
     CHECK_MS = 1000,
-    /* Batches of one execution of a task: the database thread has other work. */
-    ROUNDS_MAX = 20,
-    RETENTION_BATCHES_MAX = 4,
+    /* After this time the next task gets its turn. */
+    TURN_MS = 200,
+    /* The longest pause after a transaction. */
+    PAUSE_MAX_US = 100000,
 };
+
+enum { TASKS = 6 };
 
 struct maintenance_timer {
-    struct executor *exec;
+    struct thread_queue *queue; /* NULL: it was stopped */
+    atomic_bool ended;
+    int max_losses;
+
+    /* --- the thread's own --- */
+    struct db *db;
+    struct redis *redis;
     struct blob_store *blobs; /* NULL: files.dir cannot be used */
-    struct timer next;
     /* The tasks' rows exist. */
     bool ensured;
-    bool ended;
+    /* The tasks that this process has taken and that have more to do. */
+    bool unfinished[TASKS];
+    /* refresh_credits: the last account that was copied. */
+    id credits_after;
 };
 
-struct maintenance_job {
-    struct job job;
-    int max_losses;
-    struct blob_store *blobs;
-};
+/* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
+typedef enum err maintenance_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r);
 
-typedef enum err maintenance_task_work(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
-                                       uint64_t *n_r);
-
-static enum err expire_keys_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx, uint64_t *n_r)
+static enum err requeue_orphans_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    enum err e = OK;
-    uint64_t n = MAINTENANCE_ROWS_MAX;
-    *n_r = 0;
-    for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++) {
-        progress_step(thread_ctx->progress);
-        e = maintenance_delete_expired_keys(thread_ctx->db, &n);
-        *n_r += n;
-    }
-    return e;
-}
-
-static enum err forget_executors_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
-                                      uint64_t *n_r)
-{
-    return maintenance_delete_lost_executors(thread_ctx->db, n_r);
-}
-
-/* Writes all counters at once, so that whatever Redis has lost or missed is correct afterwards. */
-static enum err refresh_credits_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
-                                     uint64_t *n_r)
-{
-    id after = {{0}};
-    enum err e = OK;
-    uint64_t n = MAINTENANCE_ROWS_MAX;
-    for (int i = 0; e == OK && n == MAINTENANCE_ROWS_MAX && i < ROUNDS_MAX; i++) {
-        progress_step(thread_ctx->progress);
-        e = maintenance_refresh_credits(thread_ctx->db, thread_ctx->redis, &after, &n);
-    }
-    *n_r = 0; /* not worth a log line */
-    return e;
-}
-
-static enum err requeue_orphans_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx,
-                                     uint64_t *n_r)
-{
-    size_t n;
-    enum err e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, j->max_losses, &n);
+    size_t n = 0;
+    enum err e = executor_requeue_orphans(m->db, m->redis, m->max_losses, &n);
     *n_r = n;
     return e;
 }
 
-/* A few batches a second, which requests do not notice; a large backlog is worked off over time. */
-static enum err retention_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx, uint64_t *n_r)
+/* Writes all counters, so that whatever Redis has lost or missed is correct afterwards. Not worth a log line.
+ */
+static enum err refresh_credits_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    enum err e = OK;
-    *n_r = 0;
-    for (int i = 0; e == OK && i < RETENTION_BATCHES_MAX; i++) {
-        size_t n;
-        progress_step(thread_ctx->progress);
-        e = retention_step(thread_ctx->db, thread_ctx->redis, j->blobs, &n);
-        *n_r += n;
-    }
-    return e == ERR_NOT_FOUND ? OK : e;
+    uint64_t n;
+    enum err e = maintenance_refresh_credits(m->db, m->redis, &m->credits_after, &n);
+    *more_r = e == OK && n == MAINTENANCE_ROWS_MAX;
+    if (!*more_r)
+        m->credits_after = (id){{0}};
+    return e;
 }
 
-static const struct maintenance_task tasks[] = {
-    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 60000},
-    {"forget_executors", 3600000}, {"retention", 1000},
-};
-enum { TASKS = sizeof tasks / sizeof *tasks };
-static maintenance_task_work *const task_works[TASKS] = {
-    requeue_orphans_task, refresh_credits_task, expire_keys_task, forget_executors_task, retention_task};
-
-static void run_task(struct maintenance_job *j, struct db_thread_ctx *thread_ctx, size_t t)
+static enum err expire_keys_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    uint64_t n = 0;
-    progress_begin(thread_ctx->progress, tasks[t].name, NULL);
-    if (maintenance_task_claim(thread_ctx->db, &tasks[t]) != OK)
-        return;
-    enum err e = task_works[t](j, thread_ctx, &n);
-    if (n > 0)
-        log_info("maintenance.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)n);
+    enum err e = maintenance_delete_expired_keys(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    return e;
+}
+
+static enum err forget_executors_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_lost_executors(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    return e;
+}
+
+/* A workspace or run that failed is due later, so the next one gets its turn. */
+static enum err skip_failed(enum err e, bool *more_r)
+{
+    *more_r = e != ERR_NOT_FOUND && e != ERR_UNAVAILABLE;
+    return *more_r || e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err retention_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = retention_step(m->db, m->redis, m->blobs, &n);
+    *n_r = n;
+    return skip_failed(e, more_r);
+}
+
+static enum err purge_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    return skip_failed(purge_slice(m->db, m->blobs, NULL), more_r);
+}
+
+static const struct maintenance_task tasks[TASKS] = {
+    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 10000},
+    {"forget_executors", 3600000}, {"retention", 1000},       {"purge", 1000},
+};
+static maintenance_step *const steps[TASKS] = {requeue_orphans_step,  refresh_credits_step, expire_keys_step,
+                                               forget_executors_step, retention_task_step,  purge_step};
+
+static bool is_over(const struct maintenance_timer *m)
+{
+    return atomic_load(&m->ended) || thread_queue_is_ending(m->queue);
+}
+
+/* Leaves MariaDB to others for as long as the last transaction took. */
+static void pause_after(int64_t began_us)
+{
+    int64_t took_us = clock_boot_us() - began_us;
+    if (took_us > PAUSE_MAX_US)
+        took_us = PAUSE_MAX_US;
+    nanosleep(&(struct timespec){.tv_nsec = took_us * 1000}, NULL);
+}
+
+static void run_task(struct maintenance_timer *m, size_t t)
+{
+    const int64_t until_ms = clock_boot_ms() + TURN_MS;
+    uint64_t total = 0;
+    enum err e = OK;
+    bool more = true;
+    while (e == OK && more && clock_boot_ms() < until_ms && !is_over(m)) {
+        int64_t began_us = clock_boot_us();
+        uint64_t n = 0;
+        more = false;
+        e = steps[t](m, &n, &more);
+        total += n;
+        if (more)
+            pause_after(began_us);
+    }
+    m->unfinished[t] = e == OK && more;
+    if (total > 0)
+        log_info("maintenance.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)total);
     if (e != OK && !err_is_transient(e))
         log_error("maintenance.failed", "task=%s error=%s", tasks[t].name, err_name(e));
 }
 
-static void run_due_tasks_work(struct job *job, struct db_thread_ctx *thread_ctx)
+/* A task that this process has not finished stays this process's; every other one is taken if it is due. */
+static bool take_task(struct maintenance_timer *m, size_t t, bool is_due)
 {
-    bool is_due[TASKS];
-    job->e = maintenance_find_due(thread_ctx->db, tasks, TASKS, is_due);
-    for (size_t t = 0; job->e == OK && t < TASKS; t++) {
-        if (is_due[t])
-            run_task((struct maintenance_job *)job, thread_ctx, t);
+    if (m->unfinished[t])
+        return maintenance_task_schedule(m->db, &tasks[t]) == OK;
+    return is_due && maintenance_task_claim(m->db, &tasks[t]) == OK;
+}
+
+/* True: a task has more to do. */
+static bool run_due_tasks(struct maintenance_timer *m)
+{
+    bool is_due[TASKS], more = false;
+    enum err e = maintenance_find_due(m->db, tasks, TASKS, is_due);
+    for (size_t t = 0; e == OK && t < TASKS && !is_over(m); t++) {
+        if (take_task(m, t, is_due[t]))
+            run_task(m, t);
+        more = more || m->unfinished[t];
     }
+    return e == OK && more;
 }
 
-static void ensure_tasks_work(struct job *job, struct db_thread_ctx *thread_ctx)
+static bool ensure_tasks(struct maintenance_timer *m)
 {
-    job->e = OK;
-    for (size_t t = 0; job->e == OK && t < TASKS; t++)
-        job->e = maintenance_task_ensure(thread_ctx->db, tasks[t].name);
+    enum err e = OK;
+    for (size_t t = 0; e == OK && t < TASKS; t++)
+        e = maintenance_task_ensure(m->db, tasks[t].name);
+    return e == OK;
 }
 
-static void on_maintenance_done(struct job *job)
-{
-    struct maintenance_timer *m = job->arg;
-    m->ensured = m->ensured || job->e == OK;
-    talloc_free(job);
-    if (!m->ended)
-        timer_set(m->exec->timers, &m->next, clock_boot_ms() + CHECK_MS);
-}
-
-static void on_maintenance_timer(void *arg)
+static void run_maintenance(struct thread_queue *q, void *arg)
 {
     struct maintenance_timer *m = arg;
-    struct maintenance_job *j = talloc_zero(NULL, struct maintenance_job);
-    j->job = (struct job){.kind = JOB_CALL,
-                          .work = m->ensured ? run_due_tasks_work : ensure_tasks_work,
-                          .done = on_maintenance_done,
-                          .arg = m};
-    j->max_losses = (int)m->exec->config->executor.max_losses;
-    j->blobs = m->blobs;
-    db_thread_submit(m->exec->db_thread, &j->job);
+    while (!thread_queue_is_ending(q)) {
+        if (atomic_load(&m->ended)) {
+            (void)thread_queue_next(q, -1);
+            continue;
+        }
+        m->ensured = m->ensured || ensure_tasks(m);
+        if (!m->ensured || !run_due_tasks(m))
+            (void)thread_queue_next(q, CHECK_MS); /* no jobs: waits for the time or the end */
+    }
+    talloc_free(m->db);
+    talloc_free(m->redis);
 }
 
-struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *exec)
+static void on_job_finished(struct thread_job *job, void *arg)
+{
+    talloc_free(job);
+}
+
+struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *exec,
+                                                  const struct db_settings *db)
 {
     struct maintenance_timer *m = talloc_zero(ctx, struct maintenance_timer);
-    m->exec = exec;
+    struct thread_queue_settings queue = {.run = run_maintenance, .on_finished = on_job_finished, .arg = m};
+    m->max_losses = (int)exec->config->executor.max_losses;
     m->blobs = blob_store_open(m, exec->config->files.dir);
-    m->next = (struct timer){.fire = on_maintenance_timer, .arg = m};
-    on_maintenance_timer(m);
-    return m;
+    m->db = db_new(NULL, db);
+    m->redis = redis_new(NULL, exec->config->redis.socket);
+    m->queue = thread_queue_new(m, exec->base, &queue);
+    if (m->queue && thread_queue_start(m->queue))
+        return m;
+    log_error("maintenance.start_failed", "errno=%d", errno);
+    talloc_free(m);
+    return NULL;
+}
+
+void maintenance_timer_end(struct maintenance_timer *m)
+{
+    if (m)
+        atomic_store(&m->ended, true);
 }
 
 void maintenance_timer_stop(struct maintenance_timer *m)
 {
-    if (!m || m->ended)
+    if (!m || !m->queue)
         return;
-    m->ended = true;
-    timer_clear(m->exec->timers, &m->next);
+    atomic_store(&m->ended, true);
+    thread_queue_stop(m->queue);
+    m->queue = NULL;
 }

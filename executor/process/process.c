@@ -48,6 +48,8 @@ struct process {
     struct executor exec; /* first: callbacks of its modules get its address */
     struct claimer *claimer;
     struct maintenance_timer *maintenance;
+    /* The connection that each thread opens for itself. */
+    struct db_settings *db;
     struct run_dir_sweep *run_dir_sweep;
     struct notifications *notifications;
     struct event *signals[SIGNALS];
@@ -120,7 +122,7 @@ static void on_registered(struct executor *exec)
     if (exec->stopping)
         return;
     p->claimer = claimer_start(p, exec);
-    p->maintenance = maintenance_timer_start(p, exec);
+    p->maintenance = maintenance_timer_start(p, exec, p->db);
     if (exec->process_index == 0)
         p->run_dir_sweep = run_dir_sweep_start(p, exec);
     if (!p->claimer) {
@@ -135,7 +137,7 @@ static void on_fenced(struct executor *exec)
     struct process *p = (struct process *)exec;
     p->status = PROCESS_FENCED;
     claimer_end(p->claimer);
-    maintenance_timer_stop(p->maintenance);
+    maintenance_timer_end(p->maintenance);
     runs_cancel_all(exec, "this executor has lost its lease");
     if (exec->stopping)
         end_loop(exec); /* MariaDB is unreachable: the other executors will find this one lost */
@@ -164,7 +166,7 @@ static void stop_process(struct process *p)
     log_info("executor.stopping", "runs=%zu", id_map_count(exec->runs));
     exec->stopping = true;
     claimer_end(p->claimer);
-    maintenance_timer_stop(p->maintenance);
+    maintenance_timer_end(p->maintenance);
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
     runs_release_idle(exec, false);
     exit_when_idle(exec);
@@ -229,6 +231,7 @@ static bool set_up_db_thread(struct process *p)
                                           .arg = &p->exec,
                                           .progress = &p->exec.db_thread_progress,
                                           .loop_progress = &p->exec.loop_progress};
+    p->db = db;
     if (db->password)
         p->exec.db_thread = db_thread_start(p, p->exec.base, &settings);
     return p->exec.db_thread != NULL;
@@ -356,6 +359,7 @@ static void tear_down_process(struct process *p)
     struct executor *exec = &p->exec;
     claimer_end(p->claimer);
     claimer_join(p->claimer);
+    maintenance_timer_stop(p->maintenance);
     if (exec->lease)
         lease_end(exec->lease); /* no more is watched: the loop has ended */
     if (exec->db_thread)

@@ -4,8 +4,20 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "redis/keys.h"
 #include "run/states.h"
+
+enum {
+    /* Rows of one slice (the LIMIT of its query), beside the row of purges. */
+    PURGE_SLICE_MAX = PURGE_ROWS_MAX - 1,
+    /* Artifacts of one slice (purge_artifacts_slice.sql): each has a blob's row beside its own. */
+    PURGE_ARTIFACTS_MAX = 200,
+    /* When a run is due again whose slice has failed. */
+    DEFER_MS = 60000,
+    /* For how long a request erases slices. */
+    SLICES_MS = 2000,
+};
 
 struct purge_cleanup {
     struct blob_id *blobs;
@@ -34,10 +46,11 @@ void purge_cleanup_run(struct purge_cleanup *cleanup, struct db *db, struct redi
 }
 
 enum err purge_lock(struct db_tx *tx, const id *workspace, const struct db_value *ids, size_t n,
-                    struct db_rows **rows_r)
+                    bool skip_locked, struct db_rows **rows_r)
 {
     struct db_value ws = db_id(workspace);
-    return db_run_each(tx->db, tx->ctx, SQL_PURGE_LOCK, &ws, 1, ids, 1, n, rows_r);
+    return db_run_each(tx->db, tx->ctx, skip_locked ? SQL_PURGE_LOCK_FREE : SQL_PURGE_LOCK, &ws, 1, ids, 1, n,
+                       rows_r);
 }
 
 static enum err collect_blobs(struct db_tx *tx, struct purge_cleanup *cleanup, enum sql_id query,
@@ -91,18 +104,23 @@ static enum err run_deletes(struct db_tx *tx, const enum sql_id *queries, size_t
     return e;
 }
 
+static enum err mark_purged(struct db_tx *tx, const struct db_value *ids, size_t n)
+{
+    int64_t now_ms = clock_wall_ms();
+    struct db_value marks[] = {db_number(now_ms), db_number(now_ms)};
+    return db_run_each(tx->db, tx->ctx, SQL_PURGE_MARK, marks, 2, ids, 1, n, NULL);
+}
+
 enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
         SQL_PURGE_TAGS,  SQL_PURGE_STEPS,  SQL_PURGE_ARTIFACT_ROWS,
         SQL_PURGE_USAGE, SQL_PURGE_EVENTS, SQL_PURGE_ANSWERS,
     };
-    int64_t now_ms = clock_wall_ms();
-    struct db_value marks[] = {db_number(now_ms), db_number(now_ms)};
     enum err e = collect_cleanup(tx, cleanup, ids, n);
     if (e == OK)
         e = run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n);
-    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_PURGE_MARK, marks, 2, ids, 1, n, NULL) : e;
+    return e == OK ? mark_purged(tx, ids, n) : e;
 }
 
 enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
@@ -122,10 +140,178 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
     return e == OK ? run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n) : e;
 }
 
+/* --- large runs, in slices --- */
+
+/* The column `stage` of purges. */
+enum purge_stage { STAGE_ARTIFACTS, STAGE_USAGE, STAGE_STEPS, STAGE_EVENTS, STAGES };
+
+enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *one,
+                     bool removes)
+{
+    static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS, SQL_PURGE_ANSWERS};
+    static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS, SQL_PURGE_REMOVE_CHATS,
+                                                SQL_PURGE_REMOVE_CHILDREN, SQL_PURGE_REMOVE_KEYS,
+                                                SQL_PURGE_REMOVE_EXECUTIONS};
+    struct db_value args[] = {
+        [PURGE_PUT_SET_EXECUTION_ID] = *one,
+        [PURGE_PUT_SET_REMOVES] = db_number(removes),
+        [PURGE_PUT_SET_DUE_MS] = db_number(0),
+    };
+    enum err e = collect_replays(tx, cleanup, one, 1);
+    if (e == OK && removes)
+        e = run_deletes(tx, erase_removed, sizeof erase_removed / sizeof *erase_removed, one, 1);
+    else if (e == OK)
+        e = run_deletes(tx, erase_purged, sizeof erase_purged / sizeof *erase_purged, one, 1);
+    if (e == OK && !removes)
+        e = mark_purged(tx, one, 1);
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_PURGE_PUT, args, PURGE_PUT_SET_COUNT, NULL) : e;
+}
+
+/* One row of purges. */
+struct slice {
+    void *ctx;
+    const id *wanted;
+    struct purge_cleanup *cleanup;
+    id execution;
+    bool removes;
+    int64_t stage, step, item;
+    /* The stage has no rows after this slice. */
+    bool stage_done;
+};
+
+static enum err delete_slice(struct db_tx *tx, struct slice *s, enum sql_id query, uint64_t full)
+{
+    struct db_value execution = db_id(&s->execution);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, query, &execution, 1, &rows);
+    s->stage_done = e == OK && rows->affected < full;
+    return e;
+}
+
+static enum err erase_artifacts(struct db_tx *tx, struct slice *s)
+{
+    struct db_value execution = db_id(&s->execution);
+    enum err e = collect_blobs(tx, s->cleanup, SQL_PURGE_ARTIFACTS, &execution, 1);
+    return e == OK ? delete_slice(tx, s, SQL_PURGE_ARTIFACTS_SLICE, PURGE_ARTIFACTS_MAX) : e;
+}
+
+static enum err erase_usage(struct db_tx *tx, struct slice *s)
+{
+    struct db_value execution = db_id(&s->execution);
+    enum err e = collect_blobs(tx, s->cleanup, SQL_PURGE_LOGS, &execution, 1);
+    s->stage_done = true;
+    return e == OK ? db_run_each(tx->db, tx->ctx, s->removes ? SQL_PURGE_REMOVE_USAGE : SQL_PURGE_USAGE, NULL,
+                                 0, &execution, 1, 1, NULL)
+                   : e;
+}
+
+/* Rows that stay are visited by a cursor, because a search for those that still hold something would begin
+ * anew at the first row in each slice. */
+static enum err erase_steps(struct db_tx *tx, struct slice *s)
+{
+    struct db_value from[] = {db_id(&s->execution), db_number(s->step), db_number(s->step),
+                              db_number(s->item)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_STEPS_PAGE, from, 4, &rows);
+    s->stage_done = e == OK && rows->count < PURGE_SLICE_MAX;
+    if (e != OK || rows->count == 0)
+        return e;
+    s->step = db_int(rows, rows->count - 1, PURGE_STEPS_PAGE_STEP);
+    s->item = db_int(rows, rows->count - 1, PURGE_STEPS_PAGE_ITEM);
+    struct db_value slice[] = {
+        from[0], from[1], from[2], from[3], db_number(s->step), db_number(s->step), db_number(s->item)};
+    return db_run(tx->db, tx->ctx, SQL_PURGE_STEPS_SLICE, slice, 7, NULL);
+}
+
+static enum err erase_events(struct db_tx *tx, struct slice *s)
+{
+    struct db_value slice[] = {db_id(&s->execution), db_number(s->item), db_number(0)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_EVENTS_PAGE, slice, 2, &rows);
+    s->stage_done = e == OK && rows->count < PURGE_SLICE_MAX;
+    if (e != OK || rows->count == 0)
+        return e;
+    s->item = db_int(rows, rows->count - 1, PURGE_EVENTS_PAGE_SEQ);
+    slice[2] = db_number(s->item);
+    return db_run(tx->db, tx->ctx, SQL_PURGE_EVENTS_SLICE, slice, 3, NULL);
+}
+
+static enum err erase_slice(struct db_tx *tx, struct slice *s)
+{
+    switch (s->stage) {
+    case STAGE_ARTIFACTS:
+        return erase_artifacts(tx, s);
+    case STAGE_USAGE:
+        return erase_usage(tx, s);
+    case STAGE_STEPS:
+        return s->removes ? delete_slice(tx, s, SQL_PURGE_REMOVE_STEPS_SLICE, PURGE_SLICE_MAX)
+                          : erase_steps(tx, s);
+    default:
+        return s->removes ? delete_slice(tx, s, SQL_PURGE_REMOVE_EVENTS_SLICE, PURGE_SLICE_MAX)
+                          : erase_events(tx, s);
+    }
+}
+
+static enum err find_slice(struct db_tx *tx, struct slice *s)
+{
+    struct db_value wanted = db_null();
+    struct db_rows *rows;
+    if (s->wanted)
+        wanted = db_id(s->wanted);
+    enum err e = db_run(tx->db, tx->ctx, s->wanted ? SQL_PURGE_NEXT_OF : SQL_PURGE_NEXT, &wanted,
+                        s->wanted != NULL, &rows);
+    if (e != OK || rows->count == 0)
+        return e == OK ? ERR_NOT_FOUND : e;
+    s->execution = db_get_id(rows, 0, PURGE_NEXT_EXECUTION_ID);
+    s->removes = db_int(rows, 0, PURGE_NEXT_REMOVES) != 0;
+    s->stage = db_int(rows, 0, PURGE_NEXT_STAGE);
+    s->step = db_int(rows, 0, PURGE_NEXT_STEP);
+    s->item = db_int(rows, 0, PURGE_NEXT_ITEM);
+    return OK;
+}
+
+static enum err slice_work(struct db_tx *tx, void *arg)
+{
+    struct slice *s = arg;
+    s->cleanup = purge_cleanup_new(s->ctx);
+    s->execution = (id){{0}};
+    enum err e = find_slice(tx, s);
+    if (e == OK)
+        e = erase_slice(tx, s);
+    if (e != OK)
+        return e;
+    struct db_value execution = db_id(&s->execution);
+    if (s->stage_done && s->stage + 1 >= STAGES)
+        return db_run(tx->db, tx->ctx, SQL_PURGE_DONE, &execution, 1, NULL);
+    struct db_value next[] = {db_number(s->stage + s->stage_done), db_number(s->stage_done ? -1 : s->step),
+                              db_number(s->stage_done ? -2 : s->item), execution};
+    return db_run(tx->db, tx->ctx, SQL_PURGE_ADVANCE, next, 4, NULL);
+}
+
+enum err purge_slice(struct db *db, struct blob_store *blobs, const id *execution)
+{
+    struct slice s = {.ctx = talloc_new(NULL), .wanted = execution};
+    enum err e = db_transaction(db, slice_work, &s);
+    if (e == OK)
+        purge_cleanup_run(s.cleanup, db, NULL, blobs);
+    if (e != OK && e != ERR_NOT_FOUND && e != ERR_UNAVAILABLE && id_is_set(&s.execution)) {
+        struct db_value defer[] = {db_number(DEFER_MS), db_id(&s.execution)};
+        log_error("purge.slice_failed", "execution=%s error=%s", s.execution.text, err_name(e));
+        if (db_run(db, s.ctx, SQL_PURGE_DEFER, defer, 2, NULL) != OK)
+            log_warn("purge.defer_failed", "execution=%s", s.execution.text);
+    }
+    talloc_free(s.ctx);
+    return e;
+}
+
+/* --- one run, by request --- */
+
 struct purge {
     const id *workspace, *execution;
     void *ctx;
     struct purge_cleanup *cleanup;
+    /* Rows are left to be erased in slices. */
+    bool begun;
 };
 
 static enum err purge_work(struct db_tx *tx, void *arg)
@@ -134,21 +320,28 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     struct db_value one = db_id(p->execution);
     struct db_rows *rows;
     p->cleanup = purge_cleanup_new(p->ctx);
-    enum err e = purge_lock(tx, p->workspace, &one, 1, &rows);
+    p->begun = false;
+    enum err e = purge_lock(tx, p->workspace, &one, 1, false, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
     if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCK_STATE)))
         return ERR_CONFLICT;
-    return db_cell(rows, 0, PURGE_LOCK_PURGED_MS)->is_null ? purge_runs(tx, p->cleanup, &one, 1) : OK;
+    if (!db_cell(rows, 0, PURGE_LOCK_PURGED_MS)->is_null)
+        return OK;
+    p->begun = db_int(rows, 0, PURGE_LOCK_N_ROWS) > PURGE_AT_ONCE_MAX;
+    return p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
 }
 
 enum err purge_execution(struct db *db, struct redis *redis, struct blob_store *blobs, const id *workspace,
                          const id *execution)
 {
-    struct purge p = {workspace, execution, talloc_new(NULL), NULL};
+    struct purge p = {workspace, execution, talloc_new(NULL), NULL, false};
     enum err e = db_transaction(db, purge_work, &p);
     if (e == OK)
         purge_cleanup_run(p.cleanup, db, redis, blobs);
+    int64_t until_ms = clock_boot_ms() + SLICES_MS;
+    while (e == OK && p.begun && clock_boot_ms() < until_ms && purge_slice(db, blobs, execution) == OK)
+        ;
     talloc_free(p.ctx);
     return e;
 }

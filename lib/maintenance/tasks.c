@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "redis/keys.h"
 
-static const int64_t executor_kept_ms = 86400000;
+/* Accounts of one call of Redis. */
+enum { CREDITS_CALL_MAX = 100 };
 
 enum err maintenance_task_ensure(struct db *db, const char *task)
 {
@@ -60,12 +61,17 @@ enum err maintenance_task_claim(struct db *db, const struct maintenance_task *ta
     return db_transaction(db, task_claim_work, &mine);
 }
 
-static enum err delete_before(struct db *db, enum sql_id query, int64_t before_ms, uint64_t *n_r)
+enum err maintenance_task_schedule(struct db *db, const struct maintenance_task *task)
+{
+    struct db_value next[] = {db_number(clock_wall_ms() + task->every_ms), db_text(task->name)};
+    return db_run(db, NULL, SQL_MAINTENANCE_TASK_SCHEDULE, next, 2, NULL);
+}
+
+static enum err delete_rows(struct db *db, enum sql_id query, uint64_t *n_r)
 {
     void *scratch = talloc_new(NULL);
-    struct db_value before = db_number(before_ms);
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, query, &before, 1, &rows);
+    enum err e = db_run(db, scratch, query, NULL, 0, &rows);
     *n_r = e == OK ? rows->affected : 0;
     talloc_free(scratch);
     return e;
@@ -73,12 +79,28 @@ static enum err delete_before(struct db *db, enum sql_id query, int64_t before_m
 
 enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r)
 {
-    return delete_before(db, SQL_MAINTENANCE_DELETE_EXPIRED_KEYS, clock_wall_ms(), n_r);
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_KEYS, n_r);
 }
 
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r)
 {
-    return delete_before(db, SQL_MAINTENANCE_DELETE_LOST_EXECUTORS, clock_wall_ms() - executor_kept_ms, n_r);
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_LOST_EXECUTORS, n_r);
+}
+
+/* One script for many accounts. redis_eval sends a script again that Redis has lost. */
+static enum err set_credits(struct redis *redis, void *ctx, const struct db_rows *rows, size_t first,
+                            size_t n)
+{
+    struct redis_arg args[3 * CREDITS_CALL_MAX];
+    struct redis_value answer;
+    for (size_t i = 0; i < n; i++) {
+        id workspace = db_get_id(rows, first + i, MAINTENANCE_BALANCES_WORKSPACE_ID);
+        args[i] = redis_key_credits(ctx, &workspace);
+        args[n + 2 * i] = redis_number(ctx, db_int(rows, first + i, MAINTENANCE_BALANCES_BALANCE));
+        args[n + 2 * i + 1] = redis_number(ctx, db_int(rows, first + i, MAINTENANCE_BALANCES_VERSION));
+    }
+    enum err e = redis_eval(redis, ctx, LUA_CREDITS_SET, args, n, 2 * n, &answer);
+    return e == ERR_UNAVAILABLE ? e : OK;
 }
 
 enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *after, uint64_t *n_r)
@@ -88,16 +110,10 @@ enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *aft
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_MAINTENANCE_BALANCES, &from, 1, &rows);
     *n_r = e == OK ? rows->count : 0;
-    for (size_t r = 0; r < *n_r; r++) {
-        *after = db_get_id(rows, r, MAINTENANCE_BALANCES_WORKSPACE_ID);
-        struct redis_arg args[] = {redis_key_credits(scratch, after),
-                                   redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_BALANCE)),
-                                   redis_number(scratch, db_int(rows, r, MAINTENANCE_BALANCES_VERSION))};
-        struct redis_value answer; /* not queued, so that a script that Redis has lost is sent again */
-        if (redis_eval(redis, scratch, LUA_CREDITS_SET, args, 1, 2, &answer) == ERR_UNAVAILABLE)
-            e = ERR_UNAVAILABLE;
-        if (e != OK)
-            break;
+    for (size_t at = 0, n; e == OK && at < *n_r; at += n) {
+        n = *n_r - at < CREDITS_CALL_MAX ? *n_r - at : CREDITS_CALL_MAX;
+        e = set_credits(redis, scratch, rows, at, n);
+        *after = db_get_id(rows, at + n - 1, MAINTENANCE_BALANCES_WORKSPACE_ID);
     }
     talloc_free(scratch);
     return e;

@@ -23,12 +23,15 @@ enum err maintenance_find_due(struct db *db, const struct maintenance_task *task
 /* Takes the task if it is due and no other process is taking it, and schedules it again in every_ms.
  * ERR_NOT_FOUND: it was not taken. */
 enum err maintenance_task_claim(struct db *db, const struct maintenance_task *task) WARN_UNUSED;
+/* For the process that has taken the task and is not finished: no other process takes it for every_ms. */
+enum err maintenance_task_schedule(struct db *db, const struct maintenance_task *task) WARN_UNUSED;
 
-/* Deletes idempotency keys older than 24 hours. *n_r: how many, at most MAINTENANCE_ROWS_MAX. */
+/* Deletes idempotency keys that have expired by MariaDB's clock. *n_r: how many, at most
+ * MAINTENANCE_ROWS_MAX; as many means that there may be more. */
 enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes executors that were marked as lost a day ago. */
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r) WARN_UNUSED;
-/* Copies the balances of the accounts after `after` (unset: from the first) to Redis, which keeps a newer
- * version. *after is advanced; *n_r is the number of accounts. */
+/* Copies the balances of at most MAINTENANCE_ROWS_MAX accounts after `after` (unset: from the first) to
+ * Redis, which keeps a newer version. *after is advanced; *n_r is the number of accounts. */
 enum err maintenance_refresh_credits(struct db *db, struct redis *redis, id *after,
                                      uint64_t *n_r) WARN_UNUSED;

@@ -157,6 +157,27 @@ def test_purge_removes_artifacts_and_logs(stack, workspace, client):
     assert not path["shared"].exists()
 
 
+LOGGER = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+while True:
+    print("not-to-be-seen", file=sys.stderr, flush=True)
+    time.sleep(0.05)
+"""
+
+
+def test_log_of_a_purged_run_is_empty_while_its_command_still_writes(workspace):
+    """A stopped command has two seconds before it is killed."""
+    probe(workspace, LOGGER)
+    space = Space(workspace)
+    run = space.started("probe")
+    eventually(lambda: SECRET in space.logs(run), 20, "the log of the active run")
+    assert space.client.post(f"/executions/{run}/stop").status_code == 200
+    assert SECRET in space.logs(run)
+    purge(space.client, run)
+    assert space.logs(run) == ""
+
+
 # --- retention ------------------------------------------------------------------------------------------------------
 
 
@@ -216,7 +237,7 @@ def test_debit_without_execution_is_still_reported(stack, old):
 
 
 def test_retention_removes_trees_and_keeps_active_runs(stack, workspace):
-    """The rows of a tree are removed with their links. Retention waits for runs that have not ended, and continues afterwards."""
+    """The rows of a tree are removed with their links. Retention skips runs that have not ended, and finds them after their end."""
     w = workspace.put_workflow(PROGRAM)
     insert(stack.sql, workspace.id, w, 20, days_ago(40), seed=1)
     insert(stack.sql, workspace.id, w, 1, days_ago(39), seed=2, state="2")
@@ -234,11 +255,112 @@ def test_retention_removes_trees_and_keeps_active_runs(stack, workspace):
         stack.sql(f"UPDATE executions SET parent_id = '{ids[0]}', root_id = '{ids[0]}', depth = 1 WHERE id = '{child}'; UPDATE executions SET has_children = 1 WHERE id = '{ids[0]}'; "
                   f"INSERT INTO execution_children VALUES ('{ids[0]}', '{child}', '{ids[0]}', 0, {n}, 1)")
     keep(stack, workspace, rows=30)
-    eventually(lambda: whole(21), 20, "removal of the first twenty")
+    eventually(lambda: whole(1), 20, "removal of all but the active run")
     assert stack.sql_one(f"SELECT COUNT(*) FROM execution_children WHERE root_id = '{ids[0]}'") == "0"
-    stack.sql(f"UPDATE executions SET state = 3, ended_ms = 1, executor_id = 0 WHERE id = '{ids[20]}'; "
-              f"UPDATE retention SET due_ms = 0 WHERE workspace_id = '{workspace.id}'")
+    stack.sql(f"UPDATE executions SET state = 3, ended_ms = 1, executor_id = 0 WHERE id = '{ids[20]}'")
+    look_again(stack, workspace)
     eventually(lambda: left(stack, workspace) == {}, 20, "removal of all")
+    assert stack.sql_one(f"SELECT COUNT(*) FROM retention_skipped WHERE workspace_id = '{workspace.id}'") == "0"
+
+
+def look_again(stack, workspace):
+    """Makes the workspace and the runs that retention has skipped due."""
+    stack.sql(f"UPDATE retention_skipped SET due_ms = 0 WHERE workspace_id = '{workspace.id}'; "
+              f"UPDATE retention SET due_ms = 0 WHERE workspace_id = '{workspace.id}'")
+
+
+def test_a_run_that_has_just_ended_keeps_its_row_and_its_keys_for_a_day(stack, workspace, client):
+    """It was accepted 40 days ago and stopped now; the stop's Idempotency-Key lives 24 hours."""
+    stack.stop_server("executor")
+    insert(stack.sql, workspace.id, workspace.put_workflow(PROGRAM), 1, days_ago(40), state="1")
+    run = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
+    stop = {"headers": {"Idempotency-Key": "stop"}}
+    first = client.post(f"/executions/{run}/stop", **stop)
+    assert first.status_code == 200, first.text
+    keep(stack, workspace, rows=30)
+    stack.start_server("executor")
+    eventually(lambda: stack.sql(f"SELECT removes FROM retention_skipped WHERE execution_id = '{run}'") == [["1"]], 20, "the run was skipped")
+    again = client.post(f"/executions/{run}/stop", **stop)
+    assert (again.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (200, first.json(), "true")
+    stack.sql(f"UPDATE executions SET ended_ms = ended_ms - 86400000 WHERE id = '{run}'")
+    look_again(stack, workspace)
+    eventually(lambda: left(stack, workspace) == {}, 20, "removal a day after the end")
+
+
+LARGE = 1200  # rows of each kind, more than one transaction changes
+
+
+@pytest.fixture
+def large(stack, workspace):
+    """An ended run with 1,201 step rows and 1,203 events."""
+    insert(stack.sql, workspace.id, workspace.put_workflow(PROGRAM), 1, days_ago(40), tags=("old",), keyed=True)
+    run = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
+    stack.sql(f"""INSERT INTO execution_steps (execution_id, step, item, status, tries, started_ms, completed_ms, result, error)
+                  SELECT '{run}', seq % 3 + 1, seq, 2, 1, 1, 1, '"secret step"', 'secret' FROM seq_1_to_{LARGE};
+                  UPDATE events SET seq = seq + {LARGE} WHERE execution_id = '{run}' AND seq = 3;
+                  INSERT INTO events SELECT '{run}', seq + 2, 4, 1, JSON_OBJECT('index', seq, 'secret', 1) FROM seq_1_to_{LARGE};
+                  UPDATE executions SET last_seq = last_seq + {LARGE} WHERE id = '{run}'""")
+    return run
+
+
+def erased(stack, run):
+    return holds(stack, run, "secret") == [] and stack.sql(f"SELECT 1 FROM purges WHERE execution_id = '{run}'") == []
+
+
+def test_purge_of_a_large_run_by_request(stack, client, large):
+    purge(client, large)
+    eventually(lambda: erased(stack, large), 20, "purge of all rows")
+    assert stack.sql_one(f"SELECT COUNT(*) FROM execution_steps WHERE execution_id = '{large}'") == str(LARGE + 1)
+    assert stack.sql_one(f"SELECT COUNT(*) FROM events WHERE execution_id = '{large}'") == str(LARGE + 3)
+    audit_of(stack, large)
+
+
+def test_a_purge_that_was_cut_off_is_continued(stack, client, large):
+    """What is left by a request that died shows in no response, and maintenance erases it."""
+    stack.stop_server("executor")
+    stack.sql(f"UPDATE executions SET purged_ms = 1, input = NULL, output = NULL, error = NULL, tags = NULL, metadata = NULL WHERE id = '{large}'; "
+              f"UPDATE idempotency_keys SET body = NULL WHERE execution_id = '{large}'; "
+              f"INSERT INTO purges (execution_id, removes, due_ms) VALUES ('{large}', 0, 0)")
+    shown = client.get(f"/executions/{large}?include_step_results=true")
+    assert shown.status_code == 200 and "secret" not in shown.text
+    assert "secret" not in client.get(f"/executions/{large}/events", headers={"Accept": "application/json"}).text
+    stack.start_server("executor")
+    eventually(lambda: erased(stack, large), 20, "purge of all rows")
+
+
+def test_retention_purges_and_removes_large_runs(stack, workspace, large):
+    keep(stack, workspace, payload=20)
+    eventually(lambda: left(stack, workspace) == {"purged": 1} and erased(stack, large), 20, "purge of all rows")
+    keep(stack, workspace, rows=30)
+
+    def gone():
+        return left(stack, workspace) == {} and all(stack.sql_one(f"SELECT COUNT(*) FROM {t} WHERE execution_id = '{large}'") == "0" for t in TABLES)
+    eventually(gone, 20, "removal of all rows")
+    assert stack.sql(f"SELECT 1 FROM purges WHERE execution_id = '{large}'") == []
+
+
+def audit_of(stack, run):
+    code, out, _ = stack.cli("audit", check=False)
+    assert run not in out, out
+
+
+def test_a_workspace_that_fails_does_not_hold_up_the_others(stack, old):
+    """A row that no transaction can remove: a table of another application refers to it."""
+    other = stack.workspace()
+    insert(stack.sql, other.id, other.put_workflow(PROGRAM), 10, days_ago(40), seed=7)
+    victim = stack.sql_one(f"SELECT MIN(id) FROM executions WHERE workspace_id = '{old.id}'")
+    stack.sql(f"CREATE TABLE obstacle (id UUID PRIMARY KEY, FOREIGN KEY (id) REFERENCES executions (id)) ENGINE=InnoDB; INSERT INTO obstacle VALUES ('{victim}')")
+    try:
+        keep(stack, old, rows=30)
+        eventually(lambda: int(stack.sql_one(f"SELECT failures FROM retention WHERE workspace_id = '{old.id}'")) > 0, 20, "a failure")
+        keep(stack, other, rows=30)
+        eventually(lambda: left(stack, other) == {}, 20, "removal of the other workspace's runs")
+        assert left(stack, old) == {"whole": 605}
+    finally:
+        stack.sql("DROP TABLE obstacle")
+    stack.sql(f"UPDATE retention SET due_ms = 0 WHERE workspace_id = '{old.id}'")
+    eventually(lambda: left(stack, old) == {"whole": 255}, 20, "removal after the obstacle")
+    assert stack.sql_one(f"SELECT failures FROM retention WHERE workspace_id = '{old.id}'") == "0"
 
 
 def test_invalid_retention_days_are_rejected(stack, workspace):

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
-"""purging.py [--rows 100000] [--rate 500] [--seconds 10]: measures how retention slows down the acceptance of runs.
+"""purging.py [--rows 100000] [--rate 500] [--seconds 10] [--keys N]: measures how retention slows down the acceptance of runs.
 
 A private stack with a working executor. One workspace, which keeps payloads for 20 days, has executions from 40 days ago with every row
 that a run leaves behind (tests/api/rows.py). Another workspace starts runs at a steady rate over 16 connections; a request's latency is
 counted from the moment it was due. Windows with and without retention alternate, so that both see the same machine, until all executions
 are purged. Prints the medians of p50 and p99 of each kind and the number of executions purged per second; exits with 1 if p99 rises by half
-or more."""
+or more.
+
+With --keys N: measures whether the expiry of idempotency keys keeps up. The table has N expired keys (made by SQL). 16 connections start
+keyed runs as fast as they are answered for --seconds; exits with 1 if fewer than 1.5 times as many keys are removed as runs accepted."""
 import argparse
 import http.client
 import pathlib
@@ -72,16 +75,63 @@ def measure(stack, o):
     return seen, rates
 
 
+def start_keyed_runs(stack, key, workflow, until, name, accepted):
+    """As many runs as one connection is answered, each with a new key."""
+    connection, n = http.client.HTTPConnection("127.0.0.1", stack.port), 0
+    while time.monotonic() < until:
+        connection.request("POST", f"/api/v1/workflows/{workflow}/run-async",
+                           headers={"Authorization": f"Bearer {key}", "Idempotency-Key": f"{name}-{n}"})
+        answer = connection.getresponse()
+        body = answer.read()
+        assert answer.status == 202, body
+        n += 1
+    accepted.append(n)
+
+
+def insert_expired_keys(stack, workspace, n, at_once=100000):
+    for first in range(0, n, at_once):
+        stack.sql_long(f"INSERT INTO idempotency_keys SELECT UNHEX(SHA2(CONCAT('expired', seq), 256)), '{workspace.id}', CONCAT('expired', seq), "
+                       f"REPEAT('f', 32), NULL, 202, '{{\"execution_id\":\"x\"}}', 4000000000000 FROM seq_{first}_to_{min(n, first + at_once) - 1}")
+
+
+def expired_keys(stack):
+    return int(stack.sql_long("SELECT COUNT(*) FROM idempotency_keys FORCE INDEX (expires_ms) WHERE expires_ms < 1000000000000")[0][0])
+
+
+def keys(stack, o):
+    workspace = stack.workspace(credits=10**8)
+    workflow, key = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}), workspace.key()["key"]
+    insert_expired_keys(stack, workspace, o.keys)
+    for first in range(0, o.keys, 100000):  # expired from here on, in pieces as for the inserts
+        stack.sql_long("UPDATE idempotency_keys SET expires_ms = 1 WHERE expires_ms = 4000000000000 LIMIT 100000")
+    left, began, accepted = expired_keys(stack), time.monotonic(), []
+    threads = [threading.Thread(target=start_keyed_runs, args=(stack, key, workflow, began + o.seconds, n, accepted)) for n in range(CONNECTIONS)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert len(accepted) == CONNECTIONS, "a connection failed"
+    seconds = time.monotonic() - began
+    removed = left - expired_keys(stack)
+    all_gone = removed == left
+    print(f"accepted {sum(accepted) / seconds:.0f}/s, keys removed {removed / seconds:.0f}/s ({removed / sum(accepted):.2f} times)"
+          + (", all of them" if all_gone else ""))
+    return 0 if removed >= 1.5 * sum(accepted) or all_gone else 1
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rows", type=int, default=100000)
     options.add_argument("--rate", type=int, default=500)
     options.add_argument("--seconds", type=int, default=10)
+    options.add_argument("--keys", type=int, default=0)
     o = options.parse_args()
     stack = Stack({"api.rate_limit_per_minute": "100000000", "log.level": "warn"})
     try:
         stack.start()
         stack.wait_ready()
+        if o.keys:
+            sys.exit(keys(stack, o))
         seen, rates = measure(stack, o)
     finally:
         stack.close()

@@ -1,7 +1,8 @@
--- Steps whose execution does not exist, and rows whose columns contradict their status.
+-- Steps whose execution does not exist (unless it is being removed in slices), and rows whose columns contradict their status.
 -- Columns as in audit_active.
 SELECT s.execution_id AS subject, CONCAT('step ', s.step, ', item ', s.item, ', status ', s.status) AS detail
 FROM execution_steps s
 LEFT JOIN executions e ON e.id = s.execution_id
-WHERE e.id IS NULL OR (s.status IN (2, 3, 4)) <> (s.completed_ms IS NOT NULL)
+LEFT JOIN purges p ON p.execution_id = s.execution_id AND p.removes = 1
+WHERE (e.id IS NULL AND p.execution_id IS NULL) OR (s.status IN (2, 3, 4)) <> (s.completed_ms IS NOT NULL)
    OR (e.state = 3 AND s.item = -1 AND s.status = 1)

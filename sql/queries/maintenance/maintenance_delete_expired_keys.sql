@@ -1,1 +1,2 @@
-DELETE FROM idempotency_keys WHERE expires_ms <= ? LIMIT 500
+-- By MariaDB's clock.
+DELETE FROM idempotency_keys WHERE expires_ms <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) LIMIT 500

@@ -1,1 +1,1 @@
-UPDATE retention SET purged_to = ?, removed_to = ?, due_ms = ? WHERE workspace_id = ?
+UPDATE retention SET purged_to = ?, removed_to = ?, due_ms = ?, failures = 0 WHERE workspace_id = ?

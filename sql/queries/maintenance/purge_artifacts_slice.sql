@@ -1,0 +1,1 @@
+DELETE FROM artifacts WHERE execution_id = ? ORDER BY id LIMIT 200

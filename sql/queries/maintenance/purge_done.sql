@@ -1,0 +1,1 @@
+DELETE FROM purges WHERE execution_id = ?

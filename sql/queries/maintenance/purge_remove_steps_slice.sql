@@ -1,0 +1,1 @@
+DELETE FROM execution_steps WHERE execution_id = ? LIMIT 499

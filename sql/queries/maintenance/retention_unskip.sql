@@ -1,0 +1,1 @@
+DELETE FROM retention_skipped WHERE workspace_id = ? AND removes = ? AND execution_id IN ([[?]])
