@@ -61,8 +61,15 @@ static void delete_tickets_when_due(struct stream_db_thread *thread, int64_t *do
 {
     if (clock_boot_ms() - *done_ms < TICKET_TIDY_MS)
         return;
-    ticket_delete_expired(thread->db);
-    *done_ms = clock_boot_ms();
+    /* one batch, then the subscribers' jobs; again at once while more are due */
+    if (!ticket_delete_expired(thread->db))
+        *done_ms = clock_boot_ms();
+}
+
+static long ms_until_tidy(int64_t done_ms)
+{
+    int64_t left_ms = done_ms + TICKET_TIDY_MS - clock_boot_ms();
+    return left_ms > 0 ? (long)left_ms : 0;
 }
 
 static void run_db_thread(struct thread_queue *queue, void *arg)
@@ -70,7 +77,7 @@ static void run_db_thread(struct thread_queue *queue, void *arg)
     struct stream_db_thread *thread = arg;
     int64_t tidied_ms = clock_boot_ms();
     while (!thread_queue_is_ending(queue)) {
-        struct thread_job *job = thread_queue_next(queue, TICKET_TIDY_MS);
+        struct thread_job *job = thread_queue_next(queue, ms_until_tidy(tidied_ms));
         if (job) {
             execute_job(thread, (struct stream_db_job *)job);
             thread_queue_return(queue, job);

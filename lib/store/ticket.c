@@ -8,7 +8,8 @@
 #include "base/log.h"
 #include "mariadb/db.h"
 
-enum { HASH_SIZE = crypto_hash_sha256_BYTES };
+/* TICKET_CHECK_MAX: the LIMIT of ticket_check.sql. */
+enum { HASH_SIZE = crypto_hash_sha256_BYTES, TICKET_CHECK_MAX = 500 };
 
 static void hash_ticket(const char *ticket, uint8_t hash[HASH_SIZE])
 {
@@ -26,13 +27,15 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
     sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     hash_ticket(ticket_r, hash);
+    int64_t now_ms = clock_wall_ms();
     struct db_rows *rows;
     struct db_value args[] = {
         [TICKET_INSERT_SET_HASH] = db_bytes(hash, sizeof hash),
         [TICKET_INSERT_SET_WORKSPACE_ID] = db_id(workspace),
         [TICKET_INSERT_SET_EXECUTION_ID] = db_id(execution),
         [TICKET_INSERT_SET_KEY_ID] = db_id(key),
-        [TICKET_INSERT_SET_CREATED_MS] = db_number(clock_wall_ms()),
+        [TICKET_INSERT_SET_CREATED_MS] = db_number(now_ms),
+        [TICKET_INSERT_SET_CHECK_MS] = db_number(now_ms + TICKET_FIRST_USE_MS),
         [TICKET_INSERT_SET_COUNT] = db_id(workspace),
         [TICKET_INSERT_SET_COUNT + 1] = db_id(workspace),
         [TICKET_INSERT_SET_COUNT + 2] = db_number(quota),
@@ -93,14 +96,42 @@ enum err ticket_use(struct db *db, void *ctx, const char *ticket, const id *exec
     return db_run(db, ctx, SQL_TICKET_USE, use, 2, NULL);
 }
 
-void ticket_delete_expired(struct db *db)
+/* Deletes the tickets of `rows` that can no longer be used; looks at the others again after
+ * TICKET_AFTER_END_MS. */
+static enum err delete_or_defer(struct db *db, void *ctx, const struct db_rows *rows, int64_t now_ms)
 {
+    struct db_value *gone = talloc_array(ctx, struct db_value, rows->count + 1);
+    struct db_value *kept = talloc_array(ctx, struct db_value, rows->count + 1);
+    struct db_value later = db_number(now_ms + TICKET_AFTER_END_MS);
+    size_t gone_n = 0, kept_n = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct ticket_times times = {
+            .created_ms = db_int(rows, i, TICKET_CHECK_CREATED_MS),
+            .used_ms = db_int(rows, i, TICKET_CHECK_USED_MS),
+            .run_ended_ms = db_int(rows, i, TICKET_CHECK_ENDED_MS),
+        };
+        struct db_value hash = db_bytes(db_str(rows, i, TICKET_CHECK_HASH), HASH_SIZE);
+        if (db_cell(rows, i, TICKET_CHECK_ID)->is_null || !ticket_is_valid(&times, now_ms))
+            gone[gone_n++] = hash;
+        else
+            kept[kept_n++] = hash;
+    }
+    enum err e = db_run_each(db, ctx, SQL_TICKET_DELETE, NULL, 0, gone, 1, gone_n, NULL);
+    return e == OK ? db_run_each(db, ctx, SQL_TICKET_CHECK_LATER, &later, 1, kept, 1, kept_n, NULL) : e;
+}
+
+bool ticket_delete_expired(struct db *db)
+{
+    void *ctx = talloc_new(NULL);
     int64_t now_ms = clock_wall_ms();
-    struct db_value unused = db_number(now_ms - TICKET_FIRST_USE_MS);
-    struct db_value ended = db_number(now_ms - TICKET_AFTER_END_MS);
-    enum err e = db_run(db, db, SQL_TICKET_DELETE_UNUSED, &unused, 1, NULL);
+    struct db_value now = db_number(now_ms);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_TICKET_CHECK, &now, 1, &rows);
+    size_t n = e == OK ? rows->count : 0;
     if (e == OK)
-        e = db_run(db, db, SQL_TICKET_DELETE_ENDED, &ended, 1, NULL);
+        e = delete_or_defer(db, ctx, rows, now_ms);
     if (e != OK)
         log_warn("ticket.delete_failed", "error=%s", err_name(e));
+    talloc_free(ctx);
+    return e == OK && n == TICKET_CHECK_MAX;
 }

@@ -36,5 +36,6 @@ struct ticket_times {
 /* The rule above. Public for its unit tests. */
 bool ticket_is_valid(const struct ticket_times *t, int64_t now_ms);
 
-/* Deletes some tickets that can no longer be used. Call it periodically. Failures are logged. */
-void ticket_delete_expired(struct db *db);
+/* Looks at up to 500 tickets that are due and deletes those that can no longer be used. True: more are due.
+ * Failures are logged. */
+bool ticket_delete_expired(struct db *db);

@@ -1,0 +1,1 @@
+UPDATE stream_tickets SET check_ms = ? WHERE hash IN ([[?]])
