@@ -4,8 +4,6 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "base/clock.h"
-
 enum { KEY_HASH = 32 };
 
 /* SHA-256 of workspace and key in one column, so that a batch is looked up with one IN list. */
@@ -63,12 +61,11 @@ enum err idempotency_find(struct db_tx *tx, void *ctx, const struct idempotency_
     enum err e = db_run_each(tx->db, tx->ctx, SQL_IDEMPOTENCY_FIND, NULL, 0, values, 1, n, &rows);
     if (e != OK)
         return e;
-    int64_t now_ms = clock_wall_ms();
     for (size_t i = 0; i < n; i++) {
         size_t r = row_of(rows, hashes + i * KEY_HASH);
         if (r == rows->count)
             continue;
-        if (db_int(rows, r, IDEMPOTENCY_FIND_EXPIRES_MS) <= now_ms)
+        if (db_int(rows, r, IDEMPOTENCY_FIND_HAS_EXPIRED))
             expired[expired_n++] = values[i];
         else
             matches[i] = match_row(ctx, &keys[i], rows, r);
@@ -80,7 +77,6 @@ enum err idempotency_store(struct db_tx *tx, const struct idempotency_entry *ent
 {
     uint8_t *hashes = talloc_array(tx->ctx, uint8_t, n * KEY_HASH + 1);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * IDEMPOTENCY_INSERT_SET_COUNT + 1);
-    int64_t expires_ms = clock_wall_ms() + IDEMPOTENCY_HOURS * 3600000LL;
     for (size_t i = 0; i < n; i++) {
         const struct idempotency_key *key = &entries[i].key;
         struct span body = entries[i].response.body;
@@ -93,7 +89,6 @@ enum err idempotency_store(struct db_tx *tx, const struct idempotency_entry *ent
         v[IDEMPOTENCY_INSERT_SET_EXECUTION_ID] = db_id(&entries[i].execution_id);
         v[IDEMPOTENCY_INSERT_SET_STATUS] = db_number(entries[i].response.status);
         v[IDEMPOTENCY_INSERT_SET_BODY] = body.at ? db_bytes(body.at, body.size) : db_null();
-        v[IDEMPOTENCY_INSERT_SET_EXPIRES_MS] = db_number(expires_ms);
     }
     return db_run_each(tx->db, tx->ctx, SQL_IDEMPOTENCY_INSERT, NULL, 0, values, IDEMPOTENCY_INSERT_SET_COUNT,
                        n, NULL);
