@@ -105,7 +105,7 @@ static int fail_problems(struct cli *cli, const struct json_problems *p)
 static enum err check_program_credits(struct cli *cli, struct workflow_change *c)
 {
     int64_t min;
-    id workflow = {{0}}; /* a new workflow has no price of its own */
+    id workflow = {{0}}; /* a new workflow has no price */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)

@@ -14,8 +14,8 @@
 /* Entries of one cache. */
 enum { COMPILED_MAX = 256 };
 
-/* The head of an entry, which is a talloc context of its own, because its last reference may go in another
- * thread. */
+/* The head of an entry, which is a separate talloc context, because its last reference may be released in
+ * another thread. */
 struct compiled_entry {
     id responder;
     int version;

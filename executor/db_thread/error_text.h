@@ -1,4 +1,4 @@
-/* The sentence that says why a step or a run failed, as it is stored. It may hold what a tenant wrote (a
+/* The reason why a step or a run failed, a sentence, as it is stored. It may hold what a tenant wrote (a
  * `fail` step, a key of an input, an error of a child), and is stored three times: in a row, in a row of the
  * step and, as JSON, in the data of an event. Any thread. */
 #pragma once

@@ -40,7 +40,7 @@ struct db_thread_ctx {
     struct progress *progress;
 };
 
-/* The head of every job. A job is a talloc context of its own; it belongs to the thread from
+/* The head of every job. A job is a separate talloc context; it belongs to the thread from
  * db_thread_submit (disk_thread_submit) until `done` is called. */
 struct job {
     struct thread_job queued; /* first */

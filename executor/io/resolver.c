@@ -65,7 +65,7 @@ struct resolver {
     struct ended_list ended;
     size_t queries;
     struct watched_socket *sockets;
-    /* tells look-ups the results; asks c-ares what has timed out */
+    /* reports results to their look-ups, and lets c-ares handle timeouts */
     struct timer tell_timer, tick_timer;
 };
 

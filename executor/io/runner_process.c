@@ -310,7 +310,8 @@ void runner_process_abandon(struct runner_process *r, const char *run_dir)
 
 /* --- directories --- */
 
-/* Removes the directory of a run that has left no files of its own. False: there is more, or an error. */
+/* Removes the directory of a run whose command left no files. False: it holds other files, or an error
+ * occurred. */
 static bool remove_plain_run_dir(const char *run_dir)
 {
     static const char *const files[] = {"log", "stdout"};

@@ -22,7 +22,7 @@ struct runner_process_events {
     void (*ended)(void *arg, json_object *record);
 };
 
-/* `job` is borrowed; if this process is root, its "uid" is set here, so that each run has a uid of its own.
+/* `job` is borrowed; if this process is root, its "uid" is set here, so that each run has a separate uid.
  * NULL: the runner could not be started (logged). */
 struct runner_process *runner_process_start(struct executor *exec, json_object *job,
                                             const struct runner_process_events *events, void *arg);

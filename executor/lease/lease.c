@@ -32,7 +32,7 @@ struct lease {
     struct timer next_timer, fence_timer, tick_timer, adopt_timer;
 };
 
-/* All jobs of the lease; `work` says which one it is. */
+/* All jobs of the lease; `work` distinguishes them. */
 struct lease_job {
     struct job job;
     uint64_t executor_id;

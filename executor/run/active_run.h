@@ -93,8 +93,8 @@ struct commit *run_pending_commit(struct active_run *run);
 /* Submits the pending commit, unless one is in flight or the claim is not settled; then it is submitted
  * later. */
 void run_flush(struct active_run *run);
-/* The pending commit says that this run has started nothing, which entitles a failed run to a refund. Without
- * effect where an earlier attempt had started something. */
+/* Records in the pending commit that this run has started nothing, which entitles a failed run to a refund.
+ * Without effect where an earlier attempt had started something. */
 void run_note_nothing_started(struct active_run *run);
 
 /* The ends. Whatever the run has started is cancelled now; the run is freed when its last commit is written.

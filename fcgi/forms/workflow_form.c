@@ -49,7 +49,7 @@ int workflow_form_reject(struct request *r, const struct workflow_change *c)
 static bool form_check_credits(struct request *r, struct workflow_change *c)
 {
     int64_t min;
-    id workflow = {{0}}; /* a new workflow has no price of its own */
+    id workflow = {{0}}; /* a new workflow has no price */
     if (!c->is_new)
         workflow = c->workflow_id;
     if (c->compiled->credits_micro == 0)

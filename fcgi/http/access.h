@@ -9,9 +9,9 @@
 struct access {
     id key_id, workspace_id, principal_id;
     uint32_t scopes;
-    /* Requests per minute; 0: as the setting says. */
+    /* Requests per minute; 0: the setting applies. */
     int64_t rate_limit;
-    /* Streams and waits that the workspace may have open, per host; -1: as the setting says. */
+    /* Streams and waits that the workspace may have open, per host; -1: the setting applies. */
     int64_t streams;
     /* The key's time of last use must be updated after the reply. */
     bool last_used_is_stale;

@@ -88,7 +88,7 @@ static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE]
 {
     struct shared_cache *cache = r->app->shared->keys;
     int64_t now_ms = clock_boot_ms();
-    /* An entry that is too old still says that the key exists: it is looked up again at no charge. */
+    /* An entry that is too old still shows that the key exists: it is looked up again at no charge. */
     bool existed = shared_cache_get(cache, hash, cached_r);
     if (existed && now_ms - cached_r->fetched_ms < CACHE_TTL_MS)
         return true;

@@ -33,7 +33,7 @@ struct accept_member;
 
 enum {
     ACCEPT_GROUP_WORKERS_MAX = ACCEPT_BATCH_MAX,
-    /* Body and the other fields of a request; a larger request gets a transaction of its own. */
+    /* Body and the other fields of a request; a larger request gets a separate transaction. */
     ACCEPT_SLOT_BYTES = 64 * 1024 + 8 * 1024,
     ACCEPT_BATCH_BYTES = 4 * 1024 * 1024,
     /* A request that no leader has taken by then is withdrawn and answered 503. */

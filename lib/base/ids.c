@@ -26,7 +26,7 @@ static void id_put_ms(uint8_t b[16], int64_t ms)
 }
 
 /* The ids of one thread ascend: if the clock stands still or steps back, the random part is incremented
- * instead (RFC 9562, section 6.2, method 2). Each thread has a state of its own. */
+ * instead (RFC 9562, section 6.2, method 2). Each thread has its own state. */
 id id_new(void)
 {
     static _Thread_local uint8_t last[16];

@@ -179,7 +179,7 @@ bool eval_try(struct schema_eval *e, const struct schema_node *node, json_object
     return holds;
 }
 
-/* Has a small budget of its own and does not nest: explaining a failure must cost less than finding it. */
+/* Has a small separate budget and does not nest: explaining a failure must cost less than finding it. */
 const char *eval_reason(struct schema_eval *e, const struct schema_node *node, json_object *value)
 {
     if (e->quiet || e->describing || eval_is_done(e))

@@ -11,7 +11,7 @@
 
 #include "schema/regex.h"
 
-/* A cursor over the text. Each take_* function consumes what its name says, if it is there. */
+/* A cursor over the text. Each take_* function consumes the item in its name, if it is present. */
 struct format_cursor {
     const char *at;
     const char *end;

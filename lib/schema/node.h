@@ -117,7 +117,7 @@ struct dynamic_anchor {
     struct schema_node *node;
 };
 
-/* A schema resource: a schema that has a URI of its own. After compilation it is needed only for the dynamic
+/* A schema resource: a schema that has its own URI. After compilation it is needed only for the dynamic
  * scope. */
 struct resource {
     struct dynamic_anchor *dynamic;

@@ -103,7 +103,7 @@ static void find_vocabularies(struct schema_compiler *c, struct subschema *subsc
     subschema->source->vocabularies = m.vocabularies;
 }
 
-/* Reads the identity of a schema object: a URI, which makes it a resource of its own, and its anchors. */
+/* Reads the identity of a schema object: a URI, which makes it a resource, and its anchors. */
 static void index_identity(struct schema_compiler *c, struct subschema *subschema)
 {
     const char *id = json_get_text(subschema->json, "$id");

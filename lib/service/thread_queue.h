@@ -1,12 +1,12 @@
 /* Jobs that the loop thread hands to one worker thread, which hands them back when they are finished.
  *
- * A job is a talloc context of its own whose struct begins with a struct thread_job. It belongs to the queue
+ * A job is a separate talloc context whose struct begins with a struct thread_job. It belongs to the queue
  * from thread_queue_submit until `on_finished` gets it: only one thread touches it at a time, so a job needs
  * no lock. Jobs start in the order in which they were submitted, urgent ones before all others, and they come
  * back on the loop in the order in which the thread returned them.
  *
  * The thread runs with all signals blocked, so that signals are delivered to the loop thread. The loop is
- * woken by an eventfd, so the event base needs no locks of its own. */
+ * woken by an eventfd, so the event base needs no locks. */
 #pragma once
 
 #include <event2/event.h>

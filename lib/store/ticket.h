@@ -13,7 +13,7 @@ enum {
 };
 
 /* The caller must have found the run in its workspace. `quota` is the setting quotas.tickets, which applies
- * unless the workspace has a limit of its own. ERR_LIMIT: the workspace has as many tickets as it may have.
+ * unless the workspace has its own limit. ERR_LIMIT: the workspace has as many tickets as it may have.
  */
 enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key, int64_t quota,
                        char ticket_r[TICKET_TEXT_SIZE]) WARN_UNUSED;

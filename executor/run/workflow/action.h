@@ -1,7 +1,7 @@
 /* An action: one step of a workflow with a side effect, or one item of its for_each, while it is carried out.
- * It starts only after the row that says so is written. It may wait, time out, fail and be tried again. It
- * ends by action_succeed or action_fail, which call the owner's on_end. An action knows its group, and
- * nothing of the interpreter.
+ * It starts only after the row that records its start is written. It may wait, time out, fail and be tried
+ * again. It ends by action_succeed or action_fail, which call the owner's on_end. An action knows its group,
+ * and nothing of the interpreter.
  *
  * Steps without a side effect are evaluated at once (struct step_kind, evaluate) and are never actions.
  *
@@ -123,13 +123,13 @@ struct action_failure {
 
 /* --- for the step types --- */
 
-/* What the action's templates see, for a new evaluation, which has a budget of its own. */
+/* What the action's templates see, for a new evaluation, which has its own budget. */
 struct template_scope action_scope(const struct action *a);
 /* The reason of a failed evaluation in that scope, for an action_failure. */
 enum failure_reason scope_failure_reason(const struct template_scope *scope);
 /* Sets when the action is due. */
 void action_set_due_in(struct action *a, int64_t delay_ms);
-/* The action waits without a slot, until action_wake says what to do then. */
+/* The action waits without a slot, until action_wake is called. */
 void action_wait(struct action *a);
 void action_wake(struct action *a, void (*on_ready)(struct action *a));
 /* A request of this action is under way. The action needs no slot, until action_wake. */

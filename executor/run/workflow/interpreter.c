@@ -76,7 +76,7 @@ struct workflow_run {
 
 static void workflow_advance(struct workflow_run *w);
 
-/* The scope of a new evaluation, which has a budget of its own. */
+/* The scope of a new evaluation, which has its own budget. */
 static struct template_scope step_scope(struct workflow_run *w)
 {
     w->budget = (struct budget){.limit = BUDGET_EVALUATION};
