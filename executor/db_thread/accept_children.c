@@ -50,6 +50,8 @@ static enum err check_child_inputs(struct child_job *j, const struct schema *sch
     if (e != OK || !schema)
         return e;
     e = schema_validate(j, schema, inputs, &problems);
+    if (e == ERR_LIMIT)
+        j->reason = REASON_LIMIT_EXCEEDED;
     if (e != OK && problems.count > 0)
         j->why = talloc_asprintf(j, "the inputs are not valid for the %s: %s %s", what,
                                  problems.items[0].pointer, problems.items[0].message);

@@ -27,6 +27,8 @@ struct child_job {
      * 0 means that the child was rejected before it came to accepting. */
     struct run_answer answer;
     const char *why;
+    /* of the step that starts the child; REASON_NONE: step_failed */
+    enum failure_reason reason;
 };
 
 /* False: submit the job again, because a server was unreachable or the workflow has a new version. */

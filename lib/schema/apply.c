@@ -18,6 +18,8 @@ bool apply_dynamic(struct schema_eval *e, const struct keyword *k, json_object *
             if (s->resource->dynamic[i].name == k->dynamic.name)
                 target = s->resource->dynamic[i].node;
         }
+        if (!eval_charge(e, s->resource->dynamic_count / 8))
+            return false;
     }
     return eval_charge(e, steps / 4) && eval_node(e, target, value, marks);
 }
@@ -96,6 +98,8 @@ bool apply_dependent(struct schema_eval *e, const struct keyword *k, json_object
     bool holds = eval_charge(e, k->dependencies.count);
     for (size_t i = 0; i < k->dependencies.count && !eval_is_done(e); i++) {
         const struct dependency *d = &k->dependencies.items[i];
+        if (!eval_charge_scan(e, 2 * strlen(d->name)))
+            return false;
         if (json_object_object_get_ex(value, d->name, NULL) && !eval_node(e, d->node, value, marks))
             holds = false;
     }
@@ -109,6 +113,8 @@ bool apply_names(struct schema_eval *e, const struct keyword *k, json_object *va
     {
         (void)member;
         if (eval_is_done(e) || (!holds && e->quiet))
+            return false;
+        if (!eval_charge(e, 2) || !eval_charge_scan(e, strlen(key)))
             return false;
         json_object *name = json_object_new_string(key);
         if (!eval_try(e, k->node, name, NULL)) {
@@ -142,8 +148,8 @@ static const struct schema_node *find_rule(const struct members *m, const char *
 static bool pattern_fits(struct schema_eval *e, const struct pattern_rule *rule, const char *name)
 {
     bool fits = false;
-    if (regex_match(rule->regex, name, strlen(name), &e->budget, &fits) != OK || e->budget < 0)
-        e->exhausted = true;
+    if (regex_match(rule->regex, name, strlen(name), &e->budget, &fits) != OK)
+        return eval_within_budget(e);
     return fits;
 }
 
@@ -177,7 +183,8 @@ bool apply_members(struct schema_eval *e, const struct keyword *k, json_object *
     json_object_object_foreach(value, name, member)
     {
         bool seen;
-        if (!eval_charge(e, 1) || !apply_member(e, &k->members, name, member, &seen))
+        if (!eval_charge(e, 1) || !eval_charge_scan(e, strlen(name)) ||
+            !apply_member(e, &k->members, name, member, &seen))
             holds = false;
         else if (seen)
             marks_set(marks, i);

@@ -2,11 +2,16 @@
 
 #include <math.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <string.h>
 #include <talloc.h>
 
 /* units of work to explain one failure */
-enum { WHY_BUDGET = 5000 };
+enum {
+    WHY_BUDGET = 5000 * SCHEMA_CHECK_UNITS,
+    /* a pointer is copied and escaped at each level, and copied again into a response */
+    PATH_BYTE_COPIES = 16
+};
 
 unsigned eval_type(json_object *value)
 {
@@ -46,8 +51,11 @@ static void eval_add_problem(struct schema_eval *e, const char *message)
     struct schema_problems *p = e->problems;
     if (p->count % 8 == 0)
         p->items = talloc_realloc(e->ctx, p->items, struct schema_problem, p->count + 8);
-    p->items[p->count++] = (struct schema_problem){render_path(e->ctx, e->at), message};
+    char *pointer = render_path(e->ctx, e->at);
+    p->items[p->count++] = (struct schema_problem){pointer, message};
     e->full = p->count >= e->problems_max;
+    /* names of members can be as long as the instance: their copies count as work, too */
+    eval_charge_scan(e, PATH_BYTE_COPIES * strlen(pointer));
 }
 
 bool eval_fail(struct schema_eval *e, const char *format, ...)
@@ -61,11 +69,31 @@ bool eval_fail(struct schema_eval *e, const char *format, ...)
     return false;
 }
 
-bool eval_charge(struct schema_eval *e, size_t units)
+static void eval_exhaust(struct schema_eval *e)
 {
-    if (units > (size_t)SCHEMA_BUDGET_DEFAULT * 1000 || (e->budget -= (long)units) < 0)
-        e->exhausted = true;
+    if (!e->exhausted && !e->describing)
+        e->exhausted_at = render_path(e->ctx, e->at);
+    e->exhausted = true;
+}
+
+bool eval_within_budget(struct schema_eval *e)
+{
+    if (e->budget.exceeded)
+        eval_exhaust(e);
     return !e->exhausted;
+}
+
+bool eval_charge(struct schema_eval *e, size_t checks)
+{
+    (void)budget_charge(&e->budget,
+                        checks < SIZE_MAX / SCHEMA_CHECK_UNITS ? checks * SCHEMA_CHECK_UNITS : SIZE_MAX);
+    return eval_within_budget(e);
+}
+
+bool eval_charge_scan(struct schema_eval *e, size_t size)
+{
+    (void)budget_charge_scan(&e->budget, size);
+    return eval_within_budget(e);
 }
 
 static void marks_init(struct schema_eval *e, struct marks *m, json_object *value)
@@ -136,7 +164,7 @@ bool eval_node(struct schema_eval *e, const struct schema_node *node, json_objec
     if (node->count == 0)
         return true;
     if (e->depth >= SCHEMA_DEPTH_MAX)
-        e->exhausted = true;
+        eval_exhaust(e);
     if (eval_is_done(e))
         return false;
     const struct dynamic_scope *outer = e->scope;
@@ -190,12 +218,26 @@ const char *eval_reason(struct schema_eval *e, const struct schema_node *node, j
     sub.problems_max = 1;
     sub.describing = true;
     sub.at = NULL;
-    sub.budget = e->budget < WHY_BUDGET ? e->budget : WHY_BUDGET;
+    size_t left = e->budget.limit - e->budget.used;
+    sub.budget = (struct budget){.limit = left < WHY_BUDGET ? left : WHY_BUDGET};
     if (eval_node(&sub, node, value, NULL) || found.count == 0)
         return NULL;
     if (found.items[0].pointer[0] == '\0')
         return found.items[0].message;
     return talloc_asprintf(e->ctx, "%s %s", found.items[0].pointer, found.items[0].message);
+}
+
+static void add_exhausted_problem(struct schema_eval *e, long limit)
+{
+    const char *message =
+        e->budget.exceeded
+            ? talloc_asprintf(
+                  e->ctx, "exceeds the limit of %ld units of work of one validation by this schema", limit)
+            : talloc_asprintf(e->ctx, "exceeds the limit of %d nested evaluations of schemas",
+                              SCHEMA_DEPTH_MAX);
+    e->problems->items = talloc(e->ctx, struct schema_problem);
+    e->problems->items[0] = (struct schema_problem){e->exhausted_at, message};
+    e->problems->count = 1;
 }
 
 enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
@@ -207,16 +249,14 @@ enum err schema_validate(void *ctx, const struct schema *schema, json_object *in
         .problems = problems_r ? problems_r : &none,
         .problems_max = SCHEMA_PROBLEMS_MAX,
         .quiet = problems_r ? 0 : 1,
-        .budget = schema->budget,
+        .budget = {.limit = (size_t)schema->budget * SCHEMA_CHECK_UNITS},
     };
     *e.problems = none;
     bool holds = eval_node(&e, schema->root, instance, NULL);
     if (e.exhausted) {
         *e.problems = none;
-        e.full = false;
-        e.at = NULL;
         if (problems_r)
-            eval_add_problem(&e, "is too much work to validate against this schema");
+            add_exhausted_problem(&e, schema->budget);
         return ERR_LIMIT;
     }
     return holds ? OK : ERR_INVALID;

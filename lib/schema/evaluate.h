@@ -40,7 +40,9 @@ struct schema_eval {
     bool full;
     /* the budget or the depth is used up: results are meaningless from here on */
     bool exhausted;
-    long budget;
+    /* the pointer of the value at which that happened; NULL within eval_reason */
+    const char *exhausted_at;
+    struct budget budget;
     unsigned depth;
     const struct instance_path *at;
     const struct dynamic_scope *scope;
@@ -51,8 +53,12 @@ unsigned eval_type(json_object *value);
 
 /* Records a violation at the current value. Always returns false. */
 bool eval_fail(struct schema_eval *e, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Takes `units` from the budget; false if the budget is used up. */
-bool eval_charge(struct schema_eval *e, size_t units);
+/* Charges `checks` checks of a keyword, of SCHEMA_CHECK_UNITS each; false if the budget is used up. */
+bool eval_charge(struct schema_eval *e, size_t checks);
+/* Charges `size` bytes that are looked at one by one. */
+bool eval_charge_scan(struct schema_eval *e, size_t size);
+/* False, and e->exhausted, if something that was charged to e->budget has exceeded it. */
+bool eval_within_budget(struct schema_eval *e);
 /* True if further checks cannot change the result. */
 static inline bool eval_is_done(const struct schema_eval *e)
 {

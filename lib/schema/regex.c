@@ -13,6 +13,12 @@ enum {
     /* a{n} with a larger n makes n steps that PCRE2 does not count */
     REPEAT_CHEAP_MAX = 32,
     HEAP_LIMIT_KIB = 8 * 1024,
+    /* units of a budget (measured): the set-up of a match, and one of its steps */
+    MATCH_UNITS = 40,
+    STEP_UNITS = 4,
+    /* steps of the first attempt, and of any */
+    FIRST_STEPS = 32,
+    STEPS_MAX = 100000000,
 };
 
 struct regex {
@@ -378,11 +384,6 @@ enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex
     return OK;
 }
 
-static uint32_t clamp(size_t value, size_t low, size_t high)
-{
-    return (uint32_t)(value < low ? low : value > high ? high : value);
-}
-
 static int match_limited(const struct regex *regex, const char *subject, size_t size, uint32_t limit)
 {
     pcre2_match_context *context = pcre2_match_context_create(NULL);
@@ -399,26 +400,50 @@ static int match_limited(const struct regex *regex, const char *subject, size_t 
     return answer;
 }
 
-/* Nearly all matches end within the first, small limit. A match that does not is repeated with a large limit
- * and charged for it, so that the matches of one validation take at most about a second in all. If one step
- * may scan the whole subject, the limit shrinks as the subject grows. */
-enum err regex_match(const struct regex *regex, const char *subject, size_t size, long *budget,
+/* The units of a match of at most `limit` steps. One step of a costly pattern may scan the whole subject. */
+static size_t match_units(const struct regex *regex, size_t size, size_t limit)
+{
+    size_t step = regex->costly ? STEP_UNITS + size / BUDGET_SCANNED_BYTES_PER_UNIT : STEP_UNITS;
+    return MATCH_UNITS + 2 * size / BUDGET_SCANNED_BYTES_PER_UNIT + limit * step;
+}
+
+/* The largest number of steps, up to `wanted`, that the rest of the budget allows. */
+static size_t affordable_steps(const struct regex *regex, size_t size, size_t wanted,
+                               const struct budget *budget)
+{
+    size_t left = budget->limit - budget->used;
+    size_t fixed = match_units(regex, size, 0);
+    size_t step = match_units(regex, size, 1) - fixed;
+    size_t most = left > fixed ? (left - fixed) / step : 0;
+    return most < wanted ? most : wanted;
+}
+
+/* PCRE2 does not tell how many steps a match took. Nearly all matches end within the first, small limit. A
+ * match that does not is repeated with a larger limit, and each time the limit is charged before: the last
+ * attempt costs more than all before it. If one step may scan the whole subject, it is charged for that. */
+enum err regex_match(const struct regex *regex, const char *subject, size_t size, struct budget *budget,
                      bool *matches_r)
 {
-    uint32_t limit = regex->costly ? clamp(2000000 / (size + 32), 50, 2000) : 2000;
-    *budget -= 1 + (long)(size / 64);
-    int answer = match_limited(regex, subject, size, limit);
-    if (answer == PCRE2_ERROR_MATCHLIMIT || answer == PCRE2_ERROR_DEPTHLIMIT) {
-        *budget -= regex->costly ? 300000 : 20000 + (long)(size / 4);
-        if (*budget < 0)
+    int answer = PCRE2_ERROR_MATCHLIMIT;
+    size_t limit = 0;
+    size_t wanted = FIRST_STEPS;
+    while (answer == PCRE2_ERROR_MATCHLIMIT || answer == PCRE2_ERROR_DEPTHLIMIT) {
+        size_t most = affordable_steps(regex, size, wanted, budget);
+        if (most <= limit) {
+            budget->exceeded = true;
             return ERR_LIMIT;
-        limit = regex->costly ? clamp(200000000 / (size + 32), 100, 200000)
-                              : 200000 + 4 * clamp(size, 0, 1U << 24);
-        answer = match_limited(regex, subject, size, limit);
+        }
+        limit = most;
+        (void)budget_charge(budget, match_units(regex, size, limit));
+        answer = match_limited(regex, subject, size, (uint32_t)limit);
+        wanted = limit * 8 < STEPS_MAX ? limit * 8 : STEPS_MAX;
+        if (wanted < 2 * size)
+            wanted = 2 * size < STEPS_MAX ? 2 * size : STEPS_MAX;
     }
     *matches_r = answer >= 0;
     /* invalid UTF-8 counts as "no match"; any other error means that a limit was reached */
     bool decided = answer >= 0 || answer == PCRE2_ERROR_NOMATCH ||
                    (answer <= PCRE2_ERROR_UTF8_ERR1 && answer >= PCRE2_ERROR_UTF8_ERR21);
+    budget->exceeded = budget->exceeded || !decided;
     return decided ? OK : ERR_LIMIT;
 }

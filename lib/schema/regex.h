@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/budget.h"
 #include "base/err.h"
 
 struct regex;
@@ -16,7 +17,7 @@ struct regex;
 enum err regex_compile(void *ctx, const char *pattern, size_t size, struct regex **regex_r,
                        const char **why_r) WARN_UNUSED;
 
-/* Searches `subject` and subtracts the cost from *budget. ERR_LIMIT if the result would cost too much to
- * compute. */
-enum err regex_match(const struct regex *regex, const char *subject, size_t size, long *budget,
+/* Searches `subject` and charges the cost. ERR_LIMIT, and budget->exceeded, if the budget does not allow to
+ * compute the result. */
+enum err regex_match(const struct regex *regex, const char *subject, size_t size, struct budget *budget,
                      bool *matches_r) WARN_UNUSED;

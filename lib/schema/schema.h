@@ -13,8 +13,11 @@
 enum {
     /* problems that are recorded; further ones are dropped */
     SCHEMA_PROBLEMS_MAX = 100,
-    /* units of work of one validation: about one for each keyword checked on each value, some 50 ms in all */
+    /* units of work of one validation: about one for each keyword checked on each value, some 50 ms in all.
+     * Work that depends on the size of values is charged by that size. */
     SCHEMA_BUDGET_DEFAULT = 1000000,
+    /* units of a struct budget, of 5 ns, for one unit of work of a validation */
+    SCHEMA_CHECK_UNITS = 10,
     /* nested evaluations of schemas, including those through references */
     SCHEMA_DEPTH_MAX = 1000,
     /* schemas in one compiled schema, including those of referenced documents */
@@ -61,7 +64,7 @@ enum err schema_compile(void *ctx, json_object *document, const struct schema_op
                         struct schema **schema_r, struct schema_problems *problems_r) WARN_UNUSED;
 
 /* Validates an instance. ERR_INVALID with at least one problem (of ctx); ERR_LIMIT, with one problem that
- * says so, if the budget or the depth was exceeded. If only the result matters, pass NULL as `problems_r`:
- * that is cheaper. */
+ * names the limit and the value at which it was reached, if the budget or the depth was exceeded. If only the
+ * result matters, pass NULL as `problems_r`: that is cheaper. */
 enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
                          struct schema_problems *problems_r) WARN_UNUSED;

@@ -95,7 +95,7 @@ static void on_child_accepted(struct job *job)
     } else {
         struct action_failure failure = {
             .error = j->why,
-            .reason = verdict == RUN_INSUFFICIENT_CREDITS ? REASON_INSUFFICIENT_CREDITS : REASON_NONE};
+            .reason = verdict == RUN_INSUFFICIENT_CREDITS ? REASON_INSUFFICIENT_CREDITS : j->reason};
         action_fail(a, &failure);
     }
     talloc_free(j);

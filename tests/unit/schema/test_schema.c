@@ -200,6 +200,117 @@ Test(schema, enforces_the_budget)
     talloc_free(ctx);
 }
 
+/* `n` times `item`, as an array; of ctx. */
+static char *array_text(void *ctx, const char *item, size_t n)
+{
+    char *text = talloc_array(ctx, char, n *(strlen(item) + 1) + 2);
+    char *end = text;
+    for (size_t i = 0; i < n; i++) {
+        *end++ = i == 0 ? '[' : ',';
+        end = stpcpy(end, item);
+    }
+    stpcpy(end, "]");
+    return text;
+}
+
+/* Validates, and expects that the limit is reached at `pointer`. NULL: that it is not. */
+static void check_limit(const char *schema, const char *instance, const char *pointer)
+{
+    void *ctx = talloc_new(NULL);
+    struct schema_problems problems = {0};
+    enum err e =
+        schema_validate(ctx, compile_schema(ctx, schema, NULL), parse_json(ctx, instance), &problems);
+    if (pointer) {
+        cr_expect_eq(e, ERR_LIMIT, "%.100s", schema);
+        cr_assert_eq(problems.count, 1);
+        cr_expect_str_eq(problems.items[0].pointer, pointer);
+        cr_expect_str_eq(problems.items[0].message,
+                         "exceeds the limit of 1000000 units of work of one validation by this schema");
+    } else {
+        cr_expect(e == OK || e == ERR_INVALID, "%.100s", schema);
+    }
+    talloc_free(ctx);
+}
+
+/* Each of these takes seconds to minutes if one check counts as one unit, however large the values are. The
+ * same keywords on ordinary values stay below the limit. */
+Test(schema, work_is_charged_by_size, .timeout = 60)
+{
+    void *ctx = talloc_new(NULL);
+    char *numbers = array_text(ctx, "1", 100000);
+    char *text = talloc_array(ctx, char, 500003);
+    memset(text, 'a', 500002);
+    text[0] = text[500001] = '"';
+    text[500002] = '\0';
+    char *other = talloc_strdup(ctx, text);
+    other[500000] = 'b';
+    char *references = array_text(ctx, "{\"$ref\":\"#/$defs/c\"}", 2000);
+    char *by_numbers = talloc_asprintf(ctx, "{\"l\":%s}", numbers);
+    char *by_text = talloc_asprintf(ctx, "{\"l\":%s}", text);
+    const struct {
+        const char *keyword;
+        const char *large, *ordinary;
+    } rows[] = {
+        {talloc_asprintf(ctx, "{\"const\":%s}", numbers), by_numbers, "{\"l\":[1]}"},
+        {talloc_asprintf(ctx, "{\"enum\":[%s]}", numbers), by_numbers, "{\"l\":[1]}"},
+        {talloc_asprintf(ctx, "{\"const\":%s}", other), NULL, "{\"l\":\"a\"}"},
+        {"{\"minLength\":3}", by_text, "{\"l\":\"aaaa\"}"},
+        {"{\"maxLength\":3000000}", by_text, "{\"l\":\"aaaa\"}"},
+        {"{\"uniqueItems\":true}", talloc_asprintf(ctx, "{\"l\":[%s,1]}", text), "{\"l\":[1,2,3]}"},
+        {"{\"pattern\":\"^a+$\"}", by_text, "{\"l\":\"aaaa\"}"},
+        {talloc_asprintf(ctx, "{\"required\":[%s]}", text), "{\"l\":{}}", NULL},
+        {talloc_asprintf(ctx, "{\"dependentRequired\":{%s:[]}}", text), "{\"l\":{}}", NULL},
+        {talloc_asprintf(ctx, "{\"dependentSchemas\":{%s:{}}}", text), "{\"l\":{}}", NULL},
+        {"{\"propertyNames\":{}}", talloc_asprintf(ctx, "{\"l\":{%s:1}}", text), "{\"l\":{\"a\":1}}"},
+        {"{\"properties\":{\"a\":{}}}", talloc_asprintf(ctx, "{\"l\":{%s:1}}", text), "{\"l\":{\"a\":1}}"},
+        {"{\"multipleOf\":0.1}", NULL, "{\"l\":0.3}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *schema = talloc_asprintf(ctx, "{\"$defs\":{\"c\":%s},\"properties\":{\"l\":{\"allOf\":%s}}}",
+                                       rows[i].keyword, references);
+        if (rows[i].large)
+            check_limit(schema, rows[i].large, "/l");
+        if (rows[i].ordinary)
+            check_limit(schema, rows[i].ordinary, NULL);
+        talloc_free(schema);
+    }
+    talloc_free(ctx);
+}
+
+/* What a request can hold passes once: the limit is for repeated work. */
+Test(schema, large_values_pass_once)
+{
+    void *ctx = talloc_new(NULL);
+    char *objects = talloc_strdup(ctx, "[");
+    for (int i = 0; i < 30000; i++)
+        objects = talloc_asprintf_append_buffer(objects, "%s{\"a\":%d,\"b\":[%d]}", i ? "," : "", i, i);
+    objects = talloc_strdup_append_buffer(objects, "]");
+    check_limit("{\"uniqueItems\":true,\"items\":{\"required\":[\"a\",\"b\"],\"properties\":{\"a\":{\"type\":"
+                "\"integer\"}}}}",
+                objects, NULL);
+    char *texts = array_text(ctx, "\"2026-01-01T00:00:00Z\"", 30000);
+    check_limit("{\"items\":{\"minLength\":1,\"maxLength\":40,\"pattern\":\"^[0-9]{4}-[0-9-]*T\"}}", texts,
+                NULL);
+    talloc_free(ctx);
+}
+
+/* A pointer can be as long as the instance. A hundred of them are not made. */
+Test(schema, pointers_of_problems_are_charged)
+{
+    void *ctx = talloc_new(NULL);
+    char *name = talloc_array(ctx, char, 500001);
+    memset(name, 'n', 500000);
+    name[500000] = '\0';
+    struct schema_problems problems = {0};
+    struct schema *schema =
+        compile_schema(ctx, "{\"additionalProperties\":{\"items\":{\"type\":\"string\"}}}", NULL);
+    json_object *instance =
+        parse_json(ctx, talloc_asprintf(ctx, "{\"%s\":%s}", name, array_text(ctx, "1", 1000)));
+    cr_expect_eq(schema_validate(ctx, schema, instance, &problems), ERR_LIMIT);
+    cr_expect_eq(problems.count, 1);
+    talloc_free(ctx);
+}
+
 /* A compiled schema must not refer to its document. */
 Test(schema, outlives_its_document)
 {
