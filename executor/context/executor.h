@@ -14,6 +14,7 @@ struct active_run;
 struct compiled_programs;
 struct compiled_skills;
 struct slots;
+struct turns;
 struct run_kinds;
 struct lease;
 struct peer_heartbeat;
@@ -62,6 +63,7 @@ struct executor {
     /* struct active_run by id: all runs in memory. */
     struct id_map *runs;
     struct slots *slots;
+    struct turns *turns;
     const struct run_kinds *kinds;
     struct child_watch *child_watch;
     /* Called after a run has left memory, for what waits for the end of all. */

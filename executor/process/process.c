@@ -30,6 +30,7 @@
 #include "executor/run/model/model_run.h"
 #include "executor/run/skill/run_dir_sweep.h"
 #include "executor/run/skill/skill_run.h"
+#include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
 #include "redis/keys.h"
 #include "secret/secrets.h"
@@ -39,7 +40,7 @@ enum {
     /* Between further attempts to release runs after the grace period. */
     AFTER_GRACE_MS = 1000,
     /* For beginning the runs of one claim, whose rows stay locked until then. */
-    BEGIN_RUNS_MS = 50,
+    BEGIN_RUNS_US = 5000,
     /* File descriptors that are kept for what is not a request: pipes of runners, files, connections. */
     OTHER_FILES = 512,
 };
@@ -83,14 +84,16 @@ static void exit_when_idle(struct executor *exec)
 static void on_claiming(void *arg, struct claimed_run *runs, size_t n)
 {
     struct executor *exec = arg;
-    int64_t until_ms = clock_boot_ms() + BEGIN_RUNS_MS;
-    for (size_t i = 0; i < n && !exec->fenced && clock_boot_ms() <= until_ms; i++) {
+    int64_t until_us = clock_boot_us() + BEGIN_RUNS_US;
+    turns_limit(exec->turns, until_us);
+    for (size_t i = 0; i < n && !exec->fenced && clock_boot_us() <= until_us; i++) {
         progress_begin(&exec->loop_progress, "begin in claim", &runs[i].run.id);
         begun_run_set(exec->begun_run, &runs[i].run.id, runs[i].run.attempt);
         failpoint("claim.begin");
         run_begin_in_claim(exec, &runs[i]);
     }
     begun_run_clear(exec->begun_run);
+    turns_limit(exec->turns, INT64_MAX);
     failpoint("claim.before_commit");
 }
 
@@ -331,6 +334,7 @@ static bool set_up_process(struct process *p)
     redis_keys_set_prefix(exec->config->redis.prefix);
     load_secret_key(p);
     exec->runs = id_map_new(p);
+    exec->turns = turns_new(p, exec->timers, clock_boot_us);
     exec->process_ctx = talloc_new(p);
     exec->on_work_ended = exit_when_idle;
     exec->kinds = &kinds;

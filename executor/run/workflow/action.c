@@ -309,11 +309,11 @@ bool actions_have_effect(const struct action_group *group)
     return false;
 }
 
-void actions_run_ready(struct action_group *group)
+void actions_run_ready(struct action_group *group, const struct turn *turn)
 {
     struct action *a;
     /* from the start each time: on_ready may have freed any of them */
-    while (!group->run->ending && (a = find_action_in(group, ACTION_READY))) {
+    while (!group->run->ending && !turn_is_over(turn) && (a = find_action_in(group, ACTION_READY))) {
         a->phase = ACTION_RUNNING;
         a->on_ready(a);
     }

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "executor/run/active_run.h"
+#include "executor/run/turns.h"
 #include "workflow/program.h"
 
 struct action;
@@ -151,8 +152,8 @@ struct action *action_new(struct action_group *group, const struct program_step 
                           json_object *item_value, const struct stored_step *stored, const char **why_r);
 /* `c` is written: the actions that awaited it become ready, or wait until they are due. */
 void actions_on_written(struct action_group *group, const struct commit *c);
-/* Carries on with the actions that are ready, until none is or the run is ending. */
-void actions_run_ready(struct action_group *group);
+/* Carries on with the actions that are ready, until none is, the turn is over, or the run is ending. */
+void actions_run_ready(struct action_group *group, const struct turn *turn);
 bool actions_any_in(const struct action_group *group, enum action_phase phase);
 /* A release of the run would cut off what one of them does in this process. */
 bool actions_have_effect(const struct action_group *group);

@@ -17,10 +17,6 @@ enum {
     STEP_BYTES = 2 * 1024,
     /* a smaller scope is kept even if memory is scarce */
     SCOPE_KEPT_BYTES = 16 * 1024,
-    /* time for which one run may occupy the loop before the others get their turn */
-    SLICE_US = 20000,
-    /* items of a for_each that are begun between two looks at the clock */
-    ITEMS_PER_CHECK = 64,
 };
 
 static const char result_too_large[] = "the result exceeds 256 KiB or is nested too deeply";
@@ -66,6 +62,7 @@ struct workflow_run {
     /* of all steps so far */
     size_t result_bytes;
     size_t step_index;
+    struct turn turn;
     /* NULL between steps */
     struct current_step *current_step;
     /* workflow_advance is active */
@@ -346,7 +343,7 @@ static bool can_begin_item(const struct workflow_run *w)
 static bool advance_items(struct workflow_run *w)
 {
     struct current_step *s = w->current_step;
-    for (int n = 0; n < ITEMS_PER_CHECK && can_begin_item(w); n++)
+    while (can_begin_item(w) && !turn_is_over(&w->turn))
         begin_item(w, s->next_item++);
     if (s->error) {
         actions_cancel(&w->actions);
@@ -455,19 +452,18 @@ static void finish_workflow(struct workflow_run *w)
 
 static void advance_steps(struct workflow_run *w)
 {
-    int64_t until_us = clock_boot_us() + SLICE_US;
     bool runnable = true;
     while (runnable && !w->run->ending) {
+        if (turn_is_over(&w->turn)) {
+            turn_request(&w->turn);
+            return;
+        }
         if (w->current_step)
             runnable = advance_items(w);
         else if (w->step_index == w->program->step_count)
             finish_workflow(w);
         else
             enter_step(w);
-        if (runnable && !w->run->ending && clock_boot_us() > until_us) {
-            timer_set(w->run->exec->timers, &w->run->resume_timer, clock_boot_ms());
-            runnable = false;
-        }
     }
 }
 
@@ -476,17 +472,23 @@ static void workflow_advance(struct workflow_run *w)
     struct active_run *run = w->run;
     if (run->ending || w->advancing || !slot_acquire(&run->slot))
         return;
+    if (!turn_begin(&w->turn)) {
+        run_flush(run);
+        return;
+    }
     if (scope_memory_restore(&w->scope_memory, &w->actions.scope) != OK) {
+        turn_end(&w->turn);
         run_fail(run, REASON_INTERNAL, "the executor has not enough memory for the run");
         return;
     }
     w->advancing = true; /* an action that ends at once calls back into this function */
     do {
-        actions_run_ready(&w->actions);
+        actions_run_ready(&w->actions, &w->turn);
         advance_steps(w);
-    } while (!run->ending && !timer_is_set(&run->resume_timer) && actions_any_in(&w->actions, ACTION_READY));
+    } while (!run->ending && !turn_is_queued(&w->turn) && actions_any_in(&w->actions, ACTION_READY));
     w->advancing = false;
-    if (!run->ending && run->exec->stopping && !timer_is_set(&run->resume_timer) &&
+    turn_end(&w->turn);
+    if (!run->ending && run->exec->stopping && !turn_is_queued(&w->turn) &&
         !actions_have_effect(&w->actions) && !actions_any_in(&w->actions, ACTION_WRITING))
         run_release(run);
     else
@@ -524,6 +526,7 @@ static json_object *execution_scope(struct workflow_run *w, const struct claimed
 
 static int workflow_run_destroy(struct workflow_run *w)
 {
+    turn_cancel(&w->turn);
     cached_program_unref(w->cached_program);
     return 0;
 }
@@ -533,6 +536,10 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     struct workflow_run *w = talloc_zero(run, struct workflow_run);
     run->state = w;
     w->run = run;
+    w->turn = (struct turn){.turns = run->exec->turns,
+                            .workspace_id = run->row.workspace_id,
+                            .on_turn = on_action_progress,
+                            .arg = w};
     w->cached_program = c->program ? cached_program_ref(c->program) : NULL;
     w->program = c->program ? cached_program_compiled(c->program) : NULL;
     w->stored_steps = claim_steps(w, c);
@@ -598,6 +605,8 @@ static bool workflow_can_yield(const struct active_run *run)
     const struct action *a;
     if (w->advancing)
         return false; /* more items may begin; workflow_advance asks again when it is done */
+    if (turn_is_queued(&w->turn))
+        return false;
     TAILQ_FOREACH(a, &w->actions.actions, link)
     {
         if (a->phase != ACTION_WAITING && a->phase != ACTION_IN_FLIGHT)

@@ -11,6 +11,7 @@
  * submitted. */
 struct action_fixture {
     struct executor exec; /* first */
+    struct turn turn;
     void *ctx;
     struct claimed_run claim;
     struct active_run *run;
@@ -58,6 +59,8 @@ static struct action_fixture *make_fixture(const char *step)
     struct action_fixture *f = talloc_zero(NULL, struct action_fixture);
     f->ctx = f;
     f->exec.timers = timers_new(f, NULL);
+    f->exec.turns = turns_new(f, f->exec.timers, clock_boot_us);
+    f->turn = (struct turn){.turns = f->exec.turns, .until_us = INT64_MAX};
     f->exec.may_act = may_act;
     f->lease_held = true;
     f->program = compile_step(f, step);
@@ -104,11 +107,11 @@ Test(action, starts_only_after_its_row_is_written)
     begin_action(f, NULL);
     cr_assert(actions_any_in(&f->group, ACTION_WRITING));
     cr_assert(written_row(f)->status == STEP_STATUS_RUNNING && written_row(f)->tries == 1);
-    actions_run_ready(&f->group);
+    actions_run_ready(&f->group, &f->turn);
     cr_assert_eq(f->ends, 0);
     write_rows(f);
     cr_assert(actions_any_in(&f->group, ACTION_READY));
-    actions_run_ready(&f->group);
+    actions_run_ready(&f->group, &f->turn);
     cr_assert(f->ends == 1 && !f->end.error && f->end.item == -1 && f->end.tries == 1);
     cr_assert(TAILQ_EMPTY(&f->group.actions));
     free_fixture(f);
@@ -125,7 +128,7 @@ Test(action, waits_until_it_is_due)
     cr_assert_eq(f->progresses, 0);
     timers_run(f->exec.timers, clock_boot_ms() + 61000);
     cr_assert(f->progresses == 1 && actions_any_in(&f->group, ACTION_READY));
-    actions_run_ready(&f->group);
+    actions_run_ready(&f->group, &f->turn);
     cr_assert(f->ends == 1 && !f->end.error);
     free_fixture(f);
 }
@@ -148,7 +151,7 @@ Test(action, does_not_start_without_the_lease)
     begin_action(f, NULL);
     write_rows(f);
     f->lease_held = false;
-    actions_run_ready(&f->group);
+    actions_run_ready(&f->group, &f->turn);
     cr_assert(f->ends == 0 && actions_any_in(&f->group, ACTION_WAITING));
     free_fixture(f);
 }
@@ -194,7 +197,7 @@ Test(action, times_out_while_it_waits_if_its_type_says_so)
     begin_action(f, NULL);
     write_rows(f);
     timers_run(f->exec.timers, clock_boot_ms() + 2000);
-    actions_run_ready(&f->group);
+    actions_run_ready(&f->group, &f->turn);
     cr_assert_eq(f->ends, 1);
     cr_assert_str_eq(f->end.error, "timed out after 1.5 s");
     free_fixture(f);
