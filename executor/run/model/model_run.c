@@ -55,6 +55,8 @@ struct model_run {
     /* requests for it */
     int tries;
     struct http_call *call;
+    /* has come, and waits for a slot to be looked at; owned */
+    const struct http_response *response;
     struct chat_stream *stream;
     struct chat_completion answer;
     /* CLOCK_BOOTTIME: content was last written as a log event */
@@ -212,11 +214,9 @@ static const char *api_error(void *ctx, const struct http_response *a)
     return text ? text : json_get_text(o, "message") ? json_get_text(o, "message") : "";
 }
 
-static void on_model_response(void *arg, const struct http_response *a)
+static void handle_response(struct model_run *m, const struct http_response *a)
 {
-    struct model_run *m = arg;
     const char *why = NULL;
-    m->call = NULL;
     bool ok = !a->error && a->status >= 200 && a->status < 300;
     if (ok && chat_stream_finish(m->stream, &m->answer, &why) == OK) {
         log_new_content(m, true);
@@ -238,6 +238,15 @@ static void on_model_response(void *arg, const struct http_response *a)
                            : why    ? why
                                     : talloc_asprintf(m, "status %d %s", a->status, api_error(m, a));
     fail_model_run(m, REASON_MODEL_ERROR, talloc_asprintf(m, "model API error: %s", sentence));
+}
+
+/* The run had no slot while its request was in flight. */
+static void on_model_response(void *arg, const struct http_response *a)
+{
+    struct model_run *m = arg;
+    m->call = NULL;
+    m->response = talloc_steal(m, a);
+    model_resume(m->run);
 }
 
 /* The traceparent header of W3C Trace Context: the trace is the execution, the span is this request. */
@@ -276,6 +285,7 @@ static void request_completion(struct model_run *m)
     m->call = http_send_streamed(m->run->exec->http_client, &m->run->row.workspace_id, &request,
                                  on_model_bytes, on_model_response, m);
     json_object_put(body);
+    run_yield_slot(m->run);
 }
 
 static void model_on_written(struct active_run *run, const struct commit *c)
@@ -295,10 +305,27 @@ static void model_note_usage(struct active_run *run, const char *error)
         set_model_usage(m);
 }
 
+static void take_response(struct model_run *m)
+{
+    if (!slot_acquire(&m->run->slot))
+        return;
+    void *scratch = talloc_new(NULL); /* the run may be freed before this function returns */
+    const struct http_response *response = talloc_steal(scratch, m->response);
+    m->response = NULL;
+    handle_response(m, response);
+    talloc_free(scratch);
+}
+
 static void model_resume(struct active_run *run)
 {
     struct model_run *m = run->state;
-    if (run->ending || !m->ready_to_ask)
+    if (run->ending)
+        return;
+    if (m->response) {
+        take_response(m);
+        return;
+    }
+    if (!m->ready_to_ask)
         return;
     if (run->exec->stopping) {
         run_release(run);
@@ -495,6 +522,7 @@ static void model_cancel(struct active_run *run)
     if (m->call)
         http_cancel(m->call);
     m->call = NULL;
+    m->response = NULL; /* freed with the run */
     timer_clear(run->exec->timers, &m->backoff);
     if (m->tool_calls)
         tool_calls_cancel(m->tool_calls);
@@ -505,13 +533,14 @@ static void model_cancel(struct active_run *run)
 static bool model_has_inflight_effect(const struct active_run *run)
 {
     const struct model_run *m = run->state;
-    return m->call;
+    return m->call || m->response;
 }
 
 static bool model_can_yield(const struct active_run *run)
 {
     const struct model_run *m = run->state;
-    return !m->call && !m->loading && !m->ready_to_ask && (m->tool_calls || timer_is_set(&m->backoff));
+    return !m->response && !m->loading && !m->ready_to_ask &&
+           (m->call || m->tool_calls || timer_is_set(&m->backoff));
 }
 
 const struct run_kind model_run_kind = {
