@@ -319,7 +319,7 @@ static void undo_claim(struct executor *exec, struct claimed_run *c)
     if (c->active)
         run_cancel(c->active, c->fenced ? "stopped, or running elsewhere" : "the claim could not be written");
     else if (!c->cancelled)
-        db_thread_add_slots(exec->db_thread, 1);
+        slots_return_detached(exec->slots);
     talloc_free(c->first_commit);
 }
 

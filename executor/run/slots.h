@@ -51,6 +51,7 @@ void slot_yield(struct slot *slot);
 /* Takes the slot away from its run without returning it to the pool: it stays occupied by what the run has
  * left behind, until slots_return_detached. */
 void slot_detach(struct slot *slot);
+/* Returns a slot that no run holds: a detached one, or that of a claim which was not written. */
 void slots_return_detached(struct slots *slots);
 
 /* The run ends: its slot leaves the queue, and a slot that it holds returns to the pool. Nobody is called
