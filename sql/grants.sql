@@ -25,6 +25,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'lo
 GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON blobs              TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skills             TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
 GRANT SELECT (workspace_id, alias, is_default) ON models   TO 'millrace_api'@'localhost';
@@ -52,6 +53,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON executors          TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE                 ON retention          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON blobs              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON retention_skipped  TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON skills             TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_executor'@'localhost';

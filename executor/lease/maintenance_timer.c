@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "blob/blob_rows.h"
 #include "maintenance/purge.h"
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
@@ -21,7 +22,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 6 };
+enum { TASKS = 8 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -38,6 +39,7 @@ struct maintenance_timer {
     bool unfinished[TASKS];
     /* refresh_credits: the last account that was copied. */
     id credits_after;
+    struct blob_sweep sweep;
 };
 
 /* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
@@ -87,22 +89,36 @@ static enum err skip_failed(enum err e, bool *more_r)
 static enum err retention_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     size_t n;
-    enum err e = retention_step(m->db, m->redis, m->blobs, &n);
+    enum err e = retention_step(m->db, m->redis, &n);
     *n_r = n;
     return skip_failed(e, more_r);
 }
 
 static enum err purge_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    return skip_failed(purge_slice(m->db, m->blobs, NULL), more_r);
+    return skip_failed(purge_slice(m->db, NULL), more_r);
+}
+
+static enum err remove_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = m->blobs ? blob_remove_dead(m->db, m->blobs, n_r) : OK;
+    *more_r = *n_r == BLOB_REMOVE_MAX;
+    return e;
+}
+
+/* Not worth a log line, unless it finds something. */
+static enum err sweep_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    return m->blobs ? blob_sweep_step(m->db, m->blobs, &m->sweep, more_r) : OK;
 }
 
 static const struct maintenance_task tasks[TASKS] = {
-    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 10000},
-    {"forget_executors", 3600000}, {"retention", 1000},       {"purge", 1000},
+    {"lose_orphans", 5000}, {"refresh_credits", 5000}, {"expire_keys", 10000},  {"forget_executors", 3600000},
+    {"retention", 1000},    {"purge", 1000},           {"remove_blobs", 10000}, {"sweep_blobs", 3600000},
 };
 static maintenance_step *const steps[TASKS] = {requeue_orphans_step,  refresh_credits_step, expire_keys_step,
-                                               forget_executors_step, retention_task_step,  purge_step};
+                                               forget_executors_step, retention_task_step,  purge_step,
+                                               remove_blobs_step,     sweep_blobs_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

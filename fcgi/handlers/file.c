@@ -162,29 +162,18 @@ static bool receive_upload(struct upload *u)
     return e == OK;
 }
 
-/* Publishes the blobs, then writes their rows. The shared lock keeps the clean-up of unused blobs from
- * deleting a blob between the two. */
+/* Publishes the blobs, then writes their rows. Blobs whose rows were refused are removed later. */
 static enum err store_upload(struct upload *u)
 {
     struct app *app = u->request->app;
-    struct blob_id *blobs = talloc_array(u->request, struct blob_id, u->files_n + 1), *replaced = NULL;
-    size_t replaced_n = 0;
-    enum err e = blob_lock_shared(app->blobs);
-    if (e != OK)
-        return e;
+    enum err e = OK;
     for (size_t i = 0; e == OK && i < u->files_n; i++)
         e = blob_publish(u->writers[i]);
     if (e == OK)
         e = file_put_all(app->db, u->request, &u->request->access.workspace_id,
-                         &u->request->access.principal_id, u->files, u->files_n, app->config, &replaced,
-                         &replaced_n, &u->excess);
-    blob_unlock_shared(app->blobs);
-    for (size_t i = 0; i < u->files_n; i++)
-        blobs[i] = u->files[i].blob;
-    if (e == OK)
-        blob_remove_unused(app->blobs, app->db, replaced, replaced_n);
-    else if (e != ERR_UNCERTAIN)
-        blob_remove_unused(app->blobs, app->db, blobs, u->files_n);
+                         &u->request->access.principal_id, u->files, u->files_n, app->config, &u->excess);
+    if (e != OK)
+        file_discard(app->db, u->files, u->files_n);
     return e;
 }
 
@@ -301,12 +290,6 @@ int h_file_get(struct request *r)
 
 int h_file_delete(struct request *r)
 {
-    struct blob_id blob;
-    enum err e = file_delete(r->app->db, r, &r->access.workspace_id, &r->access.principal_id,
-                             r->path_values[0], &blob);
-    if (e != OK)
-        return reply_err(r, e);
-    if (r->app->blobs)
-        blob_remove_unused(r->app->blobs, r->app->db, &blob, 1);
-    return reply_empty(r, 204);
+    enum err e = file_delete(r->app->db, &r->access.workspace_id, &r->access.principal_id, r->path_values[0]);
+    return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,19 +23,15 @@ enum {
     STALE_S = 24 * 3600,
     WRITE_BACK_BYTES = 256 * 1024,
     WRITE_BACK_PAUSE_MAX_US = 20000,
-    /* the exclusive lock is tried every 5 ms for 1 s */
-    LOCK_TRIES = 200,
-    LOCK_PAUSE_MS = 5,
+    /* the transaction that writes the row of a published blob takes less time */
+    YOUNG_S = 600,
 };
 
 struct blob_store {
     const char *dir;
-    int blobs_fd, tmp_fd, lock_fd;
+    int blobs_fd, tmp_fd;
     /* locked by the writer that writes back to the disk, one on the host at a time */
     int write_back_fd;
-    /* protects shared_holders: the threads of a process share its lock on the file */
-    pthread_mutex_t lock;
-    int shared_holders;
 };
 
 struct blob_writer {
@@ -65,7 +60,7 @@ static enum err blob_failed(const char *action, const char *path)
 
 static int blob_store_destroy(struct blob_store *s)
 {
-    const int fds[] = {s->blobs_fd, s->tmp_fd, s->lock_fd, s->write_back_fd};
+    const int fds[] = {s->blobs_fd, s->tmp_fd, s->write_back_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -102,14 +97,12 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
 {
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
     s->dir = talloc_strdup(s, dir);
-    pthread_mutex_init(&s->lock, NULL);
     s->blobs_fd = open_dir(dir, "blobs", 0755);
     s->tmp_fd = open_dir(dir, "tmp", 0750);
-    s->lock_fd = s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     s->write_back_fd =
         s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
     talloc_set_destructor(s, blob_store_destroy);
-    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->lock_fd < 0 || s->write_back_fd < 0) {
+    if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->write_back_fd < 0) {
         (void)blob_failed("open", dir);
         talloc_free(s);
         return NULL;
@@ -215,17 +208,27 @@ static int open_shard(struct blob_store *s, const char *name)
     return openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Takes a lock on the blob that is there, which blob_remove does not pass. -1: there is none. */
+static int lock_published(const struct blob_store *s, const char *name)
+{
+    int fd = openat(s->blobs_fd, name, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && flock(fd, LOCK_SH) != 0 && errno == EINTR)
+        ;
+    return fd;
+}
+
 enum err blob_publish(struct blob_writer *w)
 {
     char name[BLOB_NAME + 1];
     blob_name(w->id.sha256, name);
-    if (faccessat(w->store->blobs_fd, name, F_OK, 0) == 0)
-        return OK; /* equal bytes are published already; the temporary file is removed with the writer */
     int shard = open_shard(w->store, name);
+    int published = lock_published(w->store, name);
     bool ok =
         shard >= 0 && renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
-    enum err e = ok ? OK : blob_failed("publish", name);
+    enum err e = ok ? OK : blob_failed("keep", name);
     w->named = w->named && !ok;
+    if (published >= 0)
+        close(published);
     if (shard >= 0)
         close(shard);
     return e;
@@ -266,75 +269,75 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
     return e;
 }
 
-/* --- the lock, and removing --- */
+/* --- removing --- */
 
-enum err blob_lock_shared(struct blob_store *store)
+/* The file that is open under the name is older than YOUNG_S, and no blob_publish is replacing it. */
+static bool may_remove(const struct blob_store *s, int fd, const char *name)
 {
-    enum err e = OK;
-    pthread_mutex_lock(&store->lock);
-    while (store->shared_holders == 0 && e == OK && flock(store->lock_fd, LOCK_SH) != 0) {
-        if (errno != EINTR)
-            e = blob_failed("lock", store->dir);
-    }
-    store->shared_holders += e == OK;
-    pthread_mutex_unlock(&store->lock);
-    return e;
+    struct stat opened, named;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &opened) == 0 &&
+           fstatat(s->blobs_fd, name, &named, AT_SYMLINK_NOFOLLOW) == 0 && opened.st_ino == named.st_ino &&
+           named.st_mtime + YOUNG_S < time(NULL);
 }
 
-void blob_unlock_shared(struct blob_store *store)
-{
-    pthread_mutex_lock(&store->lock);
-    if (--store->shared_holders == 0)
-        flock(store->lock_fd, LOCK_UN);
-    pthread_mutex_unlock(&store->lock);
-}
-
-/* Takes the exclusive lock. False after 1 s without success: many writers can hold the shared lock without a
- * gap. On success the mutex stays locked, so that the threads of this process wait as well. */
-static bool lock_exclusive(struct blob_store *s)
-{
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        pthread_mutex_lock(&s->lock);
-        if (s->shared_holders == 0 && flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
-            return true;
-        pthread_mutex_unlock(&s->lock);
-        nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_MS * 1000000L}, NULL);
-    }
-    log_warn("blob.lock_timeout", "dir=%s", s->dir);
-    return false;
-}
-
-static void unlock_exclusive(struct blob_store *s)
-{
-    flock(s->lock_fd, LOCK_UN);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static bool is_unused(struct db *db, void *ctx, const struct blob_id *b)
-{
-    struct db_value hash = db_bytes(b->sha256, BLOB_HASH);
-    struct db_value args[] = {hash, hash, hash};
-    struct db_rows *rows;
-    return db_run(db, ctx, SQL_BLOB_REFERENCES, args, 3, &rows) == OK && rows->count == 1 &&
-           db_int(rows, 0, BLOB_REFERENCES_IS_REFERENCED) == 0;
-}
-
-void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n)
+bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH])
 {
     char name[BLOB_NAME + 1];
-    void *scratch = talloc_new(NULL);
-    if (n > 0 && lock_exclusive(store)) {
-        for (size_t i = 0; i < n; i++) {
-            blob_name(ids[i].sha256, name);
-            if (is_unused(db, scratch, &ids[i]) && unlinkat(store->blobs_fd, name, 0) != 0 && errno != ENOENT)
-                (void)blob_failed("remove", name);
-        }
-        unlock_exclusive(store);
+    blob_name(sha256, name);
+    int fd = openat(store->blobs_fd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return true;
+    if (fd < 0) {
+        (void)blob_failed("remove", name);
+        return false;
     }
-    talloc_free(scratch);
+    bool may = may_remove(store, fd, name), removed = may && unlinkat(store->blobs_fd, name, 0) == 0;
+    if (may && !removed)
+        (void)blob_failed("remove", name);
+    close(fd);
+    return removed;
 }
 
 /* --- reading --- */
+
+bool blob_exists(const struct blob_store *store, const uint8_t sha256[BLOB_HASH])
+{
+    char name[BLOB_NAME + 1];
+    blob_name(sha256, name);
+    return faccessat(store->blobs_fd, name, F_OK, 0) == 0;
+}
+
+static bool blob_of_name(const char *name, struct blob_id *found)
+{
+    size_t length;
+    return strlen(name) == 2 * BLOB_HASH &&
+           sodium_hex2bin(found->sha256, BLOB_HASH, name, 2 * BLOB_HASH, NULL, &length, NULL) == 0 &&
+           length == BLOB_HASH;
+}
+
+size_t blob_list_shard(void *ctx, const struct blob_store *store, int shard, struct blob_id **list_r)
+{
+    char path[3];
+    struct dirent *entry;
+    struct stat st;
+    size_t n = 0;
+    snprintf(path, sizeof path, "%02x", (unsigned)shard & 0xff);
+    *list_r = talloc_array(ctx, struct blob_id, 0);
+    int fd = openat(store->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    while (dir && (entry = readdir(dir))) {
+        struct blob_id found;
+        if (!blob_of_name(entry->d_name, &found) || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        found.size = st.st_size;
+        if (n == talloc_array_length(*list_r))
+            *list_r = talloc_realloc(ctx, *list_r, struct blob_id, 2 * n + 64);
+        (*list_r)[n++] = found;
+    }
+    if (dir)
+        closedir(dir);
+    return n;
+}
 
 void blob_name(const uint8_t sha256[BLOB_HASH], char name_r[BLOB_NAME + 1])
 {

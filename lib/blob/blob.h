@@ -7,12 +7,12 @@
  *   tmp/…            blobs that are being written
  *   skills/…         packages, see lib/skill/package.h
  *
- * A blob is kept while a row of files, artifacts or execution_usage refers to it. Whoever adds a blob holds
- * the store's shared lock from before blob_publish until its row is committed. Removing blobs takes the
- * exclusive lock, so that no blob is removed between its publication and the commit of its row. The lock is
- * on a file and ends with the process.
- *
- * A store may be used by several threads, a writer by one. */
+ * A blob is kept while a row of files, artifacts or execution_usage names it; blob_rows.h says how it is
+ * removed. Bytes are published before the transaction that writes their row. A file that was published in the
+ * last ten minutes is never removed, so that this transaction may take its time; publishing and removing one
+ * blob exclude each other by a lock on its file. Names need no UUID of their own, as they would in an object
+ * store, because removing bytes and publishing them again cannot overlap on one file system. A store may be
+ * used by several threads. */
 #pragma once
 
 #include <stdbool.h>
@@ -49,23 +49,17 @@ enum err blob_write(struct blob_writer *w, const void *bytes, size_t size) WARN_
 int64_t blob_written(const struct blob_writer *w);
 /* Syncs the file and returns the blob's name. The blob cannot be opened yet. */
 enum err blob_finish(struct blob_writer *w, struct blob_id *id_r) WARN_UNUSED;
-/* Moves the finished blob to its place. Call it with the shared lock held. */
+/* Moves the finished blob to its place, where it replaces equal bytes. */
 enum err blob_publish(struct blob_writer *w) WARN_UNUSED;
 /* Copies a file into a finished writer. ERR_LIMIT: it has more than `max` bytes, or the disk is full.
  * ERR_INVALID: it is not a regular file (symbolic links are not followed). */
 enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const char *path, int64_t max,
                         struct blob_writer **w_r, struct blob_id *id_r) WARN_UNUSED;
 
-/* --- the lock --- */
-/* Waits while another process removes blobs. Threads of a process may hold the shared lock at the same time.
- */
-enum err blob_lock_shared(struct blob_store *store) WARN_UNUSED;
-void blob_unlock_shared(struct blob_store *store);
-
-/* Removes those of the `n` blobs that no row refers to. Do not call it with the shared lock held. If the
- * exclusive lock is not free within 1 s, or a blob cannot be removed (logged), the bytes stay and only cost
- * disk space. */
-void blob_remove_unused(struct blob_store *store, struct db *db, const struct blob_id *ids, size_t n);
+/* --- removing: see blob_rows.h --- */
+/* True: the bytes are not there any more. False: they were published in the last ten minutes, or an error
+ * (logged). */
+bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH]) WARN_UNUSED;
 
 /* --- reading --- */
 /* The blob's path below blobs/: "ab/abcd…". */
@@ -74,3 +68,6 @@ void blob_name(const uint8_t sha256[BLOB_HASH], char name_r[BLOB_NAME + 1]);
 char *blob_path(void *ctx, const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
 /* A descriptor that the caller closes. -1: there is no such blob. */
 int blob_open(const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
+bool blob_exists(const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
+/* The blobs in the folder 00 (shard 0) to ff (255), allocated on ctx. */
+size_t blob_list_shard(void *ctx, const struct blob_store *store, int shard, struct blob_id **list_r);

@@ -272,6 +272,8 @@ static const struct audit_rule checks[] = {
      .query = SQL_AUDIT_CHILD_WRONG},
     {7, "child_stray", "every execution with a parent has its row in execution_children",
      .query = SQL_AUDIT_CHILD_STRAY},
+    {9, "blob_row", "every file, artifact and log has the row of its blob", .query = SQL_AUDIT_BLOB_ROW},
+    {9, "blob_unused", "a blob that no row names is marked as dead", .query = SQL_AUDIT_BLOB_UNUSED},
     {8, "child_open", "an execution that has ended has no active child", .query = SQL_AUDIT_CHILD_OPEN,
      .at_rest = true},
     {8, "counters", "the balances cached in Redis equal those of MariaDB", .inspect = check_counters,

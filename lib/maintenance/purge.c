@@ -20,8 +20,6 @@ enum {
 };
 
 struct purge_cleanup {
-    struct blob_id *blobs;
-    size_t blobs_n;
     /* Redis keys of cached responses. */
     struct redis_arg *replays;
     size_t replays_n;
@@ -32,8 +30,7 @@ struct purge_cleanup *purge_cleanup_new(void *ctx)
     return talloc_zero(ctx, struct purge_cleanup);
 }
 
-void purge_cleanup_run(struct purge_cleanup *cleanup, struct db *db, struct redis *redis,
-                       struct blob_store *blobs)
+void purge_cleanup_run(struct purge_cleanup *cleanup, struct redis *redis)
 {
     for (size_t i = 0; redis && i < cleanup->replays_n; i++) {
         struct redis_arg forget[] = {redis_text("DEL"), cleanup->replays[i]};
@@ -41,8 +38,6 @@ void purge_cleanup_run(struct purge_cleanup *cleanup, struct db *db, struct redi
     }
     if (redis && cleanup->replays_n > 0)
         redis_flush(redis);
-    if (blobs)
-        blob_remove_unused(blobs, db, cleanup->blobs, cleanup->blobs_n);
 }
 
 enum err purge_lock(struct db_tx *tx, const id *workspace, const struct db_value *ids, size_t n,
@@ -51,22 +46,6 @@ enum err purge_lock(struct db_tx *tx, const id *workspace, const struct db_value
     struct db_value ws = db_id(workspace);
     return db_run_each(tx->db, tx->ctx, skip_locked ? SQL_PURGE_LOCK_FREE : SQL_PURGE_LOCK, &ws, 1, ids, 1, n,
                        rows_r);
-}
-
-static enum err collect_blobs(struct db_tx *tx, struct purge_cleanup *cleanup, enum sql_id query,
-                              const struct db_value *ids, size_t n)
-{
-    struct db_rows *rows;
-    enum err e = db_run_each(tx->db, tx->ctx, query, NULL, 0, ids, 1, n, &rows);
-    if (e != OK || rows->count == 0)
-        return e;
-    cleanup->blobs = talloc_realloc(cleanup, cleanup->blobs, struct blob_id, cleanup->blobs_n + rows->count);
-    for (size_t i = 0; i < rows->count; i++) {
-        struct blob_id *blob = &cleanup->blobs[cleanup->blobs_n++];
-        memcpy(blob->sha256, db_str(rows, i, PURGE_ARTIFACTS_SHA256), BLOB_HASH);
-        blob->size = db_int(rows, i, PURGE_ARTIFACTS_SIZE);
-    }
-    return OK;
 }
 
 static enum err collect_replays(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids,
@@ -84,15 +63,6 @@ static enum err collect_replays(struct db_tx *tx, struct purge_cleanup *cleanup,
         cleanup->replays[cleanup->replays_n++] = redis_key_replay(cleanup, &workspace, key->text, key->size);
     }
     return OK;
-}
-
-static enum err collect_cleanup(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids,
-                                size_t n)
-{
-    enum err e = collect_blobs(tx, cleanup, SQL_PURGE_ARTIFACTS, ids, n);
-    if (e == OK)
-        e = collect_blobs(tx, cleanup, SQL_PURGE_LOGS, ids, n);
-    return e == OK ? collect_replays(tx, cleanup, ids, n) : e;
 }
 
 static enum err run_deletes(struct db_tx *tx, const enum sql_id *queries, size_t queries_n,
@@ -114,10 +84,10 @@ static enum err mark_purged(struct db_tx *tx, const struct db_value *ids, size_t
 enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_TAGS,  SQL_PURGE_STEPS,  SQL_PURGE_ARTIFACT_ROWS,
-        SQL_PURGE_USAGE, SQL_PURGE_EVENTS, SQL_PURGE_ANSWERS,
+        SQL_PURGE_TAGS,        SQL_PURGE_STEPS, SQL_ARTIFACT_DISCARD, SQL_PURGE_ARTIFACT_ROWS,
+        SQL_USAGE_DISCARD_LOG, SQL_PURGE_USAGE, SQL_PURGE_EVENTS,     SQL_PURGE_ANSWERS,
     };
-    enum err e = collect_cleanup(tx, cleanup, ids, n);
+    enum err e = collect_replays(tx, cleanup, ids, n);
     if (e == OK)
         e = run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n);
     return e == OK ? mark_purged(tx, ids, n) : e;
@@ -126,17 +96,12 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
 enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_TAGS,
-        SQL_PURGE_ARTIFACT_ROWS,
-        SQL_PURGE_REMOVE_STEPS,
-        SQL_PURGE_REMOVE_USAGE,
-        SQL_PURGE_REMOVE_CHATS,
-        SQL_PURGE_REMOVE_EVENTS,
-        SQL_PURGE_REMOVE_CHILDREN,
-        SQL_PURGE_REMOVE_KEYS,
-        SQL_PURGE_REMOVE_EXECUTIONS,
+        SQL_PURGE_TAGS,         SQL_ARTIFACT_DISCARD,        SQL_PURGE_ARTIFACT_ROWS,
+        SQL_PURGE_REMOVE_STEPS, SQL_USAGE_DISCARD_LOG,       SQL_PURGE_REMOVE_USAGE,
+        SQL_PURGE_REMOVE_CHATS, SQL_PURGE_REMOVE_EVENTS,     SQL_PURGE_REMOVE_CHILDREN,
+        SQL_PURGE_REMOVE_KEYS,  SQL_PURGE_REMOVE_EXECUTIONS,
     };
-    enum err e = collect_cleanup(tx, cleanup, ids, n);
+    enum err e = collect_replays(tx, cleanup, ids, n);
     return e == OK ? run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n) : e;
 }
 
@@ -171,7 +136,6 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
 struct slice {
     void *ctx;
     const id *wanted;
-    struct purge_cleanup *cleanup;
     id execution;
     bool removes;
     int64_t stage, step, item;
@@ -191,14 +155,14 @@ static enum err delete_slice(struct db_tx *tx, struct slice *s, enum sql_id quer
 static enum err erase_artifacts(struct db_tx *tx, struct slice *s)
 {
     struct db_value execution = db_id(&s->execution);
-    enum err e = collect_blobs(tx, s->cleanup, SQL_PURGE_ARTIFACTS, &execution, 1);
+    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_DISCARD_SLICE, &execution, 1, NULL);
     return e == OK ? delete_slice(tx, s, SQL_PURGE_ARTIFACTS_SLICE, PURGE_ARTIFACTS_MAX) : e;
 }
 
 static enum err erase_usage(struct db_tx *tx, struct slice *s)
 {
     struct db_value execution = db_id(&s->execution);
-    enum err e = collect_blobs(tx, s->cleanup, SQL_PURGE_LOGS, &execution, 1);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_USAGE_DISCARD_LOG, NULL, 0, &execution, 1, 1, NULL);
     s->stage_done = true;
     return e == OK ? db_run_each(tx->db, tx->ctx, s->removes ? SQL_PURGE_REMOVE_USAGE : SQL_PURGE_USAGE, NULL,
                                  0, &execution, 1, 1, NULL)
@@ -273,7 +237,6 @@ static enum err find_slice(struct db_tx *tx, struct slice *s)
 static enum err slice_work(struct db_tx *tx, void *arg)
 {
     struct slice *s = arg;
-    s->cleanup = purge_cleanup_new(s->ctx);
     s->execution = (id){{0}};
     enum err e = find_slice(tx, s);
     if (e == OK)
@@ -288,12 +251,10 @@ static enum err slice_work(struct db_tx *tx, void *arg)
     return db_run(tx->db, tx->ctx, SQL_PURGE_ADVANCE, next, 4, NULL);
 }
 
-enum err purge_slice(struct db *db, struct blob_store *blobs, const id *execution)
+enum err purge_slice(struct db *db, const id *execution)
 {
     struct slice s = {.ctx = talloc_new(NULL), .wanted = execution};
     enum err e = db_transaction(db, slice_work, &s);
-    if (e == OK)
-        purge_cleanup_run(s.cleanup, db, NULL, blobs);
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_UNAVAILABLE && id_is_set(&s.execution)) {
         struct db_value defer[] = {db_number(DEFER_MS), db_id(&s.execution)};
         log_error("purge.slice_failed", "execution=%s error=%s", s.execution.text, err_name(e));
@@ -332,15 +293,14 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     return p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
 }
 
-enum err purge_execution(struct db *db, struct redis *redis, struct blob_store *blobs, const id *workspace,
-                         const id *execution)
+enum err purge_execution(struct db *db, struct redis *redis, const id *workspace, const id *execution)
 {
     struct purge p = {workspace, execution, talloc_new(NULL), NULL, false};
     enum err e = db_transaction(db, purge_work, &p);
     if (e == OK)
-        purge_cleanup_run(p.cleanup, db, redis, blobs);
+        purge_cleanup_run(p.cleanup, redis);
     int64_t until_ms = clock_boot_ms() + SLICES_MS;
-    while (e == OK && p.begun && clock_boot_ms() < until_ms && purge_slice(db, blobs, execution) == OK)
+    while (e == OK && p.begun && clock_boot_ms() < until_ms && purge_slice(db, execution) == OK)
         ;
     talloc_free(p.ctx);
     return e;

@@ -7,11 +7,11 @@
  * rows, events and artifacts follow in slices, by the caller or by maintenance (purge_slice), also after a
  * crash.
  *
- * The functions that work inside a transaction require runs that are locked and have ended. Work for after
- * the commit (blobs, Redis) is collected in a purge_cleanup. */
+ * The functions that work inside a transaction require runs that are locked and have ended. The keys of
+ * cached responses, which are deleted after the commit, are collected in a purge_cleanup. Blobs that lose a
+ * name are marked as dead by the same transaction (blob/blob_rows.h). */
 #pragma once
 
-#include "blob/blob.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
@@ -23,10 +23,8 @@ struct purge_cleanup;
 
 /* Allocated on ctx. Make a new one in each attempt of the transaction. */
 struct purge_cleanup *purge_cleanup_new(void *ctx);
-/* After the commit. `blobs` and `redis` may be NULL: then the bytes stay on disk, and a stored response stays
- * in Redis for up to ten minutes. */
-void purge_cleanup_run(struct purge_cleanup *cleanup, struct db *db, struct redis *redis,
-                       struct blob_store *blobs);
+/* After the commit. `redis` may be NULL: then a stored response stays in Redis for up to ten minutes. */
+void purge_cleanup_run(struct purge_cleanup *cleanup, struct redis *redis);
 
 /* `ids`: n values of db_id, ascending. The columns of the rows are those of SQL_PURGE_LOCK. With
  * `skip_locked`, runs that another transaction has locked are left out. purge_runs and purge_remove change
@@ -44,10 +42,10 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
 /* Erases the next rows of a run that was begun: of `execution`, or of the one that has waited longest (NULL),
  * in a transaction of its own. ERR_NOT_FOUND: nothing is left to do, or another process is doing it. A run
  * whose slice fails is due again after a minute. */
-enum err purge_slice(struct db *db, struct blob_store *blobs, const id *execution) WARN_UNUSED;
+enum err purge_slice(struct db *db, const id *execution) WARN_UNUSED;
 
 /* Purges one run in its own transaction; purging it again is no error. ERR_NOT_FOUND: the workspace has no
  * such run. ERR_CONFLICT: the run has not ended. A large run is erased for at most two seconds, and
  * maintenance erases the rest; no reader sees it. */
-enum err purge_execution(struct db *db, struct redis *redis, struct blob_store *blobs, const id *workspace,
+enum err purge_execution(struct db *db, struct redis *redis, const id *workspace,
                          const id *execution) WARN_UNUSED;

@@ -239,12 +239,12 @@ static void defer_workspace(struct db *db, const struct retention_job *job, enum
         log_warn("retention.defer_failed", "workspace=%s", job->workspace.text);
 }
 
-enum err retention_step(struct db *db, struct redis *redis, struct blob_store *blobs, size_t *n_r)
+enum err retention_step(struct db *db, struct redis *redis, size_t *n_r)
 {
     struct retention_job job = {.ctx = talloc_new(NULL)};
     enum err e = db_transaction(db, retention_work, &job);
     if (e == OK)
-        purge_cleanup_run(job.cleanup, db, redis, blobs);
+        purge_cleanup_run(job.cleanup, redis);
     else if (e != ERR_NOT_FOUND && e != ERR_UNAVAILABLE && id_is_set(&job.workspace))
         defer_workspace(db, &job, e);
     *n_r = e == OK ? job.done : 0;

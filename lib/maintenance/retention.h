@@ -7,15 +7,13 @@
  * noted in retention_skipped and looked at again by the time of their end. All times are MariaDB's. */
 #pragma once
 
-#include "blob/blob.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
 /* Works on one workspace that is due, in one transaction of at most PURGE_ROWS_MAX rows. ERR_NOT_FOUND: no
  * workspace is due. *n_r: how many runs were purged or removed. A workspace that fails is due again later,
- * with back-off, and does not hold up the others. blobs and redis may be NULL. */
-enum err retention_step(struct db *db, struct redis *redis, struct blob_store *blobs,
-                        size_t *n_r) WARN_UNUSED;
+ * with back-off, and does not hold up the others. redis may be NULL. */
+enum err retention_step(struct db *db, struct redis *redis, size_t *n_r) WARN_UNUSED;
 
 /* --- public for its unit tests --- */
 

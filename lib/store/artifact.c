@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "blob/blob_rows.h"
 #include "mariadb/db.h"
 
 /* Rows of artifact_list or artifact_get. */
@@ -50,6 +51,7 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list, size_t n)
 {
     struct db_value owner = db_id(execution);
+    struct blob_id *blobs = talloc_array(tx->ctx, struct blob_id, n + 1);
     struct db_value *each = talloc_array(tx->ctx, struct db_value, ARTIFACT_INSERT_SET_COUNT * n + 1);
     for (size_t i = 0; i < n; i++) {
         struct db_value *v = &each[ARTIFACT_INSERT_SET_COUNT * i];
@@ -58,13 +60,16 @@ enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct ar
         v[ARTIFACT_INSERT_SET_RELPATH] = db_text(list[i].relpath);
         v[ARTIFACT_INSERT_SET_MEDIA_TYPE] = db_text(list[i].media_type);
         v[ARTIFACT_INSERT_SET_SIZE] = db_number(list[i].blob.size);
+        blobs[i] = list[i].blob;
         v[ARTIFACT_INSERT_SET_SHA256] = db_bytes(list[i].blob.sha256, BLOB_HASH);
     }
-    enum err e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &owner, 1, NULL);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_DISCARD, NULL, 0, &owner, 1, 1, NULL);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &owner, 1, NULL);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_INSERT, NULL, 0, each, ARTIFACT_INSERT_SET_COUNT, n,
                         NULL);
-    return e;
+    return e == OK ? blob_mark_used(tx, blobs, n) : e;
 }
 
 /* The values that usage_put_late sets, with which those of usage_put begin. */
@@ -85,7 +90,11 @@ enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
     struct db_value args[USAGE_PUT_SET_COUNT];
     usage_values(args, u);
     args[USAGE_PUT_SET_EXECUTION_ID] = db_id(execution);
-    return db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, USAGE_PUT_SET_COUNT, NULL);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_USAGE_DISCARD_LOG, NULL, 0,
+                             &args[USAGE_PUT_SET_EXECUTION_ID], 1, 1, NULL);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, USAGE_PUT_SET_COUNT, NULL);
+    return e == OK ? blob_mark_used(tx, &u->log, u->has_log) : e;
 }
 
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
@@ -97,7 +106,11 @@ enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, cons
     args[USAGE_PUT_LATE_SET_COUNT] = db_id(execution);
     args[USAGE_PUT_LATE_SET_COUNT + 1] = db_number(attempt);
     enum err e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT_LATE, args, USAGE_PUT_LATE_SET_COUNT + 2, &rows);
-    return e == OK && rows->affected > 0 && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
+    if (e != OK || rows->affected == 0)
+        return e;
+    /* if a log was recorded before, the sweep of blobs removes this one */
+    e = blob_mark_used(tx, &u->log, u->has_log);
+    return e == OK && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
 }
 
 enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,

@@ -3,8 +3,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "base/utf8.h"
+#include "blob/blob_rows.h"
 #include "mariadb/db.h"
 
 const char *file_basename(const char *text)
@@ -96,6 +97,7 @@ struct file_change {
     const struct file *files;
     size_t n;
     const struct config *config;
+    /* Blobs that lose a name, on the context of the transaction. */
     struct blob_id *replaced;
     size_t replaced_n;
     /* Files whose names exist already. */
@@ -103,6 +105,7 @@ struct file_change {
     struct quota_excess *excess;
     /* Of the file to delete. */
     const char *name;
+    bool was_there;
 };
 
 static const struct file *find_name(const struct file_change *c, const char *name)
@@ -123,7 +126,7 @@ static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
     enum err e = db_run(tx->db, tx->ctx, SQL_FILE_LOCK_ALL, args, 2, &rows);
     if (e != OK)
         return e;
-    c->replaced = talloc_array(c->ctx, struct blob_id, rows->count + 1);
+    c->replaced = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
     c->replaced_n = 0;
     c->known_n = 0;
     for (size_t i = 0; i < c->n; i++)
@@ -155,6 +158,14 @@ static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
     return e == OK && rows->count == 0 ? ERR_NOT_FOUND : e;
 }
 
+static struct blob_id *blobs_of(void *ctx, const struct file *files, size_t n)
+{
+    struct blob_id *blobs = talloc_array(ctx, struct blob_id, n + 1);
+    for (size_t i = 0; i < n; i++)
+        blobs[i] = files[i].blob;
+    return blobs;
+}
+
 static enum err file_put_work(struct db_tx *tx, void *arg)
 {
     struct file_change *c = arg;
@@ -177,12 +188,14 @@ static enum err file_put_work(struct db_tx *tx, void *arg)
         e = check_number_of_files(tx, c);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, FILE_PUT_SET_COUNT, c->n, NULL);
-    return e;
+    if (e == OK)
+        e = blob_mark_dead(tx->db, tx->ctx, c->replaced, c->replaced_n);
+    return e == OK ? blob_mark_used(tx, blobs_of(tx->ctx, c->files, c->n), c->n) : e;
 }
 
 enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
                       const struct file *files, size_t n, const struct config *config,
-                      struct blob_id **replaced_r, size_t *replaced_n_r, struct quota_excess *excess_r)
+                      struct quota_excess *excess_r)
 {
     struct file_change c = {.ctx = ctx,
                             .workspace = workspace,
@@ -191,10 +204,16 @@ enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *p
                             .n = n,
                             .config = config,
                             .excess = excess_r};
-    enum err e = db_transaction(db, file_put_work, &c);
-    *replaced_r = c.replaced;
-    *replaced_n_r = e == OK ? c.replaced_n : 0;
-    return e;
+    return db_transaction(db, file_put_work, &c);
+}
+
+void file_discard(struct db *db, const struct file *files, size_t n)
+{
+    void *ctx = talloc_new(NULL);
+    enum err e = blob_mark_dead(db, ctx, blobs_of(ctx, files, n), n);
+    if (e != OK)
+        log_warn("file.discard_failed", "files=%zu error=%s", n, err_name(e));
+    talloc_free(ctx);
 }
 
 static enum err file_delete_work(struct db_tx *tx, void *arg)
@@ -206,19 +225,16 @@ static enum err file_delete_work(struct db_tx *tx, void *arg)
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, &args[2], 1, 1, &rows);
     if (e == OK && rows->count == 0)
-        return tx->settling && c->replaced_n ? OK : ERR_NOT_FOUND;
+        return tx->settling && c->was_there ? OK : ERR_NOT_FOUND;
     if (e == OK) {
-        *c->replaced = files_from_rows(tx->ctx, rows)->blob;
-        c->replaced_n = 1;
+        c->was_there = true;
         e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
     }
-    return e;
+    return e == OK ? blob_mark_dead(tx->db, tx->ctx, &files_from_rows(tx->ctx, rows)->blob, 1) : e;
 }
 
-enum err file_delete(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
-                     struct blob_id *blob_r)
+enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name)
 {
-    struct file_change c = {
-        .ctx = ctx, .workspace = workspace, .principal = principal, .name = name, .replaced = blob_r};
+    struct file_change c = {.workspace = workspace, .principal = principal, .name = name};
     return db_transaction(db, file_delete_work, &c);
 }

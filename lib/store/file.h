@@ -28,15 +28,14 @@ enum err file_used_bytes(struct db *db, void *ctx, const id *workspace, const id
                          int64_t *bytes_r) WARN_UNUSED;
 /* Stores all files or none, replacing files of the same names; each name occurs once in `files`. ERR_LIMIT:
  * the collection would exceed files.principal_max_bytes. ERR_DENIED: the workspace would exceed the quota
- * *excess_r. The caller holds the blob store's lock. *replaced_r, on ctx: blobs that may be unreferenced
- * now. */
+ * *excess_r. The blobs are published already. */
 enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
                       const struct file *files, size_t n, const struct config *config,
-                      struct blob_id **replaced_r, size_t *replaced_n_r,
                       struct quota_excess *excess_r) WARN_UNUSED;
-/* *blob_r may be unreferenced now. ERR_NOT_FOUND: no such file. */
-enum err file_delete(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
-                     struct blob_id *blob_r) WARN_UNUSED;
+/* Has the blobs of files that were not stored removed. A failure is logged; the sweep of blobs finds them. */
+void file_discard(struct db *db, const struct file *files, size_t n);
+/* ERR_NOT_FOUND: no such file. */
+enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name) WARN_UNUSED;
 
 /* The part after the last slash or backslash, pointing into `text`. NULL if it is no valid name: empty, ".",
  * "..", longer than FILE_NAME_BYTES_MAX, not UTF-8, or with control characters anywhere in `text`. */

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 import requests
+from blobs import blobs_of, ten_minutes_pass
 from stack import Client, eventually
 
 # uploads_workers: six uploads of one workspace at a time are three quarters of eight
@@ -19,7 +20,13 @@ def upload(client, *files, path="/files/"):
 
 
 def blobs(stack):
-    return sorted(p.name for p in (stack.dir / "data/files/blobs").glob("??/*"))
+    return sorted(p.name for p in blobs_of(stack).glob("??/*"))
+
+
+def blobs_later(stack):
+    """The blobs after those without a name were removed, which is ten minutes later."""
+    ten_minutes_pass(stack, *blobs_of(stack).glob("??/*"))
+    return blobs(stack)
 
 
 def raw(client, body, boundary="x", headers=None):
@@ -144,7 +151,7 @@ def test_upload_of_the_same_name_replaces_the_file_and_frees_its_bytes(stack, cl
     answer = upload(client, ("a", b"overtaken"), ("a", new))
     assert answer.json() == {"source_ids": ["a", "a"]}
     assert client.get("/files/a").content == new
-    names = blobs(stack)
+    names = blobs_later(stack)
     assert hashlib.sha256(new).hexdigest() in names
     assert hashlib.sha256(old).hexdigest() not in names and hashlib.sha256(b"overtaken").hexdigest() not in names
 
@@ -158,9 +165,10 @@ def test_equal_contents_share_one_blob_until_the_last_name_is_deleted(stack, cli
     assert blobs(stack).count(name) == 1
     client.delete("/files/a")
     client.delete("/files/b")
+    assert name in blobs_later(stack)
     assert other.get("/files/c").content == data
     other.delete("/files/c")
-    assert name not in blobs(stack)
+    assert name not in blobs_later(stack)
 
 
 def test_file_and_principal_limits_are_enforced(stack, client):
@@ -174,7 +182,7 @@ def test_file_and_principal_limits_are_enforced(stack, client):
     assert upload(client, ("big", b"w" * 5_000_000)).status_code == 201
     assert upload(client, ("one-more", b"1")).status_code == 413
     assert sorted(f["name"] for f in client.get("/files").json()["files"]) == ["big", "big2", "big3"]
-    assert hashlib.sha256(b"z" * 2_000_001).hexdigest() not in blobs(stack)
+    assert hashlib.sha256(b"z" * 2_000_001).hexdigest() not in blobs_later(stack)
     eventually(lambda: not list((stack.dir / "data/files/tmp").iterdir()), 5, "removal of the temporary files")
 
 

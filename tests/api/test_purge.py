@@ -1,8 +1,10 @@
 """Purge by request and by retention: what is removed, what remains, what is returned afterwards; the ledger stays balanced."""
+import hashlib
 import json
 import uuid
 
 import pytest
+from blobs import blobs_of, ten_minutes_pass
 from rows import TABLES, days_ago, insert
 from skills import Space, probe
 from stack import eventually
@@ -128,33 +130,104 @@ def test_purge_removes_the_stored_responses_of_a_cancelled_skill(stack, workspac
     assert client.execution(run)["detail"]["slug"] == "probe"
 
 
+def put_blob(stack, text):
+    """Bytes as a writer publishes them, without a row; (path, hash)"""
+    digest = hashlib.sha256(text).hexdigest()
+    path = blobs_of(stack) / digest[:2] / digest
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text)
+    return path, digest
+
+
 def test_purge_removes_artifacts_and_logs(stack, workspace, client):
-    """A blob without references is deleted from the disk; a blob that another run refers to remains."""
+    """Blobs without references are unreachable at once, and deleted from the disk ten minutes later; a blob that another run refers to
+    remains."""
     runs = [client.started(workspace.put_workflow(PROGRAM), {"word": 1}) for _ in range(2)]
     for run in runs:
         client.finished(run)
-    files = stack.dir / "files"
-    files = files if files.exists() else next(p for p in stack.dir.rglob("blobs")).parent
     names = {"own": b"only this run's", "shared": b"of both runs", "log": b"a log"}
-    import hashlib
-    digest = {n: hashlib.sha256(t).hexdigest() for n, t in names.items()}
-    path = {n: files / "blobs" / d[:2] / d for n, d in digest.items()}
-    for name, text in names.items():
-        path[name].parent.mkdir(parents=True, exist_ok=True)
-        path[name].write_bytes(text)
+    path, digest = ({n: put_blob(stack, t)[i] for n, t in names.items()} for i in (0, 1))
     for run, blobs in zip(runs, (("own", "shared"), ("shared",))):
         for name in blobs:
             stack.sql(f"INSERT INTO artifacts VALUES ('{run}', UUID(), 'outputs/{name}', 'text/plain', {len(names[name])}, "
                       f"UNHEX('{digest[name]}'))")
     stack.sql(f"INSERT INTO execution_usage (execution_id, input_tokens, log_sha256, log_size) VALUES ('{runs[0]}', 7, "
               f"UNHEX('{digest['log']}'), 5)")
+    artifact = stack.sql_one(f"SELECT id FROM artifacts WHERE execution_id = '{runs[0]}' AND relpath LIKE '%own'")
     purge(client, runs[0])
-    assert {n: p.exists() for n, p in path.items()} == {"own": False, "shared": True, "log": False}
+    problem(client.get(f"/executions/{runs[0]}/artifacts/{artifact}"), 404, "not_found")
+    assert client.get(f"/executions/{runs[0]}/logs").text == ""
     assert stack.sql(f"SELECT COUNT(*) FROM artifacts WHERE execution_id = '{runs[0]}'") == [["0"]]
     assert stack.sql(f"SELECT input_tokens, log_sha256, log_size FROM execution_usage WHERE execution_id = '{runs[0]}'") == \
         [["7", "NULL", "0"]]
+    ten_minutes_pass(stack, *path.values())
+    assert {n: p.exists() for n, p in path.items()} == {"own": False, "shared": True, "log": False}
     purge(client, runs[1])
+    ten_minutes_pass(stack, *path.values())
     assert not path["shared"].exists()
+    audit(stack)
+
+
+def test_bytes_that_were_just_published_are_not_removed(stack):
+    """Their row is about to be committed."""
+    path, digest = put_blob(stack, b"just published")
+    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 14, 1, 1)")
+    ten_minutes_pass(stack)
+    assert path.exists()
+    ten_minutes_pass(stack, path)
+    assert not path.exists()
+
+
+def test_a_removal_that_died_after_deleting_the_bytes_is_finished(stack):
+    _, digest = put_blob(stack, b"a crash")
+    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 7, 1, 1)")
+    blobs_of(stack).joinpath(digest[:2], digest).unlink()
+    ten_minutes_pass(stack)
+    assert stack.sql(f"SELECT 1 FROM blobs WHERE sha256 = UNHEX('{digest}')") == []
+
+
+def test_a_file_that_is_uploaded_again_keeps_its_bytes(stack, client):
+    text = b"deleted and uploaded again"
+    digest = hashlib.sha256(text).hexdigest()
+    path = blobs_of(stack) / digest[:2] / digest
+    upload = {"files": {"files": ("again.txt", text)}}
+    assert client.post("/files", **upload).status_code == 201
+    assert client.delete("/files/again.txt").status_code == 204
+    assert stack.sql(f"SELECT dead FROM blobs WHERE sha256 = UNHEX('{digest}')") == [["1"]]
+    assert client.post("/files", **upload).status_code == 201
+    ten_minutes_pass(stack, path)
+    assert path.exists() and client.get("/files/again.txt").content == text
+    assert client.delete("/files/again.txt").status_code == 204
+    ten_minutes_pass(stack, path)
+    assert not path.exists()
+    problem(client.get("/files/again.txt"), 404, "not_found")
+
+
+def test_the_sweep_compares_files_and_rows(stack, workspace, client):
+    """Bytes without a row (their writer died) and rows without a name are removed; names without bytes are reported."""
+    orphan, _ = put_blob(stack, b"a writer that died")
+    unused, digest = put_blob(stack, b"named by nothing")
+    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 16, 0, 1)")
+    text = b"bytes that get lost"
+    lost, lost_digest = put_blob(stack, text)
+    assert client.post("/files", files={"files": ("lost.txt", text)}).status_code == 201
+    lost.unlink()
+    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'sweep_blobs'")
+    hashes = f"UNHEX('{digest}'), UNHEX('{hashlib.sha256(b'a writer that died').hexdigest()}')"
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM blobs WHERE dead = 1 AND sha256 IN ({hashes})") == "2", 40, "the sweep")
+    eventually(lambda: f"blob.missing name={lost_digest[:2]}/{lost_digest}" in stack.log("executor"), 40, "the report of lost bytes")
+    ten_minutes_pass(stack, orphan, unused)
+    assert not orphan.exists() and not unused.exists()
+    client.delete("/files/lost.txt")
+
+
+def test_audit_finds_a_name_whose_blob_has_no_row(stack, client):
+    assert client.post("/files", files={"files": ("a.txt", b"audited")}).status_code == 201
+    digest = hashlib.sha256(b"audited").hexdigest()
+    stack.sql(f"DELETE FROM blobs WHERE sha256 = UNHEX('{digest}')")
+    code, out, _ = stack.cli("audit", check=False)
+    assert code == 1 and "blob_row" in out and digest.upper() in out
+    client.delete("/files/a.txt")
 
 
 LOGGER = """

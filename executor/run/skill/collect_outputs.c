@@ -14,16 +14,6 @@ enum { LOG_MAX = 16 * 1024 * 1024 };
 /* no limit of our own: the runner has limited the artifacts */
 #define ARTIFACT_MAX (INT64_C(1) << 40)
 
-struct blob_lock {
-    struct blob_store *store;
-};
-
-static int blob_lock_destroy(struct blob_lock *lock)
-{
-    blob_unlock_shared(lock->store);
-    return 0;
-}
-
 static int outputs_job_destroy(struct outputs_job *j)
 {
     cached_skill_unref(j->skill);
@@ -132,17 +122,9 @@ static enum err copy_outputs(struct outputs_job *j, struct copies *copies)
     return e;
 }
 
-static enum err keep_blobs(struct outputs_job *j, const struct copies *copies)
+static enum err publish_blobs(const struct copies *copies)
 {
-    if (copies->n == 0)
-        return OK;
-    enum err e = blob_lock_shared(j->blobs);
-    if (e != OK)
-        return e;
-    struct blob_lock *lock = talloc_zero(j, struct blob_lock);
-    lock->store = j->blobs;
-    talloc_set_destructor(lock, blob_lock_destroy);
-    j->blob_lock = lock;
+    enum err e = OK;
     for (size_t i = 0; e == OK && i < copies->n; i++)
         e = blob_publish(copies->list[i]);
     return e;
@@ -155,7 +137,7 @@ static void collect_outputs_work(struct job *job, struct db_thread_ctx *thread_c
     (void)thread_ctx;
     if (j->want_outputs)
         validate_outputs(j);
-    j->failed = copy_outputs(j, &copies) != OK || keep_blobs(j, &copies) != OK;
+    j->failed = copy_outputs(j, &copies) != OK || publish_blobs(&copies) != OK;
 }
 
 struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,

@@ -30,8 +30,6 @@ struct outputs_job {
     size_t artifacts_n;
     bool has_log;
     struct blob_id log;
-    /* keeps the collection of unused blobs away: free it when the rows that refer to the blobs are written */
-    void *blob_lock;
 };
 
 /* The caller sets want_outputs, job.done and job.arg, and submits the job to the disk thread. `artifact_list`

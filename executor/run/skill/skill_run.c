@@ -97,7 +97,6 @@ static void put_outputs(struct active_run *run, struct outputs_job *j, const str
         return;
     c->artifacts = talloc_steal(c, j->artifacts);
     c->artifacts_n = j->artifacts_n;
-    talloc_steal(c, j->blob_lock);
     for (size_t i = 0; i < j->artifacts_n; i++) {
         talloc_steal(c, j->artifacts[i].relpath);
         talloc_steal(c, j->artifacts[i].media_type);

@@ -23,7 +23,7 @@ struct late_usage_job {
     id run;
     int attempt;
     struct usage usage;
-    /* a talloc child, with the lock of the blobs until their rows are written */
+    /* a talloc child */
     struct outputs_job *outputs;
 };
 

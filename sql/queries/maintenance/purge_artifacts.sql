@@ -1,1 +1,0 @@
-SELECT sha256, size FROM artifacts WHERE execution_id IN ([[?]])

@@ -1,0 +1,17 @@
+"""The store of bytes, as maintenance sees it."""
+import os
+
+from stack import eventually
+
+
+def blobs_of(stack):
+    return stack.dir / "data/files/blobs"
+
+
+def ten_minutes_pass(stack, *paths):
+    """For the blobs: their marks and the given files are older than that, and maintenance has removed what is dead."""
+    for path in paths:
+        if path.exists():
+            os.utime(path, (1, 1))
+    stack.sql("UPDATE blobs SET touched_ms = 1; UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM blobs WHERE dead = 1 AND touched_ms = 1") == "0", 20, "removal of dead blobs")
