@@ -77,6 +77,16 @@ def test_tls_is_served(stack):
     check_problem(404, answer.headers, answer.content, "not_found")
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-IP", "Forwarded", "Via"])
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_health_is_not_shown_through_a_proxy(stack, path, header):
+    """A proxy on the same host has a loopback address, its clients do not."""
+    assert requests.get(stack.url + path, timeout=10).status_code == 200
+    answer = requests.get(stack.url + path, headers={header: "192.0.2.1"}, timeout=10)
+    assert answer.status_code == 404
+    check_problem(404, answer.headers, answer.content, "not_found")
+
+
 def test_stopped_pool_is_503(stack):
     stack.stop_server("api")
     answer = requests.get(stack.url + "/api/v1/executions", timeout=10)

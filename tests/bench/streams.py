@@ -110,7 +110,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    bench_stack.run({"api.workers": "32"}, lambda stack: measure(stack, args), most=TARGETS)
+    bench_stack.run({"api.workers": "32", "quotas.streams": "100000"}, lambda stack: measure(stack, args), most=TARGETS)
 
 
 if __name__ == "__main__":
