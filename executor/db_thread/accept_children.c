@@ -3,10 +3,16 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
 #include "store/model.h"
 #include "json/json.h"
+
+enum {
+    /* for loading and validating the children of one batch: other commits wait for it */
+    PREPARE_US = 5000,
+};
 
 static enum err load_child_version(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
@@ -122,6 +128,7 @@ static enum err prepare_child_skill(struct db_thread_ctx *thread_ctx, struct chi
 static enum err prepare_child(struct db_thread_ctx *thread_ctx, struct child_job *j)
 {
     j->why = NULL;
+    j->reason = REASON_NONE;
     j->answer = (struct run_answer){0};
     enum err e = j->resumed ? find_earlier_child(thread_ctx, j) : OK;
     if (e != OK || j->answer.verdict == RUN_CHILD_EXISTS)
@@ -177,12 +184,18 @@ static bool accept_prepared_children(struct db_thread_ctx *thread_ctx, struct ch
     return decided;
 }
 
-bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n)
+bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t *n)
 {
     struct child_job *prepared[ACCEPT_BATCH_MAX];
     size_t prepared_n = 0;
+    size_t count = *n;
     bool decided = true;
-    for (size_t i = 0; i < n; i++) {
+    int64_t until_us = clock_boot_us() + PREPARE_US;
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0 && clock_boot_us() > until_us) {
+            *n = i;
+            break;
+        }
         /* Only the account was missing: the request is still complete, and validating it again would cost. */
         enum err e = child_is_busy(jobs[i]) ? OK : prepare_child(thread_ctx, jobs[i]);
         if (err_is_transient(e))

@@ -35,5 +35,6 @@ struct child_job {
 bool child_is_decided(const struct child_job *j);
 /* Not decided because another transaction has locked the workspace's account. */
 bool child_is_busy(const struct child_job *j);
-/* False: at least one child is not decided for another reason than a locked account. */
-bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t n);
+/* Accepts the first *n children, fewer if loading and validating them takes more than 5 ms; *n is then the
+ * number of those that were tried. False: at least one of these is not decided. */
+bool accept_children(struct db_thread_ctx *thread_ctx, struct child_job **jobs, size_t *n);

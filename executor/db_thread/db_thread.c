@@ -36,6 +36,8 @@ struct db_thread {
     int64_t busy_due_ms;
     unsigned busy_tries;
     struct limited_workspaces limited_workspaces;
+    /* Children are left that no time was for in this turn; MariaDB is reachable. */
+    bool children_left;
     /* The workspace that a scan visited last. */
     id last_workspace;
 };
@@ -135,9 +137,10 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
     STAILQ_INIT(&cycle->urgent);
     STAILQ_INIT(&cycle->calls);
     progress_idle(t->settings.progress);
-    if (!STAILQ_EMPTY(&t->unwritten))
+    if (!STAILQ_EMPTY(&t->unwritten) && !t->children_left)
         thread_queue_wait_urgent(t->queue, RETRY_MS);
-    else if (!claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
+    else if (!t->children_left &&
+             !claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
         thread_queue_wait_any(t->queue, busy_wait_ms(t));
     /* read before the jobs are taken, so that none is left over at the end */
     cycle->ending = thread_queue_is_ending(t->queue);
@@ -328,9 +331,13 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
     for (struct job *job; n < ACCEPT_BATCH_MAX && (job = take_job(children));)
         jobs[n++] = (struct child_job *)job;
     progress_begin(t->settings.progress, "children", NULL);
-    bool decided = n == 0 || accept_children(&t->thread_ctx, jobs, n);
+    size_t tried = n;
+    bool decided = n == 0 || accept_children(&t->thread_ctx, jobs, &tried);
+    t->children_left = tried < n;
     for (size_t i = 0; i < n; i++) {
-        if (child_is_decided(jobs[i]))
+        if (i >= tried)
+            keep_unwritten(t, &jobs[i]->job);
+        else if (child_is_decided(jobs[i]))
             return_finished_job(t, &jobs[i]->job);
         else if (child_is_busy(jobs[i]))
             keep_busy(t, &jobs[i]->job);
@@ -367,13 +374,16 @@ static void pick_next_batch(struct db_thread *t, struct commit_batch *b, struct 
     }
 }
 
-/* Writes everything that is unwritten. The first batch with room for claims makes them; further ones come in
- * the next turn, after the other jobs. Stops when MariaDB is unreachable. */
+/* Writes everything that is unwritten, except for children whose validation would take too long. The first
+ * batch with room for claims makes them; further ones come in the next turn, after the other jobs. Stops when
+ * MariaDB is unreachable. */
 static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 {
     bool reachable = true;
     bool claims = false;
-    for (; reachable && (!STAILQ_EMPTY(&t->unwritten) || (!claims && claim_intake_has_work(t->intake)));
+    t->children_left = false;
+    for (; reachable && !t->children_left &&
+           (!STAILQ_EMPTY(&t->unwritten) || (!claims && claim_intake_has_work(t->intake)));
          run_urgent_jobs(t)) {
         struct commit_batch b = {0};
         struct thread_job_list children;
@@ -388,6 +398,7 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
             reachable = write_tree_commit(t, tree);
         reachable = accept_child_jobs(t, &children) && reachable;
     }
+    t->children_left = t->children_left && reachable;
     if (STAILQ_EMPTY(&t->busy))
         t->busy_tries = 0;
 }
@@ -401,7 +412,7 @@ static void run_db_thread(struct thread_queue *q, void *arg)
         run_calls(t, &cycle->urgent);
         write_commits(t, cycle);
         run_calls(t, &cycle->calls);
-    } while (!cycle->ending);
+    } while (!cycle->ending || t->children_left);
     talloc_free(cycle);
     talloc_free(t->thread_ctx.db);
     talloc_free(t->thread_ctx.redis);

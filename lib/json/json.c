@@ -399,7 +399,11 @@ json_object *json_find_within(json_object *root, const char *pointer, bool *foun
 
 char *json_pointer_join(void *ctx, const char *pointer, const char *token)
 {
-    char *joined = talloc_array(ctx, char, strlen(pointer) + 2 * strlen(token) + 2);
+    size_t pointer_size = strlen(pointer);
+    size_t token_size = strnlen(token, JSON_POINTER_MAX);
+    if (pointer_size + 2 * token_size + 1 > JSON_POINTER_MAX)
+        return talloc_strdup(ctx, pointer);
+    char *joined = talloc_array(ctx, char, pointer_size + 2 * token_size + 2);
     char *out = stpcpy(joined, pointer);
     *out++ = '/';
     for (const char *p = token; *p; p++) {

@@ -20,6 +20,8 @@ enum {
     JSON_DEPTH_MAX = 32,
     /* bytes of a request body */
     JSON_BODY_MAX = 1024 * 1024,
+    /* bytes of a pointer that json_pointer_join makes */
+    JSON_POINTER_MAX = 1024,
     /* units of a budget (measured): a node that is compared, and a member that is looked up by its name */
     JSON_NODE_UNITS = 6,
     JSON_LOOKUP_UNITS = 12
@@ -53,5 +55,7 @@ bool json_equal_within(json_object *a, json_object *b, struct budget *budget);
 json_object *json_find(json_object *root, const char *pointer, bool *found_r);
 /* The same within a budget, which is charged for the pointer. Beyond it nothing is found. */
 json_object *json_find_within(json_object *root, const char *pointer, bool *found_r, struct budget *budget);
-/* A new string of ctx: `pointer`, a slash, and `token` with ~ and / escaped. */
+/* A new string of ctx: `pointer`, a slash, and `token` with ~ and / escaped. If that could be longer than
+ * JSON_POINTER_MAX, only `pointer`: a name of a member can be as long as the document, and compilers make a
+ * pointer for each value below it. */
 char *json_pointer_join(void *ctx, const char *pointer, const char *token);

@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -23,8 +24,14 @@ struct redactor {
     /* longest first, so that the longest match is replaced */
     struct needle *needles;
     size_t count;
-    /* the bytes with which a needle begins */
-    bool first[256];
+    /* the pairs of bytes with which a needle begins, as bits; a needle of one byte has all pairs */
+    uint8_t pairs[256 * 256 / 8];
+};
+
+/* One redaction: the budget may be NULL. */
+struct redaction {
+    const struct redactor *r;
+    struct budget *budget;
 };
 
 static int wipe_needle(char *text)
@@ -51,7 +58,11 @@ static void add_needle(struct redactor *r, const char *text, size_t size)
     talloc_set_destructor(kept, wipe_needle);
     r->needles = talloc_realloc(r, r->needles, struct needle, r->count + 1);
     r->needles[r->count++] = (struct needle){.text = kept, .size = size};
-    r->first[(unsigned char)text[0]] = true;
+    for (unsigned second = 0; second < 256; second++) {
+        unsigned pair = (unsigned char)text[0] * 256U + second;
+        if (size == 1 || second == (unsigned char)text[1])
+            r->pairs[pair / 8] |= (uint8_t)(1U << pair % 8);
+    }
 }
 
 static void add_percent(struct redactor *r, const char *text, size_t size)
@@ -124,24 +135,43 @@ struct redactor *redactor_new(void *ctx, const struct secret_value *secrets, siz
     return r;
 }
 
-/* The length of the longest needle at p, or 0. */
-static size_t match_needle(const struct redactor *r, const char *p, size_t left)
+/* True if a needle may begin at p. */
+static bool may_match(const struct redactor *r, const char *p, size_t left)
 {
-    if (!r->first[(unsigned char)*p])
+    unsigned pair = (unsigned char)p[0] * 256U + (left > 1 ? (unsigned char)p[1] : 0);
+    return r->pairs[pair / 8] & 1U << pair % 8;
+}
+
+/* The length of the longest needle at p, or 0; also 0 beyond the budget. */
+static size_t match_needle(const struct redaction *how, const char *p, size_t left)
+{
+    const struct redactor *r = how->r;
+    if (!may_match(r, p, left))
         return 0;
     for (size_t i = 0; i < r->count; i++) {
-        if (r->needles[i].size <= left && memcmp(r->needles[i].text, p, r->needles[i].size) == 0)
-            return r->needles[i].size;
+        const struct needle *n = &r->needles[i];
+        if (n->size > left)
+            continue;
+        /* most needles differ within the first bytes; a whole comparison is charged when it is made */
+        size_t head = n->size < BUDGET_BYTES_PER_UNIT ? n->size : BUDGET_BYTES_PER_UNIT;
+        if (!budget_charge(how->budget, 1))
+            return 0;
+        if (memcmp(n->text, p, head) != 0)
+            continue;
+        if (!budget_charge_bytes(how->budget, n->size))
+            return 0;
+        if (memcmp(n->text + head, p + head, n->size - head) == 0)
+            return n->size;
     }
     return 0;
 }
 
 /* Writes the redacted text to `out`, or only counts if that is NULL. Returns its size. */
-static size_t write_redacted(const struct redactor *r, const char *text, size_t size, char *out)
+static size_t write_redacted(const struct redaction *how, const char *text, size_t size, char *out)
 {
     size_t written = 0;
     for (size_t i = 0; i < size;) {
-        size_t n = match_needle(r, text + i, size - i);
+        size_t n = match_needle(how, text + i, size - i);
         size_t add_n = n ? sizeof redaction_mark - 1 : 1;
         if (out)
             memcpy(out + written, n ? redaction_mark : text + i, add_n);
@@ -151,84 +181,98 @@ static size_t write_redacted(const struct redactor *r, const char *text, size_t 
     return written;
 }
 
-static bool contains_secret(const struct redactor *r, const char *text, size_t size)
+static bool contains_secret(const struct redaction *how, const char *text, size_t size)
 {
-    for (size_t i = 0; i < size; i++) {
-        if (match_needle(r, text + i, size - i))
-            return true;
-    }
-    return false;
+    bool found = false;
+    if (!budget_charge_scan(how->budget, size))
+        return false;
+    for (size_t i = 0; i < size && !found && !budget_is_exceeded(how->budget); i++)
+        found = match_needle(how, text + i, size - i) > 0;
+    return found;
 }
 
-const char *redact_text(void *ctx, const struct redactor *r, const char *text, size_t size, size_t *size_r)
+static const char *redacted_text(void *ctx, const struct redaction *how, const char *text, size_t size,
+                                 size_t *size_r)
 {
     *size_r = size;
-    if (!r || !r->count || !contains_secret(r, text, size))
+    if (!contains_secret(how, text, size))
         return text;
-    *size_r = write_redacted(r, text, size, NULL);
-    char *clean = talloc_array(ctx, char, *size_r + 1);
-    write_redacted(r, text, size, clean);
+    size_t needed = write_redacted(how, text, size, NULL);
+    if (budget_is_exceeded(how->budget))
+        return "";
+    char *clean = talloc_array(ctx, char, needed + 1);
+    struct redaction again = {.r = how->r}; /* the same work, which is bounded by the first pass */
+    *size_r = write_redacted(&again, text, size, clean);
     clean[*size_r] = '\0';
     return clean;
 }
 
-static bool json_contains_secret(const struct redactor *r, json_object *value)
+const char *redact_text(void *ctx, const struct redactor *r, const char *text, size_t size, size_t *size_r)
+{
+    struct redaction how = {.r = r};
+    *size_r = size;
+    return r && r->count ? redacted_text(ctx, &how, text, size, size_r) : text;
+}
+
+static bool json_contains_secret(const struct redaction *how, json_object *value)
 {
     json_type type = json_object_get_type(value);
+    if (!budget_charge(how->budget, JSON_NODE_UNITS))
+        return false;
     if (type == json_type_object) {
         json_object_object_foreach(value, key, member)
         {
-            if (contains_secret(r, key, strlen(key)) || json_contains_secret(r, member))
+            if (contains_secret(how, key, strlen(key)) || json_contains_secret(how, member))
                 return true;
         }
         return false;
     }
     if (type == json_type_array) {
         for (size_t i = 0; i < json_object_array_length(value); i++) {
-            if (json_contains_secret(r, json_object_array_get_idx(value, i)))
+            if (json_contains_secret(how, json_object_array_get_idx(value, i)))
                 return true;
         }
         return false;
     }
     if (type == json_type_string)
-        return contains_secret(r, json_object_get_string(value), (size_t)json_object_get_string_len(value));
+        return contains_secret(how, json_object_get_string(value), (size_t)json_object_get_string_len(value));
     size_t size = 0;
     const char *text = type == json_type_int || type == json_type_double ? json_text(value, &size) : "";
-    return contains_secret(r, text, size);
+    return contains_secret(how, text, size);
 }
 
-static json_object *redacted_json(void *ctx, const struct redactor *r, json_object *value);
+static json_object *redacted_json(void *ctx, const struct redaction *how, json_object *value);
 
-static json_object *redacted_object(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_object(void *ctx, const struct redaction *how, json_object *value)
 {
     json_object *clean = json_object_new_object();
     json_object_object_foreach(value, key, member)
     {
         size_t size;
-        json_object_object_add(clean, redact_text(ctx, r, key, strlen(key), &size),
-                               redacted_json(ctx, r, member));
+        json_object_object_add(clean, redacted_text(ctx, how, key, strlen(key), &size),
+                               redacted_json(ctx, how, member));
     }
     return clean;
 }
 
-static json_object *redacted_array(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_array(void *ctx, const struct redaction *how, json_object *value)
 {
     size_t n = json_object_array_length(value);
     json_object *clean = json_object_new_array_ext((int)n);
     for (size_t i = 0; i < n; i++)
-        json_object_array_add(clean, redacted_json(ctx, r, json_object_array_get_idx(value, i)));
+        json_object_array_add(clean, redacted_json(ctx, how, json_object_array_get_idx(value, i)));
     return clean;
 }
 
 /* Always a copy, of which the caller owns the one reference. */
-static json_object *redacted_json(void *ctx, const struct redactor *r, json_object *value)
+static json_object *redacted_json(void *ctx, const struct redaction *how, json_object *value)
 {
     json_object *copy = NULL;
     if (json_object_is_type(value, json_type_object))
-        return redacted_object(ctx, r, value);
+        return redacted_object(ctx, how, value);
     if (json_object_is_type(value, json_type_array))
-        return redacted_array(ctx, r, value);
-    if (!value || !json_contains_secret(r, value)) {
+        return redacted_array(ctx, how, value);
+    if (!value || !json_contains_secret(how, value)) {
         if (value)
             json_object_deep_copy(value, &copy, NULL);
         return copy;
@@ -236,17 +280,27 @@ static json_object *redacted_json(void *ctx, const struct redactor *r, json_obje
     if (!json_object_is_type(value, json_type_string))
         return json_object_new_string(redaction_mark);
     size_t size;
-    const char *text =
-        redact_text(ctx, r, json_object_get_string(value), (size_t)json_object_get_string_len(value), &size);
+    const char *text = redacted_text(ctx, how, json_object_get_string(value),
+                                     (size_t)json_object_get_string_len(value), &size);
     return json_object_new_string_len(text, (int)size);
 }
 
 json_object *redact_json(void *ctx, const struct redactor *r, json_object *value)
 {
-    if (!r || !r->count || !json_contains_secret(r, value))
+    return redact_json_within(ctx, r, value, NULL);
+}
+
+json_object *redact_json_within(void *ctx, const struct redactor *r, json_object *value,
+                                struct budget *budget)
+{
+    struct redaction how = {.r = r, .budget = budget};
+    if (!r || !r->count)
         return value;
+    bool found = json_contains_secret(&how, value);
+    if (!found)
+        return budget_is_exceeded(budget) ? NULL : value;
     void *scratch = talloc_new(NULL);
-    json_object *clean = json_own(ctx, redacted_json(scratch, r, value));
+    json_object *clean = json_own(ctx, redacted_json(scratch, &how, value));
     talloc_free(scratch);
-    return clean;
+    return budget_is_exceeded(budget) ? NULL : clean;
 }

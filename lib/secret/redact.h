@@ -10,6 +10,8 @@
 #include <json-c/json.h>
 #include <stddef.h>
 
+#include "base/budget.h"
+
 struct secret_value {
     const char *text;
     size_t size;
@@ -27,3 +29,6 @@ const char *redact_text(void *ctx, const struct redactor *r, const char *text, s
  * Strings and member names are redacted; a number whose text contains a secret becomes the string
  * "[redacted]". */
 json_object *redact_json(void *ctx, const struct redactor *r, json_object *value);
+/* The same within a budget. NULL, and budget->exceeded, beyond it: nothing may be shown then. */
+json_object *redact_json_within(void *ctx, const struct redactor *r, json_object *value,
+                                struct budget *budget);

@@ -64,14 +64,32 @@ static json_object *body_value(void *ctx, const struct http_response *a)
     return a->body_size > 0 ? text_value(ctx, a->body, a->body_size) : NULL;
 }
 
-/* {status, headers, body}, with secrets redacted; of ctx. */
-static json_object *http_result(void *ctx, const struct http_action *s, const struct http_response *a)
+/* {status, headers, body}, with secrets redacted; of ctx. NULL: searching it for secrets exceeds the budget.
+ */
+static json_object *http_result(void *ctx, const struct http_action *s, const struct http_response *a,
+                                struct budget *budget)
 {
     json_object *result = json_own(ctx, json_object_new_object());
     json_object_object_add(result, "status", json_object_new_int(a->status));
     json_object_object_add(result, "headers", json_object_get(a->headers));
     json_object_object_add(result, "body", body_value(ctx, a));
-    return redact_json(ctx, s->redactor, result);
+    return redact_json_within(ctx, s->redactor, result, budget);
+}
+
+static void succeed_with_response(void *scratch, struct action *a, const struct http_response *answer)
+{
+    struct budget budget = {.limit = BUDGET_EVALUATION};
+    char sentence[BUDGET_SENTENCE_SIZE];
+    json_object *result = http_result(scratch, a->state, answer, &budget);
+    if (result) {
+        action_succeed(a, result);
+        return;
+    }
+    struct action_failure failure = {
+        .error = talloc_asprintf(scratch, "the response could not be searched for secrets: %s",
+                                 budget_sentence(&budget, sentence)),
+        .reason = REASON_LIMIT_EXCEEDED};
+    action_fail(a, &failure);
 }
 
 /* The run has a slot again. */
@@ -86,7 +104,7 @@ static void handle_response(struct action *a)
         failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
         action_fail(a, &failure);
     } else if (program_status_expected(a->step, answer->status)) {
-        action_succeed(a, http_result(scratch, s, answer));
+        succeed_with_response(scratch, a, answer);
     } else {
         int status = answer->status;
         failure.error = talloc_asprintf(scratch, "unexpected response status %d", status);

@@ -49,3 +49,15 @@ Test(pointer, bare_values_are_json_texts)
         talloc_free(ctx);
     }
 }
+
+Test(pointer, long_names_are_left_out)
+{
+    void *ctx = talloc_new(NULL);
+    char *name = talloc_array(ctx, char, 600);
+    memset(name, 'n', 599);
+    name[599] = '\0';
+    cr_expect_str_eq(json_pointer_join(ctx, "/a", name), "/a");
+    name[400] = '\0';
+    cr_expect_eq(strlen(json_pointer_join(ctx, "/a", name)), 403);
+    talloc_free(ctx);
+}

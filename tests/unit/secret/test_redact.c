@@ -113,6 +113,40 @@ Test(redact, works_on_bytes)
     talloc_free(ctx);
 }
 
+/* 100 secrets that begin alike, in a response that consists of their beginning: 1,000 comparisons at each
+ * byte. */
+Test(redact, work_is_limited)
+{
+    void *ctx = talloc_new(NULL);
+    struct secret_value secrets[100];
+    for (int i = 0; i < 100; i++) {
+        char *text = talloc_asprintf(ctx, "aaaaaaaaaaaaaaaaaaaa%03d", i);
+        secrets[i] = (struct secret_value){text, strlen(text)};
+    }
+    struct redactor *r = redactor_new(ctx, secrets, 100);
+    char *body = talloc_array(ctx, char, 200001);
+    memset(body, 'a', 200000);
+    body[200000] = '\0';
+    json_object *value = json_own(ctx, json_object_new_string(body));
+    struct budget budget = {.limit = BUDGET_EVALUATION};
+    cr_expect_null(redact_json_within(ctx, r, value, &budget));
+    cr_expect(budget.exceeded);
+    /* what a response usually looks like passes, up to the largest */
+    for (int i = 0; i < 200000; i++)
+        body[i] = (char)(' ' + i * 7 % 90);
+    value = json_own(ctx, json_object_new_string(body));
+    budget = (struct budget){.limit = BUDGET_EVALUATION};
+    cr_expect_eq(redact_json_within(ctx, r, value, &budget), value);
+    memcpy(body + 100000, secrets[7].text, secrets[7].size);
+    value = json_own(ctx, json_object_new_string(body));
+    budget = (struct budget){.limit = BUDGET_EVALUATION};
+    json_object *clean = redact_json_within(ctx, r, value, &budget);
+    cr_assert_not_null(clean);
+    cr_expect(strstr(json_object_get_string(clean), "[redacted]"));
+    cr_expect_not(strstr(json_object_get_string(clean), secrets[7].text));
+    talloc_free(ctx);
+}
+
 Test(redact, does_nothing_without_secrets)
 {
     void *ctx = talloc_new(NULL);
