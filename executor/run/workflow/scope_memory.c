@@ -62,6 +62,13 @@ void scope_memory_init(struct scope_memory *m, void *ctx, struct template_scope 
     m->tree_bytes = json_tree_bytes(inputs);
 }
 
+void scope_memory_init_text(struct scope_memory *m, void *ctx, const char *inputs)
+{
+    m->ctx = talloc_new(ctx);
+    m->inputs = talloc_strdup(m->ctx, inputs);
+    m->steps = talloc_strdup(m->ctx, "{}");
+}
+
 void scope_memory_drop(struct scope_memory *m, struct template_scope *scope)
 {
     if (m->inputs)
@@ -93,6 +100,8 @@ enum err scope_memory_restore(struct scope_memory *m, struct template_scope *sco
         scope->inputs = scope->steps = NULL;
         return ERR_INTERNAL;
     }
+    if (m->tree_bytes == 0)
+        m->tree_bytes = json_tree_bytes(scope->inputs);
     talloc_free(m->ctx);
     m->ctx = trees;
     m->inputs = m->steps = NULL;

@@ -21,6 +21,8 @@ size_t json_tree_bytes(json_object *value);
 
 /* Takes over the inputs: of ctx, a parsed object. */
 void scope_memory_init(struct scope_memory *m, void *ctx, struct template_scope *scope, json_object *inputs);
+/* Takes over a copy of the text of the inputs, an object: scope_memory_restore parses it. */
+void scope_memory_init_text(struct scope_memory *m, void *ctx, const char *inputs);
 /* Replaces the trees by their texts. Nothing may use the scope until scope_memory_restore. */
 void scope_memory_drop(struct scope_memory *m, struct template_scope *scope);
 /* Parses the texts again, if the trees were dropped. ERR_INTERNAL: there is not enough memory. */
