@@ -1,31 +1,54 @@
-"""Heartbeats do not depend on the executor's work: a database thread that waits for a locked table is reported, keeps its lease, and ends its
-process only when it takes no step for executor.stall_abort_s."""
+"""Heartbeats do not depend on the executor's loop: a loop that stalls is reported and keeps the lease, and its process ends only when it takes
+no step for executor.stall_abort_s. ptrace stops the loop's thread alone; SIGSTOP would stop the liveness thread as well."""
+import contextlib
+import ctypes
+import os
+import time
+
 import pytest
-from peers import mariadb
 from stack import eventually
 
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 PURE = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
-# A statement is given up after 3 s, and its transaction is repeated once, in one call of the database thread.
-SETTINGS = {"executor.processes": "1", "executor.stall_abort_s": "4"}
+SETTINGS = {"executor.processes": "1", "executor.stall_abort_s": "16"}
+LEASE_S = 10
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+pytestmark = pytest.mark.serial
 
 
-def log(stack):
-    return stack.log("executor")
+def ptrace(request, pid):
+    if libc.ptrace(request, pid, None, None) != 0:
+        pytest.skip(f"ptrace is not permitted: {os.strerror(ctypes.get_errno())}")
 
 
-@pytest.mark.serial
-def test_a_stalled_database_thread_keeps_the_lease_and_a_dead_one_ends_its_process(stack, workspace):
+@contextlib.contextmanager
+def stopped_loop(pid):
+    ptrace(PTRACE_SEIZE, pid)
+    ptrace(PTRACE_INTERRUPT, pid)
+    os.waitpid(pid, WALL)
+    yield
+    libc.ptrace(PTRACE_DETACH, pid, None, None)
+
+
+def test_a_stalled_loop_keeps_the_lease(stack, workspace):
     client, workflow = workspace.client(), workspace.put_workflow(PURE)
-    client.finished(client.started(workflow, {}))
     executor, beat = map(int, stack.sql("SELECT id, beat FROM executors WHERE lost_ms IS NULL")[0])
-    with mariadb(stack.dir) as session:
-        session("LOCK TABLES execution_steps WRITE")
-        run = client.started(workflow, {})  # the claim writes its first step
-        eventually(lambda: "executor.thread_stalled" in log(stack), 15, "report of the stall")
-        eventually(lambda: int(stack.sql_one(f"SELECT beat FROM executors WHERE id = {executor}")) > beat, 5, "a heartbeat")
-        eventually(lambda: "executor.thread_dead" in log(stack), 15, "end of the process")
-    line = next(l for l in log(stack).splitlines() if "executor.thread_dead" in l)
-    assert "thread=database" in line and 'doing="claim"' in line, line
-    eventually(lambda: int(stack.sql_one("SELECT MAX(id) FROM executors")) > executor, 10, "another process")
-    assert client.finished(run, 60)["status"] == "success"
-    assert "executor.fenced" not in log(stack)
+    with stopped_loop(stack.children("executor")[0]):
+        until = time.monotonic() + LEASE_S + 1
+        eventually(lambda: "executor.thread_stalled thread=loop" in stack.log("executor"), 10, "report of the stall")
+        eventually(lambda: time.monotonic() > until, LEASE_S + 2, "more than the lease")
+        assert int(stack.sql_one(f"SELECT beat FROM executors WHERE id = {executor} AND lost_ms IS NULL")) >= beat + 3
+    eventually(lambda: "executor.thread_resumed thread=loop" in stack.log("executor"), 10, "end of the stall")
+    assert client.finished(client.started(workflow, {}))["status"] == "success"
+    assert stack.sql_one("SELECT MAX(id) FROM executors") == str(executor) and "executor.fenced" not in stack.log("executor")
+
+
+def test_a_dead_loop_ends_its_process(stack, workspace):
+    client, workflow = workspace.client(), workspace.put_workflow(PURE)
+    executor, pid = int(stack.sql_one("SELECT MAX(id) FROM executors")), stack.children("executor")[0]
+    with stopped_loop(pid):
+        eventually(lambda: os.waitpid(pid, WALL | os.WNOHANG)[0] == pid, 30, "end of the process")
+    assert "executor.thread_dead thread=loop" in stack.log("executor")
+    eventually(lambda: int(stack.sql_one("SELECT MAX(id) FROM executors")) > executor, 15, "another process")
+    assert client.finished(client.started(workflow, {}), 60)["status"] == "success"
