@@ -272,6 +272,8 @@ static const struct audit_rule checks[] = {
      .query = SQL_AUDIT_CHILD_WRONG},
     {7, "child_stray", "every execution with a parent has its row in execution_children",
      .query = SQL_AUDIT_CHILD_STRAY},
+    {7, "tree_size", "the size of a tree that can grow is the number of its descendants",
+     .query = SQL_AUDIT_TREE_SIZE},
     {9, "blob_row", "every file, artifact and log has the row of its blob", .query = SQL_AUDIT_BLOB_ROW},
     {9, "blob_unused", "a blob that no row names is marked as dead", .query = SQL_AUDIT_BLOB_UNUSED},
     {8, "child_open", "an execution that has ended has no active child", .query = SQL_AUDIT_CHILD_OPEN,

@@ -99,7 +99,7 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
         SQL_PURGE_TAGS,         SQL_ARTIFACT_DISCARD,        SQL_PURGE_ARTIFACT_ROWS,
         SQL_PURGE_REMOVE_STEPS, SQL_USAGE_DISCARD_LOG,       SQL_PURGE_REMOVE_USAGE,
         SQL_PURGE_REMOVE_CHATS, SQL_PURGE_REMOVE_EVENTS,     SQL_PURGE_REMOVE_CHILDREN,
-        SQL_PURGE_REMOVE_KEYS,  SQL_PURGE_REMOVE_EXECUTIONS,
+        SQL_PURGE_REMOVE_TREES, SQL_PURGE_REMOVE_KEYS, SQL_PURGE_REMOVE_EXECUTIONS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
     return e == OK ? run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n) : e;
@@ -114,9 +114,9 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
                      bool removes)
 {
     static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS, SQL_PURGE_ANSWERS};
-    static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS, SQL_PURGE_REMOVE_CHATS,
-                                                SQL_PURGE_REMOVE_CHILDREN, SQL_PURGE_REMOVE_KEYS,
-                                                SQL_PURGE_REMOVE_EXECUTIONS};
+    static const enum sql_id erase_removed[] = {
+        SQL_PURGE_TAGS,         SQL_PURGE_REMOVE_CHATS, SQL_PURGE_REMOVE_CHILDREN,
+        SQL_PURGE_REMOVE_TREES, SQL_PURGE_REMOVE_KEYS,  SQL_PURGE_REMOVE_EXECUTIONS};
     struct db_value args[] = {
         [PURGE_PUT_SET_EXECUTION_ID] = *one,
         [PURGE_PUT_SET_REMOVES] = db_number(removes),

@@ -143,19 +143,45 @@ static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
     return e;
 }
 
-static enum err check_tree_limits(struct db_tx *tx, struct accept_entry *entry)
+/* Reads the sizes of the trees that may get children. Their accounts are locked, so the sizes stay. */
+static enum err read_trees(struct db_tx *tx, struct accept_batch *b)
 {
-    if (entry->req->parent.depth + 1 >= TREE_DEPTH_MAX) {
-        entry->answer->verdict = RUN_TREE_LIMIT;
-        return OK;
+    struct db_value values[ACCEPT_BATCH_MAX];
+    id roots[ACCEPT_BATCH_MAX];
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+            roots[n++] = b->entries[i].req->parent.root_id;
     }
-    struct db_value root = db_id(&entry->req->parent.root_id);
+    b->trees_n = id_sort_distinct(roots, n);
+    for (size_t i = 0; i < b->trees_n; i++) {
+        values[i] = db_id(&roots[i]);
+        b->trees[i] = (struct accept_tree){.root_id = roots[i], .size = -1};
+    }
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_TREE_SIZE, &root, 1, &rows);
-    /* The count excludes the root and the runs that this batch may still add, so room is left for both. */
-    if (e == OK && db_int(rows, 0, EXECUTION_TREE_SIZE_N) + ACCEPT_BATCH_MAX >= TREE_SIZE_MAX)
-        entry->answer->verdict = RUN_TREE_LIMIT;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TREE_READ, NULL, 0, values, 1, b->trees_n, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        for (size_t i = 0; i < b->trees_n; i++) {
+            if (strcmp(db_str(rows, r, EXECUTION_TREE_READ_ROOT_ID), roots[i].text) == 0)
+                b->trees[i].size = db_int(rows, r, EXECUTION_TREE_READ_SIZE);
+        }
+    }
+    for (size_t i = 0; e == OK && i < b->trees_n; i++) {
+        if (b->trees[i].size >= 0)
+            continue;
+        e = db_run(tx->db, tx->ctx, SQL_EXECUTION_TREE_SIZE, &values[i], 1, &rows);
+        b->trees[i].size = e == OK ? db_int(rows, 0, EXECUTION_TREE_SIZE_N) : 0;
+    }
     return e;
+}
+
+static struct accept_tree *find_tree(struct accept_batch *b, const id *root)
+{
+    for (size_t i = 0; i < b->trees_n; i++) {
+        if (id_equal(&b->trees[i].root_id, root))
+            return &b->trees[i];
+    }
+    return NULL;
 }
 
 static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
@@ -184,9 +210,14 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
         }
         if (!ours)
             entry->answer->verdict = RUN_PARENT_GONE;
-        else if ((e = find_child(tx, entry)) == OK && entry_is_undecided(entry))
-            e = check_tree_limits(tx, entry);
+        else if ((e = find_child(tx, entry)) == OK && entry_is_undecided(entry) &&
+                 entry->req->parent.depth + 1 >= TREE_DEPTH_MAX)
+            entry->answer->verdict = RUN_TREE_LIMIT;
     }
+    if (e == OK)
+        e = read_trees(tx, b);
+    for (size_t i = 0; e == OK && i < b->n; i++)
+        b->entries[i].tree = find_tree(b, &b->entries[i].req->parent.root_id);
     return e;
 }
 
@@ -237,6 +268,7 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         entry->committed = false;
         entry->unsettled = false;
         entry->account = NULL;
+        entry->tree = NULL;
     }
     enum err e = lock_accounts(tx, b);
     if (e == OK && tx->settling)

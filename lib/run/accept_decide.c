@@ -43,7 +43,9 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         return;
     entry->cost = run_price(entry->req, account->price);
     bool counted = run_request_is_root(entry->req) && account->max_concurrent > 0;
-    if (account->balance < entry->cost) {
+    if (entry->tree && entry->tree->size + 1 >= TREE_SIZE_MAX) {
+        entry->answer->verdict = RUN_TREE_LIMIT;
+    } else if (account->balance < entry->cost) {
         entry->answer->verdict = RUN_INSUFFICIENT_CREDITS;
     } else if (counted && account->active >= account->max_concurrent) {
         entry->answer->verdict = RUN_CONCURRENCY_LIMITED;
@@ -57,6 +59,10 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         account->balance -= entry->cost;
         account->active += counted;
         account->changed = true;
+        if (entry->tree) {
+            entry->tree->size++;
+            entry->tree->changed = true;
+        }
     }
 }
 

@@ -7,11 +7,21 @@
 #include "redis/redis.h"
 #include "run/accept_types.h"
 
+/* A tree that gets children in this batch. */
+struct accept_tree {
+    id root_id;
+    /* Descendants, including those that this batch has accepted so far. */
+    int64_t size;
+    bool changed;
+};
+
 /* One run of a batch. An answer's verdict of 0 means: not decided yet. */
 struct accept_entry {
     const struct run_request *req;
     struct run_answer *answer;
     struct account *account;
+    /* Of a child; NULL for a root. */
+    struct accept_tree *tree;
     int64_t cost;
     /* Accepted by an earlier attempt of this transaction whose COMMIT response was lost. */
     bool committed;
@@ -29,6 +39,8 @@ struct accept_batch {
     void *publish_ctx;
     struct account *accounts;
     size_t accounts_n;
+    struct accept_tree trees[ACCEPT_BATCH_MAX];
+    size_t trees_n;
 };
 
 static inline bool entry_is_undecided(const struct accept_entry *entry)
@@ -54,9 +66,9 @@ static inline bool accept_version_may_be_stale(const struct run_request *req, in
     return !req->pinned && req->catalog_version != catalog_version;
 }
 
-/* Decides the entries that are still undecided, in their order: duplicates within the batch, balance,
- * concurrency. The cost of an accepted run is debited from the account in memory, so that later entries see
- * it. Reads and writes memory only. */
+/* Decides the entries that are still undecided, in their order: duplicates within the batch, size of the
+ * tree, balance, concurrency. The cost of an accepted run is debited from the account in memory, so that
+ * later entries see it. Reads and writes memory only. */
 void accept_decide(struct accept_batch *b);
 
 /* Writes all rows of the new entries, under their accounts' locks. */

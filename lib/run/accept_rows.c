@@ -106,6 +106,22 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
                        EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL);
 }
 
+static enum err write_trees(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value *values =
+        talloc_array(tx->ctx, struct db_value, b->trees_n * EXECUTION_TREE_WRITE_SET_COUNT + 1);
+    size_t rows = 0;
+    for (size_t i = 0; i < b->trees_n; i++) {
+        if (!b->trees[i].changed)
+            continue;
+        struct db_value *v = &values[EXECUTION_TREE_WRITE_SET_COUNT * rows++];
+        v[EXECUTION_TREE_WRITE_SET_ROOT_ID] = db_id(&b->trees[i].root_id);
+        v[EXECUTION_TREE_WRITE_SET_SIZE] = db_number(b->trees[i].size);
+    }
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TREE_WRITE, NULL, 0, values,
+                       EXECUTION_TREE_WRITE_SET_COUNT, rows, NULL);
+}
+
 static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
 {
     json_object *tags;
@@ -169,6 +185,8 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
         e = insert_debits(tx, b);
     if (e == OK)
         e = insert_children(tx, b);
+    if (e == OK)
+        e = write_trees(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         if (entry_is_new(&b->entries[i]) && (e = insert_tags(tx, b->entries[i].req)) == OK)
             e = insert_chat(tx, b->entries[i].req);

@@ -435,3 +435,20 @@ def test_run_continues_after_an_outage_of_mariadb(stack, workspace, client, effe
     stack.start_server("mariadb")
     ok(client.finished(id))
     assert (effects.count("/slow"), effects.count("/b")) == (1, 1)
+
+
+def test_a_tree_grows_to_10000_executions_exactly(stack, workspace, client):
+    child = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
+    parent = workspace.put_workflow({"steps": [
+        {"name": "first", "type": "workflow", "workflow_id": child},
+        {"name": "wait", "type": "delay", "seconds": 2},
+        {"name": "more", "type": "workflow", "workflow_id": child, "for_each": [1, 2, 3], "on_error": "continue"}]})
+    run = client.started(parent)
+    eventually(lambda: stack.sql(f"SELECT 1 FROM execution_trees WHERE root_id = '{run}' AND size = 1"), 5)
+    # as if the tree had 9,997 descendants: with the root, two more make 10,000
+    stack.sql(f"UPDATE execution_trees SET size = 9997 WHERE root_id = '{run}'")
+    client.finished(run)
+    assert stack.sql_one(f"SELECT size FROM execution_trees WHERE root_id = '{run}'") == "9999"
+    assert stack.sql_one(f"SELECT COUNT(*) FROM execution_children WHERE root_id = '{run}'") == "3"
+    text = stack.sql_one(f"SELECT GROUP_CONCAT(error) FROM execution_steps WHERE execution_id = '{run}' AND error IS NOT NULL")
+    assert "too deep or too large" in text

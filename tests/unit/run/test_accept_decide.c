@@ -141,3 +141,32 @@ Test(accept_decide, a_key_of_a_rejected_entry_is_still_free)
     cr_assert_eq(answers[0].verdict, RUN_INSUFFICIENT_CREDITS);
     cr_assert_eq(answers[1].verdict, RUN_ACCEPTED);
 }
+
+Test(accept_decide, a_tree_grows_to_its_limit_exactly)
+{
+    begin_batch(4, 9 * CREDIT);
+    struct accept_tree full = {.root_id = id_new(), .size = TREE_SIZE_MAX - 3};
+    struct accept_tree small = {.root_id = id_new()};
+    for (size_t i = 0; i < 3; i++)
+        batch.entries[i].tree = &full;
+    batch.entries[3].tree = &small;
+    accept_decide(&batch);
+    cr_assert_eq(answers[0].verdict, RUN_ACCEPTED);
+    cr_assert_eq(answers[1].verdict, RUN_ACCEPTED, "the root and 9,999 descendants");
+    cr_assert_eq(answers[2].verdict, RUN_TREE_LIMIT);
+    cr_assert_eq(answers[3].verdict, RUN_ACCEPTED);
+    cr_assert_eq(full.size, TREE_SIZE_MAX - 1);
+    cr_assert_eq(small.size, 1);
+    cr_assert(full.changed && small.changed);
+    cr_assert_eq(accounts[0].balance, 6 * CREDIT);
+}
+
+Test(accept_decide, a_rejected_child_does_not_count)
+{
+    begin_batch(2, CREDIT);
+    struct accept_tree tree = {.root_id = id_new(), .size = 7};
+    batch.entries[0].tree = batch.entries[1].tree = &tree;
+    accept_decide(&batch);
+    cr_assert_eq(answers[1].verdict, RUN_INSUFFICIENT_CREDITS);
+    cr_assert_eq(tree.size, 8);
+}
