@@ -5,7 +5,10 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <talloc.h>
@@ -31,6 +34,9 @@ enum {
     WAIT_MS = 50,
     /* Accounts of which the group remembers that they are locked; the oldest makes room. */
     BUSY_ACCOUNTS = 16,
+    /* A leader that has led for so long hangs and is killed. A batch takes less: one statement that is given
+     * up after 3 s, a new connection (2 s), settling (2 s and one more attempt to connect). */
+    LEADER_HANGS_MS = 10000,
     /* An account that no batch found locked for so long counts as free. */
     BUSY_FORGET_MS = 500,
     /* An account may be locked for so long before its requests are limited to half of the workers: other
@@ -68,6 +74,10 @@ struct accept_group {
     pthread_mutex_t lock;
     /* Process that leads a batch; 0: none. */
     _Atomic pid_t leader_pid;
+    /* When that process was started (clock ticks after boot), since a process id may be used again, and when
+     * it began to lead (CLOCK_BOOTTIME). */
+    _Atomic uint64_t leader_started;
+    _Atomic int64_t leader_since_ms;
     /* MariaDB's id of the leader's connection; a successor kills it. */
     _Atomic uint64_t leader_connection;
     _Atomic uint64_t batches, runs, alone, settled, withdrawn, postponed, busy_rejected;
@@ -84,6 +94,7 @@ struct accept_member {
     struct db *db;
     struct redis *redis;
     pid_t pid;
+    uint64_t started;
     unsigned last_batch;
 };
 
@@ -388,21 +399,62 @@ static void wake_next(struct accept_group *g)
     }
 }
 
+/* Field 22 of /proc/PID/stat: when the process was started, in clock ticks after boot. 0: there is no such
+ * process. */
+static uint64_t process_started(pid_t pid)
+{
+    char path[64];
+    char text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (!f)
+        return 0;
+    size_t n = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[n] = '\0';
+    char *at = strrchr(text, ')'); /* the end of field 2, a name that may hold anything */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    return at ? strtoull(at + 1, NULL, 10) : 0;
+}
+
+/* A leader that is stopped, or hangs in the kernel, would stop the host's accepts. Its death leaves the lock
+ * to the next worker, which settles the batch. */
+static void kill_hung_leader(const struct accept_group *g)
+{
+    pid_t pid = atomic_load(&g->leader_pid);
+    uint64_t started = atomic_load(&g->leader_started);
+    int64_t since_ms = atomic_load(&g->leader_since_ms);
+    if (pid == 0 || clock_boot_ms() - since_ms < LEADER_HANGS_MS || process_started(pid) != started)
+        return;
+    /* Another worker may lead since the values were read. */
+    if (atomic_load(&g->leader_pid) != pid || atomic_load(&g->leader_since_ms) != since_ms)
+        return;
+    log_error("accept.leader_killed", "pid=%d led_ms=%lld", (int)pid,
+              (long long)(clock_boot_ms() - since_ms));
+    kill(pid, SIGKILL);
+}
+
 /* Leads one batch if the lock is free. */
 static void try_lead(struct accept_member *m)
 {
     int e = pthread_mutex_trylock(&m->group->lock);
-    if (e == EBUSY)
+    if (e == EBUSY) {
+        kill_hung_leader(m->group);
         return;
+    }
     if (e != 0 && e != EOWNERDEAD) {
         log_error("accept.lock_failed", "errno=%d", e);
         return;
     }
+    atomic_store(&m->group->leader_since_ms, clock_boot_ms());
+    atomic_store(&m->group->leader_started, m->started);
     atomic_store(&m->group->leader_pid, m->pid);
     if (e == EOWNERDEAD) {
         /* if this process dies in there, the lock stays inconsistent and the next leader recovers */
         recover_dead_leader(m);
         pthread_mutex_consistent(&m->group->lock);
+        atomic_store(&m->group->leader_since_ms, clock_boot_ms());
     }
     lead_batch(m);
     atomic_store(&m->group->leader_pid, 0);
@@ -434,6 +486,7 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
     struct accept_member *m = talloc_zero(ctx, struct accept_member);
     *m = (struct accept_member){
         .group = group, .slot = &group->slots[slot], .db = db, .redis = redis, .pid = getpid()};
+    m->started = process_started(m->pid);
     enum slot_phase previous = phase_of(m->slot);
     atomic_store(&m->slot->attached, true);
     if (previous == SLOT_FILLED || previous == SLOT_TAKEN)

@@ -12,6 +12,8 @@
  * between. At most half of the workers wait for one account: once it has been locked for 30 ms, further
  * requests are answered 503 at once.
  *
+ * Hangs. A worker that waits and finds that a leader has led for 10 s kills it with SIGKILL.
+ *
  * Deaths. If the leader dies, the next worker that locks the mutex gets EOWNERDEAD. It kills the dead
  * leader's database connection and processes the taken slots again by the rule for lost commits. If the owner
  * of a slot dies, the slot is still processed before the owner's successor uses it.

@@ -1,7 +1,8 @@
-/* accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED
+/* accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED [STOPS]
  *
  * Forks workers that accept runs through one accept group as fast as they can. KILLS times, it kills the
- * leader of the group (every third time: any worker) with SIGKILL and starts a replacement. The workers
+ * leader of the group (every third time: any worker) with SIGKILL and starts a replacement. STOPS times, it
+ * stops the leader with SIGSTOP and waits until the others have killed it. The workers
  * record each request and its outcome in shared memory. At the end the record is compared with MariaDB: every
  * acknowledged id has a row and a debit, a key has one execution, and nothing else was debited than requests
  * of killed workers. Prints the result as JSON and exits with 1 if one of these conditions is violated. */
@@ -274,6 +275,28 @@ static void kill_one(pid_t *pids, unsigned workers, uint32_t *seed, int round)
     pids[victim] = start((unsigned)victim, random_below(seed, UINT32_MAX));
 }
 
+/* Stops the leader of a batch, waits until another worker has killed it, and starts a replacement. */
+static void stop_one(pid_t *pids, unsigned workers, uint32_t *seed)
+{
+    for (;;) {
+        pid_t leader = accept_group_leader(storm.group);
+        if (leader == 0)
+            continue;
+        kill(leader, SIGSTOP);
+        if (accept_group_leader(storm.group) != leader) {
+            kill(leader, SIGCONT); /* its batch ended before it was stopped */
+            continue;
+        }
+        for (unsigned i = 0; i < workers; i++) {
+            if (pids[i] != leader)
+                continue;
+            waitpid(leader, NULL, 0);
+            pids[i] = start(i, random_below(seed, UINT32_MAX));
+            return;
+        }
+    }
+}
+
 /* Waits until at least `n` more requests have been answered. */
 static void await_answers(uint64_t n)
 {
@@ -285,10 +308,10 @@ static void await_answers(uint64_t n)
 int main(int argc, char **argv)
 {
     const char *why;
-    if (argc != 7 || config_load(NULL, argv[1], &storm.config, &why) != OK ||
+    if (argc < 7 || argc > 8 || config_load(NULL, argv[1], &storm.config, &why) != OK ||
         !id_parse(argv[2], strlen(argv[2]), &storm.workspace) ||
         !id_parse(argv[3], strlen(argv[3]), &storm.workflow)) {
-        fprintf(stderr, "usage: accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED\n");
+        fprintf(stderr, "usage: accept-storm CONFIG WORKSPACE WORKFLOW WORKERS KILLS SEED [STOPS]\n");
         return 2;
     }
     unsigned workers = (unsigned)atoi(argv[4]);
@@ -303,6 +326,10 @@ int main(int argc, char **argv)
     await_answers(100);
     for (int i = 0; i < kills; i++) {
         kill_one(pids, workers, &seed, i);
+        await_answers(50);
+    }
+    for (int i = argc == 8 ? atoi(argv[7]) : 0; i > 0; i--) {
+        stop_one(pids, workers, &seed);
         await_answers(50);
     }
     atomic_store(&storm.shared->stop, 1);
