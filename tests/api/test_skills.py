@@ -53,6 +53,13 @@ def test_word_count_reads_an_uploaded_file(stack, workspace, space):
     eventually(lambda: run_folders(stack) == [], what="removal of the run folder")
 
 
+def test_a_file_that_is_named_many_times_is_placed_once(workspace, space):
+    install(workspace, EXAMPLES / "word-count")
+    upload(space, story_txt=TEXT.encode())
+    x = space.ran("word-count", {"file": "story.txt", "top": 2}, file_source_ids=["story.txt"] * 70)
+    assert x["state"] == "succeeded", x
+
+
 def test_csv_summary_stores_a_chart(workspace, space):
     install(workspace, EXAMPLES / "csv-summary")
     upload(space, data_csv=b"city,people,area\nA,10,2.5\nB,30,1.5\nC,x,2\n")

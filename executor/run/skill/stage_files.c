@@ -1,6 +1,7 @@
 #include "executor/run/skill/stage_files.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
@@ -49,6 +50,24 @@ static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
     }
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Each name once: the names are looked up in parts, and a file that two parts name would come twice, which the
+ * runner rejects. */
+static size_t make_distinct(const char **names, size_t n)
+{
+    size_t distinct = 0;
+    qsort(names, n, sizeof *names, compare_names);
+    for (size_t i = 0; i < n; i++) {
+        if (distinct == 0 || strcmp(names[distinct - 1], names[i]) != 0)
+            names[distinct++] = names[i];
+    }
+    return distinct;
+}
+
 struct stage_files_job *stage_files_job_new(const struct active_run *run, const char *run_dir,
                                             json_object *ids)
 {
@@ -63,6 +82,7 @@ struct stage_files_job *stage_files_job_new(const struct active_run *run, const 
         const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
         j->names[j->n++] = talloc_strdup(j, name ? name : "");
     }
+    j->n = make_distinct(j->names, j->n);
     talloc_set_destructor(j, stage_files_destroy);
     return j;
 }
