@@ -55,8 +55,8 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* Each name once: the names are looked up in parts, and a file that two parts name would come twice, which the
- * runner rejects. */
+/* Each name once: the names are looked up in parts, and a file that two parts name would come twice, which
+ * the runner rejects. */
 static size_t make_distinct(const char **names, size_t n)
 {
     size_t distinct = 0;
