@@ -1,6 +1,6 @@
 /* Host names to addresses, without a thread: c-ares on libevent. /etc/hosts is read first, then the name
- * servers are asked: those of the setting executor.dns_servers, or the system's. Look-ups of one name at a
- * time share one query. Addresses are kept for RESOLVER_CACHE_MS.
+ * servers are asked: those of the setting executor.dns_servers, or the system's as they were at start.
+ * Look-ups of one name at a time share one query. Addresses are kept for RESOLVER_CACHE_MS.
  *
  * A look-up ends after RESOLVER_TIMEOUT_MS at the latest. Its query may live on for some seconds, because
  * c-ares cannot abandon one query; a later look-up of the same name joins it. Loop thread only. */
