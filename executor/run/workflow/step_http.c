@@ -96,9 +96,10 @@ static void succeed_with_response(void *scratch, struct action *a, const struct 
 static void handle_response(struct action *a)
 {
     struct http_action *s = a->state;
-    const struct http_response *answer = s->response;
-    void *scratch = talloc_new(NULL);
+    void *scratch = talloc_new(NULL); /* action_fail and action_succeed free `s` */
+    const struct http_response *answer = talloc_steal(scratch, s->response);
     struct action_failure failure = {.retry = answer->retry};
+    s->response = NULL;
     if (answer->error) {
         size_t size;
         failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
