@@ -217,10 +217,23 @@ static void return_claims(struct db_thread *t, struct claimed_job *claimed, cons
     return_finished_job(t, &claimed->job);
 }
 
+/* True if the batch locks an account that is known to be needed. Such a batch takes no claims: it would hold
+ * the account while the claims are offered to the loop, and the workspace's requests would find it locked for
+ * up to TAKE_UP_MS (claim_offer.c). */
+static bool locks_known_account(const struct db_thread *t, const struct commit_batch *b)
+{
+    for (size_t i = 0; i < b->commits_n; i++) {
+        if (b->commits[i]->has_move &&
+            workspace_is_limited(&t->limited_workspaces, &b->commits[i]->workspace))
+            return true;
+    }
+    return false;
+}
+
 /* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
 static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claimables *found)
 {
-    if (!claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
+    if (locks_known_account(t, b) || !claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
         !t->settings.may_claim(t->settings.arg))
         return false;
     b->claims.queued_ids = found->ids;

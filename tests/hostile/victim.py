@@ -9,6 +9,7 @@ import dataclasses
 import datetime
 import http.client
 import json
+import math
 import threading
 import time
 
@@ -28,7 +29,7 @@ class Times:
     def row(self):
         def at(values, share):
             values = sorted(values)
-            return values[min(len(values) - 1, int(share * len(values)))] if values else float("inf")
+            return values[math.ceil(share * len(values)) - 1] if values else float("inf")
         return {"accept_p50": at(self.accept_ms, 0.5), "accept_p99": at(self.accept_ms, 0.99),
                 "finish_p50": at(self.finish_ms, 0.5), "finish_p99": at(self.finish_ms, 0.99), "refused": len(self.refused)}
 
