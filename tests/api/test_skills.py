@@ -247,6 +247,7 @@ def stopped_before_its_last_commit(stack, space, mark):
     answers = []
 
     def waiting():
+        time.sleep(0.15)  # InnoDB refreshes the table only if nobody has read it for 100 ms
         return [row[0] for row in stack.sql("SELECT trx_mysql_thread_id FROM information_schema.innodb_trx "
                                             "WHERE trx_state = 'LOCK WAIT' ORDER BY trx_wait_started")]
     stop = threading.Thread(target=lambda: answers.append(space.client.post(f"{space.path}/executions/{id}/cancel")))

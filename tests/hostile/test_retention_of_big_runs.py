@@ -37,7 +37,7 @@ class LargestTransaction:
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
     def watch(self):
-        while not self.over.wait(0.05):
+        while not self.over.wait(0.15):  # InnoDB refreshes the table only if nobody has read it for 100 ms
             found = self.stack.sql_one("SELECT COALESCE(MAX(t.trx_rows_modified), 0) FROM information_schema.innodb_trx t "
                                        "JOIN information_schema.processlist p ON p.id = t.trx_mysql_thread_id WHERE p.user = 'millrace_executor'")
             self.rows = max(self.rows, int(found))
