@@ -21,7 +21,7 @@ struct turns {
     int64_t limit_us;
     /* struct workspace_turns of the workspaces that have worked in this round or wait */
     struct id_map *workspaces;
-    TAILQ_HEAD(, workspace_turns) rotation;
+    TAILQ_HEAD(turns_rotation, workspace_turns) rotation;
     struct timer next_round;
 };
 
