@@ -30,6 +30,8 @@ struct name {
     bool querying;
     /* c-ares has called back, and the look-ups have not been told */
     bool ended;
+    /* the look-ups are being told: what they do may look up other names, and must not free this one */
+    bool telling;
     STAILQ_ENTRY(name) ended_link;
     char error[128];
     union resolver_address addresses[RESOLVER_ADDRESSES_MAX];
@@ -150,7 +152,9 @@ static void on_tell(void *arg)
     while ((name = STAILQ_FIRST(&r->ended))) {
         STAILQ_REMOVE_HEAD(&r->ended, ended_link);
         name->ended = false;
+        name->telling = true;
         tell_lookups(name);
+        name->telling = false;
         if (name->n == 0 && !name->querying && !name->ended && TAILQ_EMPTY(&name->lookups))
             free_name(name);
     }
@@ -217,7 +221,7 @@ static void drop_cached_names(struct resolver *r)
     struct name *next;
     HASH_ITER(hh, r->names, name, next)
     {
-        if (!name->querying && !name->ended)
+        if (!name->querying && !name->ended && !name->telling)
             free_name(name);
     }
 }
