@@ -217,14 +217,16 @@ static int lock_published(const struct blob_store *s, const char *name)
     return fd;
 }
 
+/* may_remove counts from the publication, not from the last byte: other files of the same upload may have
+ * arrived for longer than YOUNG_S since. */
 enum err blob_publish(struct blob_writer *w)
 {
     char name[BLOB_NAME + 1];
     blob_name(w->id.sha256, name);
     int shard = open_shard(w->store, name);
     int published = lock_published(w->store, name);
-    bool ok =
-        shard >= 0 && renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
+    bool ok = shard >= 0 && utimensat(w->store->tmp_fd, w->name, NULL, 0) == 0 &&
+              renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
     enum err e = ok ? OK : blob_failed("keep", name);
     w->named = w->named && !ok;
     if (published >= 0)
