@@ -40,8 +40,10 @@ enum {
     /* An account that no batch found locked for so long counts as free. */
     BUSY_FORGET_MS = 500,
     /* An account may be locked for so long before its requests are limited to half of the workers: other
-     * hosts and executors lock an account for the time of a COMMIT, which a busy disk makes tens of ms. */
-    BUSY_GRACE_MS = 100,
+     * hosts and executors lock an account for the time of a COMMIT, and a process that dies or restarts may
+     * hold it for some hundred ms. A shorter time would reject requests of a busy workspace at each of these.
+     */
+    BUSY_GRACE_MS = 500,
 };
 
 /* An account that the last batches found locked; since_ms 0: none. Under the group's mutex. */

@@ -9,7 +9,7 @@
  *
  * A batch never waits for an account. A request whose account is locked stays in its slot and joins a later
  * batch, after 1, 2, 4 ... 50 ms, for at most 2 s in all; then it is answered 503. The mutex is free in
- * between. At most half of the workers wait for one account: once it has been locked for 100 ms, further
+ * between. At most half of the workers wait for one account: once it has been locked for 500 ms, further
  * requests are answered 503 at once.
  *
  * Hangs. A worker that waits and finds that a leader has led for 10 s kills it with SIGKILL.
