@@ -37,6 +37,8 @@ struct current_step {
     size_t actions_running;
     /* bytes of the values of a for_each so far */
     size_t value_bytes;
+    /* memory of items and of values, by estimate, where actions may wait: a dropped scope leaves them */
+    size_t items_memory, values_memory;
     /* tries of the action that has ended, of a step that runs once */
     int last_tries;
     /* by item; this struct owns one reference of each */
@@ -241,6 +243,7 @@ static void set_item_value(struct current_step *s, size_t item, json_object *val
     s->items_done++;
     if (!s->items || s->error)
         return;
+    s->values_memory += s->kind->evaluate ? 0 : json_tree_bytes(value);
     size_t size = template_json_size(value, PROGRAM_RESULT_MAX);
     s->value_bytes = size == SIZE_MAX ? size : s->value_bytes + size;
     if (s->value_bytes > PROGRAM_RESULT_MAX) {
@@ -386,6 +389,7 @@ static bool evaluate_for_each(struct workflow_run *w, const char **why_r)
         /* the scope may be dropped while actions wait */
         json_own(s, json_object_get(s->items));
         s->count = json_object_array_length(s->items);
+        s->items_memory = s->kind->evaluate ? 0 : json_tree_bytes(s->items);
     }
     s->values = talloc_zero_array(s, json_object *, s->count + 1);
     return true;
@@ -631,7 +635,9 @@ static bool workflow_can_yield(const struct active_run *run)
 static size_t workflow_memory(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
-    return RUN_BYTES + scope_memory_bytes(&w->scope_memory);
+    const struct current_step *s = w->current_step;
+    size_t items = s && w->scope_memory.inputs ? s->items_memory : 0; /* else they are part of the scope */
+    return RUN_BYTES + scope_memory_bytes(&w->scope_memory) + items + (s ? s->values_memory : 0);
 }
 
 static void workflow_save_memory(struct active_run *run)
