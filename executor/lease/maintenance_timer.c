@@ -159,8 +159,11 @@ static void run_task(struct maintenance_timer *m, size_t t)
 /* A task that this process has not finished stays this process's; every other one is taken if it is due. */
 static bool take_task(struct maintenance_timer *m, size_t t, bool is_due)
 {
-    if (m->unfinished[t])
-        return maintenance_task_schedule(m->db, &tasks[t]) == OK;
+    if (m->unfinished[t]) {
+        /* while MariaDB is read-only, the task is left to whoever finds it due */
+        m->unfinished[t] = maintenance_task_schedule(m->db, &tasks[t]) == OK;
+        return m->unfinished[t];
+    }
     return is_due && maintenance_task_claim(m->db, &tasks[t]) == OK;
 }
 

@@ -29,7 +29,8 @@ static size_t rows_of(const struct tree_row *rows, size_t n, const id *parent)
 struct tree_branch *tree_build(void *ctx, struct tree_row *rows, size_t rows_n, const id *top, int64_t own,
                                size_t *n_r)
 {
-    qsort(rows, rows_n, sizeof *rows, by_parent);
+    if (rows_n > 0)
+        qsort(rows, rows_n, sizeof *rows, by_parent);
     struct tree_branch *list = talloc_array(ctx, struct tree_branch, rows_n + 1);
     size_t n = 1;
     list[0] = (struct tree_branch){.id = top, .credits = own};
