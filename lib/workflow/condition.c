@@ -238,7 +238,9 @@ static const char *compare_order(void *ctx, enum op op, json_object *a, json_obj
 static bool text_contains(json_object *where, json_object *x, struct budget *budget)
 {
     size_t size = (size_t)json_object_get_string_len(where);
-    return budget_charge(budget, size / 2) &&
+    /* memmem takes 0.2 to 0.8 ns per byte for words; a needle made to be slow takes 5.5, so that an
+     * evaluation of such needles takes 22 ms instead of 5 */
+    return budget_charge(budget, size / 4) &&
            memmem(json_object_get_string(where), size, json_object_get_string(x),
                   (size_t)json_object_get_string_len(x));
 }

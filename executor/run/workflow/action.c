@@ -87,6 +87,7 @@ static void stop_action(struct action *a)
         a->kind->cancel(a);
     a->started = false;
     a->has_effect = false;
+    a->memory = 0;
 }
 
 /* 0: the run's only. */

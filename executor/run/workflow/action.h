@@ -101,6 +101,8 @@ struct action {
     /* What `start` began lives in this process only, until the action ends: a release of the run would lose
      * it. */
     bool has_effect;
+    /* bytes that what `start` began takes while the action waits, by estimate */
+    size_t memory;
     /* the commit that must be written before the action starts */
     struct commit *awaited_commit;
     void (*on_ready)(struct action *a);

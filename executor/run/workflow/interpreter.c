@@ -637,7 +637,13 @@ static size_t workflow_memory(const struct active_run *run)
     const struct workflow_run *w = run->state;
     const struct current_step *s = w->current_step;
     size_t items = s && w->scope_memory.inputs ? s->items_memory : 0; /* else they are part of the scope */
-    return RUN_BYTES + scope_memory_bytes(&w->scope_memory) + items + (s ? s->values_memory : 0);
+    size_t bytes = RUN_BYTES + scope_memory_bytes(&w->scope_memory) + items + (s ? s->values_memory : 0);
+    const struct action *a;
+    TAILQ_FOREACH(a, &w->actions.actions, link)
+    {
+        bytes += a->memory;
+    }
+    return bytes;
 }
 
 static void workflow_save_memory(struct active_run *run)

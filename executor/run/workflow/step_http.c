@@ -19,6 +19,9 @@
 #include "secret/redact.h"
 #include "workflow/program_eval.h"
 
+/* what a request takes besides its body, by estimate: handle of libcurl, headers */
+enum { REQUEST_BYTES = 8 * 1024 };
+
 struct http_action {
     struct action *action;
     struct http_call *call;
@@ -173,6 +176,7 @@ static void send_request(struct action *a)
                             on_http_response, s);
         if (http_notify_sent(s->call, on_http_sent))
             action_suspend_timeout(a);
+        a->memory = REQUEST_BYTES + request.body_size;
         action_set_in_flight(a);
     }
     talloc_free(scratch);
@@ -245,6 +249,7 @@ static bool look_up_secrets(struct action *a)
     if (e != OK)
         return false; /* the second rendering reports the error */
     size_t needed_n = s->secrets_n;
+    s->budget = NULL; /* the names of the program are bounded when it is compiled */
     add_names_of_program(s);
     s->secret_lookup =
         secret_lookup_new(a->run->exec, &a->run->row.workspace_id, s->names, s->secrets_n, needed_n);
