@@ -201,8 +201,9 @@ class Faults:
         self.over(e)
 
     def executor_commit_held(self):
-        """An executor hangs while it has locked an account."""
-        e = self.excused("executor's commit held", 504)
+        """An executor hangs while it has locked an account. Requests of that workspace wait 2 s, half a second if half of the
+        workers wait already, and are then answered 503 (docs/isolation.md, "Locked accounts")."""
+        e = self.excused("executor's commit held", 503, 504)
         self.stack.db_proxy.tell(do="commit", when="hold", seconds=5, count=1, pids=self.stack.children("executor"))
         time.sleep(2)
         self.stack.db_proxy.tell(do="forget")
