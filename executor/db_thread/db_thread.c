@@ -108,7 +108,7 @@ static void keep_busy(struct db_thread *t, struct job *job)
     t->unwritten_n++;
 }
 
-/* How long the thread may wait before the next job that waits for an account; negative: there is none. */
+/* The ms until the next job that waits for an account is tried again; negative: no job waits for one. */
 static long busy_wait_ms(const struct db_thread *t)
 {
     int64_t left_ms = t->busy_due_ms - clock_boot_ms();

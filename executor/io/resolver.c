@@ -160,7 +160,7 @@ static void on_tell(void *arg)
     }
 }
 
-/* Look-ups are told from the loop, because c-ares calls back at once for what /etc/hosts answers. */
+/* The loop reports results later: c-ares calls back inside the request for a name of /etc/hosts. */
 static void tell_later(struct name *name)
 {
     struct resolver *r = name->resolver;

@@ -22,7 +22,7 @@ struct claimer {
     bool ended;
 };
 
-/* The thread uses the database thread and its own Redis connection, and nothing of the loop. */
+/* The thread uses the database thread and its own Redis connection; it never accesses the loop's data. */
 static void *claimer_main(void *arg)
 {
     struct claimer *c = arg;

@@ -2,7 +2,7 @@
  * that locks the row first does it (maintenance/tasks.h).
  *
  * Maintenance has a thread and connections of its own, so that neither a heartbeat nor a commit waits for it.
- * A task goes on in transactions of at most 500 rows while there is more to do, at most 200 ms before the
+ * A task continues in transactions of at most 500 rows while rows are left, at most 200 ms before the
  * next task gets its turn. After each transaction the thread pauses for as long as the transaction took,
  * which leaves half of MariaDB's time to others. */
 #pragma once
