@@ -240,8 +240,8 @@ def test_cancel_kills_the_whole_process_tree(stack, workspace, space):
 
 
 def stopped_before_its_last_commit(stack, space, mark):
-    """A run whose command has ended and whose log is stored, but whose stop gets the row lock before its last commit. The commit waits
-    first, times out and queues again behind the stop. Returns None if the stop also timed out before the row was released."""
+    """A run whose command has ended and whose log is stored, but whose stop gets the row lock before its last commit: the commit waits
+    first, is killed, and queues again behind the stop. Returns None if the stop's wait timed out (2 s) before the row was released."""
     id = space.started("probe", {"mark": mark})
     eventually(lambda: space.logs(id) == "up\n" and sleepers(mark), what="a running command")
     answers = []
@@ -256,12 +256,14 @@ def stopped_before_its_last_commit(stack, space, mark):
         for pid in sleepers(mark):
             kill(pid, signal.SIGKILL)
         commit = eventually(waiting, 20, "the waiting commit")[0]
-        time.sleep(1)  # each wait times out after 2 s; this offset puts the two out of phase
         stop.start()
-        eventually(lambda: len(w := waiting()) == 2 and w[1] == commit, 20, "the commit waiting behind the stop")
+        eventually(lambda: not stop.is_alive() or len(waiting()) == 2, 20, "the waiting stop")
+        stopper = [connection for connection in waiting() if connection != commit][:1]
+        stack.sql(f"KILL QUERY {commit}")
+        behind = eventually(lambda: not stop.is_alive() or len(w := waiting()) == 2 and w[:1] == stopper, 20, "the commit behind the stop")
         session("ROLLBACK")
         stop.join()
-    return id if answers[0].status_code == 200 else None
+    return id if behind and answers[0].status_code == 200 else None
 
 
 @pytest.mark.serial
