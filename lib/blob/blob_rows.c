@@ -14,29 +14,126 @@ static int compare_blobs(const void *a, const void *b)
     return memcmp(a, b, BLOB_HASH); /* sha256 is the first member */
 }
 
-/* In the order of the hashes, so that two transactions lock the same rows in the same order. */
-static enum err write_marks(struct db *db, void *ctx, enum sql_id query, const struct blob_id *ids, size_t n)
+/* --- marking --- */
+
+/* Marks of one transaction. They are written at its end, because transactions of all workspaces share the
+ * rows. */
+struct blob_mark {
+    struct blob_id blob;
+    bool is_dead;
+};
+struct marks {
+    struct blob_mark *list;
+    size_t n;
+};
+
+/* By hash, so that all transactions lock the rows in the same order. Of one blob, `used` comes first: whoever
+ * takes another name away is not the one that uses it. */
+static int compare_marks(const void *a, const void *b)
+{
+    const struct blob_mark *x = a, *y = b;
+    int order = memcmp(x->blob.sha256, y->blob.sha256, BLOB_HASH);
+    return order ? order : x->is_dead - y->is_dead;
+}
+
+static void sort_marks(struct marks *m)
+{
+    size_t n = 0;
+    qsort(m->list, m->n, sizeof *m->list, compare_marks);
+    for (size_t i = 0; i < m->n; i++) {
+        if (n == 0 || memcmp(m->list[n - 1].blob.sha256, m->list[i].blob.sha256, BLOB_HASH) != 0)
+            m->list[n++] = m->list[i];
+    }
+    m->n = n;
+}
+
+/* The hashes of those used blobs whose rows are live. Reads without a lock. */
+static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_id **live_r, size_t *n_r)
+{
+    struct db_value *hashes = talloc_array(tx->ctx, struct db_value, m->n + 1);
+    struct db_rows *rows;
+    size_t used_n = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        if (!m->list[i].is_dead)
+            hashes[used_n++] = db_bytes(m->list[i].blob.sha256, BLOB_HASH);
+    }
+    *n_r = 0;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_BLOB_LIVE, NULL, 0, hashes, 1, used_n, &rows);
+    if (e != OK)
+        return e;
+    *live_r = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
+    for (; *n_r < rows->count; (*n_r)++)
+        memcpy((*live_r)[*n_r].sha256, db_str(rows, *n_r, BLOB_LIVE_SHA256), BLOB_HASH);
+    qsort(*live_r, *n_r, sizeof **live_r, compare_blobs);
+    return OK;
+}
+
+/* A used blob whose row is live needs no mark, and equal artifacts of many runs wait for no lock. If another
+ * transaction marks it as dead in the meantime, ten minutes pass before anybody removes it, and then the row
+ * that this transaction writes names it. */
+static enum err write_marks(struct db_tx *tx, void *arg)
+{
+    struct marks *m = arg;
+    struct blob_id *live;
+    size_t live_n, n = 0;
+    sort_marks(m);
+    enum err e = find_live(tx, m, &live, &live_n);
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, BLOB_MARK_SET_COUNT * m->n + 1);
+    for (size_t i = 0; e == OK && i < m->n; i++) {
+        const struct blob_mark *mark = &m->list[i];
+        if (!mark->is_dead && bsearch(&mark->blob, live, live_n, sizeof *live, compare_blobs))
+            continue;
+        struct db_value *v = &each[BLOB_MARK_SET_COUNT * n++];
+        v[BLOB_MARK_SET_SHA256] = db_bytes(mark->blob.sha256, BLOB_HASH);
+        v[BLOB_MARK_SET_SIZE] = db_number(mark->blob.size);
+        v[BLOB_MARK_SET_DEAD] = db_number(mark->is_dead);
+    }
+    return e == OK
+               ? db_run_each(tx->db, tx->ctx, SQL_BLOB_MARK, NULL, 0, each, BLOB_MARK_SET_COUNT, n, NULL)
+               : e;
+}
+
+static void add_marks(struct db_tx *tx, const struct blob_id *ids, size_t n, bool is_dead)
 {
     if (n == 0)
-        return OK;
-    struct blob_id *sorted = talloc_memdup(ctx, ids, n * sizeof *ids);
-    struct db_value *each = talloc_array(ctx, struct db_value, BLOB_USE_SET_COUNT * n);
-    qsort(sorted, n, sizeof *sorted, compare_blobs);
-    for (size_t i = 0; i < n; i++) {
-        each[BLOB_USE_SET_COUNT * i + BLOB_USE_SET_SHA256] = db_bytes(sorted[i].sha256, BLOB_HASH);
-        each[BLOB_USE_SET_COUNT * i + BLOB_USE_SET_SIZE] = db_number(sorted[i].size);
+        return;
+    if (!tx->before_commit) {
+        tx->before_commit = write_marks;
+        tx->before_commit_arg = talloc_zero(tx->ctx, struct marks);
     }
-    return db_run_each(db, ctx, query, NULL, 0, each, BLOB_USE_SET_COUNT, n, NULL);
+    struct marks *m = tx->before_commit_arg;
+    if (m->n + n > talloc_array_length(m->list))
+        m->list = talloc_realloc(m, m->list, struct blob_mark, 2 * m->n + n);
+    for (size_t i = 0; i < n; i++)
+        m->list[m->n++] = (struct blob_mark){.blob = ids[i], .is_dead = is_dead};
 }
 
-enum err blob_mark_used(struct db_tx *tx, const struct blob_id *ids, size_t n)
+void blob_mark_used(struct db_tx *tx, const struct blob_id *ids, size_t n)
 {
-    return write_marks(tx->db, tx->ctx, SQL_BLOB_USE, ids, n);
+    add_marks(tx, ids, n, false);
 }
 
-enum err blob_mark_dead(struct db *db, void *ctx, const struct blob_id *ids, size_t n)
+void blob_mark_dead(struct db_tx *tx, const struct blob_id *ids, size_t n)
 {
-    return write_marks(db, ctx, SQL_BLOB_DISCARD, ids, n);
+    add_marks(tx, ids, n, true);
+}
+
+struct discard {
+    const struct blob_id *ids;
+    size_t n;
+};
+
+static enum err discard_work(struct db_tx *tx, void *arg)
+{
+    const struct discard *d = arg;
+    blob_mark_dead(tx, d->ids, d->n);
+    return OK;
+}
+
+enum err blob_discard(struct db *db, const struct blob_id *ids, size_t n)
+{
+    struct discard d = {ids, n};
+    return n > 0 ? db_transaction(db, discard_work, &d) : OK;
 }
 
 /* --- removing --- */
@@ -108,7 +205,7 @@ static enum err add_missing_rows(struct db *db, void *ctx, const struct blob_id 
     }
     if (without_n > 0)
         log_info("blob.sweep_found", "files_without_row=%zu", without_n);
-    return e == OK ? blob_mark_dead(db, ctx, without, without_n) : e;
+    return e == OK ? blob_discard(db, without, without_n) : e;
 }
 
 static enum err sweep_files(struct db *db, struct blob_store *store, int shard)
@@ -154,7 +251,7 @@ static enum err sweep_rows(struct db *db, const struct blob_store *store, struct
         }
     }
     if (e == OK)
-        e = blob_mark_dead(db, ctx, unused, unused_n);
+        e = blob_discard(db, unused, unused_n);
     talloc_free(ctx);
     return e;
 }

@@ -11,10 +11,13 @@
 #include "blob/blob.h"
 #include "mariadb/db.h"
 
-/* For the transaction that writes the rows. The file is published already. */
-enum err blob_mark_used(struct db_tx *tx, const struct blob_id *ids, size_t n) WARN_UNUSED;
-/* Inside a transaction or by itself, also for blobs that have no row yet. */
-enum err blob_mark_dead(struct db *db, void *ctx, const struct blob_id *ids, size_t n) WARN_UNUSED;
+/* For the transaction that writes the rows. The file is published already. Marks are collected and written
+ * last before COMMIT, each blob once; a blob that is used and marked as dead is used. */
+void blob_mark_used(struct db_tx *tx, const struct blob_id *ids, size_t n);
+/* Also for blobs that have no row yet. */
+void blob_mark_dead(struct db_tx *tx, const struct blob_id *ids, size_t n);
+/* Marks as dead in a transaction of its own. */
+enum err blob_discard(struct db *db, const struct blob_id *ids, size_t n) WARN_UNUSED;
 
 /* Looks at up to 100 blobs that have been dead for ten minutes, in one transaction. *n_r: how many there
  * were. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/states.h"
+#include "store/artifact.h"
 
 enum {
     /* Rows of one slice (the LIMIT of its query), beside the row of purges. */
@@ -81,13 +82,22 @@ static enum err mark_purged(struct db_tx *tx, const struct db_value *ids, size_t
     return db_run_each(tx->db, tx->ctx, SQL_PURGE_MARK, marks, 2, ids, 1, n, NULL);
 }
 
+/* Before the rows that name the blobs are deleted. */
+static enum err discard_blobs(struct db_tx *tx, const struct db_value *ids, size_t n)
+{
+    enum err e = artifact_discard(tx, ids, n);
+    return e == OK ? usage_discard_log(tx, ids, n) : e;
+}
+
 enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_TAGS,        SQL_PURGE_STEPS, SQL_ARTIFACT_DISCARD, SQL_PURGE_ARTIFACT_ROWS,
-        SQL_USAGE_DISCARD_LOG, SQL_PURGE_USAGE, SQL_PURGE_EVENTS,     SQL_PURGE_ANSWERS,
+        SQL_PURGE_TAGS,  SQL_PURGE_STEPS,  SQL_PURGE_ARTIFACT_ROWS,
+        SQL_PURGE_USAGE, SQL_PURGE_EVENTS, SQL_PURGE_ANSWERS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
+    if (e == OK)
+        e = discard_blobs(tx, ids, n);
     if (e == OK)
         e = run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n);
     return e == OK ? mark_purged(tx, ids, n) : e;
@@ -96,12 +106,13 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
 enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_TAGS,         SQL_ARTIFACT_DISCARD,    SQL_PURGE_ARTIFACT_ROWS,
-        SQL_PURGE_REMOVE_STEPS, SQL_USAGE_DISCARD_LOG,   SQL_PURGE_REMOVE_USAGE,
+        SQL_PURGE_TAGS,         SQL_PURGE_ARTIFACT_ROWS, SQL_PURGE_REMOVE_STEPS,  SQL_PURGE_REMOVE_USAGE,
         SQL_PURGE_REMOVE_CHATS, SQL_PURGE_REMOVE_EVENTS, SQL_PURGE_REMOVE_CHILDREN,
         SQL_PURGE_REMOVE_TREES, SQL_PURGE_REMOVE_KEYS,   SQL_PURGE_REMOVE_EXECUTIONS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
+    if (e == OK)
+        e = discard_blobs(tx, ids, n);
     return e == OK ? run_deletes(tx, erase, sizeof erase / sizeof *erase, ids, n) : e;
 }
 
@@ -155,14 +166,18 @@ static enum err delete_slice(struct db_tx *tx, struct slice *s, enum sql_id quer
 static enum err erase_artifacts(struct db_tx *tx, struct slice *s)
 {
     struct db_value execution = db_id(&s->execution);
-    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_DISCARD_SLICE, &execution, 1, NULL);
-    return e == OK ? delete_slice(tx, s, SQL_PURGE_ARTIFACTS_SLICE, PURGE_ARTIFACTS_MAX) : e;
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_ARTIFACTS_PAGE, &execution, 1, &rows);
+    if (e != OK)
+        return e;
+    artifact_mark_dead(tx, rows);
+    return delete_slice(tx, s, SQL_PURGE_ARTIFACTS_SLICE, PURGE_ARTIFACTS_MAX);
 }
 
 static enum err erase_usage(struct db_tx *tx, struct slice *s)
 {
     struct db_value execution = db_id(&s->execution);
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_USAGE_DISCARD_LOG, NULL, 0, &execution, 1, 1, NULL);
+    enum err e = usage_discard_log(tx, &execution, 1);
     s->stage_done = true;
     return e == OK ? db_run_each(tx->db, tx->ctx, s->removes ? SQL_PURGE_REMOVE_USAGE : SQL_PURGE_USAGE, NULL,
                                  0, &execution, 1, 1, NULL)

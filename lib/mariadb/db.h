@@ -108,13 +108,18 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
  * It then looks for its own ids under its locks. If it finds them, the first run had committed: it changes
  * `touched`, so that there is a write and the server flushes its log before anybody sees the result, and
  * reports what it would have reported. ERR_UNCERTAIN: not settled within 2 s. */
+struct db_tx;
+typedef enum err db_work(struct db_tx *tx, void *arg);
 struct db_tx {
     struct db *db;
     bool settling;
     /* scratch memory, emptied before each run */
     void *ctx;
+    /* If `work` sets it and succeeds: runs last before COMMIT. For rows that many transactions change, so that
+     * their locks are held for as short a time as possible. Belongs to lib/blob/blob_rows.c. */
+    db_work *before_commit;
+    void *before_commit_arg;
 };
-typedef enum err db_work(struct db_tx *tx, void *arg);
 enum err db_transaction(struct db *db, db_work *work, void *arg) WARN_UNUSED;
 
 /* Begins with settling = true, for a caller that knows that an earlier run of this work, on another

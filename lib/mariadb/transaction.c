@@ -64,6 +64,8 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     struct db_tx tx = {.db = db, .settling = settling, .ctx = talloc_new(db)};
     db->fault = FAULT_NONE;
     *e_r = work(&tx, arg);
+    if (*e_r == OK && tx.before_commit)
+        *e_r = tx.before_commit(&tx, tx.before_commit_arg);
     enum db_fault during = db->fault;
     talloc_free(tx.ctx);
     if (*e_r != OK) {

@@ -48,6 +48,35 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
     return e;
 }
 
+void artifact_mark_dead(struct db_tx *tx, const struct db_rows *rows)
+{
+    struct blob_id *blobs = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        blobs[i].size = db_int(rows, i, ARTIFACT_BLOBS_SIZE);
+        memcpy(blobs[i].sha256, db_str(rows, i, ARTIFACT_BLOBS_SHA256), BLOB_HASH);
+    }
+    blob_mark_dead(tx, blobs, rows->count);
+}
+
+static enum err discard(struct db_tx *tx, enum sql_id query, const struct db_value *executions, size_t n)
+{
+    struct db_rows *rows;
+    enum err e = db_run_each(tx->db, tx->ctx, query, NULL, 0, executions, 1, n, &rows);
+    if (e == OK)
+        artifact_mark_dead(tx, rows);
+    return e;
+}
+
+enum err artifact_discard(struct db_tx *tx, const struct db_value *executions, size_t n)
+{
+    return discard(tx, SQL_ARTIFACT_BLOBS, executions, n);
+}
+
+enum err usage_discard_log(struct db_tx *tx, const struct db_value *executions, size_t n)
+{
+    return discard(tx, SQL_USAGE_LOGS, executions, n);
+}
+
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list, size_t n)
 {
     struct db_value owner = db_id(execution);
@@ -63,13 +92,14 @@ enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct ar
         blobs[i] = list[i].blob;
         v[ARTIFACT_INSERT_SET_SHA256] = db_bytes(list[i].blob.sha256, BLOB_HASH);
     }
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_DISCARD, NULL, 0, &owner, 1, 1, NULL);
+    enum err e = artifact_discard(tx, &owner, 1);
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_ARTIFACT_DELETE, &owner, 1, NULL);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_ARTIFACT_INSERT, NULL, 0, each, ARTIFACT_INSERT_SET_COUNT, n,
                         NULL);
-    return e == OK ? blob_mark_used(tx, blobs, n) : e;
+    blob_mark_used(tx, blobs, n);
+    return e;
 }
 
 /* The values that usage_put_late sets, with which those of usage_put begin. */
@@ -90,11 +120,11 @@ enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
     struct db_value args[USAGE_PUT_SET_COUNT];
     usage_values(args, u);
     args[USAGE_PUT_SET_EXECUTION_ID] = db_id(execution);
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_USAGE_DISCARD_LOG, NULL, 0,
-                             &args[USAGE_PUT_SET_EXECUTION_ID], 1, 1, NULL);
+    enum err e = usage_discard_log(tx, &args[USAGE_PUT_SET_EXECUTION_ID], 1);
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_USAGE_PUT, args, USAGE_PUT_SET_COUNT, NULL);
-    return e == OK ? blob_mark_used(tx, &u->log, u->has_log) : e;
+    blob_mark_used(tx, &u->log, u->has_log);
+    return e;
 }
 
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
@@ -109,8 +139,8 @@ enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, cons
     if (e != OK || rows->affected == 0)
         return e;
     /* if a log was recorded before, the sweep of blobs removes this one */
-    e = blob_mark_used(tx, &u->log, u->has_log);
-    return e == OK && n > 0 ? artifact_put_all(tx, execution, list, n) : e;
+    blob_mark_used(tx, &u->log, u->has_log);
+    return n > 0 ? artifact_put_all(tx, execution, list, n) : OK;
 }
 
 enum err execution_log(struct db *db, void *ctx, const id *workspace, const id *execution,

@@ -42,6 +42,13 @@ enum err usage_put(struct db_tx *tx, const id *execution, const struct usage *u)
 enum err usage_put_late(struct db_tx *tx, const id *execution, int attempt, const struct usage *u,
                         const struct artifact *list, size_t n) WARN_UNUSED;
 
+/* For a transaction that takes these names away (executions: values of db_id): marks the blobs of the runs'
+ * artifacts, or logs, as dead. Call them before the rows are deleted. */
+enum err artifact_discard(struct db_tx *tx, const struct db_value *executions, size_t n) WARN_UNUSED;
+enum err usage_discard_log(struct db_tx *tx, const struct db_value *executions, size_t n) WARN_UNUSED;
+/* The same for rows with the columns of SQL_ARTIFACT_BLOBS. */
+void artifact_mark_dead(struct db_tx *tx, const struct db_rows *rows);
+
 /* Where the log of an execution is: in the blob store (has_log), or in a file that this attempt still
  * writes. A purged execution has no log, even while a stopped command still writes one. */
 struct execution_log {

@@ -188,9 +188,11 @@ static enum err file_put_work(struct db_tx *tx, void *arg)
         e = check_number_of_files(tx, c);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_PUT, NULL, 0, each, FILE_PUT_SET_COUNT, c->n, NULL);
-    if (e == OK)
-        e = blob_mark_dead(tx->db, tx->ctx, c->replaced, c->replaced_n);
-    return e == OK ? blob_mark_used(tx, blobs_of(tx->ctx, c->files, c->n), c->n) : e;
+    if (e == OK) {
+        blob_mark_dead(tx, c->replaced, c->replaced_n);
+        blob_mark_used(tx, blobs_of(tx->ctx, c->files, c->n), c->n);
+    }
+    return e;
 }
 
 enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *principal,
@@ -210,7 +212,7 @@ enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *p
 void file_discard(struct db *db, const struct file *files, size_t n)
 {
     void *ctx = talloc_new(NULL);
-    enum err e = blob_mark_dead(db, ctx, blobs_of(ctx, files, n), n);
+    enum err e = blob_discard(db, blobs_of(ctx, files, n), n);
     if (e != OK)
         log_warn("file.discard_failed", "files=%zu error=%s", n, err_name(e));
     talloc_free(ctx);
@@ -226,11 +228,11 @@ static enum err file_delete_work(struct db_tx *tx, void *arg)
         e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, &args[2], 1, 1, &rows);
     if (e == OK && rows->count == 0)
         return tx->settling && c->was_there ? OK : ERR_NOT_FOUND;
-    if (e == OK) {
-        c->was_there = true;
-        e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
-    }
-    return e == OK ? blob_mark_dead(tx->db, tx->ctx, &files_from_rows(tx->ctx, rows)->blob, 1) : e;
+    if (e != OK)
+        return e;
+    c->was_there = true;
+    blob_mark_dead(tx, &files_from_rows(tx->ctx, rows)->blob, 1);
+    return db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
 }
 
 enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name)

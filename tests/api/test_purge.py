@@ -5,6 +5,7 @@ import uuid
 
 import pytest
 from blobs import blobs_of, ten_minutes_pass
+from peers import mariadb
 from rows import TABLES, days_ago, insert
 from skills import Space, probe
 from stack import eventually
@@ -228,6 +229,21 @@ def test_audit_finds_a_name_whose_blob_has_no_row(stack, client):
     code, out, _ = stack.cli("audit", check=False)
     assert code == 1 and "blob_row" in out and digest.upper() in out
     client.delete("/files/a.txt")
+
+
+def test_equal_bytes_wait_for_no_lock(stack, workspace, client):
+    """The row of a blob is shared by all workspaces. Whoever stores bytes that are in use already does not need its lock."""
+    text = "what many runs leave behind"
+    probe(workspace, f"open('outputs/same.txt', 'w').write({text!r})\nprint('{{}}')")
+    space = Space(workspace, client)
+    assert space.ran("probe")["state"] == "succeeded"
+    with mariadb(stack.dir) as session:
+        session(f"BEGIN; SELECT size FROM blobs WHERE sha256 = UNHEX('{hashlib.sha256(text.encode()).hexdigest()}') FOR UPDATE")
+        run = space.ran("probe")
+        assert run["state"] == "succeeded" and len(run["artifacts"]) == 1
+        assert client.post("/files", files={"files": ("same.txt", text)}).status_code == 201
+        session("ROLLBACK")
+    client.delete("/files/same.txt")
 
 
 LOGGER = """

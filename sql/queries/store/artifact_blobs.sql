@@ -1,0 +1,2 @@
+-- What these runs' artifacts name.
+SELECT sha256, size FROM artifacts WHERE execution_id IN ([[?]])
