@@ -88,9 +88,8 @@ static enum err write_marks(struct db_tx *tx, void *arg)
         v[BLOB_MARK_SET_SIZE] = db_number(mark->blob.size);
         v[BLOB_MARK_SET_DEAD] = db_number(mark->is_dead);
     }
-    return e == OK
-               ? db_run_each(tx->db, tx->ctx, SQL_BLOB_MARK, NULL, 0, each, BLOB_MARK_SET_COUNT, n, NULL)
-               : e;
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_BLOB_MARK, NULL, 0, each, BLOB_MARK_SET_COUNT, n, NULL)
+                   : e;
 }
 
 static void add_marks(struct db_tx *tx, const struct blob_id *ids, size_t n, bool is_dead)

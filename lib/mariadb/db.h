@@ -115,8 +115,8 @@ struct db_tx {
     bool settling;
     /* scratch memory, emptied before each run */
     void *ctx;
-    /* If `work` sets it and succeeds: runs last before COMMIT. For rows that many transactions change, so that
-     * their locks are held for as short a time as possible. Belongs to lib/blob/blob_rows.c. */
+    /* If `work` sets it and succeeds: runs last before COMMIT. For rows that many transactions change, so
+     * that their locks are held for as short a time as possible. Belongs to lib/blob/blob_rows.c. */
     db_work *before_commit;
     void *before_commit_arg;
 };
