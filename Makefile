@@ -157,7 +157,7 @@ flags:
 rooms:
 	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
-.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries install clean unit-tests \
+.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries clock-ahead install clean unit-tests \
         compile-commands help
 .SECONDARY:
 all: $(PROGRAMS)
@@ -258,6 +258,12 @@ accept-storm: $(B)/accept-storm
 $(B)/prepare-queries: $(B)/tests/api/prepare_queries.o $(call libs,mariadb)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 prepare-queries: $(B)/prepare-queries
+
+# Preloaded into an executor whose clock is ahead: tests/api/test_clock.py builds it
+$(B)/clock-ahead.so: tests/api/clock_ahead.c
+	@mkdir -p $(@D)
+	$(CC) -std=gnu17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+clock-ahead: $(B)/clock-ahead.so
 
 # The programs against which scripts/bench compares Millrace
 $(B)/bench-%: $(B)/tests/bench/%.o $(B)/tests/bench/serve.o $(call libs,base)
