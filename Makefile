@@ -305,6 +305,7 @@ bench: all
 	scripts/bench
 # etc/ holds the files of systemd, logrotate, sysusers and tmpfiles. The settings and the nginx site are installed as samples.
 ETC := $(DESTDIR)/etc
+SHARE = $(DESTDIR)$(PREFIX)/share
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(ETC)/systemd/system $(ETC)/logrotate.d $(ETC)/sysusers.d $(ETC)/tmpfiles.d $(ETC)/millrace
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
@@ -314,6 +315,11 @@ install: all
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(ETC)/tmpfiles.d/millrace.conf
 	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(ETC)/millrace
 	$(BIN)/millrace config --dump --defaults >$(ETC)/millrace/millrace.ini.sample
+	install -d $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	$(BIN)/millrace man >$(SHARE)/man/man1/millrace.1
+	$(BIN)/millrace completion bash >$(SHARE)/bash-completion/completions/millrace
+	$(BIN)/millrace completion zsh >$(SHARE)/zsh/site-functions/_millrace
+	$(BIN)/millrace completion fish >$(SHARE)/fish/vendor_completions.d/millrace.fish
 clean:
 	rm -rf build bin
 

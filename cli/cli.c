@@ -8,7 +8,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
-#include "base/utf8.h"
+#include "cli/table.h"
 #include "redis/keys.h"
 
 /* --- output --- */
@@ -18,7 +18,7 @@ static void print_error(struct cli *cli, const char *format, va_list args)
 {
     char *text = talloc_vasprintf(cli->ctx, format, args);
     if (!cli->json) {
-        fprintf(stderr, "millrace: %s\n", text);
+        fprintf(stderr, "millrace: %s\n", printable_text(cli->ctx, text, strlen(text)));
         return;
     }
     json_object *o = json_object_new_object();
@@ -67,91 +67,15 @@ int cli_fail_err(struct cli *cli, enum err e, const char *what)
     }
 }
 
-static const char *cell_text(json_object *value)
-{
-    if (!value)
-        return "-";
-    if (json_object_is_type(value, json_type_string))
-        return json_object_get_string(value);
-    return json_text(value, NULL);
-}
-
-static size_t text_width(const char *text) /* in characters: UTF-8 continuation bytes are not counted */
-{
-    return utf8_count(text, strlen(text));
-}
-
-static size_t column_width(json_object *list, const char *name)
-{
-    size_t width = text_width(name);
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        json_object *cell = json_get(json_object_array_get_idx(list, i), name);
-        size_t w = text_width(cell_text(cell));
-        width = w > width ? w : width;
-    }
-    return width;
-}
-
-static void print_cell(const char *text, size_t width, bool is_last)
-{
-    fputs(text, stdout);
-    for (size_t n = text_width(text); !is_last && n < width + 2; n++)
-        putchar(' ');
-}
-
-static void print_table(void *ctx, json_object *list)
-{
-    json_object *first = json_object_array_get_idx(list, 0);
-    if (!first)
-        return;
-    size_t columns = (size_t)json_object_object_length(first), c = 0;
-    const char **names = talloc_array(ctx, const char *, columns);
-    size_t *widths = talloc_array(ctx, size_t, columns);
-    json_object_object_foreach(first, name, unused)
-    {
-        (void)unused;
-        names[c] = name;
-        widths[c++] = column_width(list, name);
-    }
-    for (c = 0; c < columns; c++)
-        print_cell(names[c], widths[c], c + 1 == columns);
-    putchar('\n');
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        json_object *row = json_object_array_get_idx(list, i);
-        for (c = 0; c < columns; c++)
-            print_cell(cell_text(json_get(row, names[c])), widths[c], c + 1 == columns);
-        putchar('\n');
-    }
-}
-
-static void print_object(void *ctx, json_object *object)
-{
-    size_t width = 0;
-    json_object_object_foreach(object, key, value)
-    {
-        (void)value;
-        width = strlen(key) > width ? strlen(key) : width;
-    }
-    json_object_object_foreach(object, name, member)
-    {
-        if (json_object_is_type(member, json_type_array) && json_object_array_length(member) > 0) {
-            printf("\n%s:\n", name);
-            print_table(ctx, member);
-        } else {
-            printf("%-*s  %s\n", (int)width, name, cell_text(member));
-        }
-    }
-}
-
 int cli_print(struct cli *cli, json_object *value)
 {
     json_own(cli->ctx, value);
     if (cli->json)
         puts(json_text(value, NULL));
     else if (json_object_is_type(value, json_type_array))
-        print_table(cli->ctx, value);
+        table_print(cli->ctx, value, terminal_columns());
     else
-        print_object(cli->ctx, value);
+        table_print_object(cli->ctx, value, terminal_columns());
     return CLI_DONE;
 }
 
@@ -160,7 +84,7 @@ int cli_print_line(struct cli *cli, json_object *value, const char *line)
     if (cli->json)
         return cli_print(cli, value);
     json_own(cli->ctx, value);
-    puts(line);
+    puts(printable_text(cli->ctx, line, strlen(line)));
     return CLI_DONE;
 }
 

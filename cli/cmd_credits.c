@@ -3,6 +3,7 @@
 #include "account/credits.h"
 #include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "store/credit.h"
 #include "store/workspace.h"
 
@@ -20,13 +21,13 @@ static int print_balance(struct cli *cli, const id *workspace, int64_t balance)
 int cmd_credits_grant(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *credits = NULL, *reason = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+    const struct cli_option options[] = {{"workspace", .text_r = &text},
                                          {"credits", .text_r = &credits, .required = true},
                                          {"reason", .text_r = &reason, .required = true},
                                          {0}};
     id workspace, row = id_new();
     int64_t micro, balance;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace) ||
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
         !cli_credits(cli, "--credits", credits, INT64_MIN, &micro))
         return CLI_USAGE;
     if (!*reason || strlen(reason) > REASON_MAX_BYTES)
@@ -35,8 +36,9 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--reason must be valid UTF-8");
     if (micro == 0)
         return cli_usage(cli, "--credits must not be 0");
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = credit_grant(cli->db, cli->redis, &workspace, &row, micro, reason, &balance);
     if (e == ERR_LIMIT)
         return cli_fail(cli, "the balance would fall below zero or grow too large; nothing was changed");
@@ -46,12 +48,13 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
 int cmd_credits_balance(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     struct workspace *w;
     size_t n;
     enum err e = workspace_list(cli->db, cli->ctx, &workspace, &w, &n);

@@ -5,6 +5,9 @@
 
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/execution_find.h"
+#include "cli/names.h"
+#include "cli/table.h"
 #include "redis/keys.h"
 #include "redis/subscriber.h"
 #include "run/event_json.h"
@@ -36,21 +39,24 @@ static json_object *execution_row_json(const struct db_rows *rows, size_t i)
                          *ended = db_cell(rows, i, OPERATOR_EXECUTION_LIST_ENDED_MS);
     id execution = db_get_id(rows, i, OPERATOR_EXECUTION_LIST_ID);
     enum failure_reason reason = (enum failure_reason)db_int(rows, i, OPERATOR_EXECUTION_LIST_FAILURE_REASON);
+    /* in the order of their importance: a narrow terminal shows the first ones */
     cli_add_text(o, "id", execution.text);
-    cli_add_text(o, "workspace_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_WORKSPACE_ID));
-    cli_add_text(o, "responder_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_RESPONDER_ID));
-    cli_add_bytes(o, "name", db_cell(rows, i, OPERATOR_EXECUTION_LIST_NAME));
-    cli_add_number(o, "version", db_int(rows, i, OPERATOR_EXECUTION_LIST_VERSION));
     cli_add_text(o, "state", state_name((enum run_state)db_int(rows, i, OPERATOR_EXECUTION_LIST_STATE)));
+    cli_add_bytes(o, "name", db_cell(rows, i, OPERATOR_EXECUTION_LIST_NAME));
+    cli_add_bytes(o, "error", db_cell(rows, i, OPERATOR_EXECUTION_LIST_ERROR));
     cli_add_text(o, "failure_reason", reason_name(reason));
-    cli_add_number(o, "attempt", db_int(rows, i, OPERATOR_EXECUTION_LIST_ATTEMPT));
-    cli_add_number(o, "executor_id", db_int(rows, i, OPERATOR_EXECUTION_LIST_EXECUTOR_ID));
     cli_add_credits(o, "credits",
                     db_int(rows, i, OPERATOR_EXECUTION_LIST_COST) -
                         db_int(rows, i, OPERATOR_EXECUTION_LIST_REFUNDED));
     cli_add_time(o, "created_at", id_ms(&execution), true);
     cli_add_time(o, "started_at", started->number, !started->is_null);
     cli_add_time(o, "ended_at", ended->number, !ended->is_null);
+    cli_add_number(o, "version", db_int(rows, i, OPERATOR_EXECUTION_LIST_VERSION));
+    cli_add_number(o, "attempt", db_int(rows, i, OPERATOR_EXECUTION_LIST_ATTEMPT));
+    cli_add_number(o, "executor_id", db_int(rows, i, OPERATOR_EXECUTION_LIST_EXECUTOR_ID));
+    cli_add_bytes(o, "workspace", db_cell(rows, i, OPERATOR_EXECUTION_LIST_WORKSPACE));
+    cli_add_text(o, "workspace_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_WORKSPACE_ID));
+    cli_add_text(o, "responder_id", db_str(rows, i, OPERATOR_EXECUTION_LIST_RESPONDER_ID));
     cli_add_bytes(o, "parent_id", db_cell(rows, i, OPERATOR_EXECUTION_LIST_PARENT_ID));
     return o;
 }
@@ -79,9 +85,8 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
     struct db_value args[11];
     enum run_state state = 0;
     int64_t limit = LIST_DEFAULT;
+    id workspace_id, responder_id = {{0}};
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        !parse_id_filter(cli, "--workspace", workspace, &args[0]) ||
-        !parse_id_filter(cli, "--workflow", workflow, &args[2]) ||
         !parse_id_filter(cli, "--parent", parent, &args[6]) ||
         !parse_id_filter(cli, "--before", before, &args[8]) ||
         (limit_text && !cli_number(cli, "--limit", limit_text, 1, LIST_MAX, &limit)))
@@ -90,8 +95,11 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--state must be queued, running, succeeded, failed or stopped");
     args[4] = args[5] = db_number_or_null(state, state_text != NULL);
     args[10] = db_number(limit);
-    if (!cli_open(cli, STATEMENT_S))
+    if (!cli_open(cli, STATEMENT_S) || cli_workspace_filter(cli, workspace, &workspace_id) != CLI_DONE ||
+        (workflow && cli_responder(cli, &workspace_id, workflow, &responder_id) != CLI_DONE))
         return CLI_FAILED;
+    args[0] = args[1] = db_id(&workspace_id);
+    args[2] = args[3] = db_id(&responder_id);
     struct db_rows *rows;
     enum err e = db_run(cli->db, cli->ctx, SQL_OPERATOR_EXECUTION_LIST, args, 11, &rows);
     if (e != OK)
@@ -103,29 +111,6 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
 }
 
 /* --- one execution --- */
-
-/* Parses the id argument of show, stop and tail, opens the database and finds the run in any workspace. False
- * after an error message, with the exit code in *code_r. */
-static bool find_run_by_id(struct cli *cli, const char *text, struct run_progress *progress_r, int *code_r)
-{
-    id execution;
-    struct run_progress *list;
-    size_t n;
-    *code_r = CLI_USAGE;
-    if (!cli_id(cli, "ID", text, &execution))
-        return false;
-    *code_r = CLI_FAILED;
-    if (!cli_open(cli, STATEMENT_S))
-        return false;
-    enum err e = execution_progress_list(cli->db, cli->ctx, &execution, 1, &list, &n);
-    if (e != OK)
-        cli_fail_err(cli, e, "finding the execution");
-    else if (n == 0)
-        cli_fail(cli, "execution not found: %s", execution.text);
-    else
-        *progress_r = list[0];
-    return e == OK && n > 0;
-}
 
 /* Returns the program that the steps are shown with; NULL if it is no longer stored, or the run is not a
  * workflow run. */
@@ -234,7 +219,7 @@ int cmd_execution_show(struct cli *cli, int argc, char **argv)
     int code;
     if (!cli_parse(cli, argc, argv, options, &text, 1))
         return CLI_USAGE;
-    if (!find_run_by_id(cli, text, &run, &code))
+    if (!cli_find_execution(cli, text, &run, &code))
         return code;
     enum err e = execution_json(cli, &run, &o);
     if (e == OK)
@@ -252,7 +237,7 @@ int cmd_execution_stop(struct cli *cli, int argc, char **argv)
     int code;
     if (!cli_parse(cli, argc, argv, options, &text, 1))
         return CLI_USAGE;
-    if (!find_run_by_id(cli, text, &run, &code))
+    if (!cli_find_execution(cli, text, &run, &code))
         return code;
     const struct stop_request request = {.workspace_id = run.workspace_id,
                                          .execution_id = run.execution_id,
@@ -286,7 +271,8 @@ static void print_event(struct cli *cli, void *scratch, const id *execution, con
         puts(event_json_make(scratch, execution, v->seq, v->type, v->at_ms, v->data));
     else
         printf("%s  %4d  %-24s %s\n", clock_text_z(v->at_ms, at), v->seq, event_name(v->type),
-               v->data && strcmp(v->data, "{}") != 0 ? v->data : "");
+               v->data && strcmp(v->data, "{}") != 0 ? printable_text(scratch, v->data, strlen(v->data))
+                                                     : "");
 }
 
 /* Waits for the events of one run. Has its own event loop. */
@@ -360,7 +346,7 @@ int cmd_execution_tail(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, &text, 1) ||
         (after_text && !cli_number(cli, "--after", after_text, 0, INT32_MAX, &after)))
         return CLI_USAGE;
-    if (!find_run_by_id(cli, text, &run, &code))
+    if (!cli_find_execution(cli, text, &run, &code))
         return code;
     struct event_wait *wait = event_wait_new(cli, &run.execution_id);
     for (;;) {

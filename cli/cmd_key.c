@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include "base/scopes.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "store/key.h"
 
 enum { STATEMENT_S = 10, DAYS_MAX = 36500 };
@@ -36,7 +37,7 @@ static json_object *key_json(struct cli *cli, const struct api_key *k)
 int cmd_key_create(struct cli *cli, int argc, char **argv)
 {
     const char *workspace = NULL, *scopes = NULL, *days_text = NULL, *principal = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &workspace, .required = true},
+    const struct cli_option options[] = {{"workspace", .text_r = &workspace},
                                          {"scopes", .text_r = &scopes, .required = true},
                                          {"expires-in-days", .text_r = &days_text},
                                          {"principal", .text_r = &principal},
@@ -44,7 +45,6 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
     struct api_key k = {.id = id_new(), .principal_id = id_new()};
     int64_t days = 0;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        !cli_id(cli, "--workspace", workspace, &k.workspace_id) ||
         (principal && !cli_id(cli, "--principal", principal, &k.principal_id)) ||
         (days_text && !cli_number(cli, "--expires-in-days", days_text, 1, DAYS_MAX, &days)))
         return CLI_USAGE;
@@ -52,8 +52,9 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--scopes must be \"all\" or a comma-separated list of %s",
                          scopes_text(cli->ctx, SCOPES_ALL));
     k.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, workspace, &k.workspace_id);
+    if (code != CLI_DONE)
+        return code;
     char key[API_KEY_TEXT_SIZE];
     enum err e = api_key_create(cli->db, cli->ctx, &k, key);
     if (e != OK)
@@ -66,12 +67,13 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
 int cmd_key_list(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     struct api_key *list;
     size_t n;
     enum err e = api_key_list(cli->db, cli->ctx, &workspace, &list, &n);
@@ -86,13 +88,15 @@ int cmd_key_list(struct cli *cli, int argc, char **argv)
 int cmd_key_revoke(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *key_text;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace, key;
-    if (!cli_parse(cli, argc, argv, options, &key_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
-        !cli_id(cli, "KEY_ID", key_text, &key))
+    if (!cli_parse(cli, argc, argv, options, &key_text, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code == CLI_DONE)
+        code = cli_key(cli, &workspace, key_text, &key);
+    if (code != CLI_DONE)
+        return code;
     enum err e = api_key_revoke(cli->db, &workspace, &key);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "key not found in this workspace: %s", key.text);

@@ -11,6 +11,8 @@
 #include <unistd.h>
 
 #include "cli/commands.h"
+#include "cli/names.h"
+#include "cli/table.h"
 
 enum {
     /* lines are shorter than 4 KiB (lib/base/log.c) */
@@ -88,6 +90,13 @@ static void print_log_json(const char *line, const char *const ends[4], const ch
     json_object_put(o);
 }
 
+static void print_log_text(const char *line, size_t size)
+{
+    char *text = talloc_strndup(NULL, line, size);
+    puts(printable_text(text, text, strlen(text)));
+    talloc_free(text);
+}
+
 static void show_line(const struct log_filter *f, const char *line, size_t size)
 {
     const char *ends[4], *end = line + size, *from = line;
@@ -104,7 +113,7 @@ static void show_line(const struct log_filter *f, const char *line, size_t size)
     if (f->json)
         print_log_json(line, ends, end);
     else
-        printf("%.*s\n", (int)size, line);
+        print_log_text(line, size);
 }
 
 /* --- files --- */
@@ -203,6 +212,15 @@ static void follow_log(const char *path, const struct log_filter *f, struct log_
     }
 }
 
+/* MariaDB is needed for a name only. False after an error message. */
+static bool find_log_workspace(struct cli *cli, const char *text, id *workspace_r)
+{
+    enum { STATEMENT_S = 10 };
+    if (!text || id_parse(text, strlen(text), workspace_r))
+        return true;
+    return cli_open(cli, STATEMENT_S) && cli_workspace_filter(cli, text, workspace_r) == CLI_DONE;
+}
+
 int cmd_log(struct cli *cli, int argc, char **argv)
 {
     bool is_followed = false;
@@ -214,13 +232,12 @@ int cmd_log(struct cli *cli, int argc, char **argv)
                                          {0}};
     struct log_filter f = {.json = cli->json};
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        (workspace && !cli_id(cli, "--workspace", workspace, &f.workspace)) ||
         (execution && !cli_id(cli, "--execution", execution, &f.execution)))
         return CLI_USAGE;
     f.min_level = level ? level_of(level, strlen(level)) : 0;
     if (f.min_level < 0)
         return cli_usage(cli, "--level must be debug, info, warn or error");
-    if (!cli_configure(cli))
+    if (!cli_configure(cli) || !find_log_workspace(cli, workspace, &f.workspace))
         return CLI_FAILED;
     const char *path = cli->config->executor.log_file;
     if (!*path)

@@ -5,6 +5,7 @@
 
 #include "account/credits.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "secret/secrets.h"
 #include "store/model.h"
 
@@ -75,7 +76,7 @@ static int store_model(struct cli *cli, struct model *m, const char *key_file)
     if (e != OK)
         return cli_fail_err(cli, e, "storing the model");
     m->has_key = m->key != NULL;
-    return cli_print_line(cli, model_json(m), m->alias);
+    return cli_print(cli, model_json(m));
 }
 
 int cmd_model_put(struct cli *cli, int argc, char **argv)
@@ -83,7 +84,7 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
     const char *workspace = NULL, *key_file = NULL, *input = NULL, *output = NULL;
     struct model m = {0};
     const struct cli_option options[] = {
-        {"workspace", .text_r = &workspace, .required = true},
+        {"workspace", .text_r = &workspace},
         {"alias", .text_r = &m.alias, .required = true},
         {"url", .text_r = &m.url, .required = true},
         {"model", .text_r = &m.model, .required = true},
@@ -93,12 +94,14 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
         {"default", .flag_r = &m.is_default},
         {0},
     };
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        !cli_id(cli, "--workspace", workspace, &m.workspace_id) || !model_fits(cli, &m) ||
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !model_fits(cli, &m) ||
         !read_price(cli, "--input-usd-per-mtok", input, &m.input_price) ||
         !read_price(cli, "--output-usd-per-mtok", output, &m.output_price))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S) || (key_file && !(m.key = read_api_key_file(cli, key_file))))
+    int code = cli_open_workspace(cli, STATEMENT_S, workspace, &m.workspace_id);
+    if (code != CLI_DONE)
+        return code;
+    if (key_file && !(m.key = read_api_key_file(cli, key_file)))
         return CLI_FAILED;
     return store_model(cli, &m, key_file);
 }
@@ -106,14 +109,15 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
 int cmd_model_list(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
     struct model *list;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = model_list(cli->db, cli->ctx, &workspace, &list, &n);
     if (e != OK)
         return cli_fail_err(cli, e, "listing models");
@@ -126,12 +130,13 @@ int cmd_model_list(struct cli *cli, int argc, char **argv)
 int cmd_model_delete(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *alias;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &alias, 1) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, &alias, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = model_delete(cli->db, &workspace, alias);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "model not found in this workspace: %s", alias);

@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "secret/secrets.h"
 
 enum { STATEMENT_S = 10 };
@@ -48,16 +49,19 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *path = NULL, *name, *why;
     const struct cli_option options[] = {
-        {"workspace", .text_r = &text, .required = true}, {"value-file", .text_r = &path}, {0}};
+        {"workspace", .text_r = &text}, {"value-file", .text_r = &path}, {0}};
     id workspace;
     uint8_t key[SECRET_KEY_SIZE];
     char *value;
     size_t size;
-    if (!cli_parse(cli, argc, argv, options, &name, 1) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, &name, 1))
         return CLI_USAGE;
     if (!secret_name_fits(name))
         return cli_usage(cli, "NAME must be 1 to %d characters of A-Z a-z 0-9 _ - .", SECRET_NAME_MAX);
-    if (!cli_open(cli, STATEMENT_S) || !read_value(cli, path, &value, &size))
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
+    if (!read_value(cli, path, &value, &size))
         return CLI_FAILED;
     if (secrets_load_key(cli->config->secrets.key_file, key, &why) != OK)
         return cli_fail(cli, "the key file %s %s", cli->config->secrets.key_file, why);
@@ -72,12 +76,13 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
 int cmd_secret_list(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     struct secret *list;
     size_t n;
     enum err e = secrets_list(cli->db, cli->ctx, NULL, &workspace, &list, &n);
@@ -96,12 +101,13 @@ int cmd_secret_list(struct cli *cli, int argc, char **argv)
 int cmd_secret_delete(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *name;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &name, 1) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, &name, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = secret_delete(cli->db, &workspace, name);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "secret not found in this workspace: %s", name);

@@ -5,6 +5,7 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "skill/manifest.h"
 #include "skill/package.h"
 #include "store/skill.h"
@@ -114,15 +115,16 @@ static enum err check_price(struct cli *cli, const id *workspace, const struct m
 int cmd_skill_install(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *dir;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
     struct package *package;
     struct manifest *m;
     struct json_problems *p = json_problems_new(cli->ctx);
-    if (!cli_parse(cli, argc, argv, options, &dir, 1) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, &dir, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     if (read_package(cli, dir, &package, &m, p) != OK)
         return print_problems(cli, dir, p);
     enum err e = check_price(cli, &workspace, m, p);
@@ -136,14 +138,15 @@ int cmd_skill_install(struct cli *cli, int argc, char **argv)
 int cmd_skill_list(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
     struct skill *list;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = skill_list(cli->db, cli->ctx, &workspace, &list, &n);
     if (e != OK)
         return cli_fail_err(cli, e, "listing skills");
@@ -163,12 +166,13 @@ int cmd_skill_list(struct cli *cli, int argc, char **argv)
 int cmd_skill_remove(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *slug;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, &slug, 1) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, &slug, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = skill_archive(cli->db, &workspace, slug, clock_wall_ms());
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "skill not found in this workspace: %s", slug);

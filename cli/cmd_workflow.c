@@ -5,6 +5,7 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "store/workflow.h"
 #include "workflow/program_compile.h"
 #include "json/json_raw.h"
@@ -149,7 +150,7 @@ static int store_workflow(struct cli *cli, struct workflow_change *c, json_objec
 int cmd_workflow_put(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *name = NULL, *id_text = NULL, *principal = NULL, *path;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+    const struct cli_option options[] = {{"workspace", .text_r = &text},
                                          {"name", .text_r = &name},
                                          {"id", .text_r = &id_text},
                                          {"principal", .text_r = &principal},
@@ -158,29 +159,32 @@ int cmd_workflow_put(struct cli *cli, int argc, char **argv)
     struct span file;
     json_object *document;
     if (!cli_parse(cli, argc, argv, options, &path, 1) ||
-        !cli_id(cli, "--workspace", text, &c.workspace_id) ||
-        (id_text && !cli_id(cli, "--id", id_text, &c.workflow_id)))
+        (principal && !cli_id(cli, "--principal", principal, &c.principal_id)))
         return CLI_USAGE;
     c.is_new = id_text == NULL;
-    c.principal_id = c.workspace_id; /* an operator is not a principal of the workspace: the workspace's id
-                                        stands for the operator */
-    if (principal && !cli_id(cli, "--principal", principal, &c.principal_id))
-        return CLI_USAGE;
-    if (!read_program_file(cli, path, &file) || !read_document(cli, path, file, name, &c, &document) ||
-        !cli_open(cli, STATEMENT_S))
+    if (!read_program_file(cli, path, &file) || !read_document(cli, path, file, name, &c, &document))
         return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &c.workspace_id);
+    if (code == CLI_DONE && id_text)
+        code = cli_workflow(cli, &c.workspace_id, id_text, &c.workflow_id);
+    if (code != CLI_DONE)
+        return code;
+    if (!principal)
+        c.principal_id = c.workspace_id; /* an operator is not a principal of the workspace: the workspace's
+                                            id stands for the operator */
     return store_workflow(cli, &c, document);
 }
 
 int cmd_workflow_list(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace, after = {{0}};
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     struct workflow *list;
     size_t n;
     enum err e = workflow_list(cli->db, cli->ctx, &workspace, &after, LIST_MAX, &list, &n);
@@ -200,46 +204,59 @@ int cmd_workflow_list(struct cli *cli, int argc, char **argv)
     return cli_print(cli, rows);
 }
 
-static int print_workflow_change(struct cli *cli, enum err e, const id *workflow, const char *what)
+/* Returns CLI_DONE; on an error it prints a message. */
+static int check_workflow_change(struct cli *cli, enum err e, const id *workflow)
 {
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "workflow not found in this workspace: %s", workflow->text);
     if (e != OK)
         return cli_fail_err(cli, e, "changing the workflow");
-    json_object *o = json_object_new_object();
-    cli_add_text(o, "id", workflow->text);
-    json_object_object_add(o, what, json_object_new_boolean(true));
-    return cli_print_line(cli, o, what);
+    return CLI_DONE;
 }
 
 int cmd_workflow_archive(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *id_text;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     id workspace, workflow;
-    if (!cli_parse(cli, argc, argv, options, &id_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
-        !cli_id(cli, "WORKFLOW_ID", id_text, &workflow))
+    if (!cli_parse(cli, argc, argv, options, &id_text, 1))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code == CLI_DONE)
+        code = cli_workflow(cli, &workspace, id_text, &workflow);
+    if (code != CLI_DONE)
+        return code;
     enum err e = workflow_archive(cli->db, &workspace, &workflow, clock_wall_ms());
-    return print_workflow_change(cli, e, &workflow, "archived");
+    code = check_workflow_change(cli, e, &workflow);
+    if (code != CLI_DONE)
+        return code;
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", workflow.text);
+    json_object_object_add(o, "archived", json_object_new_boolean(true));
+    return cli_print_line(cli, o, "archived");
 }
 
 int cmd_workflow_price(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *id_text, *credits = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
-                                         {"credits", .text_r = &credits, .required = true},
-                                         {0}};
+    const struct cli_option options[] = {
+        {"workspace", .text_r = &text}, {"credits", .text_r = &credits, .required = true}, {0}};
     id workspace, workflow;
     int64_t micro = -1;
-    if (!cli_parse(cli, argc, argv, options, &id_text, 1) || !cli_id(cli, "--workspace", text, &workspace) ||
-        !cli_id(cli, "WORKFLOW_ID", id_text, &workflow) ||
+    if (!cli_parse(cli, argc, argv, options, &id_text, 1) ||
         (strcmp(credits, "default") != 0 && !cli_credits(cli, "--credits", credits, 0, &micro)))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code == CLI_DONE)
+        code = cli_workflow(cli, &workspace, id_text, &workflow);
+    if (code != CLI_DONE)
+        return code;
     enum err e = workflow_set_price(cli->db, &workspace, &workflow, micro);
-    return print_workflow_change(cli, e, &workflow, "priced");
+    code = check_workflow_change(cli, e, &workflow);
+    if (code != CLI_DONE)
+        return code;
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "id", workflow.text);
+    json_object_object_add(o, "price_credits", micro < 0 ? NULL : credits_json(micro));
+    return cli_print(cli, o);
 }

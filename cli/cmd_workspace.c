@@ -2,7 +2,9 @@
 #include <talloc.h>
 
 #include "account/credits.h"
+#include "base/utf8.h"
 #include "cli/commands.h"
+#include "cli/names.h"
 #include "store/workspace.h"
 
 enum {
@@ -95,14 +97,16 @@ static json_object *workspace_json(const struct workspace *w)
     return o;
 }
 
-/* Prints the current state of a workspace; without --json only its id. */
-static int print_workspace(struct cli *cli, const id *workspace)
+/* Prints the current state of a workspace; for a new one without --json only its id. */
+static int print_workspace(struct cli *cli, const id *workspace, bool is_new)
 {
     struct workspace *list;
     size_t n;
     enum err e = workspace_list(cli->db, cli->ctx, workspace, &list, &n);
-    return e == OK ? cli_print_line(cli, workspace_json(list), workspace->text)
-                   : cli_fail_err(cli, e, "reading the workspace");
+    if (e != OK)
+        return cli_fail_err(cli, e, "reading the workspace");
+    json_object *o = workspace_json(list);
+    return is_new ? cli_print_line(cli, o, workspace->text) : cli_print(cli, o);
 }
 
 int cmd_workspace_create(struct cli *cli, int argc, char **argv)
@@ -115,24 +119,25 @@ int cmd_workspace_create(struct cli *cli, int argc, char **argv)
         {"price-credits", .text_r = &t.price},        {0}};
     struct workspace_limits limits;
     id tenant = {{0}}, workspace = id_new();
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits) ||
-        (tenant_text && !cli_id(cli, "--tenant", tenant_text, &tenant)))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits))
         return CLI_USAGE;
     if (!*name || strlen(name) > NAME_MAX_BYTES)
         return cli_usage(cli, "--name must have 1 to %d bytes", NAME_MAX_BYTES);
-    if (!cli_open(cli, STATEMENT_S))
+    if (!utf8_is_valid(name, strlen(name)))
+        return cli_usage(cli, "--name must be valid UTF-8");
+    if (!cli_open(cli, STATEMENT_S) || (tenant_text && cli_tenant(cli, tenant_text, &tenant) != CLI_DONE))
         return CLI_FAILED;
     enum err e = workspace_create(cli->db, &workspace, &tenant, name, &limits);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "tenant not found: %s", tenant.text);
-    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "creating the workspace");
+    return e == OK ? print_workspace(cli, &workspace, true) : cli_fail_err(cli, e, "creating the workspace");
 }
 
 int cmd_workspace_set(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
     struct limit_texts t = {0};
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true},
+    const struct cli_option options[] = {{"workspace", .text_r = &text},
                                          {"rate-limit-per-minute", .text_r = &t.rate},
                                          {"max-concurrent", .text_r = &t.concurrent},
                                          {"price-credits", .text_r = &t.price},
@@ -142,15 +147,15 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
                                          {0}};
     struct workspace_limits limits;
     id workspace;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits) ||
-        !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits))
         return CLI_USAGE;
     if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days && !t.quotas)
         return cli_usage(cli, "no limit, price or quota to set");
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = workspace_set_limits(cli->db, &workspace, &limits);
-    return e == OK ? print_workspace(cli, &workspace) : cli_fail_err(cli, e, "changing the workspace");
+    return e == OK ? print_workspace(cli, &workspace, false) : cli_fail_err(cli, e, "changing the workspace");
 }
 
 /* Adds NAME_limit and NAME_used for each quota. */
@@ -173,14 +178,15 @@ static enum err add_quotas(struct cli *cli, const id *workspace, json_object *o)
 int cmd_workspace_show(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL;
-    const struct cli_option options[] = {{"workspace", .text_r = &text, .required = true}, {0}};
+    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
     struct workspace *list;
     id workspace;
     size_t n;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !cli_id(cli, "--workspace", text, &workspace))
+    if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
-    if (!cli_open(cli, STATEMENT_S))
-        return CLI_FAILED;
+    int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
+    if (code != CLI_DONE)
+        return code;
     enum err e = workspace_list(cli->db, cli->ctx, &workspace, &list, &n);
     if (e == OK && n == 0)
         e = ERR_NOT_FOUND;

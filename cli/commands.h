@@ -1,7 +1,17 @@
-/* The commands: one file of cli/ for each noun. The table of commands is in main.c. */
+/* The commands: one file of cli/ for each noun. The table of commands is in commands.c; help, completion and
+ * manual pages are made from it. */
 #pragma once
 
 #include "cli/cli.h"
+
+extern const struct command commands[];
+extern const size_t commands_n;
+
+/* Runs the command that the arguments name, and returns its exit code. */
+int commands_run(struct cli *cli, int argc, char **argv);
+bool commands_have_noun(const char *word);
+/* What is true of all commands, as lines of text. */
+const char *commands_notes(void);
 
 int cmd_migrate(struct cli *cli, int argc, char **argv);
 int cmd_workspace_create(struct cli *cli, int argc, char **argv);
@@ -26,6 +36,11 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv);
 int cmd_execution_show(struct cli *cli, int argc, char **argv);
 int cmd_execution_stop(struct cli *cli, int argc, char **argv);
 int cmd_execution_tail(struct cli *cli, int argc, char **argv);
+int cmd_execution_logs(struct cli *cli, int argc, char **argv);
+int cmd_execution_artifacts(struct cli *cli, int argc, char **argv);
+int cmd_execution_artifact(struct cli *cli, int argc, char **argv);
+int cmd_status(struct cli *cli, int argc, char **argv);
+int cmd_executor_list(struct cli *cli, int argc, char **argv);
 int cmd_audit(struct cli *cli, int argc, char **argv);
 int cmd_skill_check(struct cli *cli, int argc, char **argv);
 int cmd_skill_install(struct cli *cli, int argc, char **argv);
@@ -35,6 +50,9 @@ int cmd_model_put(struct cli *cli, int argc, char **argv);
 int cmd_model_list(struct cli *cli, int argc, char **argv);
 int cmd_model_delete(struct cli *cli, int argc, char **argv);
 int cmd_log(struct cli *cli, int argc, char **argv);
+int cmd_batch(struct cli *cli, int argc, char **argv);
+int cmd_completion(struct cli *cli, int argc, char **argv);
+int cmd_man(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);
 /* Has its own exit codes: 0 valid, 1 invalid, 2 unusable schema or input. Reads no settings. */
 int cmd_schema_validate(struct cli *cli, int argc, char **argv);

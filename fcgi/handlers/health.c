@@ -7,6 +7,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "store/executor.h"
 #include "store/metrics.h"
 
 static int reply_status(struct request *r, int status, const char *word)
@@ -23,12 +24,13 @@ int h_health_alive(struct request *r)
 int h_health_ready(struct request *r)
 {
     struct redis_arg ping = redis_text("PING");
-    if (db_ping(r->app->db) != OK) {
+    bool executor;
+    if (db_ping(r->app->db) != OK || executor_any_alive(r->app->db, &executor) != OK) {
         reply_header(r, "Retry-After", "1");
         return reply_status(r, 503, "unavailable");
     }
     bool redis = redis_call(r->app->redis, r, &ping, 1, NULL) == OK;
-    return reply_status(r, 200, redis ? "ok" : "degraded");
+    return reply_status(r, 200, redis && executor ? "ok" : "degraded");
 }
 
 /* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */

@@ -7,6 +7,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/version.h"
 
 static void print_usage(FILE *out, const struct main_program *program)
 {
@@ -19,6 +20,7 @@ static void print_help(const struct main_program *program)
     printf("\n%s\n\n"
            "  --config FILE  settings file (default: $MILLRACE_CONFIG, else run/millrace.ini,\n"
            "                 else /etc/millrace/millrace.ini)\n"
+           "  --version      print the version\n"
            "  --help         print this text\n\n"
            "Exit codes: %d usage error, %d invalid settings or unusable log file.\n",
            program->summary, MAIN_EXIT_USAGE, MAIN_EXIT_CONFIG);
@@ -46,12 +48,18 @@ static int configure_and_run(void *ctx, const struct main_program *program, cons
 
 int main_init(const struct main_program *program, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'}, {0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {0}};
     const char *path = config_find();
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (c == 'h') {
             print_help(program);
+            return EXIT_SUCCESS;
+        }
+        if (c == 'v') {
+            printf("%s " MILLRACE_VERSION "\n", program->name);
             return EXIT_SUCCESS;
         }
         if (c != 'c') {

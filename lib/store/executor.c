@@ -45,6 +45,16 @@ enum err executor_heartbeat(struct db *db, uint64_t executor)
     return update_one_row(db, SQL_EXECUTOR_HEARTBEAT, &value, 1);
 }
 
+enum err executor_any_alive(struct db *db, bool *alive_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_ANY_ALIVE, NULL, 0, &rows);
+    *alive_r = e == OK && db_int(rows, 0, EXECUTOR_ANY_ALIVE_ANY_ALIVE) != 0;
+    talloc_free(scratch);
+    return e;
+}
+
 enum err executor_mark_lost(struct db *db, uint64_t executor, int64_t beat)
 {
     struct db_value args[] = {db_number(clock_wall_ms()), db_number((int64_t)executor), db_number(beat)};

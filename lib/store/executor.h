@@ -10,6 +10,8 @@ enum err executor_register(struct db *db, const char *host, int pid, uint64_t *e
 enum err executor_unregister(struct db *db, uint64_t executor) WARN_UNUSED;
 /* Increments the counter. ERR_CONFLICT: the executor is marked as lost and must not act any more. */
 enum err executor_heartbeat(struct db *db, uint64_t executor) WARN_UNUSED;
+/* True if an executor process is alive, as far as its heartbeats of the last 15 s tell. For display only. */
+enum err executor_any_alive(struct db *db, bool *alive_r) WARN_UNUSED;
 
 struct executor_run {
     id id;

@@ -1,0 +1,197 @@
+/* millrace completion and man: made from the table of commands. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/version.h"
+#include "cli/commands.h"
+
+static const char global_options[] = "--json --config --help --version";
+
+/* Returns the options that a command's usage line names, separated by spaces. */
+static const char *options_of(void *ctx, const struct command *c)
+{
+    char *out = talloc_strdup(ctx, "");
+    for (const char *at = strstr(c->arguments, "--"); at; at = strstr(at, "--")) {
+        size_t n = 2;
+        while (isalnum((unsigned char)at[n]) || (at[n] == '-' && at[n - 1] != '-'))
+            n++;
+        out = talloc_asprintf_append_buffer(out, "%s%.*s", *out ? " " : "", (int)n, at);
+        at += n;
+    }
+    return out;
+}
+
+/* True if no earlier row has this noun. */
+static bool is_first_of_noun(size_t row)
+{
+    for (size_t i = 0; i < row; i++) {
+        if (strcmp(commands[i].noun, commands[row].noun) == 0)
+            return false;
+    }
+    return true;
+}
+
+static const char *nouns(void *ctx)
+{
+    char *out = talloc_strdup(ctx, "");
+    for (size_t i = 0; i < commands_n; i++) {
+        if (is_first_of_noun(i))
+            out = talloc_asprintf_append_buffer(out, "%s%s", *out ? " " : "", commands[i].noun);
+    }
+    return out;
+}
+
+static const char *verbs(void *ctx, const char *noun)
+{
+    char *out = talloc_strdup(ctx, "");
+    for (size_t i = 0; i < commands_n; i++) {
+        if (strcmp(commands[i].noun, noun) == 0 && commands[i].verb)
+            out = talloc_asprintf_append_buffer(out, "%s%s", *out ? " " : "", commands[i].verb);
+    }
+    return out;
+}
+
+/* --- completion --- */
+
+static void print_bash(void *ctx)
+{
+    printf("# completion of millrace for bash: . <(millrace completion bash)\n"
+           "_millrace() {\n"
+           "    local word=${COMP_WORDS[COMP_CWORD]} words=() w list files=0\n"
+           "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do [[ $w == -* ]] || words+=(\"$w\"); done\n"
+           "    case ${#words[@]} in\n"
+           "    0) list='%s' ;;\n"
+           "    *)\n"
+           "        case ${words[0]} in\n",
+           nouns(ctx));
+    for (size_t i = 0; i < commands_n; i++) {
+        if (commands[i].verb && is_first_of_noun(i))
+            printf("        %s) list='%s' ;;\n", commands[i].noun, verbs(ctx, commands[i].noun));
+    }
+    printf("        esac\n"
+           "        [ ${#words[@]} = 1 ] || list= files=1\n"
+           "        ;;\n"
+           "    esac\n"
+           "    if [[ $word == -* ]]; then\n"
+           "        case \"${words[*]:0:2}\" in\n");
+    for (size_t i = 0; i < commands_n; i++) {
+        const struct command *c = &commands[i];
+        printf("        '%s%s%s'*) list='%s' ;;\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+               options_of(ctx, c));
+    }
+    printf("        esac\n"
+           "        list=\"$list %s\" files=0\n"
+           "    fi\n"
+           "    mapfile -t COMPREPLY < <(compgen -W \"$list\" -- \"$word\"; [ $files = 0 ] || compgen -f -- "
+           "\"$word\")\n"
+           "}\n"
+           "complete -o filenames -F _millrace millrace\n",
+           global_options);
+}
+
+static void print_zsh(void *ctx)
+{
+    puts("#compdef millrace\nautoload -U +X bashcompinit && bashcompinit");
+    print_bash(ctx);
+}
+
+static void print_fish(void *ctx)
+{
+    printf("# completion of millrace for fish: millrace completion fish | source\n"
+           "complete -c millrace -n __fish_use_subcommand -f -a '%s'\n",
+           nouns(ctx));
+    for (size_t i = 0; i < commands_n; i++) {
+        const struct command *c = &commands[i];
+        if (c->verb)
+            printf("complete -c millrace -n '__fish_seen_subcommand_from %s; and not "
+                   "__fish_seen_subcommand_from %s' -f -a %s\n",
+                   c->noun, verbs(ctx, c->noun), c->verb);
+        char *list = talloc_strdup(ctx, options_of(ctx, c));
+        for (char *one; (one = strsep(&list, " ")) != NULL;) {
+            if (*one)
+                printf("complete -c millrace -n '__fish_seen_subcommand_from %s%s%s' -l %s\n", c->noun,
+                       c->verb ? "; and __fish_seen_subcommand_from " : "", c->verb ? c->verb : "", one + 2);
+        }
+    }
+}
+
+int cmd_completion(struct cli *cli, int argc, char **argv)
+{
+    const char *shell;
+    const struct cli_option options[] = {{0}};
+    if (!cli_parse(cli, argc, argv, options, &shell, 1))
+        return CLI_USAGE;
+    if (strcmp(shell, "bash") == 0)
+        print_bash(cli->ctx);
+    else if (strcmp(shell, "zsh") == 0)
+        print_zsh(cli->ctx);
+    else if (strcmp(shell, "fish") == 0)
+        print_fish(cli->ctx);
+    else
+        return cli_usage(cli, "the shell must be bash, zsh or fish, not \"%s\"", shell);
+    return CLI_DONE;
+}
+
+/* --- manual pages --- */
+
+/* Prints text as troff: no line is a request, and a hyphen is a hyphen that can be copied. */
+static void print_troff(const char *text)
+{
+    bool at_start = true;
+    for (; *text; text++) {
+        if (at_start && (*text == '.' || *text == '\''))
+            fputs("\\&", stdout);
+        if (*text == '\\')
+            fputs("\\e", stdout);
+        else if (*text == '-')
+            fputs("\\-", stdout);
+        else
+            putchar(*text);
+        at_start = *text == '\n';
+    }
+}
+
+static void print_man_section(const char *heading, const char *text)
+{
+    printf(".SH %s\n", heading);
+    print_troff(text);
+    putchar('\n');
+}
+
+static void print_man_command(const struct command *c)
+{
+    printf(".TP\n.B millrace %s%s%s\n.br\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "");
+    print_troff(c->arguments);
+    fputs(*c->arguments ? "\n.br\n" : "", stdout);
+    print_troff(c->help);
+    puts(".");
+}
+
+static void print_man(const char *noun)
+{
+    printf(".TH MILLRACE%s%s 1 \"\" \"Millrace %s\" \"Millrace\"\n", noun ? "-" : "", noun ? noun : "",
+           MILLRACE_VERSION);
+    printf(".SH NAME\nmillrace%s%s \\- %s\n", noun ? "-" : "", noun ? noun : "",
+           noun ? "commands of Millrace's operators" : "the command of Millrace's operators");
+    print_man_section("SYNOPSIS", "millrace [--config FILE] [--json] COMMAND …");
+    puts(".SH COMMANDS");
+    for (size_t i = 0; i < commands_n; i++) {
+        if (!noun || strcmp(noun, commands[i].noun) == 0)
+            print_man_command(&commands[i]);
+    }
+    print_man_section("NOTES", commands_notes());
+}
+
+int cmd_man(struct cli *cli, int argc, char **argv)
+{
+    const char *noun = NULL;
+    const struct cli_option options[] = {{0}};
+    if (!cli_parse(cli, argc, argv, options, argc > 0 ? &noun : NULL, argc > 0))
+        return CLI_USAGE;
+    if (noun && !commands_have_noun(noun))
+        return cli_usage(cli, "there is no command \"%s\"; millrace --help lists the commands", noun);
+    print_man(noun);
+    return CLI_DONE;
+}

@@ -1,0 +1,205 @@
+#include "cli/commands.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/version.h"
+
+const struct command commands[] = {
+    {"status", NULL, cmd_status, "",
+     "prints the runs by state, the age of the queue, the executors, Redis and the schema; exits with 1 if "
+     "there is a problem"},
+    {"executor", "list", cmd_executor_list, "",
+     "lists the executor processes with host, pid, number of runs and last heartbeat"},
+    {"migrate", NULL, cmd_migrate, "", "applies the migrations that the database does not have yet"},
+    {"workspace", "create", cmd_workspace_create,
+     "--name NAME [--tenant T] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",
+     "creates a workspace (and a tenant, unless --tenant is given); prints its id"},
+    {"workspace", "set", cmd_workspace_set,
+     "--workspace W [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
+     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default] "
+     "[--quotas NAME=N|default,...]",
+     "changes the limits, the price, the retention of payloads and rows, and the quotas of a workspace; "
+     "\"default\" removes a value"},
+    {"workspace", "show", cmd_workspace_show, "--workspace W",
+     "prints the limits of a workspace, its quotas and what it has used of them"},
+    {"workspace", "list", cmd_workspace_list, "", "lists all workspaces"},
+    {"key", "create", cmd_key_create,
+     "--workspace W --scopes LIST|all [--expires-in-days N] [--principal ID]",
+     "creates an API key and prints it; it cannot be shown again"},
+    {"key", "list", cmd_key_list, "--workspace W", "lists the keys of a workspace"},
+    {"key", "revoke", cmd_key_revoke, "--workspace W KEY",
+     "revokes a key permanently; KEY is its id or its displayed beginning"},
+    {"credits", "grant", cmd_credits_grant, "--workspace W --credits N --reason TEXT",
+     "adds credits (removes them if negative); prints the new balance"},
+    {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
+    {"billing", "export", cmd_billing_export, "--month YYYY-MM [--format csv|json] [--workspace W]",
+     "exports the debits and refunds of a month (UTC) by workspace, day, responder and key"},
+    {"workflow", "put", cmd_workflow_put, "--workspace W FILE [--name NAME] [--id WORKFLOW] [--principal ID]",
+     "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
+     "{name, description, program}; prints its id"},
+    {"workflow", "list", cmd_workflow_list, "--workspace W",
+     "lists the workflows of a workspace, newest first"},
+    {"workflow", "archive", cmd_workflow_archive, "--workspace W WORKFLOW",
+     "archives a workflow: it cannot be run any more"},
+    {"workflow", "price", cmd_workflow_price, "--workspace W WORKFLOW --credits N|default",
+     "sets the price of a run of this workflow, which replaces the workspace's price"},
+    {"execution", "list", cmd_execution_list,
+     "[--workspace W] [--workflow W] [--state STATE] [--parent ID] [--before ID] [--limit N]",
+     "lists executions, newest first, at most 20 unless --limit is given"},
+    {"execution", "show", cmd_execution_show, "ID", "prints an execution with its steps and events"},
+    {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and its descendants"},
+    {"execution", "tail", cmd_execution_tail, "ID [--after N]",
+     "prints the events of an execution until it has ended"},
+    {"execution", "logs", cmd_execution_logs, "ID [--follow]",
+     "prints what the command of a skill's run has written; --follow continues until the run has ended"},
+    {"execution", "artifacts", cmd_execution_artifacts, "ID", "lists the files that a run has left"},
+    {"execution", "artifact", cmd_execution_artifact, "ID PATH [--output FILE]",
+     "copies one of these files to FILE or standard output"},
+    {"secret", "set", cmd_secret_set, "--workspace W NAME [--value-file FILE]",
+     "sets the secret ${/secrets/NAME}; reads the value from FILE or standard input"},
+    {"secret", "list", cmd_secret_list, "--workspace W",
+     "lists the names of a workspace's secrets; values are never shown"},
+    {"secret", "delete", cmd_secret_delete, "--workspace W NAME", "deletes a secret"},
+    {"secret", "keygen", cmd_secret_keygen, "FILE", "creates a key file for the setting secrets.key_file"},
+    {"skill", "check", cmd_skill_check, "DIR",
+     "checks a skill; reports each problem with a JSON pointer into skill.json"},
+    {"skill", "install", cmd_skill_install, "DIR --workspace W",
+     "installs a skill as a new version, or makes an installed version current; prints its id"},
+    {"skill", "list", cmd_skill_list, "--workspace W", "lists the skills of a workspace"},
+    {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more"},
+    {"model", "put", cmd_model_put,
+     "--workspace W --alias A --url U --model M [--api-key-file F] [--input-usd-per-mtok N] "
+     "[--output-usd-per-mtok N] [--default]",
+     "adds or changes a model for the skills of a workspace; U is the base URL of an OpenAI-compatible API "
+     "(…/v1)"},
+    {"model", "list", cmd_model_list, "--workspace W",
+     "lists the models of a workspace; keys are never shown"},
+    {"model", "delete", cmd_model_delete, "ALIAS --workspace W", "removes a model"},
+    {"schema", "validate", cmd_schema_validate,
+     "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
+     "validates with JSON Schema 2020-12; exits with 0 if valid, 1 if invalid, 2 if the schema or the input "
+     "is "
+     "unusable. --registry maps a URI prefix to a folder"},
+    {"audit", NULL, cmd_audit, "[--at-rest] [--acknowledged FILE] [--grace-seconds N]",
+     "checks the invariants of the data while the system is running; exits with 1 if one is violated. "
+     "--at-rest "
+     "also checks what must be true of an idle system. --acknowledged: a file of ids that were answered with "
+     "201 or 202, one a line"},
+    {"log", NULL, cmd_log, "[--follow] [--workspace W] [--execution ID] [--level debug|info|warn|error]",
+     "prints the log of the executor (for what a skill wrote: execution logs); --follow begins with the "
+     "newest lines and continues through rotation"},
+    {"config", NULL, cmd_config, "--dump [--defaults]",
+     "prints all settings with their help and current (or default) values"},
+    {"completion", NULL, cmd_completion, "bash|zsh|fish",
+     "prints a script that completes commands and options in this shell"},
+    {"man", NULL, cmd_man, "[NOUN]", "prints the manual page millrace(1), or millrace-NOUN(1), as troff"},
+    {"batch", NULL, cmd_batch, "",
+     "runs many commands over one connection. Each line of standard input is a command as a JSON array, for "
+     "example [\"workspace\",\"list\"]; its result is printed as with --json, or as {\"error\": …}. Exits "
+     "with 1 if "
+     "one failed"},
+};
+const size_t commands_n = sizeof commands / sizeof commands[0];
+
+static const char notes[] =
+    "W is a workspace's id or name; without --workspace, $MILLRACE_WORKSPACE_ID is used where a command\n"
+    "requires one. Workflows, skills, keys and tenants may be given by id or by name (keys: by the "
+    "beginning\n"
+    "that is displayed), if the name belongs to one only. Tables are as wide as the terminal; --json prints\n"
+    "everything. Settings are read from --config, else $MILLRACE_CONFIG, else run/millrace.ini, else\n"
+    "/etc/millrace/millrace.ini. Exit codes: 0 success, 1 failure, 2 usage error.\n";
+
+const char *commands_notes(void)
+{
+    return notes;
+}
+
+static void print_help(FILE *out, const char *noun)
+{
+    if (!noun)
+        fprintf(
+            out,
+            "usage: millrace [--config FILE] [--json] COMMAND …\n       millrace --version | --help\n\n%s\n",
+            notes);
+    for (size_t i = 0; i < commands_n; i++) {
+        const struct command *c = &commands[i];
+        if (!noun || strcmp(noun, c->noun) == 0)
+            fprintf(out, "millrace %s%s%s %s\n    %s\n", c->noun, c->verb ? " " : "", c->verb ? c->verb : "",
+                    c->arguments, c->help);
+    }
+}
+
+bool commands_have_noun(const char *word)
+{
+    for (size_t i = 0; i < commands_n; i++) {
+        if (strcmp(commands[i].noun, word) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const struct command *find_command(const char *noun, const char *verb)
+{
+    for (size_t i = 0; i < commands_n; i++) {
+        const struct command *c = &commands[i];
+        if (noun && strcmp(c->noun, noun) == 0 && (!c->verb || (verb && strcmp(c->verb, verb) == 0)))
+            return c;
+    }
+    return NULL;
+}
+
+/* Removes --json, --version, --config and --help from argv, at any position. False if --config has no value.
+ */
+static bool parse_global_options(struct cli *cli, int *argc, char **argv, bool *help_r, bool *version_r)
+{
+    int kept = 0;
+    for (int i = 0; i < *argc; i++) {
+        if (strcmp(argv[i], "--json") == 0)
+            cli->json = true;
+        else if (strcmp(argv[i], "--version") == 0)
+            *version_r = true;
+        else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            *help_r = true;
+        else if (strncmp(argv[i], "--config=", 9) == 0)
+            cli->config_path = argv[i] + 9;
+        else if (strcmp(argv[i], "--config") != 0)
+            argv[kept++] = argv[i];
+        else if (++i == *argc)
+            return false;
+        else
+            cli->config_path = argv[i];
+    }
+    *argc = kept;
+    return true;
+}
+
+int commands_run(struct cli *cli, int argc, char **argv)
+{
+    bool help = false, version = false;
+    if (!parse_global_options(cli, &argc, argv, &help, &version))
+        return cli_usage(cli, "--config requires a file");
+    if (cli->is_batch && (cli->config_path || help || version || argc == 0))
+        return cli_usage(cli, "a line of a batch must be a command without --config, --version and --help");
+    if (version) {
+        json_object *o = json_object_new_object();
+        cli_add_text(o, "version", MILLRACE_VERSION);
+        return cli_print_line(cli, o, "millrace " MILLRACE_VERSION);
+    }
+    const char *noun = argc > 0 ? argv[0] : NULL;
+    if (help || (noun && !cli->is_batch && strcmp(noun, "help") == 0)) {
+        print_help(stdout, help ? noun : NULL);
+        return CLI_DONE;
+    }
+    cli->command = find_command(noun, argc > 1 ? argv[1] : NULL);
+    if (!cli->command) {
+        if (noun && !commands_have_noun(noun))
+            return cli_usage(cli, "unknown command \"%s\"; millrace --help lists the commands", noun);
+        if (cli->is_batch)
+            return cli_usage(cli, "incomplete command: %s", noun);
+        print_help(stderr, noun);
+        return CLI_USAGE;
+    }
+    int words = cli->command->verb ? 2 : 1;
+    return cli->command->run(cli, argc - words, argv + words);
+}

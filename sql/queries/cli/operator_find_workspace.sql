@@ -1,0 +1,1 @@
+SELECT id FROM workspaces WHERE name = ? ORDER BY id LIMIT 11
