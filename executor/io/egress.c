@@ -14,6 +14,7 @@ struct network {
 };
 
 struct egress_policy {
+    const char *setting;
     struct network *allowed;
     size_t allowed_n;
     /* within the addresses that are public otherwise */
@@ -91,9 +92,10 @@ static bool any_network_contains(const struct network *list, size_t n, int famil
     return false;
 }
 
-struct egress_policy *egress_policy_new(void *ctx, const char *allow, const char **why_r)
+struct egress_policy *egress_policy_new(void *ctx, const char *setting, const char *allow, const char **why_r)
 {
     struct egress_policy *policy = talloc_zero(ctx, struct egress_policy);
+    policy->setting = talloc_strdup(policy, setting);
     if (!parse_networks(policy, denied_v4, &policy->denied, &policy->denied_n, why_r) ||
         !parse_networks(policy, denied_v6, &policy->denied, &policy->denied_n, why_r))
         return NULL;
@@ -114,4 +116,15 @@ bool egress_policy_allows(const struct egress_policy *policy, const struct socka
     if (address->sa_family == AF_INET6 && (bytes[0] & 0xe0) != 0x20)
         return false;
     return !any_network_contains(policy->denied, policy->denied_n, address->sa_family, bytes);
+}
+
+char *egress_denial(void *ctx, const struct egress_policy *policy, const struct sockaddr *address)
+{
+    char text[INET6_ADDRSTRLEN] = "unknown";
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)address)->sin_addr, text, sizeof text);
+    else if (address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)address)->sin6_addr, text, sizeof text);
+    return talloc_asprintf(ctx, "the address is not public: %s; the setting %s does not list it", text,
+                           policy->setting);
 }

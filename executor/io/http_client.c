@@ -15,6 +15,7 @@
 #include "executor/io/http_queue.h"
 #include "executor/io/resolver.h"
 #include "executor/io/response_headers.h"
+#include "executor/io/transport_error.h"
 #include "json/json.h"
 
 /* Calls under one egress policy. They do not share connections with calls under another: a connection that
@@ -61,8 +62,12 @@ struct http_call {
     struct http_request request;
     const char *idempotency_key;
     int redirects;
-    /* the egress policy rejected the address */
-    bool address_denied;
+    /* a sentence: the egress policy denied an address; NULL: it denied none */
+    const char *denial;
+    /* it allowed an address, and a connection was tried */
+    bool address_allowed;
+    /* the URL of this request cannot be parsed, or is neither http nor https */
+    bool url_invalid;
     /* a sentence: a size limit was exceeded */
     const char *limit_exceeded;
     /* the body of this response: its size so far */
@@ -72,8 +77,6 @@ struct http_call {
     char *body;
     char error[CURL_ERROR_SIZE];
 };
-
-static const char not_public[] = "the address is not public";
 
 /* --- libcurl on libevent --- */
 
@@ -202,9 +205,10 @@ static curl_socket_t open_allowed_socket(void *arg, curlsocktype purpose, struct
 {
     struct http_call *call = arg;
     if (purpose != CURLSOCKTYPE_IPCXN || !egress_policy_allows(call->transfers->egress_policy, &a->addr)) {
-        call->address_denied = true;
+        call->denial = egress_denial(call, call->transfers->egress_policy, &a->addr);
         return CURL_SOCKET_BAD;
     }
+    call->address_allowed = true;
     return socket(a->family, a->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, a->protocol);
 }
 
@@ -299,7 +303,8 @@ static void set_up_call(struct http_call *call)
     call->body_size = 0;
     response_headers_clear(&call->headers_received);
     TALLOC_FREE(call->body);
-    call->address_denied = false;
+    call->denial = NULL;
+    call->address_allowed = false;
     call->limit_exceeded = NULL;
     call->error[0] = '\0';
     set_headers(call);
@@ -410,7 +415,8 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
     }
     char *entry = allowed_addresses(call, answer);
     if (!entry) {
-        fail_call(call, not_public, false);
+        fail_call(call, egress_denial(call, call->transfers->egress_policy, &answer->addresses[0].any),
+                  false);
         return;
     }
     curl_slist_free_all(call->resolved);
@@ -420,22 +426,26 @@ static void on_resolved(void *arg, const struct resolver_answer *answer)
     transfer(call);
 }
 
-/* The name that libcurl would resolve, and ":PORT" after it, of ctx. NULL: the URL is malformed, or its host
+/* The name that libcurl would resolve, and ":PORT" after it, of ctx. NULL: the URL is not usable, or its host
  * is an address; then libcurl has nothing to resolve. */
-static char *host_and_port(void *ctx, const char *url, char **name_r)
+static char *host_and_port(void *ctx, const char *url, char **name_r, bool *usable_r)
 {
     CURLU *parts = curl_url();
+    char *scheme = NULL;
     char *host = NULL;
     char *port = NULL;
     char *text = NULL;
     struct in_addr v4;
-    if (curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK &&
-        curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK && *host != '[' &&
-        inet_pton(AF_INET, host, &v4) != 1) {
+    *usable_r = curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+                (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+                curl_url_get(parts, CURLUPART_HOST, &host, CURLU_PUNYCODE) == CURLUE_OK &&
+                curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+    if (*usable_r && *host != '[' && inet_pton(AF_INET, host, &v4) != 1) {
         text = talloc_asprintf(ctx, "%s:%s", host, port);
         *name_r = talloc_strdup(ctx, host);
     }
+    curl_free(scheme);
     curl_free(host);
     curl_free(port);
     curl_url_cleanup(parts);
@@ -445,7 +455,9 @@ static char *host_and_port(void *ctx, const char *url, char **name_r)
 static void resolve_and_transfer(struct http_call *call)
 {
     char *name = NULL;
-    call->host = host_and_port(call, call->request.url, &name);
+    bool usable;
+    call->host = host_and_port(call, call->request.url, &name, &usable);
+    call->url_invalid = !usable; /* libcurl reports it, later */
     if (call->host)
         call->lookup = resolver_look_up(call->client->resolver, name, on_resolved, call);
     else
@@ -577,8 +589,10 @@ static bool follow_redirect(struct http_call *call)
         request->method = "GET";
     if (as_get || elsewhere)
         request->body = NULL;
-    if (elsewhere)
+    if (elsewhere) {
         request->header_count = 0;
+        call->idempotency_key = NULL;
+    }
     request->url = talloc_strdup(call, to);
     request->body_size = request->body ? request->body_size : 0;
     curl_multi_remove_handle(call->transfers->multi, call->easy);
@@ -592,20 +606,16 @@ static bool follow_redirect(struct http_call *call)
 
 static void set_call_error(struct http_call *call, struct http_response *a, CURLcode code)
 {
-    a->retry = true;
-    if (call->limit_exceeded) {
-        a->error = call->limit_exceeded;
-        a->retry = false;
-    } else if (call->address_denied) {
-        a->error = not_public;
-        a->retry = false;
-    } else if (code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL) {
-        a->error = "the URL is not a valid http or https URL";
-        a->retry = false;
-    } else {
-        a->error =
-            talloc_asprintf(a, "no response: %s", *call->error ? call->error : curl_easy_strerror(code));
-    }
+    struct transport_facts facts = {.url_invalid = call->url_invalid,
+                                    .redirected = call->redirects > 0,
+                                    .limit_exceeded = call->limit_exceeded,
+                                    .denial = call->denial,
+                                    .address_allowed = call->address_allowed,
+                                    .code = code,
+                                    .text = call->error};
+    struct transport_error e = transport_error_of(a, &facts);
+    a->error = e.sentence;
+    a->retry = e.retry;
 }
 
 static void finish_call(struct http_call *call, CURLcode code)
@@ -620,7 +630,8 @@ static void finish_call(struct http_call *call, CURLcode code)
     if (code != CURLE_OK) {
         set_call_error(call, a, code);
     } else {
-        a->headers = response_headers_json(a, &call->headers_received);
+        /* the fields of a HEAD response describe a body that was not sent */
+        a->headers = response_headers_json(a, &call->headers_received, strcmp(call->request.method, "HEAD") != 0);
         a->body = call->body ? talloc_steal(a, call->body) : "";
         a->body_size = call->body_size;
         const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;

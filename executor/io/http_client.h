@@ -5,10 +5,9 @@
  *
  * Only http and https. No proxy from the environment, no .netrc, no cookies. Certificates are verified. Every
  * address is checked against the egress policy twice: when the host name was resolved, and when libcurl
- * connects. Redirects are followed here and not by
- * libcurl: at most HTTP_REDIRECTS, never from https to http, each checked against the egress policy again. A
- * redirect to another origin drops the caller's headers, and is not followed if it would repeat the body
- * there. Responses are limited in size; the limits of headers are in response_headers.h.
+ * connects. Redirects are followed here and not by libcurl: at most HTTP_REDIRECTS, never from https to http,
+ * each checked against the egress policy again. A redirect to another origin drops the caller's headers and
+ * the Idempotency-Key, and is not followed if it would repeat the body there. Responses are limited in size; the limits of headers are in response_headers.h.
  *
  * There is no total timeout; the caller cancels a call. Loop thread only. */
 #pragma once
@@ -44,7 +43,7 @@ struct http_response {
     /* after an error: another try may succeed */
     bool retry;
     int status;
-    /* names in lower case; values of repeated headers are joined by ", " */
+    /* response_headers.h */
     json_object *headers;
     const char *body;
     size_t body_size;

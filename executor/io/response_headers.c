@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 #include <talloc.h>
 
 #include "json/json.h"
@@ -66,7 +67,46 @@ static char *joined_value(void *ctx, const struct response_headers *h, size_t at
     return value;
 }
 
-json_object *response_headers_json(void *ctx, const struct response_headers *h)
+/* A cookie may contain a comma, and each line sets one: RFC 9110, section 5.3, exempts Set-Cookie from joining.
+ */
+static json_object *separate_values(const struct response_headers *h, const char *name)
+{
+    json_object *values = json_object_new_array();
+    for (size_t at = 0; at < h->size;) {
+        const char *other = h->text + at;
+        const char *value = other + strlen(other) + 1;
+        if (strcmp(other, name) == 0)
+            json_object_array_add(values, json_object_new_string(value));
+        at = (size_t)(value - h->text) + strlen(value) + 1;
+    }
+    return values;
+}
+
+/* True if the value names a coding that libcurl removes: any but identity. */
+static bool is_encoded(const char *value)
+{
+    for (const char *p = value; *p;) {
+        p += strspn(p, ", \t");
+        size_t n = strcspn(p, ", \t");
+        if (n > 0 && (n != 8 || strncasecmp(p, "identity", 8) != 0))
+            return true;
+        p += n;
+    }
+    return false;
+}
+
+/* Drops the fields that describe the body as it was transferred, not as it is kept. */
+static void drop_transfer_fields(json_object *headers)
+{
+    const char *coding = json_get_text(headers, "content-encoding");
+    if (coding && is_encoded(coding)) {
+        json_object_object_del(headers, "content-encoding");
+        json_object_object_del(headers, "content-length");
+    }
+    json_object_object_del(headers, "transfer-encoding");
+}
+
+json_object *response_headers_json(void *ctx, const struct response_headers *h, bool decoded)
 {
     if (!h->begun)
         return NULL;
@@ -76,10 +116,15 @@ json_object *response_headers_json(void *ctx, const struct response_headers *h)
         const char *name = h->text + at;
         const char *value = name + strlen(name) + 1;
         if (!json_object_object_get_ex(headers, name, NULL))
-            json_object_object_add(headers, name, json_object_new_string(joined_value(scratch, h, at)));
+            json_object_object_add(headers, name,
+                                   strcmp(name, "set-cookie") == 0
+                                       ? separate_values(h, name)
+                                       : json_object_new_string(joined_value(scratch, h, at)));
         at = (size_t)(value - h->text) + strlen(value) + 1;
     }
     talloc_free(scratch);
+    if (decoded)
+        drop_transfer_fields(headers);
     return headers;
 }
 

@@ -243,7 +243,7 @@ static bool set_up_db_thread(struct process *p)
 static struct egress_policy *set_up_egress(struct process *p, const char *setting, const char *allow)
 {
     const char *why = NULL;
-    struct egress_policy *policy = egress_policy_new(p, allow, &why);
+    struct egress_policy *policy = egress_policy_new(p, setting, allow, &why);
     if (!policy)
         log_error("executor.setting_invalid", "setting=%s message=\"%s\"", setting, why);
     return policy;

@@ -63,7 +63,7 @@ Test(egress_policy, allows_only_public_addresses)
                                           "2000::1",     "2606:4700::1",  "2a00::1",    "2001:4860::1"};
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct egress_policy *policy = egress_policy_new(ctx, "", &why);
+    struct egress_policy *policy = egress_policy_new(ctx, "executor.outgoing_allow", "", &why);
     cr_assert_not_null(policy);
     for (size_t i = 0; i < sizeof denied / sizeof *denied; i++)
         cr_expect_not(policy_allows(policy, denied[i]), "%s", denied[i]);
@@ -79,7 +79,7 @@ Test(egress_policy, honours_operator_exceptions)
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
     struct egress_policy *policy =
-        egress_policy_new(ctx, "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
+        egress_policy_new(ctx, "executor.outgoing_allow", "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
     cr_assert_not_null(policy, "%s", why);
     static const struct {
         const char *address;
@@ -101,8 +101,23 @@ Test(egress_policy, rejects_invalid_networks)
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const char *why = NULL;
-        cr_expect_null(egress_policy_new(ctx, bad[i], &why), "%s", bad[i]);
+        cr_expect_null(egress_policy_new(ctx, "executor.outgoing_allow", bad[i], &why), "%s", bad[i]);
         cr_expect_not_null(why, "%s", bad[i]);
     }
+    talloc_free(ctx);
+}
+
+Test(egress_policy, denial_names_the_address_and_the_setting)
+{
+    void *ctx = talloc_new(NULL);
+    const char *why = NULL;
+    struct egress_policy *policy = egress_policy_new(ctx, "executor.models_allow", "", &why);
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    inet_pton(AF_INET, "10.1.2.3", &v4.sin_addr);
+    inet_pton(AF_INET6, "fd00::1", &v6.sin6_addr);
+    cr_expect_str_eq(egress_denial(ctx, policy, (struct sockaddr *)&v4),
+                     "the address is not public: 10.1.2.3; the setting executor.models_allow does not list it");
+    cr_expect_not_null(strstr(egress_denial(ctx, policy, (struct sockaddr *)&v6), ": fd00::1; "));
     talloc_free(ctx);
 }
