@@ -18,6 +18,9 @@ enum {
     PROGRAM_CONCURRENCY_MAX = 64,
     /* bytes of the result of a step (for a for_each, of the whole array), and of the outputs */
     PROGRAM_RESULT_MAX = TEMPLATE_RESULT_MAX,
+    /* levels of nesting of these: those of a value, the object of an http step or of a child around it, and the
+     * array of a for_each */
+    PROGRAM_RESULT_DEPTH_MAX = TEMPLATE_DEPTH_MAX + 2,
     /* bytes of all results of one run together */
     PROGRAM_RUN_MAX = 4 * 1024 * 1024,
     /* timeout of a program or a step, length of a delay */
@@ -78,7 +81,7 @@ struct program_step {
     int64_t backoff_ms;
     /* of one attempt of one item; 0: limited only by the timeout of the run */
     int64_t timeout_ms;
-    /* If the step fails, its result is null and the run continues with the next step. */
+    /* If the step fails, the run continues with the next step. */
     bool continue_on_error;
 
     /* --- http; http_request.h renders the request --- */

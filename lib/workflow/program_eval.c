@@ -88,6 +88,11 @@ enum err program_outputs(void *ctx, const struct program *program, const struct 
     return template_render(ctx, program->outputs, scope, PROGRAM_RESULT_MAX, value_r, why_r);
 }
 
+size_t program_result_size(json_object *result)
+{
+    return template_json_size_at_depth(result, PROGRAM_RESULT_MAX, PROGRAM_RESULT_DEPTH_MAX);
+}
+
 void program_scope_put(json_object *steps, const char *name, const char *status, json_object *result,
                        const char *error)
 {

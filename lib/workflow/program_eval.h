@@ -23,6 +23,9 @@ enum err program_child_inputs(void *ctx, const struct program_step *step, const 
 enum err program_outputs(void *ctx, const struct program *program, const struct template_scope *scope,
                          json_object **value_r, const char **why_r) WARN_UNUSED;
 
+/* The size of a step's result as compact JSON. SIZE_MAX: it exceeds PROGRAM_RESULT_MAX, or
+ * PROGRAM_RESULT_DEPTH_MAX levels. */
+size_t program_result_size(json_object *result);
 /* Records the end of a step in the scope's `steps`. Takes a reference to `result`; `result` and `error` may
  * be NULL. `status` is "completed", "failed" or "skipped". */
 void program_scope_put(json_object *steps, const char *name, const char *status, json_object *result,

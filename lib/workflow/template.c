@@ -172,6 +172,12 @@ size_t template_json_size_within(json_object *value, size_t limit, struct budget
     return measure_json(value, TEMPLATE_DEPTH_MAX, &m) ? limit - m.left : SIZE_MAX;
 }
 
+size_t template_json_size_at_depth(json_object *value, size_t limit, int depth)
+{
+    struct measure m = {.left = limit};
+    return measure_json(value, depth, &m) ? limit - m.left : SIZE_MAX;
+}
+
 size_t template_json_size(json_object *value, size_t limit)
 {
     return template_json_size_within(value, limit, NULL);

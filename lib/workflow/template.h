@@ -120,3 +120,5 @@ json_object *template_find(void *ctx, const struct json_template *t, const struc
 size_t template_json_size(json_object *value, size_t limit);
 /* The same within a budget; SIZE_MAX also beyond that. */
 size_t template_json_size_within(json_object *value, size_t limit, struct budget *budget);
+/* The same with another limit of the depth. */
+size_t template_json_size_at_depth(json_object *value, size_t limit, int depth);

@@ -66,7 +66,7 @@ static void put_end_row(struct action *a, enum step_status status, json_object *
                            .answers = a->answers,
                            .started_ms = a->started_ms,
                            .completed_ms = clock_wall_ms(),
-                           .result = status == STEP_STATUS_COMPLETED ? json_text(result, NULL) : NULL,
+                           .result = status == STEP_STATUS_COMPLETED || result ? json_text(result, NULL) : NULL,
                            .error = error};
     commit_put_step(run_pending_commit(a->run), &row);
 }
@@ -225,7 +225,7 @@ void action_succeed(struct action *a, json_object *result)
 {
     struct action_group *group = a->group;
     failpoint("step.after_effect");
-    if (template_json_size(result, PROGRAM_RESULT_MAX) == SIZE_MAX) {
+    if (program_result_size(result) == SIZE_MAX) {
         struct action_failure failure = {.error = "the result exceeds 256 KiB or is nested too deeply"};
         action_fail(a, &failure);
         return;
@@ -261,14 +261,17 @@ void action_fail(struct action *a, const struct action_failure *failure)
         schedule_retry(a, failure);
         return;
     }
+    bool fits = program_result_size(failure->result) != SIZE_MAX;
     struct action_end end = {.item = a->item,
                              .tries = a->tries,
                              .error = talloc_strdup(a->run, failure->error),
+                             .result = fits ? json_object_get(failure->result) : NULL,
                              .reason = failure->reason ? failure->reason : REASON_STEP_FAILED};
     if (a->item >= 0)
-        put_end_row(a, STEP_STATUS_FAILED, NULL, end.error);
+        put_end_row(a, STEP_STATUS_FAILED, end.result, end.error);
     free_action(a);
     group->on_end(group->arg, &end);
+    json_object_put(end.result);
 }
 
 /* --- the group --- */

@@ -42,7 +42,7 @@ struct action_end {
     /* NULL: it succeeded */
     const char *error;
     enum failure_reason reason;
-    /* borrowed; NULL is JSON null */
+    /* also of an action that failed, if it has one; borrowed; NULL is JSON null */
     json_object *result;
 };
 
@@ -120,6 +120,8 @@ struct action_failure {
     /* an HTTP response was received: the next try gets a new Idempotency-Key, see step_http.c */
     bool answered;
     int64_t retry_after_ms;
+    /* what is kept beside the error, if it fits PROGRAM_RESULT_MAX; borrowed; NULL: nothing */
+    json_object *result;
     /* of the run; 0: step_failed */
     enum failure_reason reason;
 };

@@ -47,6 +47,8 @@ struct current_step {
     /* NULL: the step has not failed */
     const char *error;
     enum failure_reason reason;
+    /* what is kept beside the error; NULL: nothing; of this struct */
+    json_object *failed_result;
 };
 
 /* The state of a workflow's run. */
@@ -122,7 +124,7 @@ static json_object *parse_stored_result(void *ctx, const struct stored_step *s)
     json_object *value = NULL;
     const char *why;
     if (s->result &&
-        json_parse(ctx, s->result, strlen(s->result), TEMPLATE_DEPTH_MAX + 1, &value, &why) != OK)
+        json_parse(ctx, s->result, strlen(s->result), PROGRAM_RESULT_DEPTH_MAX, &value, &why) != OK)
         return NULL;
     return value;
 }
@@ -179,17 +181,30 @@ static void next_step(struct workflow_run *w)
     w->step_index++;
 }
 
+/* Counts the result of a step that has ended. */
+static void add_result(struct workflow_run *w, json_object *result, size_t size)
+{
+    w->result_bytes += size;
+    w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
+    if (w->result_bytes > PROGRAM_RUN_MAX)
+        run_fail(w->run, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
+}
+
 static void fail_step(struct workflow_run *w, const struct program_step *step, const char *error,
                       enum failure_reason reason)
 {
+    json_object *result = w->current_step ? w->current_step->failed_result : NULL;
     if (!w->current_step)
         add_step_event(w, EVENT_STEP_STARTED, step, NULL);
-    put_step_row(w, step, STEP_STATUS_FAILED, NULL, error);
+    put_step_row(w, step, STEP_STATUS_FAILED, result ? json_text(result, NULL) : NULL, error);
     add_step_event(w, EVENT_STEP_FAILED, step, error);
     if (step->continue_on_error) {
-        program_scope_put(w->actions.scope.steps, step->name, "failed", NULL, error);
+        program_scope_put(w->actions.scope.steps, step->name, "failed", result, error);
         actions_cancel(&w->actions);
+        json_object_get(result);
         next_step(w);
+        add_result(w, result, result ? program_result_size(result) : 0);
+        json_object_put(result);
         return;
     }
     char *sentence = talloc_asprintf(w, "step %s: %s", step->name, error);
@@ -210,19 +225,18 @@ static void complete_step(struct workflow_run *w)
         result = json_object_get(s->values[0]);
     }
     json_own(s, result);
-    size_t size = template_json_size(result, PROGRAM_RESULT_MAX);
+    size_t size = program_result_size(result);
     if (size == SIZE_MAX) {
         fail_step(w, step, result_too_large, REASON_STEP_FAILED);
         return;
     }
-    w->result_bytes += size;
-    w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     put_step_row(w, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
     add_step_event(w, EVENT_STEP_SUCCEEDED, step, NULL);
     program_scope_put(w->actions.scope.steps, step->name, "completed", result, NULL);
+    json_object_get(result);
     next_step(w);
-    if (w->result_bytes > PROGRAM_RUN_MAX)
-        run_fail(w->run, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
+    add_result(w, result, size);
+    json_object_put(result);
 }
 
 static void skip_step(struct workflow_run *w, const struct program_step *step)
@@ -244,7 +258,7 @@ static void set_item_value(struct current_step *s, size_t item, json_object *val
     if (!s->items || s->error)
         return;
     s->values_memory += s->kind->evaluate ? 0 : json_tree_bytes(value);
-    size_t size = template_json_size(value, PROGRAM_RESULT_MAX);
+    size_t size = program_result_size(value);
     s->value_bytes = size == SIZE_MAX ? size : s->value_bytes + size;
     if (s->value_bytes > PROGRAM_RESULT_MAX) {
         s->error = result_too_large;
@@ -264,6 +278,8 @@ static void on_action_end(void *arg, const struct action_end *end)
     } else if (!s->error) {
         s->error = end->item < 0 ? end->error : talloc_asprintf(s, "item %d: %s", end->item, end->error);
         s->reason = end->reason;
+        if (end->item < 0 && end->result)
+            s->failed_result = json_own(s, json_object_get(end->result));
     }
     workflow_advance(w);
 }

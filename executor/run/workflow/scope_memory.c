@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "workflow/program.h"
 #include "json/json.h"
 
 /* What json-c 0.16 and malloc take, measured with malloc_usable_size. */
@@ -14,7 +15,7 @@ enum {
     /* members that OBJECT_BYTES has room for */
     MEMBERS_FREE = 10,
     /* steps.NAME.result is three levels above a result */
-    STEPS_DEPTH = TEMPLATE_DEPTH_MAX + 4,
+    STEPS_DEPTH = PROGRAM_RESULT_DEPTH_MAX + 4,
 };
 
 static size_t object_bytes(json_object *value)

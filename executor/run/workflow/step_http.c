@@ -1,4 +1,5 @@
-/* Step type `http`: one request. The result is {status, headers, body}.
+/* Step type `http`: one request. The result is {status, headers, body}, also of a step that failed because of
+ * the status.
  *
  * Idempotency-Key: "EXECUTION-STEP-ITEM-RESPONSES", where RESPONSES is the number of responses received so
  * far. Until a response is received the key stays the same, however often and by whichever executor the
@@ -12,8 +13,8 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "base/utf8.h"
 #include "executor/io/http_client.h"
+#include "executor/io/response_body.h"
 #include "executor/io/secret_lookup.h"
 #include "executor/run/workflow/action.h"
 #include "secret/redact.h"
@@ -39,43 +40,19 @@ struct http_action {
 
 /* --- responses --- */
 
-static bool is_json_media_type(const char *content_type)
-{
-    char type[128];
-    size_t n = strcspn(content_type, "; \t");
-    if (n >= sizeof type)
-        return false;
-    memcpy(type, content_type, n);
-    type[n] = '\0';
-    return strcasecmp(type, "application/json") == 0 || (n > 5 && strcasecmp(type + n - 5, "+json") == 0);
-}
-
-/* Text as JSON can hold it: invalid UTF-8 is replaced by U+FFFD. */
-static json_object *text_value(void *ctx, const char *bytes, size_t size)
-{
-    char *text = talloc_array(ctx, char, size * 3 + 1);
-    return json_object_new_string_len(text, (int)utf8_sanitize(text, bytes, size, true));
-}
-
-static json_object *body_value(void *ctx, const struct http_response *a)
-{
-    json_object *value;
-    const char *why;
-    if (is_json_media_type(a->content_type) &&
-        json_parse(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &value, &why) == OK)
-        return json_object_get(value);
-    return a->body_size > 0 ? text_value(ctx, a->body, a->body_size) : NULL;
-}
-
-/* {status, headers, body}, with secrets redacted; of ctx. NULL: searching it for secrets exceeds the budget.
- */
+/* {status, headers, body}, and body_error if the body could not be parsed as its media type promises; with
+ * secrets redacted; of ctx. NULL: searching it for secrets exceeds the budget. */
 static json_object *http_result(void *ctx, const struct http_action *s, const struct http_response *a,
                                 struct budget *budget)
 {
+    const char *why;
     json_object *result = json_own(ctx, json_object_new_object());
     json_object_object_add(result, "status", json_object_new_int(a->status));
     json_object_object_add(result, "headers", json_object_get(a->headers));
-    json_object_object_add(result, "body", body_value(ctx, a));
+    json_object_object_add(result, "body",
+                           response_body_value(ctx, a->content_type, a->body, a->body_size, &why));
+    if (why)
+        json_object_object_add(result, "body_error", json_object_new_string(why));
     return redact_json_within(ctx, s->redactor, result, budget);
 }
 
@@ -95,27 +72,37 @@ static void succeed_with_response(void *scratch, struct action *a, const struct 
     action_fail(a, &failure);
 }
 
+/* The response stays beside the error: it tells why the server refused. */
+static void fail_with_response(void *scratch, struct action *a, const struct http_response *answer)
+{
+    int status = answer->status;
+    struct budget budget = {.limit = BUDGET_EVALUATION};
+    struct action_failure failure = {
+        .error = talloc_asprintf(scratch, "unexpected response status %d", status),
+        .retry = status == 408 || status == 429 || (status >= 500 && status <= 599),
+        .answered = true,
+        .retry_after_ms = http_retry_after_ms(answer),
+        .result = http_result(scratch, a->state, answer, &budget)};
+    action_fail(a, &failure);
+}
+
 /* The run has a slot again. */
 static void handle_response(struct action *a)
 {
     struct http_action *s = a->state;
     void *scratch = talloc_new(NULL); /* action_fail and action_succeed free `s` */
     const struct http_response *answer = talloc_steal(scratch, s->response);
-    struct action_failure failure = {.retry = answer->retry};
     s->response = NULL;
     if (answer->error) {
         size_t size;
-        failure.error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size);
+        struct action_failure failure = {
+            .error = redact_text(scratch, s->redactor, answer->error, strlen(answer->error), &size),
+            .retry = answer->retry};
         action_fail(a, &failure);
     } else if (program_status_expected(a->step, answer->status)) {
         succeed_with_response(scratch, a, answer);
     } else {
-        int status = answer->status;
-        failure.error = talloc_asprintf(scratch, "unexpected response status %d", status);
-        failure.retry = status == 408 || status == 429 || (status >= 500 && status <= 599);
-        failure.answered = true;
-        failure.retry_after_ms = http_retry_after_ms(answer);
-        action_fail(a, &failure);
+        fail_with_response(scratch, a, answer);
     }
     talloc_free(scratch);
 }

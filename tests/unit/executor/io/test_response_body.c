@@ -1,0 +1,59 @@
+#include <criterion/criterion.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "executor/io/response_body.h"
+#include "json/json.h"
+
+static const char *body_of(void *ctx, const char *type, const char *body, const char **why_r)
+{
+    return json_text(json_own(ctx, response_body_value(ctx, type, body, strlen(body), why_r)), NULL);
+}
+
+Test(response_body, json_is_parsed_whatever_its_type_is_called)
+{
+    static const char *const types[] = {"application/json", "Application/JSON; charset=utf-8", "text/json",
+                                        "application/problem+json", "application/json, application/json",
+                                        " application/json\t;a=b"};
+    void *ctx = talloc_new(NULL);
+    const char *why;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        cr_expect_str_eq(body_of(ctx, types[i], "\xef\xbb\xbf{\"a\": 18446744073709551615}", &why),
+                         "{\"a\":18446744073709551615}", "%s", types[i]);
+        cr_expect_null(why, "%s", types[i]);
+    }
+    cr_expect_str_eq(body_of(ctx, "text/html", "{}", &why), "\"{}\"");
+    cr_expect_null(why);
+    cr_expect_str_eq(body_of(ctx, "", "\xff", &why), "\"\xef\xbf\xbd\"");
+    cr_expect_null(response_body_value(ctx, "application/json", "", 0, &why));
+    cr_expect_null(why, "an empty body is no error");
+    talloc_free(ctx);
+}
+
+static char *nested(void *ctx, int levels)
+{
+    char *text = talloc_zero_array(ctx, char, (size_t)levels * 2 + 1);
+    memset(text, '[', (size_t)levels);
+    memset(text + levels, ']', (size_t)levels);
+    return text;
+}
+
+Test(response_body, the_reason_stands_beside_a_body_that_is_no_json)
+{
+    static const char *const bad[] = {"{\"a\":1,}", "123456789012345678901234", "{\"n\":1e999}", "{} {}", "NaN",
+                                      "[1", "\xef\xbb\xbf\xef\xbb\xbf{}", " "};
+    void *ctx = talloc_new(NULL);
+    const char *why;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        json_object *value = response_body_value(ctx, "application/json", bad[i], strlen(bad[i]), &why);
+        cr_expect_str_eq(json_object_get_string(value), bad[i]);
+        cr_expect_not_null(why, "%s", bad[i]);
+        json_object_put(value);
+    }
+    cr_expect_str_eq(body_of(ctx, "application/json", nested(ctx, RESPONSE_DEPTH_MAX), &why),
+                     nested(ctx, RESPONSE_DEPTH_MAX));
+    cr_expect_null(why);
+    body_of(ctx, "application/json", nested(ctx, RESPONSE_DEPTH_MAX + 1), &why);
+    cr_expect_not_null(why);
+    talloc_free(ctx);
+}
