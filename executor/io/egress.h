@@ -12,9 +12,11 @@
 
 struct egress_policy;
 
-/* `setting`: the name of the setting that `allow` is, for egress_denial. `allow`: networks in CIDR notation or single addresses, separated by commas or spaces: "10.1.0.0/16,
- * fd00::/8". NULL if one is invalid: *why_r, of ctx, names it. */
-struct egress_policy *egress_policy_new(void *ctx, const char *setting, const char *allow, const char **why_r);
+/* `setting`: the name of the setting that `allow` is, for egress_denial. `allow`: networks in CIDR notation
+ * or single addresses, separated by commas or spaces: "10.1.0.0/16, fd00::/8". NULL if one is invalid:
+ * *why_r, of ctx, names it. */
+struct egress_policy *egress_policy_new(void *ctx, const char *setting, const char *allow,
+                                        const char **why_r);
 /* False for every family other than AF_INET and AF_INET6. */
 bool egress_policy_allows(const struct egress_policy *policy, const struct sockaddr *address);
 /* The sentence that tells why no connection to this address is made: it names the address and the setting. Of

@@ -631,7 +631,8 @@ static void finish_call(struct http_call *call, CURLcode code)
         set_call_error(call, a, code);
     } else {
         /* the fields of a HEAD response describe a body that was not sent */
-        a->headers = response_headers_json(a, &call->headers_received, strcmp(call->request.method, "HEAD") != 0);
+        a->headers =
+            response_headers_json(a, &call->headers_received, strcmp(call->request.method, "HEAD") != 0);
         a->body = call->body ? talloc_steal(a, call->body) : "";
         a->body_size = call->body_size;
         const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;

@@ -7,7 +7,8 @@
  * address is checked against the egress policy twice: when the host name was resolved, and when libcurl
  * connects. Redirects are followed here and not by libcurl: at most HTTP_REDIRECTS, never from https to http,
  * each checked against the egress policy again. A redirect to another origin drops the caller's headers and
- * the Idempotency-Key, and is not followed if it would repeat the body there. Responses are limited in size; the limits of headers are in response_headers.h.
+ * the Idempotency-Key, and is not followed if it would repeat the body there. Responses are limited in size;
+ * the limits of headers are in response_headers.h.
  *
  * There is no total timeout; the caller cancels a call. Loop thread only. */
 #pragma once

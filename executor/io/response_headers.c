@@ -67,7 +67,8 @@ static char *joined_value(void *ctx, const struct response_headers *h, size_t at
     return value;
 }
 
-/* A cookie may contain a comma, and each line sets one: RFC 9110, section 5.3, exempts Set-Cookie from joining.
+/* A cookie may contain a comma, and each line sets one: RFC 9110, section 5.3, exempts Set-Cookie from
+ * joining.
  */
 static json_object *separate_values(const struct response_headers *h, const char *name)
 {

@@ -20,8 +20,9 @@ struct transport_error transport_error_of(void *ctx, const struct transport_fact
         return (struct transport_error){.sentence = facts->limit_exceeded};
     if (facts->url_invalid)
         return (struct transport_error){
-            .sentence = facts->redirected ? "the server redirects to a URL that is not a valid http or https URL"
-                                          : "the URL is not a valid http or https URL"};
+            .sentence = facts->redirected
+                            ? "the server redirects to a URL that is not a valid http or https URL"
+                            : "the URL is not a valid http or https URL"};
     if (facts->denial && !facts->address_allowed)
         return (struct transport_error){.sentence = talloc_strdup(ctx, facts->denial)};
     const char *text = facts->text && *facts->text ? facts->text : curl_easy_strerror(facts->code);

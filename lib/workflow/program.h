@@ -18,8 +18,8 @@ enum {
     PROGRAM_CONCURRENCY_MAX = 64,
     /* bytes of the result of a step (for a for_each, of the whole array), and of the outputs */
     PROGRAM_RESULT_MAX = TEMPLATE_RESULT_MAX,
-    /* levels of nesting of these: those of a value, the object of an http step or of a child around it, and the
-     * array of a for_each */
+    /* levels of nesting of these: those of a value, the object of an http step or of a child around it, and
+     * the array of a for_each */
     PROGRAM_RESULT_DEPTH_MAX = TEMPLATE_DEPTH_MAX + 2,
     /* bytes of all results of one run together */
     PROGRAM_RUN_MAX = 4 * 1024 * 1024,

@@ -66,7 +66,8 @@ static void put_end_row(struct action *a, enum step_status status, json_object *
                            .answers = a->answers,
                            .started_ms = a->started_ms,
                            .completed_ms = clock_wall_ms(),
-                           .result = status == STEP_STATUS_COMPLETED || result ? json_text(result, NULL) : NULL,
+                           .result =
+                               status == STEP_STATUS_COMPLETED || result ? json_text(result, NULL) : NULL,
                            .error = error};
     commit_put_step(run_pending_commit(a->run), &row);
 }

@@ -78,8 +78,8 @@ Test(egress_policy, honours_operator_exceptions)
 {
     void *ctx = talloc_new(NULL);
     const char *why = NULL;
-    struct egress_policy *policy =
-        egress_policy_new(ctx, "executor.outgoing_allow", "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
+    struct egress_policy *policy = egress_policy_new(
+        ctx, "executor.outgoing_allow", "10.1.0.0/16, 192.168.7.9 fd00:1::/33,127.0.0.0/9", &why);
     cr_assert_not_null(policy, "%s", why);
     static const struct {
         const char *address;
@@ -116,8 +116,9 @@ Test(egress_policy, denial_names_the_address_and_the_setting)
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     inet_pton(AF_INET, "10.1.2.3", &v4.sin_addr);
     inet_pton(AF_INET6, "fd00::1", &v6.sin6_addr);
-    cr_expect_str_eq(egress_denial(ctx, policy, (struct sockaddr *)&v4),
-                     "the address is not public: 10.1.2.3; the setting executor.models_allow does not list it");
+    cr_expect_str_eq(
+        egress_denial(ctx, policy, (struct sockaddr *)&v4),
+        "the address is not public: 10.1.2.3; the setting executor.models_allow does not list it");
     cr_expect_not_null(strstr(egress_denial(ctx, policy, (struct sockaddr *)&v6), ": fd00::1; "));
     talloc_free(ctx);
 }

@@ -12,9 +12,9 @@ static const char *body_of(void *ctx, const char *type, const char *body, const 
 
 Test(response_body, json_is_parsed_whatever_its_type_is_called)
 {
-    static const char *const types[] = {"application/json", "Application/JSON; charset=utf-8", "text/json",
-                                        "application/problem+json", "application/json, application/json",
-                                        " application/json\t;a=b"};
+    static const char *const types[] = {
+        "application/json",         "Application/JSON; charset=utf-8",    "text/json",
+        "application/problem+json", "application/json, application/json", " application/json\t;a=b"};
     void *ctx = talloc_new(NULL);
     const char *why;
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
@@ -40,8 +40,14 @@ static char *nested(void *ctx, int levels)
 
 Test(response_body, the_reason_stands_beside_a_body_that_is_no_json)
 {
-    static const char *const bad[] = {"{\"a\":1,}", "123456789012345678901234", "{\"n\":1e999}", "{} {}", "NaN",
-                                      "[1", "\xef\xbb\xbf\xef\xbb\xbf{}", " "};
+    static const char *const bad[] = {"{\"a\":1,}",
+                                      "123456789012345678901234",
+                                      "{\"n\":1e999}",
+                                      "{} {}",
+                                      "NaN",
+                                      "[1",
+                                      "\xef\xbb\xbf\xef\xbb\xbf{}",
+                                      " "};
     void *ctx = talloc_new(NULL);
     const char *why;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

@@ -83,11 +83,13 @@ static char *headers_after(void *ctx, const char *coding, bool decoded)
 
 Test(response_headers, drops_the_fields_of_an_encoded_body)
 {
-    static const char *const encoded[] = {"gzip", "GZIP", "x-gzip", "deflate", "br", "gzip, gzip", "identity, gzip"};
+    static const char *const encoded[] = {"gzip", "GZIP",       "x-gzip",        "deflate",
+                                          "br",   "gzip, gzip", "identity, gzip"};
     static const char *const plain[] = {"", "identity", "Identity , identity"};
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof encoded / sizeof *encoded; i++) {
-        cr_expect_str_eq(headers_after(ctx, encoded[i], true), "{\"vary\":\"accept-encoding\"}", "%s", encoded[i]);
+        cr_expect_str_eq(headers_after(ctx, encoded[i], true), "{\"vary\":\"accept-encoding\"}", "%s",
+                         encoded[i]);
         cr_expect_not_null(strstr(headers_after(ctx, encoded[i], false), "\"content-length\":\"7\""), "%s",
                            encoded[i]);
     }

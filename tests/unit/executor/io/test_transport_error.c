@@ -13,7 +13,9 @@ Test(transport_error, only_the_url_the_policy_and_limits_are_final)
         const char *sentence;
         bool retry;
     } cases[] = {
-        {{.code = CURLE_URL_MALFORMAT, .url_invalid = true}, "the URL is not a valid http or https URL", false},
+        {{.code = CURLE_URL_MALFORMAT, .url_invalid = true},
+         "the URL is not a valid http or https URL",
+         false},
         {{.code = CURLE_UNSUPPORTED_PROTOCOL, .url_invalid = true, .redirected = true},
          "the server redirects to a URL that is not a valid http or https URL",
          false},
@@ -26,13 +28,17 @@ Test(transport_error, only_the_url_the_policy_and_limits_are_final)
          "no response: Recv failure: reset",
          true},
         /* what libcurl reports of a server that speaks HTTP/0.9, SMTP or HTTP/7.1 */
-        {{.code = CURLE_UNSUPPORTED_PROTOCOL, .text = "Received HTTP/0.9 when not allowed", .address_allowed = true},
+        {{.code = CURLE_UNSUPPORTED_PROTOCOL,
+          .text = "Received HTTP/0.9 when not allowed",
+          .address_allowed = true},
          "no response: Received HTTP/0.9 when not allowed",
          true},
         {{.code = CURLE_UNSUPPORTED_PROTOCOL, .text = "", .address_allowed = true},
          "no response: Unsupported protocol",
          true},
-        {{.code = CURLE_WEIRD_SERVER_REPLY, .text = "a\xff", .address_allowed = true}, "no response: a\ufffd", true},
+        {{.code = CURLE_WEIRD_SERVER_REPLY, .text = "a\xff", .address_allowed = true},
+         "no response: a\ufffd",
+         true},
     };
     void *ctx = talloc_new(NULL);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
