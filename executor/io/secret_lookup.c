@@ -4,20 +4,16 @@
 
 #include "secret/secrets.h"
 
-static enum err read_secret(struct secret_lookup *j, struct db *db, size_t i)
+/* Of the needed secrets, each must exist. */
+static enum err check_needed(struct secret_lookup *j)
 {
-    char *value;
-    size_t size;
-    enum err e = secret_get(db, j->values, j->key, &j->workspace, j->names[i], &value, &size);
-    if (e == OK)
-        j->values[i] = (struct secret_value){.text = value, .size = size};
-    else if (e == ERR_NOT_FOUND && i >= j->needed_n)
-        return OK;
-    else if (e == ERR_NOT_FOUND)
+    for (size_t i = 0; i < j->needed_n; i++) {
+        if (j->values[i].text)
+            continue;
         j->why = talloc_asprintf(j, "secret %s does not exist", j->names[i]);
-    else if (err_is_transient(e))
-        j->why = "the secrets could not be read";
-    return e;
+        return ERR_NOT_FOUND;
+    }
+    return OK;
 }
 
 static void secret_lookup_work(struct job *job, struct db_thread_ctx *thread_ctx)
@@ -25,8 +21,13 @@ static void secret_lookup_work(struct job *job, struct db_thread_ctx *thread_ctx
     struct secret_lookup *j = (struct secret_lookup *)job;
     j->why = "the secrets could not be decrypted by this executor";
     job->e = j->key || j->needed_n == 0 ? OK : ERR_DENIED;
-    for (size_t i = 0; job->e == OK && j->key && i < j->n; i++)
-        job->e = read_secret(j, thread_ctx->db, i);
+    if (job->e != OK || !j->key)
+        return;
+    job->e = secrets_get(thread_ctx->db, j->values, j->key, &j->workspace, j->names, j->n, j->values);
+    if (job->e == OK)
+        job->e = check_needed(j);
+    else if (err_is_transient(job->e))
+        j->why = "the secrets could not be read";
 }
 
 struct secret_lookup *secret_lookup_new(struct executor *exec, const id *workspace, const char **names,

@@ -1,5 +1,6 @@
 #include "secret/secrets.h"
 
+#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
@@ -41,15 +42,25 @@ static enum err open_secret_row(void *ctx, const uint8_t *key, const id *workspa
     return e;
 }
 
-enum err secret_get(struct db *db, void *ctx, const uint8_t key[SECRET_KEY_SIZE], const id *workspace,
-                    const char *name, char **value_r, size_t *size_r)
+enum err secrets_get(struct db *db, void *ctx, const uint8_t key[SECRET_KEY_SIZE], const id *workspace,
+                     const char *const *names, size_t n, struct secret_value *values_r)
 {
     void *scratch = talloc_new(NULL);
-    struct db_value args[] = {db_id(workspace), db_text(name)};
+    struct db_value head = db_id(workspace);
+    struct db_value *each = talloc_array(scratch, struct db_value, n + 1);
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_SECRET_FIND, args, 2, &rows);
-    if (e == OK)
-        e = rows->count == 0 ? ERR_NOT_FOUND : open_secret_row(ctx, key, workspace, rows, 0, value_r, size_r);
+    for (size_t i = 0; i < n; i++)
+        each[i] = db_text(names[i]);
+    enum err e = db_run_each(db, scratch, SQL_SECRET_FIND, &head, 1, each, 1, n, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        for (size_t i = 0; e == OK && i < n; i++) {
+            char *value;
+            if (values_r[i].text || strcmp(names[i], db_str(rows, r, SECRET_FIND_NAME)) != 0)
+                continue;
+            e = open_secret_row(ctx, key, workspace, rows, r, &value, &values_r[i].size);
+            values_r[i].text = e == OK ? value : NULL;
+        }
+    }
     talloc_free(scratch);
     return e;
 }

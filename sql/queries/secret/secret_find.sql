@@ -1,1 +1,1 @@
-SELECT name, updated_ms, nonce, sealed FROM secrets WHERE workspace_id = ? AND name = ?
+SELECT name, updated_ms, nonce, sealed FROM secrets WHERE workspace_id = ? AND name IN ([[?]])
