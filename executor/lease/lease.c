@@ -85,11 +85,17 @@ int64_t lease_age_ms(const struct lease *l)
 
 /* --- comparing memory and MariaDB --- */
 
+static void show_progress(void *arg)
+{
+    progress_step(arg);
+}
+
 static void requeue_lost_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
+    const struct recover_watch watch = {show_progress, thread_ctx->progress};
     job->e = executor_requeue_runs(thread_ctx->db, thread_ctx->redis, j->executor_id, j->lost_runs,
-                                   j->lost_runs_n, j->max_losses);
+                                   j->lost_runs_n, j->max_losses, &watch);
 }
 
 static void add_lost_run(struct lease_job *requeue, const struct executor_run *run)
@@ -139,9 +145,14 @@ static void reconcile_runs(struct lease *l, const struct lease_job *j)
 static void requeue_orphans_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
-    size_t n = 0;
-    job->e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, j->max_losses, &n);
-    log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, n);
+    const struct recover_watch watch = {show_progress, thread_ctx->progress};
+    struct recover_cursor cursor = {0};
+    size_t n, total = 0;
+    do {
+        job->e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, &cursor, j->max_losses, &watch, &n);
+        total += n;
+    } while (job->e == OK);
+    log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, total);
 }
 
 /* Orphans that this job does not requeue are found by the maintenance task lose_orphans. */
@@ -158,13 +169,14 @@ static void on_peer_lost(void *arg, uint64_t executor_id)
 static void release_runs_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct lease_job *j = (struct lease_job *)job;
+    struct recover_cursor cursor = {.executor = j->executor_id};
     size_t n = 0;
     job->e = OK;
     if (j->executor_id == 0)
         return;
     do {
         progress_step(thread_ctx->progress);
-        job->e = executor_release_runs(thread_ctx->db, thread_ctx->redis, j->executor_id, &n);
+        job->e = executor_release_runs(thread_ctx->db, thread_ctx->redis, &cursor, &n);
     } while (job->e == OK && n > 0);
     if (job->e == OK)
         job->e = executor_unregister(thread_ctx->db, j->executor_id);

@@ -39,6 +39,8 @@ struct maintenance_timer {
     bool unfinished[TASKS];
     /* refresh_credits: the last account that was copied. */
     id credits_after;
+    /* lose_orphans */
+    struct recover_cursor orphans;
     struct blob_sweep sweep;
 };
 
@@ -47,10 +49,13 @@ typedef enum err maintenance_step(struct maintenance_timer *m, uint64_t *n_r, bo
 
 static enum err requeue_orphans_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    size_t n = 0;
-    enum err e = executor_requeue_orphans(m->db, m->redis, m->max_losses, &n);
+    size_t n;
+    enum err e = executor_requeue_orphans(m->db, m->redis, &m->orphans, m->max_losses, NULL, &n);
     *n_r = n;
-    return e;
+    *more_r = e == OK;
+    if (!*more_r)
+        m->orphans = (struct recover_cursor){0};
+    return e == ERR_NOT_FOUND ? OK : e;
 }
 
 /* Writes all counters, so that whatever Redis has lost or missed is correct afterwards. Not worth a log line.

@@ -22,9 +22,15 @@ struct requeue {
     id exhausted[REQUEUE_BATCH_MAX];
     id exhausted_workspaces[REQUEUE_BATCH_MAX];
     size_t exhausted_n;
-    /* The account of such a run was locked, so the run is as it was. */
-    bool busy;
+    /* May be NULL. */
+    const struct recover_watch *watch;
 };
+
+static void show_progress(const struct requeue *t)
+{
+    if (t->watch)
+        t->watch->on_transaction(t->watch->arg);
+}
 
 enum recover_action recover_decide(const struct run *r, uint64_t executor, enum transition move, int max_lost)
 {
@@ -99,6 +105,7 @@ static enum err fail_exhausted_work(struct db_tx *tx, void *arg)
 static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue *t)
 {
     t->ctx = talloc_new(NULL);
+    show_progress(t);
     enum err e = db_transaction(db, requeue_work, t);
     failpoint("recover.after_commit");
     if (e == OK && redis)
@@ -108,11 +115,11 @@ static enum err requeue_runs(struct db *db, struct redis *redis, struct requeue 
                                   .workspace = &t->exhausted_workspaces[i],
                                   .executor = t->executor,
                                   .ctx = t->ctx};
+        show_progress(t);
         e = db_transaction(db, fail_exhausted_work, &s);
         if (e == OK && redis)
             run_tx_publish(s.run_tx, redis);
-        /* the account is locked: the other workspaces' runs go first, this one is found again later */
-        t->busy = t->busy || e == ERR_RETRY;
+        /* the account is locked: the other runs go on, this one is found again later */
         e = e == ERR_RETRY ? OK : e;
     }
     talloc_free(t->ctx);
@@ -157,11 +164,37 @@ enum err executor_requeue_begun_run(struct db *db, struct redis *redis, uint64_t
     if (e == OK && redis)
         run_tx_publish(c.run_tx, redis);
     talloc_free(c.ctx);
-    return e == OK && c.claimed ? executor_requeue_runs(db, redis, executor, run, 1, max_lost) : e;
+    return e == OK && c.claimed ? executor_requeue_runs(db, redis, executor, run, 1, max_lost, NULL) : e;
+}
+
+/* Requeues runs that one transaction cannot: one that MariaDB refuses does not keep the others. */
+static enum err requeue_one_by_one(struct db *db, struct redis *redis, const struct requeue *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        struct requeue one = *all;
+        one.runs = all->runs + i;
+        one.n = 1;
+        enum err e = requeue_runs(db, redis, &one);
+        if (e == ERR_UNAVAILABLE)
+            return e;
+        if (e != OK)
+            log_error("run.requeue_failed", "execution=%s executor=%llu error=%s", all->runs[i].text,
+                      (unsigned long long)all->executor, err_name(e));
+    }
+    return OK;
+}
+
+/* A row that another transaction keeps locked is waited for once; the runs are found again later. */
+static enum err requeue_each(struct db *db, struct redis *redis, struct requeue *t)
+{
+    enum err e = requeue_runs(db, redis, t);
+    if (e == OK || e == ERR_UNAVAILABLE || e == ERR_RETRY)
+        return e == ERR_RETRY ? OK : e;
+    return requeue_one_by_one(db, redis, t);
 }
 
 enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t executor, const id *runs,
-                               size_t n, int max_lost)
+                               size_t n, int max_lost, const struct recover_watch *watch)
 {
     enum err e = OK;
     for (size_t done = 0; e == OK && done < n; done += REQUEUE_BATCH_MAX) {
@@ -169,62 +202,80 @@ enum err executor_requeue_runs(struct db *db, struct redis *redis, uint64_t exec
                             .runs = runs + done,
                             .n = n - done < REQUEUE_BATCH_MAX ? n - done : REQUEUE_BATCH_MAX,
                             .move = MOVE_REQUEUE_LOST,
-                            .max_lost = max_lost};
-        e = requeue_runs(db, redis, &t);
+                            .max_lost = max_lost,
+                            .watch = watch};
+        e = n == 1 ? requeue_runs(db, redis, &t) : requeue_each(db, redis, &t);
     }
     return e;
 }
 
-static enum err list_runs(struct db *db, uint64_t executor, id runs[REQUEUE_BATCH_MAX], size_t *n_r)
+/* Lists the next runs of an executor and moves the cursor behind them. */
+static enum err list_runs(struct db *db, struct recover_cursor *c, id runs[REQUEUE_BATCH_MAX], size_t *n_r)
 {
+    static const id lowest = {"00000000-0000-0000-0000-000000000000"};
     void *scratch = talloc_new(NULL);
-    struct db_value args[] = {db_number(STATE_RUNNING), db_number((int64_t)executor),
-                              db_number(REQUEUE_BATCH_MAX)};
+    struct db_value workspace = db_id(id_is_set(&c->workspace) ? &c->workspace : &lowest),
+                    run = db_id(id_is_set(&c->run) ? &c->run : &lowest);
+    struct db_value args[] = {db_number(STATE_RUNNING), db_number((int64_t)c->executor), workspace, workspace,
+                              run};
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_EXECUTOR_RUNS, args, 3, &rows);
-    *n_r = e == OK ? rows->count : 0;
-    for (size_t r = 0; r < *n_r; r++)
-        runs[r] = db_get_id(rows, r, EXECUTOR_RUNS_ID);
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_RUNS_AFTER, args, 5, &rows);
+    *n_r = e == OK && rows->count <= REQUEUE_BATCH_MAX ? rows->count : 0;
+    for (size_t r = 0; r < *n_r; r++) {
+        runs[r] = c->run = db_get_id(rows, r, EXECUTOR_RUNS_AFTER_ID);
+        c->workspace = db_get_id(rows, r, EXECUTOR_RUNS_AFTER_WORKSPACE_ID);
+    }
     talloc_free(scratch);
     return e;
 }
 
-/* Processes up to REQUEUE_BATCH_MAX runs of t->executor. */
-static enum err requeue_batch(struct db *db, struct redis *redis, struct requeue *t, size_t *n_r)
+enum err executor_release_runs(struct db *db, struct redis *redis, struct recover_cursor *c, size_t *n_r)
 {
     id runs[REQUEUE_BATCH_MAX];
-    enum err e = list_runs(db, t->executor, runs, n_r);
-    t->runs = runs;
-    t->n = *n_r;
+    const struct recover_cursor before = *c;
+    enum err e = list_runs(db, c, runs, n_r);
+    struct requeue t = {.executor = c->executor, .runs = runs, .n = *n_r, .move = MOVE_RELEASE};
     if (e == OK && *n_r > 0)
-        e = requeue_runs(db, redis, t);
-    t->runs = NULL;
+        e = requeue_runs(db, redis, &t);
+    if (e != OK && !err_is_transient(e))
+        e = requeue_one_by_one(db, redis, &t);
+    if (e != OK)
+        *c = before;
     return e;
 }
 
-enum err executor_release_runs(struct db *db, struct redis *redis, uint64_t executor, size_t *n_r)
-{
-    struct requeue t = {.executor = executor, .move = MOVE_RELEASE};
-    return requeue_batch(db, redis, &t, n_r);
-}
-
-enum err executor_requeue_orphans(struct db *db, struct redis *redis, int max_lost, size_t *n_r)
+static enum err find_orphans(struct db *db, struct recover_cursor *c)
 {
     void *scratch = talloc_new(NULL);
-    struct db_value running = db_number(STATE_RUNNING);
+    struct db_value args[] = {db_number(STATE_RUNNING), db_number((int64_t)c->executor)};
     struct db_rows *rows;
-    *n_r = 0;
-    enum err e = db_run(db, scratch, SQL_EXECUTOR_ORPHANS, &running, 1, &rows);
-    for (size_t r = 0; e == OK && r < rows->count; r++) {
-        struct requeue t = {.executor = (uint64_t)db_int(rows, r, EXECUTOR_ORPHANS_EXECUTOR_ID),
-                            .move = MOVE_REQUEUE_LOST,
-                            .max_lost = max_lost};
-        size_t n;
-        do {
-            e = requeue_batch(db, redis, &t, &n);
-            *n_r += n;
-        } while (e == OK && n == REQUEUE_BATCH_MAX && !t.busy);
-    }
+    enum err e = db_run(db, scratch, SQL_EXECUTOR_ORPHANS, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    uint64_t found = e == OK ? (uint64_t)db_int(rows, 0, EXECUTOR_ORPHANS_EXECUTOR_ID) : 0;
+    if (e == OK && found != c->executor)
+        *c = (struct recover_cursor){.executor = found};
     talloc_free(scratch);
+    return e;
+}
+
+enum err executor_requeue_orphans(struct db *db, struct redis *redis, struct recover_cursor *c, int max_lost,
+                                  const struct recover_watch *watch, size_t *n_r)
+{
+    id runs[REQUEUE_BATCH_MAX];
+    *n_r = 0;
+    enum err e = find_orphans(db, c);
+    if (e == OK)
+        e = list_runs(db, c, runs, n_r);
+    struct requeue t = {.executor = c->executor,
+                        .runs = runs,
+                        .n = *n_r,
+                        .move = MOVE_REQUEUE_LOST,
+                        .max_lost = max_lost,
+                        .watch = watch};
+    if (e == OK && *n_r > 0)
+        e = requeue_each(db, redis, &t);
+    if (e == OK && *n_r < REQUEUE_BATCH_MAX)
+        *c = (struct recover_cursor){.executor = c->executor + 1};
     return e;
 }

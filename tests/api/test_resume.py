@@ -224,6 +224,32 @@ def test_third_loss_fails_the_run(stack, workspace, client, effects):
     check_events(stack, id)
 
 
+def test_a_run_that_cannot_be_requeued_does_not_keep_the_others(stack, workspace, client, effects):
+    """MariaDB refuses the row of the first of 70 runs of a lost executor. The 69 others are requeued, also those beyond the first page."""
+    release = effects.hold("/hold")
+    workflow = workspace.put_workflow({"steps": [http("a", effects.url + "/hold", "POST")]})
+    runs = sorted(client.started(workflow) for _ in range(70))
+    eventually(lambda: effects.count("/hold") == 70, 30, "all requests")
+    processes = stack.children("executor")
+    os.kill(stack.pid("executor"), signal.SIGSTOP)  # so that it neither replaces them nor tells them to end
+    for pid in processes:
+        os.kill(pid, signal.SIGKILL)
+    stack.kill_server("executor")
+    stack.sql(f"CREATE TRIGGER poison BEFORE UPDATE ON executions FOR EACH ROW IF OLD.id = '{runs[0]}' THEN "
+              "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poison'; END IF")
+    try:
+        stack.start_server("executor")
+        release()
+        for run in runs[1:]:
+            assert client.finished(run, 60)["status"] == "success"
+        eventually(lambda: f"run.requeue_failed execution={runs[0]}" in stack.log("executor"), 30, "the report of the refused run")
+        assert row(stack, runs[0])[:3] == [2, 0, 0]
+    finally:
+        stack.sql("DROP TRIGGER poison")
+    assert client.finished(runs[0], 60)["status"] == "success"
+    await_processes(stack)
+
+
 def test_executor_stops_while_mariadb_is_down(stack, workspace, client, effects):
     """It does not wait for MariaDB forever: it ends when its lease expires, whatever it executes. The runs are found lost and
     continued."""
