@@ -27,6 +27,7 @@ GRANT SELECT                         ON executors          TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON blobs              TO 'millrace_api'@'localhost';
+GRANT INSERT                         ON retention_skipped  TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skills             TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
 GRANT SELECT (workspace_id, alias, is_default) ON models   TO 'millrace_api'@'localhost';

@@ -30,6 +30,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .max_concurrent = db_int(rows, i, ACCOUNT_LOCK_MAX_CONCURRENT),
             .price = db_cell(rows, i, ACCOUNT_LOCK_PRICE)->is_null ? -1 : db_int(rows, i, ACCOUNT_LOCK_PRICE),
             .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
+            .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
     }
     *accounts_r = accounts;

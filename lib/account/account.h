@@ -24,6 +24,8 @@ struct account {
     int64_t price;
     /* Starts at 1 and grows with each change of a workflow or skill; see account_bump_catalog_version. */
     int64_t catalog_version;
+    /* MariaDB's wall time when the row was locked. */
+    int64_t now_ms;
     /* The balance or `active` was changed: account_write increments the version. */
     bool changed;
     /* Write the row although nothing changed, so that the commit is flushed before a replay is reported. */

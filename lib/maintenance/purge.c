@@ -77,9 +77,7 @@ static enum err run_deletes(struct db_tx *tx, const enum sql_id *queries, size_t
 
 static enum err mark_purged(struct db_tx *tx, const struct db_value *ids, size_t n)
 {
-    int64_t now_ms = clock_wall_ms();
-    struct db_value marks[] = {db_number(now_ms), db_number(now_ms)};
-    return db_run_each(tx->db, tx->ctx, SQL_PURGE_MARK, marks, 2, ids, 1, n, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_PURGE_MARK, NULL, 0, ids, 1, n, NULL);
 }
 
 /* Before the rows that name the blobs are deleted. */

@@ -46,10 +46,10 @@ enum retention_choice retention_choose(const struct retention_run *run, bool rem
         return RETENTION_SKIP;
     if (!removes)
         return run->is_purged ? RETENTION_PASS : RETENTION_ERASE;
-    if (run->ended_ms + day_ms <= now_ms)
+    if (run->changed_ms + day_ms <= now_ms)
         return RETENTION_ERASE;
-    if (run->ended_ms + day_ms < *due_ms_r)
-        *due_ms_r = run->ended_ms + day_ms;
+    if (run->changed_ms + day_ms < *due_ms_r)
+        *due_ms_r = run->changed_ms + day_ms;
     return RETENTION_SKIP;
 }
 
@@ -57,12 +57,12 @@ static enum err scan(struct db_tx *tx, const struct retention_job *job, const st
                      struct db_rows **rows_r)
 {
     id before = id_floor(job->now_ms - s->keep_days * day_ms);
-    struct db_value runs[] = {db_id(&job->workspace), db_id(&s->cursor), db_id(&before)};
+    struct db_value runs[] = {db_id(&job->workspace), db_id(&s->cursor), db_id(&before),
+                              db_number(s->removes)};
     struct db_value skipped[] = {db_id(&job->workspace), db_number(s->removes), db_number(job->now_ms)};
     if (!s->of_skipped)
-        return db_run(tx->db, tx->ctx, SQL_RETENTION_SCAN, runs, 3, rows_r);
-    enum err e = db_run(tx->db, tx->ctx, SQL_RETENTION_SKIPPED_GONE, skipped, 3, NULL);
-    return e == OK ? db_run(tx->db, tx->ctx, SQL_RETENTION_SKIPPED_SCAN, skipped, 3, rows_r) : e;
+        return db_run(tx->db, tx->ctx, SQL_RETENTION_SCAN, runs, 4, rows_r);
+    return db_run(tx->db, tx->ctx, SQL_RETENTION_SKIPPED_SCAN, skipped, 3, rows_r);
 }
 
 static void skip_run(const struct retention_job *job, struct retention_sweep *s, const char *run,
@@ -81,13 +81,17 @@ static enum retention_choice choose(const struct retention_job *job, const struc
     const struct retention_run run = {
         .has_ended = state_is_terminal((enum run_state)db_int(found, i, RETENTION_SCAN_STATE)),
         .is_purged = !db_cell(found, i, RETENTION_SCAN_PURGED_MS)->is_null,
-        .ended_ms = db_int(found, i, RETENTION_SCAN_ENDED_MS),
+        .changed_ms = db_int(found, i, RETENTION_SCAN_UPDATED_MS),
     };
-    id before = id_floor(job->now_ms - s->keep_days * day_ms),
-       run_id = db_get_id(found, i, RETENTION_SCAN_ID);
+    id run_id = db_get_id(found, i, RETENTION_SCAN_ID);
+    int64_t accepted_ms = db_cell(found, i, RETENTION_SCAN_ACCEPTED_MS)->is_null
+                              ? id_ms(&run_id)
+                              : db_int(found, i, RETENTION_SCAN_ACCEPTED_MS);
+    if (db_cell(found, i, RETENTION_SCAN_STATE)->is_null)
+        return RETENTION_PASS; /* another cursor has removed it */
     enum retention_choice choice = retention_choose(&run, s->removes, job->now_ms, due_ms_r);
-    /* it was skipped when the workspace kept its runs for fewer days */
-    return id_compare(&run_id, &before) < 0 ? choice : RETENTION_SKIP;
+    /* it was skipped when the workspace kept its runs for fewer days, or from its acceptance on */
+    return accepted_ms < job->now_ms - s->keep_days * day_ms ? choice : RETENTION_SKIP;
 }
 
 /* Locks the runs of a scan that can be erased, without waiting for others that hold them. */

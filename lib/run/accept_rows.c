@@ -1,8 +1,13 @@
 /* The rows of accepted runs: one bulk statement a table, except tags and chats, which are one a run. */
+#include <stdlib.h>
 #include <talloc.h>
 
 #include "run/accept_private.h"
+#include "base/log.h"
 #include "json/json.h"
+
+/* An id may tell another time than MariaDB's clock by this much; a request may also wait for some seconds. */
+enum { CLOCK_ERROR_MAX_MS = 600000 };
 
 static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
 {
@@ -176,6 +181,32 @@ static enum err store_keys(struct db_tx *tx, struct accept_batch *b)
     return idempotency_store(tx, keyed, n);
 }
 
+/* Runs whose ids the clock of this host has misdated. */
+static enum err note_misdated(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value *values =
+        talloc_array(tx->ctx, struct db_value, 2 * b->n * RETENTION_MISDATED_SET_COUNT + 1);
+    size_t rows = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct run_request *req = b->entries[i].req;
+        if (!entry_is_new(&b->entries[i]) ||
+            llabs(id_ms(&req->execution_id) - b->entries[i].account->now_ms) <= CLOCK_ERROR_MAX_MS)
+            continue;
+        for (int removes = 0; removes <= 1; removes++) {
+            struct db_value *v = &values[RETENTION_MISDATED_SET_COUNT * rows++];
+            v[RETENTION_MISDATED_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
+            v[RETENTION_MISDATED_SET_REMOVES] = db_number(removes);
+            v[RETENTION_MISDATED_SET_EXECUTION_ID] = db_id(&req->execution_id);
+            v[RETENTION_MISDATED_SET_DUE_MS] = db_number(b->entries[i].account->now_ms);
+            v[RETENTION_MISDATED_SET_ACCEPTED_MS] = db_number(b->entries[i].account->now_ms);
+        }
+        log_warn("accept.clock_differs", "execution=%s ahead_ms=%lld", req->execution_id.text,
+                 (long long)(id_ms(&req->execution_id) - b->entries[i].account->now_ms));
+    }
+    return db_run_each(tx->db, tx->ctx, SQL_RETENTION_MISDATED, NULL, 0, values, RETENTION_MISDATED_SET_COUNT,
+                       rows, NULL);
+}
+
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
 {
     enum err e = insert_executions(tx, b);
@@ -187,6 +218,8 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
         e = insert_children(tx, b);
     if (e == OK)
         e = write_trees(tx, b);
+    if (e == OK)
+        e = note_misdated(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         if (entry_is_new(&b->entries[i]) && (e = insert_tags(tx, b->entries[i].req)) == OK)
             e = insert_chat(tx, b->entries[i].req);

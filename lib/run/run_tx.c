@@ -4,7 +4,6 @@
 #include <talloc.h>
 
 #include "account/account.h"
-#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "redis/keys.h"
@@ -413,7 +412,7 @@ static struct db_value number_or_null(int64_t number)
     return db_number_or_null(number, number != 0);
 }
 
-static enum err write_run_rows(struct run_tx *run_tx, int64_t now_ms)
+static enum err write_run_rows(struct run_tx *run_tx)
 {
     struct db_value *values =
         talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n * STATES_WRITE_SET_COUNT + 1);
@@ -444,7 +443,6 @@ static enum err write_run_rows(struct run_tx *run_tx, int64_t now_ms)
         v[STATES_WRITE_SET_STARTED_MS] = number_or_null(r->started_ms);
         v[STATES_WRITE_SET_ENDED_MS] = number_or_null(r->ended_ms);
         v[STATES_WRITE_SET_DEADLINE_MS] = number_or_null(r->deadline_ms);
-        v[STATES_WRITE_SET_UPDATED_MS] = db_number(now_ms);
         v[STATES_WRITE_SET_OUTPUT] = db_text(r->output);
         v[STATES_WRITE_SET_ERROR] = db_text(r->error);
     }
@@ -498,7 +496,7 @@ enum err run_tx_flush(struct run_tx *run_tx)
     if (e == OK && run_tx->missing_accounts_n > 0)
         return ERR_CONFLICT;
     if (e == OK)
-        e = write_run_rows(run_tx, clock_wall_ms());
+        e = write_run_rows(run_tx);
     if (e == OK)
         e = write_step_rows(run_tx);
     if (e == OK)

@@ -57,8 +57,8 @@ enum err executor_any_alive(struct db *db, bool *alive_r)
 
 enum err executor_mark_lost(struct db *db, uint64_t executor, int64_t beat)
 {
-    struct db_value args[] = {db_number(clock_wall_ms()), db_number((int64_t)executor), db_number(beat)};
-    return update_one_row(db, SQL_EXECUTOR_MARK_LOST, args, 3);
+    struct db_value args[] = {db_number((int64_t)executor), db_number(beat)};
+    return update_one_row(db, SQL_EXECUTOR_MARK_LOST, args, 2);
 }
 
 enum err executor_runs(struct db *db, void *ctx, uint64_t executor, struct executor_run **runs_r, size_t *n_r)

@@ -371,7 +371,7 @@ def test_a_run_that_has_just_ended_keeps_its_row_and_its_keys_for_a_day(stack, w
     eventually(lambda: stack.sql(f"SELECT removes FROM retention_skipped WHERE execution_id = '{run}'") == [["1"]], 20, "the run was skipped")
     again = client.post(f"/executions/{run}/stop", **stop)
     assert (again.status_code, again.json(), again.headers["Idempotent-Replayed"]) == (200, first.json(), "true")
-    stack.sql(f"UPDATE executions SET ended_ms = ended_ms - 86400000 WHERE id = '{run}'")
+    stack.sql(f"UPDATE executions SET updated_ms = updated_ms - 86400000 WHERE id = '{run}'")
     look_again(stack, workspace)
     eventually(lambda: left(stack, workspace) == {}, 20, "removal a day after the end")
 

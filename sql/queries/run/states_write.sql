@@ -1,9 +1,10 @@
 -- Writes locked runs back, many in one statement. The rows exist, because they are locked: the columns that are not updated
 -- only satisfy NOT NULL and are never inserted. Output and error are written once, when the run ends.
+-- updated_ms is MariaDB's time: retention counts a run's end by it.
 INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, cost,
-  state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms, updated_ms,
-  output, error)
-VALUES {{(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)}}
+  state, failure_reason, effects, attempt, losses, last_seq, executor_id, refunded, started_ms, ended_ms, deadline_ms,
+  output, error, updated_ms)
+VALUES {{(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED))}}
 ON DUPLICATE KEY UPDATE
   state = VALUES(state), failure_reason = VALUES(failure_reason), effects = VALUES(effects), attempt = VALUES(attempt),
   losses = VALUES(losses), last_seq = VALUES(last_seq), executor_id = VALUES(executor_id), refunded = VALUES(refunded),

@@ -5,10 +5,10 @@
 enum { HOUR = 3600000 };
 static const int64_t NOW = 1000 * (int64_t)HOUR, DAY = 24 * (int64_t)HOUR;
 
-static enum retention_choice choose(bool has_ended, bool is_purged, int64_t ended_ms, bool removes,
+static enum retention_choice choose(bool has_ended, bool is_purged, int64_t changed_ms, bool removes,
                                     int64_t *due_ms_r)
 {
-    const struct retention_run run = {has_ended, is_purged, ended_ms};
+    const struct retention_run run = {has_ended, is_purged, changed_ms};
     return retention_choose(&run, removes, NOW, due_ms_r);
 }
 
