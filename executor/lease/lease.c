@@ -149,7 +149,8 @@ static void requeue_orphans_work(struct job *job, struct db_thread_ctx *thread_c
     struct recover_cursor cursor = {0};
     size_t n, total = 0;
     do {
-        job->e = executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, &cursor, j->max_losses, &watch, &n);
+        job->e =
+            executor_requeue_orphans(thread_ctx->db, thread_ctx->redis, &cursor, j->max_losses, &watch, &n);
         total += n;
     } while (job->e == OK);
     log_warn("executor.lost", "executor=%llu runs=%zu", (unsigned long long)j->executor_id, total);

@@ -4,8 +4,9 @@
  *
  * Two cursors of a workspace, one for purging and one for removing, pass the runs in the order of their
  * acceptance. Runs that cannot be purged or removed yet, because they have not ended or have just ended, are
- * noted in retention_skipped and looked at again by the time of their end. All times are MariaDB's: where the id of a run, made by
- * the clock of a host, tells another time, the acceptance has noted the run in retention_skipped. */
+ * noted in retention_skipped and looked at again by the time of their end. All times are MariaDB's: where the
+ * id of a run, made by the clock of a host, tells another time, the acceptance has noted the run in
+ * retention_skipped. */
 #pragma once
 
 #include "mariadb/db.h"

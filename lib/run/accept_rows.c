@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <talloc.h>
 
-#include "run/accept_private.h"
 #include "base/log.h"
+#include "run/accept_private.h"
 #include "json/json.h"
 
 /* An id may tell another time than MariaDB's clock by this much; a request may also wait for some seconds. */

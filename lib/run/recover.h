@@ -19,8 +19,8 @@ struct recover_cursor {
 };
 
 /* Releases the next 64 runs of c->executor: queued, attempt + 1. *n_r: how many were left, at most 64; 0:
- * the cursor is at the end. After a transient error the cursor stays. A run that MariaDB refuses is logged and
- * left to executor_requeue_orphans. */
+ * the cursor is at the end. After a transient error the cursor stays. A run that MariaDB refuses is logged
+ * and left to executor_requeue_orphans. */
 enum err executor_release_runs(struct db *db, struct redis *redis, struct recover_cursor *c,
                                size_t *n_r) WARN_UNUSED;
 /* Requeues these `n` runs of the executor as lost: queued, attempt + 1, lost_count + 1. A run that would be
