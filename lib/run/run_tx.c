@@ -75,6 +75,7 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->started_ms = db_int(rows, r, STATES_LOCK_STARTED_MS);
     run->ended_ms = db_int(rows, r, STATES_LOCK_ENDED_MS);
     run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
+    run->moved_ms = db_int(rows, r, STATES_LOCK_UPDATED_MS);
     return run;
 }
 

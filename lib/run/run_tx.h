@@ -44,6 +44,8 @@ struct run {
     int64_t cost, refunded;
     /* Wall time; 0: not set. */
     int64_t started_ms, ended_ms, deadline_ms;
+    /* The last move before this transaction; of a queued run, since when it can be claimed. */
+    int64_t moved_ms;
     /* To be written when the run ends. They are not read from the row. */
     const char *output, *error;
     bool changed;

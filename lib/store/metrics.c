@@ -7,15 +7,16 @@
 static enum err read_current(struct db *db, void *scratch, struct store_metrics *m)
 {
     struct db_rows *rows;
+    struct db_value most = db_number(METRICS_QUEUE_READ_MAX);
     enum err e = db_run(db, scratch, SQL_METRICS_RUNS, NULL, 0, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
-        if (db_int(rows, r, METRICS_RUNS_STATE) == STATE_RUNNING) {
-            m->running = db_int(rows, r, METRICS_RUNS_N);
-            continue;
-        }
-        id oldest = db_get_id(rows, r, METRICS_RUNS_OLDEST_ID);
-        int64_t age_ms = clock_wall_ms() - id_ms(&oldest);
-        m->queued = db_int(rows, r, METRICS_RUNS_N);
+        bool running = db_int(rows, r, METRICS_RUNS_STATE) == STATE_RUNNING;
+        *(running ? &m->running : &m->queued) = db_int(rows, r, METRICS_RUNS_N);
+    }
+    if (e == OK && m->queued > 0)
+        e = db_run(db, scratch, SQL_METRICS_QUEUE, &most, 1, &rows);
+    if (e == OK && m->queued > 0 && rows->count == 1 && db_int(rows, 0, METRICS_QUEUE_CLAIMABLE_MS) > 0) {
+        int64_t age_ms = clock_wall_ms() - db_int(rows, 0, METRICS_QUEUE_CLAIMABLE_MS);
         m->oldest_queued_ms = age_ms > 0 ? age_ms : 0;
     }
     return e;

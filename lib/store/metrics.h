@@ -5,12 +5,18 @@
 #include "mariadb/db.h"
 #include "run/states.h"
 
-enum { METRICS_RECENT_MS = 60000 };
+enum {
+    METRICS_RECENT_MS = 60000,
+    /* queued runs whose age is read: those accepted first. More than the runs that the executors of an
+     * installation return to the queue when they stop. */
+    METRICS_QUEUE_READ_MAX = 4096,
+};
 
 struct store_metrics {
     /* At present. */
     int64_t queued, running;
-    /* Age of the oldest queued run; 0: none is queued. */
+    /* How long a queued run has been claimable, at most: since its acceptance, or since an executor returned
+     * it to the queue. 0: none is queued. */
     int64_t oldest_queued_ms;
     /* Runs accepted within the last METRICS_RECENT_MS, by their present state. */
     int64_t recent[STATE_STOPPED + 1];
