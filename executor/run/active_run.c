@@ -5,13 +5,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #define RUN_LOG_ARGS(run)                                                                                    \
     (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
 #define RUN_LOG_FORMAT "execution=%s workspace=%s workflow=%s attempt=%d"
 
 /* Runs with larger inputs begin after their claim: parsing takes up to 150 ns a byte. */
-enum { INPUT_IN_CLAIM_MAX = 16 * 1024 };
+enum {
+    INPUT_IN_CLAIM_MAX = 16 * 1024,
+    /* bytes of the error of a run in its log line, which has at most 4,000 */
+    MESSAGE_LOG_MAX = 2000,
+};
 
 static const char run_timed_out[] = "the run exceeded its time limit";
 
@@ -88,8 +93,10 @@ static void log_run_end(const struct active_run *run, const struct commit *c)
                  (long long)run_age_ms(run));
         break;
     case MOVE_FAIL:
-        log_info("run.failed", RUN_LOG_FORMAT " duration_ms=%lld reason=%s", RUN_LOG_ARGS(run),
-                 (long long)run_age_ms(run), reason_name(c->move.reason));
+        log_warn("run.failed", RUN_LOG_FORMAT " duration_ms=%lld reason=%s step=%s try=%d message=\"%.*s\"",
+                 RUN_LOG_ARGS(run), (long long)run_age_ms(run), reason_name(c->move.reason),
+                 run->failed_step ? run->failed_step : "-", run->failed_try,
+                 (int)utf8_cut(c->move.error, strlen(c->move.error), MESSAGE_LOG_MAX), c->move.error);
         break;
     default:
         log_info("run.released", RUN_LOG_FORMAT " duration_ms=%lld", RUN_LOG_ARGS(run),
@@ -293,7 +300,7 @@ static void begin_run(struct active_run *run)
     int64_t now_ms = clock_wall_ms();
     const char *unusable = run->kind->unusable(run);
     log_info("run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld", RUN_LOG_ARGS(run), run->row.version,
-             (long long)(now_ms - id_ms(&run->row.id)));
+             (long long)(now_ms - run->row.moved_ms));
     if (exec->stopping) {
         run_release(run);
     } else if (unusable) {

@@ -84,7 +84,9 @@ const char *event_name(enum event_type t)
                                         "execution.requeued",
                                         "execution.succeeded",
                                         "execution.failed",
-                                        "execution.stopped"};
+                                        "execution.stopped",
+                                        "step.retrying",
+                                        "artifacts.refused"};
     return NAME_OF(names, t);
 }
 

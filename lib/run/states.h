@@ -55,6 +55,8 @@ enum event_type {
     EVENT_SUCCEEDED = 12,
     EVENT_FAILED = 13,
     EVENT_STOPPED = 14,
+    EVENT_STEP_RETRYING = 15,
+    EVENT_ARTIFACTS_REFUSED = 16,
 };
 
 enum step_status {

@@ -53,6 +53,22 @@ static void write_times(struct json_write *w, const struct execution *exec)
     json_write_time(w, "completed_at", exec->ended_ms, false);
 }
 
+/* The step as it is shown. A run that ended without its executor (stopped, or lost too often) leaves the row
+ * of its last step as running: the step has ended with the run. */
+static struct execution_step shown_step(const struct execution *exec, const struct execution_step *s)
+{
+    struct execution_step shown = *s;
+    if (s->status != STEP_STATUS_RUNNING || !state_is_terminal(exec->state))
+        return shown;
+    shown.status = STEP_STATUS_FAILED;
+    shown.completed_ms = exec->ended_ms;
+    if (!shown.error && !exec->purged_ms)
+        shown.error = exec->state == STATE_STOPPED ? "the run was stopped"
+                      : exec->error                ? exec->error
+                                                   : reason_name(exec->reason);
+    return shown;
+}
+
 static void write_step(struct json_write *w, int index, const struct program_step *of,
                        const struct execution_step *s)
 {
@@ -60,18 +76,20 @@ static void write_step(struct json_write *w, int index, const struct program_ste
     json_write_int(w, "index", index);
     json_write_text(w, "name", of ? of->name : NULL);
     json_write_text(w, "type", of ? of->type_name : NULL);
-    json_write_text(w, "status", step_status_name(s ? s->status : STEP_STATUS_PENDING));
-    json_write_json(w, "result", s ? s->result : NULL);
-    json_write_text(w, "error", s ? s->error : NULL);
-    json_write_int(w, "attempts", s ? s->tries : 0);
-    json_write_time(w, "started_at", s ? s->started_ms : 0, false);
-    json_write_time(w, "completed_at", s ? s->completed_ms : 0, false);
+    json_write_text(w, "status", step_status_name(s->status));
+    json_write_json(w, "result", s->result);
+    json_write_text(w, "error", s->error);
+    json_write_int(w, "attempts", s->tries);
+    json_write_time(w, "started_at", s->started_ms, false);
+    json_write_time(w, "completed_at", s->completed_ms, false);
     json_write_close(w, '}');
 }
 
 /* Writes every step of the program, including those that have not begun. */
-static void write_program_steps(struct json_write *w, const struct view_steps *v)
+static void write_program_steps(struct json_write *w, const struct execution *exec,
+                                const struct view_steps *v)
 {
+    static const struct execution_step pending = {.status = STEP_STATUS_PENDING};
     size_t known = v->program ? v->program->step_count : 0;
     size_t all = v->count > 0 && (size_t)v->list[v->count - 1].step >= known
                      ? (size_t)v->list[v->count - 1].step + 1
@@ -82,7 +100,8 @@ static void write_program_steps(struct json_write *w, const struct view_steps *v
     json_write_open(w, '[');
     for (size_t i = 0; i < all; i++) {
         bool begun = s < end && (size_t)s->step == i;
-        write_step(w, (int)i, i < known ? &v->program->steps[i] : NULL, begun ? s : NULL);
+        struct execution_step shown = begun ? shown_step(exec, s) : pending;
+        write_step(w, (int)i, i < known ? &v->program->steps[i] : NULL, &shown);
         s += begun;
     }
     json_write_close(w, ']');
@@ -117,7 +136,7 @@ void view_execution(struct json_write *w, const struct execution *exec, const st
     json_write_open(w, '{');
     write_members(w, exec);
     if (steps)
-        write_program_steps(w, steps);
+        write_program_steps(w, exec, steps);
     json_write_close(w, '}');
 }
 

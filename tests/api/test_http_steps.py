@@ -6,6 +6,7 @@ import threading
 import zlib
 
 import pytest
+import requests
 from stack import Effects
 
 
@@ -127,3 +128,65 @@ def test_a_failed_request_keeps_its_response(run, effects):
     # no response, no result
     done = run([http("a", "http://127.0.0.1:1/", on_error="continue"), steps[1]])
     assert done["steps"][0]["result"] is None and "step b: " in done["error"], done
+
+
+def test_failed_tries_are_events_and_counted_at_the_timeout_of_the_run(stack, run, client, effects):
+    effects.answer("/poor", 503, times=3)
+    done = run([http("a", effects.url + "/poor", retry={"max_attempts": 4, "backoff_seconds": 0})])
+    assert (done["status"], done["steps"][0]["attempts"]) == ("success", 4)
+    found = stack.sql(f"SELECT data FROM events WHERE execution_id = '{done['id']}' AND type = 15 ORDER BY seq")
+    tries = [json.loads(row[0]) for row in found]
+    assert [(t["attempt"], t["error"], t["name"]) for t in tries] == [(n, "unexpected response status 503", "a") for n in (1, 2, 3)]
+    assert all(t["retry_at"].endswith("Z") for t in tries)
+    effects.answer("/always", 503)
+    done = run([http("b", effects.url + "/always", retry={"max_attempts": 10, "backoff_seconds": 1})], timeout_seconds=4)
+    assert done["failure_reason"] == "timeout", done
+    shown = done["steps"][0]
+    # the run may end during a try, or while it waits for the next one
+    assert shown["status"] == "failed" and shown["completed_at"]
+    assert 2 <= effects.count("/always") <= shown["attempts"] <= effects.count("/always") + 1
+    line = next(x for x in stack.log("executor").splitlines() if f"run.failed execution={done['id']}" in x)
+    assert " warn " in line and f" step=b try={shown['attempts']} message=\"the run exceeded its time limit\"" in line, line
+
+
+def test_a_failed_run_logs_its_step_and_message(stack, run, effects):
+    done = run([{"name": "ok", "type": "transform", "value": 1}, {"name": "bad", "type": "fail", "message": "no \u00e9"}])
+    line = next(x for x in stack.log("executor").splitlines() if f"run.failed execution={done['id']}" in x)
+    assert " warn " in line and "reason=step_failed step=bad try=1 message=\"step bad: no \u00e9\"" in line, line
+
+
+def test_the_step_of_a_stopped_run_has_ended(workspace, client, effects):
+    release = effects.hold("/long")
+    execution = client.started(workspace.put_workflow({"steps": [http("a", effects.url + "/long")]}))
+    effects.wait_for("/long")
+    assert client.execution(execution)["steps"][0]["status"] == "running"
+    assert client.post(f"/executions/{execution}/stop").status_code == 200
+    stopped = client.execution(execution)
+    release()
+    step = stopped["steps"][0]
+    assert (stopped["status"], step["status"], step["error"]) == ("stopped", "failed", "the run was stopped")
+    assert step["completed_at"] == stopped["completed_at"]
+
+
+def test_the_queue_age_counts_from_when_a_run_became_claimable(stack, workspace, client, effects):
+    """Not from its acceptance: an executor may have returned it to the queue."""
+    release = effects.hold("/busy")
+    execution = client.started(workspace.put_workflow({"steps": [http("a", effects.url + "/busy")]}))
+    effects.wait_for("/busy")
+
+    def claimable_ms():
+        return int(stack.sql_one(f"SELECT updated_ms FROM executions WHERE id = '{execution}'"))
+    accepted = claimable_ms()
+    stack.stop_server("executor")
+    try:
+        assert client.execution(execution)["state"] == "queued" and claimable_ms() > accepted
+        stack.sql(f"UPDATE executions SET updated_ms = updated_ms - 3600000 WHERE id = '{execution}'")
+        text = requests.get(stack.url + "/metrics", timeout=10).text
+        age = next(x for x in text.splitlines() if x.startswith("millrace_queue_age_seconds"))
+        assert float(age.split()[1]) >= 3600, age
+    finally:
+        release()
+        stack.start_server("executor")
+    client.finished(execution)
+    waited = [x for x in stack.log("executor").splitlines() if f"run.claimed execution={execution}" in x][-1]
+    assert int(waited.split("waited_ms=")[1].split()[0]) >= 3600000, waited

@@ -5,7 +5,12 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "executor/db_thread/error_text.h"
 #include "workflow/program_eval.h"
+#include "json/json.h"
+
+/* events of failed tries, of one run in one process */
+enum { RETRY_EVENTS_MAX = 1000 };
 
 const struct step_kind *step_kind_of(enum step_type type)
 {
@@ -240,15 +245,39 @@ void action_succeed(struct action *a, json_object *result)
     json_object_put(result);
 }
 
+/* Beyond RETRY_EVENTS_MAX no event is added: a for_each may have 100,000 tries. The last one says so. */
+static void add_retry_event(struct action *a, const struct action_failure *failure)
+{
+    char at[CLOCK_TEXT_SIZE];
+    if (a->run->retry_events_n >= RETRY_EVENTS_MAX)
+        return;
+    a->run->retry_events_n++;
+    struct commit *c = run_pending_commit(a->run);
+    json_object *data = json_object_new_object();
+    json_object_object_add(data, "index", json_object_new_int((int)a->step->index));
+    json_object_object_add(data, "name", json_object_new_string(a->step->name));
+    json_object_object_add(data, "step_type", json_object_new_string(a->step->type_name));
+    if (a->item >= 0)
+        json_object_object_add(data, "item", json_object_new_int(a->item));
+    json_object_object_add(data, "attempt", json_object_new_int(a->tries));
+    json_object_object_add(data, "error", json_object_new_string(error_text(c, failure->error)));
+    json_object_object_add(data, "retry_at", json_object_new_string(clock_text_z(a->due_ms, at)));
+    if (a->run->retry_events_n == RETRY_EVENTS_MAX)
+        json_object_object_add(data, "truncated", json_object_new_boolean(true));
+    commit_add_event(c, EVENT_STEP_RETRYING, clock_wall_ms(), json_text(data, NULL));
+    json_object_put(data);
+}
+
 static void schedule_retry(struct action *a, const struct action_failure *failure)
 {
     int64_t delay_ms = program_backoff_ms(a->step, a->tries);
     int64_t most_ms = PROGRAM_BACKOFF_SECONDS_MAX * 1000L;
     if (delay_ms < failure->retry_after_ms)
         delay_ms = failure->retry_after_ms < most_ms ? failure->retry_after_ms : most_ms;
+    action_set_due_in(a, delay_ms);
+    add_retry_event(a, failure);
     a->tries++;
     a->answers += failure->answered;
-    action_set_due_in(a, delay_ms);
     a->resumed = false;
     put_running_row(a);
     a->group->on_progress(a->group->arg);
@@ -322,6 +351,20 @@ void actions_run_ready(struct action_group *group, const struct turn *turn)
         a->phase = ACTION_RUNNING;
         a->on_ready(a);
     }
+}
+
+int actions_abort(struct action_group *group, const char *error)
+{
+    struct action *a;
+    int tries = 0;
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        if (a->item >= 0)
+            put_end_row(a, STEP_STATUS_FAILED, NULL, error);
+        else
+            tries = a->tries;
+    }
+    return tries;
 }
 
 void actions_cancel(struct action_group *group)

@@ -161,5 +161,8 @@ void actions_run_ready(struct action_group *group, const struct turn *turn);
 bool actions_any_in(const struct action_group *group, enum action_phase phase);
 /* A release of the run would cut off what one of them does in this process. */
 bool actions_have_effect(const struct action_group *group);
+/* The run ends in the middle of these actions: puts rows that say so for the items of a for_each. Returns the
+ * tries of the action of a step that runs once; 0: there is none. */
+int actions_abort(struct action_group *group, const char *error);
 /* Frees all actions without a row or a callback. */
 void actions_cancel(struct action_group *group);

@@ -190,6 +190,16 @@ static void add_result(struct workflow_run *w, json_object *result, size_t size)
         run_fail(w->run, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
 }
 
+/* For the log. */
+static void note_failed_step(struct workflow_run *w, const struct program_step *step)
+{
+    const struct stored_step *stored = find_stored_step(w, step->index, -1);
+    w->run->failed_step = step->name;
+    w->run->failed_try = w->current_step && w->current_step->last_tries ? w->current_step->last_tries
+                         : stored && stored->tries                      ? stored->tries
+                                                                        : 1;
+}
+
 static void fail_step(struct workflow_run *w, const struct program_step *step, const char *error,
                       enum failure_reason reason)
 {
@@ -209,6 +219,7 @@ static void fail_step(struct workflow_run *w, const struct program_step *step, c
     }
     char *sentence = talloc_asprintf(w, "step %s: %s", step->name, error);
     w->step_aborted = true;
+    note_failed_step(w, step);
     run_fail(w->run, reason, sentence);
 }
 
@@ -616,6 +627,10 @@ static void workflow_abort_step(struct active_run *run, const char *error)
     struct workflow_run *w = run->state;
     if (!w->current_step || w->step_aborted)
         return;
+    int tries = actions_abort(&w->actions, error);
+    if (tries > w->current_step->last_tries)
+        w->current_step->last_tries = tries;
+    note_failed_step(w, w->current_step->step);
     put_step_row(w, w->current_step->step, STEP_STATUS_FAILED, NULL, error);
     add_step_event(w, EVENT_STEP_FAILED, w->current_step->step, error);
 }

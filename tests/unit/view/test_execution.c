@@ -140,6 +140,36 @@ Test(view_execution, steps_not_started_are_pending)
     cr_assert_eq(json_object_array_length(json_get(render_view(&exec, &steps, NULL), "steps")), 3);
 }
 
+Test(view_execution, a_running_step_ends_with_its_run)
+{
+    static const struct {
+        enum run_state state;
+        const char *run_error, *status, *error;
+    } cases[] = {{STATE_RUNNING, NULL, "running", NULL},
+                 {STATE_QUEUED, NULL, "running", NULL},
+                 {STATE_STOPPED, NULL, "failed", "the run was stopped"},
+                 {STATE_FAILED, "the executor was lost", "failed", "the executor was lost"}};
+    struct program_step of = {.name = "a", .type_name = "http"};
+    struct program program = {.steps = &of, .step_count = 1};
+    struct execution_step begun = {.status = STEP_STATUS_RUNNING, .tries = 3, .started_ms = 1};
+    struct view_steps steps = {&program, &begun, 1};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct execution exec = sample_execution();
+        exec.state = cases[i].state;
+        exec.error = cases[i].run_error;
+        exec.ended_ms = state_is_terminal(exec.state) ? 5 : 0;
+        json_object *s =
+            json_object_array_get_idx(json_get(render_view(&exec, &steps, NULL), "steps"), 0);
+        cr_expect_str_eq(member_text(s, "status"), cases[i].status);
+        cr_expect_eq(json_object_get_int(json_get(s, "attempts")), 3);
+        cr_expect_eq(json_get(s, "completed_at") != NULL, cases[i].error != NULL);
+        if (cases[i].error)
+            cr_expect_str_eq(member_text(s, "error"), cases[i].error);
+        else
+            cr_expect_null(json_get(s, "error"));
+    }
+}
+
 /* --- what it is written with --- */
 
 Test(json_write, escapes_texts_and_writes_numbers)

@@ -179,6 +179,46 @@ Test(action, a_failure_is_retried_while_tries_are_left)
     free_fixture(f);
 }
 
+Test(action, each_failed_try_adds_an_event)
+{
+    struct action_fixture *f =
+        make_fixture("{'name':'a','type':'http','request':{'method':'GET','url':'http://127.0.0.1/'},"
+                     "'retry':{'max_attempts':3,'backoff_seconds':0}}");
+    struct action *a = begin_action(f, NULL);
+    struct action_failure failure = {.error = "no luck", .retry = true};
+    const struct commit *c = run_pending_commit(f->run);
+    action_fail(a, &failure);
+    action_fail(a, &failure);
+    action_fail(a, &failure);
+    cr_assert_eq(c->events_n, 2U, "the end of the last try is the end of the step");
+    for (size_t i = 0; i < c->events_n; i++) {
+        json_object *data;
+        const char *why;
+        cr_assert_eq(c->events[i].type, EVENT_STEP_RETRYING);
+        cr_assert_eq(json_parse(f, c->events[i].data, strlen(c->events[i].data), 2, &data, &why), OK);
+        cr_expect_eq(json_object_get_int(json_get(data, "attempt")), (int)i + 1);
+        cr_expect_str_eq(json_get_text(data, "error"), "no luck");
+        cr_expect_not_null(json_get_text(data, "retry_at"));
+        cr_expect_null(json_get(data, "item"));
+    }
+    free_fixture(f);
+}
+
+Test(action, the_end_of_a_run_ends_its_items_and_counts_tries)
+{
+    struct action_fixture *f = make_fixture("{'name':'a','type':'delay','seconds':9}");
+    const char *why;
+    struct action *whole = begin_action(f, NULL);
+    whole->tries = 4;
+    action_new(&f->group, &f->program->steps[0], 2, NULL, NULL, &why);
+    write_rows(f);
+    cr_assert_eq(actions_abort(&f->group, "late"), 4);
+    const struct run_step *row = written_row(f);
+    cr_expect(row->item == 2 && row->status == STEP_STATUS_FAILED);
+    cr_expect_str_eq(row->error, "late");
+    free_fixture(f);
+}
+
 Test(action, a_failure_that_is_final_is_not_retried)
 {
     struct action_fixture *f =
