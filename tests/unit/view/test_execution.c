@@ -158,8 +158,7 @@ Test(view_execution, a_running_step_ends_with_its_run)
         exec.state = cases[i].state;
         exec.error = cases[i].run_error;
         exec.ended_ms = state_is_terminal(exec.state) ? 5 : 0;
-        json_object *s =
-            json_object_array_get_idx(json_get(render_view(&exec, &steps, NULL), "steps"), 0);
+        json_object *s = json_object_array_get_idx(json_get(render_view(&exec, &steps, NULL), "steps"), 0);
         cr_expect_str_eq(member_text(s, "status"), cases[i].status);
         cr_expect_eq(json_object_get_int(json_get(s, "attempts")), 3);
         cr_expect_eq(json_get(s, "completed_at") != NULL, cases[i].error != NULL);
