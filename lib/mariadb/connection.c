@@ -1,4 +1,5 @@
 /* The connection: settings of the session, errors, and text commands. */
+#include <errmsg.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,10 @@ enum {
      * for a client that is gone. */
     SERVER_GIVES_UP_MS = 200,
     LOG_INTERVAL_MS = 1000,
+    MESSAGE_MAX = 512,
+    /* bits of db_connection_id: the connection's number at the server, above it the server's tag */
+    NUMBER_BITS = 40,
+    TAG_SECONDS_BITS = 12,
 };
 
 /* The server's error numbers (mysqld_error.h). */
@@ -134,17 +139,30 @@ enum db_fault db_record_error(struct db *db, unsigned number, const char *what, 
     return db->fault;
 }
 
+/* A read-only server refuses COMMIT and rolls back. Any other error may be the answer to a transaction that
+ * is committed: Galera answers 1180, and at times 1213, for one that the other nodes have received. The
+ * connection is closed, so that the outcome is looked up on a new one. */
 enum db_fault db_record_commit_error(struct db *db)
 {
     unsigned number = mysql_errno(db->conn);
-    enum db_fault fault = db_record_error(db, number, "COMMIT", mysql_error(db->conn));
-    /* a read-only server refuses COMMIT and rolls back; after any other refusal the outcome is open */
-    bool rolled_back = number == E_READ_ONLY || number == E_READ_ONLY_MODE;
-    if (fault != FAULT_SERVER || rolled_back)
-        return fault;
+    char message[MESSAGE_MAX];
+    snprintf(message, sizeof message, "%s", mysql_error(db->conn));
+    if (number == E_READ_ONLY || number == E_READ_ONLY_MODE)
+        return db_record_error(db, number, "COMMIT", message);
+    log_warn("db.commit_unanswered", "errno=%u message=\"%s\"", number, message);
     db->counters.lost++;
     db_disconnect(db);
     return db->fault = FAULT_CONNECTION;
+}
+
+/* A bulk statement whose transaction another node has aborted fails without an error number. */
+enum db_fault db_record_statement_error(struct db *db, MYSQL_STMT *stmt, const char *what)
+{
+    unsigned number = mysql_stmt_errno(stmt);
+    char message[MESSAGE_MAX];
+    snprintf(message, sizeof message, "%s", mysql_stmt_error(stmt));
+    return number ? db_record_error(db, number, what, message)
+                  : db_record_error(db, CR_UNKNOWN_ERROR, what, "the server gave no error number");
 }
 
 /* --- the connection --- */
@@ -183,12 +201,72 @@ static void set_options(const struct db *db, MYSQL *conn)
     char session[512];
     int64_t limit_ms = (int64_t)db->settings.timeout_s * 1000 - SERVER_GIVES_UP_MS;
     snprintf(session, sizeof session,
-             "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, "
+             "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, wsrep_sync_wait=1, "
              "idle_transaction_timeout=1, max_statement_time=%" PRId64 ".%03" PRId64 ", sql_mode="
              "'STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', "
              "time_zone='+00:00'",
              limit_ms / 1000, limit_ms % 1000);
     mysql_options(conn, MYSQL_INIT_COMMAND, session);
+}
+
+/* FNV-1a of the variables that tell one server from another. */
+static bool read_server_hash(MYSQL *conn, uint32_t *hash_r)
+{
+    if (mysql_query(conn, "SHOW GLOBAL VARIABLES WHERE Variable_name IN "
+                          "('server_uid', 'hostname', 'port', 'datadir', 'wsrep_node_address')") != 0)
+        return false;
+    MYSQL_RES *rows = mysql_store_result(conn);
+    if (!rows)
+        return false;
+    uint32_t hash = 2166136261U;
+    for (MYSQL_ROW row; (row = mysql_fetch_row(rows));) {
+        for (const char *c = row[1] ? row[1] : ""; *c; c++)
+            hash = (hash ^ (uint8_t)*c) * 16777619U;
+    }
+    mysql_free_result(rows);
+    *hash_r = hash;
+    return true;
+}
+
+/* A connection's number means nothing at another server, or at the same one after a restart: both give it to
+ * a stranger. The tag names the server and the second of its start (in CLOCK_BOOTTIME, so it holds for the
+ * processes of one host). */
+static bool read_server_tag(struct db *db, MYSQL *conn)
+{
+    uint32_t hash;
+    unsigned long long uptime_s;
+    const char *status = mysql_stat(conn);
+    if (!status || sscanf(status, "Uptime: %llu", &uptime_s) != 1 || !read_server_hash(conn, &hash))
+        return false;
+    int64_t start_s = clock_boot_ms() / 1000 - (int64_t)uptime_s;
+    db->server_hash = (uint16_t)((hash ^ hash >> TAG_SECONDS_BITS) & ((1U << TAG_SECONDS_BITS) - 1));
+    db->server_start_s = (uint16_t)(start_s & ((1 << TAG_SECONDS_BITS) - 1));
+    return true;
+}
+
+/* The first read after connecting waits until this node has applied what the others committed before
+ * (wsrep_sync_wait, which a server without Galera accepts and ignores). Later statements do not wait: they go
+ * to the same node. */
+static bool pass_barrier(MYSQL *conn)
+{
+    if (mysql_query(conn, "SELECT 1") != 0)
+        return false;
+    mysql_free_result(mysql_store_result(conn));
+    return mysql_query(conn, "SET SESSION wsrep_sync_wait=0") == 0;
+}
+
+bool db_is_same_server(const struct db *db, uint64_t connection)
+{
+    uint64_t tag = connection >> NUMBER_BITS;
+    unsigned mask = (1U << TAG_SECONDS_BITS) - 1;
+    unsigned apart_s =
+        ((unsigned)tag - db->server_start_s) & mask; /* 1: the two seconds were rounded apart */
+    return tag >> TAG_SECONDS_BITS == db->server_hash && (apart_s <= 1 || apart_s == mask);
+}
+
+uint64_t db_connection_number(uint64_t connection)
+{
+    return connection & ((UINT64_C(1) << NUMBER_BITS) - 1);
 }
 
 enum db_fault db_connect(struct db *db)
@@ -200,7 +278,8 @@ enum db_fault db_connect(struct db *db)
         return db->fault = FAULT_CONNECTION;
     set_options(db, conn);
     if (!mysql_real_connect(conn, NULL, db->settings.user, db->settings.password, db->settings.name, 0,
-                            db->settings.socket, CLIENT_FOUND_ROWS)) {
+                            db->settings.socket, CLIENT_FOUND_ROWS) ||
+        !pass_barrier(conn) || !read_server_tag(db, conn)) {
         log_warn("db.unreachable", "errno=%u message=\"%s\"", mysql_errno(conn), mysql_error(conn));
         mysql_close(conn);
         db->counters.lost++;
@@ -210,7 +289,7 @@ enum db_fault db_connect(struct db *db)
     db->autocommit_off = false;
     db->was_transaction = false;
     if (db->published_id)
-        *db->published_id = mysql_thread_id(conn);
+        *db->published_id = db_connection_id(db);
     return db->fault = FAULT_NONE;
 }
 
@@ -226,7 +305,10 @@ enum err db_ping(struct db *db)
 
 uint64_t db_connection_id(const struct db *db)
 {
-    return db->conn ? mysql_thread_id(db->conn) : 0;
+    if (!db->conn)
+        return 0;
+    uint64_t tag = (uint64_t)db->server_hash << TAG_SECONDS_BITS | db->server_start_s;
+    return tag << NUMBER_BITS | db_connection_number(mysql_thread_id(db->conn));
 }
 
 void db_publish_connection_id(struct db *db, _Atomic uint64_t *where)

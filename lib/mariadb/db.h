@@ -104,10 +104,11 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
  * query repeats the work, up to 5 runs in all, and ERR_UNAVAILABLE of a lost connection repeats it once, on a
  * new connection.
  *
- * If the answer to COMMIT was lost, the old connection is killed and `work` runs again with settling = true.
- * It then looks for its own ids under its locks. If it finds them, the first run had committed: it changes
- * `touched`, so that there is a write and the server flushes its log before anybody sees the result, and
- * reports what it would have reported. ERR_UNCERTAIN: not settled within 2 s. */
+ * If COMMIT was sent and the answer was lost, or was any error but a read-only server's refusal, the outcome
+ * is unknown. The old connection is killed (if it belongs to the server that is connected now) and `work`
+ * runs again with settling = true. It then looks for its own ids under its locks. If it finds them, the first
+ * run had committed: it changes `touched`, so that there is a write and the server flushes its log before
+ * anybody sees the result, and reports what it would have reported. ERR_UNCERTAIN: not settled within 2 s. */
 struct db_tx;
 typedef enum err db_work(struct db_tx *tx, void *arg);
 struct db_tx {
@@ -126,7 +127,8 @@ enum err db_transaction(struct db *db, db_work *work, void *arg) WARN_UNUSED;
  * connection, may have committed (the leader of a batch died). */
 enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg) WARN_UNUSED;
 
-/* The server's id of this connection, 0 while there is none. */
+/* Names this connection: the server's number for it, and which server that is. 0 while there is none. Valid
+ * on this host only. */
 uint64_t db_connection_id(const struct db *db);
 /* Keeps *where equal to the connection's id, now and after each reconnect, so that another process can settle
  * what this one leaves behind. NULL ends it. */

@@ -60,6 +60,8 @@ struct db {
     bool lock_timed_out;
     /* CLOCK_BOOTTIME of the last log line about FAULT_SERVER */
     int64_t server_fault_logged_ms;
+    /* which server, and when it started: the tag of db_connection_id; 12 bits each */
+    uint16_t server_hash, server_start_s;
     uint64_t round_trips;
     /* the last error that was the statement's own: "ERRNO: MESSAGE"; empty: none so far */
     char statement_error[256];
@@ -75,9 +77,15 @@ enum db_fault db_connect(struct db *db);
 /* Classifies an error of the server or the client library and logs it (but for FAULT_RETRY, which is
  * ordinary; FAULT_SERVER once a second). A lost connection is closed. */
 enum db_fault db_record_error(struct db *db, unsigned number, const char *what, const char *message);
-/* Classifies an error of COMMIT. An error after which the transaction may have been committed, or may still
- * be open, closes the connection and counts as FAULT_CONNECTION. */
+/* The same for an error of a prepared statement. */
+enum db_fault db_record_statement_error(struct db *db, MYSQL_STMT *stmt, const char *what);
+/* Classifies an error of COMMIT. An error after which the transaction may have been committed closes the
+ * connection and counts as FAULT_CONNECTION. */
 enum db_fault db_record_commit_error(struct db *db);
+/* True if `connection`, a db_connection_id, was given by the server that db is connected to now. */
+bool db_is_same_server(const struct db *db, uint64_t connection);
+/* The connection's number at its server, for KILL. */
+uint64_t db_connection_number(uint64_t connection);
 /* Runs a statement that has neither values nor a result. */
 enum db_fault db_command(struct db *db, const char *text);
 /* Restores autocommit before a statement that runs outside a transaction. Does nothing inside of one. */

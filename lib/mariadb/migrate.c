@@ -54,17 +54,25 @@ static bool is_applied(const struct db_rows *rows, unsigned number)
     return false;
 }
 
+/* GET_LOCK makes the second `millrace migrate` on one server wait. On several servers of a Galera cluster it
+ * is granted more than once; there the row's primary key decides, which is certified: one of two inserts
+ * fails. */
 static enum err apply_migration(struct db *db, void *ctx, const struct sql_migration *m,
-                                int64_t *applied_ms_r)
+                                int64_t *applied_ms_r, const char **why_r)
 {
     struct db_value begin[] = {
         [MIGRATION_BEGIN_SET_NUMBER] = db_number(m->number),
         [MIGRATION_BEGIN_SET_NAME] = db_text(m->name),
         [MIGRATION_BEGIN_SET_SHA256] = db_text(m->sha256),
     };
+    *why_r = talloc_asprintf(
+        ctx, "migration %s could not be begun; another `millrace migrate` may be executing it", m->name);
     enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, MIGRATION_BEGIN_SET_COUNT, NULL);
-    if (e == OK)
-        e = db_script(db, m->text);
+    if (e != OK)
+        return e;
+    *why_r = talloc_asprintf(ctx, "migration %s failed, and some of its statements may have been executed",
+                             m->name);
+    e = db_script(db, m->text);
     if (e != OK)
         return e;
     *applied_ms_r = clock_wall_ms();
@@ -84,9 +92,8 @@ static enum err apply_missing_migrations(struct db *db, void *ctx, struct migrat
         list[i].is_new = !is_applied(rows, m->number);
         if (!list[i].is_new)
             list[i].applied_ms = db_int(rows, known++, MIGRATION_LIST_APPLIED_MS);
-        else if ((e = apply_migration(db, ctx, m, &list[i].applied_ms)) != OK)
-            *why_r = talloc_asprintf(
-                ctx, "migration %s failed, and some of its statements may have been executed", m->name);
+        else
+            e = apply_migration(db, ctx, m, &list[i].applied_ms, why_r);
     }
     return e;
 }

@@ -1,4 +1,5 @@
 /* Prepared statements: prepared once a connection, run plainly, as a bulk insert, or with a list after IN. */
+#include <errmsg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +83,7 @@ struct db_statement *db_prepare(struct db *db, enum sql_id query, unsigned size_
     if (ok)
         record_wrong_columns(db, query, mysql_stmt_field_count(st->stmt));
     else
-        db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
+        db_record_statement_error(db, st->stmt, sql_name[query]);
     if (st->stmt)
         mysql_stmt_close(st->stmt);
     st->stmt = NULL;
@@ -195,6 +196,13 @@ static bool fetch_rows(struct db_statement *st, struct db_rows *rows)
 
 /* --- running --- */
 
+/* False if the server has ended the transaction that the client believes to be in: statements that follow
+ * would begin another one, and half of the work would be committed. */
+static bool is_still_in_transaction(const struct db *db)
+{
+    return !db->in_transaction || (db->conn->server_status & SERVER_STATUS_IN_TRANS);
+}
+
 /* Executes a statement. array: the number of rows bound to each parameter (bulk insert), 0 for a plain
  * execution. */
 static enum db_fault statement_run(struct db *db, enum sql_id query, unsigned size_log2, MYSQL_BIND *binds,
@@ -214,12 +222,12 @@ static enum db_fault statement_run(struct db *db, enum sql_id query, unsigned si
     }
     db->round_trips++;
     if (binds_n > 0 && mysql_stmt_bind_param(st->stmt, binds) != 0)
-        return db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], mysql_stmt_error(st->stmt));
-    if (mysql_stmt_execute(st->stmt) != 0 || (st->columns_n > 0 && !fetch_rows(st, rows))) {
-        char message[512];
-        snprintf(message, sizeof message, "%s", mysql_stmt_error(st->stmt));
-        return db_record_error(db, mysql_stmt_errno(st->stmt), sql_name[query], message);
-    }
+        return db_record_statement_error(db, st->stmt, sql_name[query]);
+    if (mysql_stmt_execute(st->stmt) != 0 || (st->columns_n > 0 && !fetch_rows(st, rows)))
+        return db_record_statement_error(db, st->stmt, sql_name[query]);
+    if (array > 0 && (mysql_stmt_affected_rows(st->stmt) < array || !is_still_in_transaction(db)))
+        return db_record_error(db, CR_UNKNOWN_ERROR, sql_name[query],
+                               "another node aborted the transaction of a bulk statement");
     if (st->columns_n == 0) {
         rows->affected += mysql_stmt_affected_rows(st->stmt);
         rows->insert_id = mysql_stmt_insert_id(st->stmt);

@@ -1,4 +1,5 @@
 /* Transactions: repeated after a deadlock, settled if the answer to COMMIT was lost. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <talloc.h>
 #include <time.h>
@@ -78,22 +79,27 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     if (fault == FAULT_NONE)
         return TX_DONE;
     *e_r = db_err(fault);
-    if (fault == FAULT_SERVER)
-        (void)db_command(db, "ROLLBACK"); /* the next transaction must not begin inside of this one */
     if (fault == FAULT_CONNECTION)
         return TX_COMMIT_LOST;
-    return fault == FAULT_RETRY ? TX_RETRY : TX_DONE;
+    (void)db_command(db, "ROLLBACK"); /* refused; the next transaction must not begin inside of this one */
+    return TX_DONE;
 }
 
 /* Kills the old connection, so that it cannot commit after the work has looked for its ids. It is dead as
- * well if the server does not know it, or if its id now belongs to another user's connection: the server was
- * restarted in between, and the old connection ended with the old server. */
+ * well if the server does not know it, or if its number now belongs to another user's connection: the server
+ * was restarted in between, and the old connection ended with the old server.
+ *
+ * A number of another server is not killed: here it may belong to a stranger. There is no need: with Galera
+ * the old server either takes part in the same order of commits, in which the locks and writes of the
+ * settling work make the later of the two fail, or it can no longer commit. */
 static bool kill_connection(struct db *db, uint64_t old)
 {
-    char text[64];
-    snprintf(text, sizeof text, "KILL HARD CONNECTION %llu", (unsigned long long)old);
     if (!old || db_connect(db) != FAULT_NONE)
         return old == 0;
+    if (!db_is_same_server(db, old))
+        return true;
+    char text[64];
+    snprintf(text, sizeof text, "KILL HARD CONNECTION %" PRIu64, db_connection_number(old));
     db->round_trips++;
     if (mysql_query(db->conn, text) == 0 || mysql_errno(db->conn) == E_NO_SUCH_THREAD ||
         mysql_errno(db->conn) == E_KILL_DENIED)

@@ -56,16 +56,21 @@ static void redis_disconnect(struct redis *r)
     r->unread = 0;
 }
 
-/* hiredis cannot use a context after an error, so the connection is closed. */
-static enum err redis_fail(struct redis *r)
+static enum err redis_fail_with(struct redis *r, const char *message)
 {
     if (!r->warned)
-        log_warn("redis.unreachable", "message=\"%s\"", r->context ? r->context->errstr : "cannot connect");
+        log_warn("redis.unreachable", "message=\"%s\"", message);
     r->warned = true;
     r->failures++;
     redis_disconnect(r);
     r->backoff_until_ms = clock_boot_ms() + BACKOFF_MS;
     return ERR_UNAVAILABLE;
+}
+
+/* hiredis cannot use a context after an error, so the connection is closed. */
+static enum err redis_fail(struct redis *r)
+{
+    return redis_fail_with(r, r->context ? r->context->errstr : "cannot connect");
 }
 
 static int redis_destroy(struct redis *r)
@@ -181,16 +186,31 @@ static void copy_value(void *ctx, const redisReply *reply, struct redis_value *v
     }
 }
 
+/* True for the errors of a server that is not the master, or not yet: after a failover the next connection
+ * reaches the new one. Older servers put a script's error into a sentence of their own. */
+static bool is_not_master(const redisReply *reply)
+{
+    static const char *const errors[] = {"READONLY ", "LOADING ", "MASTERDOWN ", "NOREPLICAS ", "UNBLOCKED "};
+    if (reply->type != REDIS_REPLY_ERROR)
+        return false;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        if (strncmp(reply->str, errors[i], strlen(errors[i])) == 0)
+            return true;
+    }
+    return strstr(reply->str, "-READONLY ") != NULL;
+}
+
 /* Reads one answer. answer_r may be NULL: the answer is dropped. */
 static enum err read_answer(struct redis *r, void *ctx, struct redis_value *answer_r)
 {
     void *reply = NULL;
     if (redisGetReply(r->context, &reply) != REDIS_OK || !reply)
         return redis_fail(r);
-    if (answer_r)
+    enum err e = is_not_master(reply) ? redis_fail_with(r, ((redisReply *)reply)->str) : OK;
+    if (answer_r && e == OK)
         copy_value(ctx, reply, answer_r);
     freeReplyObject(reply);
-    return OK;
+    return e;
 }
 
 static enum err read_pending_answers(struct redis *r)

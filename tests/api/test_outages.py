@@ -60,6 +60,20 @@ def test_redis_balance_is_corrected_after_an_outage(stack, workspace, client):
 
 
 @pytest.mark.serial
+def test_a_redis_that_is_no_longer_the_master_counts_as_unreachable(stack, workspace, client):
+    """Sentinel has made another server the master: the connection is closed, so that the next one reaches that server."""
+    workflow = workspace.put_workflow(PROGRAM)
+    seen = len(stack.log("executor"))
+    stack.redis("REPLICAOF", "127.0.0.1", "1")
+    try:
+        for _ in range(3):
+            assert client.finished(client.started(workflow))["status"] == "success"
+        eventually(lambda: 'redis.unreachable message="READONLY' in stack.log("executor")[seen:], 10, "the lost master in the log")
+    finally:
+        stack.redis("REPLICAOF", "NO", "ONE")
+    eventually(lambda: "redis.reconnected" in stack.log("executor")[seen:], 20, "a new connection")
+
+
 def test_requests_are_503_without_mariadb_and_succeed_afterwards(stack, workspace, client):
     workflow = workspace.put_workflow(PROGRAM)
     run = client.started(workflow)

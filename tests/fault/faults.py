@@ -171,11 +171,11 @@ class Faults:
         self.stack.db_proxy.tell(do="forget")
         self.over(e)
 
-    def commit_cut(self, when, count):
+    def commit_cut(self, when, count, **error):
         """Clients get an error only if the outcome could not be determined within 2 s."""
         e = self.excused(f"commit cut {when}", 504)
         before = self.stack.db_proxy.done()
-        self.stack.db_proxy.tell(do="commit", when=when, count=count)
+        self.stack.db_proxy.tell(do="commit", when=when, count=count, **error)
         try:
             eventually(lambda: self.stack.db_proxy.done() >= before + count, POINT_S, "the cut of the commits")
         except AssertionError:
@@ -191,6 +191,10 @@ class Faults:
 
     def commit_cut_after(self):
         self.commit_cut("after", self.rng.randint(1, 3))
+
+    def commit_answered_with_an_error(self):
+        """The errors of a Galera node whose transaction the other nodes may have committed."""
+        self.commit_cut("error", self.rng.randint(1, 3), code=self.rng.choice([1180, 1213, 1047]), done=self.rng.random() < 0.6)
 
     def commit_stalls(self):
         """Requests that the stalled leader does not reach are rejected after 2.5 s without an effect."""
@@ -249,7 +253,7 @@ KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", 
          "executor_processes_all", "executor_master", "executor_rolling", "executor_hangs_past_its_lease",
          "executor_hangs_for_a_moment", "redis", "redis_without_data", "redis_emptied", "redis_connections_cut",
          "redis_cut_in_mid_reply", "redis_stalls", "mariadb", "mariadb_connections_cut", "mariadb_cut_in_mid_packet",
-         "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_stalls", "executor_commit_held", "mariadb_stalls")
+         "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_answered_with_an_error", "commit_stalls", "executor_commit_held", "mariadb_stalls")
 
 
 def read(path):

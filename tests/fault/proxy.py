@@ -3,12 +3,14 @@
 It is a separate process (`Proxy` starts and commands it), so that it is independent of the speed and life of the harness.
 Commands are JSON objects, one per line on its standard input. They apply to the next connections that match:
 
-  {"do": "commit", "when": "before" | "in" | "after" | "stall" | "hold", "count": N, "seconds": S, "pids": […], "contains": TEXT}
+  {"do": "commit", "when": "before" | "in" | "after" | "error" | "stall" | "hold", "count": N, "seconds": S, "pids": […], "contains": TEXT}
       before   the COMMIT packet is not forwarded and the connection is cut on both sides: the server rolls back
       in       the packet is forwarded and the connection is cut at once: the outcome is unknown
       after    the packet is forwarded, and the response of the server is not: the server has committed
       hold     the packet is held for S seconds, so that its transaction keeps its locks, then the connection is cut:
                this is how the server sees a process that hangs
+      error    the response is an error, "code" (1180, 1213 …): with "done" the server has committed, without it has not,
+               because its connection is cut
       stall    the response is held for S seconds, longer than the client waits, then the connection is cut
       With pids, only commits of these clients; with contains, only transactions that have sent this text.
   {"do": "bytes", "after": N, "count": N}   the connection that transfers N more bytes, in either direction, is cut within a packet
@@ -29,6 +31,12 @@ import time
 CHUNK = 262144
 START = b"\x03START TRANSACTION"
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # protocol of MariaDB: length 7, sequence 0, COM_QUERY
+
+
+def error_packet(code):
+    """The first packet of a response: an error with its number, SQLSTATE and text."""
+    body = b"\xff" + struct.pack("<H", code) + b"#HY000injected by the proxy"
+    return struct.pack("<I", len(body))[:3] + b"\x01" + body
 
 
 class Proxy:
@@ -63,6 +71,7 @@ class Pair:
         self.client, self.server = client, server
         self.pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self.said = b""        # sent by the client since its transaction began; recorded while commands are pending
+        self.code = 0          # the error that answers a COMMIT
         self.fate = None       # set when the response to a COMMIT must not be forwarded
         self.cut_at = None     # time of a scheduled cut, or None
 
@@ -130,6 +139,9 @@ class Forwarder:
         if source is pair.client and self.orders and data.endswith(COMMIT) and self.is_meant(pair):
             self.on_commit(pair, data)
             return
+        if source is pair.server and pair.fate == "error":
+            self.answer_with_error(pair)
+            return
         if source is pair.server and pair.fate:
             if pair.fate not in ("stall", "hold"):
                 self.cut_pair(pair)
@@ -160,6 +172,11 @@ class Forwarder:
             self.pass_on(pair, pair.server, data[:-len(COMMIT)])
             self.cut_pair(pair)
             return
+        if order["when"] == "error":
+            pair.fate, pair.code = "error", order["code"]
+            if not order["done"]:
+                self.answer_with_error(pair)
+                return
         if order["when"] == "hold":
             pair.fate, pair.cut_at = "hold", time.monotonic() + order["seconds"]
             return
@@ -170,6 +187,11 @@ class Forwarder:
             pair.fate = order["when"]
             if pair.fate == "stall":
                 pair.cut_at = time.monotonic() + order["seconds"]
+
+    def answer_with_error(self, pair):
+        self.pass_on(pair, pair.client, error_packet(pair.code))
+        self.cut += 1
+        self.drop(pair)
 
     # --- commands ---
     def on_commands(self):

@@ -1,0 +1,87 @@
+"""An error that answers COMMIT says nothing about the transaction: Galera answers 1180 or 1213 for one that the other nodes have
+committed. Whatever the error, the outcome is looked up: nothing is lost, repeated or answered 500."""
+import pathlib
+import sys
+
+import pytest
+
+from stack import Stack, eventually
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
+from proxy import Proxy  # noqa: E402
+
+PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+# commit failed; deadlock; lock wait; node without a quorum; disk full; a number that nobody knows
+ERRORS = pytest.mark.parametrize("code", [1180, 1213, 1205, 1047, 1021, 9999])
+DONE = pytest.mark.parametrize("done", [True, False], ids=["committed", "rolled_back"])
+
+
+@pytest.fixture(scope="module")
+def proxied():
+    s = Stack()
+    proxy = Proxy(s.dir / "proxy.sock", s.dir / "sockets/mariadb.sock")
+    s.settings["database.socket"] = str(s.dir / "proxy.sock")
+    try:
+        s.start()
+        yield s, proxy
+    finally:
+        s.stop()
+        proxy.close()
+    s.close()
+
+
+def answered(stack, proxy, code, done, act, pids=None, contains=None):
+    """What act() returns while the next matching COMMIT is answered with the error."""
+    before = proxy.done()
+    proxy.tell(do="commit", when="error", code=code, done=done, count=1, pids=pids, contains=contains)
+    result = act()
+    eventually(lambda: proxy.done() > before, 20, "a COMMIT that was answered with the error")
+    return result
+
+
+@ERRORS
+@DONE
+def test_accepting_a_run(proxied, code, done):
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    api = stack.children("api")
+    r = answered(stack, proxy, code, done, lambda: client.run(workflow), pids=api)
+    assert r.status_code == 202
+    client.finished(r.json()["execution_id"])
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'") == "1"
+    assert workspace.balance() == 999
+
+
+@ERRORS
+@DONE
+def test_the_end_of_a_run(proxied, code, done):
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 0.3}, {"name": "b", "type": "transform", "value": 2}]})
+    id = client.started(workflow)
+    answered(stack, proxy, code, done, lambda: None, pids=stack.children("executor"), contains=id)
+    assert client.finished(id, 30)["status"] == "success"
+    steps = stack.sql(f"SELECT step, tries FROM execution_steps WHERE execution_id = '{id}' ORDER BY step")
+    assert [int(tries) for _, tries in steps] == [1, 1]
+    assert workspace.balance() == 999
+
+
+@ERRORS
+@DONE
+def test_storing_a_workflow(proxied, code, done):
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    r = answered(stack, proxy, code, done, lambda: client.put(f"/workflows/{workflow}", json={"name": "n", "program": PROGRAM}),
+                 pids=stack.children("api"))
+    assert (r.status_code, r.json()["version"]) == (200, 2), r.text
+
+
+def test_the_books_are_right(proxied):
+    stack, _ = proxied
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state < 3") == "0", 30, "end of all runs")
+    assert stack.cli("audit")["ok"]
