@@ -153,7 +153,7 @@ static enum err execution_json(struct cli *cli, const struct run_progress *run, 
     const char *why;
     view_execution(w, &exec, &v);
     const char *text = json_write_result(w, &size);
-    return json_parse(cli->ctx, text, size, VIEW_DEPTH_MAX, o_r, &why);
+    return json_parse_tolerant(cli->ctx, text, size, VIEW_DEPTH_MAX, o_r, &why);
 }
 
 static enum err add_operator_fields(struct cli *cli, const struct run_progress *run, json_object *o)
@@ -188,7 +188,7 @@ static json_object *event_json(struct cli *cli, const struct event_row *v)
     cli_add_number(o, "seq", v->seq);
     cli_add_time(o, "at", v->at_ms, true);
     cli_add_text(o, "type", event_name(v->type));
-    if (v->data && json_parse(cli->ctx, v->data, strlen(v->data), VIEW_DEPTH_MAX, &data, &why) == OK)
+    if (v->data && json_parse_tolerant(cli->ctx, v->data, strlen(v->data), VIEW_DEPTH_MAX, &data, &why) == OK)
         json_object_get(data);
     json_object_object_add(o, "data", data ? data : json_object_new_object());
     return o;

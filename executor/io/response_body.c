@@ -26,15 +26,13 @@ static json_object *text_value(void *ctx, const char *bytes, size_t size)
 json_object *response_body_value(void *ctx, const char *content_type, const char *body, size_t size,
                                  const char **why_r)
 {
-    static const char mark[] = "\xef\xbb\xbf";
     json_object *value;
     const char *why = NULL;
     *why_r = NULL;
     if (size == 0)
         return NULL;
     if (is_json_media_type(content_type)) {
-        size_t skip = size >= 3 && memcmp(body, mark, 3) == 0 ? 3 : 0;
-        if (json_parse(ctx, body + skip, size - skip, RESPONSE_DEPTH_MAX, &value, &why) == OK)
+        if (json_parse_tolerant(ctx, body, size, RESPONSE_DEPTH_MAX, &value, &why) == OK)
             return json_object_get(value);
         *why_r = talloc_asprintf(ctx, "the body could not be parsed as JSON: %s", why);
     }

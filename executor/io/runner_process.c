@@ -88,7 +88,7 @@ static void handle_report_line(struct runner_process *r, const char *line, size_
     void *scratch = talloc_new(NULL);
     json_object *o = NULL;
     const char *why, *type;
-    if (json_parse(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
+    if (json_parse_tolerant(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
         !(type = json_get_text(o, "type"))) {
         log_error("runner.protocol_error", "pid=%d", (int)r->pid);
     } else if (strcmp(type, "ended") == 0) {

@@ -9,7 +9,7 @@ json_object *claim_json(void *ctx, const char *text, json_object *otherwise)
 {
     json_object *value;
     const char *why;
-    if (text && json_parse(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX, &value, &why) == OK) {
+    if (text && json_parse_tolerant(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX, &value, &why) == OK) {
         json_object_put(otherwise);
         return value;
     }

@@ -59,7 +59,7 @@ static enum err compile_stored_program(struct compiled *compiled, const char *te
     json_object *document;
     const char *why;
     void *scratch = talloc_new(NULL);
-    enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
+    enum err e = json_parse_tolerant(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
         e = program_compile(compiled, document, NULL, &compiled->program, json_problems_new(scratch));
     talloc_free(scratch);

@@ -31,7 +31,7 @@ static bool rebuild_extra(struct request *r, struct run_request *req, const stru
 {
     json_object *old_extra = NULL;
     const char *why, *alias;
-    if (old && json_parse(r, old, strlen(old), JSON_DEPTH_MAX, &old_extra, &why) != OK)
+    if (old && json_parse_tolerant(r, old, strlen(old), JSON_DEPTH_MAX, &old_extra, &why) != OK)
         old_extra = NULL;
     struct skill_extra extra = {
         .slug = skill->slug,

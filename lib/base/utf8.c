@@ -33,7 +33,7 @@ static size_t ascii_prefix(const char *text, size_t size)
     return at;
 }
 
-bool utf8_is_valid(const char *text, size_t size)
+size_t utf8_valid_size(const char *text, size_t size)
 {
     size_t at = 0;
     while (at < size) {
@@ -42,11 +42,16 @@ bool utf8_is_valid(const char *text, size_t size)
         for (int i = 0; i < 8 && at < size; i++) {
             size_t n = code_point_size((const unsigned char *)text + at, size - at);
             if (n == 0)
-                return false;
+                return at;
             at += n;
         }
     }
-    return true;
+    return size;
+}
+
+bool utf8_is_valid(const char *text, size_t size)
+{
+    return utf8_valid_size(text, size) == size;
 }
 
 size_t utf8_count(const char *text, size_t size)

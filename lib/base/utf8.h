@@ -8,6 +8,9 @@
 /* True if all bytes are valid UTF-8. ASCII is checked eight bytes at a time. */
 bool utf8_is_valid(const char *text, size_t size);
 
+/* The number of bytes before the first one that is not part of valid UTF-8; `size` if there is none. */
+size_t utf8_valid_size(const char *text, size_t size);
+
 /* Number of code points in a valid text; in any other text the bytes that are not continuation bytes. */
 size_t utf8_count(const char *text, size_t size);
 

@@ -8,6 +8,10 @@
 #include <talloc.h>
 
 #include "base/utf8.h"
+#include "json/json_check.h"
+
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+static const char out_of_memory[] = "out of memory";
 
 static int json_holder_destroy(json_object **holder)
 {
@@ -23,142 +27,6 @@ json_object *json_own(void *ctx, json_object *value)
     return value;
 }
 
-/* True if the integer token at [p, end) fits 64 bits, signed or unsigned. */
-static bool integer_fits(const char *p, const char *end)
-{
-    bool negative = *p == '-';
-    if (negative)
-        p++;
-    const char *limit = negative ? "9223372036854775808" : "18446744073709551615";
-    size_t n = (size_t)(end - p);
-    size_t limit_n = strlen(limit);
-    return n < limit_n || (n == limit_n && memcmp(p, limit, n) <= 0);
-}
-
-/* Returns the end of the string that begins at p, or NULL if it holds a control character, which json-c would
- * accept. */
-static const char *skip_string(const char *p, const char *end)
-{
-    for (p++; p < end && *p != '"'; p++) {
-        if ((unsigned char)*p < 0x20)
-            return NULL;
-        if (*p == '\\')
-            p++;
-    }
-    return p + 1;
-}
-
-static const char *skip_digits(const char *p, const char *end)
-{
-    while (p < end && *p >= '0' && *p <= '9')
-        p++;
-    return p;
-}
-
-/* True if [p, end) is a number of RFC 8259, section 6; json-c accepts more, such as `1.`. */
-static bool is_number_token(const char *p, const char *end)
-{
-    p += p < end && *p == '-';
-    const char *digits = p;
-    p = skip_digits(p, end);
-    if (p == digits || (*digits == '0' && p - digits > 1))
-        return false;
-    if (p < end && *p == '.') {
-        digits = ++p;
-        p = skip_digits(p, end);
-        if (p == digits)
-            return false;
-    }
-    if (p < end && (*p == 'e' || *p == 'E')) {
-        p++;
-        p += p < end && (*p == '+' || *p == '-');
-        digits = p;
-        p = skip_digits(p, end);
-        if (p == digits)
-            return false;
-    }
-    return p == end;
-}
-
-/* Returns the end of the number that begins at p, and sets *why_r if json-c would change its value. json-c
- * has accepted the text before, so the number ends at the first character that cannot belong to a number. */
-static const char *skip_number(const char *p, const char *end, const char **why_r)
-{
-    enum { LONGEST = 400 };
-    const char *start = p;
-    bool integer = true;
-    for (; p < end && *p && strchr("+-.eE0123456789", *p); p++)
-        integer = integer && !strchr(".eE", *p);
-    char number[LONGEST + 1];
-    if (!is_number_token(start, p)) {
-        *why_r = "malformed number";
-    } else if (integer) {
-        if (!integer_fits(start, p))
-            *why_r = "an integer does not fit in 64 bits";
-    } else if (p - start > LONGEST) {
-        *why_r = "a number is too long";
-    } else {
-        memcpy(number, start, (size_t)(p - start));
-        number[p - start] = '\0';
-        if (isinf(strtod(number, NULL)))
-            *why_r = "a number is out of range";
-    }
-    return p;
-}
-
-/* Scans the raw text for what json-c accepts but JSON forbids (control characters in strings, keys in single
- * quotes, NaN, Infinity) and for numbers that json-c would change. Also counts the depth, because json-c
- * counts empty and non-empty containers differently. Returns what is wrong, or NULL. */
-static const char *json_check_raw(const char *p, const char *end, int depth_max)
-{
-    const char *why = NULL;
-    int depth = 0;
-    while (p < end && !why) {
-        if (*p == '"') {
-            p = skip_string(p, end);
-            if (!p)
-                return "unescaped control character in a string";
-        } else if (*p >= '0' && *p <= '9') {
-            p = skip_number(p, end, &why);
-        } else if (*p == '-' && end - p > 1 && p[1] != 'I') {
-            p = skip_number(p, end, &why);
-        } else if ((*p == '{' || *p == '[') && ++depth > depth_max) {
-            why = "nested too deeply";
-        } else if (*p == '\'') {
-            why = "strings need double quotes";
-        } else if (*p == 'N' || *p == 'I') {
-            why = "NaN and Infinity are not JSON";
-        } else {
-            depth -= *p == '}' || *p == ']';
-            p++;
-        }
-    }
-    return why;
-}
-
-/* True if an object key holds an escaped NUL: json-c would cut the key there, and two different keys would
- * become one. */
-static bool json_has_nul_key(const char *p, const char *end)
-{
-    while (p < end) {
-        if (*p++ != '"')
-            continue;
-        bool nul = false;
-        for (; p < end && *p != '"'; p++) {
-            if (*p != '\\')
-                continue;
-            nul = nul || (end - p >= 6 && memcmp(p + 1, "u0000", 5) == 0);
-            p++;
-        }
-        p++;
-        while (p < end && strchr(" \t\r\n", *p) && *p)
-            p++;
-        if (nul && p < end && *p == ':')
-            return true;
-    }
-    return false;
-}
-
 static const char *json_error_sentence(void *ctx, enum json_tokener_error e, size_t at, int depth)
 {
     if (e == json_tokener_error_depth)
@@ -170,57 +38,149 @@ static const char *json_error_sentence(void *ctx, enum json_tokener_error e, siz
     return talloc_asprintf(ctx, "not valid JSON at byte %zu: %s", at, json_tokener_error_desc(e));
 }
 
-enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
-                    const char **why_r)
+/* What is wrong with the bytes, before json-c reads them; NULL: nothing. */
+static const char *check_bytes(void *ctx, const char *text, size_t size)
 {
-    *value_r = NULL;
-    if (size > 64U * 1024 * 1024) {
-        *why_r = "too large";
-        return ERR_INVALID;
-    }
-    if (memchr(text, '\0', size)) {
-        *why_r = "the JSON text contains a NUL byte";
-        return ERR_INVALID;
-    }
-    if (!utf8_is_valid(text, size)) { /* json-c checks only the lengths of sequences */
-        *why_r = "not valid UTF-8";
-        return ERR_INVALID;
-    }
+    if (size > 64U * 1024 * 1024)
+        return "larger than 64 MiB";
+    const char *nul = memchr(text, '\0', size);
+    if (nul)
+        return talloc_asprintf(ctx, "a NUL byte at byte %zu; a NUL in a string is written \\u0000",
+                               (size_t)(nul - text));
+    size_t valid = utf8_valid_size(text, size); /* json-c checks only the lengths of sequences */
+    if (valid < size)
+        return talloc_asprintf(ctx, "not valid UTF-8 at byte %zu", valid);
+    return NULL;
+}
+
+/* Parses with json-c alone. Returns what is wrong, NULL if nothing. */
+static const char *parse_text(void *ctx, const char *text, size_t size, int depth, json_object **value_r)
+{
     struct json_tokener *t = json_tokener_new_ex(depth + 1);
-    if (!t) {
-        *why_r = "out of memory";
-        return ERR_INTERNAL;
-    }
+    if (!t)
+        return out_of_memory;
     json_tokener_set_flags(t, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8 |
                                   JSON_TOKENER_ALLOW_TRAILING_CHARS);
-    json_object *value = json_tokener_parse_ex(t, text, (int)size);
+    *value_r = json_tokener_parse_ex(t, text, (int)size);
     enum json_tokener_error e = json_tokener_get_error(t);
     size_t used = json_tokener_get_parse_end(t);
     if (e == json_tokener_continue) { /* a bare number or word ends only at the next byte */
-        value = json_tokener_parse_ex(t, " ", 1);
+        *value_r = json_tokener_parse_ex(t, " ", 1);
         e = json_tokener_get_error(t);
         used = size;
     }
     json_tokener_free(t);
-    if (e != json_tokener_success) {
-        *why_r = json_error_sentence(ctx, e, used, depth);
-        return ERR_INVALID;
+    if (e != json_tokener_success)
+        return json_error_sentence(ctx, e, used, depth);
+    while (used < size && strchr(" \t\r\n", text[used]))
+        used++;
+    return used < size ? talloc_asprintf(ctx, "unexpected data after the JSON text at byte %zu", used) : NULL;
+}
+
+static size_t count_members(json_object *value)
+{
+    size_t count = 0;
+    if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value); i++)
+            count += count_members(json_object_array_get_idx(value, i));
+    } else if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, name, member)
+        {
+            (void)name;
+            count += 1 + count_members(member);
+        }
     }
-    const char *why = json_check_raw(text, text + size, depth);
-    size_t rest = used < size ? used : size;
-    while (rest < size && strchr(" \t\r\n", text[rest]))
-        rest++;
-    if (!why && rest < size && used < size)
-        why = talloc_asprintf(ctx, "unexpected data after the JSON text at byte %zu", rest);
-    if (!why && json_has_nul_key(text, text + size))
-        why = "an object key contains a NUL character";
-    if (why) {
+    return count;
+}
+
+/* Walks the numbers of `value` in the order of the text and returns it, with each integer "-0" replaced by a number
+ * that is written "-0". check->numbers counts from 0, check->minus_zeros is used up. */
+static json_object *restore_signs(json_object *value, struct json_check *check)
+{
+    json_type type = json_object_get_type(value);
+    if (type == json_type_array) {
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+            json_object *old = json_object_array_get_idx(value, i), *item = restore_signs(old, check);
+            if (item != old)
+                json_object_array_put_idx(value, i, item);
+        }
+    } else if (type == json_type_object) {
+        json_object_object_foreach(value, name, old)
+        {
+            json_object *member = restore_signs(old, check);
+            if (member != old)
+                json_object_object_add(value, name, member);
+        }
+    } else if ((type == json_type_int || type == json_type_double) && check->minus_zeros_n > 0 &&
+               check->numbers++ == *check->minus_zeros) {
+        check->minus_zeros++;
+        check->minus_zeros_n--;
+        return json_object_new_double_s(-0.0, "-0");
+    }
+    return value;
+}
+
+/* Checks and completes the value that json-c has made of the text. Returns what is wrong, NULL if nothing. */
+static const char *check_value(void *ctx, const char *text, size_t size, struct json_check *check,
+                               json_object **value)
+{
+    const char *why = json_check_text(ctx, text, size, check);
+    if (why || (check->tolerant && check->minus_zeros_n == 0))
+        return why;
+    bool unique = check->members == count_members(*value);
+    if (!unique && !check->tolerant)
+        return json_check_names(ctx, text, size);
+    size_t *list = check->minus_zeros;
+    check->numbers = 0;
+    json_object *restored = unique && list ? restore_signs(*value, check) : *value;
+    if (restored != *value)
+        json_object_put(*value);
+    *value = restored;
+    talloc_free(list);
+    return NULL;
+}
+
+static enum err parse_json(void *ctx, const char *text, size_t size, struct json_check check,
+                           json_object **value_r, const char **why_r)
+{
+    json_object *value = NULL;
+    *value_r = NULL;
+    *why_r = check_bytes(ctx, text, size);
+    if (!*why_r)
+        *why_r = parse_text(ctx, text, size, check.depth_max, &value);
+    if (!*why_r)
+        *why_r = check_value(ctx, text, size, &check, &value);
+    if (*why_r) {
         json_object_put(value);
-        *why_r = why;
-        return ERR_INVALID;
+        return *why_r == out_of_memory ? ERR_INTERNAL : ERR_INVALID;
     }
     *value_r = json_own(ctx, value);
     return OK;
+}
+
+static bool has_byte_order_mark(const char *text, size_t size)
+{
+    return size >= sizeof byte_order_mark - 1 &&
+           memcmp(text, byte_order_mark, sizeof byte_order_mark - 1) == 0;
+}
+
+enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
+                    const char **why_r)
+{
+    *value_r = NULL;
+    if (has_byte_order_mark(text, size)) {
+        *why_r = "it begins with a byte order mark (the bytes EF BB BF); send it without";
+        return ERR_INVALID;
+    }
+    return parse_json(ctx, text, size, (struct json_check){.depth_max = depth}, value_r, why_r);
+}
+
+enum err json_parse_tolerant(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
+                             const char **why_r)
+{
+    size_t skip = has_byte_order_mark(text, size) ? sizeof byte_order_mark - 1 : 0;
+    struct json_check check = {.depth_max = depth, .tolerant = true};
+    return parse_json(ctx, text + skip, size - skip, check, value_r, why_r);
 }
 
 json_object *json_get(json_object *object, const char *name)

@@ -133,7 +133,7 @@ static enum err insert_tags(struct db_tx *tx, const struct run_request *req)
     const char *why;
     if (!req->tags.at)
         return OK;
-    if (json_parse(tx->ctx, req->tags.at, req->tags.size, 2, &tags, &why) != OK)
+    if (json_parse_tolerant(tx->ctx, req->tags.at, req->tags.size, 2, &tags, &why) != OK)
         return ERR_INTERNAL; /* the caller has validated them */
     size_t n = json_object_array_length(tags);
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * EXECUTION_TAG_INSERT_SET_COUNT + 1);

@@ -88,7 +88,7 @@ void view_skill_execution(struct json_write *w, const struct skill_execution *ex
     json_object *extra = NULL;
     const char *why;
     if (exec->extra &&
-        json_parse(scratch, exec->extra, strlen(exec->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+        json_parse_tolerant(scratch, exec->extra, strlen(exec->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_write_open(w, '{');
     write_head(w, exec);
@@ -130,7 +130,7 @@ void view_skill(struct json_write *w, const struct skill *s, const struct skill_
     void *scratch = talloc_new(NULL);
     json_object *manifest = NULL;
     const char *why;
-    if (json_parse(scratch, s->manifest, s->manifest_size, JSON_DEPTH_MAX, &manifest, &why) != OK)
+    if (json_parse_tolerant(scratch, s->manifest, s->manifest_size, JSON_DEPTH_MAX, &manifest, &why) != OK)
         manifest = NULL;
     json_write_open(w, '{');
     json_write_id(w, "id", &s->id);

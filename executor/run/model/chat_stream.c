@@ -124,7 +124,7 @@ static void parse_chunk(struct chat_stream *s, const char *text, size_t size)
     void *scratch = talloc_new(s);
     json_object *o;
     const char *why;
-    if (json_parse(scratch, text, size, 64, &o, &why) == OK)
+    if (json_parse_tolerant(scratch, text, size, 64, &o, &why) == OK)
         handle_chunk(s, o);
     else
         s->broken = true;

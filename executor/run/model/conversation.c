@@ -103,12 +103,12 @@ static json_object *find_json(void *ctx, const char *text)
 {
     json_object *value;
     const char *why;
-    if (json_parse(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why) == OK)
+    if (json_parse_tolerant(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why) == OK)
         return value;
     const char *fence = strstr(text, "```");
     const char *from = fence ? strchr(fence, '\n') : NULL;
     const char *to = from ? strstr(from, "```") : NULL;
-    if (to && json_parse(ctx, from, (size_t)(to - from), JSON_DEPTH_MAX, &value, &why) == OK)
+    if (to && json_parse_tolerant(ctx, from, (size_t)(to - from), JSON_DEPTH_MAX, &value, &why) == OK)
         return value;
     return NULL;
 }
@@ -176,7 +176,7 @@ bool chat_completion_from_row(void *ctx, const char *row, struct chat_completion
 {
     json_object *o;
     const char *why;
-    if (json_parse(ctx, row, strlen(row), TEMPLATE_DEPTH_MAX, &o, &why) != OK)
+    if (json_parse_tolerant(ctx, row, strlen(row), TEMPLATE_DEPTH_MAX, &o, &why) != OK)
         return false;
     json_object *message = json_get(o, "message");
     json_object *calls = json_get(message, "tool_calls");

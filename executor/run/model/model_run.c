@@ -208,7 +208,7 @@ static const char *api_error(void *ctx, const struct http_response *a)
 {
     json_object *o;
     const char *why;
-    if (json_parse(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &o, &why) != OK)
+    if (json_parse_tolerant(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &o, &why) != OK)
         return "";
     const char *text = json_get_text(json_get(o, "error"), "message");
     return text ? text : json_get_text(o, "message") ? json_get_text(o, "message") : "";
@@ -455,7 +455,7 @@ static const char *alias_of(void *ctx, const char *extra_text)
 {
     json_object *extra = NULL;
     const char *why;
-    if (!extra_text || json_parse(ctx, extra_text, strlen(extra_text), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (!extra_text || json_parse_tolerant(ctx, extra_text, strlen(extra_text), JSON_DEPTH_MAX, &extra, &why) != OK)
         return NULL;
     return json_get_text(extra, "model");
 }

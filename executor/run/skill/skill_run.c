@@ -291,7 +291,7 @@ static void begin_skill(struct active_run *run)
         run_fail(run, REASON_INTERNAL, "this executor has no directory for files");
         return;
     }
-    if (s->extra && json_parse(s, s->extra, strlen(s->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (s->extra && json_parse_tolerant(s, s->extra, strlen(s->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_object *ids = json_get(extra, "file_source_ids");
     if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) > 0)

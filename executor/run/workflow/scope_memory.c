@@ -86,7 +86,7 @@ static json_object *parse_object(void *ctx, const char *text)
 {
     json_object *value = NULL;
     const char *why;
-    return json_parse(ctx, text, strlen(text), STEPS_DEPTH, &value, &why) == OK ? value : NULL;
+    return json_parse_tolerant(ctx, text, strlen(text), STEPS_DEPTH, &value, &why) == OK ? value : NULL;
 }
 
 enum err scope_memory_restore(struct scope_memory *m, struct template_scope *scope)

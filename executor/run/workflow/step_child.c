@@ -31,7 +31,7 @@ static json_object *child_result(void *ctx, const struct child_action *s)
     const char *why;
     const char *text = s->end.output;
     json_object_object_add(result, "execution_id", json_object_new_string(s->child.text));
-    if (text && json_parse(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX + 1, &outputs, &why) == OK)
+    if (text && json_parse_tolerant(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX + 1, &outputs, &why) == OK)
         json_object_get(outputs);
     json_object_object_add(result, "outputs", outputs);
     return result;

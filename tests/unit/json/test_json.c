@@ -138,3 +138,99 @@ Test(json, equality_within_a_budget)
         talloc_free(ctx);
     }
 }
+
+static const char *why_of(void *ctx, const char *text, size_t size)
+{
+    json_object *value;
+    const char *why = NULL;
+    return json_parse(ctx, text, size, 32, &value, &why) == OK ? NULL : why;
+}
+
+/* What json-c would change, and what no client may send, with the clause for the caller. */
+Test(json, says_what_is_wrong)
+{
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        {"{\"n\":-1,\"n\":5}", "the name \"n\" stands twice in one object, again at byte 8"},
+        {"{\"a\":{\"b\":1,\"\\u0062\":2}}", "the name \"b\" stands twice in one object, again at byte 12"},
+        {"[{\"a\":1},[{\"\":1,\"\":1}]]", "the name \"\" stands twice in one object, again at byte 16"},
+        {"{\"\xc3\xa9\":1,\"\\u00E9\":2}", "the name \"\xc3\xa9\" stands twice in one object, again at byte 8"},
+        {"{\"\\ud83d\\ude00\":1,\"\xf0\x9f\x98\x80\":2}",
+         "the name \"\xf0\x9f\x98\x80\" stands twice in one object, again at byte 18"},
+        {"{\"x\":\"\\ud800\"}", "the escape \\ud800 at byte 6 is half of a surrogate pair"},
+        {"{\"\\udfff\":1}", "the escape \\udfff at byte 2 is half of a surrogate pair"},
+        {"\"\\uD800\\uD800\\uDC00\"", "the escape \\uD800 at byte 1 is half of a surrogate pair"},
+        {"\"\\ud800x\\udc00\"", "the escape \\ud800 at byte 1 is half of a surrogate pair"},
+        {"\"\\ud800\\\\udc00\"", "the escape \\ud800 at byte 1 is half of a surrogate pair"},
+        {"\xef\xbb\xbf{}", "it begins with a byte order mark (the bytes EF BB BF); send it without"},
+        {"[\"\xed\xa0\x80\"]", "not valid UTF-8 at byte 2"},
+        {"{\"a\\u0000b\":1}", "an object key contains a NUL character"},
+        {"{} {}", "unexpected data after the JSON text at byte 3"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *ctx = talloc_new(NULL);
+        const char *why = why_of(ctx, rows[i].text, strlen(rows[i].text));
+        cr_expect(why && strcmp(why, rows[i].why) == 0, "%s: %s", rows[i].text, why ? why : "accepted");
+        talloc_free(ctx);
+    }
+}
+
+/* A value is written as it was read. */
+Test(json, writes_what_it_read)
+{
+    static const char *const texts[] = {
+        "-0",
+        "[0,-0,1,-0.0,-0,{\"a\":-0,\"b\":0,\"c\":[-0]}]",
+        "{\"a\":\"\\u0000\",\"b\":\"a\\u0000b\"}",
+        "[1e400000000000000000000000000000000000000000000000000000]",
+        "[1.10,-0e0,18446744073709551615,-9223372036854775808,0.1e-999]",
+        "{\"a\":{\"a\":{\"a\":1}},\"b\":{\"a\":2}}",
+        "\"\\\\ud800 \xf0\x9f\x98\x80\"",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        void *ctx = talloc_new(NULL);
+        json_object *value;
+        const char *why;
+        if (json_parse(ctx, texts[i], strlen(texts[i]), 32, &value, &why) == OK)
+            cr_expect_str_eq(json_text(value, NULL), texts[i]);
+        else
+            cr_expect_eq(i, 3, "%s: %s", texts[i], why);
+        talloc_free(ctx);
+    }
+}
+
+/* -0 is an integer, equal to 0. */
+Test(json, minus_zero_is_zero)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *list;
+    const char *why;
+    cr_assert_eq(json_parse(ctx, "[0,-0,-0.0]", 11, 32, &list, &why), OK);
+    for (size_t i = 0; i < 9; i++)
+        cr_expect(json_equal(json_object_array_get_idx(list, i / 3), json_object_array_get_idx(list, i % 3)));
+    talloc_free(ctx);
+}
+
+/* What a server answers, or an earlier version has stored, is repaired. */
+Test(json, tolerates_what_nobody_can_send_again)
+{
+    static const struct {
+        const char *text, *read;
+    } rows[] = {
+        {"\xef\xbb\xbf{\"a\":-0}", "{\"a\":-0}"},
+        {"{\"n\":-1,\"n\":-0,\"m\":2}", "{\"n\":0,\"m\":2}"},
+        {"\"\\ud800\"", "\"\xef\xbf\xbd\""},
+        {"[\"\\ud800\\u0041\",\"\\udc00\"]", "[\"\xef\xbf\xbd" "A\",\"\xef\xbf\xbd\"]"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *ctx = talloc_new(NULL);
+        json_object *value;
+        const char *why;
+        cr_assert_eq(json_parse_tolerant(ctx, rows[i].text, strlen(rows[i].text), 32, &value, &why), OK, "%s",
+                     rows[i].text);
+        cr_expect_str_eq(json_text(value, NULL), rows[i].read);
+        cr_expect_eq(json_parse_tolerant(ctx, "{\"a\\u0000b\":1}", 14, 32, &value, &why), ERR_INVALID);
+        talloc_free(ctx);
+    }
+}

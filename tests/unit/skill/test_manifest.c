@@ -5,9 +5,11 @@
 
 #include "skill/manifest.h"
 
-#define HEAD                                                                                                 \
-    "{\"slug\":\"s\",\"version\":\"1.0.0\",\"name\":\"S\",\"description\":\"\",\"timeout_seconds\":5,"       \
-    "\"memory_mb\":64,"
+/* the beginning of a manifest with this slug, version, timeout and memory */
+#define MANIFEST(slug, version, timeout, memory)                                                             \
+    "{\"slug\":\"" slug "\",\"version\":\"" version "\",\"name\":\"S\",\"description\":\"\",\"timeout_seconds\":" timeout  \
+    ",\"memory_mb\":" memory ","
+#define HEAD MANIFEST("s", "1.0.0", "5", "64")
 #define SCHEMAS "\"inputs\":{\"type\":\"object\"},\"outputs\":{\"type\":\"object\"},"
 #define COMMAND "\"runner\":{\"type\":\"command\",\"argv\":[\"sh\",\"-c\",\"true\"]}"
 
@@ -65,16 +67,17 @@ Test(manifest, reports_problems_by_pointer)
         {"", ""},
         {"[]", ""},
         {"{\"slug\":\"s\"", ""},
+        {HEAD SCHEMAS COMMAND ",\"slug\":\"t\"}", ""},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[]}}", "/runner"},
         {HEAD SCHEMAS COMMAND ",\"more\":1}", ""},
-        {HEAD SCHEMAS COMMAND ",\"slug\":\"executions\"}", "/slug"},
-        {HEAD SCHEMAS COMMAND ",\"slug\":\"Upper\"}", "/slug"},
-        {HEAD SCHEMAS COMMAND ",\"version\":\"1.0\"}", "/version"},
-        {HEAD SCHEMAS COMMAND ",\"memory_mb\":1}", "/memory_mb"},
-        {HEAD SCHEMAS COMMAND ",\"timeout_seconds\":0}", "/timeout_seconds"},
+        {MANIFEST("executions", "1.0.0", "5", "64") SCHEMAS COMMAND "}", "/slug"},
+        {MANIFEST("Upper", "1.0.0", "5", "64") SCHEMAS COMMAND "}", "/slug"},
+        {MANIFEST("s", "1.0", "5", "64") SCHEMAS COMMAND "}", "/version"},
+        {MANIFEST("s", "1.0.0", "5", "1") SCHEMAS COMMAND "}", "/memory_mb"},
+        {MANIFEST("s", "1.0.0", "0", "64") SCHEMAS COMMAND "}", "/timeout_seconds"},
         {HEAD SCHEMAS COMMAND ",\"credits\":0.0000001}", "/credits"},
-        {HEAD SCHEMAS COMMAND ",\"inputs\":{\"type\":\"x\"}}", "/inputs/type"},
-        {HEAD SCHEMAS COMMAND ",\"inputs\":{\"$ref\":\"#/none\"}}", "/inputs/$ref"},
+        {HEAD "\"outputs\":{\"type\":\"object\"}," COMMAND ",\"inputs\":{\"type\":\"x\"}}", "/inputs/type"},
+        {HEAD "\"outputs\":{\"type\":\"object\"}," COMMAND ",\"inputs\":{\"$ref\":\"#/none\"}}", "/inputs/$ref"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[\"../x\"]}}", "/runner/argv/0"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[\"a\",\"b\\u0000c\"]}}", "/runner/argv/1"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"model\",\"prompt\":\"${/steps/x}\"}}", "/runner/prompt"},

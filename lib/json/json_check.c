@@ -1,0 +1,255 @@
+#include "json/json_check.h"
+
+#include <json-c/json.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/utf8.h"
+#include "json/json.h"
+
+struct json_scan {
+    void *ctx;
+    const char *start, *at, *end;
+    struct json_check *check;
+};
+
+/* --- numbers --- */
+
+/* Notes that the number with the index numbers - 1 is "-0". */
+static void note_minus_zero(struct json_scan *s)
+{
+    struct json_check *c = s->check;
+    c->minus_zeros = talloc_realloc(s->ctx, c->minus_zeros, size_t, c->minus_zeros_n + 1);
+    c->minus_zeros[c->minus_zeros_n++] = c->numbers - 1;
+}
+
+/* True if the integer token at [p, end) fits 64 bits, signed or unsigned. */
+static bool integer_fits(const char *p, const char *end)
+{
+    bool negative = *p == '-';
+    if (negative)
+        p++;
+    const char *limit = negative ? "9223372036854775808" : "18446744073709551615";
+    size_t n = (size_t)(end - p);
+    size_t limit_n = strlen(limit);
+    return n < limit_n || (n == limit_n && memcmp(p, limit, n) <= 0);
+}
+
+static const char *skip_digits(const char *p, const char *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* True if [p, end) is a number of RFC 8259, section 6; json-c accepts more, such as `1.`. */
+static bool is_number_token(const char *p, const char *end)
+{
+    p += p < end && *p == '-';
+    const char *digits = p;
+    p = skip_digits(p, end);
+    if (p == digits || (*digits == '0' && p - digits > 1))
+        return false;
+    if (p < end && *p == '.') {
+        digits = ++p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return false;
+    }
+    if (p < end && (*p == 'e' || *p == 'E')) {
+        p++;
+        p += p < end && (*p == '+' || *p == '-');
+        digits = p;
+        p = skip_digits(p, end);
+        if (p == digits)
+            return false;
+    }
+    return p == end;
+}
+
+/* Says why json-c would change the value of the number [p, end), which is no integer; NULL: it would not. */
+static const char *check_fraction(const char *p, const char *end)
+{
+    enum { LONGEST = 400 };
+    char number[LONGEST + 1];
+    if (end - p > LONGEST)
+        return "a number is too long";
+    memcpy(number, p, (size_t)(end - p));
+    number[end - p] = '\0';
+    return isinf(strtod(number, NULL)) ? "a number is out of range" : NULL;
+}
+
+/* json-c has accepted the text before, so the number ends at the first character that cannot belong to one. */
+static const char *check_number(struct json_scan *s)
+{
+    const char *p = s->at;
+    bool integer = true;
+    for (; s->at < s->end && *s->at && strchr("+-.eE0123456789", *s->at); s->at++)
+        integer = integer && !strchr(".eE", *s->at);
+    s->check->numbers++;
+    if (!is_number_token(p, s->at))
+        return "malformed number";
+    if (!integer)
+        return check_fraction(p, s->at);
+    if (s->at - p == 2 && memcmp(p, "-0", 2) == 0)
+        note_minus_zero(s);
+    return integer_fits(p, s->at) ? NULL : "an integer does not fit in 64 bits";
+}
+
+/* --- strings --- */
+
+static void scan_space(struct json_scan *s)
+{
+    while (s->at < s->end && *s->at && strchr(" \t\r\n", *s->at))
+        s->at++;
+}
+
+/* The value of the escape \uXXXX at p, -1 if there is none. */
+static int unicode_escape(const char *p, const char *end)
+{
+    char digits[5] = {0};
+    if (end - p < 6 || p[0] != '\\' || p[1] != 'u')
+        return -1;
+    memcpy(digits, p + 2, 4);
+    char *stop;
+    long value = strtol(digits, &stop, 16);
+    return *stop ? -1 : (int)value;
+}
+
+/* Moves behind the escape at s->at. False if it is half of a surrogate pair. */
+static bool scan_escape(struct json_scan *s, bool *nul)
+{
+    int unit = unicode_escape(s->at, s->end);
+    if (unit < 0) {
+        s->at += 2;
+        return true;
+    }
+    *nul = *nul || unit == 0;
+    s->at += 6;
+    if (unit < 0xd800 || unit > 0xdfff)
+        return true;
+    int low = unicode_escape(s->at, s->end);
+    if (unit > 0xdbff || low < 0xdc00 || low > 0xdfff)
+        return false;
+    s->at += 6;
+    return true;
+}
+
+/* Scans the string that begins at s->at; *is_name_r: it is the name of a member. */
+static const char *check_string(struct json_scan *s, bool *is_name_r)
+{
+    bool nul = false;
+    *is_name_r = false;
+    for (s->at++; s->at < s->end && *s->at != '"';) {
+        const char *p = s->at;
+        if ((unsigned char)*p < 0x20)
+            return "unescaped control character in a string";
+        if (*p != '\\')
+            s->at++;
+        else if (!scan_escape(s, &nul) && !s->check->tolerant)
+            return talloc_asprintf(s->ctx, "the escape %.6s at byte %zu is half of a surrogate pair", p,
+                                   (size_t)(p - s->start));
+    }
+    s->at++;
+    scan_space(s);
+    *is_name_r = s->at < s->end && *s->at == ':';
+    /* json-c would cut the name there, and two different names would become one */
+    return nul && *is_name_r ? "an object key contains a NUL character" : NULL;
+}
+
+const char *json_check_text(void *ctx, const char *text, size_t size, struct json_check *check)
+{
+    struct json_scan s = {ctx, text, text, text + size, check};
+    const char *why = NULL;
+    int depth = 0;
+    bool is_name;
+    while (s.at < s.end && !why) {
+        char c = *s.at;
+        if (c == '"') {
+            why = check_string(&s, &is_name);
+            check->members += !why && is_name;
+        } else if ((c >= '0' && c <= '9') || (c == '-' && s.end - s.at > 1 && s.at[1] != 'I')) {
+            why = check_number(&s);
+        } else if ((c == '{' || c == '[') && ++depth > check->depth_max) {
+            why = talloc_asprintf(ctx, "nested more than %d levels deep", check->depth_max);
+        } else if (c == '\'') {
+            why = "strings need double quotes";
+        } else if (c == 'N' || c == 'I') {
+            why = "NaN and Infinity are not JSON";
+        } else {
+            depth -= c == '}' || c == ']';
+            s.at++;
+        }
+    }
+    return why;
+}
+
+/* --- names that stand twice --- */
+
+/* The open objects and arrays: for an object the names that it has so far, NULL for an array. */
+struct name_stack {
+    json_object **names;
+    size_t depth;
+};
+
+static void push_names(void *ctx, struct name_stack *stack, bool is_object)
+{
+    stack->names = talloc_realloc(ctx, stack->names, json_object *, stack->depth + 1);
+    stack->names[stack->depth++] = is_object ? json_own(ctx, json_object_new_object()) : NULL;
+}
+
+/* The name whose token, with its quotes, is [at, end); of ctx. */
+static const char *decoded_name(void *ctx, const char *at, const char *end)
+{
+    if (!memchr(at, '\\', (size_t)(end - at)))
+        return talloc_strndup(ctx, at + 1, (size_t)(end - at) - 2);
+    struct json_tokener *t = json_tokener_new();
+    json_object *name = t ? json_tokener_parse_ex(t, at, (int)(end - at)) : NULL;
+    json_tokener_free(t);
+    const char *text = json_object_get_string(name);
+    return text ? json_object_get_string(json_own(ctx, name)) : "";
+}
+
+/* Adds a name to the innermost object. False if it is there already. */
+static bool add_name(const struct name_stack *stack, const char *name)
+{
+    json_object *names = stack->depth > 0 ? stack->names[stack->depth - 1] : NULL;
+    if (!names || json_object_object_get_ex(names, name, NULL))
+        return false;
+    return json_object_object_add(names, name, NULL) == 0;
+}
+
+const char *json_check_names(void *ctx, const char *text, size_t size)
+{
+    enum { SHOWN_MAX = 100 };
+    struct json_check check = {.depth_max = JSON_DEPTH_MAX, .tolerant = true};
+    void *scratch = talloc_new(ctx);
+    struct json_scan s = {scratch, text, text, text + size, &check};
+    struct name_stack stack = {0};
+    const char *why = NULL;
+    while (s.at < s.end && !why) {
+        const char *p = s.at;
+        bool is_name = false;
+        if (*p == '"')
+            (void)check_string(&s, &is_name);
+        else
+            s.at++;
+        if (*p == '{' || *p == '[')
+            push_names(scratch, &stack, *p == '{');
+        else if ((*p == '}' || *p == ']') && stack.depth > 0)
+            stack.depth--;
+        if (!is_name)
+            continue;
+        const char *end = s.at;
+        while (end[-1] != '"')
+            end--;
+        const char *name = decoded_name(scratch, p, end);
+        if (!add_name(&stack, name))
+            why = talloc_asprintf(ctx, "the name \"%.*s\" stands twice in one object, again at byte %zu",
+                                  (int)utf8_cut(name, strlen(name), SHOWN_MAX), name, (size_t)(p - text));
+    }
+    talloc_free(scratch);
+    return why;
+}
