@@ -93,8 +93,8 @@ static size_t count_members(json_object *value)
     return count;
 }
 
-/* Walks the numbers of `value` in the order of the text and returns it, with each integer "-0" replaced by a number
- * that is written "-0". check->numbers counts from 0, check->minus_zeros is used up. */
+/* Walks the numbers of `value` in the order of the text and returns it, with each integer "-0" replaced by a
+ * number that is written "-0". check->numbers counts from 0, check->minus_zeros is used up. */
 static json_object *restore_signs(json_object *value, struct json_check *check)
 {
     json_type type = json_object_get_type(value);

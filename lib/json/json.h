@@ -2,10 +2,10 @@
  * json-c.
  *
  * A parsed value is owned by the talloc context that it was parsed into; callers never call json_object_put
- * on it. json-c clamps integers beyond 64 bits, keeps only the last of two equal names, replaces half of a surrogate
- * pair and drops the sign of the integer -0. Therefore what a caller sent is stored and passed on as its raw bytes
- * (json_raw.h), json_parse rejects what json-c would change, and a value that was parsed is written as it was
- * sent. */
+ * on it. json-c clamps integers beyond 64 bits, keeps only the last of two equal names, replaces half of a
+ * surrogate pair and drops the sign of the integer -0. Therefore what a caller sent is stored and passed on
+ * as its raw bytes (json_raw.h), json_parse rejects what json-c would change, and a value that was parsed is
+ * written as it was sent. */
 #pragma once
 
 #include <json-c/json.h>
@@ -28,15 +28,16 @@ enum {
     JSON_LOOKUP_UNITS = 12
 };
 
-/* Parses `size` bytes as exactly one JSON text: at most 64 MiB of valid UTF-8 without a byte order mark, nested at
- * most `depth` levels, integers within 64 bits (signed or unsigned), only white space after it, no NUL byte, no NUL in
- * the name of a member, no half of a surrogate pair, and no name twice in one object. On ERR_INVALID *why_r is a
- * clause for the caller (static or of ctx); ERR_INTERNAL if memory ran out. *value_r is owned by ctx and NULL for
- * JSON null. */
+/* Parses `size` bytes as exactly one JSON text: at most 64 MiB of valid UTF-8 without a byte order mark,
+ * nested at most `depth` levels, integers within 64 bits (signed or unsigned), only white space after it, no
+ * NUL byte, no NUL in the name of a member, no half of a surrogate pair, and no name twice in one object. On
+ * ERR_INVALID *why_r is a clause for the caller (static or of ctx); ERR_INTERNAL if memory ran out. *value_r
+ * is owned by ctx and NULL for JSON null. */
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r) WARN_UNUSED;
-/* The same for texts that nobody can send again: responses of other servers, and what an earlier version stored. A
- * byte order mark is skipped, half of a surrogate pair is read as U+FFFD, and the last of two equal names counts. */
+/* The same for texts that nobody can send again: responses of other servers, and what an earlier version
+ * stored. A byte order mark is skipped, half of a surrogate pair is read as U+FFFD, and the last of two equal
+ * names counts. */
 enum err json_parse_tolerant(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                              const char **why_r) WARN_UNUSED;
 

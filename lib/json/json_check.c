@@ -81,7 +81,8 @@ static const char *check_fraction(const char *p, const char *end)
     return isinf(strtod(number, NULL)) ? "a number is out of range" : NULL;
 }
 
-/* json-c has accepted the text before, so the number ends at the first character that cannot belong to one. */
+/* json-c has accepted the text before, so the number ends at the first character that cannot belong to one.
+ */
 static const char *check_number(struct json_scan *s)
 {
     const char *p = s->at;

@@ -18,12 +18,12 @@ struct json_check {
     size_t minus_zeros_n;
 };
 
-/* Scans the text for what json-c accepts but JSON forbids (control characters in strings, keys in single quotes,
- * NaN, Infinity), for NULs in keys, for halves of surrogate pairs, and for numbers that json-c would change. The depth is
- * counted here, because json-c counts empty and non-empty containers differently. Returns what is wrong (static, or
- * of ctx), NULL if nothing. */
+/* Scans the text for what json-c accepts but JSON forbids (control characters in strings, keys in single
+ * quotes, NaN, Infinity), for NULs in keys, for halves of surrogate pairs, and for numbers that json-c would
+ * change. The depth is counted here, because json-c counts empty and non-empty containers differently.
+ * Returns what is wrong (static, or of ctx), NULL if nothing. */
 const char *json_check_text(void *ctx, const char *text, size_t size, struct json_check *check);
 
-/* The sentence about the first name that stands twice in one object (of ctx); NULL if there is none. For a text
- * that json_check_text has accepted. */
+/* The sentence about the first name that stands twice in one object (of ctx); NULL if there is none. For a
+ * text that json_check_text has accepted. */
 const char *json_check_names(void *ctx, const char *text, size_t size);

@@ -455,7 +455,8 @@ static const char *alias_of(void *ctx, const char *extra_text)
 {
     json_object *extra = NULL;
     const char *why;
-    if (!extra_text || json_parse_tolerant(ctx, extra_text, strlen(extra_text), JSON_DEPTH_MAX, &extra, &why) != OK)
+    if (!extra_text ||
+        json_parse_tolerant(ctx, extra_text, strlen(extra_text), JSON_DEPTH_MAX, &extra, &why) != OK)
         return NULL;
     return json_get_text(extra, "model");
 }

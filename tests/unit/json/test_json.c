@@ -155,7 +155,8 @@ Test(json, says_what_is_wrong)
         {"{\"n\":-1,\"n\":5}", "the name \"n\" stands twice in one object, again at byte 8"},
         {"{\"a\":{\"b\":1,\"\\u0062\":2}}", "the name \"b\" stands twice in one object, again at byte 12"},
         {"[{\"a\":1},[{\"\":1,\"\":1}]]", "the name \"\" stands twice in one object, again at byte 16"},
-        {"{\"\xc3\xa9\":1,\"\\u00E9\":2}", "the name \"\xc3\xa9\" stands twice in one object, again at byte 8"},
+        {"{\"\xc3\xa9\":1,\"\\u00E9\":2}",
+         "the name \"\xc3\xa9\" stands twice in one object, again at byte 8"},
         {"{\"\\ud83d\\ude00\":1,\"\xf0\x9f\x98\x80\":2}",
          "the name \"\xf0\x9f\x98\x80\" stands twice in one object, again at byte 18"},
         {"{\"x\":\"\\ud800\"}", "the escape \\ud800 at byte 6 is half of a surrogate pair"},
@@ -221,7 +222,8 @@ Test(json, tolerates_what_nobody_can_send_again)
         {"\xef\xbb\xbf{\"a\":-0}", "{\"a\":-0}"},
         {"{\"n\":-1,\"n\":-0,\"m\":2}", "{\"n\":0,\"m\":2}"},
         {"\"\\ud800\"", "\"\xef\xbf\xbd\""},
-        {"[\"\\ud800\\u0041\",\"\\udc00\"]", "[\"\xef\xbf\xbd" "A\",\"\xef\xbf\xbd\"]"},
+        {"[\"\\ud800\\u0041\",\"\\udc00\"]", "[\"\xef\xbf\xbd"
+                                             "A\",\"\xef\xbf\xbd\"]"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         void *ctx = talloc_new(NULL);

@@ -7,8 +7,8 @@
 
 /* the beginning of a manifest with this slug, version, timeout and memory */
 #define MANIFEST(slug, version, timeout, memory)                                                             \
-    "{\"slug\":\"" slug "\",\"version\":\"" version "\",\"name\":\"S\",\"description\":\"\",\"timeout_seconds\":" timeout  \
-    ",\"memory_mb\":" memory ","
+    "{\"slug\":\"" slug "\",\"version\":\"" version                                                          \
+    "\",\"name\":\"S\",\"description\":\"\",\"timeout_seconds\":" timeout ",\"memory_mb\":" memory ","
 #define HEAD MANIFEST("s", "1.0.0", "5", "64")
 #define SCHEMAS "\"inputs\":{\"type\":\"object\"},\"outputs\":{\"type\":\"object\"},"
 #define COMMAND "\"runner\":{\"type\":\"command\",\"argv\":[\"sh\",\"-c\",\"true\"]}"
@@ -77,7 +77,8 @@ Test(manifest, reports_problems_by_pointer)
         {MANIFEST("s", "1.0.0", "0", "64") SCHEMAS COMMAND "}", "/timeout_seconds"},
         {HEAD SCHEMAS COMMAND ",\"credits\":0.0000001}", "/credits"},
         {HEAD "\"outputs\":{\"type\":\"object\"}," COMMAND ",\"inputs\":{\"type\":\"x\"}}", "/inputs/type"},
-        {HEAD "\"outputs\":{\"type\":\"object\"}," COMMAND ",\"inputs\":{\"$ref\":\"#/none\"}}", "/inputs/$ref"},
+        {HEAD "\"outputs\":{\"type\":\"object\"}," COMMAND ",\"inputs\":{\"$ref\":\"#/none\"}}",
+         "/inputs/$ref"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[\"../x\"]}}", "/runner/argv/0"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[\"a\",\"b\\u0000c\"]}}", "/runner/argv/1"},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"model\",\"prompt\":\"${/steps/x}\"}}", "/runner/prompt"},
