@@ -30,11 +30,23 @@ const struct command commands[] = {
     {"key", "list", cmd_key_list, "--workspace W", "lists the keys of a workspace"},
     {"key", "revoke", cmd_key_revoke, "--workspace W KEY",
      "revokes a key permanently; KEY is its id or its displayed beginning"},
-    {"credits", "grant", cmd_credits_grant, "--workspace W --credits N --reason TEXT",
-     "adds credits (removes them if negative); prints the new balance"},
+    {"credits", "grant", cmd_credits_grant, "--workspace W --credits N --reason TEXT [--reference TEXT]",
+     "adds credits (removes them if negative); prints the new balance. A grant with a reference, such as an "
+     "invoice "
+     "number, is made once, however often the command is repeated"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
-    {"billing", "export", cmd_billing_export, "--month YYYY-MM [--format csv|json] [--workspace W]",
-     "exports the debits and refunds of a month (UTC) by workspace, day, responder and key"},
+    {"credits", "ledger", cmd_credits_ledger,
+     "--workspace W [--month YYYY-MM] [--kind grant|debit|refund] [--before ID] [--limit N]",
+     "lists grants, debits and refunds with names, newest first, at most 20 unless --limit is given"},
+    {"billing", "statement", cmd_billing_statement,
+     "--month YYYY-MM [--workspace W [--by responder|key|day]] [--format table|csv|json]",
+     "prints opening balance, grants, usage, refunds and closing balance of a month (UTC), of one workspace "
+     "or of all; "
+     "--by adds the usage by responder, key or day"},
+    {"billing", "export", cmd_billing_export,
+     "--month YYYY-MM [--workspace W] [--by workspace|responder|key|day] [--format csv|json|table]",
+     "exports the debits and refunds of a month (UTC) by workspace, day, responder and key, or by one of "
+     "these"},
     {"workflow", "put", cmd_workflow_put, "--workspace W FILE [--name NAME] [--id WORKFLOW] [--principal ID]",
      "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
      "{name, description, program}; prints its id"},

@@ -65,6 +65,7 @@ GRANT SELECT                         ON files              TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON artifacts          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON execution_usage    TO 'millrace_executor'@'localhost';
 
--- Billing: two views, nothing else.
+-- Billing: three views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_ledger_view TO 'millrace_billing'@'localhost';
+GRANT SELECT ON credit_statement_monthly TO 'millrace_billing'@'localhost';

@@ -248,6 +248,7 @@ static const struct audit_rule checks[] = {
     {2, "balance", "a balance equals the sum of its ledger and is never below zero",
      .query = SQL_AUDIT_BALANCE},
     {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
+    {2, "reference", "every reference of a grant names that grant", .query = SQL_AUDIT_REFERENCE},
     {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},
     {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT},

@@ -8,18 +8,59 @@
 #include "redis/keys.h"
 
 struct grant {
-    struct ledger_entry entry;
+    const struct credit_grant *wanted;
+    struct credit_grant_outcome outcome;
     /* As committed. */
     struct account account;
 };
 
 /* True in *found_r if an earlier attempt of this transaction was committed. */
-static enum err find_committed_grant(struct db_tx *tx, const struct grant *g, bool *found_r)
+static enum err find_committed_grant(struct db_tx *tx, const struct credit_grant *g, bool *found_r)
 {
-    struct db_value args[] = {db_id(&g->entry.workspace_id), db_id(&g->entry.id)};
+    struct db_value args[] = {db_id(&g->workspace_id), db_id(&g->ledger_id)};
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_LEDGER_FIND, args, 2, &rows);
     *found_r = e == OK && rows->count > 0;
+    return e;
+}
+
+/* Looks for a grant with the same reference. ERR_CONFLICT: it has another amount. */
+static enum err find_reference(struct db_tx *tx, struct grant *g, bool *found_r)
+{
+    const struct credit_grant *w = g->wanted;
+    struct db_value args[] = {db_id(&w->workspace_id), db_text(w->reference)};
+    struct db_rows *rows;
+    *found_r = false;
+    if (!w->reference)
+        return OK;
+    enum err e = db_run(tx->db, tx->ctx, SQL_CREDIT_REFERENCE_FIND, args, 2, &rows);
+    if (e != OK || rows->count == 0)
+        return e;
+    *found_r = true;
+    g->outcome.ledger_id = db_get_id(rows, 0, CREDIT_REFERENCE_FIND_LEDGER_ID);
+    g->outcome.micro = db_int(rows, 0, CREDIT_REFERENCE_FIND_AMOUNT);
+    return g->outcome.micro == w->micro ? OK : ERR_CONFLICT;
+}
+
+static enum err add_grant(struct db_tx *tx, const struct credit_grant *w, struct account *a)
+{
+    const struct ledger_entry entry = {.workspace_id = w->workspace_id,
+                                       .id = w->ledger_id,
+                                       .kind = LEDGER_GRANT,
+                                       .amount = w->micro,
+                                       .reason = w->reason};
+    struct db_value reference[] = {
+        [CREDIT_REFERENCE_INSERT_SET_WORKSPACE_ID] = db_id(&w->workspace_id),
+        [CREDIT_REFERENCE_INSERT_SET_REFERENCE] = db_text(w->reference),
+        [CREDIT_REFERENCE_INSERT_SET_LEDGER_ID] = db_id(&w->ledger_id),
+    };
+    if (__builtin_add_overflow(a->balance, w->micro, &a->balance) || a->balance < 0)
+        return ERR_LIMIT;
+    a->changed = true;
+    enum err e = account_add_ledger_entries(tx, &entry, 1);
+    if (e == OK && w->reference)
+        e = db_run(tx->db, tx->ctx, SQL_CREDIT_REFERENCE_INSERT, reference, CREDIT_REFERENCE_INSERT_SET_COUNT,
+                   NULL);
     return e;
 }
 
@@ -28,22 +69,24 @@ static enum err grant_work(struct db_tx *tx, void *arg)
     struct grant *g = arg;
     struct account *a;
     size_t n;
-    enum err e = account_lock(tx, tx->ctx, &g->entry.workspace_id, 1, &a, &n);
+    bool committed = false, used = false;
+    enum err e = account_lock(tx, tx->ctx, &g->wanted->workspace_id, 1, &a, &n);
     if (e != OK || n == 0)
         return e == OK ? ERR_NOT_FOUND : e;
-    bool found = false;
+    g->outcome = (struct credit_grant_outcome){
+        .is_new = true, .ledger_id = g->wanted->ledger_id, .micro = g->wanted->micro};
     if (tx->settling)
-        e = find_committed_grant(tx, g, &found);
-    if (e == OK && !found) {
-        if (__builtin_add_overflow(a->balance, g->entry.amount, &a->balance) || a->balance < 0)
-            return ERR_LIMIT;
-        a->changed = true;
-        e = account_add_ledger_entries(tx, &g->entry, 1);
-    }
+        e = find_committed_grant(tx, g->wanted, &committed);
+    if (e == OK && !committed)
+        e = find_reference(tx, g, &used);
+    g->outcome.is_new = !used;
+    if (e == OK && !committed && !used)
+        e = add_grant(tx, g->wanted, a);
+    if (e != OK)
+        return e;
     /* makes this transaction flush, so that the earlier commit is durable before it is reported */
-    a->touched = found;
-    if (e == OK)
-        e = account_write(tx, a, 1);
+    a->touched = committed || used;
+    e = account_write(tx, a, 1);
     g->account = *a;
     return e;
 }
@@ -61,16 +104,13 @@ static void publish_balance(struct redis *redis, const struct account *a)
     talloc_free(scratch);
 }
 
-enum err credit_grant(struct db *db, struct redis *redis, const id *workspace, const id *ledger_row,
-                      int64_t micro, const char *reason, int64_t *balance_r)
+enum err credit_grant(struct db *db, struct redis *redis, const struct credit_grant *grant,
+                      struct credit_grant_outcome *outcome_r)
 {
-    struct grant g = {.entry = {.workspace_id = *workspace,
-                                .id = *ledger_row,
-                                .kind = LEDGER_GRANT,
-                                .amount = micro,
-                                .reason = reason}};
+    struct grant g = {.wanted = grant};
     enum err e = db_transaction(db, grant_work, &g);
-    *balance_r = g.account.balance;
+    *outcome_r = g.outcome;
+    outcome_r->balance = g.account.balance;
     if (e == OK && redis)
         publish_balance(redis, &g.account);
     return e;

@@ -15,6 +15,9 @@ struct usage_row {
     const struct db_cell *workspace;
     /* Set as grouped; unset also where the ledger names none. */
     id responder_id, key_id;
+    /* Set by an export: the name of the workflow or the slug of the skill, and the displayed beginning of the
+     * key; NULL in the cell: none. */
+    const struct db_cell *responder, *key_prefix;
     int64_t runs;
     /* Micro-credits, both positive. */
     int64_t debited, refunded;
@@ -26,6 +29,23 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
 /* Grouped by workspace (NULL: all), day, responder and key. For operators only. */
 enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                       struct usage_row **list_r, size_t *count_r) WARN_UNUSED;
+
+/* The sums of a workspace's ledger: closing = opening + grants - used + refunds. Micro-credits. */
+struct statement {
+    id workspace_id;
+    const struct db_cell *workspace;
+    /* The balance before the interval. */
+    int64_t opening;
+    /* Corrections included. */
+    int64_t grants;
+    /* Debits, as a positive number. */
+    int64_t used;
+    int64_t refunds, closing, runs;
+};
+/* Of the interval that includes from_ms and excludes to_ms, of one workspace or (NULL) of all, sorted by
+ * name. For operators only. */
+enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
+                        struct statement **list_r, size_t *count_r) WARN_UNUSED;
 
 /* Ledger entries older than `after` (unset: from the newest), newest first. */
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,

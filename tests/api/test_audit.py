@@ -54,6 +54,8 @@ DAMAGE = [
      "UPDATE accounts SET balance = balance - 1 WHERE workspace_id = '{workspace}'"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount) VALUES ('{NOBODY}', '{NOBODY}', 1, 5)", NOBODY,
      f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
+    ("reference", f"INSERT INTO credit_references VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",
+     "DELETE FROM credit_references WHERE reference = 'r'"),
     ("active", "UPDATE accounts SET active = 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET active = 0 WHERE workspace_id = '{workspace}'"),
     ("debit", "UPDATE executions SET cost = cost + 1 WHERE id = '{leaf}'", "leaf",

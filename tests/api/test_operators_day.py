@@ -222,7 +222,7 @@ def test_logs_and_artifacts_of_a_run(stack, tmp_path):
     log = plain(stack, "execution", "logs", run, "--follow")
     assert log == client.get(f"/executions/{run}/logs").text
     listed = stack.cli("execution", "artifacts", run)
-    assert listed and {a["id"] for a in listed} == {a["id"] for a in ended["artifacts"]}
+    assert listed and {a["id"] for a in listed} == {a["artifact_id"] for a in ended["artifacts"]}
     copy = tmp_path / "copy"
     stack.cli("execution", "artifact", run, listed[0]["path"], "--output", copy)
     assert copy.stat().st_size == listed[0]["size_bytes"]

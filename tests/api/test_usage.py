@@ -1,5 +1,6 @@
 """Credits for callers and billing: balance, usage by day, responder and key as JSON and CSV, the ledger by cursor, the operators'
 export, the views of the billing user. All sums equal the ledger to the micro-credit."""
+import concurrent.futures
 import csv
 import datetime
 import io
@@ -127,7 +128,7 @@ def test_monthly_export_equals_the_ledger(stack, books):
     assert tuple(sum(r[n] for r in rows) for n in names) == whole == tuple(body["total"][n] for n in names)
     code, out, err = export(stack, "--month", "2024-02", "--workspace", workspace.id)
     lines = list(csv.DictReader(io.StringIO(out)))
-    assert list(lines[0]) == ["workspace_id", "workspace", "day", "responder_id", "key_id", *names]
+    assert list(lines[0]) == ["workspace_id", "workspace", "day", "responder_id", "responder", "key_id", "key_prefix", *names]
     key = lambda r: (r["day"], r["responder_id"] or "", r["key_id"] or "", *(Decimal(r[n]) for n in names))  # noqa: E731
     assert sorted(map(key, lines)) == sorted(map(key, rows))
     assert export(stack, "--month", "2024-03", "--workspace", workspace.id)[1].count("\n") == 1
@@ -142,6 +143,117 @@ def test_names_are_quoted_in_csv(stack):
     row, = csv.DictReader(io.StringIO(export(stack, "--month", "2024-01", "--workspace", made)[1]))
     assert (row["workspace"], row["used"], row["key_id"]) == ('a "b", c', "0.000001", "")
     stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{made}'")
+
+
+@pytest.fixture(scope="module")
+def invoice(stack):
+    """A workspace with grants in January and February, debits by two workflows (one archived) and two keys, and a refund."""
+    workspace = stack.workspace(credits=0)
+    keys = [workspace.key() for _ in range(2)]
+    flows = [workspace.put_workflow(ONE, name=name) for name in ("=letters", "maps")]
+    stack.cli("workflow", "archive", "--workspace", workspace.id, flows[1])
+
+    def entry(day, n, kind, credits, flow=None, key=None):
+        at = int(datetime.datetime(2024, *day, 12, tzinfo=datetime.timezone.utc).timestamp() * 1000)
+        raw = f"{at:012x}7{n:03x}8{0:015x}"
+        row = f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+        quoted = lambda v: f"'{v}'" if v else "NULL"  # noqa: E731
+        stack.sql(f"INSERT INTO credit_ledger VALUES ('{workspace.id}', '{row}', {kind}, {credits * 1000000}, NULL, {quoted(flow)}, {quoted(key)}, NULL)")
+    entry((1, 5), 1, 1, 100)
+    entry((1, 31), 2, 2, -10, flows[0], keys[0]["id"])
+    entry((2, 1), 3, 1, 50)
+    entry((2, 2), 4, 2, -7, flows[0], keys[0]["id"])
+    entry((2, 3), 5, 2, -5, flows[1], keys[1]["id"])
+    entry((2, 3), 6, 3, 5, flows[1], keys[1]["id"])
+    entry((2, 29), 7, 1, -3)
+    entry((3, 1), 8, 2, -1, flows[1], keys[1]["id"])
+    yield workspace, keys, flows
+    stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{workspace.id}'")
+
+
+def test_statement_has_opening_grants_usage_refunds_and_closing(stack, invoice):
+    workspace, keys, flows = invoice
+
+    def statement(month, *more):
+        return stack.cli("billing", "statement", "--month", month, "--workspace", workspace.id, *more)
+    names = ("opening", "grants", "usage", "refunds", "closing", "runs")
+    got = {month: tuple(statement(month)[n] for n in names) for month in ("2023-12", "2024-01", "2024-02", "2024-03", "2024-04")}
+    assert got == {"2023-12": (0, 0, 0, 0, 0, 0), "2024-01": (0, 100, 10, 0, 90, 1), "2024-02": (90, 47, 12, 5, 130, 2),
+                   "2024-03": (130, 0, 1, 0, 129, 1), "2024-04": (129, 0, 0, 0, 129, 0)}
+    lines = statement("2024-02", "--by", "responder")["lines"]
+    assert {(x["responder"], x["runs"], x["used"]) for x in lines} == {("=letters", 1, 7), ("maps", 1, 0)}
+    assert sum(x["used"] for x in lines) == 12 - 5
+    lines = statement("2024-02", "--by", "key")["lines"]
+    assert {(x["key_prefix"], x["debited"], x["refunded"]) for x in lines} == {(keys[0]["prefix"], 7, 0), (keys[1]["prefix"], 5, 5)}
+    assert [(x["day"], x["used"]) for x in statement("2024-02", "--by", "day")["lines"]] == [("2024-02-02", 7), ("2024-02-03", 0)]
+    everyone = {s["workspace_id"]: s for s in stack.cli("billing", "statement", "--month", "2024-02")}
+    assert everyone[workspace.id] == statement("2024-02")
+    for wrong in (["--month", "2024-13"], ["--month", "2024-02", "--by", "week"], ["--month", "2024-02", "--by", "key"]):
+        assert stack.cli("billing", "statement", *wrong, check=False)[0] == 2
+
+
+@pytest.mark.parametrize("by, columns, count", [
+    ("workspace", [], 1), ("responder", ["responder_id", "responder"], 2), ("key", ["key_id", "key_prefix"], 2), ("day", ["day"], 2)])
+def test_export_by_one_group_sums_to_the_same_total(stack, invoice, by, columns, count):
+    workspace, _, _ = invoice
+    out = export(stack, "--month", "2024-02", "--workspace", workspace.id, "--by", by)[1]
+    lines = list(csv.DictReader(io.StringIO(out)))
+    assert list(lines[0]) == ["workspace_id", "workspace", *columns, "runs", "debited", "refunded", "used"]
+    assert len(lines) == count and sum(Decimal(x["used"]) for x in lines) == 7 and sum(int(x["runs"]) for x in lines) == 2
+
+
+def test_formulas_are_made_safe_in_csv(stack, invoice):
+    workspace, _, _ = invoice
+    out = export(stack, "--month", "2024-02", "--workspace", workspace.id)[1]
+    assert {x["responder"] for x in csv.DictReader(io.StringIO(out))} == {"'=letters", "maps"}
+    made = stack.cli("workspace", "create", "--name", '=HYPERLINK("http://x","y")')["id"]
+    out = stack.cli("billing", "statement", "--month", "2024-01", "--format", "csv", "--workspace", made, check=False)[1]
+    assert next(csv.DictReader(io.StringIO(out)))["workspace"] == '\'=HYPERLINK("http://x","y")'
+
+
+def test_ledger_command_has_names_and_filters(stack, invoice):
+    workspace, keys, flows = invoice
+    mine = ("credits", "ledger", "--workspace", workspace.id)
+    rows = stack.cli(*mine)
+    assert [r["credits"] for r in rows] == [-1, -3, 5, -5, -7, 50, -10, 100]
+    assert (rows[0]["responder"], rows[0]["key_prefix"], rows[0]["kind"]) == ("maps", keys[1]["prefix"], "debit")
+    assert [r["credits"] for r in stack.cli(*mine, "--month", "2024-02", "--kind", "grant")] == [-3, 50]
+    assert [r["credits"] for r in stack.cli(*mine, "--limit", 2, "--before", rows[1]["id"])] == [5, -5]
+    assert stack.cli(*mine, "--kind", "gift", check=False)[0] == 2
+
+
+def test_grant_with_a_reference_is_made_once(stack):
+    workspace = stack.workspace(credits=0)
+
+    def grant(credits, reference, check=True):
+        return stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", credits, "--reason", "order", "--reference", reference, check=check)
+    first = grant(10, "invoice-1")
+    assert (first["balance"], first["is_new"]) == (10, True)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        again = list(pool.map(lambda _: grant(10, "invoice-1"), range(8)))
+    assert {(a["balance"], a["is_new"], a["ledger_id"]) for a in again} == {(10, False, first["ledger_id"])}
+    code, _, err = grant(11, "invoice-1", check=False)
+    assert code == 1 and "used before, for 10 credits" in err and workspace.balance() == 10
+    assert grant(10, "Invoice-1")["balance"] == 20  # compared byte by byte
+    other = stack.workspace(credits=0)
+    stack.cli("credits", "grant", "--workspace", other.id, "--credits", 1, "--reason", "x", "--reference", "invoice-1")
+    assert other.balance() == 1
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: grant(5, "invoice-2"), range(8)))
+    assert sum(m["is_new"] for m in made) == 1 and workspace.balance() == 25
+    assert {r["reference"] for r in stack.cli("credits", "ledger", "--workspace", workspace.id)} == {"invoice-1", "Invoice-1", "invoice-2"}
+    assert stack.cli("audit", check=False)[0] in (0, 1)
+    assert not [v for v in json.loads(stack.cli("audit", check=False)[1])["violations"] if v["check"] == "reference"]
+
+
+def test_statement_view_equals_the_command(stack, invoice):
+    workspace, _, _ = invoice
+    rows = stack.sql("SELECT month, opening, grants, `usage`, refunds, closing, runs FROM credit_statement_monthly "
+                     f"WHERE workspace_id = '{workspace.id}' ORDER BY month")
+    assert [[month, *map(Decimal, rest)] for month, *rest in rows] == [
+        ["2024-01", 0, 100, 10, 0, 90, 1], ["2024-02", 90, 47, 12, 5, 130, 2], ["2024-03", 130, 0, 1, 0, 129, 1]]
+    assert stack.sql("SELECT responder, key_prefix IS NULL FROM credit_usage_daily "
+                     f"WHERE workspace_id = '{workspace.id}' AND day = '2024-03-01'") == [["maps", "0"]]
 
 
 def test_billing_views_equal_the_ledger(stack, books):
@@ -163,6 +275,7 @@ def test_billing_views_equal_the_ledger(stack, books):
     # every query that docs/billing.md prints
     from stack import ROOT
     text = (ROOT / "docs/billing.md").read_text().split("```sql\n")[1].split("```")[0]
+    assert len(re.findall(r";\s*$", text, re.M)) == 7
     for statement in filter(str.strip, re.sub(r"--.*", "", text).split(";")):
         ask(statement)
 
