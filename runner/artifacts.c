@@ -15,6 +15,7 @@
 #include "runner/media.h"
 #include "runner/report.h"
 #include "runner/untrusted_dir.h"
+#include "json/json.h"
 
 enum { REFUSED_MAX = 20, CHUNK = 64 * 1024 };
 
@@ -22,7 +23,7 @@ struct artifact_collector {
     const struct runner_job *job;
     int outputs_fd;
     uint64_t budget_bytes;
-    json_object *kept, *refused;
+    struct runner_artifacts found;
     /* NULL until the first file is hashed */
     struct runner_media *media;
 };
@@ -48,12 +49,14 @@ static int open_beneath(int dir_fd, const char *relpath)
 
 static void refuse_artifact(struct artifact_collector *c, const char *relpath, const char *why)
 {
-    if (json_object_array_length(c->refused) >= REFUSED_MAX)
+    json_object *count = json_get(c->found.reasons, why);
+    json_object_object_add(c->found.reasons, why, json_object_new_int(json_object_get_int(count) + 1));
+    if (json_object_array_length(c->found.refused) >= REFUSED_MAX)
         return;
     json_object *o = json_object_new_object();
     json_object_object_add(o, "relpath", runner_report_text(relpath, strlen(relpath)));
     json_object_object_add(o, "why", json_object_new_string(why));
-    json_object_array_add(c->refused, o);
+    json_object_array_add(c->found.refused, o);
 }
 
 /* Describes an open file: size, SHA-256 and media type. NULL if a read fails. */
@@ -91,17 +94,38 @@ static bool is_utf8_name(const char *relpath)
     return utf8_is_valid(relpath, strlen(relpath));
 }
 
+static const char *file_type_refusal(mode_t mode)
+{
+    return S_ISREG(mode)    ? NULL
+           : S_ISLNK(mode)  ? "is a symbolic link"
+           : S_ISFIFO(mode) ? "is a FIFO"
+           : S_ISSOCK(mode) ? "is a socket"
+                            : "is a device";
+}
+
+/* NULL: the file is kept if it can be read. */
+static const char *refusal(const struct artifact_collector *c, const char *relpath, const struct stat *st)
+{
+    const char *why = file_type_refusal(st->st_mode);
+    if (why)
+        return why;
+    if (st->st_nlink != 1)
+        return "has more than one hard link";
+    if (!is_utf8_name(relpath))
+        return "name is not valid UTF-8";
+    if (strlen(relpath) > RUNNER_ARTIFACT_PATH_MAX)
+        return "path is longer than 4000 bytes";
+    if (json_object_array_length(c->found.kept) >= c->job->artifacts_max)
+        return "too many artifacts";
+    return (uint64_t)st->st_size > c->budget_bytes ? "too large" : NULL;
+}
+
 static bool collect_file(void *arg, int dir_fd, const char *name, const char *relpath, const struct stat *st)
 {
     struct artifact_collector *c = arg;
     if (!runner_artifacts_match(c->job->artifacts, relpath))
         return true;
-    const char *why = !S_ISREG(st->st_mode)    ? "not a regular file"
-                      : st->st_nlink != 1      ? "has more than one hard link"
-                      : !is_utf8_name(relpath) ? "name is not valid UTF-8"
-                      : json_object_array_length(c->kept) >= c->job->artifacts_max ? "too many artifacts"
-                      : (uint64_t)st->st_size > c->budget_bytes                    ? "too large"
-                                                                                   : NULL;
+    const char *why = refusal(c, relpath, st);
     if (!why && !c->media)
         c->media = runner_media_start(c->job->uid);
     int fd = why ? -1 : open_beneath(c->outputs_fd, relpath);
@@ -110,7 +134,7 @@ static bool collect_file(void *arg, int dir_fd, const char *name, const char *re
         close(fd);
     if (o) {
         c->budget_bytes -= (uint64_t)st->st_size;
-        json_object_array_add(c->kept, o);
+        json_object_array_add(c->found.kept, o);
     } else {
         refuse_artifact(c, relpath, why ? why : "cannot be read");
     }
@@ -118,11 +142,12 @@ static bool collect_file(void *arg, int dir_fd, const char *name, const char *re
 }
 
 void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint64_t budget_bytes,
-                              json_object **kept_r, json_object **refused_r)
+                              struct runner_artifacts *found_r)
 {
     struct artifact_collector c = {.job = job, .outputs_fd = outputs_fd, .budget_bytes = budget_bytes};
-    c.kept = *kept_r = json_object_new_array();
-    c.refused = *refused_r = json_object_new_array();
+    c.found = (struct runner_artifacts){json_object_new_array(), json_object_new_array(),
+                                        json_object_new_object()};
     untrusted_dir_files(outputs_fd, collect_file, &c);
     runner_media_stop(c.media);
+    *found_r = c.found;
 }

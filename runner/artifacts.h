@@ -11,11 +11,22 @@
 
 #include "runner/job.h"
 
-/* Returns two new arrays that the caller owns: *kept_r of {relpath, size_bytes, sha256, media_type}, and
- * *refused_r of {relpath, why} with at most 20 entries. Files that would exceed `budget_bytes` in total are
- * refused, which bounds the bytes that are hashed. */
+/* bytes of the path of an artifact, relative to outputs/ */
+enum { RUNNER_ARTIFACT_PATH_MAX = 4000 };
+
+/* New values that the caller owns. */
+struct runner_artifacts {
+    /* an array of {relpath, size_bytes, sha256, media_type}, in the order of the bytes of the paths */
+    json_object *kept;
+    /* an array of {relpath, why} in the same order: the first 20 */
+    json_object *refused;
+    /* {why: number of files}: all of them */
+    json_object *reasons;
+};
+/* Considers the files in the order of their paths, so that the same outputs give the same artifacts. Files
+ * that would exceed `budget_bytes` in total are refused, which bounds the bytes that are hashed. */
 void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint64_t budget_bytes,
-                              json_object **kept_r, json_object **refused_r);
+                              struct runner_artifacts *found_r);
 
 /* True if one of the globs matches `relpath`, a path relative to outputs/, or if `globs` is NULL. `*` also
  * matches slashes. A leading "outputs/" of a glob is ignored. If a glob begins with two asterisks and a

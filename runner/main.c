@@ -12,7 +12,7 @@
  * Standard output gets one JSON object a line:
  *   {"type":"started"}                                the command was executed
  *   {"type":"progress","percent":40,"message":"…"}    at most four a second: the newest
- *   {"type":"log","text":"…"}                         at most four a second, at most 16 KiB each
+ *   {"type":"log","text":"…","omitted_bytes":n}       at most four a second, at most 16 KiB each
  *   {"type":"ended", …}                               exactly one, the last line (docs/skills.md)
  * The complete log is the file run_dir/log.
  *

@@ -12,8 +12,8 @@
 void runner_report_open(int fd);
 /* Sends a record and releases it. Returns false if it was dropped. */
 bool runner_report_send(json_object *record);
-/* As runner_report_send, but blocks until the reader has taken it: for the last record. Returns false if the
- * reader is gone. */
+/* As runner_report_send, but blocks until the reader has taken it: for the records after the end of all
+ * processes. Returns false if the reader is gone. */
 bool runner_report_send_last(json_object *record);
 
 /* Returns a new record {"type": type}, which the caller owns. */

@@ -128,11 +128,11 @@ static void add_held_files(struct held_files *h, int proc_fd, const char *pid)
         close(fd);
 }
 
-uint64_t sampler_disk_bytes(int proc_fd, int work_fd)
+uint64_t sampler_disk_bytes(int proc_fd, int work_fd, const char **why_r)
 {
     struct stat st;
     struct held_files h = {0};
-    uint64_t bytes = untrusted_dir_usage(work_fd);
+    uint64_t bytes = untrusted_dir_usage(work_fd, why_r);
     DIR *d = bytes != UINT64_MAX && fstat(work_fd, &st) == 0 ? open_dir_copy(proc_fd) : NULL;
     h.dev = d ? st.st_dev : 0;
     for (struct dirent *e; d && (e = readdir(d));)

@@ -28,4 +28,4 @@ bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_
 
 /* Returns the disk use in bytes of the folder `work_fd`, including files that were unlinked but are still
  * open in a process; UINT64_MAX if there are too many files to count (untrusted_dir.h). */
-uint64_t sampler_disk_bytes(int proc_fd, int work_fd);
+uint64_t sampler_disk_bytes(int proc_fd, int work_fd, const char **why_r);

@@ -2,7 +2,9 @@
  * run. A line `::progress 40 message` is a progress event and is not written to the log; every other line
  * is. After `max_bytes`, bytes are still read, because a command that is blocked on a full pipe would hang,
  * but they are dropped. Batches are sent at most every LOG_INTERVAL_MS (250 ms) and hold at most 16 KiB:
- * the file is the log, batches are a view of it that may have gaps.
+ * the file is the log, batches are a view of it. What does not fit a batch is omitted and counted: the batch
+ * says how many bytes of the command's output are missing after its text. No batch ends within a character. A
+ * batch for which the pipe has no room waits.
  *
  * A zeroed struct with `fd` and `max_bytes` set is ready for use. Times are CLOCK_BOOTTIME milliseconds. */
 #pragma once
@@ -24,6 +26,8 @@ struct stderr_log {
     size_t line_bytes;
     char batch[LOG_BATCH_MAX];
     size_t batch_bytes;
+    /* of the output after the batch: not in a batch, perhaps not in the log either */
+    uint64_t omitted_bytes;
     bool has_progress;
     int percent;
     char message[512];
@@ -34,7 +38,8 @@ struct stderr_log {
 void stderr_log_feed(struct stderr_log *log, const char *data, size_t size);
 /* Handles the last line if it has no newline. Call it at the end of file. */
 void stderr_log_end(struct stderr_log *log);
-/* Sends the batch and progress if they are due, or regardless of the time with `all`. Returns the
+/* Sends the batch and progress if they are due. `all`: regardless of the time, and blocking, because all
+ * processes of the run have ended. Returns the
  * milliseconds until the next call is needed, or -1 if nothing is left to send. */
 int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all);
 /* Parses "::progress 40 message" without the newline. `percent` is limited to 100; the message is cut to

@@ -244,9 +244,12 @@ static void on_stderr(struct supervised_run *r)
  * of the time, but the next count begins at most a second after the end of this one. */
 static void sample_disk(struct supervised_run *r, int64_t now)
 {
-    uint64_t bytes = sampler_disk_bytes(r->proc_fd, r->workdir.work_fd);
+    const char *why;
+    uint64_t bytes = sampler_disk_bytes(r->proc_fd, r->workdir.work_fd, &why);
     int64_t took = now_ms() - now;
     r->disk_ms = now + (took * 20 < SAMPLE_MS ? SAMPLE_MS : took * 20 > 1000 ? 1000 + took : took * 20);
+    if (!r->reason && bytes == UINT64_MAX)
+        r->detail = why;
     if (bytes == UINT64_MAX || bytes > r->job->disk_bytes + r->workdir.input_bytes)
         kill_run(r, "disk_limit");
 }
@@ -347,7 +350,10 @@ static const char *final_reason(struct supervised_run *r)
         return r->reason;
     /* RLIMIT_FSIZE lets a file exceed the limit slightly (init.c): a command that then exits because of EFBIG
      * is reported as over the disk limit too */
-    uint64_t used = r->started ? untrusted_dir_usage(r->workdir.work_fd) : 0;
+    const char *why = NULL;
+    uint64_t used = r->started ? untrusted_dir_usage(r->workdir.work_fd, &why) : 0;
+    if (used == UINT64_MAX)
+        r->detail = why;
     if (used > r->job->disk_bytes + r->workdir.input_bytes)
         return "disk_limit";
     if (r->end_reported)
@@ -389,16 +395,18 @@ static json_object *ended_record(struct supervised_run *r, const char *reason)
 static int report_end(struct supervised_run *r)
 {
     const char *reason = final_reason(r);
-    json_object *ended = ended_record(r, reason), *kept, *refused;
+    json_object *ended = ended_record(r, reason);
+    struct runner_artifacts found = {0};
     untrusted_dir_take_ownership(r->workdir.work_fd);
     if (!reason && !r->exec_errno) {
-        runner_artifacts_collect(r->job, r->workdir.outputs_fd, r->job->disk_bytes, &kept, &refused);
+        runner_artifacts_collect(r->job, r->workdir.outputs_fd, r->job->disk_bytes, &found);
     } else {
-        kept = json_object_new_array();
-        refused = json_object_new_array();
+        found = (struct runner_artifacts){json_object_new_array(), json_object_new_array(),
+                                          json_object_new_object()};
     }
-    json_object_object_add(ended, "artifacts", kept);
-    json_object_object_add(ended, "artifacts_refused", refused);
+    json_object_object_add(ended, "artifacts", found.kept);
+    json_object_object_add(ended, "artifacts_refused", found.refused);
+    json_object_object_add(ended, "artifacts_refused_reasons", found.reasons);
     return runner_report_send_last(ended) ? 0 : 1;
 }
 

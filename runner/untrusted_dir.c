@@ -4,10 +4,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <talloc.h>
 #include <unistd.h>
 
 enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK };
@@ -16,12 +16,20 @@ enum { OPEN_DIR = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK }
  * ends. */
 struct dir_walk {
     unsigned entries;
-    bool over_limit;
+    /* NULL: no limit is exceeded */
+    const char *over_limit;
     bool (*file)(struct dir_walk *w, int dir_fd, const char *name, const char *relpath,
                  const struct stat *st);
     bool (*folder)(struct dir_walk *w, int dir_fd, const char *name);
     void *arg;
     uint64_t bytes;
+    /* entries are visited in the order of the bytes of their paths, not in the order of the folder */
+    bool sorted;
+};
+
+struct sorted_name {
+    char *name;
+    bool is_folder;
 };
 
 /* Opens a stream from the start of the folder. `dir_fd` stays open. */
@@ -44,12 +52,15 @@ static bool walk_dir(struct dir_walk *w, int dir_fd, const char *prefix, int dep
 static bool walk_dir_entry(struct dir_walk *w, int dir_fd, const char *name, const char *prefix, int depth)
 {
     struct stat st;
-    char path[PATH_MAX];
-    if (++w->entries > UNTRUSTED_DIR_ENTRIES_MAX || depth >= UNTRUSTED_DIR_DEPTH_MAX ||
-        (size_t)snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "/" : "", name) >= sizeof path) {
-        w->over_limit = true;
+    char path[UNTRUSTED_DIR_PATH_MAX];
+    if (++w->entries > UNTRUSTED_DIR_ENTRIES_MAX)
+        w->over_limit = "more than 20000 files and folders";
+    else if (depth >= UNTRUSTED_DIR_DEPTH_MAX)
+        w->over_limit = "folders nested more than 32 levels deep";
+    if (w->over_limit)
         return false;
-    }
+    /* DEPTH_MAX names of at most 255 bytes always fit */
+    snprintf(path, sizeof path, "%s%s%s", prefix, *prefix ? "/" : "", name);
     if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return true; /* removed in the meantime */
     w->bytes += (uint64_t)st.st_blocks * 512;
@@ -64,11 +75,63 @@ static bool walk_dir_entry(struct dir_walk *w, int dir_fd, const char *name, con
     return proceed;
 }
 
+static bool is_folder(int dir_fd, const struct dirent *e)
+{
+    struct stat st;
+    if (e->d_type != DT_UNKNOWN)
+        return e->d_type == DT_DIR;
+    return fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* A folder is compared as if its name ended with a slash, so that the walk has the order of the paths. */
+static int compare_names(const void *a, const void *b)
+{
+    const struct sorted_name *x = a, *y = b;
+    size_t i = 0;
+    while (x->name[i] && x->name[i] == y->name[i])
+        i++;
+    unsigned char cx = (unsigned char)(x->name[i] ? x->name[i] : x->is_folder ? '/' : 0);
+    unsigned char cy = (unsigned char)(y->name[i] ? y->name[i] : y->is_folder ? '/' : 0);
+    return cx - cy;
+}
+
+/* At most as many names as the walk may still visit, and one more, which ends it. */
+static struct sorted_name *read_names(const struct dir_walk *w, DIR *d, size_t *n_r)
+{
+    size_t most = UNTRUSTED_DIR_ENTRIES_MAX + 1 - w->entries;
+    struct sorted_name *names = NULL;
+    *n_r = 0;
+    for (struct dirent *e; *n_r < most && (e = readdir(d));) {
+        if (is_dot(e->d_name))
+            continue;
+        if (*n_r == talloc_array_length(names))
+            names = talloc_realloc(NULL, names, struct sorted_name, 2 * *n_r + 16);
+        names[(*n_r)++] =
+            (struct sorted_name){talloc_strdup(names, e->d_name), is_folder(dirfd(d), e)};
+    }
+    if (*n_r > 0)
+        qsort(names, *n_r, sizeof *names, compare_names);
+    return names;
+}
+
+static bool walk_sorted(struct dir_walk *w, DIR *d, const char *prefix, int depth)
+{
+    size_t n;
+    struct sorted_name *names = read_names(w, d, &n);
+    bool proceed = true;
+    for (size_t i = 0; proceed && i < n; i++)
+        proceed = walk_dir_entry(w, dirfd(d), names[i].name, prefix, depth);
+    talloc_free(names);
+    return proceed;
+}
+
 static bool walk_dir(struct dir_walk *w, int dir_fd, const char *prefix, int depth)
 {
     DIR *d = open_dir_stream(dir_fd);
     bool proceed = true;
-    for (struct dirent *e; d && proceed && (e = readdir(d));)
+    if (d && w->sorted)
+        proceed = walk_sorted(w, d, prefix, depth);
+    for (struct dirent *e; d && !w->sorted && proceed && (e = readdir(d));)
         if (!is_dot(e->d_name))
             proceed = walk_dir_entry(w, dirfd(d), e->d_name, prefix, depth);
     if (d)
@@ -76,10 +139,11 @@ static bool walk_dir(struct dir_walk *w, int dir_fd, const char *prefix, int dep
     return proceed;
 }
 
-uint64_t untrusted_dir_usage(int dir_fd)
+uint64_t untrusted_dir_usage(int dir_fd, const char **why_r)
 {
     struct dir_walk w = {0};
     walk_dir(&w, dir_fd, "", 0);
+    *why_r = w.over_limit;
     return w.over_limit ? UINT64_MAX : w.bytes;
 }
 
@@ -98,7 +162,7 @@ static bool visit_file(struct dir_walk *w, int dir_fd, const char *name, const c
 void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg)
 {
     struct file_visitor v = {visit, arg};
-    struct dir_walk w = {.file = visit_file, .arg = &v};
+    struct dir_walk w = {.file = visit_file, .arg = &v, .sorted = true};
     walk_dir(&w, dir_fd, "", 0);
 }
 

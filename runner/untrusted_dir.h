@@ -9,12 +9,18 @@
 
 /* A folder with more entries, or deeper nesting, counts as exceeding the disk limit: inodes are a resource
  * too, and a walk must end. */
-enum { UNTRUSTED_DIR_ENTRIES_MAX = 20000, UNTRUSTED_DIR_DEPTH_MAX = 32 };
+enum {
+    UNTRUSTED_DIR_ENTRIES_MAX = 20000,
+    UNTRUSTED_DIR_DEPTH_MAX = 32,
+    /* bytes of the longest path in such a folder: longer than the kernel accepts as one argument */
+    UNTRUSTED_DIR_PATH_MAX = UNTRUSTED_DIR_DEPTH_MAX * 256,
+};
 
-/* Returns the disk use in bytes; UINT64_MAX if the folder exceeds the limits above. */
-uint64_t untrusted_dir_usage(int dir_fd);
+/* Returns the disk use in bytes; UINT64_MAX if the folder exceeds the limits above: *why_r, static, tells
+ * which. */
+uint64_t untrusted_dir_usage(int dir_fd, const char **why_r);
 
-/* Calls `visit` for every entry that is not a folder, with its path relative to `dir_fd` and a descriptor of
+/* Calls `visit` for every entry that is not a folder, in the order of the bytes of their paths, with its path relative to `dir_fd` and a descriptor of
  * its folder. Ends when `visit` returns false, at the limits above, or after the last entry. */
 typedef bool untrusted_dir_visit(void *arg, int dir_fd, const char *name, const char *relpath,
                                  const struct stat *st);

@@ -80,8 +80,9 @@ static enum err make_inputs(void *ctx, const struct runner_job *job, struct runn
     for (size_t i = 0; e == OK && i < job->file_count; i++)
         if (!copy_input(job, &job->files[i], materials))
             e = workdir_error(ctx, "copy the input file", job->files[i].name, why_r);
+    const char *why;
     if (e == OK)
-        workdir->input_bytes = untrusted_dir_usage(inputs);
+        workdir->input_bytes = untrusted_dir_usage(inputs, &why);
     if (materials >= 0)
         close(materials);
     if (inputs >= 0)

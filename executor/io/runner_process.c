@@ -101,7 +101,7 @@ static void handle_report_line(struct runner_process *r, const char *line, size_
         r->events.progress(r->arg, json_object_get_int(json_get(o, "percent")), message ? message : "");
     } else if (r->events.log && strcmp(type, "log") == 0) {
         const char *text = json_get_text(o, "text");
-        r->events.log(r->arg, text ? text : "");
+        r->events.log(r->arg, text ? text : "", json_object_get_int64(json_get(o, "omitted_bytes")));
     }
     talloc_free(scratch);
 }

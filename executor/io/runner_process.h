@@ -16,7 +16,8 @@ struct runner_process_events {
     /* All optional. The command was executed: */
     void (*started)(void *arg);
     void (*progress)(void *arg, int percent, const char *message);
-    void (*log)(void *arg, const char *text);
+    /* `omitted_bytes` of the output that followed the text are not reported */
+    void (*log)(void *arg, const char *text, int64_t omitted_bytes);
     /* Called once, last: the command, everything below it and the runner itself have exited. `record` is the
      * runner's final report (borrowed); NULL: it died without one. */
     void (*ended)(void *arg, json_object *record);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "executor/run/run_events.h"
 
 #define RUN_LOG_ARGS(run)                                                                                    \
     (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
@@ -202,6 +203,7 @@ void run_note_nothing_started(struct active_run *run)
 static void end_run(struct active_run *run, const struct run_move *move)
 {
     run->ending = true;
+    run_report_omitted_events(run);
     timer_clear(run->exec->timers, &run->deadline);
     timer_clear(run->exec->timers, &run->resume_timer);
     run_pending_commit(run)->stop_descendants =

@@ -78,6 +78,8 @@ struct active_run {
     bool may_have_children;
     /* log and progress events collected so far: run_events.c limits them */
     int events_n;
+    /* beyond that limit */
+    int64_t events_omitted, log_bytes_omitted;
     /* events of failed tries collected so far: action.c limits them */
     int retry_events_n;
     /* for the log: the step that failed the run, and the number of its last try; NULL: no step did */

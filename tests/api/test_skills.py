@@ -447,3 +447,35 @@ def test_stop_of_a_workflow_kills_its_skill(stack, workspace, space):
     eventually(lambda: sleepers(mark), what="a running command")
     assert space.client.post(f"/executions/{run}/stop").status_code == 200
     eventually(lambda: not sleepers(mark) and run_folders(stack) == [], 10, "end of the processes and removal of the folder")
+
+
+def test_live_log_events_are_split_or_tell_what_is_missing(stack, workspace, space):
+    """A line of 40,000 bytes: what the events show is its beginning, undivided; what they do not show is counted."""
+    probe(workspace, "import sys\nsys.stderr.write('\u20ac' * 13333 + '\\n')\nprint('{}')", slug="long-line")
+    x = space.ran("long-line")
+    assert x["state"] == "succeeded"
+    rows = stack.sql(f"SELECT data FROM events WHERE execution_id = '{x['id']}' AND type = 7 ORDER BY seq")
+    logs = [json.loads(row[0]) for row in rows]
+    text = "".join(e["text"] for e in logs)
+    assert text == ("\u20ac" * 13333 + "\n")[:len(text)] and all(len(e["text"].encode()) <= 10000 for e in logs)
+    omitted = sum(e.get("omitted_bytes", 0) for e in logs)
+    assert len(text.encode()) >= 16000 and len(text.encode()) + omitted == 40000, (len(text), omitted)
+    assert all(e["truncated"] for e in logs if "omitted_bytes" in e)
+
+
+def test_files_that_are_no_artifacts_are_reported_in_one_event(workspace, space):
+    probe(workspace, """import os
+for i in range(130): open(f"outputs/{i:03}", "w").write("x")
+os.mkfifo("outputs/a-fifo")
+os.link("outputs/000", "outputs/b-link")
+print("{}")""", slug="many-files")
+    x = space.ran("many-files")
+    assert x["state"] == "succeeded"
+    data = events(space, x["id"])[1]
+    assert [e["data"]["relpath_in_workspace"] for e in data if e["type"] == "artifact.created"] == [
+        f"outputs/{i:03}" for i in range(1, 101)]
+    refused, = [e["data"] for e in data if e["type"] == "artifacts.refused"]
+    assert refused["refused"] == 32
+    assert refused["reasons"] == {"too many artifacts": 29, "is a FIFO": 1, "has more than one hard link": 2}
+    assert len(refused["files"]) == 20
+    assert refused["files"][0] == {"relpath_in_workspace": "outputs/000", "why": "has more than one hard link"}

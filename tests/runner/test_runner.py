@@ -656,6 +656,8 @@ def test_artifacts_that_point_elsewhere(box):
     assert {a["relpath"] for a in ended["artifacts"]} == {"good.txt", "closed/a"}
     assert {a["relpath"] for a in ended["artifacts_refused"]} == {
         "absolute", "relative", "folder", "linked", "fifo", "\ufffd"}
+    assert ended["artifacts_refused_reasons"] == {"is a symbolic link": 3, "has more than one hard link": 1, "is a FIFO": 1,
+                                                  "name is not valid UTF-8": 1}
     assert os.stat(box.runs / "run1/work/outputs/good.txt").st_mode & 0o7000 == 0
 
 
@@ -671,7 +673,28 @@ def test_too_many_artifacts(box):
     ended = box.run(box.python("""
         for i in range(50): open(f"outputs/{i}", "w").write("x")
     """), artifacts_max=7)
-    assert len(ended["artifacts"]) == 7 and len(ended["artifacts_refused"]) == 20
+    assert [a["relpath"] for a in ended["artifacts"]] == sorted(str(i) for i in range(50))[:7]
+    assert len(ended["artifacts_refused"]) == 20 and ended["artifacts_refused_reasons"] == {"too many artifacts": 43}
+
+
+def test_a_long_path_is_refused_and_ends_nothing(box):
+    ended = box.run(box.python("""
+        os.chdir("outputs")
+        for i in range(16):
+            os.mkdir("d" * 254)
+            os.chdir("d" * 254)
+        open("x", "w").write("x")
+    """))
+    assert (ended["reason"], ended["exit_code"]) == (None, 0), ended
+    assert ended["artifacts_refused_reasons"] == {"path is longer than 4000 bytes": 1}
+
+
+def test_too_many_entries_are_named(box):
+    ended = box.run(box.python("""
+        for i in range(20100): os.mkdir(f"outputs/{i}")
+        time.sleep(9)
+    """), disk_mb=1024)
+    assert (ended["reason"], ended["detail"]) == ("disk_limit", "more than 20000 files and folders")
 
 
 def test_staged_files_cannot_be_changed(box):

@@ -174,7 +174,7 @@ static void log_new_content(struct model_run *m, bool all)
     const char *new_content = chat_stream_new_content(m->stream);
     m->last_log_ms = now_ms;
     if (*new_content)
-        run_add_log_event(m->run, new_content);
+        run_add_log_event(m->run, new_content, 0);
 }
 
 static bool on_model_bytes(void *arg, const char *bytes, size_t size)

@@ -28,6 +28,8 @@ struct outputs_job {
     const char *why;
     struct artifact *artifacts;
     size_t artifacts_n;
+    /* artifacts of the runner's list that were not there any more */
+    size_t missing_n;
     bool has_log;
     struct blob_id log;
 };

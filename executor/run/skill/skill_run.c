@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/runner_process.h"
 #include "executor/io/spawn_limiter.h"
@@ -51,11 +52,11 @@ static void on_command_progress(void *arg, int percent, const char *message)
         run_add_progress_event(run, percent, message);
 }
 
-static void on_command_log(void *arg, const char *text)
+static void on_command_log(void *arg, const char *text, int64_t omitted_bytes)
 {
     struct active_run *run = arg;
     if (!run->ending)
-        run_add_log_event(run, text);
+        run_add_log_event(run, text, omitted_bytes);
 }
 
 static void add_artifact_event(struct active_run *run, const struct artifact *a)
@@ -72,6 +73,50 @@ static void add_artifact_event(struct active_run *run, const struct artifact *a)
     json_object_put(data);
 }
 
+/* {relpath, why}, as the runner reported it, with the path below the working directory and cut. */
+static json_object *refused_file(void *ctx, json_object *reported)
+{
+    enum { SHOWN_MAX = 200 };
+    const char *relpath = json_get_text(reported, "relpath");
+    size_t size = relpath ? strlen(relpath) : 0, shown = utf8_cut(relpath, size, SHOWN_MAX);
+    json_object *file = json_object_new_object();
+    char *text = talloc_asprintf(ctx, "outputs/%.*s%s", (int)shown, relpath ? relpath : "",
+                                 shown < size ? "\u2026" : "");
+    json_object_object_add(file, "relpath_in_workspace", json_object_new_string(text));
+    json_object_object_add(file, "why", json_object_get(json_get(reported, "why")));
+    return file;
+}
+
+/* One event for all files of outputs/ that are not artifacts although the manifest names them. */
+static void add_refused_event(struct active_run *run, json_object *record, size_t missing_n)
+{
+    json_object *counts = json_get(record, "artifacts_refused_reasons");
+    json_object *reported = json_get(record, "artifacts_refused");
+    int64_t n = (int64_t)missing_n;
+    void *scratch = talloc_new(NULL);
+    json_object *reasons = json_object_new_object();
+    json_object *files = json_object_new_array();
+    json_object *data = json_own(scratch, json_object_new_object());
+    if (json_object_is_type(counts, json_type_object)) {
+        json_object_object_foreach(counts, why, count)
+        {
+            n += json_object_get_int64(count);
+            json_object_object_add(reasons, why, json_object_get(count));
+        }
+    }
+    if (missing_n > 0)
+        json_object_object_add(reasons, "cannot be read", json_object_new_int64((int64_t)missing_n));
+    for (size_t i = 0; reported && i < json_object_array_length(reported); i++)
+        json_object_array_add(files, refused_file(scratch, json_object_array_get_idx(reported, i)));
+    json_object_object_add(data, "refused", json_object_new_int64(n));
+    json_object_object_add(data, "reasons", reasons);
+    json_object_object_add(data, "files", files);
+    if (n > 0)
+        commit_add_event(run_pending_commit(run), EVENT_ARTIFACTS_REFUSED, clock_wall_ms(),
+                         json_text(data, NULL));
+    talloc_free(scratch);
+}
+
 /* --- the end --- */
 
 /* What the runner reported, for when the outputs are collected. Of the job, as the run may be freed before
@@ -82,6 +127,8 @@ struct skill_ending {
     struct exit_verdict verdict;
     int64_t wallclock_ms;
     bool started;
+    /* NULL: the runner died; a reference */
+    json_object *record;
 };
 
 static void put_outputs(struct active_run *run, struct outputs_job *j, const struct skill_ending *e)
@@ -102,6 +149,7 @@ static void put_outputs(struct active_run *run, struct outputs_job *j, const str
         talloc_steal(c, j->artifacts[i].media_type);
         add_artifact_event(run, &j->artifacts[i]);
     }
+    add_refused_event(run, e->record, j->missing_n);
 }
 
 static void on_outputs_collected(struct job *job)
@@ -139,6 +187,7 @@ static void on_command_ended(void *arg, json_object *record)
                                .verdict = exit_verdict_of(j, record),
                                .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
                                .started = !record || json_object_get_boolean(json_get(record, "started"))};
+    e->record = json_own(e, json_object_get(record));
     if (e->verdict.reason == REASON_INTERNAL)
         log_error("skill.runner_failed", "execution=%s message=\"%s\"", run->row.id.text, e->verdict.error);
     j->want_outputs = e->verdict.reason == 0;

@@ -6,6 +6,7 @@
 
 #include "runner/report.h"
 #include "runner/stderr_log.h"
+#include "json/json.h"
 
 static bool parse_progress(const char *line, int *percent, char *message)
 {
@@ -105,4 +106,88 @@ Test(stderr_log, sends_at_intervals)
     cr_expect_not_null(strstr(text, "one"));
     cr_expect_not_null(strstr(text, "two"));
     talloc_free(ctx);
+}
+
+/* Reads all records that were sent, and returns the texts of the log records joined; *omitted_r is the sum. */
+static char *received(void *ctx, int fd, int64_t *omitted_r)
+{
+    char *lines = talloc_zero_size(ctx, 1 << 20), *texts = talloc_strdup(ctx, ""), *rest;
+    cr_assert_geq(read(fd, lines, (1 << 20) - 1), 0);
+    *omitted_r = 0;
+    for (char *line = strtok_r(lines, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest)) {
+        json_object *o;
+        const char *why;
+        cr_assert_eq(json_parse(ctx, line, strlen(line), 4, &o, &why), OK, "%s", line);
+        texts = talloc_strdup_append(texts, json_get_text(o, "text"));
+        *omitted_r += json_object_get_int64(json_get(o, "omitted_bytes"));
+    }
+    return texts;
+}
+
+static char *many(void *ctx, const char *character, size_t n)
+{
+    char *text = talloc_strdup(ctx, "");
+    for (size_t i = 0; i < n; i++)
+        text = talloc_strdup_append_buffer(text, character);
+    return text;
+}
+
+Test(stderr_log, no_batch_divides_a_character)
+{
+    static const char *const characters[] = {"\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x98\x80"};
+    int p[2];
+    cr_assert_eq(pipe(p), 0);
+    runner_report_open(p[1]);
+    for (size_t i = 0; i < sizeof characters / sizeof *characters; i++) {
+        for (size_t shift = 0; shift < 4; shift++) {
+            void *ctx = talloc_new(NULL);
+            struct stderr_log *log = new_log(ctx, 1 << 20);
+            char *text = talloc_asprintf(ctx, "%.*s%s", (int)shift, "abc", many(ctx, characters[i], 1500));
+            int64_t omitted;
+            /* a part of the line is sent while the rest has not come; 1500 characters fill LOG_LINE_MAX */
+            stderr_log_feed(log, text, strlen(text));
+            stderr_log_send(log, 1000, false);
+            stderr_log_end(log);
+            stderr_log_send(log, 2000, true);
+            cr_expect_str_eq(received(ctx, p[0], &omitted), text);
+            cr_expect_eq(omitted, 0);
+            close(log->fd);
+            talloc_free(ctx);
+        }
+    }
+}
+
+Test(stderr_log, what_does_not_fit_a_batch_is_counted)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 30000);
+    char *text = talloc_asprintf(ctx, "%s\n", many(ctx, "\xe2\x82\xac", 13000)); /* 39,001 bytes */
+    int64_t omitted;
+    int p[2];
+    cr_assert_eq(pipe(p), 0);
+    runner_report_open(p[1]);
+    stderr_log_feed(log, text, strlen(text));
+    cr_expect_eq(stderr_log_send(log, 1000, false), -1);
+    char *shown = received(ctx, p[0], &omitted);
+    cr_expect_eq(strncmp(shown, text, strlen(shown)), 0, "the beginning, without replacement characters");
+    cr_expect_gt(strlen(shown), (size_t)LOG_BATCH_MAX - 3);
+    cr_expect_eq((int64_t)strlen(shown) + omitted, (int64_t)strlen(text));
+    cr_expect_leq(log->kept_bytes, 30000U);
+    cr_expect(log->truncated);
+    /* the log is full: a later line is reported as omitted */
+    stderr_log_feed(log, "more\n", 5);
+    stderr_log_send(log, 2000, true);
+    cr_expect_str_eq(received(ctx, p[0], &omitted), "");
+    cr_expect_eq(omitted, 5);
+    talloc_free(ctx);
+}
+
+Test(stderr_log, a_message_is_cut_after_a_character)
+{
+    char message[16];
+    int percent;
+    cr_expect(parse_progress("::progress 1 \u20ac\u20ac\u20ac\u20ac\u20ac\u20ac", &percent, message));
+    cr_expect_str_eq(message, "\u20ac\u20ac\u20ac\u20ac\u20ac");
+    cr_expect(parse_progress("::progress 1 x\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac", &percent, message));
+    cr_expect_str_eq(message, "x\u20ac\u20ac\u20ac\u20ac");
 }

@@ -23,6 +23,8 @@ Test(exit_verdict, follows_from_the_record_of_the_runner)
         {"{'reason':'memory_limit'}", REASON_MEMORY_LIMIT, "the run exceeded its memory limit"},
         {"{'reason':'output_limit'}", REASON_OUTPUT_LIMIT, "the outputs exceed their size limit"},
         {"{'reason':'disk_limit'}", REASON_OUTPUT_LIMIT, "the run exceeded its disk limit"},
+        {"{'reason':'disk_limit','detail':'more than 20000 files and folders'}", REASON_OUTPUT_LIMIT,
+         "the run exceeded its disk limit: more than 20000 files and folders"},
         {"{'reason':'process_limit'}", REASON_STEP_FAILED, "the run exceeded its process limit"},
         {"{'reason':'stopped','exit_code':0}", REASON_STOPPED, "the run was stopped"},
         {"{'reason':'sandbox'}", REASON_INTERNAL, "the runner failed"},
