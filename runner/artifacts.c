@@ -145,8 +145,8 @@ void runner_artifacts_collect(const struct runner_job *job, int outputs_fd, uint
                               struct runner_artifacts *found_r)
 {
     struct artifact_collector c = {.job = job, .outputs_fd = outputs_fd, .budget_bytes = budget_bytes};
-    c.found = (struct runner_artifacts){json_object_new_array(), json_object_new_array(),
-                                        json_object_new_object()};
+    c.found =
+        (struct runner_artifacts){json_object_new_array(), json_object_new_array(), json_object_new_object()};
     untrusted_dir_files(outputs_fd, collect_file, &c);
     runner_media_stop(c.media);
     *found_r = c.found;

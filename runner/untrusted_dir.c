@@ -106,8 +106,7 @@ static struct sorted_name *read_names(const struct dir_walk *w, DIR *d, size_t *
             continue;
         if (*n_r == talloc_array_length(names))
             names = talloc_realloc(NULL, names, struct sorted_name, 2 * *n_r + 16);
-        names[(*n_r)++] =
-            (struct sorted_name){talloc_strdup(names, e->d_name), is_folder(dirfd(d), e)};
+        names[(*n_r)++] = (struct sorted_name){talloc_strdup(names, e->d_name), is_folder(dirfd(d), e)};
     }
     if (*n_r > 0)
         qsort(names, *n_r, sizeof *names, compare_names);

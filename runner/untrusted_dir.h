@@ -20,8 +20,9 @@ enum {
  * which. */
 uint64_t untrusted_dir_usage(int dir_fd, const char **why_r);
 
-/* Calls `visit` for every entry that is not a folder, in the order of the bytes of their paths, with its path relative to `dir_fd` and a descriptor of
- * its folder. Ends when `visit` returns false, at the limits above, or after the last entry. */
+/* Calls `visit` for every entry that is not a folder, in the order of the bytes of their paths, with its path
+ * relative to `dir_fd` and a descriptor of its folder. Ends when `visit` returns false, at the limits above,
+ * or after the last entry. */
 typedef bool untrusted_dir_visit(void *arg, int dir_fd, const char *name, const char *relpath,
                                  const struct stat *st);
 void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg);

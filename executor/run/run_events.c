@@ -41,7 +41,8 @@ void run_add_progress_event(struct active_run *run, int percent, const char *mes
     run_flush(run);
 }
 
-/* The size of the next event of a text: up to the last end of a line that fits, or else the last character. */
+/* The size of the next event of a text: up to the last end of a line that fits, or else the last character.
+ */
 static size_t next_piece(const char *text, size_t size)
 {
     if (size <= TEXT_MAX)

@@ -12,7 +12,8 @@ enum {
  * or, if a line is longer, with a character. `omitted_bytes`: what the sender left out after the text; the
  * last event says so. Beyond RUN_EVENTS_MAX texts are only counted. */
 void run_add_log_event(struct active_run *run, const char *text, int64_t omitted_bytes);
-/* Adds an event and flushes, unless the run has RUN_EVENTS_MAX already. The message is cut at 10,000 bytes. */
+/* Adds an event and flushes, unless the run has RUN_EVENTS_MAX already. The message is cut at 10,000 bytes.
+ */
 void run_add_progress_event(struct active_run *run, int percent, const char *message);
 /* At the end of the run: one event with the number of bytes and events that exceeded RUN_EVENTS_MAX, if there
  * are any. */

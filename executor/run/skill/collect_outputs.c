@@ -90,7 +90,8 @@ static enum err copy_artifact(struct outputs_job *j, json_object *found, int out
     const char *type = json_get_text(found, "media_type");
     struct artifact *a = &j->artifacts[j->artifacts_n];
     struct blob_writer *w = NULL;
-    enum err e = relpath ? blob_copy_file(j, j->blobs, outputs, relpath, ARTIFACT_MAX, &w, &a->blob) : ERR_INVALID;
+    enum err e =
+        relpath ? blob_copy_file(j, j->blobs, outputs, relpath, ARTIFACT_MAX, &w, &a->blob) : ERR_INVALID;
     j->missing_n += e == ERR_INVALID;
     if (e == ERR_INVALID)
         return OK;

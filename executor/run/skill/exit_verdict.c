@@ -21,9 +21,9 @@ static struct exit_verdict verdict_by_reason(void *ctx, const char *reason, cons
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(known[i].word, reason) == 0)
-            return (struct exit_verdict){known[i].reason, talloc_asprintf(ctx, "%s%s%s", known[i].error,
-                                                                          detail ? ": " : "",
-                                                                          detail ? detail : "")};
+            return (struct exit_verdict){
+                known[i].reason,
+                talloc_asprintf(ctx, "%s%s%s", known[i].error, detail ? ": " : "", detail ? detail : "")};
     }
     return (struct exit_verdict){REASON_INTERNAL, talloc_asprintf(ctx, "the runner failed%s%s",
                                                                   detail ? ": " : "", detail ? detail : "")};

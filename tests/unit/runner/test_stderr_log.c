@@ -108,7 +108,8 @@ Test(stderr_log, sends_at_intervals)
     talloc_free(ctx);
 }
 
-/* Reads all records that were sent, and returns the texts of the log records joined; *omitted_r is the sum. */
+/* Reads all records that were sent, and returns the texts of the log records joined; *omitted_r is the sum.
+ */
 static char *received(void *ctx, int fd, int64_t *omitted_r)
 {
     char *lines = talloc_zero_size(ctx, 1 << 20), *texts = talloc_strdup(ctx, ""), *rest;
