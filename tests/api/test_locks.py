@@ -36,7 +36,7 @@ def test_hanging_executor_does_not_block_its_locked_account(proxied):
     eventually(lambda: stack.sql(f"SELECT 1 FROM execution_steps WHERE execution_id = '{first}'"), 10, "the delay")
     proxy.tell(do="commit", when="hold", seconds=20, count=1, contains=first, pids=stack.children("executor"))
     longest, until = 0, time.monotonic() + 20
-    while "db.connection_lost what=COMMIT" not in stack.log("executor"):
+    while "db.commit_unanswered" not in stack.log("executor"):
         assert time.monotonic() < until, "the proxy held no COMMIT"
         begun = time.monotonic()
         client.started(workflow)
