@@ -19,6 +19,29 @@ die() {
     exit 1
 }
 
+# --- arguments: the comment at the head of a script is its help ---
+print_help() { sed -n '2,/^[^#]/{/^#/s/^# \{0,1\}//p}' "$0"; }
+# refuse ARGUMENT: ends the script with 2; every script calls it for an argument that it does not know
+refuse() {
+    printf '%s: unknown argument: %s\n\n' "$(basename "$0")" "$1" >&2
+    print_help >&2
+    exit 2
+}
+need_value() { # OPTION COUNT: ends the script with 2 if the option is the last of COUNT arguments
+    [ "$2" -ge 2 ] || { printf '%s: %s requires a value\n' "$(basename "$0")" "$1" >&2; exit 2; }
+}
+need_port() { # OPTION VALUE
+    [[ $2 =~ ^[0-9]{1,5}$ ]] && [ "$2" -ge 1 ] && [ "$2" -le 65535 ] || { printf '%s: %s must be a port, not "%s"\n' "$(basename "$0")" "$1" "$2" >&2; exit 2; }
+}
+# for a script without arguments
+no_arguments() {
+    case ${1:-} in
+    '') ;;
+    -h | --help) print_help && exit 0 ;;
+    *) refuse "$1" ;;
+    esac
+}
+
 as_root() {
     if [ "$EUID" = 0 ]; then
         "$@"

@@ -20,7 +20,10 @@ def script(name, env):
 
 
 def demo_env(run):
-    return dict(line.split("=", 1) for line in (run / "demo.env").read_text().splitlines())
+    """What demo.env exports to the programs that a shell starts."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MILLRACE_")}
+    shown = subprocess.run(["bash", "-c", f". {run}/demo.env && env -0"], env=clean, capture_output=True, text=True, timeout=30, check=True).stdout
+    return {name: value for name, _, value in (v.partition("=") for v in shown.split("\0")) if name.startswith("MILLRACE_")}
 
 
 def executions(env):
@@ -41,6 +44,9 @@ def test_demo_can_be_repeated_and_restarted():
             first = demo_env(run)
             assert (run / "demo.env").stat().st_mode & 0o077 == 0, "the file holds the key"
             assert len(executions(first)) == 2, "expected one workflow run and one skill run"
+            assert set(first) == {"MILLRACE_URL", "MILLRACE_API_KEY", "MILLRACE_WORKSPACE_ID", "MILLRACE_WORKFLOW_ID", "MILLRACE_CONFIG"}
+            # the port is stored: the next start needs no variable
+            assert (run / "port").read_text() == env.pop("MILLRACE_PORT") + "\n"
 
             script("demo", env)
             assert demo_env(run) == first

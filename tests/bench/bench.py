@@ -184,14 +184,16 @@ def spread(values):
 
 
 def main():
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(prog="bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seconds", type=int, default=5)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--json", default=str(ROOT / "build/bench.json"))
     options.add_argument("cases", nargs="*")
     o = options.parse_args()
-    bench = Bench()
     wanted = o.cases or [IDLE, END_TO_END, *CASES]
+    if unknown := [name for name in wanted if name not in (IDLE, END_TO_END, *CASES)]:
+        options.error(f"unknown case: {unknown[0]} (cases: {', '.join((IDLE, END_TO_END, *CASES))})")
+    bench = Bench()
     results, extras = {name: [] for name in wanted if name in CASES}, {}
     try:
         bench.start()

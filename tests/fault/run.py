@@ -227,7 +227,7 @@ class Harness:
 
 
 def main():
-    p = argparse.ArgumentParser(description="Injects faults into a Millrace under load, then compares the record of all responses and side effects with its data.")
+    p = argparse.ArgumentParser(prog="fault", description="Injects faults into a Millrace under load, then compares the record of all responses and side effects with its data.")
     p.add_argument("--minutes", type=float, default=2, help="how long to inject faults (default 2)")
     p.add_argument("--seed", type=int, default=int(time.time()) % 100000, help="determines the requests and the order of the faults")
     p.add_argument("--clients", type=int, default=6)
