@@ -8,6 +8,7 @@
 #include "fcgi/cache/lru.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "json/json.h"
 
 /* Limits of the compiled programs; the second one is in octets of their source text. */
@@ -83,6 +84,8 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
     enum err e = workflow_get_program(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
     if (e != OK)
         return e;
+    if (size > SLOW_JSON_BYTES && !slow_try(r))
+        return ERR_RETRY;
     struct compiled *compiled = talloc_zero(cache, struct compiled);
     if (compile_stored_program(compiled, text, size) != OK) {
         log_error("workflow.compile_failed", "workflow=%s version=%d", workflow->text, version);

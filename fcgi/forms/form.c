@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "json/json_raw.h"
 
 bool form_reject_value(struct request *r, const char *name, const char *what)
@@ -40,6 +41,15 @@ struct span form_raw_member(const struct request *r, json_object *body, const ch
     if (json_get(body, name))
         json_raw_member(r->body, r->body_size, name, &s.at, &s.size);
     return s;
+}
+
+enum err form_validate(struct request *r, const struct schema *schema, json_object *inputs,
+                       struct schema_problems *found)
+{
+    enum err e = schema_validate_within(r, schema, inputs, SLOW_VALIDATION, found);
+    if (e != ERR_LIMIT)
+        return e;
+    return slow_begin(r) ? schema_validate(r, schema, inputs, found) : ERR_RETRY;
 }
 
 struct json_problems *form_input_problems(struct request *r, const struct schema_problems *found)

@@ -17,6 +17,10 @@ bool form_reject_value(struct request *r, const char *name, const char *what);
 bool form_members_are_known(struct request *r, json_object *body, const char *known) WARN_UNUSED;
 /* The bytes of a member of r->body as sent; absent if the member is missing or null. */
 struct span form_raw_member(const struct request *r, json_object *body, const char *name);
+/* Validates inputs. If that takes more than a millisecond, the request waits for its turn (fcgi/http/slow.h);
+ * ERR_RETRY: the turn did not come, and the reply is set. Otherwise as schema_validate. */
+enum err form_validate(struct request *r, const struct schema *schema, json_object *inputs,
+                       struct schema_problems *found) WARN_UNUSED;
 /* The problems of the inputs with pointers into the body: the validator's pointers start at the inputs.
  * Allocated from the request. */
 struct json_problems *form_input_problems(struct request *r, const struct schema_problems *found);

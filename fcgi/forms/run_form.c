@@ -100,8 +100,10 @@ bool run_form_check_inputs(struct request *r, const struct run_request *req, con
         e = ERR_INVALID;
         why = "must be an object";
     } else if (e == OK && schema) {
-        e = schema_validate(r, schema, inputs, &found);
+        e = form_validate(r, schema, inputs, &found);
     }
+    if (e == ERR_RETRY)
+        return false;
     if (e == OK)
         return true;
     struct json_problems *p = form_input_problems(r, &found);

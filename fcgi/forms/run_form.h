@@ -18,6 +18,6 @@ bool run_form_read(struct request *r, struct run_request *req) WARN_UNUSED;
 bool run_form_read_chat(json_object *chat, struct run_request *req) WARN_UNUSED;
 #define RUN_CHAT_RULE "an object with thread_id and tool_call_id (1 to 256 octets) and message_id (a UUID)"
 /* Validates the inputs (absent: {}) against a compiled schema; NULL accepts any object. False: the reply is
- * set, 422 with one entry per violation. */
+ * set, 422 with one entry per violation, or 429 (form_validate). */
 bool run_form_check_inputs(struct request *r, const struct run_request *req,
                            const struct schema *schema) WARN_UNUSED;

@@ -10,6 +10,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "fcgi/shared/accept_group.h"
 #include "run/idempotency_cache.h"
 #include "store/execution.h"
@@ -117,6 +118,9 @@ static int reply_run_verdict(struct request *r, const struct run_request *req,
 static void accept_request(struct request *r, const struct run_request *req, struct run_answer *answer)
 {
     struct app *app = r->app;
+    if (accept_group_takes(
+            req)) /* what follows is one wait for a shared COMMIT; a larger request writes much alone */
+        slow_end(r);
     if (app->accepts) {
         accept_group_run(app->accepts, r, req, answer);
         r->batch = (int)accept_group_last_batch(app->accepts);

@@ -73,6 +73,15 @@ int h_health_metrics(struct request *r)
         "# TYPE millrace_accept_busy_rejected_total counter\nmillrace_accept_busy_rejected_total %" PRIu64
         "\n",
         c.batches, c.runs, c.alone, c.settled, c.withdrawn, c.postponed, c.busy_rejected);
+    struct slow_share *slow = &r->app->shared->slow;
+    unsigned waiting, places = slow_share_places(slow, &waiting);
+    text = talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_slow_requests gauge\nmillrace_slow_requests{state=\"running\"} %u\n"
+        "millrace_slow_requests{state=\"waiting\"} %u\n"
+        "# TYPE millrace_slow_waited_total counter\nmillrace_slow_waited_total %" PRIu64 "\n"
+        "# TYPE millrace_slow_rejected_total counter\nmillrace_slow_rejected_total %" PRIu64 "\n",
+        places > waiting ? places - waiting : 0, waiting, slow->waited, slow->rejected);
     text = add_run_metrics(text, r->app->db);
     return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
 }

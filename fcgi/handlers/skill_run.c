@@ -96,8 +96,9 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
 static bool skill_check_inputs(struct request *r, const struct skill_start_form *s, const struct manifest *m)
 {
     struct schema_problems found = {0};
-    if (schema_validate(r, m->inputs, s->inputs, &found) == OK)
-        return true;
+    enum err e = form_validate(r, m->inputs, s->inputs, &found);
+    if (e == OK || e == ERR_RETRY)
+        return e == OK;
     reply_problems(r, 422, "invalid_inputs", form_input_problems(r, &found),
                    "The inputs do not match the skill's schema.");
     return false;

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/slow.h"
 #include "json/json.h"
 
 enum { POOL_OBJECTS = 100, POOL_SIZE = 24 * 1024 };
@@ -294,6 +295,8 @@ bool request_json(struct request *r, json_object **object_r)
     const char *why;
     if (type && !is_json_type(r, type))
         return request_reject(r, 415, "unsupported_media_type", "The body must be application/json.");
+    if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))
+        return false;
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)
         return request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
     if (!json_object_is_type(*object_r, json_type_object))

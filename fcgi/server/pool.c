@@ -34,6 +34,7 @@ enum {
 enum { REQUESTS, UPLOADS, KINDS };
 _Static_assert((int)WORKER_SLOTS <= (int)SUPERVISOR_SLOTS_MAX, "a slot for each worker");
 _Static_assert((int)WORKER_SLOTS <= (int)UPLOAD_SHARE_SLOTS, "a slot for each worker");
+_Static_assert((int)WORKER_SLOTS <= (int)SLOW_SHARE_SLOTS, "a slot for each worker");
 
 struct pool {
     const char *config_path;
@@ -61,7 +62,9 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->shared = p->shared;
     app->admission = kind == REQUESTS ? &p->shared->admission : NULL;
     app->slot = slot;
-    upload_share_end(&p->shared->uploads, slot); /* a predecessor may have died */
+    /* a predecessor may have died */
+    upload_share_end(&p->shared->uploads, slot);
+    slow_share_end(&p->shared->slow, slot);
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);
     app->workflows = workflow_cache_new(app);
@@ -96,6 +99,7 @@ static int run_worker(void *arg, int kind, int slot)
 static bool worker_exit_is_failure(void *arg, const struct supervisor_exit *exit)
 {
     struct pool *p = arg;
+    slow_share_end(&p->shared->slow, exit->slot);
     bool failed = !WIFEXITED(exit->status) || WEXITSTATUS(exit->status) != EXIT_SUCCESS;
     if (failed)
         atomic_fetch_add(&p->shared->metrics.respawns, 1);

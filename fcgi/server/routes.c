@@ -204,7 +204,10 @@ static bool authorize(struct request *r)
         return true;
     if ((route->flags & ROUTE_TICKET) && request_query(r, "ticket"))
         return auth_check_ticket(r) && check_rate_limit(r);
-    if (!auth_check(r) || (!(route->flags & ROUTE_RESUMED) && !check_rate_limit(r)))
+    if (!auth_check(r))
+        return false;
+    slow_share_note(&r->app->shared->slow, &r->access.workspace_id, clock_boot_ms());
+    if (!(route->flags & ROUTE_RESUMED) && !check_rate_limit(r))
         return false;
     return auth_require_scope(r, route->scopes);
 }

@@ -20,6 +20,7 @@
 #include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "fcgi/server/routes.h"
 #include "service/state_dump.h"
 
@@ -190,6 +191,7 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     reply_send(r, fcgi->out);
     finish_connection(
         fcgi); /* before the log and the key's last use, so that the client need not wait for them */
+    slow_end(r);
     log_request(r);
     auth_record_use(r);
     talloc_free(r);

@@ -497,10 +497,15 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
     return m;
 }
 
+bool accept_group_takes(const struct run_request *request)
+{
+    return span_sizes(request) <= ACCEPT_SLOT_BYTES;
+}
+
 void accept_group_run(struct accept_member *m, void *ctx, const struct run_request *request,
                       struct run_answer *answer)
 {
-    if (span_sizes(request) > ACCEPT_SLOT_BYTES) {
+    if (!accept_group_takes(request)) {
         atomic_fetch_add(&m->group->alone, 1);
         m->last_batch = 1;
         accept_one(m->db, m->redis, ctx, request, answer);

@@ -58,6 +58,9 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
 void accept_group_run(struct accept_member *member, void *ctx, const struct run_request *request,
                       struct run_answer *answer);
 
+/* True if the request fits into a slot; a larger request is accepted alone. */
+bool accept_group_takes(const struct run_request *request);
+
 /* Number of runs in the batch of the last accept_group_run, for the access log. */
 unsigned accept_group_last_batch(const struct accept_member *member);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 
 #include "base/log.h"
 #include "store/key.h"
@@ -36,6 +37,7 @@ struct fcgi_shared *fcgi_shared_new(size_t cached_key_size, size_t cached_versio
     s->workflows = new_shared_cache(sizeof(id), cached_version_size);
     if (!s->keys || !s->unknown_keys || !s->workflows)
         return NULL;
+    s->slow.processors = (unsigned)get_nprocs();
     address_limit_init(&s->unknown_key_limit);
     rate_area_init(&s->rate);
     s->accept_group = accept_group_init(group, ACCEPT_GROUP_WORKERS_MAX);

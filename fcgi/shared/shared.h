@@ -12,6 +12,7 @@
 #include "fcgi/shared/rate.h"
 #include "fcgi/shared/recent_keys.h"
 #include "fcgi/shared/shared_cache.h"
+#include "fcgi/shared/slow_share.h"
 #include "fcgi/shared/upload_share.h"
 
 /* Room for all workers twice: after a reload the old workers finish their requests while the new ones
@@ -32,6 +33,7 @@ struct fcgi_shared {
     /* Limits the look-ups of unknown keys and tickets. */
     struct address_limit unknown_key_limit;
     struct upload_share uploads;
+    struct slow_share slow;
     /* id of a workflow -> struct workflow_cached_version */
     struct shared_cache *workflows;
     /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */

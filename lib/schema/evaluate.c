@@ -240,24 +240,32 @@ static void add_exhausted_problem(struct schema_eval *e, long limit)
     e->problems->count = 1;
 }
 
-enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
-                         struct schema_problems *problems_r)
+enum err schema_validate_within(void *ctx, const struct schema *schema, json_object *instance, long budget,
+                                struct schema_problems *problems_r)
 {
+    if (budget > schema->budget)
+        budget = schema->budget;
     struct schema_problems none = {0};
     struct schema_eval e = {
         .ctx = ctx,
         .problems = problems_r ? problems_r : &none,
         .problems_max = SCHEMA_PROBLEMS_MAX,
         .quiet = problems_r ? 0 : 1,
-        .budget = {.limit = (size_t)schema->budget * SCHEMA_CHECK_UNITS},
+        .budget = {.limit = (size_t)budget * SCHEMA_CHECK_UNITS},
     };
     *e.problems = none;
     bool holds = eval_node(&e, schema->root, instance, NULL);
     if (e.exhausted) {
         *e.problems = none;
         if (problems_r)
-            add_exhausted_problem(&e, schema->budget);
+            add_exhausted_problem(&e, budget);
         return ERR_LIMIT;
     }
     return holds ? OK : ERR_INVALID;
+}
+
+enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
+                         struct schema_problems *problems_r)
+{
+    return schema_validate_within(ctx, schema, instance, schema->budget, problems_r);
 }

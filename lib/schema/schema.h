@@ -68,3 +68,6 @@ enum err schema_compile(void *ctx, json_object *document, const struct schema_op
  * result matters, pass NULL as `problems_r`: that is cheaper. */
 enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,
                          struct schema_problems *problems_r) WARN_UNUSED;
+/* The same with at most `budget` units of work, for a caller who must prepare for a longer validation. */
+enum err schema_validate_within(void *ctx, const struct schema *schema, json_object *instance, long budget,
+                                struct schema_problems *problems_r) WARN_UNUSED;

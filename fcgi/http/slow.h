@@ -1,0 +1,26 @@
+/* The turn of a slow request: one whose caller-controlled work may take more than a millisecond of a
+ * processor. The rule and its limits: fcgi/shared/slow_share.h. A request takes its turn before that work and
+ * holds it until slow_end, or until its reply was sent. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct request;
+
+enum {
+    /* JSON of more bytes may take a millisecond to parse twice and to check: 100 ns a byte if it consists of
+     * empty objects (measured). */
+    SLOW_JSON_BYTES = 8 * 1024,
+    /* Units of work of a validation that take a millisecond (schema/schema.h). */
+    SLOW_VALIDATION = 20000,
+};
+
+/* Waits for the request's turn, at most 2 s. False if the turn did not come or the workspace occupies its
+ * share of the workers. Does nothing, and returns true, if the request has its turn or has no worker (unit
+ * tests). */
+bool slow_try(struct request *r);
+/* As slow_try; if false, replies 429. */
+bool slow_begin(struct request *r);
+/* Ends the turn: what follows is short, or is limited elsewhere. */
+void slow_end(struct request *r);
