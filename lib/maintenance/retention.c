@@ -57,8 +57,8 @@ static enum err scan(struct db_tx *tx, const struct retention_job *job, const st
                      struct db_rows **rows_r)
 {
     id before = id_floor(job->now_ms - s->keep_days * day_ms);
-    struct db_value runs[] = {db_id(&job->workspace), db_id(&s->cursor), db_id(&before),
-                              db_number(s->removes)};
+    struct db_value runs[] = {db_number(s->removes), db_id(&job->workspace), db_id(&s->cursor),
+                              db_id(&before)};
     struct db_value skipped[] = {db_id(&job->workspace), db_number(s->removes), db_number(job->now_ms)};
     if (!s->of_skipped)
         return db_run(tx->db, tx->ctx, SQL_RETENTION_SCAN, runs, 4, rows_r);

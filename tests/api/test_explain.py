@@ -159,7 +159,7 @@ def test_ledger_reads_its_rows_only(stack, history):
 def test_purge_reads_the_purged_rows_only(stack, history):
     ws = history[0]
     cursor = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
-    read, scanned, sorted_, n = cost(stack, bind("retention_scan", ws, cursor, HIGHEST, 0))
+    read, scanned, sorted_, n = cost(stack, bind("retention_scan", 0, ws, cursor, HIGHEST))
     assert n == 64 and read <= 3 * 64 and scanned == 0 and sorted_ == 0  # each run, and whether it is noted in retention_skipped
     ids = [r[0] for r in stack.sql(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 64")]
     texts = {name: path.read_text() for name, path in QUERIES.items() if name.startswith("purge_")}
