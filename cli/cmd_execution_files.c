@@ -70,7 +70,7 @@ static int open_run_log(struct cli *cli, struct blob_store *blobs, const id *exe
 
 static struct blob_store *open_blobs(struct cli *cli)
 {
-    struct blob_store *blobs = blob_store_open(cli->ctx, cli->config->files.dir);
+    struct blob_store *blobs = blob_store_open_existing(cli->ctx, cli->config->files.dir);
     if (!blobs)
         cli_fail(cli, "the folder files.dir cannot be used: %s", cli->config->files.dir);
     return blobs;

@@ -111,6 +111,18 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
     return s;
 }
 
+struct blob_store *blob_store_open_existing(void *ctx, const char *dir)
+{
+    struct blob_store *s = talloc_zero(ctx, struct blob_store);
+    s->dir = talloc_strdup(s, dir);
+    s->tmp_fd = s->write_back_fd = -1;
+    s->blobs_fd = open(talloc_asprintf(s, "%s/blobs", dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    talloc_set_destructor(s, blob_store_destroy);
+    if (s->blobs_fd < 0)
+        TALLOC_FREE(s);
+    return s;
+}
+
 /* --- writing --- */
 
 static int blob_writer_destroy(struct blob_writer *w)
@@ -301,6 +313,19 @@ bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH])
 }
 
 /* --- reading --- */
+
+bool blob_look(const struct blob_store *store, const uint8_t sha256[BLOB_HASH], int64_t *size_r,
+               int64_t *age_s_r)
+{
+    char name[BLOB_NAME + 1];
+    struct stat st;
+    blob_name(sha256, name);
+    if (fstatat(store->blobs_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;
+    *size_r = st.st_size;
+    *age_s_r = time(NULL) - st.st_mtime;
+    return true;
+}
 
 bool blob_exists(const struct blob_store *store, const uint8_t sha256[BLOB_HASH])
 {

@@ -26,6 +26,8 @@ enum {
     BLOB_HASH = 32,
     /* "ab/abcd…", without the NUL */
     BLOB_NAME = 2 + 1 + 2 * BLOB_HASH,
+    /* Folders of a store: 00 to ff. */
+    BLOB_SHARDS = 256,
 };
 
 struct blob_store;
@@ -37,6 +39,9 @@ struct blob_id {
 /* Creates the folders that are missing and removes temporary files older than a day, which writers that died
  * have left. NULL: the folders cannot be used (logged). */
 struct blob_store *blob_store_open(void *ctx, const char *dir);
+
+/* For reading only: creates and removes nothing. NULL: there is no store, or no permission (errno). */
+struct blob_store *blob_store_open_existing(void *ctx, const char *dir);
 
 /* --- writing --- */
 struct blob_writer;
@@ -62,6 +67,10 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
 bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH]) WARN_UNUSED;
 
 /* --- reading --- */
+/* The size of a blob's bytes and how long ago they were published, by this host's clock. False: they are not
+ * there. */
+bool blob_look(const struct blob_store *store, const uint8_t sha256[BLOB_HASH], int64_t *size_r,
+               int64_t *age_s_r);
 /* The blob's path below blobs/: "ab/abcd…". */
 void blob_name(const uint8_t sha256[BLOB_HASH], char name_r[BLOB_NAME + 1]);
 /* The blob's whole path, of ctx. The blob need not exist. */

@@ -7,7 +7,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 
-enum { SHARDS = 256, PAGE_MAX = 500 /* the LIMIT of blob_page.sql */ };
+enum { PAGE_MAX = 500 /* the LIMIT of blob_page.sql */ };
 
 static int compare_blobs(const void *a, const void *b)
 {
@@ -259,7 +259,7 @@ enum err blob_sweep_step(struct db *db, struct blob_store *store, struct blob_sw
 {
     enum err e;
     *more_r = true;
-    if (sweep->shard < SHARDS)
+    if (sweep->shard < BLOB_SHARDS)
         e = sweep_files(db, store, sweep->shard++);
     else
         e = sweep_rows(db, store, sweep, more_r);

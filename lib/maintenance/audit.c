@@ -1,6 +1,7 @@
 #include "maintenance/audit.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "blob/blob.h"
 #include "redis/keys.h"
 #include "run/idempotency_cache.h"
 
@@ -20,6 +22,8 @@ enum {
      * Redis unreachable does not try again for 1 s either. */
     LOCK_WAIT_MS = 1500,
     POLL_MS = 100,
+    /* The sweep of blobs runs every hour; this one may have been interrupted. */
+    BLOB_ORPHAN_S = 3 * 3600,
 };
 
 struct audit_context {
@@ -77,6 +81,86 @@ static enum err check_acknowledged(struct audit_context *context, void *scratch)
     for (size_t at = 0; e == OK && at < o->acknowledged_n; at += ID_CHUNK) {
         size_t left = o->acknowledged_n - at;
         e = check_id_chunk(context, o->acknowledged + at, left < ID_CHUNK ? left : ID_CHUNK);
+    }
+    return e;
+}
+
+/* --- 9: the bytes of blobs --- */
+
+/* The hash as a row's id in the report. */
+static const char *hash_text(void *ctx, const uint8_t sha256[BLOB_HASH])
+{
+    char name[BLOB_NAME + 1];
+    blob_name(sha256, name);
+    return talloc_strdup(ctx, name);
+}
+
+/* Compares one page of rows with the files. *after: the last hash. */
+static enum err check_blob_rows(struct audit_context *context, void *scratch, const struct blob_store *store,
+                                uint8_t after[BLOB_HASH], size_t *n_r)
+{
+    struct db_value from = db_bytes(after, BLOB_HASH);
+    struct db_rows *rows;
+    enum err e = db_run(context->db, scratch, SQL_BLOB_PAGE, &from, 1, &rows);
+    *n_r = e == OK ? rows->count : 0;
+    for (size_t i = 0; i < *n_r; i++) {
+        int64_t size, age_s, expected = db_int(rows, i, BLOB_PAGE_SIZE);
+        memcpy(after, db_str(rows, i, BLOB_PAGE_SHA256), BLOB_HASH);
+        if (!db_int(rows, i, BLOB_PAGE_IS_REFERENCED))
+            continue;
+        if (!blob_look(store, after, &size, &age_s))
+            add_violation(context, hash_text(scratch, after), "is named by a row, but its file is missing");
+        else if (size != expected)
+            add_violation(context, hash_text(scratch, after),
+                          talloc_asprintf(scratch, "has %" PRId64 " bytes, its row says %" PRId64, size,
+                                          expected));
+    }
+    return e;
+}
+
+/* Reports the files of one folder that have no row although the hourly sweep has passed them. */
+static enum err check_blob_files(struct audit_context *context, void *scratch, const struct blob_store *store,
+                                 int shard)
+{
+    struct blob_id *files;
+    size_t n = blob_list_shard(scratch, store, shard, &files), old_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t size, age_s;
+        if (blob_look(store, files[i].sha256, &size, &age_s) && age_s > BLOB_ORPHAN_S)
+            files[old_n++] = files[i];
+    }
+    struct db_value *hashes = talloc_array(scratch, struct db_value, old_n + 1);
+    struct db_rows *rows;
+    for (size_t i = 0; i < old_n; i++)
+        hashes[i] = db_bytes(files[i].sha256, BLOB_HASH);
+    enum err e = db_run_each(context->db, scratch, SQL_BLOB_FIND, NULL, 0, hashes, 1, old_n, &rows);
+    for (size_t i = 0; e == OK && i < old_n; i++) {
+        bool has_row = false;
+        for (size_t r = 0; r < rows->count && !has_row; r++)
+            has_row = memcmp(db_str(rows, r, BLOB_FIND_SHA256), files[i].sha256, BLOB_HASH) == 0;
+        if (!has_row)
+            add_violation(context, hash_text(scratch, files[i].sha256), "is a file without a row");
+    }
+    return e;
+}
+
+static enum err check_blobs(struct audit_context *context, void *scratch)
+{
+    const struct blob_store *store = blob_store_open_existing(scratch, context->options->files_dir);
+    uint8_t after[BLOB_HASH] = {0};
+    size_t n = PAGE;
+    enum err e = OK;
+    if (!store && errno != ENOENT)
+        add_violation(context, context->options->files_dir, "cannot be read, so its files were not checked");
+    for (int shard = 0; e == OK && store && shard < BLOB_SHARDS; shard++) {
+        void *part = talloc_new(scratch);
+        e = check_blob_files(context, part, store, shard);
+        talloc_free(part);
+    }
+    while (e == OK && store && n == PAGE) {
+        void *part = talloc_new(scratch);
+        e = check_blob_rows(context, part, store, after, &n);
+        talloc_free(part);
     }
     return e;
 }
@@ -276,6 +360,7 @@ static const struct audit_rule checks[] = {
     {7, "tree_size", "the size of a tree that can grow is the number of its descendants",
      .query = SQL_AUDIT_TREE_SIZE},
     {9, "blob_row", "every file, artifact and log has the row of its blob", .query = SQL_AUDIT_BLOB_ROW},
+    {9, "blob_file", "every named blob has its bytes, and every file its row", .inspect = check_blobs},
     {9, "blob_unused", "a blob that no row names is marked as dead", .query = SQL_AUDIT_BLOB_UNUSED},
     {8, "child_open", "an execution that has ended has no active child", .query = SQL_AUDIT_CHILD_OPEN,
      .at_rest = true},

@@ -1,6 +1,7 @@
 """Purge by request and by retention: what is removed, what remains, what is returned afterwards; the ledger stays balanced."""
 import hashlib
 import json
+import os
 import uuid
 
 import pytest
@@ -244,6 +245,26 @@ def test_equal_bytes_wait_for_no_lock(stack, workspace, client):
         assert client.post("/files", files={"files": ("same.txt", text)}).status_code == 201
         session("ROLLBACK")
     client.delete("/files/same.txt")
+
+
+def test_audit_compares_the_rows_of_blobs_with_the_files(stack, client):
+    assert client.post("/files", files={"files": ("a.txt", b"bytes that get lost, too")}).status_code == 201
+    digest = hashlib.sha256(b"bytes that get lost, too").hexdigest()
+    path = blobs_of(stack) / digest[:2] / digest
+    orphan, orphan_digest = put_blob(stack, b"a writer that died long ago")
+    audit(stack)  # a young file may belong to a transaction that has not committed
+
+    def violations():
+        code, out, _ = stack.cli("audit", check=False)
+        return {v["id"]: v["detail"] for v in json.loads(out)["violations"] if v["check"] == "blob_file"}
+    os.utime(orphan, (1, 1))
+    path.write_bytes(b"short")
+    assert violations() == {f"{orphan_digest[:2]}/{orphan_digest}": "is a file without a row", f"{digest[:2]}/{digest}": "has 5 bytes, its row says 24"}
+    orphan.unlink()
+    path.unlink()
+    assert violations() == {f"{digest[:2]}/{digest}": "is named by a row, but its file is missing"}
+    client.delete("/files/a.txt")
+    audit(stack)
 
 
 LOGGER = """
