@@ -45,8 +45,15 @@ enum err purge_lock(struct db_tx *tx, const id *workspace, const struct db_value
                     bool skip_locked, struct db_rows **rows_r)
 {
     struct db_value ws = db_id(workspace);
-    return db_run_each(tx->db, tx->ctx, skip_locked ? SQL_PURGE_LOCK_FREE : SQL_PURGE_LOCK, &ws, 1, ids, 1, n,
-                       rows_r);
+    struct db_rows *locked;
+    enum err e = db_run_each(tx->db, tx->ctx, skip_locked ? SQL_PURGE_LOCK_FREE : SQL_PURGE_LOCK, &ws, 1, ids,
+                             1, n, &locked);
+    if (e != OK)
+        return e;
+    struct db_value *found = talloc_array(tx->ctx, struct db_value, locked->count + 1);
+    for (size_t i = 0; i < locked->count; i++)
+        found[i] = db_text(db_str(locked, i, PURGE_LOCK_ID));
+    return db_run_each(tx->db, tx->ctx, SQL_PURGE_LOCKED, NULL, 0, found, 1, locked->count, rows_r);
 }
 
 static enum err collect_replays(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids,
@@ -305,11 +312,11 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     enum err e = purge_lock(tx, p->workspace, &one, 1, false, &rows);
     if (e != OK || rows->count == 0)
         return e == OK ? ERR_NOT_FOUND : e;
-    if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCK_STATE)))
+    if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCKED_STATE)))
         return ERR_CONFLICT;
-    if (!db_cell(rows, 0, PURGE_LOCK_PURGED_MS)->is_null)
+    if (!db_cell(rows, 0, PURGE_LOCKED_PURGED_MS)->is_null)
         return OK;
-    p->begun = db_int(rows, 0, PURGE_LOCK_N_ROWS) > PURGE_AT_ONCE_MAX;
+    p->begun = db_int(rows, 0, PURGE_LOCKED_N_ROWS) > PURGE_AT_ONCE_MAX;
     return p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
 }
 

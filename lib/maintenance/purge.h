@@ -26,7 +26,7 @@ struct purge_cleanup *purge_cleanup_new(void *ctx);
 /* After the commit. `redis` may be NULL: then a stored response stays in Redis for up to ten minutes. */
 void purge_cleanup_run(struct purge_cleanup *cleanup, struct redis *redis);
 
-/* `ids`: n values of db_id, ascending. The columns of the rows are those of SQL_PURGE_LOCK. With
+/* `ids`: n values of db_id, ascending. The columns of the rows are those of SQL_PURGE_LOCKED. With
  * `skip_locked`, runs that another transaction has locked are left out. purge_runs and purge_remove change
  * the runs' n_rows. */
 enum err purge_lock(struct db_tx *tx, const id *workspace, const struct db_value *ids, size_t n,

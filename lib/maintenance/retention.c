@@ -113,9 +113,9 @@ static enum err lock_erasable(struct db_tx *tx, const struct retention_job *job,
 static int64_t rows_of_run(const struct db_rows *locked, const id *run)
 {
     for (size_t i = 0; i < locked->count; i++) {
-        id have = db_get_id(locked, i, PURGE_LOCK_ID);
+        id have = db_get_id(locked, i, PURGE_LOCKED_ID);
         if (id_compare(&have, run) == 0)
-            return db_int(locked, i, PURGE_LOCK_N_ROWS);
+            return db_int(locked, i, PURGE_LOCKED_N_ROWS);
     }
     return 0;
 }
