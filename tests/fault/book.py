@@ -29,18 +29,25 @@ class Answer:
 class Caller:
     """Sends requests below /api/v1, each on a new connection. Never retries."""
 
-    def __init__(self, port, key):
-        self.port, self.key = port, key
+    def __init__(self, port, key, address=None):
+        self.port, self.key, self.address = port, key, address
 
     def call(self, method, path, body=None, idempotency_key=None, timeout=90):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        return self.send(method, path, None if body is None else json.dumps(body), idempotency_key, timeout=timeout)
+
+    def upload(self, name, content):
+        head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
+        return self.send("POST", "/files", head + content + b"\r\n--x--\r\n", type="multipart/form-data; boundary=x")
+
+    def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=90):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=self.address)
         headers = {"Authorization": "Bearer " + self.key}
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = type
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
         try:
-            connection.request(method, "/api/v1" + path, body=None if body is None else json.dumps(body), headers=headers)
+            connection.request(method, "/api/v1" + path, body=body, headers=headers)
             r = connection.getresponse()
             return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
         except (OSError, http.client.HTTPException) as e:
@@ -82,6 +89,7 @@ class Run:
         self.stopped = None      # wall-clock time of the acknowledged stop
         self.maybe_stopped = False
         self.seen_end = None     # (status, output) when first read as terminal
+        self.purged = None       # True: acknowledged; False: requested, and the outcome is unknown
 
 
 class Book:

@@ -18,10 +18,15 @@ class Row:
         self.input = json.loads(self.input)
 
 
-def read_rows(stack):
+def read_rows(stack, book, hostile):
+    """The executions of all workspaces but the hostile one. The inputs of a purged run are those of the record."""
     rows = stack.sql("SELECT e.id, IFNULL(e.parent_id, ''), e.responder_id, e.state, e.attempt, e.losses, IFNULL(e.input, '{}') "
-                     "FROM executions e")
-    return {r.id: r for r in map(Row, rows)}
+                     "FROM executions e" + (f" WHERE e.workspace_id <> '{hostile.workspace.id}'" if hostile else ""))
+    rows = {r.id: r for r in map(Row, rows)}
+    for run in book.acknowledged():
+        if run.purged is not None and run.id in rows and not rows[run.id].input:
+            rows[run.id].input = run.inputs
+    return rows
 
 
 def await_quiet(stack, book, seconds=90):
@@ -60,6 +65,12 @@ def check_ends(book, callers_get):
             book.complain(f"GET at the end: {answer}", run.id)
             continue
         execution = answer.json
+        if execution["isPurged"] != bool(run.purged) and run.purged is not False:
+            book.complain(f"isPurged is {execution['isPurged']}", run.id)
+        if execution["isPurged"]:
+            if execution["detail"].get("output") is not None or execution["status"] != run.seen_end[0]:
+                book.complain(f"a purged run shows {execution['status']}, {execution['detail'].get('output')}", run.id)
+            continue
         read_end(book, run, execution)
         status, output = execution["status"], execution["detail"].get("output")
         if run.stopped or (run.maybe_stopped and status == "stopped"):
@@ -76,6 +87,34 @@ def check_ends(book, callers_get):
             book.complain(f"{run.program.name} ended as {status} ({execution.get('failure_reason')}: {execution.get('error')})", run.id)
         elif status == "success" and output != run.program.output(run.inputs):
             book.complain(f"{run.program.name} has the output {output} instead of {run.program.output(run.inputs)}", run.id)
+
+
+def check_files(book, clients):
+    """Each file holds what its client has stored last."""
+    for client in clients:
+        for name, may_hold in client.files.items():
+            answer = client.caller.call("GET", f"/files/{name}")
+            found = answer.raw if answer.status == 200 else None
+            if answer.status not in (200, 404) or found not in may_hold:
+                book.complain(f"file {name}: {answer.status}, {found and found[:20]}, expected {[c and c[:20] for c in may_hold]}")
+
+
+def check_erased(stack, book, dead_blobs, seconds=60):
+    """Maintenance finishes what purges have left, and nothing of a purged run remains."""
+    left = "SELECT COUNT(*) FROM purges"
+    try:
+        eventually(lambda: stack.sql_one(left) == "0", seconds, "end of all purges")
+    except AssertionError:
+        book.complain(f"{stack.sql_one(left)} purges have not ended within {seconds} s")
+    hashes = ", ".join(f"UNHEX('{digest}')" for digest in dead_blobs) or "NULL"
+    try:
+        eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM blobs WHERE sha256 IN ({hashes})") == "0", seconds, "removal of dead blobs")
+    except AssertionError as e:
+        book.complain(str(e))
+    for table, what in (("execution_steps", "x.result IS NOT NULL OR x.error IS NOT NULL"), ("events", "x.data IS NOT NULL"), ("artifacts", "TRUE")):
+        for (id,) in stack.sql(f"SELECT DISTINCT x.execution_id FROM {table} x JOIN executions e ON e.id = x.execution_id "
+                               f"WHERE e.purged_ms IS NOT NULL AND ({what}) LIMIT 5"):
+            book.complain(f"a purged run has left something in {table}", id)
 
 
 def check_runners(book):
@@ -152,7 +191,10 @@ def history(stack, effects, id):
     out = [f"--- history of {id}"]
     tables = (("executions", "id", "id"), ("executions", "parent_id", "id"),
               ("execution_steps", "execution_id", "step, item"), ("events", "execution_id", "seq"),
-              ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"))
+              ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"),
+              ("execution_trees", "root_id", "root_id"), ("purges", "execution_id", "execution_id"),
+              ("retention_skipped", "execution_id", "removes"), ("artifacts", "execution_id", "id"),
+              ("execution_usage", "execution_id", "execution_id"))
     for table, column, order in tables:
         try:
             for row in stack.sql(f"SELECT * FROM {table} WHERE {column} = '{id}' ORDER BY {order}"):

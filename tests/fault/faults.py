@@ -2,6 +2,7 @@
 
 A fault that excuses nothing must not be noticed by any client.
 """
+import hashlib
 import os
 import pathlib
 import re
@@ -11,10 +12,13 @@ import subprocess
 import threading
 import time
 
+import pymysql
+
 from book import CUT
 from stack import BIN, ROOT, alive, children_of, eventually, kill
 
 LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
+LOST_S = 40  # a crash point that is met only after executors were found lost, or by a periodic task
 POINT_S = 4   # a crash point that no process reaches within this time is abandoned
 
 
@@ -32,6 +36,7 @@ class Faults:
         self.stack, self.book, self.rng, self.say = stack, book, rng, say
         self.background = []
         self.unmet = []
+        self.dead_blobs = []
 
     # --- building blocks ---
     def excused(self, name, *statuses):
@@ -225,13 +230,40 @@ class Faults:
         """The next process that reaches the point dies: an API worker (its request gets 502) or an executor."""
         e = self.excused(name, 502)
         place = pathlib.Path(self.stack.crash_dir) / name
+        provoke, within_s = {"recover.after_commit": (self.lose_an_executor, LOST_S), "blob.after_unlink": (self.leave_a_blob, LOST_S)}.get(name, (None, POINT_S))
         place.touch()
+        if provoke:
+            provoke()
         try:
-            eventually(lambda: not place.exists(), POINT_S, name)
+            eventually(lambda: not place.exists(), within_s, name)
         except AssertionError:
             place.unlink(missing_ok=True)
             self.unmet.append(name)
         self.over(e)
+
+    def lose_an_executor(self):
+        """Its runs are requeued once its peers have found it lost. There is always an active run: the load is continuous."""
+        kill(self.random_child("executor"), signal.SIGKILL)
+
+    def leave_a_blob(self):
+        """Bytes that no row names and that have been dead for longer than the ten minutes of grace. The crash comes between the removal of
+        the bytes and that of the row, which maintenance then repeats."""
+        content = f"dead {self.rng.random()}".encode()
+        digest = hashlib.sha256(content).hexdigest()
+        path = self.stack.dir / "data/files/blobs" / digest[:2] / digest
+        path.parent.mkdir(mode=0o755, exist_ok=True)
+        path.write_bytes(content)
+        os.utime(path, (1, 1))
+        self.dead_blobs.append(digest)
+        eventually(lambda: self.told(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), {len(content)}, 1, 1); "
+                                     "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
+
+    def told(self, statements):
+        try:
+            self.stack.sql(statements)
+        except (AssertionError, OSError, pymysql.Error):  # MariaDB is down for another fault
+            return False
+        return True
 
     # --- the deck ---
     def deck(self, points):

@@ -7,6 +7,7 @@ import time
 from book import CUT, Run
 from programs import WEIGHTS
 
+CONTENTS = [b"shared %d " % n * 1000 for n in range(3)]
 UNSURE = (CUT, 502, 504)
 ENDS = ("execution.succeeded", "execution.failed", "execution.stopped")
 
@@ -21,6 +22,7 @@ class Client(threading.Thread):
         self.rng = random.Random(f"{seed}/{number}")
         self.ended = threading.Event()
         self.mine = []
+        self.files = {}  # {name: what it may hold; None: it does not exist}
         self.n = 0
 
     def run(self):
@@ -44,6 +46,10 @@ class Client(threading.Thread):
             self.list_some()
         elif chance < 0.82:
             self.follow_one()
+        elif chance < 0.84:
+            self.purge_one()
+        elif chance < 0.88:
+            self.change_a_file()
         else:
             self.read_one()
 
@@ -113,7 +119,7 @@ class Client(threading.Thread):
 
     def repeat_one(self):
         run = self.rng.choice(self.mine)
-        if run.key:
+        if run.key and run.purged is None:  # the response to a purged run is another one
             self.settle(run)
 
     # --- stopping ---
@@ -147,6 +153,42 @@ class Client(threading.Thread):
                 return
             time.sleep(self.rng.uniform(0.1, 0.5))
 
+    # --- erasing ---
+    def purge_one(self):
+        """Purges a run that has been read as ended. Its children keep what they hold."""
+        ended = [r for r in self.mine[-60:] if r.seen_end and r.purged is None]
+        if not ended:
+            return
+        run = self.rng.choice(ended)
+        run.purged = False
+        sent = time.monotonic()
+        answer = self.caller.call("DELETE", f"/executions/{run.id}")
+        if answer.status == 204:
+            run.purged = True
+            self.book.count("purged")
+        elif answer.status in UNSURE + (503,):
+            self.book.needs_excuse("purge", answer, sent, time.monotonic())
+        else:
+            self.book.complain(f"purge of {run.id}: {answer}", run.id)
+
+    def change_a_file(self):
+        """Uploads or deletes one of a few files. All clients store the same few contents, so that they share blobs."""
+        name = f"{self.number}-{self.rng.randrange(4)}.txt"
+        content = self.rng.choice(CONTENTS) if name not in self.files or self.rng.random() < 0.6 else None
+        sent = time.monotonic()
+        answer = self.caller.upload(name, content) if content is not None else self.caller.call("DELETE", f"/files/{name}")
+        if answer.status in (201, 204):
+            self.files[name] = {content}
+            self.book.count("file stored" if content is not None else "file deleted")
+        elif answer.status == 404 and content is None and None in self.files[name]:
+            self.files[name] = {None}
+        elif answer.status in UNSURE + (503,):
+            self.book.needs_excuse("file", answer, sent, time.monotonic())
+            if answer.status != 503:
+                self.files[name] = self.files.get(name, {None}) | {content}
+        else:
+            self.book.complain(f"file {name}: {answer}")
+
     # --- reading ---
     def get(self, path):
         sent = time.monotonic()
@@ -179,6 +221,8 @@ class Client(threading.Thread):
 
 def read_end(book, run, execution):
     """A run that was read as terminal must not change."""
+    if execution.get("isPurged") and run.purged is not None and run.seen_end:
+        return
     if execution["status"] == "running":
         if run.seen_end:
             book.complain(f"ended as {run.seen_end[0]}, but is running again", run.id)

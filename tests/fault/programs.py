@@ -78,6 +78,13 @@ def loop(url):
         numbers, lambda i: i["items"], lambda i: {(0, k): 0 for k in range(len(i["items"]))})
 
 
+def wide():
+    """More rows than one transaction of a purge changes."""
+    return Program("wide", {"steps": [step("a", "delay", seconds=0, for_each="${/inputs/items}", concurrency=64),
+                                      step("b", "transform", value="${/inputs/n}")]},
+                   lambda rng, r: {"r": r, "n": rng.randrange(1000000), "items": list(range(300))}, lambda i: i["n"], lambda i: {})
+
+
 def delay(url):
     return Program("delay", {
         "steps": [step("a", "delay", seconds="${/inputs/seconds}"), http("b", url + "/late")],
@@ -140,7 +147,7 @@ def echo(workspace):
 
 
 # relative frequency of each
-WEIGHTS = {"echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
+WEIGHTS = {"wide": 1, "echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
 
 
 def install(workspace, url):
@@ -153,6 +160,7 @@ def install(workspace, url):
         return p.id
 
     of_effects, of_plain = put(effects(url)), put(plain())
+    put(wide())
     programs["echo"] = echo(workspace)
     for p in (skilled, loop, delay, flaky, slow, fails):
         put(p(url))

@@ -15,12 +15,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import stack as stack_module  # noqa: E402
 from book import Book, Caller  # noqa: E402
-from check import await_quiet, check_ends, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
+from check import await_quiet, check_ends, check_erased, check_files, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
 from effects import SideEffects  # noqa: E402
 from faults import Faults, crash_points  # noqa: E402
+from hostile import Hostile  # noqa: E402
 from load import Client  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
+from stack import eventually  # noqa: E402
 
 SLACK_S = 6          # an error response may come this much later than the end of the fault that caused it
 TOGETHER = 0.3       # probability that two faults are injected at the same time
@@ -118,6 +120,7 @@ class Harness:
             self.clients.append(Client(n, self.seed, self.book, caller, programs, self.options.pace, allowed))
         if self.options.clients > 2:
             self.poor = poor
+        self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
     def programs_of(self, workspace):
         if not hasattr(workspace, "programs"):
@@ -133,7 +136,9 @@ class Harness:
         faults = self.faults = Faults(self.stack, self.book, rng, self.say)
         for client in self.clients:
             client.start()
-        time.sleep(1)
+        if self.hostile:
+            self.hostile.start()
+        eventually(lambda: self.book.last_accepted, 30, "the first accepted run")
         until = time.monotonic() + self.options.minutes * 60
         only = re.compile(self.options.only or "")
         deck = []
@@ -146,6 +151,8 @@ class Harness:
             self.inflict(pair)
             time.sleep(rng.uniform(0, 2 * self.options.pause))
         faults.finish()
+        if self.hostile:
+            self.hostile.finish()
         for client in self.clients:
             client.ended.set()
         for client in self.clients:
@@ -188,9 +195,13 @@ class Harness:
         self.say("waiting for the end of all runs")
         for server in stack_module.SERVERS:
             self.stack.start_server(server)
+        if self.hostile:
+            self.hostile.stop_runs()
         await_quiet(self.stack, self.book)
         self.say("checks")
-        rows = read_rows(self.stack)
+        rows = read_rows(self.stack, self.book, self.hostile)
+        check_files(self.book, self.clients)
+        check_erased(self.stack, self.book, self.faults.dead_blobs)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
         check_runners(self.book)
@@ -211,7 +222,7 @@ class Harness:
         self.effects.close()
         waits = sorted(self.book.first_after, key=lambda f: -f[2])[:3]
         summary = {"seed": self.seed, "faults": len(self.done), "kinds": len(set(self.done)), "unmet": getattr(self, "faults", None) and self.faults.unmet,
-                   "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})),
+                   "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})), "hostile": bool(self.options.hostile),
                    "requeued": sum(int(r.losses) for r in getattr(self, "rows", {}).values()),
                    "attempts": sum(r.attempts for r in getattr(self, "rows", {}).values()),
                    "side_effects": len(self.effects.calls), "longest_until_accepted": waits,
@@ -233,10 +244,15 @@ def main():
     p.add_argument("--clients", type=int, default=6)
     p.add_argument("--pace", type=float, default=0.12, help="mean seconds between two requests of a client")
     p.add_argument("--pause", type=float, default=0.6, help="mean seconds between two faults")
+    p.add_argument("--hostile", action=argparse.BooleanOptionalAction, default=None,
+                   help="a hostile tenant as a further load (default: if --minutes is more than 1)")
     p.add_argument("--only", help="inject only the faults that match this regular expression")
     p.add_argument("--keep", action="store_true", help="keep the directory of the stack")
     p.add_argument("--histories", type=int, default=3, help="number of execution histories that a failure prints")
-    harness = Harness(p.parse_args())
+    options = p.parse_args()
+    if options.hostile is None:
+        options.hostile = options.minutes > 1
+    harness = Harness(options)
     harness.run()
     sys.exit(1 if harness.failed else 0)
 
