@@ -99,7 +99,9 @@ enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct run
     if (mkdir(job->run_dir, 0711) != 0 && errno != EEXIST)
         return workdir_error(ctx, "create", job->run_dir, why_r);
     int run = open(job->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (run < 0 || fchmod(run, 0711) != 0)
+    struct stat st;
+    /* the setgid bit of executor.run_dir stays: the API's user reads the log as a member of that group */
+    if (run < 0 || fstat(run, &st) != 0 || fchmod(run, 0711 | (st.st_mode & S_ISGID)) != 0)
         return workdir_error(ctx, "open", job->run_dir, why_r);
     enum err e = OK;
     if ((workdir_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)

@@ -30,6 +30,8 @@ enum {
 struct blob_store {
     const char *dir;
     int blobs_fd, tmp_fd;
+    /* files.dir has the setgid bit: several users write here, and everybody who may enter files.dir reads */
+    bool is_shared;
     /* locked by the writer that writes back to the disk, one on the host at a time */
     int write_back_fd;
 };
@@ -68,13 +70,30 @@ static int blob_store_destroy(struct blob_store *s)
     return 0;
 }
 
-static int open_dir(const char *dir, const char *name, mode_t mode)
+/* In a shared store the mode does not depend on the umask of the process that creates the folder. */
+static int open_dir(const struct blob_store *s, const char *name, mode_t mode)
 {
     char path[4096];
-    snprintf(path, sizeof path, "%s/%s", dir, name);
-    if (mkdir(path, mode) != 0 && errno != EEXIST)
+    snprintf(path, sizeof path, "%s/%s", s->dir, name);
+    bool made = mkdir(path, mode) == 0;
+    if ((!made && errno != EEXIST) || (made && s->is_shared && chmod(path, mode | S_ISGID | S_IWGRP) != 0))
         return -1;
     return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* Writers take turns by locking this file. */
+static int open_turn(const struct blob_store *s)
+{
+    int fd = openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0660);
+    if (fd >= 0 && s->is_shared)
+        (void)fchmod(fd, 0660);
+    return fd >= 0 ? fd : openat(s->blobs_fd, ".turn", O_RDWR | O_CLOEXEC);
+}
+
+static bool has_setgid(const char *dir)
+{
+    struct stat st;
+    return stat(dir, &st) == 0 && (st.st_mode & S_ISGID);
 }
 
 /* Removes the temporary files of writers that died. */
@@ -97,10 +116,10 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
 {
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
     s->dir = talloc_strdup(s, dir);
-    s->blobs_fd = open_dir(dir, "blobs", 0755);
-    s->tmp_fd = open_dir(dir, "tmp", 0750);
-    s->write_back_fd =
-        s->blobs_fd < 0 ? -1 : openat(s->blobs_fd, ".turn", O_RDWR | O_CREAT | O_CLOEXEC, 0660);
+    s->is_shared = has_setgid(dir);
+    s->blobs_fd = open_dir(s, "blobs", 0755);
+    s->tmp_fd = open_dir(s, "tmp", 0750);
+    s->write_back_fd = s->blobs_fd < 0 ? -1 : open_turn(s);
     talloc_set_destructor(s, blob_store_destroy);
     if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->write_back_fd < 0) {
         (void)blob_failed("open", dir);
@@ -150,7 +169,8 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     w->named = true;
     talloc_set_destructor(w, blob_writer_destroy);
     w->hash = EVP_MD_CTX_new();
-    if (!w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
+    /* for the other users of a shared store, and nginx */
+    if ((store->is_shared && fchmod(w->fd, 0644) != 0) || !w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
         TALLOC_FREE(w);
     return w;
 }
@@ -209,11 +229,31 @@ enum err blob_finish(struct blob_writer *w, struct blob_id *id_r)
     return ok ? OK : blob_failed("sync", w->name);
 }
 
+/* In a shared store the folder appears with its mode, because another user may write into it at once. */
+static bool make_shard(struct blob_store *s, const char *shard)
+{
+    if (!s->is_shared)
+        return mkdirat(s->blobs_fd, shard, 0755) == 0;
+    id name = id_new();
+    if (mkdirat(s->tmp_fd, name.text, 0755) != 0)
+        return false;
+    bool made = fchmodat(s->tmp_fd, name.text, 0755 | S_ISGID | S_IWGRP, 0) == 0 &&
+                renameat2(s->tmp_fd, name.text, s->blobs_fd, shard, RENAME_NOREPLACE) == 0;
+    int error = errno;
+    if (!made)
+        unlinkat(s->tmp_fd, name.text, AT_REMOVEDIR);
+    errno = error;
+    return made;
+}
+
 /* Opens the folder of a blob, and creates it if it is missing. */
 static int open_shard(struct blob_store *s, const char *name)
 {
     char shard[3] = {name[0], name[1], '\0'};
-    if (mkdirat(s->blobs_fd, shard, 0755) == 0)
+    int fd = openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0 || errno != ENOENT)
+        return fd;
+    if (make_shard(s, shard))
         fsync(s->blobs_fd);
     else if (errno != EEXIST)
         return -1;
