@@ -170,7 +170,8 @@ struct blob_writer *blob_writer_new(void *ctx, struct blob_store *store)
     talloc_set_destructor(w, blob_writer_destroy);
     w->hash = EVP_MD_CTX_new();
     /* for the other users of a shared store, and nginx */
-    if ((store->is_shared && fchmod(w->fd, 0644) != 0) || !w->hash || EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
+    if ((store->is_shared && fchmod(w->fd, 0644) != 0) || !w->hash ||
+        EVP_DigestInit_ex(w->hash, EVP_sha256(), NULL) != 1)
         TALLOC_FREE(w);
     return w;
 }

@@ -7,8 +7,8 @@
  *   tmp/…            blobs that are being written
  *   skills/…         packages, see lib/skill/package.h
  *
- * If files.dir has the setgid bit, it is shared by the users of its group: what they create below it belongs to
- * the group, which may write the folders, and the blobs are readable for everybody who may enter files.dir
+ * If files.dir has the setgid bit, it is shared by the users of its group: what they create below it belongs
+ * to the group, which may write the folders, and the blobs are readable for everybody who may enter files.dir
  * (nginx). Otherwise the modes are those of the umask.
  *
  * A blob is kept while a row of files, artifacts or execution_usage names it; blob_rows.h says how it is

@@ -111,9 +111,9 @@ static enum err check_blob_rows(struct audit_context *context, void *scratch, co
         if (!blob_look(store, after, &size, &age_s))
             add_violation(context, hash_text(scratch, after), "is named by a row, but its file is missing");
         else if (size != expected)
-            add_violation(context, hash_text(scratch, after),
-                          talloc_asprintf(scratch, "has %" PRId64 " bytes, its row says %" PRId64, size,
-                                          expected));
+            add_violation(
+                context, hash_text(scratch, after),
+                talloc_asprintf(scratch, "has %" PRId64 " bytes, its row says %" PRId64, size, expected));
     }
     return e;
 }
