@@ -37,11 +37,13 @@ static bool read_value(struct cli *cli, const char *path, char **value_r, size_t
     return true;
 }
 
-static int print_secret_change(struct cli *cli, const char *name, const char *what)
+static int print_secret_change(struct cli *cli, const char *name, const char *what, const char *warning)
 {
     json_object *o = json_object_new_object();
     cli_add_text(o, "name", name);
     json_object_object_add(o, what, json_object_new_boolean(true));
+    if (warning)
+        cli_add_text(o, "warning", warning);
     return cli_print_line(cli, o, what);
 }
 
@@ -66,11 +68,15 @@ int cmd_secret_set(struct cli *cli, int argc, char **argv)
     if (secrets_load_key(cli->config->secrets.key_file, key, &why) != OK)
         return cli_fail(cli, "the key file %s %s", cli->config->secrets.key_file, why);
     enum err e = secret_set(cli->db, key, &workspace, name, value, size);
+    const char *warning = secret_value_warning(value, size);
     sodium_memzero(key, sizeof key);
     sodium_memzero(value, size);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "workspace not found: %s", workspace.text);
-    return e == OK ? print_secret_change(cli, name, "set") : cli_fail_err(cli, e, "storing the secret");
+    if (e == OK && warning)
+        fprintf(stderr, "warning: %s\n", warning);
+    return e == OK ? print_secret_change(cli, name, "set", warning)
+                   : cli_fail_err(cli, e, "storing the secret");
 }
 
 int cmd_secret_list(struct cli *cli, int argc, char **argv)
@@ -111,7 +117,7 @@ int cmd_secret_delete(struct cli *cli, int argc, char **argv)
     enum err e = secret_delete(cli->db, &workspace, name);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "secret not found in this workspace: %s", name);
-    return e == OK ? print_secret_change(cli, name, "deleted") : cli_fail_err(cli, e, "deleting the secret");
+    return e == OK ? print_secret_change(cli, name, "deleted", NULL) : cli_fail_err(cli, e, "deleting the secret");
 }
 
 int cmd_secret_keygen(struct cli *cli, int argc, char **argv)

@@ -117,6 +117,23 @@ static enum err check_program_credits(struct cli *cli, struct workflow_change *c
     return e == OK && c->problems->total > 0 ? ERR_INVALID : e;
 }
 
+/* Also on standard error, so that the id stays alone on standard output. */
+static void add_warnings(struct cli *cli, json_object *o, const struct workflow_change *c)
+{
+    const char **list;
+    size_t n;
+    json_object *warnings = json_object_new_array();
+    workflow_warnings(cli->db, cli->ctx, &c->workspace_id, c->compiled, &list, &n);
+    for (size_t i = 0; i < n; i++) {
+        json_object_array_add(warnings, json_object_new_string(list[i]));
+        fprintf(stderr, "warning: %s\n", list[i]);
+    }
+    if (n > 0)
+        json_object_object_add(o, "warnings", warnings);
+    else
+        json_object_put(warnings);
+}
+
 static int store_workflow(struct cli *cli, struct workflow_change *c, json_object *document)
 {
     struct program *program = NULL;
@@ -144,6 +161,7 @@ static int store_workflow(struct cli *cli, struct workflow_change *c, json_objec
     cli_add_text(o, "id", c->workflow_id.text);
     cli_add_text(o, "name", c->name.at);
     cli_add_number(o, "version", outcome.version);
+    add_warnings(cli, o, c);
     return cli_print_line(cli, o, c->workflow_id.text);
 }
 

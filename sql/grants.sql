@@ -1,7 +1,7 @@
 -- What each of Millrace's MariaDB users may do: run by root of the server, in Millrace's database, after every
 -- `millrace migrate` (scripts/stack does). The users exist by then, with passwords that are set where they are made:
 --   CREATE USER 'millrace_api'@'localhost' IDENTIFIED BY '…';
--- No user but the administrators' may change tables, and none but the executor may read secrets. KILL of one's own
+-- No user but the administrators' may change tables, and none but the executor may read secrets (the API: their names). KILL of one's own
 -- connections, which settling a lost commit takes, needs no right.
 
 -- Administrators: the `millrace` command.
@@ -31,6 +31,7 @@ GRANT INSERT                         ON retention_skipped  TO 'millrace_api'@'lo
 GRANT SELECT                         ON skills             TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
 GRANT SELECT (workspace_id, alias, is_default) ON models   TO 'millrace_api'@'localhost';
+GRANT SELECT (workspace_id, name)    ON secrets            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON files              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON quotas             TO 'millrace_api'@'localhost';
 GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'localhost';

@@ -74,6 +74,7 @@ static struct span created_body(struct request *r, const struct workflow_change 
         .program = c->program.at,
         .program_size = c->program.size,
     };
+    workflow_warnings(r->app->db, r, &c->workspace_id, c->compiled, &stored.warnings, &stored.warnings_n);
     return workflow_body(r, &stored);
 }
 
@@ -125,6 +126,7 @@ int h_workflow_put(struct request *r)
         e = workflow_get(r->app->db, r, &r->access.workspace_id, &c.workflow_id, &stored);
     if (e != OK)
         return reply_outcome(r, &c, e, &o);
+    workflow_warnings(r->app->db, r, &c.workspace_id, c.compiled, &stored.warnings, &stored.warnings_n);
     return reply_workflow(r, 200, &stored);
 }
 

@@ -234,23 +234,35 @@ static bool json_contains_secret(const struct redaction *how, json_object *value
         }
         return false;
     }
-    if (type == json_type_string)
-        return contains_secret(how, json_object_get_string(value), (size_t)json_object_get_string_len(value));
-    size_t size = 0;
-    const char *text = type == json_type_int || type == json_type_double ? json_text(value, &size) : "";
-    return contains_secret(how, text, size);
+    return type == json_type_string &&
+           contains_secret(how, json_object_get_string(value), (size_t)json_object_get_string_len(value));
 }
 
 static json_object *redacted_json(void *ctx, const struct redaction *how, json_object *value);
 
+/* The redacted name of a member of `value`. Where another member has that name, in `value` or in `clean`, a
+ * number is appended: members never merge. *next is the next number to try. */
+static const char *redacted_name(void *ctx, const struct redaction *how, json_object *value,
+                                 json_object *clean, const char *key, unsigned *next)
+{
+    size_t size;
+    const char *name = redacted_text(ctx, how, key, strlen(key), &size);
+    if (name == key)
+        return key;
+    const char *first = name;
+    while (json_object_object_get_ex(clean, name, NULL) || json_object_object_get_ex(value, name, NULL))
+        name = talloc_asprintf(ctx, "%s %u", first, (*next)++);
+    return name;
+}
+
 static json_object *redacted_object(void *ctx, const struct redaction *how, json_object *value)
 {
     json_object *clean = json_object_new_object();
+    unsigned next = 2;
     json_object_object_foreach(value, key, member)
     {
-        size_t size;
-        json_object_object_add(clean, redacted_text(ctx, how, key, strlen(key), &size),
-                               redacted_json(ctx, how, member));
+        const char *name = redacted_name(ctx, how, value, clean, key, &next);
+        json_object_object_add(clean, name, redacted_json(ctx, how, member));
     }
     return clean;
 }
@@ -277,8 +289,6 @@ static json_object *redacted_json(void *ctx, const struct redaction *how, json_o
             json_object_deep_copy(value, &copy, NULL);
         return copy;
     }
-    if (!json_object_is_type(value, json_type_string))
-        return json_object_new_string(redaction_mark);
     size_t size;
     const char *text = redacted_text(ctx, how, json_object_get_string(value),
                                      (size_t)json_object_get_string_len(value), &size);

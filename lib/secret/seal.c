@@ -85,6 +85,27 @@ bool secret_value_fits(const char *value, size_t size)
     return utf8_is_valid(value, size);
 }
 
+/* The text of a JSON number. */
+static bool looks_like_number(const char *value, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        if (!memchr("0123456789.-+eE", value[i], 15))
+            return false;
+    }
+    return true;
+}
+
+const char *secret_value_warning(const char *value, size_t size)
+{
+    if (looks_like_number(value, size))
+        return "the value looks like a number: a response that contains it as a JSON number shows it, and all "
+               "other text that happens to contain these digits is redacted";
+    if (size < SECRET_VALUE_SHORT)
+        return "the value is shorter than 8 bytes: all text that happens to contain it is redacted, and its "
+               "base64 forms inside longer text are not";
+    return NULL;
+}
+
 /* The authenticated data of a seal: the workspace's id (always 36 bytes), followed by the name. */
 static size_t make_label(char label[LABEL_SIZE], const id *workspace, const char *name)
 {

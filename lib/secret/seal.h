@@ -22,6 +22,8 @@ enum {
     /* shorter values would be found, and redacted, in much of what is shown */
     SECRET_VALUE_MIN = 4,
     SECRET_VALUE_MAX = 32768,
+    /* a shorter value gets a warning */
+    SECRET_VALUE_SHORT = 8,
 };
 
 /* --- the key file: 32 bytes in base64 --- */
@@ -39,6 +41,9 @@ enum err secrets_make_key(const char *path) WARN_UNUSED;
 bool secret_name_fits(const char *name);
 /* SECRET_VALUE_MIN to SECRET_VALUE_MAX bytes of UTF-8 without NUL. */
 bool secret_value_fits(const char *value, size_t size);
+/* What the owner of the value should know about its redaction (secret/redact.h): a sentence, static. NULL:
+ * nothing. */
+const char *secret_value_warning(const char *value, size_t size);
 
 /* --- the seal --- */
 

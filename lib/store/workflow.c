@@ -5,6 +5,7 @@
 
 #include "account/account.h"
 #include "account/credits.h"
+#include "base/log.h"
 #include "mariadb/db.h"
 
 /* The columns of workflow_current, with which rows of workflow_list and workflow_get begin. */
@@ -403,4 +404,35 @@ enum err workflow_set_price(struct db *db, const id *workspace, const id *workfl
         e = ERR_NOT_FOUND;
     talloc_free(scratch);
     return e;
+}
+
+static bool has_name(const struct db_rows *rows, const char *name)
+{
+    for (size_t r = 0; r < rows->count; r++) {
+        if (strcmp(db_str(rows, r, WORKFLOW_SECRET_NAMES_NAME), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void workflow_warnings(struct db *db, void *ctx, const id *workspace, const struct program *program,
+                       const char ***list_r, size_t *n_r)
+{
+    size_t n = program->secrets_n;
+    struct db_value head = db_id(workspace);
+    struct db_value *each = talloc_array(ctx, struct db_value, n + 1);
+    struct db_rows *rows;
+    *list_r = talloc_array(ctx, const char *, n + 1);
+    *n_r = 0;
+    for (size_t i = 0; i < n; i++)
+        each[i] = db_text(program->secrets[i]);
+    enum err e = n ? db_run_each(db, ctx, SQL_WORKFLOW_SECRET_NAMES, &head, 1, each, 1, n, &rows) : OK;
+    if (e != OK)
+        log_warn("workflow.warnings_failed", "workspace=%s error=%s", workspace->text, err_name(e));
+    for (size_t i = 0; e == OK && i < n; i++) {
+        if (!has_name(rows, program->secrets[i]))
+            (*list_r)[(*n_r)++] = talloc_asprintf(
+                ctx, "The secret %s does not exist in this workspace. The operator sets it with: millrace secret set %s",
+                program->secrets[i], program->secrets[i]);
+    }
 }

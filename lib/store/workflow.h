@@ -33,6 +33,9 @@ struct workflow {
     /* JSON as sent; NULL where it was not read. */
     const char *program;
     size_t program_size;
+    /* workflow_warnings; set by the caller that has just stored the program */
+    const char **warnings;
+    size_t warnings_n;
 };
 
 /* A workflow that is not archived, with its program. ERR_NOT_FOUND: none. */
@@ -51,6 +54,11 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
 /* At most `limit` workflows that are not archived, newest first, older than `after` if it is set. */
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;
+
+/* What the program refers to and the workspace does not have yet: sentences of ctx. The workflow may be stored
+ * all the same. None if the look-up fails (logged). */
+void workflow_warnings(struct db *db, void *ctx, const id *workspace, const struct program *program,
+                       const char ***list_r, size_t *n_r);
 
 /* A new workflow, or a new version of one. */
 struct workflow_change {

@@ -1,5 +1,7 @@
 #include "view/workflow.h"
 
+#include <string.h>
+
 void view_workflow(struct json_write *w, const struct workflow *workflow)
 {
     json_write_open(w, '{');
@@ -14,6 +16,13 @@ void view_workflow(struct json_write *w, const struct workflow *workflow)
     if (workflow->program) {
         json_write_key(w, "program");
         json_write_raw(w, workflow->program, workflow->program_size);
+    }
+    if (workflow->warnings_n > 0) {
+        json_write_key(w, "warnings");
+        json_write_open(w, '[');
+        for (size_t i = 0; i < workflow->warnings_n; i++)
+            json_write_bytes(w, workflow->warnings[i], strlen(workflow->warnings[i]));
+        json_write_close(w, ']');
     }
     json_write_close(w, '}');
 }

@@ -183,3 +183,21 @@ def test_cheaper_version_is_not_rejected_for_the_old_price(stack):
     assert client.run(w).status_code == 402  # so that the price is cached on the host
     assert client.put(f"/workflows/{w}", json={"name": "w", "program": {**HELLO, "credits": 1}}).status_code == 200
     assert client.run(w).status_code == 202
+
+
+def test_a_missing_secret_is_a_warning_when_the_program_is_stored(stack, workspace, client):
+    program = {"steps": [{"name": "a", "type": "http", "request": {
+        "method": "GET", "url": "http://127.0.0.1:1/", "headers": {"A": "${/secrets/HAVE} ${/secrets/MISSING}"}}}]}
+    stack.cli("secret", "set", "--workspace", workspace.id, "HAVE", text="the value of this secret")
+    made = create(client, program=program)
+    assert made.status_code == 201
+    warning, = made.json()["warnings"]
+    assert "MISSING does not exist" in warning and "millrace secret set MISSING" in warning
+    path = f"/workflows/{made.json()['id']}"
+    assert "warnings" not in client.get(path).json()
+    assert client.put(path, json={"name": "w", "program": program}).json()["warnings"] == [warning]
+    stored = stack.cli("workflow", "put", "--workspace", workspace.id, "-", text=json.dumps(program))
+    assert stored["warnings"] == [warning]
+    short = stack.cli("secret", "set", "--workspace", workspace.id, "MISSING", text="2000")
+    assert "looks like a number" in short["warning"]
+    assert "warnings" not in client.put(path, json={"name": "w", "program": program}).json()

@@ -69,11 +69,31 @@ Test(redact, cleans_json_values)
                         "\"n\":\"a\\u0000s3cret\\u0000\"}");
     cr_expect_str_eq(
         json_text(redact_json(ctx, r, value), NULL),
-        "{\"k-[redacted]\":[\"my [redacted]\",\"[redacted]\",\"[redacted]\",null,true,7],\"a\":\"x\","
+        "{\"k-[redacted]\":[\"my [redacted]\",123456,0.1234567,null,true,7],\"a\":\"x\","
         "\"b\":\"y\",\"n\":\"a\\u0000[redacted]\\u0000\"}");
     json_object *clean = parse_json(ctx, "[1,\"x\",{\"y\":null}]");
     cr_expect_eq(redact_json(ctx, r, clean), clean);
     cr_expect_eq(redact_json(ctx, NULL, value), value);
+    talloc_free(ctx);
+}
+
+Test(redact, members_never_merge)
+{
+    void *ctx = talloc_new(NULL);
+    static const struct secret_value secrets[] = {{"alpha", 5}, {"beta", 4}, {"2000", 4}};
+    struct redactor *r = redactor_new(ctx, secrets, 3);
+    static const struct {
+        const char *value, *clean;
+    } rows[] = {
+        {"{\"alpha\":1,\"beta\":2,\"c\":3}", "{\"[redacted]\":1,\"[redacted] 2\":2,\"c\":3}"},
+        {"{\"alpha\":1,\"[redacted]\":2,\"[redacted] 2\":3}",
+         "{\"[redacted] 3\":1,\"[redacted]\":2,\"[redacted] 2\":3}"},
+        {"{\"alphax\":1,\"betax\":{\"alpha\":2,\"beta\":3}}",
+         "{\"[redacted]x\":1,\"[redacted]x 2\":{\"[redacted]\":2,\"[redacted] 2\":3}}"},
+        {"{\"status\":2000,\"n\":-2000.5,\"t\":\"2000\"}", "{\"status\":2000,\"n\":-2000.5,\"t\":\"[redacted]\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_str_eq(json_text(redact_json(ctx, r, parse_json(ctx, rows[i].value)), NULL), rows[i].clean);
     talloc_free(ctx);
 }
 

@@ -141,3 +141,12 @@ Test(key_file, rejects_what_is_not_32_bytes_in_base64)
     close(fd);
     unlink(path);
 }
+
+Test(seal, warns_of_values_that_cannot_be_redacted_well)
+{
+    cr_expect_not_null(secret_value_warning("2000", 4));
+    cr_expect_not_null(secret_value_warning("12345678901234567890", 20));
+    cr_expect_not_null(secret_value_warning("abcdefg", 7));
+    cr_expect_null(secret_value_warning("abcdefgh", 8));
+    cr_expect_null(secret_value_warning("0123456789abcdef", 16));
+}
