@@ -117,7 +117,8 @@ int cmd_secret_delete(struct cli *cli, int argc, char **argv)
     enum err e = secret_delete(cli->db, &workspace, name);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "secret not found in this workspace: %s", name);
-    return e == OK ? print_secret_change(cli, name, "deleted", NULL) : cli_fail_err(cli, e, "deleting the secret");
+    return e == OK ? print_secret_change(cli, name, "deleted", NULL)
+                   : cli_fail_err(cli, e, "deleting the secret");
 }
 
 int cmd_secret_keygen(struct cli *cli, int argc, char **argv)

@@ -98,7 +98,8 @@ static bool looks_like_number(const char *value, size_t size)
 const char *secret_value_warning(const char *value, size_t size)
 {
     if (looks_like_number(value, size))
-        return "the value looks like a number: a response that contains it as a JSON number shows it, and all "
+        return "the value looks like a number: a response that contains it as a JSON number shows it, and "
+               "all "
                "other text that happens to contain these digits is redacted";
     if (size < SECRET_VALUE_SHORT)
         return "the value is shorter than 8 bytes: all text that happens to contain it is redacted, and its "

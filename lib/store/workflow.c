@@ -431,8 +431,9 @@ void workflow_warnings(struct db *db, void *ctx, const id *workspace, const stru
         log_warn("workflow.warnings_failed", "workspace=%s error=%s", workspace->text, err_name(e));
     for (size_t i = 0; e == OK && i < n; i++) {
         if (!has_name(rows, program->secrets[i]))
-            (*list_r)[(*n_r)++] = talloc_asprintf(
-                ctx, "The secret %s does not exist in this workspace. The operator sets it with: millrace secret set %s",
-                program->secrets[i], program->secrets[i]);
+            (*list_r)[(*n_r)++] = talloc_asprintf(ctx,
+                                                  "The secret %s does not exist in this workspace. The "
+                                                  "operator sets it with: millrace secret set %s",
+                                                  program->secrets[i], program->secrets[i]);
     }
 }

@@ -55,8 +55,8 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;
 
-/* What the program refers to and the workspace does not have yet: sentences of ctx. The workflow may be stored
- * all the same. None if the look-up fails (logged). */
+/* What the program refers to and the workspace does not have yet: sentences of ctx. The workflow may be
+ * stored all the same. None if the look-up fails (logged). */
 void workflow_warnings(struct db *db, void *ctx, const id *workspace, const struct program *program,
                        const char ***list_r, size_t *n_r);
 

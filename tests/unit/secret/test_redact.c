@@ -67,10 +67,9 @@ Test(redact, cleans_json_values)
     json_object *value =
         parse_json(ctx, "{\"k-s3cret\":[\"my s3cret\",123456,0.1234567,null,true,7],\"a\":\"x\",\"b\":\"y\","
                         "\"n\":\"a\\u0000s3cret\\u0000\"}");
-    cr_expect_str_eq(
-        json_text(redact_json(ctx, r, value), NULL),
-        "{\"k-[redacted]\":[\"my [redacted]\",123456,0.1234567,null,true,7],\"a\":\"x\","
-        "\"b\":\"y\",\"n\":\"a\\u0000[redacted]\\u0000\"}");
+    cr_expect_str_eq(json_text(redact_json(ctx, r, value), NULL),
+                     "{\"k-[redacted]\":[\"my [redacted]\",123456,0.1234567,null,true,7],\"a\":\"x\","
+                     "\"b\":\"y\",\"n\":\"a\\u0000[redacted]\\u0000\"}");
     json_object *clean = parse_json(ctx, "[1,\"x\",{\"y\":null}]");
     cr_expect_eq(redact_json(ctx, r, clean), clean);
     cr_expect_eq(redact_json(ctx, NULL, value), value);
@@ -90,7 +89,8 @@ Test(redact, members_never_merge)
          "{\"[redacted] 3\":1,\"[redacted]\":2,\"[redacted] 2\":3}"},
         {"{\"alphax\":1,\"betax\":{\"alpha\":2,\"beta\":3}}",
          "{\"[redacted]x\":1,\"[redacted]x 2\":{\"[redacted]\":2,\"[redacted] 2\":3}}"},
-        {"{\"status\":2000,\"n\":-2000.5,\"t\":\"2000\"}", "{\"status\":2000,\"n\":-2000.5,\"t\":\"[redacted]\"}"},
+        {"{\"status\":2000,\"n\":-2000.5,\"t\":\"2000\"}",
+         "{\"status\":2000,\"n\":-2000.5,\"t\":\"[redacted]\"}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         cr_expect_str_eq(json_text(redact_json(ctx, r, parse_json(ctx, rows[i].value)), NULL), rows[i].clean);
