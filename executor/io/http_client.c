@@ -15,6 +15,7 @@
 #include "executor/io/http_queue.h"
 #include "executor/io/resolver.h"
 #include "executor/io/response_headers.h"
+#include "executor/io/retry_after.h"
 #include "executor/io/transport_error.h"
 #include "json/json.h"
 
@@ -657,14 +658,6 @@ static void finish_done_calls(struct transfers *transfers)
 
 int64_t http_retry_after_ms(const struct http_response *a)
 {
-    const char *text = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
-    if (!text)
-        return 0;
-    char *end;
-    long long seconds = strtoll(text, &end, 10);
-    if (end != text && *end == '\0')
-        return seconds > 0 && seconds < 86400 ? seconds * 1000 : 0;
-    time_t at = curl_getdate(text, NULL);
-    int64_t left_ms = at > 0 ? (int64_t)at * 1000 - clock_wall_ms() : 0;
-    return left_ms > 0 ? left_ms : 0;
+    const char *field = a->headers ? json_get_text(a->headers, "retry-after") : NULL;
+    return field ? retry_after_parse(field, clock_wall_ms()) : 0;
 }

@@ -91,5 +91,5 @@ void http_cancel(struct http_call *call);
 /* Calls that have a place and whose response has not come yet; calls that wait for a place. */
 size_t http_calls_in_flight(const struct http_client *client);
 size_t http_calls_waiting(const struct http_client *client);
-/* The Retry-After header: seconds (less than a day), or a date (RFC 9110, section 10.2.3). 0: none. */
+/* The Retry-After field in milliseconds from now (executor/io/retry_after.h). 0: none. */
 int64_t http_retry_after_ms(const struct http_response *response);

@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "base/clock.h"
 
-#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,64 +66,120 @@ const char *clock_text_z(int64_t ms, char out[CLOCK_TEXT_SIZE])
     return clock_text(ms, "Z", out);
 }
 
-/* Reads ".123456" as milliseconds and moves *p behind it; digits beyond the third are ignored. */
-static int parse_fraction(const char **p)
+/* --- parsing --- */
+
+static bool is_leap_year(int year)
 {
-    int ms = 0;
-    int scale = 100;
-    if (**p != '.')
-        return 0;
-    for ((*p)++; **p >= '0' && **p <= '9'; (*p)++) {
-        ms += (**p - '0') * scale;
-        scale /= 10;
-    }
-    return ms;
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-static int two_digits(const char *p)
+/* True if the fields are a day of the calendar and a time of that day; a leap second is checked by its caller. */
+static bool is_valid_time(const struct tm *tm)
 {
-    return isdigit((unsigned char)p[0]) && isdigit((unsigned char)p[1]) ? (p[0] - '0') * 10 + p[1] - '0' : -1;
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (tm->tm_mon < 0 || tm->tm_mon > 11)
+        return false;
+    int last = days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap_year(tm->tm_year + 1900));
+    return tm->tm_mday >= 1 && tm->tm_mday <= last && tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+}
+
+/* Reads exactly `digits` digits. */
+static bool read_digits(const char **p, int digits, int *number_r)
+{
+    *number_r = 0;
+    for (int i = 0; i < digits; i++, (*p)++) {
+        if (**p < '0' || **p > '9')
+            return false;
+        *number_r = *number_r * 10 + (**p - '0');
+    }
+    return true;
+}
+
+static bool read_char(const char **p, const char *any_of)
+{
+    if (!**p || !strchr(any_of, **p))
+        return false;
+    (*p)++;
+    return true;
+}
+
+/* Reads ".123456" as milliseconds; digits beyond the third are ignored. */
+static bool read_fraction(const char **p, int *ms_r)
+{
+    int scale = 100;
+    *ms_r = 0;
+    if (**p != '.')
+        return true;
+    const char *digits = ++*p;
+    for (; **p >= '0' && **p <= '9'; (*p)++) {
+        *ms_r += (**p - '0') * scale;
+        scale /= 10;
+    }
+    return *p > digits;
 }
 
 /* Reads "Z" or "+hh:mm". A space counts as '+': a query parameter whose '+' was not percent-encoded arrives
  * so. */
-static bool parse_offset(const char **p, int *offset_s_r)
+static bool read_offset(const char **p, int *offset_s_r)
 {
-    const char *s = *p;
-    if (*s == 'Z' || *s == 'z') {
-        *p = s + 1;
+    const char sign = **p;
+    int hours, minutes;
+    *offset_s_r = 0;
+    if (read_char(p, "Zz"))
         return true;
-    }
-    if (!*s || !strchr("+- ", *s))
+    if (!read_char(p, "+- ") || !read_digits(p, 2, &hours) || !read_char(p, ":") ||
+        !read_digits(p, 2, &minutes) || hours > 23 || minutes > 59)
         return false;
-    int hours = two_digits(s + 1);
-    if (hours < 0 || s[3] != ':')
-        return false;
-    int minutes = two_digits(s + 4);
-    if (minutes < 0)
-        return false;
-    *offset_s_r = (*s == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
-    *p = s + 6;
+    *offset_s_r = (sign == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
     return true;
+}
+
+/* The seconds since the epoch; -1: no valid time, or before 1970. A leap second exists only as the last one of a
+ * month in UTC, and counts as the second after it. */
+static int64_t seconds_of(struct tm *tm, int offset_s)
+{
+    if (!is_valid_time(tm))
+        return -1;
+    bool leap = tm->tm_sec == 60;
+    int64_t seconds = (int64_t)timegm(tm) - offset_s;
+    if (leap) {
+        time_t next = (time_t)seconds;
+        struct tm utc;
+        gmtime_r(&next, &utc);
+        if (utc.tm_mday != 1 || utc.tm_hour != 0 || utc.tm_min != 0)
+            return -1;
+    }
+    return seconds < 0 ? -1 : seconds;
 }
 
 int64_t clock_parse(const char *s)
 {
     struct tm tm = {0};
-    const char *p = strptime(s, "%Y-%m-%d", &tm);
-    if (!p || tm.tm_year < 70)
+    int year, month, offset_s = 0, ms = 0;
+    const char *p = s;
+    if (!read_digits(&p, 4, &year) || !read_char(&p, "-") || !read_digits(&p, 2, &month) ||
+        !read_char(&p, "-") || !read_digits(&p, 2, &tm.tm_mday))
         return -1;
-    int64_t ms = 0;
-    int offset_s = 0;
-    if (*p == 'T' || *p == 't' || *p == ' ') {
-        p = strptime(p + 1, "%H:%M:%S", &tm);
-        if (!p)
-            return -1;
-        ms = parse_fraction(&p);
-        if (!parse_offset(&p, &offset_s))
-            return -1;
+    tm.tm_year = year - 1900;
+    tm.tm_mon = month - 1;
+    if (*p && (!read_char(&p, "Tt ") || !read_digits(&p, 2, &tm.tm_hour) || !read_char(&p, ":") ||
+               !read_digits(&p, 2, &tm.tm_min) || !read_char(&p, ":") || !read_digits(&p, 2, &tm.tm_sec) ||
+               !read_fraction(&p, &ms) || !read_offset(&p, &offset_s)))
+        return -1;
+    int64_t seconds = *p ? -1 : seconds_of(&tm, offset_s);
+    return seconds < 0 ? -1 : seconds * 1000 + ms;
+}
+
+int64_t clock_parse_http(const char *text)
+{
+    static const char *const formats[] = {"%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT",
+                                          "%a %b %e %H:%M:%S %Y"};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, formats[i], &tm);
+        int64_t seconds = end && !*end ? seconds_of(&tm, 0) : -1;
+        if (seconds >= 0)
+            return seconds * 1000;
     }
-    if (*p)
-        return -1;
-    return ((int64_t)timegm(&tm) - offset_s) * 1000 + ms;
+    return -1;
 }

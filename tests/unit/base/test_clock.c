@@ -27,7 +27,69 @@ Test(clock, parses_client_formats)
         {"yesterday", -1},
         {"", -1},
         {"2026-01-15T10:30:00Zx", -1},
+        {"2026-02-30", -1},
+        {"2026-02-29T00:00:00Z", -1},
+        {"2028-02-29", 1835395200000},
+        {"2100-02-29", -1},
+        {"2026-04-31T00:00:00Z", -1},
+        {"2026-00-10", -1},
+        {"2026-01-00", -1},
+        {"2026-1-5", -1},
+        {"2026-01-15T", -1},
+        {"2026-01-15T24:00:00Z", -1},
+        {"2026-01-15T10:60:00Z", -1},
+        {"2026-01-15T1:02:03Z", -1},
+        {"2026-01-15T10:30Z", -1},
+        {"2026-01-15T10:30:00.Z", -1},
+        {"2026-01-15T10:30:00,5Z", -1},
+        {"2026-01-15T10:30:00+24:00", -1},
+        {"2026-01-15T10:30:00+02:60", -1},
+        {"2026-01-15T10:30:00+0200", -1},
+        {"2026-01-15T10:30:00+02", -1},
+        {"2016-12-31T23:59:60Z", 1483228800000},
+        {"2017-01-01T00:59:60+01:00", 1483228800000},
+        {"2016-12-31T22:59:60Z", -1},
+        {"2016-12-30T23:59:60Z", -1},
+        {" 2026-01-15", -1},
+        {"+2026-01-15", -1},
+        {"12026-01-15", -1},
+        {"1969-12-31T23:59:59Z", -1},
+        {"1970-01-01T00:30:00+01:00", -1},
+        {"1970-01-01", 0},
+        {"9999-12-31T23:59:59.999Z", 253402300799999},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_expect_eq(clock_parse(cases[i].text), cases[i].ms, "%s", cases[i].text);
+}
+
+Test(clock, parses_the_dates_of_http)
+{
+    static const struct {
+        const char *text;
+        int64_t ms;
+    } cases[] = {
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777000},
+        {"Sunday, 06-Nov-94 08:49:37 GMT", 784111777000},
+        {"Sun Nov  6 08:49:37 1994", 784111777000},
+        {"Mon, 30 Feb 2026 00:00:00 GMT", -1},
+        {"Mon, 31 Apr 2026 00:00:00 GMT", -1},
+        {"Mon, 01 Mar 2026 25:00:00 GMT", -1},
+        {"Sun, 06 Nov 1994 08:49:37 GMT x", -1},
+        {"Sun, 06 Nov 1994 08:49:37 CET", -1},
+        {"1994-11-06", -1},
+        {"tomorrow", -1},
+        {"", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_eq(clock_parse_http(cases[i].text), cases[i].ms, "%s", cases[i].text);
+}
+
+/* Every second that is written is read as the same second, and the days of a month end where the next one begins. */
+Test(clock, reads_what_it_writes)
+{
+    char text[CLOCK_TEXT_SIZE];
+    for (int64_t ms = 1; ms < INT64_C(253402300800000); ms += INT64_C(86399999) * 13) {
+        cr_assert_eq(clock_parse(clock_text_z(ms, text)), ms, "%s", text);
+        cr_assert_eq(clock_parse(clock_text_offset(ms, text)), ms, "%s", text);
+    }
 }
