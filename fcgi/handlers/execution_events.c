@@ -61,7 +61,7 @@ int h_execution_events(struct request *r)
     if (!find_path_run(r, &run) || !read_last_event_id(r, &run, &after))
         return reply_rejected(r);
     if (strcmp(r->method, "HEAD") == 0)
-        return reply_bytes(r, 200, "text/event-stream", "", 0);
+        return reply_bytes(r, 200, "text/event-stream; charset=utf-8", "", 0);
     if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
         return reply_empty(r, 204); /* stops an EventSource from reconnecting */
     return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d&streams=%lld",

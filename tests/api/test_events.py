@@ -64,11 +64,11 @@ def test_response_has_event_stream_headers(stack, workspace, client):
     execution = client.started(workspace.put_workflow(QUICK))
     client.finished(execution)
     answer = client.get(f"/executions/{execution}/events")
-    assert answer.headers["Content-Type"] == "text/event-stream"
+    assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert "no-store" in answer.headers["Cache-Control"] and "ETag" not in answer.headers
     assert answer.headers["X-Request-Id"] and answer.headers["X-RateLimit-Limit"] == "1000000"
     head = client.request("HEAD", f"/executions/{execution}/events")
-    assert head.status_code == 200 and head.headers["Content-Type"] == "text/event-stream"
+    assert head.status_code == 200 and head.headers["Content-Type"] == "text/event-stream; charset=utf-8"
 
 
 def test_last_event_id_resumes_the_stream(stack, workspace, client):
@@ -135,7 +135,7 @@ def test_subscribers_reconnect_after_the_daemon_is_killed(stack, workspace, clie
     assert not cut.whole, "a truncated response must not look complete"
     # the daemon is down: nginx answers so that an EventSource reconnects; it would give up on any other response
     away = client.get(f"/executions/{execution}/events")
-    assert (away.status_code, away.headers["Content-Type"], away.text) == (200, "text/event-stream", "retry: 2000\n\n")
+    assert (away.status_code, away.headers["Content-Type"], away.text) == (200, "text/event-stream; charset=utf-8", "retry: 2000\n\n")
     got = []
     follower = threading.Thread(target=lambda: got.extend(follow(url(stack, execution), client.key)))
     follower.start()

@@ -52,3 +52,13 @@ Test(sse, appends_events)
                           "id: 2\nevent: execution.stopped\ndata: {}\n\n");
     talloc_free(out);
 }
+
+/* Some clients split the stream at every line end of Unicode. */
+Test(sse, line_ends_of_unicode_are_escaped)
+{
+    char *out = talloc_strdup(NULL, "");
+    const char text[] = "{\"a\":\"x\u2028\u2029y\xc2\x85z\u2027\xc2\x84\"}";
+    sse_append_event(&out, 1, EVENT_LOG, text, sizeof text - 1);
+    cr_assert_str_eq(out, "id: 1\nevent: log\ndata: {\"a\":\"x\\u2028\\u2029y\\u0085z\u2027\xc2\x84\"}\n\n");
+    talloc_free(out);
+}
