@@ -55,9 +55,10 @@ static void read_file_source_ids(struct request *r, json_object *body, struct sk
     s->files = talloc_array(r, const char *, s->files_n + 1);
     for (size_t i = 0; i < s->files_n; i++) {
         json_object *name = json_object_array_get_idx(list, i);
-        s->files[i] = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
-        if (!json_object_is_type(name, json_type_string))
-            json_problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string");
+        const char *text = json_plain(name);
+        s->files[i] = text ? text : "";
+        if (!text)
+            json_problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string without NULs");
     }
 }
 

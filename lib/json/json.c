@@ -191,10 +191,22 @@ json_object *json_get(json_object *object, const char *name)
     return value;
 }
 
+struct span json_span(json_object *value)
+{
+    if (!json_object_is_type(value, json_type_string))
+        return (struct span){0};
+    return (struct span){json_object_get_string(value), (size_t)json_object_get_string_len(value)};
+}
+
+const char *json_plain(json_object *value)
+{
+    struct span s = json_span(value);
+    return s.at && !memchr(s.at, '\0', s.size) ? s.at : NULL;
+}
+
 const char *json_get_text(json_object *object, const char *name)
 {
-    json_object *value = json_get(object, name);
-    return json_object_is_type(value, json_type_string) ? json_object_get_string(value) : NULL;
+    return json_plain(json_get(object, name));
 }
 
 const char *json_text(json_object *value, size_t *size_r)

@@ -15,6 +15,7 @@
 
 #include "base/budget.h"
 #include "base/err.h"
+#include "base/span.h"
 
 enum {
     /* levels of nesting in a request body */
@@ -47,7 +48,12 @@ json_object *json_own(void *ctx, json_object *value);
 
 /* A member of an object (borrowed). NULL if it is absent or JSON null, or if `object` is not an object. */
 json_object *json_get(json_object *object, const char *name);
-/* A string member of an object (borrowed). NULL if the member is absent or no string. */
+/* A string as its bytes (borrowed), which may contain NULs; absent if the value is no string. */
+struct span json_span(json_object *value);
+/* A string as a NUL-terminated text (borrowed); NULL if the value is no string or contains a NUL, so that it is never
+ * cut there: "stop\0x" is not "stop". */
+const char *json_plain(json_object *value);
+/* json_plain of a member of an object; NULL also if the member is absent. */
 const char *json_get_text(json_object *object, const char *name);
 /* The value as compact JSON, slashes not escaped. The text belongs to the value (json-c's own buffer) and is
  * valid until the value changes or is serialised again. `size_r` may be NULL. */

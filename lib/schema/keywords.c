@@ -56,8 +56,8 @@ static const struct {
 
 static bool add_type(struct schema_compiler *c, json_object *name, struct keyword *k, const char *separator)
 {
-    const char *text = json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "";
-    for (size_t i = 0; i < sizeof type_names / sizeof type_names[0]; i++) {
+    const char *text = json_plain(name);
+    for (size_t i = 0; text && i < sizeof type_names / sizeof type_names[0]; i++) {
         if (strcmp(type_names[i].name, text) != 0)
             continue;
         k->type_mask |= type_names[i].bit;

@@ -75,6 +75,10 @@ static enum err render_url(struct http_request_rendering *r)
         template_render_text(r->ctx, r->step->url, r->scope, HTTP_REQUEST_URL_MAX, &url, &size, &r->why);
     if (e)
         return e;
+    if (strlen(url) != size) {
+        r->why = "the URL contains a NUL";
+        return ERR_INVALID;
+    }
     url = talloc_strndup(r->ctx, url, strcspn(url, "#"));
     for (size_t i = 0; i < r->step->query_count && !e; i++)
         e = add_query(r, &url, &r->step->query[i]);
@@ -93,6 +97,10 @@ static enum err render_headers(struct http_request_rendering *r)
                                           &value, &size, &r->why);
         if (e)
             return e;
+        if (strlen(value) != size) {
+            r->why = talloc_asprintf(r->ctx, "the header %s contains a NUL", step->headers[i].name);
+            return ERR_INVALID;
+        }
         r->out->headers[r->out->header_count++] =
             (struct http_header){.name = step->headers[i].name, .value = value};
     }

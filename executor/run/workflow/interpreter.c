@@ -124,7 +124,7 @@ static json_object *parse_stored_result(void *ctx, const struct stored_step *s)
     json_object *value = NULL;
     const char *why;
     if (s->result &&
-        json_parse(ctx, s->result, strlen(s->result), PROGRAM_RESULT_DEPTH_MAX, &value, &why) != OK)
+        json_parse_tolerant(ctx, s->result, strlen(s->result), PROGRAM_RESULT_DEPTH_MAX, &value, &why) != OK)
         return NULL;
     return value;
 }

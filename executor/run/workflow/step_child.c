@@ -133,16 +133,16 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
 /* The result of the file_source_ids template, which must be an array of strings. */
 static enum err read_file_names(struct child_job *j, json_object *list, const char **why_r)
 {
-    *why_r = "file_source_ids must be an array of strings";
+    *why_r = "file_source_ids must be an array of strings without NULs";
     if (!json_object_is_type(list, json_type_array))
         return ERR_INVALID;
     size_t n = json_object_array_length(list);
     const char **names = talloc_array(j, const char *, n + 1);
     for (size_t i = 0; i < n; i++) {
         json_object *name = json_object_array_get_idx(list, i);
-        if (!json_object_is_type(name, json_type_string))
+        names[i] = talloc_strdup(names, json_plain(name));
+        if (!names[i])
             return ERR_INVALID;
-        names[i] = talloc_strdup(names, json_object_get_string(name));
     }
     j->extra.file_source_ids = names;
     j->extra.file_source_ids_n = n;
@@ -159,6 +159,10 @@ static enum err render_skill_fields(void *scratch, struct child_job *j, const st
     enum err e = OK;
     if (step->model)
         e = template_render_text(j, step->model, scope, MODEL_ALIAS_MAX + 1, &model, &size, why_r);
+    if (e == OK && model && strlen(model) != size) {
+        *why_r = "the model's alias contains a NUL";
+        e = ERR_INVALID;
+    }
     j->extra.model = model;
     if (e == OK && step->file_source_ids) {
         e = template_render(scratch, step->file_source_ids, scope, PROGRAM_RESULT_MAX, &files, why_r);
