@@ -30,7 +30,7 @@ bool form_members_are_known(struct request *r, json_object *body, const char *kn
     {
         (void)value;
         if (!list_has_name(known, name))
-            return request_reject(r, 400, "invalid_request", "Unknown member: %.100s.", name);
+            return request_reject(r, 400, "invalid_request", "Unknown member: %s.", name);
     }
     return true;
 }

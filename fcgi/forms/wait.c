@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/field.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -20,51 +21,24 @@ enum wait_response_shape wait_response_shape_parse(const char *name)
     return WAIT_SHAPE_EXECUTION;
 }
 
-static const char *prefer_skip_blanks(const char *p)
+/* The seconds of a preference `wait=10`, 0 for any other preference. */
+static int parse_preference(void *ctx, struct span preference)
 {
-    return p + strspn(p, " \t");
-}
-
-/* The seconds of a preference "wait = 10", 0 for any other preference. */
-static int parse_preference(const char *p)
-{
-    char *end;
-    if (strncasecmp(p, "wait", 4) != 0)
+    char *name, *value;
+    if (!field_next_parameter(ctx, &preference, &name, &value) || strcasecmp(name, "wait") != 0 || !value)
         return 0;
-    p = prefer_skip_blanks(p + 4);
-    if (*p != '=')
+    if (!*value || value[strspn(value, "0123456789")])
         return 0;
-    p = prefer_skip_blanks(p + 1);
-    bool quoted = *p == '"';
-    p += quoted;
-    if (*p < '0' || *p > '9')
-        return 0;
-    long n = strtol(p, &end, 10);
-    end = (char *)prefer_skip_blanks(end + (quoted && *end == '"'));
-    if (*end && *end != ',' && *end != ';')
-        return 0;
+    long n = strtol(value, NULL, 10); /* LONG_MAX beyond that */
     return n > WAIT_MAX_S ? WAIT_MAX_S : (int)n;
 }
 
-/* The seconds of the first wait preference in a field such as "respond-async, wait=10"; 0 if there is
- * none. */
-static int parse_prefer_field(const char *field)
+int wait_from_prefer_header(struct request *r)
 {
-    for (const char *p = field; *p; p += *p == ',') {
-        p = prefer_skip_blanks(p);
-        int n = parse_preference(p);
-        if (n > 0)
-            return n;
-        p += strcspn(p, ",");
-    }
-    return 0;
-}
-
-int wait_from_prefer_header(const struct request *r)
-{
-    static const char name[] = "HTTP_PREFER=";
-    for (char **p = r->params; *p; p++) {
-        int n = strncmp(*p, name, sizeof name - 1) == 0 ? parse_prefer_field(*p + sizeof name - 1) : 0;
+    const char *list = request_list(r, "HTTP_PREFER");
+    struct span item;
+    for (const char *p = list; p && (p = field_next_item(p, &item));) {
+        int n = parse_preference(r, item);
         if (n > 0)
             return n;
     }

@@ -21,7 +21,7 @@ enum { WAIT_MAX_S = 60 };
 
 /* Seconds of `Prefer: wait=N` (RFC 7240), 0 if absent. A preference that cannot be honoured is not an error:
  * more than WAIT_MAX_S counts as WAIT_MAX_S, anything else as absent. */
-int wait_from_prefer_header(const struct request *r);
+int wait_from_prefer_header(struct request *r);
 /* Replies by passing the request to the event daemon. Headers set before are kept. */
 int wait_delegate(struct request *r, const id *execution, int seconds, enum wait_response_shape shape,
                   bool with_steps);

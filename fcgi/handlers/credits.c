@@ -1,10 +1,10 @@
 /* GET /credits, /credits/usage, /credits/ledger */
-#define _GNU_SOURCE /* strcasestr */
 #include <string.h>
 #include <talloc.h>
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "base/field.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
@@ -139,6 +139,19 @@ static int reply_usage_csv(struct request *r, const struct usage_form *f, const 
     return reply_bytes(r, 200, "text/csv; charset=utf-8; header=present", csv, strlen(csv));
 }
 
+/* JSON unless the client accepts CSV with a greater weight, or names it while it accepts JSON by a wildcard. */
+static bool prefers_csv(struct request *r)
+{
+    const char *accept = request_list(r, "HTTP_ACCEPT");
+    if (!accept)
+        return false;
+    struct field_match csv = field_match_media(r, accept, "text", "csv");
+    struct field_match json = field_match_media(r, accept, "application", "json");
+    if (csv.weight == 0 || csv.weight != json.weight)
+        return csv.weight > json.weight;
+    return csv.specificity > json.specificity;
+}
+
 int h_credits_usage(struct request *r)
 {
     struct usage_form f = {0};
@@ -149,10 +162,8 @@ int h_credits_usage(struct request *r)
     enum err e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
     if (e != OK)
         return reply_err(r, e);
-    const char *accept = request_param(r, "HTTP_ACCEPT");
     reply_header(r, "Vary", "Accept");
-    return accept && strcasestr(accept, "text/csv") ? reply_usage_csv(r, &f, list, n)
-                                                    : reply_usage_json(r, &f, list, n);
+    return prefers_csv(r) ? reply_usage_csv(r, &f, list, n) : reply_usage_json(r, &f, list, n);
 }
 
 /* --- the ledger --- */
@@ -173,14 +184,12 @@ static void write_entry(struct json_write *w, const struct ledger_entry *l)
 
 int h_credits_ledger(struct request *r)
 {
-    const char *after = request_query(r, "after");
-    id cursor = {{0}};
+    id cursor;
     int64_t limit;
     struct ledger_entry *list;
     size_t n;
-    if (after && !id_parse(after, strlen(after), &cursor))
-        return reply_problem(r, 400, "invalid_cursor", "after must be the id of a ledger entry.");
-    if (!request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
+    if (!request_query_cursor(r, "after", "a ledger entry", &cursor) ||
+        !request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
         return reply_rejected(r);
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
     if (e != OK)

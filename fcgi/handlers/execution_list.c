@@ -114,14 +114,11 @@ static bool read_tag(struct request *r, struct list_page *p)
 
 static bool read_cursor(struct request *r, struct list_page *p)
 {
-    const char *after = request_query(r, "after");
-    id cursor = {{0}};
-    if (after && !id_parse(after, strlen(after), &cursor)) {
-        reply_problem(r, 400, "invalid_cursor", "after must be the id of an execution.");
+    id cursor;
+    if (!request_query_cursor(r, "after", "an execution", &cursor))
         return false;
-    }
     struct execution_filter *f = &p->filter;
-    if (after && (!id_is_set(&f->below) || id_compare(&cursor, &f->below) < 0))
+    if (id_is_set(&cursor) && (!id_is_set(&f->below) || id_compare(&cursor, &f->below) < 0))
         f->below = cursor;
     return request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &p->size);
 }

@@ -42,9 +42,11 @@ static bool rebuild_extra(struct request *r, struct run_request *req, const stru
     extra.file_source_ids =
         file_source_ids_of(r, json_get(old_extra, "file_source_ids"), &extra.file_source_ids_n);
     enum err e = extra.model ? model_resolve(r->app->db, r, &req->workspace_id, extra.model, &alias) : OK;
-    if (e == ERR_NOT_FOUND)
-        reply_problem(r, 422, "model_not_allowed", "The model is no longer configured for this workspace.");
-    else if (e != OK)
+    if (e == ERR_NOT_FOUND) {
+        struct json_problems *p = json_problems_new(r);
+        json_problems_add(p, "/model", "is not configured for this workspace any more");
+        reply_problems(r, 422, "model_not_allowed", p, "The model is no longer configured for this workspace.");
+    } else if (e != OK)
         reply_err(r, e);
     req->extra = skill_extra_json(r, &extra);
     return e == OK;

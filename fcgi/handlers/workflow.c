@@ -37,7 +37,7 @@ int h_workflow_list(struct request *r)
     int64_t limit;
     struct workflow *list;
     size_t n;
-    if (!request_query_id(r, "after", &after) ||
+    if (!request_query_cursor(r, "after", "a workflow", &after) ||
         !request_query_int(r, "limit", 1, LIST_MAX, LIST_MAX, &limit))
         return reply_rejected(r);
     enum err e = workflow_list(r->app->db, r, &r->access.workspace_id, &after, limit + 1, &list, &n);

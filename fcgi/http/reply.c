@@ -8,12 +8,14 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/field.h"
+#include "base/utf8.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/route.h"
 #include "json/json_write.h"
 
-/* Octets that the headers of an ordinary reply take. */
-enum { HEADERS_MIN = 512 };
+/* Octets that the headers of an ordinary reply take; octets of a text in a problem document. */
+enum { HEADERS_MIN = 512, PROBLEM_TEXT_MAX = 1024 };
 
 static const struct {
     int status;
@@ -145,14 +147,29 @@ int reply_internal(struct request *r, const char *format, ...)
     return reply_empty(r, 200);
 }
 
-static void write_errors(struct json_write *w, const struct json_problems *p)
+/* A text of a problem document: what a client sent may stand in it, at any length. It is cut after a character, and
+ * octets that are not UTF-8 are replaced. */
+static const char *problem_text(struct request *r, const char *text)
+{
+    static const char ellipsis[] = "\u2026";
+    size_t size = strlen(text);
+    if (size <= PROBLEM_TEXT_MAX && utf8_is_valid(text, size))
+        return text;
+    bool whole = size <= PROBLEM_TEXT_MAX;
+    size_t n = whole ? size : utf8_cut(text, size, PROBLEM_TEXT_MAX - (sizeof ellipsis - 1));
+    char *out = talloc_size(r, 3 * n + sizeof ellipsis);
+    strcpy(out + utf8_sanitize(out, text, n, false), whole ? "" : ellipsis);
+    return out;
+}
+
+static void write_errors(struct request *r, struct json_write *w, const struct json_problems *p)
 {
     json_write_key(w, "errors");
     json_write_open(w, '[');
     for (size_t i = 0; i < p->count; i++) {
         json_write_open(w, '{');
-        json_write_text(w, "pointer", p->list[i].pointer);
-        json_write_text(w, "message", p->list[i].message);
+        json_write_text(w, "pointer", problem_text(r, p->list[i].pointer));
+        json_write_text(w, "message", problem_text(r, p->list[i].message));
         json_write_close(w, '}');
     }
     json_write_close(w, ']');
@@ -162,6 +179,7 @@ static int reply_problem_body(struct request *r, int status, const char *code,
                               const struct json_problems *problems, const id *execution, const char *detail)
 {
     struct json_write *w = json_write_new(r);
+    detail = problem_text(r, detail);
     json_write_open(w, '{');
     json_write_text(w, "type", "about:blank");
     json_write_text(w, "title", reason_phrase(status));
@@ -170,7 +188,7 @@ static int reply_problem_body(struct request *r, int status, const char *code,
     json_write_text(w, "error", detail);
     json_write_text(w, "code", code);
     if (problems)
-        write_errors(w, problems);
+        write_errors(r, w, problems);
     if (execution)
         json_write_id(w, "execution_id", execution);
     json_write_text(w, "request_id", r->id);
@@ -257,7 +275,14 @@ static void add_rate_headers(struct request *r)
 /* True if `list` (If-None-Match) contains `etag`, by weak comparison (RFC 9110, 13.1.2). */
 static bool etag_listed(const char *list, const char *etag)
 {
-    return strcmp(list, "*") == 0 || strstr(list, etag) != NULL;
+    struct span item;
+    for (const char *p = list; (p = field_next_item(p, &item));) {
+        bool weak = item.size > 2 && memcmp(item.at, "W/", 2) == 0;
+        struct span tag = {item.at + 2 * weak, item.size - 2 * (size_t)weak};
+        if (span_is(tag, etag) || span_is(item, "*"))
+            return true;
+    }
+    return false;
 }
 
 static bool is_get(const struct request *r)
@@ -282,7 +307,7 @@ static void add_etag(struct request *r)
     crypto_shorthash_siphashx24(hash, (const unsigned char *)r->reply.body, r->reply.size, no_key);
     sodium_bin2hex(etag + 1, sizeof etag - 1, hash, sizeof hash);
     etag[sizeof etag - 2] = '"';
-    const char *known = request_param(r, "HTTP_IF_NONE_MATCH");
+    const char *known = request_list(r, "HTTP_IF_NONE_MATCH");
     if (known && etag_listed(known, etag))
         reply_empty(r, 304);
     append_header(r, "ETag", etag);

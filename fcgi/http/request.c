@@ -13,6 +13,7 @@
 
 #include "account/idempotency.h"
 #include "base/clock.h"
+#include "base/field.h"
 #include "base/utf8.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/slow.h"
@@ -43,6 +44,19 @@ const char *request_param(const struct request *r, const char *name)
     const char *value;
     (void)request_param_count(r, name, &value);
     return value;
+}
+
+const char *request_list(struct request *r, const char *name)
+{
+    size_t n = strlen(name);
+    char *list = NULL;
+    for (char **p = r->params; *p; p++) {
+        if (strncmp(*p, name, n) != 0 || (*p)[n] != '=')
+            continue;
+        const char *line = *p + n + 1;
+        list = list ? talloc_asprintf_append_buffer(list, ", %s", line) : talloc_strdup(r, line);
+    }
+    return list;
 }
 
 /* --- decoding --- */
@@ -286,6 +300,19 @@ static bool is_json_type(const struct request *r, const char *type)
            (r->access.by_header && media_type_is(type, n, "application/x-www-form-urlencoded"));
 }
 
+bool request_body_is_plain(struct request *r)
+{
+    const char *codings = request_list(r, "HTTP_CONTENT_ENCODING");
+    struct span item;
+    for (const char *p = codings; p && (p = field_next_item(p, &item));) {
+        if (item.size != 8 || strncasecmp(item.at, "identity", 8) != 0)
+            return request_reject(r, 415, "unsupported_media_type",
+                                  "Content-Encoding %s is not supported; send the body without an encoding.",
+                                  codings);
+    }
+    return true;
+}
+
 bool request_json(struct request *r, json_object **object_r)
 {
     *object_r = NULL;
@@ -348,6 +375,16 @@ bool request_query_id(struct request *r, const char *name, id *id_r)
     if (!text || id_parse(text, strlen(text), id_r))
         return true;
     return request_reject(r, 400, "invalid_request", "%s must be a UUID.", name);
+}
+
+bool request_query_cursor(struct request *r, const char *name, const char *what, id *id_r)
+{
+    const char *text = request_query(r, name);
+    *id_r = (id){{0}};
+    if (!text || id_parse(text, strlen(text), id_r))
+        return true;
+    return request_reject(r, 400, "invalid_cursor", "%s must be the id of %s: use next_cursor as it was returned.",
+                          name, what);
 }
 
 bool request_path_id(struct request *r, int i, id *id_r)

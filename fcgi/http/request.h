@@ -118,6 +118,9 @@ const char *request_param(const struct request *r, const char *name);
  * is two parameters. */
 int request_param_count(const struct request *r, const char *name, const char **value_r);
 
+/* A header that is a list, as one text of r: its lines joined by ", " (base/field.h). NULL if absent. */
+const char *request_list(struct request *r, const char *name);
+
 /* The value of a query parameter; NULL if absent. */
 const char *request_query(const struct request *r, const char *name);
 /* A whole number from min to max; `fallback` if absent. False if it is something else. */
@@ -128,9 +131,15 @@ bool request_query_bool(struct request *r, const char *name, bool *value_r) WARN
 /* A UUID; unset if absent. False if it is something else. */
 bool request_query_id(struct request *r, const char *name, id *id_r) WARN_UNUSED;
 
+/* The cursor of a list, which is the id of a row of kind `what`, such as "an execution"; unset if absent. False (400
+ * invalid_cursor) if it is something else. */
+bool request_query_cursor(struct request *r, const char *name, const char *what, id *id_r) WARN_UNUSED;
+
 /* The i-th {…} segment of the path as a UUID. False (404) if it is none. */
 bool request_path_id(struct request *r, int i, id *id_r) WARN_UNUSED;
 
+/* False if the body has a Content-Encoding other than identity (415). */
+bool request_body_is_plain(struct request *r) WARN_UNUSED;
 /* The body as a JSON object, allocated from the request; NULL if there is no body. False if the body is
  * anything else, or if its Content-Type is neither application/json nor, with a key header, curl's default
  * application/x-www-form-urlencoded. */

@@ -108,7 +108,7 @@ const struct route *route_find(struct request *r)
     }
     if (allow) {
         reply_header(r, "Allow", "%s", allow);
-        reply_problem(r, 405, "method_not_allowed", "Method not allowed: %.20s.", r->method);
+        reply_problem(r, 405, "method_not_allowed", "Method not allowed: %s.", r->method);
     } else {
         reply_not_found(r);
     }
@@ -137,12 +137,12 @@ static bool check_query_parameters(struct request *r)
         const char *name = r->query[i].name;
         bool repeats;
         if (!query_accepts(r->route->query, name, &repeats)) {
-            reply_problem(r, 400, "invalid_request", "Unknown query parameter: %.100s.", name);
+            reply_problem(r, 400, "invalid_request", "Unknown query parameter: %s.", name);
             return false;
         }
         for (size_t k = 0; k < i && !repeats; k++) {
             if (strcmp(r->query[k].name, name) == 0) {
-                reply_problem(r, 400, "invalid_request", "Duplicate query parameter: %.100s.", name);
+                reply_problem(r, 400, "invalid_request", "Duplicate query parameter: %s.", name);
                 return false;
             }
         }
@@ -219,6 +219,11 @@ static bool check_request(struct request *r, struct FCGX_Stream *in)
         return false;
     if (!check_query_parameters(r))
         return false;
+    bool has_body = route->body_max > 0 || route->flags & ROUTE_STREAM;
+    if (has_body && !request_body_is_plain(r)) {
+        reply_header(r, "Accept-Encoding", "identity");
+        return false;
+    }
     r->in = route->flags & ROUTE_STREAM ? in : NULL;
     return route->body_max == 0 || !in || request_read_body(r, in, route->body_max);
 }

@@ -1,6 +1,7 @@
 /* A piece of text as pointer and length. The text is not NUL-terminated, and the span does not own it. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct span {
@@ -10,3 +11,5 @@ struct span {
 };
 /* A span over a NUL-terminated text; an absent span for NULL. */
 struct span span_text(const char *text);
+/* True if the bytes are those of `text`. */
+bool span_is(struct span s, const char *text);

@@ -121,6 +121,12 @@ Test(wait, reads_the_prefer_header)
         {"waiting=3", 0},
         {"", 0},
         {"wait=x, wait=3", 3},
+        {"foo=\"a, wait=9, b\"", 0},
+        {"foo=\"a, wait=9, b\", wait=2", 2},
+        {"foo; wait=9", 0},
+        {"wait=\"", 0},
+        {"wait=", 0},
+        {"wait=5 5", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct request *r = new_request("");

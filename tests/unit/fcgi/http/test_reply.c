@@ -121,6 +121,54 @@ Test(reply, a_problem_has_code_detail_and_errors)
     talloc_free(r);
 }
 
+/* A client's text may stand in a problem at any length. */
+Test(reply, a_problem_is_cut_after_a_character)
+{
+    for (int shift = 0; shift < 4; shift++) {
+        struct request *r = new_request("POST", NULL);
+        struct json_problems *p = json_problems_new(r);
+        char *name = talloc_strdup(r, &"xxx"[3 - shift]);
+        for (int i = 0; i < 2000; i++)
+            name = talloc_strdup_append(name, "\u00e9");
+        json_problems_add(p, name, "%s", name);
+        reply_problems(r, 422, "invalid_inputs", p, "Unknown member: %s.", name);
+        json_object *body = body_of(r);
+        cr_expect_leq(json_span(json_get(body, "detail")).size, 1024U);
+        cr_expect_gt(json_span(json_get(body, "detail")).size, 1000U);
+        reply_problem(r, 400, "invalid_request", "Bad octets: \xff\xc3.");
+        cr_expect_str_eq(json_get_text(body_of(r), "detail"), "Bad octets: \ufffd\ufffd.");
+        talloc_free(r);
+    }
+}
+
+Test(reply, if_none_match_is_a_list)
+{
+    struct request *first = new_request("GET", NULL);
+    reply_json(first, 200, "{}", 2);
+    const char *at = strstr(render(first), "ETag: ") + strlen("ETag: ");
+    const char *etag = talloc_strndup(first, at, strcspn(at, "\r"));
+    const struct {
+        const char *field;
+        int status;
+    } rows[] = {
+        {talloc_asprintf(first, "\"a,b\", W/%s", etag), 304},
+        {talloc_asprintf(first, "%s ,\"x\"", etag), 304},
+        {"\"x\", *", 304},
+        {talloc_asprintf(first, "\"x%s\"", etag + 1), 200},
+        {talloc_asprintf(first, "\"\\%s", etag), 200},
+        {"\"*\"", 200},
+        {"", 200},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct request *r = new_request("GET", rows[i].field);
+        reply_json(r, 200, "{}", 2);
+        render(r);
+        cr_expect_eq(r->reply.status, rows[i].status, "%s", rows[i].field);
+        talloc_free(r);
+    }
+    talloc_free(first);
+}
+
 Test(reply, maps_library_errors_to_statuses)
 {
     static const struct {
