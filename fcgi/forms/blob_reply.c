@@ -6,6 +6,7 @@
 
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "store/file.h"
 
 /* Content-Disposition (RFC 6266) with the name twice: reduced to ASCII for old clients, and complete by RFC
  * 8187. */
@@ -27,17 +28,6 @@ static void add_disposition(struct request *r, const char *name)
                  encoded);
 }
 
-/* True if the media type may be sent as a header. The client that uploaded the file chose it freely. */
-static bool media_type_is_safe(const char *type)
-{
-    size_t n = strlen(type);
-    for (size_t i = 0; i < n; i++) {
-        if (type[i] < 0x20 || type[i] > 0x7e)
-            return false;
-    }
-    return n > 0 && n < 200 && strchr(type, '/');
-}
-
 int blob_reply(struct request *r, const uint8_t sha256[BLOB_HASH], const char *media_type, const char *name)
 {
     char path[BLOB_NAME + 1];
@@ -45,6 +35,6 @@ int blob_reply(struct request *r, const uint8_t sha256[BLOB_HASH], const char *m
     add_disposition(r, name);
     reply_header(r, "Cache-Control", "private, no-cache");
     (void)reply_internal(r, "/internal/blobs/%s", path);
-    r->reply.type = media_type_is_safe(media_type) ? media_type : "application/octet-stream";
+    r->reply.type = file_media_type_fits(media_type) ? media_type : "application/octet-stream";
     return r->reply.status;
 }

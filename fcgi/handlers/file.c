@@ -46,10 +46,10 @@ static bool reject_too_large(struct upload *u, const char *what, int64_t max)
 static bool upload_on_part(void *arg, const struct multipart_part *part)
 {
     struct upload *u = arg;
-    const char *name = part->filename ? file_basename(part->filename) : NULL;
+    const char *name = part->filename ? file_basename(u->request, part->filename) : NULL;
     if (strcmp(part->name, "files") != 0)
         reply_problem(u->request, 400, "invalid_request",
-                      "Unknown multipart field: %.100s; use the field \"files\".", part->name);
+                      "Unknown multipart field: %s; use the field \"files\".", part->name);
     else if (!name)
         reply_problem(u->request, 400, "invalid_request",
                       "A file must have a name in UTF-8 of at most %d bytes without control characters.",
@@ -60,9 +60,9 @@ static bool upload_on_part(void *arg, const struct multipart_part *part)
         reply_err(u->request, ERR_INTERNAL);
     if (!u->writer)
         return false;
-    bool typed = part->type && *part->type && strlen(part->type) < 200;
+    bool typed = part->type && file_media_type_fits(part->type);
     u->file = (struct file){
-        .name = talloc_strdup(u->request, name),
+        .name = name,
         .media_type = talloc_strdup(u->request, typed ? part->type : "application/octet-stream"),
         .created_ms = clock_wall_ms(),
     };
@@ -290,6 +290,7 @@ int h_file_get(struct request *r)
 
 int h_file_delete(struct request *r)
 {
-    enum err e = file_delete(r->app->db, &r->access.workspace_id, &r->access.principal_id, r->path_values[0]);
+    const char *name = file_name_normal(r, r->path_values[0]);
+    enum err e = file_delete(r->app->db, &r->access.workspace_id, &r->access.principal_id, name);
     return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }

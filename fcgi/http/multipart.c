@@ -6,6 +6,9 @@
 #include <strings.h>
 #include <talloc.h>
 
+#include "base/field.h"
+#include "base/utf8.h"
+
 enum {
     /* CR LF - - boundary */
     DELIMITER_MAX = 4 + MULTIPART_BOUNDARY_MAX,
@@ -42,47 +45,95 @@ static const char *multipart_skip_blanks(const char *p)
     return p + strspn(p, " \t");
 }
 
-/* Parses one `; name=value` parameter of a header field (RFC 2045) and returns the position after it. The
- * value is a token or a quoted string. In a quoted string only \" and \\ are escapes, because browsers do not
- * escape other backslashes. NULL at the end of the field or if the parameter is malformed. */
-static const char *next_parameter(void *ctx, const char *p, char **name_r, char **value_r)
-{
-    p = multipart_skip_blanks(p);
-    if (*p != ';')
-        return NULL;
-    p = multipart_skip_blanks(p + 1);
-    size_t n = strcspn(p, "=; \t");
-    const char *v = multipart_skip_blanks(p + n);
-    if (n == 0 || *v != '=')
-        return NULL;
-    *name_r = talloc_strndup(ctx, p, n);
-    v = multipart_skip_blanks(v + 1);
-    if (*v != '"') {
-        n = strcspn(v, "; \t");
-        *value_r = talloc_strndup(ctx, v, n);
-        return v + n;
-    }
-    char *out = *value_r = talloc_size(ctx, strlen(v) + 1);
-    for (v++; *v && *v != '"'; v++) {
-        if (*v == '\\' && (v[1] == '"' || v[1] == '\\'))
-            v++;
-        *out++ = *v;
-    }
-    *out = '\0';
-    return *v == '"' ? v + 1 : NULL;
-}
-
-/* The value of the named parameter, NULL if absent. */
-static const char *find_parameter(void *ctx, const char *field, const char *name)
+/* The value of the named parameter of the field; NULL if absent. */
+static char *find_parameter(void *ctx, const char *field, const char *name)
 {
     char *key, *value;
-    const char *p = field + strcspn(field, ";");
-    while ((p = next_parameter(ctx, p, &key, &value))) {
-        if (strcasecmp(key, name) == 0)
+    struct span rest = {field, strlen(field)};
+    while (field_next_parameter(ctx, &rest, &key, &value)) {
+        if (value && strcasecmp(key, name) == 0)
             return value;
     }
     return NULL;
 }
+
+/* --- names --- */
+
+static int hex_value(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The octet that the three characters at p, such as "%22", encode; -1: they encode none. */
+static int percent_octet(const char *p)
+{
+    int high = p[0] == '%' ? hex_value(p[1]) : -1;
+    int low = high >= 0 ? hex_value(p[2]) : -1;
+    return low < 0 ? -1 : high << 4 | low;
+}
+
+/* Decodes in place what browsers encode in a name: %22, %0D and %0A, and nothing else (HTML, "multipart/form-data
+ * encoding algorithm"). */
+static char *decode_form_name(char *name)
+{
+    char *out = name;
+    for (const char *p = name; p && *p;) {
+        int octet = percent_octet(p);
+        bool encoded = octet == '"' || octet == '\r' || octet == '\n';
+        *out++ = encoded ? (char)octet : *p;
+        p += encoded ? 3 : 1;
+    }
+    if (name)
+        *out = '\0';
+    return name;
+}
+
+/* Appends an octet of ISO-8859-1 as UTF-8. */
+static char *append_latin1(char *out, unsigned char octet)
+{
+    if (octet >= 0x80)
+        *out++ = (char)(0xc0 | octet >> 6);
+    *out++ = (char)(octet >= 0x80 ? 0x80 | (octet & 0x3f) : octet);
+    return out;
+}
+
+/* The text of an extended value (RFC 8187) such as UTF-8'de'na%C3%AFve, in UTF-8; NULL: malformed. */
+static const char *decode_extended(void *ctx, const char *value)
+{
+    size_t charset_n = strcspn(value, "'");
+    const char *language = value[charset_n] ? value + charset_n + 1 : "";
+    const char *p = strchr(language, '\'');
+    bool latin1 = charset_n == 10 && strncasecmp(value, "ISO-8859-1", 10) == 0;
+    if (!p || (!latin1 && (charset_n != 5 || strncasecmp(value, "UTF-8", 5) != 0)))
+        return NULL;
+    char *text = talloc_size(ctx, 2 * strlen(p) + 1), *out = text;
+    for (p++; *p;) {
+        int octet = percent_octet(p);
+        if (octet == 0 || (*p == '%' && octet < 0))
+            return NULL;
+        unsigned char c = octet > 0 ? (unsigned char)octet : (unsigned char)*p;
+        p += octet > 0 ? 3 : 1;
+        if (latin1)
+            out = append_latin1(out, c);
+        else
+            *out++ = (char)c;
+    }
+    *out = '\0';
+    return utf8_is_valid(text, (size_t)(out - text)) ? text : NULL;
+}
+
+/* filename* takes precedence over filename (RFC 6266, section 4.3); a malformed one is ignored. */
+static const char *find_filename(void *ctx, const char *disposition)
+{
+    const char *extended = find_parameter(ctx, disposition, "filename*");
+    const char *name = extended ? decode_extended(ctx, extended) : NULL;
+    return name ? name : decode_form_name(find_parameter(ctx, disposition, "filename"));
+}
+
+/* --- the media type --- */
 
 const char *multipart_boundary(void *ctx, const char *content_type)
 {
@@ -209,9 +260,9 @@ static void read_part_header(void *ctx, char *line, struct multipart_part *part,
     if (strcasecmp(line, "Content-Type") == 0) {
         part->type = value;
     } else if (strcasecmp(line, "Content-Disposition") == 0) {
-        *form_r = strncasecmp(value, "form-data", 9) == 0;
-        part->name = find_parameter(ctx, value, "name");
-        part->filename = find_parameter(ctx, value, "filename");
+        *form_r = strncasecmp(value, "form-data", 9) == 0 && (!value[9] || strchr("; \t", value[9]));
+        part->name = decode_form_name(find_parameter(ctx, value, "name"));
+        part->filename = find_filename(ctx, value);
     }
 }
 

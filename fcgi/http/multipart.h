@@ -12,11 +12,11 @@
 enum { MULTIPART_BOUNDARY_MAX = 70, MULTIPART_HEADERS_MAX = 8192 };
 
 struct multipart_part {
-    /* Name of the form field. */
+    /* Name of the form field: octets as sent, with %22, %0D and %0A decoded. */
     const char *name;
-    /* NULL: not given. */
+    /* From filename* (RFC 8187) or filename, decoded likewise; NULL: not given. Not checked otherwise. */
     const char *filename;
-    /* Content-Type of the part; NULL: not given. */
+    /* Content-Type of the part, octets as sent; NULL: not given. */
     const char *type;
 };
 

@@ -4,11 +4,12 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "base/nfc.h"
 #include "base/utf8.h"
 #include "blob/blob_rows.h"
 #include "mariadb/db.h"
 
-const char *file_basename(const char *text)
+const char *file_basename(void *ctx, const char *text)
 {
     const char *name = text;
     for (const char *p = text; *p; p++) {
@@ -18,9 +19,26 @@ const char *file_basename(const char *text)
             return NULL;
     }
     size_t n = strlen(name);
-    if (n == 0 || n > FILE_NAME_BYTES_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (n == 0 || n > FILE_NAME_BYTES_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+        !utf8_is_valid(name, n))
         return NULL;
-    return utf8_is_valid(name, n) ? name : NULL;
+    const char *normal = file_name_normal(ctx, name);
+    return strlen(normal) <= FILE_NAME_BYTES_MAX ? normal : NULL;
+}
+
+const char *file_name_normal(void *ctx, const char *name)
+{
+    return nfc_text(ctx, name);
+}
+
+bool file_media_type_fits(const char *type)
+{
+    size_t n = strlen(type);
+    for (size_t i = 0; i < n; i++) {
+        if (type[i] < 0x20 || type[i] > 0x7e)
+            return false;
+    }
+    return n > 0 && n < 200 && strchr(type, '/');
 }
 
 static struct file *files_from_rows(void *ctx, const struct db_rows *rows)
@@ -41,7 +59,7 @@ static struct file *files_from_rows(void *ctx, const struct db_rows *rows)
 enum err file_list(struct db *db, void *ctx, const id *workspace, const id *principal, const char *after,
                    int64_t limit, struct file **list_r, size_t *count_r)
 {
-    struct db_value args[] = {db_id(workspace), db_id(principal), db_text(after), db_number(limit)};
+    struct db_value args[] = {db_id(workspace), db_id(principal), db_text(file_name_normal(ctx, after)), db_number(limit)};
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_FILE_LIST, args, 4, &rows);
     if (e != OK)
@@ -58,7 +76,7 @@ enum err file_find(struct db *db, void *ctx, const id *workspace, const id *prin
     struct db_value *each = talloc_array(ctx, struct db_value, n + 1);
     struct db_rows *rows;
     for (size_t i = 0; i < n; i++)
-        each[i] = db_text(names[i]);
+        each[i] = db_text(file_name_normal(ctx, names[i]));
     enum err e = db_run_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
     if (e != OK)
         return e;

@@ -80,7 +80,7 @@ struct stage_files_job *stage_files_job_new(const struct active_run *run, const 
     j->names = talloc_array(j, const char *, STAGE_FILES_MAX);
     for (size_t i = 0; i < json_object_array_length(ids) && j->n < STAGE_FILES_MAX; i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
-        j->names[j->n++] = talloc_strdup(j, name ? name : "");
+        j->names[j->n++] = file_name_normal(j, name ? name : "");
     }
     j->n = make_distinct(j->names, j->n);
     talloc_set_destructor(j, stage_files_destroy);

@@ -131,3 +131,40 @@ Test(multipart, parses_boundaries)
         multipart_boundary(ctx, talloc_asprintf(ctx, "multipart/form-data; boundary=%070d", 1)));
     talloc_free(ctx);
 }
+
+/* The name that the parser reports for a Content-Disposition. */
+static const char *filename_of(void *ctx, const char *parameters)
+{
+    struct multipart_record s = {0};
+    const struct multipart_events events = {record_part, record_data, record_end, &s};
+    struct multipart *m = multipart_new(ctx, "b", &events);
+    char *body = talloc_asprintf(
+        ctx, "--b\r\nContent-Disposition: form-data; name=\"files\"; %s\r\n\r\n\r\n--b--\r\n", parameters);
+    cr_assert_eq(multipart_feed(m, body, strlen(body)), OK);
+    const char *name = strchr(s.text, '|') + 1;
+    return talloc_strndup(ctx, name, strcspn(name, "|"));
+}
+
+Test(multipart, file_names_as_clients_send_them)
+{
+    static const struct {
+        const char *parameters, *name;
+    } rows[] = {
+        {"filename=\"a%22b.txt\"", "a\"b.txt"},
+        {"filename=\"a%0D%0ab%41%2.txt\"", "a\r\nb%41%2.txt"},
+        {"filename=\"50%.txt\"", "50%.txt"},
+        {"filename*=utf-8''na%C3%AFve%20%22x%22.txt", "na\u00efve \"x\".txt"},
+        {"filename=\"old.txt\"; filename*=UTF-8'en'new%e2%82%ac", "new\u20ac"},
+        {"FILENAME*=ISO-8859-1''%e9t%E9; filename=x", "\u00e9t\u00e9"},
+        {"filename*=utf-8''%ff; filename=\"kept\"", "kept"},
+        {"filename*=utf-8''%00a; filename=\"kept\"", "kept"},
+        {"filename*=utf-8''%4; filename=\"kept\"", "kept"},
+        {"filename*=koi8-r''x; filename=\"kept\"", "kept"},
+        {"filename*=utf-8'x; filename=\"kept\"", "kept"},
+        {"filename=\"a;b, c=d.txt\"", "a;b, c=d.txt"},
+    };
+    void *ctx = talloc_new(NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        cr_expect_str_eq(filename_of(ctx, rows[i].parameters), rows[i].name, "%s", rows[i].parameters);
+    talloc_free(ctx);
+}
