@@ -271,9 +271,9 @@ static void start_stream(struct stream_connection *c, const struct internal_requ
     c->subscriber.key = request->key;
     c->ping_ms = c->opened_ms + PING_MS;
     merge_init(&c->merge, request->after);
-    write_output(
-        c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-store, no-transform\r\n"
-           "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    write_output(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: "
+                    "no-store, no-transform\r\n"
+                    "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
     write_retry(c);
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <talloc.h>
 
-/* The size of the character at p if it ends a line for clients that split text by Unicode's rules (U+0085, U+2028,
- * U+2029), else 0; *code_r is the character. The standard ends lines at CR and LF only. */
+/* The size of the character at p if it ends a line for clients that split text by Unicode's rules (U+0085,
+ * U+2028, U+2029), else 0; *code_r is the character. The standard ends lines at CR and LF only. */
 static size_t unicode_line_end(const char *p, size_t left, unsigned *code_r)
 {
     if (left >= 2 && memcmp(p, "\xc2\x85", 2) == 0) {

@@ -7,7 +7,8 @@
 
 enum { ELEMENT_MAX = 64 };
 
-/* The seconds that [at, at + size) says, rounded up, at most those of RETRY_AFTER_MAX_MS; -1: it is no number. */
+/* The seconds that [at, at + size) says, rounded up, at most those of RETRY_AFTER_MAX_MS; -1: it is no
+ * number. */
 static int64_t parse_seconds(const char *at, size_t size)
 {
     int64_t seconds = 0;

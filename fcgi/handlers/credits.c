@@ -139,7 +139,8 @@ static int reply_usage_csv(struct request *r, const struct usage_form *f, const 
     return reply_bytes(r, 200, "text/csv; charset=utf-8; header=present", csv, strlen(csv));
 }
 
-/* JSON unless the client accepts CSV with a greater weight, or names it while it accepts JSON by a wildcard. */
+/* JSON unless the client accepts CSV with a greater weight, or names it while it accepts JSON by a wildcard.
+ */
 static bool prefers_csv(struct request *r)
 {
     const char *accept = request_list(r, "HTTP_ACCEPT");

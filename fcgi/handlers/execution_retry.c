@@ -45,7 +45,8 @@ static bool rebuild_extra(struct request *r, struct run_request *req, const stru
     if (e == ERR_NOT_FOUND) {
         struct json_problems *p = json_problems_new(r);
         json_problems_add(p, "/model", "is not configured for this workspace any more");
-        reply_problems(r, 422, "model_not_allowed", p, "The model is no longer configured for this workspace.");
+        reply_problems(r, 422, "model_not_allowed", p,
+                       "The model is no longer configured for this workspace.");
     } else if (e != OK)
         reply_err(r, e);
     req->extra = skill_extra_json(r, &extra);

@@ -58,7 +58,8 @@ static void read_file_source_ids(struct request *r, json_object *body, struct sk
         const char *text = json_plain(name);
         s->files[i] = text ? text : "";
         if (!text)
-            json_problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i), "must be a string without NULs");
+            json_problems_add(p, talloc_asprintf(r, "/file_source_ids/%zu", i),
+                              "must be a string without NULs");
     }
 }
 

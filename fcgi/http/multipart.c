@@ -75,8 +75,8 @@ static int percent_octet(const char *p)
     return low < 0 ? -1 : high << 4 | low;
 }
 
-/* Decodes in place what browsers encode in a name: %22, %0D and %0A, and nothing else (HTML, "multipart/form-data
- * encoding algorithm"). */
+/* Decodes in place what browsers encode in a name: %22, %0D and %0A, and nothing else (HTML,
+ * "multipart/form-data encoding algorithm"). */
 static char *decode_form_name(char *name)
 {
     char *out = name;

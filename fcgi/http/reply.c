@@ -147,8 +147,8 @@ int reply_internal(struct request *r, const char *format, ...)
     return reply_empty(r, 200);
 }
 
-/* A text of a problem document: what a client sent may stand in it, at any length. It is cut after a character, and
- * octets that are not UTF-8 are replaced. */
+/* A text of a problem document: what a client sent may stand in it, at any length. It is cut after a
+ * character, and octets that are not UTF-8 are replaced. */
 static const char *problem_text(struct request *r, const char *text)
 {
     static const char ellipsis[] = "\u2026";

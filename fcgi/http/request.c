@@ -383,8 +383,8 @@ bool request_query_cursor(struct request *r, const char *name, const char *what,
     *id_r = (id){{0}};
     if (!text || id_parse(text, strlen(text), id_r))
         return true;
-    return request_reject(r, 400, "invalid_cursor", "%s must be the id of %s: use next_cursor as it was returned.",
-                          name, what);
+    return request_reject(r, 400, "invalid_cursor",
+                          "%s must be the id of %s: use next_cursor as it was returned.", name, what);
 }
 
 bool request_path_id(struct request *r, int i, id *id_r)

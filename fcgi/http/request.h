@@ -131,8 +131,8 @@ bool request_query_bool(struct request *r, const char *name, bool *value_r) WARN
 /* A UUID; unset if absent. False if it is something else. */
 bool request_query_id(struct request *r, const char *name, id *id_r) WARN_UNUSED;
 
-/* The cursor of a list, which is the id of a row of kind `what`, such as "an execution"; unset if absent. False (400
- * invalid_cursor) if it is something else. */
+/* The cursor of a list, which is the id of a row of kind `what`, such as "an execution"; unset if absent.
+ * False (400 invalid_cursor) if it is something else. */
 bool request_query_cursor(struct request *r, const char *name, const char *what, id *id_r) WARN_UNUSED;
 
 /* The i-th {…} segment of the path as a UUID. False (404) if it is none. */

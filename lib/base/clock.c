@@ -73,14 +73,16 @@ static bool is_leap_year(int year)
     return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
 }
 
-/* True if the fields are a day of the calendar and a time of that day; a leap second is checked by its caller. */
+/* True if the fields are a day of the calendar and a time of that day; a leap second is checked by its
+ * caller. */
 static bool is_valid_time(const struct tm *tm)
 {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (tm->tm_mon < 0 || tm->tm_mon > 11)
         return false;
     int last = days[tm->tm_mon] + (tm->tm_mon == 1 && is_leap_year(tm->tm_year + 1900));
-    return tm->tm_mday >= 1 && tm->tm_mday <= last && tm->tm_hour <= 23 && tm->tm_min <= 59 && tm->tm_sec <= 60;
+    return tm->tm_mday >= 1 && tm->tm_mday <= last && tm->tm_hour <= 23 && tm->tm_min <= 59 &&
+           tm->tm_sec <= 60;
 }
 
 /* Reads exactly `digits` digits. */
@@ -134,8 +136,8 @@ static bool read_offset(const char **p, int *offset_s_r)
     return true;
 }
 
-/* The seconds since the epoch; -1: no valid time, or before 1970. A leap second exists only as the last one of a
- * month in UTC, and counts as the second after it. */
+/* The seconds since the epoch; -1: no valid time, or before 1970. A leap second exists only as the last one
+ * of a month in UTC, and counts as the second after it. */
 static int64_t seconds_of(struct tm *tm, int offset_s)
 {
     if (!is_valid_time(tm))

@@ -50,8 +50,8 @@ json_object *json_own(void *ctx, json_object *value);
 json_object *json_get(json_object *object, const char *name);
 /* A string as its bytes (borrowed), which may contain NULs; absent if the value is no string. */
 struct span json_span(json_object *value);
-/* A string as a NUL-terminated text (borrowed); NULL if the value is no string or contains a NUL, so that it is never
- * cut there: "stop\0x" is not "stop". */
+/* A string as a NUL-terminated text (borrowed); NULL if the value is no string or contains a NUL, so that it
+ * is never cut there: "stop\0x" is not "stop". */
 const char *json_plain(json_object *value);
 /* json_plain of a member of an object; NULL also if the member is absent. */
 const char *json_get_text(json_object *object, const char *name);

@@ -59,7 +59,8 @@ static struct file *files_from_rows(void *ctx, const struct db_rows *rows)
 enum err file_list(struct db *db, void *ctx, const id *workspace, const id *principal, const char *after,
                    int64_t limit, struct file **list_r, size_t *count_r)
 {
-    struct db_value args[] = {db_id(workspace), db_id(principal), db_text(file_name_normal(ctx, after)), db_number(limit)};
+    struct db_value args[] = {db_id(workspace), db_id(principal), db_text(file_name_normal(ctx, after)),
+                              db_number(limit)};
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_FILE_LIST, args, 4, &rows);
     if (e != OK)

@@ -37,12 +37,13 @@ void file_discard(struct db *db, const struct file *files, size_t n);
 /* `name` as file_name_normal returns it. ERR_NOT_FOUND: no such file. */
 enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name) WARN_UNUSED;
 
-/* The part after the last slash or backslash, in Unicode normalization form C, of ctx. NULL if it is no valid name:
- * empty, ".", "..", longer than FILE_NAME_BYTES_MAX, not UTF-8, or with control characters anywhere in `text`. */
+/* The part after the last slash or backslash, in Unicode normalization form C, of ctx. NULL if it is no valid
+ * name: empty, ".", "..", longer than FILE_NAME_BYTES_MAX, not UTF-8, or with control characters anywhere in
+ * `text`. */
 const char *file_basename(void *ctx, const char *text);
-/* The name under which a file that is asked for as `name` (valid UTF-8) is stored: form C, of ctx. The functions above
- * do this for the names that they are given. */
+/* The name under which a file that is asked for as `name` (valid UTF-8) is stored: form C, of ctx. The
+ * functions above do this for the names that they are given. */
 const char *file_name_normal(void *ctx, const char *name);
-/* True if the media type that a client sent may be stored and sent as a header: `type/subtype`, printable ASCII, less
- * than 200 octets. */
+/* True if the media type that a client sent may be stored and sent as a header: `type/subtype`, printable
+ * ASCII, less than 200 octets. */
 bool file_media_type_fits(const char *type);

@@ -84,7 +84,8 @@ Test(clock, parses_the_dates_of_http)
         cr_expect_eq(clock_parse_http(cases[i].text), cases[i].ms, "%s", cases[i].text);
 }
 
-/* Every second that is written is read as the same second, and the days of a month end where the next one begins. */
+/* Every second that is written is read as the same second, and the days of a month end where the next one
+ * begins. */
 Test(clock, reads_what_it_writes)
 {
     char text[CLOCK_TEXT_SIZE];

@@ -67,7 +67,7 @@ Test(field, the_most_specific_media_range_decides)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct field_match m = field_match_media(NULL, rows[i].list, "text", "csv");
-        cr_expect(m.weight == rows[i].weight && m.specificity == rows[i].specificity, "%s: %d %d", rows[i].list,
-                  m.weight, m.specificity);
+        cr_expect(m.weight == rows[i].weight && m.specificity == rows[i].specificity, "%s: %d %d",
+                  rows[i].list, m.weight, m.specificity);
     }
 }

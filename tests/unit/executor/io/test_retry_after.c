@@ -34,5 +34,6 @@ Test(retry_after, the_latest_time_counts)
         {"Mon, 30 Feb 1995 08:49:27 GMT", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        cr_expect_eq(retry_after_parse(rows[i].field, INT64_C(1000) * NOW_S), rows[i].ms, "%s", rows[i].field);
+        cr_expect_eq(retry_after_parse(rows[i].field, INT64_C(1000) * NOW_S), rows[i].ms, "%s",
+                     rows[i].field);
 }
