@@ -4,9 +4,11 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "service/main_init.h"
 
 int main(int argc, char **argv)
 {
+    forbid_core_dumps();
     if (log_open("millrace", NULL, LOG_LEVEL_WARN) != OK)
         return CLI_FAILED;
     struct cli cli = {.ctx = talloc_new(NULL)};

@@ -86,6 +86,8 @@ static void finish_done_calls(struct transfers *transfers);
 static void run_socket_action(struct transfers *transfers, curl_socket_t s, int what)
 {
     int running;
+    if (!transfers->client->may_send(transfers->client->arg))
+        return; /* all calls are about to be cancelled */
     curl_multi_socket_action(transfers->multi, s, what, &running);
     finish_done_calls(transfers);
 }

@@ -107,6 +107,14 @@ void slot_detach(struct slot *slot)
     count_without_slot(slot);
 }
 
+void slot_add_bytes(struct slot *slot, size_t bytes)
+{
+    if (slot->held)
+        return;
+    slot->bytes += bytes;
+    slot->slots->bytes += bytes;
+}
+
 void slots_return_detached(struct slots *slots)
 {
     slots->pool.put_back(slots->pool.arg);

@@ -54,6 +54,9 @@ void slot_detach(struct slot *slot);
 /* Returns a slot that no run holds: a detached one, or that of a claim which was not written. */
 void slots_return_detached(struct slots *slots);
 
+/* What the run holds has grown by so many bytes; counted while it is without a slot. */
+void slot_add_bytes(struct slot *slot, size_t bytes);
+
 /* The run ends: its slot leaves the queue, and a slot that it holds returns to the pool. Nobody is called
  * from here; call slots_serve after the run was freed. */
 void slot_leave(struct slot *slot);

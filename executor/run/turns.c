@@ -6,7 +6,7 @@
 
 TAILQ_HEAD(turn_queue, turn);
 
-/* The time that a workspace has used in this round, and its runs that wait. */
+/* The time that a workspace has used and not paid for yet, and its runs that wait. */
 struct workspace_turns {
     id workspace_id;
     int64_t spent_us;
@@ -19,7 +19,7 @@ struct turns {
     struct timers *timers;
     int64_t (*now_us)(void);
     int64_t limit_us;
-    /* struct workspace_turns of the workspaces that have worked in this round or wait */
+    /* struct workspace_turns of the workspaces that have used time or wait */
     struct id_map *workspaces;
     TAILQ_HEAD(turns_rotation, workspace_turns) rotation;
     struct timer next_round;
@@ -80,8 +80,13 @@ bool turn_is_over(const struct turn *turn)
 
 void turn_end(struct turn *turn)
 {
+    turn_charge(turn, turn->began_us);
+}
+
+void turn_charge(const struct turn *turn, int64_t began_us)
+{
     struct turns *turns = turn->turns;
-    turns_of(turns, &turn->workspace_id)->spent_us += turns->now_us() - turn->began_us;
+    turns_of(turns, &turn->workspace_id)->spent_us += turns->now_us() - began_us;
 }
 
 void turn_request(struct turn *turn)
@@ -111,18 +116,34 @@ void turn_cancel(struct turn *turn)
 
 /* --- rounds --- */
 
-/* Forgets what the workspaces have used. */
+/* Every workspace gets the time of one round. What it has used beyond that, it pays for in the next rounds. */
 static void begin_round(struct turns *turns)
 {
     struct workspace_turns *w;
     size_t cursor = 0;
     while ((w = id_map_next(turns->workspaces, &cursor))) {
-        w->spent_us = 0;
-        if (!TAILQ_EMPTY(&w->queue))
+        w->spent_us = w->spent_us > TURN_US ? w->spent_us - TURN_US : 0;
+        if (w->spent_us > 0 || !TAILQ_EMPTY(&w->queue))
             continue;
         id_map_remove(turns->workspaces, &w->workspace_id);
         talloc_free(w);
     }
+}
+
+/* The first workspace in the rotation that has time left, which becomes the last. NULL: none has, and a further
+ * round follows at once. */
+static struct workspace_turns *next_in_rotation(struct turns *turns)
+{
+    struct workspace_turns *w;
+    TAILQ_FOREACH(w, &turns->rotation, link)
+    {
+        if (w->spent_us >= TURN_US)
+            continue;
+        TAILQ_REMOVE(&turns->rotation, w, link);
+        TAILQ_INSERT_TAIL(&turns->rotation, w, link);
+        return w;
+    }
+    return NULL;
 }
 
 /* Serves one workspace, and comes back after the other events of the loop. */
@@ -130,11 +151,7 @@ static void on_next_round(void *arg)
 {
     struct turns *turns = arg;
     begin_round(turns);
-    struct workspace_turns *w = TAILQ_FIRST(&turns->rotation);
-    if (w) { /* to the end of the rotation, while its queue is not empty */
-        TAILQ_REMOVE(&turns->rotation, w, link);
-        TAILQ_INSERT_TAIL(&turns->rotation, w, link);
-    }
+    struct workspace_turns *w = next_in_rotation(turns);
     struct turn *turn;
     while (w && w->spent_us < TURN_US && (turn = TAILQ_FIRST(&w->queue))) {
         turn_cancel(turn);

@@ -3,7 +3,8 @@
  * A run that computes (conditions, templates) does so in turns. In one round a workspace has TURN_US of the
  * loop for all its runs. A run that finds this time used up waits in its workspace's queue. The loop first
  * serves what else is ready; then the next round begins, in which one of the workspaces that wait is served
- * first, in rotation.
+ * first, in rotation. What a turn takes beyond its time counts in the next rounds: its workspace waits for as
+ * many as that takes, unless nobody else waits.
  *
  * While a claim's transaction is open, turns_limit ends all turns earlier. Loop thread only. */
 #pragma once
@@ -45,6 +46,8 @@ bool turn_begin(struct turn *turn);
 bool turn_is_over(const struct turn *turn);
 /* Ends a turn that turn_begin allowed. */
 void turn_end(struct turn *turn);
+/* Charges the workspace for work outside a turn that began at `began_us` (CLOCK_BOOTTIME) and ends now. */
+void turn_charge(const struct turn *turn, int64_t began_us);
 /* Queues the run for another turn, if it is not queued. */
 void turn_request(struct turn *turn);
 static inline bool turn_is_queued(const struct turn *turn)

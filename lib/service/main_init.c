@@ -4,10 +4,17 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <talloc.h>
 
 #include "base/log.h"
 #include "base/version.h"
+
+void forbid_core_dumps(void)
+{
+    static const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none); /* lowering a limit of its own is always allowed */
+}
 
 static void print_usage(FILE *out, const struct main_program *program)
 {
@@ -72,6 +79,7 @@ int main_init(const struct main_program *program, int argc, char **argv)
         print_usage(stderr, program);
         return MAIN_EXIT_USAGE;
     }
+    forbid_core_dumps();
     void *ctx = talloc_new(NULL);
     int status = configure_and_run(ctx, program, path);
     talloc_free(ctx);

@@ -1,4 +1,4 @@
-/* The start-up that the daemons' main() functions share: options, settings, libsodium and the log.
+/* The start-up that the daemons' main() functions share: options, core dumps, settings, libsodium and the log.
  *
  *   --config FILE  the settings file; default: config_find()
  *   --help         prints the usage and exits with 0 */
@@ -28,5 +28,10 @@ struct main_program {
     int (*run)(void *ctx, const char *config_path, struct config *config);
 };
 
-/* Returns main()'s exit status. */
+/* Sets the limit of core files to 0, here and in everything that is started from here: the memory of this
+ * process may hold the key of the secrets. A core_pattern that names a program is not bound by the limit, but
+ * learns it (%c); systemd-coredump stores nothing then. */
+void forbid_core_dumps(void);
+
+/* Returns main()'s exit status. Core dumps are forbidden from the start. */
 int main_init(const struct main_program *program, int argc, char **argv);

@@ -561,6 +561,9 @@ static json_object *execution_scope(struct workflow_run *w, const struct claimed
 
 static int workflow_run_destroy(struct workflow_run *w)
 {
+    int64_t began_us = clock_boot_us();
+    TALLOC_FREE(w->scope_memory.ctx); /* large trees take long */
+    turn_charge(&w->turn, began_us);
     turn_cancel(&w->turn);
     cached_program_unref(w->cached_program);
     return 0;
@@ -680,8 +683,11 @@ static size_t workflow_memory(const struct active_run *run)
 static void workflow_save_memory(struct active_run *run)
 {
     struct workflow_run *w = run->state;
-    if (w->scope_memory.tree_bytes > SCOPE_KEPT_BYTES)
-        scope_memory_drop(&w->scope_memory, &w->actions.scope);
+    if (w->scope_memory.tree_bytes <= SCOPE_KEPT_BYTES)
+        return;
+    int64_t began_us = clock_boot_us();
+    scope_memory_drop(&w->scope_memory, &w->actions.scope);
+    turn_charge(&w->turn, began_us);
 }
 
 const struct run_kind workflow_run_kind = {

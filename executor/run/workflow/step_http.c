@@ -17,6 +17,7 @@
 #include "executor/io/response_body.h"
 #include "executor/io/secret_lookup.h"
 #include "executor/run/workflow/action.h"
+#include "executor/run/workflow/scope_memory.h"
 #include "secret/redact.h"
 #include "workflow/program_eval.h"
 
@@ -110,8 +111,11 @@ static void handle_response(struct action *a)
 static void on_http_response(void *arg, const struct http_response *answer)
 {
     struct http_action *s = arg;
+    size_t had = s->action->memory;
     s->call = NULL;
     s->response = talloc_steal(s, answer);
+    s->action->memory += answer->body_size + (answer->headers ? json_tree_bytes(answer->headers) : 0);
+    slot_add_bytes(&s->action->run->slot, s->action->memory - had);
     action_suspend_timeout(s->action);
     action_wake(s->action, handle_response);
 }

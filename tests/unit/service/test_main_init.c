@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "service/main_init.h"
@@ -55,6 +56,16 @@ Test(main_init, runs_with_the_settings)
     cr_assert_eq(call(equals, NULL), RUN_STATUS);
     setenv("MILLRACE_CONFIG", settings_path, 1);
     cr_assert_eq(call(NULL, NULL), RUN_STATUS);
+}
+
+Test(main_init, forbids_core_dumps)
+{
+    struct rlimit limit;
+    write_settings("");
+    cr_assert_eq(call("--config", settings_path), RUN_STATUS);
+    cr_assert_eq(getrlimit(RLIMIT_CORE, &limit), 0);
+    cr_expect_eq(limit.rlim_cur, 0);
+    cr_expect_eq(limit.rlim_max, 0);
 }
 
 Test(main_init, usage_errors)

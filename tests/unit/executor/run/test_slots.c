@@ -169,3 +169,19 @@ Test(slots, a_slot_is_kept_where_waiting_runs_would_take_too_much_memory)
     cr_assert_eq(slots_bytes(f->slots), 0U);
     talloc_free(f->ctx);
 }
+
+/* A response that waits for a slot. */
+Test(slots, what_a_run_receives_while_it_has_no_slot_is_counted)
+{
+    struct slots_fixture *f = make_fixture(10);
+    slot_add_bytes(&f->runs[1], 300);
+    cr_assert_eq(slots_bytes(f->slots), 0U, "it has a slot");
+    f->runs[0].bytes = 400;
+    slot_yield(&f->runs[0]);
+    slot_add_bytes(&f->runs[0], 300);
+    cr_assert_eq(slots_bytes(f->slots), 700U);
+    cr_assert(slots_memory_is_scarce(f->slots));
+    cr_assert(slot_acquire(&f->runs[0]));
+    cr_assert_eq(slots_bytes(f->slots), 0U);
+    talloc_free(f->ctx);
+}

@@ -136,6 +136,52 @@ Test(turns, workspaces_are_served_in_rotation)
     talloc_free(ctx);
 }
 
+/* One evaluation that takes 40 ms, and work outside a turn of 20 ms: the workspace pays with its next rounds. */
+Test(turns, an_overshoot_is_paid_for_with_the_next_rounds)
+{
+    void *ctx = talloc_new(NULL);
+    struct fixture f = set_up(ctx);
+    struct computing_run greedy, other;
+    set_up_run(&greedy, f.turns, '1', 1000000);
+    set_up_run(&other, f.turns, '2', 1000000);
+    cr_assert(turn_begin(&greedy.turn));
+    clock_us += 40000;
+    turn_end(&greedy.turn);
+    clock_us += 20000;
+    turn_charge(&greedy.turn, clock_us - 20000);
+    turn_request(&greedy.turn);
+    compute(&other);
+    for (int round = 0; round < 11; round++)
+        run_round(&f);
+    cr_expect_eq(greedy.turns_n, 0);
+    cr_expect_eq(other.turns_n, 12);
+    run_round(&f);
+    cr_expect_eq(greedy.turns_n, 1);
+    turn_cancel(&greedy.turn);
+    turn_cancel(&other.turn);
+    talloc_free(ctx);
+}
+
+/* Nobody else waits: its rounds follow each other at once. */
+Test(turns, a_workspace_that_is_alone_does_not_wait_for_what_it_owes)
+{
+    void *ctx = talloc_new(NULL);
+    struct fixture f = set_up(ctx);
+    struct computing_run run;
+    set_up_run(&run, f.turns, '1', 1000);
+    cr_assert(turn_begin(&run.turn));
+    clock_us += 40000;
+    turn_end(&run.turn);
+    compute(&run);
+    cr_expect(turn_is_queued(&run.turn));
+    int64_t began_us = clock_us;
+    for (int round = 0; round < 9; round++)
+        run_round(&f);
+    cr_expect_eq(run.work_us, 0);
+    cr_expect_eq(clock_us - began_us, 1000);
+    talloc_free(ctx);
+}
+
 /* All turns inside a claim's transaction together have the time that the transaction allows. */
 Test(turns, a_limit_ends_turns_and_refuses_new_ones)
 {
