@@ -4,6 +4,12 @@
 #include <string.h>
 #include <talloc.h>
 
+enum {
+    /* A transaction that claims should not take longer: whoever comes meanwhile waits for its end. */
+    CLAIM_TARGET_US = 15000,
+    CLAIM_BATCH_MIN = 8,
+};
+
 struct claim_intake {
     void (*on_claimable)(void *arg);
     void *arg;
@@ -15,6 +21,8 @@ struct claim_intake {
     size_t ids_n;
     bool scan, ended;
     int free_slots;
+    /* How many runs one transaction claims at most. */
+    size_t batch_max;
 };
 
 struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg), void *arg)
@@ -22,6 +30,7 @@ struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg)
     struct claim_intake *in = talloc_zero(ctx, struct claim_intake);
     in->on_claimable = on_claimable;
     in->arg = arg;
+    in->batch_max = COMMIT_BATCH_MAX;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->slots_added, NULL);
     return in;
@@ -80,9 +89,9 @@ int claim_intake_free_slots(struct claim_intake *in)
 int claim_intake_await_slots(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    while (!in->ended && (in->free_slots <= (int)in->ids_n || in->ids_n >= COMMIT_BATCH_MAX))
+    while (!in->ended && (in->free_slots <= (int)in->ids_n || in->ids_n >= in->batch_max))
         pthread_cond_wait(&in->slots_added, &in->lock);
-    int room = COMMIT_BATCH_MAX - (int)in->ids_n;
+    int room = (int)in->batch_max - (int)in->ids_n;
     int n = in->ended ? 0 : in->free_slots - (int)in->ids_n;
     pthread_mutex_unlock(&in->lock);
     return n < room ? n : room;
@@ -136,12 +145,28 @@ static void take_ids(struct claim_intake *in, struct claimables *r)
     pthread_cond_signal(&in->slots_added);
 }
 
+void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us)
+{
+    size_t wanted = took_us > 0 ? claimed * CLAIM_TARGET_US / (size_t)took_us : COMMIT_BATCH_MAX;
+    if (claimed < CLAIM_BATCH_MIN)
+        return; /* mostly the time that every transaction takes */
+    pthread_mutex_lock(&in->lock);
+    /* A short batch says nothing about a larger one, except that it was slow already. */
+    if (claimed >= in->batch_max || wanted < in->batch_max)
+        in->batch_max = (3 * in->batch_max + wanted + 3) / 4;
+    if (in->batch_max < CLAIM_BATCH_MIN)
+        in->batch_max = CLAIM_BATCH_MIN;
+    if (in->batch_max > COMMIT_BATCH_MAX)
+        in->batch_max = COMMIT_BATCH_MAX;
+    pthread_mutex_unlock(&in->lock);
+}
+
 bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r)
 {
     pthread_mutex_lock(&in->lock);
     bool claimable = is_claimable(in) && room > 0;
     if (claimable) {
-        r->limit = smaller((size_t)in->free_slots, smaller(room, COMMIT_BATCH_MAX));
+        r->limit = smaller((size_t)in->free_slots, smaller(room, in->batch_max));
         r->scan = in->scan;
         in->scan = false;
         take_ids(in, r);

@@ -300,7 +300,10 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->claims.holder = claimed;
     b->claims.offer = offer_claimed_runs;
     b->claims.arg = t;
+    int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
+    if (e == OK && b->claims.runs_n > 0)
+        claim_intake_note_claims(t->intake, b->claims.runs_n, clock_boot_us() - began_us);
     for (size_t i = 0; i < b->busy_n; i++)
         keep_busy(t, &b->busy[i]->job);
     b->busy_n = 0;

@@ -20,7 +20,7 @@ void run_queue_push(struct redis *redis, void *ctx, const struct queued_run *run
 
 /* Takes the workspace whose turn it is off the set; queue_take.lua puts it back if it has more. */
 static enum err wait_for_workspace(struct redis *redis, void *scratch, int wait_s,
-                                   struct redis_arg *workspace_r)
+                                   struct redis_arg *workspace_r, struct redis_arg *score_r)
 {
     struct redis_arg args[] = {redis_text("BZPOPMIN"), redis_key_run_queue(scratch),
                                redis_number(scratch, wait_s)};
@@ -28,18 +28,21 @@ static enum err wait_for_workspace(struct redis *redis, void *scratch, int wait_
     enum err e = redis_call_blocking(redis, scratch, args, 3, wait_s * 1000, &answer);
     if (e != OK)
         return e;
-    if (answer.kind != REDIS_LIST || answer.count != 3 || answer.items[1].kind != REDIS_TEXT)
+    if (answer.kind != REDIS_LIST || answer.count != 3 || answer.items[1].kind != REDIS_TEXT ||
+        answer.items[2].kind != REDIS_TEXT)
         return ERR_UNAVAILABLE; /* an error answer: the set is unusable now */
     *workspace_r = redis_bytes(answer.items[1].text, answer.items[1].size);
+    *score_r = redis_bytes(answer.items[2].text, answer.items[2].size);
     return OK;
 }
 
-static enum err take_ids(struct redis *redis, void *scratch, struct redis_arg workspace, id *ids, size_t most,
-                         size_t *n_r)
+static enum err take_ids(struct redis *redis, void *scratch, struct redis_arg workspace,
+                         struct redis_arg score, id *ids, size_t most, size_t *n_r)
 {
-    struct redis_arg args[] = {redis_key_run_queue(scratch), redis_number(scratch, (int64_t)most), workspace};
+    struct redis_arg args[] = {redis_key_run_queue(scratch), redis_number(scratch, (int64_t)most), workspace,
+                               score};
     struct redis_value answer;
-    enum err e = redis_eval(redis, scratch, LUA_QUEUE_TAKE, args, 1, 2, &answer);
+    enum err e = redis_eval(redis, scratch, LUA_QUEUE_TAKE, args, 1, 3, &answer);
     for (size_t i = 0; e == OK && answer.kind == REDIS_LIST && i < answer.count && *n_r < most; i++) {
         const struct redis_value *v = &answer.items[i];
         if (v->kind == REDIS_TEXT && id_parse(v->text, v->size, &ids[*n_r]))
@@ -51,11 +54,11 @@ static enum err take_ids(struct redis *redis, void *scratch, struct redis_arg wo
 enum err run_queue_take(struct redis *redis, int wait_s, id *ids, size_t most, size_t *n_r)
 {
     void *scratch = talloc_new(NULL);
-    struct redis_arg workspace;
+    struct redis_arg workspace, score;
     *n_r = 0;
-    enum err e = wait_for_workspace(redis, scratch, wait_s, &workspace);
+    enum err e = wait_for_workspace(redis, scratch, wait_s, &workspace, &score);
     if (e == OK)
-        e = take_ids(redis, scratch, workspace, ids, most, n_r);
+        e = take_ids(redis, scratch, workspace, score, ids, most, n_r);
     talloc_free(scratch);
     return e;
 }

@@ -3,7 +3,7 @@ import uuid
 
 import pytest
 import rows
-from stack import eventually
+from stack import ROOT, eventually
 
 pytestmark = pytest.mark.serial
 # Few slots: a scan that came once a second would claim 16 runs a second.
@@ -61,3 +61,64 @@ def test_a_run_is_claimed_in_its_turn_beside_another_workspace_s_backlog(paused)
                                f"started_ms < (SELECT started_ms FROM executions WHERE responder_id = '{workflow}')"))
     # in the first round of one of the two processes; the other may have claimed a few times by then
     assert before < 200, before
+
+
+WORK = "test:work"
+
+
+def push(stack, *workspaces_and_ids):
+    stack.redis("EVAL", (ROOT / "lua/queue_push.lua").read_text(), "1", WORK, "10000", *workspaces_and_ids)
+
+
+def take(stack, wanted):
+    """What one claim thread takes. The ids are "WORKSPACE-NUMBER"."""
+    popped, score = stack.redis("ZPOPMIN", WORK)
+    taken = stack.redis("EVAL", (ROOT / "lua/queue_take.lua").read_text(), "1", WORK, str(wanted), popped, score)
+    return [i for i in taken if i]
+
+
+def scores(stack):
+    listed = stack.redis("ZRANGE", WORK, "0", "-1", "WITHSCORES")
+    return dict(zip(listed[::2], map(float, listed[1::2]), strict=True)) if listed != [""] else {}
+
+
+@pytest.fixture
+def hints(stack):
+    yield stack
+    stack.redis("DEL", WORK, *(f"{WORK}:{w}" for w in ["new", *(f"w{n:02}" for n in range(80))]))
+
+
+def test_workspaces_with_short_lists_come_first(hints):
+    stack = hints
+    for n in range(80):
+        push(stack, *(word for i in range(200) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+    while any(score < 0 for score in scores(stack).values()):
+        take(stack, 64)  # each list is found to be long once
+    push(stack, "new", "new-1", "new", "new-2")
+    assert take(stack, 8)[:2] == ["new-1", "new-2"]
+    assert "new" not in scores(stack), "its list is empty"
+    push(stack, *(word for i in range(40) for word in ("new", f"new-{i}")))
+    taken = take(stack, 16)
+    assert [i for i in taken if i.startswith("new-")] == [f"new-{i}" for i in range(8)], taken
+    assert len({i[:3] for i in taken}) == 9, "the other half is of eight workspaces with long lists"
+    assert scores(stack)["new"] < 0, "its list is still short"
+
+
+def test_workspaces_with_long_lists_have_equal_shares(hints):
+    stack = hints
+    for n in range(80):
+        push(stack, *(word for i in range(200) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+    while any(score < 0 for score in scores(stack).values()):
+        take(stack, 64)
+    given = [i[:3] for _ in range(80) for i in take(stack, 10)]
+    assert {given.count(f"w{n:02}") for n in range(80)} == {10}
+
+
+def test_no_hint_is_lost_or_given_twice(hints):
+    stack = hints
+    for n in range(80):
+        push(stack, *(word for i in range(n) for word in (f"w{n:02}", f"w{n:02}-{i}")))
+    taken = []
+    while scores(stack):
+        taken += take(stack, 1 + len(taken) % 7)
+    assert sorted(taken) == sorted(f"w{n:02}-{i}" for n in range(80) for i in range(n))

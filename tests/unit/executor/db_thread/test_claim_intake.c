@@ -133,3 +133,35 @@ Test(claim_intake, gives_a_waiting_thread_the_slots_that_come)
     cr_assert_eq(*(int *)slots, 5);
     talloc_free(in);
 }
+
+static size_t next_limit(struct claim_intake *in)
+{
+    struct claimables found = {0};
+    claim_intake_request_scan(in);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    return found.limit;
+}
+
+Test(claim_intake, slow_transactions_claim_fewer_runs)
+{
+    struct claim_intake *in = intake_new();
+    claim_intake_add_slots(in, 1000);
+    cr_expect_eq(next_limit(in), (size_t)COMMIT_BATCH_MAX);
+    for (int i = 0; i < 30; i++) {
+        size_t n = next_limit(in);
+        claim_intake_note_claims(in, n, (int64_t)n * 1000);
+    }
+    cr_expect_geq(next_limit(in), 14U);
+    cr_expect_leq(next_limit(in), 18U);
+    for (int i = 0; i < 30; i++)
+        claim_intake_note_claims(in, next_limit(in), 1000000);
+    cr_expect_eq(next_limit(in), 8U);
+    claim_intake_note_claims(in, 1, 100000);
+    cr_expect_eq(next_limit(in), 8U, "a few claims say nothing");
+    for (int i = 0; i < 30; i++) {
+        size_t n = next_limit(in);
+        claim_intake_note_claims(in, n, (int64_t)n * 100);
+    }
+    cr_expect_eq(next_limit(in), (size_t)COMMIT_BATCH_MAX);
+    talloc_free(in);
+}
