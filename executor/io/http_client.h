@@ -63,9 +63,9 @@ struct http_client_settings {
     /* requests in flight; half as many to one destination host. A request keeps the place that it got for its
      * first host when it follows a redirect. */
     size_t max_in_flight;
-    /* Asked before anything is sent: before each request of a call, redirects included, and whenever a socket is
-     * ready or a timer of libcurl fires, because the process may have been stopped meanwhile. False: nothing is
-     * sent or received any more, and the owner is about to cancel all calls. */
+    /* Asked before anything is sent: before each request of a call, redirects included, and whenever a socket
+     * is ready or a timer of libcurl fires, because the process may have been stopped meanwhile. False:
+     * nothing is sent or received any more, and the owner is about to cancel all calls. */
     bool (*may_send)(void *arg);
     void *arg;
 };

@@ -116,7 +116,8 @@ void turn_cancel(struct turn *turn)
 
 /* --- rounds --- */
 
-/* Every workspace gets the time of one round. What it has used beyond that, it pays for in the next rounds. */
+/* Every workspace gets the time of one round. What it has used beyond that, it pays for in the next rounds.
+ */
 static void begin_round(struct turns *turns)
 {
     struct workspace_turns *w;
@@ -130,8 +131,8 @@ static void begin_round(struct turns *turns)
     }
 }
 
-/* The first workspace in the rotation that has time left, which becomes the last. NULL: none has, and a further
- * round follows at once. */
+/* The first workspace in the rotation that has time left, which becomes the last. NULL: none has, and a
+ * further round follows at once. */
 static struct workspace_turns *next_in_rotation(struct turns *turns)
 {
     struct workspace_turns *w;

@@ -1,4 +1,5 @@
-/* The start-up that the daemons' main() functions share: options, core dumps, settings, libsodium and the log.
+/* The start-up that the daemons' main() functions share: options, core dumps, settings, libsodium and the
+ * log.
  *
  *   --config FILE  the settings file; default: config_find()
  *   --help         prints the usage and exits with 0 */

@@ -136,7 +136,8 @@ Test(turns, workspaces_are_served_in_rotation)
     talloc_free(ctx);
 }
 
-/* One evaluation that takes 40 ms, and work outside a turn of 20 ms: the workspace pays with its next rounds. */
+/* One evaluation that takes 40 ms, and work outside a turn of 20 ms: the workspace pays with its next rounds.
+ */
 Test(turns, an_overshoot_is_paid_for_with_the_next_rounds)
 {
     void *ctx = talloc_new(NULL);
