@@ -61,7 +61,7 @@ Test(http_client, nothing_is_sent_or_received_once_the_lease_is_over)
     signal(SIGPIPE, SIG_IGN);
     curl_global_init(CURL_GLOBAL_DEFAULT);
     int listener = listen_on_loopback(url, sizeof url);
-    struct http_client_settings settings = {.steps_policy = egress_policy_new(ctx, "127.0.0.1", &why),
+    struct http_client_settings settings = {.steps_policy = egress_policy_new(ctx, "test", "127.0.0.1", &why),
                                             .dns_servers = "127.0.0.1",
                                             .max_in_flight = 4,
                                             .may_send = ask_may_send};
