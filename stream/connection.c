@@ -153,10 +153,19 @@ static void end_wait(struct stream_connection *c, const char *why)
     connection_finish(c, why);
 }
 
-static void reject_connection(struct stream_connection *c, const char *status, const char *headers)
+/* Replies in the shape of the API's errors, because nginx passes the response of a stream to the client. */
+static void reject_connection(struct stream_connection *c, const char *status, const char *code,
+                              const char *detail, const char *headers)
 {
-    evbuffer_add_printf(output_of(c), "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n%s\r\n",
-                        status, headers);
+    char *body = talloc_asprintf(
+        c,
+        "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%.3s,\"detail\":\"%s\",\"error\":\"%s\","
+        "\"code\":\"%s\",\"request_id\":\"%s\"}",
+        status + 4, status, detail, detail, code, c->request_id);
+    evbuffer_add_printf(output_of(c),
+                        "HTTP/1.1 %s\r\nContent-Type: application/problem+json\r\n"
+                        "Content-Length: %zu\r\nConnection: close\r\n%s\r\n%s",
+                        status, strlen(body), headers, body);
     connection_finish(c, "rejected");
 }
 
@@ -294,31 +303,33 @@ static void start_wait(struct stream_connection *c, const struct internal_reques
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
-static void reject_stream_over_quota(struct stream_connection *c, int max)
+/* A wait for which there is no room. Its request has been served already, for instance its run was accepted:
+ * it is answered without waiting. */
+static void skip_wait(struct stream_connection *c, const struct internal_request *request, const char *why)
 {
-    char *detail = talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", max);
-    char *body = talloc_asprintf(
-        c,
-        "{\"type\":\"about:blank\",\"title\":\"Forbidden\",\"status\":403,\"detail\":\"%s\",\"error\":\"%s\","
-        "\"code\":\"quota_exceeded\",\"request_id\":\"%s\"}",
-        detail, detail, c->request_id);
-    evbuffer_add_printf(output_of(c),
-                        "HTTP/1.1 403 Forbidden\r\nContent-Type: application/problem+json\r\n"
-                        "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                        strlen(body), body);
-    connection_finish(c, "rejected");
+    c->query = talloc_strdup(c, request->query);
+    end_wait(c, why);
 }
 
-/* A wait's request has been served already, for instance its run was accepted: it is answered without
- * waiting. */
 static void start_over_quota(struct stream_connection *c, const struct internal_request *request)
 {
-    if (request->kind == INTERNAL_REQUEST_EVENTS) {
-        reject_stream_over_quota(c, request->streams);
+    if (request->kind == INTERNAL_REQUEST_WAIT) {
+        skip_wait(c, request, "quota");
         return;
     }
-    c->query = talloc_strdup(c, request->query);
-    end_wait(c, "quota");
+    char *detail =
+        talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", request->streams);
+    reject_connection(c, "403 Forbidden", "quota_exceeded", detail, "");
+}
+
+static void start_when_full(struct stream_connection *c, const struct internal_request *request)
+{
+    if (request->kind == INTERNAL_REQUEST_WAIT)
+        skip_wait(c, request, "full");
+    else
+        reject_connection(c, "503 Service Unavailable", "unavailable",
+                          "The host has as many open streams as it may have. Try again.",
+                          "Retry-After: 5\r\n");
 }
 
 static void start_request(struct stream_connection *c, const char *head, size_t size)
@@ -327,7 +338,7 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
     struct internal_request request;
     bufferevent_set_timeouts(c->bev, NULL, &stuck);
     if (!internal_request_parse(head, size, &request)) {
-        reject_connection(c, "404 Not Found", "");
+        reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
         return;
     }
     c->request_id = talloc_strdup(c, request.request_id);
@@ -336,7 +347,7 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
     if (!c->is_counted)
         start_over_quota(c, &request);
     else if (c->list->count > c->list->max)
-        reject_connection(c, "503 Service Unavailable", "Retry-After: 5\r\n");
+        start_when_full(c, &request);
     else if (request.kind == INTERNAL_REQUEST_EVENTS)
         start_stream(c, &request);
     else
@@ -355,7 +366,7 @@ static void connection_on_read(struct bufferevent *bev, void *arg)
         } else if (evbuffer_get_length(in) < INTERNAL_REQUEST_HEAD_MAX) {
             return;
         } else {
-            reject_connection(c, "431 Request Header Fields Too Large", "");
+            reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
         }
     }
     evbuffer_drain(in, evbuffer_get_length(in)); /* nothing may follow the head */
