@@ -66,6 +66,7 @@ static enum err read_stored_steps(struct db_tx *tx, struct claim_batch *claims, 
             .tries = (int)db_int(rows, r, EXECUTOR_STEPS_TRIES),
             .answers = (int)db_int(rows, r, EXECUTOR_STEPS_ANSWERS),
             .due_ms = db_int(rows, r, EXECUTOR_STEPS_DUE_MS),
+            .timeout_ms = db_int(rows, r, EXECUTOR_STEPS_TIMEOUT_MS),
             .started_ms = db_int(rows, r, EXECUTOR_STEPS_STARTED_MS),
             .result = db_str(rows, r, EXECUTOR_STEPS_RESULT),
             .error = db_str(rows, r, EXECUTOR_STEPS_ERROR),
@@ -121,8 +122,10 @@ static enum err move_to_running(struct run_tx *run_tx, struct run *r, const stru
     /* A skill's runner starts as soon as the claim is written. A workflow's step commits `started` before it
      * starts. */
     r->side_effects_started = r->side_effects_started || c->skill;
-    struct run_move move = {
-        .move = MOVE_CLAIM, .at_ms = c->claimed_ms, .executor_id = executor_id, .deadline_ms = deadline_ms};
+    struct run_move move = {.move = r->parked ? MOVE_WAKE : MOVE_CLAIM,
+                            .at_ms = c->claimed_ms,
+                            .executor_id = executor_id,
+                            .deadline_ms = deadline_ms};
     return run_move(run_tx, r, &move);
 }
 
@@ -135,6 +138,7 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
         return e;
     c->earlier_side_effects = r->side_effects_started;
+    c->woken = r->parked;
     c->concurrency_limited = true; /* until read_claimed_inputs has read the limit */
     c->claimed_ms = clock_wall_ms();
     e = move_to_running(run_tx, r, c, thread_ctx->executor_id, c->claimed_ms + timeout_ms);
@@ -142,14 +146,33 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
     return e;
 }
 
+/* The next workspace after `after` that has queued runs, or (with `wakes`) parked ones that are due. */
+static enum err next_workspace(struct run_tx *run_tx, const id *after, bool wakes, id *next_r)
+{
+    id due;
+    id queued;
+    enum err e = run_tx_next_queued(run_tx, after, &queued);
+    enum err of_due = ERR_NOT_FOUND;
+    if (wakes && (e == OK || e == ERR_NOT_FOUND))
+        of_due = run_tx_next_due(run_tx, after, &due);
+    if (of_due != OK && of_due != ERR_NOT_FOUND)
+        return of_due;
+    if (of_due == OK && (e != OK || id_compare(&due, &queued) < 0))
+        *next_r = due;
+    else if (e == OK)
+        *next_r = queued;
+    return of_due == OK ? OK : e;
+}
+
 /* The workspaces of the round: at most one for each place, beginning after the last one of the round before.
  */
-static enum err collect_workspaces(struct run_tx *run_tx, const id *last, struct claim_round *round)
+static enum err collect_workspaces(struct run_tx *run_tx, const id *last, bool wakes,
+                                   struct claim_round *round)
 {
     id next = *last;
     bool wrapped = !id_is_set(last);
     while (round->n < round->places) {
-        enum err e = run_tx_next_queued(run_tx, &next, &next);
+        enum err e = next_workspace(run_tx, &next, wakes, &next);
         if (e == ERR_NOT_FOUND && !wrapped) {
             wrapped = true;
             next = (id){0};
@@ -165,20 +188,32 @@ static enum err visit_workspace(struct run_tx *run_tx, struct claim_round *round
                                 size_t share)
 {
     size_t before = run_tx_count(run_tx);
-    size_t seen;
-    enum err e = run_tx_lock_queued(run_tx, &visit->workspace, share, &visit->newest, &seen);
+    size_t seen = 0;
+    bool more_due = false;
+    enum err e = OK;
+    if (!visit->due_exhausted)
+        e = run_tx_lock_due(run_tx, &visit->workspace, share, &visit->due_seen, &more_due);
+    visit->due_exhausted = !more_due;
+    size_t left = share - (run_tx_count(run_tx) - before);
+    if (e == OK && left > 0 && !visit->queued_exhausted) {
+        e = run_tx_lock_queued(run_tx, &visit->workspace, left, &visit->newest, &seen);
+        visit->queued_exhausted = seen < left;
+    }
     if (e == OK)
-        claim_round_given(round, visit, seen == share, run_tx_count(run_tx) - before);
+        claim_round_given(round, visit, !visit->due_exhausted || !visit->queued_exhausted,
+                          run_tx_count(run_tx) - before);
     return e;
 }
 
-/* Fills the places that are left with queued runs of the workspaces in turn. */
+/* Fills the places that are left with runs of the workspaces in turn. */
 static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *claims, size_t places)
 {
     struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
-    enum err e = collect_workspaces(run_tx, claims->last_workspace, &round);
+    enum err e = collect_workspaces(run_tx, claims->last_workspace, claims->wakes, &round);
+    for (size_t i = 0; i < round.n; i++)
+        round.visits[i].due_exhausted = !claims->wakes;
     while (e == OK && (visit = claim_round_next(&round, &share)))
         e = visit_workspace(run_tx, &round, visit, share);
     if (round.n > 0)
@@ -260,8 +295,7 @@ enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
         c->fenced = false;
         if (r && tx->settling && claim_already_written(c, r, executor_id))
             r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on it */
-        else if (r && r->state == STATE_QUEUED && r->attempt == c->run.attempt &&
-                 claim_batch_may_claim(claims))
+        else if (r && run_is_claimable(r, c->run.attempt) && claim_batch_may_claim(claims))
             e = move_to_running(run_tx, r, c, executor_id, c->run.deadline_ms);
         else
             c->fenced = true;

@@ -14,6 +14,8 @@ struct claim_batch {
     size_t queued_ids_n;
     /* Look in MariaDB for as many as queued_ids does not give. */
     bool scan;
+    /* The scan also wakes parked runs that are due. */
+    bool wakes;
     /* The workspace that the last scan visited last; the next one begins after it. */
     id *last_workspace;
     /* Of all first commits that are written with their claims, together. */
@@ -39,12 +41,12 @@ struct claim_batch {
     bool offered;
 };
 
-/* Claims queued runs in the transaction. ERR_CONFLICT with limit 0: the offer was refused, run the
- * transaction again. */
+/* Claims queued runs, and wakes parked ones, in the transaction. ERR_CONFLICT with limit 0: the offer was
+ * refused, run the transaction again. */
 enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                            struct claim_batch *claims) WARN_UNUSED;
-/* In a further execution of the transaction: claims the offered runs again that are still queued at the same
- * attempt, and marks the others `fenced`. */
+/* In a further execution of the transaction: claims the offered runs again that are still queued, or parked,
+ * at the same attempt, and marks the others `fenced`. */
 enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
                                   const struct db_thread_ctx *thread_ctx,
                                   struct claim_batch *claims) WARN_UNUSED;

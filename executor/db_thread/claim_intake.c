@@ -19,7 +19,7 @@ struct claim_intake {
     pthread_cond_t slots_added;
     id ids[QUEUED_IDS_MAX];
     size_t ids_n;
-    bool scan, ended;
+    bool scan, wakes, ended;
     int free_slots;
     /* How many runs one transaction claims at most. */
     size_t batch_max;
@@ -38,7 +38,7 @@ struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg)
 
 static bool is_claimable(const struct claim_intake *in)
 {
-    return (in->ids_n > 0 || in->scan) && in->free_slots > 0 && !in->ended;
+    return (in->ids_n > 0 || in->scan || in->wakes) && in->free_slots > 0 && !in->ended;
 }
 
 static void announce_claimable(struct claim_intake *in)
@@ -114,6 +114,14 @@ void claim_intake_request_scan(struct claim_intake *in)
     pthread_mutex_unlock(&in->lock);
 }
 
+void claim_intake_request_wakes(struct claim_intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    in->wakes = true;
+    announce_claimable(in);
+    pthread_mutex_unlock(&in->lock);
+}
+
 void claim_intake_end(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
@@ -168,7 +176,8 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
     if (claimable) {
         r->limit = smaller((size_t)in->free_slots, smaller(room, in->batch_max));
         r->scan = in->scan;
-        in->scan = false;
+        r->wakes = in->wakes;
+        in->scan = in->wakes = false;
         take_ids(in, r);
     }
     pthread_mutex_unlock(&in->lock);

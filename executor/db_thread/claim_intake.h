@@ -33,13 +33,15 @@ int claim_intake_await_slots(struct claim_intake *in);
 void claim_intake_add_ids(struct claim_intake *in, const id *ids, size_t n);
 /* MariaDB is scanned for queued runs with the next claim. */
 void claim_intake_request_scan(struct claim_intake *in);
+/* Parked runs that are due are woken with the next claim. */
+void claim_intake_request_wakes(struct claim_intake *in);
 /* No more claims from now on; ends claim_intake_await_slots. */
 void claim_intake_end(struct claim_intake *in);
 
 struct claimables {
     id ids[COMMIT_BATCH_MAX];
     size_t ids_n;
-    bool scan;
+    bool scan, wakes;
     /* How many runs to claim. */
     size_t limit;
 };

@@ -1,6 +1,7 @@
-/* The choice of a scan: which workspace is visited next, and how many queued runs it gives.
+/* The choice of a scan: which workspace is visited next, and how many runs it gives: parked ones that are
+ * due, then queued ones.
  *
- * A round visits up to CLAIM_WORKSPACES_MAX workspaces that have queued runs. Each is asked for an equal
+ * A round visits up to CLAIM_WORKSPACES_MAX workspaces that have such runs. Each is asked for an equal
  * share of the places that are left; what one leaves goes to the others, in this pass and in further ones,
  * until the places are filled or no workspace has more. The next round begins after the last workspace of
  * this one, so that no number of runs and no number of workspaces keeps one from its turn. Database thread
@@ -16,9 +17,13 @@ enum { CLAIM_WORKSPACES_MAX = 16 };
 
 struct claim_visit {
     id workspace;
-    /* The newest run that was seen: further ones come after it. Not set: none. */
+    /* The newest queued run that was seen: further ones come after it. Not set: none. */
     id newest;
-    /* It has no more queued runs. */
+    /* Parked runs that are due and were seen. */
+    size_t due_seen;
+    /* It has no more of the one, or of the other. */
+    bool due_exhausted, queued_exhausted;
+    /* It has no more runs. */
     bool exhausted;
 };
 

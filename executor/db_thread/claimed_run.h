@@ -11,7 +11,7 @@ struct stored_step {
     int step, item;
     enum step_status status;
     int tries, answers;
-    int64_t due_ms, started_ms;
+    int64_t due_ms, timeout_ms, started_ms;
     const char *result, *error;
 };
 
@@ -31,6 +31,8 @@ struct claimed_run {
     struct cached_skill *skill;
     /* An earlier attempt had started a side effect. */
     bool earlier_side_effects;
+    /* It was parked, and this claim wakes it. */
+    bool woken;
     struct stored_step *steps;
     size_t steps_n;
     int64_t claimed_ms; /* wall time */

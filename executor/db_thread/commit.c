@@ -49,7 +49,13 @@ void commit_set_move(struct commit *c, const struct run_move *move)
     c->move.output = move->output ? talloc_strdup(c, move->output) : NULL;
 }
 
+void commit_set_park(struct commit *c, const struct commit_park *park)
+{
+    c->park = talloc_memdup(c, park, sizeof *park);
+    c->park->children = talloc_memdup(c->park, park->children, sizeof(id) * park->children_n);
+}
+
 bool commit_is_empty(const struct commit *c)
 {
-    return c->events_n == 0 && c->steps_n == 0 && !c->has_move;
+    return c->events_n == 0 && c->steps_n == 0 && !c->has_move && !c->park;
 }

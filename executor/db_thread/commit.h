@@ -13,6 +13,16 @@ struct collected_event {
     const char *data; /* a JSON object, or NULL for {} */
 };
 
+/* The run is parked: it leaves memory, and MariaDB holds what wakes it. */
+struct commit_park {
+    enum wait_reason reason;
+    /* wall time; INT64_MAX: only a child's end */
+    int64_t wake_ms;
+    /* children that it waits for; if one has ended, the run is not parked */
+    const id *children;
+    size_t children_n;
+};
+
 struct commit {
     /* First: a commit is a job, and the talloc context of its texts. */
     struct job job;
@@ -24,6 +34,8 @@ struct commit {
     /* The move also stops all descendants of the run. */
     bool stop_descendants;
     struct run_move move;
+    /* NULL: the run stays in memory. */
+    struct commit_park *park;
     struct collected_event *events;
     size_t events_n;
     struct run_step *steps;
@@ -40,6 +52,8 @@ struct commit {
     /* --- the thread's --- */
     /* The row is no longer ours: nothing was written. */
     bool fenced;
+    /* Written, but the run was not parked, because a child has ended. */
+    bool not_parked;
     /* An earlier execution of its transaction may have committed. */
     bool outcome_uncertain;
     /* Why the database cannot write it, for the log; NULL: it can. */
@@ -57,4 +71,6 @@ void commit_add_event(struct commit *c, enum event_type type, int64_t at_ms, con
 void commit_put_step(struct commit *c, const struct run_step *step);
 /* Texts are copied; the error is cut. */
 void commit_set_move(struct commit *c, const struct run_move *move);
+/* The children are copied. */
+void commit_set_park(struct commit *c, const struct commit_park *park);
 bool commit_is_empty(const struct commit *c);

@@ -21,13 +21,26 @@ static enum err batch_error(enum err e)
 
 /* --- one transaction for many runs --- */
 
+/* The run of the commit, and the children that it waits for if it is to be parked. */
+static id *add_commit_ids(struct db_tx *tx, id *ids, size_t *n, const struct commit *c)
+{
+    const struct commit_park *park = c->park;
+    size_t children_n = park ? park->children_n : 0;
+    ids = talloc_realloc(tx->ctx, ids, id, *n + 1 + children_n);
+    ids[(*n)++] = c->run;
+    for (size_t i = 0; i < children_n; i++)
+        ids[(*n)++] = park->children[i];
+    return ids;
+}
+
 static enum err lock_batch(struct db_tx *tx, struct batch_state *state)
 {
     struct commit_batch *b = state->b;
-    id *ids = talloc_array(tx->ctx, id, b->commits_n + b->claims.runs_n + 1);
+    id *ids = NULL;
     size_t n = 0;
     for (size_t i = 0; i < b->commits_n; i++)
-        ids[n++] = b->commits[i]->run;
+        ids = add_commit_ids(tx, ids, &n, b->commits[i]);
+    ids = talloc_realloc(tx->ctx, ids, id, n + b->claims.runs_n + 1);
     for (size_t i = 0; i < b->claims.runs_n; i++)
         ids[n++] = b->claims.runs[i].run.id;
     return run_tx_lock(state->run_tx, ids, n, state->accounts.workspaces, state->accounts.n);

@@ -12,6 +12,7 @@
 #include "executor/db_thread/claim_intake.h"
 #include "executor/db_thread/claim_offer.h"
 #include "executor/db_thread/commit_batch.h"
+#include "run/waits.h"
 
 enum {
     RETRY_MS = 100,
@@ -40,6 +41,8 @@ struct db_thread {
     bool children_left;
     /* The workspace that a scan visited last. */
     id last_workspace;
+    /* The odd place of a transaction with both ids and parked runs goes to one of them, then to the other. */
+    bool odd_place_for_ids;
 };
 
 /* Carries the result of claims to the loop; the talloc context of the runs. */
@@ -230,15 +233,35 @@ static bool locks_known_account(const struct db_thread *t, const struct commit_b
     return false;
 }
 
+/* Marks the parked runs that are due, and leaves half of the places to the scan, which visits the workspaces
+ * with runs that are due or queued in turn. False: none is due. */
+static bool prepare_wakes(struct db_thread *t, struct claimables *found)
+{
+    bool due;
+    progress_begin(t->settings.progress, "parked runs", NULL);
+    if (waits_mark_due(t->thread_ctx.db, &due) != OK || !due)
+        return false;
+    size_t ids_max = (found->limit + t->odd_place_for_ids) / 2;
+    t->odd_place_for_ids = !t->odd_place_for_ids;
+    if (found->ids_n > ids_max) {
+        claim_intake_add_ids(t->intake, found->ids + ids_max, found->ids_n - ids_max);
+        found->ids_n = ids_max;
+    }
+    return true;
+}
+
 /* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
 static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claimables *found)
 {
     if (locks_known_account(t, b) || !claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
         !t->settings.may_claim(t->settings.arg))
         return false;
+    b->claims.wakes = found->wakes && prepare_wakes(t, found);
+    if (found->ids_n == 0 && !found->scan && !b->claims.wakes)
+        return false;
     b->claims.queued_ids = found->ids;
     b->claims.queued_ids_n = found->ids_n;
-    b->claims.scan = found->scan;
+    b->claims.scan = found->scan || b->claims.wakes;
     b->claims.last_workspace = &t->last_workspace;
     b->claims.first_commits_bytes_max = BATCH_BYTES_MAX;
     b->claims.may_claim = t->settings.may_claim;
@@ -316,6 +339,8 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
         e = retry_claims_alone(b);
     if (e == OK && b->claims.may_have_more)
         claim_intake_request_scan(t->intake);
+    if (e == OK && b->claims.may_have_more && b->claims.wakes)
+        claim_intake_request_wakes(t->intake);
     return_claims(t, claimed, &b->claims, e);
     return written;
 }
@@ -527,6 +552,11 @@ void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n)
 void db_thread_scan_queued(struct db_thread *t)
 {
     claim_intake_request_scan(t->intake);
+}
+
+void db_thread_wake_due(struct db_thread *t)
+{
+    claim_intake_request_wakes(t->intake);
 }
 
 void db_thread_end_claims(struct db_thread *t)

@@ -65,5 +65,7 @@ int db_thread_await_slots(struct db_thread *t);
 void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n);
 /* Scan MariaDB for queued runs with the next transaction. */
 void db_thread_scan_queued(struct db_thread *t);
+/* Wake parked runs that are due, with the next transaction. */
+void db_thread_wake_due(struct db_thread *t);
 /* No more claims from now on. */
 void db_thread_end_claims(struct db_thread *t);

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "redis/run_queue.h"
 
-enum { POP_WAIT_S = 1, SCAN_MS = 1000, REDIS_RETRY_MS = 50 };
+enum { POP_WAIT_S = 1, SCAN_MS = 1000, WAKE_MS = 250, REDIS_RETRY_MS = 50 };
 
 struct claimer {
     struct executor *exec;
@@ -18,7 +18,7 @@ struct claimer {
     struct redis *redis;
     /* Of the thread's connection to Redis; -1: not connected. */
     atomic_int fd;
-    struct timer scan_timer;
+    struct timer scan_timer, wake_timer;
     bool ended;
 };
 
@@ -50,6 +50,13 @@ static void on_scan_timer(void *arg)
     timer_set(c->exec->timers, &c->scan_timer, clock_boot_ms() + SCAN_MS);
 }
 
+static void on_wake_timer(void *arg)
+{
+    struct claimer *c = arg;
+    db_thread_wake_due(c->db_thread);
+    timer_set(c->exec->timers, &c->wake_timer, clock_boot_ms() + WAKE_MS);
+}
+
 struct claimer *claimer_start(void *ctx, struct executor *exec)
 {
     struct claimer *c = talloc_zero(ctx, struct claimer);
@@ -58,10 +65,12 @@ struct claimer *claimer_start(void *ctx, struct executor *exec)
     c->redis = redis_new(c, exec->config->redis.socket);
     atomic_init(&c->fd, -1);
     c->scan_timer = (struct timer){.fire = on_scan_timer, .arg = c};
+    c->wake_timer = (struct timer){.fire = on_wake_timer, .arg = c};
     db_thread_add_slots(exec->db_thread, (int)exec->config->executor.max_active);
     if (!thread_start(&c->thread, claimer_main, c))
         return NULL;
     on_scan_timer(c);
+    on_wake_timer(c);
     return c;
 }
 
@@ -71,6 +80,7 @@ void claimer_end(struct claimer *c)
         return;
     c->ended = true;
     timer_clear(c->exec->timers, &c->scan_timer);
+    timer_clear(c->exec->timers, &c->wake_timer);
     db_thread_end_claims(c->db_thread);
 }
 

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "executor/run/run_events.h"
@@ -72,6 +73,7 @@ static void forget_run(struct active_run *run)
     run->kind->cancel(run);
     timer_clear(exec->timers, &run->deadline);
     timer_clear(exec->timers, &run->resume_timer);
+    timer_clear(exec->timers, &run->park_timer);
     if (run->in_flight)
         run->in_flight->job.arg = NULL; /* it is still written; on_run_commit frees it */
     if (run->claim) {
@@ -109,6 +111,65 @@ void run_cancel(struct active_run *run, const char *why)
 {
     log_info("run.cancelled", RUN_LOG_FORMAT " duration_ms=%lld message=\"%s\"", RUN_LOG_ARGS(run),
              (long long)run_age_ms(run), why);
+    forget_run(run);
+}
+
+/* --- parking --- */
+
+static bool may_park(const struct active_run *run)
+{
+    const struct executor *exec = run->exec;
+    return run->kind->find_wait && !run->ending && !run->parking && !run->in_flight && !exec->stopping &&
+           executor_holds_lease(exec) && (!run->claim || run->claim->accepts_first_commit);
+}
+
+/* True if the run waits for long enough to be parked now. When a child will end is unknown, so a run has
+ * waited for its children for a while first. */
+static bool should_park(struct active_run *run, const struct run_wait *wait)
+{
+    int64_t now_ms = clock_boot_ms();
+    int64_t after_ms = run->exec->config->executor.park_after_ms;
+    int64_t deadline_ms = run->began_ms + run->row.deadline_ms - run->began_wall_ms;
+    bool waited = wait->children_n == 0 || (run->park_due && !run->pending);
+    run->park_due = false;
+    if (wait->children_n > 0 && !waited)
+        timer_set(run->exec->timers, &run->park_timer, now_ms + after_ms);
+    return waited && wait->wake_ms - now_ms > after_ms && deadline_ms - now_ms > after_ms;
+}
+
+/* Parks the run with its pending commit, if it only waits. */
+static void park_waiting_run(struct active_run *run)
+{
+    struct run_wait wait = {.wake_ms = INT64_MAX};
+    void *scratch = talloc_new(NULL);
+    if (may_park(run) && run->kind->find_wait(run, scratch, &wait) && should_park(run, &wait)) {
+        struct commit_park park = {.reason = wait.reason,
+                                   .wake_ms = INT64_MAX,
+                                   .children = wait.children,
+                                   .children_n = wait.children_n};
+        if (wait.wake_ms < INT64_MAX)
+            park.wake_ms = clock_wall_ms() + wait.wake_ms - clock_boot_ms();
+        run->parking = true;
+        run->kind->prepare_park(run);
+        commit_set_park(run_pending_commit(run), &park);
+    }
+    talloc_free(scratch);
+}
+
+static void on_park_timer(void *arg)
+{
+    struct active_run *run = arg;
+    run->park_due = true;
+    run_flush(run);
+    run->park_due = false;
+}
+
+static void leave_parked(struct active_run *run, const struct commit *c)
+{
+    failpoint("park.after_commit");
+    log_info("run.parked", RUN_LOG_FORMAT " duration_ms=%lld children=%zu", RUN_LOG_ARGS(run),
+             (long long)run_age_ms(run), c->park->children_n);
+    TALLOC_FREE(run->pending); /* what came after the commit begins again when the run is woken */
     forget_run(run);
 }
 
@@ -150,6 +211,7 @@ static void on_run_commit(struct job *job)
         return;
     }
     run->in_flight = NULL;
+    run->parking = false;
     if (c->fenced) {
         run_cancel(run, "stopped, or running elsewhere");
     } else if (job->e != OK && c->has_move) {
@@ -163,6 +225,8 @@ static void on_run_commit(struct job *job)
     } else if (c->has_move) {
         log_run_end(run, c);
         forget_run(run);
+    } else if (c->park && !c->not_parked) {
+        leave_parked(run, c);
     } else {
         if (!run->ending && run->kind->on_written)
             run->kind->on_written(run, c);
@@ -183,6 +247,7 @@ struct commit *run_pending_commit(struct active_run *run)
 
 void run_flush(struct active_run *run)
 {
+    park_waiting_run(run);
     if (!run->pending || run->in_flight || (run->claim && !run->claim->accepts_first_commit)) {
         run_yield_slot(run);
         return;
@@ -206,6 +271,7 @@ static void end_run(struct active_run *run, const struct run_move *move)
     run_report_omitted_events(run);
     timer_clear(run->exec->timers, &run->deadline);
     timer_clear(run->exec->timers, &run->resume_timer);
+    timer_clear(run->exec->timers, &run->park_timer);
     run_pending_commit(run)->stop_descendants =
         run->may_have_children && move->move != MOVE_RELEASE; /* a run that ends stops its descendants */
     commit_set_move(run->pending, move);
@@ -288,7 +354,9 @@ static struct active_run *active_run_new(struct executor *exec, const struct cla
     run->slot = (struct slot){.slots = exec->slots, .on_granted = on_slot_granted, .arg = run, .held = true};
     run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
     run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
+    run->park_timer = (struct timer){.fire = on_park_timer, .arg = run};
     run->began_ms = clock_boot_ms();
+    run->woken = c->woken;
     run->kind->init(run, c);
     id_map_put(exec->runs, &run->row.id, run);
     return run;
@@ -301,8 +369,9 @@ static void begin_run(struct active_run *run)
      * CLOCK_BOOTTIME. */
     int64_t now_ms = clock_wall_ms();
     const char *unusable = run->kind->unusable(run);
-    log_info("run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld", RUN_LOG_ARGS(run), run->row.version,
-             (long long)(now_ms - run->row.moved_ms));
+    run->began_wall_ms = now_ms;
+    log_info(run->woken ? "run.woken" : "run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld",
+             RUN_LOG_ARGS(run), run->row.version, (long long)(now_ms - run->row.moved_ms));
     if (exec->stopping) {
         run_release(run);
     } else if (unusable) {

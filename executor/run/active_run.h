@@ -9,13 +9,26 @@
  * commit is written with the claim. Until the claim is settled nothing of the run is submitted and no side
  * effect starts. See docs/how-a-claim-works.md.
  *
- * A run is freed when its last commit is written, when the fence rejected a commit (another executor has the
- * run, or it was stopped), or by run_cancel. Loop thread only. */
+ * A run that does nothing but wait, and will for longer than executor.park_after_ms, is parked: its commit
+ * says what wakes it, and it leaves memory (docs/correctness.md, "Parked runs").
+ *
+ * A run is freed when its last commit is written or has parked it, when the fence rejected a commit (another
+ * executor has the run, or it was stopped), or by run_cancel. Loop thread only. */
 #pragma once
 
 #include "executor/context/executor.h"
 #include "executor/db_thread/claimed_run.h"
 #include "executor/run/slots.h"
+
+/* What a run waits for that has nothing else to do. */
+struct run_wait {
+    enum wait_reason reason;
+    /* CLOCK_BOOTTIME; INT64_MAX: a child only */
+    int64_t wake_ms;
+    /* of the context that was passed */
+    id *children;
+    size_t children_n;
+};
 
 /* The behaviour of one kind of run: workflow, command (skill), model. Callbacks marked "optional" may be
  * NULL. */
@@ -42,6 +55,11 @@ struct run_kind {
     bool (*can_yield)(const struct active_run *run);
     /* Optional: bytes that the run takes while it waits, by estimate. */
     size_t (*memory)(const struct active_run *run);
+    /* Optional: the run does nothing but wait, or will once its pending commit is written. NULL: it is never
+     * parked. */
+    bool (*find_wait)(const struct active_run *run, void *ctx, struct run_wait *wait_r);
+    /* With find_wait: the run is to be parked with its pending commit; adds what it needs to be woken. */
+    void (*prepare_park)(struct active_run *run);
     /* Optional: memory is scarce; the run takes as little as it can until it has a slot again. */
     void (*save_memory)(struct active_run *run);
 };
@@ -61,8 +79,10 @@ struct active_run {
     id principal_id;
     /* an earlier attempt had started a side effect */
     bool earlier_side_effects;
-    /* CLOCK_BOOTTIME */
-    int64_t began_ms;
+    /* CLOCK_BOOTTIME, and the wall time then */
+    int64_t began_ms, began_wall_ms;
+    /* it was parked before this attempt */
+    bool woken;
 
     struct slot slot;
 
@@ -74,6 +94,10 @@ struct active_run {
     bool ending;
     /* MariaDB rejected the last commit; the commit that records this failure is the last attempt */
     bool end_refused;
+    /* The commit in flight parks the run. Until then it does nothing. */
+    bool parking;
+    /* It has waited for a child for executor.park_after_ms. */
+    bool park_due;
     /* children may be running that nobody waits for any more: the end of the run stops them */
     bool may_have_children;
     /* log and progress events collected so far: run_events.c limits them */
@@ -86,7 +110,7 @@ struct active_run {
     const char *failed_step;
     int failed_try;
 
-    struct timer deadline, resume_timer;
+    struct timer deadline, resume_timer, park_timer;
 };
 
 /* Inside the transaction that claims the run: begins it, if its kind allows that. */

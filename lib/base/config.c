@@ -64,8 +64,11 @@ static const struct setting settings[] = {
     NUMBER_ROW(executor, processes, 2, 1, 64, "executor processes under one master"),
     NUMBER_ROW(executor, max_active, 64, 1, 10000,
                "runs that one process executes at a time; waiting runs do not count"),
-    NUMBER_ROW(executor, max_waiting, 10000, 1, 1000000,
-               "runs of one process that wait for a point in time or for a child run"),
+    NUMBER_ROW(
+        executor, park_after_ms, 3000, 10, 86400000,
+        "milliseconds of waiting after which a workflow's run is parked: no executor has it in memory, "
+        "and any of them wakes it"),
+    NUMBER_ROW(executor, max_waiting, 10000, 1, 1000000, "runs of one process that wait and are not parked"),
     NUMBER_ROW(executor, max_waiting_mib, 1024, 16, 1048576,
                "memory in MiB that these runs may take in one process, by estimate"),
     NUMBER_ROW(executor, max_http_in_flight, 4096, 1, 1000000,

@@ -135,11 +135,12 @@ struct begun_run_claim {
     struct run_tx *run_tx;
 };
 
-/* Without a deadline: the claim that comes next sets it. */
+/* Without a deadline: the claim that comes next sets it. A parked run was being woken: `attempt` is the one
+ * that it would have had. */
 static enum err claim_begun_run_work(struct db_tx *tx, void *arg)
 {
     struct begun_run_claim *c = arg;
-    struct run_move claim = {.move = MOVE_CLAIM, .at_ms = clock_wall_ms(), .executor_id = c->executor};
+    struct run_move claim = {.at_ms = clock_wall_ms(), .executor_id = c->executor};
     c->run_tx = run_tx_begin(tx, c->ctx);
     c->claimed = false;
     enum err e = run_tx_lock(c->run_tx, c->run, 1, NULL, 0);
@@ -148,8 +149,9 @@ static enum err claim_begun_run_work(struct db_tx *tx, void *arg)
         c->claimed = r->changed = true; /* an earlier execution has committed; a write flushes the log */
         return run_tx_flush(c->run_tx);
     }
-    if (!r || r->state != STATE_QUEUED || r->attempt != c->attempt)
+    if (!r || !run_is_claimable(r, c->attempt))
         return e;
+    claim.move = r->parked ? MOVE_WAKE : MOVE_CLAIM;
     e = run_move(c->run_tx, r, &claim);
     c->claimed = e == OK;
     return e == OK ? run_tx_flush(c->run_tx) : e;

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "redis/keys.h"
@@ -23,6 +24,14 @@ struct run_tx_step {
     struct run_step row;
 };
 
+struct run_tx_park {
+    const struct run *run;
+    enum wait_reason reason;
+    int64_t wake_ms;
+    /* a child has ended in the same transaction */
+    bool due;
+};
+
 struct run_tx {
     struct db_tx *tx;
     struct run **runs; /* ascending by id */
@@ -39,7 +48,18 @@ struct run_tx {
     size_t ended_roots_n;
     id *missing_accounts;
     size_t missing_accounts_n;
+    /* Rows of `waits`: runs that are parked; runs that were, and are woken or have ended; parents of ended
+     * runs. */
+    struct run_tx_park *parks;
+    size_t parks_n;
+    id *unparked;
+    size_t unparked_n;
+    id *parents;
+    size_t parents_n;
 };
+
+/* Rows of `waits` that are read for each run that is to be woken. */
+enum { DUE_CANDIDATES = 4 };
 
 struct run_tx *run_tx_begin(struct db_tx *tx, void *holder)
 {
@@ -76,6 +96,7 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->ended_ms = db_int(rows, r, STATES_LOCK_ENDED_MS);
     run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
     run->moved_ms = db_int(rows, r, STATES_LOCK_UPDATED_MS);
+    run->parked = run->state == STATE_RUNNING && run->executor_id == 0;
     return run;
 }
 
@@ -84,6 +105,17 @@ static void add_locked_runs(struct run_tx *run_tx, const struct db_rows *rows)
     run_tx->runs = talloc_realloc(run_tx, run_tx->runs, struct run *, run_tx->runs_n + rows->count + 1);
     for (size_t r = 0; r < rows->count; r++)
         run_tx->runs[run_tx->runs_n++] = run_from_row(run_tx, rows, r);
+}
+
+/* Without those that this transaction had locked before. */
+static void add_new_runs(struct run_tx *run_tx, const struct db_rows *rows)
+{
+    run_tx->runs = talloc_realloc(run_tx, run_tx->runs, struct run *, run_tx->runs_n + rows->count + 1);
+    for (size_t r = 0; r < rows->count; r++) {
+        id run = db_get_id(rows, r, STATES_LOCK_ID);
+        if (!run_tx_find(run_tx, &run))
+            run_tx->runs[run_tx->runs_n++] = run_from_row(run_tx, rows, r);
+    }
 }
 
 static enum err lock_runs(struct run_tx *run_tx, const id *runs, size_t n)
@@ -198,7 +230,7 @@ enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, siz
     enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_QUEUED_IDS, &state, 1, values,
                              1, n, &rows);
     if (e == OK)
-        add_locked_runs(run_tx, rows);
+        add_new_runs(run_tx, rows);
     return e;
 }
 
@@ -219,24 +251,71 @@ enum err run_tx_lock_queued(struct run_tx *run_tx, const id *workspace, size_t l
     if (*seen_r == 0)
         return e;
     *after = db_get_id(rows, rows->count - 1, STATES_LOCK_ID);
-    run_tx->runs = talloc_realloc(run_tx, run_tx->runs, struct run *, run_tx->runs_n + rows->count);
-    for (size_t r = 0; r < rows->count; r++) {
-        id run = db_get_id(rows, r, STATES_LOCK_ID);
-        if (!run_tx_find(run_tx, &run))
-            run_tx->runs[run_tx->runs_n++] = run_from_row(run_tx, rows, r);
-    }
+    add_new_runs(run_tx, rows);
     return OK;
+}
+
+/* *first_r: column 0 of the first row. */
+static enum err read_first_id(struct run_tx *run_tx, enum sql_id query, const struct db_value *args,
+                              size_t args_n, id *first_r)
+{
+    struct db_rows *rows;
+    enum err e = db_run(run_tx->tx->db, run_tx->tx->ctx, query, args, args_n, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (e == OK)
+        *first_r = db_get_id(rows, 0, 0);
+    return e;
 }
 
 enum err run_tx_next_queued(struct run_tx *run_tx, const id *after, id *workspace_r)
 {
     struct db_value args[] = {db_number(STATE_QUEUED), after_value(after)};
+    return read_first_id(run_tx, SQL_STATES_NEXT_QUEUED, args, 2, workspace_r);
+}
+
+enum err run_tx_next_due(struct run_tx *run_tx, const id *after, id *workspace_r)
+{
+    struct db_value args[] = {after_value(after)};
+    return read_first_id(run_tx, SQL_WAITS_NEXT_DUE, args, 1, workspace_r);
+}
+
+/* Locks those of the `n` runs that are parked and that no other transaction has locked. */
+static enum err lock_parked(struct run_tx *run_tx, const struct db_value *runs, size_t n)
+{
+    struct db_value state = db_number(STATE_RUNNING);
     struct db_rows *rows;
-    enum err e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_NEXT_QUEUED, args, 2, &rows);
-    if (e == OK && rows->count == 0)
-        return ERR_NOT_FOUND;
+    enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STATES_LOCK_PARKED_IDS, &state, 1, runs, 1,
+                             n, &rows);
     if (e == OK)
-        *workspace_r = db_get_id(rows, 0, STATES_NEXT_QUEUED_WORKSPACE_ID);
+        add_new_runs(run_tx, rows);
+    return e;
+}
+
+enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limit, size_t *offset,
+                         bool *more_r)
+{
+    size_t before = run_tx->runs_n;
+    /* other executors may be waking the first of them */
+    size_t wanted = limit * DUE_CANDIDATES;
+    struct db_value args[] = {db_id(workspace), db_number((int64_t)wanted), db_number((int64_t)*offset)};
+    struct db_rows *rows;
+    enum err e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_DUE, args, 3, &rows);
+    if (e != OK)
+        return e;
+    struct db_value *runs = talloc_array(run_tx->tx->ctx, struct db_value, limit + 1);
+    size_t at = 0;
+    while (e == OK && at < rows->count && run_tx->runs_n - before < limit) {
+        size_t n = limit - (run_tx->runs_n - before);
+        if (n > rows->count - at)
+            n = rows->count - at;
+        for (size_t i = 0; i < n; i++)
+            runs[i] = db_bytes(db_str(rows, at + i, WAITS_DUE_EXECUTION_ID), ID_LENGTH);
+        e = lock_parked(run_tx, runs, n);
+        at += n;
+    }
+    *offset += at;
+    *more_r = at < rows->count || rows->count == wanted;
     return e;
 }
 
@@ -262,6 +341,11 @@ struct run *run_tx_find(struct run_tx *run_tx, const id *run)
 bool run_is_ours(const struct run *r, uint64_t executor_id, int attempt)
 {
     return r->state == STATE_RUNNING && r->executor_id == executor_id && r->attempt == attempt;
+}
+
+bool run_is_claimable(const struct run *r, int attempt)
+{
+    return r->parked ? r->attempt == attempt - 1 : r->state == STATE_QUEUED && r->attempt == attempt;
 }
 
 /* --- changes, in memory --- */
@@ -319,12 +403,36 @@ static const char *move_event_data(void *ctx, const struct run *r, const struct 
     return json_text(data, NULL);
 }
 
+static id *add_id(struct run_tx *run_tx, id *ids, size_t *n, const id *one)
+{
+    if (*n == talloc_array_length(ids))
+        ids = talloc_realloc(run_tx, ids, id, 2 * *n + 8);
+    ids[(*n)++] = *one;
+    return ids;
+}
+
+static void park_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
+{
+    int64_t wake_ms = r->deadline_ms > 0 && r->deadline_ms < m->wake_ms ? r->deadline_ms : m->wake_ms;
+    run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
+    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, m->wait_reason, wake_ms, false};
+    r->parked = true;
+}
+
+static void unpark_run(struct run_tx *run_tx, struct run *r)
+{
+    run_tx->unparked = add_id(run_tx, run_tx->unparked, &run_tx->unparked_n, &r->id);
+    r->parked = false;
+}
+
 static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     r->ended_ms = m->at_ms;
     r->reason = m->move == MOVE_FAIL ? m->reason : m->move == MOVE_STOP ? REASON_STOPPED : REASON_NONE;
     r->output = copy_text(run_tx, m->output);
     r->error = copy_text(run_tx, m->error);
+    if (id_is_set(&r->parent_id))
+        run_tx->parents = add_id(run_tx, run_tx->parents, &run_tx->parents_n, &r->parent_id);
     if (r->state != STATE_SUCCEEDED && !r->side_effects_started && r->refunded == 0 && r->cost > 0)
         add_refund(run_tx, r);
     if (!id_is_set(&r->parent_id)) {
@@ -337,24 +445,30 @@ static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_mo
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     enum run_state to;
-    if (!state_may(r->state, m->move, &to))
+    if (!state_may(r->state, m->move, &to) || (m->move == MOVE_PARK && r->parked) ||
+        (m->move == MOVE_WAKE && !r->parked))
         return ERR_CONFLICT;
     r->state = to;
     r->changed = true;
-    r->executor_id = m->move == MOVE_CLAIM ? m->executor_id : 0;
+    r->executor_id = m->move == MOVE_CLAIM || m->move == MOVE_WAKE ? m->executor_id : 0;
+    if (m->move == MOVE_PARK)
+        park_run(run_tx, r, m);
+    else if (r->parked)
+        unpark_run(run_tx, r);
     if (m->move == MOVE_CLAIM) {
         if (r->started_ms == 0)
             r->started_ms = m->at_ms;
         if (r->deadline_ms == 0 || (m->deadline_ms > 0 && m->deadline_ms < r->deadline_ms))
             r->deadline_ms = m->deadline_ms;
     }
-    if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE)
+    if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE || m->move == MOVE_WAKE)
         r->attempt++;
     if (m->move == MOVE_REQUEUE_LOST)
         r->lost_count++;
     if (state_is_terminal(to))
         finish_run(run_tx, r, m);
-    run_event(run_tx, r, state_event(m->move), m->at_ms, move_event_data(run_tx->tx->ctx, r, m));
+    if (state_event(m->move))
+        run_event(run_tx, r, state_event(m->move), m->at_ms, move_event_data(run_tx->tx->ctx, r, m));
     return OK;
 }
 
@@ -481,6 +595,7 @@ static enum err write_step_rows(struct run_tx *run_tx)
         v[EXECUTION_STEP_WRITE_SET_TRIES] = db_number(s->tries);
         v[EXECUTION_STEP_WRITE_SET_ANSWERS] = db_number(s->answers);
         v[EXECUTION_STEP_WRITE_SET_DUE_MS] = number_or_null(s->due_ms);
+        v[EXECUTION_STEP_WRITE_SET_TIMEOUT_MS] = number_or_null(s->timeout_ms);
         v[EXECUTION_STEP_WRITE_SET_STARTED_MS] = number_or_null(s->started_ms);
         v[EXECUTION_STEP_WRITE_SET_COMPLETED_MS] = number_or_null(s->completed_ms);
         v[EXECUTION_STEP_WRITE_SET_RESULT] = db_text(s->result);
@@ -490,8 +605,84 @@ static enum err write_step_rows(struct run_tx *run_tx)
                        EXECUTION_STEP_WRITE_SET_COUNT, run_tx->steps_n, NULL);
 }
 
+static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n)
+{
+    struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
+    for (size_t i = 0; i < n; i++)
+        values[i] = db_id(&ids[i]);
+    return values;
+}
+
+/* Where rows of `waits` are both deleted and changed, they are locked in one ascending pass first. The caller
+ * has sorted both lists. */
+static enum err lock_waits(struct run_tx *run_tx)
+{
+    size_t n = run_tx->unparked_n + run_tx->parents_n;
+    if (run_tx->unparked_n == 0 || run_tx->parents_n == 0)
+        return OK;
+    id *all = talloc_array(run_tx->tx->ctx, id, n);
+    struct db_rows *rows;
+    memcpy(all, run_tx->unparked, sizeof *all * run_tx->unparked_n);
+    memcpy(all + run_tx->unparked_n, run_tx->parents, sizeof *all * run_tx->parents_n);
+    n = id_sort_distinct(all, n);
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_LOCK, NULL, 0, id_values(run_tx, all, n), 1,
+                       n, &rows);
+}
+
+/* Wakes the parents of the runs that have ended, except those that are woken, or end, here. The rows of those
+ * that are parked here come later, and say it. */
+static enum err wake_parents(struct run_tx *run_tx, int64_t now_ms)
+{
+    struct db_value head[] = {db_number(now_ms), db_number(WAIT_CHILD)};
+    size_t n = 0;
+    for (size_t i = 0; i < run_tx->parks_n; i++) {
+        struct run_tx_park *p = &run_tx->parks[i];
+        p->due = p->reason == WAIT_CHILD && id_search(run_tx->parents, run_tx->parents_n, &p->run->id);
+    }
+    for (size_t i = 0; i < run_tx->parents_n; i++) {
+        if (!id_search(run_tx->unparked, run_tx->unparked_n, &run_tx->parents[i]))
+            run_tx->parents[n++] = run_tx->parents[i];
+    }
+    run_tx->parents_n = n;
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_WAKE, head, 2,
+                       id_values(run_tx, run_tx->parents, n), 1, n, NULL);
+}
+
+static enum err put_waits(struct run_tx *run_tx)
+{
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->parks_n * WAITS_PUT_SET_COUNT + 1);
+    for (size_t i = 0; i < run_tx->parks_n; i++) {
+        const struct run_tx_park *p = &run_tx->parks[i];
+        struct db_value *v = &values[WAITS_PUT_SET_COUNT * i];
+        v[WAITS_PUT_SET_EXECUTION_ID] = db_id(&p->run->id);
+        v[WAITS_PUT_SET_WORKSPACE_ID] = db_id(&p->run->workspace_id);
+        v[WAITS_PUT_SET_REASON] = db_number(p->reason);
+        v[WAITS_PUT_SET_WAKE_MS] = db_number(p->wake_ms);
+        v[WAITS_PUT_SET_DUE] = db_number(p->due);
+    }
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_PUT, NULL, 0, values, WAITS_PUT_SET_COUNT,
+                       run_tx->parks_n, NULL);
+}
+
+/* The rows of `waits`. New ones come last: another transaction may wait for them, and this one waits for
+ * nothing of theirs any more. */
+static enum err write_waits(struct run_tx *run_tx, int64_t now_ms)
+{
+    run_tx->unparked_n = id_sort_distinct(run_tx->unparked, run_tx->unparked_n);
+    run_tx->parents_n = id_sort_distinct(run_tx->parents, run_tx->parents_n);
+    enum err e = lock_waits(run_tx);
+    if (e == OK)
+        e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_DELETE, NULL, 0,
+                        id_values(run_tx, run_tx->unparked, run_tx->unparked_n), 1, run_tx->unparked_n, NULL);
+    if (e == OK)
+        e = wake_parents(run_tx, now_ms);
+    return e == OK ? put_waits(run_tx) : e;
+}
+
 enum err run_tx_flush(struct run_tx *run_tx)
 {
+    int64_t now_ms = clock_wall_ms();
     settle_refunds(run_tx);
     enum err e = settle_concurrency(run_tx);
     if (e == OK && run_tx->missing_accounts_n > 0)
@@ -506,6 +697,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
+    if (e == OK)
+        e = write_waits(run_tx, now_ms);
     failpoint("run_tx.before_commit");
     return e;
 }

@@ -49,6 +49,8 @@ struct run {
     /* To be written when the run ends. They are not read from the row. */
     const char *output, *error;
     bool changed;
+    /* It is running, and no executor has it: its row in `waits` says what wakes it. */
+    bool parked;
     /* The holder read, after locking the row, that the workspace has no max_concurrent. */
     bool unlimited;
 };
@@ -82,6 +84,13 @@ enum err run_tx_lock_queued(struct run_tx *run_tx, const id *workspace, size_t l
  * ERR_NOT_FOUND: there is none. Nothing is locked. */
 enum err run_tx_next_queued(struct run_tx *run_tx, const id *after, id *workspace_r) WARN_UNUSED;
 
+/* The same for parked runs that are due to be woken: the first workspace after `after`, and up to `limit`
+ * runs of a workspace, in the order of their time, after the first *offset of them. *offset grows by those
+ * that were looked at; *more_r: there may be more. */
+enum err run_tx_next_due(struct run_tx *run_tx, const id *after, id *workspace_r) WARN_UNUSED;
+enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limit, size_t *offset,
+                         bool *more_r) WARN_UNUSED;
+
 size_t run_tx_count(const struct run_tx *run_tx);
 struct run *run_tx_at(struct run_tx *run_tx, size_t i);
 /* NULL: no such row was locked. */
@@ -89,6 +98,8 @@ struct run *run_tx_find(struct run_tx *run_tx, const id *run);
 
 /* The fence: the run is running, in this attempt, on this executor. */
 bool run_is_ours(const struct run *r, uint64_t executor_id, int attempt);
+/* A claim would give the run this attempt: it is queued at the attempt, or parked at the one before. */
+bool run_is_claimable(const struct run *r, int attempt);
 
 /* Adds an event with the run's next number. `data` is the text of a JSON object (copied), or NULL for {}. */
 void run_event(struct run_tx *run_tx, struct run *r, enum event_type type, int64_t at_ms, const char *data);
@@ -97,7 +108,7 @@ struct run_move {
     enum transition move;
     /* Wall time. */
     int64_t at_ms;
-    /* MOVE_CLAIM. */
+    /* MOVE_CLAIM, MOVE_WAKE. */
     uint64_t executor_id;
     /* MOVE_CLAIM; an earlier deadline in the row is kept. */
     int64_t deadline_ms;
@@ -107,9 +118,14 @@ struct run_move {
     const char *error;
     /* MOVE_SUCCEED: JSON text; copied. */
     const char *output;
+    /* MOVE_PARK. The run is woken at wake_ms (wall time), or at its deadline if that comes first, or by
+     * what it waits for. */
+    enum wait_reason wait_reason;
+    int64_t wake_ms;
 };
-/* Makes the move and adds its event; the terminal event is always the last one. ERR_CONFLICT: the state does
- * not allow the move. */
+/* Makes the move and adds its event; the terminal event is always the last one. Every end of a run comes
+ * through here: it wakes the parent if that is parked. ERR_CONFLICT: the state does not allow the move; a
+ * parked run cannot be parked again, and only a parked run can be woken. */
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m) WARN_UNUSED;
 
 struct run_step {
@@ -120,8 +136,8 @@ struct run_step {
     int tries;
     /* HTTP responses received; this numbers the Idempotency-Key of the next request. */
     int answers;
-    /* Wall time; 0: NULL. */
-    int64_t due_ms, started_ms, completed_ms;
+    /* Wall time; 0: NULL. timeout_ms: the time of a parked run's try is over. */
+    int64_t due_ms, timeout_ms, started_ms, completed_ms;
     /* JSON text or NULL; copied. */
     const char *result;
     const char *error;

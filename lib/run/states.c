@@ -10,7 +10,9 @@ static const enum run_state transitions[STATE_STOPPED + 1][MOVE_COUNT] = {
                        [MOVE_FAIL] = STATE_FAILED,
                        [MOVE_REQUEUE_LOST] = STATE_QUEUED,
                        [MOVE_RELEASE] = STATE_QUEUED,
-                       [MOVE_STOP] = STATE_STOPPED},
+                       [MOVE_STOP] = STATE_STOPPED,
+                       [MOVE_PARK] = STATE_RUNNING,
+                       [MOVE_WAKE] = STATE_RUNNING},
 };
 
 bool state_may(enum run_state from, enum transition move, enum run_state *to_r)

@@ -21,6 +21,8 @@ enum transition {
     MOVE_REQUEUE_LOST, /* running → queued, attempt + 1, lost_count + 1 */
     MOVE_RELEASE,      /* running → queued, attempt + 1 */
     MOVE_STOP,         /* queued, running → stopped */
+    MOVE_PARK,         /* running → running, without an executor; no event */
+    MOVE_WAKE,         /* running → running, attempt + 1, with an executor; no event */
     MOVE_COUNT
 };
 
@@ -59,6 +61,15 @@ enum event_type {
     EVENT_ARTIFACTS_REFUSED = 16,
 };
 
+/* What a parked run waits for. */
+enum wait_reason {
+    WAIT_DELAY = 1,
+    WAIT_BACKOFF = 2,
+    WAIT_CHILD = 3,
+    WAIT_SIGNAL = 4,
+    WAIT_START = 5,
+};
+
 enum step_status {
     STEP_STATUS_PENDING = 0, /* not stored: a pending step has no row */
     STEP_STATUS_RUNNING = 1,
@@ -73,7 +84,7 @@ enum run_source { SOURCE_STANDALONE = 1, SOURCE_CHAT = 2, SOURCE_WORKFLOW = 3, S
 /* True if `move` is allowed in state `from`; *to_r is the state it leads to. */
 bool state_may(enum run_state from, enum transition move, enum run_state *to_r);
 bool state_is_terminal(enum run_state s);
-/* The event that a move adds. */
+/* The event that a move adds; 0: none. */
 enum event_type state_event(enum transition move);
 
 /* "queued" …; "unknown" for a number outside the enum. */

@@ -22,6 +22,20 @@ static enum err read_current(struct db *db, void *scratch, struct store_metrics 
     return e;
 }
 
+static enum err read_parked(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_WAITS, NULL, 0, &rows);
+    if (e != OK || rows->count != 1)
+        return e;
+    int64_t first_ms = db_int(rows, 0, METRICS_WAITS_FIRST_WAKE_MS);
+    int64_t now_ms = clock_wall_ms();
+    m->parked = db_int(rows, 0, METRICS_WAITS_N);
+    m->running += m->parked;
+    m->wake_lag_ms = first_ms < now_ms ? now_ms - first_ms : 0;
+    return OK;
+}
+
 static enum err read_recent(struct db *db, void *scratch, struct store_metrics *m)
 {
     id since = id_floor(clock_wall_ms() - METRICS_RECENT_MS);
@@ -53,6 +67,8 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
     void *scratch = talloc_new(NULL);
     *m_r = (struct store_metrics){0};
     enum err e = read_current(db, scratch, m_r);
+    if (e == OK)
+        e = read_parked(db, scratch, m_r);
     if (e == OK)
         e = read_recent(db, scratch, m_r);
     if (e == OK)

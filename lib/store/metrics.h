@@ -13,8 +13,10 @@ enum {
 };
 
 struct store_metrics {
-    /* At present. */
-    int64_t queued, running;
+    /* At present. `running` includes `parked`. */
+    int64_t queued, running, parked;
+    /* How long the parked run that is due for the longest time has been due; 0: none is. */
+    int64_t wake_lag_ms;
     /* How long a queued run has been claimable, at most: since its acceptance, or since an executor returned
      * it to the queue. 0: none is queued. */
     int64_t oldest_queued_ms;

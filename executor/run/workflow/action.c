@@ -47,8 +47,8 @@ enum failure_reason scope_failure_reason(const struct template_scope *scope)
     return budget_is_exceeded(scope->budget) ? REASON_LIMIT_EXCEEDED : REASON_NONE;
 }
 
-/* The row of an action that has not ended. */
-static void put_running_row(struct action *a)
+/* The row of an action that has not ended. timeout_ms: wall time; 0: none. */
+static void put_row(struct action *a, int64_t timeout_ms)
 {
     struct run_step row = {.step = (int)a->step->index,
                            .item = a->item,
@@ -56,10 +56,26 @@ static void put_running_row(struct action *a)
                            .tries = a->tries,
                            .answers = a->answers,
                            .due_ms = a->due_ms,
+                           .timeout_ms = timeout_ms,
                            .started_ms = a->started_ms};
+    commit_put_step(run_pending_commit(a->run), &row);
+}
+
+static int64_t wall_of_boot_ms(int64_t boot_ms)
+{
+    return clock_wall_ms() + boot_ms - clock_boot_ms();
+}
+
+static int64_t boot_of_wall_ms(int64_t wall_ms)
+{
+    return clock_boot_ms() + wall_ms - clock_wall_ms();
+}
+
+static void put_running_row(struct action *a)
+{
+    put_row(a, a->timeout_boot_ms ? wall_of_boot_ms(a->timeout_boot_ms) : 0);
     a->awaited_commit = run_pending_commit(a->run);
     a->phase = ACTION_WRITING;
-    commit_put_step(a->awaited_commit, &row);
 }
 
 static void put_end_row(struct action *a, enum step_status status, json_object *result, const char *error)
@@ -108,7 +124,8 @@ void action_start_timeout(struct action *a)
 {
     int64_t limit_ms = timeout_ms(a);
     if (limit_ms > 0)
-        timer_set(a->run->exec->timers, &a->timeout_timer, clock_boot_ms() + limit_ms);
+        timer_set(a->run->exec->timers, &a->timeout_timer,
+                  a->timeout_boot_ms ? a->timeout_boot_ms : clock_boot_ms() + limit_ms);
 }
 
 void action_suspend_timeout(struct action *a)
@@ -204,8 +221,10 @@ struct action *action_new(struct action_group *group, const struct program_step 
     a->answers = stored ? stored->answers : 0;
     if (stored && stored->due_ms > 0) {
         a->due_ms = stored->due_ms;
-        a->due_boot_ms = clock_boot_ms() + stored->due_ms - clock_wall_ms();
+        a->due_boot_ms = boot_of_wall_ms(stored->due_ms);
     }
+    if (stored && stored->timeout_ms > 0)
+        a->timeout_boot_ms = boot_of_wall_ms(stored->timeout_ms);
     a->started_ms = stored && stored->started_ms ? stored->started_ms : clock_wall_ms();
     a->resumed = stored != NULL;
     a->wait_timer = (struct timer){.fire = on_action_due, .arg = a};
@@ -215,7 +234,12 @@ struct action *action_new(struct action_group *group, const struct program_step 
         talloc_free(a);
         return NULL;
     }
-    put_running_row(a);
+    if (a->resumed && a->kind->no_effect && a->due_ms > 0 && a->due_boot_ms <= clock_boot_ms()) {
+        a->phase = ACTION_READY;
+        a->on_ready = start_action;
+    } else {
+        put_running_row(a);
+    }
     TAILQ_INSERT_TAIL(&group->actions, a, link);
     return a;
 }
@@ -279,6 +303,7 @@ static void schedule_retry(struct action *a, const struct action_failure *failur
     a->tries++;
     a->answers += failure->answered;
     a->resumed = false;
+    a->timeout_boot_ms = 0;
     put_running_row(a);
     a->group->on_progress(a->group->arg);
 }
@@ -365,6 +390,70 @@ int actions_abort(struct action_group *group, const char *error)
             tries = a->tries;
     }
     return tries;
+}
+
+/* --- parking --- */
+
+/* The action waits for due_boot_ms, or will once its row is written. */
+static bool waits_for_time(const struct action *a)
+{
+    if (a->phase == ACTION_WRITING)
+        return a->due_boot_ms > 0 && a->awaited_commit == a->run->pending;
+    return a->phase == ACTION_WAITING && timer_is_set(&a->wait_timer);
+}
+
+/* CLOCK_BOOTTIME; INT64_MAX: no time limit is running. */
+static int64_t timeout_at_ms(const struct action *a)
+{
+    if (timer_is_set(&a->timeout_timer))
+        return a->timeout_timer.at_ms;
+    if (a->timeout_boot_ms)
+        return a->timeout_boot_ms;
+    return a->phase == ACTION_WRITING && a->kind->timeout_includes_wait && timeout_ms(a) > 0
+               ? clock_boot_ms() + timeout_ms(a)
+               : INT64_MAX;
+}
+
+static bool add_action_wait(const struct action *a, void *ctx, struct run_wait *wait)
+{
+    const id *child = a->phase == ACTION_WAITING && a->kind->awaited_child ? a->kind->awaited_child(a) : NULL;
+    int64_t wake_ms = timeout_at_ms(a);
+    if (waits_for_time(a)) {
+        enum wait_reason reason = a->tries > 1 ? WAIT_BACKOFF : WAIT_DELAY;
+        wait->reason = wait->reason > reason ? wait->reason : reason;
+        wake_ms = a->due_boot_ms < wake_ms ? a->due_boot_ms : wake_ms;
+    } else if (child) {
+        wait->reason = WAIT_CHILD;
+        wait->children = talloc_realloc(ctx, wait->children, id, wait->children_n + 1);
+        wait->children[wait->children_n++] = *child;
+    } else {
+        return false;
+    }
+    wait->wake_ms = wake_ms < wait->wake_ms ? wake_ms : wait->wake_ms;
+    return true;
+}
+
+bool actions_find_wait(const struct action_group *group, void *ctx, struct run_wait *wait_r)
+{
+    const struct action *a;
+    *wait_r = (struct run_wait){.wake_ms = INT64_MAX};
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        if (!add_action_wait(a, ctx, wait_r))
+            return false;
+    }
+    return !TAILQ_EMPTY(&group->actions);
+}
+
+void actions_prepare_park(struct action_group *group)
+{
+    struct action *a;
+    TAILQ_FOREACH(a, &group->actions, link)
+    {
+        int64_t at_ms = timeout_at_ms(a);
+        if (at_ms < INT64_MAX)
+            put_row(a, wall_of_boot_ms(at_ms));
+    }
 }
 
 void actions_cancel(struct action_group *group)

@@ -30,6 +30,10 @@ struct step_kind {
     void (*cancel)(struct action *a);
     /* The step's timeout_seconds include the wait for due_ms. */
     bool timeout_includes_wait;
+    /* `start` has no effect outside this process: a resumed action that is due starts at once. */
+    bool no_effect;
+    /* Optional: the child that the action waits for; NULL: it waits for none. */
+    const id *(*awaited_child)(const struct action *a);
 };
 /* NULL only for a value that is no enum step_type; a type without a case does not compile (-Wswitch). */
 const struct step_kind *step_kind_of(enum step_type type);
@@ -107,6 +111,8 @@ struct action {
     struct commit *awaited_commit;
     void (*on_ready)(struct action *a);
     struct timer wait_timer, timeout_timer;
+    /* CLOCK_BOOTTIME: the time of this try was over then, by the row of a parked run; 0: not begun there */
+    int64_t timeout_boot_ms;
     /* the step type's own */
     void *state;
     TAILQ_ENTRY(action) link;
@@ -164,5 +170,10 @@ bool actions_have_effect(const struct action_group *group);
 /* The run ends in the middle of these actions: puts rows that say so for the items of a for_each. Returns the
  * tries of the action of a step that runs once; 0: there is none. */
 int actions_abort(struct action_group *group, const char *error);
+/* What the actions wait for, or will once the run's pending commit is written. False: one of them does more
+ * than wait, or there is none. The ids are of ctx. */
+bool actions_find_wait(const struct action_group *group, void *ctx, struct run_wait *wait_r);
+/* Puts the ends of the running time limits into the pending commit, which parks the run. */
+void actions_prepare_park(struct action_group *group);
 /* Frees all actions without a row or a callback. */
 void actions_cancel(struct action_group *group);

@@ -156,7 +156,9 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
                            .tries = status == STEP_STATUS_SKIPPED ? 0
                                     : stored && stored->tries     ? stored->tries
                                                                   : 1,
-                           .started_ms = s ? s->started_ms : clock_wall_ms(),
+                           .started_ms = s                              ? s->started_ms
+                                         : stored && stored->started_ms ? stored->started_ms
+                                                                        : clock_wall_ms(),
                            .completed_ms = status == STEP_STATUS_RUNNING ? 0 : clock_wall_ms(),
                            .result = result,
                            .error = error};
@@ -505,7 +507,7 @@ static void advance_steps(struct workflow_run *w)
 static void workflow_advance(struct workflow_run *w)
 {
     struct active_run *run = w->run;
-    if (run->ending || w->advancing || !slot_acquire(&run->slot))
+    if (run->ending || run->parking || w->advancing || !slot_acquire(&run->slot))
         return;
     if (!turn_begin(&w->turn)) {
         run_flush(run);
@@ -569,6 +571,15 @@ static int workflow_run_destroy(struct workflow_run *w)
     return 0;
 }
 
+static bool starts_children(const struct program *program)
+{
+    for (size_t i = 0; i < program->step_count; i++) {
+        if (program->steps[i].type == STEP_TYPE_WORKFLOW || program->steps[i].type == STEP_TYPE_SKILL)
+            return true;
+    }
+    return false;
+}
+
 static void set_up_inputs(struct workflow_run *w, const struct claimed_run *c)
 {
     if (c->input && strlen(c->input) > PARSED_AT_ONCE_MAX) {
@@ -594,6 +605,8 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->program = c->program ? cached_program_compiled(c->program) : NULL;
     w->stored_steps = claim_steps(w, c);
     w->stored_steps_n = c->steps_n;
+    if (w->program && !starts_children(w->program))
+        run->may_have_children = false;
     w->actions = (struct action_group){
         .run = run,
         .program = w->program,
@@ -625,9 +638,47 @@ static void workflow_on_written(struct active_run *run, const struct commit *c)
     workflow_advance(w);
 }
 
+/* The step that an earlier attempt had begun, of a run that fails before it goes on with it; NULL: none. */
+static const struct program_step *find_begun_step(const struct workflow_run *w)
+{
+    for (size_t i = 0; w->program && i < w->stored_steps_n; i++) {
+        const struct stored_step *s = &w->stored_steps[i];
+        if (s->item == -1 && s->status == STEP_STATUS_RUNNING && s->step >= 0 &&
+            (size_t)s->step < w->program->step_count)
+            return &w->program->steps[s->step];
+    }
+    return NULL;
+}
+
+/* As workflow_abort_step does with a step that this attempt has begun, and with its actions. */
+static void abort_begun_step(struct workflow_run *w, const char *error)
+{
+    const struct program_step *step = find_begun_step(w);
+    for (size_t i = 0; step && i < w->stored_steps_n; i++) {
+        const struct stored_step *s = &w->stored_steps[i];
+        struct run_step row = {.step = s->step,
+                               .item = s->item,
+                               .status = STEP_STATUS_FAILED,
+                               .tries = s->tries,
+                               .answers = s->answers,
+                               .started_ms = s->started_ms,
+                               .completed_ms = clock_wall_ms(),
+                               .error = error};
+        if (s->step == (int)step->index && s->item >= 0 && s->status == STEP_STATUS_RUNNING)
+            commit_put_step(run_pending_commit(w->run), &row);
+    }
+    if (!step)
+        return;
+    note_failed_step(w, step);
+    put_step_row(w, step, STEP_STATUS_FAILED, NULL, error);
+    add_step_event(w, EVENT_STEP_FAILED, step, error);
+}
+
 static void workflow_abort_step(struct active_run *run, const char *error)
 {
     struct workflow_run *w = run->state;
+    if (!w->current_step && !w->step_aborted)
+        abort_begun_step(w, error);
     if (!w->current_step || w->step_aborted)
         return;
     int tries = actions_abort(&w->actions, error);
@@ -666,6 +717,19 @@ static bool workflow_can_yield(const struct active_run *run)
     return !TAILQ_EMPTY(&w->actions.actions);
 }
 
+static bool workflow_find_wait(const struct active_run *run, void *ctx, struct run_wait *wait_r)
+{
+    const struct workflow_run *w = run->state;
+    return !w->advancing && !turn_is_queued(&w->turn) && w->current_step && !can_begin_item(w) &&
+           actions_find_wait(&w->actions, ctx, wait_r);
+}
+
+static void workflow_prepare_park(struct active_run *run)
+{
+    struct workflow_run *w = run->state;
+    actions_prepare_park(&w->actions);
+}
+
 static size_t workflow_memory(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
@@ -702,5 +766,7 @@ const struct run_kind workflow_run_kind = {
     .has_inflight_effect = workflow_has_inflight_effect,
     .can_yield = workflow_can_yield,
     .memory = workflow_memory,
+    .find_wait = workflow_find_wait,
+    .prepare_park = workflow_prepare_park,
     .save_memory = workflow_save_memory,
 };

@@ -90,6 +90,8 @@ static void on_child_accepted(struct job *job)
         if (verdict == RUN_ACCEPTED)
             add_child_started_event(a, &s->child);
         child_watch_add(a->run->exec->child_watch, &s->child, on_child_end, s);
+        if (a->resumed)
+            action_start_timeout(a);
         action_wait(a);
         run_flush(a->run);
     } else {
@@ -196,6 +198,9 @@ static void start_child_action(struct action *a)
     s->action = a;
     s->accept_job = j;
     a->state = s;
+    /* it may be over already: a time-out stops the child, which has to be found first */
+    if (a->resumed)
+        action_suspend_timeout(a);
     fill_child_request(j, a, inputs);
     talloc_free(scratch);
     j->resumed = a->resumed;
@@ -250,5 +255,13 @@ static void cancel_child_action(struct action *a)
     TALLOC_FREE(a->state);
 }
 
-const struct step_kind step_workflow = {.start = start_child_action, .cancel = cancel_child_action};
-const struct step_kind step_skill = {.start = start_child_action, .cancel = cancel_child_action};
+static const id *awaited_child(const struct action *a)
+{
+    const struct child_action *s = a->state;
+    return s && !s->accept_job && id_is_set(&s->child) && !s->ended ? &s->child : NULL;
+}
+
+const struct step_kind step_workflow = {
+    .start = start_child_action, .cancel = cancel_child_action, .awaited_child = awaited_child};
+const struct step_kind step_skill = {
+    .start = start_child_action, .cancel = cancel_child_action, .awaited_child = awaited_child};

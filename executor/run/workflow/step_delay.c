@@ -19,4 +19,4 @@ static void end_delay(struct action *a)
 }
 
 const struct step_kind step_delay = {
-    .prepare = prepare_delay, .start = end_delay, .timeout_includes_wait = true};
+    .prepare = prepare_delay, .start = end_delay, .timeout_includes_wait = true, .no_effect = true};

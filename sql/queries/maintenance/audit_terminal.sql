@@ -5,5 +5,5 @@ FROM executions
 WHERE (state IN (3, 4, 5)) <> (ended_ms IS NOT NULL)
    OR (state IN (4, 5)) <> (failure_reason <> 0)
    OR (state = 1 AND executor_id <> 0)
-   OR (state = 2 AND (executor_id = 0 OR started_ms IS NULL))
+   OR (state = 2 AND started_ms IS NULL)
    OR state NOT IN (1, 2, 3, 4, 5)

@@ -31,3 +31,15 @@ Test(recover, the_last_loss_fails_the_run_and_a_release_never_does)
     cr_assert_eq(recover_decide(&r, MINE, MOVE_REQUEUE_LOST, MAX_LOST), RECOVER_FAIL);
     cr_assert_eq(recover_decide(&r, MINE, MOVE_RELEASE, MAX_LOST), RECOVER_MOVE);
 }
+
+Test(recover, a_claim_takes_queued_runs_at_their_attempt_and_parked_ones_at_the_next)
+{
+    struct run queued = {.state = STATE_QUEUED, .attempt = 2};
+    struct run parked = {.state = STATE_RUNNING, .attempt = 2, .parked = true};
+    struct run active = {.state = STATE_RUNNING, .attempt = 2, .executor_id = 7};
+    struct run ended = {.state = STATE_SUCCEEDED, .attempt = 2};
+    cr_expect(run_is_claimable(&queued, 2) && !run_is_claimable(&queued, 3));
+    cr_expect(run_is_claimable(&parked, 3) && !run_is_claimable(&parked, 2));
+    cr_expect(!run_is_claimable(&active, 2) && !run_is_claimable(&active, 3));
+    cr_expect(!run_is_claimable(&ended, 2) && !run_is_claimable(&ended, 3));
+}

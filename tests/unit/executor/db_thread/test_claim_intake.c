@@ -165,3 +165,20 @@ Test(claim_intake, slow_transactions_claim_fewer_runs)
     cr_expect_eq(next_limit(in), (size_t)COMMIT_BATCH_MAX);
     talloc_free(in);
 }
+
+Test(claim_intake, hands_out_a_request_for_wakes_once)
+{
+    struct claim_intake *in = intake_new();
+    struct claimables found = {0};
+    claim_intake_request_wakes(in);
+    cr_assert_not(claim_intake_has_work(in), "no slot is free");
+    claim_intake_add_slots(in, 3);
+    cr_assert(announced == 1 && claim_intake_has_work(in));
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.wakes && !found.scan && found.ids_n == 0 && found.limit == 3);
+    cr_assert_not(claim_intake_has_work(in));
+    claim_intake_add_ids(in, some_ids, 1);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(!found.wakes && found.ids_n == 1);
+    talloc_free(in);
+}

@@ -1,0 +1,18 @@
+-- A running run has an executor or is parked, never both. A parked run is woken at its deadline at the latest, and one that waits for
+-- children has one that has not ended.
+-- Columns as in audit_active.
+SELECT e.id AS subject, CONCAT('running without an executor, and not parked, attempt ', e.attempt) AS detail
+FROM executions e FORCE INDEX (by_turn)
+LEFT JOIN waits w ON w.execution_id = e.id
+WHERE e.state = 2 AND e.executor_id = 0 AND w.execution_id IS NULL
+UNION ALL
+SELECT w.execution_id, CONCAT('parked until ', w.wake_ms, ', state ', COALESCE(e.state, 'NULL'), ', executor ', COALESCE(e.executor_id, 'NULL'),
+  ', deadline ', COALESCE(e.deadline_ms, 'NULL'))
+FROM waits w
+LEFT JOIN executions e ON e.id = w.execution_id
+WHERE e.id IS NULL OR e.state <> 2 OR e.executor_id <> 0 OR w.workspace_id <> e.workspace_id OR w.wake_ms > e.deadline_ms
+UNION ALL
+SELECT w.execution_id, 'parked until a child ends, but all of its children have ended'
+FROM waits w
+WHERE w.reason = 3 AND w.due = 0
+  AND NOT EXISTS (SELECT 1 FROM execution_children c JOIN executions e ON e.id = c.child_id WHERE c.parent_id = w.execution_id AND e.state IN (1, 2))

@@ -1,0 +1,1 @@
+UPDATE waits SET due = 1 WHERE execution_id IN ([[?]])
