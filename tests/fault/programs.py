@@ -132,6 +132,15 @@ def skilled(url):
         "outputs": "${/steps/a/result/outputs/n}"}, number, lambda i: i["n"], lambda i: {(1, NO_ITEM): 0})
 
 
+def naps(url, child_delay):
+    """Waits for a child that waits, and between the attempts of a step: nearly always parked."""
+    return Program("naps", {
+        "steps": [step("a", "workflow", workflow_id=child_delay, timeout_seconds=600, for_each=[0, 1], concurrency=2,
+                       inputs={"r": "${/inputs/r}", "n": "${/inputs/n}", "seconds": "${/inputs/seconds}"}),
+                  http("b", url + "/flaky", retry={"max_attempts": 4, "backoff_seconds": 2})],
+        "outputs": "${/steps/b/result/body/n}"}, seconds, lambda i: i["n"], lambda i: {(1, NO_ITEM): 1})
+
+
 def echo(workspace):
     """Installs the skill. It takes a moment and returns its inputs."""
     with tempfile.TemporaryDirectory() as d:
@@ -147,7 +156,7 @@ def echo(workspace):
 
 
 # relative frequency of each
-WEIGHTS = {"wide": 1, "echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1}
+WEIGHTS = {"wide": 1, "echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4}
 
 
 def install(workspace, url):
@@ -162,7 +171,8 @@ def install(workspace, url):
     of_effects, of_plain = put(effects(url)), put(plain())
     put(wide())
     programs["echo"] = echo(workspace)
-    for p in (skilled, loop, delay, flaky, slow, fails):
+    for p in (skilled, loop, flaky, slow, fails):
         put(p(url))
+    put(naps(url, put(delay(url))))
     put(grove(put(tree(of_effects, of_plain))))
     return programs

@@ -45,7 +45,7 @@ class FaultStack(stack_module.Stack):
         self.db_proxy = Proxy(self.proxies / "mariadb.sock", self.dir / "sockets/mariadb.sock")
         self.redis_proxy = Proxy(self.proxies / "redis.sock", self.dir / "sockets/redis.sock")
         self.settings.update({"database.socket": str(self.proxies / "mariadb.sock"), "redis.socket": str(self.proxies / "redis.sock"),
-                              "api.rate_limit_per_minute": "1000000", "executor.max_losses": "100", "executor.grace_s": "2",
+                              "api.rate_limit_per_minute": "1000000", "executor.max_losses": "100", "executor.grace_s": "2", "executor.park_after_ms": "300",
                               "api.workers": "6", **settings})
         self.env["MILLRACE_CRASH_DIR"] = str(self.crash_dir)
 
