@@ -8,6 +8,7 @@
 #include "cli/names.h"
 #include "secret/secrets.h"
 #include "store/model.h"
+#include "store/model_options.h"
 
 enum { STATEMENT_S = 10 };
 
@@ -39,12 +40,16 @@ static bool read_price(struct cli *cli, const char *option, const char *text, in
 
 static bool model_fits(struct cli *cli, const struct model *m)
 {
+    json_object *options;
+    const char *why;
     if (!model_alias_fits(m->alias))
         cli_usage(cli, "--alias must be 1 to %d characters of A-Z a-z 0-9 _ - . : /", MODEL_ALIAS_MAX);
     else if (!model_url_fits(m->url))
         cli_usage(cli, "--url must be http:// or https:// with a host and a path");
     else if (!*m->model || strlen(m->model) > MODEL_NAME_MAX)
         cli_usage(cli, "--model must have 1 to %d bytes", MODEL_NAME_MAX);
+    else if (m->options && model_options_parse(cli->ctx, m->options, &options, &why) != OK)
+        cli_usage(cli, "--options: %s", why);
     else
         return true;
     return false;
@@ -59,6 +64,7 @@ static json_object *model_json(const struct model *m)
     json_object_object_add(o, "has_key", json_object_new_boolean(m->has_key));
     cli_add_credits(o, "input_usd_per_mtok", m->input_price);
     cli_add_credits(o, "output_usd_per_mtok", m->output_price);
+    json_object_object_add(o, "options", m->options ? json_tokener_parse(m->options) : NULL);
     json_object_object_add(o, "default", json_object_new_boolean(m->is_default));
     return o;
 }
@@ -84,15 +90,11 @@ int cmd_model_put(struct cli *cli, int argc, char **argv)
     const char *workspace = NULL, *key_file = NULL, *input = NULL, *output = NULL;
     struct model m = {0};
     const struct cli_option options[] = {
-        {"workspace", .text_r = &workspace},
-        {"alias", .text_r = &m.alias, .required = true},
-        {"url", .text_r = &m.url, .required = true},
-        {"model", .text_r = &m.model, .required = true},
-        {"api-key-file", .text_r = &key_file},
-        {"input-usd-per-mtok", .text_r = &input},
-        {"output-usd-per-mtok", .text_r = &output},
-        {"default", .flag_r = &m.is_default},
-        {0},
+        {"workspace", .text_r = &workspace},         {"alias", .text_r = &m.alias, .required = true},
+        {"url", .text_r = &m.url, .required = true}, {"model", .text_r = &m.model, .required = true},
+        {"api-key-file", .text_r = &key_file},       {"input-usd-per-mtok", .text_r = &input},
+        {"output-usd-per-mtok", .text_r = &output},  {"options", .text_r = &m.options},
+        {"default", .flag_r = &m.is_default},        {0},
     };
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !model_fits(cli, &m) ||
         !read_price(cli, "--input-usd-per-mtok", input, &m.input_price) ||

@@ -82,9 +82,9 @@ const struct command commands[] = {
     {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more"},
     {"model", "put", cmd_model_put,
      "--workspace W --alias A --url U --model M [--api-key-file F] [--input-usd-per-mtok N] "
-     "[--output-usd-per-mtok N] [--default]",
+     "[--output-usd-per-mtok N] [--options JSON] [--default]",
      "adds or changes a model for the skills of a workspace; U is the base URL of an OpenAI-compatible API "
-     "(…/v1)"},
+     "(…/v1). JSON says how its requests differ: {\"rename\": {…}, \"drop\": […], \"add\": {…}}"},
     {"model", "list", cmd_model_list, "--workspace W",
      "lists the models of a workspace; keys are never shown"},
     {"model", "delete", cmd_model_delete, "ALIAS --workspace W", "removes a model"},

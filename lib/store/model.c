@@ -54,6 +54,7 @@ static enum err model_from_row(void *ctx, const uint8_t *seal, const id *workspa
         .has_key = !sealed->is_null,
         .input_price = db_int(rows, i, MODEL_FIND_INPUT_PRICE),
         .output_price = db_int(rows, i, MODEL_FIND_OUTPUT_PRICE),
+        .options = db_str(rows, i, MODEL_FIND_OPTIONS),
         .is_default = db_int(rows, i, MODEL_FIND_IS_DEFAULT) != 0,
         .updated_ms = db_int(rows, i, MODEL_FIND_UPDATED_MS),
     };
@@ -132,6 +133,7 @@ static enum err model_put_work(struct db_tx *tx, void *arg)
         [MODEL_PUT_SET_SEALED] = m->key ? db_bytes(sealed, size + SECRET_SEAL_SIZE) : db_null(),
         [MODEL_PUT_SET_INPUT_PRICE] = db_number(m->input_price),
         [MODEL_PUT_SET_OUTPUT_PRICE] = db_number(m->output_price),
+        [MODEL_PUT_SET_OPTIONS] = db_text(m->options),
         [MODEL_PUT_SET_IS_DEFAULT] = db_number(m->is_default),
         [MODEL_PUT_SET_UPDATED_MS] = db_number(clock_wall_ms()),
         [MODEL_PUT_SET_COUNT] = workspace,

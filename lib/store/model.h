@@ -13,6 +13,8 @@ struct model {
     bool is_default;
     /* Micro-dollars per million tokens, which is 10^-12 dollars a token. */
     int64_t input_price, output_price;
+    /* JSON, model_options.h; NULL: none */
+    const char *options;
     int64_t updated_ms;
     bool has_key;
     /* Set if a sealing key was given; NUL-terminated, wiped when it is freed. */

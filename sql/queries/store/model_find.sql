@@ -1,1 +1,1 @@
-SELECT alias, url, model, nonce, sealed, input_price, output_price, is_default, updated_ms FROM models WHERE workspace_id = ? AND alias = ?
+SELECT alias, url, model, nonce, sealed, input_price, output_price, options, is_default, updated_ms FROM models WHERE workspace_id = ? AND alias = ?
