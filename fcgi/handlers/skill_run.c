@@ -72,7 +72,7 @@ static void read_model_alias(json_object *body, struct skill_start_form *s, stru
     if (!model || empty)
         return;
     s->model = json_get_text(body, "model");
-    if (!s->model)
+    if (!s->model || strlen(s->model) != (size_t)json_object_get_string_len(model))
         json_problems_add(p, "/model", "must be the alias of a model");
 }
 

@@ -133,18 +133,23 @@ static void read_command_runner(struct manifest *m, json_object *runner, struct 
         json_problems_add(p, "/runner/argv/0", "must not leave the skill's directory");
 }
 
-static const char *copy_text_member(struct manifest *m, json_object *document, const char *name)
+static const char *copy_text_member(struct manifest *m, json_object *document, const char *name,
+                                    struct json_problems *p)
 {
-    return talloc_strdup(m, json_get_text(document, name));
+    json_object *value = json_get(document, name);
+    const char *text = json_object_get_string(value);
+    if (strlen(text) != (size_t)json_object_get_string_len(value))
+        json_problems_add(p, talloc_asprintf(m, "/%s", name), "must not contain NUL");
+    return talloc_strdup(m, text);
 }
 
 static void read_manifest_members(struct manifest *m, json_object *document, struct json_problems *p)
 {
     json_object *runner = json_get(document, "runner");
-    m->slug = copy_text_member(m, document, "slug");
-    m->version = copy_text_member(m, document, "version");
-    m->name = copy_text_member(m, document, "name");
-    m->description = copy_text_member(m, document, "description");
+    m->slug = copy_text_member(m, document, "slug", p);
+    m->version = copy_text_member(m, document, "version", p);
+    m->name = copy_text_member(m, document, "name", p);
+    m->description = copy_text_member(m, document, "description", p);
     m->inputs_document = json_own(m, json_object_get(json_get(document, "inputs")));
     m->outputs_document = json_own(m, json_object_get(json_get(document, "outputs")));
     m->inputs = compile_part(m, m->inputs_document, "inputs", p);
