@@ -2,103 +2,14 @@
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from model_quirks import ERRORS, FAILURES, QUIRKS, TEXTS, Models, chunk, event
 from skills import EXAMPLES, Space, install, manifest, package, probe
 from stack import eventually
 
 SETTINGS = {"executor.grace_s": 1}
 KEY = "sk-model-key-of-the-tests"
-
-
-class Models:
-    """answers: the next responses in order; the last one is repeated. Each is a dict of content, calls, usage, status,
-    headers, body, stream=False, cut=True (the response is truncated), hold (an Event to wait for)."""
-
-    def __init__(self):
-        self.requests, self.answers, self.lock = [], [], threading.Condition()
-        models = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                with models.lock:
-                    models.requests.append({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
-                                            "body": json.loads(body)})
-                    answer = models.answers.pop(0) if len(models.answers) > 1 else models.answers[0]
-                    models.lock.notify_all()
-                try:
-                    models.send(self, answer)
-                except OSError:
-                    pass
-
-            def log_message(self, *args):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request, address):
-                pass
-        self.server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True, kwargs={"poll_interval": 0.05}).start()
-
-    def send(self, h, a):
-        if a.get("hold"):
-            a["hold"].wait(60)
-        if a.get("status", 200) != 200:
-            raw = json.dumps(a.get("body", {"error": {"message": "no"}})).encode()
-            h.send_response(a["status"])
-            for name, value in a.get("headers", {}).items():
-                h.send_header(name, value)
-            h.send_header("Content-Length", str(len(raw)))
-            h.end_headers()
-            h.wfile.write(raw)
-            return
-        usage = {"prompt_tokens": a.get("input", 100), "completion_tokens": a.get("output", 10)}
-        calls = [{"index": i, "id": f"call_{i}", "type": "function", "function": {"name": n, "arguments": args}}
-                 for i, (n, args) in enumerate(a.get("calls", []))]
-        finish = a.get("finish", "tool_calls" if calls else "stop")
-        if a.get("stream") is False:
-            message = {"role": "assistant", "content": a.get("content"), **({"tool_calls": calls} if calls else {})}
-            raw = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}, indent=1).encode()
-            h.send_response(200)
-            h.send_header("Content-Type", "application/json")
-            h.send_header("Content-Length", str(len(raw)))
-            h.end_headers()
-            h.wfile.write(raw)
-            return
-        h.send_response(200)
-        h.send_header("Content-Type", "text/event-stream")
-        h.end_headers()
-
-        def event(delta, finish_reason=None):
-            h.wfile.write(f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta, 'finish_reason': finish_reason}]})}\n\n".encode())
-            h.wfile.flush()
-        content = a.get("content") or ""
-        event({"role": "assistant", "content": ""})
-        for i in range(0, len(content), 7):
-            event({"content": content[i:i + 7]})
-            time.sleep(a.get("pause", 0))
-        if a.get("cut"):
-            return
-        for c in calls:
-            args = c["function"]["arguments"]
-            event({"tool_calls": [{**c, "function": {"name": c["function"]["name"], "arguments": ""}}]})
-            for i in range(0, len(args), 5):
-                event({"tool_calls": [{"index": c["index"], "function": {"arguments": args[i:i + 5]}}]})
-        event({}, finish)
-        h.wfile.write(f"data: {json.dumps({'choices': [], 'usage': usage})}\n\ndata: [DONE]\n\n".encode())
-
-    def wait_for(self, n, seconds=15):
-        with self.lock:
-            assert self.lock.wait_for(lambda: len(self.requests) >= n, seconds), f"{len(self.requests)} of {n} requests"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.fixture
@@ -169,7 +80,7 @@ def test_invalid_outputs_fail_the_run(models, space):
     assert x["resource_usage"]["input_tokens"] == 100, "usage must be recorded for a failed run, too"
     models.answers = [{"content": '{"headline": "unfini', "finish": "length"}]
     cut = space.ran("headline", {"text": "x"})
-    assert (cut["state"], cut["failure_reason"]) == ("failed", "outputs_invalid") and "max_tokens" in cut["error"]
+    assert (cut["state"], cut["failure_reason"]) == ("failed", "model_error") and "max_tokens" in cut["error"]
 
 
 def test_request_can_select_another_model(workspace, models, space):
@@ -218,6 +129,96 @@ def test_cancel_aborts_the_model_call(models, space):
     assert space.get(id)["state"] == "stopped"
 
 
+# --- what servers really send: model_quirks.py ---------------------------------------------------------------------
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_answer_is_read_in_every_shape(models, space, quirk):
+    models.answers = [{"quirk": quirk, "content": '{"headline": "F\u00f6x \U0001f98a"}', "input": 1234, "output": 56}]
+    x = space.ran("headline", {"text": "x"})
+    assert (x["state"], x["outputs"]) == ("succeeded", {"headline": "F\u00f6x \U0001f98a"}), x
+    usage = x["resource_usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], len(models.requests)) == (1234, 56, 1)
+
+
+@pytest.mark.parametrize("form", TEXTS)
+def test_object_is_found_in_every_form_of_text(models, space, form):
+    models.answers = [{"content": TEXTS[form]('{"headline": "x {y}"}')}]
+    x = space.ran("headline", {"text": "x"})
+    assert (x["state"], x["outputs"]) == ("succeeded", {"headline": "x {y}"}), x
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+def test_response_without_a_whole_answer_fails_the_run(models, space, kind):
+    raw, reason, requests = FAILURES[kind]
+    models.answers = [{"raw": raw}]
+    x = space.ran("headline", {"text": "x"})
+    assert (x["state"], x["failure_reason"]) == ("failed", "model_error"), x
+    assert reason in x["error"] and len(models.requests) == requests
+    assert x["resource_usage"]["input_tokens"] == (100 if b"prompt_tokens" in raw else 0), "the tokens must be kept"
+    assert not x["sub_executions"]
+
+
+@pytest.mark.parametrize("server", ERRORS)
+def test_error_body_is_told(models, space, server):
+    status, raw, reason = ERRORS[server]
+    models.answers = [{"status": status, "raw": raw}]
+    x = space.ran("headline", {"text": "x"})
+    assert x["failure_reason"] == "model_error" and reason in x["error"] and str(status) in x["error"] and len(models.requests) == 1
+
+
+def test_long_error_is_cut_after_a_character(models, space):
+    models.answers = [{"status": 400, "raw": json.dumps({"error": {"message": "\u20ac" * 2000}}, ensure_ascii=False).encode()}]
+    x = space.ran("headline", {"text": "x"})
+    assert x["failure_reason"] == "model_error" and x["error"].count("\u20ac") == 341 and len(models.requests) == 1
+
+
+def test_tokens_of_all_tries_are_added(models, space):
+    """An unusable response with its tokens, a broken one, an answer; the events of the last end with a usage of zeros."""
+    models.answers = [{"raw": event(chunk({"content": "{"}, usage={"prompt_tokens": 7, "completion_tokens": 2}))},
+                      {"raw": event(chunk({"content": "{"}, usage={"prompt_tokens": 7, "completion_tokens": 1})) + b"data: {\n\n"},
+                      {"quirk": "vllm_continuous", "content": '{"headline": "x"}', "input": 7, "output": 5}]
+    x = space.ran("headline", {"text": "x"})
+    assert x["state"] == "succeeded" and len(models.requests) == 3, x
+    usage = x["resource_usage"]
+    assert (usage["input_tokens"], usage["output_tokens"], usage["iteration_count"]) == (21, 8, 1)
+
+
+def test_tokens_of_tries_survive_another_executor(stack, models, space):
+    hold = threading.Event()
+    models.answers = [{"raw": event(chunk({"content": "{"}, usage={"prompt_tokens": 7, "completion_tokens": 2}))},
+                      {"hold": hold, "content": "{}"}, {"content": '{"headline": "x"}', "input": 9, "output": 3}]
+    id = space.started("headline", {"text": "x"})
+    models.wait_for(2)
+    stack.kill_server("executor", with_children=True)
+    hold.set()
+    stack.start_server("executor")
+    x = space.finished(id, 60)
+    usage = x["resource_usage"]
+    assert (x["state"], usage["input_tokens"], usage["output_tokens"]) == ("succeeded", 16, 5), x
+
+
+def test_parameters_are_renamed_dropped_and_added(workspace, models, space):
+    options = {"rename": {"max_tokens": "max_completion_tokens"}, "drop": ["stream_options"], "add": {"reasoning_effort": "low"}}
+    put = ["model", "put", "--workspace", workspace.id, "--alias", "o", "--url", models.url, "--model", "o1", "--options"]
+    assert workspace.stack.cli(*put, json.dumps(options)) is not None
+    models.answers = [{"content": '{"headline": "x"}'}]
+    assert space.ran("headline", {"text": "x"}, model="o")["state"] == "succeeded"
+    body = models.requests[0]["body"]
+    assert body["max_completion_tokens"] == 200 and body["reasoning_effort"] == "low" and body["stream"] is True
+    assert "max_tokens" not in body and "stream_options" not in body
+    listed = {m["alias"]: m["options"] for m in workspace.stack.cli("model", "list", "--workspace", workspace.id)}
+    assert listed == {"main": None, "o": options}
+
+
+def test_nul_is_kept_in_the_prompt_and_rejected_in_the_alias(models, space):
+    models.answers = [{"content": '{"headline": "x"}'}]
+    assert space.ran("headline", {"text": "before\0after"})["state"] == "succeeded"
+    system, user = models.requests[0]["body"]["messages"]
+    assert "before\0after" in user["content"] and '"headline"' in system["content"]
+    answer = space.start("headline", {"text": "x"}, model="main\0zzz")
+    assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == "/model"
+
+
 # --- tools ---------------------------------------------------------------------------------------------------------
 
 ADD = "import json, sys\ni = json.load(sys.stdin)\njson.dump({'sum': i['a'] + i['b']}, sys.stdout)"
@@ -245,6 +246,20 @@ def test_tool_calls_are_child_executions(tmp_path, workspace, models, space):
     assert workspace.balance() == 997
     assert first["headers"]["traceparent"].split("-")[1] == second["headers"]["traceparent"].split("-")[1]
     assert first["headers"]["traceparent"] != second["headers"]["traceparent"]
+
+
+@pytest.mark.parametrize("quirk", QUIRKS)
+def test_tool_calls_are_told_apart_in_every_shape(tmp_path, workspace, models, space, quirk):
+    probe(workspace, ADD, slug="add", inputs=ADD_INPUTS)
+    agent(tmp_path, workspace, ["add"])
+    models.answers = [{"quirk": quirk, "calls": [("add", '{"a": 1, "b": 2}'), ("add", '{"a": 10, "b": 20}')]}, {"content": '{"answer": "ok"}'}]
+    x = space.ran("agent", {"task": "add"})
+    assert x["state"] == "succeeded" and len(x["sub_executions"]) == 2, x
+    assert x["resource_usage"]["input_tokens"] == 200 and x["resource_usage"]["output_tokens"] == 20
+    told = models.requests[1]["body"]["messages"]
+    ids = [c["id"] for c in told[2]["tool_calls"]]
+    assert all(ids) and len(set(ids)) == 2
+    assert [(m["tool_call_id"], json.loads(m["content"])) for m in told[3:]] == [(ids[0], {"sum": 3}), (ids[1], {"sum": 30})]
 
 
 def test_invalid_tool_calls_are_reported_to_the_model(tmp_path, workspace, models, space):

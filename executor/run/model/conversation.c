@@ -3,22 +3,39 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/text_buffer.h"
 #include "workflow/template.h"
 #include "json/json.h"
 
 enum { PROMPT_MAX = 1024 * 1024 };
+static const char schema_instruction[] = "Answer with one JSON object that meets this JSON Schema:\n";
 
 struct conversation {
     const struct manifest *manifest;
     json_object *messages;
 };
 
-static void add_message(struct conversation *c, const char *role, const char *content)
+/* Takes over `content`. */
+static void add_message(struct conversation *c, const char *role, json_object *content)
 {
     json_object *o = json_object_new_object();
     json_object_object_add(o, "role", json_object_new_string(role));
-    json_object_object_add(o, "content", json_object_new_string(content));
+    json_object_object_add(o, "content", content);
     json_object_array_add(c->messages, o);
+}
+
+/* The manifest's system text, which may contain NULs, and the schema of the outputs. */
+static json_object *system_content(struct conversation *c, const char *system, size_t size)
+{
+    struct text_buffer text = {0};
+    const char *schema = json_text(c->manifest->outputs_document, NULL);
+    if (system) {
+        text_buffer_append(c, &text, system, size);
+        text_buffer_append(c, &text, "\n\n", 2);
+    }
+    text_buffer_append(c, &text, schema_instruction, sizeof schema_instruction - 1);
+    text_buffer_append(c, &text, schema, strlen(schema));
+    return json_object_new_string_len(text.text, (int)text.size);
 }
 
 enum err conversation_new(void *ctx, const struct manifest *manifest, json_object *inputs,
@@ -27,22 +44,19 @@ enum err conversation_new(void *ctx, const struct manifest *manifest, json_objec
     struct conversation *c = talloc_zero(ctx, struct conversation);
     struct template_scope scope = {.inputs = inputs};
     char *system = NULL, *prompt = NULL;
-    size_t size;
+    size_t system_size = 0, prompt_size = 0;
     enum err e = OK;
     *why_r = "the prompt could not be rendered";
     c->manifest = manifest;
     c->messages = json_own(c, json_object_new_array());
     if (manifest->system)
-        e = template_render_text(c, manifest->system, &scope, PROMPT_MAX, &system, &size, why_r);
+        e = template_render_text(c, manifest->system, &scope, PROMPT_MAX, &system, &system_size, why_r);
     if (e == OK)
-        e = template_render_text(c, manifest->prompt, &scope, PROMPT_MAX, &prompt, &size, why_r);
+        e = template_render_text(c, manifest->prompt, &scope, PROMPT_MAX, &prompt, &prompt_size, why_r);
     if (e != OK)
         return e;
-    system = talloc_asprintf(c, "%s%sAnswer with one JSON object that meets this JSON Schema:\n%s",
-                             system ? system : "", system ? "\n\n" : "",
-                             json_text(manifest->outputs_document, NULL));
-    add_message(c, "system", system);
-    add_message(c, "user", prompt);
+    add_message(c, "system", system_content(c, system, system_size));
+    add_message(c, "user", json_object_new_string_len(prompt, (int)prompt_size));
     *conversation_r = c;
     return OK;
 }
@@ -96,67 +110,10 @@ json_object *conversation_request(const struct conversation *c, const char *mode
     return o;
 }
 
-/* --- outputs --- */
-
-/* The JSON that the text is, or that stands in its first code fence; NULL: neither. */
-static json_object *find_json(void *ctx, const char *text)
+enum answer_verdict conversation_outputs(struct conversation *c, const struct chat_completion *answer,
+                                         json_object **outputs_r, const char **why_r)
 {
-    json_object *value;
-    const char *why;
-    if (json_parse_tolerant(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, &why) == OK)
-        return value;
-    const char *fence = strstr(text, "```");
-    const char *from = fence ? strchr(fence, '\n') : NULL;
-    const char *to = from ? strstr(from, "```") : NULL;
-    if (to && json_parse_tolerant(ctx, from, (size_t)(to - from), JSON_DEPTH_MAX, &value, &why) == OK)
-        return value;
-    return NULL;
-}
-
-/* Text that looks like JSON is not taken for plain text: it was meant to be JSON, and is broken. */
-static bool looks_like_json(const char *text)
-{
-    text += strspn(text, " \t\r\n");
-    return *text == '{' || *text == '[' || strncmp(text, "```", 3) == 0;
-}
-
-/* Plain text as the outputs of a skill whose single output is a string; NULL otherwise. */
-static json_object *wrap_text(struct conversation *c, const char *text)
-{
-    json_object *properties = json_get(c->manifest->outputs_document, "properties");
-    if (looks_like_json(text) || !json_object_is_type(properties, json_type_object) ||
-        json_object_object_length(properties) != 1)
-        return NULL;
-    json_object *outputs = json_own(c, json_object_new_object());
-    json_object_object_foreach(properties, name, schema)
-    {
-        const char *type = json_get_text(schema, "type");
-        if (!type || strcmp(type, "string") != 0)
-            return NULL;
-        json_object_object_add(outputs, name, json_object_new_string(text));
-    }
-    return outputs;
-}
-
-json_object *conversation_outputs(struct conversation *c, const struct chat_completion *answer,
-                                  const char **why_r)
-{
-    struct schema_problems wrong = {0};
-    json_object *outputs = find_json(c, answer->content);
-    if (!json_object_is_type(outputs, json_type_object) && !answer->was_cut)
-        outputs = wrap_text(c, answer->content);
-    if (!json_object_is_type(outputs, json_type_object)) {
-        *why_r = answer->was_cut ? "the model's answer was truncated at max_tokens"
-                                 : "the model's answer is not a single JSON object";
-        return NULL;
-    }
-    if (schema_validate(c, c->manifest->outputs, outputs, &wrong) != OK) {
-        *why_r = talloc_asprintf(c, "the outputs do not match the manifest's schema: %s %s",
-                                 wrong.count ? wrong.items[0].pointer : "",
-                                 wrong.count ? wrong.items[0].message : "");
-        return NULL;
-    }
-    return outputs;
+    return answer_outputs(c, c->manifest, answer->content, answer->content_size, outputs_r, why_r);
 }
 
 /* --- rows --- */
@@ -176,17 +133,18 @@ bool chat_completion_from_row(void *ctx, const char *row, struct chat_completion
 {
     json_object *o;
     const char *why;
+    *answer_r = (struct chat_completion){0};
     if (json_parse_tolerant(ctx, row, strlen(row), TEMPLATE_DEPTH_MAX, &o, &why) != OK)
         return false;
     json_object *message = json_get(o, "message");
-    json_object *calls = json_get(message, "tool_calls");
-    const char *content = json_get_text(message, "content");
+    json_object *calls = json_get(message, "tool_calls"), *content = json_get(message, "content");
     *answer_r = (struct chat_completion){
-        .content = content ? content : "",
+        .content = content ? json_object_get_string(content) : "",
+        .content_size = content ? (size_t)json_object_get_string_len(content) : 0,
         .message = message,
         .calls = calls ? calls : json_own(ctx, json_object_new_array()),
         .input_tokens = json_object_get_int64(json_get(o, "input_tokens")),
         .output_tokens = json_object_get_int64(json_get(o, "output_tokens")),
     };
-    return true;
+    return message != NULL;
 }

@@ -3,6 +3,7 @@
  * APIs (chat_stream.h). Everything returned is of the conversation, unless a context is given. */
 #pragma once
 
+#include "executor/run/model/answer_outputs.h"
 #include "executor/run/model/chat_stream.h"
 #include "skill/manifest.h"
 
@@ -23,13 +24,13 @@ void conversation_add_tool_result(struct conversation *c, json_object *call_id, 
 json_object *conversation_request(const struct conversation *c, const char *model,
                                   const struct manifest *const *tools, size_t tools_n);
 
-/* The outputs in an answer without tool calls: the JSON object that the answer is, or that stands in its
- * first code fence; or plain text, for a skill with a single output of type string. Checked against the
- * manifest's schema. NULL: there are none; *why_r is a sentence. */
-json_object *conversation_outputs(struct conversation *c, const struct chat_completion *answer,
-                                  const char **why_r);
+/* The outputs in an answer without tool calls: answer_outputs.h. */
+enum answer_verdict conversation_outputs(struct conversation *c, const struct chat_completion *answer,
+                                         json_object **outputs_r, const char **why_r);
 
-/* An answer as it is stored in a step's row, and read by a later attempt. */
+/* An answer as it is stored in a step's row, and read by a later attempt. Its tokens are those of all
+ * requests for it. A row without a message (answer->message NULL) holds the tokens of requests that brought
+ * no answer yet. */
 char *chat_completion_to_row(void *ctx, const struct chat_completion *answer);
-/* False: the row does not hold an answer. */
+/* False: the row holds no answer; only the tokens are set. */
 bool chat_completion_from_row(void *ctx, const char *row, struct chat_completion *answer_r);

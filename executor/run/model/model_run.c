@@ -8,12 +8,14 @@
 #include "base/log.h"
 #include "executor/io/http_client.h"
 #include "executor/run/claim_copy.h"
+#include "executor/run/model/api_error.h"
 #include "executor/run/model/chat_stream.h"
 #include "executor/run/model/conversation.h"
 #include "executor/run/model/tools.h"
 #include "executor/run/run_events.h"
 #include "secret/redact.h"
 #include "store/model.h"
+#include "store/model_options.h"
 
 enum {
     /* requests for one answer */
@@ -23,8 +25,6 @@ enum {
     BACKOFF_MAX_MS = 60000,
     /* between two log events with content */
     LOG_INTERVAL_MS = 250,
-    /* bytes of the run's error */
-    ERROR_MAX = 500,
 };
 
 /* The state of a model's run. */
@@ -43,6 +43,8 @@ struct model_run {
     /* its `arg` is cleared if the run is freed first */
     struct job *loading;
     struct model model;
+    /* of the model; NULL: none */
+    json_object *options;
     /* NULL: the model has no key */
     struct redactor *redactor;
     /* the skills that the model may call */
@@ -52,17 +54,21 @@ struct model_run {
     struct conversation *conversation;
     /* number of the answer that is asked for or handled, from 0 */
     int round;
-    /* requests for it */
+    /* requests for it, and the tokens that they have used together */
     int tries;
+    int64_t round_input_tokens, round_output_tokens;
     struct http_call *call;
     /* has come, and waits for a slot to be looked at; owned */
     const struct http_response *response;
     struct chat_stream *stream;
+    bool stream_is_counted;
     struct chat_completion answer;
     /* CLOCK_BOOTTIME: content was last written as a log event */
     int64_t last_log_ms;
     /* the row of the answer, which must be written before its tools are called */
     const struct commit *awaited_commit;
+    /* the row of the round says that its answer is still asked for */
+    bool round_is_open;
     /* NULL: none is in progress */
     struct tool_calls *tool_calls;
     /* send the next request as soon as there is a slot */
@@ -79,6 +85,20 @@ static void request_or_replay(struct model_run *m);
 
 /* --- ends --- */
 
+/* Adds the tokens that the present response has reported, whatever became of it: the provider bills them. */
+static void count_response_tokens(struct model_run *m)
+{
+    int64_t input, output;
+    if (!m->stream || m->stream_is_counted)
+        return;
+    chat_stream_usage(m->stream, &input, &output);
+    m->stream_is_counted = true;
+    m->round_input_tokens += input;
+    m->round_output_tokens += output;
+    m->usage.input_tokens += input;
+    m->usage.output_tokens += output;
+}
+
 static void set_model_usage(struct model_run *m)
 {
     m->usage.has_wallclock = true;
@@ -89,11 +109,10 @@ static void set_model_usage(struct model_run *m)
 
 static void fail_model_run(struct model_run *m, enum failure_reason reason, const char *error)
 {
-    char *sentence = talloc_strndup(m, error, ERROR_MAX);
     size_t size;
     if (m->usage.iterations == 0 && m->tries == 0)
         run_note_nothing_started(m->run);
-    run_fail(m->run, reason, redact_text(m, m->redactor, sentence, strlen(sentence), &size));
+    run_fail(m->run, reason, redact_text(m, m->redactor, error, strlen(error), &size));
 }
 
 /* --- answers --- */
@@ -101,9 +120,10 @@ static void fail_model_run(struct model_run *m, enum failure_reason reason, cons
 static void finish_model_run(struct model_run *m)
 {
     const char *why = NULL;
-    json_object *outputs = conversation_outputs(m->conversation, &m->answer, &why);
-    if (!outputs) {
-        fail_model_run(m, REASON_OUTPUTS_INVALID, why);
+    json_object *outputs;
+    enum answer_verdict verdict = conversation_outputs(m->conversation, &m->answer, &outputs, &why);
+    if (verdict != ANSWER_OK) {
+        fail_model_run(m, verdict == ANSWER_EMPTY ? REASON_MODEL_ERROR : REASON_OUTPUTS_INVALID, why);
         return;
     }
     set_model_usage(m);
@@ -117,6 +137,8 @@ static void on_tools_done(void *arg)
     TALLOC_FREE(m->tool_calls);
     m->round++;
     m->tries = 0;
+    m->round_input_tokens = 0;
+    m->round_output_tokens = 0;
     request_or_replay(m);
 }
 
@@ -133,19 +155,27 @@ static void call_tools(struct model_run *m, bool resumed)
     tool_calls_start(m->tool_calls, m->tools, m->tools_n, resumed);
 }
 
-/* A later attempt reads this row instead of asking again. */
-static void put_answer_row(struct model_run *m)
+/* Writes the row of the round. A later attempt reads an answer from it instead of asking again, and otherwise
+ * the requests so far and their tokens. `error`: the round has failed; NULL: it has not. */
+static void put_round_row(struct model_run *m, enum step_status status, const char *error)
 {
-    char *row = chat_completion_to_row(m, &m->answer);
+    struct chat_completion stored = {.input_tokens = m->round_input_tokens,
+                                     .output_tokens = m->round_output_tokens};
+    int64_t now_ms = clock_wall_ms();
+    if (status == STEP_STATUS_COMPLETED)
+        stored.message = m->answer.message;
+    char *row = chat_completion_to_row(m, &stored);
     struct run_step step = {.step = m->round,
                             .item = -1,
-                            .status = STEP_STATUS_COMPLETED,
+                            .status = status,
                             .tries = m->tries,
-                            .started_ms = clock_wall_ms(),
-                            .completed_ms = clock_wall_ms(),
-                            .result = row};
+                            .started_ms = now_ms,
+                            .completed_ms = status == STEP_STATUS_RUNNING ? 0 : now_ms,
+                            .result = row,
+                            .error = error};
     commit_put_step(run_pending_commit(m->run), &step);
     talloc_free(row);
+    m->round_is_open = status == STEP_STATUS_RUNNING;
 }
 
 /* Calls the tools that the answer asks for, or ends the run. `resumed`: the answer is an earlier attempt's.
@@ -154,8 +184,6 @@ static void handle_answer(struct model_run *m, bool resumed)
 {
     conversation_add_answer(m->conversation, m->answer.message);
     m->usage.iterations++;
-    m->usage.input_tokens += m->answer.input_tokens;
-    m->usage.output_tokens += m->answer.output_tokens;
     if (json_object_array_length(m->answer.calls) == 0)
         finish_model_run(m);
     else if (m->round + 1 >= m->manifest->max_iterations)
@@ -200,44 +228,53 @@ static void retry_completion(struct model_run *m, int64_t retry_after_ms)
     if (ms > BACKOFF_MAX_MS)
         ms = BACKOFF_MAX_MS;
     timer_set(m->run->exec->timers, &m->backoff, clock_boot_ms() + ms);
+    put_round_row(m, STEP_STATUS_RUNNING, NULL);
+    set_model_usage(m);
     run_flush(m->run);
 }
 
-/* The error message in the response; "": none. */
-static const char *api_error(void *ctx, const struct http_response *a)
+static void take_answer(struct model_run *m)
 {
-    json_object *o;
-    const char *why;
-    if (json_parse_tolerant(ctx, a->body, a->body_size, JSON_DEPTH_MAX, &o, &why) != OK)
-        return "";
-    const char *text = json_get_text(json_get(o, "error"), "message");
-    return text ? text : json_get_text(o, "message") ? json_get_text(o, "message") : "";
+    log_new_content(m, true);
+    put_round_row(m, STEP_STATUS_COMPLETED, NULL);
+    if (json_object_array_length(m->answer.calls) == 0) {
+        handle_answer(m, false);
+    } else {
+        m->awaited_commit = m->run->pending;
+        run_flush(m->run);
+    }
+}
+
+/* What is wrong with the response, as a sentence. `why`: what is wrong with the answer in it, or NULL. */
+static const char *response_error(struct model_run *m, const struct http_response *a, const char *why)
+{
+    if (a->error)
+        return a->error;
+    if (why)
+        return why;
+    const char *text = api_error_text(m, a->body, a->body_size);
+    return talloc_asprintf(m, "status %d%s%s", a->status, *text ? ": " : " without a reason", text);
 }
 
 static void handle_response(struct model_run *m, const struct http_response *a)
 {
     const char *why = NULL;
     bool ok = !a->error && a->status >= 200 && a->status < 300;
-    if (ok && chat_stream_finish(m->stream, &m->answer, &why) == OK) {
-        log_new_content(m, true);
-        put_answer_row(m);
-        if (json_object_array_length(m->answer.calls) == 0) {
-            handle_answer(m, false);
-        } else {
-            m->awaited_commit = m->run->pending;
-            run_flush(m->run);
-        }
+    enum err e = ok ? chat_stream_finish(m->stream, &m->answer, &why) : ERR_RETRY;
+    count_response_tokens(m);
+    if (e == OK) {
+        take_answer(m);
         return;
     }
-    bool again = a->error ? a->retry : ok || a->status == 408 || a->status == 429 || a->status >= 500;
+    bool again = a->error ? a->retry
+                 : ok     ? e == ERR_RETRY
+                          : a->status == 408 || a->status == 429 || a->status >= 500;
     if (again && m->tries < ATTEMPTS_MAX) {
         retry_completion(m, a->error ? 0 : http_retry_after_ms(a));
         return;
     }
-    const char *sentence = a->error ? a->error
-                           : why    ? why
-                                    : talloc_asprintf(m, "status %d %s", a->status, api_error(m, a));
-    fail_model_run(m, REASON_MODEL_ERROR, talloc_asprintf(m, "model API error: %s", sentence));
+    fail_model_run(m, REASON_MODEL_ERROR,
+                   talloc_asprintf(m, "model API error: %s", response_error(m, a, why)));
 }
 
 /* The run had no slot while its request was in flight. */
@@ -262,6 +299,7 @@ static void request_completion(struct model_run *m)
         return;
     json_object *body = conversation_request(m->conversation, m->model.model, m->tools, m->tools_n);
     size_t size;
+    model_options_apply(m->options, body);
     struct http_header headers[] = {
         {"Content-Type", "application/json"},
         {"Accept", "text/event-stream"},
@@ -281,7 +319,8 @@ static void request_completion(struct model_run *m)
     m->tries++;
     m->last_log_ms = clock_boot_ms();
     TALLOC_FREE(m->stream);
-    m->stream = chat_stream_new(m);
+    m->stream = chat_stream_new(m, m->round);
+    m->stream_is_counted = false;
     m->call = http_send_streamed(m->run->exec->http_client, &m->run->row.workspace_id, &request,
                                  on_model_bytes, on_model_response, m);
     json_object_put(body);
@@ -300,9 +339,12 @@ static void model_on_written(struct active_run *run, const struct commit *c)
 static void model_note_usage(struct active_run *run, const char *error)
 {
     struct model_run *m = run->state;
-    (void)error; /* the run records it; its usage is added here */
-    if (m->began_ms)
-        set_model_usage(m);
+    if (!m->began_ms)
+        return;
+    count_response_tokens(m); /* of a response that the run's timeout cuts off */
+    if (m->round_is_open)
+        put_round_row(m, STEP_STATUS_FAILED, error);
+    set_model_usage(m);
 }
 
 static void take_response(struct model_run *m)
@@ -388,12 +430,21 @@ static const struct stored_step *stored_round(const struct model_run *m, int rou
     return NULL;
 }
 
-/* An answer that an earlier attempt has stored is not asked for again. */
+/* An answer that an earlier attempt has stored is not asked for again. The tokens that were used for it
+ * count. */
 static bool replay_answer(struct model_run *m)
 {
     const struct stored_step *row = stored_round(m, m->round);
-    return row && row->status == STEP_STATUS_COMPLETED && row->result &&
-           chat_completion_from_row(m, row->result, &m->answer);
+    if (!row || !row->result)
+        return false;
+    bool answered = chat_completion_from_row(m, row->result, &m->answer);
+    m->tries = row->tries;
+    m->round_is_open = !answered;
+    m->round_input_tokens = m->answer.input_tokens;
+    m->round_output_tokens = m->answer.output_tokens;
+    m->usage.input_tokens += m->answer.input_tokens;
+    m->usage.output_tokens += m->answer.output_tokens;
+    return answered && row->status == STEP_STATUS_COMPLETED;
 }
 
 static void request_or_replay(struct model_run *m)
@@ -439,6 +490,7 @@ static void on_model_loaded(struct job *job)
         return;
     }
     struct model_run *m = run->state;
+    const char *why;
     m->loading = NULL;
     take_loaded_model(m, j);
     if (err_is_transient(job->e))
@@ -447,6 +499,8 @@ static void on_model_loaded(struct job *job)
         fail_model_run(m, REASON_MODEL_ERROR, "the model is no longer configured for this workspace");
     else if (job->e != OK || (m->model.has_key && !m->model.key))
         fail_model_run(m, REASON_MODEL_ERROR, "the model's API key could not be decrypted");
+    else if (m->model.options && model_options_parse(m, m->model.options, &m->options, &why) != OK)
+        fail_model_run(m, REASON_MODEL_ERROR, talloc_asprintf(m, "the options of the model: %s", why));
     else
         begin_conversation(m);
 }

@@ -145,6 +145,13 @@ static void start_tool_child(struct tool_call_run *u, const char *slug, const ch
     db_thread_submit(run->exec->db_thread, &j->job);
 }
 
+/* A text that contains no NUL; NULL otherwise: the part before a NUL could be another name. */
+static const char *whole_text(json_object *object, const char *name)
+{
+    const char *text = json_get_text(object, name);
+    return text && strlen(text) == (size_t)json_object_get_string_len(json_get(object, name)) ? text : NULL;
+}
+
 static bool is_tool(const struct manifest *const *tools, size_t tools_n, const char *name)
 {
     for (size_t i = 0; name && i < tools_n; i++) {
@@ -159,9 +166,8 @@ void tool_calls_start(struct tool_calls *t, const struct manifest *const *tools,
     for (size_t i = 0; i < t->n; i++) {
         struct tool_call_run *u = &t->list[i];
         json_object *function = json_get(u->call, "function"), *arguments;
-        const char *name = json_get_text(function, "name"), *text = json_get_text(function, "arguments"),
-                   *why;
-        text = text && *text ? text : "{}";
+        const char *name = whole_text(function, "name"), *text = whole_text(function, "arguments"), *why;
+        text = !text ? "" : *text ? text : "{}";
         if (!is_tool(tools, tools_n, name))
             set_tool_result(u, "error: unknown tool");
         else if (json_parse(t, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) != OK ||

@@ -40,7 +40,6 @@ static struct manifest *manifest_with(void *ctx, const char *outputs)
 
 static const char one_text[] =
     "{'type':'object','required':['text'],'properties':{'text':{'type':'string'}}}";
-static const char one_number[] = "{'type':'object','properties':{'n':{'type':'integer'}}}";
 
 static struct conversation *conversation_with(void *ctx, const char *outputs)
 {
@@ -100,45 +99,23 @@ Test(conversation, a_prompt_that_cannot_be_rendered_is_an_error)
     talloc_free(ctx);
 }
 
-Test(conversation, finds_the_outputs_in_an_answer)
-{
-    static const struct {
-        const char *outputs, *content, *found; /* found: the outputs, or NULL */
-    } cases[] = {
-        {one_text, "{'text':'a'}", "{\"text\":\"a\"}"},
-        {one_text, "Here you are:\n```json\n{'text':'a'}\n```\nBye", "{\"text\":\"a\"}"},
-        {one_text, "just words", "{\"text\":\"just words\"}"},
-        {one_text, "42", "{\"text\":\"42\"}"},
-        {one_text, "{'text':", NULL},
-        {one_text, " [1]", NULL},
-        {one_text, "```json\n{'text':\n```", NULL},
-        {one_text, "{}", NULL},
-        {one_number, "just words", NULL},
-        {one_number, "{'n':1}", "{\"n\":1}"},
-        {one_number, "{'n':'x'}", NULL},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        void *ctx = talloc_new(NULL);
-        struct conversation *c = conversation_with(ctx, cases[i].outputs);
-        struct chat_completion answer = {.content = quoted(ctx, cases[i].content)};
-        const char *why = NULL;
-        json_object *outputs = conversation_outputs(c, &answer, &why);
-        cr_expect_eq(outputs != NULL, cases[i].found != NULL, "%s: %s", cases[i].content, why);
-        cr_expect_eq(why == NULL, outputs != NULL, "%s", cases[i].content);
-        if (outputs && cases[i].found)
-            cr_expect_str_eq(json_text(outputs, NULL), cases[i].found);
-        talloc_free(ctx);
-    }
-}
-
-Test(conversation, a_truncated_answer_is_not_taken_for_plain_text)
+/* A string that JSON gives as \u0000 in the inputs and in the manifest. */
+Test(conversation, a_nul_cuts_neither_prompt_nor_system_text)
 {
     void *ctx = talloc_new(NULL);
-    struct conversation *c = conversation_with(ctx, one_text);
-    struct chat_completion answer = {.content = "just wor", .was_cut = true};
+    struct conversation *c;
     const char *why = NULL;
-    cr_expect_null(conversation_outputs(c, &answer, &why));
-    cr_expect_str_eq(why, "the model's answer was truncated at max_tokens");
+    struct manifest *m = manifest_with(ctx, one_text);
+    json_object *nul = json_own(ctx, json_object_new_string_len("Be\0brief.", 9));
+    m->system = template_compile(ctx, nul, TEMPLATE_TEXT, "", NULL, json_problems_new(ctx));
+    cr_assert_eq(conversation_new(ctx, m, parsed(ctx, "{'word':'a\\u0000b'}"), &c, &why), OK, "%s", why);
+    json_object *request = json_own(ctx, conversation_request(c, "m", NULL, 0));
+    json_object *messages = json_get(request, "messages");
+    json_object *system = json_get(json_object_array_get_idx(messages, 0), "content");
+    json_object *user = json_get(json_object_array_get_idx(messages, 1), "content");
+    cr_expect_eq(json_object_get_string_len(user), 7, "Say a, NUL, b");
+    cr_expect_not_null(strstr(json_object_get_string(system) + 3, "brief.\n\nAnswer with one JSON object"));
+    cr_expect_not_null(strstr(json_object_get_string(system) + 3, "\"required\""));
     talloc_free(ctx);
 }
 
@@ -156,5 +133,9 @@ Test(conversation, an_answer_survives_its_row)
     cr_expect(after.input_tokens == 5 && after.output_tokens == 6);
     cr_expect_str_eq(json_text(after.message, NULL), json_text(before.message, NULL));
     cr_expect_not(chat_completion_from_row(ctx, "{", &after));
+    before.message = NULL;
+    cr_expect_not(chat_completion_from_row(ctx, chat_completion_to_row(ctx, &before), &after),
+                  "no answer yet");
+    cr_expect(after.input_tokens == 5 && after.output_tokens == 6);
     talloc_free(ctx);
 }
