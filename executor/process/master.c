@@ -1,6 +1,7 @@
 #include "executor/process/master.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -53,6 +54,18 @@ static bool process_exit_is_failure(void *arg, const struct supervisor_exit *exi
     return WEXITSTATUS(exit->status) != PROCESS_FENCED && (!m->stopping || WEXITSTATUS(exit->status) != 0);
 }
 
+/* The run that was being begun: others of the process are not known to be the cause. */
+static const char *describe_process(void *arg, const struct supervisor_exit *exit)
+{
+    static char text[96];
+    const struct master *m = arg;
+    const struct begun_run *begun = &m->memory[exit->slot].begun_run;
+    if (!atomic_load(&begun->set))
+        return NULL;
+    snprintf(text, sizeof text, " execution=%s attempt=%d", begun->run.text, begun->attempt);
+    return text;
+}
+
 static void master_on_reload(void *arg)
 {
     const struct master *m = arg;
@@ -74,6 +87,7 @@ static void master_on_state_dump(void *arg)
 
 static const struct supervisor_callbacks master_callbacks = {.run_child = run_process,
                                                              .is_failure = process_exit_is_failure,
+                                                             .describe = describe_process,
                                                              .on_reload = master_on_reload,
                                                              .on_stop = master_on_stop,
                                                              .on_state_dump = master_on_state_dump};

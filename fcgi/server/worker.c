@@ -176,10 +176,20 @@ static void finish_connection(FCGX_Request *fcgi)
     fcgi->ipcFd = -1;
 }
 
+static void note_request(const struct request *r)
+{
+    struct current_request *current = &r->app->shared->current[r->app->slot];
+    snprintf(current->id, sizeof current->id, "%s", r->id);
+    snprintf(current->method, sizeof current->method, "%s", r->method ? r->method : "");
+    snprintf(current->path, sizeof current->path, "%s", r->raw_path ? r->raw_path : "");
+    atomic_store(&current->set, true);
+}
+
 static void answer_request(struct app *app, FCGX_Request *fcgi)
 {
     bool ok;
     struct request *r = request_new(app, app, fcgi->envp, &ok);
+    note_request(r);
     r->round_trips = db_round_trips(app->db);
     r->fd = fcgi->ipcFd;
     if (ok)
@@ -195,6 +205,7 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     log_request(r);
     auth_record_use(r);
     talloc_free(r);
+    atomic_store(&app->shared->current[app->slot].set, false);
 }
 
 static void serve_connection(struct app *app, int fd)

@@ -19,7 +19,17 @@
  * serve. */
 enum { WORKER_SLOTS = 256 };
 
+/* The request that a worker is answering, for the log line of its death. */
+struct current_request {
+    /* 0: none */
+    atomic_bool set;
+    char id[36 + 1];
+    char method[8];
+    char path[160];
+};
+
 struct fcgi_shared {
+    struct current_request current[WORKER_SLOTS];
     struct metrics metrics;
     struct admission admission;
     struct rate_area rate;

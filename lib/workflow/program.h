@@ -39,17 +39,28 @@ enum {
     PROGRAM_SECRETS_MAX = 100,
 };
 
-/* Append new types: docs/architecture.md, "Add a step type", lists the other places. */
+/* The types of steps: one row for each, from which everything that knows all types is made.
+ *
+ *   ROW(NAME, name, fields…)   STEP_TYPE_NAME; "name"; the fields that only this type has
+ *
+ * A row needs a function check_<name> (program_step.c) and a struct step_kind step_<name>
+ * (executor/run/workflow/action.h): a missing one does not compile or link. Append new rows.
+ * docs/architecture.md, "Add a step type", lists the other places. */
+#define STEP_TYPE_ROWS(ROW)                                                                                  \
+    ROW(HTTP, http, "request", "expect_status")                                                              \
+    ROW(TRANSFORM, transform, "value")                                                                       \
+    ROW(DELAY, delay, "seconds")                                                                             \
+    ROW(FAIL, fail, "message")                                                                               \
+    ROW(WORKFLOW, workflow, "workflow_id", "inputs")                                                         \
+    ROW(SKILL, skill, "slug", "inputs", "model", "file_source_ids")
+
+#define STEP_TYPE_ENUMERATOR(NAME, name, ...) STEP_TYPE_##NAME,
 enum step_type {
-    STEP_TYPE_HTTP,
-    STEP_TYPE_TRANSFORM,
-    STEP_TYPE_DELAY,
-    STEP_TYPE_FAIL,
-    STEP_TYPE_WORKFLOW,
-    STEP_TYPE_SKILL
+    STEP_TYPE_ROWS(STEP_TYPE_ENUMERATOR)
+    /* the number of types */
+    STEP_TYPES
 };
-/* Number of types: the last one + 1. */
-enum { STEP_TYPES = STEP_TYPE_SKILL + 1 };
+#undef STEP_TYPE_ENUMERATOR
 
 struct step_field {
     const char *name;

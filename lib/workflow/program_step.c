@@ -107,21 +107,30 @@ static void check_skill(struct template_place *p, json_object *document, const c
                           "there is no skill %s in this workspace", text);
 }
 
+static void check_http(struct template_place *p, json_object *document, const char *pointer,
+                       struct program_step *step)
+{
+    program_check_request(p, document, pointer, step);
+}
+
+#define STEP_TYPE_ROW(NAME, name, ...) {#name, {__VA_ARGS__}, check_##name},
 static const struct {
     const char *name;
-    /* the fields that only this type has; NULL-terminated */
+    /* NULL-terminated */
     const char *fields[5];
     step_type_check *check;
-} step_types[] = {
-    [STEP_TYPE_HTTP] = {"http", {"request", "expect_status"}, program_check_request},
-    [STEP_TYPE_TRANSFORM] = {"transform", {"value"}, check_transform},
-    [STEP_TYPE_DELAY] = {"delay", {"seconds"}, check_delay},
-    [STEP_TYPE_FAIL] = {"fail", {"message"}, check_fail},
-    [STEP_TYPE_WORKFLOW] = {"workflow", {"workflow_id", "inputs"}, check_workflow},
-    [STEP_TYPE_SKILL] = {"skill", {"slug", "inputs", "model", "file_source_ids"}, check_skill},
-};
-_Static_assert(sizeof step_types / sizeof step_types[0] == STEP_TYPES,
-               "each step type needs a row in step_types");
+} step_types[] = {STEP_TYPE_ROWS(STEP_TYPE_ROW)};
+#undef STEP_TYPE_ROW
+
+/* "http, transform, … and skill", of ctx */
+static const char *step_type_names(void *ctx)
+{
+    char *names = talloc_strdup(ctx, step_types[0].name);
+    for (int type = 1; type < STEP_TYPES; type++)
+        names = talloc_asprintf_append(names, "%s%s", type == STEP_TYPES - 1 ? " and " : ", ",
+                                       step_types[type].name);
+    return names;
+}
 
 /* --- fields of every step ------------------------------------------------------------------------------- */
 
@@ -203,7 +212,7 @@ static bool find_step_type(struct program_checker *c, json_object *document, con
         }
     }
     json_problems_add(c->problems, program_check_at(c, pointer, "type"),
-                      "must be one of http, transform, delay, fail, workflow and skill");
+                      "must be one of %s", step_type_names(c->scratch));
     return false;
 }
 

@@ -134,3 +134,12 @@ def test_undocumented_responses_are_reported(client, workspace):
 def test_health_endpoints_match_the_document(stack):
     for path in ("/healthz", "/readyz", "/metrics"):
         DOCUMENT.check("GET", path, requests.get(stack.url + path))
+
+
+def test_step_types_of_the_document_are_those_of_the_program(client):
+    """A program with an unknown type is told the types that exist."""
+    answer = client.post("/workflows", json={"name": "w", "program": {"steps": [{"name": "a", "type": "nothing"}]}})
+    sentence = answer.json()["errors"][0]["message"]
+    types = sentence.removeprefix("must be one of ").replace(" and ", ", ").split(", ")
+    document = json.loads((ROOT / "docs/openapi.json").read_text())
+    assert types == [t for t in document["components"]["schemas"]["Step"]["properties"]["type"]["enum"] if t]

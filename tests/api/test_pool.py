@@ -224,6 +224,27 @@ def test_health_and_metrics_are_served(stack):
         assert re.search(rf"^millrace_{re.escape(name)} \d", text, re.M), name
 
 
+def test_the_line_of_a_dead_worker_names_its_request(stack, place):
+    """A worker dies while it waits for MariaDB."""
+    mariadb = stack.pid("mariadb")
+    key = place[0].key()["key"]
+    path = f"/workflows/{place[2]}"
+    os.kill(mariadb, signal.SIGSTOP)
+    try:
+        asking = threading.Thread(target=lambda: requests.get(stack.url + "/api/v1" + path, headers={"Authorization": f"Bearer {key}"}, timeout=60))
+        asking.start()
+
+        def died_with_it():
+            for victim in workers(stack):
+                kill(victim, signal.SIGSEGV)
+            return re.search(rf"worker\.died pid=\d+ .* signal=11 .* request=\S+ method=GET path={path}", stack.log("api"))
+        eventually(died_with_it, 20, "the line")
+    finally:
+        os.kill(mariadb, signal.SIGCONT)
+    asking.join()
+    eventually(lambda: len(workers(stack)) == 4, 20)
+
+
 def test_crashing_workers_are_restarted_with_back_off(stack):
     """Workers that fail at their start are restarted with growing delays. They serve again once the cause is removed."""
     password = stack.dir / "secrets/millrace_api"

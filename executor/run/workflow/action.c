@@ -12,23 +12,13 @@
 /* events of failed tries, of one run in one process */
 enum { RETRY_EVENTS_MAX = 1000 };
 
+#define STEP_KIND(NAME, name, ...) [STEP_TYPE_##NAME] = &step_##name,
+static const struct step_kind *const step_kinds[] = {STEP_TYPE_ROWS(STEP_KIND)};
+#undef STEP_KIND
+
 const struct step_kind *step_kind_of(enum step_type type)
 {
-    switch (type) {
-    case STEP_TYPE_HTTP:
-        return &step_http;
-    case STEP_TYPE_TRANSFORM:
-        return &step_transform;
-    case STEP_TYPE_DELAY:
-        return &step_delay;
-    case STEP_TYPE_FAIL:
-        return &step_fail;
-    case STEP_TYPE_WORKFLOW:
-        return &step_workflow;
-    case STEP_TYPE_SKILL:
-        return &step_skill;
-    }
-    return NULL;
+    return (int)type >= 0 && type < STEP_TYPES ? step_kinds[type] : NULL;
 }
 
 struct template_scope action_scope(const struct action *a)

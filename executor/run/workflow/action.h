@@ -5,7 +5,7 @@
  *
  * Steps without a side effect are evaluated at once (struct step_kind, evaluate) and are never actions.
  *
- * A type of step is a struct step_kind in its own step_<type>.c and a case in step_kind_of;
+ * A type of step is a struct step_kind step_<type> in its own step_<type>.c and a row of STEP_TYPE_ROWS;
  * docs/architecture.md, "Add a step type", lists all places. Loop thread only. */
 #pragma once
 
@@ -35,9 +35,12 @@ struct step_kind {
     /* Optional: the child that the action waits for; NULL: it waits for none. */
     const id *(*awaited_child)(const struct action *a);
 };
-/* NULL only for a value that is no enum step_type; a type without a case does not compile (-Wswitch). */
+/* NULL only for a value that is no enum step_type; a type without a kind does not link. */
 const struct step_kind *step_kind_of(enum step_type type);
-extern const struct step_kind step_http, step_transform, step_delay, step_fail, step_workflow, step_skill;
+/* step_http … */
+#define STEP_KIND_DECLARATION(NAME, name, ...) extern const struct step_kind step_##name;
+STEP_TYPE_ROWS(STEP_KIND_DECLARATION)
+#undef STEP_KIND_DECLARATION
 
 struct action_end {
     /* -1: the step itself */
