@@ -40,9 +40,6 @@ struct supervisor_callbacks {
     int (*run_child)(void *arg, int group, int slot);
     /* True if the exit is a failure: failures are logged and delay the next start. */
     bool (*is_failure)(void *arg, const struct supervisor_exit *exit);
-    /* What the child was doing, for the log line of its death: " key=value" pairs, valid until the next call.
-     * May be NULL, and may return NULL. */
-    const char *(*describe)(void *arg, const struct supervisor_exit *exit);
     /* SIGHUP, unless the master is stopping. */
     void (*on_reload)(void *arg);
     /* The stop begins: called once, before the children get SIGTERM. May be NULL. */
@@ -51,6 +48,9 @@ struct supervisor_callbacks {
     void (*on_state_dump)(void *arg);
     /* Called after children were started or reaped. `running` counts the current generation. May be NULL. */
     void (*on_count)(void *arg, int running);
+    /* What the child was doing, for the log line of its death: " key=value" pairs, valid until the next call.
+     * May be NULL, and may return NULL. */
+    const char *(*describe)(void *arg, const struct supervisor_exit *exit);
 };
 
 struct supervisor_settings {

@@ -211,8 +211,8 @@ static bool find_step_type(struct program_checker *c, json_object *document, con
             return true;
         }
     }
-    json_problems_add(c->problems, program_check_at(c, pointer, "type"),
-                      "must be one of %s", step_type_names(c->scratch));
+    json_problems_add(c->problems, program_check_at(c, pointer, "type"), "must be one of %s",
+                      step_type_names(c->scratch));
     return false;
 }
 
