@@ -49,6 +49,11 @@ void runner_process_find_program(void)
     snprintf(slash ? slash + 1 : program, 32, "millrace-runner");
 }
 
+const char *runner_process_program(void)
+{
+    return program;
+}
+
 /* --- uids: one for each run, if this process is root --- */
 
 static int take_uid_slot(struct executor *exec)

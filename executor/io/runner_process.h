@@ -41,3 +41,5 @@ void run_dir_remove(struct executor *exec, const char *run_dir);
 /* Finds the runner's program, which is in the directory of this one. Called once, before any runner is
  * started. */
 void runner_process_find_program(void);
+/* Its path. */
+const char *runner_process_program(void);

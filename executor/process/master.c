@@ -8,6 +8,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "executor/io/sandbox_check.h"
 #include "executor/lease/begun_run.h"
 #include "executor/lease/peers.h"
 #include "executor/process/process.h"
@@ -111,6 +112,8 @@ int master_run(void *ctx, const struct config *config)
         log_error("master.mmap_failed", "bytes=%zu", bytes);
         return EXIT_FAILURE;
     }
+    if (*config->files.dir) /* without it no command runs */
+        sandbox_check_start(config);
     /* one group for each process: the restart delay of one does not delay the others */
     for (int i = 0; i < processes; i++)
         supervisor_add_group(m->supervisor, i, i + 1, 1);

@@ -823,7 +823,21 @@ def test_check_says_what_is_there(box):
     p = subprocess.run(args, capture_output=True, text=True, timeout=30, **box.identity())
     said = json.loads(p.stdout)
     assert p.returncode == 0 and said["missing"] == [] and said["fatal"] == []
-    assert said["pieces"]["seccomp"] and said["pieces"]["user_ns"]
+    assert said["pieces"]["seccomp"] and said["pieces"]["user_ns"] and said["pieces"]["run"]
+    assert said["causes"] == [] and p.stderr == ""
+
+
+def test_check_names_causes_and_remedies(box):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    for args in ([box.binary, "--check"], ["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", box.binary, "--check", "65534"]):
+        p = subprocess.run(args, capture_output=True, text=True, timeout=60)
+        said = json.loads(p.stdout)
+        assert p.returncode == 4 and "run" in said["fatal"], p.stdout
+        assert {c["piece"] for c in said["causes"]} == set(said["fatal"] + said["missing"])
+        for cause in said["causes"]:
+            assert cause["message"] and cause["remedy"]
+            assert f"millrace-runner: {cause['piece']}: {cause['message']}\n  remedy: {cause['remedy']}\n" in p.stderr
 
 
 def test_remove_takes_what_was_built_to_resist(box):
