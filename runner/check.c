@@ -32,7 +32,8 @@ struct sandbox_feature {
 
 #define NAMESPACES                                                                                           \
     "allow this user to create namespaces: sysctl user.max_user_namespaces above 0, "                        \
-    "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container also " \
+    "kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0; in a container "    \
+    "also "                                                                                                  \
     "a seccomp profile that allows clone, unshare, mount and pivot_root"
 
 static const struct sandbox_feature features[] = {
@@ -133,7 +134,8 @@ static void try_feature(struct check *c, const struct sandbox_feature *f)
 static void try_seccomp(struct check *c)
 {
     char number[16];
-    struct sandbox_feature f = {"seccomp", {"--seccomp", number}, false, "use a kernel with CONFIG_SECCOMP_FILTER"};
+    struct sandbox_feature f = {
+        "seccomp", {"--seccomp", number}, false, "use a kernel with CONFIG_SECCOMP_FILTER"};
     int fd = runner_seccomp_open(false);
     if (fd < 0) {
         add_result(c, &f, false, "the filter could not be opened");
@@ -176,19 +178,26 @@ static const char *try_job(void *ctx, const struct check *c, const char *dir)
     int status = run_captured("/proc/self/exe", argv, 0, output);
     char *last = strstr(output, "{\"type\":\"ended\"");
     if (!last || json_parse(ctx, last, strcspn(last, "\n"), JSON_DEPTH_MAX, &ended, &why) != OK)
-        return talloc_asprintf(ctx, "the runner ended with status %d and without a report: %s", status, output);
+        return talloc_asprintf(ctx, "the runner ended with status %d and without a report: %s", status,
+                               output);
     const char *reason = json_get_text(ended, "reason"), *detail = json_get_text(ended, "detail");
     if (!reason && json_object_get_int(json_get(ended, "exit_code")) == 0 && json_get(ended, "exit_code"))
         return NULL;
-    return talloc_asprintf(ctx, "%s", detail ? detail : reason ? reason : "the command could not be executed");
+    return talloc_asprintf(ctx, "%s",
+                           detail   ? detail
+                           : reason ? reason
+                                    : "the command could not be executed");
 }
 
 static void try_run(void *ctx, struct check *c)
 {
-    static const struct sandbox_feature f = {
-        "run", {NULL}, true,
-        "as root, give the service CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER "
-        "and CAP_KILL, or run the executor as an ordinary user, which needs none; then remove the other causes"};
+    static const struct sandbox_feature f = {"run",
+                                             {NULL},
+                                             true,
+                                             "as root, give the service CAP_SYS_ADMIN, CAP_SETUID, "
+                                             "CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER "
+                                             "and CAP_KILL, or run the executor as an ordinary user, which "
+                                             "needs none; then remove the other causes"};
     char dir[] = "/tmp/millrace-check-XXXXXX";
     const char *why = mkdtemp(dir) ? try_job(ctx, c, dir) : "no folder could be made in /tmp";
     untrusted_dir_remove(dir);
@@ -199,12 +208,15 @@ static void try_run(void *ctx, struct check *c)
 
 static void try_slot_uid(struct check *c)
 {
-    static const struct sandbox_feature f = {
-        "slot_uid", {NULL}, true,
-        "as root, name the uid of a slot (the setting executor.sandbox_uid_base): millrace-runner --check UID; as "
-        "an ordinary user, name none"};
+    static const struct sandbox_feature f = {"slot_uid",
+                                             {NULL},
+                                             true,
+                                             "as root, name the uid of a slot (the setting "
+                                             "executor.sandbox_uid_base): millrace-runner --check UID; as "
+                                             "an ordinary user, name none"};
     bool good = (geteuid() == 0) == (c->uid != 0);
-    add_result(c, &f, good, geteuid() == 0 ? "root needs the uid of a slot" : "only root may use another uid");
+    add_result(c, &f, good,
+               geteuid() == 0 ? "root needs the uid of a slot" : "only root may use another uid");
 }
 
 int runner_check(void *ctx, uid_t uid)

@@ -41,11 +41,10 @@ static void run_check(const struct config *config)
 {
     void *ctx = talloc_new(NULL);
     char *report = talloc_zero_size(ctx, REPORT_MAX);
-    char *command =
-        geteuid() == 0
-            ? talloc_asprintf(ctx, "exec '%s' --check %lld 2>/dev/null", runner_process_program(),
-                              (long long)config->executor.sandbox_uid_base)
-            : talloc_asprintf(ctx, "exec '%s' --check 2>/dev/null", runner_process_program());
+    char *command = geteuid() == 0
+                        ? talloc_asprintf(ctx, "exec '%s' --check %lld 2>/dev/null", runner_process_program(),
+                                          (long long)config->executor.sandbox_uid_base)
+                        : talloc_asprintf(ctx, "exec '%s' --check 2>/dev/null", runner_process_program());
     FILE *from = popen(command, "re");
     json_object *o = NULL;
     const char *why;
