@@ -1,50 +1,15 @@
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
-#include <unistd.h>
 
 #include "account/credits.h"
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/names.h"
-#include "skill/manifest.h"
-#include "skill/package.h"
+#include "cli/skill_package.h"
 #include "store/skill.h"
 
 enum { STATEMENT_S = 10 };
-
-/* A command that is a file of the skill must exist and be executable. */
-static void check_command(const char *dir, const struct manifest *m, struct json_problems *p)
-{
-    if (m->runner != RUNNER_COMMAND || m->argv[0][0] == '/' || !strchr(m->argv[0], '/'))
-        return;
-    char *path = talloc_asprintf(p, "%s/%s", dir, m->argv[0]);
-    if (access(path, X_OK) != 0)
-        json_problems_add(p, "/runner/argv/0", "must name an executable file of the skill");
-}
-
-static enum err read_package(struct cli *cli, const char *dir, struct package **package, struct manifest **m,
-                             struct json_problems *p)
-{
-    enum err e = package_read(cli->ctx, dir, package, p);
-    if (!(*package)->manifest)
-        return e == OK ? ERR_INVALID : e;
-    if (manifest_compile(cli->ctx, (*package)->manifest, (*package)->manifest_size, m, p) == OK)
-        check_command(dir, *m, p);
-    return p->total ? ERR_INVALID : e;
-}
-
-static int print_problems(struct cli *cli, const char *dir, const struct json_problems *p)
-{
-    json_object *rows = json_object_new_array();
-    for (size_t i = 0; i < p->count; i++) {
-        json_object *row = json_object_new_object();
-        cli_add_text(row, "pointer", p->list[i].pointer);
-        cli_add_text(row, "message", p->list[i].message);
-        json_object_array_add(rows, row);
-    }
-    (void)cli_print(cli, rows);
-    return cli_fail(cli, "%s is not a valid skill: %zu problem%s", dir, p->total, p->total == 1 ? "" : "s");
-}
 
 int cmd_skill_check(struct cli *cli, int argc, char **argv)
 {
@@ -52,11 +17,10 @@ int cmd_skill_check(struct cli *cli, int argc, char **argv)
     const struct cli_option options[] = {{0}};
     struct package *package;
     struct manifest *m;
-    struct json_problems *p = json_problems_new(cli->ctx);
     if (!cli_parse(cli, argc, argv, options, &dir, 1))
         return CLI_USAGE;
-    if (read_package(cli, dir, &package, &m, p) != OK)
-        return print_problems(cli, dir, p);
+    if (!cli_read_skill(cli, dir, &package, &m))
+        return CLI_FAILED;
     return cli_print_line(cli, json_object_new_array(), "valid");
 }
 
@@ -70,14 +34,28 @@ static json_object *installed_json(const struct skill_install *s, const id *skil
     return o;
 }
 
-static int install_package(struct cli *cli, const struct package *package, const struct manifest *m,
-                           const id *workspace)
+/* The version under which a development install is known: it differs with the content, so that an edited
+ * skill is installed again without a new version number. */
+static const char *development_label(struct cli *cli, const struct package *package, const struct manifest *m)
 {
+    enum { HEX_BYTES = 6 };
+    int kept = (int)strcspn(m->version, "+");
+    char hex[2 * HEX_BYTES + 1];
+    for (int i = 0; i < HEX_BYTES; i++)
+        snprintf(hex + 2 * i, 3, "%02x", package->hash[i]);
+    return talloc_asprintf(cli->ctx, "%.*s%cdev.h%s", kept < 40 ? kept : 40, m->version,
+                           memchr(m->version, '-', (size_t)kept) ? '.' : '-', hex);
+}
+
+static int install_package(struct cli *cli, const struct package *package, const struct manifest *m,
+                           const id *workspace, bool is_development)
+{
+    const char *label = is_development ? development_label(cli, package, m) : m->version;
     struct skill_install s = {
         .workspace_id = *workspace,
         .skill_id = id_new(),
         .slug = m->slug,
-        .label = m->version,
+        .label = label,
         .agentic = m->runner == RUNNER_MODEL,
         .credits = m->credits_micro,
         .manifest = {package->manifest, package->manifest_size},
@@ -93,8 +71,9 @@ static int install_package(struct cli *cli, const struct package *package, const
         e = skill_put(cli->db, &s, &skill, &is_new);
     if (e == ERR_CONFLICT)
         return cli_fail(cli,
-                        "version %s %s is already installed with different files; use a new version number",
-                        m->slug, m->version);
+                        "version %s %s is already installed with different files; use a new version number, "
+                        "or --development",
+                        m->slug, s.label);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
     return cli_print_line(cli, installed_json(&s, &skill, is_new), skill.text);
@@ -115,7 +94,9 @@ static enum err check_price(struct cli *cli, const id *workspace, const struct m
 int cmd_skill_install(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *dir;
-    const struct cli_option options[] = {{"workspace", .text_r = &text}, {0}};
+    bool is_development = false;
+    const struct cli_option options[] = {
+        {"workspace", .text_r = &text}, {"development", .flag_r = &is_development}, {0}};
     id workspace;
     struct package *package;
     struct manifest *m;
@@ -125,14 +106,16 @@ int cmd_skill_install(struct cli *cli, int argc, char **argv)
     int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
     if (code != CLI_DONE)
         return code;
-    if (read_package(cli, dir, &package, &m, p) != OK)
-        return print_problems(cli, dir, p);
+    if (!cli_read_skill(cli, dir, &package, &m))
+        return CLI_FAILED;
     enum err e = check_price(cli, &workspace, m, p);
     if (e == ERR_NOT_FOUND)
         return cli_fail(cli, "workspace not found: %s", workspace.text);
     if (e != OK)
         return cli_fail_err(cli, e, "installing the skill");
-    return p->total ? print_problems(cli, dir, p) : install_package(cli, package, m, &workspace);
+    if (p->total)
+        return cli_skill_problems(cli, dir, p);
+    return install_package(cli, package, m, &workspace, is_development);
 }
 
 int cmd_skill_list(struct cli *cli, int argc, char **argv)

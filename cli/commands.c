@@ -76,8 +76,14 @@ const struct command commands[] = {
     {"secret", "keygen", cmd_secret_keygen, "FILE", "creates a key file for the setting secrets.key_file"},
     {"skill", "check", cmd_skill_check, "DIR",
      "checks a skill; reports each problem with a JSON pointer into skill.json"},
-    {"skill", "install", cmd_skill_install, "DIR --workspace W",
-     "installs a skill as a new version, or makes an installed version current; prints its id"},
+    {"skill", "run", cmd_skill_run, "DIR [--inputs JSON|@FILE] [--file FILE]... [--keep]",
+     "runs the command of a skill on this machine in the sandbox, without installing it; prints its outputs, "
+     "and its log on "
+     "standard error. FILE is staged like an uploaded file. --keep leaves the folder of the run"},
+    {"skill", "install", cmd_skill_install, "DIR --workspace W [--development]",
+     "installs a skill as a new version, or makes an installed version current; prints its id. --development "
+     "adds the hash of "
+     "the files to the version, so that an edited skill needs no new version number"},
     {"skill", "list", cmd_skill_list, "--workspace W", "lists the skills of a workspace"},
     {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more"},
     {"model", "put", cmd_model_put,

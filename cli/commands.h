@@ -45,6 +45,7 @@ int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_executor_list(struct cli *cli, int argc, char **argv);
 int cmd_audit(struct cli *cli, int argc, char **argv);
 int cmd_skill_check(struct cli *cli, int argc, char **argv);
+int cmd_skill_run(struct cli *cli, int argc, char **argv);
 int cmd_skill_install(struct cli *cli, int argc, char **argv);
 int cmd_skill_list(struct cli *cli, int argc, char **argv);
 int cmd_skill_remove(struct cli *cli, int argc, char **argv);
