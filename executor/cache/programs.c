@@ -42,15 +42,14 @@ void cached_program_unref(struct cached_program *p)
     compiled_entry_unref(p ? &p->entry : NULL);
 }
 
-static enum err compile_cached_program(const id *workflow, int version, const char *text, size_t size,
-                                       struct cached_program **program_r)
+struct cached_program *cached_program_compile(const id *workflow, int version, const char *text, size_t size)
 {
     struct cached_program *p = talloc_zero(NULL, struct cached_program);
     void *scratch = talloc_new(p);
     struct json_problems *problems = json_problems_new(scratch);
     json_object *document;
     const char *why = "is not JSON";
-    enum err e = json_parse_tolerant(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
+    enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
         e = program_compile(p, document, NULL, &p->program, problems);
     if (e != OK) {
@@ -59,39 +58,78 @@ static enum err compile_cached_program(const id *workflow, int version, const ch
         log_error("workflow.compile_failed", "workflow=%s version=%d message=\"%s\"", workflow->text, version,
                   why);
         talloc_free(p);
-        return ERR_INVALID;
+        return NULL;
     }
     talloc_free(scratch);
-    *program_r = p;
+    return p;
+}
+
+static struct cached_program *add_program(struct compiled_programs *all, const id *workflow, int version,
+                                          struct cached_program *program)
+{
+    if (!program) /* one without a program: it does not compile */
+        program = talloc_zero(NULL, struct cached_program);
+    return compiled_cache_add(all->cache, workflow, version, &program->entry);
+}
+
+void compiled_programs_add(struct compiled_programs *all, const id *workflow, int version,
+                           struct cached_program *program)
+{
+    cached_program_unref(add_program(all, workflow, version, program));
+}
+
+/* Of ctx. */
+static enum err load_text(struct db *db, void *ctx, const id *workflow, int version, const char **text_r,
+                          size_t *size_r)
+{
+    struct db_value args[] = {db_id(workflow), db_number(version)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_PROGRAM, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        e = ERR_NOT_FOUND;
+    if (e != OK)
+        return e;
+    *text_r = db_str(rows, 0, WORKFLOW_PROGRAM_PROGRAM);
+    *size_r = db_cell(rows, 0, WORKFLOW_PROGRAM_PROGRAM)->size;
     return OK;
 }
 
-static enum err load_program(struct db *db, const id *workflow, int version,
-                             struct cached_program **program_r)
+/* Of a reference: the program, or ERR_INVALID if the version does not compile. */
+static enum err usable(struct cached_program *p, struct cached_program **program_r)
 {
-    void *scratch = talloc_new(NULL);
-    struct db_value args[] = {db_id(workflow), db_number(version)};
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_WORKFLOW_PROGRAM, args, 2, &rows);
-    if (e == OK && rows->count == 0)
-        e = ERR_NOT_FOUND;
-    if (e == OK)
-        e = compile_cached_program(workflow, version, db_str(rows, 0, WORKFLOW_PROGRAM_PROGRAM),
-                                   db_cell(rows, 0, WORKFLOW_PROGRAM_PROGRAM)->size, program_r);
-    talloc_free(scratch);
-    return e;
+    *program_r = p->program ? p : NULL;
+    if (p->program)
+        return OK;
+    cached_program_unref(p);
+    return ERR_INVALID;
+}
+
+enum err compiled_programs_get_within(struct compiled_programs *all, struct db *db, void *ctx,
+                                      const id *workflow, int version, size_t *bytes_left,
+                                      struct cached_program **program_r, const char **text_r, size_t *size_r)
+{
+    struct cached_program *p = compiled_cache_get(all->cache, workflow, version);
+    if (p)
+        return usable(p, program_r);
+    enum err e = load_text(db, ctx, workflow, version, text_r, size_r);
+    if (e != OK)
+        return e;
+    if (*size_r > *bytes_left)
+        return ERR_LIMIT;
+    *bytes_left -= *size_r;
+    p = cached_program_compile(workflow, version, *text_r, *size_r);
+    return usable(add_program(all, workflow, version, p), program_r);
 }
 
 enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
                                struct cached_program **program_r)
 {
-    struct cached_program *p = compiled_cache_get(all->cache, workflow, version);
-    if (!p) {
-        enum err e = load_program(db, workflow, version, &p);
-        if (e != OK)
-            return e;
-        p = compiled_cache_add(all->cache, workflow, version, &p->entry);
-    }
-    *program_r = p;
-    return OK;
+    void *scratch = talloc_new(NULL);
+    size_t bytes_left = SIZE_MAX;
+    const char *text;
+    size_t size;
+    enum err e = compiled_programs_get_within(all, db, scratch, workflow, version, &bytes_left, program_r,
+                                              &text, &size);
+    talloc_free(scratch);
+    return e;
 }

@@ -10,6 +10,8 @@ enum {
     /* A command's timeout counts from its start. Before that, a claimed run may wait this long for its files
      * and for its turn to start. */
     SKILL_START_WAIT_MS = 10 * 60 * 1000,
+    /* Of all programs that one transaction compiles: about 4 ms. */
+    COMPILE_BYTES_MAX = 32 * 1024,
 };
 
 /* --- what a run needs to begin --- */
@@ -81,8 +83,47 @@ static int64_t skill_deadline_ms(const struct manifest *m)
     return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_START_WAIT_MS : 0);
 }
 
-static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx, const struct run *r,
-                               struct claimed_run *c, int64_t *timeout_ms_r)
+/* A large program that is not in the cache is compiled by its own thread, after the transaction. */
+static void note_to_compile(struct claim_batch *claims, const struct run *r, const char *text, size_t size)
+{
+    for (size_t i = 0; i < claims->to_compile_n; i++) {
+        struct compile_job *noted = claims->to_compile[i];
+        if (noted->version != r->version || !id_equal(&noted->workflow, &r->responder_id))
+            continue;
+        if (noted->runs_n < COMPILE_RUNS_MAX)
+            noted->runs[noted->runs_n++] = r->id;
+        return;
+    }
+    if (claims->to_compile_n == COMPILE_JOBS_MAX)
+        return;
+    struct compile_job *job = talloc_zero(claims->holder, struct compile_job);
+    job->workflow = r->responder_id;
+    job->version = r->version;
+    job->text = talloc_memdup(job, text, size);
+    job->size = size;
+    job->runs[job->runs_n++] = r->id;
+    claims->to_compile[claims->to_compile_n++] = job;
+}
+
+/* ERR_LIMIT: the program is being compiled, or will be; the run cannot be claimed yet. */
+static enum err load_program(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
+                             const struct run *r, struct cached_program **program_r)
+{
+    const char *text;
+    size_t size;
+    if (compile_thread_join(claims->compile_thread, &r->responder_id, r->version, &r->id))
+        return ERR_LIMIT;
+    void *scratch = talloc_new(NULL);
+    enum err e = compiled_programs_get_within(thread_ctx->programs, tx->db, scratch, &r->responder_id, r->version,
+                                              &claims->compile_bytes_left, program_r, &text, &size);
+    if (e == ERR_LIMIT)
+        note_to_compile(claims, r, text, size);
+    talloc_free(scratch);
+    return e;
+}
+
+static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
+                               const struct run *r, struct claimed_run *c, int64_t *timeout_ms_r)
 {
     enum err e;
     if (r->kind == KIND_SKILL) {
@@ -91,7 +132,7 @@ static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ct
         if (e == OK)
             *timeout_ms_r = skill_deadline_ms(cached_skill_manifest(c->skill));
     } else {
-        e = compiled_programs_get(thread_ctx->programs, tx->db, &r->responder_id, r->version, &c->program);
+        e = load_program(tx, thread_ctx, claims, r, &c->program);
         if (e == OK)
             *timeout_ms_r = cached_program_compiled(c->program)->timeout_ms;
     }
@@ -112,6 +153,9 @@ static int free_claimed_runs(struct claimed_run *runs)
 void discard_claims(struct claim_batch *claims)
 {
     talloc_free(claims->runs);
+    for (size_t i = 0; i < claims->to_compile_n; i++)
+        talloc_free(claims->to_compile[i]);
+    claims->to_compile_n = 0;
     claims->runs = NULL;
     claims->runs_n = 0;
 }
@@ -129,12 +173,13 @@ static enum err move_to_running(struct run_tx *run_tx, struct run *r, const stru
     return run_move(run_tx, r, &move);
 }
 
-/* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. */
+/* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT: it
+ * stays queued until its program is compiled. */
 static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
-                              struct run *r, struct claimed_run *c)
+                              struct claim_batch *claims, struct run *r, struct claimed_run *c)
 {
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
-    enum err e = load_responder(tx, thread_ctx, r, c, &timeout_ms);
+    enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
         return e;
     c->earlier_side_effects = r->side_effects_started;
@@ -234,13 +279,12 @@ static enum err lock_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     return e;
 }
 
-/* Reads what the runs need, and offers them to the loop. `before` rows of run_tx are others'. */
-static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct claim_batch *claims,
-                             size_t before)
+/* Reads what the runs need, and offers them to the loop. */
+static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct claim_batch *claims)
 {
     enum err e = read_claimed_inputs(tx, claims);
     for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
-        run_tx_at(run_tx, before + i)->unlimited = !claims->runs[i].concurrency_limited;
+        run_tx_find(run_tx, &claims->runs[i].run.id)->unlimited = !claims->runs[i].concurrency_limited;
         e = read_stored_steps(tx, claims, &claims->runs[i]);
     }
     if (e != OK)
@@ -264,11 +308,17 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         return e;
     claims->runs = talloc_zero_array(claims->holder, struct claimed_run, found);
     talloc_set_destructor(claims->runs, free_claimed_runs);
+    claims->compile_bytes_left = COMPILE_BYTES_MAX;
     for (size_t i = 0; e == OK && i < found; i++) {
-        claims->runs_n++;
-        e = claim_one_run(tx, run_tx, thread_ctx, run_tx_at(run_tx, before + i), &claims->runs[i]);
+        e = claim_one_run(tx, run_tx, thread_ctx, claims, run_tx_at(run_tx, before + i),
+                          &claims->runs[claims->runs_n]);
+        claims->runs_n += e == OK;
+        if (e == ERR_LIMIT)
+            e = OK;
     }
-    return e == OK ? offer_claims(tx, run_tx, claims, before) : e;
+    if (claims->runs_n == 0)
+        claims->may_have_more = false; /* what is queued waits for its program */
+    return e == OK && claims->runs_n > 0 ? offer_claims(tx, run_tx, claims) : e;
 }
 
 /* --- a further execution of the transaction --- */

@@ -4,6 +4,10 @@
 #pragma once
 
 #include "executor/db_thread/claimed_run.h"
+#include "executor/db_thread/compile_thread.h"
+
+/* New large programs of one transaction; runs of others are found again. */
+enum { COMPILE_JOBS_MAX = 4 };
 
 struct claim_batch {
     /* --- set by the caller --- */
@@ -32,7 +36,15 @@ struct claim_batch {
     bool (*may_claim)(void *arg);
     void *may_claim_arg;
 
+    /* Compiles large programs. */
+    struct compile_thread *compile_thread;
+    size_t compile_bytes_left;
+
     /* --- the result --- */
+    /* Programs that are too large to be compiled in the transaction, of `holder`: to be submitted once it is
+     * over. Their runs stay queued. */
+    struct compile_job *to_compile[COMPILE_JOBS_MAX];
+    size_t to_compile_n;
     /* A scan was wanted, and more runs may be queued than it has found. */
     bool may_have_more;
     struct claimed_run *runs;

@@ -159,3 +159,33 @@ def test_sigterm_during_a_claim_releases_the_run(stack, session, workspace, clie
     stack.start_server("executor")
     ended(stack, id)
     assert row(stack, id) == ["3", "1", "0"]
+
+
+LARGE = {"steps": [{"name": f"s{n}", "type": "transform", "value": [{"n": i, "of": f"{n}"} for i in range(150)]} for n in range(150)],
+         "outputs": {"last": "${/steps/s149/result/149/n}"}}
+
+
+def test_a_large_program_is_compiled_after_the_claim(stack):
+    """Its runs stay queued until the program is in the cache of a process, and are claimed then without another hint."""
+    workspace = stack.workspace(credits=100)
+    workflow = workspace.put_workflow(LARGE)
+    client = workspace.client()
+    runs = [client.started(workflow, {}) for _ in range(8)]
+    for run in runs:
+        ended = client.finished(run, 60)
+        assert ended["status"] == "success", ended
+    losses = stack.sql(f"SELECT DISTINCT losses FROM executions WHERE responder_id = '{workflow}'")
+    assert losses == [["0"]], losses
+
+
+def test_a_large_program_that_does_not_compile_fails_its_runs(stack):
+    workspace = stack.workspace(credits=100)
+    workflow = workspace.put_workflow(LARGE)
+    client = workspace.client()
+    stack.stop_server("executor")
+    runs = [client.started(workflow, {}) for _ in range(2)]
+    stack.sql(f"UPDATE workflow_versions SET program = REPLACE(program, '\"transform\"', '\"unknown\"') WHERE workflow_id = '{workflow}'")
+    stack.start_server("executor")
+    for run in runs:
+        ended = client.finished(run, 60)
+        assert ended["status"] == "failed" and ended["failure_reason"] == "internal", ended
