@@ -16,8 +16,8 @@ struct compiled_programs *compiled_programs_new(void *ctx);
  * it does not compile (logged); or the error of the query. */
 enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
                                struct cached_program **program_r) WARN_UNUSED;
-/* The same within a transaction that must be short: a program of more than *bytes_left bytes is not compiled; then
- * ERR_LIMIT, and its text is of ctx. What is compiled is subtracted from *bytes_left. */
+/* The same within a transaction that must be short: a program of more than *bytes_left bytes is not compiled;
+ * then ERR_LIMIT, and its text is of ctx. What is compiled is subtracted from *bytes_left. */
 enum err compiled_programs_get_within(struct compiled_programs *all, struct db *db, void *ctx,
                                       const id *workflow, int version, size_t *bytes_left,
                                       struct cached_program **program_r, const char **text_r,

@@ -114,8 +114,9 @@ static enum err load_program(struct db_tx *tx, struct db_thread_ctx *thread_ctx,
     if (compile_thread_join(claims->compile_thread, &r->responder_id, r->version, &r->id))
         return ERR_LIMIT;
     void *scratch = talloc_new(NULL);
-    enum err e = compiled_programs_get_within(thread_ctx->programs, tx->db, scratch, &r->responder_id, r->version,
-                                              &claims->compile_bytes_left, program_r, &text, &size);
+    enum err e =
+        compiled_programs_get_within(thread_ctx->programs, tx->db, scratch, &r->responder_id, r->version,
+                                     &claims->compile_bytes_left, program_r, &text, &size);
     if (e == ERR_LIMIT)
         note_to_compile(claims, r, text, size);
     talloc_free(scratch);
@@ -173,8 +174,8 @@ static enum err move_to_running(struct run_tx *run_tx, struct run *r, const stru
     return run_move(run_tx, r, &move);
 }
 
-/* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT: it
- * stays queued until its program is compiled. */
+/* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
+ * it stays queued until its program is compiled. */
 static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                               struct claim_batch *claims, struct run *r, struct claimed_run *c)
 {
