@@ -1,6 +1,8 @@
 """Fixtures of the hostile suite: one real stack per attack, with the default limits, and a victim on it.
 
-The samples of a measurement: HOSTILE_SAMPLES (100; the short form in scripts/test takes fewer).
+The samples of a measurement: HOSTILE_SAMPLES (100).
+HOSTILE_MEMORY_MIB: the memory that each server may take (see memory.py); a module whose attack makes the kernel kill a process fails.
+HOSTILE_COUNTS=1: judges refusals, failures, fences and completion only, and no times.
 """
 import os
 import pathlib
@@ -9,16 +11,43 @@ import sys
 import pytest
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1] / "api")]
+from memory import SERVERS, Limits  # noqa: E402
 from stack import Effects, Stack  # noqa: E402
 from victim import Victim, fenced, judge  # noqa: E402
 
 SAMPLES = int(os.environ.get("HOSTILE_SAMPLES", "100"))
 
 
+MEMORY_MIB = int(os.environ.get("HOSTILE_MEMORY_MIB", "0"))
+
+
+class LimitedStack(Stack):
+    """A stack whose servers have a limit of memory, also after a restart."""
+
+    def start(self):
+        self.limits = Limits(self, MEMORY_MIB)
+        super().start()
+        for server in SERVERS:
+            self.limits.confine(server)
+        return self
+
+    def start_server(self, name):
+        super().start_server(name)
+        if name in SERVERS:
+            self.limits.confine(name)
+
+    def close(self):
+        used = self.limits.report()
+        super().close()
+        self.limits.remove()
+        print("memory: " + ", ".join(f"{server} {mib} MiB, {kills} kills" for server, (mib, kills) in used.items()))
+        assert all(kills == 0 for _, kills in used.values()), f"the kernel killed processes at {MEMORY_MIB} MiB: {used}"
+
+
 @pytest.fixture(scope="module")
 def stack(request):
     # queue_ms and the limits per address have their defaults: an attacker who makes the pool reject the victim's requests has succeeded
-    s = Stack({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
+    s = (LimitedStack if MEMORY_MIB else Stack)({"api.queue_ms": "100", "nginx.address_connections": "1000", "nginx.address_requests": "1000", "nginx.address_burst": "2000",
                "api.unknown_keys_per_s": "100", **getattr(request.module, "SETTINGS", {})}, getattr(request.module, "TLS", False))
     try:
         s.start()

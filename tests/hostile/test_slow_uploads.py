@@ -3,8 +3,10 @@ import contextlib
 import http.client
 import itertools
 import socket
+import threading
 import time
 
+from stack import eventually
 from victim import Attacker, Times, fenced, judge
 
 SENDERS = 4   # api.uploads_workers
@@ -15,9 +17,13 @@ HEADERS = "Host: x\r\nContent-Type: multipart/form-data; boundary=x\r\n"
 
 @contextlib.contextmanager
 def slow_uploads(stack, key, statuses):
+    """`statuses` gets the answer of each sender's request."""
+    sending = threading.Semaphore(0)
+
     def work(_):
         with socket.create_connection(("127.0.0.1", stack.port), 10, ("127.0.0.2", 0)) as s:
             s.sendall(f"POST /api/v1/files HTTP/1.1\r\nAuthorization: Bearer {key}\r\n{HEADERS}Content-Length: 1000000\r\n\r\n".encode())
+            sending.release()
             s.settimeout(1)
             for n in itertools.count():
                 with contextlib.suppress(TimeoutError):
@@ -27,7 +33,9 @@ def slow_uploads(stack, key, statuses):
                     return
                 s.sendall(BODY[n % 60:][:1] or b"-")
     with Attacker(work, threads=SENDERS) as attacker:
-        time.sleep(1)  # every sender has sent its header
+        for _ in range(SENDERS):
+            assert sending.acquire(timeout=30)
+        eventually(lambda: 429 in statuses, 30, "the refusal of the upload beyond the share")  # the others hold their workers
         yield
     assert not attacker.errors, attacker.errors
 
@@ -61,6 +69,6 @@ def test_slow_uploads_stall_no_other_upload(stack, victim, attacker):
     before = len(fenced(stack))
     with slow_uploads(stack, attacker.key()["key"], statuses):
         beside = measure(stack, victim.key)
-        time.sleep(15)  # past api.upload_grace_s
+        eventually(lambda: 408 in statuses, 60, "the end of the uploads that are too slow")
     judge("slow_uploads", alone, beside, fenced(stack)[before:])
     assert set(statuses) == {408, 429}, statuses

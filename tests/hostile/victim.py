@@ -10,9 +10,11 @@ import datetime
 import http.client
 import json
 import math
+import os
 import threading
 import time
 
+COUNTS_ONLY = os.environ.get("HOSTILE_COUNTS") == "1"  # on a machine that is busy with other tests, times say nothing
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": {"x": "${/inputs/x}"}}]}
 PACE_S = 0.02      # at most one run every 20 ms, because the victim must not be a load
 FINISH_S = 20      # a run that has not finished by then counts as refused
@@ -135,7 +137,7 @@ def judge(name, alone, beside, fences, report=print):
            f"  finish p50 {a['finish_p50']:7.1f} -> {b['finish_p50']:7.1f}  p99 {a['finish_p99']:7.1f} -> {b['finish_p99']:7.1f}"
            f"  refused {b['refused']:3}  fenced {len(fences)}")
     wrong = []
-    for what in ("accept_p99", "finish_p99"):
+    for what in () if COUNTS_ONLY else ("accept_p99", "finish_p99"):
         if b[what] > 2 * a[what] + 20:
             wrong.append(f"{what} beside the attacker {b[what]:.1f} ms, alone {a[what]:.1f} ms")
     if beside.refused:
