@@ -57,7 +57,8 @@ def test_log_follows_rotated_files(log, tmp_path):
     log.add(*[line(n) for n in range(500)])
     out = tmp_path / "out"
     with open(out, "w") as f:
-        follower = subprocess.Popen(log.command("log", "--follow", "--execution", E), stdout=f)
+        follower = subprocess.Popen(log.command("log", "--follow", "--execution", E), stdout=f,
+                                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a shell ignores it for what runs in its background
     try:
         eventually(lambda: out.read_text().endswith(line(499)), 5, "the newest lines")
         seen = out.read_text().splitlines(True)

@@ -210,7 +210,8 @@ def test_each_request_writes_one_log_line(stack, place):
                      rf"workspace={place[0].id} execution={answer.json()['execution_id']} db=\d+ batch=1$", line)
 
 
-def test_health_and_metrics_are_served(stack):
+def test_health_and_metrics_are_served(stack, workspace, client):
+    client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]}))
     get = lambda path: requests.get(stack.url + path, timeout=5)
     assert (get("/healthz").status_code, get("/healthz").json()) == (200, {"status": "ok"})
     assert (get("/readyz").status_code, get("/readyz").json()) == (200, {"status": "ok"})
