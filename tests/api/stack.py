@@ -68,12 +68,13 @@ class Stack:
         # MILLRACE_STACK: leftovers() finds processes that outlive the stack by it
         self.env = {**os.environ, "MILLRACE_CONFIG": str(self.dir / "millrace.ini"), "MILLRACE_BIN": str(BIN),
                     "MILLRACE_STACK": str(self.dir)}
+        self.prefix = []  # the beginning of the commands that start and stop servers
         self.operator_lock = threading.Lock()
         self.operator = peers.Operator(self.dir, ROOT / "bin/millrace", self.env)
 
     # --- start and stop ---------------------------------------------------------------------------------------------
     def _run(self, command, *args):
-        done = subprocess.run([ROOT / "scripts/stack", command, self.dir, *args], env=self.env, stdin=subprocess.DEVNULL,
+        done = subprocess.run([*self.prefix, ROOT / "scripts/stack", command, self.dir, *args], env=self.env, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
         assert done.returncode == 0, f"scripts/stack {command}: {done.stdout}"
         return done.stdout

@@ -28,13 +28,16 @@ class LimitedStack(Stack):
         self.limits = Limits(self, MEMORY_MIB)
         super().start()
         for server in SERVERS:
-            self.limits.confine(server)
+            self.restart_server(server)
+        self.wait_ready()
         return self
 
     def start_server(self, name):
-        super().start_server(name)
-        if name in SERVERS:
-            self.limits.confine(name)
+        self.prefix = self.limits.prefix(name) if name in SERVERS else []
+        try:
+            super().start_server(name)
+        finally:
+            self.prefix = []
 
     def close(self):
         used = self.limits.report()

@@ -6,7 +6,6 @@ each process alone.
 import contextlib
 import os
 import pathlib
-import resource
 
 SERVERS = ("api", "executor", "stream")
 ROOT = pathlib.Path("/sys/fs/cgroup")
@@ -16,10 +15,12 @@ def parent():
     """(directory of this process's control group, name of the file that holds the limit), or None."""
     for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        for top, limit in ((ROOT / "memory", "memory.limit_in_bytes"),) if controllers == "memory" else ((ROOT, "memory.max"),) if controllers == "" else ():
-            directory = top / path.lstrip("/")
-            if (directory / limit).exists() and os.access(directory, os.W_OK):
-                return directory, limit
+        if controllers not in ("memory", ""):
+            continue
+        top, limit = (ROOT / "memory", "memory.limit_in_bytes") if controllers else (ROOT, "memory.max")
+        directory = top / path.lstrip("/")
+        if (directory / limit).exists() and os.access(directory, os.W_OK):
+            return directory, limit
     return None
 
 
@@ -28,25 +29,18 @@ class Limits:
         self.stack, self.bytes = stack, mib << 20
         self.groups = {}
 
-    def confine(self, server):
-        pids = [self.stack.pid(server), *self.stack.children(server)]
+    def prefix(self, server):
+        """The beginning of a command that starts the server with its limit."""
         found = parent()
         if not found:
-            for pid in pids:
-                resource.prlimit(pid, resource.RLIMIT_DATA, (self.bytes, self.bytes))
-            return
+            return ["prlimit", f"--data={self.bytes}"]
         directory, limit = found
         group = directory / f"millrace-{self.stack.dir.name}-{server}"
-        if not group.exists():
+        if server not in self.groups:
             group.mkdir()
             (group / limit).write_text(str(self.bytes))
-            moves = group / "memory.move_charge_at_immigrate"
-            if moves.exists():  # version 1: what the processes take already counts, too
-                moves.write_text("3")
-        self.groups[server] = group
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                (group / "cgroup.procs").write_text(str(pid))
+            self.groups[server] = group
+        return ["sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group)]
 
     def report(self):
         """{server: (highest use in MiB, kills)}"""
@@ -60,5 +54,5 @@ class Limits:
 
     def remove(self):
         for group in self.groups.values():
-            with contextlib.suppress(OSError):  # processes of the stack that have not ended yet
+            with contextlib.suppress(OSError):  # the kernel has not finished with its processes yet
                 group.rmdir()
