@@ -3,10 +3,13 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 
 import pytest
 import requests
+
+from stack import eventually
 
 TLS = True
 
@@ -63,6 +66,80 @@ def test_errors_of_nginx_are_problem_documents(stack, name):
     check_problem(status, headers, body, code)
     if status == 405:
         assert "GET" in headers["allow"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/workflows", "/v1/files/x", "/healthz", "/elsewhere"])
+@pytest.mark.parametrize("how", ["length", "chunked", "http2", "http2 without a length"])
+def test_body_over_the_limit_is_a_problem_document(stack, how, path):
+    """nginx judges the length before the location answers, and a body without one while it reads it."""
+    options = ["--http2"] if "http2" in how else ["--http1.1"]
+    options += ["--upload-file", "-", "--request", "POST"] if how in ("chunked", "http2 without a length") else ["--data-binary", "@-"]
+    done = subprocess.run(["curl", "--silent", "--insecure", "--include", "--max-time", "30", "--header", "Expect:",
+                           "--header", "Content-Type: application/json", *options, f"https://localhost:{stack.tls_port}{path}"],
+                          input=b" " * 3_000_000, stdout=subprocess.PIPE, timeout=60)
+    head, body = done.stdout.split(b"\r\n\r\n", 1)
+    lines = head.decode().split("\r\n")
+    status = int(lines[0].split()[1])
+    headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines[1:])}
+    problem = json.loads(body)
+    assert headers["content-type"] == "application/problem+json"
+    assert problem["status"] == status and status in (401, 404, 405, 413), problem
+    if path.startswith("/api"):
+        assert (status, problem["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize("path", ["/v1", "/api-proxy/v1", "/api/v1", "/v1/"])
+def test_prefix_alone_is_404(stack, path):
+    answer = requests.get(stack.url + path, timeout=10, allow_redirects=False)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"] == "application/problem+json" and answer.json()["code"] == "not_found"
+
+
+def test_health_of_a_stopped_pool_is_a_problem_document(stack):
+    stack.stop_server("api")
+    try:
+        answer = requests.get(stack.url + "/readyz", timeout=10)
+        check_problem(503, answer.headers, answer.content, "unavailable")
+        answer = requests.post(stack.url + "/readyz", data=b" " * 2_000_000, timeout=10)
+        assert answer.status_code in (413, 503)
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    finally:
+        stack.start_server("api")
+
+
+def test_upload_to_a_stopped_pool_is_503(stack):
+    """The body is larger than the limit of the other locations."""
+    key = stack.workspace().key()["key"]
+    stack.stop_server("api")
+    try:
+        answer = requests.post(stack.url + "/api/v1/files/", headers={"X-API-Key": key}, timeout=30,
+                               files={"files": ("a", b"x" * 5_000_000)})
+        assert answer.headers["Retry-After"] == "1"
+        check_problem(503, answer.headers, answer.content, "unavailable")
+    finally:
+        stack.start_server("api")
+
+
+def test_upload_whose_worker_is_killed_is_502(stack):
+    key = stack.workspace().key()["key"]
+    killed = threading.Event()
+
+    def body():
+        yield (b"--b\r\nContent-Disposition: form-data; name=\"files\"; filename=\"a\"\r\n\r\n" + b"x" * 2_000_000)
+        eventually(lambda: requests.get(stack.url + "/readyz", timeout=5).status_code == 200)
+        stack.kill_server("api", with_children=True)
+        killed.set()
+        for _ in range(64):
+            yield b"x" * 65536
+        yield b"\r\n--b--\r\n"
+
+    try:
+        answer = requests.post(stack.url + "/api/v1/files/", data=body(), timeout=30,
+                               headers={"X-API-Key": key, "Content-Type": "multipart/form-data; boundary=b"})
+        assert killed.is_set()
+        check_problem(502, answer.headers, answer.content, "outcome_unknown")
+    finally:
+        stack.start_server("api")
 
 
 def test_plain_http_to_the_tls_port_is_400(stack):
