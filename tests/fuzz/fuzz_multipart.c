@@ -1,11 +1,14 @@
 /* Fuzzes the parser of uploads. The first byte of the input decides how the rest is split into pieces; the
- * parser must report the same events for the pieces as for the whole. */
+ * parser must report the same events for the pieces as for the whole. A file name that is accepted is
+ * UTF-8 in normalization form C, of a length that fits its column. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/utf8.h"
 #include "fcgi/http/multipart.h"
+#include "store/file.h"
 
 struct story {
     uint64_t hash;
@@ -21,6 +24,11 @@ static bool mix(struct story *s, const char *text)
 
 static bool on_part(void *arg, const struct multipart_part *p)
 {
+    const char *name = p->filename ? file_basename(NULL, p->filename) : NULL;
+    if (name && (!utf8_is_valid(name, strlen(name)) || strlen(name) > FILE_NAME_BYTES_MAX ||
+                 strcmp(name, file_name_normal((void *)name, name)) != 0))
+        abort();
+    talloc_free((void *)name);
     return mix(arg, p->name) && mix(arg, p->filename) && mix(arg, p->type);
 }
 
