@@ -53,6 +53,29 @@ def free_port():
         return s.getsockname()[1]
 
 
+def unique_members(pairs):
+    names = [name for name, _ in pairs]
+    assert len(names) == len(set(names)), f"a name stands twice in one object: {names}"
+    return dict(pairs)
+
+
+def reject_constant(word):
+    raise AssertionError(f"{word} is not JSON")
+
+
+def check_json(answer):
+    """A JSON response is strict JSON in UTF-8: no byte order mark, no half of a surrogate pair, no name twice, no NaN. An error has a
+    problem document, whoever answers."""
+    kind = answer.headers.get("Content-Type", "").partition(";")[0]
+    if answer.status_code >= 400 and answer.request.method != "HEAD":
+        assert kind == "application/problem+json", (answer.status_code, kind, answer.content[:500])
+    if kind not in ("application/json", "application/problem+json") or not answer.content:
+        return
+    text = answer.content.decode("utf-8", "strict")
+    value = json.loads(text, object_pairs_hook=unique_members, parse_constant=reject_constant)
+    json.dumps(value, ensure_ascii=False).encode("utf-8", "strict")
+
+
 class Stack:
     def __init__(self, settings=None, tls=False, demo=False):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="mr-", dir="/tmp"))
@@ -262,6 +285,8 @@ class Client:
     def request(self, method, path, **kwargs):
         kwargs.setdefault("timeout", 70)
         answer = self.session.request(method, self.base + path, **kwargs)
+        if not kwargs.get("stream"):
+            check_json(answer)
         DOCUMENT.check(method, path.split("?")[0], answer, body_is_here=not kwargs.get("stream"))
         return answer
 

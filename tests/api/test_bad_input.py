@@ -1,4 +1,5 @@
 """Invalid requests are answered with a documented error: never a 500, never HTML, and nothing is charged."""
+import gzip
 import json
 import socket
 import uuid
@@ -46,6 +47,10 @@ MALFORMED = {
     "too deep": deep(32), "very deep": b'{"metadata":' + b"[" * 100000 + b"]" * 100000 + b"}", "BOM": b"\xef\xbb\xbf{}",
     "a raw control character": b'{"metadata":{"a":"\x01"}}', "a NUL in a key": b'{"metadata":{"a\\u0000b":1}}',
     "UTF-16": "{}".encode("utf-16"), "a comment within": b"{/* x */}", "TRUE": b'{"metadata":{"a":TRUE}}', "01": b'{"metadata":{"a":01}}',
+    "a name twice": b'{"inputs":{"email":"abc","n":-1,"n":5}}', "a name twice, once escaped": b'{"metadata":{"a":1,"\\u0061":2}}',
+    "a member of the body twice": b'{"inputs":{"email":"abc"},"inputs":{"email":"abc"}}',
+    "half of a surrogate pair": b'{"inputs":{"email":"\\ud800abc"}}', "a swapped pair": b'{"metadata":{"a":"\\ude00\\ud83d"}}',
+    "half of a pair in a name": b'{"metadata":{"\\udfff":1}}',
     "a hex number": b'{"metadata":{"a":0x1}}', "+1": b'{"metadata":{"a":+1}}', "1.": b'{"metadata":{"a":1.}}', ".5": b'{"metadata":{"a":.5}}',
 }
 
@@ -53,6 +58,59 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_malformed_json_is_400(place, name):
     problem(run(place, MALFORMED[name]), 400, "invalid_json")
+
+
+def test_accepted_inputs_come_back_as_sent(place):
+    """To the client in the bytes that were sent, to the run as the same values."""
+    _, client, workflow = place
+    sent = '{"email":"\\ud83d\\ude00a\\u0000b\u2028","n":-0}'
+    answer = run(place, b'{"inputs":' + sent.encode() + b"}")
+    assert answer.status_code == 202, answer.text
+    id = answer.json()["execution_id"]
+    done = client.finished(id)
+    assert done["steps"][0]["result"] == {"email": "\U0001f600a\0b\u2028", "n": 0}
+    text = client.get(f"/executions/{id}", params={"include_step_results": "true"}).content.decode()
+    assert text.count('"n":-0') >= 2 and sent in text
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br, gzip", "identity, deflate"])
+def test_encoded_body_is_415(place, coding):
+    answer = run(place, gzip.compress(b"{}"), **{"Content-Encoding": coding})
+    problem(answer, 415, "unsupported_media_type")
+    assert answer.headers["Accept-Encoding"] == "identity"
+    assert run(place, b'{"inputs":{"email":"abc"}}', **{"Content-Encoding": "identity"}).status_code == 202
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_long_names_of_clients_are_cut_after_a_character(place, shift):
+    """At every place that quotes what the client sent."""
+    _, client, workflow = place
+    name = "x" * shift + "\u00e9" * 3000
+    for answer in (run(place, json.dumps({name: 1})), run(place, json.dumps({"inputs": {"email": "abc", name: 1}})),
+                   client.get("/executions", params={name[:1500]: "1"}), client.get("/executions", params=[("tag", "a"), ("tag", "b")]),
+                   client.post("/workflows", json={"name": "w", "program": {"steps": [{"name": "a", "type": "transform", "value": 1, name: 1}]}})):
+        assert answer.status_code in (400, 422)
+        assert len(answer.json()["detail"].encode()) <= 1024
+
+
+@pytest.mark.parametrize("path", ["/workflows", "/executions", "/credits/ledger"])
+def test_cursor_that_is_no_id_is_invalid_cursor(place, path):
+    problem(place[1].get(path, params={"after": "x"}), 400, "invalid_cursor")
+
+
+@pytest.mark.parametrize("text", ["2026-02-30", "2026-04-31T00:00:00Z", "2026-01-15T24:00:00Z", "2026-1-5", "2026-01-15T10:30:00", "1768473000"])
+def test_times_that_do_not_exist_are_400(place, text):
+    for path, name in (("/executions", "created_after"), ("/executions", "created_before"), ("/credits/usage", "from"), ("/credits/usage", "to")):
+        problem(place[1].get(path, params={name: text}), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("accept, kind", [
+    ("text/csv", "text/csv"), ("text/csv;q=0", "application/json"), ("text/csv;q=0.1, application/json", "application/json"),
+    ("application/json;q=0.1, text/csv", "text/csv"), ("*/*", "application/json"), ("text/csv, */*", "text/csv"),
+    ('application/json;x="text/csv"', "application/json"), ("image/png", "application/json")])
+def test_usage_is_sent_as_the_client_accepts_it(place, accept, kind):
+    answer = place[1].get("/credits/usage", headers={"Accept": accept})
+    assert answer.headers["Content-Type"].partition(";")[0] == kind
 
 
 WRONG = {

@@ -3,6 +3,7 @@ import hashlib
 import os
 import socket
 import threading
+import unicodedata
 import uuid
 
 import pytest
@@ -88,6 +89,26 @@ def test_file_names_are_reduced_to_basenames(client, sent, kept):
     got = client.get("/files/" + requests.utils.quote(kept, safe=""))
     assert got.status_code == 200 and got.content == b"hello"
     assert "\n" not in got.headers["Content-Disposition"]
+
+
+@pytest.mark.parametrize("parameters, kept", [
+    ("filename*=utf-8''na%C3%AFve.txt", "na\u00efve.txt"), ("filename=a.txt; filename*=UTF-8'en'%e2%82%ac.txt", "\u20ac.txt"),
+    ('filename="a%22b.txt"', 'a"b.txt'), ('filename="e\u0301.txt"', "\u00e9.txt"), ('filename="100%41.txt"', "100%41.txt")])
+def test_file_names_are_read_as_clients_send_them(client, parameters, kept):
+    body = f'--x\r\nContent-Disposition: form-data; name="files"; {parameters}\r\n\r\nhello\r\n--x--\r\n'.encode()
+    assert raw(client, body).json() == {"source_ids": [kept]}
+    for spelling in ("NFC", "NFD"):
+        assert client.get("/files/" + requests.utils.quote(unicodedata.normalize(spelling, kept), safe="")).content == b"hello"
+    assert client.delete("/files/" + requests.utils.quote(unicodedata.normalize("NFD", kept), safe="")).status_code == 204
+    assert client.get("/files").json()["files"] == []
+
+
+@pytest.mark.parametrize("kind", [b"text/\xff", "text/\u00e9".encode(), b"text", b"text/\x01", b"x/" + b"y" * 300])
+def test_media_types_that_are_no_media_types_are_replaced(client, kind):
+    body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\nContent-Type: ' + kind + b"\r\n\r\nhello\r\n--x--\r\n"
+    assert raw(client, body).status_code == 201
+    assert [f["media_type"] for f in client.get("/files").json()["files"]] == ["application/octet-stream"]
+    assert client.get("/files/a").headers["Content-Type"] == "application/octet-stream"
 
 
 @pytest.mark.parametrize("name", [b"", b".", b"..", b"a/", b"x" * 256, b"\xff\xfe", b"a\x01b", b"dir/.."])
