@@ -1,5 +1,5 @@
-/* Fuzzes header lists, Retry-After and dates. Elements lie in the field in order, and parameters in their element; a
- * weight is within its bounds; a date that is accepted is written and read as the same time. */
+/* Fuzzes header lists, Retry-After and dates. Elements lie in the field in order, and parameters in their
+ * element; a weight is within its bounds; a date that is accepted is written and read as the same time. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>

@@ -1,6 +1,7 @@
-/* Fuzzes JSON in and out. What json_parse accepts is unique in its names, comes back from json_text as an equal value
- * whose text is strict JSON again, and is accepted by the tolerant parser as the same value. Any text that is accepted
- * by either parser is written as valid UTF-8. Each byte of a member that json_raw_member finds is the caller's. */
+/* Fuzzes JSON in and out. What json_parse accepts is unique in its names, comes back from json_text as an
+ * equal value whose text is strict JSON again, and is accepted by the tolerant parser as the same value. Any
+ * text that is accepted by either parser is written as valid UTF-8. Each byte of a member that
+ * json_raw_member finds is the caller's. */
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
