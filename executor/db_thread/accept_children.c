@@ -53,9 +53,8 @@ static enum err check_child_inputs(struct child_job *j, const struct schema *sch
     json_object *inputs;
     struct span text = j->request.input;
     enum err e = json_parse(j, text.at, text.size, TEMPLATE_DEPTH_MAX, &inputs, &j->why);
-    if (e != OK || !schema)
-        return e;
-    e = schema_validate(j, schema, inputs, &problems);
+    if (e == OK && schema)
+        e = schema_validate(j, schema, inputs, &problems);
     if (e == ERR_LIMIT)
         j->reason = REASON_LIMIT_EXCEEDED;
     if (e != OK && problems.count > 0)

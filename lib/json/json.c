@@ -164,6 +164,25 @@ static bool has_byte_order_mark(const char *text, size_t size)
            memcmp(text, byte_order_mark, sizeof byte_order_mark - 1) == 0;
 }
 
+/* Counted before anything is built, because a tree takes up to 250 times the bytes of its text. */
+bool json_has_too_many_values(const char *text, size_t size)
+{
+    size_t values = 1;
+    bool in_string = false;
+    for (size_t i = 0; i < size && values <= JSON_VALUES_MAX; i++) {
+        char c = text[i];
+        if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            i += c == '\\';
+        else if (c == '{')
+            values += JSON_OBJECT_WEIGHT;
+        else
+            values += c == ',' || c == '[';
+    }
+    return values > JSON_VALUES_MAX;
+}
+
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r)
 {
@@ -171,6 +190,10 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
     if (has_byte_order_mark(text, size)) {
         *why_r = "it begins with a byte order mark (the bytes EF BB BF); send it without";
         return ERR_INVALID;
+    }
+    if (json_has_too_many_values(text, size)) {
+        *why_r = "it has more than 300000 values, of which each object counts as 3";
+        return ERR_LIMIT;
     }
     return parse_json(ctx, text, size, (struct json_check){.depth_max = depth}, value_r, why_r);
 }

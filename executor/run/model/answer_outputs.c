@@ -112,6 +112,8 @@ struct search {
     size_t n;
     /* what is wrong with an object that was meant to be JSON; NULL: there is none */
     const char *broken;
+    /* parsing or validating an object exceeds a limit */
+    bool limit;
 };
 
 /* The end of the object that begins at p, behind its last brace; NULL: it has no end. */
@@ -170,7 +172,9 @@ static const char *try_object(void *ctx, struct search *s, const char *p)
     const char *all = s->text + s->size, *end = object_end(p, all), *why;
     bool meant = looks_like_object(p, all);
     json_object *value;
-    if (end && json_parse(ctx, p, (size_t)(end - p), TEMPLATE_DEPTH_MAX, &value, &why) == OK) {
+    enum err e = end ? json_parse(ctx, p, (size_t)(end - p), TEMPLATE_DEPTH_MAX, &value, &why) : ERR_INVALID;
+    s->limit = s->limit || e == ERR_LIMIT;
+    if (e == OK) {
         add_candidate(s, value, is_fenced(s->text, p));
         return end;
     }
@@ -196,24 +200,26 @@ static void find_objects(void *ctx, struct search *s)
 
 /* --- the outputs --- */
 
-static const char *schema_problem(void *ctx, const struct manifest *m, json_object *value)
+static const char *schema_problem(void *ctx, const struct manifest *m, struct search *s, json_object *value)
 {
     struct schema_problems wrong = {0};
-    if (schema_validate(ctx, m->outputs, value, &wrong) == OK)
+    enum err e = schema_validate(ctx, m->outputs, value, &wrong);
+    if (e == OK)
         return NULL;
+    s->limit = s->limit || e == ERR_LIMIT;
     return talloc_asprintf(ctx, "the outputs do not match the manifest's schema: %s %s",
                            wrong.count ? wrong.items[0].pointer : "",
                            wrong.count ? wrong.items[0].message : "");
 }
 
 /* The object to use; NULL: none is valid, or it cannot be told which of several. */
-static json_object *choose_candidate(void *ctx, const struct manifest *m, const struct search *s,
+static json_object *choose_candidate(void *ctx, const struct manifest *m, struct search *s,
                                      const char **why_r)
 {
     json_object *valid = NULL, *fenced = NULL;
     size_t valid_n = 0, fenced_n = 0;
     for (size_t i = 0; i < s->n; i++) {
-        const char *why = schema_problem(ctx, m, s->list[i].value);
+        const char *why = schema_problem(ctx, m, s, s->list[i].value);
         if (why) {
             *why_r = why;
             continue;
@@ -254,13 +260,13 @@ static bool looks_like_json(const char *text, size_t size)
     return size > 0 && (*text == '{' || *text == '[' || (size >= 3 && memcmp(text, "```", 3) == 0));
 }
 
-static json_object *wrapped_outputs(void *ctx, const struct manifest *m, const struct search *s,
+static json_object *wrapped_outputs(void *ctx, const struct manifest *m, struct search *s,
                                     const char **why_r)
 {
     json_object *outputs =
         s->broken || looks_like_json(s->text, s->size) ? NULL : wrap_text(ctx, m, s->text, s->size);
     *why_r = s->broken ? talloc_asprintf(ctx, "the model's answer is not a single JSON object: %s", s->broken)
-             : outputs ? schema_problem(ctx, m, outputs)
+             : outputs ? schema_problem(ctx, m, s, outputs)
                        : "the model's answer is not a single JSON object";
     return *why_r ? NULL : outputs;
 }
@@ -291,5 +297,5 @@ enum answer_verdict answer_outputs(void *ctx, const struct manifest *manifest, c
         s.n > 0 ? choose_candidate(ctx, manifest, &s, why_r) : wrapped_outputs(ctx, manifest, &s, why_r);
     if (*outputs_r)
         *why_r = NULL;
-    return *outputs_r ? ANSWER_OK : ANSWER_UNUSABLE;
+    return *outputs_r ? ANSWER_OK : s.limit ? ANSWER_LIMIT : ANSWER_UNUSABLE;
 }

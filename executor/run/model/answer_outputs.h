@@ -13,6 +13,8 @@ enum answer_verdict {
     ANSWER_EMPTY,
     /* there are no outputs, or they do not match the manifest's schema */
     ANSWER_UNUSABLE,
+    /* parsing or validating an object in it exceeds the limits of json_parse or schema_validate */
+    ANSWER_LIMIT,
 };
 
 /* The outputs are, in this order:

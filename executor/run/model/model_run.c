@@ -123,7 +123,11 @@ static void finish_model_run(struct model_run *m)
     json_object *outputs;
     enum answer_verdict verdict = conversation_outputs(m->conversation, &m->answer, &outputs, &why);
     if (verdict != ANSWER_OK) {
-        fail_model_run(m, verdict == ANSWER_EMPTY ? REASON_MODEL_ERROR : REASON_OUTPUTS_INVALID, why);
+        fail_model_run(m,
+                       verdict == ANSWER_EMPTY   ? REASON_MODEL_ERROR
+                       : verdict == ANSWER_LIMIT ? REASON_LIMIT_EXCEEDED
+                                                 : REASON_OUTPUTS_INVALID,
+                       why);
         return;
     }
     set_model_usage(m);

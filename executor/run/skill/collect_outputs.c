@@ -48,15 +48,16 @@ static void validate_outputs(struct outputs_job *j)
     size_t size;
     char *text = read_output_file(j, path, MANIFEST_OUTPUT_MAX, &size);
     enum err e = text ? json_parse(j, text, size, JSON_DEPTH_MAX, &value, &why) : ERR_LIMIT;
-    j->reason = REASON_OUTPUTS_INVALID;
-    if (e != OK) {
+    if (e == OK && json_object_is_type(value, json_type_object))
+        e = schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong);
+    j->reason = e == ERR_LIMIT && text ? REASON_LIMIT_EXCEEDED : REASON_OUTPUTS_INVALID;
+    if (e != OK && wrong.count == 0) {
         j->why = talloc_asprintf(j, "the outputs could not be parsed: %s", why);
     } else if (!json_object_is_type(value, json_type_object)) {
         j->why = "the outputs are not a single JSON object";
-    } else if (schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong) != OK) {
+    } else if (e != OK) {
         j->why = talloc_asprintf(j, "the outputs do not match the manifest's schema: %s %s",
-                                 wrong.count ? wrong.items[0].pointer : "",
-                                 wrong.count ? wrong.items[0].message : "too large to validate");
+                                 wrong.items[0].pointer, wrong.items[0].message);
     } else {
         j->outputs = text;
     }

@@ -236,3 +236,29 @@ Test(json, tolerates_what_nobody_can_send_again)
         talloc_free(ctx);
     }
 }
+
+static enum err parse_repeated(void *ctx, const char *item, size_t n, const char **why_r)
+{
+    json_object *value;
+    char *text = talloc_strdup(ctx, "[");
+    for (size_t i = 0; i < n; i++) {
+        text = talloc_strdup_append_buffer(text, i > 0 ? "," : "");
+        text = talloc_strdup_append_buffer(text, item);
+    }
+    text = talloc_strdup_append_buffer(text, "]");
+    return json_parse(ctx, text, strlen(text), JSON_DEPTH_MAX, &value, why_r);
+}
+
+Test(json, bounds_the_number_of_values)
+{
+    void *ctx = talloc_new(NULL);
+    const char *why = NULL;
+    cr_expect_eq(parse_repeated(ctx, "0", JSON_VALUES_MAX - 2, &why), OK);
+    cr_expect_eq(parse_repeated(ctx, "0", JSON_VALUES_MAX + 1, &why), ERR_LIMIT);
+    cr_expect_str_eq(why, "it has more than 300000 values, of which each object counts as 3");
+    cr_expect_eq(parse_repeated(ctx, "{}", JSON_VALUES_MAX / 4, &why), ERR_LIMIT);
+    cr_expect_eq(parse_repeated(ctx, "{}", JSON_VALUES_MAX / 4 - 2, &why), OK);
+    cr_expect_eq(parse_repeated(ctx, "[]", JSON_VALUES_MAX, &why), ERR_LIMIT);
+    cr_expect_eq(parse_repeated(ctx, "\",,[{\\\",,[{\"", JSON_VALUES_MAX / 4, &why), OK, "within strings");
+    talloc_free(ctx);
+}
