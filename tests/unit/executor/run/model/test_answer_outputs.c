@@ -149,3 +149,18 @@ Test(answer_outputs, a_text_full_of_braces_is_given_up)
     cr_expect_str_eq(why, "the model's answer is larger than 1 MiB");
     talloc_free(ctx);
 }
+
+Test(answer_outputs, too_much_work_is_a_limit)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *outputs;
+    const char *why;
+    char *text = talloc_strdup(ctx, "{\"l\":[0");
+    for (size_t i = 0; i < JSON_VALUES_MAX; i++)
+        text = talloc_strdup_append_buffer(text, ",0");
+    text = talloc_strdup_append_buffer(text, "]}");
+    cr_expect_eq(answer_outputs(ctx, manifest_with(ctx, anything), text, strlen(text), &outputs, &why),
+                 ANSWER_LIMIT);
+    cr_expect(strstr(why, "300000 values"), "%s", why);
+    talloc_free(ctx);
+}
