@@ -36,8 +36,9 @@ enum {
 /* Parses `size` bytes as exactly one JSON text: at most 64 MiB of valid UTF-8 without a byte order mark,
  * nested at most `depth` levels, integers within 64 bits (signed or unsigned), only white space after it, no
  * NUL byte, no NUL in the name of a member, no half of a surrogate pair, and no name twice in one object. On
- * ERR_INVALID *why_r is a clause for the caller (static or of ctx), and on ERR_LIMIT, which stands for more than
- * JSON_VALUES_MAX values; ERR_INTERNAL if memory ran out. *value_r is owned by ctx and NULL for JSON null. */
+ * ERR_INVALID *why_r is a clause for the caller (static or of ctx), and on ERR_LIMIT, which stands for more
+ * than JSON_VALUES_MAX values; ERR_INTERNAL if memory ran out. *value_r is owned by ctx and NULL for JSON
+ * null. */
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r) WARN_UNUSED;
 /* The same for texts that nobody can send again: responses of other servers, and what an earlier version
@@ -46,7 +47,8 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
 enum err json_parse_tolerant(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                              const char **why_r) WARN_UNUSED;
 
-/* True if json_parse would reject the text because of the number of its values. One pass, nothing is built. */
+/* True if json_parse would reject the text because of the number of its values. One pass, nothing is built.
+ */
 bool json_has_too_many_values(const char *text, size_t size);
 
 /* Transfers one reference to `value` to a talloc context, which releases it when it is freed. Returns

@@ -260,8 +260,7 @@ static bool looks_like_json(const char *text, size_t size)
     return size > 0 && (*text == '{' || *text == '[' || (size >= 3 && memcmp(text, "```", 3) == 0));
 }
 
-static json_object *wrapped_outputs(void *ctx, const struct manifest *m, struct search *s,
-                                    const char **why_r)
+static json_object *wrapped_outputs(void *ctx, const struct manifest *m, struct search *s, const char **why_r)
 {
     json_object *outputs =
         s->broken || looks_like_json(s->text, s->size) ? NULL : wrap_text(ctx, m, s->text, s->size);
