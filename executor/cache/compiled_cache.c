@@ -5,6 +5,7 @@
 struct compiled_cache {
     struct compiled_entry *entries[COMPILED_MAX];
     uint64_t uses;
+    size_t source_bytes;
     /* Atomic, because other threads read them. */
     atomic_size_t entries_n, hits, misses;
 };
@@ -64,20 +65,26 @@ static size_t least_recently_used(const struct compiled_cache *cache)
     return oldest;
 }
 
+static void drop_least_recently_used(struct compiled_cache *cache)
+{
+    size_t index = least_recently_used(cache);
+    struct compiled_entry *entry = cache->entries[index];
+    cache->entries[index] = cache->entries[--cache->entries_n];
+    cache->source_bytes -= entry->source_bytes;
+    compiled_entry_unref(entry);
+}
+
 void *compiled_cache_add(struct compiled_cache *cache, const id *responder, int version,
                          struct compiled_entry *entry)
 {
     entry->responder = *responder;
     entry->version = version;
     atomic_init(&entry->references, 1);
-    size_t index = cache->entries_n;
-    if (index < COMPILED_MAX) {
-        cache->entries_n++;
-    } else {
-        index = least_recently_used(cache);
-        compiled_entry_unref(cache->entries[index]);
-    }
-    cache->entries[index] = entry;
+    while (cache->entries_n == COMPILED_MAX ||
+           (cache->entries_n > 0 && cache->source_bytes + entry->source_bytes > COMPILED_SOURCE_MAX))
+        drop_least_recently_used(cache);
+    cache->source_bytes += entry->source_bytes;
+    cache->entries[cache->entries_n++] = entry;
     return use_entry(cache, entry);
 }
 

@@ -60,6 +60,7 @@ struct cached_program *cached_program_compile(const id *workflow, int version, c
         talloc_free(p);
         return NULL;
     }
+    p->entry.source_bytes = size;
     talloc_free(scratch);
     return p;
 }

@@ -58,6 +58,7 @@ static enum err compile_cached_skill(const struct skill *row, struct cached_skil
     s->row = *row;
     s->row.slug = talloc_strdup(s, row->slug);
     s->row.label = talloc_strdup(s, row->label);
+    s->entry.source_bytes = row->manifest_size;
     s->row.manifest = NULL;
     s->row.manifest_size = 0;
     *skill_r = s;

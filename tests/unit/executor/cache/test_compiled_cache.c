@@ -12,9 +12,10 @@ static int count_free(struct compiled_entry *entry)
     return 0;
 }
 
-static struct compiled_entry *entry_new(void)
+static struct compiled_entry *entry_new(size_t source_bytes)
 {
     struct compiled_entry *entry = talloc_zero(NULL, struct compiled_entry);
+    entry->source_bytes = source_bytes;
     talloc_set_destructor(entry, count_free);
     return entry;
 }
@@ -26,10 +27,15 @@ static id responder_id(int n)
     return i;
 }
 
-static void add(struct compiled_cache *cache, int n, int version)
+static void add_sized(struct compiled_cache *cache, int n, int version, size_t source_bytes)
 {
     id responder = responder_id(n);
-    compiled_entry_unref(compiled_cache_add(cache, &responder, version, entry_new()));
+    compiled_entry_unref(compiled_cache_add(cache, &responder, version, entry_new(source_bytes)));
+}
+
+static void add(struct compiled_cache *cache, int n, int version)
+{
+    add_sized(cache, n, version, 100);
 }
 
 static bool has(struct compiled_cache *cache, int n, int version)
@@ -75,7 +81,7 @@ Test(compiled_cache, entries_live_as_long_as_their_references)
 {
     struct compiled_cache *cache = compiled_cache_new(NULL);
     id responder = responder_id(1);
-    struct compiled_entry *entry = compiled_cache_add(cache, &responder, 1, entry_new());
+    struct compiled_entry *entry = compiled_cache_add(cache, &responder, 1, entry_new(100));
     compiled_entry_ref(entry);
     talloc_free(cache);
     cr_assert_eq(freed, 0);
@@ -84,4 +90,22 @@ Test(compiled_cache, entries_live_as_long_as_their_references)
     compiled_entry_unref(entry);
     cr_assert_eq(freed, 1);
     compiled_entry_unref(NULL);
+}
+
+Test(compiled_cache, is_bounded_by_the_bytes_of_the_texts)
+{
+    struct compiled_cache *cache = compiled_cache_new(NULL);
+    for (int i = 0; i < 4; i++)
+        add_sized(cache, i, 1, COMPILED_SOURCE_MAX / 4);
+    cr_assert_eq(freed, 0);
+    add(cache, 4, 1);
+    cr_assert_eq(freed, 1);
+    cr_assert_not(has(cache, 0, 1));
+    add_sized(cache, 5, 1, COMPILED_SOURCE_MAX + 1);
+    cr_assert_eq(freed, 5, "one that is too large stands alone");
+    cr_assert(has(cache, 5, 1));
+    add(cache, 6, 1);
+    cr_assert(has(cache, 6, 1) && !has(cache, 5, 1));
+    talloc_free(cache);
+    cr_assert_eq(freed, 7);
 }
