@@ -11,8 +11,8 @@
 
 #include "base/ids.h"
 
-/* Entries of one cache, and bytes of their texts. A compiled program takes tens of times the bytes of its text
- * (40 times for an array of small integers). */
+/* Entries of one cache, and bytes of their texts. A compiled program takes tens of times the bytes of its
+ * text (40 times for an array of small integers). */
 enum { COMPILED_MAX = 256, COMPILED_SOURCE_MAX = 4 * 1024 * 1024 };
 
 /* The head of an entry, which is a separate talloc context, because its last reference may be released in
@@ -31,7 +31,8 @@ struct compiled_cache;
 struct compiled_cache *compiled_cache_new(void *ctx);
 /* A new reference to the entry of a version; NULL: it is not in the cache. */
 void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version);
-/* Adds an entry, whose head it fills in, in place of the least recently used ones if a limit is exceeded, and returns a reference to it; the cache keeps another one. */
+/* Adds an entry, whose head it fills in, in place of the least recently used ones if a limit is exceeded, and
+ * returns a reference to it; the cache keeps another one. */
 void *compiled_cache_add(struct compiled_cache *cache, const id *responder, int version,
                          struct compiled_entry *entry);
 
