@@ -32,10 +32,8 @@ enum slot_phase {
 
 enum {
     WAIT_MS = 50,
-    /* Accounts of which the group remembers that they are locked; the oldest makes room. */
-    BUSY_ACCOUNTS = 16,
-    /* A leader that has led for so long hangs and is killed. A batch takes less: one statement that is given
-     * up after 3 s, a new connection (2 s), settling (2 s and one more attempt to connect). */
+    /* A leader that has sent nothing to MariaDB for so long hangs and is killed. A healthy one is given up by
+     * each statement after 3 s and by each attempt to connect after 2 s. */
     LEADER_HANGS_MS = 10000,
     /* An account that no batch found locked for so long counts as free. */
     BUSY_FORGET_MS = 500,
@@ -44,12 +42,21 @@ enum {
      * hold it for some hundred ms. A shorter time would reject requests of a busy workspace at each of these.
      */
     BUSY_GRACE_MS = 500,
+    /* After so long a quarter of the workers is kept free for other accounts. A COMMIT elsewhere takes less.
+     */
+    BUSY_COMMIT_MS = 20,
 };
 
-/* An account that the last batches found locked; since_ms 0: none. Under the group's mutex. */
-struct busy_account {
-    id workspace;
-    int64_t since_ms, last_ms;
+/* What the last locked account of one worker's requests was. Each worker has a record of its own, so that as
+ * many accounts are remembered as workers can wait for, and the records of an account that somebody waits for
+ * are never given to another. Read and written without the group's mutex: it is only about fairness. */
+struct busy_record {
+    /* A hash of the workspace; 0: none. */
+    _Atomic uint64_t workspace;
+    /* Since when batches have found the account locked, and when one did last (CLOCK_BOOTTIME). */
+    _Atomic int64_t since_ms, last_ms;
+    /* The workspace again while the worker's request waits for its account; otherwise 0. */
+    _Atomic uint64_t waits_for;
 };
 
 struct accept_slot {
@@ -63,8 +70,6 @@ struct accept_slot {
     _Atomic int64_t due_ms;
     /* A worker uses the slot, or has used it. */
     atomic_bool attached;
-    /* 1 + the index of the account in the group's `busy` that a postponed request waits for. */
-    _Atomic uint32_t busy_account;
     struct run_request request;
     struct run_answer answer;
     /* Bytes of the request in `bytes`. */
@@ -77,13 +82,14 @@ struct accept_group {
     /* Process that leads a batch; 0: none. */
     _Atomic pid_t leader_pid;
     /* When that process was started (clock ticks after boot), since a process id may be used again, and when
-     * it began to lead (CLOCK_BOOTTIME). */
+     * it began to lead or sent its last request to MariaDB (CLOCK_BOOTTIME). */
     _Atomic uint64_t leader_started;
-    _Atomic int64_t leader_since_ms;
+    _Atomic int64_t leader_progress_ms;
     /* MariaDB's id of the leader's connection; a successor kills it. */
     _Atomic uint64_t leader_connection;
     _Atomic uint64_t batches, runs, alone, settled, withdrawn, postponed, busy_rejected;
-    struct busy_account busy[BUSY_ACCOUNTS];
+    /* By slot. */
+    struct busy_record busy[ACCEPT_GROUP_WORKERS_MAX];
     /* Slot at which the next leader starts taking. It moves on with each batch, so that no slot starves. */
     uint32_t next;
     unsigned slots_n;
@@ -192,7 +198,6 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
     s->busy_tries = 0;
     s->busy_since_ms = 0;
     atomic_store(&s->due_ms, 0);
-    atomic_store(&s->busy_account, 0);
     copy_span(s, &s->request.idempotency_key);
     copy_span(s, &s->request.input);
     copy_span(s, &s->request.tags);
@@ -229,75 +234,123 @@ static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answ
     set_phase(m->slot, SLOT_FREE);
 }
 
-/* --- leading --- */
+/* --- locked accounts --- */
 
-/* The place of the account in g->busy; BUSY_ACCOUNTS: it was not found locked lately. */
-static uint32_t busy_find(const struct accept_group *g, const id *workspace, int64_t now_ms)
+static uint64_t workspace_hash(const struct run_request *req)
 {
-    for (uint32_t i = 0; i < BUSY_ACCOUNTS; i++) {
-        const struct busy_account *a = &g->busy[i];
-        if (a->since_ms && now_ms - a->last_ms < BUSY_FORGET_MS && id_equal(&a->workspace, workspace))
-            return i;
+    return id_hash(&req->workspace_id) | 1;
+}
+
+static struct busy_record *busy_record_of(struct accept_group *g, const struct accept_slot *s)
+{
+    return &g->busy[s - g->slots];
+}
+
+/* Records that the account of the slot's request is locked. Returns since when. */
+static int64_t busy_remember(struct accept_group *g, struct busy_record *own, uint64_t workspace,
+                             int64_t now_ms)
+{
+    int64_t since_ms = now_ms;
+    for (unsigned i = 0; i < g->slots_n; i++) {
+        const struct busy_record *b = &g->busy[i];
+        int64_t other_ms = atomic_load(&b->since_ms);
+        if (atomic_load(&b->workspace) == workspace && now_ms - atomic_load(&b->last_ms) < BUSY_FORGET_MS &&
+            other_ms < since_ms)
+            since_ms = other_ms;
     }
-    return BUSY_ACCOUNTS;
+    atomic_store(&own->workspace, 0); /* nobody must read half of it */
+    atomic_store(&own->since_ms, since_ms);
+    atomic_store(&own->last_ms, now_ms);
+    atomic_store(&own->workspace, workspace);
+    return since_ms;
 }
 
-/* Remembers that the account is locked, and returns its place. */
-static uint32_t busy_remember(struct accept_group *g, const id *workspace, int64_t now_ms)
+/* The account was free. */
+static void busy_forget(struct accept_group *g, uint64_t workspace)
 {
-    uint32_t at = busy_find(g, workspace, now_ms);
-    if (at == BUSY_ACCOUNTS) {
-        at = 0;
-        for (uint32_t i = 1; i < BUSY_ACCOUNTS; i++) {
-            if (g->busy[i].last_ms < g->busy[at].last_ms)
-                at = i;
-        }
-        g->busy[at] = (struct busy_account){.workspace = *workspace, .since_ms = now_ms};
+    for (unsigned i = 0; i < g->slots_n; i++) {
+        uint64_t expected = workspace;
+        if (atomic_load(&g->busy[i].workspace) == workspace)
+            atomic_compare_exchange_strong(&g->busy[i].workspace, &expected, 0);
     }
-    g->busy[at].last_ms = now_ms;
-    return at;
 }
 
-static void busy_forget(struct accept_group *g, const id *workspace, int64_t now_ms)
-{
-    uint32_t at = busy_find(g, workspace, now_ms);
-    if (at < BUSY_ACCOUNTS)
-        g->busy[at].since_ms = 0;
-}
-
-/* True if half of the workers wait for this account already. */
-static bool too_many_wait(struct accept_group *g, uint32_t account)
+/* True if as many workers wait for the account already as may wait for one that has been locked for so long.
+ */
+static bool too_many_wait(const struct accept_group *g, uint64_t workspace, int64_t locked_ms)
 {
     unsigned workers = 0;
     unsigned waiting = 0;
     for (unsigned i = 0; i < g->slots_n; i++) {
-        struct accept_slot *s = &g->slots[i];
-        workers += s->attached;
-        waiting += phase_of(s) == SLOT_FILLED && s->busy_account == account + 1;
+        workers += atomic_load(&g->slots[i].attached);
+        waiting += atomic_load(&g->busy[i].waits_for) == workspace;
     }
-    return waiting >= (workers + 1) / 2;
+    unsigned spared = locked_ms >= BUSY_GRACE_MS ? workers / 2 : (workers + 3) / 4;
+    unsigned most = workers > spared ? workers - spared : 1;
+    return locked_ms >= BUSY_COMMIT_MS && waiting >= most;
 }
 
-/* Fills the slot of a request whose account is locked again: a leader takes it once the pause is over, and
- * nobody holds the group's lock until then. False: the account has been locked for too long, or too many
- * workers wait for it. */
-static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now_ms)
+/* Decides whether a request whose account is locked goes on waiting. False: the account has been locked for
+ * too long, or too many workers wait for it. */
+static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct run_request *req,
+                     int64_t now_ms)
 {
-    struct accept_group *g = m->group;
-    uint32_t account = busy_remember(g, &s->request.workspace_id, now_ms);
+    struct busy_record *own = busy_record_of(g, s);
+    uint64_t workspace = workspace_hash(req);
+    int64_t locked_since_ms = busy_remember(g, own, workspace, now_ms);
     if (s->busy_since_ms == 0)
         s->busy_since_ms = now_ms;
     if (now_ms - s->busy_since_ms >= ACCOUNT_BUSY_TIMEOUT_MS ||
-        (now_ms - g->busy[account].since_ms >= BUSY_GRACE_MS && too_many_wait(g, account))) {
+        too_many_wait(g, workspace, now_ms - locked_since_ms)) {
         atomic_fetch_add(&g->busy_rejected, 1);
         return false;
     }
-    atomic_store(&s->busy_account, account + 1);
-    atomic_store(&s->due_ms, now_ms + account_busy_pause_ms(s->busy_tries++));
-    set_phase(s, SLOT_FILLED);
+    atomic_store(&own->waits_for, workspace);
     atomic_fetch_add(&g->postponed, 1);
     return true;
 }
+
+/* The request is tried again, or has been answered or withdrawn. */
+static void end_wait(struct accept_group *g, const struct accept_slot *s)
+{
+    atomic_store(&busy_record_of(g, s)->waits_for, 0);
+}
+
+/* Fills the slot of a request whose account is locked again: a leader takes it once the pause is over, and
+ * nobody holds the group's lock until then. False: it does not wait any longer. */
+static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now_ms)
+{
+    if (!may_wait(m->group, s, &s->request, now_ms))
+        return false;
+    atomic_store(&s->due_ms, now_ms + account_busy_pause_ms(s->busy_tries++));
+    set_phase(s, SLOT_FILLED);
+    return true;
+}
+
+/* Accepts a run that does not fit into a slot, in a transaction of its own. While its account is locked, the
+ * worker waits by the same rule as in the group. */
+static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *request,
+                         struct run_answer *answer)
+{
+    struct accept_group *g = m->group;
+    struct accept_slot *s = m->slot;
+    atomic_fetch_add(&g->alone, 1);
+    m->last_batch = 1;
+    s->busy_since_ms = 0;
+    for (unsigned tries = 0;; tries++) {
+        accept_batch(m->db, m->redis, ctx, &request, 1, 0, answer);
+        if (answer->verdict != RUN_ACCOUNT_BUSY)
+            busy_forget(g, workspace_hash(request));
+        if (answer->verdict != RUN_ACCOUNT_BUSY || !may_wait(g, s, request, clock_boot_ms()))
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = account_busy_pause_ms(tries) * 1000000L}, NULL);
+        end_wait(g, s);
+    }
+    if (answer->verdict == RUN_ACCOUNT_BUSY)
+        answer->verdict = RUN_UNAVAILABLE;
+}
+
+/* --- leading --- */
 
 /* Answers the slots, except those whose account is locked, and wakes the owners. Of the postponed slots only
  * the owner of the one that is due first is woken, to lead the batch that tries them again. */
@@ -316,7 +369,7 @@ static void answer_slots(struct accept_member *m, struct accept_slot *const *tak
         if (answers[i].verdict == RUN_ACCOUNT_BUSY)
             answers[i].verdict = RUN_UNAVAILABLE;
         else
-            busy_forget(m->group, &s->request.workspace_id, now_ms);
+            busy_forget(m->group, workspace_hash(&s->request));
         store_answer(s, &answers[i]);
         s->batch = (uint32_t)n;
     }
@@ -378,6 +431,7 @@ static void lead_batch(struct accept_member *m)
         if (phase_of(s) != SLOT_FILLED || s->due_ms > now_ms || bytes + s->used > ACCEPT_BATCH_BYTES ||
             !change_phase(s, SLOT_FILLED, SLOT_TAKEN))
             continue;
+        end_wait(g, s);
         bytes += s->used;
         taken[n++] = s;
     }
@@ -426,14 +480,14 @@ static void kill_hung_leader(const struct accept_group *g)
 {
     pid_t pid = atomic_load(&g->leader_pid);
     uint64_t started = atomic_load(&g->leader_started);
-    int64_t since_ms = atomic_load(&g->leader_since_ms);
-    if (pid == 0 || clock_boot_ms() - since_ms < LEADER_HANGS_MS || process_started(pid) != started)
+    int64_t progress_ms = atomic_load(&g->leader_progress_ms);
+    if (pid == 0 || clock_boot_ms() - progress_ms < LEADER_HANGS_MS || process_started(pid) != started)
         return;
-    /* Another worker may lead since the values were read. */
-    if (atomic_load(&g->leader_pid) != pid || atomic_load(&g->leader_since_ms) != since_ms)
+    /* Since the values were read, the leader may have gone on, or another worker may lead. */
+    if (atomic_load(&g->leader_pid) != pid || atomic_load(&g->leader_progress_ms) != progress_ms)
         return;
-    log_error("accept.leader_killed", "pid=%d led_ms=%lld", (int)pid,
-              (long long)(clock_boot_ms() - since_ms));
+    log_error("accept.leader_killed", "pid=%d silent_ms=%lld", (int)pid,
+              (long long)(clock_boot_ms() - progress_ms));
     kill(pid, SIGKILL);
 }
 
@@ -449,17 +503,17 @@ static void try_lead(struct accept_member *m)
         log_error("accept.lock_failed", "errno=%d", e);
         return;
     }
-    atomic_store(&m->group->leader_since_ms, clock_boot_ms());
+    db_publish_progress(m->db, &m->group->leader_progress_ms);
     atomic_store(&m->group->leader_started, m->started);
     atomic_store(&m->group->leader_pid, m->pid);
     if (e == EOWNERDEAD) {
         /* if this process dies in there, the lock stays inconsistent and the next leader recovers */
         recover_dead_leader(m);
         pthread_mutex_consistent(&m->group->lock);
-        atomic_store(&m->group->leader_since_ms, clock_boot_ms());
     }
     lead_batch(m);
     atomic_store(&m->group->leader_pid, 0);
+    db_publish_progress(m->db, NULL);
     pthread_mutex_unlock(&m->group->lock);
     wake_next(m->group);
 }
@@ -493,6 +547,7 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
     atomic_store(&m->slot->attached, true);
     if (previous == SLOT_FILLED || previous == SLOT_TAKEN)
         (void)await_answer(m, INT32_MAX);
+    end_wait(group, m->slot); /* a predecessor may have died while it waited */
     set_phase(m->slot, SLOT_FREE);
     return m;
 }
@@ -506,9 +561,7 @@ void accept_group_run(struct accept_member *m, void *ctx, const struct run_reque
                       struct run_answer *answer)
 {
     if (!accept_group_takes(request)) {
-        atomic_fetch_add(&m->group->alone, 1);
-        m->last_batch = 1;
-        accept_one(m->db, m->redis, ctx, request, answer);
+        accept_alone(m, ctx, request, answer);
         return;
     }
     fill_slot(m->slot, request);
@@ -519,6 +572,7 @@ void accept_group_run(struct accept_member *m, void *ctx, const struct run_reque
         take_slot_answer(m, ctx, answer);
         return;
     }
+    end_wait(m->group, m->slot);
     atomic_fetch_add(&m->group->withdrawn, 1);
     *answer = (struct run_answer){.verdict = RUN_UNAVAILABLE, .execution_id = request->execution_id};
 }

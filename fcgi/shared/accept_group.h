@@ -9,10 +9,12 @@
  *
  * A batch never waits for an account. A request whose account is locked stays in its slot and joins a later
  * batch, after 1, 2, 4 ... 50 ms, for at most 2 s in all; then it is answered 503. The mutex is free in
- * between. At most half of the workers wait for one account: once it has been locked for 500 ms, further
- * requests are answered 503 at once.
+ * between. Once an account has been locked for 20 ms, at most three quarters of the workers wait for it, and
+ * half of them after 500 ms; further requests are answered 503 at once. A request that is too large for a
+ * slot waits by the same rule.
  *
- * Hangs. A worker that waits and finds that a leader has led for 10 s kills it with SIGKILL.
+ * Hangs. A worker that waits and finds that a leader has sent nothing to MariaDB for 10 s kills it with
+ * SIGKILL.
  *
  * Deaths. If the leader dies, the next worker that locks the mutex gets EOWNERDEAD. It kills the dead
  * leader's database connection and processes the taken slots again by the rule for lost commits. If the owner

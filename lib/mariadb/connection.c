@@ -318,6 +318,20 @@ void db_publish_connection_id(struct db *db, _Atomic uint64_t *where)
         *where = db_connection_id(db);
 }
 
+void db_publish_progress(struct db *db, _Atomic int64_t *where)
+{
+    db->published_progress_ms = where;
+    if (where)
+        *where = clock_boot_ms();
+}
+
+void db_count_round_trip(struct db *db)
+{
+    db->round_trips++;
+    if (db->published_progress_ms)
+        *db->published_progress_ms = clock_boot_ms();
+}
+
 uint64_t db_round_trips(const struct db *db)
 {
     return db->round_trips;
@@ -339,7 +353,7 @@ struct db_counters db_take_counters(struct db *db)
 
 enum db_fault db_command(struct db *db, const char *text)
 {
-    db->round_trips++;
+    db_count_round_trip(db);
     if (mysql_query(db->conn, text) != 0)
         return db_record_error(db, mysql_errno(db->conn), text, mysql_error(db->conn));
     return db->fault = FAULT_NONE;

@@ -133,6 +133,9 @@ uint64_t db_connection_id(const struct db *db);
 /* Keeps *where equal to the connection's id, now and after each reconnect, so that another process can settle
  * what this one leaves behind. NULL ends it. */
 void db_publish_connection_id(struct db *db, _Atomic uint64_t *where);
+/* Stores into *where when the last request to the server was sent (clock_boot_ms), now and from then on, so
+ * that another process can tell a slow user of the connection from one that hangs. NULL ends it. */
+void db_publish_progress(struct db *db, _Atomic int64_t *where);
 /* Checks that the server answers; connects if necessary, once more if the connection turned out to be dead.
  * ERR_UNAVAILABLE: the server is unreachable. */
 enum err db_ping(struct db *db) WARN_UNUSED;

@@ -67,10 +67,15 @@ struct db {
     char statement_error[256];
     /* kept equal to the connection's id; may be NULL */
     _Atomic uint64_t *published_id;
+    /* set at each round trip; may be NULL */
+    _Atomic int64_t *published_progress_ms;
     struct db_counters counters;
 };
 
 /* --- connection.c --- */
+
+/* Before each request to the server. */
+void db_count_round_trip(struct db *db);
 
 /* Connects if there is no connection. Like the functions below, it returns what it leaves in db->fault. */
 enum db_fault db_connect(struct db *db);

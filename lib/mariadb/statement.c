@@ -73,7 +73,7 @@ struct db_statement *db_prepare(struct db *db, enum sql_id query, unsigned size_
     void *scratch = talloc_new(NULL);
     char *text = expand_group(scratch, sql_text[query], 1U << size_log2);
     st->stmt = mysql_stmt_init(db->conn);
-    db->round_trips++;
+    db_count_round_trip(db);
     bool ok = mysql_stmt_prepare(st->stmt, text, strlen(text)) == 0;
     talloc_free(scratch);
     if (ok && mysql_stmt_field_count(st->stmt) == sql_columns[query]) {
@@ -220,7 +220,7 @@ static enum db_fault statement_run(struct db *db, enum sql_id query, unsigned si
                   mysql_stmt_param_count(st->stmt), binds_n);
         return db->fault = FAULT_STATEMENT;
     }
-    db->round_trips++;
+    db_count_round_trip(db);
     if (binds_n > 0 && mysql_stmt_bind_param(st->stmt, binds) != 0)
         return db_record_statement_error(db, st->stmt, sql_name[query]);
     if (mysql_stmt_execute(st->stmt) != 0 || (st->columns_n > 0 && !fetch_rows(st, rows)))

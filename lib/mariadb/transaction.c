@@ -30,7 +30,7 @@ static void tx_rollback(struct db *db)
 
 static enum db_fault tx_commit(struct db *db)
 {
-    db->round_trips++;
+    db_count_round_trip(db);
     failpoint("db.before_commit");
     int failed = mysql_send_query(db->conn, "COMMIT", 6);
     failpoint("db.in_commit");
@@ -100,7 +100,7 @@ static bool kill_connection(struct db *db, uint64_t old)
         return true;
     char text[64];
     snprintf(text, sizeof text, "KILL HARD CONNECTION %" PRIu64, db_connection_number(old));
-    db->round_trips++;
+    db_count_round_trip(db);
     if (mysql_query(db->conn, text) == 0 || mysql_errno(db->conn) == E_NO_SUCH_THREAD ||
         mysql_errno(db->conn) == E_KILL_DENIED)
         return true;

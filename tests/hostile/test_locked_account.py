@@ -1,16 +1,20 @@
 """The attacker's account row is held for as long as the attack lasts, while the attacker starts runs."""
 import contextlib
+import json
 import subprocess
+
+import pytest
 
 from victim import Attacker
 
 
-def test_a_locked_account_stalls_only_its_own_workspace(stack, attacker, beside):
+@pytest.mark.parametrize("bytes", [0, 100000], ids=["in_batches", "alone"])  # more than 72 KiB does not fit into a batch
+def test_a_locked_account_stalls_only_its_own_workspace(stack, attacker, beside, bytes):
     workflow = attacker.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
-    client, statuses = attacker.client(), []
+    client, statuses, body = attacker.client(), [], json.dumps({"inputs": {"x": "x" * bytes}})
 
     def work(_):
-        answer = client.session.post(f"{client.base}/workflows/{workflow}/run-async", timeout=70)
+        answer = client.session.post(f"{client.base}/workflows/{workflow}/run-async", data=body, headers={"Content-Type": "application/json"}, timeout=70)
         statuses.append(answer.status_code)
 
     @contextlib.contextmanager
