@@ -142,6 +142,8 @@ static enum err execution_json(struct cli *cli, const struct run_progress *run, 
     if (e == OK)
         e = execution_steps(cli->db, cli->ctx, &run->execution_id, &steps, &v.count);
     if (e == OK)
+        e = view_read_results(cli->db, cli->ctx, &exec, &v);
+    if (e == OK)
         e = responder_names(cli->db, cli->ctx, exec.kind, &exec.responder_id, 1, &name, &names_n);
     if (e != OK)
         return e;

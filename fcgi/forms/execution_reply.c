@@ -42,6 +42,8 @@ int execution_reply(struct request *r, int status, const struct execution *store
         e = add_total(r, &exec);
     if (e == OK && with_steps)
         e = load_steps(r, &exec, &steps);
+    if (e == OK && with_steps)
+        e = view_read_results(r->app->db, r, &exec, &steps);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);

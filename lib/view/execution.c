@@ -1,6 +1,7 @@
 #include "view/execution.h"
 
 #include <string.h>
+#include <talloc.h>
 
 #include "json/json_raw.h"
 
@@ -131,12 +132,70 @@ static void write_members(struct json_write *w, const struct execution *exec)
     write_detail(w, exec);
 }
 
+enum err view_read_results(struct db *db, void *ctx, const struct execution *exec, struct view_steps *v)
+{
+    struct artifact *list = NULL;
+    struct execution_log log = {0};
+    if (exec->kind != KIND_SKILL)
+        return OK;
+    enum err e = artifact_list(db, ctx, &exec->id, &list, &v->artifacts_n);
+    if (e == OK)
+        e = execution_log(db, ctx, &exec->workspace_id, &exec->id, &log);
+    v->artifacts = list;
+    v->has_log = !log.is_purged && (log.has_log || !state_is_terminal(exec->state));
+    v->log_size = log.has_log ? log.log.size : -1;
+    return e;
+}
+
+void view_artifacts(struct json_write *w, const id *execution, const struct artifact *list, size_t n)
+{
+    json_write_key(w, "artifacts");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < n; i++) {
+        const struct artifact *a = &list[i];
+        char *url = talloc_asprintf(w, "/api/v1/executions/%s/artifacts/%s", execution->text, a->id.text);
+        json_write_open(w, '{');
+        json_write_id(w, "artifact_id", &a->id);
+        json_write_text(w, "relpath_in_workspace", a->relpath);
+        json_write_text(w, "document_type", a->media_type);
+        json_write_text(w, "download_url", url);
+        json_write_int(w, "size_bytes", a->blob.size);
+        json_write_close(w, '}');
+        talloc_free(url);
+    }
+    json_write_close(w, ']');
+}
+
+/* {url, size_bytes}, or null: the run has no log. */
+static void write_log(struct json_write *w, const id *execution, const struct view_steps *v)
+{
+    json_write_key(w, "logs");
+    if (!v->has_log) {
+        json_write_null(w);
+        return;
+    }
+    char *url = talloc_asprintf(w, "/api/v1/executions/%s/logs", execution->text);
+    json_write_open(w, '{');
+    json_write_text(w, "url", url);
+    json_write_key(w, "size_bytes");
+    if (v->log_size < 0)
+        json_write_null(w);
+    else
+        json_write_number(w, v->log_size);
+    json_write_close(w, '}');
+    talloc_free(url);
+}
+
 void view_execution(struct json_write *w, const struct execution *exec, const struct view_steps *steps)
 {
     json_write_open(w, '{');
     write_members(w, exec);
     if (steps)
         write_program_steps(w, exec, steps);
+    if (steps && exec->kind == KIND_SKILL) {
+        view_artifacts(w, &exec->id, steps->artifacts, steps->artifacts_n);
+        write_log(w, &exec->id, steps);
+    }
     json_write_close(w, '}');
 }
 

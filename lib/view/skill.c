@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "store/model.h"
+#include "view/execution.h"
 #include "json/json.h"
 
 static void write_usage(struct json_write *w, const struct usage *u)
@@ -51,25 +52,6 @@ static void write_span(struct json_write *w, const char *key, struct span s)
         json_write_null(w);
 }
 
-static void write_artifacts(struct json_write *w, const struct skill_execution *exec)
-{
-    json_write_key(w, "artifacts");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < exec->artifacts_n; i++) {
-        const struct artifact *a = &exec->artifacts[i];
-        char *url = talloc_asprintf(w, "/api/v1/executions/%s/artifacts/%s", exec->id.text, a->id.text);
-        json_write_open(w, '{');
-        json_write_id(w, "artifact_id", &a->id);
-        json_write_text(w, "relpath_in_workspace", a->relpath);
-        json_write_text(w, "document_type", a->media_type);
-        json_write_text(w, "download_url", url);
-        json_write_int(w, "size_bytes", a->blob.size);
-        json_write_close(w, '}');
-        talloc_free(url);
-    }
-    json_write_close(w, ']');
-}
-
 static void write_children(struct json_write *w, const struct skill_execution *exec)
 {
     json_write_key(w, "sub_executions");
@@ -95,7 +77,7 @@ void view_skill_execution(struct json_write *w, const struct skill_execution *ex
     write_span(w, "inputs", exec->input);
     write_span(w, "outputs", exec->output);
     json_write_text(w, "error", exec->error);
-    write_artifacts(w, exec);
+    view_artifacts(w, &exec->id, exec->artifacts, exec->artifacts_n);
     write_children(w, exec);
     json_write_text(w, "chat_thread_id", exec->thread_id);
     json_write_id(w, "chat_message_id", &exec->message_id);

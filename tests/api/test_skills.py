@@ -483,3 +483,15 @@ print("{}")""", slug="many-files")
     assert refused["reasons"] == {"too many artifacts": 29, "is a FIFO": 1, "has more than one hard link": 2}
     assert len(refused["files"]) == 20
     assert refused["files"][0] == {"relpath_in_workspace": "outputs/000", "why": "has more than one hard link"}
+
+
+def test_the_execution_lists_artifacts_and_log(stack, workspace, space):
+    probe(workspace, "import sys\nopen('outputs/a.txt', 'w').write('abc')\nprint('to the log', file=sys.stderr)\nprint('{}')", slug="leaves")
+    x = space.ran("leaves")
+    shown = space.client.execution(x["id"])
+    assert shown["artifacts"] == x["artifacts"] and shown["artifacts"][0]["size_bytes"] == 3
+    assert shown["logs"] == {"url": f"/api/v1/executions/{x['id']}/logs", "size_bytes": len("to the log\n")}
+    assert requests.get(stack.url + shown["logs"]["url"], headers=space.client.session.headers).text == "to the log\n"
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
+    done = space.client.finished(space.client.started(workflow))
+    assert "artifacts" not in done and "logs" not in done  # only skills have any
