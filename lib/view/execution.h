@@ -20,8 +20,8 @@ struct view_steps {
     bool has_log;
     int64_t log_size;
 };
-/* Reads artifacts and the size of the log into `v`, on ctx. Only skills have any: for a workflow's run nothing
- * is read. */
+/* Reads artifacts and the size of the log into `v`, on ctx. Only skills have any: for a workflow's run
+ * nothing is read. */
 enum err view_read_results(struct db *db, void *ctx, const struct execution *exec,
                            struct view_steps *v) WARN_UNUSED;
 /* Writes the member `artifacts`. */
