@@ -182,7 +182,9 @@ static int copy_artifact(struct cli *cli, int from, const char *path)
     bool ok = true;
     while (ok && (n = read(from, buffer, CHUNK)) > 0)
         ok = fwrite(buffer, 1, (size_t)n, out) == (size_t)n;
-    ok = (path ? fclose(out) : fflush(out)) == 0 && ok && n == 0;
+    ok = ok && n == 0 && fflush(out) == 0;
+    if (path)
+        ok = fclose(out) == 0 && ok;
     return ok ? CLI_DONE : cli_fail(cli, "the artifact could not be copied: %s", strerror(errno));
 }
 
