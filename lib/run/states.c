@@ -88,7 +88,8 @@ const char *event_name(enum event_type t)
                                         "execution.failed",
                                         "execution.stopped",
                                         "step.retrying",
-                                        "artifacts.refused"};
+                                        "artifacts.refused",
+                                        "files.missing"};
     return NAME_OF(names, t);
 }
 

@@ -59,6 +59,7 @@ enum event_type {
     EVENT_STOPPED = 14,
     EVENT_STEP_RETRYING = 15,
     EVENT_ARTIFACTS_REFUSED = 16,
+    EVENT_FILES_MISSING = 17,
 };
 
 /* What a parked run waits for. */

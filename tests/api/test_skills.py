@@ -48,6 +48,8 @@ def test_word_count_reads_an_uploaded_file(stack, workspace, space):
     assert x["error"] is None and x["failure_reason"] is None
     assert x["started_at"] and x["finished_at"] and x["resource_usage"]["wallclock_ms"] > 0
     assert "story.txt: 2 lines" in space.logs(x["id"])
+    missing, = [e["data"] for e in events(space, x["id"])[1] if e["type"] == "files.missing"]
+    assert missing == {"count": 1, "names": ["missing.txt"]}
     one = space.client.get(f"/executions/{x['id']}").json()
     assert one["status"] == "success" and one["detail"]["output"] == x["outputs"]
     eventually(lambda: run_folders(stack) == [], what="removal of the run folder")

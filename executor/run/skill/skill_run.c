@@ -289,6 +289,9 @@ static void on_files_staged(struct job *job)
             run_fail(run, REASON_INTERNAL, "the input files could not be staged");
         } else {
             s->files = json_object_get(j->files);
+            if (j->missing)
+                commit_add_event(run_pending_commit(run), EVENT_FILES_MISSING, clock_wall_ms(),
+                                 json_text(j->missing, NULL));
             wait_for_spawn(run);
         }
     }

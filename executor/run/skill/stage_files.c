@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "blob/blob.h"
 #include "store/file.h"
 #include "json/json.h"
@@ -15,6 +16,7 @@
 static int stage_files_destroy(struct stage_files_job *j)
 {
     json_object_put(j->files);
+    json_object_put(j->missing);
     return 0;
 }
 
@@ -27,6 +29,38 @@ static const char *link_blob(struct stage_files_job *j, const struct file *file,
     return link(blob, ours) == 0 ? ours : blob;
 }
 
+static bool is_found(const struct file *list, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Notes the names that are not among the `n` files that were found. */
+static void note_missing(struct stage_files_job *j, const struct file *list, size_t n)
+{
+    enum { NAMED_MAX = 20, NAME_SHOWN_MAX = 255 };
+    json_object *names = json_object_new_array();
+    int count = 0;
+    for (size_t i = 0; i < j->n; i++) {
+        if (is_found(list, n, j->names[i]))
+            continue;
+        const char *name = j->names[i];
+        if (count++ < NAMED_MAX)
+            json_object_array_add(
+                names, json_object_new_string_len(name, (int)utf8_cut(name, strlen(name), NAME_SHOWN_MAX)));
+    }
+    if (count == 0) {
+        json_object_put(names);
+        return;
+    }
+    j->missing = json_object_new_object();
+    json_object_object_add(j->missing, "count", json_object_new_int(count));
+    json_object_object_add(j->missing, "names", names);
+}
+
 static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct stage_files_job *j = (struct stage_files_job *)job;
@@ -34,6 +68,8 @@ static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
     size_t n;
     char *dir = talloc_asprintf(j, "%s/files", j->run_dir);
     job->e = file_find(thread_ctx->db, j, &j->workspace, &j->principal, j->names, j->n, &list, &n);
+    if (job->e == OK)
+        note_missing(j, list, n);
     if (job->e != OK || n == 0)
         return;
     if ((mkdir(j->run_dir, 0711) != 0 && errno != EEXIST) || (mkdir(dir, 0700) != 0 && errno != EEXIST)) {

@@ -19,6 +19,8 @@ struct stage_files_job {
 
     /* answered: [{source_path, name}] for the runner; NULL: no file was found */
     json_object *files;
+    /* answered: {count, names}, the data of the event files.missing; NULL: all files were found */
+    json_object *missing;
 };
 
 /* To be submitted to the database thread; the caller sets job.done and job.arg. `ids`: an array of the file
