@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/version.h"
 
 const struct command commands[] = {
@@ -195,6 +196,10 @@ static bool parse_global_options(struct cli *cli, int *argc, char **argv, bool *
 int commands_run(struct cli *cli, int argc, char **argv)
 {
     bool help = false, version = false;
+    for (int i = 0; i < argc; i++) {
+        if (!utf8_is_valid(argv[i], strlen(argv[i])))
+            return cli_usage(cli, "argument %d is not valid UTF-8", i + 1);
+    }
     if (!parse_global_options(cli, &argc, argv, &help, &version))
         return cli_usage(cli, "--config requires a file");
     if (cli->is_batch && (cli->config_path || help || version || argc == 0))

@@ -430,6 +430,26 @@ static void hash_part(crypto_hash_sha256_state *sha, const char *bytes, size_t s
     crypto_hash_sha256_update(sha, (const unsigned char *)bytes, size);
 }
 
+/* The path as it is compared: decoded, ids in lower case, a slash within a segment encoded. The usual path is equal to
+ * raw_path, so that keys stay valid. */
+static const char *canonical_path(struct request *r)
+{
+    char *path = talloc_strdup(r, "");
+    for (size_t i = 0; i < r->segments_n; i++) {
+        id parsed;
+        const char *segment = r->segments[i];
+        if (id_parse(segment, strlen(segment), &parsed))
+            segment = parsed.text;
+        path = talloc_strdup_append_buffer(path, "/");
+        for (size_t n; *segment; segment += n) {
+            n = strcspn(segment, "/");
+            path = n ? talloc_strndup_append_buffer(path, segment, n) : talloc_strdup_append_buffer(path, "%2F");
+            n += n == 0;
+        }
+    }
+    return path;
+}
+
 bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerprint[32])
 {
     const char *field;
@@ -447,7 +467,8 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
     crypto_hash_sha256_state sha;
     crypto_hash_sha256_init(&sha);
     hash_part(&sha, r->method, strlen(r->method));
-    hash_part(&sha, r->raw_path, strlen(r->raw_path));
+    const char *path = canonical_path(r);
+    hash_part(&sha, path, strlen(path));
     hash_part(&sha, r->raw_query, strlen(r->raw_query));
     hash_part(&sha, r->body ? r->body : "", r->body_size);
     crypto_hash_sha256_final(&sha, fingerprint);

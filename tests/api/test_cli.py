@@ -47,6 +47,13 @@ def test_usage_errors_exit_with_2(stack):
     assert "credits grant" in plain(stack, "credits", "--help") and "migrate" not in plain(stack, "credits", "--help")
 
 
+def test_arguments_that_are_not_utf8_are_rejected(stack):
+    """Whatever the command stores or prints of them: names, reasons, aliases, slugs."""
+    for command in (["workspace", "create", "--name", b"a\xff"], ["workspace", "list", b"\xc3"], [b"\x80"]):
+        done = subprocess.run([BIN / "millrace", *command], env=stack.env, capture_output=True, timeout=30)
+        assert done.returncode == 2 and b"is not valid UTF-8" in done.stderr, done
+
+
 def test_settings_are_checked_and_dumped(stack, tmp_path):
     dump = plain(stack, "config", "--dump")
     assert f"socket = {stack.dir}/sockets/mariadb.sock" in dump

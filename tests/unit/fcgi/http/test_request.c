@@ -170,8 +170,8 @@ Test(request, fingerprint_covers_method_path_query_and_body)
 {
     uint8_t a[32], b[32];
     cr_assert(fingerprint("POST", "/api/v1/x/run", "{}", a));
-    static const char *const same[] = {"/v1/x/run", "/api-proxy/v1/x/run/"};
-    for (size_t i = 0; i < 2; i++) {
+    static const char *const same[] = {"/v1/x/run", "/api-proxy/v1/x/run/", "/v1/%78/r%75n"};
+    for (size_t i = 0; i < sizeof same / sizeof same[0]; i++) {
         cr_assert(fingerprint("POST", same[i], "{}", b));
         cr_expect_eq(memcmp(a, b, 32), 0, "%s", same[i]);
     }
@@ -182,6 +182,13 @@ Test(request, fingerprint_covers_method_path_query_and_body)
         cr_assert(fingerprint(other[i][0], other[i][1], other[i][2], b));
         cr_expect_neq(memcmp(a, b, 32), 0, "%s %s %s", other[i][0], other[i][1], other[i][2]);
     }
+    /* an id has one meaning in either case; an encoded slash is part of its segment */
+    cr_assert(fingerprint("POST", "/v1/x/019bc1a0-7b50-7000-8000-00000000000a", "", a));
+    cr_assert(fingerprint("POST", "/v1/x/019BC1A0-7b50-7000-8000-00000000000%41", "", b));
+    cr_expect_eq(memcmp(a, b, 32), 0);
+    cr_assert(fingerprint("POST", "/v1/a/b", "", a));
+    cr_assert(fingerprint("POST", "/v1/a%2Fb", "", b));
+    cr_expect_neq(memcmp(a, b, 32), 0);
 }
 
 static int api_key_of(const char *first, const char *second, const char **key_r)
