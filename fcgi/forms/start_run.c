@@ -57,9 +57,10 @@ int reply_stored_response(struct request *r, const id *execution, const struct s
 int reply_key_reused(struct request *r)
 {
     r->reply = (struct reply){0};
-    return reply_problem(r, 422, "idempotency_key_reused",
-                         "This Idempotency-Key was used for a different request: the method, the path, and the bytes of the "
-                         "query and the body must be those of the first one.");
+    return reply_problem(
+        r, 422, "idempotency_key_reused",
+        "This Idempotency-Key was used for a different request: the method, the path, and the bytes of the "
+        "query and the body must be those of the first one.");
 }
 
 int reject_or_replay(struct request *r, struct span key, const uint8_t fingerprint[32])

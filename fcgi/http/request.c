@@ -430,8 +430,8 @@ static void hash_part(crypto_hash_sha256_state *sha, const char *bytes, size_t s
     crypto_hash_sha256_update(sha, (const unsigned char *)bytes, size);
 }
 
-/* The path as it is compared: decoded, ids in lower case, a slash within a segment encoded. The usual path is equal to
- * raw_path, so that keys stay valid. */
+/* The path as it is compared: decoded, ids in lower case, a slash within a segment encoded. The usual path is
+ * equal to raw_path, so that keys stay valid. */
 static const char *canonical_path(struct request *r)
 {
     char *path = talloc_strdup(r, "");
@@ -443,7 +443,8 @@ static const char *canonical_path(struct request *r)
         path = talloc_strdup_append_buffer(path, "/");
         for (size_t n; *segment; segment += n) {
             n = strcspn(segment, "/");
-            path = n ? talloc_strndup_append_buffer(path, segment, n) : talloc_strdup_append_buffer(path, "%2F");
+            path =
+                n ? talloc_strndup_append_buffer(path, segment, n) : talloc_strdup_append_buffer(path, "%2F");
             n += n == 0;
         }
     }
