@@ -276,6 +276,8 @@ static enum err lock_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     claims->may_have_more = claims->scan;
     if (e == OK && claims->scan && found < claims->limit)
         e = scan_queued_runs(run_tx, claims, claims->limit - found);
+    if (e == OK)
+        e = run_tx_drop_marked(run_tx, before);
     *found_r = run_tx_count(run_tx) - before;
     return e;
 }

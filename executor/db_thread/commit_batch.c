@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "executor/db_thread/write_commit.h"
-#include "run/stop.h"
+#include "run/stop_tree.h"
 
 struct batch_state {
     struct commit_batch *b;
@@ -186,11 +186,12 @@ static enum err write_tree_work(struct db_tx *tx, void *arg)
     struct commit *c = state->commit;
     talloc_free(state->run_tx);
     state->run_tx = run_tx_begin(tx, NULL);
-    enum err e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run);
+    bool all;
+    enum err e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run, &all);
     if (e == OK)
         e = write_commit(tx, state->run_tx, state->executor_id, c);
     if (e == OK && !c->fenced)
-        e = run_stop_others(state->run_tx, run_tx_find(state->run_tx, &c->run), clock_wall_ms());
+        e = run_stop_others(state->run_tx, run_tx_find(state->run_tx, &c->run), all, clock_wall_ms());
     return e == OK ? run_tx_flush(state->run_tx) : e;
 }
 

@@ -13,6 +13,7 @@
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
 #include "run/recover.h"
+#include "run/stop_tree.h"
 
 enum {
     CHECK_MS = 1000,
@@ -22,7 +23,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 8 };
+enum { TASKS = 9 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -104,6 +105,14 @@ static enum err purge_step(struct maintenance_timer *m, uint64_t *n_r, bool *mor
     return skip_failed(purge_slice(m->db, NULL), more_r);
 }
 
+static enum err stop_trees_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = stop_slice(m->db, m->redis, NULL, &n);
+    *n_r = n;
+    return skip_failed(e, more_r);
+}
+
 static enum err remove_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     enum err e = m->blobs ? blob_remove_dead(m->db, m->blobs, n_r) : OK;
@@ -118,12 +127,13 @@ static enum err sweep_blobs_step(struct maintenance_timer *m, uint64_t *n_r, boo
 }
 
 static const struct maintenance_task tasks[TASKS] = {
-    {"lose_orphans", 5000}, {"refresh_credits", 5000}, {"expire_keys", 10000},  {"forget_executors", 3600000},
-    {"retention", 1000},    {"purge", 1000},           {"remove_blobs", 10000}, {"sweep_blobs", 3600000},
+    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 10000},
+    {"forget_executors", 3600000}, {"retention", 1000},       {"purge", 1000},
+    {"remove_blobs", 10000},       {"sweep_blobs", 3600000},  {"stop_trees", 1000},
 };
 static maintenance_step *const steps[TASKS] = {requeue_orphans_step,  refresh_credits_step, expire_keys_step,
                                                forget_executors_step, retention_task_step,  purge_step,
-                                               remove_blobs_step,     sweep_blobs_step};
+                                               remove_blobs_step,     sweep_blobs_step,     stop_trees_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

@@ -1,4 +1,5 @@
 #include "run/accept.h"
+#include "run/stop_marks.h"
 
 #include <string.h>
 #include <talloc.h>
@@ -184,6 +185,30 @@ static struct accept_tree *find_tree(struct accept_batch *b, const id *root)
     return NULL;
 }
 
+/* Rejects children of runs that are being stopped in slices. The marks are set under the account lock. */
+static enum err check_stop_marks(struct db_tx *tx, struct accept_batch *b)
+{
+    id roots[ACCEPT_BATCH_MAX];
+    struct stop_marks marks;
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        if (entry_is_undecided(&b->entries[i]) && !run_request_is_root(b->entries[i].req))
+            roots[n++] = b->entries[i].req->parent.root_id;
+    }
+    n = id_sort_distinct(roots, n);
+    enum err e = stop_marks_read(tx->db, tx->ctx, roots, n, &marks);
+    for (size_t i = 0; e == OK && n > 0 && i < b->n; i++) {
+        struct accept_entry *entry = &b->entries[i];
+        bool covered = false;
+        if (entry_is_undecided(entry) && !run_request_is_root(entry->req))
+            e = stop_marks_cover(tx->db, tx->ctx, &marks, &entry->req->parent.root_id, &entry->req->parent.id,
+                                 &covered);
+        if (covered)
+            entry->answer->verdict = RUN_PARENT_GONE;
+    }
+    return e;
+}
+
 static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -214,6 +239,8 @@ static enum err lock_parents(struct db_tx *tx, struct accept_batch *b)
                  entry->req->parent.depth + 1 >= TREE_DEPTH_MAX)
             entry->answer->verdict = RUN_TREE_LIMIT;
     }
+    if (e == OK)
+        e = check_stop_marks(tx, b);
     if (e == OK)
         e = read_trees(tx, b);
     for (size_t i = 0; e == OK && i < b->n; i++)

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
-#include "run/stop.h"
+#include "run/stop_tree.h"
 
 enum { REQUEUE_BATCH_MAX = 64 };
 
@@ -87,14 +87,15 @@ static enum err fail_exhausted_work(struct db_tx *tx, void *arg)
                             .at_ms = clock_wall_ms(),
                             .reason = REASON_EXECUTOR_LOST,
                             .error = "the executors that ran it were lost"};
+    bool all;
     s->run_tx = run_tx_begin(tx, s->ctx);
-    enum err e = run_tx_lock_tree(s->run_tx, s->workspace, s->run);
+    enum err e = run_tx_lock_tree(s->run_tx, s->workspace, s->run, &all);
     struct run *top = e == OK ? run_tx_find(s->run_tx, s->run) : NULL;
     if (!top || top->state != STATE_RUNNING || top->executor_id != s->executor)
         return e;
     e = run_move(s->run_tx, top, &fail);
     if (e == OK)
-        e = run_stop_others(s->run_tx, top, fail.at_ms);
+        e = run_stop_others(s->run_tx, top, all, fail.at_ms);
     if (e == OK)
         log_info("run.failed", "execution=%s workspace=%s workflow=%s attempt=%d executor=%llu reason=%s",
                  top->id.text, top->workspace_id.text, top->responder_id.text, top->attempt,

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/event_json.h"
+#include "run/stop_marks.h"
 #include "json/json.h"
 
 struct run_tx_event {
@@ -30,6 +31,12 @@ struct run_tx_park {
     int64_t wake_ms;
     /* a child has ended in the same transaction */
     bool due;
+};
+
+struct run_tx_mark {
+    const struct run *run;
+    int64_t at_ms;
+    const char *error;
 };
 
 struct run_tx {
@@ -56,6 +63,8 @@ struct run_tx {
     size_t unparked_n;
     id *parents;
     size_t parents_n;
+    struct run_tx_mark *marks;
+    size_t marks_n;
 };
 
 /* Rows of `waits` that are read for each run that is to be woken. */
@@ -192,7 +201,9 @@ static bool *find_below(void *ctx, const struct db_rows *rows, const char *top)
     return below;
 }
 
-enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top)
+/* Locks the account, and lists the descendants of `top` that are not terminal, ascending. */
+static enum err find_open_below(struct run_tx *run_tx, const id *workspace, const id *top, id **ids_r,
+                                size_t *n_r)
 {
     struct db_rows *rows;
     struct db_value args[] = {db_id(top), db_id(workspace)};
@@ -210,14 +221,62 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
     if (e != OK)
         return e;
     const bool *below = find_below(run_tx->tx->ctx, rows, top->text);
-    id *ids = talloc_array(run_tx->tx->ctx, id, rows->count + 1);
-    size_t n = 0;
-    ids[n++] = *top;
+    *ids_r = talloc_array(run_tx->tx->ctx, id, rows->count + 1);
+    *n_r = 0;
     for (size_t r = 0; r < rows->count; r++) {
         if (below[r] && !state_is_terminal((enum run_state)db_int(rows, r, EXECUTION_TREE_STATE)))
-            ids[n++] = db_get_id(rows, r, EXECUTION_TREE_CHILD_ID);
+            (*ids_r)[(*n_r)++] = db_get_id(rows, r, EXECUTION_TREE_CHILD_ID);
     }
-    return lock_runs(run_tx, ids, n);
+    return OK;
+}
+
+enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r)
+{
+    id *ids;
+    size_t n;
+    enum err e = find_open_below(run_tx, workspace, top, &ids, &n);
+    if (e != OK)
+        return e;
+    *all_r = n <= RUN_TX_SLICE;
+    n = *all_r ? n : 0;
+    ids[n] = *top;
+    return lock_runs(run_tx, ids, n + 1);
+}
+
+enum err run_tx_lock_slice(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r)
+{
+    id *ids;
+    size_t n;
+    enum err e = find_open_below(run_tx, workspace, top, &ids, &n);
+    if (e != OK)
+        return e;
+    *all_r = n <= RUN_TX_SLICE;
+    return lock_runs(run_tx, ids, *all_r ? n : RUN_TX_SLICE);
+}
+
+enum err run_tx_drop_marked(struct run_tx *run_tx, size_t first)
+{
+    void *ctx = run_tx->tx->ctx;
+    id *roots = talloc_array(ctx, id, run_tx->runs_n + 1);
+    struct stop_marks marks;
+    size_t n = 0;
+    for (size_t i = first; i < run_tx->runs_n; i++) {
+        if (id_is_set(&run_tx->runs[i]->parent_id))
+            roots[n++] = run_tx->runs[i]->root_id;
+    }
+    n = id_sort_distinct(roots, n);
+    enum err e = stop_marks_read(run_tx->tx->db, ctx, roots, n, &marks);
+    size_t kept = first;
+    for (size_t i = first; e == OK && i < run_tx->runs_n; i++) {
+        struct run *r = run_tx->runs[i];
+        bool covered;
+        e = stop_marks_cover(run_tx->tx->db, ctx, &marks, &r->root_id, &r->id, &covered);
+        if (!covered)
+            run_tx->runs[kept++] = r;
+    }
+    if (e == OK)
+        run_tx->runs_n = kept;
+    return e;
 }
 
 enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n)
@@ -440,6 +499,12 @@ static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_mo
             talloc_realloc(run_tx, run_tx->ended_roots, const struct run *, run_tx->ended_roots_n + 1);
         run_tx->ended_roots[run_tx->ended_roots_n++] = r;
     }
+}
+
+void run_tx_mark_stop(struct run_tx *run_tx, const struct run *top, int64_t at_ms, const char *error)
+{
+    run_tx->marks = talloc_realloc(run_tx, run_tx->marks, struct run_tx_mark, run_tx->marks_n + 1);
+    run_tx->marks[run_tx->marks_n++] = (struct run_tx_mark){top, at_ms, copy_text(run_tx, error)};
 }
 
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m)
@@ -680,6 +745,23 @@ static enum err write_waits(struct run_tx *run_tx, int64_t now_ms)
     return e == OK ? put_waits(run_tx) : e;
 }
 
+static enum err put_marks(struct run_tx *run_tx)
+{
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->marks_n * STOPS_PUT_SET_COUNT + 1);
+    for (size_t i = 0; i < run_tx->marks_n; i++) {
+        const struct run_tx_mark *m = &run_tx->marks[i];
+        struct db_value *v = &values[STOPS_PUT_SET_COUNT * i];
+        v[STOPS_PUT_SET_EXECUTION_ID] = db_id(&m->run->id);
+        v[STOPS_PUT_SET_WORKSPACE_ID] = db_id(&m->run->workspace_id);
+        v[STOPS_PUT_SET_ROOT_ID] = db_id(&m->run->root_id);
+        v[STOPS_PUT_SET_AT_MS] = db_number(m->at_ms);
+        v[STOPS_PUT_SET_ERROR] = db_text(m->error);
+    }
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_STOPS_PUT, NULL, 0, values, STOPS_PUT_SET_COUNT,
+                       run_tx->marks_n, NULL);
+}
+
 enum err run_tx_flush(struct run_tx *run_tx)
 {
     int64_t now_ms = clock_wall_ms();
@@ -699,6 +781,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
     if (e == OK)
         e = write_waits(run_tx, now_ms);
+    if (e == OK)
+        e = put_marks(run_tx);
     failpoint("run_tx.before_commit");
     return e;
 }

@@ -55,6 +55,9 @@ struct run {
     bool unlimited;
 };
 
+/* Runs of a tree that one transaction stops. */
+enum { RUN_TX_SLICE = 500 };
+
 struct run_tx;
 
 /* `holder` owns the result. It must outlive the transaction, because publishing comes after the commit. */
@@ -69,9 +72,18 @@ struct run_tx *run_tx_begin(struct db_tx *tx, void *holder);
 enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const id *accounts,
                      size_t accounts_n) WARN_UNUSED;
 bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace);
-/* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id.
- * ERR_NOT_FOUND: the workspace has no such run. */
-enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top) WARN_UNUSED;
+/* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id. If
+ * these are more than RUN_TX_SLICE, only `top` is locked, and *all_r is false. ERR_NOT_FOUND: the workspace
+ * has no such run. */
+enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r) WARN_UNUSED;
+/* The same without `top`, and with the first RUN_TX_SLICE of its descendants if these are more. */
+enum err run_tx_lock_slice(struct run_tx *run_tx, const id *workspace, const id *top,
+                           bool *all_r) WARN_UNUSED;
+/* Marks a run that ends: what is below it is to be stopped in slices, at at_ms (wall time) and with `error`.
+ */
+void run_tx_mark_stop(struct run_tx *run_tx, const struct run *top, int64_t at_ms, const char *error);
+/* Drops those of the locked runs, from the `first` on, that are below a mark: they are not to be claimed. */
+enum err run_tx_drop_marked(struct run_tx *run_tx, size_t first) WARN_UNUSED;
 /* Locks those of the `n` hinted runs that are still queued. Rows that another transaction has locked are
  * skipped. */
 enum err run_tx_lock_queued_ids(struct run_tx *run_tx, const id *queued_ids, size_t n) WARN_UNUSED;

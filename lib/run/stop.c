@@ -4,25 +4,12 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "run/stop_tree.h"
 
-/* Stops every locked run that is not terminal, except `top` (NULL: no exception). */
-static enum err stop_locked_runs(struct run_tx *run_tx, const struct run *top, int64_t at_ms,
-                                 const char *error)
-{
-    const struct run_move move = {.move = MOVE_STOP, .at_ms = at_ms, .error = error};
-    enum err e = OK;
-    for (size_t i = 0; e == OK && i < run_tx_count(run_tx); i++) {
-        struct run *r = run_tx_at(run_tx, i);
-        if (r != top && !state_is_terminal(r->state))
-            e = run_move(run_tx, r, &move);
-    }
-    return e;
-}
-
-enum err run_stop_others(struct run_tx *run_tx, const struct run *top, int64_t at_ms)
-{
-    return stop_locked_runs(run_tx, top, at_ms, "the run that started it has ended");
-}
+enum {
+    /* How long the request that stops a large tree stops slices of it before it is answered. */
+    SLICES_MS = 1000,
+};
 
 struct stop {
     const struct stop_request *request;
@@ -30,6 +17,8 @@ struct stop {
     struct run_tx *run_tx;
     enum stop_verdict verdict;
     struct idempotency_match *replay;
+    /* False: the top is marked, and slices follow. */
+    bool all;
 };
 
 /* The key is looked up before the run, because the run has ended when a stop is replayed. */
@@ -75,7 +64,8 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     if (e != OK || s->verdict)
         return e;
     s->run_tx = run_tx_begin(tx, s->ctx);
-    e = run_tx_lock_tree(s->run_tx, &s->request->workspace_id, &s->request->execution_id);
+    s->all = true;
+    e = run_tx_lock_tree(s->run_tx, &s->request->workspace_id, &s->request->execution_id, &s->all);
     if (e != OK)
         return e;
     const struct run *top = run_tx_find(s->run_tx, &s->request->execution_id);
@@ -91,14 +81,25 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
         s->verdict = STOP_TERMINAL;
         return OK;
     }
-    e = stop_locked_runs(s->run_tx, NULL, s->request->at_ms ? s->request->at_ms : clock_wall_ms(),
-                         s->request->error);
+    int64_t at_ms = s->request->at_ms ? s->request->at_ms : clock_wall_ms();
+    e = run_stop_locked(s->run_tx, NULL, at_ms, s->request->error);
+    if (e == OK && !s->all)
+        run_tx_mark_stop(s->run_tx, top, at_ms, s->request->error);
     if (e == OK)
         e = run_tx_flush(s->run_tx);
     if (e == OK)
         e = store_key(tx, s);
     s->verdict = STOP_DONE;
     return e;
+}
+
+/* What is left is continued by an executor (executor/lease/maintenance_timer.c). */
+static void stop_slices(struct db *db, struct redis *redis, const id *top)
+{
+    int64_t until_ms = clock_boot_ms() + SLICES_MS;
+    enum err e = OK;
+    for (size_t n; e == OK && clock_boot_ms() < until_ms;)
+        e = stop_slice(db, redis, top, &n);
 }
 
 enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const struct stop_request *request,
@@ -110,6 +111,8 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
         failpoint("stop.after_commit");
         if (s.verdict == STOP_DONE && s.run_tx && redis)
             run_tx_publish(s.run_tx, redis);
+        if (s.verdict == STOP_DONE && s.run_tx && !s.all)
+            stop_slices(db, redis, &request->execution_id);
         return s.verdict;
     case ERR_NOT_FOUND:
         return STOP_NOT_FOUND;

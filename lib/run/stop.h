@@ -1,15 +1,12 @@
 /* Stopping a run. One transaction locks the account and the run's tree, moves every run that is not terminal
- * to `stopped`, adds the terminal events, and refunds the runs whose side effects were not started. Executors
- * learn of it from Redis, or else with their next heartbeat. */
+ * to `stopped`, adds the terminal events, and refunds the runs whose side effects were not started. If the
+ * tree has more than RUN_TX_SLICE such runs, this transaction stops the run itself and marks it, and the
+ * others follow in slices. Executors learn of it from Redis, or else with their next heartbeat. */
 #pragma once
 
 #include "account/idempotency.h"
 #include "base/span.h"
 #include "run/run_tx.h"
-
-/* For the transaction that ends the top of a tree locked with run_tx_lock_tree: stops every other run of it
- * that is not terminal, because the run that started it has ended. */
-enum err run_stop_others(struct run_tx *run_tx, const struct run *top, int64_t at_ms) WARN_UNUSED;
 
 enum stop_verdict {
     STOP_DONE = 1,
