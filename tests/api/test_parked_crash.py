@@ -1,0 +1,85 @@
+"""Processes that die while they wake a parked run, or stop a large tree in slices. They die at crash points, which only programs built
+with VARIANT=crash have."""
+import os
+import subprocess
+
+import pytest
+from stack import ROOT, eventually
+from test_stop_slices import check_stopped, count, number, step, tree  # noqa: F401: `tree` is a fixture
+
+pytestmark = [pytest.mark.serial, pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="builds and runs programs with crash points")]
+SETTINGS = {"executor.park_after_ms": "200", "executor.processes": "1", "api.workers": "2"}
+
+
+@pytest.fixture(scope="module")
+def points(stack, tmp_path_factory):
+    """The directory of the crash points: a process that reaches the point with the name of a file removes the file and dies."""
+    subprocess.run(["make", "-s", "-j2", "VARIANT=crash", "all"], cwd=ROOT, check=True)
+    directory = tmp_path_factory.mktemp("points")
+    stack.env.update(MILLRACE_BIN=str(ROOT / "build/crash/bin"), MILLRACE_CRASH_DIR=str(directory))
+    stack.restart_server("executor")
+    stack.restart_server("api")
+    stack.wait_ready()
+    return directory
+
+
+def arm(points, name):
+    (points / name).touch()
+    return lambda: not (points / name).exists()
+
+
+def parked(stack, workspace, client, seconds):
+    id = client.started(workspace.put_workflow({"steps": [step("a", "delay", seconds=seconds)]}))
+    eventually(lambda: number(stack, f"SELECT COUNT(*) FROM waits WHERE execution_id = '{id}'") == 1, 30, "the run is parked")
+    return id
+
+
+def make_due(stack, id):
+    stack.sql(f"UPDATE execution_steps SET due_ms = 1 WHERE execution_id = '{id}'; UPDATE waits SET wake_ms = 1 WHERE execution_id = '{id}'")
+
+
+@pytest.mark.parametrize("point, losses", [("waits.before_commit", 0), ("waits.after_commit", 0), ("claim.before_commit", 0), ("batch.before_commit", 0),
+                                           ("db.in_commit", None), ("claim.begin", 1)])
+def test_process_dies_while_it_wakes_a_run(stack, workspace, client, points, point, losses):
+    id = parked(stack, workspace, client, 3600)
+    died = arm(points, point)
+    make_due(stack, id)
+    eventually(died, 30, point)
+    assert client.finished(id, 60)["status"] == "success"
+    found = number(stack, f"SELECT losses FROM executions WHERE id = '{id}'")
+    assert found == losses or losses is None and found <= 1
+    assert number(stack, f"SELECT COUNT(*) FROM waits WHERE execution_id = '{id}'") == 0
+    assert stack.cli("audit")["violations"] == []
+
+
+@pytest.mark.parametrize("point", ["park.after_commit", "batch.before_commit"])
+def test_process_dies_while_it_parks_a_run(stack, workspace, client, points, point):
+    died = arm(points, point)
+    id = client.started(workspace.put_workflow({"steps": [step("a", "delay", seconds=2)]}))
+    eventually(died, 30, point)
+    assert client.finished(id, 60)["status"] == "success"
+    assert stack.cli("audit")["violations"] == []
+
+
+def test_run_that_kills_its_executor_whenever_it_is_woken_ends(stack, workspace, client, points):
+    id = parked(stack, workspace, client, 3600)
+    make_due(stack, id)
+
+    def ended():
+        (points / "claim.begin").touch()
+        return number(stack, f"SELECT state FROM executions WHERE id = '{id}'") == 4
+    eventually(ended, 90, "end of the run")
+    (points / "claim.begin").unlink(missing_ok=True)
+    assert stack.sql(f"SELECT failure_reason FROM executions WHERE id = '{id}'") == [["3"]]
+    assert stack.cli("audit")["violations"] == []
+
+
+@pytest.mark.parametrize("point", ["stop.after_commit", "stop.slice_before_commit", "stop.slice_after_commit"])
+def test_process_dies_while_it_stops_a_large_tree(stack, tree, points, point):  # noqa: F811
+    workspace, id = tree
+    died = arm(points, point)
+    answer = workspace.client().post(f"/executions/{id}/stop")
+    assert answer.status_code in (200, 502)
+    eventually(died, 30, point)
+    assert count(stack, id, f"id = '{id}' AND state = 5") == 1
+    check_stopped(stack, workspace, id)
