@@ -51,7 +51,8 @@ static void take_field(struct event_stream *s, const char *name, size_t name_siz
         s->has_data = true;
     } else if (is_field(name, name_size, "event")) {
         text_buffer_clear(&s->type);
-        text_buffer_append(s, &s->type, value, size);
+        if (!memchr(value, '\0', size)) /* the part before a NUL could be another type */
+            text_buffer_append(s, &s->type, value, size);
     } else if (!is_field(name, name_size, "id") && !is_field(name, name_size, "retry")) {
         return;
     }

@@ -3,7 +3,8 @@
  *
  * A byte order mark at the start is skipped. Lines end with LF, CR or CRLF. A line that begins with a colon
  * is a comment. The data lines of an event are joined by LF. An empty line ends an event; an event without a
- * data line is dropped. The fields `id` and `retry` are ignored, because nobody reconnects here.
+ * data line is dropped. A type that contains a NUL counts as none. The fields `id` and `retry` are ignored,
+ * because nobody reconnects here.
  *
  * Bytes are passed on as they are: they may be invalid UTF-8 and may contain NULs. The caller limits the
  * size. */

@@ -56,6 +56,17 @@ Test(event_stream, follows_the_standard_however_it_is_cut)
     }
 }
 
+Test(event_stream, a_type_with_a_nul_counts_as_none)
+{
+    static const char text[] = "event: error\0x\ndata: a\n\n";
+    void *ctx = talloc_new(NULL);
+    char *out = talloc_strdup(ctx, "");
+    struct event_stream *s = event_stream_new(ctx, note_event, &out);
+    event_stream_feed(s, text, sizeof text - 1);
+    cr_expect_str_eq(out, "message=a;");
+    talloc_free(ctx);
+}
+
 static bool recognized(const char *text)
 {
     void *ctx = talloc_new(NULL);
