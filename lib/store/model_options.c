@@ -115,6 +115,8 @@ void model_options_apply(json_object *options, json_object *request)
         json_object_object_del(request, json_object_get_string(json_object_array_get_idx(drop, i)));
     if (add) {
         json_object_object_foreach(add, name, value)
+        {
             json_object_object_add(request, name, json_object_get(value));
+        }
     }
 }
