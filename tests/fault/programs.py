@@ -1,7 +1,10 @@
-"""The workflows and the skill that the load runs, with their expected outputs and side effects."""
+"""The workflows and the skills that the load runs, with their expected outputs and side effects."""
 import json
 import pathlib
+import re
 import tempfile
+
+from model_quirks import QUIRKS
 
 NO_ITEM = -1  # the item in the Idempotency-Key of a step without for_each
 
@@ -155,11 +158,36 @@ def echo(workspace):
     return skill
 
 
+def answer(body):
+    """What the model of `asked` answers: n of the prompt, in a shape of model_quirks.py. Every fourth run calls echo first."""
+    messages = body["messages"]
+    n = int(re.search(r"n=(\d+)", messages[1]["content"]).group(1))
+    shape = {"quirk": list(QUIRKS)[n % len(QUIRKS)], "input": 100, "output": 10}
+    if n % 4 == 0 and len(messages) == 2:
+        return {**shape, "calls": [("echo", json.dumps({"n": n}))]}
+    return {**shape, "content": json.dumps({"n": n})}
+
+
+def asked(workspace, models):
+    """Installs a skill that asks the test server's model for n."""
+    models.answers = [answer]
+    workspace.stack.cli("model", "put", "--workspace", workspace.id, "--alias", "m", "--url", models.url, "--model", "m", "--default")
+    with tempfile.TemporaryDirectory() as d:
+        document = {"slug": "asked", "version": "1.0.0", "name": "asked", "description": "Asks a model.", "inputs": {"type": "object"},
+                    "outputs": {"type": "object", "required": ["n"], "properties": {"n": {"type": "integer"}}},
+                    "runner": {"type": "model", "prompt": "n=${/inputs/n}", "tools": ["echo"]}, "timeout_seconds": 120, "memory_mb": 64}
+        (pathlib.Path(d) / "skill.json").write_text(json.dumps(document))
+        made = workspace.stack.cli("skill", "install", d, "--workspace", workspace.id)
+    skill = Skill("asked", None, number, lambda i: {"n": i["n"]}, lambda i: {})
+    skill.id, skill.space = made["id"], workspace.id
+    return skill
+
+
 # relative frequency of each
-WEIGHTS = {"wide": 1, "echo": 2, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4}
+WEIGHTS = {"wide": 1, "echo": 2, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4}
 
 
-def install(workspace, url):
+def install(workspace, url, models):
     """Stores all programs and returns {name: Program}."""
     programs = {}
 
@@ -171,6 +199,7 @@ def install(workspace, url):
     of_effects, of_plain = put(effects(url)), put(plain())
     put(wide())
     programs["echo"] = echo(workspace)
+    programs["asked"] = asked(workspace, models)
     for p in (skilled, loop, flaky, slow, fails):
         put(p(url))
     put(naps(url, put(delay(url))))

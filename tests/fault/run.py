@@ -20,6 +20,7 @@ from effects import SideEffects  # noqa: E402
 from faults import Faults, crash_points  # noqa: E402
 from hostile import Hostile  # noqa: E402
 from load import Client  # noqa: E402
+from model_quirks import Models  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import eventually  # noqa: E402
@@ -92,6 +93,7 @@ class Harness:
     def run(self):
         self.stack = FaultStack({})
         self.effects = SideEffects()
+        self.models = Models()
         self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
         try:
             self.stack.start()
@@ -124,7 +126,7 @@ class Harness:
 
     def programs_of(self, workspace):
         if not hasattr(workspace, "programs"):
-            workspace.programs = install(workspace, self.effects.url)
+            workspace.programs = install(workspace, self.effects.url, self.models)
             if not hasattr(self, "programs"):
                 self.programs = {}
             self.programs.update({(workspace.id, n): p for n, p in workspace.programs.items()})
@@ -220,6 +222,7 @@ class Harness:
         for line in left:
             print("WRONG:", line)
         self.effects.close()
+        self.models.close()
         waits = sorted(self.book.first_after, key=lambda f: -f[2])[:3]
         summary = {"seed": self.seed, "faults": len(self.done), "kinds": len(set(self.done)), "unmet": getattr(self, "faults", None) and self.faults.unmet,
                    "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})), "hostile": bool(self.options.hostile),
