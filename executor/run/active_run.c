@@ -7,7 +7,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/utf8.h"
-#include "executor/run/run_events.h"
+#include "json/json.h"
 
 #define RUN_LOG_ARGS(run)                                                                                    \
     (run)->row.id.text, (run)->row.workspace_id.text, (run)->row.responder_id.text, (run)->row.attempt
@@ -265,10 +265,25 @@ void run_note_nothing_started(struct active_run *run)
     run_pending_commit(run)->nothing_started = !run->earlier_side_effects;
 }
 
+/* One event with the log and progress that run_events.c has only counted. */
+static void report_omitted_events(struct active_run *run)
+{
+    if (run->events_omitted == 0)
+        return;
+    json_object *data = json_object_new_object();
+    json_object_object_add(data, "text", json_object_new_string(""));
+    json_object_object_add(data, "truncated", json_object_new_boolean(true));
+    json_object_object_add(data, "omitted_bytes", json_object_new_int64(run->log_bytes_omitted));
+    json_object_object_add(data, "omitted_events", json_object_new_int64(run->events_omitted));
+    commit_add_event(run_pending_commit(run), EVENT_LOG, clock_wall_ms(), json_text(data, NULL));
+    json_object_put(data);
+    run->events_omitted = 0;
+}
+
 static void end_run(struct active_run *run, const struct run_move *move)
 {
     run->ending = true;
-    run_report_omitted_events(run);
+    report_omitted_events(run);
     timer_clear(run->exec->timers, &run->deadline);
     timer_clear(run->exec->timers, &run->resume_timer);
     timer_clear(run->exec->timers, &run->park_timer);

@@ -79,19 +79,6 @@ void run_add_log_event(struct active_run *run, const char *text, int64_t omitted
     run_flush(run);
 }
 
-void run_report_omitted_events(struct active_run *run)
-{
-    if (run->events_omitted == 0)
-        return;
-    json_object *data = json_object_new_object();
-    json_object_object_add(data, "text", json_object_new_string(""));
-    json_object_object_add(data, "truncated", json_object_new_boolean(true));
-    json_object_object_add(data, "omitted_bytes", json_object_new_int64(run->log_bytes_omitted));
-    json_object_object_add(data, "omitted_events", json_object_new_int64(run->events_omitted));
-    add_event(run, EVENT_LOG, data);
-    run->events_omitted = 0;
-}
-
 void run_record_usage(struct commit *c, const struct usage *usage)
 {
     c->usage = talloc(c, struct usage);
