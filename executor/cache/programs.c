@@ -46,6 +46,7 @@ struct cached_program *cached_program_compile(const id *workflow, int version, c
 {
     struct cached_program *p = talloc_zero(NULL, struct cached_program);
     void *scratch = talloc_new(p);
+    atomic_init(&p->entry.references, 1); /* the caller's, until it is added to a cache */
     struct json_problems *problems = json_problems_new(scratch);
     json_object *document;
     const char *why = "is not JSON";
