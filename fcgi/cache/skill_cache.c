@@ -37,10 +37,16 @@ enum err skill_cache_manifest(struct request *r, const struct skill *skill, cons
     if (*m_r)
         return OK;
     struct manifest *manifest = NULL;
-    enum err e = manifest_compile(cache, skill->manifest, skill->manifest_size, &manifest, NULL);
-    /* the manifest was checked at installation, so this is damage */
+    struct json_problems *p = json_problems_new(r);
+    enum err e = manifest_compile(cache, skill->manifest, skill->manifest_size, &manifest, p);
+    /* the manifest was checked at installation, so this is damage, or a newer build installed it */
     if (e != OK) {
-        log_error("skill.compile_failed", "skill=%s version=%d", skill->id.text, skill->version);
+        const char *why = p->count > 0 ? p->list[0].message : "",
+                   *at = p->count > 0 ? p->list[0].pointer : "";
+        log_error("skill.compile_failed", "skill=%s version=%d request=%s message=\"%s %.300s\"",
+                  skill->id.text, skill->version, r->id, at, why);
+        (void)request_reject(r, 500, "internal", "This build cannot read version %s of skill %s: %s %.300s.",
+                             skill->label, skill->slug, at, why);
         talloc_free(manifest);
         return ERR_INTERNAL;
     }

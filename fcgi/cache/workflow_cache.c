@@ -54,15 +54,20 @@ enum err workflow_cache_current(struct request *r, const id *workflow, bool bypa
     return OK;
 }
 
-/* A program is checked before it is stored, so one that does not compile now is damaged. */
-static enum err compile_stored_program(struct compiled *compiled, const char *text, size_t size)
+/* A program is checked before it is stored, so one that does not compile now is damaged, or was stored by a
+ * newer build. *why_r is then the cause, of ctx. */
+static enum err compile_stored_program(void *ctx, struct compiled *compiled, const char *text, size_t size,
+                                       const char **why_r)
 {
     json_object *document;
-    const char *why;
+    const char *why = "";
     void *scratch = talloc_new(NULL);
+    struct json_problems *p = json_problems_new(scratch);
     enum err e = json_parse_tolerant(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
-        e = program_compile(compiled, document, NULL, &compiled->program, json_problems_new(scratch));
+        e = program_compile(compiled, document, NULL, &compiled->program, p);
+    *why_r = p->count > 0 ? talloc_asprintf(ctx, "%s %s", p->list[0].pointer, p->list[0].message)
+                          : talloc_strdup(ctx, why);
     talloc_free(scratch);
     return e;
 }
@@ -79,7 +84,7 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
     *c_r = lru_get(cache->programs, &key);
     if (*c_r)
         return OK;
-    const char *text;
+    const char *text, *why;
     size_t size;
     enum err e = workflow_get_program(r->app->db, r, &key.workspace_id, workflow, version, &text, &size);
     if (e != OK)
@@ -87,8 +92,11 @@ enum err workflow_cache_compiled(struct request *r, const id *workflow, int vers
     if (size > SLOW_JSON_BYTES && !slow_try(r))
         return ERR_RETRY;
     struct compiled *compiled = talloc_zero(cache, struct compiled);
-    if (compile_stored_program(compiled, text, size) != OK) {
-        log_error("workflow.compile_failed", "workflow=%s version=%d", workflow->text, version);
+    if (compile_stored_program(r, compiled, text, size, &why) != OK) {
+        log_error("workflow.compile_failed", "workflow=%s version=%d request=%s message=\"%.300s\"",
+                  workflow->text, version, r->id, why);
+        (void)request_reject(r, 500, "internal", "This build cannot read version %d of workflow %s: %.300s.",
+                             version, workflow->text, why);
         talloc_free(compiled);
         return ERR_INTERNAL;
     }

@@ -252,6 +252,8 @@ int reply_err(struct request *r, enum err e)
             "The outcome is unknown: the request may have been carried out. Repeat it with the same "
             "Idempotency-Key.");
     default:
+        if (r->problem.status == 500) /* the function that failed has told what it was */
+            return reply_rejected(r);
         return reply_problem(r, 500, "internal", "Internal error.");
     }
 }

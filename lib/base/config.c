@@ -1,5 +1,6 @@
 #include "base/config.h"
 
+#include <errno.h>
 #include <ini.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -170,9 +171,23 @@ static int config_on_entry(void *user, const char *section, const char *name, co
             wrong = setting_set(load->config, &settings[i], value);
     }
     if (wrong && !load->why)
-        load->why =
-            talloc_asprintf(load->config, "%s: [%s] %s = %s %s", load->path, section, name, value, wrong);
+        load->why = talloc_asprintf(load->config, "[%s] %s = %s %s", section, name, value, wrong);
     return wrong == NULL;
+}
+
+static const char own_file[] = "run/millrace.ini", system_file[] = "/etc/millrace/millrace.ini";
+
+/* Tells why the file cannot be read and, if it is the last resort of config_find, what else was tried. */
+static const char *unreadable(void *ctx, const char *path)
+{
+    const char *why = strerror(errno), *variable = getenv("MILLRACE_CONFIG");
+    if (strcmp(path, system_file) != 0 || (variable && *variable))
+        return talloc_asprintf(ctx, "%s: cannot be read: %s", path, why);
+    return talloc_asprintf(
+        ctx,
+        "%s: cannot be read: %s; there is no %s in this folder either, and $MILLRACE_CONFIG is "
+        "not set; name the file with --config FILE",
+        path, why, own_file);
 }
 
 enum err config_load(void *ctx, const char *path, struct config **config_r, const char **why_r)
@@ -185,10 +200,13 @@ enum err config_load(void *ctx, const char *path, struct config **config_r, cons
             setting_set_number(c, &settings[i], settings[i].number_default);
     }
     struct load load = {.config = c, .path = path};
+    /* the number of the first line with an error, of the syntax or of config_on_entry; below 0: not readable
+     */
     int line = ini_parse(path, config_on_entry, &load);
-    if (line != 0 && !load.why)
-        load.why = line < 0 ? talloc_asprintf(c, "%s: cannot be read", path)
-                            : talloc_asprintf(c, "%s: line %d: syntax error", path, line);
+    if (line < 0)
+        load.why = unreadable(c, path);
+    else if (line > 0)
+        load.why = talloc_asprintf(c, "%s: line %d: %s", path, line, load.why ? load.why : "syntax error");
     *why_r = load.why;
     *config_r = c;
     return load.why ? ERR_INVALID : OK;
@@ -199,7 +217,7 @@ const char *config_find(void)
     const char *path = getenv("MILLRACE_CONFIG");
     if (path && *path)
         return path;
-    return access("run/millrace.ini", R_OK) == 0 ? "run/millrace.ini" : "/etc/millrace/millrace.ini";
+    return access(own_file, R_OK) == 0 ? own_file : system_file;
 }
 
 void config_dump(FILE *out, const struct config *c)

@@ -206,6 +206,20 @@ def test_status_reports_a_missing_redis(stack):
     stack.start_server("redis")
 
 
+def test_a_program_of_a_newer_build_is_named(stack):
+    """The answer tells what this build cannot read, and an error line the cause."""
+    workspace = stack.workspace()
+    flow = workspace.put_workflow(ONE)
+    stack.sql("UPDATE workflow_versions SET program = REPLACE(program, 'transform', 'teleport') "
+              f"WHERE workflow_id = '{flow}'")
+    answer = workspace.client().run(flow)
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal")
+    detail = answer.json()["detail"]
+    assert flow in detail and "version 1" in detail and "/steps/0/type" in detail
+    line = eventually(lambda: [x for x in stack.log("api").splitlines() if "workflow.compile_failed" in x and flow in x], 5)[0]
+    assert " error " in line and "/steps/0/type" in line and answer.headers["X-Request-Id"] in line
+
+
 # --- logs and artifacts -----------------------------------------------------------------------------------------------
 
 def test_logs_and_artifacts_of_a_run(stack, tmp_path):

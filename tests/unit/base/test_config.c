@@ -48,7 +48,9 @@ Test(config, rejects_invalid_settings_by_name)
         {"[api]\nworkers = 65\n", "is not in the range 1 to 64"},
         {"[api]\nworkers = five\n", "is not a whole number"},
         {"[api]\nworkers = 5x\n", "is not a whole number"},
-        {"workers\n", "line 1"},
+        {"workers\n", "line 1: syntax error"},
+        {"[api]\n; a comment\n\nworkers = five\n", "line 4: [api] workers = five is not a whole number"},
+        {"[api]\nworkers = 0\nworker = 1\n", "line 2: [api] workers = 0 is not in the range"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         void *ctx = talloc_new(NULL);
@@ -73,5 +75,26 @@ Test(config, dump_round_trips)
     cr_assert_eq(load_text(ctx, text, &c, &why), OK, "%s", why);
     cr_assert_eq(c->api.workers, 32);
     free(text);
+    talloc_free(ctx);
+}
+
+Test(config, reports_what_else_was_tried)
+{
+    void *ctx = talloc_new(NULL);
+    char folder[] = "/tmp/millrace-config-XXXXXX";
+    struct config *c;
+    const char *why = "";
+    cr_assert(mkdtemp(folder) && chdir(folder) == 0);
+    unsetenv("MILLRACE_CONFIG");
+    if (access("/etc/millrace/millrace.ini", F_OK) != 0) {
+        cr_assert_eq(config_load(ctx, config_find(), &c, &why), ERR_INVALID);
+        cr_assert(strstr(why, "/etc/millrace/millrace.ini") && strstr(why, "run/millrace.ini") &&
+                      strstr(why, "MILLRACE_CONFIG"),
+                  "%s", why);
+    }
+    setenv("MILLRACE_CONFIG", "/tmp/none.ini", 1);
+    cr_assert_eq(config_load(ctx, config_find(), &c, &why), ERR_INVALID);
+    cr_assert(strstr(why, "/tmp/none.ini: cannot be read: No such file"), "%s", why);
+    cr_assert_eq(rmdir(folder), 0);
     talloc_free(ctx);
 }
