@@ -49,7 +49,7 @@ def test_log_filters_lines(log):
     assert json.loads(log.run("--json", "--level", "error")[1]) == {
         "at": "2026-01-15T10:30:00.006Z", "level": "error", "process": "executor[7]", "event": "run.claimed",
         "text": f"execution={E} workspace={W} n=6"}
-    for wrong in (("--level", "loud"), ("--workspace", "x"), ("more",)):
+    for wrong in (("--level", "loud"), ("--execution", "x"), ("more",)):
         assert log.run(*wrong)[0] == 2
 
 

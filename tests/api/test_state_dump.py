@@ -7,7 +7,7 @@ import signal
 import pytest
 from stack import ROOT, eventually, kill
 
-SETTINGS = {"executor.processes": "2", "executor.max_active": "4", "log.level": "warn"}
+SETTINGS = {"executor.processes": "2", "executor.max_active": "4", "executor.park_after_ms": "86400000", "log.level": "warn"}
 LINE = re.compile(r"^\S+ info executor\[(\d+)\] (state\.\w+) (.*)$", re.M)
 
 
