@@ -102,7 +102,7 @@ static int print_new_log(struct cli *cli, struct blob_store *blobs, const struct
 int cmd_execution_logs(struct cli *cli, int argc, char **argv)
 {
     const char *text;
-    bool follow = false, more;
+    bool follow = false, more = false;
     const struct cli_option options[] = {{"follow", .flag_r = &follow}, {0}};
     struct run_progress run;
     int64_t offset = 0;
