@@ -6,6 +6,7 @@
 #include "fcgi/forms/form.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "schema/schema.h"
 #include "json/json.h"
 

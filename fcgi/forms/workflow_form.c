@@ -8,6 +8,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "fcgi/http/slow.h"
 #include "store/skill.h"
 #include "json/json_raw.h"

@@ -9,6 +9,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "run/stop.h"
 
 int h_skill_execution_get(struct request *r)

@@ -11,6 +11,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "skill/extra.h"
 #include "store/model.h"
 

@@ -158,7 +158,8 @@ static const char *problem_text(struct request *r, const char *text)
     bool whole = size <= PROBLEM_TEXT_MAX;
     size_t n = whole ? size : utf8_cut(text, size, PROBLEM_TEXT_MAX - (sizeof ellipsis - 1));
     char *out = talloc_size(r, 3 * n + sizeof ellipsis);
-    strcpy(out + utf8_sanitize(out, text, n, false), whole ? "" : ellipsis);
+    size_t out_n = utf8_sanitize(out, text, n, false);
+    memcpy(out + out_n, whole ? "" : ellipsis, whole ? 1 : sizeof ellipsis);
     return out;
 }
 

@@ -138,13 +138,6 @@ bool request_query_cursor(struct request *r, const char *name, const char *what,
 /* The i-th {…} segment of the path as a UUID. False (404) if it is none. */
 bool request_path_id(struct request *r, int i, id *id_r) WARN_UNUSED;
 
-/* False if the body has a Content-Encoding other than identity (415). */
-bool request_body_is_plain(struct request *r) WARN_UNUSED;
-/* The body as a JSON object, allocated from the request; NULL if there is no body. False if the body is
- * anything else, or if its Content-Type is neither application/json nor, with a key header, curl's default
- * application/x-www-form-urlencoded. */
-bool request_json(struct request *r, json_object **object_r) WARN_UNUSED;
-
 /* The Idempotency-Key, bare or as a quoted string, and the fingerprint of this request. If the header is
  * absent, key_r->at is NULL. False if the header is malformed. */
 bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerprint[32]) WARN_UNUSED;

@@ -11,6 +11,7 @@
 #include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "json/json.h"
 
 #define LIST_QUERY                                                                                           \

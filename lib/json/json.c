@@ -13,20 +13,6 @@
 static const char byte_order_mark[] = "\xef\xbb\xbf";
 static const char out_of_memory[] = "out of memory";
 
-static int json_holder_destroy(json_object **holder)
-{
-    json_object_put(*holder);
-    return 0;
-}
-
-json_object *json_own(void *ctx, json_object *value)
-{
-    json_object **holder = talloc(ctx, json_object *);
-    *holder = value;
-    talloc_set_destructor(holder, json_holder_destroy);
-    return value;
-}
-
 static const char *json_error_sentence(void *ctx, enum json_tokener_error e, size_t at, int depth)
 {
     if (e == json_tokener_error_depth)

@@ -16,6 +16,7 @@
 #include "base/budget.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "json/json_own.h"
 
 enum {
     /* levels of nesting in a request body */
@@ -50,10 +51,6 @@ enum err json_parse_tolerant(void *ctx, const char *text, size_t size, int depth
 /* True if json_parse would reject the text because of the number of its values. One pass, nothing is built.
  */
 bool json_has_too_many_values(const char *text, size_t size);
-
-/* Transfers one reference to `value` to a talloc context, which releases it when it is freed. Returns
- * `value`. */
-json_object *json_own(void *ctx, json_object *value);
 
 /* A member of an object (borrowed). NULL if it is absent or JSON null, or if `object` is not an object. */
 json_object *json_get(json_object *object, const char *name);

@@ -1,13 +1,14 @@
 #include "json/json_check.h"
 
 #include <json-c/json.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/utf8.h"
-#include "json/json.h"
+#include "json/json_own.h"
 
 struct json_scan {
     void *ctx;
@@ -225,7 +226,7 @@ static bool add_name(const struct name_stack *stack, const char *name)
 const char *json_check_names(void *ctx, const char *text, size_t size)
 {
     enum { SHOWN_MAX = 100 };
-    struct json_check check = {.depth_max = JSON_DEPTH_MAX, .tolerant = true};
+    struct json_check check = {.depth_max = INT_MAX, .tolerant = true};
     void *scratch = talloc_new(ctx);
     struct json_scan s = {scratch, text, text, text + size, &check};
     struct name_stack stack = {0};

@@ -6,6 +6,7 @@
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 
 static struct request *new_request(const char *body)
 {

@@ -4,6 +4,7 @@
 
 #include "fcgi/http/auth.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 
 static struct request *make_request(const char *method, const char *uri, bool *ok_r)
 {

@@ -1,0 +1,56 @@
+#include "fcgi/http/request_body.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/field.h"
+#include "fcgi/http/slow.h"
+#include "json/json.h"
+
+/* True if the type and subtype, which are the first `n` bytes of a Content-Type, are `name`. */
+static bool media_type_is(const char *type, size_t n, const char *name)
+{
+    return n == strlen(name) && strncasecmp(type, name, n) == 0;
+}
+
+/* True for application/json with any parameters, and for no type at all. If a key header authenticated the
+ * request, also for application/x-www-form-urlencoded, which `curl -d` sends by default. Without a key header
+ * that type is rejected: a page of another site can make a browser send a form without asking, but it cannot
+ * set a header. */
+static bool is_json_type(const struct request *r, const char *type)
+{
+    size_t n = strcspn(type, "; \t");
+    return n == 0 || media_type_is(type, n, "application/json") ||
+           (r->access.by_header && media_type_is(type, n, "application/x-www-form-urlencoded"));
+}
+
+bool request_body_is_plain(struct request *r)
+{
+    const char *codings = request_list(r, "HTTP_CONTENT_ENCODING");
+    struct span item;
+    for (const char *p = codings; p && (p = field_next_item(p, &item));) {
+        if (item.size != 8 || strncasecmp(item.at, "identity", 8) != 0)
+            return request_reject(r, 415, "unsupported_media_type",
+                                  "Content-Encoding %s is not supported; send the body without an encoding.",
+                                  codings);
+    }
+    return true;
+}
+
+bool request_json(struct request *r, json_object **object_r)
+{
+    *object_r = NULL;
+    if (r->body_size == 0)
+        return true;
+    const char *type = request_param(r, "CONTENT_TYPE");
+    const char *why;
+    if (type && !is_json_type(r, type))
+        return request_reject(r, 415, "unsupported_media_type", "The body must be application/json.");
+    if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))
+        return false;
+    if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)
+        return request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
+    if (!json_object_is_type(*object_r, json_type_object))
+        return request_reject(r, 400, "invalid_request", "The body must be a JSON object.");
+    return true;
+}
