@@ -99,13 +99,13 @@ static int compare_names(const void *a, const void *b)
 static struct sorted_name *read_names(const struct dir_walk *w, DIR *d, size_t *n_r)
 {
     size_t most = UNTRUSTED_DIR_ENTRIES_MAX + 1 - w->entries;
-    struct sorted_name *names = NULL;
+    struct sorted_name *names = talloc_array(NULL, struct sorted_name, 16);
     *n_r = 0;
     for (struct dirent *e; *n_r < most && (e = readdir(d));) {
         if (is_dot(e->d_name))
             continue;
         if (*n_r == talloc_array_length(names))
-            names = talloc_realloc(NULL, names, struct sorted_name, 2 * *n_r + 16);
+            names = talloc_realloc(NULL, names, struct sorted_name, 2 * *n_r);
         names[(*n_r)++] = (struct sorted_name){talloc_strdup(names, e->d_name), is_folder(dirfd(d), e)};
     }
     if (*n_r > 0)
