@@ -24,7 +24,7 @@ CC      ?= gcc
 ifeq ($(origin CC),default)
 CC      := gcc
 endif
-LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libcares libmagic libcrypto icu-uc
+LIBS    := json-c talloc libmariadb hiredis libpcre2-8 libsodium libevent_core libevent_pthreads libcurl libcares libmagic libcrypto icu-uc icu-i18n
 # pkg-config runs once for each make; libfcgi and inih ship without (or with odd) .pc files
 PKG_CFLAGS := $(shell pkg-config --cflags $(LIBS))
 PKG_LIBS   := $(shell pkg-config --libs $(LIBS)) -lfcgi -linih -lm -pthread
@@ -65,6 +65,7 @@ USE.service               := base
 USE.json                  := base
 USE.schema                := base json
 USE.workflow              := base json schema
+USE.schedule              := base
 USE.skill                 := base json schema workflow
 USE.mariadb               := base
 USE.redis                 := base
@@ -75,7 +76,7 @@ USE.run                   := base json mariadb redis account
 USE.store                 := base json schema workflow mariadb redis blob secret account run
 USE.maintenance           := base mariadb redis blob account run store
 USE.view                  := base json schema workflow mariadb redis blob account run store
-LIB_ROOMS := base service json schema workflow skill mariadb redis blob secret account run store maintenance view
+LIB_ROOMS := base service json schema workflow schedule skill mariadb redis blob secret account run store maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb redis account run store fcgi/shared
@@ -240,6 +241,10 @@ unit-tests: $(UNITS)
 
 # the official tests of JSON Schema; tests/schema/run runs it
 $(B)/schema-suite: $(B)/tests/schema/suite.o $(call libs,schema)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# prints occurrences; tests/schedule/run compares them with another library's
+$(B)/upcoming: $(B)/tests/schedule/upcoming.o $(call libs,schedule)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
