@@ -32,7 +32,9 @@ json_object *response_body_value(void *ctx, const char *content_type, const char
     if (size == 0)
         return NULL;
     if (is_json_media_type(content_type)) {
-        if (json_parse_tolerant(ctx, body, size, RESPONSE_DEPTH_MAX, &value, &why) == OK)
+        if (json_has_too_many_values(body, size))
+            why = "it has more than 300000 values, of which each object counts as 3";
+        else if (json_parse_tolerant(ctx, body, size, RESPONSE_DEPTH_MAX, &value, &why) == OK)
             return json_object_get(value);
         *why_r = talloc_asprintf(ctx, "the body could not be parsed as JSON: %s", why);
     }

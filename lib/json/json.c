@@ -151,7 +151,7 @@ static bool has_byte_order_mark(const char *text, size_t size)
 }
 
 /* Counted before anything is built, because a tree takes up to 250 times the bytes of its text. */
-bool json_has_too_many_values(const char *text, size_t size)
+size_t json_count_values(const char *text, size_t size)
 {
     size_t values = 1;
     bool in_string = false;
@@ -166,7 +166,12 @@ bool json_has_too_many_values(const char *text, size_t size)
         else
             values += c == ',' || c == '[';
     }
-    return values > JSON_VALUES_MAX;
+    return values;
+}
+
+bool json_has_too_many_values(const char *text, size_t size)
+{
+    return json_count_values(text, size) > JSON_VALUES_MAX;
 }
 
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,

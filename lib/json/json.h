@@ -44,12 +44,15 @@ enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_ob
                     const char **why_r) WARN_UNUSED;
 /* The same for texts that nobody can send again: responses of other servers, and what an earlier version
  * stored. A byte order mark is skipped, half of a surrogate pair is read as U+FFFD, and the last of two equal
- * names counts. */
+ * names counts, and the number of values is not limited: a caller whose text another
+ * server has sent just now calls json_has_too_many_values first. */
 enum err json_parse_tolerant(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                              const char **why_r) WARN_UNUSED;
 
-/* True if json_parse would reject the text because of the number of its values. One pass, nothing is built.
- */
+/* The values of a JSON text as JSON_VALUES_MAX counts them; counting ends beyond that. One pass, nothing is
+ * built. */
+size_t json_count_values(const char *text, size_t size);
+/* True if json_parse would reject the text because of the number of its values. */
 bool json_has_too_many_values(const char *text, size_t size);
 
 /* A member of an object (borrowed). NULL if it is absent or JSON null, or if `object` is not an object. */

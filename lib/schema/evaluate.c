@@ -240,28 +240,47 @@ static void add_exhausted_problem(struct schema_eval *e, long limit)
     e->problems->count = 1;
 }
 
-enum err schema_validate_within(void *ctx, const struct schema *schema, json_object *instance, long budget,
-                                struct schema_problems *problems_r)
+/* The evaluation charges `budget`. */
+static enum err validate(void *ctx, const struct schema *schema, json_object *instance, struct budget *budget,
+                         struct schema_problems *problems_r)
 {
-    if (budget > schema->budget)
-        budget = schema->budget;
     struct schema_problems none = {0};
     struct schema_eval e = {
         .ctx = ctx,
         .problems = problems_r ? problems_r : &none,
         .problems_max = SCHEMA_PROBLEMS_MAX,
         .quiet = problems_r ? 0 : 1,
-        .budget = {.limit = (size_t)budget * SCHEMA_CHECK_UNITS},
+        .budget = *budget,
     };
     *e.problems = none;
     bool holds = eval_node(&e, schema->root, instance, NULL);
+    *budget = e.budget;
     if (e.exhausted) {
         *e.problems = none;
         if (problems_r)
-            add_exhausted_problem(&e, budget);
+            add_exhausted_problem(&e, (long)(budget->limit / SCHEMA_CHECK_UNITS));
         return ERR_LIMIT;
     }
     return holds ? OK : ERR_INVALID;
+}
+
+enum err schema_validate_within(void *ctx, const struct schema *schema, json_object *instance, long budget,
+                                struct schema_problems *problems_r)
+{
+    long checks = budget < schema->budget ? budget : schema->budget;
+    struct budget own = {.limit = (size_t)checks * SCHEMA_CHECK_UNITS};
+    return validate(ctx, schema, instance, &own, problems_r);
+}
+
+enum err schema_validate_sharing(void *ctx, const struct schema *schema, json_object *instance,
+                                 struct budget *budget, struct schema_problems *problems_r)
+{
+    if (budget->exceeded) {
+        if (problems_r)
+            *problems_r = (struct schema_problems){0};
+        return ERR_LIMIT;
+    }
+    return validate(ctx, schema, instance, budget, problems_r);
 }
 
 enum err schema_validate(void *ctx, const struct schema *schema, json_object *instance,

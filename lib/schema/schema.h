@@ -71,3 +71,7 @@ enum err schema_validate(void *ctx, const struct schema *schema, json_object *in
 /* The same with at most `budget` units of work, for a caller who must prepare for a longer validation. */
 enum err schema_validate_within(void *ctx, const struct schema *schema, json_object *instance, long budget,
                                 struct schema_problems *problems_r) WARN_UNUSED;
+/* The same where several validations share one budget, which has SCHEMA_CHECK_UNITS for each unit of work.
+ * Without a problem, and at once, if the budget is exceeded already. */
+enum err schema_validate_sharing(void *ctx, const struct schema *schema, json_object *instance,
+                                 struct budget *budget, struct schema_problems *problems_r) WARN_UNUSED;

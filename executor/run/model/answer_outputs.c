@@ -112,8 +112,12 @@ struct search {
     size_t n;
     /* what is wrong with an object that was meant to be JSON; NULL: there is none */
     const char *broken;
-    /* parsing or validating an object exceeds a limit */
-    bool limit;
+    /* of all comparisons and validations together: what one validation may take */
+    struct budget budget;
+    /* as json_count_values counts, of all objects together */
+    size_t values;
+    /* why parsing, comparing or validating the objects exceeds a limit; NULL: it does not */
+    const char *limit;
 };
 
 /* The end of the object that begins at p, behind its last brace; NULL: it has no end. */
@@ -155,7 +159,7 @@ static bool is_fenced(const char *text, const char *p)
 static void add_candidate(struct search *s, json_object *value, bool fenced)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (json_equal(s->list[i].value, value)) {
+        if (json_equal_within(s->list[i].value, value, &s->budget)) {
             s->list[i].fenced = s->list[i].fenced || fenced;
             return;
         }
@@ -169,17 +173,21 @@ static void add_candidate(struct search *s, json_object *value, bool fenced)
 /* Parses the object at p. Returns where the search continues. */
 static const char *try_object(void *ctx, struct search *s, const char *p)
 {
-    const char *all = s->text + s->size, *end = object_end(p, all), *why;
-    bool meant = looks_like_object(p, all);
+    const char *all = s->text + s->size, *why;
     json_object *value;
+    if (!looks_like_object(p, all))
+        return p + 1; /* the text's own brace */
+    const char *end = object_end(p, all);
+    s->values += end ? json_count_values(p, (size_t)(end - p)) : 0;
+    if (s->values > JSON_VALUES_MAX) {
+        s->broken = s->limit = "it has more than 300000 values, of which each object counts as 3";
+        return all;
+    }
     enum err e = end ? json_parse(ctx, p, (size_t)(end - p), TEMPLATE_DEPTH_MAX, &value, &why) : ERR_INVALID;
-    s->limit = s->limit || e == ERR_LIMIT;
     if (e == OK) {
         add_candidate(s, value, is_fenced(s->text, p));
         return end;
     }
-    if (!meant)
-        return p + 1; /* the text's own brace */
     /* nothing within a broken object is taken for the object */
     if (!s->broken)
         s->broken = end ? why : "a JSON object in it has no end";
@@ -203,13 +211,17 @@ static void find_objects(void *ctx, struct search *s)
 static const char *schema_problem(void *ctx, const struct manifest *m, struct search *s, json_object *value)
 {
     struct schema_problems wrong = {0};
-    enum err e = schema_validate(ctx, m->outputs, value, &wrong);
+    enum err e = schema_validate_sharing(ctx, m->outputs, value, &s->budget, &wrong);
     if (e == OK)
         return NULL;
-    s->limit = s->limit || e == ERR_LIMIT;
-    return talloc_asprintf(ctx, "the outputs do not match the manifest's schema: %s %s",
-                           wrong.count ? wrong.items[0].pointer : "",
-                           wrong.count ? wrong.items[0].message : "");
+    const char *why = talloc_asprintf(ctx, "the outputs do not match the manifest's schema: %s %s",
+                                      wrong.count ? wrong.items[0].pointer : "",
+                                      wrong.count ? wrong.items[0].message : "");
+    if (e == ERR_LIMIT && s->n > 1)
+        why = "the JSON objects of the model's answer together exceed the limit of one validation";
+    if (e == ERR_LIMIT && !s->limit)
+        s->limit = why;
+    return why;
 }
 
 /* The object to use; NULL: none is valid, or it cannot be told which of several. */
@@ -233,6 +245,10 @@ static json_object *choose_candidate(void *ctx, const struct manifest *m, struct
     }
     if (valid_n > 1 && fenced_n != 1)
         *why_r = "the model's answer holds several JSON objects that match the manifest's schema";
+    if (s->limit) { /* an object that was not validated may be valid as well */
+        *why_r = s->limit;
+        return NULL;
+    }
     return valid_n == 1 ? valid : valid_n > 1 && fenced_n == 1 ? fenced : NULL;
 }
 
@@ -274,6 +290,7 @@ enum answer_verdict answer_outputs(void *ctx, const struct manifest *manifest, c
                                    json_object **outputs_r, const char **why_r)
 {
     struct search s = {.text = text, .size = size};
+    s.budget.limit = (size_t)SCHEMA_BUDGET_DEFAULT * SCHEMA_CHECK_UNITS;
     skip_white(&text, &size);
     *outputs_r = NULL;
     *why_r = NULL;

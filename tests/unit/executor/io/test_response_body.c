@@ -63,3 +63,18 @@ Test(response_body, the_reason_stands_beside_a_body_that_is_no_json)
     cr_expect_not_null(why);
     talloc_free(ctx);
 }
+
+Test(response_body, a_body_of_too_many_values_stays_a_text)
+{
+    void *ctx = talloc_new(NULL);
+    const char *why;
+    char *body = talloc_strdup(ctx, "[{}");
+    for (size_t i = 0; i < JSON_VALUES_MAX / (JSON_OBJECT_WEIGHT + 1); i++)
+        body = talloc_strdup_append_buffer(body, ",{}");
+    body = talloc_strdup_append_buffer(body, "]");
+    json_object *value = response_body_value(ctx, "application/json", body, strlen(body), &why);
+    cr_expect_str_eq(json_object_get_string(value), body);
+    cr_expect(why && strstr(why, "300000 values"), "%s", why);
+    json_object_put(value);
+    talloc_free(ctx);
+}

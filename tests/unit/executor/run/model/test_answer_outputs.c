@@ -164,3 +164,47 @@ Test(answer_outputs, too_much_work_is_a_limit)
     cr_expect(strstr(why, "300000 values"), "%s", why);
     talloc_free(ctx);
 }
+
+static char *list_of(void *ctx, int first, size_t n)
+{
+    char *text = talloc_asprintf(ctx, "{\"l\":[%d", first);
+    for (size_t i = 1; i < n; i++)
+        text = talloc_strdup_append_buffer(text, ",0");
+    return talloc_strdup_append_buffer(text, "]}");
+}
+
+/* Quotes of the prose between the objects do not hide them. */
+Test(answer_outputs, several_objects_have_the_values_of_one)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *outputs;
+    const char *why;
+    char *text = talloc_strdup(ctx, "");
+    for (int i = 0; i < 4; i++)
+        text = talloc_asprintf(ctx, "%s the \" %s", text, list_of(ctx, i, JSON_VALUES_MAX / 4));
+    cr_expect_eq(answer_outputs(ctx, manifest_with(ctx, anything), text, strlen(text), &outputs, &why),
+                 ANSWER_LIMIT);
+    cr_expect(strstr(why, "300000 values"), "%s", why);
+    cr_expect_null(outputs);
+    talloc_free(ctx);
+}
+
+/* One object is within the limit of a validation, sixteen are not; a valid one among them is not used. */
+Test(answer_outputs, several_objects_have_the_validation_of_one)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *outputs;
+    const char *why;
+    struct manifest *m = manifest_with(ctx, "{'type':'object','properties':{'l':{'items':{'anyOf':["
+                                            "{'type':'string'},{'type':'array'},{'type':'object'},"
+                                            "{'type':'boolean'},{'type':'null'},{'type':'integer'}]}}}}");
+    char *text = talloc_strdup(ctx, "{\"l\":[]}");
+    char *one = list_of(ctx, 1, 17000);
+    cr_expect_eq(answer_outputs(ctx, m, one, strlen(one), &outputs, &why), ANSWER_OK, "%s", why);
+    for (int i = 1; i < 16; i++)
+        text = talloc_asprintf(ctx, "%s then %s", text, list_of(ctx, i, 17000));
+    cr_expect_eq(answer_outputs(ctx, m, text, strlen(text), &outputs, &why), ANSWER_LIMIT, "%s", why);
+    cr_expect(strstr(why, "together exceed"), "%s", why);
+    cr_expect_null(outputs);
+    talloc_free(ctx);
+}
