@@ -214,9 +214,9 @@ static const char *schema_problem(void *ctx, const struct manifest *m, struct se
     enum err e = schema_validate_sharing(ctx, m->outputs, value, &s->budget, &wrong);
     if (e == OK)
         return NULL;
-    const char *why = talloc_asprintf(ctx, "the outputs do not match the manifest's schema: %s %s",
-                                      wrong.count ? wrong.items[0].pointer : "",
-                                      wrong.count ? wrong.items[0].message : "");
+    const char *why =
+        talloc_asprintf(ctx, "the outputs do not match the manifest's schema: %s %s",
+                        wrong.count ? wrong.items[0].pointer : "", wrong.count ? wrong.items[0].message : "");
     if (e == ERR_LIMIT && s->n > 1)
         why = "the JSON objects of the model's answer together exceed the limit of one validation";
     if (e == ERR_LIMIT && !s->limit)

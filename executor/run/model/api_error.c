@@ -52,7 +52,8 @@ char *api_error_text(void *ctx, const char *body, size_t size)
         body += sizeof mark - 1;
         size -= sizeof mark - 1;
     }
-    if (!json_has_too_many_values(body, size) && json_parse_tolerant(ctx, body, size, JSON_DEPTH_MAX, &o, &why) == OK)
+    if (!json_has_too_many_values(body, size) &&
+        json_parse_tolerant(ctx, body, size, JSON_DEPTH_MAX, &o, &why) == OK)
         text = api_error_message(ctx, o);
     /* no more than can be shown is copied */
     return text ? text : cut_text(ctx, body, size < 4 * API_ERROR_MAX ? size : 4 * (size_t)API_ERROR_MAX);
