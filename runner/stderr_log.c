@@ -7,8 +7,7 @@
 #include "base/utf8.h"
 #include "runner/report.h"
 
-bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
-                               size_t message_max)
+bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, struct span *message_r)
 {
     static const char mark[] = "::progress ";
     size_t i = sizeof mark - 1;
@@ -23,9 +22,7 @@ bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, ch
         return false;
     while (i < size && line[i] == ' ')
         i++;
-    size_t n = utf8_cut(line + i, size - i, message_max - 1);
-    memcpy(message, line + i, n);
-    message[n] = '\0';
+    *message_r = (struct span){line + i, size - i};
     *percent_r = percent > 100 ? 100 : percent;
     return true;
 }
@@ -53,13 +50,17 @@ static void append_to_log(struct stderr_log *log, const char *data, size_t size)
 static void end_line(struct stderr_log *log, bool whole)
 {
     size_t size = log->line_bytes;
+    struct span message;
     if (size && log->line[size - 1] == '\n')
         size--;
     if (!log->in_long_line && whole &&
-        stderr_log_parse_progress(log->line, size, &log->percent, log->message, sizeof log->message))
+        stderr_log_parse_progress(log->line, size, &log->percent, &message)) {
+        memcpy(log->message, message.at, message.size);
+        log->message_bytes = message.size;
         log->has_progress = true;
-    else
+    } else {
         append_to_log(log, log->line, log->line_bytes);
+    }
     log->line_bytes = 0;
     log->in_long_line = !whole;
 }
@@ -140,7 +141,7 @@ int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all)
     if (log->has_progress) {
         json_object *r = runner_report_new("progress");
         json_object_object_add(r, "percent", json_object_new_int(log->percent));
-        json_object_object_add(r, "message", runner_report_text(log->message, strlen(log->message)));
+        json_object_object_add(r, "message", runner_report_text(log->message, log->message_bytes));
         log->has_progress = !send_record(r, all);
     }
     return send_batch(log, all) && !log->has_progress ? -1 : LOG_INTERVAL_MS;

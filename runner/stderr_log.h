@@ -1,6 +1,6 @@
 /* The command's standard error: a bounded log file, progress lines, and batches for clients that follow the
- * run. A line `::progress 40 message` is a progress event and is not written to the log; every other line
- * is. After `max_bytes`, bytes are still read, because a command that is blocked on a full pipe would hang,
+ * run. A line `::progress 40 message` of at most LOG_LINE_MAX bytes is a progress event and is not written to
+ * the log; every other line is. After `max_bytes`, bytes are still read, because a command that is blocked on a full pipe would hang,
  * but they are dropped. Batches are sent at most every LOG_INTERVAL_MS (250 ms) and hold at most 16 KiB:
  * the file is the log, batches are a view of it. What does not fit a batch is omitted and counted: the batch
  * says how many bytes of the command's output are missing after its text. No batch ends within a character. A
@@ -12,6 +12,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/span.h"
 
 enum { LOG_LINE_MAX = 4096, LOG_BATCH_MAX = 16 * 1024, LOG_INTERVAL_MS = 250 };
 
@@ -30,7 +32,9 @@ struct stderr_log {
     uint64_t omitted_bytes;
     bool has_progress;
     int percent;
-    char message[512];
+    /* of the last progress line; may contain NULs, which are sent as U+FFFD */
+    char message[LOG_LINE_MAX];
+    size_t message_bytes;
     /* when the last batch was sent */
     int64_t sent_ms;
 };
@@ -42,7 +46,6 @@ void stderr_log_end(struct stderr_log *log);
  * processes of the run have ended. Returns the
  * milliseconds until the next call is needed, or -1 if nothing is left to send. */
 int64_t stderr_log_send(struct stderr_log *log, int64_t now_ms, bool all);
-/* Parses "::progress 40 message" without the newline. `percent` is limited to 100; the message is cut to
- * message_max - 1 bytes. False if the line is not a progress line. */
-bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, char *message,
-                               size_t message_max);
+/* Parses "::progress 40 message" without the newline. `percent` is limited to 100; *message_r is the rest of
+ * the line (borrowed). False if the line is not a progress line. */
+bool stderr_log_parse_progress(const char *line, size_t size, int *percent_r, struct span *message_r);

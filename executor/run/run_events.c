@@ -28,15 +28,16 @@ static bool has_room(const struct active_run *run)
 
 void run_add_progress_event(struct active_run *run, int percent, const char *message)
 {
-    size_t size = strnlen(message, TEXT_MAX + 1);
+    size_t size = strlen(message), shown = utf8_cut(message, size, TEXT_MAX);
     if (!has_room(run)) {
         run->events_omitted++;
         return;
     }
     json_object *data = json_object_new_object();
     json_object_object_add(data, "percent", json_object_new_int(percent));
-    json_object_object_add(data, "message",
-                           json_object_new_string_len(message, (int)utf8_cut(message, size, TEXT_MAX)));
+    json_object_object_add(data, "message", json_object_new_string_len(message, (int)shown));
+    if (shown < size)
+        json_object_object_add(data, "truncated", json_object_new_boolean(true));
     add_event(run, EVENT_PROGRESS, data);
     run_flush(run);
 }

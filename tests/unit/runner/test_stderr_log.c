@@ -1,4 +1,5 @@
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
@@ -8,15 +9,20 @@
 #include "runner/stderr_log.h"
 #include "json/json.h"
 
-static bool parse_progress(const char *line, int *percent, char *message)
+/* `message_r` has 64 bytes. */
+static bool parse_progress(const char *line, int *percent, char *message_r)
 {
-    return stderr_log_parse_progress(line, strlen(line), percent, message, 16);
+    struct span message;
+    bool is_progress = stderr_log_parse_progress(line, strlen(line), percent, &message);
+    if (is_progress)
+        snprintf(message_r, 64, "%.*s", (int)message.size, message.at);
+    return is_progress;
 }
 
 Test(stderr_log, parses_progress_lines)
 {
     int percent = -1;
-    char message[16];
+    char message[64];
     cr_expect(parse_progress("::progress 40 half way", &percent, message));
     cr_expect_eq(percent, 40);
     cr_expect_str_eq(message, "half way");
@@ -25,7 +31,7 @@ Test(stderr_log, parses_progress_lines)
     cr_expect_str_eq(message, "");
     cr_expect(parse_progress("::progress 99999999999999999999 a very long message", &percent, message));
     cr_expect_eq(percent, 100);
-    cr_expect_str_eq(message, "a very long mes");
+    cr_expect_str_eq(message, "a very long message");
     cr_expect(parse_progress("::progress 50% x", &percent, message));
     cr_expect_not(parse_progress("::progress", &percent, message));
     cr_expect_not(parse_progress("::progress -1 x", &percent, message));
@@ -183,12 +189,34 @@ Test(stderr_log, what_does_not_fit_a_batch_is_counted)
     talloc_free(ctx);
 }
 
-Test(stderr_log, a_message_is_cut_after_a_character)
+/* The message of the one progress record that was sent. */
+static const char *received_message(void *ctx, int fd)
 {
-    char message[16];
-    int percent;
-    cr_expect(parse_progress("::progress 1 \u20ac\u20ac\u20ac\u20ac\u20ac\u20ac", &percent, message));
-    cr_expect_str_eq(message, "\u20ac\u20ac\u20ac\u20ac\u20ac");
-    cr_expect(parse_progress("::progress 1 x\u20ac\u20ac\u20ac\u20ac\u20ac\u20ac", &percent, message));
-    cr_expect_str_eq(message, "x\u20ac\u20ac\u20ac\u20ac");
+    char *line = talloc_zero_size(ctx, 1 << 16);
+    json_object *o;
+    const char *why;
+    cr_assert_geq(read(fd, line, (1 << 16) - 1), 0);
+    cr_assert_eq(json_parse(ctx, line, strlen(line), 4, &o, &why), OK, "%s", line);
+    cr_assert_str_eq(json_get_text(o, "type"), "progress");
+    return json_get_text(o, "message");
+}
+
+Test(stderr_log, a_progress_message_is_sent_whole)
+{
+    void *ctx = talloc_new(NULL);
+    struct stderr_log *log = new_log(ctx, 100);
+    char *message = many(ctx, "\xe2\x82\xac", (LOG_LINE_MAX - 16) / 3);
+    char *line = talloc_asprintf(ctx, "::progress 1 %s\n", message);
+    int p[2];
+    cr_assert_eq(pipe(p), 0);
+    runner_report_open(p[1]);
+    stderr_log_feed(log, line, strlen(line));
+    stderr_log_send(log, 1000, true);
+    cr_expect_str_eq(received_message(ctx, p[0]), message);
+    static const char with_nul[] = "::progress 2 one\0two\n";
+    stderr_log_feed(log, with_nul, sizeof with_nul - 1);
+    stderr_log_send(log, 2000, true);
+    cr_expect_str_eq(received_message(ctx, p[0]), "one\xef\xbf\xbdtwo", "the text after a NUL is not lost");
+    cr_expect_eq(log->kept_bytes, 0);
+    talloc_free(ctx);
 }
