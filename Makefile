@@ -166,12 +166,17 @@ all: $(PROGRAMS)
 help:
 	@sed -n 's/^## //p' Makefile
 
-QUERIES := $(shell find sql/queries -name '*.sql')
-$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(QUERIES) $(wildcard sql/migrations/*.sql)
+QUERIES := $(sort $(shell find sql/queries -name '*.sql')) $(wildcard sql/migrations/*.sql)
+SCRIPTS_OF_REDIS := $(wildcard lua/*.lua)
+DOCUMENTS := $(wildcard lib/schema/metaschema/*.json lib/schema/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
+# rewritten when one of these files was added, removed or renamed, which no time of a file shows
+$(shell mkdir -p $(GENDIR); echo '$(QUERIES) $(SCRIPTS_OF_REDIS) $(DOCUMENTS)' >$(GENDIR)/.list.new; \
+        cmp -s $(GENDIR)/.list.new $(GENDIR)/.list || cp $(GENDIR)/.list.new $(GENDIR)/.list; rm -f $(GENDIR)/.list.new)
+$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(GENDIR)/.list $(QUERIES)
 	scripts/embed sql $(GENDIR)
-$(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(wildcard lua/*.lua)
+$(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(GENDIR)/.list $(SCRIPTS_OF_REDIS)
 	scripts/embed lua $(GENDIR)
-$(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(wildcard lib/schema/metaschema/*.json lib/schema/metaschema/*/*.json docs/openapi.json docs/skill.schema.json)
+$(GENDIR)/blobs.h $(GENDIR)/blobs.c &: scripts/embed $(GENDIR)/.list $(DOCUMENTS)
 	scripts/embed blobs $(GENDIR)
 
 $(GENDIR)/make-filters: runner/filters/main.c
