@@ -12,6 +12,7 @@
 #include "fcgi/http/multipart.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
 #include "store/file.h"
 #include "json/json_write.h"
 
@@ -147,6 +148,8 @@ static bool receive_upload(struct upload *u)
                       "Upload files as multipart/form-data with a boundary.");
         return false;
     }
+    if (!request_charset_is_utf8(u->request))
+        return false;
     struct multipart *m = multipart_new(u->request, boundary, &events);
     char *chunk = talloc_size(u->request, CHUNK_MAX);
     enum err e = OK;

@@ -37,6 +37,20 @@ bool request_body_is_plain(struct request *r)
     return true;
 }
 
+bool request_charset_is_utf8(struct request *r)
+{
+    const char *type = request_param(r, "CONTENT_TYPE");
+    struct span rest = span_text(type);
+    char *name, *value;
+    while (type && field_next_parameter(r, &rest, &name, &value)) {
+        if (strcasecmp(name, "charset") == 0 && (!value || strcasecmp(value, "utf-8") != 0))
+            return request_reject(r, 415, "unsupported_media_type",
+                                  "The charset %s is not supported; send the body in UTF-8.",
+                                  value ? value : "");
+    }
+    return true;
+}
+
 bool request_json(struct request *r, json_object **object_r)
 {
     *object_r = NULL;
@@ -46,6 +60,8 @@ bool request_json(struct request *r, json_object **object_r)
     const char *why;
     if (type && !is_json_type(r, type))
         return request_reject(r, 415, "unsupported_media_type", "The body must be application/json.");
+    if (!request_charset_is_utf8(r))
+        return false;
     if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))
         return false;
     if (json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, object_r, &why) != OK)

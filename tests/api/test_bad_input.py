@@ -195,6 +195,17 @@ def test_other_media_types_are_415(place, content_type):
     problem(run(place, b"{}", content_type), 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("charset", ["iso-8859-1", '"UTF-16"', "utf-8; charset=latin1", ""])
+def test_other_charsets_are_415(place, charset):
+    answer = run(place, b'{"inputs":{"email":"abc"}}', f"application/json; charset={charset}")
+    assert "charset" in problem(answer, 415, "unsupported_media_type")["detail"]
+
+
+@pytest.mark.parametrize("parameters", ["charset=UTF-8", 'Charset="utf-8"; x=y', 'x="charset=latin1"'])
+def test_utf8_is_accepted_as_charset(place, parameters):
+    assert run(place, b'{"inputs":{"email":"abc"}}', f"application/json; {parameters}").status_code == 202
+
+
 def test_body_above_the_limit_is_413(place):
     body = b'{"inputs":{"email":"abc"},"metadata":{"a":"%s"}}'
     exact = body % (b"x" * (1024 * 1024 - len(body) + 2))

@@ -141,6 +141,8 @@ def test_other_media_types_are_415(client):
     assert client.post("/files/", json={}).status_code == 415
     assert client.post("/files/", data=b"x", headers={"Content-Type": "multipart/form-data"}).status_code == 415
     assert client.post("/files/", data=b"x", headers={"Content-Type": "multipart/mixed; boundary=x"}).status_code == 415
+    latin1 = client.post("/files/", data=b"--x--", headers={"Content-Type": "multipart/form-data; charset=iso-8859-1; boundary=x"})
+    assert latin1.status_code == 415 and "iso-8859-1" in latin1.json()["detail"]
 
 
 def test_contents_like_delimiters_and_empty_files_are_stored(client):

@@ -171,5 +171,7 @@ def test_retry_with_a_removed_model_is_rejected(stack, workspace, client):
     assert client.execution(again)["detail"]["model"] == "fast"
     stack.cli("model", "delete", "fast", "--workspace", workspace.id)
     before = workspace.balance()
-    problem(retry(client, run["id"]), 422, "model_not_allowed")
+    answer = retry(client, run["id"])
+    problem(answer, 422, "model_not_allowed")
+    assert [(e["pointer"], bool(e["message"])) for e in answer.json()["errors"]] == [("/model", True)]
     assert workspace.balance() == before
