@@ -50,7 +50,7 @@ struct cached_program *cached_program_compile(const id *workflow, int version, c
     struct json_problems *problems = json_problems_new(scratch);
     json_object *document;
     const char *why = "is not JSON";
-    enum err e = json_parse(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
+    enum err e = json_parse_tolerant(scratch, text, size, JSON_DEPTH_MAX, &document, &why);
     if (e == OK)
         e = program_compile(p, document, NULL, &p->program, problems);
     if (e != OK) {

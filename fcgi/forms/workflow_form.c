@@ -11,6 +11,7 @@
 #include "fcgi/http/request_body.h"
 #include "fcgi/http/slow.h"
 #include "store/skill.h"
+#include "json/json_changed.h"
 #include "json/json_raw.h"
 
 /* Reads a string without NULs; absent if the member is missing or null. False if it is something else. */
@@ -48,6 +49,26 @@ int workflow_form_reject(struct request *r, const struct workflow_change *c)
                           c->problems->total, c->problems->total == 1 ? "" : "s");
 }
 
+/* request_json has rejected the body. If the text would be accepted but for places in the program that json-c
+ * would change, rejects it with their pointers instead. False. */
+static bool reject_changed_places(struct request *r, struct json_problems *problems)
+{
+    json_object *body;
+    const char *why;
+    if (r->problem.status != 400 || json_has_too_many_values(r->body, r->body_size) ||
+        json_parse_tolerant(r, r->body, r->body_size, JSON_DEPTH_MAX, &body, &why) != OK)
+        return false;
+    json_find_changed(r, r->body, r->body_size, problems);
+    for (size_t i = 0; i < problems->count; i++) {
+        if (strncmp(problems->list[i].pointer, "/program/", strlen("/program/")) != 0)
+            return false;
+    }
+    if (problems->count > 0)
+        reply_problems(r, 422, "invalid_program", problems, "The program has %zu error%s.", problems->total,
+                       problems->total == 1 ? "" : "s");
+    return false;
+}
+
 static bool form_check_credits(struct request *r, struct workflow_change *c)
 {
     int64_t min;
@@ -81,7 +102,7 @@ bool workflow_form_read(struct request *r, struct workflow_change *c)
     c->principal_id = r->access.principal_id;
     c->problems = json_problems_new(r);
     if (!request_json(r, &body))
-        return false;
+        return reject_changed_places(r, c->problems);
     if (!body)
         return form_reject_value(r, "The body",
                                  "a JSON object with name, program and optionally description");

@@ -14,6 +14,8 @@ struct json_scan {
     void *ctx;
     const char *start, *at, *end;
     struct json_check *check;
+    /* the first half of a surrogate pair in the string that was scanned last; NULL: none */
+    const char *half;
 };
 
 /* --- numbers --- */
@@ -144,13 +146,16 @@ static const char *check_string(struct json_scan *s, bool *is_name_r)
 {
     bool nul = false;
     *is_name_r = false;
+    s->half = NULL;
     for (s->at++; s->at < s->end && *s->at != '"';) {
         const char *p = s->at;
         if ((unsigned char)*p < 0x20)
             return "unescaped control character in a string";
         if (*p != '\\')
             s->at++;
-        else if (!scan_escape(s, &nul) && !s->check->tolerant)
+        else if (!scan_escape(s, &nul) && !s->half)
+            s->half = p;
+        if (s->half && !s->check->tolerant)
             return talloc_asprintf(s->ctx, "the escape %.6s at byte %zu is half of a surrogate pair", p,
                                    (size_t)(p - s->start));
     }
@@ -163,7 +168,7 @@ static const char *check_string(struct json_scan *s, bool *is_name_r)
 
 const char *json_check_text(void *ctx, const char *text, size_t size, struct json_check *check)
 {
-    struct json_scan s = {ctx, text, text, text + size, check};
+    struct json_scan s = {.ctx = ctx, .start = text, .at = text, .end = text + size, .check = check};
     const char *why = NULL;
     int depth = 0;
     bool is_name;
@@ -188,18 +193,25 @@ const char *json_check_text(void *ctx, const char *text, size_t size, struct jso
     return why;
 }
 
-/* --- names that stand twice --- */
+/* --- places in the document --- */
 
-/* The open objects and arrays: for an object the names that it has so far, NULL for an array. */
-struct name_stack {
-    json_object **names;
+struct walk {
+    struct json_scan scan;
+    struct json_level *levels;
     size_t depth;
 };
 
-static void push_names(void *ctx, struct name_stack *stack, bool is_object)
+static void begin_walk(struct walk *w, void *scratch, const char *text, size_t size, struct json_check *check)
 {
-    stack->names = talloc_realloc(ctx, stack->names, json_object *, stack->depth + 1);
-    stack->names[stack->depth++] = is_object ? json_own(ctx, json_object_new_object()) : NULL;
+    *w = (struct walk){.scan = {.ctx = scratch, .start = text, .at = text, .end = text + size, .check = check}};
+}
+
+static void open_level(struct walk *w, bool is_object)
+{
+    void *ctx = w->scan.ctx;
+    w->levels = talloc_realloc(ctx, w->levels, struct json_level, w->depth + 1);
+    w->levels[w->depth++] =
+        (struct json_level){.names = is_object ? json_own(ctx, json_object_new_object()) : NULL, .name = ""};
 }
 
 /* The name whose token, with its quotes, is [at, end); of ctx. */
@@ -214,13 +226,38 @@ static const char *decoded_name(void *ctx, const char *at, const char *end)
     return text ? json_object_get_string(json_own(ctx, name)) : "";
 }
 
-/* Adds a name to the innermost object. False if it is there already. */
-static bool add_name(const struct name_stack *stack, const char *name)
+/* Enters the member whose name begins at `at` and was scanned. False if its object has that name already. */
+static bool enter_member(struct walk *w, const char *at)
 {
-    json_object *names = stack->depth > 0 ? stack->names[stack->depth - 1] : NULL;
-    if (!names || json_object_object_get_ex(names, name, NULL))
-        return false;
-    return json_object_object_add(names, name, NULL) == 0;
+    struct json_level *l = w->depth > 0 ? &w->levels[w->depth - 1] : NULL;
+    const char *end = w->scan.at;
+    while (end[-1] != '"')
+        end--;
+    if (!l || !l->names)
+        return true;
+    l->name = decoded_name(w->scan.ctx, at, end);
+    return !json_object_object_get_ex(l->names, l->name, NULL) &&
+           json_object_object_add(l->names, l->name, NULL) == 0;
+}
+
+/* Moves behind the next token, or white space. False if it is a name that stands in its object already. */
+static bool next_token(struct walk *w)
+{
+    const char *p = w->scan.at;
+    bool is_name = false;
+    w->scan.half = NULL;
+    if (*p == '"') {
+        (void)check_string(&w->scan, &is_name);
+        return !is_name || enter_member(w, p);
+    }
+    w->scan.at++;
+    if (*p == '{' || *p == '[')
+        open_level(w, *p == '{');
+    else if ((*p == '}' || *p == ']') && w->depth > 0)
+        w->depth--;
+    else if (*p == ',' && w->depth > 0)
+        w->levels[w->depth - 1].index++;
+    return true;
 }
 
 const char *json_check_names(void *ctx, const char *text, size_t size)
@@ -228,30 +265,33 @@ const char *json_check_names(void *ctx, const char *text, size_t size)
     enum { SHOWN_MAX = 100 };
     struct json_check check = {.depth_max = INT_MAX, .tolerant = true};
     void *scratch = talloc_new(ctx);
-    struct json_scan s = {scratch, text, text, text + size, &check};
-    struct name_stack stack = {0};
+    struct walk w;
     const char *why = NULL;
-    while (s.at < s.end && !why) {
-        const char *p = s.at;
-        bool is_name = false;
-        if (*p == '"')
-            (void)check_string(&s, &is_name);
-        else
-            s.at++;
-        if (*p == '{' || *p == '[')
-            push_names(scratch, &stack, *p == '{');
-        else if ((*p == '}' || *p == ']') && stack.depth > 0)
-            stack.depth--;
-        if (!is_name)
+    begin_walk(&w, scratch, text, size, &check);
+    while (w.scan.at < w.scan.end && !why) {
+        const char *p = w.scan.at;
+        if (next_token(&w))
             continue;
-        const char *end = s.at;
-        while (end[-1] != '"')
-            end--;
-        const char *name = decoded_name(scratch, p, end);
-        if (!add_name(&stack, name))
-            why = talloc_asprintf(ctx, "the name \"%.*s\" stands twice in one object, again at byte %zu",
-                                  (int)utf8_cut(name, strlen(name), SHOWN_MAX), name, (size_t)(p - text));
+        const char *name = w.levels[w.depth - 1].name;
+        why = talloc_asprintf(ctx, "the name \"%.*s\" stands twice in one object, again at byte %zu",
+                              (int)utf8_cut(name, strlen(name), SHOWN_MAX), name, (size_t)(p - text));
     }
     talloc_free(scratch);
     return why;
+}
+
+void json_check_places(void *ctx, const char *text, size_t size, json_place_fn *on_place, void *arg)
+{
+    struct json_check check = {.depth_max = INT_MAX, .tolerant = true};
+    void *scratch = talloc_new(ctx);
+    struct walk w;
+    begin_walk(&w, scratch, text, size, &check);
+    while (w.scan.at < w.scan.end) {
+        bool is_new = next_token(&w);
+        if (!is_new)
+            on_place(arg, w.levels, w.depth, NULL);
+        if (w.scan.half)
+            on_place(arg, w.levels, w.depth, w.scan.half);
+    }
+    talloc_free(scratch);
 }

@@ -1,6 +1,7 @@
 /* What json-c does not check: the text itself, after json-c has accepted it. Private to lib/json. */
 #pragma once
 
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -27,3 +28,18 @@ const char *json_check_text(void *ctx, const char *text, size_t size, struct jso
 /* The sentence about the first name that stands twice in one object (of ctx); NULL if there is none. For a
  * text that json_check_text has accepted. */
 const char *json_check_names(void *ctx, const char *text, size_t size);
+
+/* An object or array that is open at a place of the text. */
+struct json_level {
+    /* the names that an object has so far; NULL: it is an array */
+    json_object *names;
+    /* of the member that the place is in */
+    const char *name;
+    /* of the element that the place is in */
+    size_t index;
+};
+/* `half`: the escape that is half of a surrogate pair, in the text; NULL: the member's name stands twice. */
+typedef void json_place_fn(void *arg, const struct json_level *levels, size_t depth, const char *half);
+/* Calls back for every place that json_check_names or, unless it is tolerant, json_check_text rejects because
+ * of a name that stands twice or half of a surrogate pair; once for a string. */
+void json_check_places(void *ctx, const char *text, size_t size, json_place_fn *on_place, void *arg);

@@ -117,10 +117,36 @@ void json_write_bytes(struct json_write *w, const char *text, size_t size)
     append_string(w, text, size);
 }
 
+/* The size of the escape at p: 12 for a surrogate pair, 6 for half of one, for others perhaps less than it is.
+ */
+static size_t surrogate_size(const char *p, const char *end)
+{
+    bool is_surrogate = end - p >= 6 && p[1] == 'u' && (p[2] | 0x20) == 'd' && strchr("89abcdefABCDEF", p[3]);
+    if (!is_surrogate)
+        return 2;
+    bool is_high = strchr("89abAB", p[3]);
+    bool has_low = end - p >= 12 && p[6] == '\\' && p[7] == 'u' && (p[8] | 0x20) == 'd' &&
+                   strchr("cdefCDEF", p[9]);
+    return is_high && has_low ? 12 : 6;
+}
+
+/* Replaces halves of surrogate pairs by U+FFFD, whose escape has the same size. */
+static void repair_surrogates(char *json, size_t size)
+{
+    const char *end = json + size;
+    for (char *p = json; p < end && (p = memchr(p, '\\', (size_t)(end - p)));) {
+        size_t n = surrogate_size(p, end);
+        if (n == 6)
+            memcpy(p + 2, "fffd", 4);
+        p += n;
+    }
+}
+
 void json_write_raw(struct json_write *w, const char *json, size_t size)
 {
     before_value(w);
     json_append(w, json, size);
+    repair_surrogates(w->text + w->used - size, size);
 }
 
 void json_write_number(struct json_write *w, int64_t number)

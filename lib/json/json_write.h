@@ -18,7 +18,7 @@ const char *json_write_result(struct json_write *w, size_t *size_r);
 
 /* Opens an object or array with '{' or '[', closes it with '}' or ']'. Within an object, json_write_key
  * precedes each value. json_write_bytes writes a string of `size` bytes, json_write_raw a text that is JSON
- * already. */
+ * already; halves of surrogate pairs, which earlier versions have stored, become \ufffd. */
 void json_write_open(struct json_write *w, char bracket);
 void json_write_close(struct json_write *w, char bracket);
 void json_write_key(struct json_write *w, const char *key);

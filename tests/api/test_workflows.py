@@ -130,6 +130,42 @@ def test_invalid_program_is_422(client, name):
     assert client.get("/workflows").json()["workflows"] == []
 
 
+RAW_STEP = '{"name":"a","type":"fail","message":"%s"}'
+CHANGED_PLACES = {
+    "a name twice": ('{"steps":[{"name":"a","type":"transform","value":{"n":-1,"n":5}}]}', ["/steps/0/value/n"]),
+    "half of a pair": ('{"steps":[%s]}' % RAW_STEP % "\\ud800", ["/steps/0/message"]),
+    "both": ('{"steps":[%s],"steps":[]}' % RAW_STEP % "\\udc00\\ud800", ["/steps/0/message", "/steps"]),
+}
+
+
+def send(client, text):
+    return client.post("/workflows", data=text, headers={"Content-Type": "application/json"})
+
+
+@pytest.mark.parametrize("name", CHANGED_PLACES)
+def test_what_a_parser_would_change_in_a_program_is_422(client, name):
+    program, pointers = CHANGED_PLACES[name]
+    p = problem(send(client, '{"name":"w","program":%s}' % program), 422, "invalid_program")
+    assert [e["pointer"] for e in p["errors"]] == ["/program" + pointer for pointer in pointers]
+    id = create(client).json()["id"]
+    put = client.put(f"/workflows/{id}", data='{"name":"w","program":%s}' % program, headers={"Content-Type": "application/json"})
+    assert problem(put, 422, "invalid_program")["errors"] == p["errors"]
+
+
+@pytest.mark.parametrize("text", ['{"name":"w","name":"w","program":%s}', '{"name":"\\ud800","program":%s}', '{"program":%s,"program":{},"name":"w"}'])
+def test_what_a_parser_would_change_beside_the_program_is_400(client, text):
+    problem(send(client, text % '{"steps":[]}'), 400, "invalid_json")
+
+
+def test_a_program_that_an_earlier_version_stored_is_read_and_runs(stack, client):
+    workflow = create(client, program={"steps": [{"name": "a", "type": "transform", "value": "half"}]}).json()["id"]
+    stack.sql(f"UPDATE workflow_versions SET program = REPLACE(program, 'half', '\\\\ud83d') WHERE workflow_id = '{workflow}'")
+    assert client.get(f"/workflows/{workflow}").json()["program"]["steps"][0]["value"] == "\ufffd"
+    run = client.post(f"/workflows/{workflow}/run-async", json={}).json()["execution_id"]
+    ended = client.get(f"/executions/{run}?wait=30").json()
+    assert ended["state"] == "succeeded" and ended["detail"]["output"] == "\ufffd"
+
+
 def calls(workflow):
     return {"steps": [{"name": "c", "type": "workflow", "workflow_id": workflow}]}
 

@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "json/json.h"
+#include "json/json_changed.h"
 
 static enum err parse_text(const char *text, size_t size, int depth)
 {
@@ -173,6 +174,38 @@ Test(json, says_what_is_wrong)
         void *ctx = talloc_new(NULL);
         const char *why = why_of(ctx, rows[i].text, strlen(rows[i].text));
         cr_expect(why && strcmp(why, rows[i].why) == 0, "%s: %s", rows[i].text, why ? why : "accepted");
+        talloc_free(ctx);
+    }
+}
+
+static const char *changed_places(void *ctx, const char *text)
+{
+    struct json_problems *problems = json_problems_new(ctx);
+    char *all = talloc_strdup(ctx, "");
+    json_find_changed(ctx, text, strlen(text), problems);
+    for (size_t i = 0; i < problems->count; i++)
+        all = talloc_asprintf_append(all, "%s %s;", problems->list[i].pointer, problems->list[i].message);
+    return all;
+}
+
+Test(json, finds_every_place_that_would_change)
+{
+    static const struct {
+        const char *text, *places;
+    } rows[] = {
+        {"{\"a\":[{},{\"n\":1, \"n\" :2}],\"b\":{\"n\":[]}}", "/a/1/n stands twice in one object;"},
+        {"{\"a\":1,\"a\":2,\"\\u0061\":3}",
+         "/a stands twice in one object;/a stands twice in one object;"},
+        {"[[],[0,[\"x\",\"\\ud800\\udfff\\udfff\"]]]",
+         "/1/1/1 has the escape \\udfff, which is half of a surrogate pair;"},
+        {"{\"a/~\":{\"\":{\"b\":1,\"b\":\"\\uD800\"}}}",
+         "/a~1~0//b stands twice in one object;"
+         "/a~1~0//b has the escape \\uD800, which is half of a surrogate pair;"},
+        {"{\"a\":\"{,[\\\\\",\"b\":\"\\\"\"}", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        void *ctx = talloc_new(NULL);
+        cr_expect_str_eq(changed_places(ctx, rows[i].text), rows[i].places);
         talloc_free(ctx);
     }
 }

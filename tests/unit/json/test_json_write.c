@@ -129,3 +129,22 @@ Test(json_write, grows)
     expect_text(w, expected);
     talloc_free(w);
 }
+
+Test(json_write, replaces_halves_of_surrogate_pairs)
+{
+    static const struct {
+        const char *stored, *written;
+    } rows[] = {
+        {"[\"\\ud800\",\"\\uDFFFx\"]", "[\"\\ufffd\",\"\\ufffdx\"]"},
+        {"\"\\ud83d\\ude00\"", "\"\\ud83d\\ude00\""},
+        {"\"\\ud83d\\ud83d\\ude00\\ude00\"", "\"\\ufffd\\ud83d\\ude00\\ufffd\""},
+        {"\"\\\\ud800 \\\\\\ud800\"", "\"\\\\ud800 \\\\\\ufffd\""},
+        {"{\"\\uD812\\n\":\"\\u00d8\\ud7ff\\ue000\"}", "{\"\\ufffd\\n\":\"\\u00d8\\ud7ff\\ue000\"}"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct json_write *w = json_write_new(NULL);
+        json_write_raw(w, rows[i].stored, strlen(rows[i].stored));
+        expect_text(w, rows[i].written);
+        talloc_free(w);
+    }
+}
