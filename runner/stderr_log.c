@@ -53,8 +53,7 @@ static void end_line(struct stderr_log *log, bool whole)
     struct span message;
     if (size && log->line[size - 1] == '\n')
         size--;
-    if (!log->in_long_line && whole &&
-        stderr_log_parse_progress(log->line, size, &log->percent, &message)) {
+    if (!log->in_long_line && whole && stderr_log_parse_progress(log->line, size, &log->percent, &message)) {
         memcpy(log->message, message.at, message.size);
         log->message_bytes = message.size;
         log->has_progress = true;

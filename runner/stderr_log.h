@@ -1,10 +1,10 @@
 /* The command's standard error: a bounded log file, progress lines, and batches for clients that follow the
  * run. A line `::progress 40 message` of at most LOG_LINE_MAX bytes is a progress event and is not written to
- * the log; every other line is. After `max_bytes`, bytes are still read, because a command that is blocked on a full pipe would hang,
- * but they are dropped. Batches are sent at most every LOG_INTERVAL_MS (250 ms) and hold at most 16 KiB:
- * the file is the log, batches are a view of it. What does not fit a batch is omitted and counted: the batch
- * says how many bytes of the command's output are missing after its text. No batch ends within a character. A
- * batch for which the pipe has no room waits.
+ * the log; every other line is. After `max_bytes`, bytes are still read, because a command that is blocked on
+ * a full pipe would hang, but they are dropped. Batches are sent at most every LOG_INTERVAL_MS (250 ms) and
+ * hold at most 16 KiB: the file is the log, batches are a view of it. What does not fit a batch is omitted
+ * and counted: the batch says how many bytes of the command's output are missing after its text. No batch
+ * ends within a character. A batch for which the pipe has no room waits.
  *
  * A zeroed struct with `fd` and `max_bytes` set is ready for use. Times are CLOCK_BOOTTIME milliseconds. */
 #pragma once

@@ -14,8 +14,7 @@ static const char *pointer_to(void *ctx, const struct json_level *levels, size_t
 {
     char *pointer = talloc_strdup(ctx, "");
     for (size_t i = 0; i < depth; i++) {
-        const char *token =
-            levels[i].names ? levels[i].name : talloc_asprintf(ctx, "%zu", levels[i].index);
+        const char *token = levels[i].names ? levels[i].name : talloc_asprintf(ctx, "%zu", levels[i].index);
         pointer = json_pointer_join(ctx, pointer, token);
     }
     return pointer;
@@ -28,7 +27,8 @@ static void add_place(void *arg, const struct json_level *levels, size_t depth, 
     bool has_room = f->problems->count < JSON_PROBLEMS_MAX; /* otherwise it is only counted */
     const char *pointer = has_room ? pointer_to(scratch, levels, depth) : "";
     if (half)
-        json_problems_add(f->problems, pointer, "has the escape %.6s, which is half of a surrogate pair", half);
+        json_problems_add(f->problems, pointer, "has the escape %.6s, which is half of a surrogate pair",
+                          half);
     else
         json_problems_add(f->problems, pointer, "stands twice in one object");
     talloc_free(scratch);

@@ -203,7 +203,8 @@ struct walk {
 
 static void begin_walk(struct walk *w, void *scratch, const char *text, size_t size, struct json_check *check)
 {
-    *w = (struct walk){.scan = {.ctx = scratch, .start = text, .at = text, .end = text + size, .check = check}};
+    *w = (struct walk){
+        .scan = {.ctx = scratch, .start = text, .at = text, .end = text + size, .check = check}};
 }
 
 static void open_level(struct walk *w, bool is_object)

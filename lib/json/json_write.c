@@ -117,7 +117,8 @@ void json_write_bytes(struct json_write *w, const char *text, size_t size)
     append_string(w, text, size);
 }
 
-/* The size of the escape at p: 12 for a surrogate pair, 6 for half of one, for others perhaps less than it is.
+/* The size of the escape at p: 12 for a surrogate pair, 6 for half of one, for others perhaps less than it
+ * is.
  */
 static size_t surrogate_size(const char *p, const char *end)
 {
@@ -125,8 +126,8 @@ static size_t surrogate_size(const char *p, const char *end)
     if (!is_surrogate)
         return 2;
     bool is_high = strchr("89abAB", p[3]);
-    bool has_low = end - p >= 12 && p[6] == '\\' && p[7] == 'u' && (p[8] | 0x20) == 'd' &&
-                   strchr("cdefCDEF", p[9]);
+    bool has_low =
+        end - p >= 12 && p[6] == '\\' && p[7] == 'u' && (p[8] | 0x20) == 'd' && strchr("cdefCDEF", p[9]);
     return is_high && has_low ? 12 : 6;
 }
 

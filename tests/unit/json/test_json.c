@@ -194,8 +194,7 @@ Test(json, finds_every_place_that_would_change)
         const char *text, *places;
     } rows[] = {
         {"{\"a\":[{},{\"n\":1, \"n\" :2}],\"b\":{\"n\":[]}}", "/a/1/n stands twice in one object;"},
-        {"{\"a\":1,\"a\":2,\"\\u0061\":3}",
-         "/a stands twice in one object;/a stands twice in one object;"},
+        {"{\"a\":1,\"a\":2,\"\\u0061\":3}", "/a stands twice in one object;/a stands twice in one object;"},
         {"[[],[0,[\"x\",\"\\ud800\\udfff\\udfff\"]]]",
          "/1/1/1 has the escape \\udfff, which is half of a surrogate pair;"},
         {"{\"a/~\":{\"\":{\"b\":1,\"b\":\"\\uD800\"}}}",
