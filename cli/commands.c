@@ -108,8 +108,9 @@ const struct command commands[] = {
     {"log", NULL, cmd_log, "[--follow] [--workspace W] [--execution ID] [--level debug|info|warn|error]",
      "prints the log of the executor (for what a skill wrote: execution logs); --follow begins with the "
      "newest lines and continues through rotation"},
-    {"config", NULL, cmd_config, "--dump [--defaults]",
-     "prints all settings with their help and current (or default) values"},
+    {"config", NULL, cmd_config, "--dump|--nginx-origins [--defaults]",
+     "prints all settings with their help and current (or default) values; --nginx-origins: the part of the "
+     "nginx configuration that api.cors_origins stands for"},
     {"completion", NULL, cmd_completion, "bash|zsh|fish",
      "prints a script that completes commands and options in this shell"},
     {"man", NULL, cmd_man, "[NOUN]", "prints the manual page millrace(1), or millrace-NOUN(1), as troff"},

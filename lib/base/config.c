@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/origins.h"
 
 enum setting_type { SETTING_TEXT, SETTING_NUMBER };
 
@@ -20,16 +21,21 @@ struct setting {
     const char *text_default;
     int64_t number_default, least, most;
     const char *help;
+    const char *(*problem)(const char *text); /* of a text that has rules, else NULL */
 };
 
 #define TEXT_ROW(section, name, preset, help)                                                                \
     {                                                                                                        \
-#section, #name, SETTING_TEXT, offsetof(struct config, section.name), preset, 0, 0, 0, help          \
+#section, #name, SETTING_TEXT, offsetof(struct config, section.name), preset, 0, 0, 0, help, NULL    \
+    }
+#define CHECKED_ROW(section, name, preset, problem, help)                                                    \
+    {                                                                                                        \
+#section, #name, SETTING_TEXT, offsetof(struct config, section.name), preset, 0, 0, 0, help, problem \
     }
 #define NUMBER_ROW(section, name, preset, least, most, help)                                                 \
     {                                                                                                        \
 #section, #name, SETTING_NUMBER, offsetof(struct config, section.name), NULL, preset, least, most,   \
-            help                                                                                             \
+            help, NULL                                                                                       \
     }
 
 static const struct setting settings[] = {
@@ -59,6 +65,10 @@ static const struct setting settings[] = {
                "with 503"),
     NUMBER_ROW(api, grace_s, 30, 1, 3600,
                "seconds that a stopping worker may take to finish its current request"),
+    CHECKED_ROW(api, cors_origins, "", origins_problem,
+                "web origins whose pages may use the API, comma-separated, as in https://app.example.com; *: "
+                "every origin; "
+                "empty: none. They take effect through nginx: `millrace config --nginx-origins`"),
     TEXT_ROW(api, db_user, "millrace_api", "MariaDB user of the API"),
     TEXT_ROW(api, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(api, log_file, "", "log file; empty: stderr"),
@@ -149,7 +159,7 @@ static const char *setting_set(struct config *c, const struct setting *s, const 
 {
     if (s->type == SETTING_TEXT) {
         setting_set_text(c, s, value);
-        return NULL;
+        return s->problem ? s->problem(value) : NULL;
     }
     char *end;
     long long number = strtoll(value, &end, 10);

@@ -48,6 +48,7 @@ Test(config, rejects_invalid_settings_by_name)
         {"[api]\nworkers = 65\n", "is not in the range 1 to 64"},
         {"[api]\nworkers = five\n", "is not a whole number"},
         {"[api]\nworkers = 5x\n", "is not a whole number"},
+        {"[api]\ncors_origins = https://a.example/\n", "an origin has no path"},
         {"workers\n", "line 1: syntax error"},
         {"[api]\n; a comment\n\nworkers = five\n", "line 4: [api] workers = five is not a whole number"},
         {"[api]\nworkers = 0\nworker = 1\n", "line 2: [api] workers = 0 is not in the range"},
