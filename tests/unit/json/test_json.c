@@ -273,7 +273,7 @@ static enum err parse_repeated(void *ctx, const char *item, size_t n, const char
 {
     json_object *value;
     size_t each = strlen(item) + 1;
-    char *text = talloc_zero_array(ctx, char, n * each + 2);
+    char *text = talloc_zero_array(ctx, char, n *each + 2);
     for (size_t i = 0; i < n; i++) {
         text[i * each] = i ? ',' : '[';
         memcpy(text + i * each + 1, item, each - 1);
