@@ -70,19 +70,58 @@ enum err file_list(struct db *db, void *ctx, const id *workspace, const id *prin
     return OK;
 }
 
+/* The names under which the files can be stored: earlier versions stored them as they were sent, which is form
+ * D from clients on some systems. */
+static struct db_value *stored_names(void *ctx, const char *const *names, size_t n, size_t *count_r)
+{
+    struct db_value *each = talloc_array(ctx, struct db_value, 2 * n + 1);
+    *count_r = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *normal = file_name_normal(ctx, names[i]), *apart = nfd_text(ctx, names[i]);
+        each[(*count_r)++] = db_text(normal);
+        if (strcmp(normal, apart) != 0)
+            each[(*count_r)++] = db_text(apart);
+    }
+    return each;
+}
+
+static bool has_name(const struct file *list, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(list[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Names the files in form C. Of two that get one name, the one that was stored by it remains. Returns how many
+ * remain. */
+static size_t join_spellings(void *ctx, struct file *list, size_t n)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        const char *normal = file_name_normal(ctx, list[i].name);
+        bool is_normal = strcmp(normal, list[i].name) == 0;
+        if (!is_normal && (has_name(list, kept, normal) || has_name(list + i + 1, n - i - 1, normal)))
+            continue;
+        list[kept] = list[i];
+        list[kept++].name = normal;
+    }
+    return kept;
+}
+
 enum err file_find(struct db *db, void *ctx, const id *workspace, const id *principal,
                    const char *const *names, size_t n, struct file **list_r, size_t *count_r)
 {
     struct db_value head[] = {db_id(workspace), db_id(principal)};
-    struct db_value *each = talloc_array(ctx, struct db_value, n + 1);
+    size_t each_n;
+    struct db_value *each = stored_names(ctx, names, n, &each_n);
     struct db_rows *rows;
-    for (size_t i = 0; i < n; i++)
-        each[i] = db_text(file_name_normal(ctx, names[i]));
-    enum err e = db_run_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, n, &rows);
+    enum err e = db_run_each(db, ctx, SQL_FILE_GET, head, 2, each, 1, each_n, &rows);
     if (e != OK)
         return e;
     *list_r = files_from_rows(ctx, rows);
-    *count_r = rows->count;
+    *count_r = join_spellings(ctx, *list_r, rows->count);
     return OK;
 }
 
@@ -240,18 +279,25 @@ void file_discard(struct db *db, const struct file *files, size_t n)
 static enum err file_delete_work(struct db_tx *tx, void *arg)
 {
     struct file_change *c = arg;
-    struct db_value args[] = {db_id(c->workspace), db_id(c->principal), db_text(c->name)};
+    struct db_value args[] = {db_id(c->workspace), db_id(c->principal), db_text("")};
+    size_t names_n;
+    struct db_value *names = stored_names(tx->ctx, &c->name, 1, &names_n);
     struct db_rows *rows;
     enum err e = lock_workspace_account(tx, c->workspace);
     if (e == OK)
-        e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, &args[2], 1, 1, &rows);
+        e = db_run_each(tx->db, tx->ctx, SQL_FILE_GET, args, 2, names, 1, names_n, &rows);
     if (e == OK && rows->count == 0)
         return tx->settling && c->was_there ? OK : ERR_NOT_FOUND;
     if (e != OK)
         return e;
     c->was_there = true;
-    blob_mark_dead(tx, &files_from_rows(tx->ctx, rows)->blob, 1);
-    return db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
+    struct file *files = files_from_rows(tx->ctx, rows);
+    blob_mark_dead(tx, blobs_of(tx->ctx, files, rows->count), rows->count);
+    for (size_t i = 0; e == OK && i < rows->count; i++) {
+        args[2] = db_text(files[i].name);
+        e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
+    }
+    return e;
 }
 
 enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name)

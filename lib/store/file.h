@@ -20,7 +20,8 @@ enum err file_list(struct db *db, void *ctx, const id *workspace, const id *prin
 /* ERR_NOT_FOUND: no such file. */
 enum err file_get(struct db *db, void *ctx, const id *workspace, const id *principal, const char *name,
                   struct file *file_r) WARN_UNUSED;
-/* Those of the names that exist, in any order. */
+/* Those of the names that exist, in any order, with their names in form C. Files that an earlier version has
+ * stored by their names in form D are found too. */
 enum err file_find(struct db *db, void *ctx, const id *workspace, const id *principal,
                    const char *const *names, size_t n, struct file **list_r, size_t *count_r) WARN_UNUSED;
 /* The bytes of all files of the principal. */
@@ -34,7 +35,7 @@ enum err file_put_all(struct db *db, void *ctx, const id *workspace, const id *p
                       struct quota_excess *excess_r) WARN_UNUSED;
 /* Has the blobs of files that were not stored removed. A failure is logged; the sweep of blobs finds them. */
 void file_discard(struct db *db, const struct file *files, size_t n);
-/* `name` as file_name_normal returns it. ERR_NOT_FOUND: no such file. */
+/* Deletes the file in either spelling of its name. ERR_NOT_FOUND: no such file. */
 enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name) WARN_UNUSED;
 
 /* The part after the last slash or backslash, in Unicode normalization form C, of ctx. NULL if it is no valid

@@ -103,6 +103,19 @@ def test_file_names_are_read_as_clients_send_them(client, parameters, kept):
     assert client.get("/files").json()["files"] == []
 
 
+def test_files_of_earlier_versions_are_found_by_either_spelling(stack, workspace, client):
+    name, old = "\u00e9.txt", "e\u0301.txt"
+    upload(client, ("old", b"old"))
+    stack.sql(f"UPDATE files SET name = '{old}' WHERE workspace_id = '{workspace.id}'")
+    for asked in (name, old):
+        assert client.get("/files/" + requests.utils.quote(asked, safe="")).content == b"old"
+    upload(client, (name, b"new"))
+    assert client.get("/files/" + requests.utils.quote(old, safe="")).content == b"new"
+    assert client.delete("/files/" + requests.utils.quote(name, safe="")).status_code == 204
+    assert client.get("/files").json()["files"] == []
+    assert client.delete("/files/" + requests.utils.quote(old, safe="")).status_code == 404
+
+
 @pytest.mark.parametrize("kind", [b"text/\xff", "text/\u00e9".encode(), b"text", b"text/\x01", b"x/" + b"y" * 300])
 def test_media_types_that_are_no_media_types_are_replaced(client, kind):
     body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\nContent-Type: ' + kind + b"\r\n\r\nhello\r\n--x--\r\n"
