@@ -35,18 +35,18 @@ static enum err add_total(struct request *r, struct execution *exec)
 int execution_reply(struct request *r, int status, const struct execution *stored, bool with_steps)
 {
     struct execution exec = *stored;
-    struct view_steps steps = {0};
+    struct view_steps steps = {.hidden = !with_steps};
     struct execution *shown = &exec;
     enum err e = name_cache_fill(r, &shown, 1);
     if (e == OK)
         e = add_total(r, &exec);
     if (e == OK && with_steps)
         e = load_steps(r, &exec, &steps);
-    if (e == OK && with_steps)
+    if (e == OK)
         e = view_read_results(r->app->db, r, &exec, &steps);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
-    view_execution(w, &exec, with_steps ? &steps : NULL);
+    view_execution(w, &exec, &steps);
     return reply_written(r, status, w);
 }

@@ -29,6 +29,18 @@ enum err events_read(struct db *db, void *ctx, const id *workspace, const id *ex
     return OK;
 }
 
+enum err event_newest_of_type(struct db *db, void *ctx, const id *execution, enum event_type type,
+                              const char **data_r)
+{
+    struct db_value args[] = {db_id(execution), db_number(type)};
+    struct db_rows *rows;
+    *data_r = NULL;
+    enum err e = db_run(db, ctx, SQL_EVENT_NEWEST_OF_TYPE, args, 2, &rows);
+    if (e == OK && rows->count > 0)
+        *data_r = db_str(rows, 0, EVENT_NEWEST_OF_TYPE_DATA);
+    return e;
+}
+
 static struct db_value *id_values(void *ctx, const id *ids, size_t n)
 {
     struct db_value *values = talloc_array(ctx, struct db_value, n + 1);

@@ -27,6 +27,10 @@ struct event_page {
 enum err events_read(struct db *db, void *ctx, const id *workspace, const id *execution, int after,
                      struct event_page *page_r) WARN_UNUSED;
 
+/* The data of the run's newest event of a type; NULL: it has none. Reads all newer events. */
+enum err event_newest_of_type(struct db *db, void *ctx, const id *execution, enum event_type type,
+                              const char **data_r) WARN_UNUSED;
+
 struct run_progress {
     id execution_id, workspace_id;
     enum run_state state;

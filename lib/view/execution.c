@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "store/event.h"
 #include "json/json_raw.h"
 
 /* Writes a member of `extra` unchanged, or null if it is missing. */
@@ -132,6 +133,16 @@ static void write_members(struct json_write *w, const struct execution *exec)
     write_detail(w, exec);
 }
 
+/* True if the run was started with files: only then can one be missing. */
+static bool names_files(const struct execution *exec)
+{
+    const char *at;
+    size_t size;
+    return exec->extra &&
+           json_raw_member(exec->extra, strlen(exec->extra), "file_source_ids", &at, &size) && size > 0 &&
+           *at == '[';
+}
+
 enum err view_read_results(struct db *db, void *ctx, const struct execution *exec, struct view_steps *v)
 {
     struct artifact *list = NULL;
@@ -141,6 +152,8 @@ enum err view_read_results(struct db *db, void *ctx, const struct execution *exe
     enum err e = artifact_list(db, ctx, &exec->id, &list, &v->artifacts_n);
     if (e == OK)
         e = execution_log(db, ctx, &exec->workspace_id, &exec->id, &log);
+    if (e == OK && names_files(exec) && !exec->purged_ms)
+        e = event_newest_of_type(db, ctx, &exec->id, EVENT_FILES_MISSING, &v->files_missing);
     v->artifacts = list;
     v->has_log = !log.is_purged && (log.has_log || !state_is_terminal(exec->state));
     v->log_size = log.has_log ? log.log.size : -1;
@@ -190,11 +203,12 @@ void view_execution(struct json_write *w, const struct execution *exec, const st
 {
     json_write_open(w, '{');
     write_members(w, exec);
-    if (steps)
+    if (steps && !steps->hidden)
         write_program_steps(w, exec, steps);
     if (steps && exec->kind == KIND_SKILL) {
         view_artifacts(w, &exec->id, steps->artifacts, steps->artifacts_n);
         write_log(w, &exec->id, steps);
+        json_write_json(w, "files_missing", steps->files_missing);
     }
     json_write_close(w, '}');
 }

@@ -51,6 +51,9 @@ def test_word_count_reads_an_uploaded_file(stack, workspace, space):
     missing, = [e["data"] for e in events(space, x["id"])[1] if e["type"] == "files.missing"]
     assert missing == {"count": 1, "names": ["missing.txt"]}
     one = space.client.get(f"/executions/{x['id']}").json()
+    assert one["files_missing"] == missing
+    found = space.ran("word-count", {"file": "story.txt"}, file_source_ids=["story.txt"])["id"]
+    assert space.client.get(f"/executions/{found}").json()["files_missing"] is None
     assert one["status"] == "success" and one["detail"]["output"] == x["outputs"]
     eventually(lambda: run_folders(stack) == [], what="removal of the run folder")
 
