@@ -1,8 +1,10 @@
 #include "store/model_options.h"
 
 #include <string.h>
+#include <strings.h>
 #include <talloc.h>
 
+#include "base/uri.h"
 #include "json/json.h"
 
 /* The parameter without which there is no conversation. */
@@ -60,12 +62,47 @@ static const char *check_add(void *ctx, json_object *add)
     return why;
 }
 
+static const char *check_key_header(void *ctx, json_object *value)
+{
+    /* those that the request has already, and those of the connection */
+    static const char *const taken[] = {"accept",         "connection",  "content-length",   "content-type",
+                                        "expect",         "host",        "transfer-encoding", "traceparent",
+                                        "accept-encoding"};
+    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    const char *name = json_plain(value);
+    if (!name || !*name || strspn(name, token) != strlen(name))
+        return "/key_header must be the name of a header";
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        if (strcasecmp(name, taken[i]) == 0)
+            return talloc_asprintf(ctx, "/key_header must not be %s, which has another use", taken[i]);
+    }
+    return NULL;
+}
+
+static const char *check_query(void *ctx, json_object *query)
+{
+    (void)ctx;
+    if (!json_object_is_type(query, json_type_object))
+        return "/query must be an object of texts";
+    json_object_object_foreach(query, name, value)
+    {
+        if (!*name || !json_object_is_type(value, json_type_string))
+            return "/query must be an object of texts";
+    }
+    return NULL;
+}
+
 static const char *check_options(void *ctx, json_object *options)
 {
     static const struct {
         const char *name;
         const char *(*check)(void *ctx, json_object *value);
-    } members[] = {{"rename", check_rename}, {"drop", check_drop}, {"add", check_add}};
+    } members[] = {{"rename", check_rename},
+                 {"drop", check_drop},
+                 {"add", check_add},
+                 {"key_header", check_key_header},
+                 {"query", check_query}};
     const char *why = NULL;
     size_t known = 0;
     if (!json_object_is_type(options, json_type_object))
@@ -78,7 +115,7 @@ static const char *check_options(void *ctx, json_object *options)
         known++;
     }
     if (!why && known < (size_t)json_object_object_length(options))
-        why = "has a member other than rename, drop and add";
+        why = "has a member other than rename, drop, add, key_header and query";
     return why;
 }
 
@@ -119,4 +156,26 @@ void model_options_apply(json_object *options, json_object *request)
             json_object_object_add(request, name, json_object_get(value));
         }
     }
+}
+
+const char *model_options_key_header(json_object *options)
+{
+    return json_get_text(options, "key_header");
+}
+
+const char *model_options_query(void *ctx, json_object *options)
+{
+    json_object *query = json_get(options, "query");
+    char *text = talloc_strdup(ctx, "");
+    if (!query)
+        return text;
+    json_object_object_foreach(query, name, value)
+    {
+        struct span s = json_span(value);
+        text = talloc_strdup_append(text, *text ? "&" : "?");
+        uri_percent_encode(&text, name, strlen(name));
+        text = talloc_strdup_append(text, "=");
+        uri_percent_encode(&text, s.at, s.size);
+    }
+    return text;
 }

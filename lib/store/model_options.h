@@ -3,10 +3,13 @@
  *
  *   {"rename": {"max_tokens": "max_completion_tokens"},
  *    "drop":   ["temperature", "stream_options"],
- *    "add":    {"reasoning_effort": "low"}}
+ *    "add":    {"reasoning_effort": "low"},
+ *    "key_header": "api-key",
+ *    "query":  {"api-version": "2024-10-21"}}
  *
- * Each member may be absent. They are applied in this order; an added parameter replaces one of the same
- * name. `messages` is never changed. */
+ * Each member may be absent. The first three change parameters and are applied in this order; an added
+ * parameter replaces one of the same name. `messages` is never changed. `key_header` names the header that
+ * carries the API key as it is, in the place of `Authorization: Bearer KEY`. `query` is added to the URL. */
 #pragma once
 
 #include <json-c/json.h>
@@ -23,3 +26,7 @@ enum err model_options_parse(void *ctx, const char *text, json_object **options_
                              const char **why_r) WARN_UNUSED;
 /* Changes the request. `options`: as parsed; NULL: none. */
 void model_options_apply(json_object *options, json_object *request);
+/* The header for the API key (of the options); NULL: Authorization, with the scheme Bearer. */
+const char *model_options_key_header(json_object *options);
+/* What follows the path of the URL: "?name=value&…", percent-encoded, of ctx; "" if there is nothing. */
+const char *model_options_query(void *ctx, json_object *options);

@@ -210,6 +210,19 @@ def test_parameters_are_renamed_dropped_and_added(workspace, models, space):
     assert listed == {"main": None, "o": options}
 
 
+def test_the_header_of_the_key_and_the_query_are_options(workspace, models, space, tmp_path):
+    (tmp_path / "key").write_text("a-key-of-azure\n")
+    options = {"key_header": "api-key", "query": {"api-version": "2024-10-21"}}
+    put = ["model", "put", "--workspace", workspace.id, "--alias", "azure", "--url", models.url, "--model", "gpt",
+           "--api-key-file", str(tmp_path / "key"), "--options"]
+    workspace.stack.cli(*put, json.dumps(options))
+    models.answers = [{"content": '{"headline": "x"}'}]
+    assert space.ran("headline", {"text": "x"}, model="azure")["state"] == "succeeded"
+    sent = models.requests[0]
+    assert sent["headers"]["api-key"] == "a-key-of-azure" and "authorization" not in sent["headers"]
+    assert sent["path"].endswith("/chat/completions?api-version=2024-10-21")
+
+
 def test_nul_is_kept_in_the_prompt_and_rejected_in_the_alias(models, space):
     models.answers = [{"content": '{"headline": "x"}'}]
     assert space.ran("headline", {"text": "before\0after"})["state"] == "succeeded"

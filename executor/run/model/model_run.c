@@ -304,17 +304,20 @@ static void request_completion(struct model_run *m)
     json_object *body = conversation_request(m->conversation, m->model.model, m->tools, m->tools_n);
     size_t size;
     model_options_apply(m->options, body);
+    const char *key_header = model_options_key_header(m->options);
     struct http_header headers[] = {
         {"Content-Type", "application/json"},
         {"Accept", "text/event-stream"},
         {"traceparent", trace_parent(m)},
-        {"Authorization", m->model.key ? talloc_asprintf(m, "Bearer %s", m->model.key) : ""},
+        {key_header ? key_header : "Authorization",
+         talloc_asprintf(m, "%s%s", key_header ? "" : "Bearer ", m->model.key ? m->model.key : "")},
     };
     size_t n = strlen(m->model.url);
     struct http_request request = {
         .method = "POST",
-        .url = talloc_asprintf(m, "%s%schat/completions", m->model.url,
-                               n > 0 && m->model.url[n - 1] == '/' ? "" : "/"),
+        .url = talloc_asprintf(m, "%s%schat/completions%s", m->model.url,
+                               n > 0 && m->model.url[n - 1] == '/' ? "" : "/",
+                               model_options_query(m, m->options)),
         .headers = headers,
         .header_count = m->model.key ? 4 : 3,
         .body = json_text(body, &size),

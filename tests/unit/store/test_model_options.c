@@ -43,6 +43,15 @@ Test(model_options, are_checked)
         "{\"add\":[]}",
         "{\"add\":null}",
         "{\"add\":{\"messages\":[]}}",
+        "{\"key_header\":\"\"}",
+        "{\"key_header\":1}",
+        "{\"key_header\":\"api key\"}",
+        "{\"key_header\":\"a\\u0000b\"}",
+        "{\"key_header\":\"a\\r\\nb\"}",
+        "{\"key_header\":\"Content-type\"}",
+        "{\"query\":\"api-version=1\"}",
+        "{\"query\":{\"api-version\":1}}",
+        "{\"query\":{\"\":\"1\"}}",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         void *ctx = talloc_new(NULL);
@@ -59,5 +68,20 @@ Test(model_options, are_checked)
     memset(longest, ' ', MODEL_OPTIONS_MAX + 1);
     cr_expect_eq(model_options_parse(ctx, longest, &options, &why), ERR_INVALID);
     cr_expect_eq(model_options_parse(ctx, "{}", &options, &why), OK);
+    talloc_free(ctx);
+}
+
+Test(model_options, name_the_header_of_the_key_and_the_query)
+{
+    void *ctx = talloc_new(NULL);
+    json_object *options;
+    const char *why = NULL;
+    cr_assert_eq(model_options_parse(ctx, "{\"key_header\":\"api-key\",\"query\":{\"api-version\":\"1\",\"a b\":\"&=?\"}}",
+                                     &options, &why),
+                 OK, "%s", why);
+    cr_expect_str_eq(model_options_key_header(options), "api-key");
+    cr_expect_str_eq(model_options_query(ctx, options), "?api-version=1&a%20b=%26%3D%3F");
+    cr_expect_null(model_options_key_header(NULL));
+    cr_expect_str_eq(model_options_query(ctx, NULL), "");
     talloc_free(ctx);
 }
