@@ -1,5 +1,5 @@
-/* Unicode normalization forms C and D, by ICU. The same name can be spelt with one character ("\u00e9") or with a
- * letter and a combining mark ("e\u0301"): people and file systems do not tell the two apart. */
+/* Unicode normalization forms C and D, by ICU. The same name can be spelt with one character ("\u00e9") or
+ * with a letter and a combining mark ("e\u0301"): people and file systems do not tell the two apart. */
 #pragma once
 
 #include <stdbool.h>

@@ -70,8 +70,8 @@ enum err file_list(struct db *db, void *ctx, const id *workspace, const id *prin
     return OK;
 }
 
-/* The names under which the files can be stored: earlier versions stored them as they were sent, which is form
- * D from clients on some systems. */
+/* The names under which the files can be stored: earlier versions stored them as they were sent, which is
+ * form D from clients on some systems. */
 static struct db_value *stored_names(void *ctx, const char *const *names, size_t n, size_t *count_r)
 {
     struct db_value *each = talloc_array(ctx, struct db_value, 2 * n + 1);
@@ -94,8 +94,8 @@ static bool has_name(const struct file *list, size_t n, const char *name)
     return false;
 }
 
-/* Names the files in form C. Of two that get one name, the one that was stored by it remains. Returns how many
- * remain. */
+/* Names the files in form C. Of two that get one name, the one that was stored by it remains. Returns how
+ * many remain. */
 static size_t join_spellings(void *ctx, struct file *list, size_t n)
 {
     size_t kept = 0;

@@ -65,8 +65,8 @@ static const char *check_add(void *ctx, json_object *add)
 static const char *check_key_header(void *ctx, json_object *value)
 {
     /* those that the request has already, and those of the connection */
-    static const char *const taken[] = {"accept",         "connection",  "content-length",   "content-type",
-                                        "expect",         "host",        "transfer-encoding", "traceparent",
+    static const char *const taken[] = {"accept",         "connection", "content-length",    "content-type",
+                                        "expect",         "host",       "transfer-encoding", "traceparent",
                                         "accept-encoding"};
     static const char token[] = "!#$%&'*+-.^_`|~0123456789"
                                 "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -99,10 +99,10 @@ static const char *check_options(void *ctx, json_object *options)
         const char *name;
         const char *(*check)(void *ctx, json_object *value);
     } members[] = {{"rename", check_rename},
-                 {"drop", check_drop},
-                 {"add", check_add},
-                 {"key_header", check_key_header},
-                 {"query", check_query}};
+                   {"drop", check_drop},
+                   {"add", check_add},
+                   {"key_header", check_key_header},
+                   {"query", check_query}};
     const char *why = NULL;
     size_t known = 0;
     if (!json_object_is_type(options, json_type_object))

@@ -138,9 +138,8 @@ static bool names_files(const struct execution *exec)
 {
     const char *at;
     size_t size;
-    return exec->extra &&
-           json_raw_member(exec->extra, strlen(exec->extra), "file_source_ids", &at, &size) && size > 0 &&
-           *at == '[';
+    return exec->extra && json_raw_member(exec->extra, strlen(exec->extra), "file_source_ids", &at, &size) &&
+           size > 0 && *at == '[';
 }
 
 enum err view_read_results(struct db *db, void *ctx, const struct execution *exec, struct view_steps *v)

@@ -24,8 +24,8 @@ struct view_steps {
     /* JSON {count, names} of the files that the last attempt did not find; NULL: none is missing */
     const char *files_missing;
 };
-/* Reads artifacts, the size of the log and the missing files into `v`, on ctx. Only skills have any: for a workflow's run
- * nothing is read. */
+/* Reads artifacts, the size of the log and the missing files into `v`, on ctx. Only skills have any: for a
+ * workflow's run nothing is read. */
 enum err view_read_results(struct db *db, void *ctx, const struct execution *exec,
                            struct view_steps *v) WARN_UNUSED;
 /* Writes the member `artifacts`. */

@@ -33,7 +33,7 @@ Test(nfc, form_d_takes_characters_apart)
         {"a.txt", "a.txt"},
         {"\u00e9.txt", "e\u0301.txt"},
         {"e\u0301.txt", "e\u0301.txt"},
-        {"\u0390", "\u03b9\u0308\u0301"}, /* the longest in UTF-8 */
+        {"\u0390", "\u03b9\u0308\u0301"},       /* the longest in UTF-8 */
         {"\u1f82", "\u03b1\u0313\u0300\u0345"}, /* the longest in UTF-16 */
         {"\ud55c", "\u1112\u1161\u11ab"},
     };

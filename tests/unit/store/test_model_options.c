@@ -76,8 +76,9 @@ Test(model_options, name_the_header_of_the_key_and_the_query)
     void *ctx = talloc_new(NULL);
     json_object *options;
     const char *why = NULL;
-    cr_assert_eq(model_options_parse(ctx, "{\"key_header\":\"api-key\",\"query\":{\"api-version\":\"1\",\"a b\":\"&=?\"}}",
-                                     &options, &why),
+    cr_assert_eq(model_options_parse(
+                     ctx, "{\"key_header\":\"api-key\",\"query\":{\"api-version\":\"1\",\"a b\":\"&=?\"}}",
+                     &options, &why),
                  OK, "%s", why);
     cr_expect_str_eq(model_options_key_header(options), "api-key");
     cr_expect_str_eq(model_options_query(ctx, options), "?api-version=1&a%20b=%26%3D%3F");
