@@ -8,8 +8,6 @@
 #include "json/json_write.h"
 
 struct view_steps {
-    /* the member `steps` is left out; the rest is shown */
-    bool hidden;
     /* Names the steps; NULL: steps are shown with their index only. */
     const struct program *program;
     /* The steps that have begun, ascending. */
@@ -23,6 +21,8 @@ struct view_steps {
     int64_t log_size;
     /* JSON {count, names} of the files that the last attempt did not find; NULL: none is missing */
     const char *files_missing;
+    /* the member `steps` is left out; the rest is shown */
+    bool hidden;
 };
 /* Reads artifacts, the size of the log and the missing files into `v`, on ctx. Only skills have any: for a
  * workflow's run nothing is read. */
