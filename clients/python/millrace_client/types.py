@@ -1,0 +1,499 @@
+"""Generated from docs/openapi.json by scripts/clients. Do not edit."""
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+
+
+class ChatObject(TypedDict):
+    """The chat, message and tool call that started the run."""
+
+    thread_id: NotRequired[str | None]
+    message_id: NotRequired[str | None]
+    tool_call_id: NotRequired[str | None]  # Unique in the workspace.
+
+
+class ProblemErrorsItem(TypedDict):
+    pointer: str
+    message: str
+
+
+class Problem(TypedDict):
+    """Problem details (RFC 9457). `error` equals `detail`. `code` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    error: str
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    errors: NotRequired[list[ProblemErrorsItem]]
+    execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
+    request_id: str
+
+
+class WorkflowItem(TypedDict):
+    id: str
+    name: str
+    description: str
+    created_by: str  # Id of the principal.
+    created_at: TimeOffset
+    updated_at: TimeOffset
+    last_run_at: TimeOffset | None
+    version: int
+
+
+class Workflow(TypedDict):
+    id: str
+    name: str
+    description: str
+    created_by: str  # Id of the principal.
+    created_at: TimeOffset
+    updated_at: TimeOffset
+    last_run_at: TimeOffset | None
+    version: int
+    program: dict[str, Any]
+    warnings: NotRequired[list[str]]  # Only in the response that stores the program: what it refers to and the workspace does not have yet.
+
+
+class Accepted(TypedDict):
+    execution_id: str
+    workflow_id: str | None  # Null for the retry of a skill.
+    status: Literal['running']
+    created_at: TimeOffset
+    retry_of: NotRequired[str]
+
+
+class ExecutionFields(TypedDict):
+    id: str
+    execution_id: str  # Equals `id`.
+    workspaceId: str
+    status: Status  # The same as `state` in fewer words; `running` includes queued.
+    state: State
+    responderId: str  # Id of the workflow or skill.
+    workflow_id: str | None  # Equals `responderId`; null for a skill.
+    workflow_name: str | None
+    parentId: str | None
+    createdAt: TimeZ  # The same moment as `created_at`.
+    created_at: TimeOffset
+    updatedAt: TimeZ
+    startedAt: TimeZ  # The same moment as `started_at`.
+    started_at: TimeOffset
+    endedAt: TimeZ | None  # The same moment as `completed_at`.
+    completed_at: TimeOffset | None
+    isAgentic: bool  # True if the responder is a skill that calls a model.
+    isPurged: bool
+    creditsUsed: Credits
+    error: str | None
+    failure_reason: FailureReason
+    retry_of: str | None
+    tags: list[str]
+    metadata: dict[str, Any]
+    detail: Detail
+
+
+class WorkflowDetail(TypedDict):
+    type: Literal['workflow']
+    version: int  # Version of the program.
+    source: Source
+    total_credits_used: NotRequired[Credits]
+    input: NotRequired[Any]  # The inputs as sent. Absent in lists and in children; null after a purge.
+    output: NotRequired[Any]  # The output. Absent in lists and in children; null after a purge.
+
+
+class SkillDetail(TypedDict):
+    type: Literal['skill']
+    version: int  # Number of the installed version: 1, 2, 3 …
+    source: Source
+    slug: str | None
+    skill_version: str | None  # Version in the manifest.
+    model: str | None
+    file_source_ids: list[str] | None
+    total_credits_used: NotRequired[Credits]
+    input: NotRequired[Any]  # The inputs as sent. Absent in lists and in children; null after a purge.
+    output: NotRequired[Any]  # The output. Absent in lists and in children; null after a purge.
+
+
+class Step(TypedDict):
+    index: int
+    name: str | None
+    type: Literal['http', 'transform', 'delay', 'fail', 'workflow', 'skill', None]
+    status: Literal['pending', 'running', 'completed', 'failed', 'skipped']
+    result: Any  # The result; null until the step is completed. A failed http step keeps {status, headers, body} here if a response has come.
+    error: str | None
+    attempts: int
+    started_at: TimeOffset | None
+    completed_at: TimeOffset | None
+
+
+class ExecutionLogs(TypedDict):
+    """Where the log of a skill's run is; null if it has none. Absent in lists, and of workflows."""
+
+    url: str
+    size_bytes: int | None  # Null while the run lasts.
+
+
+class Execution(TypedDict):
+    id: str
+    execution_id: str  # Equals `id`.
+    workspaceId: str
+    status: Status  # The same as `state` in fewer words; `running` includes queued.
+    state: State
+    responderId: str  # Id of the workflow or skill.
+    workflow_id: str | None  # Equals `responderId`; null for a skill.
+    workflow_name: str | None
+    parentId: str | None
+    createdAt: TimeZ  # The same moment as `created_at`.
+    created_at: TimeOffset
+    updatedAt: TimeZ
+    startedAt: TimeZ  # The same moment as `started_at`.
+    started_at: TimeOffset
+    endedAt: TimeZ | None  # The same moment as `completed_at`.
+    completed_at: TimeOffset | None
+    isAgentic: bool  # True if the responder is a skill that calls a model.
+    isPurged: bool
+    creditsUsed: Credits
+    error: str | None
+    failure_reason: FailureReason
+    retry_of: str | None
+    tags: list[str]
+    metadata: dict[str, Any]
+    detail: Detail
+    steps: NotRequired[list[Step]]
+    artifacts: NotRequired[list[Artifact]]  # What a skill left in outputs/. Absent in lists, and of workflows.
+    logs: NotRequired[ExecutionLogs | None]  # Where the log of a skill's run is; null if it has none. Absent in lists, and of workflows.
+
+
+class Nesting(TypedDict):
+    id: str
+    execution_id: str  # Equals `id`.
+    workspaceId: str
+    status: Status  # The same as `state` in fewer words; `running` includes queued.
+    state: State
+    responderId: str  # Id of the workflow or skill.
+    workflow_id: str | None  # Equals `responderId`; null for a skill.
+    workflow_name: str | None
+    parentId: str | None
+    createdAt: TimeZ  # The same moment as `created_at`.
+    created_at: TimeOffset
+    updatedAt: TimeZ
+    startedAt: TimeZ  # The same moment as `started_at`.
+    started_at: TimeOffset
+    endedAt: TimeZ | None  # The same moment as `completed_at`.
+    completed_at: TimeOffset | None
+    isAgentic: bool  # True if the responder is a skill that calls a model.
+    isPurged: bool
+    creditsUsed: Credits
+    error: str | None
+    failure_reason: FailureReason
+    retry_of: str | None
+    tags: list[str]
+    metadata: dict[str, Any]
+    detail: Detail
+    children: list[Nesting]
+    children_truncated: bool  # True if some children are missing.
+
+
+class ExecutionPage(TypedDict):
+    executions: list[Execution]
+    has_more: bool
+    next_cursor: NotRequired[str | None]  # Present in pages by cursor.
+    pageNumber: NotRequired[int]  # Present in pages by number.
+    pageSize: NotRequired[int]  # Present in pages by number.
+
+
+class Event(TypedDict):
+    """One event of an execution, as it is sent in the stream."""
+
+    execution_id: str
+    seq: int
+    type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing']
+    at: str
+    data: dict[str, Any]
+
+
+class SkillVersionsItem(TypedDict):
+    version: str
+    is_current: bool
+    created_at: TimeZ
+
+
+class Skill(TypedDict):
+    id: str
+    space_id: str
+    slug: str
+    name: str
+    description: str
+    version: str  # The current version.
+    is_agentic: bool
+    created_at: TimeZ
+    updated_at: TimeZ
+    versions: list[SkillVersionsItem]
+    manifest: dict[str, Any]  # See docs/skills.md.
+
+
+class SkillExecutionFieldsResourceUsage(TypedDict):
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    wallclock_ms: int | None
+    iteration_count: int
+
+
+class SkillExecutionFields(TypedDict):
+    id: str
+    tenant_id: str
+    space_id: str
+    principal_id: str
+    skill_slug: str
+    skill_version: str | None
+    source: Source
+    state: State
+    parent_execution_id: str | None
+    created_at: TimeZ
+    started_at: TimeZ | None
+    finished_at: TimeZ | None
+    failure_reason: FailureReason
+    resource_usage: SkillExecutionFieldsResourceUsage
+
+
+class SkillChildResourceUsage(TypedDict):
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    wallclock_ms: int | None
+    iteration_count: int
+
+
+class SkillChild(TypedDict):
+    id: str
+    tenant_id: str
+    space_id: str
+    principal_id: str
+    skill_slug: str
+    skill_version: str | None
+    source: Source
+    state: State
+    parent_execution_id: str | None
+    created_at: TimeZ
+    started_at: TimeZ | None
+    finished_at: TimeZ | None
+    failure_reason: FailureReason
+    resource_usage: SkillChildResourceUsage
+
+
+class Artifact(TypedDict):
+    artifact_id: str
+    relpath_in_workspace: str | None
+    document_type: str | None
+    download_url: str
+    size_bytes: int | None
+
+
+class SkillExecutionResourceUsage(TypedDict):
+    input_tokens: int
+    output_tokens: int
+    cost_usd: str
+    wallclock_ms: int | None
+    iteration_count: int
+
+
+class SkillExecution(TypedDict):
+    id: str
+    tenant_id: str
+    space_id: str
+    principal_id: str
+    skill_slug: str
+    skill_version: str | None
+    source: Source
+    state: State
+    parent_execution_id: str | None
+    created_at: TimeZ
+    started_at: TimeZ | None
+    finished_at: TimeZ | None
+    failure_reason: FailureReason
+    resource_usage: SkillExecutionResourceUsage
+    inputs: dict[str, Any] | None
+    outputs: dict[str, Any] | None
+    error: str | None
+    artifacts: list[Artifact]
+    sub_executions: list[SkillChild]
+    chat_thread_id: str | None
+    chat_message_id: str | None
+    chat_tool_call_id: str | None
+    workspace_archive_id: None
+    langfuse_trace_id: str | None
+    idempotency_key: str | None
+
+
+class File(TypedDict):
+    name: str
+    size_bytes: int
+    media_type: str
+    created_at: TimeZ
+
+
+class UsageSums(TypedDict):
+    runs: int
+    debited: Credits
+    refunded: Credits
+    used: Credits  # Debited minus refunded.
+
+
+class UsageUsageItem(TypedDict):
+    runs: int
+    debited: Credits
+    refunded: Credits
+    used: Credits  # Debited minus refunded.
+    day: NotRequired[str]
+    responder_id: NotRequired[str | None]
+    key_id: NotRequired[str | None]
+
+
+Usage = TypedDict('Usage', {
+    'from': "TimeOffset",
+    'to': "TimeOffset",
+    'group_by': "Literal['day', 'responder', 'key']",
+    'usage': "list[UsageUsageItem]",
+    'total': "UsageSums",
+})
+
+
+class LedgerEntry(TypedDict):
+    id: str  # Id of the entry; the id of a debit is the id of its execution.
+    kind: Literal['grant', 'debit', 'refund']
+    amount: Credits
+    created_at: TimeOffset
+    execution_id: str | None
+    responder_id: str | None
+    key_id: str | None
+    reason: str | None
+
+
+class ListWorkflowsResponse(TypedDict):
+    workflows: list[WorkflowItem]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CreateWorkflowBody(TypedDict):
+    name: str
+    description: NotRequired[str | None]
+    program: dict[str, Any]  # See docs/workflows.md.
+
+
+class UpdateWorkflowBody(TypedDict):
+    name: str
+    description: NotRequired[str | None]
+    program: dict[str, Any]  # See docs/workflows.md.
+
+
+class RunWorkflowBody(TypedDict):
+    inputs: NotRequired[dict[str, Any] | None]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    chat: NotRequired[Chat]
+
+
+class StopExecutionResponse(TypedDict):
+    execution_id: str
+    status: Literal['stopped']
+
+
+class CreateTicketResponse201(TypedDict):
+    url: str
+
+
+class ListSkillsResponse(TypedDict):
+    data: list[Skill]
+
+
+class GetSkillResponse(TypedDict):
+    data: Skill
+
+
+class RunSkillBody(TypedDict):
+    inputs: dict[str, Any]
+    file_source_ids: NotRequired[list[str] | None]  # Names of the principal's files. A name without a file is ignored.
+    model: NotRequired[str | None | dict[str, Any]]  # Alias of a model of the space. Absent, null or `{}` selects the default model.
+    chat: NotRequired[Chat]
+
+
+class RunSkillResponse(TypedDict):
+    data: SkillExecution
+
+
+class RunSkillResponse201(TypedDict):
+    data: SkillExecution
+
+
+class FindSkillExecutionResponse(TypedDict):
+    data: SkillExecution
+
+
+class GetSkillExecutionResponse(TypedDict):
+    data: SkillExecution
+
+
+class CancelSkillExecutionResponse(TypedDict):
+    data: SkillExecution
+
+
+class CreateSkillTicketResponse201(TypedDict):
+    url: str
+
+
+class ListFilesResponse(TypedDict):
+    files: list[File]
+    has_more: bool
+    next_cursor: str | None
+
+
+class UploadFilesResponse201(TypedDict):
+    source_ids: list[str]
+
+
+class GetCreditsResponse(TypedDict):
+    balance: Credits
+
+
+class GetLedgerResponse(TypedDict):
+    entries: list[LedgerEntry]
+    has_more: bool
+    next_cursor: str | None
+
+
+class IsAliveResponse(TypedDict):
+    status: Literal['ok', 'degraded', 'unavailable']
+
+
+class IsReadyResponse(TypedDict):
+    status: Literal['ok', 'degraded', 'unavailable']
+
+
+Credits: TypeAlias = float
+Moment: TypeAlias = str
+TimeOffset: TypeAlias = str
+TimeZ: TypeAlias = str
+Status: TypeAlias = Literal['running', 'success', 'failed', 'stopped']
+State: TypeAlias = Literal['queued', 'running', 'succeeded', 'failed', 'stopped']
+FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', None]
+Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
+Chat: TypeAlias = ChatObject | None
+Detail: TypeAlias = WorkflowDetail | SkillDetail
+CreateWorkflowResponse201: TypeAlias = Workflow
+GetWorkflowResponse: TypeAlias = Workflow
+UpdateWorkflowResponse: TypeAlias = Workflow
+RunWorkflowResponse: TypeAlias = Execution
+RunWorkflowResponse202: TypeAlias = Accepted | Execution
+ListExecutionsResponse: TypeAlias = ExecutionPage
+GetNestingsResponse: TypeAlias = Nesting
+GetExecutionResponse: TypeAlias = Execution
+StopExecutionBody: TypeAlias = dict[str, Any]
+RetryExecutionBody: TypeAlias = dict[str, Any]
+RetryExecutionResponse: TypeAlias = Execution
+RetryExecutionResponse202: TypeAlias = Accepted | Execution
+CancelSkillExecutionBody: TypeAlias = dict[str, Any]
+GetUsageResponse: TypeAlias = Usage
+GetDocumentResponse: TypeAlias = dict[str, Any]
