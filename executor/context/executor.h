@@ -13,6 +13,7 @@
 struct active_run;
 struct compiled_programs;
 struct compiled_skills;
+struct sandbox_share;
 struct slots;
 struct turns;
 struct run_kinds;
@@ -45,6 +46,8 @@ struct executor {
     /* Used by the database thread only. */
     struct compiled_programs *programs;
     struct compiled_skills *skills;
+    /* Permits are taken by the database thread, and dropped by both. */
+    struct sandbox_share *sandboxes;
 
     /* --- the lease --- */
     struct lease *lease;

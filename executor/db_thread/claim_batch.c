@@ -147,6 +147,7 @@ static int free_claimed_runs(struct claimed_run *runs)
     for (size_t i = 0; i < talloc_array_length(runs); i++) {
         cached_program_unref(runs[i].program);
         cached_skill_unref(runs[i].skill);
+        sandbox_permit_unref(runs[i].sandbox);
     }
     return 0;
 }
@@ -174,13 +175,28 @@ static enum err move_to_running(struct run_tx *run_tx, struct run *r, const stru
     return run_move(run_tx, r, &move);
 }
 
+/* ERR_LIMIT: the workspace may have no further sandbox in this process. */
+static enum err take_sandbox(struct db_thread_ctx *thread_ctx, const struct run *r, struct claimed_run *c)
+{
+    if (!c->skill || cached_skill_manifest(c->skill)->runner != RUNNER_COMMAND)
+        return OK;
+    c->sandbox = sandbox_permit_take(thread_ctx->sandboxes, &r->workspace_id);
+    if (c->sandbox)
+        return OK;
+    cached_skill_unref(c->skill);
+    c->skill = NULL;
+    return ERR_LIMIT;
+}
+
 /* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
- * it stays queued until its program is compiled. */
+ * it stays queued until its program is compiled, or its workspace may have a sandbox. */
 static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                               struct claim_batch *claims, struct run *r, struct claimed_run *c)
 {
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
     enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
+    if (e == OK)
+        e = take_sandbox(thread_ctx, r, c);
     if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
         return e;
     c->earlier_side_effects = r->side_effects_started;
@@ -213,8 +229,9 @@ static enum err next_workspace(struct run_tx *run_tx, const id *after, bool wake
 /* The workspaces of the round: at most one for each place, beginning after the last one of the round before.
  */
 static enum err collect_workspaces(struct run_tx *run_tx, const id *last, bool wakes,
-                                   struct claim_round *round)
+                                   struct claim_round *round, bool *all_r)
 {
+    *all_r = false;
     id next = *last;
     bool wrapped = !id_is_set(last);
     while (round->n < round->places) {
@@ -224,6 +241,7 @@ static enum err collect_workspaces(struct run_tx *run_tx, const id *last, bool w
             next = (id){0};
             continue;
         }
+        *all_r = e == ERR_NOT_FOUND || (e == OK && claim_round_has(round, &next));
         if (e != OK || !claim_round_add(round, &next))
             return e == ERR_NOT_FOUND ? OK : e;
     }
@@ -257,7 +275,9 @@ static enum err scan_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     struct claim_round round = {.places = places};
     struct claim_visit *visit;
     size_t share;
-    enum err e = collect_workspaces(run_tx, claims->last_workspace, claims->wakes, &round);
+    enum err e =
+        collect_workspaces(run_tx, claims->last_workspace, claims->wakes, &round, &claims->visited_all);
+    claims->scanned = true;
     for (size_t i = 0; i < round.n; i++)
         round.visits[i].due_exhausted = !claims->wakes;
     while (e == OK && (visit = claim_round_next(&round, &share)))
@@ -319,8 +339,8 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
         if (e == ERR_LIMIT)
             e = OK;
     }
-    if (claims->runs_n == 0)
-        claims->may_have_more = false; /* what is queued waits for its program */
+    if (claims->runs_n == 0 && claims->visited_all)
+        claims->may_have_more = false; /* what is queued waits for its program, or for a sandbox */
     return e == OK && claims->runs_n > 0 ? offer_claims(tx, run_tx, claims) : e;
 }
 

@@ -47,6 +47,8 @@ struct claim_batch {
     size_t to_compile_n;
     /* A scan was wanted, and more runs may be queued than it has found. */
     bool may_have_more;
+    /* A scan was made; it has visited all workspaces with queued runs. */
+    bool scanned, visited_all;
     struct claimed_run *runs;
     size_t runs_n;
     /* From then on the runs are kept through every execution of the transaction. */

@@ -1,12 +1,17 @@
 #include "executor/db_thread/claim_turns.h"
 
-bool claim_round_add(struct claim_round *round, const id *workspace)
+bool claim_round_has(const struct claim_round *round, const id *workspace)
 {
     for (size_t i = 0; i < round->n; i++) {
         if (id_equal(&round->visits[i].workspace, workspace))
-            return false;
+            return true;
     }
-    if (round->n == CLAIM_WORKSPACES_MAX)
+    return false;
+}
+
+bool claim_round_add(struct claim_round *round, const id *workspace)
+{
+    if (claim_round_has(round, workspace) || round->n == CLAIM_WORKSPACES_MAX)
         return false;
     round->visits[round->n++] = (struct claim_visit){.workspace = *workspace};
     return true;

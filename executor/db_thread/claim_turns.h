@@ -36,6 +36,7 @@ struct claim_round {
     size_t at;
 };
 
+bool claim_round_has(const struct claim_round *round, const id *workspace);
 /* Adds a workspace to the round. False: it is full, or the workspace is in it (the round is complete). */
 bool claim_round_add(struct claim_round *round, const id *workspace);
 /* The next visit, and the number of runs to ask for. NULL: the round is over. */

@@ -5,6 +5,7 @@
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
 #include "executor/db_thread/commit.h"
+#include "executor/db_thread/sandbox_share.h"
 
 /* A step that an earlier attempt has committed. */
 struct stored_step {
@@ -29,6 +30,8 @@ struct claimed_run {
      * it does not exist or does not compile. */
     struct cached_program *program;
     struct cached_skill *skill;
+    /* A reference, as these; NULL: the run starts no command. */
+    struct sandbox_permit *sandbox;
     /* An earlier attempt had started a side effect. */
     bool earlier_side_effects;
     /* It was parked, and this claim wakes it. */

@@ -11,6 +11,7 @@
 #include "executor/db_thread/accept_children.h"
 #include "executor/db_thread/claim_intake.h"
 #include "executor/db_thread/claim_offer.h"
+#include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/commit_batch.h"
 #include "run/waits.h"
 
@@ -42,6 +43,8 @@ struct db_thread {
     bool children_left;
     /* The workspace that a scan visited last. */
     id last_workspace;
+    /* Scans in a row that found nothing which can be claimed. */
+    int empty_scans;
     /* The odd place of a transaction with both ids and parked runs goes to one of them, then to the other. */
     bool odd_place_for_ids;
 };
@@ -313,6 +316,19 @@ static enum err retry_claims_alone(struct commit_batch *b)
     return b->claims.runs_n > 0 || b->claims.limit > 0 ? commit_batch_write(b) : OK;
 }
 
+/* True if there may be more to claim. A scan of few places may have visited only workspaces that may have no
+ * further sandbox, or whose programs are being compiled, while others have runs that can be claimed. There
+ * are at most as many of the former as workspaces that can have their minimum, so not for ever. */
+static bool should_scan_again(struct db_thread *t, const struct claim_batch *claims)
+{
+    bool empty = claims->scanned && claims->runs_n == 0;
+    t->empty_scans = empty && claims->may_have_more ? t->empty_scans + 1 : 0;
+    if (t->empty_scans < CLAIM_WORKSPACES_MAX)
+        return claims->may_have_more;
+    t->empty_scans = 0;
+    return false;
+}
+
 /* False: MariaDB is unreachable, and the commits are kept. */
 static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
 {
@@ -342,9 +358,10 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
         return_finished_job(t, &b->commits[i]->job);
     if (e == ERR_INTERNAL && written)
         e = retry_claims_alone(b);
-    if (e == OK && b->claims.may_have_more)
+    bool again = e == OK && b->claims.limit > 0 && should_scan_again(t, &b->claims);
+    if (again)
         claim_intake_request_scan(t->intake);
-    if (e == OK && b->claims.may_have_more && b->claims.wakes)
+    if (again && b->claims.wakes)
         claim_intake_request_wakes(t->intake);
     return_claims(t, claimed, &b->claims, e);
     return written;
@@ -499,6 +516,7 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     t->thread_ctx.redis = redis_new(NULL, settings->redis_socket);
     t->thread_ctx.programs = settings->programs;
     t->thread_ctx.skills = settings->skills;
+    t->thread_ctx.sandboxes = settings->sandboxes;
     t->thread_ctx.progress = settings->progress;
     STAILQ_INIT(&t->unwritten);
     STAILQ_INIT(&t->busy);

@@ -25,6 +25,7 @@ struct db_thread_settings {
     const char *redis_socket;
     struct compiled_programs *programs;
     struct compiled_skills *skills;
+    struct sandbox_share *sandboxes;
     /* On the loop, inside the transaction that claims these runs: those whose kind allows it begin. Not
      * called if the loop was busy for 200 ms. */
     void (*on_claiming)(void *arg, struct claimed_run *runs, size_t n);

@@ -43,6 +43,8 @@ enum {
     BEGIN_RUNS_US = 5000,
     /* File descriptors that are kept for what is not a request: pipes of runners, files, connections. */
     OTHER_FILES = 512,
+    /* A workspace's minimum of sandboxes is this part of executor.max_active, and at least 1. */
+    WORKSPACES_WITH_MINIMUM = 16,
 };
 
 struct process {
@@ -228,6 +230,7 @@ static bool set_up_db_thread(struct process *p)
                                           .redis_socket = c->redis.socket,
                                           .programs = p->exec.programs,
                                           .skills = p->exec.skills,
+                                          .sandboxes = p->exec.sandboxes,
                                           .on_claiming = on_claiming,
                                           .on_claimed = on_claimed,
                                           .may_claim = may_claim,
@@ -316,6 +319,20 @@ static void set_up_slots(struct process *p)
                             (size_t)exec->config->executor.max_waiting_mib << 20);
 }
 
+/* Runs that had no permit are queued. */
+static void on_sandbox_free(void *arg)
+{
+    const struct executor *exec = arg;
+    db_thread_scan_queued(exec->db_thread);
+}
+
+static void set_up_sandboxes(struct process *p)
+{
+    size_t total = (size_t)p->exec.config->executor.max_active;
+    size_t least = total / WORKSPACES_WITH_MINIMUM;
+    p->exec.sandboxes = sandbox_share_new(p, total, least > 0 ? least : 1, on_sandbox_free, &p->exec);
+}
+
 static const struct run_kinds kinds = {
     .workflow = &workflow_run_kind, .skill = &skill_run_kind, .model = &model_run_kind};
 
@@ -340,6 +357,7 @@ static bool set_up_process(struct process *p)
     exec->kinds = &kinds;
     exec->programs = compiled_programs_new(p);
     exec->skills = compiled_skills_new(p);
+    set_up_sandboxes(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)exec->config->executor.max_active);
     exec->blobs = blob_store_open(p, exec->config->files.dir);
     exec->disk_thread = disk_thread_start(p, exec->base);

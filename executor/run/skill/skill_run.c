@@ -21,6 +21,8 @@
 struct skill_run {
     /* a reference; NULL: the manifest does not compile */
     struct cached_skill *cached_skill;
+    /* a reference */
+    struct sandbox_permit *sandbox;
     /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
     const char *input, *extra;
     struct runner_process *runner;
@@ -312,6 +314,7 @@ static int skill_run_destroy(struct skill_run *s)
 {
     json_object_put(s->files);
     cached_skill_unref(s->cached_skill);
+    sandbox_permit_unref(s->sandbox);
     return 0;
 }
 
@@ -320,6 +323,7 @@ static void init_skill(struct active_run *run, const struct claimed_run *c)
     struct skill_run *s = talloc_zero(run, struct skill_run);
     run->state = s;
     s->cached_skill = c->skill ? cached_skill_ref(c->skill) : NULL;
+    s->sandbox = sandbox_permit_ref(c->sandbox);
     s->input = talloc_strdup(s, c->input ? c->input : "{}");
     s->extra = c->extra ? talloc_strdup(s, c->extra) : NULL;
     talloc_set_destructor(s, skill_run_destroy);
@@ -382,7 +386,7 @@ static void detach_runner(struct active_run *run)
 {
     struct skill_run *s = run->state;
     if (s->runner && executor_may_record(run->exec))
-        stopped_skill_take_runner(run, s->cached_skill, s->runner, s->run_dir);
+        stopped_skill_take_runner(run, s->cached_skill, s->sandbox, s->runner, s->run_dir);
     else if (s->runner)
         runner_process_abandon(s->runner, s->run_dir);
     else if (s->run_dir)

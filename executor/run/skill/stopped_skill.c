@@ -11,6 +11,8 @@ struct stopped_skill {
     struct executor *exec;
     /* a reference */
     struct cached_skill *skill;
+    /* a reference, while the runner lives; NULL: it has ended */
+    struct sandbox_permit *sandbox;
     id run;
     int attempt;
     int64_t wallclock_ms;
@@ -30,6 +32,7 @@ struct late_usage_job {
 static int stopped_skill_destroy(struct stopped_skill *s)
 {
     cached_skill_unref(s->skill);
+    sandbox_permit_unref(s->sandbox);
     return 0;
 }
 
@@ -94,6 +97,8 @@ static void on_stopped_command_ended(void *arg, json_object *record)
     struct outputs_job *outputs = outputs_job_new(s->exec, s->skill, s->run_dir, NULL);
     attach_outputs_job(s, outputs, json_object_get_int64(json_get(record, "wallclock_ms")));
     disk_thread_submit(s->exec->disk_thread, &outputs->job);
+    sandbox_permit_unref(s->sandbox);
+    s->sandbox = NULL;
     slots_return_detached(s->exec->slots);
 }
 
@@ -111,12 +116,14 @@ static struct stopped_skill *stopped_skill_new(struct active_run *run, struct ca
     return s;
 }
 
-void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill, struct runner_process *r,
-                               const char *run_dir)
+void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill,
+                               struct sandbox_permit *sandbox, struct runner_process *r, const char *run_dir)
 {
     static const struct runner_process_events events = {.ended = on_stopped_command_ended};
+    struct stopped_skill *s = stopped_skill_new(run, skill, run_dir);
+    s->sandbox = sandbox_permit_ref(sandbox);
     slot_detach(&run->slot);
-    runner_process_set_events(r, &events, stopped_skill_new(run, skill, run_dir));
+    runner_process_set_events(r, &events, s);
     runner_process_stop(r, false);
 }
 

@@ -10,10 +10,10 @@
 #include "executor/run/active_run.h"
 #include "executor/run/skill/collect_outputs.h"
 
-/* Takes over the run's runner, its slot and its directory. The runner is asked to stop and gets its grace
- * time. */
-void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill, struct runner_process *r,
-                               const char *run_dir);
+/* Takes over the run's runner, its slot and its directory, and keeps `sandbox` while the runner lives. The
+ * runner is asked to stop and gets its grace time. */
+void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill,
+                               struct sandbox_permit *sandbox, struct runner_process *r, const char *run_dir);
 /* The command has ended already, and its outputs are being collected: takes over that job and the directory.
  */
 void stopped_skill_take_outputs(struct active_run *run, struct cached_skill *skill,
