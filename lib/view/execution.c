@@ -56,7 +56,8 @@ static void write_times(struct json_write *w, const struct execution *exec)
 }
 
 /* The step as it is shown. A run that ended without its executor (stopped, or lost too often) leaves the row
- * of its last step as running: the step has ended with the run. */
+ * of its last step as running: the step has ended with the run. A stop does not write it, because it stops
+ * trees of any size in one statement for each slice, and rows of steps are written by executors only. */
 static struct execution_step shown_step(const struct execution *exec, const struct execution_step *s)
 {
     struct execution_step shown = *s;

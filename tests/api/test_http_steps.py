@@ -130,6 +130,16 @@ def test_a_failed_request_keeps_its_response(run, effects):
     assert done["steps"][0]["result"] is None and "step b: " in done["error"], done
 
 
+def test_the_response_of_a_failed_item_is_kept(run, effects):
+    effects.answer("/i/1", 422, body={"code": "E43"})
+    item = http("a", effects.url + "/i/${/item}", for_each=[0, 1, 2], on_error="continue")
+    kept = run([item, {"name": "b", "type": "transform", "value": "${/steps/a/result/body/code}"}])
+    assert (kept["status"], kept["steps"][1]["result"]) == ("success", "E43"), kept
+    assert kept["steps"][0]["result"]["status"] == 422 and kept["steps"][0]["error"] == "item 1: unexpected response status 422"
+    stopped = run([{**item, "on_error": "stop"}])
+    assert (stopped["status"], stopped["steps"][0]["result"]["body"]) == ("failed", {"code": "E43"})
+
+
 def test_failed_tries_are_events_and_counted_at_the_timeout_of_the_run(stack, run, client, effects):
     effects.answer("/poor", 503, times=3)
     done = run([http("a", effects.url + "/poor", retry={"max_attempts": 4, "backoff_seconds": 0})])

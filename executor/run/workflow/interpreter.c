@@ -291,7 +291,7 @@ static void on_action_end(void *arg, const struct action_end *end)
     } else if (!s->error) {
         s->error = end->item < 0 ? end->error : talloc_asprintf(s, "item %d: %s", end->item, end->error);
         s->reason = end->reason;
-        if (end->item < 0 && end->result)
+        if (end->result)
             s->failed_result = json_own(s, json_object_get(end->result));
     }
     workflow_advance(w);
