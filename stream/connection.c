@@ -13,6 +13,7 @@
 #include "service/state_dump.h"
 #include "stream/event_merge.h"
 #include "stream/internal_request.h"
+#include "stream/log_text.h"
 #include "stream/sse.h"
 #include "stream/workspace_count.h"
 
@@ -40,6 +41,8 @@ struct stream_connection {
     struct bufferevent *bev;
     enum { READING_HEAD, STREAMING, WAITING, CLOSING } phase;
     struct event_merge merge;
+    /* in phase STREAMING: the text of the log, instead of server-sent events */
+    bool as_log;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
     /* in phase WAITING; otherwise NULL */
@@ -132,6 +135,8 @@ static void write_chunk(struct stream_connection *c, const char *bytes, size_t s
 
 static void write_retry(struct stream_connection *c)
 {
+    if (c->as_log)
+        return;
     char *text = talloc_strdup(c, "");
     sse_append_retry(&text, RETRY_MIN_MS + (int)randombytes_uniform(RETRY_SPAN_MS));
     write_chunk(c, text, strlen(text));
@@ -189,6 +194,7 @@ static void stream_advance(struct stream_connection *c)
     c->job->execution = *watched_run_execution(c->subscriber.run);
     c->job->workspace = *watched_run_workspace(c->subscriber.run);
     c->job->after = c->merge.sent;
+    c->job->as_log = c->as_log;
     stream_db_thread_submit(c->list->db_thread, c->job);
 }
 
@@ -220,7 +226,10 @@ static void stream_on_event(struct stream_connection *c, int seq, enum event_typ
             return;
         }
         char *frame = talloc_strdup(c, "");
-        sse_append_event(&frame, seq, type, text, size);
+        if (c->as_log)
+            log_text_append(&frame, type, text, size);
+        else
+            sse_append_event(&frame, seq, type, text, size);
         write_chunk(c, frame, talloc_get_size(frame) - 1);
         talloc_free(frame);
     }
@@ -277,12 +286,15 @@ static const struct run_subscriber_callbacks subscriber_callbacks = {
 static void start_stream(struct stream_connection *c, const struct internal_request *request)
 {
     c->phase = STREAMING;
+    c->as_log = request->as_log;
     c->subscriber.key = request->key;
     c->ping_ms = c->opened_ms + PING_MS;
     merge_init(&c->merge, request->after);
-    write_output(c, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: "
-                    "no-store, no-transform\r\n"
-                    "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n");
+    evbuffer_add_printf(output_of(c),
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/%s; charset=utf-8\r\n"
+                        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store, no-transform\r\n"
+                        "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+                        c->as_log ? "plain" : "event-stream");
     write_retry(c);
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
@@ -439,7 +451,8 @@ static void ping_connection(struct stream_connection *c, int64_t now_ms)
 {
     c->ping_ms = now_ms + PING_MS;
     c->subscriber.check_key = true;
-    write_chunk(c, SSE_PING, sizeof SSE_PING - 1);
+    if (!c->as_log)
+        write_chunk(c, SSE_PING, sizeof SSE_PING - 1);
     subscriptions_poll_run(c->list->subscriptions, &c->subscriber);
 }
 

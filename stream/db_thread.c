@@ -9,6 +9,7 @@
 #include "service/state_dump.h"
 #include "store/key.h"
 #include "store/ticket.h"
+#include "stream/log_text.h"
 #include "stream/sse.h"
 
 enum {
@@ -32,7 +33,10 @@ static void read_run_events(struct stream_db_thread *thread, struct stream_db_jo
     for (size_t i = 0; job->error == OK && i < page.count && talloc_get_size(job->frames) < FRAMES_MAX; i++) {
         const struct event_row *row = &page.rows[i];
         char *text = event_json_make(job, &job->execution, row->seq, row->type, row->at_ms, row->data);
-        sse_append_event(&job->frames, row->seq, row->type, text, talloc_get_size(text) - 1);
+        if (job->as_log)
+            log_text_append(&job->frames, row->type, text, talloc_get_size(text) - 1);
+        else
+            sse_append_event(&job->frames, row->seq, row->type, text, talloc_get_size(text) - 1);
         talloc_free(text);
         job->last_read = row->seq;
     }

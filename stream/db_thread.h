@@ -21,7 +21,9 @@ struct stream_db_job {        /* a talloc root */
     void (*on_done)(struct stream_db_job *job);
     enum err error;
 
-    /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events */
+    /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, or as
+     * the text of the log */
+    bool as_log;
     id workspace, execution;
     int after;
     char *frames;

@@ -73,7 +73,8 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
             return false;
         request->streams = INT_MAX;
     }
-    if (slice_is(path, "/internal/stream/events")) {
+    request->as_log = slice_is(path, "/internal/stream/log");
+    if (request->as_log || slice_is(path, "/internal/stream/events")) {
         request->kind = INTERNAL_REQUEST_EVENTS;
         return query_id(request->query, "key", &request->key) &&
                query_number(request->query, "after", 0, 1 << 30, &request->after);

@@ -2,6 +2,7 @@
  * has authenticated the client and checked the parameters. The API writes the query into X-Accel-Redirect:
  *
  *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N&streams=N
+ *   GET /internal/stream/log?…, with the same parameters as for events
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
  *
  * Pure: parses the head of a request. */
@@ -22,6 +23,8 @@ enum {
 struct internal_request {
     enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT } kind;
     id execution, workspace, key;
+    /* events: the text of the log is wanted */
+    bool as_log;
     /* events: number of the last event that the client has */
     int after;
     /* streams and waits that the workspace may have open; INT_MAX if absent, as from an API of an older
@@ -35,5 +38,5 @@ struct internal_request {
     char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the two. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the three. */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fcgi/forms/blob_reply.h"
+#include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -54,16 +55,35 @@ static int reply_log(struct request *r, int fd, int64_t offset)
     return reply_bytes(r, 200, "text/plain; charset=utf-8", text, size);
 }
 
+static bool is_ended(const struct execution_log *log)
+{
+    return log->is_purged || log->has_log || state_is_terminal(log->state);
+}
+
+/* Passes the request to the event daemon, which sends what the log's events hold until the run ends. */
+static int follow_log(struct request *r)
+{
+    return reply_internal(r, "/internal/stream/log?execution=%s&workspace=%s&key=%s&after=0&streams=%lld",
+                          r->execution_id.text, r->access.workspace_id.text, r->access.key_id.text,
+                          wait_streams_max(r));
+}
+
 int h_execution_logs(struct request *r)
 {
     struct execution_log log;
     int64_t offset;
-    if (!request_path_id(r, 0, &r->execution_id) ||
+    bool follow;
+    if (!request_path_id(r, 0, &r->execution_id) || !request_query_bool(r, "follow", &follow) ||
         !request_query_int(r, "offset", 0, INT64_C(1) << 40, 0, &offset))
         return reply_rejected(r);
     enum err e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, &log);
     if (e != OK)
         return reply_err(r, e);
+    if (follow && offset > 0)
+        return reply_problem(r, 400, "invalid_request",
+                             "offset cannot be given with follow, which begins at the start of the log.");
+    if (follow && !is_ended(&log) && strcmp(r->method, "HEAD") != 0)
+        return follow_log(r);
     int fd = open_log(r, &log);
     int status = reply_log(r, fd, offset);
     if (fd >= 0)

@@ -39,7 +39,7 @@ static const struct route table[] = {
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
-    {"GET", "/executions/{id}/logs", "offset", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
+    {"GET", "/executions/{id}/logs", "offset follow", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
     {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
     {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},
     {"GET", "/spaces/{space}/skills/{slug}", "", SCOPE_SKILLS_READ, 0, 0, h_skill_get},

@@ -500,3 +500,24 @@ def test_the_execution_lists_artifacts_and_log(stack, workspace, space):
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
     done = space.client.finished(space.client.started(workflow))
     assert "artifacts" not in done and "logs" not in done  # only skills have any
+
+
+def test_the_log_of_a_running_skill_is_followed(workspace):
+    probe(workspace, """
+import pathlib, sys, time
+print("first \\u00e9", file=sys.stderr, flush=True)
+while not pathlib.Path("inputs/never").exists():
+    time.sleep(0.05)
+    print("more", file=sys.stderr, flush=True)
+""")
+    space = Space(workspace)
+    id = space.started("probe")
+    with space.client.get(f"/executions/{id}/logs?follow=true", stream=True, timeout=60) as got:
+        assert got.status_code == 200 and got.headers["Content-Type"] == "text/plain; charset=utf-8"
+        lines = got.iter_lines()
+        assert next(lines).decode() == "first \u00e9" and next(lines) == b"more", "it is sent while the skill runs"
+        assert space.client.post(f"/executions/{id}/stop").status_code == 200
+        assert {b"more"} >= {line for line in lines}, "the stream ends with the run"
+    assert space.client.get(f"/executions/{id}/logs?follow=true&offset=3").status_code == 400
+    # of a run that has ended it is the stored log, at once
+    assert space.client.get(f"/executions/{id}/logs?follow=true").text.startswith("first \u00e9\nmore\n")

@@ -103,3 +103,18 @@ Test(internal_request, takes_the_quota_of_streams)
     snprintf(target, sizeof target, "%sx", wait);
     cr_assert(!parse_request(target, &request));
 }
+
+Test(internal_request, the_log_is_a_stream_of_events)
+{
+    struct internal_request request;
+    static const char rest[] = "?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=0";
+    char target[512];
+    snprintf(target, sizeof target, "/internal/stream/log%s", rest);
+    cr_assert(parse_request(target, &request));
+    cr_expect(request.kind == INTERNAL_REQUEST_EVENTS && request.as_log);
+    snprintf(target, sizeof target, "/internal/stream/events%s", rest);
+    cr_assert(parse_request(target, &request));
+    cr_expect(request.kind == INTERNAL_REQUEST_EVENTS && !request.as_log);
+    snprintf(target, sizeof target, "/internal/stream/logs%s", rest);
+    cr_expect_not(parse_request(target, &request));
+}
