@@ -14,7 +14,8 @@ static const char *text_of(void *ctx, enum event_type type, const char *json)
 Test(log_text, only_the_texts_of_the_log_are_sent)
 {
     void *ctx = talloc_new(NULL);
-    cr_expect_str_eq(text_of(ctx, EVENT_LOG, "{\"data\":{\"text\":\"one\\ntwo \\u00e9\\n\"}}"), "one\ntwo \u00e9\n");
+    cr_expect_str_eq(text_of(ctx, EVENT_LOG, "{\"data\":{\"text\":\"one\\ntwo \\u00e9\\n\"}}"),
+                     "one\ntwo \u00e9\n");
     cr_expect_str_eq(text_of(ctx, EVENT_PROGRESS, "{\"data\":{\"text\":\"one\"}}"), "");
     cr_expect_str_eq(text_of(ctx, EVENT_LOG, "{\"data\":{}}"), "");
     cr_expect_str_eq(text_of(ctx, EVENT_LOG, "not JSON"), "");
@@ -24,7 +25,8 @@ Test(log_text, only_the_texts_of_the_log_are_sent)
 Test(log_text, a_gap_is_told)
 {
     void *ctx = talloc_new(NULL);
-    cr_expect_str_eq(text_of(ctx, EVENT_LOG, "{\"data\":{\"text\":\"one\",\"truncated\":true,\"omitted_bytes\":70}}"),
-                     "one\n[70 bytes are left out here]\n");
+    cr_expect_str_eq(
+        text_of(ctx, EVENT_LOG, "{\"data\":{\"text\":\"one\",\"truncated\":true,\"omitted_bytes\":70}}"),
+        "one\n[70 bytes are left out here]\n");
     talloc_free(ctx);
 }
