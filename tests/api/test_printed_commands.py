@@ -14,7 +14,7 @@ from stack import ROOT, free_port
 pytestmark = pytest.mark.skipif("MILLRACE_BIN" in os.environ, reason="builds and runs the plain programs")
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(p for p in (ROOT / "docs").glob("*.md") if p.name != "api.md")]
-COMMAND = re.compile(r"(sudo |[A-Z_]+=\S+ )*(\. |bin/|scripts/|millrace (?!millrace)|curl |make\b|tail |mariadb (?!\d)|/usr/bin/|gdb |kill |systemctl |jq |cp |git )")
+COMMAND = re.compile(r"(sudo |[A-Z_]+=\S+ )*(\. |bin/|scripts/|millrace (?!millrace)|curl |make\b|tail |mariadb (?!\d)|/usr/bin/|gdb |kill |systemctl |jq |cp |git |npm |node )")
 # Commands that are not run here: (pattern, what runs them, or why nothing can)
 NOT_RUN = [
     (r"^scripts/demo\b", "the fixture runs it"),
