@@ -195,6 +195,10 @@ Test(program, rejects_errors_outside_steps)
         {"{'steps':[{'name':'a/b','type':'transform','value':1}]}", "/steps/0/name", "letters"},
         {"{'steps':[{'name':'a\\u0000b','type':'transform','value':1}]}", "/steps/0/name",
          "must be a non-empty string"},
+        {"{'steps':[{'name':'a','type':'transform\\u0000','value':1}]}", "/steps/0/type", ""},
+        {"{'steps':[{'name':'a','type':'transform','value':1,'on_error':'stop\\u0000x'}]}", "/steps/0/on_error", ""},
+        {"{'steps':[{'name':'a','type':'transform','value':1,'on_error':'continue\\u0000'}]}",
+         "/steps/0/on_error", ""},
         {"{'steps':[{'name':'0123456789012345678901234567890123456789012345678901234567890123a','type':'"
          "transform',"
          "'value':1}]}",
@@ -307,6 +311,10 @@ Test(program, rejects_errors_in_a_request)
         {REQUEST(GET ",'headers':{'A':null}"), "/steps/1/request/headers/A", "must be a text"},
         {REQUEST(GET ",'headers':{'A':['x']}"), "/steps/1/request/headers/A", "must be a text"},
         {REQUEST(GET ",'headers':{'A':'x\\ny'}"), "/steps/1/request/headers/A", "CR, LF"},
+        {REQUEST(GET ",'headers':{'A':'x\\u0000y'}"), "/steps/1/request/headers/A", "NUL"},
+        {REQUEST("'method':'GET\\u0000','url':'http://a/'"), "/steps/1/request/method", ""},
+        {REQUEST("'method':'GET','url':'http://a/\\u0000b'"), "/steps/1/request/url", ""},
+        {REQUEST("'method':'GET','url':'http://a\\u0000b/'"), "/steps/1/request/url", ""},
         {REQUEST(GET ",'query':'a=b'"), "/steps/1/request/query", "must be an object"},
         {REQUEST(GET ",'query':{'a/b':{}}"), "/steps/1/request/query/a~1b", "array of these"},
         {REQUEST(GET ",'body':1"), "/steps/1/request/body", "a GET request has no body"},
