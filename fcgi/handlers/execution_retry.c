@@ -85,7 +85,8 @@ static bool check_retryable(struct request *r, const struct execution *exec)
     if (!state_is_terminal(exec->state))
         reply_problem(r, 409, "execution_not_terminal", "The execution has not ended yet.");
     else if (exec->purged_ms)
-        reply_problem(r, 400, "invalid_request", "The execution was purged; its input no longer exists.");
+        reply_problem(r, 400, "invalid_request",
+                      "The execution was purged and its input erased; start a new one.");
     else
         return true;
     return false;

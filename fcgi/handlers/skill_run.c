@@ -90,7 +90,8 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
     read_file_source_ids(r, body, s, p);
     read_model_alias(body, s, p);
     if (p->total > 0)
-        reply_problems(r, 422, "invalid_inputs", p, "Invalid request body.");
+        reply_problems(r, 422, "invalid_inputs", p,
+                       "The body has members with wrong values; errors lists them.");
     return p->total == 0;
 }
 

@@ -135,7 +135,7 @@ bool auth_check(struct request *r)
     if (found == 0)
         return reject_unauthenticated(r, "An API key is required: Authorization: Bearer KEY.");
     if (found < 0)
-        return reject_unauthenticated(r, "Multiple API keys were sent.");
+        return reject_unauthenticated(r, "Several API keys were sent; send one.");
     size_t size = strlen(key);
     if (size == 0 || size > KEY_MAX)
         return reject_unauthenticated(r, "The API key is not valid.");

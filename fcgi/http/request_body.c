@@ -59,7 +59,8 @@ bool request_json(struct request *r, json_object **object_r)
     const char *type = request_param(r, "CONTENT_TYPE");
     const char *why;
     if (type && !is_json_type(r, type))
-        return request_reject(r, 415, "unsupported_media_type", "The body must be application/json.");
+        return request_reject(r, 415, "unsupported_media_type",
+                              "The body must be JSON, sent as Content-Type: application/json.");
     if (!request_charset_is_utf8(r))
         return false;
     if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))

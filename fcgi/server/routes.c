@@ -143,7 +143,8 @@ static bool check_query_parameters(struct request *r)
         }
         for (size_t k = 0; k < i && !repeats; k++) {
             if (strcmp(r->query[k].name, name) == 0) {
-                reply_problem(r, 400, "invalid_request", "Duplicate query parameter: %s.", name);
+                reply_problem(r, 400, "invalid_request", "The query parameter %s stands twice; send it once.",
+                              name);
                 return false;
             }
         }

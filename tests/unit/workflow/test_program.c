@@ -196,7 +196,8 @@ Test(program, rejects_errors_outside_steps)
         {"{'steps':[{'name':'a\\u0000b','type':'transform','value':1}]}", "/steps/0/name",
          "must be a non-empty string"},
         {"{'steps':[{'name':'a','type':'transform\\u0000','value':1}]}", "/steps/0/type", ""},
-        {"{'steps':[{'name':'a','type':'transform','value':1,'on_error':'stop\\u0000x'}]}", "/steps/0/on_error", ""},
+        {"{'steps':[{'name':'a','type':'transform','value':1,'on_error':'stop\\u0000x'}]}",
+         "/steps/0/on_error", ""},
         {"{'steps':[{'name':'a','type':'transform','value':1,'on_error':'continue\\u0000'}]}",
          "/steps/0/on_error", ""},
         {"{'steps':[{'name':'0123456789012345678901234567890123456789012345678901234567890123a','type':'"

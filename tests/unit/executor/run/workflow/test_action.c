@@ -162,10 +162,12 @@ Test(action, the_longest_wait_for_a_retry_is_that_of_a_step)
         make_fixture("{'name':'a','type':'http','request':{'method':'GET','url':'http://127.0.0.1/'},"
                      "'retry':{'max_attempts':2,'backoff_seconds':1}}");
     struct action *a = begin_action(f, NULL);
-    struct action_failure failure = {.error = "no luck", .retry = true, .retry_after_ms = INT64_C(86400) * 1000};
+    struct action_failure failure = {
+        .error = "no luck", .retry = true, .retry_after_ms = INT64_C(86400) * 1000};
     action_fail(a, &failure);
     int64_t wait_ms = written_row(f)->due_ms - clock_wall_ms();
-    cr_assert(wait_ms > 3500 * 1000 && wait_ms <= PROGRAM_BACKOFF_SECONDS_MAX * 1000, "%lld", (long long)wait_ms);
+    cr_assert(wait_ms > 3500 * 1000 && wait_ms <= PROGRAM_BACKOFF_SECONDS_MAX * 1000, "%lld",
+              (long long)wait_ms);
     free_fixture(f);
 }
 
