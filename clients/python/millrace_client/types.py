@@ -127,6 +127,13 @@ class Step(TypedDict):
     completed_at: TimeOffset | None
 
 
+class ExecutionFilesMissing(TypedDict):
+    """The names of file_source_ids under which the key had no file when the skill began; null if none is missing. Absent in lists, and of workflows."""
+
+    count: int
+    names: list[str]  # The first 20.
+
+
 class ExecutionLogs(TypedDict):
     """Where the log of a skill's run is; null if it has none. Absent in lists, and of workflows."""
 
@@ -162,6 +169,7 @@ class Execution(TypedDict):
     detail: Detail
     steps: NotRequired[list[Step]]
     artifacts: NotRequired[list[Artifact]]  # What a skill left in outputs/. Absent in lists, and of workflows.
+    files_missing: NotRequired[ExecutionFilesMissing | None]  # The names of file_source_ids under which the key had no file when the skill began; null if none is missing. Absent in lists, and of workflows.
     logs: NotRequired[ExecutionLogs | None]  # Where the log of a skill's run is; null if it has none. Absent in lists, and of workflows.
 
 

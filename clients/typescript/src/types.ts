@@ -1652,7 +1652,9 @@ export interface operations {
     getLogs: {
         parameters: {
             query?: {
-                /** @description Number of bytes to skip. */
+                /** @description Send the log of a run that has not ended as it grows, until the run ends. */
+                follow?: boolean;
+                /** @description Number of bytes to skip. Not with follow. */
                 offset?: number;
             };
             header?: never;
