@@ -158,8 +158,8 @@ def test_for_each_over_empty_and_large_lists(run):
 def test_failed_item_fails_its_step(run, effects):
     effects.answer("/i/1", 400)
     done = run([http("a", effects.url + "/i/${/item}", for_each=[0, 1, 2], on_error="continue"),
-                step("b", "transform", value=["${/steps/a/status}", "${/steps/a/result}", "${/steps/a/error}"])])
-    assert ok(done) == ["failed", None, "item 1: unexpected response status 400"]
+                step("b", "transform", value=["${/steps/a/status}", "${/steps/a/result/status}", "${/steps/a/error}"])])
+    assert ok(done) == ["failed", 400, "item 1: unexpected response status 400"]
     assert [s["status"] for s in done["steps"]] == ["failed", "completed"]
     assert effects.count("/i/2") == 0
 
