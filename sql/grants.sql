@@ -25,6 +25,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON batches            TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_api'@'localhost';
@@ -56,6 +57,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
+GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON secrets            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON executors          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor'@'localhost';

@@ -65,15 +65,8 @@ bool run_form_read_chat(json_object *chat, struct run_request *req)
            (!message.at || id_parse(message.at, message.size, &req->message_id));
 }
 
-bool run_form_read(struct request *r, struct run_request *req)
+static bool read_members(struct request *r, json_object *body, struct run_request *req)
 {
-    json_object *body;
-    if (!request_json(r, &body))
-        return false;
-    if (!body)
-        return true;
-    if (!form_members_are_known(r, body, "inputs tags metadata chat"))
-        return false;
     json_object *tags = json_get(body, "tags");
     json_object *metadata = json_get(body, "metadata");
     if (tags && !tags_are_valid(tags))
@@ -86,6 +79,33 @@ bool run_form_read(struct request *r, struct run_request *req)
     req->metadata = form_raw_member(r, body, "metadata");
     if (tags)
         req->tags = unique_tags(r, tags);
+    return true;
+}
+
+bool run_form_read(struct request *r, struct run_request *req)
+{
+    json_object *body;
+    if (!request_json(r, &body))
+        return false;
+    return !body ||
+           (form_members_are_known(r, body, "inputs tags metadata chat") && read_members(r, body, req));
+}
+
+bool run_form_read_item(struct request *r, struct run_request *req)
+{
+    json_object *body;
+    if (!request_json(r, &body))
+        return false;
+    if (!form_members_are_known(r, body, "inputs tags metadata chat idempotency_key") ||
+        !read_members(r, body, req))
+        return false;
+    json_object *key = json_get(body, "idempotency_key");
+    if (!key)
+        return true;
+    req->idempotency_key = json_span(key);
+    if (req->idempotency_key.size < 1 || req->idempotency_key.size > IDEMPOTENCY_KEY_MAX)
+        return form_reject_value(r, "idempotency_key", "a string of 1 to 256 octets");
+    request_fingerprint(r, req->fingerprint);
     return true;
 }
 

@@ -79,8 +79,7 @@ int reject_or_replay(struct request *r, struct span key, const uint8_t fingerpri
     return match.state == IDEMPOTENCY_REUSED ? reply_key_reused(r) : status;
 }
 
-static int reply_run_verdict(struct request *r, const struct run_request *req,
-                             const struct run_answer *answer)
+int reply_run_verdict(struct request *r, const struct run_request *req, const struct run_answer *answer)
 {
     switch (answer->verdict) {
     case RUN_ACCEPTED:
@@ -127,7 +126,7 @@ static void accept_request(struct request *r, const struct run_request *req, str
         accept_group_run(app->accepts, r, req, answer);
         r->batch = (int)accept_group_last_batch(app->accepts);
     } else {
-        accept_one(app->db, app->redis, r, req, answer);
+        accept_many(app->db, app->redis, r, &req, 1, answer);
         r->batch = 1;
     }
 }

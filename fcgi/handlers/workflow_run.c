@@ -6,11 +6,12 @@
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/workflow_target.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "json/json.h"
 
-static bool workflow_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
+bool workflow_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
     struct workflow_cached_version current;
     const struct compiled *compiled;

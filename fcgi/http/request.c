@@ -416,6 +416,12 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
                               "Idempotency-Key must be sent once and have 1 to %d octets.",
                               IDEMPOTENCY_KEY_MAX);
     *key_r = (struct span){key, size};
+    request_fingerprint(r, fingerprint);
+    return true;
+}
+
+void request_fingerprint(struct request *r, uint8_t fingerprint[32])
+{
     crypto_hash_sha256_state sha;
     crypto_hash_sha256_init(&sha);
     hash_part(&sha, r->method, strlen(r->method));
@@ -424,5 +430,4 @@ bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerpr
     hash_part(&sha, r->raw_query, strlen(r->raw_query));
     hash_part(&sha, r->body ? r->body : "", r->body_size);
     crypto_hash_sha256_final(&sha, fingerprint);
-    return true;
 }

@@ -142,6 +142,9 @@ bool request_path_id(struct request *r, int i, id *id_r) WARN_UNUSED;
  * absent, key_r->at is NULL. False if the header is malformed. */
 bool request_idempotency(struct request *r, struct span *key_r, uint8_t fingerprint[32]) WARN_UNUSED;
 
+/* SHA-256 of method, path, query and body, by which requests with the same key are compared. */
+void request_fingerprint(struct request *r, uint8_t fingerprint[32]);
+
 /* Parses the header field Idempotency-Key into `out`, which has room for the whole field. False if it is
  * malformed. */
 bool request_parse_idempotency_key(const char *field, char *out, size_t *size_r);

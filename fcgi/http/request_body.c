@@ -51,17 +51,22 @@ bool request_charset_is_utf8(struct request *r)
     return true;
 }
 
-bool request_json(struct request *r, json_object **object_r)
+bool request_body_is_json(struct request *r)
 {
-    *object_r = NULL;
-    if (r->body_size == 0)
-        return true;
     const char *type = request_param(r, "CONTENT_TYPE");
-    const char *why;
     if (type && !is_json_type(r, type))
         return request_reject(r, 415, "unsupported_media_type",
                               "The body must be JSON, sent as Content-Type: application/json.");
-    if (!request_charset_is_utf8(r))
+    return request_charset_is_utf8(r);
+}
+
+bool request_json(struct request *r, json_object **object_r)
+{
+    const char *why;
+    *object_r = NULL;
+    if (r->body_size == 0)
+        return true;
+    if (!request_body_is_json(r))
         return false;
     if (r->body_size > SLOW_JSON_BYTES && !slow_begin(r))
         return false;

@@ -7,6 +7,8 @@
 bool request_body_is_plain(struct request *r) WARN_UNUSED;
 /* False if the Content-Type names a charset other than UTF-8 (415). */
 bool request_charset_is_utf8(struct request *r) WARN_UNUSED;
+/* False (415) if the Content-Type is not JSON, or names another charset; see request_json. */
+bool request_body_is_json(struct request *r) WARN_UNUSED;
 /* The body as a JSON object, allocated from the request; NULL if there is no body. False if the body is
  * anything else, or if its Content-Type is neither application/json nor, with a key header, curl's default
  * application/x-www-form-urlencoded, or names a charset other than UTF-8. */

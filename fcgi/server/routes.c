@@ -28,6 +28,7 @@ static const struct route table[] = {
     {"PUT", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_put},
     {"DELETE", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, 0, h_workflow_delete},
     {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
+    {"POST", "/workflows/{id}/run-batch", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BATCH_MAX, h_workflow_run_batch},
     {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
     {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},

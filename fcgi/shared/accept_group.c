@@ -45,6 +45,9 @@ enum {
     /* After so long a quarter of the workers is kept free for other accounts. A COMMIT elsewhere takes less.
      */
     BUSY_COMMIT_MS = 20,
+    /* So long the items of a batch let other requests of their workspace go first: these look at the account
+     * again at least every ACCOUNT_BUSY_PAUSE_MAX_MS. */
+    GIVE_WAY_MS = 60,
 };
 
 /* What the last locked account of one worker's requests was. Each worker has a record of its own, so that as
@@ -327,27 +330,42 @@ static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now
     return true;
 }
 
-/* Accepts a run that does not fit into a slot, in a transaction of its own. While its account is locked, the
- * worker waits by the same rule as in the group. */
-static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *request,
-                         struct run_answer *answer)
+/* Accepts runs of one workspace outside of the slots, in a transaction of their own. While their account is
+ * locked, the worker waits by the same rule as in the group. */
+static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *const *requests,
+                         size_t n, struct run_answer *answers)
 {
     struct accept_group *g = m->group;
     struct accept_slot *s = m->slot;
-    atomic_fetch_add(&g->alone, 1);
-    m->last_batch = 1;
+    m->last_batch = (unsigned)n;
     s->busy_since_ms = 0;
-    for (unsigned tries = 0;; tries++) {
-        accept_batch(m->db, m->redis, ctx, &request, 1, 0, answer);
-        if (answer->verdict != RUN_ACCOUNT_BUSY)
-            busy_forget(g, workspace_hash(request));
-        if (answer->verdict != RUN_ACCOUNT_BUSY || !may_wait(g, s, request, clock_boot_ms()))
-            break;
+    for (unsigned tries = 0; !accept_some(m->db, m->redis, ctx, requests, n, tries > 0, answers); tries++) {
+        if (!may_wait(g, s, requests[0], clock_boot_ms())) {
+            accept_give_up(answers, n);
+            return;
+        }
         nanosleep(&(struct timespec){.tv_nsec = account_busy_pause_ms(tries) * 1000000L}, NULL);
         end_wait(g, s);
     }
-    if (answer->verdict == RUN_ACCOUNT_BUSY)
-        answer->verdict = RUN_UNAVAILABLE;
+    busy_forget(g, workspace_hash(requests[0]));
+}
+
+static bool somebody_waits(const struct accept_group *g, uint64_t workspace)
+{
+    unsigned i = 0;
+    while (i < g->slots_n && atomic_load(&g->busy[i].waits_for) != workspace)
+        i++;
+    return i < g->slots_n;
+}
+
+void accept_group_run_items(struct accept_member *m, void *ctx, const struct run_request *const *requests,
+                            size_t n, struct run_answer *answers)
+{
+    for (int ms = 0; ms < GIVE_WAY_MS && somebody_waits(m->group, workspace_hash(requests[0])); ms++)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000L}, NULL);
+    accept_alone(m, ctx, requests, n, answers);
+    atomic_fetch_add(&m->group->batches, 1);
+    atomic_fetch_add(&m->group->runs, n);
 }
 
 /* --- leading --- */
@@ -561,7 +579,8 @@ void accept_group_run(struct accept_member *m, void *ctx, const struct run_reque
                       struct run_answer *answer)
 {
     if (!accept_group_takes(request)) {
-        accept_alone(m, ctx, request, answer);
+        atomic_fetch_add(&m->group->alone, 1);
+        accept_alone(m, ctx, &request, 1, answer);
         return;
     }
     fill_slot(m->slot, request);

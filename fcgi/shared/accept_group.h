@@ -60,6 +60,11 @@ struct accept_member *accept_group_attach(void *ctx, struct accept_group *group,
 void accept_group_run(struct accept_member *member, void *ctx, const struct run_request *request,
                       struct run_answer *answer);
 
+/* Accepts `n` (1 to ACCEPT_BATCH_MAX) items of one batch in a transaction of their own, which locks no
+ * account but theirs. Requests of the workspace that already wait for the account go first. */
+void accept_group_run_items(struct accept_member *member, void *ctx,
+                            const struct run_request *const *requests, size_t n, struct run_answer *answers);
+
 /* True if the request fits into a slot; a larger request is accepted alone. */
 bool accept_group_takes(const struct run_request *request);
 

@@ -54,6 +54,22 @@ id id_new(void)
     return out;
 }
 
+/* Behind the time: 14 bits of the index (around the two bits of the variant), then 60 bits of the hash. */
+id id_derive(const id *of, unsigned index)
+{
+    uint8_t hash[crypto_hash_sha256_BYTES];
+    uint8_t b[16];
+    crypto_hash_sha256(hash, (const unsigned char *)of->text, ID_LENGTH);
+    memcpy(b + 8, hash, 8);
+    id_put_ms(b, id_ms(of));
+    b[6] = (uint8_t)(0x70 | ((index >> 10) & 0x0f));
+    b[7] = (uint8_t)(index >> 2);
+    b[8] = (uint8_t)(0x80 | (index & 3) << 4 | (b[8] & 0x0f));
+    id out;
+    id_format(b, &out);
+    return out;
+}
+
 id id_floor(int64_t ms)
 {
     uint8_t b[16] = {0};

@@ -17,6 +17,11 @@ typedef struct id {
 id id_new(void);
 /* Returns the smallest id of a millisecond: the bound of a range of time. A negative `ms` counts as 0. */
 id id_floor(int64_t ms);
+enum { ID_DERIVED_MAX = 1 << 14 };
+/* The id number `index` (below ID_DERIVED_MAX) that belongs to the id `of`: always the same one, of the same
+ * millisecond. The ids of one `of` ascend by index, and their last ID_DERIVED_TAIL characters are equal. */
+id id_derive(const id *of, unsigned index);
+enum { ID_DERIVED_TAIL = 16 };
 /* Reads `size` bytes as a UUID of any version and folds upper case to lower. Returns false, and an empty
  * *id_r, if they are no UUID. */
 bool id_parse(const char *text, size_t size, id *id_r);

@@ -23,6 +23,9 @@ enum {
     JSON_DEPTH_MAX = 32,
     /* bytes of a request body */
     JSON_BODY_MAX = 1024 * 1024,
+    /* bytes of the body of a run-batch: it is split by json_raw_split, and each item is parsed by itself, so
+     * that JSON_VALUES_MAX bounds an item and not the body */
+    JSON_BATCH_MAX = 8 * 1024 * 1024,
     /* values of one text that json_parse accepts: 300,000 take up to 90 ms and 80 MiB. An object counts as
      * JSON_OBJECT_WEIGHT values, a member as one. */
     JSON_VALUES_MAX = 300000,

@@ -89,3 +89,75 @@ bool json_raw_member(const char *text, size_t size, const char *name, const char
     }
     return found;
 }
+
+/* Steps over `byte` and the space around it. False if another byte stands there. */
+static bool take(struct json_raw_cursor *c, char byte)
+{
+    skip_space(c);
+    if (c->at >= c->end || *c->at != byte)
+        return false;
+    c->at++;
+    skip_space(c);
+    return true;
+}
+
+/* Steps over one value of a text that nobody has checked. False if there is none or it does not end. */
+static bool take_value(struct json_raw_cursor *c, struct span *value_r)
+{
+    const char *begin = c->at;
+    raw_skip_value(c);
+    if (c->at >= c->end || c->at == begin) /* a bracket or comma must follow */
+        return false;
+    const char *end = c->at;
+    while (end > begin && strchr(" \t\r\n", end[-1]))
+        end--;
+    *value_r = (struct span){begin, (size_t)(end - begin)};
+    return value_r->size > 0;
+}
+
+static bool take_key(struct json_raw_cursor *c, const char *name)
+{
+    const char *begin = c->at;
+    if (c->at >= c->end || *c->at != '"')
+        return false;
+    raw_skip_string(c);
+    return c->at < c->end && key_is(begin, c->at, name);
+}
+
+/* The array from its bracket on. -1: malformed. */
+static ssize_t split_array(struct json_raw_cursor *c, struct span *items, size_t max)
+{
+    size_t n = 0;
+    if (!take(c, '['))
+        return -1;
+    if (take(c, ']'))
+        return 0;
+    do {
+        struct span item;
+        if (!take_value(c, &item))
+            return -1;
+        if (n == max)
+            return (ssize_t)max + 1;
+        items[n++] = item;
+    } while (take(c, ','));
+    return take(c, ']') ? (ssize_t)n : -1;
+}
+
+ssize_t json_raw_split(const char *text, size_t size, const char *name, struct span *items, size_t max,
+                       const char **why_r)
+{
+    struct json_raw_cursor c = {text, text + size};
+    *why_r = "it must be an object with one member, which is an array";
+    if (!take(&c, '{') || !take_key(&c, name) || !take(&c, ':'))
+        return -1;
+    if (c.at >= c.end || *c.at != '[')
+        return -1;
+    ssize_t n = split_array(&c, items, max);
+    if (n > (ssize_t)max)
+        return n;
+    *why_r = "the array of items is malformed or does not end";
+    if (n < 0)
+        return -1;
+    *why_r = "the object does not end after its member";
+    return take(&c, '}') && c.at == c.end ? n : -1;
+}

@@ -342,6 +342,7 @@ static const struct audit_rule checks[] = {
     {3, "refund_due", "refunded if and only if it ended before any side effect was started",
      .query = SQL_AUDIT_REFUND_DUE},
     {4, "key_wrong", "an idempotency key occurs once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
+    {3, "batch", "a finished batch has as many runs as it reported", .query = SQL_AUDIT_BATCH},
     {4, "key_stray", "every idempotency key has its execution", .query = SQL_AUDIT_KEY_STRAY},
     {5, "deadline", "no execution is active after its deadline and grace period", .query = SQL_AUDIT_DEADLINE,
      .wants_deadline = true},

@@ -41,12 +41,20 @@ static enum err lock_accounts(struct db_tx *tx, struct accept_batch *b)
         if (entry_is_undecided(&b->entries[i]))
             workspaces[n++] = b->entries[i].req->workspace_id;
     }
+    const struct accept_entry *unlocked = NULL; /* decided last; the items of a batch are all alike */
     enum err e = account_lock_free(tx, b->publish_ctx, workspaces, n, &b->accounts, &b->accounts_n);
     for (size_t i = 0; e == OK && i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         entry->account = account_find(b->accounts, b->accounts_n, &entry->req->workspace_id);
-        if (entry_is_undecided(entry) && !entry->account)
+        if (!entry_is_undecided(entry) || entry->account)
+            continue;
+        if (unlocked && id_equal(&unlocked->req->workspace_id, &entry->req->workspace_id)) {
+            entry->answer->verdict = unlocked->answer->verdict;
+            entry->unsettled = unlocked->unsettled;
+        } else {
             e = decide_unlocked(tx, entry);
+            unlocked = entry;
+        }
     }
     return e;
 }
@@ -60,7 +68,8 @@ static struct accept_entry *entry_of(struct accept_batch *b, const id *execution
     return NULL;
 }
 
-/* After a lost COMMIT response or a dead leader: an execution that exists was accepted. Touching its account
+/* After a lost COMMIT response or a dead leader, and for the items of a batch, which an earlier or a parallel
+ * request may have accepted: an execution that exists was accepted. Touching its account
  * makes this transaction flush, so the verdict is reported only once the earlier commit is durable. */
 static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
 {
@@ -77,6 +86,19 @@ static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
         entry->committed = true;
         entry->answer->verdict = RUN_ACCEPTED;
         entry->account->touched = true;
+    }
+    return e;
+}
+
+/* The items of a finished batch have their results. A batch is finished under the account's lock, too. */
+static enum err check_batch(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value batch = db_id(&b->entries[0].req->batch_id);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_BATCH_OPEN, &batch, 1, &rows);
+    for (size_t i = 0; e == OK && rows->count == 0 && i < b->n; i++) {
+        if (entry_is_undecided(&b->entries[i]))
+            b->entries[i].answer->verdict = RUN_BATCH_ENDED;
     }
     return e;
 }
@@ -282,6 +304,14 @@ static enum err check_versions(struct db_tx *tx, struct accept_batch *b, enum re
     return e;
 }
 
+static bool any_undecided(const struct accept_batch *b)
+{
+    size_t i = 0;
+    while (i < b->n && !entry_is_undecided(&b->entries[i]))
+        i++;
+    return i < b->n;
+}
+
 /* The transaction. It may be attempted more than once, so it begins by resetting what an earlier attempt
  * found. */
 static enum err accept_work(struct db_tx *tx, void *arg)
@@ -298,8 +328,13 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         entry->tree = NULL;
     }
     enum err e = lock_accounts(tx, b);
-    if (e == OK && tx->settling)
+    if (e == OK && !any_undecided(b)) /* all accounts are locked elsewhere */
+        return OK;
+    bool is_item = id_is_set(&b->entries[0].req->batch_id);
+    if (e == OK && (tx->settling || is_item))
         e = find_committed(tx, b);
+    if (e == OK && is_item)
+        e = check_batch(tx, b);
     if (e == OK)
         e = find_keys(tx, b);
     if (e == OK)
@@ -427,17 +462,49 @@ void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct ru
         decide_one_by_one(db, redis, &b, settle);
 }
 
-void accept_one(struct db *db, struct redis *redis, void *ctx, const struct run_request *request,
-                struct run_answer *answer)
+static bool any_is_busy(const struct run_answer *answers, size_t n)
+{
+    size_t i = 0;
+    while (i < n && answers[i].verdict != RUN_ACCOUNT_BUSY)
+        i++;
+    return i < n;
+}
+
+/* What was decided is not tried again: a run without a key would be found a second time, as a duplicate. */
+bool accept_some(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                 size_t n, bool again, struct run_answer *answers)
+{
+    const struct run_request *left[ACCEPT_BATCH_MAX] = {0};
+    struct run_answer verdicts[ACCEPT_BATCH_MAX];
+    size_t index[ACCEPT_BATCH_MAX], left_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (again && answers[i].verdict != RUN_ACCOUNT_BUSY)
+            continue;
+        index[left_n] = i;
+        left[left_n++] = requests[i];
+    }
+    accept_batch(db, redis, ctx, left, left_n, 0, verdicts);
+    for (size_t k = 0; k < left_n; k++)
+        answers[index[k]] = verdicts[k];
+    return !any_is_busy(answers, n);
+}
+
+void accept_give_up(struct run_answer *answers, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (answers[i].verdict == RUN_ACCOUNT_BUSY)
+            answers[i].verdict = RUN_UNAVAILABLE;
+    }
+}
+
+void accept_many(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                 size_t n, struct run_answer *answers)
 {
     int64_t until_ms = clock_boot_ms() + ACCOUNT_BUSY_TIMEOUT_MS;
-    for (unsigned tries = 0;; tries++) {
-        accept_batch(db, redis, ctx, &request, 1, 0, answer);
-        if (answer->verdict != RUN_ACCOUNT_BUSY)
-            return;
+    for (unsigned tries = 0; !accept_some(db, redis, ctx, requests, n, tries > 0, answers); tries++) {
         if (clock_boot_ms() >= until_ms)
             break;
         pause_ms(account_busy_pause_ms(tries));
     }
-    answer->verdict = RUN_UNAVAILABLE;
+    accept_give_up(answers, n);
 }

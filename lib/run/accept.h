@@ -23,10 +23,16 @@
 void accept_batch(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
                   size_t n, uint64_t settle_connection, struct run_answer *answers);
 
-/* Accepts one run. While its account is locked, the request is repeated for ACCOUNT_BUSY_TIMEOUT_MS; then the
- * verdict is RUN_UNAVAILABLE. */
-void accept_one(struct db *db, struct redis *redis, void *ctx, const struct run_request *request,
-                struct run_answer *answer);
+/* The same for 1 to ACCEPT_BATCH_MAX runs of one workspace. False: the account is locked, and the caller
+ * calls it `again`, which tries those whose verdict is RUN_ACCOUNT_BUSY. */
+bool accept_some(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                 size_t n, bool again, struct run_answer *answers) WARN_UNUSED;
+/* Turns RUN_ACCOUNT_BUSY into RUN_UNAVAILABLE. */
+void accept_give_up(struct run_answer *answers, size_t n);
+/* Accepts `n` runs of one workspace. While its account is locked, they are tried again for
+ * ACCOUNT_BUSY_TIMEOUT_MS; then the verdict is RUN_UNAVAILABLE. */
+void accept_many(struct db *db, struct redis *redis, void *ctx, const struct run_request *const *requests,
+                 size_t n, struct run_answer *answers);
 
 /* From now on, this process keeps the balances that it reads in `shared`, a cache of all workers of the host,
  * instead of in its own. */

@@ -22,6 +22,9 @@ struct run_request {
     /* Chosen by the caller: the same in every attempt to accept this run. */
     id execution_id;
     id workspace_id, principal_id, responder_id;
+    /* The batch whose item this run is (run/batch.h); unset: none. Another request may accept the same items
+     * at the same time. All requests of one call have the same batch. */
+    id batch_id;
     /* May be unset. */
     id key_id;
     id retry_of;
@@ -92,6 +95,8 @@ enum run_verdict {
     RUN_PARENT_GONE,
     /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */
     RUN_TREE_LIMIT,
+    /* Another request has finished the batch: its stored results count. */
+    RUN_BATCH_ENDED,
     /* Nothing was done, because another transaction has locked the workspace's account. The caller repeats
      * the request after account_busy_pause_ms(). */
     RUN_ACCOUNT_BUSY,

@@ -57,6 +57,25 @@ class Workflow(TypedDict):
     warnings: NotRequired[list[str]]  # Only in the response that stores the program: what it refers to and the workspace does not have yet.
 
 
+class BatchResultsResultsItem(TypedDict):
+    status: Literal[202]
+    execution_id: str
+    replayed: NotRequired[Literal[True]]  # The key of the item was known; it started no run.
+
+
+class BatchResultsResultsItem1(TypedDict):
+    status: int
+    code: str
+    detail: str
+    errors: NotRequired[list[Any]]  # The first violation.
+
+
+class BatchResults(TypedDict):
+    batch_id: str
+    accepted: int  # Runs that this batch has started.
+    results: list[BatchResultsResultsItem | BatchResultsResultsItem1]
+
+
 class Accepted(TypedDict):
     execution_id: str
     workflow_id: str | None  # Null for the retry of a skill.
@@ -404,6 +423,18 @@ class RunWorkflowBody(TypedDict):
     chat: NotRequired[Chat]
 
 
+class RunWorkflowBatchBodyItemsItem(TypedDict):
+    inputs: NotRequired[dict[str, Any] | None]
+    idempotency_key: NotRequired[str | None]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    chat: NotRequired[Chat]
+
+
+class RunWorkflowBatchBody(TypedDict):
+    items: list[RunWorkflowBatchBodyItemsItem]
+
+
 class StopExecutionResponse(TypedDict):
     execution_id: str
     status: Literal['stopped']
@@ -495,6 +526,7 @@ GetWorkflowResponse: TypeAlias = Workflow
 UpdateWorkflowResponse: TypeAlias = Workflow
 RunWorkflowResponse: TypeAlias = Execution
 RunWorkflowResponse202: TypeAlias = Accepted | Execution
+RunWorkflowBatchResponse: TypeAlias = BatchResults
 ListExecutionsResponse: TypeAlias = ExecutionPage
 GetNestingsResponse: TypeAlias = Nesting
 GetExecutionResponse: TypeAlias = Execution

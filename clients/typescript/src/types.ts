@@ -85,6 +85,32 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/workflows/{id}/run-batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a workflow many times
+         * @description The items are checked one by one and in order; the accepted ones stand. The response has one result for each item. A
+         *     repetition with the same Idempotency-Key completes what an earlier request left unfinished (503, 504, a lost
+         *     connection). The body has at most 8 MiB.
+         *
+         */
+        post: operations["runWorkflowBatch"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions": {
         parameters: {
             query?: never;
@@ -791,6 +817,29 @@ export interface components {
             /** @description Only in the response that stores the program: what it refers to and the workspace does not have yet. */
             warnings?: string[];
         };
+        BatchResults: {
+            /** Format: uuid */
+            batch_id: string;
+            /** @description Runs that this batch has started. */
+            accepted: number;
+            results: ({
+                /** @constant */
+                status: 202;
+                /** Format: uuid */
+                execution_id: string;
+                /**
+                 * @description The key of the item was known; it started no run.
+                 * @constant
+                 */
+                replayed?: true;
+            } | {
+                status: number;
+                code: string;
+                detail: string;
+                /** @description The first violation. */
+                errors?: unknown[];
+            })[];
+        };
         Accepted: {
             /** Format: uuid */
             execution_id: string;
@@ -1398,6 +1447,55 @@ export interface operations {
             409: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    runWorkflowBatch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    items: {
+                        inputs?: {
+                            [key: string]: unknown;
+                        } | null;
+                        idempotency_key?: string | null;
+                        tags?: string[] | null;
+                        metadata?: {
+                            [key: string]: unknown;
+                        } | null;
+                        chat?: components["schemas"]["Chat"];
+                    }[];
+                };
+            };
+        };
+        responses: {
+            /** @description The results of the items, in their order. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BatchResults"];
+                };
+            };
+            422: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

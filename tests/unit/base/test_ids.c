@@ -87,3 +87,21 @@ Test(ids, hashes_spread_over_a_small_table)
     for (int i = 0; i < 64; i++) /* 100 each on average */
         cr_assert(used[i] > 30 && used[i] < 300, "%u in place %d", used[i], i);
 }
+
+Test(ids, derived_ids_are_repeatable_distinct_and_ascend)
+{
+    id of = id_new(), other = id_new(), before = {0};
+    for (unsigned i = 0; i < ID_DERIVED_MAX; i++) {
+        id one = id_derive(&of, i), again = id_derive(&of, i), elsewhere = id_derive(&other, i), parsed;
+        cr_assert(id_equal(&one, &again), "%u", i);
+        cr_assert_not(id_equal(&one, &elsewhere), "%u", i);
+        cr_assert(id_parse(one.text, ID_LENGTH, &parsed) && id_equal(&one, &parsed));
+        cr_assert_eq(one.text[14], '7');
+        cr_assert(strchr("89ab", one.text[19]), "%s", one.text);
+        cr_assert(id_compare(&before, &one) < 0, "%s is not behind %s", one.text, before.text);
+        cr_assert_eq(id_ms(&one), id_ms(&of));
+        before = one;
+    }
+    id first = id_derive(&of, 0);
+    cr_assert_str_eq(first.text + ID_LENGTH - ID_DERIVED_TAIL, before.text + ID_LENGTH - ID_DERIVED_TAIL);
+}

@@ -1,0 +1,1 @@
+UPDATE batches SET accepted = ?, results = ? WHERE id = ? AND results IS NULL

@@ -1,0 +1,1 @@
+SELECT results FROM batches WHERE id = ? AND workspace_id = ?

@@ -1,0 +1,144 @@
+"""run-batch: many runs by one request, each item for itself, and its repetition after a crash."""
+import concurrent.futures
+import json
+
+import pytest
+import requests
+
+from stack import eventually
+
+PROGRAM = {"inputs": {"type": "object", "properties": {"n": {"type": "integer"}}},
+           "steps": [{"name": "a", "type": "transform", "value": 1}]}
+SETTINGS = {"api.rate_limit_per_minute": "1000000"}
+
+
+@pytest.fixture
+def workflow(workspace):
+    return workspace.put_workflow(PROGRAM)
+
+
+def batch(client, workflow, items, key=None):
+    headers = {"Idempotency-Key": key} if key else {}
+    return client.post(f"/workflows/{workflow}/run-batch", json={"items": items}, headers=headers)
+
+
+def results(answer):
+    assert answer.status_code == 200, answer.text
+    return answer.json()["results"]
+
+
+def runs(stack, workspace):
+    return int(stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'"))
+
+
+def problem(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_results_come_in_the_order_of_the_items(stack, workspace, client, workflow, key):
+    items = [{"inputs": {"n": n if n % 7 else "x"}, "metadata": {"n": n}} for n in range(150)]
+    found = results(batch(client, workflow, items, key))
+    assert [r["status"] for r in found] == [202 if n % 7 else 422 for n in range(150)]
+    assert found[0]["code"] == "invalid_inputs" and found[0]["errors"][0]["pointer"] == "/inputs/n"
+    ids = [r["execution_id"] for r in found if r["status"] == 202]
+    assert ids == sorted(set(ids))
+    for n in (1, 64, 149):
+        assert client.execution(found[n]["execution_id"])["metadata"] == {"n": n}
+    client.finished(ids[-1])
+    assert runs(stack, workspace) == len(ids)
+
+
+def test_a_repetition_returns_the_same_bytes(stack, workspace, client, workflow):
+    items = [{"inputs": {"n": n}} for n in range(100)]
+    first = batch(client, workflow, items, "k")
+    again = batch(client, workflow, items, "k")
+    assert again.content == first.content and again.headers["Idempotent-Replayed"] == "true"
+    assert runs(stack, workspace) == 100 == 1000 - workspace.balance()
+    problem(batch(client, workflow, items[1:], "k"), 422, "idempotency_key_reused")
+    problem(client.run(workflow, key="k"), 422, "idempotency_key_reused")
+    client.delete(f"/workflows/{workflow}")
+    assert batch(client, workflow, items, "k").content == first.content
+    # the version may be cached for a second: then each item finds out by itself
+    soon = batch(client, workflow, items, "other")
+    assert soon.status_code == 404 or {r["status"] for r in results(soon)} == {404}
+    eventually(lambda: batch(client, workflow, items).status_code == 404, 10, "the cached version expires")
+    assert runs(stack, workspace) == 100
+
+
+def test_credits_that_run_out_reject_the_later_items(stack, workspace, client, workflow):
+    found = results(batch(client, workflow, [{}] * 1100, "k"))
+    assert [r["status"] for r in found] == [202] * 1000 + [402] * 100
+    assert found[-1]["code"] == "insufficient_credits" and workspace.balance() == 0
+
+
+def test_keys_of_items(stack, workspace, client, workflow):
+    problem(batch(client, workflow, [], "b"), 400, "invalid_request")
+    assert client.run(workflow, key="single").status_code == 202
+    items = [{"idempotency_key": "a", "inputs": {"n": 1}}, {"idempotency_key": "a", "inputs": {"n": 1}},
+             {"idempotency_key": "a", "inputs": {"n": 2}}, {"idempotency_key": "single"}, {"idempotency_key": "b"},
+             {"idempotency_key": ""}, {"idempotency_key": 5}, {"unknown": 1}]
+    found = results(batch(client, workflow, items, "b"))
+    assert [r["status"] for r in found] == [202, 202, 422, 422, 422, 400, 400, 400]
+    assert found[1] == {"status": 202, "execution_id": found[0]["execution_id"], "replayed": True}
+    again = results(batch(client, workflow, items[:1], "c"))
+    assert again == [found[1]]
+    problem(client.run(workflow, {"n": 1}, key="a"), 422, "idempotency_key_reused")
+    assert runs(stack, workspace) == 2
+
+
+@pytest.mark.parametrize("body, status, code", [
+    (b"", 400, "invalid_json"), (b"{}", 400, "invalid_json"), (b"[]", 400, "invalid_json"), (b'{"items":5}', 400, "invalid_json"),
+    (b'{"items":[{}', 400, "invalid_json"), (b'{"items":[{},]}', 400, "invalid_json"), (b'{"items":[{}]}x', 400, "invalid_json"),
+    (b'{"items":[{}],"items":[{}]}', 400, "invalid_json"), (b'{"items":[{}],"x":1}', 400, "invalid_json"),
+    (b'{"items":["\\', 400, "invalid_json"), (b'{"items":[' + b"{}," * 10000 + b"{}]}", 400, "invalid_request"),
+    (b'{"items":[{}]}' + b" " * (8 << 20), 413, "body_too_large")])
+def test_a_body_that_cannot_be_split_is_refused(stack, workspace, client, workflow, body, status, code):
+    problem(client.post(f"/workflows/{workflow}/run-batch", data=body, headers={"Content-Type": "application/json"}), status, code)
+    assert runs(stack, workspace) == 0
+
+
+def test_an_item_that_is_no_json_object(client, workflow):
+    body = b'{"items" : [ {} , nonsense, [1], {"inputs":{"n":1e}}, null, {"inputs":{"n":1,"n":2}} , {"inputs":null} ] }'
+    found = results(client.post(f"/workflows/{workflow}/run-batch", data=body, headers={"Content-Type": "application/json"}))
+    assert [r["status"] for r in found] == [202, 400, 400, 400, 400, 400, 202]
+
+
+def test_a_body_of_eight_mebibytes(stack, workspace, client, workflow):
+    items = [{"metadata": {"x": "y" * 800000}}] * 10
+    body = json.dumps({"items": items}).encode()
+    body += b" " * ((8 << 20) - len(body))
+    answer = client.post(f"/workflows/{workflow}/run-batch", data=body, headers={"Content-Type": "application/json"})
+    assert [r["status"] for r in results(answer)] == [202] * 10
+
+
+def test_parallel_repetitions_accept_each_item_once(stack, workspace, client, workflow):
+    key = client.key
+
+    def send(_):
+        return requests.post(f"{stack.url}/api/v1/workflows/{workflow}/run-batch", json={"items": [{}] * 300}, timeout=60,
+                             headers={"Authorization": f"Bearer {key}", "Idempotency-Key": "k"})
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(send, range(4)))
+    assert {a.status_code for a in answers} <= {200, 503}
+    last = batch(client, workflow, [{}] * 300, "k")
+    assert {a.content for a in answers if a.status_code == 200} <= {last.content}
+    assert len({r["execution_id"] for r in results(last)}) == 300 == runs(stack, workspace) == 1000 - workspace.balance()
+
+
+def test_each_item_takes_one_request_of_the_rate_limit(stack):
+    workspace = stack.workspace(rate_limit_per_minute=70)
+    found = results(batch(workspace.client(), workspace.put_workflow(PROGRAM), [{}] * 200, "k"))
+    statuses = [r["status"] for r in found]
+    accepted = statuses.count(202)
+    assert 0 < accepted <= 70 and statuses == [202] * accepted + [429] * (200 - accepted)
+    assert found[-1]["code"] == "rate_limited"
+    assert runs(stack, workspace) == accepted
+
+
+def test_the_concurrency_limit_rejects_later_items(stack, workspace, client):
+    slow = workspace.put_workflow({"steps": [{"name": "a", "type": "delay", "seconds": 60}]})
+    stack.set_up("workspace", "set", "--workspace", workspace.id, "--max-concurrent", "70")
+    found = results(batch(client, slow, [{}] * 100))
+    assert [r["status"] for r in found] == [202] * 70 + [429] * 30
+    assert found[-1]["code"] == "concurrency_limited"
