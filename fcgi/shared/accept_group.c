@@ -42,9 +42,6 @@ enum {
      * hold it for some hundred ms. A shorter time would reject requests of a busy workspace at each of these.
      */
     BUSY_GRACE_MS = 500,
-    /* After so long a quarter of the workers is kept free for other accounts. A COMMIT elsewhere takes less.
-     */
-    BUSY_COMMIT_MS = 20,
     /* So long the items of a batch let other requests of their workspace go first: these look at the account
      * again at least every ACCOUNT_BUSY_PAUSE_MAX_MS. */
     GIVE_WAY_MS = 60,
@@ -288,9 +285,8 @@ static bool too_many_wait(const struct accept_group *g, uint64_t workspace, int6
         workers += atomic_load(&g->slots[i].attached);
         waiting += atomic_load(&g->busy[i].waits_for) == workspace;
     }
-    unsigned spared = locked_ms >= BUSY_GRACE_MS ? workers / 2 : (workers + 3) / 4;
-    unsigned most = workers > spared ? workers - spared : 1;
-    return locked_ms >= BUSY_COMMIT_MS && waiting >= most;
+    unsigned most = workers > 1 ? (workers + 1) / 2 : 1;
+    return locked_ms >= BUSY_GRACE_MS && waiting >= most;
 }
 
 /* Decides whether a request whose account is locked goes on waiting. False: the account has been locked for
