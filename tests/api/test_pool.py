@@ -237,8 +237,8 @@ def test_the_line_of_a_dead_worker_names_its_request(stack, place):
 
         def died_with_it():
             for victim in workers(stack):
-                kill(victim, signal.SIGSEGV)
-            return re.search(rf"worker\.died pid=\d+ .* signal=11 .* request=\S+ method=GET path={path}", stack.log("api"))
+                kill(victim, signal.SIGKILL)
+            return re.search(rf"worker\.died pid=\d+ .* signal=9 .* request=\S+ method=GET path={path}", stack.log("api"))
         eventually(died_with_it, 20, "the line")
     finally:
         os.kill(mariadb, signal.SIGCONT)
