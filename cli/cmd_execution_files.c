@@ -55,7 +55,7 @@ static bool print_from(int fd, int64_t *offset)
     return n == 0;
 }
 
-/* Opens the stored log, or the file that the run still writes on this host. -1: there is none (yet). */
+/* Opens the stored log, or the log file of a run that is being executed on this host. -1: neither exists. */
 static int open_run_log(struct cli *cli, struct blob_store *blobs, const id *execution,
                         const struct execution_log *log)
 {

@@ -5,7 +5,8 @@
 #include <talloc.h>
 
 enum {
-    /* A transaction that claims should not take longer: whoever comes meanwhile waits for its end. */
+    /* A claim transaction should not take longer, because runs that become claimable during it wait for its
+       end. */
     CLAIM_TARGET_US = 15000,
     CLAIM_BATCH_MIN = 8,
 };

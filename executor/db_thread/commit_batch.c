@@ -21,7 +21,7 @@ static enum err batch_error(enum err e)
 
 /* --- one transaction for many runs --- */
 
-/* The run of the commit, and the children that it waits for if it is to be parked. */
+/* The commit's run. If the commit parks the run, also the children that the run waits for. */
 static id *add_commit_ids(struct db_tx *tx, id *ids, size_t *n, const struct commit *c)
 {
     const struct commit_park *park = c->park;

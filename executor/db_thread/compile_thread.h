@@ -1,5 +1,5 @@
 /* Compiles large programs on a thread of its own, so that neither the transaction that claims their runs nor
- * any commit waits for it. Such a run stays queued meanwhile and is claimed when its program is in the cache.
+ * any commit waits for it. Such a run stays queued and is claimed when its program is in the cache.
  * Database thread only, except where it says otherwise. */
 #pragma once
 
