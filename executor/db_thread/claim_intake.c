@@ -5,8 +5,7 @@
 #include <talloc.h>
 
 enum {
-    /* A claim transaction should not take longer, because runs that become claimable during it wait for its
-       end. */
+    /* Of a claim transaction: runs that become claimable during it wait for its end. */
     CLAIM_TARGET_US = 15000,
     CLAIM_BATCH_MIN = 8,
 };

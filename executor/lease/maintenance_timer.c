@@ -73,8 +73,14 @@ static enum err refresh_credits_step(struct maintenance_timer *m, uint64_t *n_r,
 
 static enum err expire_keys_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
+    uint64_t batches;
     enum err e = maintenance_delete_expired_keys(m->db, n_r);
     *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    if (e != OK)
+        return e;
+    e = maintenance_delete_expired_batches(m->db, &batches);
+    *n_r += batches;
+    *more_r = *more_r || batches == MAINTENANCE_BATCHES_MAX;
     return e;
 }
 

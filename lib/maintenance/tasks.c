@@ -79,9 +79,12 @@ static enum err delete_rows(struct db *db, enum sql_id query, uint64_t *n_r)
 
 enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r)
 {
-    uint64_t batches;
-    enum err e = delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_BATCHES, &batches);
-    return e == OK ? delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_KEYS, n_r) : e;
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_KEYS, n_r);
+}
+
+enum err maintenance_delete_expired_batches(struct db *db, uint64_t *n_r)
+{
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_BATCHES, n_r);
 }
 
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r)

@@ -6,7 +6,11 @@
 #include "redis/redis.h"
 
 /* Rows a transaction. */
-enum { MAINTENANCE_ROWS_MAX = 500 };
+enum {
+    MAINTENANCE_ROWS_MAX = 500,
+    /* Rows of `batches`, of which each may hold megabytes of results. */
+    MAINTENANCE_BATCHES_MAX = 20,
+};
 
 /* Inserts the row of a task if it does not exist. */
 enum err maintenance_task_ensure(struct db *db, const char *task) WARN_UNUSED;
@@ -29,6 +33,8 @@ enum err maintenance_task_schedule(struct db *db, const struct maintenance_task 
 /* Deletes idempotency keys that have expired by MariaDB's clock. *n_r: how many, at most
  * MAINTENANCE_ROWS_MAX; as many means that there may be more. */
 enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r) WARN_UNUSED;
+/* The same for expired batches, at most MAINTENANCE_BATCHES_MAX. */
+enum err maintenance_delete_expired_batches(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes executors that were marked as lost a day ago. */
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Copies the balances of at most MAINTENANCE_ROWS_MAX accounts after `after` (unset: from the first) to

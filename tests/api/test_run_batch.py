@@ -142,3 +142,12 @@ def test_the_concurrency_limit_rejects_later_items(stack, workspace, client):
     found = results(batch(client, slow, [{}] * 100))
     assert [r["status"] for r in found] == [202] * 70 + [429] * 30
     assert found[-1]["code"] == "concurrency_limited"
+
+
+def test_expired_batches_are_removed_in_one_go(stack, workspace):
+    """As many as tenants can create: the task goes on while rows are left, and does not wait for its next turn."""
+    for _ in range(45):
+        stack.sql("INSERT INTO batches (id, workspace_id, responder_id, items, first_item_id, last_item_id, expires_ms) "
+                  f"VALUES (UUID(), '{workspace.id}', UUID(), 1, UUID(), UUID(), 1)")
+    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'expire_keys'")
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM batches WHERE expires_ms = 1") == "0", 8, "removal of all")
