@@ -4,6 +4,8 @@
 #include <talloc.h>
 #include <uthash.h>
 
+#include "base/share.h"
+
 /* A workspace, while it has a permit. */
 struct holder {
     id workspace;
@@ -52,9 +54,7 @@ struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspac
 
 static bool may_take(const struct sandbox_share *share, const struct holder *holder)
 {
-    size_t burst = share->total - share->total / 4;
-    size_t has = holder ? holder->permits : 0;
-    return share->permits < burst || (share->permits < share->total && has < share->workspace_min);
+    return share_may_take(share->total, share->permits, holder ? holder->permits : 0, share->workspace_min);
 }
 
 /* With the lock held. */

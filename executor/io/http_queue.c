@@ -5,6 +5,8 @@
 #include <talloc.h>
 #include <uthash.h>
 
+#include "base/share.h"
+
 /* A destination host, while a place names it. */
 struct host {
     const char *name;
@@ -157,8 +159,7 @@ static void stop_waiting(struct http_place *p)
 
 static bool workspace_may_take(const struct http_queue *q, const struct workspace *w)
 {
-    size_t burst = q->limits.total - q->limits.total / 4;
-    return q->granted_n < burst || (q->granted_n < q->limits.total && w->granted < q->limits.workspace_min);
+    return share_may_take(q->limits.total, q->granted_n, w->granted, q->limits.workspace_min);
 }
 
 /* The first request of the workspace whose host is below its limit; its lane becomes the last in turn. */
