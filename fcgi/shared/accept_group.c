@@ -238,7 +238,7 @@ static void take_slot_answer(struct accept_member *m, void *ctx, struct run_answ
 
 static uint64_t workspace_hash(const struct run_request *req)
 {
-    return id_hash(&req->workspace_id) | 1;
+    return id_hash_nonzero(&req->workspace_id);
 }
 
 static struct busy_record *busy_record_of(struct accept_group *g, const struct accept_slot *s)

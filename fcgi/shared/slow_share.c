@@ -18,11 +18,6 @@ struct places_before {
     unsigned all, same;
 };
 
-static uint64_t workspace_hash(const id *workspace)
-{
-    return id_hash(workspace) | 1;
-}
-
 static unsigned at_least_one(unsigned n)
 {
     return n > 0 ? n : 1;
@@ -30,7 +25,7 @@ static unsigned at_least_one(unsigned n)
 
 void slow_share_note(struct slow_share *share, const id *workspace, int64_t now_ms)
 {
-    uint64_t hash = workspace_hash(workspace);
+    uint64_t hash = id_hash_nonzero(workspace);
     int oldest = atomic_load(&share->seen[0].last_ms) <= atomic_load(&share->seen[1].last_ms) ? 0 : 1;
     for (int i = 0; i < 2; i++) {
         if (atomic_load(&share->seen[i].workspace) == hash)
@@ -105,7 +100,7 @@ bool slow_share_begin(struct slow_share *share, int slot, const id *workspace, u
                       int64_t wait_ms)
 {
     struct slow_place *place = &share->places[slot];
-    uint64_t hash = workspace_hash(workspace);
+    uint64_t hash = id_hash_nonzero(workspace);
     if (atomic_load(&place->workspace))
         return true;
     uint64_t ticket = atomic_fetch_add(&share->last_ticket, 1) + 1;

@@ -2,7 +2,7 @@
 
 bool upload_share_begin(struct upload_share *share, int slot, const id *workspace, unsigned workers)
 {
-    uint64_t hash = id_hash(workspace) | 1;
+    uint64_t hash = id_hash_nonzero(workspace);
     unsigned all = 0, same = 0;
     /* stored before the others are counted, so that of two workers at least one sees the other */
     atomic_store(&share->workspaces[slot], hash);

@@ -131,6 +131,11 @@ uint64_t id_hash(const id *i)
     return hash ^ hash >> 32;
 }
 
+uint64_t id_hash_nonzero(const id *i)
+{
+    return id_hash(i) | 1;
+}
+
 bool id_equal(const id *a, const id *b)
 {
     return strcmp(a->text, b->text) == 0;

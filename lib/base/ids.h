@@ -28,6 +28,8 @@ bool id_parse(const char *text, size_t size, id *id_r);
 /* Hash for tables keyed by id. Its low bits are as well distributed as the others, so a table may use them
  * alone. */
 uint64_t id_hash(const id *i);
+/* The same, but never 0, for slots in which 0 means that they are empty. */
+uint64_t id_hash_nonzero(const id *i);
 /* The Unix milliseconds at which an id was made (meaningful for version 7 only). */
 int64_t id_ms(const id *i);
 /* True if both are the same id; an unset id equals only another unset one. */
