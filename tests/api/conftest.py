@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-sys.path.insert(0, os.path.dirname(__file__))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "fault")]
+from proxy import Proxy  # noqa: E402
 from stack import Effects, Stack  # noqa: E402
 
 
@@ -43,6 +45,21 @@ def stack(request):
         s.stop()
         raise
     yield s
+    s.close()
+
+
+@pytest.fixture(scope="module")
+def proxied():
+    """(stack, proxy): a stack whose daemons reach MariaDB through a proxy that cuts, holds and answers (tests/fault/proxy.py)."""
+    s = Stack()
+    proxy = Proxy(s.dir / "proxy.sock", s.dir / "sockets/mariadb.sock")
+    s.settings["database.socket"] = str(s.dir / "proxy.sock")
+    try:
+        s.start()
+        yield s, proxy
+    finally:
+        s.stop()
+        proxy.close()
     s.close()
 
 

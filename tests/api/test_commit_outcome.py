@@ -1,33 +1,13 @@
 """An error that answers COMMIT says nothing about the transaction: Galera answers 1180 or 1213 for one that the other nodes have
 committed. Whatever the error, the outcome is looked up: nothing is lost, repeated or answered 500."""
-import pathlib
-import sys
-
 import pytest
 
-from stack import Stack, eventually
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
-from proxy import Proxy  # noqa: E402
+from stack import eventually
 
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 # commit failed; deadlock; lock wait; node without a quorum; disk full; a number that nobody knows
 ERRORS = pytest.mark.parametrize("code", [1180, 1213, 1205, 1047, 1021, 9999])
 DONE = pytest.mark.parametrize("done", [True, False], ids=["committed", "rolled_back"])
-
-
-@pytest.fixture(scope="module")
-def proxied():
-    s = Stack()
-    proxy = Proxy(s.dir / "proxy.sock", s.dir / "sockets/mariadb.sock")
-    s.settings["database.socket"] = str(s.dir / "proxy.sock")
-    try:
-        s.start()
-        yield s, proxy
-    finally:
-        s.stop()
-        proxy.close()
-    s.close()
 
 
 def answered(stack, proxy, code, done, act, pids=None, contains=None):

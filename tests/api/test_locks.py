@@ -1,30 +1,11 @@
 """A process that hangs in the middle of a transaction holds its locks for one second at most."""
-import pathlib
-import sys
 import time
 
 import pytest
 
-from stack import Stack, eventually
-
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
-from proxy import Proxy  # noqa: E402
+from stack import eventually
 
 pytestmark = pytest.mark.serial
-
-
-@pytest.fixture
-def proxied():
-    s = Stack()
-    proxy = Proxy(s.dir / "proxy.sock", s.dir / "sockets/mariadb.sock")
-    s.settings["database.socket"] = str(s.dir / "proxy.sock")
-    try:
-        s.start()
-        yield s, proxy
-    finally:
-        s.stop()
-        proxy.close()
-    s.close()
 
 
 def test_hanging_executor_does_not_block_its_locked_account(proxied):
