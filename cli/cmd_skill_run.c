@@ -15,10 +15,10 @@
 #include "cli/commands.h"
 #include "cli/skill_package.h"
 #include "cli/table.h"
+#include "skill/runner_job.h"
 
 enum {
     FILES_MAX = 64,
-    GRACE_MS = 2000,
     /* far above the uids of the executors' slots, so that ending this run's processes ends nobody else's */
     UID_ABOVE_BASE = 900000,
     UID_BASE_DEFAULT = 200000,
@@ -122,14 +122,6 @@ static bool check_inputs(struct cli *cli, struct local_run *run)
 
 /* --- the job --- */
 
-static json_object *texts_json(const char *const *list, size_t n)
-{
-    json_object *array = json_object_new_array();
-    for (size_t i = 0; i < n; i++)
-        json_object_array_add(array, json_object_new_string(list[i]));
-    return array;
-}
-
 /* The uid that the sandbox needs if this process is root. Settings are read if there are any. */
 static int64_t sandbox_uid(struct cli *cli)
 {
@@ -142,17 +134,9 @@ static int64_t sandbox_uid(struct cli *cli)
 static json_object *job_json(struct cli *cli, const struct local_run *run)
 {
     const struct manifest *m = run->manifest;
-    json_object *job = json_object_new_object(), *files = json_object_new_array();
-    json_object_object_add(job, "argv", texts_json(m->argv, m->argv_n));
-    cli_add_text(job, "skill_dir", package_path(cli->ctx, run->folder, run->package->hash));
-    cli_add_text(job, "run_dir", run->run_dir);
-    cli_add_text(job, "stdin", run->inputs_text);
-    cli_add_number(job, "timeout_ms", m->timeout_ms);
-    cli_add_number(job, "grace_ms", GRACE_MS);
-    cli_add_number(job, "memory_mb", m->memory_mb);
-    json_object_object_add(job, "network", json_object_new_boolean(m->network));
-    if (m->artifacts)
-        json_object_object_add(job, "artifacts", texts_json(m->artifacts, m->artifacts_n));
+    json_object *files = json_object_new_array();
+    json_object *job = runner_job_new(m, package_path(cli->ctx, run->folder, run->package->hash),
+                                      run->run_dir, run->inputs_text, m->timeout_ms);
     for (size_t i = 0; i < run->files_n; i++) {
         json_object *file = json_object_new_object();
         cli_add_text(file, "source_path", run->files[i]);

@@ -201,14 +201,6 @@ static void on_command_ended(void *arg, json_object *record)
 
 /* --- starting the runner --- */
 
-static json_object *json_texts(const char *const *list, size_t n)
-{
-    json_object *array = json_object_new_array();
-    for (size_t i = 0; i < n; i++)
-        json_object_array_add(array, json_object_new_string(list[i]));
-    return array;
-}
-
 static json_object *accepted_missing(const char *setting)
 {
     json_object *array = json_object_new_array();
@@ -226,18 +218,8 @@ static json_object *describe_runner_job(const struct active_run *run, int64_t ti
     const struct skill_run *s = run->state;
     const struct manifest *m = cached_skill_manifest(s->cached_skill);
     const struct config *c = run->exec->config;
-    json_object *job = json_object_new_object();
     char *dir = package_path(NULL, c->files.dir, cached_skill_row(s->cached_skill)->hash);
-    json_object_object_add(job, "argv", json_texts(m->argv, m->argv_n));
-    json_object_object_add(job, "skill_dir", json_object_new_string(dir));
-    json_object_object_add(job, "run_dir", json_object_new_string(s->run_dir));
-    json_object_object_add(job, "stdin", json_object_new_string(s->input));
-    json_object_object_add(job, "timeout_ms", json_object_new_int64(timeout_ms));
-    json_object_object_add(job, "grace_ms", json_object_new_int(SKILL_GRACE_MS));
-    json_object_object_add(job, "memory_mb", json_object_new_int64(m->memory_mb));
-    json_object_object_add(job, "network", json_object_new_boolean(m->network));
-    if (m->artifacts)
-        json_object_object_add(job, "artifacts", json_texts(m->artifacts, m->artifacts_n));
+    json_object *job = runner_job_new(m, dir, s->run_dir, s->input, timeout_ms);
     if (s->files)
         json_object_object_add(job, "files", json_object_get(s->files));
     if (*c->executor.sandbox_accept_missing)

@@ -4,12 +4,11 @@
 #pragma once
 
 #include "executor/run/active_run.h"
+#include "skill/runner_job.h"
 
 enum {
-    /* from SIGTERM to SIGKILL */
-    SKILL_GRACE_MS = 2000,
-    /* The runner enforces the deadline, and gets this much longer to report it before the executor acts
-       itself. */
+    /* The runner enforces the deadline, and gets this much longer to report it before the executor ends the
+     * run. */
     RUNNER_REPORT_MS = SKILL_GRACE_MS + 3000,
 };
 
