@@ -59,6 +59,8 @@ struct process {
     struct timer grace_timer;
     struct state_dump *state_dump;
     uint8_t key[SECRET_KEY_SIZE];
+    /* After SIGTERM: the last transaction that may have claimed runs has been settled. */
+    bool claims_settled;
     /* The row is being deleted; the loop ends afterwards. */
     bool leaving;
     /* The exit status. */
@@ -70,11 +72,11 @@ static void end_loop(struct executor *exec)
     event_base_loopbreak(exec->base);
 }
 
-/* After SIGTERM: ends when no run is in memory and no runner lives. */
+/* After SIGTERM: ends when no run is in memory, none can come, and no runner lives. */
 static void exit_when_idle(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
-    if (!exec->stopping || exec->fenced || p->leaving || id_map_count(exec->runs) > 0 ||
+    if (!exec->stopping || exec->fenced || p->leaving || !p->claims_settled || id_map_count(exec->runs) > 0 ||
         exec->active_runners > 0)
         return;
     p->leaving = true;
@@ -163,6 +165,30 @@ static void on_grace_over(void *arg)
         timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + AFTER_GRACE_MS);
 }
 
+static void do_nothing(struct job *job, struct db_thread_ctx *thread_ctx)
+{
+    (void)job;
+    (void)thread_ctx;
+}
+
+static void on_claims_settled(struct job *job)
+{
+    struct process *p = job->arg;
+    talloc_free(job);
+    p->claims_settled = true;
+    runs_release_idle(&p->exec, false);
+    exit_when_idle(&p->exec);
+}
+
+/* Claims have ended, but one may be under way in the database thread. Its runs come to the loop before this
+ * job does. */
+static void await_last_claims(struct process *p)
+{
+    struct job *job = talloc_zero(p, struct job);
+    *job = (struct job){.kind = JOB_CALL, .work = do_nothing, .done = on_claims_settled, .arg = p};
+    db_thread_submit(p->exec.db_thread, job);
+}
+
 static void stop_process(struct process *p)
 {
     struct executor *exec = &p->exec;
@@ -173,8 +199,8 @@ static void stop_process(struct process *p)
     claimer_end(p->claimer);
     maintenance_timer_end(p->maintenance);
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
+    await_last_claims(p);
     runs_release_idle(exec, false);
-    exit_when_idle(exec);
     if (exec->fenced)
         end_loop(exec);
 }

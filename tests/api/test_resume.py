@@ -293,3 +293,20 @@ def test_failed_start_is_repeated_until_sigterm(stack, tmp_path):
         master.terminate()
         said, _ = master.communicate(timeout=20)
     assert master.returncode == 0 and said == "", said
+
+
+def test_a_claim_that_is_under_way_at_the_stop_leaves_no_run_behind(proxied):
+    """Its run comes to the loop after SIGTERM. The process waits for it, and releases it before it ends. Under ASan, a run that the
+    process leaves in memory is a leak."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    eventually(lambda: "executor.registered" in stack.log("executor"), 20, "a lease")
+    workflow = workspace.put_workflow({"steps": [step("a", "delay", seconds=2)]})
+    proxy.tell(do="commit", when="delay", seconds=0.7, count=1, contains=workflow, pids=stack.children("executor"))
+    id = client.started(workflow, {"text": "x" * 100000})  # a run with a large input begins after its claim
+    eventually(lambda: proxy.tell(do="count")["delays"], 20, "the claim")
+    stack.stop_server("executor")
+    assert row(stack, id) == [1, 1, 0, 0], "queued again by the process that had claimed it"
+    stack.start_server("executor")
+    client.finished(id, 30)

@@ -3,7 +3,7 @@
 It is a separate process (`Proxy` starts and commands it), so that it is independent of the speed and life of the harness.
 Commands are JSON objects, one per line on its standard input. They apply to the next connections that match:
 
-  {"do": "commit", "when": "before" | "in" | "after" | "error" | "stall" | "hold", "count": N, "seconds": S, "pids": […], "contains": TEXT}
+  {"do": "commit", "when": "before" | "in" | "after" | "error" | "stall" | "hold" | "delay", "count": N, "seconds": S, "pids": […], "contains": TEXT}
       before   the COMMIT packet is not forwarded and the connection is cut on both sides: the server rolls back
       in       the packet is forwarded and the connection is cut at once: the outcome is unknown
       after    the packet is forwarded, and the response of the server is not: the server has committed
@@ -11,6 +11,7 @@ Commands are JSON objects, one per line on its standard input. They apply to the
                this is how the server sees a process that hangs
       error    the response is an error, "code" (1180, 1213 …): with "done" the server has committed, without it has not,
                because its connection is cut
+      delay    the packet is forwarded after S seconds (less than 1: then the server ends the transaction)
       stall    the response is held for S seconds, longer than the client waits, then the connection is cut
       With pids, only commits of these clients; with contains, only transactions that have sent this text.
   {"do": "bytes", "after": N, "count": N}   the connection that transfers N more bytes, in either direction, is cut within a packet
@@ -74,6 +75,7 @@ class Pair:
         self.code = 0          # the error that answers a COMMIT
         self.fate = None       # set when the response to a COMMIT must not be forwarded
         self.cut_at = None     # time of a scheduled cut, or None
+        self.delayed = None    # (time, bytes) of a COMMIT that is forwarded later, or None
 
 
 class Forwarder:
@@ -93,6 +95,7 @@ class Forwarder:
         self.byte_after = 0
         self.stalled_until = 0
         self.cut = 0
+        self.delays = 0
         self.input = b""
 
     # --- connections ---
@@ -177,6 +180,10 @@ class Forwarder:
             if not order["done"]:
                 self.answer_with_error(pair)
                 return
+        if order["when"] == "delay":
+            pair.delayed = (time.monotonic() + order["seconds"], data)
+            self.delays += 1
+            return
         if order["when"] == "hold":
             pair.fate, pair.cut_at = "hold", time.monotonic() + order["seconds"]
             return
@@ -202,7 +209,7 @@ class Forwarder:
         while b"\n" in self.input:
             line, self.input = self.input.split(b"\n", 1)
             self.command(json.loads(line))
-            print(json.dumps({"cut": self.cut}), flush=True)
+            print(json.dumps({"cut": self.cut, "delays": self.delays}), flush=True)
         return True
 
     def command(self, c):
@@ -222,13 +229,18 @@ class Forwarder:
 
     # --- the loop ---
     def cut_due(self):
-        """Cuts the connections that are due and returns the time until the next cut."""
+        """Cuts the connections, and forwards the packets, that are due. Returns the time until the next look."""
         now = time.monotonic()
         waiting = [p for p in self.pairs if p.cut_at is not None]
         for pair in waiting:
             if pair.cut_at <= now:
                 self.cut_pair(pair)
-        return 0.02 if waiting else None
+        delayed = [p for p in self.pairs if p.delayed]
+        for pair in delayed:
+            if pair.delayed[0] <= now:
+                data, pair.delayed = pair.delayed[1], None
+                self.pass_on(pair, pair.server, data)
+        return 0.02 if waiting or delayed else None
 
     def run(self):
         print("ready", flush=True)
