@@ -26,6 +26,8 @@ GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON batches            TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON schedules          TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON schedule_occurrences TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON executors          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_api'@'localhost';
@@ -58,6 +60,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
 GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';
+GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE                 ON schedules          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON schedule_occurrences TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON secrets            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON executors          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor'@'localhost';

@@ -326,6 +326,7 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         entry->unsettled = false;
         entry->account = NULL;
         entry->tree = NULL;
+        memset(&entry->schedule, 0, sizeof entry->schedule);
     }
     enum err e = lock_accounts(tx, b);
     if (e == OK && !any_undecided(b)) /* all accounts are locked elsewhere */
@@ -345,10 +346,14 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = check_versions(tx, b, KIND_WORKFLOW, SQL_WORKFLOW_CURRENT_VERSIONS);
     if (e == OK)
         e = check_versions(tx, b, KIND_SKILL, SQL_SKILL_CURRENT_VERSIONS);
+    if (e == OK)
+        e = accept_read_occurrences(tx, b);
     if (e == OK) {
         accept_decide(b);
         e = accept_insert(tx, b);
     }
+    if (e == OK)
+        e = accept_write_occurrences(tx, b);
     if (e == OK)
         e = account_write(tx, b->accounts, b->accounts_n);
     failpoint("accept.before_commit");

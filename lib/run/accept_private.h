@@ -23,6 +23,15 @@ struct accept_entry {
     /* Of a child; NULL for a root. */
     struct accept_tree *tree;
     int64_t cost;
+    /* The locked row of the occurrence's schedule. */
+    struct {
+        bool is_locked;
+        /* the occurrence has a row, which waits */
+        bool has_row;
+        enum overlap overlap;
+        /* 0: none */
+        int64_t next_ms, waiting_ms;
+    } schedule;
     /* Accepted by an earlier attempt of this transaction whose COMMIT response was lost. */
     bool committed;
     /* The account was locked while the transaction was settled: whether an earlier attempt had accepted the
@@ -73,6 +82,11 @@ void accept_decide(struct accept_batch *b);
 
 /* Writes all rows of the new entries, under their accounts' locks. */
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+
+/* Locks the schedules of occurrences, after the accounts, and rejects those that are decided already or that overlap. */
+enum err accept_read_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+/* Writes the row of each decided occurrence and advances its schedule. */
+enum err accept_write_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
 /* Before the transaction: rejects entries whose workspace has insufficient credits. Redis is asked first,
  * MariaDB confirms without a lock. Entries with a key or tool call, and children, are skipped, because they

@@ -31,11 +31,11 @@ static void cache_balances(const struct account *accounts, size_t n)
 
 /* True if the request may already have been accepted, which is reported whatever the balance is now: by its
  * key, its tool call, its place in a batch, or as the child that an earlier try (whose response was lost)
- * accepted and paid for. */
+ * accepted and paid for. An occurrence is decided by the transaction in any case, because its refusal is a row. */
 static bool may_be_replay(const struct run_request *req)
 {
     return req->idempotency_key.at || req->tool_call_id.at || !run_request_is_root(req) ||
-           id_is_set(&req->batch_id);
+           id_is_set(&req->batch_id) || id_is_set(&req->occurrence.schedule_id);
 }
 
 /* Marks the entries whose workspace has insufficient credits according to Redis. */

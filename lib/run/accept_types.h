@@ -8,6 +8,7 @@
 #include "account/stored_response.h"
 #include "base/ids.h"
 #include "base/span.h"
+#include "run/occurrence.h"
 #include "run/states.h"
 
 enum {
@@ -53,6 +54,9 @@ struct run_request {
         int64_t deadline_ms;
     } parent;
 
+    /* Of a run that a schedule starts; schedule_id is unset for any other. */
+    struct occurrence occurrence;
+
     /* Absent: none. */
     struct span idempotency_key;
     uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];
@@ -93,6 +97,17 @@ enum run_verdict {
     RUN_RESPONDER_CHANGED,
     /* The parent no longer runs the attempt that asks. */
     RUN_PARENT_GONE,
+    /* The occurrence was decided before: `execution_id`, if it was started. */
+    RUN_OCCURRENCE_EXISTS,
+    /* The schedule was changed, paused or decided since the request was prepared: nothing was written. */
+    RUN_OCCURRENCE_STALE,
+    /* `occurrence.refused` was written as the reason. */
+    RUN_OCCURRENCE_REFUSED,
+    /* A run of the schedule is active: the occurrence was skipped or waits. With OVERLAP_STOP_PREVIOUS nothing was
+     * written: stop the active runs and repeat the request. */
+    RUN_OVERLAP,
+    /* The schedule's key is revoked or has expired: the schedule was paused. */
+    RUN_SCHEDULE_KEY_REVOKED,
     /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */
     RUN_TREE_LIMIT,
     /* Another request has finished the batch: its stored results count. */
