@@ -73,7 +73,7 @@ USE.blob                  := base mariadb
 USE.secret                := base json mariadb
 USE.account               := base json mariadb redis
 USE.run                   := base json mariadb redis account
-USE.store                 := base json schema workflow mariadb redis blob secret account run
+USE.store                 := base json schema workflow schedule mariadb redis blob secret account run
 USE.maintenance           := base mariadb redis blob account run store
 USE.view                  := base json schema workflow mariadb redis blob account run store
 LIB_ROOMS := base service json schema workflow schedule skill mariadb redis blob secret account run store maintenance view
@@ -94,7 +94,7 @@ USE.executor/run          := base service json schema workflow skill mariadb red
 USE.executor/run/workflow := base service json schema workflow skill mariadb redis blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
 USE.executor/run/model    := base service json schema workflow skill mariadb redis blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
 USE.executor/run/skill    := base service json schema workflow skill mariadb redis blob run store executor/cache executor/db_thread executor/context executor/io executor/run
-USE.executor/lease        := base service json schema workflow skill mariadb redis blob run store maintenance executor/cache executor/db_thread executor/context executor/run
+USE.executor/lease        := base service json schema workflow schedule skill mariadb redis blob account run store maintenance executor/cache executor/db_thread executor/context executor/run
 USE.executor/process      := base service json schema workflow skill mariadb redis blob secret run store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
                   executor/run/model executor/run/skill executor/lease executor/process

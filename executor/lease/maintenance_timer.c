@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "blob/blob_rows.h"
+#include "executor/lease/scheduler.h"
 #include "maintenance/purge.h"
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
@@ -23,7 +24,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 9 };
+enum { TASKS = 10 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -43,6 +44,7 @@ struct maintenance_timer {
     /* lose_orphans */
     struct recover_cursor orphans;
     struct blob_sweep sweep;
+    struct scheduler *scheduler;
 };
 
 /* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
@@ -132,14 +134,22 @@ static enum err sweep_blobs_step(struct maintenance_timer *m, uint64_t *n_r, boo
     return m->blobs ? blob_sweep_step(m->db, m->blobs, &m->sweep, more_r) : OK;
 }
 
+static enum err schedules_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = scheduler_step(m->scheduler, m->db, m->redis, &n, more_r);
+    *n_r = n;
+    return e;
+}
+
 static const struct maintenance_task tasks[TASKS] = {
-    {"lose_orphans", 5000},        {"refresh_credits", 5000}, {"expire_keys", 10000},
-    {"forget_executors", 3600000}, {"retention", 1000},       {"purge", 1000},
-    {"remove_blobs", 10000},       {"sweep_blobs", 3600000},  {"stop_trees", 1000},
+    {"lose_orphans", 5000}, {"refresh_credits", 5000}, {"expire_keys", 10000},  {"forget_executors", 3600000},
+    {"retention", 1000},    {"purge", 1000},           {"remove_blobs", 10000}, {"sweep_blobs", 3600000},
+    {"stop_trees", 1000},   {"schedules", 1000},
 };
-static maintenance_step *const steps[TASKS] = {requeue_orphans_step,  refresh_credits_step, expire_keys_step,
-                                               forget_executors_step, retention_task_step,  purge_step,
-                                               remove_blobs_step,     sweep_blobs_step,     stop_trees_step};
+static maintenance_step *const steps[TASKS] = {
+    requeue_orphans_step, refresh_credits_step, expire_keys_step, forget_executors_step, retention_task_step,
+    purge_step,           remove_blobs_step,    sweep_blobs_step, stop_trees_step,       schedules_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {
@@ -237,6 +247,7 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     struct thread_queue_settings queue = {.run = run_maintenance, .on_finished = on_job_finished, .arg = m};
     m->max_losses = (int)exec->config->executor.max_losses;
     m->blobs = blob_store_open(m, exec->config->files.dir);
+    m->scheduler = scheduler_new(m);
     m->db = db_new(NULL, db);
     m->redis = redis_new(NULL, exec->config->redis.socket);
     m->queue = thread_queue_new(m, exec->base, &queue);

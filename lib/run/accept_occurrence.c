@@ -1,4 +1,5 @@
-/* Occurrences of schedules in the accepting transaction: read before the batch is decided, written after it. */
+/* Occurrences of schedules in the accepting transaction: read before the batch is decided, written after it.
+ */
 #include <string.h>
 #include <talloc.h>
 
@@ -133,8 +134,7 @@ static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *
         *reason_r = OCCURRENCE_NO_REASON;
         return true;
     case RUN_OVERLAP:
-        *state_r =
-            entry->schedule.overlap == OVERLAP_QUEUE_ONE ? OCCURRENCE_WAITING : OCCURRENCE_SKIPPED;
+        *state_r = entry->schedule.overlap == OVERLAP_QUEUE_ONE ? OCCURRENCE_WAITING : OCCURRENCE_SKIPPED;
         *reason_r = OCCURRENCE_OVERLAP;
         /* the scheduler stops the active runs first and comes again */
         return entry->schedule.overlap != OVERLAP_STOP_PREVIOUS;

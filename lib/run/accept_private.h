@@ -83,7 +83,8 @@ void accept_decide(struct accept_batch *b);
 /* Writes all rows of the new entries, under their accounts' locks. */
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
-/* Locks the schedules of occurrences, after the accounts, and rejects those that are decided already or that overlap. */
+/* Locks the schedules of occurrences, after the accounts, and rejects those that are decided already or that
+ * overlap. */
 enum err accept_read_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 /* Writes the row of each decided occurrence and advances its schedule. */
 enum err accept_write_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;

@@ -103,8 +103,8 @@ enum run_verdict {
     RUN_OCCURRENCE_STALE,
     /* `occurrence.refused` was written as the reason. */
     RUN_OCCURRENCE_REFUSED,
-    /* A run of the schedule is active: the occurrence was skipped or waits. With OVERLAP_STOP_PREVIOUS nothing was
-     * written: stop the active runs and repeat the request. */
+    /* A run of the schedule is active: the occurrence was skipped or waits. With OVERLAP_STOP_PREVIOUS
+     * nothing was written: stop the active runs and repeat the request. */
     RUN_OVERLAP,
     /* The schedule's key is revoked or has expired: the schedule was paused. */
     RUN_SCHEDULE_KEY_REVOKED,

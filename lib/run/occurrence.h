@@ -1,7 +1,7 @@
 /* The occurrences of schedules: what the accepting transaction decides about them. A request whose
- * `occurrence.schedule_id` is set is started by a schedule; its occurrence is a row that this transaction writes, whether
- * the run is accepted or refused. docs/schedules.md states the rules and their failures. The numbers are stored in
- * MariaDB: add new ones, never renumber. */
+ * `occurrence.schedule_id` is set is started by a schedule; its occurrence is a row that this transaction
+ * writes, whether the run is accepted or refused. docs/schedules.md states the rules and their failures. The
+ * numbers are stored in MariaDB: add new ones, never renumber. */
 #pragma once
 
 #include <stdbool.h>
@@ -42,9 +42,11 @@ struct occurrence {
     /* Of the schedule's row when the request was prepared. */
     int64_t revision;
     enum occurrence_origin origin;
-    /* Why the caller does not want a run: late, archived or invalid inputs. The row is written all the same. */
+    /* Why the caller does not want a run: late, archived or invalid inputs. The row is written all the same.
+     */
     enum occurrence_reason refused;
-    /* Of ORIGIN_SCHEDULE: what the schedule's next_ms and due_ms become; 0: no occurrence is left. */
+    /* What the schedule's next_ms and due_ms become, by any decision; 0: no occurrence is left. A trigger or
+     * backfill leaves them as they were read. */
     int64_t next_ms, due_ms;
 };
 

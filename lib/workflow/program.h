@@ -4,7 +4,7 @@
  *
  * The scope of its templates: `steps` holds {NAME: {result, status, error}} for each step that has ended
  * (program_scope_put), `execution` always holds id, workflow_id, workspace_id, parent_id, root_id,
- * created_at, tags and metadata. */
+ * created_at, tags, metadata and scheduled_for (null unless a schedule started the run). */
 #pragma once
 
 #include "schema/schema.h"

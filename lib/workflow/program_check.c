@@ -8,7 +8,8 @@
 
 /* The members that ${/execution/...} may refer to. */
 static const char *const execution_fields[] = {
-    "id", "workflow_id", "workspace_id", "parent_id", "root_id", "created_at", "tags", "metadata", NULL};
+    "id",         "workflow_id", "workspace_id", "parent_id",     "root_id",
+    "created_at", "tags",        "metadata",     "scheduled_for", NULL};
 
 static bool is_listed(const char *const *list, const char *name, size_t size)
 {
@@ -77,7 +78,7 @@ static const char *allow_reference(void *arg, void *ctx, const struct reference 
         if (!*r->rest || is_listed(execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
             return NULL;
         return "the execution has only the members id, workflow_id, workspace_id, parent_id, root_id, "
-               "created_at, tags and metadata";
+               "created_at, tags, metadata and scheduled_for";
     default:
         return NULL;
     }

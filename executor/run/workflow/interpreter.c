@@ -558,6 +558,8 @@ static json_object *execution_scope(struct workflow_run *w, const struct claimed
     json_object_object_add(e, "tags", json_object_get(claim_json(w, c->tags, json_object_new_array())));
     json_object_object_add(e, "metadata",
                            json_object_get(claim_json(w, c->metadata, json_object_new_object())));
+    json_object *extra = claim_json(w, c->extra, json_object_new_object());
+    json_object_object_add(e, "scheduled_for", json_object_get(json_get(extra, "scheduled_for")));
     return e;
 }
 

@@ -1,0 +1,216 @@
+#include "executor/lease/scheduler.h"
+
+#include <inttypes.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "executor/cache/programs.h"
+#include "run/accept.h"
+#include "run/stop.h"
+#include "store/schedule.h"
+#include "json/json.h"
+
+struct scheduler {
+    /* This thread's own: the database thread owns the process's cache. */
+    struct compiled_programs *programs;
+};
+
+struct scheduler *scheduler_new(void *ctx)
+{
+    struct scheduler *s = talloc_zero(ctx, struct scheduler);
+    s->programs = compiled_programs_new(s);
+    return s;
+}
+
+/* --- preparing: what accept_batch leaves to its callers --- */
+
+/* ERR_INVALID: the inputs do not match the schema of the workflow's current version. */
+static enum err check_scheduled_inputs(void *ctx, const struct run_request *req, const struct schema *schema)
+{
+    static const char empty_object[] = "{}";
+    struct span text = req->input.at ? req->input : (struct span){empty_object, sizeof empty_object - 1};
+    struct schema_problems problems = {0};
+    json_object *inputs;
+    const char *why;
+    enum err e = json_parse(ctx, text.at, text.size, JSON_DEPTH_MAX, &inputs, &why);
+    if (e == OK && schema)
+        e = schema_validate(ctx, schema, inputs, &problems);
+    return e == OK || err_is_transient(e) ? e : ERR_INVALID;
+}
+
+static enum err prepare_workflow(struct scheduler *s, struct db *db, void *ctx, struct run_request *req)
+{
+    struct db_value args[] = {db_id(&req->responder_id), db_id(&req->workspace_id)};
+    struct cached_program *program = NULL;
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_EXECUTOR_WORKFLOW, args, 2, &rows);
+    if (e != OK || rows->count == 0)
+        return e == OK ? ERR_NOT_FOUND : e;
+    req->version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
+    req->price =
+        db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE);
+    e = compiled_programs_get(s->programs, db, &req->responder_id, req->version, &program);
+    if (e == OK) {
+        req->credits_asked = cached_program_compiled(program)->credits_micro;
+        e = check_scheduled_inputs(ctx, req, cached_program_compiled(program)->inputs);
+    }
+    cached_program_unref(program);
+    return e;
+}
+
+/* The nominal time, for ${/execution/scheduled_for}. */
+static struct span scheduled_extra(void *ctx, int64_t nominal_ms)
+{
+    char at[CLOCK_TEXT_SIZE];
+    return span_text(talloc_asprintf(ctx, "{\"scheduled_for\":\"%s\"}", clock_text_offset(nominal_ms, at)));
+}
+
+static struct run_request base_request(void *ctx, const struct schedule *schedule, const struct occurrence *o)
+{
+    return (struct run_request){
+        .execution_id = id_new(),
+        .workspace_id = schedule->workspace_id,
+        .principal_id = schedule->principal_id,
+        .key_id = schedule->key_id,
+        .responder_id = schedule->responder_id,
+        .kind = schedule->kind,
+        .source = SOURCE_STANDALONE,
+        .price = -1,
+        .input = schedule->input,
+        .tags = schedule->tags,
+        .metadata = schedule->metadata,
+        .extra = scheduled_extra(ctx, o->nominal_ms),
+        .occurrence = *o,
+    };
+}
+
+/* False: MariaDB could not answer, so the occurrence stays due. */
+static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, struct run_request *req)
+{
+    enum err e = req->occurrence.refused ? OK : prepare_workflow(s, db, ctx, req);
+    if (e == ERR_NOT_FOUND)
+        req->occurrence.refused = OCCURRENCE_ARCHIVED;
+    else if (e == ERR_INVALID)
+        req->occurrence.refused = OCCURRENCE_INVALID_INPUTS;
+    /* no run: its version is not compared */
+    req->pinned = req->occurrence.refused != OCCURRENCE_NO_REASON;
+    return e == OK || req->pinned;
+}
+
+/* --- deciding --- */
+
+/* The run was accepted by an overlap of stop_previous: the active runs end first, and the occurrence is
+ * decided again. */
+static void stop_previous(struct db *db, struct redis *redis, void *ctx, const struct run_request *req)
+{
+    id *active;
+    size_t n;
+    if (schedule_active_runs(db, ctx, &req->occurrence.schedule_id, &active, &n) != OK)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct stop_request stop = {
+            .workspace_id = req->workspace_id,
+            .execution_id = active[i],
+            .error = "stopped by the next occurrence of its schedule",
+        };
+        struct idempotency_match replay;
+        enum stop_verdict verdict = stop_run(db, redis, ctx, &stop, &replay);
+        if (verdict != STOP_DONE && verdict != STOP_TERMINAL)
+            log_warn("schedule.stop_failed", "execution=%s verdict=%d", active[i].text, (int)verdict);
+    }
+}
+
+/* True if the schedule's row has changed, so that it is not due as it was. */
+static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, const struct schedule *schedule,
+                              const struct run_request *req, const struct run_answer *answer)
+{
+    switch (answer->verdict) {
+    case RUN_ACCEPTED:
+        log_info("schedule.started", "schedule=%s nominal_ms=%" PRId64 " execution=%s",
+                 req->occurrence.schedule_id.text, req->occurrence.nominal_ms, req->execution_id.text);
+        return true;
+    case RUN_SCHEDULE_KEY_REVOKED:
+        log_warn("schedule.paused", "schedule=%s reason=key_revoked", req->occurrence.schedule_id.text);
+        return true;
+    case RUN_OVERLAP:
+        if (schedule->overlap == OVERLAP_STOP_PREVIOUS)
+            stop_previous(db, redis, ctx, req);
+        return true;
+    case RUN_INSUFFICIENT_CREDITS:
+    case RUN_CONCURRENCY_LIMITED:
+    case RUN_OCCURRENCE_REFUSED:
+    case RUN_OCCURRENCE_EXISTS:
+        return true;
+    default: /* busy, stale, unavailable: it is read anew */
+        return false;
+    }
+}
+
+struct scheduler_batch {
+    struct run_request requests[ACCEPT_BATCH_MAX];
+    const struct schedule *schedules[ACCEPT_BATCH_MAX];
+    size_t n;
+};
+
+static void add_occurrence(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b,
+                           const struct schedule *schedule, const struct occurrence *o)
+{
+    struct run_request *req = &b->requests[b->n];
+    *req = base_request(ctx, schedule, o);
+    b->schedules[b->n] = schedule;
+    b->n += prepare_occurrence(s, db, ctx, req);
+}
+
+static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
+{
+    struct schedule *list;
+    size_t n;
+    enum err e = schedule_find_due(db, ctx, ACCEPT_BATCH_MAX, &list, &n);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        struct timing timing;
+        if (!schedule_timing(ctx, &list[i], &timing)) {
+            log_error("schedule.read_failed", "schedule=%s timezone=%s", list[i].id.text, list[i].timezone);
+            continue;
+        }
+        struct occurrence o = schedule_due_occurrence(&list[i], &timing);
+        add_occurrence(s, db, ctx, b, &list[i], &o);
+    }
+    if (e == OK && b->n < ACCEPT_BATCH_MAX)
+        e = schedule_find_waiting(db, ctx, (int64_t)(ACCEPT_BATCH_MAX - b->n), &list, &n);
+    else
+        n = 0;
+    for (size_t i = 0; e == OK && i < n; i++) {
+        struct occurrence o = {
+            .schedule_id = list[i].id,
+            .nominal_ms = list[i].waiting_ms,
+            .revision = list[i].revision,
+            .origin = ORIGIN_SCHEDULE,
+            .next_ms = list[i].next_ms,
+            .due_ms = list[i].due_ms,
+        };
+        add_occurrence(s, db, ctx, b, &list[i], &o);
+    }
+    return e;
+}
+
+enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r, bool *more_r)
+{
+    void *ctx = talloc_new(NULL);
+    struct scheduler_batch *b = talloc_zero(ctx, struct scheduler_batch);
+    const struct run_request *requests[ACCEPT_BATCH_MAX];
+    struct run_answer answers[ACCEPT_BATCH_MAX];
+    size_t done = 0;
+    enum err e = gather(s, db, ctx, b);
+    for (size_t i = 0; i < b->n; i++)
+        requests[i] = &b->requests[i];
+    if (e == OK && b->n > 0) {
+        accept_batch(db, redis, ctx, requests, b->n, 0, answers);
+        for (size_t i = 0; i < b->n; i++)
+            done += finish_occurrence(db, redis, ctx, b->schedules[i], &b->requests[i], &answers[i]);
+    }
+    *n_r = done;
+    *more_r = e == OK && done > 0;
+    talloc_free(ctx);
+    return e;
+}

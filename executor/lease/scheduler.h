@@ -1,0 +1,18 @@
+/* Decides the occurrences of schedules that are due: a task of maintenance, which any executor may run. What
+ * it reads is a hint; accept_batch decides under the account's lock and writes the occurrence
+ * (docs/schedules.md). */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "mariadb/db.h"
+#include "redis/redis.h"
+
+struct scheduler;
+
+/* Owned by ctx; used by one thread. */
+struct scheduler *scheduler_new(void *ctx);
+/* Decides at most ACCEPT_BATCH_MAX occurrences. *n_r: how many; *more_r: more may be due. */
+enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r,
+                        bool *more_r) WARN_UNUSED;

@@ -1,0 +1,49 @@
+/* Schedules: rows, and what the scheduler reads of them (docs/schedules.md). Occurrences are written by the
+ * accepting transaction (lib/run/accept_occurrence.c). Results are allocated on ctx. */
+#pragma once
+
+#include "base/span.h"
+#include "mariadb/db.h"
+#include "run/occurrence.h"
+#include "run/states.h"
+#include "schedule/timing.h"
+
+/* The largest `catch_up_seconds`. */
+enum { SCHEDULE_CATCH_UP_MAX_S = 7 * 24 * 3600 };
+
+struct schedule {
+    id id, workspace_id, principal_id, key_id, responder_id;
+    enum responder_kind kind;
+    enum timing_kind timing;
+    /* NULL unless TIMING_CRON */
+    const char *cron;
+    const char *timezone;
+    /* 0: not set */
+    int64_t every_s, at_ms, anchor_ms, start_ms, end_ms;
+    int jitter_s, catch_up_s;
+    enum overlap overlap;
+    /* The next nominal time, when it is decided, and the occurrence that waits; 0: none. */
+    int64_t next_ms, due_ms, waiting_ms;
+    int64_t revision;
+    /* JSON as sent; absent: none */
+    struct span input, tags, metadata;
+    /* MariaDB's clock when the row was read. */
+    int64_t now_ms;
+};
+
+/* At most `limit` schedules that are due by MariaDB's clock. */
+enum err schedule_find_due(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
+                           size_t *count_r) WARN_UNUSED;
+/* At most `limit` schedules with an occurrence that waits, and none of whose runs is active. */
+enum err schedule_find_waiting(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
+                               size_t *count_r) WARN_UNUSED;
+/* The runs of a schedule that are queued or running. */
+enum err schedule_active_runs(struct db *db, void *ctx, const id *schedule, id **list_r,
+                              size_t *count_r) WARN_UNUSED;
+
+/* The schedule's times. False: the row cannot be read, because the time zone database no longer has its zone.
+ */
+bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_r) WARN_UNUSED;
+/* The occurrence that is due: nominal time, whether it is too late, and what the schedule's row becomes. If
+ * it is too late, the next one is the first that is not. */
+struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing);
