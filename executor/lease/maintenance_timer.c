@@ -24,7 +24,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 10 };
+enum { TASKS = 11 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -86,6 +86,13 @@ static enum err expire_keys_step(struct maintenance_timer *m, uint64_t *n_r, boo
     return e;
 }
 
+static enum err expire_occurrences_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_old_occurrences(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    return e;
+}
+
 static enum err forget_executors_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     enum err e = maintenance_delete_lost_executors(m->db, n_r);
@@ -143,13 +150,22 @@ static enum err schedules_step(struct maintenance_timer *m, uint64_t *n_r, bool 
 }
 
 static const struct maintenance_task tasks[TASKS] = {
-    {"lose_orphans", 5000}, {"refresh_credits", 5000}, {"expire_keys", 10000},  {"forget_executors", 3600000},
-    {"retention", 1000},    {"purge", 1000},           {"remove_blobs", 10000}, {"sweep_blobs", 3600000},
-    {"stop_trees", 1000},   {"schedules", 1000},
+    {"lose_orphans", 5000},
+    {"refresh_credits", 5000},
+    {"expire_keys", 10000},
+    {"forget_executors", 3600000},
+    {"retention", 1000},
+    {"purge", 1000},
+    {"remove_blobs", 10000},
+    {"sweep_blobs", 3600000},
+    {"stop_trees", 1000},
+    {"schedules", 1000},
+    {"expire_occurrences", 600000},
 };
 static maintenance_step *const steps[TASKS] = {
-    requeue_orphans_step, refresh_credits_step, expire_keys_step, forget_executors_step, retention_task_step,
-    purge_step,           remove_blobs_step,    sweep_blobs_step, stop_trees_step,       schedules_step};
+    requeue_orphans_step, refresh_credits_step, expire_keys_step,       forget_executors_step,
+    retention_task_step,  purge_step,           remove_blobs_step,      sweep_blobs_step,
+    stop_trees_step,      schedules_step,       expire_occurrences_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

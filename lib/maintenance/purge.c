@@ -120,6 +120,7 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
         SQL_PURGE_REMOVE_CHILDREN,
         SQL_PURGE_REMOVE_TREES,
         SQL_PURGE_REMOVE_KEYS,
+        SQL_PURGE_REMOVE_OCCURRENCES,
         SQL_PURGE_REMOVE_EXECUTIONS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
@@ -137,9 +138,13 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
                      bool removes)
 {
     static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS, SQL_PURGE_ANSWERS};
-    static const enum sql_id erase_removed[] = {
-        SQL_PURGE_TAGS,         SQL_PURGE_REMOVE_CHATS, SQL_PURGE_REMOVE_CHILDREN,
-        SQL_PURGE_REMOVE_TREES, SQL_PURGE_REMOVE_KEYS,  SQL_PURGE_REMOVE_EXECUTIONS};
+    static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS,
+                                                SQL_PURGE_REMOVE_CHATS,
+                                                SQL_PURGE_REMOVE_CHILDREN,
+                                                SQL_PURGE_REMOVE_TREES,
+                                                SQL_PURGE_REMOVE_KEYS,
+                                                SQL_PURGE_REMOVE_OCCURRENCES,
+                                                SQL_PURGE_REMOVE_EXECUTIONS};
     struct db_value args[] = {
         [PURGE_PUT_SET_EXECUTION_ID] = *one,
         [PURGE_PUT_SET_REMOVES] = db_number(removes),

@@ -48,5 +48,5 @@ CREATE TABLE schedule_occurrences (
   PRIMARY KEY (schedule_id, nominal_ms),
   KEY by_open (schedule_id, is_open),
   KEY by_execution (execution_id),
-  KEY by_age (workspace_id, decided_ms)
+  KEY by_age (decided_ms)
 ) ENGINE=InnoDB;

@@ -50,6 +50,15 @@ def test_audit_of_an_undamaged_system_finds_nothing(stack, system, tmp_path):
 
 # (check, SQL that does the damage, reported id, SQL that repairs it); {x} is an id of the system
 DAMAGE = [
+    ("occurrence", f"INSERT INTO schedule_occurrences VALUES ('{{leaf}}', 1, '{{workspace}}', 1, 1, 0, '{NOBODY}', 1, 1)", "leaf",
+     "DELETE FROM schedule_occurrences"),
+    ("occurrence", "INSERT INTO schedule_occurrences VALUES ('{leaf}', 1, '{workspace}', 1, 5, 3, '{fail}', NULL, 1)", "leaf",
+     "DELETE FROM schedule_occurrences"),
+    ("occurrence_missing", "UPDATE executions SET extra = '{{\"scheduled_for\":\"2027-01-01T00:00:00.000+00:00\"}}' WHERE id = '{leaf}'", "leaf",
+     "UPDATE executions SET extra = NULL WHERE id = '{leaf}'"),
+    ("schedule", f"INSERT INTO schedules SET id = '{{leaf}}', workspace_id = '{{workspace}}', principal_id = '{NOBODY}', key_id = '{NOBODY}', "
+     f"responder_id = '{NOBODY}', kind = 1, timing = 2, timezone = 'UTC', anchor_ms = 0, jitter_s = 0, overlap = 1, catch_up_s = 0, paused = 0, "
+     "next_ms = 4000000000000, note = '', created_ms = 0, updated_ms = 0", "leaf", "DELETE FROM schedules"),
     ("balance", "UPDATE accounts SET balance = balance + 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET balance = balance - 1 WHERE workspace_id = '{workspace}'"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount) VALUES ('{NOBODY}', '{NOBODY}', 1, 5)", NOBODY,

@@ -1,0 +1,1 @@
+DELETE FROM schedule_occurrences WHERE execution_id IN ([[?]])
