@@ -75,14 +75,14 @@ USE.account               := base json mariadb redis
 USE.run                   := base json mariadb redis account
 USE.store                 := base json schema workflow schedule mariadb redis blob secret account run
 USE.maintenance           := base mariadb redis blob account run store
-USE.view                  := base json schema workflow mariadb redis blob account run store
+USE.view                  := base json schema workflow schedule mariadb redis blob account run store
 LIB_ROOMS := base service json schema workflow schedule skill mariadb redis blob secret account run store maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb redis account run store fcgi/shared
 USE.fcgi/cache            := base json schema workflow skill mariadb redis account run store fcgi/shared fcgi/http
-USE.fcgi/forms            := base json schema workflow mariadb redis blob account run store view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json schema workflow skill mariadb redis blob account run store maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account run store view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account run store maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
 USE.fcgi/server           := base service json schema workflow skill mariadb redis blob account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 

@@ -65,7 +65,7 @@ bool run_form_read_chat(json_object *chat, struct run_request *req)
            (!message.at || id_parse(message.at, message.size, &req->message_id));
 }
 
-static bool read_members(struct request *r, json_object *body, struct run_request *req)
+bool run_form_read_payload(struct request *r, json_object *body, struct run_request *req)
 {
     json_object *tags = json_get(body, "tags");
     json_object *metadata = json_get(body, "metadata");
@@ -73,12 +73,19 @@ static bool read_members(struct request *r, json_object *body, struct run_reques
         return form_reject_value(r, "tags", "an array of at most 32 strings of 1 to 256 octets");
     if (metadata && !json_object_is_type(metadata, json_type_object))
         return form_reject_value(r, "metadata", "an object");
-    if (!run_form_read_chat(json_get(body, "chat"), req))
-        return form_reject_value(r, "chat", RUN_CHAT_RULE);
     req->input = form_raw_member(r, body, "inputs");
     req->metadata = form_raw_member(r, body, "metadata");
     if (tags)
         req->tags = unique_tags(r, tags);
+    return true;
+}
+
+static bool read_members(struct request *r, json_object *body, struct run_request *req)
+{
+    if (!run_form_read_payload(r, body, req))
+        return false;
+    if (!run_form_read_chat(json_get(body, "chat"), req))
+        return form_reject_value(r, "chat", RUN_CHAT_RULE);
     return true;
 }
 

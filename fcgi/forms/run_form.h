@@ -15,6 +15,8 @@ enum { RUN_TAGS_MAX = 32, RUN_TAG_MAX = 256, RUN_CHAT_TEXT_MAX = 256 };
 bool run_form_read(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Reads an item of run-batch, which is the body of `r`: the same members and idempotency_key. */
 bool run_form_read_item(struct request *r, struct run_request *req) WARN_UNUSED;
+/* Reads the members inputs, tags and metadata of the body. False: the request is rejected. */
+bool run_form_read_payload(struct request *r, json_object *body, struct run_request *req) WARN_UNUSED;
 /* Reads the `chat` member (NULL: absent), by which a chat dispatcher identifies the message and the tool
  * call. False if it is malformed: the caller rejects the request, by RUN_CHAT_RULE. */
 bool run_form_read_chat(json_object *chat, struct run_request *req) WARN_UNUSED;

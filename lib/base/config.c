@@ -129,6 +129,7 @@ static const struct setting settings[] = {
     NUMBER_ROW(quotas, files, 10000, 0, 1000000000, "uploaded files of a workspace"),
     NUMBER_ROW(quotas, tickets, 10000, 0, 1000000000,
                "tickets for event streams that a workspace may have at a time"),
+    NUMBER_ROW(quotas, schedules, 1000, 0, 1000000, "schedules of a workspace"),
     NUMBER_ROW(quotas, streams, 1000, 0, 1000000,
                "event streams and waiting requests that a workspace may have open on a host"),
     TEXT_ROW(secrets, key_file, "",

@@ -38,7 +38,7 @@ struct config {
     } files;
     /* See lib/store/quota.h. */
     struct {
-        int64_t workflows, workflow_versions, program_bytes, files, tickets, streams;
+        int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams;
     } quotas;
     struct {
         const char *key_file;

@@ -16,7 +16,9 @@ enum scope {
     SCOPE_FILES_READ = 1 << 7,
     SCOPE_FILES_WRITE = 1 << 8,
     SCOPE_CREDITS_READ = 1 << 9,
-    SCOPES_ALL = (1 << 10) - 1,
+    SCOPE_SCHEDULES_READ = 1 << 10,
+    SCOPE_SCHEDULES_WRITE = 1 << 11,
+    SCOPES_ALL = (1 << 12) - 1,
 };
 
 /* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */

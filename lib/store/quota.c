@@ -9,6 +9,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_PROGRAM_BYTES] = "program_bytes",
     [QUOTA_FILES] = "files",
     [QUOTA_TICKETS] = "tickets",
+    [QUOTA_SCHEDULES] = "schedules",
     [QUOTA_STREAMS] = "streams",
 };
 
@@ -60,6 +61,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_PROGRAM_BYTES] = config->quotas.program_bytes,
                 [QUOTA_FILES] = config->quotas.files,
                 [QUOTA_TICKETS] = config->quotas.tickets,
+                [QUOTA_SCHEDULES] = config->quotas.schedules,
                 [QUOTA_STREAMS] = config->quotas.streams,
             },
         .program_bytes = -1,
@@ -130,6 +132,17 @@ enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct c
     return e == OK ? check_quota(&q, QUOTA_FILES, used + (int64_t)added, excess_r) : e;
 }
 
+enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
+                               struct quota_excess *excess_r)
+{
+    struct quotas q;
+    int64_t used = 0;
+    enum err e = quota_read(tx->db, tx->ctx, workspace, config, &q);
+    if (e == OK)
+        e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_COUNT_SCHEDULES, workspace, &used);
+    return e == OK ? check_quota(&q, QUOTA_SCHEDULES, used + 1, excess_r) : e;
+}
+
 enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set, int64_t limit)
 {
     int64_t bytes = 0;
@@ -149,7 +162,7 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
     static const enum sql_id queries[QUOTAS] = {
         [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,  [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
         [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
-        [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,
+        [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,      [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
     };
     enum err e = OK;
     used_r[QUOTA_STREAMS] = -1;

@@ -18,6 +18,8 @@ enum quota {
     QUOTA_FILES,
     /* Tickets for event streams. Checked without a lock, so requests at the same moment may exceed it. */
     QUOTA_TICKETS,
+    /* Schedules. */
+    QUOTA_SCHEDULES,
     /* Event streams and waits that are open, on each host. The event daemon checks it. */
     QUOTA_STREAMS,
     QUOTAS
@@ -53,6 +55,10 @@ enum err quota_add_version(struct db_tx *tx, const id *workspace, const struct c
 /* Checks that `added` files may be added. Call it under the account's lock. ERR_LIMIT as above. */
 enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct config *config, size_t added,
                            struct quota_excess *excess_r) WARN_UNUSED;
+
+/* Checks that one more schedule may be added. Call it under the account's lock. ERR_LIMIT as above. */
+enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
+                               struct quota_excess *excess_r) WARN_UNUSED;
 
 /* Sets a limit of the workspace, or, without `is_set`, lets the setting apply again. Also counts the bytes of
  * programs again. Call it under the account's lock. */

@@ -1,13 +1,17 @@
 #include "store/schedule.h"
 
+#include <string.h>
 #include <talloc.h>
+
+#include "account/account.h"
 
 enum { MS_PER_S = 1000 };
 
 static struct span span_of_cell(const struct db_rows *rows, size_t r, size_t column)
 {
     const struct db_cell *cell = db_cell(rows, r, column);
-    return cell->is_null ? (struct span){0} : (struct span){cell->text, cell->size};
+    /* no text where the cell is NULL */
+    return (struct span){cell->text, cell->size};
 }
 
 static struct schedule schedule_from_row(const struct db_rows *rows, size_t r)
@@ -37,6 +41,10 @@ static struct schedule schedule_from_row(const struct db_rows *rows, size_t r)
         .input = span_of_cell(rows, r, SCHEDULE_FIND_DUE_INPUT),
         .tags = span_of_cell(rows, r, SCHEDULE_FIND_DUE_TAGS),
         .metadata = span_of_cell(rows, r, SCHEDULE_FIND_DUE_METADATA),
+        .note = db_str(rows, r, SCHEDULE_FIND_DUE_NOTE),
+        .paused = (enum schedule_pause)db_int(rows, r, SCHEDULE_FIND_DUE_PAUSED),
+        .created_ms = db_int(rows, r, SCHEDULE_FIND_DUE_CREATED_MS),
+        .updated_ms = db_int(rows, r, SCHEDULE_FIND_DUE_UPDATED_MS),
         .now_ms = db_int(rows, r, SCHEDULE_FIND_DUE_NOW_MS),
     };
 }
@@ -112,4 +120,189 @@ struct occurrence schedule_due_occurrence(const struct schedule *s, const struct
         .next_ms = is_last ? 0 : next_ms,
         .due_ms = is_last ? 0 : next_ms + timing_jitter_ms(&s->id, next_ms, s->jitter_s),
     };
+}
+
+enum err schedule_get(struct db *db, void *ctx, const id *workspace, const id *schedule, struct schedule *s_r)
+{
+    struct db_value args[] = {db_id(schedule), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_SCHEDULE_GET, args, 2, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (e == OK)
+        *s_r = schedule_from_row(rows, 0);
+    return e;
+}
+
+enum err schedule_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
+                       struct schedule **list_r, size_t *count_r)
+{
+    /* the highest UUID */
+    static const id last = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
+    struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &last), db_number(limit)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_SCHEDULE_LIST, args, 3, &rows);
+    *count_r = e == OK ? rows->count : 0;
+    *list_r = talloc_array(ctx, struct schedule, *count_r + 1);
+    for (size_t r = 0; r < *count_r; r++)
+        (*list_r)[r] = schedule_from_row(rows, r);
+    return e;
+}
+
+static struct db_value value_of_span(struct span s)
+{
+    return s.at ? db_bytes(s.at, s.size) : db_null();
+}
+
+static enum err insert_schedule(struct db_tx *tx, const struct schedule *s)
+{
+    struct db_value v[] = {
+        [SCHEDULE_INSERT_SET_ID] = db_id(&s->id),
+        [SCHEDULE_INSERT_SET_WORKSPACE_ID] = db_id(&s->workspace_id),
+        [SCHEDULE_INSERT_SET_PRINCIPAL_ID] = db_id(&s->principal_id),
+        [SCHEDULE_INSERT_SET_KEY_ID] = db_id(&s->key_id),
+        [SCHEDULE_INSERT_SET_RESPONDER_ID] = db_id(&s->responder_id),
+        [SCHEDULE_INSERT_SET_KIND] = db_number(s->kind),
+        [SCHEDULE_INSERT_SET_TIMING] = db_number(s->timing),
+        [SCHEDULE_INSERT_SET_CRON] = db_text(s->cron),
+        [SCHEDULE_INSERT_SET_TIMEZONE] = db_text(s->timezone),
+        [SCHEDULE_INSERT_SET_EVERY_S] = db_number_or_null(s->every_s, s->every_s > 0),
+        [SCHEDULE_INSERT_SET_AT_MS] = db_number_or_null(s->at_ms, s->at_ms > 0),
+        [SCHEDULE_INSERT_SET_ANCHOR_MS] = db_number(s->anchor_ms),
+        [SCHEDULE_INSERT_SET_START_MS] = db_number_or_null(s->start_ms, s->start_ms > 0),
+        [SCHEDULE_INSERT_SET_END_MS] = db_number_or_null(s->end_ms, s->end_ms > 0),
+        [SCHEDULE_INSERT_SET_JITTER_S] = db_number(s->jitter_s),
+        [SCHEDULE_INSERT_SET_OVERLAP] = db_number(s->overlap),
+        [SCHEDULE_INSERT_SET_CATCH_UP_S] = db_number(s->catch_up_s),
+        [SCHEDULE_INSERT_SET_PAUSED] = db_number(s->paused),
+        [SCHEDULE_INSERT_SET_NEXT_MS] = db_number_or_null(s->next_ms, s->next_ms > 0),
+        [SCHEDULE_INSERT_SET_DUE_MS] = db_number_or_null(s->due_ms, s->due_ms > 0),
+        [SCHEDULE_INSERT_SET_NOTE] = db_text(s->note),
+        [SCHEDULE_INSERT_SET_INPUT] = value_of_span(s->input),
+        [SCHEDULE_INSERT_SET_TAGS] = value_of_span(s->tags),
+        [SCHEDULE_INSERT_SET_METADATA] = value_of_span(s->metadata),
+        [SCHEDULE_INSERT_SET_CREATED_MS] = db_number(s->created_ms),
+        [SCHEDULE_INSERT_SET_UPDATED_MS] = db_number(s->updated_ms),
+    };
+    return db_run(tx->db, tx->ctx, SQL_SCHEDULE_INSERT, v, SCHEDULE_INSERT_SET_COUNT, NULL);
+}
+
+struct schedule_creation {
+    const struct schedule_new *c;
+    struct schedule_outcome *outcome;
+    void *ctx;
+};
+
+/* Whether an earlier attempt of this transaction, whose COMMIT response was lost, has made the schedule. */
+static enum err find_created(struct db_tx *tx, const struct schedule *s, bool *found_r)
+{
+    struct schedule stored;
+    enum err e =
+        tx->settling ? schedule_get(tx->db, tx->ctx, &s->workspace_id, &s->id, &stored) : ERR_NOT_FOUND;
+    *found_r = e == OK;
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err schedule_create_work(struct db_tx *tx, void *arg)
+{
+    struct schedule_creation *creation = arg;
+    const struct schedule_new *c = creation->c;
+    const struct idempotency_entry entry = {
+        .key = {c->schedule.workspace_id, c->idempotency_key, c->fingerprint},
+        .response = c->first_response,
+    };
+    struct account *account;
+    size_t accounts;
+    bool found = false;
+    *creation->outcome = (struct schedule_outcome){.key = {.state = IDEMPOTENCY_FREE}};
+    enum err e = account_lock(tx, tx->ctx, &c->schedule.workspace_id, 1, &account, &accounts);
+    if (e == OK && accounts == 0)
+        e = ERR_NOT_FOUND;
+    if (e == OK)
+        e = find_created(tx, &c->schedule, &found);
+    if (e == OK && !found && entry.key.key.at)
+        e = idempotency_find(tx, creation->ctx, &entry.key, 1, &creation->outcome->key);
+    if (e == OK && (found || creation->outcome->key.state != IDEMPOTENCY_FREE)) {
+        account->touched = true;
+        return account_write(tx, account, 1);
+    }
+    if (e == OK)
+        e = quota_check_schedules(tx, &c->schedule.workspace_id, c->config, &creation->outcome->excess);
+    if (e == OK)
+        e = insert_schedule(tx, &c->schedule);
+    return e == OK && entry.key.key.at ? idempotency_store(tx, &entry, 1) : e;
+}
+
+enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
+                         struct schedule_outcome *outcome_r)
+{
+    struct schedule_creation creation = {c, outcome_r, ctx};
+    return db_transaction(db, schedule_create_work, &creation);
+}
+
+enum err schedule_write(struct db *db, void *ctx, const struct schedule *s)
+{
+    struct db_value v[] = {
+        db_number(s->timing),
+        db_text(s->cron),
+        db_text(s->timezone),
+        db_number_or_null(s->every_s, s->every_s > 0),
+        db_number_or_null(s->at_ms, s->at_ms > 0),
+        db_number(s->anchor_ms),
+        db_number_or_null(s->start_ms, s->start_ms > 0),
+        db_number_or_null(s->end_ms, s->end_ms > 0),
+        db_number(s->jitter_s),
+        db_number(s->overlap),
+        db_number(s->catch_up_s),
+        db_number(s->paused),
+        db_number_or_null(s->next_ms, s->next_ms > 0),
+        db_number_or_null(s->due_ms, s->due_ms > 0),
+        db_text(s->note),
+        value_of_span(s->input),
+        value_of_span(s->tags),
+        value_of_span(s->metadata),
+        db_number(s->updated_ms),
+        db_id(&s->id),
+        db_id(&s->workspace_id),
+        db_number(s->revision),
+    };
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_SCHEDULE_WRITE, v, sizeof v / sizeof *v, &rows);
+    return e == OK && rows->affected == 0 ? ERR_CONFLICT : e;
+}
+
+enum err schedule_delete(struct db *db, void *ctx, const id *workspace, const id *schedule)
+{
+    struct db_value args[] = {db_id(schedule), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_SCHEDULE_DELETE, args, 2, &rows);
+    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+}
+
+enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id *schedule, int64_t before_ms,
+                         int64_t limit, struct occurrence_row **list_r, size_t *count_r)
+{
+    struct db_value args[] = {db_id(schedule), db_id(workspace), db_number(before_ms), db_number(limit)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_OCCURRENCE_LIST, args, 4, &rows);
+    *count_r = e == OK ? rows->count : 0;
+    *list_r = talloc_array(ctx, struct occurrence_row, *count_r + 1);
+    for (size_t r = 0; r < *count_r; r++)
+        (*list_r)[r] = (struct occurrence_row){
+            .nominal_ms = db_int(rows, r, OCCURRENCE_LIST_NOMINAL_MS),
+            .origin = (enum occurrence_origin)db_int(rows, r, OCCURRENCE_LIST_ORIGIN),
+            .state = (enum occurrence_state)db_int(rows, r, OCCURRENCE_LIST_STATE),
+            .reason = (enum occurrence_reason)db_int(rows, r, OCCURRENCE_LIST_REASON),
+            .execution_id = db_get_id(rows, r, OCCURRENCE_LIST_EXECUTION_ID),
+            .decided_ms = db_int(rows, r, OCCURRENCE_LIST_DECIDED_MS),
+        };
+    return e;
+}
+
+void schedule_set_next(struct schedule *s, const struct timing *timing, int64_t after_ms)
+{
+    int64_t next_ms = timing_next(timing, after_ms);
+    bool is_due = next_ms != TIMING_NEVER && s->paused == SCHEDULE_RUNS;
+    s->next_ms = next_ms == TIMING_NEVER ? 0 : next_ms;
+    s->due_ms = is_due ? next_ms + timing_jitter_ms(&s->id, next_ms, s->jitter_s) : 0;
 }

@@ -2,11 +2,13 @@
  * accepting transaction (lib/run/accept_occurrence.c). Results are allocated on ctx. */
 #pragma once
 
+#include "account/idempotency.h"
 #include "base/span.h"
 #include "mariadb/db.h"
 #include "run/occurrence.h"
 #include "run/states.h"
 #include "schedule/timing.h"
+#include "store/quota.h"
 
 /* The largest `catch_up_seconds`. */
 enum { SCHEDULE_CATCH_UP_MAX_S = 7 * 24 * 3600 };
@@ -27,6 +29,9 @@ struct schedule {
     int64_t revision;
     /* JSON as sent; absent: none */
     struct span input, tags, metadata;
+    const char *note;
+    enum schedule_pause paused;
+    int64_t created_ms, updated_ms;
     /* MariaDB's clock when the row was read. */
     int64_t now_ms;
 };
@@ -47,3 +52,49 @@ bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_
 /* The occurrence that is due: nominal time, whether it is too late, and what the schedule's row becomes. If
  * it is too late, the next one is the first that is not. */
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing);
+/* Sets next_ms and due_ms: the first time after `after_ms`. */
+void schedule_set_next(struct schedule *s, const struct timing *timing, int64_t after_ms);
+
+/* ERR_NOT_FOUND: the workspace has no such schedule. */
+enum err schedule_get(struct db *db, void *ctx, const id *workspace, const id *schedule,
+                      struct schedule *s_r) WARN_UNUSED;
+/* At most `limit` schedules, newest first, older than `after` if it is set. */
+enum err schedule_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
+                       struct schedule **list_r, size_t *count_r) WARN_UNUSED;
+
+struct schedule_new {
+    struct schedule schedule;
+    /* Absent: none. */
+    struct span idempotency_key;
+    uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];
+    /* What a repetition of this request gets. */
+    struct stored_response first_response;
+    /* Names the default quotas. */
+    const struct config *config;
+};
+struct schedule_outcome {
+    /* The schedule was made if the key is IDEMPOTENCY_FREE. */
+    struct idempotency_match key;
+    /* Of ERR_LIMIT. */
+    struct quota_excess excess;
+};
+/* One transaction under the account's lock. ERR_LIMIT: the quota would be exceeded. */
+enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
+                         struct schedule_outcome *outcome_r) WARN_UNUSED;
+/* Writes what a caller may change. ERR_CONFLICT: the row was changed, decided or deleted since it was read;
+ * read it again. */
+enum err schedule_write(struct db *db, void *ctx, const struct schedule *s) WARN_UNUSED;
+/* Runs that are active continue. ERR_NOT_FOUND: none. */
+enum err schedule_delete(struct db *db, void *ctx, const id *workspace, const id *schedule) WARN_UNUSED;
+
+struct occurrence_row {
+    int64_t nominal_ms, decided_ms;
+    enum occurrence_origin origin;
+    enum occurrence_state state;
+    enum occurrence_reason reason;
+    /* Of OCCURRENCE_STARTED. */
+    id execution_id;
+};
+/* At most `limit` occurrences with a nominal time before `before_ms`, newest first. */
+enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id *schedule, int64_t before_ms,
+                         int64_t limit, struct occurrence_row **list_r, size_t *count_r) WARN_UNUSED;

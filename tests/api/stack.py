@@ -30,7 +30,7 @@ SERVERS = ("mariadb", "redis", "api", "executor", "stream", "nginx")
 TERMINAL = ("success", "failed", "stopped")
 ALL_SCOPES = ",".join((
     "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
-    "executions:purge", "files:read", "files:write", "credits:read"))
+    "executions:purge", "files:read", "files:write", "credits:read", "schedules:read", "schedules:write"))
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 
@@ -298,6 +298,9 @@ class Client:
 
     def put(self, path, **kwargs):
         return self.request("PUT", path, **kwargs)
+
+    def patch(self, path, **kwargs):
+        return self.request("PATCH", path, **kwargs)
 
     def delete(self, path, **kwargs):
         return self.request("DELETE", path, **kwargs)

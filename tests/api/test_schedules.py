@@ -129,3 +129,107 @@ def test_killed_executors_start_each_occurrence_once(stack, workspace):
                           f"WHERE o.workspace_id = '{workspace.id}'")
     assert runs == named == number(stack, f"SELECT COUNT(*) FROM schedule_occurrences WHERE workspace_id = '{workspace.id}'")
     assert stack.cli("audit")["violations"] == []
+
+
+def add_many(stack, workspace, workflow, n):
+    """n schedules that are due now."""
+    key = stack.sql_one(f"SELECT id FROM api_keys WHERE workspace_id = '{workspace.id}' LIMIT 1")
+    at = now_ms(stack)
+    stack.sql_long(f"""INSERT INTO schedules (id, workspace_id, principal_id, key_id, responder_id, kind, timing, timezone, every_s, anchor_ms, jitter_s,
+        overlap, catch_up_s, next_ms, due_ms, note, created_ms, updated_ms)
+      SELECT UUID(), '{workspace.id}', '{workspace.id}', '{key}', '{workflow}', 1, 1, 'UTC', 86400, {at}, 0, 1, 3600, {at}, {at}, '', {at}, {at}
+      FROM seq_1_to_{n}""")
+
+
+@pytest.mark.serial
+def test_ten_thousand_schedules_due_in_one_minute(stack):
+    workspace = stack.workspace(credits=20000)
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    add_many(stack, workspace, workflow, 10000)
+    started = f"SELECT COUNT(*) FROM schedule_occurrences WHERE workspace_id = '{workspace.id}' AND state = 1"
+    eventually(lambda: number(stack, started) > 0, 30, "the first is started")
+    client.finished(client.started(workflow))  # accepts of others continue
+    eventually(lambda: number(stack, started) == 10000, 180, "all are started")
+    took = stack.sql_one(f"SELECT (MAX(decided_ms) - MIN(decided_ms)) / 1000 FROM schedule_occurrences WHERE workspace_id = '{workspace.id}'")
+    print(f"10,000 occurrences decided in {took} s")
+    assert number(stack, f"SELECT COUNT(DISTINCT execution_id) FROM schedule_occurrences WHERE workspace_id = '{workspace.id}'") == 10000
+
+
+def made(client, workflow, **body):
+    answer = client.post("/schedules", json={"workflow_id": workflow, **body})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def test_schedule_is_created_changed_paused_and_deleted(workspace):
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    schedule = made(client, workflow, cron="30 2 * * *", timezone="Europe/Berlin", inputs={"a": 1}, note="nightly")
+    path = f"/schedules/{schedule['id']}"
+    assert client.get(path).json() == schedule and schedule["state"] == "active" and schedule["inputs"] == {"a": 1}
+    assert client.get("/schedules").json()["schedules"] == [schedule]
+    upcoming = client.get(f"{path}/upcoming", params={"count": 2, "after": "2027-03-27T12:00:00Z"})
+    assert upcoming.json() == {"upcoming": ["2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z"]}
+    upcoming = client.get(f"{path}/upcoming", params={"count": 2, "after": "2027-10-30T12:00:00Z"})
+    assert upcoming.json() == {"upcoming": ["2027-10-31T00:30:00Z", "2027-11-01T01:30:00Z"]}
+    paused = client.post(f"{path}/pause").json()
+    assert (paused["state"], paused["pause_reason"], paused["next_at"]) == ("paused", "caller", None)
+    assert client.post(f"{path}/resume").json()["next_at"] == schedule["next_at"]
+    changed = client.patch(path, json={"every_seconds": 3600, "note": ""}).json()
+    assert (changed["cron"], changed["every_seconds"], changed["note"], changed["inputs"]) == (None, 3600, "", {"a": 1})
+    assert client.delete(path).status_code == 204
+    assert client.get(path).status_code == 404 and client.delete(path).status_code == 404
+
+
+def test_interval_of_the_api_is_started(workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), every_seconds=10, start_at="2027-01-01T00:00:00Z")
+    assert schedule["next_at"].startswith("2027-01-01T00:00:00")
+    client.patch(f"/schedules/{schedule['id']}", json={"start_at": None})
+    occurrences = eventually(lambda: client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"], 40, "an occurrence")
+    assert occurrences[-1]["state"] == "started" and client.finished(occurrences[-1]["execution_id"])["status"] == "success"
+
+
+@pytest.mark.parametrize("status, body", [
+    (400, {}), (400, {"cron": "* * * * *", "every_seconds": 60}), (422, {"cron": "* * * *"}), (422, {"cron": "0 0 30 2 *"}),
+    (422, {"cron": "* * * * *", "timezone": "Mars/Olympus"}), (400, {"every_seconds": 9}), (400, {"every_seconds": 1.5}),
+    (422, {"at": "2001-01-01T00:00:00Z"}), (400, {"at": "tomorrow"}), (400, {"cron": "* * * * *", "overlap": "both"}),
+    (400, {"cron": "* * * * *", "jitter_seconds": -1}), (400, {"cron": "* * * * *", "tags": "x"}), (422, {"cron": "* * * * *", "inputs": 1}),
+    (422, {"cron": "* * * * *", "end_at": "2001-01-01T00:00:00Z"}), (400, {"cron": "* * * * *", "colour": 1}), (400, {"cron": 5}),
+    (400, {"cron": "* * * * *", "note": "x" * 1001}), (400, {"cron": "* * * * *", "paused": "no"})])
+def test_wrong_schedule_is_rejected(workspace, status, body):
+    answer = workspace.client().post("/schedules", json={"workflow_id": workspace.put_workflow(PROGRAM), **body})
+    assert answer.status_code == status, answer.text
+
+
+def test_writing_needs_the_scope_to_execute(workspace):
+    workflow = workspace.put_workflow(PROGRAM)
+    body = {"workflow_id": workflow, "cron": "0 0 * * *"}
+    assert workspace.client("schedules:write").post("/schedules", json=body).status_code == 403
+    assert workspace.client("schedules:read,workflows:execute").post("/schedules", json=body).status_code == 403
+    writer = workspace.client("schedules:write,workflows:execute")
+    first = writer.post("/schedules", json=body, headers={"Idempotency-Key": "k"})
+    again = writer.post("/schedules", json=body, headers={"Idempotency-Key": "k"})
+    assert first.status_code == again.status_code == 201 and first.json() == again.json()
+    path = f"/schedules/{first.json()['id']}"
+    assert writer.get(path).status_code == 403
+    assert workspace.client("schedules:write").delete(path).status_code == 403
+    assert workspace.client("schedules:read").get(path).status_code == 200
+
+
+def test_schedule_of_another_workspace_is_not_found(stack, workspace):
+    schedule = made(workspace.client(), workspace.put_workflow(PROGRAM), cron="0 0 * * *")
+    other = stack.workspace().client()
+    for method, path in (("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("GET", "/upcoming"), ("GET", "/occurrences")):
+        answer = other.request(method, f"/schedules/{schedule['id']}{path}", **({"json": {"note": ""}} if method == "PATCH" else {}))
+        assert answer.status_code == 404, (method, path, answer.text)
+
+
+def test_quota_of_schedules(stack, workspace):
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "schedules=1")
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    made(client, workflow, cron="0 0 * * *")
+    answer = client.post("/schedules", json={"workflow_id": workflow, "cron": "0 0 * * *"})
+    assert (answer.status_code, answer.json()["code"]) == (403, "quota_exceeded")

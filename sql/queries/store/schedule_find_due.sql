@@ -1,6 +1,7 @@
 -- The schedules that are due by MariaDB's clock, longest due first.
 SELECT id, workspace_id, principal_id, key_id, responder_id, kind, timing, cron, timezone, every_s, at_ms, anchor_ms, start_ms, end_ms, jitter_s, overlap,
-  catch_up_s, next_ms, due_ms, waiting_ms, revision, input, tags, metadata, CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now_ms
+  catch_up_s, next_ms, due_ms, waiting_ms, revision, input, tags, metadata, note, paused, created_ms, updated_ms,
+  CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS now_ms
 FROM schedules
 WHERE due_ms <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)
 ORDER BY due_ms

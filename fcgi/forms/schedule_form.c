@@ -1,0 +1,191 @@
+#include "fcgi/forms/schedule_form.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "fcgi/cache/workflow_cache.h"
+#include "fcgi/forms/form.h"
+#include "fcgi/forms/run_form.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
+#include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
+
+/* A member that is present, JSON null included, which clears a field of PATCH. */
+static bool has_member(json_object *body, const char *name)
+{
+    return json_object_object_get_ex(body, name, NULL);
+}
+
+static bool read_int(struct request *r, json_object *body, const char *name, int64_t min, int64_t max,
+                     int64_t *value_r)
+{
+    json_object *value = json_get(body, name);
+    if (!value)
+        return true;
+    int64_t number = json_object_get_int64(value);
+    if (!json_object_is_type(value, json_type_int) || number < min || number > max)
+        return form_reject_value(
+            r, name, talloc_asprintf(r, "an integer from %lld to %lld", (long long)min, (long long)max));
+    *value_r = number;
+    return true;
+}
+
+static bool read_time(struct request *r, json_object *body, const char *name, int64_t *ms_r)
+{
+    if (!has_member(body, name))
+        return true;
+    const char *text = json_get_text(body, name);
+    *ms_r = text ? clock_parse(text) : 0;
+    if ((json_get(body, name) && !text) || *ms_r < 0)
+        return form_reject_value(r, name, "an RFC 3339 date-time");
+    return true;
+}
+
+static bool read_text(struct request *r, json_object *body, const char *name, size_t max, const char **text_r)
+{
+    if (!json_get(body, name))
+        return true;
+    *text_r = json_get_text(body, name);
+    if (!*text_r || utf8_count(*text_r, strlen(*text_r)) > max)
+        return form_reject_value(r, name, talloc_asprintf(r, "a string of at most %zu characters", max));
+    return true;
+}
+
+/* Exactly one of cron, every_seconds and at; PATCH may name none. */
+static bool read_times(struct request *r, json_object *body, struct schedule *s)
+{
+    int named = !!json_get(body, "cron") + !!json_get(body, "every_seconds") + !!json_get(body, "at");
+    bool is_new = s->revision == 0;
+    if (named > 1 || (is_new && named == 0))
+        return request_reject(r, 400, "invalid_request",
+                              "Exactly one of cron, every_seconds and at must be given.");
+    if (named == 1) {
+        s->cron = NULL;
+        s->every_s = s->at_ms = 0;
+    }
+    if (!read_text(r, body, "cron", CRON_TEXT_MAX, &s->cron) ||
+        !read_int(r, body, "every_seconds", TIMING_EVERY_MIN_S, TIMING_EVERY_MAX_S, &s->every_s) ||
+        (json_get(body, "at") && !read_time(r, body, "at", &s->at_ms)) ||
+        !read_time(r, body, "start_at", &s->start_ms) || !read_time(r, body, "end_at", &s->end_ms) ||
+        !read_text(r, body, "timezone", ZONE_NAME_MAX, &s->timezone))
+        return false;
+    s->timing = s->cron ? TIMING_CRON : s->every_s > 0 ? TIMING_EVERY : TIMING_AT;
+    if (named == 1 || has_member(body, "start_at"))
+        s->anchor_ms = s->start_ms > 0 ? s->start_ms : clock_wall_ms() + s->every_s * 1000;
+    return true;
+}
+
+static bool read_rules(struct request *r, json_object *body, struct schedule *s)
+{
+    int64_t jitter_s = s->jitter_s, catch_up_s = s->catch_up_s;
+    json_object *paused = json_get(body, "paused"), *overlap = json_get(body, "overlap");
+    if (!read_int(r, body, "jitter_seconds", 0, TIMING_JITTER_MAX_S, &jitter_s) ||
+        !read_int(r, body, "catch_up_seconds", 0, SCHEDULE_CATCH_UP_MAX_S, &catch_up_s) ||
+        !read_text(r, body, "note", SCHEDULE_NOTE_MAX, &s->note))
+        return false;
+    s->jitter_s = (int)jitter_s;
+    s->catch_up_s = (int)catch_up_s;
+    if (overlap) {
+        const char *name = json_plain(overlap);
+        s->overlap = name ? overlap_from_name(name) : 0;
+        if (!s->overlap)
+            return form_reject_value(r, "overlap", "skip, queue_one, allow or stop_previous");
+    }
+    if (paused && !json_object_is_type(paused, json_type_boolean))
+        return form_reject_value(r, "paused", "a boolean");
+    if (paused)
+        s->paused = json_object_get_boolean(paused) ? SCHEDULE_PAUSED_BY_CALLER : SCHEDULE_RUNS;
+    return true;
+}
+
+/* 422 with one problem. */
+static bool reject_times(struct request *r, const char *pointer, const char *sentence)
+{
+    struct json_problems *p = json_problems_new(r);
+    json_problems_add(p, pointer, "%s", sentence);
+    reply_problems(r, 422, "invalid_schedule", p, "The schedule is never due, or its times are wrong.");
+    return false;
+}
+
+static bool compile_times(struct request *r, const struct schedule *s, struct timing *timing_r)
+{
+    struct cron cron;
+    const char *problem = s->cron ? cron_parse(r, s->cron, &cron) : NULL;
+    if (problem)
+        return reject_times(r, "/cron", problem);
+    if (!zone_open(r, s->timezone))
+        return reject_times(r, "/timezone", "The time zone database has no zone of this name.");
+    if (!schedule_timing(r, s, timing_r))
+        return reject_times(r, "/cron", "The expression cannot be read.");
+    if (timing_next(timing_r, clock_wall_ms()) == TIMING_NEVER)
+        return reject_times(r, "", "No time is left: all are in the past, or after end_at.");
+    return true;
+}
+
+static bool check_target(struct request *r, struct schedule *s, struct run_request *req)
+{
+    struct workflow_cached_version current;
+    const struct compiled *compiled;
+    enum err e = workflow_cache_current(r, &s->responder_id, false, &current);
+    if (e == OK)
+        e = workflow_cache_compiled(r, &s->responder_id, current.version, &compiled);
+    if (e != OK) {
+        reply_err(r, e);
+        return false;
+    }
+    return run_form_check_inputs(r, req, compiled->program->inputs);
+}
+
+static bool read_target(struct request *r, json_object *body, struct schedule *s)
+{
+    struct run_request req = {.input = s->input, .tags = s->tags, .metadata = s->metadata};
+    struct run_request sent = {0};
+    struct span workflow = json_span(json_get(body, "workflow_id"));
+    if (s->revision == 0 && (!workflow.at || !id_parse(workflow.at, workflow.size, &s->responder_id)))
+        return form_reject_value(r, "workflow_id", "a UUID");
+    if (!run_form_read_payload(r, body, &sent))
+        return false;
+    if (has_member(body, "inputs"))
+        req.input = sent.input;
+    if (has_member(body, "tags"))
+        req.tags = sent.tags;
+    if (has_member(body, "metadata"))
+        req.metadata = sent.metadata;
+    s->input = req.input;
+    s->tags = req.tags;
+    s->metadata = req.metadata;
+    return check_target(r, s, &req);
+}
+
+#define SCHEDULE_TIMES "cron every_seconds at timezone start_at end_at jitter_seconds paused"
+#define SCHEDULE_MEMBERS "inputs tags metadata overlap catch_up_seconds note " SCHEDULE_TIMES
+
+/* A member that changes when the schedule is due next. */
+static bool names_times(json_object *body)
+{
+    static const char *const names[] = {"cron",   "every_seconds",  "at",    "timezone", "start_at",
+                                        "end_at", "jitter_seconds", "paused"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (has_member(body, names[i]))
+            return true;
+    }
+    return false;
+}
+
+bool schedule_form_read(struct request *r, struct schedule *s, struct timing *timing_r, bool *retimed_r)
+{
+    json_object *body;
+    if (!request_json(r, &body))
+        return false;
+    if (!body)
+        return request_reject(r, 400, "invalid_request", "The request needs a body.");
+    if (!form_members_are_known(r, body,
+                                s->revision == 0 ? "workflow_id " SCHEDULE_MEMBERS : SCHEDULE_MEMBERS))
+        return false;
+    *retimed_r = names_times(body);
+    return read_times(r, body, s) && read_rules(r, body, s) && read_target(r, body, s) &&
+           (!*retimed_r || compile_times(r, s, timing_r));
+}

@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM schedules WHERE workspace_id = ?
