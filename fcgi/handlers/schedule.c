@@ -199,9 +199,10 @@ static void write_utc(struct json_write *w, int64_t ms)
     enum { MS = 1000 };
     char text[CLOCK_TEXT_SIZE];
     clock_text_z(ms, text);
-    if (ms % MS == 0)
-        strcpy(strchr(text, '.'), "Z");
-    json_write_bytes(w, text, strlen(text));
+    const char *dot = strchr(text, '.');
+    if (ms % MS == 0 && dot)
+        text[dot - text] = 'Z';
+    json_write_bytes(w, text, ms % MS == 0 && dot ? (size_t)(dot - text) + 1 : strlen(text));
 }
 
 int h_schedule_upcoming(struct request *r)
