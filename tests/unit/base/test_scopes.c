@@ -8,7 +8,9 @@ Test(scopes, bit_values_are_stable)
     cr_expect_str_eq(scope_name(1), "workflows:read");
     cr_expect_str_eq(scope_name(SCOPE_WORKFLOWS_EXECUTE), "workflows:execute");
     cr_expect_str_eq(scope_name(1 << 9), "credits:read");
-    cr_expect_null(scope_name((enum scope)(1 << 10)));
+    cr_expect_str_eq(scope_name(1 << 10), "schedules:read");
+    cr_expect_str_eq(scope_name(1 << 11), "schedules:write");
+    cr_expect_null(scope_name((enum scope)(1 << 12)));
     cr_expect_null(scope_name((enum scope)3));
     cr_expect_null(scope_name((enum scope)0));
 }
