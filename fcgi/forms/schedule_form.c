@@ -78,6 +78,12 @@ static bool read_times(struct request *r, json_object *body, struct schedule *s)
     return true;
 }
 
+void schedule_form_own(struct request *r, struct schedule *s)
+{
+    s->principal_id = r->access.principal_id;
+    s->key_id = r->access.key_id;
+}
+
 static bool read_rules(struct request *r, json_object *body, struct schedule *s)
 {
     int64_t jitter_s = s->jitter_s, catch_up_s = s->catch_up_s;
@@ -96,7 +102,9 @@ static bool read_rules(struct request *r, json_object *body, struct schedule *s)
     }
     if (paused && !json_object_is_type(paused, json_type_boolean))
         return form_reject_value(r, "paused", "a boolean");
-    if (paused)
+    if (paused && !json_object_get_boolean(paused) && s->paused == SCHEDULE_PAUSED_KEY_REVOKED)
+        schedule_form_own(r, s);
+    if (paused && (bool)json_object_get_boolean(paused) != (s->paused != SCHEDULE_RUNS))
         s->paused = json_object_get_boolean(paused) ? SCHEDULE_PAUSED_BY_CALLER : SCHEDULE_RUNS;
     return true;
 }
@@ -110,7 +118,8 @@ static bool reject_times(struct request *r, const char *pointer, const char *sen
     return false;
 }
 
-static bool compile_times(struct request *r, const struct schedule *s, struct timing *timing_r)
+static bool compile_times(struct request *r, const struct schedule *s, bool is_changed,
+                          struct timing *timing_r)
 {
     struct cron cron;
     const char *problem = s->cron ? cron_parse(r, s->cron, &cron) : NULL;
@@ -120,7 +129,7 @@ static bool compile_times(struct request *r, const struct schedule *s, struct ti
         return reject_times(r, "/timezone", "The time zone database has no zone of this name.");
     if (!schedule_timing(r, s, timing_r))
         return reject_times(r, "/cron", "The expression cannot be read.");
-    if (timing_next(timing_r, clock_wall_ms()) == TIMING_NEVER)
+    if (is_changed && timing_next(timing_r, clock_wall_ms()) == TIMING_NEVER)
         return reject_times(r, "", "No time is left: all are in the past, or after end_at.");
     return true;
 }
@@ -129,7 +138,7 @@ static bool check_target(struct request *r, struct schedule *s, struct run_reque
 {
     struct workflow_cached_version current;
     const struct compiled *compiled;
-    enum err e = workflow_cache_current(r, &s->responder_id, false, &current);
+    enum err e = workflow_cache_current(r, &s->responder_id, true, &current);
     if (e == OK)
         e = workflow_cache_compiled(r, &s->responder_id, current.version, &compiled);
     if (e != OK) {
@@ -157,17 +166,21 @@ static bool read_target(struct request *r, json_object *body, struct schedule *s
     s->input = req.input;
     s->tags = req.tags;
     s->metadata = req.metadata;
+    if (s->revision > 0 && !has_member(body, "inputs"))
+        return true;
+    /* inputs act with the rights of whoever wrote them */
+    if (!id_equal(&s->principal_id, &r->access.principal_id))
+        schedule_form_own(r, s);
     return check_target(r, s, &req);
 }
 
 #define SCHEDULE_TIMES "cron every_seconds at timezone start_at end_at jitter_seconds paused"
 #define SCHEDULE_MEMBERS "inputs tags metadata overlap catch_up_seconds note " SCHEDULE_TIMES
 
-/* A member that changes when the schedule is due next. */
 static bool names_times(json_object *body)
 {
-    static const char *const names[] = {"cron",   "every_seconds",  "at",    "timezone", "start_at",
-                                        "end_at", "jitter_seconds", "paused"};
+    static const char *const names[] = {"cron",   "every_seconds", "at", "timezone", "start_at",
+                                        "end_at", "jitter_seconds"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (has_member(body, names[i]))
             return true;
@@ -185,7 +198,8 @@ bool schedule_form_read(struct request *r, struct schedule *s, struct timing *ti
     if (!form_members_are_known(r, body,
                                 s->revision == 0 ? "workflow_id " SCHEDULE_MEMBERS : SCHEDULE_MEMBERS))
         return false;
-    *retimed_r = names_times(body);
+    bool is_changed = names_times(body);
+    *retimed_r = is_changed || has_member(body, "paused");
     return read_times(r, body, s) && read_rules(r, body, s) && read_target(r, body, s) &&
-           (!*retimed_r || compile_times(r, s, timing_r));
+           (!*retimed_r || compile_times(r, s, is_changed, timing_r));
 }

@@ -12,3 +12,5 @@ enum { SCHEDULE_NOTE_MAX = 1000 };
  * the times was present. False: the request is rejected, or the reply is set. */
 bool schedule_form_read(struct request *r, struct schedule *s, struct timing *timing_r,
                         bool *retimed_r) WARN_UNUSED;
+/* The schedule's runs act for the caller from now on: by his principal and key. */
+void schedule_form_own(struct request *r, struct schedule *s);

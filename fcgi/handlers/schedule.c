@@ -141,8 +141,9 @@ static bool patch(struct request *r, struct schedule *s)
     bool retimed;
     if (!schedule_form_read(r, s, &timing, &retimed))
         return false;
-    if (retimed)
-        schedule_set_next(s, &timing, clock_wall_ms());
+    /* A time that has come is decided before the new times apply, unless the schedule is paused. */
+    if (retimed && (s->paused != SCHEDULE_RUNS || !schedule_is_pending(s)))
+        schedule_set_next(s, &timing, s->now_ms);
     return true;
 }
 
@@ -164,7 +165,9 @@ int h_schedule_pause(struct request *r)
     return change_schedule(r, pause);
 }
 
-/* Goes on from now: the times of the pause are not caught up. */
+/* Goes on from now: the times of the pause are not caught up. If its key was revoked, the caller's takes its
+ * place.
+ */
 static bool resume(struct request *r, struct schedule *s)
 {
     struct timing timing;
@@ -174,8 +177,10 @@ static bool resume(struct request *r, struct schedule *s)
         reply_err(r, ERR_INTERNAL);
         return false;
     }
+    if (s->paused == SCHEDULE_PAUSED_KEY_REVOKED)
+        schedule_form_own(r, s);
     s->paused = SCHEDULE_RUNS;
-    schedule_set_next(s, &timing, clock_wall_ms());
+    schedule_set_next(s, &timing, s->now_ms);
     return true;
 }
 
@@ -189,7 +194,7 @@ int h_schedule_delete(struct request *r)
     id schedule;
     if (!request_path_id(r, 0, &schedule) || !auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE))
         return reply_rejected(r);
-    enum err e = schedule_delete(r->app->db, r, &r->access.workspace_id, &schedule);
+    enum err e = schedule_delete(r->app->db, &r->access.workspace_id, &schedule);
     return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }
 

@@ -31,7 +31,8 @@ static void cache_balances(const struct account *accounts, size_t n)
 
 /* True if the request may already have been accepted, which is reported whatever the balance is now: by its
  * key, its tool call, its place in a batch, or as the child that an earlier try (whose response was lost)
- * accepted and paid for. An occurrence is decided by the transaction in any case, because its refusal is a row. */
+ * accepted and paid for. An occurrence is decided by the transaction in any case, because its refusal is a
+ * row. */
 static bool may_be_replay(const struct run_request *req)
 {
     return req->idempotency_key.at || req->tool_call_id.at || !run_request_is_root(req) ||

@@ -103,7 +103,8 @@ bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_
 
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing)
 {
-    int64_t oldest_ms = s->now_ms - (int64_t)s->catch_up_s * MS_PER_S;
+    int catch_up_s = s->catch_up_s < SCHEDULE_GRACE_S ? SCHEDULE_GRACE_S : s->catch_up_s;
+    int64_t oldest_ms = s->now_ms - (int64_t)catch_up_s * MS_PER_S;
     bool is_late = s->due_ms < oldest_ms;
     /* an occurrence that is due by its jitter is not late either, so its nominal time may be older by that */
     int64_t after_ms = is_late ? oldest_ms - (int64_t)s->jitter_s * MS_PER_S - 1 : s->next_ms;
@@ -243,6 +244,8 @@ enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
 enum err schedule_write(struct db *db, void *ctx, const struct schedule *s)
 {
     struct db_value v[] = {
+        db_id(&s->principal_id),
+        db_id(&s->key_id),
         db_number(s->timing),
         db_text(s->cron),
         db_text(s->timezone),
@@ -271,12 +274,33 @@ enum err schedule_write(struct db *db, void *ctx, const struct schedule *s)
     return e == OK && rows->affected == 0 ? ERR_CONFLICT : e;
 }
 
-enum err schedule_delete(struct db *db, void *ctx, const id *workspace, const id *schedule)
+struct schedule_deletion {
+    const id *workspace, *schedule;
+};
+
+/* The occurrence that waits is skipped, so that expire_occurrences removes its row in time. */
+static enum err schedule_delete_work(struct db_tx *tx, void *arg)
 {
-    struct db_value args[] = {db_id(schedule), db_id(workspace)};
+    const struct schedule_deletion *deletion = arg;
+    struct db_value key[] = {db_id(deletion->schedule), db_id(deletion->workspace)};
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_SCHEDULE_DELETE, args, 2, &rows);
-    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0) /* an earlier attempt, whose COMMIT response was lost, has deleted it */
+        return tx->settling ? OK : ERR_NOT_FOUND;
+    if (!db_cell(rows, 0, SCHEDULE_LOCK_WAITING_MS)->is_null) {
+        struct db_value skip[] = {db_id(deletion->schedule),
+                                  db_number(db_int(rows, 0, SCHEDULE_LOCK_WAITING_MS))};
+        e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_SKIP, skip, 2, NULL);
+    }
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_SCHEDULE_DELETE, key, 2, NULL) : e;
+}
+
+enum err schedule_delete(struct db *db, const id *workspace, const id *schedule)
+{
+    struct schedule_deletion deletion = {workspace, schedule};
+    return db_transaction(db, schedule_delete_work, &deletion);
 }
 
 enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id *schedule, int64_t before_ms,
@@ -297,6 +321,11 @@ enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id
             .decided_ms = db_int(rows, r, OCCURRENCE_LIST_DECIDED_MS),
         };
     return e;
+}
+
+bool schedule_is_pending(const struct schedule *s)
+{
+    return s->due_ms > 0 && s->next_ms <= s->now_ms;
 }
 
 void schedule_set_next(struct schedule *s, const struct timing *timing, int64_t after_ms)

@@ -10,8 +10,12 @@
 #include "schedule/timing.h"
 #include "store/quota.h"
 
-/* The largest `catch_up_seconds`. */
-enum { SCHEDULE_CATCH_UP_MAX_S = 7 * 24 * 3600 };
+enum {
+    /* The largest `catch_up_seconds`. */
+    SCHEDULE_CATCH_UP_MAX_S = 7 * 24 * 3600,
+    /* An occurrence is not late before, whatever `catch_up_seconds` says: the scheduler needs time itself. */
+    SCHEDULE_GRACE_S = 60,
+};
 
 struct schedule {
     id id, workspace_id, principal_id, key_id, responder_id;
@@ -36,7 +40,7 @@ struct schedule {
     int64_t now_ms;
 };
 
-/* At most `limit` schedules that are due by MariaDB's clock. */
+/* At most `limit` schedules that are due by MariaDB's clock: workspaces in turn, longest due first. */
 enum err schedule_find_due(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
                            size_t *count_r) WARN_UNUSED;
 /* At most `limit` schedules with an occurrence that waits, and none of whose runs is active. */
@@ -52,6 +56,8 @@ bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_
 /* The occurrence that is due: nominal time, whether it is too late, and what the schedule's row becomes. If
  * it is too late, the next one is the first that is not. */
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing);
+/* True: the time of the next occurrence has come, and nobody has decided it yet. */
+bool schedule_is_pending(const struct schedule *s);
 /* Sets next_ms and due_ms: the first time after `after_ms`. */
 void schedule_set_next(struct schedule *s, const struct timing *timing, int64_t after_ms);
 
@@ -85,7 +91,7 @@ enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
  * read it again. */
 enum err schedule_write(struct db *db, void *ctx, const struct schedule *s) WARN_UNUSED;
 /* Runs that are active continue. ERR_NOT_FOUND: none. */
-enum err schedule_delete(struct db *db, void *ctx, const id *workspace, const id *schedule) WARN_UNUSED;
+enum err schedule_delete(struct db *db, const id *workspace, const id *schedule) WARN_UNUSED;
 
 struct occurrence_row {
     int64_t nominal_ms, decided_ms;

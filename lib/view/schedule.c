@@ -58,7 +58,7 @@ void view_schedule(struct json_write *w, const struct schedule *s)
     json_write_text(w, "state", schedule_state(s));
     json_write_time(w, "next_at", s->paused == SCHEDULE_RUNS ? s->next_ms : 0, false);
     json_write_text(w, "note", s->note);
-    json_write_id(w, "created_by", &s->principal_id);
+    json_write_id(w, "principal_id", &s->principal_id);
     json_write_time(w, "created_at", s->created_ms, false);
     json_write_time(w, "updated_at", s->updated_ms, false);
     json_write_close(w, '}');

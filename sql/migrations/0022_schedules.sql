@@ -30,7 +30,7 @@ CREATE TABLE schedules (
   created_ms      BIGINT           NOT NULL,
   updated_ms      BIGINT           NOT NULL,
   KEY (workspace_id, id),
-  KEY (due_ms),
+  KEY (due_ms, workspace_id),
   KEY (waiting_ms)
 ) ENGINE=InnoDB;
 
@@ -47,6 +47,5 @@ CREATE TABLE schedule_occurrences (
   decided_ms   BIGINT           NOT NULL,
   PRIMARY KEY (schedule_id, nominal_ms),
   KEY by_open (schedule_id, is_open),
-  KEY by_execution (execution_id),
-  KEY by_age (decided_ms)
+  KEY by_execution (execution_id, decided_ms)           -- of a run; and by age those that have none
 ) ENGINE=InnoDB;

@@ -233,3 +233,68 @@ def test_quota_of_schedules(stack, workspace):
     made(client, workflow, cron="0 0 * * *")
     answer = client.post("/schedules", json={"workflow_id": workflow, "cron": "0 0 * * *"})
     assert (answer.status_code, answer.json()["code"]) == (403, "quota_exceeded")
+
+
+def test_who_writes_the_inputs_or_resumes_owns_the_schedule(stack, workspace):
+    scopes = "schedules:read,schedules:write,workflows:execute"
+    first, second = workspace.client(scopes), workspace.client(scopes)
+    schedule = made(first, workspace.put_workflow(PROGRAM), cron="0 0 * * *")
+    path = f"/schedules/{schedule['id']}"
+    assert second.patch(path, json={"note": "x"}).json()["principal_id"] == schedule["principal_id"]
+    taken = second.patch(path, json={"inputs": {}}).json()["principal_id"]
+    assert taken != schedule["principal_id"]
+    key = stack.sql_one(f"SELECT key_id FROM schedules WHERE id = '{schedule['id']}'")
+    stack.cli("key", "revoke", "--workspace", workspace.id, key)
+    stack.sql(f"UPDATE schedules SET due_ms = 1, revision = revision + 1 WHERE id = '{schedule['id']}'")
+    eventually(lambda: first.get(path).json()["pause_reason"] == "key_revoked", 30, "the schedule is paused")
+    resumed = first.post(f"{path}/resume").json()
+    assert (resumed["state"], resumed["principal_id"]) == ("active", schedule["principal_id"])
+
+
+def test_occurrence_is_not_late_within_a_minute(stack, workspace):
+    schedule, at = add(stack, workspace, workspace.put_workflow(PROGRAM), ago_s=5, catch_up_s=0)
+    assert decided(stack, schedule)[0][:2] == (at, STARTED)
+
+
+def test_schedule_of_an_archived_workflow_can_be_changed(workspace):
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    path = f"/schedules/{made(client, workflow, cron='0 0 * * *')['id']}"
+    assert client.delete(f"/workflows/{workflow}").status_code == 204
+    assert client.patch(path, json={"note": "x", "paused": True}).json()["state"] == "paused"
+    assert client.patch(path, json={"inputs": {}}).status_code == 404
+
+
+def test_finished_schedule_can_be_paused(workspace):
+    client = workspace.client()
+    at = "2027-01-01T00:00:00Z"
+    path = f"/schedules/{made(client, workspace.put_workflow(PROGRAM), at=at, end_at='2027-01-02T00:00:00Z')['id']}"
+    workspace.stack.sql(f"UPDATE schedules SET next_ms = NULL, due_ms = NULL WHERE id = '{path.split('/')[-1]}'")
+    assert client.get(path).json()["state"] == "finished"
+    assert client.patch(path, json={"paused": True}).json()["state"] == "paused"
+
+
+def test_deleted_schedule_leaves_no_occurrence_that_waits(stack, workspace):
+    client = workspace.client()
+    schedule, _ = add(stack, workspace, workspace.put_workflow(WAITS), every_s=10, ago_s=15, overlap="queue_one")
+    rows = decided(stack, schedule, 2)
+    assert WAITING in [row[1] for row in occurrences(stack, schedule)]
+    assert client.delete(f"/schedules/{schedule}").status_code == 204
+    assert {row[1] for row in occurrences(stack, schedule)} == {STARTED, SKIPPED}
+    assert client.get(f"/executions/{rows[0][3]}").json()["status"] == "running"
+
+
+@pytest.mark.serial
+def test_time_that_has_come_is_decided_before_a_change_applies(stack, workspace):
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    stack.stop_server("executor")
+    changed, at = add(stack, workspace, workflow)
+    paused, _ = add(stack, workspace, workflow)
+    assert client.patch(f"/schedules/{changed}", json={"every_seconds": 7200}).status_code == 200
+    assert client.post(f"/schedules/{paused}/pause").status_code == 200
+    stack.start_server("executor")
+    assert [row[:2] for row in decided(stack, changed)] == [(at, STARTED)]
+    next_ms = number(stack, f"SELECT next_ms FROM schedules WHERE id = '{changed}'")
+    assert next_ms > at + 7000000 and next_ms == number(stack, f"SELECT anchor_ms FROM schedules WHERE id = '{changed}'")
+    assert occurrences(stack, paused) == []

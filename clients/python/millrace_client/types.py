@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class ChatObject(TypedDict):
@@ -27,7 +27,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -42,6 +42,40 @@ class WorkflowItem(TypedDict):
     updated_at: TimeOffset
     last_run_at: TimeOffset | None
     version: int
+
+
+class Schedule(TypedDict):
+    id: str
+    workflow_id: str
+    inputs: dict[str, Any] | None
+    tags: list[str] | None
+    metadata: dict[str, Any] | None
+    cron: str | None
+    every_seconds: int | None
+    at: TimeOffset | None
+    timezone: str
+    jitter_seconds: int
+    overlap: Literal['skip', 'queue_one', 'allow', 'stop_previous']
+    catch_up_seconds: int
+    start_at: TimeOffset | None
+    end_at: TimeOffset | None
+    paused: bool
+    pause_reason: Literal['caller', 'key_revoked', None]
+    state: Literal['active', 'paused', 'finished']
+    next_at: TimeOffset | None
+    note: str
+    principal_id: str  # For whom the runs act: the creator, or whoever wrote `inputs` last or resumed the schedule after its key was revoked.
+    created_at: TimeOffset
+    updated_at: TimeOffset
+
+
+class Occurrence(TypedDict):
+    scheduled_for: TimeOffset
+    origin: Literal['schedule', 'trigger', 'backfill']
+    state: Literal['started', 'waiting', 'skipped', 'missed', 'refused']
+    reason: Literal['overlap', 'late', 'insufficient_credits', 'concurrency_limited', 'archived', 'invalid_inputs', None]
+    execution_id: str | None
+    decided_at: TimeOffset
 
 
 class Workflow(TypedDict):
@@ -493,6 +527,57 @@ class UploadFilesResponse201(TypedDict):
     source_ids: list[str]
 
 
+class ListSchedulesResponse(TypedDict):
+    schedules: list[Schedule]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CreateScheduleBody(TypedDict):
+    workflow_id: str
+    inputs: NotRequired[dict[str, Any] | None]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    cron: NotRequired[str | None]  # Five fields, see docs/schedules.md.
+    every_seconds: NotRequired[int | None]
+    at: NotRequired[str | None]
+    timezone: NotRequired[str]  # A name of the IANA database.
+    jitter_seconds: NotRequired[int]
+    overlap: NotRequired[Literal['skip', 'queue_one', 'allow', 'stop_previous']]
+    catch_up_seconds: NotRequired[int]
+    start_at: NotRequired[str | None]
+    end_at: NotRequired[str | None]
+    paused: NotRequired[bool]
+    note: NotRequired[str]
+
+
+class ChangeScheduleBody(TypedDict):
+    inputs: NotRequired[dict[str, Any] | None]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    cron: NotRequired[str | None]  # Five fields, see docs/schedules.md.
+    every_seconds: NotRequired[int | None]
+    at: NotRequired[str | None]
+    timezone: NotRequired[str]  # A name of the IANA database.
+    jitter_seconds: NotRequired[int]
+    overlap: NotRequired[Literal['skip', 'queue_one', 'allow', 'stop_previous']]
+    catch_up_seconds: NotRequired[int]
+    start_at: NotRequired[str | None]
+    end_at: NotRequired[str | None]
+    paused: NotRequired[bool]
+    note: NotRequired[str]
+
+
+class ListUpcomingResponse(TypedDict):
+    upcoming: list[str]
+
+
+class ListOccurrencesResponse(TypedDict):
+    occurrences: list[Occurrence]
+    has_more: bool
+    next_cursor: str | None
+
+
 class GetCreditsResponse(TypedDict):
     balance: Credits
 
@@ -535,5 +620,10 @@ RetryExecutionBody: TypeAlias = dict[str, Any]
 RetryExecutionResponse: TypeAlias = Execution
 RetryExecutionResponse202: TypeAlias = Accepted | Execution
 CancelSkillExecutionBody: TypeAlias = dict[str, Any]
+CreateScheduleResponse201: TypeAlias = Schedule
+GetScheduleResponse: TypeAlias = Schedule
+ChangeScheduleResponse: TypeAlias = Schedule
+PauseScheduleResponse: TypeAlias = Schedule
+ResumeScheduleResponse: TypeAlias = Schedule
 GetUsageResponse: TypeAlias = Usage
 GetDocumentResponse: TypeAlias = dict[str, Any]

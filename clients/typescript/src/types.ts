@@ -588,6 +588,153 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List schedules
+         * @description Lists the schedules of the workspace, newest first.
+         */
+        get: operations["listSchedules"];
+        put?: never;
+        /**
+         * Create a schedule
+         * @description The schedule runs with the principal and the key of its creator. The key also needs `workflows:execute`.
+         */
+        post: operations["createSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a schedule
+         * @description Returns the schedule with its next time.
+         */
+        get: operations["getSchedule"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a schedule
+         * @description Runs that it has started continue. The key also needs `workflows:execute`.
+         */
+        delete: operations["deleteSchedule"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a schedule
+         * @description Members that are absent keep their values. A change of the times applies from now on; a time that has come is decided first. Who writes `inputs` becomes the principal of the runs. The key also needs `workflows:execute`.
+         */
+        patch: operations["changeSchedule"];
+        trace?: never;
+    };
+    "/schedules/{id}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pause a schedule
+         * @description Nothing is started until it is resumed. The key also needs `workflows:execute`.
+         */
+        post: operations["pauseSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a schedule
+         * @description The schedule goes on from now; the times of the pause are not caught up. If its key was revoked, the caller's takes its place. The key also needs `workflows:execute`.
+         */
+        post: operations["resumeSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{id}/upcoming": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List the next times
+         * @description Computes nominal times, without jitter, also of a paused schedule.
+         */
+        get: operations["listUpcoming"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{id}/occurrences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List occurrences
+         * @description Lists what was decided, newest nominal time first. An occurrence that started no run is kept for 30 days.
+         */
+        get: operations["listOccurrences"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits": {
         parameters: {
             query?: never;
@@ -770,7 +917,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -796,6 +943,55 @@ export interface components {
             updated_at: components["schemas"]["TimeOffset"];
             last_run_at: components["schemas"]["TimeOffset"] | null;
             version: number;
+        };
+        Schedule: {
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            workflow_id: string;
+            inputs: {
+                [key: string]: unknown;
+            } | null;
+            tags: string[] | null;
+            metadata: {
+                [key: string]: unknown;
+            } | null;
+            cron: string | null;
+            every_seconds: number | null;
+            at: components["schemas"]["TimeOffset"] | null;
+            timezone: string;
+            jitter_seconds: number;
+            /** @enum {unknown} */
+            overlap: "skip" | "queue_one" | "allow" | "stop_previous";
+            catch_up_seconds: number;
+            start_at: components["schemas"]["TimeOffset"] | null;
+            end_at: components["schemas"]["TimeOffset"] | null;
+            paused: boolean;
+            /** @enum {unknown} */
+            pause_reason: "caller" | "key_revoked" | null;
+            /** @enum {unknown} */
+            state: "active" | "paused" | "finished";
+            next_at: components["schemas"]["TimeOffset"] | null;
+            note: string;
+            /**
+             * Format: uuid
+             * @description For whom the runs act: the creator, or whoever wrote `inputs` last or resumed the schedule after its key was revoked.
+             */
+            principal_id: string;
+            created_at: components["schemas"]["TimeOffset"];
+            updated_at: components["schemas"]["TimeOffset"];
+        };
+        Occurrence: {
+            scheduled_for: components["schemas"]["TimeOffset"];
+            /** @enum {unknown} */
+            origin: "schedule" | "trigger" | "backfill";
+            /** @enum {unknown} */
+            state: "started" | "waiting" | "skipped" | "missed" | "refused";
+            /** @enum {unknown} */
+            reason: "overlap" | "late" | "insufficient_credits" | "concurrency_limited" | "archived" | "invalid_inputs" | null;
+            /** Format: uuid */
+            execution_id: string | null;
+            decided_at: components["schemas"]["TimeOffset"];
         };
         Workflow: {
             /** Format: uuid */
@@ -1245,6 +1441,88 @@ export interface components {
             content: {
                 "application/json": {
                     [key: string]: unknown;
+                };
+            };
+        };
+        ScheduleNew: {
+            content: {
+                "application/json": {
+                    /** Format: uuid */
+                    workflow_id: string;
+                    inputs?: {
+                        [key: string]: unknown;
+                    } | null;
+                    tags?: string[] | null;
+                    metadata?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Five fields, see docs/schedules.md. */
+                    cron?: string | null;
+                    every_seconds?: number | null;
+                    /** Format: date-time */
+                    at?: string | null;
+                    /**
+                     * @description A name of the IANA database.
+                     * @default UTC
+                     */
+                    timezone?: string;
+                    /** @default 0 */
+                    jitter_seconds?: number;
+                    /**
+                     * @default skip
+                     * @enum {unknown}
+                     */
+                    overlap?: "skip" | "queue_one" | "allow" | "stop_previous";
+                    /** @default 60 */
+                    catch_up_seconds?: number;
+                    /** Format: date-time */
+                    start_at?: string | null;
+                    /** Format: date-time */
+                    end_at?: string | null;
+                    /** @default false */
+                    paused?: boolean;
+                    /** @default  */
+                    note?: string;
+                };
+            };
+        };
+        ScheduleChange: {
+            content: {
+                "application/json": {
+                    inputs?: {
+                        [key: string]: unknown;
+                    } | null;
+                    tags?: string[] | null;
+                    metadata?: {
+                        [key: string]: unknown;
+                    } | null;
+                    /** @description Five fields, see docs/schedules.md. */
+                    cron?: string | null;
+                    every_seconds?: number | null;
+                    /** Format: date-time */
+                    at?: string | null;
+                    /**
+                     * @description A name of the IANA database.
+                     * @default UTC
+                     */
+                    timezone?: string;
+                    /** @default 0 */
+                    jitter_seconds?: number;
+                    /**
+                     * @default skip
+                     * @enum {unknown}
+                     */
+                    overlap?: "skip" | "queue_one" | "allow" | "stop_previous";
+                    /** @default 60 */
+                    catch_up_seconds?: number;
+                    /** Format: date-time */
+                    start_at?: string | null;
+                    /** Format: date-time */
+                    end_at?: string | null;
+                    /** @default false */
+                    paused?: boolean;
+                    /** @default  */
+                    note?: string;
                 };
             };
         };
@@ -2121,6 +2399,261 @@ export interface operations {
                 };
                 content?: never;
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listSchedules: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of schedules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        schedules: components["schemas"]["Schedule"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["ScheduleNew"];
+        responses: {
+            /** @description The schedule was stored. */
+            201: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    changeSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["ScheduleChange"];
+        responses: {
+            /** @description The schedule after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    pauseSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    resumeSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The schedule after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Schedule"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listUpcoming: {
+        parameters: {
+            query?: {
+                /** @description Number of times. */
+                count?: number;
+                /** @description The times after this moment; now if absent. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The times in UTC; fewer if the schedule ends. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        upcoming: string[];
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listOccurrences: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of occurrences. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        occurrences: components["schemas"]["Occurrence"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
