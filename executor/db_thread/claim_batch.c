@@ -72,6 +72,7 @@ static enum err read_stored_steps(struct db_tx *tx, struct claim_batch *claims, 
             .started_ms = db_int(rows, r, EXECUTOR_STEPS_STARTED_MS),
             .result = db_str(rows, r, EXECUTOR_STEPS_RESULT),
             .error = db_str(rows, r, EXECUTOR_STEPS_ERROR),
+            .reason = (enum failure_reason)db_int(rows, r, EXECUTOR_STEPS_REASON),
         };
     }
     return OK;

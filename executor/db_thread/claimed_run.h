@@ -14,6 +14,7 @@ struct stored_step {
     int tries, answers;
     int64_t due_ms, timeout_ms, started_ms;
     const char *result, *error;
+    enum failure_reason reason;
 };
 
 struct active_run;

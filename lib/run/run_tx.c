@@ -665,6 +665,7 @@ static enum err write_step_rows(struct run_tx *run_tx)
         v[EXECUTION_STEP_WRITE_SET_COMPLETED_MS] = number_or_null(s->completed_ms);
         v[EXECUTION_STEP_WRITE_SET_RESULT] = db_text(s->result);
         v[EXECUTION_STEP_WRITE_SET_ERROR] = db_text(s->error);
+        v[EXECUTION_STEP_WRITE_SET_REASON] = number_or_null(s->reason);
     }
     return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_EXECUTION_STEP_WRITE, NULL, 0, values,
                        EXECUTION_STEP_WRITE_SET_COUNT, run_tx->steps_n, NULL);

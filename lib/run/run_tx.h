@@ -153,6 +153,8 @@ struct run_step {
     /* JSON text or NULL; copied. */
     const char *result;
     const char *error;
+    /* of the failure of a run that this step has caused */
+    enum failure_reason reason;
 };
 /* Inserts or replaces the row of a step. The caller adds the step's events itself. */
 void run_step(struct run_tx *run_tx, struct run *r, const struct run_step *s);

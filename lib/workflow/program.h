@@ -4,7 +4,8 @@
  *
  * The scope of its templates: `steps` holds {NAME: {result, status, error}} for each step that has ended
  * (program_scope_put), `execution` always holds id, workflow_id, workspace_id, parent_id, root_id,
- * created_at, tags, metadata and scheduled_for (null unless a schedule started the run). */
+ * created_at, tags, metadata and scheduled_for (null unless a schedule started the run); in the steps of
+ * `on_failure` also failure: {step, reason, error}. */
 #pragma once
 
 #include "schema/schema.h"
@@ -12,6 +13,7 @@
 #include "workflow/template.h"
 
 enum {
+    /* of `steps` and `on_failure` together */
     PROGRAM_STEPS_MAX = 200,
     /* items of one for_each, and how many of them run at a time */
     PROGRAM_ITEMS_MAX = 10000,
@@ -94,6 +96,9 @@ struct program_step {
     int64_t timeout_ms;
     /* If the step fails, the run continues with the next step. */
     bool continue_on_error;
+    /* Only with for_each: a failed item does not fail the step. The value of an item is {"result"} or
+     * {"error"}, with the result that is kept beside an error, if there is one. */
+    bool continue_on_item_error;
 
     /* --- http; http_request.h renders the request --- */
     const char *method;
@@ -131,8 +136,11 @@ struct program_step {
 struct program {
     /* NULL: any object is accepted */
     struct schema *inputs;
+    /* `steps`, then `on_failure` */
     struct program_step *steps;
     size_t step_count;
+    /* of `steps`; those from here on are executed only after a failure */
+    size_t main_count;
     /* The names of all secrets that the requests refer to, each once. What any of these requests brings back
      * is free of all of them: a later response may repeat what an earlier request sent. */
     const char **secrets;
@@ -143,6 +151,9 @@ struct program {
     /* minimum price of a run in millionths of a credit; 0: the usual price */
     int64_t credits_micro;
 };
+
+/* The place of a step in the document: "/steps/0", "/on_failure/0"; of ctx. */
+char *program_step_pointer(void *ctx, const struct program *program, size_t index);
 
 /* Questions of the compiler that only its caller can answer. A NULL function skips the check. */
 struct program_hooks {

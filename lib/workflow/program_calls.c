@@ -130,7 +130,8 @@ static void report_steps(struct call_walk *w, const struct program *program, con
             continue;
         const struct call_node *node = &w->nodes[find_node(w, step->workflow_id)];
         bool is_own = own_id && strcmp(step->workflow_id, own_id) == 0;
-        char *at = talloc_asprintf(w->scratch, "/steps/%zu/workflow_id", i);
+        char *at =
+            talloc_asprintf(w->scratch, "%s/workflow_id", program_step_pointer(w->scratch, program, i));
         if (!node->exists && !is_own)
             json_problems_add(problems, at, "there is no workflow %s", step->workflow_id);
         else if (node->loops)

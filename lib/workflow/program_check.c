@@ -6,7 +6,7 @@
 
 #include "json/json.h"
 
-/* The members that ${/execution/...} may refer to. */
+/* The members that ${/execution/...} may refer to; `failure` besides, in the steps of on_failure. */
 static const char *const execution_fields[] = {
     "id",         "workflow_id", "workspace_id", "parent_id",     "root_id",
     "created_at", "tags",        "metadata",     "scheduled_for", NULL};
@@ -62,6 +62,24 @@ static const char *note_secret(struct program *program, const char *name)
     return NULL;
 }
 
+static const char *allow_execution(const struct template_place *p, const char *rest)
+{
+    static const char *const failure[] = {"failure", NULL};
+    static const char *const members[] = {"step", "reason", "error", NULL};
+    size_t size = *rest ? strcspn(rest + 1, "/") : 0;
+    if (!*rest || is_listed(execution_fields, rest + 1, size))
+        return NULL;
+    if (!is_listed(failure, rest + 1, size))
+        return "the execution has only the members id, workflow_id, workspace_id, parent_id, root_id, "
+               "created_at, tags, metadata and scheduled_for, and failure in the steps of on_failure";
+    if (!p->in_failure)
+        return "failure exists only in the steps of on_failure";
+    rest += 1 + size;
+    return !*rest || is_listed(members, rest + 1, strlen(rest + 1))
+               ? NULL
+               : "failure has only the members step, reason and error, which have no members";
+}
+
 static const char *allow_reference(void *arg, void *ctx, const struct reference *r)
 {
     struct template_place *p = arg;
@@ -75,10 +93,7 @@ static const char *allow_reference(void *arg, void *ctx, const struct reference 
         return p->in_request ? note_secret(p->check->program, r->rest + 1)
                              : "secrets can be used only in the request of an http step";
     case REF_EXECUTION:
-        if (!*r->rest || is_listed(execution_fields, r->rest + 1, strcspn(r->rest + 1, "/")))
-            return NULL;
-        return "the execution has only the members id, workflow_id, workspace_id, parent_id, root_id, "
-               "created_at, tags, metadata and scheduled_for";
+        return allow_execution(p, r->rest);
     default:
         return NULL;
     }

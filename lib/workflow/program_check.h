@@ -14,7 +14,7 @@ struct program_checker {
     struct json_problems *problems;
     const struct program_hooks *hooks;
     void *scratch;
-    /* the names of the steps; NULL for a step without a valid name */
+    /* the names of all steps; NULL for a step without a valid name */
     const char **names;
     size_t step_count;
 };
@@ -26,6 +26,8 @@ struct template_place {
     size_t step;
     bool in_loop;
     bool in_request;
+    /* a step of on_failure */
+    bool in_failure;
 };
 
 /* The rules for templates at `place`. The rules refer to `place`, which must outlive them. */

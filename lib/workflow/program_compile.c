@@ -10,6 +10,12 @@
 
 /* --- compiling ------------------------------------------------------------------------------------------ */
 
+char *program_step_pointer(void *ctx, const struct program *program, size_t index)
+{
+    return index < program->main_count ? talloc_asprintf(ctx, "/steps/%zu", index)
+                                       : talloc_asprintf(ctx, "/on_failure/%zu", index - program->main_count);
+}
+
 static bool step_name_fits(const char *name)
 {
     size_t n = strlen(name);
@@ -22,7 +28,7 @@ static bool step_name_fits(const char *name)
 static void check_step_name(struct program_checker *c, json_object *step, size_t i)
 {
     const char *text;
-    const char *pointer = talloc_asprintf(c->scratch, "/steps/%zu", i);
+    const char *pointer = program_step_pointer(c->scratch, c->program, i);
     if (!json_object_is_type(step, json_type_object) || !program_check_text(c, step, pointer, "name", &text))
         return;
     const char *at = program_check_at(c, pointer, "name");
@@ -33,11 +39,33 @@ static void check_step_name(struct program_checker *c, json_object *step, size_t
     }
     for (size_t j = 0; j < i; j++) {
         if (c->names[j] && strcmp(c->names[j], text) == 0) {
-            json_problems_add(c->problems, at, "step %zu already has this name", j);
+            json_problems_add(c->problems, at, "%s already has this name",
+                              program_step_pointer(c->scratch, c->program, j));
             return;
         }
     }
     c->names[i] = talloc_strdup(c->program, text);
+}
+
+/* The number of steps of on_failure, 0 if it is absent or invalid, for a program of `n` other steps. */
+static size_t count_failure_steps(struct program_checker *c, json_object *document, size_t n,
+                                  json_object **steps_r)
+{
+    const char *at;
+    if (!program_check_member(c, document, "", "on_failure", false, steps_r, &at))
+        return 0;
+    size_t count = json_object_is_type(*steps_r, json_type_array) ? json_object_array_length(*steps_r) : 0;
+    if (count >= 1 && n + count <= PROGRAM_STEPS_MAX)
+        return count;
+    json_problems_add(c->problems, at, "must be an array of steps; a program has at most %d steps in all",
+                      PROGRAM_STEPS_MAX);
+    return 0;
+}
+
+static json_object *step_document(json_object *steps, json_object *failure, size_t i)
+{
+    size_t n = json_object_array_length(steps);
+    return i < n ? json_object_array_get_idx(steps, i) : json_object_array_get_idx(failure, i - n);
 }
 
 static void check_program_steps(struct program_checker *c, json_object *document)
@@ -51,14 +79,17 @@ static void check_program_steps(struct program_checker *c, json_object *document
         json_problems_add(c->problems, at, "must be an array of 1 to %d steps", PROGRAM_STEPS_MAX);
         return;
     }
-    c->step_count = n;
-    c->names = talloc_zero_array(c->program, const char *, n);
-    c->program->step_count = n;
-    c->program->steps = talloc_zero_array(c->program, struct program_step, n);
-    for (size_t i = 0; i < n; i++)
-        check_step_name(c, json_object_array_get_idx(steps, i), i);
-    for (size_t i = 0; i < n; i++)
-        program_check_step(c, i, json_object_array_get_idx(steps, i));
+    json_object *failure = NULL;
+    size_t all = n + count_failure_steps(c, document, n, &failure);
+    c->step_count = all;
+    c->names = talloc_zero_array(c->program, const char *, all);
+    c->program->main_count = n;
+    c->program->step_count = all;
+    c->program->steps = talloc_zero_array(c->program, struct program_step, all);
+    for (size_t i = 0; i < all; i++)
+        check_step_name(c, step_document(steps, failure, i), i);
+    for (size_t i = 0; i < all; i++)
+        program_check_step(c, i, step_document(steps, failure, i));
 }
 
 static void check_program_inputs(struct program_checker *c, json_object *document)
@@ -84,8 +115,9 @@ static void check_program_outputs(struct program_checker *c, json_object *docume
     const char *at;
     if (!c->step_count)
         return; /* the steps are invalid, which has been reported */
-    struct template_place place = {.check = c, .step = c->step_count};
-    const char *last = c->names[c->step_count - 1];
+    size_t n = c->program->main_count;
+    struct template_place place = {.check = c, .step = n};
+    const char *last = c->names[n - 1];
     if (!program_check_member(c, document, "", "outputs", false, &outputs, &at)) {
         if (!last)
             return;
@@ -114,7 +146,8 @@ static void check_credits_member(struct program_checker *c, json_object *documen
 
 static void check_program(struct program_checker *c, json_object *document)
 {
-    static const char *const fields[] = {"inputs", "steps", "outputs", "timeout_seconds", "credits", NULL};
+    static const char *const fields[] = {"inputs",          "steps",   "on_failure", "outputs",
+                                         "timeout_seconds", "credits", NULL};
     if (!json_object_is_type(document, json_type_object)) {
         json_problems_add(c->problems, "", "a program must be an object");
         return;

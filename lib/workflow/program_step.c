@@ -8,7 +8,8 @@
 #include "json/json.h"
 
 static const char *const common_fields[] = {
-    "name", "type", "if", "for_each", "concurrency", "retry", "timeout_seconds", "on_error", NULL};
+    "name",     "type",          "if", "for_each", "concurrency", "retry", "timeout_seconds",
+    "on_error", "on_item_error", NULL};
 
 typedef void step_type_check(struct template_place *p, json_object *document, const char *pointer,
                              struct program_step *step);
@@ -185,17 +186,29 @@ static void check_retry(struct program_checker *c, json_object *document, const 
     program_check_seconds(c, retry, at, "backoff_seconds", 0, PROGRAM_BACKOFF_SECONDS_MAX, &step->backoff_ms);
 }
 
-static void check_on_error(struct program_checker *c, json_object *document, const char *pointer,
-                           struct program_step *step)
+/* A member that is "stop" or "continue". */
+static void check_stop_or_continue(struct program_checker *c, json_object *document, const char *pointer,
+                                   const char *name, bool *continue_r)
 {
     json_object *value;
     const char *at;
-    if (!program_check_member(c, document, pointer, "on_error", false, &value, &at))
+    if (!program_check_member(c, document, pointer, name, false, &value, &at))
         return;
-    const char *word = json_get_text(document, "on_error");
-    step->continue_on_error = word && strcmp(word, "continue") == 0;
-    if (!word || (!step->continue_on_error && strcmp(word, "stop") != 0))
+    const char *word = json_get_text(document, name);
+    *continue_r = word && strcmp(word, "continue") == 0;
+    if (!word || (!*continue_r && strcmp(word, "stop") != 0))
         json_problems_add(c->problems, at, "must be \"stop\" or \"continue\"");
+}
+
+static void check_on_error(struct program_checker *c, json_object *document, const char *pointer,
+                           struct program_step *step)
+{
+    check_stop_or_continue(c, document, pointer, "on_error", &step->continue_on_error);
+    check_stop_or_continue(c, document, pointer, "on_item_error", &step->continue_on_item_error);
+    if (json_object_object_get_ex(document, "on_item_error", NULL) &&
+        !json_object_object_get_ex(document, "for_each", NULL))
+        json_problems_add(c->problems, program_check_at(c, pointer, "on_item_error"),
+                          "is allowed only together with for_each");
 }
 
 static bool find_step_type(struct program_checker *c, json_object *document, const char *pointer,
@@ -219,13 +232,13 @@ static bool find_step_type(struct program_checker *c, json_object *document, con
 void program_check_step(struct program_checker *c, size_t index, json_object *document)
 {
     struct program_step *step = &c->program->steps[index];
-    const char *pointer = talloc_asprintf(c->scratch, "/steps/%zu", index);
+    const char *pointer = program_step_pointer(c->scratch, c->program, index);
     *step = (struct program_step){.index = index, .name = c->names[index]};
     if (!json_object_is_type(document, json_type_object)) {
         json_problems_add(c->problems, pointer, "a step must be an object");
         return;
     }
-    struct template_place place = {.check = c, .step = index};
+    struct template_place place = {.check = c, .step = index, .in_failure = index >= c->program->main_count};
     check_for_each(&place, document, pointer, step);
     place.in_loop = json_object_object_get_ex(document, "for_each", NULL);
     check_if(&place, document, pointer, step);

@@ -107,8 +107,10 @@ def slow(url):
 
 
 def fails(url):
-    return Program("fails", {"steps": [http("a", url + "/a"), step("b", "fail", message="as it should")]},
-                   number, lambda i: None, lambda i: {(0, NO_ITEM): 0}, ends="failed")
+    """Fails, and reports it: the request of on_failure is a side effect as any other."""
+    return Program("fails", {"steps": [http("a", url + "/a"), step("b", "fail", message="as it should"), step("c", "transform", value=1)],
+                             "on_failure": [http("d", url + "/failed")]},
+                   number, lambda i: None, lambda i: {(0, NO_ITEM): 0, (3, NO_ITEM): 0}, ends="failed")
 
 
 def tree(child_effects, child_plain):

@@ -68,6 +68,10 @@ struct workflow_run {
     /* of all steps so far */
     size_t result_bytes;
     size_t step_index;
+    /* NULL: no step has failed the run; else the steps of on_failure are executed, and then it fails with
+     * this sentence */
+    const char *failure;
+    enum failure_reason failure_reason;
     struct turn turn;
     /* NULL between steps */
     struct current_step *current_step;
@@ -146,7 +150,7 @@ static void add_step_event(struct workflow_run *w, enum event_type type, const s
 }
 
 static void put_step_row(struct workflow_run *w, const struct program_step *step, enum step_status status,
-                         const char *result, const char *error)
+                         const char *result, const char *error, enum failure_reason reason)
 {
     const struct current_step *s = w->current_step;
     const struct stored_step *stored = find_stored_step(w, step->index, -1);
@@ -161,7 +165,8 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
                                                                         : clock_wall_ms(),
                            .completed_ms = status == STEP_STATUS_RUNNING ? 0 : clock_wall_ms(),
                            .result = result,
-                           .error = error};
+                           .error = error,
+                           .reason = reason};
     if (s && s->last_tries > row.tries)
         row.tries = s->last_tries;
     commit_put_step(run_pending_commit(w->run), &row);
@@ -183,13 +188,22 @@ static void next_step(struct workflow_run *w)
     w->step_index++;
 }
 
+/* A failure during the steps of on_failure does not replace the one that they handle. */
+static void fail_workflow(struct workflow_run *w, enum failure_reason reason, const char *error)
+{
+    if (w->failure)
+        run_fail(w->run, w->failure_reason, w->failure);
+    else
+        run_fail(w->run, reason, error);
+}
+
 /* Counts the result of a step that has ended. */
 static void add_result(struct workflow_run *w, json_object *result, size_t size)
 {
     w->result_bytes += size;
     w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     if (w->result_bytes > PROGRAM_RUN_MAX)
-        run_fail(w->run, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
+        fail_workflow(w, REASON_OUTPUT_LIMIT, "the results of all steps exceed 4 MiB");
 }
 
 /* For the log. */
@@ -202,27 +216,61 @@ static void note_failed_step(struct workflow_run *w, const struct program_step *
                                                                         : 1;
 }
 
+/* Begins the steps of on_failure. `step`: the one that failed, or NULL; `error`: its error. */
+static void begin_failure(struct workflow_run *w, const struct program_step *step, const char *error,
+                          enum failure_reason reason, const char *sentence)
+{
+    json_object *failure = json_object_new_object();
+    json_object_object_add(failure, "step", step ? json_object_new_string(step->name) : NULL);
+    json_object_object_add(failure, "reason", json_object_new_string(reason_name(reason)));
+    json_object_object_add(failure, "error", json_object_new_string(error));
+    json_object_object_add(w->actions.scope.execution, "failure", failure);
+    w->failure = talloc_strdup(w, sentence);
+    w->failure_reason = reason;
+    w->step_index = w->program->main_count;
+}
+
+/* The run can still handle a failure. */
+static bool handles_failure(const struct workflow_run *w)
+{
+    return !w->failure && w->program->main_count < w->program->step_count;
+}
+
+/* The step has ended, and the run goes on, with the next step or with those of on_failure. */
+static void pass_failed_step(struct workflow_run *w, const struct program_step *step, const char *error,
+                             enum failure_reason reason)
+{
+    json_object *result = w->current_step ? w->current_step->failed_result : NULL;
+    program_scope_put(w->actions.scope.steps, step->name, "failed", result, error);
+    actions_cancel(&w->actions);
+    json_object_get(result);
+    if (!step->continue_on_error) {
+        note_failed_step(w, step);
+        begin_failure(w, step, error, reason, talloc_asprintf(w, "step %s: %s", step->name, error));
+        TALLOC_FREE(w->current_step);
+    } else {
+        next_step(w);
+    }
+    add_result(w, result, result ? program_result_size(result) : 0);
+    json_object_put(result);
+}
+
 static void fail_step(struct workflow_run *w, const struct program_step *step, const char *error,
                       enum failure_reason reason)
 {
     json_object *result = w->current_step ? w->current_step->failed_result : NULL;
     if (!w->current_step)
         add_step_event(w, EVENT_STEP_STARTED, step, NULL);
-    put_step_row(w, step, STEP_STATUS_FAILED, result ? json_text(result, NULL) : NULL, error);
+    put_step_row(w, step, STEP_STATUS_FAILED, result ? json_text(result, NULL) : NULL, error, reason);
     add_step_event(w, EVENT_STEP_FAILED, step, error);
-    if (step->continue_on_error) {
-        program_scope_put(w->actions.scope.steps, step->name, "failed", result, error);
-        actions_cancel(&w->actions);
-        json_object_get(result);
-        next_step(w);
-        add_result(w, result, result ? program_result_size(result) : 0);
-        json_object_put(result);
+    if (step->continue_on_error || handles_failure(w)) {
+        pass_failed_step(w, step, error, reason);
         return;
     }
-    char *sentence = talloc_asprintf(w, "step %s: %s", step->name, error);
     w->step_aborted = true;
-    note_failed_step(w, step);
-    run_fail(w->run, reason, sentence);
+    if (!w->failure)
+        note_failed_step(w, step);
+    fail_workflow(w, reason, talloc_asprintf(w, "step %s: %s", step->name, error));
 }
 
 static void complete_step(struct workflow_run *w)
@@ -243,7 +291,7 @@ static void complete_step(struct workflow_run *w)
         fail_step(w, step, result_too_large, REASON_STEP_FAILED);
         return;
     }
-    put_step_row(w, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL);
+    put_step_row(w, step, STEP_STATUS_COMPLETED, json_text(result, NULL), NULL, REASON_NONE);
     add_step_event(w, EVENT_STEP_SUCCEEDED, step, NULL);
     program_scope_put(w->actions.scope.steps, step->name, "completed", result, NULL);
     json_object_get(result);
@@ -254,7 +302,7 @@ static void complete_step(struct workflow_run *w)
 
 static void skip_step(struct workflow_run *w, const struct program_step *step)
 {
-    put_step_row(w, step, STEP_STATUS_SKIPPED, NULL, NULL);
+    put_step_row(w, step, STEP_STATUS_SKIPPED, NULL, NULL, REASON_NONE);
     add_step_event(w, EVENT_STEP_SKIPPED, step, NULL);
     program_scope_put(w->actions.scope.steps, step->name, "skipped", NULL, NULL);
     next_step(w);
@@ -279,6 +327,28 @@ static void set_item_value(struct current_step *s, size_t item, json_object *val
     }
 }
 
+/* The end of an item of a step with on_item_error "continue": {"result"}, or {"error"} with what is kept
+ * beside it. `error` NULL: the item has succeeded. */
+static void put_item_end(struct current_step *s, size_t item, json_object *result, const char *error)
+{
+    void *scratch = talloc_new(s);
+    json_object *end = json_own(scratch, json_object_new_object());
+    if (error)
+        json_object_object_add(end, "error", json_object_new_string(error));
+    if (!error || result)
+        json_object_object_add(end, "result", json_object_get(result));
+    set_item_value(s, item, end);
+    talloc_free(scratch);
+}
+
+static void put_item_result(struct current_step *s, size_t item, json_object *result)
+{
+    if (s->step->continue_on_item_error)
+        put_item_end(s, item, result, NULL);
+    else
+        set_item_value(s, item, result);
+}
+
 static void on_action_end(void *arg, const struct action_end *end)
 {
     struct workflow_run *w = arg;
@@ -287,7 +357,9 @@ static void on_action_end(void *arg, const struct action_end *end)
     if (end->item < 0)
         s->last_tries = end->tries;
     if (!end->error) {
-        set_item_value(s, end->item < 0 ? 0 : (size_t)end->item, end->result);
+        put_item_result(s, end->item < 0 ? 0 : (size_t)end->item, end->result);
+    } else if (s->step->continue_on_item_error) {
+        put_item_end(s, (size_t)end->item, end->result, end->error);
     } else if (!s->error) {
         s->error = end->item < 0 ? end->error : talloc_asprintf(s, "item %d: %s", end->item, end->error);
         s->reason = end->reason;
@@ -301,6 +373,10 @@ static void on_action_end(void *arg, const struct action_end *end)
 static void fail_item(struct workflow_run *w, size_t item, const char *error)
 {
     struct current_step *s = w->current_step;
+    if (s->step->continue_on_item_error) {
+        put_item_end(s, item, NULL, error);
+        return;
+    }
     if (!s->error)
         s->error = s->items ? talloc_asprintf(s, "item %zu: %s", item, error) : talloc_strdup(s, error);
     s->reason = evaluation_reason(w);
@@ -315,7 +391,7 @@ static void evaluate_item(struct workflow_run *w, size_t item, const struct temp
     const char *why = NULL;
     enum err e = s->kind->evaluate(scratch, s->step, scope, &value, &why);
     if (e == OK)
-        set_item_value(s, item, value);
+        put_item_result(s, item, value);
     else
         fail_item(w, item, why ? why : "the step could not be evaluated");
     talloc_free(scratch);
@@ -333,10 +409,29 @@ static bool item_condition_holds(struct workflow_run *w, size_t item, const stru
         fail_item(w, item, why ? why : "the condition could not be evaluated");
         holds = false;
     } else if (!holds) {
-        set_item_value(s, item, NULL);
+        put_item_result(s, item, NULL);
     }
     talloc_free(scratch);
     return holds;
+}
+
+/* The item has ended in an earlier attempt. */
+static bool item_is_over(const struct current_step *s, const struct stored_step *stored)
+{
+    return stored && stored->item >= 0 &&
+           (stored->status == STEP_STATUS_COMPLETED ||
+            (stored->status == STEP_STATUS_FAILED && s->step->continue_on_item_error));
+}
+
+static void restore_item(struct current_step *s, size_t item, const struct stored_step *stored)
+{
+    void *scratch = talloc_new(s);
+    json_object *result = parse_stored_result(scratch, stored);
+    if (stored->status == STEP_STATUS_FAILED)
+        put_item_end(s, item, result, stored->error ? stored->error : "");
+    else
+        put_item_result(s, item, result);
+    talloc_free(scratch);
 }
 
 static void begin_item(struct workflow_run *w, size_t item)
@@ -346,10 +441,8 @@ static void begin_item(struct workflow_run *w, size_t item)
     int number = s->items ? (int)item : -1;
     const struct stored_step *stored = s->kind->evaluate ? NULL : find_stored_step(w, s->step->index, number);
     const char *why;
-    if (stored && stored->status == STEP_STATUS_COMPLETED && number >= 0) {
-        void *scratch = talloc_new(s);
-        set_item_value(s, item, parse_stored_result(scratch, stored));
-        talloc_free(scratch);
+    if (item_is_over(s, stored)) {
+        restore_item(s, item, stored);
     } else if (!item_condition_holds(w, item, &scope)) {
         return;
     } else if (s->kind->evaluate) {
@@ -404,6 +497,12 @@ static void restore_step(struct workflow_run *w, const struct program_step *step
                       stored->error);
     talloc_free(scratch);
     w->step_index++;
+    if (stored->status == STEP_STATUS_FAILED && !step->continue_on_error && handles_failure(w)) {
+        const char *error = stored->error ? stored->error : "";
+        note_failed_step(w, step);
+        begin_failure(w, step, error, stored->reason ? stored->reason : REASON_STEP_FAILED,
+                      talloc_asprintf(w, "step %s: %s", step->name, error));
+    }
 }
 
 /* Evaluates the array that the step iterates over. False: it failed. */
@@ -440,7 +539,7 @@ static void begin_step(struct workflow_run *w, const struct program_step *step,
     else if (!evaluate_for_each(w, &why))
         fail_step(w, step, why ? why : "for_each could not be evaluated", evaluation_reason(w));
     else if (!stored && s->items && !s->kind->evaluate)
-        put_step_row(w, step, STEP_STATUS_RUNNING, NULL, NULL);
+        put_step_row(w, step, STEP_STATUS_RUNNING, NULL, NULL, REASON_NONE);
 }
 
 static void enter_step(struct workflow_run *w)
@@ -474,14 +573,18 @@ static void finish_workflow(struct workflow_run *w)
     json_object *output;
     const char *why = NULL;
     enum err e = program_outputs(scratch, w->program, &scope, &output, &why);
-    if (e == OK)
+    if (e == OK) {
         run_succeed(w->run, json_text(output, NULL));
-    else
-        run_fail(w->run,
-                 w->budget.exceeded ? REASON_LIMIT_EXCEEDED
-                 : e == ERR_LIMIT   ? REASON_OUTPUT_LIMIT
-                                    : REASON_OUTPUTS_INVALID,
-                 talloc_asprintf(scratch, "outputs: %s", why ? why : "could not be rendered"));
+    } else {
+        enum failure_reason reason = w->budget.exceeded ? REASON_LIMIT_EXCEEDED
+                                     : e == ERR_LIMIT   ? REASON_OUTPUT_LIMIT
+                                                        : REASON_OUTPUTS_INVALID;
+        const char *error = talloc_asprintf(scratch, "outputs: %s", why ? why : "could not be rendered");
+        if (handles_failure(w))
+            begin_failure(w, NULL, error, reason, error);
+        else
+            run_fail(w->run, reason, error);
+    }
     talloc_free(scratch);
 }
 
@@ -497,7 +600,9 @@ static void advance_steps(struct workflow_run *w)
         }
         if (w->current_step)
             runnable = advance_items(w);
-        else if (w->step_index == w->program->step_count)
+        else if (w->failure && w->step_index == w->program->step_count)
+            run_fail(w->run, w->failure_reason, w->failure);
+        else if (!w->failure && w->step_index == w->program->main_count)
             finish_workflow(w);
         else
             enter_step(w);
@@ -646,7 +751,7 @@ static const struct program_step *find_begun_step(const struct workflow_run *w)
     for (size_t i = 0; w->program && i < w->stored_steps_n; i++) {
         const struct stored_step *s = &w->stored_steps[i];
         if (s->item == -1 && s->status == STEP_STATUS_RUNNING && s->step >= 0 &&
-            (size_t)s->step < w->program->step_count)
+            (size_t)s->step >= w->step_index && (size_t)s->step < w->program->step_count)
             return &w->program->steps[s->step];
     }
     return NULL;
@@ -672,7 +777,7 @@ static void abort_begun_step(struct workflow_run *w, const char *error)
     if (!step)
         return;
     note_failed_step(w, step);
-    put_step_row(w, step, STEP_STATUS_FAILED, NULL, error);
+    put_step_row(w, step, STEP_STATUS_FAILED, NULL, error, REASON_NONE);
     add_step_event(w, EVENT_STEP_FAILED, step, error);
 }
 
@@ -687,7 +792,7 @@ static void workflow_abort_step(struct active_run *run, const char *error)
     if (tries > w->current_step->last_tries)
         w->current_step->last_tries = tries;
     note_failed_step(w, w->current_step->step);
-    put_step_row(w, w->current_step->step, STEP_STATUS_FAILED, NULL, error);
+    put_step_row(w, w->current_step->step, STEP_STATUS_FAILED, NULL, error, REASON_NONE);
     add_step_event(w, EVENT_STEP_FAILED, w->current_step->step, error);
 }
 

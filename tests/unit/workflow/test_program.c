@@ -205,7 +205,7 @@ Test(program, rejects_errors_outside_steps)
          "'value':1}]}",
          "/steps/0/name", "1 to 64"},
         {"{'steps':[{'name':'a','type':'transform','value':1},{'name':'a','type':'transform','value':2}]}",
-         "/steps/1/name", "step 0 already has this name"},
+         "/steps/1/name", "/steps/0 already has this name"},
         {"{'steps':[{'name':'a','type':'transform','value':'${/steps/b/"
          "result}'},{'name':'b','type':'transform',"
          "'value':2}]}",
@@ -245,6 +245,9 @@ Test(program, rejects_errors_in_a_step)
         {TRANSFORM("'timeout_seconds':86401"), "/steps/1/timeout_seconds", "0.001 to 86400"},
         {TRANSFORM("'on_error':'ignore'"), "/steps/1/on_error", "\"stop\" or \"continue\""},
         {TRANSFORM("'on_error':null"), "/steps/1/on_error", "\"stop\" or \"continue\""},
+        {TRANSFORM("'on_item_error':'continue'"), "/steps/1/on_item_error", "only together with for_each"},
+        {TRANSFORM("'for_each':[],'on_item_error':'skip'"), "/steps/1/on_item_error", "\"stop\" or"},
+        {TRANSFORM("'for_each':[],'on_item_error':'stop\\u0000'"), "/steps/1/on_item_error", "\"stop\" or"},
         {STEP("'type':'shell'"), "/steps/1/type", "one of http"},
         {STEP("'type':7"), "/steps/1/type", "must be a non-empty string"},
         {STEP("'type':'transform'"), "/steps/1", "value is missing"},
@@ -254,6 +257,7 @@ Test(program, rejects_errors_in_a_step)
         {STEP("'type':'transform','value':'${/steps/on}'"), "/steps/1/value", "unknown step \"on\""},
         {STEP("'type':'transform','value':'${/steps/}'"), "/steps/1/value", "unknown step \"\""},
         {STEP("'type':'transform','value':'${/steps/one/status/x}'"), "/steps/1/value", "have no members"},
+        {STEP("'type':'transform','value':'${/execution/failure}'"), "/steps/1/value", "steps of on_failure"},
         {STEP("'type':'transform','value':'${/execution/ids}'"), "/steps/1/value",
          "the execution has only the members"},
         {STEP("'type':'delay'"), "/steps/1", "seconds is missing"},
