@@ -34,6 +34,8 @@ struct command {
     /* printed in the usage line */
     const char *arguments;
     const char *help;
+    /* what it records in the audit log (lib/deed/deed.h); NULL: it changes nothing that others see */
+    const char *deed;
 };
 
 /* --- arguments --- */

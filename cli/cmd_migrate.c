@@ -1,7 +1,29 @@
+#include <talloc.h>
+
 #include "cli/commands.h"
+#include "deed/deed.h"
 #include "mariadb/migrate.h"
 
 enum { WAIT_S = 60, STATEMENT_S = 3600 };
+
+struct migrations_done {
+    const struct migration *list;
+    size_t count;
+};
+
+/* A change of the schema commits by itself, so that its row follows in a transaction of its own. */
+static enum err record_migrations(struct db_tx *tx, void *arg)
+{
+    const struct migrations_done *m = arg;
+    char *numbers = NULL;
+    for (size_t i = 0; i < m->count; i++) {
+        if (m->list[i].is_new)
+            numbers = talloc_asprintf_append_buffer(numbers ? numbers : talloc_strdup(tx->ctx, ""), "%s%lld",
+                                                    numbers ? " " : "", (long long)m->list[i].number);
+    }
+    const struct deed_detail detail[] = {{"migrations", numbers}, {0}};
+    return numbers ? deed_record(tx, "database.migrate", NULL, "", detail) : OK;
+}
 
 int cmd_migrate(struct cli *cli, int argc, char **argv)
 {
@@ -15,6 +37,10 @@ int cmd_migrate(struct cli *cli, int argc, char **argv)
     const char *why;
     if (migrate(cli->db, cli->ctx, WAIT_S, &list, &count, &why) != OK)
         return cli_fail(cli, "%s", why);
+    struct migrations_done done = {list, count};
+    enum err e = db_transaction(cli->db, record_migrations, &done);
+    if (e != OK)
+        return cli_fail_err(cli, e, "recording the migrations in the audit log");
     json_object *rows = json_object_new_array();
     for (size_t i = 0; i < count; i++) {
         json_object *row = json_object_new_object();

@@ -53,6 +53,31 @@ static const char *verbs(void *ctx, const char *noun)
     return out;
 }
 
+/* --- the table --- */
+
+int commands_print_table(struct cli *cli)
+{
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < commands_n; i++) {
+        const struct command *c = &commands[i];
+        json_object *o = json_object_new_object(), *options = json_object_new_array();
+        char *rest = talloc_strdup(cli->ctx, options_of(cli->ctx, c));
+        for (char *one; (one = strsep(&rest, " ")) != NULL;) {
+            if (*one)
+                json_object_array_add(options, json_object_new_string(one));
+        }
+        cli_add_text(o, "noun", c->noun);
+        cli_add_text(o, "verb", c->verb);
+        cli_add_text(o, "arguments", c->arguments);
+        json_object_object_add(o, "options", options);
+        cli_add_text(o, "help", c->help);
+        cli_add_text(o, "deed", c->deed);
+        json_object_array_add(list, o);
+    }
+    cli->json = true;
+    return cli_print(cli, list);
+}
+
 /* --- completion --- */
 
 static void print_bash(void *ctx)

@@ -1,10 +1,15 @@
 #include "cli/commands.h"
 
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <talloc.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 #include "base/version.h"
+#include "deed/deed.h"
 
 const struct command commands[] = {
     {"status", NULL, cmd_status, "",
@@ -12,29 +17,32 @@ const struct command commands[] = {
      "there is a problem"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
-    {"migrate", NULL, cmd_migrate, "", "applies the migrations that the database does not have yet"},
+    {"migrate", NULL, cmd_migrate, "", "applies the migrations that the database does not have yet",
+     "database.migrate"},
     {"workspace", "create", cmd_workspace_create,
      "--name NAME [--tenant T] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",
-     "creates a workspace (and a tenant, unless --tenant is given); prints its id"},
+     "creates a workspace (and a tenant, unless --tenant is given); prints its id", "workspace.create"},
     {"workspace", "set", cmd_workspace_set,
      "--workspace W [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
      "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default] "
      "[--quotas NAME=N|default,...]",
      "changes the limits, the price, the retention of payloads and rows, and the quotas of a workspace; "
-     "\"default\" removes a value"},
+     "\"default\" removes a value",
+     "workspace.set"},
     {"workspace", "show", cmd_workspace_show, "--workspace W",
      "prints the limits of a workspace, its quotas and what it has used of them"},
     {"workspace", "list", cmd_workspace_list, "", "lists all workspaces"},
     {"key", "create", cmd_key_create,
      "--workspace W --scopes LIST|all [--expires-in-days N] [--principal ID]",
-     "creates an API key and prints it; it cannot be shown again"},
+     "creates an API key and prints it; it cannot be shown again", "key.create"},
     {"key", "list", cmd_key_list, "--workspace W", "lists the keys of a workspace"},
     {"key", "revoke", cmd_key_revoke, "--workspace W KEY",
-     "revokes a key permanently; KEY is its id or its displayed beginning"},
+     "revokes a key permanently; KEY is its id or its displayed beginning", "key.revoke"},
     {"credits", "grant", cmd_credits_grant, "--workspace W --credits N --reason TEXT [--reference TEXT]",
      "adds credits (removes them if negative); prints the new balance. A grant with a reference, such as an "
      "invoice "
-     "number, is made once, however often the command is repeated"},
+     "number, is made once, however often the command is repeated",
+     "credits.grant"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
     {"credits", "ledger", cmd_credits_ledger,
      "--workspace W [--month YYYY-MM] [--kind grant|debit|refund] [--before ID] [--limit N]",
@@ -50,18 +58,20 @@ const struct command commands[] = {
      "these"},
     {"workflow", "put", cmd_workflow_put, "--workspace W FILE [--name NAME] [--id WORKFLOW] [--principal ID]",
      "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
-     "{name, description, program}; prints its id"},
+     "{name, description, program}; prints its id",
+     "workflow.put"},
     {"workflow", "list", cmd_workflow_list, "--workspace W",
      "lists the workflows of a workspace, newest first"},
     {"workflow", "archive", cmd_workflow_archive, "--workspace W WORKFLOW",
-     "archives a workflow: it cannot be run any more"},
+     "archives a workflow: it cannot be run any more", "workflow.archive"},
     {"workflow", "price", cmd_workflow_price, "--workspace W WORKFLOW --credits N|default",
-     "sets the price of a run of this workflow, which replaces the workspace's price"},
+     "sets the price of a run of this workflow, which replaces the workspace's price", "workflow.price"},
     {"execution", "list", cmd_execution_list,
      "[--workspace W] [--workflow W] [--state STATE] [--parent ID] [--before ID] [--limit N]",
      "lists executions, newest first, at most 20 unless --limit is given"},
     {"execution", "show", cmd_execution_show, "ID", "prints an execution with its steps and events"},
-    {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and its descendants"},
+    {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and its descendants",
+     "execution.stop"},
     {"execution", "tail", cmd_execution_tail, "ID [--after N]",
      "prints the events of an execution until it has ended"},
     {"execution", "logs", cmd_execution_logs, "ID [--follow]",
@@ -70,10 +80,10 @@ const struct command commands[] = {
     {"execution", "artifact", cmd_execution_artifact, "ID PATH [--output FILE]",
      "copies one of these files to FILE or standard output"},
     {"secret", "set", cmd_secret_set, "--workspace W NAME [--value-file FILE]",
-     "sets the secret ${/secrets/NAME}; reads the value from FILE or standard input"},
+     "sets the secret ${/secrets/NAME}; reads the value from FILE or standard input", "secret.set"},
     {"secret", "list", cmd_secret_list, "--workspace W",
      "lists the names of a workspace's secrets; values are never shown"},
-    {"secret", "delete", cmd_secret_delete, "--workspace W NAME", "deletes a secret"},
+    {"secret", "delete", cmd_secret_delete, "--workspace W NAME", "deletes a secret", "secret.delete"},
     {"secret", "keygen", cmd_secret_keygen, "FILE", "creates a key file for the setting secrets.key_file"},
     {"skill", "check", cmd_skill_check, "DIR",
      "checks a skill; reports each problem with a JSON pointer into skill.json"},
@@ -84,17 +94,20 @@ const struct command commands[] = {
     {"skill", "install", cmd_skill_install, "DIR --workspace W [--development]",
      "installs a skill as a new version, or makes an installed version current; prints its id. --development "
      "adds the hash of "
-     "the files to the version, so that an edited skill needs no new version number"},
+     "the files to the version, so that an edited skill needs no new version number",
+     "skill.install"},
     {"skill", "list", cmd_skill_list, "--workspace W", "lists the skills of a workspace"},
-    {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more"},
+    {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more",
+     "skill.remove"},
     {"model", "put", cmd_model_put,
      "--workspace W --alias A --url U --model M [--api-key-file F] [--input-usd-per-mtok N] "
      "[--output-usd-per-mtok N] [--options JSON] [--default]",
      "adds or changes a model for the skills of a workspace; U is the base URL of an OpenAI-compatible API "
-     "(…/v1). JSON says how its requests differ: {\"rename\": {…}, \"drop\": […], \"add\": {…}}"},
+     "(…/v1). JSON says how its requests differ: {\"rename\": {…}, \"drop\": […], \"add\": {…}}",
+     "model.put"},
     {"model", "list", cmd_model_list, "--workspace W",
      "lists the models of a workspace; keys are never shown"},
-    {"model", "delete", cmd_model_delete, "ALIAS --workspace W", "removes a model"},
+    {"model", "delete", cmd_model_delete, "ALIAS --workspace W", "removes a model", "model.delete"},
     {"schema", "validate", cmd_schema_validate,
      "SCHEMA.json INSTANCE.json [--registry PREFIX=DIR]... [--format-assertion]",
      "validates with JSON Schema 2020-12; exits with 0 if valid, 1 if invalid, 2 if the schema or the input "
@@ -105,6 +118,14 @@ const struct command commands[] = {
      "--at-rest "
      "also checks what must be true of an idle system. --acknowledged: a file of ids that were answered with "
      "201 or 202, one a line"},
+    {"audit-log", NULL, cmd_audit_log,
+     "[--workspace W] [--actor USER|KEY] [--deed NAME] [--target TEXT] [--from TIME] [--to TIME] [--before "
+     "ID] "
+     "[--limit N] [--format table|csv|jsonl] [--remove-expired]",
+     "lists who changed what, newest first, at most 20 rows unless --limit is given; --format csv or jsonl "
+     "exports all rows, oldest first. --remove-expired removes the rows that are older than the setting "
+     "admin.audit_log_days",
+     "audit_log.remove_expired"},
     {"log", NULL, cmd_log, "[--follow] [--workspace W] [--execution ID] [--level debug|info|warn|error]",
      "prints the log of the executor (for what a skill wrote: execution logs); --follow begins with the "
      "newest lines and continues through rotation"},
@@ -138,10 +159,10 @@ const char *commands_notes(void)
 static void print_help(FILE *out, const char *noun)
 {
     if (!noun)
-        fprintf(
-            out,
-            "usage: millrace [--config FILE] [--json] COMMAND …\n       millrace --version | --help\n\n%s\n",
-            notes);
+        fprintf(out,
+                "usage: millrace [--config FILE] [--json] COMMAND …\n       millrace --version | --help | "
+                "help --table\n\n%s\n",
+                notes);
     for (size_t i = 0; i < commands_n; i++) {
         const struct command *c = &commands[i];
         if (!noun || strcmp(noun, c->noun) == 0)
@@ -194,6 +215,21 @@ static bool parse_global_options(struct cli *cli, int *argc, char **argv, bool *
     return true;
 }
 
+/* States who acts, for the audit log: the user who called sudo, else the user of this process. */
+static void state_actor(const struct cli *cli)
+{
+    const struct command *c = cli->command;
+    const char *sudo = getenv("SUDO_USER");
+    const struct passwd *own = getpwuid(geteuid());
+    char number[24], host[65] = "";
+    snprintf(number, sizeof number, "uid %u", (unsigned)geteuid());
+    const char *user = own ? own->pw_name : number;
+    (void)gethostname(host, sizeof host - 1);
+    deed_begin(DEED_BY_USER, sudo && *sudo ? sudo : user,
+               talloc_asprintf(cli->ctx, "millrace %s%s%s on %s as %s", c->noun, c->verb ? " " : "",
+                               c->verb ? c->verb : "", host, user));
+}
+
 int commands_run(struct cli *cli, int argc, char **argv)
 {
     bool help = false, version = false;
@@ -212,6 +248,8 @@ int commands_run(struct cli *cli, int argc, char **argv)
     }
     const char *noun = argc > 0 ? argv[0] : NULL;
     if (help || (noun && !cli->is_batch && strcmp(noun, "help") == 0)) {
+        if (!help && argc == 2 && strcmp(argv[1], "--table") == 0)
+            return commands_print_table(cli);
         print_help(stdout, help ? noun : NULL);
         return CLI_DONE;
     }
@@ -224,6 +262,7 @@ int commands_run(struct cli *cli, int argc, char **argv)
         print_help(stderr, noun);
         return CLI_USAGE;
     }
+    state_actor(cli);
     int words = cli->command->verb ? 2 : 1;
     return cli->command->run(cli, argc - words, argv + words);
 }

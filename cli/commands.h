@@ -10,6 +10,9 @@ extern const size_t commands_n;
 /* Runs the command that the arguments name, and returns its exit code. */
 int commands_run(struct cli *cli, int argc, char **argv);
 bool commands_have_noun(const char *word);
+/* Prints the table as JSON, for whatever is made from it: each command with its arguments, options, help and
+ * deed. Returns CLI_DONE. */
+int commands_print_table(struct cli *cli);
 /* What is true of all commands, as lines of text. */
 const char *commands_notes(void);
 
@@ -44,6 +47,7 @@ int cmd_execution_artifact(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_executor_list(struct cli *cli, int argc, char **argv);
 int cmd_audit(struct cli *cli, int argc, char **argv);
+int cmd_audit_log(struct cli *cli, int argc, char **argv);
 int cmd_skill_check(struct cli *cli, int argc, char **argv);
 int cmd_skill_run(struct cli *cli, int argc, char **argv);
 int cmd_skill_install(struct cli *cli, int argc, char **argv);

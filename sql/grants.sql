@@ -41,6 +41,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON files              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE         ON quotas             TO 'millrace_api'@'localhost';
 GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'localhost';
 GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
+-- The audit log: its rows are only added, and a row is recognized by its id.
+GRANT SELECT (id), INSERT            ON deeds              TO 'millrace_api'@'localhost';
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';

@@ -130,7 +130,7 @@ static int change_schedule(struct request *r, schedule_changer *change)
         if (!path_schedule(r, &s) || !change(r, &s))
             return reply_rejected(r);
         s.updated_ms = clock_wall_ms();
-        e = schedule_write(r->app->db, r, &s);
+        e = schedule_write(r->app->db, &s);
     }
     return e == OK ? reply_schedule(r, 200, &s) : reply_err(r, e == ERR_CONFLICT ? ERR_RETRY : e);
 }

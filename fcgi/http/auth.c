@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/scopes.h"
+#include "deed/deed.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -153,6 +154,7 @@ bool auth_check(struct request *r)
     r->access.rate_limit = cached.rate_limit;
     r->access.streams = cached.streams;
     r->access.by_header = true;
+    deed_begin(DEED_BY_KEY, cached.key_id.text, r->id);
     return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/scopes.h"
+#include "deed/deed.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/auth.h"
@@ -245,6 +246,7 @@ void route_request(struct request *r, struct FCGX_Stream *in)
     r->route = route_find(r);
     if (!r->route)
         return;
+    deed_end(); /* of the worker's last request */
     if (check_request(r, in))
         r->route->handler(r);
     else

@@ -136,6 +136,8 @@ static const struct setting settings[] = {
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(admin, db_user, "millrace_admin", "MariaDB user of the `millrace` command"),
     TEXT_ROW(admin, db_password_file, "", "file whose first line is the password of that user"),
+    NUMBER_ROW(admin, audit_log_days, 730, 1, 36500,
+               "days after which millrace audit-log --remove-expired removes a row"),
     TEXT_ROW(log, level, "info", "lowest level that is logged: debug, info, warn or error"),
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };

@@ -45,6 +45,7 @@ struct config {
     } secrets;
     struct {
         const char *db_user, *db_password_file;
+        int64_t audit_log_days;
     } admin;
     struct {
         const char *level;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "deed/deed.h"
 #include "redis/keys.h"
 #include "run/states.h"
 #include "store/artifact.h"
@@ -322,7 +323,8 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     if (!db_cell(rows, 0, PURGE_LOCKED_PURGED_MS)->is_null)
         return OK;
     p->begun = db_int(rows, 0, PURGE_LOCKED_N_ROWS) > PURGE_AT_ONCE_MAX;
-    return p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
+    e = p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
+    return e == OK ? deed_record(tx, "execution.purge", p->workspace, p->execution->text, NULL) : e;
 }
 
 enum err purge_execution(struct db *db, struct redis *redis, const id *workspace, const id *execution)

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "deed/deed.h"
 #include "run/stop_tree.h"
 
 enum {
@@ -89,6 +90,8 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
         e = run_tx_flush(s->run_tx);
     if (e == OK)
         e = store_key(tx, s);
+    if (e == OK)
+        e = deed_record(tx, "execution.stop", &s->request->workspace_id, s->request->execution_id.text, NULL);
     s->verdict = STOP_DONE;
     return e;
 }

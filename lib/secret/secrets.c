@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "deed/deed.h"
 
 enum err secret_set(struct db *db, const uint8_t key[SECRET_KEY_SIZE], const id *workspace, const char *name,
                     const char *value, size_t size)
@@ -20,10 +21,8 @@ enum err secret_set(struct db *db, const uint8_t key[SECRET_KEY_SIZE], const id 
         [SECRET_PUT_SET_UPDATED_MS] = db_number(clock_wall_ms()),
         [SECRET_PUT_SET_COUNT] = db_id(workspace),
     };
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_SECRET_PUT, args, SECRET_PUT_SET_COUNT + 1, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
+    enum err e = deed_run(db, &(struct deed_statement){SQL_SECRET_PUT, args, SECRET_PUT_SET_COUNT + 1,
+                                                       "secret.set", workspace, name, NULL});
     talloc_free(scratch);
     return e;
 }
@@ -89,12 +88,7 @@ enum err secrets_list(struct db *db, void *ctx, const uint8_t *key, const id *wo
 
 enum err secret_delete(struct db *db, const id *workspace, const char *name)
 {
-    void *scratch = talloc_new(NULL);
     struct db_value args[] = {db_id(workspace), db_text(name)};
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_SECRET_DELETE, args, 2, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    talloc_free(scratch);
-    return e;
+    return deed_run(
+        db, &(struct deed_statement){SQL_SECRET_DELETE, args, 2, "secret.delete", workspace, name, NULL});
 }

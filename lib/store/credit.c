@@ -3,7 +3,9 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "account/credits.h"
 #include "base/log.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 #include "redis/keys.h"
 
@@ -61,7 +63,12 @@ static enum err add_grant(struct db_tx *tx, const struct credit_grant *w, struct
     if (e == OK && w->reference)
         e = db_run(tx->db, tx->ctx, SQL_CREDIT_REFERENCE_INSERT, reference, CREDIT_REFERENCE_INSERT_SET_COUNT,
                    NULL);
-    return e;
+    char credits[CREDITS_TEXT_SIZE];
+    const struct deed_detail detail[] = {{"credits", credits_text(w->micro, credits)},
+                                         {"reason", w->reason},
+                                         {"reference", w->reference},
+                                         {0}};
+    return e == OK ? deed_record(tx, "credits.grant", &w->workspace_id, w->ledger_id.text, detail) : e;
 }
 
 static enum err grant_work(struct db_tx *tx, void *arg)

@@ -7,6 +7,7 @@
 #include "base/nfc.h"
 #include "base/utf8.h"
 #include "blob/blob_rows.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 
 const char *file_basename(void *ctx, const char *text)
@@ -224,6 +225,14 @@ static struct blob_id *blobs_of(void *ctx, const struct file *files, size_t n)
     return blobs;
 }
 
+/* One row for the request; of many files it names the first. */
+static enum err record_file_put(struct db_tx *tx, const struct file_change *c)
+{
+    const struct deed_detail detail[] = {
+        {"files", talloc_asprintf(tx->ctx, "%zu", c->n)}, {"principal_id", c->principal->text}, {0}};
+    return c->n ? deed_record(tx, "file.put", c->workspace, c->files[0].name, detail) : OK;
+}
+
 static enum err file_put_work(struct db_tx *tx, void *arg)
 {
     struct file_change *c = arg;
@@ -249,6 +258,7 @@ static enum err file_put_work(struct db_tx *tx, void *arg)
     if (e == OK) {
         blob_mark_dead(tx, c->replaced, c->replaced_n);
         blob_mark_used(tx, blobs_of(tx->ctx, c->files, c->n), c->n);
+        e = record_file_put(tx, c);
     }
     return e;
 }
@@ -297,7 +307,8 @@ static enum err file_delete_work(struct db_tx *tx, void *arg)
         args[2] = db_text(files[i].name);
         e = db_run(tx->db, tx->ctx, SQL_FILE_DELETE, args, 3, NULL);
     }
-    return e;
+    const struct deed_detail detail[] = {{"principal_id", c->principal->text}, {0}};
+    return e == OK ? deed_record(tx, "file.delete", c->workspace, c->name, detail) : e;
 }
 
 enum err file_delete(struct db *db, const id *workspace, const id *principal, const char *name)

@@ -5,6 +5,8 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/scopes.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 #include "store/workspace.h"
 
@@ -54,7 +56,17 @@ enum err api_key_create(struct db *db, void *ctx, struct api_key *k, char key_r[
         [API_KEY_INSERT_SET_CREATED_MS] = db_number(k->created_ms),
         [API_KEY_INSERT_SET_EXPIRES_MS] = db_number_or_null(k->expires_ms, k->expires_ms != 0),
     };
-    return db_run(db, ctx, SQL_API_KEY_INSERT, args, API_KEY_INSERT_SET_COUNT, NULL);
+    char expires[CLOCK_TEXT_SIZE];
+    const struct deed_detail detail[] = {
+        {"prefix", k->prefix},
+        {"principal_id", k->principal_id.text},
+        {"scopes", scopes_text(ctx, k->scopes)},
+        {"expires_at", k->expires_ms ? clock_text_offset(k->expires_ms, expires) : NULL},
+        {0}};
+    const struct deed_statement insert = {
+        SQL_API_KEY_INSERT, args,  API_KEY_INSERT_SET_COUNT, "key.create", &k->workspace_id,
+        k->id.text,         detail};
+    return deed_run(db, &insert);
 }
 
 enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_key **list_r, size_t *count_r)
@@ -86,13 +98,8 @@ enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_
 enum err api_key_revoke(struct db *db, const id *workspace, const id *key)
 {
     struct db_value args[] = {db_number(clock_wall_ms()), db_id(workspace), db_id(key)};
-    void *scratch = talloc_new(NULL);
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_API_KEY_REVOKE, args, 3, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    talloc_free(scratch);
-    return e;
+    return deed_run(
+        db, &(struct deed_statement){SQL_API_KEY_REVOKE, args, 3, "key.revoke", workspace, key->text, NULL});
 }
 
 enum err api_key_find(struct db *db, void *ctx, const uint8_t hash[API_KEY_HASH_SIZE], struct api_key *key_r,

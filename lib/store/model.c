@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 #include "secret/secrets.h"
 
@@ -142,7 +143,11 @@ static enum err model_put_work(struct db_tx *tx, void *arg)
     enum err e = m->is_default ? db_run(tx->db, tx->ctx, SQL_MODEL_CLEAR_DEFAULT, &workspace, 1, NULL) : OK;
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_MODEL_PUT, args, MODEL_PUT_SET_COUNT + 1, &rows);
-    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+    if (e == OK && rows->affected == 0)
+        e = ERR_NOT_FOUND;
+    const struct deed_detail detail[] = {
+        {"url", m->url}, {"model", m->model}, {"default", m->is_default ? "true" : "false"}, {0}};
+    return e == OK ? deed_record(tx, "model.put", &m->workspace_id, m->alias, detail) : e;
 }
 
 enum err model_put(struct db *db, const uint8_t *seal, const struct model *m)
@@ -154,13 +159,8 @@ enum err model_put(struct db *db, const uint8_t *seal, const struct model *m)
 enum err model_delete(struct db *db, const id *workspace, const char *alias)
 {
     struct db_value args[] = {db_id(workspace), db_text(alias)};
-    void *scratch = talloc_new(NULL);
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_MODEL_DELETE, args, 2, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    talloc_free(scratch);
-    return e;
+    return deed_run(
+        db, &(struct deed_statement){SQL_MODEL_DELETE, args, 2, "model.delete", workspace, alias, NULL});
 }
 
 /* --- money --- */

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "deed/deed.h"
 
 enum { MS_PER_S = 1000 };
 
@@ -231,7 +232,12 @@ static enum err schedule_create_work(struct db_tx *tx, void *arg)
         e = quota_check_schedules(tx, &c->schedule.workspace_id, c->config, &creation->outcome->excess);
     if (e == OK)
         e = insert_schedule(tx, &c->schedule);
-    return e == OK && entry.key.key.at ? idempotency_store(tx, &entry, 1) : e;
+    if (e == OK && entry.key.key.at)
+        e = idempotency_store(tx, &entry, 1);
+    const struct deed_detail detail[] = {{"responder_id", c->schedule.responder_id.text}, {0}};
+    return e == OK
+               ? deed_record(tx, "schedule.create", &c->schedule.workspace_id, c->schedule.id.text, detail)
+               : e;
 }
 
 enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
@@ -241,7 +247,7 @@ enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
     return db_transaction(db, schedule_create_work, &creation);
 }
 
-enum err schedule_write(struct db *db, void *ctx, const struct schedule *s)
+enum err schedule_write(struct db *db, const struct schedule *s)
 {
     struct db_value v[] = {
         db_id(&s->principal_id),
@@ -269,9 +275,11 @@ enum err schedule_write(struct db *db, void *ctx, const struct schedule *s)
         db_id(&s->workspace_id),
         db_number(s->revision),
     };
-    struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_SCHEDULE_WRITE, v, sizeof v / sizeof *v, &rows);
-    return e == OK && rows->affected == 0 ? ERR_CONFLICT : e;
+    const struct deed_detail detail[] = {{"paused", s->paused == SCHEDULE_RUNS ? "false" : "true"}, {0}};
+    const struct deed_statement write = {
+        SQL_SCHEDULE_WRITE, v, sizeof v / sizeof *v, "schedule.change", &s->workspace_id, s->id.text, detail};
+    enum err e = deed_run(db, &write);
+    return e == ERR_NOT_FOUND ? ERR_CONFLICT : e;
 }
 
 struct schedule_deletion {
@@ -294,7 +302,10 @@ static enum err schedule_delete_work(struct db_tx *tx, void *arg)
                                   db_number(db_int(rows, 0, SCHEDULE_LOCK_WAITING_MS))};
         e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_SKIP, skip, 2, NULL);
     }
-    return e == OK ? db_run(tx->db, tx->ctx, SQL_SCHEDULE_DELETE, key, 2, NULL) : e;
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_DELETE, key, 2, NULL);
+    return e == OK ? deed_record(tx, "schedule.delete", deletion->workspace, deletion->schedule->text, NULL)
+                   : e;
 }
 
 enum err schedule_delete(struct db *db, const id *workspace, const id *schedule)

@@ -89,7 +89,7 @@ enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
                          struct schedule_outcome *outcome_r) WARN_UNUSED;
 /* Writes what a caller may change. ERR_CONFLICT: the row was changed, decided or deleted since it was read;
  * read it again. */
-enum err schedule_write(struct db *db, void *ctx, const struct schedule *s) WARN_UNUSED;
+enum err schedule_write(struct db *db, const struct schedule *s) WARN_UNUSED;
 /* Runs that are active continue. ERR_NOT_FOUND: none. */
 enum err schedule_delete(struct db *db, const id *workspace, const id *schedule) WARN_UNUSED;
 

@@ -5,6 +5,7 @@
 
 #include "account/account.h"
 #include "account/credits.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 
 /* A row of skill_current, skill_version or skill_list. */
@@ -107,7 +108,9 @@ static enum err skill_archive_work(struct db_tx *tx, void *arg)
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_SKILL_ARCHIVE, args, 3, &rows);
-    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+    if (e == OK && rows->affected == 0)
+        e = ERR_NOT_FOUND;
+    return e == OK ? deed_record(tx, "skill.remove", a->workspace, a->slug, NULL) : e;
 }
 
 enum err skill_archive(struct db *db, const id *workspace, const char *slug, int64_t now_ms)
@@ -230,7 +233,8 @@ static enum err skill_put_work(struct db_tx *tx, void *arg)
         e = write_skill_row(tx, p);
     if (e == OK && !p->stored)
         e = write_skill_version(tx, p);
-    return e;
+    const struct deed_detail detail[] = {{"version", p->s->label}, {0}};
+    return e == OK ? deed_record(tx, "skill.install", &p->s->workspace_id, p->s->slug, detail) : e;
 }
 
 enum err skill_put(struct db *db, const struct skill_install *s, id *skill_r, bool *is_new_r)

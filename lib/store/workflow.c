@@ -6,6 +6,7 @@
 #include "account/account.h"
 #include "account/credits.h"
 #include "base/log.h"
+#include "deed/deed.h"
 #include "mariadb/db.h"
 
 /* The columns of workflow_current, with which rows of workflow_list and workflow_get begin. */
@@ -142,7 +143,9 @@ static enum err workflow_archive_work(struct db_tx *tx, void *arg)
     if (e != OK)
         return e;
     e = db_run(tx->db, tx->ctx, SQL_WORKFLOW_ARCHIVE, args, 4, &rows);
-    return e == OK && rows->affected == 0 ? ERR_NOT_FOUND : e;
+    if (e == OK && rows->affected == 0)
+        e = ERR_NOT_FOUND;
+    return e == OK ? deed_record(tx, "workflow.archive", a->workspace, a->workflow->text, NULL) : e;
 }
 
 enum err workflow_archive(struct db *db, const id *workspace, const id *workflow, int64_t now_ms)
@@ -339,6 +342,17 @@ static enum err workflow_find_key(struct workflow_write *put, const struct idemp
     return account_write(put->tx, account, 1);
 }
 
+static enum err record_workflow_put(const struct workflow_write *put)
+{
+    const struct workflow_change *c = put->c;
+    void *ctx = put->tx->ctx;
+    const struct deed_detail detail[] = {
+        {"name", c->name.at ? talloc_strndup(ctx, c->name.at, c->name.size) : NULL},
+        {"version", talloc_asprintf(ctx, "%d", put->outcome->version)},
+        {0}};
+    return deed_record(put->tx, "workflow.put", &c->workspace_id, c->workflow_id.text, detail);
+}
+
 static enum err workflow_put_work(struct db_tx *tx, void *arg)
 {
     struct workflow_write *put = arg;
@@ -377,7 +391,7 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
         e = write_workflow_version(put);
     if (e == OK && entry.key.key.at)
         e = idempotency_store(tx, &entry, 1);
-    return e;
+    return e == OK ? record_workflow_put(put) : e;
 }
 
 enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
@@ -396,14 +410,12 @@ enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *ch
 
 enum err workflow_set_price(struct db *db, const id *workspace, const id *workflow, int64_t micro)
 {
-    void *scratch = talloc_new(NULL);
     struct db_value args[] = {db_number_or_null(micro, micro >= 0), db_id(workspace), db_id(workflow)};
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_WORKFLOW_SET_PRICE, args, 3, &rows);
-    if (e == OK && rows->affected == 0)
-        e = ERR_NOT_FOUND;
-    talloc_free(scratch);
-    return e;
+    char price[CREDITS_TEXT_SIZE];
+    const struct deed_detail detail[] = {{"price_credits", micro >= 0 ? credits_text(micro, price) : NULL},
+                                         {0}};
+    return deed_run(db, &(struct deed_statement){SQL_WORKFLOW_SET_PRICE, args, 3, "workflow.price", workspace,
+                                                 workflow->text, detail});
 }
 
 static bool has_name(const struct db_rows *rows, const char *name)

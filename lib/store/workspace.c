@@ -3,12 +3,56 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "account/credits.h"
 #include "base/clock.h"
+#include "deed/deed.h"
 #include "run/states.h"
 
 static struct db_value limit_value(const struct workspace_limit *l)
 {
     return db_number_or_null(l->value, l->is_given && l->is_set);
+}
+
+/* --- the audit log --- */
+
+/* As text; NULL: the default applies. */
+static const char *limit_text(void *ctx, const struct workspace_limit *l)
+{
+    return l->is_set ? talloc_asprintf(ctx, "%lld", (long long)l->value) : NULL;
+}
+
+/* Records what was given: the name and tenant of a new workspace, and each limit. */
+static enum err record_workspace(struct db_tx *tx, const char *deed, const id *workspace, const char *name,
+                                 const id *tenant, const struct workspace_limits *l)
+{
+    const struct {
+        const char *name;
+        const struct workspace_limit *limit;
+    } limits[] = {
+        {"rate_limit_per_minute", &l->rate_limit_per_minute},
+        {"max_concurrent", &l->max_concurrent},
+        {"keep_payload_days", &l->keep_payload_days},
+        {"keep_rows_days", &l->keep_rows_days},
+    };
+    struct deed_detail detail[2 + 4 + 1 + QUOTAS + 1] = {0};
+    char price[CREDITS_TEXT_SIZE];
+    size_t n = 0;
+    if (name)
+        detail[n++] = (struct deed_detail){"name", name};
+    if (tenant)
+        detail[n++] = (struct deed_detail){"tenant_id", tenant->text};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        if (limits[i].limit->is_given)
+            detail[n++] = (struct deed_detail){limits[i].name, limit_text(tx->ctx, limits[i].limit)};
+    }
+    if (l->price.is_given)
+        detail[n++] = (struct deed_detail){"price_credits",
+                                           l->price.is_set ? credits_text(l->price.value, price) : NULL};
+    for (int q = 0; q < QUOTAS; q++) {
+        if (l->quotas[q].is_given)
+            detail[n++] = (struct deed_detail){quota_name((enum quota)q), limit_text(tx->ctx, &l->quotas[q])};
+    }
+    return deed_record(tx, deed, workspace, workspace->text, detail);
 }
 
 /* --- create --- */
@@ -79,7 +123,9 @@ static enum err workspace_create_work(struct db_tx *tx, void *arg)
     id made = id_new();
     const id *tenant = id_is_set(c->tenant) ? c->tenant : &made;
     e = id_is_set(c->tenant) ? find_tenant(tx, c->tenant) : insert_tenant(tx, tenant, c->name);
-    return e == OK ? insert_workspace(tx, c, tenant) : e;
+    if (e == OK)
+        e = insert_workspace(tx, c, tenant);
+    return e == OK ? record_workspace(tx, "workspace.create", c->workspace, c->name, tenant, c->limits) : e;
 }
 
 enum err workspace_create(struct db *db, const id *workspace, const id *tenant, const char *name,
@@ -168,7 +214,9 @@ static enum err workspace_limits_work(struct db_tx *tx, void *arg)
     e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
     if (e == OK)
         e = set_retention(tx, c->workspace, l);
-    return e == OK ? set_quotas(tx, c->workspace, l) : e;
+    if (e == OK)
+        e = set_quotas(tx, c->workspace, l);
+    return e == OK ? record_workspace(tx, "workspace.set", c->workspace, NULL, NULL, l) : e;
 }
 
 enum err workspace_set_limits(struct db *db, const id *workspace, const struct workspace_limits *limits)

@@ -59,6 +59,29 @@ def test_storing_a_workflow(proxied, code, done):
     r = answered(stack, proxy, code, done, lambda: client.put(f"/workflows/{workflow}", json={"name": "n", "program": PROGRAM}),
                  pids=stack.children("api"))
     assert (r.status_code, r.json()["version"]) == (200, 2), r.text
+    assert deeds(stack, workflow) == ["workflow.put"] * 2
+
+
+@DONE
+@pytest.mark.parametrize("change", ["secret delete", "key revoke", "credits grant"])
+def test_a_command_and_its_row_in_the_audit_log(proxied, done, change):
+    """Changes of one statement and of several: the change is made once, and has one row."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    w = ("--workspace", workspace.id)
+    stack.cli("secret", "set", *w, "token", text="opensesame")
+    key = workspace.key("files:read")["id"]
+    words = {"secret delete": ("token",), "key revoke": (key,), "credits grant": ("--credits", "5", "--reason", "r")}[change]
+    answer = answered(stack, proxy, 1180, done, lambda: stack.cli(*change.split(), *w, *words))
+    target = answer["ledger_id"] if change == "credits grant" else words[0]
+    assert deeds(stack, target, workspace.id).count(change.replace(" ", ".")) == 1
+    assert workspace.balance() == (1005 if change == "credits grant" else 1000)
+    assert stack.cli("secret", "list", *w) == [] or change != "secret delete"
+
+
+def deeds(stack, target, workspace=None):
+    where = f" AND workspace_id = '{workspace}'" if workspace else ""
+    return [row[0] for row in stack.sql(f"SELECT deed FROM deeds WHERE target = '{target}'{where} ORDER BY id")]
 
 
 def test_the_books_are_right(proxied):

@@ -136,16 +136,16 @@ def inline_commands():
 def test_commands_in_sentences_exist():
     """Noun, verb and options, as millrace --help has them."""
     shown = subprocess.run([ROOT / "bin/millrace", "--help"], capture_output=True, text=True, timeout=30).stdout
-    known = {}
+    known = {"help": {"--table"}}
     for line in shown.splitlines():
         if line.startswith("millrace "):
-            words = re.match(r"millrace ([a-z]+(?: [a-z]+(?=[ ]|$))?)", line).group(1)
+            words = re.match(r"millrace ([a-z-]+(?: [a-z-]+(?=[ ]|$))?)", line).group(1)
             known[words] = set(re.findall(r"--[a-z-]+", line)) | {"--json", "--config", "--help", "--version"}
     nouns = {k.split()[0] for k in known}
     count = 0
     for place, text in inline_commands():
         for part in re.split(r"\|(?=[a-z]+ )", text):
-            words = re.match(r"[a-z]+(?: [a-z]+)?", part).group(0)
+            words = re.match(r"[a-z-]+(?: [a-z-]+)?", part).group(0)
             name = words if words in known else words.split()[0]
             assert name in known or name in nouns, f"{place}: millrace {text}"
             options = set(re.findall(r"--[a-z-]+", part))

@@ -1,0 +1,55 @@
+/* The audit log of people's deeds: who changed what, and when. A row is written by the transaction of the
+ * change, so that there is no change without its row and no row without its change. Rows are only added: the
+ * users of the daemons may insert and look up an id, nothing else (sql/grants.sql).
+ *
+ * Whoever acts is stated once per command or request (deed_begin); the functions that make a change call
+ * deed_record. Nothing is recorded while nobody acts: what the system does by itself (retention, deadlines,
+ * recovery) is told by events and the log. A run that is started is no deed: its execution names the key.
+ *
+ * A detail holds no secret and no content of a client: names, ids, numbers, limits. It is the caller's duty
+ * to pass none. The state is the process's own; not thread-safe. */
+#pragma once
+
+#include "mariadb/db.h"
+
+enum deed_actor { DEED_BY_USER = 1, DEED_BY_KEY };
+
+enum {
+    /* Bytes that are stored; longer texts are cut between two characters. */
+    DEED_ACTOR_MAX = 128,
+    DEED_ORIGIN_MAX = 255,
+    DEED_TARGET_MAX = 512,
+    DEED_VALUE_MAX = 1000,
+};
+
+/* From now on, changes are made by `actor`: a user of the operating system, or the id of an API key.
+ * `origin`: the command and its host, or the id of the request. The texts are copied. */
+void deed_begin(enum deed_actor kind, const char *actor, const char *origin);
+/* From now on, nobody acts. */
+void deed_end(void);
+
+/* What a deed says beside its target: a list that ends with {0}. A NULL value is written as null. */
+struct deed_detail {
+    const char *name, *value;
+};
+
+/* Adds a row to the transaction of the change. `name`: noun and verb, such as "key.revoke". `workspace`
+ * NULL: the change concerns the installation. `target`: id or name of what was changed. `detail` may be NULL.
+ * The row of one deed has one id in each run of the transaction; if a settling run finds that row, it adds
+ * none. Errors as of db_run. */
+enum err deed_record(struct db_tx *tx, const char *name, const id *workspace, const char *target,
+                     const struct deed_detail *detail) WARN_UNUSED;
+
+/* A change that is one statement. */
+struct deed_statement {
+    enum sql_id query;
+    const struct db_value *args;
+    size_t args_n;
+    const char *name;
+    const id *workspace;
+    const char *target;
+    const struct deed_detail *detail;
+};
+/* Runs the statement and records the deed in one transaction. ERR_NOT_FOUND: the statement matched no row.
+ * Other errors as of db_transaction. */
+enum err deed_run(struct db *db, const struct deed_statement *s) WARN_UNUSED;

@@ -1,0 +1,1 @@
+DELETE FROM deeds WHERE id < ? ORDER BY id LIMIT 1000

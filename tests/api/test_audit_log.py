@@ -1,0 +1,292 @@
+"""The audit log of people's deeds: every command and every request that changes something has a row, written with the change."""
+import csv
+import getpass
+import io
+import json
+import re
+import subprocess
+import uuid
+
+from skills import manifest, package, probe
+from stack import BIN, ROOT
+
+SECRET = "hunter2-never-shown"
+QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
+
+# Commands that change nothing that others see. A new command belongs here, or states its deed in cli/commands.c and has an action below.
+READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
+           "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
+           "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
+           "skill list", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch"}
+
+# Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
+NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry",
+            "POST /spaces/{space_id}/skills/{slug}/executions", "POST /executions/{id}/events/ticket",
+            "POST /spaces/{space_id}/skills/executions/{id}/events/ticket"}
+
+
+def log(stack, *args):
+    return stack.cli("audit-log", "--limit", 1000, *args)
+
+
+def only(stack, deed, *args):
+    rows = log(stack, "--deed", deed, *args)
+    assert len(rows) == 1, rows
+    return rows[0]
+
+
+class Room:
+    """A workspace in which the actions of the commands find what they need."""
+
+    def __init__(self, stack, folder):
+        self.stack, self.folder = stack, folder
+        self.space = stack.workspace(credits=0)
+        self.id = self.space.id
+
+    def command(self, *words, text=None):
+        return self.stack.cli(*words, text=text)
+
+    def file(self, name, text):
+        path = self.folder / f"{uuid.uuid4()}-{name}"
+        path.write_text(text)
+        return path
+
+    def workflow(self, program=QUICK):
+        return self.space.put_workflow(program)
+
+    def slow_run(self):
+        self.space.grant(5)
+        return self.space.client().started(self.workflow(SLOW))
+
+    def skill(self, slug):
+        directory = self.folder / str(uuid.uuid4())
+        directory.mkdir()
+        return package(directory, manifest(slug, "1.0.0"), main_py="print()")
+
+
+def command_actions(room):
+    """{command: (its action, the target of its row, or None)}"""
+    w = ("--workspace", room.id)
+
+    def key_revoke():
+        key = room.space.key("files:read")["id"]
+        room.command("key", "revoke", *w, key)
+        return key
+
+    def workflow_archive():
+        workflow = room.workflow()
+        room.command("workflow", "archive", *w, workflow)
+        return workflow
+
+    def workflow_price():
+        workflow = room.workflow()
+        room.command("workflow", "price", *w, workflow, "--credits", "2.5")
+        return workflow
+
+    def execution_stop():
+        run = room.slow_run()
+        room.command("execution", "stop", run)
+        return run
+
+    def secret_delete():
+        room.command("secret", "set", *w, "gone", text=SECRET)
+        room.command("secret", "delete", *w, "gone")
+        return "gone"
+
+    def skill_remove():
+        room.command("skill", "install", room.skill("leaver"), *w)
+        room.command("skill", "remove", "leaver", *w)
+        return "leaver"
+
+    def model_put(alias="big"):
+        room.command("model", "put", *w, "--alias", alias, "--url", "https://models.test/v1", "--model", "m", "--api-key-file",
+                     room.file("key", SECRET))
+        return alias
+
+    def model_delete():
+        model_put("old")
+        room.command("model", "delete", "old", *w)
+        return "old"
+
+    return {
+        "workspace create": lambda: room.command("workspace", "create", "--name", "made", "--max-concurrent", 7)["id"],
+        "workspace set": lambda: room.command("workspace", "set", *w, "--price-credits", "1.5", "--quotas", "files=10")["id"],
+        "key create": lambda: room.command("key", "create", *w, "--scopes", "files:read")["id"],
+        "key revoke": key_revoke,
+        "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
+                                              "R7")["ledger_id"],
+        "workflow put": lambda: room.command("workflow", "put", *w, room.file("w.json", json.dumps(QUICK)), "--name", "n")["id"],
+        "workflow archive": workflow_archive,
+        "workflow price": workflow_price,
+        "execution stop": execution_stop,
+        "secret set": lambda: room.command("secret", "set", *w, "token", text=SECRET) and "token",
+        "secret delete": secret_delete,
+        "skill install": lambda: room.command("skill", "install", room.skill("arriver"), *w) and "arriver",
+        "skill remove": skill_remove,
+        "model put": model_put,
+        "model delete": model_delete,
+    }
+
+
+APART = {"migrate", "audit-log"}  # tests of their own below
+
+
+def test_every_command_that_changes_something_has_a_row(stack, tmp_path):
+    table = json.loads(subprocess.run([BIN / "millrace", "help", "--table"], env=stack.env, check=True, capture_output=True).stdout)
+    names = {" ".join(filter(None, (c["noun"], c["verb"]))): c for c in table}
+    changing = {name for name, c in names.items() if c["deed"]}
+    assert set(names) - changing == READERS, "a new command: see READERS"
+    actions = command_actions(Room(stack, tmp_path))
+    assert changing == set(actions) | APART
+    for name, action in actions.items():
+        target = action()
+        rows = log(stack, "--deed", names[name]["deed"], "--target", target)
+        assert len(rows) == 1, (name, rows)
+        assert rows[0]["actor_kind"] == "user" and f"millrace {name} on " in rows[0]["origin"]
+    everything = json.dumps(log(stack))
+    assert SECRET not in everything and not re.search("sk_live_[A-Za-z0-9_-]{5}", everything)
+
+
+def test_a_row_says_who_what_and_how(stack):
+    workspace = stack.workspace(credits=0)
+    env = {**stack.env, "SUDO_USER": "alice"}
+    subprocess.run([BIN / "millrace", "credits", "grant", "--workspace", workspace.id, "--credits", "2.5", "--reason", "=1+1",
+                    "--reference", "R1"], env=env, check=True, capture_output=True)
+    row = only(stack, "credits.grant", "--workspace", workspace.id)
+    assert row["actor"] == "alice" and row["origin"].endswith(f" as {getpass.getuser()}") and row["workspace"] == "test"
+    assert row["detail"] == {"credits": "2.5", "reason": "=1+1", "reference": "R1"}
+    assert log(stack, "--actor", "alice", "--workspace", workspace.id) == [row]
+    assert log(stack, "--actor", "alice", "--to", row["at"], "--workspace", workspace.id) == []
+    assert log(stack, "--actor", "alice", "--from", "2999-01-01") == []
+    # a grant that was made before is not made again, and has no second row
+    stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", "2.5", "--reason", "=1+1", "--reference", "R1")
+    assert len(log(stack, "--deed", "credits.grant", "--workspace", workspace.id)) == 1
+
+
+def test_a_change_that_fails_has_no_row(stack):
+    before = len(log(stack))
+    workspace = stack.workspace(credits=0)
+    code, _, _ = stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", "-5", "--reason", "too much", check=False)
+    assert code == 1
+    code, _, _ = stack.cli("secret", "delete", "--workspace", workspace.id, "none", check=False)
+    assert code == 1
+    client = workspace.client()
+    assert client.delete(f"/executions/{uuid.uuid4()}").status_code == 404
+    assert client.delete("/files/none").status_code == 404
+    rows = log(stack)[:len(log(stack)) - before]
+    assert {r["deed"] for r in rows} == {"workspace.create", "key.create"}
+
+
+def api_actions(stack):
+    workspace = stack.workspace()
+    client = workspace.client()
+    program = {"name": "n", "program": QUICK}
+
+    def run(stop=False):
+        id = client.started(workspace.put_workflow(SLOW if stop else QUICK))
+        return id if stop else client.finished(id)["execution_id"]
+
+    def made():
+        return client.post("/workflows", json=program).json()["id"]
+
+    def skill_cancel():
+        probe(workspace, "import time; time.sleep(600)", slug="sleeper")
+        return with_id(client.post(f"/spaces/{workspace.id}/skills/sleeper/executions", json={"inputs": {}}).json()["data"]["id"],
+                       lambda e: client.post(f"/spaces/{workspace.id}/skills/executions/{e}/cancel"))
+
+    def file_delete():
+        client.post("/files", files=[("files", ("gone.txt", b"x"))])
+        assert client.delete("/files/gone.txt").status_code == 204
+        return "gone.txt"
+
+    def with_id(id, call):
+        assert call(id).status_code < 300
+        return id
+
+    def schedule():
+        made = client.post("/schedules", json={"workflow_id": workspace.put_workflow(QUICK), "every_seconds": 3600})
+        assert made.status_code == 201, made.text
+        return made.json()["id"]
+
+    return workspace, client, {
+        "POST /workflows": ("workflow.put", made),
+        "PUT /workflows/{id}": ("workflow.put", lambda: with_id(workspace.put_workflow(QUICK),
+                                                                lambda w: client.put(f"/workflows/{w}", json=program))),
+        "DELETE /workflows/{id}": ("workflow.archive", lambda: with_id(made(), lambda w: client.delete(f"/workflows/{w}"))),
+        "POST /executions/{id}/stop": ("execution.stop", lambda: with_id(run(True), lambda e: client.post(f"/executions/{e}/stop"))),
+        "POST /spaces/{space_id}/skills/executions/{id}/cancel": ("execution.stop", skill_cancel),
+        "DELETE /executions/{id}": ("execution.purge", lambda: with_id(run(), lambda e: client.delete(f"/executions/{e}"))),
+        "POST /files": ("file.put", lambda: client.post("/files", files=[("files", ("a.txt", b"x")), ("files", ("b.txt", b"y"))])
+                        and "a.txt"),
+        "DELETE /files/{name}": ("file.delete", file_delete),
+        "POST /schedules": ("schedule.create", schedule),
+        "PATCH /schedules/{id}": ("schedule.change", lambda: with_id(schedule(), lambda s: client.patch(f"/schedules/{s}", json={"note": "n"}))),
+        "POST /schedules/{id}/pause": ("schedule.change", lambda: with_id(schedule(), lambda s: client.post(f"/schedules/{s}/pause"))),
+        "POST /schedules/{id}/resume": ("schedule.change", lambda: with_id(schedule(), lambda s: client.post(f"/schedules/{s}/resume"))),
+        "DELETE /schedules/{id}": ("schedule.delete", lambda: with_id(schedule(), lambda s: client.delete(f"/schedules/{s}"))),
+    }
+
+
+def test_every_request_that_changes_something_has_a_row(stack):
+    document = json.loads((ROOT / "docs/openapi.json").read_text())
+    changing = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item
+                if method in ("post", "put", "patch", "delete")}
+    workspace, client, actions = api_actions(stack)
+    assert changing == set(actions) | NO_DEEDS, "a new operation: record a deed, or add it to NO_DEEDS with the reason"
+    key = stack.sql_one(f"SELECT id FROM api_keys WHERE workspace_id = '{workspace.id}' ORDER BY id LIMIT 1")
+    for name, (deed, action) in actions.items():
+        target = action()
+        rows = log(stack, "--deed", deed, "--target", target, "--actor", key)
+        assert len(rows) == 1, (name, rows)
+        assert rows[0]["actor_kind"] == "key" and rows[0]["workspace_id"] == workspace.id
+        assert rows[0]["key_prefix"] == client.key[:12]
+    # a purge that is repeated changes nothing, and has no second row
+    purged = only(stack, "execution.purge", "--workspace", workspace.id)["target"]
+    assert client.delete(f"/executions/{purged}").status_code == 204
+    assert len(log(stack, "--target", purged, "--deed", "execution.purge")) == 1
+
+
+def test_what_the_system_does_by_itself_has_no_row(stack):
+    workspace = stack.workspace()
+    client = workspace.client()
+    run = client.started(workspace.put_workflow({**SLOW, "timeout_seconds": 1}))
+    assert client.finished(run)["status"] == "failed"
+    assert log(stack, "--target", run) == []
+
+
+def test_the_migrations_have_a_row(stack):
+    row = only(stack, "database.migrate")
+    assert row["workspace_id"] is None and row["detail"]["migrations"].startswith("1 2 3 ")
+
+
+def test_export_has_all_rows_oldest_first(stack):
+    def export(format):
+        return subprocess.run([BIN / "millrace", "audit-log", "--format", format], env=stack.env, check=True, capture_output=True,
+                              text=True).stdout
+    listed = log(stack)
+    lines = [json.loads(line) for line in export("jsonl").splitlines()]
+    assert lines == listed[::-1]
+    rows = list(csv.DictReader(io.StringIO(export("csv"))))
+    assert [r["id"] for r in rows] == [r["id"] for r in lines] and [r["deed"] for r in rows] == [r["deed"] for r in lines]
+    code, _, err = stack.cli("audit-log", "--format", "csv", "--limit", 5, check=False)
+    assert code == 2 and "--limit" in err
+
+
+def test_daemons_can_only_add_rows(stack):
+    granted = stack.sql("SELECT GRANTEE, PRIVILEGE_TYPE FROM information_schema.TABLE_PRIVILEGES WHERE TABLE_NAME = 'deeds'")
+    columns = stack.sql("SELECT GRANTEE, PRIVILEGE_TYPE, COLUMN_NAME FROM information_schema.COLUMN_PRIVILEGES WHERE TABLE_NAME = 'deeds'")
+    assert sorted(map(tuple, granted)) == [("'millrace_api'@'localhost'", "INSERT")]
+    assert sorted(map(tuple, columns)) == [("'millrace_api'@'localhost'", "SELECT", "id")]
+
+
+def test_expired_rows_are_removed_and_the_removal_has_a_row(stack):
+    stack.sql("INSERT INTO deeds (id, at_ms, actor_kind, actor, origin, deed, target) SELECT CONCAT('01000000-0000-7000-8000-0000000', "
+              "LPAD(seq, 5, '0')), 1, 'user', 'old', 'test', 'test.old', '' FROM seq_1_to_2500")
+    kept = len(log(stack, "--from", "2020-01-01"))
+    assert stack.cli("audit-log", "--remove-expired") == {"removed": 2500}
+    assert log(stack, "--deed", "test.old") == []
+    assert only(stack, "audit_log.remove_expired")["detail"]["rows"] == "2500"
+    assert len(log(stack)) == kept + 1
+    assert stack.cli("audit-log", "--remove-expired") == {"removed": 0}
+    assert len(log(stack)) == kept + 1
