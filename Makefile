@@ -315,21 +315,27 @@ lint format:
 bench: all
 	scripts/bench
 # etc/ holds the files of systemd, logrotate, sysusers and tmpfiles. The settings and the nginx site are installed as samples.
-ETC := $(DESTDIR)/etc
+# A package names the directories of a distribution instead (debian/rules).
+UNITS_DIR    ?= /etc/systemd/system
+SYSUSERS_DIR ?= /etc/sysusers.d
+TMPFILES_DIR ?= /etc/tmpfiles.d
+SAMPLES_DIR  ?= /etc/millrace
 SHARE = $(DESTDIR)$(PREFIX)/share
+MAN8  := millrace-api millrace-executor millrace-runner millrace-stream
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(ETC)/systemd/system $(ETC)/logrotate.d $(ETC)/sysusers.d $(ETC)/tmpfiles.d $(ETC)/millrace
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(UNITS_DIR) /etc/logrotate.d $(SYSUSERS_DIR) $(TMPFILES_DIR) $(SAMPLES_DIR))
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	for u in etc/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(ETC)/systemd/system/$${u##*/}; done
-	install -m 0644 etc/logrotate.d/millrace $(ETC)/logrotate.d/millrace
-	install -m 0644 etc/sysusers.d/millrace.conf $(ETC)/sysusers.d/millrace.conf
-	install -m 0644 etc/tmpfiles.d/millrace.conf $(ETC)/tmpfiles.d/millrace.conf
-	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(ETC)/millrace
-	$(BIN)/millrace config --dump --defaults >$(ETC)/millrace/millrace.ini.sample
-	install -d $(SHARE)/man/man1 $(SHARE)/bash-completion/completions $(SHARE)/zsh/site-functions $(SHARE)/fish/vendor_completions.d
+	for u in etc/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
+	install -m 0644 etc/logrotate.d/millrace $(DESTDIR)/etc/logrotate.d/millrace
+	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
+	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf
+	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(DESTDIR)$(SAMPLES_DIR)
+	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
+	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
 	$(BIN)/millrace man >$(SHARE)/man/man1/millrace.1
+	$(foreach m,$(MAN8),$(BIN)/millrace man $(m) >$(SHARE)/man/man8/$(m).8;)
 	$(BIN)/millrace completion bash >$(SHARE)/bash-completion/completions/millrace
-	$(BIN)/millrace completion zsh >$(SHARE)/zsh/site-functions/_millrace
+	$(BIN)/millrace completion zsh >$(SHARE)/zsh/vendor-completions/_millrace
 	$(BIN)/millrace completion fish >$(SHARE)/fish/vendor_completions.d/millrace.fish
 clean:
 	rm -rf build bin

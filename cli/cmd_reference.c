@@ -209,14 +209,67 @@ static void print_man(const char *noun)
     print_man_section("NOTES", commands_notes());
 }
 
+struct program_page {
+    const char *name, *summary, *synopsis, *description;
+};
+static const char daemon_synopsis[] = "[--config FILE] | --version | --help";
+static const struct program_page programs[] = {
+    {"millrace-api", "the pool of Millrace that answers the requests of nginx", daemon_synopsis,
+     "A master process starts worker processes, which receive requests by FastCGI on the Unix sockets "
+     "api.socket and api.uploads_socket of the settings. SIGTERM: answers the requests in progress and "
+     "ends. SIGHUP: starts workers with the new settings. SIGUSR1: opens the log file again. SIGUSR2: "
+     "writes the state of the processes to the log."},
+    {"millrace-executor", "the executor of Millrace's workflows and skills", daemon_synopsis,
+     "A master process starts executor processes, which claim queued runs in MariaDB and execute them. "
+     "SIGTERM: running steps finish within executor.grace_s, other runs are released to the queue. "
+     "SIGUSR1: opens the log file again. SIGUSR2: writes the state of the processes to the log."},
+    {"millrace-runner", "starts the command of a skill in a sandbox", "",
+     "Is started by millrace-executor, which describes the job on a pipe; it is not for other uses."},
+    {"millrace-stream", "the daemon of Millrace that sends events of executions to clients", daemon_synopsis,
+     "Serves event streams and waiting requests, which nginx passes to the Unix socket stream.socket of the "
+     "settings. SIGTERM: closes all streams and ends; clients reconnect. SIGUSR1: opens the log file again. "
+     "SIGUSR2: writes the state of the process to the log."},
+};
+
+static const struct program_page *find_program(const char *name)
+{
+    for (size_t i = 0; i < sizeof programs / sizeof programs[0]; i++) {
+        if (name && strcmp(programs[i].name, name) == 0)
+            return &programs[i];
+    }
+    return NULL;
+}
+
+static void print_program_man(const struct program_page *p)
+{
+    printf(".TH %s 8 \"\" \"Millrace %s\" \"Millrace\"\n.SH NAME\n", p->name, MILLRACE_VERSION);
+    print_troff(p->name);
+    fputs(" \\- ", stdout);
+    print_troff(p->summary);
+    printf("\n.SH SYNOPSIS\n.B ");
+    print_troff(p->name);
+    putchar('\n');
+    print_troff(p->synopsis);
+    puts(*p->synopsis ? "" : ".PP");
+    print_man_section("DESCRIPTION", p->description);
+    if (*p->synopsis)
+        print_man_section("FILES", "/etc/millrace/millrace.ini: the settings, unless --config names a file; "
+                                   "see millrace config --dump.");
+    puts(".SH SEE ALSO\n.BR millrace (1)");
+}
+
 int cmd_man(struct cli *cli, int argc, char **argv)
 {
     const char *noun = NULL;
     const struct cli_option options[] = {{0}};
     if (!cli_parse(cli, argc, argv, options, argc > 0 ? &noun : NULL, argc > 0))
         return CLI_USAGE;
-    if (noun && !commands_have_noun(noun))
+    const struct program_page *program = find_program(noun);
+    if (noun && !program && !commands_have_noun(noun))
         return cli_usage(cli, "there is no command \"%s\"; millrace --help lists the commands", noun);
-    print_man(noun);
+    if (program)
+        print_program_man(program);
+    else
+        print_man(noun);
     return CLI_DONE;
 }

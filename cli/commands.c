@@ -134,7 +134,9 @@ const struct command commands[] = {
      "nginx configuration that api.cors_origins stands for"},
     {"completion", NULL, cmd_completion, "bash|zsh|fish",
      "prints a script that completes commands and options in this shell"},
-    {"man", NULL, cmd_man, "[NOUN]", "prints the manual page millrace(1), or millrace-NOUN(1), as troff"},
+    {"man", NULL, cmd_man, "[NOUN|PROGRAM]",
+     "prints the manual page millrace(1), millrace-NOUN(1), or that of a program such as millrace-api(8), as "
+     "troff"},
     {"batch", NULL, cmd_batch, "",
      "runs many commands over one connection. Each line of standard input is a command as a JSON array, for "
      "example [\"workspace\",\"list\"]; its result is printed as with --json, or as {\"error\": …}. Exits "
