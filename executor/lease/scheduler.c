@@ -3,23 +3,26 @@
 #include <inttypes.h>
 #include <talloc.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "executor/cache/programs.h"
+#include "executor/cache/skills.h"
 #include "run/accept.h"
-#include "run/stop.h"
+#include "skill/extra.h"
+#include "store/model.h"
 #include "store/schedule.h"
 #include "json/json.h"
 
 struct scheduler {
     /* This thread's own: the database thread owns the process's cache. */
     struct compiled_programs *programs;
+    struct compiled_skills *skills;
 };
 
 struct scheduler *scheduler_new(void *ctx)
 {
     struct scheduler *s = talloc_zero(ctx, struct scheduler);
     s->programs = compiled_programs_new(s);
+    s->skills = compiled_skills_new(s);
     return s;
 }
 
@@ -59,11 +62,37 @@ static enum err prepare_workflow(struct scheduler *s, struct db *db, void *ctx, 
     return e;
 }
 
-/* The nominal time, for ${/execution/scheduled_for}. */
-static struct span scheduled_extra(void *ctx, int64_t nominal_ms)
+/* The skill's current version, which may have another id if the skill was removed and installed again. */
+static enum err fill_skill(struct db *db, void *ctx, const struct manifest *m, const struct skill *row,
+                           struct run_request *req)
 {
-    char at[CLOCK_TEXT_SIZE];
-    return span_text(talloc_asprintf(ctx, "{\"scheduled_for\":\"%s\"}", clock_text_offset(nominal_ms, at)));
+    struct skill_extra extra = {.slug = row->slug, .label = row->label};
+    enum err e =
+        m->runner == RUNNER_MODEL ? model_resolve(db, ctx, &req->workspace_id, NULL, &extra.model) : OK;
+    if (e == ERR_NOT_FOUND)
+        return ERR_INVALID; /* the workspace has no default model */
+    req->responder_id = row->id;
+    req->version = row->version;
+    req->price = row->price;
+    req->credits_asked = row->credits;
+    req->agentic = row->agentic;
+    req->extra = skill_extra_json(ctx, &extra);
+    return e;
+}
+
+static enum err prepare_skill(struct scheduler *s, struct db *db, void *ctx, const char *slug,
+                              struct run_request *req)
+{
+    struct cached_skill *skill = NULL;
+    enum err e = compiled_skills_find(s->skills, db, &req->workspace_id, slug, &skill);
+    if (!req->input.at)
+        req->input = span_text("{}");
+    if (e == OK)
+        e = check_scheduled_inputs(ctx, req, cached_skill_manifest(skill)->inputs);
+    if (e == OK)
+        e = fill_skill(db, ctx, cached_skill_manifest(skill), cached_skill_row(skill), req);
+    cached_skill_unref(skill);
+    return e;
 }
 
 static struct run_request base_request(void *ctx, const struct schedule *schedule, const struct occurrence *o)
@@ -80,15 +109,19 @@ static struct run_request base_request(void *ctx, const struct schedule *schedul
         .input = schedule->input,
         .tags = schedule->tags,
         .metadata = schedule->metadata,
-        .extra = scheduled_extra(ctx, o->nominal_ms),
+        .extra = schedule->skill ? (struct span){0} : schedule_run_extra(ctx, o->nominal_ms),
         .occurrence = *o,
     };
 }
 
 /* False: MariaDB could not answer, so the occurrence stays due. */
-static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, struct run_request *req)
+static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, const struct schedule *schedule,
+                               struct run_request *req)
 {
-    enum err e = req->occurrence.refused ? OK : prepare_workflow(s, db, ctx, req);
+    enum err e = OK;
+    if (!req->occurrence.refused)
+        e = schedule->skill ? prepare_skill(s, db, ctx, schedule->skill, req)
+                            : prepare_workflow(s, db, ctx, req);
     if (e == ERR_NOT_FOUND)
         req->occurrence.refused = OCCURRENCE_ARCHIVED;
     else if (e == ERR_INVALID)
@@ -100,30 +133,9 @@ static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, st
 
 /* --- deciding --- */
 
-/* The run was accepted by an overlap of stop_previous: the active runs end first, and the occurrence is
- * decided again. */
-static void stop_previous(struct db *db, struct redis *redis, void *ctx, const struct run_request *req)
-{
-    id *active;
-    size_t n;
-    if (schedule_active_runs(db, ctx, &req->occurrence.schedule_id, &active, &n) != OK)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        struct stop_request stop = {
-            .workspace_id = req->workspace_id,
-            .execution_id = active[i],
-            .error = "stopped by the next occurrence of its schedule",
-        };
-        struct idempotency_match replay;
-        enum stop_verdict verdict = stop_run(db, redis, ctx, &stop, &replay);
-        if (verdict != STOP_DONE && verdict != STOP_TERMINAL)
-            log_warn("schedule.stop_failed", "execution=%s verdict=%d", active[i].text, (int)verdict);
-    }
-}
-
 /* True if the schedule's row has changed, so that it is not due as it was. */
-static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, const struct schedule *schedule,
-                              const struct run_request *req, const struct run_answer *answer)
+static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, const struct run_request *req,
+                              const struct run_answer *answer)
 {
     switch (answer->verdict) {
     case RUN_ACCEPTED:
@@ -133,10 +145,10 @@ static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, con
     case RUN_SCHEDULE_KEY_REVOKED:
         log_warn("schedule.paused", "schedule=%s reason=key_revoked", req->occurrence.schedule_id.text);
         return true;
-    case RUN_OVERLAP:
-        if (schedule->overlap == OVERLAP_STOP_PREVIOUS)
-            stop_previous(db, redis, ctx, req);
+    case RUN_STOP_PREVIOUS: /* and it is decided again */
+        schedule_stop_active(db, redis, ctx, &req->workspace_id, &req->occurrence.schedule_id);
         return true;
+    case RUN_OVERLAP:
     case RUN_INSUFFICIENT_CREDITS:
     case RUN_CONCURRENCY_LIMITED:
     case RUN_OCCURRENCE_REFUSED:
@@ -149,7 +161,6 @@ static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, con
 
 struct scheduler_batch {
     struct run_request requests[ACCEPT_BATCH_MAX];
-    const struct schedule *schedules[ACCEPT_BATCH_MAX];
     size_t n;
 };
 
@@ -158,8 +169,7 @@ static void add_occurrence(struct scheduler *s, struct db *db, void *ctx, struct
 {
     struct run_request *req = &b->requests[b->n];
     *req = base_request(ctx, schedule, o);
-    b->schedules[b->n] = schedule;
-    b->n += prepare_occurrence(s, db, ctx, req);
+    b->n += prepare_occurrence(s, db, ctx, schedule, req);
 }
 
 static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
@@ -207,7 +217,7 @@ enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis,
     if (e == OK && b->n > 0) {
         accept_batch(db, redis, ctx, requests, b->n, 0, answers);
         for (size_t i = 0; i < b->n; i++)
-            done += finish_occurrence(db, redis, ctx, b->schedules[i], &b->requests[i], &answers[i]);
+            done += finish_occurrence(db, redis, ctx, &b->requests[i], &answers[i]);
     }
     *n_r = done;
     *more_r = e == OK && done > 0;

@@ -137,6 +137,7 @@ bool run_form_check_inputs(struct request *r, const struct run_request *req, con
     struct json_problems *p = form_input_problems(r, &found);
     if (p->total == 0)
         json_problems_add(p, "/inputs", "%s", why);
-    reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the workflow's schema.");
+    reply_problems(r, 422, "invalid_inputs", p, "The inputs do not match the %s's schema.",
+                   req->kind == KIND_SKILL ? "skill" : "workflow");
     return false;
 }

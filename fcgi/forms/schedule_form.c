@@ -5,10 +5,8 @@
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "fcgi/cache/workflow_cache.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/run_form.h"
-#include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
@@ -134,44 +132,36 @@ static bool compile_times(struct request *r, const struct schedule *s, bool is_c
     return true;
 }
 
-static bool check_target(struct request *r, struct schedule *s, struct run_request *req)
-{
-    struct workflow_cached_version current;
-    const struct compiled *compiled;
-    enum err e = workflow_cache_current(r, &s->responder_id, true, &current);
-    if (e == OK)
-        e = workflow_cache_compiled(r, &s->responder_id, current.version, &compiled);
-    if (e != OK) {
-        reply_err(r, e);
-        return false;
-    }
-    return run_form_check_inputs(r, req, compiled->program->inputs);
-}
-
+/* Exactly one of workflow_id and skill, when the schedule is made. */
 static bool read_target(struct request *r, json_object *body, struct schedule *s)
 {
-    struct run_request req = {.input = s->input, .tags = s->tags, .metadata = s->metadata};
-    struct run_request sent = {0};
     struct span workflow = json_span(json_get(body, "workflow_id"));
-    if (s->revision == 0 && (!workflow.at || !id_parse(workflow.at, workflow.size, &s->responder_id)))
+    if (!!json_get(body, "workflow_id") + !!json_get(body, "skill") != 1)
+        return request_reject(r, 400, "invalid_request",
+                              "Exactly one of workflow_id and skill must be given.");
+    if (!read_text(r, body, "skill", SCHEDULE_SLUG_MAX, &s->skill))
+        return false;
+    s->kind = s->skill ? KIND_SKILL : KIND_WORKFLOW;
+    if (!s->skill && (!workflow.at || !id_parse(workflow.at, workflow.size, &s->responder_id)))
         return form_reject_value(r, "workflow_id", "a UUID");
+    return true;
+}
+
+static bool read_payload(struct request *r, json_object *body, struct schedule *s)
+{
+    struct run_request sent = {0};
     if (!run_form_read_payload(r, body, &sent))
         return false;
     if (has_member(body, "inputs"))
-        req.input = sent.input;
+        s->input = sent.input;
     if (has_member(body, "tags"))
-        req.tags = sent.tags;
+        s->tags = sent.tags;
     if (has_member(body, "metadata"))
-        req.metadata = sent.metadata;
-    s->input = req.input;
-    s->tags = req.tags;
-    s->metadata = req.metadata;
-    if (s->revision > 0 && !has_member(body, "inputs"))
-        return true;
+        s->metadata = sent.metadata;
     /* inputs act with the rights of whoever wrote them */
-    if (!id_equal(&s->principal_id, &r->access.principal_id))
+    if (has_member(body, "inputs") && !id_equal(&s->principal_id, &r->access.principal_id))
         schedule_form_own(r, s);
-    return check_target(r, s, &req);
+    return true;
 }
 
 #define SCHEDULE_TIMES "cron every_seconds at timezone start_at end_at jitter_seconds paused"
@@ -188,18 +178,19 @@ static bool names_times(json_object *body)
     return false;
 }
 
-bool schedule_form_read(struct request *r, struct schedule *s, struct timing *timing_r, bool *retimed_r)
+bool schedule_form_read(struct request *r, struct schedule *s, struct schedule_form *f_r)
 {
     json_object *body;
+    bool is_new = s->revision == 0;
     if (!request_json(r, &body))
         return false;
     if (!body)
         return request_reject(r, 400, "invalid_request", "The request needs a body.");
-    if (!form_members_are_known(r, body,
-                                s->revision == 0 ? "workflow_id " SCHEDULE_MEMBERS : SCHEDULE_MEMBERS))
+    if (!form_members_are_known(r, body, is_new ? "workflow_id skill " SCHEDULE_MEMBERS : SCHEDULE_MEMBERS))
         return false;
     bool is_changed = names_times(body);
-    *retimed_r = is_changed || has_member(body, "paused");
-    return read_times(r, body, s) && read_rules(r, body, s) && read_target(r, body, s) &&
-           (!*retimed_r || compile_times(r, s, is_changed, timing_r));
+    f_r->retimed = is_changed || has_member(body, "paused");
+    f_r->has_inputs = is_new || has_member(body, "inputs");
+    return (!is_new || read_target(r, body, s)) && read_times(r, body, s) && read_rules(r, body, s) &&
+           read_payload(r, body, s) && (!f_r->retimed || compile_times(r, s, is_changed, &f_r->timing));
 }

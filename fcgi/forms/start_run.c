@@ -104,7 +104,16 @@ int reply_run_verdict(struct request *r, const struct run_request *req, const st
         return reply_problem(r, 429, "concurrency_limited",
                              "The workspace has %lld active executions; the limit is %lld.",
                              (long long)answer->active, (long long)answer->limit);
+    case RUN_OVERLAP:
+        return reply_problem(r, 409, "schedule_overlap",
+                             "A run of the schedule is queued or running, and its overlap is not allow.");
+    case RUN_SCHEDULE_KEY_REVOKED:
+        return reply_problem(r, 409, "schedule_key_revoked",
+                             "The key of the schedule is revoked or has expired; resume the schedule first.");
     case RUN_RESPONDER_CHANGED:
+    case RUN_OCCURRENCE_STALE:
+    case RUN_OCCURRENCE_EXISTS:
+    case RUN_STOP_PREVIOUS:
         return reply_err(r, ERR_RETRY);
     case RUN_UNAVAILABLE:
         return reply_err(r, ERR_UNAVAILABLE);
@@ -144,11 +153,18 @@ static void find_stored_response(struct request *r, const struct run_request *re
     answer->response = match.response;
 }
 
+/* Nothing was written; the target is validated again. */
+static bool is_repeatable(enum run_verdict verdict)
+{
+    return verdict == RUN_RESPONDER_CHANGED || verdict == RUN_OCCURRENCE_STALE ||
+           verdict == RUN_OCCURRENCE_EXISTS || verdict == RUN_STOP_PREVIOUS;
+}
+
 static int validate_and_accept(struct request *r, struct run_request *req, target_validator *validate_target,
                                struct run_answer *answer)
 {
     answer->verdict = RUN_RESPONDER_CHANGED;
-    for (int i = 0; i < VALIDATE_TRIES && answer->verdict == RUN_RESPONDER_CHANGED; i++) {
+    for (int i = 0; i < VALIDATE_TRIES && is_repeatable(answer->verdict); i++) {
         if (!validate_target(r, req, i > 0))
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
         accept_request(r, req, answer);

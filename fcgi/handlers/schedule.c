@@ -6,14 +6,13 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "base/scopes.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/forms/quota_reply.h"
 #include "fcgi/forms/schedule_form.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/schedule_target.h"
 #include "fcgi/http/app.h"
-#include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "view/schedule.h"
@@ -33,18 +32,6 @@ static int reply_schedule(struct request *r, int status, const struct schedule *
 {
     struct span body = schedule_body(r, s);
     return reply_json(r, status, body.at, body.size);
-}
-
-/* Reads the schedule of the path. False: the reply is set, or the request is rejected. */
-static bool path_schedule(struct request *r, struct schedule *s_r)
-{
-    id schedule;
-    if (!request_path_id(r, 0, &schedule))
-        return false;
-    enum err e = schedule_get(r->app->db, r, &r->access.workspace_id, &schedule, s_r);
-    if (e != OK)
-        reply_err(r, e);
-    return e == OK;
 }
 
 int h_schedule_list(struct request *r)
@@ -68,7 +55,7 @@ int h_schedule_list(struct request *r)
 int h_schedule_get(struct request *r)
 {
     struct schedule s;
-    return path_schedule(r, &s) ? reply_schedule(r, 200, &s) : reply_rejected(r);
+    return schedule_of_path(r, &s) ? reply_schedule(r, 200, &s) : reply_rejected(r);
 }
 
 static int reply_created(struct request *r, const struct schedule_new *c, enum err e,
@@ -90,8 +77,7 @@ int h_schedule_create(struct request *r)
     enum { CATCH_UP_DEFAULT_S = 60 };
     struct schedule_new c = {.first_response.status = 201, .config = r->app->config};
     struct schedule_outcome o;
-    struct timing timing;
-    bool retimed;
+    struct schedule_form form;
     c.schedule = (struct schedule){
         .id = id_new(),
         .workspace_id = r->access.workspace_id,
@@ -104,12 +90,12 @@ int h_schedule_create(struct request *r)
         .note = "",
     };
     c.schedule.created_ms = c.schedule.updated_ms = id_ms(&c.schedule.id);
-    if (!request_idempotency(r, &c.idempotency_key, c.fingerprint) ||
-        !auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE))
+    if (!request_idempotency(r, &c.idempotency_key, c.fingerprint))
         return reply_rejected(r);
-    if (!schedule_form_read(r, &c.schedule, &timing, &retimed))
+    if (!schedule_form_read(r, &c.schedule, &form) || !schedule_require_scope(r, &c.schedule) ||
+        !schedule_check_target(r, &c.schedule))
         return reject_or_replay(r, c.idempotency_key, c.fingerprint);
-    schedule_set_next(&c.schedule, &timing, c.schedule.created_ms);
+    schedule_set_next(&c.schedule, &form.timing, c.schedule.created_ms);
     c.first_response.body = schedule_body(r, &c.schedule);
     enum err e = schedule_create(r->app->db, r, &c, &o);
     return reply_created(r, &c, e, &o);
@@ -124,10 +110,8 @@ static int change_schedule(struct request *r, schedule_changer *change)
 {
     struct schedule s;
     enum err e = ERR_CONFLICT;
-    if (!auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE))
-        return reply_rejected(r);
     for (int i = 0; e == ERR_CONFLICT && i < WRITES_MAX; i++) {
-        if (!path_schedule(r, &s) || !change(r, &s))
+        if (!schedule_of_path(r, &s) || !schedule_require_scope(r, &s) || !change(r, &s))
             return reply_rejected(r);
         s.updated_ms = clock_wall_ms();
         e = schedule_write(r->app->db, &s);
@@ -137,13 +121,12 @@ static int change_schedule(struct request *r, schedule_changer *change)
 
 static bool patch(struct request *r, struct schedule *s)
 {
-    struct timing timing;
-    bool retimed;
-    if (!schedule_form_read(r, s, &timing, &retimed))
+    struct schedule_form form;
+    if (!schedule_form_read(r, s, &form) || (form.has_inputs && !schedule_check_target(r, s)))
         return false;
     /* A time that has come is decided before the new times apply, unless the schedule is paused. */
-    if (retimed && (s->paused != SCHEDULE_RUNS || !schedule_is_pending(s)))
-        schedule_set_next(s, &timing, s->now_ms);
+    if (form.retimed && (s->paused != SCHEDULE_RUNS || !schedule_is_pending(s)))
+        schedule_set_next(s, &form.timing, s->now_ms);
     return true;
 }
 
@@ -191,10 +174,10 @@ int h_schedule_resume(struct request *r)
 
 int h_schedule_delete(struct request *r)
 {
-    id schedule;
-    if (!request_path_id(r, 0, &schedule) || !auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE))
+    struct schedule s;
+    if (!schedule_of_path(r, &s) || !schedule_require_scope(r, &s))
         return reply_rejected(r);
-    enum err e = schedule_delete(r->app->db, &r->access.workspace_id, &schedule);
+    enum err e = schedule_delete(r->app->db, &s.workspace_id, &s.id);
     return e == OK ? reply_empty(r, 204) : reply_err(r, e);
 }
 
@@ -220,7 +203,7 @@ int h_schedule_upcoming(struct request *r)
         return reply_rejected(r);
     if (after && (at = clock_parse(after)) < 0)
         return reply_problem(r, 400, "invalid_request", "after must be an RFC 3339 date-time.");
-    if (!path_schedule(r, &s))
+    if (!schedule_of_path(r, &s))
         return reply_rejected(r);
     if (!schedule_timing(r, &s, &timing))
         return reply_err(r, ERR_INTERNAL);
@@ -254,7 +237,7 @@ int h_schedule_occurrences(struct request *r)
     int64_t limit, before_ms;
     size_t n;
     if (!request_query_int(r, "limit", 1, SCHEDULES_MAX, SCHEDULES_MAX, &limit) ||
-        !read_occurrence_cursor(r, &before_ms) || !path_schedule(r, &s))
+        !read_occurrence_cursor(r, &before_ms) || !schedule_of_path(r, &s))
         return reply_rejected(r);
     enum err e = occurrence_list(r->app->db, r, &s.workspace_id, &s.id, before_ms, limit + 1, &list, &n);
     if (e != OK)

@@ -8,6 +8,7 @@
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/skill_target.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -108,22 +109,19 @@ static bool skill_check_inputs(struct request *r, const struct skill_start_form 
     return false;
 }
 
-/* The alias of the model that the run will use: the requested one or, for a skill of the model runner, the
- * default. */
-static bool skill_choose_model(struct request *r, const struct skill_start_form *s, const struct manifest *m,
-                               const char **alias_r)
+bool skill_choose_model(struct request *r, const char *asked, const struct manifest *m, const char **alias_r)
 {
     struct json_problems *p = json_problems_new(r);
     *alias_r = NULL;
-    if (!s->model && m->runner != RUNNER_MODEL)
+    if (!asked && m->runner != RUNNER_MODEL)
         return true;
-    enum err e = s->model && !model_alias_fits(s->model)
+    enum err e = asked && !model_alias_fits(asked)
                      ? ERR_NOT_FOUND
-                     : model_resolve(r->app->db, r, &r->access.workspace_id, s->model, alias_r);
+                     : model_resolve(r->app->db, r, &r->access.workspace_id, asked, alias_r);
     if (e == ERR_NOT_FOUND) {
         json_problems_add(p, "/model",
-                          s->model ? "is not configured for this workspace"
-                                   : "is required: the workspace has no default model");
+                          asked ? "is not configured for this workspace"
+                                : "is required: the workspace has no default model");
         reply_problems(r, 422, "model_not_allowed", p, "The model is not configured for this workspace.");
     } else if (e != OK) {
         reply_err(r, e);
@@ -185,7 +183,7 @@ static bool skill_validate_target(struct request *r, struct run_request *req, bo
         reply_err(r, e);
         return false;
     }
-    if (!skill_check_inputs(r, s, m) || !skill_choose_model(r, s, m, &model))
+    if (!skill_check_inputs(r, s, m) || !skill_choose_model(r, s->model, m, &model))
         return false;
     req->responder_id = skill.id;
     req->version = skill.version;

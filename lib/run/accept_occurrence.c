@@ -62,8 +62,9 @@ static void take_schedule(struct accept_entry *entry, const struct db_rows *rows
     entry->schedule.overlap = (enum overlap)db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_OVERLAP);
     entry->schedule.next_ms = db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_NEXT_MS);
     entry->schedule.waiting_ms = db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_WAITING_MS);
-    if (db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_REVISION) != entry->req->occurrence.revision ||
-        (entry->req->occurrence.origin == ORIGIN_SCHEDULE &&
+    /* a trigger is a caller's wish: it does not depend on the times */
+    if (entry->req->occurrence.origin != ORIGIN_TRIGGER &&
+        (db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_REVISION) != entry->req->occurrence.revision ||
          db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_PAUSED) != SCHEDULE_RUNS))
         entry->answer->verdict = RUN_OCCURRENCE_STALE;
     else if (db_int(rows, r, OCCURRENCE_LOCK_SCHEDULES_VALID_KEYS) == 0)
@@ -96,7 +97,8 @@ static enum err read_occurrence(struct db_tx *tx, struct accept_batch *b, struct
     }
     e = find_active(tx, &entry->req->occurrence.schedule_id, &is_active);
     if (is_active && entry->schedule.overlap != OVERLAP_ALLOW)
-        entry->answer->verdict = RUN_OVERLAP;
+        entry->answer->verdict =
+            entry->schedule.overlap == OVERLAP_STOP_PREVIOUS ? RUN_STOP_PREVIOUS : RUN_OVERLAP;
     return e;
 }
 
@@ -134,10 +136,13 @@ static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *
         *reason_r = OCCURRENCE_NO_REASON;
         return true;
     case RUN_OVERLAP:
-        *state_r = entry->schedule.overlap == OVERLAP_QUEUE_ONE ? OCCURRENCE_WAITING : OCCURRENCE_SKIPPED;
+        /* who triggers a run is told at once, so that it does not wait */
+        *state_r =
+            entry->schedule.overlap == OVERLAP_QUEUE_ONE && entry->req->occurrence.origin == ORIGIN_SCHEDULE
+                ? OCCURRENCE_WAITING
+                : OCCURRENCE_SKIPPED;
         *reason_r = OCCURRENCE_OVERLAP;
-        /* the scheduler stops the active runs first and comes again */
-        return entry->schedule.overlap != OVERLAP_STOP_PREVIOUS;
+        return true;
     case RUN_OCCURRENCE_REFUSED:
         *reason_r = entry->req->occurrence.refused;
         if (*reason_r == OCCURRENCE_LATE)
@@ -189,10 +194,12 @@ static enum err insert_row(struct db_tx *tx, const struct accept_entry *entry, e
     return db_run(tx->db, tx->ctx, SQL_OCCURRENCE_INSERT, args, OCCURRENCE_INSERT_SET_COUNT, NULL);
 }
 
-/* A regular occurrence advances the schedule. Any decision settles which occurrence waits. */
+/* A regular occurrence advances the schedule, and settles which occurrence waits. */
 static enum err advance_schedule(struct db_tx *tx, const struct accept_entry *entry, int64_t waiting_ms)
 {
     const struct occurrence *o = &entry->req->occurrence;
+    if (o->origin == ORIGIN_TRIGGER)
+        return OK;
     struct db_value args[] = {db_number_or_null(o->next_ms, o->next_ms > 0),
                               db_number_or_null(o->due_ms, o->due_ms > 0),
                               db_number_or_null(waiting_ms, waiting_ms > 0), db_id(&o->schedule_id)};

@@ -103,9 +103,10 @@ enum run_verdict {
     RUN_OCCURRENCE_STALE,
     /* `occurrence.refused` was written as the reason. */
     RUN_OCCURRENCE_REFUSED,
-    /* A run of the schedule is active: the occurrence was skipped or waits. With OVERLAP_STOP_PREVIOUS
-     * nothing was written: stop the active runs and repeat the request. */
+    /* A run of the schedule is active: the occurrence was skipped or waits. */
     RUN_OVERLAP,
+    /* A run of the schedule is active and has to be stopped first; nothing was written. */
+    RUN_STOP_PREVIOUS,
     /* The schedule's key is revoked or has expired: the schedule was paused. */
     RUN_SCHEDULE_KEY_REVOKED,
     /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */

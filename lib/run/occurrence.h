@@ -39,7 +39,7 @@ enum schedule_pause { SCHEDULE_RUNS = 0, SCHEDULE_PAUSED_BY_CALLER = 1, SCHEDULE
 struct occurrence {
     id schedule_id;
     int64_t nominal_ms;
-    /* Of the schedule's row when the request was prepared. */
+    /* Of the schedule's row when the request was prepared; not compared for ORIGIN_TRIGGER. */
     int64_t revision;
     enum occurrence_origin origin;
     /* Why the caller does not want a run: late, archived or invalid inputs. The row is written all the same.

@@ -4,7 +4,10 @@
 #include <talloc.h>
 
 #include "account/account.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "deed/deed.h"
+#include "run/stop.h"
 
 enum { MS_PER_S = 1000 };
 
@@ -42,6 +45,7 @@ static struct schedule schedule_from_row(const struct db_rows *rows, size_t r)
         .input = span_of_cell(rows, r, SCHEDULE_FIND_DUE_INPUT),
         .tags = span_of_cell(rows, r, SCHEDULE_FIND_DUE_TAGS),
         .metadata = span_of_cell(rows, r, SCHEDULE_FIND_DUE_METADATA),
+        .skill = db_str(rows, r, SCHEDULE_FIND_DUE_EXTRA),
         .note = db_str(rows, r, SCHEDULE_FIND_DUE_NOTE),
         .paused = (enum schedule_pause)db_int(rows, r, SCHEDULE_FIND_DUE_PAUSED),
         .created_ms = db_int(rows, r, SCHEDULE_FIND_DUE_CREATED_MS),
@@ -74,7 +78,7 @@ enum err schedule_find_waiting(struct db *db, void *ctx, int64_t limit, struct s
     return find_schedules(db, ctx, SQL_SCHEDULE_FIND_WAITING, limit, list_r, count_r);
 }
 
-enum err schedule_active_runs(struct db *db, void *ctx, const id *schedule, id **list_r, size_t *count_r)
+static enum err find_active_runs(struct db *db, void *ctx, const id *schedule, id **list_r, size_t *count_r)
 {
     struct db_value arg = db_id(schedule);
     struct db_rows *rows;
@@ -84,6 +88,26 @@ enum err schedule_active_runs(struct db *db, void *ctx, const id *schedule, id *
     for (size_t r = 0; r < *count_r; r++)
         (*list_r)[r] = db_get_id(rows, r, SCHEDULE_ACTIVE_RUNS_ID);
     return e;
+}
+
+void schedule_stop_active(struct db *db, struct redis *redis, void *ctx, const id *workspace,
+                          const id *schedule)
+{
+    id *active;
+    size_t n;
+    if (find_active_runs(db, ctx, schedule, &active, &n) != OK)
+        return;
+    for (size_t i = 0; i < n; i++) {
+        struct stop_request stop = {
+            .workspace_id = *workspace,
+            .execution_id = active[i],
+            .error = "stopped by the next occurrence of its schedule",
+        };
+        struct idempotency_match replay;
+        enum stop_verdict verdict = stop_run(db, redis, ctx, &stop, &replay);
+        if (verdict != STOP_DONE && verdict != STOP_TERMINAL)
+            log_warn("schedule.stop_failed", "execution=%s verdict=%d", active[i].text, (int)verdict);
+    }
 }
 
 bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_r)
@@ -100,6 +124,12 @@ bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_
         return true;
     timing_r->zone = zone_open(ctx, s->timezone);
     return timing_r->zone && s->cron && !cron_parse(ctx, s->cron, &timing_r->cron);
+}
+
+struct span schedule_run_extra(void *ctx, int64_t nominal_ms)
+{
+    char at[CLOCK_TEXT_SIZE];
+    return span_text(talloc_asprintf(ctx, "{\"scheduled_for\":\"%s\"}", clock_text_offset(nominal_ms, at)));
 }
 
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing)
@@ -183,6 +213,7 @@ static enum err insert_schedule(struct db_tx *tx, const struct schedule *s)
         [SCHEDULE_INSERT_SET_INPUT] = value_of_span(s->input),
         [SCHEDULE_INSERT_SET_TAGS] = value_of_span(s->tags),
         [SCHEDULE_INSERT_SET_METADATA] = value_of_span(s->metadata),
+        [SCHEDULE_INSERT_SET_EXTRA] = db_text(s->skill),
         [SCHEDULE_INSERT_SET_CREATED_MS] = db_number(s->created_ms),
         [SCHEDULE_INSERT_SET_UPDATED_MS] = db_number(s->updated_ms),
     };

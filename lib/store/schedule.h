@@ -5,6 +5,7 @@
 #include "account/idempotency.h"
 #include "base/span.h"
 #include "mariadb/db.h"
+#include "redis/redis.h"
 #include "run/occurrence.h"
 #include "run/states.h"
 #include "schedule/timing.h"
@@ -20,6 +21,8 @@ enum {
 struct schedule {
     id id, workspace_id, principal_id, key_id, responder_id;
     enum responder_kind kind;
+    /* Slug; NULL: it runs a workflow. */
+    const char *skill;
     enum timing_kind timing;
     /* NULL unless TIMING_CRON */
     const char *cron;
@@ -46,13 +49,16 @@ enum err schedule_find_due(struct db *db, void *ctx, int64_t limit, struct sched
 /* At most `limit` schedules with an occurrence that waits, and none of whose runs is active. */
 enum err schedule_find_waiting(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
                                size_t *count_r) WARN_UNUSED;
-/* The runs of a schedule that are queued or running. */
-enum err schedule_active_runs(struct db *db, void *ctx, const id *schedule, id **list_r,
-                              size_t *count_r) WARN_UNUSED;
+/* Stops the runs of a schedule that are queued or running, each in its own transaction (RUN_STOP_PREVIOUS). A
+ * run that could not be stopped is logged. */
+void schedule_stop_active(struct db *db, struct redis *redis, void *ctx, const id *workspace,
+                          const id *schedule);
 
 /* The schedule's times. False: the row cannot be read, because the time zone database no longer has its zone.
  */
 bool schedule_timing(void *ctx, const struct schedule *s, struct timing *timing_r) WARN_UNUSED;
+/* `extra` of a workflow's run: the nominal time, for ${/execution/scheduled_for}. */
+struct span schedule_run_extra(void *ctx, int64_t nominal_ms);
 /* The occurrence that is due: nominal time, whether it is too late, and what the schedule's row becomes. If
  * it is too late, the next one is the first that is not. */
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing);

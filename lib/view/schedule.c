@@ -40,7 +40,9 @@ void view_schedule(struct json_write *w, const struct schedule *s)
 {
     json_write_open(w, '{');
     json_write_id(w, "id", &s->id);
-    json_write_id(w, "workflow_id", &s->responder_id);
+    const id no_workflow = {{0}};
+    json_write_id(w, "workflow_id", s->skill ? &no_workflow : &s->responder_id);
+    json_write_text(w, "skill", s->skill);
     write_raw(w, "inputs", s->input);
     write_raw(w, "tags", s->tags);
     write_raw(w, "metadata", s->metadata);

@@ -1,6 +1,9 @@
 """Occurrences of schedules: each is decided once, whatever dies, and a refused one is a row with its reason."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from skills import probe
 from stack import eventually
 
 SETTINGS = {"executor.processes": "2"}
@@ -157,7 +160,8 @@ def test_ten_thousand_schedules_due_in_one_minute(stack):
 
 
 def made(client, workflow, **body):
-    answer = client.post("/schedules", json={"workflow_id": workflow, **body})
+    target = {} if "skill" in body else {"workflow_id": workflow}
+    answer = client.post("/schedules", json={**target, **body})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
@@ -298,3 +302,86 @@ def test_time_that_has_come_is_decided_before_a_change_applies(stack, workspace)
     next_ms = number(stack, f"SELECT next_ms FROM schedules WHERE id = '{changed}'")
     assert next_ms > at + 7000000 and next_ms == number(stack, f"SELECT anchor_ms FROM schedules WHERE id = '{changed}'")
     assert occurrences(stack, paused) == []
+
+
+def trigger(client, schedule, **headers):
+    return client.post(f"/schedules/{schedule['id']}/trigger", headers=headers)
+
+
+def test_trigger_starts_a_run_now(stack, workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 0 1 1 *", paused=True, tags=["t"])
+    answer = trigger(client, schedule, **{"Idempotency-Key": "once"})
+    assert answer.status_code == 202
+    run = client.finished(answer.json()["execution_id"])
+    assert run["status"] == "success" and run["tags"] == ["t"]
+    again = trigger(client, schedule, **{"Idempotency-Key": "once"})
+    assert (again.status_code, again.json()) == (202, answer.json())
+    [row] = client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"]
+    assert (row["origin"], row["state"], row["execution_id"], row["scheduled_for"]) == ("trigger", "started", run["id"], run["steps"][0]["result"])
+    assert client.get(f"/schedules/{schedule['id']}").json() == schedule
+
+
+@pytest.mark.parametrize("overlap, statuses", [("skip", [202, 409]), ("queue_one", [202, 409]), ("allow", [202, 202]), ("stop_previous", [202, 202])])
+def test_trigger_follows_overlap(workspace, overlap, statuses):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(WAITS), cron="0 0 1 1 *", overlap=overlap)
+    answers = [trigger(client, schedule) for _ in statuses]
+    assert [a.status_code for a in answers] == statuses, answers[-1].text
+    rows = client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"]
+    assert [row["state"] for row in rows] == (["skipped", "started"] if 409 in statuses else ["started", "started"])
+    assert 409 not in statuses or answers[1].json()["code"] == "schedule_overlap"
+    first = client.get(f"/executions/{answers[0].json()['execution_id']}").json()["status"]
+    assert first == ("stopped" if overlap == "stop_previous" else "running")
+
+
+def test_trigger_is_refused(stack, workspace):
+    poor = stack.workspace(credits=0)
+    client = poor.client()
+    schedule = made(client, poor.put_workflow(PROGRAM), cron="0 0 1 1 *")
+    assert trigger(client, schedule).status_code == 402
+    [row] = client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"]
+    assert (row["state"], row["reason"]) == ("refused", "insufficient_credits")
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--max-concurrent", "1")
+    client = workspace.client()
+    client.started(workspace.put_workflow(WAITS))
+    workflow = workspace.put_workflow(PROGRAM)
+    schedule = made(client, workflow, cron="0 0 1 1 *")
+    assert trigger(client, schedule).status_code == 429
+    assert client.delete(f"/workflows/{workflow}").status_code == 204
+    assert trigger(client, schedule).status_code == 404
+    key = stack.sql_one(f"SELECT key_id FROM schedules WHERE id = '{schedule['id']}'")
+    stack.sql(f"UPDATE workflows SET archived_ms = NULL WHERE id = '{workflow}'")
+    other = workspace.client()
+    stack.cli("key", "revoke", "--workspace", workspace.id, key)
+    answer = trigger(other, schedule)
+    assert (answer.status_code, answer.json()["code"]) == (409, "schedule_key_revoked")
+    assert other.get(f"/schedules/{schedule['id']}").json()["pause_reason"] == "key_revoked"
+
+
+def test_triggers_at_the_same_time_start_a_run_each(workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 0 1 1 *", overlap="allow")
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: trigger(client, schedule), range(12)))
+    started = [a.json()["execution_id"] for a in answers if a.status_code == 202]
+    assert {a.status_code for a in answers} <= {202, 503} and len(set(started)) == len(started) > 0
+    rows = client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"]
+    assert sorted(row["execution_id"] for row in rows) == sorted(started)
+
+
+def test_schedule_of_a_skill(stack, workspace):
+    client = workspace.client()
+    slug = "probe"
+    probe(workspace, "import json, sys; json.dump(json.load(sys.stdin), sys.stdout)")
+    schedule = made(client, None, skill=slug, inputs={"text": "hello"}, cron="0 0 1 1 *")
+    assert (schedule["skill"], schedule["workflow_id"]) == (slug, None)
+    stack.sql(f"UPDATE schedules SET next_ms = {now_ms(stack)}, due_ms = next_ms WHERE id = '{schedule['id']}'")
+    [(_, state, reason, execution)] = decided(stack, schedule["id"])
+    assert (state, reason) == (STARTED, 0)
+    assert client.finished(execution)["status"] == "success"
+    assert client.finished(trigger(client, schedule).json()["execution_id"])["status"] == "success"
+    assert workspace.client("schedules:write,workflows:execute").post(f"/schedules/{schedule['id']}/pause").status_code == 403
+    wrong = client.post("/schedules", json={"skill": slug, "workflow_id": workspace.put_workflow(PROGRAM), "cron": "* * * * *"})
+    assert wrong.status_code == 400
+    assert client.post("/schedules", json={"skill": "no-such-skill", "cron": "* * * * *"}).status_code == 404

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class ChatObject(TypedDict):
@@ -27,7 +27,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -46,7 +46,8 @@ class WorkflowItem(TypedDict):
 
 class Schedule(TypedDict):
     id: str
-    workflow_id: str
+    workflow_id: str | None
+    skill: str | None  # The slug of the skill.
     inputs: dict[str, Any] | None
     tags: list[str] | None
     metadata: dict[str, Any] | None
@@ -534,7 +535,8 @@ class ListSchedulesResponse(TypedDict):
 
 
 class CreateScheduleBody(TypedDict):
-    workflow_id: str
+    workflow_id: NotRequired[str | None]  # Exactly one of `workflow_id` and `skill`.
+    skill: NotRequired[str | None]  # The slug of a skill.
     inputs: NotRequired[dict[str, Any] | None]
     tags: NotRequired[list[str] | None]
     metadata: NotRequired[dict[str, Any] | None]
@@ -625,5 +627,8 @@ GetScheduleResponse: TypeAlias = Schedule
 ChangeScheduleResponse: TypeAlias = Schedule
 PauseScheduleResponse: TypeAlias = Schedule
 ResumeScheduleResponse: TypeAlias = Schedule
+TriggerScheduleBody: TypeAlias = dict[str, Any]
+TriggerScheduleResponse: TypeAlias = Execution
+TriggerScheduleResponse202: TypeAlias = Accepted | Execution
 GetUsageResponse: TypeAlias = Usage
 GetDocumentResponse: TypeAlias = dict[str, Any]

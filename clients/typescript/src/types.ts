@@ -603,7 +603,7 @@ export interface paths {
         put?: never;
         /**
          * Create a schedule
-         * @description The schedule runs with the principal and the key of its creator. The key also needs `workflows:execute`.
+         * @description The schedule runs with the principal and the key of its creator. The key also needs the scope to execute the target.
          */
         post: operations["createSchedule"];
         delete?: never;
@@ -631,14 +631,14 @@ export interface paths {
         post?: never;
         /**
          * Delete a schedule
-         * @description Runs that it has started continue. The key also needs `workflows:execute`.
+         * @description Runs that it has started continue. The key also needs the scope to execute the target.
          */
         delete: operations["deleteSchedule"];
         options?: never;
         head?: never;
         /**
          * Change a schedule
-         * @description Members that are absent keep their values. A change of the times applies from now on; a time that has come is decided first. Who writes `inputs` becomes the principal of the runs. The key also needs `workflows:execute`.
+         * @description Members that are absent keep their values. A change of the times applies from now on; a time that has come is decided first. Who writes `inputs` becomes the principal of the runs. The key also needs the scope to execute the target.
          */
         patch: operations["changeSchedule"];
         trace?: never;
@@ -657,7 +657,7 @@ export interface paths {
         put?: never;
         /**
          * Pause a schedule
-         * @description Nothing is started until it is resumed. The key also needs `workflows:execute`.
+         * @description Nothing is started until it is resumed. The key also needs the scope to execute the target.
          */
         post: operations["pauseSchedule"];
         delete?: never;
@@ -680,9 +680,32 @@ export interface paths {
         put?: never;
         /**
          * Resume a schedule
-         * @description The schedule goes on from now; the times of the pause are not caught up. If its key was revoked, the caller's takes its place. The key also needs `workflows:execute`.
+         * @description The schedule goes on from now; the times of the pause are not caught up. If its key was revoked, the caller's takes its place. The key also needs the scope to execute the target.
          */
         post: operations["resumeSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/schedules/{id}/trigger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Start a run of a schedule now
+         * @description Starts a run with the inputs of the schedule and for its principal, also while it is paused; its times do not change. While a run of the schedule is queued or running, `skip` and `queue_one` refuse the trigger (409 `schedule_overlap`). The key also needs the scope to execute the target.
+         */
+        post: operations["triggerSchedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -917,7 +940,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -948,7 +971,9 @@ export interface components {
             /** Format: uuid */
             id: string;
             /** Format: uuid */
-            workflow_id: string;
+            workflow_id: string | null;
+            /** @description The slug of the skill. */
+            skill: string | null;
             inputs: {
                 [key: string]: unknown;
             } | null;
@@ -1447,8 +1472,13 @@ export interface components {
         ScheduleNew: {
             content: {
                 "application/json": {
-                    /** Format: uuid */
-                    workflow_id: string;
+                    /**
+                     * Format: uuid
+                     * @description Exactly one of `workflow_id` and `skill`.
+                     */
+                    workflow_id?: string | null;
+                    /** @description The slug of a skill. */
+                    skill?: string | null;
                     inputs?: {
                         [key: string]: unknown;
                     } | null;
@@ -2586,6 +2616,36 @@ export interface operations {
                     "application/json": components["schemas"]["Schedule"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    triggerSchedule: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
+                Prefer?: components["parameters"]["Prefer"];
+            };
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: components["requestBodies"]["Nothing"];
+        responses: {
+            200: components["responses"]["Waited"];
+            202: components["responses"]["Accepted"];
+            402: components["responses"]["Problem"];
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            429: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

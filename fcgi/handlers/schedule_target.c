@@ -1,0 +1,108 @@
+/* POST /schedules/{id}/trigger, and the checks of what a schedule starts (docs/schedules.md) */
+#include "fcgi/handlers/schedule_target.h"
+
+#include "base/scopes.h"
+#include "fcgi/cache/skill_cache.h"
+#include "fcgi/forms/run_form.h"
+#include "fcgi/forms/start_run.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/skill_target.h"
+#include "fcgi/handlers/workflow_target.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
+#include "fcgi/http/reply.h"
+#include "fcgi/http/request.h"
+#include "fcgi/http/request_body.h"
+#include "skill/extra.h"
+
+bool schedule_of_path(struct request *r, struct schedule *s_r)
+{
+    id schedule;
+    if (!request_path_id(r, 0, &schedule))
+        return false;
+    enum err e = schedule_get(r->app->db, r, &r->access.workspace_id, &schedule, s_r);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
+bool schedule_require_scope(struct request *r, const struct schedule *s)
+{
+    return auth_require_scope(r, s->skill ? SCOPE_SKILLS_EXECUTE : SCOPE_WORKFLOWS_EXECUTE);
+}
+
+/* Fills in what a run of the skill needs. */
+static bool validate_skill(struct request *r, const char *slug, struct run_request *req)
+{
+    const struct manifest *m;
+    struct skill skill;
+    enum err e = skill_get_current(r->app->db, r, &r->access.workspace_id, slug, &skill);
+    if (e == OK)
+        e = skill_cache_manifest(r, &skill, &m);
+    if (e != OK) {
+        reply_err(r, e);
+        return false;
+    }
+    struct skill_extra extra = {.slug = skill.slug, .label = skill.label};
+    if (!run_form_check_inputs(r, req, m->inputs) || !skill_choose_model(r, NULL, m, &extra.model))
+        return false;
+    req->responder_id = skill.id;
+    req->version = skill.version;
+    req->agentic = skill.agentic;
+    req->price = skill.price;
+    req->credits_asked = skill.credits;
+    req->extra = skill_extra_json(r, &extra);
+    return true;
+}
+
+static bool validate(struct request *r, const struct schedule *s, struct run_request *req)
+{
+    req->kind = s->kind;
+    req->responder_id = s->responder_id;
+    req->input = s->input;
+    if (s->skill && !req->input.at)
+        req->input = span_text("{}");
+    return s->skill ? validate_skill(r, s->skill, req) : workflow_validate_target(r, req, true);
+}
+
+bool schedule_check_target(struct request *r, struct schedule *s)
+{
+    struct run_request req = {0};
+    if (!validate(r, s, &req))
+        return false;
+    s->responder_id = req.responder_id;
+    return true;
+}
+
+/* A target_validator. The nominal time is MariaDB's clock; it is read anew if another trigger has taken the
+ * same millisecond. */
+static bool trigger_validate_target(struct request *r, struct run_request *req, bool is_repeated)
+{
+    const id no_workflow = {{0}};
+    struct schedule s;
+    if (!schedule_of_path(r, &s) || !schedule_require_scope(r, &s))
+        return false;
+    if (is_repeated && s.overlap == OVERLAP_STOP_PREVIOUS)
+        schedule_stop_active(r->app->db, r->app->redis, r, &s.workspace_id, &s.id);
+    req->principal_id = s.principal_id;
+    req->key_id = s.key_id;
+    req->tags = s.tags;
+    req->metadata = s.metadata;
+    req->extra = s.skill ? (struct span){0} : schedule_run_extra(r, s.now_ms);
+    req->occurrence = (struct occurrence){
+        .schedule_id = s.id, .nominal_ms = s.now_ms, .revision = s.revision, .origin = ORIGIN_TRIGGER};
+    if (!validate(r, &s, req))
+        return false;
+    req->first_response.body =
+        run_accepted_body(r, &req->execution_id, s.skill ? &no_workflow : &s.responder_id, &req->retry_of);
+    return true;
+}
+
+int h_schedule_trigger(struct request *r)
+{
+    struct run_request req = {.first_response.status = 202};
+    json_object *body; /* optional; its members are ignored */
+    if (!start_run_prepare(r, &req) || !request_json(r, &body))
+        return reply_rejected(r);
+    return start_run(r, &req, trigger_validate_target);
+}
