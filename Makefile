@@ -37,6 +37,7 @@ ifeq ($(VARIANT),asan)
 # clang, while the plain build uses gcc: the warnings of both compilers are errors
 CC      := clang
 SAN     := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+DEFS    := -DMILLRACE_DEBUG
 OPT     := -O1 -gline-tables-only
 endif
 ifeq ($(VARIANT),tsan)
@@ -47,7 +48,7 @@ OPT     := -O1 -g
 endif
 # only sources with failpoints are compiled again; all others are shared with the plain build
 ifeq ($(VARIANT),crash)
-DEFS    := -DMILLRACE_CRASH_POINTS
+DEFS    := -DMILLRACE_CRASH_POINTS -DMILLRACE_DEBUG
 POINTED := $(shell grep -rl --include='*.c' '"base/failpoint.h"' lib fcgi executor stream)
 endif
 ifeq ($(VARIANT),fuzz)

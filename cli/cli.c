@@ -241,6 +241,8 @@ bool cli_open(struct cli *cli, unsigned timeout_s)
         .user = c->admin.db_user,
         .password = password,
         .timeout_s = timeout_s,
+        .settle_s = (unsigned)c->database.settle_s,
+        .repeats_lock_waits = true,
     };
     cli->db = db_new(cli->ctx, &settings);
     if (db_ping(cli->db) != OK) {

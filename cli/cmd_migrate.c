@@ -4,7 +4,7 @@
 #include "deed/deed.h"
 #include "mariadb/migrate.h"
 
-enum { WAIT_S = 60, STATEMENT_S = 3600 };
+enum { WAIT_S = 60, WAIT_MAX_S = 86400, STATEMENT_S = 3600 };
 
 struct migrations_done {
     const struct migration *list;
@@ -27,15 +27,19 @@ static enum err record_migrations(struct db_tx *tx, void *arg)
 
 int cmd_migrate(struct cli *cli, int argc, char **argv)
 {
-    const struct cli_option options[] = {{0}};
+    const char *wait = NULL;
+    int64_t wait_s = WAIT_S;
+    const struct cli_option options[] = {{.name = "wait", .text_r = &wait}, {0}};
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
+        return CLI_USAGE;
+    if (wait && !cli_number(cli, "wait", wait, 0, WAIT_MAX_S, &wait_s))
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     struct migration *list;
     size_t count;
     const char *why;
-    if (migrate(cli->db, cli->ctx, WAIT_S, &list, &count, &why) != OK)
+    if (migrate(cli->db, cli->ctx, (int)wait_s, &list, &count, &why) != OK)
         return cli_fail(cli, "%s", why);
     struct migrations_done done = {list, count};
     enum err e = db_transaction(cli->db, record_migrations, &done);

@@ -17,7 +17,10 @@ const struct command commands[] = {
      "there is a problem"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
-    {"migrate", NULL, cmd_migrate, "", "applies the migrations that the database does not have yet",
+    {"migrate", NULL, cmd_migrate, "[--wait SECONDS]",
+     "applies the migrations that the database does not have yet; waits for one that another `millrace "
+     "migrate` "
+     "executes, at most 60 seconds unless --wait is given",
      "database.migrate"},
     {"workspace", "create", cmd_workspace_create,
      "--name NAME [--tenant T] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",

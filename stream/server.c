@@ -141,7 +141,9 @@ static bool open_backends(struct stream_server *s)
     struct db_settings settings = {.socket = c->database.socket,
                                    .name = c->database.name,
                                    .user = c->stream.db_user,
-                                   .password = password};
+                                   .password = password,
+                                   .timeout_s = (unsigned)c->database.timeout_s,
+                                   .settle_s = (unsigned)c->database.settle_s};
     s->db_thread = stream_db_thread_new(s, s->base, &settings);
     if (!s->db_thread)
         return false;

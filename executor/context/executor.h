@@ -28,7 +28,7 @@ struct spawn_limiter;
 
 /* A heartbeat is sent every HEARTBEAT_MS. A process whose last successful one is LEASE_MS old may not act any
  * more (executor/lease). */
-enum { HEARTBEAT_MS = 3000, LEASE_MS = 10000 };
+enum { HEARTBEAT_MS = 1000 * CONFIG_HEARTBEAT_S };
 
 struct executor {
     const struct config *config;

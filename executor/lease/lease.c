@@ -216,7 +216,7 @@ static void on_fence_timer(void *arg)
     if (!lease_holds(l))
         fence_executor(l);
     else
-        timer_set(l->exec->timers, &l->fence_timer, l->clock.sent_ms + LEASE_MS);
+        timer_set(l->exec->timers, &l->fence_timer, l->clock.sent_ms + l->clock.lease_ms);
 }
 
 /* --- the comparison --- */
@@ -346,6 +346,7 @@ struct lease *lease_start(void *ctx, struct executor *exec, void (*on_ready)(str
     struct liveness_callbacks callbacks = {
         .on_registered = on_registered, .on_peer_lost = on_peer_lost, .on_over = fence_executor, .arg = l};
     l->exec = exec;
+    l->clock.lease_ms = exec->config->executor.lease_s * 1000;
     exec->may_act = lease_may_act;
     l->on_registered = on_ready;
     l->on_fenced = on_fenced;

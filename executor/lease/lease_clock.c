@@ -1,7 +1,5 @@
 #include "executor/lease/lease_clock.h"
 
-#include "executor/context/executor.h"
-
 enum { NO_LEASE = 0, OVER = -1 };
 
 /* Returns the time that the lease counts from, OVER or NO_LEASE. A lease that has expired becomes OVER here,
@@ -9,7 +7,7 @@ enum { NO_LEASE = 0, OVER = -1 };
 static int64_t valid_from(struct lease_clock *c, int64_t now_ms)
 {
     int64_t from = atomic_load(&c->valid_from_ms);
-    while (from > NO_LEASE && now_ms - from >= LEASE_MS) {
+    while (from > NO_LEASE && now_ms - from >= c->lease_ms) {
         if (atomic_compare_exchange_weak(&c->valid_from_ms, &from, OVER))
             return OVER;
     }

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All times are milliseconds of CLOCK_BOOTTIME. Zeroed at first: no lease yet. */
+/* All times are milliseconds of CLOCK_BOOTTIME. Zeroed at first but for lease_ms: no lease yet. */
 struct lease_clock {
+    /* How long a lease holds (executor.lease_s); set before the threads start. */
+    int64_t lease_ms;
     /* When the heartbeat was sent that the lease counts from; 0: no lease yet; negative: over. */
     _Atomic(int64_t) valid_from_ms;
     /* When the last successful heartbeat was sent, also after the lease is over. */

@@ -90,7 +90,7 @@ static enum err register_process(struct liveness *l)
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     int64_t sent_ms = clock_boot_ms();
-    enum err e = executor_register(l->db, host, (int)getpid(), &l->executor_id);
+    enum err e = executor_register(l->db, host, (int)getpid(), l->clock->lease_ms, &l->executor_id);
     if (e != OK)
         return e;
     /* A registration that took longer than the lease begins over. */

@@ -2,17 +2,17 @@
 
 #include <stdatomic.h>
 
-bool peer_is_lost(struct peer_heartbeat *p, int64_t heartbeat, int64_t now_ms)
+bool peer_is_lost(struct peer_heartbeat *p, const struct executor_peer *row, int64_t now_ms)
 {
-    if (p->heartbeat != heartbeat) {
+    if (p->heartbeat != row->beat) {
         p->observations = 0;
         p->since_ms = now_ms;
         atomic_thread_fence(memory_order_release);
-        p->heartbeat = heartbeat;
+        p->heartbeat = row->beat;
         return false;
     }
     p->observations++;
-    return p->observations >= LOST_OBSERVATIONS && now_ms - p->since_ms >= LOST_MS;
+    return p->observations >= LOST_OBSERVATIONS && now_ms - p->since_ms >= row->lease_ms + AFTER_LEASE_MS;
 }
 
 /* Finds the entry of a process, or makes one. NULL: all entries are taken. */
@@ -53,7 +53,7 @@ void peers_observe(struct peer_heartbeat *peers, const struct executor_peer *row
     }
     for (size_t i = 0; i < n; i++) {
         struct peer_heartbeat *peer = peer_entry(peers, &rows[i], now_ms);
-        if (rows[i].executor != self && peer && peer_is_lost(peer, rows[i].beat, now_ms))
+        if (rows[i].executor != self && peer && peer_is_lost(peer, &rows[i], now_ms))
             on_lost(arg, &rows[i]);
     }
 }

@@ -250,7 +250,9 @@ static bool set_up_db_thread(struct process *p)
     *db = (struct db_settings){.socket = c->database.socket,
                                .name = c->database.name,
                                .user = c->executor.db_user,
-                               .password = config_password(p, c->executor.db_password_file)};
+                               .password = config_password(p, c->executor.db_password_file),
+                               .timeout_s = (unsigned)c->database.timeout_s,
+                               .settle_s = (unsigned)c->database.settle_s};
     p->exec.db_settings = db;
     struct db_thread_settings settings = {.db = db,
                                           .redis_socket = c->redis.socket,

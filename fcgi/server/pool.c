@@ -55,8 +55,12 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
         return NULL;
     struct app *app = talloc_zero(ctx, struct app);
     app->route_names = route_names(&app->routes_n);
-    struct db_settings db = {
-        .socket = c->database.socket, .name = c->database.name, .user = c->api.db_user, .password = password};
+    struct db_settings db = {.socket = c->database.socket,
+                             .name = c->database.name,
+                             .user = c->api.db_user,
+                             .password = password,
+                             .timeout_s = (unsigned)c->database.timeout_s,
+                             .settle_s = (unsigned)c->database.settle_s};
     redis_keys_set_prefix(c->redis.prefix);
     app->config = c;
     app->shared = p->shared;

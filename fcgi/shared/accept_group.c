@@ -32,9 +32,9 @@ enum slot_phase {
 
 enum {
     WAIT_MS = 50,
-    /* A leader that has sent nothing to MariaDB for so long hangs and is killed. A healthy one is given up by
-     * each statement after 3 s and by each attempt to connect after 2 s. */
-    LEADER_HANGS_MS = 10000,
+    /* A leader that has sent nothing to MariaDB for the time of two statements and of two attempts to connect
+     * (together 10 s by default) hangs and is killed. */
+    LEADER_CONNECTS_MS = 4000,
     /* An account that no batch found locked for so long counts as free. */
     BUSY_FORGET_MS = 500,
     /* An account may be locked for so long before its requests are limited to half of the workers: other
@@ -490,12 +490,13 @@ static uint64_t process_started(pid_t pid)
 
 /* A leader that is stopped, or hangs in the kernel, would stop the host's accepts. Its death leaves the lock
  * to the next worker, which settles the batch. */
-static void kill_hung_leader(const struct accept_group *g)
+static void kill_hung_leader(const struct accept_group *g, const struct db *db)
 {
+    int64_t hangs_ms = 2 * db_timeout_ms(db) + LEADER_CONNECTS_MS;
     pid_t pid = atomic_load(&g->leader_pid);
     uint64_t started = atomic_load(&g->leader_started);
     int64_t progress_ms = atomic_load(&g->leader_progress_ms);
-    if (pid == 0 || clock_boot_ms() - progress_ms < LEADER_HANGS_MS || process_started(pid) != started)
+    if (pid == 0 || clock_boot_ms() - progress_ms < hangs_ms || process_started(pid) != started)
         return;
     /* Since the values were read, the leader may have gone on, or another worker may lead. */
     if (atomic_load(&g->leader_pid) != pid || atomic_load(&g->leader_progress_ms) != progress_ms)
@@ -510,7 +511,7 @@ static void try_lead(struct accept_member *m)
 {
     int e = pthread_mutex_trylock(&m->group->lock);
     if (e == EBUSY) {
-        kill_hung_leader(m->group);
+        kill_hung_leader(m->group, m->db);
         return;
     }
     if (e != 0 && e != EOWNERDEAD) {

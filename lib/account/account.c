@@ -7,6 +7,65 @@
 
 enum { PUBLISH_MAX = 64 /* balances in one call of the script */ };
 
+/* --- which locked accounts are not written yet --- */
+
+struct locked_account {
+    id workspace_id;
+    bool is_written;
+};
+
+/* of the transaction's ctx */
+struct locked_accounts {
+    struct locked_account *list;
+    size_t n;
+};
+
+static void mark_as_written(struct db_tx *tx, const id *workspace)
+{
+    struct locked_accounts *locked = tx->write_locked_arg;
+    for (size_t i = 0; locked && i < locked->n; i++) {
+        if (!locked->list[i].is_written && id_equal(&locked->list[i].workspace_id, workspace)) {
+            locked->list[i].is_written = true;
+            tx->unwritten--;
+        }
+    }
+}
+
+/* db_tx.write_locked. After a rollback to the beginning of the work, all locked accounts are written. */
+static enum err write_unwritten(struct db_tx *tx, void *arg)
+{
+    struct locked_accounts *locked = arg;
+    bool all = tx->unwritten == 0;
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, locked->n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < locked->n; i++) {
+        if (all || !locked->list[i].is_written)
+            values[n++] = db_id(&locked->list[i].workspace_id);
+        locked->list[i].is_written = true;
+    }
+    tx->unwritten = 0;
+    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_TOUCH, NULL, 0, values, 1, n, NULL);
+}
+
+static void remember_lock(struct db_tx *tx, const id *workspace)
+{
+    if (!tx->write_locked) {
+        tx->write_locked = write_unwritten;
+        tx->write_locked_arg = talloc_zero(tx->ctx, struct locked_accounts);
+    }
+    struct locked_accounts *locked = tx->write_locked_arg;
+    for (size_t i = 0; i < locked->n; i++) {
+        if (id_equal(&locked->list[i].workspace_id, workspace))
+            return;
+    }
+    if (locked->n == talloc_array_length(locked->list))
+        locked->list = talloc_realloc(locked, locked->list, struct locked_account, 2 * locked->n + 8);
+    locked->list[locked->n++] = (struct locked_account){.workspace_id = *workspace};
+    tx->unwritten++;
+}
+
+/* --- locking and writing --- */
+
 static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const id *workspaces, size_t n,
                           struct account **accounts_r, size_t *accounts_n_r)
 {
@@ -32,6 +91,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
+        remember_lock(tx, &accounts[i].workspace_id);
     }
     *accounts_r = accounts;
     *accounts_n_r = rows->count;
@@ -67,27 +127,25 @@ struct account *account_find(struct account *accounts, size_t n, const id *works
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * ACCOUNT_WRITE_SET_COUNT + 1);
-    size_t rows = 0;
     for (size_t i = 0; i < n; i++) {
         struct account *a = &accounts[i];
-        if (!a->changed && !a->touched)
-            continue;
         if (a->changed)
             a->version++;
-        struct db_value *v = &values[ACCOUNT_WRITE_SET_COUNT * rows++];
+        struct db_value *v = &values[ACCOUNT_WRITE_SET_COUNT * i];
         v[ACCOUNT_WRITE_SET_WORKSPACE_ID] = db_id(&a->workspace_id);
         v[ACCOUNT_WRITE_SET_BALANCE] = db_number(a->balance);
         v[ACCOUNT_WRITE_SET_VERSION] = db_number(a->version);
         v[ACCOUNT_WRITE_SET_ACTIVE] = db_number(a->active);
-        v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(a->touched);
+        v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(!a->changed);
+        mark_as_written(tx, &a->workspace_id);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, ACCOUNT_WRITE_SET_COUNT, rows,
-                       NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_WRITE, NULL, 0, values, ACCOUNT_WRITE_SET_COUNT, n, NULL);
 }
 
 enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace)
 {
     struct db_value arg = db_id(workspace);
+    mark_as_written(tx, workspace);
     return db_run(tx->db, tx->ctx, SQL_ACCOUNT_BUMP_CATALOG_VERSION, &arg, 1, NULL);
 }
 

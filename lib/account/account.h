@@ -9,7 +9,13 @@
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
-/* A locked row. Change the fields, set `changed`, and write the row back with account_write. */
+/* A locked row. Change the fields, set `changed`, and write the row back with account_write.
+ *
+ * Whoever decides under an account's lock writes the account, also if nothing changes and if the decision is
+ * a refusal. The lock is known to one server; the write is known to all that replicate to each other, and of
+ * two transactions that have written one account there, the second fails. The write also makes the server
+ * flush its log before the decision is reported. account_write writes what was read by account_lock; before
+ * COMMIT, accounts that nobody has written are written (`touched` is incremented). */
 struct account {
     id workspace_id;
     /* Micro-credits. */
@@ -28,8 +34,6 @@ struct account {
     int64_t now_ms;
     /* The balance or `active` was changed: account_write increments the version. */
     bool changed;
-    /* Write the row although nothing changed, so that the commit is flushed before a replay is reported. */
-    bool touched;
 };
 
 /* Locks the accounts of `n` workspaces (in any order, repetitions allowed) FOR UPDATE. Returns the rows that
@@ -50,7 +54,7 @@ enum {
 int account_busy_pause_ms(unsigned tries);
 /* NULL if the workspace is not in the list. */
 struct account *account_find(struct account *accounts, size_t n, const id *workspace);
-/* Writes back the accounts that are marked as changed or touched. */
+/* Writes locked accounts back. */
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WARN_UNUSED;
 /* Call this before a workflow or skill of the workspace gets a new version or is archived. A caller that read
  * a version together with catalog_version, and finds catalog_version unchanged under the account's lock,

@@ -108,13 +108,7 @@ static enum err lookup_work(struct db_tx *tx, void *arg)
     struct account *account;
     size_t n;
     enum err e = account_lock(tx, tx->ctx, &lookup->key->workspace_id, 1, &account, &n);
-    if (e == OK)
-        e = idempotency_find(tx, lookup->ctx, lookup->key, 1, lookup->match);
-    if (e == OK && n == 1 && lookup->match->state == IDEMPOTENCY_REPLAY) {
-        account->touched = true;
-        e = account_write(tx, account, 1);
-    }
-    return e;
+    return e == OK ? idempotency_find(tx, lookup->ctx, lookup->key, 1, lookup->match) : e;
 }
 
 enum err idempotency_lookup(struct db *db, void *ctx, const struct idempotency_key *key,

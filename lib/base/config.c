@@ -41,6 +41,12 @@ struct setting {
 static const struct setting settings[] = {
     TEXT_ROW(database, socket, "/run/mysqld/mysqld.sock", "MariaDB's Unix socket"),
     TEXT_ROW(database, name, "millrace", "name of the database"),
+    NUMBER_ROW(
+        database, timeout_s, 3, 3, 30,
+        "seconds that a statement of a daemon may take; MariaDB ends it 0.2 s earlier, a wait for a row "
+        "lock after 2 s"),
+    NUMBER_ROW(database, settle_s, 2, 2, 30,
+               "seconds for which a COMMIT of unknown outcome is looked up before the client receives 504"),
     TEXT_ROW(redis, socket, "/run/redis/redis.sock", "Redis's Unix socket"),
     TEXT_ROW(redis, prefix, "millrace:", "prefix of all Redis keys and channels"),
     TEXT_ROW(api, socket, "/run/millrace/api.sock",
@@ -88,6 +94,9 @@ static const struct setting settings[] = {
                "time limit in seconds of one attempt of an http step without timeout_seconds"),
     NUMBER_ROW(executor, max_losses, 3, 1, 100,
                "number of lost executors after which a run fails with executor_lost"),
+    NUMBER_ROW(executor, lease_s, 10, 9, 300,
+               "seconds after a heartbeat for which an executor may act; other executors take its runs 2 s "
+               "later"),
     NUMBER_ROW(executor, stall_abort_s, 60, 2, 3600,
                "seconds without progress after which a thread of the executor counts as dead and its process "
                "aborts"),
@@ -203,6 +212,41 @@ static const char *unreadable(void *ctx, const char *path)
         path, why, own_file);
 }
 
+/* nginx waits 75 s for an answer of the API (fastcgi_read_timeout in nginx/millrace.conf.in). */
+enum { NGINX_READ_S = 75, STALL_MARGIN_S = 1 };
+
+const char *config_times_problem(void *ctx, const struct config *c)
+{
+    long long timeout_s = c->database.timeout_s, settle_s = c->database.settle_s,
+              connect_s = CONFIG_CONNECT_S;
+    long long lease_s = c->executor.lease_s, heartbeat_s = CONFIG_HEARTBEAT_S;
+    long long renewal_s = heartbeat_s + timeout_s + connect_s;
+    if (lease_s <= renewal_s)
+        return talloc_asprintf(
+            ctx,
+            "[executor] lease_s = %lld is too short: after a heartbeat %lld s pass until the "
+            "next, which may be lost after [database] timeout_s = %lld, and %lld s for a new "
+            "connection; lease_s must be more than %lld + %lld + %lld = %lld",
+            lease_s, heartbeat_s, timeout_s, connect_s, heartbeat_s, timeout_s, connect_s, renewal_s);
+    long long answer_s = timeout_s + connect_s + settle_s + timeout_s;
+    if (answer_s >= NGINX_READ_S)
+        return talloc_asprintf(
+            ctx,
+            "[database] timeout_s = %lld and settle_s = %lld are too long: a COMMIT that is "
+            "lost, a new connection, the look-up and its last statement take %lld + %lld + "
+            "%lld + %lld = %lld s, and nginx waits %d s for the API",
+            timeout_s, settle_s, timeout_s, connect_s, settle_s, timeout_s, answer_s, NGINX_READ_S);
+    long long stall_s = c->executor.stall_abort_s, work_s = timeout_s + connect_s + STALL_MARGIN_S;
+    if (stall_s < work_s)
+        return talloc_asprintf(
+            ctx,
+            "[executor] stall_abort_s = %lld is too short: a thread may wait [database] "
+            "timeout_s = %lld for a statement and %lld s for a connection; stall_abort_s must "
+            "be at least %lld + %lld + %d = %lld",
+            stall_s, timeout_s, connect_s, timeout_s, connect_s, STALL_MARGIN_S, work_s);
+    return NULL;
+}
+
 enum err config_load(void *ctx, const char *path, struct config **config_r, const char **why_r)
 {
     struct config *c = talloc_zero(ctx, struct config);
@@ -220,6 +264,9 @@ enum err config_load(void *ctx, const char *path, struct config **config_r, cons
         load.why = unreadable(c, path);
     else if (line > 0)
         load.why = talloc_asprintf(c, "%s: line %d: %s", path, line, load.why ? load.why : "syntax error");
+    const char *problem = load.why ? NULL : config_times_problem(c, c);
+    if (problem)
+        load.why = talloc_asprintf(c, "%s: %s", path, problem);
     *why_r = load.why;
     *config_r = c;
     return load.why ? ERR_INVALID : OK;

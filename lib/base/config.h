@@ -13,6 +13,7 @@
 struct config {
     struct {
         const char *socket, *name;
+        int64_t timeout_s, settle_s;
     } database;
     struct {
         const char *socket, *prefix;
@@ -26,7 +27,7 @@ struct config {
         const char *db_user, *db_password_file, *log_file, *outgoing_allow, *models_allow, *dns_servers,
             *run_dir, *sandbox_accept_missing;
         int64_t processes, max_active, max_waiting, max_waiting_mib, max_http_in_flight, step_timeout_s,
-            max_losses, stall_abort_s, grace_s, sandbox_uid_base, park_after_ms;
+            max_losses, stall_abort_s, grace_s, sandbox_uid_base, park_after_ms, lease_s;
     } executor;
     struct {
         const char *socket, *db_user, *db_password_file, *log_file;
@@ -51,6 +52,17 @@ struct config {
         const char *level;
     } log;
 };
+
+enum {
+    /* Between two heartbeats of an executor. */
+    CONFIG_HEARTBEAT_S = 3,
+    /* To connect to MariaDB. */
+    CONFIG_CONNECT_S = 2,
+};
+
+/* NULL if database.timeout_s, database.settle_s and executor.lease_s fit together; else a sentence of ctx
+ * with the arithmetic. config_load checks it. */
+const char *config_times_problem(void *ctx, const struct config *config);
 
 /* Reads `path` into a new config of ctx. On ERR_INVALID *why_r is a line for the operator that names the
  * file, the setting and the reason. */

@@ -182,6 +182,8 @@ struct db *db_new(void *ctx, const struct db_settings *settings)
         .user = talloc_strdup(db, settings->user),
         .password = talloc_strdup(db, settings->password),
         .timeout_s = settings->timeout_s ? settings->timeout_s : STATEMENT_TIMEOUT_S,
+        .settle_s = settings->settle_s ? settings->settle_s : SETTLE_S,
+        .repeats_lock_waits = settings->repeats_lock_waits,
     };
     talloc_set_destructor(db, db_destroy);
     return db;
@@ -330,6 +332,16 @@ void db_count_round_trip(struct db *db)
     db->round_trips++;
     if (db->published_progress_ms)
         *db->published_progress_ms = clock_boot_ms();
+}
+
+int64_t db_timeout_ms(const struct db *db)
+{
+    return (int64_t)db->settings.timeout_s * 1000;
+}
+
+int64_t db_settle_ms(const struct db *db)
+{
+    return (int64_t)db->settings.settle_s * 1000;
 }
 
 uint64_t db_round_trips(const struct db *db)

@@ -39,6 +39,11 @@ struct db_settings {
     const char *password;
     /* the longest wait for an answer of the server; 0: 3 s. The server ends a statement 0.2 s earlier. */
     unsigned timeout_s;
+    /* how long an unknown outcome of COMMIT is looked up; 0: 2 s */
+    unsigned settle_s;
+    /* A transaction that has waited for a lock for 2 s is repeated, up to 5 runs in all. A daemon reports
+     * ERR_RETRY instead: its wait holds up others. */
+    bool repeats_lock_waits;
 };
 
 /* Always succeeds. The connection is opened lazily, so an unreachable server is reported by the first query.
@@ -107,8 +112,10 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
  * If COMMIT was sent and the answer was lost, or was any error but a read-only server's refusal, the outcome
  * is unknown. The old connection is killed (if it belongs to the server that is connected now) and `work`
  * runs again with settling = true. It then looks for its own ids under its locks. If it finds them, the first
- * run had committed: it changes `touched`, so that there is a write and the server flushes its log before
- * anybody sees the result, and reports what it would have reported. ERR_UNCERTAIN: not settled within 2 s. */
+ * run had committed, and it reports what it would have reported. Whatever it finds, and also if it refuses,
+ * its transaction writes the rows that it has locked (write_locked): the server flushes its log before
+ * anybody sees the result, and of two servers that replicate to each other, the one that comes second fails
+ * and decides again. ERR_UNCERTAIN: not settled within settle_s. */
 struct db_tx;
 typedef enum err db_work(struct db_tx *tx, void *arg);
 struct db_tx {
@@ -120,12 +127,23 @@ struct db_tx {
      * that their locks are held for as short a time as possible. Belongs to lib/blob/blob_rows.c. */
     db_work *before_commit;
     void *before_commit_arg;
+    /* Writes the rows under whose locks `work` decides and which it has not written, so that servers that
+     * replicate to each other find any two decisions of this kind to be in conflict. Runs before each COMMIT,
+     * and before a refusal is reported while settling. Belongs to lib/account/account.c. */
+    db_work *write_locked;
+    void *write_locked_arg;
+    /* Locked rows of this kind that are not written so far; 0 at COMMIT. */
+    size_t unwritten;
 };
 enum err db_transaction(struct db *db, db_work *work, void *arg) WARN_UNUSED;
 
 /* Begins with settling = true, for a caller that knows that an earlier run of this work, on another
  * connection, may have committed (the leader of a batch died). */
 enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg) WARN_UNUSED;
+
+/* timeout_s and settle_s in milliseconds */
+int64_t db_timeout_ms(const struct db *db);
+int64_t db_settle_ms(const struct db *db);
 
 /* Names this connection: the server's number for it, and which server that is. 0 while there is none. Valid
  * on this host only. */

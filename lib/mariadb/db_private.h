@@ -11,8 +11,8 @@ enum { STATEMENT_SIZES = 7, REPEAT_MAX = 1 << (STATEMENT_SIZES - 1) };
 /* Texts up to this size are fetched with the row; ids fit, and most names. Longer ones take a call each. */
 enum { TEXT_SHORT = 64 };
 
-/* Default of db_settings.timeout_s: that of the daemons; commands have more. */
-enum { STATEMENT_TIMEOUT_S = 3 };
+/* Defaults of db_settings. */
+enum { STATEMENT_TIMEOUT_S = 3, SETTLE_S = 2 };
 
 enum db_fault {
     FAULT_NONE,

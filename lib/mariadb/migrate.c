@@ -2,8 +2,12 @@
 
 #include <string.h>
 #include <talloc.h>
+#include <time.h>
 
 #include "base/clock.h"
+
+/* Between two looks at a migration that another `millrace migrate` executes. */
+enum { LOOK_PAUSE_MS = 100 };
 
 static const struct sql_migration *find_ours(int64_t number)
 {
@@ -26,11 +30,6 @@ static const char *row_problem(void *ctx, const struct db_rows *rows, size_t i)
             name);
     if (strcmp(ours->sha256, db_str(rows, i, MIGRATION_LIST_SHA256)) != 0)
         return talloc_asprintf(ctx, "migration %s was changed after it had been applied", name);
-    if (db_cell(rows, i, MIGRATION_LIST_APPLIED_MS)->is_null)
-        return talloc_asprintf(ctx,
-                               "migration %s stopped halfway: undo its changes by hand, then delete its row "
-                               "in schema_migrations",
-                               name);
     return NULL;
 }
 
@@ -45,6 +44,16 @@ static enum err check_applied(struct db *db, void *ctx, struct db_rows **rows_r,
     return e;
 }
 
+/* The name of a migration that was begun and has not ended, or NULL. */
+static const char *unfinished(const struct db_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        if (db_cell(rows, i, MIGRATION_LIST_APPLIED_MS)->is_null)
+            return db_str(rows, i, MIGRATION_LIST_NAME);
+    }
+    return NULL;
+}
+
 static bool is_applied(const struct db_rows *rows, unsigned number)
 {
     for (size_t i = 0; i < rows->count; i++) {
@@ -54,48 +63,96 @@ static bool is_applied(const struct db_rows *rows, unsigned number)
     return false;
 }
 
-/* GET_LOCK makes the second `millrace migrate` on one server wait. On several servers of a Galera cluster it
- * is granted more than once; there the row's primary key decides, which is certified: one of two inserts
- * fails. */
-static enum err apply_migration(struct db *db, void *ctx, const struct sql_migration *m,
-                                int64_t *applied_ms_r, const char **why_r)
+/* Executes a migration unless another `millrace migrate` has begun it: *ours_r. The row's primary key
+ * decides, also between servers that replicate to each other, where a named lock would be granted on each of
+ * them. */
+static enum err apply_migration(struct db *db, void *ctx, const struct sql_migration *m, bool *ours_r,
+                                const char **why_r)
 {
     struct db_value begin[] = {
         [MIGRATION_BEGIN_SET_NUMBER] = db_number(m->number),
         [MIGRATION_BEGIN_SET_NAME] = db_text(m->name),
         [MIGRATION_BEGIN_SET_SHA256] = db_text(m->sha256),
     };
-    *why_r = talloc_asprintf(
-        ctx, "migration %s could not be begun; another `millrace migrate` may be executing it", m->name);
-    enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, MIGRATION_BEGIN_SET_COUNT, NULL);
-    if (e != OK)
+    struct db_rows *rows;
+    *why_r = talloc_asprintf(ctx, "migration %s could not be begun", m->name);
+    enum err e = db_run(db, ctx, SQL_MIGRATION_BEGIN, begin, MIGRATION_BEGIN_SET_COUNT, &rows);
+    *ours_r = e == OK && rows->insert_id == 0;
+    if (e == ERR_RETRY)
+        return OK;
+    if (!*ours_r)
         return e;
     *why_r = talloc_asprintf(ctx, "migration %s failed, and some of its statements may have been executed",
                              m->name);
     e = db_script(db, m->text);
-    if (e != OK)
-        return e;
-    *applied_ms_r = clock_wall_ms();
-    struct db_value end[] = {db_number(*applied_ms_r), db_number(m->number)};
-    return db_run(db, ctx, SQL_MIGRATION_END, end, 2, NULL);
+    struct db_value end[] = {db_number(clock_wall_ms()), db_number(m->number)};
+    return e == OK ? db_run(db, ctx, SQL_MIGRATION_END, end, 2, NULL) : e;
 }
 
-/* Called with the lock held. */
-static enum err apply_missing_migrations(struct db *db, void *ctx, struct migration *list, const char **why_r)
+/* The first migration of this build that has no row, or NULL. */
+static const struct sql_migration *next_missing(const struct db_rows *rows)
 {
-    struct db_rows *rows = NULL;
-    enum err e = check_applied(db, ctx, &rows, why_r);
-    size_t known = 0;
-    for (size_t i = 0; e == OK && i < sql_migration_count; i++) {
-        const struct sql_migration *m = &sql_migrations[i];
-        list[i] = (struct migration){.number = m->number, .name = m->name, .sha256 = m->sha256};
-        list[i].is_new = !is_applied(rows, m->number);
-        if (!list[i].is_new)
-            list[i].applied_ms = db_int(rows, known++, MIGRATION_LIST_APPLIED_MS);
-        else
-            e = apply_migration(db, ctx, m, &list[i].applied_ms, why_r);
+    for (size_t i = 0; i < sql_migration_count; i++) {
+        if (!is_applied(rows, sql_migrations[i].number))
+            return &sql_migrations[i];
     }
-    return e;
+    return NULL;
+}
+
+static void fill_list(struct migration *list, const struct db_rows *rows)
+{
+    for (size_t i = 0; i < sql_migration_count; i++) {
+        list[i].number = sql_migrations[i].number;
+        list[i].name = sql_migrations[i].name;
+        list[i].sha256 = sql_migrations[i].sha256;
+        for (size_t r = 0; r < rows->count; r++) {
+            if (db_int(rows, r, MIGRATION_LIST_NUMBER) == list[i].number)
+                list[i].applied_ms = db_int(rows, r, MIGRATION_LIST_APPLIED_MS);
+        }
+    }
+}
+
+static void pause_look(void)
+{
+    struct timespec pause = {.tv_nsec = LOOK_PAUSE_MS * 1000000L};
+    nanosleep(&pause, NULL);
+}
+
+/* Applies one migration after the other, and waits for one that is begun until its end is seen. */
+static enum err apply_missing_migrations(struct db *db, void *ctx, int wait_s, struct migration *list,
+                                         const char **why_r)
+{
+    const char *waiting_for = NULL;
+    int64_t until_ms = 0;
+    for (;;) {
+        struct db_rows *rows;
+        enum err e = check_applied(db, ctx, &rows, why_r);
+        if (e != OK)
+            return e;
+        const char *begun = unfinished(rows);
+        const struct sql_migration *next = next_missing(rows);
+        if (!begun && !next) {
+            fill_list(list, rows);
+            return OK;
+        }
+        if (!begun) {
+            e = apply_migration(db, ctx, next, &list[next - sql_migrations].is_new, why_r);
+            if (e != OK)
+                return e;
+            continue;
+        }
+        if (!waiting_for || strcmp(waiting_for, begun) != 0)
+            until_ms = clock_boot_ms() + 1000 * (int64_t)wait_s;
+        waiting_for = begun;
+        *why_r = talloc_asprintf(ctx,
+                                 "migration %s was begun and did not end within %d s: if no other `millrace "
+                                 "migrate` executes it, it stopped halfway: undo its changes by hand, then "
+                                 "delete its row in schema_migrations",
+                                 begun, wait_s);
+        if (clock_boot_ms() >= until_ms)
+            return ERR_RETRY;
+        pause_look();
+    }
 }
 
 enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
@@ -104,19 +161,6 @@ enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r
     *list_r = talloc_zero_array(ctx, struct migration, sql_migration_count + 1);
     *count_r = sql_migration_count;
     *why_r = "MariaDB is unreachable";
-    struct db_rows *rows;
-    struct db_value wait = db_number(wait_s);
-    enum err e = db_run(db, ctx, SQL_MIGRATION_LOCK, &wait, 1, &rows);
-    if (e != OK)
-        return e;
-    if (db_int(rows, 0, MIGRATION_LOCK_IS_LOCKED) != 1) {
-        *why_r = "another migration is running";
-        return ERR_RETRY;
-    }
-    e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);
-    if (e == OK)
-        e = apply_missing_migrations(db, ctx, *list_r, why_r);
-    if (db_run(db, ctx, SQL_MIGRATION_UNLOCK, NULL, 0, NULL) != OK && e == OK)
-        e = ERR_UNAVAILABLE;
-    return e;
+    enum err e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);
+    return e == OK ? apply_missing_migrations(db, ctx, wait_s, *list_r, why_r) : e;
 }

@@ -1,6 +1,7 @@
 /* Brings a database to the schema that this build knows: runs sql/migrations in order, each once, and records
- * its checksum in schema_migrations. Concurrent calls are safe: the second waits for the first (a named lock
- * of MariaDB). */
+ * its checksum in schema_migrations. Concurrent calls are safe, also on several servers that replicate to
+ * each other: one of them executes a migration (the primary key of its row decides), and the others wait for
+ * its end. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -14,7 +15,8 @@ struct migration {
 
 /* Applies the migrations that are missing. *list_r has all migrations of this build. *why_r is a sentence of
  * ctx that explains an error. ERR_CONFLICT: nothing was done, because the migrations applied earlier are not
- * those of this build. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: another migration did not end
- * within `wait_s`. ERR_INTERNAL: a statement failed (logged). */
+ * those of this build. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: a migration that was begun, by
+ * another call or by one that was interrupted, did not end within `wait_s`. ERR_INTERNAL: a statement failed
+ * (logged). */
 enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
                  const char **why_r) WARN_UNUSED;

@@ -1,6 +1,7 @@
 /* Transactions: repeated after a deadlock, settled if the answer to COMMIT was lost. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <talloc.h>
 #include <time.h>
 
@@ -12,7 +13,6 @@
 enum {
     /* runs of one transaction, the repetitions included */
     TRIES = 5,
-    SETTLE_MS = 2000,
     SETTLE_PAUSE_MS = 20,
     /* answers to KILL (mysqld_error.h): no such connection; the connection belongs to another user */
     E_NO_SUCH_THREAD = 1094,
@@ -54,6 +54,39 @@ static enum db_fault tx_begin(struct db *db)
     return fault;
 }
 
+/* While settling, a refusal is as binding as any other answer, and is decided under the same locks. So it
+ * ends in a commit that writes them: the work's own changes are undone, but InnoDB keeps the locks. */
+static enum err tx_refuse(struct db_tx *tx, enum err refusal, enum err *refusal_r)
+{
+    if (db_command(tx->db, "ROLLBACK TO SAVEPOINT work") != FAULT_NONE)
+        return db_err(tx->db->fault);
+    *refusal_r = refusal;
+    tx->before_commit = NULL;
+    return tx->write_locked(tx, tx->write_locked_arg);
+}
+
+/* Runs the work up to COMMIT. OK with *refusal_r set: the transaction is to be committed, and the work has
+ * refused. */
+static enum err tx_run_work(struct db_tx *tx, db_work *work, void *arg, enum err *refusal_r)
+{
+    if (tx->settling && db_command(tx->db, "SAVEPOINT work") != FAULT_NONE)
+        return db_err(tx->db->fault);
+    enum err e = work(tx, arg);
+    if (e != OK && tx->settling && tx->write_locked && !err_is_transient(e) && tx->db->conn)
+        return tx_refuse(tx, e, refusal_r);
+    if (e == OK && tx->write_locked && tx->unwritten > 0)
+        e = tx->write_locked(tx, tx->write_locked_arg);
+    if (e == OK && tx->before_commit)
+        e = tx->before_commit(tx, tx->before_commit_arg);
+#ifdef MILLRACE_DEBUG
+    if (e == OK && tx->unwritten > 0) {
+        log_error("db.unwritten_lock", "rows=%zu", tx->unwritten);
+        abort();
+    }
+#endif
+    return e;
+}
+
 /* Runs the transaction once, from its beginning to COMMIT. */
 static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
@@ -64,9 +97,8 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     db->in_transaction = true;
     struct db_tx tx = {.db = db, .settling = settling, .ctx = talloc_new(db)};
     db->fault = FAULT_NONE;
-    *e_r = work(&tx, arg);
-    if (*e_r == OK && tx.before_commit)
-        *e_r = tx.before_commit(&tx, tx.before_commit_arg);
+    enum err refusal = OK;
+    *e_r = tx_run_work(&tx, work, arg, &refusal);
     enum db_fault during = db->fault;
     talloc_free(tx.ctx);
     if (*e_r != OK) {
@@ -76,9 +108,9 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     }
     db->in_transaction = false;
     enum db_fault fault = db->conn ? tx_commit(db) : FAULT_CONNECTION;
+    *e_r = fault == FAULT_NONE ? refusal : db_err(fault);
     if (fault == FAULT_NONE)
         return TX_DONE;
-    *e_r = db_err(fault);
     if (fault == FAULT_CONNECTION)
         return TX_COMMIT_LOST;
     (void)db_command(db, "ROLLBACK"); /* refused; the next transaction must not begin inside of this one */
@@ -110,7 +142,7 @@ static bool kill_connection(struct db *db, uint64_t old)
 
 enum err db_transaction_settle(struct db *db, uint64_t old_connection, db_work *work, void *arg)
 {
-    int64_t until_ms = clock_boot_ms() + SETTLE_MS;
+    int64_t until_ms = clock_boot_ms() + db_settle_ms(db);
     db->counters.settled++;
     uint64_t old = old_connection;
     do {
@@ -148,7 +180,7 @@ enum err db_transaction(struct db *db, db_work *work, void *arg)
             if (!db->conn && reconnected)
                 return ERR_UNAVAILABLE;
             /* A daemon has waited for the lock long enough: 5 waits of 2 s would hold up others. */
-            if (db->conn && db->lock_timed_out && db->settings.timeout_s <= STATEMENT_TIMEOUT_S)
+            if (db->conn && db->lock_timed_out && !db->settings.repeats_lock_waits)
                 return e;
             reconnected = reconnected || !db->conn;
         }

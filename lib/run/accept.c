@@ -11,8 +11,7 @@
 #include "run/accept_private.h"
 
 enum {
-    /* How long the entries are settled whose accounts are locked, and the pause between two attempts. */
-    SETTLE_MS = 2000,
+    /* Between two attempts to settle entries whose accounts are locked. */
     SETTLE_PAUSE_MS = 20,
 };
 
@@ -69,8 +68,7 @@ static struct accept_entry *entry_of(struct accept_batch *b, const id *execution
 }
 
 /* After a lost COMMIT response or a dead leader, and for the items of a batch, which an earlier or a parallel
- * request may have accepted: an execution that exists was accepted. Touching its account
- * makes this transaction flush, so the verdict is reported only once the earlier commit is durable. */
+ * request may have accepted: an execution that exists was accepted. */
 static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value values[ACCEPT_BATCH_MAX];
@@ -85,7 +83,6 @@ static enum err find_committed(struct db_tx *tx, struct accept_batch *b)
             continue;
         entry->committed = true;
         entry->answer->verdict = RUN_ACCEPTED;
-        entry->account->touched = true;
     }
     return e;
 }
@@ -126,7 +123,6 @@ static enum err find_keys(struct db_tx *tx, struct accept_batch *b)
             .execution_id = matches[i].execution_id,
             .response = matches[i].response,
         };
-        keyed[i]->account->touched = true;
     }
     return e;
 }
@@ -161,7 +157,6 @@ static enum err find_child(struct db_tx *tx, struct accept_entry *entry)
     if (e == OK && rows->count > 0) {
         entry->answer->verdict = RUN_CHILD_EXISTS;
         entry->answer->execution_id = db_get_id(rows, 0, EXECUTION_CHILD_FIND_CHILD_ID);
-        entry->account->touched = true;
     }
     return e;
 }
@@ -422,7 +417,7 @@ static enum err decide_batch(struct db *db, struct redis *redis, const struct ac
                              uint64_t old_connection)
 {
     struct accept_batch b = *all;
-    int64_t until_ms = clock_boot_ms() + SETTLE_MS;
+    int64_t until_ms = clock_boot_ms() + db_settle_ms(db);
     enum err e = run_once(db, redis, &b, settle, old_connection);
     if (e != OK)
         return e;

@@ -53,7 +53,6 @@ static enum err find_own_row(struct db_tx *tx, struct accept_entry *entry)
         return OK;
     entry->answer->verdict = RUN_OCCURRENCE_EXISTS;
     entry->answer->execution_id = db_get_id(rows, 0, OCCURRENCE_FIND_EXECUTION_ID);
-    entry->account->touched = true;
     return OK;
 }
 
@@ -226,7 +225,6 @@ static enum err write_occurrence(struct db_tx *tx, struct accept_entry *entry)
         e = update_row(tx, entry, waiting_ms, OCCURRENCE_SKIPPED, OCCURRENCE_OVERLAP);
     if (waits || waiting_ms == o->nominal_ms)
         waiting_ms = waits ? o->nominal_ms : 0;
-    entry->account->touched = true;
     return e == OK ? advance_schedule(tx, entry, waiting_ms) : e;
 }
 

@@ -18,10 +18,11 @@ struct batch_work {
     struct span *results;
 };
 
-static enum err lock_workspace(struct db_tx *tx, const struct run_batch *batch, struct account **account_r)
+static enum err lock_workspace(struct db_tx *tx, const struct run_batch *batch)
 {
+    struct account *account;
     size_t n;
-    enum err e = account_lock(tx, tx->ctx, &batch->workspace_id, 1, account_r, &n);
+    enum err e = account_lock(tx, tx->ctx, &batch->workspace_id, 1, &account, &n);
     return e == OK && n == 0 ? ERR_INTERNAL : e;
 }
 
@@ -78,19 +79,16 @@ static enum err find_batch(struct db_tx *tx, struct batch_work *work, const stru
 static enum err begin_work(struct db_tx *tx, void *arg)
 {
     struct batch_work *work = arg;
-    struct account *account;
     struct idempotency_match match;
     *work->state = (struct run_batch_state){.kind = BATCH_NEW};
-    enum err e = lock_workspace(tx, work->batch, &account);
+    enum err e = lock_workspace(tx, work->batch);
     if (e == OK)
         e = idempotency_find(tx, tx->ctx, &work->batch->key, 1, &match);
     if (e != OK)
         return e;
     if (match.state == IDEMPOTENCY_FREE)
         return insert_batch(tx, work->batch);
-    account->touched = true;
-    e = find_batch(tx, work, &match);
-    return e == OK ? account_write(tx, account, 1) : e;
+    return find_batch(tx, work, &match);
 }
 
 enum err batch_begin(struct db *db, void *ctx, struct run_batch *batch, struct run_batch_state *state_r)
@@ -124,19 +122,17 @@ static enum err finish_work(struct db_tx *tx, void *arg)
 {
     struct batch_work *work = arg;
     const struct run_batch *batch = work->batch;
-    struct account *account;
     struct span stored = {0};
     struct db_rows *rows;
     id first = id_derive(&batch->batch_id, 0), last = id_derive(&batch->batch_id, (unsigned)batch->items - 1);
     struct db_value range[] = {db_id(&first), db_id(&last),
                                db_text(first.text + ID_LENGTH - ID_DERIVED_TAIL)};
-    enum err e = lock_workspace(tx, batch, &account);
+    enum err e = lock_workspace(tx, batch);
     if (e == OK)
         e = read_results(tx, work->ctx, batch, &stored);
     if (e == OK && stored.at) {
         *work->results = stored;
-        account->touched = true;
-        return account_write(tx, account, 1);
+        return OK;
     }
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_BATCH_COUNT, range, 3, &rows);

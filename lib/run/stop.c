@@ -23,7 +23,7 @@ struct stop {
 };
 
 /* The key is looked up before the run, because the run has ended when a stop is replayed. */
-static enum err stop_find_key(struct db_tx *tx, struct stop *s, struct account *account)
+static enum err stop_find_key(struct db_tx *tx, struct stop *s)
 {
     struct idempotency_key key = {s->request->workspace_id, s->request->idempotency_key,
                                   s->request->fingerprint};
@@ -35,8 +35,7 @@ static enum err stop_find_key(struct db_tx *tx, struct stop *s, struct account *
     s->verdict = s->replay->state == IDEMPOTENCY_REUSED ? STOP_KEY_REUSED
                  : tx->settling                         ? STOP_DONE
                                                         : STOP_REPLAYED;
-    account->touched = true;
-    return account_write(tx, account, 1);
+    return OK;
 }
 
 static enum err store_key(struct db_tx *tx, const struct stop *s)
@@ -61,7 +60,7 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     if (e == OK && n == 0)
         return ERR_NOT_FOUND;
     if (e == OK)
-        e = stop_find_key(tx, s, account);
+        e = stop_find_key(tx, s);
     if (e != OK || s->verdict)
         return e;
     s->run_tx = run_tx_begin(tx, s->ctx);
@@ -75,8 +74,7 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     /* The commit whose response was lost had succeeded. A request with a key was found by its key above. */
     if (tx->settling && top->state == STATE_STOPPED && !s->request->idempotency_key.at) {
         s->verdict = STOP_DONE;
-        account->touched = true;
-        return account_write(tx, account, 1);
+        return OK;
     }
     if (state_is_terminal(top->state)) {
         s->verdict = STOP_TERMINAL;

@@ -91,8 +91,6 @@ static enum err grant_work(struct db_tx *tx, void *arg)
         e = add_grant(tx, g->wanted, a);
     if (e != OK)
         return e;
-    /* makes this transaction flush, so that the earlier commit is durable before it is reported */
-    a->touched = committed || used;
     e = account_write(tx, a, 1);
     g->account = *a;
     return e;

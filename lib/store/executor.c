@@ -5,13 +5,14 @@
 #include "base/clock.h"
 #include "run/states.h"
 
-enum err executor_register(struct db *db, const char *host, int pid, uint64_t *executor_r)
+enum err executor_register(struct db *db, const char *host, int pid, int64_t lease_ms, uint64_t *executor_r)
 {
     void *scratch = talloc_new(NULL);
     struct db_value args[] = {
         [EXECUTOR_INSERT_SET_HOST] = db_text(host),
         [EXECUTOR_INSERT_SET_PID] = db_number(pid),
         [EXECUTOR_INSERT_SET_STARTED_MS] = db_number(clock_wall_ms()),
+        [EXECUTOR_INSERT_SET_LEASE_MS] = db_number(lease_ms),
     };
     struct db_rows *rows;
     enum err e = db_run(db, scratch, SQL_EXECUTOR_INSERT, args, EXECUTOR_INSERT_SET_COUNT, &rows);
@@ -87,7 +88,8 @@ enum err executor_peers(struct db *db, void *ctx, struct executor_peer **peers_r
     *peers_r = talloc_array(ctx, struct executor_peer, rows->count + 1);
     for (size_t r = 0; r < rows->count; r++)
         (*peers_r)[r] = (struct executor_peer){(uint64_t)db_int(rows, r, EXECUTOR_PEERS_ID),
-                                               db_int(rows, r, EXECUTOR_PEERS_BEAT)};
+                                               db_int(rows, r, EXECUTOR_PEERS_BEAT),
+                                               db_int(rows, r, EXECUTOR_PEERS_LEASE_MS)};
     talloc_free(rows);
     return OK;
 }

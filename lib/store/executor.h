@@ -5,12 +5,14 @@
 #include "mariadb/db.h"
 
 /* Inserts the row of a process; MariaDB chooses the executor's id. */
-enum err executor_register(struct db *db, const char *host, int pid, uint64_t *executor_r) WARN_UNUSED;
+enum err executor_register(struct db *db, const char *host, int pid, int64_t lease_ms,
+                           uint64_t *executor_r) WARN_UNUSED;
 /* Deletes the row. The process must have no runs. */
 enum err executor_unregister(struct db *db, uint64_t executor) WARN_UNUSED;
 /* Increments the counter. ERR_CONFLICT: the executor is marked as lost and must not act any more. */
 enum err executor_heartbeat(struct db *db, uint64_t executor) WARN_UNUSED;
-/* True if an executor process is alive, as far as its heartbeats of the last 15 s tell. For display only. */
+/* True if an executor process is alive, as far as its heartbeats tell (of its lease and 5 s more). For
+ * display only. */
 enum err executor_any_alive(struct db *db, bool *alive_r) WARN_UNUSED;
 
 struct executor_run {
@@ -24,6 +26,8 @@ enum err executor_runs(struct db *db, void *ctx, uint64_t executor, struct execu
 struct executor_peer {
     uint64_t executor;
     int64_t beat;
+    /* how long after a heartbeat the process may act */
+    int64_t lease_ms;
 };
 /* All executors that are not marked as lost, on ctx. */
 enum err executor_peers(struct db *db, void *ctx, struct executor_peer **peers_r, size_t *n_r) WARN_UNUSED;

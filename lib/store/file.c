@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/account.h"
 #include "base/log.h"
 #include "base/nfc.h"
 #include "base/utf8.h"
@@ -211,10 +212,10 @@ static enum err check_number_of_files(struct db_tx *tx, const struct file_change
 
 static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
 {
-    struct db_value arg = db_id(workspace);
-    struct db_rows *rows;
-    enum err e = db_run_each(tx->db, tx->ctx, SQL_ACCOUNT_LOCK, NULL, 0, &arg, 1, 1, &rows);
-    return e == OK && rows->count == 0 ? ERR_NOT_FOUND : e;
+    struct account *account;
+    size_t n;
+    enum err e = account_lock(tx, tx->ctx, workspace, 1, &account, &n);
+    return e == OK && n == 0 ? ERR_NOT_FOUND : e;
 }
 
 static struct blob_id *blobs_of(void *ctx, const struct file *files, size_t n)

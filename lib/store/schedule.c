@@ -255,10 +255,8 @@ static enum err schedule_create_work(struct db_tx *tx, void *arg)
         e = find_created(tx, &c->schedule, &found);
     if (e == OK && !found && entry.key.key.at)
         e = idempotency_find(tx, creation->ctx, &entry.key, 1, &creation->outcome->key);
-    if (e == OK && (found || creation->outcome->key.state != IDEMPOTENCY_FREE)) {
-        account->touched = true;
-        return account_write(tx, account, 1);
-    }
+    if (e == OK && (found || creation->outcome->key.state != IDEMPOTENCY_FREE))
+        return OK;
     if (e == OK)
         e = quota_check_schedules(tx, &c->schedule.workspace_id, c->config, &creation->outcome->excess);
     if (e == OK)

@@ -328,8 +328,7 @@ static enum err find_current_row(struct workflow_write *put, bool *committed_r)
 }
 
 /* Looks up the key under the account's lock. *free_r: the change is to be made. */
-static enum err workflow_find_key(struct workflow_write *put, const struct idempotency_key *key,
-                                  struct account *account, bool *free_r)
+static enum err workflow_find_key(struct workflow_write *put, const struct idempotency_key *key, bool *free_r)
 {
     *free_r = true;
     if (!key->key.at)
@@ -338,8 +337,7 @@ static enum err workflow_find_key(struct workflow_write *put, const struct idemp
     if (e != OK || put->outcome->key.state == IDEMPOTENCY_FREE)
         return e;
     *free_r = false;
-    account->touched = put->outcome->key.state == IDEMPOTENCY_REPLAY;
-    return account_write(put->tx, account, 1);
+    return OK;
 }
 
 static enum err record_workflow_put(const struct workflow_write *put)
@@ -370,15 +368,13 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
         e = find_current_row(put, &committed);
     if (e != OK)
         return e;
-    if (committed) {
-        account->touched = true;
-        return account_write(tx, account, 1);
-    }
+    if (committed)
+        return OK;
     const struct idempotency_entry entry = {
         .key = {c->workspace_id, c->idempotency_key, c->fingerprint},
         .response = c->first_response,
     };
-    e = workflow_find_key(put, &entry.key, account, &is_free);
+    e = workflow_find_key(put, &entry.key, &is_free);
     if (e != OK || !is_free)
         return e;
     e = check_calls(put, account);

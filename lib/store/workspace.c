@@ -99,18 +99,14 @@ static enum err insert_workspace(struct db_tx *tx, const struct workspace_creati
     return e == OK ? db_run(tx->db, tx->ctx, SQL_ACCOUNT_INSERT, account, ACCOUNT_INSERT_SET_COUNT, NULL) : e;
 }
 
-/* True in *found_r if an earlier attempt of this transaction was committed. The account is then touched,
- * which makes this transaction flush, so that the earlier commit is durable before it is reported. */
+/* True in *found_r if an earlier attempt of this transaction was committed. */
 static enum err find_committed_workspace(struct db_tx *tx, const id *workspace, bool *found_r)
 {
     struct account *a;
     size_t n;
     enum err e = account_lock(tx, tx->ctx, workspace, 1, &a, &n);
     *found_r = e == OK && n == 1;
-    if (!*found_r)
-        return e;
-    a->touched = true;
-    return account_write(tx, a, 1);
+    return e;
 }
 
 static enum err workspace_create_work(struct db_tx *tx, void *arg)
@@ -142,22 +138,21 @@ struct workspace_change {
     const struct workspace_limits *limits;
 };
 
-/* Counts the roots that are not terminal, under shared locks. A transaction that ends a run locks its row and
- * then reads whether max_concurrent is set, so no end is missed. */
+/* Counts the roots that are not terminal, and writes them. A transaction that ends a run writes its row,
+ * after it has read whether max_concurrent is set: it has ended before, or it waits for this commit, or, on
+ * another server, one of the two fails. So no end is missed. */
 static enum err count_active(struct db_tx *tx, const id *workspace, int64_t *active_r)
 {
     struct db_value arg = db_id(workspace);
-    struct db_rows *open, *shared;
+    struct db_rows *open, *written;
     enum err e = db_run(tx->db, tx->ctx, SQL_EXECUTION_OPEN_ROOTS, &arg, 1, &open);
     if (e != OK)
         return e;
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, open->count + 1);
     for (size_t i = 0; i < open->count; i++)
         ids[i] = db_text(db_str(open, i, EXECUTION_OPEN_ROOTS_ID));
-    e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_SHARE_LOCK, NULL, 0, ids, 1, open->count, &shared);
-    *active_r = 0;
-    for (size_t i = 0; e == OK && i < shared->count; i++)
-        *active_r += !state_is_terminal((enum run_state)db_int(shared, i, EXECUTION_SHARE_LOCK_STATE));
+    e = db_run_each(tx->db, tx->ctx, SQL_EXECUTION_TOUCH_OPEN, NULL, 0, ids, 1, open->count, &written);
+    *active_r = e == OK ? (int64_t)written->affected : 0;
     return e;
 }
 

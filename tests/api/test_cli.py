@@ -97,7 +97,7 @@ def test_migrate_is_repeatable_and_detects_changed_files(stack):
     stack.sql("UPDATE schema_migrations SET sha256 = 'other' WHERE number = 1")
     assert "was changed" in fails(stack, "migrate")
     stack.sql(f"UPDATE schema_migrations SET sha256 = '{sha}', applied_ms = NULL WHERE number = 1")
-    assert "halfway" in fails(stack, "migrate")
+    assert "halfway" in fails(stack, "migrate", "--wait", 1)
     stack.sql("UPDATE schema_migrations SET applied_ms = 1 WHERE number = 1;"
               "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 1)")
     assert "newer" in fails(stack, "migrate")

@@ -1,1 +1,1 @@
-INSERT INTO executors (host, pid, started_ms) VALUES (?, ?, ?)
+INSERT INTO executors (host, pid, started_ms, lease_ms) VALUES (?, ?, ?, ?)

@@ -1,1 +1,1 @@
-SELECT id, beat FROM executors WHERE lost_ms IS NULL
+SELECT id, beat, lease_ms FROM executors WHERE lost_ms IS NULL

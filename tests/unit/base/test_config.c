@@ -37,6 +37,22 @@ Test(config, uses_defaults_for_missing_settings)
     talloc_free(ctx);
 }
 
+Test(config, accepts_times_that_fit_together)
+{
+    static const char *const texts[] = {
+        "[database]\ntimeout_s = 5\nsettle_s = 8\n[executor]\nlease_s = 15\n",
+        "[database]\ntimeout_s = 4\n",
+        "[executor]\nlease_s = 9\nstall_abort_s = 6\n",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        void *ctx = talloc_new(NULL);
+        struct config *c;
+        const char *why = "";
+        cr_expect_eq(load_text(ctx, texts[i], &c, &why), OK, "%s%s", texts[i], why);
+        talloc_free(ctx);
+    }
+}
+
 Test(config, rejects_invalid_settings_by_name)
 {
     static const struct {
@@ -49,6 +65,10 @@ Test(config, rejects_invalid_settings_by_name)
         {"[api]\nworkers = five\n", "is not a whole number"},
         {"[api]\nworkers = 5x\n", "is not a whole number"},
         {"[api]\ncors_origins = https://a.example/\n", "an origin has no path"},
+        {"[executor]\nlease_s = 9\n[database]\ntimeout_s = 4\n", "more than 3 + 4 + 2 = 9"},
+        {"[database]\ntimeout_s = 5\n", "[executor] lease_s = 10 is too short"},
+        {"[database]\ntimeout_s = 30\nsettle_s = 13\n[executor]\nlease_s = 60\n", "30 + 2 + 13 + 30 = 75 s"},
+        {"[executor]\nstall_abort_s = 5\n", "at least 3 + 2 + 1 = 6"},
         {"workers\n", "line 1: syntax error"},
         {"[api]\n; a comment\n\nworkers = five\n", "line 4: [api] workers = five is not a whole number"},
         {"[api]\nworkers = 0\nworker = 1\n", "line 2: [api] workers = 0 is not in the range"},

@@ -37,10 +37,23 @@ Test(peers, are_lost_after_12_s_and_three_observations)
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         struct peer_heartbeat p = {.executor = 1, .heartbeat = 0};
         for (size_t i = 0; i < 6 && cases[c].observations[i].heartbeat; i++)
-            cr_expect_eq(
-                peer_is_lost(&p, cases[c].observations[i].heartbeat, cases[c].observations[i].now_ms),
-                cases[c].observations[i].lost, "%s, observation %zu", cases[c].what, i);
+            cr_expect_eq(peer_is_lost(&p,
+                                      &(struct executor_peer){.executor = 1,
+                                                              .beat = cases[c].observations[i].heartbeat,
+                                                              .lease_ms = 10000},
+                                      cases[c].observations[i].now_ms),
+                         cases[c].observations[i].lost, "%s, observation %zu", cases[c].what, i);
     }
+}
+
+Test(peers, are_lost_by_the_lease_that_their_row_names)
+{
+    struct peer_heartbeat p = {.executor = 1, .heartbeat = 0};
+    const struct executor_peer row = {.executor = 1, .beat = 1, .lease_ms = 20000};
+    for (int64_t now_ms = 0; now_ms < 22000; now_ms += 3000)
+        cr_expect_not(peer_is_lost(&p, &row, now_ms), "at %lld", (long long)now_ms);
+    cr_expect_not(peer_is_lost(&p, &row, 21999));
+    cr_expect(peer_is_lost(&p, &row, 22000));
 }
 
 struct lost_list {
@@ -57,8 +70,9 @@ static void add_lost(void *arg, const struct executor_peer *row)
 Test(peers, observes_all_but_itself)
 {
     static struct peer_heartbeat peers[PEERS_MAX];
-    struct executor_peer rows[] = {
-        {.executor = 1, .beat = 5}, {.executor = 2, .beat = 5}, {.executor = 3, .beat = 5}};
+    struct executor_peer rows[] = {{.executor = 1, .beat = 5, .lease_ms = 10000},
+                                   {.executor = 2, .beat = 5, .lease_ms = 10000},
+                                   {.executor = 3, .beat = 5, .lease_ms = 10000}};
     struct lost_list lost = {0};
     for (int64_t now_ms = 0; now_ms <= 12000; now_ms += 3000) {
         rows[2].beat++;
@@ -73,7 +87,7 @@ Test(peers, forgets_processes_without_a_row)
 {
     static struct peer_heartbeat peers[PEERS_MAX];
     struct lost_list lost = {0};
-    const struct executor_peer row = {.executor = 2, .beat = 5};
+    const struct executor_peer row = {.executor = 2, .beat = 5, .lease_ms = 10000};
     for (int i = 0; i < 5; i++)
         peers_observe(peers, &row, 1, 1, 3000 * i, add_lost, &lost);
     cr_assert_eq(lost.n, 1U);
@@ -90,7 +104,7 @@ Test(peers, watches_no_more_than_it_has_entries_for)
     static struct executor_peer rows[PEERS_MAX + 1];
     struct lost_list lost = {0};
     for (size_t i = 0; i <= PEERS_MAX; i++)
-        rows[i] = (struct executor_peer){.executor = i + 1, .beat = 1};
+        rows[i] = (struct executor_peer){.executor = i + 1, .beat = 1, .lease_ms = 10000};
     for (int64_t i = 0; i < 5; i++) {
         for (size_t k = 0; k < PEERS_MAX; k++)
             rows[k].beat++;

@@ -1,1 +1,0 @@
-SELECT RELEASE_LOCK(CONCAT('millrace.migrate.', DATABASE())) AS is_released
