@@ -88,7 +88,7 @@ USE.fcgi/handlers         := base json schema workflow schedule skill mariadb re
 USE.fcgi/server           := base service json schema workflow skill mariadb deed redis blob account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
-USE.executor/cache        := base json schema workflow skill mariadb store
+USE.executor/cache        := base service json schema workflow skill mariadb store
 USE.executor/db_thread    := base service json schema workflow skill mariadb redis blob account run store executor/cache
 USE.executor/context      := base service mariadb redis executor/db_thread
 USE.executor/io           := base service json schema workflow mariadb redis secret executor/db_thread executor/context

@@ -2,8 +2,11 @@
 
 #include <talloc.h>
 
+#include "service/compute_thread.h"
+
 struct compiled_cache {
     struct compiled_entry *entries[COMPILED_MAX];
+    struct compute_thread *compute;
     uint64_t uses;
     size_t source_bytes;
     /* Atomic, because other threads read them. */
@@ -17,9 +20,10 @@ static int compiled_cache_destroy(struct compiled_cache *cache)
     return 0;
 }
 
-struct compiled_cache *compiled_cache_new(void *ctx)
+struct compiled_cache *compiled_cache_new(void *ctx, struct compute_thread *compute)
 {
     struct compiled_cache *cache = talloc_zero(ctx, struct compiled_cache);
+    cache->compute = compute;
     talloc_set_destructor(cache, compiled_cache_destroy);
     return cache;
 }
@@ -31,7 +35,12 @@ void compiled_entry_ref(struct compiled_entry *entry)
 
 void compiled_entry_unref(struct compiled_entry *entry)
 {
-    if (entry && atomic_fetch_sub(&entry->references, 1) == 1)
+    static const id nobody = {0};
+    if (!entry || atomic_fetch_sub(&entry->references, 1) != 1)
+        return;
+    if (entry->compute && entry->source_bytes > COMPUTE_INLINE_MAX)
+        compute_discard(entry->compute, &nobody, entry);
+    else
         talloc_free(entry);
 }
 
@@ -79,6 +88,7 @@ void *compiled_cache_add(struct compiled_cache *cache, const id *responder, int 
 {
     entry->responder = *responder;
     entry->version = version;
+    entry->compute = cache->compute;
     atomic_init(&entry->references, 1);
     while (cache->entries_n == COMPILED_MAX ||
            (cache->entries_n > 0 && cache->source_bytes + entry->source_bytes > COMPILED_SOURCE_MAX))

@@ -11,6 +11,8 @@
 
 #include "base/ids.h"
 
+struct compute_thread;
+
 /* Entries of one cache, and bytes of their texts. A compiled program takes tens of times the bytes of its
  * text (40 times for an array of small integers). */
 enum { COMPILED_MAX = 256, COMPILED_SOURCE_MAX = 4 * 1024 * 1024 };
@@ -24,11 +26,14 @@ struct compiled_entry {
     /* Bytes of the text that was compiled; set by the caller of compiled_cache_add. */
     size_t source_bytes;
     atomic_int references;
+    struct compute_thread *compute;
 };
 
 struct compiled_cache;
 
-struct compiled_cache *compiled_cache_new(void *ctx);
+/* `compute` frees the large entries, and must outlive them; NULL: they are freed where the last reference is
+ * dropped. */
+struct compiled_cache *compiled_cache_new(void *ctx, struct compute_thread *compute);
 /* A new reference to the entry of a version; NULL: it is not in the cache. */
 void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version);
 /* Adds an entry, whose head it fills in, in place of the least recently used ones if a limit is exceeded, and

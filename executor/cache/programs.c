@@ -14,10 +14,10 @@ struct compiled_programs {
     struct compiled_cache *cache;
 };
 
-struct compiled_programs *compiled_programs_new(void *ctx)
+struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute)
 {
     struct compiled_programs *all = talloc_zero(ctx, struct compiled_programs);
-    all->cache = compiled_cache_new(all);
+    all->cache = compiled_cache_new(all, compute);
     return all;
 }
 

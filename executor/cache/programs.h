@@ -9,7 +9,7 @@
 struct compiled_programs;
 struct cached_program;
 
-struct compiled_programs *compiled_programs_new(void *ctx);
+struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute);
 
 /* Database thread only, inside a transaction or outside. *program_r is a reference to the program of a
  * workflow's version, which is loaded if it is not in the cache. ERR_NOT_FOUND: no such version; ERR_INVALID:

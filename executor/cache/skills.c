@@ -14,10 +14,10 @@ struct compiled_skills {
     struct compiled_cache *cache;
 };
 
-struct compiled_skills *compiled_skills_new(void *ctx)
+struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute)
 {
     struct compiled_skills *all = talloc_zero(ctx, struct compiled_skills);
-    all->cache = compiled_cache_new(all);
+    all->cache = compiled_cache_new(all, compute);
     return all;
 }
 

@@ -24,6 +24,7 @@ struct http_client;
 struct child_watch;
 struct blob_store;
 struct disk_thread;
+struct compute_thread;
 struct spawn_limiter;
 
 /* A heartbeat is sent every HEARTBEAT_MS. A process whose last successful one is LEASE_MS old may not act any
@@ -36,6 +37,9 @@ struct executor {
     struct timers *timers;
     /* Index of this process under its master, from 0. */
     int process_index;
+
+    /* For work on values of tenants, which would hold up the threads below. */
+    struct compute_thread *compute;
 
     /* --- the database thread --- */
     struct db_thread *db_thread;

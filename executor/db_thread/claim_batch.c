@@ -84,7 +84,7 @@ static int64_t skill_deadline_ms(const struct manifest *m)
     return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_START_WAIT_MS : 0);
 }
 
-/* A large program that is not in the cache is compiled by its own thread, after the transaction. */
+/* A large program that is not in the cache is compiled by the compute thread, after the transaction. */
 static void note_to_compile(struct claim_batch *claims, const struct run *r, const char *text, size_t size)
 {
     for (size_t i = 0; i < claims->to_compile_n; i++) {
@@ -98,6 +98,7 @@ static void note_to_compile(struct claim_batch *claims, const struct run *r, con
     if (claims->to_compile_n == COMPILE_JOBS_MAX)
         return;
     struct compile_job *job = talloc_zero(claims->holder, struct compile_job);
+    job->workspace_id = r->workspace_id;
     job->workflow = r->responder_id;
     job->version = r->version;
     job->text = talloc_memdup(job, text, size);
@@ -112,7 +113,7 @@ static enum err load_program(struct db_tx *tx, struct db_thread_ctx *thread_ctx,
 {
     const char *text;
     size_t size;
-    if (compile_thread_join(claims->compile_thread, &r->responder_id, r->version, &r->id))
+    if (compile_join(claims->compiling, &r->responder_id, r->version, &r->id))
         return ERR_LIMIT;
     void *scratch = talloc_new(NULL);
     enum err e =

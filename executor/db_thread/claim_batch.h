@@ -4,7 +4,7 @@
 #pragma once
 
 #include "executor/db_thread/claimed_run.h"
-#include "executor/db_thread/compile_thread.h"
+#include "executor/db_thread/compile_jobs.h"
 
 /* New large programs of one transaction; runs of others are found again. */
 enum { COMPILE_JOBS_MAX = 4 };
@@ -37,7 +37,7 @@ struct claim_batch {
     void *may_claim_arg;
 
     /* Compiles large programs. */
-    struct compile_thread *compile_thread;
+    struct compile_jobs *compiling;
     size_t compile_bytes_left;
 
     /* --- the result --- */

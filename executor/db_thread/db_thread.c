@@ -26,7 +26,7 @@ struct db_thread {
     struct thread_queue *queue;
     struct claim_intake *intake;
     struct claim_offers *offers;
-    struct compile_thread *compile_thread;
+    struct compile_jobs *compiling;
     atomic_size_t unwritten_n;
 
     /* --- the thread's own --- */
@@ -339,14 +339,14 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->limited_workspaces = &t->limited_workspaces;
     b->claims.holder = claimed;
     b->claims.offer = offer_claimed_runs;
-    b->claims.compile_thread = t->compile_thread;
+    b->claims.compiling = t->compiling;
     b->claims.arg = t;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
     if (e == OK && b->claims.runs_n > 0)
         claim_intake_note_claims(t->intake, b->claims.runs_n, clock_boot_us() - began_us);
     for (size_t i = 0; i < b->claims.to_compile_n; i++)
-        compile_thread_submit(t->compile_thread, talloc_steal(NULL, b->claims.to_compile[i]));
+        compile_submit(t->compiling, talloc_steal(NULL, b->claims.to_compile[i]));
     b->claims.to_compile_n = 0;
     for (size_t i = 0; i < b->busy_n; i++)
         keep_busy(t, &b->busy[i]->job);
@@ -469,8 +469,9 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 /* Programs that were compiled meanwhile: their runs can be claimed now. */
 static void take_compiled(struct db_thread *t)
 {
-    for (struct compile_job *job; (job = compile_thread_take(t->compile_thread));) {
+    for (struct compile_job *job; (job = compile_take(t->compiling));) {
         compiled_programs_add(t->thread_ctx.programs, &job->workflow, job->version, job->program);
+        job->program = NULL; /* the cache has it */
         claim_intake_add_ids(t->intake, job->runs, job->runs_n);
         if (job->runs_n == COMPILE_RUNS_MAX)
             claim_intake_request_scan(t->intake);
@@ -523,8 +524,8 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     t->intake = claim_intake_new(t, wake_db_thread, t);
     t->offers = claim_offers_new(t, begin_claimed_runs, t);
     t->queue = thread_queue_new(t, base, &queue);
-    t->compile_thread = t->queue ? compile_thread_start(NULL, wake_db_thread, t) : NULL;
-    if (t->compile_thread && thread_queue_start(t->queue))
+    t->compiling = compile_jobs_new(NULL, settings->compute, wake_db_thread, t);
+    if (t->queue && thread_queue_start(t->queue))
         return t;
     log_error("db_thread.start_failed", "errno=%d", errno);
     return NULL;
@@ -534,9 +535,8 @@ void db_thread_stop(struct db_thread *t)
 {
     claim_intake_end(t->intake);
     claim_offers_refuse(t->offers);
-    compile_thread_end(t->compile_thread); /* before the queue, which it wakes */
     thread_queue_stop(t->queue);
-    compile_thread_free(t->compile_thread);
+    compile_jobs_free(t->compiling);
     /* The process ends fenced: nobody needs to know what became of these. */
     STAILQ_CONCAT(&t->unwritten, &t->busy);
     for (struct job *job; (job = take_job(&t->unwritten));)

@@ -19,6 +19,7 @@
 #include "executor/db_thread/job.h"
 
 struct claimed_run;
+struct compute_thread;
 
 struct db_thread_settings {
     const struct db_settings *db;
@@ -26,6 +27,8 @@ struct db_thread_settings {
     struct compiled_programs *programs;
     struct compiled_skills *skills;
     struct sandbox_share *sandboxes;
+    /* Compiles large programs. */
+    struct compute_thread *compute;
     /* On the loop, inside the transaction that claims these runs: those whose kind allows it begin. Not
      * called if the loop was busy for 200 ms. */
     void (*on_claiming)(void *arg, struct claimed_run *runs, size_t n);
@@ -44,7 +47,8 @@ struct db_thread;
 /* Starts the thread. NULL (logged): it cannot be started. */
 struct db_thread *db_thread_start(void *ctx, struct event_base *base,
                                   const struct db_thread_settings *settings);
-/* Ends the thread after one attempt at each job that was submitted. Jobs do not come back from now on. */
+/* Ends the thread after one attempt at each job that was submitted. Jobs do not come back from now on. The
+ * compute thread, which wakes this one, has ended before. */
 void db_thread_stop(struct db_thread *t);
 
 void db_thread_submit(struct db_thread *t, struct job *job);

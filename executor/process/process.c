@@ -34,6 +34,7 @@
 #include "executor/run/workflow/interpreter.h"
 #include "redis/keys.h"
 #include "secret/secrets.h"
+#include "service/compute_thread.h"
 
 enum {
     SIGNALS = 5,
@@ -259,6 +260,7 @@ static bool set_up_db_thread(struct process *p)
                                           .programs = p->exec.programs,
                                           .skills = p->exec.skills,
                                           .sandboxes = p->exec.sandboxes,
+                                          .compute = p->exec.compute,
                                           .on_claiming = on_claiming,
                                           .on_claimed = on_claimed,
                                           .may_claim = may_claim,
@@ -383,8 +385,11 @@ static bool set_up_process(struct process *p)
     exec->process_ctx = talloc_new(p);
     exec->on_work_ended = exit_when_idle;
     exec->kinds = &kinds;
-    exec->programs = compiled_programs_new(p);
-    exec->skills = compiled_skills_new(p);
+    exec->compute = compute_thread_start(p, exec->base);
+    if (!exec->compute)
+        return false;
+    exec->programs = compiled_programs_new(p, exec->compute);
+    exec->skills = compiled_skills_new(p, exec->compute);
     set_up_sandboxes(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)exec->config->executor.max_active);
     exec->blobs = blob_store_open(p, exec->config->files.dir);
@@ -412,6 +417,8 @@ static void tear_down_process(struct process *p)
     maintenance_timer_stop(p->maintenance);
     if (exec->lease)
         lease_end(exec->lease); /* no more is watched: the loop has ended */
+    if (exec->compute)
+        compute_thread_end(exec->compute); /* it wakes the database thread */
     if (exec->db_thread)
         db_thread_stop(exec->db_thread);
     if (exec->disk_thread)
@@ -425,6 +432,10 @@ static void tear_down_process(struct process *p)
     TALLOC_FREE(exec->child_watch);
     TALLOC_FREE(exec->lease);
     TALLOC_FREE(exec->http_client);
+    TALLOC_FREE(exec->programs);
+    TALLOC_FREE(exec->skills);
+    if (exec->compute)
+        compute_thread_free(exec->compute);
     TALLOC_FREE(exec->timers);
     if (exec->base)
         event_base_free(exec->base);

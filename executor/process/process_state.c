@@ -7,6 +7,7 @@
 #include "executor/lease/lease.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
+#include "service/compute_thread.h"
 
 /* Counts of the runs of one kind. */
 struct run_counts {
@@ -78,9 +79,10 @@ static void log_slots(void *arg)
 static void log_queues(void *arg)
 {
     const struct executor *exec = arg;
-    state_log("state.queues", "db_thread_jobs=%zu unwritten_commits=%zu disk_thread_jobs=%zu",
+    state_log("state.queues",
+              "db_thread_jobs=%zu unwritten_commits=%zu disk_thread_jobs=%zu compute_thread_jobs=%zu",
               db_thread_queued(exec->db_thread), db_thread_unwritten(exec->db_thread),
-              disk_thread_queued(exec->disk_thread));
+              disk_thread_queued(exec->disk_thread), compute_queued(exec->compute));
 }
 
 static void log_effects(void *arg)

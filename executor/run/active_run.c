@@ -83,6 +83,8 @@ static void forget_run(struct active_run *run)
     submit_late_results(run);
     id_map_remove(exec->runs, &run->row.id);
     slot_leave(&run->slot);
+    if (run->kind->leave)
+        run->kind->leave(run);
     talloc_free(run);
     slots_serve(exec->slots);
     exec->on_work_ended(exec);

@@ -62,6 +62,8 @@ struct run_kind {
     void (*prepare_park)(struct active_run *run);
     /* Optional: memory is scarce; the run takes as little as it can until it has a slot again. */
     void (*save_memory)(struct active_run *run);
+    /* Optional: the run is freed after this call, and run->state is the kind's to free. */
+    void (*leave)(struct active_run *run);
 };
 /* The kinds that an executor knows; set by executor/process. */
 struct run_kinds {

@@ -22,6 +22,8 @@ struct thread_queue {
     struct thread_job_list urgent, waiting, finished;
     size_t length; /* of urgent and waiting */
     bool woken, ending;
+    /* the owner's: the thread was joined */
+    bool ended;
 };
 
 static void *thread_queue_main(void *arg)
@@ -116,13 +118,20 @@ static void free_jobs(struct thread_job_list *list)
     }
 }
 
-void thread_queue_stop(struct thread_queue *q)
+void thread_queue_end(struct thread_queue *q)
 {
     pthread_mutex_lock(&q->lock);
     q->ending = true;
     pthread_cond_signal(&q->changed);
     pthread_mutex_unlock(&q->lock);
     pthread_join(q->thread, NULL);
+    q->ended = true;
+}
+
+void thread_queue_stop(struct thread_queue *q)
+{
+    if (!q->ended)
+        thread_queue_end(q);
     free_jobs(&q->urgent);
     free_jobs(&q->waiting);
     free_jobs(&q->finished);

@@ -43,7 +43,10 @@ struct thread_queue *thread_queue_new(void *ctx, struct event_base *base,
 /* Starts the thread, which may use the queue's pointer wherever the owner has stored it. False (and errno):
  * it cannot be started, and the queue is freed. */
 bool thread_queue_start(struct thread_queue *q) WARN_UNUSED;
-/* Asks the thread to end, waits for it, and frees all jobs that have not come back, and the queue. */
+/* Asks the thread to end and waits for it. Jobs that were submitted, and those that will be, are kept until
+ * thread_queue_stop. */
+void thread_queue_end(struct thread_queue *q);
+/* thread_queue_end, unless it was called before; frees all jobs that have not come back, and the queue. */
 void thread_queue_stop(struct thread_queue *q);
 void thread_queue_submit(struct thread_queue *q, struct thread_job *job);
 void thread_queue_submit_urgent(struct thread_queue *q, struct thread_job *job);

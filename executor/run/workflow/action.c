@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "executor/db_thread/error_text.h"
+#include "service/compute_thread.h"
 #include "workflow/program_eval.h"
 #include "json/json.h"
 
@@ -91,11 +92,80 @@ void action_set_due_in(struct action *a, int64_t delay_ms)
     a->due_boot_ms = clock_boot_ms() + delay_ms;
 }
 
+/* --- work for the compute thread --- */
+
+struct action_job {
+    struct compute_job compute; /* first */
+    struct compute_thread *thread;
+    void *state;
+    void (*work)(void *state, void *ctx);
+    void (*on_ready)(struct action *a);
+    /* The context that the thread allocates in: no other thread touches it meanwhile. */
+    void *ctx;
+};
+
+static int action_job_destroy(struct action_job *job)
+{
+    talloc_free(job->ctx);
+    return 0;
+}
+
+static void run_action_job(struct compute_job *compute)
+{
+    struct action_job *job = (struct action_job *)compute;
+    job->work(job->state, job->ctx);
+}
+
+static void on_action_job_done(struct compute_job *compute)
+{
+    struct action_job *job = (struct action_job *)compute;
+    struct action *a = compute->arg;
+    if (!a) { /* with the state of an action that was stopped */
+        compute_discard(job->thread, &compute->workspace_id, job);
+        return;
+    }
+    void (*on_ready)(struct action * a) = job->on_ready;
+    a->job = NULL;
+    talloc_steal(a->state, job->ctx);
+    job->ctx = NULL;
+    talloc_free(job);
+    action_wake(a, on_ready);
+}
+
+void action_compute(struct action *a, void (*work)(void *state, void *ctx),
+                    void (*on_ready)(struct action *a))
+{
+    struct action_job *job = talloc_zero(NULL, struct action_job);
+    job->compute = (struct compute_job){.workspace_id = a->run->row.workspace_id,
+                                        .work = run_action_job,
+                                        .done = on_action_job_done,
+                                        .arg = a};
+    job->thread = a->run->exec->compute;
+    job->state = a->state;
+    job->work = work;
+    job->on_ready = on_ready;
+    job->ctx = talloc_new(NULL);
+    talloc_set_destructor(job, action_job_destroy);
+    a->job = job;
+    compute_submit(job->thread, &job->compute);
+}
+
+/* The job that is out frees the state. */
+static void leave_state_to_job(struct action *a)
+{
+    a->job->compute.arg = NULL;
+    talloc_steal(a->job, a->state);
+    a->job = NULL;
+    a->state = NULL;
+}
+
 static void stop_action(struct action *a)
 {
     timer_clear(a->run->exec->timers, &a->wait_timer);
     timer_clear(a->run->exec->timers, &a->timeout_timer);
-    if (a->started && a->kind->cancel)
+    if (a->job)
+        leave_state_to_job(a);
+    else if (a->started && a->kind->cancel)
         a->kind->cancel(a);
     a->started = false;
     a->has_effect = false;

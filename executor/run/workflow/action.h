@@ -116,8 +116,10 @@ struct action {
     struct timer wait_timer, timeout_timer;
     /* CLOCK_BOOTTIME: the time of this try was over then, by the row of a parked run; 0: not begun there */
     int64_t timeout_boot_ms;
-    /* the step type's own */
+    /* the step type's own; a talloc child of the action, or NULL */
     void *state;
+    /* has the state; NULL: it is not out */
+    struct action_job *job;
     TAILQ_ENTRY(action) link;
 };
 
@@ -146,6 +148,12 @@ void action_set_due_in(struct action *a, int64_t delay_ms);
 /* The action waits without a slot, until action_wake is called. */
 void action_wait(struct action *a);
 void action_wake(struct action *a, void (*on_ready)(struct action *a));
+/* The compute thread calls `work` with the state, and then the action is ready. What the result needs is of
+ * ctx, which becomes a child of the state. The action keeps its slot, because values take many times the
+ * bytes of their text. Until on_ready nothing may use the state; if the action is stopped, the state is freed
+ * without a call of `cancel`. */
+void action_compute(struct action *a, void (*work)(void *state, void *ctx),
+                    void (*on_ready)(struct action *a));
 /* A request of this action is under way. The action needs no slot, until action_wake. */
 void action_set_in_flight(struct action *a);
 /* The time limit of the action begins now, or begins anew; it is suspended. */

@@ -17,7 +17,7 @@ enum {
     STEP_BYTES = 2 * 1024,
     /* a smaller scope is kept even if memory is scarce */
     SCOPE_KEPT_BYTES = 16 * 1024,
-    /* larger inputs are parsed in the run's first turn: 1 MiB of small values takes 150 ms */
+    /* larger inputs and stored results are parsed in the run's first turn, or by the compute thread */
     PARSED_AT_ONCE_MAX = 4 * 1024,
 };
 
@@ -62,6 +62,7 @@ struct workflow_run {
     /* of the evaluation that was begun last; the scope refers to it */
     struct budget budget;
     struct scope_memory scope_memory;
+    struct scope_owner owner;
     /* what earlier attempts have left, in program order */
     const struct stored_step *stored_steps;
     size_t stored_steps_n;
@@ -75,6 +76,8 @@ struct workflow_run {
     struct turn turn;
     /* NULL between steps */
     struct current_step *current_step;
+    /* workflow_advance is to be called when the scope's job comes back */
+    bool awaits_scope;
     /* workflow_advance is active */
     bool advancing;
     /* the current step has its last row */
@@ -82,6 +85,7 @@ struct workflow_run {
 };
 
 static void workflow_advance(struct workflow_run *w);
+static size_t workflow_memory(const struct active_run *run);
 
 /* The scope of a new evaluation, which has its own budget. */
 static struct template_scope step_scope(struct workflow_run *w)
@@ -123,10 +127,13 @@ static const struct stored_step *find_stored_step(const struct workflow_run *w, 
                : NULL;
 }
 
-static json_object *parse_stored_result(void *ctx, const struct stored_step *s)
+/* Borrowed, or of ctx. */
+static json_object *parse_stored_result(const struct workflow_run *w, void *ctx, const struct stored_step *s)
 {
     json_object *value = NULL;
     const char *why;
+    if (w->scope_memory.stored_values)
+        return w->scope_memory.stored_values[s - w->stored_steps];
     if (s->result &&
         json_parse_tolerant(ctx, s->result, strlen(s->result), PROGRAM_RESULT_DEPTH_MAX, &value, &why) != OK)
         return NULL;
@@ -423,10 +430,11 @@ static bool item_is_over(const struct current_step *s, const struct stored_step 
             (stored->status == STEP_STATUS_FAILED && s->step->continue_on_item_error));
 }
 
-static void restore_item(struct current_step *s, size_t item, const struct stored_step *stored)
+static void restore_item(struct workflow_run *w, size_t item, const struct stored_step *stored)
 {
+    struct current_step *s = w->current_step;
     void *scratch = talloc_new(s);
-    json_object *result = parse_stored_result(scratch, stored);
+    json_object *result = parse_stored_result(w, scratch, stored);
     if (stored->status == STEP_STATUS_FAILED)
         put_item_end(s, item, result, stored->error ? stored->error : "");
     else
@@ -442,7 +450,7 @@ static void begin_item(struct workflow_run *w, size_t item)
     const struct stored_step *stored = s->kind->evaluate ? NULL : find_stored_step(w, s->step->index, number);
     const char *why;
     if (item_is_over(s, stored)) {
-        restore_item(s, item, stored);
+        restore_item(w, item, stored);
     } else if (!item_condition_holds(w, item, &scope)) {
         return;
     } else if (s->kind->evaluate) {
@@ -490,7 +498,7 @@ static void restore_step(struct workflow_run *w, const struct program_step *step
                          const struct stored_step *stored)
 {
     void *scratch = talloc_new(w);
-    json_object *result = parse_stored_result(scratch, stored);
+    json_object *result = parse_stored_result(w, scratch, stored);
     w->result_bytes += stored->result ? strlen(stored->result) : 0;
     w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     program_scope_put(w->actions.scope.steps, step->name, step_status_name(stored->status), result,
@@ -609,18 +617,35 @@ static void advance_steps(struct workflow_run *w)
     }
 }
 
+/* False: the scope is not there; on_scope_returned goes on, or the run has failed. */
+static bool restore_scope(struct workflow_run *w)
+{
+    enum err e = scope_memory_restore(&w->scope_memory, &w->actions.scope, &w->owner);
+    w->awaits_scope = e == ERR_RETRY;
+    if (w->awaits_scope)
+        run_flush(w->run);
+    else if (e != OK)
+        run_fail(w->run, REASON_INTERNAL, "the executor has not enough memory for the run");
+    return e == OK;
+}
+
 static void workflow_advance(struct workflow_run *w)
 {
     struct active_run *run = w->run;
-    if (run->ending || run->parking || w->advancing || !slot_acquire(&run->slot))
+    if (run->ending || run->parking || w->advancing)
+        return;
+    if (w->scope_memory.job) {
+        w->awaits_scope = true;
+        return;
+    }
+    if (!slot_acquire(&run->slot))
         return;
     if (!turn_begin(&w->turn)) {
         run_flush(run);
         return;
     }
-    if (scope_memory_restore(&w->scope_memory, &w->actions.scope) != OK) {
+    if (!restore_scope(w)) {
         turn_end(&w->turn);
-        run_fail(run, REASON_INTERNAL, "the executor has not enough memory for the run");
         return;
     }
     w->advancing = true; /* an action that ends at once calls back into this function */
@@ -640,6 +665,20 @@ static void workflow_advance(struct workflow_run *w)
 static void on_action_progress(void *arg)
 {
     workflow_advance(arg);
+}
+
+/* The trees are there again, or those of a run that waits are there no more. Such a run goes on if an action
+ * has become ready meanwhile. */
+static void on_scope_returned(void *arg)
+{
+    struct workflow_run *w = arg;
+    struct slot *slot = &w->run->slot;
+    if (w->scope_memory.inputs)
+        slot_add_bytes(slot, workflow_memory(w->run) - slot->bytes);
+    if (!w->awaits_scope)
+        return;
+    w->awaits_scope = false;
+    workflow_advance(w);
 }
 
 /* --- the kind of run --- */
@@ -670,10 +709,6 @@ static json_object *execution_scope(struct workflow_run *w, const struct claimed
 
 static int workflow_run_destroy(struct workflow_run *w)
 {
-    int64_t began_us = clock_boot_us();
-    TALLOC_FREE(w->scope_memory.ctx); /* large trees take long */
-    turn_charge(&w->turn, began_us);
-    turn_cancel(&w->turn);
     cached_program_unref(w->cached_program);
     return 0;
 }
@@ -689,8 +724,12 @@ static bool starts_children(const struct program *program)
 
 static void set_up_inputs(struct workflow_run *w, const struct claimed_run *c)
 {
-    if (c->input && strlen(c->input) > PARSED_AT_ONCE_MAX) {
-        scope_memory_init_text(&w->scope_memory, w, c->input);
+    size_t bytes = c->input ? strlen(c->input) : 0;
+    for (size_t i = 0; i < c->steps_n; i++)
+        bytes += c->steps[i].result ? strlen(c->steps[i].result) : 0;
+    if (bytes > PARSED_AT_ONCE_MAX) {
+        scope_memory_init_text(&w->scope_memory, w, c->input ? c->input : "{}");
+        scope_memory_add_stored(&w->scope_memory, w->stored_steps, w->stored_steps_n);
         return;
     }
     void *scratch = talloc_new(w);
@@ -708,6 +747,10 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
                             .workspace_id = run->row.workspace_id,
                             .on_turn = on_action_progress,
                             .arg = w};
+    w->owner = (struct scope_owner){.compute = run->exec->compute,
+                                    .workspace_id = run->row.workspace_id,
+                                    .on_returned = on_scope_returned,
+                                    .arg = w};
     w->cached_program = c->program ? cached_program_ref(c->program) : NULL;
     w->program = c->program ? cached_program_compiled(c->program) : NULL;
     w->stored_steps = claim_steps(w, c);
@@ -812,6 +855,8 @@ static bool workflow_can_yield(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
     const struct action *a;
+    if (w->awaits_scope)
+        return false;
     if (w->advancing)
         return false; /* more items may begin; workflow_advance asks again when it is done */
     if (turn_is_queued(&w->turn))
@@ -827,8 +872,8 @@ static bool workflow_can_yield(const struct active_run *run)
 static bool workflow_find_wait(const struct active_run *run, void *ctx, struct run_wait *wait_r)
 {
     const struct workflow_run *w = run->state;
-    return !w->advancing && !turn_is_queued(&w->turn) && w->current_step && !can_begin_item(w) &&
-           actions_find_wait(&w->actions, ctx, wait_r);
+    return !w->advancing && !w->awaits_scope && !turn_is_queued(&w->turn) && w->current_step &&
+           !can_begin_item(w) && actions_find_wait(&w->actions, ctx, wait_r);
 }
 
 static void workflow_prepare_park(struct active_run *run)
@@ -857,8 +902,17 @@ static void workflow_save_memory(struct active_run *run)
     if (w->scope_memory.tree_bytes <= SCOPE_KEPT_BYTES)
         return;
     int64_t began_us = clock_boot_us();
-    scope_memory_drop(&w->scope_memory, &w->actions.scope);
+    scope_memory_drop(&w->scope_memory, &w->actions.scope, &w->owner);
     turn_charge(&w->turn, began_us);
+}
+
+static void workflow_leave(struct active_run *run)
+{
+    struct workflow_run *w = run->state;
+    bool large = w->current_step && w->current_step->value_bytes > COMPUTE_INLINE_MAX;
+    turn_cancel(&w->turn);
+    run->state = NULL;
+    scope_memory_leave(&w->scope_memory, w, large, &w->owner);
 }
 
 const struct run_kind workflow_run_kind = {
@@ -876,4 +930,5 @@ const struct run_kind workflow_run_kind = {
     .find_wait = workflow_find_wait,
     .prepare_park = workflow_prepare_park,
     .save_memory = workflow_save_memory,
+    .leave = workflow_leave,
 };

@@ -9,6 +9,7 @@
 #include "executor/run/child_watch.h"
 #include "executor/run/workflow/action.h"
 #include "run/stop.h"
+#include "service/compute_thread.h"
 #include "store/model.h"
 #include "workflow/program_eval.h"
 
@@ -20,12 +21,15 @@ struct child_action {
     id child;
     bool ended;
     struct child_end end;
+    /* of a child that has succeeded, once it has been computed */
+    json_object *result;
 };
 
 /* --- the end of the child --- */
 
-static json_object *child_result(void *ctx, const struct child_action *s)
+static void compute_result(void *state, void *ctx)
 {
+    struct child_action *s = state;
     json_object *result = json_own(ctx, json_object_new_object());
     json_object *outputs = NULL;
     const char *why;
@@ -34,7 +38,7 @@ static json_object *child_result(void *ctx, const struct child_action *s)
     if (text && json_parse_tolerant(ctx, text, strlen(text), TEMPLATE_DEPTH_MAX + 1, &outputs, &why) == OK)
         json_object_get(outputs);
     json_object_object_add(result, "outputs", outputs);
-    return result;
+    s->result = result;
 }
 
 static void finish_child_action(struct action *a)
@@ -42,7 +46,7 @@ static void finish_child_action(struct action *a)
     struct child_action *s = a->state;
     void *scratch = talloc_new(NULL);
     if (s->end.state == STATE_SUCCEEDED) {
-        action_succeed(a, child_result(scratch, s));
+        action_succeed(a, s->result);
     } else {
         const char *error = s->end.error ? s->end.error : "";
         struct action_failure failure = {
@@ -54,6 +58,18 @@ static void finish_child_action(struct action *a)
     talloc_free(scratch);
 }
 
+/* The run has a slot again. */
+static void handle_child_end(struct action *a)
+{
+    struct child_action *s = a->state;
+    if (s->end.output && strlen(s->end.output) > COMPUTE_INLINE_MAX) {
+        action_compute(a, compute_result, finish_child_action);
+        return;
+    }
+    compute_result(s, s);
+    finish_child_action(a);
+}
+
 static void on_child_end(void *arg, const struct child_end *end)
 {
     struct child_action *s = arg;
@@ -61,7 +77,7 @@ static void on_child_end(void *arg, const struct child_end *end)
     s->end = *end;
     s->end.output = end->output ? talloc_strdup(s, end->output) : NULL;
     s->end.error = end->error ? talloc_strdup(s, end->error) : NULL;
-    action_wake(s->action, finish_child_action);
+    action_wake(s->action, handle_child_end);
 }
 
 /* --- starting the child --- */

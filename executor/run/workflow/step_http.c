@@ -19,6 +19,7 @@
 #include "executor/run/workflow/action.h"
 #include "executor/run/workflow/scope_memory.h"
 #include "secret/redact.h"
+#include "service/compute_thread.h"
 #include "workflow/program_eval.h"
 
 /* what a request takes besides its body, by estimate: handle of libcurl, headers */
@@ -29,6 +30,9 @@ struct http_action {
     struct http_call *call;
     /* has come, and waits for a slot to be looked at; owned */
     const struct http_response *response;
+    /* of the response, once it has been computed; NULL: searching it for secrets exceeds the budget */
+    json_object *result;
+    struct budget result_budget;
     /* its `arg` is cleared if the action is freed first */
     struct secret_lookup *secret_lookup;
     struct secret_value *secrets;
@@ -57,18 +61,24 @@ static json_object *http_result(void *ctx, const struct http_action *s, const st
     return redact_json_within(ctx, s->redactor, result, budget);
 }
 
-static void succeed_with_response(void *scratch, struct action *a, const struct http_response *answer)
+static void compute_result(void *state, void *ctx)
 {
-    struct budget budget = {.limit = BUDGET_EVALUATION};
+    struct http_action *s = state;
+    s->result_budget = (struct budget){.limit = BUDGET_EVALUATION};
+    s->result = http_result(ctx, s, s->response, &s->result_budget);
+}
+
+static void succeed_with_response(void *scratch, struct action *a)
+{
+    const struct http_action *s = a->state;
     char sentence[BUDGET_SENTENCE_SIZE];
-    json_object *result = http_result(scratch, a->state, answer, &budget);
-    if (result) {
-        action_succeed(a, result);
+    if (s->result) {
+        action_succeed(a, s->result);
         return;
     }
     struct action_failure failure = {
         .error = talloc_asprintf(scratch, "the response could not be searched for secrets: %s",
-                                 budget_sentence(&budget, sentence)),
+                                 budget_sentence(&s->result_budget, sentence)),
         .reason = REASON_LIMIT_EXCEEDED};
     action_fail(a, &failure);
 }
@@ -76,19 +86,18 @@ static void succeed_with_response(void *scratch, struct action *a, const struct 
 /* The response stays beside the error: it tells why the server refused. */
 static void fail_with_response(void *scratch, struct action *a, const struct http_response *answer)
 {
+    const struct http_action *s = a->state;
     int status = answer->status;
-    struct budget budget = {.limit = BUDGET_EVALUATION};
     struct action_failure failure = {
         .error = talloc_asprintf(scratch, "unexpected response status %d", status),
         .retry = status == 408 || status == 429 || (status >= 500 && status <= 599),
         .answered = true,
         .retry_after_ms = http_retry_after_ms(answer),
-        .result = http_result(scratch, a->state, answer, &budget)};
+        .result = json_own(scratch, json_object_get(s->result))};
     action_fail(a, &failure);
 }
 
-/* The run has a slot again. */
-static void handle_response(struct action *a)
+static void end_with_response(struct action *a)
 {
     struct http_action *s = a->state;
     void *scratch = talloc_new(NULL); /* action_fail and action_succeed free `s` */
@@ -101,11 +110,24 @@ static void handle_response(struct action *a)
             .retry = answer->retry};
         action_fail(a, &failure);
     } else if (program_status_expected(a->step, answer->status)) {
-        succeed_with_response(scratch, a, answer);
+        succeed_with_response(scratch, a);
     } else {
         fail_with_response(scratch, a, answer);
     }
     talloc_free(scratch);
+}
+
+/* The run has a slot again. */
+static void handle_response(struct action *a)
+{
+    struct http_action *s = a->state;
+    if (!s->response->error && s->response->body_size > COMPUTE_INLINE_MAX) {
+        action_compute(a, compute_result, end_with_response);
+        return;
+    }
+    if (!s->response->error)
+        compute_result(s, s);
+    end_with_response(a);
 }
 
 static void on_http_response(void *arg, const struct http_response *answer)

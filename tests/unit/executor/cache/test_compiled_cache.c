@@ -48,7 +48,7 @@ static bool has(struct compiled_cache *cache, int n, int version)
 
 Test(compiled_cache, finds_versions)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
     add(cache, 1, 1);
     add(cache, 1, 2);
     cr_assert(has(cache, 1, 1) && has(cache, 1, 2));
@@ -64,7 +64,7 @@ Test(compiled_cache, finds_versions)
 
 Test(compiled_cache, drops_the_least_recently_used)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
     for (int i = 0; i < COMPILED_MAX; i++)
         add(cache, i, 1);
     cr_assert(has(cache, 0, 1)); /* now 1 is the oldest */
@@ -79,7 +79,7 @@ Test(compiled_cache, drops_the_least_recently_used)
 
 Test(compiled_cache, entries_live_as_long_as_their_references)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
     id responder = responder_id(1);
     struct compiled_entry *entry = compiled_cache_add(cache, &responder, 1, entry_new(100));
     compiled_entry_ref(entry);
@@ -94,7 +94,7 @@ Test(compiled_cache, entries_live_as_long_as_their_references)
 
 Test(compiled_cache, is_bounded_by_the_bytes_of_the_texts)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
     for (int i = 0; i < 4; i++)
         add_sized(cache, i, 1, COMPILED_SOURCE_MAX / 4);
     cr_assert_eq(freed, 0);
