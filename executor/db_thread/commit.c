@@ -21,7 +21,7 @@ void commit_add_event(struct commit *c, enum event_type type, int64_t at_ms, con
         c->events = talloc_realloc(c, c->events, struct collected_event, 2 * c->events_n + 4);
     if (type == EVENT_STEP_STARTED)
         c->side_effects_started = true;
-    c->bytes += data ? strlen(data) : 0;
+    c->bytes += COMMIT_ROW_BYTES + (data ? strlen(data) : 0);
     c->events[c->events_n++] = (struct collected_event){type, at_ms, data ? talloc_strdup(c, data) : NULL};
 }
 
@@ -32,8 +32,10 @@ void commit_put_step(struct commit *c, const struct run_step *step)
         index++;
     if (index == talloc_array_length(c->steps))
         c->steps = talloc_realloc(c, c->steps, struct run_step, 2 * index + 4);
-    if (index == c->steps_n)
+    if (index == c->steps_n) {
         c->steps_n++;
+        c->bytes += COMMIT_ROW_BYTES;
+    }
     c->steps[index] = *step;
     c->bytes += step->result ? strlen(step->result) : 0;
     c->steps[index].result = step->result ? talloc_strdup(c, step->result) : NULL;

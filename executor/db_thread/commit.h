@@ -7,6 +7,9 @@
 #include "run/run_tx.h"
 #include "store/artifact.h"
 
+/* What writing a row costs besides its texts, in bytes. */
+enum { COMMIT_ROW_BYTES = 256 };
+
 struct collected_event {
     enum event_type type;
     int64_t at_ms;    /* wall time */
@@ -46,7 +49,7 @@ struct commit {
     struct usage *usage;
     struct artifact *artifacts;
     size_t artifacts_n;
-    /* Approximate size of its texts, which limits the size of a batch. */
+    /* What it costs to write: its texts and COMMIT_ROW_BYTES for each row. */
     size_t bytes;
 
     /* --- the thread's --- */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "executor/db_thread/accept_children.h"
+#include "executor/db_thread/batch_shares.h"
 #include "executor/db_thread/claim_intake.h"
 #include "executor/db_thread/claim_offer.h"
 #include "executor/db_thread/claim_turns.h"
@@ -17,8 +18,10 @@
 
 enum {
     RETRY_MS = 100,
-    /* Bytes of the commits in one transaction: one that takes seconds would delay the others. */
-    BATCH_BYTES_MAX = 4 * 1024 * 1024,
+    /* Of transactions between two looks at what has come. */
+    WRITE_TURN_US = 20000,
+    /* Bytes of the first commits that are written with their claims. */
+    FIRST_COMMITS_BYTES_MAX = 4 * 1024 * 1024,
 };
 
 struct db_thread {
@@ -39,8 +42,8 @@ struct db_thread {
     int64_t busy_due_ms;
     unsigned busy_tries;
     struct limited_workspaces limited_workspaces;
-    /* Children are left that no time was for in this turn; MariaDB is reachable. */
-    bool children_left;
+    /* Commits or children are left that no time was for in this turn; MariaDB is reachable. */
+    bool work_left;
     /* The workspace that a scan visited last. */
     id last_workspace;
     /* Scans in a row that found nothing which can be claimed. */
@@ -99,14 +102,6 @@ static void keep_unwritten(struct db_thread *t, struct job *job)
     t->unwritten_n++;
 }
 
-static struct job *take_unwritten(struct db_thread *t)
-{
-    struct job *job = take_job(&t->unwritten);
-    if (job)
-        t->unwritten_n--;
-    return job;
-}
-
 static void keep_busy(struct db_thread *t, struct job *job)
 {
     if (STAILQ_EMPTY(&t->busy))
@@ -144,9 +139,9 @@ static void collect_jobs(struct db_thread *t, struct db_thread_cycle *cycle)
     STAILQ_INIT(&cycle->urgent);
     STAILQ_INIT(&cycle->calls);
     progress_idle(t->settings.progress);
-    if (!STAILQ_EMPTY(&t->unwritten) && !t->children_left)
+    if (!STAILQ_EMPTY(&t->unwritten) && !t->work_left)
         thread_queue_wait_urgent(t->queue, RETRY_MS);
-    else if (!t->children_left &&
+    else if (!t->work_left &&
              !claim_intake_has_work(t->intake)) /* else the last turn had no room for all claims */
         thread_queue_wait_any(t->queue, busy_wait_ms(t));
     /* read before the jobs are taken, so that none is left over at the end */
@@ -267,7 +262,7 @@ static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claim
     b->claims.queued_ids_n = found->ids_n;
     b->claims.scan = found->scan || b->claims.wakes;
     b->claims.last_workspace = &t->last_workspace;
-    b->claims.first_commits_bytes_max = BATCH_BYTES_MAX;
+    b->claims.first_commits_bytes_max = FIRST_COMMITS_BYTES_MAX;
     b->claims.may_claim = t->settings.may_claim;
     b->claims.may_claim_arg = t->settings.arg;
     b->claims.limit = found->limit;
@@ -396,7 +391,7 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
     progress_begin(t->settings.progress, "children", NULL);
     size_t tried = n;
     bool decided = n == 0 || accept_children(&t->thread_ctx, jobs, &tried);
-    t->children_left = tried < n;
+    t->work_left = tried < n;
     for (size_t i = 0; i < n; i++) {
         if (i >= tried)
             keep_unwritten(t, &jobs[i]->job);
@@ -413,39 +408,51 @@ static bool accept_child_jobs(struct db_thread *t, struct thread_job_list *child
 }
 
 /* Takes from the unwritten jobs what makes the next transactions: ordinary commits, at most one commit that
- * stops descendants, children. */
+ * stops descendants, children. Commits for which there is no room are kept: first those of the workspaces
+ * that have none in this batch. */
 static void pick_next_batch(struct db_thread *t, struct commit_batch *b, struct commit **tree_r,
                             struct thread_job_list *children)
 {
-    size_t bytes = 0;
+    struct batch_shares shares = {.n = 0};
+    struct thread_job_list others = STAILQ_HEAD_INITIALIZER(others), later = STAILQ_HEAD_INITIALIZER(later);
     *tree_r = NULL;
     STAILQ_INIT(children);
-    while (b->commits_n < COMMIT_BATCH_MAX && bytes < BATCH_BYTES_MAX && !*tree_r) {
-        struct job *job = take_unwritten(t);
-        if (!job)
-            return;
-        if (job->kind == JOB_ACCEPT_CHILD) {
-            add_job(children, job);
+    for (struct job *job; b->commits_n < COMMIT_BATCH_MAX && !*tree_r && (job = take_job(&t->unwritten));) {
+        struct commit *c = (struct commit *)job;
+        if (job->kind != JOB_ACCEPT_CHILD && !batch_share_take(&shares, &c->workspace, c->bytes)) {
+            add_job(batch_share_has(&shares, &c->workspace) ? &later : &others, job);
             continue;
         }
-        struct commit *c = (struct commit *)job;
-        bytes += c->bytes;
-        if (c->stop_descendants)
+        t->unwritten_n--;
+        if (job->kind == JOB_ACCEPT_CHILD)
+            add_job(children, job);
+        else if (c->stop_descendants)
             *tree_r = c;
         else
             b->commits[b->commits_n++] = c;
     }
+    STAILQ_CONCAT(&others, &t->unwritten);
+    STAILQ_CONCAT(&others, &later);
+    STAILQ_CONCAT(&t->unwritten, &others);
 }
 
-/* Writes everything that is unwritten, except for children whose validation would take too long. The first
- * batch with room for claims makes them; further ones come in the next turn, after the other jobs. Stops when
- * MariaDB is unreachable. */
+/* True if the turn ends although commits are left: the other jobs, and the commits and claims that have come
+ * meanwhile, do not wait for all of them. */
+static bool write_turn_is_over(const struct db_thread *t, int64_t began_us, bool claims)
+{
+    return clock_boot_us() - began_us > WRITE_TURN_US && (claims || !claim_intake_has_work(t->intake));
+}
+
+/* Writes what is unwritten, for WRITE_TURN_US, except for children whose validation would take too long. The
+ * first batch with room for claims makes them; further ones come in the next turn, after the other jobs.
+ * Stops when MariaDB is unreachable. */
 static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
 {
     bool reachable = true;
     bool claims = false;
-    t->children_left = false;
-    for (; reachable && !t->children_left &&
+    int64_t began_us = clock_boot_us();
+    t->work_left = false;
+    for (; reachable && !t->work_left &&
            (!STAILQ_EMPTY(&t->unwritten) || (!claims && claim_intake_has_work(t->intake)));
          run_urgent_jobs(t)) {
         struct commit_batch b = {0};
@@ -460,8 +467,10 @@ static void write_commits(struct db_thread *t, struct db_thread_cycle *cycle)
         else if (tree)
             reachable = write_tree_commit(t, tree);
         reachable = accept_child_jobs(t, &children) && reachable;
+        if (!STAILQ_EMPTY(&t->unwritten) && write_turn_is_over(t, began_us, claims))
+            t->work_left = true;
     }
-    t->children_left = t->children_left && reachable;
+    t->work_left = t->work_left && reachable;
     if (STAILQ_EMPTY(&t->busy))
         t->busy_tries = 0;
 }
@@ -489,7 +498,7 @@ static void run_db_thread(struct thread_queue *q, void *arg)
         run_calls(t, &cycle->urgent);
         write_commits(t, cycle);
         run_calls(t, &cycle->calls);
-    } while (!cycle->ending || t->children_left);
+    } while (!cycle->ending || t->work_left);
     talloc_free(cycle);
     talloc_free(t->thread_ctx.db);
     talloc_free(t->thread_ctx.redis);
