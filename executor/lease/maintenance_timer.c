@@ -13,6 +13,7 @@
 #include "maintenance/purge.h"
 #include "maintenance/retention.h"
 #include "maintenance/tasks.h"
+#include "run/delayed.h"
 #include "run/recover.h"
 #include "run/stop_tree.h"
 
@@ -24,7 +25,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 11 };
+enum { TASKS = 13 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -45,6 +46,8 @@ struct maintenance_timer {
     struct recover_cursor orphans;
     struct blob_sweep sweep;
     struct scheduler *scheduler;
+    /* begin_runs: the last workspace */
+    id begun_after;
 };
 
 /* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
@@ -128,6 +131,24 @@ static enum err stop_trees_step(struct maintenance_timer *m, uint64_t *n_r, bool
     return skip_failed(e, more_r);
 }
 
+static enum err begin_runs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = delayed_begin(m->db, m->redis, &m->begun_after, &n);
+    *n_r = n;
+    *more_r = e == OK;
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err expire_runs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = delayed_expire(m->db, m->redis, &n);
+    *n_r = n;
+    *more_r = e == OK && n > 0;
+    return e;
+}
+
 static enum err remove_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     enum err e = m->blobs ? blob_remove_dead(m->db, m->blobs, n_r) : OK;
@@ -161,11 +182,14 @@ static const struct maintenance_task tasks[TASKS] = {
     {"stop_trees", 1000},
     {"schedules", 1000},
     {"expire_occurrences", 600000},
+    {"begin_runs", 1000},
+    {"expire_runs", 1000},
 };
 static maintenance_step *const steps[TASKS] = {
-    requeue_orphans_step, refresh_credits_step, expire_keys_step,       forget_executors_step,
-    retention_task_step,  purge_step,           remove_blobs_step,      sweep_blobs_step,
-    stop_trees_step,      schedules_step,       expire_occurrences_step};
+    requeue_orphans_step, refresh_credits_step, expire_keys_step,        forget_executors_step,
+    retention_task_step,  purge_step,           remove_blobs_step,       sweep_blobs_step,
+    stop_trees_step,      schedules_step,       expire_occurrences_step, begin_runs_step,
+    expire_runs_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

@@ -1,14 +1,21 @@
 #include "fcgi/forms/run_form.h"
 
+#include <math.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
+#include "run/delayed.h"
 #include "schema/schema.h"
+#include "store/quota.h"
 #include "json/json.h"
+
+#define RUN_MEMBERS "inputs tags metadata chat " RUN_TIME_MEMBERS
 
 static bool tags_are_valid(json_object *tags)
 {
@@ -65,6 +72,64 @@ bool run_form_read_chat(json_object *chat, struct run_request *req)
            (!message.at || id_parse(message.at, message.size, &req->message_id));
 }
 
+/* A number of seconds as milliseconds, rounded up; -1: it is not a number from `least` to the most. */
+static int64_t seconds_to_ms(json_object *value, double least)
+{
+    if (!json_object_is_type(value, json_type_int) && !json_object_is_type(value, json_type_double))
+        return -1;
+    double seconds = json_object_get_double(value);
+    return seconds >= least && seconds <= DELAYED_SECONDS_MAX ? (int64_t)ceil(seconds * 1000) : -1;
+}
+
+/* Reads a time that is given as a moment (`at_name`) or from now on (`in_name`). *ms_r: 0: neither. */
+static bool read_time(struct request *r, json_object *body, const char *at_name, const char *in_name,
+                      double least, int64_t *ms_r)
+{
+    json_object *at = json_get(body, at_name);
+    json_object *in = json_get(body, in_name);
+    if (at && in)
+        return request_reject(r, 400, "invalid_request", "%s and %s cannot be combined.", at_name, in_name);
+    if (at) {
+        const char *text = json_get_text(body, at_name);
+        *ms_r = text && strlen(text) == (size_t)json_object_get_string_len(at) ? clock_parse(text) : -1;
+        return *ms_r >= 0 || form_reject_value(r, at_name, "a date or date-time (RFC 3339)");
+    }
+    if (in) {
+        *ms_r = seconds_to_ms(in, least);
+        if (*ms_r < 0)
+            return form_reject_value(r, in_name, "a number of seconds, at most 31622400 (366 days)");
+        *ms_r += *ms_r > 0 ? clock_wall_ms() : 0;
+    }
+    return true;
+}
+
+bool run_form_read_times(struct request *r, json_object *body, struct run_request *req)
+{
+    if (!read_time(r, body, "start_at", "delay_seconds", 0, &req->start_ms) ||
+        !read_time(r, body, "expires_at", "ttl_seconds", 0.001, &req->expires_ms))
+        return false;
+    if (req->start_ms <= clock_wall_ms())
+        req->start_ms = 0;
+    return true;
+}
+
+bool run_form_check_times(struct request *r, struct run_request *req)
+{
+    const int64_t now_ms = clock_wall_ms(), last_ms = now_ms + DELAYED_SECONDS_MAX * 1000LL;
+    struct quotas quotas;
+    if (req->start_ms > last_ms)
+        return form_reject_value(r, "start_at", "at most 366 days ahead");
+    if (req->expires_ms > 0 && (req->expires_ms <= now_ms || req->expires_ms > last_ms))
+        return form_reject_value(r, "expires_at", "a time that has not passed, at most 366 days ahead");
+    if (req->start_ms == 0)
+        return true;
+    enum err e = quota_read(r->app->db, r, &req->workspace_id, r->app->config, &quotas);
+    if (e != OK)
+        reply_err(r, e);
+    req->delayed_limit = quotas.limits[QUOTA_DELAYED_RUNS];
+    return e == OK;
+}
+
 bool run_form_read_payload(struct request *r, json_object *body, struct run_request *req)
 {
     json_object *tags = json_get(body, "tags");
@@ -86,7 +151,7 @@ static bool read_members(struct request *r, json_object *body, struct run_reques
         return false;
     if (!run_form_read_chat(json_get(body, "chat"), req))
         return form_reject_value(r, "chat", RUN_CHAT_RULE);
-    return true;
+    return run_form_read_times(r, body, req);
 }
 
 bool run_form_read(struct request *r, struct run_request *req)
@@ -94,8 +159,7 @@ bool run_form_read(struct request *r, struct run_request *req)
     json_object *body;
     if (!request_json(r, &body))
         return false;
-    return !body ||
-           (form_members_are_known(r, body, "inputs tags metadata chat") && read_members(r, body, req));
+    return !body || (form_members_are_known(r, body, RUN_MEMBERS) && read_members(r, body, req));
 }
 
 bool run_form_read_item(struct request *r, struct run_request *req)
@@ -103,8 +167,7 @@ bool run_form_read_item(struct request *r, struct run_request *req)
     json_object *body;
     if (!request_json(r, &body))
         return false;
-    if (!form_members_are_known(r, body, "inputs tags metadata chat idempotency_key") ||
-        !read_members(r, body, req))
+    if (!form_members_are_known(r, body, RUN_MEMBERS " idempotency_key") || !read_members(r, body, req))
         return false;
     json_object *key = json_get(body, "idempotency_key");
     if (!key)

@@ -5,6 +5,8 @@
 
 #include "base/log.h"
 #include "fcgi/forms/execution_reply.h"
+#include "fcgi/forms/quota_reply.h"
+#include "fcgi/forms/run_form.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/http/app.h"
@@ -104,6 +106,8 @@ int reply_run_verdict(struct request *r, const struct run_request *req, const st
         return reply_problem(r, 429, "concurrency_limited",
                              "The workspace has %lld active executions; the limit is %lld.",
                              (long long)answer->active, (long long)answer->limit);
+    case RUN_DELAYED_LIMITED:
+        return quota_reply(r, &(struct quota_excess){QUOTA_DELAYED_RUNS, answer->limit});
     case RUN_OVERLAP:
         return reply_problem(r, 409, "schedule_overlap",
                              "A run of the schedule is queued or running, and its overlap is not allow.");
@@ -165,7 +169,7 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
 {
     answer->verdict = RUN_RESPONDER_CHANGED;
     for (int i = 0; i < VALIDATE_TRIES && is_repeatable(answer->verdict); i++) {
-        if (!validate_target(r, req, i > 0))
+        if (!run_form_check_times(r, req) || !validate_target(r, req, i > 0))
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
         accept_request(r, req, answer);
     }
@@ -174,17 +178,21 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
     return reply_run_verdict(r, req, answer);
 }
 
-struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of)
+struct span run_accepted_body(struct request *r, const struct run_accepted *run)
 {
     struct json_write *w = json_write_new(r);
     struct span body;
     json_write_open(w, '{');
-    json_write_id(w, "execution_id", execution);
-    json_write_id(w, "workflow_id", workflow);
+    json_write_id(w, "execution_id", run->execution);
+    json_write_id(w, "workflow_id", run->workflow);
     json_write_text(w, "status", "running");
-    json_write_time(w, "created_at", id_ms(execution), false);
-    if (id_is_set(retry_of))
-        json_write_id(w, "retry_of", retry_of);
+    json_write_time(w, "created_at", id_ms(run->execution), false);
+    if (run->start_ms > 0)
+        json_write_time(w, "start_at", run->start_ms, false);
+    if (run->expires_ms > 0)
+        json_write_time(w, "expires_at", run->expires_ms, false);
+    if (id_is_set(run->retry_of))
+        json_write_id(w, "retry_of", run->retry_of);
     json_write_close(w, '}');
     body.at = json_write_result(w, &body.size);
     return body;

@@ -18,8 +18,13 @@ bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Starts the run and replies. With `Prefer: wait`, for a new run or a replay, the event daemon replies later
  * (fcgi/forms/wait.h). The response stored for replay is req->first_response in any case. */
 int start_run(struct request *r, struct run_request *req, target_validator *validate_target);
-/* The body of the 202 of run-async and retry; retry_of may be unset. */
-struct span run_accepted_body(struct request *r, const id *execution, const id *workflow, const id *retry_of);
+/* What the body of an accepted run says. The ids may be unset (`retry_of`, `workflow`), the times 0. */
+struct run_accepted {
+    const id *execution, *workflow, *retry_of;
+    int64_t start_ms, expires_ms;
+};
+/* The body of the 202 of run-async and retry. */
+struct span run_accepted_body(struct request *r, const struct run_accepted *run);
 
 /* Replays the stored response of an idempotency key: of a run, a stop or a workflow. */
 int reply_stored_response(struct request *r, const id *execution, const struct stored_response *response);

@@ -113,7 +113,8 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
     req->tags = span_text(exec.tags);
     req->metadata = span_text(exec.metadata);
     req->first_response.body = run_accepted_body(
-        r, &req->execution_id, is_skill ? &no_workflow : &req->responder_id, &req->retry_of);
+        r, &(struct run_accepted){&req->execution_id, is_skill ? &no_workflow : &req->responder_id,
+                                  &req->retry_of, 0, 0});
     return is_skill ? validate_skill_version(r, req, &exec) : validate_workflow_version(r, req);
 }
 

@@ -14,6 +14,7 @@ int h_execution_list(struct request *r);
 int h_execution_nestings(struct request *r);
 int h_execution_get(struct request *r);
 int h_execution_stop(struct request *r);
+int h_execution_move(struct request *r);
 int h_execution_purge(struct request *r);
 int h_execution_retry(struct request *r);
 int h_execution_events(struct request *r);

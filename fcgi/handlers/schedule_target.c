@@ -93,8 +93,9 @@ static bool trigger_validate_target(struct request *r, struct run_request *req, 
         .schedule_id = s.id, .nominal_ms = s.now_ms, .revision = s.revision, .origin = ORIGIN_TRIGGER};
     if (!validate(r, &s, req))
         return false;
-    req->first_response.body =
-        run_accepted_body(r, &req->execution_id, s.skill ? &no_workflow : &s.responder_id, &req->retry_of);
+    req->first_response.body = run_accepted_body(
+        r, &(struct run_accepted){&req->execution_id, s.skill ? &no_workflow : &s.responder_id,
+                                  &req->retry_of, 0, 0});
     return true;
 }
 

@@ -14,7 +14,8 @@ static int reply_unfinished(struct request *r, const struct execution *exec)
 {
     static const id none;
     const id *workflow = exec->kind == KIND_SKILL ? &none : &exec->responder_id;
-    struct span body = run_accepted_body(r, &exec->id, workflow, &exec->retry_of);
+    struct span body = run_accepted_body(r, &(struct run_accepted){&exec->id, workflow, &exec->retry_of,
+                                                                   exec->start_at_ms, exec->expires_at_ms});
     return reply_json(r, 202, body.at, body.size);
 }
 

@@ -36,6 +36,8 @@ int h_workflow_run(struct request *r)
     struct run_request req = {.kind = KIND_WORKFLOW, .first_response.status = 202};
     if (!request_path_id(r, 0, &req.responder_id) || !start_run_prepare(r, &req) || !run_form_read(r, &req))
         return reply_rejected(r);
-    req.first_response.body = run_accepted_body(r, &req.execution_id, &req.responder_id, &req.retry_of);
+    req.first_response.body =
+        run_accepted_body(r, &(struct run_accepted){&req.execution_id, &req.responder_id, &req.retry_of,
+                                                    req.start_ms, req.expires_ms});
     return start_run(r, &req, workflow_validate_target);
 }

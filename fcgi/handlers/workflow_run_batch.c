@@ -176,8 +176,9 @@ static void add_item(struct batch *b, struct chunk *c, size_t i)
                       (long long)b->r->rate.limit);
     } else if (run_form_read_item(item, req)) {
         if (req->idempotency_key.at)
-            req->first_response.body =
-                run_accepted_body(item, &req->execution_id, &req->responder_id, &req->retry_of);
+            req->first_response.body = run_accepted_body(
+                item, &(struct run_accepted){&req->execution_id, &req->responder_id, &req->retry_of,
+                                             req->start_ms, req->expires_ms});
         c->index[c->n] = i;
         c->item[c->n] = item;
         c->req[c->n++] = req;
@@ -192,7 +193,8 @@ static void validate_chunk(struct batch *b, struct chunk *c, bool bypass_cache)
     size_t left = 0;
     for (size_t k = 0; k < c->n; k++) {
         /* one that is found renews the cache; an archived workflow stays in it for a second */
-        if (!workflow_validate_target(c->item[k], c->req[k], bypass_cache && left == 0)) {
+        if (!run_form_check_times(c->item[k], c->req[k]) ||
+            !workflow_validate_target(c->item[k], c->req[k], bypass_cache && left == 0)) {
             result_rejected(b, c->index[k], c->item[k]);
             continue;
         }

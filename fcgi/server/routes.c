@@ -38,6 +38,7 @@ static const struct route table[] = {
     {"GET", "/internal/waited", "execution workspace seconds form steps streams", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_RESUMED, 0, h_wait_resume},
     {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
+    {"PATCH", "/executions/{id}", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_move},
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},

@@ -86,6 +86,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .balance = db_int(rows, i, ACCOUNT_LOCK_BALANCE),
             .version = db_int(rows, i, ACCOUNT_LOCK_VERSION),
             .active = db_int(rows, i, ACCOUNT_LOCK_ACTIVE),
+            .delayed = db_int(rows, i, ACCOUNT_LOCK_DELAYED_RUNS),
             .max_concurrent = db_int(rows, i, ACCOUNT_LOCK_MAX_CONCURRENT),
             .price = db_cell(rows, i, ACCOUNT_LOCK_PRICE)->is_null ? -1 : db_int(rows, i, ACCOUNT_LOCK_PRICE),
             .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
@@ -136,6 +137,7 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
         v[ACCOUNT_WRITE_SET_BALANCE] = db_number(a->balance);
         v[ACCOUNT_WRITE_SET_VERSION] = db_number(a->version);
         v[ACCOUNT_WRITE_SET_ACTIVE] = db_number(a->active);
+        v[ACCOUNT_WRITE_SET_DELAYED_RUNS] = db_number(a->delayed);
         v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(!a->changed);
         mark_as_written(tx, &a->workspace_id);
     }

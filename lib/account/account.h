@@ -20,10 +20,12 @@ struct account {
     id workspace_id;
     /* Micro-credits. */
     int64_t balance;
-    /* Grows with each change of balance or active. Redis keeps the copy with the highest version. */
+    /* Grows with each change of balance, active or delayed. Redis keeps the copy with the highest version. */
     int64_t version;
     /* Roots that are queued or running; maintained only while max_concurrent is set. */
     int64_t active;
+    /* Roots that wait for their start (lib/run/delayed.h); `active` does not count them. */
+    int64_t delayed;
     /* 0: not set. */
     int64_t max_concurrent;
     /* Micro-credits a run; -1: not set. */
@@ -32,7 +34,7 @@ struct account {
     int64_t catalog_version;
     /* MariaDB's wall time when the row was locked. */
     int64_t now_ms;
-    /* The balance or `active` was changed: account_write increments the version. */
+    /* balance, `active` or `delayed` was changed: account_write increments the version. */
     bool changed;
 };
 

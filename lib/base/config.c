@@ -141,6 +141,8 @@ static const struct setting settings[] = {
     NUMBER_ROW(quotas, schedules, 1000, 0, 1000000, "schedules of a workspace"),
     NUMBER_ROW(quotas, streams, 1000, 0, 1000000,
                "event streams and waiting requests that a workspace may have open on a host"),
+    NUMBER_ROW(quotas, delayed_runs, 100000, 0, 1000000000,
+               "executions of a workspace that may wait for their start_at at a time"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(admin, db_user, "millrace_admin", "MariaDB user of the `millrace` command"),

@@ -39,7 +39,7 @@ struct config {
     } files;
     /* See lib/store/quota.h. */
     struct {
-        int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams;
+        int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs;
     } quotas;
     struct {
         const char *key_file;

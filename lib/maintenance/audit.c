@@ -334,6 +334,7 @@ static const struct audit_rule checks[] = {
     {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
     {2, "reference", "every reference of a grant names that grant", .query = SQL_AUDIT_REFERENCE},
     {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
+    {2, "delayed", "delayed equals the number of runs that wait for their start", .query = SQL_AUDIT_DELAYED},
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},
     {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT},
     {3, "debit_stray", "every debit and refund has its execution; every execution has one debit",

@@ -112,17 +112,10 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
 enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *ids, size_t n)
 {
     static const enum sql_id erase[] = {
-        SQL_PURGE_TAGS,
-        SQL_PURGE_ARTIFACT_ROWS,
-        SQL_PURGE_REMOVE_STEPS,
-        SQL_PURGE_REMOVE_USAGE,
-        SQL_PURGE_REMOVE_CHATS,
-        SQL_PURGE_REMOVE_EVENTS,
-        SQL_PURGE_REMOVE_CHILDREN,
-        SQL_PURGE_REMOVE_TREES,
-        SQL_PURGE_REMOVE_KEYS,
-        SQL_PURGE_REMOVE_OCCURRENCES,
-        SQL_PURGE_REMOVE_EXECUTIONS,
+        SQL_PURGE_TAGS,          SQL_PURGE_ARTIFACT_ROWS,      SQL_PURGE_REMOVE_STEPS,
+        SQL_PURGE_REMOVE_USAGE,  SQL_PURGE_REMOVE_CHATS,       SQL_PURGE_REMOVE_TIMES,
+        SQL_PURGE_REMOVE_EVENTS, SQL_PURGE_REMOVE_CHILDREN,    SQL_PURGE_REMOVE_TREES,
+        SQL_PURGE_REMOVE_KEYS,   SQL_PURGE_REMOVE_OCCURRENCES, SQL_PURGE_REMOVE_EXECUTIONS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
     if (e == OK)
@@ -141,6 +134,7 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
     static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS, SQL_PURGE_ANSWERS};
     static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS,
                                                 SQL_PURGE_REMOVE_CHATS,
+                                                SQL_PURGE_REMOVE_TIMES,
                                                 SQL_PURGE_REMOVE_CHILDREN,
                                                 SQL_PURGE_REMOVE_TREES,
                                                 SQL_PURGE_REMOVE_KEYS,

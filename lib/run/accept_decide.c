@@ -42,7 +42,8 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
     if (!entry_is_undecided(entry))
         return;
     entry->cost = run_price(entry->req, account->price);
-    bool counted = run_request_is_root(entry->req) && account->max_concurrent > 0;
+    bool delayed = run_request_is_delayed(entry->req);
+    bool counted = run_request_is_root(entry->req) && !delayed && account->max_concurrent > 0;
     if (entry->tree && entry->tree->size + 1 >= TREE_SIZE_MAX) {
         entry->answer->verdict = RUN_TREE_LIMIT;
     } else if (account->balance < entry->cost) {
@@ -51,6 +52,9 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         entry->answer->verdict = RUN_CONCURRENCY_LIMITED;
         entry->answer->active = account->active;
         entry->answer->limit = account->max_concurrent;
+    } else if (delayed && account->delayed >= entry->req->delayed_limit) {
+        entry->answer->verdict = RUN_DELAYED_LIMITED;
+        entry->answer->limit = entry->req->delayed_limit;
     } else {
         entry->answer->verdict = RUN_ACCEPTED;
         entry->answer->execution_id = entry->req->execution_id;
@@ -58,6 +62,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         entry->answer->cost = entry->cost;
         account->balance -= entry->cost;
         account->active += counted;
+        account->delayed += delayed;
         account->changed = true;
         if (entry->tree) {
             entry->tree->size++;

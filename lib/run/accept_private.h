@@ -80,6 +80,9 @@ static inline bool accept_version_may_be_stale(const struct run_request *req, in
  * later entries see it. Reads and writes memory only. */
 void accept_decide(struct accept_batch *b);
 
+/* The data of the first event, on ctx; NULL: none. */
+const char *accept_queued_data(void *ctx, const struct run_request *req);
+
 /* Writes all rows of the new entries, under their accounts' locks. */
 enum err accept_insert(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 

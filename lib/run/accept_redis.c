@@ -114,7 +114,8 @@ void accept_reject_insufficient_credits(struct db *db, struct redis *redis, stru
 
 static void publish_queued(struct redis *redis, void *ctx, const struct run_request *req)
 {
-    char *event = event_json_make(ctx, &req->execution_id, 1, EVENT_QUEUED, id_ms(&req->execution_id), NULL);
+    char *event = event_json_make(ctx, &req->execution_id, 1, EVENT_QUEUED, id_ms(&req->execution_id),
+                                  accept_queued_data(ctx, req));
     struct redis_arg publish[] = {redis_text("PUBLISH"), redis_channel_events(ctx, &req->execution_id),
                                   redis_text(event)};
     redis_queue(redis, publish, 3);
@@ -128,7 +129,7 @@ void accept_publish(struct redis *redis, struct accept_batch *b)
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         bool accepted = entry->answer->verdict == RUN_ACCEPTED;
-        if (accepted)
+        if (accepted && !run_request_is_delayed(entry->req))
             push[pushed++] = (struct queued_run){&entry->req->workspace_id, &entry->req->execution_id};
         if (entry->req->idempotency_key.at && (accepted || entry->answer->verdict == RUN_REPLAYED))
             idempotency_cache_put(redis, scratch, entry->req, entry->answer);

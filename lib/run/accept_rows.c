@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "run/accept_private.h"
 #include "json/json.h"
@@ -34,10 +35,12 @@ static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
         v[STATES_INSERT_SET_DEPTH] = db_number(run_request_is_root(req) ? 0 : req->parent.depth + 1);
         v[STATES_INSERT_SET_VERSION] = db_number(req->version);
         v[STATES_INSERT_SET_STATE] = db_number(STATE_QUEUED);
+        v[STATES_INSERT_SET_EXECUTOR_ID] =
+            db_number(run_request_is_delayed(req) ? (int64_t)RUN_DELAYED_EXECUTOR : 0);
         v[STATES_INSERT_SET_COST] = db_number(entry->cost);
         v[STATES_INSERT_SET_UPDATED_MS] = db_number(id_ms(&req->execution_id));
-        v[STATES_INSERT_SET_DEADLINE_MS] = db_number_or_null(
-            req->parent.deadline_ms, !run_request_is_root(req) && req->parent.deadline_ms > 0);
+        int64_t deadline_ms = run_request_is_root(req) ? req->expires_ms : req->parent.deadline_ms;
+        v[STATES_INSERT_SET_DEADLINE_MS] = db_number_or_null(deadline_ms, deadline_ms > 0);
         v[STATES_INSERT_SET_INPUT] = span_value_or_null(req->input);
         v[STATES_INSERT_SET_TAGS] = span_value_or_null(req->tags);
         v[STATES_INSERT_SET_METADATA] = span_value_or_null(req->metadata);
@@ -68,6 +71,22 @@ static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
     return account_add_ledger_entries(tx, entries, n);
 }
 
+const char *accept_queued_data(void *ctx, const struct run_request *req)
+{
+    json_object *data;
+    char text[CLOCK_TEXT_SIZE];
+    if (req->start_ms == 0 && req->expires_ms == 0)
+        return NULL;
+    data = json_own(ctx, json_object_new_object());
+    if (req->start_ms > 0)
+        json_object_object_add(data, "start_at",
+                               json_object_new_string(clock_text_offset(req->start_ms, text)));
+    if (req->expires_ms > 0)
+        json_object_object_add(data, "expires_at",
+                               json_object_new_string(clock_text_offset(req->expires_ms, text)));
+    return json_text(data, NULL);
+}
+
 static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, b->n * EVENT_INSERT_SET_COUNT);
@@ -80,10 +99,40 @@ static enum err insert_first_events(struct db_tx *tx, struct accept_batch *b)
         v[EVENT_INSERT_SET_SEQ] = db_number(1);
         v[EVENT_INSERT_SET_TYPE] = db_number(EVENT_QUEUED);
         v[EVENT_INSERT_SET_AT_MS] = db_number(id_ms(&b->entries[i].req->execution_id));
-        v[EVENT_INSERT_SET_DATA] = db_null();
+        v[EVENT_INSERT_SET_DATA] = db_text(accept_queued_data(tx->ctx, b->entries[i].req));
     }
     return db_run_each(tx->db, tx->ctx, SQL_EVENT_INSERT, NULL, 0, values, EVENT_INSERT_SET_COUNT, rows,
                        NULL);
+}
+
+/* The rows of runs with a start or an expiry, and of `waits` for those that wait for their start. */
+static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value times[ACCEPT_BATCH_MAX * RUN_TIMES_PUT_SET_COUNT];
+    struct db_value waits[ACCEPT_BATCH_MAX * WAITS_PUT_SET_COUNT];
+    size_t times_n = 0, waits_n = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct run_request *req = b->entries[i].req;
+        if (!entry_is_new(&b->entries[i]) || (req->start_ms == 0 && req->expires_ms == 0))
+            continue;
+        struct db_value *v = &times[RUN_TIMES_PUT_SET_COUNT * times_n++];
+        v[RUN_TIMES_PUT_SET_EXECUTION_ID] = db_id(&req->execution_id);
+        v[RUN_TIMES_PUT_SET_START_MS] = db_number_or_null(req->start_ms, req->start_ms > 0);
+        v[RUN_TIMES_PUT_SET_EXPIRES_MS] = db_number_or_null(req->expires_ms, req->expires_ms > 0);
+        if (!run_request_is_delayed(req))
+            continue;
+        v = &waits[WAITS_PUT_SET_COUNT * waits_n++];
+        v[WAITS_PUT_SET_EXECUTION_ID] = db_id(&req->execution_id);
+        v[WAITS_PUT_SET_WORKSPACE_ID] = db_id(&req->workspace_id);
+        v[WAITS_PUT_SET_REASON] = db_number(WAIT_START);
+        v[WAITS_PUT_SET_WAKE_MS] = db_number(req->start_ms);
+        v[WAITS_PUT_SET_DUE] = db_number(0);
+    }
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_RUN_TIMES_PUT, NULL, 0, times, RUN_TIMES_PUT_SET_COUNT,
+                             times_n, NULL);
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_WAITS_PUT, NULL, 0, waits, WAITS_PUT_SET_COUNT, waits_n,
+                                 NULL)
+                   : e;
 }
 
 static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
@@ -216,6 +265,8 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
         e = insert_debits(tx, b);
     if (e == OK)
         e = insert_children(tx, b);
+    if (e == OK)
+        e = insert_times(tx, b);
     if (e == OK)
         e = write_trees(tx, b);
     if (e == OK)

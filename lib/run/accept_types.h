@@ -72,6 +72,12 @@ struct run_request {
     struct span thread_id, tool_call_id;
     id message_id;
 
+    /* Of a root, wall time; 0: none. A run with a start waits for it, and one that was not started by its
+     * expiry fails (lib/run/delayed.h). */
+    int64_t start_ms, expires_ms;
+    /* Runs of the workspace that may wait for their start. */
+    int64_t delayed_limit;
+
     /* What a repetition of this request gets. */
     struct stored_response first_response;
 };
@@ -93,6 +99,8 @@ enum run_verdict {
     RUN_INSUFFICIENT_CREDITS,
     /* 429: `active` and `limit`. */
     RUN_CONCURRENCY_LIMITED,
+    /* 403: as many runs of the workspace wait for their start as may; `limit`. */
+    RUN_DELAYED_LIMITED,
     /* The responder was archived or has a newer version: validate against it and repeat. */
     RUN_RESPONDER_CHANGED,
     /* The parent no longer runs the attempt that asks. */
@@ -130,9 +138,14 @@ struct run_answer {
     struct stored_response response;
     /* Micro-credits, if accepted. */
     int64_t cost;
-    /* If the concurrency limit is reached. */
+    /* If the concurrency limit is reached; `limit`, if that of delayed runs is. */
     int64_t active, limit;
 };
+
+static inline bool run_request_is_delayed(const struct run_request *req)
+{
+    return req->start_ms > 0;
+}
 
 static inline bool run_request_is_root(const struct run_request *req)
 {

@@ -33,6 +33,11 @@ struct run_tx_park {
     bool due;
 };
 
+struct run_tx_start {
+    const struct run *run;
+    int64_t start_ms;
+};
+
 struct run_tx_mark {
     const struct run *run;
     int64_t at_ms;
@@ -61,6 +66,11 @@ struct run_tx {
     size_t parks_n;
     id *unparked;
     size_t unparked_n;
+    /* Runs that wait for their start no longer. */
+    const struct run **undelayed;
+    size_t undelayed_n;
+    struct run_tx_start *starts;
+    size_t starts_n;
     id *parents;
     size_t parents_n;
     struct run_tx_mark *marks;
@@ -106,6 +116,7 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
     run->moved_ms = db_int(rows, r, STATES_LOCK_UPDATED_MS);
     run->parked = run->state == STATE_RUNNING && run->executor_id == 0;
+    run->delayed = run->state == STATE_QUEUED && run->executor_id == RUN_DELAYED_EXECUTOR;
     return run;
 }
 
@@ -160,6 +171,11 @@ enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const
 bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace)
 {
     return account_find(run_tx->accounts, run_tx->accounts_n, workspace) != NULL;
+}
+
+const struct account *run_tx_account(const struct run_tx *run_tx, const id *workspace)
+{
+    return account_find(run_tx->accounts, run_tx->accounts_n, workspace);
 }
 
 /* True if row r of execution_tree (ascending by id) is a child of `top` or of a run already marked as below
@@ -404,7 +420,8 @@ bool run_is_ours(const struct run *r, uint64_t executor_id, int attempt)
 
 bool run_is_claimable(const struct run *r, int attempt)
 {
-    return r->parked ? r->attempt == attempt - 1 : r->state == STATE_QUEUED && r->attempt == attempt;
+    return r->parked ? r->attempt == attempt - 1
+                     : r->state == STATE_QUEUED && !r->delayed && r->attempt == attempt;
 }
 
 /* --- changes, in memory --- */
@@ -455,7 +472,7 @@ static const char *move_event_data(void *ctx, const struct run *r, const struct 
         json_object_object_add(data, "attempt", json_object_new_int(r->attempt));
     if (m->move == MOVE_REQUEUE_LOST)
         json_object_object_add(data, "reason", json_object_new_string(reason_name(REASON_EXECUTOR_LOST)));
-    if (m->move == MOVE_FAIL) {
+    if (m->move == MOVE_FAIL || m->move == MOVE_EXPIRE) {
         json_object_object_add(data, "failure_reason", json_object_new_string(reason_name(r->reason)));
         json_object_object_add(data, "error", m->error ? json_object_new_string(m->error) : NULL);
     }
@@ -484,17 +501,49 @@ static void unpark_run(struct run_tx *run_tx, struct run *r)
     r->parked = false;
 }
 
+/* The account follows when everything is written (settle_delayed). */
+static void undelay_run(struct run_tx *run_tx, struct run *r)
+{
+    run_tx->undelayed =
+        talloc_realloc(run_tx, run_tx->undelayed, const struct run *, run_tx->undelayed_n + 1);
+    run_tx->undelayed[run_tx->undelayed_n++] = r;
+    run_tx->unparked = add_id(run_tx, run_tx->unparked, &run_tx->unparked_n, &r->id);
+    r->delayed = false;
+}
+
+static bool was_delayed(const struct run_tx *run_tx, const struct run *r)
+{
+    size_t i = 0;
+    while (i < run_tx->undelayed_n && run_tx->undelayed[i] != r)
+        i++;
+    return i < run_tx->undelayed_n;
+}
+
+static enum failure_reason end_reason(const struct run_move *m)
+{
+    switch (m->move) {
+    case MOVE_FAIL:
+        return m->reason;
+    case MOVE_STOP:
+        return REASON_STOPPED;
+    case MOVE_EXPIRE:
+        return REASON_EXPIRED;
+    default:
+        return REASON_NONE;
+    }
+}
+
 static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     r->ended_ms = m->at_ms;
-    r->reason = m->move == MOVE_FAIL ? m->reason : m->move == MOVE_STOP ? REASON_STOPPED : REASON_NONE;
+    r->reason = end_reason(m);
     r->output = copy_text(run_tx, m->output);
     r->error = copy_text(run_tx, m->error);
     if (id_is_set(&r->parent_id))
         run_tx->parents = add_id(run_tx, run_tx->parents, &run_tx->parents_n, &r->parent_id);
     if (r->state != STATE_SUCCEEDED && !r->side_effects_started && r->refunded == 0 && r->cost > 0)
         add_refund(run_tx, r);
-    if (!id_is_set(&r->parent_id)) {
+    if (!id_is_set(&r->parent_id) && !was_delayed(run_tx, r)) {
         run_tx->ended_roots =
             talloc_realloc(run_tx, run_tx->ended_roots, const struct run *, run_tx->ended_roots_n + 1);
         run_tx->ended_roots[run_tx->ended_roots_n++] = r;
@@ -507,11 +556,40 @@ void run_tx_mark_stop(struct run_tx *run_tx, const struct run *top, int64_t at_m
     run_tx->marks[run_tx->marks_n++] = (struct run_tx_mark){top, at_ms, copy_text(run_tx, error)};
 }
 
+/* What the table of states does not tell. */
+static bool fits_move(const struct run *r, enum transition move)
+{
+    switch (move) {
+    case MOVE_PARK:
+        return !r->parked;
+    case MOVE_WAKE:
+        return r->parked;
+    case MOVE_CLAIM:
+        return !r->delayed;
+    case MOVE_BEGIN:
+        return r->delayed;
+    case MOVE_EXPIRE:
+        return r->started_ms == 0;
+    default:
+        return true;
+    }
+}
+
+/* Until its first claim, the deadline of a root is its expiry. */
+static void set_claim_times(struct run *r, const struct run_move *m)
+{
+    if (r->started_ms == 0 && !id_is_set(&r->parent_id))
+        r->deadline_ms = 0;
+    if (r->started_ms == 0)
+        r->started_ms = m->at_ms;
+    if (r->deadline_ms == 0 || (m->deadline_ms > 0 && m->deadline_ms < r->deadline_ms))
+        r->deadline_ms = m->deadline_ms;
+}
+
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     enum run_state to;
-    if (!state_may(r->state, m->move, &to) || (m->move == MOVE_PARK && r->parked) ||
-        (m->move == MOVE_WAKE && !r->parked))
+    if (!state_may(r->state, m->move, &to) || !fits_move(r, m->move))
         return ERR_CONFLICT;
     r->state = to;
     r->changed = true;
@@ -520,12 +598,10 @@ enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m
         park_run(run_tx, r, m);
     else if (r->parked)
         unpark_run(run_tx, r);
-    if (m->move == MOVE_CLAIM) {
-        if (r->started_ms == 0)
-            r->started_ms = m->at_ms;
-        if (r->deadline_ms == 0 || (m->deadline_ms > 0 && m->deadline_ms < r->deadline_ms))
-            r->deadline_ms = m->deadline_ms;
-    }
+    if (r->delayed)
+        undelay_run(run_tx, r);
+    if (m->move == MOVE_CLAIM)
+        set_claim_times(r, m);
     if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE || m->move == MOVE_WAKE)
         r->attempt++;
     if (m->move == MOVE_REQUEUE_LOST)
@@ -535,6 +611,18 @@ enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m
     if (state_event(m->move))
         run_event(run_tx, r, state_event(m->move), m->at_ms, move_event_data(run_tx->tx->ctx, r, m));
     return OK;
+}
+
+void run_move_start(struct run_tx *run_tx, struct run *r, int64_t start_ms, int64_t at_ms)
+{
+    json_object *data = json_own(run_tx->tx->ctx, json_object_new_object());
+    char text[CLOCK_TEXT_SIZE];
+    json_object_object_add(data, "start_at", json_object_new_string(clock_text_offset(start_ms, text)));
+    run_tx->starts = talloc_realloc(run_tx, run_tx->starts, struct run_tx_start, run_tx->starts_n + 1);
+    run_tx->starts[run_tx->starts_n++] = (struct run_tx_start){r, start_ms};
+    run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
+    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, WAIT_START, start_ms, false};
+    run_event(run_tx, r, EVENT_MOVED, at_ms, json_text(data, NULL));
 }
 
 /* --- writing --- */
@@ -571,6 +659,22 @@ static enum err settle_concurrency(struct run_tx *run_tx)
         add_missing_account(run_tx, &workspace);
     }
     return e;
+}
+
+/* A run that no longer waits for its start counts as active from now on, unless it has ended. */
+static void settle_delayed(struct run_tx *run_tx)
+{
+    for (size_t i = 0; i < run_tx->undelayed_n; i++) {
+        const struct run *r = run_tx->undelayed[i];
+        struct account *a = account_find(run_tx->accounts, run_tx->accounts_n, &r->workspace_id);
+        if (!a) {
+            add_missing_account(run_tx, &r->workspace_id);
+            continue;
+        }
+        a->delayed--;
+        a->active += a->max_concurrent > 0 && !state_is_terminal(r->state);
+        a->changed = true;
+    }
 }
 
 static void settle_refunds(struct run_tx *run_tx)
@@ -671,6 +775,16 @@ static enum err write_step_rows(struct run_tx *run_tx)
                        EXECUTION_STEP_WRITE_SET_COUNT, run_tx->steps_n, NULL);
 }
 
+static enum err write_starts(struct run_tx *run_tx)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < run_tx->starts_n; i++) {
+        struct db_value args[] = {db_number(run_tx->starts[i].start_ms), db_id(&run_tx->starts[i].run->id)};
+        e = db_run(run_tx->tx->db, run_tx->tx->ctx, SQL_RUN_TIMES_MOVE, args, 2, NULL);
+    }
+    return e;
+}
+
 static struct db_value *id_values(struct run_tx *run_tx, const id *ids, size_t n)
 {
     struct db_value *values = talloc_array(run_tx->tx->ctx, struct db_value, n + 1);
@@ -767,6 +881,7 @@ enum err run_tx_flush(struct run_tx *run_tx)
 {
     int64_t now_ms = clock_wall_ms();
     settle_refunds(run_tx);
+    settle_delayed(run_tx);
     enum err e = settle_concurrency(run_tx);
     if (e == OK && run_tx->missing_accounts_n > 0)
         return ERR_CONFLICT;
@@ -782,6 +897,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = account_write(run_tx->tx, run_tx->accounts, run_tx->accounts_n);
     if (e == OK)
         e = write_waits(run_tx, now_ms);
+    if (e == OK)
+        e = write_starts(run_tx);
     if (e == OK)
         e = put_marks(run_tx);
     failpoint("run_tx.before_commit");

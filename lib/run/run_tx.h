@@ -14,10 +14,12 @@
  *   }
  *
  * Money: moving a run to failed or stopped while its `side_effects_started` is false refunds its cost once,
- * which requires its account's lock. Moving a root to a terminal state decrements `active` if the workspace
- * has max_concurrent set, which requires the lock, too. run_tx_flush detects what is needed: it returns
- * ERR_CONFLICT, and run_tx_missing_accounts() lists the accounts. Run the transaction again with those
- * accounts locked. A caller that locks the accounts beforehand never gets this ERR_CONFLICT. */
+ * which requires its account's lock. A run that leaves its wait for its start (MOVE_BEGIN, MOVE_STOP,
+ * MOVE_EXPIRE) changes `delayed`, and MOVE_BEGIN `active`, which requires it, too. Moving a root to a
+ * terminal state decrements `active` if the workspace has max_concurrent set, which requires the lock, too.
+ * run_tx_flush detects what is needed: it returns ERR_CONFLICT, and run_tx_missing_accounts() lists the
+ * accounts. Run the transaction again with those accounts locked. A caller that locks the accounts beforehand
+ * never gets this ERR_CONFLICT. */
 #pragma once
 
 #include <stdbool.h>
@@ -51,6 +53,8 @@ struct run {
     bool changed;
     /* It is running, and no executor has it: its row in `waits` says what wakes it. */
     bool parked;
+    /* It is queued and waits for its start; a row in `waits`. */
+    bool delayed;
     /* The holder read, after locking the row, that the workspace has no max_concurrent. */
     bool unlimited;
 };
@@ -58,6 +62,7 @@ struct run {
 /* Runs of a tree that one transaction stops. */
 enum { RUN_TX_SLICE = 500 };
 
+struct account;
 struct run_tx;
 
 /* `holder` owns the result. It must outlive the transaction, because publishing comes after the commit. */
@@ -72,6 +77,8 @@ struct run_tx *run_tx_begin(struct db_tx *tx, void *holder);
 enum err run_tx_lock(struct run_tx *run_tx, const id *runs, size_t runs_n, const id *accounts,
                      size_t accounts_n) WARN_UNUSED;
 bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace);
+/* NULL: not locked. */
+const struct account *run_tx_account(const struct run_tx *run_tx, const id *workspace);
 /* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id. If
  * these are more than RUN_TX_SLICE, only `top` is locked, and *all_r is false. ERR_NOT_FOUND: the workspace
  * has no such run. */
@@ -124,9 +131,9 @@ struct run_move {
     uint64_t executor_id;
     /* MOVE_CLAIM; an earlier deadline in the row is kept. */
     int64_t deadline_ms;
-    /* MOVE_FAIL; MOVE_STOP always sets REASON_STOPPED. */
+    /* MOVE_FAIL; MOVE_STOP and MOVE_EXPIRE have their own. */
     enum failure_reason reason;
-    /* MOVE_FAIL, MOVE_STOP: a sentence that is stored as the run's error; copied. */
+    /* MOVE_FAIL, MOVE_STOP, MOVE_EXPIRE: a sentence that is stored as the run's error; copied. */
     const char *error;
     /* MOVE_SUCCEED: JSON text; copied. */
     const char *output;
@@ -137,8 +144,12 @@ struct run_move {
 };
 /* Makes the move and adds its event; the terminal event is always the last one. Every end of a run comes
  * through here: it wakes the parent if that is parked. ERR_CONFLICT: the state does not allow the move; a
- * parked run cannot be parked again, and only a parked run can be woken. */
+ * parked run cannot be parked again, only a parked run can be woken, and a run that waits for its start
+ * cannot be claimed. */
 enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m) WARN_UNUSED;
+
+/* Moves the start of a run that waits for it, and adds the event. */
+void run_move_start(struct run_tx *run_tx, struct run *r, int64_t start_ms, int64_t at_ms);
 
 struct run_step {
     /* `item` is the index of a for_each item; -1: the step itself. */

@@ -5,7 +5,10 @@
 
 /* [present state][move] is the new state; 0: not allowed. */
 static const enum run_state transitions[STATE_STOPPED + 1][MOVE_COUNT] = {
-    [STATE_QUEUED] = {[MOVE_CLAIM] = STATE_RUNNING, [MOVE_STOP] = STATE_STOPPED},
+    [STATE_QUEUED] = {[MOVE_CLAIM] = STATE_RUNNING,
+                      [MOVE_STOP] = STATE_STOPPED,
+                      [MOVE_BEGIN] = STATE_QUEUED,
+                      [MOVE_EXPIRE] = STATE_FAILED},
     [STATE_RUNNING] = {[MOVE_SUCCEED] = STATE_SUCCEEDED,
                        [MOVE_FAIL] = STATE_FAILED,
                        [MOVE_REQUEUE_LOST] = STATE_QUEUED,
@@ -33,6 +36,7 @@ enum event_type state_event(enum transition move)
     static const enum event_type events[MOVE_COUNT] = {
         [MOVE_CLAIM] = EVENT_STARTED,         [MOVE_SUCCEED] = EVENT_SUCCEEDED, [MOVE_FAIL] = EVENT_FAILED,
         [MOVE_REQUEUE_LOST] = EVENT_REQUEUED, [MOVE_RELEASE] = EVENT_REQUEUED,  [MOVE_STOP] = EVENT_STOPPED,
+        [MOVE_EXPIRE] = EVENT_FAILED,
     };
     return events[move];
 }
@@ -66,7 +70,8 @@ const char *reason_name(enum failure_reason r)
                                         "insufficient_credits",
                                         "model_error",
                                         "internal",
-                                        "limit_exceeded"};
+                                        "limit_exceeded",
+                                        "expired"};
     return r == REASON_NONE ? NULL : NAME_OF(names, r);
 }
 
@@ -89,7 +94,8 @@ const char *event_name(enum event_type t)
                                         "execution.stopped",
                                         "step.retrying",
                                         "artifacts.refused",
-                                        "files.missing"};
+                                        "files.missing",
+                                        "execution.moved"};
     return NAME_OF(names, t);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -23,6 +24,8 @@ enum transition {
     MOVE_STOP,         /* queued, running → stopped */
     MOVE_PARK,         /* running → running, without an executor; no event */
     MOVE_WAKE,         /* running → running, attempt + 1, with an executor; no event */
+    MOVE_BEGIN,        /* queued → queued: its start has come, and it can be claimed; no event */
+    MOVE_EXPIRE,       /* queued → failed: it was not started by its expiry */
     MOVE_COUNT
 };
 
@@ -40,6 +43,8 @@ enum failure_reason {
     REASON_INTERNAL = 10,
     /* an evaluation needed more work than its budget allows */
     REASON_LIMIT_EXCEEDED = 11,
+    /* not started by its expires_at */
+    REASON_EXPIRED = 12,
 };
 
 enum event_type {
@@ -60,9 +65,13 @@ enum event_type {
     EVENT_STEP_RETRYING = 15,
     EVENT_ARTIFACTS_REFUSED = 16,
     EVENT_FILES_MISSING = 17,
+    EVENT_MOVED = 18,
 };
 
-/* What a parked run waits for. */
+/* `executor_id` of a queued run that waits for its start. No executor gets this id. */
+#define RUN_DELAYED_EXECUTOR ((uint64_t)INT64_MAX)
+
+/* What a parked run waits for; WAIT_START: a queued one. */
 enum wait_reason {
     WAIT_DELAY = 1,
     WAIT_BACKOFF = 2,

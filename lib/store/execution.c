@@ -31,6 +31,8 @@ static struct execution execution_from_row(const struct db_rows *rows, size_t i,
         .metadata = db_str(rows, i, EXECUTION_BY_IDS_METADATA),
         .extra = db_str(rows, i, EXECUTION_BY_IDS_EXTRA),
         .error = db_str(rows, i, EXECUTION_BY_IDS_ERROR),
+        .start_at_ms = db_int(rows, i, EXECUTION_BY_IDS_START_MS),
+        .expires_at_ms = db_int(rows, i, EXECUTION_BY_IDS_EXPIRES_MS),
     };
 }
 

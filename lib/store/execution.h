@@ -18,6 +18,8 @@ struct execution {
     int64_t cost, refunded;
     /* Wall time; 0: not yet. */
     int64_t started_ms, ended_ms, updated_ms, purged_ms;
+    /* As accepted or moved, wall time; 0: none. */
+    int64_t start_at_ms, expires_at_ms;
     /* A workflow's name or a skill's slug. Not read here; the code that shows the execution sets it. */
     const char *responder_name;
     /* JSON; NULL: none. */

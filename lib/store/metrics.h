@@ -15,6 +15,8 @@ enum {
 struct store_metrics {
     /* At present. `running` includes `parked`. */
     int64_t queued, running, parked;
+    /* Runs that wait for their start. */
+    int64_t delayed;
     /* How long the parked run that is due for the longest time has been due; 0: none is. */
     int64_t wake_lag_ms;
     /* How long a queued run has been claimable, at most: since its acceptance, or since an executor returned

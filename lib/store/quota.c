@@ -11,6 +11,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_TICKETS] = "tickets",
     [QUOTA_SCHEDULES] = "schedules",
     [QUOTA_STREAMS] = "streams",
+    [QUOTA_DELAYED_RUNS] = "delayed_runs",
 };
 
 const char *quota_name(enum quota quota)
@@ -63,6 +64,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_TICKETS] = config->quotas.tickets,
                 [QUOTA_SCHEDULES] = config->quotas.schedules,
                 [QUOTA_STREAMS] = config->quotas.streams,
+                [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
             },
         .program_bytes = -1,
     };
@@ -163,10 +165,14 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
         [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,  [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
         [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
         [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,      [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
+        [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,
     };
     enum err e = OK;
-    used_r[QUOTA_STREAMS] = -1;
-    for (int q = 0; q < QUOTA_STREAMS && e == OK; q++)
+    for (int q = 0; q < QUOTAS && e == OK; q++) {
+        used_r[q] = -1;
+        if (q == QUOTA_STREAMS)
+            continue;
         e = count_for_workspace(db, ctx, queries[q], workspace, &used_r[q]);
+    }
     return e;
 }

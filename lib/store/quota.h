@@ -22,6 +22,8 @@ enum quota {
     QUOTA_SCHEDULES,
     /* Event streams and waits that are open, on each host. The event daemon checks it. */
     QUOTA_STREAMS,
+    /* Runs that wait for their start. Checked when a run is accepted (lib/run/accept.h). */
+    QUOTA_DELAYED_RUNS,
     QUOTAS
 };
 

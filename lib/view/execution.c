@@ -53,6 +53,8 @@ static void write_times(struct json_write *w, const struct execution *exec)
     json_write_time(w, "started_at", started_ms, false);
     json_write_time(w, "endedAt", exec->ended_ms, true);
     json_write_time(w, "completed_at", exec->ended_ms, false);
+    json_write_time(w, "start_at", exec->start_at_ms, false);
+    json_write_time(w, "expires_at", exec->expires_at_ms, false);
 }
 
 /* The step as it is shown. A run that ended without its executor (stopped, or lost too often) leaves the row

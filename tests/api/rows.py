@@ -38,6 +38,7 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       INSERT INTO events SELECT id, 2, 2, ms, '{{"secret":"event"}}' FROM made WHERE state > 1;
       INSERT INTO events SELECT id, 3, state + 9, ms, NULL FROM made WHERE state > 2;
       INSERT INTO schedule_occurrences SELECT id, ms, '{workspace}', 1, 1, 0, id, NULL, ms FROM made;
+      INSERT INTO run_times SELECT id, NULL, ms + 1, 1 FROM made;
       INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id)
         SELECT '{workspace}', id, 2, -{cost}, id, '{responder}' FROM made;
       INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason) VALUES ('{workspace}', UUID(), 1, {n} * {cost}, 'rows.py');

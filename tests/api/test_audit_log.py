@@ -216,6 +216,9 @@ def api_actions(stack):
         "DELETE /workflows/{id}": ("workflow.archive", lambda: with_id(made(), lambda w: client.delete(f"/workflows/{w}"))),
         "POST /executions/{id}/stop": ("execution.stop", lambda: with_id(run(True), lambda e: client.post(f"/executions/{e}/stop"))),
         "POST /spaces/{space_id}/skills/executions/{id}/cancel": ("execution.stop", skill_cancel),
+        "PATCH /executions/{id}": ("execution.move", lambda: with_id(
+            client.post(f"/workflows/{workspace.put_workflow(QUICK)}/run-async", json={"delay_seconds": 3600}).json()["execution_id"],
+            lambda e: client.patch(f"/executions/{e}", json={"delay_seconds": 7200}))),
         "DELETE /executions/{id}": ("execution.purge", lambda: with_id(run(), lambda e: client.delete(f"/executions/{e}"))),
         "POST /files": ("file.put", lambda: client.post("/files", files=[("files", ("a.txt", b"x")), ("files", ("b.txt", b"y"))])
                         and "a.txt"),

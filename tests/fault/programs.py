@@ -185,8 +185,27 @@ def asked(workspace, models):
     return skill
 
 
+class Delayed(Program):
+    """Started later, or never because its expiry comes first."""
+
+    def body(self, run):
+        return {**super().body(run), **run.inputs["times"]}
+
+
+def later(url):
+    return Delayed("later", {"steps": [http("a", url + "/a")], "outputs": "${/steps/a/result/body/n}"},
+                   lambda rng, r: {**number(rng, r), "times": {"delay_seconds": rng.choice((0.2, 1, 4))}}, lambda i: i["n"],
+                   lambda i: {(0, NO_ITEM): 0})
+
+
+def never(url):
+    return Delayed("never", {"steps": [http("a", url + "/a")]},
+                   lambda rng, r: {**number(rng, r), "times": {"delay_seconds": 3600, "ttl_seconds": rng.choice((0.5, 3))}}, None,
+                   lambda i: {}, ends="failed")
+
+
 # relative frequency of each
-WEIGHTS = {"wide": 1, "echo": 2, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4}
+WEIGHTS = {"wide": 1, "echo": 2, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4, "later": 3, "never": 2}
 
 
 def install(workspace, url, models):
@@ -202,7 +221,7 @@ def install(workspace, url, models):
     put(wide())
     programs["echo"] = echo(workspace)
     programs["asked"] = asked(workspace, models)
-    for p in (skilled, loop, flaky, slow, fails):
+    for p in (skilled, loop, flaky, slow, fails, later, never):
         put(p(url))
     put(naps(url, put(delay(url))))
     put(grove(put(tree(of_effects, of_plain))))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class ChatObject(TypedDict):
@@ -27,7 +27,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -117,6 +117,8 @@ class Accepted(TypedDict):
     status: Literal['running']
     created_at: TimeOffset
     retry_of: NotRequired[str]
+    start_at: NotRequired[TimeOffset]
+    expires_at: NotRequired[TimeOffset]
 
 
 class ExecutionFields(TypedDict):
@@ -145,6 +147,8 @@ class ExecutionFields(TypedDict):
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
+    start_at: TimeOffset | None  # When the execution starts, or was to start, at the earliest; null if that was at once.
+    expires_at: TimeOffset | None  # The execution fails with `expired` if it is not started before; null for never.
 
 
 class WorkflowDetail(TypedDict):
@@ -221,6 +225,8 @@ class Execution(TypedDict):
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
+    start_at: TimeOffset | None  # When the execution starts, or was to start, at the earliest; null if that was at once.
+    expires_at: TimeOffset | None  # The execution fails with `expired` if it is not started before; null for never.
     steps: NotRequired[list[Step]]
     artifacts: NotRequired[list[Artifact]]  # What a skill left in outputs/. Absent in lists, and of workflows.
     files_missing: NotRequired[ExecutionFilesMissing | None]  # The names of file_source_ids under which the key had no file when the skill began; null if none is missing. Absent in lists, and of workflows.
@@ -253,6 +259,8 @@ class Nesting(TypedDict):
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
+    start_at: TimeOffset | None  # When the execution starts, or was to start, at the earliest; null if that was at once.
+    expires_at: TimeOffset | None  # The execution fails with `expired` if it is not started before; null for never.
     children: list[Nesting]
     children_truncated: bool  # True if some children are missing.
 
@@ -270,7 +278,7 @@ class Event(TypedDict):
 
     execution_id: str
     seq: int
-    type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing']
+    type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing', 'execution.moved']
     at: str
     data: dict[str, Any]
 
@@ -456,6 +464,10 @@ class RunWorkflowBody(TypedDict):
     tags: NotRequired[list[str] | None]
     metadata: NotRequired[dict[str, Any] | None]
     chat: NotRequired[Chat]
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
+    expires_at: NotRequired[ExpiresAt]
+    ttl_seconds: NotRequired[TtlSeconds]
 
 
 class RunWorkflowBatchBodyItemsItem(TypedDict):
@@ -464,10 +476,19 @@ class RunWorkflowBatchBodyItemsItem(TypedDict):
     tags: NotRequired[list[str] | None]
     metadata: NotRequired[dict[str, Any] | None]
     chat: NotRequired[Chat]
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
+    expires_at: NotRequired[ExpiresAt]
+    ttl_seconds: NotRequired[TtlSeconds]
 
 
 class RunWorkflowBatchBody(TypedDict):
     items: list[RunWorkflowBatchBodyItemsItem]
+
+
+class MoveExecutionBody(TypedDict):
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
 
 
 class StopExecutionResponse(TypedDict):
@@ -492,6 +513,10 @@ class RunSkillBody(TypedDict):
     file_source_ids: NotRequired[list[str] | None]  # Names of the principal's files. A name without a file is ignored.
     model: NotRequired[str | None | dict[str, Any]]  # Alias of a model of the space. Absent, null or `{}` selects the default model.
     chat: NotRequired[Chat]
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
+    expires_at: NotRequired[ExpiresAt]
+    ttl_seconds: NotRequired[TtlSeconds]
 
 
 class RunSkillResponse(TypedDict):
@@ -604,7 +629,11 @@ TimeOffset: TypeAlias = str
 TimeZ: TypeAlias = str
 Status: TypeAlias = Literal['running', 'success', 'failed', 'stopped']
 State: TypeAlias = Literal['queued', 'running', 'succeeded', 'failed', 'stopped']
-FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', None]
+StartAt: TypeAlias = str | None
+DelaySeconds: TypeAlias = float | None
+ExpiresAt: TypeAlias = str | None
+TtlSeconds: TypeAlias = float | None
+FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', 'expired', None]
 Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
 Chat: TypeAlias = ChatObject | None
 Detail: TypeAlias = WorkflowDetail | SkillDetail
@@ -617,6 +646,7 @@ RunWorkflowBatchResponse: TypeAlias = BatchResults
 ListExecutionsResponse: TypeAlias = ExecutionPage
 GetNestingsResponse: TypeAlias = Nesting
 GetExecutionResponse: TypeAlias = Execution
+MoveExecutionResponse: TypeAlias = Execution
 StopExecutionBody: TypeAlias = dict[str, Any]
 RetryExecutionBody: TypeAlias = dict[str, Any]
 RetryExecutionResponse: TypeAlias = Execution

@@ -75,7 +75,8 @@ export interface paths {
         /**
          * Run a workflow
          * @description A run is accepted when it is stored. Requests with the same Idempotency-Key start one run. `inputs` are validated
-         *     against the program's schema (422 `invalid_inputs`).
+         *     against the program's schema (422 `invalid_inputs`). With `start_at` or `delay_seconds` the run waits for its start; 403
+         *     `quota_exceeded` if too many runs wait.
          *
          */
         post: operations["runWorkflow"];
@@ -185,7 +186,14 @@ export interface paths {
         delete: operations["purgeExecution"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Move the start of an execution
+         * @description For an execution that waits for its `start_at`. A time that has passed starts it at once. 409 `execution_not_delayed` if
+         *     it does not wait for its start. The scope depends on the execution: `workflows:execute` for a workflow, `skills:execute`
+         *     for a skill.
+         *
+         */
+        patch: operations["moveExecution"];
         trace?: never;
     };
     "/executions/{id}/stop": {
@@ -920,8 +928,22 @@ export interface components {
         Status: "running" | "success" | "failed" | "stopped";
         /** @enum {unknown} */
         State: "queued" | "running" | "succeeded" | "failed" | "stopped";
+        /**
+         * Format: date-time
+         * @description The earliest start, at most 366 days ahead. Not together with `delay_seconds`. A time that has passed counts as absent.
+         */
+        StartAt: string | null;
+        /** @description `start_at`, counted from now. */
+        DelaySeconds: number | null;
+        /**
+         * Format: date-time
+         * @description The latest start, at most 366 days ahead; a run that was not started by then fails with `expired`. Not together with `ttl_seconds`.
+         */
+        ExpiresAt: string | null;
+        /** @description `expires_at`, counted from now. */
+        TtlSeconds: number | null;
         /** @enum {unknown} */
-        FailureReason: "timeout" | "stopped" | "executor_lost" | "step_failed" | "outputs_invalid" | "memory_limit" | "output_limit" | "insufficient_credits" | "model_error" | "internal" | "limit_exceeded" | null;
+        FailureReason: "timeout" | "stopped" | "executor_lost" | "step_failed" | "outputs_invalid" | "memory_limit" | "output_limit" | "insufficient_credits" | "model_error" | "internal" | "limit_exceeded" | "expired" | null;
         /** @enum {unknown} */
         Source: "standalone" | "chat" | "workflow" | "skill";
         /** @description The chat, message and tool call that started the run. */
@@ -940,7 +962,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1074,6 +1096,8 @@ export interface components {
             created_at: components["schemas"]["TimeOffset"];
             /** Format: uuid */
             retry_of?: string;
+            start_at?: components["schemas"]["TimeOffset"];
+            expires_at?: components["schemas"]["TimeOffset"];
         };
         ExecutionFields: {
             /** Format: uuid */
@@ -1124,6 +1148,10 @@ export interface components {
                 [key: string]: unknown;
             };
             detail: components["schemas"]["Detail"];
+            /** @description When the execution starts, or was to start, at the earliest; null if that was at once. */
+            start_at: components["schemas"]["TimeOffset"] | null;
+            /** @description The execution fails with `expired` if it is not started before; null for never. */
+            expires_at: components["schemas"]["TimeOffset"] | null;
         };
         /** @description Fields that depend on the kind of responder. */
         Detail: components["schemas"]["WorkflowDetail"] | components["schemas"]["SkillDetail"];
@@ -1217,7 +1245,7 @@ export interface components {
             execution_id: string;
             seq: number;
             /** @enum {unknown} */
-            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing";
+            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing" | "execution.moved";
             /** Format: date-time */
             at: string;
             data: {
@@ -1745,6 +1773,10 @@ export interface operations {
                         [key: string]: unknown;
                     } | null;
                     chat?: components["schemas"]["Chat"];
+                    start_at?: components["schemas"]["StartAt"];
+                    delay_seconds?: components["schemas"]["DelaySeconds"];
+                    expires_at?: components["schemas"]["ExpiresAt"];
+                    ttl_seconds?: components["schemas"]["TtlSeconds"];
                 };
             };
         };
@@ -1788,6 +1820,10 @@ export interface operations {
                             [key: string]: unknown;
                         } | null;
                         chat?: components["schemas"]["Chat"];
+                        start_at?: components["schemas"]["StartAt"];
+                        delay_seconds?: components["schemas"]["DelaySeconds"];
+                        expires_at?: components["schemas"]["ExpiresAt"];
+                        ttl_seconds?: components["schemas"]["TtlSeconds"];
                     }[];
                 };
             };
@@ -1933,6 +1969,39 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    moveExecution: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    start_at?: components["schemas"]["StartAt"];
+                    delay_seconds?: components["schemas"]["DelaySeconds"];
+                } & (unknown | unknown);
+            };
+        };
+        responses: {
+            /** @description The execution. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Execution"];
+                };
             };
             409: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
@@ -2196,6 +2265,10 @@ export interface operations {
                     /** @description Alias of a model of the space. Absent, null or `{}` selects the default model. */
                     model?: string | null | Record<string, never>;
                     chat?: components["schemas"]["Chat"];
+                    start_at?: components["schemas"]["StartAt"];
+                    delay_seconds?: components["schemas"]["DelaySeconds"];
+                    expires_at?: components["schemas"]["ExpiresAt"];
+                    ttl_seconds?: components["schemas"]["TtlSeconds"];
                 };
             };
         };

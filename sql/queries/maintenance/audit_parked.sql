@@ -1,4 +1,4 @@
--- A running run has an executor or is parked, never both. A parked run is woken at its deadline at the latest, and one that waits for
+-- A running run has an executor or is parked, never both. A queued run has a row in `waits` if it waits for its start (reason 5). A parked run is woken at its deadline at the latest, and one that waits for
 -- children has one that has not ended.
 -- Columns as in audit_active.
 SELECT e.id AS subject, CONCAT('running without an executor, and not parked, attempt ', e.attempt) AS detail
@@ -10,7 +10,14 @@ SELECT w.execution_id, CONCAT('parked until ', w.wake_ms, ', state ', COALESCE(e
   ', deadline ', COALESCE(e.deadline_ms, 'NULL'))
 FROM waits w
 LEFT JOIN executions e ON e.id = w.execution_id
-WHERE e.id IS NULL OR e.state <> 2 OR e.executor_id <> 0 OR w.workspace_id <> e.workspace_id OR w.wake_ms > e.deadline_ms
+WHERE e.id IS NULL OR e.state <> IF(w.reason = 5, 1, 2) OR e.executor_id <> IF(w.reason = 5, 9223372036854775807, 0)
+  OR w.workspace_id <> e.workspace_id OR (w.reason <> 5 AND w.wake_ms > e.deadline_ms)
+  OR (w.reason = 5 AND w.due = 1) OR (w.reason <> 5 AND w.due = 2)
+UNION ALL
+SELECT e.id, CONCAT('queued until its start, but without a row in waits, attempt ', e.attempt)
+FROM executions e FORCE INDEX (by_turn)
+LEFT JOIN waits w ON w.execution_id = e.id
+WHERE e.state = 1 AND e.executor_id = 9223372036854775807 AND w.execution_id IS NULL
 UNION ALL
 SELECT w.execution_id, 'parked until a child ends, but all of its children have ended'
 FROM waits w

@@ -4,6 +4,6 @@ SELECT id AS subject, CONCAT('state ', state, ', executor ', executor_id, ', rea
 FROM executions
 WHERE (state IN (3, 4, 5)) <> (ended_ms IS NOT NULL)
    OR (state IN (4, 5)) <> (failure_reason <> 0)
-   OR (state = 1 AND executor_id <> 0)
+   OR (state = 1 AND executor_id NOT IN (0, 9223372036854775807))
    OR (state = 2 AND started_ms IS NULL)
    OR state NOT IN (1, 2, 3, 4, 5)

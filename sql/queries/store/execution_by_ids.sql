@@ -1,4 +1,5 @@
-SELECT id, responder_id, root_id, parent_id, retry_of, kind, source, agentic, version, state, failure_reason, cost, refunded,
-  started_ms, ended_ms, updated_ms, purged_ms, tags, metadata, extra, error
-FROM executions FORCE INDEX (PRIMARY)
-WHERE workspace_id = ? AND id IN ([[?]])
+SELECT e.id, e.responder_id, e.root_id, e.parent_id, e.retry_of, e.kind, e.source, e.agentic, e.version, e.state, e.failure_reason, e.cost,
+  e.refunded, e.started_ms, e.ended_ms, e.updated_ms, e.purged_ms, e.tags, e.metadata, e.extra, e.error, t.start_ms, t.expires_ms
+FROM executions e FORCE INDEX (PRIMARY)
+LEFT JOIN run_times t ON t.execution_id = e.id
+WHERE e.workspace_id = ? AND e.id IN ([[?]])

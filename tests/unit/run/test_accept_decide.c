@@ -92,6 +92,26 @@ Test(accept_decide, counts_roots_against_max_concurrent_but_not_children)
     cr_assert_eq(accounts[0].active, 3);
 }
 
+Test(accept_decide, a_delayed_run_is_charged_but_not_active)
+{
+    begin_batch(3, 9 * CREDIT);
+    accounts[0].max_concurrent = 1;
+    accounts[0].active = 1;
+    accounts[0].delayed = 3;
+    for (size_t i = 0; i < 2; i++) {
+        requests[i].start_ms = 1;
+        requests[i].delayed_limit = 4;
+    }
+    accept_decide(&batch);
+    cr_assert_eq(answers[0].verdict, RUN_ACCEPTED);
+    cr_assert_eq(answers[1].verdict, RUN_DELAYED_LIMITED);
+    cr_assert_eq(answers[1].limit, 4);
+    cr_assert_eq(answers[2].verdict, RUN_CONCURRENCY_LIMITED);
+    cr_assert_eq(accounts[0].active, 1);
+    cr_assert_eq(accounts[0].delayed, 4);
+    cr_assert_eq(accounts[0].balance, 8 * CREDIT);
+}
+
 Test(accept_decide, a_repeated_key_replays_the_earlier_entry)
 {
     begin_batch(2, 5 * CREDIT);

@@ -1,0 +1,1 @@
+DELETE FROM run_times WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+UPDATE run_times SET start_ms = ? WHERE execution_id = ?

@@ -1,0 +1,2 @@
+INSERT INTO run_times (execution_id, start_ms, expires_ms)
+VALUES {{(?, ?, ?)}}

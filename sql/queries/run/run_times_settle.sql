@@ -1,0 +1,1 @@
+UPDATE run_times SET settled = 1 WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+SELECT delayed_runs AS used FROM accounts WHERE workspace_id = ?
