@@ -68,6 +68,7 @@ USE.schema                := base json
 USE.workflow              := base json schema
 USE.schedule              := base
 USE.skill                 := base json schema workflow
+USE.command               := base json
 USE.mariadb               := base
 USE.redis                 := base
 USE.blob                  := base mariadb
@@ -78,7 +79,7 @@ USE.run                   := base json mariadb deed redis account
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
 USE.maintenance           := base mariadb deed redis blob account run store
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json schema workflow schedule skill mariadb redis blob deed secret account run store maintenance view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run store maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store fcgi/shared
@@ -103,6 +104,7 @@ EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io
 
 USE.stream                := base service json mariadb redis account run store
 USE.runner                := base json
+USE.remote                := base json command
 USE.cli                   := $(LIB_ROOMS)
 
 # a program is its rooms, its main.c and what the rooms use
@@ -111,15 +113,17 @@ ROOMS.millrace-executor   := $(EXECUTOR_ROOMS)
 ROOMS.millrace-stream     := stream
 ROOMS.millrace-runner     := runner
 ROOMS.millrace            := cli
+ROOMS.millrace-cli        := remote
 MAIN.millrace-api         := fcgi/main.c
 MAIN.millrace-executor    := executor/main.c
 MAIN.millrace-stream      := stream/main.c
 MAIN.millrace-runner      := runner/main.c
 MAIN.millrace             := cli/main.c
-NAMES    := millrace-api millrace-executor millrace-stream millrace-runner millrace
+MAIN.millrace-cli         := remote/main.c
+NAMES    := millrace-api millrace-executor millrace-stream millrace-runner millrace millrace-cli
 PROGRAMS := $(NAMES:%=$(BIN)/%)
 
-ROOMS    := $(LIB_ROOMS) $(FCGI_ROOMS) $(EXECUTOR_ROOMS) stream runner cli
+ROOMS    := $(LIB_ROOMS) $(FCGI_ROOMS) $(EXECUTOR_ROOMS) stream runner cli remote
 # a test, a benchmark or a fuzz target may use every room
 USE.tests := $(ROOMS)
 folder    = $(if $(filter $(1),$(LIB_ROOMS)),lib/$(1),$(1))
@@ -333,11 +337,11 @@ install: all
 	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(DESTDIR)$(SAMPLES_DIR)
 	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
-	$(BIN)/millrace man >$(SHARE)/man/man1/millrace.1
+	$(foreach m,millrace millrace-cli,$(BIN)/$(m) man >$(SHARE)/man/man1/$(m).1;)
 	$(foreach m,$(MAN8),$(BIN)/millrace man $(m) >$(SHARE)/man/man8/$(m).8;)
-	$(BIN)/millrace completion bash >$(SHARE)/bash-completion/completions/millrace
-	$(BIN)/millrace completion zsh >$(SHARE)/zsh/vendor-completions/_millrace
-	$(BIN)/millrace completion fish >$(SHARE)/fish/vendor_completions.d/millrace.fish
+	$(foreach m,millrace millrace-cli,$(BIN)/$(m) completion bash >$(SHARE)/bash-completion/completions/$(m); \
+	  $(BIN)/$(m) completion zsh >$(SHARE)/zsh/vendor-completions/_$(m); \
+	  $(BIN)/$(m) completion fish >$(SHARE)/fish/vendor_completions.d/$(m).fish;)
 clean:
 	rm -rf build bin
 

@@ -8,7 +8,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
-#include "cli/table.h"
+#include "command/table.h"
 #include "redis/keys.h"
 
 /* --- output --- */
@@ -119,65 +119,14 @@ void cli_add_credits(json_object *object, const char *name, int64_t micro)
 
 /* --- arguments --- */
 
-static const struct cli_option *find_option(const struct cli_option *options, const char *name, size_t size)
-{
-    for (; options->name; options++) {
-        if (strlen(options->name) == size && memcmp(options->name, name, size) == 0)
-            return options;
-    }
-    return NULL;
-}
-
-/* Parses the option at argv[*i]. False after an error message. */
-static bool parse_option(struct cli *cli, int argc, char **argv, int *i, const struct cli_option *options)
-{
-    const char *name = argv[*i] + 2;
-    const char *equals = strchr(name, '=');
-    const struct cli_option *o = find_option(options, name, equals ? (size_t)(equals - name) : strlen(name));
-    if (!o) {
-        cli_usage(cli, "unknown option %s", argv[*i]);
-        return false;
-    }
-    if (!o->text_r) {
-        *o->flag_r = true;
-        return true;
-    }
-    if (*o->text_r) {
-        cli_usage(cli, "duplicate option --%s", o->name);
-        return false;
-    }
-    if (!equals && *i + 1 == argc) {
-        cli_usage(cli, "--%s requires a value", o->name);
-        return false;
-    }
-    *o->text_r = equals ? equals + 1 : argv[++*i];
-    return true;
-}
-
 bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,
                size_t rest_n)
 {
-    size_t rest = 0;
-    for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "--", 2) == 0) {
-            if (!parse_option(cli, argc, argv, &i, options))
-                return false;
-        } else if (rest == rest_n) {
-            cli_usage(cli, "unexpected argument \"%s\"", argv[i]);
-            return false;
-        } else {
-            rest_r[rest++] = argv[i];
-        }
-    }
-    for (const struct cli_option *o = options; o->name; o++) {
-        if (o->required && !*o->text_r) {
-            cli_usage(cli, "missing option --%s", o->name);
-            return false;
-        }
-    }
-    if (rest < rest_n)
-        cli_usage(cli, "missing argument");
-    return rest == rest_n;
+    size_t n;
+    const char *why = command_parse(cli->ctx, argc, argv, options, rest_r, rest_n, rest_n, &n);
+    if (why)
+        cli_usage(cli, "%s", why);
+    return !why;
 }
 
 bool cli_id(struct cli *cli, const char *option, const char *text, id *id_r)

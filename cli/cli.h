@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "base/config.h"
+#include "command/options.h"
+#include "command/reference.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 #include "json/json.h"
@@ -39,13 +41,6 @@ struct command {
 };
 
 /* --- arguments --- */
-struct cli_option { /* a list of options ends with {0} */
-    const char *name;
-    /* --name TEXT or --name=TEXT; NULL: the option is a flag */
-    const char **text_r;
-    bool *flag_r;
-    bool required;
-};
 /* Parses options, in any order, and exactly `rest_n` other arguments. False after an error message: the
  * command returns CLI_USAGE. */
 bool cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, const char **rest_r,

@@ -7,7 +7,7 @@
 #include "cli/commands.h"
 #include "cli/execution_find.h"
 #include "cli/names.h"
-#include "cli/table.h"
+#include "command/table.h"
 #include "redis/keys.h"
 #include "redis/subscriber.h"
 #include "run/event_json.h"

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/execution_find.h"
-#include "cli/table.h"
+#include "command/table.h"
 #include "store/artifact.h"
 
 enum {

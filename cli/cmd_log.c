@@ -12,7 +12,7 @@
 
 #include "cli/commands.h"
 #include "cli/names.h"
-#include "cli/table.h"
+#include "command/table.h"
 
 enum {
     /* lines are shorter than 4 KiB (lib/base/log.c) */

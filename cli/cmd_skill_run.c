@@ -14,7 +14,7 @@
 
 #include "cli/commands.h"
 #include "cli/skill_package.h"
-#include "cli/table.h"
+#include "command/table.h"
 #include "skill/runner_job.h"
 
 enum {

@@ -21,7 +21,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "skill list", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch"}
 
 # Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
-NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry",
+NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
             "POST /spaces/{space_id}/skills/{slug}/executions", "POST /executions/{id}/events/ticket",
             "POST /spaces/{space_id}/skills/executions/{id}/events/ticket"}
 

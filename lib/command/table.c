@@ -1,5 +1,5 @@
 #define _XOPEN_SOURCE 700 /* wcwidth */
-#include "cli/table.h"
+#include "command/table.h"
 
 #include <locale.h>
 #include <stdio.h>
