@@ -260,9 +260,9 @@ $(B)/upcoming: $(B)/tests/schedule/upcoming.o $(call libs,schedule)
 
 FUZZ    := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAYS := $(FUZZ:%=$(B)/tests/fuzz/replay_%)
-$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS))
+$(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS) runner)
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS))
+$(B)/fuzz_%: $(B)/tests/fuzz/fuzz_%.o $(call libs,$(FCGI_ROOMS) $(EXECUTOR_ROOMS) runner)
 	$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(PKG_LIBS)
 
 # Accepts runs with many workers while killing them: tests/api/test_accept_group.py runs it

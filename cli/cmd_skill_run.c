@@ -250,9 +250,12 @@ static json_object *run_job(struct cli *cli, const struct local_run *run)
 static const char *failure_of(struct cli *cli, json_object *record)
 {
     const char *reason = json_get_text(record, "reason"), *detail = json_get_text(record, "detail");
+    const char *error = json_get_text(record, "error");
     json_object *number = json_get(record, "signal"), *code = json_get(record, "exit_code");
     if (reason)
         return talloc_asprintf(cli->ctx, "%s%s%s", reason, detail ? ": " : "", detail ? detail : "");
+    if (error)
+        return talloc_asprintf(cli->ctx, "the command reported an error: %s", error);
     if (number)
         return talloc_asprintf(cli->ctx, "the command was killed by signal %d", json_object_get_int(number));
     if (!code || json_object_get_int(code) != 0)

@@ -81,15 +81,50 @@ static pid_t start_command(char **command, const struct runner_init_limits *limi
     return pid;
 }
 
+struct init_state {
+    pid_t command;
+    int note_fd;
+    /* all threads of the command are stopped, by the runner or by its own doing */
+    bool stopped;
+    /* the runner wants to know when they are */
+    bool pausing;
+};
+
+static void tell_paused(struct init_state *s)
+{
+    if (s->pausing && s->stopped) {
+        s->pausing = false;
+        send_note(s->note_fd, 'P', 0);
+    }
+}
+
 /* Reaps every child that ended, orphans included. Exits when the command itself has ended. */
-static void reap_orphans(pid_t command, int note_fd)
+static void reap_children(struct init_state *s)
 {
     int status;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-        if (pid != command)
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0;) {
+        if (pid != s->command)
             continue;
-        send_note(note_fd, 'E', status);
+        s->stopped = WIFSTOPPED(status);
+        if (WIFSTOPPED(status) || WIFCONTINUED(status))
+            continue;
+        send_note(s->note_fd, 'E', status);
         _exit(0);
+    }
+    tell_paused(s);
+}
+
+static void on_runner_byte(struct init_state *s, char byte)
+{
+    if (byte == 'T') {
+        kill(-1, SIGTERM);
+    } else if (byte == 'P') {
+        s->pausing = true;
+        kill(-1, SIGSTOP);
+        tell_paused(s);
+    } else if (byte == 'C') {
+        s->stopped = s->pausing = false;
+        kill(-1, SIGCONT);
     }
 }
 
@@ -119,7 +154,7 @@ int runner_init_main(int argc, char **argv)
     const struct runner_init_limits limits = {strtoull(argv[4], NULL, 10), strtoull(argv[5], NULL, 10),
                                               (unsigned)strtoul(argv[6], NULL, 10)};
     int signal_fd = init_prepare(control_fd);
-    pid_t command = start_command(argv + 8, &limits, note_fd);
+    struct init_state state = {.command = start_command(argv + 8, &limits, note_fd), .note_fd = note_fd};
     struct pollfd p[] = {{.fd = control_fd, .events = POLLIN}, {.fd = signal_fd, .events = POLLIN}};
     /* only the command may hold these: the runner must see end of file when the command closes them */
     close(STDIN_FILENO);
@@ -131,11 +166,11 @@ int runner_init_main(int argc, char **argv)
         poll(p, 2, -1);
         while (read(signal_fd, &info, sizeof info) > 0)
             ;
-        reap_orphans(command, note_fd);
+        reap_children(&state);
         ssize_t n = read(control_fd, &command_byte, 1);
         if (n == 0)
             _exit(1);
-        if (n == 1 && command_byte == 'T')
-            kill(-1, SIGTERM);
+        if (n == 1)
+            on_runner_byte(&state, command_byte);
     }
 }

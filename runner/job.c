@@ -17,6 +17,7 @@ static const char *const known_members[] = {
     "argv",      "skill_dir",     "run_dir",    "stdin",   "timeout_ms",     "grace_ms",
     "memory_mb", "disk_mb",       "network",    "uid",     "files",          "artifacts",
     "env",       "processes_max", "stdout_max", "log_max", "accept_missing", "artifacts_max",
+    "warm",      "warm_dir",      "last",
 };
 
 static void job_error(struct job_parse *p, const char *name, const char *what)
@@ -200,6 +201,11 @@ enum err runner_job_parse(void *ctx, const char *text, size_t size, struct runne
     job->run_dir = path_member(&p, "run_dir");
     job->artifacts = string_list_member(&p, "artifacts");
     job->network = json_object_get_boolean(json_get(p.root, "network"));
+    job->warm = json_object_get_boolean(json_get(p.root, "warm"));
+    job->last = json_object_get_boolean(json_get(p.root, "last"));
+    job->work_parent = json_get(p.root, "warm_dir") ? path_member(&p, "warm_dir") : job->run_dir;
+    if (!job->warm && job->work_parent != job->run_dir)
+        job_error(&p, "warm_dir", "needs warm");
     parse_stdin(&p, job);
     parse_job_limits(&p, job);
     parse_files(&p, job);

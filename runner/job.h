@@ -30,6 +30,12 @@ struct runner_job {
     unsigned processes_max;
     unsigned artifacts_max;
     bool network;
+    /* the command speaks the protocol of warm skills (warm_protocol.h) */
+    bool warm;
+    /* with `warm`: the process ends after this job */
+    bool last;
+    /* the folder that holds work/: warm_dir, otherwise run_dir */
+    const char *work_parent;
     /* the slot's uid; 0 if the job has none, which is an error if the runner is root */
     uid_t uid;
     struct runner_file *files;

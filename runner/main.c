@@ -96,6 +96,7 @@ static int run_job(void *ctx, const char *path)
         path ? read_job_file(ctx, path, &size) : read_job_text(ctx, STDIN_FILENO, true, &size, &received);
     if (!text || runner_job_parse(ctx, text, size, &job, &why) != OK)
         return refuse_job(why);
+    job->last |= path != NULL; /* nobody could send another one */
     return runner_supervise(ctx, job, path ? -1 : STDIN_FILENO, received);
 }
 

@@ -57,8 +57,11 @@ static void add_process_usage(int proc_fd, const char *pid, bool exact, struct r
     snprintf(path, sizeof path, "%.20s/status", pid);
     if (!read_proc_file(proc_fd, path, text, sizeof text))
         return;
-    if (strcmp(pid, "1") != 0)
+    if (strcmp(pid, "1") != 0) {
         u->tasks += (unsigned)proc_field(text, "\nThreads:");
+        u->processes++;
+        u->pid = atoi(pid);
+    }
     uint64_t kib =
         proc_field(text, "\nRssAnon:") + proc_field(text, "\nRssShmem:") + proc_field(text, "\nVmSwap:");
     snprintf(path, sizeof path, "%.20s/smaps_rollup", pid);
@@ -91,6 +94,25 @@ bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_
     if (!sum_usage(proc_fd, false, usage_r))
         return false;
     return usage_r->memory_bytes <= memory_max || sum_usage(proc_fd, true, usage_r);
+}
+
+bool sampler_same_mounts(int proc_fd, int pid)
+{
+    char path[64], ours[4096], theirs[4096];
+    snprintf(path, sizeof path, "%d/mountinfo", pid);
+    int a = openat(proc_fd, "1/mountinfo", O_RDONLY | O_CLOEXEC);
+    int b = openat(proc_fd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool same = a >= 0 && b >= 0;
+    /* equal tables are returned in equal pieces of whole lines */
+    for (ssize_t n = 1; same && n > 0;) {
+        n = read(a, ours, sizeof ours);
+        same = n >= 0 && read(b, theirs, sizeof theirs) == n && memcmp(ours, theirs, (size_t)n) == 0;
+    }
+    if (a >= 0)
+        close(a);
+    if (b >= 0)
+        close(b);
+    return same;
 }
 
 struct held_files {

@@ -14,6 +14,9 @@ struct runner_usage {
     uint64_t memory_bytes;
     /* processes and threads, without process 1 */
     unsigned tasks;
+    /* processes without process 1, and the last of them in the sandbox's pid namespace */
+    unsigned processes;
+    int pid;
     /* bytes ever written by the processes that are alive, and by their children that they have waited for */
     uint64_t written_bytes;
 };
@@ -25,6 +28,9 @@ int sampler_open_proc(pid_t init_pid);
 /* Takes one sample. The first sum counts pages shared after fork() once per process. If it exceeds
  * `memory_max`, a slower exact sum replaces it. False if no process could be read. */
 bool sampler_usage(int proc_fd, uint64_t memory_max, struct runner_usage *usage_r);
+
+/* True if the process sees the mounts that process 1 of the sandbox sees, and no others. */
+bool sampler_same_mounts(int proc_fd, int pid);
 
 /* Returns the disk use in bytes of the folder `work_fd`, including files that were unlinked but are still
  * open in a process; UINT64_MAX if there are too many files to count (untrusted_dir.h). */

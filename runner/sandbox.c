@@ -120,7 +120,7 @@ static void arg_add_system(struct arg_list *w, const struct runner_job *job,
 
 static void arg_add_folders(struct arg_list *w, const struct runner_job *job)
 {
-    const char *work = job->uid ? MOUNT_POINT "/work" : talloc_asprintf(w->ctx, "%s/work", job->run_dir);
+    const char *work = job->uid ? MOUNT_POINT "/work" : talloc_asprintf(w->ctx, "%s/work", job->work_parent);
     arg_add3(w, "--ro-bind", job->uid ? MOUNT_POINT "/skill" : job->skill_dir, "/skill");
     arg_add3(w, "--bind", work, "/work");
     arg_add3(w, "--ro-bind", talloc_asprintf(w->ctx, "%s/inputs", work), "/work/inputs");
@@ -243,7 +243,7 @@ static bool bind_folder(const char *from, const char *to)
 static bool bind_folders(const struct runner_job *job)
 {
     char work[4096], skill_link[64], work_link[64];
-    snprintf(work, sizeof work, "%s/work", job->run_dir);
+    snprintf(work, sizeof work, "%s/work", job->work_parent);
     int skill_fd = open(job->skill_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
     int work_fd = open(work, O_PATH | O_DIRECTORY | O_CLOEXEC);
     snprintf(skill_link, sizeof skill_link, "/proc/self/fd/%d", skill_fd);
@@ -322,7 +322,7 @@ static void guard_main(struct sandbox_launch *l)
     write_text("/proc/self/oom_score_adj", "1000");
     if (l->job->uid && !bind_folders(l->job)) {
         dprintf(l->in->err, "cannot mount the skill's folder %s or the run's folder %s: %s\n",
-                l->job->skill_dir, l->job->run_dir, strerror(errno));
+                l->job->skill_dir, l->job->work_parent, strerror(errno));
         _exit(126);
     }
     if (l->job->uid)
@@ -335,7 +335,9 @@ static void guard_main(struct sandbox_launch *l)
         mount_proc(); /* after change_user(): mounting needs the user namespace's uid map */
     prctl(PR_SET_DUMPABLE, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* after change_user(), which clears it */
-    close(l->box->control_fd);        /* close the inherited copy: the runner must hold the only write end */
+    close(l->box->control_fd); /* close the inherited copies: the runner must hold the only write ends */
+    if (l->box->in_fd >= 0)
+        close(l->box->in_fd);
     if (poll(&control, 1, 0) != 0 || chdir("/") != 0)
         _exit(126);
     sigemptyset(&none);
@@ -379,6 +381,21 @@ static bool open_pipes(struct sandbox_child_fds *in, struct runner_sandbox *box)
     return true;
 }
 
+/* A cold command reads its inputs from a sealed file, a warm one its jobs from a pipe. */
+static bool open_input(const struct runner_job *job, struct sandbox_child_fds *in, struct runner_sandbox *box)
+{
+    int p[2];
+    box->in_fd = -1;
+    in->in = job->warm ? -1 : sealed_file(job->stdin_text, job->stdin_bytes);
+    if (!job->warm)
+        return in->in >= 0;
+    if (pipe2(p, O_CLOEXEC) != 0)
+        return false;
+    in->in = p[0];
+    box->in_fd = p[1];
+    return fcntl(box->in_fd, F_SETFL, O_NONBLOCK) == 0;
+}
+
 static void close_child_fds(const struct sandbox_child_fds *in)
 {
     const int fds[] = {in->in,     in->out,  in->err,    in->control, in->note,
@@ -401,7 +418,7 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
         *why_r = "cannot open pipes: too many open files";
         return ERR_INTERNAL;
     }
-    in.in = sealed_file(job->stdin_text, job->stdin_bytes);
+    bool has_input = open_input(job, &in, box_r);
     in.passwd = sealed_file(passwd_text, sizeof passwd_text - 1);
     in.group = sealed_file(group_text, sizeof group_text - 1);
     in.self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
@@ -414,8 +431,8 @@ enum err runner_sandbox_start(void *ctx, const struct runner_job *job, struct ru
                                .uid = geteuid(),
                                .gid = getegid()};
     pid_t pid = -1;
-    if (in.in < 0 || in.passwd < 0 || in.group < 0 || in.self < 0)
-        *why_r = "cannot create the memfds for the inputs";
+    if (!has_input || in.passwd < 0 || in.group < 0 || in.self < 0)
+        *why_r = "cannot create the files or pipes for the inputs";
     else if (!job->no_seccomp && in.filter < 0)
         *why_r = "cannot create the seccomp filter";
     else if ((pid = fork_guard(&l)) < 0)

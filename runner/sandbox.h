@@ -18,6 +18,8 @@ struct runner_sandbox {
     int note_fd;
     /* the command's standard output and standard error */
     int out_fd, err_fd;
+    /* a warm command's standard input, non-blocking; -1: the command reads its inputs from a file */
+    int in_fd;
 };
 
 /* Starts the guard. The caller owns the descriptors of *box_r. ERR_INVALID: uid and caller do not match;

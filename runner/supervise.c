@@ -20,8 +20,9 @@
 #include "runner/sampler.h"
 #include "runner/sandbox.h"
 #include "runner/stderr_log.h"
+#include "runner/supervised_run.h"
 #include "runner/untrusted_dir.h"
-#include "runner/workdir.h"
+#include "runner/warm.h"
 #include "json/json.h"
 
 enum {
@@ -34,79 +35,50 @@ enum {
     WRITTEN_FACTOR = 4,
 };
 
-enum { FD_OWNER, FD_SIGNAL, FD_NOTE, FD_STDOUT, FD_STDERR, FD_COUNT };
-
-struct supervised_run {
-    const struct runner_job *job;
-    struct runner_workdir workdir;
-    struct runner_sandbox sandbox;
-    struct stderr_log log;
-    /* fd -1: closed */
-    struct pollfd fds[FD_COUNT];
-    /* why the runner ended the run; NULL: it did not */
-    const char *reason;
-    /* explanation for the operator, static or owned by the talloc context; may be NULL */
-    const char *detail;
-    int64_t started_ms, deadline_ms, kill_ms, sample_ms, disk_ms, ended_ms;
-    /* the sandbox's /proc; -1 until opened */
-    int proc_fd;
-    /* the sandbox's process 1, in the runner's pid namespace; 0 until it has sent a note */
-    pid_t init_pid;
-    /* consecutive samples that read nothing */
-    unsigned failed_samples;
-    /* number of characters of "stop" received so far */
-    unsigned stop_matched;
-    bool started, owner_gone, tree_dead, end_reported;
-    int exec_errno, wait_status;
-    uint64_t peak_bytes, stdout_bytes;
-    /* standard error of bubblewrap, if the sandbox could not be set up */
-    char setup_error[256];
-};
-
-static int64_t now_ms(void)
+int64_t supervise_now_ms(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_BOOTTIME, &t);
     return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
-static void close_fd(struct supervised_run *r, int which)
+void supervise_close_fd(struct supervised_run *r, int which)
 {
     if (r->fds[which].fd >= 0)
         close(r->fds[which].fd);
     r->fds[which].fd = -1;
 }
 
-/* Kills all processes of the run. Process 1 exits when the control pipe closes, and also when the guard or
+/* Process 1 exits when the control pipe closes, and also when the guard or
  * bubblewrap dies; both end every process inside. */
-static void kill_tree(struct supervised_run *r)
+void supervise_kill_tree(struct supervised_run *r)
 {
     if (r->sandbox.control_fd >= 0)
         close(r->sandbox.control_fd);
     r->sandbox.control_fd = -1;
-    r->kill_ms = INT64_MAX;
+    r->kill_ms = r->pause_ms = INT64_MAX;
     if (r->sandbox.guard > 0)
         kill(r->sandbox.guard, SIGKILL);
 }
 
-static void kill_run(struct supervised_run *r, const char *reason)
+void supervise_kill_run(struct supervised_run *r, const char *reason)
 {
     if (r->tree_dead)
         return;
     if (!r->reason)
         r->reason = reason;
-    kill_tree(r);
+    supervise_kill_tree(r);
 }
 
-static void terminate_run(struct supervised_run *r, const char *reason)
+void supervise_terminate(struct supervised_run *r, const char *reason)
 {
     if (r->reason || r->tree_dead)
         return;
     r->reason = reason;
     if (!r->started || write(r->sandbox.control_fd, "T", 1) != 1)
-        kill_tree(r);
+        supervise_kill_tree(r);
     else
-        r->kill_ms = now_ms() + r->job->grace_ms;
+        r->kill_ms = supervise_now_ms() + r->job->grace_ms;
 }
 
 /* --- input --- */
@@ -118,7 +90,7 @@ static void on_owner_text(struct supervised_run *r, const char *received)
     for (; *received && stop[r->stop_matched]; received++)
         r->stop_matched = *received == stop[r->stop_matched] ? r->stop_matched + 1 : *received == stop[0];
     if (!stop[r->stop_matched])
-        terminate_run(r, "stopped");
+        supervise_terminate(r, "stopped");
 }
 
 static void on_owner_input(struct supervised_run *r)
@@ -133,8 +105,8 @@ static void on_owner_input(struct supervised_run *r)
         return;
     }
     r->owner_gone = true;
-    close_fd(r, FD_OWNER);
-    kill_run(r, "stopped");
+    supervise_close_fd(r, FD_OWNER);
+    supervise_kill_run(r, "stopped");
 }
 
 /* The guard can be reaped only after all processes of its pid namespace have ended. */
@@ -144,7 +116,7 @@ static void reap_guard(struct supervised_run *r)
         return;
     r->sandbox.guard = -1;
     r->tree_dead = true;
-    r->ended_ms = now_ms();
+    r->ended_ms = supervise_now_ms();
 }
 
 static void supervise_on_signal(struct supervised_run *r)
@@ -154,7 +126,7 @@ static void supervise_on_signal(struct supervised_run *r)
         if (info.ssi_signo == SIGCHLD)
             reap_guard(r);
         else
-            terminate_run(r, "stopped");
+            supervise_terminate(r, "stopped");
     }
 }
 
@@ -183,12 +155,14 @@ static void on_init_note(struct supervised_run *r)
 {
     struct runner_init_note note;
     if (!receive_note(r->fds[FD_NOTE].fd, &note, &r->init_pid)) {
-        close_fd(r, FD_NOTE);
+        supervise_close_fd(r, FD_NOTE);
         return;
     }
     if (note.kind == 'S') {
         r->started = true;
         runner_report_send(runner_report_new("started"));
+        if (r->job->warm)
+            r->fds[FD_STDIN].events = POLLOUT;
     } else if (note.kind == 'X') {
         r->started = true;
         r->exec_errno = note.value;
@@ -197,6 +171,8 @@ static void on_init_note(struct supervised_run *r)
         r->wait_status = note.value;
         if (note.peak_bytes > 0 && (uint64_t)note.peak_bytes > r->peak_bytes)
             r->peak_bytes = (uint64_t)note.peak_bytes;
+    } else if (note.kind == 'P') {
+        warm_on_stopped(r);
     }
 }
 
@@ -205,7 +181,11 @@ static void on_stdout(struct supervised_run *r)
     char buf[64 * 1024];
     ssize_t n = read(r->fds[FD_STDOUT].fd, buf, sizeof buf);
     if (n <= 0) {
-        close_fd(r, FD_STDOUT);
+        supervise_close_fd(r, FD_STDOUT);
+        return;
+    }
+    if (r->job->warm) {
+        warm_take_output(r, buf, (size_t)n);
         return;
     }
     uint64_t room = r->job->stdout_max - r->stdout_bytes;
@@ -214,22 +194,22 @@ static void on_stdout(struct supervised_run *r)
         ssize_t w = write(r->workdir.stdout_fd, buf + done, kept - done);
         if (w <= 0) {
             r->detail = "the command's output could not be written; the disk may be full";
-            kill_run(r, "internal");
+            supervise_kill_run(r, "internal");
             break;
         }
         done += (size_t)w;
     }
     r->stdout_bytes += kept;
     if (kept < (size_t)n)
-        kill_run(r, "output_limit");
+        supervise_kill_run(r, "output_limit");
 }
 
-static void on_stderr(struct supervised_run *r)
+void supervise_read_stderr(struct supervised_run *r)
 {
     char buf[64 * 1024];
     ssize_t n = read(r->fds[FD_STDERR].fd, buf, sizeof buf);
     if (n <= 0) {
-        close_fd(r, FD_STDERR);
+        supervise_close_fd(r, FD_STDERR);
         return;
     }
     size_t used = strlen(r->setup_error), room = sizeof r->setup_error - 1 - used;
@@ -246,12 +226,25 @@ static void sample_disk(struct supervised_run *r, int64_t now)
 {
     const char *why;
     uint64_t bytes = sampler_disk_bytes(r->proc_fd, r->workdir.work_fd, &why);
-    int64_t took = now_ms() - now;
+    int64_t took = supervise_now_ms() - now;
     r->disk_ms = now + (took * 20 < SAMPLE_MS ? SAMPLE_MS : took * 20 > 1000 ? 1000 + took : took * 20);
     if (!r->reason && bytes == UINT64_MAX)
         r->detail = why;
     if (bytes == UINT64_MAX || bytes > r->job->disk_bytes + r->workdir.input_bytes)
-        kill_run(r, "disk_limit");
+        supervise_kill_run(r, "disk_limit");
+}
+
+bool supervise_sample(struct supervised_run *r, struct runner_usage *usage_r)
+{
+    if (r->proc_fd < 0 && r->init_pid)
+        r->proc_fd = sampler_open_proc(r->init_pid);
+    if (r->proc_fd < 0 || !sampler_usage(r->proc_fd, r->job->memory_bytes, usage_r))
+        return false;
+    r->failed_samples = 0;
+    if (usage_r->memory_bytes > r->peak_bytes)
+        r->peak_bytes = usage_r->memory_bytes;
+    r->written_bytes = usage_r->written_bytes;
+    return true;
 }
 
 static void sample_usage(struct supervised_run *r, int64_t now)
@@ -261,28 +254,25 @@ static void sample_usage(struct supervised_run *r, int64_t now)
     /* process 1 and everything inside have ended, although the guard may not have been reaped yet */
     if (r->end_reported)
         return;
-    if (r->proc_fd < 0 && r->init_pid)
-        r->proc_fd = sampler_open_proc(r->init_pid);
-    if (r->proc_fd < 0 || !sampler_usage(r->proc_fd, r->job->memory_bytes, &u)) {
+    if (!supervise_sample(r, &u)) {
         /* one failed sample may mean that the tree is ending; a tree that stays unreadable for more than 20
          * samples must not continue */
         if (r->proc_fd >= 0 || r->init_pid)
             r->failed_samples++;
         if (r->failed_samples > 20) {
             r->detail = "the sandbox's processes could not be sampled";
-            kill_run(r, "internal");
+            supervise_kill_run(r, "internal");
         }
         return;
     }
-    r->failed_samples = 0;
-    if (u.memory_bytes > r->peak_bytes)
-        r->peak_bytes = u.memory_bytes;
+    /* the count of bytes written falls when a process ends that nobody waited for */
+    uint64_t written = u.written_bytes > r->written_before ? u.written_bytes - r->written_before : 0;
     if (u.memory_bytes > r->job->memory_bytes)
-        kill_run(r, "memory_limit");
+        supervise_kill_run(r, "memory_limit");
     else if (u.tasks > r->job->processes_max)
-        kill_run(r, "process_limit");
-    else if (u.written_bytes / WRITTEN_FACTOR > r->job->disk_bytes)
-        kill_run(r, "disk_limit");
+        supervise_kill_run(r, "process_limit");
+    else if (written / WRITTEN_FACTOR > r->job->disk_bytes)
+        supervise_kill_run(r, "disk_limit");
     else if (now >= r->disk_ms)
         sample_disk(r, now);
     if (u.memory_bytes > r->job->memory_bytes / 2)
@@ -291,13 +281,15 @@ static void sample_usage(struct supervised_run *r, int64_t now)
 
 static void run_timers(struct supervised_run *r)
 {
-    int64_t now = now_ms();
+    int64_t now = supervise_now_ms();
     if (r->tree_dead)
         return;
     if (now >= r->kill_ms)
-        kill_tree(r);
+        supervise_kill_tree(r);
+    if (now >= r->pause_ms) /* the answer counts; the process takes no further job */
+        supervise_kill_tree(r);
     if (now >= r->deadline_ms)
-        terminate_run(r, "timeout");
+        supervise_terminate(r, "timeout");
     if (now >= r->sample_ms && r->started)
         sample_usage(r, now);
     else if (now >= r->sample_ms)
@@ -306,11 +298,13 @@ static void run_timers(struct supervised_run *r)
 
 static int wait_time_ms(const struct supervised_run *r, int64_t log_ms)
 {
-    int64_t now = now_ms(), next = r->tree_dead ? INT64_MAX : r->sample_ms;
+    int64_t now = supervise_now_ms(), next = r->tree_dead ? INT64_MAX : r->sample_ms;
     if (!r->reason && !r->tree_dead && r->deadline_ms < next)
         next = r->deadline_ms;
     if (!r->tree_dead && r->kill_ms < next)
         next = r->kill_ms;
+    if (!r->tree_dead && r->pause_ms < next)
+        next = r->pause_ms;
     next -= now;
     if (log_ms >= 0 && log_ms < next)
         next = log_ms;
@@ -320,26 +314,27 @@ static int wait_time_ms(const struct supervised_run *r, int64_t log_ms)
 static void dispatch(struct supervised_run *r)
 {
     static void (*const on[FD_COUNT])(struct supervised_run *) = {
-        [FD_OWNER] = on_owner_input, [FD_SIGNAL] = supervise_on_signal, [FD_NOTE] = on_init_note,
-        [FD_STDOUT] = on_stdout,     [FD_STDERR] = on_stderr,
+        [FD_OWNER] = on_owner_input, [FD_SIGNAL] = supervise_on_signal,   [FD_NOTE] = on_init_note,
+        [FD_STDOUT] = on_stdout,     [FD_STDERR] = supervise_read_stderr, [FD_STDIN] = warm_send_request,
     };
     for (int i = 0; i < FD_COUNT; i++)
         if (r->fds[i].fd >= 0 && r->fds[i].revents)
             on[i](r);
 }
 
-/* Runs until all processes of the run have ended and all their output has been read. */
+/* Runs until all processes of the run have ended, or are stopped and may take another job, and all their
+ * output has been read. */
 static void supervise_loop(struct supervised_run *r)
 {
-    while (!r->tree_dead || r->fds[FD_STDOUT].fd >= 0 || r->fds[FD_STDERR].fd >= 0 ||
-           r->fds[FD_NOTE].fd >= 0) {
-        int64_t log_ms = stderr_log_send(&r->log, now_ms(), false);
+    while (!r->paused && (!r->tree_dead || r->fds[FD_STDOUT].fd >= 0 || r->fds[FD_STDERR].fd >= 0 ||
+                          r->fds[FD_NOTE].fd >= 0)) {
+        int64_t log_ms = stderr_log_send(&r->log, supervise_now_ms(), false);
         poll(r->fds, FD_COUNT, wait_time_ms(r, log_ms));
         dispatch(r);
         run_timers(r);
     }
     stderr_log_end(&r->log);
-    stderr_log_send(&r->log, now_ms(), true);
+    stderr_log_send(&r->log, supervise_now_ms(), true);
 }
 
 /* --- report --- */
@@ -356,6 +351,12 @@ static const char *final_reason(struct supervised_run *r)
         r->detail = why;
     if (used > r->job->disk_bytes + r->workdir.input_bytes)
         return "disk_limit";
+    if (r->answered)
+        return NULL;
+    if (r->job->warm && r->end_reported && WIFEXITED(r->wait_status) && WEXITSTATUS(r->wait_status) == 0) {
+        r->detail = "the command ended without an answer";
+        return "protocol";
+    }
     if (r->end_reported)
         return NULL;
     r->detail = r->started        ? "the sandbox was killed from outside; the machine may be out of memory"
@@ -372,23 +373,29 @@ static void record_add_text(json_object *o, const char *name, const char *text)
 static json_object *ended_record(struct supervised_run *r, const char *reason)
 {
     json_object *o = runner_report_new("ended");
-    int status = r->wait_status;
-    bool exited = r->end_reported && WIFEXITED(status), signaled = r->end_reported && WIFSIGNALED(status);
+    /* an answer counts as exit code 0, whatever became of the process afterwards */
+    int status = r->answered ? 0 : r->wait_status;
+    bool ended = r->end_reported || r->answered;
+    bool exited = ended && WIFEXITED(status), signaled = ended && WIFSIGNALED(status);
     if (r->exec_errno && !reason)
         r->detail = strerror(r->exec_errno);
     record_add_text(o, "reason", reason);
     record_add_text(o, "detail", r->detail);
     json_object_object_add(o, "exit_code", exited ? json_object_new_int(WEXITSTATUS(status)) : NULL);
     json_object_object_add(o, "signal",
-                           signaled                         ? json_object_new_int(WTERMSIG(status))
-                           : r->started && !r->end_reported ? json_object_new_int(SIGKILL)
-                                                            : NULL);
+                           signaled               ? json_object_new_int(WTERMSIG(status))
+                           : r->started && !ended ? json_object_new_int(SIGKILL)
+                                                  : NULL);
     json_object_object_add(o, "started", json_object_new_boolean(r->started && !r->exec_errno));
     json_object_object_add(o, "wallclock_ms", json_object_new_int64(r->ended_ms - r->started_ms));
     json_object_object_add(o, "peak_memory_bytes", json_object_new_int64((int64_t)r->peak_bytes));
     json_object_object_add(o, "stdout_bytes", json_object_new_int64((int64_t)r->stdout_bytes));
     json_object_object_add(o, "log_bytes", json_object_new_int64((int64_t)r->log.kept_bytes));
     json_object_object_add(o, "log_truncated", json_object_new_boolean(r->log.truncated));
+    if (r->error)
+        json_object_object_add(o, "error", runner_report_text(r->error, r->error_bytes));
+    if (r->job->warm)
+        json_object_object_add(o, "reusable", json_object_new_boolean(r->paused));
     return o;
 }
 
@@ -397,7 +404,8 @@ static int report_end(struct supervised_run *r)
     const char *reason = final_reason(r);
     json_object *ended = ended_record(r, reason);
     struct runner_artifacts found = {0};
-    untrusted_dir_take_ownership(r->workdir.work_fd);
+    /* a process that takes another job still owns its working directory */
+    untrusted_dir_take_ownership(r->paused ? r->workdir.outputs_fd : r->workdir.work_fd);
     if (!reason && !r->exec_errno) {
         runner_artifacts_collect(r->job, r->workdir.outputs_fd, r->job->disk_bytes, &found);
     } else {
@@ -430,16 +438,42 @@ static int open_signal_fd(void)
     return signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void supervise_prepare(struct supervised_run *r, int owner_fd, int signal_fd)
+/* What the beginning of a job sets, of the first one and of a later one. */
+static void begin_job(struct supervised_run *r)
 {
-    const int fds[FD_COUNT] = {owner_fd, signal_fd, r->sandbox.note_fd, r->sandbox.out_fd, r->sandbox.err_fd};
-    for (int i = 0; i < FD_COUNT; i++)
-        r->fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    r->started_ms = supervise_now_ms();
     r->log.fd = r->workdir.log_fd;
     r->log.max_bytes = r->job->log_max;
     r->deadline_ms = r->started_ms + r->job->timeout_ms;
     r->sample_ms = r->started_ms + SAMPLE_MS / 2;
-    r->kill_ms = INT64_MAX;
+    r->kill_ms = r->pause_ms = INT64_MAX;
+}
+
+static void watch_sandbox(struct supervised_run *r, int owner_fd, int signal_fd)
+{
+    const int fds[FD_COUNT] = {owner_fd,          signal_fd,         r->sandbox.note_fd,
+                               r->sandbox.out_fd, r->sandbox.err_fd, r->sandbox.in_fd};
+    for (int i = 0; i < FD_COUNT; i++)
+        r->fds[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    r->fds[FD_STDIN].events = 0; /* until the command was executed */
+}
+
+/* Takes jobs to the sandbox until it ends or the owner does. */
+static int supervise_jobs(struct supervised_run *r)
+{
+    const char *why = NULL;
+    for (;;) {
+        supervise_loop(r);
+        if (r->owner_gone)
+            return 1;
+        int status = report_end(r);
+        if (!r->paused || !warm_await_job(r))
+            return status;
+        if (warm_take_job(r, &why) != OK)
+            return report_failure(why);
+        begin_job(r);
+        warm_resume(r);
+    }
 }
 
 int runner_supervise(void *ctx, const struct runner_job *job, int owner_fd, const char *received)
@@ -447,15 +481,18 @@ int runner_supervise(void *ctx, const struct runner_job *job, int owner_fd, cons
     struct supervised_run *r = talloc_zero(ctx, struct supervised_run);
     const char *why = NULL;
     r->job = job;
+    r->job_ctx = talloc_new(r);
+    r->warm_dir = job->work_parent;
     r->proc_fd = -1;
     int signal_fd = open_signal_fd();
-    if (runner_workdir_make(ctx, job, &r->workdir, &why) != OK)
+    if (runner_workdir_make(ctx, job, &r->workdir, &why) != OK || (job->warm && warm_prepare(r, &why) != OK))
         return report_failure(why);
-    r->started_ms = now_ms();
+    begin_job(r);
     if (runner_sandbox_start(ctx, job, &r->sandbox, &why) != OK)
         return report_failure(why);
-    supervise_prepare(r, owner_fd, signal_fd);
+    watch_sandbox(r, owner_fd, signal_fd);
     on_owner_text(r, received);
-    supervise_loop(r);
-    return r->owner_gone ? 1 : report_end(r);
+    int status = supervise_jobs(r);
+    warm_leave(r);
+    return status;
 }

@@ -234,14 +234,14 @@ static bool flatten(int top, const char *name, unsigned long *serial)
     return good && unlinkat(top, name, AT_REMOVEDIR) == 0;
 }
 
-/* Makes one pass over `top`. *remaining_r is set if there was any entry. */
-static bool remove_entries_once(int top, unsigned long *serial, bool *remaining_r)
+/* Makes one pass over `top`. *remaining_r is set if there was any entry but `kept`. */
+static bool remove_entries_once(int top, const char *kept, unsigned long *serial, bool *remaining_r)
 {
     DIR *d = open_dir_stream(top);
     bool good = d != NULL;
     *remaining_r = false;
     for (struct dirent *e; d && (e = readdir(d));) {
-        if (is_dot(e->d_name))
+        if (is_dot(e->d_name) || (kept && strcmp(e->d_name, kept) == 0))
             continue;
         *remaining_r = true;
         if (unlinkat(top, e->d_name, 0) != 0)
@@ -252,16 +252,22 @@ static bool remove_entries_once(int top, unsigned long *serial, bool *remaining_
     return good;
 }
 
-bool untrusted_dir_remove(const char *path)
+bool untrusted_dir_empty(int dir_fd, const char *kept)
 {
     unsigned long serial = 0;
     bool remaining = true, good = true;
+    while (remaining && good)
+        good = remove_entries_once(dir_fd, kept, &serial, &remaining);
+    return good;
+}
+
+bool untrusted_dir_remove(const char *path)
+{
     chmod(path, 0700);
     int top = open(path, OPEN_DIR);
     if (top < 0)
         return errno == ENOENT;
-    while (remaining && good)
-        good = remove_entries_once(top, &serial, &remaining);
+    bool good = untrusted_dir_empty(top, NULL);
     close(top);
     return good && rmdir(path) == 0;
 }

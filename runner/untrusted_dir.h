@@ -32,6 +32,9 @@ void untrusted_dir_files(int dir_fd, untrusted_dir_visit *visit, void *arg);
  * belong to another user. */
 void untrusted_dir_take_ownership(int dir_fd);
 
+/* Removes everything in the folder but the entry `kept` (NULL: none), at any depth. True if it succeeded. */
+bool untrusted_dir_empty(int dir_fd, const char *kept);
+
 /* Removes `path` and everything below it, at any depth. Folders without access are made accessible first.
  * True if `path` does not exist afterwards. */
 bool untrusted_dir_remove(const char *path);

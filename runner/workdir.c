@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -71,47 +72,115 @@ static bool copy_input(const struct runner_job *job, const struct runner_file *f
     return good;
 }
 
+static enum err copy_inputs(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                            const char **why_r)
+{
+    const char *why;
+    struct stat st;
+    for (size_t i = 0; i < job->file_count; i++)
+        if (!copy_input(job, &job->files[i], workdir->materials_fd))
+            return workdir_error(ctx, "copy the input file", job->files[i].name, why_r);
+    if (fstat(workdir->materials_fd, &st) != 0)
+        return workdir_error(ctx, "examine", "inputs/materials", why_r);
+    workdir->input_bytes = untrusted_dir_usage(workdir->materials_fd, &why) + (uint64_t)st.st_blocks * 512;
+    return OK;
+}
+
 static enum err make_inputs(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
                             const char **why_r)
 {
     int inputs = make_dir(workdir->work_fd, "inputs", 0755, 0);
-    int materials = inputs >= 0 ? make_dir(inputs, "materials", 0755, 0) : -1;
-    enum err e = materials >= 0 ? OK : workdir_error(ctx, "create", "inputs/materials", why_r);
-    for (size_t i = 0; e == OK && i < job->file_count; i++)
-        if (!copy_input(job, &job->files[i], materials))
-            e = workdir_error(ctx, "copy the input file", job->files[i].name, why_r);
-    const char *why;
-    if (e == OK)
-        workdir->input_bytes = untrusted_dir_usage(inputs, &why);
-    if (materials >= 0)
-        close(materials);
+    workdir->materials_fd = inputs >= 0 ? make_dir(inputs, "materials", 0755, 0) : -1;
+    enum err e = workdir->materials_fd >= 0 ? copy_inputs(ctx, job, workdir, why_r)
+                                            : workdir_error(ctx, "create", "inputs/materials", why_r);
     if (inputs >= 0)
         close(inputs);
     return e;
 }
 
+/* The setgid bit of executor.run_dir stays: the API's user reads the log as a member of that group. */
+static int make_top_dir(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0711) != 0 && errno != EEXIST)
+        return -1;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || fchmod(fd, 0711 | (st.st_mode & S_ISGID)) != 0)) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* The run's own folder with its log and stdout. The caller owns *run_r, also on failure. */
+static enum err make_run_dir(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                             int *run_r, const char **why_r)
+{
+    const int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+    *run_r = make_top_dir(job->run_dir);
+    if (*run_r < 0)
+        return workdir_error(ctx, "create", job->run_dir, why_r);
+    if ((workdir->log_fd = openat(*run_r, "log", create | O_APPEND, 0640)) < 0)
+        return workdir_error(ctx, "create", "log", why_r);
+    if ((workdir->stdout_fd = openat(*run_r, "stdout", create, 0640)) < 0)
+        return workdir_error(ctx, "create", "stdout", why_r);
+    return OK;
+}
+
+static enum err make_work(void *ctx, const struct runner_job *job, int parent, struct runner_workdir *workdir,
+                          const char **why_r)
+{
+    if ((workdir->work_fd = make_dir(parent, "work", 0700, job->uid)) < 0)
+        return workdir_error(ctx, "create", "work", why_r);
+    if ((workdir->outputs_fd = make_dir(workdir->work_fd, "outputs", 0755, job->uid)) < 0)
+        return workdir_error(ctx, "create", "work/outputs", why_r);
+    return make_inputs(ctx, job, workdir, why_r);
+}
+
 enum err runner_workdir_make(void *ctx, const struct runner_job *job, struct runner_workdir *workdir_r,
                              const char **why_r)
 {
-    const int create = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-    *workdir_r = (struct runner_workdir){-1, -1, -1, -1, 0};
+    int run = -1;
+    *workdir_r = (struct runner_workdir){-1, -1, -1, -1, -1, -1, 0};
     umask(022);
-    if (mkdir(job->run_dir, 0711) != 0 && errno != EEXIST)
-        return workdir_error(ctx, "create", job->run_dir, why_r);
-    int run = open(job->run_dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    struct stat st;
-    /* the setgid bit of executor.run_dir stays: the API's user reads the log as a member of that group */
-    if (run < 0 || fstat(run, &st) != 0 || fchmod(run, 0711 | (st.st_mode & S_ISGID)) != 0)
-        return workdir_error(ctx, "open", job->run_dir, why_r);
-    enum err e = OK;
-    if ((workdir_r->log_fd = openat(run, "log", create | O_APPEND, 0640)) < 0)
-        e = workdir_error(ctx, "create", "log", why_r);
-    else if ((workdir_r->stdout_fd = openat(run, "stdout", create, 0640)) < 0)
-        e = workdir_error(ctx, "create", "stdout", why_r);
-    else if ((workdir_r->work_fd = make_dir(run, "work", 0700, job->uid)) < 0)
-        e = workdir_error(ctx, "create", "work", why_r);
-    else if ((workdir_r->outputs_fd = make_dir(workdir_r->work_fd, "outputs", 0755, job->uid)) < 0)
+    enum err e = make_run_dir(ctx, job, workdir_r, &run, why_r);
+    if (e == OK && job->work_parent != job->run_dir) {
+        workdir_r->lock_fd = make_top_dir(job->work_parent);
+        if (workdir_r->lock_fd < 0 || flock(workdir_r->lock_fd, LOCK_EX | LOCK_NB) != 0)
+            e = workdir_error(ctx, "create and lock", job->work_parent, why_r);
+    }
+    if (e == OK)
+        e = make_work(ctx, job, workdir_r->lock_fd >= 0 ? workdir_r->lock_fd : run, workdir_r, why_r);
+    if (run >= 0)
+        close(run);
+    return e;
+}
+
+static void close_job_fds(struct runner_workdir *workdir)
+{
+    int *const fds[] = {&workdir->outputs_fd, &workdir->log_fd, &workdir->stdout_fd};
+    for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+enum err runner_workdir_next(void *ctx, const struct runner_job *job, struct runner_workdir *workdir,
+                             const char **why_r)
+{
+    int run = -1;
+    close_job_fds(workdir);
+    fchmod(workdir->work_fd,
+           /* if the runner is not root, the skill may have removed the access of both */
+           0700);
+    /* `inputs` is mounted in the sandbox, so that the skill can neither replace nor move it */
+    if (!untrusted_dir_empty(workdir->work_fd, "inputs") || !untrusted_dir_empty(workdir->materials_fd, NULL))
+        return workdir_error(ctx, "empty", "work", why_r);
+    enum err e = make_run_dir(ctx, job, workdir, &run, why_r);
+    if (run >= 0)
+        close(run);
+    if (e == OK && (workdir->outputs_fd = make_dir(workdir->work_fd, "outputs", 0755, job->uid)) < 0)
         e = workdir_error(ctx, "create", "work/outputs", why_r);
-    close(run);
-    return e == OK ? make_inputs(ctx, job, workdir_r, why_r) : e;
+    return e == OK ? copy_inputs(ctx, job, workdir, why_r) : e;
 }

@@ -26,6 +26,7 @@ struct blob_store;
 struct disk_thread;
 struct compute_thread;
 struct spawn_limiter;
+struct warm_pool;
 
 /* A heartbeat is sent every HEARTBEAT_MS. A process whose last successful one is LEASE_MS old may not act any
  * more (executor/lease). */
@@ -86,7 +87,8 @@ struct executor {
     /* Runner processes that live, and stopped runs whose log is still being collected. */
     int64_t active_runners;
     struct spawn_limiter *spawn_limiter;
-    /* max_active entries; true: taken (executor/io/runner_process.h). */
+    struct warm_pool *warm_pool;
+    /* runner_process_uids entries; true: taken. */
     bool *uid_slots_taken;
     /* Context of everything that watches child processes; freed before the loop, which that needs. */
     void *process_ctx;

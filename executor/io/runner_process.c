@@ -39,6 +39,8 @@ struct runner_process {
     bool stdout_ended, reaped;
     /* abandoned: the directory to remove after the end */
     char *remove_dir;
+    /* of a warm runner, which removes it itself unless it is killed; otherwise NULL */
+    char *warm_dir;
 };
 
 void runner_process_find_program(void)
@@ -56,9 +58,14 @@ const char *runner_process_program(void)
 
 /* --- uids: one for each run, if this process is root --- */
 
+int runner_process_uids(const struct config *config)
+{
+    return (int)(config->executor.max_active + 2 * config->executor.warm_idle_max);
+}
+
 static int take_uid_slot(struct executor *exec)
 {
-    for (int i = 0; i < exec->config->executor.max_active; i++) {
+    for (int i = 0; i < runner_process_uids(exec->config); i++) {
         if (!exec->uid_slots_taken[i]) {
             exec->uid_slots_taken[i] = true;
             return i;
@@ -72,9 +79,10 @@ static bool set_job_uid(struct runner_process *r, json_object *job)
     const struct executor *exec = r->exec;
     if (geteuid() != 0)
         return true;
-    r->uid_slot = take_uid_slot(r->exec);
+    if (r->uid_slot < 0)
+        r->uid_slot = take_uid_slot(r->exec);
     int64_t uid = exec->config->executor.sandbox_uid_base +
-                  (int64_t)exec->process_index * exec->config->executor.max_active + r->uid_slot;
+                  (int64_t)exec->process_index * runner_process_uids(exec->config) + r->uid_slot;
     json_object_object_add(job, "uid", json_object_new_int64(uid));
     return r->uid_slot >= 0;
 }
@@ -96,6 +104,11 @@ static void handle_report_line(struct runner_process *r, const char *line, size_
     if (json_parse_tolerant(scratch, line, size, JSON_DEPTH_MAX, &o, &why) != OK ||
         !(type = json_get_text(o, "type"))) {
         log_error("runner.protocol_error", "pid=%d", (int)r->pid);
+    } else if (strcmp(type, "ended") == 0 && r->warm_dir) {
+        const struct runner_process_events events = r->events;
+        r->events = (struct runner_process_events){0};
+        if (events.ended)
+            events.ended(r->arg, o);
     } else if (strcmp(type, "ended") == 0) {
         json_object_put(r->record);
         r->record = json_object_get(o);
@@ -150,6 +163,8 @@ static void finish_runner(struct runner_process *r)
         r->events.ended(r->arg, r->record);
     if (r->remove_dir)
         run_dir_remove(exec, r->remove_dir);
+    if (r->warm_dir)
+        run_dir_remove(exec, r->warm_dir);
     talloc_free(r);
     exec->on_work_ended(exec);
 }
@@ -269,6 +284,14 @@ static bool open_and_spawn(struct runner_process *r)
     return false;
 }
 
+static void send_job(struct runner_process *r, json_object *job)
+{
+    size_t size;
+    const char *text = json_text(job, &size);
+    bufferevent_write(r->stdin_pipe, text, size);
+    bufferevent_write(r->stdin_pipe, "\n", 1);
+}
+
 struct runner_process *runner_process_start(struct executor *exec, json_object *job,
                                             const struct runner_process_events *events, void *arg)
 {
@@ -279,12 +302,19 @@ struct runner_process *runner_process_start(struct executor *exec, json_object *
         talloc_free(r);
         return NULL;
     }
-    size_t size;
-    const char *text = json_text(job, &size);
-    bufferevent_write(r->stdin_pipe, text, size);
-    bufferevent_write(r->stdin_pipe, "\n", 1);
+    if (json_get_text(job, "warm_dir"))
+        r->warm_dir = talloc_strdup(r, json_get_text(job, "warm_dir"));
+    send_job(r, job);
     exec->active_runners++;
     return r;
+}
+
+void runner_process_next(struct runner_process *r, json_object *job,
+                         const struct runner_process_events *events, void *arg)
+{
+    runner_process_set_events(r, events, arg);
+    if (set_job_uid(r, job))
+        send_job(r, job);
 }
 
 void runner_process_stop(struct runner_process *r, bool now)

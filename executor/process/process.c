@@ -30,6 +30,7 @@
 #include "executor/run/model/model_run.h"
 #include "executor/run/skill/run_dir_sweep.h"
 #include "executor/run/skill/skill_run.h"
+#include "executor/run/skill/warm_pool.h"
 #include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
 #include "redis/keys.h"
@@ -147,6 +148,7 @@ static void on_fenced(struct executor *exec)
     claimer_end(p->claimer);
     maintenance_timer_end(p->maintenance);
     runs_cancel_all(exec, "this executor has lost its lease");
+    warm_pool_close(exec->warm_pool);
     if (exec->stopping)
         end_loop(exec); /* MariaDB is unreachable: the other executors will find this one lost */
 }
@@ -202,6 +204,7 @@ static void stop_process(struct process *p)
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
     await_last_claims(p);
     runs_release_idle(exec, false);
+    warm_pool_close(exec->warm_pool);
     if (exec->fenced)
         end_loop(exec);
 }
@@ -391,10 +394,11 @@ static bool set_up_process(struct process *p)
     exec->programs = compiled_programs_new(p, exec->compute);
     exec->skills = compiled_skills_new(p, exec->compute);
     set_up_sandboxes(p);
-    exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)exec->config->executor.max_active);
+    exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)runner_process_uids(exec->config));
     exec->blobs = blob_store_open(p, exec->config->files.dir);
     exec->disk_thread = disk_thread_start(p, exec->base);
     exec->spawn_limiter = spawn_limiter_new(p, exec->timers, spawn_limit(exec->config));
+    exec->warm_pool = warm_pool_new(p, exec);
     runner_process_find_program();
     p->grace_timer = (struct timer){.fire = on_grace_over, .arg = p};
     if (!exec->disk_thread || !set_up_http_client(p) || !set_up_db_thread(p))

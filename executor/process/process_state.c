@@ -8,6 +8,7 @@
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "service/compute_thread.h"
+#include "executor/run/skill/warm_pool.h"
 
 /* Counts of the runs of one kind. */
 struct run_counts {
@@ -106,6 +107,14 @@ static void log_caches(void *arg)
     log_cache("skills", compiled_skills_count(exec->skills));
 }
 
+static void log_warm_pool(void *arg)
+{
+    const struct executor *exec = arg;
+    struct warm_pool_counts n = warm_pool_count(exec->warm_pool);
+    state_log("state.warm", "idle=%zu cold_starts=%lld warm_starts=%lld ended_idle=%lld", n.idle,
+              (long long)n.cold_starts, (long long)n.warm_starts, (long long)n.ended_idle);
+}
+
 void process_state_add(struct state_dump *dump, struct executor *exec)
 {
     state_dump_add(dump, log_lease, exec);
@@ -113,5 +122,6 @@ void process_state_add(struct state_dump *dump, struct executor *exec)
     state_dump_add(dump, log_slots, exec);
     state_dump_add(dump, log_queues, exec);
     state_dump_add(dump, log_effects, exec);
+    state_dump_add(dump, log_warm_pool, exec);
     state_dump_add(dump, log_caches, exec);
 }

@@ -111,7 +111,17 @@ static const struct setting settings[] = {
     TEXT_ROW(executor, run_dir, "/var/lib/millrace/runs",
              "parent folder of the working folders of skill runs"),
     NUMBER_ROW(executor, sandbox_uid_base, 200000, 1000, 4000000000,
-               "first of the uids given to runners, one per slot, if the executor was started by root"),
+               "first of the uids given to runners if the executor was started by root: each process takes "
+               "max_active and twice warm_idle_max"),
+    NUMBER_ROW(executor, warm_idle_max, 32, 0, 1000,
+               "processes of warm skills that may wait for their next job, in one executor process; 0: each "
+               "job gets a new process"),
+    NUMBER_ROW(executor, warm_idle_per_workspace, 16, 1, 1000, "of these, for one workspace"),
+    NUMBER_ROW(executor, warm_idle_s, 60, 1, 86400, "seconds after which such a process is ended"),
+    NUMBER_ROW(executor, warm_jobs_max, 1000, 1, 1000000,
+               "jobs after which the process of a warm skill is replaced"),
+    NUMBER_ROW(executor, warm_age_s, 600, 1, 86400,
+               "seconds after which the process of a warm skill is replaced, at its next job"),
     TEXT_ROW(executor, sandbox_accept_missing, "",
              "sandbox features allowed to be missing on this host, comma-separated"),
     TEXT_ROW(executor, db_user, "millrace_executor", "MariaDB user of the executor"),

@@ -124,6 +124,7 @@ static void read_command_runner(struct manifest *m, json_object *runner, struct 
 {
     m->runner = RUNNER_COMMAND;
     m->argv = string_list(m, json_get(runner, "argv"), &m->argv_n);
+    m->warm = json_get(runner, "mode") && strcmp(json_get_text(runner, "mode"), "warm") == 0;
     for (size_t i = 0; i < m->argv_n; i++) {
         json_object *value = json_object_array_get_idx(json_get(runner, "argv"), i);
         if (strlen(m->argv[i]) != (size_t)json_object_get_string_len(value))

@@ -30,6 +30,8 @@ struct manifest {
     /* --- RUNNER_COMMAND --- */
     const char **argv;
     size_t argv_n;
+    /* its process takes one job after another */
+    bool warm;
     bool network;
     /* glob patterns of the files to keep; NULL: all files */
     const char **artifacts;

@@ -20,6 +20,7 @@ json_object *runner_job_new(const struct manifest *m, const char *skill_dir, con
     json_object_object_add(job, "grace_ms", json_object_new_int(SKILL_GRACE_MS));
     json_object_object_add(job, "memory_mb", json_object_new_int64(m->memory_mb));
     json_object_object_add(job, "network", json_object_new_boolean(m->network));
+    json_object_object_add(job, "warm", json_object_new_boolean(m->warm));
     if (m->artifacts)
         json_object_object_add(job, "artifacts", texts_json(m->artifacts, m->artifacts_n));
     return job;

@@ -114,7 +114,7 @@ static enum err copy_outputs(struct outputs_job *j, struct copies *copies)
     enum err e = copy_log(j, copies);
     if (e != OK || n == 0)
         return e;
-    char *path = talloc_asprintf(j, "%s/work/outputs", j->run_dir);
+    char *path = talloc_asprintf(j, "%s/work/outputs", j->work_parent);
     int outputs = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     for (size_t i = 0; e == OK && i < n; i++)
         e = copy_artifact(j, json_object_array_get_idx(j->artifact_list, i), outputs, copies);
@@ -142,13 +142,14 @@ static void collect_outputs_work(struct job *job, struct db_thread_ctx *thread_c
 }
 
 struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
-                                    json_object *found)
+                                    const char *work_parent, json_object *found)
 {
     struct outputs_job *j = talloc_zero(NULL, struct outputs_job);
     j->job = (struct job){.kind = JOB_CALL, .work = collect_outputs_work};
     j->blobs = exec->blobs;
     j->skill = cached_skill_ref(skill);
     j->run_dir = talloc_strdup(j, run_dir);
+    j->work_parent = talloc_strdup(j, work_parent);
     j->artifact_list = json_object_get(found);
     talloc_set_destructor(j, outputs_job_destroy);
     return j;

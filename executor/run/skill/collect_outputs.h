@@ -13,6 +13,8 @@ struct outputs_job {
     /* a reference */
     struct cached_skill *skill;
     const char *run_dir;
+    /* holds work/: run_dir, or the folder of a warm skill's process */
+    const char *work_parent;
     /* the runner's list of artifacts: a reference that only the job's thread uses */
     json_object *artifact_list;
     /* false: the command failed, and only artifacts and log are collected */
@@ -37,4 +39,4 @@ struct outputs_job {
 /* The caller sets want_outputs, job.done and job.arg, and submits the job to the disk thread. `artifact_list`
  * may be NULL. */
 struct outputs_job *outputs_job_new(struct executor *exec, struct cached_skill *skill, const char *run_dir,
-                                    json_object *artifact_list);
+                                    const char *work_parent, json_object *artifact_list);

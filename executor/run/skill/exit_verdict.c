@@ -17,6 +17,7 @@ static struct exit_verdict verdict_by_reason(void *ctx, const char *reason, cons
         {"output_limit", REASON_OUTPUT_LIMIT, "the outputs exceed their size limit"},
         {"disk_limit", REASON_OUTPUT_LIMIT, "the run exceeded its disk limit"},
         {"process_limit", REASON_STEP_FAILED, "the run exceeded its process limit"},
+        {"protocol", REASON_STEP_FAILED, "the command broke the protocol of warm skills"},
         {"stopped", REASON_STOPPED, "the run was stopped"},
     };
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
@@ -33,11 +34,15 @@ struct exit_verdict exit_verdict_of(void *ctx, json_object *record)
 {
     const char *reason = json_get_text(record, "reason");
     const char *detail = json_get_text(record, "detail");
+    const char *error = json_get_text(record, "error");
     json_object *code = json_get(record, "exit_code"), *number = json_get(record, "signal");
     if (!record)
         return (struct exit_verdict){REASON_INTERNAL, "the runner died"};
     if (reason)
         return verdict_by_reason(ctx, reason, detail);
+    if (error)
+        return (struct exit_verdict){REASON_STEP_FAILED,
+                                     talloc_asprintf(ctx, "the command reported an error: %s", error)};
     if (number)
         return (struct exit_verdict){
             REASON_STEP_FAILED,

@@ -1,9 +1,14 @@
 #include "executor/run/skill/run_dir_sweep.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <talloc.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "executor/io/runner_process.h"
@@ -16,6 +21,8 @@ enum {
     /* A directory is kept for this long after the end of its run. Its executor learns of a stop by its next
      * heartbeat at the latest. Then the command gets its grace, and its log is stored (stopped_skill.h). */
     LINGER_MS = HEARTBEAT_MS + RUNNER_REPORT_MS,
+    /* A runner locks the folder of its warm skill some microseconds after it was created. */
+    WARM_UNLOCKED_S = 60,
 };
 
 struct run_dir_sweep {
@@ -74,6 +81,28 @@ static bool parse_run_dir_name(struct executor *exec, const char *name, id *id_r
     return *end == '\0' && !id_map_get(exec->runs, id_r);
 }
 
+/* The folder of a warm skill's process whose runner has died: a living one holds its lock (docs/skills.md).
+ */
+static bool is_dead_warm_dir(int runs_fd, const char *name)
+{
+    struct stat st;
+    if (strncmp(name, WARM_DIR_PREFIX, sizeof WARM_DIR_PREFIX - 1) != 0)
+        return false;
+    int fd = openat(runs_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    bool dead = fd >= 0 && fstat(fd, &st) == 0 && st.st_mtime < time(NULL) - WARM_UNLOCKED_S &&
+                flock(fd, LOCK_EX | LOCK_NB) == 0;
+    if (fd >= 0)
+        close(fd);
+    return dead;
+}
+
+static void remove_dead_warm_dir(struct executor *exec, const char *name)
+{
+    char *dir = talloc_asprintf(NULL, "%s/%s", exec->config->executor.run_dir, name);
+    run_dir_remove(exec, dir);
+    talloc_free(dir);
+}
+
 static void on_sweep(void *arg)
 {
     struct run_dir_sweep *s = arg;
@@ -82,8 +111,11 @@ static void on_sweep(void *arg)
     struct run_dir_sweep_job *j = talloc_zero(NULL, struct run_dir_sweep_job);
     struct dirent *entry;
     j->job = (struct job){.kind = JOB_CALL, .work = sweep_work, .done = on_swept, .arg = exec};
-    while (dir && j->n < SWEEP_MAX && (entry = readdir(dir)))
+    while (dir && j->n < SWEEP_MAX && (entry = readdir(dir))) {
+        if (is_dead_warm_dir(dirfd(dir), entry->d_name))
+            remove_dead_warm_dir(exec, entry->d_name);
         j->n += parse_run_dir_name(exec, entry->d_name, &j->ids[j->n], &j->attempts[j->n]);
+    }
     if (dir)
         closedir(dir);
     if (j->n > 0)

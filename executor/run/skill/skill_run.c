@@ -15,6 +15,7 @@
 #include "executor/run/skill/exit_verdict.h"
 #include "executor/run/skill/stage_files.h"
 #include "executor/run/skill/stopped_skill.h"
+#include "executor/run/skill/warm_pool.h"
 #include "skill/package.h"
 
 /* The state of a command's run. */
@@ -25,7 +26,12 @@ struct skill_run {
     struct sandbox_permit *sandbox;
     /* JSON as it was sent, and as skill_extra_json wrote it (or NULL) */
     const char *input, *extra;
+    /* NULL: it does not run */
     struct runner_process *runner;
+    /* of a warm skill, from the start of its job until its outputs are collected; otherwise NULL */
+    struct warm_worker *warm;
+    /* the job of a warm skill was given to its process */
+    bool job_started;
     /* staging files or collecting outputs: its `arg` is cleared if the run is freed first */
     struct job *running_job;
     struct spawn_ticket ticket;
@@ -41,6 +47,7 @@ static void on_command_started(void *arg)
 {
     struct active_run *run = arg;
     struct skill_run *s = run->state;
+    s->job_started = true;
     spawn_limiter_release(&s->ticket);
     /* the runner enforces the time limit and reports it; this timer is for a runner that does not */
     if (!run->ending)
@@ -128,7 +135,7 @@ struct skill_ending {
     struct active_run *run;
     struct exit_verdict verdict;
     int64_t wallclock_ms;
-    bool started;
+    bool started, reusable;
     /* NULL: the runner died; a reference */
     json_object *record;
 };
@@ -160,7 +167,10 @@ static void on_outputs_collected(struct job *job)
     struct skill_ending *e = job->arg;
     struct active_run *run = e->run;
     if (run && !run->ending) {
-        ((struct skill_run *)run->state)->running_job = NULL;
+        struct skill_run *s = run->state;
+        s->running_job = NULL;
+        warm_worker_give_back(s->warm, e->reusable);
+        s->warm = NULL;
         put_outputs(run, j, e);
         if (e->verdict.reason)
             run_fail(run, e->verdict.reason, e->verdict.error);
@@ -174,20 +184,38 @@ static void on_outputs_collected(struct job *job)
     talloc_free(j);
 }
 
+static void wait_for_spawn(struct active_run *run);
+
+/* The runner has exited. True: it was idle when it died, so that nothing of the job has happened, and another
+ * process can take it. */
+static bool may_start_again(struct skill_run *s)
+{
+    bool untouched = s->warm && warm_worker_is_used(s->warm) && !s->job_started;
+    warm_worker_forget(s->warm);
+    s->warm = NULL;
+    return untouched;
+}
+
 static void on_command_ended(void *arg, json_object *record)
 {
     struct active_run *run = arg;
     struct skill_run *s = run->state;
     s->runner = NULL;
     spawn_limiter_release(&s->ticket);
+    if (!record && may_start_again(s)) {
+        wait_for_spawn(run);
+        return;
+    }
     /* the time limit is the command's: the run must not fail because other jobs keep the disk thread busy */
     timer_clear(run->exec->timers, &run->deadline);
     struct outputs_job *j =
-        outputs_job_new(run->exec, s->cached_skill, s->run_dir, json_get(record, "artifacts"));
+        outputs_job_new(run->exec, s->cached_skill, s->run_dir,
+                        s->warm ? warm_worker_dir(s->warm) : s->run_dir, json_get(record, "artifacts"));
     struct skill_ending *e = talloc_zero(j, struct skill_ending);
     *e = (struct skill_ending){.run = run,
                                .verdict = exit_verdict_of(j, record),
                                .wallclock_ms = json_object_get_int64(json_get(record, "wallclock_ms")),
+                               .reusable = json_object_get_boolean(json_get(record, "reusable")),
                                .started = !record || json_object_get_boolean(json_get(record, "started"))};
     e->record = json_own(e, json_object_get(record));
     if (e->verdict.reason == REASON_INTERNAL)
@@ -242,7 +270,8 @@ static void launch_runner(void *arg)
         timeout_ms = left_ms > 1 ? left_ms : 1;
     s->timeout_ms = timeout_ms;
     json_object *job = describe_runner_job(run, timeout_ms);
-    s->runner = runner_process_start(run->exec, job, &events, run);
+    s->runner = s->warm ? warm_worker_start(s->warm, job, &events, run)
+                        : runner_process_start(run->exec, job, &events, run);
     json_object_put(job);
     if (!s->runner) {
         run_note_nothing_started(run);
@@ -250,9 +279,29 @@ static void launch_runner(void *arg)
     }
 }
 
+/* True: a process that waits takes the job. Otherwise a warm skill gets a new worker. */
+static bool take_warm_worker(struct active_run *run)
+{
+    struct skill_run *s = run->state;
+    const struct skill *skill = cached_skill_row(s->cached_skill);
+    const struct warm_key key = {.workspace = run->row.workspace_id,
+                                 .principal = run->principal_id,
+                                 .skill = skill->id,
+                                 .version = skill->version};
+    s->warm = warm_pool_take(run->exec->warm_pool, &key);
+    if (s->warm)
+        return true;
+    s->warm = warm_worker_new(run->exec->warm_pool, &key);
+    return false;
+}
+
 static void wait_for_spawn(struct active_run *run)
 {
     struct skill_run *s = run->state;
+    if (cached_skill_manifest(s->cached_skill)->warm && take_warm_worker(run)) {
+        launch_runner(run);
+        return;
+    }
     s->ticket = (struct spawn_ticket){.on_granted = launch_runner, .arg = run};
     spawn_limiter_acquire(run->exec->spawn_limiter, &s->ticket);
 }
@@ -349,8 +398,9 @@ static void hand_over_outputs_job(struct active_run *run)
     e->run = NULL;
     if (executor_may_record(run->exec)) {
         stopped_skill_take_outputs(run, s->cached_skill, (struct outputs_job *)s->running_job,
-                                   e->wallclock_ms, s->run_dir);
+                                   e->wallclock_ms, s->run_dir, s->warm);
         s->run_dir = NULL;
+        s->warm = NULL;
     }
 }
 
@@ -367,13 +417,18 @@ static void detach_running_job(struct active_run *run)
 static void detach_runner(struct active_run *run)
 {
     struct skill_run *s = run->state;
-    if (s->runner && executor_may_record(run->exec))
-        stopped_skill_take_runner(run, s->cached_skill, s->sandbox, s->runner, s->run_dir);
-    else if (s->runner)
+    if (s->runner && executor_may_record(run->exec)) {
+        stopped_skill_take_runner(run, s->cached_skill, s->sandbox, s->runner, s->run_dir, s->warm);
+    } else if (s->runner) {
         runner_process_abandon(s->runner, s->run_dir);
-    else if (s->run_dir)
-        run_dir_remove(run->exec, s->run_dir);
+        warm_worker_forget(s->warm);
+    } else {
+        warm_worker_give_back(s->warm, false);
+        if (s->run_dir)
+            run_dir_remove(run->exec, s->run_dir);
+    }
     s->runner = NULL;
+    s->warm = NULL;
     s->run_dir = NULL;
 }
 

@@ -17,6 +17,8 @@ struct stopped_skill {
     int attempt;
     int64_t wallclock_ms;
     const char *run_dir;
+    /* NULL: the skill is not warm, or its process has exited */
+    struct warm_worker *warm;
 };
 
 struct late_usage_job {
@@ -80,6 +82,7 @@ static void on_stopped_outputs_collected(struct job *job)
     struct outputs_job *outputs = (struct outputs_job *)job;
     struct stopped_skill *s = job->arg;
     submit_late_usage(s, outputs);
+    warm_worker_give_back(s->warm, false);
     run_dir_remove(s->exec, s->run_dir);
     talloc_free(s);
 }
@@ -94,7 +97,10 @@ static void attach_outputs_job(struct stopped_skill *s, struct outputs_job *outp
 static void on_stopped_command_ended(void *arg, json_object *record)
 {
     struct stopped_skill *s = arg;
-    struct outputs_job *outputs = outputs_job_new(s->exec, s->skill, s->run_dir, NULL);
+    struct outputs_job *outputs = outputs_job_new(s->exec, s->skill, s->run_dir, s->run_dir, NULL);
+    if (!record)
+        warm_worker_forget(s->warm);
+    s->warm = record ? s->warm : NULL;
     attach_outputs_job(s, outputs, json_object_get_int64(json_get(record, "wallclock_ms")));
     disk_thread_submit(s->exec->disk_thread, &outputs->job);
     sandbox_permit_unref(s->sandbox);
@@ -117,18 +123,23 @@ static struct stopped_skill *stopped_skill_new(struct active_run *run, struct ca
 }
 
 void stopped_skill_take_runner(struct active_run *run, struct cached_skill *skill,
-                               struct sandbox_permit *sandbox, struct runner_process *r, const char *run_dir)
+                               struct sandbox_permit *sandbox, struct runner_process *r, const char *run_dir,
+                               struct warm_worker *warm)
 {
     static const struct runner_process_events events = {.ended = on_stopped_command_ended};
     struct stopped_skill *s = stopped_skill_new(run, skill, run_dir);
     s->sandbox = sandbox_permit_ref(sandbox);
+    s->warm = warm;
     slot_detach(&run->slot);
     runner_process_set_events(r, &events, s);
     runner_process_stop(r, false);
 }
 
 void stopped_skill_take_outputs(struct active_run *run, struct cached_skill *skill,
-                                struct outputs_job *outputs, int64_t wallclock_ms, const char *run_dir)
+                                struct outputs_job *outputs, int64_t wallclock_ms, const char *run_dir,
+                                struct warm_worker *warm)
 {
-    attach_outputs_job(stopped_skill_new(run, skill, run_dir), outputs, wallclock_ms);
+    struct stopped_skill *s = stopped_skill_new(run, skill, run_dir);
+    s->warm = warm;
+    attach_outputs_job(s, outputs, wallclock_ms);
 }

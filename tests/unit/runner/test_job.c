@@ -69,3 +69,20 @@ Test(job, rejects_invalid_jobs)
         talloc_free(ctx);
     }
 }
+
+Test(job, has_a_folder_of_its_own_for_a_warm_process)
+{
+    void *ctx = talloc_new(NULL);
+    struct runner_job *job;
+    cr_assert_eq(parse_job(ctx, "{" BASE "}", &job), OK);
+    cr_expect(!job->warm && !job->last);
+    cr_expect_str_eq(job->work_parent, "/r");
+    cr_assert_eq(parse_job(ctx, "{" BASE ",\"warm\":true}", &job), OK);
+    cr_expect_str_eq(job->work_parent, "/r");
+    cr_assert_eq(parse_job(ctx, "{" BASE ",\"warm\":true,\"warm_dir\":\"/w\",\"last\":true}", &job), OK);
+    cr_expect(job->warm && job->last);
+    cr_expect_str_eq(job->work_parent, "/w");
+    cr_expect_eq(parse_job(ctx, "{" BASE ",\"warm_dir\":\"/w\"}", &job), ERR_INVALID);
+    cr_expect_eq(parse_job(ctx, "{" BASE ",\"warm\":true,\"warm_dir\":\"w\"}", &job), ERR_INVALID);
+    talloc_free(ctx);
+}

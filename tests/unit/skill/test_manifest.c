@@ -38,6 +38,11 @@ Test(manifest, compiles_a_command_manifest)
     cr_expect_eq(m->credits_micro, 2500000);
     cr_expect(m->network);
     cr_expect_str_eq(m->artifacts[0], "*.svg");
+    cr_expect_not(m->warm);
+    m = compile_manifest(
+        ctx, HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"mode\":\"warm\",\"argv\":[\"a\"]}}", &p);
+    cr_assert(m);
+    cr_expect(m->warm);
     talloc_free(ctx);
 }
 
@@ -69,6 +74,7 @@ Test(manifest, reports_problems_by_pointer)
         {"{\"slug\":\"s\"", ""},
         {HEAD SCHEMAS COMMAND ",\"slug\":\"t\"}", ""},
         {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[]}}", "/runner"},
+        {HEAD SCHEMAS "\"runner\":{\"type\":\"command\",\"argv\":[\"a\"],\"mode\":\"hot\"}}", "/runner"},
         {HEAD SCHEMAS COMMAND ",\"more\":1}", ""},
         {MANIFEST("executions", "1.0.0", "5", "64") SCHEMAS COMMAND "}", "/slug"},
         {MANIFEST("Upper", "1.0.0", "5", "64") SCHEMAS COMMAND "}", "/slug"},
