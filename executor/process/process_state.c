@@ -7,8 +7,8 @@
 #include "executor/lease/lease.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
-#include "service/compute_thread.h"
 #include "executor/run/skill/warm_pool.h"
+#include "service/compute_thread.h"
 
 /* Counts of the runs of one kind. */
 struct run_counts {
