@@ -1,6 +1,7 @@
 /* Fuzzes the answers of warm skills. Input: the size of the pieces in which the output is read, and the
  * output; an `@` in it stands for the token. The answer must be the same in one piece, and its text must be a
  * part of the output that fits the limit. */
+#define _GNU_SOURCE
 #include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
