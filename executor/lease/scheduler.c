@@ -149,8 +149,9 @@ static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, con
         schedule_stop_active(db, redis, ctx, &req->workspace_id, &req->occurrence.schedule_id);
         return true;
     case RUN_OVERLAP:
+    case RUN_CONCURRENCY_LIMITED: /* a backfill waits on */
+        return req->occurrence.origin != ORIGIN_BACKFILL;
     case RUN_INSUFFICIENT_CREDITS:
-    case RUN_CONCURRENCY_LIMITED:
     case RUN_OCCURRENCE_REFUSED:
     case RUN_OCCURRENCE_EXISTS:
         return true;
@@ -172,7 +173,7 @@ static void add_occurrence(struct scheduler *s, struct db *db, void *ctx, struct
     b->n += prepare_occurrence(s, db, ctx, schedule, req);
 }
 
-static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
+static enum err gather_due(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
 {
     struct schedule *list;
     size_t n;
@@ -186,22 +187,40 @@ static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct sch
         struct occurrence o = schedule_due_occurrence(&list[i], &timing);
         add_occurrence(s, db, ctx, b, &list[i], &o);
     }
-    if (e == OK && b->n < ACCEPT_BATCH_MAX)
-        e = schedule_find_waiting(db, ctx, (int64_t)(ACCEPT_BATCH_MAX - b->n), &list, &n);
-    else
-        n = 0;
+    return e;
+}
+
+typedef enum err finder(struct db *db, void *ctx, int64_t limit, struct schedule **list_r, size_t *count_r);
+
+/* Occurrences that waited for the end of a run: they leave the times of their schedules alone. */
+static enum err gather_waiting(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b,
+                               finder *find, enum occurrence_origin origin)
+{
+    struct schedule *list;
+    size_t n;
+    if (b->n == ACCEPT_BATCH_MAX)
+        return OK;
+    enum err e = find(db, ctx, (int64_t)(ACCEPT_BATCH_MAX - b->n), &list, &n);
     for (size_t i = 0; e == OK && i < n; i++) {
         struct occurrence o = {
             .schedule_id = list[i].id,
-            .nominal_ms = list[i].waiting_ms,
+            .nominal_ms = origin == ORIGIN_BACKFILL ? list[i].backfill_ms : list[i].waiting_ms,
             .revision = list[i].revision,
-            .origin = ORIGIN_SCHEDULE,
+            .origin = origin,
             .next_ms = list[i].next_ms,
             .due_ms = list[i].due_ms,
         };
         add_occurrence(s, db, ctx, b, &list[i], &o);
     }
     return e;
+}
+
+static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
+{
+    enum err e = gather_due(s, db, ctx, b);
+    if (e == OK)
+        e = gather_waiting(s, db, ctx, b, schedule_find_waiting, ORIGIN_SCHEDULE);
+    return e == OK ? gather_waiting(s, db, ctx, b, schedule_find_backfills, ORIGIN_BACKFILL) : e;
 }
 
 enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r, bool *more_r)

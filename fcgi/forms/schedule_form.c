@@ -194,3 +194,20 @@ bool schedule_form_read(struct request *r, struct schedule *s, struct schedule_f
     return (!is_new || read_target(r, body, s)) && read_times(r, body, s) && read_rules(r, body, s) &&
            read_payload(r, body, s) && (!f_r->retimed || compile_times(r, s, is_changed, &f_r->timing));
 }
+
+bool schedule_form_read_range(struct request *r, int64_t *from_ms_r, int64_t *to_ms_r)
+{
+    json_object *body;
+    *from_ms_r = *to_ms_r = 0;
+    if (!request_json(r, &body))
+        return false;
+    if (!body)
+        return request_reject(r, 400, "invalid_request", "The request needs a body.");
+    if (!form_members_are_known(r, body, "from to") || !read_time(r, body, "from", from_ms_r) ||
+        !read_time(r, body, "to", to_ms_r))
+        return false;
+    if (*from_ms_r == 0 || *to_ms_r == 0 || *from_ms_r >= *to_ms_r)
+        return request_reject(r, 400, "invalid_request",
+                              "from and to must be given, and to must be after from.");
+    return true;
+}

@@ -40,6 +40,7 @@ int h_schedule_delete(struct request *r);
 int h_schedule_pause(struct request *r);
 int h_schedule_resume(struct request *r);
 int h_schedule_trigger(struct request *r);
+int h_schedule_backfill(struct request *r);
 int h_schedule_upcoming(struct request *r);
 int h_schedule_occurrences(struct request *r);
 int h_credits_get(struct request *r);

@@ -1,9 +1,12 @@
-/* POST /schedules/{id}/trigger, and the checks of what a schedule starts (docs/schedules.md) */
+/* POST /schedules/{id}/trigger and backfill, and the checks of what a schedule starts (docs/schedules.md) */
 #include "fcgi/handlers/schedule_target.h"
+
+#include <talloc.h>
 
 #include "base/scopes.h"
 #include "fcgi/cache/skill_cache.h"
 #include "fcgi/forms/run_form.h"
+#include "fcgi/forms/schedule_form.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/skill_target.h"
@@ -14,6 +17,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
 #include "skill/extra.h"
+#include "json/json_write.h"
 
 bool schedule_of_path(struct request *r, struct schedule *s_r)
 {
@@ -106,4 +110,49 @@ int h_schedule_trigger(struct request *r)
     if (!start_run_prepare(r, &req) || !request_json(r, &body))
         return reply_rejected(r);
     return start_run(r, &req, trigger_validate_target);
+}
+
+/* The times in [from, to), up to MariaDB's clock. False: they are too many, and the request is rejected. */
+static bool backfill_times(struct request *r, const struct schedule *s, const struct timing *timing,
+                           int64_t from_ms, int64_t to_ms, struct schedule_backfill *b)
+{
+    int64_t *times = talloc_array(r, int64_t, SCHEDULE_BACKFILL_MAX);
+    b->times = times;
+    if (to_ms > s->now_ms)
+        to_ms = s->now_ms;
+    for (int64_t at = timing_next(timing, from_ms - 1); at != TIMING_NEVER && at < to_ms;
+         at = timing_next(timing, at)) {
+        if (b->n == SCHEDULE_BACKFILL_MAX)
+            return request_reject(r, 422, "invalid_schedule",
+                                  "The schedule has more than 1000 times between from and to.");
+        times[b->n++] = at;
+    }
+    return true;
+}
+
+int h_schedule_backfill(struct request *r)
+{
+    struct schedule s;
+    struct timing timing;
+    int64_t from_ms, to_ms;
+    size_t added = 0;
+    if (!schedule_of_path(r, &s) || !schedule_require_scope(r, &s) ||
+        !schedule_form_read_range(r, &from_ms, &to_ms))
+        return reply_rejected(r);
+    struct schedule_backfill b = {.workspace = &s.workspace_id, .schedule = &s.id};
+    if (!schedule_timing(r, &s, &timing))
+        return reply_err(r, ERR_INTERNAL);
+    if (!backfill_times(r, &s, &timing, from_ms, to_ms, &b))
+        return reply_rejected(r);
+    enum err e = schedule_backfill(r->app->db, &b, &added);
+    if (e == ERR_CONFLICT)
+        return reply_problem(r, 409, "backfill_in_progress", "A backfill of the schedule has not ended yet.");
+    if (e != OK)
+        return reply_err(r, e);
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_int(w, "occurrences", (int64_t)added);
+    json_write_int(w, "existing", (int64_t)(b.n - added));
+    json_write_close(w, '}');
+    return reply_written(r, 202, w);
 }

@@ -62,6 +62,7 @@ static const struct route table[] = {
     {"POST", "/schedules/{id}/pause", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_pause},
     {"POST", "/schedules/{id}/resume", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_resume},
     {"POST", "/schedules/{id}/trigger", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_trigger},
+    {"POST", "/schedules/{id}/backfill", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_backfill},
     {"GET", "/schedules/{id}/upcoming", "count after", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_upcoming},
     {"GET", "/schedules/{id}/occurrences", "limit after", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_occurrences},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},

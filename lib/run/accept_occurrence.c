@@ -20,10 +20,12 @@ static bool is_first_of_schedule(const struct accept_batch *b, const struct acce
     return true;
 }
 
-/* Whether a run of the schedule is queued or running. Runs that have ended are not looked at again. */
-static enum err find_active(struct db_tx *tx, const id *schedule, bool *is_active_r)
+/* Whether a run of the schedule is queued or running; those of a backfill are apart. Runs that have ended are
+ * not looked at again. */
+static enum err find_active(struct db_tx *tx, const struct occurrence *occurrence, bool *is_active_r)
 {
-    struct db_value arg = db_id(schedule);
+    bool is_backfill = occurrence->origin == ORIGIN_BACKFILL;
+    struct db_value arg = db_id(&occurrence->schedule_id);
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_OPEN, &arg, 1, &rows);
     *is_active_r = false;
@@ -33,7 +35,7 @@ static enum err find_active(struct db_tx *tx, const id *schedule, bool *is_activ
         struct db_value key[] = {arg, db_number(db_int(rows, r, OCCURRENCE_OPEN_NOMINAL_MS))};
         if (ended)
             e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_CLOSE, key, 2, NULL);
-        else
+        else if ((db_int(rows, r, OCCURRENCE_OPEN_ORIGIN) == ORIGIN_BACKFILL) == is_backfill)
             *is_active_r = true;
     }
     return e;
@@ -94,8 +96,10 @@ static enum err read_occurrence(struct db_tx *tx, struct accept_batch *b, struct
         entry->answer->verdict = RUN_OCCURRENCE_REFUSED;
         return OK;
     }
-    e = find_active(tx, &entry->req->occurrence.schedule_id, &is_active);
-    if (is_active && entry->schedule.overlap != OVERLAP_ALLOW)
+    e = find_active(tx, &entry->req->occurrence, &is_active);
+    if (is_active && entry->req->occurrence.origin == ORIGIN_BACKFILL) /* one after the other */
+        entry->answer->verdict = RUN_OVERLAP;
+    else if (is_active && entry->schedule.overlap != OVERLAP_ALLOW)
         entry->answer->verdict =
             entry->schedule.overlap == OVERLAP_STOP_PREVIOUS ? RUN_STOP_PREVIOUS : RUN_OVERLAP;
     return e;
@@ -128,6 +132,7 @@ enum err accept_read_occurrences(struct db_tx *tx, struct accept_batch *b)
 static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *state_r,
                        enum occurrence_reason *reason_r)
 {
+    bool waits_on = entry->req->occurrence.origin == ORIGIN_BACKFILL;
     *state_r = OCCURRENCE_REFUSED;
     switch (entry->answer->verdict) {
     case RUN_ACCEPTED:
@@ -141,7 +146,7 @@ static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *
                 ? OCCURRENCE_WAITING
                 : OCCURRENCE_SKIPPED;
         *reason_r = OCCURRENCE_OVERLAP;
-        return true;
+        return !waits_on;
     case RUN_OCCURRENCE_REFUSED:
         *reason_r = entry->req->occurrence.refused;
         if (*reason_r == OCCURRENCE_LATE)
@@ -152,7 +157,7 @@ static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *
         return true;
     case RUN_CONCURRENCY_LIMITED:
         *reason_r = OCCURRENCE_CONCURRENCY_LIMITED;
-        return true;
+        return !waits_on;
     default:
         return false;
     }
@@ -193,12 +198,27 @@ static enum err insert_row(struct db_tx *tx, const struct accept_entry *entry, e
     return db_run(tx->db, tx->ctx, SQL_OCCURRENCE_INSERT, args, OCCURRENCE_INSERT_SET_COUNT, NULL);
 }
 
+static enum err advance_backfill(struct db_tx *tx, const struct occurrence *o)
+{
+    struct db_value find[] = {db_number(o->nominal_ms), db_id(&o->schedule_id)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_NEXT_BACKFILL, find, 2, &rows);
+    if (e != OK)
+        return e;
+    bool is_left = rows->count > 0;
+    int64_t next_ms = is_left ? db_int(rows, 0, OCCURRENCE_NEXT_BACKFILL_NOMINAL_MS) : 0;
+    struct db_value args[] = {db_number_or_null(next_ms, is_left), db_id(&o->schedule_id)};
+    return db_run(tx->db, tx->ctx, SQL_SCHEDULE_ADVANCE_BACKFILL, args, 2, NULL);
+}
+
 /* A regular occurrence advances the schedule, and settles which occurrence waits. */
 static enum err advance_schedule(struct db_tx *tx, const struct accept_entry *entry, int64_t waiting_ms)
 {
     const struct occurrence *o = &entry->req->occurrence;
     if (o->origin == ORIGIN_TRIGGER)
         return OK;
+    if (o->origin == ORIGIN_BACKFILL)
+        return advance_backfill(tx, o);
     struct db_value args[] = {db_number_or_null(o->next_ms, o->next_ms > 0),
                               db_number_or_null(o->due_ms, o->due_ms > 0),
                               db_number_or_null(waiting_ms, waiting_ms > 0), db_id(&o->schedule_id)};

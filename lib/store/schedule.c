@@ -41,6 +41,7 @@ static struct schedule schedule_from_row(const struct db_rows *rows, size_t r)
         .next_ms = db_int(rows, r, SCHEDULE_FIND_DUE_NEXT_MS),
         .due_ms = db_int(rows, r, SCHEDULE_FIND_DUE_DUE_MS),
         .waiting_ms = db_int(rows, r, SCHEDULE_FIND_DUE_WAITING_MS),
+        .backfill_ms = db_int(rows, r, SCHEDULE_FIND_DUE_BACKFILL_MS),
         .revision = db_int(rows, r, SCHEDULE_FIND_DUE_REVISION),
         .input = span_of_cell(rows, r, SCHEDULE_FIND_DUE_INPUT),
         .tags = span_of_cell(rows, r, SCHEDULE_FIND_DUE_TAGS),
@@ -76,6 +77,12 @@ enum err schedule_find_waiting(struct db *db, void *ctx, int64_t limit, struct s
                                size_t *count_r)
 {
     return find_schedules(db, ctx, SQL_SCHEDULE_FIND_WAITING, limit, list_r, count_r);
+}
+
+enum err schedule_find_backfills(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
+                                 size_t *count_r)
+{
+    return find_schedules(db, ctx, SQL_SCHEDULE_FIND_BACKFILLS, limit, list_r, count_r);
 }
 
 static enum err find_active_runs(struct db *db, void *ctx, const id *schedule, id **list_r, size_t *count_r)
@@ -315,7 +322,13 @@ struct schedule_deletion {
     const id *workspace, *schedule;
 };
 
-/* The occurrence that waits is skipped, so that expire_occurrences removes its row in time. */
+static enum err skip_waiting(struct db_tx *tx, const id *schedule, int64_t first_ms, int64_t last_ms)
+{
+    struct db_value args[] = {db_id(schedule), db_number(first_ms), db_number(last_ms)};
+    return db_run(tx->db, tx->ctx, SQL_OCCURRENCE_SKIP, args, 3, NULL);
+}
+
+/* Occurrences that wait are skipped, so that expire_occurrences removes their rows in time. */
 static enum err schedule_delete_work(struct db_tx *tx, void *arg)
 {
     const struct schedule_deletion *deletion = arg;
@@ -326,11 +339,12 @@ static enum err schedule_delete_work(struct db_tx *tx, void *arg)
         return e;
     if (rows->count == 0) /* an earlier attempt, whose COMMIT response was lost, has deleted it */
         return tx->settling ? OK : ERR_NOT_FOUND;
-    if (!db_cell(rows, 0, SCHEDULE_LOCK_WAITING_MS)->is_null) {
-        struct db_value skip[] = {db_id(deletion->schedule),
-                                  db_number(db_int(rows, 0, SCHEDULE_LOCK_WAITING_MS))};
-        e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_SKIP, skip, 2, NULL);
-    }
+    int64_t waiting_ms = db_int(rows, 0, SCHEDULE_LOCK_WAITING_MS);
+    int64_t backfill_ms = db_int(rows, 0, SCHEDULE_LOCK_BACKFILL_MS);
+    if (waiting_ms > 0)
+        e = skip_waiting(tx, deletion->schedule, waiting_ms, waiting_ms);
+    if (e == OK && backfill_ms > 0)
+        e = skip_waiting(tx, deletion->schedule, backfill_ms, db_int(rows, 0, SCHEDULE_LOCK_BACKFILL_END_MS));
     if (e == OK)
         e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_DELETE, key, 2, NULL);
     return e == OK ? deed_record(tx, "schedule.delete", deletion->workspace, deletion->schedule->text, NULL)
@@ -341,6 +355,95 @@ enum err schedule_delete(struct db *db, const id *workspace, const id *schedule)
 {
     struct schedule_deletion deletion = {workspace, schedule};
     return db_transaction(db, schedule_delete_work, &deletion);
+}
+
+struct backfill_work {
+    const struct schedule_backfill *b;
+    size_t *added;
+};
+
+static enum err insert_backfill(struct db_tx *tx, const struct schedule_backfill *b, int64_t nominal_ms,
+                                int64_t now_ms)
+{
+    struct db_value v[] = {
+        [OCCURRENCE_INSERT_SET_SCHEDULE_ID] = db_id(b->schedule),
+        [OCCURRENCE_INSERT_SET_NOMINAL_MS] = db_number(nominal_ms),
+        [OCCURRENCE_INSERT_SET_WORKSPACE_ID] = db_id(b->workspace),
+        [OCCURRENCE_INSERT_SET_ORIGIN] = db_number(ORIGIN_BACKFILL),
+        [OCCURRENCE_INSERT_SET_STATE] = db_number(OCCURRENCE_WAITING),
+        [OCCURRENCE_INSERT_SET_REASON] = db_number(OCCURRENCE_NO_REASON),
+        [OCCURRENCE_INSERT_SET_EXECUTION_ID] = db_null(),
+        [OCCURRENCE_INSERT_SET_IS_OPEN] = db_null(),
+        [OCCURRENCE_INSERT_SET_DECIDED_MS] = db_number(now_ms),
+    };
+    return db_run(tx->db, tx->ctx, SQL_OCCURRENCE_INSERT, v, OCCURRENCE_INSERT_SET_COUNT, NULL);
+}
+
+/* Adds the times that have no row, and those that were missed. */
+static enum err add_backfill(struct db_tx *tx, const struct schedule_backfill *b, int64_t now_ms, size_t *n_r)
+{
+    struct db_value range[] = {db_id(b->schedule), db_number(b->times[0]), db_number(b->times[b->n - 1])};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_RANGE, range, 3, &rows);
+    *n_r = 0;
+    for (size_t i = 0, r = 0; e == OK && i < b->n; i++) {
+        struct db_value key[] = {db_id(b->schedule), db_number(b->times[i])};
+        while (r < rows->count && db_int(rows, r, OCCURRENCE_RANGE_NOMINAL_MS) < b->times[i])
+            r++;
+        if (r == rows->count || db_int(rows, r, OCCURRENCE_RANGE_NOMINAL_MS) != b->times[i])
+            e = insert_backfill(tx, b, b->times[i], now_ms);
+        else if (db_int(rows, r, OCCURRENCE_RANGE_STATE) == OCCURRENCE_MISSED)
+            e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_REOPEN, key, 2, NULL);
+        else
+            continue;
+        *n_r += e == OK;
+    }
+    return e;
+}
+
+/* The backfill begins with the first occurrence of it that waits. */
+static enum err backfill_begin(struct db_tx *tx, const struct schedule_backfill *b)
+{
+    struct db_value find[] = {db_id(b->schedule), db_number(b->times[0]), db_number(b->times[b->n - 1])};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_OCCURRENCE_FIRST_BACKFILL, find, 3, &rows);
+    if (e != OK || rows->count == 0)
+        return e == OK ? ERR_INTERNAL : e;
+    struct db_value set[] = {db_number(db_int(rows, 0, OCCURRENCE_FIRST_BACKFILL_NOMINAL_MS)),
+                             db_number(b->times[b->n - 1]), db_id(b->schedule)};
+    e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_SET_BACKFILL, set, 3, NULL);
+    return e == OK ? deed_record(tx, "schedule.backfill", b->workspace, b->schedule->text, NULL) : e;
+}
+
+/* An earlier run of this transaction has committed if, when it is settled, the backfill is in progress: its
+ * count in *added is right then. */
+static enum err backfill_transaction(struct db_tx *tx, void *arg)
+{
+    const struct backfill_work *work = arg;
+    const struct schedule_backfill *b = work->b;
+    struct db_value key[] = {db_id(b->schedule), db_id(b->workspace)};
+    struct db_rows *rows;
+    size_t added;
+    if (!tx->settling)
+        *work->added = 0;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SCHEDULE_LOCK, key, 2, &rows);
+    if (e == OK && rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (e == OK && !db_cell(rows, 0, SCHEDULE_LOCK_BACKFILL_MS)->is_null)
+        return tx->settling && *work->added > 0 ? OK : ERR_CONFLICT;
+    if (e == OK)
+        e = add_backfill(tx, b, db_int(rows, 0, SCHEDULE_LOCK_NOW_MS), &added);
+    if (e != OK || added == 0) /* with 0, an earlier run may have been decided already: its count stands */
+        return e;
+    *work->added = added;
+    return backfill_begin(tx, b);
+}
+
+enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r)
+{
+    struct backfill_work work = {b, added_r};
+    *added_r = 0;
+    return b->n == 0 ? OK : db_transaction(db, backfill_transaction, &work);
 }
 
 enum err occurrence_list(struct db *db, void *ctx, const id *workspace, const id *schedule, int64_t before_ms,

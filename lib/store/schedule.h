@@ -14,6 +14,7 @@
 enum {
     /* The largest `catch_up_seconds`. */
     SCHEDULE_CATCH_UP_MAX_S = 7 * 24 * 3600,
+    SCHEDULE_BACKFILL_MAX = 1000,
     /* An occurrence is not late before, whatever `catch_up_seconds` says: the scheduler needs time itself. */
     SCHEDULE_GRACE_S = 60,
 };
@@ -33,6 +34,8 @@ struct schedule {
     enum overlap overlap;
     /* The next nominal time, when it is decided, and the occurrence that waits; 0: none. */
     int64_t next_ms, due_ms, waiting_ms;
+    /* The next occurrence of the backfill in progress; 0: none. */
+    int64_t backfill_ms;
     int64_t revision;
     /* JSON as sent; absent: none */
     struct span input, tags, metadata;
@@ -49,6 +52,9 @@ enum err schedule_find_due(struct db *db, void *ctx, int64_t limit, struct sched
 /* At most `limit` schedules with an occurrence that waits, and none of whose runs is active. */
 enum err schedule_find_waiting(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
                                size_t *count_r) WARN_UNUSED;
+/* At most `limit` schedules with a backfill none of whose runs is active. */
+enum err schedule_find_backfills(struct db *db, void *ctx, int64_t limit, struct schedule **list_r,
+                                 size_t *count_r) WARN_UNUSED;
 /* Stops the runs of a schedule that are queued or running, each in its own transaction (RUN_STOP_PREVIOUS). A
  * run that could not be stopped is logged. */
 void schedule_stop_active(struct db *db, struct redis *redis, void *ctx, const id *workspace,
@@ -98,6 +104,17 @@ enum err schedule_create(struct db *db, void *ctx, const struct schedule_new *c,
 enum err schedule_write(struct db *db, const struct schedule *s) WARN_UNUSED;
 /* Runs that are active continue. ERR_NOT_FOUND: none. */
 enum err schedule_delete(struct db *db, const id *workspace, const id *schedule) WARN_UNUSED;
+
+struct schedule_backfill {
+    const id *workspace, *schedule;
+    /* Nominal times, ascending. */
+    const int64_t *times;
+    size_t n;
+};
+/* Lets the scheduler start the times that have no occurrence yet, or a missed one, one after the other.
+ * *added_r: how many. ERR_CONFLICT: a backfill of the schedule is in progress. ERR_NOT_FOUND: no such
+ * schedule. */
+enum err schedule_backfill(struct db *db, const struct schedule_backfill *b, size_t *added_r) WARN_UNUSED;
 
 struct occurrence_row {
     int64_t nominal_ms, decided_ms;

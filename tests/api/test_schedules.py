@@ -385,3 +385,55 @@ def test_schedule_of_a_skill(stack, workspace):
     wrong = client.post("/schedules", json={"skill": slug, "workflow_id": workspace.put_workflow(PROGRAM), "cron": "* * * * *"})
     assert wrong.status_code == 400
     assert client.post("/schedules", json={"skill": "no-such-skill", "cron": "* * * * *"}).status_code == 404
+
+
+def backfill(client, schedule, since, until):
+    return client.post(f"/schedules/{schedule['id']}/backfill", json={"from": since, "to": until})
+
+
+def test_backfill_starts_the_times_that_have_no_occurrence(stack, workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 * * * *", start_at="2026-01-01T00:00:00Z", end_at="2099-01-01T00:00:00Z")
+    first = 1767276000000  # 2026-01-01T14:00:00Z
+    for nominal, state in ((first, SKIPPED), (first + 3600000, MISSED)):
+        stack.sql(f"INSERT INTO schedule_occurrences (schedule_id, nominal_ms, workspace_id, origin, state, decided_ms) "
+                  f"VALUES ('{schedule['id']}', {nominal}, '{workspace.id}', 1, {state}, 1)")
+    answer = backfill(client, schedule, "2026-01-01T14:00:00Z", "2026-01-01T18:00:00Z")
+    assert (answer.status_code, answer.json()) == (202, {"occurrences": 3, "existing": 1}), answer.text
+    wanted = [(first, SKIPPED)] + [(first + 3600000 * i, STARTED) for i in range(1, 4)]
+    eventually(lambda: [row[:2] for row in occurrences(stack, schedule["id"])] == wanted, 60, "the backfill is done")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM schedules WHERE id = '{schedule['id']}' AND backfill_ms IS NULL AND backfill_end_ms IS NULL") == "1",
+               30, "the backfill has ended")
+    runs = [client.finished(row[3]) for row in occurrences(stack, schedule["id"])[1:]]
+    assert [run["steps"][0]["result"][:13] for run in runs] == ["2026-01-01T15", "2026-01-01T16", "2026-01-01T17"]
+    assert backfill(client, schedule, "2026-01-01T14:00:00Z", "2026-01-01T18:00:00Z").json() == {"occurrences": 0, "existing": 4}
+    assert stack.cli("audit")["violations"] == []
+
+
+def test_backfill_has_one_run_at_a_time_and_waits_for_capacity(stack, workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(WAITS), cron="0 * * * *", overlap="allow")
+    busy = client.started(workspace.put_workflow(WAITS))
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--max-concurrent", "1")
+    assert backfill(client, schedule, "2026-01-01T00:00:00Z", "2026-01-01T03:00:00Z").json()["occurrences"] == 3
+    again = backfill(client, schedule, "2026-01-02T00:00:00Z", "2026-01-02T03:00:00Z")
+    assert (again.status_code, again.json()["code"]) == (409, "backfill_in_progress")
+    assert [row[1] for row in occurrences(stack, schedule["id"])] == [WAITING] * 3
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--max-concurrent", "10")
+    states = lambda: [row[1] for row in occurrences(stack, schedule["id"])]  # noqa: E731
+    eventually(lambda: states() == [STARTED, WAITING, WAITING], 30, "one starts")
+    assert trigger(client, schedule).status_code == 202  # a backfill does not count for the overlap
+    assert client.post(f"/executions/{occurrences(stack, schedule['id'])[0][3]}/stop").status_code == 200
+    eventually(lambda: states()[:3] == [STARTED, STARTED, WAITING], 30, "the next one starts")
+    assert client.delete(f"/schedules/{schedule['id']}").status_code == 204
+    assert states()[:3] == [STARTED, STARTED, SKIPPED]
+    assert client.get(f"/executions/{busy}").json()["status"] == "running"
+
+
+@pytest.mark.parametrize("status, since, until", [
+    (400, None, "2026-01-01T00:00:00Z"), (400, "2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z"), (400, "yesterday", "2026-01-01T00:00:00Z"),
+    (422, "2025-01-01T00:00:00Z", "2026-01-01T00:00:00Z")])
+def test_wrong_backfill_is_rejected(workspace, status, since, until):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 * * * *")
+    assert backfill(client, schedule, since, until).status_code == status

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class ChatObject(TypedDict):
@@ -27,7 +27,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -593,6 +593,17 @@ class ChangeScheduleBody(TypedDict):
     end_at: NotRequired[str | None]
     paused: NotRequired[bool]
     note: NotRequired[str]
+
+
+BackfillScheduleBody = TypedDict('BackfillScheduleBody', {
+    'from': "str",
+    'to': "str",
+})
+
+
+class BackfillScheduleResponse202(TypedDict):
+    occurrences: int  # How many will be started.
+    existing: int  # How many times have an occurrence already.
 
 
 class ListUpcomingResponse(TypedDict):

@@ -720,6 +720,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schedules/{id}/backfill": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make up for past times of a schedule
+         * @description The times from `from` (inclusive) to `to` (exclusive), at most 1000 and none in the future, are started one after the other. Those that have an occurrence already are left out, unless it was missed. The key also needs the scope to execute the target.
+         */
+        post: operations["backfillSchedule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schedules/{id}/upcoming": {
         parameters: {
             query?: never;
@@ -962,7 +985,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -2719,6 +2742,47 @@ export interface operations {
             409: components["responses"]["Problem"];
             422: components["responses"]["Problem"];
             429: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    backfillSchedule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the schedule. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** Format: date-time */
+                    from: string;
+                    /** Format: date-time */
+                    to: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The occurrences wait for their turn. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description How many will be started. */
+                        occurrences: number;
+                        /** @description How many times have an occurrence already. */
+                        existing: number;
+                    };
+                };
+            };
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
