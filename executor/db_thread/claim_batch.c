@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "executor/db_thread/adopted_steps.h"
 #include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/write_commit.h"
 
@@ -311,6 +312,8 @@ static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct cla
     for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
         run_tx_find(run_tx, &claims->runs[i].run.id)->unlimited = !claims->runs[i].concurrency_limited;
         e = read_stored_steps(tx, claims, &claims->runs[i]);
+        if (e == OK)
+            e = read_adopted_steps(tx->db, claims->runs, &claims->runs[i]);
     }
     if (e != OK)
         return e;

@@ -15,6 +15,10 @@ struct stored_step {
     int64_t due_ms, timeout_ms, started_ms;
     const char *result, *error;
     enum failure_reason reason;
+    /* It is of the run that this one retries, and has to be copied. */
+    bool adopted;
+    /* if adopted */
+    int64_t completed_ms;
 };
 
 struct active_run;
@@ -39,6 +43,8 @@ struct claimed_run {
     bool woken;
     struct stored_step *steps;
     size_t steps_n;
+    /* The run that it retries was purged: it cannot begin. */
+    bool adoption_lost;
     int64_t claimed_ms; /* wall time */
     /* The workspace sets max_concurrent. */
     bool concurrency_limited;

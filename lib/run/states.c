@@ -95,7 +95,8 @@ const char *event_name(enum event_type t)
                                         "step.retrying",
                                         "artifacts.refused",
                                         "files.missing",
-                                        "execution.moved"};
+                                        "execution.moved",
+                                        "step.adopted"};
     return NAME_OF(names, t);
 }
 

@@ -66,6 +66,7 @@ enum event_type {
     EVENT_ARTIFACTS_REFUSED = 16,
     EVENT_FILES_MISSING = 17,
     EVENT_MOVED = 18,
+    EVENT_STEP_ADOPTED = 19,
 };
 
 /* `executor_id` of a queued run that waits for its start. No executor gets this id. */

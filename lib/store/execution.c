@@ -123,3 +123,21 @@ enum err execution_steps(struct db *db, void *ctx, const id *execution, struct e
     *count_r = rows->count;
     return OK;
 }
+
+enum err execution_step_states(struct db *db, void *ctx, const id *execution, struct execution_step **list_r,
+                               size_t *count_r)
+{
+    struct db_value arg = db_id(execution);
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_EXECUTION_STEP_STATES, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    struct execution_step *list = talloc_zero_array(ctx, struct execution_step, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        list[i].step = (int)db_int(rows, i, EXECUTION_STEP_STATES_STEP);
+        list[i].status = (enum step_status)db_int(rows, i, EXECUTION_STEP_STATES_STATUS);
+    }
+    *list_r = list;
+    *count_r = rows->count;
+    return OK;
+}

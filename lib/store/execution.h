@@ -61,6 +61,9 @@ enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const 
                            struct execution **list_r, size_t *count_r) WARN_UNUSED;
 /* Binary search in a list of execution_get_all. NULL: not in the list. */
 const struct execution *execution_find(const struct execution *list, size_t n, const id *execution);
+/* The same without results, errors and times. As below. */
+enum err execution_step_states(struct db *db, void *ctx, const id *execution, struct execution_step **list_r,
+                               size_t *count_r) WARN_UNUSED;
 /* The steps that have begun, in the order of the program. Takes no workspace: the caller must have found the
  * execution in its workspace. */
 enum err execution_steps(struct db *db, void *ctx, const id *execution, struct execution_step **list_r,

@@ -4,6 +4,7 @@
 #include <talloc.h>
 
 #include "store/event.h"
+#include "workflow/adoption.h"
 #include "json/json_raw.h"
 
 /* Writes a member of `extra` unchanged, or null if it is missing. */
@@ -74,8 +75,9 @@ static struct execution_step shown_step(const struct execution *exec, const stru
     return shown;
 }
 
+/* `adopted_from`: the execution that has executed the step, or NULL. */
 static void write_step(struct json_write *w, int index, const struct program_step *of,
-                       const struct execution_step *s)
+                       const struct execution_step *s, const id *adopted_from)
 {
     json_write_open(w, '{');
     json_write_int(w, "index", index);
@@ -85,6 +87,7 @@ static void write_step(struct json_write *w, int index, const struct program_ste
     json_write_json(w, "result", s->result);
     json_write_text(w, "error", s->error);
     json_write_int(w, "attempts", s->tries);
+    json_write_id(w, "adopted_from", adopted_from);
     json_write_time(w, "started_at", s->started_ms, false);
     json_write_time(w, "completed_at", s->completed_ms, false);
     json_write_close(w, '}');
@@ -101,15 +104,21 @@ static void write_program_steps(struct json_write *w, const struct execution *ex
                      : known;
     const struct execution_step *s = v->list;
     const struct execution_step *end = v->list + v->count;
+    void *scratch = talloc_new(NULL);
+    struct adoption adoption;
+    const id nobody = {{0}};
+    size_t adopted = adoption_read(scratch, exec->extra, &adoption) ? adoption.n : 0;
     json_write_key(w, "steps");
     json_write_open(w, '[');
     for (size_t i = 0; i < all; i++) {
         bool begun = s < end && (size_t)s->step == i;
         struct execution_step shown = begun ? shown_step(exec, s) : pending;
-        write_step(w, (int)i, i < known ? &v->program->steps[i] : NULL, &shown);
+        write_step(w, (int)i, i < known ? &v->program->steps[i] : NULL, &shown,
+                   i < adopted ? &adoption.of : &nobody);
         s += begun;
     }
     json_write_close(w, ']');
+    talloc_free(scratch);
 }
 
 static void write_members(struct json_write *w, const struct execution *exec)

@@ -4,7 +4,7 @@ import { EventSource } from "../node_modules/eventsource/dist/index.js";
 
 const types = ["execution.queued", "execution.started", "step.started", "step.succeeded", "step.failed", "step.skipped",
     "log", "progress", "artifact.created", "execution.child_started", "execution.requeued", "execution.succeeded",
-    "execution.failed", "execution.stopped", "step.retrying", "artifacts.refused", "files.missing"];
+    "execution.failed", "execution.stopped", "step.retrying", "artifacts.refused", "files.missing", "step.adopted"];
 const print = (value) => process.stdout.write(JSON.stringify(value) + "\n");
 const source = new EventSource(process.argv[2]);
 

@@ -173,6 +173,13 @@ class SkillDetail(TypedDict):
     output: NotRequired[Any]  # The output. Absent in lists and in children; null after a purge.
 
 
+Retry = TypedDict('Retry', {
+    'from': "NotRequired[str]",
+    'inputs': "NotRequired[Any]",
+    'version': "NotRequired[Literal['same', 'current']]",
+})
+
+
 class Step(TypedDict):
     index: int
     name: str | None
@@ -181,6 +188,7 @@ class Step(TypedDict):
     result: Any  # The result; null until the step is completed. A failed http step keeps {status, headers, body} here if a response has come.
     error: str | None
     attempts: int
+    adopted_from: str | None  # The execution from which a retry has adopted the step; its result, times and attempts are of there.
     started_at: TimeOffset | None
     completed_at: TimeOffset | None
 
@@ -278,7 +286,7 @@ class Event(TypedDict):
 
     execution_id: str
     seq: int
-    type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing', 'execution.moved']
+    type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing', 'execution.moved', 'step.adopted']
     at: str
     data: dict[str, Any]
 
@@ -659,7 +667,7 @@ GetNestingsResponse: TypeAlias = Nesting
 GetExecutionResponse: TypeAlias = Execution
 MoveExecutionResponse: TypeAlias = Execution
 StopExecutionBody: TypeAlias = dict[str, Any]
-RetryExecutionBody: TypeAlias = dict[str, Any]
+RetryExecutionBody: TypeAlias = Retry
 RetryExecutionResponse: TypeAlias = Execution
 RetryExecutionResponse202: TypeAlias = Accepted | Execution
 CancelSkillExecutionBody: TypeAlias = dict[str, Any]

@@ -233,8 +233,9 @@ export interface paths {
         put?: never;
         /**
          * Retry an execution
-         * @description Starts a new execution of the same version with the same input, tags and metadata. The new execution is charged
-         *     separately. 409 `execution_not_terminal` if the execution has not ended; 404 also if the workflow is archived or the
+         * @description Starts a new execution with the same tags and metadata, and, unless the body says otherwise, of the same version with the
+         *     same inputs. With `from` the execution of a workflow adopts the steps that have ended before, and begins with that one;
+         *     422 with the pointer `/from` if an earlier step has not ended. The new execution is charged separately. 409 `execution_not_terminal` if the execution has not ended; 404 also if the workflow is archived or the
          *     skill is removed; 400 if the execution was purged. The scope depends on the execution: `workflows:execute` for a
          *     workflow, `skills:execute` for a skill.
          *
@@ -1213,6 +1214,18 @@ export interface components {
             /** @description The output. Absent in lists and in children; null after a purge. */
             output?: unknown;
         };
+        /** @description All members are for executions of workflows only. */
+        Retry: {
+            /** @description The name of the step to begin with, or `failed`: the first step that has not ended. A for_each that failed then keeps its completed items, if version and inputs are the same. Absent: all steps are executed. */
+            from?: string;
+            /** @description Instead of the inputs of the execution; checked against the schema of the version. */
+            inputs?: unknown;
+            /**
+             * @default same
+             * @enum {unknown}
+             */
+            version: "same" | "current";
+        };
         Step: {
             index: number;
             name: string | null;
@@ -1224,6 +1237,11 @@ export interface components {
             result: unknown;
             error: string | null;
             attempts: number;
+            /**
+             * Format: uuid
+             * @description The execution from which a retry has adopted the step; its result, times and attempts are of there.
+             */
+            adopted_from: string | null;
             started_at: components["schemas"]["TimeOffset"] | null;
             completed_at: components["schemas"]["TimeOffset"] | null;
         };
@@ -1268,7 +1286,7 @@ export interface components {
             execution_id: string;
             seq: number;
             /** @enum {unknown} */
-            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing" | "execution.moved";
+            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing" | "execution.moved" | "step.adopted";
             /** Format: date-time */
             at: string;
             data: {
@@ -2086,7 +2104,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: components["requestBodies"]["Nothing"];
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Retry"];
+            };
+        };
         responses: {
             200: components["responses"]["Waited"];
             202: components["responses"]["Accepted"];

@@ -66,6 +66,8 @@ struct workflow_run {
     /* what earlier attempts have left, in program order */
     const struct stored_step *stored_steps;
     size_t stored_steps_n;
+    /* what it should have adopted is gone */
+    bool adoption_lost;
     /* of all steps so far */
     size_t result_bytes;
     size_t step_index;
@@ -176,6 +178,22 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
                            .reason = reason};
     if (s && s->last_tries > row.tries)
         row.tries = s->last_tries;
+    commit_put_step(run_pending_commit(w->run), &row);
+}
+
+/* The copy of a row of the run that this one retries. */
+static void put_adopted_row(struct workflow_run *w, const struct stored_step *stored)
+{
+    struct run_step row = {.step = stored->step,
+                           .item = stored->item,
+                           .status = stored->status,
+                           .tries = stored->tries,
+                           .answers = stored->answers,
+                           .started_ms = stored->started_ms,
+                           .completed_ms = stored->completed_ms,
+                           .result = stored->result,
+                           .error = stored->error,
+                           .reason = stored->reason};
     commit_put_step(run_pending_commit(w->run), &row);
 }
 
@@ -435,6 +453,8 @@ static void restore_item(struct workflow_run *w, size_t item, const struct store
     struct current_step *s = w->current_step;
     void *scratch = talloc_new(s);
     json_object *result = parse_stored_result(w, scratch, stored);
+    if (stored->adopted)
+        put_adopted_row(w, stored);
     if (stored->status == STEP_STATUS_FAILED)
         put_item_end(s, item, result, stored->error ? stored->error : "");
     else
@@ -494,11 +514,20 @@ static bool advance_items(struct workflow_run *w)
 
 /* --- steps --- */
 
+static void copy_adopted_step(struct workflow_run *w, const struct program_step *step,
+                              const struct stored_step *stored)
+{
+    put_adopted_row(w, stored);
+    add_step_event(w, EVENT_STEP_ADOPTED, step, stored->error);
+}
+
 static void restore_step(struct workflow_run *w, const struct program_step *step,
                          const struct stored_step *stored)
 {
     void *scratch = talloc_new(w);
     json_object *result = parse_stored_result(w, scratch, stored);
+    if (stored->adopted)
+        copy_adopted_step(w, step, stored);
     w->result_bytes += stored->result ? strlen(stored->result) : 0;
     w->scope_memory.tree_bytes += STEP_BYTES + json_tree_bytes(result);
     program_scope_put(w->actions.scope.steps, step->name, step_status_name(stored->status), result,
@@ -755,6 +784,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
     w->program = c->program ? cached_program_compiled(c->program) : NULL;
     w->stored_steps = claim_steps(w, c);
     w->stored_steps_n = c->steps_n;
+    w->adoption_lost = c->adoption_lost;
     if (w->program && !starts_children(w->program))
         run->may_have_children = false;
     w->actions = (struct action_group){
@@ -773,7 +803,10 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
 static const char *workflow_unusable(const struct active_run *run)
 {
     const struct workflow_run *w = run->state;
-    return w->program ? NULL : "the workflow's program could not be loaded";
+    if (!w->program)
+        return "the workflow's program could not be loaded";
+    return w->adoption_lost ? "the run that is retried was purged, and its steps cannot be adopted any more"
+                            : NULL;
 }
 
 static void workflow_resume(struct active_run *run)
