@@ -20,6 +20,8 @@
 #include "executor/db_thread/claimed_run.h"
 #include "executor/run/slots.h"
 
+struct run_job;
+
 /* What a run waits for that has nothing else to do. */
 struct run_wait {
     enum wait_reason reason;
@@ -87,6 +89,8 @@ struct active_run {
     bool woken;
 
     struct slot slot;
+    /* has the state; NULL: none is out (run_job.h) */
+    struct run_job *job;
 
     /* commits */
     struct commit *pending, *in_flight;

@@ -110,10 +110,11 @@ json_object *conversation_request(const struct conversation *c, const char *mode
     return o;
 }
 
-enum answer_verdict conversation_outputs(struct conversation *c, const struct chat_completion *answer,
-                                         json_object **outputs_r, const char **why_r)
+enum answer_verdict conversation_outputs(const struct conversation *c, void *ctx,
+                                         const struct chat_completion *answer, json_object **outputs_r,
+                                         const char **why_r)
 {
-    return answer_outputs(c, c->manifest, answer->content, answer->content_size, outputs_r, why_r);
+    return answer_outputs(ctx, c->manifest, answer->content, answer->content_size, outputs_r, why_r);
 }
 
 /* --- rows --- */

@@ -24,9 +24,10 @@ void conversation_add_tool_result(struct conversation *c, json_object *call_id, 
 json_object *conversation_request(const struct conversation *c, const char *model,
                                   const struct manifest *const *tools, size_t tools_n);
 
-/* The outputs in an answer without tool calls: answer_outputs.h. */
-enum answer_verdict conversation_outputs(struct conversation *c, const struct chat_completion *answer,
-                                         json_object **outputs_r, const char **why_r);
+/* The outputs in an answer without tool calls, of ctx: answer_outputs.h. Any thread. */
+enum answer_verdict conversation_outputs(const struct conversation *c, void *ctx,
+                                         const struct chat_completion *answer, json_object **outputs_r,
+                                         const char **why_r);
 
 /* An answer as it is stored in a step's row, and read by a later attempt. Its tokens are those of all
  * requests for it. A row without a message (answer->message NULL) holds the tokens of requests that brought

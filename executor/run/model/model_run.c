@@ -13,7 +13,9 @@
 #include "executor/run/model/conversation.h"
 #include "executor/run/model/tools.h"
 #include "executor/run/run_events.h"
+#include "executor/run/run_job.h"
 #include "secret/redact.h"
+#include "service/compute_thread.h"
 #include "store/model.h"
 #include "store/model_options.h"
 
@@ -33,6 +35,7 @@ struct model_run {
     /* a reference */
     struct cached_skill *cached_skill;
     const struct manifest *manifest;
+    const char *input_text;
     json_object *inputs;
     /* JSON as skill_extra_json wrote it, or NULL */
     const char *extra;
@@ -63,6 +66,15 @@ struct model_run {
     struct chat_stream *stream;
     bool stream_is_counted;
     struct chat_completion answer;
+    /* what was computed of the answer: its outputs, if it calls no tools, or by its calls whether their
+     * arguments are an object; of `judged` */
+    void *judged;
+    enum answer_verdict verdict;
+    json_object *outputs;
+    const char *outputs_why;
+    bool *arguments_ok;
+    /* an earlier attempt has received the answer */
+    bool answer_resumed;
     /* CLOCK_BOOTTIME: content was last written as a log event */
     int64_t last_log_ms;
     /* the row of the answer, which must be written before its tools are called */
@@ -117,21 +129,28 @@ static void fail_model_run(struct model_run *m, enum failure_reason reason, cons
 
 /* --- answers --- */
 
+static void judge_answer(void *state, void *ctx)
+{
+    struct model_run *m = state;
+    m->judged = ctx;
+    if (json_object_array_length(m->answer.calls) == 0)
+        m->verdict = conversation_outputs(m->conversation, ctx, &m->answer, &m->outputs, &m->outputs_why);
+    else
+        m->arguments_ok = tool_calls_check(ctx, m->answer.calls);
+}
+
 static void finish_model_run(struct model_run *m)
 {
-    const char *why = NULL;
-    json_object *outputs;
-    enum answer_verdict verdict = conversation_outputs(m->conversation, &m->answer, &outputs, &why);
-    if (verdict != ANSWER_OK) {
+    if (m->verdict != ANSWER_OK) {
         fail_model_run(m,
-                       verdict == ANSWER_EMPTY   ? REASON_MODEL_ERROR
-                       : verdict == ANSWER_LIMIT ? REASON_LIMIT_EXCEEDED
-                                                 : REASON_OUTPUTS_INVALID,
-                       why);
+                       m->verdict == ANSWER_EMPTY   ? REASON_MODEL_ERROR
+                       : m->verdict == ANSWER_LIMIT ? REASON_LIMIT_EXCEEDED
+                                                    : REASON_OUTPUTS_INVALID,
+                       m->outputs_why);
         return;
     }
     set_model_usage(m);
-    run_succeed(m->run, json_text(outputs, NULL));
+    run_succeed(m->run, json_text(m->outputs, NULL));
 }
 
 static void on_tools_done(void *arg)
@@ -151,12 +170,12 @@ static void on_tool_rejected(void *arg, enum failure_reason reason, const char *
     fail_model_run(arg, reason, error);
 }
 
-static void call_tools(struct model_run *m, bool resumed)
+static void call_tools(struct model_run *m)
 {
     struct tool_calls_owner owner = {.on_done = on_tools_done, .on_rejected = on_tool_rejected, .arg = m};
     set_model_usage(m);
     m->tool_calls = tool_calls_new(m, m->run, m->answer.calls, m->round, &owner);
-    tool_calls_start(m->tool_calls, m->tools, m->tools_n, resumed);
+    tool_calls_start(m->tool_calls, m->tools, m->tools_n, m->arguments_ok, m->answer_resumed);
 }
 
 /* Writes the row of the round. A later attempt reads an answer from it instead of asking again, and otherwise
@@ -182,18 +201,39 @@ static void put_round_row(struct model_run *m, enum step_status status, const ch
     m->round_is_open = status == STEP_STATUS_RUNNING;
 }
 
-/* Calls the tools that the answer asks for, or ends the run. `resumed`: the answer is an earlier attempt's.
- */
+/* Calls the tools that the answer asks for, or ends the run. */
+static void use_answer(struct model_run *m)
+{
+    void *judged = m->judged; /* call_tools may go on to the next answer */
+    m->judged = NULL;
+    if (json_object_array_length(m->answer.calls) == 0)
+        finish_model_run(m);
+    else
+        call_tools(m);
+    talloc_free(judged);
+}
+
+static void on_answer_judged(struct active_run *run)
+{
+    use_answer(run->state);
+    if (!run->ending)
+        run_flush(run);
+}
+
+/* `resumed`: the answer is an earlier attempt's. */
 static void handle_answer(struct model_run *m, bool resumed)
 {
     conversation_add_answer(m->conversation, m->answer.message);
     m->usage.iterations++;
-    if (json_object_array_length(m->answer.calls) == 0)
-        finish_model_run(m);
-    else if (m->round + 1 >= m->manifest->max_iterations)
+    m->answer_resumed = resumed;
+    if (json_object_array_length(m->answer.calls) > 0 && m->round + 1 >= m->manifest->max_iterations) {
         fail_model_run(m, REASON_MODEL_ERROR, "the model needed more rounds than max_iterations allows");
-    else
-        call_tools(m, resumed);
+    } else if (m->answer.content_size + tool_calls_argument_bytes(m->answer.calls) > COMPUTE_INLINE_MAX) {
+        run_compute(m->run, judge_answer, on_answer_judged);
+    } else {
+        judge_answer(m, talloc_new(m));
+        use_answer(m);
+    }
 }
 
 /* --- requests --- */
@@ -466,13 +506,30 @@ static void request_or_replay(struct model_run *m)
     model_resume(m->run);
 }
 
-static void begin_conversation(struct model_run *m)
+static void parse_inputs(void *state, void *ctx)
 {
+    struct model_run *m = state;
+    m->inputs = claim_json(ctx, m->input_text, json_object_new_object());
+}
+
+static void start_conversation(struct active_run *run)
+{
+    struct model_run *m = run->state;
     const char *why;
     if (conversation_new(m, m->manifest, m->inputs, &m->conversation, &why) == OK)
         request_or_replay(m);
     else
         fail_model_run(m, REASON_STEP_FAILED, why);
+}
+
+static void begin_conversation(struct model_run *m)
+{
+    if (m->input_text && strlen(m->input_text) > COMPUTE_INLINE_MAX) {
+        run_compute(m->run, parse_inputs, start_conversation);
+        return;
+    }
+    parse_inputs(m, m);
+    start_conversation(m->run);
 }
 
 /* Takes over what the job has loaded. The job lives on, with its references, below the state. */
@@ -535,7 +592,7 @@ static void model_init(struct active_run *run, const struct claimed_run *c)
     m->run = run;
     m->cached_skill = cached_skill_ref(c->skill);
     m->manifest = cached_skill_manifest(c->skill);
-    m->inputs = claim_json(m, c->input, json_object_new_object());
+    m->input_text = c->input ? talloc_strdup(m, c->input) : NULL;
     m->extra = c->extra ? talloc_strdup(m, c->extra) : NULL;
     m->stored_steps = claim_steps(m, c);
     m->stored_steps_n = c->steps_n;
@@ -601,7 +658,7 @@ static bool model_has_inflight_effect(const struct active_run *run)
 static bool model_can_yield(const struct active_run *run)
 {
     const struct model_run *m = run->state;
-    return !m->response && !m->loading && !m->ready_to_ask &&
+    return !run->job && !m->response && !m->loading && !m->ready_to_ask &&
            (m->call || m->tool_calls || timer_is_set(&m->backoff));
 }
 
@@ -615,4 +672,5 @@ const struct run_kind model_run_kind = {
     .cancel = model_cancel,
     .has_inflight_effect = model_has_inflight_effect,
     .can_yield = model_can_yield,
+    .leave = run_leave_state_to_job,
 };

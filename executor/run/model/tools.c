@@ -161,17 +161,45 @@ static bool is_tool(const struct manifest *const *tools, size_t tools_n, const c
     return false;
 }
 
-void tool_calls_start(struct tool_calls *t, const struct manifest *const *tools, size_t tools_n, bool resumed)
+/* "" if there are none that can be used. */
+static const char *arguments_text(json_object *call)
+{
+    const char *text = whole_text(json_get(call, "function"), "arguments");
+    return !text ? "" : *text ? text : "{}";
+}
+
+size_t tool_calls_argument_bytes(json_object *calls)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < json_object_array_length(calls); i++)
+        bytes += strlen(arguments_text(json_object_array_get_idx(calls, i)));
+    return bytes;
+}
+
+bool *tool_calls_check(void *ctx, json_object *calls)
+{
+    size_t n = json_object_array_length(calls);
+    bool *ok = talloc_zero_array(ctx, bool, n);
+    for (size_t i = 0; i < n; i++) {
+        void *scratch = talloc_new(ctx);
+        const char *text = arguments_text(json_object_array_get_idx(calls, i)), *why;
+        json_object *arguments;
+        ok[i] = json_parse(scratch, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) == OK &&
+                json_object_is_type(arguments, json_type_object);
+        talloc_free(scratch);
+    }
+    return ok;
+}
+
+void tool_calls_start(struct tool_calls *t, const struct manifest *const *tools, size_t tools_n,
+                      const bool *arguments_ok, bool resumed)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct tool_call_run *u = &t->list[i];
-        json_object *function = json_get(u->call, "function"), *arguments;
-        const char *name = whole_text(function, "name"), *text = whole_text(function, "arguments"), *why;
-        text = !text ? "" : *text ? text : "{}";
+        const char *name = whole_text(json_get(u->call, "function"), "name"), *text = arguments_text(u->call);
         if (!is_tool(tools, tools_n, name))
             set_tool_result(u, "error: unknown tool");
-        else if (json_parse(t, text, strlen(text), JSON_DEPTH_MAX, &arguments, &why) != OK ||
-                 !json_object_is_type(arguments, json_type_object))
+        else if (!arguments_ok[i])
             set_tool_result(u, "error: the arguments are not a single JSON object");
         else
             start_tool_child(u, name, text, resumed);
