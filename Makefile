@@ -77,9 +77,10 @@ USE.secret                := base json mariadb deed
 USE.account               := base json mariadb redis
 USE.run                   := base json mariadb deed redis account
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
+USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis blob account run store
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run store maintenance view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run store cluster maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store fcgi/shared
@@ -334,7 +335,7 @@ install: all
 	install -m 0644 etc/logrotate.d/millrace $(DESTDIR)/etc/logrotate.d/millrace
 	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf
-	install -m 0644 nginx/millrace.conf.in sql/grants.sql $(DESTDIR)$(SAMPLES_DIR)
+	install -m 0644 nginx/millrace.conf.in sql/grants.sql sql/grants-dbcheck.sql $(DESTDIR)$(SAMPLES_DIR)
 	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
 	$(foreach m,millrace millrace-cli,$(BIN)/$(m) man >$(SHARE)/man/man1/$(m).1;)

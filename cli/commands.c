@@ -129,6 +129,14 @@ const struct command commands[] = {
      "exports all rows, oldest first. --remove-expired removes the rows that are older than the setting "
      "admin.audit_log_days",
      "audit_log.remove_expired"},
+    {"dbcheck", NULL, cmd_dbcheck, "",
+     "serves GET /writer and GET /reader at [dbcheck] listen until SIGTERM: 200 if this node of a Galera "
+     "cluster "
+     "takes the writes, or may answer reads, else 503; makes the node the writer when the writer is gone"},
+    {"cluster", "show", cmd_cluster_show, "",
+     "prints this node, the members and the writer of a Galera cluster"},
+    {"cluster", "switch", cmd_cluster_switch, "NODE",
+     "makes a member (ADDRESS:PORT as in cluster show) the writer, for planned work", "cluster.switch"},
     {"log", NULL, cmd_log, "[--follow] [--workspace W] [--execution ID] [--level debug|info|warn|error]",
      "prints the log of the executor (for what a skill wrote: execution logs); --follow begins with the "
      "newest lines and continues through rotation"},

@@ -159,6 +159,11 @@ static const struct setting settings[] = {
     TEXT_ROW(admin, db_password_file, "", "file whose first line is the password of that user"),
     NUMBER_ROW(admin, audit_log_days, 730, 1, 36500,
                "days after which millrace audit-log --remove-expired removes a row"),
+    TEXT_ROW(dbcheck, listen, "127.0.0.1:9200",
+             "address and port at which `millrace dbcheck` tells HAProxy whether this node is the writer"),
+    TEXT_ROW(dbcheck, db_user, "millrace_dbcheck", "MariaDB user of `millrace dbcheck`"),
+    TEXT_ROW(dbcheck, db_password_file, "", "file whose first line is the password of that user"),
+    TEXT_ROW(dbcheck, log_file, "", "log file; empty: stderr"),
     TEXT_ROW(log, level, "info", "lowest level that is logged: debug, info, warn or error"),
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };

@@ -18,7 +18,7 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
-           "skill list", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch"}
+           "skill list", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show"}
 
 # Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
 NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
@@ -129,7 +129,7 @@ def command_actions(room):
     }
 
 
-APART = {"migrate", "audit-log"}  # tests of their own below
+APART = {"migrate", "audit-log", "cluster switch"}  # tests of their own: below, and in tests/cluster
 
 
 def test_every_command_that_changes_something_has_a_row(stack, tmp_path):

@@ -1,0 +1,4 @@
+-- What Galera says of this node. Without Galera there are no rows.
+SELECT LOWER(s.VARIABLE_NAME) AS name, s.VARIABLE_VALUE AS value
+FROM information_schema.GLOBAL_STATUS s
+WHERE s.VARIABLE_NAME IN ('WSREP_READY', 'WSREP_CLUSTER_STATUS', 'WSREP_LOCAL_STATE', 'WSREP_LOCAL_INDEX', 'WSREP_INCOMING_ADDRESSES')
