@@ -33,6 +33,22 @@ int h_health_ready(struct request *r)
     return reply_status(r, 200, redis && executor ? "ok" : "degraded");
 }
 
+static char *add_schedule_metrics(char *text, const struct store_metrics *m)
+{
+    text = talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_schedules_due gauge\nmillrace_schedules_due %" PRId64 "\n"
+        "# TYPE millrace_schedule_lag_seconds gauge\nmillrace_schedule_lag_seconds %" PRId64 ".%03" PRId64
+        "\n"
+        "# TYPE millrace_recent_occurrences gauge\n",
+        m->schedules_due, m->schedule_lag_ms / 1000, m->schedule_lag_ms % 1000);
+    for (int s = OCCURRENCE_STARTED; s <= OCCURRENCE_REFUSED; s++)
+        text =
+            talloc_asprintf_append_buffer(text, "millrace_recent_occurrences{state=\"%s\"} %" PRId64 "\n",
+                                          occurrence_state_name((enum occurrence_state)s), m->occurrences[s]);
+    return text;
+}
+
 /* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */
 static char *add_run_metrics(char *text, struct db *db)
 {
@@ -58,7 +74,7 @@ static char *add_run_metrics(char *text, struct db *db)
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
                                              state_name((enum run_state)s), m.recent[s]);
-    return text;
+    return add_schedule_metrics(text, &m);
 }
 
 int h_health_metrics(struct request *r)

@@ -137,10 +137,7 @@ int h_schedule_patch(struct request *r)
 
 static bool pause(struct request *r, struct schedule *s)
 {
-    if (s->paused == SCHEDULE_RUNS)
-        s->paused = SCHEDULE_PAUSED_BY_CALLER;
-    s->due_ms = 0;
-    return true;
+    return schedule_set_paused(r, s, true);
 }
 
 int h_schedule_pause(struct request *r)
@@ -148,23 +145,15 @@ int h_schedule_pause(struct request *r)
     return change_schedule(r, pause);
 }
 
-/* Goes on from now: the times of the pause are not caught up. If its key was revoked, the caller's takes its
- * place.
- */
+/* If the schedule's key was revoked, the caller's takes its place. */
 static bool resume(struct request *r, struct schedule *s)
 {
-    struct timing timing;
-    if (s->paused == SCHEDULE_RUNS)
-        return true;
-    if (!schedule_timing(r, s, &timing)) {
-        reply_err(r, ERR_INTERNAL);
-        return false;
-    }
     if (s->paused == SCHEDULE_PAUSED_KEY_REVOKED)
         schedule_form_own(r, s);
-    s->paused = SCHEDULE_RUNS;
-    schedule_set_next(s, &timing, s->now_ms);
-    return true;
+    if (schedule_set_paused(r, s, false))
+        return true;
+    reply_err(r, ERR_INTERNAL);
+    return false;
 }
 
 int h_schedule_resume(struct request *r)

@@ -63,6 +63,27 @@ static enum err read_executors(struct db *db, void *scratch, struct store_metric
     return e;
 }
 
+static enum err read_schedules(struct db *db, void *scratch, struct store_metrics *m)
+{
+    int64_t since_ms = clock_wall_ms() - METRICS_RECENT_MS;
+    id since = id_floor(since_ms);
+    struct db_value args[] = {db_id(&since), db_number(since_ms)};
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_SCHEDULES, NULL, 0, &rows);
+    if (e == OK && rows->count == 1) {
+        m->schedules_due = db_int(rows, 0, METRICS_SCHEDULES_DUE_N);
+        m->schedule_lag_ms = db_int(rows, 0, METRICS_SCHEDULES_LAG_MS);
+    }
+    if (e == OK)
+        e = db_run(db, scratch, SQL_METRICS_OCCURRENCES, args, 2, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        int64_t state = db_int(rows, r, METRICS_OCCURRENCES_STATE);
+        if (state >= 0 && state <= OCCURRENCE_REFUSED)
+            m->occurrences[state] += db_int(rows, r, METRICS_OCCURRENCES_N);
+    }
+    return e;
+}
+
 enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
 {
     void *scratch = talloc_new(NULL);
@@ -74,6 +95,8 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
         e = read_recent(db, scratch, m_r);
     if (e == OK)
         e = read_executors(db, scratch, m_r);
+    if (e == OK)
+        e = read_schedules(db, scratch, m_r);
     talloc_free(scratch);
     return e;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mariadb/db.h"
+#include "run/occurrence.h"
 #include "run/states.h"
 
 enum {
@@ -27,6 +28,10 @@ struct store_metrics {
     /* How often executors were lost, summed over the runs of the last METRICS_RECENT_MS. */
     int64_t lost_count;
     int64_t executors, executors_lost;
+    /* Schedules that are due, and how long the first of them has been. */
+    int64_t schedules_due, schedule_lag_ms;
+    /* Occurrences decided within the last METRICS_RECENT_MS, by their state. */
+    int64_t occurrences[OCCURRENCE_REFUSED + 1];
 };
 
 enum err store_metrics_read(struct db *db, struct store_metrics *m_r) WARN_UNUSED;

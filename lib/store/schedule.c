@@ -478,3 +478,18 @@ void schedule_set_next(struct schedule *s, const struct timing *timing, int64_t 
     s->next_ms = next_ms == TIMING_NEVER ? 0 : next_ms;
     s->due_ms = is_due ? next_ms + timing_jitter_ms(&s->id, next_ms, s->jitter_s) : 0;
 }
+
+bool schedule_set_paused(void *ctx, struct schedule *s, bool paused)
+{
+    struct timing timing;
+    if (paused == (s->paused != SCHEDULE_RUNS))
+        return true;
+    s->paused = paused ? SCHEDULE_PAUSED_BY_CALLER : SCHEDULE_RUNS;
+    s->due_ms = 0;
+    if (paused)
+        return true;
+    if (!schedule_timing(ctx, s, &timing))
+        return false;
+    schedule_set_next(s, &timing, s->now_ms);
+    return true;
+}

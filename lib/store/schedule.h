@@ -68,6 +68,9 @@ struct span schedule_run_extra(void *ctx, int64_t nominal_ms);
 /* The occurrence that is due: nominal time, whether it is too late, and what the schedule's row becomes. If
  * it is too late, the next one is the first that is not. */
 struct occurrence schedule_due_occurrence(const struct schedule *s, const struct timing *timing);
+/* Pauses by the caller, or resumes from now on: the times of the pause are not caught up. False: as
+ * schedule_timing. */
+bool schedule_set_paused(void *ctx, struct schedule *s, bool paused) WARN_UNUSED;
 /* True: the time of the next occurrence has come, and nobody has decided it yet. */
 bool schedule_is_pending(const struct schedule *s);
 /* Sets next_ms and due_ms: the first time after `after_ms`. */

@@ -18,7 +18,7 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
-           "skill list", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show"}
+           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show"}
 
 # Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
 NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
@@ -109,7 +109,16 @@ def command_actions(room):
         room.command("model", "delete", "old", *w)
         return "old"
 
+    def schedule(verb):
+        body = {"workflow_id": room.workflow(), "cron": "0 0 1 1 *", "paused": verb == "resume"}
+        made = room.space.client().post("/schedules", json=body).json()["id"]
+        room.command("schedule", verb, made, *w)
+        return made
+
     return {
+        "schedule pause": lambda: schedule("pause"),
+        "schedule resume": lambda: schedule("resume"),
+        "schedule trigger": lambda: schedule("trigger"),
         "workspace create": lambda: room.command("workspace", "create", "--name", "made", "--max-concurrent", 7)["id"],
         "workspace set": lambda: room.command("workspace", "set", *w, "--price-credits", "1.5", "--quotas", "files=10")["id"],
         "key create": lambda: room.command("key", "create", *w, "--scopes", "files:read")["id"],
@@ -204,6 +213,9 @@ def api_actions(stack):
         assert call(id).status_code < 300
         return id
 
+    def past_schedule():
+        return client.post("/schedules", json={"workflow_id": workspace.put_workflow(QUICK), "cron": "0 * * * *"}).json()["id"]
+
     def schedule():
         made = client.post("/schedules", json={"workflow_id": workspace.put_workflow(QUICK), "every_seconds": 3600})
         assert made.status_code == 201, made.text
@@ -227,6 +239,8 @@ def api_actions(stack):
         "PATCH /schedules/{id}": ("schedule.change", lambda: with_id(schedule(), lambda s: client.patch(f"/schedules/{s}", json={"note": "n"}))),
         "POST /schedules/{id}/pause": ("schedule.change", lambda: with_id(schedule(), lambda s: client.post(f"/schedules/{s}/pause"))),
         "POST /schedules/{id}/resume": ("schedule.change", lambda: with_id(schedule(), lambda s: client.post(f"/schedules/{s}/resume"))),
+        "POST /schedules/{id}/backfill": ("schedule.backfill", lambda: with_id(past_schedule(), lambda s: client.post(
+            f"/schedules/{s}/backfill", json={"from": "2026-01-01T00:00:00Z", "to": "2026-01-01T02:00:00Z"}))),
         "DELETE /schedules/{id}": ("schedule.delete", lambda: with_id(schedule(), lambda s: client.delete(f"/schedules/{s}"))),
     }
 

@@ -1,8 +1,10 @@
 """Occurrences of schedules: each is decided once, whatever dies, and a refused one is a row with its reason."""
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import requests
 from skills import probe
 from stack import eventually
 
@@ -437,3 +439,32 @@ def test_wrong_backfill_is_rejected(workspace, status, since, until):
     client = workspace.client()
     schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 * * * *")
     assert backfill(client, schedule, since, until).status_code == status
+
+
+def test_commands_of_operators(stack, workspace):
+    client = workspace.client()
+    w = ("--workspace", workspace.id)
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 0 1 1 *", timezone="Europe/Berlin")
+    assert stack.cli("schedule", "list", *w) == [schedule]
+    assert stack.cli("schedule", "pause", schedule["id"], *w)["state"] == "paused"
+    assert "paused" in str(stack.cli("schedule", "trigger", schedule["id"], *w, check=False))
+    assert stack.cli("schedule", "resume", schedule["id"], *w)["next_at"] == schedule["next_at"]
+    assert stack.cli("schedule", "trigger", schedule["id"], *w)["id"] == schedule["id"]
+    [(_, state, _, execution)] = eventually(lambda: [row for row in occurrences(stack, schedule["id"]) if row[1] != WAITING], 30, "the run starts")
+    shown = stack.cli("schedule", "show", schedule["id"], *w)
+    assert state == STARTED and shown["occurrences"][0]["execution_id"] == execution
+    assert shown["upcoming"][0].endswith("-12-31T23:00:00.000Z") and len(shown["upcoming"]) == 5
+    assert "not found" in str(stack.cli("schedule", "show", execution, *w, check=False))
+
+
+def metric(stack, name):
+    [value] = re.findall(rf"^{re.escape(name)} ([0-9.]+)$", requests.get(stack.url + "/metrics", timeout=10).text, re.M)
+    return float(value)
+
+
+def test_metrics_of_schedules(stack, workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 0 1 1 *", overlap="allow")
+    client.finished(trigger(client, schedule).json()["execution_id"])
+    assert metric(stack, 'millrace_recent_occurrences{state="started"}') >= 1
+    assert metric(stack, "millrace_schedules_due") >= 0 and metric(stack, "millrace_schedule_lag_seconds") >= 0
