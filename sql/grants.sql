@@ -23,6 +23,7 @@ GRANT SELECT, INSERT, UPDATE         ON execution_steps    TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_times          TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
@@ -60,6 +61,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON execution_steps    TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_times          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';

@@ -15,6 +15,7 @@
 #include "maintenance/tasks.h"
 #include "run/delayed.h"
 #include "run/recover.h"
+#include "run/run_counts.h"
 #include "run/stop_tree.h"
 
 enum {
@@ -268,9 +269,11 @@ static void run_maintenance(struct thread_queue *q, void *arg)
             continue;
         }
         m->ensured = m->ensured || ensure_tasks(m);
+        run_counts_flush(m->db);
         if (!m->ensured || !run_due_tasks(m))
             (void)thread_queue_next(q, CHECK_MS); /* no jobs: waits for the time or the end */
     }
+    run_counts_flush(m->db);
     talloc_free(m->db);
     talloc_free(m->redis);
 }

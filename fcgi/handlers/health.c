@@ -7,6 +7,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "run/run_counts.h"
 #include "store/executor.h"
 #include "store/metrics.h"
 
@@ -77,6 +78,68 @@ static char *add_run_metrics(char *text, struct db *db)
     return add_schedule_metrics(text, &m);
 }
 
+static const char *kind_label(int kind)
+{
+    return kind == KIND_SKILL ? "skill" : "workflow";
+}
+
+/* The histogram `measure` of one kind; the rows are in the order of the buckets. */
+static char *add_histogram(char *text, const struct store_run_count *list, size_t n, int measure, int kind,
+                           const char *name)
+{
+    int64_t buckets[RUN_COUNTS_BUCKETS] = {0};
+    int64_t sum_ms = 0;
+    int64_t total = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (list[i].measure != measure || list[i].kind != kind)
+            continue;
+        buckets[list[i].place] = list[i].n;
+        sum_ms += list[i].sum_ms;
+    }
+    for (int b = 0; b < RUN_COUNTS_BUCKETS; b++) {
+        total += buckets[b];
+        const char *bound = b < RUN_COUNTS_BUCKETS - 1
+                                ? talloc_asprintf(text, "%g", (double)run_counts_bounds_ms[b] / 1000)
+                                : "+Inf";
+        text = talloc_asprintf_append_buffer(text, "%s_bucket{kind=\"%s\",le=\"%s\"} %" PRId64 "\n", name,
+                                             kind_label(kind), bound, total);
+    }
+    return talloc_asprintf_append_buffer(text,
+                                         "%s_sum{kind=\"%s\"} %" PRId64 ".%03" PRId64 "\n"
+                                         "%s_count{kind=\"%s\"} %" PRId64 "\n",
+                                         name, kind_label(kind), sum_ms / 1000, sum_ms % 1000, name,
+                                         kind_label(kind), total);
+}
+
+/* What has begun and ended since the installation, in all processes. */
+static char *add_run_counts(char *text, struct db *db)
+{
+    static const struct {
+        enum run_measure measure;
+        const char *name;
+    } histograms[] = {{MEASURE_QUEUED, "millrace_run_queued_seconds"},
+                      {MEASURE_RUNNING, "millrace_run_seconds"}};
+    struct store_run_count *list;
+    size_t n;
+    if (store_metrics_counts(db, text, &list, &n) != OK)
+        return text;
+    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_runs_ended_total counter\n");
+    for (size_t i = 0; i < n; i++) {
+        const char *reason = reason_name((enum failure_reason)list[i].reason);
+        if (list[i].measure == MEASURE_ENDS)
+            text = talloc_asprintf_append_buffer(
+                text, "millrace_runs_ended_total{kind=\"%s\",state=\"%s\",reason=\"%s\"} %" PRId64 "\n",
+                kind_label(list[i].kind), state_name((enum run_state)list[i].place), reason ? reason : "",
+                list[i].n);
+    }
+    for (size_t h = 0; h < sizeof histograms / sizeof *histograms; h++) {
+        text = talloc_asprintf_append_buffer(text, "# TYPE %s histogram\n", histograms[h].name);
+        for (int kind = KIND_WORKFLOW; kind <= KIND_SKILL; kind++)
+            text = add_histogram(text, list, n, histograms[h].measure, kind, histograms[h].name);
+    }
+    return text;
+}
+
 int h_health_metrics(struct request *r)
 {
     struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
@@ -102,5 +165,6 @@ int h_health_metrics(struct request *r)
         "# TYPE millrace_slow_rejected_total counter\nmillrace_slow_rejected_total %" PRIu64 "\n",
         places > waiting ? places - waiting : 0, waiting, slow->waited, slow->rejected);
     text = add_run_metrics(text, r->app->db);
+    text = add_run_counts(text, r->app->db);
     return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/event_json.h"
+#include "run/run_counts.h"
 #include "run/stop_marks.h"
 #include "json/json.h"
 
@@ -941,6 +942,15 @@ static void publish_ends(struct redis *redis, void *ctx, const struct run_tx_eve
     }
 }
 
+static void count_event(const struct run_tx_event *e)
+{
+    const struct run *r = e->run;
+    if (e->type == EVENT_STARTED && r->attempt == 0)
+        run_counts_claim(r->kind, r->started_ms - r->moved_ms);
+    if (state_is_terminal(r->state) && e->seq == r->last_seq)
+        run_counts_end(r->kind, r->state, r->reason, r->started_ms > 0 ? r->ended_ms - r->started_ms : -1);
+}
+
 void run_tx_publish(struct run_tx *run_tx, struct redis *redis)
 {
     void *scratch = talloc_new(run_tx);
@@ -949,6 +959,7 @@ void run_tx_publish(struct run_tx *run_tx, struct redis *redis)
     for (size_t i = 0; i < run_tx->events_n; i++) {
         publish_event(redis, scratch, &run_tx->events[i]);
         publish_ends(redis, scratch, &run_tx->events[i]);
+        count_event(&run_tx->events[i]);
     }
     redis_flush(redis);
     talloc_free(scratch);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "deed/deed.h"
+#include "run/run_counts.h"
 #include "run/stop_tree.h"
 
 enum {
@@ -112,6 +113,7 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
         failpoint("stop.after_commit");
         if (s.verdict == STOP_DONE && s.run_tx && redis)
             run_tx_publish(s.run_tx, redis);
+        run_counts_flush(db);
         if (s.verdict == STOP_DONE && s.run_tx && !s.all)
             stop_slices(db, redis, &request->execution_id);
         return s.verdict;

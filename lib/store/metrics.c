@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "run/run_counts.h"
 
 static enum err read_current(struct db *db, void *scratch, struct store_metrics *m)
 {
@@ -99,4 +100,26 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
         e = read_schedules(db, scratch, m_r);
     talloc_free(scratch);
     return e;
+}
+
+enum err store_metrics_counts(struct db *db, void *ctx, struct store_run_count **list_r, size_t *n_r)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_METRICS_COUNTS, NULL, 0, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_array(ctx, struct store_run_count, rows->count + 1);
+    *n_r = 0;
+    for (size_t r = 0; r < rows->count; r++) {
+        struct store_run_count c = {.measure = (int)db_int(rows, r, METRICS_COUNTS_MEASURE),
+                                    .kind = (int)db_int(rows, r, METRICS_COUNTS_KIND),
+                                    .place = (int)db_int(rows, r, METRICS_COUNTS_PLACE),
+                                    .reason = (int)db_int(rows, r, METRICS_COUNTS_REASON),
+                                    .n = db_int(rows, r, METRICS_COUNTS_N),
+                                    .sum_ms = db_int(rows, r, METRICS_COUNTS_SUM_MS)};
+        if (c.measure >= MEASURE_ENDS && c.measure < RUN_MEASURES && c.place >= 0 &&
+            c.place < RUN_COUNTS_BUCKETS && (c.kind == KIND_WORKFLOW || c.kind == KIND_SKILL))
+            (*list_r)[(*n_r)++] = c;
+    }
+    return OK;
 }

@@ -34,4 +34,13 @@ struct store_metrics {
     int64_t occurrences[OCCURRENCE_REFUSED + 1];
 };
 
+/* A row of run_counts, see run/run_counts.h. */
+struct store_run_count {
+    int measure, kind, place, reason;
+    int64_t n, sum_ms;
+};
+/* By measure, kind, place and reason. Rows of unknown measures are left out. */
+enum err store_metrics_counts(struct db *db, void *ctx, struct store_run_count **list_r,
+                              size_t *n_r) WARN_UNUSED;
+
 enum err store_metrics_read(struct db *db, struct store_metrics *m_r) WARN_UNUSED;
