@@ -7,7 +7,7 @@
 -- Administrators: the `millrace` command.
 GRANT ALL PRIVILEGES ON * TO 'millrace_admin'@'localhost';
 
--- The API pool and the event daemon.
+-- The API pool.
 GRANT SELECT                         ON workspaces         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON accounts           TO 'millrace_api'@'localhost';
 GRANT SELECT, UPDATE (last_used_ms)  ON api_keys           TO 'millrace_api'@'localhost';
@@ -45,6 +45,12 @@ GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'lo
 GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
 -- The audit log: its rows are only added, and a row is recognized by its id.
 GRANT SELECT (id), INSERT            ON deeds              TO 'millrace_api'@'localhost';
+
+-- The event daemon: reads events, and removes expired tickets.
+GRANT SELECT (id, workspace_id, state, last_seq, purged_ms, ended_ms) ON executions TO 'millrace_stream'@'localhost';
+GRANT SELECT                         ON events             TO 'millrace_stream'@'localhost';
+GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_stream'@'localhost';
+GRANT SELECT, UPDATE (check_ms), DELETE ON stream_tickets  TO 'millrace_stream'@'localhost';
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';

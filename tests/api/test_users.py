@@ -63,7 +63,7 @@ class System:
         os.chmod(self.root / "bin", 0o755)
         etc = self.root / "etc"
         etc.mkdir(mode=0o755)
-        for name, user in (("millrace_api", "millrace"), ("millrace_executor", "millrace-executor"), ("millrace_admin", "root"), ("key", "millrace-executor")):
+        for name, user in (("millrace_api", "millrace"), ("millrace_stream", "millrace"), ("millrace_executor", "millrace-executor"), ("millrace_admin", "root"), ("key", "millrace-executor")):
             shutil.copy(self.stack.dir / "secrets" / name, etc / name)
             self.own(etc / name, user, user, 0o400)
         sockets = self.stack.dir / "sockets"
