@@ -325,17 +325,18 @@ bench: all
 UNITS_DIR    ?= /etc/systemd/system
 SYSUSERS_DIR ?= /etc/sysusers.d
 TMPFILES_DIR ?= /etc/tmpfiles.d
-SAMPLES_DIR  ?= /etc/millrace
+SAMPLES_DIR  ?= $(PREFIX)/share/millrace
 SHARE = $(DESTDIR)$(PREFIX)/share
 MAN8  := millrace-api millrace-executor millrace-runner millrace-stream
 install: all
-	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(UNITS_DIR) /etc/logrotate.d $(SYSUSERS_DIR) $(TMPFILES_DIR) $(SAMPLES_DIR))
+	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(UNITS_DIR) /etc/logrotate.d $(SYSUSERS_DIR) $(TMPFILES_DIR) $(SAMPLES_DIR) $(PREFIX)/lib/millrace)
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	for u in etc/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
 	install -m 0644 etc/logrotate.d/millrace $(DESTDIR)/etc/logrotate.d/millrace
 	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf
-	install -m 0644 nginx/millrace.conf.in sql/grants.sql sql/grants-dbcheck.sql $(DESTDIR)$(SAMPLES_DIR)
+	install -m 0644 nginx/millrace.conf.in nginx/tls.conf.in sql/grants.sql sql/grants-dbcheck.sql $(DESTDIR)$(SAMPLES_DIR)
+	install -m 0755 setup/setup $(DESTDIR)$(PREFIX)/lib/millrace/setup
 	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
 	$(foreach m,millrace millrace-cli,$(BIN)/$(m) man >$(SHARE)/man/man1/$(m).1;)

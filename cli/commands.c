@@ -15,6 +15,12 @@ const struct command commands[] = {
     {"status", NULL, cmd_status, "",
      "prints the runs by state, the age of the queue, the executors, Redis and the schema; exits with 1 if "
      "there is a problem"},
+    {"setup", NULL, cmd_setup,
+     "[--check] [--listen ADDRESS:PORT] [--tls-listen PORT|none] [--tls-certificate FILE] [--tls-key FILE] "
+     "[--workspace NAME] [--credits N]",
+     "makes what Millrace needs on one machine: passwords, settings, database, Redis, the site of nginx, "
+     "services, and the first workspace with a key. It may be run again at any time; --check only says what "
+     "is missing, and exits with 1 then"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
     {"migrate", NULL, cmd_migrate, "[--wait SECONDS]",
