@@ -29,8 +29,9 @@ int cmd_setup(struct cli *cli, int argc, char **argv)
     if (cli->is_batch)
         return cli_usage(cli, "setup cannot be a command of a batch");
     if (!path || access(path, X_OK) != 0)
-        return cli_fail(cli, "%s is missing: `millrace setup` works where Millrace was installed by a package "
-                             "or by make install",
+        return cli_fail(cli,
+                        "%s is missing: `millrace setup` works where Millrace was installed by a package "
+                        "or by make install",
                         path ? path : "lib/millrace/setup");
     char **args = talloc_zero_array(cli->ctx, char *, (size_t)argc + 2);
     args[0] = path;
