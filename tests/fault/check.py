@@ -18,10 +18,10 @@ class Row:
         self.input = json.loads(self.input)
 
 
-def read_rows(stack, book, hostile):
-    """The executions of all workspaces but the hostile one. The inputs of a purged run are those of the record."""
+def read_rows(stack, book, others):
+    """The executions of all workspaces but those of `others`, which check them themselves. The inputs of a purged run are those of the record."""
     rows = stack.sql("SELECT e.id, IFNULL(e.parent_id, ''), e.responder_id, e.state, e.attempt, e.losses, IFNULL(e.input, '{}') "
-                     "FROM executions e" + (f" WHERE e.workspace_id <> '{hostile.workspace.id}'" if hostile else ""))
+                     "FROM executions e WHERE " + " AND ".join(["TRUE"] + [f"e.workspace_id <> '{other.workspace.id}'" for other in others]))
     rows = {r.id: r for r in map(Row, rows)}
     for run in book.acknowledged():
         if run.purged is not None and run.id in rows and not rows[run.id].input:

@@ -23,6 +23,7 @@ from load import Client  # noqa: E402
 from model_quirks import Models  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
+from schedules import Schedules  # noqa: E402
 from stack import eventually  # noqa: E402
 
 SLACK_S = 6          # an error response may come this much later than the end of the fault that caused it
@@ -122,6 +123,7 @@ class Harness:
             self.clients.append(Client(n, self.seed, self.book, caller, programs, self.options.pace, allowed))
         if self.options.clients > 2:
             self.poor = poor
+        self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
     def programs_of(self, workspace):
@@ -138,6 +140,7 @@ class Harness:
         faults = self.faults = Faults(self.stack, self.book, rng, self.say)
         for client in self.clients:
             client.start()
+        self.schedules.start()
         if self.hostile:
             self.hostile.start()
         eventually(lambda: self.book.last_accepted, 30, "the first accepted run")
@@ -199,14 +202,16 @@ class Harness:
             self.stack.start_server(server)
         if self.hostile:
             self.hostile.stop_runs()
+        self.schedules.finish()
         await_quiet(self.stack, self.book)
         self.say("checks")
-        rows = read_rows(self.stack, self.book, self.hostile)
+        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.hostile) if w])
         check_files(self.book, self.clients)
         check_erased(self.stack, self.book, self.faults.dead_blobs)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
         check_runners(self.book)
+        self.schedules.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)
         self.audit = run_audit(self.stack, self.book)
