@@ -343,6 +343,8 @@ static const char *final_reason(struct supervised_run *r)
 {
     if (r->reason)
         return r->reason;
+    if (r->paused) /* warm_on_stopped has just compared the disk use with its limit */
+        return NULL;
     /* RLIMIT_FSIZE lets a file exceed the limit slightly (init.c): a command that then exits because of EFBIG
      * is reported as over the disk limit too */
     const char *why = NULL;

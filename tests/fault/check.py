@@ -80,7 +80,7 @@ def check_ends(book, callers_get):
         if run.poor and execution.get("failure_reason") in ("insufficient_credits", "step_failed") \
                 and "the balance does not cover the run" in (execution.get("error") or ""):  # of its child or of a deeper descendant
             continue
-        if status == "failed" and run.program.name in ("echo", "skilled") and "the runner died" in (execution.get("error") or ""):
+        if status == "failed" and run.program.name in ("echo", "warm-echo", "skilled") and "the runner died" in (execution.get("error") or ""):
             book.count("runs that failed with their runner")
             continue
         if status != run.program.ends:

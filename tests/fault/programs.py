@@ -146,18 +146,29 @@ def naps(url, child_delay):
         "outputs": "${/steps/b/result/body/n}"}, seconds, lambda i: i["n"], lambda i: {(1, NO_ITEM): 1})
 
 
-def echo(workspace):
+def echo(workspace, slug="echo", mode="cold", main="sleep 0.4\ncat\n"):
     """Installs the skill. It takes a moment and returns its inputs."""
     with tempfile.TemporaryDirectory() as d:
-        document = {"slug": "echo", "version": "1.0.0", "name": "echo", "description": "Gives back its inputs.", "inputs": {"type": "object"},
-                    "outputs": {"type": "object"}, "runner": {"type": "command", "argv": ["sh", "./main.sh"]}, "timeout_seconds": 120,
-                    "memory_mb": 64}
+        document = {"slug": slug, "version": "1.0.0", "name": slug, "description": "Gives back its inputs.", "inputs": {"type": "object"},
+                    "outputs": {"type": "object"}, "runner": {"type": "command", "mode": mode, "argv": ["sh", "./main.sh"]},
+                    "timeout_seconds": 120, "memory_mb": 64}
         (pathlib.Path(d) / "skill.json").write_text(json.dumps(document))
-        (pathlib.Path(d) / "main.sh").write_text("sleep 0.4\ncat\n")
+        (pathlib.Path(d) / "main.sh").write_text(main)
         made = workspace.stack.cli("skill", "install", d, "--workspace", workspace.id)
-    skill = Skill("echo", None, number, lambda i: i, lambda i: {})
+    skill = Skill(slug, None, number, lambda i: i, lambda i: {})
     skill.id, skill.space = made["id"], workspace.id
     return skill
+
+
+# A process that takes one job after another: a job that got the inputs of another one would return the wrong outputs.
+WARM_ECHO = """while read -r word token inputs; do
+    printf 'ok %s %s\\n' "$token" "$inputs"
+done
+"""
+
+
+def warm_echo(workspace):
+    return echo(workspace, "warm-echo", "warm", WARM_ECHO)
 
 
 def answer(body):
@@ -205,7 +216,7 @@ def never(url):
 
 
 # relative frequency of each
-WEIGHTS = {"wide": 1, "echo": 2, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4, "later": 3, "never": 2}
+WEIGHTS = {"wide": 1, "echo": 2, "warm-echo": 3, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4, "later": 3, "never": 2}
 
 
 def install(workspace, url, models):
@@ -220,6 +231,7 @@ def install(workspace, url, models):
     of_effects, of_plain = put(effects(url)), put(plain())
     put(wide())
     programs["echo"] = echo(workspace)
+    programs["warm-echo"] = warm_echo(workspace)
     programs["asked"] = asked(workspace, models)
     for p in (skilled, loop, flaky, slow, fails, later, never):
         put(p(url))
