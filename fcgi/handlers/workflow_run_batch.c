@@ -67,11 +67,18 @@ static void result_run(struct batch *b, size_t i, const id *run, bool is_replay)
                                is_replay ? ",\"replayed\":true" : ""));
 }
 
+static void count_item(const struct batch *b, enum batch_item_result result)
+{
+    if (b->r->app->shared)
+        atomic_fetch_add_explicit(&b->r->app->shared->metrics.batch_items[result], 1, memory_order_relaxed);
+}
+
 /* The reply that a single request would have got, as a result: status, code, detail, the first violation. */
 static void result_rejected(struct batch *b, size_t i, struct request *item)
 {
     json_object *problem = NULL;
     const char *why;
+    count_item(b, BATCH_ITEM_REJECTED);
     reply_rejected(item);
     if (json_parse(item, item->reply.body, item->reply.size, JSON_DEPTH_MAX, &problem, &why) != OK)
         problem = NULL;
@@ -107,8 +114,10 @@ static void result_of_answer(struct batch *b, struct chunk *c, size_t k)
     const struct run_answer *answer = &c->answers[k];
     if (answer->verdict == RUN_ACCEPTED) {
         b->accepted++;
+        count_item(b, BATCH_ITEM_ACCEPTED);
         result_run(b, c->index[k], &c->req[k]->execution_id, false);
     } else if (answer->verdict == RUN_REPLAYED) {
+        count_item(b, BATCH_ITEM_REPLAYED);
         result_run(b, c->index[k], &answer->execution_id, true);
     } else if (is_decided(answer->verdict) ||
                (!b->batch.key.key.at && answer->verdict != RUN_RESPONDER_CHANGED)) {

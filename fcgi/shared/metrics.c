@@ -29,12 +29,28 @@ static char *add_route(char *text, struct metrics *m, unsigned route, const char
     return text;
 }
 
+static char *add_batch_items(char *text, struct metrics *m)
+{
+    static const char *const names[BATCH_ITEM_RESULTS] = {
+        [BATCH_ITEM_ACCEPTED] = "accepted",
+        [BATCH_ITEM_REPLAYED] = "replayed",
+        [BATCH_ITEM_REJECTED] = "rejected",
+    };
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_batch_items_total counter\n");
+    for (int i = 0; i < BATCH_ITEM_RESULTS; i++)
+        text = talloc_asprintf_append_buffer(text,
+                                             "millrace_batch_items_total{result=\"%s\"} %" PRIu64 "\n",
+                                             names[i], (uint64_t)atomic_load(&m->batch_items[i]));
+    return text;
+}
+
 char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
 {
     char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n"
                                     "# TYPE millrace_request_seconds_total counter\n");
     for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
         text = add_route(text, m, i, names[i]);
+    text = add_batch_items(text, m);
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"

@@ -6,12 +6,16 @@
 
 enum { METRICS_ROUTES = 64, METRICS_STATUSES = 600 };
 
+enum batch_item_result { BATCH_ITEM_ACCEPTED, BATCH_ITEM_REPLAYED, BATCH_ITEM_REJECTED, BATCH_ITEM_RESULTS };
+
 struct metrics {
     atomic_uint_fast64_t requests[METRICS_ROUTES][METRICS_STATUSES];
     atomic_uint_fast64_t us[METRICS_ROUTES];
     atomic_uint_fast64_t refused_late;
     /* Requests rejected because their address had looked up too many unknown keys or tickets. */
     atomic_uint_fast64_t refused_unknown;
+    /* Decided items of run-batch, by enum batch_item_result. */
+    atomic_uint_fast64_t batch_items[BATCH_ITEM_RESULTS];
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* How often a worker had to do without Redis. */
