@@ -109,7 +109,12 @@ static bool read_tag(struct request *r, struct list_page *p)
     p->filter.tag = request_query(r, "tag");
     if (p->filter.tag && (!*p->filter.tag || strlen(p->filter.tag) > EXECUTION_TAG_MAX))
         return form_reject_value(r, "tag", "a string of 1 to 256 octets");
-    return request_query_id(r, "parentId", &p->filter.parent);
+    if (!request_query_id(r, "parentId", &p->filter.parent) ||
+        !request_query_id(r, "batch_id", &p->filter.batch))
+        return false;
+    /* the runs of a batch have no parent */
+    p->is_empty = p->is_empty || (id_is_set(&p->filter.batch) && id_is_set(&p->filter.parent));
+    return true;
 }
 
 static bool read_cursor(struct request *r, struct list_page *p)

@@ -10,6 +10,7 @@ int h_workflow_put(struct request *r);
 int h_workflow_delete(struct request *r);
 int h_workflow_run(struct request *r);
 int h_workflow_run_batch(struct request *r);
+int h_batch_get(struct request *r);
 int h_execution_list(struct request *r);
 int h_execution_nestings(struct request *r);
 int h_execution_get(struct request *r);

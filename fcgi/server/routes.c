@@ -17,7 +17,7 @@
 
 #define LIST_QUERY                                                                                           \
     "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
-    "created_after created_before"
+    "created_after created_before batch_id"
 /* Either scope; the handler checks the one that the execution's kind requires. */
 #define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE)
 
@@ -30,6 +30,7 @@ static const struct route table[] = {
     {"DELETE", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, 0, h_workflow_delete},
     {"POST", "/workflows/{id}/run-async", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_run},
     {"POST", "/workflows/{id}/run-batch", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BATCH_MAX, h_workflow_run_batch},
+    {"GET", "/batches/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_batch_get},
     {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
     {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},

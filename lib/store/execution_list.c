@@ -22,6 +22,32 @@ struct id_range {
     enum run_state state;
 };
 
+/* The same of a batch: its ids are of one millisecond and have the same end (id_derive). */
+static enum err batch_range_ids(struct db *db, void *ctx, const id *workspace,
+                                const struct execution_filter *f, const struct db_value *from,
+                                const struct db_value *to, const struct db_value *responder,
+                                const struct db_value *state, const struct db_value *window,
+                                struct db_rows **rows_r)
+{
+    id first = id_derive(&f->batch, 0), last = id_derive(&f->batch, ID_DERIVED_MAX - 1);
+    struct db_value tag = f->tag ? db_text(f->tag) : db_null();
+    struct db_value args[] = {db_id(&first),
+                              db_id(&last),
+                              *from,
+                              *to,
+                              db_id(workspace),
+                              db_text(first.text + ID_LENGTH - ID_DERIVED_TAIL),
+                              *responder,
+                              *responder,
+                              *state,
+                              *state,
+                              tag,
+                              tag,
+                              window[0],
+                              window[1]};
+    return db_run(db, ctx, SQL_EXECUTION_LIST_BY_BATCH, args, 14, rows_r);
+}
+
 /* Ids of one range that are less than `below`, newest first. */
 static enum err range_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                           struct id_range range, const id *below, int64_t offset, int64_t limit,
@@ -33,6 +59,8 @@ static enum err range_ids(struct db *db, void *ctx, const id *workspace, const s
     struct db_value state = db_number_or_null(range.state, range.state != 0);
     struct db_value responder = range.responder ? db_id(range.responder) : db_null();
     struct db_value window[] = {db_number(limit), db_number(offset)};
+    if (id_is_set(&f->batch))
+        return batch_range_ids(db, ctx, workspace, f, &from, &to, &responder, &state, window, rows_r);
     if (f->tag) {
         struct db_value args[] = {ws,
                                   db_text(f->tag),

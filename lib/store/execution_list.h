@@ -14,8 +14,8 @@ struct execution_filter {
     size_t states_n;
     /* NULL: any. */
     const char *tag;
-    /* Unset: any. */
-    id parent;
+    /* Unset: any. Not both: the runs of a batch have no parent. */
+    id parent, batch;
     /* Ids strictly between the two; unset: no bound. */
     id above, below;
     /* Counted from the newest. */

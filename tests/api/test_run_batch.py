@@ -72,6 +72,19 @@ def test_credits_that_run_out_reject_the_later_items(stack, workspace, client, w
     assert found[-1]["code"] == "insufficient_credits" and workspace.balance() == 0
 
 
+def item_counts(stack):
+    text = requests.get(stack.url + "/metrics", timeout=10).text
+    return [int(text.split(f'millrace_batch_items_total{{result="{r}"}} ')[1].split("\n")[0]) for r in ("accepted", "replayed", "rejected")]
+
+
+def test_items_are_counted_by_result(stack, client, workflow):
+    before = item_counts(stack)
+    items = [{"inputs": {"n": 1}}, {"inputs": {"n": 1}, "idempotency_key": "one"}, {"inputs": {"n": "x"}}]
+    for key in ("a", "b", "b"):
+        results(batch(client, workflow, items, key))
+    assert [now - then for now, then in zip(item_counts(stack), before)] == [3, 1, 2]
+
+
 def test_keys_of_items(stack, workspace, client, workflow):
     problem(batch(client, workflow, [], "b"), 400, "invalid_request")
     assert client.run(workflow, key="single").status_code == 202
@@ -142,6 +155,65 @@ def test_the_concurrency_limit_rejects_later_items(stack, workspace, client):
     found = results(batch(client, slow, [{}] * 100))
     assert [r["status"] for r in found] == [202] * 70 + [429] * 30
     assert found[-1]["code"] == "concurrency_limited"
+
+
+def counted(client, id):
+    answer = client.get(f"/batches/{id}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("key", [None, "k"])
+def test_a_batch_counts_and_lists_its_runs(stack, workspace, client, key):
+    workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "fail", "if": "${/inputs/bad}", "message": "no"},
+                                                 {"name": "b", "type": "delay", "if": "${/inputs/slow}", "seconds": 600}]})
+    kinds = [{}, {"bad": True}, {"slow": True}]
+    other = batch(client, workflow, [{"inputs": {}}] * 3).json()
+    answer = batch(client, workflow, [{"inputs": kinds[n % 3], "tags": [f"t{n % 2}"]} for n in range(150)] + [{"inputs": 5}], key).json()
+    single = client.started(workflow, {})
+    id, ids = answer["batch_id"], [r["execution_id"] for r in answer["results"] if r["status"] == 202]
+    counts = {"queued": 0, "running": 50, "succeeded": 50, "failed": 50, "stopped": 0}
+    found = eventually(lambda: (c := counted(client, id))["counts"] == counts and c, 30, "the ends of the short runs")
+    assert found["status"] == "running" and found["accepted"] == 150 and found["items"] == (151 if key else None)
+    assert found["workflow_id"] == workflow and found["batch_id"] == id
+
+    def listed(**filters):
+        seen, after = [], {}
+        while True:
+            page = client.get("/executions", params={"batch_id": id, "limit": 100, **filters, **after}).json()
+            seen += [x["id"] for x in page["executions"]]
+            if not page["has_more"]:
+                return seen
+            after = {"after": page["next_cursor"]}
+    assert listed() == ids[::-1] and single not in ids
+    assert listed(state="failed") == ids[1::3][::-1] == listed(state="failed", workflow_id=workflow)
+    assert listed(status="running") == ids[2::3][::-1]
+    assert listed(tag="t1") == ids[1::2][::-1] and listed(tag="t2") == []
+    assert listed(parentId=ids[0]) == [] and listed(created_before="2020-01-01") == []
+    assert [x["id"] for x in client.get("/executions", params={"batch_id": id, "pageNumber": 2, "pageSize": 40}).json()["executions"]] \
+        == ids[::-1][40:80]
+    for run in ids[2::3]:
+        client.post(f"/executions/{run}/stop")
+    assert counted(client, id) == {**found, "status": "finished", "counts": {**counts, "running": 0, "stopped": 50}}
+    assert counted(client, other["batch_id"])["accepted"] == 3
+
+
+def test_a_batch_of_another_workspace_or_none_is_not_found(stack, client, workflow):
+    id = batch(client, workflow, [{"inputs": {"n": 1}}], "k").json()["batch_id"]
+    foreign = stack.workspace().client()
+    for someone, what in ((foreign, id), (client, workflow), (client, client.started(workflow)), (client, "x")):
+        problem(someone.get(f"/batches/{what}"), 404, "not_found")
+    assert foreign.get("/executions", params={"batch_id": id}).json()["executions"] == []
+    assert client.get("/executions", params={"batch_id": "x"}).status_code == 400
+
+
+def test_a_batch_that_was_cut_off_is_accepting(stack, workspace, client, workflow):
+    id = batch(client, workflow, [{"inputs": {"n": n}} for n in range(3)], "k").json()["batch_id"]
+    assert counted(client, id)["status"] in ("running", "finished")
+    stack.sql(f"UPDATE batches SET accepted = NULL, results = NULL WHERE id = '{id}'")
+    assert counted(client, id)["status"] == "accepting"
+    assert results(batch(client, workflow, [{"inputs": {"n": n}} for n in range(3)], "k"))
+    eventually(lambda: counted(client, id)["status"] == "finished", 20, "the end of the batch")
 
 
 def test_expired_batches_are_removed_in_one_go(stack, workspace):

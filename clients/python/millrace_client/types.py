@@ -92,6 +92,26 @@ class Workflow(TypedDict):
     warnings: NotRequired[list[str]]  # Only in the response that stores the program: what it refers to and the workspace does not have yet.
 
 
+class BatchCounts(TypedDict):
+    """These runs by state."""
+
+    queued: int
+    running: int
+    succeeded: int
+    failed: int
+    stopped: int
+
+
+class Batch(TypedDict):
+    batch_id: str
+    workflow_id: str
+    created_at: str
+    status: Literal['accepting', 'running', 'finished']  # accepting: the request is in progress, or was cut off and can be repeated with its key. running: runs have not ended. finished: all have.
+    items: int | None  # Items of the request; null if it had no Idempotency-Key or is older than 24 hours.
+    accepted: int  # Runs that the batch has started and that retention has not removed.
+    counts: BatchCounts  # These runs by state.
+
+
 class BatchResultsResultsItem(TypedDict):
     status: Literal[202]
     execution_id: str
@@ -662,6 +682,7 @@ UpdateWorkflowResponse: TypeAlias = Workflow
 RunWorkflowResponse: TypeAlias = Execution
 RunWorkflowResponse202: TypeAlias = Accepted | Execution
 RunWorkflowBatchResponse: TypeAlias = BatchResults
+GetBatchResponse: TypeAlias = Batch
 ListExecutionsResponse: TypeAlias = ExecutionPage
 GetNestingsResponse: TypeAlias = Nesting
 GetExecutionResponse: TypeAlias = Execution

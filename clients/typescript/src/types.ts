@@ -112,6 +112,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/batches/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Count the runs of a batch
+         * @description A batch is known for 24 hours if its request had an Idempotency-Key, and as long as one of its runs is there. Its runs are
+         *     listed by `GET /executions?batch_id=…`.
+         *
+         */
+        get: operations["getBatch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions": {
         parameters: {
             query?: never;
@@ -1084,6 +1109,33 @@ export interface components {
             /** @description Only in the response that stores the program: what it refers to and the workspace does not have yet. */
             warnings?: string[];
         };
+        Batch: {
+            /** Format: uuid */
+            batch_id: string;
+            /** Format: uuid */
+            workflow_id: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * @description accepting: the request is in progress, or was cut off and can be repeated with its key. running: runs have not ended.
+             *     finished: all have.
+             *
+             * @enum {unknown}
+             */
+            status: "accepting" | "running" | "finished";
+            /** @description Items of the request; null if it had no Idempotency-Key or is older than 24 hours. */
+            items: number | null;
+            /** @description Runs that the batch has started and that retention has not removed. */
+            accepted: number;
+            /** @description These runs by state. */
+            counts: {
+                queued: number;
+                running: number;
+                succeeded: number;
+                failed: number;
+                stopped: number;
+            };
+        };
         BatchResults: {
             /** Format: uuid */
             batch_id: string;
@@ -1885,6 +1937,32 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    getBatch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The batch. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Batch"];
+                };
+            };
+            404: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     listExecutions: {
         parameters: {
             query?: {
@@ -1912,6 +1990,8 @@ export interface operations {
                 created_after?: components["schemas"]["Moment"];
                 /** @description Executions created before this time. */
                 created_before?: components["schemas"]["Moment"];
+                /** @description Executions that this batch has started. */
+                batch_id?: string;
             };
             header?: never;
             path?: never;

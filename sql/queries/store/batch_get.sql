@@ -1,0 +1,1 @@
+SELECT responder_id, items, accepted FROM batches WHERE id = ? AND workspace_id = ?
