@@ -18,9 +18,9 @@ static void write_counts(struct json_write *w, const struct batch_summary *s)
 
 static const char *batch_status(const struct batch_summary *s)
 {
-    return s->is_open                                            ? "accepting"
+    return s->is_open                                           ? "accepting"
            : s->runs[STATE_QUEUED] + s->runs[STATE_RUNNING] > 0 ? "running"
-                                                                 : "finished";
+                                                                : "finished";
 }
 
 int h_batch_get(struct request *r)

@@ -38,8 +38,7 @@ static char *add_batch_items(char *text, struct metrics *m)
     };
     text = talloc_strdup_append_buffer(text, "# TYPE millrace_batch_items_total counter\n");
     for (int i = 0; i < BATCH_ITEM_RESULTS; i++)
-        text = talloc_asprintf_append_buffer(text,
-                                             "millrace_batch_items_total{result=\"%s\"} %" PRIu64 "\n",
+        text = talloc_asprintf_append_buffer(text, "millrace_batch_items_total{result=\"%s\"} %" PRIu64 "\n",
                                              names[i], (uint64_t)atomic_load(&m->batch_items[i]));
     return text;
 }

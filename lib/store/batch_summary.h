@@ -1,6 +1,6 @@
-/* A batch of runs (lib/run/batch.h) as its callers see it: how many runs it has, by state. The runs are found by
- * their ids, which are derived from the batch's. A batch without an Idempotency-Key, or older than a day, has no
- * row of its own, and is known as long as one of its runs is. */
+/* A batch of runs (lib/run/batch.h) as its callers see it: how many runs it has, by state. The runs are found
+ * by their ids, which are derived from the batch's. A batch without an Idempotency-Key, or older than a day,
+ * has no row of its own, and is known as long as one of its runs is. */
 #pragma once
 
 #include "base/ids.h"
