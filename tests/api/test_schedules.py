@@ -2,6 +2,7 @@
 
 import re
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
 
 import pytest
 import requests
@@ -133,6 +134,23 @@ def test_killed_executors_start_each_occurrence_once(stack, workspace):
     named = number(stack, f"SELECT COUNT(DISTINCT execution_id) FROM schedule_occurrences o JOIN executions e ON e.id = o.execution_id "
                           f"WHERE o.workspace_id = '{workspace.id}'")
     assert runs == named == number(stack, f"SELECT COUNT(*) FROM schedule_occurrences WHERE workspace_id = '{workspace.id}'")
+    assert stack.cli("audit")["violations"] == []
+
+
+def test_nothing_is_started_twice_when_the_clock_is_set_back(stack, workspace):
+    client = workspace.client()
+    schedule, at = add(stack, workspace, workspace.put_workflow(PROGRAM), every_s=10, ago_s=95, overlap="allow")
+    before = decided(stack, schedule, 9)
+    runs = f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'"
+    # as after a PATCH or a resume while the clock was an hour slow: the times of the last 95 s come again
+    client.post(f"/schedules/{schedule}/pause")
+    count = number(stack, runs)
+    stack.sql(f"UPDATE schedules SET paused = 0, next_ms = {at}, due_ms = {at}, revision = revision + 1 WHERE id = '{schedule}'")
+    eventually(lambda: number(stack, f"SELECT next_ms FROM schedules WHERE id = '{schedule}'") > before[-1][0], 60, "the schedule has caught up")
+    client.post(f"/schedules/{schedule}/pause")
+    after = occurrences(stack, schedule)
+    assert after[:len(before)] == before
+    assert number(stack, runs) == len(after) >= count
     assert stack.cli("audit")["violations"] == []
 
 
@@ -468,3 +486,38 @@ def test_metrics_of_schedules(stack, workspace):
     client.finished(trigger(client, schedule).json()["execution_id"])
     assert metric(stack, 'millrace_recent_occurrences{state="started"}') >= 1
     assert metric(stack, "millrace_schedules_due") >= 0 and metric(stack, "millrace_schedule_lag_seconds") >= 0
+
+
+def test_schedule_ends_with_its_last_time(stack, workspace):
+    client = workspace.client()
+    at = datetime.fromtimestamp(now_ms(stack) / 1000 + 2, timezone.utc).isoformat()
+    path = f"/schedules/{made(client, workspace.put_workflow(PROGRAM), at=at)['id']}"
+    decided(stack, path.split("/")[-1])
+    shown = client.get(path).json()
+    assert (shown["state"], shown["next_at"]) == ("finished", None)
+    assert client.patch(path, json={"note": "x"}).json()["state"] == "finished"
+    assert client.patch(path, json={"end_at": "2099-01-01T00:00:00Z"}).status_code == 422  # no time is left
+    assert client.patch(path, json={"cron": "0 0 * * *", "end_at": None}).json()["state"] == "active"
+
+
+def test_pause_is_not_caught_up(stack, workspace):
+    client = workspace.client()
+    schedule, _ = add(stack, workspace, workspace.put_workflow(PROGRAM), every_s=3600, ago_s=-60, catch_up_s=3600)
+    assert client.post(f"/schedules/{schedule}/pause").status_code == 200
+    week = 7 * 86400000
+    stack.sql(f"UPDATE schedules SET anchor_ms = anchor_ms - {week}, next_ms = next_ms - {week} WHERE id = '{schedule}'")
+    shown = client.post(f"/schedules/{schedule}/resume").json()
+    next_ms = number(stack, f"SELECT next_ms FROM schedules WHERE id = '{schedule}'")
+    assert shown["state"] == "active" and next_ms > now_ms(stack) and occurrences(stack, schedule) == []
+
+
+def test_jitter_delays_each_occurrence_by_its_own_time(stack, workspace):
+    client = workspace.client()
+    schedule = made(client, workspace.put_workflow(PROGRAM), cron="0 0 * * *", jitter_seconds=3600)
+    delays = set()
+    for day in range(1, 9):
+        client.patch(f"/schedules/{schedule['id']}", json={"start_at": f"2027-01-{day:02}T00:00:00Z"})
+        next_ms, due_ms = map(int, stack.sql(f"SELECT next_ms, due_ms FROM schedules WHERE id = '{schedule['id']}'")[0])
+        assert 0 <= due_ms - next_ms <= 3600000
+        delays.add(due_ms - next_ms)
+    assert len(delays) > 4
