@@ -76,18 +76,19 @@ USE.deed                  := base json mariadb
 USE.secret                := base json mariadb deed
 USE.account               := base json mariadb redis
 USE.run                   := base json mariadb deed redis account
+USE.webhook               := base json mariadb deed redis secret account run
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
 USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis blob account run store
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run store cluster maintenance view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run webhook store cluster maintenance view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store fcgi/shared
 USE.fcgi/cache            := base json schema workflow skill mariadb redis account run store fcgi/shared fcgi/http
-USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account run store view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account run store maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
-USE.fcgi/server           := base service json schema workflow skill mariadb deed redis blob account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
+USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account run webhook store view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account run webhook store maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/server           := base service json schema workflow skill mariadb deed redis blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
 USE.executor/cache        := base service json schema workflow skill mariadb store
@@ -99,9 +100,10 @@ USE.executor/run/workflow := base service json schema workflow skill mariadb red
 USE.executor/run/model    := base service json schema workflow skill mariadb redis blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
 USE.executor/run/skill    := base service json schema workflow skill mariadb redis blob run store executor/cache executor/db_thread executor/context executor/io executor/run
 USE.executor/lease        := base service json schema workflow schedule skill mariadb redis blob account run store maintenance executor/cache executor/db_thread executor/context executor/run
-USE.executor/process      := base service json schema workflow skill mariadb redis blob secret run store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease
+USE.executor/webhook      := base service json schema workflow mariadb redis secret run webhook executor/db_thread executor/context executor/io
+USE.executor/process      := base service json schema workflow skill mariadb redis blob secret run webhook store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease executor/webhook
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
-                  executor/run/model executor/run/skill executor/lease executor/process
+                  executor/run/model executor/run/skill executor/lease executor/webhook executor/process
 
 USE.stream                := base service json mariadb redis account run store
 USE.runner                := base json

@@ -45,6 +45,11 @@ GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'lo
 GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
 -- The audit log: its rows are only added, and a row is recognized by its id.
 GRANT SELECT (id), INSERT            ON deeds              TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks           TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON webhook_secrets    TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_outbox     TO 'millrace_api'@'localhost';
+GRANT SELECT, UPDATE                 ON webhook_deliveries TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON webhook_lanes      TO 'millrace_api'@'localhost';
 
 -- The event daemon: reads events, and removes expired tickets.
 GRANT SELECT (id, workspace_id, state, last_seq, purged_ms, ended_ms) ON executions TO 'millrace_stream'@'localhost';
@@ -88,6 +93,11 @@ GRANT SELECT                         ON models             TO 'millrace_executor
 GRANT SELECT                         ON files              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON artifacts          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON execution_usage    TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON webhooks           TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON webhook_secrets    TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_outbox     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_lanes      TO 'millrace_executor'@'localhost';
 
 -- Billing: three views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';

@@ -63,6 +63,9 @@ struct http_call {
     struct http_request request;
     const char *idempotency_key;
     int redirects;
+    bool no_redirects;
+    /* bytes of the body that are kept */
+    size_t keep_max;
     /* a sentence: the egress policy denied an address; NULL: it denied none */
     const char *denial;
     /* it allowed an address, and a connection was tried */
@@ -236,13 +239,16 @@ static size_t on_body_bytes(char *bytes, size_t one, size_t n, void *arg)
         call->limit_exceeded = "the response body exceeds 256 KiB";
         return 0;
     }
-    if (had + n + 1 > talloc_array_length(call->body)) {
-        size_t room = 2 * (had + n) < HTTP_BODY_MAX ? 2 * (had + n) : HTTP_BODY_MAX;
+    call->body_size = had + n;
+    if (had >= call->keep_max)
+        return n;
+    size_t kept = n < call->keep_max - had ? n : call->keep_max - had;
+    if (had + kept + 1 > talloc_array_length(call->body)) {
+        size_t room = 2 * (had + kept) < HTTP_BODY_MAX ? 2 * (had + kept) : HTTP_BODY_MAX;
         call->body = talloc_realloc(call, call->body, char, room + 1);
     }
-    memcpy(call->body + had, bytes, n);
-    call->body_size = had + n;
-    call->body[had + n] = '\0';
+    memcpy(call->body + had, bytes, kept);
+    call->body[had + kept] = '\0';
     return n;
 }
 
@@ -485,6 +491,7 @@ static struct http_call *call_new(struct http_client *client, const struct http_
     call->transfers = transfers;
     call->done = done;
     call->arg = arg;
+    call->keep_max = HTTP_BODY_MAX;
     call->easy = curl_easy_init();
     talloc_set_destructor(call, http_call_destroy);
     copy_request(call, request);
@@ -519,6 +526,17 @@ struct http_call *http_send(struct http_client *client, const id *workspace,
 {
     struct http_call *call = call_new(client, request, &client->steps, done, arg);
     call->idempotency_key = talloc_strdup(call, idempotency_key);
+    queue_call(call, workspace);
+    return call;
+}
+
+struct http_call *http_send_once(struct http_client *client, const id *workspace,
+                                 const struct http_request *request, size_t keep_max, http_done *done,
+                                 void *arg)
+{
+    struct http_call *call = call_new(client, request, &client->steps, done, arg);
+    call->no_redirects = true;
+    call->keep_max = keep_max;
     queue_call(call, workspace);
     return call;
 }
@@ -580,7 +598,7 @@ static bool follow_redirect(struct http_call *call)
     long status = call->status;
     bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &to);
-    if (!redirect || !to || call->redirects == HTTP_REDIRECTS)
+    if (!redirect || !to || call->no_redirects || call->redirects == HTTP_REDIRECTS)
         return false;
     bool downgrade = strncasecmp(request->url, "https:", 6) == 0 && strncasecmp(to, "https:", 6) != 0;
     bool elsewhere = !same_origin(request->url, to);
@@ -637,7 +655,7 @@ static void finish_call(struct http_call *call, CURLcode code)
         a->headers =
             response_headers_json(a, &call->headers_received, strcmp(call->request.method, "HEAD") != 0);
         a->body = call->body ? talloc_steal(a, call->body) : "";
-        a->body_size = call->body_size;
+        a->body_size = call->body_size < call->keep_max ? call->body_size : call->keep_max;
         const char *type = a->headers ? json_get_text(a->headers, "content-type") : NULL;
         a->content_type = type ? type : "";
     }

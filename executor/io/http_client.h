@@ -85,6 +85,11 @@ struct http_call *http_send_streamed(struct http_client *client, const id *works
                                      const struct http_request *request,
                                      bool (*on_body)(void *arg, const char *bytes, size_t size),
                                      http_done *done, void *arg);
+/* The same as http_send, but a redirect is not followed: it is the response. Of the body the first `keep_max`
+ * bytes are kept; the rest is read and dropped, up to HTTP_BODY_MAX. */
+struct http_call *http_send_once(struct http_client *client, const id *workspace,
+                                 const struct http_request *request, size_t keep_max, http_done *done,
+                                 void *arg);
 /* True: the call waits for its place, and `on_sent` is called with the call's arg when it gets that. */
 bool http_notify_sent(struct http_call *call, void (*on_sent)(void *arg));
 /* Aborts and frees the call; `done` is not called. */

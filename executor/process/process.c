@@ -33,6 +33,7 @@
 #include "executor/run/skill/warm_pool.h"
 #include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
+#include "executor/webhook/webhook_worker.h"
 #include "redis/keys.h"
 #include "secret/secrets.h"
 #include "service/compute_thread.h"
@@ -53,6 +54,7 @@ struct process {
     struct executor exec; /* first: callbacks of its modules get its address */
     struct claimer *claimer;
     struct maintenance_timer *maintenance;
+    struct webhook_worker *webhooks;
     /* The connection that each thread opens for itself. */
     struct db_settings *db;
     struct run_dir_sweep *run_dir_sweep;
@@ -63,6 +65,10 @@ struct process {
     uint8_t key[SECRET_KEY_SIZE];
     /* After SIGTERM: the last transaction that may have claimed runs has been settled. */
     bool claims_settled;
+    /* Of the secrets of webhooks. */
+    uint8_t webhook_key[SECRET_KEY_SIZE];
+    bool has_webhook_key;
+    const struct egress_policy *steps_policy;
     /* The row is being deleted; the loop ends afterwards. */
     bool leaving;
     /* The exit status. */
@@ -79,7 +85,7 @@ static void exit_when_idle(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
     if (!exec->stopping || exec->fenced || p->leaving || !p->claims_settled || id_map_count(exec->runs) > 0 ||
-        exec->active_runners > 0)
+        exec->active_runners > 0 || !webhook_worker_is_idle(p->webhooks))
         return;
     p->leaving = true;
     lease_unregister(exec->lease, end_loop);
@@ -125,6 +131,24 @@ static bool may_claim(void *arg)
 
 /* --- the lease --- */
 
+static bool may_send_requests(void *exec)
+{
+    return executor_holds_lease(exec);
+}
+
+/* Without a key nothing can be signed, and the API makes no endpoints. */
+static struct webhook_worker *start_webhooks(struct process *p)
+{
+    struct http_client_settings settings = {
+        .steps_policy = p->steps_policy,
+        .models_policy = p->steps_policy,
+        .dns_servers = p->exec.config->executor.dns_servers,
+        .may_send = may_send_requests,
+        .arg = &p->exec,
+    };
+    return p->has_webhook_key ? webhook_worker_start(p, &p->exec, &settings, p->webhook_key) : NULL;
+}
+
 static void on_registered(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
@@ -132,6 +156,7 @@ static void on_registered(struct executor *exec)
         return;
     p->claimer = claimer_start(p, exec);
     p->maintenance = maintenance_timer_start(p, exec, p->db);
+    p->webhooks = start_webhooks(p);
     if (exec->process_index == 0)
         p->run_dir_sweep = run_dir_sweep_start(p, exec);
     if (!p->claimer) {
@@ -147,6 +172,7 @@ static void on_fenced(struct executor *exec)
     p->status = PROCESS_FENCED;
     claimer_end(p->claimer);
     maintenance_timer_end(p->maintenance);
+    webhook_worker_end(p->webhooks);
     runs_cancel_all(exec, "this executor has lost its lease");
     warm_pool_close(exec->warm_pool);
     if (exec->stopping)
@@ -201,6 +227,7 @@ static void stop_process(struct process *p)
     exec->stopping = true;
     claimer_end(p->claimer);
     maintenance_timer_end(p->maintenance);
+    webhook_worker_end(p->webhooks);
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
     await_last_claims(p);
     runs_release_idle(exec, false);
@@ -234,6 +261,17 @@ static void watch_signals(struct process *p)
 }
 
 /* --- setting up --- */
+
+static void load_webhook_key(struct process *p)
+{
+    const struct config *c = p->exec.config;
+    const char *why, *path = c->webhooks.key_file;
+    if (!*path)
+        return;
+    p->has_webhook_key = secrets_load_key(path, p->webhook_key, &why) == OK;
+    if (!p->has_webhook_key)
+        log_error("webhook.key_load_failed", "file=%s message=\"%s\"", path, why);
+}
 
 static void load_secret_key(struct process *p)
 {
@@ -303,11 +341,6 @@ static size_t requests_in_flight_max(int64_t wanted)
     return (size_t)(possible < wanted ? possible : wanted);
 }
 
-static bool may_send_requests(void *exec)
-{
-    return executor_holds_lease(exec);
-}
-
 static bool set_up_http_client(struct process *p)
 {
     const struct config *c = p->exec.config;
@@ -320,6 +353,7 @@ static bool set_up_http_client(struct process *p)
         .may_send = may_send_requests,
         .arg = &p->exec,
     };
+    p->steps_policy = settings.steps_policy;
     if (!settings.steps_policy || !settings.models_policy)
         return false;
     p->exec.http_client = http_client_new(p, p->exec.base, p->exec.timers, &settings, &why);
@@ -383,6 +417,7 @@ static bool set_up_process(struct process *p)
     watch_signals(p);
     redis_keys_set_prefix(exec->config->redis.prefix);
     load_secret_key(p);
+    load_webhook_key(p);
     exec->runs = id_map_new(p);
     exec->turns = turns_new(p, exec->timers, clock_boot_us);
     exec->process_ctx = talloc_new(p);
@@ -419,6 +454,7 @@ static void tear_down_process(struct process *p)
     claimer_end(p->claimer);
     claimer_join(p->claimer);
     maintenance_timer_stop(p->maintenance);
+    webhook_worker_stop(p->webhooks);
     if (exec->lease)
         lease_end(exec->lease); /* no more is watched: the loop has ended */
     if (exec->compute)
@@ -463,6 +499,7 @@ int process_run(const struct config *config, int index, struct peer_heartbeat *p
     int status = p->status;
     tear_down_process(p);
     sodium_memzero(p->key, sizeof p->key);
+    sodium_memzero(p->webhook_key, sizeof p->webhook_key);
     talloc_free(p);
     curl_global_cleanup();
     return status;

@@ -6,18 +6,20 @@
 
 #include "base/clock.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/forms/webhook_form.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
 #include "run/delayed.h"
+#include "run/outbox.h"
 #include "schema/schema.h"
 #include "store/quota.h"
 #include "json/json.h"
 
-#define RUN_MEMBERS "inputs tags metadata chat " RUN_TIME_MEMBERS
+#define RUN_MEMBERS "inputs tags metadata chat webhook " RUN_TIME_MEMBERS
 
-static bool tags_are_valid(json_object *tags)
+bool run_form_tags_fit(json_object *tags)
 {
     if (!json_object_is_type(tags, json_type_array) || json_object_array_length(tags) > RUN_TAGS_MAX)
         return false;
@@ -70,6 +72,25 @@ bool run_form_read_chat(json_object *chat, struct run_request *req)
            read_chat_text(chat, "tool_call_id", &req->tool_call_id) &&
            read_chat_text(chat, "message_id", &message) &&
            (!message.at || id_parse(message.at, message.size, &req->message_id));
+}
+
+bool run_form_read_webhook(struct request *r, json_object *webhook, struct run_request *req)
+{
+    const char *url;
+    if (!webhook)
+        return true;
+    if (!webhook_form_has_key(r))
+        return false;
+    json_object *events = json_get(webhook, "events");
+    if (!json_object_is_type(webhook, json_type_object) ||
+        json_object_object_length(webhook) != 1 + (events != NULL))
+        return form_reject_value(r, "webhook", "an object with url and events");
+    if (!webhook_form_url(r, "webhook.url", json_get(webhook, "url"), &url))
+        return false;
+    req->webhook_url = span_text(url);
+    req->webhook_events = WEBHOOK_EVENTS_DEFAULT;
+    return !events ||
+           webhook_form_events(r, "webhook.events", events, WEBHOOK_EVENTS_OF_RUNS, &req->webhook_events);
 }
 
 /* A number of seconds as milliseconds, rounded up; -1: it is not a number from `least` to the most. */
@@ -134,7 +155,7 @@ bool run_form_read_payload(struct request *r, json_object *body, struct run_requ
 {
     json_object *tags = json_get(body, "tags");
     json_object *metadata = json_get(body, "metadata");
-    if (tags && !tags_are_valid(tags))
+    if (tags && !run_form_tags_fit(tags))
         return form_reject_value(r, "tags", "an array of at most 32 strings of 1 to 256 octets");
     if (metadata && !json_object_is_type(metadata, json_type_object))
         return form_reject_value(r, "metadata", "an object");
@@ -151,7 +172,7 @@ static bool read_members(struct request *r, json_object *body, struct run_reques
         return false;
     if (!run_form_read_chat(json_get(body, "chat"), req))
         return form_reject_value(r, "chat", RUN_CHAT_RULE);
-    return run_form_read_times(r, body, req);
+    return run_form_read_webhook(r, json_get(body, "webhook"), req) && run_form_read_times(r, body, req);
 }
 
 bool run_form_read(struct request *r, struct run_request *req)

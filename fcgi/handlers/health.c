@@ -50,6 +50,19 @@ static char *add_schedule_metrics(char *text, const struct store_metrics *m)
     return text;
 }
 
+static char *add_webhook_metrics(char *text, const struct store_metrics *m)
+{
+    return talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_webhook_messages gauge\nmillrace_webhook_messages %" PRId64 "\n"
+        "# TYPE millrace_webhook_pending gauge\nmillrace_webhook_pending %" PRId64 "\n"
+        "# TYPE millrace_webhook_failing gauge\nmillrace_webhook_failing %" PRId64 "\n"
+        "# TYPE millrace_webhook_disabled gauge\nmillrace_webhook_disabled %" PRId64 "\n"
+        "# TYPE millrace_webhook_lag_seconds gauge\nmillrace_webhook_lag_seconds %" PRId64 ".%03" PRId64 "\n",
+        m->webhook_messages, m->webhook_pending, m->webhook_failing, m->webhook_disabled,
+        m->webhook_lag_ms / 1000, m->webhook_lag_ms % 1000);
+}
+
 /* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */
 static char *add_run_metrics(char *text, struct db *db)
 {
@@ -75,7 +88,7 @@ static char *add_run_metrics(char *text, struct db *db)
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
                                              state_name((enum run_state)s), m.recent[s]);
-    return add_schedule_metrics(text, &m);
+    return add_webhook_metrics(add_schedule_metrics(text, &m), &m);
 }
 
 static const char *kind_label(int kind)

@@ -83,7 +83,10 @@ static bool read_skill_form(struct request *r, struct skill_start_form *s)
     json_object *body;
     struct json_problems *p = json_problems_new(r);
     if (!request_json(r, &body) ||
-        (body && !form_members_are_known(r, body, "inputs file_source_ids model chat " RUN_TIME_MEMBERS)))
+        (body &&
+         !form_members_are_known(r, body, "inputs file_source_ids model chat webhook " RUN_TIME_MEMBERS)))
+        return false;
+    if (!run_form_read_webhook(r, json_get(body, "webhook"), &s->run))
         return false;
     if (!run_form_read_chat(json_get(body, "chat"), &s->run))
         return form_reject_value(r, "chat", RUN_CHAT_RULE);

@@ -31,4 +31,6 @@ struct app {
     struct skill_cache *skills;
     /* NULL: files.dir is unusable (logged). */
     struct blob_store *blobs;
+    /* Of the secrets of webhooks; NULL: no key is configured, or it is unusable (logged). */
+    const uint8_t *webhook_key;
 };

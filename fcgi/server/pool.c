@@ -18,6 +18,7 @@
 #include "fcgi/server/routes.h"
 #include "fcgi/server/worker.h"
 #include "redis/keys.h"
+#include "secret/seal.h"
 #include "service/supervisor.h"
 #include "service/unix_listener.h"
 
@@ -47,6 +48,18 @@ struct pool {
 
 /* --- a worker process --- */
 
+static const uint8_t *load_webhook_key(void *ctx, const struct config *c)
+{
+    uint8_t *key = talloc_array(ctx, uint8_t, SECRET_KEY_SIZE);
+    const char *why, *path = c->webhooks.key_file;
+    if (!*path)
+        return NULL;
+    if (secrets_load_key(path, key, &why) == OK)
+        return key;
+    log_warn("webhook.key_load_failed", "file=%s message=\"%s\"", path, why);
+    return NULL;
+}
+
 static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
 {
     const struct config *c = p->config;
@@ -75,6 +88,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->names = name_cache_new(app);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c->files.dir);
+    app->webhook_key = load_webhook_key(app, c);
     accept_share_balance_cache(&p->shared->seen_balances);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)
         app->accepts = accept_group_attach(app, p->shared->accept_group, (unsigned)slot, app->db, app->redis);

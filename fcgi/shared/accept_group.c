@@ -177,7 +177,8 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
 static size_t span_sizes(const struct run_request *req)
 {
     return req->idempotency_key.size + req->input.size + req->tags.size + req->metadata.size +
-           req->extra.size + req->thread_id.size + req->tool_call_id.size + req->first_response.body.size;
+           req->extra.size + req->webhook_url.size + req->thread_id.size + req->tool_call_id.size +
+           req->first_response.body.size;
 }
 
 static void copy_span(struct accept_slot *s, struct span *span)
@@ -203,6 +204,7 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
     copy_span(s, &s->request.tags);
     copy_span(s, &s->request.metadata);
     copy_span(s, &s->request.extra);
+    copy_span(s, &s->request.webhook_url);
     copy_span(s, &s->request.thread_id);
     copy_span(s, &s->request.tool_call_id);
     copy_span(s, &s->request.first_response.body);

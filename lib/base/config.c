@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/origins.h"
+#include "base/retry_schedule.h"
 
 enum setting_type { SETTING_TEXT, SETTING_NUMBER };
 
@@ -37,6 +38,14 @@ struct setting {
 #section, #name, SETTING_NUMBER, offsetof(struct config, section.name), NULL, preset, least, most,   \
             help, NULL                                                                                       \
     }
+
+static const char *retry_seconds_problem(const char *text)
+{
+    struct retry_schedule schedule;
+    return retry_schedule_parse(text, &schedule)
+               ? NULL
+               : "is not 1 to 32 numbers of 0 to 604800, separated by commas";
+}
 
 static const struct setting settings[] = {
     TEXT_ROW(database, socket, "/run/mysqld/mysqld.sock", "MariaDB's Unix socket"),
@@ -153,8 +162,26 @@ static const struct setting settings[] = {
                "event streams and waiting requests that a workspace may have open on a host"),
     NUMBER_ROW(quotas, delayed_runs, 100000, 0, 1000000000,
                "executions of a workspace that may wait for their start_at at a time"),
+    NUMBER_ROW(quotas, webhooks, 50, 0, 1000000, "endpoints of webhooks of a workspace"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
+    TEXT_ROW(
+        webhooks, key_file, "",
+        "file that holds the encryption key of the secrets of webhooks, in the form of secrets.key_file; "
+        "millrace-api and millrace-executor read it; empty: webhooks cannot be used"),
+    CHECKED_ROW(webhooks, retry_seconds, "5,300,1800,7200,18000,36000,36000", retry_seconds_problem,
+                "pauses between the tries of a delivery: 1 to 32 numbers of seconds, separated by commas"),
+    NUMBER_ROW(
+        webhooks, pause_max_seconds, 60, 0, 3600,
+        "longest pause between two requests to an endpoint that fails; it begins with 1 s and doubles"),
+    NUMBER_ROW(webhooks, timeout_seconds, 15, 1, 60, "time for an endpoint's whole answer"),
+    NUMBER_ROW(webhooks, pending_max, 10000, 1, 1000000,
+               "deliveries that may wait for an endpoint, or for the own webhooks of a workspace's runs; "
+               "further ones fail at once"),
+    NUMBER_ROW(
+        webhooks, max_in_flight, 256, 1, 10000,
+        "requests of webhooks that an executor process has in flight; failing endpoints have at most half"),
+    NUMBER_ROW(webhooks, keep_days, 30, 1, 3650, "days after which deliveries are deleted"),
     TEXT_ROW(admin, db_user, "millrace_admin", "MariaDB user of the `millrace` command"),
     TEXT_ROW(admin, db_password_file, "", "file whose first line is the password of that user"),
     NUMBER_ROW(admin, audit_log_days, 730, 1, 36500,

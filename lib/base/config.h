@@ -40,11 +40,16 @@ struct config {
     } files;
     /* See lib/store/quota.h. */
     struct {
-        int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs;
+        int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
+            webhooks;
     } quotas;
     struct {
         const char *key_file;
     } secrets;
+    struct {
+        const char *key_file, *retry_seconds;
+        int64_t timeout_seconds, pause_max_seconds, pending_max, max_in_flight, keep_days;
+    } webhooks;
     struct {
         const char *db_user, *db_password_file;
         int64_t audit_log_days;

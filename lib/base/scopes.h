@@ -18,7 +18,9 @@ enum scope {
     SCOPE_CREDITS_READ = 1 << 9,
     SCOPE_SCHEDULES_READ = 1 << 10,
     SCOPE_SCHEDULES_WRITE = 1 << 11,
-    SCOPES_ALL = (1 << 12) - 1,
+    SCOPE_WEBHOOKS_READ = 1 << 12,
+    SCOPE_WEBHOOKS_WRITE = 1 << 13,
+    SCOPES_ALL = (1 << 14) - 1,
 };
 
 /* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */

@@ -45,6 +45,8 @@ static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
         v[STATES_INSERT_SET_TAGS] = span_value_or_null(req->tags);
         v[STATES_INSERT_SET_METADATA] = span_value_or_null(req->metadata);
         v[STATES_INSERT_SET_EXTRA] = span_value_or_null(req->extra);
+        v[STATES_INSERT_SET_WEBHOOK_EVENTS] = db_number_or_null(req->webhook_events, req->webhook_url.at);
+        v[STATES_INSERT_SET_WEBHOOK_URL] = span_value_or_null(req->webhook_url);
     }
     return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, STATES_INSERT_SET_COUNT, rows,
                        NULL);

@@ -69,6 +69,9 @@ struct run_request {
     struct span metadata;
     /* JSON object with what only this kind of responder has (lib/skill/extra.h). */
     struct span extra;
+    /* Its own webhook, and the events that this asks for (lib/run/outbox.h). */
+    struct span webhook_url;
+    uint32_t webhook_events;
     struct span thread_id, tool_call_id;
     id message_id;
 

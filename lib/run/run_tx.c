@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/event_json.h"
+#include "run/outbox.h"
 #include "run/run_counts.h"
 #include "run/stop_marks.h"
 #include "json/json.h"
@@ -76,6 +77,8 @@ struct run_tx {
     size_t parents_n;
     struct run_tx_mark *marks;
     size_t marks_n;
+    struct outbox_entry *messages;
+    size_t messages_n;
 };
 
 /* Rows of `waits` that are read for each run that is to be woken. */
@@ -116,6 +119,7 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->ended_ms = db_int(rows, r, STATES_LOCK_ENDED_MS);
     run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
     run->moved_ms = db_int(rows, r, STATES_LOCK_UPDATED_MS);
+    run->webhook_events = (uint32_t)db_int(rows, r, STATES_LOCK_WEBHOOK_EVENTS);
     run->parked = run->state == STATE_RUNNING && run->executor_id == 0;
     run->delayed = run->state == STATE_QUEUED && run->executor_id == RUN_DELAYED_EXECUTOR;
     return run;
@@ -534,8 +538,24 @@ static enum failure_reason end_reason(const struct run_move *m)
     }
 }
 
+/* A message for webhooks, if somebody wants it (outbox_write). */
+static void add_message(struct run_tx *run_tx, const struct run *r, enum webhook_event event, int64_t at_ms)
+{
+    run_tx->messages = talloc_realloc(run_tx, run_tx->messages, struct outbox_entry, run_tx->messages_n + 1);
+    run_tx->messages[run_tx->messages_n++] = (struct outbox_entry){.workspace_id = r->workspace_id,
+                                                                   .execution_id = r->id,
+                                                                   .event = event,
+                                                                   .at_ms = at_ms,
+                                                                   .own_events = r->webhook_events};
+}
+
 static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
+    add_message(run_tx, r,
+                r->state == STATE_SUCCEEDED ? WEBHOOK_SUCCEEDED
+                : r->state == STATE_FAILED  ? WEBHOOK_FAILED
+                                            : WEBHOOK_STOPPED,
+                m->at_ms);
     r->ended_ms = m->at_ms;
     r->reason = end_reason(m);
     r->output = copy_text(run_tx, m->output);
@@ -577,8 +597,10 @@ static bool fits_move(const struct run *r, enum transition move)
 }
 
 /* Until its first claim, the deadline of a root is its expiry. */
-static void set_claim_times(struct run *r, const struct run_move *m)
+static void set_claim_times(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
+    if (r->started_ms == 0)
+        add_message(run_tx, r, WEBHOOK_STARTED, m->at_ms);
     if (r->started_ms == 0 && !id_is_set(&r->parent_id))
         r->deadline_ms = 0;
     if (r->started_ms == 0)
@@ -602,7 +624,7 @@ enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m
     if (r->delayed)
         undelay_run(run_tx, r);
     if (m->move == MOVE_CLAIM)
-        set_claim_times(r, m);
+        set_claim_times(run_tx, r, m);
     if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE || m->move == MOVE_WAKE)
         r->attempt++;
     if (m->move == MOVE_REQUEUE_LOST)
@@ -902,6 +924,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = write_starts(run_tx);
     if (e == OK)
         e = put_marks(run_tx);
+    if (e == OK)
+        e = outbox_write(run_tx->tx, run_tx->messages, run_tx->messages_n);
     failpoint("run_tx.before_commit");
     return e;
 }

@@ -85,6 +85,26 @@ static enum err read_schedules(struct db *db, void *scratch, struct store_metric
     return e;
 }
 
+static enum err read_webhooks(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_WEBHOOKS, NULL, 0, &rows);
+    if (e != OK || rows->count != 1)
+        return e;
+    int64_t now_ms = clock_wall_ms();
+    int64_t since[] = {db_int(rows, 0, METRICS_WEBHOOKS_FIRST_MESSAGE_MS),
+                       db_int(rows, 0, METRICS_WEBHOOKS_FIRST_DUE_MS)};
+    m->webhook_messages = db_int(rows, 0, METRICS_WEBHOOKS_MESSAGES);
+    m->webhook_pending = db_int(rows, 0, METRICS_WEBHOOKS_PENDING);
+    m->webhook_failing = db_int(rows, 0, METRICS_WEBHOOKS_FAILING);
+    m->webhook_disabled = db_int(rows, 0, METRICS_WEBHOOKS_DISABLED);
+    for (int i = 0; i < 2; i++) {
+        if (since[i] > 0 && now_ms - since[i] > m->webhook_lag_ms)
+            m->webhook_lag_ms = now_ms - since[i];
+    }
+    return OK;
+}
+
 enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
 {
     void *scratch = talloc_new(NULL);
@@ -98,6 +118,8 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
         e = read_executors(db, scratch, m_r);
     if (e == OK)
         e = read_schedules(db, scratch, m_r);
+    if (e == OK)
+        e = read_webhooks(db, scratch, m_r);
     talloc_free(scratch);
     return e;
 }

@@ -12,6 +12,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_SCHEDULES] = "schedules",
     [QUOTA_STREAMS] = "streams",
     [QUOTA_DELAYED_RUNS] = "delayed_runs",
+    [QUOTA_WEBHOOKS] = "webhooks",
 };
 
 const char *quota_name(enum quota quota)
@@ -65,6 +66,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_SCHEDULES] = config->quotas.schedules,
                 [QUOTA_STREAMS] = config->quotas.streams,
                 [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
+                [QUOTA_WEBHOOKS] = config->quotas.webhooks,
             },
         .program_bytes = -1,
     };
@@ -165,7 +167,7 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
         [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,  [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
         [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
         [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,      [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
-        [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,
+        [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,  [QUOTA_WEBHOOKS] = SQL_QUOTA_COUNT_WEBHOOKS,
     };
     enum err e = OK;
     for (int q = 0; q < QUOTAS && e == OK; q++) {

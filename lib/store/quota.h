@@ -24,6 +24,8 @@ enum quota {
     QUOTA_STREAMS,
     /* Runs that wait for their start. Checked when a run is accepted (lib/run/accept.h). */
     QUOTA_DELAYED_RUNS,
+    /* Endpoints of webhooks. */
+    QUOTA_WEBHOOKS,
     QUOTAS
 };
 

@@ -30,7 +30,8 @@ SERVERS = ("mariadb", "redis", "api", "executor", "stream", "nginx")
 TERMINAL = ("success", "failed", "stopped")
 ALL_SCOPES = ",".join((
     "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
-    "executions:purge", "files:read", "files:write", "credits:read", "schedules:read", "schedules:write"))
+    "executions:purge", "files:read", "files:write", "credits:read", "schedules:read", "schedules:write",
+    "webhooks:read", "webhooks:write"))
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 

@@ -8,7 +8,7 @@ import subprocess
 import uuid
 
 from skills import manifest, package, probe
-from stack import BIN, ROOT
+from stack import BIN, ROOT, eventually
 
 SECRET = "hunter2-never-shown"
 QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -18,7 +18,8 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
-           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show"}
+           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
+           "webhook list", "webhook show", "webhook deliveries"}
 
 # Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
 NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
@@ -58,6 +59,9 @@ class Room:
     def slow_run(self):
         self.space.grant(5)
         return self.space.client().started(self.workflow(SLOW))
+
+    def webhook(self):
+        return self.space.client().post("/webhooks", json={"url": "http://127.0.0.1:9"}).json()["id"]
 
     def skill(self, slug):
         directory = self.folder / str(uuid.uuid4())
@@ -134,6 +138,9 @@ def command_actions(room):
         "skill install": lambda: room.command("skill", "install", room.skill("arriver"), *w) and "arriver",
         "skill remove": skill_remove,
         "model put": model_put,
+        "webhook enable": lambda: room.command("webhook", "enable", *w, room.webhook())["id"],
+        "webhook disable": lambda: room.command("webhook", "disable", *w, room.webhook())["id"],
+        "webhook redeliver": lambda: (lambda hook: room.command("webhook", "redeliver", *w, hook, "--since", "2026-01-01") and hook)(room.webhook()),
         "model delete": model_delete,
     }
 
@@ -221,7 +228,25 @@ def api_actions(stack):
         assert made.status_code == 201, made.text
         return made.json()["id"]
 
+    def webhook():
+        made = client.post("/webhooks", json={"url": "http://127.0.0.1:9"})
+        assert made.status_code == 201, made.text
+        return made.json()["id"]
+
+    def webhook_redeliver():
+        hook = webhook()
+        client.post(f"/webhooks/{hook}/test")
+        delivery = eventually(lambda: client.get(f"/webhooks/{hook}/deliveries").json()["deliveries"], 30, "a delivery")[0]["id"]
+        return with_id(hook, lambda w: client.post(f"/webhooks/{w}/deliveries/{delivery}/redeliver"))
+
     return workspace, client, {
+        "POST /webhooks": ("webhook.create", webhook),
+        "PATCH /webhooks/{id}": ("webhook.change", lambda: with_id(webhook(), lambda w: client.patch(f"/webhooks/{w}", json={"enabled": False}))),
+        "DELETE /webhooks/{id}": ("webhook.delete", lambda: with_id(webhook(), lambda w: client.delete(f"/webhooks/{w}"))),
+        "POST /webhooks/{id}/test": ("webhook.test", lambda: with_id(webhook(), lambda w: client.post(f"/webhooks/{w}/test"))),
+        "POST /webhooks/{id}/redeliver": ("webhook.redeliver", lambda: with_id(webhook(), lambda w: client.post(
+            f"/webhooks/{w}/redeliver", json={"since": "2026-01-01"}))),
+        "POST /webhooks/{id}/deliveries/{delivery}/redeliver": ("webhook.redeliver", webhook_redeliver),
         "POST /workflows": ("workflow.put", made),
         "PUT /workflows/{id}": ("workflow.put", lambda: with_id(workspace.put_workflow(QUICK),
                                                                 lambda w: client.put(f"/workflows/{w}", json=program))),

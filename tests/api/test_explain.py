@@ -49,7 +49,11 @@ def history(stack):
               f"IF(id = '{ids[0]}', '{message}', UUID()) FROM executions WHERE workspace_id = '{workspace.id}' LIMIT 5000")
     stack.sql(f"INSERT INTO artifacts SELECT id, UUID(), 'x', 'text/plain', 1, REPEAT('x', 32) FROM executions LIMIT 5000; "
               "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000")
-    stack.sql("ANALYZE TABLE artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
+    newest = f"FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id DESC LIMIT 10000"
+    stack.sql(f"INSERT INTO webhook_outbox (id, workspace_id, execution_id, event, at_ms, fanned, body) SELECT id, workspace_id, id, 2, 1, 1, '{{}}' {newest}; "
+              "INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, execution_id, lane_id, state, due_ms, created_ms) "
+              f"SELECT id, workspace_id, responder_id, id, id, responder_id, IF(id LIKE '%0', 3, 2), 1, 1 {newest}")
+    stack.sql("ANALYZE TABLE webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
               "execution_steps, idempotency_keys")
     return workspace.id, w, ids, message
 
@@ -168,6 +172,16 @@ def test_ledger_reads_its_rows_only(stack, history):
     rows = stack.sql(f"SELECT id FROM credit_ledger WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1000 OFFSET 20000")
     read, scanned, _, _ = cost(stack, bind("usage_by_day", ws, rows[0][0], rows[999][0]))
     assert read <= 2 * 1000 + 10, "expected each row of the requested days, and once more for its sum"
+
+
+def test_webhooks_read_what_they_send_and_list(stack, history):
+    ws, (_, _, _, hook), _, _ = history
+    for name, values, most in (("webhook_delivery_list", (hook, ws, HIGHEST, 21), 21), ("webhook_delivery_due", (hook, 1, 16), 0),
+                               ("webhook_outbox_turn", (), 0)):
+        read, scanned, sorted_, n = cost(stack, bind(name, *values))
+        assert n == most and read <= 2 * most + 4 and scanned <= 2 and sorted_ == 0, (name, read, scanned, sorted_, n)
+    rows = stack.sql("EXPLAIN " + bind("webhook_redeliver_since", 1, hook, ws, HIGHEST, 1, 500))
+    assert "by_lane" in rows[0] and rows[0][3] == "range", rows
 
 
 def test_purge_reads_the_purged_rows_only(stack, history):

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class ChatObject(TypedDict):
@@ -27,7 +27,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -432,6 +432,55 @@ class File(TypedDict):
     created_at: TimeZ
 
 
+class WebhookFilterObject(TypedDict):
+    """Executions that match all given members. Null removes a member."""
+
+    workflow_id: NotRequired[str | None]  # The id of a workflow or skill.
+    tags: NotRequired[list[str] | None]  # Executions that have all of these tags.
+
+
+class OwnWebhookObject(TypedDict):
+    """A webhook of this execution alone, signed with the secret of `GET /webhooks/secret`."""
+
+    url: WebhookUrl
+    events: NotRequired[list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped']] | None]  # Absent or null selects the end of the execution.
+
+
+class WebhookFilter(TypedDict):
+    workflow_id: str | None
+    tags: list[str] | None
+
+
+class Webhook(TypedDict):
+    id: str
+    url: str
+    events: list[WebhookEvent]
+    filter: WebhookFilter
+    description: str | None
+    enabled: bool
+    disabled_reason: Literal['by_request', 'gone', 'failing', None]  # `gone`: it answered 410. `failing`: no try succeeded for five days.
+    disabled_at: TimeOffset | None
+    failing_since: TimeOffset | None  # No try has succeeded since.
+    created_at: TimeOffset
+    updated_at: TimeOffset
+    secret: NotRequired[str]  # Only in the response that makes it.
+
+
+class WebhookDelivery(TypedDict):
+    id: str
+    message_id: str  # The header `webhook-id` of all tries.
+    event: WebhookEvent
+    execution_id: str | None
+    state: Literal['pending', 'delivered', 'failed', 'dropped']  # `dropped`: the execution was purged before the delivery.
+    tries: int
+    status: int | None  # HTTP status of the last answer.
+    error: str | None  # Why the last try failed.
+    response: str | None  # The beginning of the last answer, at most 1 KiB; bytes that are not printable ASCII are shown as `?`.
+    created_at: TimeOffset
+    tried_at: TimeOffset | None
+    next_try_at: TimeOffset | None  # Of a pending delivery.
+
+
 class UsageSums(TypedDict):
     runs: int
     debited: Credits
@@ -492,6 +541,7 @@ class RunWorkflowBody(TypedDict):
     tags: NotRequired[list[str] | None]
     metadata: NotRequired[dict[str, Any] | None]
     chat: NotRequired[Chat]
+    webhook: NotRequired[OwnWebhook]
     start_at: NotRequired[StartAt]
     delay_seconds: NotRequired[DelaySeconds]
     expires_at: NotRequired[ExpiresAt]
@@ -504,6 +554,7 @@ class RunWorkflowBatchBodyItemsItem(TypedDict):
     tags: NotRequired[list[str] | None]
     metadata: NotRequired[dict[str, Any] | None]
     chat: NotRequired[Chat]
+    webhook: NotRequired[OwnWebhook]
     start_at: NotRequired[StartAt]
     delay_seconds: NotRequired[DelaySeconds]
     expires_at: NotRequired[ExpiresAt]
@@ -541,6 +592,7 @@ class RunSkillBody(TypedDict):
     file_source_ids: NotRequired[list[str] | None]  # Names of the principal's files. A name without a file is ignored.
     model: NotRequired[str | None | dict[str, Any]]  # Alias of a model of the space. Absent, null or `{}` selects the default model.
     chat: NotRequired[Chat]
+    webhook: NotRequired[OwnWebhook]
     start_at: NotRequired[StartAt]
     delay_seconds: NotRequired[DelaySeconds]
     expires_at: NotRequired[ExpiresAt]
@@ -644,6 +696,54 @@ class ListOccurrencesResponse(TypedDict):
     next_cursor: str | None
 
 
+class ListWebhooksResponse(TypedDict):
+    webhooks: list[Webhook]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CreateWebhookBody(TypedDict):
+    url: WebhookUrl
+    events: NotRequired[WebhookEvents]
+    filter: NotRequired[WebhookFilter]
+    description: NotRequired[str | None]
+    enabled: NotRequired[bool | None]
+    secret: NotRequired[WebhookSecret]
+
+
+class GetWebhookSecretResponse(TypedDict):
+    secret: str
+
+
+class ChangeWebhookBody(TypedDict):
+    url: NotRequired[WebhookUrl]
+    events: NotRequired[WebhookEvents]
+    filter: NotRequired[WebhookFilter]
+    description: NotRequired[str | None]
+    enabled: NotRequired[bool | None]
+    secret: NotRequired[WebhookSecret]
+    rotate_secret: NotRequired[bool | None]  # True replaces the secret by a random one.
+
+
+class TestWebhookResponse202(TypedDict):
+    message_id: str
+
+
+class ListWebhookDeliveriesResponse(TypedDict):
+    deliveries: list[WebhookDelivery]
+    has_more: bool
+    next_cursor: str | None
+
+
+class RedeliverWebhookFailuresBody(TypedDict):
+    since: Moment
+
+
+class RedeliverWebhookFailuresResponse202(TypedDict):
+    redelivered: int
+    has_more: bool
+
+
 class GetCreditsResponse(TypedDict):
     balance: Credits
 
@@ -676,6 +776,12 @@ FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_
 Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
 Chat: TypeAlias = ChatObject | None
 Detail: TypeAlias = WorkflowDetail | SkillDetail
+WebhookUrl: TypeAlias = str
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test']
+WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled']] | None
+WebhookFilter: TypeAlias = WebhookFilterObject | None
+WebhookSecret: TypeAlias = str | None
+OwnWebhook: TypeAlias = OwnWebhookObject | None
 CreateWorkflowResponse201: TypeAlias = Workflow
 GetWorkflowResponse: TypeAlias = Workflow
 UpdateWorkflowResponse: TypeAlias = Workflow
@@ -700,5 +806,11 @@ ResumeScheduleResponse: TypeAlias = Schedule
 TriggerScheduleBody: TypeAlias = dict[str, Any]
 TriggerScheduleResponse: TypeAlias = Execution
 TriggerScheduleResponse202: TypeAlias = Accepted | Execution
+CreateWebhookResponse201: TypeAlias = Webhook
+GetWebhookResponse: TypeAlias = Webhook
+ChangeWebhookResponse: TypeAlias = Webhook
+TestWebhookBody: TypeAlias = dict[str, Any]
+RedeliverWebhookDeliveryBody: TypeAlias = dict[str, Any]
+RedeliverWebhookDeliveryResponse202: TypeAlias = WebhookDelivery
 GetUsageResponse: TypeAlias = Usage
 GetDocumentResponse: TypeAlias = dict[str, Any]

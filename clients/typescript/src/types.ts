@@ -815,6 +815,183 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description Lists the workspace's webhooks, the oldest first. Secrets are not included.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Create a webhook
+         * @description The response is the only one that shows the secret. Executions that are accepted more than a second after the response are
+         *     reported.
+         *
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the secret of own webhooks
+         * @description Returns the secret that signs the webhooks of single executions (`webhook` in a start). It is made at the first request.
+         */
+        get: operations["getWebhookSecret"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description Returns the webhook without its secret.
+         */
+        get: operations["getWebhook"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a webhook
+         * @description Its deliveries are deleted, too; those that are pending are not sent.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook
+         * @description Members that are absent stay. `secret` or `rotate_secret` replaces the secret; the previous one signs, too, for 24 hours. The
+         *     response shows a new secret once. What waits for a webhook that is disabled fails.
+         *
+         */
+        patch: operations["changeWebhook"];
+        trace?: never;
+    };
+    "/webhooks/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test message
+         * @description Sends a message `webhook.test`, whatever events the webhook asks for. 409 `webhook_disabled` if it is disabled.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * List deliveries
+         * @description Lists the webhook's deliveries, the newest first. They are kept as long as the operator has set, 30 days by default.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send again what has failed
+         * @description Makes failed deliveries pending that were made since a moment, at most 500 with one request: repeat it while `has_more` is true.
+         *     409 `webhook_disabled` if the webhook is disabled.
+         *
+         */
+        post: operations["redeliverWebhookFailures"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/webhooks/{id}/deliveries/{delivery}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+                /** @description The delivery's id. */
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a delivery again
+         * @description The delivery is sent at once with the same id and body, whatever its state is. 409 `webhook_disabled` if the webhook is disabled,
+         *     `execution_purged` if the execution was purged.
+         *
+         */
+        post: operations["redeliverWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits": {
         parameters: {
             query?: never;
@@ -1011,7 +1188,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1428,6 +1605,80 @@ export interface components {
             media_type: string;
             created_at: components["schemas"]["TimeZ"];
         };
+        /** @description An http or https URL without user and fragment. */
+        WebhookUrl: string;
+        /** @enum {unknown} */
+        WebhookEvent: "execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test";
+        /** @description Absent or null selects the ends of executions (succeeded, failed, stopped). */
+        WebhookEvents: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled")[] | null;
+        /** @description Executions that match all given members. Null removes a member. */
+        WebhookFilter: {
+            /**
+             * Format: uuid
+             * @description The id of a workflow or skill.
+             */
+            workflow_id?: string | null;
+            /** @description Executions that have all of these tags. */
+            tags?: string[] | null;
+        } | null;
+        /** @description `whsec_` and 24 to 64 bytes in base64. Absent: a random one at the creation. */
+        WebhookSecret: string | null;
+        /** @description A webhook of this execution alone, signed with the secret of `GET /webhooks/secret`. */
+        OwnWebhook: {
+            url: components["schemas"]["WebhookUrl"];
+            /** @description Absent or null selects the end of the execution. */
+            events?: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped")[] | null;
+        } | null;
+        Webhook: {
+            /** Format: uuid */
+            id: string;
+            url: string;
+            events: components["schemas"]["WebhookEvent"][];
+            filter: {
+                /** Format: uuid */
+                workflow_id: string | null;
+                tags: string[] | null;
+            };
+            description: string | null;
+            enabled: boolean;
+            /**
+             * @description `gone`: it answered 410. `failing`: no try succeeded for five days.
+             * @enum {unknown}
+             */
+            disabled_reason: "by_request" | "gone" | "failing" | null;
+            disabled_at: components["schemas"]["TimeOffset"] | null;
+            /** @description No try has succeeded since. */
+            failing_since: components["schemas"]["TimeOffset"] | null;
+            created_at: components["schemas"]["TimeOffset"];
+            updated_at: components["schemas"]["TimeOffset"];
+            /** @description Only in the response that makes it. */
+            secret?: string;
+        };
+        WebhookDelivery: {
+            /** Format: uuid */
+            id: string;
+            /** @description The header `webhook-id` of all tries. */
+            message_id: string;
+            event: components["schemas"]["WebhookEvent"];
+            /** Format: uuid */
+            execution_id: string | null;
+            /**
+             * @description `dropped`: the execution was purged before the delivery.
+             * @enum {unknown}
+             */
+            state: "pending" | "delivered" | "failed" | "dropped";
+            tries: number;
+            /** @description HTTP status of the last answer. */
+            status: number | null;
+            /** @description Why the last try failed. */
+            error: string | null;
+            /** @description The beginning of the last answer, at most 1 KiB; bytes that are not printable ASCII are shown as `?`. */
+            response: string | null;
+            created_at: components["schemas"]["TimeOffset"];
+            tried_at: components["schemas"]["TimeOffset"] | null;
+            /** @description Of a pending delivery. */
+            next_try_at: components["schemas"]["TimeOffset"] | null;
+        };
         UsageSums: {
             runs: number;
             debited: components["schemas"]["Credits"];
@@ -1574,6 +1825,8 @@ export interface components {
         IdempotencyKey: string;
         /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
         Prefer: string;
+        /** @description The webhook's id. */
+        WebhookId: string;
         /** @description Number of the last event that the client received. */
         LastEventId: string;
         /** @description Equivalent to `Last-Event-ID`. The header takes precedence. */
@@ -1866,6 +2119,7 @@ export interface operations {
                         [key: string]: unknown;
                     } | null;
                     chat?: components["schemas"]["Chat"];
+                    webhook?: components["schemas"]["OwnWebhook"];
                     start_at?: components["schemas"]["StartAt"];
                     delay_seconds?: components["schemas"]["DelaySeconds"];
                     expires_at?: components["schemas"]["ExpiresAt"];
@@ -1913,6 +2167,7 @@ export interface operations {
                             [key: string]: unknown;
                         } | null;
                         chat?: components["schemas"]["Chat"];
+                        webhook?: components["schemas"]["OwnWebhook"];
                         start_at?: components["schemas"]["StartAt"];
                         delay_seconds?: components["schemas"]["DelaySeconds"];
                         expires_at?: components["schemas"]["ExpiresAt"];
@@ -2390,6 +2645,7 @@ export interface operations {
                     /** @description Alias of a model of the space. Absent, null or `{}` selects the default model. */
                     model?: string | null | Record<string, never>;
                     chat?: components["schemas"]["Chat"];
+                    webhook?: components["schemas"]["OwnWebhook"];
                     start_at?: components["schemas"]["StartAt"];
                     delay_seconds?: components["schemas"]["DelaySeconds"];
                     expires_at?: components["schemas"]["ExpiresAt"];
@@ -2953,6 +3209,311 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of webhooks. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        webhooks: components["schemas"]["Webhook"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    url: components["schemas"]["WebhookUrl"];
+                    events?: components["schemas"]["WebhookEvents"];
+                    filter?: components["schemas"]["WebhookFilter"];
+                    description?: string | null;
+                    /** @default true */
+                    enabled?: boolean | null;
+                    secret?: components["schemas"]["WebhookSecret"];
+                };
+            };
+        };
+        responses: {
+            /** @description The webhook, with its secret. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            403: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The secret. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        secret: string;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The webhook was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    changeWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    url?: components["schemas"]["WebhookUrl"];
+                    events?: components["schemas"]["WebhookEvents"];
+                    filter?: components["schemas"]["WebhookFilter"];
+                    description?: string | null;
+                    enabled?: boolean | null;
+                    secret?: components["schemas"]["WebhookSecret"];
+                    /** @description True replaces the secret by a random one. */
+                    rotate_secret?: boolean | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The webhook; with its secret if that was replaced. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhook"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: components["requestBodies"]["Nothing"];
+        responses: {
+            /** @description The message will be sent. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        message_id: string;
+                    };
+                };
+            };
+            409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of deliveries. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        deliveries: components["schemas"]["WebhookDelivery"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    redeliverWebhookFailures: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    since: components["schemas"]["Moment"];
+                };
+            };
+        };
+        responses: {
+            /** @description The deliveries are pending again. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        redelivered: number;
+                        has_more: boolean;
+                    };
+                };
+            };
+            409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    redeliverWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The webhook's id. */
+                id: components["parameters"]["WebhookId"];
+                /** @description The delivery's id. */
+                delivery: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: components["requestBodies"]["Nothing"];
+        responses: {
+            /** @description The delivery. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookDelivery"];
+                };
+            };
+            409: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

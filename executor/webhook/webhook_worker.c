@@ -1,0 +1,380 @@
+#include "executor/webhook/webhook_worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "service/thread_queue.h"
+#include "webhook/fanout.h"
+#include "webhook/lane.h"
+#include "webhook/sign.h"
+
+enum {
+    /* How long a message waits for its first try at most, if the process has places. */
+    POLL_MS = 200,
+    /* After an error of MariaDB. */
+    ERROR_PAUSE_MS = 1000,
+    /* Lanes whose results are recorded in one transaction. */
+    RECORD_MAX = 64,
+    EXPIRE_MS = 60000,
+    ERROR_TEXT_MAX = 500,
+};
+
+struct webhook_worker {
+    struct executor *exec;
+    struct http_client *client;
+    struct thread_queue *queue; /* NULL: it was stopped */
+    atomic_bool ended;
+    /* The jobs whose requests are in flight. */
+    void *sending;
+    size_t sending_n;
+    int64_t timeout_ms;
+
+    /* --- the thread's own --- */
+    struct db *db;
+    const uint8_t *key;
+    struct webhook_retries retries;
+    int64_t pending_max, keep_ms, expire_ms;
+    size_t max_in_flight;
+    /* Requests that were claimed and whose results are not recorded yet; those of failing lanes, and of each
+     * workspace, too. */
+    size_t in_flight, failing;
+    struct webhook_shares *shares;
+};
+
+struct lane_job;
+
+/* A request in flight. */
+struct
+try {
+    struct lane_job *job;
+    struct webhook_send *send;
+    struct http_call *call;
+    struct timer timer;
+};
+
+/* A lane on its way from the thread to the loop and back. */
+struct lane_job {
+    struct thread_job job; /* first */
+    struct webhook_worker *worker;
+    struct webhook_lane *lane;
+    struct try *tries;
+    size_t open;
+};
+
+/* --- the loop --- */
+
+static int tries_destroy(struct try *tries)
+{
+    struct lane_job *job = tries[0].job;
+    for (size_t i = 0; i < job->lane->sends_n; i++)
+        timer_clear(job->worker->exec->timers, &tries[i].timer);
+    return 0;
+}
+
+static void end_try(struct try *t)
+{
+    struct lane_job *job = t->job;
+    struct webhook_worker *w = job->worker;
+    t->call = NULL;
+    timer_clear(w->exec->timers, &t->timer);
+    if (--job->open > 0)
+        return;
+    TALLOC_FREE(job->tries);
+    talloc_steal(NULL, job);
+    failpoint("webhook.answered");
+    thread_queue_submit(w->queue, &job->job);
+    if (--w->sending_n == 0 && atomic_load(&w->ended))
+        w->exec->on_work_ended(w->exec);
+}
+
+static const char *status_error(void *ctx, int status)
+{
+    if (status >= 300 && status < 400)
+        return talloc_asprintf(ctx, "The endpoint answered %d; redirects are not followed.", status);
+    return talloc_asprintf(ctx, "The endpoint answered %d.", status);
+}
+
+static void on_answer(void *arg, const struct http_response *a)
+{
+    struct try *t = arg;
+    struct webhook_send *s = t->send;
+    s->status = a->status;
+    s->delivered = !a->error && a->status >= 200 && a->status < 300;
+    if (a->error)
+        s->error = talloc_strndup(t->job->lane, a->error, ERROR_TEXT_MAX);
+    else if (!s->delivered)
+        s->error = status_error(t->job->lane, a->status);
+    if (!a->error && !s->delivered)
+        s->retry_after_ms = http_retry_after_ms(a);
+    s->answer_size = a->body_size < WEBHOOK_ANSWER_MAX ? a->body_size : WEBHOOK_ANSWER_MAX;
+    s->answer = s->answer_size > 0 ? talloc_memdup(t->job->lane, a->body, s->answer_size) : NULL;
+    end_try(t);
+}
+
+static void on_timeout(void *arg)
+{
+    struct try *t = arg;
+    http_cancel(t->call);
+    t->send->error = talloc_asprintf(t->job->lane, "The endpoint did not answer within %" PRId64 " s.",
+                                     t->job->worker->timeout_ms / 1000);
+    end_try(t);
+}
+
+static void on_sent(void *arg)
+{
+    struct try *t = arg;
+    timer_set(t->job->worker->exec->timers, &t->timer, clock_boot_ms() + t->job->worker->timeout_ms);
+}
+
+/* One signature for each secret that is valid, separated by a space. */
+static const char *signatures(void *ctx, const struct webhook_lane *lane, const struct webhook_send *s,
+                              const char *message, int64_t now_s)
+{
+    char one[WEBHOOK_SIGNATURE_SIZE];
+    char *text = talloc_strdup(ctx, "");
+    const char *secrets[] = {lane->secret, lane->old_secret};
+    for (int i = 0; i < 2; i++) {
+        if (secrets[i] && webhook_sign(secrets[i], message, now_s, s->body, s->body_size, one))
+            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? " " : "", one);
+    }
+    return text;
+}
+
+static void send_one(struct lane_job *job, size_t i)
+{
+    struct webhook_lane *lane = job->lane;
+    struct try *t = &job->tries[i];
+    void *scratch = talloc_new(NULL);
+    int64_t now_s = clock_wall_ms() / 1000;
+    const char *message = webhook_message_id(scratch, &lane->sends[i].outbox_id);
+    *t = (struct try){.job = job, .send = &lane->sends[i], .timer = {.fire = on_timeout, .arg = t}};
+    struct http_header headers[] = {
+        {"Content-Type", "application/json"},
+        {"webhook-id", message},
+        {"webhook-timestamp", talloc_asprintf(scratch, "%" PRId64, now_s)},
+        {"webhook-signature", signatures(scratch, lane, t->send, message, now_s)},
+    };
+    struct http_request request = {.method = "POST",
+                                   .url = lane->urls[i],
+                                   .headers = headers,
+                                   .header_count = sizeof headers / sizeof headers[0],
+                                   .body = t->send->body,
+                                   .body_size = t->send->body_size};
+    t->call =
+        http_send_once(job->worker->client, &lane->workspace_id, &request, WEBHOOK_ANSWER_MAX, on_answer, t);
+    if (!http_notify_sent(t->call, on_sent))
+        on_sent(t);
+    talloc_free(scratch);
+}
+
+static void on_lane(struct thread_job *thread_job, void *arg)
+{
+    struct webhook_worker *w = arg;
+    struct lane_job *job = (struct lane_job *)thread_job;
+    talloc_steal(w->sending, job);
+    w->sending_n++;
+    job->open = job->lane->sends_n;
+    job->tries = talloc_zero_array(job, struct try, job->open);
+    for (size_t i = 0; i < job->lane->sends_n; i++)
+        job->tries[i].job = job;
+    talloc_set_destructor(job->tries, tries_destroy);
+    for (size_t i = 0; i < job->lane->sends_n; i++)
+        send_one(job, i);
+}
+
+/* --- the thread --- */
+
+static bool is_over(struct webhook_worker *w)
+{
+    return atomic_load(&w->ended) || thread_queue_is_ending(w->queue);
+}
+
+static int compare_finishes(const void *a, const void *b)
+{
+    const struct webhook_finish *x = a, *y = b;
+    return strcmp(x->lane->lane_id.text, y->lane->lane_id.text);
+}
+
+static void forget_lane(struct webhook_worker *w, const struct webhook_lane *lane)
+{
+    w->in_flight -= lane->sends_n;
+    w->failing -= lane->failures > 0 ? lane->sends_n : 0;
+    webhook_share_remove(w->shares, &lane->workspace_id, lane->sends_n);
+}
+
+/* A result that cannot be recorded is dropped: the delivery is sent again when the claim ends. */
+static void record(struct webhook_worker *w, struct webhook_finish *f, size_t n)
+{
+    enum err e = webhook_lanes_finish(w->db, &w->retries, f, n);
+    if (e != OK && n > 1) { /* one of them may be at fault */
+        for (size_t i = 0; i < n; i++)
+            record(w, &f[i], 1);
+        return;
+    }
+    if (e != OK)
+        log_warn("webhook.record_failed", "lane=%s error=%s", f[0].lane->lane_id.text, err_name(e));
+    for (size_t i = 0; i < n; i++) {
+        if (f[i].disabled)
+            log_info("webhook.disabled", "webhook=%s workspace=%s", f[i].lane->webhook_id.text,
+                     f[i].lane->workspace_id.text);
+    }
+}
+
+static void record_results(struct webhook_worker *w)
+{
+    struct thread_job_list done = STAILQ_HEAD_INITIALIZER(done);
+    thread_queue_take_all(w->queue, &done);
+    while (!STAILQ_EMPTY(&done)) {
+        struct webhook_finish f[RECORD_MAX];
+        struct lane_job *jobs[RECORD_MAX];
+        size_t n = 0;
+        for (struct thread_job *j; n < RECORD_MAX && (j = STAILQ_FIRST(&done)); n++) {
+            STAILQ_REMOVE_HEAD(&done, next);
+            jobs[n] = (struct lane_job *)j;
+            f[n] = (struct webhook_finish){.lane = jobs[n]->lane};
+        }
+        qsort(f, n, sizeof f[0], compare_finishes);
+        record(w, f, n);
+        for (size_t i = 0; i < n; i++) {
+            forget_lane(w, jobs[i]->lane);
+            talloc_free(jobs[i]);
+        }
+    }
+}
+
+static void hand_over(struct webhook_worker *w, struct webhook_lane *lane)
+{
+    if (lane->sends_n == 0) {
+        talloc_free(lane);
+        return;
+    }
+    struct lane_job *job = talloc_zero(NULL, struct lane_job);
+    job->worker = w;
+    job->lane = talloc_steal(job, lane);
+    w->in_flight += lane->sends_n;
+    w->failing += lane->failures > 0 ? lane->sends_n : 0;
+    failpoint("webhook.claimed");
+    thread_queue_return(w->queue, &job->job);
+}
+
+/* *more_r: there may be more to claim. */
+static enum err claim_lanes(struct webhook_worker *w, bool failing, bool *more_r)
+{
+    size_t free = w->max_in_flight > w->in_flight ? w->max_in_flight - w->in_flight : 0;
+    size_t half = (w->max_in_flight + 1) / 2;
+    size_t failing_free = half > w->failing ? half - w->failing : 0;
+    struct webhook_claim claim = {.failing = failing,
+                                  .places = failing && failing_free < free ? failing_free : free,
+                                  .shares = w->shares,
+                                  .key = w->key,
+                                  .timeout_ms = w->timeout_ms};
+    struct webhook_lane **lanes;
+    size_t n;
+    if (claim.places == 0)
+        return OK;
+    void *ctx = talloc_new(NULL);
+    enum err e = webhook_lanes_claim(w->db, ctx, &claim, &lanes, &n);
+    for (size_t i = 0; e == OK && i < n; i++)
+        hand_over(w, lanes[i]);
+    *more_r = *more_r || (e == OK && n > 0);
+    talloc_free(ctx);
+    return e;
+}
+
+static enum err expire(struct webhook_worker *w)
+{
+    uint64_t n;
+    if (clock_boot_ms() < w->expire_ms)
+        return OK;
+    enum err e = webhook_expire(w->db, w->keep_ms, &n);
+    w->expire_ms = clock_boot_ms() + (e == OK && n > 0 ? 0 : EXPIRE_MS);
+    return e;
+}
+
+/* *more_r: there may be more to do at once. */
+static enum err work_once(struct webhook_worker *w, bool *more_r)
+{
+    *more_r = false;
+    enum err e = webhook_fan_out(w->db, w->pending_max, more_r);
+    if (e == OK)
+        e = claim_lanes(w, false, more_r);
+    if (e == OK)
+        e = claim_lanes(w, true, more_r);
+    return e == OK ? expire(w) : e;
+}
+
+static void run_webhooks(struct thread_queue *q, void *arg)
+{
+    struct webhook_worker *w = arg;
+    while (!thread_queue_is_ending(q)) {
+        bool more = false;
+        record_results(w);
+        enum err e = is_over(w) ? OK : work_once(w, &more);
+        if (e != OK && !err_is_transient(e))
+            log_error("webhook.work_failed", "error=%s", err_name(e));
+        if (!more)
+            thread_queue_wait_any(q, e == OK ? POLL_MS : ERROR_PAUSE_MS);
+    }
+    record_results(w);
+    talloc_free(w->db);
+}
+
+struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
+                                            const struct http_client_settings *client, const uint8_t *key)
+{
+    struct webhook_worker *w = talloc_zero(ctx, struct webhook_worker);
+    struct thread_queue_settings queue = {.run = run_webhooks, .on_finished = on_lane, .arg = w};
+    struct http_client_settings settings = *client;
+    const char *why = "";
+    w->exec = exec;
+    w->key = key;
+    w->max_in_flight = (size_t)exec->config->webhooks.max_in_flight;
+    w->keep_ms = exec->config->webhooks.keep_days * 24 * 3600 * 1000;
+    w->timeout_ms = exec->config->webhooks.timeout_seconds * 1000;
+    w->pending_max = exec->config->webhooks.pending_max;
+    (void)retry_schedule_parse(exec->config->webhooks.retry_seconds,
+                               &w->retries.schedule); /* checked as a setting */
+    w->retries.pause_max_ms = exec->config->webhooks.pause_max_seconds * 1000;
+    w->shares = webhook_shares_new(w);
+    w->sending = talloc_new(w);
+    /* The worker shares the places; the client's rules, such as half for one host, add none. */
+    settings.max_in_flight = 2 * w->max_in_flight;
+    w->client = http_client_new(w, exec->base, exec->timers, &settings, &why);
+    w->db = db_new(NULL, exec->db_settings);
+    w->queue = w->client ? thread_queue_new(w, exec->base, &queue) : NULL;
+    if (w->queue && thread_queue_start(w->queue))
+        return w;
+    log_error("webhook.start_failed", "errno=%d message=\"%s\"", errno, why);
+    talloc_free(w->db);
+    talloc_free(w);
+    return NULL;
+}
+
+void webhook_worker_end(struct webhook_worker *w)
+{
+    if (w)
+        atomic_store(&w->ended, true);
+}
+
+bool webhook_worker_is_idle(const struct webhook_worker *w)
+{
+    return !w || w->sending_n == 0;
+}
+
+void webhook_worker_stop(struct webhook_worker *w)
+{
+    if (!w || !w->queue)
+        return;
+    atomic_store(&w->ended, true);
+    thread_queue_stop(w->queue);
+    w->queue = NULL;
+    TALLOC_FREE(w->client); /* its calls refer to the jobs */
+    TALLOC_FREE(w->sending);
+}

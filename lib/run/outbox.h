@@ -1,0 +1,55 @@
+/* The outbox of webhooks (docs/webhooks.md): the transaction that makes an event true writes one row for it,
+ * from which lib/webhook makes deliveries later.
+ *
+ * A row is written only if somebody may want it: the run has its own webhook, or an endpoint of the workspace
+ * asks for the event. The latter is looked up at most once a second for a workspace and a thread, so an
+ * endpoint receives the events of runs that were accepted more than a second after its creation. */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/ids.h"
+#include "mariadb/db.h"
+
+/* Stored in MariaDB: add new ones, never renumber. */
+enum webhook_event {
+    WEBHOOK_STARTED = 1,
+    WEBHOOK_SUCCEEDED = 2,
+    WEBHOOK_FAILED = 3,
+    WEBHOOK_STOPPED = 4,
+    /* an endpoint was switched off by Millrace */
+    WEBHOOK_DISABLED = 5,
+    /* a message to one endpoint, by request */
+    WEBHOOK_TEST = 6,
+};
+
+static inline uint32_t webhook_event_bit(enum webhook_event event)
+{
+    return 1U << event;
+}
+
+/* What is sent to those that do not name events: the ends of runs. */
+enum { WEBHOOK_EVENTS_DEFAULT = 1 << WEBHOOK_SUCCEEDED | 1 << WEBHOOK_FAILED | 1 << WEBHOOK_STOPPED };
+/* What an endpoint, and what a run's own webhook may ask for. */
+enum {
+    WEBHOOK_EVENTS_OF_RUNS = WEBHOOK_EVENTS_DEFAULT | 1 << WEBHOOK_STARTED,
+    WEBHOOK_EVENTS_ALL = WEBHOOK_EVENTS_OF_RUNS | 1 << WEBHOOK_DISABLED,
+};
+
+struct outbox_entry {
+    /* The message's id; unset: a new one. */
+    id id;
+    id workspace_id;
+    /* One of them may be unset. */
+    id execution_id, webhook_id;
+    enum webhook_event event;
+    /* Wall time. */
+    int64_t at_ms;
+    /* The events that the run's own webhook asks for. */
+    uint32_t own_events;
+};
+
+/* Writes the rows of those entries that somebody may want. */
+enum err outbox_write(struct db_tx *tx, const struct outbox_entry *entries, size_t n) WARN_UNUSED;
+/* Writes all of them. */
+enum err outbox_insert(struct db_tx *tx, const struct outbox_entry *entries, size_t n) WARN_UNUSED;

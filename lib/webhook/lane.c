@@ -1,0 +1,468 @@
+#include "webhook/lane.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "webhook/endpoint.h"
+
+/* An endpoint is switched off after five days without a success. */
+static const int64_t failing_max_ms = (int64_t)5 * 24 * 3600 * 1000;
+enum { STATUS_GONE = 410, SLICE = 500, CANDIDATES = 512, LANE_IDLE_MS = 3600000 };
+
+/* --- claiming --- */
+
+struct claiming {
+    const struct webhook_claim *claim;
+    void *ctx;
+    struct webhook_lane **lanes;
+    size_t n;
+    /* Of claim->places, those that are not used yet. */
+    size_t places;
+    int64_t now_ms;
+};
+
+static const char *copy_bytes(void *ctx, const struct db_cell *cell)
+{
+    char *copy = talloc_array(ctx, char, cell->size + 1);
+    memcpy(copy, cell->text, cell->size);
+    copy[cell->size] = '\0';
+    return copy;
+}
+
+static enum err read_sends(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane)
+{
+    size_t room = webhook_share_room(c->claim->shares, &lane->workspace_id, c->places);
+    size_t most = (size_t)lane->sends_max < room ? (size_t)lane->sends_max : room;
+    struct db_value args[] = {db_id(&lane->lane_id), db_number(c->now_ms), db_number((int64_t)most)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_DUE, args, 3, &rows);
+    if (e != OK)
+        return e;
+    lane->sends = talloc_zero_array(lane, struct webhook_send, rows->count + 1);
+    lane->urls = talloc_zero_array(lane, const char *, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct db_cell *body = db_cell(rows, i, WEBHOOK_DELIVERY_DUE_BODY);
+        const char *url = db_str(rows, i, WEBHOOK_DELIVERY_DUE_URL);
+        lane->urls[i] = url ? talloc_strdup(lane, url) : NULL;
+        lane->sends[i] = (struct webhook_send){
+            .delivery_id = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_ID),
+            .outbox_id = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_OUTBOX_ID),
+            .tries = (int)db_int(rows, i, WEBHOOK_DELIVERY_DUE_TRIES),
+            .created_ms = db_int(rows, i, WEBHOOK_DELIVERY_DUE_CREATED_MS),
+            .body = body->is_null ? "" : copy_bytes(lane, body),
+            .body_size = body->is_null ? 0 : body->size,
+        };
+    }
+    lane->sends_n = rows->count;
+    return OK;
+}
+
+/* A lane that is given back. */
+struct lane_end {
+    int failures, sends_max;
+    int64_t not_before_ms;
+    /* What is pending is due then at the latest. */
+    int64_t due_ms;
+};
+
+static enum err give_back(struct db_tx *tx, const struct webhook_lane *lane, const struct lane_end *end)
+{
+    struct db_value args[] = {db_number(end->failures),  db_number(end->failures > 0),
+                              db_number(end->sends_max), db_number(end->not_before_ms),
+                              db_id(&lane->lane_id),     db_number(end->due_ms),
+                              db_id(&lane->lane_id),     db_id(&lane->lane_id)};
+    return db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_FINISH, args, 8, NULL);
+}
+
+/* The lane can be claimed again at once. */
+static enum err keep_lane(struct db_tx *tx, const struct webhook_lane *lane, int64_t due_ms)
+{
+    struct lane_end end = {.failures = lane->failures, .sends_max = lane->sends_max, .due_ms = due_ms};
+    return give_back(tx, lane, &end);
+}
+
+/* Its endpoint or workspace was deleted: so are its deliveries, in slices. */
+static enum err remove_lane(struct db_tx *tx, const struct webhook_lane *lane)
+{
+    struct db_value id_value = db_id(&lane->lane_id);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_REMOVE, &id_value, 1, &rows);
+    if (e != OK)
+        return e;
+    return rows->affected < SLICE ? db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DELETE, &id_value, 1, NULL)
+                                  : keep_lane(tx, lane, 0);
+}
+
+/* What waits for an endpoint that is switched off fails at once, in slices; it can be sent again by request.
+ */
+static enum err give_up(struct db_tx *tx, const struct webhook_lane *lane)
+{
+    struct db_value args[] = {db_text("The endpoint is disabled."), db_id(&lane->lane_id)};
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_GIVE_UP, args, 2, NULL);
+    return e == OK ? keep_lane(tx, lane, 0) : e;
+}
+
+static int wipe_secret(char *secret)
+{
+    sodium_memzero(secret, strlen(secret));
+    return 0;
+}
+
+static const char *keep_secret(struct webhook_lane *lane, const char *secret)
+{
+    char *copy = secret ? talloc_strdup(lane, secret) : NULL;
+    if (copy)
+        talloc_set_destructor(copy, wipe_secret);
+    return copy;
+}
+
+static enum err read_endpoint(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane,
+                              struct webhook *w)
+{
+    enum err e = read_sends(tx, c, lane);
+    if (e == OK)
+        e = webhook_open(tx->ctx, c->claim->key, w);
+    if (e != OK)
+        return e == ERR_DENIED ? OK : e; /* logged; the lane is looked at again after its lease */
+    lane->secret = keep_secret(lane, w->secret);
+    lane->old_secret = keep_secret(lane, w->old_secret);
+    for (size_t i = 0; i < lane->sends_n; i++)
+        lane->urls[i] = talloc_strdup(lane, w->url);
+    return OK;
+}
+
+static enum err read_own(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane)
+{
+    struct webhook_secrets s = {0};
+    enum err e = webhook_workspace_secret(tx->db, tx->ctx, c->claim->key, &lane->workspace_id, &s);
+    if (e == ERR_NOT_FOUND)
+        return remove_lane(tx, lane);
+    if (e == OK)
+        e = read_sends(tx, c, lane);
+    lane->secret = e == OK ? keep_secret(lane, s.secret) : NULL;
+    lane->old_secret = e == OK ? keep_secret(lane, s.old_secret) : NULL;
+    return e == ERR_DENIED ? OK : e;
+}
+
+static enum err fill_lane(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane)
+{
+    struct db_value one = db_id(&lane->webhook_id);
+    struct db_rows *rows;
+    if (!id_is_set(&lane->webhook_id))
+        return read_own(tx, c, lane);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_BY_IDS, NULL, 0, &one, 1, 1, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return remove_lane(tx, lane);
+    struct webhook w = webhook_from_row(rows, 0);
+    return w.enabled ? read_endpoint(tx, c, lane, &w) : give_up(tx, lane);
+}
+
+static enum err mark_claimed(struct db_tx *tx, struct claiming *c, const struct db_rows *rows)
+{
+    struct db_value until = db_number(c->now_ms + c->claim->timeout_ms + WEBHOOK_LEASE_MS);
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++)
+        ids[i] = db_bytes(db_str(rows, i, WEBHOOK_LANE_LOCK_DUE_ID), ID_LENGTH);
+    return db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_CLAIM, &until, 1, ids, 1, rows->count, NULL);
+}
+
+/* The lanes that get a place each. */
+static size_t choose_lanes(struct claiming *c, const struct db_rows *rows, struct db_value *ids_r)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < rows->count && n < WEBHOOK_CLAIM_MAX && n < c->places; i++) {
+        id workspace = db_get_id(rows, i, WEBHOOK_LANE_DUE_WORKSPACE_ID);
+        size_t chosen = 0;
+        for (size_t k = 0; k < i; k++)
+            chosen += strcmp(db_str(rows, k, WEBHOOK_LANE_DUE_WORKSPACE_ID), workspace.text) == 0;
+        if (webhook_share_used(c->claim->shares, &workspace) + chosen < c->places - n)
+            ids_r[n++] = db_bytes(db_str(rows, i, WEBHOOK_LANE_DUE_ID), ID_LENGTH);
+    }
+    return n;
+}
+
+static enum err lock_lanes(struct db_tx *tx, struct claiming *c, struct db_rows **rows_r)
+{
+    struct db_value args[] = {db_number(c->claim->failing), db_number(c->now_ms), db_number(c->now_ms),
+                              db_number(CANDIDATES)};
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, WEBHOOK_CLAIM_MAX);
+    struct db_rows *due;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DUE, args, 4, &due);
+    if (e != OK)
+        return e;
+    size_t n = choose_lanes(c, due, ids);
+    e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK_DUE, args, 3, ids, 1, n, rows_r);
+    return e == OK ? mark_claimed(tx, c, *rows_r) : e;
+}
+
+/* What was added in an attempt that is repeated is taken back. */
+static void forget_lanes(struct claiming *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        webhook_share_remove(c->claim->shares, &c->lanes[i]->workspace_id, c->lanes[i]->sends_n);
+        talloc_free(c->lanes[i]);
+    }
+    c->n = 0;
+    c->places = c->claim->places;
+}
+
+static enum err claim_lane(struct db_tx *tx, struct claiming *c, const struct db_rows *rows, size_t r)
+{
+    struct webhook_lane *lane = talloc_zero(c->ctx, struct webhook_lane);
+    lane->lane_id = db_get_id(rows, r, WEBHOOK_LANE_LOCK_DUE_ID);
+    lane->webhook_id = db_get_id(rows, r, WEBHOOK_LANE_LOCK_DUE_WEBHOOK_ID);
+    lane->workspace_id = db_get_id(rows, r, WEBHOOK_LANE_LOCK_DUE_WORKSPACE_ID);
+    lane->failures = (int)db_int(rows, r, WEBHOOK_LANE_LOCK_DUE_FAILURES);
+    lane->sends_max = (int)db_int(rows, r, WEBHOOK_LANE_LOCK_DUE_SENDS);
+    enum err e = fill_lane(tx, c, lane);
+    if (e == OK && lane->secret && lane->sends_n == 0) /* nothing was due, or there was no place */
+        e = keep_lane(tx, lane, INT64_MAX);
+    if (e != OK || !lane->secret)
+        lane->sends_n = 0;
+    c->lanes[c->n++] = lane;
+    c->places -= lane->sends_n;
+    webhook_share_add(c->claim->shares, &lane->workspace_id, lane->sends_n);
+    return e;
+}
+
+static enum err claim_lanes_work(struct db_tx *tx, void *arg)
+{
+    struct claiming *c = arg;
+    struct db_rows *rows;
+    forget_lanes(c);
+    enum err e = webhook_now(tx->db, tx->ctx, &c->now_ms);
+    if (e == OK)
+        e = lock_lanes(tx, c, &rows);
+    for (size_t i = 0; e == OK && i < rows->count; i++)
+        e = claim_lane(tx, c, rows, i);
+    failpoint("webhook.claim");
+    return e;
+}
+
+enum err webhook_lanes_claim(struct db *db, void *ctx, const struct webhook_claim *claim,
+                             struct webhook_lane ***lanes_r, size_t *n_r)
+{
+    struct claiming c = {.claim = claim, .ctx = ctx};
+    c.lanes = talloc_zero_array(ctx, struct webhook_lane *, WEBHOOK_CLAIM_MAX);
+    enum err e = db_transaction(db, claim_lanes_work, &c);
+    if (e != OK)
+        forget_lanes(&c);
+    *lanes_r = c.lanes;
+    *n_r = c.n;
+    return e;
+}
+
+/* --- results --- */
+
+struct finishing {
+    const struct webhook_lane *lane;
+    const struct webhook_retries *retries;
+    int64_t now_ms;
+    bool any_delivered, all_delivered, gone, disabled;
+    int64_t retry_after_ms;
+};
+
+static int64_t honoured_ms(int64_t retry_after_ms)
+{
+    return retry_after_ms < WEBHOOK_RETRY_AFTER_MAX_MS ? retry_after_ms : WEBHOOK_RETRY_AFTER_MAX_MS;
+}
+
+static const struct webhook_send *find_send(const struct webhook_lane *lane, const id *delivery)
+{
+    for (size_t i = 0; i < lane->sends_n; i++) {
+        if (id_equal(&lane->sends[i].delivery_id, delivery))
+            return &lane->sends[i];
+    }
+    return NULL;
+}
+
+/* The row of a delivery after its try. */
+static void result_values(const struct finishing *f, const struct webhook_send *s, struct db_value *v)
+{
+    int64_t pause_ms = s->status == STATUS_GONE
+                           ? -1
+                           : retry_schedule_ms(&f->retries->schedule, s->tries + 1, randombytes_random(),
+                                               honoured_ms(s->retry_after_ms));
+    enum webhook_state state = s->delivered    ? WEBHOOK_DELIVERED
+                               : pause_ms >= 0 ? WEBHOOK_PENDING
+                                               : WEBHOOK_FAILED_FINALLY;
+    v[WEBHOOK_DELIVERY_RESULT_SET_ID] = db_id(&s->delivery_id);
+    v[WEBHOOK_DELIVERY_RESULT_SET_WORKSPACE_ID] = db_id(&f->lane->workspace_id);
+    v[WEBHOOK_DELIVERY_RESULT_SET_OUTBOX_ID] = db_id(&s->outbox_id);
+    v[WEBHOOK_DELIVERY_RESULT_SET_LANE_ID] = db_id(&f->lane->lane_id);
+    v[WEBHOOK_DELIVERY_RESULT_SET_CREATED_MS] = db_number(s->created_ms);
+    v[WEBHOOK_DELIVERY_RESULT_SET_STATE] = db_number(state);
+    v[WEBHOOK_DELIVERY_RESULT_SET_TRIES] = db_number(s->tries + 1);
+    v[WEBHOOK_DELIVERY_RESULT_SET_DUE_MS] = db_number(f->now_ms + (pause_ms > 0 ? pause_ms : 0));
+    v[WEBHOOK_DELIVERY_RESULT_SET_STATUS] = db_number_or_null(s->status, s->status > 0);
+    v[WEBHOOK_DELIVERY_RESULT_SET_ERROR] = db_text(s->error);
+    v[WEBHOOK_DELIVERY_RESULT_SET_ANSWER] =
+        s->answer_size > 0 ? db_bytes(s->answer, s->answer_size) : db_null();
+    v[WEBHOOK_DELIVERY_RESULT_SET_TRIED_MS] = db_number(f->now_ms);
+}
+
+/* A delivery that was sent again by request, dropped or deleted meanwhile keeps its row. */
+static enum err write_results(struct db_tx *tx, const struct finishing *f)
+{
+    const struct webhook_lane *lane = f->lane;
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, lane->sends_n + 1);
+    struct db_value *values =
+        talloc_array(tx->ctx, struct db_value, lane->sends_n * WEBHOOK_DELIVERY_RESULT_SET_COUNT + 1);
+    struct db_rows *rows;
+    size_t n = 0;
+    for (size_t i = 0; i < lane->sends_n; i++)
+        ids[i] = db_id(&lane->sends[i].delivery_id);
+    enum err e =
+        db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_LOCK, NULL, 0, ids, 1, lane->sends_n, &rows);
+    for (size_t i = 0; e == OK && i < rows->count; i++) {
+        id delivery = db_get_id(rows, i, WEBHOOK_DELIVERY_LOCK_ID);
+        const struct webhook_send *s = find_send(lane, &delivery);
+        if (s && s->tries == (int)db_int(rows, i, WEBHOOK_DELIVERY_LOCK_TRIES))
+            result_values(f, s, &values[n++ * WEBHOOK_DELIVERY_RESULT_SET_COUNT]);
+    }
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_RESULT, NULL, 0, values,
+                                 WEBHOOK_DELIVERY_RESULT_SET_COUNT, n, NULL)
+                   : e;
+}
+
+/* Switches the endpoint off, and tells the other endpoints of the workspace. */
+static enum err disable(struct db_tx *tx, struct finishing *f, struct webhook *w)
+{
+    struct outbox_entry entry = {
+        .workspace_id = w->workspace_id, .webhook_id = w->id, .event = WEBHOOK_DISABLED, .at_ms = f->now_ms};
+    w->enabled = false;
+    w->disabled_reason = f->gone ? WEBHOOK_GONE : WEBHOOK_FAILING;
+    w->disabled_ms = f->now_ms;
+    f->disabled = true;
+    return outbox_write(tx, &entry, 1);
+}
+
+/* Notes since when an endpoint fails; it is read without a lock where there is nothing to note. */
+static enum err note_endpoint(struct db_tx *tx, struct finishing *f)
+{
+    struct db_value args[] = {db_id(&f->lane->workspace_id), db_id(&f->lane->webhook_id)};
+    struct db_rows *rows;
+    if (!id_is_set(&f->lane->webhook_id) || (f->any_delivered && f->lane->failures == 0 && !f->gone))
+        return OK;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    if (e != OK || rows->count == 0)
+        return e;
+    struct webhook w = webhook_from_row(rows, 0);
+    if (f->any_delivered)
+        w.failing_since_ms = 0;
+    else if (w.failing_since_ms == 0)
+        w.failing_since_ms = f->now_ms;
+    bool failed_long = w.failing_since_ms > 0 && f->now_ms - w.failing_since_ms >= failing_max_ms;
+    if (w.enabled && (f->gone || failed_long))
+        e = disable(tx, f, &w);
+    return e == OK ? webhook_write(tx, &w) : e;
+}
+
+static void sum_up(struct finishing *f)
+{
+    f->any_delivered = f->gone = f->disabled = false;
+    f->all_delivered = true;
+    f->retry_after_ms = 0;
+    for (size_t i = 0; i < f->lane->sends_n; i++) {
+        const struct webhook_send *s = &f->lane->sends[i];
+        f->any_delivered = f->any_delivered || s->delivered;
+        f->all_delivered = f->all_delivered && s->delivered;
+        f->gone = f->gone || s->status == STATUS_GONE;
+        if (!s->delivered && honoured_ms(s->retry_after_ms) > f->retry_after_ms)
+            f->retry_after_ms = honoured_ms(s->retry_after_ms);
+    }
+}
+
+static int64_t lane_pause_ms(const struct finishing *f, int failures)
+{
+    int64_t pause_ms = failures == 0 ? 0 : INT64_C(1000) << (failures < 13 ? failures - 1 : 12);
+    if (pause_ms > f->retries->pause_max_ms)
+        pause_ms = f->retries->pause_max_ms;
+    return f->retry_after_ms > pause_ms ? f->retry_after_ms : pause_ms;
+}
+
+static enum err end_lane(struct db_tx *tx, const struct finishing *f)
+{
+    const struct webhook_lane *lane = f->lane;
+    struct db_value lane_id = db_id(&lane->lane_id);
+    int failures = f->any_delivered ? 0 : lane->failures + 1;
+    int doubled = lane->sends_max < WEBHOOK_LANE_SENDS ? 2 * lane->sends_max : WEBHOOK_LANE_SENDS;
+    struct lane_end end = {.failures = failures,
+                           .sends_max = f->all_delivered   ? doubled
+                                        : f->any_delivered ? lane->sends_max
+                                                           : 1,
+                           .not_before_ms = f->now_ms + lane_pause_ms(f, failures),
+                           .due_ms = f->disabled ? 0 : INT64_MAX};
+    if (f->disabled)
+        end.not_before_ms = 0;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK, &lane_id, 1, NULL);
+    return e == OK ? give_back(tx, lane, &end) : e;
+}
+
+struct finishing_all {
+    struct finishing *list;
+    size_t n;
+};
+
+/* Locks: endpoints, deliveries, lanes; each of them by ascending lane ids, which of endpoints are theirs. */
+static enum err finish_work(struct db_tx *tx, void *arg)
+{
+    struct finishing_all *all = arg;
+    int64_t now_ms;
+    enum err e = webhook_now(tx->db, tx->ctx, &now_ms);
+    for (size_t i = 0; e == OK && i < all->n; i++) {
+        sum_up(&all->list[i]);
+        all->list[i].now_ms = now_ms;
+        e = note_endpoint(tx, &all->list[i]);
+    }
+    for (size_t i = 0; e == OK && i < all->n; i++)
+        e = write_results(tx, &all->list[i]);
+    for (size_t i = 0; e == OK && i < all->n; i++)
+        e = end_lane(tx, &all->list[i]);
+    failpoint("webhook.finish");
+    return e;
+}
+
+enum err webhook_lanes_finish(struct db *db, const struct webhook_retries *retries, struct webhook_finish *f,
+                              size_t n)
+{
+    struct finishing_all all = {.list = talloc_zero_array(NULL, struct finishing, n + 1), .n = n};
+    for (size_t i = 0; i < n; i++)
+        all.list[i] = (struct finishing){.lane = f[i].lane, .retries = retries};
+    enum err e = db_transaction(db, finish_work, &all);
+    for (size_t i = 0; i < n; i++)
+        f[i].disabled = e == OK && all.list[i].disabled;
+    talloc_free(all.list);
+    return e;
+}
+
+enum err webhook_expire(struct db *db, int64_t age_ms, uint64_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_rows *rows;
+    int64_t now_ms;
+    enum err e = webhook_now(db, scratch, &now_ms);
+    id oldest = id_floor(e == OK ? now_ms - age_ms : 0);
+    struct db_value arg = db_id(&oldest), unused = db_number(now_ms - LANE_IDLE_MS);
+    *n_r = 0;
+    if (e == OK)
+        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_DELIVERIES, &arg, 1, &rows);
+    if (e == OK)
+        *n_r = rows->affected;
+    if (e == OK)
+        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_MESSAGES, &arg, 1, &rows);
+    if (e == OK)
+        *n_r += rows->affected;
+    if (e == OK)
+        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_LANES, &unused, 1, &rows);
+    if (e == OK)
+        *n_r += rows->affected;
+    talloc_free(scratch);
+    return e;
+}

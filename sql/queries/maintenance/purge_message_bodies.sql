@@ -1,0 +1,1 @@
+UPDATE webhook_outbox SET body = NULL WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+DELETE FROM webhook_outbox WHERE fanned = 0 AND execution_id IN ([[?]])

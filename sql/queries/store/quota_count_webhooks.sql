@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM webhooks WHERE workspace_id = ?

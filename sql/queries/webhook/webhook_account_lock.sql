@@ -1,0 +1,1 @@
+SELECT workspace_id FROM accounts WHERE workspace_id = ? FOR UPDATE

@@ -1,0 +1,1 @@
+DELETE FROM webhooks WHERE workspace_id = ? AND id = ?

@@ -1,0 +1,7 @@
+-- The due deliveries of a lane, with their messages.
+SELECT d.id, d.outbox_id, d.url, d.tries, d.created_ms, o.body
+FROM webhook_deliveries d FORCE INDEX (by_lane)
+JOIN webhook_outbox o ON o.id = d.outbox_id
+WHERE d.lane_id = ? AND d.state = 1 AND d.due_ms <= ?
+ORDER BY d.due_ms
+LIMIT ?

@@ -1,0 +1,1 @@
+DELETE FROM webhook_deliveries WHERE lane_id = ? LIMIT 500

@@ -1,0 +1,1 @@
+DELETE FROM webhook_deliveries WHERE id < ? AND state <> 1 ORDER BY id LIMIT 500

@@ -1,0 +1,1 @@
+SELECT failures FROM webhook_lanes WHERE id = ? FOR UPDATE

@@ -1,0 +1,1 @@
+SELECT id FROM webhook_outbox FORCE INDEX (PRIMARY) WHERE fanned = 0 AND id IN ([[?]]) ORDER BY id FOR UPDATE SKIP LOCKED

@@ -1,0 +1,1 @@
+DELETE FROM webhook_outbox WHERE id IN ([[?]])
