@@ -147,6 +147,8 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
     req->input = span_text(exec.input);
     req->tags = span_text(exec.tags);
     req->metadata = span_text(exec.metadata);
+    if (!is_skill && exec.extra) /* the time for which a schedule started it */
+        req->extra = span_text(exec.extra);
     req->first_response.body = run_accepted_body(
         r, &(struct run_accepted){&req->execution_id, is_skill ? &no_workflow : &req->responder_id,
                                   &req->retry_of, 0, 0});

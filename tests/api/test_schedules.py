@@ -1,5 +1,6 @@
 """Occurrences of schedules: each is decided once, whatever dies, and a refused one is a row with its reason."""
 
+import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -7,7 +8,7 @@ from datetime import datetime, timezone
 import pytest
 import requests
 from skills import probe
-from stack import eventually
+from stack import ROOT, eventually
 
 SETTINGS = {"executor.processes": "2"}
 PROGRAM = {"steps": [{"name": "when", "type": "transform", "value": "${/execution/scheduled_for}"}]}
@@ -521,3 +522,17 @@ def test_jitter_delays_each_occurrence_by_its_own_time(stack, workspace):
         assert 0 <= due_ms - next_ms <= 3600000
         delays.add(due_ms - next_ms)
     assert len(delays) > 4
+
+
+def test_nightly_report_of_the_examples(workspace):
+    client = workspace.client()
+    answer = client.post("/workflows", json=json.loads((ROOT / "examples/nightly-report.json").read_text()))
+    assert answer.status_code == 201, answer.text
+    schedule = made(client, answer.json()["id"], inputs={"team": "Berlin"}, cron="30 2 * * *", timezone="Europe/Berlin", overlap="queue_one")
+    run = client.finished(trigger(client, schedule).json()["execution_id"])
+    [row] = client.get(f"/schedules/{schedule['id']}/occurrences").json()["occurrences"]
+    assert run["detail"]["output"] == {"title": f"Report for Berlin, due at {row['scheduled_for']}", "due": row["scheduled_for"]}
+    # a retry reports on the same day
+    again = client.finished(client.post(f"/executions/{run['id']}/retry").json()["execution_id"])
+    assert again["detail"]["output"] == run["detail"]["output"]
+    assert workspace.stack.cli("audit")["violations"] == []
