@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/ids.h"
+#include "base/memory_budget.h"
 
 struct compute_thread;
 
@@ -25,15 +26,22 @@ struct compiled_entry {
     uint64_t last_use;
     /* Bytes of the text that was compiled; set by the caller of compiled_cache_add. */
     size_t source_bytes;
+    /* Bytes of memory, by estimate; set by the caller, too. They are counted from then on until the entry is
+     * freed. */
+    size_t memory_bytes;
+    struct memory_budget *memory;
     atomic_int references;
     struct compute_thread *compute;
 };
 
 struct compiled_cache;
 
-/* `compute` frees the large entries, and must outlive them; NULL: they are freed where the last reference is
- * dropped. */
-struct compiled_cache *compiled_cache_new(void *ctx, struct compute_thread *compute);
+/* `compute` frees the large entries; NULL: they are freed where the last reference is dropped. `memory`
+ * counts them until then; NULL: they are not counted. Both must outlive the entries. */
+struct compiled_cache *compiled_cache_new(void *ctx, struct compute_thread *compute,
+                                          struct memory_budget *memory);
+/* Drops the least recently used entry that nobody holds a reference to. False: there is none. */
+bool compiled_cache_drop_unused(struct compiled_cache *cache);
 /* A new reference to the entry of a version; NULL: it is not in the cache. */
 void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version);
 /* Adds an entry, whose head it fills in, in place of the least recently used ones if a limit is exceeded, and

@@ -1,9 +1,12 @@
 #include "executor/cache/programs.h"
 
+#include <stdint.h>
 #include <talloc.h>
 
 #include "base/log.h"
 #include "json/json.h"
+
+enum { PROGRAM_BYTES = 16 * 1024 };
 
 struct cached_program {
     struct compiled_entry entry; /* first */
@@ -11,14 +14,26 @@ struct cached_program {
 };
 
 struct compiled_programs {
+    struct memory_budget *memory;
     struct compiled_cache *cache;
 };
 
-struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute)
+struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute,
+                                                struct memory_budget *memory)
 {
     struct compiled_programs *all = talloc_zero(ctx, struct compiled_programs);
-    all->cache = compiled_cache_new(all, compute);
+    all->memory = memory;
+    all->cache = compiled_cache_new(all, compute, memory);
     return all;
+}
+
+bool compiled_programs_admit(struct compiled_programs *all, size_t bytes)
+{
+    while (!memory_budget_fit(all->memory, bytes)) {
+        if (!compiled_cache_drop_unused(all->cache))
+            return memory_budget_admit(all->memory, bytes);
+    }
+    return true;
 }
 
 struct compiled_cache_counts compiled_programs_count(const struct compiled_programs *all)
@@ -42,6 +57,11 @@ void cached_program_unref(struct cached_program *p)
     compiled_entry_unref(p ? &p->entry : NULL);
 }
 
+size_t cached_program_estimate(const char *text, size_t size)
+{
+    return PROGRAM_BYTES + size + 2 * json_tree_estimate(text, size);
+}
+
 struct cached_program *cached_program_compile(const id *workflow, int version, const char *text, size_t size)
 {
     struct cached_program *p = talloc_zero(NULL, struct cached_program);
@@ -62,6 +82,7 @@ struct cached_program *cached_program_compile(const id *workflow, int version, c
         return NULL;
     }
     p->entry.source_bytes = size;
+    p->entry.memory_bytes = cached_program_estimate(text, size);
     talloc_free(scratch);
     return p;
 }
@@ -80,13 +101,13 @@ void compiled_programs_add(struct compiled_programs *all, const id *workflow, in
     cached_program_unref(add_program(all, workflow, version, program));
 }
 
-/* Of ctx. */
-static enum err load_text(struct db *db, void *ctx, const id *workflow, int version, const char **text_r,
-                          size_t *size_r)
+/* Of ctx. *text_r is NULL if the text has more than text_max bytes. */
+static enum err load_text(struct db *db, void *ctx, const id *workflow, int version, size_t text_max,
+                          const char **text_r, size_t *size_r)
 {
-    struct db_value args[] = {db_id(workflow), db_number(version)};
+    struct db_value args[] = {db_number((int64_t)text_max), db_id(workflow), db_number(version)};
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_WORKFLOW_PROGRAM, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_WORKFLOW_PROGRAM, args, 3, &rows);
     if (e == OK && rows->count == 0)
         e = ERR_NOT_FOUND;
     if (e != OK)
@@ -107,16 +128,16 @@ static enum err usable(struct cached_program *p, struct cached_program **program
 }
 
 enum err compiled_programs_get_within(struct compiled_programs *all, struct db *db, void *ctx,
-                                      const id *workflow, int version, size_t *bytes_left,
+                                      const id *workflow, int version, size_t text_max, size_t *bytes_left,
                                       struct cached_program **program_r, const char **text_r, size_t *size_r)
 {
     struct cached_program *p = compiled_cache_get(all->cache, workflow, version);
     if (p)
         return usable(p, program_r);
-    enum err e = load_text(db, ctx, workflow, version, text_r, size_r);
+    enum err e = load_text(db, ctx, workflow, version, text_max, text_r, size_r);
     if (e != OK)
         return e;
-    if (*size_r > *bytes_left)
+    if (!*text_r || *size_r > *bytes_left)
         return ERR_LIMIT;
     *bytes_left -= *size_r;
     p = cached_program_compile(workflow, version, *text_r, *size_r);
@@ -130,8 +151,8 @@ enum err compiled_programs_get(struct compiled_programs *all, struct db *db, con
     size_t bytes_left = SIZE_MAX;
     const char *text;
     size_t size;
-    enum err e = compiled_programs_get_within(all, db, scratch, workflow, version, &bytes_left, program_r,
-                                              &text, &size);
+    enum err e = compiled_programs_get_within(all, db, scratch, workflow, version, INT64_MAX, &bytes_left,
+                                              program_r, &text, &size);
     talloc_free(scratch);
     return e;
 }

@@ -9,7 +9,12 @@
 struct compiled_programs;
 struct cached_program;
 
-struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute);
+/* `compute` and `memory` as in compiled_cache_new. */
+struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread *compute,
+                                                struct memory_budget *memory);
+/* Database thread only: admits a holder of `bytes`, for which programs that no run uses make room. False:
+ * there is no room; memory->on_room will be called. */
+bool compiled_programs_admit(struct compiled_programs *all, size_t bytes) WARN_UNUSED;
 
 /* Database thread only, inside a transaction or outside. *program_r is a reference to the program of a
  * workflow's version, which is loaded if it is not in the cache. ERR_NOT_FOUND: no such version; ERR_INVALID:
@@ -17,11 +22,14 @@ struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread
 enum err compiled_programs_get(struct compiled_programs *all, struct db *db, const id *workflow, int version,
                                struct cached_program **program_r) WARN_UNUSED;
 /* The same within a transaction that must be short: a program of more than *bytes_left bytes is not compiled;
- * then ERR_LIMIT, and its text is of ctx. What is compiled is subtracted from *bytes_left. */
+ * then ERR_LIMIT, and its text is of ctx, or NULL if it has more than text_max bytes. What is compiled is
+ * subtracted from *bytes_left. */
 enum err compiled_programs_get_within(struct compiled_programs *all, struct db *db, void *ctx,
-                                      const id *workflow, int version, size_t *bytes_left,
+                                      const id *workflow, int version, size_t text_max, size_t *bytes_left,
                                       struct cached_program **program_r, const char **text_r,
                                       size_t *size_r) WARN_UNUSED;
+/* Bytes of memory that a program takes while it is compiled from a text, and afterwards less; by estimate. */
+size_t cached_program_estimate(const char *text, size_t size);
 /* Any thread: a program for compiled_programs_add. NULL: it does not compile (logged). */
 struct cached_program *cached_program_compile(const id *workflow, int version, const char *text, size_t size);
 /* Takes over the program. NULL: the version is remembered as one that does not compile. */

@@ -3,6 +3,7 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "json/json.h"
 
 struct cached_skill {
     struct compiled_entry entry; /* first */
@@ -14,10 +15,11 @@ struct compiled_skills {
     struct compiled_cache *cache;
 };
 
-struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute)
+struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute,
+                                            struct memory_budget *memory)
 {
     struct compiled_skills *all = talloc_zero(ctx, struct compiled_skills);
-    all->cache = compiled_cache_new(all, compute);
+    all->cache = compiled_cache_new(all, compute, memory);
     return all;
 }
 
@@ -59,6 +61,7 @@ static enum err compile_cached_skill(const struct skill *row, struct cached_skil
     s->row.slug = talloc_strdup(s, row->slug);
     s->row.label = talloc_strdup(s, row->label);
     s->entry.source_bytes = row->manifest_size;
+    s->entry.memory_bytes = 2 * json_tree_estimate(row->manifest, row->manifest_size);
     s->row.manifest = NULL;
     s->row.manifest_size = 0;
     *skill_r = s;

@@ -9,7 +9,8 @@
 struct compiled_skills;
 struct cached_skill;
 
-struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute);
+struct compiled_skills *compiled_skills_new(void *ctx, struct compute_thread *compute,
+                                            struct memory_budget *memory);
 
 /* Both: database thread only. *skill_r is a reference to a version, which is loaded if it is not in the
  * cache. ERR_NOT_FOUND: the workspace has no such skill, or the skill no such version; ERR_INVALID: it does

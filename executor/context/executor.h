@@ -5,6 +5,7 @@
 #include <event2/event.h>
 
 #include "base/config.h"
+#include "base/memory_budget.h"
 #include "executor/db_thread/db_thread.h"
 #include "service/id_map.h"
 #include "service/progress.h"
@@ -71,6 +72,10 @@ struct executor {
     /* struct active_run by id: all runs in memory. */
     struct id_map *runs;
     struct slots *slots;
+    /* Of all runs in memory, and of compiled programs. */
+    struct memory_budget memory;
+    /* Memory that runs have given back since malloc last returned some to the kernel. */
+    size_t freed_bytes;
     struct turns *turns;
     const struct run_kinds *kinds;
     struct child_watch *child_watch;

@@ -1,11 +1,13 @@
 #include "executor/db_thread/claim_batch.h"
 
+#include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 #include "executor/db_thread/adopted_steps.h"
 #include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/write_commit.h"
+#include "json/json.h"
 
 enum {
     /* A command's timeout counts from its start. Before that, a claimed run may wait this long for its files
@@ -13,27 +15,32 @@ enum {
     SKILL_START_WAIT_MS = 10 * 60 * 1000,
     /* Of all programs that one transaction compiles: about 4 ms. */
     COMPILE_BYTES_MAX = 32 * 1024,
+    /* Of all large inputs and stored results that one transaction reads, beyond those of its first run. */
+    TEXT_BYTES_MAX = 4 * 1024 * 1024,
+    /* Memory of a run without values. */
+    RUN_BYTES = 16 * 1024,
 };
 
 /* --- what a run needs to begin --- */
 
 static struct claimed_run *find_claimed(struct claim_batch *claims, const id *run)
 {
-    for (size_t i = 0; i < claims->runs_n; i++) {
+    for (size_t i = 0; i < talloc_array_length(claims->runs); i++) {
         if (id_equal(&claims->runs[i].run.id, run))
             return &claims->runs[i];
     }
     return NULL;
 }
 
-static enum err read_claimed_inputs(struct db_tx *tx, struct claim_batch *claims)
+/* Of all runs that were found; large inputs follow one by one (read_large_input). */
+static enum err read_found_inputs(struct db_tx *tx, struct claim_batch *claims)
 {
-    struct db_value *ids = talloc_array(tx->ctx, struct db_value, claims->runs_n);
+    size_t found = talloc_array_length(claims->runs);
+    struct db_value *ids = talloc_array(tx->ctx, struct db_value, found);
     struct db_rows *rows;
-    for (size_t i = 0; i < claims->runs_n; i++)
+    for (size_t i = 0; i < found; i++)
         ids[i] = db_id(&claims->runs[i].run.id);
-    enum err e =
-        db_run_each(tx->db, claims->runs, SQL_EXECUTOR_INPUTS, NULL, 0, ids, 1, claims->runs_n, &rows);
+    enum err e = db_run_each(tx->db, claims->runs, SQL_EXECUTOR_INPUTS, NULL, 0, ids, 1, found, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
         id run = db_get_id(rows, r, EXECUTOR_INPUTS_ID);
         struct claimed_run *c = find_claimed(claims, &run);
@@ -41,6 +48,7 @@ static enum err read_claimed_inputs(struct db_tx *tx, struct claim_batch *claims
             continue;
         c->principal_id = db_get_id(rows, r, EXECUTOR_INPUTS_PRINCIPAL_ID);
         c->input = db_str(rows, r, EXECUTOR_INPUTS_INPUT);
+        c->input_bytes = (size_t)db_int(rows, r, EXECUTOR_INPUTS_INPUT_BYTES);
         c->tags = db_str(rows, r, EXECUTOR_INPUTS_TAGS);
         c->metadata = db_str(rows, r, EXECUTOR_INPUTS_METADATA);
         c->extra = db_str(rows, r, EXECUTOR_INPUTS_EXTRA);
@@ -49,17 +57,25 @@ static enum err read_claimed_inputs(struct db_tx *tx, struct claim_batch *claims
     return e;
 }
 
-/* The steps that earlier attempts have committed; a first attempt has none. */
-static enum err read_stored_steps(struct db_tx *tx, struct claim_batch *claims, struct claimed_run *c)
+static enum err read_large_input(struct db_tx *tx, struct claimed_run *c)
 {
     struct db_value run = db_id(&c->run.id);
     struct db_rows *rows;
-    if (c->run.attempt == 0)
-        return OK;
-    enum err e = db_run(tx->db, claims->runs, SQL_EXECUTOR_STEPS, &run, 1, &rows);
+    enum err e = db_run(tx->db, c->texts, SQL_EXECUTOR_LARGE_INPUT, &run, 1, &rows);
+    if (e == OK && rows->count > 0)
+        c->input = db_str(rows, 0, EXECUTOR_LARGE_INPUT_INPUT);
+    return e;
+}
+
+/* The steps that earlier attempts have committed; a first attempt has none. */
+static enum err read_stored_steps(struct db_tx *tx, struct claimed_run *c)
+{
+    struct db_value run = db_id(&c->run.id);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, c->texts, SQL_EXECUTOR_STEPS, &run, 1, &rows);
     if (e != OK)
         return e;
-    c->steps = talloc_zero_array(claims->runs, struct stored_step, rows->count);
+    c->steps = talloc_zero_array(c->texts, struct stored_step, rows->count);
     c->steps_n = rows->count;
     for (size_t r = 0; r < rows->count; r++) {
         c->steps[r] = (struct stored_step){
@@ -79,15 +95,69 @@ static enum err read_stored_steps(struct db_tx *tx, struct claim_batch *claims, 
     return OK;
 }
 
+/* Bytes of the texts that were read for one run, and of the run in memory, by estimate. */
+static void measure_run(const struct claimed_run *c, size_t *texts_r, size_t *memory_r)
+{
+    size_t texts = c->input ? strlen(c->input) : 0;
+    size_t trees = c->input ? json_tree_estimate(c->input, texts) : 0;
+    for (size_t i = 0; i < c->steps_n; i++) {
+        size_t size = c->steps[i].result ? strlen(c->steps[i].result) : 0;
+        texts += size;
+        trees += size > 0 ? json_tree_estimate(c->steps[i].result, size) : 0;
+    }
+    *texts_r = texts;
+    *memory_r = RUN_BYTES + 2 * texts + trees;
+}
+
+/* Reads what is large or of an earlier attempt. ERR_LIMIT: the transaction has read enough. */
+static enum err read_texts(struct db_tx *tx, struct claim_batch *claims, struct claimed_run *c)
+{
+    bool large = c->input_bytes > 0 && !c->input;
+    bool steps = c->run.attempt > 0 || c->run.parked;
+    bool adopts = c->run.kind == KIND_WORKFLOW && c->extra;
+    enum err e = OK;
+    if (!large && !steps && !adopts)
+        return OK;
+    if (claims->runs_n > 0 && c->input_bytes >= claims->text_bytes_left) {
+        claims->texts_left = true;
+        return ERR_LIMIT;
+    }
+    c->texts = talloc_new(claims->runs);
+    if (large)
+        e = read_large_input(tx, c);
+    if (e == OK && steps)
+        e = read_stored_steps(tx, c);
+    if (e == OK && adopts)
+        e = read_adopted_steps(tx->db, c->texts, c);
+    return e;
+}
+
+/* ERR_LIMIT: there is not enough memory for the run now. */
+static enum err admit_run(struct db_thread_ctx *thread_ctx, struct claim_batch *claims, struct claimed_run *c)
+{
+    size_t texts;
+    size_t memory;
+    measure_run(c, &texts, &memory);
+    if (!compiled_programs_admit(thread_ctx->programs, memory))
+        return ERR_LIMIT;
+    c->memory = thread_ctx->memory;
+    c->memory_bytes = memory;
+    claims->text_bytes_left -= texts < claims->text_bytes_left ? texts : claims->text_bytes_left;
+    return OK;
+}
+
 /* From the claim to the deadline. */
 static int64_t skill_deadline_ms(const struct manifest *m)
 {
     return m->timeout_ms + (m->runner == RUNNER_COMMAND ? SKILL_START_WAIT_MS : 0);
 }
 
-/* A large program that is not in the cache is compiled by the compute thread, after the transaction. */
-static void note_to_compile(struct claim_batch *claims, const struct run *r, const char *text, size_t size)
+/* A large program that is not in the cache is compiled by the compute thread, after the transaction.
+ * Without memory for that its run stays queued. */
+static void note_to_compile(struct db_thread_ctx *thread_ctx, struct claim_batch *claims, const struct run *r,
+                            const char *text, size_t size)
 {
+    size_t bytes = cached_program_estimate(text, size);
     for (size_t i = 0; i < claims->to_compile_n; i++) {
         struct compile_job *noted = claims->to_compile[i];
         if (noted->version != r->version || !id_equal(&noted->workflow, &r->responder_id))
@@ -96,9 +166,12 @@ static void note_to_compile(struct claim_batch *claims, const struct run *r, con
             noted->runs[noted->runs_n++] = r->id;
         return;
     }
-    if (claims->to_compile_n == COMPILE_JOBS_MAX)
+    claims->compile_full =
+        claims->to_compile_n == COMPILE_JOBS_MAX || !compiled_programs_admit(thread_ctx->programs, bytes);
+    if (claims->compile_full)
         return;
     struct compile_job *job = talloc_zero(claims->holder, struct compile_job);
+    compile_job_count(job, thread_ctx->memory, bytes);
     job->workspace_id = r->workspace_id;
     job->workflow = r->responder_id;
     job->version = r->version;
@@ -112,16 +185,17 @@ static void note_to_compile(struct claim_batch *claims, const struct run *r, con
 static enum err load_program(struct db_tx *tx, struct db_thread_ctx *thread_ctx, struct claim_batch *claims,
                              const struct run *r, struct cached_program **program_r)
 {
-    const char *text;
-    size_t size;
+    const char *text = NULL;
+    size_t size = 0;
     if (compile_join(claims->compiling, &r->responder_id, r->version, &r->id))
         return ERR_LIMIT;
     void *scratch = talloc_new(NULL);
+    size_t text_max = claims->compile_full ? claims->compile_bytes_left : INT64_MAX;
     enum err e =
         compiled_programs_get_within(thread_ctx->programs, tx->db, scratch, &r->responder_id, r->version,
-                                     &claims->compile_bytes_left, program_r, &text, &size);
-    if (e == ERR_LIMIT)
-        note_to_compile(claims, r, text, size);
+                                     text_max, &claims->compile_bytes_left, program_r, &text, &size);
+    if (e == ERR_LIMIT && text)
+        note_to_compile(thread_ctx, claims, r, text, size);
     talloc_free(scratch);
     return e;
 }
@@ -145,14 +219,28 @@ static enum err load_responder(struct db_tx *tx, struct db_thread_ctx *thread_ct
 
 /* --- the claim --- */
 
+static void give_back(struct claimed_run *c)
+{
+    cached_program_unref(c->program);
+    cached_skill_unref(c->skill);
+    sandbox_permit_unref(c->sandbox);
+    if (c->memory_bytes > 0)
+        memory_budget_leave(c->memory, c->memory_bytes);
+}
+
 static int free_claimed_runs(struct claimed_run *runs)
 {
-    for (size_t i = 0; i < talloc_array_length(runs); i++) {
-        cached_program_unref(runs[i].program);
-        cached_skill_unref(runs[i].skill);
-        sandbox_permit_unref(runs[i].sandbox);
-    }
+    for (size_t i = 0; i < talloc_array_length(runs); i++)
+        give_back(&runs[i]);
     return 0;
+}
+
+/* The run stays as it was. */
+static void drop_found_run(struct claimed_run *c)
+{
+    talloc_free(c->texts);
+    give_back(c);
+    *c = (struct claimed_run){0};
 }
 
 void discard_claims(struct claim_batch *claims)
@@ -192,19 +280,24 @@ static enum err take_sandbox(struct db_thread_ctx *thread_ctx, const struct run 
 }
 
 /* A run whose program or manifest cannot be used is claimed all the same; it fails when it begins. ERR_LIMIT:
- * it stays queued until its program is compiled, or its workspace may have a sandbox. */
+ * it stays queued, or parked, until its program is compiled, its workspace may have a sandbox, or there is
+ * memory for it. */
 static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
                               struct claim_batch *claims, struct run *r, struct claimed_run *c)
 {
     int64_t timeout_ms = PROGRAM_SECONDS_DEFAULT * 1000L;
     enum err e = load_responder(tx, thread_ctx, claims, r, c, &timeout_ms);
+    if (e == OK || e == ERR_NOT_FOUND || e == ERR_INVALID)
+        e = read_texts(tx, claims, c);
+    if (e == OK)
+        e = admit_run(thread_ctx, claims, c);
+    /* last: a permit that is given back at once would call for a scan that finds the same */
     if (e == OK)
         e = take_sandbox(thread_ctx, r, c);
-    if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
+    if (e != OK)
         return e;
     c->earlier_side_effects = r->side_effects_started;
     c->woken = r->parked;
-    c->concurrency_limited = true; /* until read_claimed_inputs has read the limit */
     c->claimed_ms = clock_wall_ms();
     e = move_to_running(run_tx, r, c, thread_ctx->executor_id, c->claimed_ms + timeout_ms);
     c->run = *r;
@@ -305,18 +398,10 @@ static enum err lock_queued_runs(struct run_tx *run_tx, struct claim_batch *clai
     return e;
 }
 
-/* Reads what the runs need, and offers them to the loop. */
-static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct claim_batch *claims)
+static enum err offer_claims(struct run_tx *run_tx, struct claim_batch *claims)
 {
-    enum err e = read_claimed_inputs(tx, claims);
-    for (size_t i = 0; e == OK && i < claims->runs_n; i++) {
+    for (size_t i = 0; i < claims->runs_n; i++)
         run_tx_find(run_tx, &claims->runs[i].run.id)->unlimited = !claims->runs[i].concurrency_limited;
-        e = read_stored_steps(tx, claims, &claims->runs[i]);
-        if (e == OK)
-            e = read_adopted_steps(tx->db, claims->runs, &claims->runs[i]);
-    }
-    if (e != OK)
-        return e;
     claims->offered = claims->offer(claims);
     if (!claims->offered) {
         claims->limit = 0;
@@ -324,6 +409,26 @@ static enum err offer_claims(struct db_tx *tx, struct run_tx *run_tx, struct cla
     }
     choose_first_commits(claims);
     return OK;
+}
+
+/* Claims those of the found runs that can begin; they come first in `runs`. */
+static enum err claim_found_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
+                                 struct claim_batch *claims)
+{
+    enum err e = OK;
+    size_t found = talloc_array_length(claims->runs);
+    for (size_t i = 0; e == OK && i < found; i++) {
+        struct claimed_run c = claims->runs[i];
+        claims->runs[i] = (struct claimed_run){0};
+        e = claim_one_run(tx, run_tx, thread_ctx, claims, run_tx_find(run_tx, &c.run.id), &c);
+        if (e == OK)
+            claims->runs[claims->runs_n++] = c;
+        else
+            drop_found_run(&c);
+        if (e == ERR_LIMIT)
+            e = OK;
+    }
+    return e;
 }
 
 enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_thread_ctx *thread_ctx,
@@ -337,16 +442,21 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
     claims->runs = talloc_zero_array(claims->holder, struct claimed_run, found);
     talloc_set_destructor(claims->runs, free_claimed_runs);
     claims->compile_bytes_left = COMPILE_BYTES_MAX;
-    for (size_t i = 0; e == OK && i < found; i++) {
-        e = claim_one_run(tx, run_tx, thread_ctx, claims, run_tx_at(run_tx, before + i),
-                          &claims->runs[claims->runs_n]);
-        claims->runs_n += e == OK;
-        if (e == ERR_LIMIT)
-            e = OK;
+    claims->compile_full = false;
+    claims->text_bytes_left = TEXT_BYTES_MAX;
+    claims->texts_left = false;
+    for (size_t i = 0; i < found; i++) {
+        claims->runs[i].run = *run_tx_at(run_tx, before + i);
+        claims->runs[i].concurrency_limited = true; /* until read_found_inputs has read the limit */
     }
+    e = read_found_inputs(tx, claims);
+    if (e == OK)
+        e = claim_found_runs(tx, run_tx, thread_ctx, claims);
     if (claims->runs_n == 0 && claims->visited_all)
-        claims->may_have_more = false; /* what is queued waits for its program, or for a sandbox */
-    return e == OK && claims->runs_n > 0 ? offer_claims(tx, run_tx, claims) : e;
+        claims->may_have_more = false; /* what is queued waits for its program, a sandbox, or memory */
+    else if (claims->texts_left)
+        claims->may_have_more = true;
+    return e == OK && claims->runs_n > 0 ? offer_claims(run_tx, claims) : e;
 }
 
 /* --- a further execution of the transaction --- */

@@ -39,12 +39,18 @@ struct claim_batch {
     /* Compiles large programs. */
     struct compile_jobs *compiling;
     size_t compile_bytes_left;
+    /* No more programs are noted for the thread: further large texts are not even read. */
+    bool compile_full;
+    /* Of the large inputs and stored results that one transaction reads. */
+    size_t text_bytes_left;
 
     /* --- the result --- */
     /* Programs that are too large to be compiled in the transaction, of `holder`: to be submitted once it is
      * over. Their runs stay queued. */
     struct compile_job *to_compile[COMPILE_JOBS_MAX];
     size_t to_compile_n;
+    /* Runs were left out because of text_bytes_left. */
+    bool texts_left;
     /* A scan was wanted, and more runs may be queued than it has found. */
     bool may_have_more;
     /* A scan was made; it has visited all workspaces with queued runs. */

@@ -31,6 +31,9 @@ struct claimed_run {
     id principal_id;
     /* JSON; NULL: the row has none. */
     const char *input, *tags, *metadata, *extra;
+    size_t input_bytes;
+    /* The context of its large input and of its stored steps; NULL: it has none. */
+    void *texts;
     /* References, which go with the array. `program` is of a workflow's run, `skill` of a skill's run. NULL:
      * it does not exist or does not compile. */
     struct cached_program *program;
@@ -46,6 +49,9 @@ struct claimed_run {
     /* The run that it retries was purged: it cannot begin. */
     bool adoption_lost;
     int64_t claimed_ms; /* wall time */
+    /* Bytes of memory with which it was admitted; 0: its struct active_run has them, or it was dropped. */
+    size_t memory_bytes;
+    struct memory_budget *memory;
     /* The workspace sets max_concurrent. */
     bool concurrency_limited;
 

@@ -41,7 +41,16 @@ void compile_jobs_free(struct compile_jobs *all)
 static int compile_job_destroy(struct compile_job *job)
 {
     cached_program_unref(job->program);
+    if (job->memory)
+        memory_budget_leave(job->memory, job->memory_bytes);
     return 0;
+}
+
+void compile_job_count(struct compile_job *job, struct memory_budget *memory, size_t bytes)
+{
+    job->memory = memory;
+    job->memory_bytes = bytes;
+    talloc_set_destructor(job, compile_job_destroy);
 }
 
 static void compile_work(struct compute_job *compute)

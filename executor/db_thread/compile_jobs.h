@@ -3,6 +3,7 @@
  * Database thread only, except where it says otherwise. */
 #pragma once
 
+#include "base/memory_budget.h"
 #include "executor/cache/programs.h"
 #include "service/compute_thread.h"
 
@@ -22,6 +23,9 @@ struct compile_job {
     /* Queued runs of it. */
     id runs[COMPILE_RUNS_MAX];
     size_t runs_n;
+    /* Its memory, which is given back when the job is freed; NULL: not counted. */
+    struct memory_budget *memory;
+    size_t memory_bytes;
     /* The result, a reference of the job; NULL: it does not compile (logged). */
     struct cached_program *program;
     struct compile_jobs *all;
@@ -36,6 +40,8 @@ struct compile_jobs *compile_jobs_new(void *ctx, struct compute_thread *compute,
 void compile_jobs_free(struct compile_jobs *all);
 /* True: this version is being compiled, and the run is noted with it. */
 bool compile_join(struct compile_jobs *all, const id *workflow, int version, const id *run);
+/* The job was admitted as a holder of `bytes`; it leaves when it is freed. */
+void compile_job_count(struct compile_job *job, struct memory_budget *memory, size_t bytes);
 /* Takes over the job. */
 void compile_submit(struct compile_jobs *all, struct compile_job *job);
 /* A finished job, which the caller frees; NULL: none. */

@@ -174,6 +174,14 @@ static void wake_db_thread(void *arg)
 
 /* --- claims --- */
 
+/* There is memory for a run that stayed queued, or parked. */
+static void on_memory_room(void *arg)
+{
+    struct db_thread *t = arg;
+    claim_intake_request_scan(t->intake);
+    claim_intake_request_wakes(t->intake);
+}
+
 static void begin_claimed_runs(void *arg, struct claimed_run *runs, size_t n)
 {
     struct db_thread *t = arg;
@@ -527,10 +535,15 @@ struct db_thread *db_thread_start(void *ctx, struct event_base *base,
     t->thread_ctx.programs = settings->programs;
     t->thread_ctx.skills = settings->skills;
     t->thread_ctx.sandboxes = settings->sandboxes;
+    t->thread_ctx.memory = settings->memory;
     t->thread_ctx.progress = settings->progress;
     STAILQ_INIT(&t->unwritten);
     STAILQ_INIT(&t->busy);
     t->intake = claim_intake_new(t, wake_db_thread, t);
+    if (settings->memory) {
+        settings->memory->arg = t;
+        settings->memory->on_room = on_memory_room;
+    }
     t->offers = claim_offers_new(t, begin_claimed_runs, t);
     t->queue = thread_queue_new(t, base, &queue);
     t->compiling = compile_jobs_new(NULL, settings->compute, wake_db_thread, t);
@@ -544,6 +557,9 @@ void db_thread_stop(struct db_thread *t)
 {
     claim_intake_end(t->intake);
     claim_offers_refuse(t->offers);
+    thread_queue_end(t->queue);
+    if (t->settings.memory)
+        t->settings.memory->on_room = NULL;
     thread_queue_stop(t->queue);
     compile_jobs_free(t->compiling);
     /* The process ends fenced: nobody needs to know what became of these. */

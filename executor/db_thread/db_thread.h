@@ -29,6 +29,8 @@ struct db_thread_settings {
     struct sandbox_share *sandboxes;
     /* Compiles large programs. */
     struct compute_thread *compute;
+    /* Runs that do not fit stay queued; the thread sets on_room. */
+    struct memory_budget *memory;
     /* On the loop, inside the transaction that claims these runs: those whose kind allows it begin. Not
      * called if the loop was busy for 200 ms. */
     void (*on_claiming)(void *arg, struct claimed_run *runs, size_t n);

@@ -13,6 +13,7 @@
 struct compiled_programs;
 struct compiled_skills;
 struct sandbox_share;
+struct memory_budget;
 
 /* Commits and claims in one transaction. */
 enum { COMMIT_BATCH_MAX = 64 };
@@ -36,6 +37,8 @@ struct db_thread_ctx {
     struct compiled_programs *programs;
     struct compiled_skills *skills;
     struct sandbox_share *sandboxes;
+    /* NULL: no limit. */
+    struct memory_budget *memory;
     /* Our row in `executors`; 0 until the job that registers the process has set it. */
     uint64_t executor_id;
     /* A job of many statements shows with progress_step that it is not dead. */

@@ -21,8 +21,8 @@ struct scheduler {
 struct scheduler *scheduler_new(void *ctx)
 {
     struct scheduler *s = talloc_zero(ctx, struct scheduler);
-    s->programs = compiled_programs_new(s, NULL);
-    s->skills = compiled_skills_new(s, NULL);
+    s->programs = compiled_programs_new(s, NULL, NULL);
+    s->skills = compiled_skills_new(s, NULL, NULL);
     return s;
 }
 

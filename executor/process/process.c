@@ -48,6 +48,8 @@ enum {
     OTHER_FILES = 512,
     /* A workspace's minimum of sandboxes is this part of executor.max_active, and at least 1. */
     WORKSPACES_WITH_MINIMUM = 16,
+    /* Memory of runs and programs without a setting and without a limit of a control group. */
+    MEMORY_MIB = 2048,
 };
 
 struct process {
@@ -302,6 +304,7 @@ static bool set_up_db_thread(struct process *p)
                                           .skills = p->exec.skills,
                                           .sandboxes = p->exec.sandboxes,
                                           .compute = p->exec.compute,
+                                          .memory = &p->exec.memory,
                                           .on_claiming = on_claiming,
                                           .on_claimed = on_claimed,
                                           .may_claim = may_claim,
@@ -382,8 +385,22 @@ static void set_up_slots(struct process *p)
 {
     struct executor *exec = &p->exec;
     struct slot_pool pool = {.take = take_free_slot, .put_back = put_back_slot, .arg = exec->db_thread};
-    exec->slots = slots_new(p, &pool, exec->config->executor.max_waiting,
-                            (size_t)exec->config->executor.max_waiting_mib << 20);
+    size_t waiting = (size_t)exec->config->executor.max_waiting_mib << 20;
+    if (waiting > exec->memory.max / 2)
+        waiting = exec->memory.max / 2;
+    exec->slots = slots_new(p, &pool, exec->config->executor.max_waiting, waiting, &exec->memory);
+}
+
+/* Half of the limit of the control group, which the processes share: the rest is for what is not counted
+ * (responses, texts on their way, evaluations, what malloc keeps). */
+static size_t memory_max(const struct config *c)
+{
+    if (c->executor.memory_mib > 0)
+        return (size_t)c->executor.memory_mib << 20;
+    size_t limit = memory_limit_of_process();
+    if (limit == SIZE_MAX)
+        return (size_t)MEMORY_MIB << 20;
+    return limit / 2 / (size_t)c->executor.processes;
 }
 
 /* Runs that had no permit are queued. */
@@ -426,8 +443,10 @@ static bool set_up_process(struct process *p)
     exec->compute = compute_thread_start(p, exec->base);
     if (!exec->compute)
         return false;
-    exec->programs = compiled_programs_new(p, exec->compute);
-    exec->skills = compiled_skills_new(p, exec->compute);
+    memory_budget_init(&exec->memory, memory_max(exec->config));
+    log_info("executor.memory", "max_mib=%zu", exec->memory.max >> 20);
+    exec->programs = compiled_programs_new(p, exec->compute, &exec->memory);
+    exec->skills = compiled_skills_new(p, exec->compute, &exec->memory);
     set_up_sandboxes(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)runner_process_uids(exec->config));
     exec->blobs = blob_store_open(p, exec->config->files.dir);

@@ -69,12 +69,15 @@ static void log_lease(void *arg)
 /* Slots that are not free are held by runs and by runners that outlive their runs. */
 static void log_slots(void *arg)
 {
-    const struct executor *exec = arg;
+    struct executor *exec = arg;
     /* there are none before the process is registered */
     int64_t slots = lease_executor_id(exec->lease) ? exec->config->executor.max_active : 0;
     int64_t free_slots = db_thread_free_slots(exec->db_thread);
-    state_log("state.slots", "slots=%lld used=%lld free=%lld waiting_bytes=%zu", (long long)slots,
-              (long long)(slots - free_slots), (long long)free_slots, slots_bytes(exec->slots));
+    state_log("state.slots",
+              "slots=%lld used=%lld free=%lld waiting_bytes=%zu memory_bytes=%zu "
+              "memory_max=%zu",
+              (long long)slots, (long long)(slots - free_slots), (long long)free_slots,
+              slots_bytes(exec->slots), memory_budget_used(&exec->memory), exec->memory.max);
 }
 
 static void log_queues(void *arg)

@@ -1,5 +1,6 @@
 #include "executor/run/active_run.h"
 
+#include <malloc.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -7,6 +8,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "service/compute_thread.h"
 #include "json/json.h"
 
 #define RUN_LOG_ARGS(run)                                                                                    \
@@ -18,6 +20,8 @@ enum {
     INPUT_IN_CLAIM_MAX = 16 * 1024,
     /* bytes of the error of a run in its log line, which has at most 4,000 */
     MESSAGE_LOG_MAX = 2000,
+    /* freed memory that is returned to the kernel at once, by the compute thread: about 10 ms */
+    TRIM_BYTES = 64 * 1024 * 1024,
 };
 
 static const char run_timed_out[] = "the run exceeded its time limit";
@@ -40,14 +44,41 @@ static void on_slot_granted(void *arg)
     resume_run(arg);
 }
 
+static void return_to_kernel(struct compute_job *job)
+{
+    malloc_trim(0);
+    talloc_free(job);
+}
+
+void run_note_freed_memory(struct executor *exec, size_t bytes)
+{
+    exec->freed_bytes += bytes;
+    if (exec->freed_bytes < TRIM_BYTES)
+        return;
+    struct compute_job *job = talloc_zero(NULL, struct compute_job);
+    exec->freed_bytes = 0;
+    job->returned = return_to_kernel;
+    compute_submit(exec->compute, job);
+}
+
+void run_count_memory(struct active_run *run)
+{
+    if (run->slot.held && run->kind->memory)
+        slot_raise_bytes(&run->slot, run->kind->memory(run));
+}
+
 void run_yield_slot(struct active_run *run)
 {
     if (!run->slot.held || run->claim || run->pending || run->in_flight || timer_is_set(&run->resume_timer) ||
         !run->kind->can_yield || !run->kind->can_yield(run))
         return;
+    run_count_memory(run);
+    run->slot.held_bytes = run->slot.bytes;
     if (run->kind->save_memory && slots_memory_is_scarce(run->exec->slots))
         run->kind->save_memory(run);
-    run->slot.bytes = run->kind->memory ? run->kind->memory(run) : 0;
+    run->slot.waiting_bytes = run->kind->memory ? run->kind->memory(run) : run->slot.bytes;
+    if (run->slot.waiting_bytes < run->slot.held_bytes)
+        run_note_freed_memory(run->exec, run->slot.held_bytes - run->slot.waiting_bytes);
     slot_yield(&run->slot);
 }
 
@@ -82,9 +113,10 @@ static void forget_run(struct active_run *run)
     }
     submit_late_results(run);
     id_map_remove(exec->runs, &run->row.id);
-    slot_leave(&run->slot);
     if (run->kind->leave)
         run->kind->leave(run);
+    run_note_freed_memory(exec, run->slot.bytes);
+    slot_leave(&run->slot);
     talloc_free(run);
     slots_serve(exec->slots);
     exec->on_work_ended(exec);
@@ -358,7 +390,7 @@ static const struct run_kind *run_kind_of(const struct executor *exec, const str
                                                                                : exec->kinds->skill;
 }
 
-static struct active_run *active_run_new(struct executor *exec, const struct claimed_run *c)
+static struct active_run *active_run_new(struct executor *exec, struct claimed_run *c)
 {
     struct active_run *run = talloc_zero(NULL, struct active_run);
     run->exec = exec;
@@ -368,7 +400,12 @@ static struct active_run *active_run_new(struct executor *exec, const struct cla
     run->earlier_side_effects = c->earlier_side_effects;
     /* an earlier attempt may have left children behind */
     run->may_have_children = c->run.attempt > 0;
-    run->slot = (struct slot){.slots = exec->slots, .on_granted = on_slot_granted, .arg = run, .held = true};
+    run->slot = (struct slot){.slots = exec->slots,
+                              .on_granted = on_slot_granted,
+                              .arg = run,
+                              .held = true,
+                              .bytes = c->memory_bytes};
+    c->memory_bytes = 0;
     run->deadline = (struct timer){.fire = on_run_deadline, .arg = run};
     run->resume_timer = (struct timer){.fire = on_resume_timer, .arg = run};
     run->park_timer = (struct timer){.fire = on_park_timer, .arg = run};

@@ -143,6 +143,11 @@ void run_release(struct active_run *run);
 /* Frees the run at once and writes nothing. `why` is for the log. */
 void run_cancel(struct active_run *run, const char *why);
 
+/* Runs have given back so many bytes, or are about to: malloc keeps what lies below the last block that is in
+ * use, so from time to time it is made to return memory to the kernel. */
+void run_note_freed_memory(struct executor *exec, size_t bytes);
+/* The run may have grown: counts its memory. */
+void run_count_memory(struct active_run *run);
 /* Yields the slot if the run only waits and has nothing to write. */
 void run_yield_slot(struct active_run *run);
 

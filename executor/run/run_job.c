@@ -31,7 +31,7 @@ static void on_run_job_done(struct compute_job *compute)
     struct run_job *job = (struct run_job *)compute;
     struct active_run *run = compute->arg;
     if (!run) { /* with the state of a run that has left */
-        compute_discard(job->thread, &compute->workspace_id, job);
+        compute_discard(job->thread, &compute->workspace_id, job, NULL, 0);
         return;
     }
     void (*on_ready)(struct active_run * run) = job->on_ready;

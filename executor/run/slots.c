@@ -14,21 +14,25 @@ struct slots {
     /* of these runs */
     size_t bytes;
     size_t max_bytes;
+    /* of all runs, and of what else the process has */
+    struct memory_budget *memory;
 };
 
-struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded, size_t max_bytes)
+struct slots *slots_new(void *ctx, const struct slot_pool *pool, int64_t max_yielded, size_t max_bytes,
+                        struct memory_budget *memory)
 {
     struct slots *slots = talloc_zero(ctx, struct slots);
     slots->pool = *pool;
     slots->max_yielded = max_yielded;
     slots->max_bytes = max_bytes;
+    slots->memory = memory;
     TAILQ_INIT(&slots->queue);
     return slots;
 }
 
 bool slots_memory_is_scarce(const struct slots *slots)
 {
-    return slots->bytes > slots->max_bytes / 2;
+    return slots->bytes > slots->max_bytes / 2 || memory_budget_is_scarce(slots->memory);
 }
 
 size_t slots_bytes(const struct slots *slots)
@@ -46,20 +50,32 @@ static void count_no_more(struct slot *slot)
 {
     slot->slots->yielded--;
     slot->slots->bytes -= slot->bytes;
-    slot->bytes = 0;
 }
 
-static void grant_slot(struct slot *slot)
+/* Takes a slot of the pool and the memory that the run needs with it. */
+static bool take_slot(struct slot *slot)
 {
+    struct slots *slots = slot->slots;
+    size_t held = slot->held_bytes > slot->bytes ? slot->held_bytes : slot->bytes;
+    if (!memory_budget_resume(slots->memory, slot->bytes, held))
+        return false;
+    if (!slots->pool.take(slots->pool.arg)) {
+        memory_budget_suspend(slots->memory, held, slot->bytes);
+        return false;
+    }
     slot->held = true;
     count_no_more(slot);
+    slot->bytes = held;
+    return true;
 }
 
 static void leave_queue(struct slot *slot)
 {
-    if (slot->queued)
-        TAILQ_REMOVE(&slot->slots->queue, slot, link);
+    if (!slot->queued)
+        return;
+    TAILQ_REMOVE(&slot->slots->queue, slot, link);
     slot->queued = false;
+    memory_budget_unreserve(slot->slots->memory);
 }
 
 void slots_serve(struct slots *slots)
@@ -69,9 +85,8 @@ void slots_serve(struct slots *slots)
     if (slots->serving)
         return;
     slots->serving = true;
-    while ((slot = TAILQ_FIRST(&slots->queue)) && slots->pool.take(slots->pool.arg)) {
+    while ((slot = TAILQ_FIRST(&slots->queue)) && take_slot(slot)) {
         leave_queue(slot);
-        grant_slot(slot);
         slot->on_granted(slot->arg);
     }
     slots->serving = false;
@@ -82,10 +97,8 @@ bool slot_acquire(struct slot *slot)
     struct slots *slots = slot->slots;
     if (slot->held)
         return true;
-    if (TAILQ_EMPTY(&slots->queue) && slots->pool.take(slots->pool.arg)) {
-        grant_slot(slot);
+    if (TAILQ_EMPTY(&slots->queue) && take_slot(slot))
         return true;
-    }
     if (!slot->queued)
         TAILQ_INSERT_TAIL(&slots->queue, slot, link);
     slot->queued = true;
@@ -95,7 +108,7 @@ bool slot_acquire(struct slot *slot)
 void slot_yield(struct slot *slot)
 {
     const struct slots *slots = slot->slots;
-    if (slots->yielded >= slots->max_yielded || slots->bytes + slot->bytes > slots->max_bytes)
+    if (slots->yielded >= slots->max_yielded || slots->bytes + slot->waiting_bytes > slots->max_bytes)
         return;
     slot_detach(slot);
     slots_return_detached(slot->slots);
@@ -103,6 +116,8 @@ void slot_yield(struct slot *slot)
 
 void slot_detach(struct slot *slot)
 {
+    memory_budget_suspend(slot->slots->memory, slot->bytes, slot->waiting_bytes);
+    slot->bytes = slot->waiting_bytes;
     slot->held = false;
     count_without_slot(slot);
 }
@@ -112,7 +127,17 @@ void slot_add_bytes(struct slot *slot, size_t bytes)
     if (slot->held)
         return;
     slot->bytes += bytes;
+    slot->held_bytes += bytes;
     slot->slots->bytes += bytes;
+    memory_budget_add(slot->slots->memory, bytes);
+}
+
+void slot_raise_bytes(struct slot *slot, size_t bytes)
+{
+    if (!slot->held || bytes <= slot->bytes)
+        return;
+    memory_budget_add(slot->slots->memory, bytes - slot->bytes);
+    slot->bytes = bytes;
 }
 
 void slots_return_detached(struct slots *slots)
@@ -124,9 +149,13 @@ void slots_return_detached(struct slots *slots)
 void slot_leave(struct slot *slot)
 {
     leave_queue(slot);
-    if (slot->held)
+    if (slot->held) {
+        memory_budget_leave(slot->slots->memory, slot->bytes);
         slot->slots->pool.put_back(slot->slots->pool.arg);
-    else
+    } else {
         count_no_more(slot);
+        memory_budget_return(slot->slots->memory, slot->bytes);
+    }
+    slot->bytes = 0;
     slot->held = false;
 }

@@ -97,6 +97,10 @@ static const struct setting settings[] = {
     NUMBER_ROW(executor, max_waiting, 10000, 1, 1000000, "runs of one process that wait and are not parked"),
     NUMBER_ROW(executor, max_waiting_mib, 1024, 16, 1048576,
                "memory in MiB that these runs may take in one process, by estimate"),
+    NUMBER_ROW(
+        executor, memory_mib, 0, 0, 1048576,
+        "memory in MiB that all runs and compiled programs of one process may take, by estimate; 0: half of "
+        "the control group's limit, divided by executor.processes, or 2048 without a limit"),
     NUMBER_ROW(executor, max_http_in_flight, 4096, 1, 1000000,
                "HTTP requests that one process has in flight; half as many to one destination host"),
     NUMBER_ROW(executor, step_timeout_s, 600, 1, 86400,

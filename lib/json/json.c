@@ -174,6 +174,38 @@ bool json_has_too_many_values(const char *text, size_t size)
     return json_count_values(text, size) > JSON_VALUES_MAX;
 }
 
+/* What json-c 0.16 and malloc take, measured with malloc_usable_size. */
+enum {
+    TREE_OBJECT_BYTES = 64 + 96 + 656,
+    TREE_ARRAY_BYTES = 64 + 80,
+    /* a value with its place in an array, and the text that json-c keeps of a fraction */
+    TREE_VALUE_BYTES = 64 + 8 + 32,
+    /* a member's name and its place in an object that has doubled */
+    TREE_MEMBER_BYTES = 24 + 80,
+};
+
+size_t json_tree_estimate(const char *text, size_t size)
+{
+    size_t bytes = TREE_VALUE_BYTES + size;
+    bool in_string = false;
+    for (size_t i = 0; i < size; i++) {
+        char c = text[i];
+        if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            i += c == '\\';
+        else if (c == '{')
+            bytes += TREE_OBJECT_BYTES;
+        else if (c == '[')
+            bytes += TREE_ARRAY_BYTES;
+        else if (c == ':')
+            bytes += TREE_MEMBER_BYTES;
+        else if (c == ',')
+            bytes += TREE_VALUE_BYTES;
+    }
+    return bytes;
+}
+
 enum err json_parse(void *ctx, const char *text, size_t size, int depth, json_object **value_r,
                     const char **why_r)
 {

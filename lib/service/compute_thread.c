@@ -120,22 +120,38 @@ void compute_submit(struct compute_thread *t, struct compute_job *job)
     thread_queue_submit(t->queue, &job->queued);
 }
 
+struct discard_job {
+    struct compute_job compute; /* first */
+    void *ctx;
+    struct memory_budget *memory;
+    size_t bytes;
+};
+
+static int discard_job_destroy(struct discard_job *job)
+{
+    talloc_free(job->ctx);
+    memory_budget_return(job->memory, job->bytes);
+    return 0;
+}
+
 static void free_job(struct compute_job *job)
 {
     talloc_free(job);
 }
 
-void compute_discard(struct compute_thread *t, const id *workspace_id, void *ctx)
+void compute_discard(struct compute_thread *t, const id *workspace_id, void *ctx,
+                     struct memory_budget *memory, size_t bytes)
 {
-    if (atomic_load(&t->ended)) {
-        talloc_free(ctx);
-        return;
-    }
-    struct compute_job *job = talloc_zero(NULL, struct compute_job);
-    job->workspace_id = *workspace_id;
-    job->returned = free_job;
-    talloc_steal(job, ctx);
-    compute_submit(t, job);
+    struct discard_job *job = talloc_zero(NULL, struct discard_job);
+    job->compute = (struct compute_job){.workspace_id = *workspace_id, .returned = free_job};
+    job->ctx = talloc_steal(job, ctx);
+    job->memory = memory;
+    job->bytes = bytes;
+    talloc_set_destructor(job, discard_job_destroy);
+    if (atomic_load(&t->ended))
+        talloc_free(job);
+    else
+        compute_submit(t, &job->compute);
 }
 
 size_t compute_queued(struct compute_thread *t)

@@ -13,6 +13,7 @@
 #include <event2/event.h>
 
 #include "base/ids.h"
+#include "base/memory_budget.h"
 #include "service/thread_queue.h"
 
 /* Bytes of JSON text that a loop works on by itself: at most 5 ms. What is larger is a job. */
@@ -38,9 +39,11 @@ struct compute_job {
 struct compute_thread *compute_thread_start(void *ctx, struct event_base *base);
 /* Any thread. */
 void compute_submit(struct compute_thread *t, struct compute_job *job);
-/* Frees a talloc context in the thread; no other thread may use anything in it any more, not even to count
- * references of its JSON values. Any thread. */
-void compute_discard(struct compute_thread *t, const id *workspace_id, void *ctx);
+/* Frees a talloc context in the thread, and then returns the bytes that are counted for it; `memory` may be
+ * NULL. No other thread may use anything in it any more, not even to count references of its JSON values. Any
+ * thread. */
+void compute_discard(struct compute_thread *t, const id *workspace_id, void *ctx,
+                     struct memory_budget *memory, size_t bytes);
 /* Jobs that wait or have not come back. Any thread. */
 size_t compute_queued(struct compute_thread *t);
 /* Ends the thread after its current job. What was submitted and what will be is kept until

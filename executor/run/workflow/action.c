@@ -121,7 +121,7 @@ static void on_action_job_done(struct compute_job *compute)
     struct action_job *job = (struct action_job *)compute;
     struct action *a = compute->arg;
     if (!a) { /* with the state of an action that was stopped */
-        compute_discard(job->thread, &compute->workspace_id, job);
+        compute_discard(job->thread, &compute->workspace_id, job, NULL, 0);
         return;
     }
     void (*on_ready)(struct action * a) = job->on_ready;

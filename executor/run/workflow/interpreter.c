@@ -684,6 +684,7 @@ static void workflow_advance(struct workflow_run *w)
     } while (!run->ending && !turn_is_queued(&w->turn) && actions_any_in(&w->actions, ACTION_READY));
     w->advancing = false;
     turn_end(&w->turn);
+    run_count_memory(run);
     if (!run->ending && run->exec->stopping && !turn_is_queued(&w->turn) &&
         !actions_have_effect(&w->actions) && !actions_any_in(&w->actions, ACTION_WRITING))
         run_release(run);
@@ -702,8 +703,9 @@ static void on_scope_returned(void *arg)
 {
     struct workflow_run *w = arg;
     struct slot *slot = &w->run->slot;
-    if (w->scope_memory.inputs)
-        slot_add_bytes(slot, workflow_memory(w->run) - slot->bytes);
+    size_t bytes = workflow_memory(w->run);
+    if (w->scope_memory.inputs && bytes > slot->bytes)
+        slot_add_bytes(slot, bytes - slot->bytes);
     if (!w->awaits_scope)
         return;
     w->awaits_scope = false;
@@ -777,6 +779,7 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
                             .on_turn = on_action_progress,
                             .arg = w};
     w->owner = (struct scope_owner){.compute = run->exec->compute,
+                                    .memory = &run->exec->memory,
                                     .workspace_id = run->row.workspace_id,
                                     .on_returned = on_scope_returned,
                                     .arg = w};
@@ -942,10 +945,9 @@ static void workflow_save_memory(struct active_run *run)
 static void workflow_leave(struct active_run *run)
 {
     struct workflow_run *w = run->state;
-    bool large = w->current_step && w->current_step->value_bytes > COMPUTE_INLINE_MAX;
     turn_cancel(&w->turn);
     run->state = NULL;
-    scope_memory_leave(&w->scope_memory, w, large, &w->owner);
+    scope_memory_leave(&w->scope_memory, w, run->slot.bytes, &w->owner);
 }
 
 const struct run_kind workflow_run_kind = {

@@ -16,8 +16,6 @@ enum {
     MEMBERS_FREE = 10,
     /* steps.NAME.result is three levels above a result */
     STEPS_DEPTH = PROGRAM_RESULT_DEPTH_MAX + 4,
-    /* 16 KiB of empty objects take 4 MiB; writing and freeing 2 MiB takes 2 ms */
-    LARGE_TREE_BYTES = 2 * 1024 * 1024,
 };
 
 static size_t object_bytes(json_object *value)
@@ -162,6 +160,8 @@ struct scope_job {
     struct scope_trees trees;
     struct scope_texts texts;
     bool failed;
+    /* of a run that has left */
+    size_t left_bytes;
 };
 
 static int scope_job_destroy(struct scope_job *job)
@@ -183,6 +183,7 @@ static void drop_scope(struct compute_job *compute)
     job->texts = write_texts(texts, &job->trees);
     talloc_free(job->ctx);
     job->ctx = texts;
+    memory_budget_return(job->owner.memory, job->trees.bytes);
 }
 
 static void on_scope_job_done(struct compute_job *compute)
@@ -191,7 +192,7 @@ static void on_scope_job_done(struct compute_job *compute)
     struct scope_owner owner = job->owner;
     struct scope_memory *m = compute->arg;
     if (!m) { /* with the state of a run that has left */
-        compute_discard(owner.compute, &owner.workspace_id, job);
+        compute_discard(owner.compute, &owner.workspace_id, job, owner.memory, job->left_bytes);
         return;
     }
     m->job = NULL;
@@ -226,12 +227,6 @@ static struct scope_job *scope_job_new(struct scope_memory *m, struct template_s
 
 /* --- for the run --- */
 
-/* Trees of more are written and freed by the thread: at most 5 ms. */
-static bool is_large(const struct scope_memory *m)
-{
-    return m->tree_bytes > LARGE_TREE_BYTES;
-}
-
 void scope_memory_drop(struct scope_memory *m, struct template_scope *scope, const struct scope_owner *owner)
 {
     if (m->inputs || m->job)
@@ -239,10 +234,12 @@ void scope_memory_drop(struct scope_memory *m, struct template_scope *scope, con
     struct scope_trees trees = {.inputs = scope->inputs, .steps = scope->steps};
     scope->inputs = scope->steps = NULL;
     m->stored_values = NULL;
-    if (is_large(m)) {
+    if (m->tree_bytes > SCOPE_LARGE_BYTES) {
         struct scope_job *job = scope_job_new(m, scope, owner);
         job->drops = true;
         job->trees = trees;
+        job->trees.bytes = m->tree_bytes;
+        memory_budget_add(owner->memory, m->tree_bytes);
         job->compute.work = drop_scope;
         talloc_steal(job->ctx, m->ctx);
         m->ctx = NULL;
@@ -280,19 +277,25 @@ enum err scope_memory_restore(struct scope_memory *m, struct template_scope *sco
     return OK;
 }
 
-void scope_memory_leave(struct scope_memory *m, void *state, bool large, const struct scope_owner *owner)
+void scope_memory_leave(struct scope_memory *m, void *state, size_t bytes, const struct scope_owner *owner)
 {
+    if (!m->job && bytes <= SCOPE_LARGE_BYTES && m->tree_bytes <= SCOPE_LARGE_BYTES) {
+        talloc_free(state);
+        return;
+    }
+    memory_budget_add(owner->memory, bytes);
     if (m->job) {
         m->job->compute.arg = NULL;
+        m->job->left_bytes = bytes;
         talloc_steal(m->job, state);
-    } else if (large || is_large(m)) {
-        compute_discard(owner->compute, &owner->workspace_id, state);
     } else {
-        talloc_free(state);
+        compute_discard(owner->compute, &owner->workspace_id, state, owner->memory, bytes);
     }
 }
 
 size_t scope_memory_bytes(const struct scope_memory *m)
 {
-    return m->inputs && !m->job ? strlen(m->inputs) + strlen(m->steps) : m->tree_bytes;
+    if (m->job)
+        return m->job->drops ? 0 : m->tree_bytes;
+    return m->inputs ? strlen(m->inputs) + strlen(m->steps) : m->tree_bytes;
 }

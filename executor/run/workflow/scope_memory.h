@@ -8,15 +8,21 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/memory_budget.h"
 #include "executor/db_thread/claimed_run.h"
 #include "service/compute_thread.h"
 #include "workflow/template.h"
 
 struct scope_job;
 
+/* Trees of more are written and freed by the compute thread: 2 MiB take up to 2 ms. */
+enum { SCOPE_LARGE_BYTES = 2 * 1024 * 1024 };
+
 /* Whose scope it is, for a job. */
 struct scope_owner {
     struct compute_thread *compute;
+    /* NULL: no limit */
+    struct memory_budget *memory;
     id workspace_id;
     /* On the loop: the job has come back. */
     void (*on_returned)(void *arg);
@@ -53,16 +59,16 @@ void scope_memory_init(struct scope_memory *m, void *ctx, struct template_scope 
 void scope_memory_init_text(struct scope_memory *m, void *ctx, const char *inputs);
 /* After scope_memory_init_text: the results that the run has stored, too. */
 void scope_memory_add_stored(struct scope_memory *m, const struct stored_step *steps, size_t n);
-/* Replaces the trees by their texts; large ones later, by a job. Nothing may use the scope until
- * scope_memory_restore. */
+/* Replaces the trees by their texts; large ones by a job, which counts their bytes until they are freed.
+ * Nothing may use the scope until scope_memory_restore. */
 void scope_memory_drop(struct scope_memory *m, struct template_scope *scope, const struct scope_owner *owner);
 /* Parses the texts, if the trees are not there. ERR_RETRY: a job is out, or was begun now; on_returned will
  * be called. ERR_INTERNAL: there is not enough memory. */
 enum err scope_memory_restore(struct scope_memory *m, struct template_scope *scope,
                               const struct scope_owner *owner) WARN_UNUSED;
 /* The run leaves: `state` (a talloc context that holds m and everything that shares values with the scope)
- * is freed, by the compute thread if that takes long or `large` says that it may. Nothing may use it any
- * more. */
-void scope_memory_leave(struct scope_memory *m, void *state, bool large, const struct scope_owner *owner);
-/* Bytes that the scope takes now. */
+ * is freed; if it takes more than SCOPE_LARGE_BYTES by the compute thread, and `bytes`, which the run's slot
+ * gives back, are counted until then. Nothing may use it any more. */
+void scope_memory_leave(struct scope_memory *m, void *state, size_t bytes, const struct scope_owner *owner);
+/* Bytes that the scope takes now; 0 while its trees are being replaced. */
 size_t scope_memory_bytes(const struct scope_memory *m);

@@ -104,15 +104,19 @@ Test(compute_thread, serves_workspaces_in_rotation_and_each_in_order)
 Test(compute_thread, hands_jobs_to_other_threads_and_frees_what_is_discarded)
 {
     id workspace = id_new();
+    struct memory_budget memory;
     start();
     struct numbered_job *job = job_new(&workspace, 1);
     job->compute.returned = on_returned;
     compute_submit(compute, &job->compute);
     sem_wait(&returned);
-    compute_discard(compute, &workspace, job_new(&workspace, 2));
+    memory_budget_init(&memory, 100);
+    memory_budget_add(&memory, 7);
+    compute_discard(compute, &workspace, job_new(&workspace, 2), &memory, 7);
     submit(&workspace, 3);
     await_done(1);
     cr_expect_eq(freed_n, 3U);
+    cr_expect_eq(memory_budget_used(&memory), 0U);
     stop();
 }
 
@@ -125,7 +129,7 @@ Test(compute_thread, frees_what_has_not_come_back)
     sem_post(&may_go_on);
     compute_thread_end(compute);
     submit(&workspace, 2);
-    compute_discard(compute, &workspace, job_new(&workspace, 3));
+    compute_discard(compute, &workspace, job_new(&workspace, 3), NULL, 0);
     cr_expect_eq(freed_n, 1U, "at once: the thread has ended");
     compute_thread_free(compute);
     cr_expect_eq(freed_n, 4U);

@@ -1,2 +1,2 @@
 -- The program of one version, to be compiled.
-SELECT program FROM workflow_versions WHERE workflow_id = ? AND version = ?
+SELECT IF(LENGTH(program) > ?, NULL, program) AS program FROM workflow_versions WHERE workflow_id = ? AND version = ?

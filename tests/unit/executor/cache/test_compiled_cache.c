@@ -48,7 +48,7 @@ static bool has(struct compiled_cache *cache, int n, int version)
 
 Test(compiled_cache, finds_versions)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL, NULL);
     add(cache, 1, 1);
     add(cache, 1, 2);
     cr_assert(has(cache, 1, 1) && has(cache, 1, 2));
@@ -64,7 +64,7 @@ Test(compiled_cache, finds_versions)
 
 Test(compiled_cache, drops_the_least_recently_used)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL, NULL);
     for (int i = 0; i < COMPILED_MAX; i++)
         add(cache, i, 1);
     cr_assert(has(cache, 0, 1)); /* now 1 is the oldest */
@@ -79,7 +79,7 @@ Test(compiled_cache, drops_the_least_recently_used)
 
 Test(compiled_cache, entries_live_as_long_as_their_references)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL, NULL);
     id responder = responder_id(1);
     struct compiled_entry *entry = compiled_cache_add(cache, &responder, 1, entry_new(100));
     compiled_entry_ref(entry);
@@ -94,7 +94,7 @@ Test(compiled_cache, entries_live_as_long_as_their_references)
 
 Test(compiled_cache, is_bounded_by_the_bytes_of_the_texts)
 {
-    struct compiled_cache *cache = compiled_cache_new(NULL, NULL);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL, NULL);
     for (int i = 0; i < 4; i++)
         add_sized(cache, i, 1, COMPILED_SOURCE_MAX / 4);
     cr_assert_eq(freed, 0);
@@ -108,4 +108,27 @@ Test(compiled_cache, is_bounded_by_the_bytes_of_the_texts)
     cr_assert(has(cache, 6, 1) && !has(cache, 5, 1));
     talloc_free(cache);
     cr_assert_eq(freed, 7);
+}
+
+Test(compiled_cache, counts_memory_until_the_last_reference_is_gone)
+{
+    struct memory_budget memory;
+    memory_budget_init(&memory, 1000000);
+    struct compiled_cache *cache = compiled_cache_new(NULL, NULL, &memory);
+    id used = responder_id(1);
+    id unused = responder_id(2);
+    struct compiled_entry *entry = entry_new(100);
+    entry->memory_bytes = 3000;
+    struct compiled_entry *reference = compiled_cache_add(cache, &used, 1, entry);
+    entry = entry_new(100);
+    entry->memory_bytes = 500;
+    compiled_entry_unref(compiled_cache_add(cache, &unused, 1, entry));
+    cr_assert_eq(memory_budget_used(&memory), 3500U);
+    cr_assert(compiled_cache_drop_unused(cache));
+    cr_assert_eq(memory_budget_used(&memory), 3000U);
+    cr_assert_not(compiled_cache_drop_unused(cache), "the other one is in use");
+    talloc_free(cache);
+    cr_assert_eq(memory_budget_used(&memory), 3000U);
+    compiled_entry_unref(reference);
+    cr_assert_eq(memory_budget_used(&memory), 0U);
 }

@@ -3,11 +3,12 @@
 
 #include "executor/run/slots.h"
 
-enum { RUNS = 4, MAX_BYTES = 1000 };
+enum { RUNS = 4, MAX_BYTES = 1000, MEMORY_MAX = 1000000 };
 
 struct slots_fixture {
     void *ctx;
     int free; /* slots in the pool */
+    struct memory_budget memory;
     struct slots *slots;
     struct slot runs[RUNS];
     int granted[RUNS]; /* how often on_granted was called */
@@ -47,7 +48,9 @@ static struct slots_fixture *make_fixture(int64_t max_yielded)
     struct slots_fixture *f = fixture = talloc_zero(ctx, struct slots_fixture);
     struct slot_pool pool = {.take = take, .put_back = put_back, .arg = f};
     f->ctx = ctx;
-    f->slots = slots_new(ctx, &pool, max_yielded, MAX_BYTES);
+    memory_budget_init(&f->memory, MEMORY_MAX);
+    f->memory.holders = RUNS;
+    f->slots = slots_new(ctx, &pool, max_yielded, MAX_BYTES, &f->memory);
     for (int i = 0; i < RUNS; i++)
         f->runs[i] =
             (struct slot){.slots = f->slots, .on_granted = on_granted, .arg = &f->runs[i], .held = true};
@@ -155,7 +158,7 @@ Test(slots, a_slot_is_kept_where_waiting_runs_would_take_too_much_memory)
 {
     struct slots_fixture *f = make_fixture(10);
     for (int i = 0; i < 3; i++) {
-        f->runs[i].bytes = 400;
+        f->runs[i].waiting_bytes = 400;
         slot_yield(&f->runs[i]);
     }
     cr_assert(!f->runs[0].held && !f->runs[1].held && f->runs[2].held);
@@ -176,12 +179,40 @@ Test(slots, what_a_run_receives_while_it_has_no_slot_is_counted)
     struct slots_fixture *f = make_fixture(10);
     slot_add_bytes(&f->runs[1], 300);
     cr_assert_eq(slots_bytes(f->slots), 0U, "it has a slot");
-    f->runs[0].bytes = 400;
+    f->runs[0].waiting_bytes = 400;
     slot_yield(&f->runs[0]);
     slot_add_bytes(&f->runs[0], 300);
     cr_assert_eq(slots_bytes(f->slots), 700U);
     cr_assert(slots_memory_is_scarce(f->slots));
     cr_assert(slot_acquire(&f->runs[0]));
     cr_assert_eq(slots_bytes(f->slots), 0U);
+    talloc_free(f->ctx);
+}
+
+static void expect_used(struct slots_fixture *f, size_t bytes)
+{
+    cr_expect_eq(memory_budget_used(&f->memory), bytes, "%zu bytes", memory_budget_used(&f->memory));
+}
+
+Test(slots, a_run_that_continues_waits_for_memory_and_is_served_when_another_ends)
+{
+    struct slots_fixture *f = make_fixture(10);
+    slot_raise_bytes(&f->runs[0], 500000);
+    slot_raise_bytes(&f->runs[0], 400000);
+    expect_used(f, 500000);
+    f->runs[0].held_bytes = f->runs[0].bytes;
+    f->runs[0].waiting_bytes = 100;
+    slot_yield(&f->runs[0]);
+    slot_raise_bytes(&f->runs[0], 600000);
+    expect_used(f, 100);
+    slot_raise_bytes(&f->runs[1], 600000);
+    cr_assert_not(slot_acquire(&f->runs[0]));
+    cr_assert_eq(f->free, 1, "a slot is free, and no memory");
+    slot_leave(&f->runs[1]);
+    slots_serve(f->slots);
+    cr_assert(f->granted[0] == 1 && f->runs[0].held && f->free == 1);
+    expect_used(f, 500000);
+    slot_leave(&f->runs[0]);
+    expect_used(f, 0);
     talloc_free(f->ctx);
 }

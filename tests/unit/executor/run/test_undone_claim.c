@@ -28,7 +28,7 @@ Test(undone_claim, slot_goes_to_the_run_that_waits_for_one)
 {
     void *ctx = talloc_new(NULL);
     struct slot_pool pool = {.take = take, .put_back = put_back};
-    struct executor exec = {.slots = slots_new(ctx, &pool, 10, 1024)};
+    struct executor exec = {.slots = slots_new(ctx, &pool, 10, 1024, NULL)};
     struct slot waiting = {.slots = exec.slots, .on_granted = on_granted, .held = true};
     struct claimed_run claim = {0};
     slot_detach(&waiting);

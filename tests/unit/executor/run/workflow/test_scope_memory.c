@@ -80,7 +80,10 @@ static struct large_scope *large_scope_new(void)
     static const struct stored_step stored[] = {{.item = -1, .result = "[7]"}, {.step = 1, .item = -1}};
     struct large_scope *s = talloc_zero(NULL, struct large_scope);
     s->base = event_base_new();
+    static struct memory_budget memory;
+    memory_budget_init(&memory, 1000000);
     s->owner = (struct scope_owner){.compute = compute_thread_start(NULL, s->base),
+                                    .memory = &memory,
                                     .workspace_id = id_new(),
                                     .on_returned = on_returned,
                                     .arg = s};
@@ -102,10 +105,13 @@ static void leave_and_stop(struct large_scope *s)
     struct event_base *base = s->base;
     struct compute_thread *compute = s->owner.compute;
     struct scope_owner owner = s->owner;
-    scope_memory_leave(&s->m, s, false, &owner);
+    struct memory_budget *memory = owner.memory;
+    scope_memory_leave(&s->m, s, 1000, &owner);
+
     while (compute_queued(compute) > 0)
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     compute_thread_end(compute);
+    cr_expect_eq(memory_budget_used(memory), 0U, "counted until it is freed");
     compute_thread_free(compute);
     event_base_free(base);
 }
@@ -124,10 +130,11 @@ Test(scope_memory, large_scopes_are_parsed_and_dropped_by_the_compute_thread)
         cr_assert(i > 0 || (s->m.stored_values && !s->m.stored_values[1]));
         cr_assert(i > 0 || strcmp(json_text(s->m.stored_values[0], NULL), "[7]") == 0);
         scope_memory_drop(&s->m, &s->scope, &s->owner);
-        cr_assert_eq(scope_memory_bytes(&s->m), bytes, "not dropped yet");
+        cr_assert_eq(scope_memory_bytes(&s->m), 0U, "the job counts them");
         cr_assert_eq(scope_memory_restore(&s->m, &s->scope, &s->owner), ERR_RETRY, "the job is out");
         await_returns(s, 2 * i + 2);
-        cr_assert(scope_memory_bytes(&s->m) < bytes / 100);
+        cr_assert(scope_memory_bytes(&s->m) > 0 && scope_memory_bytes(&s->m) < bytes / 100);
+        cr_assert_eq(memory_budget_used(s->owner.memory), 0U);
     }
     leave_and_stop(s);
 }
@@ -187,6 +194,9 @@ Test(scope_memory, estimates_what_a_tree_takes, .disabled = MALLOC_IS_REPLACED)
         size_t took = mallinfo2().uordblks + mallinfo2().hblkhd - before;
         size_t estimate = json_tree_bytes(value);
         cr_expect(estimate < 2 * took && took < 2 * estimate, "%s: %zu, took %zu", parts[i], estimate, took);
+        size_t of_text = json_tree_estimate(text, strlen(text));
+        cr_expect(of_text < 2 * took && took <= of_text, "%s: %zu by its text, took %zu", parts[i], of_text,
+                  took);
         talloc_free(tree);
     }
     talloc_free(ctx);
