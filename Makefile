@@ -80,8 +80,9 @@ USE.webhook               := base json mariadb deed redis secret account run
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
 USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis blob account run store
+USE.doctor                := base mariadb redis
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run webhook store cluster maintenance view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run webhook store cluster maintenance doctor view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store fcgi/shared

@@ -21,6 +21,10 @@ const struct command commands[] = {
      "makes what Millrace needs on one machine: passwords, settings, database, Redis, the site of nginx, "
      "services, and the first workspace with a key. It may be run again at any time; --check only says what "
      "is missing, and exits with 1 then"},
+    {"doctor", NULL, cmd_doctor, "[--quick api|executor|stream]",
+     "examines settings, files, kernel, nginx, certificates, MariaDB, Redis and executors, and says of each "
+     "finding what to do; exits with 1 if one is an error. --quick looks only at what one program needs on "
+     "this host to start, as its user"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
     {"migrate", NULL, cmd_migrate, "[--wait SECONDS]",

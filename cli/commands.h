@@ -53,6 +53,7 @@ int cmd_execution_artifact(struct cli *cli, int argc, char **argv);
 int cmd_dbcheck(struct cli *cli, int argc, char **argv);
 int cmd_cluster_show(struct cli *cli, int argc, char **argv);
 int cmd_cluster_switch(struct cli *cli, int argc, char **argv);
+int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_setup(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_executor_list(struct cli *cli, int argc, char **argv);

@@ -427,3 +427,24 @@ def test_commands_fail_clearly_without_mariadb(stack):
     assert "cannot connect" in fails(stack, "workspace", "list")
     stack.start_server("mariadb")
     assert isinstance(stack.cli("workspace", "list"), list)
+
+
+def test_doctor_names_what_is_wrong_with_the_servers(stack):
+    def levels():
+        code, out, _ = stack.cli("doctor", check=False)
+        return code, {f["check"]: f["level"] for f in json.loads(out)}
+    before, healthy = levels()
+    assert before == int("error" in healthy.values())
+    for check in ("mariadb.answers", "mariadb.durability", "mariadb.schema", "mariadb.clock", "mariadb.max_allowed_packet", "redis.answers", "redis.policy"):
+        assert healthy[check] == "ok", healthy
+    stack.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2; SET GLOBAL max_allowed_packet = 1048576")
+    stack.redis("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    try:
+        code, found = levels()
+    finally:
+        stack.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 1; SET GLOBAL max_allowed_packet = 67108864")
+        stack.redis("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    assert code == 1
+    assert {c for c in found if found[c] != healthy[c]} == {"mariadb.durability", "mariadb.max_allowed_packet", "redis.policy"}
+    code, _, err = stack.cli("doctor", "--quick", "nginx", check=False)
+    assert code == 2 and "api, executor or stream" in err
