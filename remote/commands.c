@@ -141,13 +141,13 @@ static bool parse_global_options(struct remote *r, int *argc, char **argv, bool 
 {
     int kept = 0;
     for (int i = 0; i < *argc; i++) {
-        const char **text = strcmp(argv[i], "--config") == 0          ? &r->config_path
-                            : strcmp(argv[i], "--retry-seconds") == 0 ? &r->retry_text
-                                                                      : NULL;
-        if (text && ++i == *argc)
+        bool is_config = strcmp(argv[i], "--config") == 0, is_retry = strcmp(argv[i], "--retry-seconds") == 0;
+        if ((is_config || is_retry) && i + 1 == *argc)
             return false;
-        if (text)
-            *text = argv[i];
+        if (is_config)
+            r->config_path = argv[++i];
+        else if (is_retry)
+            r->retry_text = argv[++i];
         else if (strcmp(argv[i], "--json") == 0)
             r->json = true;
         else if (strcmp(argv[i], "--version") == 0)

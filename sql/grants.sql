@@ -43,6 +43,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON files              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE         ON quotas             TO 'millrace_api'@'localhost';
 GRANT SELECT, DELETE                 ON artifacts          TO 'millrace_api'@'localhost';
 GRANT SELECT, UPDATE                 ON execution_usage    TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON feeds              TO 'millrace_api'@'localhost';
+GRANT INSERT                         ON feed_events        TO 'millrace_api'@'localhost';
 -- The audit log: its rows are only added, and a row is recognized by its id.
 GRANT SELECT (id), INSERT            ON deeds              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks           TO 'millrace_api'@'localhost';
@@ -51,8 +53,12 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_outbox     TO 'millrace_api'@'lo
 GRANT SELECT, UPDATE                 ON webhook_deliveries TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON webhook_lanes      TO 'millrace_api'@'localhost';
 
--- The event daemon: reads events, and removes expired tickets.
-GRANT SELECT (id, workspace_id, state, last_seq, purged_ms, ended_ms) ON executions TO 'millrace_stream'@'localhost';
+-- The event daemon: reads events, numbers those of feeds, and removes expired tickets.
+GRANT SELECT (id, workspace_id, responder_id, parent_id, kind, state, failure_reason, last_seq, purged_ms, ended_ms, tags)
+  ON executions TO 'millrace_stream'@'localhost';
+GRANT SELECT (id)                    ON workspaces         TO 'millrace_stream'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON feeds              TO 'millrace_stream'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON feed_events        TO 'millrace_stream'@'localhost';
 GRANT SELECT                         ON events             TO 'millrace_stream'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_stream'@'localhost';
 GRANT SELECT, UPDATE (check_ms), DELETE ON stream_tickets  TO 'millrace_stream'@'localhost';
@@ -98,6 +104,8 @@ GRANT SELECT, INSERT, UPDATE         ON webhook_secrets    TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_outbox     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_lanes      TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE, DELETE         ON feeds              TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON feed_events        TO 'millrace_executor'@'localhost';
 
 -- Billing: three views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';

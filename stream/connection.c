@@ -3,6 +3,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <talloc.h>
@@ -12,6 +13,7 @@
 #include "run/event_json.h"
 #include "service/state_dump.h"
 #include "stream/event_merge.h"
+#include "stream/feed_json.h"
 #include "stream/internal_request.h"
 #include "stream/log_text.h"
 #include "stream/sse.h"
@@ -39,7 +41,9 @@ struct stream_connection {
     struct stream_connections *list;
     LIST_ENTRY(stream_connection) entry;
     struct bufferevent *bev;
-    enum { READING_HEAD, STREAMING, WAITING, CLOSING } phase;
+    enum { READING_HEAD, STREAMING, FEEDING, WAITING, CLOSING } phase;
+    /* in phase FEEDING */
+    struct feed_subscriber feed;
     struct event_merge merge;
     /* in phase STREAMING: the text of the log, instead of server-sent events */
     bool as_log;
@@ -60,6 +64,7 @@ struct stream_connection {
 struct stream_connections {
     struct event_base *base;
     struct subscriptions *subscriptions;
+    struct feeds *feeds;
     struct stream_db_thread *db_thread;
     size_t max, count;
     struct workspace_counts *by_workspace;
@@ -72,6 +77,7 @@ static int connection_destroy(struct stream_connection *c)
 {
     if (c->subscriber.run)
         subscriptions_remove(c->list->subscriptions, &c->subscriber);
+    feeds_remove(&c->feed);
     if (c->job)
         c->job->owner = NULL;
     if (c->deadline_timer)
@@ -86,9 +92,13 @@ static int connection_destroy(struct stream_connection *c)
 
 static void log_connection_end(const struct stream_connection *c, const char *why)
 {
+    double seconds = (double)(clock_boot_ms() - c->opened_ms) / 1000;
+    if (c->feed.watch)
+        log_info("feed.ended", "workspace=%s request=%s seconds=%.3f sent=%lld why=%s",
+                 feed_watch_workspace(c->feed.watch)->text, c->request_id, seconds, (long long)c->feed.told,
+                 why);
     if (!c->subscriber.run)
         return;
-    double seconds = (double)(clock_boot_ms() - c->opened_ms) / 1000;
     log_info(c->phase == WAITING ? "wait.ended" : "stream.ended",
              "execution=%s request=%s seconds=%.3f sent=%d why=%s",
              watched_run_execution(c->subscriber.run)->text, c->request_id, seconds, c->merge.sent, why);
@@ -106,6 +116,7 @@ static void connection_finish(struct stream_connection *c, const char *why)
     log_connection_end(c, why);
     if (c->subscriber.run)
         subscriptions_remove(c->list->subscriptions, &c->subscriber);
+    feeds_remove(&c->feed);
     if (c->deadline_timer)
         event_del(c->deadline_timer);
     c->phase = CLOSING;
@@ -281,7 +292,58 @@ static void subscriber_on_revoked(struct run_subscriber *subscriber)
 static const struct run_subscriber_callbacks subscriber_callbacks = {
     subscriber_on_ready, subscriber_on_event, subscriber_on_progress, subscriber_on_revoked};
 
+/* --- feeds --- */
+
+static struct stream_connection *connection_of_feed(struct feed_subscriber *s)
+{
+    return (struct stream_connection *)((char *)s - offsetof(struct stream_connection, feed));
+}
+
+static void feed_on_frames(struct feed_subscriber *s, const char *frames, size_t size)
+{
+    write_chunk(connection_of_feed(s), frames, size);
+}
+
+static size_t feed_unsent(struct feed_subscriber *s)
+{
+    return evbuffer_get_length(output_of(connection_of_feed(s)));
+}
+
+static void feed_on_revoked(struct feed_subscriber *s)
+{
+    end_stream(connection_of_feed(s), "revoked");
+}
+
+static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_frames, feed_unsent, feed_on_revoked};
+
 /* --- starting --- */
+
+static void write_stream_head(struct stream_connection *c)
+{
+    evbuffer_add_printf(output_of(c),
+                        "HTTP/1.1 200 OK\r\nContent-Type: text/%s; charset=utf-8\r\n"
+                        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store, no-transform\r\n"
+                        "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+                        c->as_log ? "plain" : "event-stream");
+    write_retry(c);
+}
+
+static void start_feed(struct stream_connection *c, const struct internal_request *request)
+{
+    c->phase = FEEDING;
+    c->ping_ms = c->opened_ms + PING_MS;
+    c->feed.callbacks = &feed_callbacks;
+    c->feed.tag = talloc_strdup(c, request->tag);
+    write_stream_head(c);
+    char *text = talloc_strdup(c, "");
+    if (request->missed)
+        feed_gap_append(&text, request->feed_after);
+    else /* a client that is cut off before the first event continues from here */
+        sse_append_id(&text, request->feed_after);
+    write_chunk(c, text, strlen(text));
+    talloc_free(text);
+    feeds_add(c->list->feeds, request, &c->feed);
+}
 
 static void start_stream(struct stream_connection *c, const struct internal_request *request)
 {
@@ -290,12 +352,7 @@ static void start_stream(struct stream_connection *c, const struct internal_requ
     c->subscriber.key = request->key;
     c->ping_ms = c->opened_ms + PING_MS;
     merge_init(&c->merge, request->after);
-    evbuffer_add_printf(output_of(c),
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/%s; charset=utf-8\r\n"
-                        "X-Content-Type-Options: nosniff\r\nCache-Control: no-store, no-transform\r\n"
-                        "Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
-                        c->as_log ? "plain" : "event-stream");
-    write_retry(c);
+    write_stream_head(c);
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
@@ -362,6 +419,8 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
         start_when_full(c, &request);
     else if (request.kind == INTERNAL_REQUEST_EVENTS)
         start_stream(c, &request);
+    else if (request.kind == INTERNAL_REQUEST_FEED)
+        start_feed(c, &request);
     else
         start_wait(c, &request);
 }
@@ -393,6 +452,8 @@ static void connection_on_written(struct bufferevent *bev, void *arg)
         talloc_free(c);
     else if (c->phase == STREAMING)
         stream_advance(c);
+    else if (c->phase == FEEDING)
+        feeds_advance(&c->feed);
 }
 
 static void connection_on_end(struct bufferevent *bev, short what, void *arg)
@@ -403,12 +464,13 @@ static void connection_on_end(struct bufferevent *bev, short what, void *arg)
 /* --- all connections --- */
 
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
-                                           struct subscriptions *subscriptions,
+                                           struct subscriptions *subscriptions, struct feeds *feeds,
                                            struct stream_db_thread *db_thread, size_t max)
 {
     struct stream_connections *list = talloc_zero(ctx, struct stream_connections);
     list->base = base;
     list->subscriptions = subscriptions;
+    list->feeds = feeds;
     list->db_thread = db_thread;
     list->max = max;
     list->by_workspace = workspace_counts_new(list);
@@ -456,6 +518,18 @@ static void ping_connection(struct stream_connection *c, int64_t now_ms)
     subscriptions_poll_run(c->list->subscriptions, &c->subscriber);
 }
 
+/* Tells the client how far the feed was read, so that it does not come back to what its filters have dropped.
+ */
+static void ping_feed(struct stream_connection *c, int64_t now_ms)
+{
+    c->ping_ms = now_ms + PING_MS;
+    char *text = talloc_strdup(c, SSE_PING);
+    if (c->feed.cursor > c->feed.told)
+        sse_append_id(&text, c->feed.told = c->feed.cursor);
+    write_chunk(c, text, strlen(text));
+    talloc_free(text);
+}
+
 void connections_ping(struct stream_connections *list)
 {
     int64_t now_ms = clock_boot_ms();
@@ -464,6 +538,8 @@ void connections_ping(struct stream_connections *list)
         next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING && now_ms >= c->ping_ms)
             ping_connection(c, now_ms);
+        else if (c->phase == FEEDING && now_ms >= c->ping_ms)
+            ping_feed(c, now_ms);
     }
 }
 
@@ -472,7 +548,7 @@ void connections_drain(struct stream_connections *list)
     struct stream_connection *next;
     for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
         next = LIST_NEXT(c, entry);
-        if (c->phase == STREAMING) {
+        if (c->phase == STREAMING || c->phase == FEEDING) {
             write_retry(c);
             end_stream(c, "drained");
         } else if (c->phase == WAITING) {
@@ -497,9 +573,9 @@ void connections_log_state(void *arg)
         phases[c->phase]++;
         reading += c->job != NULL;
     }
-    state_log(
-        "state.connections",
-        "open=%zu open_max=%zu streams=%zu waiters=%zu reading_head=%zu closing=%zu reading_history=%zu",
-        list->count, list->max, phases[STREAMING], phases[WAITING], phases[READING_HEAD], phases[CLOSING],
-        reading);
+    state_log("state.connections",
+              "open=%zu open_max=%zu streams=%zu feeds=%zu waiters=%zu reading_head=%zu closing=%zu "
+              "reading_history=%zu",
+              list->count, list->max, phases[STREAMING], phases[FEEDING], phases[WAITING],
+              phases[READING_HEAD], phases[CLOSING], reading);
 }

@@ -1,17 +1,18 @@
-/* The connections from nginx. Each is either an event stream (a subscriber to a run's events) or a waiter (a
- * request that waits for a run's end). A connection belongs to its list and is freed when it closes. Loop
- * thread only. */
+/* The connections from nginx. Each is an event stream (a subscriber to a run's events), a stream of a
+ * workspace's feed, or a waiter (a request that waits for a run's end). A connection belongs to its list and
+ * is freed when it closes. Loop thread only. */
 #pragma once
 
 #include <event2/event.h>
 
+#include "stream/feed.h"
 #include "stream/subscriptions.h"
 
 struct stream_connections;
 
 /* `max`: connections beyond this many are answered with 503. */
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
-                                           struct subscriptions *subscriptions,
+                                           struct subscriptions *subscriptions, struct feeds *feeds,
                                            struct stream_db_thread *db_thread, size_t max);
 /* Takes ownership of a connected, non-blocking descriptor. */
 void connections_add(struct stream_connections *list, int fd);

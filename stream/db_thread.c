@@ -9,6 +9,7 @@
 #include "service/state_dump.h"
 #include "store/key.h"
 #include "store/ticket.h"
+#include "stream/feed_json.h"
 #include "stream/log_text.h"
 #include "stream/sse.h"
 
@@ -53,12 +54,61 @@ static void read_run_progress(struct stream_db_thread *thread, struct stream_db_
             api_key_filter_valid(thread->db, job, job->keys, job->keys_n, &job->live_keys, &job->live_keys_n);
 }
 
+/* --- feeds --- */
+
+static void read_feed_page(struct stream_db_thread *thread, struct stream_db_job *job, int64_t until)
+{
+    job->error =
+        feed_read(thread->db, job, &job->workspace, job->feed_after, until, &job->feed_rows, &job->feed_n);
+    job->frames = talloc_strdup(job, "");
+    job->feed_ends = talloc_zero_array(job, size_t, job->feed_n + 1);
+    for (size_t i = 0; i < job->feed_n; i++) {
+        feed_json_append(&job->frames, &job->feed_rows[i]);
+        job->feed_ends[i + 1] = talloc_get_size(job->frames) - 1;
+    }
+}
+
+static void read_feed_news(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    struct feed_state state;
+    if (job->feed_after < 0) {
+        job->error = feed_open(thread->db, job, &job->workspace, job->feed_keep_ms, &state);
+        job->feed_until = job->error == OK ? state.last_id : 0;
+        return;
+    }
+    job->error = feed_number(thread->db, job, &job->workspace);
+    if (job->error == OK)
+        read_feed_page(thread, job, INT64_MAX);
+}
+
+static void check_feed_keys(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    struct feed_state state;
+    job->error = feed_open(thread->db, job, &job->workspace, job->feed_keep_ms, &state);
+    if (job->error == OK)
+        job->error =
+            api_key_filter_valid(thread->db, job, job->keys, job->keys_n, &job->live_keys, &job->live_keys_n);
+}
+
 static void execute_job(struct stream_db_thread *thread, struct stream_db_job *job)
 {
-    if (job->kind == STREAM_DB_EVENTS)
+    switch (job->kind) {
+    case STREAM_DB_EVENTS:
         read_run_events(thread, job);
-    else
+        break;
+    case STREAM_DB_PROGRESS:
         read_run_progress(thread, job);
+        break;
+    case STREAM_DB_FEED_NEWS:
+        read_feed_news(thread, job);
+        break;
+    case STREAM_DB_FEED_PAGE:
+        read_feed_page(thread, job, job->feed_until);
+        break;
+    case STREAM_DB_FEED_CHECK:
+        check_feed_keys(thread, job);
+        break;
+    }
 }
 
 static void delete_tickets_when_due(struct stream_db_thread *thread, int64_t *done_ms)

@@ -8,10 +8,17 @@
 #include "mariadb/db.h"
 #include "service/thread_queue.h"
 #include "store/event.h"
+#include "store/feed.h"
 
 struct stream_db_thread;
 
-enum stream_db_job_kind { STREAM_DB_EVENTS = 1, STREAM_DB_PROGRESS };
+enum stream_db_job_kind {
+    STREAM_DB_EVENTS = 1,
+    STREAM_DB_PROGRESS,
+    STREAM_DB_FEED_NEWS,
+    STREAM_DB_FEED_PAGE,
+    STREAM_DB_FEED_CHECK
+};
 
 struct stream_db_job {        /* a talloc root */
     struct thread_job queued; /* first member */
@@ -38,6 +45,15 @@ struct stream_db_job {        /* a talloc root */
     struct run_progress *progress;
     id *live_keys;
     size_t progress_n, live_keys_n;
+
+    /* STREAM_DB_FEED_NEWS: numbers what is new in the feed of `workspace`, and reads a page after
+     * `feed_after`; below 0: reads nothing, and sets feed_until to the highest id given. STREAM_DB_FEED_PAGE:
+     * a page up to `feed_until`. Each row's server-sent event is in `frames`, from feed_ends[i] to
+     * feed_ends[i + 1]. STREAM_DB_FEED_CHECK: keeps the feed wanted, and tells which of `keys` are valid */
+    int64_t feed_after, feed_until, feed_keep_ms;
+    struct feed_row *feed_rows;
+    size_t *feed_ends;
+    size_t feed_n;
 };
 
 /* Starts the thread. NULL on failure (logged). talloc_free stops it. */

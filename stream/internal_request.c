@@ -2,6 +2,7 @@
 #include "stream/internal_request.h"
 
 #include <limits.h>
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -58,6 +59,45 @@ static bool query_number(const char *query, const char *name, int min, int max, 
     return slice.at && slice.size > 0 && end == slice.at + slice.size && n >= min && n <= max;
 }
 
+/* The ids between commas; none if the value is empty. */
+static bool parse_responders(struct text_slice list, struct internal_request *request)
+{
+    while (list.size > 0) {
+        const char *comma = memchr(list.at, ',', list.size);
+        size_t size = comma ? (size_t)(comma - list.at) : list.size;
+        if (request->responders_n == INTERNAL_REQUEST_RESPONDERS_MAX ||
+            !id_parse(list.at, size, &request->responders[request->responders_n++]))
+            return false;
+        size += comma != NULL;
+        list.at += size;
+        list.size -= size;
+    }
+    return true;
+}
+
+static bool parse_tag(struct text_slice hex, struct internal_request *request)
+{
+    size_t n;
+    return hex.size / 2 <= INTERNAL_REQUEST_TAG_MAX && hex.size % 2 == 0 &&
+           sodium_hex2bin((unsigned char *)request->tag, INTERNAL_REQUEST_TAG_MAX, hex.at, hex.size, NULL, &n,
+                          NULL) == 0 &&
+           n == hex.size / 2;
+}
+
+static bool parse_feed(struct internal_request *request)
+{
+    struct text_slice after = query_value(request->query, "after");
+    char *end = NULL;
+    request->kind = INTERNAL_REQUEST_FEED;
+    request->feed_after = after.size > 0 ? strtoll(after.at, &end, 10) : -1;
+    return end == after.at + after.size && request->feed_after >= 0 &&
+           query_id(request->query, "key", &request->key) &&
+           query_number(request->query, "missed", 0, 1, &request->missed) &&
+           query_number(request->query, "states", 1, 1 << 10, &request->states) &&
+           parse_responders(query_value(request->query, "responders"), request) &&
+           parse_tag(query_value(request->query, "tag"), request);
+}
+
 static bool parse_target(struct text_slice target, struct internal_request *request)
 {
     struct text_slice path;
@@ -65,14 +105,17 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
         return false;
     memcpy(request->query, target.at, target.size);
     request->query[target.size] = '\0';
-    if (!query_id(request->query, "execution", &request->execution) ||
-        !query_id(request->query, "workspace", &request->workspace))
+    bool is_feed = slice_is(path, "/internal/stream/feed");
+    if (!query_id(request->query, "workspace", &request->workspace) ||
+        (!is_feed && !query_id(request->query, "execution", &request->execution)))
         return false;
     if (!query_number(request->query, "streams", 0, INT_MAX, &request->streams)) {
         if (query_value(request->query, "streams").at)
             return false;
         request->streams = INT_MAX;
     }
+    if (is_feed)
+        return parse_feed(request);
     request->as_log = slice_is(path, "/internal/stream/log");
     if (request->as_log || slice_is(path, "/internal/stream/events")) {
         request->kind = INTERNAL_REQUEST_EVENTS;

@@ -3,6 +3,8 @@
  *
  *   GET /internal/stream/events?execution=ID&workspace=ID&key=ID&after=N&streams=N
  *   GET /internal/stream/log?…, with the same parameters as for events
+ *   GET
+ * /internal/stream/feed?workspace=ID&key=ID&after=N&missed=0|1&states=BITS&responders=ID,ID…&tag=HEX&streams=N
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
  *
  * Pure: parses the head of a request. */
@@ -15,13 +17,15 @@
 
 enum {
     INTERNAL_REQUEST_HEAD_MAX = 8 * 1024,
-    INTERNAL_REQUEST_QUERY_MAX = 512,
+    INTERNAL_REQUEST_QUERY_MAX = 2048,
+    INTERNAL_REQUEST_RESPONDERS_MAX = 16,
+    INTERNAL_REQUEST_TAG_MAX = 256,
     INTERNAL_REQUEST_WAIT_MAX_S = 60,
     INTERNAL_REQUEST_ID_MAX = 64
 };
 
 struct internal_request {
-    enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT } kind;
+    enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT, INTERNAL_REQUEST_FEED } kind;
     id execution, workspace, key;
     /* events: the text of the log is wanted */
     bool as_log;
@@ -30,6 +34,14 @@ struct internal_request {
     /* streams and waits that the workspace may have open; INT_MAX if absent, as from an API of an older
      * release */
     int streams;
+    /* feed: continues after this id; `missed`: there were ids between that one and the client's */
+    int64_t feed_after;
+    int missed;
+    /* feed: bits 1 << state of the ends that are wanted; the responders, none: all; a tag, "": any */
+    int states;
+    id responders[INTERNAL_REQUEST_RESPONDERS_MAX];
+    size_t responders_n;
+    char tag[INTERNAL_REQUEST_TAG_MAX + 1];
     /* wait: seconds until the wait is answered without an end */
     int seconds;
     /* the query as received */
@@ -38,5 +50,5 @@ struct internal_request {
     char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the three. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the four. */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

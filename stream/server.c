@@ -30,6 +30,8 @@ enum {
     SOCKET_MODE = 0660,
 };
 
+static const int64_t HOUR_MS = 3600000;
+
 struct stream_server {
     const struct config *config;
     struct event_base *base;
@@ -37,6 +39,7 @@ struct stream_server {
     struct event *tick, *ping, *term, *interrupt, *reopen, *dump;
     struct stream_db_thread *db_thread;
     struct subscriptions *subscriptions;
+    struct feeds *feeds;
     struct stream_connections *connections;
     struct unix_listener socket;
     struct state_dump *state_dump;
@@ -149,11 +152,13 @@ static bool open_backends(struct stream_server *s)
         return false;
     redis_keys_set_prefix(c->redis.prefix);
     s->subscriptions = subscriptions_new(s, s->base, c->redis.socket, s->db_thread);
+    s->feeds = feeds_new(s, s->base, s->db_thread, c->stream.feed_hours * HOUR_MS);
     s->connections =
-        connections_new(s, s->base, s->subscriptions, s->db_thread, (size_t)c->stream.max_streams);
+        connections_new(s, s->base, s->subscriptions, s->feeds, s->db_thread, (size_t)c->stream.max_streams);
     s->state_dump = state_dump_new(s);
     state_dump_add(s->state_dump, connections_log_state, s->connections);
     state_dump_add(s->state_dump, subscriptions_log_state, s->subscriptions);
+    state_dump_add(s->state_dump, feeds_log_state, s->feeds);
     state_dump_add(s->state_dump, stream_db_thread_log_state, s->db_thread);
     return true;
 }
@@ -192,6 +197,7 @@ static void close_all(struct stream_server *s)
         evconnlistener_free(s->listener);
     talloc_free(s->db_thread);
     talloc_free(s->subscriptions);
+    talloc_free(s->feeds);
     event_base_free(s->base);
 }
 

@@ -1,5 +1,6 @@
 #include "stream/sse.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -56,6 +57,18 @@ void sse_append_event(char **out, int seq, enum event_type type, const char *tex
     *out = talloc_asprintf_append_buffer(*out, "id: %d\nevent: %s\n", seq, event_name(type));
     append_data(out, text, size);
     *out = talloc_strdup_append_buffer(*out, "\n");
+}
+
+void sse_append_feed(char **out, int64_t number, const char *type, const char *text, size_t size)
+{
+    *out = talloc_asprintf_append_buffer(*out, "id: %" PRId64 "\nevent: %s\n", number, type);
+    append_data(out, text, size);
+    *out = talloc_strdup_append_buffer(*out, "\n");
+}
+
+void sse_append_id(char **out, int64_t number)
+{
+    *out = talloc_asprintf_append_buffer(*out, "id: %" PRId64 "\n\n", number);
 }
 
 void sse_append_retry(char **out, int ms)

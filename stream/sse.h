@@ -9,6 +9,10 @@
 
 /* Appends an event to the talloc string *out. `text` is its JSON, `size` bytes without NUL. */
 void sse_append_event(char **out, int seq, enum event_type type, const char *text, size_t size);
+/* Appends an event of a feed, whose ids are larger and whose types include others. */
+void sse_append_feed(char **out, int64_t number, const char *type, const char *text, size_t size);
+/* Appends a block without data, which tells the client an id and nothing else. */
+void sse_append_id(char **out, int64_t number);
 /* Appends the field that sets the client's reconnect delay. */
 void sse_append_retry(char **out, int ms);
 

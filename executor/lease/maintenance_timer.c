@@ -17,6 +17,7 @@
 #include "run/recover.h"
 #include "run/run_counts.h"
 #include "run/stop_tree.h"
+#include "store/feed.h"
 
 enum {
     CHECK_MS = 1000,
@@ -26,7 +27,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 13 };
+enum { TASKS = 14 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -49,6 +50,9 @@ struct maintenance_timer {
     struct scheduler *scheduler;
     /* begin_runs: the last workspace */
     id begun_after;
+    /* trim_feeds: the last workspace, and how long feeds keep their events */
+    id trimmed_after;
+    int64_t feed_keep_ms;
 };
 
 /* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
@@ -94,6 +98,13 @@ static enum err expire_occurrences_step(struct maintenance_timer *m, uint64_t *n
 {
     enum err e = maintenance_delete_old_occurrences(m->db, n_r);
     *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    return e;
+}
+
+static enum err trim_feeds_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = feed_trim(m->db, &m->trimmed_after, m->feed_keep_ms, n_r);
+    *more_r = e == OK && (*n_r == FEED_PAGE_MAX || id_is_set(&m->trimmed_after));
     return e;
 }
 
@@ -185,12 +196,13 @@ static const struct maintenance_task tasks[TASKS] = {
     {"expire_occurrences", 600000},
     {"begin_runs", 1000},
     {"expire_runs", 1000},
+    {"trim_feeds", 60000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step, refresh_credits_step, expire_keys_step,        forget_executors_step,
     retention_task_step,  purge_step,           remove_blobs_step,       sweep_blobs_step,
     stop_trees_step,      schedules_step,       expire_occurrences_step, begin_runs_step,
-    expire_runs_step};
+    expire_runs_step,     trim_feeds_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {
@@ -289,6 +301,7 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     struct maintenance_timer *m = talloc_zero(ctx, struct maintenance_timer);
     struct thread_queue_settings queue = {.run = run_maintenance, .on_finished = on_job_finished, .arg = m};
     m->max_losses = (int)exec->config->executor.max_losses;
+    m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config->files.dir);
     m->scheduler = scheduler_new(m);
     m->db = db_new(NULL, db);

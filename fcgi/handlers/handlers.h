@@ -18,6 +18,7 @@ int h_execution_stop(struct request *r);
 int h_execution_move(struct request *r);
 int h_execution_purge(struct request *r);
 int h_execution_retry(struct request *r);
+int h_feed(struct request *r);
 int h_execution_events(struct request *r);
 int h_execution_ticket(struct request *r);
 int h_wait_resume(struct request *r);

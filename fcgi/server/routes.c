@@ -33,6 +33,7 @@ static const struct route table[] = {
     {"GET", "/batches/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_batch_get},
     {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
     {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
+    {"GET", "/events", "last_event_id responder* tag type*", SCOPE_EXECUTIONS_READ, 0, 0, h_feed},
     {"POST", "/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},

@@ -144,6 +144,10 @@ static const struct setting settings[] = {
              "Unix socket of the event daemon, to which nginx connects"),
     NUMBER_ROW(stream, max_streams, 20000, 1, 1000000,
                "maximum number of open event streams and waiting requests"),
+    NUMBER_ROW(
+        stream, feed_hours, 168, 1, 8760,
+        "hours for which the feed of a workspace keeps its events; a feed that nobody reads is deleted after "
+        "this time"),
     TEXT_ROW(stream, db_user, "millrace_stream", "MariaDB user of the event daemon"),
     TEXT_ROW(stream, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(stream, log_file, "", "log file; empty: stderr"),

@@ -32,7 +32,7 @@ struct config {
     } executor;
     struct {
         const char *socket, *db_user, *db_password_file, *log_file;
-        int64_t max_streams;
+        int64_t max_streams, feed_hours;
     } stream;
     struct {
         const char *dir;

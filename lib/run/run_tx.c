@@ -773,6 +773,18 @@ static enum err write_event_rows(struct run_tx *run_tx)
                        EVENT_INSERT_SET_COUNT, run_tx->events_n, NULL);
 }
 
+/* The ends of runs, for the feeds of their workspaces (lib/store/feed.h). */
+static enum err write_feed_rows(struct run_tx *run_tx)
+{
+    struct db_value *ids = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->events_n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < run_tx->events_n; i++) {
+        if (event_is_terminal(run_tx->events[i].type))
+            ids[n++] = db_id(&run_tx->events[i].run->id);
+    }
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_FEED_EVENT_INSERT, NULL, 0, ids, 1, n, NULL);
+}
+
 static enum err write_step_rows(struct run_tx *run_tx)
 {
     struct db_value *values =
@@ -914,6 +926,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = write_step_rows(run_tx);
     if (e == OK)
         e = write_event_rows(run_tx);
+    if (e == OK)
+        e = write_feed_rows(run_tx);
     if (e == OK)
         e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)

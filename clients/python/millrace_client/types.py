@@ -311,6 +311,21 @@ class Event(TypedDict):
     data: dict[str, Any]
 
 
+class FeedEvent(TypedDict):
+    """The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`."""
+
+    execution_id: NotRequired[str]
+    seq: NotRequired[int]  # The number of the event in the stream of the execution.
+    type: Literal['execution.succeeded', 'execution.failed', 'execution.stopped', 'feed.gap']
+    at: NotRequired[str]
+    data: NotRequired[dict[str, Any]]  # `failure_reason` of an execution that failed.
+    responder_id: NotRequired[str]
+    kind: NotRequired[Literal['workflow', 'skill']]
+    parent_id: NotRequired[str | None]
+    tags: NotRequired[list[str]]
+    resumed_after: NotRequired[int]  # Events up to this id are not kept any more.
+
+
 class SkillVersionsItem(TypedDict):
     version: str
     is_current: bool

@@ -298,6 +298,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow the ends of all executions of the workspace
+         * @description The response is a stream of server-sent events without an end: one `FeedEvent` for each execution that succeeds, fails or is
+         *     stopped, children included. `id` is a number that only grows. The stream begins with what ends after the request, or after
+         *     `Last-Event-ID`: a client that reconnects with the last id misses nothing and gets nothing twice. The first stream of a
+         *     workspace covers the executions that are accepted after its response. Events are kept for a week; if some between the id and
+         *     the first one that is left are gone, the stream begins with the event `feed.gap`. All filters that are given must hold.
+         *
+         */
+        get: operations["streamFeed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions/{id}/events/ticket": {
         parameters: {
             query?: never;
@@ -1522,6 +1547,30 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`. */
+        FeedEvent: {
+            /** Format: uuid */
+            execution_id?: string;
+            /** @description The number of the event in the stream of the execution. */
+            seq?: number;
+            /** @enum {unknown} */
+            type: "execution.succeeded" | "execution.failed" | "execution.stopped" | "feed.gap";
+            /** Format: date-time */
+            at?: string;
+            /** @description `failure_reason` of an execution that failed. */
+            data?: {
+                [key: string]: unknown;
+            };
+            /** Format: uuid */
+            responder_id?: string;
+            /** @enum {unknown} */
+            kind?: "workflow" | "skill";
+            /** Format: uuid */
+            parent_id?: string | null;
+            tags?: string[];
+            /** @description Events up to this id are not kept any more. */
+            resumed_after?: number;
+        };
         Skill: {
             /** Format: uuid */
             id: string;
@@ -1771,6 +1820,15 @@ export interface components {
         };
         /** @description The event stream. `data` of each message is an `Event`. */
         Events: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/event-stream": string;
+            };
+        };
+        /** @description The event stream. `data` of each message is a `FeedEvent`. */
+        Feed: {
             headers: {
                 [name: string]: unknown;
             };
@@ -2483,6 +2541,32 @@ export interface operations {
                 };
                 content?: never;
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    streamFeed: {
+        parameters: {
+            query?: {
+                /** @description Only these types; may be repeated. */
+                type?: ("execution.succeeded" | "execution.failed" | "execution.stopped")[];
+                /** @description Only executions of these workflows and skills; may be repeated. */
+                responder?: string[];
+                /** @description Only executions with this tag. */
+                tag?: string;
+                /** @description Equivalent to `Last-Event-ID`. The header takes precedence. */
+                last_event_id?: string;
+            };
+            header?: {
+                /** @description Id of the last event that the client received. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Feed"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

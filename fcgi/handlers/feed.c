@@ -1,0 +1,113 @@
+/* GET /events: the workspace's feed of ended runs. Everything is checked here, before the event daemon opens
+ * a stream. */
+#include <sodium.h>
+#include <string.h>
+#include <talloc.h>
+
+#include "fcgi/forms/form.h"
+#include "fcgi/forms/wait.h"
+#include "fcgi/handlers/handlers.h"
+#include "fcgi/http/app.h"
+#include "fcgi/http/reply.h"
+#include "fcgi/http/request.h"
+#include "run/states.h"
+#include "store/feed.h"
+
+enum { RESPONDERS_MAX = 16, TAG_MAX = 256, DIGITS_MAX = 16 };
+static const int64_t HOUR_MS = 3600000;
+
+/* What stands in the stream's URI. */
+struct feed_query {
+    int states;
+    char *responders, *tag;
+};
+
+static bool add_type(struct request *r, const char *type, int *states)
+{
+    if (strcmp(type, event_name(EVENT_SUCCEEDED)) == 0)
+        *states |= 1 << STATE_SUCCEEDED;
+    else if (strcmp(type, event_name(EVENT_FAILED)) == 0)
+        *states |= 1 << STATE_FAILED;
+    else if (strcmp(type, event_name(EVENT_STOPPED)) == 0)
+        *states |= 1 << STATE_STOPPED;
+    else
+        return form_reject_value(r, "type", "execution.succeeded, execution.failed or execution.stopped");
+    return true;
+}
+
+static bool add_responder(struct request *r, const char *text, struct feed_query *q, size_t *n)
+{
+    id responder;
+    if (*n == RESPONDERS_MAX || !id_parse(text, strlen(text), &responder))
+        return form_reject_value(r, "responder", "at most 16 UUIDs");
+    q->responders = talloc_asprintf_append_buffer(q->responders, "%s%s", (*n)++ ? "," : "", responder.text);
+    return true;
+}
+
+static bool read_filters(struct request *r, struct feed_query *q)
+{
+    const char *tag = request_query(r, "tag");
+    size_t responders_n = 0, size = tag ? strlen(tag) : 0;
+    *q = (struct feed_query){.responders = talloc_strdup(r, "")};
+    for (size_t i = 0; i < r->query_n; i++) {
+        const char *name = r->query[i].name, *value = r->query[i].value;
+        if (strcmp(name, "type") == 0 && !add_type(r, value, &q->states))
+            return false;
+        if (strcmp(name, "responder") == 0 && !add_responder(r, value, q, &responders_n))
+            return false;
+    }
+    if (!q->states)
+        q->states = 1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED;
+    if (tag && (size == 0 || size > TAG_MAX))
+        return form_reject_value(r, "tag", "a string of 1 to 256 octets");
+    q->tag = talloc_size(r, 2 * size + 1);
+    sodium_bin2hex(q->tag, 2 * size + 1, (const unsigned char *)(tag ? tag : ""), size);
+    return true;
+}
+
+/* The id after which the stream continues: the client's, or the newest one. *missed_r: events between the
+ * client's and the first one that is left were removed. The header wins over the query, as for the events of
+ * a run. */
+static bool read_position(struct request *r, const struct feed_state *state, int64_t *after_r, bool *missed_r)
+{
+    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
+    if (!text || !*text)
+        text = request_query(r, "last_event_id");
+    *after_r = state->last_id;
+    *missed_r = false;
+    if (!text || !*text)
+        return true;
+    if (strlen(text) > DIGITS_MAX || text[strspn(text, "0123456789")] != '\0') {
+        reply_problem(r, 400, "invalid_request", "Last-Event-ID must be the number of an event.");
+        return false;
+    }
+    *after_r = strtoll(text, NULL, 10);
+    *missed_r = *after_r < state->removed_id || *after_r > state->last_id;
+    if (*missed_r)
+        *after_r = state->removed_id;
+    return true;
+}
+
+int h_feed(struct request *r)
+{
+    struct feed_query q;
+    struct feed_state state;
+    int64_t after;
+    bool missed;
+    if (!read_filters(r, &q))
+        return reply_rejected(r);
+    if (strcmp(r->method, "HEAD") == 0)
+        return reply_bytes(r, 200, "text/event-stream; charset=utf-8", "", 0);
+    enum err e = feed_open(r->app->db, r, &r->access.workspace_id,
+                           r->app->config->stream.feed_hours * HOUR_MS, &state);
+    if (e != OK)
+        return reply_err(r, e);
+    if (!read_position(r, &state, &after, &missed))
+        return reply_rejected(r);
+    return reply_internal(
+        r,
+        "/internal/stream/feed?workspace=%s&key=%s&after=%lld&missed=%d&states=%d&responders=%s&"
+        "tag=%s&streams=%lld",
+        r->access.workspace_id.text, r->access.key_id.text, (long long)after, missed, q.states, q.responders,
+        q.tag, wait_streams_max(r));
+}

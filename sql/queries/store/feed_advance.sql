@@ -1,0 +1,1 @@
+UPDATE feeds SET last_id = ? WHERE workspace_id = ?

@@ -1,0 +1,1 @@
+SELECT last_id, wanted_until_ms <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) AS is_unwanted FROM feeds WHERE workspace_id = ? FOR UPDATE

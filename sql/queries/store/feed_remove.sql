@@ -1,0 +1,1 @@
+DELETE FROM feed_events WHERE workspace_id = ? AND id <= ?

@@ -1,0 +1,346 @@
+#include "stream/feed.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/state_dump.h"
+#include "stream/sse.h"
+#include "json/json.h"
+
+enum {
+    /* how often a feed is looked at; with many feeds less often, so that the database thread has time for
+       others */
+    TICK_MS = 50,
+    POLL_MS = 200,
+    POLLS_A_TICK = 20,
+    /* how often keys are checked and the feed is kept wanted */
+    CHECK_MS = 15000,
+    /* a subscriber with more unsent output gets nothing new, and the next page only below the second number
+     */
+    UNSENT_MAX = 256 * 1024,
+    UNSENT_LOW = 16 * 1024,
+};
+
+struct feed_watch {
+    struct feeds *feeds;
+    LIST_ENTRY(feed_watch) entry;
+    id workspace;
+    LIST_HEAD(feed_subscriber_list, feed_subscriber) subscribers;
+    /* the highest id that was read; -1: nothing was read yet */
+    int64_t last;
+    /* the database job in flight, or NULL */
+    struct stream_db_job *job;
+    /* there was more than one page */
+    bool has_more;
+    /* CLOCK_BOOTTIME milliseconds */
+    int64_t polled_ms, checked_ms;
+};
+
+struct feeds {
+    struct stream_db_thread *db_thread;
+    struct event *timer;
+    int64_t keep_ms;
+    size_t count;
+    LIST_HEAD(feed_watch_list, feed_watch) all;
+};
+
+const id *feed_watch_workspace(const struct feed_watch *watch)
+{
+    return &watch->workspace;
+}
+
+/* --- filters --- */
+
+static bool has_tag(void *ctx, const char *tags, const char *tag)
+{
+    json_object *list;
+    const char *why;
+    if (!tags || json_parse_tolerant(ctx, tags, strlen(tags), JSON_DEPTH_MAX, &list, &why) != OK)
+        return false;
+    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list);
+         i++) {
+        struct span one = json_span(json_object_array_get_idx(list, i));
+        if (one.at && span_is(one, tag))
+            return true;
+    }
+    return false;
+}
+
+static bool feed_matches(void *ctx, const struct feed_subscriber *s, const struct feed_row *row)
+{
+    bool is_listed = s->responders_n == 0;
+    if (!(s->states & 1 << row->state))
+        return false;
+    for (size_t i = 0; i < s->responders_n && !is_listed; i++)
+        is_listed = id_equal(&s->responders[i], &row->ids.responder);
+    return is_listed && (!*s->tag || has_tag(ctx, row->tags, s->tag));
+}
+
+static bool has_filter(const struct feed_subscriber *s)
+{
+    return s->states != (1 << STATE_SUCCEEDED | 1 << STATE_FAILED | 1 << STATE_STOPPED) ||
+           s->responders_n > 0 || *s->tag;
+}
+
+/* Sends the rows after the cursor up to `until` that match. */
+static void feed_send(struct feed_subscriber *s, const struct stream_db_job *job, int64_t until)
+{
+    const struct feed_row *rows = job->feed_rows;
+    /* the frames of all rows are sent as they are, if all are wanted */
+    bool is_whole =
+        job->feed_n > 0 && !has_filter(s) && rows[0].id > s->cursor && rows[job->feed_n - 1].id <= until;
+    char *frames = is_whole ? job->frames : talloc_strdup(job, "");
+    for (size_t i = 0; i < job->feed_n && rows[i].id <= until; i++) {
+        if (rows[i].id <= s->cursor)
+            continue;
+        s->cursor = rows[i].id;
+        if (!is_whole && feed_matches(frames, s, &rows[i])) {
+            size_t begin = job->feed_ends[i], end = job->feed_ends[i + 1];
+            frames = talloc_strndup_append_buffer(frames, job->frames + begin, end - begin);
+            s->told = rows[i].id;
+        }
+    }
+    s->told = is_whole ? s->cursor : s->told;
+    size_t size = talloc_get_size(frames) - 1;
+    if (size > 0)
+        s->callbacks->on_frames(s, frames, size);
+    if (!is_whole)
+        talloc_free(frames);
+}
+
+/* --- subscribers that are behind --- */
+
+static void feed_on_page(struct stream_db_job *job);
+
+void feeds_advance(struct feed_subscriber *s)
+{
+    struct feed_watch *w = s->watch;
+    if (!w || s->is_live || s->job || w->last < 0 || s->callbacks->unsent(s) > UNSENT_LOW)
+        return;
+    if (s->cursor >= w->last) {
+        s->is_live = true;
+        return;
+    }
+    s->job = stream_db_job_new(STREAM_DB_FEED_PAGE, s, feed_on_page);
+    s->job->workspace = w->workspace;
+    s->job->feed_after = s->cursor;
+    s->job->feed_until = w->last;
+    stream_db_thread_submit(w->feeds->db_thread, s->job);
+}
+
+static void feed_on_page(struct stream_db_job *job)
+{
+    struct feed_subscriber *s = job->owner;
+    if (!s)
+        return;
+    s->job = NULL;
+    if (job->error != OK)
+        return; /* the next tick tries again */
+    feed_send(s, job, job->feed_until);
+    if (job->feed_n < FEED_PAGE_MAX) /* nothing else is between the cursor and the end that was asked for */
+        s->cursor = job->feed_until > s->cursor ? job->feed_until : s->cursor;
+    feeds_advance(s);
+}
+
+/* --- what is new --- */
+
+static void send_news(struct feed_watch *w, const struct stream_db_job *job)
+{
+    struct feed_subscriber *s;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    {
+        /* one that receives slowly falls behind, and reads pages of its own when its output was sent */
+        s->is_live = s->is_live && s->callbacks->unsent(s) <= UNSENT_MAX;
+        if (s->is_live)
+            feed_send(s, job, INT64_MAX);
+    }
+}
+
+static void feed_on_news(struct stream_db_job *job)
+{
+    struct feed_watch *w = job->owner;
+    if (!w)
+        return;
+    w->job = NULL;
+    if (job->error != OK)
+        return;
+    w->has_more = job->feed_n == FEED_PAGE_MAX;
+    if (w->last < 0) {
+        w->last = job->feed_until;
+    } else if (job->feed_n > 0) {
+        send_news(w, job);
+        w->last = job->feed_rows[job->feed_n - 1].id;
+    }
+}
+
+static void poll_feed(struct feed_watch *w, int64_t now_ms)
+{
+    w->polled_ms = now_ms;
+    w->job = stream_db_job_new(STREAM_DB_FEED_NEWS, w, feed_on_news);
+    w->job->workspace = w->workspace;
+    w->job->feed_after = w->last;
+    w->job->feed_keep_ms = w->feeds->keep_ms;
+    stream_db_thread_submit(w->feeds->db_thread, w->job);
+}
+
+/* --- keys --- */
+
+static bool is_key_live(const struct stream_db_job *job, const id *key)
+{
+    for (size_t i = 0; i < job->live_keys_n; i++) {
+        if (id_equal(&job->live_keys[i], key))
+            return true;
+    }
+    return false;
+}
+
+static void feed_on_checked(struct stream_db_job *job)
+{
+    struct feed_watch *w = job->owner;
+    if (!w)
+        return;
+    w->job = NULL;
+    if (job->error != OK)
+        return;
+    struct feed_subscriber *next;
+    for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
+        next = LIST_NEXT(s, entry);
+        bool was_asked = false;
+        for (size_t i = 0; i < job->keys_n && !was_asked; i++)
+            was_asked = id_equal(&job->keys[i], &s->key);
+        if (was_asked && !is_key_live(job, &s->key))
+            s->callbacks->on_revoked(s);
+    }
+}
+
+static void check_feed(struct feed_watch *w, int64_t now_ms)
+{
+    struct feed_subscriber *s;
+    size_t n = 0;
+    w->checked_ms = now_ms;
+    w->job = stream_db_job_new(STREAM_DB_FEED_CHECK, w, feed_on_checked);
+    w->job->workspace = w->workspace;
+    w->job->feed_keep_ms = w->feeds->keep_ms;
+    LIST_FOREACH(s, &w->subscribers, entry)
+    n++;
+    w->job->keys = talloc_zero_array(w->job, id, n + 1);
+    LIST_FOREACH(s, &w->subscribers, entry)
+    w->job->keys[w->job->keys_n++] = s->key;
+    w->job->keys_n = id_sort_distinct(w->job->keys, n);
+    stream_db_thread_submit(w->feeds->db_thread, w->job);
+}
+
+/* --- the timer --- */
+
+static void feeds_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct feeds *feeds = arg;
+    int64_t now_ms = clock_boot_ms();
+    int64_t every_ms = (int64_t)feeds->count * TICK_MS / POLLS_A_TICK;
+    struct feed_watch *w;
+    every_ms = every_ms < POLL_MS ? POLL_MS : every_ms;
+    LIST_FOREACH(w, &feeds->all, entry)
+    {
+        struct feed_subscriber *next;
+        for (struct feed_subscriber *s = LIST_FIRST(&w->subscribers); s; s = next) {
+            next = LIST_NEXT(s, entry);
+            feeds_advance(s);
+        }
+        if (w->job)
+            continue;
+        if (now_ms - w->checked_ms >= CHECK_MS)
+            check_feed(w, now_ms);
+        else if (w->has_more || now_ms - w->polled_ms >= every_ms)
+            poll_feed(w, now_ms);
+    }
+}
+
+/* --- subscribing --- */
+
+static int feeds_destroy(struct feeds *feeds)
+{
+    if (feeds->timer)
+        event_free(feeds->timer);
+    return 0;
+}
+
+struct feeds *feeds_new(void *ctx, struct event_base *base, struct stream_db_thread *db_thread,
+                        int64_t keep_ms)
+{
+    static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct feeds *feeds = talloc_zero(ctx, struct feeds);
+    feeds->db_thread = db_thread;
+    feeds->keep_ms = keep_ms;
+    feeds->timer = event_new(base, -1, EV_PERSIST, feeds_on_tick, feeds);
+    talloc_set_destructor(feeds, feeds_destroy);
+    if (!feeds->timer || event_add(feeds->timer, &tick) != 0)
+        log_error("stream.start_failed", "what=\"timer of feeds\"");
+    return feeds;
+}
+
+static struct feed_watch *find_watch(struct feeds *feeds, const id *workspace)
+{
+    struct feed_watch *w;
+    LIST_FOREACH(w, &feeds->all, entry)
+    {
+        if (id_equal(&w->workspace, workspace))
+            return w;
+    }
+    w = talloc_zero(feeds, struct feed_watch);
+    w->feeds = feeds;
+    w->workspace = *workspace;
+    w->last = -1;
+    w->checked_ms = clock_boot_ms();
+    LIST_INSERT_HEAD(&feeds->all, w, entry);
+    feeds->count++;
+    return w;
+}
+
+void feeds_add(struct feeds *feeds, const struct internal_request *request, struct feed_subscriber *s)
+{
+    s->watch = find_watch(feeds, &request->workspace);
+    s->key = request->key;
+    s->cursor = s->told = request->feed_after;
+    s->states = request->states;
+    memcpy(s->responders, request->responders, sizeof s->responders);
+    s->responders_n = request->responders_n;
+    LIST_INSERT_HEAD(&s->watch->subscribers, s, entry);
+}
+
+void feeds_remove(struct feed_subscriber *s)
+{
+    struct feed_watch *w = s->watch;
+    if (!w)
+        return;
+    if (s->job)
+        s->job->owner = NULL;
+    s->job = NULL;
+    s->watch = NULL;
+    LIST_REMOVE(s, entry);
+    if (!LIST_EMPTY(&w->subscribers))
+        return;
+    if (w->job)
+        w->job->owner = NULL;
+    LIST_REMOVE(w, entry);
+    w->feeds->count--;
+    talloc_free(w);
+}
+
+void feeds_log_state(void *arg)
+{
+    const struct feeds *feeds = arg;
+    const struct feed_watch *w;
+    const struct feed_subscriber *s;
+    size_t subscribers = 0, behind = 0;
+    LIST_FOREACH(w, &feeds->all, entry)
+    {
+        LIST_FOREACH(s, &w->subscribers, entry)
+        {
+            subscribers++;
+            behind += !s->is_live;
+        }
+    }
+    state_log("state.feeds", "workspaces=%zu subscribers=%zu behind=%zu", feeds->count, subscribers, behind);
+}

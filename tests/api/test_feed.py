@@ -1,0 +1,239 @@
+"""GET /events: each end of a run of the workspace once, in the order of ids, through interruptions of any kind."""
+import concurrent.futures
+import json
+import random
+import signal
+import threading
+
+import peers
+import pytest
+import requests
+from openapi import DOCUMENT
+from stack import Client, eventually, kill
+
+ECHO = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
+FAIL = {"steps": [{"name": "no", "type": "fail", "message": "no"}]}
+SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
+SETTINGS = {"quotas.streams": "2000"}
+
+
+class Subscriber:
+    """Follows the feed; a connection that ends is opened again with the last id."""
+
+    def __init__(self, stack, key, params=None, last=None, restless=None):
+        self.url, self.key, self.params, self.last, self.restless = stack.url + "/api/v1/events", key, params, last, restless
+        self.events, self.gaps, self.connections = [], [], 0
+        self.ended, self.ready, self.failure = threading.Event(), threading.Event(), None
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
+
+    def follow(self):
+        try:
+            while not self.ended.is_set():
+                try:
+                    self.connect()
+                except (requests.RequestException, AttributeError):
+                    self.ended.wait(0.05)
+        except Exception as e:  # noqa: BLE001 - reported by stop()
+            self.failure = e
+
+    def connect(self):
+        headers = {"Authorization": f"Bearer {self.key}"} | ({"Last-Event-ID": str(self.last)} if self.last else {})
+        with requests.Session() as session:
+            session.trust_env = False
+            with session.get(self.url, headers=headers, params=self.params, stream=True, timeout=40) as answer:
+                if answer.status_code != 200:
+                    raise requests.RequestException(answer.status_code)
+                self.connections += 1
+                budget = self.restless.randrange(1, 30) if self.restless else None
+                self.read(answer, budget)
+
+    def read(self, answer, budget):
+        block, got = {}, 0
+        for line in answer.iter_lines(chunk_size=None):
+            if self.ended.is_set() or (budget and got > budget):
+                return
+            if line and not line.startswith(b":"):
+                name, _, value = line.decode().partition(": ")
+                block[name] = value
+            elif block:
+                got += 1
+                self.take(block)
+                block = {}
+
+    def take(self, block):
+        if "id" not in block:
+            return
+        id = int(block["id"])
+        assert self.last is None or id >= self.last, (id, self.last)
+        self.last = id
+        if "data" in block:
+            event = json.loads(block["data"])
+            DOCUMENT.validate({"$ref": "#/components/schemas/FeedEvent"}, event, "event of the feed")
+            assert event["type"] == block["event"]
+            (self.gaps if event["type"] == "feed.gap" else self.events).append(event)
+        self.ready.set()
+
+    def ids(self):
+        return [e["execution_id"] for e in self.events]
+
+    def stop(self):
+        self.ended.set()
+        assert self.failure is None, self.failure
+
+
+@pytest.fixture
+def follow(stack):
+    made = []
+
+    def begin(key, **options):
+        made.append(Subscriber(stack, key, **options))
+        return made[-1]
+    yield begin
+    for each in made:
+        each.stop()
+
+
+def started(subscriber):
+    assert subscriber.ready.wait(30)
+    return subscriber
+
+
+def test_filters(workspace, follow):
+    client = workspace.client()
+    echo, fail, slow = (workspace.put_workflow(p) for p in (ECHO, FAIL, SLOW))
+    every = started(follow(client.key))
+    failed = started(follow(client.key, params={"type": ["execution.failed", "execution.stopped"]}))
+    tagged = started(follow(client.key, params={"tag": "ä b", "responder": [echo, slow]}))
+    other = started(follow(client.key, params={"responder": fail}))
+    runs = [client.started(echo), client.started(echo, tags=["x", "ä b"]), client.started(fail, tags=["ä b"]), client.started(slow)]
+    for run in runs[:3]:
+        client.finished(run)
+    client.post(f"/executions/{runs[3]}/stop")
+    eventually(lambda: len(every.events) == 4, 30, "four ends")
+    assert sorted(every.ids()) == sorted(runs)
+    by_id = {e["execution_id"]: e for e in every.events}
+    assert by_id[runs[1]] == {"execution_id": runs[1], "seq": by_id[runs[1]]["seq"],
+                              "type": "execution.succeeded", "at": client.execution(runs[1])["endedAt"], "data": {}, "responder_id": echo,
+                              "kind": "workflow", "parent_id": None, "tags": ["x", "ä b"]}
+    assert by_id[runs[2]]["data"] == {"failure_reason": "step_failed"} and by_id[runs[3]]["type"] == "execution.stopped"
+    eventually(lambda: len(failed.events) == 2 and tagged.events and other.events, 30, "the filtered ends")
+    assert sorted(failed.ids()) == sorted(runs[2:]) and tagged.ids() == [runs[1]] and other.ids() == [runs[2]]
+
+
+def test_children_are_included(workspace, follow):
+    client = workspace.client()
+    leaf = workspace.put_workflow(ECHO)
+    parent = workspace.put_workflow({"steps": [{"name": "c", "type": "workflow", "workflow_id": leaf}]})
+    feed = started(follow(client.key))
+    run = client.started(parent)
+    eventually(lambda: len(feed.events) == 2, 30, "two ends")
+    assert [e["parent_id"] for e in feed.events] == [run, None]
+
+
+def test_requests_that_are_refused(stack, workspace):
+    client = workspace.client()
+    for query in ({"type": "execution.started"}, {"type": "x"}, {"responder": "x"}, {"tag": ""}, {"tag": "t" * 257}, {"last_event_id": "x"},
+                  {"last_event_id": "1" * 17}, {"nonsense": "1"}, {"responder": [workspace.id] * 17}):
+        answer = client.get("/events", params=query)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), query
+    assert workspace.client("files:read").get("/events").status_code == 403
+    assert Client(stack.url).get("/events").status_code == 401
+    assert client.request("HEAD", "/events").status_code == 200
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "streams=0")
+    eventually(lambda: workspace.client().get("/events").status_code == 403, 10, "the quota")
+
+
+def test_another_workspace_sees_nothing(stack, workspace, follow):
+    stranger = started(follow(stack.workspace().client().key))
+    client = workspace.client()
+    own = started(follow(client.key))
+    client.finished(client.started(workspace.put_workflow(ECHO)))
+    eventually(lambda: own.events, 30, "the own end")
+    assert stranger.events == []
+
+
+def test_a_revoked_key_ends_the_stream(stack, workspace, follow):
+    key = workspace.key()
+    feed = started(follow(key["key"]))
+    stack.cli("key", "revoke", "--workspace", workspace.id, key["id"])
+    eventually(lambda: "why=revoked" in stack.log("stream"), 40, "the end of the stream")
+    assert feed.connections == 1
+
+
+def test_a_hundred_subscribers_that_resume_at_random_miss_nothing(stack, workspace, follow):
+    """Also across kill -9 of the event daemon, several times, and while the runs end."""
+    client = workspace.client()
+    flow = workspace.put_workflow(ECHO)
+    first = started(follow(client.key))
+    subscribers = [follow(client.key, restless=random.Random(n)) for n in range(100)]
+    for each in subscribers:
+        started(each)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        pending = [pool.submit(workspace.client().started, flow) for _ in range(400)]
+        for n in range(3):
+            eventually(lambda want=100 * n + 50: sum(p.done() for p in pending) > want, 120, "accepted runs")
+            kill(stack.pid("stream"), signal.SIGKILL)
+            eventually(lambda: not stack.pid("stream"), 20, "the end of the daemon")
+            stack.start_server("stream")
+        runs = sorted(p.result() for p in pending)
+    for each in [first, *subscribers]:
+        eventually(lambda: len(each.events) >= len(runs), 120, "all ends")
+    mark = client.started(flow)  # what would come twice comes before the mark
+    for each in [first, *subscribers]:
+        eventually(lambda: mark in each.ids(), 120, "the mark")
+        assert sorted(each.ids()) == sorted([*runs, mark]) and not each.gaps
+    assert sum(s.connections for s in subscribers) > 400
+    # a client that was away reads it all from the id at which it left
+    late = follow(client.key, last=int(stack.sql_one(f"SELECT removed_id FROM feeds WHERE workspace_id = '{workspace.id}'")))
+    eventually(lambda: mark in late.ids(), 60, "all ends")
+    assert sorted(late.ids()) == sorted([*runs, mark])
+
+
+def test_a_commit_that_becomes_visible_late_is_not_skipped(stack, workspace, follow):
+    """A transaction that has written its row before others, and commits after them."""
+    client = workspace.client()
+    flow = workspace.put_workflow(ECHO)
+    feed = started(follow(client.key))
+    done = client.finished(client.started(flow))["id"]
+    eventually(lambda: feed.ids() == [done], 30, "the first end")
+    hidden = client.finished(client.started(workspace.put_workflow(FAIL)))["id"]
+    eventually(lambda: hidden in feed.ids(), 30, "the second end")
+    last = feed.last
+    with peers.mariadb(stack.dir, 60) as run:
+        run(f"DELETE FROM feed_events WHERE execution_id = '{hidden}'")
+        run("BEGIN")
+        run(f"INSERT INTO feed_events (execution_id, workspace_id, at_ms) VALUES ('{hidden}', '{workspace.id}', 1)")
+        others = [client.finished(client.started(flow))["id"] for _ in range(3)]
+        eventually(lambda: set(others) <= set(feed.ids()), 30, "the ends that were committed")
+        assert feed.ids().count(hidden) == 1 and feed.last > last
+        run("COMMIT")
+    eventually(lambda: feed.ids().count(hidden) == 2, 30, "the end that became visible late")
+    assert feed.ids()[-1] == hidden
+
+
+def test_old_events_are_removed_and_the_gap_is_reported(stack, workspace, follow):
+    client = workspace.client()
+    flow = workspace.put_workflow(ECHO)
+    feed = started(follow(client.key))
+    begin = feed.last
+    for _ in range(3):
+        client.finished(client.started(flow))
+    eventually(lambda: len(feed.events) == 3, 30, "three ends")
+    stack.sql(f"UPDATE feed_events SET at_ms = 1 WHERE workspace_id = '{workspace.id}' AND id < {feed.last}")
+    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
+    late = started(follow(client.key, last=begin))
+    eventually(lambda: late.events, 30, "the event that is left")
+    assert late.ids() == feed.ids()[-1:] and [g["resumed_after"] for g in late.gaps] == [feed.last - 1]
+    assert not started(follow(client.key, last=feed.last - 1)).gaps
+    # a feed that nobody wants is deleted; a new one does not take up its ids
+    feed.stop(), late.stop()
+    stack.sql(f"UPDATE feeds SET wanted_until_ms = 1 WHERE workspace_id = '{workspace.id}'")
+    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
+    eventually(lambda: stack.sql(f"SELECT 1 FROM feeds WHERE workspace_id = '{workspace.id}'") == [], 60, "the removal of the feed")
+    client.finished(client.started(flow))
+    assert stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "0"
+    again = started(follow(client.key, last=feed.last))
+    eventually(lambda: again.gaps, 30, "the gap")
+    assert again.gaps[0]["resumed_after"] > feed.last
