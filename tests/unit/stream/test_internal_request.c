@@ -11,7 +11,7 @@
 
 static bool parse_request(const char *target, struct internal_request *request)
 {
-    char head[2048];
+    char head[INTERNAL_REQUEST_QUERY_MAX + 512];
     int size = snprintf(head, sizeof head, "GET %s HTTP/1.1\r\nHost: x\r\nx-request-id: abc\r\n\r\n", target);
     return internal_request_parse(head, (size_t)size, request);
 }
@@ -78,7 +78,7 @@ Test(internal_request, rejects_a_long_query_and_nul)
 {
     static const char prefix[] = "execution=" RUN "&workspace=" WORKSPACE "&seconds=5&x=";
     struct internal_request request;
-    char target[1024], query[INTERNAL_REQUEST_QUERY_MAX + 2];
+    char target[INTERNAL_REQUEST_QUERY_MAX + 128], query[INTERNAL_REQUEST_QUERY_MAX + 2];
     for (int size = INTERNAL_REQUEST_QUERY_MAX; size <= INTERNAL_REQUEST_QUERY_MAX + 1; size++) {
         memset(query, 'x', sizeof query);
         memcpy(query, prefix, sizeof prefix - 1);
@@ -117,4 +117,51 @@ Test(internal_request, the_log_is_a_stream_of_events)
     cr_expect(request.kind == INTERNAL_REQUEST_EVENTS && !request.as_log);
     snprintf(target, sizeof target, "/internal/stream/logs%s", rest);
     cr_expect_not(parse_request(target, &request));
+}
+
+#define FEED "/internal/stream/feed?workspace=" WORKSPACE "&key=" KEY
+
+Test(internal_request, parses_feeds)
+{
+    struct internal_request request;
+    cr_assert(parse_request(FEED "&after=1795752531472001&missed=1&states=56&responders=" RUN "," KEY
+                                 "&tag=c3a420&streams=9",
+                            &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_FEED);
+    cr_assert_eq(request.feed_after, 1795752531472001);
+    cr_assert_eq(request.missed, 1);
+    cr_assert_eq(request.states, 56);
+    cr_assert_eq(request.responders_n, 2);
+    cr_assert_str_eq(request.responders[1].text, KEY);
+    cr_assert_str_eq(request.tag, "\xc3\xa4 ");
+    cr_assert_eq(request.streams, 9);
+    cr_assert(parse_request(FEED "&after=0&missed=0&states=8&responders=&tag=", &request));
+    cr_assert_eq(request.responders_n, 0);
+    cr_assert_str_eq(request.tag, "");
+}
+
+Test(internal_request, rejects_feeds_with_missing_or_bad_parameters)
+{
+    static const char *const rest[] = {
+        "&missed=0&states=8&responders=&tag=",          "&after=&missed=0&states=8&responders=&tag=",
+        "&after=-1&missed=0&states=8&responders=&tag=", "&after=1x&missed=0&states=8&responders=&tag=",
+        "&after=1&missed=2&states=8&responders=&tag=",  "&after=1&missed=0&states=0&responders=&tag=",
+        "&after=1&missed=0&states=8&responders=x&tag=", "&after=1&missed=0&states=8&responders=&tag=0",
+        "&after=1&missed=0&states=8&responders=&tag=zz"};
+    struct internal_request request;
+    char target[512];
+    for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++) {
+        snprintf(target, sizeof target, FEED "%s", rest[i]);
+        cr_assert(!parse_request(target, &request), "%s", rest[i]);
+    }
+    char many[(INTERNAL_REQUEST_RESPONDERS_MAX + 1) * sizeof RUN + 1] = "",
+                                                                   long_tag[2 * INTERNAL_REQUEST_TAG_MAX + 3];
+    for (int i = 0; i <= INTERNAL_REQUEST_RESPONDERS_MAX; i++)
+        strcat(strcat(many, i ? "," : ""), RUN);
+    snprintf(long_tag, sizeof long_tag, "%0*d", 2 * INTERNAL_REQUEST_TAG_MAX + 2, 0);
+    char big[INTERNAL_REQUEST_QUERY_MAX];
+    snprintf(big, sizeof big, FEED "&after=1&missed=0&states=8&responders=%s&tag=", many);
+    cr_assert(!parse_request(big, &request));
+    snprintf(big, sizeof big, FEED "&after=1&missed=0&states=8&responders=&tag=%s", long_tag);
+    cr_assert(!parse_request(big, &request));
 }
