@@ -19,7 +19,8 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
-           "webhook list", "webhook show", "webhook deliveries"}
+           "webhook list", "webhook show", "webhook deliveries",
+           "setup"}  # setup: before there is a database
 
 # Operations of the API that are no deeds: a run names its key itself, and a ticket is a read of five minutes.
 NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
