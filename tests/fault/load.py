@@ -5,7 +5,7 @@ import threading
 import time
 
 from book import CUT, Run
-from programs import WEIGHTS
+from programs import WEIGHTS, Skill
 
 CONTENTS = [b"shared %d " % n * 1000 for n in range(3)]
 UNSURE = (CUT, 502, 504)
@@ -36,8 +36,10 @@ class Client(threading.Thread):
 
     def act(self):
         chance = self.rng.random()
-        if chance < 0.62 or not self.mine:
+        if chance < 0.58 or not self.mine:
             self.start_one()
+        elif chance < 0.62:
+            self.start_batch()
         elif chance < 0.72:
             self.repeat_one()
         elif chance < 0.78:
@@ -116,6 +118,80 @@ class Client(threading.Thread):
             self.book.complain(f"the key of {run.r} has two executions: {before} and {id}", id)
         if not run.key and "idempotent-replayed" in answer.headers:
             self.book.complain(f"{run.r} has no key, but got a replay", id)
+
+    def start_batch(self):
+        """Some runs of one workflow by one request, which is repeated until it is complete; now and then twice at the same time, or given
+        up after its first response."""
+        self.n += 1
+        workflows = {n: w for n, w in WEIGHTS.items() if not isinstance(self.programs[n], Skill)}
+        program = self.programs[self.rng.choices(list(workflows), workflows.values())[0]]
+        names = [f"r{self.number}-{self.n}-{i}" for i in range(self.rng.randint(2, 12))]
+        runs = [Run(r, self.caller, program, program.inputs(self.rng, r), None) for r in names]
+        for run in runs:
+            run.poor = 402 in self.allowed
+            self.book.add(run)
+        once, twin = self.rng.random() < 0.1, self.rng.random() < 0.1
+        other = threading.Thread(target=self.settle_batch, args=(runs, once, twin), daemon=True)
+        if twin:
+            other.start()
+        self.settle_batch(runs, once, twin)
+        if twin:
+            other.join()
+        self.mine += [run for run in runs if run.id]
+
+    def settle_batch(self, runs, once, twin):
+        """Of two requests at the same time one may have rejected (429, 402) what the other one accepted, or find the batch finished in the
+        middle of it. It gets 503 then, without any fault, and learns the results by its repetition (docs/correctness.md)."""
+        begun = time.monotonic()
+        path, body = f"/workflows/{runs[0].program.id}/run-batch", {"items": [run.program.body(run) for run in runs]}
+        while True:
+            sent = time.monotonic()
+            answer = self.caller.call("POST", path, body, f"batch {runs[0].r}")
+            received = time.monotonic()
+            if answer.status == 200:
+                self.take_results(runs, answer)
+                return
+            if answer.status in self.allowed and not any(run.unknown for run in runs):
+                self.book.count(f"batch {answer.status}")
+                return
+            if answer.status == 503 and twin:
+                self.book.count("run-batch 503 beside its twin")
+            elif answer.status in UNSURE + (503,):
+                self.book.needs_excuse("run-batch", answer, sent, received)
+            if answer.status in UNSURE + (503,):
+                for run in runs:  # also after 503: the items that were accepted stand
+                    run.unknown = True
+                if once:
+                    return
+            elif answer.status not in self.allowed:
+                self.book.complain(f"run-batch {runs[0].r}: {answer}")
+                return
+            if received - begun > 90:
+                self.book.complain(f"run-batch {runs[0].r}: incomplete after 90 s of repetitions: {answer}")
+                return
+            time.sleep(self.rng.uniform(0.1, 0.5))
+
+    def take_results(self, runs, answer):
+        results = answer.json["results"]
+        self.book.count("batches" if "idempotent-replayed" not in answer.headers else "batches replayed")
+        if len(results) != len(runs) or answer.json["accepted"] != sum(r["status"] == 202 for r in results):
+            self.book.complain(f"run-batch {runs[0].r} has the wrong number of results: {answer}")
+        for run, result in zip(runs, results):
+            if result["status"] == 202:
+                self.accepted_item(run, result["execution_id"])
+            elif result["status"] in self.allowed:
+                self.book.count(f"item {result['status']}")
+                run.refused, run.unknown = True, False  # the batch is finished: a run of it is none that somebody asked for
+            else:
+                self.book.complain(f"run-batch {run.r}: {result}")
+
+    def accepted_item(self, run, id):
+        self.book.count("items accepted")
+        with self.book.lock:
+            before, run.id = run.id, id
+            self.book.last_accepted = time.monotonic()
+        if before and before != id:
+            self.book.complain(f"the item {run.r} has two executions: {before} and {id}", id)
 
     def repeat_one(self):
         run = self.rng.choice(self.mine)
