@@ -24,6 +24,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_times          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
@@ -79,6 +81,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_times          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';

@@ -95,6 +95,43 @@ static enum err read_stored_steps(struct db_tx *tx, struct claimed_run *c)
     return OK;
 }
 
+static bool waits_for_signals(const struct claimed_run *c)
+{
+    const struct program *program = c->program ? cached_program_compiled(c->program) : NULL;
+    for (size_t i = 0; program && i < c->steps_n; i++) {
+        const struct stored_step *s = &c->steps[i];
+        if (s->status == STEP_STATUS_RUNNING && s->step >= 0 && (size_t)s->step < program->step_count &&
+            program->steps[s->step].type == STEP_TYPE_WAIT)
+            return true;
+    }
+    return false;
+}
+
+static enum err read_given_signals(struct db_tx *tx, struct claimed_run *c)
+{
+    struct db_value run = db_id(&c->run.id);
+    struct db_rows *rows;
+    if (!waits_for_signals(c))
+        return OK;
+    enum err e = db_run(tx->db, c->texts, SQL_EXECUTOR_SIGNALS, &run, 1, &rows);
+    if (e != OK)
+        return e;
+    c->signals = talloc_zero_array(c->texts, struct given_signal, rows->count);
+    c->signals_n = rows->count;
+    for (size_t r = 0; r < rows->count; r++) {
+        c->signals[r] = (struct given_signal){
+            .seq = (int)db_int(rows, r, EXECUTOR_SIGNALS_SEQ),
+            .step = (int)db_int(rows, r, EXECUTOR_SIGNALS_STEP),
+            .item = (int)db_int(rows, r, EXECUTOR_SIGNALS_ITEM),
+            .at_ms = db_int(rows, r, EXECUTOR_SIGNALS_AT_MS),
+            .name = db_str(rows, r, EXECUTOR_SIGNALS_NAME),
+            .data = db_str(rows, r, EXECUTOR_SIGNALS_DATA),
+            .sender = db_str(rows, r, EXECUTOR_SIGNALS_SENDER),
+        };
+    }
+    return OK;
+}
+
 /* Bytes of the texts that were read for one run, and of the run in memory, by estimate. */
 static void measure_run(const struct claimed_run *c, size_t *texts_r, size_t *memory_r)
 {
@@ -104,6 +141,11 @@ static void measure_run(const struct claimed_run *c, size_t *texts_r, size_t *me
         size_t size = c->steps[i].result ? strlen(c->steps[i].result) : 0;
         texts += size;
         trees += size > 0 ? json_tree_estimate(c->steps[i].result, size) : 0;
+    }
+    for (size_t i = 0; i < c->signals_n; i++) {
+        size_t size = c->signals[i].data ? strlen(c->signals[i].data) : 0;
+        texts += size;
+        trees += size > 0 ? json_tree_estimate(c->signals[i].data, size) : 0;
     }
     *texts_r = texts;
     *memory_r = RUN_BYTES + 2 * texts + trees;
@@ -127,6 +169,8 @@ static enum err read_texts(struct db_tx *tx, struct claim_batch *claims, struct 
         e = read_large_input(tx, c);
     if (e == OK && steps)
         e = read_stored_steps(tx, c);
+    if (e == OK && steps)
+        e = read_given_signals(tx, c);
     if (e == OK && adopts)
         e = read_adopted_steps(tx->db, c->texts, c);
     return e;
@@ -483,10 +527,12 @@ enum err claim_offered_runs_again(struct db_tx *tx, struct run_tx *run_tx,
         c->fenced = false;
         if (r && tx->settling && claim_already_written(c, r, executor_id))
             r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on it */
-        else if (r && run_is_claimable(r, c->run.attempt) && claim_batch_may_claim(claims))
+        else if (r && run_is_claimable(r, c->run.attempt) && claim_batch_may_claim(claims)) {
+            r->park_until_ms = c->run.park_until_ms;
             e = move_to_running(run_tx, r, c, executor_id, c->run.deadline_ms);
-        else
+        } else {
             c->fenced = true;
+        }
     }
     return e;
 }
@@ -504,6 +550,7 @@ void choose_first_commits(struct claim_batch *claims)
         if (!c->first_commit)
             continue;
         c->write_separately = claims->write_first_commits_separately || c->first_commit->stop_descendants ||
+                              id_is_set(&c->first_commit->root_id) ||
                               (c->concurrency_limited && c->first_commit->has_move) ||
                               bytes > claims->first_commits_bytes_max;
         bytes += c->first_commit->bytes;

@@ -21,6 +21,14 @@ struct stored_step {
     int64_t completed_ms;
 };
 
+/* A signal that was given to a wait of the run. */
+struct given_signal {
+    int seq, step, item;
+    int64_t at_ms;
+    /* JSON: data and sender */
+    const char *name, *data, *sender;
+};
+
 struct active_run;
 
 /* Belongs to the array of its batch. Once it has been offered to the loop, it is handed to the loop again
@@ -48,6 +56,9 @@ struct claimed_run {
     size_t steps_n;
     /* The run that it retries was purged: it cannot begin. */
     bool adoption_lost;
+    /* By step and item. */
+    struct given_signal *signals;
+    size_t signals_n;
     int64_t claimed_ms; /* wall time */
     /* Bytes of memory with which it was admitted; 0: its struct active_run has them, or it was dropped. */
     size_t memory_bytes;

@@ -57,6 +57,28 @@ void commit_set_park(struct commit *c, const struct commit_park *park)
     c->park->children = talloc_memdup(c->park, park->children, sizeof(id) * park->children_n);
 }
 
+void commit_add_signal_wait(struct commit *c, const struct signal_wait *wait)
+{
+    c->signal_waits = talloc_realloc(c, c->signal_waits, struct signal_wait, c->signal_waits_n + 1);
+    struct signal_wait *copy = &c->signal_waits[c->signal_waits_n++];
+    *copy = *wait;
+    copy->name = talloc_strdup(c, wait->name);
+    copy->message = wait->message ? talloc_strdup(c, wait->message) : NULL;
+    c->bytes += COMMIT_ROW_BYTES + (wait->message ? strlen(wait->message) : 0);
+}
+
+void commit_end_signal_wait(struct commit *c, int step, int item)
+{
+    c->waits_done = talloc_realloc(c, c->waits_done, struct signal_wait, c->waits_done_n + 1);
+    c->waits_done[c->waits_done_n++] = (struct signal_wait){.step = step, .item = item};
+}
+
+void commit_end_signal(struct commit *c, int seq)
+{
+    c->signals_done = talloc_realloc(c, c->signals_done, int, c->signals_done_n + 1);
+    c->signals_done[c->signals_done_n++] = seq;
+}
+
 bool commit_is_empty(const struct commit *c)
 {
     return c->events_n == 0 && c->steps_n == 0 && !c->has_move && !c->park;

@@ -26,6 +26,18 @@ struct commit_park {
     size_t children_n;
 };
 
+/* Levels of a tree above a run. */
+enum { COMMIT_ANCESTORS_MAX = 16 };
+
+/* A wait for a signal, of a run that is parked. */
+struct signal_wait {
+    int step, item;
+    /* NULL: no message */
+    const char *name, *message;
+    /* wall time */
+    int64_t due_ms;
+};
+
 struct commit {
     /* First: a commit is a job, and the talloc context of its texts. */
     struct job job;
@@ -43,6 +55,20 @@ struct commit {
     size_t events_n;
     struct run_step *steps;
     size_t steps_n;
+    /* With `park`: the waits for signals. */
+    struct signal_wait *signal_waits;
+    size_t signal_waits_n;
+    /* Signals that were consumed or rejected, by number, and the waits that have ended. */
+    int *signals_done;
+    size_t signals_done_n;
+    struct signal_wait *waits_done;
+    size_t waits_done_n;
+    /* Added to the deadlines of the run's ancestors, besides what parking adds; 0: nothing. root_id is set if
+     * the run has ancestors whose deadlines the commit changes. */
+    int64_t ancestors_ms;
+    id root_id;
+    id ancestors[COMMIT_ANCESTORS_MAX];
+    size_t ancestors_n;
     /* No side effect was started after all, nor by an earlier attempt: the move may refund. */
     bool nothing_started;
     /* Of a skill's run, with its artifacts; NULL: none to write. */
@@ -76,4 +102,8 @@ void commit_put_step(struct commit *c, const struct run_step *step);
 void commit_set_move(struct commit *c, const struct run_move *move);
 /* The children are copied. */
 void commit_set_park(struct commit *c, const struct commit_park *park);
+/* Texts are copied. */
+void commit_add_signal_wait(struct commit *c, const struct signal_wait *wait);
+void commit_end_signal_wait(struct commit *c, int step, int item);
+void commit_end_signal(struct commit *c, int seq);
 bool commit_is_empty(const struct commit *c);

@@ -21,15 +21,36 @@ static enum err batch_error(enum err e)
 
 /* --- one transaction for many runs --- */
 
-/* The commit's run. If the commit parks the run, also the children that the run waits for. */
+/* Adds the ancestors of a run whose deadlines the commit changes. Parents never change. */
+static enum err find_ancestors(struct db_tx *tx, struct commit *c)
+{
+    enum err e = OK;
+    id below = c->run;
+    c->ancestors_n = 0;
+    while (e == OK && id_is_set(&c->root_id) && c->ancestors_n < COMMIT_ANCESTORS_MAX &&
+           !id_equal(&below, &c->root_id)) {
+        struct db_value args[] = {db_id(&c->root_id), db_id(&below)};
+        struct db_rows *rows;
+        e = db_run(tx->db, tx->ctx, SQL_EXECUTION_PARENT, args, 2, &rows);
+        if (e != OK || rows->count == 0)
+            break;
+        below = c->ancestors[c->ancestors_n++] = db_get_id(rows, 0, EXECUTION_PARENT_PARENT_ID);
+    }
+    return e;
+}
+
+/* The commit's run, and its ancestors (find_ancestors). If the commit parks the run, also the children that
+ * the run waits for. */
 static id *add_commit_ids(struct db_tx *tx, id *ids, size_t *n, const struct commit *c)
 {
     const struct commit_park *park = c->park;
     size_t children_n = park ? park->children_n : 0;
-    ids = talloc_realloc(tx->ctx, ids, id, *n + 1 + children_n);
+    ids = talloc_realloc(tx->ctx, ids, id, *n + 1 + children_n + c->ancestors_n);
     ids[(*n)++] = c->run;
     for (size_t i = 0; i < children_n; i++)
         ids[(*n)++] = park->children[i];
+    for (size_t i = 0; i < c->ancestors_n; i++)
+        ids[(*n)++] = c->ancestors[i];
     return ids;
 }
 
@@ -38,8 +59,13 @@ static enum err lock_batch(struct db_tx *tx, struct batch_state *state)
     struct commit_batch *b = state->b;
     id *ids = NULL;
     size_t n = 0;
-    for (size_t i = 0; i < b->commits_n; i++)
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < b->commits_n; i++) {
+        e = find_ancestors(tx, b->commits[i]);
         ids = add_commit_ids(tx, ids, &n, b->commits[i]);
+    }
+    if (e != OK)
+        return e;
     ids = talloc_realloc(tx->ctx, ids, id, n + b->claims.runs_n + 1);
     for (size_t i = 0; i < b->claims.runs_n; i++)
         ids[n++] = b->claims.runs[i].run.id;

@@ -1,5 +1,10 @@
 #include "executor/db_thread/write_commit.h"
 
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+
 bool commit_already_written(const struct commit *c, const struct run *r, uint64_t executor_id)
 {
     enum run_state to = STATE_RUNNING;
@@ -34,10 +39,101 @@ static bool child_has_ended(struct run_tx *run_tx, const struct commit_park *par
     return false;
 }
 
-static enum err write_park(struct run_tx *run_tx, struct run *r, struct commit *c)
+/* Writes the waits of a run that is parked. An attempt before may have left others, and signals for them. */
+static enum err write_signal_waits(struct db_tx *tx, const struct commit *c)
 {
-    const struct run_move move = {
-        .move = MOVE_PARK, .wait_reason = c->park->reason, .wake_ms = c->park->wake_ms};
+    struct db_value *values =
+        talloc_array(tx->ctx, struct db_value, c->signal_waits_n * SIGNAL_WAITS_PUT_SET_COUNT);
+    struct db_value run = db_id(&c->run);
+    enum err e = c->attempt > 0 ? db_run(tx->db, tx->ctx, SQL_SIGNALS_TAKE_BACK, &run, 1, NULL) : OK;
+    if (e == OK && c->attempt > 0)
+        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_CLEAR, &run, 1, NULL);
+    for (size_t i = 0; i < c->signal_waits_n; i++) {
+        const struct signal_wait *w = &c->signal_waits[i];
+        struct db_value *v = &values[SIGNAL_WAITS_PUT_SET_COUNT * i];
+        v[SIGNAL_WAITS_PUT_SET_EXECUTION_ID] = run;
+        v[SIGNAL_WAITS_PUT_SET_STEP] = db_number(w->step);
+        v[SIGNAL_WAITS_PUT_SET_ITEM] = db_number(w->item);
+        v[SIGNAL_WAITS_PUT_SET_NAME] = db_text(w->name);
+        v[SIGNAL_WAITS_PUT_SET_DUE_MS] = db_number(w->due_ms);
+        v[SIGNAL_WAITS_PUT_SET_MESSAGE] = db_text(w->message);
+    }
+    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_SIGNAL_WAITS_PUT, NULL, 0, values,
+                                 SIGNAL_WAITS_PUT_SET_COUNT, c->signal_waits_n, NULL)
+                   : e;
+}
+
+/* Gives the signals that came before to the waits, the oldest first. *any_r: a wait has got one. */
+static enum err give_kept_signals(struct db_tx *tx, const struct commit *c, bool *any_r)
+{
+    struct db_value run = db_id(&c->run);
+    struct db_rows *rows;
+    bool *served = talloc_zero_array(tx->ctx, bool, c->signal_waits_n + 1);
+    *any_r = false;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SIGNALS_KEPT, &run, 1, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        const char *name = db_str(rows, r, SIGNALS_KEPT_NAME);
+        size_t i = 0;
+        while (i < c->signal_waits_n && (served[i] || strcmp(c->signal_waits[i].name, name) != 0))
+            i++;
+        if (i == c->signal_waits_n)
+            continue;
+        struct db_value args[] = {db_number(c->signal_waits[i].step), db_number(c->signal_waits[i].item), run,
+                                  db_number(db_int(rows, r, SIGNALS_KEPT_SEQ))};
+        served[i] = *any_r = true;
+        e = db_run(tx->db, tx->ctx, SQL_SIGNALS_GIVE, args, 4, NULL);
+    }
+    return e;
+}
+
+/* Signals that were consumed or rejected, and waits that have ended. */
+static enum err write_signal_ends(struct db_tx *tx, const struct commit *c)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < c->signals_done_n; i++) {
+        struct db_value args[] = {db_id(&c->run), db_number(c->signals_done[i])};
+        e = db_run(tx->db, tx->ctx, SQL_SIGNALS_CONSUME, args, 2, NULL);
+    }
+    for (size_t i = 0; e == OK && i < c->waits_done_n; i++) {
+        struct db_value args[] = {db_id(&c->run), db_number(c->waits_done[i].step),
+                                  db_number(c->waits_done[i].item)};
+        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_DELETE, args, 3, NULL);
+    }
+    return e;
+}
+
+/* The time for which a run is parked until a signal counts against no deadline above it either. */
+static enum err move_ancestors_deadlines(struct db_tx *tx, struct run_tx *run_tx, const struct commit *c,
+                                         int64_t by_ms)
+{
+    enum err e = OK;
+    for (size_t i = 0; e == OK && by_ms != 0 && i < c->ancestors_n; i++) {
+        struct run *above = run_tx_find(run_tx, &c->ancestors[i]);
+        if (!above || state_is_terminal(above->state) || above->deadline_ms == 0)
+            continue;
+        above->deadline_ms += by_ms;
+        above->changed = true;
+        struct db_value args[] = {db_number(above->deadline_ms), db_id(&above->id)};
+        if (by_ms < 0 && above->parked)
+            e = db_run(tx->db, tx->ctx, SQL_WAITS_NOT_AFTER, args, 2, NULL);
+    }
+    return e;
+}
+
+static enum err write_park(struct db_tx *tx, struct run_tx *run_tx, struct run *r, struct commit *c,
+                           int64_t *extended_ms_r)
+{
+    struct run_move move = {.move = MOVE_PARK,
+                            .at_ms = clock_wall_ms(),
+                            .wait_reason = c->park->reason,
+                            .wake_ms = c->park->wake_ms};
+    enum err e = c->signal_waits_n > 0 ? write_signal_waits(tx, c) : OK;
+    if (e == OK && c->signal_waits_n > 0)
+        e = give_kept_signals(tx, c, &move.is_due);
+    if (e != OK)
+        return e;
+    if (move.wait_reason == WAIT_SIGNAL && move.wake_ms > move.at_ms)
+        *extended_ms_r = move.wake_ms - move.at_ms;
     c->not_parked = child_has_ended(run_tx, c->park);
     return c->not_parked ? OK : run_move(run_tx, r, &move);
 }
@@ -59,9 +155,14 @@ enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor
         run_step(run_tx, r, &c->steps[i]);
     for (size_t i = 0; i < c->events_n; i++)
         run_event(run_tx, r, c->events[i].type, c->events[i].at_ms, c->events[i].data);
-    enum err e = c->has_move ? run_move(run_tx, r, &c->move) : OK;
+    int64_t extended_ms = 0;
+    enum err e = write_signal_ends(tx, c);
+    if (e == OK && c->has_move)
+        e = run_move(run_tx, r, &c->move);
     if (e == OK && c->park)
-        e = write_park(run_tx, r, c);
+        e = write_park(tx, run_tx, r, c, &extended_ms);
+    if (e == OK)
+        e = move_ancestors_deadlines(tx, run_tx, c, c->ancestors_ms + extended_ms);
     if (e == OK && c->usage)
         e = write_skill_result(tx, c);
     c->seq_after = c->events_n > 0 || c->has_move ? r->last_seq : 0;

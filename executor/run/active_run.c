@@ -107,6 +107,8 @@ static void forget_run(struct active_run *run)
     timer_clear(exec->timers, &run->park_timer);
     if (run->in_flight)
         run->in_flight->job.arg = NULL; /* it is still written; on_run_commit frees it */
+    if (run->deadline_job)
+        run->deadline_job->arg = NULL;
     if (run->claim) {
         run->claim->active = NULL;
         run->claim->cancelled = true;
@@ -166,9 +168,18 @@ static bool should_park(struct active_run *run, const struct run_wait *wait)
     int64_t deadline_ms = run->began_ms + run->row.deadline_ms - run->began_wall_ms;
     bool waited = wait->children_n == 0 || (run->park_due && !run->pending);
     run->park_due = false;
+    if (wait->reason == WAIT_SIGNAL)
+        return true; /* nobody knows when it comes, and the deadline does not count until then */
     if (wait->children_n > 0 && !waited)
         timer_set(run->exec->timers, &run->park_timer, now_ms + after_ms);
     return waited && wait->wake_ms - now_ms > after_ms && deadline_ms - now_ms > after_ms;
+}
+
+/* The pending commit changes the deadlines of the run's ancestors. */
+static void note_ancestors(struct active_run *run)
+{
+    if (id_is_set(&run->row.parent_id))
+        run->pending->root_id = run->row.root_id;
 }
 
 /* Parks the run with its pending commit, if it only waits. */
@@ -186,6 +197,8 @@ static void park_waiting_run(struct active_run *run)
         run->parking = true;
         run->kind->prepare_park(run);
         commit_set_park(run_pending_commit(run), &park);
+        if (park.reason == WAIT_SIGNAL)
+            note_ancestors(run);
     }
     talloc_free(scratch);
 }
@@ -275,6 +288,10 @@ struct commit *run_pending_commit(struct active_run *run)
         run->pending = commit_new(&run->row.id, &run->row.workspace_id, run->row.attempt);
         run->pending->job.done = on_run_commit;
         run->pending->job.arg = run;
+        if (run->give_back_ms > 0)
+            note_ancestors(run);
+        run->pending->ancestors_ms = -run->give_back_ms;
+        run->give_back_ms = 0;
     }
     return run->pending;
 }
@@ -371,9 +388,49 @@ void runs_cancel_all(struct executor *exec, const char *why)
 
 /* --- the beginning --- */
 
+struct deadline_job {
+    struct job job;
+    id run;
+    int64_t deadline_ms;
+};
+
+static void read_deadline(struct job *job, struct db_thread_ctx *thread_ctx)
+{
+    struct deadline_job *j = (struct deadline_job *)job;
+    struct db_value run = db_id(&j->run);
+    struct db_rows *rows;
+    job->e = db_run(thread_ctx->db, j, SQL_EXECUTOR_DEADLINE, &run, 1, &rows);
+    if (job->e == OK && rows->count == 1)
+        j->deadline_ms = db_int(rows, 0, EXECUTOR_DEADLINE_DEADLINE_MS);
+}
+
+static void on_deadline_read(struct job *job)
+{
+    struct deadline_job *j = (struct deadline_job *)job;
+    struct active_run *run = job->arg;
+    int64_t left_ms = j->deadline_ms - clock_wall_ms();
+    if (run) {
+        run->deadline_job = NULL;
+        if (run->ending)
+            left_ms = 0;
+        else if (job->e == OK && left_ms > 0)
+            timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + left_ms);
+        else
+            run_fail(run, REASON_TIMEOUT, run_timed_out);
+    }
+    talloc_free(j);
+}
+
+/* A child that waits for a signal moves the deadline in the row of this run: it is read before the run fails.
+ */
 static void on_run_deadline(void *arg)
 {
-    run_fail(arg, REASON_TIMEOUT, run_timed_out);
+    struct active_run *run = arg;
+    struct deadline_job *j = talloc_zero(NULL, struct deadline_job);
+    j->job = (struct job){.kind = JOB_CALL, .work = read_deadline, .done = on_deadline_read, .arg = run};
+    j->run = run->row.id;
+    run->deadline_job = &j->job;
+    db_thread_submit(run->exec->db_thread, &j->job);
 }
 
 static void on_resume_timer(void *arg)
@@ -411,6 +468,7 @@ static struct active_run *active_run_new(struct executor *exec, struct claimed_r
     run->park_timer = (struct timer){.fire = on_park_timer, .arg = run};
     run->began_ms = clock_boot_ms();
     run->woken = c->woken;
+    run->give_back_ms = c->run.give_back_ms;
     run->kind->init(run, c);
     id_map_put(exec->runs, &run->row.id, run);
     return run;

@@ -116,6 +116,12 @@ struct active_run {
     const char *failed_step;
     int failed_try;
 
+    /* What is to be taken from the deadlines of its ancestors with the next commit: the run was woken before
+     * the time for which it was parked. */
+    int64_t give_back_ms;
+    /* Reads the deadline in the row; NULL: none is under way. */
+    struct job *deadline_job;
+
     struct timer deadline, resume_timer, park_timer;
 };
 

@@ -26,3 +26,15 @@ const struct stored_step *claim_steps(void *ctx, const struct claimed_run *c)
     }
     return copies;
 }
+
+const struct given_signal *claim_signals(void *ctx, const struct claimed_run *c)
+{
+    struct given_signal *copies = talloc_array(ctx, struct given_signal, c->signals_n);
+    for (size_t i = 0; i < c->signals_n; i++) {
+        copies[i] = c->signals[i];
+        copies[i].name = talloc_strdup(copies, copies[i].name);
+        copies[i].data = copies[i].data ? talloc_strdup(copies, copies[i].data) : NULL;
+        copies[i].sender = talloc_strdup(copies, copies[i].sender);
+    }
+    return copies;
+}

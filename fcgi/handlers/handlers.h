@@ -16,6 +16,7 @@ int h_execution_nestings(struct request *r);
 int h_execution_get(struct request *r);
 int h_execution_stop(struct request *r);
 int h_execution_move(struct request *r);
+int h_signal_send(struct request *r);
 int h_execution_purge(struct request *r);
 int h_execution_retry(struct request *r);
 int h_feed(struct request *r);

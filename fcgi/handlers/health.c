@@ -76,6 +76,7 @@ static char *add_run_metrics(char *text, struct db *db)
         "# TYPE millrace_runs gauge\nmillrace_runs{state=\"queued\"} %" PRId64
         "\nmillrace_runs{state=\"running\"} %" PRId64 "\n"
         "# TYPE millrace_parked_runs gauge\nmillrace_parked_runs %" PRId64 "\n"
+        "# TYPE millrace_signal_waits gauge\nmillrace_signal_waits %" PRId64 "\n"
         "# TYPE millrace_delayed_runs gauge\nmillrace_delayed_runs %" PRId64 "\n"
         "# TYPE millrace_wake_lag_seconds gauge\nmillrace_wake_lag_seconds %" PRId64 ".%03" PRId64 "\n"
         "# TYPE millrace_queue_age_seconds gauge\nmillrace_queue_age_seconds %" PRId64 ".%03" PRId64 "\n"
@@ -83,7 +84,7 @@ static char *add_run_metrics(char *text, struct db *db)
         "\nmillrace_executors{state=\"lost\"} %" PRId64 "\n"
         "# TYPE millrace_recent_losses gauge\nmillrace_recent_losses %" PRId64 "\n"
         "# TYPE millrace_recent_runs gauge\n",
-        m.queued, m.running, m.parked, m.delayed, m.wake_lag_ms / 1000, m.wake_lag_ms % 1000,
+        m.queued, m.running, m.parked, m.signal_waits, m.delayed, m.wake_lag_ms / 1000, m.wake_lag_ms % 1000,
         m.oldest_queued_ms / 1000, m.oldest_queued_ms % 1000, m.executors, m.executors_lost, m.lost_count);
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",

@@ -13,6 +13,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
+#include "run/signal.h"
 #include "json/json.h"
 
 #define LIST_QUERY                                                                                           \
@@ -44,6 +45,7 @@ static const struct route table[] = {
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
+    {"POST", "/executions/{id}/signals/{name}", "", EXECUTE, 0, SIGNAL_DATA_MAX, h_signal_send},
     {"GET", "/executions/{id}/logs", "offset follow", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
     {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
     {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},

@@ -129,6 +129,7 @@ static enum err insert_times(struct db_tx *tx, struct accept_batch *b)
         v[WAITS_PUT_SET_REASON] = db_number(WAIT_START);
         v[WAITS_PUT_SET_WAKE_MS] = db_number(req->start_ms);
         v[WAITS_PUT_SET_DUE] = db_number(0);
+        v[WAITS_PUT_SET_UNTIL_MS] = db_null();
     }
     enum err e = db_run_each(tx->db, tx->ctx, SQL_RUN_TIMES_PUT, NULL, 0, times, RUN_TIMES_PUT_SET_COUNT,
                              times_n, NULL);

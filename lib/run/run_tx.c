@@ -31,8 +31,10 @@ struct run_tx_park {
     const struct run *run;
     enum wait_reason reason;
     int64_t wake_ms;
-    /* a child has ended in the same transaction */
+    /* what it waits for is there, or a child has ended in the same transaction */
     bool due;
+    /* 0: NULL */
+    int64_t until_ms;
 };
 
 struct run_tx_start {
@@ -372,6 +374,22 @@ static enum err lock_parked(struct run_tx *run_tx, const struct db_value *runs, 
     return e;
 }
 
+/* Reads until when the runs from `first` on were to be parked. */
+static enum err read_until(struct run_tx *run_tx, size_t first)
+{
+    struct db_value *runs = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n - first + 1);
+    struct db_rows *rows;
+    for (size_t i = first; i < run_tx->runs_n; i++)
+        runs[i - first] = db_id(&run_tx->runs[i]->id);
+    enum err e = db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_UNTIL, NULL, 0, runs, 1,
+                             run_tx->runs_n - first, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        id run = db_get_id(rows, r, WAITS_UNTIL_EXECUTION_ID);
+        run_tx_find(run_tx, &run)->park_until_ms = db_int(rows, r, WAITS_UNTIL_UNTIL_MS);
+    }
+    return e;
+}
+
 enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limit, size_t *offset,
                          bool *more_r)
 {
@@ -385,15 +403,20 @@ enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limi
         return e;
     struct db_value *runs = talloc_array(run_tx->tx->ctx, struct db_value, limit + 1);
     size_t at = 0;
+    bool signalled = false;
     while (e == OK && at < rows->count && run_tx->runs_n - before < limit) {
         size_t n = limit - (run_tx->runs_n - before);
         if (n > rows->count - at)
             n = rows->count - at;
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++) {
             runs[i] = db_bytes(db_str(rows, at + i, WAITS_DUE_EXECUTION_ID), ID_LENGTH);
+            signalled = signalled || db_int(rows, at + i, WAITS_DUE_REASON) == WAIT_SIGNAL;
+        }
         e = lock_parked(run_tx, runs, n);
         at += n;
     }
+    if (e == OK && signalled)
+        e = read_until(run_tx, before);
     *offset += at;
     *more_r = at < rows->count || rows->count == wanted;
     return e;
@@ -494,9 +517,13 @@ static id *add_id(struct run_tx *run_tx, id *ids, size_t *n, const id *one)
 
 static void park_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
+    /* the time until a signal does not count against the deadline */
+    int64_t until_ms = m->wait_reason == WAIT_SIGNAL ? m->wake_ms : 0;
+    if (until_ms > m->at_ms && r->deadline_ms > 0)
+        r->deadline_ms += until_ms - m->at_ms;
     int64_t wake_ms = r->deadline_ms > 0 && r->deadline_ms < m->wake_ms ? r->deadline_ms : m->wake_ms;
     run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
-    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, m->wait_reason, wake_ms, false};
+    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, m->wait_reason, wake_ms, m->is_due, until_ms};
     r->parked = true;
 }
 
@@ -625,6 +652,10 @@ enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m
         undelay_run(run_tx, r);
     if (m->move == MOVE_CLAIM)
         set_claim_times(run_tx, r, m);
+    if (m->move == MOVE_WAKE && r->park_until_ms > m->at_ms) {
+        r->give_back_ms = r->park_until_ms - m->at_ms;
+        r->deadline_ms -= r->give_back_ms;
+    }
     if (m->move == MOVE_REQUEUE_LOST || m->move == MOVE_RELEASE || m->move == MOVE_WAKE)
         r->attempt++;
     if (m->move == MOVE_REQUEUE_LOST)
@@ -644,7 +675,7 @@ void run_move_start(struct run_tx *run_tx, struct run *r, int64_t start_ms, int6
     run_tx->starts = talloc_realloc(run_tx, run_tx->starts, struct run_tx_start, run_tx->starts_n + 1);
     run_tx->starts[run_tx->starts_n++] = (struct run_tx_start){r, start_ms};
     run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
-    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, WAIT_START, start_ms, false};
+    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, WAIT_START, start_ms, false, 0};
     run_event(run_tx, r, EVENT_MOVED, at_ms, json_text(data, NULL));
 }
 
@@ -852,7 +883,8 @@ static enum err wake_parents(struct run_tx *run_tx, int64_t now_ms)
     size_t n = 0;
     for (size_t i = 0; i < run_tx->parks_n; i++) {
         struct run_tx_park *p = &run_tx->parks[i];
-        p->due = p->reason == WAIT_CHILD && id_search(run_tx->parents, run_tx->parents_n, &p->run->id);
+        p->due =
+            p->due || (p->reason == WAIT_CHILD && id_search(run_tx->parents, run_tx->parents_n, &p->run->id));
     }
     for (size_t i = 0; i < run_tx->parents_n; i++) {
         if (!id_search(run_tx->unparked, run_tx->unparked_n, &run_tx->parents[i]))
@@ -875,6 +907,7 @@ static enum err put_waits(struct run_tx *run_tx)
         v[WAITS_PUT_SET_REASON] = db_number(p->reason);
         v[WAITS_PUT_SET_WAKE_MS] = db_number(p->wake_ms);
         v[WAITS_PUT_SET_DUE] = db_number(p->due);
+        v[WAITS_PUT_SET_UNTIL_MS] = number_or_null(p->until_ms);
     }
     return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_WAITS_PUT, NULL, 0, values, WAITS_PUT_SET_COUNT,
                        run_tx->parks_n, NULL);

@@ -57,6 +57,10 @@ struct run {
     bool parked;
     /* It is queued and waits for its start; a row in `waits`. */
     bool delayed;
+    /* A parked run that was locked to be woken: until when it was to be parked, if that does not count
+     * against its deadline (wall time); 0: it counts. MOVE_WAKE takes what is left from the deadline, and
+     * says in give_back_ms how much that was. */
+    int64_t park_until_ms, give_back_ms;
     /* The holder read, after locking the row, that the workspace has no max_concurrent. */
     bool unlimited;
 };
@@ -143,6 +147,8 @@ struct run_move {
      * what it waits for. */
     enum wait_reason wait_reason;
     int64_t wake_ms;
+    /* MOVE_PARK: what it waits for is there already. */
+    bool is_due;
 };
 /* Makes the move and adds its event; the terminal event is always the last one. Every end of a run comes
  * through here: it wakes the parent if that is parked. ERR_CONFLICT: the state does not allow the move; a

@@ -96,7 +96,9 @@ const char *event_name(enum event_type t)
                                         "artifacts.refused",
                                         "files.missing",
                                         "execution.moved",
-                                        "step.adopted"};
+                                        "step.adopted",
+                                        "step.waiting",
+                                        "signal.rejected"};
     return NAME_OF(names, t);
 }
 

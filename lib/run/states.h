@@ -67,6 +67,8 @@ enum event_type {
     EVENT_FILES_MISSING = 17,
     EVENT_MOVED = 18,
     EVENT_STEP_ADOPTED = 19,
+    EVENT_STEP_WAITING = 20,
+    EVENT_SIGNAL_REJECTED = 21,
 };
 
 /* `executor_id` of a queued run that waits for its start. No executor gets this id. */

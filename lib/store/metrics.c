@@ -32,6 +32,7 @@ static enum err read_parked(struct db *db, void *scratch, struct store_metrics *
     int64_t first_ms = db_int(rows, 0, METRICS_WAITS_FIRST_WAKE_MS);
     int64_t now_ms = clock_wall_ms();
     m->delayed = db_int(rows, 0, METRICS_WAITS_DELAYED_N);
+    m->signal_waits = db_int(rows, 0, METRICS_WAITS_SIGNALS_N);
     m->parked = db_int(rows, 0, METRICS_WAITS_N) - m->delayed;
     m->running += m->parked;
     m->wake_lag_ms = first_ms < now_ms ? now_ms - first_ms : 0;

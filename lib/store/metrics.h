@@ -18,6 +18,8 @@ struct store_metrics {
     int64_t queued, running, parked;
     /* Runs that wait for their start. */
     int64_t delayed;
+    /* Of the parked ones, those that wait for a signal. */
+    int64_t signal_waits;
     /* How long the parked run that is due for the longest time has been due; 0: none is. */
     int64_t wake_lag_ms;
     /* How long a queued run has been claimable, at most: since its acceptance, or since an executor returned

@@ -27,6 +27,12 @@ enum {
     PROGRAM_RUN_MAX = 4 * 1024 * 1024,
     /* timeout of a program or a step, length of a delay */
     PROGRAM_SECONDS_MAX = 86400,
+    /* timeout of a wait for a signal */
+    PROGRAM_WAIT_SECONDS_MAX = 366 * 86400,
+    /* bytes of the name of a signal */
+    PROGRAM_SIGNAL_MAX = 64,
+    /* bytes of the message of a wait */
+    PROGRAM_MESSAGE_MAX = 4096,
     /* timeout of a program that sets none */
     PROGRAM_SECONDS_DEFAULT = 600,
     PROGRAM_ATTEMPTS_MAX = 10,
@@ -54,7 +60,8 @@ enum {
     ROW(DELAY, delay, "seconds")                                                                             \
     ROW(FAIL, fail, "message")                                                                               \
     ROW(WORKFLOW, workflow, "workflow_id", "inputs")                                                         \
-    ROW(SKILL, skill, "slug", "inputs", "model", "file_source_ids")
+    ROW(SKILL, skill, "slug", "inputs", "model", "file_source_ids")                                          \
+    ROW(WAIT, wait, "signal", "schema", "message")
 
 #define STEP_TYPE_ENUMERATOR(NAME, name, ...) STEP_TYPE_##NAME,
 enum step_type {
@@ -118,7 +125,11 @@ struct program_step {
     struct json_template *value;
     /* --- delay; see program_delay_ms --- */
     struct json_template *seconds;
-    /* --- fail; TEMPLATE_TEXT --- */
+    /* --- wait; TEMPLATE_TEXT; see program_signal_name --- */
+    struct json_template *signal;
+    /* NULL: any data */
+    struct schema *signal_schema;
+    /* --- fail, and wait (NULL: none); TEMPLATE_TEXT --- */
     struct json_template *message;
 
     /* --- workflow: the id of the child workflow, in lower case --- */
@@ -151,6 +162,9 @@ struct program {
     /* minimum price of a run in millionths of a credit; 0: the usual price */
     int64_t credits_micro;
 };
+
+/* True for 1 to PROGRAM_SIGNAL_MAX letters, digits, `_`, `-` and `.`. */
+bool program_is_signal_name(const char *name, size_t size);
 
 /* The place of a step in the document: "/steps/0", "/on_failure/0"; of ctx. */
 char *program_step_pointer(void *ctx, const struct program *program, size_t index);

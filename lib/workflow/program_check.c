@@ -150,7 +150,7 @@ bool program_check_seconds(struct program_checker *c, json_object *object, const
     bool number = json_object_is_type(value, json_type_int) || json_object_is_type(value, json_type_double);
     double seconds = number ? json_object_get_double(value) : NAN;
     if (!(seconds >= least && seconds <= most)) {
-        json_problems_add(c->problems, at, "must be a number of seconds from %g to %g", least, most);
+        json_problems_add(c->problems, at, "must be a number of seconds from %.10g to %.10g", least, most);
         return false;
     }
     /* the subtraction, because a product such as 0.3 * 1000 may be slightly above the exact value */

@@ -71,6 +71,54 @@ static void check_fail(struct template_place *p, json_object *document, const ch
                                                program_check_at(p->check, pointer, "message"));
 }
 
+/* Compiles the schema of a member into the program. */
+static void check_schema_member(struct program_checker *c, json_object *document, const char *pointer,
+                                struct schema **schema_r)
+{
+    json_object *value;
+    const char *at;
+    if (!program_check_member(c, document, pointer, "schema", false, &value, &at))
+        return;
+    struct schema_problems wrong = {0};
+    enum err e = schema_compile(c->program, value, NULL, schema_r, &wrong);
+    for (size_t i = 0; e && i < wrong.count; i++)
+        json_problems_add(c->problems, talloc_asprintf(c->scratch, "%s%s", at, wrong.items[i].pointer), "%s",
+                          wrong.items[i].message);
+    if (e && !wrong.count)
+        json_problems_add(c->problems, at, "the schema is too large");
+}
+
+bool program_is_signal_name(const char *name, size_t size)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    return size >= 1 && size <= PROGRAM_SIGNAL_MAX && strspn(name, allowed) == size;
+}
+
+static void check_wait(struct template_place *p, json_object *document, const char *pointer,
+                       struct program_step *step)
+{
+    struct program_checker *c = p->check;
+    const char *text;
+    if (program_check_text(c, document, pointer, "signal", &text)) {
+        const char *at = program_check_at(c, pointer, "signal");
+        step->signal = program_check_template(p, json_get(document, "signal"), TEMPLATE_TEXT, at);
+        if (!strstr(text, "${") && !program_is_signal_name(text, strlen(text)))
+            json_problems_add(c->problems, at, "must be 1 to %d letters, digits, _, - and .",
+                              PROGRAM_SIGNAL_MAX);
+    }
+    if (json_object_object_get_ex(document, "message", NULL) &&
+        program_check_text(c, document, pointer, "message", &text))
+        step->message = program_check_template(p, json_get(document, "message"), TEMPLATE_TEXT,
+                                               program_check_at(c, pointer, "message"));
+    check_schema_member(c, document, pointer, &step->signal_schema);
+    if (!json_object_object_get_ex(document, "timeout_seconds", NULL))
+        json_problems_add(c->problems, program_check_at(c, pointer, "timeout_seconds"),
+                          "is required: a number of seconds up to %d", PROGRAM_WAIT_SECONDS_MAX);
+    if (json_object_object_get_ex(document, "retry", NULL))
+        json_problems_add(c->problems, program_check_at(c, pointer, "retry"),
+                          "is not allowed: a wait has one attempt");
+}
+
 static void check_workflow(struct template_place *p, json_object *document, const char *pointer,
                            struct program_step *step)
 {
@@ -244,9 +292,11 @@ void program_check_step(struct program_checker *c, size_t index, json_object *do
     check_if(&place, document, pointer, step);
     check_retry(c, document, pointer, step);
     check_on_error(c, document, pointer, step);
-    program_check_seconds(c, document, pointer, "timeout_seconds", 0.001, PROGRAM_SECONDS_MAX,
-                          &step->timeout_ms);
-    if (!find_step_type(c, document, pointer, step))
+    bool is_known = find_step_type(c, document, pointer, step);
+    bool is_wait = is_known && step->type == STEP_TYPE_WAIT;
+    program_check_seconds(c, document, pointer, "timeout_seconds", 0.001,
+                          is_wait ? PROGRAM_WAIT_SECONDS_MAX : PROGRAM_SECONDS_MAX, &step->timeout_ms);
+    if (!is_known)
         return;
     program_check_fields(c, document, pointer, common_fields, step_types[step->type].fields);
     step_types[step->type].check(&place, document, pointer, step);

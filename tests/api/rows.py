@@ -39,6 +39,8 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       INSERT INTO events SELECT id, 3, state + 9, ms, NULL FROM made WHERE state > 2;
       INSERT INTO schedule_occurrences SELECT id, ms, '{workspace}', 1, 1, 0, id, NULL, ms FROM made;
       INSERT INTO run_times SELECT id, NULL, ms + 1, 1 FROM made;
+      INSERT INTO signals SELECT id, 1, id, 'x', 0, NULL, NULL, ms, '{{}}', '"secret"' FROM made;
+      INSERT INTO signal_waits SELECT id, 0, -1, 'x', ms, 'secret' FROM made;
       INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id)
         SELECT '{workspace}', id, 2, -{cost}, id, '{responder}' FROM made;
       INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason) VALUES ('{workspace}', UUID(), 1, {n} * {cost}, 'rows.py');
@@ -47,4 +49,4 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
 
 
 TABLES = ("execution_tags", "execution_steps", "events", "execution_usage",
-          "execution_chats", "artifacts", "idempotency_keys", "schedule_occurrences")
+          "execution_chats", "artifacts", "idempotency_keys", "schedule_occurrences", "run_times", "signals", "signal_waits")

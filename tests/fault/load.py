@@ -73,6 +73,8 @@ class Client(threading.Thread):
             other.join()
         if run.id:
             self.mine.append(run)
+        if run.id and program.name == "waits":
+            threading.Thread(target=signal, args=(self.book, self.caller, run, self.rng.random()), daemon=True).start()
 
     def ask(self, run):
         path, _ = run.program.start()
@@ -307,6 +309,31 @@ def read_end(book, run, execution):
     if run.seen_end and run.seen_end != end:
         book.complain(f"was {run.seen_end}, but is now {end}", run.id)
     run.seen_end = end
+
+
+def signal(book, caller, run, chance):
+    """Sends both signals of a run, the second one first now and then, each until it is stored. With a key it is stored once."""
+    signals = [("one", run.inputs["n"]), ("two", run.inputs["r"])]
+    for name, data in signals if chance < 0.7 else reversed(signals):
+        time.sleep(chance * 2)
+        begun = time.monotonic()
+        while True:
+            sent = time.monotonic()
+            answer = caller.call("POST", f"/executions/{run.id}/signals/{name}", data, f"{name} {run.r}")
+            if answer.status == 202:
+                book.count(f"signals {answer.json['state']}")
+                break
+            if answer.status == 409 and answer.code == "execution_terminal":
+                return  # stopped; a run that ended otherwise without its signals shows at the end
+            if answer.status in UNSURE + (503,):
+                book.needs_excuse("signal", answer, sent, time.monotonic())
+            elif answer.status != 409:
+                book.complain(f"signal {name} to {run.id}: {answer}", run.id)
+                return
+            if time.monotonic() - begun > 90:
+                book.complain(f"signal {name} to {run.id}: not stored after 90 s of repetitions: {answer}", run.id)
+                return
+            time.sleep(0.2)
 
 
 def follow(book, caller, run, seconds=120):

@@ -215,8 +215,15 @@ def never(url):
                    lambda i: {}, ends="failed")
 
 
+def waits(url):
+    """The client sends both signals, before, while and after the run waits for them."""
+    return Program("waits", {"timeout_seconds": 120, "steps": [
+        step("a", "wait", signal="one", timeout_seconds=600), http("b", url + "/a"), step("c", "wait", signal="two", timeout_seconds=600)],
+        "outputs": ["${/steps/a/result/data}", "${/steps/c/result/data}"]}, number, lambda i: [i["n"], i["r"]], lambda i: {(1, NO_ITEM): 0})
+
+
 # relative frequency of each
-WEIGHTS = {"wide": 1, "echo": 2, "warm-echo": 3, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4, "later": 3, "never": 2}
+WEIGHTS = {"wide": 1, "echo": 2, "warm-echo": 3, "asked": 3, "skilled": 2, "plain": 6, "effects": 6, "loop": 3, "delay": 3, "flaky": 2, "slow": 3, "fails": 1, "tree": 2, "grove": 1, "naps": 4, "later": 3, "never": 2, "waits": 4}
 
 
 def install(workspace, url, models):
@@ -233,7 +240,7 @@ def install(workspace, url, models):
     programs["echo"] = echo(workspace)
     programs["warm-echo"] = warm_echo(workspace)
     programs["asked"] = asked(workspace, models)
-    for p in (skilled, loop, flaky, slow, fails, later, never):
+    for p in (skilled, loop, flaky, slow, fails, later, never, waits):
         put(p(url))
     put(naps(url, put(delay(url))))
     put(grove(put(tree(of_effects, of_plain))))

@@ -25,12 +25,16 @@ static void run(void *ctx, const struct program *p)
             e = program_items(ctx, s, &scope, &value, &why);
         struct http_request request;
         int64_t ms;
+        char *text;
+        size_t size;
         if (!e && s->type == STEP_TYPE_HTTP)
             e = http_request_render(ctx, s, &scope, &request, &why);
         if (!e && s->type == STEP_TYPE_DELAY)
             e = program_delay_ms(ctx, s, &scope, &ms, &why);
         if (!e && s->type == STEP_TYPE_TRANSFORM)
             e = template_render(ctx, s->value, &scope, PROGRAM_RESULT_MAX, &value, &why);
+        if (!e && s->type == STEP_TYPE_WAIT)
+            e = template_render_text(ctx, s->signal, &scope, PROGRAM_SIGNAL_MAX + 1, &text, &size, &why);
         if (!e && (s->type == STEP_TYPE_WORKFLOW || s->type == STEP_TYPE_SKILL))
             e = program_child_inputs(ctx, s, &scope, &value, &why);
         program_scope_put(steps, s->name, e ? "failed" : "completed", e || value == steps ? NULL : value,

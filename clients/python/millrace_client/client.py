@@ -220,6 +220,10 @@ class Client:
     def stop(self, id: str, *, idempotency_key: str | None = None) -> types.StopExecutionResponse:
         return self._start(f"/executions/{_quote(id)}/stop", None, idempotency_key)
 
+    def signal(self, id: str, name: str, data: Any = None, *, idempotency_key: str | None = None) -> types.SendSignalResponse202:
+        """Sends a signal to an execution: to the step that waits for one of this name, or to the next one."""
+        return self._start(f"/executions/{_quote(id)}/signals/{_quote(name)}", data, idempotency_key)
+
     def retry(self, id: str, *, idempotency_key: str | None = None, wait: int | None = None) -> types.Accepted | types.Execution:
         return self._start(f"/executions/{_quote(id)}/retry", None, idempotency_key, wait)
 

@@ -242,6 +242,11 @@ export class Client {
         return this.#start<{ execution_id: string; status: "stopped" }>(`/executions/${quote(id)}/stop`, undefined, idempotencyKey);
     }
 
+    /** Sends a signal to an execution: to the step that waits for one of this name, or to the next one. */
+    signal(id: string, name: string, data?: unknown, { idempotencyKey }: { idempotencyKey?: string } = {}) {
+        return this.#start<{ execution_id: string; signal: string; state: "delivered" | "kept" }>(`/executions/${quote(id)}/signals/${quote(name)}`, data, idempotencyKey);
+    }
+
     retry(id: string, { idempotencyKey, wait }: { idempotencyKey?: string; wait?: number } = {}) {
         return this.#start<Schemas["Accepted"] | Schemas["Execution"]>(`/executions/${quote(id)}/retry`, undefined, idempotencyKey, wait);
     }

@@ -244,6 +244,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/executions/{id}/signals/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+                /** @description Name of the signal. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a signal to an execution
+         * @description The body is the data of the signal: any JSON of at most 64 KiB, or nothing for null. If a step of type `wait` waits for a
+         *     signal of this name, it gets this one (`delivered`), provided that the data matches its schema (422 `invalid_inputs`).
+         *     Otherwise the signal is kept for the next wait of this name. 409 `execution_terminal` if the execution has ended, 409
+         *     `too_many_signals` if it keeps 100 signals or 1 MiB. Only executions of workflows take signals.
+         *
+         */
+        post: operations["sendSignal"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions/{id}/retry": {
         parameters: {
             query?: never;
@@ -1213,7 +1242,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1484,7 +1513,7 @@ export interface components {
             index: number;
             name: string | null;
             /** @enum {unknown} */
-            type: "http" | "transform" | "delay" | "fail" | "workflow" | "skill" | null;
+            type: "http" | "transform" | "delay" | "fail" | "workflow" | "skill" | "wait" | null;
             /** @enum {unknown} */
             status: "pending" | "running" | "completed" | "failed" | "skipped";
             /** @description The result; null until the step is completed. A failed http step keeps {status, headers, body} here if a response has come. */
@@ -1540,7 +1569,7 @@ export interface components {
             execution_id: string;
             seq: number;
             /** @enum {unknown} */
-            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing" | "execution.moved" | "step.adopted";
+            type: "execution.queued" | "execution.started" | "step.started" | "step.succeeded" | "step.failed" | "step.skipped" | "log" | "progress" | "artifact.created" | "execution.child_started" | "execution.requeued" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "step.retrying" | "artifacts.refused" | "files.missing" | "execution.moved" | "step.adopted" | "step.waiting" | "signal.rejected";
             /** Format: date-time */
             at: string;
             data: {
@@ -2475,6 +2504,53 @@ export interface operations {
                     };
                 };
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    sendSignal: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+                /** @description Name of the signal. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        /** @description The data. */
+        requestBody?: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description The signal is stored. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: uuid */
+                        execution_id: string;
+                        signal: string;
+                        /** @enum {unknown} */
+                        state: "delivered" | "kept";
+                    };
+                };
+            };
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

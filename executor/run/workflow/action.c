@@ -175,6 +175,8 @@ static void stop_action(struct action *a)
 /* 0: the run's only. */
 static int64_t timeout_ms(const struct action *a)
 {
+    if (a->kind->put_signal_wait)
+        return 0;
     if (a->step->timeout_ms > 0 || a->step->type != STEP_TYPE_HTTP)
         return a->step->timeout_ms;
     return a->run->exec->config->executor.step_timeout_s * 1000;
@@ -260,11 +262,12 @@ void action_wake(struct action *a, void (*on_ready)(struct action *a))
 
 /* --- beginning and end of one action --- */
 
-static enum err prepare_action(struct action *a, const char **why_r)
+static enum err prepare_action(struct action *a, bool *is_due_r, const char **why_r)
 {
-    if (a->due_ms > 0 || !a->kind->prepare)
-        return OK;
-    return a->kind->prepare(a, why_r);
+    *is_due_r = a->resumed && a->kind->no_effect && a->due_ms > 0 && a->due_boot_ms <= clock_boot_ms();
+    if (a->due_ms > 0)
+        return a->resumed && a->kind->resume ? a->kind->resume(a, is_due_r, why_r) : OK;
+    return a->kind->prepare ? a->kind->prepare(a, why_r) : OK;
 }
 
 struct action *action_new(struct action_group *group, const struct program_step *step, int item,
@@ -289,12 +292,13 @@ struct action *action_new(struct action_group *group, const struct program_step 
     a->resumed = stored != NULL;
     a->wait_timer = (struct timer){.fire = on_action_due, .arg = a};
     a->timeout_timer = (struct timer){.fire = on_action_timeout, .arg = a};
-    if (prepare_action(a, why_r) != OK) {
+    bool is_due;
+    if (prepare_action(a, &is_due, why_r) != OK) {
         *why_r = talloc_strdup(group->run, *why_r);
         talloc_free(a);
         return NULL;
     }
-    if (a->resumed && a->kind->no_effect && a->due_ms > 0 && a->due_boot_ms <= clock_boot_ms()) {
+    if (is_due) {
         a->phase = ACTION_READY;
         a->on_ready = start_action;
     } else {
@@ -479,7 +483,9 @@ static bool add_action_wait(const struct action *a, void *ctx, struct run_wait *
     const id *child = a->phase == ACTION_WAITING && a->kind->awaited_child ? a->kind->awaited_child(a) : NULL;
     int64_t wake_ms = timeout_at_ms(a);
     if (waits_for_time(a)) {
-        enum wait_reason reason = a->tries > 1 ? WAIT_BACKOFF : WAIT_DELAY;
+        enum wait_reason reason = a->kind->put_signal_wait ? WAIT_SIGNAL
+                                  : a->tries > 1           ? WAIT_BACKOFF
+                                                           : WAIT_DELAY;
         wait->reason = wait->reason > reason ? wait->reason : reason;
         wake_ms = a->due_boot_ms < wake_ms ? a->due_boot_ms : wake_ms;
     } else if (child) {
@@ -513,6 +519,8 @@ void actions_prepare_park(struct action_group *group)
         int64_t at_ms = timeout_at_ms(a);
         if (at_ms < INT64_MAX)
             put_row(a, wall_of_boot_ms(at_ms));
+        if (a->kind->put_signal_wait)
+            a->kind->put_signal_wait(a);
     }
 }
 

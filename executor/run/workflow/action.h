@@ -25,6 +25,9 @@ struct step_kind {
     /* All others: the three callbacks below. */
     /* Optional: called before the row is written; may call action_set_due_in. An error fails the step. */
     enum err (*prepare)(struct action *a, const char **why_r);
+    /* Optional: called instead, for an action that an earlier attempt has begun. True: it is due now. An
+     * error fails the step. */
+    enum err (*resume)(struct action *a, bool *is_due_r, const char **why_r);
     void (*start)(struct action *a);
     /* Optional: ends what `start` began. Not called once the action has ended by itself. */
     void (*cancel)(struct action *a);
@@ -34,6 +37,9 @@ struct step_kind {
     bool no_effect;
     /* Optional: the child that the action waits for; NULL: it waits for none. */
     const id *(*awaited_child)(const struct action *a);
+    /* Optional: the action waits for a signal or its due time; puts the wait into the pending commit, which
+     * parks the run. Its step's timeout_seconds are that wait, and limit nothing else. */
+    void (*put_signal_wait)(struct action *a);
 };
 /* NULL only for a value that is no enum step_type; a type without a kind does not link. */
 const struct step_kind *step_kind_of(enum step_type type);
@@ -61,6 +67,9 @@ struct action_group {
     const struct program *program;
     /* what templates see outside a loop, with the budget of one evaluation; borrowed from the owner */
     struct template_scope scope;
+    /* that were given to waits of the run before this attempt; borrowed from the owner */
+    const struct given_signal *signals;
+    size_t signals_n;
     /* An action has ended; it is freed already. */
     void (*on_end)(void *arg, const struct action_end *end);
     /* An action became ready, or has rows to write. */

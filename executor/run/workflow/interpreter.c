@@ -794,6 +794,8 @@ static void workflow_init(struct active_run *run, const struct claimed_run *c)
         .run = run,
         .program = w->program,
         .scope = {.execution = execution_scope(w, c), .budget = &w->budget},
+        .signals = claim_signals(w, c),
+        .signals_n = c->signals_n,
         .on_end = on_action_end,
         .on_progress = on_action_progress,
         .arg = w,

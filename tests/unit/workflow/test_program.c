@@ -102,6 +102,9 @@ Test(program, accepts_valid_programs)
         STEP("'type':'delay','seconds':86400"),
         STEP("'type':'delay','seconds':0.25"),
         STEP("'type':'delay','seconds':'${/inputs/wait}'"),
+        STEP("'type':'wait','signal':'a','timeout_seconds':31622400"),
+        STEP("'type':'wait','signal':'a-${/inputs/n}','timeout_seconds':1,'message':'${/inputs/"
+             "m}?','schema':{'type':'object'}"),
         STEP("'type':'workflow','workflow_id':'0190ABCD-0000-7000-8000-000000000001'"),
         STEP("'type':'workflow','workflow_id':'0190abcd-0000-7000-8000-000000000001','inputs':{'a':'${/steps/"
              "one/"
@@ -260,6 +263,14 @@ Test(program, rejects_errors_in_a_step)
         {STEP("'type':'transform','value':'${/execution/failure}'"), "/steps/1/value", "steps of on_failure"},
         {STEP("'type':'transform','value':'${/execution/ids}'"), "/steps/1/value",
          "the execution has only the members"},
+        {STEP("'type':'wait','timeout_seconds':1"), "/steps/1", "signal is missing"},
+        {STEP("'type':'wait','signal':'a'"), "/steps/1/timeout_seconds", "is required"},
+        {STEP("'type':'wait','signal':'a','timeout_seconds':31622401"), "/steps/1/timeout_seconds",
+         "31622400"},
+        {STEP("'type':'wait','signal':'a b','timeout_seconds':1"), "/steps/1/signal", "letters, digits"},
+        {STEP("'type':'wait','signal':'a','timeout_seconds':1,'retry':{}"), "/steps/1/retry", "not allowed"},
+        {STEP("'type':'wait','signal':'a','timeout_seconds':1,'schema':{'type':1}"), "/steps/1/schema/type",
+         "must"},
         {STEP("'type':'delay'"), "/steps/1", "seconds is missing"},
         {STEP("'type':'delay','seconds':-0.1"), "/steps/1/seconds", "0 to 86400"},
         {STEP("'type':'delay','seconds':86401"), "/steps/1/seconds", "0 to 86400"},

@@ -1,0 +1,1 @@
+SELECT deadline_ms FROM executions WHERE id = ?

@@ -1,0 +1,1 @@
+DELETE FROM signal_waits WHERE execution_id = ?

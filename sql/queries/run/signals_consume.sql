@@ -1,0 +1,1 @@
+UPDATE signals SET state = 2, data = NULL WHERE execution_id = ? AND seq = ?

@@ -1,0 +1,3 @@
+SELECT CAST(COALESCE(MAX(seq), 0) AS SIGNED) AS last, CAST(COALESCE(SUM(state < 2), 0) AS SIGNED) AS n,
+  CAST(COALESCE(SUM(LENGTH(data)), 0) AS SIGNED) AS bytes, CAST(COALESCE(SUM(id = ?), 0) AS SIGNED) AS found
+FROM signals WHERE execution_id = ?

@@ -1,0 +1,199 @@
+"""Waits for signals: a waiting run is parked, a signal is consumed once, first in first out, and waiting costs no time."""
+import threading
+
+import pytest
+
+from stack import eventually
+
+SETTINGS = {"executor.processes": "2"}
+SIGNAL, CHILD = "4", "3"
+
+
+def step(name, type, **fields):
+    return {"name": name, "type": type, **fields}
+
+
+def wait(name="a", signal="go", seconds=600, **fields):
+    return step(name, "wait", signal=signal, timeout_seconds=seconds, **fields)
+
+
+def program(*steps, **fields):
+    return {"steps": list(steps), **fields}
+
+
+def parked(stack, id, waits=1):
+    eventually(lambda: stack.sql(f"SELECT reason, due FROM waits WHERE execution_id = '{id}'") == [[SIGNAL, "0"]]
+               and len(stack.sql(f"SELECT step FROM signal_waits WHERE execution_id = '{id}'")) == waits, 30, "the run is parked for a signal")
+
+
+def send(client, id, name="go", **kwargs):
+    answer = client.post(f"/executions/{id}/signals/{name}", **kwargs)
+    assert answer.status_code == 202, answer.text
+    return answer.json()["state"]
+
+
+def events(stack, id, type):
+    return stack.sql(f"SELECT data FROM events WHERE execution_id = '{id}' AND type = {type} ORDER BY seq")
+
+
+@pytest.fixture(autouse=True)
+def audited(stack):
+    yield
+    assert stack.cli("audit")["violations"] == []
+
+
+def test_a_signal_wakes_the_run(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait(), outputs="${/steps/a/result}")))
+    parked(stack, id)
+    seen = client.execution(id)
+    assert seen["state"] == "running" and seen["steps"][0]["status"] == "running"
+    assert '"signal":"go"' in events(stack, id, 20)[0][0] and '"timeout_at"' in events(stack, id, 20)[0][0]
+    assert send(client, id, json={"ok": True}) == "delivered"
+    output = client.finished(id)["detail"]["output"]
+    assert output["name"] == "go" and output["data"] == {"ok": True} and output["by"]["kind"] == "key" and output["at"]
+    assert stack.sql(f"SELECT state, data IS NULL FROM signals WHERE execution_id = '{id}'") == [["2", "1"]]
+    assert stack.sql(f"SELECT step FROM signal_waits WHERE execution_id = '{id}'") == []
+    answer = client.post(f"/executions/{id}/signals/go")
+    assert answer.status_code == 409 and answer.json()["code"] == "execution_terminal"
+
+
+def test_signals_that_come_before_are_kept_in_order(stack, workspace, client, effects):
+    release = effects.hold("/hold")
+    id = client.started(workspace.put_workflow(program(
+        step("h", "http", request={"method": "GET", "url": effects.url + "/hold"}), wait("a"), wait("b"), wait("c", "other", 0.5),
+        outputs=["${/steps/a/result/data}", "${/steps/b/result/data}", "${/steps/c/result}"])))
+    effects.wait_for("/hold")
+    assert [send(client, id, json=n) for n in (1, 2, 3)] == ["kept"] * 3
+    assert send(client, id, "unknown") == "kept"
+    release()
+    assert client.finished(id)["detail"]["output"] == [1, 2, None]
+    assert client.delete(f"/executions/{id}").status_code == 204
+    assert stack.sql(f"SELECT COUNT(*) FROM signals WHERE execution_id = '{id}' AND data IS NOT NULL") == [["0"]]
+
+
+def test_timeout_gives_null_and_branches(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(
+        wait(seconds=1), {**step("late", "transform", value="too late"), "if": {"==": ["${/steps/a/result}", None]}},
+        outputs="${/steps/late/result}")))
+    parked(stack, id)
+    assert client.finished(id)["detail"]["output"] == "too late"
+
+
+def test_the_schema_refuses_on_arrival_and_at_the_wait(stack, workspace, client, effects):
+    schema = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
+    release = effects.hold("/hold")
+    id = client.started(workspace.put_workflow(program(
+        step("h", "http", request={"method": "GET", "url": effects.url + "/hold"}), wait(schema=schema), outputs="${/steps/a/result/data}")))
+    effects.wait_for("/hold")
+    assert send(client, id, json={"ok": 1}) == "kept"
+    release()
+    eventually(lambda: events(stack, id, 21), 30, "the kept signal is rejected")
+    assert "/ok" in events(stack, id, 21)[0][0]
+    parked(stack, id)
+    answer = client.post(f"/executions/{id}/signals/go", json={"ok": "yes"})
+    assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == "/ok"
+    assert send(client, id, json={"ok": False}) == "delivered"
+    assert client.finished(id)["detail"]["output"] == {"ok": False}
+
+
+def test_waiting_does_not_count_against_the_deadline(stack, workspace, client):
+    inner = workspace.put_workflow(program(wait(), step("d", "delay", seconds=0.1), outputs="${/steps/a/result/data}", timeout_seconds=2))
+    outer = workspace.put_workflow(program(step("w", "workflow", workflow_id=inner), outputs="${/steps/w/result/outputs}", timeout_seconds=2))
+    id = client.started(outer)
+    child = eventually(lambda: stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'"), 30, "the child")[0][0]
+    parked(stack, child)
+    ends = [int(v) for (v,) in stack.sql(f"SELECT deadline_ms - started_ms FROM executions WHERE id IN ('{id}', '{child}')")]
+    assert all(v > 600000 for v in ends), "both deadlines move by the timeout of the wait"
+    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + 2500 FROM executions WHERE id = '{id}'") == "1", 30)
+    assert send(client, child, json="late") == "delivered"
+    assert client.finished(id)["detail"]["output"] == "late"
+    ends = [int(v) for (v,) in stack.sql(f"SELECT deadline_ms - ended_ms FROM executions WHERE id IN ('{id}', '{child}')")]
+    assert all(v <= 2000 for v in ends), "what was left of the wait is taken back"
+
+
+def test_the_deadline_goes_on_after_the_wait(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait(), step("d", "delay", seconds=3600), timeout_seconds=2)))
+    parked(stack, id)
+    send(client, id)
+    assert client.finished(id)["failure_reason"] == "timeout"
+
+
+def test_two_at_once_one_wins(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait("a"), wait("b"), outputs=["${/steps/a/result/data}", "${/steps/b/result/data}"])))
+    parked(stack, id)
+    states = []
+    threads = [threading.Thread(target=lambda n=n: states.append(send(workspace.client(), id, json=n))) for n in range(2)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(client.finished(id)["detail"]["output"]) == [0, 1] and "delivered" in states
+
+
+def test_items_wait_side_by_side(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(
+        wait(signal="go-${/item}", for_each=["x", "y", "z"], concurrency=3), outputs="${/steps/a/result}")))
+    parked(stack, id, 3)
+    assert send(client, id, "go-z", json="third") == "delivered"
+    parked(stack, id, 2)
+    assert send(client, id, "go-x", json="first") == "delivered" and send(client, id, "go-y", json="second") in ("delivered", "kept")
+    assert [r["data"] for r in client.finished(id)["detail"]["output"]] == ["first", "second", "third"]
+
+
+def test_stop_while_waiting_and_retry(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait())))
+    parked(stack, id)
+    assert client.post(f"/executions/{id}/retry").status_code == 409
+    assert client.post(f"/executions/{id}/stop").status_code == 200
+    assert client.post(f"/executions/{id}/signals/go").status_code == 409
+    again = client.post(f"/executions/{id}/retry").json()["execution_id"]
+    parked(stack, again)
+    send(client, again)
+    assert client.finished(again)["status"] == "success"
+
+
+def test_key_limits_and_wrong_requests(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait(signal="never"))))
+    parked(stack, id)
+    keyed = {"headers": {"Idempotency-Key": "s"}, "json": 1}
+    first, again = (client.post(f"/executions/{id}/signals/x", **keyed) for _ in range(2))
+    assert again.json() == first.json() and again.headers["Idempotent-Replayed"] == "true"
+    assert client.post(f"/executions/{id}/signals/x", headers=keyed["headers"], json=2).status_code == 422
+    for _ in range(99):
+        assert send(client, id, "x") == "kept"
+    assert client.post(f"/executions/{id}/signals/x").json()["code"] == "too_many_signals"
+    assert client.post(f"/executions/{id}/signals/a%20b").status_code == 400
+    assert client.post(f"/executions/{id}/signals/x", data="{").status_code == 400
+    assert stack.workspace().client().post(f"/executions/{id}/signals/x").status_code == 404
+    assert workspace.client("executions:read").post(f"/executions/{id}/signals/x").status_code == 403
+    assert client.post(f"/executions/{id}/stop").status_code == 200
+
+
+def test_bytes_are_limited(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait(signal="never"))))
+    parked(stack, id)
+    assert client.post(f"/executions/{id}/signals/x", json="x" * 70000).status_code == 413
+    sent = 0
+    while client.post(f"/executions/{id}/signals/x", json="x" * 65000).status_code == 202:
+        sent += 1
+    assert sent == 1024 * 1024 // 65002
+    assert client.post(f"/executions/{id}/stop").status_code == 200
+
+
+@pytest.mark.parametrize("fields, pointer", [
+    ({"timeout_seconds": None}, "/program/steps/0/timeout_seconds"), ({"timeout_seconds": 366 * 86400 + 1}, "/program/steps/0/timeout_seconds"),
+    ({"signal": "a b"}, "/program/steps/0/signal"), ({"signal": ""}, "/program/steps/0/signal"), ({"retry": {"max_attempts": 2}}, "/program/steps/0/retry"),
+    ({"schema": {"type": "strange"}}, "/program/steps/0/schema/type"), ({"seconds": 1}, "/program/steps/0/seconds")])
+def test_wrong_programs(client, fields, pointer):
+    s = {k: v for k, v in {**wait(), **fields}.items() if v is not None}
+    answer = client.post("/workflows", json={"name": "w", "program": program(s)})
+    assert answer.status_code == 422 and [e["pointer"] for e in answer.json()["errors"]] == [pointer]
+
+
+def test_executors_that_die_and_return_lose_no_signal(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait("a"), wait("b"), outputs=["${/steps/a/result/data}", "${/steps/b/result/data}"])))
+    parked(stack, id)
+    stack.kill_server("executor", with_children=True)
+    assert send(client, id, json=1) == "delivered" and send(client, id, json=2) == "kept"
+    stack.start_server("executor")
+    assert client.finished(id, 60)["detail"]["output"] == [1, 2]
