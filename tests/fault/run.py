@@ -23,6 +23,7 @@ from load import Client  # noqa: E402
 from model_quirks import Models  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
+import webhooks  # noqa: E402
 from schedules import Schedules  # noqa: E402
 from stack import eventually  # noqa: E402
 
@@ -92,7 +93,7 @@ class Harness:
         print(f"{time.monotonic() - self.began:7.2f}  {text}", flush=True)
 
     def run(self):
-        self.stack = FaultStack({})
+        self.stack = FaultStack(dict(webhooks.SETTINGS))
         self.effects = SideEffects()
         self.models = Models()
         self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
@@ -124,6 +125,7 @@ class Harness:
         if self.options.clients > 2:
             self.poor = poor
         self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
+        self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
     def programs_of(self, workspace):
@@ -204,6 +206,7 @@ class Harness:
             self.hostile.stop_runs()
         self.schedules.finish()
         await_quiet(self.stack, self.book)
+        self.webhooks.finish()
         self.say("checks")
         rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.hostile) if w])
         check_files(self.book, self.clients)
@@ -212,6 +215,7 @@ class Harness:
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
         check_runners(self.book)
         self.schedules.check()
+        self.webhooks.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)
         self.audit = run_audit(self.stack, self.book)
@@ -228,6 +232,8 @@ class Harness:
             print("WRONG:", line)
         self.effects.close()
         self.models.close()
+        if hasattr(self, "webhooks"):
+            self.webhooks.close()
         waits = sorted(self.book.first_after, key=lambda f: -f[2])[:3]
         summary = {"seed": self.seed, "faults": len(self.done), "kinds": len(set(self.done)), "unmet": getattr(self, "faults", None) and self.faults.unmet,
                    "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})), "hostile": bool(self.options.hostile),
