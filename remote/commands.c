@@ -218,5 +218,5 @@ int remote_main(struct remote *r, int argc, char **argv)
         return REMOTE_USAGE;
     }
     r->command = &c->text;
-    return c->run ? c->run(r, argc - 1, argv + 1) : print_reference(r, noun, argc - 1, argv + 1);
+    return c->run ? c->run(r, argc - 1, argv + 1) : print_reference(r, c->text.noun, argc - 1, argv + 1);
 }
