@@ -216,6 +216,23 @@ def test_a_batch_that_was_cut_off_is_accepting(stack, workspace, client, workflo
     eventually(lambda: counted(client, id)["status"] == "finished", 20, "the end of the batch")
 
 
+def test_others_are_served_while_a_batch_is_accepted(stack, workspace, client, workflow):
+    """Nothing is held between two transactions of a batch: single runs, also those of its own workspace, are accepted before it ends."""
+    workspace.grant(100000)
+    stranger = stack.workspace(credits=100000)
+    theirs = stranger.put_workflow(PROGRAM)
+    other = stranger.client()
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(batch, client, workflow, [{"inputs": {"n": n}} for n in range(4000)])
+        served = {"other": 0, "own": 0}
+        while not answer.done():
+            for name, someone, what in (("other", other, theirs), ("own", client, workflow)):
+                someone.started(what)
+                served[name] += not answer.done()
+    assert answer.result().json()["accepted"] > 0
+    assert min(served.values()) > 0, served
+
+
 def test_expired_batches_are_removed_in_one_go(stack, workspace):
     """As many as tenants can create: the task goes on while rows are left, and does not wait for its next turn."""
     for _ in range(45):
