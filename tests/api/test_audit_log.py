@@ -18,7 +18,7 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
-           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
+           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
            "webhook list", "webhook show", "webhook deliveries",
            "setup"}  # setup: before there is a database
 
