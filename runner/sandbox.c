@@ -378,7 +378,8 @@ static bool open_pipes(struct sandbox_child_fds *in, struct runner_sandbox *box)
     in->err = p[2][1];
     box->note_fd = p[3][0];
     in->note = p[3][1];
-    return true;
+    /* the runner's ends only: the command's have file descriptions of their own */
+    return fcntl(box->out_fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(box->err_fd, F_SETFL, O_NONBLOCK) == 0;
 }
 
 /* A cold command reads its inputs from a sealed file, a warm one its jobs from a pipe. */

@@ -180,6 +180,8 @@ static void on_stdout(struct supervised_run *r)
 {
     char buf[64 * 1024];
     ssize_t n = read(r->fds[FD_STDOUT].fd, buf, sizeof buf);
+    if (n < 0 && errno == EAGAIN)
+        return;
     if (n <= 0) {
         supervise_close_fd(r, FD_STDOUT);
         return;
@@ -208,6 +210,8 @@ void supervise_read_stderr(struct supervised_run *r)
 {
     char buf[64 * 1024];
     ssize_t n = read(r->fds[FD_STDERR].fd, buf, sizeof buf);
+    if (n < 0 && errno == EAGAIN) /* warm_on_stopped has emptied the pipe since poll() */
+        return;
     if (n <= 0) {
         supervise_close_fd(r, FD_STDERR);
         return;

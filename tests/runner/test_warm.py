@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import select
 import shutil
 import time
 
@@ -33,6 +34,14 @@ class WarmBox(Box):
             self.p = self.spawn()
         self.p.stdin.write(json.dumps(job) + "\n")
         self.p.stdin.flush()
+
+    def line(self, seconds):
+        """One record, which must come within the time. Nothing was read ahead: the pipe is read byte by byte."""
+        text, until = b"", time.monotonic() + seconds
+        while not text.endswith(b"\n"):
+            assert select.select([self.p.stdout], [], [], max(0, until - time.monotonic()))[0], f"no record within {seconds} s"
+            text += os.read(self.p.stdout.fileno(), 1)
+        return text
 
     def take(self, job):
         records = []
@@ -129,6 +138,23 @@ serve(handle)
     assert [e["log"] for e in logs] == ["log of 0\n", "log of 1\nwithout an end", "log of 2\n"]
     assert ["progress" in [r["type"] for r in e["records"]] for e in logs] == [False, True, False]
     assert [e["log_bytes"] for e in logs] == [9, 23, 9]
+    box.leave()
+
+
+def test_a_log_that_never_pauses_holds_up_no_job(box):
+    """The pipe has bytes at the moment when the processes are stopped: they are read once."""
+    main = """
+import threading
+def flood():
+    while True: os.write(2, b"x" * 999 + b"\\n")
+threading.Thread(target=flood, daemon=True).start()
+serve(lambda inputs: {})
+"""
+    for i in range(30):
+        job = box.warm_job(main if i == 0 else None)
+        box.send(job)
+        while json.loads(box.line(10))["type"] != "ended":
+            pass
     box.leave()
 
 
