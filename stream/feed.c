@@ -224,10 +224,14 @@ static void check_feed(struct feed_watch *w, int64_t now_ms)
     w->job->workspace = w->workspace;
     w->job->feed_keep_ms = w->feeds->keep_ms;
     LIST_FOREACH(s, &w->subscribers, entry)
-    n++;
+    {
+        n++;
+    }
     w->job->keys = talloc_zero_array(w->job, id, n + 1);
     LIST_FOREACH(s, &w->subscribers, entry)
-    w->job->keys[w->job->keys_n++] = s->key;
+    {
+        w->job->keys[w->job->keys_n++] = s->key;
+    }
     w->job->keys_n = id_sort_distinct(w->job->keys, n);
     stream_db_thread_submit(w->feeds->db_thread, w->job);
 }

@@ -20,6 +20,8 @@ enum {
     INPUT_IN_CLAIM_MAX = 16 * 1024,
     /* bytes of the error of a run in its log line, which has at most 4,000 */
     MESSAGE_LOG_MAX = 2000,
+    /* until the deadline in the row is read again, if MariaDB did not answer */
+    DEADLINE_RETRY_MS = 1000,
     /* freed memory that is returned to the kernel at once, by the compute thread: about 10 ms */
     TRIM_BYTES = 64 * 1024 * 1024,
 };
@@ -408,12 +410,12 @@ static void on_deadline_read(struct job *job)
 {
     struct deadline_job *j = (struct deadline_job *)job;
     struct active_run *run = job->arg;
-    int64_t left_ms = j->deadline_ms - clock_wall_ms();
-    if (run) {
+    /* without MariaDB, it asks again */
+    int64_t left_ms = job->e == OK ? j->deadline_ms - clock_wall_ms() : DEADLINE_RETRY_MS;
+    if (run)
         run->deadline_job = NULL;
-        if (run->ending)
-            left_ms = 0;
-        else if (job->e == OK && left_ms > 0)
+    if (run && !run->ending) {
+        if (left_ms > 0)
             timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + left_ms);
         else
             run_fail(run, REASON_TIMEOUT, run_timed_out);
