@@ -90,7 +90,7 @@ static bool parse_feed(struct internal_request *request)
     char *end = NULL;
     request->kind = INTERNAL_REQUEST_FEED;
     request->feed_after = after.size > 0 ? strtoll(after.at, &end, 10) : -1;
-    return end == after.at + after.size && request->feed_after >= 0 &&
+    return end && end == after.at + after.size && request->feed_after >= 0 &&
            query_id(request->query, "key", &request->key) &&
            query_number(request->query, "missed", 0, 1, &request->missed) &&
            query_number(request->query, "states", 1, 1 << 10, &request->states) &&
