@@ -186,8 +186,11 @@ static void accept_client(int listener, struct client *clients)
     if (fd < 0)
         return;
     if (c == clients + CLIENTS_MAX) {
-        close(fd);
-        return;
+        /* silent ones must not keep HAProxy out: the oldest makes room */
+        c = clients;
+        for (struct client *o = clients; o < clients + CLIENTS_MAX; o++)
+            c = o->until_ms < c->until_ms ? o : c;
+        drop_client(c);
     }
     *c = (struct client){.fd = fd, .until_ms = clock_boot_ms() + CLIENT_MS};
 }

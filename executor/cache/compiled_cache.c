@@ -92,11 +92,12 @@ static void drop_entry(struct compiled_cache *cache, size_t index)
     compiled_entry_unref(entry);
 }
 
-bool compiled_cache_drop_unused(struct compiled_cache *cache)
+bool compiled_cache_drop_unused(struct compiled_cache *cache, size_t *bytes_r)
 {
     size_t index = least_recently_used(cache, true);
     if (index == cache->entries_n)
         return false;
+    *bytes_r = cache->entries[index]->memory_bytes;
     drop_entry(cache, index);
     return true;
 }

@@ -40,8 +40,9 @@ struct compiled_cache;
  * counts them until then; NULL: they are not counted. Both must outlive the entries. */
 struct compiled_cache *compiled_cache_new(void *ctx, struct compute_thread *compute,
                                           struct memory_budget *memory);
-/* Drops the least recently used entry that nobody holds a reference to. False: there is none. */
-bool compiled_cache_drop_unused(struct compiled_cache *cache);
+/* Drops the least recently used entry that nobody holds a reference to. *bytes_r: its memory, which a large
+ * entry returns later. False: there is none. */
+bool compiled_cache_drop_unused(struct compiled_cache *cache, size_t *bytes_r);
 /* A new reference to the entry of a version; NULL: it is not in the cache. */
 void *compiled_cache_get(struct compiled_cache *cache, const id *responder, int version);
 /* Adds an entry, whose head it fills in, in place of the least recently used ones if a limit is exceeded, and

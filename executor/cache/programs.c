@@ -29,9 +29,13 @@ struct compiled_programs *compiled_programs_new(void *ctx, struct compute_thread
 
 bool compiled_programs_admit(struct compiled_programs *all, size_t bytes)
 {
+    size_t dropped = 0;
+    size_t one;
     while (!memory_budget_fit(all->memory, bytes)) {
-        if (!compiled_cache_drop_unused(all->cache))
+        /* no more than is needed: the compute thread frees large ones later, and then there is room */
+        if (dropped >= bytes || !compiled_cache_drop_unused(all->cache, &one))
             return memory_budget_admit(all->memory, bytes);
+        dropped += one;
     }
     return true;
 }

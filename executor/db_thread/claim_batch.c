@@ -160,6 +160,10 @@ static enum err read_texts(struct db_tx *tx, struct claim_batch *claims, struct 
     enum err e = OK;
     if (!large && !steps && !adopts)
         return OK;
+    for (size_t i = 0; i < claims->no_memory_n; i++) {
+        if (id_equal(&claims->no_memory[i], &c->run.workspace_id))
+            return ERR_LIMIT;
+    }
     if (claims->runs_n > 0 && c->input_bytes >= claims->text_bytes_left) {
         claims->texts_left = true;
         return ERR_LIMIT;
@@ -182,8 +186,11 @@ static enum err admit_run(struct db_thread_ctx *thread_ctx, struct claim_batch *
     size_t texts;
     size_t memory;
     measure_run(c, &texts, &memory);
-    if (!compiled_programs_admit(thread_ctx->programs, memory))
+    if (!compiled_programs_admit(thread_ctx->programs, memory)) {
+        if (claims->no_memory_n < COMMIT_BATCH_MAX)
+            claims->no_memory[claims->no_memory_n++] = c->run.workspace_id;
         return ERR_LIMIT;
+    }
     c->memory = thread_ctx->memory;
     c->memory_bytes = memory;
     claims->text_bytes_left -= texts < claims->text_bytes_left ? texts : claims->text_bytes_left;
@@ -488,6 +495,7 @@ enum err claim_queued_runs(struct db_tx *tx, struct run_tx *run_tx, struct db_th
     claims->compile_bytes_left = COMPILE_BYTES_MAX;
     claims->compile_full = false;
     claims->text_bytes_left = TEXT_BYTES_MAX;
+    claims->no_memory_n = 0;
     claims->texts_left = false;
     for (size_t i = 0; i < found; i++) {
         claims->runs[i].run = *run_tx_at(run_tx, before + i);
@@ -552,8 +560,8 @@ void choose_first_commits(struct claim_batch *claims)
         c->write_separately = claims->write_first_commits_separately || c->first_commit->stop_descendants ||
                               id_is_set(&c->first_commit->root_id) ||
                               (c->concurrency_limited && c->first_commit->has_move) ||
-                              bytes > claims->first_commits_bytes_max;
-        bytes += c->first_commit->bytes;
+                              bytes + c->first_commit->bytes > claims->first_commits_bytes_max;
+        bytes += c->write_separately ? 0 : c->first_commit->bytes;
     }
 }
 

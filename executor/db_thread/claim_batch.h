@@ -43,6 +43,10 @@ struct claim_batch {
     bool compile_full;
     /* Of the large inputs and stored results that one transaction reads. */
     size_t text_bytes_left;
+    /* Workspaces one of whose runs did not fit into memory in this transaction: no texts of theirs are read.
+     */
+    id no_memory[COMMIT_BATCH_MAX];
+    size_t no_memory_n;
 
     /* --- the result --- */
     /* Programs that are too large to be compiled in the transaction, of `holder`: to be submitted once it is

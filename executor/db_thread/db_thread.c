@@ -21,7 +21,7 @@ enum {
     /* Of transactions between two looks at what has come. */
     WRITE_TURN_US = 20000,
     /* Bytes of the first commits that are written with their claims. */
-    FIRST_COMMITS_BYTES_MAX = 4 * 1024 * 1024,
+    FIRST_COMMITS_BYTES_MAX = BATCH_WORKSPACE_BYTES,
 };
 
 struct db_thread {

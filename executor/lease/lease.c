@@ -8,6 +8,7 @@
 #include "executor/lease/lease_clock.h"
 #include "executor/lease/liveness.h"
 #include "executor/run/active_run.h"
+#include "executor/run/slots.h"
 #include "run/recover.h"
 #include "store/executor.h"
 
@@ -319,6 +320,8 @@ static void on_tick(void *arg)
 {
     struct lease *l = arg;
     progress_step(&l->exec->loop_progress);
+    if (l->exec->slots)
+        slots_serve(l->exec->slots); /* other threads return memory, too */
     timer_set(l->exec->timers, &l->tick_timer, clock_boot_ms() + TICK_MS);
 }
 

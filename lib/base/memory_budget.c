@@ -84,7 +84,7 @@ bool memory_budget_resume(struct memory_budget *b, size_t waiting, size_t held)
         return true;
     pthread_mutex_lock(&b->lock);
     size_t more = held > waiting ? held - waiting : 0;
-    bool resumed = b->holders == 0 || fits(b, more, 0);
+    bool resumed = more == 0 || b->holders == 0 || fits(b, more, 0);
     b->reserved = resumed ? 0 : more;
     if (resumed) {
         b->holders++;

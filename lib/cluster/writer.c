@@ -126,7 +126,7 @@ enum writer_action writer_decide(struct writer_watch *watch, const struct writer
     if (watch->vacant_ms == 0)
         watch->vacant_ms = now_ms;
     if (strcmp(look->self, look->writer) == 0)
-        return WRITER_BEAT; /* its own silence: what keeps it from writing may be over */
+        return writer_is_self(look) ? WRITER_BEAT : WRITER_WAIT; /* what kept it from writing may be over */
     bool has_waited = now_ms - watch->vacant_ms >= (int64_t)WRITER_TURN_MS * look->index;
     return look->local_state == STATE_SYNCED && has_waited ? WRITER_TAKE : WRITER_WAIT;
 }

@@ -18,10 +18,30 @@ static enum err template_value(void *ctx, const struct json_template *t, const s
     return found ? OK : template_render(ctx, t, scope, PROGRAM_RESULT_MAX, value_r, why_r);
 }
 
+/* Copies a literal of the program. Its elements become part of the run's scope, which any thread may free,
+ * and json-c counts references without atomics: the program's own value is shared by all its runs. */
+static enum err own_literal(void *ctx, const struct json_template *t, json_object **value_r,
+                            const char **why_r)
+{
+    json_object *literal;
+    json_object *copy = NULL;
+    if (!template_is_literal(t, &literal) || !literal)
+        return OK;
+    if (json_object_deep_copy(literal, &copy, NULL) != 0) {
+        json_object_put(copy);
+        *why_r = "there is not enough memory";
+        return ERR_INTERNAL;
+    }
+    *value_r = json_own(ctx, copy);
+    return OK;
+}
+
 enum err program_items(void *ctx, const struct program_step *step, const struct template_scope *scope,
                        json_object **array_r, const char **why_r)
 {
     enum err e = template_value(ctx, step->for_each, scope, array_r, why_r);
+    if (e == OK)
+        e = own_literal(ctx, step->for_each, array_r, why_r);
     if (e)
         return e;
     if (!json_object_is_type(*array_r, json_type_array)) {

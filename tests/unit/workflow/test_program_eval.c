@@ -70,6 +70,10 @@ Test(program_eval, items_delays_and_child_inputs)
     cr_expect_eq(json_object_array_length(value), 3);
     cr_assert_eq(program_items(ctx, &p->steps[1], &scope, &value, &why), OK);
     cr_expect_str_eq(json_text(value, NULL), "[1,1.5]");
+    json_object *again;
+    cr_assert_eq(program_items(ctx, &p->steps[1], &scope, &again, &why), OK);
+    cr_expect(value != again && json_object_array_get_idx(value, 0) != json_object_array_get_idx(again, 0),
+              "runs of one program share no value of it");
     cr_assert_eq(program_delay_ms(ctx, &p->steps[0], &scope, &ms, &why), OK);
     cr_expect_eq(ms, 1500);
     cr_assert_eq(program_delay_ms(ctx, &p->steps[1], &scope, &ms, &why), OK);

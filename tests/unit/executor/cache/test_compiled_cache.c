@@ -117,6 +117,7 @@ Test(compiled_cache, counts_memory_until_the_last_reference_is_gone)
     struct compiled_cache *cache = compiled_cache_new(NULL, NULL, &memory);
     id used = responder_id(1);
     id unused = responder_id(2);
+    size_t bytes;
     struct compiled_entry *entry = entry_new(100);
     entry->memory_bytes = 3000;
     struct compiled_entry *reference = compiled_cache_add(cache, &used, 1, entry);
@@ -124,9 +125,9 @@ Test(compiled_cache, counts_memory_until_the_last_reference_is_gone)
     entry->memory_bytes = 500;
     compiled_entry_unref(compiled_cache_add(cache, &unused, 1, entry));
     cr_assert_eq(memory_budget_used(&memory), 3500U);
-    cr_assert(compiled_cache_drop_unused(cache));
+    cr_assert(compiled_cache_drop_unused(cache, &bytes) && bytes == 500);
     cr_assert_eq(memory_budget_used(&memory), 3000U);
-    cr_assert_not(compiled_cache_drop_unused(cache), "the other one is in use");
+    cr_assert_not(compiled_cache_drop_unused(cache, &bytes), "the other one is in use");
     talloc_free(cache);
     cr_assert_eq(memory_budget_used(&memory), 3000U);
     compiled_entry_unref(reference);
