@@ -87,7 +87,8 @@ enum err read_adopted_steps(struct db *db, void *ctx, struct claimed_run *c)
         return e;
     struct stored_step *all = talloc_array(ctx, struct stored_step, c->steps_n + rows->count + 1);
     size_t n = c->steps_n;
-    memcpy(all, c->steps, n * sizeof *all);
+    if (n > 0)
+        memcpy(all, c->steps, n * sizeof *all);
     size_t whole = add_rows(rows, &a, all, &n);
     qsort(all, n, sizeof *all, by_place);
     c->adoption_lost = whole < a.n && c->steps_n == 0;

@@ -293,7 +293,7 @@ def test_worker_memory_is_bounded_during_a_large_upload(stack):
     client = stack.workspace().client()
     boundary = "x"
     head = b'--x\r\nContent-Disposition: form-data; name="files"; filename="large"\r\n\r\n'
-    peaks = []
+    first, growth = {}, []  # KiB, by worker: under ASan a worker that does nothing has 33 MiB
 
     def pieces():
         yield head
@@ -302,10 +302,11 @@ def test_worker_memory_is_bounded_during_a_large_upload(stack):
             for pid in stack.children("api"):
                 try:
                     text = open(f"/proc/{pid}/status").read()
-                    peaks.append(int(text.split("VmRSS:")[1].split()[0]))
+                    size = int(text.split("VmRSS:")[1].split()[0])
+                    growth.append(size - first.setdefault(pid, size))
                 except OSError:
                     pass
         yield b"\r\n--x--\r\n"
     answer = client.post("/files/", data=pieces(), headers={"Content-Type": f"multipart/form-data; boundary={boundary}"})
     assert answer.status_code == 201, answer.text
-    assert max(peaks) < 32 * 1024, f"{max(peaks)} KiB"
+    assert max(growth) < 12 * 1024, f"{max(growth)} KiB"
