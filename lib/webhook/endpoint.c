@@ -274,6 +274,7 @@ static enum err change_work(struct db_tx *tx, void *arg)
     if (change->secret)
         change_secret(c, tx->ctx, &w);
     w.updated_ms = c->now_ms;
+    w.failing_since_ms = 0; /* the five days begin anew, as the lane's failures do */
     e = webhook_write(tx, &w);
     /* what waits for an endpoint that was switched off is given up at once */
     struct db_value reset[] = {db_number(w.enabled ? INT64_MAX : 0), args[1]};

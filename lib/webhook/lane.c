@@ -128,6 +128,7 @@ static enum err read_endpoint(struct db_tx *tx, struct claiming *c, struct webho
         e = webhook_open(tx->ctx, c->claim->key, w);
     if (e != OK)
         return e == ERR_DENIED ? OK : e; /* logged; the lane is looked at again after its lease */
+    lane->was_failing = w->failing_since_ms > 0;
     lane->secret = keep_secret(lane, w->secret);
     lane->old_secret = keep_secret(lane, w->old_secret);
     for (size_t i = 0; i < lane->sends_n; i++)
@@ -348,7 +349,8 @@ static enum err note_endpoint(struct db_tx *tx, struct finishing *f)
 {
     struct db_value args[] = {db_id(&f->lane->workspace_id), db_id(&f->lane->webhook_id)};
     struct db_rows *rows;
-    if (!id_is_set(&f->lane->webhook_id) || (f->any_delivered && f->lane->failures == 0 && !f->gone))
+    bool is_noted = f->any_delivered && f->lane->failures == 0 && !f->lane->was_failing && !f->gone;
+    if (!id_is_set(&f->lane->webhook_id) || is_noted)
         return OK;
     enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
     if (e != OK || rows->count == 0)

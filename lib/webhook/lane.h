@@ -55,6 +55,8 @@ struct webhook_lane {
     /* webhook_id is unset for own webhooks. */
     id lane_id, webhook_id, workspace_id;
     int failures, sends_max;
+    /* The endpoint's failing_since_ms was set when the lane was claimed. */
+    bool was_failing;
     /* Of an own webhook: each send has its own URL, in the same order. */
     const char **urls;
     const char *secret, *old_secret;

@@ -366,6 +366,17 @@ def test_five_days_of_failure_disable(stack, workspace, client, effects, hook):
     assert {d["state"] for d in await_delivery(client, hook, "failed", 2)} == {"failed"}
 
 
+def test_success_or_change_ends_the_time_of_failure(stack, workspace, client, effects, hook):
+    for changes in (False, True):
+        stack.sql(f"UPDATE webhooks SET failing_since_ms = 1 WHERE id = '{hook['id']}'")
+        if changes:
+            assert change(client, hook, description="x")["failing_since"] is None
+        started(workspace, client)
+        await_delivery(client, hook, "delivered", 2 if changes else 1)
+        eventually(lambda: shown(client, hook)["failing_since"] is None, 40, "it fails no longer")
+    assert shown(client, hook)["enabled"]
+
+
 # --- receivers that do not behave --------------------------------------------------------------------------------------
 
 def serve(connected):
