@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/commands.h"
 #include "cli/names.h"
+#include "deed/deed.h"
 #include "webhook/delivery.h"
 #include "webhook/endpoint.h"
 #include "webhook/event.h"
@@ -136,6 +137,7 @@ static enum err redeliver_failures(struct cli *cli, const id *workspace, const i
     *total_r = 0;
     for (uint64_t n = WEBHOOK_REDELIVER_MAX; e == OK && n == WEBHOOK_REDELIVER_MAX; *total_r += n) {
         n = 0;
+        deed_next();
         e = webhook_redeliver_since(cli->db, workspace, webhook, since_ms, &n);
     }
     return e;

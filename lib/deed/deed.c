@@ -31,6 +31,11 @@ void deed_begin(enum deed_actor kind, const char *actor, const char *origin)
     last_deed[0] = '\0';
 }
 
+void deed_next(void)
+{
+    last_deed[0] = '\0';
+}
+
 void deed_end(void)
 {
     actor_kind = 0;

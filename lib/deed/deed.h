@@ -25,6 +25,9 @@ enum {
 /* From now on, changes are made by `actor`: a user of the operating system, or the id of an API key.
  * `origin`: the command and its host, or the id of the request. The texts are copied. */
 void deed_begin(enum deed_actor kind, const char *actor, const char *origin);
+/* What is recorded from now on is a further deed, even if it has the name and target of the last one. For a
+ * command that makes the same change in several transactions; call it between them. */
+void deed_next(void);
 /* From now on, nobody acts. */
 void deed_end(void);
 

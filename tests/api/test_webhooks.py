@@ -491,6 +491,10 @@ def test_commands_and_metrics(stack, workspace, client, effects, hook):
     assert webhook("redeliver", hook["id"], "--delivery", found[0]["id"]) == {"redelivered": 1}
     await_delivery(client, hook, "delivered")
     assert webhook("redeliver", hook["id"], "--since", "2026-01-01") == {"redelivered": 0}
+    stack.sql("INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, execution_id, lane_id, state, due_ms, created_ms) "
+              "SELECT CONCAT(LEFT(id, 24), LPAD(HEX(seq), 12, '0')), workspace_id, webhook_id, outbox_id, execution_id, lane_id, 3, due_ms, "
+              f"created_ms FROM webhook_deliveries, seq_1_to_501 WHERE webhook_id = '{hook['id']}'")
+    assert webhook("redeliver", hook["id"], "--since", "2026-01-01") == {"redelivered": 501}  # more than one transaction
     assert webhook("disable", hook["id"])["disabled_reason"] == "by_request"
     for wrong in ((), (hook["id"], "--since", "x"), (hook["id"],)):
         assert webhook("redeliver", *wrong, check=False)[0] == 2
