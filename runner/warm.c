@@ -207,6 +207,7 @@ enum err warm_take_job(struct supervised_run *r, const char **why_r)
     struct runner_job *job;
     void *ctx = talloc_new(r);
     enum err e = runner_job_parse(ctx, r->next_line, r->next_bytes - 1, &job, why_r);
+    r->next_bytes = 0; /* taken */
     if (e == OK)
         e = runner_workdir_next(ctx, job, &r->workdir, why_r);
     if (e != OK)
@@ -243,8 +244,12 @@ void warm_leave(struct supervised_run *r)
     }
     if (r->workdir.lock_fd < 0)
         return;
-    while (!r->owner_gone && r->fds[FD_OWNER].fd >= 0) {
+    /* A job for a sandbox that has died: the end without `started` lets the owner give it to another process.
+     */
+    bool given = r->next_bytes > 0 && *r->next_line == '{';
+    while (!given && !r->owner_gone && r->fds[FD_OWNER].fd >= 0) {
         ssize_t n = read(r->fds[FD_OWNER].fd, rest, sizeof rest);
+        given = n > 0 && *rest == '{';
         r->owner_gone = n == 0 || (n < 0 && errno != EINTR);
     }
     if (!untrusted_dir_remove(r->warm_dir))

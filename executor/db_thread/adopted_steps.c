@@ -35,12 +35,12 @@ static int last_step(const struct adoption *a)
     return last;
 }
 
-/* Adds the rows that are adopted to `all`. Returns the number of whole steps among them. */
-static size_t add_rows(const struct db_rows *rows, const struct adoption *a, struct stored_step *all,
-                       size_t *n)
+/* Adds the rows that are adopted to `all`. */
+static void add_rows(const struct db_rows *rows, const struct adoption *a, struct stored_step *all, size_t *n)
 {
-    size_t whole = 0;
     for (size_t r = 0; r < rows->count; r++) {
+        if (db_cell(rows, r, EXECUTOR_ADOPTED_STEPS_STEP)->is_null)
+            continue;
         struct stored_step s = {
             .step = (int)db_int(rows, r, EXECUTOR_ADOPTED_STEPS_STEP),
             .item = (int)db_int(rows, r, EXECUTOR_ADOPTED_STEPS_ITEM),
@@ -55,12 +55,9 @@ static size_t add_rows(const struct db_rows *rows, const struct adoption *a, str
             .adopted = true,
         };
         s.step = adopting_step(a, s.step, s.item, s.status);
-        if (s.step < 0)
-            continue;
-        whole += s.item < 0;
-        all[(*n)++] = s;
+        if (s.step >= 0)
+            all[(*n)++] = s;
     }
-    return whole;
 }
 
 /* Removes the rows that the retry has copied already. `all` is sorted; its own rows come first. */
@@ -81,7 +78,7 @@ enum err read_adopted_steps(struct db *db, void *ctx, struct claimed_run *c)
     struct db_rows *rows;
     if (c->skill || !adoption_read(ctx, c->extra, &a) || last_step(&a) < 0)
         return OK;
-    struct db_value args[] = {db_id(&a.of), db_id(&c->run.workspace_id), db_number(last_step(&a))};
+    struct db_value args[] = {db_number(last_step(&a)), db_id(&a.of), db_id(&c->run.workspace_id)};
     enum err e = db_run(db, ctx, SQL_EXECUTOR_ADOPTED_STEPS, args, 3, &rows);
     if (e != OK)
         return e;
@@ -89,10 +86,14 @@ enum err read_adopted_steps(struct db *db, void *ctx, struct claimed_run *c)
     size_t n = c->steps_n;
     if (n > 0)
         memcpy(all, c->steps, n * sizeof *all);
-    size_t whole = add_rows(rows, &a, all, &n);
+    add_rows(rows, &a, all, &n);
     qsort(all, n, sizeof *all, by_place);
-    c->adoption_lost = whole < a.n && c->steps_n == 0;
+    bool first = c->steps_n == 0;
     c->steps = all;
     c->steps_n = drop_copied(all, n);
+    size_t whole = 0;
+    for (size_t i = 0; i < c->steps_n; i++)
+        whole += all[i].item < 0 && all[i].step < (int)a.n;
+    c->adoption_lost = whole < a.n || (a.items && first && rows->count == 0);
     return OK;
 }

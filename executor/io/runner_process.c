@@ -41,6 +41,8 @@ struct runner_process {
     char *remove_dir;
     /* of a warm runner, which removes it itself unless it is killed; otherwise NULL */
     char *warm_dir;
+    /* cleared when this is freed; NULL: none */
+    struct runner_process **handle;
 };
 
 void runner_process_find_program(void)
@@ -137,8 +139,15 @@ static void on_report_readable(struct bufferevent *from, void *arg)
 
 /* --- the end --- */
 
+void runner_process_set_handle(struct runner_process *r, struct runner_process **handle)
+{
+    r->handle = handle;
+}
+
 static int runner_process_destroy(struct runner_process *r)
 {
+    if (r->handle)
+        *r->handle = NULL;
     if (r->exit_event)
         event_free(r->exit_event);
     if (r->stdin_pipe)

@@ -20,8 +20,9 @@ struct runner_process_events {
     void (*log)(void *arg, const char *text, int64_t omitted_bytes);
     /* Called once, last: the command, everything below it and the runner itself have exited. `record` is the
      * runner's final report (borrowed); NULL: it died without one. If the job has a warm_dir and `record` is
-     * not NULL, the runner still lives, and nothing is called any more until runner_process_next or
-     * runner_process_set_events; the caller ends it with runner_process_abandon. */
+     * not NULL, the runner still lives, unless it dies meanwhile (runner_process_set_handle), and nothing is
+     * called any more until runner_process_next or runner_process_set_events; the caller ends it with
+     * runner_process_abandon. */
     void (*ended)(void *arg, json_object *record);
 };
 
@@ -41,6 +42,8 @@ void runner_process_next(struct runner_process *r, json_object *job,
                          const struct runner_process_events *events, void *arg);
 /* Ends the command: SIGTERM, the grace time, SIGKILL; with `now`, SIGKILL at once. */
 void runner_process_stop(struct runner_process *r, bool now);
+/* *handle, which points to r, becomes NULL when r is freed. `handle` NULL: not any more. */
+void runner_process_set_handle(struct runner_process *r, struct runner_process **handle);
 /* Replaces the callbacks and their argument. */
 void runner_process_set_events(struct runner_process *r, const struct runner_process_events *events,
                                void *arg);

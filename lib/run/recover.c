@@ -153,7 +153,10 @@ static enum err claim_begun_run_work(struct db_tx *tx, void *arg)
     if (!r || !run_is_claimable(r, c->attempt))
         return e;
     claim.move = r->parked ? MOVE_WAKE : MOVE_CLAIM;
-    e = run_move(c->run_tx, r, &claim);
+    if (r->parked)
+        e = run_tx_read_until(c->run_tx, 0);
+    if (e == OK)
+        e = run_move(c->run_tx, r, &claim);
     c->claimed = e == OK;
     return e == OK ? run_tx_flush(c->run_tx) : e;
 }

@@ -374,8 +374,7 @@ static enum err lock_parked(struct run_tx *run_tx, const struct db_value *runs, 
     return e;
 }
 
-/* Reads until when the runs from `first` on were to be parked. */
-static enum err read_until(struct run_tx *run_tx, size_t first)
+enum err run_tx_read_until(struct run_tx *run_tx, size_t first)
 {
     struct db_value *runs = talloc_array(run_tx->tx->ctx, struct db_value, run_tx->runs_n - first + 1);
     struct db_rows *rows;
@@ -403,20 +402,17 @@ enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limi
         return e;
     struct db_value *runs = talloc_array(run_tx->tx->ctx, struct db_value, limit + 1);
     size_t at = 0;
-    bool signalled = false;
     while (e == OK && at < rows->count && run_tx->runs_n - before < limit) {
         size_t n = limit - (run_tx->runs_n - before);
         if (n > rows->count - at)
             n = rows->count - at;
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < n; i++)
             runs[i] = db_bytes(db_str(rows, at + i, WAITS_DUE_EXECUTION_ID), ID_LENGTH);
-            signalled = signalled || db_int(rows, at + i, WAITS_DUE_REASON) == WAIT_SIGNAL;
-        }
         e = lock_parked(run_tx, runs, n);
         at += n;
     }
-    if (e == OK && signalled)
-        e = read_until(run_tx, before);
+    if (e == OK && run_tx->runs_n > before)
+        e = run_tx_read_until(run_tx, before);
     *offset += at;
     *more_r = at < rows->count || rows->count == wanted;
     return e;

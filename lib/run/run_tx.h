@@ -116,6 +116,9 @@ enum err run_tx_next_due(struct run_tx *run_tx, const id *after, id *workspace_r
 enum err run_tx_lock_due(struct run_tx *run_tx, const id *workspace, size_t limit, size_t *offset,
                          bool *more_r) WARN_UNUSED;
 
+/* Reads until when the locked runs from number `first` on were to be parked: what is left of a wait for a
+ * signal is given back to the ancestors when such a run is woken. */
+enum err run_tx_read_until(struct run_tx *run_tx, size_t first) WARN_UNUSED;
 size_t run_tx_count(const struct run_tx *run_tx);
 struct run *run_tx_at(struct run_tx *run_tx, size_t i);
 /* NULL: no such row was locked. */

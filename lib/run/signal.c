@@ -110,11 +110,16 @@ static enum err send_work(struct db_tx *tx, void *arg)
         return e;
     struct run_tx *run_tx = run_tx_begin(tx, tx->ctx);
     e = run_tx_lock(run_tx, &s->request->execution_id, 1, NULL, 0);
-    const struct run *r = e == OK ? run_tx_find(run_tx, &s->request->execution_id) : NULL;
+    struct run *r = e == OK ? run_tx_find(run_tx, &s->request->execution_id) : NULL;
     if (e == OK && (!r || !id_equal(&r->workspace_id, &s->request->workspace_id) || r->kind != KIND_WORKFLOW))
         e = ERR_NOT_FOUND;
     if (e == OK)
         e = add_signal(tx, s, r);
+    /* A lock is known to one server only, and while settling a change flushes the log. */
+    if (e == OK && (tx->settling || !state_is_terminal(r->state))) {
+        r->changed = true;
+        e = run_tx_flush(run_tx);
+    }
     failpoint("signal.before_commit");
     return e;
 }

@@ -130,10 +130,18 @@ struct warm_worker *warm_pool_take(struct warm_pool *pool, const struct warm_key
     return found;
 }
 
+static int warm_worker_destroy(struct warm_worker *w)
+{
+    if (w->runner)
+        runner_process_set_handle(w->runner, NULL);
+    return 0;
+}
+
 struct warm_worker *warm_worker_new(struct warm_pool *pool, const struct warm_key *key)
 {
     struct warm_worker *w = talloc_zero(pool, struct warm_worker);
     id name = id_new();
+    talloc_set_destructor(w, warm_worker_destroy);
     w->pool = pool;
     w->key = *key;
     w->dir = talloc_asprintf(w, "%s/" WARM_DIR_PREFIX "%s", pool->exec->config->executor.run_dir, name.text);
@@ -162,6 +170,8 @@ struct runner_process *warm_worker_start(struct warm_worker *w, json_object *job
         w->pool->counts.cold_starts++;
         w->started_ms = clock_boot_ms();
         w->runner = runner_process_start(w->pool->exec, job, events, arg);
+        if (w->runner)
+            runner_process_set_handle(w->runner, &w->runner);
     }
     w->jobs++;
     return w->runner;
@@ -183,7 +193,8 @@ void warm_worker_give_back(struct warm_worker *w, bool reusable)
     if (!w)
         return;
     struct warm_pool *pool = w->pool;
-    if (!reusable || !executor_may_record(pool->exec) || pool->exec->config->executor.warm_idle_max == 0) {
+    if (!reusable || !w->runner || !executor_may_record(pool->exec) ||
+        pool->exec->config->executor.warm_idle_max == 0) {
         if (w->runner)
             runner_process_abandon(w->runner, NULL);
         talloc_free(w);

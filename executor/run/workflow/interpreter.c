@@ -284,6 +284,7 @@ static void fail_step(struct workflow_run *w, const struct program_step *step, c
                       enum failure_reason reason)
 {
     json_object *result = w->current_step ? w->current_step->failed_result : NULL;
+    error = error_text(w, error); /* as it is stored: another attempt sees the same */
     if (!w->current_step)
         add_step_event(w, EVENT_STEP_STARTED, step, NULL);
     put_step_row(w, step, STEP_STATUS_FAILED, result ? json_text(result, NULL) : NULL, error, reason);
@@ -384,7 +385,7 @@ static void on_action_end(void *arg, const struct action_end *end)
     if (!end->error) {
         put_item_result(s, end->item < 0 ? 0 : (size_t)end->item, end->result);
     } else if (s->step->continue_on_item_error) {
-        put_item_end(s, (size_t)end->item, end->result, end->error);
+        put_item_end(s, (size_t)end->item, end->result, error_text(s, end->error));
     } else if (!s->error) {
         s->error = end->item < 0 ? end->error : talloc_asprintf(s, "item %d: %s", end->item, end->error);
         s->reason = end->reason;

@@ -104,8 +104,8 @@ static enum err resume_wait(struct action *a, bool *is_due_r, const char **why_r
     if (g->data && json_parse_tolerant(s, g->data, strlen(g->data), TEMPLATE_DEPTH_MAX, &data, &why) != OK)
         data = NULL;
     why = refusal(s, a, data);
-    commit_end_signal(run_pending_commit(a->run), g->seq);
     if (why) {
+        commit_end_signal(run_pending_commit(a->run), g->seq);
         json_object *rejected = json_object_new_object();
         json_object_object_add(rejected, "error", json_object_new_string(why));
         add_event(a, EVENT_SIGNAL_REJECTED, rejected);
@@ -138,6 +138,9 @@ static void end_wait(struct action *a)
     const struct wait_action *s = a->state;
     void *scratch = talloc_new(NULL);
     json_object *result = s->signal ? signal_result(scratch, s) : NULL;
+    /* in the commit that ends the step: a turn may end, or the process stop, after the action was resumed */
+    if (s->signal)
+        commit_end_signal(run_pending_commit(a->run), s->signal->seq);
     commit_end_signal_wait(run_pending_commit(a->run), (int)a->step->index, a->item);
     action_succeed(a, result);
     talloc_free(scratch);
