@@ -159,7 +159,8 @@ enum err feed_trim(struct db *db, id *workspace, int64_t keep_ms, uint64_t *remo
                                   .keep_ms = keep_ms};
         e = db_transaction(db, feed_trim_work, &t);
         *removed_r = t.removed;
-        if (e == OK && t.removed < FEED_PAGE_MAX)
+        /* a feed that fails is passed over, too: the later ones get their turn */
+        if (e != OK || t.removed < FEED_PAGE_MAX)
             *workspace = t.workspace;
     } else if (e == OK) {
         *workspace = (id){{0}};

@@ -46,6 +46,6 @@ enum err feed_number(struct db *db, void *ctx, const id *workspace) WARN_UNUSED;
 /* At most FEED_PAGE_MAX rows with after < id <= until, ascending, on ctx. */
 enum err feed_read(struct db *db, void *ctx, const id *workspace, int64_t after, int64_t until,
                    struct feed_row **rows_r, size_t *count_r) WARN_UNUSED;
-/* Removes what is older than keep_ms from one feed after *workspace, which is advanced; unset: from the
- * first, and after the last. *removed_r: rows. */
+/* Removes what is older than keep_ms from one feed after *workspace, which is advanced, also
+ * past a feed that fails; unset: from the first, and after the last. *removed_r: rows. */
 enum err feed_trim(struct db *db, id *workspace, int64_t keep_ms, uint64_t *removed_r) WARN_UNUSED;

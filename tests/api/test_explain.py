@@ -184,6 +184,22 @@ def test_webhooks_read_what_they_send_and_list(stack, history):
     assert "by_lane" in rows[0] and rows[0][3] == "range", rows
 
 
+def test_feeds_read_what_they_number_send_and_remove(stack):
+    """5,000 numbered rows, none of which is old, and 5,000 that nobody has numbered yet."""
+    ws = str(uuid.uuid4())
+    stack.sql(f"INSERT INTO feeds VALUES ('{ws}', 5000, 0, 4000000000000); INSERT INTO feed_events (execution_id, workspace_id, id, at_ms) "
+              f"SELECT UUID(), '{ws}', IF(seq <= 5000, seq, NULL), 3000000000000 + seq DIV 4 FROM seq_1_to_10000; ANALYZE TABLE feed_events")
+    statement = bind("feed_new", ws)
+    read, scanned, sorted_, n = cost(stack, statement)
+    assert n == 1000 and read <= n + 2 and scanned == 0 and sorted_ == 0, (read, scanned, sorted_, n)
+    assert "filesort" not in json.dumps(plan(stack, statement))
+    read, scanned, sorted_, n = cost(stack, bind("feed_oldest", ws, 1))
+    assert n == 0 and read <= 502 and scanned <= 502 and sorted_ == 0, (read, scanned, sorted_, n)
+    read, scanned, sorted_, n = cost(stack, bind("feed_oldest", ws, -10**13))
+    assert n == 500 and read <= 502 and scanned <= 1100 and sorted_ <= 500, (read, scanned, sorted_, n)
+    stack.sql(f"DELETE FROM feed_events WHERE workspace_id = '{ws}'; DELETE FROM feeds WHERE workspace_id = '{ws}'")
+
+
 def test_purge_reads_the_purged_rows_only(stack, history):
     ws = history[0]
     cursor = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
