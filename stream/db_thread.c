@@ -62,10 +62,9 @@ static void read_feed_page(struct stream_db_thread *thread, struct stream_db_job
         feed_read(thread->db, job, &job->workspace, job->feed_after, until, &job->feed_rows, &job->feed_n);
     job->frames = talloc_strdup(job, "");
     job->feed_ends = talloc_zero_array(job, size_t, job->feed_n + 1);
-    for (size_t i = 0; i < job->feed_n; i++) {
-        feed_json_append(&job->frames, &job->feed_rows[i]);
-        job->feed_ends[i + 1] = talloc_get_size(job->frames) - 1;
-    }
+    size_t n = feed_page_append(&job->frames, job->feed_ends, job->feed_rows, job->feed_n, FRAMES_MAX);
+    job->feed_more = n < job->feed_n || job->feed_n == FEED_PAGE_MAX;
+    job->feed_n = n;
 }
 
 static void read_feed_news(struct stream_db_thread *thread, struct stream_db_job *job)

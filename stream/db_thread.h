@@ -9,6 +9,7 @@
 #include "service/thread_queue.h"
 #include "store/event.h"
 #include "store/feed.h"
+#include "json/json.h"
 
 struct stream_db_thread;
 
@@ -49,11 +50,15 @@ struct stream_db_job {        /* a talloc root */
     /* STREAM_DB_FEED_NEWS: numbers what is new in the feed of `workspace`, and reads a page after
      * `feed_after`; below 0: reads nothing, and sets feed_until to the highest id given. STREAM_DB_FEED_PAGE:
      * a page up to `feed_until`. Each row's server-sent event is in `frames`, from feed_ends[i] to
-     * feed_ends[i + 1]. STREAM_DB_FEED_CHECK: keeps the feed wanted, and tells which of `keys` are valid */
+     * feed_ends[i + 1]. A page ends early when its frames have reached their limit of bytes; feed_more: rows
+     * may follow it. STREAM_DB_FEED_CHECK: keeps the feed wanted, and tells which of `keys` are valid */
     int64_t feed_after, feed_until, feed_keep_ms;
     struct feed_row *feed_rows;
     size_t *feed_ends;
     size_t feed_n;
+    bool feed_more;
+    /* each row's tags, parsed when a filter first asks for them; only the loop uses it */
+    json_object **feed_tags;
 };
 
 /* Starts the thread. NULL on failure (logged). talloc_free stops it. */

@@ -21,6 +21,8 @@ enum {
      */
     UNSENT_MAX = 256 * 1024,
     UNSENT_LOW = 16 * 1024,
+    /* pages of one workspace that are read at a time: the database thread serves all workspaces */
+    PAGES_MAX = 2,
 };
 
 struct feed_watch {
@@ -30,6 +32,8 @@ struct feed_watch {
     LIST_HEAD(feed_subscriber_list, feed_subscriber) subscribers;
     /* the highest id that was read; -1: nothing was read yet */
     int64_t last;
+    /* pages that subscribers wait for, at most PAGES_MAX */
+    size_t pages;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
     /* there was more than one page */
@@ -53,12 +57,20 @@ const id *feed_watch_workspace(const struct feed_watch *watch)
 
 /* --- filters --- */
 
-static bool has_tag(void *ctx, const char *tags, const char *tag)
+/* The tags of a row, parsed once for each job, however many subscribers filter by them. NULL: none. */
+static json_object *tags_of(struct stream_db_job *job, size_t n)
 {
-    json_object *list;
-    const char *why;
-    if (!tags || json_parse_tolerant(ctx, tags, strlen(tags), JSON_DEPTH_MAX, &list, &why) != OK)
-        return false;
+    const char *text = job->feed_rows[n].tags, *why;
+    if (!job->feed_tags)
+        job->feed_tags = talloc_zero_array(job, json_object *, job->feed_n + 1);
+    json_object **tags = &job->feed_tags[n];
+    if (text && !*tags && json_parse_tolerant(job, text, strlen(text), JSON_DEPTH_MAX, tags, &why) != OK)
+        *tags = NULL;
+    return *tags;
+}
+
+static bool has_tag(json_object *list, const char *tag)
+{
     for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list);
          i++) {
         struct span one = json_span(json_object_array_get_idx(list, i));
@@ -68,14 +80,15 @@ static bool has_tag(void *ctx, const char *tags, const char *tag)
     return false;
 }
 
-static bool feed_matches(void *ctx, const struct feed_subscriber *s, const struct feed_row *row)
+static bool feed_matches(const struct feed_subscriber *s, struct stream_db_job *job, size_t n)
 {
+    const struct feed_row *row = &job->feed_rows[n];
     bool is_listed = s->responders_n == 0;
     if (!(s->states & 1 << row->state))
         return false;
     for (size_t i = 0; i < s->responders_n && !is_listed; i++)
         is_listed = id_equal(&s->responders[i], &row->ids.responder);
-    return is_listed && (!*s->tag || has_tag(ctx, row->tags, s->tag));
+    return is_listed && (!*s->tag || has_tag(tags_of(job, n), s->tag));
 }
 
 static bool has_filter(const struct feed_subscriber *s)
@@ -85,7 +98,7 @@ static bool has_filter(const struct feed_subscriber *s)
 }
 
 /* Sends the rows after the cursor up to `until` that match. */
-static void feed_send(struct feed_subscriber *s, const struct stream_db_job *job, int64_t until)
+static void feed_send(struct feed_subscriber *s, struct stream_db_job *job, int64_t until)
 {
     const struct feed_row *rows = job->feed_rows;
     /* the frames of all rows are sent as they are, if all are wanted */
@@ -96,7 +109,7 @@ static void feed_send(struct feed_subscriber *s, const struct stream_db_job *job
         if (rows[i].id <= s->cursor)
             continue;
         s->cursor = rows[i].id;
-        if (!is_whole && feed_matches(frames, s, &rows[i])) {
+        if (!is_whole && feed_matches(s, job, i)) {
             size_t begin = job->feed_ends[i], end = job->feed_ends[i + 1];
             frames = talloc_strndup_append_buffer(frames, job->frames + begin, end - begin);
             s->told = rows[i].id;
@@ -123,11 +136,29 @@ void feeds_advance(struct feed_subscriber *s)
         s->is_live = true;
         return;
     }
+    if (w->pages >= PAGES_MAX)
+        return; /* the end of one of these pages continues it */
+    w->pages++;
     s->job = stream_db_job_new(STREAM_DB_FEED_PAGE, s, feed_on_page);
     s->job->workspace = w->workspace;
     s->job->feed_after = s->cursor;
     s->job->feed_until = w->last;
     stream_db_thread_submit(w->feeds->db_thread, s->job);
+}
+
+/* Begins pages of those that wait, in turn: first of the ones after `s` in the list. */
+static void advance_in_turn(struct feed_watch *w, struct feed_subscriber *s)
+{
+    struct feed_subscriber *each;
+    for (each = LIST_NEXT(s, entry); each && w->pages < PAGES_MAX; each = LIST_NEXT(each, entry))
+        feeds_advance(each);
+    /* from the beginning, `s` included */
+    LIST_FOREACH(each, &w->subscribers, entry)
+    {
+        if (w->pages >= PAGES_MAX)
+            break;
+        feeds_advance(each);
+    }
 }
 
 static void feed_on_page(struct stream_db_job *job)
@@ -136,17 +167,18 @@ static void feed_on_page(struct stream_db_job *job)
     if (!s)
         return;
     s->job = NULL;
+    s->watch->pages--;
     if (job->error != OK)
         return; /* the next tick tries again */
     feed_send(s, job, job->feed_until);
-    if (job->feed_n < FEED_PAGE_MAX) /* nothing else is between the cursor and the end that was asked for */
+    if (!job->feed_more) /* nothing else is between the cursor and the end that was asked for */
         s->cursor = job->feed_until > s->cursor ? job->feed_until : s->cursor;
-    feeds_advance(s);
+    advance_in_turn(s->watch, s);
 }
 
 /* --- what is new --- */
 
-static void send_news(struct feed_watch *w, const struct stream_db_job *job)
+static void send_news(struct feed_watch *w, struct stream_db_job *job)
 {
     struct feed_subscriber *s;
     LIST_FOREACH(s, &w->subscribers, entry)
@@ -166,7 +198,7 @@ static void feed_on_news(struct stream_db_job *job)
     w->job = NULL;
     if (job->error != OK)
         return;
-    w->has_more = job->feed_n == FEED_PAGE_MAX;
+    w->has_more = job->feed_more;
     if (w->last < 0) {
         w->last = job->feed_until;
     } else if (job->feed_n > 0) {
@@ -318,8 +350,10 @@ void feeds_remove(struct feed_subscriber *s)
     struct feed_watch *w = s->watch;
     if (!w)
         return;
-    if (s->job)
+    if (s->job) {
         s->job->owner = NULL;
+        w->pages--;
+    }
     s->job = NULL;
     s->watch = NULL;
     LIST_REMOVE(s, entry);

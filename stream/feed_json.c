@@ -38,6 +38,16 @@ void feed_json_append(char **out, const struct feed_row *row)
     talloc_free(ctx);
 }
 
+size_t feed_page_append(char **out, size_t *ends, const struct feed_row *rows, size_t count, size_t max)
+{
+    size_t n = 0;
+    for (; n < count && talloc_get_size(*out) - 1 < max; n++) {
+        feed_json_append(out, &rows[n]);
+        ends[n + 1] = talloc_get_size(*out) - 1;
+    }
+    return n;
+}
+
 void feed_gap_append(char **out, int64_t after)
 {
     char text[64];

@@ -237,3 +237,42 @@ def test_old_events_are_removed_and_the_gap_is_reported(stack, workspace, follow
     again = started(follow(client.key, last=feed.last))
     eventually(lambda: again.gaps, 30, "the gap")
     assert again.gaps[0]["resumed_after"] > feed.last
+
+
+def test_pages_that_are_cut_by_their_size_leave_nothing_out(stack, workspace, follow):
+    """Events of 9 kB: a page holds about 15. More subscribers than pages are read at a time, with and without filters."""
+    client = workspace.client()
+    flow = workspace.put_workflow(ECHO)
+    live = started(follow(client.key))
+    begin = live.last
+    tags = [f"{n:0256}" for n in range(31)]
+    runs = [client.started(flow, tags=[*tags, "odd" if n % 2 else "even"]) for n in range(40)]
+    eventually(lambda: len(live.events) == len(runs), 60, "all ends")
+    everything = [follow(client.key, last=begin) for _ in range(6)]
+    odd = [follow(client.key, last=begin, params={"tag": "odd"}) for _ in range(6)]
+    mark = client.started(flow, tags=["odd"])
+    for each in [live, *everything, *odd]:
+        eventually(lambda: mark in each.ids(), 60, "the mark")
+        assert each.ids() == [i for i in live.ids() if each not in odd or i == mark or i in runs[1::2]] and not each.gaps
+    assert sorted(live.ids()) == sorted([*runs, mark])
+
+
+def test_a_feed_that_cannot_be_trimmed_does_not_hold_up_the_later_ones(stack, follow):
+    first, second = sorted((stack.workspace() for _ in range(2)), key=lambda w: w.id)
+    for each in (first, second):
+        client = each.client()
+        feed = started(follow(client.key))
+        client.finished(client.started(each.put_workflow(ECHO)))
+        eventually(lambda: feed.events, 30, "the end")
+        feed.stop()
+        stack.sql(f"UPDATE feed_events SET at_ms = 1 WHERE workspace_id = '{each.id}'")
+
+    def is_trimmed(workspace):
+        stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
+        return stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "0"
+    with peers.mariadb(stack.dir, 60) as run:
+        run("BEGIN")
+        run(f"SELECT last_id FROM feeds WHERE workspace_id = '{first.id}' FOR UPDATE")
+        eventually(lambda: is_trimmed(second), 60, "the removal of the second feed's rows")
+        run("ROLLBACK")
+    eventually(lambda: is_trimmed(first), 60, "the removal of the first feed's rows")
