@@ -146,7 +146,9 @@ class Stack:
     def kill_server(self, name, with_children=False):
         """Sends SIGKILL and returns when the process has ended."""
         pid = self.pid(name)
-        family = [pid] + (children_of(pid) if with_children else [])
+        if with_children:
+            kill(pid, signal.SIGSTOP)  # it starts no other child, and they learn of its death too late to end in good order
+        family = (children_of(pid) if with_children else []) + [pid]
         for p in family:
             kill(p, signal.SIGKILL)
         eventually(lambda: not any(alive(p) for p in family), 10, f"end of {name}")
