@@ -11,7 +11,8 @@ struct migrations_done {
     size_t count;
 };
 
-/* A change of the schema commits by itself, so that its row follows in a transaction of its own. */
+/* MariaDB commits a change of the schema at once. The row that records it is written by the next transaction.
+ */
 static enum err record_migrations(struct db_tx *tx, void *arg)
 {
     const struct migrations_done *m = arg;
