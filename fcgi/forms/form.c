@@ -1,5 +1,6 @@
 #include "fcgi/forms/form.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -59,4 +60,18 @@ struct json_problems *form_input_problems(struct request *r, const struct schema
         json_problems_add(p, talloc_asprintf(r, "/inputs%s", found->items[i].pointer), "%s",
                           found->items[i].message);
     return p;
+}
+
+bool form_last_event_id(struct request *r, size_t digits, int64_t *id_r)
+{
+    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
+    if (!text || !*text)
+        text = request_query(r, "last_event_id");
+    *id_r = -1;
+    if (!text || !*text)
+        return true;
+    if (strlen(text) > digits || text[strspn(text, "0123456789")] != '\0')
+        return request_reject(r, 400, "invalid_request", "Last-Event-ID must be the number of an event.");
+    *id_r = strtoll(text, NULL, 10);
+    return true;
 }

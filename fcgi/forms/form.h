@@ -17,6 +17,10 @@ bool form_reject_value(struct request *r, const char *name, const char *what);
 bool form_members_are_known(struct request *r, json_object *body, const char *known) WARN_UNUSED;
 /* The bytes of a member of r->body as sent; absent if the member is missing or null. */
 struct span form_raw_member(const struct request *r, json_object *body, const char *name);
+/* The id of the last event that the client of a stream has received, at most `digits` digits (18 or fewer);
+ * -1: it names none. The header wins over the query, because a reconnecting EventSource sends both and
+ * updates only the header. False: the request is rejected. */
+bool form_last_event_id(struct request *r, size_t digits, int64_t *id_r) WARN_UNUSED;
 /* Validates inputs. If that takes more than a millisecond, the request waits for its turn (fcgi/http/slow.h);
  * ERR_RETRY: the turn did not come, and the reply is set. Otherwise as schema_validate. */
 enum err form_validate(struct request *r, const struct schema *schema, json_object *inputs,

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "fcgi/forms/form.h"
 #include "fcgi/forms/quota_reply.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
@@ -32,25 +33,14 @@ static bool find_path_run(struct request *r, struct run_progress *progress)
     return e == OK;
 }
 
-/* The number of the last event that the client has received. The header wins over the query, because a
- * reconnecting EventSource sends both and updates only the header. */
-static bool read_last_event_id(struct request *r, const struct run_progress *progress, int *after_r)
+/* The number of the event after which the stream begins; 0: with the first one. */
+static bool read_position(struct request *r, const struct run_progress *progress, int *after_r)
 {
     enum { DIGITS_MAX = 9 };
-    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
-    if (!text || !*text)
-        text = request_query(r, "last_event_id");
-    *after_r = 0;
-    if (!text || !*text)
-        return true;
-    if (strlen(text) > DIGITS_MAX || text[strspn(text, "0123456789")] != '\0') {
-        reply_problem(r, 400, "invalid_request", "Last-Event-ID must be the number of an event.");
+    int64_t last;
+    if (!form_last_event_id(r, DIGITS_MAX, &last))
         return false;
-    }
-    for (; *text; text++)
-        *after_r = *after_r * 10 + (*text - '0');
-    if (*after_r > progress->last_seq)
-        *after_r = progress->last_seq;
+    *after_r = last < 0 ? 0 : last < progress->last_seq ? (int)last : progress->last_seq;
     return true;
 }
 
@@ -58,7 +48,7 @@ int h_execution_events(struct request *r)
 {
     struct run_progress run;
     int after;
-    if (!find_path_run(r, &run) || !read_last_event_id(r, &run, &after))
+    if (!find_path_run(r, &run) || !read_position(r, &run, &after))
         return reply_rejected(r);
     if (strcmp(r->method, "HEAD") == 0)
         return reply_bytes(r, 200, "text/event-stream; charset=utf-8", "", 0);

@@ -66,25 +66,14 @@ static bool read_filters(struct request *r, struct feed_query *q)
 }
 
 /* The id after which the stream continues: the client's, or the newest one. *missed_r: events between the
- * client's and the first one that is left were removed. The header wins over the query, as for the events of
- * a run. */
+ * client's and the first one that is left were removed. */
 static bool read_position(struct request *r, const struct feed_state *state, int64_t *after_r, bool *missed_r)
 {
-    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
-    if (!text || !*text)
-        text = request_query(r, "last_event_id");
-    *after_r = state->last_id;
-    *missed_r = false;
-    if (!text || !*text)
-        return true;
-    if (strlen(text) > DIGITS_MAX || text[strspn(text, "0123456789")] != '\0') {
-        reply_problem(r, 400, "invalid_request", "Last-Event-ID must be the number of an event.");
+    int64_t last;
+    if (!form_last_event_id(r, DIGITS_MAX, &last))
         return false;
-    }
-    *after_r = strtoll(text, NULL, 10);
-    *missed_r = *after_r < state->removed_id || *after_r > state->last_id;
-    if (*missed_r)
-        *after_r = state->removed_id;
+    *missed_r = last >= 0 && (last < state->removed_id || last > state->last_id);
+    *after_r = *missed_r ? state->removed_id : last < 0 ? state->last_id : last;
     return true;
 }
 
