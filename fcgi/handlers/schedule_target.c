@@ -50,11 +50,7 @@ static bool validate_skill(struct request *r, const char *slug, struct run_reque
     struct skill_extra extra = {.slug = skill.slug, .label = skill.label};
     if (!run_form_check_inputs(r, req, m->inputs) || !skill_choose_model(r, NULL, m, &extra.model))
         return false;
-    req->responder_id = skill.id;
-    req->version = skill.version;
-    req->agentic = skill.agentic;
-    req->price = skill.price;
-    req->credits_asked = skill.credits;
+    skill_set_target(req, &skill);
     req->extra = skill_extra_json(r, &extra);
     return true;
 }

@@ -114,6 +114,15 @@ static bool skill_check_inputs(struct request *r, const struct skill_start_form 
     return false;
 }
 
+void skill_set_target(struct run_request *req, const struct skill *skill)
+{
+    req->responder_id = skill->id;
+    req->version = skill->version;
+    req->agentic = skill->agentic;
+    req->price = skill->price;
+    req->credits_asked = skill->credits;
+}
+
 bool skill_choose_model(struct request *r, const char *asked, const struct manifest *m, const char **alias_r)
 {
     struct json_problems *p = json_problems_new(r);
@@ -190,11 +199,7 @@ static bool skill_validate_target(struct request *r, struct run_request *req, bo
     }
     if (!skill_check_inputs(r, s, m) || !skill_choose_model(r, s->model, m, &model))
         return false;
-    req->responder_id = skill.id;
-    req->version = skill.version;
-    req->agentic = skill.agentic;
-    req->price = skill.price;
-    req->credits_asked = skill.credits;
+    skill_set_target(req, &skill);
     req->extra = start_extra(r, s, &skill, model);
     req->first_response.body = skill_accepted_body(r, req, &skill);
     return true;
