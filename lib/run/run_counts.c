@@ -14,12 +14,15 @@ struct count {
 };
 
 static struct count ends[KINDS][STATE_STOPPED + 1][REASONS];
+/* Something was counted since it was added last. */
+static atomic_bool counted;
 static struct count times[RUN_MEASURES][KINDS][RUN_COUNTS_BUCKETS];
 
 static void add(struct count *c, int64_t ms)
 {
     atomic_fetch_add_explicit(&c->n, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->sum_ms, (unsigned long long)(ms > 0 ? ms : 0), memory_order_relaxed);
+    atomic_store(&counted, true);
 }
 
 static void add_time(enum run_measure measure, enum responder_kind kind, int64_t ms)
@@ -87,6 +90,8 @@ static void take_all(struct flush *f)
 void run_counts_flush(struct db *db)
 {
     enum { MOST = KINDS * ((STATE_STOPPED + 1) * REASONS + RUN_MEASURES * RUN_COUNTS_BUCKETS) };
+    if (!atomic_exchange(&counted, false))
+        return;
     void *scratch = talloc_new(NULL);
     struct flush f = {.values = talloc_array(scratch, struct db_value, MOST * RUN_COUNTS_ADD_SET_COUNT),
                       .counts = talloc_array(scratch, struct count *, MOST),
@@ -96,6 +101,8 @@ void run_counts_flush(struct db *db)
     enum err e = f.rows == 0 ? OK
                              : db_run_each(db, scratch, SQL_RUN_COUNTS_ADD, NULL, 0, f.values,
                                            RUN_COUNTS_ADD_SET_COUNT, f.rows, NULL);
+    if (e != OK)
+        atomic_store(&counted, true);
     for (size_t r = 0; e != OK && r < f.rows; r++) {
         atomic_fetch_add_explicit(&f.counts[r]->n, f.n[r], memory_order_relaxed);
         atomic_fetch_add_explicit(&f.counts[r]->sum_ms, f.sum_ms[r], memory_order_relaxed);
