@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -132,6 +133,13 @@ static bool drain_pipes(struct supervised_run *r)
     return !has_input(r, FD_STDOUT) && r->fds[FD_STDERR].fd >= 0 && r->fds[FD_STDIN].fd >= 0;
 }
 
+/* The command has answered without having read all of the job: the rest would be taken for the next one. */
+static bool has_unread_input(const struct supervised_run *r)
+{
+    int bytes = 0;
+    return ioctl(r->fds[FD_STDIN].fd, FIONREAD, &bytes) != 0 || bytes > 0;
+}
+
 static bool is_alone(const struct supervised_run *r, const struct runner_usage *u)
 {
     return u->processes == 1 && u->memory_bytes <= r->job->memory_bytes &&
@@ -146,7 +154,7 @@ void warm_on_stopped(struct supervised_run *r)
     if (!r->answered || r->reason || r->tree_dead)
         return;
     r->pause_ms = INT64_MAX;
-    bool silent = drain_pipes(r) && !x->extra_output && x->sent == x->request_bytes;
+    bool silent = drain_pipes(r) && !x->extra_output && x->sent == x->request_bytes && !has_unread_input(r);
     bool sampled = supervise_sample(r, &usage);
     if (sampler_disk_bytes(r->proc_fd, r->workdir.work_fd, &why) >
         r->job->disk_bytes + r->workdir.input_bytes) {

@@ -234,6 +234,19 @@ for line in sys.stdin:
     box.leave()
 
 
+def test_unread_input_ends_the_process_but_not_the_job(box):
+    """The next job would begin with the rest of this one."""
+    main = """
+head = b""
+while head.count(b" ") < 2: head += os.read(0, 1)
+os.write(1, b"ok " + head.split(b" ")[1] + b" {}\\n")
+time.sleep(60)
+"""
+    ended = box.do(main, json.dumps({"text": "x" * 1000}))
+    assert outputs(ended) == {} and not ended["reusable"]
+    box.leave()
+
+
 def test_what_comes_after_the_answer_is_not_seen(box):
     """The command is stopped before it can exit, or it exits first: the answer counts in both cases."""
     ended = box.do("""
