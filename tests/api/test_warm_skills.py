@@ -1,8 +1,11 @@
 """Warm skills: a process takes one job after another, and what ends it. The protocol itself: tests/runner/test_warm.py."""
+import fcntl
 import os
 import pathlib
 import re
 import signal
+import sys
+import termios
 
 import pytest
 from skills import EXAMPLES, Space, install, probe
@@ -192,6 +195,63 @@ def test_an_idle_process_that_is_killed_is_replaced(stack, space):
     kill(runner, signal.SIGKILL)
     assert seen(space, "b") == ["b"]
     eventually(lambda: len([f for f in folders(stack) if f.startswith("warm.")]) == len(runners(stack)), what="removal of its folder")
+
+
+def new_runner(stack, space):
+    """The runner that is idle after a first job."""
+    before = set(runners(stack))
+    assert seen(space, "a") == ["a"]
+    runner, = set(runners(stack)) - before
+    return runner
+
+
+def below(pid):
+    return [p for child in children_of(pid) for p in (child, *below(child))]
+
+
+def is_stopped(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
+
+
+def test_a_stopped_command_that_is_killed_is_replaced(stack, space):
+    """Its runner lives on, and gives the next job back."""
+    runner = new_runner(stack, space)
+    stopped = [p for p in below(runner) if is_stopped(p)]
+    assert stopped
+    for pid in stopped:
+        kill(pid, signal.SIGKILL)
+    eventually(lambda: not children_of(runner), 20, "the end of the sandbox")
+    assert seen(space, "b") == ["b"]
+    assert seen(space, "c") == ["b", "c"]
+
+
+def unread_input(pid):
+    """Bytes in the pipe that is the process's stdin."""
+    fd = os.open(f"/proc/{pid}/fd/0", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(fd)
+
+
+def test_a_runner_that_is_killed_before_it_starts_its_next_job_is_replaced(stack, space):
+    """It had made the run's folder with the files in it; here it is stopped, and the test makes them."""
+    runner = new_runner(stack, space)
+    os.kill(runner, signal.SIGSTOP)
+    id = space.started("probe", {"name": "b"})
+    eventually(lambda: unread_input(runner) > 0, 20, "the next job")
+    attempt = stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'")
+    folder = stack.dir / f"data/runs/{id}.{attempt}"
+    folder.mkdir()
+    for name in ("log", "stdout"):
+        (folder / name).touch()
+    kill(runner, signal.SIGKILL)
+    x = space.finished(id)
+    assert x["state"] == "succeeded" and x["outputs"]["seen"] == ["b"], x
+    assert stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'") == attempt, "another executor took the run"
 
 
 def test_a_workflow_runs_a_warm_skill_for_each_item(workspace):

@@ -1,8 +1,10 @@
 #include "executor/run/skill/skill_run.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -186,6 +188,18 @@ static void on_outputs_collected(struct job *job)
 
 static void wait_for_spawn(struct active_run *run);
 
+/* What a runner that died before it started the job may have made, and its successor makes again. */
+static void remove_begun_files(const struct skill_run *s)
+{
+    static const char *const files[] = {"log", "stdout"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        char *path = talloc_asprintf(NULL, "%s/%s", s->run_dir, files[i]);
+        if (unlink(path) != 0 && errno != ENOENT)
+            log_warn("skill.remove_failed", "file=%s message=\"%s\"", path, strerror(errno));
+        talloc_free(path);
+    }
+}
+
 /* The runner has exited. True: it was idle when it died, so that nothing of the job has happened, and another
  * process can take it. */
 static bool may_start_again(struct skill_run *s)
@@ -203,6 +217,7 @@ static void on_command_ended(void *arg, json_object *record)
     s->runner = NULL;
     spawn_limiter_release(&s->ticket);
     if (!record && may_start_again(s)) {
+        remove_begun_files(s);
         wait_for_spawn(run);
         return;
     }
