@@ -132,6 +132,47 @@ def test_a_purged_execution_cannot_be_adopted(workspace, client, effects):
     assert retry(client, old, **{"from": "failed"}).status_code == 400
 
 
+LOST = "the run that is retried was purged, and its steps cannot be adopted any more"
+
+
+def test_a_purge_before_the_retry_is_claimed_executes_nothing_again(stack, workspace, client, effects):
+    effects.answer("/b", 500, times=1)
+    effects.answer("/i/1", 500, times=1)
+    items = {"steps": [http("i", effects.url + "/i/${/item}", "POST", for_each=[0, 1], concurrency=1)]}
+    old = [failed(workspace, client, effects, program)[1] for program in (three(effects), items)]
+    before = [effects.count(p) for p in ("/a", "/b", "/i/0", "/i/1")]
+    stack.stop_server("executor")
+    try:
+        new = [retry(client, id, **{"from": "failed"}).json()["execution_id"] for id in old]
+        assert [client.delete(f"/executions/{id}").status_code for id in old] == [204, 204]
+    finally:
+        stack.start_server("executor")
+    for id in new:
+        run = client.finished(id, 60)
+        assert (run["status"], run["error"]) == ("failed", LOST), run
+    assert [effects.count(p) for p in ("/a", "/b", "/i/0", "/i/1")] == before
+
+
+def test_a_purge_after_some_steps_were_copied_executes_nothing_again(stack, workspace, client, effects):
+    """The executor dies between the commits that copy the steps: the last of them is not copied."""
+    effects.answer("/b", 500, times=1)
+    _, old = failed(workspace, client, effects, {"steps": [step("v", "transform", value=1), http("a", effects.url + "/a", "POST"),
+                                                           http("b", effects.url + "/b", "POST", timeout_seconds=60)]})
+    release = effects.hold("/b")
+    id = retry(client, old, **{"from": "failed"}).json()["execution_id"]
+    effects.wait_for("/b", 2)
+    stack.kill_server("executor", with_children=True)
+    try:
+        stack.sql(f"DELETE FROM execution_steps WHERE execution_id = '{id}' AND step > 0")
+        assert client.delete(f"/executions/{old}").status_code == 204
+    finally:
+        stack.start_server("executor")
+    run = client.finished(id, 90)
+    release()
+    assert (run["status"], run["error"]) == ("failed", LOST), run
+    assert (effects.count("/a"), effects.count("/b")) == (1, 2)
+
+
 def test_a_purge_leaves_what_was_adopted(workspace, client, effects):
     effects.answer("/b", 500, times=1)
     _, old = failed(workspace, client, effects, three(effects))
