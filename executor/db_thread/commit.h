@@ -89,6 +89,8 @@ struct commit {
     const char *refusal;
     /* The number of its last event in that execution; 0: the commit has no event. */
     int seq_after;
+    /* Of the run's row when the commit was written (wall time); 0: none, or it was not written. */
+    int64_t deadline_ms;
 };
 
 /* An empty commit without `done`. */

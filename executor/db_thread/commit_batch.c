@@ -213,7 +213,9 @@ static enum err write_tree_work(struct db_tx *tx, void *arg)
     talloc_free(state->run_tx);
     state->run_tx = run_tx_begin(tx, NULL);
     bool all;
-    enum err e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run, &all);
+    enum err e = find_ancestors(tx, c);
+    if (e == OK)
+        e = run_tx_lock_tree(state->run_tx, &c->workspace, &c->run, c->ancestors, c->ancestors_n, &all);
     if (e == OK)
         e = write_commit(tx, state->run_tx, state->executor_id, c);
     if (e == OK && !c->fenced)

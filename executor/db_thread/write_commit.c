@@ -28,13 +28,16 @@ static enum err write_late_result(struct db_tx *tx, const struct commit *c)
     return c->usage ? usage_put_late(tx, &c->run, c->attempt, c->usage, c->artifacts, c->artifacts_n) : OK;
 }
 
-/* The children are locked: each has ended, or its end will find the row in `waits`. */
+/* The children are locked: each has ended, or its end will find the row in `waits`. A lock is known to one
+ * server only, so their rows are written, too: the end of a child on another server then fails and is
+ * repeated. */
 static bool child_has_ended(struct run_tx *run_tx, const struct commit_park *park)
 {
     for (size_t i = 0; i < park->children_n; i++) {
-        const struct run *child = run_tx_find(run_tx, &park->children[i]);
+        struct run *child = run_tx_find(run_tx, &park->children[i]);
         if (!child || state_is_terminal(child->state))
             return true;
+        child->changed = true;
     }
     return false;
 }
@@ -132,10 +135,21 @@ static enum err write_park(struct db_tx *tx, struct run_tx *run_tx, struct run *
         e = give_kept_signals(tx, c, &move.is_due);
     if (e != OK)
         return e;
-    if (move.wait_reason == WAIT_SIGNAL && move.wake_ms > move.at_ms)
-        *extended_ms_r = move.wake_ms - move.at_ms;
     c->not_parked = child_has_ended(run_tx, c->park);
+    if (!c->not_parked && move.wait_reason == WAIT_SIGNAL && move.wake_ms > move.at_ms)
+        *extended_ms_r = move.wake_ms - move.at_ms;
     return c->not_parked ? OK : run_move(run_tx, r, &move);
+}
+
+/* What the commit adds to the deadlines of ancestors. An earlier execution may have written a commit that has
+ * neither an event nor a move, and nothing tells: then the sum is not added again. So ancestors end later,
+ * never earlier. A run that is parked now was not parked then, or it would no longer be ours. */
+static int64_t ancestors_change(const struct db_tx *tx, const struct commit *c, int64_t extended_ms)
+{
+    bool parked = c->park && !c->not_parked;
+    bool maybe_written =
+        (tx->settling || c->outcome_uncertain) && c->events_n == 0 && !c->has_move && !parked;
+    return (maybe_written ? 0 : c->ancestors_ms) + extended_ms;
 }
 
 enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor_id, struct commit *c)
@@ -144,6 +158,7 @@ enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor
     c->fenced = false;
     if (r && (tx->settling || c->outcome_uncertain) && commit_already_written(c, r, executor_id)) {
         r->changed = true; /* an UPDATE makes this COMMIT flush the log before anybody acts on the result */
+        c->deadline_ms = r->deadline_ms;
         return OK;
     }
     c->seq_after = 0;
@@ -162,9 +177,10 @@ enum err write_commit(struct db_tx *tx, struct run_tx *run_tx, uint64_t executor
     if (e == OK && c->park)
         e = write_park(tx, run_tx, r, c, &extended_ms);
     if (e == OK)
-        e = move_ancestors_deadlines(tx, run_tx, c, c->ancestors_ms + extended_ms);
+        e = move_ancestors_deadlines(tx, run_tx, c, ancestors_change(tx, c, extended_ms));
     if (e == OK && c->usage)
         e = write_skill_result(tx, c);
     c->seq_after = c->events_n > 0 || c->has_move ? r->last_seq : 0;
+    c->deadline_ms = r->deadline_ms;
     return e;
 }

@@ -251,6 +251,19 @@ static void end_refused_run(struct active_run *run, const struct commit *c)
     run_flush(run);
 }
 
+static void set_deadline(struct active_run *run, int64_t deadline_ms)
+{
+    run->row.deadline_ms = deadline_ms;
+    timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + deadline_ms - clock_wall_ms());
+}
+
+/* A descendant's wait for a signal moves the deadline in the row, and its end moves it back. */
+static void follow_deadline(struct active_run *run, const struct commit *c)
+{
+    if (!run->ending && c->deadline_ms > 0 && c->deadline_ms != run->row.deadline_ms)
+        set_deadline(run, c->deadline_ms);
+}
+
 static void on_run_commit(struct job *job)
 {
     struct commit *c = (struct commit *)job;
@@ -277,6 +290,7 @@ static void on_run_commit(struct job *job)
     } else if (c->park && !c->not_parked) {
         leave_parked(run, c);
     } else {
+        follow_deadline(run, c);
         if (!run->ending && run->kind->on_written)
             run->kind->on_written(run, c);
         run_flush(run);
@@ -415,7 +429,9 @@ static void on_deadline_read(struct job *job)
     if (run)
         run->deadline_job = NULL;
     if (run && !run->ending) {
-        if (left_ms > 0)
+        if (job->e == OK && left_ms > 0)
+            set_deadline(run, j->deadline_ms);
+        else if (left_ms > 0)
             timer_set(run->exec->timers, &run->deadline, clock_boot_ms() + left_ms);
         else
             run_fail(run, REASON_TIMEOUT, run_timed_out);
@@ -428,6 +444,8 @@ static void on_deadline_read(struct job *job)
 static void on_run_deadline(void *arg)
 {
     struct active_run *run = arg;
+    if (run->deadline_job)
+        return; /* on_deadline_read sets the timer */
     struct deadline_job *j = talloc_zero(NULL, struct deadline_job);
     j->job = (struct job){.kind = JOB_CALL, .work = read_deadline, .done = on_deadline_read, .arg = run};
     j->run = run->row.id;

@@ -108,6 +108,10 @@ static int reply_verdict(struct request *r, const struct signal_request *req, en
             r, 409, "too_many_signals",
             "The execution keeps as many signals as it may, %d or %d bytes, until a step waits for them.",
             SIGNALS_MAX, SIGNALS_BYTES_MAX);
+    case SIGNAL_EXHAUSTED:
+        return reply_problem(r, 409, "too_many_signals",
+                             "The execution has had %d signals, as many as it may in all.",
+                             SIGNALS_TOTAL_MAX);
     case SIGNAL_UNCERTAIN:
         return reply_err(r, ERR_UNCERTAIN);
     default:

@@ -202,8 +202,13 @@ struct move_start {
 static enum err move_work(struct db_tx *tx, void *arg)
 {
     struct move_start *m = arg;
+    struct account *account;
+    size_t n;
     m->run_tx = run_tx_begin(tx, m->ctx);
-    enum err e = run_tx_lock(m->run_tx, m->run, 1, NULL, 0);
+    /* begin_work holds the account from the search for due runs until it has begun them */
+    enum err e = account_lock(tx, tx->ctx, m->workspace, 1, &account, &n);
+    if (e == OK)
+        e = run_tx_lock(m->run_tx, m->run, 1, NULL, 0);
     struct run *r = e == OK ? run_tx_find(m->run_tx, m->run) : NULL;
     if (e != OK)
         return e;

@@ -89,7 +89,7 @@ static enum err fail_exhausted_work(struct db_tx *tx, void *arg)
                             .error = "the executors that ran it were lost"};
     bool all;
     s->run_tx = run_tx_begin(tx, s->ctx);
-    enum err e = run_tx_lock_tree(s->run_tx, s->workspace, s->run, &all);
+    enum err e = run_tx_lock_tree(s->run_tx, s->workspace, s->run, NULL, 0, &all);
     struct run *top = e == OK ? run_tx_find(s->run_tx, s->run) : NULL;
     if (!top || top->state != STATE_RUNNING || top->executor_id != s->executor)
         return e;

@@ -253,7 +253,8 @@ static enum err find_open_below(struct run_tx *run_tx, const id *workspace, cons
     return OK;
 }
 
-enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r)
+enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, const id *above,
+                          size_t above_n, bool *all_r)
 {
     id *ids;
     size_t n;
@@ -262,8 +263,11 @@ enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *
         return e;
     *all_r = n <= RUN_TX_SLICE;
     n = *all_r ? n : 0;
-    ids[n] = *top;
-    return lock_runs(run_tx, ids, n + 1);
+    ids = talloc_realloc(run_tx->tx->ctx, ids, id, n + 1 + above_n);
+    ids[n++] = *top;
+    for (size_t i = 0; i < above_n; i++)
+        ids[n++] = above[i];
+    return lock_runs(run_tx, ids, n);
 }
 
 enum err run_tx_lock_slice(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r)

@@ -86,9 +86,10 @@ bool run_tx_has_account(const struct run_tx *run_tx, const id *workspace);
 /* NULL: not locked. */
 const struct account *run_tx_account(const struct run_tx *run_tx, const id *workspace);
 /* Locks the account of `workspace`, then `top` and its descendants that are not terminal, by ascending id. If
- * these are more than RUN_TX_SLICE, only `top` is locked, and *all_r is false. ERR_NOT_FOUND: the workspace
- * has no such run. */
-enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, bool *all_r) WARN_UNUSED;
+ * these are more than RUN_TX_SLICE, only `top` is locked, and *all_r is false. The `above_n` ancestors in
+ * `above` are locked together with them. ERR_NOT_FOUND: the workspace has no such run. */
+enum err run_tx_lock_tree(struct run_tx *run_tx, const id *workspace, const id *top, const id *above,
+                          size_t above_n, bool *all_r) WARN_UNUSED;
 /* The same without `top`, and with the first RUN_TX_SLICE of its descendants if these are more. */
 enum err run_tx_lock_slice(struct run_tx *run_tx, const id *workspace, const id *top,
                            bool *all_r) WARN_UNUSED;

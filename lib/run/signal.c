@@ -92,6 +92,10 @@ static enum err add_signal(struct db_tx *tx, struct send *s, const struct run *r
         s->verdict = SIGNAL_ENDED;
         return OK;
     }
+    if (db_int(rows, 0, SIGNALS_COUNT_LAST) >= SIGNALS_TOTAL_MAX) {
+        s->verdict = SIGNAL_EXHAUSTED;
+        return OK;
+    }
     if (db_int(rows, 0, SIGNALS_COUNT_N) >= SIGNALS_MAX ||
         db_int(rows, 0, SIGNALS_COUNT_BYTES) + (int64_t)s->request->data.size > SIGNALS_BYTES_MAX) {
         s->verdict = SIGNAL_FULL;

@@ -13,6 +13,8 @@ enum {
     /* Signals that a run keeps until a wait consumes them, and their bytes together. */
     SIGNALS_MAX = 100,
     SIGNALS_BYTES_MAX = 1024 * 1024,
+    /* Of a run in all, with those that were consumed: their rows stay. */
+    SIGNALS_TOTAL_MAX = 20000,
 };
 
 enum signal_verdict {
@@ -29,6 +31,8 @@ enum signal_verdict {
     SIGNAL_ENDED,
     /* The run keeps as many signals, or bytes, as it may. */
     SIGNAL_FULL,
+    /* The run has had as many signals as it may. */
+    SIGNAL_EXHAUSTED,
     /* Nothing was done. */
     SIGNAL_UNAVAILABLE,
     /* The signal may have been stored; repeating the request with its key finds out. */

@@ -66,7 +66,7 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
         return e;
     s->run_tx = run_tx_begin(tx, s->ctx);
     s->all = true;
-    e = run_tx_lock_tree(s->run_tx, &s->request->workspace_id, &s->request->execution_id, &s->all);
+    e = run_tx_lock_tree(s->run_tx, &s->request->workspace_id, &s->request->execution_id, NULL, 0, &s->all);
     if (e != OK)
         return e;
     const struct run *top = run_tx_find(s->run_tx, &s->request->execution_id);

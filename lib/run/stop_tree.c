@@ -15,7 +15,7 @@ enum err run_stop_locked(struct run_tx *run_tx, const struct run *top, int64_t a
     enum err e = OK;
     for (size_t i = 0; e == OK && i < run_tx_count(run_tx); i++) {
         struct run *r = run_tx_at(run_tx, i);
-        if (r != top && !state_is_terminal(r->state))
+        if ((!top || r->depth > top->depth) && !state_is_terminal(r->state))
             e = run_move(run_tx, r, &move);
     }
     return e;

@@ -4,8 +4,8 @@
 
 #include "run/run_tx.h"
 
-/* Stops every locked run that is not terminal, except `top` (NULL: no exception). `error` is stored as their
- * error. */
+/* Stops every locked run that is not terminal, except `top` and its ancestors (NULL: no exception). `error`
+ * is stored as their error. */
 enum err run_stop_locked(struct run_tx *run_tx, const struct run *top, int64_t at_ms,
                          const char *error) WARN_UNUSED;
 

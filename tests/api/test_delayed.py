@@ -3,6 +3,7 @@ import datetime
 
 import pytest
 
+import peers
 import skills
 from stack import eventually
 
@@ -84,6 +85,17 @@ def test_moved(stack, client, workflow):
     assert client.patch(f"/executions/{id}", json={"start_at": moment(60)}).status_code == 409
     for body in ({}, {"start_at": moment(400 * 86400)}, {"start_at": 5}, {"delay_seconds": -1}, {"tags": []}):
         assert client.patch(f"/executions/{id}", json=body).status_code == 400, body
+
+
+def test_a_move_is_not_overtaken_by_the_start(stack, workspace, client, workflow):
+    """Starts hold the account from the search for due runs to their COMMIT, so a move waits for it."""
+    id = start(client, workflow, start_at=moment(3600))
+    with peers.mariadb(stack.dir) as session:
+        session(f"BEGIN; SELECT workspace_id FROM accounts WHERE workspace_id = '{workspace.id}' FOR UPDATE")
+        assert client.patch(f"/executions/{id}", json={"start_at": moment(7200)}).status_code == 503
+        session("ROLLBACK")
+    assert client.patch(f"/executions/{id}", json={"start_at": moment(7200)}).status_code == 200
+    assert client.post(f"/executions/{id}/stop").status_code == 200
 
 
 def test_counts_for_max_concurrent_from_its_start(stack, effects):

@@ -5,7 +5,8 @@ import pytest
 
 from stack import eventually
 
-SETTINGS = {"executor.processes": "2"}
+# Runs that wait for children stay in memory.
+SETTINGS = {"executor.processes": "2", "executor.park_after_ms": "600000"}
 SIGNAL, CHILD = "4", "3"
 
 
@@ -96,8 +97,12 @@ def test_the_schema_refuses_on_arrival_and_at_the_wait(stack, workspace, client,
     assert client.finished(id)["detail"]["output"] == {"ok": False}
 
 
-def test_waiting_does_not_count_against_the_deadline(stack, workspace, client):
-    inner = workspace.put_workflow(program(wait(), step("d", "delay", seconds=0.1), outputs="${/steps/a/result/data}", timeout_seconds=2))
+@pytest.mark.parametrize("ends_at_once", [False, True])
+def test_waiting_does_not_count_against_the_deadline(stack, workspace, client, ends_at_once):
+    # a run that may have children ends in a transaction of its own
+    leaf = workspace.put_workflow(program(step("t", "transform", value=1)))
+    after = [{**step("w", "workflow", workflow_id=leaf), "if": {"==": [1, 2]}}] if ends_at_once else [step("d", "delay", seconds=0.1)]
+    inner = workspace.put_workflow(program(wait(), *after, outputs="${/steps/a/result/data}", timeout_seconds=2))
     outer = workspace.put_workflow(program(step("w", "workflow", workflow_id=inner), outputs="${/steps/w/result/outputs}", timeout_seconds=2))
     id = client.started(outer)
     child = eventually(lambda: stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'"), 30, "the child")[0][0]
@@ -116,6 +121,39 @@ def test_the_deadline_goes_on_after_the_wait(stack, workspace, client):
     parked(stack, id)
     send(client, id)
     assert client.finished(id)["failure_reason"] == "timeout"
+
+
+def child_that_waits(stack, id):
+    child = eventually(lambda: stack.sql(f"SELECT id FROM executions WHERE parent_id = '{id}'"), 30, "the child")[0][0]
+    parked(stack, child)
+    return child
+
+
+def test_the_deadline_of_the_parent_goes_on_after_the_wait(stack, workspace, client):
+    inner = workspace.put_workflow(program(wait()))
+    id = client.started(workspace.put_workflow(program(
+        step("w", "workflow", workflow_id=inner), step("d", "delay", seconds=300), timeout_seconds=2)))
+    child = child_that_waits(stack, id)
+    # the timer of the parent's first deadline has read the moved one
+    eventually(lambda: stack.sql_one(f"SELECT UNIX_TIMESTAMP(NOW(3)) * 1000 > started_ms + 2500 FROM executions WHERE id = '{id}'") == "1", 30)
+    assert send(client, child) == "delivered"
+    assert client.finished(id, 60)["failure_reason"] == "timeout"
+
+
+def test_another_attempt_keeps_the_deadline_that_a_wait_below_has_moved(stack, workspace, client):
+    inner = workspace.put_workflow(program(wait(), outputs="${/steps/a/result/data}"))
+    id = client.started(workspace.put_workflow(program(
+        step("w", "workflow", workflow_id=inner), outputs="${/steps/w/result/outputs}", timeout_seconds=300)))
+    child = child_that_waits(stack, id)
+    row = f"SELECT attempt, executor_id > 0, deadline_ms FROM executions WHERE id = '{id}'"
+    (before,) = stack.sql(row)
+    assert before[:2] == ["0", "1"]
+    stack.kill_server("executor", with_children=True)
+    stack.start_server("executor")
+    eventually(lambda: stack.sql(row)[0][:2] == ["1", "1"], 60, "the second attempt")
+    assert stack.sql(row)[0][2] == before[2]
+    assert send(client, child, json=1) == "delivered"
+    assert client.finished(id, 60)["detail"]["output"] == 1
 
 
 def test_two_at_once_one_wins(stack, workspace, client):
@@ -166,6 +204,16 @@ def test_key_limits_and_wrong_requests(stack, workspace, client):
     assert client.post(f"/executions/{id}/signals/x", data="{").status_code == 400
     assert stack.workspace().client().post(f"/executions/{id}/signals/x").status_code == 404
     assert workspace.client("executions:read").post(f"/executions/{id}/signals/x").status_code == 403
+    assert client.post(f"/executions/{id}/stop").status_code == 200
+
+
+def test_signals_in_all_are_limited(stack, workspace, client):
+    id = client.started(workspace.put_workflow(program(wait())))
+    parked(stack, id)
+    stack.sql(f"INSERT INTO signals (execution_id, seq, id, name, state, at_ms, sender) VALUES ('{id}', 19999, UUID(), 'x', 2, 1, '{{}}')")
+    assert send(client, id, "x") == "kept"
+    answer = client.post(f"/executions/{id}/signals/go")
+    assert answer.status_code == 409 and answer.json()["code"] == "too_many_signals" and "20000" in answer.json()["detail"]
     assert client.post(f"/executions/{id}/stop").status_code == 200
 
 

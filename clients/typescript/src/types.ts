@@ -263,7 +263,7 @@ export interface paths {
          * @description The body is the data of the signal: any JSON of at most 64 KiB, or nothing for null. If a step of type `wait` waits for a
          *     signal of this name, it gets this one (`delivered`), provided that the data matches its schema (422 `invalid_inputs`).
          *     Otherwise the signal is kept for the next wait of this name. 409 `execution_terminal` if the execution has ended, 409
-         *     `too_many_signals` if it keeps 100 signals or 1 MiB. Only executions of workflows take signals.
+         *     `too_many_signals` if it keeps 100 signals or 1 MiB, or has had 20,000 signals. Only executions of workflows take signals.
          *
          */
         post: operations["sendSignal"];
