@@ -45,6 +45,19 @@ static int open_log(struct request *r, const struct execution_log *log)
     return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+/* As open_log(). The executor removes the file after it has written the row that names the stored log: if the
+ * file is gone, the row is read once more. */
+static enum err find_log(struct request *r, struct execution_log *log, int *fd_r)
+{
+    *fd_r = open_log(r, log);
+    if (*fd_r >= 0 || log->is_purged || log->has_log)
+        return OK;
+    enum err e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, log);
+    if (e == OK)
+        *fd_r = open_log(r, log);
+    return e;
+}
+
 static int reply_log(struct request *r, int fd, int64_t offset)
 {
     char *text = talloc_size(r, LOG_RESPONSE_MAX);
@@ -84,7 +97,10 @@ int h_execution_logs(struct request *r)
                              "offset cannot be given with follow, which begins at the start of the log.");
     if (follow && !is_ended(&log) && strcmp(r->method, "HEAD") != 0)
         return follow_log(r);
-    int fd = open_log(r, &log);
+    int fd;
+    e = find_log(r, &log, &fd);
+    if (e != OK)
+        return reply_err(r, e);
     int status = reply_log(r, fd, offset);
     if (fd >= 0)
         close(fd);

@@ -29,6 +29,8 @@ struct late_usage_job {
     struct usage usage;
     /* a talloc child */
     struct outputs_job *outputs;
+    /* removed once the row names the stored log: until then the API reads the log there */
+    const char *run_dir;
 };
 
 static int stopped_skill_destroy(struct stopped_skill *s)
@@ -56,6 +58,7 @@ static void on_late_usage_written(struct job *job)
     struct executor *exec = job->arg;
     if (job->e != OK)
         log_warn("skill.usage_write_failed", "execution=%s error=%s", j->run.text, err_name(job->e));
+    run_dir_remove(exec, j->run_dir);
     talloc_free(j);
     exec->active_runners--;
     exec->on_work_ended(exec);
@@ -73,6 +76,7 @@ static void submit_late_usage(const struct stopped_skill *s, struct outputs_job 
                   .has_log = outputs->has_log && !outputs->failed,
                   .log = outputs->log},
         .outputs = talloc_steal(j, outputs),
+        .run_dir = talloc_strdup(j, s->run_dir),
     };
     db_thread_submit(s->exec->db_thread, &j->job);
 }
@@ -83,7 +87,6 @@ static void on_stopped_outputs_collected(struct job *job)
     struct stopped_skill *s = job->arg;
     submit_late_usage(s, outputs);
     warm_worker_give_back(s->warm, false);
-    run_dir_remove(s->exec, s->run_dir);
     talloc_free(s);
 }
 
