@@ -1,5 +1,7 @@
 #include "fcgi/forms/webhook_form.h"
 
+#include <talloc.h>
+
 #include "fcgi/forms/form.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -19,11 +21,7 @@ bool webhook_form_events(struct request *r, const char *name, json_object *list,
         *events_r |= bit;
     }
     return ok || form_reject_value(r, name,
-                                   allowed & webhook_event_bit(WEBHOOK_DISABLED)
-                                       ? "an array of execution.started, execution.succeeded, "
-                                         "execution.failed, execution.stopped, webhook.disabled"
-                                       : "an array of execution.started, execution.succeeded, "
-                                         "execution.failed, execution.stopped");
+                                   talloc_asprintf(r, "an array of %s", webhook_event_names(r, allowed)));
 }
 
 bool webhook_form_has_key(struct request *r)

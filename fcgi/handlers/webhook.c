@@ -23,7 +23,7 @@ static void write_events(struct json_write *w, uint32_t events)
 {
     json_write_key(w, "events");
     json_write_open(w, '[');
-    for (int i = WEBHOOK_STARTED; i <= WEBHOOK_TEST; i++) {
+    for (int i = WEBHOOK_STARTED; webhook_event_name((enum webhook_event)i); i++) {
         const char *name = webhook_event_name((enum webhook_event)i);
         if (events & webhook_event_bit((enum webhook_event)i))
             json_write_bytes(w, name, strlen(name));

@@ -83,6 +83,7 @@ enum err outbox_insert(struct db_tx *tx, const struct outbox_entry *entries, siz
         v[OUTBOX_INSERT_SET_WEBHOOK_ID] = db_id(&entries[i].webhook_id);
         v[OUTBOX_INSERT_SET_EVENT] = db_number(entries[i].event);
         v[OUTBOX_INSERT_SET_AT_MS] = db_number(entries[i].at_ms);
+        v[OUTBOX_INSERT_SET_BODY] = db_text(entries[i].data);
     }
     return db_run_each(tx->db, tx->ctx, SQL_OUTBOX_INSERT, NULL, 0, values, OUTBOX_INSERT_SET_COUNT, n, NULL);
 }
@@ -97,4 +98,12 @@ enum err outbox_write(struct db_tx *tx, const struct outbox_entry *entries, size
             wanted[wanted_n++] = entries[i];
     }
     return e == OK ? outbox_insert(tx, wanted, wanted_n) : e;
+}
+
+enum err webhook_put_workspace_event(struct db_tx *tx, const id *workspace, enum webhook_event event,
+                                     const char *data)
+{
+    struct outbox_entry entry = {
+        .workspace_id = *workspace, .event = event, .at_ms = clock_wall_ms(), .data = data};
+    return strlen(data) <= WEBHOOK_DATA_MAX ? outbox_write(tx, &entry, 1) : ERR_INVALID;
 }

@@ -47,9 +47,22 @@ struct outbox_entry {
     int64_t at_ms;
     /* The events that the run's own webhook asks for. */
     uint32_t own_events;
+    /* JSON text: the member "data" of the body. NULL: it tells what is known of the run or the endpoint when
+     * the message is fanned out. */
+    const char *data;
 };
 
 /* Writes the rows of those entries that somebody may want. */
 enum err outbox_write(struct db_tx *tx, const struct outbox_entry *entries, size_t n) WARN_UNUSED;
 /* Writes all of them. */
 enum err outbox_insert(struct db_tx *tx, const struct outbox_entry *entries, size_t n) WARN_UNUSED;
+
+enum { WEBHOOK_DATA_MAX = 32768 };
+/* An event of a workspace that is not about a run: endpoints of the workspace that ask for `event` get a
+ * message, whatever their filters say, if the caller's transaction commits. `data` is the JSON text of an
+ * object of at most WEBHOOK_DATA_MAX bytes; it is stored and sent as it is, so it contains no secret and no
+ * input. The event needs a number above, a place in WEBHOOK_EVENTS_ALL and a name (lib/webhook/event.c). A
+ * repeated transaction writes another message: a caller that settles an unknown COMMIT recognizes its own
+ * effect before it calls this. */
+enum err webhook_put_workspace_event(struct db_tx *tx, const id *workspace, enum webhook_event event,
+                                     const char *data) WARN_UNUSED;

@@ -34,6 +34,20 @@ static void write_run(struct json_write *w, const struct webhook_message *m)
     json_write_credits(w, "credits_used", ended ? m->cost - m->refunded : m->cost);
 }
 
+static void write_data(struct json_write *w, const struct webhook_message *m)
+{
+    if (m->data) {
+        json_write_raw(w, m->data, m->data_size);
+        return;
+    }
+    json_write_open(w, '{');
+    if (id_is_set(&m->execution_id))
+        write_run(w, m);
+    else
+        json_write_id(w, "webhook_id", &m->webhook_id);
+    json_write_close(w, '}');
+}
+
 const char *webhook_body(void *ctx, const struct webhook_message *m, size_t *size_r)
 {
     struct json_write *w = json_write_new(ctx);
@@ -41,12 +55,7 @@ const char *webhook_body(void *ctx, const struct webhook_message *m, size_t *siz
     json_write_text(w, "type", webhook_event_name(m->event));
     json_write_time(w, "timestamp", m->at_ms, false);
     json_write_key(w, "data");
-    json_write_open(w, '{');
-    if (id_is_set(&m->execution_id))
-        write_run(w, m);
-    else
-        json_write_id(w, "webhook_id", &m->webhook_id);
-    json_write_close(w, '}');
+    write_data(w, m);
     json_write_close(w, '}');
     return json_write_result(w, size_r);
 }

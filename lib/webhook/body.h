@@ -10,6 +10,9 @@ struct webhook_message {
     id id, workspace_id, execution_id, webhook_id;
     enum webhook_event event;
     int64_t at_ms;
+    /* JSON text of "data"; NULL: the members below, or the webhook's id if there is no run. */
+    const char *data;
+    size_t data_size;
     /* Of the run. */
     id responder_id, root_id, parent_id;
     enum responder_kind kind;

@@ -1,6 +1,7 @@
 #include "webhook/event.h"
 
 #include <string.h>
+#include <talloc.h>
 
 static const char *const event_names[] = {
     [WEBHOOK_STARTED] = "execution.started", [WEBHOOK_SUCCEEDED] = "execution.succeeded",
@@ -22,4 +23,14 @@ bool webhook_event_find(const char *name, uint32_t allowed, uint32_t *bit_r)
             return true;
     }
     return false;
+}
+
+const char *webhook_event_names(void *ctx, uint32_t events)
+{
+    char *text = talloc_strdup(ctx, "");
+    for (int i = WEBHOOK_STARTED; i < EVENT_NAMES; i++) {
+        if (events & webhook_event_bit((enum webhook_event)i))
+            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? ", " : "", event_names[i]);
+    }
+    return text;
 }

@@ -121,6 +121,7 @@ static void add_delivery(struct fanout *f, const struct webhook_message *m, cons
 static struct webhook_message *message_from_row(void *ctx, const struct db_rows *rows, size_t r)
 {
     struct webhook_message *m = talloc(ctx, struct webhook_message);
+    const struct db_cell *data = db_cell(rows, r, WEBHOOK_OUTBOX_NEXT_BODY);
     *m = (struct webhook_message){
         .id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_ID),
         .workspace_id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_WORKSPACE_ID),
@@ -128,6 +129,8 @@ static struct webhook_message *message_from_row(void *ctx, const struct db_rows 
         .webhook_id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_WEBHOOK_ID),
         .event = (enum webhook_event)db_int(rows, r, WEBHOOK_OUTBOX_NEXT_EVENT),
         .at_ms = db_int(rows, r, WEBHOOK_OUTBOX_NEXT_AT_MS),
+        .data = data->is_null ? NULL : data->text,
+        .data_size = data->is_null ? 0 : data->size,
         .responder_id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_RESPONDER_ID),
         .root_id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_ROOT_ID),
         .parent_id = db_get_id(rows, r, WEBHOOK_OUTBOX_NEXT_PARENT_ID),

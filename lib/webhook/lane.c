@@ -335,13 +335,12 @@ static enum err write_results(struct db_tx *tx, const struct finishing *f)
 /* Switches the endpoint off, and tells the other endpoints of the workspace. */
 static enum err disable(struct db_tx *tx, struct finishing *f, struct webhook *w)
 {
-    struct outbox_entry entry = {
-        .workspace_id = w->workspace_id, .webhook_id = w->id, .event = WEBHOOK_DISABLED, .at_ms = f->now_ms};
+    const char *data = talloc_asprintf(tx->ctx, "{\"webhook_id\":\"%s\"}", w->id.text);
     w->enabled = false;
     w->disabled_reason = f->gone ? WEBHOOK_GONE : WEBHOOK_FAILING;
     w->disabled_ms = f->now_ms;
     f->disabled = true;
-    return outbox_write(tx, &entry, 1);
+    return webhook_put_workspace_event(tx, &w->workspace_id, WEBHOOK_DISABLED, data);
 }
 
 /* Notes since when an endpoint fails; it is read without a lock where there is nothing to note. */

@@ -54,7 +54,7 @@ Test(endpoint, hosts)
 Test(endpoint, events_are_found_by_name_among_those_that_are_allowed)
 {
     uint32_t bit;
-    for (int i = WEBHOOK_STARTED; i <= WEBHOOK_TEST; i++) {
+    for (int i = WEBHOOK_STARTED; webhook_event_name((enum webhook_event)i); i++) {
         const char *name = webhook_event_name((enum webhook_event)i);
         bool allowed = i != WEBHOOK_TEST;
         cr_assert_eq(webhook_event_find(name, WEBHOOK_EVENTS_ALL, &bit), allowed, "%s", name);
@@ -63,6 +63,30 @@ Test(endpoint, events_are_found_by_name_among_those_that_are_allowed)
     cr_assert_not(webhook_event_find("webhook.disabled", WEBHOOK_EVENTS_OF_RUNS, &bit));
     cr_assert_not(webhook_event_find("execution", WEBHOOK_EVENTS_ALL, &bit));
     cr_assert_not(webhook_event_find("", WEBHOOK_EVENTS_ALL, &bit));
+}
+
+Test(endpoint, names_of_a_set_of_events)
+{
+    void *ctx = talloc_new(NULL);
+    cr_assert_str_eq(webhook_event_names(ctx, WEBHOOK_EVENTS_DEFAULT),
+                     "execution.succeeded, execution.failed, execution.stopped");
+    cr_assert_str_eq(webhook_event_names(ctx, webhook_event_bit(WEBHOOK_TEST)), "webhook.test");
+    cr_assert_str_eq(webhook_event_names(ctx, 0), "");
+    talloc_free(ctx);
+}
+
+Test(endpoint, body_of_an_event_without_a_run)
+{
+    void *ctx = talloc_new(NULL);
+    struct webhook_message m = {.event = WEBHOOK_DISABLED, .at_ms = 1795750274561};
+    size_t size;
+    m.data = "{\"a\":[1]} and what follows";
+    m.data_size = strlen("{\"a\":[1]}");
+    cr_assert_str_eq(webhook_body(ctx, &m, &size), "{\"type\":\"webhook.disabled\",\"timestamp\":\"2026-11-27T03:31:"
+                                                   "14.561+00:00\",\"data\":{\"a\":[1]}}");
+    m.data = NULL;
+    cr_assert(strstr(webhook_body(ctx, &m, &size), "\"data\":{\"webhook_id\":null}}"));
+    talloc_free(ctx);
 }
 
 Test(endpoint, body_of_an_end)
