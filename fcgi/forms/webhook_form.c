@@ -20,8 +20,8 @@ bool webhook_form_events(struct request *r, const char *name, json_object *list,
         ok = text && webhook_event_find(text, allowed, &bit);
         *events_r |= bit;
     }
-    return ok || form_reject_value(r, name,
-                                   talloc_asprintf(r, "an array of %s", webhook_event_names(r, allowed)));
+    return ok ||
+           form_reject_value(r, name, talloc_asprintf(r, "an array of %s", webhook_event_names(r, allowed)));
 }
 
 bool webhook_form_has_key(struct request *r)

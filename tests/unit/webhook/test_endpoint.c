@@ -82,8 +82,9 @@ Test(endpoint, body_of_an_event_without_a_run)
     size_t size;
     m.data = "{\"a\":[1]} and what follows";
     m.data_size = strlen("{\"a\":[1]}");
-    cr_assert_str_eq(webhook_body(ctx, &m, &size), "{\"type\":\"webhook.disabled\",\"timestamp\":\"2026-11-27T03:31:"
-                                                   "14.561+00:00\",\"data\":{\"a\":[1]}}");
+    cr_assert_str_eq(webhook_body(ctx, &m, &size),
+                     "{\"type\":\"webhook.disabled\",\"timestamp\":\"2026-11-27T03:31:"
+                     "14.561+00:00\",\"data\":{\"a\":[1]}}");
     m.data = NULL;
     cr_assert(strstr(webhook_body(ctx, &m, &size), "\"data\":{\"webhook_id\":null}}"));
     talloc_free(ctx);
