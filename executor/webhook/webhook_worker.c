@@ -41,6 +41,8 @@ struct webhook_worker {
     const uint8_t *key;
     struct webhook_retries retries;
     int64_t pending_max, keep_ms, expire_ms;
+    /* The last workspace whose messages were made into deliveries. */
+    id fanned_out;
     size_t max_in_flight;
     /* Requests that were claimed and whose results are not recorded yet; those of failing lanes, and of each
      * workspace, too. */
@@ -302,7 +304,7 @@ static enum err expire(struct webhook_worker *w)
 static enum err work_once(struct webhook_worker *w, bool *more_r)
 {
     *more_r = false;
-    enum err e = webhook_fan_out(w->db, w->pending_max, more_r);
+    enum err e = webhook_fan_out(w->db, w->pending_max, &w->fanned_out, more_r);
     if (e == OK)
         e = claim_lanes(w, false, more_r);
     if (e == OK)

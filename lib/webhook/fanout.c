@@ -11,6 +11,7 @@
 #include "webhook/body.h"
 #include "webhook/delivery.h"
 #include "webhook/endpoint.h"
+#include "webhook/turn.h"
 #include "json/json.h"
 
 /* The flag that the terminal transaction looks at is at most so old (lib/run/outbox.h). */
@@ -348,58 +349,150 @@ static enum err write_fanout(struct fanout *f)
     return e;
 }
 
-/* Locks messages, the oldest of each workspace first. */
-static enum err claim_messages(struct db_tx *tx, struct db_rows **rows_r)
+/* --- the choice of messages --- */
+
+static const char lowest_id[] = "00000000-0000-0000-0000-000000000000";
+
+/* Messages that were chosen and locked, in the order in which they are fanned out. */
+struct claimed {
+    struct webhook_turn *turn;
+    struct webhook_choice *choices;
+    const struct db_rows *rows;
+    /* Of each choice: its row; rows->count: another process has it. */
+    size_t *row_of;
+    size_t n;
+};
+
+static enum err read_turn(struct db_tx *tx, const id *after, struct webhook_turn *t)
 {
-    struct db_rows *ids = NULL;
-    for (int step = 0; step < 3; step++) {
-        static const enum sql_id steps[] = {SQL_WEBHOOK_OUTBOX_TURN, SQL_WEBHOOK_OUTBOX_CLAIM,
-                                            SQL_WEBHOOK_OUTBOX_NEXT};
-        struct db_value *values = talloc_array(tx->ctx, struct db_value, ids ? ids->count + 1 : 1);
-        size_t n = ids ? ids->count : 0;
-        for (size_t i = 0; i < n; i++)
-            values[i] = db_bytes(db_str(ids, i, 0), ID_LENGTH);
-        enum err e = step == 0 ? db_run(tx->db, tx->ctx, steps[0], NULL, 0, &ids)
-                               : db_run_each(tx->db, tx->ctx, steps[step], NULL, 0, values, 1, n, &ids);
+    bool more = true;
+    webhook_turn_begin(t, after);
+    while (more) {
+        size_t limit = webhook_turn_page(t);
+        struct db_value args[] = {id_is_set(&t->after) ? db_id(&t->after) : db_text(lowest_id),
+                                  db_number((int64_t)limit)};
+        struct db_rows *rows;
+        enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_TURN, args, 2, &rows);
         if (e != OK)
             return e;
+        struct webhook_waiting *waiting = talloc_array(tx->ctx, struct webhook_waiting, rows->count + 1);
+        for (size_t i = 0; i < rows->count; i++) {
+            waiting[i].workspace = db_get_id(rows, i, WEBHOOK_OUTBOX_TURN_WORKSPACE_ID);
+            waiting[i].message = db_get_id(rows, i, WEBHOOK_OUTBOX_TURN_ID);
+        }
+        more = webhook_turn_add(tx->ctx, t, waiting, rows->count, limit);
     }
-    *rows_r = ids;
     return OK;
+}
+
+static enum err lock_messages(struct db_tx *tx, struct claimed *c)
+{
+    struct db_value *values = talloc_array(tx->ctx, struct db_value, c->n + 1);
+    struct db_rows *locked, *rows;
+    for (size_t i = 0; i < c->n; i++)
+        values[i] = db_id(&c->choices[i].message);
+    enum err e =
+        db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_CLAIM, NULL, 0, values, 1, c->n, &locked);
+    for (size_t i = 0; e == OK && i < locked->count; i++)
+        values[i] = db_bytes(db_str(locked, i, WEBHOOK_OUTBOX_CLAIM_ID), ID_LENGTH);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_NEXT, NULL, 0, values, 1, locked->count, &rows);
+    c->rows = e == OK ? rows : NULL;
+    return e;
+}
+
+struct position {
+    const char *message;
+    size_t row;
+};
+
+static int compare_positions(const void *a, const void *b)
+{
+    const struct position *x = a, *y = b;
+    return strcmp(x->message, y->message);
+}
+
+static void find_rows(void *ctx, struct claimed *c)
+{
+    size_t n = c->rows->count;
+    struct position *list = talloc_array(ctx, struct position, n + 1);
+    c->row_of = talloc_array(ctx, size_t, c->n + 1);
+    for (size_t r = 0; r < n; r++)
+        list[r] = (struct position){db_str(c->rows, r, WEBHOOK_OUTBOX_NEXT_ID), r};
+    qsort(list, n, sizeof *list, compare_positions);
+    for (size_t i = 0; i < c->n; i++) {
+        struct position key = {c->choices[i].message.text, 0};
+        const struct position *found = bsearch(&key, list, n, sizeof *list, compare_positions);
+        c->row_of[i] = found ? found->row : n;
+    }
+}
+
+static enum err claim_messages(struct db_tx *tx, const id *after, struct claimed *c)
+{
+    c->turn = talloc(tx->ctx, struct webhook_turn);
+    c->choices = talloc_array(tx->ctx, struct webhook_choice, WEBHOOK_FANOUT_MAX);
+    enum err e = read_turn(tx, after, c->turn);
+    if (e != OK)
+        return e;
+    c->n = webhook_turn_choose(c->turn, c->choices);
+    e = lock_messages(tx, c);
+    if (e == OK)
+        find_rows(tx->ctx, c);
+    return e;
 }
 
 struct fanning {
     int64_t pending_max;
+    const id *after;
+    /* The last workspace that had its turn. */
+    id last;
     bool has_more;
 };
+
+/* Fans out in the order of the choice, until there are enough deliveries: so each workspace gets its share of
+ * those, too. Workspaces whose first message was not begun come first in the next turn. */
+static void fan_out_claimed(struct fanout *f, const struct claimed *c, struct fanning *fanning)
+{
+    size_t i;
+    const struct webhook_turn *t = c->turn;
+    for (i = 0; i < c->n && f->deliveries_n < DELIVERIES_MAX; i++) {
+        if (c->row_of[i] < c->rows->count)
+            fan_out_message(f, c->row_of[i]);
+    }
+    bool left_workspaces = i < c->n && c->choices[i].round == 0;
+    fanning->last = t->list[left_workspaces ? c->choices[i - 1].workspace : t->n - 1].id;
+    fanning->has_more = i < c->n || webhook_turn_may_have_more(t, c->n);
+}
 
 static enum err fan_out_work(struct db_tx *tx, void *arg)
 {
     struct fanning *fanning = arg;
     struct fanout f = {.tx = tx, .pending_max = fanning->pending_max};
-    struct db_rows *rows;
-    size_t i;
+    struct claimed c = {0};
     fanning->has_more = false;
-    enum err e = claim_messages(tx, &rows);
-    if (e != OK || rows->count == 0)
+    fanning->last = *fanning->after;
+    enum err e = claim_messages(tx, fanning->after, &c);
+    if (e != OK || c.rows->count == 0)
         return e;
     e = webhook_now(tx->db, tx->ctx, &f.now_ms);
     if (e != OK)
         return e;
-    f.rows = rows;
-    f.messages = talloc_array(tx->ctx, struct db_value, rows->count * WEBHOOK_OUTBOX_FAN_SET_COUNT + 1);
-    f.unwanted = talloc_array(tx->ctx, struct db_value, rows->count + 1);
+    f.rows = c.rows;
+    f.messages = talloc_array(tx->ctx, struct db_value, c.rows->count * WEBHOOK_OUTBOX_FAN_SET_COUNT + 1);
+    f.unwanted = talloc_array(tx->ctx, struct db_value, c.rows->count + 1);
     e = read_endpoints(&f);
-    for (i = 0; e == OK && i < rows->count && f.deliveries_n < DELIVERIES_MAX; i++)
-        fan_out_message(&f, i);
-    fanning->has_more = rows->count == WEBHOOK_FANOUT_MAX || i < rows->count;
-    return e == OK ? write_fanout(&f) : e;
+    if (e != OK)
+        return e;
+    fan_out_claimed(&f, &c, fanning);
+    return write_fanout(&f);
 }
 
-enum err webhook_fan_out(struct db *db, int64_t pending_max, bool *has_more_r)
+enum err webhook_fan_out(struct db *db, int64_t pending_max, id *after, bool *has_more_r)
 {
-    struct fanning fanning = {.pending_max = pending_max};
+    struct fanning fanning = {.pending_max = pending_max, .after = after};
     enum err e = db_transaction(db, fan_out_work, &fanning);
     *has_more_r = e == OK && fanning.has_more;
+    if (e == OK)
+        *after = fanning.last;
     return e;
 }

@@ -6,10 +6,9 @@
 
 #include "mariadb/db.h"
 
-enum { WEBHOOK_FANOUT_MAX = 200 };
-
-/* One transaction with up to WEBHOOK_FANOUT_MAX messages: the oldest of each workspace first, so that a
- * workspace whose runs end by the thousand delays no other. A message that nobody asks for is deleted. A
+/* One transaction with up to WEBHOOK_FANOUT_MAX messages of the next workspaces (webhook/turn.h), the oldest
+ * of each, so that a workspace whose runs end by the thousand delays no other. `after` is the last workspace
+ * of the call before, not set at first, and is moved on. A message that nobody asks for is deleted. A
  * delivery beyond `pending_max` pending ones of its endpoint, or of the own webhooks of its workspace's runs,
  * is written as failed. */
-enum err webhook_fan_out(struct db *db, int64_t pending_max, bool *has_more_r) WARN_UNUSED;
+enum err webhook_fan_out(struct db *db, int64_t pending_max, id *after, bool *has_more_r) WARN_UNUSED;

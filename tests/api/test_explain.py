@@ -177,11 +177,38 @@ def test_ledger_reads_its_rows_only(stack, history):
 def test_webhooks_read_what_they_send_and_list(stack, history):
     ws, (_, _, _, hook), _, _ = history
     for name, values, most in (("webhook_delivery_list", (hook, ws, HIGHEST, 21), 21), ("webhook_delivery_due", (hook, 1, 16), 0),
-                               ("webhook_outbox_turn", (), 0)):
+                               ("webhook_outbox_turn", (LOWEST, 200), 0)):
         read, scanned, sorted_, n = cost(stack, bind(name, *values))
         assert n == most and read <= 2 * most + 4 and scanned <= 2 and sorted_ == 0, (name, read, scanned, sorted_, n)
     rows = stack.sql("EXPLAIN " + bind("webhook_redeliver_since", 1, hook, ws, HIGHEST, 1, 500))
     assert "by_lane" in rows[0] and rows[0][3] == "range", rows
+
+
+def uncommitted_cost(stack, changes, statement):
+    """(rows read, rows read by scans, rows sorted, rows returned) after changes that no other connection sees and that are rolled back."""
+    status = ("SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%' OR Variable_name = 'Sort_rows'")
+    rows = stack.sql(f"BEGIN; {changes}; SELECT '--'; {status}; SELECT '--'; {statement}; SELECT '--'; {status}; ROLLBACK")
+    marks = [i for i, row in enumerate(rows) if row == ["--"]]
+    before, after = (dict(rows[a + 1:b]) for a, b in ((marks[0], marks[1]), (marks[2], len(rows))))
+    change = {name: int(after[name]) - int(before[name]) for name in after}
+    read = sum(change[f"Handler_read_{k}"] for k in ("key", "next", "prev", "first", "last"))
+    return read, change["Handler_read_rnd_next"], change["Sort_rows"], marks[2] - marks[1] - 1
+
+
+def waiting_messages(workspace, n):
+    return (f"INSERT INTO webhook_outbox (id, workspace_id, event, at_ms) SELECT CONCAT('00000000-0000-7000-8000-{workspace[:4]}', "
+            f"LPAD(HEX(seq), 8, '0')), '{workspace}', 2, 1 FROM seq_1_to_{n}")
+
+
+def test_a_turn_of_webhooks_reads_its_messages_only(stack):
+    """Whatever the number of messages that wait."""
+    many, few = "00000001-0000-7000-8000-000000000001", "00010002-0000-7000-8000-000000000002"
+    for n in (300, 30000):
+        changes = f"{waiting_messages(many, n)}; {waiting_messages(few, 3)}"
+        read, scanned, sorted_, rows = uncommitted_cost(stack, changes, bind("webhook_outbox_turn", LOWEST, 200))
+        assert rows == 200 and read <= 201 and scanned == 0 and sorted_ == 0, (n, read, scanned, sorted_)
+        read, scanned, sorted_, rows = uncommitted_cost(stack, changes, bind("webhook_outbox_turn", many, 100))
+        assert rows == 3 and read <= 4 and scanned == 0 and sorted_ == 0, (n, read, scanned, sorted_)
 
 
 def test_feeds_read_what_they_number_send_and_remove(stack):

@@ -1,6 +1,7 @@
-"""webhooks.py [--endpoints N] [--dead N] [--runs-per-second N] [--seconds N]: how long it takes from the end of a run to the delivery of its
-webhooks while some endpoints are dead: two thirds of these accept a connection and never answer, one third refuses it. The endpoints are
-those of workspaces with 50 each; each run is reported to all endpoints of its workspace. Prints percentiles in milliseconds."""
+"""webhooks.py [--endpoints N] [--dead N] [--waiting N] [--runs-per-second N] [--seconds N]: how long it takes from the end of a run to the
+delivery of its webhooks while some endpoints are dead: two thirds of these accept a connection and never answer, one third refuses it. The
+endpoints are those of workspaces with 50 each; each run is reported to all endpoints of its workspace. --waiting N: one more workspace with a
+dead endpoint has N messages without deliveries at the beginning. Prints percentiles in milliseconds."""
 import argparse
 import asyncio
 import collections
@@ -54,10 +55,23 @@ class Receivers:
         writer.close()
 
 
+def wait_messages(stack, n):
+    workspace = stack.workspace()
+    answer = workspace.client().post("/webhooks", json={"url": REFUSED, "events": ["webhook.disabled"]})
+    assert answer.status_code == 201
+    stack.sql("INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, body) "
+              f"SELECT CONCAT('00000000-0000-7000-8000-', LPAD(HEX(seq), 12, '0')), '{workspace.id}', 5, 1, '{{}}' FROM seq_1_to_{n}")
+
+
+def count_waiting(stack):
+    return int(stack.sql_one("SELECT COUNT(*) FROM webhook_outbox WHERE fanned = 0"))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--endpoints", type=int, default=1000)
     parser.add_argument("--dead", type=int, default=300)
+    parser.add_argument("--waiting", type=int, default=0)
     parser.add_argument("--runs-per-second", type=float, default=4)
     parser.add_argument("--seconds", type=int, default=60)
     o = parser.parse_args()
@@ -72,6 +86,8 @@ def main():
             alive[n % len(callers)] += not is_dead
             url = receivers.live if not is_dead else receivers.hanging if n % 3 else REFUSED
             assert callers[n % len(callers)][0].post("/webhooks", json={"url": url}).status_code == 201
+        if o.waiting:
+            wait_messages(stack, o.waiting)
         time.sleep(1.2)  # runs that are accepted from now on are reported
         wanted, began = 0, time.monotonic()
         for n in range(int(o.seconds * o.runs_per_second)):
@@ -82,7 +98,7 @@ def main():
         eventually(lambda: len(receivers.late_ms) >= wanted, 120, f"{wanted} deliveries")
         late = sorted(receivers.late_ms)
         print(json.dumps({"endpoints": o.endpoints, "dead": o.dead, "runs": n + 1, "deliveries": len(late),
-                          **{f"p{p}_ms": round(late[int(len(late) * p / 100)]) for p in (50, 90, 99)}, "max_ms": round(late[-1])}))
+                          "waiting": [o.waiting, count_waiting(stack)], **{f"p{p}_ms": round(late[int(len(late) * p / 100)]) for p in (50, 90, 99)}, "max_ms": round(late[-1])}))
     finally:
         stack.stop()
 

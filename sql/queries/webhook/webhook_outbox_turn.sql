@@ -1,9 +1,7 @@
--- Messages without deliveries, a first one of each workspace before the second ones. Not locked: webhook_outbox_claim looks again.
-SELECT id
-FROM (
-  SELECT id, ROW_NUMBER() OVER (PARTITION BY workspace_id ORDER BY id) AS turn
-  FROM webhook_outbox FORCE INDEX (by_turn)
-  WHERE fanned = 0
-) AS waiting
-ORDER BY turn, id
-LIMIT 200
+-- The next messages without deliveries after a workspace, in the order of the index (lib/webhook/turn.h). Not locked: webhook_outbox_claim
+-- looks again.
+SELECT workspace_id, id
+FROM webhook_outbox FORCE INDEX (by_turn)
+WHERE fanned = 0 AND workspace_id > ?
+ORDER BY workspace_id, id
+LIMIT ?
