@@ -391,8 +391,7 @@ static enum err lock_messages(struct db_tx *tx, struct claimed *c)
     struct db_rows *locked, *rows;
     for (size_t i = 0; i < c->n; i++)
         values[i] = db_id(&c->choices[i].message);
-    enum err e =
-        db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_CLAIM, NULL, 0, values, 1, c->n, &locked);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_CLAIM, NULL, 0, values, 1, c->n, &locked);
     for (size_t i = 0; e == OK && i < locked->count; i++)
         values[i] = db_bytes(db_str(locked, i, WEBHOOK_OUTBOX_CLAIM_ID), ID_LENGTH);
     if (e == OK)

@@ -28,8 +28,8 @@ static struct outbox *new_outbox(void *ctx, const size_t *counts, size_t n)
     for (size_t w = 0; w < n; w++) {
         o->rows = talloc_realloc(o, o->rows, struct webhook_waiting, o->n + counts[w]);
         for (size_t i = 0; i < counts[w]; i++)
-            o->rows[o->n++] =
-                (struct webhook_waiting){number_id((unsigned)w + 1, 0), number_id((unsigned)w + 1, (unsigned)i)};
+            o->rows[o->n++] = (struct webhook_waiting){number_id((unsigned)w + 1, 0),
+                                                       number_id((unsigned)w + 1, (unsigned)i)};
     }
     return o;
 }
@@ -111,8 +111,8 @@ Test(turn, what_one_leaves_goes_to_the_others)
         count_choices(&t, chosen);
         cr_assert_eq(t.n, 4);
         for (size_t i = 0; i < 4; i++)
-            cr_assert_eq(chosen[i], cases[c][i] == 500 ? 98 : cases[c][i], "case %zu, workspace %zu: %zu", c, i,
-                         chosen[i]);
+            cr_assert_eq(chosen[i], cases[c][i] == 500 ? 98 : cases[c][i], "case %zu, workspace %zu: %zu", c,
+                         i, chosen[i]);
     }
     talloc_free(ctx);
 }
