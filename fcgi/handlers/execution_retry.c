@@ -14,64 +14,21 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
-#include "skill/extra.h"
+#include "retry/retry.h"
 #include "store/execution.h"
-#include "store/model.h"
-#include "store/skill.h"
 #include "store/workflow.h"
 
-static const char **file_source_ids_of(struct request *r, json_object *list, size_t *n_r)
+static bool validate_skill_version(struct request *r, struct run_request *req, const struct execution *exec)
 {
-    *n_r = json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
-    const char **names = talloc_array(r, const char *, *n_r + 1);
-    for (size_t i = 0; i < *n_r; i++)
-        names[i] = json_object_get_string(json_object_array_get_idx(list, i));
-    return names;
-}
-
-/* Writes req->extra: the members specific to a skill's run, taken from the old execution, with this request's
- * idempotency key. False if the model is no longer available: the reply is set. */
-static bool rebuild_extra(struct request *r, struct run_request *req, const struct skill *skill,
-                          const char *old)
-{
-    json_object *old_extra = NULL;
-    const char *why, *alias;
-    if (old && json_parse_tolerant(r, old, strlen(old), JSON_DEPTH_MAX, &old_extra, &why) != OK)
-        old_extra = NULL;
-    struct skill_extra extra = {
-        .slug = skill->slug,
-        .label = skill->label,
-        .model = json_get_text(old_extra, "model"),
-        .idempotency_key = req->idempotency_key,
-    };
-    extra.file_source_ids =
-        file_source_ids_of(r, json_get(old_extra, "file_source_ids"), &extra.file_source_ids_n);
-    enum err e = extra.model ? model_resolve(r->app->db, r, &req->workspace_id, extra.model, &alias) : OK;
-    if (e == ERR_NOT_FOUND) {
+    enum err e = retry_take_skill(r->app->db, r, exec, req);
+    if (e == ERR_INVALID) {
         struct json_problems *p = json_problems_new(r);
         json_problems_add(p, "/model", "is not configured for this workspace any more");
         reply_problems(r, 422, "model_not_allowed", p,
                        "The model is no longer configured for this workspace.");
     } else if (e != OK)
         reply_err(r, e);
-    req->extra = skill_extra_json(r, &extra);
     return e == OK;
-}
-
-static bool validate_skill_version(struct request *r, struct run_request *req, const struct execution *exec)
-{
-    struct skill original, current;
-    enum err e =
-        skill_get_version(r->app->db, r, &req->workspace_id, &req->responder_id, req->version, &original);
-    if (e == OK) /* a removed skill accepts no runs */
-        e = skill_get_current(r->app->db, r, &req->workspace_id, original.slug, &current);
-    if (e != OK) {
-        reply_err(r, e);
-        return false;
-    }
-    req->credits_asked = original.credits;
-    req->price = original.price;
-    return rebuild_extra(r, req, &original, exec->extra);
 }
 
 static bool validate_workflow_version(struct request *r, struct run_request *req)
@@ -105,7 +62,7 @@ static bool retry_workflow(struct request *r, struct run_request *req, const str
         req->input = form->inputs;
     req->pinned = !form->current;
     if (form->current) /* checks the inputs, too */
-        return workflow_validate_target(r, req, bypass_cache) && retry_plan(r, exec, form, req);
+        return workflow_validate_target(r, req, bypass_cache) && retry_form_plan(r, exec, form, req);
     if (!validate_workflow_version(r, req))
         return false;
     if (form->inputs.at) {
@@ -115,7 +72,7 @@ static bool retry_workflow(struct request *r, struct run_request *req, const str
         if (e != OK || !run_form_check_inputs(r, req, compiled->program->inputs))
             return false;
     }
-    return retry_plan(r, exec, form, req);
+    return retry_form_plan(r, exec, form, req);
 }
 
 static bool reject_skill_form(struct request *r)
@@ -140,15 +97,7 @@ static bool retry_validate_target(struct request *r, struct run_request *req, bo
         return false;
     bool is_skill = exec.kind == KIND_SKILL;
     const id no_workflow = {{0}};
-    req->kind = exec.kind;
-    req->responder_id = exec.responder_id;
-    req->version = exec.version;
-    req->agentic = exec.agentic;
-    req->input = span_text(exec.input);
-    req->tags = span_text(exec.tags);
-    req->metadata = span_text(exec.metadata);
-    if (!is_skill && exec.extra) /* the time for which a schedule started it */
-        req->extra = span_text(exec.extra);
+    retry_take(req, &exec);
     req->first_response.body = run_accepted_body(
         r, &(struct run_accepted){&req->execution_id, is_skill ? &no_workflow : &req->responder_id,
                                   &req->retry_of, 0, 0});

@@ -20,5 +20,5 @@ struct retry_form {
 bool retry_form_read(struct request *r, struct retry_form *form) WARN_UNUSED;
 /* Plans what `req`, whose version is decided, adopts of `exec`, the execution of a workflow, and writes
  * req->extra. False: the reply is set. */
-bool retry_plan(struct request *r, const struct execution *exec, const struct retry_form *form,
-                struct run_request *req) WARN_UNUSED;
+bool retry_form_plan(struct request *r, const struct execution *exec, const struct retry_form *form,
+                     struct run_request *req) WARN_UNUSED;
