@@ -23,6 +23,7 @@ GRANT SELECT, INSERT, UPDATE         ON execution_steps    TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_times          TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON execution_retries  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_api'@'localhost';
@@ -80,6 +81,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON execution_steps    TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_times          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON execution_retries  TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_executor'@'localhost';

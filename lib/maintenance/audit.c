@@ -418,6 +418,8 @@ static const struct audit_rule checks[] = {
      .query = SQL_AUDIT_OCCURRENCE},
     {6, "occurrence_missing", "a run that a schedule started has its occurrence",
      .query = SQL_AUDIT_OCCURRENCE_MISSING},
+    {6, "retry_link", "the link from an execution to its retry is what the retry says",
+     .query = SQL_AUDIT_RETRY_LINK},
     {6, "schedule",
      "a schedule is due if and only if it has a next time and is not paused; what waits is known",
      .query = SQL_AUDIT_SCHEDULE},

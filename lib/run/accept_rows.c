@@ -163,6 +163,22 @@ static enum err insert_children(struct db_tx *tx, struct accept_batch *b)
                        EXECUTION_CHILD_INSERT_SET_COUNT, rows, NULL);
 }
 
+static enum err insert_retries(struct db_tx *tx, struct accept_batch *b)
+{
+    struct db_value values[ACCEPT_BATCH_MAX * EXECUTION_RETRY_INSERT_SET_COUNT];
+    size_t rows = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        const struct run_request *req = b->entries[i].req;
+        if (!entry_is_new(&b->entries[i]) || !id_is_set(&req->retry_of))
+            continue;
+        struct db_value *v = &values[EXECUTION_RETRY_INSERT_SET_COUNT * rows++];
+        v[EXECUTION_RETRY_INSERT_SET_RETRY_OF] = db_id(&req->retry_of);
+        v[EXECUTION_RETRY_INSERT_SET_EXECUTION_ID] = db_id(&req->execution_id);
+    }
+    return db_run_each(tx->db, tx->ctx, SQL_EXECUTION_RETRY_INSERT, NULL, 0, values,
+                       EXECUTION_RETRY_INSERT_SET_COUNT, rows, NULL);
+}
+
 static enum err write_trees(struct db_tx *tx, struct accept_batch *b)
 {
     struct db_value *values =
@@ -270,6 +286,8 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
         e = insert_children(tx, b);
     if (e == OK)
         e = insert_times(tx, b);
+    if (e == OK)
+        e = insert_retries(tx, b);
     if (e == OK)
         e = write_trees(tx, b);
     if (e == OK)

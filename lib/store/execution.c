@@ -51,6 +51,7 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
     exec_r->input = db_str(rows, 0, EXECUTION_GET_INPUT);
     exec_r->output = db_str(rows, 0, EXECUTION_GET_OUTPUT);
     exec_r->has_children = db_int(rows, 0, EXECUTION_GET_HAS_CHILDREN) != 0;
+    exec_r->retried_by = db_str(rows, 0, EXECUTION_GET_RETRIED_BY);
     return OK;
 }
 

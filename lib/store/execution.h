@@ -31,6 +31,8 @@ struct execution {
     /* JSON; NULL: none. */
     const char *input, *output;
     bool has_children;
+    /* The ids of at most 100 retries of it, newest first, separated by commas; NULL: none. */
+    const char *retried_by;
     /* total_credits is set. */
     bool has_total;
     /* Micro-credits, including all descendants. */

@@ -210,6 +210,16 @@ static void write_log(struct json_write *w, const id *execution, const struct vi
     talloc_free(url);
 }
 
+/* `ids`: as in struct execution. */
+static void write_retries(struct json_write *w, const char *ids)
+{
+    json_write_key(w, "retried_by");
+    json_write_open(w, '[');
+    for (const char *at = ids; at && *at; at += strcspn(at, ","), at += *at == ',')
+        json_write_bytes(w, at, strcspn(at, ","));
+    json_write_close(w, ']');
+}
+
 void view_execution(struct json_write *w, const struct execution *exec, const struct view_steps *steps)
 {
     json_write_open(w, '{');
@@ -221,6 +231,8 @@ void view_execution(struct json_write *w, const struct execution *exec, const st
         write_log(w, &exec->id, steps);
         json_write_json(w, "files_missing", steps->files_missing);
     }
+    if (exec->has_payload)
+        write_retries(w, exec->retried_by);
     json_write_close(w, '}');
 }
 

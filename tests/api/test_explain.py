@@ -49,11 +49,12 @@ def history(stack):
               f"IF(id = '{ids[0]}', '{message}', UUID()) FROM executions WHERE workspace_id = '{workspace.id}' LIMIT 5000")
     stack.sql(f"INSERT INTO artifacts SELECT id, UUID(), 'x', 'text/plain', 1, REPEAT('x', 32) FROM executions LIMIT 5000; "
               "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000")
+    stack.sql("INSERT INTO execution_retries SELECT id, id FROM executions")
     newest = f"FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id DESC LIMIT 10000"
     stack.sql(f"INSERT INTO webhook_outbox (id, workspace_id, execution_id, event, at_ms, fanned, body) SELECT id, workspace_id, id, 2, 1, 1, '{{}}' {newest}; "
               "INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, execution_id, lane_id, state, due_ms, created_ms) "
               f"SELECT id, workspace_id, responder_id, id, id, responder_id, IF(id LIKE '%0', 3, 2), 1, 1 {newest}")
-    stack.sql("ANALYZE TABLE webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
+    stack.sql("ANALYZE TABLE execution_retries, webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
               "execution_steps, idempotency_keys")
     return workspace.id, w, ids, message
 
@@ -152,7 +153,7 @@ def test_rows_of_a_page_are_read_by_primary_key(stack, history):
     assert n == 64 and read <= 64 * 7 and scanned == 0 and sorted_ == 0, read
     assert accesses(plan(stack, statement))[0][1:] == ("range", "PRIMARY")
     read, scanned, _, n = cost(stack, bind("execution_get", ids[0], ws))
-    assert n == 1 and read <= 8 and scanned == 0
+    assert n == 1 and read <= 10 and scanned == 0  # its retries are one range of an index more
 
 
 def test_tree_is_one_range(stack, history):

@@ -30,6 +30,7 @@ def test_retry_uses_the_same_input_and_version(workspace, client):
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", body["created_at"])
     again = client.finished(body["execution_id"])
     assert again["id"] != run and again["status"] == "success" and again["retry_of"] == run and again["parentId"] is None
+    assert again["retried_by"] == [] and client.get(f"/executions/{run}").json()["retried_by"] == [again["id"]]
     assert (again["detail"]["version"], again["detail"]["input"], again["detail"]["output"]) == (1, {"x": 1.5}, 1.5)
     assert (again["tags"], again["metadata"], again["detail"]["source"]) == (["t", "u"], {"order": 7}, "standalone")
     assert '{"x": 1.5}' in client.get(f"/executions/{again['id']}").text

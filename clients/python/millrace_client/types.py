@@ -164,6 +164,7 @@ class ExecutionFields(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -250,6 +251,7 @@ class Execution(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -284,6 +286,7 @@ class Nesting(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail

@@ -1450,6 +1450,8 @@ export interface components {
             failure_reason: components["schemas"]["FailureReason"];
             /** Format: uuid */
             retry_of: string | null;
+            /** @description The retries of this execution, newest first, at most 100. Only where one execution is read. */
+            retried_by?: string[];
             tags: string[];
             metadata: {
                 [key: string]: unknown;

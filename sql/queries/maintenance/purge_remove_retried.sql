@@ -1,0 +1,1 @@
+DELETE FROM execution_retries WHERE retry_of IN ([[?]])

@@ -1,0 +1,1 @@
+DELETE FROM execution_retries WHERE execution_id IN ([[?]])

@@ -1,0 +1,1 @@
+INSERT INTO execution_retries (retry_of, execution_id) VALUES {{(?, ?)}}
