@@ -3,11 +3,11 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "json/json.h"
 #include "skill/extra.h"
 #include "store/model.h"
 #include "store/skill.h"
 #include "workflow/adoption.h"
+#include "json/json.h"
 
 void retry_take(struct run_request *req, const struct execution *exec)
 {
