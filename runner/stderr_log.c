@@ -53,7 +53,8 @@ static void end_line(struct stderr_log *log, bool whole)
     struct span message;
     if (size && log->line[size - 1] == '\n')
         size--;
-    if (!log->in_long_line && whole && stderr_log_parse_progress(log->line, size, &log->percent, &message)) {
+    size_t shown = size && log->line[size - 1] == '\r' ? size - 1 : size;
+    if (!log->in_long_line && whole && stderr_log_parse_progress(log->line, shown, &log->percent, &message)) {
         memcpy(log->message, message.at, message.size);
         log->message_bytes = message.size;
         log->has_progress = true;

@@ -26,6 +26,8 @@ struct transport_error transport_error_of(void *ctx, const struct transport_fact
     if (facts->denial && !facts->address_allowed)
         return (struct transport_error){.sentence = talloc_strdup(ctx, facts->denial)};
     const char *text = facts->text && *facts->text ? facts->text : curl_easy_strerror(facts->code);
+    const char *what =
+        facts->code == CURLE_BAD_CONTENT_ENCODING ? "the response could not be decoded" : "no response";
     return (struct transport_error){
-        .sentence = talloc_asprintf(ctx, "no response: %s", clean_text(ctx, text)), .retry = true};
+        .sentence = talloc_asprintf(ctx, "%s: %s", what, clean_text(ctx, text)), .retry = true};
 }

@@ -217,6 +217,10 @@ Test(stderr_log, a_progress_message_is_sent_whole)
     stderr_log_feed(log, with_nul, sizeof with_nul - 1);
     stderr_log_send(log, 2000, true);
     cr_expect_str_eq(received_message(ctx, p[0]), "one\xef\xbf\xbdtwo", "the text after a NUL is not lost");
+    static const char windows[] = "::progress 3 one\r\n";
+    stderr_log_feed(log, windows, sizeof windows - 1);
+    stderr_log_send(log, 3000, true);
+    cr_expect_str_eq(received_message(ctx, p[0]), "one", "the end of a line is CR LF as well");
     cr_expect_eq(log->kept_bytes, 0);
     talloc_free(ctx);
 }

@@ -25,8 +25,37 @@ Test(response_body, json_is_parsed_whatever_its_type_is_called)
     cr_expect_str_eq(body_of(ctx, "text/html", "{}", &why), "\"{}\"");
     cr_expect_null(why);
     cr_expect_str_eq(body_of(ctx, "", "\xff", &why), "\"\xef\xbf\xbd\"");
+    cr_expect_not_null(why, "a text that is changed says so");
     cr_expect_null(response_body_value(ctx, "application/json", "", 0, &why));
     cr_expect_null(why, "an empty body is no error");
+    talloc_free(ctx);
+}
+
+Test(response_body, a_text_in_another_charset_is_converted)
+{
+    static const struct {
+        const char *type, *body, *value;
+    } cases[] = {
+        {"text/plain; charset=iso-8859-1", "\xe9", "\"\xc3\xa9\""},
+        {"text/plain;Charset=\"windows-1252\"", "\x80", "\"\xe2\x82\xac\""},
+        {"application/json; charset=latin1", "{\"a\":\"\xe9\"}", "{\"a\":\"\xc3\xa9\"}"},
+        {"text/plain; charset=shift_jis", "\x82\xa0", "\"\xe3\x81\x82\""},
+        {"text/plain; charset=koi8-r", "\xc1", "\"\xd0\xb0\""},
+        {"text/plain; charset=utf8", "\xc3\xa9", "\"\xc3\xa9\""},
+        {"text/plain; charset=us-ascii", "\xc3\xa9", "\"\xc3\xa9\""},
+        {"text/plain; charset=no-such", "\xc3\xa9", "\"\xc3\xa9\""},
+        {"text/plain; charset", "a", "\"a\""},
+        {"text/plain; charset=", "a", "\"a\""},
+        {"text/plain; charset=utf-7", "+AOk-", "\"\xc3\xa9\""},
+    };
+    void *ctx = talloc_new(NULL);
+    const char *why;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        cr_expect_str_eq(body_of(ctx, cases[i].type, cases[i].body, &why), cases[i].value, "%s", cases[i].type);
+        cr_expect_null(why, "%s", cases[i].type);
+    }
+    cr_expect_str_eq(body_of(ctx, "text/plain; charset=shift_jis", "\x82", &why), "\"\xef\xbf\xbd\"");
+    cr_expect_not_null(why, "half of a character");
     talloc_free(ctx);
 }
 

@@ -27,6 +27,9 @@ Test(transport_error, only_the_url_the_policy_and_limits_are_final)
         {{.code = CURLE_RECV_ERROR, .denial = denial, .address_allowed = true, .text = "Recv failure: reset"},
          "no response: Recv failure: reset",
          true},
+        {{.code = CURLE_BAD_CONTENT_ENCODING, .text = "incorrect header check", .address_allowed = true},
+         "the response could not be decoded: incorrect header check",
+         true},
         /* what libcurl reports of a server that speaks HTTP/0.9, SMTP or HTTP/7.1 */
         {{.code = CURLE_UNSUPPORTED_PROTOCOL,
           .text = "Received HTTP/0.9 when not allowed",
