@@ -36,6 +36,11 @@ struct sandbox_feature {
     "also "                                                                                                  \
     "a seccomp profile that allows clone, unshare, mount and pivot_root"
 
+#define ROOT_CAPABILITIES                                                                                    \
+    "as root, give the service CAP_SYS_ADMIN, CAP_SETUID, CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, "         \
+    "CAP_FOWNER and CAP_KILL, or run the executor as an ordinary user, which needs none; then remove the "   \
+    "other causes"
+
 static const struct sandbox_feature features[] = {
     {"bubblewrap", {"--version"}, true, "install the package bubblewrap, which has /usr/bin/bwrap"},
     {"user_ns", {"--unshare-user"}, true, NAMESPACES},
@@ -191,13 +196,7 @@ static const char *try_job(void *ctx, const struct check *c, const char *dir)
 
 static void try_run(void *ctx, struct check *c)
 {
-    static const struct sandbox_feature f = {"run",
-                                             {NULL},
-                                             true,
-                                             "as root, give the service CAP_SYS_ADMIN, CAP_SETUID, "
-                                             "CAP_SETGID, CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER "
-                                             "and CAP_KILL, or run the executor as an ordinary user, which "
-                                             "needs none; then remove the other causes"};
+    static const struct sandbox_feature f = {"run", {NULL}, true, ROOT_CAPABILITIES};
     char dir[] = "/tmp/millrace-check-XXXXXX";
     const char *why = mkdtemp(dir) ? try_job(ctx, c, dir) : "no folder could be made in /tmp";
     untrusted_dir_remove(dir);
@@ -206,17 +205,26 @@ static void try_run(void *ctx, struct check *c)
 
 /* --- the whole --- */
 
-static void try_slot_uid(struct check *c)
+/* False if the commands of jobs can run as no uid at all: then nothing else can be tried. */
+static bool try_slot_uid(struct check *c)
 {
-    static const struct sandbox_feature f = {"slot_uid",
-                                             {NULL},
-                                             true,
-                                             "as root, name the uid of a slot (the setting "
-                                             "executor.sandbox_uid_base): millrace-runner --check UID; as "
-                                             "an ordinary user, name none"};
-    bool good = (geteuid() == 0) == (c->uid != 0);
-    add_result(c, &f, good,
+    static const struct sandbox_feature unnamed = {"slot_uid",
+                                                   {NULL},
+                                                   true,
+                                                   "as root, name the uid of a slot (the setting "
+                                                   "executor.sandbox_uid_base): millrace-runner --check UID; "
+                                                   "as an ordinary user, name none"};
+    static const struct sandbox_feature refused = {"slot_uid", {NULL}, true, ROOT_CAPABILITIES};
+    const char *argv[] = {"true", NULL};
+    char output[OUTPUT_MAX];
+    if ((geteuid() == 0) == (c->uid != 0)) {
+        bool good = run_captured("/usr/bin/true", (char **)argv, c->uid, output) == 0;
+        add_result(c, &refused, good, output);
+        return good;
+    }
+    add_result(c, &unnamed, false,
                geteuid() == 0 ? "root needs the uid of a slot" : "only root may use another uid");
+    return geteuid() == 0; /* as root, the features are tried as root */
 }
 
 int runner_check(void *ctx, uid_t uid)
@@ -228,12 +236,13 @@ int runner_check(void *ctx, uid_t uid)
     json_object_object_add(c.result, "missing", json_object_new_array());
     json_object_object_add(c.result, "fatal", json_object_new_array());
     json_object_object_add(c.result, "causes", json_object_new_array());
-    for (size_t i = 0; i < sizeof features / sizeof *features; i++)
-        try_feature(&c, &features[i]);
-    try_seccomp(&c);
-    try_slot_uid(&c);
-    add_result(&c, &accounting, access("/proc/self/io", R_OK) == 0, "/proc/self/io cannot be read");
-    try_run(ctx, &c);
+    if (try_slot_uid(&c)) {
+        for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+            try_feature(&c, &features[i]);
+        try_seccomp(&c);
+        add_result(&c, &accounting, access("/proc/self/io", R_OK) == 0, "/proc/self/io cannot be read");
+        try_run(ctx, &c);
+    }
     printf("%s\n", json_text(c.result, NULL));
     return json_object_array_length(json_get(c.result, "fatal"))     ? 4
            : json_object_array_length(json_get(c.result, "missing")) ? 3

@@ -1,6 +1,10 @@
 """Commands of one workspace take three quarters of an executor's slots; the last quarter is for workspaces below their minimum."""
+import os
+import re
+
+import pytest
 from skills import Space, probe
-from stack import eventually
+from stack import BIN, eventually
 
 SETTINGS = {"executor.processes": "1", "executor.max_active": "4"}
 
@@ -49,3 +53,25 @@ def test_commands_of_one_workspace_leave_a_quarter_to_others(stack):
     for id in mine:
         if id not in running:
             cancel(spaces[0], id)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no uid of a slot")
+def test_an_executor_names_what_the_sandbox_lacks(stack, workspace, client, tmp_path):
+    for program in BIN.iterdir():
+        if program.name != "millrace-executor":
+            os.symlink(program, tmp_path / program.name)
+    wrapper = tmp_path / "millrace-executor"
+    wrapper.write_text(f"#!/bin/sh\nexec setpriv --bounding-set -setuid --inh-caps -setuid {BIN}/millrace-executor \"$@\"\n")
+    wrapper.chmod(0o755)
+    plain, shown = stack.env["MILLRACE_BIN"], r'sandbox\.unavailable piece=slot_uid message="[^"]+" remedy="[^"]*CAP_SETUID[^"]*"'
+    assert "sandbox.unavailable" not in stack.log("executor")
+    stack.stop_server("executor")
+    stack.env["MILLRACE_BIN"] = str(tmp_path)
+    try:
+        stack.start_server("executor")
+        eventually(lambda: re.search(shown, stack.log("executor")), 30, "the report of the check")
+        assert client.finished(client.started(workspace.put_workflow(PURE)))["status"] == "success", "others are served"
+    finally:
+        stack.stop_server("executor")
+        stack.env["MILLRACE_BIN"] = plain
+        stack.start_server("executor")

@@ -838,6 +838,10 @@ def test_check_names_causes_and_remedies(box):
         for cause in said["causes"]:
             assert cause["message"] and cause["remedy"]
             assert f"millrace-runner: {cause['piece']}: {cause['message']}\n  remedy: {cause['remedy']}\n" in p.stderr
+    # what cannot be tried without the uid is not reported as missing: the remedies of those would be wrong
+    p = subprocess.run(["setpriv", "--bounding-set", "-setuid", "--inh-caps", "-setuid", box.binary, "--check", "65534"], capture_output=True, text=True)
+    [cause] = json.loads(p.stdout)["causes"]
+    assert p.returncode == 4 and cause["piece"] == "slot_uid" and "CAP_SETUID" in cause["remedy"], p.stdout
 
 
 def test_remove_takes_what_was_built_to_resist(box):
