@@ -28,6 +28,6 @@ struct transport_error transport_error_of(void *ctx, const struct transport_fact
     const char *text = facts->text && *facts->text ? facts->text : curl_easy_strerror(facts->code);
     const char *what =
         facts->code == CURLE_BAD_CONTENT_ENCODING ? "the response could not be decoded" : "no response";
-    return (struct transport_error){
-        .sentence = talloc_asprintf(ctx, "%s: %s", what, clean_text(ctx, text)), .retry = true};
+    return (struct transport_error){.sentence = talloc_asprintf(ctx, "%s: %s", what, clean_text(ctx, text)),
+                                    .retry = true};
 }

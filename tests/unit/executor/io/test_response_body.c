@@ -51,7 +51,8 @@ Test(response_body, a_text_in_another_charset_is_converted)
     void *ctx = talloc_new(NULL);
     const char *why;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        cr_expect_str_eq(body_of(ctx, cases[i].type, cases[i].body, &why), cases[i].value, "%s", cases[i].type);
+        cr_expect_str_eq(body_of(ctx, cases[i].type, cases[i].body, &why), cases[i].value, "%s",
+                         cases[i].type);
         cr_expect_null(why, "%s", cases[i].type);
     }
     cr_expect_str_eq(body_of(ctx, "text/plain; charset=shift_jis", "\x82", &why), "\"\xef\xbf\xbd\"");
