@@ -78,7 +78,7 @@ static const char *parse_json(void *ctx, const char *body, size_t size, json_obj
 json_object *response_body_value(void *ctx, const char *content_type, const char *body, size_t size,
                                  const char **why_r)
 {
-    json_object *value;
+    json_object *value = NULL;
     bool replaced;
     *why_r = NULL;
     if (size == 0)
