@@ -251,6 +251,8 @@ static json_object *statement_json(const struct statement *s, const char *month)
     cli_add_credits(o, "grants", s->grants);
     cli_add_credits(o, "usage", s->used);
     cli_add_credits(o, "refunds", s->refunds);
+    cli_add_credits(o, "expired", s->expired);
+    cli_add_credits(o, "voided", s->voided);
     cli_add_credits(o, "closing", s->closing);
     cli_add_number(o, "runs", s->runs);
     return o;

@@ -27,7 +27,7 @@ static int print_grant(struct cli *cli, const struct credit_grant *g, const stru
 {
     char balance[CREDITS_TEXT_SIZE];
     json_object *o = balance_json(&g->workspace_id, made->balance);
-    cli_add_text(o, "ledger_id", made->ledger_id.text);
+    cli_add_text(o, "ledger_id", made->row.grant.id.text);
     json_object_object_add(o, "is_new", json_object_new_boolean(made->is_new));
     credits_text(made->balance, balance);
     return cli_print_line(
@@ -44,7 +44,7 @@ static int fail_reference(struct cli *cli, const struct credit_grant *g,
     char granted[CREDITS_TEXT_SIZE];
     return cli_fail(
         cli, "the reference \"%s\" was used before, for %s credits (ledger row %s); nothing was changed",
-        g->reference, credits_text(made->micro, granted), made->ledger_id.text);
+        g->reference, credits_text(made->row.grant.amount, granted), made->row.grant.id.text);
 }
 
 static bool text_fits(struct cli *cli, const char *option, const char *text, size_t max)
@@ -61,7 +61,8 @@ static bool text_fits(struct cli *cli, const char *option, const char *text, siz
 int cmd_credits_grant(struct cli *cli, int argc, char **argv)
 {
     const char *text = NULL, *credits = NULL;
-    struct credit_grant g = {.ledger_id = id_new()};
+    struct credit_grant g = {
+        .grant_id = id_new(), .category = GRANT_PAID, .priority = GRANT_PRIORITY_DEFAULT};
     struct credit_grant_outcome made;
     const struct cli_option options[] = {{"workspace", .text_r = &text},
                                          {"credits", .text_r = &credits, .required = true},
@@ -78,7 +79,7 @@ int cmd_credits_grant(struct cli *cli, int argc, char **argv)
     int code = cli_open_workspace(cli, STATEMENT_S, text, &g.workspace_id);
     if (code != CLI_DONE)
         return code;
-    enum err e = credit_grant(cli->db, cli->redis, &g, &made);
+    enum err e = credit_grant(cli->db, cli->redis, cli->ctx, &g, &made);
     if (e == ERR_LIMIT)
         return cli_fail(cli, "the balance would fall below zero or grow too large; nothing was changed");
     if (e == ERR_CONFLICT)
@@ -177,12 +178,12 @@ int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !read_bounds(cli, month, before, &f) ||
         (limit && !cli_number(cli, "--limit", limit, 1, LEDGER_MAX, &f.limit)))
         return CLI_USAGE;
-    for (int k = LEDGER_GRANT; kind && k <= LEDGER_REFUND; k++) {
+    for (int k = LEDGER_GRANT; kind && k <= LEDGER_VOID; k++) {
         if (strcmp(ledger_kind_name((enum ledger_kind)k), kind) == 0)
             f.kind = k;
     }
     if (kind && f.kind == 0)
-        return cli_usage(cli, "--kind must be grant, debit or refund, not \"%s\"", kind);
+        return cli_usage(cli, "--kind must be grant, debit, refund, expiry or void, not \"%s\"", kind);
     int code = cli_open_workspace(cli, STATEMENT_S, text, &f.workspace);
     return code == CLI_DONE ? print_ledger(cli, &f) : code;
 }

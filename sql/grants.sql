@@ -29,6 +29,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT                 ON credit_references  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON batches            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON schedules          TO 'millrace_api'@'localhost';
@@ -87,6 +90,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
 GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_executor'@'localhost';
@@ -113,7 +118,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_lanes      TO 'millrace_executor
 GRANT SELECT, UPDATE, DELETE         ON feeds              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON feed_events        TO 'millrace_executor'@'localhost';
 
--- Billing: three views, nothing else.
+-- Billing: four views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_ledger_view TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_statement_monthly TO 'millrace_billing'@'localhost';
+GRANT SELECT ON credit_grants_view TO 'millrace_billing'@'localhost';

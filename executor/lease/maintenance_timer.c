@@ -6,6 +6,7 @@
 #include <talloc.h>
 #include <time.h>
 
+#include "account/grants.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "blob/blob_rows.h"
@@ -27,7 +28,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 14 };
+enum { TASKS = 15 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -182,6 +183,15 @@ static enum err schedules_step(struct maintenance_timer *m, uint64_t *n_r, bool 
     return e;
 }
 
+static enum err grants_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = grants_make_due(m->db, m->redis, &n);
+    *n_r = n;
+    *more_r = e == OK && n > 0;
+    return e;
+}
+
 static const struct maintenance_task tasks[TASKS] = {
     {"lose_orphans", 5000},
     {"refresh_credits", 5000},
@@ -197,12 +207,14 @@ static const struct maintenance_task tasks[TASKS] = {
     {"begin_runs", 1000},
     {"expire_runs", 1000},
     {"trim_feeds", 60000},
+    {"grants", 1000},
 };
 static maintenance_step *const steps[TASKS] = {
-    requeue_orphans_step, refresh_credits_step, expire_keys_step,        forget_executors_step,
-    retention_task_step,  purge_step,           remove_blobs_step,       sweep_blobs_step,
-    stop_trees_step,      schedules_step,       expire_occurrences_step, begin_runs_step,
-    expire_runs_step,     trim_feeds_step};
+    requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
+    forget_executors_step, retention_task_step,     purge_step,
+    remove_blobs_step,     sweep_blobs_step,        stop_trees_step,
+    schedules_step,        expire_occurrences_step, begin_runs_step,
+    expire_runs_step,      trim_feeds_step,         grants_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

@@ -90,6 +90,9 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .max_concurrent = db_int(rows, i, ACCOUNT_LOCK_MAX_CONCURRENT),
             .price = db_cell(rows, i, ACCOUNT_LOCK_PRICE)->is_null ? -1 : db_int(rows, i, ACCOUNT_LOCK_PRICE),
             .catalog_version = db_int(rows, i, ACCOUNT_LOCK_RESPONDERS),
+            .head_grant = db_get_id(rows, i, ACCOUNT_LOCK_HEAD_GRANT),
+            .head_remaining = db_int(rows, i, ACCOUNT_LOCK_HEAD_REMAINING),
+            .next_change_ms = db_int(rows, i, ACCOUNT_LOCK_NEXT_CHANGE_MS),
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
         remember_lock(tx, &accounts[i].workspace_id);
@@ -125,8 +128,61 @@ struct account *account_find(struct account *accounts, size_t n, const id *works
     return NULL;
 }
 
+static struct db_value time_or_null(int64_t ms)
+{
+    return db_number_or_null(ms, ms != 0);
+}
+
+static void fill_grant(struct db_value *v, const id *workspace, const struct grant *g)
+{
+    v[GRANTS_PUT_SET_WORKSPACE_ID] = db_id(workspace);
+    v[GRANTS_PUT_SET_ID] = db_id(&g->id);
+    v[GRANTS_PUT_SET_STATE] = db_number(g->state);
+    v[GRANTS_PUT_SET_CATEGORY] = db_number(g->category);
+    v[GRANTS_PUT_SET_PRIORITY] = db_number(g->priority);
+    v[GRANTS_PUT_SET_AMOUNT] = db_number(g->amount);
+    v[GRANTS_PUT_SET_REMAINING] = db_number(g->remaining);
+    v[GRANTS_PUT_SET_EFFECTIVE_MS] = db_number(g->effective_ms);
+    v[GRANTS_PUT_SET_EXPIRES_MS] = time_or_null(g->expires_ms);
+    v[GRANTS_PUT_SET_CREATED_MS] = db_number(g->created_ms);
+    v[GRANTS_PUT_SET_ENDED_MS] = time_or_null(g->ended_ms);
+    v[GRANTS_PUT_SET_ENDED_BY] = db_id(&g->ended_by);
+    v[GRANTS_PUT_SET_REFUND_OF] = db_id(&g->refund_of);
+    v[GRANTS_PUT_SET_NOTE] = db_text(g->note);
+}
+
+static enum err write_grants_of(struct db_tx *tx, const struct account *a)
+{
+    const struct account_grants *open = a->grants;
+    struct db_value *grants = talloc_array(tx->ctx, struct db_value, open->n * GRANTS_PUT_SET_COUNT + 1);
+    struct db_value *parts =
+        talloc_array(tx->ctx, struct db_value, open->parts_n * PARTS_INSERT_SET_COUNT + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < open->n; i++) {
+        if (open->list[i].changed)
+            fill_grant(&grants[GRANTS_PUT_SET_COUNT * n++], &a->workspace_id, &open->list[i]);
+    }
+    for (size_t i = 0; i < open->parts_n; i++) {
+        struct db_value *v = &parts[PARTS_INSERT_SET_COUNT * i];
+        v[PARTS_INSERT_SET_WORKSPACE_ID] = db_id(&a->workspace_id);
+        v[PARTS_INSERT_SET_LEDGER_ID] = db_id(&open->parts[i].ledger_id);
+        v[PARTS_INSERT_SET_GRANT_ID] = db_id(&open->parts[i].grant_id);
+        v[PARTS_INSERT_SET_AMOUNT] = db_number(open->parts[i].amount);
+    }
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_GRANTS_PUT, NULL, 0, grants, GRANTS_PUT_SET_COUNT, n, NULL);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_PARTS_INSERT, NULL, 0, parts, PARTS_INSERT_SET_COUNT,
+                        open->parts_n, NULL);
+    return e == OK ? account_add_ledger_entries(tx, open->entries, open->entries_n) : e;
+}
+
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
 {
+    for (size_t i = 0; i < n; i++) {
+        enum err e = accounts[i].grants ? write_grants_of(tx, &accounts[i]) : OK;
+        if (e != OK)
+            return e;
+    }
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * ACCOUNT_WRITE_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
         struct account *a = &accounts[i];
@@ -138,6 +194,9 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
         v[ACCOUNT_WRITE_SET_VERSION] = db_number(a->version);
         v[ACCOUNT_WRITE_SET_ACTIVE] = db_number(a->active);
         v[ACCOUNT_WRITE_SET_DELAYED_RUNS] = db_number(a->delayed);
+        v[ACCOUNT_WRITE_SET_HEAD_GRANT] = db_id(&a->head_grant);
+        v[ACCOUNT_WRITE_SET_HEAD_REMAINING] = db_number(a->head_remaining);
+        v[ACCOUNT_WRITE_SET_NEXT_CHANGE_MS] = time_or_null(a->next_change_ms);
         v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(!a->changed);
         mark_as_written(tx, &a->workspace_id);
     }
@@ -188,6 +247,7 @@ enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry 
         v[LEDGER_INSERT_SET_RESPONDER_ID] = db_id(&l->responder_id);
         v[LEDGER_INSERT_SET_KEY_ID] = db_id(&l->key_id);
         v[LEDGER_INSERT_SET_REASON] = db_text(l->reason);
+        v[LEDGER_INSERT_SET_GRANT_ID] = db_id(&l->grant_id);
     }
     return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, LEDGER_INSERT_SET_COUNT, n, NULL);
 }

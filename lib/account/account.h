@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "account/grant.h"
 #include "base/ids.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
@@ -18,8 +19,17 @@
  * COMMIT, accounts that nobody has written are written (`touched` is incremented). */
 struct account {
     id workspace_id;
-    /* Micro-credits. */
+    /* Micro-credits. What changes it is in lib/account/grants.h. */
     int64_t balance;
+    /* The grant that is used first, and what it has left; unset and 0: none. */
+    id head_grant;
+    int64_t head_remaining;
+    /* MariaDB's wall time of the next start or expiry of a grant; 0: none. */
+    int64_t next_change_ms;
+    /* NULL while account_open_grants had no need to read them. */
+    struct account_grants *grants;
+    /* What is to be debited; see account_open_grants. */
+    int64_t wanted;
     /* Grows with each change of balance, active or delayed. Redis keeps the copy with the highest version. */
     int64_t version;
     /* Roots that are queued or running; maintained only while max_concurrent is set. */
@@ -56,7 +66,7 @@ enum {
 int account_busy_pause_ms(unsigned tries);
 /* NULL if the workspace is not in the list. */
 struct account *account_find(struct account *accounts, size_t n, const id *workspace);
-/* Writes locked accounts back. */
+/* Writes locked accounts back, with their grants where these are open. */
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WARN_UNUSED;
 /* Call this before a workflow or skill of the workspace gets a new version or is archived. A caller that read
  * a version together with catalog_version, and finds catalog_version unchanged under the account's lock,
@@ -65,15 +75,17 @@ enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WAR
 /* After the commit: queues the new balances of the changed accounts for Redis. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
 
-enum ledger_kind { LEDGER_GRANT = 1, LEDGER_DEBIT = 2, LEDGER_REFUND = 3 };
+enum ledger_kind { LEDGER_GRANT = 1, LEDGER_DEBIT, LEDGER_REFUND, LEDGER_EXPIRY, LEDGER_VOID };
 struct ledger_entry {
     id workspace_id, id;
     enum ledger_kind kind;
-    /* Micro-credits; negative for debits. */
+    /* Micro-credits; negative for debits, expiries and voids. */
     int64_t amount;
     id execution_id, responder_id, key_id;
-    /* Of a grant; NULL otherwise. */
+    /* Of a grant or a void; NULL otherwise. */
     const char *reason;
+    /* The grant that it comes from or goes to; unset: several (the rows are in credit_parts), or nothing. */
+    id grant_id;
 };
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries,
                                     size_t n) WARN_UNUSED;

@@ -343,6 +343,8 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = check_versions(tx, b, KIND_SKILL, SQL_SKILL_CURRENT_VERSIONS);
     if (e == OK)
         e = accept_read_occurrences(tx, b);
+    if (e == OK)
+        e = accept_open_grants(tx, b);
     if (e == OK) {
         accept_decide(b);
         e = accept_insert(tx, b);

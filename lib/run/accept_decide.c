@@ -1,6 +1,7 @@
 /* Decides a batch in memory, once everything that it depends on was read under the locks. */
 #include <string.h>
 
+#include "account/grants.h"
 #include "run/accept_private.h"
 #include "run/price.h"
 
@@ -46,7 +47,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
     bool counted = run_request_is_root(entry->req) && !delayed && account->max_concurrent > 0;
     if (entry->tree && entry->tree->size + 1 >= TREE_SIZE_MAX) {
         entry->answer->verdict = RUN_TREE_LIMIT;
-    } else if (account->balance < entry->cost) {
+    } else if (!account_covers(account, entry->cost)) {
         entry->answer->verdict = RUN_INSUFFICIENT_CREDITS;
     } else if (counted && account->active >= account->max_concurrent) {
         entry->answer->verdict = RUN_CONCURRENCY_LIMITED;
@@ -60,7 +61,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         entry->answer->execution_id = entry->req->execution_id;
         entry->answer->response = entry->req->first_response;
         entry->answer->cost = entry->cost;
-        account->balance -= entry->cost;
+        entry->grant = account_debit(account, &entry->req->execution_id, entry->cost);
         account->active += counted;
         account->delayed += delayed;
         account->changed = true;
@@ -69,6 +70,19 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
             entry->tree->changed = true;
         }
     }
+}
+
+enum err accept_open_grants(struct db_tx *tx, struct accept_batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        const struct accept_entry *entry = &b->entries[i];
+        if (!entry_is_undecided(entry))
+            continue;
+        struct account *account = entry->account;
+        if (__builtin_add_overflow(account->wanted, run_price(entry->req, account->price), &account->wanted))
+            account->wanted = INT64_MAX;
+    }
+    return account_open_grants(tx, b->accounts, b->accounts_n);
 }
 
 void accept_decide(struct accept_batch *b)

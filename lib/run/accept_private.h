@@ -23,6 +23,8 @@ struct accept_entry {
     /* Of a child; NULL for a root. */
     struct accept_tree *tree;
     int64_t cost;
+    /* The grant that the cost was debited from; unset: several. */
+    id grant;
     /* The locked row of the occurrence's schedule. */
     struct {
         bool is_locked;
@@ -75,6 +77,9 @@ static inline bool accept_version_may_be_stale(const struct run_request *req, in
     return !req->pinned && req->catalog_version != catalog_version;
 }
 
+/* Before the decision: reads the grants of accounts whose head grant does not cover what the undecided
+ * entries cost together, and makes what is due. Runs no statement if the accounts' rows suffice. */
+enum err accept_open_grants(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 /* Decides the entries that are still undecided, in their order: duplicates within the batch, size of the
  * tree, balance, concurrency. The cost of an accepted run is debited from the account in memory, so that
  * later entries see it. Reads and writes memory only. */

@@ -68,6 +68,7 @@ static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
             .execution_id = entry->req->execution_id,
             .responder_id = entry->req->responder_id,
             .key_id = entry->req->key_id,
+            .grant_id = entry->grant,
         };
     }
     return account_add_ledger_entries(tx, entries, n);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "account/account.h"
+#include "account/grants.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -731,17 +731,11 @@ static void settle_delayed(struct run_tx *run_tx)
     }
 }
 
-static void settle_refunds(struct run_tx *run_tx)
+static void find_refunded_accounts(struct run_tx *run_tx)
 {
     for (size_t i = 0; i < run_tx->refunds_n; i++) {
-        struct account *a =
-            account_find(run_tx->accounts, run_tx->accounts_n, &run_tx->refunds[i].workspace_id);
-        if (!a) {
+        if (!run_tx_has_account(run_tx, &run_tx->refunds[i].workspace_id))
             add_missing_account(run_tx, &run_tx->refunds[i].workspace_id);
-            continue;
-        }
-        a->balance += run_tx->refunds[i].amount;
-        a->changed = true;
     }
 }
 
@@ -948,7 +942,7 @@ static enum err put_marks(struct run_tx *run_tx)
 enum err run_tx_flush(struct run_tx *run_tx)
 {
     int64_t now_ms = clock_wall_ms();
-    settle_refunds(run_tx);
+    find_refunded_accounts(run_tx);
     settle_delayed(run_tx);
     enum err e = settle_concurrency(run_tx);
     if (e == OK && run_tx->missing_accounts_n > 0)
@@ -961,6 +955,9 @@ enum err run_tx_flush(struct run_tx *run_tx)
         e = write_event_rows(run_tx);
     if (e == OK)
         e = write_feed_rows(run_tx);
+    if (e == OK)
+        e = account_refund(run_tx->tx, run_tx->accounts, run_tx->accounts_n, run_tx->refunds,
+                           run_tx->refunds_n);
     if (e == OK)
         e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)

@@ -68,7 +68,7 @@ enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t f
 {
     id from = id_floor(from_ms), to = id_floor(to_ms);
     struct db_value f = db_id(&from), one = workspace ? db_id(workspace) : db_null();
-    struct db_value args[] = {f, f, f, f, f, db_id(&to), one, one};
+    struct db_value args[] = {f, f, f, f, f, f, f, db_id(&to), one, one};
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_STATEMENT, args, sizeof args / sizeof args[0], &rows);
     if (e != OK)
@@ -83,8 +83,10 @@ enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t f
             .used = db_int(rows, i, STATEMENT_USAGE_SUM),
             .refunds = db_int(rows, i, STATEMENT_REFUNDS),
             .runs = db_int(rows, i, STATEMENT_RUNS),
+            .expired = db_int(rows, i, STATEMENT_EXPIRED),
+            .voided = db_int(rows, i, STATEMENT_VOIDED),
         };
-        s.closing = s.opening + s.grants - s.used + s.refunds;
+        s.closing = s.opening + s.grants - s.used + s.refunds - s.expired - s.voided;
         list[i] = s;
     }
     *list_r = list;
@@ -121,5 +123,6 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
 
 const char *ledger_kind_name(enum ledger_kind kind)
 {
-    return kind == LEDGER_GRANT ? "grant" : kind == LEDGER_DEBIT ? "debit" : "refund";
+    static const char *const names[] = {"grant", "debit", "refund", "expiry", "void"};
+    return names[kind - LEDGER_GRANT];
 }

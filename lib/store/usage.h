@@ -30,7 +30,8 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
 enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                       struct usage_row **list_r, size_t *count_r) WARN_UNUSED;
 
-/* The sums of a workspace's ledger: closing = opening + grants - used + refunds. Micro-credits. */
+/* The sums of a workspace's ledger: closing = opening + grants - used + refunds - expired - voided.
+ * Micro-credits. */
 struct statement {
     id workspace_id;
     const struct db_cell *workspace;
@@ -40,7 +41,10 @@ struct statement {
     int64_t grants;
     /* Debits, as a positive number. */
     int64_t used;
-    int64_t refunds, closing, runs;
+    int64_t refunds;
+    /* Of grants, as positive numbers. */
+    int64_t expired, voided;
+    int64_t closing, runs;
 };
 /* Of the interval that includes from_ms and excludes to_ms, of one workspace or (NULL) of all, sorted by
  * name. For operators only. */
@@ -50,5 +54,5 @@ enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t f
 /* Ledger entries older than `after` (unset: from the newest), newest first. */
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                      struct ledger_entry **list_r, size_t *count_r) WARN_UNUSED;
-/* "grant", "debit" or "refund". */
+/* "grant", "debit" ... */
 const char *ledger_kind_name(enum ledger_kind kind);

@@ -41,9 +41,13 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       INSERT INTO run_times SELECT id, NULL, ms + 1, 1 FROM made;
       INSERT INTO signals SELECT id, 1, id, 'x', 0, NULL, NULL, ms, '{{}}', '"secret"' FROM made;
       INSERT INTO signal_waits SELECT id, 0, -1, 'x', ms, 'secret' FROM made;
-      INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id)
-        SELECT '{workspace}', id, 2, -{cost}, id, '{responder}' FROM made;
-      INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason) VALUES ('{workspace}', UUID(), 1, {n} * {cost}, 'rows.py');
+      SET @grant = UUID();
+      INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms)
+        VALUES ('{workspace}', @grant, 2, 2, 50, {n} * {cost}, 0, {at_ms}, {at_ms});
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, grant_id)
+        SELECT '{workspace}', id, 2, -{cost}, id, '{responder}', @grant FROM made;
+      INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason, grant_id)
+        VALUES ('{workspace}', @grant, 1, {n} * {cost}, 'rows.py', @grant);
       {tag_rows}{keys}
       DROP TEMPORARY TABLE made""")
 

@@ -27,7 +27,8 @@ def system(stack):
     stack.start_server("executor")
     client.post(f"/executions/{runs['slow']}/stop")
     runs["child"] = stack.sql_one(f"SELECT id FROM executions WHERE parent_id = '{runs['parent']}' ORDER BY id LIMIT 1")
-    return {"workspace": workspace.id, **runs}
+    grant = stack.sql_one(f"SELECT head_grant FROM accounts WHERE workspace_id = '{workspace.id}'")
+    return {"workspace": workspace.id, "grant": grant, **runs}
 
 
 def audit(stack, *args):
@@ -61,6 +62,22 @@ DAMAGE = [
      "next_ms = 4000000000000, note = '', created_ms = 0, updated_ms = 0", "leaf", "DELETE FROM schedules"),
     ("balance", "UPDATE accounts SET balance = balance + 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET balance = balance - 1 WHERE workspace_id = '{workspace}'"),
+    ("grants", "UPDATE accounts SET head_remaining = head_remaining - 1 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE accounts SET head_remaining = head_remaining + 1 WHERE workspace_id = '{workspace}'"),
+    ("grants", "UPDATE credit_grants SET expires_ms = 4000000000000 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE credit_grants SET expires_ms = NULL WHERE workspace_id = '{workspace}'"),
+    ("grants", "INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms) VALUES"
+     " ('{workspace}', '{leaf}', 1, 2, 50, 5, 5, 1, 1)", "workspace", "DELETE FROM credit_grants WHERE id = '{leaf}'"),
+    ("grant", "INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms) VALUES"
+     " ('{workspace}', '{leaf}', 3, 2, 50, 5, 5, 1, 1)", "leaf", "DELETE FROM credit_grants WHERE id = '{leaf}'"),
+    ("grant", "UPDATE credit_ledger SET grant_id = '{fail}' WHERE id = '{leaf}'", "grant",
+     "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
+    ("parts", "UPDATE credit_ledger SET grant_id = '{fail}' WHERE id = '{leaf}'", "leaf",
+     "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
+    ("parts", "UPDATE credit_ledger SET grant_id = NULL WHERE id = '{leaf}'", "leaf",
+     "UPDATE credit_ledger SET grant_id = '{grant}' WHERE id = '{leaf}'"),
+    ("parts", "INSERT INTO credit_parts VALUES ('{workspace}', '{never}', '{grant}', 5), ('{workspace}', '{workspace}', '{grant}', -5)", "workspace",
+     "DELETE FROM credit_parts"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount) VALUES ('{NOBODY}', '{NOBODY}', 1, 5)", NOBODY,
      f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
     ("reference", f"INSERT INTO credit_references VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",

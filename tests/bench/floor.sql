@@ -11,7 +11,7 @@ BEGIN
       VALUES (run, workspace, workflow, workspace, run, 1, 1, 1, 1, 1, 1000000, now_ms, input_text);
     INSERT INTO events (execution_id, seq, type, at_ms) VALUES (run, 1, 1, now_ms);
     INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id) VALUES (workspace, run, 2, -1000000, run, workflow);
-    UPDATE accounts SET balance = balance - 1000000, version = version + 1 WHERE workspace_id = workspace;
+    UPDATE accounts SET balance = balance - 1000000, head_remaining = head_remaining - 1000000, version = version + 1 WHERE workspace_id = workspace;
   END IF;
   COMMIT;
 END;

@@ -49,10 +49,13 @@ COPY = """
     SELECT m.id, s.step, s.item, s.status, s.tries, s.answers, s.due_ms, s.started_ms FROM execution_steps s, made m
     WHERE s.execution_id = '{model}';
   INSERT INTO events SELECT m.id, v.seq, v.type, v.at_ms, v.data FROM events v, made m WHERE v.execution_id = '{model}';
-  INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id)
-    SELECT e.workspace_id, m.id, 2, -e.cost, m.id, e.responder_id FROM executions e, made m WHERE e.id = '{model}';
-  INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason)
-    SELECT e.workspace_id, UUID(), 1, e.cost * (SELECT COUNT(*) FROM made), 'parked.py' FROM executions e WHERE e.id = '{model}';
+  SET @grant = UUID();
+  INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms)
+    SELECT e.workspace_id, @grant, 2, 2, 50, e.cost * (SELECT COUNT(*) FROM made), 0, {at_ms}, {at_ms} FROM executions e WHERE e.id = '{model}';
+  INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, grant_id)
+    SELECT e.workspace_id, m.id, 2, -e.cost, m.id, e.responder_id, @grant FROM executions e, made m WHERE e.id = '{model}';
+  INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason, grant_id)
+    SELECT e.workspace_id, @grant, 1, e.cost * (SELECT COUNT(*) FROM made), 'parked.py', @grant FROM executions e WHERE e.id = '{model}';
   INSERT INTO waits (execution_id, workspace_id, reason, wake_ms)
     SELECT m.id, w.workspace_id, w.reason, w.wake_ms FROM waits w, made m WHERE w.execution_id = '{model}';
   DROP TEMPORARY TABLE made"""

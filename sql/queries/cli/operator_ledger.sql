@@ -5,7 +5,8 @@ FROM credit_ledger l
 LEFT JOIN workflows f ON f.id = l.responder_id
 LEFT JOIN skills s ON s.id = l.responder_id
 LEFT JOIN api_keys k ON k.id = l.key_id
-LEFT JOIN credit_references r ON l.kind = 1 AND r.workspace_id = l.workspace_id AND r.ledger_id = l.id
+LEFT JOIN credit_references r ON l.kind = 1 AND r.workspace_id = l.workspace_id
+  AND r.ledger_id = IF(l.amount > 0 AND l.grant_id <> '00000000-0000-7000-8000-000000000000', l.grant_id, l.id)
 WHERE l.workspace_id = ? AND l.id >= ? AND l.id < ? AND (? IS NULL OR l.kind = ?)
 ORDER BY l.id DESC
 LIMIT ?

@@ -17,7 +17,8 @@ static void begin_batch(size_t n, int64_t balance)
     memset(answers, 0, sizeof answers);
     batch = (struct accept_batch){.n = n, .accounts = accounts, .accounts_n = 2};
     for (size_t i = 0; i < 2; i++)
-        accounts[i] = (struct account){.workspace_id = id_new(), .balance = balance, .price = -1};
+        accounts[i] = (struct account){
+            .workspace_id = id_new(), .balance = balance, .head_remaining = balance, .price = -1};
     for (size_t i = 0; i < n; i++) {
         requests[i] = (struct run_request){.execution_id = id_new(),
                                            .workspace_id = accounts[0].workspace_id,

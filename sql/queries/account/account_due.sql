@@ -1,0 +1,5 @@
+-- Accounts with a grant that starts or expires now.
+SELECT workspace_id FROM accounts
+WHERE next_change_ms <= CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)
+ORDER BY next_change_ms
+LIMIT ?

@@ -1,0 +1,1 @@
+SELECT amount FROM credit_ledger WHERE workspace_id = ? AND id = ?
