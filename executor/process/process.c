@@ -148,7 +148,9 @@ static struct webhook_worker *start_webhooks(struct process *p)
         .may_send = may_send_requests,
         .arg = &p->exec,
     };
-    return p->has_webhook_key ? webhook_worker_start(p, &p->exec, &settings, p->webhook_key) : NULL;
+    return p->has_webhook_key ? webhook_worker_start(p, &p->exec, &settings, p->webhook_key,
+                                                     lease_executor_id(p->exec.lease))
+                              : NULL;
 }
 
 static void on_registered(struct executor *exec)

@@ -23,6 +23,8 @@ enum {
     /* Lanes whose results are recorded in one transaction. */
     RECORD_MAX = 64,
     EXPIRE_MS = 60000,
+    /* How often claims of lost executors are looked for. */
+    RELEASE_MS = 2000,
     ERROR_TEXT_MAX = 500,
 };
 
@@ -40,7 +42,8 @@ struct webhook_worker {
     struct db *db;
     const uint8_t *key;
     struct webhook_retries retries;
-    int64_t pending_max, keep_ms, expire_ms;
+    int64_t pending_max, keep_ms, expire_ms, release_ms;
+    uint64_t executor;
     /* The last workspace whose messages were made into deliveries. */
     id fanned_out;
     size_t max_in_flight;
@@ -276,7 +279,8 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool *more_r
                                   .places = failing && failing_free < free ? failing_free : free,
                                   .shares = w->shares,
                                   .key = w->key,
-                                  .timeout_ms = w->timeout_ms};
+                                  .timeout_ms = w->timeout_ms,
+                                  .executor = w->executor};
     struct webhook_lane **lanes;
     size_t n;
     if (claim.places == 0)
@@ -300,11 +304,25 @@ static enum err expire(struct webhook_worker *w)
     return e;
 }
 
+static enum err release_lost(struct webhook_worker *w)
+{
+    uint64_t n;
+    if (clock_boot_ms() < w->release_ms)
+        return OK;
+    enum err e = webhook_release_lost(w->db, w->timeout_ms, &n);
+    if (e == OK && n > 0)
+        log_info("webhook.claims_released", "lanes=%" PRIu64, n);
+    w->release_ms = clock_boot_ms() + RELEASE_MS;
+    return e;
+}
+
 /* *more_r: there may be more to do at once. */
 static enum err work_once(struct webhook_worker *w, bool *more_r)
 {
     *more_r = false;
-    enum err e = webhook_fan_out(w->db, w->pending_max, &w->fanned_out, more_r);
+    enum err e = release_lost(w);
+    if (e == OK)
+        e = webhook_fan_out(w->db, w->pending_max, &w->fanned_out, more_r);
     if (e == OK)
         e = claim_lanes(w, false, more_r);
     if (e == OK)
@@ -329,7 +347,8 @@ static void run_webhooks(struct thread_queue *q, void *arg)
 }
 
 struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
-                                            const struct http_client_settings *client, const uint8_t *key)
+                                            const struct http_client_settings *client, const uint8_t *key,
+                                            uint64_t executor)
 {
     struct webhook_worker *w = talloc_zero(ctx, struct webhook_worker);
     struct thread_queue_settings queue = {.run = run_webhooks, .on_finished = on_lane, .arg = w};
@@ -344,6 +363,7 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
     (void)retry_schedule_parse(exec->config->webhooks.retry_seconds,
                                &w->retries.schedule); /* checked as a setting */
     w->retries.pause_max_ms = exec->config->webhooks.pause_max_seconds * 1000;
+    w->executor = executor;
     w->shares = webhook_shares_new(w);
     w->sending = talloc_new(w);
     /* The worker shares the places; the client's rules, such as half for one host, add none. */

@@ -8,10 +8,11 @@
 
 struct webhook_worker;
 
-/* `client`: settings of its own client; the egress policy is that of http steps. `key`: of the secrets. NULL:
- * it cannot be started (logged). */
+/* `client`: settings of its own client; the egress policy is that of http steps. `key`: of the secrets.
+ * `executor`: this process in the table executors. NULL: it cannot be started (logged). */
 struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
-                                            const struct http_client_settings *client, const uint8_t *key);
+                                            const struct http_client_settings *client, const uint8_t *key,
+                                            uint64_t executor);
 /* Nothing more is claimed. When the last request in flight has been answered, the executor's on_work_ended is
  * called. NULL-safe. */
 void webhook_worker_end(struct webhook_worker *w);

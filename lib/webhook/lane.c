@@ -11,7 +11,21 @@
 
 /* An endpoint is switched off after five days without a success. */
 static const int64_t failing_max_ms = (int64_t)5 * 24 * 3600 * 1000;
-enum { STATUS_GONE = 410, SLICE = 500, CANDIDATES = 512, LANE_IDLE_MS = 3600000 };
+enum {
+    STATUS_GONE = 410,
+    SLICE = 500,
+    LANE_IDLE_MS = 3600000,
+    /* Rows of webhook_lane_due. */
+    CANDIDATES = 512,
+    /* Workspaces that one choice passes over. */
+    FULL_MAX = 32,
+    /* webhook_lane_count counts no further. */
+    COUNT_MAX = 20000,
+    /* One of so many gives back counts what is pending. */
+    GIVES_PER_COUNT = 32,
+};
+
+static const char lowest_id[] = "00000000-0000-0000-0000-000000000000";
 
 /* --- claiming --- */
 
@@ -67,21 +81,46 @@ struct lane_end {
     int64_t not_before_ms;
     /* What is pending is due then at the latest. */
     int64_t due_ms;
+    /* Deliveries that were pending when the lane was locked, and those that have ended since. */
+    int64_t pending, ended;
 };
+
+/* Purges change no lane, so the number is counted anew now and then: not each time, because there may be as
+ * many as webhooks.pending_max. */
+static enum err count_pending(struct db_tx *tx, const struct webhook_lane *lane, const struct lane_end *end,
+                              int64_t *pending_r)
+{
+    struct db_value lane_id = db_id(&lane->lane_id);
+    struct db_rows *rows;
+    *pending_r = end->pending > end->ended ? end->pending - end->ended : 0;
+    if (end->failures == 0 && randombytes_uniform(GIVES_PER_COUNT) > 0)
+        return OK;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_COUNT, &lane_id, 1, &rows);
+    int64_t counted = e == OK ? db_int(rows, 0, WEBHOOK_LANE_COUNT_PENDING) : 0;
+    if (e == OK && (counted < COUNT_MAX || *pending_r < COUNT_MAX))
+        *pending_r = counted;
+    return e;
+}
 
 static enum err give_back(struct db_tx *tx, const struct webhook_lane *lane, const struct lane_end *end)
 {
+    int64_t pending;
+    enum err e = count_pending(tx, lane, end, &pending);
     struct db_value args[] = {db_number(end->failures),  db_number(end->failures > 0),
                               db_number(end->sends_max), db_number(end->not_before_ms),
-                              db_id(&lane->lane_id),     db_number(end->due_ms),
-                              db_id(&lane->lane_id),     db_id(&lane->lane_id)};
-    return db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_FINISH, args, 8, NULL);
+                              db_number(end->due_ms),    db_id(&lane->lane_id),
+                              db_number(pending),        db_id(&lane->lane_id)};
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_FINISH, args, 8, NULL) : e;
 }
 
-/* The lane can be claimed again at once. */
-static enum err keep_lane(struct db_tx *tx, const struct webhook_lane *lane, int64_t due_ms)
+/* The lane can be claimed again at once. `ended`: deliveries that were ended. */
+static enum err keep_lane(struct db_tx *tx, const struct webhook_lane *lane, int64_t due_ms, uint64_t ended)
 {
-    struct lane_end end = {.failures = lane->failures, .sends_max = lane->sends_max, .due_ms = due_ms};
+    struct lane_end end = {.failures = lane->failures,
+                           .sends_max = lane->sends_max,
+                           .due_ms = due_ms,
+                           .pending = lane->pending,
+                           .ended = (int64_t)ended};
     return give_back(tx, lane, &end);
 }
 
@@ -94,7 +133,7 @@ static enum err remove_lane(struct db_tx *tx, const struct webhook_lane *lane)
     if (e != OK)
         return e;
     return rows->affected < SLICE ? db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DELETE, &id_value, 1, NULL)
-                                  : keep_lane(tx, lane, 0);
+                                  : keep_lane(tx, lane, 0, 0);
 }
 
 /* What waits for an endpoint that is switched off fails at once, in slices; it can be sent again by request.
@@ -102,8 +141,9 @@ static enum err remove_lane(struct db_tx *tx, const struct webhook_lane *lane)
 static enum err give_up(struct db_tx *tx, const struct webhook_lane *lane)
 {
     struct db_value args[] = {db_text("The endpoint is disabled."), db_id(&lane->lane_id)};
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_GIVE_UP, args, 2, NULL);
-    return e == OK ? keep_lane(tx, lane, 0) : e;
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_GIVE_UP, args, 2, &rows);
+    return e == OK ? keep_lane(tx, lane, 0, rows->affected) : e;
 }
 
 static int wipe_secret(char *secret)
@@ -164,41 +204,97 @@ static enum err fill_lane(struct db_tx *tx, struct claiming *c, struct webhook_l
     return w.enabled ? read_endpoint(tx, c, lane, &w) : give_up(tx, lane);
 }
 
+static int64_t claim_ms(int64_t timeout_ms)
+{
+    return timeout_ms + WEBHOOK_LEASE_MS;
+}
+
 static enum err mark_claimed(struct db_tx *tx, struct claiming *c, const struct db_rows *rows)
 {
-    struct db_value until = db_number(c->now_ms + c->claim->timeout_ms + WEBHOOK_LEASE_MS);
+    struct db_value head[] = {db_number(c->now_ms + claim_ms(c->claim->timeout_ms)),
+                              db_number((int64_t)c->claim->executor)};
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++)
         ids[i] = db_bytes(db_str(rows, i, WEBHOOK_LANE_LOCK_DUE_ID), ID_LENGTH);
-    return db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_CLAIM, &until, 1, ids, 1, rows->count, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_CLAIM, head, 2, ids, 1, rows->count, NULL);
 }
 
-/* The lanes that get a place each. */
-static size_t choose_lanes(struct claiming *c, const struct db_rows *rows, struct db_value *ids_r)
+/* The lanes that get a place each, and workspaces that can have no more. */
+struct choice {
+    id lanes[WEBHOOK_CLAIM_MAX], workspaces[WEBHOOK_CLAIM_MAX];
+    size_t n;
+    id full[FULL_MAX];
+    size_t full_n;
+};
+
+static bool has_id(const id *list, size_t n, const id *wanted)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < rows->count && n < WEBHOOK_CLAIM_MAX && n < c->places; i++) {
-        id workspace = db_get_id(rows, i, WEBHOOK_LANE_DUE_WORKSPACE_ID);
-        size_t chosen = 0;
-        for (size_t k = 0; k < i; k++)
-            chosen += strcmp(db_str(rows, k, WEBHOOK_LANE_DUE_WORKSPACE_ID), workspace.text) == 0;
-        if (webhook_share_used(c->claim->shares, &workspace) + chosen < c->places - n)
-            ids_r[n++] = db_bytes(db_str(rows, i, WEBHOOK_LANE_DUE_ID), ID_LENGTH);
+    for (size_t i = 0; i < n; i++) {
+        if (id_equal(&list[i], wanted))
+            return true;
     }
-    return n;
+    return false;
+}
+
+static bool has_place(const struct claiming *c, const struct choice *choice, const id *workspace)
+{
+    size_t used = webhook_share_used(c->claim->shares, workspace);
+    for (size_t i = 0; i < choice->n; i++)
+        used += id_equal(&choice->workspaces[i], workspace);
+    return used < c->places - choice->n;
+}
+
+static bool is_complete(const struct claiming *c, const struct choice *choice)
+{
+    return choice->n == WEBHOOK_CLAIM_MAX || choice->n == c->places || choice->full_n == FULL_MAX;
+}
+
+static void choose_lanes(const struct claiming *c, const struct db_rows *rows, struct choice *choice)
+{
+    for (size_t i = 0; i < rows->count && !is_complete(c, choice); i++) {
+        id lane = db_get_id(rows, i, WEBHOOK_LANE_DUE_ID);
+        id workspace = db_get_id(rows, i, WEBHOOK_LANE_DUE_WORKSPACE_ID);
+        if (has_id(choice->full, choice->full_n, &workspace) || has_id(choice->lanes, choice->n, &lane))
+            continue;
+        if (!has_place(c, choice, &workspace)) {
+            choice->full[choice->full_n++] = workspace;
+            continue;
+        }
+        choice->workspaces[choice->n] = workspace;
+        choice->lanes[choice->n++] = lane;
+    }
+}
+
+/* Of a workspace that can have no more places, thousands of lanes may be due: they are passed over then. */
+static enum err find_lanes(struct db_tx *tx, const struct claiming *c, struct choice *choice)
+{
+    struct db_value head[] = {db_number(c->claim->failing), db_number(c->now_ms)};
+    struct db_value passed[FULL_MAX + 1] = {db_text(lowest_id)};
+    size_t passed_n;
+    struct db_rows *rows;
+    do {
+        passed_n = choice->full_n;
+        for (size_t i = 0; i < passed_n; i++)
+            passed[i + 1] = db_id(&choice->full[i]);
+        enum err e =
+            db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DUE, head, 2, passed, 1, passed_n + 1, &rows);
+        if (e != OK)
+            return e;
+        choose_lanes(c, rows, choice);
+    } while (rows->count == CANDIDATES && choice->full_n > passed_n && !is_complete(c, choice));
+    return OK;
 }
 
 static enum err lock_lanes(struct db_tx *tx, struct claiming *c, struct db_rows **rows_r)
 {
-    struct db_value args[] = {db_number(c->claim->failing), db_number(c->now_ms), db_number(c->now_ms),
-                              db_number(CANDIDATES)};
-    struct db_value *ids = talloc_array(tx->ctx, struct db_value, WEBHOOK_CLAIM_MAX);
-    struct db_rows *due;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DUE, args, 4, &due);
-    if (e != OK)
-        return e;
-    size_t n = choose_lanes(c, due, ids);
-    e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK_DUE, args, 3, ids, 1, n, rows_r);
+    struct db_value head[] = {db_number(c->claim->failing), db_number(c->now_ms)};
+    struct db_value ids[WEBHOOK_CLAIM_MAX];
+    struct choice *choice = talloc_zero(tx->ctx, struct choice);
+    enum err e = find_lanes(tx, c, choice);
+    for (size_t i = 0; e == OK && i < choice->n; i++)
+        ids[i] = db_id(&choice->lanes[i]);
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK_DUE, head, 2, ids, 1, choice->n, rows_r);
     return e == OK ? mark_claimed(tx, c, *rows_r) : e;
 }
 
@@ -221,9 +317,11 @@ static enum err claim_lane(struct db_tx *tx, struct claiming *c, const struct db
     lane->workspace_id = db_get_id(rows, r, WEBHOOK_LANE_LOCK_DUE_WORKSPACE_ID);
     lane->failures = (int)db_int(rows, r, WEBHOOK_LANE_LOCK_DUE_FAILURES);
     lane->sends_max = (int)db_int(rows, r, WEBHOOK_LANE_LOCK_DUE_SENDS);
+    lane->pending = db_int(rows, r, WEBHOOK_LANE_LOCK_DUE_PENDING);
+    lane->executor = c->claim->executor;
     enum err e = fill_lane(tx, c, lane);
     if (e == OK && lane->secret && lane->sends_n == 0) /* nothing was due, or there was no place */
-        e = keep_lane(tx, lane, INT64_MAX);
+        e = keep_lane(tx, lane, INT64_MAX, 0);
     if (e != OK || !lane->secret)
         lane->sends_n = 0;
     c->lanes[c->n++] = lane;
@@ -267,6 +365,8 @@ struct finishing {
     int64_t now_ms;
     bool any_delivered, all_delivered, gone, disabled;
     int64_t retry_after_ms;
+    /* Deliveries that are not pending any more. */
+    int64_t ended;
 };
 
 static int64_t honoured_ms(int64_t retry_after_ms)
@@ -283,8 +383,9 @@ static const struct webhook_send *find_send(const struct webhook_lane *lane, con
     return NULL;
 }
 
-/* The row of a delivery after its try. */
-static void result_values(const struct finishing *f, const struct webhook_send *s, struct db_value *v)
+/* The row of a delivery after its try. Returns its state. */
+static enum webhook_state result_values(const struct finishing *f, const struct webhook_send *s,
+                                        struct db_value *v)
 {
     int64_t pause_ms = s->status == STATUS_GONE
                            ? -1
@@ -306,10 +407,11 @@ static void result_values(const struct finishing *f, const struct webhook_send *
     v[WEBHOOK_DELIVERY_RESULT_SET_ANSWER] =
         s->answer_size > 0 ? db_bytes(s->answer, s->answer_size) : db_null();
     v[WEBHOOK_DELIVERY_RESULT_SET_TRIED_MS] = db_number(f->now_ms);
+    return state;
 }
 
 /* A delivery that was sent again by request, dropped or deleted meanwhile keeps its row. */
-static enum err write_results(struct db_tx *tx, const struct finishing *f)
+static enum err write_results(struct db_tx *tx, struct finishing *f)
 {
     const struct webhook_lane *lane = f->lane;
     struct db_value *ids = talloc_array(tx->ctx, struct db_value, lane->sends_n + 1);
@@ -325,7 +427,8 @@ static enum err write_results(struct db_tx *tx, const struct finishing *f)
         id delivery = db_get_id(rows, i, WEBHOOK_DELIVERY_LOCK_ID);
         const struct webhook_send *s = find_send(lane, &delivery);
         if (s && s->tries == (int)db_int(rows, i, WEBHOOK_DELIVERY_LOCK_TRIES))
-            result_values(f, s, &values[n++ * WEBHOOK_DELIVERY_RESULT_SET_COUNT]);
+            f->ended +=
+                result_values(f, s, &values[n++ * WEBHOOK_DELIVERY_RESULT_SET_COUNT]) != WEBHOOK_PENDING;
     }
     return e == OK ? db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_RESULT, NULL, 0, values,
                                  WEBHOOK_DELIVERY_RESULT_SET_COUNT, n, NULL)
@@ -369,7 +472,7 @@ static void sum_up(struct finishing *f)
 {
     f->any_delivered = f->gone = f->disabled = false;
     f->all_delivered = true;
-    f->retry_after_ms = 0;
+    f->retry_after_ms = f->ended = 0;
     for (size_t i = 0; i < f->lane->sends_n; i++) {
         const struct webhook_send *s = &f->lane->sends[i];
         f->any_delivered = f->any_delivered || s->delivered;
@@ -388,10 +491,12 @@ static int64_t lane_pause_ms(const struct finishing *f, int failures)
     return f->retry_after_ms > pause_ms ? f->retry_after_ms : pause_ms;
 }
 
+/* A lane that another process has claimed meanwhile stays with it. */
 static enum err end_lane(struct db_tx *tx, const struct finishing *f)
 {
     const struct webhook_lane *lane = f->lane;
     struct db_value lane_id = db_id(&lane->lane_id);
+    struct db_rows *rows;
     int failures = f->any_delivered ? 0 : lane->failures + 1;
     int doubled = lane->sends_max < WEBHOOK_LANE_SENDS ? 2 * lane->sends_max : WEBHOOK_LANE_SENDS;
     struct lane_end end = {.failures = failures,
@@ -399,11 +504,16 @@ static enum err end_lane(struct db_tx *tx, const struct finishing *f)
                                         : f->any_delivered ? lane->sends_max
                                                            : 1,
                            .not_before_ms = f->now_ms + lane_pause_ms(f, failures),
-                           .due_ms = f->disabled ? 0 : INT64_MAX};
+                           .due_ms = f->disabled ? 0 : INT64_MAX,
+                           .ended = f->ended};
     if (f->disabled)
         end.not_before_ms = 0;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK, &lane_id, 1, NULL);
-    return e == OK ? give_back(tx, lane, &end) : e;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_LOCK, &lane_id, 1, &rows);
+    if (e != OK || rows->count == 0 ||
+        (uint64_t)db_int(rows, 0, WEBHOOK_LANE_LOCK_EXECUTOR_ID) != lane->executor)
+        return e;
+    end.pending = db_int(rows, 0, WEBHOOK_LANE_LOCK_PENDING);
+    return give_back(tx, lane, &end);
 }
 
 struct finishing_all {
@@ -464,6 +574,27 @@ enum err webhook_expire(struct db *db, int64_t age_ms, uint64_t *n_r)
         e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_LANES, &unused, 1, &rows);
     if (e == OK)
         *n_r += rows->affected;
+    talloc_free(scratch);
+    return e;
+}
+
+enum err webhook_release_lost(struct db *db, int64_t timeout_ms, uint64_t *n_r)
+{
+    void *scratch = talloc_new(NULL);
+    struct db_rows *rows;
+    int64_t now_ms;
+    *n_r = 0;
+    enum err e = webhook_now(db, scratch, &now_ms);
+    struct db_value range[] = {db_number(now_ms), db_number(now_ms + claim_ms(timeout_ms))};
+    if (e == OK)
+        e = db_run(db, scratch, SQL_WEBHOOK_LANE_ORPHANS, range, 2, &rows);
+    for (size_t i = 0; e == OK && i < rows->count; i++) {
+        id lane = db_get_id(rows, i, WEBHOOK_LANE_ORPHANS_ID);
+        struct db_value args[] = {db_id(&lane), db_number(db_int(rows, i, WEBHOOK_LANE_ORPHANS_EXECUTOR_ID))};
+        struct db_rows *released;
+        e = db_run(db, scratch, SQL_WEBHOOK_LANE_RELEASE, args, 2, &released);
+        *n_r += e == OK ? released->affected : 0;
+    }
     talloc_free(scratch);
     return e;
 }

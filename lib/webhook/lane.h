@@ -11,7 +11,8 @@
  * workspace has at most half of them, two have a third each, and there is always one for a further one.
  *
  * A claim lasts WEBHOOK_LEASE_MS and the time of a try: what a process that dies has claimed is sent again
- * then, with the same id and body. All times are MariaDB's. */
+ * then, with the same id and body, or as soon as its executor is marked as lost (webhook_release_lost). All
+ * times are MariaDB's. */
 #pragma once
 
 #include <stdbool.h>
@@ -55,6 +56,10 @@ struct webhook_lane {
     /* webhook_id is unset for own webhooks. */
     id lane_id, webhook_id, workspace_id;
     int failures, sends_max;
+    /* Deliveries that were pending when the lane was claimed. */
+    int64_t pending;
+    /* The process that claimed it. */
+    uint64_t executor;
     /* The endpoint's failing_since_ms was set when the lane was claimed. */
     bool was_failing;
     /* Of an own webhook: each send has its own URL, in the same order. */
@@ -75,6 +80,8 @@ struct webhook_claim {
     const uint8_t *key;
     /* The time of a try. */
     int64_t timeout_ms;
+    /* Number of this executor in the table executors. */
+    uint64_t executor;
 };
 /* Claims due lanes, at most WEBHOOK_CLAIM_MAX. Each of the *n_r lanes is of ctx, with all that it refers to;
  * a lane without sends needs no webhook_lane_finish. */
@@ -97,6 +104,8 @@ struct webhook_finish {
  * the lanes' ids. */
 enum err webhook_lanes_finish(struct db *db, const struct webhook_retries *retries, struct webhook_finish *f,
                               size_t n) WARN_UNUSED;
+/* Ends the claims of executors that are marked as lost: at most 500. `timeout_ms` is the time of a try. */
+enum err webhook_release_lost(struct db *db, int64_t timeout_ms, uint64_t *n_r) WARN_UNUSED;
 /* Deletes ended deliveries, and messages without any, that are older than `age_ms`, and unused lanes: up to
  * 500 of each. */
 enum err webhook_expire(struct db *db, int64_t age_ms, uint64_t *n_r) WARN_UNUSED;

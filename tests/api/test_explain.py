@@ -204,12 +204,36 @@ def waiting_messages(workspace, n):
 def test_a_turn_of_webhooks_reads_its_messages_only(stack):
     """Whatever the number of messages that wait."""
     many, few = "00000001-0000-7000-8000-000000000001", "00010002-0000-7000-8000-000000000002"
-    for n in (300, 30000):
+    for n in (300, 5000):
         changes = f"{waiting_messages(many, n)}; {waiting_messages(few, 3)}"
         read, scanned, sorted_, rows = uncommitted_cost(stack, changes, bind("webhook_outbox_turn", LOWEST, 200))
         assert rows == 200 and read <= 201 and scanned == 0 and sorted_ == 0, (n, read, scanned, sorted_)
         read, scanned, sorted_, rows = uncommitted_cost(stack, changes, bind("webhook_outbox_turn", many, 100))
         assert rows == 3 and read <= 4 and scanned == 0 and sorted_ == 0, (n, read, scanned, sorted_)
+
+
+def test_lanes_of_webhooks_are_found_and_given_back_without_reading_all(stack):
+    """2,000 hosts of one workspace whose deliveries are due, 2,000 of another that have none, and a lane with 2,000 pending deliveries."""
+    busy, idle, lane = (f"0000000{n}-0000-7000-8000-000000000001" for n in (1, 2, 3))
+
+    def lanes(id, workspace, due_ms, pending, n):
+        return (f"INSERT INTO webhook_lanes (id, workspace_id, due_ms, pending) SELECT {id}, '{workspace}', {due_ms}, {pending} "
+                f"FROM seq_1_to_{n}")
+    changes = "; ".join((
+        lanes("UUID()", busy, "seq", 1, 2000), lanes("UUID()", idle, 9 * 10**15, 0, 2000), lanes(f"'{lane}'", lane, 4, 2000, 1),
+        "INSERT INTO webhook_deliveries (id, workspace_id, outbox_id, lane_id, state, due_ms, created_ms) "
+        f"SELECT UUID(), '{lane}', UUID(), '{lane}', 1, 1000 + seq, 1 FROM seq_1_to_2000"))
+    for name, values, most in (("webhook_lane_due", (0, 20000, [LOWEST]), 512), ("webhook_lane_due", (1, 20000, [LOWEST]), 0),
+                               ("webhook_own_pending", ([idle],), 0), ("webhook_lane_orphans", (30000, 10**12), 0),
+                               ("webhook_lane_finish", (0, 0, 1, 5, 10**12, lane, 9999, lane), 0)):
+        read, scanned, sorted_, n = uncommitted_cost(stack, changes, bind(name, *values))
+        # the few hundred that were found are ranked in temporary tables
+        assert n == most and read <= most + 8 and scanned <= 3 * most + 4 and sorted_ <= 3 * most, (name, read, scanned, sorted_, n)
+    rows = stack.sql(f"BEGIN; {changes}; {bind('webhook_lane_finish', 0, 0, 1, 5, 10**12, lane, 9999, lane)}; "
+                     f"SELECT due_ms, pending, next_ms FROM webhook_lanes WHERE id = '{lane}'; DELETE FROM webhook_deliveries WHERE lane_id = '{lane}'; "
+                     f"{bind('webhook_lane_finish', 0, 0, 1, 5, 10**12, lane, 9999, lane)}; "
+                     f"SELECT due_ms, pending, next_ms FROM webhook_lanes WHERE id = '{lane}'; ROLLBACK")
+    assert rows == [["1001", "9999", "1001"], [str(9 * 10**15), "0", str(9 * 10**15)]]
 
 
 def test_feeds_read_what_they_number_send_and_remove(stack):

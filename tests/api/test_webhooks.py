@@ -457,6 +457,26 @@ def test_receivers_that_do_not_behave_delay_no_other(tmp_path, workspace, client
     elsewhere.close()
 
 
+def test_thousands_of_hosts_of_one_workspace_delay_no_other(stack, workspace, client, effects, hook):
+    """Its due lanes fill more than one page of the search for lanes, and its places are taken."""
+    other, message = stack.workspace().id, uuid.uuid4()
+    url = serve(hang)
+    stack.sql(f"""BEGIN;
+        INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, fanned, body) VALUES ('{message}', '{other}', 2, 1, 1, '{{}}');
+        INSERT INTO webhook_lanes (id, workspace_id, due_ms, pending) SELECT UUID(), '{other}', seq, 1 FROM seq_1_to_4000;
+        INSERT INTO webhook_deliveries (id, workspace_id, outbox_id, lane_id, url, state, due_ms, created_ms)
+            SELECT UUID(), '{other}', '{message}', id, '{url}', 1, due_ms, 1 FROM webhook_lanes WHERE workspace_id = '{other}';
+        COMMIT""")
+    untried = f"SELECT COUNT(*) FROM webhook_deliveries WHERE outbox_id = '{message}' AND tries = 0"
+    try:
+        started(workspace, client)
+        effects.wait_for("/hook", 1, 60)
+        assert int(stack.sql_one(untried)) > 1000
+    finally:
+        stack.sql(f"DELETE FROM webhook_deliveries WHERE outbox_id = '{message}'; DELETE FROM webhook_outbox WHERE id = '{message}'; "
+                  f"DELETE FROM webhook_lanes WHERE workspace_id = '{other}'")
+
+
 def test_too_many_pending_deliveries_fail_at_once(workspace, client, effects, hook):
     effects.answer("/hook", 503, headers={"Retry-After": "3600"})
     flow = workspace.put_workflow(PROGRAM)
@@ -529,11 +549,17 @@ def test_killed_while_a_request_is_in_flight(stack, workspace, client, effects, 
     release = effects.hold("/hook")
     started(workspace, client)
     effects.wait_for("/hook")
+    lane = f"webhook_lanes SET not_before_ms = UNIX_TIMESTAMP() * 1000 + 30000 WHERE id = '{hook['id']}' AND busy = 1 AND executor_id = "
+    dead = stack.sql_one(f"SELECT executor_id FROM webhook_lanes WHERE id = '{hook['id']}'")
     stack.kill_server("executor", with_children=True)
+    stack.sql(f"UPDATE executors SET lost_ms = 1 WHERE id = {dead}")  # instead of waiting until its lease has ended
     stack.start_server("executor")
-    stack.sql("UPDATE webhook_lanes SET not_before_ms = 0")  # instead of waiting until the claim has ended
     release()
-    effects.wait_for("/hook", 2, 60)
+
+    def sent_again():
+        stack.sql(f"UPDATE {lane} {dead}")  # the claim never ends by itself
+        return len(effects.to("/hook")) >= 2
+    eventually(sent_again, 60, "the claim of the lost executor is ended")
     assert len({parts(c) for c in effects.to("/hook")}) == 1
     await_delivery(client, hook, "delivered")
 

@@ -1,1 +1,1 @@
-SELECT failures FROM webhook_lanes WHERE id = ? FOR UPDATE
+SELECT executor_id, pending FROM webhook_lanes WHERE id = ? FOR UPDATE

@@ -1,4 +1,4 @@
-SELECT id, workspace_id, webhook_id, failures, sends FROM webhook_lanes
-WHERE failing = ? AND due_ms <= ? AND not_before_ms <= ? AND id IN ([[?]])
+SELECT id, workspace_id, webhook_id, failures, sends, pending FROM webhook_lanes FORCE INDEX (PRIMARY)
+WHERE failing = ? AND next_ms <= ? AND id IN ([[?]])
 ORDER BY id
 FOR UPDATE SKIP LOCKED
