@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "run/event_json.h"
 #include "service/state_dump.h"
-#include "store/key.h"
+#include "session/session.h"
 #include "store/ticket.h"
 #include "stream/feed_json.h"
 #include "stream/log_text.h"
@@ -24,6 +24,8 @@ struct stream_db_thread {
     struct thread_queue *queue;
     /* used only by the thread */
     struct db *db;
+    /* console.idle_minutes */
+    int64_t idle_ms;
 };
 
 static void read_run_events(struct stream_db_thread *thread, struct stream_db_job *job)
@@ -50,8 +52,8 @@ static void read_run_progress(struct stream_db_thread *thread, struct stream_db_
     job->error = execution_progress_list(thread->db, job, job->executions, job->executions_n, &job->progress,
                                          &job->progress_n);
     if (job->error == OK)
-        job->error =
-            api_key_filter_valid(thread->db, job, job->keys, job->keys_n, &job->live_keys, &job->live_keys_n);
+        job->error = session_filter_credentials(thread->db, job, job->keys, job->keys_n, thread->idle_ms,
+                                                &job->live_keys, &job->live_keys_n);
 }
 
 /* --- feeds --- */
@@ -85,8 +87,8 @@ static void check_feed_keys(struct stream_db_thread *thread, struct stream_db_jo
     struct feed_state state;
     job->error = feed_open(thread->db, job, &job->workspace, job->feed_keep_ms, &state);
     if (job->error == OK)
-        job->error =
-            api_key_filter_valid(thread->db, job, job->keys, job->keys_n, &job->live_keys, &job->live_keys_n);
+        job->error = session_filter_credentials(thread->db, job, job->keys, job->keys_n, thread->idle_ms,
+                                                &job->live_keys, &job->live_keys_n);
 }
 
 static void execute_job(struct stream_db_thread *thread, struct stream_db_job *job)
@@ -155,9 +157,10 @@ static int stream_db_thread_destroy(struct stream_db_thread *thread)
 }
 
 struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
-                                              const struct db_settings *settings)
+                                              const struct db_settings *settings, int64_t idle_ms)
 {
     struct stream_db_thread *thread = talloc_zero(ctx, struct stream_db_thread);
+    thread->idle_ms = idle_ms;
     struct thread_queue_settings queue = {
         .run = run_db_thread, .on_finished = on_job_finished, .arg = thread};
     thread->db = db_new(thread, settings);

@@ -61,9 +61,10 @@ struct stream_db_job {        /* a talloc root */
     json_object **feed_tags;
 };
 
-/* Starts the thread. NULL on failure (logged). talloc_free stops it. */
+/* Starts the thread. `idle_ms`: a session of the console that was not used for so long has ended. NULL on
+ * failure (logged). talloc_free stops it. */
 struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
-                                              const struct db_settings *settings);
+                                              const struct db_settings *settings, int64_t idle_ms);
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);

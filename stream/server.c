@@ -30,7 +30,7 @@ enum {
     SOCKET_MODE = 0660,
 };
 
-static const int64_t HOUR_MS = 3600000;
+static const int64_t HOUR_MS = 3600000, MINUTE_MS = 60000;
 
 struct stream_server {
     const struct config *config;
@@ -147,7 +147,7 @@ static bool open_backends(struct stream_server *s)
                                    .password = password,
                                    .timeout_s = (unsigned)c->database.timeout_s,
                                    .settle_s = (unsigned)c->database.settle_s};
-    s->db_thread = stream_db_thread_new(s, s->base, &settings);
+    s->db_thread = stream_db_thread_new(s, s->base, &settings, c->console.idle_minutes * MINUTE_MS);
     if (!s->db_thread)
         return false;
     redis_keys_set_prefix(c->redis.prefix);

@@ -28,7 +28,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 15 };
+enum { TASKS = 16 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -92,6 +92,13 @@ static enum err expire_keys_step(struct maintenance_timer *m, uint64_t *n_r, boo
     e = maintenance_delete_expired_batches(m->db, &batches);
     *n_r += batches;
     *more_r = *more_r || batches == MAINTENANCE_BATCHES_MAX;
+    return e;
+}
+
+static enum err end_sessions_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_ended_sessions(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_ROWS_MAX;
     return e;
 }
 
@@ -208,13 +215,15 @@ static const struct maintenance_task tasks[TASKS] = {
     {"expire_runs", 1000},
     {"trim_feeds", 60000},
     {"grants", 1000},
+    {"end_sessions", 60000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
     forget_executors_step, retention_task_step,     purge_step,
     remove_blobs_step,     sweep_blobs_step,        stop_trees_step,
     schedules_step,        expire_occurrences_step, begin_runs_step,
-    expire_runs_step,      trim_feeds_step,         grants_step};
+    expire_runs_step,      trim_feeds_step,         grants_step,
+    end_sessions_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

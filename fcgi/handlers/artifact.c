@@ -10,6 +10,7 @@
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/artifact.h"
@@ -77,7 +78,7 @@ static bool is_ended(const struct execution_log *log)
 static int follow_log(struct request *r)
 {
     return reply_internal(r, "/internal/stream/log?execution=%s&workspace=%s&key=%s&after=0&streams=%lld",
-                          r->execution_id.text, r->access.workspace_id.text, r->access.key_id.text,
+                          r->execution_id.text, r->access.workspace_id.text, auth_credential(r)->text,
                           wait_streams_max(r));
 }
 

@@ -8,6 +8,7 @@
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/event.h"
@@ -55,7 +56,7 @@ int h_execution_events(struct request *r)
     if (after > 0 && after == run.last_seq && state_is_terminal(run.state))
         return reply_empty(r, 204); /* stops an EventSource from reconnecting */
     return reply_internal(r, "/internal/stream/events?execution=%s&workspace=%s&key=%s&after=%d&streams=%lld",
-                          run.execution_id.text, run.workspace_id.text, r->access.key_id.text, after,
+                          run.execution_id.text, run.workspace_id.text, auth_credential(r)->text, after,
                           wait_streams_max(r));
 }
 

@@ -8,6 +8,7 @@
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "run/states.h"
@@ -97,6 +98,6 @@ int h_feed(struct request *r)
         r,
         "/internal/stream/feed?workspace=%s&key=%s&after=%lld&missed=%d&states=%d&responders=%s&"
         "tag=%s&streams=%lld",
-        r->access.workspace_id.text, r->access.key_id.text, (long long)after, missed, q.states, q.responders,
-        q.tag, wait_streams_max(r));
+        r->access.workspace_id.text, auth_credential(r)->text, (long long)after, missed, q.states,
+        q.responders, q.tag, wait_streams_max(r));
 }

@@ -13,7 +13,9 @@ struct access {
     int64_t rate_limit;
     /* Streams and waits that the workspace may have open, per host; -1: the setting applies. */
     int64_t streams;
-    /* The key's time of last use must be updated after the reply. */
+    /* Set if the cookie of a session authenticated the request; key_id is then the session's key. */
+    id session_id;
+    /* The time of last use, of the key or session, must be updated after the reply. */
     bool last_used_is_stale;
     /* A key header authenticated the request, not a ticket in the URL. */
     bool by_header;

@@ -9,12 +9,14 @@
 #include "base/scopes.h"
 #include "deed/deed.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/console.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "session/session.h"
 #include "store/key.h"
 #include "store/ticket.h"
 
-enum { CACHE_TTL_MS = 1000, KEY_MAX = 256, LAST_USED_STEP_MS = 60 * 1000 };
+enum { CACHE_TTL_MS = 1000, KEY_MAX = 256, LAST_USED_STEP_MS = 60 * 1000, MINUTE_MS = 60 * 1000 };
 
 /* The key in "Bearer KEY" (the scheme in any case) or in a field that is the key alone. */
 static const char *key_of_authorization(const char *field)
@@ -82,25 +84,54 @@ static bool is_known_as_unknown(const struct request *r, const uint8_t hash[API_
            now_ms - asked_ms < CACHE_TTL_MS;
 }
 
-/* Looks up a key by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed or the address
- * has looked up too many unknown keys: the reply is set. */
-static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE],
-                        struct auth_cached_key *cached_r)
+/* A key or a session, by the hash under which it is stored and cached. */
+struct credential {
+    uint8_t hash[API_KEY_HASH_SIZE];
+    bool is_session;
+};
+
+static enum err find_credential(struct request *r, const struct credential *c, struct api_key *key,
+                                struct session *session, struct api_key_limits *limits)
+{
+    return c->is_session ? session_find(r->app->db, r, c->hash, session, key, limits)
+                         : api_key_find(r->app->db, r, c->hash, key, limits);
+}
+
+static void fill_cached(struct auth_cached_key *cached, const struct api_key *key,
+                        const struct session *session, const struct api_key_limits *limits)
+{
+    cached->key_id = key->id;
+    cached->workspace_id = key->workspace_id;
+    cached->principal_id = key->principal_id;
+    cached->session_id = session->id;
+    cached->scopes = key->scopes;
+    cached->expires_ms = key->expires_ms;
+    cached->revoked = key->revoked_ms != 0;
+    cached->used_ms = session->used_ms;
+    cached->ends_ms = session->ends_ms;
+    cached->rate_limit = limits->rate_limit;
+    cached->streams = limits->streams;
+}
+
+/* Looks up a key or session by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed or
+ * the address has looked up too many unknown ones: the reply is set. */
+static bool look_up(struct request *r, const struct credential *c, struct auth_cached_key *cached_r)
 {
     struct shared_cache *cache = r->app->shared->keys;
     int64_t now_ms = clock_boot_ms();
     /* An entry that is too old still shows that the key exists: it is looked up again at no charge. */
-    bool existed = shared_cache_get(cache, hash, cached_r);
+    bool existed = shared_cache_get(cache, c->hash, cached_r);
     if (existed && now_ms - cached_r->fetched_ms < CACHE_TTL_MS)
         return true;
     cached_r->found = false;
-    if (!existed && is_known_as_unknown(r, hash, now_ms))
+    if (!existed && is_known_as_unknown(r, c->hash, now_ms))
         return true;
     if (!existed && !take_look_up(r, now_ms))
         return false;
-    struct api_key key;
+    struct api_key key = {0};
+    struct session session = {0};
     struct api_key_limits limits = {0};
-    enum err e = api_key_find(r->app->db, r, hash, &key, &limits);
+    enum err e = find_credential(r, c, &key, &session, &limits);
     if (e != ERR_NOT_FOUND && !existed)
         give_back_look_up(r, now_ms);
     if (e != OK && e != ERR_NOT_FOUND) {
@@ -108,54 +139,126 @@ static bool look_up_key(struct request *r, const uint8_t hash[API_KEY_HASH_SIZE]
         return false;
     }
     if (e == ERR_NOT_FOUND && !existed) {
-        shared_cache_put(r->app->shared->unknown_keys, hash, &now_ms);
+        shared_cache_put(r->app->shared->unknown_keys, c->hash, &now_ms);
         return true;
     }
     memset(cached_r, 0, sizeof *cached_r); /* shared_cache_put: padding must be zero */
     cached_r->fetched_ms = now_ms;
     cached_r->found = e == OK;
     if (e == OK) {
-        cached_r->key_id = key.id;
-        cached_r->workspace_id = key.workspace_id;
-        cached_r->principal_id = key.principal_id;
-        cached_r->scopes = key.scopes;
-        cached_r->expires_ms = key.expires_ms;
-        cached_r->revoked = key.revoked_ms != 0;
-        cached_r->rate_limit = limits.rate_limit;
-        cached_r->streams = limits.streams;
-        r->access.last_used_is_stale = clock_wall_ms() - key.last_used_ms >= LAST_USED_STEP_MS;
+        fill_cached(cached_r, &key, &session, &limits);
+        int64_t used_ms = c->is_session ? session.used_ms : key.last_used_ms;
+        r->access.last_used_is_stale = clock_wall_ms() - used_ms >= LAST_USED_STEP_MS;
     }
-    shared_cache_put(cache, hash, cached_r);
+    shared_cache_put(cache, c->hash, cached_r);
+    return true;
+}
+
+/* Whether a key, or a session and its key, may be used now. */
+static bool is_valid(const struct request *r, const struct auth_cached_key *c)
+{
+    int64_t now_ms = clock_wall_ms();
+    const struct session session = {.used_ms = c->used_ms, .ends_ms = c->ends_ms};
+    if (!c->found || c->revoked || (c->expires_ms && c->expires_ms <= now_ms))
+        return false;
+    return !c->ends_ms || session_is_open(&session, r->app->config->console.idle_minutes * MINUTE_MS, now_ms);
+}
+
+static void grant_access(struct request *r, const struct auth_cached_key *c)
+{
+    r->access.key_id = c->key_id;
+    r->access.workspace_id = c->workspace_id;
+    r->access.principal_id = c->principal_id;
+    r->access.session_id = c->session_id;
+    r->access.scopes = c->scopes;
+    r->access.rate_limit = c->rate_limit;
+    r->access.streams = c->streams;
+    deed_begin(DEED_BY_KEY, c->key_id.text, r->id);
+}
+
+bool auth_check_token(struct request *r, const char *key)
+{
+    struct credential c = {.is_session = false};
+    struct auth_cached_key cached;
+    size_t size = strlen(key);
+    if (size == 0 || size > KEY_MAX)
+        return reject_unauthenticated(r, "The API key is not valid.");
+    api_key_hash(key, size, c.hash);
+    if (!look_up(r, &c, &cached))
+        return false;
+    if (!is_valid(r, &cached))
+        return reject_unauthenticated(r, "The API key is not valid.");
+    grant_access(r, &cached);
+    return true;
+}
+
+static bool check_cookie(struct request *r, const char *token)
+{
+    struct credential c = {.is_session = true};
+    struct auth_cached_key cached = {.found = false};
+    size_t size = strlen(token);
+    if (!console_check_page(r))
+        return false;
+    session_hash(token, size, c.hash);
+    if (size <= KEY_MAX && !look_up(r, &c, &cached))
+        return false;
+    if (!is_valid(r, &cached)) {
+        console_set_cookie(r, "", 0);
+        return reject_unauthenticated(r, "The session has ended; sign in again.");
+    }
+    grant_access(r, &cached);
     return true;
 }
 
 bool auth_check(struct request *r)
 {
-    const char *key;
-    int found = auth_find_key(r, &key);
-    if (found == 0)
+    const char *key, *cookie;
+    int keys = auth_find_key(r, &key), cookies = console_find_cookie(r, &cookie);
+    if (keys != 0 && cookies != 0)
+        return reject_unauthenticated(r, "An API key and a session's cookie were sent; send one.");
+    if (cookies > 0)
+        return check_cookie(r, cookie);
+    if (keys == 0 && cookies == 0)
         return reject_unauthenticated(r, "An API key is required: Authorization: Bearer KEY.");
-    if (found < 0)
+    if (cookies < 0)
+        return reject_unauthenticated(r, "Several cookies of sessions were sent; send one.");
+    if (keys < 0)
         return reject_unauthenticated(r, "Several API keys were sent; send one.");
-    size_t size = strlen(key);
-    if (size == 0 || size > KEY_MAX)
-        return reject_unauthenticated(r, "The API key is not valid.");
-    uint8_t hash[API_KEY_HASH_SIZE];
-    api_key_hash(key, size, hash);
-    struct auth_cached_key cached;
-    if (!look_up_key(r, hash, &cached))
+    if (!auth_check_token(r, key))
         return false;
-    if (!cached.found || cached.revoked || (cached.expires_ms && cached.expires_ms <= clock_wall_ms()))
-        return reject_unauthenticated(r, "The API key is not valid.");
-    r->access.key_id = cached.key_id;
-    r->access.workspace_id = cached.workspace_id;
-    r->access.principal_id = cached.principal_id;
-    r->access.scopes = cached.scopes;
-    r->access.rate_limit = cached.rate_limit;
-    r->access.streams = cached.streams;
     r->access.by_header = true;
-    deed_begin(DEED_BY_KEY, cached.key_id.text, r->id);
     return true;
+}
+
+const id *auth_credential(const struct request *r)
+{
+    return id_is_set(&r->access.session_id) ? &r->access.session_id : &r->access.key_id;
+}
+
+void auth_forget_session(struct request *r)
+{
+    const char *token;
+    struct auth_cached_key gone;
+    uint8_t hash[SESSION_HASH_SIZE];
+    if (console_find_cookie(r, &token) != 1)
+        return;
+    session_hash(token, strlen(token), hash);
+    memset(&gone, 0, sizeof gone);
+    gone.fetched_ms = clock_boot_ms();
+    shared_cache_put(r->app->shared->keys, hash, &gone);
+}
+
+bool auth_take_rate(struct request *r)
+{
+    struct app *app = r->app;
+    int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
+    r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
+    if (r->rate.verdict != RATE_LIMITED)
+        return true;
+    reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
+    reply_problem(r, 429, "rate_limited", "The workspace has used its limit of %lld requests per minute.",
+                  (long long)r->rate.limit);
+    return false;
 }
 
 bool auth_check_ticket(struct request *r)
@@ -192,10 +295,21 @@ bool auth_require_scope(struct request *r, uint32_t scopes)
     return false;
 }
 
+bool auth_require_session(struct request *r)
+{
+    return id_is_set(&r->access.session_id) ||
+           reject_unauthenticated(r, "There is no session: sign in first.");
+}
+
 void auth_record_use(struct request *r)
 {
-    if (r->access.last_used_is_stale &&
-        api_key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
+    const id *session = &r->access.session_id;
+    if (!r->access.last_used_is_stale)
+        return;
+    if (id_is_set(session) && session_mark_used(r->app->db, r, session, clock_wall_ms()) != OK)
+        /* the next request tries again */
+        log_debug("auth.last_used_update_failed", "session=%s", session->text);
+    if (api_key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
         /* the next request tries again */
         log_debug("auth.last_used_update_failed", "key=%s", r->access.key_id.text);
 }

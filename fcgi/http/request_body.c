@@ -24,6 +24,12 @@ static bool is_json_type(const struct request *r, const char *type)
            (r->access.by_header && media_type_is(type, n, "application/x-www-form-urlencoded"));
 }
 
+bool request_media_type_is(const struct request *r, const char *name)
+{
+    const char *type = request_param(r, "CONTENT_TYPE");
+    return type && media_type_is(type, strcspn(type, "; \t"), name);
+}
+
 bool request_body_is_plain(struct request *r)
 {
     const char *codings = request_list(r, "HTTP_CONTENT_ENCODING");

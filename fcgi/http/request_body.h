@@ -3,6 +3,8 @@
 
 #include "fcgi/http/request.h"
 
+/* Whether the Content-Type is `name`, with any parameters. */
+bool request_media_type_is(const struct request *r, const char *name);
 /* False if the body has a Content-Encoding other than identity (415). */
 bool request_body_is_plain(struct request *r) WARN_UNUSED;
 /* False if the Content-Type names a charset other than UTF-8 (415). */

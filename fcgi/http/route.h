@@ -16,7 +16,7 @@ struct route {
     /* Names of the accepted query parameters, separated by spaces. A parameter followed by * may be
      * repeated. */
     const char *query;
-    /* The key must have one of these scopes. 0: see ROUTE_OPEN. */
+    /* The key must have one of these scopes. 0: see ROUTE_OPEN, ROUTE_SIGN_IN and ROUTE_SESSION. */
     uint32_t scopes;
     /* ROUTE_ values. */
     uint32_t flags;
@@ -34,6 +34,10 @@ enum {
     ROUTE_TICKET = 4,
     /* nginx sends a request again after a wait; it is neither rate-limited again nor shed. */
     ROUTE_RESUMED = 8,
+    /* No key is required: the body holds it, and the handler checks it. */
+    ROUTE_SIGN_IN = 32,
+    /* The cookie of a session is required, and no scope. */
+    ROUTE_SESSION = 64,
     /* The handler reads the body itself, in chunks. */
     ROUTE_STREAM = 16,
 };

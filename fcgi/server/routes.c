@@ -22,6 +22,9 @@
 /* Either scope; the handler checks the one that the execution's kind requires. */
 #define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE)
 
+/* Octets of the body that holds a token. */
+enum { SESSION_BODY_MAX = 4096 };
+
 /* clang-format off */
 static const struct route table[] = {
     {"GET", "/workflows", "limit after", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_list},
@@ -82,6 +85,9 @@ static const struct route table[] = {
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
     {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
+    {"POST", "/session", "", 0, ROUTE_SIGN_IN, SESSION_BODY_MAX, h_session_create},
+    {"GET", "/session", "", 0, ROUTE_SESSION, 0, h_session_get},
+    {"DELETE", "/session", "", 0, ROUTE_SESSION, 0, h_session_delete},
     {"GET", "/openapi.json", "", 0, ROUTE_OPEN, 0, h_openapi},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
@@ -212,34 +218,21 @@ static bool admit(struct request *r)
     return false;
 }
 
-static bool check_rate_limit(struct request *r)
-{
-    struct app *app = r->app;
-    int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
-    r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
-    if (r->rate.verdict != RATE_LIMITED)
-        return true;
-    reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
-    reply_problem(r, 429, "rate_limited", "The workspace has used its limit of %lld requests per minute.",
-                  (long long)r->rate.limit);
-    return false;
-}
-
 /* --- the steps of a request --- */
 
 static bool authorize(struct request *r)
 {
     const struct route *route = r->route;
-    if (route->flags & ROUTE_OPEN)
+    if (route->flags & (ROUTE_OPEN | ROUTE_SIGN_IN))
         return true;
     if ((route->flags & ROUTE_TICKET) && request_query(r, "ticket"))
-        return auth_check_ticket(r) && check_rate_limit(r);
+        return auth_check_ticket(r) && auth_take_rate(r);
     if (!auth_check(r))
         return false;
     slow_share_note(&r->app->shared->slow, &r->access.workspace_id, clock_boot_ms());
-    if (!(route->flags & ROUTE_RESUMED) && !check_rate_limit(r))
+    if (!(route->flags & ROUTE_RESUMED) && !auth_take_rate(r))
         return false;
-    return auth_require_scope(r, route->scopes);
+    return route->flags & ROUTE_SESSION ? auth_require_session(r) : auth_require_scope(r, route->scopes);
 }
 
 static bool check_request(struct request *r, struct FCGX_Stream *in)

@@ -55,6 +55,10 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"
         "# TYPE millrace_refused_unknown_keys_total counter\n"
         "millrace_refused_unknown_keys_total %" PRIu64 "\n"
+        "# TYPE millrace_refused_cross_site_total counter\n"
+        "millrace_refused_cross_site_total %" PRIu64 "\n"
+        "# TYPE millrace_console_sessions_total counter\n"
+        "millrace_console_sessions_total %" PRIu64 "\n"
         "# TYPE millrace_workers gauge\nmillrace_workers %d\n"
         "# TYPE millrace_worker_respawns_total counter\n"
         "millrace_worker_respawns_total %" PRIu64 "\n"
@@ -65,6 +69,7 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
         "# TYPE millrace_db_settled_total counter\n"
         "millrace_db_settled_total %" PRIu64 "\n",
         (uint64_t)atomic_load(&m->refused_late), (uint64_t)atomic_load(&m->refused_unknown),
+        (uint64_t)atomic_load(&m->refused_cross_site), (uint64_t)atomic_load(&m->sessions),
         atomic_load(&m->workers), (uint64_t)atomic_load(&m->respawns),
         (uint64_t)atomic_load(&m->redis_fallbacks), (uint64_t)atomic_load(&m->db_lost),
         (uint64_t)atomic_load(&m->db_settled));

@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum { METRICS_ROUTES = 64, METRICS_STATUSES = 600 };
+enum { METRICS_ROUTES = 128, METRICS_STATUSES = 600 };
 
 enum batch_item_result { BATCH_ITEM_ACCEPTED, BATCH_ITEM_REPLAYED, BATCH_ITEM_REJECTED, BATCH_ITEM_RESULTS };
 
@@ -14,6 +14,10 @@ struct metrics {
     atomic_uint_fast64_t refused_late;
     /* Requests rejected because their address had looked up too many unknown keys or tickets. */
     atomic_uint_fast64_t refused_unknown;
+    /* Requests with a session's cookie that a page of another origin may have sent. */
+    atomic_uint_fast64_t refused_cross_site;
+    /* Sessions of the console that were opened. */
+    atomic_uint_fast64_t sessions;
     /* Decided items of run-batch, by enum batch_item_result. */
     atomic_uint_fast64_t batch_items[BATCH_ITEM_RESULTS];
     atomic_int workers;

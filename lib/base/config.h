@@ -51,6 +51,9 @@ struct config {
         int64_t timeout_seconds, pause_max_seconds, pending_max, max_in_flight, keep_days;
     } webhooks;
     struct {
+        int64_t session_hours, idle_minutes;
+    } console;
+    struct {
         const char *db_user, *db_password_file;
         int64_t audit_log_days;
     } admin;

@@ -87,6 +87,11 @@ enum err maintenance_delete_expired_batches(struct db *db, uint64_t *n_r)
     return delete_rows(db, SQL_MAINTENANCE_DELETE_EXPIRED_BATCHES, n_r);
 }
 
+enum err maintenance_delete_ended_sessions(struct db *db, uint64_t *n_r)
+{
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_ENDED_SESSIONS, n_r);
+}
+
 enum err maintenance_delete_old_occurrences(struct db *db, uint64_t *n_r)
 {
     return delete_rows(db, SQL_MAINTENANCE_DELETE_OLD_OCCURRENCES, n_r);

@@ -35,6 +35,8 @@ enum err maintenance_task_schedule(struct db *db, const struct maintenance_task 
 enum err maintenance_delete_expired_keys(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* The same for expired batches, at most MAINTENANCE_BATCHES_MAX. */
 enum err maintenance_delete_expired_batches(struct db *db, uint64_t *n_r) WARN_UNUSED;
+/* Deletes sessions of the console after their absolute end. *n_r as above. */
+enum err maintenance_delete_ended_sessions(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes occurrences of schedules that started no run and were decided 30 days ago. *n_r as above. */
 enum err maintenance_delete_old_occurrences(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes executors that were marked as lost a day ago. */

@@ -241,7 +241,23 @@ def api_actions(stack):
         delivery = eventually(lambda: client.get(f"/webhooks/{hook}/deliveries").json()["deliveries"], 30, "a delivery")[0]["id"]
         return with_id(hook, lambda w: client.post(f"/webhooks/{w}/deliveries/{delivery}/redeliver"))
 
+    page = {"X-Millrace-Console": "1", "Sec-Fetch-Site": "same-origin", "Authorization": None}
+
+    def sign_in():
+        made = client.post("/session", json={"token": client.key}, headers=page)
+        assert made.status_code == 200, made.text
+        client.session.cookies.clear()
+        cookie = {**page, "Cookie": made.headers["Set-Cookie"].split(";")[0]}
+        return cookie, log(stack, "--deed", "session.create", "--workspace", workspace.id)[0]["target"]
+
+    def sign_out():
+        cookie, session = sign_in()
+        assert client.delete("/session", headers=cookie).status_code == 204
+        return session
+
     return workspace, client, {
+        "POST /session": ("session.create", lambda: sign_in()[1]),
+        "DELETE /session": ("session.delete", sign_out),
         "POST /webhooks": ("webhook.create", webhook),
         "PATCH /webhooks/{id}": ("webhook.change", lambda: with_id(webhook(), lambda w: client.patch(f"/webhooks/{w}", json={"enabled": False}))),
         "DELETE /webhooks/{id}": ("webhook.delete", lambda: with_id(webhook(), lambda w: client.delete(f"/webhooks/{w}"))),

@@ -20,6 +20,7 @@ from stack import ROOT
 
 DEMO = True
 API = (ROOT / "docs/api.md").read_text()
+CONSOLE = (ROOT / "docs/console.md").read_text()
 README = (ROOT / "README.md").read_text()
 SECONDS = 120
 
@@ -267,6 +268,12 @@ def check(list_of_commands, responses):
 def test_every_command_of_the_api_page_in_one_shell(reader):
     assert len(COMMANDS) > 40
     check(COMMANDS, reader(COMMANDS))
+
+
+def test_every_command_of_the_console_page_in_one_shell(reader):
+    printed = list(commands(CONSOLE))
+    assert len(printed) >= 3
+    check(printed, reader(printed))
 
 
 @pytest.mark.parametrize("section", SECTIONS)

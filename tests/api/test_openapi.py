@@ -59,7 +59,8 @@ def test_parameters_and_scopes_agree_with_the_routes():
         assert parameters(item, operation, "query") == {q for q in query if not q.endswith("[]")}, (method, path)
         assert parameters(item, operation, "path") == set(re.findall(r"\{([^}]*)\}", name)), (method, path)
         assert set(operation.get("x-required-scopes", [])) == scopes, (method, path)
-        assert (operation.get("security") == []) == ("ROUTE_OPEN" in flags), (method, path)
+        assert (operation.get("security") == []) == ("ROUTE_OPEN" in flags or "ROUTE_SIGN_IN" in flags), (method, path)
+        assert (operation.get("security") == [{"session": []}]) == ("ROUTE_SESSION" in flags), (method, path)
         assert (item.get("servers") == [{"url": "/"}]) == ("ROUTE_BARE" in flags), (method, path)
 
 

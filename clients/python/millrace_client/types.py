@@ -3,7 +3,23 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+
+
+class SessionWorkspace(TypedDict):
+    id: str
+    name: str
+
+
+class Session(TypedDict):
+    kind: Literal['key']
+    name: str  # The displayed beginning of the API key.
+    role: None
+    scopes: list[str]  # What the session may do.
+    workspace: SessionWorkspace
+    created_at: str
+    expires_at: str  # When the session ends however much it is used.
+    idle_expires_at: str  # When the session ends if no further request comes.
 
 
 class ChatObject(TypedDict):
@@ -27,7 +43,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     request_id: str
@@ -778,6 +794,10 @@ class GetLedgerResponse(TypedDict):
     next_cursor: str | None
 
 
+class CreateSessionBody(TypedDict):
+    token: str  # An API key.
+
+
 class IsAliveResponse(TypedDict):
     status: Literal['ok', 'degraded', 'unavailable']
 
@@ -837,4 +857,6 @@ TestWebhookBody: TypeAlias = dict[str, Any]
 RedeliverWebhookDeliveryBody: TypeAlias = dict[str, Any]
 RedeliverWebhookDeliveryResponse202: TypeAlias = WebhookDelivery
 GetUsageResponse: TypeAlias = Usage
+CreateSessionResponse: TypeAlias = Session
+GetSessionResponse: TypeAlias = Session
 GetDocumentResponse: TypeAlias = dict[str, Any]

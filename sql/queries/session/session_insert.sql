@@ -1,0 +1,1 @@
+INSERT INTO console_sessions (id, hash, key_id, created_ms, used_ms, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
