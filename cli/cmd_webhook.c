@@ -130,16 +130,15 @@ int cmd_webhook_deliveries(struct cli *cli, int argc, char **argv)
     return cli_print(cli, rows);
 }
 
-static enum err redeliver_failures(struct cli *cli, const id *workspace, const id *webhook, int64_t since_ms,
-                                   uint64_t *total_r)
+static enum err redeliver_all(struct cli *cli, struct webhook_redelivery *r, uint64_t *total_r)
 {
-    enum err e = OK;
+    enum err e;
     *total_r = 0;
-    for (uint64_t n = WEBHOOK_REDELIVER_MAX; e == OK && n == WEBHOOK_REDELIVER_MAX; *total_r += n) {
-        n = 0;
+    do {
         deed_next();
-        e = webhook_redeliver_since(cli->db, workspace, webhook, since_ms, &n);
-    }
+        e = webhook_redeliver(cli->db, r);
+        *total_r += e == OK ? r->n : 0;
+    } while (e == OK && r->has_more);
     return e;
 }
 
@@ -151,7 +150,7 @@ int cmd_webhook_redeliver(struct cli *cli, int argc, char **argv)
                                          {"since", .text_r = &since},
                                          {0}};
     id workspace, webhook, delivery;
-    uint64_t n = 1;
+    uint64_t n;
     int code = open_webhook(cli, argc, argv, options, &text, &workspace, &webhook);
     if (code != CLI_DONE)
         return code;
@@ -160,10 +159,18 @@ int cmd_webhook_redeliver(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "either --delivery D or --since TIME (RFC 3339) is required");
     if (delivery_text && !cli_id(cli, "--delivery", delivery_text, &delivery))
         return CLI_USAGE;
-    enum err e = delivery_text ? webhook_redeliver(cli->db, &workspace, &webhook, &delivery)
-                               : redeliver_failures(cli, &workspace, &webhook, since_ms, &n);
+    struct webhook_redelivery r = {.workspace = &workspace,
+                                   .webhook = &webhook,
+                                   .delivery = delivery_text ? &delivery : NULL,
+                                   .since_ms = since_ms,
+                                   .pending_max = cli->config->webhooks.pending_max};
+    enum err e = redeliver_all(cli, &r, &n);
     if (e == ERR_CONFLICT)
         return cli_fail(cli, "the delivery does not exist, or its execution was purged");
+    if (e == ERR_LIMIT)
+        return cli_fail(cli,
+                        "%llu deliveries are sent again; more may not be pending now (webhooks.pending_max)",
+                        (unsigned long long)n);
     if (e != OK)
         return fail(cli, e, &webhook, "sending deliveries again");
     json_object *o = json_object_new_object();

@@ -91,6 +91,15 @@ int h_webhook_deliveries(struct request *r)
     return page_reply(r, &page, page.has_more ? list[page.count - 1].id.text : NULL);
 }
 
+static int refuse_redelivery(struct request *r, enum err e)
+{
+    if (e == ERR_DENIED)
+        return webhook_reply_disabled(r);
+    return reply_problem(r, 403, "quota_exceeded",
+                         "The webhook has reached its quota \"webhooks.pending_max\": %lld.",
+                         (long long)r->app->config->webhooks.pending_max);
+}
+
 int h_webhook_redeliver(struct request *r)
 {
     id webhook, delivery;
@@ -100,12 +109,16 @@ int h_webhook_redeliver(struct request *r)
     if (!find_webhook(r, &webhook))
         return r->reply.status;
     enum err e = webhook_delivery_get(r->app->db, r, &r->access.workspace_id, &webhook, &delivery, &d);
+    struct webhook_redelivery redelivery = {.workspace = &r->access.workspace_id,
+                                            .webhook = &webhook,
+                                            .delivery = &delivery,
+                                            .pending_max = r->app->config->webhooks.pending_max};
     if (e == OK)
-        e = webhook_redeliver(r->app->db, &r->access.workspace_id, &webhook, &delivery);
+        e = webhook_redeliver(r->app->db, &redelivery);
     if (e == ERR_CONFLICT)
         return reply_problem(r, 409, "execution_purged", "The execution of this delivery was purged.");
-    if (e == ERR_DENIED)
-        return webhook_reply_disabled(r);
+    if (e == ERR_DENIED || e == ERR_LIMIT)
+        return refuse_redelivery(r, e);
     if (e == OK)
         e = webhook_delivery_get(r->app->db, r, &r->access.workspace_id, &webhook, &delivery, &d);
     if (e != OK)
@@ -119,7 +132,6 @@ int h_webhook_redeliver_since(struct request *r)
 {
     id webhook;
     json_object *body;
-    uint64_t n;
     if (!request_json(r, &body))
         return reply_rejected(r);
     const char *text = body ? json_get_text(body, "since") : NULL;
@@ -129,15 +141,19 @@ int h_webhook_redeliver_since(struct request *r)
         return reply_rejected(r);
     if (!find_webhook(r, &webhook))
         return r->reply.status;
-    enum err e = webhook_redeliver_since(r->app->db, &r->access.workspace_id, &webhook, since_ms, &n);
-    if (e == ERR_DENIED)
-        return webhook_reply_disabled(r);
+    struct webhook_redelivery redelivery = {.workspace = &r->access.workspace_id,
+                                            .webhook = &webhook,
+                                            .since_ms = since_ms,
+                                            .pending_max = r->app->config->webhooks.pending_max};
+    enum err e = webhook_redeliver(r->app->db, &redelivery);
+    if (e == ERR_DENIED || e == ERR_LIMIT)
+        return refuse_redelivery(r, e);
     if (e != OK)
         return reply_err(r, e);
     struct json_write *w = json_write_new(r);
     json_write_open(w, '{');
-    json_write_int(w, "redelivered", (int64_t)n);
-    json_write_flag(w, "has_more", n == WEBHOOK_REDELIVER_MAX);
+    json_write_int(w, "redelivered", (int64_t)redelivery.n);
+    json_write_flag(w, "has_more", redelivery.has_more);
     json_write_close(w, '}');
     return reply_written(r, 202, w);
 }

@@ -113,15 +113,17 @@ enum err deed_record(struct db_tx *tx, const char *name, const id *workspace, co
 
 /* --- changes of one statement --- */
 
-/* True in *found_r if an earlier attempt was committed. Its row is then followed by a write, so that the
- * server flushes its log before the change is reported. */
-static enum err find_committed_deed(struct db_tx *tx, const struct deed_statement *s, bool *found_r)
+/* Its row is followed by a write, so that the server flushes its log before the change is reported. */
+enum err deed_find_committed(struct db_tx *tx, const char *name, const id *workspace, const char *target,
+                             bool *found_r)
 {
+    char short_target[DEED_TARGET_MAX + 1];
     *found_r = false;
-    if (!actor_kind)
+    if (!actor_kind || !tx->settling)
         return OK;
-    enum err e = find_deed(tx, deed_id(s->name, s->target), found_r);
-    struct db_value arg = s->workspace ? db_id(s->workspace) : db_null();
+    cut_text(short_target, target, DEED_TARGET_MAX);
+    enum err e = find_deed(tx, deed_id(name, short_target), found_r);
+    struct db_value arg = workspace ? db_id(workspace) : db_null();
     return e == OK && *found_r ? db_run(tx->db, tx->ctx, SQL_DEED_TOUCH, &arg, 1, NULL) : e;
 }
 
@@ -130,7 +132,7 @@ static enum err deed_run_work(struct db_tx *tx, void *arg)
     const struct deed_statement *s = arg;
     struct db_rows *rows;
     bool committed = false;
-    enum err e = tx->settling ? find_committed_deed(tx, s, &committed) : OK;
+    enum err e = deed_find_committed(tx, s->name, s->workspace, s->target, &committed);
     if (e != OK || committed)
         return e;
     e = db_run(tx->db, tx->ctx, s->query, s->args, s->args_n, &rows);

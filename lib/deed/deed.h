@@ -43,6 +43,12 @@ struct deed_detail {
 enum err deed_record(struct db_tx *tx, const char *name, const id *workspace, const char *target,
                      const struct deed_detail *detail) WARN_UNUSED;
 
+/* For a transaction of several statements that begins by looking whether an earlier attempt of it, whose
+ * COMMIT was not answered, has been committed (tx->settling): true in *found_r if its deed is there. It then
+ * has nothing to do. Its result must not depend on rows that are gone. */
+enum err deed_find_committed(struct db_tx *tx, const char *name, const id *workspace, const char *target,
+                             bool *found_r) WARN_UNUSED;
+
 /* A change that is one statement. */
 struct deed_statement {
     enum sql_id query;

@@ -3,7 +3,7 @@
  *
  * A row is written only if somebody may want it: the run has its own webhook, or an endpoint of the workspace
  * asks for the event. The latter is looked up at most once a second for a workspace and a thread, so an
- * endpoint receives the events of runs that were accepted more than a second after its creation. */
+ * endpoint receives the events that happen more than a second after its creation. */
 #pragma once
 
 #include <stdint.h>

@@ -79,43 +79,64 @@ enum err webhook_delivery_get(struct db *db, void *ctx, const id *workspace, con
     return e;
 }
 
-struct redelivery {
-    const id *workspace, *webhook, *delivery;
-    int64_t since_ms;
-    uint64_t n;
-};
-
-static enum err make_pending(struct db_tx *tx, const struct redelivery *r, int64_t now_ms, uint64_t *n_r)
+/* The pending deliveries of an endpoint; not exact while its lane is in use. */
+static enum err read_pending(struct db_tx *tx, const id *webhook, int64_t *pending_r)
 {
-    id since = id_floor(r->since_ms);
-    struct db_value one[] = {db_number(now_ms), db_id(r->webhook), db_id(r->workspace),
-                             db_id(r->delivery ? r->delivery : &since)};
-    struct db_value many[] = {db_number(now_ms), db_id(r->webhook),      db_id(r->workspace),
-                              db_id(&since),     db_number(r->since_ms), db_number(WEBHOOK_REDELIVER_MAX)};
+    struct db_value lane = db_id(webhook);
     struct db_rows *rows;
-    enum err e = r->delivery ? db_run(tx->db, tx->ctx, SQL_WEBHOOK_REDELIVER, one, 4, &rows)
-                             : db_run(tx->db, tx->ctx, SQL_WEBHOOK_REDELIVER_SINCE, many, 6, &rows);
-    *n_r = e == OK ? rows->affected : 0;
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_PENDING, NULL, 0, &lane, 1, 1, &rows);
+    *pending_r = e == OK && rows->count > 0 ? db_int(rows, 0, WEBHOOK_LANE_PENDING_PENDING) : 0;
     return e;
 }
 
-/* Locks as lib/webhook/lane.c: the endpoint, its deliveries, its lane. */
-static enum err redeliver_work(struct db_tx *tx, void *arg)
+/* *added_r: deliveries that were not pending. */
+static enum err make_one_pending(struct db_tx *tx, struct webhook_redelivery *r, int64_t now_ms, int64_t room,
+                                 int64_t *added_r)
 {
-    struct redelivery *r = arg;
-    struct db_value args[] = {db_id(r->workspace), db_id(r->webhook)};
+    struct db_value args[] = {db_number(now_ms), db_id(r->webhook), db_id(r->workspace), db_id(r->delivery)};
     struct db_rows *rows;
-    int64_t now_ms;
-    r->n = 0;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELIVERY_STATE, args + 1, 3, &rows);
     if (e == OK && rows->count == 0)
-        return ERR_NOT_FOUND;
-    if (e == OK && db_int(rows, 0, WEBHOOK_GET_ENABLED) == 0)
-        return ERR_DENIED;
+        return ERR_CONFLICT;
+    *added_r = e == OK && db_int(rows, 0, WEBHOOK_DELIVERY_STATE_STATE) != WEBHOOK_PENDING;
+    if (e == OK && *added_r > room)
+        return ERR_LIMIT;
     if (e == OK)
-        e = webhook_now(tx->db, tx->ctx, &now_ms);
+        e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_REDELIVER, args, 4, &rows);
+    r->n = e == OK ? rows->affected : 0;
+    return e == OK && r->n == 0 ? ERR_CONFLICT : e;
+}
+
+static enum err make_failures_pending(struct db_tx *tx, struct webhook_redelivery *r, int64_t now_ms,
+                                      int64_t room, int64_t *added_r)
+{
+    id since = id_floor(r->since_ms);
+    int64_t most = room < WEBHOOK_REDELIVER_MAX ? room : WEBHOOK_REDELIVER_MAX;
+    struct db_value args[] = {db_number(now_ms), db_id(r->webhook),      db_id(r->workspace),
+                              db_id(&since),     db_number(r->since_ms), db_number(most)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_REDELIVER_SINCE, args, 6, &rows);
+    r->n = e == OK ? rows->affected : 0;
+    *added_r = (int64_t)r->n;
+    if (e != OK || *added_r < most)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_FAILURES_SINCE, args + 1, 4, &rows);
+    r->has_more = e == OK && rows->count > 0;
+    return e == OK && r->has_more && most == 0 ? ERR_LIMIT : e;
+}
+
+/* The endpoint is locked. */
+static enum err make_pending(struct db_tx *tx, struct webhook_redelivery *r)
+{
+    int64_t now_ms, pending, added = 0;
+    enum err e = webhook_now(tx->db, tx->ctx, &now_ms);
     if (e == OK)
-        e = make_pending(tx, r, now_ms, &r->n);
+        e = read_pending(tx, r->webhook, &pending);
+    if (e != OK)
+        return e;
+    int64_t room = r->pending_max > pending ? r->pending_max - pending : 0;
+    e = r->delivery ? make_one_pending(tx, r, now_ms, room, &added)
+                    : make_failures_pending(tx, r, now_ms, room, &added);
     if (e != OK)
         return e;
     struct db_value lane[WEBHOOK_LANE_WAKE_SET_COUNT] = {
@@ -123,26 +144,37 @@ static enum err redeliver_work(struct db_tx *tx, void *arg)
         [WEBHOOK_LANE_WAKE_SET_WORKSPACE_ID] = db_id(r->workspace),
         [WEBHOOK_LANE_WAKE_SET_WEBHOOK_ID] = db_id(r->webhook),
         [WEBHOOK_LANE_WAKE_SET_DUE_MS] = db_number(now_ms),
-        [WEBHOOK_LANE_WAKE_SET_PENDING] = db_number((int64_t)r->n),
+        [WEBHOOK_LANE_WAKE_SET_PENDING] = db_number(added),
     };
-    e = db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_WAKE, NULL, 0, lane, WEBHOOK_LANE_WAKE_SET_COUNT, 1,
-                    NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_WAKE, NULL, 0, lane, WEBHOOK_LANE_WAKE_SET_COUNT, 1,
+                       NULL);
+}
+
+/* Locks as lib/webhook/lane.c: the endpoint, its deliveries, its lane. A run that finds its committed deed
+ * reports what the run before it has found. */
+static enum err redeliver_work(struct db_tx *tx, void *arg)
+{
+    struct webhook_redelivery *r = arg;
+    struct db_value args[] = {db_id(r->workspace), db_id(r->webhook)};
+    struct db_rows *rows;
+    bool committed = false;
+    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
+    if (e == OK)
+        e = deed_find_committed(tx, "webhook.redeliver", r->workspace, r->webhook->text, &committed);
+    if (e != OK || committed)
+        return e;
+    r->n = 0;
+    r->has_more = false;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (db_int(rows, 0, WEBHOOK_GET_ENABLED) == 0)
+        return ERR_DENIED;
+    e = make_pending(tx, r);
     const struct deed_detail detail[] = {{"deliveries", talloc_asprintf(tx->ctx, "%" PRIu64, r->n)}, {0}};
     return e == OK ? deed_record(tx, "webhook.redeliver", r->workspace, r->webhook->text, detail) : e;
 }
 
-enum err webhook_redeliver(struct db *db, const id *workspace, const id *webhook, const id *delivery)
+enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r)
 {
-    struct redelivery r = {.workspace = workspace, .webhook = webhook, .delivery = delivery};
-    enum err e = db_transaction(db, redeliver_work, &r);
-    return e == OK && r.n == 0 ? ERR_CONFLICT : e;
-}
-
-enum err webhook_redeliver_since(struct db *db, const id *workspace, const id *webhook, int64_t since_ms,
-                                 uint64_t *n_r)
-{
-    struct redelivery r = {.workspace = workspace, .webhook = webhook, .since_ms = since_ms};
-    enum err e = db_transaction(db, redeliver_work, &r);
-    *n_r = r.n;
-    return e;
+    return db_transaction(db, redeliver_work, r);
 }

@@ -46,11 +46,23 @@ enum err webhook_delivery_list(struct db *db, void *ctx, const id *workspace, co
                                size_t *n_r) WARN_UNUSED;
 enum err webhook_delivery_get(struct db *db, void *ctx, const id *workspace, const id *webhook,
                               const id *delivery, struct webhook_delivery *d_r) WARN_UNUSED;
-/* Makes a delivery pending again. ERR_CONFLICT: its body was purged. ERR_DENIED: the endpoint is switched
- * off. */
-enum err webhook_redeliver(struct db *db, const id *workspace, const id *webhook,
-                           const id *delivery) WARN_UNUSED;
-/* Makes the failed deliveries that were made since a moment (Unix ms) pending again, at most
- * WEBHOOK_REDELIVER_MAX at a time. ERR_DENIED as above. */
-enum err webhook_redeliver_since(struct db *db, const id *workspace, const id *webhook, int64_t since_ms,
-                                 uint64_t *n_r) WARN_UNUSED;
+
+/* What is made pending again. */
+struct webhook_redelivery {
+    const id *workspace, *webhook;
+    /* NULL: the failed deliveries that were made since `since_ms` (Unix ms), at most WEBHOOK_REDELIVER_MAX at
+     * a time. */
+    const id *delivery;
+    int64_t since_ms;
+    /* Pending deliveries that an endpoint may have (webhooks.pending_max). */
+    int64_t pending_max;
+
+    /* --- set by webhook_redeliver --- */
+    /* Deliveries that are pending now. */
+    uint64_t n;
+    /* There are more: one call takes no more, or pending_max allows no more. */
+    bool has_more;
+};
+/* ERR_CONFLICT: the body of the delivery was purged. ERR_DENIED: the endpoint is switched off. ERR_LIMIT: it
+ * has as many pending deliveries as it may; one that is pending can be sent again nevertheless. */
+enum err webhook_redeliver(struct db *db, struct webhook_redelivery *r) WARN_UNUSED;

@@ -198,9 +198,13 @@ static enum err create_work(struct db_tx *tx, void *arg)
     const struct creation *c = arg;
     struct db_value workspace = db_id(&c->w->workspace_id);
     struct db_rows *rows;
+    bool committed = false;
     enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_ACCOUNT_LOCK, &workspace, 1, NULL);
     if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_QUOTA_COUNT_WEBHOOKS, &workspace, 1, &rows);
+        e = deed_find_committed(tx, "webhook.create", &c->w->workspace_id, c->w->id.text, &committed);
+    if (e != OK || committed)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_QUOTA_COUNT_WEBHOOKS, &workspace, 1, &rows);
     if (e == OK && db_int(rows, 0, 0) >= c->quota)
         return ERR_LIMIT;
     if (e == OK)
@@ -246,7 +250,46 @@ static void change_enabled(struct changing *c, struct webhook *w)
     w->enabled = c->change->enabled;
     w->disabled_reason = WEBHOOK_BY_REQUEST;
     w->disabled_ms = c->now_ms;
-    w->failing_since_ms = 0;
+}
+
+/* True if what has failed before tells nothing about the endpoint any more. */
+static bool begins_anew(const struct webhook_change *change, const struct webhook *w)
+{
+    return (change->url && strcmp(change->url, w->url) != 0) || change->secret ||
+           (change->has_enabled && change->enabled && !w->enabled);
+}
+
+/* Changes a row that was read; false: no failure is forgotten. */
+static bool apply_change(struct changing *c, void *scratch, struct webhook *w)
+{
+    const struct webhook_change *change = c->change;
+    bool is_new = begins_anew(change, w);
+    if (change->url)
+        w->url = change->url;
+    if (change->has_events)
+        w->events = change->events;
+    if (change->has_workflow)
+        w->workflow_id = change->workflow_id;
+    if (change->has_tags)
+        w->tags = change->tags;
+    if (change->has_description)
+        w->description = change->description;
+    if (change->has_enabled)
+        change_enabled(c, w);
+    if (change->secret)
+        change_secret(c, scratch, w);
+    w->updated_ms = c->now_ms;
+    if (is_new)
+        w->failing_since_ms = 0;
+    return is_new;
+}
+
+/* What has failed does not delay an endpoint that begins anew. What waits for one that is switched off is
+ * given up at once. */
+static enum err reset_lane(struct db_tx *tx, const struct webhook *w)
+{
+    struct db_value args[] = {db_number(w->enabled ? INT64_MAX : 0), db_id(&w->id)};
+    return db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_RESET, args, 2, NULL);
 }
 
 static enum err change_work(struct db_tx *tx, void *arg)
@@ -255,31 +298,19 @@ static enum err change_work(struct db_tx *tx, void *arg)
     const struct webhook_change *change = c->change;
     struct db_value args[] = {db_id(c->workspace), db_id(c->webhook)};
     struct db_rows *rows;
+    bool committed = false;
     enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
-    if (e != OK || rows->count == 0)
-        return e == OK ? ERR_NOT_FOUND : e;
-    struct webhook w = webhook_from_row(rows, 0);
-    if (change->url)
-        w.url = change->url;
-    if (change->has_events)
-        w.events = change->events;
-    if (change->has_workflow)
-        w.workflow_id = change->workflow_id;
-    if (change->has_tags)
-        w.tags = change->tags;
-    if (change->has_description)
-        w.description = change->description;
-    if (change->has_enabled)
-        change_enabled(c, &w);
-    if (change->secret)
-        change_secret(c, tx->ctx, &w);
-    w.updated_ms = c->now_ms;
-    w.failing_since_ms = 0; /* the five days begin anew, as the lane's failures do */
-    e = webhook_write(tx, &w);
-    /* what waits for an endpoint that was switched off is given up at once */
-    struct db_value reset[] = {db_number(w.enabled ? INT64_MAX : 0), args[1]};
     if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LANE_RESET, reset, 2, NULL);
+        e = deed_find_committed(tx, "webhook.change", c->workspace, c->webhook->text, &committed);
+    if (e != OK || committed)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    struct webhook w = webhook_from_row(rows, 0);
+    bool is_new = apply_change(c, tx->ctx, &w);
+    e = webhook_write(tx, &w);
+    if (e == OK && (is_new || !w.enabled))
+        e = reset_lane(tx, &w);
     const struct deed_detail detail[] = {{"enabled", w.enabled ? "true" : "false"},
                                          {"secret_replaced", change->secret ? "true" : "false"},
                                          {"url_changed", change->url ? "true" : "false"},
@@ -313,7 +344,11 @@ static enum err delete_work(struct db_tx *tx, void *arg)
         [WEBHOOK_LANE_WAKE_SET_PENDING] = db_number(0),
     };
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELETE, args, 2, &rows);
+    bool committed = false;
+    enum err e = deed_find_committed(tx, "webhook.delete", c->workspace, c->webhook->text, &committed);
+    if (e != OK || committed)
+        return e;
+    e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_DELETE, args, 2, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_NOT_FOUND;
     /* the lane's next claim finds no endpoint, and deletes the deliveries */
@@ -339,13 +374,17 @@ static enum err test_work(struct db_tx *tx, void *arg)
                                  .webhook_id = *c->webhook,
                                  .event = WEBHOOK_TEST,
                                  .at_ms = clock_wall_ms()};
+    bool committed = false;
     enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_LOCK, args, 2, &rows);
-    if (e == OK && rows->count == 0)
-        return ERR_NOT_FOUND;
-    if (e == OK && db_int(rows, 0, WEBHOOK_GET_ENABLED) == 0)
-        return ERR_CONFLICT;
     if (e == OK)
-        e = outbox_insert(tx, &entry, 1);
+        e = deed_find_committed(tx, "webhook.test", c->workspace, c->webhook->text, &committed);
+    if (e != OK || committed)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    if (db_int(rows, 0, WEBHOOK_GET_ENABLED) == 0)
+        return ERR_CONFLICT;
+    e = outbox_insert(tx, &entry, 1);
     return e == OK ? deed_record(tx, "webhook.test", c->workspace, c->webhook->text, NULL) : e;
 }
 

@@ -14,12 +14,8 @@
 #include "webhook/turn.h"
 #include "json/json.h"
 
-/* The flag that the terminal transaction looks at is at most so old (lib/run/outbox.h). */
-enum {
-    ENDPOINT_AGE_MS = 1000,
-    /* Of one transaction: no further message is begun. */
-    DELIVERIES_MAX = 5000,
-};
+/* Of one transaction: no further message is begun. */
+enum { DELIVERIES_MAX = 5000 };
 
 /* A delivery that is to be written. */
 struct delivery {
@@ -105,8 +101,7 @@ static bool wants(struct fanout *f, const struct webhook *w, const struct webhoo
         return false;
     if (!id_is_set(&m->execution_id))
         return true;
-    return id_ms(&m->execution_id) > w->created_ms + ENDPOINT_AGE_MS &&
-           (!id_is_set(&w->workflow_id) || id_equal(&w->workflow_id, &m->responder_id)) &&
+    return (!id_is_set(&w->workflow_id) || id_equal(&w->workflow_id, &m->responder_id)) &&
            has_tags(f->tx->ctx, w->tags, db_str(f->rows, r, WEBHOOK_OUTBOX_NEXT_TAGS));
 }
 

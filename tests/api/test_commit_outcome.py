@@ -1,5 +1,7 @@
 """An error that answers COMMIT says nothing about the transaction: Galera answers 1180 or 1213 for one that the other nodes have
 committed. Whatever the error, the outcome is looked up: nothing is lost, repeated or answered 500."""
+import uuid
+
 import pytest
 
 from stack import eventually
@@ -77,6 +79,47 @@ def test_a_command_and_its_row_in_the_audit_log(proxied, done, change):
     assert deeds(stack, target, workspace.id).count(change.replace(" ", ".")) == 1
     assert workspace.balance() == (1005 if change == "credits grant" else 1000)
     assert stack.cli("secret", "list", *w) == [] or change != "secret delete"
+
+
+def of_webhook(stack, workspace, client, hook, what):
+    """(act, check of its answer and effect)"""
+    path, id = f"/webhooks/{hook['id']}", hook["id"]
+    key = stack.sql_one(f"SELECT HEX(sealed) FROM webhooks WHERE id = '{id}'")
+    message, failed = (f"01a21b0e-a5f1-7a73-930e-{uuid.uuid4().hex[:12]}" for _ in range(2))
+    if what.startswith("redeliver"):
+        stack.sql(f"""BEGIN;
+            INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, fanned, body) VALUES ('{message}', '{workspace.id}', 2, 1, 1, '{{}}');
+            INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, lane_id, state, due_ms, created_ms)
+                VALUES ('{failed}', '{workspace.id}', '{id}', '{message}', '{id}', 3, 9000000000000, 1);
+            COMMIT""")
+    return {
+        "create": (lambda: client.post("/webhooks", json={"url": "http://127.0.0.1:9/second"}), lambda r: (
+            r.status_code, len(client.get("/webhooks").json()["webhooks"]), r.json()["secret"][:6]) == (201, 2, "whsec_")),
+        "change": (lambda: client.request("PATCH", path, json={"rotate_secret": True}), lambda r: (
+            r.status_code == 200 and stack.sql_one(f"SELECT HEX(old_sealed) FROM webhooks WHERE id = '{id}'") == key)),
+        "delete": (lambda: client.delete(path), lambda r: (r.status_code, client.get(path).status_code) == (204, 404)),
+        "test": (lambda: client.post(f"{path}/test"), lambda r: (
+            r.status_code, stack.sql_one(f"SELECT COUNT(*) FROM webhook_outbox WHERE webhook_id = '{id}'")) == (202, "1")),
+        "redeliver": (lambda: client.post(f"{path}/deliveries/{failed}/redeliver"), lambda r: r.status_code == 202),
+        "redeliver all": (lambda: client.post(f"{path}/redeliver", json={"since": "2026-01-01"}),
+                          lambda r: r.json() == {"redelivered": 1, "has_more": False}),
+    }[what]
+
+
+@DONE
+@pytest.mark.parametrize("what", ["create", "change", "delete", "test", "redeliver", "redeliver all"])
+def test_a_change_of_a_webhook(proxied, done, what):
+    """The quota of endpoints is full after the creation."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    stack.set_up("workspace", "set", "--workspace", workspace.id, "--quotas", "webhooks=2")
+    hook = client.post("/webhooks", json={"url": "http://127.0.0.1:9"}).json()
+    act, check = of_webhook(stack, workspace, client, hook, what)
+    answer = answered(stack, proxy, 1180, done, act, pids=stack.children("api"))
+    assert check(answer), answer.text
+    target = answer.json()["id"] if what == "create" else hook["id"]
+    assert deeds(stack, target).count(f"webhook.{what.split()[0]}") == 1
 
 
 def deeds(stack, target, workspace=None):

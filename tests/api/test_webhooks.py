@@ -18,7 +18,7 @@ from stack import ROOT, Effects, eventually
 sys.path.insert(0, str(ROOT / "clients/python"))
 from millrace_client import verify_webhook  # noqa: E402
 
-SETTINGS = {"webhooks.retry_seconds": "1,1,1", "webhooks.timeout_seconds": "3", "webhooks.pending_max": "20",
+SETTINGS = {"webhooks.retry_seconds": "1,1,1", "webhooks.timeout_seconds": "3", "webhooks.pending_max": "600",
             "webhooks.pause_max_seconds": "1"}
 PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 FAILS = {"steps": [{"name": "a", "type": "fail", "message": "no"}]}
@@ -367,13 +367,27 @@ def test_five_days_of_failure_disable(stack, workspace, client, effects, hook):
 
 
 def test_success_or_change_ends_the_time_of_failure(stack, workspace, client, effects, hook):
-    for changes in (False, True):
-        stack.sql(f"UPDATE webhooks SET failing_since_ms = 1 WHERE id = '{hook['id']}'")
-        if changes:
-            assert change(client, hook, description="x")["failing_since"] is None
-        started(workspace, client)
-        await_delivery(client, hook, "delivered", 2 if changes else 1)
-        eventually(lambda: shown(client, hook)["failing_since"] is None, 40, "it fails no longer")
+    """A new URL or secret does, and so does enabling it."""
+    def fails():
+        stack.sql(f"UPDATE webhooks SET failing_since_ms = 1 WHERE id = '{hook['id']}'; INSERT INTO webhook_lanes (id, workspace_id, webhook_id, "
+                  f"due_ms, failures, failing) VALUES ('{hook['id']}', '{workspace.id}', '{hook['id']}', {9 * 10**15}, 3, 1) "
+                  "ON DUPLICATE KEY UPDATE failures = 3, failing = 1")
+
+    def failures():
+        return stack.sql_one(f"SELECT failures FROM webhook_lanes WHERE id = '{hook['id']}'")
+    fails()
+    for members in ({"description": "x"}, {"url": hook["url"], "enabled": True, "events": ["execution.failed"]}, {"filter": {"tags": None}}):
+        assert change(client, hook, **members)["failing_since"] and failures() == "3"
+    for members in ({"rotate_secret": True}, {"url": f"{effects.url}/new"}, {"url": hook["url"]}):
+        fails()
+        assert change(client, hook, **members)["failing_since"] is None and failures() == "0"
+    fails()
+    assert change(client, hook, enabled=False)["failing_since"]
+    assert change(client, hook, enabled=True)["failing_since"] is None and failures() == "0"
+    fails()
+    assert client.post(f"/webhooks/{hook['id']}/test").status_code == 202
+    await_delivery(client, hook, "delivered")
+    eventually(lambda: shown(client, hook)["failing_since"] is None, 40, "it fails no longer")
     assert shown(client, hook)["enabled"]
 
 
@@ -477,18 +491,62 @@ def test_thousands_of_hosts_of_one_workspace_delay_no_other(stack, workspace, cl
                   f"DELETE FROM webhook_lanes WHERE workspace_id = '{other}'")
 
 
-def test_too_many_pending_deliveries_fail_at_once(workspace, client, effects, hook):
+def stored_deliveries(stack, workspace, hook, state, n):
+    """Inserts deliveries that have failed (state 3), or that are pending (1) and due much later; their ids."""
+    message, *ids = (f"01a21b0e-a5f1-7a73-930e-{uuid.uuid4().hex[:12]}" for _ in range(n + 1))
+    stack.sql(f"BEGIN; INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, fanned, body) VALUES ('{message}', '{workspace.id}', 2, 1, 1, '{{}}'); "
+              "INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, lane_id, state, due_ms, created_ms) VALUES "
+              + ", ".join(f"('{id}', '{workspace.id}', '{hook['id']}', '{message}', '{hook['id']}', {state}, 9000000000000, 1)" for id in ids) +
+              "; INSERT INTO webhook_lanes (id, workspace_id, webhook_id, due_ms, pending) VALUES "
+              f"('{hook['id']}', '{workspace.id}', '{hook['id']}', 9000000000000, {n if state == 1 else 0}) "
+              "ON DUPLICATE KEY UPDATE pending = pending + VALUES(pending); COMMIT")
+    return ids
+
+
+def test_too_many_pending_deliveries_fail_at_once(stack, workspace, client, effects, hook):
+    stored_deliveries(stack, workspace, hook, 1, 580)
     effects.answer("/hook", 503, headers={"Retry-After": "3600"})
     flow = workspace.put_workflow(PROGRAM)
     batch = client.post(f"/workflows/{flow}/run-batch", json={"items": [{}] * 30}).json()
     assert batch["accepted"] == 30
 
     def settled():
-        found = deliveries(client, hook, limit=100)
+        found = [d for d in deliveries(client, hook, limit=100) if d["execution_id"]]
         return len(found) == 30 and found
     found = eventually(settled, 60, "30 deliveries")
     refused = [d for d in found if d["state"] == "failed"]
     assert len(refused) == 10 and {d["error"] for d in refused} == {"Too many deliveries are pending (webhooks.pending_max)."}
+
+
+def test_redelivery_makes_no_more_pending_than_may_be(stack, workspace, client, effects, hook):
+    def pending(ids):
+        listed = ", ".join(f"'{id}'" for id in ids)
+        return int(stack.sql_one(f"SELECT COUNT(*) FROM webhook_deliveries WHERE id IN ({listed}) AND state = 1"))
+    effects.answer("/hook", 503, headers={"Retry-After": "3600"})
+    stored_deliveries(stack, workspace, hook, 1, 580)
+    ids = stored_deliveries(stack, workspace, hook, 3, 20)
+    assert client.post(f"/webhooks/{hook['id']}/redeliver", json={"since": "2026-01-01"}).json() == {"redelivered": 20, "has_more": False}
+    effects.wait_for("/hook")  # one that fails
+    assert client.post(f"/webhooks/{hook['id']}/redeliver", json={"since": "2026-01-01"}).json() == {"redelivered": 0, "has_more": False}
+    more = stored_deliveries(stack, workspace, hook, 3, 2)
+    for path, body in ((f"deliveries/{more[0]}/redeliver", None), ("redeliver", {"since": "2026-01-01"})):
+        answer = client.post(f"/webhooks/{hook['id']}/{path}", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "quota_exceeded") and "pending_max" in answer.text
+    assert "webhooks.pending_max" in stack.cli("webhook", "redeliver", hook["id"], "--workspace", workspace.id, "--since", "2026-01-01", check=False)[2]
+    assert client.post(f"/webhooks/{hook['id']}/deliveries/{ids[0]}/redeliver").status_code == 202, "it is pending already"
+    assert pending(ids) == 20 and pending(more) == 0
+    for id in ids[:5]:
+        stack.sql(f"DELETE FROM webhook_deliveries WHERE id = '{id}'; UPDATE webhook_lanes SET pending = pending - 1 WHERE id = '{hook['id']}'")
+    third = stored_deliveries(stack, workspace, hook, 3, 4)
+    assert client.post(f"/webhooks/{hook['id']}/redeliver", json={"since": "2026-01-01"}).json() == {"redelivered": 5, "has_more": True}
+    assert pending(more + third) == 5
+
+
+def test_events_of_runs_that_were_accepted_before_the_endpoint_was_created(workspace, client, effects):
+    run = client.started(workspace.put_workflow({"steps": [{"name": "a", "type": "wait", "signal": "go", "timeout_seconds": 600}]}))
+    hook = made(client, f"{effects.url}/late")
+    assert client.post(f"/executions/{run}/signals/go", json=1).status_code < 300
+    assert await_delivery(client, hook, "delivered")[0]["execution_id"] == run
 
 
 # --- operators ---------------------------------------------------------------------------------------------------------

@@ -884,8 +884,7 @@ export interface paths {
         put?: never;
         /**
          * Create a webhook
-         * @description The response is the only one that shows the secret. Executions that are accepted more than a second after the response are
-         *     reported.
+         * @description The response is the only one that shows the secret. Events that happen more than a second after the response are reported.
          *
          */
         post: operations["createWebhook"];
@@ -1009,7 +1008,8 @@ export interface paths {
         /**
          * Send again what has failed
          * @description Makes failed deliveries pending that were made since a moment, at most 500 with one request: repeat it while `has_more` is true.
-         *     409 `webhook_disabled` if the webhook is disabled.
+         *     409 `webhook_disabled` if the webhook is disabled. 403 `quota_exceeded` if it has as many pending deliveries as it may
+         *     (`webhooks.pending_max`).
          *
          */
         post: operations["redeliverWebhookFailures"];
@@ -1036,7 +1036,7 @@ export interface paths {
         /**
          * Send a delivery again
          * @description The delivery is sent at once with the same id and body, whatever its state is. 409 `webhook_disabled` if the webhook is disabled,
-         *     `execution_purged` if the execution was purged.
+         *     `execution_purged` if the execution was purged. 403 `quota_exceeded` if the webhook has as many pending deliveries as it may.
          *
          */
         post: operations["redeliverWebhookDelivery"];
