@@ -75,7 +75,8 @@ USE.blob                  := base mariadb
 USE.deed                  := base json mariadb
 USE.secret                := base json mariadb deed
 USE.account               := base json mariadb redis
-USE.run                   := base json mariadb deed redis account
+USE.spending              := base schedule json mariadb deed redis account
+USE.run                   := base json mariadb deed redis account spending
 USE.webhook               := base json mariadb deed redis secret account run
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
 USE.retry                 := base json schema workflow skill mariadb redis account run store
@@ -84,13 +85,13 @@ USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis blob account run store
 USE.doctor                := base mariadb redis
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account run webhook store session retry cluster maintenance doctor view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account spending run webhook store session retry cluster maintenance doctor view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store session fcgi/shared
 USE.fcgi/cache            := base json schema workflow skill mariadb redis account run store fcgi/shared fcgi/http
-USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account run webhook store view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account run webhook store session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account spending run webhook store view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account spending run webhook store session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
 USE.fcgi/server           := base service json schema workflow skill mariadb deed redis blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 

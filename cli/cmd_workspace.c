@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "cli/commands.h"
 #include "cli/names.h"
+#include "schedule/zone.h"
 #include "store/workspace.h"
 
 enum {
@@ -17,7 +18,7 @@ enum {
 static const int64_t QUOTA_LIMIT_MAX = 1099511627776;
 
 struct limit_texts {
-    const char *rate, *concurrent, *price, *payload_days, *rows_days, *quotas;
+    const char *rate, *concurrent, *price, *payload_days, *rows_days, *quotas, *timezone;
 };
 
 static bool parse_workspace_limit(struct cli *cli, const char *option, const char *text, int64_t max,
@@ -57,6 +58,15 @@ static bool parse_quotas(struct cli *cli, const char *text, struct workspace_lim
     return true;
 }
 
+static bool parse_timezone(struct cli *cli, const char *text, struct workspace_limits *l)
+{
+    l->has_timezone = text != NULL;
+    l->timezone = text && strcmp(text, "default") != 0 ? text : NULL;
+    if (l->timezone && !zone_open(cli->ctx, l->timezone))
+        return cli_usage(cli, "--timezone: the time zone database has no zone %s", l->timezone), false;
+    return true;
+}
+
 static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t, struct workspace_limits *l)
 {
     *l = (struct workspace_limits){0};
@@ -66,7 +76,7 @@ static bool parse_workspace_limits(struct cli *cli, const struct limit_texts *t,
         !parse_workspace_limit(cli, "--keep-payload-days", t->payload_days, DAYS_MAX,
                                &l->keep_payload_days) ||
         !parse_workspace_limit(cli, "--keep-rows-days", t->rows_days, DAYS_MAX, &l->keep_rows_days) ||
-        !parse_quotas(cli, t->quotas, l))
+        !parse_timezone(cli, t->timezone, l) || !parse_quotas(cli, t->quotas, l))
         return false;
     l->price.is_given = t->price != NULL;
     l->price.is_set = t->price && strcmp(t->price, "default") != 0;
@@ -93,6 +103,7 @@ static json_object *workspace_json(const struct workspace *w)
                            w->limits.price.is_set ? credits_json(w->limits.price.value) : NULL);
     add_limit(o, "keep_payload_days", &w->limits.keep_payload_days);
     add_limit(o, "keep_rows_days", &w->limits.keep_rows_days);
+    cli_add_text(o, "timezone", w->limits.timezone ? w->limits.timezone : "UTC");
     cli_add_time(o, "created_at", w->created_ms, true);
     return o;
 }
@@ -143,14 +154,15 @@ int cmd_workspace_set(struct cli *cli, int argc, char **argv)
                                          {"price-credits", .text_r = &t.price},
                                          {"keep-payload-days", .text_r = &t.payload_days},
                                          {"keep-rows-days", .text_r = &t.rows_days},
+                                         {"timezone", .text_r = &t.timezone},
                                          {"quotas", .text_r = &t.quotas},
                                          {0}};
     struct workspace_limits limits;
     id workspace;
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_workspace_limits(cli, &t, &limits))
         return CLI_USAGE;
-    if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days && !t.quotas)
-        return cli_usage(cli, "no limit, price or quota to set");
+    if (!t.rate && !t.concurrent && !t.price && !t.payload_days && !t.rows_days && !t.timezone && !t.quotas)
+        return cli_usage(cli, "no limit, price, time zone or quota to set");
     int code = cli_open_workspace(cli, STATEMENT_S, text, &workspace);
     if (code != CLI_DONE)
         return code;

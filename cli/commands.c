@@ -37,9 +37,11 @@ const struct command commands[] = {
      "creates a workspace (and a tenant, unless --tenant is given); prints its id", "workspace.create"},
     {"workspace", "set", cmd_workspace_set,
      "--workspace W [--rate-limit-per-minute N|default] [--max-concurrent N|default] [--price-credits "
-     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default] "
+     "N|default] [--keep-payload-days N|default] [--keep-rows-days N|default] [--timezone ZONE|default] "
      "[--quotas NAME=N|default,...]",
-     "changes the limits, the price, the retention of payloads and rows, and the quotas of a workspace; "
+     "changes the limits, the price, the retention of payloads and rows, the time zone of the days and "
+     "months of "
+     "budgets, and the quotas of a workspace; "
      "\"default\" removes a value",
      "workspace.set"},
     {"workspace", "show", cmd_workspace_show, "--workspace W",
@@ -56,6 +58,17 @@ const struct command commands[] = {
      "invoice "
      "number, is made once, however often the command is repeated",
      "credits.grant"},
+    {"budget", "set", cmd_budget_set,
+     "--workspace W --scope workspace|key|principal|responder|tag [--target T] --period day|month|total "
+     "--limit N "
+     "[--soft-percent N]",
+     "sets the limit of a budget, in credits; makes the budget if the workspace has none of this scope, "
+     "target and "
+     "period. T is an id or a tag",
+     "budget.put"},
+    {"budget", "list", cmd_budget_list, "--workspace W",
+     "lists the budgets of a workspace with what is used"},
+    {"budget", "remove", cmd_budget_remove, "--workspace W ID", "removes a budget", "budget.delete"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
     {"credits", "ledger", cmd_credits_ledger,
      "--workspace W [--month YYYY-MM] [--kind grant|debit|refund] [--before ID] [--limit N]",

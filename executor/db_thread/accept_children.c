@@ -143,6 +143,8 @@ static const char *refusal_text(enum run_verdict verdict)
     switch (verdict) {
     case RUN_INSUFFICIENT_CREDITS:
         return "the balance does not cover the run";
+    case RUN_BUDGET_EXCEEDED:
+        return "a budget of the workspace does not allow the run";
     case RUN_TREE_LIMIT:
         return "the tree of runs would be too deep or too large";
     case RUN_PARENT_GONE:

@@ -104,8 +104,14 @@ static enum err end_sessions_step(struct maintenance_timer *m, uint64_t *n_r, bo
 
 static enum err expire_occurrences_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
+    uint64_t periods;
     enum err e = maintenance_delete_old_occurrences(m->db, n_r);
     *more_r = *n_r == MAINTENANCE_ROWS_MAX;
+    if (e != OK)
+        return e;
+    e = maintenance_delete_old_budget_periods(m->db, &periods);
+    *n_r += periods;
+    *more_r = *more_r || periods == MAINTENANCE_ROWS_MAX;
     return e;
 }
 

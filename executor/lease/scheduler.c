@@ -152,6 +152,7 @@ static bool finish_occurrence(struct db *db, struct redis *redis, void *ctx, con
     case RUN_CONCURRENCY_LIMITED: /* a backfill waits on */
         return req->occurrence.origin != ORIGIN_BACKFILL;
     case RUN_INSUFFICIENT_CREDITS:
+    case RUN_BUDGET_EXCEEDED:
     case RUN_OCCURRENCE_REFUSED:
     case RUN_OCCURRENCE_EXISTS:
         return true;

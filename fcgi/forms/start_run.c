@@ -3,6 +3,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "account/credits.h"
 #include "base/log.h"
 #include "fcgi/forms/execution_reply.h"
 #include "fcgi/forms/quota_reply.h"
@@ -15,6 +16,7 @@
 #include "fcgi/http/slow.h"
 #include "fcgi/shared/accept_group.h"
 #include "run/idempotency_cache.h"
+#include "spending/budget.h"
 #include "store/execution.h"
 #include "json/json_write.h"
 
@@ -81,6 +83,20 @@ int reject_or_replay(struct request *r, struct span key, const uint8_t fingerpri
     return match.state == IDEMPOTENCY_REUSED ? reply_key_reused(r) : status;
 }
 
+static int reply_budget_exceeded(struct request *r, const struct budget_refusal *refusal)
+{
+    char used[CREDITS_TEXT_SIZE], limit[CREDITS_TEXT_SIZE];
+    int64_t reset_ms = refusal->reset_ms == PERIOD_NEVER ? 0 : refusal->reset_ms;
+    if (!id_is_set(&refusal->budget_id))
+        return reply_problem_with_budget(r, 402, "budget_exceeded", &refusal->budget_id, reset_ms,
+                                         "The run matches more than %d budgets.", BUDGETS_OF_RUN_MAX);
+    return reply_problem_with_budget(
+        r, 402, "budget_exceeded", &refusal->budget_id, reset_ms,
+        "A budget does not allow this run: scope %s, period %s, %s of %s credits are used.",
+        budget_scope_name((enum budget_scope)refusal->scope), period_name((enum period_kind)refusal->period),
+        credits_text(refusal->used, used), credits_text(refusal->limit, limit));
+}
+
 int reply_run_verdict(struct request *r, const struct run_request *req, const struct run_answer *answer)
 {
     switch (answer->verdict) {
@@ -101,6 +117,8 @@ int reply_run_verdict(struct request *r, const struct run_request *req, const st
                                             "This tool call has already started an execution.");
     case RUN_INSUFFICIENT_CREDITS:
         return reply_problem(r, 402, "insufficient_credits", "The workspace has insufficient credits.");
+    case RUN_BUDGET_EXCEEDED:
+        return reply_budget_exceeded(r, &answer->budget);
     case RUN_CONCURRENCY_LIMITED:
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 429, "concurrency_limited",

@@ -176,8 +176,8 @@ static void write_errors(struct request *r, struct json_write *w, const struct j
     json_write_close(w, ']');
 }
 
-static int reply_problem_body(struct request *r, int status, const char *code,
-                              const struct json_problems *problems, const id *execution, const char *detail)
+/* The body without its end. */
+static struct json_write *begin_problem(struct request *r, int status, const char *code, const char *detail)
 {
     struct json_write *w = json_write_new(r);
     detail = problem_text(r, detail);
@@ -188,15 +188,27 @@ static int reply_problem_body(struct request *r, int status, const char *code,
     json_write_text(w, "detail", detail);
     json_write_text(w, "error", detail);
     json_write_text(w, "code", code);
+    return w;
+}
+
+static int end_problem(struct request *r, int status, struct json_write *w)
+{
+    size_t size;
+    json_write_text(w, "request_id", r->id);
+    json_write_close(w, '}');
+    const char *body = json_write_result(w, &size);
+    return reply_bytes(r, status, "application/problem+json", body, size);
+}
+
+static int reply_problem_body(struct request *r, int status, const char *code,
+                              const struct json_problems *problems, const id *execution, const char *detail)
+{
+    struct json_write *w = begin_problem(r, status, code, detail);
     if (problems)
         write_errors(r, w, problems);
     if (execution)
         json_write_id(w, "execution_id", execution);
-    json_write_text(w, "request_id", r->id);
-    json_write_close(w, '}');
-    size_t size;
-    const char *body = json_write_result(w, &size);
-    return reply_bytes(r, status, "application/problem+json", body, size);
+    return end_problem(r, status, w);
 }
 
 int reply_problem(struct request *r, int status, const char *code, const char *format, ...)
@@ -222,6 +234,19 @@ int reply_problem_with_execution(struct request *r, int status, const char *code
                                  const char *detail)
 {
     return reply_problem_body(r, status, code, NULL, execution, detail);
+}
+
+int reply_problem_with_budget(struct request *r, int status, const char *code, const id *budget,
+                              int64_t reset_ms, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    const char *detail = talloc_vasprintf(r, format, args);
+    va_end(args);
+    struct json_write *w = begin_problem(r, status, code, detail);
+    json_write_id(w, "budget_id", budget);
+    json_write_time(w, "reset_at", reset_ms, false);
+    return end_problem(r, status, w);
 }
 
 int reply_not_found(struct request *r)

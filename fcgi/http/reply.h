@@ -35,6 +35,10 @@ int reply_problems(struct request *r, int status, const char *code, const struct
 /* The same with `execution_id`, the execution that the request conflicts with. */
 int reply_problem_with_execution(struct request *r, int status, const char *code, const id *execution,
                                  const char *detail);
+/* The same with `budget_id`, the budget that refuses, and `reset_at`. An unset id, and a time of 0, are null.
+ */
+int reply_problem_with_budget(struct request *r, int status, const char *code, const id *budget,
+                              int64_t reset_ms, const char *format, ...) PRINTF_LIKE(6, 7);
 /* The general reply to a failed library call: 404, 503 with Retry-After, 504 or 500. */
 int reply_err(struct request *r, enum err e);
 int reply_not_found(struct request *r);

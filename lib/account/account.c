@@ -93,6 +93,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .head_grant = db_get_id(rows, i, ACCOUNT_LOCK_HEAD_GRANT),
             .head_remaining = db_int(rows, i, ACCOUNT_LOCK_HEAD_REMAINING),
             .next_change_ms = db_int(rows, i, ACCOUNT_LOCK_NEXT_CHANGE_MS),
+            .budgets = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_BUDGETS),
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
         remember_lock(tx, &accounts[i].workspace_id);
@@ -248,6 +249,7 @@ enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry 
         v[LEDGER_INSERT_SET_KEY_ID] = db_id(&l->key_id);
         v[LEDGER_INSERT_SET_REASON] = db_text(l->reason);
         v[LEDGER_INSERT_SET_GRANT_ID] = db_id(&l->grant_id);
+        v[LEDGER_INSERT_SET_BUDGETS] = l->budgets.at ? db_bytes(l->budgets.at, l->budgets.size) : db_null();
     }
     return db_run_each(tx->db, tx->ctx, SQL_LEDGER_INSERT, NULL, 0, values, LEDGER_INSERT_SET_COUNT, n, NULL);
 }

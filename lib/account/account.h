@@ -7,6 +7,7 @@
 
 #include "account/grant.h"
 #include "base/ids.h"
+#include "base/span.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
@@ -42,6 +43,8 @@ struct account {
     int64_t price;
     /* Starts at 1 and grows with each change of a workflow or skill; see account_bump_catalog_version. */
     int64_t catalog_version;
+    /* What budgets the workspace has: bits of lib/spending/budget.h; 0: none. */
+    uint32_t budgets;
     /* MariaDB's wall time when the row was locked. */
     int64_t now_ms;
     /* balance, `active` or `delayed` was changed: account_write increments the version. */
@@ -86,6 +89,8 @@ struct ledger_entry {
     const char *reason;
     /* The grant that it comes from or goes to; unset: several (the rows are in credit_parts), or nothing. */
     id grant_id;
+    /* Of a debit and its refund: the budgets in which it counts (lib/spending/budget.h); absent: none. */
+    struct span budgets;
 };
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries,
                                     size_t n) WARN_UNUSED;

@@ -171,6 +171,7 @@ static const struct setting settings[] = {
     NUMBER_ROW(quotas, delayed_runs, 100000, 0, 1000000000,
                "executions of a workspace that may wait for their start_at at a time"),
     NUMBER_ROW(quotas, webhooks, 50, 0, 1000000, "endpoints of webhooks of a workspace"),
+    NUMBER_ROW(quotas, budgets, 1000, 0, 1000000, "budgets of a workspace"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(

@@ -41,7 +41,7 @@ struct config {
     /* See lib/store/quota.h. */
     struct {
         int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
-            webhooks;
+            webhooks, budgets;
     } quotas;
     struct {
         const char *key_file;

@@ -20,7 +20,9 @@ enum scope {
     SCOPE_SCHEDULES_WRITE = 1 << 11,
     SCOPE_WEBHOOKS_READ = 1 << 12,
     SCOPE_WEBHOOKS_WRITE = 1 << 13,
-    SCOPES_ALL = (1 << 14) - 1,
+    SCOPE_BUDGETS_READ = 1 << 14,
+    SCOPE_BUDGETS_WRITE = 1 << 15,
+    SCOPES_ALL = (1 << 16) - 1,
 };
 
 /* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */

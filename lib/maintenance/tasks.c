@@ -97,6 +97,11 @@ enum err maintenance_delete_old_occurrences(struct db *db, uint64_t *n_r)
     return delete_rows(db, SQL_MAINTENANCE_DELETE_OLD_OCCURRENCES, n_r);
 }
 
+enum err maintenance_delete_old_budget_periods(struct db *db, uint64_t *n_r)
+{
+    return delete_rows(db, SQL_MAINTENANCE_DELETE_OLD_BUDGET_PERIODS, n_r);
+}
+
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r)
 {
     return delete_rows(db, SQL_MAINTENANCE_DELETE_LOST_EXECUTORS, n_r);

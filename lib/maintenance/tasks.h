@@ -39,6 +39,8 @@ enum err maintenance_delete_expired_batches(struct db *db, uint64_t *n_r) WARN_U
 enum err maintenance_delete_ended_sessions(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes occurrences of schedules that started no run and were decided 30 days ago. *n_r as above. */
 enum err maintenance_delete_old_occurrences(struct db *db, uint64_t *n_r) WARN_UNUSED;
+/* Deletes the counters of periods of budgets that ended 400 days ago. *n_r as above. */
+enum err maintenance_delete_old_budget_periods(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes executors that were marked as lost a day ago. */
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Copies the balances of at most MAINTENANCE_ROWS_MAX accounts after `after` (unset: from the first) to

@@ -313,6 +313,7 @@ static enum err accept_work(struct db_tx *tx, void *arg)
 {
     struct accept_batch *b = arg;
     talloc_free_children(b->publish_ctx);
+    b->budgets = NULL;
     for (size_t i = 0; i < b->n; i++) {
         struct accept_entry *entry = &b->entries[i];
         *entry->answer = (struct run_answer){.execution_id = entry->req->execution_id,
@@ -345,12 +346,16 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = accept_read_occurrences(tx, b);
     if (e == OK)
         e = accept_open_grants(tx, b);
+    if (e == OK)
+        e = accept_read_budgets(tx, b);
     if (e == OK) {
         accept_decide(b);
         e = accept_insert(tx, b);
     }
     if (e == OK)
         e = accept_write_occurrences(tx, b);
+    if (e == OK)
+        e = accept_write_budgets(tx, b);
     if (e == OK)
         e = account_write(tx, b->accounts, b->accounts_n);
     failpoint("accept.before_commit");

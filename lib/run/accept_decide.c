@@ -44,11 +44,15 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         return;
     entry->cost = run_price(entry->req, account->price);
     bool delayed = run_request_is_delayed(entry->req);
+    struct budget_refusal refusal;
     bool counted = run_request_is_root(entry->req) && !delayed && account->max_concurrent > 0;
     if (entry->tree && entry->tree->size + 1 >= TREE_SIZE_MAX) {
         entry->answer->verdict = RUN_TREE_LIMIT;
     } else if (!account_covers(account, entry->cost)) {
         entry->answer->verdict = RUN_INSUFFICIENT_CREDITS;
+    } else if (!budget_set_allows(b->budgets, (size_t)(entry - b->entries), entry->cost, &refusal)) {
+        entry->answer->verdict = RUN_BUDGET_EXCEEDED;
+        entry->answer->budget = refusal;
     } else if (counted && account->active >= account->max_concurrent) {
         entry->answer->verdict = RUN_CONCURRENCY_LIMITED;
         entry->answer->active = account->active;
@@ -62,6 +66,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         entry->answer->response = entry->req->first_response;
         entry->answer->cost = entry->cost;
         entry->grant = account_debit(account, &entry->req->execution_id, entry->cost);
+        budget_set_debit(b->budgets, (size_t)(entry - b->entries), entry->cost);
         account->active += counted;
         account->delayed += delayed;
         account->changed = true;

@@ -155,6 +155,9 @@ static bool outcome_of(const struct accept_entry *entry, enum occurrence_state *
     case RUN_INSUFFICIENT_CREDITS:
         *reason_r = OCCURRENCE_INSUFFICIENT_CREDITS;
         return true;
+    case RUN_BUDGET_EXCEEDED:
+        *reason_r = OCCURRENCE_BUDGET_EXCEEDED;
+        return true;
     case RUN_CONCURRENCY_LIMITED:
         *reason_r = OCCURRENCE_CONCURRENCY_LIMITED;
         return !waits_on;

@@ -6,6 +6,7 @@
 #include "account/account.h"
 #include "redis/redis.h"
 #include "run/accept_types.h"
+#include "spending/budget.h"
 
 /* A tree that gets children in this batch. */
 struct accept_tree {
@@ -52,6 +53,8 @@ struct accept_batch {
     size_t accounts_n;
     struct accept_tree trees[ACCEPT_BATCH_MAX];
     size_t trees_n;
+    /* What the entries match, in their order; NULL: no workspace of the batch has budgets. */
+    struct budget_set *budgets;
 };
 
 static inline bool entry_is_undecided(const struct accept_entry *entry)
@@ -81,9 +84,15 @@ static inline bool accept_version_may_be_stale(const struct run_request *req, in
  * entries cost together, and makes what is due. Runs no statement if the accounts' rows suffice. */
 enum err accept_open_grants(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 /* Decides the entries that are still undecided, in their order: duplicates within the batch, size of the
- * tree, balance, concurrency. The cost of an accepted run is debited from the account in memory, so that
- * later entries see it. Reads and writes memory only. */
+ * tree, balance, budgets, concurrency. The cost of an accepted run is debited from the account and its
+ * budgets in memory, so that later entries see it. Reads and writes memory only. */
 void accept_decide(struct accept_batch *b);
+
+/* Reads the budgets of the entries that are still undecided, under their accounts' locks. Runs no statement
+ * for workspaces without budgets. */
+enum err accept_read_budgets(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+/* Writes their counters, and tells the workspaces which levels were crossed. */
+enum err accept_write_budgets(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
 /* The data of the first event, on ctx; NULL: none. */
 const char *accept_queued_data(void *ctx, const struct run_request *req);

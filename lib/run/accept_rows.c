@@ -69,6 +69,7 @@ static enum err insert_debits(struct db_tx *tx, struct accept_batch *b)
             .responder_id = entry->req->responder_id,
             .key_id = entry->req->key_id,
             .grant_id = entry->grant,
+            .budgets = budget_set_marks(b->budgets, i),
         };
     }
     return account_add_ledger_entries(tx, entries, n);

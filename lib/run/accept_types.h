@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account/budget_refusal.h"
 #include "account/idempotency.h"
 #include "account/stored_response.h"
 #include "base/ids.h"
@@ -100,6 +101,8 @@ enum run_verdict {
     RUN_TOOL_CALL_EXISTS,
     /* 402. */
     RUN_INSUFFICIENT_CREDITS,
+    /* 402: `budget`. */
+    RUN_BUDGET_EXCEEDED,
     /* 429: `active` and `limit`. */
     RUN_CONCURRENCY_LIMITED,
     /* 403: as many runs of the workspace wait for their start as may; `limit`. */
@@ -143,6 +146,7 @@ struct run_answer {
     int64_t cost;
     /* If the concurrency limit is reached; `limit`, if that of delayed runs is. */
     int64_t active, limit;
+    struct budget_refusal budget;
 };
 
 static inline bool run_request_is_delayed(const struct run_request *req)

@@ -14,6 +14,7 @@ static const char *const reason_names[] = {
     [OCCURRENCE_CONCURRENCY_LIMITED] = "concurrency_limited",
     [OCCURRENCE_ARCHIVED] = "archived",
     [OCCURRENCE_INVALID_INPUTS] = "invalid_inputs",
+    [OCCURRENCE_BUDGET_EXCEEDED] = "budget_exceeded",
 };
 static const char *const overlap_names[] = {
     [OVERLAP_SKIP] = "skip",

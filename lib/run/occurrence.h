@@ -29,6 +29,7 @@ enum occurrence_reason {
     OCCURRENCE_CONCURRENCY_LIMITED = 4,
     OCCURRENCE_ARCHIVED = 5,
     OCCURRENCE_INVALID_INPUTS = 6,
+    OCCURRENCE_BUDGET_EXCEEDED = 7,
 };
 
 /* What happens to an occurrence while a run of the schedule is queued or running. */

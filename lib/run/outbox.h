@@ -21,6 +21,9 @@ enum webhook_event {
     WEBHOOK_DISABLED = 5,
     /* a message to one endpoint, by request */
     WEBHOOK_TEST = 6,
+    /* a budget has reached its soft_percent; its limit (docs/budgets.md) */
+    WEBHOOK_BUDGET_SOFT = 7,
+    WEBHOOK_BUDGET_EXCEEDED = 8,
 };
 
 static inline uint32_t webhook_event_bit(enum webhook_event event)
@@ -33,7 +36,8 @@ enum { WEBHOOK_EVENTS_DEFAULT = 1 << WEBHOOK_SUCCEEDED | 1 << WEBHOOK_FAILED | 1
 /* What an endpoint, and what a run's own webhook may ask for. */
 enum {
     WEBHOOK_EVENTS_OF_RUNS = WEBHOOK_EVENTS_DEFAULT | 1 << WEBHOOK_STARTED,
-    WEBHOOK_EVENTS_ALL = WEBHOOK_EVENTS_OF_RUNS | 1 << WEBHOOK_DISABLED,
+    WEBHOOK_EVENTS_ALL = WEBHOOK_EVENTS_OF_RUNS | 1 << WEBHOOK_DISABLED | 1 << WEBHOOK_BUDGET_SOFT |
+                         1 << WEBHOOK_BUDGET_EXCEEDED,
 };
 
 struct outbox_entry {

@@ -12,6 +12,7 @@
 #include "run/outbox.h"
 #include "run/run_counts.h"
 #include "run/stop_marks.h"
+#include "spending/budget.h"
 #include "json/json.h"
 
 struct run_tx_event {
@@ -958,6 +959,9 @@ enum err run_tx_flush(struct run_tx *run_tx)
     if (e == OK)
         e = account_refund(run_tx->tx, run_tx->accounts, run_tx->accounts_n, run_tx->refunds,
                            run_tx->refunds_n);
+    if (e == OK)
+        e = budget_refund(run_tx->tx, run_tx->accounts, run_tx->accounts_n, run_tx->refunds,
+                          run_tx->refunds_n);
     if (e == OK)
         e = account_add_ledger_entries(run_tx->tx, run_tx->refunds, run_tx->refunds_n);
     if (e == OK)

@@ -71,7 +71,8 @@ const char *reason_name(enum failure_reason r)
                                         "model_error",
                                         "internal",
                                         "limit_exceeded",
-                                        "expired"};
+                                        "expired",
+                                        "budget_exceeded"};
     return r == REASON_NONE ? NULL : NAME_OF(names, r);
 }
 

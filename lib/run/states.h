@@ -45,6 +45,8 @@ enum failure_reason {
     REASON_LIMIT_EXCEEDED = 11,
     /* not started by its expires_at */
     REASON_EXPIRED = 12,
+    /* a child did not fit into a budget */
+    REASON_BUDGET_EXCEEDED = 13,
 };
 
 enum event_type {

@@ -13,6 +13,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_STREAMS] = "streams",
     [QUOTA_DELAYED_RUNS] = "delayed_runs",
     [QUOTA_WEBHOOKS] = "webhooks",
+    [QUOTA_BUDGETS] = "budgets",
 };
 
 const char *quota_name(enum quota quota)
@@ -67,6 +68,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_STREAMS] = config->quotas.streams,
                 [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
                 [QUOTA_WEBHOOKS] = config->quotas.webhooks,
+                [QUOTA_BUDGETS] = config->quotas.budgets,
             },
         .program_bytes = -1,
     };
@@ -168,6 +170,7 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
         [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
         [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,      [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
         [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,  [QUOTA_WEBHOOKS] = SQL_QUOTA_COUNT_WEBHOOKS,
+        [QUOTA_BUDGETS] = SQL_QUOTA_COUNT_BUDGETS,
     };
     enum err e = OK;
     for (int q = 0; q < QUOTAS && e == OK; q++) {

@@ -26,6 +26,8 @@ enum quota {
     QUOTA_DELAYED_RUNS,
     /* Endpoints of webhooks. */
     QUOTA_WEBHOOKS,
+    /* Budgets (lib/spending/budget_store.h). */
+    QUOTA_BUDGETS,
     QUOTAS
 };
 

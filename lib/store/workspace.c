@@ -34,7 +34,7 @@ static enum err record_workspace(struct db_tx *tx, const char *deed, const id *w
         {"keep_payload_days", &l->keep_payload_days},
         {"keep_rows_days", &l->keep_rows_days},
     };
-    struct deed_detail detail[2 + 4 + 1 + QUOTAS + 1] = {0};
+    struct deed_detail detail[2 + 4 + 1 + 1 + QUOTAS + 1] = {0};
     char price[CREDITS_TEXT_SIZE];
     size_t n = 0;
     if (name)
@@ -48,6 +48,8 @@ static enum err record_workspace(struct db_tx *tx, const char *deed, const id *w
     if (l->price.is_given)
         detail[n++] = (struct deed_detail){"price_credits",
                                            l->price.is_set ? credits_text(l->price.value, price) : NULL};
+    if (l->has_timezone)
+        detail[n++] = (struct deed_detail){"timezone", l->timezone};
     for (int q = 0; q < QUOTAS; q++) {
         if (l->quotas[q].is_given)
             detail[n++] = (struct deed_detail){quota_name((enum quota)q), limit_text(tx->ctx, &l->quotas[q])};
@@ -204,6 +206,8 @@ static enum err workspace_limits_work(struct db_tx *tx, void *arg)
         limit_value(&l->max_concurrent),
         db_number(l->max_concurrent.is_given),
         db_number(active),
+        db_number(l->has_timezone),
+        db_text(l->timezone),
         db_id(c->workspace),
     };
     e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_LIMITS, args, sizeof args / sizeof args[0], NULL);
@@ -251,6 +255,7 @@ enum err workspace_list(struct db *db, void *ctx, const id *workspace, struct wo
             .limits.price = limit_of(rows, i, WORKSPACE_LIST_PRICE),
             .limits.keep_payload_days = limit_of(rows, i, WORKSPACE_LIST_KEEP_PAYLOAD_DAYS),
             .limits.keep_rows_days = limit_of(rows, i, WORKSPACE_LIST_KEEP_ROWS_DAYS),
+            .limits.timezone = db_str(rows, i, WORKSPACE_LIST_TIMEZONE),
         };
     }
     *list_r = list;

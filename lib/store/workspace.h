@@ -17,6 +17,10 @@ struct workspace_limits {
     struct workspace_limit price;
     /* Retention of runs, see lib/maintenance/retention.h. workspace_create ignores both. */
     struct workspace_limit keep_payload_days, keep_rows_days;
+    /* Of the days and months of budgets: a name of the IANA database; NULL: UTC. workspace_create ignores it.
+     */
+    bool has_timezone;
+    const char *timezone;
     /* By enum quota. workspace_create ignores them, and workspace_list does not read them. */
     struct workspace_limit quotas[QUOTAS];
 };

@@ -82,6 +82,8 @@ DAMAGE = [
      f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
     ("reference", f"INSERT INTO credit_references VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",
      "DELETE FROM credit_references WHERE reference = 'r'"),
+    ("budget", "UPDATE accounts SET budgets = 1 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE accounts SET budgets = 0 WHERE workspace_id = '{workspace}'"),
     ("active", "UPDATE accounts SET active = 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET active = 0 WHERE workspace_id = '{workspace}'"),
     ("debit", "UPDATE executions SET cost = cost + 1 WHERE id = '{leaf}'", "leaf",

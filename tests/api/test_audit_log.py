@@ -1,6 +1,7 @@
 """The audit log of people's deeds: every command and every request that changes something has a row, written with the change."""
 import csv
 import getpass
+import itertools
 import io
 import json
 import re
@@ -19,7 +20,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
-           "webhook list", "webhook show", "webhook deliveries",
+           "budget list", "webhook list", "webhook show", "webhook deliveries",
            "setup"}  # setup: before there is a database
 
 # Operations of the API that are no deeds: a run and a signal name their key themselves, and a ticket is a read of five minutes.
@@ -115,6 +116,11 @@ def command_actions(room):
         room.command("model", "delete", "old", *w)
         return "old"
 
+    def budget_remove():
+        made = room.command("budget", "set", *w, "--scope", "workspace", "--period", "day", "--limit", 1)["id"]
+        room.command("budget", "remove", *w, made)
+        return made
+
     def schedule(verb):
         body = {"workflow_id": room.workflow(), "cron": "0 0 1 1 *", "paused": verb == "resume"}
         made = room.space.client().post("/schedules", json=body).json()["id"]
@@ -129,6 +135,8 @@ def command_actions(room):
         "workspace set": lambda: room.command("workspace", "set", *w, "--price-credits", "1.5", "--quotas", "files=10")["id"],
         "key create": lambda: room.command("key", "create", *w, "--scopes", "files:read")["id"],
         "key revoke": key_revoke,
+        "budget set": lambda: room.command("budget", "set", *w, "--scope", "tag", "--target", "a", "--period", "day", "--limit", 1)["id"],
+        "budget remove": budget_remove,
         "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
                                               "R7")["ledger_id"],
         "workflow put": lambda: room.command("workflow", "put", *w, room.file("w.json", json.dumps(QUICK)), "--name", "n")["id"],
@@ -255,7 +263,17 @@ def api_actions(stack):
         assert client.delete("/session", headers=cookie).status_code == 204
         return session
 
+    tags = itertools.count()
+
+    def budget():
+        made = client.post("/budgets", json={"scope": "tag", "target": f"tag {next(tags)}", "period": "day", "limit": 1})
+        assert made.status_code == 201, made.text
+        return made.json()["id"]
+
     return workspace, client, {
+        "POST /budgets": ("budget.put", budget),
+        "PATCH /budgets/{id}": ("budget.change", lambda: with_id(budget(), lambda b: client.patch(f"/budgets/{b}", json={"limit": 2}))),
+        "DELETE /budgets/{id}": ("budget.delete", lambda: with_id(budget(), lambda b: client.delete(f"/budgets/{b}"))),
         "POST /session": ("session.create", lambda: sign_in()[1]),
         "DELETE /session": ("session.delete", sign_out),
         "POST /webhooks": ("webhook.create", webhook),

@@ -24,6 +24,7 @@ NOT_RUN = [
     (r"^apt\b|^millrace setup\b", "changes the system; tests/package runs it on a bare one"),
     (r"^scripts/cluster\b", "starts ten hosts, as root; tests/cluster runs it"),
     (r"^(MILLRACE_\w+=\S+ )?/usr/bin/python3 -m pytest", "a test"),
+    (r"^millrace budget remove\b", "names a budget of one's own; test_budgets.py runs it"),
     (r"--socket=/run/mysqld", "needs the system's MariaDB"),
 ]
 Command = collections.namedtuple("Command", "place text")

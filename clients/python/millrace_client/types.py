@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class SessionWorkspace(TypedDict):
@@ -20,6 +20,22 @@ class Session(TypedDict):
     created_at: str
     expires_at: str  # When the session ends however much it is used.
     idle_expires_at: str  # When the session ends if no further request comes.
+
+
+class Budget(TypedDict):
+    id: str
+    scope: BudgetScope
+    target: str | None  # Null for `workspace`.
+    period: BudgetPeriod
+    limit: Credits
+    soft_percent: int | None
+    used: Credits
+    remaining: Credits
+    level: Literal['ok', 'soft', 'exceeded']  # `soft`: soft_percent of the limit is reached. `exceeded`: the limit is reached.
+    started_at: TimeOffset
+    reset_at: TimeOffset | None  # Null for `total`.
+    created_at: TimeOffset
+    updated_at: TimeOffset
 
 
 class ChatObject(TypedDict):
@@ -43,9 +59,11 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
+    budget_id: NotRequired[str | None]  # Of `budget_exceeded`: the budget that does not allow the run; null if the run matches more than 8.
+    reset_at: NotRequired[TimeOffset | None]  # Of `budget_exceeded`: when the budget's next period begins; null: never.
     request_id: str
 
 
@@ -90,7 +108,7 @@ class Occurrence(TypedDict):
     scheduled_for: TimeOffset
     origin: Literal['schedule', 'trigger', 'backfill']
     state: Literal['started', 'waiting', 'skipped', 'missed', 'refused']
-    reason: Literal['overlap', 'late', 'insufficient_credits', 'concurrency_limited', 'archived', 'invalid_inputs', None]
+    reason: Literal['overlap', 'late', 'insufficient_credits', 'concurrency_limited', 'archived', 'invalid_inputs', 'budget_exceeded', None]
     execution_id: str | None
     decided_at: TimeOffset
 
@@ -784,6 +802,25 @@ class RedeliverWebhookFailuresResponse202(TypedDict):
     has_more: bool
 
 
+class ListBudgetsResponse(TypedDict):
+    budgets: list[Budget]
+    has_more: bool
+    next_cursor: str | None
+
+
+class CreateBudgetBody(TypedDict):
+    scope: BudgetScope
+    target: NotRequired[str | None]  # The id of the key, principal, workflow or skill, or the tag; absent for `workspace`.
+    period: BudgetPeriod
+    limit: float  # Credits, with at most six decimals and without an exponent.
+    soft_percent: NotRequired[int | None]  # The share of the limit that counts as nearly used up.
+
+
+class ChangeBudgetBody(TypedDict):
+    limit: NotRequired[float]  # Credits, with at most six decimals and without an exponent.
+    soft_percent: NotRequired[int | None]  # The share of the limit that counts as nearly used up.
+
+
 class GetCreditsResponse(TypedDict):
     balance: Credits
 
@@ -806,6 +843,8 @@ class IsReadyResponse(TypedDict):
     status: Literal['ok', 'degraded', 'unavailable']
 
 
+BudgetScope: TypeAlias = Literal['workspace', 'key', 'principal', 'responder', 'tag']
+BudgetPeriod: TypeAlias = Literal['day', 'month', 'total']
 Credits: TypeAlias = float
 Moment: TypeAlias = str
 TimeOffset: TypeAlias = str
@@ -816,13 +855,13 @@ StartAt: TypeAlias = str | None
 DelaySeconds: TypeAlias = float | None
 ExpiresAt: TypeAlias = str | None
 TtlSeconds: TypeAlias = float | None
-FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', 'expired', None]
+FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', 'expired', 'budget_exceeded', None]
 Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
 Chat: TypeAlias = ChatObject | None
 Detail: TypeAlias = WorkflowDetail | SkillDetail
 WebhookUrl: TypeAlias = str
-WebhookEvent: TypeAlias = Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test']
-WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled']] | None
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded']
+WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded']] | None
 WebhookFilter: TypeAlias = WebhookFilterObject | None
 WebhookSecret: TypeAlias = str | None
 OwnWebhook: TypeAlias = OwnWebhookObject | None
@@ -856,6 +895,9 @@ ChangeWebhookResponse: TypeAlias = Webhook
 TestWebhookBody: TypeAlias = dict[str, Any]
 RedeliverWebhookDeliveryBody: TypeAlias = dict[str, Any]
 RedeliverWebhookDeliveryResponse202: TypeAlias = WebhookDelivery
+CreateBudgetResponse201: TypeAlias = Budget
+GetBudgetResponse: TypeAlias = Budget
+ChangeBudgetResponse: TypeAlias = Budget
 GetUsageResponse: TypeAlias = Usage
 CreateSessionResponse: TypeAlias = Session
 GetSessionResponse: TypeAlias = Session

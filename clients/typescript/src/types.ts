@@ -1046,6 +1046,64 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List budgets
+         * @description Lists the workspace's budgets with what is used of them, the oldest first.
+         */
+        get: operations["listBudgets"];
+        put?: never;
+        /**
+         * Create a budget
+         * @description What was charged before does not count. 409 `budget_exists` if there is a budget of this scope, target and period, and 409
+         *     `budget_limit` if more than 6 budgets would apply to a run without tags; 422 `budget_target_unknown` if the workspace has no such
+         *     key, principal, workflow or skill.
+         *
+         */
+        post: operations["createBudget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id. */
+                id: components["parameters"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a budget
+         * @description Returns the budget with what is used of it.
+         */
+        get: operations["getBudget"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a budget
+         * @description The budget no longer limits anything, and its counters are removed.
+         */
+        delete: operations["deleteBudget"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a budget
+         * @description Replaces the given members. The change applies to the next run; what is used stays.
+         */
+        patch: operations["changeBudget"];
+        trace?: never;
+    };
     "/credits": {
         parameters: {
             query?: never;
@@ -1249,6 +1307,35 @@ export interface components {
              */
             idle_expires_at: string;
         };
+        /** @enum {unknown} */
+        BudgetScope: "workspace" | "key" | "principal" | "responder" | "tag";
+        /**
+         * @description Days and months are those of the workspace's time zone; `total` has no end.
+         * @enum {unknown}
+         */
+        BudgetPeriod: "day" | "month" | "total";
+        Budget: {
+            /** Format: uuid */
+            id: string;
+            scope: components["schemas"]["BudgetScope"];
+            /** @description Null for `workspace`. */
+            target: string | null;
+            period: components["schemas"]["BudgetPeriod"];
+            limit: components["schemas"]["Credits"];
+            soft_percent: number | null;
+            used: components["schemas"]["Credits"];
+            remaining: components["schemas"]["Credits"];
+            /**
+             * @description `soft`: soft_percent of the limit is reached. `exceeded`: the limit is reached.
+             * @enum {unknown}
+             */
+            level: "ok" | "soft" | "exceeded";
+            started_at: components["schemas"]["TimeOffset"];
+            /** @description Null for `total`. */
+            reset_at: components["schemas"]["TimeOffset"] | null;
+            created_at: components["schemas"]["TimeOffset"];
+            updated_at: components["schemas"]["TimeOffset"];
+        };
         /** @description An amount of credits with at most six decimal places. */
         Credits: number;
         /**
@@ -1280,7 +1367,7 @@ export interface components {
         /** @description `expires_at`, counted from now. */
         TtlSeconds: number | null;
         /** @enum {unknown} */
-        FailureReason: "timeout" | "stopped" | "executor_lost" | "step_failed" | "outputs_invalid" | "memory_limit" | "output_limit" | "insufficient_credits" | "model_error" | "internal" | "limit_exceeded" | "expired" | null;
+        FailureReason: "timeout" | "stopped" | "executor_lost" | "step_failed" | "outputs_invalid" | "memory_limit" | "output_limit" | "insufficient_credits" | "model_error" | "internal" | "limit_exceeded" | "expired" | "budget_exceeded" | null;
         /** @enum {unknown} */
         Source: "standalone" | "chat" | "workflow" | "skill";
         /** @description The chat, message and tool call that started the run. */
@@ -1299,7 +1386,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1309,6 +1396,13 @@ export interface components {
              * @description The existing execution that conflicts with the request.
              */
             execution_id?: string;
+            /**
+             * Format: uuid
+             * @description Of `budget_exceeded`: the budget that does not allow the run; null if the run matches more than 8.
+             */
+            budget_id?: string | null;
+            /** @description Of `budget_exceeded`: when the budget's next period begins; null: never. */
+            reset_at?: components["schemas"]["TimeOffset"] | null;
             request_id: string;
         };
         WorkflowItem: {
@@ -1372,7 +1466,7 @@ export interface components {
             /** @enum {unknown} */
             state: "started" | "waiting" | "skipped" | "missed" | "refused";
             /** @enum {unknown} */
-            reason: "overlap" | "late" | "insufficient_credits" | "concurrency_limited" | "archived" | "invalid_inputs" | null;
+            reason: "overlap" | "late" | "insufficient_credits" | "concurrency_limited" | "archived" | "invalid_inputs" | "budget_exceeded" | null;
             /** Format: uuid */
             execution_id: string | null;
             decided_at: components["schemas"]["TimeOffset"];
@@ -1745,9 +1839,9 @@ export interface components {
         /** @description An http or https URL without user and fragment. */
         WebhookUrl: string;
         /** @enum {unknown} */
-        WebhookEvent: "execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test";
+        WebhookEvent: "execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test" | "budget.soft" | "budget.exceeded";
         /** @description Absent or null selects the ends of executions (succeeded, failed, stopped). */
-        WebhookEvents: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled")[] | null;
+        WebhookEvents: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "budget.soft" | "budget.exceeded")[] | null;
         /** @description Executions that match all given members. Null removes a member. */
         WebhookFilter: {
             /**
@@ -1973,6 +2067,8 @@ export interface components {
         Prefer: string;
         /** @description Says that the console's page sends the request. */
         Console: "1";
+        /** @description The budget's id. */
+        BudgetId: string;
         /** @description The webhook's id. */
         WebhookId: string;
         /** @description Number of the last event that the client received. */
@@ -3735,6 +3831,158 @@ export interface operations {
                 };
             };
             409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listBudgets: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of budgets. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of budgets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        budgets: components["schemas"]["Budget"][];
+                        has_more: boolean;
+                        /** Format: uuid */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    scope: components["schemas"]["BudgetScope"];
+                    /** @description The id of the key, principal, workflow or skill, or the tag; absent for `workspace`. */
+                    target?: string | null;
+                    period: components["schemas"]["BudgetPeriod"];
+                    /** @description Credits, with at most six decimals and without an exponent. */
+                    limit: number;
+                    /** @description The share of the limit that counts as nearly used up. */
+                    soft_percent?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The budget. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id. */
+                id: components["parameters"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    deleteBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id. */
+                id: components["parameters"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The budget was deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    changeBudget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The budget's id. */
+                id: components["parameters"]["BudgetId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Credits, with at most six decimals and without an exponent. */
+                    limit?: number;
+                    /** @description The share of the limit that counts as nearly used up. */
+                    soft_percent?: number | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The budget. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

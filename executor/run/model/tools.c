@@ -109,6 +109,8 @@ static void on_tool_accepted(struct job *job)
         run_flush(t->run);
     } else if (verdict == RUN_INSUFFICIENT_CREDITS) {
         t->owner.on_rejected(t->owner.arg, REASON_INSUFFICIENT_CREDITS, j->why);
+    } else if (verdict == RUN_BUDGET_EXCEEDED) {
+        t->owner.on_rejected(t->owner.arg, REASON_BUDGET_EXCEEDED, j->why);
     } else {
         set_tool_result(u, talloc_asprintf(t, "error: %s", j->why));
         call_owner_when_done(t);

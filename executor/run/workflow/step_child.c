@@ -111,9 +111,11 @@ static void on_child_accepted(struct job *job)
         action_wait(a);
         run_flush(a->run);
     } else {
-        struct action_failure failure = {
-            .error = j->why,
-            .reason = verdict == RUN_INSUFFICIENT_CREDITS ? REASON_INSUFFICIENT_CREDITS : j->reason};
+        struct action_failure failure = {.error = j->why,
+                                         .reason = verdict == RUN_INSUFFICIENT_CREDITS
+                                                       ? REASON_INSUFFICIENT_CREDITS
+                                                   : verdict == RUN_BUDGET_EXCEEDED ? REASON_BUDGET_EXCEEDED
+                                                                                    : j->reason};
         action_fail(a, &failure);
     }
     talloc_free(j);

@@ -1,0 +1,1 @@
+UPDATE budgets SET amount = ?, soft_percent = ?, told = told & ?, updated_ms = ? WHERE id = ?

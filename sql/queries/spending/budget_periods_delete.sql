@@ -1,0 +1,1 @@
+DELETE FROM budget_periods WHERE budget_id = ?

@@ -1,0 +1,1 @@
+SELECT id FROM budgets WHERE target_hash = ? AND period = ?

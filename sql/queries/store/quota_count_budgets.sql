@@ -1,0 +1,1 @@
+SELECT COUNT(*) AS used FROM budgets WHERE workspace_id = ?
