@@ -8,6 +8,7 @@
 ## make asan                 programs and unit tests by clang, under ASan and UBSan, in build/asan/
 ## make fuzz                 the libFuzzer targets, in build/fuzz/
 ## make compile-commands     compile_commands.json, for clangd
+## make console              builds console/dist with npm (scripts/console)
 ## make bench-tools          the programs against which scripts/bench compares
 ## make install              into DESTDIR and PREFIX (/usr/local)
 ## make clean                removes build/ and bin/
@@ -171,11 +172,13 @@ flags:
 rooms:
 	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
-.PHONY: generated flags rooms all check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries clock-ahead install clean unit-tests \
+.PHONY: generated flags rooms all console check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries clock-ahead install clean unit-tests \
         compile-commands help
 .SECONDARY:
 all: $(PROGRAMS)
 
+console:
+	scripts/console
 help:
 	@sed -n 's/^## //p' Makefile
 

@@ -1,0 +1,119 @@
+// Parts of the console without a page: they are bundled as they are and called here.
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { ROOT } from "./stack.mjs";
+
+let dir, c;
+before(async () => {
+    const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
+    dir = await mkdtemp("/tmp/mr-units-");
+    const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries",
+        "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf", "./hooks": "pauseAfter" };
+    const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
+    await build({ stdin: { contents, resolveDir: path.join(ROOT, "console/src"), loader: "ts" }, bundle: true, format: "esm", platform: "node", outfile: path.join(dir, "all.mjs"),
+        jsx: "automatic", jsxImportSource: "preact", logLevel: "error",
+        // the modules read these when they are loaded
+        banner: { js: "globalThis.sessionStorage = globalThis.localStorage = { getItem: () => null }; globalThis.location = { pathname: '/console/', search: '' }; globalThis.addEventListener = () => {};" } });
+    c = await import(path.join(dir, "all.mjs"));
+});
+after(() => rm(dir, { recursive: true, force: true }));
+
+test("a stream of events gives the same messages wherever it is cut", () => {
+    const text = "retry: 1000\r\n\r\n: ping\n\nid: 1\nevent: a\ndata: {\"x\":1}\n\nid: 2\rdata: first\rdata:second\r\rid: 3\r\ndata: é 👩\r\n\r\ndata: unfinished\n";
+    const whole = [];
+    c.parser((m) => whole.push(m))(text);
+    assert.deepEqual(whole, [{ id: "1", data: "{\"x\":1}" }, { id: "2", data: "first\nsecond" }, { id: "3", data: "é 👩" }]);
+    for (let cut = 0; cut <= text.length; cut++) {
+        const got = [], feed = c.parser((m) => got.push(m));
+        feed(text.slice(0, cut));
+        feed(text.slice(cut));
+        assert.deepEqual(got, whole, `cut at ${cut}`);
+    }
+});
+
+test("a pointer leads to the line of its value", () => {
+    const text = JSON.stringify({ name: "a", "x/y": { "~": [1, { deep: "]},\"" }] }, program: { steps: [{ url: "u" }, { url: "v" }] } }, null, 2);
+    const line = (pointer) => text.split("\n")[c.lineOf(text, pointer)].trim();
+    assert.equal(line("/name"), '"name": "a",');
+    assert.equal(line("/program/steps/1/url"), '"url": "v"');
+    assert.match(line("/x~1y/~0/1/deep"), /^"deep"/);
+    assert.match(line("/program/steps/1/missing/member"), /^{/); // the nearest parent that is there
+    assert.equal(c.lineOf(text, ""), 0);
+    assert.equal(c.lineOf("[\n1,\n2]", "/1"), 2);
+    assert.equal(c.lineOf("7", "/a"), 0);
+});
+
+test("a text that is not JSON has the line of its error", () => {
+    assert.equal(c.syntaxError("{}"), undefined);
+    assert.equal(c.syntaxError('{\n"a": 1,\n"b": x\n}').line, 2);
+    assert.equal(c.syntaxError("{\n").line, 1);
+    for (const [text, at] of [["{\"a\" 1}", 5], ["[1,]", 3], ["{\"a\":1,}", 7], ["\"a\\x\"", 0], ["[1] 2", 4], ["", 0], ["{\"a\":[1,{\"b\":tru}]}", 13], ["01", 1]]) {
+        assert.throws(() => JSON.parse(text));
+        assert.equal(c.brokenAt(text), at, text);
+    }
+    const large = JSON.stringify(Array.from({ length: 3000 }, (_, i) => ({ i, text: "é\"\\ ".repeat(100) })), null, 1);
+    assert.equal(c.brokenAt(large), large.length);
+});
+
+test("the fields of a form follow the schema", () => {
+    const kinds = { a: { type: "string", maxLength: 10 }, b: { type: "string" }, c: { type: ["integer", "null"] }, d: { type: "boolean" }, e: { enum: [1, "x", null] }, f: { type: "array" }, g: { $ref: "#/x" },
+        h: true, i: { anyOf: [{ type: "string" }], type: "string" } };
+    const list = c.entries({ type: "object", required: ["a"], properties: kinds });
+    assert.deepEqual(list.map((e) => e.kind), ["text", "long", "number", "boolean", "choice", "json", "json", "json", "json"]);
+    assert.deepEqual(list.map((e) => e.required), [true, ...Array(8).fill(false)]);
+    for (const none of [undefined, null, true, {}, { type: "object" }, { properties: {} }]) assert.equal(c.entries(none), undefined);
+    const by = Object.fromEntries(list.map((e) => [e.name, e]));
+    assert.equal(c.valueOf(by.a, ""), "");
+    assert.equal(c.valueOf(by.b, ""), undefined);
+    assert.equal(c.valueOf(by.c, "12"), 12);
+    assert.throws(() => c.valueOf(by.c, "twelve"));
+    assert.equal(c.valueOf(by.d, "false"), false);
+    assert.equal(c.valueOf(by.e, "\"x\""), "x");
+    assert.equal(c.valueOf(by.e, "null"), null);
+    assert.deepEqual(c.valueOf(by.f, "[1]"), [1]);
+    assert.throws(() => c.valueOf(by.f, "[1"));
+    assert.equal(c.initial({ ...by.c, schema: { default: 3 } }), "3");
+    assert.equal(c.initial({ ...by.a, schema: { default: "3" } }), "3");
+    assert.equal(c.initial({ ...by.e, schema: { default: "x" } }), "\"x\"");
+});
+
+test("a step's bar has one part for each try", () => {
+    const at = (s) => new Date(1e12 + s * 1000).toISOString(), step = { index: 1, started_at: at(0), completed_at: at(10), status: "completed" };
+    const retrying = (index, from, to, item) => ({ type: "step.retrying", at: at(from), data: { index, error: "e", retry_at: at(to), ...(item === undefined ? {} : { item }) } });
+    const ms = (list) => list.map((t) => [t.from - 1e12, t.to - 1e12, t.failed]);
+    assert.deepEqual(ms(c.tries(step, [retrying(1, 2, 4), retrying(0, 3, 4), retrying(1, 6, 7), retrying(1, 6, 7, 3)], 0)), [[0, 2000, true], [4000, 6000, true], [7000, 10000, false]]);
+    assert.deepEqual(ms(c.tries({ ...step, completed_at: null, status: "running" }, [], 1e12 + 5000)), [[0, 5000, false]]);
+    assert.deepEqual(c.tries({ ...step, started_at: null }, [], 0), []);
+    for (const t of c.tries({ ...step, completed_at: at(5) }, [retrying(1, 4, 60)], 0)) assert.ok(t.to >= t.from);
+});
+
+test("the last minute is not zero for runs that end at once, and is extrapolated if it is longer than the list", () => {
+    const now = 1e12, run = (age, state = "succeeded") => ({ created_at: new Date(now - age).toISOString(), completed_at: state === "queued" ? null : new Date(now - age + 1).toISOString(), state });
+    assert.deepEqual(c.rates([run(1000), run(2000, "failed"), run(3000, "queued"), run(61000)], now), { about: false, accepted: 3, succeeded: 1, failed: 1, stopped: 0 });
+    const many = c.rates(Array.from({ length: 200 }, (_, i) => run(i * 50)), now); // 200 in ten seconds
+    assert.ok(many.about && many.accepted > 1100 && many.accepted < 1300, JSON.stringify(many));
+    assert.deepEqual(c.rates([], now), { about: false, accepted: 0, succeeded: 0, failed: 0, stopped: 0 });
+});
+
+test("periods are days and months of UTC", () => {
+    const now = Date.parse("2026-03-31T23:30:00Z");
+    assert.deepEqual(c.period("last-month", now), { from: "2026-02-01", to: "2026-03-01" });
+    assert.deepEqual(c.period("this-month", now), { from: "2026-03-01", to: "2026-04-01" });
+    assert.deepEqual(c.period("7", now), { from: "2026-03-25", to: "2026-04-01" });
+    assert.deepEqual(c.period("last-month", Date.parse("2026-01-05T00:00:00Z")), { from: "2025-12-01", to: "2026-01-01" });
+});
+
+test("scales, limits, queries and pauses", () => {
+    for (const [top, round] of [[0, 1], [1, 1], [1.2, 2], [2.2, 2.5], [9, 10], [1234, 2000], [0.03, 0.05]]) assert.ok(Math.abs(c.ceiling(top) - round) < 1e-9, `${top}`);
+    assert.equal(c.limitOf(" "), null);
+    assert.equal(c.limitOf("60"), 60);
+    for (const bad of ["-1", "1.5", "many", "1e3"]) assert.throws(() => c.limitOf(bad));
+    assert.equal(c.query({ a: "x y&z", b: "", c: undefined, d: 0 }), "?a=x+y%26z&d=0");
+    assert.equal(c.query({}), "");
+    assert.equal(c.pauseAfter(0, 1), 2000);
+    assert.equal(c.pauseAfter(5000, 1), 5000);
+    assert.equal(c.pauseAfter(2000, 500), 10000);
+    assert.equal(c.pauseAfter(2000, 1e9), 60000);
+});
