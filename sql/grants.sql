@@ -27,6 +27,7 @@ GRANT SELECT, INSERT                 ON execution_retries  TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signal_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_api'@'localhost';
@@ -92,6 +93,7 @@ GRANT SELECT, INSERT, DELETE         ON execution_retries  TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON signal_tickets     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_executor'@'localhost';

@@ -100,7 +100,9 @@ static enum err write_signal_ends(struct db_tx *tx, const struct commit *c)
     for (size_t i = 0; e == OK && i < c->waits_done_n; i++) {
         struct db_value args[] = {db_id(&c->run), db_number(c->waits_done[i].step),
                                   db_number(c->waits_done[i].item)};
-        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_DELETE, args, 3, NULL);
+        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_TICKET_WAIT_ENDED, args, 3, NULL);
+        if (e == OK)
+            e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_DELETE, args, 3, NULL);
     }
     return e;
 }

@@ -2,9 +2,9 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "fcgi/cache/workflow_cache.h"
 #include "fcgi/forms/execution_scope.h"
 #include "fcgi/forms/form.h"
+#include "fcgi/forms/signal_wait.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/http/app.h"
@@ -35,22 +35,22 @@ static bool read_data(struct request *r, json_object **data_r, struct span *text
  * validates it. False: the reply is set. */
 static bool check_data(struct request *r, const struct execution *exec, const char *name, json_object *data)
 {
-    const struct compiled *compiled;
+    const struct program *program;
+    const struct program_step *wait;
     struct schema_problems found = {0};
     int step;
     enum err e = signal_find_wait(r->app->db, r, &exec->id, name, &step);
     if (e == OK && step < 0)
         return true;
     if (e == OK)
-        e = workflow_cache_compiled(r, &exec->responder_id, exec->version, &compiled);
+        e = signal_wait_find(r, &exec->responder_id, exec->version, name, step, &program, &wait);
     if (e != OK) {
         reply_err(r, e);
         return false;
     }
-    const struct program *program = compiled->program;
-    if ((size_t)step >= program->step_count || !program->steps[step].signal_schema)
+    if (!wait || !wait->signal_schema)
         return true;
-    e = form_validate(r, program->steps[step].signal_schema, data, &found);
+    e = form_validate(r, wait->signal_schema, data, &found);
     if (e == OK || e == ERR_RETRY)
         return e == OK;
     struct json_problems *p = json_problems_new(r);
@@ -119,12 +119,6 @@ static int reply_verdict(struct request *r, const struct signal_request *req, en
     }
 }
 
-static bool is_signal_name(struct request *r, const char *name)
-{
-    return program_is_signal_name(name, strlen(name)) ||
-           form_reject_value(r, "The name of the signal", "1 to 64 letters, digits, _, - and .");
-}
-
 int h_signal_send(struct request *r)
 {
     struct signal_request req = {.signal_id = id_new(), .workspace_id = r->access.workspace_id};
@@ -132,7 +126,7 @@ int h_signal_send(struct request *r)
     struct execution exec;
     json_object *data;
     req.name = r->path_values[1];
-    if (!request_path_id(r, 0, &req.execution_id) || !is_signal_name(r, req.name) ||
+    if (!request_path_id(r, 0, &req.execution_id) || !signal_name_is_valid(r, req.name) ||
         !request_idempotency(r, &req.idempotency_key, req.fingerprint) || !read_data(r, &data, &req.data))
         return reply_rejected(r);
     if (!require_execute_scope(r, &req.execution_id))

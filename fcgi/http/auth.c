@@ -55,9 +55,7 @@ static const char *client_network(const struct request *r)
     return network ? network : "";
 }
 
-/* Takes a look-up of a credential that may be unknown. False if the address has none left: the reply is
- * set. */
-static bool take_look_up(struct request *r, int64_t now_ms)
+bool auth_take_look_up(struct request *r, int64_t now_ms)
 {
     uint32_t per_second = (uint32_t)r->app->config->api.unknown_keys_per_s;
     if (address_limit_take(&r->app->shared->unknown_key_limit, client_network(r), now_ms, per_second))
@@ -70,7 +68,7 @@ static bool take_look_up(struct request *r, int64_t now_ms)
     return false;
 }
 
-static void give_back_look_up(struct request *r, int64_t now_ms)
+void auth_give_back_look_up(struct request *r, int64_t now_ms)
 {
     address_limit_give_back(&r->app->shared->unknown_key_limit, client_network(r), now_ms);
 }
@@ -126,14 +124,14 @@ static bool look_up(struct request *r, const struct credential *c, struct auth_c
     cached_r->found = false;
     if (!existed && is_known_as_unknown(r, c->hash, now_ms))
         return true;
-    if (!existed && !take_look_up(r, now_ms))
+    if (!existed && !auth_take_look_up(r, now_ms))
         return false;
     struct api_key key = {0};
     struct session session = {0};
     struct api_key_limits limits = {0};
     enum err e = find_credential(r, c, &key, &session, &limits);
     if (e != ERR_NOT_FOUND && !existed)
-        give_back_look_up(r, now_ms);
+        auth_give_back_look_up(r, now_ms);
     if (e != OK && e != ERR_NOT_FOUND) {
         reply_err(r, e);
         return false;
@@ -269,12 +267,12 @@ bool auth_check_ticket(struct request *r)
     while (last + 1 < PATH_VALUES_MAX && r->path_values[last + 1])
         last++;
     int64_t now_ms = clock_boot_ms();
-    if (!request_path_id(r, last, &execution) || !take_look_up(r, now_ms))
+    if (!request_path_id(r, last, &execution) || !auth_take_look_up(r, now_ms))
         return false;
     enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
     if (e == ERR_DENIED)
         return reject_unauthenticated(r, "The ticket is not valid for this execution or has expired.");
-    give_back_look_up(r, now_ms);
+    auth_give_back_look_up(r, now_ms);
     if (e != OK) {
         reply_err(r, e);
         return false;

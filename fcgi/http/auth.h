@@ -51,3 +51,9 @@ void auth_record_use(struct request *r);
 /* Finds the API key in the request's headers. 1: found; 0: none was sent; -1: two keys differ or a header was
  * sent twice. */
 int auth_find_key(const struct request *r, const char **key_r);
+
+/* Takes one of the look-ups of unknown credentials that the client's address has in a second, for a ticket in
+ * a path; now_ms is boot time. False if none is left: the reply is 429. Give it back if the ticket is
+ * known. */
+bool auth_take_look_up(struct request *r, int64_t now_ms) WARN_UNUSED;
+void auth_give_back_look_up(struct request *r, int64_t now_ms);

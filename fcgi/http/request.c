@@ -137,21 +137,36 @@ static bool split_path(struct request *r)
     return true;
 }
 
-static bool split_query(struct request *r)
+/* Splits NAME=VALUE&NAME=VALUE… False if it cannot be decoded, or has more than `max` items. */
+static bool split_items(struct request *r, const char *p, struct query_item *items, size_t max, size_t *n_r)
 {
-    for (const char *p = r->raw_query; *p;) {
+    *n_r = 0;
+    while (*p) {
         size_t n = strcspn(p, "&");
         size_t name_n = strcspn(p, "=&");
         if (n > 0) {
             const char *name = decode_text(r, p, name_n, true);
             const char *value = name_n < n ? decode_text(r, p + name_n + 1, n - name_n - 1, true) : "";
-            if (!name || !value || r->query_n == QUERY_MAX)
+            if (!name || !value || *n_r == max)
                 return false;
-            r->query[r->query_n++] = (struct query_item){name, value};
+            items[(*n_r)++] = (struct query_item){name, value};
         }
         p += n + (p[n] == '&');
     }
     return true;
+}
+
+static bool split_query(struct request *r)
+{
+    return split_items(r, r->raw_query, r->query, QUERY_MAX, &r->query_n);
+}
+
+/* What follows ANSWER_PATH is a ticket, however the path is encoded. */
+static const char *path_for_log(const struct request *r)
+{
+    size_t n = r->segments_n > 0 ? strcspn(r->segments[0], "/") : 0;
+    bool is_answer = n == strlen(ANSWER_SEGMENT) && strncmp(r->segments[0], ANSWER_SEGMENT, n) == 0;
+    return is_answer && !r->is_api ? ANSWER_PATH "-" : r->raw_path;
 }
 
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r)
@@ -176,6 +191,7 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
         path[path_n - 1] = '\0';
     r->raw_path = strip_prefix(r, path);
     *ok_r = split_path(r);
+    r->log_path = path_for_log(r);
     if (!*ok_r)
         request_reject(r, 400, "invalid_request", "The path is not valid percent-encoded UTF-8.");
     else if (!(*ok_r = split_query(r)))
@@ -186,6 +202,14 @@ struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_
 }
 
 /* --- the body --- */
+
+bool request_form(struct request *r, struct query_item *items, size_t max, size_t *n_r)
+{
+    const char *text = r->body_size > 0 ? talloc_strndup(r, r->body, r->body_size) : "";
+    return (strlen(text) == r->body_size && split_items(r, text, items, max, n_r)) ||
+           request_reject(r, 400, "invalid_request",
+                          "The form is not valid percent-encoded UTF-8, or has more than %zu fields.", max);
+}
 
 /* CONTENT_LENGTH, -1 if it is not a number. nginx also sends it for a chunked body that it buffers. */
 static int64_t content_length(const struct request *r)

@@ -22,6 +22,10 @@ struct app;
 struct route;
 struct FCGX_Stream;
 
+/* The URL of a ticket for a signal: the token follows, which no log may show. */
+#define ANSWER_SEGMENT "answer"
+#define ANSWER_PATH "/" ANSWER_SEGMENT "/"
+
 enum { SEGMENTS_MAX = 12, QUERY_MAX = 64, PATH_VALUES_MAX = 4 };
 
 struct query_item {
@@ -60,6 +64,8 @@ struct request {
     bool is_api;
     /* As sent, without prefix, query and trailing slash. */
     const char *raw_path;
+    /* The same for logs, without a ticket. */
+    const char *log_path;
     /* As sent; "" if absent. */
     const char *raw_query;
     /* Percent-decoded. */
@@ -117,6 +123,10 @@ const char *request_param(const struct request *r, const char *name);
 /* The number of FastCGI parameters of that name, and the value of the last one. A header that was sent twice
  * is two parameters. */
 int request_param_count(const struct request *r, const char *name, const char **value_r);
+
+/* The body as a form (application/x-www-form-urlencoded): at most `max` names and values, of r. False if it
+ * cannot be decoded, or has more. */
+bool request_form(struct request *r, struct query_item *items, size_t max, size_t *n_r) WARN_UNUSED;
 
 /* A header that is a list, as one text of r: its lines joined by ", " (base/field.h). NULL if absent. */
 const char *request_list(struct request *r, const char *name);

@@ -40,4 +40,6 @@ enum {
     ROUTE_SESSION = 64,
     /* The handler reads the body itself, in chunks. */
     ROUTE_STREAM = 16,
+    /* Query parameters are ignored: programs that handle mails add some to links. */
+    ROUTE_ANY_QUERY = 32,
 };

@@ -14,6 +14,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
 #include "run/signal.h"
+#include "run/signal_ticket.h"
 #include "json/json.h"
 
 #define LIST_QUERY                                                                                           \
@@ -49,6 +50,9 @@ static const struct route table[] = {
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
     {"POST", "/executions/{id}/signals/{name}", "", EXECUTE, 0, SIGNAL_DATA_MAX, h_signal_send},
+    {"POST", "/executions/{id}/signals/{name}/ticket", "", EXECUTE, 0, SIGNAL_TICKET_CHOICES_MAX, h_signal_ticket},
+    {"GET", "/answer/{ticket}", "", 0, ROUTE_BARE | ROUTE_OPEN | ROUTE_ANY_QUERY, 0, h_answer_page},
+    {"POST", "/answer/{ticket}", "", 0, ROUTE_BARE | ROUTE_OPEN | ROUTE_ANY_QUERY, SIGNAL_ANSWER_BODY_MAX, h_answer_send},
     {"GET", "/executions/{id}/logs", "offset follow", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},
     {"GET", "/executions/{id}/artifacts/{artifact}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_artifact_get},
     {"GET", "/spaces/{space}/skills", "", SCOPE_SKILLS_READ, 0, 0, h_skill_list},
@@ -173,7 +177,7 @@ static bool query_accepts(const char *query, const char *name, bool *repeats_r)
 
 static bool check_query_parameters(struct request *r)
 {
-    for (size_t i = 0; i < r->query_n; i++) {
+    for (size_t i = 0; i < r->query_n && !(r->route->flags & ROUTE_ANY_QUERY); i++) {
         const char *name = r->query[i].name;
         bool repeats;
         if (!query_accepts(r->route->query, name, &repeats)) {

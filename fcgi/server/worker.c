@@ -152,7 +152,7 @@ static void log_request(const struct request *r)
     log_info("request",
              "request=%s method=%s path=%s status=%d us=%" PRId64 " workspace=%s execution=%s db=%" PRIu64
              " batch=%d",
-             r->id, r->method, r->raw_path, r->reply.status, us, r->access.workspace_id.text,
+             r->id, r->method, r->log_path, r->reply.status, us, r->access.workspace_id.text,
              r->execution_id.text, db_round_trips(r->app->db) - r->round_trips, r->batch);
 }
 
@@ -181,7 +181,7 @@ static void note_request(const struct request *r)
     struct current_request *current = &r->app->shared->current[r->app->slot];
     snprintf(current->id, sizeof current->id, "%s", r->id);
     snprintf(current->method, sizeof current->method, "%s", r->method ? r->method : "");
-    snprintf(current->path, sizeof current->path, "%s", r->raw_path ? r->raw_path : "");
+    snprintf(current->path, sizeof current->path, "%s", r->log_path ? r->log_path : "");
     atomic_store(&current->set, true);
 }
 

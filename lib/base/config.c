@@ -47,6 +47,12 @@ static const char *retry_seconds_problem(const char *text)
                : "is not 1 to 32 numbers of 0 to 604800, separated by commas";
 }
 
+static const char *public_url_problem(const char *text)
+{
+    return strpbrk(text, "*,") ? "is not one URL without a path, as in https://millrace.example.com"
+                               : origins_problem(text);
+}
+
 static const struct setting settings[] = {
     TEXT_ROW(database, socket, "/run/mysqld/mysqld.sock", "MariaDB's Unix socket"),
     TEXT_ROW(database, name, "millrace", "name of the database"),
@@ -84,6 +90,11 @@ static const struct setting settings[] = {
                 "web origins whose pages may use the API, comma-separated, as in https://app.example.com; *: "
                 "every origin; "
                 "empty: none. They take effect through nginx: `millrace config --nginx-origins`"),
+    CHECKED_ROW(
+        api, public_url, "", public_url_problem,
+        "URL under which people reach this site, as in https://millrace.example.com, for URLs that are "
+        "sent to them; millrace-executor reads it, too; empty: the Host of each request, and no URLs "
+        "from steps"),
     TEXT_ROW(api, db_user, "millrace_api", "MariaDB user of the API"),
     TEXT_ROW(api, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(api, log_file, "", "log file; empty: stderr"),
@@ -172,6 +183,8 @@ static const struct setting settings[] = {
                "executions of a workspace that may wait for their start_at at a time"),
     NUMBER_ROW(quotas, webhooks, 50, 0, 1000000, "endpoints of webhooks of a workspace"),
     NUMBER_ROW(quotas, budgets, 1000, 0, 1000000, "budgets of a workspace"),
+    NUMBER_ROW(quotas, signal_tickets, 10000, 0, 1000000,
+               "tickets for signals that a workspace may have open at a time"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(

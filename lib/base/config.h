@@ -19,7 +19,8 @@ struct config {
         const char *socket, *prefix;
     } redis;
     struct {
-        const char *socket, *uploads_socket, *db_user, *db_password_file, *log_file, *cors_origins;
+        const char *socket, *uploads_socket, *db_user, *db_password_file, *log_file, *cors_origins,
+            *public_url;
         int64_t workers, uploads_workers, recycle_requests, rate_limit_per_minute, grace_s, queue_ms,
             unknown_keys_per_s, upload_grace_s, upload_min_rate, upload_max_s;
     } api;
@@ -41,7 +42,7 @@ struct config {
     /* See lib/store/quota.h. */
     struct {
         int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
-            webhooks, budgets;
+            webhooks, budgets, signal_tickets;
     } quotas;
     struct {
         const char *key_file;

@@ -396,6 +396,7 @@ static const struct audit_rule checks[] = {
     {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL},
     {6, "parked", "a running execution has an executor or is parked, never both", .query = SQL_AUDIT_PARKED},
     {6, "signals", "a signal that came is given to the wait for it", .query = SQL_AUDIT_SIGNALS},
+    {6, "signal_tickets", "a ticket for a signal has one answer", .query = SQL_AUDIT_SIGNAL_TICKETS},
     {6, "events", "events are numbered 1…n, and the only terminal event is the last",
      .query = SQL_AUDIT_EVENTS},
     {6, "events_stray", "every event has its execution", .query = SQL_AUDIT_EVENTS_STRAY},

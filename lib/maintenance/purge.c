@@ -109,6 +109,7 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
         SQL_PURGE_MESSAGE_BODIES,
         SQL_PURGE_SIGNALS,
         SQL_PURGE_REMOVE_SIGNAL_WAITS,
+        SQL_PURGE_REMOVE_SIGNAL_TICKETS,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
     if (e == OK)
@@ -131,6 +132,7 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
         SQL_PURGE_REMOVE_RETRIED,
         SQL_PURGE_REMOVE_SIGNALS,
         SQL_PURGE_REMOVE_SIGNAL_WAITS,
+        SQL_PURGE_REMOVE_SIGNAL_TICKETS,
         SQL_PURGE_REMOVE_EVENTS,
         SQL_PURGE_REMOVE_CHILDREN,
         SQL_PURGE_REMOVE_TREES,
@@ -154,9 +156,14 @@ enum purge_stage { STAGE_ARTIFACTS, STAGE_USAGE, STAGE_STEPS, STAGE_EVENTS, STAG
 enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *one,
                      bool removes)
 {
-    static const enum sql_id erase_purged[] = {
-        SQL_PURGE_TAGS,           SQL_PURGE_ANSWERS, SQL_PURGE_MESSAGES,           SQL_PURGE_DELIVERIES,
-        SQL_PURGE_MESSAGE_BODIES, SQL_PURGE_SIGNALS, SQL_PURGE_REMOVE_SIGNAL_WAITS};
+    static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS,
+                                               SQL_PURGE_ANSWERS,
+                                               SQL_PURGE_MESSAGES,
+                                               SQL_PURGE_DELIVERIES,
+                                               SQL_PURGE_MESSAGE_BODIES,
+                                               SQL_PURGE_SIGNALS,
+                                               SQL_PURGE_REMOVE_SIGNAL_WAITS,
+                                               SQL_PURGE_REMOVE_SIGNAL_TICKETS};
     static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS,
                                                 SQL_PURGE_REMOVE_CHATS,
                                                 SQL_PURGE_REMOVE_TIMES,
@@ -164,6 +171,7 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
                                                 SQL_PURGE_REMOVE_RETRIED,
                                                 SQL_PURGE_REMOVE_SIGNALS,
                                                 SQL_PURGE_REMOVE_SIGNAL_WAITS,
+                                                SQL_PURGE_REMOVE_SIGNAL_TICKETS,
                                                 SQL_PURGE_REMOVE_CHILDREN,
                                                 SQL_PURGE_REMOVE_TREES,
                                                 SQL_PURGE_REMOVE_KEYS,

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "run/run_tx.h"
+#include "run/signal_ticket.h"
 
 struct send {
     const struct signal_request *request;
@@ -92,6 +93,13 @@ static enum err add_signal(struct db_tx *tx, struct send *s, const struct run *r
         s->verdict = SIGNAL_ENDED;
         return OK;
     }
+    bool ticket_ok = true;
+    if (s->request->ticket)
+        e = signal_ticket_check(tx, &r->id, s->request->ticket, s->request->name, &ticket_ok);
+    if (e != OK || !ticket_ok) {
+        s->verdict = SIGNAL_TICKET_OVER;
+        return e;
+    }
     if (db_int(rows, 0, SIGNALS_COUNT_LAST) >= SIGNALS_TOTAL_MAX) {
         s->verdict = SIGNAL_EXHAUSTED;
         return OK;
@@ -102,6 +110,8 @@ static enum err add_signal(struct db_tx *tx, struct send *s, const struct run *r
         return OK;
     }
     e = store_signal(tx, s, r, db_int(rows, 0, SIGNALS_COUNT_LAST) + 1);
+    if (e == OK && s->request->ticket)
+        e = signal_ticket_answered(tx, s->request->ticket, &s->request->signal_id, clock_wall_ms());
     return e == OK ? store_key(tx, s) : e;
 }
 

@@ -33,6 +33,8 @@ enum signal_verdict {
     SIGNAL_FULL,
     /* The run has had as many signals as it may. */
     SIGNAL_EXHAUSTED,
+    /* The ticket is not open (any more). */
+    SIGNAL_TICKET_OVER,
     /* Nothing was done. */
     SIGNAL_UNAVAILABLE,
     /* The signal may have been stored; repeating the request with its key finds out. */
@@ -46,6 +48,8 @@ struct signal_request {
     const char *name;
     /* JSON. `sender` says who sent it. */
     struct span data, sender;
+    /* The hash of the ticket whose answer it is (run/signal_ticket.h); NULL: none. */
+    const uint8_t *ticket;
     /* Absent: none. */
     struct span idempotency_key;
     uint8_t fingerprint[IDEMPOTENCY_FINGERPRINT];

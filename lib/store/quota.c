@@ -14,6 +14,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_DELAYED_RUNS] = "delayed_runs",
     [QUOTA_WEBHOOKS] = "webhooks",
     [QUOTA_BUDGETS] = "budgets",
+    [QUOTA_SIGNAL_TICKETS] = "signal_tickets",
 };
 
 const char *quota_name(enum quota quota)
@@ -69,6 +70,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
                 [QUOTA_WEBHOOKS] = config->quotas.webhooks,
                 [QUOTA_BUDGETS] = config->quotas.budgets,
+                [QUOTA_SIGNAL_TICKETS] = config->quotas.signal_tickets,
             },
         .program_bytes = -1,
     };
@@ -166,11 +168,16 @@ enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool
 enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used_r[QUOTAS])
 {
     static const enum sql_id queries[QUOTAS] = {
-        [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,  [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
-        [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS, [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
-        [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,      [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
-        [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,  [QUOTA_WEBHOOKS] = SQL_QUOTA_COUNT_WEBHOOKS,
+        [QUOTA_WORKFLOWS] = SQL_QUOTA_COUNT_WORKFLOWS,
+        [QUOTA_WORKFLOW_VERSIONS] = SQL_QUOTA_MOST_VERSIONS,
+        [QUOTA_PROGRAM_BYTES] = SQL_QUOTA_SUM_PROGRAMS,
+        [QUOTA_FILES] = SQL_QUOTA_COUNT_FILES,
+        [QUOTA_TICKETS] = SQL_QUOTA_COUNT_TICKETS,
+        [QUOTA_SCHEDULES] = SQL_QUOTA_COUNT_SCHEDULES,
+        [QUOTA_DELAYED_RUNS] = SQL_QUOTA_DELAYED_RUNS,
+        [QUOTA_WEBHOOKS] = SQL_QUOTA_COUNT_WEBHOOKS,
         [QUOTA_BUDGETS] = SQL_QUOTA_COUNT_BUDGETS,
+        [QUOTA_SIGNAL_TICKETS] = SQL_QUOTA_COUNT_SIGNAL_TICKETS,
     };
     enum err e = OK;
     for (int q = 0; q < QUOTAS && e == OK; q++) {

@@ -28,6 +28,9 @@ enum quota {
     QUOTA_WEBHOOKS,
     /* Budgets (lib/spending/budget_store.h). */
     QUOTA_BUDGETS,
+    /* Tickets for signals that are open. Checked under the lock of one run, so requests for several runs at
+     * the same moment may exceed it (lib/run/signal_ticket.h). */
+    QUOTA_SIGNAL_TICKETS,
     QUOTAS
 };
 

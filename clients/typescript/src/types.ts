@@ -273,6 +273,36 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/executions/{id}/signals/{name}/ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+                /** @description Name of the signal. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a one-time URL with which a person sends a signal
+         * @description The URL is good for one answer and needs no key. `GET` of it shows a page with a form, and changes nothing; `POST` sends the
+         *     signal. It ends when it was answered, when it expires, when the wait for its signal ends, and when the execution ends. It may
+         *     be made before a step waits. Only its hash is stored: it cannot be shown again. 422 `invalid_inputs` if the data of a choice
+         *     does not match the schema of the wait; 403 `quota_exceeded` if the workspace has too many open tickets; 409 `too_many_tickets`
+         *     if the execution has 1,000 open ones, or has had 20,000; 409 `execution_terminal` if it has ended.
+         *
+         */
+        post: operations["createSignalTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions/{id}/retry": {
         parameters: {
             query?: never;
@@ -1217,6 +1247,35 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/answer/{ticket}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last segment of the URL that createSignalTicket returned. */
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Show the page on which a person answers
+         * @description Changes nothing, however often it is fetched. Query parameters are ignored. 410 if the ticket was answered or has ended.
+         */
+        get: operations["showSignalTicket"];
+        put?: never;
+        /**
+         * Send the answer of a person, once
+         * @description A form is answered with a page, JSON with JSON. The ticket is consumed if the signal was stored, and not otherwise. 422 if the
+         *     answer does not match the schema of the wait; 410 `ticket_gone` if the ticket was answered or has ended.
+         *
+         */
+        post: operations["answerSignalTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1386,7 +1445,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1952,6 +2011,25 @@ export interface components {
         };
     };
     responses: {
+        /** @description A page for people, in HTML. */
+        Page: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+            };
+        };
+        /** @description A page for people, or a problem for a client that sent JSON, or from the server in front. */
+        PageOrProblem: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The representation still has an entity tag of `If-None-Match`. */
         NotModified: {
             headers: {
@@ -2703,6 +2781,62 @@ export interface operations {
                         signal: string;
                         /** @enum {unknown} */
                         state: "delivered" | "kept";
+                    };
+                };
+            };
+            409: components["responses"]["Problem"];
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createSignalTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+                /** @description Name of the signal. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /** @default 604800 */
+                    expires_seconds?: number;
+                    /** @description Shown on the page instead of the `message` of the wait. At most 4096 bytes. */
+                    question?: string;
+                    /** @description Who gets the URL; stands in `by` of the signal. At most 256 bytes. */
+                    recipient?: string;
+                    /** @description One button each, instead of a form. A text is its own data. */
+                    choices?: (string | {
+                        label: string;
+                        data: unknown;
+                    })[];
+                };
+            };
+        };
+        responses: {
+            /** @description The ticket. */
+            201: {
+                headers: {
+                    "Cache-Control"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: uuid */
+                        ticket_id: string;
+                        /** Format: uuid */
+                        execution_id: string;
+                        signal: string;
+                        /** @description Under the setting `api.public_url`, or else under the Host of this request. */
+                        url: string;
+                        /** Format: date-time */
+                        expires_at: string;
                     };
                 };
             };
@@ -4180,6 +4314,62 @@ export interface operations {
             304: components["responses"]["NotModified"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
+        };
+    };
+    showSignalTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last segment of the URL that createSignalTicket returned. */
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            "4XX": components["responses"]["PageOrProblem"];
+            "5XX": components["responses"]["PageOrProblem"];
+        };
+    };
+    answerSignalTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The last segment of the URL that createSignalTicket returned. */
+                ticket: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+                "application/x-www-form-urlencoded": {
+                    [key: string]: string;
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Page"];
+            /** @description The signal is stored. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        signal: string;
+                        /** @enum {unknown} */
+                        state: "delivered" | "kept";
+                    };
+                };
+            };
+            "4XX": components["responses"]["PageOrProblem"];
+            "5XX": components["responses"]["PageOrProblem"];
         };
     };
     isAlive: {
