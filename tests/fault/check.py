@@ -8,6 +8,8 @@ from stack import eventually
 CONCURRENCY = 3  # of for_each in the programs: so many steps may be running when an attempt ends
 LATE_S = 15      # the executor of a stopped run may hang until its lease expires
 
+POOR = ("the balance does not cover the run", "a budget of the workspace does not allow the run")
+
 STATE = {"1": "queued", "2": "running", "3": "success", "4": "failed", "5": "stopped"}
 
 
@@ -77,8 +79,8 @@ def check_ends(book, callers_get):
             if status != "stopped":
                 book.complain(f"the stop was acknowledged, but the status is {status}", run.id)
             continue
-        if run.poor and execution.get("failure_reason") in ("insufficient_credits", "step_failed") \
-                and "the balance does not cover the run" in (execution.get("error") or ""):  # of its child or of a deeper descendant
+        if run.poor and execution.get("failure_reason") in ("insufficient_credits", "budget_exceeded", "step_failed") \
+                and any(why in (execution.get("error") or "") for why in POOR):  # of its child or of a deeper descendant
             continue
         if status == "failed" and run.program.name in ("echo", "warm-echo", "skilled") and "the runner died" in (execution.get("error") or ""):
             book.count("runs that failed with their runner")

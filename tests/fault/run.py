@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import stack as stack_module  # noqa: E402
 from book import Book, Caller  # noqa: E402
+from budgets import Budgets  # noqa: E402
 from check import await_quiet, check_ends, check_erased, check_files, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
 from effects import SideEffects  # noqa: E402
 from faults import Faults, crash_points  # noqa: E402
@@ -124,6 +125,7 @@ class Harness:
             self.clients.append(Client(n, self.seed, self.book, caller, programs, self.options.pace, allowed))
         if self.options.clients > 2:
             self.poor = poor
+        self.budgets = Budgets(self.stack, self.book, rich, poor, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
@@ -216,6 +218,7 @@ class Harness:
         check_runners(self.book)
         self.schedules.check()
         self.webhooks.check()
+        self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)
         self.audit = run_audit(self.stack, self.book)

@@ -11,6 +11,8 @@ Test(scopes, bit_values_are_stable)
     cr_expect_str_eq(scope_name(1 << 10), "schedules:read");
     cr_expect_str_eq(scope_name(1 << 11), "schedules:write");
     cr_expect_str_eq(scope_name(1 << 12), "webhooks:read");
+    cr_expect_str_eq(scope_name(1 << 13), "webhooks:write");
+    cr_expect_str_eq(scope_name(1 << 14), "budgets:read");
     cr_expect_str_eq(scope_name(1 << 15), "budgets:write");
     cr_expect_null(scope_name((enum scope)(1 << 16)));
     cr_expect_null(scope_name((enum scope)3));
