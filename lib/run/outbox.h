@@ -24,6 +24,8 @@ enum webhook_event {
     /* a budget has reached its soft_percent; its limit (docs/budgets.md) */
     WEBHOOK_BUDGET_SOFT = 7,
     WEBHOOK_BUDGET_EXCEEDED = 8,
+    /* a run is parked until a signal comes; sent each time */
+    WEBHOOK_WAITING = 9,
 };
 
 static inline uint32_t webhook_event_bit(enum webhook_event event)
@@ -35,7 +37,7 @@ static inline uint32_t webhook_event_bit(enum webhook_event event)
 enum { WEBHOOK_EVENTS_DEFAULT = 1 << WEBHOOK_SUCCEEDED | 1 << WEBHOOK_FAILED | 1 << WEBHOOK_STOPPED };
 /* What an endpoint, and what a run's own webhook may ask for. */
 enum {
-    WEBHOOK_EVENTS_OF_RUNS = WEBHOOK_EVENTS_DEFAULT | 1 << WEBHOOK_STARTED,
+    WEBHOOK_EVENTS_OF_RUNS = WEBHOOK_EVENTS_DEFAULT | 1 << WEBHOOK_STARTED | 1 << WEBHOOK_WAITING,
     WEBHOOK_EVENTS_ALL = WEBHOOK_EVENTS_OF_RUNS | 1 << WEBHOOK_DISABLED | 1 << WEBHOOK_BUDGET_SOFT |
                          1 << WEBHOOK_BUDGET_EXCEEDED,
 };

@@ -516,18 +516,6 @@ static id *add_id(struct run_tx *run_tx, id *ids, size_t *n, const id *one)
     return ids;
 }
 
-static void park_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
-{
-    /* the time until a signal does not count against the deadline */
-    int64_t until_ms = m->wait_reason == WAIT_SIGNAL ? m->wake_ms : 0;
-    if (until_ms > m->at_ms && r->deadline_ms > 0)
-        r->deadline_ms += until_ms - m->at_ms;
-    int64_t wake_ms = r->deadline_ms > 0 && r->deadline_ms < m->wake_ms ? r->deadline_ms : m->wake_ms;
-    run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
-    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, m->wait_reason, wake_ms, m->is_due, until_ms};
-    r->parked = true;
-}
-
 static void unpark_run(struct run_tx *run_tx, struct run *r)
 {
     run_tx->unparked = add_id(run_tx, run_tx->unparked, &run_tx->unparked_n, &r->id);
@@ -575,6 +563,20 @@ static void add_message(struct run_tx *run_tx, const struct run *r, enum webhook
                                                                    .event = event,
                                                                    .at_ms = at_ms,
                                                                    .own_events = r->webhook_events};
+}
+
+static void park_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
+{
+    /* the time until a signal does not count against the deadline */
+    int64_t until_ms = m->wait_reason == WAIT_SIGNAL ? m->wake_ms : 0;
+    if (until_ms > m->at_ms && r->deadline_ms > 0)
+        r->deadline_ms += until_ms - m->at_ms;
+    int64_t wake_ms = r->deadline_ms > 0 && r->deadline_ms < m->wake_ms ? r->deadline_ms : m->wake_ms;
+    run_tx->parks = talloc_realloc(run_tx, run_tx->parks, struct run_tx_park, run_tx->parks_n + 1);
+    run_tx->parks[run_tx->parks_n++] = (struct run_tx_park){r, m->wait_reason, wake_ms, m->is_due, until_ms};
+    r->parked = true;
+    if (m->wait_reason == WAIT_SIGNAL && !m->is_due)
+        add_message(run_tx, r, WEBHOOK_WAITING, m->at_ms);
 }
 
 static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)

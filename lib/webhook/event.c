@@ -8,6 +8,7 @@ static const char *const event_names[] = {
     [WEBHOOK_FAILED] = "execution.failed",   [WEBHOOK_STOPPED] = "execution.stopped",
     [WEBHOOK_DISABLED] = "webhook.disabled", [WEBHOOK_TEST] = "webhook.test",
     [WEBHOOK_BUDGET_SOFT] = "budget.soft",   [WEBHOOK_BUDGET_EXCEEDED] = "budget.exceeded",
+    [WEBHOOK_WAITING] = "execution.waiting",
 };
 enum { EVENT_NAMES = sizeof event_names / sizeof event_names[0] };
 

@@ -549,6 +549,30 @@ def test_events_of_runs_that_were_accepted_before_the_endpoint_was_created(works
     assert await_delivery(client, hook, "delivered")[0]["execution_id"] == run
 
 
+def test_a_run_that_waits_for_a_signal(stack, workspace, client, effects):
+    """Each wait is reported once, also to the run's own webhook; a wait whose signal has come before is not."""
+    events = ["execution.waiting", "execution.succeeded"]
+    made(client, f"{effects.url}/all", events=events)
+    wait = {"type": "wait", "timeout_seconds": 600}
+    program = {"steps": [{"name": "a", "signal": "a", **wait}, {"name": "b", "signal": "b", **wait}, {"name": "c", "signal": "c", **wait}]}
+    run = client.started(workspace.put_workflow(program), webhook={"url": f"{effects.url}/own", "events": events})
+    for name, waits in (("a", 1), ("b", 2)):
+        for path in ("/all", "/own"):
+            effects.wait_for(path, waits, 60)
+        if name == "b":
+            assert client.post(f"/executions/{run}/signals/c", json=1).status_code < 300
+        assert client.post(f"/executions/{run}/signals/{name}", json=1).status_code < 300
+    assert client.finished(run, 60)["status"] == "success"
+    for path in ("/all", "/own"):
+        effects.wait_for(path, 3, 60)
+        bodies = [json.loads(call["body"]) for call in effects.to(path)]
+        assert [b["type"] for b in bodies] == ["execution.waiting"] * 2 + ["execution.succeeded"]
+        waiting = bodies[0]["data"]
+        assert (waiting["execution_id"], waiting["status"], waiting["ended_at"], waiting["failure_reason"]) == (run, "running", None, None)
+        assert len({parts(call) for call in effects.to(path)}) == 3
+    assert stack.sql_one(f"SELECT COUNT(*) FROM webhook_outbox WHERE execution_id = '{run}' AND event = 9") == "2"
+
+
 # --- operators ---------------------------------------------------------------------------------------------------------
 
 def test_commands_and_metrics(stack, workspace, client, effects, hook):

@@ -10,6 +10,7 @@ import random
 from stack import Effects, eventually
 
 ENDS = {"3": "execution.succeeded", "4": "execution.failed", "5": "execution.stopped"}
+WAITING = "execution.waiting"
 # of the stack: so that no delivery is given up, and the last one comes soon after the last fault
 SETTINGS = {"webhooks.retry_seconds": ",".join(["1"] * 32), "webhooks.pause_max_seconds": "1"}
 
@@ -30,7 +31,8 @@ class Receiver(Effects):
         message = json.loads(body)
         with self.lock:
             fails = self.rng.random() < 0.2
-            self.messages[message["data"].get("execution_id"), message["type"]][id, body] += 1
+            event = message["type"] if message["type"] != WAITING else f"{WAITING} {id}"  # a run may wait more than once
+            self.messages[message["data"].get("execution_id"), event][id, body] += 1
             if request.headers.get("webhook-signature") != "v1," + base64.b64encode(mac).decode():
                 self.wrong.append(id)
         request.send_response(500 if fails else 204)
@@ -41,7 +43,7 @@ class Receiver(Effects):
 class Webhooks:
     def __init__(self, stack, book, seed, workspace, caller):
         self.stack, self.book, self.workspace, self.receiver = stack, book, workspace, Receiver(seed)
-        answer = caller.call("POST", "/webhooks", {"url": self.receiver.url + "/hook"})
+        answer = caller.call("POST", "/webhooks", {"url": self.receiver.url + "/hook", "events": [*ENDS.values(), WAITING]})
         assert answer.status == 201, str(answer)
         self.id, self.receiver.secret = answer.json["id"], answer.json["secret"]
         # runs that are accepted later than this are reported
@@ -70,7 +72,11 @@ class Webhooks:
         for id, state, purged in ended:
             if purged == "0" and (id, ENDS[state]) not in messages:
                 self.book.complain(f"{ENDS[state]} was not delivered", id)
+        has_waited = {id for id, in self.stack.sql("SELECT DISTINCT execution_id FROM events WHERE type = 20")}  # step.waiting
+        has_events = {id for id, _, purged in ended if purged == "0"}
         for execution, event in messages:
+            if event.startswith(WAITING) and execution in has_events - has_waited:
+                self.book.complain(f"{event} was delivered of a run that did not wait", execution)
             if execution in states and event in ENDS.values() and states[execution] != event:
                 self.book.complain(f"{event} was delivered of a run that ended otherwise", execution)
         self.book.count("webhooks", len(messages))

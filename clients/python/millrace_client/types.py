@@ -495,7 +495,7 @@ class OwnWebhookObject(TypedDict):
     """A webhook of this execution alone, signed with the secret of `GET /webhooks/secret`."""
 
     url: WebhookUrl
-    events: NotRequired[list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped']] | None]  # Absent or null selects the end of the execution.
+    events: NotRequired[list[Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped']] | None]  # Absent or null selects the end of the execution.
 
 
 class WebhookFilter(TypedDict):
@@ -885,8 +885,8 @@ Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
 Chat: TypeAlias = ChatObject | None
 Detail: TypeAlias = WorkflowDetail | SkillDetail
 WebhookUrl: TypeAlias = str
-WebhookEvent: TypeAlias = Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded']
-WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded']] | None
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded']
+WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded']] | None
 WebhookFilter: TypeAlias = WebhookFilterObject | None
 WebhookSecret: TypeAlias = str | None
 OwnWebhook: TypeAlias = OwnWebhookObject | None

@@ -1898,9 +1898,9 @@ export interface components {
         /** @description An http or https URL without user and fragment. */
         WebhookUrl: string;
         /** @enum {unknown} */
-        WebhookEvent: "execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test" | "budget.soft" | "budget.exceeded";
+        WebhookEvent: "execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test" | "budget.soft" | "budget.exceeded";
         /** @description Absent or null selects the ends of executions (succeeded, failed, stopped). */
-        WebhookEvents: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "budget.soft" | "budget.exceeded")[] | null;
+        WebhookEvents: ("execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "budget.soft" | "budget.exceeded")[] | null;
         /** @description Executions that match all given members. Null removes a member. */
         WebhookFilter: {
             /**
@@ -1917,7 +1917,7 @@ export interface components {
         OwnWebhook: {
             url: components["schemas"]["WebhookUrl"];
             /** @description Absent or null selects the end of the execution. */
-            events?: ("execution.started" | "execution.succeeded" | "execution.failed" | "execution.stopped")[] | null;
+            events?: ("execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped")[] | null;
         } | null;
         Webhook: {
             /** Format: uuid */
