@@ -87,6 +87,9 @@ static int reply_budget_exceeded(struct request *r, const struct budget_refusal 
 {
     char used[CREDITS_TEXT_SIZE], limit[CREDITS_TEXT_SIZE];
     int64_t reset_ms = refusal->reset_ms == PERIOD_NEVER ? 0 : refusal->reset_ms;
+    if (r->app->shared)
+        atomic_fetch_add_explicit(&r->app->shared->metrics.refused_budget[refusal->scope], 1,
+                                  memory_order_relaxed);
     if (!id_is_set(&refusal->budget_id))
         return reply_problem_with_budget(r, 402, "budget_exceeded", &refusal->budget_id, reset_ms,
                                          "The run matches more than %d budgets.", BUDGETS_OF_RUN_MAX);

@@ -43,6 +43,17 @@ static char *add_batch_items(char *text, struct metrics *m)
     return text;
 }
 
+static char *add_refused_budget(char *text, struct metrics *m)
+{
+    static const char *const scopes[METRICS_BUDGET_SCOPES] = {"too_many",  "workspace", "key",
+                                                              "principal", "responder", "tag"};
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_refused_budget_total counter\n");
+    for (int i = 0; i < METRICS_BUDGET_SCOPES; i++)
+        text = talloc_asprintf_append_buffer(text, "millrace_refused_budget_total{scope=\"%s\"} %" PRIu64 "\n",
+                                             scopes[i], (uint64_t)atomic_load(&m->refused_budget[i]));
+    return text;
+}
+
 char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
 {
     char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n"
@@ -50,6 +61,7 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
     for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
         text = add_route(text, m, i, names[i]);
     text = add_batch_items(text, m);
+    text = add_refused_budget(text, m);
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"

@@ -6,6 +6,8 @@
 
 enum { METRICS_ROUTES = 128, METRICS_STATUSES = 600 };
 
+/* enum budget_scope of lib/spending/budget.h, and 0: the run matches too many budgets */
+enum { METRICS_BUDGET_SCOPES = 6 };
 enum batch_item_result { BATCH_ITEM_ACCEPTED, BATCH_ITEM_REPLAYED, BATCH_ITEM_REJECTED, BATCH_ITEM_RESULTS };
 
 struct metrics {
@@ -18,6 +20,8 @@ struct metrics {
     atomic_uint_fast64_t refused_cross_site;
     /* Sessions of the console that were opened. */
     atomic_uint_fast64_t sessions;
+    /* Runs that a budget did not allow, by its scope. */
+    atomic_uint_fast64_t refused_budget[METRICS_BUDGET_SCOPES];
     /* Decided items of run-batch, by enum batch_item_result. */
     atomic_uint_fast64_t batch_items[BATCH_ITEM_RESULTS];
     atomic_int workers;

@@ -20,6 +20,12 @@ def make(client, scope="workspace", target=None, period="day", limit=10, **more)
     return answer.json()
 
 
+def refusals(stack):
+    """Runs that a budget of a workspace did not allow, by the metrics."""
+    text = requests.get(f"{stack.url}/metrics", timeout=30).text
+    return int(text.split('millrace_refused_budget_total{scope="workspace"} ')[1].split("\n")[0])
+
+
 def in_an_hour():
     return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)).isoformat()
 
@@ -37,7 +43,7 @@ def start(client, workflow, **body):
 def test_two_hundred_parallel_runs_against_a_budget_of_ten(stack):
     workspace = stack.workspace(credits=1000)
     workflow, key, client = workspace.put_workflow(PROGRAM), workspace.key()["key"], workspace.client()
-    budget = make(client)
+    budget, before = make(client), refusals(stack)
 
     def send(_):
         return requests.post(f"{stack.url}/api/v1/workflows/{workflow}/run-async", timeout=30, headers={"Authorization": f"Bearer {key}"})
@@ -50,6 +56,7 @@ def test_two_hundred_parallel_runs_against_a_budget_of_ten(stack):
     shown = client.get(f"/budgets/{budget['id']}").json()
     assert (shown["used"], shown["remaining"], shown["level"]) == (10, 0, "exceeded")
     assert workspace.balance() == 990
+    assert refusals(stack) - before == 190
 
 
 def test_each_scope_counts_what_it_names(stack):
