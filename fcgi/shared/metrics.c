@@ -49,8 +49,9 @@ static char *add_refused_budget(char *text, struct metrics *m)
                                                               "principal", "responder", "tag"};
     text = talloc_strdup_append_buffer(text, "# TYPE millrace_refused_budget_total counter\n");
     for (int i = 0; i < METRICS_BUDGET_SCOPES; i++)
-        text = talloc_asprintf_append_buffer(text, "millrace_refused_budget_total{scope=\"%s\"} %" PRIu64 "\n",
-                                             scopes[i], (uint64_t)atomic_load(&m->refused_budget[i]));
+        text =
+            talloc_asprintf_append_buffer(text, "millrace_refused_budget_total{scope=\"%s\"} %" PRIu64 "\n",
+                                          scopes[i], (uint64_t)atomic_load(&m->refused_budget[i]));
     return text;
 }
 
