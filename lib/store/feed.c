@@ -95,6 +95,9 @@ enum err feed_read(struct db *db, void *ctx, const id *workspace, int64_t after,
 
 /* --- retention --- */
 
+/* Rows of feed_next_to_trim. */
+enum { FEEDS_PAGE = 64 };
+
 struct feed_trimming {
     id workspace;
     int64_t keep_ms;
@@ -146,24 +149,46 @@ static enum err feed_trim_work(struct db_tx *tx, void *arg)
                                                   : remove_old(tx, t);
 }
 
-enum err feed_trim(struct db *db, id *workspace, int64_t keep_ms, uint64_t *removed_r)
+/* The first feed after *workspace that nobody wants, or whose oldest row is older than keep_ms; not set:
+ * there is none among those that were looked at, and *workspace is the last of them, or not set after the
+ * last feed. */
+static enum err find_to_trim(struct db *db, void *ctx, id *workspace, int64_t keep_ms, id *found_r)
 {
     static const char lowest[] = "00000000-0000-0000-0000-000000000000";
+    struct db_value after = id_is_set(workspace) ? db_id(workspace) : db_text(lowest);
+    struct db_rows *rows, *first;
+    enum err e = db_run(db, ctx, SQL_FEED_NEXT_TO_TRIM, &after, 1, &rows);
+    *found_r = (id){{0}};
+    for (size_t i = 0; e == OK && i < rows->count; i++) {
+        id feed = db_get_id(rows, i, FEED_NEXT_TO_TRIM_WORKSPACE_ID);
+        struct db_value args[] = {db_number(keep_ms), db_id(&feed)};
+        bool is_unwanted = db_int(rows, i, FEED_NEXT_TO_TRIM_IS_UNWANTED) != 0;
+        if (!is_unwanted)
+            e = db_run(db, ctx, SQL_FEED_FIRST, args, 2, &first);
+        if (e == OK && (is_unwanted || (first->count > 0 && db_int(first, 0, FEED_FIRST_IS_OLD)))) {
+            *found_r = feed;
+            return OK;
+        }
+    }
+    if (e == OK)
+        *workspace = rows->count == FEEDS_PAGE
+                         ? db_get_id(rows, rows->count - 1, FEED_NEXT_TO_TRIM_WORKSPACE_ID)
+                         : (id){{0}};
+    return e;
+}
+
+enum err feed_trim(struct db *db, id *workspace, int64_t keep_ms, uint64_t *removed_r)
+{
     void *scratch = talloc_new(NULL);
-    struct db_value args[] = {id_is_set(workspace) ? db_id(workspace) : db_text(lowest), db_number(keep_ms)};
-    struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_FEED_NEXT_TO_TRIM, args, 2, &rows);
+    struct feed_trimming t = {.keep_ms = keep_ms};
     *removed_r = 0;
-    if (e == OK && rows->count > 0) {
-        struct feed_trimming t = {.workspace = db_get_id(rows, 0, FEED_NEXT_TO_TRIM_WORKSPACE_ID),
-                                  .keep_ms = keep_ms};
+    enum err e = find_to_trim(db, scratch, workspace, keep_ms, &t.workspace);
+    if (e == OK && id_is_set(&t.workspace)) {
         e = db_transaction(db, feed_trim_work, &t);
         *removed_r = t.removed;
         /* a feed that fails is passed over, too: the later ones get their turn */
         if (e != OK || t.removed < FEED_PAGE_MAX)
             *workspace = t.workspace;
-    } else if (e == OK) {
-        *workspace = (id){{0}};
     }
     talloc_free(scratch);
     return e;

@@ -252,6 +252,16 @@ def test_feeds_read_what_they_number_send_and_remove(stack):
     stack.sql(f"DELETE FROM feed_events WHERE workspace_id = '{ws}'; DELETE FROM feeds WHERE workspace_id = '{ws}'")
 
 
+def test_the_search_for_feeds_to_trim_reads_no_unnumbered_rows(stack):
+    feeds = [f"0000000{n}-0000-7000-8000-00000000000f" for n in (1, 2)]
+    changes = "; ".join(
+        f"INSERT INTO feeds VALUES ('{ws}', 10, 0, 4000000000000); INSERT INTO feed_events (execution_id, workspace_id, id, at_ms) "
+        f"SELECT UUID(), '{ws}', IF(seq <= 10, seq, NULL), 3000000000000 FROM seq_1_to_2000" for ws in feeds)
+    for name, values, most in (("feed_next_to_trim", (LOWEST,), 2), ("feed_first", (1, feeds[0]), 1)):
+        read, scanned, _, n = uncommitted_cost(stack, changes, bind(name, *values))
+        assert n == most and read <= 3 and scanned == 0, (name, read, scanned, n)
+
+
 def test_purge_reads_the_purged_rows_only(stack, history):
     ws = history[0]
     cursor = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
