@@ -346,6 +346,8 @@ install: all
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf
 	install -m 0644 nginx/millrace.conf.in nginx/tls.conf.in sql/grants.sql sql/grants-dbcheck.sql $(DESTDIR)$(SAMPLES_DIR)
 	install -m 0755 setup/setup $(DESTDIR)$(PREFIX)/lib/millrace/setup
+	if [ -d console/dist ]; then install -d $(DESTDIR)$(SAMPLES_DIR)/console/assets && install -m 0644 console/dist/index.* $(DESTDIR)$(SAMPLES_DIR)/console && \
+	  install -m 0644 console/dist/assets/* $(DESTDIR)$(SAMPLES_DIR)/console/assets; fi
 	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
 	$(foreach m,millrace millrace-cli,$(BIN)/$(m) man >$(SHARE)/man/man1/$(m).1;)

@@ -20,7 +20,7 @@ export class Visit {
     static async start(browser, stack, options = {}) {
         const visit = new Visit();
         visit.base = `${stack.url}/console`;
-        visit.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: "UTC", locale: "en-GB", acceptDownloads: true, ...options });
+        visit.context = await browser.newContext({ viewport: { width: 1280, height: 900 }, timezoneId: "UTC", locale: "en-GB", acceptDownloads: true, reducedMotion: "reduce", ...options });
         visit.context.setDefaultTimeout(30000);
         visit.faults = [];
         await visit.context.addInitScript(() => {

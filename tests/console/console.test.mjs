@@ -89,6 +89,13 @@ test("signing in and out", async () => visiting(async (visit, page) => {
     assert.equal(old.status(), 401);
 }, { token: null }));
 
+/** Nothing is wider than the window, and no column of a table with a link or button has no room. */
+async function fits(page, name) {
+    const [wide, narrow] = await page.evaluate(() => [document.documentElement.scrollWidth - innerWidth,
+        [...document.querySelectorAll(".table td a, .table td button")].filter((e) => getComputedStyle(e.closest("td")).display !== "none" && (e.offsetWidth < 24 || e.closest("td").clientWidth < 60)).map((e) => e.outerHTML)]);
+    assert.ok(wide <= 0, `${name} is ${wide} px wider than the window of ${page.viewportSize().width} px`);
+    assert.deepEqual(narrow, [], `${name} at ${page.viewportSize().width} px`);
+}
 for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]]) {
     test(`every screen is accessible: ${scheme}`, async () => visiting(async (visit, page) => {
         const paths = await offered();
@@ -96,7 +103,14 @@ for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]])
             if (name === "failures" && !paths.has("/executions/errors")) continue;
             await (scheme === "light" ? visit.open(at) : visit.go(at)); // of the light ones each is loaded anew
             await visit.accessible(`${name}, ${scheme}`);
-            assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${name} is wider than the window of ${width} px`);
+            await fits(page, name);
+            if (scheme === "phone") {
+                for (const other of [701, 1001]) {
+                    await page.setViewportSize({ width: other, height: 844 });
+                    await fits(page, name);
+                }
+                await page.setViewportSize({ width, height: 844 });
+            }
             await visit.innocent();
         }
     }, { colorScheme: scheme === "dark" ? "dark" : "light", viewport: { width, height: scheme === "phone" ? 844 : 900 } }));
@@ -335,7 +349,7 @@ test("the editor shows what is wrong in its line, and stores versions", async ()
     await editor.waitFor();
     await editor.fill(program(2));
     await visit.button("Store").click();
-    await visit.heading("made-here").waitFor();
+    await page.waitForURL(new RegExp(`/workflows/${id}$`));
     const stored = await api.get(`/workflows/${id}`);
     assert.deepEqual([stored.version, stored.program.steps[0].value], [2, 2]);
     await visit.button("Archive").click();
@@ -372,11 +386,11 @@ test("deliveries of a webhook are seen and sent again", async () => visiting(asy
     await visit.button("Disable").click();
     await visit.button("Enable").waitFor();
     assert.equal((await api.get(`/webhooks/${made.webhook}`)).enabled, false);
-    await visit.button("Enable").click();
-    await visit.button("Disable").waitFor();
-    // what waited for the disabled webhook has failed
+    // what waits for a disabled webhook fails
     const failed = page.locator("tr[data-index]", { has: page.locator(".s-failed") });
     await failed.first().waitFor();
+    await visit.button("Enable").click();
+    await visit.button("Disable").waitFor();
     await visit.button("Redeliver", failed.first()).click();
     await page.getByText("It will be sent again").waitFor();
     await visit.button("Redeliver failures").click();
@@ -535,3 +549,96 @@ test("everything can be done with the keyboard", async () => visiting(async (vis
     await page.getByRole("dialog").waitFor({ state: "detached" });
     assert.equal(await focused(), "Signal…");
 }));
+
+test("an operator sees the load of the workspaces, limits one, and looks into it", async (t) => {
+    if (!(await offered()).has("/operator/workspaces")) return t.skip("the API has no operators");
+    const { token } = await stack.operator("operator", "create", "--name", "alice", "--role", "admin");
+    await visiting(async (visit, page) => {
+        await visit.heading("Overview").waitFor();
+        const row = page.locator("tr[data-index]", { hasText: hostile("workspace").slice(0, 60) }).first();
+        await row.waitFor();
+        await page.getByText("accepted in the last minute").waitFor();
+        await page.locator(".s-active").first().waitFor(); // an executor
+        await page.waitForFunction(() => /\d\/s/.test(document.querySelector(".numbers dd").textContent)); // two readings
+        for (const scheme of ["light", "dark"]) {
+            await page.emulateMedia({ colorScheme: scheme });
+            await visit.accessible(`overview, ${scheme}`);
+            await fits(page, "overview");
+            await visit.picture(`overview-${scheme}`);
+        }
+        await page.setViewportSize({ width: 390, height: 844 });
+        await visit.accessible("overview, phone");
+        for (const width of [390, 701, 1001]) {
+            await page.setViewportSize({ width, height: 844 });
+            await fits(page, "overview");
+        }
+        await page.setViewportSize({ width: 390, height: 844 });
+        await visit.picture("overview-phone");
+        await page.setViewportSize({ width: 1280, height: 900 });
+        await visit.button("Limits…", row).click();
+        const dialog = page.getByRole("dialog");
+        await dialog.getByLabel("Requests a minute").fill("none");
+        await visit.button("Store", dialog).click();
+        await dialog.getByRole("alert").waitFor();
+        await dialog.getByLabel("Requests a minute").fill("777777");
+        await dialog.getByLabel("Runs that have not ended").fill("55");
+        await visit.button("Store", dialog).click();
+        await row.getByText("777,777").waitFor();
+        assert.match(JSON.stringify(await stack.operator("workspace", "show", "--workspace", made.workspace)), /777777/);
+        await row.locator("a").click();
+        await visit.heading("Runs").waitFor();
+        await page.locator("tr[data-index]", { hasText: "broken" }).first().waitFor();
+        await visit.open(`/runs/${made.runs.broken}`); // the workspace stays chosen
+        await page.locator(".fall .name", { hasText: "charge" }).waitFor();
+        for (const r of visit.requests) assert.ok(!/\/api\/v1\/(operator|session)/.test(r.url) || !r.headers["x-millrace-workspace"], r.url);
+        await visit.go("/operator");
+        await page.getByLabel("Name or id").fill("no such workspace");
+        await page.getByText("No workspace matches.").waitFor();
+    }, { token });
+    const viewer = await stack.operator("operator", "create", "--name", "bob", "--role", "viewer");
+    await visiting(async (visit, page) => {
+        const row = page.locator("tr[data-index]", { hasText: hostile("workspace").slice(0, 60) }).first();
+        await row.waitFor();
+        assert.equal(await visit.button("Limits…").count(), 0);
+        assert.deepEqual(await page.getByRole("navigation").getByRole("link").allInnerTexts(), ["Overview"]); // until a workspace is chosen
+        await row.locator("a").click();
+        await page.locator("tr[data-index]", { hasText: "broken" }).first().waitFor();
+        await visit.go(`/runs/${made.runs.broken}`);
+        await page.locator(".fall .name", { hasText: "charge" }).waitFor();
+        for (const name of ["Retry", "Retry from the failed step", "Purge"]) assert.equal(await visit.button(name).count(), 0, name);
+        await stack.operator("operator", "revoke", "bob");
+        await page.getByRole("link", { name: "Credits" }).click();
+        await page.getByText("Your session has ended").waitFor();
+    }, { token: viewer.token });
+});
+
+test("all runs that match are stopped, or retried, after a preview", async (t) => {
+    if (!(await offered()).has("/executions/bulk")) return t.skip("the API has no bulk jobs");
+    const workspace = await stack.workspace("bulk"), { key } = await stack.key(workspace), client = stack.client(key);
+    const wait = await client.workflow("waits", { steps: [{ name: "w", type: "wait", signal: "go", timeout_seconds: 600 }] }), fail = await client.workflow("fails", { steps: [{ name: "no", type: "fail", message: "no" }] });
+    const waiting = await Promise.all([1, 2, 3].map(() => client.run(wait))), failed = await Promise.all([1, 2].map(() => client.run(fail)));
+    for (const id of failed) await client.ended(id);
+    await visiting(async (visit, page) => {
+        await visit.open("/runs?state=running");
+        const dialog = page.getByRole("dialog");
+        assert.equal(await visit.button("Retry all…").count(), 0);
+        await visit.button("Stop all…").click();
+        await dialog.getByText("3 runs match").waitFor();
+        await visit.accessible("preview of a bulk job");
+        await visit.button("Cancel", dialog).click();
+        assert.equal((await client.get(`/executions/${waiting[0]}`)).state, "running");
+        await visit.button("Stop all…").click();
+        await visit.button("Stop them", dialog).click();
+        await page.getByText("3 of 3 done").waitFor();
+        for (const id of waiting) assert.equal((await client.ended(id)).state, "stopped");
+        await page.reload(); // the job is in the address
+        await page.getByText("3 of 3 done").waitFor();
+        await visit.button("Close").click();
+        await visit.open(`/runs?responder=${fail}`);
+        await visit.button("Retry all…").click();
+        await dialog.getByText("2 runs match").waitFor();
+        await visit.button("Retry them", dialog).click();
+        await page.getByText("2 of 2 done").waitFor();
+        await eventually(async () => await page.locator("tr[data-index]").count() === 4, "the retries in the list");
+    }, { token: key });
+});

@@ -10,7 +10,7 @@ before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
     const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries",
-        "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf", "./hooks": "pauseAfter" };
+        "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
     await build({ stdin: { contents, resolveDir: path.join(ROOT, "console/src"), loader: "ts" }, bundle: true, format: "esm", platform: "node", outfile: path.join(dir, "all.mjs"),
         jsx: "automatic", jsxImportSource: "preact", logLevel: "error",
@@ -109,11 +109,28 @@ test("scales, limits, queries and pauses", () => {
     for (const [top, round] of [[0, 1], [1, 1], [1.2, 2], [2.2, 2.5], [9, 10], [1234, 2000], [0.03, 0.05]]) assert.ok(Math.abs(c.ceiling(top) - round) < 1e-9, `${top}`);
     assert.equal(c.limitOf(" "), null);
     assert.equal(c.limitOf("60"), 60);
-    for (const bad of ["-1", "1.5", "many", "1e3"]) assert.throws(() => c.limitOf(bad));
+    for (const bad of ["-1", "0", "1.5", "many", "1e3"]) assert.throws(() => c.limitOf(bad));
     assert.equal(c.query({ a: "x y&z", b: "", c: undefined, d: 0 }), "?a=x+y%26z&d=0");
     assert.equal(c.query({}), "");
     assert.equal(c.pauseAfter(0, 1), 2000);
     assert.equal(c.pauseAfter(5000, 1), 5000);
     assert.equal(c.pauseAfter(2000, 500), 10000);
     assert.equal(c.pauseAfter(2000, 1e9), 60000);
+});
+
+test("a rate needs two readings", () => {
+    const at = (s, succeeded) => ({ at: new Date(1e12 + s * 1000).toISOString(), ended_total: { succeeded, failed: 1, stopped: 0 } });
+    assert.equal(c.throughput(undefined, at(0, 5)), undefined);
+    assert.equal(c.throughput(at(0, 5), at(5, 55)), 10);
+    assert.equal(c.throughput(at(5, 55), at(5, 55)), undefined);
+    assert.equal(c.throughput(at(0, 55), at(5, 5)), 0); // retention has removed some
+});
+
+test("a bulk job has the filters of the list, or is not offered", () => {
+    const none = { state: "", responder: "", tag: "", batch: "", schedule: "", from: "", to: "", error: "", error_hash: "", parent: "" };
+    assert.deepEqual(c.bulkFilter(none), {});
+    assert.deepEqual(c.bulkFilter({ ...none, state: "failed", responder: "r", tag: "t", batch: "b", from: "f", to: "u", parent: "p" }),
+        { state: "failed", responderIds: ["r"], tag: "t", parentId: "p", batch_id: "b", created_after: "f", created_before: "u" });
+    for (const name of ["schedule", "error", "error_hash"]) assert.equal(c.bulkFilter({ ...none, [name]: "x" }), undefined);
+    assert.deepEqual(["", "queued", "running", "failed"].map(c.actionsFor), [["stop", "retry"], ["stop"], ["stop"], ["retry"]]);
 });

@@ -6,6 +6,7 @@ import { delay } from "../api";
 import { useFeed } from "../live";
 import { Link, useQuery } from "../router";
 import { between, Choice, ErrorBox, Field, Heading, number, Search, State, T, Table, Time, type Column } from "../ui";
+import { Bulk } from "./bulk";
 
 export interface Filters { state: string; responder: string; tag: string; batch: string; schedule: string; from: string; to: string; error: string; error_hash: string; parent: string }
 const NAMES: (keyof Filters)[] = ["state", "responder", "tag", "batch", "schedule", "from", "to", "error", "error_hash", "parent"];
@@ -132,6 +133,7 @@ export function Runs() {
         </dl>}
         <p class="hidden" role="status">{failed ? `${failed} runs failed since this screen was opened` : ""}</p>
         <ErrorBox problem={pages.error} retry={pages.reload} />
+        <Bulk filters={f} changed={() => void pages.refresh()} />
         <Table tall label="Runs" columns={columns(now)} rows={pages.rows} id={(x) => x.id} more={pages.more} loading={pages.loading} loadMore={pages.loadMore} empty="No run matches." />
     </>;
 }
