@@ -24,6 +24,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_times          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON execution_retries  TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON bulk_jobs          TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON bulk_items         TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON bulk_counts        TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_api'@'localhost';
@@ -90,6 +93,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_times          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_retries  TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE, DELETE         ON bulk_jobs          TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_items         TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_counts        TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_counts         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signals            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON signal_waits       TO 'millrace_executor'@'localhost';

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "blob/blob_rows.h"
+#include "executor/lease/bulk_worker.h"
 #include "executor/lease/scheduler.h"
 #include "maintenance/purge.h"
 #include "maintenance/retention.h"
@@ -28,7 +29,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 16 };
+enum { TASKS = 18 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -49,6 +50,8 @@ struct maintenance_timer {
     struct recover_cursor orphans;
     struct blob_sweep sweep;
     struct scheduler *scheduler;
+    struct bulk_worker *bulk;
+    int64_t bulk_keep_ms;
     /* begin_runs: the last workspace */
     id begun_after;
     /* trim_feeds: the last workspace, and how long feeds keep their events */
@@ -205,6 +208,21 @@ static enum err grants_step(struct maintenance_timer *m, uint64_t *n_r, bool *mo
     return e;
 }
 
+static enum err bulk_jobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    size_t n;
+    enum err e = bulk_worker_step(m->bulk, m->db, m->redis, &n, more_r);
+    *n_r = n;
+    return e;
+}
+
+static enum err expire_bulk_jobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_old_bulk_jobs(m->db, m->bulk_keep_ms, n_r);
+    *more_r = e == OK;
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
 static const struct maintenance_task tasks[TASKS] = {
     {"lose_orphans", 5000},
     {"refresh_credits", 5000},
@@ -222,6 +240,8 @@ static const struct maintenance_task tasks[TASKS] = {
     {"trim_feeds", 60000},
     {"grants", 1000},
     {"end_sessions", 60000},
+    {"bulk_jobs", 1000},
+    {"expire_bulk_jobs", 600000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
@@ -229,7 +249,7 @@ static maintenance_step *const steps[TASKS] = {
     remove_blobs_step,     sweep_blobs_step,        stop_trees_step,
     schedules_step,        expire_occurrences_step, begin_runs_step,
     expire_runs_step,      trim_feeds_step,         grants_step,
-    end_sessions_step};
+    end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {
@@ -330,7 +350,10 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     m->max_losses = (int)exec->config->executor.max_losses;
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config->files.dir);
-    m->scheduler = scheduler_new(m);
+    struct run_targets *targets = run_targets_new(m);
+    m->scheduler = scheduler_new(m, targets);
+    m->bulk = bulk_worker_new(m, exec->config, targets);
+    m->bulk_keep_ms = exec->config->bulk.keep_days * 86400000;
     m->db = db_new(NULL, db);
     m->redis = redis_new(NULL, exec->config->redis.socket);
     m->queue = thread_queue_new(m, exec->base, &queue);

@@ -4,96 +4,21 @@
 #include <talloc.h>
 
 #include "base/log.h"
-#include "executor/cache/programs.h"
-#include "executor/cache/skills.h"
 #include "run/accept.h"
-#include "skill/extra.h"
-#include "store/model.h"
 #include "store/schedule.h"
-#include "json/json.h"
 
 struct scheduler {
-    /* This thread's own: the database thread owns the process's cache. */
-    struct compiled_programs *programs;
-    struct compiled_skills *skills;
+    struct run_targets *targets;
 };
 
-struct scheduler *scheduler_new(void *ctx)
+struct scheduler *scheduler_new(void *ctx, struct run_targets *targets)
 {
     struct scheduler *s = talloc_zero(ctx, struct scheduler);
-    s->programs = compiled_programs_new(s, NULL, NULL);
-    s->skills = compiled_skills_new(s, NULL, NULL);
+    s->targets = targets;
     return s;
 }
 
 /* --- preparing: what accept_batch leaves to its callers --- */
-
-/* ERR_INVALID: the inputs do not match the schema of the workflow's current version. */
-static enum err check_scheduled_inputs(void *ctx, const struct run_request *req, const struct schema *schema)
-{
-    static const char empty_object[] = "{}";
-    struct span text = req->input.at ? req->input : (struct span){empty_object, sizeof empty_object - 1};
-    struct schema_problems problems = {0};
-    json_object *inputs;
-    const char *why;
-    enum err e = json_parse(ctx, text.at, text.size, JSON_DEPTH_MAX, &inputs, &why);
-    if (e == OK && schema)
-        e = schema_validate(ctx, schema, inputs, &problems);
-    return e == OK || err_is_transient(e) ? e : ERR_INVALID;
-}
-
-static enum err prepare_workflow(struct scheduler *s, struct db *db, void *ctx, struct run_request *req)
-{
-    struct db_value args[] = {db_id(&req->responder_id), db_id(&req->workspace_id)};
-    struct cached_program *program = NULL;
-    struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_EXECUTOR_WORKFLOW, args, 2, &rows);
-    if (e != OK || rows->count == 0)
-        return e == OK ? ERR_NOT_FOUND : e;
-    req->version = (int)db_int(rows, 0, EXECUTOR_WORKFLOW_VERSION);
-    req->price =
-        db_cell(rows, 0, EXECUTOR_WORKFLOW_PRICE)->is_null ? -1 : db_int(rows, 0, EXECUTOR_WORKFLOW_PRICE);
-    e = compiled_programs_get(s->programs, db, &req->responder_id, req->version, &program);
-    if (e == OK) {
-        req->credits_asked = cached_program_compiled(program)->credits_micro;
-        e = check_scheduled_inputs(ctx, req, cached_program_compiled(program)->inputs);
-    }
-    cached_program_unref(program);
-    return e;
-}
-
-/* The skill's current version, which may have another id if the skill was removed and installed again. */
-static enum err fill_skill(struct db *db, void *ctx, const struct manifest *m, const struct skill *row,
-                           struct run_request *req)
-{
-    struct skill_extra extra = {.slug = row->slug, .label = row->label};
-    enum err e =
-        m->runner == RUNNER_MODEL ? model_resolve(db, ctx, &req->workspace_id, NULL, &extra.model) : OK;
-    if (e == ERR_NOT_FOUND)
-        return ERR_INVALID; /* the workspace has no default model */
-    req->responder_id = row->id;
-    req->version = row->version;
-    req->price = row->price;
-    req->credits_asked = row->credits;
-    req->agentic = row->agentic;
-    req->extra = skill_extra_json(ctx, &extra);
-    return e;
-}
-
-static enum err prepare_skill(struct scheduler *s, struct db *db, void *ctx, const char *slug,
-                              struct run_request *req)
-{
-    struct cached_skill *skill = NULL;
-    enum err e = compiled_skills_find(s->skills, db, &req->workspace_id, slug, &skill);
-    if (!req->input.at)
-        req->input = span_text("{}");
-    if (e == OK)
-        e = check_scheduled_inputs(ctx, req, cached_skill_manifest(skill)->inputs);
-    if (e == OK)
-        e = fill_skill(db, ctx, cached_skill_manifest(skill), cached_skill_row(skill), req);
-    cached_skill_unref(skill);
-    return e;
-}
 
 static struct run_request base_request(void *ctx, const struct schedule *schedule, const struct occurrence *o)
 {
@@ -120,8 +45,8 @@ static bool prepare_occurrence(struct scheduler *s, struct db *db, void *ctx, co
 {
     enum err e = OK;
     if (!req->occurrence.refused)
-        e = schedule->skill ? prepare_skill(s, db, ctx, schedule->skill, req)
-                            : prepare_workflow(s, db, ctx, req);
+        e = schedule->skill ? run_target_skill(s->targets, db, ctx, schedule->skill, req)
+                            : run_target_workflow(s->targets, db, ctx, req);
     if (e == ERR_NOT_FOUND)
         req->occurrence.refused = OCCURRENCE_ARCHIVED;
     else if (e == ERR_INVALID)

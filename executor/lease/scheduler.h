@@ -6,13 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "executor/lease/run_target.h"
 #include "mariadb/db.h"
 #include "redis/redis.h"
 
 struct scheduler;
 
-/* Owned by ctx; used by one thread. */
-struct scheduler *scheduler_new(void *ctx);
+/* Owned by ctx; used by one thread, which owns `targets`, too. */
+struct scheduler *scheduler_new(void *ctx, struct run_targets *targets);
 /* Decides at most ACCEPT_BATCH_MAX occurrences. *n_r: how many; *more_r: more may be due. */
 enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r,
                         bool *more_r) WARN_UNUSED;

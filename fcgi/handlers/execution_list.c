@@ -2,8 +2,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "base/clock.h"
 #include "fcgi/cache/name_cache.h"
+#include "fcgi/forms/execution_filter.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
@@ -30,92 +30,6 @@ struct list_page {
     bool is_empty;
     int64_t number, size;
 };
-
-static bool is_responder_filter(const char *name)
-{
-    return strcmp(name, "responderIds") == 0 || strcmp(name, "responderIds[]") == 0;
-}
-
-static bool read_responders(struct request *r, struct list_page *p)
-{
-    id *ids = talloc_zero_array(r, id, EXECUTION_RESPONDERS_MAX + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < r->query_n; i++) {
-        const char *value = r->query[i].value;
-        if (!is_responder_filter(r->query[i].name))
-            continue;
-        if (n == EXECUTION_RESPONDERS_MAX || !id_parse(value, strlen(value), &ids[n]))
-            return form_reject_value(r, "responderIds", "at most 64 UUIDs");
-        bool seen = false;
-        for (size_t k = 0; k < n && !seen; k++)
-            seen = id_equal(&ids[k], &ids[n]);
-        n += !seen;
-    }
-    id workflow;
-    if (!request_query_id(r, "workflow_id", &workflow))
-        return false;
-    if (id_is_set(&workflow)) {
-        bool listed = n == 0;
-        for (size_t i = 0; i < n; i++)
-            listed = listed || id_equal(&ids[i], &workflow);
-        p->is_empty = p->is_empty || !listed;
-        ids[0] = workflow;
-        n = 1;
-    }
-    p->filter.responders = ids;
-    p->filter.responders_n = n;
-    return true;
-}
-
-static bool read_states(struct request *r, struct list_page *p)
-{
-    const char *status = request_query(r, "status");
-    const char *state = request_query(r, "state");
-    struct execution_filter *f = &p->filter;
-    enum run_state one;
-    if (status && (f->states_n = (size_t)states_from_status(status, f->states)) == 0)
-        return form_reject_value(r, "status", "running, success, failed or stopped");
-    if (!state)
-        return true;
-    if (state_from_name(state, &one) == 0)
-        return form_reject_value(r, "state", "queued, running, succeeded, failed or stopped");
-    p->is_empty = p->is_empty || (status && f->states[0] != one && (f->states_n < 2 || f->states[1] != one));
-    f->states[0] = one;
-    f->states_n = 1;
-    return true;
-}
-
-/* created_after and created_before. An id contains its creation time in milliseconds, so that a range of time
- * is a range of ids. */
-static bool read_times(struct request *r, struct list_page *p)
-{
-    const char *after = request_query(r, "created_after");
-    const char *before = request_query(r, "created_before");
-    int64_t after_ms = after ? clock_parse(after) : 0;
-    int64_t before_ms = before ? clock_parse(before) : 0;
-    if (after_ms < 0)
-        return form_reject_value(r, "created_after", "a date or date-time (RFC 3339)");
-    if (before_ms < 0)
-        return form_reject_value(r, "created_before", "a date or date-time (RFC 3339)");
-    if (after)
-        p->filter.above = id_floor(after_ms + 1);
-    if (before)
-        p->filter.below = id_floor(before_ms);
-    return true;
-}
-
-static bool read_tag(struct request *r, struct list_page *p)
-{
-    p->filter.tag = request_query(r, "tag");
-    if (p->filter.tag && (!*p->filter.tag || strlen(p->filter.tag) > EXECUTION_TAG_MAX))
-        return form_reject_value(r, "tag", "a string of 1 to 256 octets");
-    if (!request_query_id(r, "parentId", &p->filter.parent) ||
-        !request_query_id(r, "batch_id", &p->filter.batch))
-        return false;
-    /* the runs of a batch have no parent */
-    p->is_empty = p->is_empty || (id_is_set(&p->filter.batch) && id_is_set(&p->filter.parent));
-    return true;
-}
 
 static bool read_cursor(struct request *r, struct list_page *p)
 {
@@ -148,7 +62,7 @@ static bool read_paging(struct request *r, struct list_page *p)
     bool cursor = request_query(r, "limit") || request_query(r, "after");
     bool only_responders = r->query_n > 0;
     for (size_t i = 0; i < r->query_n; i++)
-        only_responders = only_responders && is_responder_filter(r->query[i].name);
+        only_responders = only_responders && execution_filter_is_responder(r->query[i].name);
     if (number && cursor) {
         reply_problem(r, 400, "invalid_request",
                       "pageNumber and pageSize cannot be combined with limit and after.");
@@ -181,8 +95,7 @@ int h_execution_list(struct request *r)
     struct list_page p = {0};
     struct execution *list = NULL;
     size_t n = 0;
-    if (!read_responders(r, &p) || !read_states(r, &p) || !read_times(r, &p) || !read_tag(r, &p) ||
-        !read_paging(r, &p))
+    if (!execution_filter_read(r, &p.filter, &p.is_empty) || !read_paging(r, &p))
         return reply_rejected(r);
     p.filter.limit = p.size + 1; /* the additional row shows whether there is another page */
     enum err e =

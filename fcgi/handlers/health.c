@@ -63,6 +63,19 @@ static char *add_webhook_metrics(char *text, const struct store_metrics *m)
         m->webhook_lag_ms / 1000, m->webhook_lag_ms % 1000);
 }
 
+static char *add_bulk_metrics(char *text, const struct store_metrics *m)
+{
+    text = talloc_asprintf_append_buffer(text,
+                                         "# TYPE millrace_bulk_items_pending gauge\n"
+                                         "millrace_bulk_items_pending %" PRId64 "\n"
+                                         "# TYPE millrace_bulk_jobs gauge\n",
+                                         m->bulk_items_pending);
+    for (int s = BULK_COLLECTING; s <= BULK_PAUSED; s++)
+        text = talloc_asprintf_append_buffer(text, "millrace_bulk_jobs{state=\"%s\"} %" PRId64 "\n",
+                                             bulk_state_name((enum bulk_state)s), m->bulk_jobs[s]);
+    return text;
+}
+
 /* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */
 static char *add_run_metrics(char *text, struct db *db)
 {
@@ -89,7 +102,7 @@ static char *add_run_metrics(char *text, struct db *db)
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
                                              state_name((enum run_state)s), m.recent[s]);
-    return add_webhook_metrics(add_schedule_metrics(text, &m), &m);
+    return add_bulk_metrics(add_webhook_metrics(add_schedule_metrics(text, &m), &m), &m);
 }
 
 static const char *kind_label(int kind)

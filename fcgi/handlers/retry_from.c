@@ -36,6 +36,12 @@ static bool read_version(struct request *r, json_object *body, struct retry_form
     return true;
 }
 
+bool retry_form_read_members(struct request *r, json_object *body, struct retry_form *form)
+{
+    *form = (struct retry_form){0};
+    return read_from(r, body, form) && read_version(r, body, form);
+}
+
 bool retry_form_read(struct request *r, struct retry_form *form)
 {
     json_object *body;
@@ -44,8 +50,7 @@ bool retry_form_read(struct request *r, struct retry_form *form)
         return false;
     if (!body)
         return true;
-    if (!form_members_are_known(r, body, "from inputs version") || !read_from(r, body, form) ||
-        !read_version(r, body, form))
+    if (!form_members_are_known(r, body, "from inputs version") || !retry_form_read_members(r, body, form))
         return false;
     if (json_get(body, "inputs"))
         form->inputs = form_raw_member(r, body, "inputs");

@@ -3,6 +3,7 @@
 
 #include "run/accept_types.h"
 #include "store/execution.h"
+#include "json/json.h"
 
 struct request;
 
@@ -18,6 +19,8 @@ struct retry_form {
 
 /* Reads {from?, inputs?, version?}. False: the request is rejected. */
 bool retry_form_read(struct request *r, struct retry_form *form) WARN_UNUSED;
+/* Reads the members from and version. False as above. */
+bool retry_form_read_members(struct request *r, json_object *body, struct retry_form *form) WARN_UNUSED;
 /* Plans what `req`, whose version is decided, adopts of `exec`, the execution of a workflow, and writes
  * req->extra. False: the reply is set. */
 bool retry_form_plan(struct request *r, const struct execution *exec, const struct retry_form *form,

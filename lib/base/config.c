@@ -185,6 +185,10 @@ static const struct setting settings[] = {
     NUMBER_ROW(quotas, budgets, 1000, 0, 1000000, "budgets of a workspace"),
     NUMBER_ROW(quotas, signal_tickets, 10000, 0, 1000000,
                "tickets for signals that a workspace may have open at a time"),
+    NUMBER_ROW(quotas, bulk_jobs, 10, 0, 1000000, "bulk jobs of a workspace that have not ended"),
+    NUMBER_ROW(bulk, items_max, 1000000, 1, 100000000, "executions that one bulk job takes at most"),
+    NUMBER_ROW(bulk, keep_days, 30, 1, 3650,
+               "days after its end for which a bulk job and what became of each execution can be read"),
     TEXT_ROW(secrets, key_file, "",
              "file that holds the encryption key of secrets: 32 random bytes in base64"),
     TEXT_ROW(

@@ -42,8 +42,11 @@ struct config {
     /* See lib/store/quota.h. */
     struct {
         int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
-            webhooks, budgets, signal_tickets;
+            webhooks, budgets, signal_tickets, bulk_jobs;
     } quotas;
+    struct {
+        int64_t items_max, keep_days;
+    } bulk;
     struct {
         const char *key_file;
     } secrets;

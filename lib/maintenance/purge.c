@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "deed/deed.h"
 #include "redis/keys.h"
+#include "run/bulk_item.h"
 #include "run/states.h"
 #include "store/artifact.h"
 
@@ -335,11 +336,19 @@ enum err purge_slice(struct db *db, const id *execution)
 
 struct purge {
     const id *workspace, *execution;
+    /* NULL: none. */
+    const id *bulk_job;
     void *ctx;
     struct purge_cleanup *cleanup;
     /* Rows are left to be erased in slices. */
     bool begun;
 };
+
+static enum err decide_item(struct db_tx *tx, const struct purge *p)
+{
+    const struct bulk_decision done = {.execution_id = *p->execution, .outcome = BULK_DONE};
+    return p->bulk_job ? bulk_items_decide(tx, p->bulk_job, &done, 1) : OK;
+}
 
 static enum err purge_work(struct db_tx *tx, void *arg)
 {
@@ -354,21 +363,37 @@ static enum err purge_work(struct db_tx *tx, void *arg)
     if (!state_is_terminal((enum run_state)db_int(rows, 0, PURGE_LOCKED_STATE)))
         return ERR_CONFLICT;
     if (!db_cell(rows, 0, PURGE_LOCKED_PURGED_MS)->is_null)
-        return OK;
+        return decide_item(tx, p);
     p->begun = db_int(rows, 0, PURGE_LOCKED_N_ROWS) > PURGE_AT_ONCE_MAX;
     e = p->begun ? purge_begin(tx, p->cleanup, &one, false) : purge_runs(tx, p->cleanup, &one, 1);
-    return e == OK ? deed_record(tx, "execution.purge", p->workspace, p->execution->text, NULL) : e;
+    if (e == OK)
+        e = deed_record(tx, "execution.purge", p->workspace, p->execution->text, NULL);
+    return e == OK ? decide_item(tx, p) : e;
+}
+
+static enum err purge_one(struct db *db, struct redis *redis, struct purge *p)
+{
+    p->ctx = talloc_new(NULL);
+    enum err e = db_transaction(db, purge_work, p);
+    if (e == OK)
+        purge_cleanup_run(p->cleanup, redis);
+    talloc_free(p->ctx);
+    return e;
 }
 
 enum err purge_execution(struct db *db, struct redis *redis, const id *workspace, const id *execution)
 {
-    struct purge p = {workspace, execution, talloc_new(NULL), NULL, false};
-    enum err e = db_transaction(db, purge_work, &p);
-    if (e == OK)
-        purge_cleanup_run(p.cleanup, redis);
+    struct purge p = {.workspace = workspace, .execution = execution};
+    enum err e = purge_one(db, redis, &p);
     int64_t until_ms = clock_boot_ms() + SLICES_MS;
     while (e == OK && p.begun && clock_boot_ms() < until_ms && purge_slice(db, execution) == OK)
         ;
-    talloc_free(p.ctx);
     return e;
+}
+
+enum err purge_item(struct db *db, struct redis *redis, const id *workspace, const id *execution,
+                    const id *bulk_job)
+{
+    struct purge p = {.workspace = workspace, .execution = execution, .bulk_job = bulk_job};
+    return purge_one(db, redis, &p);
 }

@@ -49,3 +49,7 @@ enum err purge_slice(struct db *db, const id *execution) WARN_UNUSED;
  * maintenance erases the rest; no reader sees it. */
 enum err purge_execution(struct db *db, struct redis *redis, const id *workspace,
                          const id *execution) WARN_UNUSED;
+/* The same for an item of a bulk job (run/bulk_item.h), which the transaction writes as done. What is left of
+ * a large run is left to maintenance. */
+enum err purge_item(struct db *db, struct redis *redis, const id *workspace, const id *execution,
+                    const id *bulk_job) WARN_UNUSED;

@@ -102,6 +102,41 @@ enum err maintenance_delete_old_budget_periods(struct db *db, uint64_t *n_r)
     return delete_rows(db, SQL_MAINTENANCE_DELETE_OLD_BUDGET_PERIODS, n_r);
 }
 
+struct bulk_expiry {
+    int64_t keep_ms;
+    uint64_t n;
+};
+
+/* Items first: a job whose deletion is interrupted still stands for the rest. */
+static enum err bulk_expire_work(struct db_tx *tx, void *arg)
+{
+    struct bulk_expiry *x = arg;
+    struct db_value keep = db_number(x->keep_ms);
+    struct db_rows *rows;
+    x->n = 0;
+    enum err e = db_run(tx->db, tx->ctx, SQL_BULK_EXPIRED, &keep, 1, &rows);
+    if (e != OK || rows->count == 0)
+        return e == OK ? ERR_NOT_FOUND : e;
+    id found = db_get_id(rows, 0, BULK_EXPIRED_ID);
+    struct db_value job = db_id(&found);
+    e = db_run(tx->db, tx->ctx, SQL_BULK_DELETE_ITEMS, &job, 1, &rows);
+    if (e != OK)
+        return e;
+    x->n = rows->affected;
+    if (x->n == MAINTENANCE_ROWS_MAX)
+        return OK;
+    e = db_run(tx->db, tx->ctx, SQL_BULK_DELETE_COUNTS, &job, 1, NULL);
+    return e == OK ? db_run(tx->db, tx->ctx, SQL_BULK_DELETE_JOB, &job, 1, NULL) : e;
+}
+
+enum err maintenance_delete_old_bulk_jobs(struct db *db, int64_t keep_ms, uint64_t *n_r)
+{
+    struct bulk_expiry x = {.keep_ms = keep_ms};
+    enum err e = db_transaction(db, bulk_expire_work, &x);
+    *n_r = e == OK ? x.n : 0;
+    return e;
+}
+
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r)
 {
     return delete_rows(db, SQL_MAINTENANCE_DELETE_LOST_EXECUTORS, n_r);

@@ -41,6 +41,9 @@ enum err maintenance_delete_ended_sessions(struct db *db, uint64_t *n_r) WARN_UN
 enum err maintenance_delete_old_occurrences(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Deletes the counters of periods of budgets that ended 400 days ago. *n_r as above. */
 enum err maintenance_delete_old_budget_periods(struct db *db, uint64_t *n_r) WARN_UNUSED;
+/* Deletes rows of bulk jobs that ended `keep_ms` ago: items, and after the last one the job. *n_r: items, at
+ * most MAINTENANCE_ROWS_MAX. ERR_NOT_FOUND: no job is that old. */
+enum err maintenance_delete_old_bulk_jobs(struct db *db, int64_t keep_ms, uint64_t *n_r) WARN_UNUSED;
 /* Deletes executors that were marked as lost a day ago. */
 enum err maintenance_delete_lost_executors(struct db *db, uint64_t *n_r) WARN_UNUSED;
 /* Copies the balances of at most MAINTENANCE_ROWS_MAX accounts after `after` (unset: from the first) to

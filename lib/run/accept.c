@@ -307,11 +307,8 @@ static bool any_undecided(const struct accept_batch *b)
     return i < b->n;
 }
 
-/* The transaction. It may be attempted more than once, so it begins by resetting what an earlier attempt
- * found. */
-static enum err accept_work(struct db_tx *tx, void *arg)
+static void reset_batch(struct accept_batch *b)
 {
-    struct accept_batch *b = arg;
     talloc_free_children(b->publish_ctx);
     b->budgets = NULL;
     for (size_t i = 0; i < b->n; i++) {
@@ -324,6 +321,14 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         entry->tree = NULL;
         memset(&entry->schedule, 0, sizeof entry->schedule);
     }
+}
+
+/* The transaction. It may be attempted more than once, so it begins by resetting what an earlier attempt
+ * found. */
+static enum err accept_work(struct db_tx *tx, void *arg)
+{
+    struct accept_batch *b = arg;
+    reset_batch(b);
     enum err e = lock_accounts(tx, b);
     if (e == OK && !any_undecided(b)) /* all accounts are locked elsewhere */
         return OK;
@@ -348,6 +353,8 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = accept_open_grants(tx, b);
     if (e == OK)
         e = accept_read_budgets(tx, b);
+    if (e == OK)
+        e = accept_read_bulk_items(tx, b);
     if (e == OK) {
         accept_decide(b);
         e = accept_insert(tx, b);
@@ -356,6 +363,8 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = accept_write_occurrences(tx, b);
     if (e == OK)
         e = accept_write_budgets(tx, b);
+    if (e == OK)
+        e = accept_write_bulk_items(tx, b);
     if (e == OK)
         e = account_write(tx, b->accounts, b->accounts_n);
     failpoint("accept.before_commit");

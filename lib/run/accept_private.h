@@ -106,6 +106,11 @@ enum err accept_read_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_
 /* Writes the row of each decided occurrence and advances its schedule. */
 enum err accept_write_occurrences(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
+/* Locks the job of bulk retries and rejects items that are decided already; writes what became of the others.
+ */
+enum err accept_read_bulk_items(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+enum err accept_write_bulk_items(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+
 /* Before the transaction: rejects entries whose workspace has insufficient credits. Redis is asked first,
  * MariaDB confirms without a lock. Entries with a key or tool call, and children, are skipped, because they
  * may be replays. */

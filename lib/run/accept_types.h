@@ -27,6 +27,9 @@ struct run_request {
     /* The batch whose item this run is (run/batch.h); unset: none. Another request may accept the same items
      * at the same time. All requests of one call have the same batch. */
     id batch_id;
+    /* The bulk job that retries `retry_of` (run/bulk_item.h); unset: none. All requests of one call have the
+     * same. */
+    id bulk_job_id;
     /* May be unset. */
     id key_id;
     id retry_of;
@@ -123,6 +126,8 @@ enum run_verdict {
     RUN_STOP_PREVIOUS,
     /* The schedule's key is revoked or has expired: the schedule was paused. */
     RUN_SCHEDULE_KEY_REVOKED,
+    /* The item of the bulk job was decided before, or the job is paused or ended: nothing was written. */
+    RUN_BULK_STALE,
     /* The tree would exceed TREE_DEPTH_MAX or TREE_SIZE_MAX. */
     RUN_TREE_LIMIT,
     /* Another request has finished the batch: its stored results count. */

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "deed/deed.h"
+#include "run/bulk_item.h"
 #include "run/run_counts.h"
 #include "run/stop_tree.h"
 
@@ -50,6 +51,31 @@ static enum err store_key(struct db_tx *tx, const struct stop *s)
     return entry.key.key.at ? idempotency_store(tx, &entry, 1) : OK;
 }
 
+/* Why the locked run is not stopped; 0: it is. */
+static enum stop_verdict find_obstacle(const struct db_tx *tx, const struct stop_request *request,
+                                       const struct run *top)
+{
+    /* The commit whose response was lost had succeeded. A request with a key was found by its key above. */
+    if (tx->settling && top->state == STATE_STOPPED && !request->idempotency_key.at)
+        return STOP_DONE;
+    if (state_is_terminal(top->state))
+        return STOP_TERMINAL;
+    return request->only_states && !(request->only_states & 1U << top->state) ? STOP_NOT_MATCHED : 0;
+}
+
+/* What is written beside the runs. */
+static enum err store_outcome(struct db_tx *tx, const struct stop *s)
+{
+    const struct stop_request *request = s->request;
+    const struct bulk_decision done = {.execution_id = request->execution_id, .outcome = BULK_DONE};
+    enum err e = store_key(tx, s);
+    if (e == OK)
+        e = deed_record(tx, "execution.stop", &request->workspace_id, request->execution_id.text, NULL);
+    if (e == OK && id_is_set(&request->bulk_job_id))
+        e = bulk_items_decide(tx, &request->bulk_job_id, &done, 1);
+    return e;
+}
+
 static enum err stop_run_work(struct db_tx *tx, void *arg)
 {
     struct stop *s = arg;
@@ -72,15 +98,9 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     const struct run *top = run_tx_find(s->run_tx, &s->request->execution_id);
     if (!top || (s->request->kind && top->kind != s->request->kind))
         return ERR_NOT_FOUND;
-    /* The commit whose response was lost had succeeded. A request with a key was found by its key above. */
-    if (tx->settling && top->state == STATE_STOPPED && !s->request->idempotency_key.at) {
-        s->verdict = STOP_DONE;
+    s->verdict = find_obstacle(tx, s->request, top);
+    if (s->verdict)
         return OK;
-    }
-    if (state_is_terminal(top->state)) {
-        s->verdict = STOP_TERMINAL;
-        return OK;
-    }
     int64_t at_ms = s->request->at_ms ? s->request->at_ms : clock_wall_ms();
     e = run_stop_locked(s->run_tx, NULL, at_ms, s->request->error);
     if (e == OK && !s->all)
@@ -88,9 +108,7 @@ static enum err stop_run_work(struct db_tx *tx, void *arg)
     if (e == OK)
         e = run_tx_flush(s->run_tx);
     if (e == OK)
-        e = store_key(tx, s);
-    if (e == OK)
-        e = deed_record(tx, "execution.stop", &s->request->workspace_id, s->request->execution_id.text, NULL);
+        e = store_outcome(tx, s);
     s->verdict = STOP_DONE;
     return e;
 }
@@ -114,7 +132,7 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
         if (s.verdict == STOP_DONE && s.run_tx && redis)
             run_tx_publish(s.run_tx, redis);
         run_counts_flush(db);
-        if (s.verdict == STOP_DONE && s.run_tx && !s.all)
+        if (s.verdict == STOP_DONE && s.run_tx && !s.all && !id_is_set(&request->bulk_job_id))
             stop_slices(db, redis, &request->execution_id);
         return s.verdict;
     case ERR_NOT_FOUND:

@@ -14,6 +14,8 @@ enum stop_verdict {
     STOP_NOT_FOUND,
     /* The run has already ended. */
     STOP_TERMINAL,
+    /* It is in none of `only_states`. */
+    STOP_NOT_MATCHED,
     /* The key is known with this request, and replay_r is set. */
     STOP_REPLAYED,
     /* The key is known with another request. */
@@ -35,6 +37,11 @@ struct stop_request {
     struct stored_response first_response;
     /* When the runs end, wall time; 0: now. */
     int64_t at_ms;
+    /* The bulk job whose item the run is (run/bulk_item.h); unset: none. The transaction writes the item as
+     * done, and what is left of a large tree is stopped by the executors. */
+    id bulk_job_id;
+    /* Bits 1 << state in which the run may be; 0: any. */
+    unsigned only_states;
     /* Stored as the runs' error, e.g. "stopped by the caller". */
     const char *error;
 };

@@ -203,12 +203,18 @@ static enum err merged_ranges(struct db *db, void *ctx, const id *workspace, con
     return e;
 }
 
+enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                            id **ids_r, size_t *count_r)
+{
+    return f->responders_n > 1 || f->states_n > 1 ? merged_ranges(db, ctx, workspace, f, ids_r, count_r)
+                                                  : one_range(db, ctx, workspace, f, ids_r, count_r);
+}
+
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                         struct execution **list_r, size_t *count_r)
 {
     id *ids = NULL;
     size_t n = 0;
-    enum err e = f->responders_n > 1 || f->states_n > 1 ? merged_ranges(db, ctx, workspace, f, &ids, &n)
-                                                        : one_range(db, ctx, workspace, f, &ids, &n);
+    enum err e = execution_list_ids(db, ctx, workspace, f, &ids, &n);
     return e == OK ? execution_get_all(db, ctx, workspace, ids, n, list_r, count_r) : e;
 }

@@ -3,14 +3,14 @@
 
 #include "store/execution.h"
 
-enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_TAG_MAX = 256 };
+enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_STATES_MAX = 3, EXECUTION_TAG_MAX = 256 };
 
 struct execution_filter {
     /* At most EXECUTION_RESPONDERS_MAX; none: any. */
     const id *responders;
     size_t responders_n;
     /* None: any. */
-    enum run_state states[2];
+    enum run_state states[EXECUTION_STATES_MAX];
     size_t states_n;
     /* NULL: any. */
     const char *tag;
@@ -25,3 +25,6 @@ struct execution_filter {
 /* Newest first, without payloads. */
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                         struct execution **list_r, size_t *count_r) WARN_UNUSED;
+/* The same: the ids only. */
+enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                            id **ids_r, size_t *count_r) WARN_UNUSED;

@@ -106,6 +106,19 @@ static enum err read_webhooks(struct db *db, void *scratch, struct store_metrics
     return OK;
 }
 
+static enum err read_bulk_jobs(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_BULK, NULL, 0, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        int64_t state = db_int(rows, r, METRICS_BULK_STATE);
+        if (state >= 0 && state <= BULK_PAUSED)
+            m->bulk_jobs[state] = db_int(rows, r, METRICS_BULK_N);
+        m->bulk_items_pending += db_int(rows, r, METRICS_BULK_PENDING);
+    }
+    return e;
+}
+
 enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
 {
     void *scratch = talloc_new(NULL);
@@ -121,6 +134,8 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
         e = read_schedules(db, scratch, m_r);
     if (e == OK)
         e = read_webhooks(db, scratch, m_r);
+    if (e == OK)
+        e = read_bulk_jobs(db, scratch, m_r);
     talloc_free(scratch);
     return e;
 }

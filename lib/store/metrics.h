@@ -3,6 +3,7 @@
 #pragma once
 
 #include "mariadb/db.h"
+#include "run/bulk_item.h"
 #include "run/occurrence.h"
 #include "run/states.h"
 
@@ -39,6 +40,8 @@ struct store_metrics {
     int64_t webhook_messages, webhook_pending, webhook_failing, webhook_disabled;
     /* How long the oldest message, or an endpoint that does not fail, has waited; 0: none waits. */
     int64_t webhook_lag_ms;
+    /* Bulk jobs that have not ended, by state, and their items that are not decided yet. */
+    int64_t bulk_jobs[BULK_PAUSED + 1], bulk_items_pending;
 };
 
 /* A row of run_counts, see run/run_counts.h. */

@@ -15,6 +15,7 @@ static const char *const names[QUOTAS] = {
     [QUOTA_WEBHOOKS] = "webhooks",
     [QUOTA_BUDGETS] = "budgets",
     [QUOTA_SIGNAL_TICKETS] = "signal_tickets",
+    [QUOTA_BULK_JOBS] = "bulk_jobs",
 };
 
 const char *quota_name(enum quota quota)
@@ -71,6 +72,7 @@ enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct 
                 [QUOTA_WEBHOOKS] = config->quotas.webhooks,
                 [QUOTA_BUDGETS] = config->quotas.budgets,
                 [QUOTA_SIGNAL_TICKETS] = config->quotas.signal_tickets,
+                [QUOTA_BULK_JOBS] = config->quotas.bulk_jobs,
             },
         .program_bytes = -1,
     };
@@ -140,15 +142,28 @@ enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct c
     return e == OK ? check_quota(&q, QUOTA_FILES, used + (int64_t)added, excess_r) : e;
 }
 
-enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
-                               struct quota_excess *excess_r)
+/* One more of what `query` counts. */
+static enum err check_one_more(struct db_tx *tx, const id *workspace, const struct config *config,
+                               enum quota quota, enum sql_id query, struct quota_excess *excess_r)
 {
     struct quotas q;
     int64_t used = 0;
     enum err e = quota_read(tx->db, tx->ctx, workspace, config, &q);
     if (e == OK)
-        e = count_for_workspace(tx->db, tx->ctx, SQL_QUOTA_COUNT_SCHEDULES, workspace, &used);
-    return e == OK ? check_quota(&q, QUOTA_SCHEDULES, used + 1, excess_r) : e;
+        e = count_for_workspace(tx->db, tx->ctx, query, workspace, &used);
+    return e == OK ? check_quota(&q, quota, used + 1, excess_r) : e;
+}
+
+enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
+                               struct quota_excess *excess_r)
+{
+    return check_one_more(tx, workspace, config, QUOTA_SCHEDULES, SQL_QUOTA_COUNT_SCHEDULES, excess_r);
+}
+
+enum err quota_check_bulk_jobs(struct db_tx *tx, const id *workspace, const struct config *config,
+                               struct quota_excess *excess_r)
+{
+    return check_one_more(tx, workspace, config, QUOTA_BULK_JOBS, SQL_QUOTA_COUNT_BULK_JOBS, excess_r);
 }
 
 enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set, int64_t limit)
@@ -178,6 +193,7 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
         [QUOTA_WEBHOOKS] = SQL_QUOTA_COUNT_WEBHOOKS,
         [QUOTA_BUDGETS] = SQL_QUOTA_COUNT_BUDGETS,
         [QUOTA_SIGNAL_TICKETS] = SQL_QUOTA_COUNT_SIGNAL_TICKETS,
+        [QUOTA_BULK_JOBS] = SQL_QUOTA_COUNT_BULK_JOBS,
     };
     enum err e = OK;
     for (int q = 0; q < QUOTAS && e == OK; q++) {

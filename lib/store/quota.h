@@ -31,6 +31,8 @@ enum quota {
     /* Tickets for signals that are open. Checked under the lock of one run, so requests for several runs at
      * the same moment may exceed it (lib/run/signal_ticket.h). */
     QUOTA_SIGNAL_TICKETS,
+    /* Bulk jobs that have not ended. */
+    QUOTA_BULK_JOBS,
     QUOTAS
 };
 
@@ -67,6 +69,10 @@ enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct c
 
 /* Checks that one more schedule may be added. Call it under the account's lock. ERR_LIMIT as above. */
 enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
+                               struct quota_excess *excess_r) WARN_UNUSED;
+
+/* The same for one more bulk job. */
+enum err quota_check_bulk_jobs(struct db_tx *tx, const id *workspace, const struct config *config,
                                struct quota_excess *excess_r) WARN_UNUSED;
 
 /* Sets a limit of the workspace, or, without `is_set`, lets the setting apply again. Also counts the bytes of

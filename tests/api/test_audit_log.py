@@ -19,7 +19,7 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
-           "skill list", "schedule list", "schedule show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
+           "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
            "budget list", "webhook list", "webhook show", "webhook deliveries",
            "setup"}  # setup: before there is a database
 
@@ -33,6 +33,12 @@ NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", 
 
 def log(stack, *args):
     return stack.cli("audit-log", "--limit", 1000, *args)
+
+
+def rest(stack, job):
+    """Pauses a bulk job that has ended."""
+    eventually(lambda: stack.sql_one(f"SELECT state FROM bulk_jobs WHERE id = '{job}'") == "4", 30, "the job has ended")
+    stack.sql(f"UPDATE bulk_jobs SET state = 3, ended_ms = NULL WHERE id = '{job}'")
 
 
 def only(stack, deed, *args):
@@ -128,7 +134,14 @@ def command_actions(room):
         room.command("schedule", verb, made, *w)
         return made
 
+    def batch_job_cancel():
+        made = room.space.client().post("/executions/bulk", json={"action": "stop", "filter": {}}).json()["id"]
+        rest(room.stack, made)
+        room.command("batch-job", "cancel", made, *w)
+        return made
+
     return {
+        "batch-job cancel": batch_job_cancel,
         "schedule pause": lambda: schedule("pause"),
         "schedule resume": lambda: schedule("resume"),
         "schedule trigger": lambda: schedule("trigger"),
@@ -271,12 +284,22 @@ def api_actions(stack):
         assert made.status_code == 201, made.text
         return made.json()["id"]
 
+    def bulk_job(paused=False):
+        made = client.post("/executions/bulk", json={"action": "stop", "filter": {"tag": "none"}})
+        assert made.status_code == 202, made.text
+        if paused:
+            rest(stack, made.json()["id"])
+        return made.json()["id"]
+
     return workspace, client, {
         "POST /budgets": ("budget.put", budget),
         "PATCH /budgets/{id}": ("budget.change", lambda: with_id(budget(), lambda b: client.patch(f"/budgets/{b}", json={"limit": 2}))),
         "DELETE /budgets/{id}": ("budget.delete", lambda: with_id(budget(), lambda b: client.delete(f"/budgets/{b}"))),
         "POST /session": ("session.create", lambda: sign_in()[1]),
         "DELETE /session": ("session.delete", sign_out),
+        "POST /executions/bulk": ("bulk_job.create", bulk_job),
+        "POST /bulk-jobs/{id}/cancel": ("bulk_job.cancel", lambda: with_id(bulk_job(True), lambda j: client.post(f"/bulk-jobs/{j}/cancel"))),
+        "POST /bulk-jobs/{id}/resume": ("bulk_job.resume", lambda: with_id(bulk_job(True), lambda j: client.post(f"/bulk-jobs/{j}/resume"))),
         "POST /webhooks": ("webhook.create", webhook),
         "PATCH /webhooks/{id}": ("webhook.change", lambda: with_id(webhook(), lambda w: client.patch(f"/webhooks/{w}", json={"enabled": False}))),
         "DELETE /webhooks/{id}": ("webhook.delete", lambda: with_id(webhook(), lambda w: client.delete(f"/webhooks/{w}"))),

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class SessionWorkspace(TypedDict):
@@ -59,7 +59,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     budget_id: NotRequired[str | None]  # Of `budget_exceeded`: the budget that does not allow the run; null if the run matches more than 8.
@@ -76,6 +76,76 @@ class WorkflowItem(TypedDict):
     updated_at: TimeOffset
     last_run_at: TimeOffset | None
     version: int
+
+
+class BulkFilter(TypedDict):
+    """The filters of the list of executions; all of them must match."""
+
+    state: NotRequired[State]
+    status: NotRequired[Status]
+    workflow_id: NotRequired[str]  # Executions of this workflow.
+    skill: NotRequired[str]  # Executions of the installed skill with this slug. It is one more of `responderIds`.
+    responderIds: NotRequired[list[str]]  # Ids of workflows or skills.
+    tag: NotRequired[str]
+    parentId: NotRequired[str]  # Direct children of this execution.
+    batch_id: NotRequired[str]  # Executions that this batch has started.
+    created_after: NotRequired[Moment]
+    created_before: NotRequired[Moment]
+
+
+BulkNew = TypedDict('BulkNew', {
+    'action': "BulkAction",
+    'filter': "BulkFilter",
+    'dry_run': "NotRequired[bool]",
+    'from': "NotRequired[str]",
+    'version': "NotRequired[Literal['same', 'current']]",
+})
+
+
+class BulkPreview(TypedDict):
+    dry_run: Literal[True]
+    action: BulkAction
+    matched: int  # How many executions match; 10000 for more.
+    matched_text: str  # The same as text: `10,000+` if there are more than 10000.
+    sample: list[str]  # The newest ones.
+
+
+class BulkJobProgressReasons(TypedDict):
+    skipped: dict[str, int]
+    failed: dict[str, int]
+
+
+class BulkJobProgress(TypedDict):
+    matched: int  # Executions of the job that were collected so far.
+    pending: int
+    done: int
+    skipped: int
+    failed: int
+    reasons: BulkJobProgressReasons
+
+
+BulkJob = TypedDict('BulkJob', {
+    'id': "str",
+    'action': "BulkAction",
+    'state': "Literal['collecting', 'running', 'paused', 'completed', 'cancelled']",
+    'reason': "str | None",
+    'filter': "BulkFilter",
+    'from': "str | None",
+    'version': "str | None",
+    'progress': "BulkJobProgress",
+    'truncated': "bool",
+    'created_at': "TimeOffset",
+    'updated_at': "TimeOffset",
+    'ended_at': "TimeOffset | None",
+})
+
+
+class BulkItem(TypedDict):
+    execution_id: str
+    outcome: BulkOutcome
+    reason: Literal['state_changed', 'removed', 'purged', 'child', 'scope', 'archived', 'invalid_inputs', 'model_not_allowed', 'from_not_possible', 'not_for_skills', 'internal', None]  # Why it was skipped or failed.
+    new_execution_id: str | None  # The execution that a retry has started.
+    decided_at: TimeOffset | None
 
 
 class Schedule(TypedDict):
@@ -198,7 +268,6 @@ class ExecutionFields(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
-    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -285,13 +354,13 @@ class Execution(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
-    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
     start_at: TimeOffset | None  # When the execution starts, or was to start, at the earliest; null if that was at once.
     expires_at: TimeOffset | None  # The execution fails with `expired` if it is not started before; null for never.
     steps: NotRequired[list[Step]]
+    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Absent in lists.
     artifacts: NotRequired[list[Artifact]]  # What a skill left in outputs/. Absent in lists, and of workflows.
     files_missing: NotRequired[ExecutionFilesMissing | None]  # The names of file_source_ids under which the key had no file when the skill began; null if none is missing. Absent in lists, and of workflows.
     logs: NotRequired[ExecutionLogs | None]  # Where the log of a skill's run is; null if it has none. Absent in lists, and of workflows.
@@ -320,7 +389,6 @@ class Nesting(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
-    retried_by: NotRequired[list[str]]  # The retries of this execution, newest first, at most 100. Only where one execution is read.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -711,6 +779,18 @@ class UploadFilesResponse201(TypedDict):
     source_ids: list[str]
 
 
+class ListBulkJobsResponse(TypedDict):
+    bulk_jobs: list[BulkJob]
+    has_more: bool
+    next_cursor: str | None
+
+
+class ListBulkItemsResponse(TypedDict):
+    items: list[BulkItem]
+    has_more: bool
+    next_cursor: str | None
+
+
 class ListSchedulesResponse(TypedDict):
     schedules: list[Schedule]
     has_more: bool
@@ -883,6 +963,8 @@ TtlSeconds: TypeAlias = float | None
 FailureReason: TypeAlias = Literal['timeout', 'stopped', 'executor_lost', 'step_failed', 'outputs_invalid', 'memory_limit', 'output_limit', 'insufficient_credits', 'model_error', 'internal', 'limit_exceeded', 'expired', 'budget_exceeded', None]
 Source: TypeAlias = Literal['standalone', 'chat', 'workflow', 'skill']
 Chat: TypeAlias = ChatObject | None
+BulkAction: TypeAlias = Literal['stop', 'retry', 'purge']
+BulkOutcome: TypeAlias = Literal['pending', 'done', 'skipped', 'failed']
 Detail: TypeAlias = WorkflowDetail | SkillDetail
 WebhookUrl: TypeAlias = str
 WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded']
@@ -898,6 +980,9 @@ RunWorkflowResponse202: TypeAlias = Accepted | Execution
 RunWorkflowBatchResponse: TypeAlias = BatchResults
 GetBatchResponse: TypeAlias = Batch
 ListExecutionsResponse: TypeAlias = ExecutionPage
+StartBulkJobBody: TypeAlias = BulkNew
+StartBulkJobResponse: TypeAlias = BulkPreview
+StartBulkJobResponse202: TypeAlias = BulkJob
 GetNestingsResponse: TypeAlias = Nesting
 GetExecutionResponse: TypeAlias = Execution
 MoveExecutionResponse: TypeAlias = Execution
@@ -906,6 +991,9 @@ RetryExecutionBody: TypeAlias = Retry
 RetryExecutionResponse: TypeAlias = Execution
 RetryExecutionResponse202: TypeAlias = Accepted | Execution
 CancelSkillExecutionBody: TypeAlias = dict[str, Any]
+GetBulkJobResponse: TypeAlias = BulkJob
+CancelBulkJobResponse: TypeAlias = BulkJob
+ResumeBulkJobResponse: TypeAlias = BulkJob
 CreateScheduleResponse201: TypeAlias = Schedule
 GetScheduleResponse: TypeAlias = Schedule
 ChangeScheduleResponse: TypeAlias = Schedule

@@ -161,6 +161,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/executions/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Stop, retry or purge all executions that a filter matches
+         * @description Starts a job that executors carry out, see docs/bulk-jobs.md. The filter applies to the executions that were accepted before the
+         *     request; each one is checked again at its turn. A filter without `state` and `status` takes what the action applies to: `stop`
+         *     queued and running executions, `retry` failed ones, `purge` all that have ended. With `dry_run` nothing is done, and the response
+         *     says how many match. The scope depends on the action: `executions:purge` to purge; to stop or retry, `workflows:execute` for
+         *     executions of workflows and `skills:execute` for those of skills.
+         *
+         */
+        post: operations["startBulkJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions/nestings": {
         parameters: {
             query?: never;
@@ -701,6 +726,118 @@ export interface paths {
          * @description Returns 404 if no file has this name.
          */
         delete: operations["deleteFile"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk-jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List bulk jobs
+         * @description Lists the bulk jobs of the workspace, newest first. A job is kept for 30 days after its end.
+         */
+        get: operations["listBulkJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk-jobs/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * Get a bulk job
+         * @description Returns the job with its progress.
+         */
+        get: operations["getBulkJob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk-jobs/{id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * List what became of each execution of a bulk job
+         * @description Lists the executions of the job, the oldest one first.
+         */
+        get: operations["listBulkItems"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk-jobs/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel a bulk job
+         * @description What was done stands; items that are pending are left alone. 409 `bulk_job_ended` if the job has ended. The key needs the scope of the action.
+         */
+        post: operations["cancelBulkJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/bulk-jobs/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Resume a bulk job that is paused
+         * @description The job goes on with the principal and the key of the caller. 409 `bulk_job_not_paused` if it is not paused. The key needs the scope of the action.
+         */
+        post: operations["resumeBulkJob"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1445,7 +1582,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1478,6 +1615,118 @@ export interface components {
             updated_at: components["schemas"]["TimeOffset"];
             last_run_at: components["schemas"]["TimeOffset"] | null;
             version: number;
+        };
+        /** @enum {string} */
+        BulkAction: "stop" | "retry" | "purge";
+        /**
+         * @description What became of an execution of a bulk job. `skipped`, because it no longer matches, or the action does not apply to it.
+         * @enum {string}
+         */
+        BulkOutcome: "pending" | "done" | "skipped" | "failed";
+        /** @description The filters of the list of executions; all of them must match. */
+        BulkFilter: {
+            state?: components["schemas"]["State"];
+            status?: components["schemas"]["Status"];
+            /**
+             * Format: uuid
+             * @description Executions of this workflow.
+             */
+            workflow_id?: string;
+            /** @description Executions of the installed skill with this slug. It is one more of `responderIds`. */
+            skill?: string;
+            /** @description Ids of workflows or skills. */
+            responderIds?: string[];
+            tag?: string;
+            /**
+             * Format: uuid
+             * @description Direct children of this execution.
+             */
+            parentId?: string;
+            /**
+             * Format: uuid
+             * @description Executions that this batch has started.
+             */
+            batch_id?: string;
+            created_after?: components["schemas"]["Moment"];
+            created_before?: components["schemas"]["Moment"];
+        };
+        BulkNew: {
+            action: components["schemas"]["BulkAction"];
+            filter: components["schemas"]["BulkFilter"];
+            /** @default false */
+            dry_run: boolean;
+            /** @description For `retry`, as in a single retry: `failed`, or the name of a step. */
+            from?: string;
+            /**
+             * @description For `retry`, as in a single retry.
+             * @default same
+             * @enum {string}
+             */
+            version: "same" | "current";
+        };
+        BulkPreview: {
+            /** @constant */
+            dry_run: true;
+            action: components["schemas"]["BulkAction"];
+            /** @description How many executions match; 10000 for more. */
+            matched: number;
+            /** @description The same as text: `10,000+` if there are more than 10000. */
+            matched_text: string;
+            /** @description The newest ones. */
+            sample: string[];
+        };
+        BulkJob: {
+            /** Format: uuid */
+            id: string;
+            action: components["schemas"]["BulkAction"];
+            /**
+             * @description The executions that match are written down while it is `collecting`. A `paused` job waits for `resume`.
+             * @enum {string}
+             */
+            state: "collecting" | "running" | "paused" | "completed" | "cancelled";
+            /** @description Why the job is paused (`insufficient_credits`, `budget_exceeded`, `key_revoked`), or why it waits (`concurrency_limited`, `internal`). */
+            reason: string | null;
+            filter: components["schemas"]["BulkFilter"];
+            from: string | null;
+            /** @description Of a retry: `same` or `current`. */
+            version: string | null;
+            progress: {
+                /** @description Executions of the job that were collected so far. */
+                matched: number;
+                pending: number;
+                done: number;
+                skipped: number;
+                failed: number;
+                reasons: {
+                    skipped: {
+                        [key: string]: number;
+                    };
+                    failed: {
+                        [key: string]: number;
+                    };
+                };
+            };
+            /** @description More executions match than one job takes; the newest ones were taken. */
+            truncated: boolean;
+            created_at: components["schemas"]["TimeOffset"];
+            updated_at: components["schemas"]["TimeOffset"];
+            ended_at: components["schemas"]["TimeOffset"] | null;
+        };
+        BulkItem: {
+            /** Format: uuid */
+            execution_id: string;
+            outcome: components["schemas"]["BulkOutcome"];
+            /**
+             * @description Why it was skipped or failed.
+             * @enum {string|null}
+             */
+            reason: "state_changed" | "removed" | "purged" | "child" | "scope" | "archived" | "invalid_inputs" | "model_not_allowed" | "from_not_possible" | "not_for_skills" | "internal" | null;
+            /**
+             * Format: uuid
+             * @description The execution that a retry has started.
+             */
+            new_execution_id: string | null;
+            decided_at: components["schemas"]["TimeOffset"] | null;
         };
         Schedule: {
             /** Format: uuid */
@@ -1660,8 +1909,6 @@ export interface components {
             failure_reason: components["schemas"]["FailureReason"];
             /** Format: uuid */
             retry_of: string | null;
-            /** @description The retries of this execution, newest first, at most 100. Only where one execution is read. */
-            retried_by?: string[];
             tags: string[];
             metadata: {
                 [key: string]: unknown;
@@ -1742,6 +1989,8 @@ export interface components {
         };
         Execution: {
             steps?: components["schemas"]["Step"][];
+            /** @description The retries of this execution, newest first, at most 100. Absent in lists. */
+            retried_by?: string[];
             /** @description What a skill left in outputs/. Absent in lists, and of workflows. */
             artifacts?: components["schemas"]["Artifact"][];
             /** @description The names of file_source_ids under which the key had no file when the skill began; null if none is missing. Absent in lists, and of workflows. */
@@ -2590,6 +2839,49 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    startBulkJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkNew"];
+            };
+        };
+        responses: {
+            /** @description With `dry_run`, how many executions match now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkPreview"];
+                };
+            };
+            /** @description The job was stored. */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     getNestings: {
         parameters: {
             query?: {
@@ -3334,6 +3626,153 @@ export interface operations {
                 };
                 content?: never;
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listBulkJobs: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of bulk jobs. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        bulk_jobs: components["schemas"]["BulkJob"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getBulkJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The bulk job. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listBulkItems: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of entries. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+                /** @description Items with this outcome. */
+                outcome?: components["schemas"]["BulkOutcome"];
+            };
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of items. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        items: components["schemas"]["BulkItem"][];
+                        has_more: boolean;
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    cancelBulkJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            409: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    resumeBulkJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the bulk job. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The job after the change. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkJob"];
+                };
+            };
+            409: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

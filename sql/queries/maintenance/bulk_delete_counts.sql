@@ -1,0 +1,1 @@
+DELETE FROM bulk_counts WHERE job_id = ?

@@ -1,0 +1,1 @@
+DELETE FROM bulk_items WHERE job_id = ? LIMIT 500

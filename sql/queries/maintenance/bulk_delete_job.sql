@@ -1,0 +1,1 @@
+DELETE FROM bulk_jobs WHERE id = ?

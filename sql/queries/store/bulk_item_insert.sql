@@ -1,0 +1,1 @@
+INSERT INTO bulk_items (job_id, execution_id) VALUES {{(?, ?)}}

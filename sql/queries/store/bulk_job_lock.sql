@@ -1,0 +1,1 @@
+SELECT state, below_id, matched FROM bulk_jobs WHERE id = ? FOR UPDATE
