@@ -232,8 +232,7 @@ static void take_verdict(struct bulk_slice *s, const struct run_request *req, en
     case RUN_INSUFFICIENT_CREDITS:
     case RUN_BUDGET_EXCEEDED:
         s->is_paused = true;
-        s->reason =
-            verdict == RUN_BUDGET_EXCEEDED ? BULK_BUDGET_EXCEEDED : BULK_INSUFFICIENT_CREDITS;
+        s->reason = verdict == RUN_BUDGET_EXCEEDED ? BULK_BUDGET_EXCEEDED : BULK_INSUFFICIENT_CREDITS;
         break;
     case RUN_CONCURRENCY_LIMITED:
         delay(s, BULK_CONCURRENCY_LIMITED, LIMITED_MS);

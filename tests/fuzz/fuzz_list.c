@@ -69,6 +69,14 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
     return OK;
 }
 
+/* Bulk jobs and their previews; no list of executions calls it. */
+enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                            id **ids_r, size_t *count_r)
+{
+    need(false);
+    return ERR_INTERNAL;
+}
+
 enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, const id *ids, size_t n,
                          struct responder_name **list_r, size_t *count_r)
 {
