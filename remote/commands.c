@@ -36,6 +36,15 @@ static const struct remote_command {
      remote_list},
     {{"stop", NULL, "EXECUTION [--idempotency-key KEY]", "stops an execution and its descendants", NULL},
      remote_stop},
+    {{"signal", NULL,
+      "EXECUTION NAME [--data JSON|@FILE] [--idempotency-key KEY] [--ticket] [--question TEXT] [--choice "
+      "TEXT]... "
+      "[--recipient TEXT] [--expires SECONDS]",
+      "sends a signal, with null or the data, and prints whether it was delivered or kept; with --ticket, "
+      "prints "
+      "a one-time URL with which a person sends it, by a form or by a button for each --choice",
+      NULL},
+     remote_signal},
     {{"logs", NULL, "EXECUTION [--follow|-f]",
       "prints what the command of a skill's run has written; --follow continues until the run has ended",
       NULL},

@@ -93,6 +93,7 @@ int remote_retry(struct remote *r, int argc, char **argv);
 int remote_show(struct remote *r, int argc, char **argv);
 int remote_list(struct remote *r, int argc, char **argv);
 int remote_stop(struct remote *r, int argc, char **argv);
+int remote_signal(struct remote *r, int argc, char **argv);
 int remote_logs(struct remote *r, int argc, char **argv);
 int remote_events(struct remote *r, int argc, char **argv);
 int remote_upload(struct remote *r, int argc, char **argv);

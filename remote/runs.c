@@ -1,4 +1,4 @@
-/* millrace-cli run, retry, show, list, stop. */
+/* millrace-cli run, retry, show, list, stop, signal. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,8 +140,10 @@ static int start_run(struct remote *r, const char *path, const char *body, const
 
 /* --- run --- */
 
-/* Returns the inputs' JSON; NULL after an error message. */
-static const char *read_inputs(struct remote *r, const char *text)
+/* Returns the JSON that `option` is or whose file it names, `preset` without one; NULL after an error
+ * message.
+ */
+static const char *read_json(struct remote *r, const char *option, const char *text, const char *preset)
 {
     struct text_buffer b = {0};
     json_object *value;
@@ -163,10 +165,10 @@ static const char *read_inputs(struct remote *r, const char *text)
         text_buffer_append(r->ctx, &b, text, strlen(text));
     }
     if (b.size > 0 && json_parse(r->ctx, b.text, b.size, JSON_DEPTH_MAX, &value, &why) == ERR_INVALID) {
-        remote_usage(r, "--inputs is not accepted: %s", why);
+        remote_usage(r, "--%s is not accepted: %s", option, why);
         return NULL;
     }
-    return b.size > 0 ? b.text : "{}";
+    return b.size > 0 ? b.text : preset;
 }
 
 static void write_texts(struct json_write *w, const char *name, const struct option_values *v)
@@ -199,7 +201,7 @@ int remote_run(struct remote *r, int argc, char **argv)
         return REMOTE_USAGE;
     if (space ? tags.n > 0 : files.n > 0 || model != NULL)
         return remote_usage(r, "--file and --model belong to skills (--space), --tag to workflows");
-    const char *json = read_inputs(r, inputs);
+    const char *json = read_json(r, "inputs", inputs, "{}");
     if (!json)
         return REMOTE_USAGE;
     struct json_write *w = json_write_new(r->ctx);
@@ -332,4 +334,83 @@ int remote_list(struct remote *r, int argc, char **argv)
     if (code != REMOTE_DONE)
         return code;
     return r->json ? print_raw(&answer) : print_list(r, &answer);
+}
+
+/* --- signal --- */
+
+struct signal_options {
+    const char *data, *question, *recipient, *expires;
+    struct option_values choices;
+    bool ticket;
+};
+
+/* The body that asks for a ticket. NULL after an error message. */
+static const char *ticket_body(struct remote *r, const struct signal_options *o)
+{
+    char *end;
+    struct json_write *w = json_write_new(r->ctx);
+    long long seconds = o->expires ? strtoll(o->expires, &end, 10) : 0;
+    if (o->expires && (!*o->expires || *end)) {
+        remote_usage(r, "--expires must be a whole number of seconds");
+        return NULL;
+    }
+    json_write_open(w, '{');
+    if (o->expires)
+        json_write_int(w, "expires_seconds", seconds);
+    if (o->question)
+        json_write_text(w, "question", o->question);
+    if (o->recipient)
+        json_write_text(w, "recipient", o->recipient);
+    write_texts(w, "choices", &o->choices);
+    json_write_close(w, '}');
+    return json_write_result(w, NULL);
+}
+
+/* `member`: what is printed of the answer, unless all of it is. */
+static int send_signal(struct remote *r, const struct remote_request *request, const char *member)
+{
+    struct remote_response answer;
+    int code = remote_call(r, request, &answer);
+    if (code != REMOTE_DONE)
+        return code;
+    const char *text = json_get_text(parse_answer(r, &answer), member);
+    if (!text)
+        return remote_fail(r, REMOTE_UNREACHABLE, "%s does not answer like a Millrace server", r->url);
+    return r->json ? print_raw(&answer) : (puts(text), REMOTE_DONE);
+}
+
+int remote_signal(struct remote *r, int argc, char **argv)
+{
+    struct run_options run = {0};
+    struct signal_options o = {0};
+    const char *rest[2];
+    const struct cli_option options[] = {{"data", .text_r = &o.data},
+                                         {"ticket", .flag_r = &o.ticket},
+                                         {"question", .text_r = &o.question},
+                                         {"choice", .values_r = &o.choices},
+                                         {"recipient", .text_r = &o.recipient},
+                                         {"expires", .text_r = &o.expires},
+                                         {"idempotency-key", .text_r = &run.key},
+                                         {0}};
+    if (parse(r, argc, argv, options, rest, 2) != REMOTE_DONE || !check_run_options(r, &run))
+        return REMOTE_USAGE;
+    if (o.ticket ? o.data || run.key : o.question || o.recipient || o.expires || o.choices.n > 0)
+        return remote_usage(
+            r, o.ticket ? "--data and --idempotency-key are for a signal, not for a ticket"
+                        : "--question, --choice, --recipient and --expires are for a ticket: add --ticket");
+    const char *body = o.ticket ? ticket_body(r, &o) : read_json(r, "data", o.data, "null");
+    if (!body)
+        return REMOTE_USAGE;
+    char *path = remote_path(r, "/executions/", rest[0], "/signals/");
+    path = remote_path(r, path, rest[1], o.ticket ? "/ticket" : "");
+    const struct remote_request request = {
+        .method = "POST",
+        .path = path,
+        .body = body,
+        .idempotency_key = o.ticket  ? NULL
+                           : run.key ? run.key
+                                     : remote_key(r),
+        .is_repeatable = o.ticket, /* a ticket whose URL was lost is of no use to anybody */
+    };
+    return send_signal(r, &request, o.ticket ? "url" : "state");
 }

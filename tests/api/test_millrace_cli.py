@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import pytest
+import requests
 from cutting_relay import CuttingRelay
 from skills import probe
 from stack import BIN, eventually
@@ -57,6 +58,24 @@ def test_a_run_from_start_to_end(shell, workspace):
     following = json.loads(shell.out("--json", "list", "--limit", "1", "--after", page["next_cursor"]))
     assert following["executions"][0]["id"] != page["executions"][0]["id"]
     assert run in shell.out("show", run) and "steps" not in shell.out("show", run)
+
+
+def test_signals_and_tickets(shell, workspace):
+    flow = workspace.put_workflow({"steps": [{"name": n, "type": "wait", "signal": n, "timeout_seconds": 600} for n in "abc"],
+                                   "outputs": ["${/steps/a/result/data}", "${/steps/b/result/data}", "${/steps/c/result/data}"]})
+    run = shell.out("run", flow)
+    assert shell.out("signal", run, "a", "--data", '{"n": 0.10}') in ("delivered", "kept")
+    url = shell.out("signal", run, "b", "--ticket", "--question", "Why?", "--choice", "x", "--choice", "é", "--recipient", "ada", "--expires", "600")
+    page = requests.get(url, timeout=60).text
+    assert "Why?" in page and page.count("<button") == 2
+    assert requests.post(url, data={"choice": "1"}, timeout=60).status_code == 200
+    assert json.loads(shell.out("--json", "signal", run, "c", "--idempotency-key", "k"))["state"] in ("delivered", "kept")
+    assert json.loads(shell.out("show", run, "--wait"))["detail"]["output"] == [{"n": 0.1}, "é", None]
+    shell.run("signal", run, "a", code=3)  # it has ended
+    shell.run("signal", run, "a", "--ticket", code=3)
+    for words in (("--question", "x"), ("--ticket", "--data", "1"), ("--data", "{"), ("--ticket", "--expires", "x")):
+        shell.run("signal", run, "a", *words, code=2)
+    shell.run("signal", run, code=2)
 
 
 def test_exit_codes(shell, workspace, stack):
