@@ -122,6 +122,36 @@ def test_a_change_of_a_webhook(proxied, done, what):
     assert deeds(stack, target).count(f"webhook.{what.split()[0]}") == 1
 
 
+@DONE
+@pytest.mark.parametrize("what", ["create", "change", "delete", "count", "refuse"])
+def test_a_budget(proxied, done, what):
+    """A budget is changed once, and a run counts once; a level that a refused run reaches is told once."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client, api = workspace.client(), stack.children("api")
+    workflow = workspace.put_workflow(PROGRAM)
+    hook = client.post("/webhooks", json={"url": "http://127.0.0.1:9", "events": ["budget.exceeded"]})
+    assert hook.status_code == 201, hook.text
+    body = {"scope": "workspace", "period": "day", "limit": 0 if what == "refuse" else 1}
+
+    def act(method, path, json=None):
+        return answered(stack, proxy, 1180, done, lambda: client.request(method, path, json=json), pids=api)
+    made = act("POST", "/budgets", body) if what == "create" else client.post("/budgets", json=body)
+    assert made.status_code == 201, made.text
+    path = f"/budgets/{made.json()['id']}"
+    if what == "change":
+        assert act("PATCH", path, {"limit": 2}).json()["limit"] == 2
+    elif what == "delete":
+        assert act("DELETE", path).status_code == 204
+    elif what in ("count", "refuse"):
+        assert act("POST", f"/workflows/{workflow}/run-async", {}).status_code == (202 if what == "count" else 402)
+        assert client.get(path).json()["used"] == (1 if what == "count" else 0)
+        assert client.post(f"/workflows/{workflow}/run-async", json={}).status_code == 402
+        assert stack.sql(f"SELECT event FROM webhook_outbox WHERE workspace_id = '{workspace.id}'") == [["8"]]
+    verbs = {"create": ["put"], "change": ["put", "change"], "delete": ["put", "delete"]}.get(what, ["put"])
+    assert sorted(deeds(stack, made.json()["id"])) == sorted(f"budget.{verb}" for verb in verbs)
+
+
 def deeds(stack, target, workspace=None):
     where = f" AND workspace_id = '{workspace}'" if workspace else ""
     return [row[0] for row in stack.sql(f"SELECT deed FROM deeds WHERE target = '{target}'{where} ORDER BY id")]
