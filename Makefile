@@ -80,19 +80,20 @@ USE.spending              := base schedule json mariadb deed redis account
 USE.run                   := base json mariadb deed redis account spending
 USE.webhook               := base json mariadb deed redis secret account run
 USE.store                 := base json schema workflow schedule mariadb deed redis blob secret account run
+USE.mcp                   := base json schema workflow schedule mariadb deed redis blob secret account run store
 USE.retry                 := base json schema workflow skill mariadb redis account run store
 USE.session               := base json mariadb deed store
 USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis blob account run store
 USE.doctor                := base mariadb redis
 USE.view                  := base json schema workflow schedule mariadb redis blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account spending run webhook store session retry cluster maintenance doctor view
+LIB_ROOMS := base service json command schema workflow schedule skill mariadb redis blob deed secret account spending run webhook store mcp session retry cluster maintenance doctor view
 
 USE.fcgi/shared           := base mariadb redis account run store
 USE.fcgi/http             := base json mariadb deed redis account run store session fcgi/shared
 USE.fcgi/cache            := base json schema workflow skill mariadb redis account run store fcgi/shared fcgi/http
-USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account spending run webhook store view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account spending run webhook store session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/forms            := base json schema workflow schedule mariadb redis blob account spending run webhook store mcp view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json schema workflow schedule skill mariadb redis blob account spending run webhook store mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
 USE.fcgi/server           := base service json schema workflow skill mariadb deed redis blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
@@ -110,7 +111,7 @@ USE.executor/process      := base service json schema workflow skill mariadb red
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
                   executor/run/model executor/run/skill executor/lease executor/webhook executor/process
 
-USE.stream                := base service json mariadb redis account run store session
+USE.stream                := base service json mariadb redis account run store mcp session
 USE.runner                := base json
 USE.remote                := base json command
 USE.cli                   := $(LIB_ROOMS)

@@ -57,6 +57,7 @@ static int install_package(struct cli *cli, const struct package *package, const
         .slug = m->slug,
         .label = label,
         .agentic = m->runner == RUNNER_MODEL,
+        .exposed = m->expose,
         .credits = m->credits_micro,
         .manifest = {package->manifest, package->manifest_size},
         .at_ms = clock_wall_ms(),

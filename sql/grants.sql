@@ -67,7 +67,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON budgets            TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_periods     TO 'millrace_api'@'localhost';
 
 -- The event daemon: reads events, numbers those of feeds, and removes expired tickets.
-GRANT SELECT (id, workspace_id, responder_id, parent_id, kind, state, failure_reason, last_seq, purged_ms, ended_ms, tags)
+GRANT SELECT (id, workspace_id, responder_id, parent_id, kind, state, failure_reason, last_seq, purged_ms, ended_ms, tags,
+  cost, refunded, error, output, key_id)
   ON executions TO 'millrace_stream'@'localhost';
 GRANT SELECT (id)                    ON workspaces         TO 'millrace_stream'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON feeds              TO 'millrace_stream'@'localhost';

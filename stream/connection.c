@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mcp/call.h"
 #include "run/event_json.h"
 #include "service/state_dump.h"
 #include "stream/event_merge.h"
@@ -17,6 +18,7 @@
 #include "stream/internal_request.h"
 #include "stream/log_text.h"
 #include "stream/sse.h"
+#include "stream/tool_call.h"
 #include "stream/workspace_count.h"
 
 enum {
@@ -47,9 +49,13 @@ struct stream_connection {
     struct event_merge merge;
     /* in phase STREAMING: the text of the log, instead of server-sent events */
     bool as_log;
+    /* in phase STREAMING: the messages of this tools/call, instead of the run's events; NULL: none */
+    struct mcp_call *call;
+    /* the client of the call understands an event that only tells an id, and so can resume at any time */
+    bool is_primed;
     /* the database job in flight, or NULL */
     struct stream_db_job *job;
-    /* in phase WAITING; otherwise NULL */
+    /* in phase WAITING, and of a call; otherwise NULL */
     struct event *deadline_timer;
     /* in phase WAITING: the query that is returned to nginx */
     const char *query;
@@ -189,12 +195,79 @@ static void reject_connection(struct stream_connection *c, const char *status, c
 
 static void stream_on_history(struct stream_db_job *job);
 
+/* --- calls of tools --- */
+
+/* A copy of the call whose texts belong to the job. */
+static struct mcp_call call_of_job(const struct stream_connection *c, struct stream_db_job *job)
+{
+    struct mcp_call call = *c->call;
+    call.rpc_id = talloc_strdup(job, call.rpc_id);
+    call.token = call.token ? talloc_strdup(job, call.token) : NULL;
+    return call;
+}
+
+static void call_on_outcome(struct stream_db_job *job)
+{
+    struct stream_connection *c = job->owner;
+    if (!c)
+        return;
+    c->job = NULL;
+    if (c->phase != STREAMING || (job->error != OK && job->error != ERR_NOT_FOUND))
+        return; /* connections_tick() retries */
+    if (job->error == ERR_NOT_FOUND)
+        tool_call_append_gone(&job->frames, c->call);
+    write_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
+    end_stream(c, "complete");
+}
+
+/* The run has ended: reads and sends the response. */
+static void call_advance(struct stream_connection *c)
+{
+    if (c->job)
+        return;
+    c->job = stream_db_job_new(STREAM_DB_OUTCOME, c, call_on_outcome);
+    c->job->execution = *watched_run_execution(c->subscriber.run);
+    c->job->workspace = *watched_run_workspace(c->subscriber.run);
+    c->job->call = call_of_job(c, c->job);
+    stream_db_thread_submit(c->list->db_thread, c->job);
+}
+
+/* Answers a call whose run has not ended, or is not known any more. */
+static void end_call(struct stream_connection *c, const char *why, bool is_gone)
+{
+    char *frame = talloc_strdup(c, "");
+    if (is_gone)
+        tool_call_append_gone(&frame, c->call);
+    else
+        tool_call_append_running(&frame, c->call);
+    write_chunk(c, frame, talloc_get_size(frame) - 1);
+    talloc_free(frame);
+    end_stream(c, why);
+}
+
+static void call_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+    end_call(arg, "timeout", false);
+}
+
+/* The run does not exist any more. */
+static void end_gone(struct stream_connection *c)
+{
+    if (c->call)
+        end_call(c, "gone", true);
+    else
+        end_stream(c, "gone");
+}
+
 /* Continues a stream after anything has changed: ends it after its last event, or reads the next page of
  * history if the merge needs one and the output is short enough. */
 static void stream_advance(struct stream_connection *c)
 {
     if (c->merge.ended) {
-        end_stream(c, "complete");
+        if (c->call)
+            call_advance(c);
+        else
+            end_stream(c, "complete");
         return;
     }
     if (!c->subscriber.is_started || !merge_needs_read(&c->merge) ||
@@ -206,6 +279,8 @@ static void stream_advance(struct stream_connection *c)
     c->job->workspace = *watched_run_workspace(c->subscriber.run);
     c->job->after = c->merge.sent;
     c->job->as_log = c->as_log;
+    if (c->call)
+        c->job->call = call_of_job(c, c->job);
     stream_db_thread_submit(c->list->db_thread, c->job);
 }
 
@@ -218,11 +293,15 @@ static void stream_on_history(struct stream_db_job *job)
     if (c->phase != STREAMING)
         return;
     if (job->error == ERR_NOT_FOUND) {
-        end_stream(c, "gone");
+        end_gone(c);
     } else if (job->error != OK) {
         merge_read_failed(&c->merge); /* connections_tick() retries */
     } else {
         write_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
+        if (c->call) {
+            c->call->after = job->call.after;
+            c->call->progress = job->call.progress;
+        }
         merge_read_done(&c->merge, job->last_read, job->last_seq, state_is_terminal(job->state));
         stream_advance(c);
     }
@@ -237,7 +316,9 @@ static void stream_on_event(struct stream_connection *c, int seq, enum event_typ
             return;
         }
         char *frame = talloc_strdup(c, "");
-        if (c->as_log)
+        if (c->call)
+            tool_call_append_event(&frame, c->call, seq, type, text, size);
+        else if (c->as_log)
             log_text_append(&frame, type, text, size);
         else
             sse_append_event(&frame, seq, type, text, size);
@@ -277,7 +358,7 @@ static void subscriber_on_progress(struct run_subscriber *subscriber, const stru
         if (!progress || is_terminal)
             end_wait(c, "complete");
     } else if (!progress) {
-        end_stream(c, "gone");
+        end_gone(c);
     } else {
         merge_on_progress(&c->merge, progress->last_seq, is_terminal);
         stream_advance(c);
@@ -356,6 +437,38 @@ static void start_stream(struct stream_connection *c, const struct internal_requ
     subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
 }
 
+/* The head of the stream of a call: where to resume, for clients that understand it. */
+static void open_call(struct stream_connection *c, const struct internal_request *request)
+{
+    c->call = talloc_zero(c, struct mcp_call);
+    c->call->execution = request->execution;
+    c->call->after = request->after;
+    c->call->progress = request->progress;
+    c->call->rpc_id = talloc_strdup(c->call, request->rpc_id);
+    c->call->token = *request->token ? talloc_strdup(c->call, request->token) : NULL;
+    c->is_primed = request->prime;
+    write_stream_head(c);
+    if (!c->is_primed)
+        return;
+    char *frame = talloc_strdup(c, "");
+    tool_call_append_prime(&frame, c->call);
+    write_chunk(c, frame, talloc_get_size(frame) - 1);
+    talloc_free(frame);
+}
+
+static void start_call(struct stream_connection *c, const struct internal_request *request)
+{
+    struct timeval after = {.tv_sec = request->seconds};
+    c->phase = STREAMING;
+    c->subscriber.key = request->key;
+    c->ping_ms = c->opened_ms + PING_MS;
+    merge_init(&c->merge, request->after);
+    open_call(c, request);
+    c->deadline_timer = evtimer_new(c->list->base, call_on_deadline, c);
+    evtimer_add(c->deadline_timer, &after);
+    subscriptions_add(c->list->subscriptions, &request->execution, &request->workspace, &c->subscriber);
+}
+
 static void wait_on_deadline(evutil_socket_t fd, short what, void *arg)
 {
     end_wait(arg, "timeout");
@@ -380,10 +493,21 @@ static void skip_wait(struct stream_connection *c, const struct internal_request
     end_wait(c, why);
 }
 
+/* A call for whose stream there is no room: its run was accepted already. */
+static void skip_call(struct stream_connection *c, const struct internal_request *request, const char *why)
+{
+    open_call(c, request);
+    end_call(c, why, false);
+}
+
 static void start_over_quota(struct stream_connection *c, const struct internal_request *request)
 {
     if (request->kind == INTERNAL_REQUEST_WAIT) {
         skip_wait(c, request, "quota");
+        return;
+    }
+    if (request->kind == INTERNAL_REQUEST_CALL) {
+        skip_call(c, request, "quota");
         return;
     }
     char *detail =
@@ -395,6 +519,8 @@ static void start_when_full(struct stream_connection *c, const struct internal_r
 {
     if (request->kind == INTERNAL_REQUEST_WAIT)
         skip_wait(c, request, "full");
+    else if (request->kind == INTERNAL_REQUEST_CALL)
+        skip_call(c, request, "full");
     else
         reject_connection(c, "503 Service Unavailable", "unavailable",
                           "The host has as many open streams as it may have. Try again.",
@@ -421,6 +547,8 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
         start_stream(c, &request);
     else if (request.kind == INTERNAL_REQUEST_FEED)
         start_feed(c, &request);
+    else if (request.kind == INTERNAL_REQUEST_CALL)
+        start_call(c, &request);
     else
         start_wait(c, &request);
 }
@@ -515,6 +643,12 @@ static void ping_connection(struct stream_connection *c, int64_t now_ms)
     c->subscriber.check_key = true;
     if (!c->as_log)
         write_chunk(c, SSE_PING, sizeof SSE_PING - 1);
+    if (c->call && !c->job) { /* a job in flight counts progress itself */
+        char *frame = talloc_strdup(c, "");
+        tool_call_append_beat(&frame, c->call);
+        write_chunk(c, frame, talloc_get_size(frame) - 1);
+        talloc_free(frame);
+    }
     subscriptions_poll_run(c->list->subscriptions, &c->subscriber);
 }
 
@@ -548,7 +682,9 @@ void connections_drain(struct stream_connections *list)
     struct stream_connection *next;
     for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
         next = LIST_NEXT(c, entry);
-        if (c->phase == STREAMING || c->phase == FEEDING) {
+        if (c->phase == STREAMING && c->call && !c->is_primed) {
+            end_call(c, "drained", false);
+        } else if (c->phase == STREAMING || c->phase == FEEDING) {
             write_retry(c);
             end_stream(c, "drained");
         } else if (c->phase == WAITING) {
@@ -567,15 +703,17 @@ void connections_log_state(void *arg)
 {
     const struct stream_connections *list = arg;
     const struct stream_connection *c;
-    size_t phases[CLOSING + 1] = {0}, reading = 0;
+    size_t phases[CLOSING + 1] = {0}, reading = 0, calls = 0;
     LIST_FOREACH(c, &list->all, entry)
     {
         phases[c->phase]++;
+        calls += c->phase == STREAMING && c->call;
         reading += c->job != NULL;
     }
-    state_log("state.connections",
-              "open=%zu open_max=%zu streams=%zu feeds=%zu waiters=%zu reading_head=%zu closing=%zu "
-              "reading_history=%zu",
-              list->count, list->max, phases[STREAMING], phases[FEEDING], phases[WAITING],
-              phases[READING_HEAD], phases[CLOSING], reading);
+    state_log(
+        "state.connections",
+        "open=%zu open_max=%zu streams=%zu calls=%zu feeds=%zu waiters=%zu reading_head=%zu closing=%zu "
+        "reading_history=%zu",
+        list->count, list->max, phases[STREAMING] - calls, calls, phases[FEEDING], phases[WAITING],
+        phases[READING_HEAD], phases[CLOSING], reading);
 }

@@ -12,6 +12,7 @@
 #include "stream/feed_json.h"
 #include "stream/log_text.h"
 #include "stream/sse.h"
+#include "stream/tool_call.h"
 
 enum {
     /* A page is cut when its frames exceed this many bytes: they stay in memory until the subscriber has
@@ -36,7 +37,10 @@ static void read_run_events(struct stream_db_thread *thread, struct stream_db_jo
     for (size_t i = 0; job->error == OK && i < page.count && talloc_get_size(job->frames) < FRAMES_MAX; i++) {
         const struct event_row *row = &page.rows[i];
         char *text = event_json_make(job, &job->execution, row->seq, row->type, row->at_ms, row->data);
-        if (job->as_log)
+        if (job->call.rpc_id)
+            tool_call_append_event(&job->frames, &job->call, row->seq, row->type, text,
+                                   talloc_get_size(text) - 1);
+        else if (job->as_log)
             log_text_append(&job->frames, row->type, text, talloc_get_size(text) - 1);
         else
             sse_append_event(&job->frames, row->seq, row->type, text, talloc_get_size(text) - 1);
@@ -45,6 +49,16 @@ static void read_run_events(struct stream_db_thread *thread, struct stream_db_jo
     }
     job->state = page.state;
     job->last_seq = page.last_seq;
+}
+
+static void read_run_outcome(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    struct execution outcome;
+    id key;
+    job->error = execution_outcome(thread->db, job, &job->workspace, &job->execution, &outcome, &key);
+    job->frames = talloc_strdup(job, "");
+    if (job->error == OK)
+        tool_call_append_outcome(&job->frames, &job->call, &outcome);
 }
 
 static void read_run_progress(struct stream_db_thread *thread, struct stream_db_job *job)
@@ -108,6 +122,9 @@ static void execute_job(struct stream_db_thread *thread, struct stream_db_job *j
         break;
     case STREAM_DB_FEED_CHECK:
         check_feed_keys(thread, job);
+        break;
+    case STREAM_DB_OUTCOME:
+        read_run_outcome(thread, job);
         break;
     }
 }

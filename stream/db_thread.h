@@ -6,8 +6,10 @@
 #include <event2/event.h>
 
 #include "mariadb/db.h"
+#include "mcp/call.h"
 #include "service/thread_queue.h"
 #include "store/event.h"
+#include "store/execution.h"
 #include "store/feed.h"
 #include "json/json.h"
 
@@ -18,7 +20,8 @@ enum stream_db_job_kind {
     STREAM_DB_PROGRESS,
     STREAM_DB_FEED_NEWS,
     STREAM_DB_FEED_PAGE,
-    STREAM_DB_FEED_CHECK
+    STREAM_DB_FEED_CHECK,
+    STREAM_DB_OUTCOME
 };
 
 struct stream_db_job {        /* a talloc root */
@@ -29,9 +32,11 @@ struct stream_db_job {        /* a talloc root */
     void (*on_done)(struct stream_db_job *job);
     enum err error;
 
-    /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, or as
-     * the text of the log */
+    /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, as the
+     * text of the log, or (call.rpc_id is set; its texts belong to the job) as the messages of a tools/call,
+     * whose progress is counted on. STREAM_DB_OUTCOME: the response to that call */
     bool as_log;
+    struct mcp_call call;
     id workspace, execution;
     int after;
     char *frames;

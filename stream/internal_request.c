@@ -75,12 +75,12 @@ static bool parse_responders(struct text_slice list, struct internal_request *re
     return true;
 }
 
-static bool parse_tag(struct text_slice hex, struct internal_request *request)
+/* Reads at most `max` bytes in hexadecimal into `out`, which is zeroed and has room for one byte more. */
+static bool parse_hex(struct text_slice hex, char *out, size_t max)
 {
     size_t n;
-    return hex.size / 2 <= INTERNAL_REQUEST_TAG_MAX && hex.size % 2 == 0 &&
-           sodium_hex2bin((unsigned char *)request->tag, INTERNAL_REQUEST_TAG_MAX, hex.at, hex.size, NULL, &n,
-                          NULL) == 0 &&
+    return hex.size / 2 <= max && hex.size % 2 == 0 &&
+           sodium_hex2bin((unsigned char *)out, max, hex.at, hex.size, NULL, &n, NULL) == 0 &&
            n == hex.size / 2;
 }
 
@@ -95,7 +95,21 @@ static bool parse_feed(struct internal_request *request)
            query_number(request->query, "missed", 0, 1, &request->missed) &&
            query_number(request->query, "states", 1, 1 << 10, &request->states) &&
            parse_responders(query_value(request->query, "responders"), request) &&
-           parse_tag(query_value(request->query, "tag"), request);
+           parse_hex(query_value(request->query, "tag"), request->tag, INTERNAL_REQUEST_TAG_MAX);
+}
+
+static bool parse_call(struct internal_request *request)
+{
+    const char *query = request->query;
+    request->kind = INTERNAL_REQUEST_CALL;
+    return query_id(query, "key", &request->key) &&
+           query_number(query, "after", 0, 1 << 30, &request->after) &&
+           query_number(query, "progress", 0, 1 << 30, &request->progress) &&
+           query_number(query, "prime", 0, 1, &request->prime) &&
+           query_number(query, "seconds", 1, INTERNAL_REQUEST_CALL_MAX_S, &request->seconds) &&
+           parse_hex(query_value(query, "rpc"), request->rpc_id, INTERNAL_REQUEST_RPC_MAX) &&
+           *request->rpc_id &&
+           parse_hex(query_value(query, "token"), request->token, INTERNAL_REQUEST_RPC_MAX);
 }
 
 static bool parse_target(struct text_slice target, struct internal_request *request)
@@ -116,6 +130,8 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
     }
     if (is_feed)
         return parse_feed(request);
+    if (slice_is(path, "/internal/stream/call"))
+        return parse_call(request);
     request->as_log = slice_is(path, "/internal/stream/log");
     if (request->as_log || slice_is(path, "/internal/stream/events")) {
         request->kind = INTERNAL_REQUEST_EVENTS;

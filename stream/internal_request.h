@@ -6,6 +6,8 @@
  *   GET
  * /internal/stream/feed?workspace=ID&key=ID&after=N&missed=0|1&states=BITS&responders=ID,ID…&tag=HEX&streams=N
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
+ *   GET
+ * /internal/stream/call?execution=ID&workspace=ID&key=ID&after=N&progress=N&rpc=HEX&token=HEX&prime=0|1&seconds=N&streams=N
  *
  * Pure: parses the head of a request. */
 #pragma once
@@ -21,15 +23,22 @@ enum {
     INTERNAL_REQUEST_RESPONDERS_MAX = 16,
     INTERNAL_REQUEST_TAG_MAX = 256,
     INTERNAL_REQUEST_WAIT_MAX_S = 60,
+    INTERNAL_REQUEST_CALL_MAX_S = 86400,
+    INTERNAL_REQUEST_RPC_MAX = 256,
     INTERNAL_REQUEST_ID_MAX = 64
 };
 
 struct internal_request {
-    enum { INTERNAL_REQUEST_EVENTS = 1, INTERNAL_REQUEST_WAIT, INTERNAL_REQUEST_FEED } kind;
+    enum {
+        INTERNAL_REQUEST_EVENTS = 1,
+        INTERNAL_REQUEST_WAIT,
+        INTERNAL_REQUEST_FEED,
+        INTERNAL_REQUEST_CALL
+    } kind;
     id execution, workspace, key;
     /* events: the text of the log is wanted */
     bool as_log;
-    /* events: number of the last event that the client has */
+    /* events, call: number of the last event that the client has */
     int after;
     /* streams and waits that the workspace may have open; INT_MAX if absent, as from an API of an older
      * release */
@@ -42,7 +51,11 @@ struct internal_request {
     id responders[INTERNAL_REQUEST_RESPONDERS_MAX];
     size_t responders_n;
     char tag[INTERNAL_REQUEST_TAG_MAX + 1];
-    /* wait: seconds until the wait is answered without an end */
+    /* call: JSON texts of the request's id and of the progress token, "": none; the last progress that was
+     * sent; the client understands an event that only tells an id */
+    char rpc_id[INTERNAL_REQUEST_RPC_MAX + 1], token[INTERNAL_REQUEST_RPC_MAX + 1];
+    int progress, prime;
+    /* wait, call: seconds until it is answered without an end */
     int seconds;
     /* the query as received */
     char query[INTERNAL_REQUEST_QUERY_MAX + 1];
@@ -50,5 +63,5 @@ struct internal_request {
     char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the four. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the five. */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

@@ -66,6 +66,13 @@ void sse_append_feed(char **out, int64_t number, const char *type, const char *t
     *out = talloc_strdup_append_buffer(*out, "\n");
 }
 
+void sse_append_message(char **out, const char *event_id, const char *text, size_t size)
+{
+    *out = talloc_asprintf_append_buffer(*out, "event: message\nid: %s\n", event_id);
+    append_data(out, text, size);
+    *out = talloc_strdup_append_buffer(*out, "\n");
+}
+
 void sse_append_id(char **out, int64_t number)
 {
     *out = talloc_asprintf_append_buffer(*out, "id: %" PRId64 "\n\n", number);

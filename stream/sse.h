@@ -11,6 +11,9 @@
 void sse_append_event(char **out, int seq, enum event_type type, const char *text, size_t size);
 /* Appends an event of a feed, whose ids are larger and whose types include others. */
 void sse_append_feed(char **out, int64_t number, const char *type, const char *text, size_t size);
+/* Appends a message of the Model Context Protocol; `size` 0: an event without data, which only tells its id.
+ */
+void sse_append_message(char **out, const char *event_id, const char *text, size_t size);
 /* Appends a block without data, which tells the client an id and nothing else. */
 void sse_append_id(char **out, int64_t number);
 /* Appends the field that sets the client's reconnect delay. */

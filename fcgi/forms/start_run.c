@@ -219,7 +219,7 @@ struct span run_accepted_body(struct request *r, const struct run_accepted *run)
     return body;
 }
 
-static int start_or_replay(struct request *r, struct run_request *req, target_validator *validate_target)
+int start_run_without_wait(struct request *r, struct run_request *req, target_validator *validate_target)
 {
     struct run_answer answer = {0};
     bool locked = false;
@@ -239,7 +239,7 @@ static int start_or_replay(struct request *r, struct run_request *req, target_va
 
 int start_run(struct request *r, struct run_request *req, target_validator *validate_target)
 {
-    int status = start_or_replay(r, req, validate_target);
+    int status = start_run_without_wait(r, req, validate_target);
     int seconds = wait_from_prefer_header(r);
     if (seconds == 0 || (status != 201 && status != 202) || !id_is_set(&r->execution_id))
         return status;

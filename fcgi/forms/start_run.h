@@ -18,6 +18,9 @@ bool start_run_prepare(struct request *r, struct run_request *req) WARN_UNUSED;
 /* Starts the run and replies. With `Prefer: wait`, for a new run or a replay, the event daemon replies later
  * (fcgi/forms/wait.h). The response stored for replay is req->first_response in any case. */
 int start_run(struct request *r, struct run_request *req, target_validator *validate_target);
+/* The same whatever the client prefers: the reply is 201 or 202 if the run, r->execution_id, was accepted or
+ * replayed. */
+int start_run_without_wait(struct request *r, struct run_request *req, target_validator *validate_target);
 /* What the body of an accepted run says. The ids may be unset (`retry_of`, `workflow`), the times 0. */
 struct run_accepted {
     const id *execution, *workflow, *retry_of;

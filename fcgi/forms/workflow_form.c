@@ -10,6 +10,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
 #include "fcgi/http/slow.h"
+#include "mcp/tool_name.h"
 #include "store/skill.h"
 #include "json/json_changed.h"
 #include "json/json_raw.h"
@@ -25,9 +26,23 @@ static bool read_form_text(json_object *body, const char *name, struct span *spa
     return json_object_is_type(value, json_type_string) && strlen(span_r->at) == span_r->size;
 }
 
+/* Reads whether agents see the workflow, and chooses the name of its tool. False: it is no boolean. */
+static bool read_expose(json_object *body, struct workflow_change *c)
+{
+    json_object *expose = json_get(body, "expose");
+    if (expose && !json_object_is_type(expose, json_type_boolean))
+        return false;
+    if (!json_object_get_boolean(expose))
+        return true;
+    char *tool = talloc_size(c->problems, MCP_TOOL_NAME_MAX + 1);
+    mcp_tool_name(c->name.at, c->name.size, &c->workflow_id, tool);
+    c->tool = span_text(tool);
+    return true;
+}
+
 static bool check_members(struct request *r, json_object *body, struct workflow_change *c)
 {
-    if (!form_members_are_known(r, body, "name description program"))
+    if (!form_members_are_known(r, body, "name description expose program"))
         return false;
     if (!read_form_text(body, "name", &c->name) || !c->name.at || c->name.size == 0 ||
         utf8_count(c->name.at, c->name.size) > WORKFLOW_NAME_MAX)
@@ -35,6 +50,8 @@ static bool check_members(struct request *r, json_object *body, struct workflow_
     if (!read_form_text(body, "description", &c->description) ||
         c->description.size > WORKFLOW_DESCRIPTION_MAX)
         return form_reject_value(r, "description", "a string of at most 16384 octets");
+    if (!read_expose(body, c))
+        return form_reject_value(r, "expose", "true or false");
     if (!json_get(body, "program"))
         return form_reject_value(r, "program", "an object");
     return true;

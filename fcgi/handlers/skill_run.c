@@ -18,17 +18,6 @@
 
 enum { FILES_MAX = 1000 };
 
-struct skill_start_form {
-    /* First member: the target validator receives a pointer to it and casts it back. */
-    struct run_request run;
-    const char *slug;
-    /* Alias; NULL: the workspace's default. */
-    const char *model;
-    json_object *inputs;
-    const char **files;
-    size_t files_n;
-};
-
 /* --- the body --- */
 
 static void read_skill_inputs(struct request *r, json_object *body, struct skill_start_form *s,
@@ -183,7 +172,7 @@ static struct span skill_accepted_body(struct request *r, const struct run_reque
     return skill_execution_body(r, &exec);
 }
 
-static bool skill_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
+bool skill_validate_target(struct request *r, struct run_request *req, bool bypass_cache)
 {
     struct skill_start_form *s = (struct skill_start_form *)req;
     const struct manifest *m;

@@ -67,6 +67,7 @@ static struct span created_body(struct request *r, const struct workflow_change 
         .id = c->workflow_id,
         .name = c->name.at,
         .description = c->description.at,
+        .tool = c->tool.at,
         .created_by = c->principal_id,
         .created_ms = c->at_ms,
         .updated_ms = c->at_ms,
@@ -83,6 +84,10 @@ static int reply_outcome(struct request *r, const struct workflow_change *c, enu
 {
     if (e == ERR_INVALID)
         return workflow_form_reject(r, c);
+    if (e == ERR_CONFLICT && o->tool_is_taken)
+        return reply_problem(r, 409, "tool_name_taken",
+                             "Another exposed workflow has the tool %s: give one of them another name.",
+                             c->tool.at);
     if (e == ERR_LIMIT)
         return quota_reply(r, &o->excess);
     if (e != OK)

@@ -32,6 +32,7 @@ static const struct {
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
+    {406, "Not Acceptable"},
     {409, "Conflict"},
     {410, "Gone"},
     {413, "Content Too Large"},
@@ -148,9 +149,8 @@ int reply_internal(struct request *r, const char *format, ...)
     return reply_empty(r, 200);
 }
 
-/* A text of a problem document: what a client sent may stand in it, at any length. It is cut after a
- * character, and octets that are not UTF-8 are replaced. */
-static const char *problem_text(struct request *r, const char *text)
+/* It is cut after a character, and octets that are not UTF-8 are replaced. */
+const char *reply_text(struct request *r, const char *text)
 {
     static const char ellipsis[] = "\u2026";
     size_t size = strlen(text);
@@ -170,8 +170,8 @@ static void write_errors(struct request *r, struct json_write *w, const struct j
     json_write_open(w, '[');
     for (size_t i = 0; i < p->count; i++) {
         json_write_open(w, '{');
-        json_write_text(w, "pointer", problem_text(r, p->list[i].pointer));
-        json_write_text(w, "message", problem_text(r, p->list[i].message));
+        json_write_text(w, "pointer", reply_text(r, p->list[i].pointer));
+        json_write_text(w, "message", reply_text(r, p->list[i].message));
         json_write_close(w, '}');
     }
     json_write_close(w, ']');
@@ -181,7 +181,7 @@ static void write_errors(struct request *r, struct json_write *w, const struct j
 static struct json_write *begin_problem(struct request *r, int status, const char *code, const char *detail)
 {
     struct json_write *w = json_write_new(r);
-    detail = problem_text(r, detail);
+    detail = reply_text(r, detail);
     json_write_open(w, '{');
     json_write_text(w, "type", "about:blank");
     json_write_text(w, "title", reason_phrase(status));

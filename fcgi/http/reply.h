@@ -26,6 +26,9 @@ void reply_header(struct request *r, const char *name, const char *format, ...) 
  * without a body. Of the headers set here the client gets only those that the location passes on. */
 int reply_internal(struct request *r, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* A text for a reply that may hold what a client sent: cut after PROBLEM_TEXT_MAX octets, and valid UTF-8. */
+const char *reply_text(struct request *r, const char *text);
+
 /* Replies with problem+json (RFC 9457). `code` is one of the codes of docs/openapi.yaml, for programs; the
  * formatted sentence is the `detail`, for people. */
 int reply_problem(struct request *r, int status, const char *code, const char *format, ...) PRINTF_LIKE(4, 5);

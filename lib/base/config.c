@@ -162,6 +162,11 @@ static const struct setting settings[] = {
     TEXT_ROW(stream, db_user, "millrace_stream", "MariaDB user of the event daemon"),
     TEXT_ROW(stream, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(stream, log_file, "", "log file; empty: stderr"),
+    NUMBER_ROW(
+        mcp, wait_s, 50, 1, 86400,
+        "seconds after which a tool call whose client gave no progress token is answered with the id of its "
+        "run; many clients give up after 60"),
+    NUMBER_ROW(mcp, progress_wait_s, 3600, 1, 86400, "the same for a call whose client gave one"),
     TEXT_ROW(files, dir, "/var/lib/millrace/files", "folder of uploaded files, skills and artifacts"),
     NUMBER_ROW(files, file_max_bytes, 1073741824, 1, 1099511627776,
                "maximum size of an uploaded file, in bytes"),

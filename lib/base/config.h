@@ -36,6 +36,9 @@ struct config {
         int64_t max_streams, feed_hours;
     } stream;
     struct {
+        int64_t wait_s, progress_wait_s;
+    } mcp;
+    struct {
         const char *dir;
         int64_t file_max_bytes, principal_max_bytes;
     } files;

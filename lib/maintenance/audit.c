@@ -382,6 +382,8 @@ static const struct audit_rule checks[] = {
     {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
     {2, "delayed", "delayed equals the number of runs that wait for their start", .query = SQL_AUDIT_DELAYED},
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},
+    {2, "tool_name", "no two exposed workflows of a workspace have the same tool",
+     .query = SQL_AUDIT_TOOL_NAME},
     {3, "debit", "every execution has its debit", .query = SQL_AUDIT_DEBIT},
     {3, "debit_stray", "every debit and refund has its execution; every execution has one debit",
      .query = SQL_AUDIT_DEBIT_STRAY},

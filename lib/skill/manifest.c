@@ -157,6 +157,7 @@ static void read_manifest_members(struct manifest *m, json_object *document, str
     m->outputs = compile_part(m, m->outputs_document, "outputs", p);
     m->timeout_ms = json_object_get_int64(json_get(document, "timeout_seconds")) * 1000;
     m->memory_mb = json_object_get_int64(json_get(document, "memory_mb"));
+    m->expose = json_object_get_boolean(json_get(document, "expose"));
     m->network = json_object_get_boolean(json_get(document, "network"));
     m->artifacts = string_list(m, json_get(document, "artifacts"), &m->artifacts_n);
     read_credits(m, document, p);

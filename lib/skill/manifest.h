@@ -20,6 +20,8 @@ enum runner_type { RUNNER_COMMAND, RUNNER_MODEL };
 
 struct manifest {
     const char *slug, *version, *name, *description;
+    /* agents see it as a tool (docs/agents.md) */
+    bool expose;
     json_object *inputs_document, *outputs_document;
     struct schema *inputs, *outputs;
     enum runner_type runner;

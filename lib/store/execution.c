@@ -69,6 +69,32 @@ enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id 
     return OK;
 }
 
+enum err execution_outcome(struct db *db, void *ctx, const id *workspace, const id *execution,
+                           struct execution *exec_r, id *key_r)
+{
+    struct db_value args[] = {db_id(execution), db_id(workspace)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_EXECUTION_OUTCOME, args, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *key_r = db_get_id(rows, 0, EXECUTION_OUTCOME_KEY_ID);
+    *exec_r = (struct execution){
+        .id = *execution,
+        .workspace_id = *workspace,
+        .kind = (enum responder_kind)db_int(rows, 0, EXECUTION_OUTCOME_KIND),
+        .state = (enum run_state)db_int(rows, 0, EXECUTION_OUTCOME_STATE),
+        .reason = (enum failure_reason)db_int(rows, 0, EXECUTION_OUTCOME_FAILURE_REASON),
+        .cost = db_int(rows, 0, EXECUTION_OUTCOME_COST),
+        .refunded = db_int(rows, 0, EXECUTION_OUTCOME_REFUNDED),
+        .purged_ms = db_int(rows, 0, EXECUTION_OUTCOME_PURGED_MS),
+        .error = db_str(rows, 0, EXECUTION_OUTCOME_ERROR),
+        .output = db_str(rows, 0, EXECUTION_OUTCOME_OUTPUT),
+    };
+    return OK;
+}
+
 static int newest_execution_first(const void *a, const void *b)
 {
     return id_compare(&((const struct execution *)b)->id, &((const struct execution *)a)->id);

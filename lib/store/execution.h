@@ -58,6 +58,10 @@ enum err execution_get(struct db *db, void *ctx, const id *workspace, const id *
 /* The kind of responder, which decides the scope that a caller needs. ERR_NOT_FOUND as above. */
 enum err execution_kind(struct db *db, void *ctx, const id *workspace, const id *execution,
                         enum responder_kind *kind_r) WARN_UNUSED;
+/* What the caller of a run learns: id, kind, state, reason, error, output, costs and purged_ms; and the API
+ * key that started it (unset: none). ERR_NOT_FOUND as above. */
+enum err execution_outcome(struct db *db, void *ctx, const id *workspace, const id *execution,
+                           struct execution *exec_r, id *key_r) WARN_UNUSED;
 /* Those of the `n` ids that exist, newest first, without payloads. */
 enum err execution_get_all(struct db *db, void *ctx, const id *workspace, const id *ids, size_t n,
                            struct execution **list_r, size_t *count_r) WARN_UNUSED;

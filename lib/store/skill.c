@@ -8,7 +8,7 @@
 #include "deed/deed.h"
 #include "mariadb/db.h"
 
-/* A row of skill_current, skill_version or skill_list. */
+/* A row of skill_current, skill_version, skill_list or tool_skills. */
 static struct skill skill_from_row(const struct db_rows *rows, size_t i)
 {
     struct skill s = {
@@ -57,11 +57,11 @@ enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const 
     return skill_get_one(db, ctx, SQL_SKILL_VERSION, args, 3, skill_r);
 }
 
-enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r, size_t *count_r)
+static enum err read_skills(struct db *db, void *ctx, enum sql_id query, const struct db_value *args,
+                            size_t args_n, struct skill **list_r, size_t *count_r)
 {
-    struct db_value arg = db_id(workspace);
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_SKILL_LIST, &arg, 1, &rows);
+    enum err e = db_run(db, ctx, query, args, args_n, &rows);
     if (e != OK)
         return e;
     *list_r = talloc_array(ctx, struct skill, rows->count + 1);
@@ -69,6 +69,19 @@ enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill 
         (*list_r)[i] = skill_from_row(rows, i);
     *count_r = rows->count;
     return OK;
+}
+
+enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r, size_t *count_r)
+{
+    struct db_value arg = db_id(workspace);
+    return read_skills(db, ctx, SQL_SKILL_LIST, &arg, 1, list_r, count_r);
+}
+
+enum err skill_list_tools(struct db *db, void *ctx, const id *workspace, const char *after, int64_t limit,
+                          struct skill **list_r, size_t *count_r)
+{
+    struct db_value args[] = {db_id(workspace), db_text(after), db_number(limit)};
+    return read_skills(db, ctx, SQL_TOOL_SKILLS, args, 3, list_r, count_r);
 }
 
 enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const id *skill,
@@ -211,6 +224,7 @@ static enum err write_skill_version(struct db_tx *tx, const struct skill_write *
         [SKILL_VERSION_INSERT_SET_CREDITS] = db_number(s->credits),
         [SKILL_VERSION_INSERT_SET_MANIFEST] = db_bytes(s->manifest.at, s->manifest.size),
         [SKILL_VERSION_INSERT_SET_CREATED_MS] = db_number(s->at_ms),
+        [SKILL_VERSION_INSERT_SET_EXPOSED] = db_number(s->exposed),
     };
     return db_run(tx->db, tx->ctx, SQL_SKILL_VERSION_INSERT, row, SKILL_VERSION_INSERT_SET_COUNT, NULL);
 }

@@ -42,6 +42,10 @@ enum err skill_get_version(struct db *db, void *ctx, const id *workspace, const 
 /* All skills that are not archived, sorted by slug. */
 enum err skill_list(struct db *db, void *ctx, const id *workspace, struct skill **list_r,
                     size_t *count_r) WARN_UNUSED;
+/* At most `limit` skills whose current version is exposed to agents, after a slug ("": all), sorted by slug.
+ */
+enum err skill_list_tools(struct db *db, void *ctx, const id *workspace, const char *after, int64_t limit,
+                          struct skill **list_r, size_t *count_r) WARN_UNUSED;
 /* The versions of one skill, or of all if `skill` is NULL; of each skill the newest first. */
 enum err skill_version_list(struct db *db, void *ctx, const id *workspace, const id *skill,
                             struct skill_version **list_r, size_t *count_r) WARN_UNUSED;
@@ -53,6 +57,8 @@ struct skill_install {
     const char *slug, *label;
     uint8_t hash[SKILL_HASH_SIZE];
     bool agentic;
+    /* Agents see it as a tool. */
+    bool exposed;
     int64_t credits;
     struct span manifest;
     int64_t at_ms;

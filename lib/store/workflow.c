@@ -34,6 +34,7 @@ static struct workflow workflow_from_list_row(const struct db_rows *rows, size_t
     w.created_ms = db_int(rows, i, WORKFLOW_LIST_CREATED_MS);
     w.updated_ms = db_int(rows, i, WORKFLOW_LIST_UPDATED_MS);
     w.last_run_ms = id_is_set(&last_run) ? id_ms(&last_run) : 0;
+    w.tool = db_str(rows, i, WORKFLOW_LIST_TOOL);
     return w;
 }
 
@@ -113,6 +114,40 @@ enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *
     for (size_t i = 0; i < rows->count; i++)
         (*list_r)[i] = workflow_from_list_row(rows, i, workspace);
     *count_r = rows->count;
+    return OK;
+}
+
+enum err workflow_list_tools(struct db *db, void *ctx, const id *workspace, const char *after, int64_t limit,
+                             struct workflow **list_r, size_t *count_r)
+{
+    struct db_value args[] = {db_id(workspace), db_text(after), db_number(limit)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_TOOL_WORKFLOWS, args, 3, &rows);
+    if (e != OK)
+        return e;
+    *list_r = talloc_array(ctx, struct workflow, rows->count + 1);
+    for (size_t i = 0; i < rows->count; i++) {
+        struct workflow *w = &(*list_r)[i];
+        *w = workflow_from_row(rows, i, workspace);
+        w->description = db_str(rows, i, TOOL_WORKFLOWS_DESCRIPTION);
+        w->tool = db_str(rows, i, TOOL_WORKFLOWS_TOOL);
+        w->program = db_str(rows, i, TOOL_WORKFLOWS_PROGRAM);
+        w->program_size = db_cell(rows, i, TOOL_WORKFLOWS_PROGRAM)->size;
+    }
+    *count_r = rows->count;
+    return OK;
+}
+
+enum err workflow_find_tool(struct db *db, void *ctx, const id *workspace, const char *tool, id *workflow_r)
+{
+    struct db_value args[] = {db_id(workspace), db_text(tool)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_TOOL_WORKFLOW_FIND, args, 2, &rows);
+    if (e != OK)
+        return e;
+    if (rows->count == 0)
+        return ERR_NOT_FOUND;
+    *workflow_r = db_get_id(rows, 0, TOOL_WORKFLOW_FIND_ID);
     return OK;
 }
 
@@ -272,6 +307,11 @@ static enum err write_workflow_calls(struct workflow_write *put)
     return e;
 }
 
+static struct db_value tool_value(const struct workflow_change *c)
+{
+    return c->tool.at ? db_bytes(c->tool.at, c->tool.size) : db_null();
+}
+
 static enum err write_workflow_version(struct workflow_write *put)
 {
     const struct workflow_change *c = put->c;
@@ -285,12 +325,17 @@ static enum err write_workflow_version(struct workflow_write *put)
         [WORKFLOW_INSERT_SET_CREATED_BY] = db_id(&c->principal_id),
         [WORKFLOW_INSERT_SET_CREATED_MS] = db_number(c->at_ms),
         [WORKFLOW_INSERT_SET_UPDATED_MS] = db_number(c->at_ms),
+        [WORKFLOW_INSERT_SET_TOOL] = tool_value(c),
     };
-    struct db_value newer[] = {span_value_or_empty(c->name), span_value_or_empty(c->description),
-                               db_number(version), db_number(c->at_ms), db_id(&c->workflow_id)};
+    struct db_value newer[] = {span_value_or_empty(c->name),
+                               span_value_or_empty(c->description),
+                               db_number(version),
+                               db_number(c->at_ms),
+                               tool_value(c),
+                               db_id(&c->workflow_id)};
     enum err e = c->is_new
                      ? db_run(db, put->tx->ctx, SQL_WORKFLOW_INSERT, fresh, WORKFLOW_INSERT_SET_COUNT, NULL)
-                     : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 5, NULL);
+                     : db_run(db, put->tx->ctx, SQL_WORKFLOW_UPDATE, newer, 6, NULL);
     struct db_value row[] = {
         [WORKFLOW_VERSION_INSERT_SET_WORKFLOW_ID] = db_id(&c->workflow_id),
         [WORKFLOW_VERSION_INSERT_SET_VERSION] = db_number(version),
@@ -351,6 +396,21 @@ static enum err record_workflow_put(const struct workflow_write *put)
     return deed_record(put->tx, "workflow.put", &c->workspace_id, c->workflow_id.text, detail);
 }
 
+/* Under the account's lock: no other exposed workflow may have the tool's name. */
+static enum err check_tool(struct workflow_write *put)
+{
+    const struct workflow_change *c = put->c;
+    id owner;
+    if (!c->tool.at)
+        return OK;
+    const char *tool = talloc_strndup(put->tx->ctx, c->tool.at, c->tool.size);
+    enum err e = workflow_find_tool(put->tx->db, put->tx->ctx, &c->workspace_id, tool, &owner);
+    if (e == ERR_NOT_FOUND)
+        return OK;
+    put->outcome->tool_is_taken = e == OK && !id_equal(&owner, &c->workflow_id);
+    return put->outcome->tool_is_taken ? ERR_CONFLICT : e;
+}
+
 static enum err workflow_put_work(struct db_tx *tx, void *arg)
 {
     struct workflow_write *put = arg;
@@ -378,6 +438,8 @@ static enum err workflow_put_work(struct db_tx *tx, void *arg)
     if (e != OK || !is_free)
         return e;
     e = check_calls(put, account);
+    if (e == OK)
+        e = check_tool(put);
     if (e == OK)
         e = quota_add_version(tx, &c->workspace_id, c->config, put->outcome->version, c->program.size,
                               &put->outcome->excess);

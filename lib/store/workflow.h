@@ -19,6 +19,8 @@ enum {
 struct workflow {
     id id, workspace_id, created_by;
     const char *name, *description;
+    /* The name of its tool for agents (mcp/tool_name.h); NULL: it is not exposed. */
+    const char *tool;
     /* The current one. */
     int version;
     /* Micro-credits that the program asks for. */
@@ -55,6 +57,14 @@ enum err workflow_version_prices(struct db *db, void *ctx, const id *workspace, 
 enum err workflow_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct workflow **list_r, size_t *count_r) WARN_UNUSED;
 
+/* At most `limit` exposed workflows whose tools follow `after` ("": all) in the order of their names, with
+ * their programs. */
+enum err workflow_list_tools(struct db *db, void *ctx, const id *workspace, const char *after, int64_t limit,
+                             struct workflow **list_r, size_t *count_r) WARN_UNUSED;
+/* The exposed workflow with this tool. ERR_NOT_FOUND: none. */
+enum err workflow_find_tool(struct db *db, void *ctx, const id *workspace, const char *tool,
+                            id *workflow_r) WARN_UNUSED;
+
 /* What the program refers to and the workspace does not have yet: sentences of ctx. The workflow may be
  * stored all the same. None if the look-up fails (logged). */
 void workflow_warnings(struct db *db, void *ctx, const id *workspace, const struct program *program,
@@ -67,6 +77,8 @@ struct workflow_change {
     id workflow_id;
     bool is_new;
     struct span name, description;
+    /* Absent: the workflow is not exposed. */
+    struct span tool;
     /* JSON as sent. */
     struct span program;
     /* `program`, checked and compiled. */
@@ -89,10 +101,13 @@ struct workflow_outcome {
     int version;
     /* Of ERR_LIMIT. */
     struct quota_excess excess;
+    /* Of ERR_CONFLICT: another exposed workflow has the tool's name. */
+    bool tool_is_taken;
 };
 
 /* One transaction under the account's lock. ERR_INVALID: problems were added and nothing was changed.
- * ERR_NOT_FOUND: the workflow does not exist or is archived. ERR_LIMIT: a quota would be exceeded. */
+ * ERR_NOT_FOUND: the workflow does not exist or is archived. ERR_LIMIT: a quota would be exceeded.
+ * ERR_CONFLICT: see tool_is_taken. */
 enum err workflow_put(struct db *db, void *ctx, const struct workflow_change *change,
                       struct workflow_outcome *outcome_r) WARN_UNUSED;
 /* An archived workflow accepts no runs and is not shown. Archiving it again is no error. */

@@ -13,6 +13,8 @@ void view_workflow(struct json_write *w, const struct workflow *workflow)
     json_write_time(w, "updated_at", workflow->updated_ms, false);
     json_write_time(w, "last_run_at", workflow->last_run_ms, false);
     json_write_int(w, "version", workflow->version);
+    json_write_flag(w, "expose", workflow->tool != NULL);
+    json_write_text(w, "tool", workflow->tool);
     if (workflow->program) {
         json_write_key(w, "program");
         json_write_raw(w, workflow->program, workflow->program_size);

@@ -10,6 +10,7 @@ class CuttingRelay:
     def __init__(self, port, cuts=()):
         self.target, self.cuts, self.connections = port, list(cuts), 0
         self.lock = threading.Lock()
+        self.clients = set()
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
         threading.Thread(target=self.accept, daemon=True).start()
@@ -27,8 +28,18 @@ class CuttingRelay:
 
     def serve(self, client, limit):
         with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            with self.lock:
+                self.clients.add(client)
             threading.Thread(target=self.copy, args=(client, server, None), daemon=True).start()
             self.copy(server, client, limit)
+            with self.lock:
+                self.clients.discard(client)
+
+    def cut(self):
+        """Cuts the connections that are open now."""
+        with self.lock:
+            for client in self.clients:
+                client.shutdown(socket.SHUT_RDWR)
 
     @staticmethod
     def copy(source, sink, limit):

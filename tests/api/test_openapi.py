@@ -34,7 +34,7 @@ def shape(path):
     return re.sub(r"\{[^}]*\}", "{}", path)
 
 
-INTERNAL = {"/internal/waited"}  # used by nginx only; clients cannot reach it
+INTERNAL = {"/internal/waited", "/internal/called"}  # used by nginx only; clients cannot reach it
 
 
 def parameters(item, operation, place):

@@ -151,11 +151,11 @@ class Client:
 
     # --- workflows --------------------------------------------------------------------------------------------------
 
-    def create_workflow(self, name: str, program: dict[str, Any], description: str | None = None, *, idempotency_key: str | None = None) -> types.Workflow:
-        return self._start("/workflows", {"name": name, "program": program, "description": description}, idempotency_key)
+    def create_workflow(self, name: str, program: dict[str, Any], description: str | None = None, *, expose: bool = False, idempotency_key: str | None = None) -> types.Workflow:
+        return self._start("/workflows", {"name": name, "program": program, "description": description, "expose": expose}, idempotency_key)
 
-    def update_workflow(self, id: str, name: str, program: dict[str, Any], description: str | None = None) -> types.Workflow:
-        return self.request("PUT", f"/workflows/{_quote(id)}", body={"name": name, "program": program, "description": description}).json()
+    def update_workflow(self, id: str, name: str, program: dict[str, Any], description: str | None = None, *, expose: bool = False) -> types.Workflow:
+        return self.request("PUT", f"/workflows/{_quote(id)}", body={"name": name, "program": program, "description": description, "expose": expose}).json()
 
     def workflow(self, id: str) -> types.Workflow:
         return self.request("GET", f"/workflows/{_quote(id)}").json()

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class SessionWorkspace(TypedDict):
@@ -59,12 +59,28 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     budget_id: NotRequired[str | None]  # Of `budget_exceeded`: the budget that does not allow the run; null if the run matches more than 8.
     reset_at: NotRequired[TimeOffset | None]  # Of `budget_exceeded`: when the budget's next period begins; null: never.
     request_id: str
+
+
+class McpMessageError(TypedDict):
+    code: int
+    message: str
+
+
+class McpMessage(TypedDict):
+    """A message of JSON-RPC 2.0. The specification of the Model Context Protocol describes `params` and `result`."""
+
+    jsonrpc: Literal['2.0']
+    id: NotRequired[str | int]
+    method: NotRequired[str]
+    params: NotRequired[dict[str, Any]]
+    result: NotRequired[dict[str, Any]]
+    error: NotRequired[McpMessageError]
 
 
 class WorkflowItem(TypedDict):
@@ -76,6 +92,8 @@ class WorkflowItem(TypedDict):
     updated_at: TimeOffset
     last_run_at: TimeOffset | None
     version: int
+    expose: bool  # Whether agents see the workflow as a tool.
+    tool: str | None  # The name of the tool.
 
 
 class BulkFilter(TypedDict):
@@ -192,6 +210,8 @@ class Workflow(TypedDict):
     updated_at: TimeOffset
     last_run_at: TimeOffset | None
     version: int
+    expose: bool  # Whether agents see the workflow as a tool.
+    tool: str | None  # The name of the tool.
     program: dict[str, Any]
     warnings: NotRequired[list[str]]  # Only in the response that stores the program: what it refers to and the workspace does not have yet.
 
@@ -647,12 +667,14 @@ class ListWorkflowsResponse(TypedDict):
 class CreateWorkflowBody(TypedDict):
     name: str
     description: NotRequired[str | None]
+    expose: NotRequired[bool | None]  # Whether agents see the workflow as a tool.
     program: dict[str, Any]  # See docs/workflows.md.
 
 
 class UpdateWorkflowBody(TypedDict):
     name: str
     description: NotRequired[str | None]
+    expose: NotRequired[bool | None]  # Whether agents see the workflow as a tool.
     program: dict[str, Any]  # See docs/workflows.md.
 
 
@@ -1014,5 +1036,7 @@ ChangeBudgetResponse: TypeAlias = Budget
 GetUsageResponse: TypeAlias = Usage
 CreateSessionResponse: TypeAlias = Session
 GetSessionResponse: TypeAlias = Session
+SendMcpMessageBody: TypeAlias = McpMessage
+SendMcpMessageResponse: TypeAlias = McpMessage
 GetDocumentResponse: TypeAlias = dict[str, Any]
 AnswerSignalTicketBody: TypeAlias = Any

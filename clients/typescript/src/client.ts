@@ -162,12 +162,12 @@ export class Client {
 
     // --- workflows --------------------------------------------------------------------------------------------------
 
-    createWorkflow(name: string, program: { [member: string]: Json }, { description, idempotencyKey }: { description?: string; idempotencyKey?: string } = {}) {
-        return this.#start<Schemas["Workflow"]>("/workflows", { name, program, description }, idempotencyKey);
+    createWorkflow(name: string, program: { [member: string]: Json }, { description, expose, idempotencyKey }: { description?: string; expose?: boolean; idempotencyKey?: string } = {}) {
+        return this.#start<Schemas["Workflow"]>("/workflows", { name, program, description, expose }, idempotencyKey);
     }
 
-    updateWorkflow(id: string, name: string, program: { [member: string]: Json }, description?: string) {
-        return this.request<Schemas["Workflow"]>("PUT", `/workflows/${quote(id)}`, { body: { name, program, description } });
+    updateWorkflow(id: string, name: string, program: { [member: string]: Json }, description?: string, expose?: boolean) {
+        return this.request<Schemas["Workflow"]>("PUT", `/workflows/${quote(id)}`, { body: { name, program, description, expose } });
     }
 
     workflow(id: string) {

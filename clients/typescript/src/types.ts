@@ -1364,6 +1364,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/mcp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Continue the stream of a call
+         * @description `Last-Event-ID` names the last event that the client has received. Without it the response is 405: there are no other streams.
+         */
+        get: operations["resumeMcpCall"];
+        put?: never;
+        /**
+         * Send a message of the Model Context Protocol
+         * @description Streamable HTTP, see docs/agents.md. A request is answered with JSON, a call of a tool with an event stream that ends with its response; a notification with 202.
+         */
+        post: operations["sendMcpMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -1582,7 +1606,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "foreign_origin" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "tool_name_taken" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -1601,6 +1625,23 @@ export interface components {
             reset_at?: components["schemas"]["TimeOffset"] | null;
             request_id: string;
         };
+        /** @description A message of JSON-RPC 2.0. The specification of the Model Context Protocol describes `params` and `result`. */
+        McpMessage: {
+            /** @constant */
+            jsonrpc: "2.0";
+            id?: string | number;
+            method?: string;
+            params?: {
+                [key: string]: unknown;
+            };
+            result?: {
+                [key: string]: unknown;
+            };
+            error?: {
+                code: number;
+                message: string;
+            };
+        };
         WorkflowItem: {
             /** Format: uuid */
             id: string;
@@ -1615,6 +1656,10 @@ export interface components {
             updated_at: components["schemas"]["TimeOffset"];
             last_run_at: components["schemas"]["TimeOffset"] | null;
             version: number;
+            /** @description Whether agents see the workflow as a tool. */
+            expose: boolean;
+            /** @description The name of the tool. */
+            tool: string | null;
         };
         /** @enum {string} */
         BulkAction: "stop" | "retry" | "purge";
@@ -1793,6 +1838,10 @@ export interface components {
             updated_at: components["schemas"]["TimeOffset"];
             last_run_at: components["schemas"]["TimeOffset"] | null;
             version: number;
+            /** @description Whether agents see the workflow as a tool. */
+            expose: boolean;
+            /** @description The name of the tool. */
+            tool: string | null;
             program: {
                 [key: string]: unknown;
             };
@@ -2295,6 +2344,16 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description The message was rejected or failed. */
+        McpRejected: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["McpMessage"];
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description The run was accepted. If the execution was purged, a replay returns the execution. */
         Accepted: {
             headers: {
@@ -2506,6 +2565,11 @@ export interface components {
                 "application/json": {
                     name: string;
                     description?: string | null;
+                    /**
+                     * @description Whether agents see the workflow as a tool.
+                     * @default false
+                     */
+                    expose?: boolean | null;
                     /** @description See docs/workflows.md. */
                     program: {
                         [key: string]: unknown;
@@ -4730,6 +4794,77 @@ export interface operations {
             };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
+        };
+    };
+    resumeMcpCall: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The id of an event. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event stream. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    sendMcpMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The revision that `initialize` has agreed on. */
+                "MCP-Protocol-Version"?: string;
+                /** @description The id that the response to `initialize` has in this header. */
+                "Mcp-Session-Id"?: string;
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["McpMessage"];
+            };
+        };
+        responses: {
+            /** @description The response, or the event stream of a call. */
+            200: {
+                headers: {
+                    /** @description Of `initialize`: the client sends it with each later message. */
+                    "Mcp-Session-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpMessage"];
+                    "text/event-stream": string;
+                };
+            };
+            /** @description The notification was accepted. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            "4XX": components["responses"]["McpRejected"];
+            "5XX": components["responses"]["McpRejected"];
         };
     };
     getDocument: {

@@ -1,6 +1,7 @@
 -- Columns begin as in workflow_list.
 SELECT w.id, w.name, w.version, v.credits, w.price, a.responders, w.description, w.created_by, w.created_ms, w.updated_ms,
   (SELECT e.id FROM executions e WHERE e.workspace_id = w.workspace_id AND e.responder_id = w.id ORDER BY e.id DESC LIMIT 1) AS last_run_id,
+  w.tool,
   v.program
 FROM workflows w
 JOIN workflow_versions v ON v.workflow_id = w.id AND v.version = w.version

@@ -1,2 +1,2 @@
-INSERT INTO workflows (id, workspace_id, name, description, version, created_by, created_ms, updated_ms)
-VALUES (?, ?, ?, ?, 1, ?, ?, ?)
+INSERT INTO workflows (id, workspace_id, name, description, version, created_by, created_ms, updated_ms, tool)
+VALUES (?, ?, ?, ?, 1, ?, ?, ?, ?)

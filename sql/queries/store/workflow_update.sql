@@ -1,1 +1,1 @@
-UPDATE workflows SET name = ?, description = ?, version = ?, updated_ms = ? WHERE id = ?
+UPDATE workflows SET name = ?, description = ?, version = ?, updated_ms = ?, tool = ? WHERE id = ?

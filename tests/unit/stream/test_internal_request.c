@@ -35,6 +35,20 @@ Test(internal_request, parses_events_and_waits)
     cr_assert_str_eq(request.query, "execution=" RUN "&workspace=" WORKSPACE "&seconds=60&form=run");
 }
 
+#define CALL "/internal/stream/call?execution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=3&progress=2&"
+
+Test(internal_request, parses_calls)
+{
+    struct internal_request request;
+    cr_assert(parse_request(CALL "rpc=223122&token=37&prime=1&seconds=50&streams=9", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_CALL);
+    cr_assert_str_eq(request.rpc_id, "\"1\"");
+    cr_assert_str_eq(request.token, "7");
+    cr_assert(request.after == 3 && request.progress == 2 && request.prime == 1 && request.seconds == 50);
+    cr_assert(parse_request(CALL "rpc=31&token=&prime=0&seconds=1&streams=9", &request));
+    cr_assert_str_eq(request.token, "");
+}
+
 Test(internal_request, rejects_everything_else)
 {
     static const char *const targets[] = {
@@ -47,6 +61,11 @@ Test(internal_request, rejects_everything_else)
         "/internal/stream/events?xexecution=" RUN "&workspace=" WORKSPACE "&key=" KEY "&after=1",
         "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=0",
         "/internal/stream/wait?execution=" RUN "&workspace=" WORKSPACE "&seconds=61",
+        CALL "rpc=&token=&prime=0&seconds=1&streams=9",
+        CALL "rpc=3&token=&prime=0&seconds=1&streams=9",
+        CALL "rpc=31&token=xx&prime=0&seconds=1&streams=9",
+        CALL "rpc=31&token=&prime=2&seconds=1&streams=9",
+        CALL "rpc=31&token=&prime=1&seconds=0&streams=9",
         "/internal/stream/wait/?execution=" RUN "&workspace=" WORKSPACE "&seconds=1",
     };
     struct internal_request request;
