@@ -112,7 +112,7 @@ export function Operator() {
                 { title: "Oldest", class: "c-num wider", cell: (w) => w.oldest_queued_seconds === null ? "–" : duration(w.oldest_queued_seconds * 1000) },
                 { title: "Credits", class: "c-num wider", cell: (w) => number(w.balance) },
                 { title: "Limit", class: "c-num wider", cell: (w) => w.limits.rate_limit_per_minute === null ? "default" : number(w.limits.rate_limit_per_minute) },
-                ...(can("operator:write") ? [{ title: "Actions", class: "c-act", cell: (w: Load) => <button type="button" onClick={() => setLimiting(w)}>Limits…</button> }] : []),
+                ...(can("operator:write") ? [{ title: "Actions", class: "c-one", cell: (w: Load) => <button type="button" onClick={() => setLimiting(w)}>Limits…</button> }] : []),
             ]} />}</Wait>
         </section>
         <System />

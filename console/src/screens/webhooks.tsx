@@ -78,7 +78,7 @@ export function WebhookScreen({ id }: { id: string }) {
                 { title: "Tries", class: "c-num wide", cell: (d) => d.tries },
                 { title: "Answer", class: "wide", cell: (d) => d.error ? <span class="bad"><T>{d.error}</T></span> : d.status ?? "–" },
                 { title: "Created", class: "c-time wide", cell: (d) => <Time at={d.created_at} /> },
-                ...(write ? [{ title: "Actions", class: "c-act", cell: (d: Delivery) => d.state === "failed" || d.state === "delivered" ?
+                ...(write ? [{ title: "Actions", class: "c-one", cell: (d: Delivery) => d.state === "failed" || d.state === "delivered" ?
                     <Act disabled={!w?.enabled} done="It will be sent again" run={() => post(`${at}/deliveries/${d.id}/redeliver`).then(() => pages.refresh())}>Redeliver</Act> : null }] : []),
             ]} /></section>
         {shown && <DeliveryDialog of={shown} close={() => setShown(undefined)} />}
