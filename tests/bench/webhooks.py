@@ -59,8 +59,10 @@ def wait_messages(stack, n):
     workspace = stack.workspace()
     answer = workspace.client().post("/webhooks", json={"url": REFUSED, "events": ["webhook.disabled"]})
     assert answer.status_code == 201
-    stack.sql("INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, body) "
-              f"SELECT CONCAT('00000000-0000-7000-8000-', LPAD(HEX(seq), 12, '0')), '{workspace.id}', 5, 1, '{{}}' FROM seq_1_to_{n}")
+    for first in range(1, n + 1, 100000):
+        stack.sql("INSERT INTO webhook_outbox (id, workspace_id, event, at_ms, body) "
+                  f"SELECT CONCAT('00000000-0000-7000-8000-', LPAD(HEX(seq), 12, '0')), '{workspace.id}', 5, 1, '{{}}' "
+                  f"FROM seq_{first}_to_{min(n, first + 99999)}")
 
 
 def count_waiting(stack):
