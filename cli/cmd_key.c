@@ -10,7 +10,7 @@ static const int64_t DAY_MS = 86400000;
 static json_object *scopes_json(uint32_t scopes)
 {
     json_object *list = json_object_new_array();
-    for (uint32_t bit = 1; bit <= SCOPES_ALL; bit <<= 1) {
+    for (uint32_t bit = 1; bit <= SCOPES_KNOWN; bit <<= 1) {
         if (scopes & bit)
             json_object_array_add(list, json_object_new_string(scope_name((enum scope)bit)));
     }
@@ -50,7 +50,7 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
         return CLI_USAGE;
     if (!scopes_parse(scopes, &k.scopes))
         return cli_usage(cli, "--scopes must be \"all\" or a comma-separated list of %s",
-                         scopes_text(cli->ctx, SCOPES_ALL));
+                         scopes_text(cli->ctx, SCOPES_KNOWN));
     k.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
     int code = cli_open_workspace(cli, STATEMENT_S, workspace, &k.workspace_id);
     if (code != CLI_DONE)

@@ -53,10 +53,14 @@ const struct command commands[] = {
     {"key", "list", cmd_key_list, "--workspace W", "lists the keys of a workspace"},
     {"key", "revoke", cmd_key_revoke, "--workspace W KEY",
      "revokes a key permanently; KEY is its id or its displayed beginning", "key.revoke"},
-    {"credits", "grant", cmd_credits_grant, "--workspace W --credits N --reason TEXT [--reference TEXT]",
+    {"credits", "grant", cmd_credits_grant,
+     "--workspace W --credits N --reason TEXT [--reference TEXT] [--category paid|promotional] [--priority "
+     "N] "
+     "[--effective-from TIME] [--expires-at TIME]",
      "adds credits (removes them if negative); prints the new balance. A grant with a reference, such as an "
      "invoice "
-     "number, is made once, however often the command is repeated",
+     "number, is made once, however often the command is repeated. Grants are used by priority (0 to 100, "
+     "default 50, the lowest first), then those that expire first, then promotional ones",
      "credits.grant"},
     {"budget", "set", cmd_budget_set,
      "--workspace W --scope workspace|key|principal|responder|tag [--target T] --period day|month|total "
@@ -69,13 +73,19 @@ const struct command commands[] = {
     {"budget", "list", cmd_budget_list, "--workspace W",
      "lists the budgets of a workspace with what is used"},
     {"budget", "remove", cmd_budget_remove, "--workspace W ID", "removes a budget", "budget.delete"},
+    {"credits", "void", cmd_credits_void, "--workspace W GRANT --reason TEXT",
+     "takes what a grant has left out of the balance; prints the new balance", "credits.void"},
+    {"credits", "list", cmd_credits_list,
+     "--workspace W [--status scheduled|active|used|expired|voided] [--before ID] [--limit N]",
+     "lists grants with what each has left, newest first, at most 20 unless --limit is given"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
     {"credits", "ledger", cmd_credits_ledger,
-     "--workspace W [--month YYYY-MM] [--kind grant|debit|refund] [--before ID] [--limit N]",
-     "lists grants, debits and refunds with names, newest first, at most 20 unless --limit is given"},
+     "--workspace W [--month YYYY-MM] [--kind grant|debit|refund|expiry|void] [--before ID] [--limit N]",
+     "lists what has changed the balance, with names, newest first, at most 20 unless --limit is given"},
     {"billing", "statement", cmd_billing_statement,
      "--month YYYY-MM [--workspace W [--by responder|key|day]] [--format table|csv|json]",
-     "prints opening balance, grants, usage, refunds and closing balance of a month (UTC), of one workspace "
+     "prints opening balance, grants, usage, refunds, expired and voided credits and closing balance of a "
+     "month (UTC), of one workspace "
      "or of all; "
      "--by adds the usage by responder, key or day"},
     {"billing", "export", cmd_billing_export,

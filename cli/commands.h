@@ -25,6 +25,8 @@ int cmd_key_create(struct cli *cli, int argc, char **argv);
 int cmd_key_list(struct cli *cli, int argc, char **argv);
 int cmd_key_revoke(struct cli *cli, int argc, char **argv);
 int cmd_credits_grant(struct cli *cli, int argc, char **argv);
+int cmd_credits_void(struct cli *cli, int argc, char **argv);
+int cmd_credits_list(struct cli *cli, int argc, char **argv);
 int cmd_credits_balance(struct cli *cli, int argc, char **argv);
 int cmd_credits_ledger(struct cli *cli, int argc, char **argv);
 int cmd_billing_statement(struct cli *cli, int argc, char **argv);

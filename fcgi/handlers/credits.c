@@ -169,8 +169,23 @@ int h_credits_usage(struct request *r)
 
 /* --- the ledger --- */
 
-static void write_entry(struct json_write *w, const struct ledger_entry *l)
+/* The grants that a row concerns: one, or its parts. */
+static void write_grants_of(struct json_write *w, const struct ledger_row *l)
 {
+    json_write_key(w, "grants");
+    json_write_open(w, '[');
+    for (size_t i = 0; i < l->parts_n; i++) {
+        json_write_open(w, '{');
+        json_write_id(w, "grant_id", &l->parts[i].grant_id);
+        json_write_credits(w, "amount", l->parts[i].amount);
+        json_write_close(w, '}');
+    }
+    json_write_close(w, ']');
+}
+
+static void write_entry(struct json_write *w, const struct ledger_row *row)
+{
+    const struct ledger_entry *l = &row->entry;
     json_write_open(w, '{');
     json_write_id(w, "id", &l->id);
     json_write_text(w, "kind", ledger_kind_name(l->kind));
@@ -180,6 +195,7 @@ static void write_entry(struct json_write *w, const struct ledger_entry *l)
     json_write_id(w, "responder_id", &l->responder_id);
     json_write_id(w, "key_id", &l->key_id);
     json_write_text(w, "reason", l->reason);
+    write_grants_of(w, row);
     json_write_close(w, '}');
 }
 
@@ -187,7 +203,7 @@ int h_credits_ledger(struct request *r)
 {
     id cursor;
     int64_t limit;
-    struct ledger_entry *list;
+    struct ledger_row *list;
     size_t n;
     if (!request_query_cursor(r, "after", "a ledger entry", &cursor) ||
         !request_query_int(r, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit))
@@ -198,5 +214,5 @@ int h_credits_ledger(struct request *r)
     struct page page = page_begin(r, "entries", n, limit);
     for (size_t i = 0; i < page.count; i++)
         write_entry(page.w, &list[i]);
-    return page_reply(r, &page, page.has_more ? list[page.count - 1].id.text : NULL);
+    return page_reply(r, &page, page.has_more ? list[page.count - 1].entry.id.text : NULL);
 }

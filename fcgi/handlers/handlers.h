@@ -71,6 +71,8 @@ int h_webhook_deliveries(struct request *r);
 int h_webhook_redeliver(struct request *r);
 int h_webhook_redeliver_since(struct request *r);
 int h_credits_get(struct request *r);
+int h_credits_grants(struct request *r);
+int h_credits_grant(struct request *r);
 int h_credits_usage(struct request *r);
 int h_credits_ledger(struct request *r);
 int h_session_create(struct request *r);

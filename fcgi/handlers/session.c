@@ -21,7 +21,7 @@ static void write_scopes(struct json_write *w, uint32_t scopes)
 {
     json_write_key(w, "scopes");
     json_write_open(w, '[');
-    for (uint32_t bit = 1; bit <= SCOPES_ALL; bit <<= 1) {
+    for (uint32_t bit = 1; bit <= SCOPES_KNOWN; bit <<= 1) {
         if (scopes & bit)
             json_write_bytes(w, scope_name((enum scope)bit), strlen(scope_name((enum scope)bit)));
     }

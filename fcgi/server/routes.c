@@ -98,6 +98,8 @@ static const struct route table[] = {
     {"PATCH", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_budget_patch},
     {"DELETE", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, 0, h_budget_delete},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
+    {"GET", "/credits/grants", "status limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_grants},
+    {"POST", "/credits/grants", "", SCOPE_CREDITS_WRITE, 0, JSON_BODY_MAX, h_credits_grant},
     {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
     {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
     {"POST", "/session", "", 0, ROUTE_SIGN_IN, SESSION_BODY_MAX, h_session_create},

@@ -7,6 +7,54 @@
 
 enum { DECIMALS = 6 };
 
+/* n * 10^scale, exactly. */
+static bool scale_by_ten(int64_t n, long scale, int64_t *scaled_r)
+{
+    for (; n != 0 && scale > 0; scale--) {
+        if (__builtin_mul_overflow(n, 10, &n))
+            return false;
+    }
+    for (; n != 0 && scale < 0; scale++) {
+        if (n % 10 != 0)
+            return false;
+        n /= 10;
+    }
+    *scaled_r = n;
+    return true;
+}
+
+bool credits_parse_json(const char *number, int64_t *micro_r)
+{
+    enum { EXPONENT_MAX = 1000 };
+    int64_t sign = *number == '-' ? -1 : 1, n = 0;
+    long zeros = 0, decimals = 0, exponent = 0;
+    bool after_point = false;
+    const char *p = number + (sign < 0);
+    for (; (*p >= '0' && *p <= '9') || (*p == '.' && !after_point); p++) {
+        if (*p == '.') {
+            after_point = true;
+            continue;
+        }
+        zeros++; /* of the scale, until a digit that is not 0 takes them into the number */
+        decimals += after_point;
+        if (*p == '0')
+            continue;
+        if (!scale_by_ten(n, zeros, &n) || __builtin_add_overflow(n, sign * (*p - '0'), &n))
+            return false;
+        zeros = 0;
+    }
+    if (*p == 'e' || *p == 'E') {
+        char *end;
+        exponent = strtol(p + 1, &end, 10);
+        if (end == p + 1)
+            return false;
+        p = end;
+    }
+    if (*p || exponent > EXPONENT_MAX || exponent < -EXPONENT_MAX)
+        return false;
+    return scale_by_ten(n, DECIMALS + zeros - decimals + exponent, micro_r);
+}
+
 bool credits_parse(const char *text, int64_t *micro_r)
 {
     bool negative = *text == '-';

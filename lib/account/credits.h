@@ -14,6 +14,9 @@ enum {
 /* Parses "12", "0.5" or "-3.000001": at most six decimals, no exponent, no sign except a minus. False for any
  * other text, and for an amount beyond 64 bits of micro-credits. */
 bool credits_parse(const char *text, int64_t *micro_r);
+/* Parses a JSON number, which may have an exponent: many programs write 0.000001 as 1e-06. False if it is no
+ * whole number of micro-credits, or beyond 64 bits. */
+bool credits_parse_json(const char *number, int64_t *micro_r);
 /* The inverse of credits_parse, without trailing zeros. Returns `out`. */
 const char *credits_text(int64_t micro, char out[CREDITS_TEXT_SIZE]);
 /* A JSON number with exactly the digits of credits_text. The caller owns the reference. */

@@ -22,13 +22,16 @@ enum scope {
     SCOPE_WEBHOOKS_WRITE = 1 << 13,
     SCOPE_BUDGETS_READ = 1 << 14,
     SCOPE_BUDGETS_WRITE = 1 << 15,
-    SCOPES_ALL = (1 << 16) - 1,
+    SCOPE_CREDITS_WRITE = 1 << 16,
+    SCOPES_KNOWN = (1 << 17) - 1,
+    /* What "all" means: whoever may give itself credits is named. */
+    SCOPES_ALL = SCOPES_KNOWN & ~SCOPE_CREDITS_WRITE,
 };
 
 /* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */
 const char *scope_name(enum scope scope);
-/* Parses a comma-separated list of scope names, or "all". Returns false if a name is unknown or the list is
- * empty. */
+/* Parses a comma-separated list of scope names, or "all", which is every scope but credits:write. Returns
+ * false if a name is unknown or the list is empty. */
 bool scopes_parse(const char *text, uint32_t *scopes_r);
 /* The names of the scopes, comma-separated; a new string of ctx. */
 const char *scopes_text(void *ctx, uint32_t scopes);

@@ -1,5 +1,6 @@
 #include "store/usage.h"
 
+#include <stdlib.h>
 #include <talloc.h>
 
 #include "mariadb/db.h"
@@ -94,8 +95,30 @@ enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t f
     return OK;
 }
 
+/* Reads "GRANT AMOUNT,GRANT AMOUNT" of the parts, or makes one part of the row's grant. */
+static void read_parts(void *ctx, const struct db_rows *rows, size_t r, struct ledger_row *row)
+{
+    const char *text = db_str(rows, r, LEDGER_PAGE_PARTS);
+    row->parts = talloc_array(ctx, struct grant_part, 1);
+    if (id_is_set(&row->entry.grant_id)) {
+        row->parts[row->parts_n++] =
+            (struct grant_part){row->entry.id, row->entry.grant_id, row->entry.amount};
+        return;
+    }
+    while (text && *text) {
+        struct grant_part part = {.ledger_id = row->entry.id};
+        char *end;
+        if (!id_parse(text, ID_LENGTH, &part.grant_id))
+            return;
+        part.amount = strtoll(text + ID_LENGTH, &end, 10);
+        row->parts = talloc_realloc(ctx, row->parts, struct grant_part, row->parts_n + 1);
+        row->parts[row->parts_n++] = part;
+        text = *end == ',' ? end + 1 : end;
+    }
+}
+
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
-                     struct ledger_entry **list_r, size_t *count_r)
+                     struct ledger_row **list_r, size_t *count_r)
 {
     static const id highest = {"ffffffff-ffff-ffff-ffff-ffffffffffff"};
     struct db_value args[] = {db_id(workspace), db_id(id_is_set(after) ? after : &highest), db_number(limit)};
@@ -103,9 +126,9 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
     enum err e = db_run(db, ctx, SQL_LEDGER_PAGE, args, 3, &rows);
     if (e != OK)
         return e;
-    struct ledger_entry *list = talloc_array(ctx, struct ledger_entry, rows->count + 1);
+    struct ledger_row *list = talloc_zero_array(ctx, struct ledger_row, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
-        list[i] = (struct ledger_entry){
+        list[i].entry = (struct ledger_entry){
             .workspace_id = *workspace,
             .id = db_get_id(rows, i, LEDGER_PAGE_ID),
             .kind = (enum ledger_kind)db_int(rows, i, LEDGER_PAGE_KIND),
@@ -114,7 +137,9 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
             .responder_id = db_get_id(rows, i, LEDGER_PAGE_RESPONDER_ID),
             .key_id = db_get_id(rows, i, LEDGER_PAGE_KEY_ID),
             .reason = db_str(rows, i, LEDGER_PAGE_REASON),
+            .grant_id = db_get_id(rows, i, LEDGER_PAGE_GRANT_ID),
         };
+        read_parts(ctx, rows, i, &list[i]);
     }
     *list_r = list;
     *count_r = rows->count;

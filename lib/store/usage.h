@@ -51,8 +51,14 @@ struct statement {
 enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                         struct statement **list_r, size_t *count_r) WARN_UNUSED;
 
+struct ledger_row {
+    struct ledger_entry entry;
+    /* The grants that it concerns; their sum is its amount. Of a row of 0 credits: none. */
+    struct grant_part *parts;
+    size_t parts_n;
+};
 /* Ledger entries older than `after` (unset: from the newest), newest first. */
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
-                     struct ledger_entry **list_r, size_t *count_r) WARN_UNUSED;
+                     struct ledger_row **list_r, size_t *count_r) WARN_UNUSED;
 /* "grant", "debit" ... */
 const char *ledger_kind_name(enum ledger_kind kind);

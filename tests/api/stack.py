@@ -31,7 +31,7 @@ TERMINAL = ("success", "failed", "stopped")
 ALL_SCOPES = ",".join((
     "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
     "executions:purge", "files:read", "files:write", "credits:read", "schedules:read", "schedules:write",
-    "webhooks:read", "webhooks:write", "budgets:read", "budgets:write"))
+    "webhooks:read", "webhooks:write", "budgets:read", "budgets:write", "credits:write"))
 SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 

@@ -16,7 +16,7 @@ QUICK = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
 SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 
 # Commands that change nothing that others see. A new command belongs here, or states its deed in cli/commands.c and has an action below.
-READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger",
+READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger", "credits list",
            "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
@@ -88,6 +88,11 @@ def command_actions(room):
         room.command("key", "revoke", *w, key)
         return key
 
+    def credits_void():
+        grant = room.command("credits", "grant", *w, "--credits", "5", "--reason", "by mistake")["ledger_id"]
+        room.command("credits", "void", *w, grant, "--reason", "a mistake")
+        return grant
+
     def workflow_archive():
         workflow = room.workflow()
         room.command("workflow", "archive", *w, workflow)
@@ -153,6 +158,7 @@ def command_actions(room):
         "budget remove": budget_remove,
         "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
                                               "R7")["ledger_id"],
+        "credits void": credits_void,
         "workflow put": lambda: room.command("workflow", "put", *w, room.file("w.json", json.dumps(QUICK)), "--name", "n")["id"],
         "workflow archive": workflow_archive,
         "workflow price": workflow_price,
@@ -300,6 +306,7 @@ def api_actions(stack):
         "POST /executions/bulk": ("bulk_job.create", bulk_job),
         "POST /bulk-jobs/{id}/cancel": ("bulk_job.cancel", lambda: with_id(bulk_job(True), lambda j: client.post(f"/bulk-jobs/{j}/cancel"))),
         "POST /bulk-jobs/{id}/resume": ("bulk_job.resume", lambda: with_id(bulk_job(True), lambda j: client.post(f"/bulk-jobs/{j}/resume"))),
+        "POST /credits/grants": ("credits.grant", lambda: client.post("/credits/grants", json={"credits": 1}).json()["id"]),
         "POST /webhooks": ("webhook.create", webhook),
         "PATCH /webhooks/{id}": ("webhook.change", lambda: with_id(webhook(), lambda w: client.patch(f"/webhooks/{w}", json={"enabled": False}))),
         "DELETE /webhooks/{id}": ("webhook.delete", lambda: with_id(webhook(), lambda w: client.delete(f"/webhooks/{w}"))),

@@ -213,7 +213,7 @@ def test_keys_are_created_listed_and_revoked(stack):
     assert sorted(made["scopes"]) == ["credits:read", "executions:read"]
     assert made["expires_at"] and UUID.match(made["principal_id"])
     other = workspace.key("all", "--principal", made["principal_id"])
-    assert sorted(other["scopes"]) == sorted(ALL_SCOPES.split(",")) and other["principal_id"] == made["principal_id"]
+    assert sorted([*other["scopes"], "credits:write"]) == sorted(ALL_SCOPES.split(",")) and other["principal_id"] == made["principal_id"]
     listed = stack.cli("key", "list", "--workspace", workspace.id)
     assert [k["id"] for k in listed] == [made["id"], other["id"]]
     assert made["key"] not in json.dumps(listed)

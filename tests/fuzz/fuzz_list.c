@@ -89,14 +89,14 @@ enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, con
 }
 
 enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
-                     struct ledger_entry **list_r, size_t *count_r)
+                     struct ledger_row **list_r, size_t *count_r)
 {
     need_id(after);
     need(limit >= 2 && limit <= PAGE_MAX + 1);
     *count_r = (size_t)limit;
-    *list_r = talloc_zero_array(ctx, struct ledger_entry, *count_r);
+    *list_r = talloc_zero_array(ctx, struct ledger_row, *count_r);
     for (size_t i = 0; i < *count_r; i++)
-        (*list_r)[i].id = some_id();
+        (*list_r)[i].entry.id = some_id();
     return OK;
 }
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 
-CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
+CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'reference_used', 'balance_limit', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
 class SessionWorkspace(TypedDict):
@@ -59,7 +59,7 @@ class Problem(TypedDict):
     status: int
     detail: str
     error: str
-    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
+    code: Literal['invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'reference_used', 'balance_limit', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable']
     errors: NotRequired[list[ProblemErrorsItem]]
     execution_id: NotRequired[str]  # The existing execution that conflicts with the request.
     budget_id: NotRequired[str | None]  # Of `budget_exceeded`: the budget that does not allow the run; null if the run matches more than 8.
@@ -647,15 +647,47 @@ Usage = TypedDict('Usage', {
 })
 
 
+class LedgerEntryGrantsItem(TypedDict):
+    grant_id: str
+    amount: Credits
+
+
 class LedgerEntry(TypedDict):
     id: str  # Id of the entry; the id of a debit is the id of its execution.
-    kind: Literal['grant', 'debit', 'refund']
+    kind: Literal['grant', 'debit', 'refund', 'expiry', 'void']
     amount: Credits
     created_at: TimeOffset
     execution_id: str | None
     responder_id: str | None
     key_id: str | None
     reason: str | None
+    grants: list[LedgerEntryGrantsItem]  # The grants that the amount came from or went to. Their amounts add up to `amount`; empty if that is 0.
+
+
+class NewGrant(TypedDict):
+    credits: float  # At most six decimal places.
+    category: NotRequired[Literal['paid', 'promotional']]
+    priority: NotRequired[int]  # Grants with the lowest number are used first.
+    effective_from: NotRequired[str | None]  # Start; before it, the credits are not in the balance. Default: now.
+    expires_at: NotRequired[str | None]  # What is left then is taken out of the balance. Default: never.
+    reference: NotRequired[str | None]  # Makes the grant idempotent in its workspace.
+    note: NotRequired[str | None]
+
+
+class Grant(TypedDict):
+    id: str
+    status: Literal['scheduled', 'active', 'used', 'expired', 'voided']
+    credits: Credits
+    remaining: Credits
+    category: Literal['paid', 'promotional']
+    priority: int
+    effective_from: TimeOffset
+    expires_at: TimeOffset | None
+    created_at: TimeOffset
+    ended_at: TimeOffset | None  # When it expired or was voided.
+    refund_of: str | None  # The expired grant whose refunds this one takes.
+    reference: str | None
+    note: str | None
 
 
 class ListWorkflowsResponse(TypedDict):
@@ -947,6 +979,12 @@ class GetCreditsResponse(TypedDict):
     balance: Credits
 
 
+class ListGrantsResponse(TypedDict):
+    grants: list[Grant]
+    has_more: bool
+    next_cursor: str | None
+
+
 class GetLedgerResponse(TypedDict):
     entries: list[LedgerEntry]
     has_more: bool
@@ -1033,6 +1071,9 @@ RedeliverWebhookDeliveryResponse202: TypeAlias = WebhookDelivery
 CreateBudgetResponse201: TypeAlias = Budget
 GetBudgetResponse: TypeAlias = Budget
 ChangeBudgetResponse: TypeAlias = Budget
+CreateGrantBody: TypeAlias = NewGrant
+CreateGrantResponse: TypeAlias = Grant
+CreateGrantResponse201: TypeAlias = Grant
 GetUsageResponse: TypeAlias = Usage
 CreateSessionResponse: TypeAlias = Session
 GetSessionResponse: TypeAlias = Session

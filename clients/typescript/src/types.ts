@@ -1291,6 +1291,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/credits/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List grants
+         * @description Lists the grants of the workspace with what each has left, newest first. The balance is the sum of what the active ones have left.
+         */
+        get: operations["listGrants"];
+        put?: never;
+        /**
+         * Grant credits
+         * @description Adds credits to the key's workspace, for the operator's own shop. The scope `credits:write` is in no key that was made with `all`.
+         *     A `reference`, such as the number of an order, is used once in a workspace, for ever: the same grant again answers 200 with the
+         *     grant that exists, another one 409 `reference_used`. An `Idempotency-Key` works as for every POST, for 24 hours.
+         *
+         */
+        post: operations["createGrant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits/usage": {
         parameters: {
             query?: never;
@@ -1606,7 +1633,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "foreign_origin" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "tool_name_taken" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "foreign_origin" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "reference_used" | "balance_limit" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "tool_name_taken" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;
@@ -2296,7 +2323,7 @@ export interface components {
              */
             id: string;
             /** @enum {unknown} */
-            kind: "grant" | "debit" | "refund";
+            kind: "grant" | "debit" | "refund" | "expiry" | "void";
             amount: components["schemas"]["Credits"];
             created_at: components["schemas"]["TimeOffset"];
             /** Format: uuid */
@@ -2306,6 +2333,56 @@ export interface components {
             /** Format: uuid */
             key_id: string | null;
             reason: string | null;
+            /** @description The grants that the amount came from or went to. Their amounts add up to `amount`; empty if that is 0. */
+            grants: {
+                /** Format: uuid */
+                grant_id: string;
+                amount: components["schemas"]["Credits"];
+            }[];
+        };
+        NewGrant: {
+            /** @description At most six decimal places. */
+            credits: number;
+            /**
+             * @default paid
+             * @enum {unknown}
+             */
+            category: "paid" | "promotional";
+            /**
+             * @description Grants with the lowest number are used first.
+             * @default 50
+             */
+            priority: number;
+            /** @description Start; before it, the credits are not in the balance. Default: now. */
+            effective_from?: string | null;
+            /** @description What is left then is taken out of the balance. Default: never. */
+            expires_at?: string | null;
+            /** @description Makes the grant idempotent in its workspace. */
+            reference?: string | null;
+            note?: string | null;
+        };
+        Grant: {
+            /** Format: uuid */
+            id: string;
+            /** @enum {unknown} */
+            status: "scheduled" | "active" | "used" | "expired" | "voided";
+            credits: components["schemas"]["Credits"];
+            remaining: components["schemas"]["Credits"];
+            /** @enum {unknown} */
+            category: "paid" | "promotional";
+            priority: number;
+            effective_from: components["schemas"]["TimeOffset"];
+            expires_at: components["schemas"]["TimeOffset"] | null;
+            created_at: components["schemas"]["TimeOffset"];
+            /** @description When it expired or was voided. */
+            ended_at: components["schemas"]["TimeOffset"] | null;
+            /**
+             * Format: uuid
+             * @description The expired grant whose refunds this one takes.
+             */
+            refund_of: string | null;
+            reference: string | null;
+            note: string | null;
         };
     };
     responses: {
@@ -4645,6 +4722,85 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listGrants: {
+        parameters: {
+            query?: {
+                /** @description Only grants of this status. */
+                status?: "scheduled" | "active" | "used" | "expired" | "voided";
+                /** @description Maximum number of grants. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of grants. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        grants: components["schemas"]["Grant"][];
+                        has_more: boolean;
+                        /** Format: uuid */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    createGrant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first
+                 *     response again. A different request with the key is rejected with 422 `idempotency_key_reused`. While the first
+                 *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
+                 *      */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewGrant"];
+            };
+        };
+        responses: {
+            /** @description The grant that has this reference. Nothing was changed. */
+            200: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            /** @description The new grant, or the stored response to the first request with this Idempotency-Key. */
+            201: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Grant"];
+                };
+            };
+            409: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

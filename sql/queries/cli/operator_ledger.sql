@@ -1,6 +1,6 @@
 -- A workspace's ledger with names, newest first. Filters: a kind, or NULL for any; ids from and before two bounds.
 SELECT l.id, l.kind, l.amount, COALESCE(f.name, s.slug) AS responder, k.prefix AS key_prefix, l.reason, r.reference, l.execution_id,
-  l.responder_id, l.key_id
+  l.responder_id, l.key_id, l.grant_id
 FROM credit_ledger l
 LEFT JOIN workflows f ON f.id = l.responder_id
 LEFT JOIN skills s ON s.id = l.responder_id

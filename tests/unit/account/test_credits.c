@@ -53,3 +53,41 @@ Test(credits, formats_without_trailing_zeros)
         json_object_put(o);
     }
 }
+
+Test(credits, parses_json_numbers)
+{
+    static const struct {
+        const char *text;
+        int64_t micro;
+    } good[] = {{"0", 0},
+                {"1e-06", 1},
+                {"0.000001", 1},
+                {"1E-6", 1},
+                {"12.5", 12500000},
+                {"-3.000001", -3000001},
+                {"10.0000000000000000000000", 10000000},
+                {"1.5e3", 1500000000},
+                {"1000000e-6", 1000000},
+                {"100.00e-8", 1},
+                {"9223372036854.775807", INT64_MAX},
+                {"-9223372036854.775808", INT64_MIN},
+                {"0e999", 0}};
+    static const char *const bad[] = {"0.0000001",
+                                      "1e-7",
+                                      "9223372036854.775808",
+                                      "1e13",
+                                      "1e999",
+                                      "1e99999999999999999999",
+                                      "1x",
+                                      "1.2.3",
+                                      "1e",
+                                      "15e-7",
+                                      "99999999999999999999999"};
+    int64_t micro;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
+        cr_expect(credits_parse_json(good[i].text, &micro), "%s", good[i].text);
+        cr_expect_eq(micro, good[i].micro, "%s: %" PRId64, good[i].text, micro);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        cr_expect_not(credits_parse_json(bad[i], &micro), "%s", bad[i]);
+}

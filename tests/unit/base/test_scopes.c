@@ -14,7 +14,8 @@ Test(scopes, bit_values_are_stable)
     cr_expect_str_eq(scope_name(1 << 13), "webhooks:write");
     cr_expect_str_eq(scope_name(1 << 14), "budgets:read");
     cr_expect_str_eq(scope_name(1 << 15), "budgets:write");
-    cr_expect_null(scope_name((enum scope)(1 << 16)));
+    cr_expect_str_eq(scope_name(1 << 16), "credits:write");
+    cr_expect_null(scope_name((enum scope)(1 << 17)));
     cr_expect_null(scope_name((enum scope)3));
     cr_expect_null(scope_name((enum scope)0));
 }
@@ -25,6 +26,7 @@ Test(scopes, parses_and_formats_lists)
     uint32_t scopes;
     cr_assert(scopes_parse("all", &scopes));
     cr_expect_eq(scopes, SCOPES_ALL);
+    cr_expect_eq(scopes & SCOPE_CREDITS_WRITE, 0, "nobody gets it without its name");
     uint32_t again;
     cr_assert(scopes_parse(scopes_text(ctx, SCOPES_ALL), &again));
     cr_expect_eq(again, SCOPES_ALL);
