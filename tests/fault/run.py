@@ -25,6 +25,7 @@ from model_quirks import Models  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 import webhooks  # noqa: E402
+from grants import Grants  # noqa: E402
 from schedules import Schedules  # noqa: E402
 from stack import eventually  # noqa: E402
 
@@ -127,6 +128,7 @@ class Harness:
             self.poor = poor
         self.budgets = Budgets(self.stack, self.book, rich, poor, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
+        self.grants = Grants(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
@@ -145,6 +147,7 @@ class Harness:
         for client in self.clients:
             client.start()
         self.schedules.start()
+        self.grants.start()
         if self.hostile:
             self.hostile.start()
         eventually(lambda: self.book.last_accepted, 30, "the first accepted run")
@@ -207,16 +210,18 @@ class Harness:
         if self.hostile:
             self.hostile.stop_runs()
         self.schedules.finish()
+        self.grants.finish()
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
         self.say("checks")
-        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.hostile) if w])
+        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.grants, self.hostile) if w])
         check_files(self.book, self.clients)
         check_erased(self.stack, self.book, self.faults.dead_blobs)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
         check_runners(self.book)
         self.schedules.check()
+        self.grants.check()
         self.webhooks.check()
         self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
