@@ -26,6 +26,7 @@ from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 import webhooks  # noqa: E402
 from grants import Grants  # noqa: E402
+from bulk import Bulk  # noqa: E402
 from schedules import Schedules  # noqa: E402
 from stack import eventually  # noqa: E402
 
@@ -129,6 +130,7 @@ class Harness:
         self.budgets = Budgets(self.stack, self.book, rich, poor, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.grants = Grants(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
+        self.bulk = Bulk(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
@@ -148,6 +150,7 @@ class Harness:
             client.start()
         self.schedules.start()
         self.grants.start()
+        self.bulk.start()
         if self.hostile:
             self.hostile.start()
         eventually(lambda: self.book.last_accepted, 30, "the first accepted run")
@@ -214,7 +217,7 @@ class Harness:
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
         self.say("checks")
-        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.grants, self.hostile) if w])
+        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.hostile) if w])
         check_files(self.book, self.clients)
         check_erased(self.stack, self.book, self.faults.dead_blobs)
         check_rows(self.book, rows)
@@ -222,6 +225,7 @@ class Harness:
         check_runners(self.book)
         self.schedules.check()
         self.grants.check()
+        self.bulk.check()
         self.webhooks.check()
         self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
