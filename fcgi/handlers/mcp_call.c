@@ -121,7 +121,7 @@ static int call_workflow(struct request *r, const struct rpc *rpc, const id *ses
                          const struct tool_arguments *arguments)
 {
     struct run_request req = {.kind = KIND_WORKFLOW, .first_response.status = 202};
-    enum err e = r->access.scopes & SCOPE_WORKFLOWS_EXECUTE
+    enum err e = (r->access.scopes & SCOPE_WORKFLOWS_EXECUTE) != 0
                      ? workflow_find_tool(r->app->db, r, &r->access.workspace_id, name, &req.responder_id)
                      : ERR_NOT_FOUND;
     if (e == ERR_NOT_FOUND)
@@ -140,8 +140,8 @@ static int call_skill(struct request *r, const struct rpc *rpc, const id *sessio
 {
     struct skill_start_form s = {.run = {.kind = KIND_SKILL, .first_response.status = 201}, .slug = name};
     struct skill skill;
-    const struct manifest *m;
-    enum err e = r->access.scopes & SCOPE_SKILLS_EXECUTE
+    const struct manifest *m = NULL;
+    enum err e = (r->access.scopes & SCOPE_SKILLS_EXECUTE) != 0
                      ? skill_get_current(r->app->db, r, &r->access.workspace_id, name, &skill)
                      : ERR_NOT_FOUND;
     if (e == OK)
@@ -271,7 +271,7 @@ int mcp_tools_call(struct request *r, const struct rpc *rpc, const id *session)
 
 int mcp_cancelled(struct request *r, const struct rpc *rpc, const id *session)
 {
-    static const uint8_t none[IDEMPOTENCY_FINGERPRINT];
+    static const uint8_t none[IDEMPOTENCY_FINGERPRINT] = {0};
     struct idempotency_match match = {0};
     json_object *request_id = json_get(rpc->params, "requestId");
     struct idempotency_key key = {.workspace_id = r->access.workspace_id,
