@@ -213,6 +213,7 @@ class Harness:
         if self.hostile:
             self.hostile.stop_runs()
         self.schedules.finish()
+        self.bulk.finish()
         self.grants.finish()
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
