@@ -53,6 +53,16 @@ const struct command commands[] = {
     {"key", "list", cmd_key_list, "--workspace W", "lists the keys of a workspace"},
     {"key", "revoke", cmd_key_revoke, "--workspace W KEY",
      "revokes a key permanently; KEY is its id or its displayed beginning", "key.revoke"},
+    {"operator", "create", cmd_operator_create,
+     "--name NAME --role viewer|operator|billing|admin [--expires-in-days N]",
+     "creates an operator, who may use the console for all workspaces with the rights of the role, and "
+     "prints "
+     "the token to sign in with; it cannot be shown again",
+     "operator.create"},
+    {"operator", "list", cmd_operator_list, "", "lists the operators"},
+    {"operator", "revoke", cmd_operator_revoke, "OPERATOR",
+     "revokes an operator permanently and ends the sessions; OPERATOR is the id or the name",
+     "operator.revoke"},
     {"credits", "grant", cmd_credits_grant,
      "--workspace W --credits N --reason TEXT [--reference TEXT] [--category paid|promotional] [--priority "
      "N] "

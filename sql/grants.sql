@@ -58,6 +58,7 @@ GRANT INSERT                         ON feed_events        TO 'millrace_api'@'lo
 -- The audit log: its rows are only added, and a row is recognized by its id.
 GRANT SELECT (id), INSERT            ON deeds              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON console_sessions   TO 'millrace_api'@'localhost';
+GRANT SELECT, UPDATE (last_used_ms)  ON operators          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhooks           TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON webhook_secrets    TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_outbox     TO 'millrace_api'@'localhost';
@@ -75,7 +76,8 @@ GRANT SELECT, INSERT, UPDATE         ON feeds              TO 'millrace_stream'@
 GRANT SELECT, INSERT, UPDATE         ON feed_events        TO 'millrace_stream'@'localhost';
 GRANT SELECT                         ON events             TO 'millrace_stream'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_stream'@'localhost';
-GRANT SELECT (id, key_id, used_ms, ends_ms) ON console_sessions TO 'millrace_stream'@'localhost';
+GRANT SELECT (id, key_id, operator_id, used_ms, ends_ms) ON console_sessions TO 'millrace_stream'@'localhost';
+GRANT SELECT (id, revoked_ms, expires_ms) ON operators     TO 'millrace_stream'@'localhost';
 GRANT SELECT, UPDATE (check_ms), DELETE ON stream_tickets  TO 'millrace_stream'@'localhost';
 
 -- The executor.
@@ -132,6 +134,7 @@ GRANT SELECT, INSERT, UPDATE         ON budgets            TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_periods     TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE, DELETE         ON feeds              TO 'millrace_executor'@'localhost';
 GRANT SELECT (ends_ms), DELETE       ON console_sessions   TO 'millrace_executor'@'localhost';
+GRANT SELECT (id, revoked_ms, expires_ms) ON operators     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON feed_events        TO 'millrace_executor'@'localhost';
 
 -- Billing: four views, nothing else.

@@ -12,6 +12,7 @@
 #include "fcgi/http/console.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/route.h"
 #include "session/session.h"
 #include "store/key.h"
 #include "store/ticket.h"
@@ -82,33 +83,63 @@ static bool is_known_as_unknown(const struct request *r, const uint8_t hash[API_
            now_ms - asked_ms < CACHE_TTL_MS;
 }
 
-/* A key or a session, by the hash under which it is stored and cached. */
+_Static_assert(AUTH_OPERATOR_NAME_SIZE == OPERATOR_NAME_MAX + 1, "a name fits");
+
+/* A key, a session or an operator's token, by the hash under which it is stored and cached. Each kind has a
+ * hash function of its own. */
 struct credential {
     uint8_t hash[API_KEY_HASH_SIZE];
-    bool is_session;
+    enum { CREDENTIAL_KEY, CREDENTIAL_SESSION, CREDENTIAL_OPERATOR } kind;
+};
+/* What was found. For an operator, `key` stands for it (session/session.h). */
+struct found {
+    struct api_key key;
+    struct session session;
+    struct operator operator;
+    struct api_key_limits limits;
 };
 
-static enum err find_credential(struct request *r, const struct credential *c, struct api_key *key,
-                                struct session *session, struct api_key_limits *limits)
+static enum err find_operator(struct request *r, const struct credential *c, struct found *f)
 {
-    return c->is_session ? session_find(r->app->db, r, c->hash, session, key, limits)
-                         : api_key_find(r->app->db, r, c->hash, key, limits);
+    enum err e = operator_find(r->app->db, r, c->hash, &f->operator);
+    if (e == OK)
+        f->key = (struct api_key){.id = f->operator.id,
+                                  .principal_id = f->operator.id,
+                                  .scopes = role_scopes(f->operator.role),
+                                  .expires_ms = f->operator.expires_ms,
+                                  .revoked_ms = f->operator.revoked_ms,
+                                  .last_used_ms = f->operator.last_used_ms };
+    return e;
 }
 
-static void fill_cached(struct auth_cached_key *cached, const struct api_key *key,
-                        const struct session *session, const struct api_key_limits *limits)
+static enum err find_credential(struct request *r, const struct credential *c, struct found *f)
 {
-    cached->key_id = key->id;
-    cached->workspace_id = key->workspace_id;
-    cached->principal_id = key->principal_id;
-    cached->session_id = session->id;
-    cached->scopes = key->scopes;
-    cached->expires_ms = key->expires_ms;
-    cached->revoked = key->revoked_ms != 0;
-    cached->used_ms = session->used_ms;
-    cached->ends_ms = session->ends_ms;
-    cached->rate_limit = limits->rate_limit;
-    cached->streams = limits->streams;
+    *f = (struct found){.limits.streams = -1};
+    if (c->kind == CREDENTIAL_OPERATOR)
+        return find_operator(r, c, f);
+    if (c->kind == CREDENTIAL_SESSION)
+        return session_find(r->app->db, r, c->hash, &f->session, &f->key, &f->operator, & f->limits);
+    enum err e = api_key_find(r->app->db, r, c->hash, &f->key, &f->limits);
+    f->key.scopes &= SCOPES_KNOWN;
+    return e;
+}
+
+static void fill_cached(struct auth_cached_key *cached, const struct found *f)
+{
+    cached->key_id = f->key.id;
+    cached->workspace_id = f->key.workspace_id;
+    cached->principal_id = f->key.principal_id;
+    cached->session_id = f->session.id;
+    cached->operator_id = f->operator.id;
+    cached->scopes = f->key.scopes;
+    cached->expires_ms = f->key.expires_ms;
+    cached->revoked = f->key.revoked_ms != 0;
+    cached->used_ms = f->session.used_ms;
+    cached->ends_ms = f->session.ends_ms;
+    cached->rate_limit = f->limits.rate_limit;
+    cached->streams = f->limits.streams;
+    if (f->operator.name)
+        strncpy(cached->operator_name, f->operator.name, sizeof cached->operator_name - 1);
 }
 
 /* Looks up a key or session by its hash; the result is at most CACHE_TTL_MS old. False if MariaDB failed or
@@ -126,10 +157,8 @@ static bool look_up(struct request *r, const struct credential *c, struct auth_c
         return true;
     if (!existed && !auth_take_look_up(r, now_ms))
         return false;
-    struct api_key key = {0};
-    struct session session = {0};
-    struct api_key_limits limits = {0};
-    enum err e = find_credential(r, c, &key, &session, &limits);
+    struct found found;
+    enum err e = find_credential(r, c, &found);
     if (e != ERR_NOT_FOUND && !existed)
         auth_give_back_look_up(r, now_ms);
     if (e != OK && e != ERR_NOT_FOUND) {
@@ -144,8 +173,8 @@ static bool look_up(struct request *r, const struct credential *c, struct auth_c
     cached_r->fetched_ms = now_ms;
     cached_r->found = e == OK;
     if (e == OK) {
-        fill_cached(cached_r, &key, &session, &limits);
-        int64_t used_ms = c->is_session ? session.used_ms : key.last_used_ms;
+        fill_cached(cached_r, &found);
+        int64_t used_ms = c->kind == CREDENTIAL_SESSION ? found.session.used_ms : found.key.last_used_ms;
         r->access.last_used_is_stale = clock_wall_ms() - used_ms >= LAST_USED_STEP_MS;
     }
     shared_cache_put(cache, c->hash, cached_r);
@@ -168,21 +197,48 @@ static void grant_access(struct request *r, const struct auth_cached_key *c)
     r->access.workspace_id = c->workspace_id;
     r->access.principal_id = c->principal_id;
     r->access.session_id = c->session_id;
+    r->access.operator_id = c->operator_id;
     r->access.scopes = c->scopes;
     r->access.rate_limit = c->rate_limit;
     r->access.streams = c->streams;
-    deed_begin(DEED_BY_KEY, c->key_id.text, r->id);
+    if (id_is_set(&c->operator_id))
+        deed_begin(DEED_BY_OPERATOR, c->operator_name, r->id);
+    else
+        deed_begin(DEED_BY_KEY, c->key_id.text, r->id);
 }
 
-bool auth_check_token(struct request *r, const char *key)
+/* The workspace in which an operator's request acts. Requests about the installation or the session need
+ * none. False: the request is rejected. */
+static bool enter_workspace(struct request *r)
 {
-    struct credential c = {.is_session = false};
+    const char *name;
+    int names = request_param_count(r, "HTTP_X_MILLRACE_WORKSPACE", &name);
+    bool is_needed = !(r->route->flags & ROUTE_SESSION) &&
+                     !(r->route->scopes & (SCOPE_OPERATOR_READ | SCOPE_OPERATOR_WRITE));
+    if (!is_needed)
+        return true;
+    if (names != 1 || !id_parse(name, strlen(name), &r->access.workspace_id))
+        return request_reject(r, 400, "invalid_request",
+                              "An operator's request must name the workspace: X-Millrace-Workspace: ID.");
+    enum err e = operator_workspace(r->app->db, r, &r->access.workspace_id, &r->access.streams);
+    if (e == ERR_NOT_FOUND)
+        return request_reject(r, 404, "not_found", "There is no such workspace.");
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
+static bool check_text(struct request *r, const char *text, struct credential *c)
+{
     struct auth_cached_key cached;
-    size_t size = strlen(key);
+    size_t size = strlen(text);
     if (size == 0 || size > KEY_MAX)
         return reject_unauthenticated(r, "The API key is not valid.");
-    api_key_hash(key, size, c.hash);
-    if (!look_up(r, &c, &cached))
+    if (c->kind == CREDENTIAL_OPERATOR)
+        operator_hash(text, size, c->hash);
+    else
+        api_key_hash(text, size, c->hash);
+    if (!look_up(r, c, &cached))
         return false;
     if (!is_valid(r, &cached))
         return reject_unauthenticated(r, "The API key is not valid.");
@@ -190,9 +246,16 @@ bool auth_check_token(struct request *r, const char *key)
     return true;
 }
 
+bool auth_check_token(struct request *r, const char *token)
+{
+    bool is_operator = strncmp(token, OPERATOR_TOKEN_PREFIX, strlen(OPERATOR_TOKEN_PREFIX)) == 0;
+    return check_text(r, token,
+                      &(struct credential){.kind = is_operator ? CREDENTIAL_OPERATOR : CREDENTIAL_KEY});
+}
+
 static bool check_cookie(struct request *r, const char *token)
 {
-    struct credential c = {.is_session = true};
+    struct credential c = {.kind = CREDENTIAL_SESSION};
     struct auth_cached_key cached = {.found = false};
     size_t size = strlen(token);
     if (!console_check_page(r))
@@ -205,7 +268,7 @@ static bool check_cookie(struct request *r, const char *token)
         return reject_unauthenticated(r, "The session has ended; sign in again.");
     }
     grant_access(r, &cached);
-    return true;
+    return !id_is_set(&r->access.operator_id) || enter_workspace(r);
 }
 
 bool auth_check(struct request *r)
@@ -222,7 +285,7 @@ bool auth_check(struct request *r)
         return reject_unauthenticated(r, "Several cookies of sessions were sent; send one.");
     if (keys < 0)
         return reject_unauthenticated(r, "Several API keys were sent; send one.");
-    if (!auth_check_token(r, key))
+    if (!check_text(r, key, &(struct credential){.kind = CREDENTIAL_KEY}))
         return false;
     r->access.by_header = true;
     return true;
@@ -250,12 +313,19 @@ bool auth_take_rate(struct request *r)
 {
     struct app *app = r->app;
     int64_t limit = r->access.rate_limit ? r->access.rate_limit : app->config->api.rate_limit_per_minute;
-    r->rate = rate_take(&app->shared->rate, app->redis, r, &r->access.workspace_id, limit);
+    /* an operator's requests are not those of the workspace */
+    bool is_operator = id_is_set(&r->access.operator_id);
+    const id *account = is_operator ? &r->access.operator_id : &r->access.workspace_id;
+    r->rate = rate_take(&app->shared->rate, app->redis, r, account, limit);
     if (r->rate.verdict != RATE_LIMITED)
         return true;
     reply_header(r, "Retry-After", "%lld", (long long)r->rate.reset_s);
-    reply_problem(r, 429, "rate_limited", "The workspace has used its limit of %lld requests per minute.",
-                  (long long)r->rate.limit);
+    if (is_operator)
+        reply_problem(r, 429, "rate_limited", "The operator has used the limit of %lld requests per minute.",
+                      (long long)r->rate.limit);
+    else
+        reply_problem(r, 429, "rate_limited", "The workspace has used its limit of %lld requests per minute.",
+                      (long long)r->rate.limit);
     return false;
 }
 
@@ -293,6 +363,26 @@ bool auth_require_scope(struct request *r, uint32_t scopes)
     return false;
 }
 
+static enum err record_operator_work(struct db_tx *tx, void *arg)
+{
+    const struct request *r = arg;
+    const id *workspace = &r->access.workspace_id;
+    const char *target = talloc_asprintf(tx->ctx, "%s %s", r->method, r->raw_path);
+    const struct deed_detail detail[] = {{"operator_id", r->access.operator_id.text}, {0}};
+    return deed_record(tx, "operator.request", id_is_set(workspace) ? workspace : NULL, target, detail);
+}
+
+bool auth_record_operator(struct request *r)
+{
+    if (!id_is_set(&r->access.operator_id) || r->route->flags & ROUTE_SESSION ||
+        strcmp(r->method, "GET") == 0 || strcmp(r->method, "HEAD") == 0)
+        return true;
+    enum err e = db_transaction(r->app->db, record_operator_work, r);
+    if (e != OK)
+        reply_err(r, e);
+    return e == OK;
+}
+
 bool auth_require_session(struct request *r)
 {
     return id_is_set(&r->access.session_id) ||
@@ -307,6 +397,12 @@ void auth_record_use(struct request *r)
     if (id_is_set(session) && session_mark_used(r->app->db, r, session, clock_wall_ms()) != OK)
         /* the next request tries again */
         log_debug("auth.last_used_update_failed", "session=%s", session->text);
+    const id *operator= & r->access.operator_id;
+    if (id_is_set(operator)) {
+        if (operator_mark_used(r->app->db, r, operator, clock_wall_ms()) != OK)
+            log_debug("auth.last_used_update_failed", "operator=%s", operator->text);
+        return;
+    }
     if (api_key_mark_used(r->app->db, r, &r->access.key_id, clock_wall_ms()) != OK)
         /* the next request tries again */
         log_debug("auth.last_used_update_failed", "key=%s", r->access.key_id.text);

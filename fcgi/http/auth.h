@@ -14,6 +14,9 @@
 
 struct request;
 
+/* OPERATOR_NAME_MAX of lib/session/operator.h, and a NUL. */
+enum { AUTH_OPERATOR_NAME_SIZE = 64 + 1 };
+
 /* What the workers of a host cache of a key or session, by its hash (fcgi/shared/shared_cache.h). */
 struct auth_cached_key {
     /* Boot time before MariaDB was asked. */
@@ -21,7 +24,9 @@ struct auth_cached_key {
     int64_t expires_ms, rate_limit, streams;
     /* Of a session; 0: it is a key. */
     int64_t used_ms, ends_ms;
-    id key_id, workspace_id, principal_id, session_id;
+    id key_id, workspace_id, principal_id, session_id, operator_id;
+    /* Of an operator. */
+    char operator_name[AUTH_OPERATOR_NAME_SIZE];
     uint32_t scopes;
     bool found, revoked;
 };
@@ -30,12 +35,16 @@ struct auth_cached_key {
  * is rejected with 401, with 403 or 415 if a page of another origin may have sent it, or with 503 while
  * MariaDB is unreachable. */
 bool auth_check(struct request *r) WARN_UNUSED;
-/* The same by an API key that stands in the body of the request. */
+/* The same by an API key or an operator's token that stands in the body of the request. */
 bool auth_check_token(struct request *r, const char *key) WARN_UNUSED;
-/* Takes the request out of the rate limit of its workspace. False (429) if nothing is left. */
+/* Takes the request out of the rate limit of its workspace, or of its operator. False (429) if nothing is
+ * left. */
 bool auth_take_rate(struct request *r) WARN_UNUSED;
 /* The session or key of the request, by which the event daemon asks whether a stream may continue. */
 const id *auth_credential(const struct request *r);
+/* Records a write by an operator in the audit log, before it is made, so that there is none without its row.
+ * True if there is nothing to record. False: the reply is set. */
+bool auth_record_operator(struct request *r) WARN_UNUSED;
 /* Lets the workers of this host forget the request's session, which was deleted. */
 void auth_forget_session(struct request *r);
 /* As auth_check, by the ticket in the query, which must have been issued for the execution that is last in

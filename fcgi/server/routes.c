@@ -108,6 +108,9 @@ static const struct route table[] = {
     {"POST", "/mcp", "", EXECUTE, ROUTE_BARE, JSON_BODY_MAX, h_mcp_post},
     {"GET", "/mcp", "", EXECUTE, ROUTE_BARE, 0, h_mcp_get},
     {"GET", "/internal/called", "execution workspace key after progress rpc token prime seconds streams", EXECUTE, ROUTE_BARE | ROUTE_RESUMED, 0, h_mcp_called},
+    {"GET", "/operator/overview", "", SCOPE_OPERATOR_READ, 0, 0, h_operator_overview},
+    {"GET", "/operator/workspaces", "limit after sort q", SCOPE_OPERATOR_READ, 0, 0, h_operator_workspaces},
+    {"PATCH", "/operator/workspaces/{id}", "", SCOPE_OPERATOR_WRITE, 0, JSON_BODY_MAX, h_operator_workspace_patch},
     {"GET", "/openapi.json", "", 0, ROUTE_OPEN, 0, h_openapi},
     {"GET", "/healthz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_alive},
     {"GET", "/readyz", "", 0, ROUTE_BARE | ROUTE_OPEN, 0, h_health_ready},
@@ -249,7 +252,8 @@ static bool authorize(struct request *r)
         return auth_check_ticket(r) && auth_take_rate(r);
     if (!auth_check(r))
         return false;
-    slow_share_note(&r->app->shared->slow, &r->access.workspace_id, clock_boot_ms());
+    if (id_is_set(&r->access.workspace_id))
+        slow_share_note(&r->app->shared->slow, &r->access.workspace_id, clock_boot_ms());
     if (!(route->flags & ROUTE_RESUMED) && !auth_take_rate(r))
         return false;
     return route->flags & ROUTE_SESSION ? auth_require_session(r) : auth_require_scope(r, route->scopes);
@@ -277,7 +281,7 @@ void route_request(struct request *r, struct FCGX_Stream *in)
     if (!r->route)
         return;
     deed_end(); /* of the worker's last request */
-    if (check_request(r, in))
+    if (check_request(r, in) && auth_record_operator(r))
         r->route->handler(r);
     else
         reply_rejected(r);

@@ -14,6 +14,10 @@ _Static_assert(SCOPES_KNOWN == (1 << SCOPE_NAMES) - 1, "each scope needs a name"
 
 const char *scope_name(enum scope scope)
 {
+    if (scope == SCOPE_OPERATOR_READ)
+        return "operator:read";
+    if (scope == SCOPE_OPERATOR_WRITE)
+        return "operator:write";
     for (int i = 0; i < SCOPE_NAMES; i++) {
         if ((unsigned)scope == 1U << i)
             return scope_names[i];
@@ -49,9 +53,10 @@ bool scopes_parse(const char *text, uint32_t *scopes_r)
 const char *scopes_text(void *ctx, uint32_t scopes)
 {
     char *text = talloc_strdup(ctx, "");
-    for (int i = 0; i < SCOPE_NAMES; i++) {
-        if (scopes & 1U << i)
-            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? "," : "", scope_names[i]);
+    for (int i = 0; i < 31; i++) {
+        const char *name = scopes & 1U << i ? scope_name((enum scope)(1U << i)) : NULL;
+        if (name)
+            text = talloc_asprintf_append_buffer(text, "%s%s", *text ? "," : "", name);
     }
     return text;
 }

@@ -26,6 +26,9 @@ enum scope {
     SCOPES_KNOWN = (1 << 17) - 1,
     /* What "all" means: whoever may give itself credits is named. */
     SCOPES_ALL = SCOPES_KNOWN & ~SCOPE_CREDITS_WRITE,
+    /* Of operators' sessions only (lib/session/role.h); no API key has them. */
+    SCOPE_OPERATOR_READ = 1 << 29,
+    SCOPE_OPERATOR_WRITE = 1 << 30,
 };
 
 /* "workflows:read" ...; NULL if `scope` is not exactly one scope. Static memory. */

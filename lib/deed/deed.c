@@ -43,7 +43,9 @@ void deed_end(void)
 
 static const char *actor_kind_name(void)
 {
-    return actor_kind == DEED_BY_KEY ? "key" : "user";
+    static const char *const names[] = {
+        [DEED_BY_USER] = "user", [DEED_BY_KEY] = "key", [DEED_BY_OPERATOR] = "operator"};
+    return names[actor_kind];
 }
 
 /* The id of a deed: the same one if it is the last deed of this actor, recorded once more. */

@@ -12,7 +12,7 @@
 
 #include "mariadb/db.h"
 
-enum deed_actor { DEED_BY_USER = 1, DEED_BY_KEY };
+enum deed_actor { DEED_BY_USER = 1, DEED_BY_KEY, DEED_BY_OPERATOR };
 
 enum {
     /* Bytes that are stored; longer texts are cut between two characters. */
@@ -22,7 +22,8 @@ enum {
     DEED_VALUE_MAX = 1000,
 };
 
-/* From now on, changes are made by `actor`: a user of the operating system, or the id of an API key.
+/* From now on, changes are made by `actor`: a user of the operating system, the id of an API key, or the name
+ * of an operator of the console.
  * `origin`: the command and its host, or the id of the request. The texts are copied. */
 void deed_begin(enum deed_actor kind, const char *actor, const char *origin);
 /* What is recorded from now on is a further deed, even if it has the name and target of the last one. For a

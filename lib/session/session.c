@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/scopes.h"
 #include "deed/deed.h"
 
 void session_hash(const char *token, size_t size, uint8_t hash[SESSION_HASH_SIZE])
@@ -28,11 +29,13 @@ static enum err create_work(struct db_tx *tx, void *arg)
         [SESSION_INSERT_SET_ID] = db_id(&s->id),
         [SESSION_INSERT_SET_HASH] = db_bytes(c->hash, SESSION_HASH_SIZE),
         [SESSION_INSERT_SET_KEY_ID] = db_id(&s->key_id),
+        [SESSION_INSERT_SET_OPERATOR_ID] = db_id(&s->operator_id),
         [SESSION_INSERT_SET_CREATED_MS] = db_number(s->created_ms),
         [SESSION_INSERT_SET_USED_MS] = db_number(s->used_ms),
         [SESSION_INSERT_SET_ENDS_MS] = db_number(s->ends_ms),
     };
-    struct db_value trim[] = {db_id(&s->key_id), db_id(&s->key_id)};
+    bool by_operator = id_is_set(&s->operator_id);
+    struct db_value owner = db_id(by_operator ? &s->operator_id : &s->key_id), trim[] = {owner, owner};
     struct db_value find[] = {db_bytes(c->hash, SESSION_HASH_SIZE)};
     struct db_rows *rows;
     /* a settling run finds the row of the run before it */
@@ -43,7 +46,8 @@ static enum err create_work(struct db_tx *tx, void *arg)
     }
     enum err e = db_run(tx->db, tx->ctx, SQL_SESSION_INSERT, args, SESSION_INSERT_SET_COUNT, NULL);
     if (e == OK)
-        e = db_run(tx->db, tx->ctx, SQL_SESSION_TRIM, trim, 2, NULL);
+        e = db_run(tx->db, tx->ctx, by_operator ? SQL_SESSION_TRIM_OPERATOR : SQL_SESSION_TRIM, trim, 2,
+                   NULL);
     return e == OK ? deed_record(tx, "session.create", c->workspace, s->id.text, NULL) : e;
 }
 
@@ -79,27 +83,54 @@ bool session_is_open(const struct session *s, int64_t idle_ms, int64_t now_ms)
     return now_ms < s->ends_ms && now_ms < s->used_ms + idle_ms;
 }
 
+/* What stands for the key of an operator's session. */
+static void read_operator(const struct db_rows *rows, struct api_key *key_r, struct operator* operator_r)
+{
+    *operator_r = (struct operator){
+        .id = db_get_id(rows, 0, SESSION_FIND_OPERATOR_ID),
+        .name = db_str(rows, 0, SESSION_FIND_NAME),
+        .role = (enum role)db_int(rows, 0, SESSION_FIND_ROLE),
+    };
+    *key_r = (struct api_key){
+        .id = operator_r->id,
+        .principal_id = operator_r->id,
+        .scopes = role_scopes(operator_r->role),
+        .expires_ms = db_int(rows, 0, SESSION_FIND_OPERATOR_EXPIRES_MS),
+        .revoked_ms = db_int(rows, 0, SESSION_FIND_OPERATOR_REVOKED_MS),
+    };
+}
+
+static void read_key(const struct db_rows *rows, struct api_key *key_r)
+{
+    *key_r = (struct api_key){
+        .id = db_get_id(rows, 0, SESSION_FIND_ID),
+        .workspace_id = db_get_id(rows, 0, SESSION_FIND_WORKSPACE_ID),
+        .principal_id = db_get_id(rows, 0, SESSION_FIND_PRINCIPAL_ID),
+        .scopes = (uint32_t)db_int(rows, 0, SESSION_FIND_SCOPES) & SCOPES_KNOWN,
+        .expires_ms = db_int(rows, 0, SESSION_FIND_EXPIRES_MS),
+        .revoked_ms = db_int(rows, 0, SESSION_FIND_REVOKED_MS),
+    };
+}
+
 enum err session_find(struct db *db, void *ctx, const uint8_t hash[SESSION_HASH_SIZE],
-                      struct session *session_r, struct api_key *key_r, struct api_key_limits *limits_r)
+                      struct session *session_r, struct api_key *key_r, struct operator* operator_r,
+                      struct api_key_limits *limits_r)
 {
     struct db_value arg = db_bytes(hash, SESSION_HASH_SIZE);
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_SESSION_FIND, &arg, 1, &rows);
     if (e != OK)
         return e;
-    if (rows->count == 0)
+    bool by_operator = rows->count > 0 && !db_cell(rows, 0, SESSION_FIND_OPERATOR_ID)->is_null;
+    if (rows->count == 0 || (!by_operator && db_cell(rows, 0, SESSION_FIND_ID)->is_null))
         return ERR_NOT_FOUND;
-    *key_r = (struct api_key){
-        .id = db_get_id(rows, 0, SESSION_FIND_ID),
-        .workspace_id = db_get_id(rows, 0, SESSION_FIND_WORKSPACE_ID),
-        .principal_id = db_get_id(rows, 0, SESSION_FIND_PRINCIPAL_ID),
-        .scopes = (uint32_t)db_int(rows, 0, SESSION_FIND_SCOPES),
-        .expires_ms = db_int(rows, 0, SESSION_FIND_EXPIRES_MS),
-        .revoked_ms = db_int(rows, 0, SESSION_FIND_REVOKED_MS),
-    };
+    *operator_r = (struct operator){.name = NULL};
+    if (by_operator)
+        read_operator(rows, key_r, operator_r);
+    else
+        read_key(rows, key_r);
     *session_r = (struct session){
         .id = db_get_id(rows, 0, SESSION_FIND_SESSION_ID),
-        .key_id = key_r->id,
         .used_ms = db_int(rows, 0, SESSION_FIND_USED_MS),
         .ends_ms = db_int(rows, 0, SESSION_FIND_ENDS_MS),
     };
@@ -126,12 +157,19 @@ enum err session_describe(struct db *db, void *ctx, const id *session,
                     .created_ms = db_int(rows, 0, SESSION_DESCRIBE_CREATED_MS),
                     .used_ms = db_int(rows, 0, SESSION_DESCRIBE_USED_MS),
                     .ends_ms = db_int(rows, 0, SESSION_DESCRIBE_ENDS_MS)},
-        .name = db_str(rows, 0, SESSION_DESCRIBE_PREFIX),
-        .scopes = (uint32_t)db_int(rows, 0, SESSION_DESCRIBE_SCOPES),
-        .workspace_id = db_get_id(rows, 0, SESSION_DESCRIBE_WORKSPACE_ID),
-        .workspace_name = db_str(rows, 0, SESSION_DESCRIBE_WORKSPACE),
-        .key_expires_ms = db_int(rows, 0, SESSION_DESCRIBE_EXPIRES_MS),
     };
+    if (db_cell(rows, 0, SESSION_DESCRIBE_OPERATOR_ID)->is_null) {
+        description_r->name = db_str(rows, 0, SESSION_DESCRIBE_PREFIX);
+        description_r->scopes = (uint32_t)db_int(rows, 0, SESSION_DESCRIBE_SCOPES) & SCOPES_KNOWN;
+        description_r->workspace_id = db_get_id(rows, 0, SESSION_DESCRIBE_WORKSPACE_ID);
+        description_r->workspace_name = db_str(rows, 0, SESSION_DESCRIBE_WORKSPACE);
+        description_r->owner_expires_ms = db_int(rows, 0, SESSION_DESCRIBE_EXPIRES_MS);
+    } else {
+        description_r->name = db_str(rows, 0, SESSION_DESCRIBE_NAME);
+        description_r->role = (enum role)db_int(rows, 0, SESSION_DESCRIBE_ROLE);
+        description_r->scopes = role_scopes(description_r->role);
+        description_r->owner_expires_ms = db_int(rows, 0, SESSION_DESCRIBE_OPERATOR_EXPIRES_MS);
+    }
     return OK;
 }
 

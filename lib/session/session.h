@@ -1,16 +1,18 @@
-/* Sessions of the console. A person exchanges an API key for a cookie, so that the key is not kept in the
- * browser. The cookie is 256 random bits; only its hash is stored. A session has the scopes of its key. It
- * ends when the key is revoked or expires, when it was not used for the idle time, at its absolute end, or
- * when it is deleted. */
+/* Sessions of the console. A person exchanges an API key or an operator's token for a cookie, so that it is
+ * not kept in the browser. The cookie is 256 random bits; only its hash is stored. A session has the scopes
+ * of its key, or of its operator's role. It ends when the key or the operator is revoked or expires, when it
+ * was not used for the idle time, at its absolute end, or when it is deleted. */
 #pragma once
 
 #include "mariadb/db.h"
+#include "session/operator.h"
 #include "store/key.h"
 
 enum {
     SESSION_TOKEN_SIZE = 43 + 1,
     SESSION_HASH_SIZE = API_KEY_HASH_SIZE,
-    /* Sessions of one key; a further one ends the least recently used. The LIMIT of session_trim.sql. */
+    /* Sessions of one key or operator; a further one ends the least recently used. The LIMIT of
+     * session_trim.sql and session_trim_operator.sql. */
     SESSIONS_OF_KEY_MAX = 100,
     /* The time of last use is stored at most this often. */
     SESSION_USED_STEP_MS = 60 * 1000,
@@ -21,37 +23,43 @@ enum {
 void session_hash(const char *token, size_t size, uint8_t hash[SESSION_HASH_SIZE]);
 
 struct session {
-    id id, key_id;
+    /* One of the two is set. */
+    id id, key_id, operator_id;
     /* Unix milliseconds. */
     int64_t created_ms, used_ms, ends_ms;
 };
 
-/* Makes a session of s->key_id that ends after `lifetime_ms`, and sets the other fields. `workspace` is that
- * of the key, for the audit log. Errors as of db_transaction. */
+/* Makes a session of s->key_id or s->operator_id that ends after `lifetime_ms`, and sets the other fields.
+ * `workspace` is that of the key, for the audit log; NULL for an operator. Errors as of db_transaction. */
 enum err session_create(struct db *db, struct session *s, const id *workspace, int64_t lifetime_ms,
                         char token_r[SESSION_TOKEN_SIZE]) WARN_UNUSED;
-/* For authentication: the session with this hash, its key, and limits of the key's workspace. Also finds
- * sessions that have ended; the caller checks the session and the key. ERR_NOT_FOUND: no such session. */
+/* For authentication: the session with this hash, its key, and limits of the key's workspace. For an
+ * operator's session, operator_r->id is set, with name and role on ctx, and *key_r stands for the operator:
+ * it has its id, the scopes of its role, its end, and no workspace. Also finds sessions that have ended; the
+ * caller checks the session and the key. ERR_NOT_FOUND: no such session. */
 enum err session_find(struct db *db, void *ctx, const uint8_t hash[SESSION_HASH_SIZE],
-                      struct session *session_r, struct api_key *key_r,
+                      struct session *session_r, struct api_key *key_r, struct operator* operator_r,
                       struct api_key_limits *limits_r) WARN_UNUSED;
 /* Whether the session's own times allow its use. `idle_ms` is the setting console.idle_minutes. */
 bool session_is_open(const struct session *s, int64_t idle_ms, int64_t now_ms);
 /* Stores the time of last use, at most once a minute. */
 enum err session_mark_used(struct db *db, void *ctx, const id *session, int64_t now_ms) WARN_UNUSED;
-/* ERR_NOT_FOUND: it has ended already. */
+/* `workspace` NULL: an operator's. ERR_NOT_FOUND: it has ended already. */
 enum err session_delete(struct db *db, const id *session, const id *workspace) WARN_UNUSED;
 
 /* What the person may know of a session. */
 struct session_description {
     struct session session;
-    /* The displayed beginning of the key. */
+    /* The displayed beginning of the key, or the operator's name. */
     const char *name;
+    /* 0: of a key */
+    enum role role;
     uint32_t scopes;
+    /* Of the key; not set for an operator. */
     id workspace_id;
     const char *workspace_name;
-    /* Of the key; 0: it does not expire. */
-    int64_t key_expires_ms;
+    /* Of the key or the operator; 0: it does not expire. */
+    int64_t owner_expires_ms;
 };
 /* Texts on ctx. ERR_NOT_FOUND: no such session. */
 enum err session_describe(struct db *db, void *ctx, const id *session,

@@ -1,10 +1,12 @@
 """Sessions of the console: signing in and out, what a page of another origin cannot do, and when a session ends."""
+import atexit
 import contextlib
 import hashlib
 import http.client
 import json
 import pathlib
 import re
+import shutil
 import tempfile
 import threading
 import time
@@ -16,6 +18,7 @@ from openapi import DOCUMENT
 from stack import ALL_SCOPES, check_json, eventually
 
 FILES = pathlib.Path(tempfile.mkdtemp(prefix="mr-console-", dir="/tmp"))
+atexit.register(shutil.rmtree, FILES)
 SETTINGS = {"nginx.console": str(FILES)}
 TLS = True
 PAGE = {"X-Millrace-Console": "1", "Sec-Fetch-Site": "same-origin"}
@@ -87,6 +90,10 @@ def test_key_is_exchanged_for_a_session(stack, workspace):
     assert b.get("/credits").json() == {"balance": 1000}
     scope = problem(b.get("/workflows"), 403, "insufficient_scope")
     assert "workflows:read" in scope["detail"]
+
+
+def test_session_has_every_scope_that_its_key_has(stack, workspace):
+    assert set(Browser(stack, workspace.key(ALL_SCOPES)["key"]).session["scopes"]) == set(ALL_SCOPES.split(","))
 
 
 def test_only_a_hash_of_the_cookie_is_stored(stack, browser, made):

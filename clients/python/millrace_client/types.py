@@ -6,17 +6,39 @@ from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
 CODES = ('invalid_request', 'invalid_json', 'invalid_cursor', 'invalid_idempotency_key', 'execution_terminal', 'unauthenticated', 'insufficient_credits', 'budget_exceeded', 'budget_exists', 'budget_limit', 'budget_target_unknown', 'insufficient_scope', 'foreign_origin', 'cross_site', 'not_found', 'method_not_allowed', 'idempotency_in_flight', 'tool_call_exists', 'execution_not_terminal', 'execution_not_delayed', 'too_many_signals', 'too_many_tickets', 'ticket_gone', 'execution_purged', 'webhook_disabled', 'reference_used', 'balance_limit', 'body_too_large', 'uri_too_long', 'unsupported_media_type', 'invalid_inputs', 'invalid_program', 'invalid_schedule', 'schedule_overlap', 'schedule_key_revoked', 'backfill_in_progress', 'tool_name_taken', 'bulk_job_ended', 'bulk_job_not_paused', 'model_not_allowed', 'idempotency_key_reused', 'rate_limited', 'concurrency_limited', 'quota_exceeded', 'internal', 'outcome_unknown', 'unavailable')
 
 
+class WorkspaceLoad(TypedDict):
+    id: str
+    name: str
+    created_at: str
+    balance: float  # In credits.
+    queued: int  # Executions that an executor could take.
+    running: int  # Executions that executors have in memory.
+    waiting: int  # Executions that are parked, or wait for their start.
+    oldest_queued_seconds: float | None  # How long ago the first of the queued ones was accepted.
+    accepted_per_minute: int  # Executions that were accepted within the last minute.
+    ended_per_minute: int  # Of these
+    failed_per_minute: int  # Of these
+    limits: WorkspaceLimits
+
+
+class WorkspaceLimits(TypedDict):
+    rate_limit_per_minute: NotRequired[int | None]  # Requests a minute. null: the setting applies.
+    max_concurrent: NotRequired[int | None]  # Executions that have not ended. null: no limit.
+
+
 class SessionWorkspace(TypedDict):
+    """The key's workspace. An operator names one in `X-Millrace-Workspace`."""
+
     id: str
     name: str
 
 
 class Session(TypedDict):
-    kind: Literal['key']
-    name: str  # The displayed beginning of the API key.
-    role: None
+    kind: Literal['key', 'operator']
+    name: str  # The displayed beginning of the API key, or the operator's name.
+    role: Literal['viewer', 'operator', 'billing', 'admin', None]  # Of an operator.
     scopes: list[str]  # What the session may do.
-    workspace: SessionWorkspace
+    workspace: SessionWorkspace | None  # The key's workspace. An operator names one in `X-Millrace-Workspace`.
     created_at: str
     expires_at: str  # When the session ends however much it is used.
     idle_expires_at: str  # When the session ends if no further request comes.
@@ -992,7 +1014,38 @@ class GetLedgerResponse(TypedDict):
 
 
 class CreateSessionBody(TypedDict):
-    token: str  # An API key.
+    token: str  # An API key or an operator's token.
+
+
+class GetOverviewResponseExecutorsItem(TypedDict):
+    id: int
+    host: str
+    pid: int
+    alive: bool
+    runs: int  # Executions that it has in memory.
+    started_at: str
+    beat_at: str | None  # Its last heartbeat.
+    lease_seconds: float  # How long after a heartbeat it is lost.
+
+
+class GetOverviewResponseHost(TypedDict):
+    workers: int
+    requests_in_progress: int
+    refusals: dict[str, int]  # Rejected requests by status, and by some reasons.
+
+
+class GetOverviewResponse(TypedDict):
+    at: str
+    last_minute: dict[str, int]  # Executions accepted within the last minute, by their present state.
+    queue: dict[str, float]
+    ended_total: dict[str, int]  # Executions that have ended since the installation, by their state.
+    executors: list[GetOverviewResponseExecutorsItem]
+    host: GetOverviewResponseHost
+
+
+class ListWorkspacesResponse(TypedDict):
+    workspaces: list[WorkspaceLoad]
+    next: str | None
 
 
 class AnswerSignalTicketResponse202(TypedDict):
@@ -1079,5 +1132,7 @@ CreateSessionResponse: TypeAlias = Session
 GetSessionResponse: TypeAlias = Session
 SendMcpMessageBody: TypeAlias = McpMessage
 SendMcpMessageResponse: TypeAlias = McpMessage
+LimitWorkspaceBody: TypeAlias = WorkspaceLimits
+LimitWorkspaceResponse: TypeAlias = WorkspaceLoad
 GetDocumentResponse: TypeAlias = dict[str, Any]
 AnswerSignalTicketBody: TypeAlias = Any

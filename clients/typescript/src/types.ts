@@ -1375,9 +1375,9 @@ export interface paths {
         put?: never;
         /**
          * Sign in
-         * @description Exchanges an API key for a session, whose cookie the response sets: HttpOnly, SameSite=Strict, Path=/api/v1, and Secure under TLS.
-         *     The session has the key's scopes and ends with the key, after an hour without a request, after twelve hours (both are settings), or
-         *     by DELETE. A key has at most 100 sessions; a further one ends the least recently used.
+         * @description Exchanges an API key or an operator's token for a session, whose cookie the response sets: HttpOnly, SameSite=Strict, Path=/api/v1, and Secure under TLS.
+         *     The session has the scopes of the key or of the operator's role, and ends with the key or operator, after an hour without a request, after twelve hours (both are settings), or
+         *     by DELETE. A key or operator has at most 100 sessions; a further one ends the least recently used.
          *
          */
         post: operations["createSession"];
@@ -1413,6 +1413,72 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/operator/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the overview
+         * @description What the installation does. Counts of what is queued or running at this moment do not show fast executions; those of the last
+         *     minute and `ended_total`, of which two readings give a rate, do. `host` is about the API host that answers, since its start.
+         *
+         */
+        get: operations["getOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/workspaces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the workspaces with their load
+         * @description Lists all workspaces of the installation by id, or with `sort=load` one page of those with the most queued and running executions.
+         *
+         */
+        get: operations["listWorkspaces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operator/workspaces/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workspace. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Limit a workspace
+         * @description Changes the limits that the body has, as `millrace workspace set` does.
+         */
+        patch: operations["limitWorkspace"];
         trace?: never;
     };
     "/openapi.json": {
@@ -1528,19 +1594,54 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        WorkspaceLoad: {
+            /** Format: uuid */
+            id: string;
+            name: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @description In credits. */
+            balance: number;
+            /** @description Executions that an executor could take. */
+            queued: number;
+            /** @description Executions that executors have in memory. */
+            running: number;
+            /** @description Executions that are parked, or wait for their start. */
+            waiting: number;
+            /** @description How long ago the first of the queued ones was accepted. */
+            oldest_queued_seconds: number | null;
+            /** @description Executions that were accepted within the last minute. */
+            accepted_per_minute: number;
+            /** @description Of these */
+            ended_per_minute: number;
+            /** @description Of these */
+            failed_per_minute: number;
+            limits: components["schemas"]["WorkspaceLimits"];
+        };
+        WorkspaceLimits: {
+            /** @description Requests a minute. null: the setting applies. */
+            rate_limit_per_minute?: number | null;
+            /** @description Executions that have not ended. null: no limit. */
+            max_concurrent?: number | null;
+        };
         Session: {
             /** @enum {string} */
-            kind: "key";
-            /** @description The displayed beginning of the API key. */
+            kind: "key" | "operator";
+            /** @description The displayed beginning of the API key, or the operator's name. */
             name: string;
-            role: null;
+            /**
+             * @description Of an operator.
+             * @enum {string|null}
+             */
+            role: "viewer" | "operator" | "billing" | "admin" | null;
             /** @description What the session may do. */
             scopes: string[];
+            /** @description The key's workspace. An operator names one in `X-Millrace-Workspace`. */
             workspace: {
                 /** Format: uuid */
                 id: string;
                 name: string;
-            };
+            } | null;
             /** Format: date-time */
             created_at: string;
             /**
@@ -4908,7 +5009,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    /** @description An API key. */
+                    /** @description An API key or an operator's token. */
                     token: string;
                 };
             };
@@ -5021,6 +5122,142 @@ export interface operations {
             };
             "4XX": components["responses"]["McpRejected"];
             "5XX": components["responses"]["McpRejected"];
+        };
+    };
+    getOverview: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Says that the console's page sends the request. */
+                "X-Millrace-Console": components["parameters"]["Console"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: date-time */
+                        at: string;
+                        /** @description Executions accepted within the last minute, by their present state. */
+                        last_minute: {
+                            [key: string]: number;
+                        };
+                        queue: {
+                            [key: string]: number;
+                        };
+                        /** @description Executions that have ended since the installation, by their state. */
+                        ended_total: {
+                            [key: string]: number;
+                        };
+                        executors: {
+                            id: number;
+                            host: string;
+                            pid: number;
+                            alive: boolean;
+                            /** @description Executions that it has in memory. */
+                            runs: number;
+                            /** Format: date-time */
+                            started_at: string;
+                            /**
+                             * Format: date-time
+                             * @description Its last heartbeat.
+                             */
+                            beat_at: string | null;
+                            /** @description How long after a heartbeat it is lost. */
+                            lease_seconds: number;
+                        }[];
+                        host: {
+                            workers: number;
+                            requests_in_progress: number;
+                            /** @description Rejected requests by status, and by some reasons. */
+                            refusals: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listWorkspaces: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of workspaces. */
+                limit?: number;
+                /** @description The `next` of the previous page. */
+                after?: string;
+                /** @description `load` stands without `q` and `after`. */
+                sort?: "id" | "load";
+                /** @description Only workspaces whose name contains it, in any case of letters, or whose id it is. */
+                q?: string;
+            };
+            header: {
+                /** @description Says that the console's page sends the request. */
+                "X-Millrace-Console": components["parameters"]["Console"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of workspaces. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        workspaces: components["schemas"]["WorkspaceLoad"][];
+                        /** Format: uuid */
+                        next: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    limitWorkspace: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Says that the console's page sends the request. */
+                "X-Millrace-Console": components["parameters"]["Console"];
+            };
+            path: {
+                /** @description The id of the workspace. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WorkspaceLimits"];
+            };
+        };
+        responses: {
+            /** @description The workspace. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WorkspaceLoad"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
         };
     };
     getDocument: {

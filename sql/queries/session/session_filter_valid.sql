@@ -1,4 +1,6 @@
--- Which of these sessions have not ended, and their keys neither. Values: now, the earliest last use, now.
+-- Which of these sessions have not ended, and their keys or operators neither. Values: now, the earliest last use, now.
 SELECT s.id FROM console_sessions s
-JOIN api_keys k ON k.id = s.key_id
-WHERE s.ends_ms > ? AND s.used_ms > ? AND k.revoked_ms IS NULL AND (k.expires_ms IS NULL OR k.expires_ms > ?) AND s.id IN ([[?]])
+LEFT JOIN api_keys k ON k.id = s.key_id
+LEFT JOIN operators o ON o.id = s.operator_id
+WHERE s.ends_ms > ? AND s.used_ms > ? AND COALESCE(k.id, o.id) IS NOT NULL AND COALESCE(k.revoked_ms, o.revoked_ms) IS NULL
+  AND COALESCE(k.expires_ms, o.expires_ms, 9223372036854775807) > ? AND s.id IN ([[?]])

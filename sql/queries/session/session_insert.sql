@@ -1,1 +1,1 @@
-INSERT INTO console_sessions (id, hash, key_id, created_ms, used_ms, ends_ms) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO console_sessions (id, hash, key_id, operator_id, created_ms, used_ms, ends_ms) VALUES (?, ?, ?, ?, ?, ?, ?)

@@ -1,0 +1,5 @@
+-- The workspace that an operator's request names, with what its requests need.
+SELECT w.id, q.value AS streams
+FROM workspaces w
+LEFT JOIN quotas q ON q.workspace_id = w.id AND q.name = 'streams'
+WHERE w.id = ?
