@@ -81,7 +81,7 @@ static struct span call_key(struct request *r, const char *rpc_id, const id *ses
         return (struct span){0};
     const char *text = talloc_asprintf(r, "%s %s %s", r->access.key_id.text, session->text, rpc_id);
     crypto_hash_sha256(hash, (const unsigned char *)text, strlen(text));
-    return span_text(talloc_asprintf(r, "mcp:%s", sodium_bin2hex(hex, sizeof hex, hash, sizeof hash)));
+    return span_text(talloc_asprintf(r, "mcp %s", sodium_bin2hex(hex, sizeof hex, hash, sizeof hash)));
 }
 
 static bool prepare_call(struct request *r, const struct rpc *rpc, const id *session,

@@ -202,8 +202,11 @@ def test_no_location_forgets_the_headers():
     # the files of the console are for pages of this origin
     console = [b for b in blocks if "/console/ {" in b.split("\n")[0]]
     assert len(console) == 1 and "Cross-Origin-Resource-Policy same-origin always" in console[0] and "cors" not in console[0]
+    # the page of a ticket is for people who open it; no script of another origin may read it
+    answer = [b for b in blocks if b.startswith("location /answer/ {")]
+    assert len(answer) == 1 and "X-Request-Id" in answer[0] and "cors" not in answer[0]
     for block in blocks:
-        if block in console:
+        if block in console + answer:
             continue
         for name in ("X-Request-Id $request_id", "Access-Control-Allow-Origin $cors_origin", "Access-Control-Expose-Headers $cors_exposed", "Vary $cors_vary"):
             assert f"add_header {name} always;" in block, block
