@@ -410,6 +410,11 @@ static enum err return_to_grant(struct db_tx *tx, struct account *a, const id *g
         add_entry(a, LEDGER_VOID, &entry, g, -amount, "refund of a voided grant");
         return OK;
     }
+    if (has_expired(a, g) && id_is_set(&g->refund_of)) { /* its time was extended once already */
+        id entry = id_new();
+        add_entry(a, LEDGER_EXPIRY, &entry, g, -amount, "refund of an expired grant");
+        return OK;
+    }
     if (has_expired(a, g)) {
         enum err e = find_replacement(tx, a, g, target_r);
         if (e != OK)
@@ -474,11 +479,14 @@ enum err account_add_grant(struct account *a, const struct grant *grant)
 {
     struct grant g = *grant;
     int64_t total = a->balance;
+    size_t open_n = 0;
     for (size_t i = 0; i < a->grants->n; i++) {
-        if (a->grants->list[i].state == GRANT_SCHEDULED)
-            total += a->grants->list[i].amount;
+        const struct grant *other = &a->grants->list[i];
+        if (other->state == GRANT_SCHEDULED)
+            total += other->amount;
+        open_n += other->state == GRANT_SCHEDULED || other->remaining > 0;
     }
-    if (g.amount > GRANTS_TOTAL_MAX - total)
+    if (g.amount > GRANTS_TOTAL_MAX - total || open_n >= GRANTS_OPEN_MAX)
         return ERR_LIMIT;
     g.state = GRANT_SCHEDULED;
     g.remaining = g.amount;
@@ -521,37 +529,63 @@ enum err account_void_grant(struct db_tx *tx, struct account *a, const id *grant
 
 struct due {
     void *ctx;
+    /* the accounts to look at; 0: those that are due */
+    id workspaces[DUE_MAX];
+    size_t workspaces_n;
     struct account *accounts;
     size_t n;
 };
 
+static enum err find_due(struct db_tx *tx, struct due *d)
+{
+    struct db_value limit = db_number(DUE_MAX);
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_DUE, &limit, 1, &rows);
+    d->workspaces_n = e == OK ? rows->count : 0;
+    for (size_t i = 0; i < d->workspaces_n; i++)
+        d->workspaces[i] = db_get_id(rows, i, ACCOUNT_DUE_WORKSPACE_ID);
+    return e;
+}
+
 static enum err due_work(struct db_tx *tx, void *arg)
 {
     struct due *d = arg;
-    struct db_value limit = db_number(DUE_MAX);
-    struct db_rows *rows;
-    id workspaces[DUE_MAX];
     talloc_free_children(d->ctx);
     d->n = 0;
-    enum err e = db_run(tx->db, tx->ctx, SQL_ACCOUNT_DUE, &limit, 1, &rows);
-    if (e != OK || rows->count == 0)
+    enum err e = d->workspaces_n == 0 ? find_due(tx, d) : OK;
+    if (e != OK || d->workspaces_n == 0)
         return e;
-    for (size_t i = 0; i < rows->count; i++)
-        workspaces[i] = db_get_id(rows, i, ACCOUNT_DUE_WORKSPACE_ID);
-    e = account_lock_free(tx, d->ctx, workspaces, rows->count, &d->accounts, &d->n);
+    e = account_lock_free(tx, d->ctx, d->workspaces, d->workspaces_n, &d->accounts, &d->n);
     if (e == OK)
         e = account_open_grants(tx, d->accounts, d->n);
     return e == OK ? account_write(tx, d->accounts, d->n) : e;
 }
 
+static enum err make_due_in(struct db *db, struct redis *redis, struct due *d)
+{
+    enum err e = db_transaction(db, due_work, d);
+    if (e == OK && d->n > 0) {
+        account_publish(redis, d->accounts, d->n);
+        redis_flush(redis);
+    }
+    return e;
+}
+
 enum err grants_make_due(struct db *db, struct redis *redis, size_t *n_r)
 {
     struct due d = {.ctx = talloc_new(NULL)};
-    enum err e = db_transaction(db, due_work, &d);
+    enum err e = make_due_in(db, redis, &d);
     *n_r = e == OK ? d.n : 0;
-    if (*n_r > 0) {
-        account_publish(redis, d.accounts, d.n);
-        redis_flush(redis);
+    /* one account that cannot be written must not keep the others */
+    for (size_t i = 0; e != OK && !err_is_transient(e) && i < d.workspaces_n; i++) {
+        struct due one = {.ctx = talloc_new(NULL), .workspaces = {d.workspaces[i]}, .workspaces_n = 1};
+        enum err failed = make_due_in(db, redis, &one);
+        if (failed == OK)
+            *n_r += one.n;
+        else
+            log_error("credits.due_failed", "workspace=%s error=%s", one.workspaces[0].text,
+                      err_name(failed));
+        talloc_free(one.ctx);
     }
     talloc_free(d.ctx);
     return e;

@@ -16,6 +16,9 @@
 /* Micro-credits that an account can have, scheduled grants included. Far below 64 bits, so that refunds of
  * what was debited before still fit. */
 #define GRANTS_TOTAL_MAX (INT64_C(1) << 62)
+/* Grants of an account that are scheduled or have something left: a transaction that serves other tenants too
+ * may read all of them. Grants that take refunds may be more. */
+enum { GRANTS_OPEN_MAX = 1000 };
 /* Refunds of an expired grant go to a grant that lives so long, or as long as the expired one if that is
  * less. */
 #define GRANT_REFUND_LIFE_MS (INT64_C(30) * 86400000)
@@ -39,7 +42,8 @@ enum err account_refund(struct db_tx *tx, struct account *accounts, size_t n, st
                         size_t refunds_n) WARN_UNUSED;
 
 /* Adds a grant: id, category, priority, amount (> 0), effective_ms, expires_ms, created_ms and note are
- * given. The account's grants are open. ERR_LIMIT: the account would exceed GRANTS_TOTAL_MAX. */
+ * given. The account's grants are open. ERR_LIMIT: the account would exceed
+ * GRANTS_TOTAL_MAX or GRANTS_OPEN_MAX. */
 enum err account_add_grant(struct account *a, const struct grant *grant) WARN_UNUSED;
 /* Takes what the grant has left out of the balance. `by`: the id of the request and of its ledger row.
  * *before_r: the grant as it was. ERR_NOT_FOUND: there is none. ERR_CONFLICT: it has expired. Nothing is

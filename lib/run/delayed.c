@@ -5,6 +5,7 @@
 #include "account/account.h"
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "deed/deed.h"
 #include "redis/run_queue.h"
 #include "run/run_tx.h"
@@ -185,6 +186,10 @@ enum err delayed_expire(struct db *db, struct redis *redis, size_t *n_r)
             *n_r += n;
         else if (e == ERR_RETRY)
             e = OK; /* the account is locked: these come again */
+        else if (!err_is_transient(e)) {
+            log_error("expire.failed", "workspace=%s error=%s", workspace.text, err_name(e));
+            e = OK; /* the others are not kept from their end */
+        }
     }
     talloc_free(ctx);
     return e;

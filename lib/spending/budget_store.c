@@ -107,6 +107,8 @@ struct changing {
     const struct budget_change *change;
     int64_t quota;
     bool replaces;
+    /* of a budget that is made; `row` has that of the budget that was changed instead */
+    id own;
 };
 
 static enum err lock_account(struct db_tx *tx, const id *workspace, struct account **account_r)
@@ -233,6 +235,7 @@ static enum err create_work(struct db_tx *tx, void *arg)
     struct budget_row *b = c->row;
     struct spending_budget same;
     struct account *a;
+    b->id = c->own; /* the work may run more than once */
     enum err e = lock_account(tx, &b->workspace_id, &a);
     if (e != OK)
         return e;
@@ -262,7 +265,7 @@ static enum err create_work(struct db_tx *tx, void *arg)
 
 enum err budget_create(struct db *db, struct budget_row *row, int64_t quota, bool replaces)
 {
-    struct changing c = {.row = row, .quota = quota, .replaces = replaces};
+    struct changing c = {.row = row, .quota = quota, .replaces = replaces, .own = row->id};
     return db_transaction(db, create_work, &c);
 }
 

@@ -1,3 +1,8 @@
+-- The grant of a ledger row; NULL: several, or an amount of 0. What is in the ledger so far becomes one grant of each account, its
+-- opening grant. MariaDB keeps the default for the rows of the past, so that no row is written. First, because it waits for everything
+-- that reads the ledger: if it gives up, nothing has to be undone.
+ALTER TABLE credit_ledger ADD COLUMN grant_id UUID NULL DEFAULT '00000000-0000-7000-8000-000000000000', ALGORITHM=INSTANT;
+
 -- Grants: what a balance consists of (lib/account/grants.h). Written only under the account's lock.
 CREATE TABLE credit_grants (
   workspace_id UUID             NOT NULL,
@@ -34,11 +39,6 @@ CREATE TABLE credit_parts (
   amount       BIGINT NOT NULL,
   PRIMARY KEY (workspace_id, ledger_id, grant_id)
 ) ENGINE=InnoDB;
-
--- The grant of a ledger row; NULL: several, or an amount of 0. What is in the ledger so far becomes one grant of each account, its
--- opening grant. MariaDB keeps a default of the past for the rows of the past, so that no row is written.
-ALTER TABLE credit_ledger ADD COLUMN grant_id UUID NULL DEFAULT '00000000-0000-7000-8000-000000000000';
-ALTER TABLE credit_ledger ALTER COLUMN grant_id SET DEFAULT NULL;
 
 INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms, note)
 SELECT a.workspace_id, '00000000-0000-7000-8000-000000000000', 2, 2, 50, a.balance, a.balance, w.created_ms,

@@ -5,7 +5,7 @@ ALTER TABLE accounts
   ADD COLUMN timezone VARBINARY(64)    NULL;               -- of days and months; NULL: UTC
 
 -- Of a debit and its refund: the budgets in which it counts, each as 16 bytes of id and 8 of the period's start; NULL: none.
-ALTER TABLE credit_ledger ADD COLUMN budgets VARBINARY(192) NULL;
+ALTER TABLE credit_ledger ADD COLUMN budgets VARBINARY(192) NULL, ALGORITHM=INSTANT;
 
 CREATE TABLE budgets (
   id           UUID             NOT NULL PRIMARY KEY,

@@ -91,20 +91,24 @@ class Account:
             return
         self.at(now)
         self.refunded.add(run)
-        parts, voided = {}, []
+        parts, voided, expired = {}, [], []
         for grant, amount in self.debits[run].items():
             target = self.grants[grant]
             if target.state == "voided":
                 voided.append((grant, amount))
+            elif target.expires <= now and target.refund_of:
+                expired.append((grant, amount))
             elif target.expires <= now:
                 target = self._replacement(now, target, new_id)
                 target.amount -= amount
             parts[target.id] = parts.get(target.id, 0) - amount
-            if target.state != "voided":
+            if (grant, amount) not in voided + expired:
                 target.remaining -= amount
         self._enter("refund", parts)
         for grant, amount in voided:
             self._enter("void", {grant: amount})
+        for grant, amount in expired:
+            self._enter("expiry", {grant: amount})
 
     def _replacement(self, now, expired, new_id):
         for grant in self.grants.values():
