@@ -150,6 +150,11 @@ class Random:
     def move(self):
         self.clock.move(self.random.choice((1, self.random.randrange(10 ** 4), self.random.randrange(10 ** 8))))
 
+    def grant_until(self, expires, amount):
+        answer = self.client.post("/credits/grants", json={"credits": amount / 1000000, "expires_at": moment(expires)})
+        assert answer.status_code == 201, answer.text
+        self.account.grant(self.clock.now, model.Grant(answer.json()["id"], amount, "paid", 50, self.clock.now, expires))
+
     # --- comparison ---
     def compare_grant(self, shown):
         known = self.account.grants[shown["id"]]
@@ -205,3 +210,32 @@ def test_random_operations_agree_with_the_model(quiet):
     room.compare_ledger()
     code, out, _ = quiet.cli("audit", check=False)
     assert code == 0, out
+
+
+def test_credits_outlive_their_time_once(quiet):
+    """A refund to an expired grant extends its time; one to the grant that took it does not, or a tenant could keep credits for ever."""
+    room = Random(quiet, 1)
+    room.grant_until(room.clock.now + 1000, PRICES[-1])
+    room.flows = room.flows[-1:]
+    for extended in (True, False):
+        room.run()
+        room.clock.move(2000)
+        room.runs = room.runs[-1:]
+        room.stop()
+        assert (micro(room.client.get("/credits").json()["balance"]) >= PRICES[-1]) == extended
+        room.compare()
+    room.compare_ledger()
+    code, out, _ = quiet.cli("audit", check=False)
+    assert code == 0, out
+
+
+def test_open_grants_are_limited(quiet):
+    workspace = quiet.workspace(credits=0)
+    client = workspace.client()
+    assert client.post("/credits/grants", json={"credits": 1}).status_code == 201
+    later = int(time.time() * 1000) + 366 * 86400 * 1000
+    quiet.sql(f"INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms) "
+              f"WITH RECURSIVE n AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM n WHERE n < 999) "
+              f"SELECT '{workspace.id}', UUID(), 1, 2, 50, 1, 1, {later}, {later} FROM n")
+    refused = client.post("/credits/grants", json={"credits": 1})
+    assert (refused.status_code, refused.json()["code"]) == (422, "balance_limit")
