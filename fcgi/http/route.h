@@ -25,21 +25,36 @@ struct route {
     route_handler *handler;
 };
 
+/* The bits of the flags, counted by the compiler, so that no two are the same. */
+enum route_bit {
+    ROUTE_BIT_BARE,
+    ROUTE_BIT_OPEN,
+    ROUTE_BIT_TICKET,
+    ROUTE_BIT_RESUMED,
+    ROUTE_BIT_STREAM,
+    ROUTE_BIT_SIGN_IN,
+    ROUTE_BIT_SESSION,
+    ROUTE_BIT_ANY_QUERY,
+    ROUTE_BITS,
+};
 enum {
     /* The path is not below the API prefix. */
-    ROUTE_BARE = 1,
+    ROUTE_BARE = 1 << ROUTE_BIT_BARE,
     /* No key is required. */
-    ROUTE_OPEN = 2,
+    ROUTE_OPEN = 1 << ROUTE_BIT_OPEN,
     /* Instead of a key, a ticket for the execution that is last in the path is accepted. */
-    ROUTE_TICKET = 4,
+    ROUTE_TICKET = 1 << ROUTE_BIT_TICKET,
     /* nginx sends a request again after a wait; it is neither rate-limited again nor shed. */
-    ROUTE_RESUMED = 8,
-    /* No key is required: the body holds it, and the handler checks it. */
-    ROUTE_SIGN_IN = 32,
-    /* The cookie of a session is required, and no scope. */
-    ROUTE_SESSION = 64,
+    ROUTE_RESUMED = 1 << ROUTE_BIT_RESUMED,
     /* The handler reads the body itself, in chunks. */
-    ROUTE_STREAM = 16,
+    ROUTE_STREAM = 1 << ROUTE_BIT_STREAM,
+    /* No key is required: the body holds it, and the handler checks it. */
+    ROUTE_SIGN_IN = 1 << ROUTE_BIT_SIGN_IN,
+    /* The cookie of a session is required, and no scope. */
+    ROUTE_SESSION = 1 << ROUTE_BIT_SESSION,
     /* Query parameters are ignored: programs that handle mails add some to links. */
-    ROUTE_ANY_QUERY = 32,
+    ROUTE_ANY_QUERY = 1 << ROUTE_BIT_ANY_QUERY,
 };
+_Static_assert((ROUTE_BARE | ROUTE_OPEN | ROUTE_TICKET | ROUTE_RESUMED | ROUTE_STREAM | ROUTE_SIGN_IN |
+                ROUTE_SESSION | ROUTE_ANY_QUERY) == (1 << ROUTE_BITS) - 1,
+               "each flag has a bit of its own");

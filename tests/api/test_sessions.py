@@ -137,6 +137,10 @@ def test_invalid_sign_in_is_rejected(stack, name):
     assert "Set-Cookie" not in answer.headers
 
 
+def test_sign_in_takes_no_query_parameter(stack, made):
+    problem(send(stack, "POST", "/session?x=1", PAGE, json={"token": made["key"]}), 400, "invalid_request")
+
+
 def test_sign_in_counts_towards_the_rate_limit(stack):
     key = stack.workspace(rate_limit_per_minute=5).key()["key"]
     assert [send(stack, "POST", "/session", PAGE, json={"token": key}).status_code for _ in range(7)] == [200] * 5 + [429] * 2
