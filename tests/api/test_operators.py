@@ -155,6 +155,45 @@ def test_schedule_of_an_operator_ends_with_the_operator(stack, workspace):
     problem(client.post(trigger), 409, "schedule_key_revoked")
 
 
+def completed(b, workspace, action, run, **filter):
+    answer = b.post("/executions/bulk", headers=within(workspace), json={"action": action, "filter": filter})
+    assert answer.status_code == 202, answer.text
+    path = f"/bulk-jobs/{answer.json()['id']}"
+    job = eventually(lambda: (lambda j: j if j["state"] == "completed" else None)(b.get(path, headers=within(workspace)).json()), 60)
+    assert (job["progress"]["matched"], job["progress"]["done"]) == (1, 1), job
+    assert job in b.get("/bulk-jobs", headers=within(workspace)).json()["bulk_jobs"]
+    items = b.get(path + "/items", headers=within(workspace)).json()["items"]
+    assert [i["execution_id"] for i in items] == [run]
+
+
+def test_bulk_jobs_of_an_operator_run_to_their_end(stack, workspace):
+    _, b = operator(stack, "operator")
+    client, flow = workspace.client(), workspace.put_workflow(SLOW)
+    run = client.started(flow)
+    completed(b, workspace, "stop", run)
+    assert client.execution(run)["state"] == "stopped"
+    completed(b, workspace, "retry", run, state="stopped")
+    for again in client.get("/executions?state=queued").json()["executions"] + client.get("/executions?state=running").json()["executions"]:
+        client.post(f"/executions/{again['id']}/stop")
+    problem(b.post("/executions/bulk", headers=within(workspace), json={"action": "purge", "filter": {}}), 403, "insufficient_scope")
+
+
+def test_bulk_job_of_a_revoked_operator_is_paused(stack, workspace):
+    made, b = operator(stack, "operator")
+    client = workspace.client()
+    run = client.started(workspace.put_workflow(SLOW))
+    stack.stop_server("executor")
+    try:
+        job = b.post("/executions/bulk", headers=within(workspace), json={"action": "stop", "filter": {}}).json()["id"]
+        stack.cli("operator", "revoke", made["name"])
+    finally:
+        stack.start_server("executor")
+    eventually(lambda: client.get(f"/bulk-jobs/{job}").json()["state"] == "paused", 60)
+    assert client.get(f"/bulk-jobs/{job}").json()["reason"] == "key_revoked"
+    assert client.execution(run)["state"] in ("queued", "running")
+    assert client.post(f"/executions/{run}/stop").status_code == 200
+
+
 def test_operator_gets_no_ticket_but_streams(stack, workspace):
     _, b = operator(stack, "viewer")
     run = workspace.client().started(workspace.put_workflow(SLOW))
