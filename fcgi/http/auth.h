@@ -43,6 +43,7 @@ bool auth_take_rate(struct request *r) WARN_UNUSED;
 /* The session or key of the request, by which the event daemon asks whether a stream may continue. */
 const id *auth_credential(const struct request *r);
 /* Records a write by an operator in the audit log, before it is made, so that there is none without its row.
+ * GET and HEAD are reads unless their route needs a scope to write.
  * True if there is nothing to record. False: the reply is set. */
 bool auth_record_operator(struct request *r) WARN_UNUSED;
 /* Lets the workers of this host forget the request's session, which was deleted. */

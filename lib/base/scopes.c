@@ -50,6 +50,16 @@ bool scopes_parse(const char *text, uint32_t *scopes_r)
     }
 }
 
+bool scopes_have_write(uint32_t scopes)
+{
+    for (int i = 0; i < 31; i++) {
+        const char *name = scopes & 1U << i ? scope_name((enum scope)(1U << i)) : NULL;
+        if (name && strcmp(strchr(name, ':'), ":write") == 0)
+            return true;
+    }
+    return false;
+}
+
 const char *scopes_text(void *ctx, uint32_t scopes)
 {
     char *text = talloc_strdup(ctx, "");

@@ -36,5 +36,7 @@ const char *scope_name(enum scope scope);
 /* Parses a comma-separated list of scope names, or "all", which is every scope but credits:write. Returns
  * false if a name is unknown or the list is empty. */
 bool scopes_parse(const char *text, uint32_t *scopes_r);
+/* Whether one of the scopes is for writing: its name ends with ":write". */
+bool scopes_have_write(uint32_t scopes);
 /* The names of the scopes, comma-separated; a new string of ctx. */
 const char *scopes_text(void *ctx, uint32_t scopes);

@@ -194,6 +194,15 @@ def test_bulk_job_of_a_revoked_operator_is_paused(stack, workspace):
     assert client.post(f"/executions/{run}/stop").status_code == 200
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_reading_the_secret_of_webhooks_is_a_write(stack, workspace, method):
+    made, b = operator(stack, "operator")
+    assert b.get("/webhooks", headers=within(workspace)).status_code == 200
+    assert b.request(method, "/webhooks/secret", within(workspace)).status_code == 200
+    rows = [r for r in stack.cli("audit-log", "--actor", made["name"]) if r["deed"] == "operator.request"]
+    assert [(r["target"], r["workspace_id"]) for r in rows] == [(f"{method} /webhooks/secret", workspace.id)]
+
+
 def test_operator_gets_no_ticket_but_streams(stack, workspace):
     _, b = operator(stack, "viewer")
     run = workspace.client().started(workspace.put_workflow(SLOW))

@@ -44,3 +44,14 @@ Test(scopes, parses_and_formats_lists)
         cr_expect(!scopes_parse(bad[i], &scopes), "%s", bad[i]);
     talloc_free(ctx);
 }
+
+Test(scopes, tells_which_are_for_writing)
+{
+    cr_expect(!scopes_have_write(0));
+    cr_expect(!scopes_have_write(SCOPE_WEBHOOKS_READ | SCOPE_CREDITS_READ | SCOPE_OPERATOR_READ));
+    cr_expect(!scopes_have_write(SCOPE_WORKFLOWS_EXECUTE | SCOPE_EXECUTIONS_PURGE));
+    cr_expect(scopes_have_write(SCOPE_WORKFLOWS_WRITE));
+    cr_expect(scopes_have_write(SCOPE_WEBHOOKS_READ | SCOPE_WEBHOOKS_WRITE));
+    cr_expect(scopes_have_write(SCOPE_CREDITS_WRITE));
+    cr_expect(scopes_have_write(SCOPE_OPERATOR_WRITE));
+}
