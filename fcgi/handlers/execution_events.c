@@ -74,9 +74,10 @@ int h_execution_ticket(struct request *r)
     char ticket[TICKET_TEXT_SIZE];
     if (!find_path_run(r, &run))
         return reply_rejected(r);
-    if (id_is_set(&r->access.operator_id))
-        return reply_problem(r, 403, "insufficient_scope",
-                             "A ticket belongs to an API key; an operator's session opens streams itself.");
+    if (id_is_set(&r->access.session_id)) /* the ticket would outlive the session */
+        return reply_problem(
+            r, 403, "insufficient_scope",
+            "A ticket belongs to an API key; a session of the console opens streams itself.");
     enum err e = ticket_create(r->app->db, &run.workspace_id, &run.execution_id, &r->access.key_id,
                                r->app->config->quotas.tickets, ticket);
     if (e == ERR_LIMIT)

@@ -141,6 +141,13 @@ def test_sign_in_takes_no_query_parameter(stack, made):
     problem(send(stack, "POST", "/session?x=1", PAGE, json={"token": made["key"]}), 400, "invalid_request")
 
 
+def test_session_gets_no_ticket(stack, workspace, browser):
+    run = workspace.client().started(workspace.put_workflow(SLOW))
+    for path in (f"/executions/{run}/events/ticket", f"/spaces/{workspace.id}/skills/executions/{run}/events/ticket"):
+        problem(browser.post(path), 403, "insufficient_scope")
+    assert stack.sql(f"SELECT key_id FROM stream_tickets WHERE execution_id = '{run}'") == []
+
+
 def test_sign_in_counts_towards_the_rate_limit(stack):
     key = stack.workspace(rate_limit_per_minute=5).key()["key"]
     assert [send(stack, "POST", "/session", PAGE, json={"token": key}).status_code for _ in range(7)] == [200] * 5 + [429] * 2

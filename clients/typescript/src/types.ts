@@ -422,7 +422,7 @@ export interface paths {
         /**
          * Create a ticket for the event stream
          * @description A ticket authenticates clients that cannot send headers. It must be used for the first time within 60 seconds, and is then
-         *     valid for this stream until 5 minutes after the end of the execution, or until the key is revoked.
+         *     valid for this stream until 5 minutes after the end of the execution, or until the key is revoked. A session of the console gets none (403).
          *
          */
         post: operations["createTicket"];
@@ -1378,6 +1378,7 @@ export interface paths {
          * @description Exchanges an API key or an operator's token for a session, whose cookie the response sets: HttpOnly, SameSite=Strict, Path=/api/v1, and Secure under TLS.
          *     The session has the scopes of the key or of the operator's role, and ends with the key or operator, after an hour without a request, after twelve hours (both are settings), or
          *     by DELETE. A key or operator has at most 100 sessions; a further one ends the least recently used.
+         *     The session whose cookie is sent along is deleted. Requests with an API key in a header are rejected with 401.
          *
          */
         post: operations["createSession"];
