@@ -82,6 +82,7 @@ int h_session_create(struct request *r)
 {
     json_object *body;
     char cookie[SESSION_TOKEN_SIZE];
+    struct session_replaced old;
     if (!console_check_page(r) || !request_json(r, &body) ||
         (body && !form_members_are_known(r, body, "token")))
         return reply_rejected(r);
@@ -90,15 +91,17 @@ int h_session_create(struct request *r)
         form_reject_value(r, "token", "an API key or an operator's token");
         return reply_rejected(r);
     }
-    if (!auth_check_token(r, token) || !auth_take_rate(r))
+    if (!auth_check_token(r, token) || !auth_take_rate(r) || !auth_find_replaced_session(r, &old))
         return reply_rejected(r);
     int64_t lifetime_ms = r->app->config->console.session_hours * HOUR_MS;
     struct session session = {.operator_id = r->access.operator_id};
     if (!id_is_set(&session.operator_id))
         session.key_id = r->access.key_id;
-    enum err e = session_create(r->app->db, &session, workspace_of(r), lifetime_ms, cookie);
+    enum err e = session_create(r->app->db, &session, workspace_of(r), lifetime_ms, &old, cookie);
     if (e != OK)
         return reply_err(r, e);
+    if (id_is_set(&old.id))
+        auth_forget_session(r);
     atomic_fetch_add_explicit(&r->app->shared->metrics.sessions, 1, memory_order_relaxed);
     console_set_cookie(r, cookie, lifetime_ms / 1000);
     return reply_session(r, &session.id);

@@ -49,6 +49,11 @@ static bool reject_unauthenticated(struct request *r, const char *why)
     return false;
 }
 
+static bool reject_several_cookies(struct request *r)
+{
+    return reject_unauthenticated(r, "Several cookies of sessions were sent; send one.");
+}
+
 /* The client's address, or its network, as nginx counts it. */
 static const char *client_network(const struct request *r)
 {
@@ -264,11 +269,37 @@ static bool check_cookie(struct request *r, const char *token)
     if (size <= KEY_MAX && !look_up(r, &c, &cached))
         return false;
     if (!is_valid(r, &cached)) {
-        console_set_cookie(r, "", 0);
+        /* No other request removes it: its late response would remove the cookie of a newer session. */
+        if (r->route->flags & ROUTE_SESSION)
+            console_set_cookie(r, "", 0);
         return reject_unauthenticated(r, "The session has ended; sign in again.");
     }
     grant_access(r, &cached);
     return !id_is_set(&r->access.operator_id) || enter_workspace(r);
+}
+
+bool auth_find_replaced_session(struct request *r, struct session_replaced *old_r)
+{
+    const char *key, *cookie;
+    struct credential c = {.kind = CREDENTIAL_SESSION};
+    struct auth_cached_key cached;
+    int cookies = console_find_cookie(r, &cookie);
+    *old_r = (struct session_replaced){.workspace = NULL};
+    if (auth_find_key(r, &key) != 0)
+        return reject_unauthenticated(r, "An API key was sent in a header; signing in takes it in the body.");
+    if (cookies < 0)
+        return reject_several_cookies(r);
+    if (cookies == 0 || strlen(cookie) > KEY_MAX)
+        return true;
+    session_hash(cookie, strlen(cookie), c.hash);
+    if (!look_up(r, &c, &cached))
+        return false;
+    if (!cached.found)
+        return true;
+    old_r->id = cached.session_id;
+    if (id_is_set(&cached.workspace_id))
+        old_r->workspace = talloc_memdup(r, &cached.workspace_id, sizeof cached.workspace_id);
+    return true;
 }
 
 bool auth_check(struct request *r)
@@ -282,7 +313,7 @@ bool auth_check(struct request *r)
     if (keys == 0 && cookies == 0)
         return reject_unauthenticated(r, "An API key is required: Authorization: Bearer KEY.");
     if (cookies < 0)
-        return reject_unauthenticated(r, "Several cookies of sessions were sent; send one.");
+        return reject_several_cookies(r);
     if (keys < 0)
         return reject_unauthenticated(r, "Several API keys were sent; send one.");
     if (!check_text(r, key, &(struct credential){.kind = CREDENTIAL_KEY}))

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 
 struct request;
+struct session_replaced;
 
 /* OPERATOR_NAME_MAX of lib/session/operator.h, and a NUL. */
 enum { AUTH_OPERATOR_NAME_SIZE = 64 + 1 };
@@ -37,6 +38,9 @@ struct auth_cached_key {
 bool auth_check(struct request *r) WARN_UNUSED;
 /* The same by an API key or an operator's token that stands in the body of the request. */
 bool auth_check_token(struct request *r, const char *key) WARN_UNUSED;
+/* For signing in: finds the session whose cookie the browser still sends. id is not set if there is none.
+ * False: the reply is set, 401 if a key or several cookies were sent, 429 or 503 as of auth_check. */
+bool auth_find_replaced_session(struct request *r, struct session_replaced *old_r) WARN_UNUSED;
 /* Takes the request out of the rate limit of its workspace, or of its operator. False (429) if nothing is
  * left. */
 bool auth_take_rate(struct request *r) WARN_UNUSED;

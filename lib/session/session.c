@@ -18,8 +18,21 @@ void session_hash(const char *token, size_t size, uint8_t hash[SESSION_HASH_SIZE
 struct creation {
     struct session *session;
     const id *workspace;
+    const struct session_replaced *old;
     const uint8_t *hash;
 };
+
+static enum err delete_replaced(struct db_tx *tx, const struct session_replaced *old)
+{
+    struct db_value arg = db_id(&old->id);
+    struct db_rows *rows;
+    if (!id_is_set(&old->id))
+        return OK;
+    enum err e = db_run(tx->db, tx->ctx, SQL_SESSION_DELETE, &arg, 1, &rows);
+    if (e != OK || rows->affected == 0)
+        return e;
+    return deed_record(tx, "session.delete", old->workspace, old->id.text, NULL);
+}
 
 static enum err create_work(struct db_tx *tx, void *arg)
 {
@@ -44,7 +57,9 @@ static enum err create_work(struct db_tx *tx, void *arg)
         if (found != OK || rows->count > 0)
             return found;
     }
-    enum err e = db_run(tx->db, tx->ctx, SQL_SESSION_INSERT, args, SESSION_INSERT_SET_COUNT, NULL);
+    enum err e = delete_replaced(tx, c->old);
+    if (e == OK)
+        e = db_run(tx->db, tx->ctx, SQL_SESSION_INSERT, args, SESSION_INSERT_SET_COUNT, NULL);
     if (e == OK)
         e = db_run(tx->db, tx->ctx, by_operator ? SQL_SESSION_TRIM_OPERATOR : SQL_SESSION_TRIM, trim, 2,
                    NULL);
@@ -52,7 +67,7 @@ static enum err create_work(struct db_tx *tx, void *arg)
 }
 
 enum err session_create(struct db *db, struct session *s, const id *workspace, int64_t lifetime_ms,
-                        char token_r[SESSION_TOKEN_SIZE])
+                        const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE])
 {
     unsigned char random[32];
     uint8_t hash[SESSION_HASH_SIZE];
@@ -66,7 +81,7 @@ enum err session_create(struct db *db, struct session *s, const id *workspace, i
     s->id = id_new();
     s->created_ms = s->used_ms = clock_wall_ms();
     s->ends_ms = s->created_ms + lifetime_ms;
-    return db_transaction(db, create_work, &(struct creation){s, workspace, hash});
+    return db_transaction(db, create_work, &(struct creation){s, workspace, old, hash});
 }
 
 enum err session_delete(struct db *db, const id *session, const id *workspace)

@@ -29,10 +29,19 @@ struct session {
     int64_t created_ms, used_ms, ends_ms;
 };
 
-/* Makes a session of s->key_id or s->operator_id that ends after `lifetime_ms`, and sets the other fields.
+/* The session that a browser had before it signed in again. */
+struct session_replaced {
+    /* Not set: there was none. */
+    id id;
+    /* Of its key, for the audit log; NULL: an operator's. */
+    const id *workspace;
+};
+
+/* Makes a session of s->key_id or s->operator_id that ends after `lifetime_ms`, sets the other fields, and
+ * deletes the session `old` in the same transaction; nothing happens if `old` is gone already.
  * `workspace` is that of the key, for the audit log; NULL for an operator. Errors as of db_transaction. */
 enum err session_create(struct db *db, struct session *s, const id *workspace, int64_t lifetime_ms,
-                        char token_r[SESSION_TOKEN_SIZE]) WARN_UNUSED;
+                        const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE]) WARN_UNUSED;
 /* For authentication: the session with this hash, its key, and limits of the key's workspace. For an
  * operator's session, operator_r->id is set, with name and role on ctx, and *key_r stands for the operator:
  * it has its id, the scopes of its role, its end, and no workspace. Also finds sessions that have ended; the

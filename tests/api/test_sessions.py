@@ -116,6 +116,9 @@ def test_signing_out_ends_the_session_at_once(stack, browser, made):
         answer = browser.get("/session")
         problem(answer, 401, "unauthenticated")
     assert answer.headers["Set-Cookie"].startswith("millrace_session=; ")  # a stale cookie would be in the way of a key
+    answer = browser.get("/credits")
+    problem(answer, 401, "unauthenticated")
+    assert "Set-Cookie" not in answer.headers  # it may arrive when the browser has signed in again
     assert stack.sql(f"SELECT id FROM console_sessions WHERE key_id = '{made['id']}'") == []
     deeds = stack.cli("audit-log", "--actor", made["id"])
     assert [d["deed"] for d in deeds] == ["session.delete", "session.create"]
@@ -139,6 +142,28 @@ def test_invalid_sign_in_is_rejected(stack, name):
 
 def test_sign_in_takes_no_query_parameter(stack, made):
     problem(send(stack, "POST", "/session?x=1", PAGE, json={"token": made["key"]}), 400, "invalid_request")
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_sign_in_with_a_key_in_a_header_is_401(stack, made, header):
+    answer = send(stack, "POST", "/session", {**PAGE, header: made["key"]}, json={"token": made["key"]})
+    problem(answer, 401, "unauthenticated")
+    assert "Set-Cookie" not in answer.headers
+    assert stack.sql(f"SELECT id FROM console_sessions WHERE key_id = '{made['id']}'") == []
+
+
+def test_signing_in_again_ends_the_session_of_the_browser(stack, workspace, browser, made):
+    old = stack.sql_one(f"SELECT id FROM console_sessions WHERE key_id = '{made['id']}'")
+    other, next = Browser(stack, made["key"]), workspace.key()
+    problem(send(stack, "POST", "/session", browser.headers, json={"token": "sk_live_x"}), 401, "unauthenticated")
+    assert browser.get("/session").status_code == 200
+    again = Browser(stack, next["key"], Cookie=browser.headers["Cookie"])
+    problem(browser.get("/session"), 401, "unauthenticated")
+    assert again.get("/session").status_code == other.get("/session").status_code == 200
+    assert [(d["deed"], d["target"]) for d in stack.cli("audit-log", "--actor", next["id"]) if d["deed"] == "session.delete"] == [("session.delete", old)]
+    Browser(stack, made["key"], Cookie=browser.headers["Cookie"])  # a cookie whose session has ended is not in the way
+    double = f"millrace_session={again.cookie}; millrace_session={again.cookie}"
+    problem(send(stack, "POST", "/session", {**PAGE, "Cookie": double}, json={"token": made["key"]}), 401, "unauthenticated")
 
 
 def test_session_gets_no_ticket(stack, workspace, browser):
