@@ -6,6 +6,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/field.h"
 #include "base/version.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/mcp_tools.h"
@@ -48,8 +49,7 @@ static int reply_unsupported_version(struct request *r, const struct rpc *rpc, c
 static bool accepts_stream(struct request *r)
 {
     const char *accept = request_list(r, "HTTP_ACCEPT");
-    return !accept || strstr(accept, "text/event-stream") || strstr(accept, "text/*") ||
-           strstr(accept, "*/*");
+    return !accept || field_match_media(r, accept, "text", "event-stream").weight > 0;
 }
 
 /* A session of the console (a cookie) serves the API's own paths only. False: the reply is set. */

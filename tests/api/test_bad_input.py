@@ -211,7 +211,9 @@ def test_body_above_the_limit_is_413(place):
     exact = body % (b"x" * (1024 * 1024 - len(body) + 2))
     assert len(exact) == 1024 * 1024
     assert run(place, exact).status_code == 202
-    problem(run(place, exact + b" "), 413, "body_too_large")
+    told = run(place, exact + b" ")
+    problem(told, 413, "body_too_large")
+    assert told.json()["title"] == "Content Too Large" and "1048576" in told.json()["detail"], "the limit is told"
     problem(run(place, b"x" * 1024 * 1200), 413, "body_too_large")
 
 

@@ -91,7 +91,8 @@ def test_same_key_with_another_request_is_422(stack, workspace, client, workflow
     for flush in (False, True):
         if flush:
             stack.redis("FLUSHALL")
-        problem(client.run(workflow, {"n": 2}, key="k"), 422, "idempotency_key_reused")
+        told = problem(client.run(workflow, {"n": 2}, key="k"), 422, "idempotency_key_reused")
+        assert "the bytes of the query and the body must be those of the first one" in told["detail"]
         problem(client.run(workspace.put_workflow(PROGRAM), {"n": 1}, key="k"), 422, "idempotency_key_reused")
     assert runs(stack, workspace) == 1
 

@@ -393,6 +393,8 @@ def test_methods_of_http(stack, workspace, mcp):
         headers = {**mcp.headers, "Authorization": "Bearer " + workspace.key(scope)["key"]}
         assert requests.post(mcp.url, json=ping, headers=headers, timeout=10).status_code == status
     assert mcp.send(ping, {"Accept": "application/json"}).status_code == 406
+    assert mcp.send(ping, {"Accept": "application/json, text/event-stream;q=0"}).status_code == 406
+    assert mcp.send(ping, {"Accept": "application/json, text/*;q=0.5"}).status_code == 200
     assert mcp.send(ping, {"Content-Type": "text/plain"}).status_code == 415
     assert mcp.send(ping, {"Mcp-Session-Id": "nonsense"}).status_code == 404
     assert mcp.send({"jsonrpc": "2.0", "method": "notifications/initialized"}).status_code == 202

@@ -140,7 +140,7 @@ def test_log_is_readable_during_the_run(workspace, space):
 @pytest.mark.parametrize("main, more, reason, error", [
     ("print('no json')", {}, "outputs_invalid", "outputs"),
     ("print('[1]')", {}, "outputs_invalid", "object"),
-    ("pass", {}, "outputs_invalid", "outputs"),
+    ("pass", {}, "outputs_invalid", "printed nothing on standard output"),
     ("print('{\"n\": \"x\"}')", {"outputs": {"type": "object", "properties": {"n": {"type": "integer"}}}}, "outputs_invalid", "/n"),
     ("print('{}')\nprint('{}')", {}, "outputs_invalid", "outputs"),
     ("print('{\"l\": [' + '0,' * 300000 + '0]}')", {}, "limit_exceeded", "values"),
