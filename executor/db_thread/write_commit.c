@@ -98,11 +98,12 @@ static enum err write_signal_ends(struct db_tx *tx, const struct commit *c)
         e = db_run(tx->db, tx->ctx, SQL_SIGNALS_CONSUME, args, 2, NULL);
     }
     for (size_t i = 0; e == OK && i < c->waits_done_n; i++) {
-        struct db_value args[] = {db_id(&c->run), db_number(c->waits_done[i].step),
-                                  db_number(c->waits_done[i].item)};
-        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_TICKET_WAIT_ENDED, args, 3, NULL);
+        struct db_value run = db_id(&c->run), step = db_number(c->waits_done[i].step),
+                        item = db_number(c->waits_done[i].item);
+        struct db_value wait[] = {run, run, step, item, run, step, item};
+        e = db_run(tx->db, tx->ctx, SQL_SIGNAL_TICKET_WAIT_ENDED, wait, 7, NULL);
         if (e == OK)
-            e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_DELETE, args, 3, NULL);
+            e = db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_DELETE, wait + 1, 3, NULL);
     }
     return e;
 }

@@ -56,7 +56,7 @@ static const struct route table[] = {
     {"POST", "/executions/{id}/stop", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_stop},
     {"POST", "/executions/{id}/retry", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_retry},
     {"POST", "/executions/{id}/signals/{name}", "", EXECUTE, 0, SIGNAL_DATA_MAX, h_signal_send},
-    {"POST", "/executions/{id}/signals/{name}/ticket", "", EXECUTE, 0, SIGNAL_TICKET_CHOICES_MAX, h_signal_ticket},
+    {"POST", "/executions/{id}/signals/{name}/ticket", "", EXECUTE, 0, SIGNAL_TICKET_BODY_MAX, h_signal_ticket},
     {"GET", "/answer/{ticket}", "", 0, ROUTE_BARE | ROUTE_OPEN | ROUTE_ANY_QUERY, 0, h_answer_page},
     {"POST", "/answer/{ticket}", "", 0, ROUTE_BARE | ROUTE_OPEN | ROUTE_ANY_QUERY, SIGNAL_ANSWER_BODY_MAX, h_answer_send},
     {"GET", "/executions/{id}/logs", "offset follow", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_logs},

@@ -151,28 +151,29 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
 
 /* --- large runs, in slices --- */
 
-/* The column `stage` of purges. */
-enum purge_stage { STAGE_ARTIFACTS, STAGE_USAGE, STAGE_STEPS, STAGE_EVENTS, STAGES };
+/* The column `stage` of purges. A new one goes to the end: rows that an older version has begun continue. */
+enum purge_stage {
+    STAGE_ARTIFACTS,
+    STAGE_USAGE,
+    STAGE_STEPS,
+    STAGE_EVENTS,
+    STAGE_SIGNAL_TICKETS,
+    STAGE_SIGNALS,
+    STAGES
+};
 
 enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const struct db_value *one,
                      bool removes)
 {
-    static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS,
-                                               SQL_PURGE_ANSWERS,
-                                               SQL_PURGE_MESSAGES,
-                                               SQL_PURGE_DELIVERIES,
-                                               SQL_PURGE_MESSAGE_BODIES,
-                                               SQL_PURGE_SIGNALS,
-                                               SQL_PURGE_REMOVE_SIGNAL_WAITS,
-                                               SQL_PURGE_REMOVE_SIGNAL_TICKETS};
+    static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS,           SQL_PURGE_ANSWERS,
+                                               SQL_PURGE_MESSAGES,       SQL_PURGE_DELIVERIES,
+                                               SQL_PURGE_MESSAGE_BODIES, SQL_PURGE_REMOVE_SIGNAL_WAITS};
     static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS,
                                                 SQL_PURGE_REMOVE_CHATS,
                                                 SQL_PURGE_REMOVE_TIMES,
                                                 SQL_PURGE_REMOVE_RETRIES,
                                                 SQL_PURGE_REMOVE_RETRIED,
-                                                SQL_PURGE_REMOVE_SIGNALS,
                                                 SQL_PURGE_REMOVE_SIGNAL_WAITS,
-                                                SQL_PURGE_REMOVE_SIGNAL_TICKETS,
                                                 SQL_PURGE_REMOVE_CHILDREN,
                                                 SQL_PURGE_REMOVE_TREES,
                                                 SQL_PURGE_REMOVE_KEYS,
@@ -254,17 +255,19 @@ static enum err erase_steps(struct db_tx *tx, struct slice *s)
     return db_run(tx->db, tx->ctx, SQL_PURGE_STEPS_SLICE, slice, 7, NULL);
 }
 
-static enum err erase_events(struct db_tx *tx, struct slice *s)
+/* Rows with a number `seq`, which both pages return as their first column. */
+static enum err erase_numbered(struct db_tx *tx, struct slice *s, enum sql_id page, enum sql_id erase)
 {
+    _Static_assert((int)PURGE_EVENTS_PAGE_SEQ == (int)PURGE_SIGNALS_PAGE_SEQ, "one column");
     struct db_value slice[] = {db_id(&s->execution), db_number(s->item), db_number(0)};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_PURGE_EVENTS_PAGE, slice, 2, &rows);
+    enum err e = db_run(tx->db, tx->ctx, page, slice, 2, &rows);
     s->stage_done = e == OK && rows->count < PURGE_SLICE_MAX;
     if (e != OK || rows->count == 0)
         return e;
     s->item = db_int(rows, rows->count - 1, PURGE_EVENTS_PAGE_SEQ);
     slice[2] = db_number(s->item);
-    return db_run(tx->db, tx->ctx, SQL_PURGE_EVENTS_SLICE, slice, 3, NULL);
+    return db_run(tx->db, tx->ctx, erase, slice, 3, NULL);
 }
 
 static enum err erase_slice(struct db_tx *tx, struct slice *s)
@@ -277,9 +280,14 @@ static enum err erase_slice(struct db_tx *tx, struct slice *s)
     case STAGE_STEPS:
         return s->removes ? delete_slice(tx, s, SQL_PURGE_REMOVE_STEPS_SLICE, PURGE_SLICE_MAX)
                           : erase_steps(tx, s);
-    default:
+    case STAGE_EVENTS:
         return s->removes ? delete_slice(tx, s, SQL_PURGE_REMOVE_EVENTS_SLICE, PURGE_SLICE_MAX)
-                          : erase_events(tx, s);
+                          : erase_numbered(tx, s, SQL_PURGE_EVENTS_PAGE, SQL_PURGE_EVENTS_SLICE);
+    case STAGE_SIGNAL_TICKETS:
+        return delete_slice(tx, s, SQL_PURGE_REMOVE_SIGNAL_TICKETS_SLICE, PURGE_SLICE_MAX);
+    default:
+        return s->removes ? delete_slice(tx, s, SQL_PURGE_REMOVE_SIGNALS_SLICE, PURGE_SLICE_MAX)
+                          : erase_numbered(tx, s, SQL_PURGE_SIGNALS_PAGE, SQL_PURGE_SIGNALS_SLICE);
     }
 }
 

@@ -4,8 +4,8 @@
  *
  * A transaction changes at most PURGE_ROWS_MAX rows. A run with more rows is purged or removed for every
  * reader by its first transaction (purge_begin), which also notes the run in the table `purges`; its step
- * rows, events and artifacts follow in slices, by the caller or by maintenance (purge_slice), also after a
- * crash.
+ * rows, events, artifacts, signals and their tickets follow in slices, by the caller or by maintenance
+ * (purge_slice), also after a crash.
  *
  * The functions that work inside a transaction require runs that are locked and have ended. The keys of
  * cached responses, which are deleted after the commit, are collected in a purge_cleanup. Blobs that lose a

@@ -59,9 +59,8 @@ static enum err insert_ticket(struct db_tx *tx, const struct signal_ticket_reque
 static enum err count_tickets(struct db_tx *tx, const struct signal_ticket_request *q, int64_t now_ms,
                               struct db_rows **rows_r)
 {
-    struct db_value args[] = {db_id(&q->execution_id), db_id(&q->execution_id), db_number(now_ms),
-                              db_id(&q->workspace_id), db_number(now_ms),       db_id(&q->workspace_id),
-                              db_number(q->quota)};
+    struct db_value args[] = {db_id(&q->workspace_id), db_number(now_ms), db_id(&q->workspace_id),
+                              db_number(q->quota),     db_number(now_ms), db_id(&q->execution_id)};
     return db_run(tx->db, tx->ctx, SQL_SIGNAL_TICKET_COUNTS, args, sizeof args / sizeof *args, rows_r);
 }
 
@@ -178,9 +177,9 @@ static const char *text_or_null(const struct db_rows *rows, size_t column)
 /* The wait for the ticket's signal, into a ticket whose row was read. */
 static enum err find_wait(struct db *db, void *ctx, struct signal_ticket *t, bool *served_r)
 {
-    struct db_value args[] = {db_id(&t->execution_id), db_text(t->name)};
+    struct db_value args[] = {db_id(&t->execution_id), db_id(&t->execution_id), db_text(t->name)};
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_SIGNAL_TICKET_WAIT, args, 2, &rows);
+    enum err e = db_run(db, ctx, SQL_SIGNAL_TICKET_WAIT, args, 3, &rows);
     t->step = -1;
     *served_r = false;
     if (e != OK || rows->count == 0)

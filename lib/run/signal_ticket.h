@@ -12,12 +12,14 @@ enum {
     SIGNAL_TICKET_HASH_SIZE = 32,
     /* Tickets of a run that are open at a time, and in all: their rows stay. */
     SIGNAL_TICKETS_OPEN_MAX = 1000,
-    SIGNAL_TICKETS_MAX = 20000,
+    SIGNAL_TICKETS_MAX = 2000,
     /* Octets. */
     SIGNAL_TICKET_QUESTION_MAX = 4096,
     SIGNAL_TICKET_RECIPIENT_MAX = 256,
-    /* As JSON, and of the body that makes a ticket. */
-    SIGNAL_TICKET_CHOICES_MAX = 64 * 1024,
+    /* As JSON. */
+    SIGNAL_TICKET_CHOICES_MAX = 16 * 1024,
+    /* Of the body that makes a ticket: what is above, with escapes. */
+    SIGNAL_TICKET_BODY_MAX = 64 * 1024,
     /* Of an answer's body: a form holds SIGNAL_DATA_MAX octets of data percent-encoded. */
     SIGNAL_ANSWER_BODY_MAX = 256 * 1024,
     SIGNAL_TICKET_SECONDS_DEFAULT = 7 * 86400,
@@ -83,7 +85,8 @@ struct signal_ticket {
     enum signal_ticket_state state;
     /* Wall time; 0: not answered. */
     int64_t expires_ms, answered_ms;
-    /* NULL: none. `choices` as above. */
+    /* NULL: none. `choices` as above. Of a ticket that was answered or closed, `question` and `choices` are
+     * NULL. */
     const char *recipient, *question, *choices;
     /* The step that waits for the signal now; -1: none. */
     int step;

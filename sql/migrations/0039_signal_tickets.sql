@@ -13,8 +13,8 @@ CREATE TABLE signal_tickets (
   answered_ms   BIGINT          NULL,
   signal_id     UUID            NULL,                 -- of the answer
   recipient     VARBINARY(256)  NULL,
-  question      VARBINARY(4096) NULL,
+  question      VARBINARY(4096) NULL,                 -- this and choices: NULL, once nobody is asked any more
   choices       MEDIUMBLOB      NULL,                 -- JSON
-  KEY by_execution (execution_id),
+  KEY by_execution (execution_id, name, open_until_ms),
   KEY open (workspace_id, open_until_ms)
 ) ENGINE=InnoDB;

@@ -41,8 +41,8 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       INSERT INTO run_times SELECT id, NULL, ms + 1, 1 FROM made;
       INSERT INTO signals SELECT id, 1, id, 'x', 0, NULL, NULL, ms, '{{}}', '"secret"' FROM made;
       INSERT INTO signal_waits SELECT id, 0, -1, 'x', ms, 'secret' FROM made;
-      INSERT INTO signal_tickets (hash, id, workspace_id, execution_id, name, created_ms, expires_ms, question)
-        SELECT UNHEX(SHA2(id, 256)), id, '{workspace}', id, 'x', ms, ms, 'secret' FROM made;
+      INSERT INTO signal_tickets (hash, id, workspace_id, execution_id, name, created_ms, expires_ms, open_until_ms, question)
+        SELECT UNHEX(SHA2(id, 256)), id, '{workspace}', id, 'x', ms, ms, ms, 'secret' FROM made;
       SET @grant = UUID();
       INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms)
         VALUES ('{workspace}', @grant, 2, 2, 50, {n} * {cost}, 0, {at_ms}, {at_ms});

@@ -280,3 +280,27 @@ def test_purge_reads_the_purged_rows_only(stack, history):
         assert rows and all(r[3] in ("range", "eq_ref", "ref") for r in rows if r[2] != "NULL"), (name, rows)
         # a few of the 64 have no such row, or several; far fewer than the 40,000 rows of the table
         assert all(int(r[8]) <= 640 for r in rows if r[8].isdigit()), (name, rows)
+
+
+def test_the_end_of_a_wait_reads_the_open_tickets_for_its_signal_only(stack):
+    """Of a run with 2,000 tickets for this signal that were answered, three that are open, 500 open ones for another, and 2,000 signals."""
+    run, ws = str(uuid.uuid4()), str(uuid.uuid4())
+
+    def tickets(name, first, last, open_until):
+        return ("INSERT INTO signal_tickets (hash, id, workspace_id, execution_id, name, created_ms, expires_ms, open_until_ms) "
+                f"SELECT UNHEX(SHA2(CONCAT('{run}', seq), 256)), UUID(), '{ws}', '{run}', '{name}', 1, 9000, {open_until} FROM seq_{first}_to_{last}")
+    changes = "; ".join((tickets("go", 1, 2000, "NULL"), tickets("go", 2001, 2003, "9000"), tickets("other", 3001, 3500, "9000"),
+                         f"INSERT INTO signal_waits (execution_id, step, item, name, due_ms) VALUES ('{run}', 0, -1, 'go', 9), ('{run}', 1, -1, 'other', 9)",
+                         "INSERT INTO signals (execution_id, seq, id, name, state, step, item, at_ms, sender) "
+                         f"SELECT '{run}', seq, UUID(), 'go', IF(seq = 2000, 1, 2), 0, -1, 1, '{{}}' FROM seq_1_to_2000"))
+    ended = bind("signal_ticket_wait_ended", run, run, 0, -1, run, 0, -1)
+    read, scanned, sorted_, _ = uncommitted_cost(stack, changes, ended)
+    assert read <= 24 and scanned <= 4 and sorted_ == 0, (read, scanned, sorted_)
+    read, scanned, _, n = uncommitted_cost(stack, changes, bind("signal_ticket_counts", ws, 1, ws, 10, 1, run))
+    assert n == 1 and read <= 2503 + 503 + 30 and scanned <= 4, (read, scanned)
+    read, scanned, _, n = uncommitted_cost(stack, changes, bind("signal_ticket_wait", run, run, "go"))
+    assert n == 1 and read <= 2000 + 16 and scanned <= 8, (read, scanned)
+    rows = stack.sql(f"BEGIN; {changes}; {ended}; SELECT name, COUNT(open_until_ms) FROM signal_tickets WHERE execution_id = '{run}' GROUP BY name; "
+                     f"UPDATE signal_waits SET name = 'other' WHERE execution_id = '{run}'; {bind('signal_ticket_wait_ended', run, run, 1, -1, run, 1, -1)}; "
+                     f"SELECT name, COUNT(open_until_ms) FROM signal_tickets WHERE execution_id = '{run}' GROUP BY name; ROLLBACK")
+    assert rows == [["go", "0"], ["other", "500"]] * 2, "another wait for the same signal goes on"

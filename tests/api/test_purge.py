@@ -402,13 +402,17 @@ LARGE = 1200  # rows of each kind, more than one transaction changes
 
 @pytest.fixture
 def large(stack, workspace):
-    """An ended run with 1,201 step rows and 1,203 events."""
+    """An ended run with 1,201 step rows, 1,203 events, 1,200 signals and 1,200 tickets for signals."""
     insert(stack.sql, workspace.id, workspace.put_workflow(PROGRAM), 1, days_ago(40), tags=("old",), keyed=True)
     run = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{workspace.id}'")
     stack.sql(f"""INSERT INTO execution_steps (execution_id, step, item, status, tries, started_ms, completed_ms, result, error)
                   SELECT '{run}', seq % 3 + 1, seq, 2, 1, 1, 1, '"secret step"', 'secret' FROM seq_1_to_{LARGE};
                   UPDATE events SET seq = seq + {LARGE} WHERE execution_id = '{run}' AND seq = 3;
                   INSERT INTO events SELECT '{run}', seq + 2, 4, 1, JSON_OBJECT('index', seq, 'secret', 1) FROM seq_1_to_{LARGE};
+                  INSERT INTO signals (execution_id, seq, id, name, state, at_ms, sender, data)
+                  SELECT '{run}', seq + 100, UUID(), 'go', 0, 1, '{{"secret": 1}}', '"secret"' FROM seq_1_to_{LARGE};
+                  INSERT INTO signal_tickets (hash, id, workspace_id, execution_id, name, created_ms, expires_ms, open_until_ms, recipient)
+                  SELECT UNHEX(SHA2(CONCAT('{run}', seq), 256)), UUID(), '{workspace.id}', '{run}', 'go', 1, 2, 2, 'secret' FROM seq_1_to_{LARGE};
                   UPDATE executions SET last_seq = last_seq + {LARGE} WHERE id = '{run}'""")
     return run
 
@@ -422,6 +426,7 @@ def test_purge_of_a_large_run_by_request(stack, client, large):
     eventually(lambda: erased(stack, large), 20, "purge of all rows")
     assert stack.sql_one(f"SELECT COUNT(*) FROM execution_steps WHERE execution_id = '{large}'") == str(LARGE + 1)
     assert stack.sql_one(f"SELECT COUNT(*) FROM events WHERE execution_id = '{large}'") == str(LARGE + 3)
+    assert stack.sql(f"SELECT COUNT(*), COUNT(data) FROM signals WHERE execution_id = '{large}' AND sender = '{{}}' AND seq > 100") == [[str(LARGE), "0"]]
     audit_of(stack, large)
 
 

@@ -15,7 +15,9 @@ UNION ALL
 SELECT s.execution_id, CONCAT('signal ', s.seq, ', state ', s.state, ', step ', COALESCE(s.step, 'NULL'), ', data ', s.data IS NOT NULL)
 FROM signals s
 LEFT JOIN executions e ON e.id = s.execution_id
-WHERE e.id IS NULL OR (s.state = 1) <> (s.step IS NOT NULL) AND s.state < 2 OR (s.data IS NOT NULL AND (s.state = 2 OR e.purged_ms IS NOT NULL))
+LEFT JOIN purges p ON p.execution_id = s.execution_id
+WHERE p.execution_id IS NULL
+  AND (e.id IS NULL OR (s.state = 1) <> (s.step IS NOT NULL) AND s.state < 2 OR (s.data IS NOT NULL AND (s.state = 2 OR e.purged_ms IS NOT NULL)))
 UNION ALL
 SELECT w.execution_id, 'parked for a signal, but without a wait'
 FROM waits w

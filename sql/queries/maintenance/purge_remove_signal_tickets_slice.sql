@@ -1,0 +1,1 @@
+DELETE FROM signal_tickets WHERE execution_id = ? LIMIT 499
