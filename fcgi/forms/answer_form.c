@@ -245,6 +245,18 @@ static bool read_choice(const struct answer_form *form, const struct query_item 
     return false;
 }
 
+bool answer_form_offers(const struct answer_form *form, json_object *data, struct json_problems *problems)
+{
+    size_t n = form->choices ? json_object_array_length(form->choices) : 0;
+    for (size_t i = 0; i < n; i++) {
+        if (json_equal(json_get(json_object_array_get_idx(form->choices, i), "data"), data))
+            return true;
+    }
+    if (form->choices)
+        json_problems_add(problems, "", "must be the data of one of the choices");
+    return !form->choices;
+}
+
 bool answer_form_read(void *ctx, struct answer_form *form, const struct query_item *items, size_t n,
                       json_object **data_r, struct json_problems *problems)
 {

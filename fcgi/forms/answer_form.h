@@ -57,5 +57,10 @@ struct answer_form *answer_form_new(void *ctx, json_object *schema, json_object 
 bool answer_form_read(void *ctx, struct answer_form *form, const struct query_item *items, size_t n,
                       json_object **data_r, struct json_problems *problems) WARN_UNUSED;
 
+/* Data that came as JSON: if the form has choices, it must equal the data of one of them (json_equal). False:
+ * a problem was added. */
+bool answer_form_offers(const struct answer_form *form, json_object *data,
+                        struct json_problems *problems) WARN_UNUSED;
+
 /* The text of an option of ANSWER_ENUM in a form: a string as it is, anything else as JSON. */
 const char *answer_option_text(json_object *option);

@@ -161,17 +161,34 @@ static bool content_type_is(const struct request *r, const char *name)
     return n == strlen(name) && strncasecmp(type, name, n) == 0;
 }
 
+/* Adds what the schema of the wait refuses. False: the reply is set. The few places of this route are not
+ * for requests that wait, so a long validation goes on at once or not at all. */
+static bool check_schema(const struct answer *a, json_object *data, struct json_problems *p)
+{
+    struct request *r = a->r;
+    struct schema_problems found = {0};
+    enum err e = a->schema ? schema_validate_within(r, a->schema, data, SLOW_VALIDATION, &found) : OK;
+    if (e == ERR_LIMIT)
+        e = slow_try_now(r) ? schema_validate(r, a->schema, data, &found) : ERR_RETRY;
+    if (e == ERR_RETRY) {
+        reply_failure(a, e);
+        return false;
+    }
+    for (size_t i = 0; i < found.count; i++)
+        json_problems_add(p, found.items[i].pointer, "%s", found.items[i].message);
+    return true;
+}
+
 /* The data as JSON. False: the reply is set, and nothing is consumed. */
 static bool read_answer(struct answer *a, struct span *text_r)
 {
     struct request *r = a->r;
     struct json_problems *p = json_problems_new(r);
     struct query_item items[ANSWER_FIELDS_MAX + QUERY_MAX];
-    struct schema_problems found = {0};
     json_object *data = NULL;
     size_t n;
     const char *why;
-    bool ok = request_charset_is_utf8(r) && (r->body_size <= SLOW_JSON_BYTES || slow_begin(r));
+    bool ok = request_charset_is_utf8(r) && (r->body_size <= SLOW_JSON_BYTES || slow_try_now(r));
     if (ok && a->is_json)
         ok = json_parse(r, r->body, r->body_size, JSON_DEPTH_MAX, &data, &why) == OK ||
              request_reject(r, 400, "invalid_json", "Invalid JSON: %s.", why);
@@ -181,22 +198,17 @@ static bool read_answer(struct answer *a, struct span *text_r)
         reply_failure(a, ERR_RETRY);
         return false;
     }
-    if (!a->is_json)
-        ok = answer_form_read(r, a->form, items, n, &data, p);
-    enum err e = ok && a->schema ? form_validate(r, a->schema, data, &found) : OK;
-    if (e == ERR_RETRY) {
-        reply_failure(a, e);
+    ok = a->is_json ? answer_form_offers(a->form, data, p) : answer_form_read(r, a->form, items, n, &data, p);
+    if (ok && !check_schema(a, data, p))
         return false;
-    }
-    for (size_t i = 0; i < found.count; i++)
-        json_problems_add(p, found.items[i].pointer, "%s", found.items[i].message);
     *text_r = (struct span){r->body, r->body_size};
     if (!a->is_json)
         text_r->at = json_text(data, &text_r->size);
     if (text_r->size > SIGNAL_DATA_MAX)
         json_problems_add(p, "", "The answer has more than %d bytes.", SIGNAL_DATA_MAX);
     if (p->total > 0 && a->is_json)
-        reply_problems(r, 422, "invalid_inputs", p, "The data does not match the schema of the wait.");
+        reply_problems(r, 422, "invalid_inputs", p,
+                       "The data is none of the choices, or does not match the schema of the wait.");
     else if (p->total > 0)
         reply_form(a, 422, p);
     return p->total == 0;

@@ -30,6 +30,19 @@ static bool read_text(struct request *r, json_object *body, const char *name, si
     return form_reject_value(r, name, talloc_asprintf(r, "a text of 1 to %zu bytes", max));
 }
 
+/* The recipient is a part of the signal's sender, whose column has 1,024 bytes: control characters take six
+ * bytes each as JSON. */
+static bool read_recipient(struct request *r, json_object *body, struct span *text_r)
+{
+    if (!read_text(r, body, "recipient", SIGNAL_TICKET_RECIPIENT_MAX, text_r))
+        return false;
+    for (size_t i = 0; i < text_r->size; i++) {
+        if ((unsigned char)text_r->at[i] < 0x20 || text_r->at[i] == 0x7f)
+            return form_reject_value(r, "recipient", "a text without control characters");
+    }
+    return true;
+}
+
 static bool read_expiry(struct request *r, json_object *body, int64_t *expires_ms_r)
 {
     json_object *value = json_get(body, "expires_seconds");
@@ -63,7 +76,7 @@ static bool write_choice(struct json_write *w, json_object *choice)
 static bool read_choices(struct request *r, json_object *body, json_object **choices_r, struct span *text_r)
 {
     static const char what[] = "an array of 1 to 20 answers, each a text of 1 to 200 bytes or an object of "
-                               "such a \"label\" and its \"data\"";
+                               "such a \"label\" and its \"data\", together at most 16 KiB";
     json_object *given = json_get(body, "choices");
     const char *why;
     size_t n = json_object_is_type(given, json_type_array) ? json_object_array_length(given) : 0;
@@ -92,8 +105,7 @@ static bool read_body(struct request *r, struct signal_ticket_request *q, json_o
            (!body || form_members_are_known(r, body, "expires_seconds question choices recipient")) &&
            read_expiry(r, body, &q->expires_ms) &&
            read_text(r, body, "question", SIGNAL_TICKET_QUESTION_MAX, &q->question) &&
-           read_text(r, body, "recipient", SIGNAL_TICKET_RECIPIENT_MAX, &q->recipient) &&
-           read_choices(r, body, choices_r, &q->choices);
+           read_recipient(r, body, &q->recipient) && read_choices(r, body, choices_r, &q->choices);
 }
 
 /* A choice that the wait would refuse is found here, and not by the person who chooses it. False: the reply

@@ -161,12 +161,20 @@ static bool split_query(struct request *r)
     return split_items(r, r->raw_query, r->query, QUERY_MAX, &r->query_n);
 }
 
-/* What follows ANSWER_PATH is a ticket, however the path is encoded. */
+/* What follows the segment "answer" may be a ticket, however the path is encoded, and wherever the segment
+ * stands: somebody may have put the prefix of the API or a dot before it. A signal may have this name. */
 static const char *path_for_log(const struct request *r)
 {
-    size_t n = r->segments_n > 0 ? strcspn(r->segments[0], "/") : 0;
-    bool is_answer = n == strlen(ANSWER_SEGMENT) && strncmp(r->segments[0], ANSWER_SEGMENT, n) == 0;
-    return is_answer && !r->is_api ? ANSWER_PATH "-" : r->raw_path;
+    for (size_t i = 0; i < r->segments_n; i++) {
+        bool is_signal = i > 0 && strcmp(r->segments[i - 1], "signals") == 0;
+        const char *p = strstr(r->segments[i], ANSWER_SEGMENT);
+        for (; p && !is_signal; p = strstr(p + 1, ANSWER_SEGMENT)) {
+            char after = p[strlen(ANSWER_SEGMENT)];
+            if ((p == r->segments[i] || p[-1] == '/') && (after == '/' || after == '\0'))
+                return ANSWER_PATH "-";
+        }
+    }
+    return r->raw_path;
 }
 
 struct request *request_new(void *ctx, struct app *app, char **params, bool *ok_r)

@@ -4,13 +4,23 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 
-bool slow_try(struct request *r)
+static bool try_for(struct request *r, int64_t wait_ms)
 {
     const struct app *app = r->app;
     if (!app || !app->shared || !id_is_set(&r->access.workspace_id))
         return true;
     return slow_share_begin(&app->shared->slow, app->slot, &r->access.workspace_id,
-                            (unsigned)app->config->api.workers, SLOW_SHARE_WAIT_MS);
+                            (unsigned)app->config->api.workers, wait_ms);
+}
+
+bool slow_try(struct request *r)
+{
+    return try_for(r, SLOW_SHARE_WAIT_MS);
+}
+
+bool slow_try_now(struct request *r)
+{
+    return try_for(r, 0);
 }
 
 bool slow_begin(struct request *r)

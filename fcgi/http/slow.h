@@ -16,6 +16,8 @@ enum {
     SLOW_VALIDATION = 20000,
 };
 
+/* As slow_try, but does not wait: false if it is not the request's turn now. */
+bool slow_try_now(struct request *r);
 /* Waits for the request's turn, at most 2 s. False if the turn did not come or the workspace occupies its
  * share of the workers. Does nothing, and returns true, if the request has its turn or has no worker (unit
  * tests). */

@@ -52,14 +52,20 @@ static enum err wake_run(struct db_tx *tx, const struct run *r)
 }
 
 /* A signal that came while the run was not parked is kept: the transaction that parks the run looks for it.
- */
+ * An answer of a ticket is refused if the run waits for it but is not parked at the moment: the wait may end
+ * by its timeout before the run is parked again, although the person was thanked. */
 static enum err store_signal(struct db_tx *tx, struct send *s, const struct run *r, int64_t seq)
 {
     const struct signal_request *request = s->request;
     struct db_value find[] = {db_id(&r->id), db_text(request->name)};
     struct db_rows *waits = NULL;
-    enum err e = r->parked ? db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_FIND, find, 2, &waits) : OK;
+    bool looks = r->parked || request->ticket;
+    enum err e = looks ? db_run(tx->db, tx->ctx, SQL_SIGNAL_WAITS_FIND, find, 2, &waits) : OK;
     bool given = e == OK && waits && waits->count > 0;
+    if (given && !r->parked) {
+        s->verdict = SIGNAL_UNAVAILABLE;
+        return OK;
+    }
     struct db_value row[] = {
         [SIGNALS_INSERT_SET_EXECUTION_ID] = db_id(&r->id),
         [SIGNALS_INSERT_SET_SEQ] = db_number(seq),
@@ -110,7 +116,9 @@ static enum err add_signal(struct db_tx *tx, struct send *s, const struct run *r
         return OK;
     }
     e = store_signal(tx, s, r, db_int(rows, 0, SIGNALS_COUNT_LAST) + 1);
-    if (e == OK && s->request->ticket)
+    if (e != OK || s->verdict == SIGNAL_UNAVAILABLE)
+        return e;
+    if (s->request->ticket)
         e = signal_ticket_answered(tx, s->request->ticket, &s->request->signal_id, clock_wall_ms());
     return e == OK ? store_key(tx, s) : e;
 }

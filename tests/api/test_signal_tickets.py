@@ -90,6 +90,11 @@ def test_nothing_logs_the_url(stack, workspace, client):
     token = url.rsplit("/", 1)[1]
     requests.get(url, timeout=60)
     requests.get(url.replace("/answer/", "/%61nswer%2F"), timeout=60)
+    for odd in ("/api/v1/answer/", "/api-proxy/v1/answer/", "/./answer/", "/%2e/answer/", "/x/../answer/", "/x/%2e%2e/%61nswer/", "/answer/./",
+                "/%2Fanswer/", "/x%2fanswer%2f"):
+        at = requests.Request("GET", url).prepare()
+        at.url = url.replace("/answer/", odd)  # as it is: requests would resolve the dots
+        requests.Session().send(at, timeout=60)
     requests.get(url + "/", timeout=60)
     requests.get(url + "/more", timeout=60)
     requests.post(url, data=b"x" * 400000, headers={"Content-Type": FORM}, timeout=60)
@@ -152,9 +157,13 @@ def test_choices_are_buttons(stack, workspace, client):
     page = check_page(requests.get(url, timeout=60), 200)
     assert page.count("<button") == 2 and 'value="1">No' in page and "<input" not in page
     assert page.count(html.escape(HOSTILE).replace("&#x27;", "&#39;")) == 2
+    for data in ({"ok": True, "why": "x"}, {"ok": False}, {"choice": "1"}, 1, None):
+        answer = send(url, data, "application/json")
+        assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"] == "", data
     for choice in ({}, {"choice": "2"}, {"choice": "-1"}, {"choice": "01"}, {"choice": "yes"}):
         check_page(send(url, choice), 422)
-    check_page(send(url, {"choice": "1"}), 200)
+    assert send(url, {"why": "no", "ok": False}, "application/json").status_code == 202
+    assert stack.sql(f"SELECT COUNT(*) FROM signal_tickets WHERE execution_id = '{id}' AND (question IS NOT NULL OR choices IS NOT NULL)") == [["0"]]
     assert client.finished(id)["detail"]["output"]["data"] == {"ok": False, "why": "no"}
 
 
@@ -212,6 +221,21 @@ def test_a_ticket_ends(stack, workspace, client):
     assert stack.sql(f"SELECT COUNT(*) FROM signal_tickets WHERE execution_id = '{id}'") == [["0"]]
 
 
+def test_an_answer_while_the_run_is_not_parked_is_refused_for_the_moment(stack, workspace, client):
+    """The run looks as if it was woken: its wait may end by the timeout before it is parked again."""
+    id = waiting(stack, workspace, client)
+    url = ticket(client, id)
+    parked_by = stack.sql(f"SELECT COALESCE(executor_id, 'NULL') FROM executions WHERE id = '{id}'")[0][0]
+    stack.sql(f"UPDATE executions SET executor_id = (SELECT MAX(id) FROM executors) WHERE id = '{id}'")
+    check_page(requests.get(url, timeout=60), 200)
+    assert "nothing was stored" in check_page(send(url, {"data": "1"}), 503)
+    assert send(url, 1, "application/json").status_code == 503
+    stack.sql(f"UPDATE executions SET executor_id = {parked_by} WHERE id = '{id}'")
+    assert stack.sql(f"SELECT COUNT(*) FROM signals WHERE execution_id = '{id}'") == [["0"]]
+    check_page(send(url, {"data": "1"}), 200)
+    assert client.finished(id)["detail"]["output"]["data"] == 1
+
+
 def test_tickets_of_items_stay_while_an_item_waits(stack, workspace, client):
     id = client.started(put(workspace, {**wait(), "for_each": [1, 2], "concurrency": 2}))
     parked(stack, id, 2)
@@ -237,7 +261,8 @@ def test_who_may_make_one_and_what_is_refused(stack, workspace, client):
     assert stack.workspace().client().post(path).status_code == 404
     assert client.post(f"/executions/{id}/signals/a%20b/ticket").status_code == 400
     for body in ({"expires_seconds": 0}, {"expires_seconds": 366 * 86400 + 1}, {"expires_seconds": "1"}, {"question": ""}, {"question": 1},
-                 {"question": "x" * 4097}, {"recipient": "x" * 257}, {"choices": []}, {"choices": [1]}, {"choices": ["a"] * 21}, {"choices": [""]},
+                 {"question": "x" * 4097}, {"recipient": "x" * 257}, {"recipient": "a\nb"}, {"recipient": "a\x01"}, {"recipient": "\x7f"},
+                 {"choices": [{"label": "a", "data": "x" * 16384}]}, {"choices": []}, {"choices": [1]}, {"choices": ["a"] * 21}, {"choices": [""]},
                  {"choices": [{"label": "a"}]}, {"choices": [{"label": "a", "data": 1, "x": 2}]}, {"choices": "a"}, {"extra": 1},
                  {"question": "a\0b"}, {"choices": ["a\0b"]}):
         assert client.post(path, json=body).status_code == 400, body

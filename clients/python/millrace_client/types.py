@@ -785,8 +785,8 @@ class CreateSignalTicketBodyChoicesItem1(TypedDict):
 class CreateSignalTicketBody(TypedDict):
     expires_seconds: NotRequired[int]
     question: NotRequired[str]  # Shown on the page instead of the `message` of the wait. At most 4096 bytes.
-    recipient: NotRequired[str]  # Who gets the URL; stands in `by` of the signal. At most 256 bytes.
-    choices: NotRequired[list[str | CreateSignalTicketBodyChoicesItem1]]  # One button each, instead of a form. A text is its own data.
+    recipient: NotRequired[str]  # Who gets the URL; stands in `by` of the signal. At most 256 bytes, without control characters.
+    choices: NotRequired[list[str | CreateSignalTicketBodyChoicesItem1]]  # One button each, instead of a form. A text is its own data. Other data is refused. At most 16 KiB as JSON.
 
 
 class CreateSignalTicketResponse201(TypedDict):

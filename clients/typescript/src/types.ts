@@ -318,7 +318,7 @@ export interface paths {
          *     signal. It ends when it was answered, when it expires, when the wait for its signal ends, and when the execution ends. It may
          *     be made before a step waits. Only its hash is stored: it cannot be shown again. 422 `invalid_inputs` if the data of a choice
          *     does not match the schema of the wait; 403 `quota_exceeded` if the workspace has too many open tickets; 409 `too_many_tickets`
-         *     if the execution has 1,000 open ones, or has had 20,000; 409 `execution_terminal` if it has ended.
+         *     if the execution has 1,000 open ones, or has had 2,000; 409 `execution_terminal` if it has ended.
          *
          */
         post: operations["createSignalTicket"];
@@ -1521,7 +1521,8 @@ export interface paths {
         /**
          * Send the answer of a person, once
          * @description A form is answered with a page, JSON with JSON. The ticket is consumed if the signal was stored, and not otherwise. 422 if the
-         *     answer does not match the schema of the wait; 410 `ticket_gone` if the ticket was answered or has ended.
+         *     answer does not match the schema of the wait, or is none of the ticket's choices; 410 `ticket_gone` if the ticket was answered
+         *     or has ended; 503, and the ticket stays open, if the service is busy or the execution is not ready for it at the moment.
          *
          */
         post: operations["answerSignalTicket"];
@@ -3344,9 +3345,9 @@ export interface operations {
                     expires_seconds?: number;
                     /** @description Shown on the page instead of the `message` of the wait. At most 4096 bytes. */
                     question?: string;
-                    /** @description Who gets the URL; stands in `by` of the signal. At most 256 bytes. */
+                    /** @description Who gets the URL; stands in `by` of the signal. At most 256 bytes, without control characters. */
                     recipient?: string;
-                    /** @description One button each, instead of a form. A text is its own data. */
+                    /** @description One button each, instead of a form. A text is its own data. Other data is refused. At most 16 KiB as JSON. */
                     choices?: (string | {
                         label: string;
                         data: unknown;

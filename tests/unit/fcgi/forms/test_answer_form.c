@@ -36,6 +36,27 @@ static void expect_data(const char *schema, const char *choices, const char *fie
     talloc_free(ctx);
 }
 
+Test(answer_form, offers_its_choices_only)
+{
+    static const char choices[] =
+        "[{\"label\":\"a\",\"data\":{\"x\":1,\"y\":null}},{\"label\":\"b\",\"data\":null}]";
+    static const struct {
+        const char *data;
+        bool ok;
+    } cases[] = {{"{\"y\":null,\"x\":1.0}", true}, {"null", true}, {"{\"x\":1}", false},
+                 {"{\"x\":2,\"y\":null}", false},  {"1", false},   {"{\"x\":1,\"y\":null,\"z\":1}", false}};
+    void *ctx = talloc_new(NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct json_problems *problems = json_problems_new(ctx), *none = json_problems_new(ctx);
+        json_object *data = parse(ctx, cases[i].data);
+        cr_expect_eq(answer_form_offers(answer_form_new(ctx, NULL, parse(ctx, choices)), data, problems),
+                     cases[i].ok, "%s", cases[i].data);
+        cr_expect_eq(problems->total, !cases[i].ok, "%s", cases[i].data);
+        cr_expect(answer_form_offers(answer_form_new(ctx, NULL, NULL), data, none), "%s", cases[i].data);
+    }
+    talloc_free(ctx);
+}
+
 Test(answer_form, reads_an_object_by_its_properties)
 {
     static const char schema[] =
