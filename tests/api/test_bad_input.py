@@ -1,5 +1,6 @@
 """Invalid requests are answered with a documented error: never a 500, never HTML, and nothing is charged."""
 import gzip
+import http.client
 import json
 import socket
 import uuid
@@ -111,6 +112,18 @@ def test_times_that_do_not_exist_are_400(place, text):
 def test_usage_is_sent_as_the_client_accepts_it(place, accept, kind):
     answer = place[1].get("/credits/usage", headers={"Accept": accept})
     assert answer.headers["Content-Type"].partition(";")[0] == kind
+
+
+def test_a_header_may_come_in_several_lines(stack, place):
+    """RFC 9110, section 5.3: they are one list."""
+    c = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=10)
+    c.putrequest("GET", "/api/v1/credits/usage")
+    for name, value in (("Authorization", f"Bearer {place[1].key}"), ("Accept", "application/json;q=0.1"), ("Accept", "text/csv")):
+        c.putheader(name, value)
+    c.endheaders()
+    answer = c.getresponse()
+    assert answer.status == 200 and answer.headers["Content-Type"].startswith("text/csv")
+    c.close()
 
 
 WRONG = {

@@ -34,6 +34,13 @@ def raw(client, body, boundary="x", headers=None):
     return client.post("/files/", data=body, headers={"Content-Type": f"multipart/form-data; boundary={boundary}", **(headers or {})})
 
 
+def test_a_nul_in_a_name_is_rejected(client):
+    for name in (b"a\0b", b"\0", b"a\0"):
+        body = b'--x\r\nContent-Disposition: form-data; name="files"; filename="' + name + b'"\r\n\r\nx\r\n--x--\r\n'
+        assert raw(client, body).status_code == 400, name
+    assert client.get("/files/").json()["files"] == []
+
+
 def test_uploaded_file_is_listed_downloaded_and_deleted(client):
     body = os.urandom(300_000)
     answer = upload(client, ("data.bin", body), ("notes.txt", b"one two\n", "text/plain"))

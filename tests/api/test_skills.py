@@ -440,10 +440,12 @@ def test_step_with_an_unusable_skill_fails(stack, workspace, space):
     assert answer.status_code == 422 and answer.json()["errors"][0]["pointer"].endswith("/steps/0/slug")
     steps = {"bad inputs": ({"inputs": {}}, "lacks a required member"), "fails": ({"inputs": {"n": 1}}, "exit code 1"),
              "no model": ({"inputs": {"n": 1}, "model": "none"}, "model"),
-             "files": ({"inputs": {"n": 1}, "file_source_ids": "${/inputs}"}, "file_source_ids")}
+             "files": ({"inputs": {"n": 1}, "file_source_ids": "${/inputs}"}, "file_source_ids"),
+             "a NUL in a file's name": ({"inputs": {"n": 1}, "file_source_ids": ["a\0b"]}, "without NULs"),
+             "a NUL in an alias": ({"inputs": {"n": 1}, "model": "a${/inputs/nul}b"}, "contains a NUL")}
     for name, (step, sentence) in steps.items():
         workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "skill", "slug": "probe", **step}]})
-        run = space.client.finished(space.client.started(workflow))
+        run = space.client.finished(space.client.started(workflow, {"nul": "\0"}))
         assert run["status"] == "failed" and run["failure_reason"] == "step_failed", (name, run)
         assert sentence in run["error"], (name, run["error"])
 
