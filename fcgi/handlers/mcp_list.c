@@ -10,6 +10,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "mcp/tool_name.h"
 #include "store/skill.h"
 #include "store/workflow.h"
@@ -17,10 +18,14 @@
 #include "json/json_raw.h"
 
 enum {
-    /* rows of a page; a program or a manifest may have 1 MiB */
+    /* rows of a page */
     PAGE_MAX = 20,
     /* bytes after which a page ends */
-    PAGE_BYTES_MAX = 256 * 1024
+    PAGE_BYTES_MAX = 256 * 1024,
+    /* bytes of manifests and programs after which a page ends; one of them may have 1 MiB */
+    PAGE_READ_MAX = 1024 * 1024,
+    /* rows of one read: a page reads at most so many MiB beyond PAGE_READ_MAX */
+    READ_MAX = 5
 };
 
 struct tool {
@@ -38,6 +43,8 @@ struct tool_page {
     struct json_write *w;
     const char *last;
     size_t count;
+    /* bytes of the manifests and programs of its tools */
+    size_t read;
     bool has_more;
 };
 
@@ -122,7 +129,7 @@ static bool is_full(const struct tool_page *page)
 {
     size_t size;
     (void)json_write_result(page->w, &size);
-    return page->count >= PAGE_MAX || size > PAGE_BYTES_MAX;
+    return page->count >= PAGE_MAX || size > PAGE_BYTES_MAX || page->read > PAGE_READ_MAX;
 }
 
 static struct span raw_member(const char *json, size_t size, const char *name)
@@ -139,52 +146,90 @@ static int64_t tool_price(int64_t own, int64_t usual, int64_t asked)
     return price > asked ? price : asked;
 }
 
+/* The rows of the next read; one, if it is only to tell whether the page is the last. */
+static int64_t rows_to_read(const struct tool_page *page)
+{
+    return is_full(page) ? 1 : READ_MAX;
+}
+
+/* Counts the bytes of a row's manifest or program before they are looked at. ERR_RETRY: the request has no
+ * turn for so many, and the reply is set. */
+static enum err count_read(struct request *r, struct tool_page *page, size_t size)
+{
+    page->read += size;
+    return page->read <= SLOW_JSON_BYTES || slow_begin(r) ? OK : ERR_RETRY;
+}
+
+static enum err add_skill(struct request *r, struct tool_page *page, const struct skill *s, int64_t usual)
+{
+    const struct manifest *m;
+    enum err e = count_read(r, page, s->manifest_size);
+    if (e == OK)
+        e = skill_cache_manifest(r, s, &m);
+    if (e != OK)
+        return e;
+    struct tool t = {.name = s->slug,
+                     .title = m->name,
+                     .description = m->description,
+                     .responder = s->id,
+                     .version = s->version,
+                     .inputs = raw_member(s->manifest, s->manifest_size, "inputs"),
+                     .outputs = raw_member(s->manifest, s->manifest_size, "outputs"),
+                     .price = tool_price(s->price, usual, s->credits),
+                     .is_open = m->network || m->runner == RUNNER_MODEL};
+    write_tool(r, page, &t);
+    return OK;
+}
+
 static enum err add_skills(struct request *r, struct tool_page *page, const char *after, int64_t usual)
 {
     struct skill *list;
-    size_t n;
-    enum err e = skill_list_tools(r->app->db, r, &r->access.workspace_id, after, PAGE_MAX + 1, &list, &n);
-    for (size_t i = 0; e == OK && i < n && !page->has_more; i++) {
-        const struct skill *s = &list[i];
-        const struct manifest *m;
-        if ((page->has_more = is_full(page)))
-            break;
-        e = skill_cache_manifest(r, s, &m);
-        if (e != OK)
-            break;
-        struct tool t = {.name = s->slug,
-                         .title = m->name,
-                         .description = m->description,
-                         .responder = s->id,
-                         .version = s->version,
-                         .inputs = raw_member(s->manifest, s->manifest_size, "inputs"),
-                         .outputs = raw_member(s->manifest, s->manifest_size, "outputs"),
-                         .price = tool_price(s->price, usual, s->credits),
-                         .is_open = m->network || m->runner == RUNNER_MODEL};
-        write_tool(r, page, &t);
-    }
+    size_t n = 0;
+    int64_t limit;
+    enum err e;
+    do {
+        limit = rows_to_read(page);
+        e = skill_list_tools(r->app->db, r, &r->access.workspace_id, after, limit, &list, &n);
+        for (size_t i = 0; e == OK && i < n && !(page->has_more = is_full(page)); i++) {
+            e = add_skill(r, page, &list[i], usual);
+            after = list[i].slug;
+        }
+    } while (e == OK && !page->has_more && (int64_t)n == limit);
     return e;
+}
+
+static enum err add_workflow(struct request *r, struct tool_page *page, const struct workflow *f,
+                             int64_t usual)
+{
+    enum err e = count_read(r, page, f->program_size);
+    if (e != OK)
+        return e;
+    struct tool t = {.name = f->tool,
+                     .title = f->name,
+                     .description = f->description ? f->description : "",
+                     .responder = f->id,
+                     .version = f->version,
+                     .inputs = raw_member(f->program, f->program_size, "inputs"),
+                     .price = tool_price(f->price, usual, f->credits),
+                     .is_open = true};
+    write_tool(r, page, &t);
+    return OK;
 }
 
 static enum err add_workflows(struct request *r, struct tool_page *page, const char *after, int64_t usual)
 {
     struct workflow *list;
-    size_t n;
-    enum err e = workflow_list_tools(r->app->db, r, &r->access.workspace_id, after, PAGE_MAX + 1, &list, &n);
-    for (size_t i = 0; e == OK && i < n && !page->has_more; i++) {
-        const struct workflow *f = &list[i];
-        if ((page->has_more = is_full(page)))
-            break;
-        struct tool t = {.name = f->tool,
-                         .title = f->name,
-                         .description = f->description ? f->description : "",
-                         .responder = f->id,
-                         .version = f->version,
-                         .inputs = raw_member(f->program, f->program_size, "inputs"),
-                         .price = tool_price(f->price, usual, f->credits),
-                         .is_open = true};
-        write_tool(r, page, &t);
-    }
+    size_t n = 0;
+    int64_t limit;
+    enum err e;
+    do {
+        limit = rows_to_read(page);
+        e = workflow_list_tools(r->app->db, r, &r->access.workspace_id, after, limit, &list, &n);
+        for (size_t i = 0; e == OK && i < n && !(page->has_more = is_full(page)); i++) {
+            e = add_workflow(r, page, &list[i], usual);
+            after = list[i].tool;
+        }
+    } while (e == OK && !page->has_more && (int64_t)n == limit);
     return e;
 }
 
@@ -226,6 +271,8 @@ int mcp_tools_list(struct request *r, const struct rpc *rpc)
     if (!*cursor)
         write_own_tools(page.w);
     enum err e = add_tools(r, &page, cursor);
+    if (e != OK && r->reply.status != 0)
+        return reply_rejected(r); /* no turn */
     if (e != OK) {
         reply_err(r, e);
         return rpc_reply_problem(r, rpc);
