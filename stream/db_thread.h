@@ -34,13 +34,14 @@ struct stream_db_job {        /* a talloc root */
 
     /* STREAM_DB_EVENTS: at most one page of the events after `after`, formatted as server-sent events, as the
      * text of the log, or (call.rpc_id is set; its texts belong to the job) as the messages of a tools/call,
-     * whose progress is counted on. STREAM_DB_OUTCOME: the response to that call */
+     * whose progress is counted on; without a token for it no event is read, and all are taken as known.
+     * STREAM_DB_OUTCOME: the response to that call */
     bool as_log;
     struct mcp_call call;
     id workspace, execution;
     int after;
     char *frames;
-    /* number of the last event in `frames`; 0: none */
+    /* number of the last event that was read, or is taken as known; 0: none after `after` */
     int last_read;
     enum run_state state;
     int last_seq;

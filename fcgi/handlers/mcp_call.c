@@ -17,6 +17,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "mcp/tool_name.h"
+#include "store/event.h"
 #include "store/execution.h"
 #include "store/skill.h"
 #include "store/workflow.h"
@@ -185,14 +186,15 @@ static int call_get_execution(struct request *r, const struct rpc *rpc,
                               const struct tool_arguments *arguments)
 {
     struct mcp_call call = {.rpc_id = rpc->id, .token = rpc->token};
-    enum responder_kind kind;
+    struct run_progress run;
     if (!read_execution(r, rpc, arguments, &call.execution))
         return reply_rejected(r);
-    enum err e = execution_kind(r->app->db, r, &r->access.workspace_id, &call.execution, &kind);
+    enum err e = execution_progress(r->app->db, r, &r->access.workspace_id, &call.execution, &run);
     if (e != OK)
         reply_err(r, e);
     if (e != OK || !mcp_may_see(r, &call.execution))
         return reply_no_execution(r, rpc);
+    call.after = run.last_seq; /* the call is told what happens from now on, and the outcome */
     return mcp_follow(r, &call, mcp_wait_seconds(r, rpc->token));
 }
 
