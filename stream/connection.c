@@ -32,6 +32,12 @@ enum {
     HEAD_TIMEOUT_S = 10,
     /* time during which nginx accepts no byte, after which the connection is closed */
     STUCK_TIMEOUT_S = 60,
+    /* time in which the last output of a connection must be taken, however many bytes are taken in between */
+    CLOSING_MS = 60 * 1000,
+    /* Bytes of responses to calls that wait to be taken, on all connections and for a workspace. Beyond it a
+     * call is answered with the id of its run. A response of at most OUTPUT_LOW is not counted. */
+    RESPONSES_MAX = 128 * 1024 * 1024,
+    WORKSPACE_RESPONSES_MAX = 32 * 1024 * 1024,
     RETRY_MIN_MS = 1000,
     /* random part of the reconnect delay: a thousand clients do not reconnect at the same instant */
     RETRY_SPAN_MS = 2000,
@@ -63,8 +69,10 @@ struct stream_connection {
     /* counted for the workspace until the connection is freed */
     bool is_counted;
     id workspace;
-    /* CLOCK_BOOTTIME milliseconds */
-    int64_t opened_ms, ping_ms;
+    /* bytes of the response to the call, counted for the workspace until the connection is freed */
+    size_t held;
+    /* CLOCK_BOOTTIME milliseconds; closing_ms: in phase CLOSING, when the connection is dropped */
+    int64_t opened_ms, ping_ms, closing_ms;
 };
 
 struct stream_connections {
@@ -88,6 +96,8 @@ static int connection_destroy(struct stream_connection *c)
         c->job->owner = NULL;
     if (c->deadline_timer)
         event_free(c->deadline_timer);
+    if (c->held > 0)
+        workspace_counts_release(c->list->by_workspace, &c->workspace, c->held);
     if (c->is_counted)
         workspace_counts_remove(c->list->by_workspace, &c->workspace);
     bufferevent_free(c->bev);
@@ -116,7 +126,7 @@ static void connection_drop(struct stream_connection *c, const char *why)
     talloc_free(c);
 }
 
-/* Ends the connection gracefully: it is closed after its pending output was sent. */
+/* Ends the connection gracefully: it is closed after its pending output was sent, or at closing_ms. */
 static void connection_finish(struct stream_connection *c, const char *why)
 {
     log_connection_end(c, why);
@@ -126,6 +136,7 @@ static void connection_finish(struct stream_connection *c, const char *why)
     if (c->deadline_timer)
         event_del(c->deadline_timer);
     c->phase = CLOSING;
+    c->closing_ms = clock_boot_ms() + CLOSING_MS;
 }
 
 /* --- writing --- */
@@ -206,6 +217,20 @@ static struct mcp_call call_of_job(const struct stream_connection *c, struct str
     return call;
 }
 
+static void end_call(struct stream_connection *c, const char *why, bool is_gone);
+
+/* Counts the response as output that waits to be taken. False: too much waits already. */
+static bool hold_response(struct stream_connection *c, size_t size)
+{
+    if (size <= OUTPUT_LOW)
+        return true;
+    if (!workspace_counts_hold(c->list->by_workspace, &c->workspace, size, WORKSPACE_RESPONSES_MAX,
+                               RESPONSES_MAX))
+        return false;
+    c->held = size;
+    return true;
+}
+
 static void call_on_outcome(struct stream_db_job *job)
 {
     struct stream_connection *c = job->owner;
@@ -216,7 +241,12 @@ static void call_on_outcome(struct stream_db_job *job)
         return; /* connections_tick() retries */
     if (job->error == ERR_NOT_FOUND)
         tool_call_append_gone(&job->frames, c->call);
-    write_chunk(c, job->frames, talloc_get_size(job->frames) - 1);
+    size_t size = talloc_get_size(job->frames) - 1;
+    if (!hold_response(c, size)) {
+        end_call(c, "responses", false);
+        return;
+    }
+    write_chunk(c, job->frames, size);
     end_stream(c, "complete");
 }
 
@@ -627,13 +657,15 @@ size_t connections_count(const struct stream_connections *list)
     return list->count;
 }
 
-void connections_tick(struct stream_connections *list)
+void connections_tick(struct stream_connections *list, int64_t now_ms)
 {
     struct stream_connection *next;
     for (struct stream_connection *c = LIST_FIRST(&list->all); c; c = next) {
         next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING)
             stream_advance(c);
+        else if (c->phase == CLOSING && now_ms >= c->closing_ms)
+            connection_drop(c, "slow");
     }
 }
 
@@ -713,7 +745,7 @@ void connections_log_state(void *arg)
     state_log(
         "state.connections",
         "open=%zu open_max=%zu streams=%zu calls=%zu feeds=%zu waiters=%zu reading_head=%zu closing=%zu "
-        "reading_history=%zu",
+        "reading_history=%zu response_bytes=%zu",
         list->count, list->max, phases[STREAMING] - calls, calls, phases[FEEDING], phases[WAITING],
-        phases[READING_HEAD], phases[CLOSING], reading);
+        phases[READING_HEAD], phases[CLOSING], reading, workspace_counts_held(list->by_workspace));
 }

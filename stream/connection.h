@@ -17,8 +17,9 @@ struct stream_connections *connections_new(void *ctx, struct event_base *base,
 /* Takes ownership of a connected, non-blocking descriptor. */
 void connections_add(struct stream_connections *list, int fd);
 size_t connections_count(const struct stream_connections *list);
-/* Retries failed reads of history. Call it every second. */
-void connections_tick(struct stream_connections *list);
+/* Retries failed reads of history, and drops connections whose last output was not taken in time. Call it
+ * every second. `now_ms`: clock_boot_ms(). */
+void connections_tick(struct stream_connections *list, int64_t now_ms);
 /* Sends the pings that are due: every stream gets one every 15 s, and its run and API key are checked then.
  * Call it often, because pings that are sent together delay events. */
 void connections_ping(struct stream_connections *list);

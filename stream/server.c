@@ -72,7 +72,7 @@ static void server_on_tick(evutil_socket_t fd, short what, void *arg)
     struct stream_server *s = arg;
     if (s->draining)
         return;
-    connections_tick(s->connections);
+    connections_tick(s->connections, clock_boot_ms());
     subscriptions_tick(s->subscriptions);
     evconnlistener_enable(s->listener);
 }

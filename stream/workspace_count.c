@@ -6,12 +6,14 @@
 struct workspace_count {
     id workspace;
     int open;
+    size_t held;
     UT_hash_handle hh;
 };
 
 struct workspace_counts {
     /* Workspaces with at least one. */
     struct workspace_count *open;
+    size_t held;
 };
 
 static struct workspace_count *find_count(const struct workspace_counts *counts, const id *workspace)
@@ -61,4 +63,26 @@ int workspace_counts_get(const struct workspace_counts *counts, const id *worksp
 {
     const struct workspace_count *count = find_count(counts, workspace);
     return count ? count->open : 0;
+}
+
+bool workspace_counts_hold(struct workspace_counts *counts, const id *workspace, size_t bytes, size_t max,
+                           size_t max_all)
+{
+    struct workspace_count *count = find_count(counts, workspace);
+    if (bytes > max || count->held > max - bytes || bytes > max_all || counts->held > max_all - bytes)
+        return false;
+    count->held += bytes;
+    counts->held += bytes;
+    return true;
+}
+
+void workspace_counts_release(struct workspace_counts *counts, const id *workspace, size_t bytes)
+{
+    find_count(counts, workspace)->held -= bytes;
+    counts->held -= bytes;
+}
+
+size_t workspace_counts_held(const struct workspace_counts *counts)
+{
+    return counts->held;
 }

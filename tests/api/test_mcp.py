@@ -2,6 +2,7 @@
 client and the conformance suite."""
 import concurrent.futures
 import json
+import socket
 import uuid
 
 import pytest
@@ -199,6 +200,16 @@ def test_list_is_paged(stack, workspace, mcp):
         assert mcp.call("tools/list", {"cursor": cursor})["error"]["code"] == -32602
 
 
+def test_page_of_large_programs_is_short(stack, workspace, mcp):
+    big = {"steps": [{"name": "a", "type": "transform", "value": ["x" * 60000] * 6}]}
+    names = [f"large_{i}" for i in range(7)]
+    for name in names:
+        expose(workspace, big, name)
+    first = mcp.call("tools/list")["result"]
+    assert [t["name"] for t in first["tools"]] == ["get_execution", "stop_execution", *names[:3]] and first["nextCursor"] == names[2]
+    assert set(mcp.tools()) == {"get_execution", "stop_execution", *names}
+
+
 # --- calls ------------------------------------------------------------------------------------------------------------------
 
 
@@ -255,6 +266,17 @@ def test_long_call_returns_the_id_of_its_run(stack, workspace, mcp):
     result = eventually(lambda: (lambda x: x if x["structuredContent"]["status"] != "running" else None)(mcp.tool("get_execution", {"execution_id": run})),
                         30, "the end of the run")
     assert text(result) == "done"
+
+
+def test_get_execution_leaves_out_the_history(stack, workspace, mcp):
+    expose(workspace, {"steps": [{"name": f"step_{i}", "type": "transform", "value": i} for i in range(60)]}, "Many steps")
+    started = mcp.tool("many_steps", {}, progressToken="t")
+    assert len(mcp.notes) > 100  # more than a page of events
+    for token in ({}, {"progressToken": "t"}):
+        ended = mcp.tool("get_execution", {"execution_id": started["structuredContent"]["execution_id"]}, **token)
+        assert ended == started and mcp.notes == []
+        # every event of the stream names the last event of the run
+        assert len({i.split(".")[1] for i in mcp.ids}) == 1 and int(mcp.ids[0].split(".")[1]) > 100
 
 
 def test_stop_execution(stack, workspace, mcp):
@@ -465,6 +487,49 @@ def test_large_outputs_arrive(stack, workspace, mcp):
     expose(workspace, {"steps": [{"name": "a", "type": "transform", "value": {"big": big}}]}, "Big one")
     result = mcp.tool("big_one")
     assert result["structuredContent"]["output"] == {"big": big} and "structuredContent" in text(result)
+
+
+def open_internal_call(stack, workspace, run):
+    """A call at the event daemon, as nginx sends it. Its unread response stays in the daemon."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(60)
+    connection.connect(str(stack.dir / "sockets/stream.sock"))
+    connection.sendall(f"GET /internal/stream/call?execution={run}&workspace={workspace.id}&key={workspace.key_id}&after=0&progress=0&rpc=31"
+                       "&token=&prime=0&seconds=60&streams=1000 HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return connection
+
+
+def read_until(connection, *ends):
+    data = b""
+    while not any(end in data for end in ends):
+        part = connection.recv(1024)
+        assert part, data[-200:]
+        data += part
+    return data
+
+
+def test_responses_that_nobody_takes_are_limited(stack, workspace):
+    """32 MiB of a workspace wait at most: then a call gets the id of its run. A response of 250 kB does not fit into the buffer of a socket."""
+    key = workspace.key()
+    workspace.key_id = key["id"]
+    mcp = Mcp(stack, key["key"])
+    expose(workspace, {"steps": [{"name": "a", "type": "transform", "value": "x" * 250000}]}, "Big one")
+    expose(workspace, ECHO, "Echo it")
+    big, small = (mcp.tool(name, arguments)["structuredContent"]["execution_id"] for name, arguments in (("big_one", {}), ("echo_it", {"a": 1})))
+    held = []
+    while len(held) < 140:
+        held.append(open_internal_call(stack, workspace, big))
+        if b'"running"' in read_until(held[-1], b"xxxx", b'"running"'):
+            break
+    assert 128 <= len(held) <= 135
+    assert mcp.tool("get_execution", {"execution_id": big})["structuredContent"] == {"execution_id": big, "status": "running"}
+    assert mcp.tool("get_execution", {"execution_id": small})["structuredContent"]["output"] == {"double": [1, 1]}
+    other = stack.workspace(credits=10)
+    expose(other, {"steps": [{"name": "a", "type": "transform", "value": "x" * 250000}]}, "Big one")
+    assert len(Mcp(stack, other.key()["key"]).tool("big_one")["structuredContent"]["output"]) == 250000
+    for connection in held:
+        connection.close()
+    eventually(lambda: mcp.tool("get_execution", {"execution_id": big})["structuredContent"]["status"] == "success", 30)
 
 
 # --- many sessions ----------------------------------------------------------------------------------------------------------------
