@@ -16,10 +16,11 @@ enum {
     /* A slice that has lasted so long leaves its other items to the next one. */
     SLICE_MS = 100,
     /* Pauses of a job: its account is locked or MariaDB was not ready; it failed; the workspace's
-     * max_concurrent is reached. */
+     * max_concurrent is reached; MariaDB gave up, e.g. on a statement that took too long. */
     BUSY_MS = 100,
     FAILED_MS = 60000,
     LIMITED_MS = 1000,
+    UNAVAILABLE_MS = 5000,
 };
 
 struct bulk_worker {
@@ -116,6 +117,9 @@ static void stop_item(struct bulk_slice *s, const id *execution)
     case STOP_TERMINAL:
     case STOP_NOT_MATCHED:
         decide(s, execution, BULK_SKIPPED, BULK_STATE_CHANGED);
+        break;
+    case STOP_FAILED:
+        decide(s, execution, BULK_FAILED, BULK_INTERNAL);
         break;
     default: /* it is pending still, or was stopped, and its item says so */
         delay(s, BULK_NO_REASON, BUSY_MS);
@@ -301,7 +305,8 @@ static enum err act(struct bulk_slice *s, size_t *n_r)
     }
     if (e == OK)
         e = execution_get_all(s->db, s->ctx, &s->job->workspace_id, ids, n, &list, &found);
-    for (size_t i = 0; e == OK && i < n && s->delay_ms == 0 && clock_boot_ms() < s->until_ms; i++) {
+    for (size_t i = 0; e == OK && i < n && s->delay_ms == 0 && (i == 0 || clock_boot_ms() < s->until_ms);
+         i++) {
         enum bulk_reason reason = find_obstacle(s->job, execution_find(list, found, &ids[i]));
         if (reason == BULK_NO_REASON)
             act_on(s, &ids[i]);
@@ -326,16 +331,18 @@ static enum err run_slice(struct bulk_slice *s, size_t *n_r)
     return act(s, n_r);
 }
 
-/* A slice that cannot be carried out keeps no other job waiting. */
+/* A slice that cannot be carried out keeps no other job waiting. If MariaDB is unavailable to this job only,
+ * its row can be written; otherwise the error is returned, and the task ends. */
 static enum err defer(struct bulk_slice *s, enum err e)
 {
-    bool busy = e == ERR_RETRY || e == ERR_CONFLICT;
-    if (e == ERR_UNAVAILABLE || e == ERR_UNCERTAIN)
-        return e;
-    if (!busy)
-        log_error("bulk.slice_failed", "job=%s error=%s", s->job->id.text, err_name(e));
-    return bulk_job_delay(s->db, &s->job->id, busy ? BULK_NO_REASON : BULK_INTERNAL,
-                          busy ? BUSY_MS : FAILED_MS);
+    if (e == ERR_RETRY || e == ERR_CONFLICT)
+        return bulk_job_delay(s->db, &s->job->id, BULK_NO_REASON, BUSY_MS);
+    if (e == ERR_UNAVAILABLE || e == ERR_UNCERTAIN) {
+        log_warn("bulk.slice_deferred", "job=%s error=%s", s->job->id.text, err_name(e));
+        return bulk_job_delay(s->db, &s->job->id, BULK_INTERNAL, UNAVAILABLE_MS) == OK ? OK : e;
+    }
+    log_error("bulk.slice_failed", "job=%s error=%s", s->job->id.text, err_name(e));
+    return bulk_job_delay(s->db, &s->job->id, BULK_INTERNAL, FAILED_MS);
 }
 
 enum err bulk_worker_step(struct bulk_worker *w, struct db *db, struct redis *redis, size_t *n_r,

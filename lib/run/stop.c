@@ -139,6 +139,8 @@ enum stop_verdict stop_run(struct db *db, struct redis *redis, void *ctx, const 
         return STOP_NOT_FOUND;
     case ERR_UNCERTAIN:
         return STOP_UNCERTAIN;
+    case ERR_INTERNAL:
+        return STOP_FAILED;
     default:
         return STOP_UNAVAILABLE;
     }

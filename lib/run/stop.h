@@ -23,7 +23,9 @@ enum stop_verdict {
     /* Nothing was done. */
     STOP_UNAVAILABLE,
     /* The run may have been stopped; repeating the request finds out. */
-    STOP_UNCERTAIN
+    STOP_UNCERTAIN,
+    /* Nothing was done, and repeating the request does not help: an error of Millrace, in the log. */
+    STOP_FAILED
 };
 
 struct stop_request {
