@@ -89,7 +89,7 @@ static enum err check_quota(const struct quotas *q, enum quota quota, int64_t us
 {
     if (used <= q->limits[quota])
         return OK;
-    *excess_r = (struct quota_excess){quota, q->limits[quota]};
+    *excess_r = (struct quota_excess){.quota = quota, .limit = q->limits[quota]};
     return ERR_LIMIT;
 }
 
@@ -160,10 +160,30 @@ enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const stru
     return check_one_more(tx, workspace, config, QUOTA_SCHEDULES, SQL_QUOTA_COUNT_SCHEDULES, excess_r);
 }
 
+/* What is kept of jobs until retention deletes it takes room in MariaDB, free of charge. */
+static enum err check_bulk_kept(struct db_tx *tx, const id *workspace, const struct config *config,
+                                struct quota_excess *excess_r)
+{
+    struct db_value arg = db_id(workspace);
+    struct db_rows *rows;
+    const int64_t items_max = QUOTA_BULK_KEPT_FACTOR * config->bulk.items_max;
+    enum err e = db_run(tx->db, tx->ctx, SQL_QUOTA_SUM_BULK_ITEMS, &arg, 1, &rows);
+    if (e != OK)
+        return e;
+    if (db_int(rows, 0, QUOTA_SUM_BULK_ITEMS_JOBS) >= QUOTA_BULK_KEPT_MAX)
+        *excess_r = (struct quota_excess){QUOTA_BULK_JOBS, QUOTA_BULK_KEPT_MAX, "bulk jobs kept"};
+    else if (db_int(rows, 0, QUOTA_SUM_BULK_ITEMS_ITEMS) >= items_max)
+        *excess_r = (struct quota_excess){QUOTA_BULK_JOBS, items_max, "executions of bulk jobs kept"};
+    else
+        return OK;
+    return ERR_LIMIT;
+}
+
 enum err quota_check_bulk_jobs(struct db_tx *tx, const id *workspace, const struct config *config,
                                struct quota_excess *excess_r)
 {
-    return check_one_more(tx, workspace, config, QUOTA_BULK_JOBS, SQL_QUOTA_COUNT_BULK_JOBS, excess_r);
+    enum err e = check_one_more(tx, workspace, config, QUOTA_BULK_JOBS, SQL_QUOTA_COUNT_BULK_JOBS, excess_r);
+    return e == OK ? check_bulk_kept(tx, workspace, config, excess_r) : e;
 }
 
 enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set, int64_t limit)

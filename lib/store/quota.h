@@ -50,6 +50,8 @@ struct quotas {
 struct quota_excess {
     enum quota quota;
     int64_t limit;
+    /* What the limit is of, where it is no quota of the table; NULL: quota_name(quota). */
+    const char *name;
 };
 
 /* The name in the table, in the settings and in responses; static memory. */
@@ -71,7 +73,10 @@ enum err quota_check_files(struct db_tx *tx, const id *workspace, const struct c
 enum err quota_check_schedules(struct db_tx *tx, const id *workspace, const struct config *config,
                                struct quota_excess *excess_r) WARN_UNUSED;
 
-/* The same for one more bulk job. */
+/* The same for one more bulk job. Also limits what is kept of the workspace's jobs until retention deletes
+ * it: QUOTA_BULK_KEPT_MAX jobs, and QUOTA_BULK_KEPT_FACTOR times `bulk.items_max` items; a job may begin
+ * while both are below. */
+enum { QUOTA_BULK_KEPT_MAX = 10000, QUOTA_BULK_KEPT_FACTOR = 3 };
 enum err quota_check_bulk_jobs(struct db_tx *tx, const id *workspace, const struct config *config,
                                struct quota_excess *excess_r) WARN_UNUSED;
 
