@@ -197,13 +197,23 @@ enum err bulk_job_preview(struct db *db, void *ctx, const id *workspace,
                           const struct execution_filter *filter, struct bulk_preview *preview_r)
 {
     struct execution_filter f = *filter;
-    id *ids;
-    size_t n = 0;
-    f.limit = BULK_PREVIEW_MAX + 1;
-    enum err e = execution_list_ids(db, ctx, workspace, &f, &ids, &n);
-    *preview_r = (struct bulk_preview){.matched = (int64_t)n};
-    for (size_t i = 0; e == OK && i < n && i < BULK_SAMPLE_MAX; i++)
-        preview_r->sample[preview_r->sample_n++] = ids[i];
+    struct execution_window window = {0};
+    enum err e = OK;
+    *preview_r = (struct bulk_preview){0};
+    for (int i = 0; e == OK && i < BULK_PREVIEW_WINDOWS && !window.is_last; i++) {
+        void *part = talloc_new(ctx);
+        e = execution_list_window(db, part, workspace, &f, &window);
+        for (size_t k = 0; e == OK && k < window.n && preview_r->sample_n < BULK_SAMPLE_MAX; k++)
+            preview_r->sample[preview_r->sample_n++] = window.ids[k];
+        preview_r->matched += e == OK ? (int64_t)window.n : 0;
+        f.below = window.below;
+        talloc_free(part);
+        if (preview_r->matched > BULK_PREVIEW_MAX)
+            break;
+    }
+    preview_r->is_more = !window.is_last || preview_r->matched > BULK_PREVIEW_MAX;
+    if (preview_r->matched > BULK_PREVIEW_MAX)
+        preview_r->matched = BULK_PREVIEW_MAX;
     return e;
 }
 
@@ -361,10 +371,15 @@ enum err bulk_job_next(struct db *db, void *ctx, const id *after, struct bulk_jo
     return e;
 }
 
+/* Items that one transaction writes down. */
 struct collecting {
-    const struct bulk_job *job;
-    int64_t items_max;
+    /* As the last transaction left it. */
+    struct bulk_job *job;
+    const id *ids;
     size_t n;
+    /* The next id to collect; nothing is left there; more match than the job takes. */
+    id below;
+    bool is_last, is_truncated;
 };
 
 static enum err insert_items(struct db_tx *tx, const id *job, const id *ids, size_t n)
@@ -394,39 +409,59 @@ static enum err lock_job(struct db_tx *tx, const struct bulk_job *job)
 
 static enum err collect_work(struct db_tx *tx, void *arg)
 {
-    struct collecting *c = arg;
+    const struct collecting *c = arg;
     const struct bulk_job *job = c->job;
-    struct execution_filter f = job->selection;
-    id *ids;
-    c->n = 0;
-    f.limit = BULK_COLLECT_MAX;
-    enum err e = lock_job(tx, job);
-    if (e == OK)
-        e = execution_list_ids(tx->db, tx->ctx, &job->workspace_id, &f, &ids, &c->n);
-    if (e != OK)
-        return e;
-    bool is_last = c->n < BULK_COLLECT_MAX;
-    bool is_truncated = job->matched + (int64_t)c->n > c->items_max;
-    if (is_truncated)
-        c->n = (size_t)(c->items_max - job->matched);
+    bool is_over = c->is_last || c->is_truncated;
     struct db_value args[] = {
-        db_id(c->n > 0 ? &ids[c->n - 1] : &job->selection.below),
+        db_id(&c->below),
         db_number(job->matched + (int64_t)c->n),
-        db_number(is_last || is_truncated),
-        db_number(is_truncated),
-        db_number(is_last || is_truncated ? BULK_RUNNING : BULK_COLLECTING),
+        db_number(is_over),
+        db_number(c->is_truncated),
+        db_number(is_over ? BULK_RUNNING : BULK_COLLECTING),
         db_id(&job->id),
     };
-    e = insert_items(tx, &job->id, ids, c->n);
+    enum err e = lock_job(tx, job);
+    if (e == OK)
+        e = insert_items(tx, &job->id, c->ids, c->n);
     return e == OK ? db_run(tx->db, tx->ctx, SQL_BULK_JOB_COLLECT, args, sizeof args / sizeof *args, NULL)
                    : e;
 }
 
+/* The next part of the window, *n_r ids of which are written. *is_over_r: all of it, or the job has enough.
+ */
+static enum err collect_part(struct db *db, struct bulk_job *job, const struct execution_window *w,
+                             int64_t items_max, size_t *n_r, bool *is_over_r)
+{
+    const size_t left = w->n - *n_r, n = left < BULK_COLLECT_MAX ? left : BULK_COLLECT_MAX;
+    /* the setting may have been lowered since the job began */
+    const int64_t room = items_max > job->matched ? items_max - job->matched : 0;
+    struct collecting c = {.job = job, .ids = w->ids + *n_r, .n = n, .is_truncated = (int64_t)n > room};
+    if (c.is_truncated)
+        c.n = (size_t)room;
+    bool is_end = n == left;
+    c.below = is_end ? w->below : c.ids[n - 1];
+    c.is_last = is_end && w->is_last;
+    enum err e = db_transaction(db, collect_work, &c);
+    if (e != OK)
+        return e;
+    job->matched += (int64_t)c.n;
+    job->selection.below = c.below;
+    *n_r += c.n;
+    *is_over_r = is_end || c.is_truncated;
+    return OK;
+}
+
 enum err bulk_job_collect(struct db *db, const struct bulk_job *job, int64_t items_max, size_t *n_r)
 {
-    struct collecting c = {.job = job, .items_max = items_max};
-    enum err e = db_transaction(db, collect_work, &c);
-    *n_r = e == OK ? c.n : 0;
+    void *ctx = talloc_new(NULL);
+    struct bulk_job now = *job;
+    struct execution_window window;
+    *n_r = 0;
+    /* read before the job is locked: who changes the job waits for no list */
+    enum err e = execution_list_window(db, ctx, &job->workspace_id, &job->selection, &window);
+    for (bool is_over = false; e == OK && !is_over;)
+        e = collect_part(db, &now, &window, items_max, n_r, &is_over);
+    talloc_free(ctx);
     return e;
 }
 
@@ -451,7 +486,11 @@ struct deciding {
 static enum err decide_work(struct db_tx *tx, void *arg)
 {
     const struct deciding *d = arg;
-    return bulk_items_decide(tx, d->job, d->list, d->n);
+    struct db_value job = db_id(d->job);
+    struct db_rows *rows;
+    /* the acceptance of a retry holds this lock from its look at the item until it has written it */
+    enum err e = db_run(tx->db, tx->ctx, SQL_BULK_JOB_LOCK, &job, 1, &rows);
+    return e == OK ? bulk_items_decide(tx, d->job, d->list, d->n) : e;
 }
 
 enum err bulk_job_decide(struct db *db, const id *job, const struct bulk_decision *list, size_t n)

@@ -11,8 +11,9 @@
 enum {
     /* Items that one transaction writes down. */
     BULK_COLLECT_MAX = 100,
-    /* A preview counts no further. */
+    /* A preview counts no further, and looks at no more windows of runs (execution_list_window). */
     BULK_PREVIEW_MAX = 10000,
+    BULK_PREVIEW_WINDOWS = 20,
     BULK_SAMPLE_MAX = 20,
 };
 
@@ -24,7 +25,7 @@ struct bulk_job {
     enum bulk_reason reason;
     /* Bit 1 << kind: the key may act on runs of this kind. */
     unsigned kinds;
-    /* JSON as sent. */
+    /* Compact JSON. */
     const char *filter;
     /* As read; `states` is always set. `below` is the next id to collect, `above` and the others are the
      * filter's. */
@@ -46,8 +47,10 @@ int64_t bulk_job_count(const struct bulk_job *job, enum bulk_outcome outcome);
 
 /* What a filter matches now. */
 struct bulk_preview {
-    /* At most BULK_PREVIEW_MAX + 1, which stands for more. */
+    /* At most BULK_PREVIEW_MAX. */
     int64_t matched;
+    /* More match, or more may match: the preview has ended before the last run. */
+    bool is_more;
     /* The newest. */
     id sample[BULK_SAMPLE_MAX];
     size_t sample_n;
@@ -84,7 +87,7 @@ enum err bulk_job_list(struct db *db, void *ctx, const id *workspace, const id *
                        struct bulk_job **list_r, size_t *count_r) WARN_UNUSED;
 /* ERR_CONFLICT: it has ended. ERR_NOT_FOUND as above. */
 enum err bulk_job_cancel(struct db *db, void *ctx, const id *workspace, const id *job) WARN_UNUSED;
-/* Lets a paused job go on with the caller's principal and key, whose kinds it may act on from now. Errors as
+/* Lets a paused job go on with the caller's principal and key, which may act on runs of `kinds`. Errors as
  * above; ERR_CONFLICT: it is not paused. */
 struct bulk_caller {
     id principal_id, key_id;
@@ -116,8 +119,9 @@ enum err bulk_item_list(struct db *db, void *ctx, const struct bulk_item_page *p
 
 /* The oldest due job of the next workspace after `after` that has one. ERR_NOT_FOUND: none. */
 enum err bulk_job_next(struct db *db, void *ctx, const id *after, struct bulk_job *job_r) WARN_UNUSED;
-/* Writes down the next runs that match, at most BULK_COLLECT_MAX, in one transaction; after the last one, or
- * `items_max` of them, the job runs. *n_r: how many. ERR_CONFLICT: the job was changed since it was read. */
+/* Looks at the next window of runs (execution_list_window) and writes down those that match, BULK_COLLECT_MAX
+ * in a transaction; after the last one, or `items_max` of them, the job runs. *n_r: how many. ERR_CONFLICT:
+ * the job was changed since it was read. */
 enum err bulk_job_collect(struct db *db, const struct bulk_job *job, int64_t items_max,
                           size_t *n_r) WARN_UNUSED;
 /* At most `limit` items that are not decided, oldest run first. */

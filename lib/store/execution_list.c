@@ -1,5 +1,6 @@
 #include "store/execution_list.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -208,6 +209,121 @@ enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const
 {
     return f->responders_n > 1 || f->states_n > 1 ? merged_ranges(db, ctx, workspace, f, ids_r, count_r)
                                                   : one_range(db, ctx, workspace, f, ids_r, count_r);
+}
+
+/* --- windows --- */
+
+/* How a filter is read in windows: through the index that leaves least, without conditions on the rows, which
+ * would read on and on until enough of them match. What the index does not say is compared here. */
+struct window_plan {
+    struct execution_filter f;
+    struct id_range ranges[EXECUTION_RESPONDERS_MAX];
+    size_t n;
+    /* The ids of the ranges need not match. */
+    bool is_compared;
+};
+
+static void plan_window(const struct execution_filter *f, struct window_plan *p)
+{
+    bool is_related = f->tag || id_is_set(&f->parent) || id_is_set(&f->batch);
+    *p = (struct window_plan){.f = *f, .n = 1, .is_compared = is_related || f->responders_n > 0};
+    if (f->tag)
+        p->f.parent = (id){{0}};
+    if (is_related)
+        return;
+    for (size_t i = 0; i < f->responders_n && i < EXECUTION_RESPONDERS_MAX; i++)
+        p->ranges[i].responder = &f->responders[i];
+    for (size_t i = 0; f->responders_n == 0 && i < f->states_n; i++)
+        p->ranges[i].state = f->states[i];
+    if (f->responders_n + f->states_n > 0)
+        p->n = f->responders_n > 0 ? f->responders_n : f->states_n;
+}
+
+/* The first rows of each range, together at most EXECUTION_WINDOW. A range that has more ends the window. */
+static enum err read_window(struct db *db, void *ctx, const id *workspace, const struct window_plan *p,
+                            struct execution_window *w)
+{
+    const size_t piece = EXECUTION_WINDOW / p->n;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < p->n; i++) {
+        struct db_rows *rows;
+        e = range_ids(db, ctx, workspace, &p->f, p->ranges[i], &p->f.below, 0, (int64_t)piece, &rows);
+        for (size_t r = 0; e == OK && r < rows->count; r++)
+            w->ids[w->n++] = db_get_id(rows, r, EXECUTION_LIST_ID);
+        if (e != OK || rows->count < piece)
+            continue;
+        if (w->is_last || id_compare(&w->ids[w->n - 1], &w->below) > 0)
+            w->below = w->ids[w->n - 1];
+        w->is_last = false;
+    }
+    return e;
+}
+
+/* Leaves out what lies below the window: other ranges have not been read so far. */
+static void cut_window(struct execution_window *w)
+{
+    size_t kept = 0;
+    for (size_t i = 0; !w->is_last && i < w->n; i++) {
+        if (id_compare(&w->ids[i], &w->below) >= 0)
+            w->ids[kept++] = w->ids[i];
+    }
+    w->n = w->is_last ? w->n : kept;
+}
+
+static bool row_matches(const struct execution_filter *f, const struct db_rows *rows, size_t r)
+{
+    id responder = db_get_id(rows, r, EXECUTION_MATCH_RESPONDER_ID);
+    id parent = db_get_id(rows, r, EXECUTION_MATCH_PARENT_ID);
+    int64_t state = db_int(rows, r, EXECUTION_MATCH_STATE);
+    bool has_state = f->states_n == 0, has_responder = f->responders_n == 0;
+    for (size_t i = 0; i < f->states_n; i++)
+        has_state = has_state || f->states[i] == state;
+    for (size_t i = 0; i < f->responders_n; i++)
+        has_responder = has_responder || id_equal(&f->responders[i], &responder);
+    return has_state && has_responder && (!id_is_set(&f->parent) || id_equal(&f->parent, &parent));
+}
+
+static enum err compare_window(struct db *db, void *ctx, const id *workspace,
+                               const struct execution_filter *f, struct execution_window *w)
+{
+    struct db_value *each = talloc_array(ctx, struct db_value, w->n + 1), ws = db_id(workspace);
+    struct db_rows *rows;
+    for (size_t i = 0; i < w->n; i++)
+        each[i] = db_id(&w->ids[i]);
+    enum err e = db_run_each(db, ctx, SQL_EXECUTION_MATCH, &ws, 1, each, 1, w->n, &rows);
+    if (e != OK)
+        return e;
+    w->n = 0;
+    for (size_t r = 0; r < rows->count; r++) {
+        if (row_matches(f, rows, r))
+            w->ids[w->n++] = db_get_id(rows, r, EXECUTION_MATCH_ID);
+    }
+    return OK;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    return id_compare(b, a);
+}
+
+enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
+                               const struct execution_filter *f, struct execution_window *window_r)
+{
+    struct window_plan p;
+    plan_window(f, &p);
+    *window_r = (struct execution_window){
+        .ids = talloc_array(ctx, id, EXECUTION_WINDOW),
+        .below = f->below,
+        .is_last = true,
+    };
+    enum err e = read_window(db, ctx, workspace, &p, window_r);
+    if (e != OK)
+        return e;
+    cut_window(window_r);
+    if (p.is_compared)
+        e = compare_window(db, ctx, workspace, f, window_r);
+    qsort(window_r->ids, window_r->n, sizeof *window_r->ids, newest_first);
+    return e;
 }
 
 enum err execution_list(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,

@@ -28,3 +28,20 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
 /* The same: the ids only. */
 enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                             id **ids_r, size_t *count_r) WARN_UNUSED;
+
+/* Part of what a filter matches, without its offset and limit. */
+enum { EXECUTION_WINDOW = 1000 };
+struct execution_window {
+    /* The matching runs of the window, newest first, no more than EXECUTION_WINDOW. */
+    id *ids;
+    size_t n;
+    /* Runs with lower ids were not looked at. */
+    id below;
+    /* There are none that match. */
+    bool is_last;
+};
+/* Reads at most EXECUTION_WINDOW runs, whether they match or not, so that a filter which matches few of many
+ * runs costs no long statement. The caller goes on with `below` of the window as the filter's. */
+enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
+                               const struct execution_filter *f,
+                               struct execution_window *window_r) WARN_UNUSED;

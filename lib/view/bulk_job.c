@@ -71,13 +71,13 @@ void view_bulk_preview(struct json_write *w, enum bulk_action action, const stru
 {
     enum { COUNT_MAX = 24 };
     char count[COUNT_MAX];
-    bool is_more = preview->matched > BULK_PREVIEW_MAX;
-    snprintf(count, sizeof count, "%" PRId64, preview->matched);
+    bool is_full = preview->is_more && preview->matched == BULK_PREVIEW_MAX;
+    snprintf(count, sizeof count, "%" PRId64 "%s", preview->matched, preview->is_more ? "+" : "");
     json_write_open(w, '{');
     json_write_flag(w, "dry_run", true);
     json_write_text(w, "action", bulk_action_name(action));
-    json_write_int(w, "matched", is_more ? BULK_PREVIEW_MAX : preview->matched);
-    json_write_text(w, "matched_text", is_more ? "10,000+" : count);
+    json_write_int(w, "matched", preview->matched);
+    json_write_text(w, "matched_text", is_full ? "10,000+" : count);
     json_write_key(w, "sample");
     json_write_open(w, '[');
     for (size_t i = 0; i < preview->sample_n; i++)

@@ -128,6 +128,14 @@ def test_runs_of_a_batch_are_one_range_of_ids(stack, history, name, more):
     assert (access, key) == ("range", "PRIMARY")
 
 
+def test_what_a_filter_compares_is_read_by_id(stack, history):
+    ws, _, ids, _ = history
+    statement = bind("execution_match", ws, ids[:64])
+    read, scanned, sorted_, n = cost(stack, statement)
+    assert (scanned, sorted_, n) == (0, 0, 64) and read <= 2 * 64, read
+    assert accesses(plan(stack, statement)) == [("executions", "range", "PRIMARY")]
+
+
 def test_cursor_page_reads_its_rows_only_at_any_depth(stack, history):
     ws, w, _, _ = history
     middle = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")
