@@ -17,7 +17,7 @@
 #include "fcgi/http/request_body.h"
 #include "view/bulk_job.h"
 
-enum { PAGE_MAX = 1000, PAGE_DEFAULT = 100 };
+enum { PAGE_MAX = 1000, PAGE_DEFAULT = 100, FILTER_MAX = 16384 /* bytes as sent */ };
 
 /* --- what a key may do --- */
 
@@ -33,6 +33,16 @@ static bool require_action(struct request *r, enum bulk_action action, unsigned 
     if (!(r->access.scopes & SCOPE_SKILLS_EXECUTE))
         *kinds_r &= ~skills;
     return auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE);
+}
+
+/* A job acts on the kinds that its caller may act on. Who cancels it, or lets it go on with another key,
+ * needs the scopes of all of them: a key that lacks one would leave out what the job was asked for. */
+static bool require_job(struct request *r, const struct bulk_job *job)
+{
+    if (job->action == BULK_PURGE)
+        return auth_require_scope(r, SCOPE_EXECUTIONS_PURGE);
+    return (!(job->kinds & 1U << KIND_WORKFLOW) || auth_require_scope(r, SCOPE_WORKFLOWS_EXECUTE)) &&
+           (!(job->kinds & 1U << KIND_SKILL) || auth_require_scope(r, SCOPE_SKILLS_EXECUTE));
 }
 
 /* --- the form --- */
@@ -64,6 +74,8 @@ static bool read_filter(struct request *r, json_object *body, struct bulk_job *j
 {
     json_object *filter = json_get(body, "filter");
     bool is_empty;
+    if (form_raw_member(r, body, "filter").size > FILTER_MAX)
+        return form_reject_value(r, "filter", "at most 16,384 bytes");
     if (!json_object_is_type(filter, json_type_object))
         return form_reject_value(r, "filter", "an object; {} takes all executions");
     if (!execution_filter_read_json(r, filter, &job->selection, &is_empty))
@@ -78,8 +90,8 @@ static bool read_filter(struct request *r, json_object *body, struct bulk_job *j
     }
     if (job->selection.states_n == 0)
         default_states(job);
-    struct span text = form_raw_member(r, body, "filter");
-    job->filter = talloc_strndup(r, text.at, text.size);
+    /* without the blanks of the request: it is kept and listed */
+    job->filter = talloc_strdup(r, json_text(filter, NULL));
     return true;
 }
 
@@ -261,8 +273,7 @@ static int reply_changed(struct request *r, const id *job, enum err e)
 int h_bulk_cancel(struct request *r)
 {
     struct bulk_job job;
-    unsigned kinds;
-    if (!job_of_path(r, &job) || !require_action(r, job.action, &kinds))
+    if (!job_of_path(r, &job) || !require_job(r, &job))
         return reply_rejected(r);
     enum err e = bulk_job_cancel(r->app->db, r, &job.workspace_id, &job.id);
     if (e == ERR_CONFLICT)
@@ -270,13 +281,13 @@ int h_bulk_cancel(struct request *r)
     return reply_changed(r, &job.id, e);
 }
 
-/* The caller's key takes the place of the job's. */
+/* The caller's key takes the place of the job's; the job acts on the same kinds as before. */
 int h_bulk_resume(struct request *r)
 {
     struct bulk_job job;
-    struct bulk_caller caller = {.principal_id = r->access.principal_id, .key_id = r->access.key_id};
-    if (!job_of_path(r, &job) || !require_action(r, job.action, &caller.kinds))
+    if (!job_of_path(r, &job) || !require_job(r, &job))
         return reply_rejected(r);
+    const struct bulk_caller caller = {r->access.principal_id, r->access.key_id, job.kinds};
     enum err e = bulk_job_resume(r->app->db, r, &job.workspace_id, &job.id, &caller);
     if (e == ERR_CONFLICT)
         return reply_problem(r, 409, "bulk_job_not_paused", "The bulk job is not paused.");

@@ -2,6 +2,7 @@
 import uuid
 
 import pytest
+from rows import days_ago, insert
 from skills import Space, probe
 from stack import Client, eventually
 
@@ -265,6 +266,96 @@ def test_the_scope_of_the_action_is_required(stack, workspace, client):
     for method, path in (("GET", ""), ("GET", "/items"), ("POST", "/cancel"), ("POST", "/resume")):
         assert stranger.request(method, f"/bulk-jobs/{job['id']}{path}").status_code == 404
     assert stranger.get(f"/bulk-jobs/{uuid.uuid4()}").status_code == 404
+
+
+def test_cancel_and_resume_need_every_scope_of_the_job(stack, workspace, client):
+    workflow, runs = failed_runs(workspace, client, 2)
+    both, one = workspace.key("executions:read,workflows:execute,skills:execute"), workspace.client("executions:read,workflows:execute")
+    stack.stop_server("executor")
+    try:
+        job = bulk(Client(stack.url, both["key"]), "retry", {"workflow_id": workflow}).json()["id"]
+        stack.cli("key", "revoke", "--workspace", workspace.id, both["id"])
+    finally:
+        stack.start_server("executor")
+    ended(client, job, "paused")
+    for deed in ("cancel", "resume"):
+        answer = one.post(f"/bulk-jobs/{job}/{deed}")
+        assert (answer.status_code, answer.json()["code"]) == (403, "insufficient_scope") and "skills:execute" in answer.json()["detail"], answer.text
+    kinds = stack.sql_one(f"SELECT kinds FROM bulk_jobs WHERE id = '{job}' AND state = 3")
+    assert client.post(f"/bulk-jobs/{job}/resume").status_code == 200
+    assert counts(ended(client, job)) == (2, 2, 0, 0, 0)
+    assert stack.sql_one(f"SELECT kinds FROM bulk_jobs WHERE id = '{job}'") == kinds
+
+
+def test_filter_is_limited_as_sent_and_kept_without_blanks(stack, workspace, client):
+    def sent(blanks):
+        body = '{"action": "stop", "filter": {' + " " * blanks + '"tag": "a\\u002fb"}}'
+        return client.post("/executions/bulk", data=body, headers={"Content-Type": "application/json"})
+
+    answer = sent(16384)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request") and "16,384" in answer.json()["detail"], answer.text
+    answer = sent(16000)
+    assert answer.status_code == 202, answer.text
+    assert ended(client, answer.json()["id"])["filter"] == {"tag": "a/b"}
+    assert stack.sql_one(f"SELECT filter FROM bulk_jobs WHERE id = '{answer.json()['id']}'") == '{"tag":"a/b"}'
+
+
+def test_filter_is_read_in_windows(stack):
+    """More executions than a window has, of which the filters match some."""
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflows = [workspace.put_workflow(PROGRAM) for _ in range(3)]
+    for n, workflow in enumerate(workflows):
+        insert(stack.sql, workspace.id, workflow, 1500, days_ago(0.5) + n, apart_ms=3, seed=n, tags=("t",), state="3 + (seq DIV 40) % 3")
+    two, state = workflows[:2], {"state": "failed"}
+
+    def expected(filter):
+        where = [f"workspace_id = '{workspace.id}'"]
+        if "state" in filter:
+            where.append("state = 4")
+        if named := filter.get("responderIds", [filter["workflow_id"]] if "workflow_id" in filter else []):
+            where.append("responder_id IN (" + ", ".join(f"'{w}'" for w in named) + ")")
+        if "parentId" in filter or filter.get("tag") == "none":
+            where.append("FALSE")
+        return [row[0] for row in stack.sql(f"SELECT id FROM executions WHERE {' AND '.join(where)} ORDER BY id DESC")]
+
+    for filter in ({}, {"workflow_id": two[0]}, {"responderIds": two}, state, {**state, "responderIds": two}, {**state, "tag": "t"}, {"tag": "t"},
+                   {"tag": "t", "responderIds": two, **state}, {"tag": "t", "parentId": str(uuid.uuid4())}, {"tag": "none"}):
+        dry, found = bulk(client, "purge", filter, dry_run=True).json(), expected(filter)
+        assert (dry["matched"], dry["matched_text"], dry["sample"]) == (len(found), str(len(found)), found[:20]), filter
+    # a purge deletes tags, so that the job which goes by them is the first
+    for filter in ({"tag": "t", "responderIds": two, **state}, {**state, "responderIds": two}):
+        job = bulk(client, "purge", filter).json()["id"]
+        eventually(lambda: client.get(f"/bulk-jobs/{job}").json()["state"] != "collecting", 60, "the job is collected")
+        assert client.post(f"/bulk-jobs/{job}/cancel").status_code == 200
+        assert [r[0] for r in stack.sql(f"SELECT execution_id FROM bulk_items WHERE job_id = '{job}' ORDER BY execution_id DESC")] == expected(filter)
+
+
+def test_dry_run_says_that_it_has_not_looked_at_all(stack):
+    workspace = stack.workspace()
+    workflow = workspace.put_workflow(PROGRAM)
+    insert(stack.sql, workspace.id, workflow, 20500, days_ago(0.5), state="IF(seq <= 5 OR seq >= 20497, 4, 3)")
+    filter = {"workflow_id": workflow, "state": "failed"}
+    dry = bulk(workspace.client(), "retry", filter, dry_run=True).json()
+    assert (dry["matched"], dry["matched_text"], len(dry["sample"])) == (4, "4+", 4)
+
+
+def test_what_is_kept_of_jobs_is_limited(stack):
+    workspace = stack.workspace()
+    client = workspace.client()
+    job = done(client, "stop")["id"]
+    for most, detail in ((2999999, None), (3000000, "executions of bulk jobs kept")):
+        stack.sql(f"UPDATE bulk_jobs SET matched = {most} WHERE id = '{job}'")
+        answer = bulk(client, "stop")
+        assert answer.status_code == (403 if detail else 202), answer.text
+        assert not detail or (answer.json()["code"] == "quota_exceeded" and detail in answer.json()["detail"]), answer.text
+    stack.sql(f"UPDATE bulk_jobs SET matched = 0 WHERE id = '{job}'")
+    columns = "workspace_id, principal_id, key_id, action, state, kinds, filter, selection, below_id, created_ms, updated_ms, ended_ms"
+    stack.sql(f"INSERT INTO bulk_jobs (id, {columns}) SELECT UUID(), {columns} FROM bulk_jobs, seq_1_to_9997 WHERE id = '{job}'")
+    ended(client, bulk(client, "stop").json()["id"])
+    assert stack.sql_one(f"SELECT COUNT(*) FROM bulk_jobs WHERE workspace_id = '{workspace.id}'") == "10000"
+    answer = bulk(client, "stop")
+    assert (answer.status_code, answer.json()["code"]) == (403, "quota_exceeded") and "bulk jobs kept" in answer.json()["detail"], answer.text
 
 
 def test_quota_of_jobs(stack, workspace, client):

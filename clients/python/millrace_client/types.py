@@ -119,7 +119,7 @@ class WorkflowItem(TypedDict):
 
 
 class BulkFilter(TypedDict):
-    """The filters of the list of executions; all of them must match."""
+    """The filters of the list of executions; all of them must match. At most 16,384 bytes as sent."""
 
     state: NotRequired[State]
     status: NotRequired[Status]
@@ -145,8 +145,8 @@ BulkNew = TypedDict('BulkNew', {
 class BulkPreview(TypedDict):
     dry_run: Literal[True]
     action: BulkAction
-    matched: int  # How many executions match; 10000 for more.
-    matched_text: str  # The same as text: `10,000+` if there are more than 10000.
+    matched: int  # How many executions match; 10000 for more. A lower bound if `matched_text` ends with `+`.
+    matched_text: str  # The same as text: `10,000+` if there are more than 10000; with `+` also if only the newest 20,000 executions were looked at.
     sample: list[str]  # The newest ones.
 
 

@@ -176,7 +176,8 @@ export interface paths {
          *     request; each one is checked again at its turn. A filter without `state` and `status` takes what the action applies to: `stop`
          *     queued and running executions, `retry` failed ones, `purge` all that have ended. With `dry_run` nothing is done, and the response
          *     says how many match. The scope depends on the action: `executions:purge` to purge; to stop or retry, `workflows:execute` for
-         *     executions of workflows and `skills:execute` for those of skills.
+         *     executions of workflows and `skills:execute` for those of skills. 403 `quota_exceeded` if too many jobs have not ended, if 10,000 jobs
+         *     are kept, or if the kept jobs have 3,000,000 executions.
          *
          */
         post: operations["startBulkJob"];
@@ -811,7 +812,7 @@ export interface paths {
         put?: never;
         /**
          * Cancel a bulk job
-         * @description What was done stands; items that are pending are left alone. 409 `bulk_job_ended` if the job has ended. The key needs the scope of the action.
+         * @description What was done stands; items that are pending are left alone. 409 `bulk_job_ended` if the job has ended. The key needs all the scopes with which the job was made.
          */
         post: operations["cancelBulkJob"];
         delete?: never;
@@ -834,7 +835,7 @@ export interface paths {
         put?: never;
         /**
          * Resume a bulk job that is paused
-         * @description The job goes on with the principal and the key of the caller. 409 `bulk_job_not_paused` if it is not paused. The key needs the scope of the action.
+         * @description The job goes on with the principal and the key of the caller. 409 `bulk_job_not_paused` if it is not paused. The key needs all the scopes with which the job was made.
          */
         post: operations["resumeBulkJob"];
         delete?: never;
@@ -1798,7 +1799,7 @@ export interface components {
          * @enum {string}
          */
         BulkOutcome: "pending" | "done" | "skipped" | "failed";
-        /** @description The filters of the list of executions; all of them must match. */
+        /** @description The filters of the list of executions; all of them must match. At most 16,384 bytes as sent. */
         BulkFilter: {
             state?: components["schemas"]["State"];
             status?: components["schemas"]["Status"];
@@ -1843,9 +1844,9 @@ export interface components {
             /** @constant */
             dry_run: true;
             action: components["schemas"]["BulkAction"];
-            /** @description How many executions match; 10000 for more. */
+            /** @description How many executions match; 10000 for more. A lower bound if `matched_text` ends with `+`. */
             matched: number;
-            /** @description The same as text: `10,000+` if there are more than 10000. */
+            /** @description The same as text: `10,000+` if there are more than 10000; with `+` also if only the newest 20,000 executions were looked at. */
             matched_text: string;
             /** @description The newest ones. */
             sample: string[];
