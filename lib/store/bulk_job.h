@@ -82,7 +82,7 @@ enum err bulk_job_create(struct db *db, void *ctx, const struct bulk_job_new *c,
 /* ERR_NOT_FOUND: the workspace has no such job. */
 enum err bulk_job_get(struct db *db, void *ctx, const id *workspace, const id *job,
                       struct bulk_job *job_r) WARN_UNUSED;
-/* At most `limit` jobs, newest first, older than `after` if it is set. */
+/* At most `limit` jobs, newest first, older than `after` if it is set. Their `selection` is not read. */
 enum err bulk_job_list(struct db *db, void *ctx, const id *workspace, const id *after, int64_t limit,
                        struct bulk_job **list_r, size_t *count_r) WARN_UNUSED;
 /* ERR_CONFLICT: it has ended. ERR_NOT_FOUND as above. */

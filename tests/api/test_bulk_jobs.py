@@ -298,6 +298,9 @@ def test_filter_is_limited_as_sent_and_kept_without_blanks(stack, workspace, cli
     assert answer.status_code == 202, answer.text
     assert ended(client, answer.json()["id"])["filter"] == {"tag": "a/b"}
     assert stack.sql_one(f"SELECT filter FROM bulk_jobs WHERE id = '{answer.json()['id']}'") == '{"tag":"a/b"}'
+    # as it was kept before it was compact
+    stack.sql(f"UPDATE bulk_jobs SET filter = CONCAT('{{', SPACE(1000000), '\"tag\": \"x y\"}}') WHERE id = '{answer.json()['id']}'")
+    assert client.get("/bulk-jobs").json()["bulk_jobs"][0]["filter"] == {"tag": "x y"}
 
 
 def test_filter_is_read_in_windows(stack):
