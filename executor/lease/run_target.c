@@ -16,9 +16,16 @@ struct run_targets {
     struct cached_program *read;
 };
 
+static int run_targets_destroy(struct run_targets *targets)
+{
+    cached_program_unref(targets->read);
+    return 0;
+}
+
 struct run_targets *run_targets_new(void *ctx)
 {
     struct run_targets *targets = talloc_zero(ctx, struct run_targets);
+    talloc_set_destructor(targets, run_targets_destroy);
     targets->programs = compiled_programs_new(targets, NULL, NULL);
     targets->skills = compiled_skills_new(targets, NULL, NULL);
     return targets;

@@ -52,7 +52,8 @@ static void validate_outputs(struct outputs_job *j)
         e = schema_validate(j, cached_skill_manifest(j->skill)->outputs, value, &wrong);
     j->reason = e == ERR_LIMIT && text ? REASON_LIMIT_EXCEEDED : REASON_OUTPUTS_INVALID;
     if (text && size == 0) {
-        j->why = "the command printed nothing on standard output, where its outputs are expected: one JSON object";
+        j->why =
+            "the command printed nothing on standard output, where its outputs are expected: one JSON object";
     } else if (e != OK && wrong.count == 0) {
         j->why = talloc_asprintf(j, "the outputs could not be parsed: %s", why);
     } else if (!json_object_is_type(value, json_type_object)) {
