@@ -77,6 +77,13 @@ enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const
     return ERR_INTERNAL;
 }
 
+enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
+                               const struct execution_filter *f, struct execution_window *window_r)
+{
+    need(false);
+    return ERR_INTERNAL;
+}
+
 enum err responder_names(struct db *db, void *ctx, enum responder_kind kind, const id *ids, size_t n,
                          struct responder_name **list_r, size_t *count_r)
 {
