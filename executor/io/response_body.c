@@ -20,6 +20,14 @@ static bool is_json_media_type(const char *content_type)
            (n > 5 && strncasecmp(type + n - 5, "+json", 5) == 0);
 }
 
+/* ICU looks for a file of the name where it does not know the charset: a server must not name a path. */
+static bool is_charset_name(const char *name)
+{
+    enum { NAME_MAX_BYTES = 40 }; /* RFC 2978, section 2.3 */
+    size_t n = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_:");
+    return n > 0 && n <= NAME_MAX_BYTES && !name[n];
+}
+
 /* The charset parameter, of ctx; NULL: none, or UTF-8, of which US-ASCII is a part. */
 static const char *foreign_charset(void *ctx, const char *content_type)
 {
@@ -27,8 +35,8 @@ static const char *foreign_charset(void *ctx, const char *content_type)
     char *name, *value;
     while (field_next_parameter(ctx, &rest, &name, &value)) {
         if (strcasecmp(name, "charset") == 0)
-            return value && *value && strcasecmp(value, "utf-8") != 0 && strcasecmp(value, "utf8") != 0 &&
-                           strcasecmp(value, "us-ascii") != 0
+            return value && is_charset_name(value) && strcasecmp(value, "utf-8") != 0 &&
+                           strcasecmp(value, "utf8") != 0 && strcasecmp(value, "us-ascii") != 0
                        ? value
                        : NULL;
     }

@@ -44,6 +44,8 @@ Test(response_body, a_text_in_another_charset_is_converted)
         {"text/plain; charset=utf8", "\xc3\xa9", "\"\xc3\xa9\""},
         {"text/plain; charset=us-ascii", "\xc3\xa9", "\"\xc3\xa9\""},
         {"text/plain; charset=no-such", "\xc3\xa9", "\"\xc3\xa9\""},
+        {"text/plain; charset=\"../../iso-8859-1\"", "\xc3\xa9", "\"\xc3\xa9\""},
+        {"text/plain; charset=\"iso-8859-1,version=1\"", "\xc3\xa9", "\"\xc3\xa9\""},
         {"text/plain; charset", "a", "\"a\""},
         {"text/plain; charset=", "a", "\"a\""},
         {"text/plain; charset=utf-7", "+AOk-", "\"\xc3\xa9\""},
