@@ -60,7 +60,7 @@ static bool text_fits(struct cli *cli, const char *option, const char *text, siz
     return false;
 }
 
-/* The options of a grant that is to be added; a correction has none of them. */
+/* Options that only a positive grant takes; a correction (negative credits) takes none of them. */
 struct grant_texts {
     const char *category, *priority, *effective_from, *expires_at;
 };
