@@ -125,9 +125,8 @@ static void add_headers(char **text, char **names, const struct sigv4_request *r
 
 static char *canonical_request(void *ctx, const struct sigv4_request *request, const char **names_r)
 {
-    char *text =
-        talloc_asprintf(ctx, "%s\n%s\n%s", request->method, sigv4_path(ctx, request->path),
-                        sigv4_query(ctx, request->query, request->query_n));
+    char *text = talloc_asprintf(ctx, "%s\n%s\n%s", request->method, sigv4_path(ctx, request->path),
+                                 sigv4_query(ctx, request->query, request->query_n));
     char *names = talloc_strdup(ctx, "");
     add_headers(&text, &names, request);
     *names_r = names;
@@ -165,8 +164,7 @@ char *sigv4_authorization(void *ctx, const struct sigv4_key *key, const struct s
     char hex[HEX], signature[HEX];
     const char *canonical = canonical_request(scratch, request, &names);
     const char *day = talloc_strndup(scratch, request->date, DAY);
-    const char *scope =
-        talloc_asprintf(scratch, "%s/%s/%s/aws4_request", day, key->region, key->service);
+    const char *scope = talloc_asprintf(scratch, "%s/%s/%s/aws4_request", day, key->region, key->service);
     crypto_hash_sha256(hash, (const unsigned char *)canonical, strlen(canonical));
     sodium_bin2hex(hex, sizeof hex, hash, HASH);
     sign(key, day, talloc_asprintf(scratch, "%s\n%s\n%s\n%s", algorithm, request->date, scope, hex),
