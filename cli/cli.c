@@ -8,6 +8,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "command/table.h"
 #include "redis/keys.h"
 
@@ -166,8 +167,10 @@ bool cli_configure(struct cli *cli)
         return true;
     const char *path = cli->config_path ? cli->config_path : config_find();
     const char *why;
-    if (config_load(cli->ctx, path, &cli->config, &why) == OK)
+    if (config_load(cli->ctx, path, &cli->config, &why) == OK) {
+        log_set_format(cli->config->log.format);
         return true;
+    }
     cli_fail(cli, "%s", why);
     return false;
 }

@@ -1,5 +1,5 @@
 /* millrace log: prints lines of the executor's log, filtered by workspace, execution and level. --follow
- * continues through log rotation. */
+ * continues through log rotation. Lines of JSON (the setting log.format) are shown as lines of text are. */
 #define _GNU_SOURCE /* memrchr, memmem */
 #include <fcntl.h>
 #include <poll.h>
@@ -97,7 +97,7 @@ static void print_log_text(const char *line, size_t size)
     talloc_free(text);
 }
 
-static void show_line(const struct log_filter *f, const char *line, size_t size)
+static void show_text_line(const struct log_filter *f, const char *line, size_t size)
 {
     const char *ends[4], *end = line + size, *from = line;
     for (int i = 0; i < 4; i++) {
@@ -114,6 +114,74 @@ static void show_line(const struct log_filter *f, const char *line, size_t size)
         print_log_json(line, ends, end);
     else
         print_log_text(line, size);
+}
+
+/* The fields of a line of JSON as text, without its first four members. */
+static char *fields_text(void *ctx, json_object *o)
+{
+    char *text = talloc_strdup(ctx, "");
+    int nth = 0;
+    json_object_object_foreach(o, name, value)
+    {
+        if (nth++ < 4)
+            continue;
+        const char *mark =
+            json_object_is_type(value, json_type_string) && strpbrk(json_object_get_string(value), " \"")
+                ? "\""
+                : "";
+        text = talloc_asprintf_append_buffer(text, "%s%s=%s%s%s", *text ? " " : "", name, mark,
+                                             json_object_get_string(value), mark);
+    }
+    return text;
+}
+
+static bool member_is(json_object *o, const char *name, const id *i)
+{
+    json_object *value;
+    return !id_is_set(i) || (json_object_object_get_ex(o, name, &value) &&
+                             strcmp(json_object_get_string(value), i->text) == 0);
+}
+
+/* A line of JSON. Its ids are compared as members: the text of a message may hold others. */
+static void show_json_line(const struct log_filter *f, json_object *o)
+{
+    static const char *const names[] = {"at", "level", "process", "event"};
+    const char *words[4];
+    json_object *value;
+    for (int i = 0; i < 4; i++) {
+        if (!json_object_object_get_ex(o, names[i], &value) || !json_object_is_type(value, json_type_string))
+            return;
+        words[i] = json_object_get_string(value);
+    }
+    if (level_of(words[1], strlen(words[1])) < f->min_level || !member_is(o, "workspace", &f->workspace) ||
+        !member_is(o, "execution", &f->execution))
+        return;
+    char *text = fields_text(NULL, o);
+    char *line = talloc_asprintf(text, "%s %s %s %s %s", words[0], words[1], words[2], words[3], text);
+    const char *ends[4], *from = line;
+    for (int i = 0; i < 4; i++) {
+        ends[i] = from + strlen(words[i]);
+        from = ends[i] + 1;
+    }
+    if (f->json)
+        print_log_json(line, ends, line + strlen(line));
+    else
+        print_log_text(line, strlen(line));
+    talloc_free(text);
+}
+
+static void show_line(const struct log_filter *f, const char *line, size_t size)
+{
+    if (size == 0 || *line != '{') {
+        show_text_line(f, line, size);
+        return;
+    }
+    json_tokener *parser = json_tokener_new();
+    json_object *o = json_tokener_parse_ex(parser, line, (int)size);
+    if (o && json_object_is_type(o, json_type_object))
+        show_json_line(f, o);
+    json_object_put(o);
+    json_tokener_free(parser);
 }
 
 /* --- files --- */

@@ -56,15 +56,16 @@ static bool process_exit_is_failure(void *arg, const struct supervisor_exit *exi
 }
 
 /* The run that was being begun: others of the process are not known to be the cause. */
-static const char *describe_process(void *arg, const struct supervisor_exit *exit)
+static bool log_process_death(void *arg, const char *event, const struct supervisor_exit *exit,
+                              int64_t respawn_ms)
 {
-    static char text[96];
     const struct master *m = arg;
     const struct begun_run *begun = &m->memory[exit->slot].begun_run;
     if (!atomic_load(&begun->set))
-        return NULL;
-    snprintf(text, sizeof text, " execution=%s attempt=%d", begun->run.text, begun->attempt);
-    return text;
+        return false;
+    log_error(event, SUPERVISOR_EXIT_FORMAT " execution=%s attempt=%d",
+              SUPERVISOR_EXIT_ARGS(exit, respawn_ms), begun->run.text, begun->attempt);
+    return true;
 }
 
 static void master_on_reload(void *arg)
@@ -88,7 +89,7 @@ static void master_on_state_dump(void *arg)
 
 static const struct supervisor_callbacks master_callbacks = {.run_child = run_process,
                                                              .is_failure = process_exit_is_failure,
-                                                             .describe = describe_process,
+                                                             .log_death = log_process_death,
                                                              .on_reload = master_on_reload,
                                                              .on_stop = master_on_stop,
                                                              .on_state_dump = master_on_state_dump};

@@ -124,15 +124,16 @@ static bool worker_exit_is_failure(void *arg, const struct supervisor_exit *exit
     return failed;
 }
 
-static const char *describe_worker(void *arg, const struct supervisor_exit *exit)
+static bool log_worker_death(void *arg, const char *event, const struct supervisor_exit *exit,
+                             int64_t respawn_ms)
 {
-    static char text[320];
     const struct pool *p = arg;
     struct current_request *current = &p->shared->current[exit->slot];
     if (!atomic_exchange(&current->set, false))
-        return NULL;
-    snprintf(text, sizeof text, " request=%s method=%s path=%s", current->id, current->method, current->path);
-    return text;
+        return false;
+    log_error(event, SUPERVISOR_EXIT_FORMAT " request=%s method=%s path=%s",
+              SUPERVISOR_EXIT_ARGS(exit, respawn_ms), current->id, current->method, current->path);
+    return true;
 }
 
 static void pool_on_count(void *arg, int running)
@@ -181,7 +182,7 @@ static void pool_on_state_dump(void *arg)
 
 static const struct supervisor_callbacks pool_callbacks = {.run_child = run_worker,
                                                            .is_failure = worker_exit_is_failure,
-                                                           .describe = describe_worker,
+                                                           .log_death = log_worker_death,
                                                            .on_reload = pool_on_reload,
                                                            .on_stop = pool_on_stop,
                                                            .on_state_dump = pool_on_state_dump,

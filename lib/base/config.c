@@ -226,6 +226,8 @@ static const struct setting settings[] = {
     TEXT_ROW(dbcheck, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(dbcheck, log_file, "", "log file; empty: stderr"),
     TEXT_ROW(log, level, "info", "lowest level that is logged: debug, info, warn or error"),
+    CHECKED_ROW(log, format, "text", log_format_problem,
+                "text: lines of name=value fields; json: one object of JSON a line, with the same fields"),
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };
 

@@ -69,6 +69,7 @@ struct config {
     } dbcheck;
     struct {
         const char *level;
+        const char *format;
     } log;
 };
 

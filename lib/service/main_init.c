@@ -42,6 +42,7 @@ static int configure_and_run(void *ctx, const struct main_program *program, cons
         return MAIN_EXIT_CONFIG;
     }
     const char *log_file = program->log_file(config);
+    log_set_format(config->log.format);
     if (log_open(program->log_name, log_file, log_level_of(config->log.level)) != OK) {
         fprintf(stderr, "%s: cannot open the log file %s\n", program->name, log_file);
         return MAIN_EXIT_CONFIG;

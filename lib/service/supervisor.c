@@ -240,12 +240,10 @@ static void log_death(const struct supervisor *s, const struct supervisor_exit *
 {
     char event[64];
     int64_t wait_ms = spawn_at_ms - clock_boot_ms();
-    const char *doing = s->callbacks->describe ? s->callbacks->describe(s->arg, exit) : NULL;
+    int64_t respawn_ms = wait_ms > 0 && !s->stopping ? wait_ms : 0;
     snprintf(event, sizeof event, "%s.died", s->settings.child_name);
-    log_error(event, "pid=%d slot=%d status=%d signal=%d respawn_in_ms=%lld%s", (int)exit->pid, exit->slot,
-              WIFEXITED(exit->status) ? WEXITSTATUS(exit->status) : -1,
-              WIFSIGNALED(exit->status) ? WTERMSIG(exit->status) : 0,
-              (long long)(wait_ms > 0 && !s->stopping ? wait_ms : 0), doing ? doing : "");
+    if (!s->callbacks->log_death || !s->callbacks->log_death(s->arg, event, exit, respawn_ms))
+        log_error(event, SUPERVISOR_EXIT_FORMAT, SUPERVISOR_EXIT_ARGS(exit, respawn_ms));
 }
 
 static void on_child_exit(struct supervisor *s, pid_t pid, int status)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 
 struct supervisor;
 
@@ -32,6 +33,11 @@ struct supervisor_exit {
     /* as waitpid() reports it */
     int status;
 };
+
+#define SUPERVISOR_EXIT_FORMAT "pid=%d slot=%d status=%d signal=%d respawn_in_ms=%lld"
+#define SUPERVISOR_EXIT_ARGS(exit, respawn_ms)                                                               \
+    (int)(exit)->pid, (exit)->slot, WIFEXITED((exit)->status) ? WEXITSTATUS((exit)->status) : -1,            \
+        WIFSIGNALED((exit)->status) ? WTERMSIG((exit)->status) : 0, (long long)(respawn_ms)
 
 struct supervisor_callbacks {
     /* Runs in the child, which has all signals blocked: the child sets its handlers and then its mask.
@@ -48,9 +54,9 @@ struct supervisor_callbacks {
     void (*on_state_dump)(void *arg);
     /* Called after children were started or reaped. `running` counts the current generation. May be NULL. */
     void (*on_count)(void *arg, int running);
-    /* What the child was doing, for the log line of its death: " key=value" pairs, valid until the next call.
-     * May be NULL, and may return NULL. */
-    const char *(*describe)(void *arg, const struct supervisor_exit *exit);
+    /* Logs `event`, the death of a child, with what the child was doing after the fields of
+     * SUPERVISOR_EXIT_FORMAT. False if that is not known: the supervisor logs the line then. May be NULL. */
+    bool (*log_death)(void *arg, const char *event, const struct supervisor_exit *exit, int64_t respawn_ms);
 };
 
 struct supervisor_settings {

@@ -53,6 +53,16 @@ def test_log_filters_lines(log):
         assert log.run(*wrong)[0] == 2
 
 
+def test_log_shows_lines_of_json_as_lines_of_text(log):
+    head = {"at": "2026-01-15T10:30:00.001Z", "level": "warn", "process": "executor[7]", "event": "run.failed"}
+    log.add(json.dumps(head | {"execution": E, "workspace": W, "message": f"two words, execution={OTHER}", "n": 1}) + "\n",
+            line(2), json.dumps({"level": "warn"}) + "\n", "{not json\n")
+    text = f"execution={E} workspace={W} message=\"two words, execution={OTHER}\" n=1"
+    assert log.run()[1] == " ".join(head.values()) + f" {text}\n" + line(2)
+    assert json.loads(log.run("--json", "--level", "warn")[1]) == head | {"text": text}
+    assert log.run("--execution", OTHER)[1] == ""
+
+
 def test_log_follows_rotated_files(log, tmp_path):
     log.add(*[line(n) for n in range(500)])
     out = tmp_path / "out"
