@@ -9,6 +9,7 @@
 ## make fuzz                 the libFuzzer targets, in build/fuzz/
 ## make compile-commands     compile_commands.json, for clangd
 ## make console              builds console/dist with npm (scripts/console)
+## make site                 builds site/dist, the pages below /docs/, with npm (scripts/site)
 ## make bench-tools          the programs against which scripts/bench compares
 ## make install              into DESTDIR and PREFIX (/usr/local)
 ## make clean                removes build/ and bin/
@@ -174,13 +175,17 @@ flags:
 rooms:
 	@$(foreach r,$(ROOMS),echo '$(r) $(call folder,$(r)) : $(USE.$(r))';)
 
-.PHONY: generated flags rooms all console check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries clock-ahead install clean unit-tests \
+.PHONY: generated flags rooms all console site check lint format asan fuzz fuzz-targets bench bench-tools accept-storm prepare-queries clock-ahead install clean unit-tests \
         compile-commands help
 .SECONDARY:
 all: $(PROGRAMS)
 
 console:
 	scripts/console
+
+site:
+	scripts/site
+
 help:
 	@sed -n 's/^## //p' Makefile
 
@@ -350,6 +355,8 @@ install: all
 	install -m 0755 setup/setup $(DESTDIR)$(PREFIX)/lib/millrace/setup
 	if [ -d console/dist ]; then install -d $(DESTDIR)$(SAMPLES_DIR)/console/assets && install -m 0644 console/dist/index.* $(DESTDIR)$(SAMPLES_DIR)/console && \
 	  install -m 0644 console/dist/assets/* $(DESTDIR)$(SAMPLES_DIR)/console/assets; fi
+	if [ -d site/dist ]; then install -d $(DESTDIR)$(SAMPLES_DIR)/site && cp -r site/dist/. $(DESTDIR)$(SAMPLES_DIR)/site && \
+	  chmod -R u=rwX,go=rX $(DESTDIR)$(SAMPLES_DIR)/site; fi
 	$(BIN)/millrace config --dump --defaults >$(DESTDIR)$(SAMPLES_DIR)/millrace.ini.sample
 	install -d $(SHARE)/man/man1 $(SHARE)/man/man8 $(SHARE)/bash-completion/completions $(SHARE)/zsh/vendor-completions $(SHARE)/fish/vendor_completions.d
 	$(foreach m,millrace millrace-cli,$(BIN)/$(m) man >$(SHARE)/man/man1/$(m).1;)

@@ -67,9 +67,10 @@ export class Visit {
         assert.deepEqual([...this.faults, ...reports], []);
         assert.equal(owned, null);
     }
-    async accessible(what) {
+    /** within: a selector of the part to check, else all of the page. */
+    async accessible(what, within = "html") {
         if (!await this.page.evaluate(() => "axe" in globalThis)) await this.page.evaluate(AXE);
-        const found = await this.page.evaluate((tags) => globalThis.axe.run({ runOnly: tags }), TAGS);
+        const found = await this.page.evaluate(([at, tags]) => globalThis.axe.run(at, { runOnly: tags }), [within, TAGS]);
         assert.deepEqual(found.violations.map((v) => `${what}: ${v.id}: ${v.nodes.map((n) => `${n.html.slice(0, 120)} ${n.failureSummary}`).slice(0, 3).join("; ")}`), []);
     }
     async picture(name) {

@@ -2649,6 +2649,7 @@ export interface components {
         /** @description The body is optional and its members are ignored. */
         Nothing: {
             content: {
+                /** @example {} */
                 "application/json": {
                     [key: string]: unknown;
                 };
@@ -2656,6 +2657,14 @@ export interface components {
         };
         ScheduleNew: {
             content: {
+                /** @example {
+                 *       "workflow_id": "00000000-0000-4000-8000-000000000001",
+                 *       "inputs": {
+                 *         "reader": "Ada"
+                 *       },
+                 *       "cron": "30 2 * * *",
+                 *       "timezone": "Europe/Berlin"
+                 *     } */
                 "application/json": {
                     /**
                      * Format: uuid
@@ -2703,6 +2712,10 @@ export interface components {
         };
         ScheduleChange: {
             content: {
+                /** @example {
+                 *       "cron": "0 6 * * MON-FRI",
+                 *       "jitter_seconds": 300
+                 *     } */
                 "application/json": {
                     inputs?: {
                         [key: string]: unknown;
@@ -2743,6 +2756,32 @@ export interface components {
         };
         Workflow: {
             content: {
+                /** @example {
+                 *       "name": "Greeting",
+                 *       "program": {
+                 *         "inputs": {
+                 *           "type": "object",
+                 *           "required": [
+                 *             "reader"
+                 *           ],
+                 *           "properties": {
+                 *             "reader": {
+                 *               "type": "string"
+                 *             }
+                 *           }
+                 *         },
+                 *         "steps": [
+                 *           {
+                 *             "name": "greet",
+                 *             "type": "transform",
+                 *             "value": "Hello ${/inputs/reader}"
+                 *           }
+                 *         ],
+                 *         "outputs": {
+                 *           "greeting": "${/steps/greet/result}"
+                 *         }
+                 *       }
+                 *     } */
                 "application/json": {
                     name: string;
                     description?: string | null;
@@ -2926,6 +2965,14 @@ export interface operations {
         /** @description The body is optional. */
         requestBody?: {
             content: {
+                /** @example {
+                 *       "inputs": {
+                 *         "reader": "Ada"
+                 *       },
+                 *       "tags": [
+                 *         "letters"
+                 *       ]
+                 *     } */
                 "application/json": {
                     inputs?: {
                         [key: string]: unknown;
@@ -2972,6 +3019,21 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "items": [
+                 *         {
+                 *           "inputs": {
+                 *             "reader": "Ada"
+                 *           }
+                 *         },
+                 *         {
+                 *           "inputs": {
+                 *             "reader": "Grace"
+                 *           },
+                 *           "idempotency_key": "grace"
+                 *         }
+                 *       ]
+                 *     } */
                 "application/json": {
                     items: {
                         inputs?: {
@@ -3099,6 +3161,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "action": "retry",
+                 *       "filter": {
+                 *         "tag": "nightly",
+                 *         "created_after": "2026-01-01"
+                 *       },
+                 *       "dry_run": true
+                 *     } */
                 "application/json": components["schemas"]["BulkNew"];
             };
         };
@@ -3222,6 +3292,9 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "delay_seconds": 7200
+                 *     } */
                 "application/json": {
                     start_at?: components["schemas"]["StartAt"];
                     delay_seconds?: components["schemas"]["DelaySeconds"];
@@ -3301,6 +3374,9 @@ export interface operations {
         /** @description The data. */
         requestBody?: {
             content: {
+                /** @example {
+                 *       "ok": true
+                 *     } */
                 "application/json": unknown;
             };
         };
@@ -3341,6 +3417,10 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /** @example {
+                 *       "expires_seconds": 86400,
+                 *       "question": "May the invoice be paid?"
+                 *     } */
                 "application/json": {
                     /** @default 604800 */
                     expires_seconds?: number;
@@ -3403,6 +3483,9 @@ export interface operations {
         };
         requestBody?: {
             content: {
+                /** @example {
+                 *       "from": "failed"
+                 *     } */
                 "application/json": components["schemas"]["Retry"];
             };
         };
@@ -3624,6 +3707,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "inputs": {
+                 *         "file": "readings.csv"
+                 *       },
+                 *       "file_source_ids": [
+                 *         "readings.csv"
+                 *       ]
+                 *     } */
                 "application/json": {
                     inputs: {
                         [key: string]: unknown;
@@ -4251,6 +4342,10 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "from": "2026-11-02T00:00:00Z",
+                 *       "to": "2026-11-04T00:00:00Z"
+                 *     } */
                 "application/json": {
                     /** Format: date-time */
                     from: string;
@@ -4389,6 +4484,14 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "url": "https://example.com/hook",
+                 *       "filter": {
+                 *         "tags": [
+                 *           "orders"
+                 *         ]
+                 *       }
+                 *     } */
                 "application/json": {
                     url: components["schemas"]["WebhookUrl"];
                     events?: components["schemas"]["WebhookEvents"];
@@ -4501,6 +4604,9 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "description": "Orders"
+                 *     } */
                 "application/json": {
                     url?: components["schemas"]["WebhookUrl"];
                     events?: components["schemas"]["WebhookEvents"];
@@ -4602,6 +4708,9 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "since": "2026-11-01T00:00:00Z"
+                 *     } */
                 "application/json": {
                     since: components["schemas"]["Moment"];
                 };
@@ -4695,6 +4804,13 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "scope": "tag",
+                 *       "target": "nightly",
+                 *       "period": "day",
+                 *       "limit": 2.5,
+                 *       "soft_percent": 80
+                 *     } */
                 "application/json": {
                     scope: components["schemas"]["BudgetScope"];
                     /** @description The id of the key, principal, workflow or skill, or the tag; absent for `workspace`. */
@@ -4783,6 +4899,9 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "limit": 5
+                 *     } */
                 "application/json": {
                     /** @description Credits, with at most six decimals and without an exponent. */
                     limit?: number;
@@ -5100,6 +5219,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /** @example {
+                 *       "jsonrpc": "2.0",
+                 *       "id": 1,
+                 *       "method": "tools/list"
+                 *     } */
                 "application/json": components["schemas"]["McpMessage"];
             };
         };
