@@ -7,6 +7,7 @@
 #include "executor/db_thread/adopted_steps.h"
 #include "executor/db_thread/claim_turns.h"
 #include "executor/db_thread/write_commit.h"
+#include "store/execution.h"
 #include "json/json.h"
 
 enum {
@@ -53,6 +54,8 @@ static enum err read_found_inputs(struct db_tx *tx, struct claim_batch *claims)
         c->metadata = db_str(rows, r, EXECUTOR_INPUTS_METADATA);
         c->extra = db_str(rows, r, EXECUTOR_INPUTS_EXTRA);
         c->concurrency_limited = !db_cell(rows, r, EXECUTOR_INPUTS_MAX_CONCURRENT)->is_null;
+        c->trace = execution_trace(db_cell(rows, r, EXECUTOR_INPUTS_TRACE_CONTEXT), &c->run.root_id);
+        c->trace_state = db_str(rows, r, EXECUTOR_INPUTS_TRACE_STATE);
     }
     return e;
 }

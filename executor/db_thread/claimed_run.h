@@ -2,6 +2,7 @@
  * claim's transaction, and passed to the loop thread. docs/how-a-claim-works.md has the handshake. */
 #pragma once
 
+#include "base/trace.h"
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
 #include "executor/db_thread/commit.h"
@@ -40,6 +41,9 @@ struct claimed_run {
     /* JSON; NULL: the row has none. */
     const char *input, *tags, *metadata, *extra;
     size_t input_bytes;
+    /* Always set; no tracestate: NULL. */
+    struct trace_context trace;
+    const char *trace_state;
     /* The context of its large input and of its stored steps; NULL: it has none. */
     void *texts;
     /* References, which go with the array. `program` is of a workflow's run, `skill` of a skill's run. NULL:

@@ -474,6 +474,8 @@ static struct active_run *active_run_new(struct executor *exec, struct claimed_r
     run->kind = run_kind_of(exec, c);
     run->row = c->run;
     run->principal_id = c->principal_id;
+    run->trace = c->trace;
+    run->trace_state = c->trace_state ? talloc_strdup(run, c->trace_state) : NULL;
     run->earlier_side_effects = c->earlier_side_effects;
     /* an earlier attempt may have left children behind */
     run->may_have_children = c->run.attempt > 0;

@@ -81,6 +81,10 @@ struct active_run {
     /* as claimed */
     struct run row;
     id principal_id;
+    /* the place of the run in a trace; always set */
+    struct trace_context trace;
+    /* NULL: none */
+    const char *trace_state;
     /* an earlier attempt had started a side effect */
     bool earlier_side_effects;
     /* CLOCK_BOOTTIME, and the wall time then */

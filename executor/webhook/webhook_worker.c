@@ -160,7 +160,8 @@ static void send_one(struct lane_job *job, size_t i)
     int64_t now_s = clock_wall_ms() / 1000;
     const char *message = webhook_message_id(scratch, &lane->sends[i].outbox_id);
     *t = (struct try){.job = job, .send = &lane->sends[i], .timer = {.fire = on_timeout, .arg = t}};
-    struct http_header headers[] = {
+    char trace[TRACE_PARENT_TEXT];
+    struct http_header headers[6] = {
         {"Content-Type", "application/json"},
         {"webhook-id", message},
         {"webhook-timestamp", talloc_asprintf(scratch, "%" PRId64, now_s)},
@@ -169,9 +170,15 @@ static void send_one(struct lane_job *job, size_t i)
     struct http_request request = {.method = "POST",
                                    .url = lane->urls[i],
                                    .headers = headers,
-                                   .header_count = sizeof headers / sizeof headers[0],
+                                   .header_count = 4,
                                    .body = t->send->body,
                                    .body_size = t->send->body_size};
+    if (trace_is_set(&t->send->trace)) {
+        trace_parent_text(&t->send->trace, trace);
+        headers[request.header_count++] = (struct http_header){"traceparent", trace};
+        if (t->send->trace_state)
+            headers[request.header_count++] = (struct http_header){"tracestate", t->send->trace_state};
+    }
     t->call =
         http_send_once(job->worker->client, &lane->workspace_id, &request, WEBHOOK_ANSWER_MAX, on_answer, t);
     if (!http_notify_sent(t->call, on_sent))

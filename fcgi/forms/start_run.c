@@ -31,6 +31,7 @@ bool start_run_prepare(struct request *r, struct run_request *req)
     req->key_id = r->access.key_id;
     req->price = -1;
     req->source = SOURCE_STANDALONE;
+    request_trace(r, &req->trace, &req->trace_state);
     return request_idempotency(r, &req->idempotency_key, req->fingerprint);
 }
 

@@ -171,6 +171,7 @@ static struct run_request *item_run(struct batch *b, struct request *item, size_
     };
     if (b->batch.key.key.at)
         req->batch_id = b->batch.batch_id;
+    request_trace(b->r, &req->trace, &req->trace_state);
     return req;
 }
 

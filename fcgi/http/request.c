@@ -463,3 +463,15 @@ void request_fingerprint(struct request *r, uint8_t fingerprint[32])
     hash_part(&sha, r->body ? r->body : "", r->body_size);
     crypto_hash_sha256_final(&sha, fingerprint);
 }
+
+void request_trace(const struct request *r, struct trace_context *trace_r, struct span *state_r)
+{
+    const char *parent = NULL, *state = NULL;
+    *state_r = (struct span){0};
+    if (request_param_count(r, "HTTP_TRACEPARENT", &parent) != 1 || !trace_parse(parent, trace_r)) {
+        *trace_r = (struct trace_context){0};
+        return;
+    }
+    if (request_param_count(r, "HTTP_TRACESTATE", &state) == 1 && trace_state_fits(state, strlen(state)))
+        *state_r = span_text(state);
+}

@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/ids.h"
 #include "base/span.h"
+#include "base/trace.h"
 #include "fcgi/http/access.h"
 #include "fcgi/shared/rate.h"
 #include "json/json.h"
@@ -117,6 +118,10 @@ ssize_t request_read_chunk(struct request *r, char *buffer, size_t size) WARN_UN
  * false. */
 bool request_reject(struct request *r, int status, const char *code, const char *format, ...)
     PRINTF_LIKE(4, 5);
+
+/* The trace that the request's headers traceparent and tracestate name; unset if there is none, or more than
+ * one, or it is not valid: such headers are ignored. `state_r` is of the request. */
+void request_trace(const struct request *r, struct trace_context *trace_r, struct span *state_r);
 
 /* The value of a FastCGI parameter; NULL if absent. */
 const char *request_param(const struct request *r, const char *name);

@@ -177,7 +177,7 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
 static size_t span_sizes(const struct run_request *req)
 {
     return req->idempotency_key.size + req->input.size + req->tags.size + req->metadata.size +
-           req->extra.size + req->webhook_url.size + req->thread_id.size + req->tool_call_id.size +
+           req->extra.size + req->webhook_url.size + req->thread_id.size + req->tool_call_id.size + req->trace_state.size +
            req->first_response.body.size;
 }
 
@@ -207,6 +207,7 @@ static void fill_slot(struct accept_slot *s, const struct run_request *req)
     copy_span(s, &s->request.webhook_url);
     copy_span(s, &s->request.thread_id);
     copy_span(s, &s->request.tool_call_id);
+    copy_span(s, &s->request.trace_state);
     copy_span(s, &s->request.first_response.body);
 }
 

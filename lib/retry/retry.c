@@ -9,6 +9,17 @@
 #include "workflow/adoption.h"
 #include "json/json.h"
 
+/* A retry whose request is in no trace goes on in that of the execution, below its run. What was recorded there
+ * is not a reason to record the retry: the caller decides that. */
+static void take_trace(struct run_request *req, const struct execution *exec)
+{
+    if (trace_is_set(&req->trace) || !exec->has_trace)
+        return;
+    req->trace = trace_below(&exec->trace, &exec->id, (struct trace_key){.span = TRACE_SPAN_RUN});
+    req->trace.flags &= TRACE_SAMPLED;
+    req->trace_state = span_text(exec->trace_state);
+}
+
 void retry_take(struct run_request *req, const struct execution *exec)
 {
     req->retry_of = exec->id;
@@ -19,6 +30,7 @@ void retry_take(struct run_request *req, const struct execution *exec)
     req->input = span_text(exec->input);
     req->tags = span_text(exec->tags);
     req->metadata = span_text(exec->metadata);
+    take_trace(req, exec);
     if (exec->kind != KIND_SKILL && exec->extra) /* the time for which a schedule started it */
         req->extra = span_text(exec->extra);
 }

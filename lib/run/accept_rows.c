@@ -47,6 +47,9 @@ static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
         v[STATES_INSERT_SET_EXTRA] = span_value_or_null(req->extra);
         v[STATES_INSERT_SET_WEBHOOK_EVENTS] = db_number_or_null(req->webhook_events, req->webhook_url.at);
         v[STATES_INSERT_SET_WEBHOOK_URL] = span_value_or_null(req->webhook_url);
+        v[STATES_INSERT_SET_TRACE_CONTEXT] =
+            trace_is_set(&req->trace) ? db_bytes(&req->trace, TRACE_CONTEXT_SIZE) : db_null();
+        v[STATES_INSERT_SET_TRACE_STATE] = span_value_or_null(req->trace_state);
     }
     return db_run_each(tx->db, tx->ctx, SQL_STATES_INSERT, NULL, 0, values, STATES_INSERT_SET_COUNT, rows,
                        NULL);

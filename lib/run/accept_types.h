@@ -9,6 +9,7 @@
 #include "account/stored_response.h"
 #include "base/ids.h"
 #include "base/span.h"
+#include "base/trace.h"
 #include "run/occurrence.h"
 #include "run/states.h"
 
@@ -78,6 +79,10 @@ struct run_request {
     uint32_t webhook_events;
     struct span thread_id, tool_call_id;
     id message_id;
+
+    /* Its place in a trace, and the tracestate; unset and absent: the trace is that of the root. */
+    struct trace_context trace;
+    struct span trace_state;
 
     /* Of a root, wall time; 0: none. A run with a start waits for it, and one that was not started by its
      * expiry fails (lib/run/delayed.h). */

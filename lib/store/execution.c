@@ -5,14 +5,21 @@
 
 #include "mariadb/db.h"
 
+struct trace_context execution_trace(const struct db_cell *stored, const id *root)
+{
+    struct trace_context t = trace_from_bytes(stored->text, stored->size);
+    return trace_is_set(&t) ? t : trace_of_root(root);
+}
+
 /* A row of execution_by_ids, or the same columns of execution_get. */
 static struct execution execution_from_row(const struct db_rows *rows, size_t i, const id *workspace)
 {
+    id root = db_get_id(rows, i, EXECUTION_BY_IDS_ROOT_ID);
     return (struct execution){
         .id = db_get_id(rows, i, EXECUTION_BY_IDS_ID),
         .workspace_id = *workspace,
         .responder_id = db_get_id(rows, i, EXECUTION_BY_IDS_RESPONDER_ID),
-        .root_id = db_get_id(rows, i, EXECUTION_BY_IDS_ROOT_ID),
+        .root_id = root,
         .parent_id = db_get_id(rows, i, EXECUTION_BY_IDS_PARENT_ID),
         .retry_of = db_get_id(rows, i, EXECUTION_BY_IDS_RETRY_OF),
         .kind = (enum responder_kind)db_int(rows, i, EXECUTION_BY_IDS_KIND),
@@ -33,6 +40,9 @@ static struct execution execution_from_row(const struct db_rows *rows, size_t i,
         .error = db_str(rows, i, EXECUTION_BY_IDS_ERROR),
         .start_at_ms = db_int(rows, i, EXECUTION_BY_IDS_START_MS),
         .expires_at_ms = db_int(rows, i, EXECUTION_BY_IDS_EXPIRES_MS),
+        .trace = execution_trace(db_cell(rows, i, EXECUTION_BY_IDS_TRACE_CONTEXT), &root),
+        .has_trace = !db_cell(rows, i, EXECUTION_BY_IDS_TRACE_CONTEXT)->is_null,
+        .trace_state = db_str(rows, i, EXECUTION_BY_IDS_TRACE_STATE),
     };
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "mariadb/db.h"
+#include "base/trace.h"
 #include "run/states.h"
 
 struct execution {
@@ -26,6 +27,12 @@ struct execution {
     const char *tags, *metadata, *extra;
     /* A sentence; NULL: none. */
     const char *error;
+    /* Always set. */
+    struct trace_context trace;
+    /* A trace is stored: it is not only that of the root. */
+    bool has_trace;
+    /* The caller's; NULL: none. */
+    const char *trace_state;
     /* input, output and has_children were read, too. */
     bool has_payload;
     /* JSON; NULL: none. */
@@ -38,6 +45,10 @@ struct execution {
     /* Micro-credits, including all descendants. */
     int64_t total_credits;
 };
+
+struct db_cell;
+/* The trace of an execution: as stored in the cell, or that of its root. */
+struct trace_context execution_trace(const struct db_cell *stored, const id *root);
 
 struct execution_step {
     /* Index in the program. */

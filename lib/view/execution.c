@@ -124,6 +124,7 @@ static void write_program_steps(struct json_write *w, const struct execution *ex
 static void write_members(struct json_write *w, const struct execution *exec)
 {
     bool is_workflow = exec->kind == KIND_WORKFLOW;
+    char trace[TRACE_ID_TEXT];
     json_write_id(w, "id", &exec->id);
     json_write_id(w, "execution_id", &exec->id);
     json_write_id(w, "workspaceId", &exec->workspace_id);
@@ -140,6 +141,8 @@ static void write_members(struct json_write *w, const struct execution *exec)
     json_write_text(w, "error", exec->error);
     json_write_text(w, "failure_reason", reason_name(exec->reason));
     json_write_id(w, "retry_of", &exec->retry_of);
+    trace_id_text(&exec->trace, trace);
+    json_write_text(w, "trace_id", trace);
     json_write_json(w, "tags", exec->tags ? exec->tags : "[]");
     json_write_json(w, "metadata", exec->metadata ? exec->metadata : "{}");
     write_detail(w, exec);

@@ -47,6 +47,20 @@ static const char *copy_bytes(void *ctx, const struct db_cell *cell)
     return copy;
 }
 
+static void read_trace(struct webhook_lane *lane, struct webhook_send *s, const struct db_rows *rows, size_t i)
+{
+    const struct db_cell *stored = db_cell(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_CONTEXT);
+    const char *state = db_str(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_STATE);
+    id execution = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_EXECUTION_ID);
+    id root = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_ROOT_ID);
+    struct trace_context t = trace_from_bytes(stored->text, stored->size);
+    if (!trace_is_set(&t))
+        t = trace_of_root(&root);
+    /* the same for all tries: the message is the same */
+    s->trace = trace_below(&t, &execution, (struct trace_key){.span = TRACE_SPAN_DELIVERY});
+    s->trace_state = state ? talloc_strdup(lane, state) : NULL;
+}
+
 static enum err read_sends(struct db_tx *tx, struct claiming *c, struct webhook_lane *lane)
 {
     size_t room = webhook_share_room(c->claim->shares, &lane->workspace_id, c->places);
@@ -70,6 +84,7 @@ static enum err read_sends(struct db_tx *tx, struct claiming *c, struct webhook_
             .body = body->is_null ? "" : copy_bytes(lane, body),
             .body_size = body->is_null ? 0 : body->size,
         };
+        read_trace(lane, &lane->sends[i], rows, i);
     }
     lane->sends_n = rows->count;
     return OK;

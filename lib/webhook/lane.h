@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "base/retry_schedule.h"
+#include "base/trace.h"
 #include "mariadb/db.h"
 #include "webhook/delivery.h"
 #include "webhook/share.h"
@@ -39,6 +40,10 @@ struct webhook_send {
     int64_t created_ms;
     const char *body;
     size_t body_size;
+    /* The place of the request in the trace of its execution; unset: the message is of none. */
+    struct trace_context trace;
+    /* NULL: none. */
+    const char *trace_state;
 
     /* --- the result: set by the sender --- */
     bool delivered;

@@ -310,6 +310,7 @@ class ExecutionFields(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    trace_id: str  # The trace of the execution, as in the header `traceparent`.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -396,6 +397,7 @@ class Execution(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    trace_id: str  # The trace of the execution, as in the header `traceparent`.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail
@@ -431,6 +433,7 @@ class Nesting(TypedDict):
     error: str | None
     failure_reason: FailureReason
     retry_of: str | None
+    trace_id: str  # The trace of the execution, as in the header `traceparent`.
     tags: list[str]
     metadata: dict[str, Any]
     detail: Detail

@@ -2089,6 +2089,8 @@ export interface components {
             failure_reason: components["schemas"]["FailureReason"];
             /** Format: uuid */
             retry_of: string | null;
+            /** @description The trace of the execution, as in the header `traceparent`. */
+            trace_id: string;
             tags: string[];
             metadata: {
                 [key: string]: unknown;
@@ -2630,6 +2632,10 @@ export interface components {
          *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
          *      */
         IdempotencyKey: string;
+        /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+        Traceparent: string;
+        /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+        Tracestate: string;
         /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
         Prefer: string;
         /** @description Says that the console's page sends the request. */
@@ -2953,6 +2959,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
                 /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
                 Prefer?: components["parameters"]["Prefer"];
             };
@@ -3010,6 +3020,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path: {
                 /** @description The id of the workflow or execution. */
@@ -3472,6 +3486,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
                 /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
                 Prefer?: components["parameters"]["Prefer"];
             };
@@ -3694,6 +3712,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
                 /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
                 Prefer?: components["parameters"]["Prefer"];
             };
@@ -4309,6 +4331,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
                 /** @description `wait=N`, 1 to 60 seconds. If the execution ends within N seconds, the response is the complete execution. */
                 Prefer?: components["parameters"]["Prefer"];
             };
@@ -5213,6 +5239,10 @@ export interface operations {
                  *     request is in progress, repetitions get 409 `idempotency_in_flight`. A rejected request does not store its key.
                  *      */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description The caller's place in a trace (W3C Trace Context), in which the execution then is, with all that it sends and starts. A header that is not valid is ignored. */
+                traceparent?: components["parameters"]["Traceparent"];
+                /** @description Goes with `traceparent`, and is passed on. One that is not valid is dropped. */
+                tracestate?: components["parameters"]["Tracestate"];
             };
             path?: never;
             cookie?: never;

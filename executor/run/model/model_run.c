@@ -14,6 +14,7 @@
 #include "executor/run/model/tools.h"
 #include "executor/run/run_events.h"
 #include "executor/run/run_job.h"
+#include "executor/run/run_trace.h"
 #include "secret/redact.h"
 #include "service/compute_thread.h"
 #include "store/model.h"
@@ -330,11 +331,20 @@ static void on_model_response(void *arg, const struct http_response *a)
     model_resume(m->run);
 }
 
-/* The traceparent header of W3C Trace Context: the trace is the execution, the span is this request. */
-static const char *trace_parent(struct model_run *m)
+/* traceparent and tracestate. A trace about which nobody has decided counts as sampled here: gateways record
+ * what models cost. */
+static size_t add_trace_headers(struct model_run *m, struct http_header *headers)
 {
-    id span = id_new();
-    return talloc_asprintf(m, "00-%s-%.4s%.12s-01", m->usage.trace_id, span.text + 19, span.text + 24);
+    const struct trace_key key = {TRACE_SPAN_MODEL, m->round, m->tries, 0};
+    size_t n = run_trace_headers(m, m->run, key, headers);
+    if (run_trace_is_undecided(m->run)) {
+        struct trace_context t = trace_below(&m->run->trace, &m->run->row.id, key);
+        char text[TRACE_PARENT_TEXT];
+        t.flags = TRACE_SAMPLED;
+        trace_parent_text(&t, text);
+        headers[0].value = talloc_strdup(m, text);
+    }
+    return n;
 }
 
 static void request_completion(struct model_run *m)
@@ -345,25 +355,26 @@ static void request_completion(struct model_run *m)
     size_t size;
     model_options_apply(m->options, body);
     const char *key_header = model_options_key_header(m->options);
-    struct http_header headers[] = {
+    struct http_header headers[3 + TRACE_HEADERS_MAX] = {
         {"Content-Type", "application/json"},
         {"Accept", "text/event-stream"},
-        {"traceparent", trace_parent(m)},
         {key_header ? key_header : "Authorization",
          talloc_asprintf(m, "%s%s", key_header ? "" : "Bearer ", m->model.key ? m->model.key : "")},
     };
     size_t n = strlen(m->model.url);
+    size_t headers_n = m->model.key ? 3 : 2;
+    m->tries++;
+    headers_n += add_trace_headers(m, headers + headers_n);
     struct http_request request = {
         .method = "POST",
         .url = talloc_asprintf(m, "%s%schat/completions%s", m->model.url,
                                n > 0 && m->model.url[n - 1] == '/' ? "" : "/",
                                model_options_query(m, m->options)),
         .headers = headers,
-        .header_count = m->model.key ? 4 : 3,
+        .header_count = headers_n,
         .body = json_text(body, &size),
     };
     request.body_size = size;
-    m->tries++;
     m->last_log_ms = clock_boot_ms();
     TALLOC_FREE(m->stream);
     m->stream = chat_stream_new(m, m->round);
@@ -611,13 +622,8 @@ static void model_begin(struct active_run *run)
 {
     struct model_run *m = run->state;
     struct load_model_job *j = talloc_zero(NULL, struct load_model_job);
-    char trace[33];
-    size_t n = 0;
-    for (const char *p = run->row.id.text; *p; p++) {
-        if (*p != '-')
-            trace[n++] = *p;
-    }
-    trace[n] = '\0';
+    char trace[TRACE_ID_TEXT];
+    trace_id_text(&run->trace, trace);
     m->usage.trace_id = talloc_strdup(m, trace);
     m->began_ms = clock_boot_ms();
     j->job = (struct job){.kind = JOB_CALL, .work = load_model_work, .done = on_model_loaded, .arg = run};

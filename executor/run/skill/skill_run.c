@@ -256,6 +256,19 @@ static json_object *accepted_missing(const char *setting)
     return array;
 }
 
+/* The variables by which OpenTelemetry passes a trace to a command. */
+static json_object *trace_environment(const struct active_run *run)
+{
+    struct trace_context below = trace_below(&run->trace, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
+    char text[TRACE_PARENT_TEXT];
+    json_object *environment = json_object_new_object();
+    trace_parent_text(&below, text);
+    json_object_object_add(environment, "TRACEPARENT", json_object_new_string(text));
+    if (run->trace_state)
+        json_object_object_add(environment, "TRACESTATE", json_object_new_string(run->trace_state));
+    return environment;
+}
+
 static json_object *describe_runner_job(const struct active_run *run, int64_t timeout_ms)
 {
     const struct skill_run *s = run->state;
@@ -267,6 +280,8 @@ static json_object *describe_runner_job(const struct active_run *run, int64_t ti
         json_object_object_add(job, "files", json_object_get(s->files));
     if (*c->executor.sandbox_accept_missing)
         json_object_object_add(job, "accept_missing", accepted_missing(c->executor.sandbox_accept_missing));
+    if (!m->warm) /* the environment of a warm command is that of its process */
+        json_object_object_add(job, "env", trace_environment(run));
     talloc_free(dir);
     return job;
 }

@@ -209,6 +209,11 @@ static void start_action(struct action *a)
     a->kind->start(a);
 }
 
+struct trace_key action_trace_key(const struct action *a)
+{
+    return (struct trace_key){TRACE_SPAN_TRY, (int)a->step->index, a->item, a->tries};
+}
+
 static void fail_timed_out(struct action *a)
 {
     struct action_failure failure = {

@@ -152,6 +152,8 @@ struct action_failure {
 struct template_scope action_scope(const struct action *a);
 /* The reason of a failed evaluation in that scope, for an action_failure. */
 enum failure_reason scope_failure_reason(const struct template_scope *scope);
+/* The span of this try: above what it sends and starts. */
+struct trace_key action_trace_key(const struct action *a);
 /* Sets when the action is due. */
 void action_set_due_in(struct action *a, int64_t delay_ms);
 /* The action waits without a slot, until action_wake is called. */

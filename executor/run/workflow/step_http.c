@@ -10,12 +10,14 @@
  * from everything that comes back. */
 #include <curl/curl.h>
 #include <string.h>
+#include <strings.h>
 #include <talloc.h>
 
 #include "base/clock.h"
 #include "executor/io/http_client.h"
 #include "executor/io/response_body.h"
 #include "executor/io/secret_lookup.h"
+#include "executor/run/run_trace.h"
 #include "executor/run/workflow/action.h"
 #include "executor/run/workflow/scope_memory.h"
 #include "secret/redact.h"
@@ -165,6 +167,28 @@ static const char *find_secret(void *arg, const char *name, size_t *size_r)
     return NULL;
 }
 
+static bool names_header(const struct http_request *request, const char *name)
+{
+    for (size_t i = 0; i < request->header_count; i++) {
+        if (strcasecmp(request->headers[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Where the program sets one of the headers itself, nothing of the run's trace is sent. */
+static void add_trace_headers(void *ctx, const struct action *a, struct http_request *request)
+{
+    if (names_header(request, "traceparent") || names_header(request, "tracestate"))
+        return;
+    size_t n = request->header_count;
+    struct http_header *headers = talloc_array(ctx, struct http_header, n + TRACE_HEADERS_MAX);
+    for (size_t i = 0; i < n; i++)
+        headers[i] = request->headers[i];
+    request->header_count = n + run_trace_headers(ctx, a->run, action_trace_key(a), headers + n);
+    request->headers = headers;
+}
+
 static void send_request(struct action *a)
 {
     struct http_action *s = a->state;
@@ -183,6 +207,7 @@ static void send_request(struct action *a)
                                          .reason = scope_failure_reason(&scope)};
         action_fail(a, &failure);
     } else if (executor_holds_lease(a->run->exec)) {
+        add_trace_headers(scratch, a, &request);
         char *key = talloc_asprintf(scratch, "%s-%zu-%d-%d", a->run->row.id.text, a->step->index, a->item,
                                     a->answers);
         s->call = http_send(a->run->exec->http_client, &a->run->row.workspace_id, &request, key,

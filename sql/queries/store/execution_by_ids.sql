@@ -1,5 +1,6 @@
 SELECT e.id, e.responder_id, e.root_id, e.parent_id, e.retry_of, e.kind, e.source, e.agentic, e.version, e.state, e.failure_reason, e.cost,
-  e.refunded, e.started_ms, e.ended_ms, e.updated_ms, e.purged_ms, e.tags, e.metadata, e.extra, e.error, t.start_ms, t.expires_ms
+  e.refunded, e.started_ms, e.ended_ms, e.updated_ms, e.purged_ms, e.tags, e.metadata, e.extra, e.error, t.start_ms, t.expires_ms,
+  e.trace_context, e.trace_state
 FROM executions e FORCE INDEX (PRIMARY)
 LEFT JOIN run_times t ON t.execution_id = e.id
 WHERE e.workspace_id = ? AND e.id IN ([[?]])

@@ -1,6 +1,7 @@
 -- Columns begin as in execution_by_ids.
 SELECT e.id, e.responder_id, e.root_id, e.parent_id, e.retry_of, e.kind, e.source, e.agentic, e.version, e.state, e.failure_reason, e.cost,
   e.refunded, e.started_ms, e.ended_ms, e.updated_ms, e.purged_ms, e.tags, e.metadata, e.extra, e.error, t.start_ms, t.expires_ms,
+  e.trace_context, e.trace_state,
   e.input, e.output, e.has_children,
   (SELECT GROUP_CONCAT(r.execution_id ORDER BY r.execution_id DESC SEPARATOR ',' LIMIT 100) FROM execution_retries r WHERE r.retry_of = e.id) AS retried_by
 FROM executions e
