@@ -6,8 +6,8 @@
 
 enum { TRACE_HEADERS_MAX = 2 };
 
-/* Puts the child below the span `key` of the run; texts are of ctx. A trace that is only that of its root, and
- * that nobody records, is not stored again. */
+/* Puts the child below the span `key` of the run; texts are of ctx. A trace that is only that of its root,
+ * and that nobody records, is not stored again. */
 void run_trace_child(const struct active_run *run, struct trace_key key, void *ctx,
                      struct trace_context *trace_r, struct span *state_r);
 /* The headers traceparent and tracestate of a request below the span `key`, of ctx. Returns how many. */

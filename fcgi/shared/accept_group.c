@@ -177,8 +177,8 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
 static size_t span_sizes(const struct run_request *req)
 {
     return req->idempotency_key.size + req->input.size + req->tags.size + req->metadata.size +
-           req->extra.size + req->webhook_url.size + req->thread_id.size + req->tool_call_id.size + req->trace_state.size +
-           req->first_response.body.size;
+           req->extra.size + req->webhook_url.size + req->thread_id.size + req->tool_call_id.size +
+           req->trace_state.size + req->first_response.body.size;
 }
 
 static void copy_span(struct accept_slot *s, struct span *span)

@@ -57,8 +57,9 @@ bool trace_parse(const char *text, struct trace_context *t_r)
     if (version == 0 ? length != VERSION_0_LENGTH
                      : length > VERSION_0_LENGTH && text[VERSION_0_LENGTH] != '-')
         return false;
-    if (text[2] != '-' || text[35] != '-' || text[52] != '-' || !read_hex(text + 3, t.trace_id, TRACE_ID_SIZE) ||
-        !read_hex(text + 36, t.span_id, TRACE_SPAN_SIZE) || !read_hex(text + FLAGS_AT, &t.flags, 1))
+    if (text[2] != '-' || text[35] != '-' || text[52] != '-' ||
+        !read_hex(text + 3, t.trace_id, TRACE_ID_SIZE) || !read_hex(text + 36, t.span_id, TRACE_SPAN_SIZE) ||
+        !read_hex(text + FLAGS_AT, &t.flags, 1))
         return false;
     if (!trace_is_set(&t) || !trace_has_span(&t))
         return false;

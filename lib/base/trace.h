@@ -43,7 +43,8 @@ bool trace_is_set(const struct trace_context *t);
 bool trace_has_span(const struct trace_context *t);
 
 /* Reads a traceparent header. False, and *t_r unset: it is not valid, so that the trace begins here. Versions
- * above 00 may be longer; of them the members of version 00 are read. Flags other than sampled are dropped. */
+ * above 00 may be longer; of them the members of version 00 are read. Flags other than sampled are dropped.
+ */
 bool trace_parse(const char *text, struct trace_context *t_r);
 /* True if the tracestate may be passed on: at most TRACE_STATE_MAX bytes and TRACE_STATE_MEMBERS_MAX members
  * of the form key=value, none of whose keys occurs twice. */

@@ -9,8 +9,8 @@
 #include "workflow/adoption.h"
 #include "json/json.h"
 
-/* A retry whose request is in no trace goes on in that of the execution, below its run. What was recorded there
- * is not a reason to record the retry: the caller decides that. */
+/* A retry whose request is in no trace goes on in that of the execution, below its run. What was recorded
+ * there is not a reason to record the retry: the caller decides that. */
 static void take_trace(struct run_request *req, const struct execution *exec)
 {
     if (trace_is_set(&req->trace) || !exec->has_trace)

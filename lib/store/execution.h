@@ -3,8 +3,8 @@
  * ctx. */
 #pragma once
 
-#include "mariadb/db.h"
 #include "base/trace.h"
+#include "mariadb/db.h"
 #include "run/states.h"
 
 struct execution {

@@ -47,7 +47,8 @@ static const char *copy_bytes(void *ctx, const struct db_cell *cell)
     return copy;
 }
 
-static void read_trace(struct webhook_lane *lane, struct webhook_send *s, const struct db_rows *rows, size_t i)
+static void read_trace(struct webhook_lane *lane, struct webhook_send *s, const struct db_rows *rows,
+                       size_t i)
 {
     const struct db_cell *stored = db_cell(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_CONTEXT);
     const char *state = db_str(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_STATE);

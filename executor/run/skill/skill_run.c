@@ -259,7 +259,8 @@ static json_object *accepted_missing(const char *setting)
 /* The variables by which OpenTelemetry passes a trace to a command. */
 static json_object *trace_environment(const struct active_run *run)
 {
-    struct trace_context below = trace_below(&run->trace, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
+    struct trace_context below =
+        trace_below(&run->trace, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
     char text[TRACE_PARENT_TEXT];
     json_object *environment = json_object_new_object();
     trace_parent_text(&below, text);

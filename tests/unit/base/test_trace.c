@@ -39,7 +39,8 @@ Test(trace, drops_flags_that_it_does_not_know)
 
 Test(trace, reads_later_versions_as_version_0)
 {
-    static const char *const later[] = {"01-" TRACE "-" SPAN "-01", "cc-" TRACE "-" SPAN "-01-what-the-future-brings",
+    static const char *const later[] = {"01-" TRACE "-" SPAN "-01",
+                                        "cc-" TRACE "-" SPAN "-01-what-the-future-brings",
                                         "fe-" TRACE "-" SPAN "-09-", NULL};
     char text[TRACE_PARENT_TEXT];
     for (int i = 0; later[i]; i++) {
@@ -52,36 +53,35 @@ Test(trace, reads_later_versions_as_version_0)
 
 Test(trace, rejects_what_is_not_a_traceparent)
 {
-    static const char *const wrong[] = {
-        "",
-        "00",
-        "ff-" TRACE "-" SPAN "-01",
-        "ff-" TRACE "-" SPAN "-01-more",
-        "00-" TRACE "-" SPAN "-01-more",
-        "00-" TRACE "-" SPAN "-01-",
-        "00-" TRACE "-" SPAN "-011",
-        "00-" TRACE "-" SPAN "-1",
-        "00-" TRACE "-" SPAN "-0g",
-        "00-" TRACE "-" SPAN "-0A",
-        "00-" TRACE "-" SPAN,
-        "00-" TRACE "-" SPAN "-",
-        "00-00000000000000000000000000000000-" SPAN "-01",
-        "00-" TRACE "-0000000000000000-01",
-        "00-4BF92F3577B34DA6A3CE929D0E0E4736-" SPAN "-01",
-        "00-" TRACE "-00F067AA0BA902B7-01",
-        "00-4bf92f3577b34da6a3ce929d0e0e473-" SPAN "-01",
-        "00-" TRACE "0-" SPAN "-01",
-        "0-" TRACE "-" SPAN "-01",
-        "0x-" TRACE "-" SPAN "-01",
-        "00_" TRACE "-" SPAN "-01",
-        "00-" TRACE "_" SPAN "-01",
-        "00-" TRACE "-" SPAN "_01",
-        " 00-" TRACE "-" SPAN "-01",
-        "00-" TRACE "-" SPAN "-01 ",
-        "00-" TRACE "-" SPAN "-01, 00-" TRACE "-" SPAN "-01",
-        "01-" TRACE "-" SPAN "-01x",
-        "01-" TRACE "-" SPAN "-01.x",
-        NULL};
+    static const char *const wrong[] = {"",
+                                        "00",
+                                        "ff-" TRACE "-" SPAN "-01",
+                                        "ff-" TRACE "-" SPAN "-01-more",
+                                        "00-" TRACE "-" SPAN "-01-more",
+                                        "00-" TRACE "-" SPAN "-01-",
+                                        "00-" TRACE "-" SPAN "-011",
+                                        "00-" TRACE "-" SPAN "-1",
+                                        "00-" TRACE "-" SPAN "-0g",
+                                        "00-" TRACE "-" SPAN "-0A",
+                                        "00-" TRACE "-" SPAN,
+                                        "00-" TRACE "-" SPAN "-",
+                                        "00-00000000000000000000000000000000-" SPAN "-01",
+                                        "00-" TRACE "-0000000000000000-01",
+                                        "00-4BF92F3577B34DA6A3CE929D0E0E4736-" SPAN "-01",
+                                        "00-" TRACE "-00F067AA0BA902B7-01",
+                                        "00-4bf92f3577b34da6a3ce929d0e0e473-" SPAN "-01",
+                                        "00-" TRACE "0-" SPAN "-01",
+                                        "0-" TRACE "-" SPAN "-01",
+                                        "0x-" TRACE "-" SPAN "-01",
+                                        "00_" TRACE "-" SPAN "-01",
+                                        "00-" TRACE "_" SPAN "-01",
+                                        "00-" TRACE "-" SPAN "_01",
+                                        " 00-" TRACE "-" SPAN "-01",
+                                        "00-" TRACE "-" SPAN "-01 ",
+                                        "00-" TRACE "-" SPAN "-01, 00-" TRACE "-" SPAN "-01",
+                                        "01-" TRACE "-" SPAN "-01x",
+                                        "01-" TRACE "-" SPAN "-01.x",
+                                        NULL};
     char longest[700];
     struct trace_context t;
     for (int i = 0; wrong[i]; i++) {
@@ -108,8 +108,9 @@ Test(trace, takes_a_tracestate_that_may_be_passed_on)
     cr_assert(fits("fw529a3039@dt=FfSAfg;x:y/z,0key=v"));
     cr_assert(fits("a= leading"));
     cr_assert(fits("a=1,,b=2,"));
-    static const char *const wrong[] = {"",    ",",     "a",       "=1",    "a=",    "A=1",   "a=1,a=2", "a=1=2",
-                                        "a b=1", "a=\x7f", "a=1\x01", "_a=1", "a=\xc3\xa9", "@a=1", "a=1,b", NULL};
+    static const char *const wrong[] = {"",           ",",     "a",     "=1",     "a=",      "A=1",
+                                        "a=1,a=2",    "a=1=2", "a b=1", "a=\x7f", "a=1\x01", "_a=1",
+                                        "a=\xc3\xa9", "@a=1",  "a=1,b", NULL};
     for (int i = 0; wrong[i]; i++)
         cr_assert(!fits(wrong[i]), "%s", wrong[i]);
     cr_assert(!trace_state_fits("a\0b=1", 5));
@@ -211,8 +212,10 @@ Test(trace, reads_ratios)
     static const struct {
         const char *text;
         uint32_t millionths;
-    } right[] = {{"0", 0}, {"1", 1000000}, {"0.01", 10000}, {"1.0", 1000000}, {"0.000001", 1}, {"0.5", 500000}};
-    static const char *const wrong[] = {"", ".5", "0.", "2", "1.1", "-1", "0.0000001", "1.000001", "0.5 ", "1e-3", "nan", "00.1", NULL};
+    } right[] = {{"0", 0},         {"1", 1000000},  {"0.01", 10000},
+                 {"1.0", 1000000}, {"0.000001", 1}, {"0.5", 500000}};
+    static const char *const wrong[] = {"",         ".5",   "0.",   "2",   "1.1",  "-1", "0.0000001",
+                                        "1.000001", "0.5 ", "1e-3", "nan", "00.1", NULL};
     uint32_t millionths;
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         cr_assert(trace_parse_ratio(right[i].text, &millionths), "%s", right[i].text);
