@@ -36,6 +36,26 @@ def test_accepting_a_run(proxied, code, done):
     assert workspace.balance() == 999
 
 
+def test_a_bulk_statement_that_another_node_aborts(proxied):
+    """Galera answers it with errno 0 and no affected rows; what follows would begin another transaction."""
+    stack, proxy = proxied
+    workspace = stack.workspace()
+    client = workspace.client()
+    workflow = workspace.put_workflow(PROGRAM)
+    before = proxy.tell(do="count")["aborted"]
+    proxy.tell(do="commit", when="bulk", count=1, pids=stack.children("api"))
+    r = client.post(f"/workflows/{workflow}/run-batch", json={"items": [{"inputs": {"n": n}} for n in range(5)]})
+    assert (r.status_code, r.json()["accepted"]) == (200, 5), r.text
+    assert proxy.tell(do="count")["aborted"] == before + 1
+    ids = [item["execution_id"] for item in r.json()["results"]]
+    assert len(set(ids)) == 5
+    for id in ids:
+        client.finished(id)
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'") == "5"
+    assert stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND kind = 2") == "5"
+    assert workspace.balance() == 995
+
+
 @ERRORS
 @DONE
 def test_the_end_of_a_run(proxied, code, done):

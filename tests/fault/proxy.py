@@ -14,6 +14,9 @@ Commands are JSON objects, one per line on its standard input. They apply to the
       delay    the packet is forwarded after S seconds (less than 1: then the server ends the transaction)
       stall    the response is held for S seconds, longer than the client waits, then the connection is cut
       With pids, only commits of these clients; with contains, only transactions that have sent this text.
+  {"do": "commit", "when": "bulk", "count": N, "pids": […]}
+      The next bulk statement is not forwarded: the server rolls back, and the response is its OK with no affected rows. Galera
+      answers so when another node aborts the transaction of a bulk statement.
   {"do": "bytes", "after": N, "count": N}   the connection that transfers N more bytes, in either direction, is cut within a packet
   {"do": "stall", "seconds": S}             no connection transfers data, and new ones are not accepted
   {"do": "reset"}                           all connections are cut
@@ -32,6 +35,8 @@ import time
 CHUNK = 262144
 START = b"\x03START TRANSACTION"
 COMMIT = b"\x07\x00\x00\x00\x03COMMIT"  # protocol of MariaDB: length 7, sequence 0, COM_QUERY
+ROLLBACK = b"\x09\x00\x00\x00\x03ROLLBACK"
+BULK = 0xfa  # COM_STMT_BULK_EXECUTE, after the four bytes of length and sequence
 
 
 def error_packet(code):
@@ -96,6 +101,7 @@ class Forwarder:
         self.stalled_until = 0
         self.cut = 0
         self.delays = 0
+        self.aborted = 0
         self.input = b""
 
     # --- connections ---
@@ -139,7 +145,12 @@ class Forwarder:
         target = pair.server if source is pair.client else pair.client
         if source is pair.client and self.orders:
             pair.said = data if START in data else pair.said + data
-        if source is pair.client and self.orders and data.endswith(COMMIT) and self.is_meant(pair):
+        if source is pair.client and self.orders and self.orders[0]["when"] == "bulk":
+            if len(data) > 4 and data[4] == BULK and self.is_meant(pair):
+                self.orders.popleft()
+                self.aborted += 1
+                data = ROLLBACK
+        elif source is pair.client and self.orders and data.endswith(COMMIT) and self.is_meant(pair):
             self.on_commit(pair, data)
             return
         if source is pair.server and pair.fate == "error":
@@ -209,7 +220,7 @@ class Forwarder:
         while b"\n" in self.input:
             line, self.input = self.input.split(b"\n", 1)
             self.command(json.loads(line))
-            print(json.dumps({"cut": self.cut, "delays": self.delays}), flush=True)
+            print(json.dumps({"cut": self.cut, "delays": self.delays, "aborted": self.aborted}), flush=True)
         return True
 
     def command(self, c):
