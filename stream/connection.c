@@ -557,13 +557,21 @@ static void start_when_full(struct stream_connection *c, const struct internal_r
                           "Retry-After: 5\r\n");
 }
 
+/* nginx sends what the API has written into X-Accel-Redirect: anything else is a fault of ours. */
+static void reject_malformed(struct stream_connection *c)
+{
+    log_error("stream.request_malformed", "nginx sent a head that the API does not write: is its configuration "
+                                          "of the same version?");
+    reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
+}
+
 static void start_request(struct stream_connection *c, const char *head, size_t size)
 {
     static const struct timeval stuck = {.tv_sec = STUCK_TIMEOUT_S};
     struct internal_request request;
     bufferevent_set_timeouts(c->bev, NULL, &stuck);
     if (!internal_request_parse(head, size, &request)) {
-        reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
+        reject_malformed(c);
         return;
     }
     c->request_id = talloc_strdup(c, request.request_id);
@@ -595,7 +603,7 @@ static void connection_on_read(struct bufferevent *bev, void *arg)
         } else if (evbuffer_get_length(in) < INTERNAL_REQUEST_HEAD_MAX) {
             return;
         } else {
-            reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
+            reject_malformed(c);
         }
     }
     evbuffer_drain(in, evbuffer_get_length(in)); /* nothing may follow the head */

@@ -42,7 +42,7 @@ enum err skill_cache_manifest(struct request *r, const struct skill *skill, cons
     /* the manifest was checked at installation, so this is damage, or a newer build installed it */
     if (e != OK) {
         const char *why = p->count > 0 ? p->list[0].message : "",
-                   *at = p->count > 0 ? p->list[0].pointer : "";
+                   *at = p->count > 0 && *p->list[0].pointer ? p->list[0].pointer : "the manifest";
         log_error("skill.compile_failed", "skill=%s version=%d request=%s message=\"%s %.300s\"",
                   skill->id.text, skill->version, r->id, at, why);
         (void)request_reject(r, 500, "internal", "This build cannot read version %s of skill %s: %s %.300s.",

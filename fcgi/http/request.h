@@ -96,6 +96,8 @@ struct request {
     int64_t began_us;
     /* db_round_trips() when the request began. */
     uint64_t round_trips;
+    /* log_error_count() when the request began. */
+    uint64_t errors_logged;
     /* For the access log. */
     id execution_id;
     /* For the access log: number of runs that were accepted in the same transaction. */

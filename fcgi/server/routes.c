@@ -168,7 +168,8 @@ const struct route *route_find(struct request *r)
         reply_header(r, "Allow", "%s", allow);
         reply_problem(r, 405, "method_not_allowed", "Method not allowed: %s.", r->method);
     } else {
-        reply_not_found(r);
+        reply_problem(r, 404, "not_found",
+                      "No operation has this path. GET /api/v1/openapi.json lists all of them.");
     }
     return NULL;
 }

@@ -149,6 +149,9 @@ static void log_request(const struct request *r)
     atomic_fetch_add_explicit(&m->redis_fallbacks, redis_take_failures(r->app->redis), memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_lost, t.lost, memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_settled, t.settled, memory_order_relaxed);
+    if (r->reply.status == 500 && log_error_count() == r->errors_logged)
+        log_error("request.cause_missing", "request=%s method=%s path=%s detail=\"%.*s\"", r->id, r->method,
+                  r->log_path, r->reply.size < 1000 ? (int)r->reply.size : 1000, r->reply.body);
     log_info("request",
              "request=%s method=%s path=%s status=%d us=%" PRId64 " workspace=%s execution=%s db=%" PRIu64
              " batch=%d",
@@ -191,6 +194,7 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     struct request *r = request_new(app, app, fcgi->envp, &ok);
     note_request(r);
     r->round_trips = db_round_trips(app->db);
+    r->errors_logged = log_error_count();
     r->fd = fcgi->ipcFd;
     if (ok)
         route_request(r, fcgi->in);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -39,6 +40,9 @@ void log_reopen(void);
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* An info line that is written at any log.level, because an operator asked for it (SIGUSR2). */
 void log_requested(const char *event, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* The number of error lines of this process so far, of all threads: an answer of 500 must have added one. */
+uint64_t log_error_count(void);
 
 #define log_debug(event, ...) log_line(LOG_LEVEL_DEBUG, event, __VA_ARGS__)
 #define log_info(event, ...) log_line(LOG_LEVEL_INFO, event, __VA_ARGS__)

@@ -32,7 +32,8 @@ ALL_SCOPES = ",".join((
     "workflows:read", "workflows:write", "workflows:execute", "skills:read", "skills:execute", "executions:read",
     "executions:purge", "files:read", "files:write", "credits:read", "schedules:read", "schedules:write",
     "webhooks:read", "webhooks:write", "budgets:read", "budgets:write", "credits:write"))
-SANITIZER = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
+# what no test may cause: a report of a sanitizer, an answer of 500 without an error line that tells why
+DEFECT = re.compile(r"request\.cause_missing|ERROR: (Address|Leak|Thread)Sanitizer|SUMMARY: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer")
 
 
 def eventually(check, seconds=10.0, what="the condition"):
@@ -228,22 +229,22 @@ class Stack:
                 found.append(f"{entry.name}: {command}")
         return found
 
-    def sanitizer_reports(self):
+    def defects(self):
         found = []
         for path in (self.dir / "logs").iterdir():
             text = path.read_text(errors="replace")
-            match = SANITIZER.search(text)
+            match = DEFECT.search(text)
             if match:
                 found.append(f"{path.name}: {text[max(0, match.start() - 200):match.start() + 4000]}")
         return found
 
     def close(self):
-        """Stops everything. Fails if a process is left over or a sanitizer reported an error; the directory with the logs then stays."""
+        """Stops everything. Fails if a process is left over or a log reports a defect; the directory with the logs then stays."""
         self.stop()
         left = self.leftovers()
         for line in left:
             kill(int(line.split(":")[0]), signal.SIGKILL)
-        reports = self.sanitizer_reports()
+        reports = self.defects()
         assert not left, f"processes left over: {left}"
         assert not reports, "\n".join(reports)
         shutil.rmtree(self.dir)

@@ -220,6 +220,19 @@ def test_a_program_of_a_newer_build_is_named(stack):
     assert " error " in line and "/steps/0/type" in line and answer.headers["X-Request-Id"] in line
 
 
+def test_a_manifest_of_a_newer_build_is_named(stack):
+    workspace = stack.workspace()
+    client = workspace.client()
+    install(workspace, EXAMPLES / "word-count")
+    stack.sql("UPDATE skill_versions SET manifest = REPLACE(manifest, '\"inputs\"', '\"impulses\"') "
+              f"WHERE skill_id = (SELECT id FROM skills WHERE workspace_id = '{workspace.id}')")
+    answer = client.post(f"/spaces/{workspace.id}/skills/word-count/executions", json={"inputs": {}})
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal"), answer.text
+    assert "word-count: the manifest lacks a required member" in answer.json()["detail"]
+    line = eventually(lambda: [x for x in stack.log("api").splitlines() if "skill.compile_failed" in x], 5)[0]
+    assert " error " in line and "inputs" in line and answer.headers["X-Request-Id"] in line
+
+
 # --- logs and artifacts -----------------------------------------------------------------------------------------------
 
 def test_logs_and_artifacts_of_a_run(stack, tmp_path):

@@ -77,7 +77,7 @@ class FaultStack(stack_module.Stack):
         found = [f"process left over: {line}" for line in self.leftovers()]
         for line in found:
             stack_module.kill(int(line.split()[3].rstrip(":")), 9)
-        found += self.sanitizer_reports()
+        found += self.defects()
         if not keep and not found:
             shutil.rmtree(self.dir)
         return found
