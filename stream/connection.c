@@ -560,8 +560,9 @@ static void start_when_full(struct stream_connection *c, const struct internal_r
 /* nginx sends what the API has written into X-Accel-Redirect: anything else is a fault of ours. */
 static void reject_malformed(struct stream_connection *c)
 {
-    log_error("stream.request_malformed", "nginx sent a head that the API does not write: is its configuration "
-                                          "of the same version?");
+    log_error("stream.request_malformed",
+              "nginx sent a head that the API does not write: is its configuration "
+              "of the same version?");
     reject_connection(c, "500 Internal Server Error", "internal", "Internal error.", "");
 }
 

@@ -252,9 +252,10 @@ int reply_problem_with_budget(struct request *r, int status, const char *code, c
 
 int reply_not_found(struct request *r)
 {
-    return reply_problem(r, 404, "not_found",
-                         "There is nothing with this id or name that this key may see. Check the id, and that "
-                         "the key belongs to its workspace.");
+    return reply_problem(
+        r, 404, "not_found",
+        "There is nothing with this id or name that this key may see. Check the id, and that "
+        "the key belongs to its workspace.");
 }
 
 int reply_rejected(struct request *r)

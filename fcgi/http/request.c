@@ -374,7 +374,8 @@ bool request_path_id(struct request *r, int i, id *id_r)
 {
     if (id_parse(r->path_values[i], strlen(r->path_values[i]), id_r))
         return true;
-    return request_reject(r, 404, "not_found", "An id in the path is no UUID. Use ids as they were returned.");
+    return request_reject(r, 404, "not_found",
+                          "An id in the path is no UUID. Use ids as they were returned.");
 }
 
 /* --- idempotency --- */

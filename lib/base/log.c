@@ -87,7 +87,6 @@ static size_t append_escaped(char *line, size_t at, size_t size, const char *tex
     return at;
 }
 
-<<<<<<< HEAD
 /* --- lines of JSON --- */
 
 /* A line that is written as JSON. Room for the end of the line is always left. */
@@ -305,7 +304,6 @@ static void write_json_line(enum log_level level, const char *event, const char 
 
 /* --- lines --- */
 
-=======
 static _Atomic uint64_t error_count;
 
 uint64_t log_error_count(void)
@@ -313,7 +311,6 @@ uint64_t log_error_count(void)
     return error_count;
 }
 
->>>>>>> 12e945e1 (Log a cause for every 500, and say in a 404 what to do)
 PRINTF_LIKE(3, 0)
 static void write_line(enum log_level level, const char *event, const char *fmt, va_list args)
 {
