@@ -12,7 +12,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
 #include "run/delayed.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 #include "schema/schema.h"
 #include "store/quota.h"
 #include "json/json.h"

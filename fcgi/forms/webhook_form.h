@@ -8,7 +8,7 @@
 struct request;
 
 /* Reads an array of names of events, without duplicates, among those of the set `allowed`
- * (lib/run/outbox.h). False: the request is rejected. */
+ * (lib/outbox/outbox.h). False: the request is rejected. */
 bool webhook_form_events(struct request *r, const char *name, json_object *list, uint32_t allowed,
                          uint32_t *events_r) WARN_UNUSED;
 /* False if the server has no key for the secrets of webhooks: the request is rejected. */

@@ -5,7 +5,7 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "run/accept_private.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 #include "json/json.h"
 
 static bool has_budgets(const struct accept_entry *entry)

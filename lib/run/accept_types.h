@@ -74,7 +74,7 @@ struct run_request {
     struct span metadata;
     /* JSON object with what only this kind of responder has (lib/skill/extra.h). */
     struct span extra;
-    /* Its own webhook, and the events that this asks for (lib/run/outbox.h). */
+    /* Its own webhook, and the events that this asks for (lib/outbox/outbox.h). */
     struct span webhook_url;
     uint32_t webhook_events;
     struct span thread_id, tool_call_id;

@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "run/event_json.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 #include "run/run_counts.h"
 #include "run/stop_marks.h"
 #include "spending/budget.h"

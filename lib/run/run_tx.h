@@ -48,7 +48,7 @@ struct run {
     int64_t started_ms, ended_ms, deadline_ms;
     /* The last move before this transaction; of a queued run, since when it can be claimed. */
     int64_t moved_ms;
-    /* That its own webhook asks for (lib/run/outbox.h); 0: it has none. */
+    /* That its own webhook asks for (lib/outbox/outbox.h); 0: it has none. */
     uint32_t webhook_events;
     /* To be written when the run ends. They are not read from the row. */
     const char *output, *error;

@@ -15,7 +15,7 @@
 #include "account/budget_refusal.h"
 #include "base/span.h"
 #include "mariadb/db.h"
-#include "spending/period.h"
+#include "schedule/period.h"
 
 /* Stored in MariaDB: add new ones, never renumber. */
 enum budget_scope {

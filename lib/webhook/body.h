@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/ids.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 #include "run/states.h"
 
 struct webhook_message {

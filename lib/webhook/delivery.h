@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "mariadb/db.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 
 /* Stored; the queries know WEBHOOK_PENDING as 1, WEBHOOK_FAILED_FINALLY as 3, WEBHOOK_DROPPED as 4. */
 enum webhook_state {

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "mariadb/db.h"
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 #include "webhook/sign.h"
 
 enum {

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "schedule/zone.h"
-#include "spending/period.h"
+#include "schedule/period.h"
 
 static const int64_t hour_ms = 3600000;
 

@@ -1,4 +1,4 @@
-#include "spending/period.h"
+#include "schedule/period.h"
 
 #include <string.h>
 #include <time.h>

@@ -1,4 +1,4 @@
-#include "run/outbox.h"
+#include "outbox/outbox.h"
 
 #include <string.h>
 #include <talloc.h>
