@@ -88,6 +88,11 @@ const struct command commands[] = {
     {"credits", "list", cmd_credits_list,
      "--workspace W [--status scheduled|active|used|expired|voided] [--before ID] [--limit N]",
      "lists grants with what each has left, newest first, at most 20 unless --limit is given"},
+    {"credits", "alerts", cmd_credits_alerts,
+     "--workspace W [--low LINES] [--spend-percent N [--spend-at-least CREDITS]] [--none]",
+     "prints when webhooks are told of a low balance or of unusual spending; with an option, sets it anew. "
+     "LINES are credits or percents of the last top-up, separated by commas, such as 50,20%",
+     "credits.alerts"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
     {"credits", "ledger", cmd_credits_ledger,
      "--workspace W [--month YYYY-MM] [--kind grant|debit|refund|expiry|void] [--before ID] [--limit N]",

@@ -66,6 +66,8 @@ GRANT SELECT, UPDATE                 ON webhook_deliveries TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE         ON webhook_lanes      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON budgets            TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_periods     TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON credit_alerts      TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON credit_alert_days  TO 'millrace_api'@'localhost';
 
 -- The event daemon: reads events, numbers those of feeds, and removes expired tickets.
 GRANT SELECT (id, workspace_id, responder_id, parent_id, kind, state, failure_reason, last_seq, purged_ms, ended_ms, tags,
@@ -132,6 +134,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_deliveries TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_lanes      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON budgets            TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON budget_periods     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_alerts      TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON credit_alert_days  TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE, DELETE         ON feeds              TO 'millrace_executor'@'localhost';
 GRANT SELECT (ends_ms), DELETE       ON console_sessions   TO 'millrace_executor'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON operators     TO 'millrace_executor'@'localhost';

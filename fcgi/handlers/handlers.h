@@ -60,6 +60,8 @@ int h_budget_create(struct request *r);
 int h_budget_get(struct request *r);
 int h_budget_patch(struct request *r);
 int h_budget_delete(struct request *r);
+int h_credit_alerts_get(struct request *r);
+int h_credit_alerts_put(struct request *r);
 int h_webhook_list(struct request *r);
 int h_webhook_create(struct request *r);
 int h_webhook_get(struct request *r);

@@ -97,6 +97,8 @@ static const struct route table[] = {
     {"GET", "/budgets/{id}", "", SCOPE_BUDGETS_READ, 0, 0, h_budget_get},
     {"PATCH", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_budget_patch},
     {"DELETE", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, 0, h_budget_delete},
+    {"GET", "/credits/alerts", "", SCOPE_BUDGETS_READ, 0, 0, h_credit_alerts_get},
+    {"PUT", "/credits/alerts", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_credit_alerts_put},
     {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
     {"GET", "/credits/grants", "status limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_grants},
     {"POST", "/credits/grants", "", SCOPE_CREDITS_WRITE, 0, JSON_BODY_MAX, h_credits_grant},

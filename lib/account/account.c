@@ -94,6 +94,15 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .head_remaining = db_int(rows, i, ACCOUNT_LOCK_HEAD_REMAINING),
             .next_change_ms = db_int(rows, i, ACCOUNT_LOCK_NEXT_CHANGE_MS),
             .budgets = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_BUDGETS),
+            .alerts =
+                {
+                    .flags = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_ALERTS),
+                    .below = db_int(rows, i, ACCOUNT_LOCK_ALERT_BELOW),
+                    .above = db_int(rows, i, ACCOUNT_LOCK_ALERT_ABOVE),
+                    .spent = db_int(rows, i, ACCOUNT_LOCK_SPENT),
+                    .until_ms = db_int(rows, i, ACCOUNT_LOCK_SPENT_UNTIL_MS),
+                    .spent_line = db_int(rows, i, ACCOUNT_LOCK_SPENT_LINE),
+                },
             .now_ms = db_int(rows, i, ACCOUNT_LOCK_NOW_MS),
         };
         remember_lock(tx, &accounts[i].workspace_id);
@@ -177,10 +186,44 @@ static enum err write_grants_of(struct db_tx *tx, const struct account *a)
     return e == OK ? account_add_ledger_entries(tx, open->entries, open->entries_n) : e;
 }
 
+/* When a grant entered the balance: one that is made with a start in the past starts at once. */
+static int64_t entered_ms(const struct grant *g)
+{
+    return g->effective_ms > g->created_ms ? g->effective_ms : g->created_ms;
+}
+
+/* The paid grant that has started last in this transaction; -1: none has. */
+static int64_t find_top_up(const struct account *a)
+{
+    const struct grant *last = NULL;
+    for (size_t e = 0; a->grants && e < a->grants->entries_n; e++) {
+        const struct ledger_entry *entry = &a->grants->entries[e];
+        for (size_t i = 0; entry->kind == LEDGER_GRANT && i < a->grants->n; i++) {
+            const struct grant *g = &a->grants->list[i];
+            if (id_equal(&g->id, &entry->grant_id) && g->category == GRANT_PAID &&
+                (!last || entered_ms(g) >= entered_ms(last)))
+                last = g;
+        }
+    }
+    return last ? last->amount : -1;
+}
+
+static enum err write_alerts_of(struct db_tx *tx, struct account *a)
+{
+    const struct alert_subject subject = {.workspace_id = a->workspace_id,
+                                          .balance = a->balance,
+                                          .top_up = find_top_up(a),
+                                          .now_ms = a->now_ms,
+                                          .alerts = &a->alerts};
+    return alerts_write(tx, &subject);
+}
+
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         enum err e = accounts[i].grants ? write_grants_of(tx, &accounts[i]) : OK;
+        if (e == OK)
+            e = write_alerts_of(tx, &accounts[i]);
         if (e != OK)
             return e;
     }
@@ -198,6 +241,7 @@ enum err account_write(struct db_tx *tx, struct account *accounts, size_t n)
         v[ACCOUNT_WRITE_SET_HEAD_GRANT] = db_id(&a->head_grant);
         v[ACCOUNT_WRITE_SET_HEAD_REMAINING] = db_number(a->head_remaining);
         v[ACCOUNT_WRITE_SET_NEXT_CHANGE_MS] = time_or_null(a->next_change_ms);
+        v[ACCOUNT_WRITE_SET_SPENT] = db_number(a->alerts.spent);
         v[ACCOUNT_WRITE_SET_TOUCHED] = db_number(!a->changed);
         mark_as_written(tx, &a->workspace_id);
     }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "account/alerts.h"
 #include "account/grant.h"
 #include "base/ids.h"
 #include "base/span.h"
@@ -45,6 +46,7 @@ struct account {
     int64_t catalog_version;
     /* What budgets the workspace has: bits of lib/spending/budget.h; 0: none. */
     uint32_t budgets;
+    struct account_alerts alerts;
     /* MariaDB's wall time when the row was locked. */
     int64_t now_ms;
     /* balance, `active` or `delayed` was changed: account_write increments the version. */
@@ -69,7 +71,8 @@ enum {
 int account_busy_pause_ms(unsigned tries);
 /* NULL if the workspace is not in the list. */
 struct account *account_find(struct account *accounts, size_t n, const id *workspace);
-/* Writes locked accounts back, with their grants where these are open. */
+/* Writes locked accounts back, with their grants where these are open, and tells webhooks of the lines that
+ * they cross. Once in a transaction. */
 enum err account_write(struct db_tx *tx, struct account *accounts, size_t n) WARN_UNUSED;
 /* Call this before a workflow or skill of the workspace gets a new version or is archived. A caller that read
  * a version together with catalog_version, and finds catalog_version unchanged under the account's lock,

@@ -470,6 +470,8 @@ enum err account_refund(struct db_tx *tx, struct account *accounts, size_t n, st
         e = open_for_refunds(tx, accounts, n, list, list_n);
     for (size_t i = 0; e == OK && i < list_n; i++)
         e = give_back(tx, &list[i]);
+    for (size_t i = 0; e == OK && i < refunds_n; i++)
+        account_find(accounts, n, &refunds[i].workspace_id)->alerts.spends -= refunds[i].amount;
     return e;
 }
 

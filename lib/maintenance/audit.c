@@ -379,6 +379,7 @@ static const struct audit_rule checks[] = {
     {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
     {2, "reference", "every reference names its grant or correction", .query = SQL_AUDIT_REFERENCE},
     {2, "budget", "the counters of budgets equal the ledger", .query = SQL_AUDIT_BUDGET},
+    {2, "alert", "what was told of a balance is what the balance says", .query = SQL_AUDIT_ALERT},
     {2, "active", "active equals the number of roots that are not terminal", .query = SQL_AUDIT_ACTIVE},
     {2, "delayed", "delayed equals the number of runs that wait for their start", .query = SQL_AUDIT_DELAYED},
     {2, "program_bytes", "the counted bytes of programs equal their sum", .query = SQL_AUDIT_PROGRAM_BYTES},

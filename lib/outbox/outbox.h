@@ -26,6 +26,9 @@ enum webhook_event {
     WEBHOOK_BUDGET_EXCEEDED = 8,
     /* a run is parked until a signal comes; sent each time */
     WEBHOOK_WAITING = 9,
+    /* the balance has reached a line; more than usual was spent in a day (docs/budgets.md) */
+    WEBHOOK_CREDITS_LOW = 10,
+    WEBHOOK_CREDITS_SPEND_HIGH = 11,
 };
 
 static inline uint32_t webhook_event_bit(enum webhook_event event)
@@ -39,7 +42,8 @@ enum { WEBHOOK_EVENTS_DEFAULT = 1 << WEBHOOK_SUCCEEDED | 1 << WEBHOOK_FAILED | 1
 enum {
     WEBHOOK_EVENTS_OF_RUNS = WEBHOOK_EVENTS_DEFAULT | 1 << WEBHOOK_STARTED | 1 << WEBHOOK_WAITING,
     WEBHOOK_EVENTS_ALL = WEBHOOK_EVENTS_OF_RUNS | 1 << WEBHOOK_DISABLED | 1 << WEBHOOK_BUDGET_SOFT |
-                         1 << WEBHOOK_BUDGET_EXCEEDED,
+                         1 << WEBHOOK_BUDGET_EXCEEDED | 1 << WEBHOOK_CREDITS_LOW |
+                         1 << WEBHOOK_CREDITS_SPEND_HIGH,
 };
 
 struct outbox_entry {

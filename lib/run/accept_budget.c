@@ -4,8 +4,8 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
-#include "run/accept_private.h"
 #include "outbox/outbox.h"
+#include "run/accept_private.h"
 #include "json/json.h"
 
 static bool has_budgets(const struct accept_entry *entry)

@@ -66,6 +66,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
         entry->answer->response = entry->req->first_response;
         entry->answer->cost = entry->cost;
         entry->grant = account_debit(account, &entry->req->execution_id, entry->cost);
+        account->alerts.spends += entry->cost;
         budget_set_debit(b->budgets, (size_t)(entry - b->entries), entry->cost);
         account->active += counted;
         account->delayed += delayed;

@@ -4,11 +4,17 @@
 #include <talloc.h>
 
 static const char *const event_names[] = {
-    [WEBHOOK_STARTED] = "execution.started", [WEBHOOK_SUCCEEDED] = "execution.succeeded",
-    [WEBHOOK_FAILED] = "execution.failed",   [WEBHOOK_STOPPED] = "execution.stopped",
-    [WEBHOOK_DISABLED] = "webhook.disabled", [WEBHOOK_TEST] = "webhook.test",
-    [WEBHOOK_BUDGET_SOFT] = "budget.soft",   [WEBHOOK_BUDGET_EXCEEDED] = "budget.exceeded",
+    [WEBHOOK_STARTED] = "execution.started",
+    [WEBHOOK_SUCCEEDED] = "execution.succeeded",
+    [WEBHOOK_FAILED] = "execution.failed",
+    [WEBHOOK_STOPPED] = "execution.stopped",
+    [WEBHOOK_DISABLED] = "webhook.disabled",
+    [WEBHOOK_TEST] = "webhook.test",
+    [WEBHOOK_BUDGET_SOFT] = "budget.soft",
+    [WEBHOOK_BUDGET_EXCEEDED] = "budget.exceeded",
     [WEBHOOK_WAITING] = "execution.waiting",
+    [WEBHOOK_CREDITS_LOW] = "credits.low",
+    [WEBHOOK_CREDITS_SPEND_HIGH] = "credits.spend_high",
 };
 enum { EVENT_NAMES = sizeof event_names / sizeof event_names[0] };
 

@@ -8,8 +8,8 @@
 
 /* Static memory; NULL for a number outside the enum. */
 const char *webhook_event_name(enum webhook_event event);
-/* Finds an event by its name among those of the set `allowed` (bits of lib/outbox/outbox.h); *bit_r is its bit.
- * False: there is none. */
+/* Finds an event by its name among those of the set `allowed` (bits of lib/outbox/outbox.h); *bit_r is its
+ * bit. False: there is none. */
 bool webhook_event_find(const char *name, uint32_t allowed, uint32_t *bit_r);
 /* The names of a set, separated by ", "; of ctx. */
 const char *webhook_event_names(void *ctx, uint32_t events);

@@ -12,6 +12,10 @@ class Budgets:
         for scope, target, period in (("workspace", None, "day"), ("key", key, "month"), ("tag", "nobody has it", "total")):
             self.make(caller, rich, scope, target, period, 1000000)
         self.make(caller_of(poor), poor, "workspace", None, "total", POOR_LIMIT)
+        for alerted in (caller, caller_of(poor)):  # the audit proves what was told
+            lines = [{"percent": p} for p in (25, 50, 75, 99)] + [{"credits": 0}]
+            answer = alerted.call("PUT", "/credits/alerts", {"balance": lines, "spend": {"percent": 200, "at_least": 1}})
+            assert answer.status == 200, str(answer)
 
     def make(self, caller, workspace, scope, target, period, limit):
         answer = caller.call("POST", "/budgets", {"scope": scope, "target": target, "period": period, "limit": limit, "soft_percent": 50})

@@ -60,6 +60,29 @@ class Budget(TypedDict):
     updated_at: TimeOffset
 
 
+class CreditAlertsBalanceItem(TypedDict):
+    credits: float | None  # Null for a percentage.
+    percent: int | None  # Of the last top-up; null for an amount.
+    line: float | None  # The balance at which it is told; null: there was no top-up yet.
+    low: bool  # The balance is at the line or below.
+
+
+class CreditAlertsSpend(TypedDict):
+    percent: int
+    at_least: Credits
+    usual: float | None  # The median of up to seven days before; null: fewer than three are known.
+    line: float | None  # Spending more is told; null while `usual` is.
+    spent: Credits
+    high: bool  # It was told in this day.
+    reset_at: TimeOffset
+
+
+class CreditAlerts(TypedDict):
+    balance: list[CreditAlertsBalanceItem]
+    spend: CreditAlertsSpend | None
+    last_top_up: float | None  # The paid grant that started last; null: there was none.
+
+
 class ChatObject(TypedDict):
     """The chat, message and tool call that started the run."""
 
@@ -1000,6 +1023,23 @@ class ChangeBudgetBody(TypedDict):
     soft_percent: NotRequired[int | None]  # The share of the limit that counts as nearly used up.
 
 
+class PutCreditAlertsBodyBalanceItem(TypedDict):
+    credits: NotRequired[float]  # The balance is so much or less.
+    percent: NotRequired[int]  # The balance is so much of the last top-up or less.
+
+
+class PutCreditAlertsBodySpend(TypedDict):
+    """Absent or null removes it."""
+
+    percent: int  # More than so much of what is usual was spent in a day.
+    at_least: float  # Spending that is not above it is never unusual, in credits.
+
+
+class PutCreditAlertsBody(TypedDict):
+    balance: NotRequired[list[PutCreditAlertsBodyBalanceItem] | None]  # Lines of the balance; absent or null removes them. Each has `credits` or `percent`.
+    spend: NotRequired[PutCreditAlertsBodySpend | None]  # Absent or null removes it.
+
+
 class GetCreditsResponse(TypedDict):
     balance: Credits
 
@@ -1083,8 +1123,8 @@ BulkAction: TypeAlias = Literal['stop', 'retry', 'purge']
 BulkOutcome: TypeAlias = Literal['pending', 'done', 'skipped', 'failed']
 Detail: TypeAlias = WorkflowDetail | SkillDetail
 WebhookUrl: TypeAlias = str
-WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded']
-WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded']] | None
+WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded', 'credits.low', 'credits.spend_high']
+WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded', 'credits.low', 'credits.spend_high']] | None
 WebhookFilter: TypeAlias = WebhookFilterObject | None
 WebhookSecret: TypeAlias = str | None
 OwnWebhook: TypeAlias = OwnWebhookObject | None
@@ -1127,6 +1167,8 @@ RedeliverWebhookDeliveryResponse202: TypeAlias = WebhookDelivery
 CreateBudgetResponse201: TypeAlias = Budget
 GetBudgetResponse: TypeAlias = Budget
 ChangeBudgetResponse: TypeAlias = Budget
+GetCreditAlertsResponse: TypeAlias = CreditAlerts
+PutCreditAlertsResponse: TypeAlias = CreditAlerts
 CreateGrantBody: TypeAlias = NewGrant
 CreateGrantResponse: TypeAlias = Grant
 CreateGrantResponse201: TypeAlias = Grant

@@ -1272,6 +1272,31 @@ export interface paths {
         patch: operations["changeBudget"];
         trace?: never;
     };
+    "/credits/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the alerts of credits
+         * @description When webhooks are told of a low balance and of unusual spending, and what is crossed now.
+         */
+        get: operations["getCreditAlerts"];
+        /**
+         * Set the alerts of credits
+         * @description Replaces all alerts of the workspace. A line that stays keeps whether it was told; a new line that is crossed already is told at once.
+         *
+         */
+        put: operations["putCreditAlerts"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits": {
         parameters: {
             query?: never;
@@ -1686,6 +1711,32 @@ export interface components {
             reset_at: components["schemas"]["TimeOffset"] | null;
             created_at: components["schemas"]["TimeOffset"];
             updated_at: components["schemas"]["TimeOffset"];
+        };
+        CreditAlerts: {
+            balance: {
+                /** @description Null for a percentage. */
+                credits: number | null;
+                /** @description Of the last top-up; null for an amount. */
+                percent: number | null;
+                /** @description The balance at which it is told; null: there was no top-up yet. */
+                line: number | null;
+                /** @description The balance is at the line or below. */
+                low: boolean;
+            }[];
+            spend: {
+                percent: number;
+                at_least: components["schemas"]["Credits"];
+                /** @description The median of up to seven days before; null: fewer than three are known. */
+                usual: number | null;
+                /** @description Spending more is told; null while `usual` is. */
+                line: number | null;
+                spent: components["schemas"]["Credits"];
+                /** @description It was told in this day. */
+                high: boolean;
+                reset_at: components["schemas"]["TimeOffset"];
+            } | null;
+            /** @description The paid grant that started last; null: there was none. */
+            last_top_up: number | null;
         };
         /** @description An amount of credits with at most six decimal places. */
         Credits: number;
@@ -2329,9 +2380,9 @@ export interface components {
         /** @description An http or https URL without user and fragment. */
         WebhookUrl: string;
         /** @enum {unknown} */
-        WebhookEvent: "execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test" | "budget.soft" | "budget.exceeded";
+        WebhookEvent: "execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "webhook.test" | "budget.soft" | "budget.exceeded" | "credits.low" | "credits.spend_high";
         /** @description Absent or null selects the ends of executions (succeeded, failed, stopped). */
-        WebhookEvents: ("execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "budget.soft" | "budget.exceeded")[] | null;
+        WebhookEvents: ("execution.started" | "execution.waiting" | "execution.succeeded" | "execution.failed" | "execution.stopped" | "webhook.disabled" | "budget.soft" | "budget.exceeded" | "credits.low" | "credits.spend_high")[] | null;
         /** @description Executions that match all given members. Null removes a member. */
         WebhookFilter: {
             /**
@@ -4944,6 +4995,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Budget"];
+                };
+            };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getCreditAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alerts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditAlerts"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    putCreditAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Lines of the balance; absent or null removes them. Each has `credits` or `percent`. */
+                    balance?: {
+                        /** @description The balance is so much or less. */
+                        credits?: number;
+                        /** @description The balance is so much of the last top-up or less. */
+                        percent?: number;
+                    }[] | null;
+                    /** @description Absent or null removes it. */
+                    spend?: {
+                        /** @description More than so much of what is usual was spent in a day. */
+                        percent: number;
+                        /** @description Spending that is not above it is never unusual, in credits. */
+                        at_least: number;
+                    } | null;
+                };
+            };
+        };
+        responses: {
+            /** @description The alerts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreditAlerts"];
                 };
             };
             "4XX": components["responses"]["Problem"];

@@ -2,8 +2,8 @@
 #include <talloc.h>
 
 #include "base/clock.h"
-#include "schedule/zone.h"
 #include "schedule/period.h"
+#include "schedule/zone.h"
 
 static const int64_t hour_ms = 3600000;
 

@@ -1,0 +1,1 @@
+DELETE FROM credit_alert_days WHERE workspace_id = ? AND end_ms <= ?

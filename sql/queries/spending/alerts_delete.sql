@@ -1,0 +1,1 @@
+DELETE FROM credit_alerts WHERE workspace_id = ?
