@@ -82,6 +82,23 @@ const scenarios: Record<string, () => Promise<void>> = {
         print({ seqs: events.map((e) => e.seq), last: events.at(-1)?.type });
         print({ seqs: (await all(client.events(run, { after: 3 }))).map((e) => e.seq), none: (await all(client.events(run, { after: events.length }))).length });
     },
+    async feed() {
+        const feed = await client.feed({ tag: "fed", types: ["execution.succeeded"], ...(env("AFTER") ? { after: env("AFTER") } : {}) });
+        print({ begun: feed.lastId });
+        let left = Number(env("COUNT"));
+        for await (const event of feed) {
+            print({ id: event.execution_id ?? event.type, last: feed.lastId });
+            if (--left === 0)
+                break;
+        }
+        print({ done: (await feed.next()).done });
+    },
+    async closed() {
+        const feed = await client.feed();
+        const waiting = feed.next();
+        feed.close();
+        print(await waiting);
+    },
     async timeout() {
         try {
             await client.runAndWait(flow, {}, { timeout: 1 });

@@ -4,8 +4,10 @@ import base64
 import hashlib
 import hmac
 import io
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -17,7 +19,7 @@ import peers
 import pytest
 from cutting_relay import CuttingRelay
 from skills import EXAMPLES, install
-from stack import ROOT, eventually
+from stack import ROOT, eventually, kill
 
 sys.path.insert(0, str(ROOT / "clients/python"))
 import millrace_client  # noqa: E402
@@ -221,6 +223,65 @@ def test_cut_stream(stack, workspace, cuts):
         assert list(api.events(run, after=len(events))) == []
     finally:
         relay.close()
+
+
+def ids(feed, count):
+    return sorted(e["execution_id"] for e in itertools.islice(feed, count))
+
+
+def test_feed(stack, workspace):
+    """Each end once: through streams that are cut, kill -9 of the daemon, an end that the server sends twice, and with `last_id` in a new feed."""
+    relay, key = CuttingRelay(stack.port, []), workspace.key()["key"]
+    flow, errors, api = workspace.put_workflow(ECHO), [], Client(stack.url, key)
+
+    def started(count):
+        api.run(flow)  # does not have the tag
+        return sorted(api.run(flow, tags=["fed", "\u2028"])["execution_id"] for _ in range(count))
+    try:
+        relay.cuts[:] = [10, 1000, 500, 2200]
+        with Client(relay.url, key, on_retry=errors.append).feed(tag="fed", types=["execution.succeeded"], responders=[flow]) as feed:
+            assert feed.last_id and relay.connections >= 2
+            runs = started(6)
+            assert ids(feed, 6) == runs
+            kill(stack.pid("stream"), signal.SIGKILL)
+            eventually(lambda: not stack.pid("stream"), 20, "the end of the daemon")
+            runs = started(3)
+            stack.start_server("stream")
+            assert ids(feed, 3) == runs and errors
+            # what the server sends again, because a transaction became visible late, is dropped
+            stack.sql(f"DELETE FROM feed_events WHERE execution_id = '{runs[0]}'")
+            stack.sql(f"INSERT INTO feed_events (execution_id, workspace_id, at_ms) VALUES ('{runs[0]}', '{workspace.id}', {int(time.time() * 1000)})")
+            mark = started(1)
+            assert ids(feed, 1) == mark
+        assert list(feed) == []
+        runs = started(2)
+        with api.feed(after=feed.last_id, tag="fed") as feed:
+            assert ids(feed, 2) == runs
+    finally:
+        relay.close()
+
+
+def test_feed_reports_a_gap_and_the_end_of_its_key(stack, workspace):
+    key = workspace.key()
+    api, flow = Client(stack.url, key["key"]), workspace.put_workflow(ECHO)
+    feed = api.feed()
+    begin = feed.last_id
+    runs = [api.run_and_wait(flow)["id"] for _ in range(2)]
+    assert ids(feed, 2) == sorted(runs)
+    stack.sql(f"UPDATE feed_events SET at_ms = 1 WHERE workspace_id = '{workspace.id}' AND id < {feed.last_id}")
+    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
+    gap, event = itertools.islice(api.feed(after=begin), 2)
+    assert gap["type"] == "feed.gap" and int(begin) < gap["resumed_after"] < int(feed.last_id) and event["execution_id"] in runs
+    stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE id = '{key['id']}'")
+    with pytest.raises(by_code["unauthenticated"]):
+        next(feed)
+    stack.stop_server("stream")
+    try:
+        with pytest.raises(ConnectionFailed):  # the answer is a stream that ends and asks to come again
+            Client(stack.url, workspace.key()["key"], retry_seconds=0).feed()
+    finally:
+        stack.start_server("stream")
 
 
 def test_lost_response_is_asked_for_again(stack, workspace):

@@ -3,6 +3,7 @@ compiles under strict, and it gets through a 503, a 409 of a request in progress
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tarfile
 import threading
@@ -11,7 +12,7 @@ import time
 import peers
 import pytest
 from cutting_relay import CuttingRelay
-from stack import ROOT
+from stack import ROOT, eventually, kill
 
 pytestmark = pytest.mark.skipif(not shutil.which("npm"), reason="npm is not here")
 ECHO = {"steps": [{"name": "a", "type": "transform", "value": "${/inputs}"}]}
@@ -180,6 +181,42 @@ def test_cut_stream(stack, workspace, caller, cuts):
         assert second == {"seqs": list(range(4, count + 1)), "none": 0}
         assert retries and all(line["retry"] == "connection" for line in retries)
         assert int(stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE workspace_id = '{workspace.id}'")) == 1
+    finally:
+        relay.close()
+
+
+def test_feed(stack, workspace, caller):
+    """As in test_client_python.py."""
+    relay = CuttingRelay(stack.port, [10, 1000, 500, 2200])
+    flow, client, direct = workspace.put_workflow(ECHO), workspace.client(), caller.url
+
+    def started(count):
+        client.started(flow)
+        return sorted(client.started(flow, tags=["fed", "\u2028"]) for _ in range(count))
+    try:
+        caller.url = relay.url
+        process = caller.start("feed", flow, COUNT="10")
+        lines = (line for line in map(json.loads, process.stdout) if "retry" not in line)
+        assert next(lines)["begun"]
+
+        def ids(count):
+            return sorted(next(lines)["id"] for _ in range(count))
+        runs = started(6)
+        assert ids(6) == runs
+        kill(stack.pid("stream"), signal.SIGKILL)
+        eventually(lambda: not stack.pid("stream"), 20, "the end of the daemon")
+        runs = started(3)
+        stack.start_server("stream")
+        assert ids(3) == runs
+        stack.sql(f"DELETE FROM feed_events WHERE execution_id = '{runs[0]}'")
+        stack.sql(f"INSERT INTO feed_events (execution_id, workspace_id, at_ms) VALUES ('{runs[0]}', '{workspace.id}', {int(time.time() * 1000)})")
+        [mark] = started(1)
+        last = next(lines)
+        assert last["id"] == mark and next(lines) == {"done": True} and process.wait(60) == 0
+        caller.url, runs = direct, started(2)
+        begun, *events, done = caller.run("feed", COUNT="2", AFTER=last["last"])
+        assert begun == {"begun": last["last"]} and sorted(e["id"] for e in events) == runs
+        assert caller.run("closed") == [{"done": True}]
     finally:
         relay.close()
 

@@ -1,6 +1,7 @@
 """The client: requests that are repeated when that is safe, waits, pages, event streams, files."""
 from __future__ import annotations
 
+import collections
 import contextlib
 import http.client
 import json
@@ -8,7 +9,7 @@ import random
 import time
 import urllib.parse
 import uuid
-from typing import IO, Any, Callable, Iterator
+from typing import IO, Any, Callable, Generator, Iterator, NamedTuple, Sequence
 
 from . import types
 from .errors import ApiError, ConnectionFailed, by_code
@@ -19,6 +20,7 @@ WAIT_MAX = 60  # seconds, the longest wait that the API takes
 STREAM_SILENCE = 45  # seconds; the API sends a comment every 15
 REPEATED_STATUS = (408, 429, 502, 503, 504)
 DELAY_FIRST, DELAY_MAX = 0.25, 15.0
+FEED_REMEMBERED = 20_000  # events of the feed, more than it sends twice after an interruption
 
 
 class RunTimeout(Exception):
@@ -31,6 +33,13 @@ class RunTimeout(Exception):
 
 class _NothingFollows(Exception):
     """The API answered 204: the execution has no further events."""
+
+
+class _Block(NamedTuple):
+    """What a stream of server-sent events says between two empty lines; no members: a comment, which shows that the stream is alive."""
+    id: str | None
+    data: str | None
+    retry: float | None  # seconds
 
 
 class _Response:
@@ -239,7 +248,10 @@ class Client:
         while True:
             error: Exception = ConnectionFailed(f"the event stream of {id} was cut")
             try:
-                for event in self._stream(id, last):
+                for block in self._stream(f"/executions/{_quote(id)}/events", str(last) if last else None):
+                    if block.data is None:
+                        continue
+                    event = json.loads(block.data)
                     if event["seq"] <= last:
                         continue
                     last, attempt, deadline = event["seq"], 0, time.monotonic() + self._retry_seconds
@@ -255,22 +267,29 @@ class Client:
             self._pause(error, attempt, deadline)
             attempt += 1
 
-    def _stream(self, id: str, last: int) -> Iterator[types.Event]:
-        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": str(last)} if last else {})}
-        path = f"/executions/{_quote(id)}/events"
+    def feed(self, *, after: str | None = None, types: Sequence[str] = (), responders: Sequence[str] = (), tag: str | None = None) -> Feed:
+        """Follows the ends of all executions of the workspace, see Feed. after: the `last_id` at which an earlier Feed was left; None:
+        begin now. Returns when the server has said where the feed begins: what ends afterwards is in it."""
+        return Feed(self, after, {"type": list(types), "responder": list(responders), "tag": tag})
+
+    def _stream(self, path: str, last: str | None) -> Iterator[_Block]:
+        headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
         with self._open("GET", path, headers, None, STREAM_SILENCE) as response:
             if response.status >= 400:
                 raise _error(response.status, response.headers, response.read())
             if response.status == 204:
                 raise _NothingFollows
-            data: list[str] = []
+            fields: dict[str, list[str]] = {}
             while line := response.readline():
-                text = line.decode().rstrip("\r\n")
-                if text.startswith("data:"):
-                    data.append(text[5:].removeprefix(" "))
-                elif not text and data:
-                    yield json.loads("\n".join(data))
-                    data = []
+                name, _, value = line.decode().rstrip("\r\n").partition(":")
+                if name:
+                    fields.setdefault(name, []).append(value.removeprefix(" "))
+                elif value and not fields:  # a comment
+                    yield _Block(None, None, None)
+                elif not value and fields:  # the end of a block
+                    retry = fields.get("retry", [""])[-1]
+                    yield _Block(fields.get("id", [None])[-1], "\n".join(fields["data"]) if "data" in fields else None, int(retry) / 1000 if retry.isdigit() else None)
+                    fields = {}
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -323,3 +342,77 @@ class Client:
 
     def ledger(self, *, limit: int = 100) -> Iterator[types.LedgerEntry]:
         return self._pages("/credits/ledger", "entries", {"limit": limit})
+
+
+class Feed:
+    """The ends of a workspace's executions, an iterator without an end. A stream that is cut is resumed; each end comes once. An event of the
+    type `feed.gap` says that events after the id at which the feed was resumed are not kept any more: list the executions of that time.
+
+    last_id: what to pass as `after` to continue behind the event that was returned last; store it when that event has been dealt with. The
+    iteration raises when there was no connection for the client's retry_seconds, or when the key has ended; `last_id` stays. Not for several threads."""
+
+    def __init__(self, client: Client, after: str | None, query: dict[str, Any]):
+        self.last_id = after
+        pairs = [(n, v) for n, v in query.items() if v]
+        self._client, self._path = client, "/events" + ("?" + urllib.parse.urlencode(pairs, doseq=True) if pairs else "")
+        self._seen: collections.OrderedDict[tuple[str, int], None] = collections.OrderedDict()
+        self._events = self._follow()
+        if after is None:
+            next(self._events)
+
+    def __iter__(self) -> Iterator[types.FeedEvent]:
+        return self
+
+    def __next__(self) -> types.FeedEvent:
+        event = next(self._events)
+        assert event is not None
+        return event
+
+    def close(self) -> None:
+        self._events.close()
+
+    def __enter__(self) -> Feed:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _is_new(self, event: types.FeedEvent) -> bool:
+        if event["type"] == "feed.gap":
+            return True
+        name = event["execution_id"], event["seq"]
+        if name in self._seen:
+            return False
+        self._seen[name] = None
+        if len(self._seen) > FEED_REMEMBERED:
+            self._seen.popitem(last=False)
+        return True
+
+    def _follow(self) -> Generator[types.FeedEvent | None, None, None]:
+        """The events; before them None, when the beginning of the feed is known, unless the caller has named it."""
+        client, attempt, deadline, begun = self._client, 0, time.monotonic() + self._client._retry_seconds, self.last_id is not None
+        while True:
+            error: Exception = ConnectionFailed("the feed was cut")
+            delay = None
+            try:
+                with contextlib.closing(client._stream(self._path, self.last_id)) as blocks:
+                    for block in blocks:
+                        delay = block.retry or delay
+                        if block.retry is None:
+                            attempt, deadline = 0, time.monotonic() + client._retry_seconds
+                        event = json.loads(block.data) if block.data is not None else None
+                        self.last_id = block.id or self.last_id
+                        if not begun and self.last_id is not None:
+                            begun = True
+                            yield None
+                        if event and self._is_new(event):
+                            yield event
+                            deadline = time.monotonic() + client._retry_seconds  # the caller may have taken long
+            except (ConnectionFailed, ApiError) as e:
+                if not client._is_passing(e):
+                    raise
+                error = e
+            if isinstance(error, ConnectionFailed) and attempt == 0:
+                error.retry_after = delay  # what the server has asked for, so that not all of its clients come back at once
+            client._pause(error, attempt, deadline)
+            attempt += 1

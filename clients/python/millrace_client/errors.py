@@ -20,6 +20,8 @@ class ApiError(Exception):
 class ConnectionFailed(Exception):
     """No response came. A request that starts something was sent with an Idempotency-Key, so that it can be repeated."""
 
+    retry_after: float | None = None  # seconds
+
 
 by_code = {code: type("".join(word.capitalize() for word in code.split("_")), (ApiError,), {"__doc__": f"The API answered with `{code}`."})
            for code in CODES}

@@ -12,6 +12,7 @@ const WAIT_MAX = 60; // seconds, the longest wait that the API takes
 const STREAM_SILENCE = 45; // seconds; the API sends a comment every 15
 const REPEATED_STATUS: readonly number[] = [408, 429, 502, 503, 504];
 const DELAY_FIRST = 0.25, DELAY_MAX = 15; // seconds
+const FEED_REMEMBERED = 20_000; // events of the feed, more than it sends twice after an interruption
 
 export interface ClientOptions {
     /** Address of the server, without /api/v1. */
@@ -98,7 +99,7 @@ export class Client {
 
     /** Waits before the next attempt, or throws the error if none is due before the deadline. */
     async #pause(error: unknown, attempt: number, deadline: number): Promise<void> {
-        const asked = error instanceof ApiError ? error.retryAfter : undefined;
+        const asked = error instanceof ApiError || error instanceof ConnectionFailed ? error.retryAfter : undefined;
         const delay = asked ?? Math.min(DELAY_MAX, DELAY_FIRST * 2 ** Math.min(attempt, 10)) * (0.5 + Math.random() / 2);
         if (now() + delay > deadline)
             throw error;
@@ -266,10 +267,13 @@ export class Client {
             let failure: unknown = new ConnectionFailed(`the event stream of ${id} was cut`);
             const abort = new AbortController();
             try {
-                const lines = await this.#stream(id, last, abort);
-                if (!lines)
+                const blocks = await this.#stream(`/executions/${quote(id)}/events`, last ? String(last) : undefined, abort);
+                if (!blocks)
                     return; // nothing follows
-                for await (const event of lines) {
+                for await (const { data } of blocks) {
+                    if (data === undefined)
+                        continue;
+                    const event = parseJson(data) as Schemas["Event"];
                     if (event.seq <= last)
                         continue;
                     last = event.seq, attempt = 0, deadline = now() + this.#options.retrySeconds;
@@ -288,12 +292,23 @@ export class Client {
         }
     }
 
-    async #stream(id: string, last: number, abort: AbortController): Promise<AsyncGenerator<Schemas["Event"]> | undefined> {
-        const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": String(last) } : {}) };
+    /** Follows the ends of all executions of the workspace, see Feed. Resolves when the server has said where the feed begins: what ends
+     *  afterwards is in it. */
+    async feed({ after, types, responders, tag }: FeedOptions = {}): Promise<Feed> {
+        const query = new URLSearchParams([...(types ?? []).map((t) => ["type", t]), ...(responders ?? []).map((r) => ["responder", r]), ...(tag === undefined ? [] : [["tag", tag]])]);
+        const feed = new Feed({
+            open: (last, abort) => this.#stream(`/events${query.size > 0 ? `?${query}` : ""}`, last, abort),
+            pause: (error, attempt, deadline) => this.#pause(error, attempt, deadline), retrySeconds: this.#options.retrySeconds }, after);
+        await feed.begun();
+        return feed;
+    }
+
+    async #stream(path: string, last: string | undefined, abort: AbortController): Promise<AsyncGenerator<Block> | undefined> {
+        const headers = { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": last } : {}) };
         const timer = setTimeout(() => abort.abort(), STREAM_SILENCE * 1000);
         try {
-            return await this.#fetch("GET", `/executions/${quote(id)}/events`, { headers }, abort,
-                async (response) => response.status === 204 || !response.body ? undefined : readEvents(response.body, abort));
+            return await this.#fetch("GET", path, { headers }, abort,
+                async (response) => response.status === 204 || !response.body ? undefined : readBlocks(response.body, abort));
         } finally {
             clearTimeout(timer);
         }
@@ -340,10 +355,131 @@ export class Client {
     }
 }
 
-/** The events of a stream of server-sent events. Throws ConnectionFailed if it breaks or is silent for too long. */
-async function* readEvents(body: ReadableStream<Uint8Array>, abort: AbortController): AsyncGenerator<Schemas["Event"]> {
+export interface FeedOptions {
+    /** The `lastId` at which an earlier Feed was left. Default: begin now. */
+    after?: string;
+    types?: ("execution.succeeded" | "execution.failed" | "execution.stopped")[];
+    /** Ids of workflows and skills. */
+    responders?: string[];
+    tag?: string;
+}
+
+interface FeedSource {
+    open: (last: string | undefined, abort: AbortController) => Promise<AsyncGenerator<Block> | undefined>;
+    pause: (error: unknown, attempt: number, deadline: number) => Promise<void>;
+    retrySeconds: number;
+}
+
+/** The ends of a workspace's executions, an iterable without an end. A stream that is cut is resumed; each end comes once. An event of the type
+ *  `feed.gap` says that events after the id at which the feed was resumed are not kept any more: list the executions of that time.
+ *  The iteration throws when there was no connection for the client's retrySeconds, or when the key has ended; `lastId` stays. */
+export class Feed implements AsyncIterableIterator<Schemas["FeedEvent"], void, void> {
+    /** What to pass as `after` to continue behind the event that was returned last; store it when that event has been dealt with. */
+    lastId: string | undefined;
+    readonly #source: FeedSource;
+    readonly #seen = new Set<string>();
+    readonly #events: AsyncGenerator<Schemas["FeedEvent"] | null, void, void>;
+    #abort = new AbortController();
+    #closed = false;
+
+    constructor(source: FeedSource, after: string | undefined) {
+        this.#source = source;
+        this.lastId = after;
+        this.#events = this.#follow();
+    }
+
+    /** Waits until the beginning of the feed is known. */
+    async begun(): Promise<void> {
+        if (this.lastId === undefined)
+            await this.#events.next();
+    }
+
+    async next(): Promise<IteratorResult<Schemas["FeedEvent"], void>> {
+        const { value, done } = await this.#events.next();
+        return done || !value ? { done: true, value: undefined } : { done: false, value };
+    }
+
+    /** Ends the feed; also an iteration that is waiting. */
+    close(): void {
+        this.#closed = true;
+        this.#abort.abort();
+        void this.#events.return();
+    }
+
+    async return(): Promise<IteratorResult<Schemas["FeedEvent"], void>> {
+        this.close();
+        return { done: true, value: undefined };
+    }
+
+    [Symbol.asyncIterator](): this {
+        return this;
+    }
+
+    #isNew(event: Schemas["FeedEvent"]): boolean {
+        if (event.type === "feed.gap")
+            return true;
+        const name = `${event.execution_id} ${event.seq}`;
+        if (this.#seen.has(name))
+            return false;
+        this.#seen.add(name);
+        if (this.#seen.size > FEED_REMEMBERED)
+            this.#seen.delete(this.#seen.values().next().value!); // the oldest
+        return true;
+    }
+
+    /** The events; before them null, when the beginning of the feed is known, unless the caller has named it. */
+    async *#follow(): AsyncGenerator<Schemas["FeedEvent"] | null, void, void> {
+        let attempt = 0, begun = this.lastId !== undefined;
+        const later = () => now() + this.#source.retrySeconds;
+        for (let deadline = later(); ; attempt++) {
+            let failure: unknown = new ConnectionFailed("the feed was cut"), delay: number | undefined;
+            const abort = this.#abort = new AbortController();
+            try {
+                for await (const block of await this.#source.open(this.lastId, abort) ?? []) {
+                    delay = block.retry ?? delay;
+                    if (block.retry === undefined)
+                        attempt = 0, deadline = later();
+                    const event = block.data === undefined ? undefined : parseJson(block.data) as Schemas["FeedEvent"];
+                    this.lastId = block.id ?? this.lastId;
+                    if (!begun && this.lastId !== undefined) {
+                        begun = true;
+                        yield null;
+                    }
+                    if (event && this.#isNew(event)) {
+                        yield event;
+                        deadline = later(); // the caller may have taken long
+                    }
+                }
+            } catch (error) {
+                if (this.#closed)
+                    return;
+                if (!isPassing(error))
+                    throw error;
+                failure = error;
+            } finally {
+                abort.abort();
+            }
+            if (failure instanceof ConnectionFailed && attempt === 0)
+                failure.retryAfter = delay; // what the server has asked for, so that not all of its clients come back at once
+            await this.#source.pause(failure, attempt, deadline);
+            if (this.#closed)
+                return;
+        }
+    }
+}
+
+/** What a stream of server-sent events says between two empty lines; no members: a comment, which shows that the stream is alive. */
+interface Block {
+    id?: string;
+    data?: string;
+    /** seconds */
+    retry?: number;
+}
+
+/** The blocks of a stream of server-sent events. Throws ConnectionFailed if it breaks or is silent for too long. */
+async function* readBlocks(body: ReadableStream<Uint8Array>, abort: AbortController): AsyncGenerator<Block> {
     const reader = body.getReader(), decoder = new TextDecoder();
-    let rest = "", data: string[] = [];
+    let rest = "", block: Block = {};
     for (;;) {
         const timer = setTimeout(() => abort.abort(), STREAM_SILENCE * 1000);
         let part: { done: boolean; value?: Uint8Array | undefined };
@@ -359,11 +495,16 @@ async function* readEvents(body: ReadableStream<Uint8Array>, abort: AbortControl
         const lines = (rest + decoder.decode(part.value, { stream: true })).split("\n");
         rest = lines.pop() ?? "";
         for (const line of lines) {
-            if (line.startsWith("data:")) {
-                data.push(line.slice(5).replace(/^ /, ""));
-            } else if (line === "" && data.length > 0) {
-                yield parseJson(data.join("\n")) as Schemas["Event"];
-                data = [];
+            const [, name, value = ""] = /^([^:]*)(?:: ?)?([^]*)$/.exec(line.replace(/\r$/, "")) ?? [];
+            if (name === "data")
+                block.data = block.data === undefined ? value : `${block.data}\n${value}`;
+            else if (name === "id")
+                block.id = value;
+            else if (name === "retry" && /^[0-9]+$/.test(value))
+                block.retry = Number(value) / 1000;
+            else if (!name && (value !== "") !== Object.keys(block).length > 0) { // a comment outside of a block, or the end of a block
+                yield block;
+                block = {};
             }
         }
     }

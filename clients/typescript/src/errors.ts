@@ -26,6 +26,8 @@ export class ApiError extends Error {
 /** No complete response came. A request that starts something was sent with an Idempotency-Key, so that it can be repeated. */
 export class ConnectionFailed extends Error {
     override readonly name = "ConnectionFailed";
+    /** seconds */
+    retryAfter: number | undefined;
 }
 
 /** Whether a caught value is the API's error with this code. */
