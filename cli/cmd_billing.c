@@ -5,113 +5,39 @@
 
 #include "account/credits.h"
 #include "base/csv.h"
+#include "billing/statement.h"
+#include "billing/statement_print.h"
 #include "cli/commands.h"
-#include "cli/month.h"
 #include "cli/names.h"
-#include "store/usage.h"
 
 enum { STATEMENT_S = 600 };
 
-/* What the rows of an export are summed by, beside the workspace. */
-enum grouping { BY_ALL, BY_WORKSPACE, BY_RESPONDER, BY_KEY, BY_DAY };
-static const char *const grouping_names[] = {NULL, "workspace", "responder", "key", "day"};
-enum { GROUPINGS = sizeof grouping_names / sizeof grouping_names[0] };
+/* What lines are grouped by, beside the workspace; "workspace": by nothing else. */
+static const struct {
+    const char *name;
+    unsigned by;
+} groupings[] = {{"workspace", 0},
+                 {"responder", BILLING_BY_RESPONDER},
+                 {"key", BILLING_BY_KEY},
+                 {"day", BILLING_BY_DAY}};
+enum { GROUPINGS = sizeof groupings / sizeof groupings[0] };
 
-enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON };
-static const char *const format_names[] = {"table", "csv", "json"};
+enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORMAT_HTML };
+static const char *const format_names[] = {"table", "csv", "json", "html"};
+enum { FORMATS = sizeof format_names / sizeof format_names[0] };
 
 struct billing_arguments {
-    const char *month;
-    int64_t from_ms, to_ms;
+    const char *month_text;
+    int month;
     /* not set: all workspaces */
     id workspace;
-    enum grouping by;
+    unsigned by;
+    /* --by was given. */
+    bool has_by;
     enum format format;
 };
 
-/* --- sums --- */
-
-static bool shows(enum grouping by, enum grouping column)
-{
-    return by == BY_ALL || by == column;
-}
-
-/* Removes what the rows are not grouped by, so that equal groups are equal. */
-static void reduce(struct usage_row *list, size_t n, enum grouping by)
-{
-    static const struct db_cell none = {.is_null = true};
-    for (size_t i = 0; i < n; i++) {
-        if (!shows(by, BY_DAY))
-            list[i].day_ms = 0;
-        if (!shows(by, BY_RESPONDER)) {
-            list[i].responder_id = (id){{0}};
-            list[i].responder = &none;
-        }
-        if (!shows(by, BY_KEY)) {
-            list[i].key_id = (id){{0}};
-            list[i].key_prefix = &none;
-        }
-    }
-}
-
-static int compare_groups(const void *a, const void *b)
-{
-    const struct usage_row *x = a, *y = b;
-    int order = strcmp(x->workspace_id.text, y->workspace_id.text);
-    if (order == 0)
-        order = (x->day_ms > y->day_ms) - (x->day_ms < y->day_ms);
-    if (order == 0)
-        order = strcmp(x->responder_id.text, y->responder_id.text);
-    return order ? order : strcmp(x->key_id.text, y->key_id.text);
-}
-
-/* Sums the rows of each group in place. Returns the number of groups. */
-static size_t sum_groups(struct usage_row *list, size_t n, enum grouping by)
-{
-    size_t groups = 0;
-    reduce(list, n, by);
-    qsort(list, n, sizeof *list, compare_groups);
-    for (size_t i = 0; i < n; i++) {
-        if (groups > 0 && compare_groups(&list[groups - 1], &list[i]) == 0) {
-            list[groups - 1].runs += list[i].runs;
-            list[groups - 1].debited += list[i].debited;
-            list[groups - 1].refunded += list[i].refunded;
-        } else {
-            list[groups++] = list[i];
-        }
-    }
-    return groups;
-}
-
 /* --- output: every format prints the members of the same objects --- */
-
-static void add_sums(json_object *o, int64_t runs, int64_t debited, int64_t refunded)
-{
-    cli_add_number(o, "runs", runs);
-    cli_add_credits(o, "debited", debited);
-    cli_add_credits(o, "refunded", refunded);
-    cli_add_credits(o, "used", debited - refunded);
-}
-
-static json_object *usage_json(const struct usage_row *row, enum grouping by)
-{
-    char day[CLOCK_TEXT_SIZE];
-    json_object *o = json_object_new_object();
-    cli_add_text(o, "workspace_id", row->workspace_id.text);
-    cli_add_bytes(o, "workspace", row->workspace);
-    if (shows(by, BY_DAY))
-        cli_add_text(o, "day", day_text(row->day_ms, day));
-    if (shows(by, BY_RESPONDER)) {
-        cli_add_text(o, "responder_id", id_is_set(&row->responder_id) ? row->responder_id.text : NULL);
-        cli_add_bytes(o, "responder", row->responder);
-    }
-    if (shows(by, BY_KEY)) {
-        cli_add_text(o, "key_id", id_is_set(&row->key_id) ? row->key_id.text : NULL);
-        cli_add_bytes(o, "key_prefix", row->key_prefix);
-    }
-    add_sums(o, row->runs, row->debited, row->refunded);
-    return o;
-}
 
 static char *append_csv_value(char *csv, json_object *value)
 {
@@ -147,31 +73,45 @@ static int print_csv(struct cli *cli, json_object *rows, json_object *sample)
     return CLI_DONE;
 }
 
-static json_object *usage_rows(struct usage_row *list, size_t n, enum grouping by, struct usage_row *total)
+static void add_sums(json_object *o, const struct billing_sums *sums)
 {
-    json_object *rows = json_object_new_array();
-    for (size_t i = 0; i < n; i++) {
-        json_object_array_add(rows, usage_json(&list[i], by));
-        total->runs += list[i].runs;
-        total->debited += list[i].debited;
-        total->refunded += list[i].refunded;
-    }
-    return rows;
+    cli_add_number(o, "runs", billing_runs(sums));
+    cli_add_credits(o, "debited", billing_debited(sums));
+    cli_add_credits(o, "refunded", billing_refunded(sums));
+    cli_add_credits(o, "used", billing_used(sums));
 }
 
-static int print_export(struct cli *cli, const struct billing_arguments *a, struct usage_row *list, size_t n)
+/* A line with its workspace before it. */
+static json_object *usage_json(const struct statement *s, const struct billing_line *line, unsigned by)
 {
-    static const struct db_cell none = {.is_null = true};
-    const struct usage_row sample = {.workspace = &none, .responder = &none, .key_prefix = &none};
-    struct usage_row total = {0};
-    json_object *rows = usage_rows(list, n, a->by, &total);
+    json_object *o = json_object_new_object(), *members = billing_line_json(line, by);
+    cli_add_text(o, "workspace_id", s->workspace_id.text);
+    cli_add_text(o, "workspace", s->workspace);
+    json_object_object_foreach(members, name, value) json_object_object_add(o, name, json_object_get(value));
+    json_object_put(members);
+    return o;
+}
+
+static int print_export(struct cli *cli, const struct billing_arguments *a, const struct statement *list,
+                        size_t n)
+{
+    const struct statement no_statement = {.workspace = ""};
+    const struct billing_line no_line = {0};
+    struct billing_sums total = {0};
+    json_object *rows = json_object_new_array();
+    for (size_t i = 0; i < n; i++) {
+        for (size_t l = 0; l < list[i].lines_n; l++) {
+            json_object_array_add(rows, usage_json(&list[i], &list[i].lines[l], a->by));
+            billing_sums_add(&total, &list[i].lines[l].sums);
+        }
+    }
     if (a->format == FORMAT_CSV)
-        return print_csv(cli, rows, usage_json(&sample, a->by));
+        return print_csv(cli, rows, usage_json(&no_statement, &no_line, a->by));
     if (a->format == FORMAT_TABLE)
         return cli_print(cli, rows);
     json_object *o = json_object_new_object(), *sums = json_object_new_object();
-    add_sums(sums, total.runs, total.debited, total.refunded);
-    cli_add_text(o, "month", a->month);
+    add_sums(sums, &total);
+    cli_add_text(o, "month", a->month_text);
     json_object_object_add(o, "rows", rows);
     json_object_object_add(o, "total", sums);
     cli->json = true;
@@ -180,130 +120,119 @@ static int print_export(struct cli *cli, const struct billing_arguments *a, stru
 
 /* --- arguments --- */
 
-static bool find_word(struct cli *cli, const char *option, const char *text, const char *const *words, int n,
-                      const char *list, int *found_r)
+static bool find_grouping(struct cli *cli, const char *text, struct billing_arguments *a)
 {
-    for (int i = 0; i < n; i++) {
-        if (words[i] && text && strcmp(words[i], text) == 0) {
-            *found_r = i;
+    for (int i = 0; text && i < GROUPINGS; i++) {
+        if (strcmp(groupings[i].name, text) == 0) {
+            a->by = groupings[i].by;
+            a->has_by = true;
+        }
+    }
+    if (text && !a->has_by)
+        cli_usage(cli, "--by must be workspace, responder, key or day, not \"%s\"", text);
+    return !text || a->has_by;
+}
+
+static bool find_format(struct cli *cli, const char *text, enum format last, enum format *format_r)
+{
+    for (int i = 0; text && i <= (int)last; i++) {
+        if (strcmp(format_names[i], text) == 0) {
+            *format_r = (enum format)i;
             return true;
         }
     }
     if (text)
-        cli_usage(cli, "%s must be %s, not \"%s\"", option, list, text);
+        cli_usage(cli, "--format must be table, csv%s, not \"%s\"",
+                  last == FORMAT_HTML ? ", json or html" : " or json", text);
     return text == NULL;
 }
 
-/* Parses the options that both commands have, and opens MariaDB. */
-static int read_arguments(struct cli *cli, int argc, char **argv, enum format preset,
-                          struct billing_arguments *a)
+/* Parses the options that both commands have, and opens MariaDB. `by`: what is grouped by without --by. */
+static int read_arguments(struct cli *cli, int argc, char **argv, unsigned by, enum format preset,
+                          enum format last, struct billing_arguments *a)
 {
-    const char *workspace = NULL, *by = NULL, *format_text = NULL;
-    const struct cli_option options[] = {{"month", .text_r = &a->month, .required = true},
+    const char *workspace = NULL, *by_text = NULL, *format_text = NULL;
+    const struct cli_option options[] = {{"month", .text_r = &a->month_text, .required = true},
                                          {"workspace", .text_r = &workspace},
-                                         {"by", .text_r = &by},
+                                         {"by", .text_r = &by_text},
                                          {"format", .text_r = &format_text},
                                          {0}};
-    int grouping = BY_ALL, format = cli->json ? FORMAT_JSON : preset;
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
-        !find_word(cli, "--by", by, grouping_names, GROUPINGS, "workspace, responder, key or day",
-                   &grouping) ||
-        !find_word(cli, "--format", format_text, format_names, 3, "table, csv or json", &format))
+    a->by = by;
+    a->format = cli->json ? FORMAT_JSON : preset;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !find_grouping(cli, by_text, a) ||
+        !find_format(cli, format_text, last, &a->format))
         return CLI_USAGE;
-    if (!month_parse(a->month, &a->from_ms, &a->to_ms))
-        return cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", a->month);
-    a->by = (enum grouping)grouping;
-    a->format = (enum format)format;
+    if (!billing_month_parse(a->month_text, &a->month))
+        return cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", a->month_text);
+    if (!workspace && last == FORMAT_HTML && (a->has_by || a->format == FORMAT_HTML))
+        return cli_usage(cli, "--by and --format html need --workspace");
     return cli_open(cli, STATEMENT_S) ? cli_workspace_filter(cli, workspace, &a->workspace) : CLI_FAILED;
 }
 
-static enum err read_usage(struct cli *cli, const struct billing_arguments *a, struct usage_row **list_r,
-                           size_t *n_r)
+static enum err read_statements(struct cli *cli, const struct billing_arguments *a, bool names,
+                                struct statement **list_r, size_t *n_r)
 {
-    const id *workspace = id_is_set(&a->workspace) ? &a->workspace : NULL;
-    enum err e = usage_export(cli->db, cli->ctx, workspace, a->from_ms, a->to_ms, list_r, n_r);
-    if (e == OK && a->by != BY_ALL)
-        *n_r = sum_groups(*list_r, *n_r, a->by);
-    return e;
+    struct statement_query q = {.workspace = id_is_set(&a->workspace) ? &a->workspace : NULL,
+                                .month = a->month,
+                                .by = a->by,
+                                .names = names};
+    return statements_read(cli->db, cli->ctx, &q, list_r, n_r);
 }
 
 int cmd_billing_export(struct cli *cli, int argc, char **argv)
 {
     struct billing_arguments a = {0};
-    struct usage_row *list;
+    struct statement *list;
     size_t n;
-    int code = read_arguments(cli, argc, argv, FORMAT_CSV, &a);
+    int code = read_arguments(cli, argc, argv, BILLING_BY_DAY | BILLING_BY_RESPONDER | BILLING_BY_KEY,
+                              FORMAT_CSV, FORMAT_JSON, &a);
     if (code != CLI_DONE)
         return code;
-    enum err e = read_usage(cli, &a, &list, &n);
+    enum err e = read_statements(cli, &a, true, &list, &n);
     return e == OK ? print_export(cli, &a, list, n) : cli_fail_err(cli, e, "reading the ledger");
 }
 
 /* --- statements --- */
 
-static json_object *statement_json(const struct statement *s, const char *month)
-{
-    json_object *o = json_object_new_object();
-    cli_add_text(o, "workspace_id", s->workspace_id.text);
-    cli_add_bytes(o, "workspace", s->workspace);
-    cli_add_text(o, "month", month);
-    cli_add_credits(o, "opening", s->opening);
-    cli_add_credits(o, "grants", s->grants);
-    cli_add_credits(o, "usage", s->used);
-    cli_add_credits(o, "refunds", s->refunds);
-    cli_add_credits(o, "expired", s->expired);
-    cli_add_credits(o, "voided", s->voided);
-    cli_add_credits(o, "closing", s->closing);
-    cli_add_number(o, "runs", s->runs);
-    return o;
-}
-
 static int print_statements(struct cli *cli, const struct billing_arguments *a, const struct statement *list,
-                            size_t n, json_object *lines)
+                            size_t n)
 {
-    static const struct db_cell none = {.is_null = true};
-    const struct statement sample = {.workspace = &none};
-    bool is_one = id_is_set(&a->workspace);
+    const struct statement no_statement = {.workspace = ""};
     json_object *rows = json_object_new_array();
     for (size_t i = 0; i < n; i++)
-        json_object_array_add(rows, statement_json(&list[i], a->month));
-    if (a->format == FORMAT_CSV) {
-        json_object_put(lines);
-        return print_csv(cli, rows, statement_json(&sample, a->month));
+        json_object_array_add(rows, statement_json(&list[i], a->by, false));
+    if (a->format == FORMAT_CSV)
+        return print_csv(cli, rows, statement_json(&no_statement, a->by, false));
+    cli->json = a->format == FORMAT_JSON;
+    return cli_print(cli, rows);
+}
+
+static int print_statement(struct cli *cli, const struct billing_arguments *a, const struct statement *s)
+{
+    if (a->format == FORMAT_CSV || a->format == FORMAT_HTML) {
+        fputs(a->format == FORMAT_CSV ? statement_csv(cli->ctx, s) : statement_html(cli->ctx, s), stdout);
+        return CLI_DONE;
     }
     cli->json = a->format == FORMAT_JSON;
-    if (!is_one)
-        return cli_print(cli, rows);
-    json_object *o = json_object_get(json_object_array_get_idx(rows, 0));
-    json_object_put(rows);
-    if (lines)
-        json_object_object_add(o, "lines", lines);
-    return cli_print(cli, o);
+    return cli_print(cli, statement_json(s, a->by, true));
 }
 
 int cmd_billing_statement(struct cli *cli, int argc, char **argv)
 {
     struct billing_arguments a = {0};
     struct statement *list;
-    struct usage_row *usage, total = {0};
-    json_object *lines = NULL;
-    size_t n, usage_n;
-    int code = read_arguments(cli, argc, argv, FORMAT_TABLE, &a);
+    size_t n;
+    int code = read_arguments(cli, argc, argv, BILLING_BY_RESPONDER | BILLING_BY_KEY, FORMAT_TABLE, FORMAT_HTML,
+                              &a);
     if (code != CLI_DONE)
         return code;
     bool is_one = id_is_set(&a.workspace);
-    if (a.by != BY_ALL && (!is_one || a.format == FORMAT_CSV))
-        return cli_usage(
-            cli, "--by needs --workspace and --format table or json; for CSV use billing export --by");
-    enum err e =
-        statement_read(cli->db, cli->ctx, is_one ? &a.workspace : NULL, a.from_ms, a.to_ms, &list, &n);
+    if (a.has_by && (a.format == FORMAT_CSV || a.format == FORMAT_HTML))
+        return cli_usage(cli, "--by needs --format table or json; for CSV use billing export --by");
+    enum err e = read_statements(cli, &a, is_one, &list, &n);
     if (e == OK && is_one && n == 0)
         return cli_fail(cli, "workspace not found: %s", a.workspace.text);
-    if (e == OK && a.by != BY_ALL)
-        e = read_usage(cli, &a, &usage, &usage_n);
     if (e != OK)
         return cli_fail_err(cli, e, "reading the ledger");
-    if (a.by != BY_ALL)
-        lines = usage_rows(usage, usage_n, a.by, &total);
-    return print_statements(cli, &a, list, n, lines);
+    return is_one ? print_statement(cli, &a, &list[0]) : print_statements(cli, &a, list, n);
 }

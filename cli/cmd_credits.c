@@ -4,8 +4,8 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "base/utf8.h"
+#include "billing/statement.h"
 #include "cli/commands.h"
-#include "cli/month.h"
 #include "cli/names.h"
 #include "store/credit.h"
 #include "store/usage.h"
@@ -284,24 +284,26 @@ static int print_ledger(struct cli *cli, const struct ledger_filter *f)
     return cli_print(cli, list);
 }
 
-/* Sets the bounds of the ids. False after an error message. */
-static bool read_bounds(struct cli *cli, const char *month, const char *before, struct ledger_filter *f)
+/* Sets the bounds of the ids; a month is that of the workspace's time zone. */
+static int read_bounds(struct cli *cli, const char *month_text, const char *before, struct ledger_filter *f)
 {
-    int64_t from_ms = 0, to_ms = 0;
+    struct period p = {0};
+    int month;
     id cursor;
-    if (month && !month_parse(month, &from_ms, &to_ms)) {
-        cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", month);
-        return false;
-    }
-    f->from = month ? id_floor(from_ms) : (id){"00000000-0000-0000-0000-000000000000"};
-    f->before = month ? id_floor(to_ms) : (id){"ffffffff-ffff-ffff-ffff-ffffffffffff"};
+    if (month_text && !billing_month_parse(month_text, &month))
+        return cli_usage(cli, "--month must be YYYY-MM, not \"%s\"", month_text);
+    enum err e = month_text ? billing_month_of(cli->db, &f->workspace, month, &p) : OK;
+    if (e != OK)
+        return cli_fail_err(cli, e, "reading the workspace");
+    f->from = month_text ? id_floor(p.start_ms) : (id){"00000000-0000-0000-0000-000000000000"};
+    f->before = month_text ? id_floor(p.end_ms) : (id){"ffffffff-ffff-ffff-ffff-ffffffffffff"};
     if (!before)
-        return true;
+        return CLI_DONE;
     if (!cli_id(cli, "--before", before, &cursor))
-        return false;
+        return CLI_USAGE;
     if (strcmp(cursor.text, f->before.text) < 0)
         f->before = cursor;
-    return true;
+    return CLI_DONE;
 }
 
 int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
@@ -311,7 +313,7 @@ int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
                                          {"kind", .text_r = &kind},      {"before", .text_r = &before},
                                          {"limit", .text_r = &limit},    {0}};
     struct ledger_filter f = {.limit = LEDGER_DEFAULT};
-    if (!cli_parse(cli, argc, argv, options, NULL, 0) || !read_bounds(cli, month, before, &f) ||
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
         (limit && !cli_number(cli, "--limit", limit, 1, LEDGER_MAX, &f.limit)))
         return CLI_USAGE;
     for (int k = LEDGER_GRANT; kind && k <= LEDGER_VOID; k++) {
@@ -321,5 +323,7 @@ int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
     if (kind && f.kind == 0)
         return cli_usage(cli, "--kind must be grant, debit, refund, expiry or void, not \"%s\"", kind);
     int code = cli_open_workspace(cli, STATEMENT_S, text, &f.workspace);
+    if (code == CLI_DONE)
+        code = read_bounds(cli, month, before, &f);
     return code == CLI_DONE ? print_ledger(cli, &f) : code;
 }

@@ -98,15 +98,14 @@ const struct command commands[] = {
      "--workspace W [--month YYYY-MM] [--kind grant|debit|refund|expiry|void] [--before ID] [--limit N]",
      "lists what has changed the balance, with names, newest first, at most 20 unless --limit is given"},
     {"billing", "statement", cmd_billing_statement,
-     "--month YYYY-MM [--workspace W [--by responder|key|day]] [--format table|csv|json]",
+     "--month YYYY-MM [--workspace W [--by responder|key|day]] [--format table|csv|json|html]",
      "prints opening balance, grants, usage, refunds, expired and voided credits and closing balance of a "
-     "month (UTC), of one workspace "
-     "or of all; "
-     "--by adds the usage by responder, key or day"},
+     "month in the workspace's time zone, of one workspace or of all; of one also its usage by responder and "
+     "key, or as --by says, and its grants; html is a page to print"},
     {"billing", "export", cmd_billing_export,
      "--month YYYY-MM [--workspace W] [--by workspace|responder|key|day] [--format csv|json|table]",
-     "exports the debits and refunds of a month (UTC) by workspace, day, responder and key, or by one of "
-     "these"},
+     "exports the debits and refunds of a month in the workspaces' time zones by workspace, day, responder "
+     "and key, or by one of these"},
     {"workflow", "put", cmd_workflow_put, "--workspace W FILE [--name NAME] [--id WORKFLOW] [--principal ID]",
      "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
      "{name, description, program}; prints its id",

@@ -35,6 +35,8 @@ GRANT SELECT, INSERT, UPDATE         ON events             TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON credit_sums        TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON credit_months      TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_references  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON batches            TO 'millrace_api'@'localhost';
@@ -109,6 +111,10 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON events             TO 'millrace_executor
 GRANT SELECT, INSERT                 ON credit_ledger      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_executor'@'localhost';
+GRANT UPDATE (number)                ON credit_ledger      TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE                 ON ledger_numbers     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_sums        TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON credit_months      TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
 GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_executor'@'localhost';
@@ -141,8 +147,9 @@ GRANT SELECT (ends_ms), DELETE       ON console_sessions   TO 'millrace_executor
 GRANT SELECT (id, revoked_ms, expires_ms) ON operators     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON feed_events        TO 'millrace_executor'@'localhost';
 
--- Billing: four views, nothing else.
+-- Billing: five views, nothing else.
 GRANT SELECT ON credit_usage_daily TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_ledger_view TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_statement_monthly TO 'millrace_billing'@'localhost';
+GRANT SELECT ON credit_ledger_grants_view TO 'millrace_billing'@'localhost';
 GRANT SELECT ON credit_grants_view TO 'millrace_billing'@'localhost';

@@ -9,6 +9,7 @@
 #include "account/grants.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "billing/ledger_sums.h"
 #include "blob/blob_rows.h"
 #include "executor/lease/bulk_worker.h"
 #include "executor/lease/scheduler.h"
@@ -29,7 +30,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 18 };
+enum { TASKS = 19 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -223,6 +224,16 @@ static enum err expire_bulk_jobs_step(struct maintenance_timer *m, uint64_t *n_r
     return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* Not worth a log line: every run has rows. */
+static enum err ledger_sums_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    uint64_t n;
+    (void)n_r;
+    enum err e = ledger_sums_step(m->db, &n);
+    *more_r = e == OK && n == LEDGER_SUMS_ROWS;
+    return e;
+}
+
 static const struct maintenance_task tasks[TASKS] = {
     {"lose_orphans", 5000},
     {"refresh_credits", 5000},
@@ -242,6 +253,7 @@ static const struct maintenance_task tasks[TASKS] = {
     {"end_sessions", 60000},
     {"bulk_jobs", 1000},
     {"expire_bulk_jobs", 600000},
+    {"ledger_sums", 1000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
@@ -249,7 +261,8 @@ static maintenance_step *const steps[TASKS] = {
     remove_blobs_step,     sweep_blobs_step,        stop_trees_step,
     schedules_step,        expire_occurrences_step, begin_runs_step,
     expire_runs_step,      trim_feeds_step,         grants_step,
-    end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step};
+    end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step,
+    ledger_sums_task_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {

@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/html.h"
 #include "base/text_buffer.h"
 #include "fcgi/http/reply.h"
 
@@ -25,41 +26,11 @@ static void add(struct request *r, struct text_buffer *b, const char *html)
     text_buffer_append(r, b, html, strlen(html));
 }
 
-/* Text of a tenant, or a person: as text, also inside the quotes of an attribute. */
-static void add_text(struct request *r, struct text_buffer *b, const char *text)
-{
-    for (const char *p = text; *p;) {
-        size_t n = strcspn(p, "&<>\"'");
-        text_buffer_append(r, b, p, n);
-        p += n;
-        switch (*p) {
-        case '&':
-            add(r, b, "&amp;");
-            break;
-        case '<':
-            add(r, b, "&lt;");
-            break;
-        case '>':
-            add(r, b, "&gt;");
-            break;
-        case '"':
-            add(r, b, "&quot;");
-            break;
-        case '\'':
-            add(r, b, "&#39;");
-            break;
-        default:
-            return;
-        }
-        p++;
-    }
-}
-
 static void add_element(struct request *r, struct text_buffer *b, const char *open, const char *text,
                         const char *close)
 {
     add(r, b, open);
-    add_text(r, b, text);
+    html_append_text(r, b, text);
     add(r, b, close);
 }
 
@@ -138,7 +109,7 @@ static void add_attributes(struct request *r, struct text_buffer *b, const struc
 {
     bool required = f->required && f->kind != ANSWER_TEXT && f->kind != ANSWER_LONG_TEXT;
     add(r, b, talloc_asprintf(r, " id=\"field%zu\" dir=\"auto\" autocomplete=\"off\" name=\"", i));
-    add_text(r, b, f->name);
+    html_append_text(r, b, f->name);
     add(r, b, required ? "\" required" : "\"");
 }
 

@@ -64,6 +64,14 @@ struct period period_at(struct zone *zone, enum period_kind kind, int64_t instan
     return p;
 }
 
+int64_t period_day(struct zone *zone, int64_t instant_ms)
+{
+    int64_t day = local_day(zone, instant_ms);
+    while (instant_ms >= period_of_day(zone, PERIOD_DAY, day).end_ms)
+        day++;
+    return day;
+}
+
 struct period period_after(struct zone *zone, enum period_kind kind, struct period last, int64_t now_ms)
 {
     struct period p = period_at(zone, kind, now_ms);

@@ -34,67 +34,6 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
     return OK;
 }
 
-enum err usage_export(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
-                      struct usage_row **list_r, size_t *count_r)
-{
-    id from = id_floor(from_ms), to = id_floor(to_ms);
-    struct db_value one = workspace ? db_id(workspace) : db_null();
-    struct db_value args[] = {db_id(&from), db_id(&to), one, one};
-    struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_USAGE_EXPORT, args, 4, &rows);
-    if (e != OK)
-        return e;
-    struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);
-    for (size_t i = 0; i < rows->count; i++) {
-        list[i] = (struct usage_row){
-            .workspace_id = db_get_id(rows, i, USAGE_EXPORT_ID),
-            .workspace = db_cell(rows, i, USAGE_EXPORT_NAME),
-            .day_ms = db_int(rows, i, USAGE_EXPORT_DAY) * day_ms,
-            .responder_id = db_get_id(rows, i, USAGE_EXPORT_RESPONDER_ID),
-            .key_id = db_get_id(rows, i, USAGE_EXPORT_KEY_ID),
-            .responder = db_cell(rows, i, USAGE_EXPORT_RESPONDER),
-            .key_prefix = db_cell(rows, i, USAGE_EXPORT_KEY_PREFIX),
-            .runs = db_int(rows, i, USAGE_EXPORT_RUNS),
-            .debited = db_int(rows, i, USAGE_EXPORT_DEBITED),
-            .refunded = db_int(rows, i, USAGE_EXPORT_REFUNDED),
-        };
-    }
-    *list_r = list;
-    *count_r = rows->count;
-    return OK;
-}
-
-enum err statement_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
-                        struct statement **list_r, size_t *count_r)
-{
-    id from = id_floor(from_ms), to = id_floor(to_ms);
-    struct db_value f = db_id(&from), one = workspace ? db_id(workspace) : db_null();
-    struct db_value args[] = {f, f, f, f, f, f, f, db_id(&to), one, one};
-    struct db_rows *rows;
-    enum err e = db_run(db, ctx, SQL_STATEMENT, args, sizeof args / sizeof args[0], &rows);
-    if (e != OK)
-        return e;
-    struct statement *list = talloc_array(ctx, struct statement, rows->count + 1);
-    for (size_t i = 0; i < rows->count; i++) {
-        struct statement s = {
-            .workspace_id = db_get_id(rows, i, STATEMENT_ID),
-            .workspace = db_cell(rows, i, STATEMENT_NAME),
-            .opening = db_int(rows, i, STATEMENT_OPENING),
-            .grants = db_int(rows, i, STATEMENT_GRANTS),
-            .used = db_int(rows, i, STATEMENT_USAGE_SUM),
-            .refunds = db_int(rows, i, STATEMENT_REFUNDS),
-            .runs = db_int(rows, i, STATEMENT_RUNS),
-            .expired = db_int(rows, i, STATEMENT_EXPIRED),
-            .voided = db_int(rows, i, STATEMENT_VOIDED),
-        };
-        s.closing = s.opening + s.grants - s.used + s.refunds - s.expired - s.voided;
-        list[i] = s;
-    }
-    *list_r = list;
-    *count_r = rows->count;
-    return OK;
-}
-
 /* Reads "GRANT AMOUNT,GRANT AMOUNT" of the parts, or makes one part of the row's grant. */
 static void read_parts(void *ctx, const struct db_rows *rows, size_t r, struct ledger_row *row)
 {

@@ -12,7 +12,7 @@ import uuid
 from decimal import Decimal
 
 import pytest
-from stack import BIN
+from stack import BIN, eventually
 
 SETTINGS = {"api.rate_limit_per_minute": "10000000"}
 ONE = {"steps": [{"name": "a", "type": "transform", "value": 1}]}
@@ -112,6 +112,17 @@ def test_ledger_by_cursor_sums_to_the_balance(stack, books):
     assert len(exact(client.get("/credits/ledger"))["entries"]) == 20
 
 
+def summed(stack):
+    """Every row of the ledger is in the sums that the views show."""
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM credit_ledger WHERE number IS NULL") == "0", 60, "the sums of the ledger")
+
+
+def forget(stack, workspace):
+    summed(stack)
+    for table in ("credit_ledger", "credit_sums", "credit_months"):
+        stack.sql(f"DELETE FROM {table} WHERE workspace_id = '{workspace}'")
+
+
 def export(stack, *args):
     done = subprocess.run([BIN / "millrace", "billing", "export", *args], env=stack.env, capture_output=True, text=True, timeout=60)
     return done.returncode, done.stdout, done.stderr
@@ -142,7 +153,7 @@ def test_names_are_quoted_in_csv(stack):
     stack.sql(f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, execution_id, responder_id, key_id, reason) VALUES ('{made}', '018d6000-0000-7000-8000-000000000001', 2, -1, NULL, NULL, NULL, NULL)")
     row, = csv.DictReader(io.StringIO(export(stack, "--month", "2024-01", "--workspace", made)[1]))
     assert (row["workspace"], row["used"], row["key_id"]) == ('a "b", c', "0.000001", "")
-    stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{made}'")
+    forget(stack, made)
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +179,7 @@ def invoice(stack):
     entry((2, 29), 7, 1, -3)
     entry((3, 1), 8, 2, -1, flows[1], keys[1]["id"])
     yield workspace, keys, flows
-    stack.sql(f"DELETE FROM credit_ledger WHERE workspace_id = '{workspace.id}'")
+    forget(stack, workspace.id)
 
 
 def test_statement_has_opening_grants_usage_refunds_and_closing(stack, invoice):
@@ -187,7 +198,11 @@ def test_statement_has_opening_grants_usage_refunds_and_closing(stack, invoice):
     assert {(x["key_prefix"], x["debited"], x["refunded"]) for x in lines} == {(keys[0]["prefix"], 7, 0), (keys[1]["prefix"], 5, 5)}
     assert [(x["day"], x["used"]) for x in statement("2024-02", "--by", "day")["lines"]] == [("2024-02-02", 7), ("2024-02-03", 0)]
     everyone = {s["workspace_id"]: s for s in stack.cli("billing", "statement", "--month", "2024-02")}
-    assert everyone[workspace.id] == statement("2024-02")
+    alone = statement("2024-02")
+    assert set(alone) - set(everyone[workspace.id]) == {"lines", "grant_lines"}
+    assert everyone[workspace.id].items() <= alone.items()
+    assert {(x["responder"], x["key_prefix"], x["used"]) for x in alone["lines"]} == {
+        ("=letters", keys[0]["prefix"], 7), ("maps", keys[1]["prefix"], 0)}
     for wrong in (["--month", "2024-13"], ["--month", "2024-02", "--by", "week"], ["--month", "2024-02", "--by", "key"]):
         assert stack.cli("billing", "statement", *wrong, check=False)[0] == 2
 
@@ -246,8 +261,89 @@ def test_grant_with_a_reference_is_made_once(stack):
     assert not [v for v in json.loads(stack.cli("audit", check=False)[1])["violations"] if v["check"] == "reference"]
 
 
+def row_id(at, n):
+    raw = f"{int(at.timestamp() * 1000):012x}7{n:03x}8{0:015x}"
+    return f"{raw[:8]}-{raw[8:12]}-{raw[12:16]}-{raw[16:20]}-{raw[20:]}"
+
+
+@pytest.fixture(scope="module")
+def berlin(stack):
+    """Rows around the bounds of March 2024 in Berlin, whose clocks are set forward on the 31st; and the workspace's rows of that month."""
+    workspace = stack.workspace(credits=0)
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", "Europe/Berlin")
+    key = workspace.key()
+    flow = workspace.put_workflow(ONE, name="<b>&maps")
+    grants = [str(uuid.uuid4()) for _ in range(2)]
+    for i, grant in enumerate(grants):
+        stack.sql(f"INSERT INTO credit_grants (workspace_id, id, state, category, priority, amount, remaining, effective_ms, created_ms, note) "
+                  f"VALUES ('{workspace.id}', '{grant}', 2, {i + 1}, 50, 1, 0, 1, 1, 'note {i}')")
+    stack.sql(f"INSERT INTO credit_references (workspace_id, reference, ledger_id) VALUES ('{workspace.id}', 'invoice <1>', '{grants[1]}')")
+    utc = datetime.timezone.utc
+    first, end = datetime.datetime(2024, 2, 29, 23, tzinfo=utc), datetime.datetime(2024, 3, 31, 22, tzinfo=utc)
+    ms = datetime.timedelta(milliseconds=1)
+    rows = [(first - ms, 1, 100000000, False), (first, 1, 50000000, False), (first, 2, -7000001, True), (end - ms, 2, -5000000, True),
+            (end - ms, 3, 5000000, True), (first + 20 * 86400000 * ms, 4, -2000000, False), (first + 21 * 86400000 * ms, 5, -1000000, False),
+            (end, 2, -3000000, True), (end - 3600000 * ms, 2, -9000000, True)]
+    for n, (at, kind, amount, run) in enumerate(rows):
+        grant = "NULL" if n == 8 else f"'{grants[1]}'"
+        stack.sql(f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, responder_id, key_id, grant_id) VALUES ('{workspace.id}', "
+                  f"'{row_id(at, n)}', {kind}, {amount}, {repr(flow) if run else 'NULL'}, {repr(key['id']) if run else 'NULL'}, {grant})")
+    for grant, amount in zip(grants, (-4000000, -5000000)):
+        stack.sql(f"INSERT INTO credit_parts VALUES ('{workspace.id}', '{row_id(rows[8][0], 8)}', '{grant}', {amount})")
+    yield workspace, first, end, flow, key, grants
+    forget(stack, workspace.id)
+
+
+@pytest.mark.parametrize("in_sums", [False, True])
+def test_statement_of_a_month_with_a_clock_change_equals_ledger_usage_and_export(stack, berlin, in_sums):
+    workspace, first, end, flow, key, grants = berlin
+    if in_sums:
+        summed(stack)
+    mine = ("--month", "2024-03", "--workspace", workspace.id)
+    code, out, _ = stack.cli("billing", "statement", *mine, "--format", "json", check=False)
+    got = json.loads(out, parse_float=Decimal, parse_int=Decimal)
+    assert code == 0 and (got["timezone"], got["from"], got["to"]) == (
+        "Europe/Berlin", "2024-02-29T23:00:00.000+00:00", "2024-03-31T22:00:00.000+00:00")
+    assert [got[n] for n in ("opening", "grants", "usage", "refunds", "expired", "voided", "closing", "runs")] == [
+        100, 50, Decimal("21.000001"), 5, 2, 1, Decimal("130.999999"), 3]
+    assert got["lines"] == [{"responder_id": flow, "responder": "<b>&maps", "key_id": key["id"], "key_prefix": key["prefix"], "runs": 3,
+                             "debited": Decimal("21.000001"), "refunded": 5, "used": Decimal("16.000001")}]
+    assert got["grant_lines"] == [{"grant_id": grants[1], "category": "paid", "reference": "invoice <1>", "note": "note 1",
+                                   "grants": 50, "expired": 2, "voided": 1}]
+    # the ledger of the month
+    rows = json.loads(stack.cli("credits", "ledger", *mine, "--limit", 100, check=False)[1], parse_float=Decimal, parse_int=Decimal)
+    assert len(rows) == 7 and sum(r["credits"] for r in rows) == got["closing"] - got["opening"]
+    # usage between the bounds that the statement names
+    usage = exact(workspace.client().get("/credits/usage", params={"from": got["from"], "to": got["to"]}))["total"]
+    assert usage == {n: got["lines"][0][n] for n in ("runs", "debited", "refunded", "used")}
+    # the export, by the days of Berlin
+    lines = list(csv.DictReader(io.StringIO(export(stack, *mine)[1])))
+    assert [(x["day"], x["runs"], Decimal(x["used"])) for x in lines] == [
+        ("2024-03-01", "1", Decimal("7.000001")), ("2024-03-31", "2", Decimal(9))]
+    # CSV: what stands between the balances is what changed them
+    items = list(csv.DictReader(io.StringIO(stack.cli("billing", "statement", *mine, "--format", "csv", check=False)[1])))
+    assert items[0]["item"] == "opening" and items[-1]["item"] == "closing"
+    assert sum(Decimal(x["credits"]) for x in items[:-1]) == Decimal(items[-1]["credits"]) == got["closing"]
+    assert {(x["item"], x["reference"]) for x in items if x["grant_id"]} == {(k, "invoice <1>") for k in ("grants", "expired", "voided")}
+    page = stack.cli("billing", "statement", *mine, "--format", "html", check=False)[1]
+    assert "&lt;b&gt;&amp;maps" in page and "invoice &lt;1&gt;" in page and "<b>" not in page and ">130.999999<" in page
+    assert stack.cli("billing", "statement", "--month", "2024-03", "--format", "html", check=False)[0] == 2
+
+
+def test_days_stay_when_the_time_zone_changes(stack, berlin):
+    workspace = berlin[0]
+    summed(stack)
+    statement = lambda: stack.cli("billing", "statement", "--month", "2024-03", "--workspace", workspace.id)  # noqa: E731
+    before = statement()
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", "Asia/Tokyo")
+    after = statement()
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--timezone", "Europe/Berlin")
+    assert after["from"] == "2024-02-29T15:00:00.000+00:00" and {**after, **{n: before[n] for n in ("from", "to", "timezone")}} == before
+
+
 def test_statement_view_equals_the_command(stack, invoice):
     workspace, _, _ = invoice
+    summed(stack)
     rows = stack.sql("SELECT month, opening, grants, `usage`, refunds, closing, runs FROM credit_statement_monthly "
                      f"WHERE workspace_id = '{workspace.id}' ORDER BY month")
     assert [[month, *map(Decimal, rest)] for month, *rest in rows] == [
@@ -267,6 +363,7 @@ def test_billing_views_equal_the_ledger(stack, books):
         assert done.returncode == 0, done.stderr
         return [line.split("\t") for line in done.stdout.splitlines()]
     want = ledger_sums(stack, workspace, DAY_SQL)
+    summed(stack)
     got = ask(f"SELECT day, SUM(runs), SUM(debited), SUM(refunded), SUM(used) FROM credit_usage_daily "
               f"WHERE workspace_id = '{workspace.id}' GROUP BY day")
     assert {d: (int(n), *map(Decimal, rest)) for d, n, *rest in got} == want
@@ -275,7 +372,7 @@ def test_billing_views_equal_the_ledger(stack, books):
     # every query that docs/billing.md prints
     from stack import ROOT
     text = (ROOT / "docs/billing.md").read_text().split("```sql\n")[1].split("```")[0]
-    assert len(re.findall(r";\s*$", text, re.M)) == 8
+    assert len(re.findall(r";\s*$", text, re.M)) == 9
     for statement in filter(str.strip, re.sub(r"--.*", "", text).split(";")):
         ask(statement)
 

@@ -1,0 +1,1 @@
+SELECT id, prefix FROM api_keys WHERE id IN ([[?]])

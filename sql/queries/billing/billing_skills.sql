@@ -1,0 +1,1 @@
+SELECT id, slug FROM skills WHERE id IN ([[?]])

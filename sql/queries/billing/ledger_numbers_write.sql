@@ -1,0 +1,1 @@
+UPDATE ledger_numbers SET last = ? WHERE id = 1
