@@ -16,10 +16,8 @@ enum { STATEMENT_S = 600 };
 static const struct {
     const char *name;
     unsigned by;
-} groupings[] = {{"workspace", 0},
-                 {"responder", BILLING_BY_RESPONDER},
-                 {"key", BILLING_BY_KEY},
-                 {"day", BILLING_BY_DAY}};
+} groupings[] = {
+    {"workspace", 0}, {"responder", BILLING_BY_RESPONDER}, {"key", BILLING_BY_KEY}, {"day", BILLING_BY_DAY}};
 enum { GROUPINGS = sizeof groupings / sizeof groupings[0] };
 
 enum format { FORMAT_TABLE, FORMAT_CSV, FORMAT_JSON, FORMAT_HTML };
@@ -222,8 +220,8 @@ int cmd_billing_statement(struct cli *cli, int argc, char **argv)
     struct billing_arguments a = {0};
     struct statement *list;
     size_t n;
-    int code = read_arguments(cli, argc, argv, BILLING_BY_RESPONDER | BILLING_BY_KEY, FORMAT_TABLE, FORMAT_HTML,
-                              &a);
+    int code =
+        read_arguments(cli, argc, argv, BILLING_BY_RESPONDER | BILLING_BY_KEY, FORMAT_TABLE, FORMAT_HTML, &a);
     if (code != CLI_DONE)
         return code;
     bool is_one = id_is_set(&a.workspace);

@@ -63,7 +63,8 @@ static size_t merge(struct sum *list, size_t n, int (*compare)(const void *, con
 
 static bool begins_row(const struct db_rows *rows, size_t i)
 {
-    return i == 0 || strcmp(db_str(rows, i, LEDGER_UNNUMBERED_ID), db_str(rows, i - 1, LEDGER_UNNUMBERED_ID)) ||
+    return i == 0 ||
+           strcmp(db_str(rows, i, LEDGER_UNNUMBERED_ID), db_str(rows, i - 1, LEDGER_UNNUMBERED_ID)) ||
            strcmp(db_str(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
                   db_str(rows, i - 1, LEDGER_UNNUMBERED_WORKSPACE_ID));
 }
@@ -85,14 +86,16 @@ static void sum_rows(void *ctx, struct numbering *w)
         id row = db_get_id(rows, i, LEDGER_UNNUMBERED_ID);
         bool is_part = !db_cell(rows, i, LEDGER_UNNUMBERED_PART_GRANT_ID)->is_null;
         if (!has_zone_of_last(rows, i))
-            days = (struct billing_days){.zone = billing_zone(ctx, db_str(rows, i, LEDGER_UNNUMBERED_TIMEZONE))};
+            days =
+                (struct billing_days){.zone = billing_zone(ctx, db_str(rows, i, LEDGER_UNNUMBERED_TIMEZONE))};
         *s = (struct sum){
             .workspace_id = db_get_id(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
             .day = billing_days_of(&days, id_ms(&row)),
             .kind = db_int(rows, i, LEDGER_UNNUMBERED_KIND),
             .responder_id = db_get_id(rows, i, LEDGER_UNNUMBERED_RESPONDER_ID),
             .key_id = db_get_id(rows, i, LEDGER_UNNUMBERED_KEY_ID),
-            .grant_id = db_get_id(rows, i, is_part ? LEDGER_UNNUMBERED_PART_GRANT_ID : LEDGER_UNNUMBERED_GRANT_ID),
+            .grant_id =
+                db_get_id(rows, i, is_part ? LEDGER_UNNUMBERED_PART_GRANT_ID : LEDGER_UNNUMBERED_GRANT_ID),
             .n = begins_row(rows, i),
             .amount = db_int(rows, i, is_part ? LEDGER_UNNUMBERED_PART : LEDGER_UNNUMBERED_AMOUNT),
         };
@@ -169,7 +172,8 @@ static enum err add_months(struct db_tx *tx, struct numbering *w)
         v[MONTHS_ADD_SET_N] = db_number(s->n);
         v[MONTHS_ADD_SET_AMOUNT] = db_number(s->amount);
     }
-    return db_run_each(tx->db, tx->ctx, SQL_MONTHS_ADD, NULL, 0, values, MONTHS_ADD_SET_COUNT, w->sums_n, NULL);
+    return db_run_each(tx->db, tx->ctx, SQL_MONTHS_ADD, NULL, 0, values, MONTHS_ADD_SET_COUNT, w->sums_n,
+                       NULL);
 }
 
 /* If it runs again after a COMMIT whose outcome is unknown, it finds the rows numbered. */

@@ -14,8 +14,8 @@ static const char lowest[] = "00000000-0000-0000-0000-000000000000";
 static const char highest[] = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 static const struct billing_kind kinds[BILLING_KINDS] = {
-    [LEDGER_GRANT] = {"grants", 1, false},    [LEDGER_DEBIT] = {"usage", -1, true},
-    [LEDGER_REFUND] = {"refunds", 1, true},   [LEDGER_EXPIRY] = {"expired", -1, false},
+    [LEDGER_GRANT] = {"grants", 1, false},  [LEDGER_DEBIT] = {"usage", -1, true},
+    [LEDGER_REFUND] = {"refunds", 1, true}, [LEDGER_EXPIRY] = {"expired", -1, false},
     [LEDGER_VOID] = {"voided", -1, false},
 };
 
@@ -186,8 +186,8 @@ static const char *find_name(const struct name *names, size_t n, const id *wante
 }
 
 /* Reads the names of `n` ids with queries whose columns are an id and a name. */
-static enum err read_names(struct db *db, void *ctx, const enum sql_id *queries, size_t queries_n, const id *ids,
-                           size_t n, struct name **names_r, size_t *names_n_r)
+static enum err read_names(struct db *db, void *ctx, const enum sql_id *queries, size_t queries_n,
+                           const id *ids, size_t n, struct name **names_r, size_t *names_n_r)
 {
     struct db_value *values = talloc_array(ctx, struct db_value, n + 1);
     struct name *names = talloc_array(ctx, struct name, queries_n * n + 1);
@@ -237,7 +237,8 @@ static enum err name_lines(struct db *db, void *ctx, struct statement *s)
 
 static enum err name_grants(struct db *db, void *ctx, struct statement *s)
 {
-    struct db_value *values = talloc_array(ctx, struct db_value, s->grants_n + 1), head = db_id(&s->workspace_id);
+    struct db_value *values = talloc_array(ctx, struct db_value, s->grants_n + 1),
+                    head = db_id(&s->workspace_id);
     struct db_rows *rows;
     for (size_t i = 0; i < s->grants_n; i++)
         values[i] = db_id(&s->grants[i].grant_id);

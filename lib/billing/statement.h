@@ -1,6 +1,6 @@
-/* What a month costs the workspaces: opening balance, what changed it, and closing balance, out of the sums of
- * the ledger and the rows that are not in them yet, in one snapshot. Everything is allocated on ctx. Amounts
- * are micro-credits. */
+/* What a month costs the workspaces: opening balance, what changed it, and closing balance, out of the sums
+ * of the ledger and the rows that are not in them yet, in one snapshot. Everything is allocated on ctx.
+ * Amounts are micro-credits. */
 #pragma once
 
 #include "billing/calendar.h"

@@ -153,8 +153,9 @@ static char *append_csv_sums(char *csv, const struct statement *s, struct csv_ro
 
 char *statement_csv(void *ctx, const struct statement *s)
 {
-    char *csv = talloc_strdup(ctx, "workspace_id,workspace,month,item,responder_id,responder,key_id,key_prefix,"
-                                   "grant_id,category,reference,entries,credits\r\n");
+    char *csv =
+        talloc_strdup(ctx, "workspace_id,workspace,month,item,responder_id,responder,key_id,key_prefix,"
+                           "grant_id,category,reference,entries,credits\r\n");
     csv = append_csv_row(csv, s, &(struct csv_row){.item = "opening", .n = -1, .micro = s->opening});
     for (size_t i = 0; i < s->grants_n; i++)
         csv = append_csv_sums(csv, s, (struct csv_row){.grant = &s->grants[i]}, &s->grants[i].sums);
@@ -232,8 +233,10 @@ static void put_summary(struct page *p, const struct statement *s)
 
 static void put_lines(struct page *p, const struct statement *s)
 {
-    put(p, "<h2>Usage</h2>\n<table>\n<thead><tr><th>Workflow or skill</th><th>Key</th><th class=\"n\">Runs</th>"
-           "<th class=\"n\">Debited</th><th class=\"n\">Refunded</th><th class=\"n\">Used</th></tr></thead>\n<tbody>\n");
+    put(p,
+        "<h2>Usage</h2>\n<table>\n<thead><tr><th>Workflow or skill</th><th>Key</th><th class=\"n\">Runs</th>"
+        "<th class=\"n\">Debited</th><th class=\"n\">Refunded</th><th "
+        "class=\"n\">Used</th></tr></thead>\n<tbody>\n");
     for (size_t i = 0; i < s->lines_n; i++) {
         const struct billing_line *l = &s->lines[i];
         put_text(p, "<tr><td>", l->responder ? l->responder : l->responder_id.text, "</td>");

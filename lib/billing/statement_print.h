@@ -6,8 +6,8 @@
 
 #include "billing/statement.h"
 
-/* The members of one statement; with `details` also its lines, grouped by `by` (BILLING_BY_…), and its grants.
- * The caller owns the reference. */
+/* The members of one statement; with `details` also its lines, grouped by `by` (BILLING_BY_…), and its
+ * grants. The caller owns the reference. */
 json_object *statement_json(const struct statement *s, unsigned by, bool details);
 /* The members that identify a line, and its sums. */
 json_object *billing_line_json(const struct billing_line *line, unsigned by);

@@ -12,7 +12,8 @@ Test(billing_calendar, months_are_written_and_read)
     cr_expect_eq(month, 2026 * 12 + 10);
     cr_expect_str_eq(billing_month_text(month, text), "2026-11");
     cr_expect_str_eq(billing_month_text(month + 2, text), "2027-01");
-    const char *const wrong[] = {"2026-13", "2026-00", "2026-1", "2026-11-01", "1969-12", "feb", "", "2026+11"};
+    const char *const wrong[] = {"2026-13", "2026-00", "2026-1", "2026-11-01",
+                                 "1969-12", "feb",     "",       "2026+11"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         cr_expect_not(billing_month_parse(wrong[i], &month), "%s", wrong[i]);
 }
@@ -38,7 +39,8 @@ Test(billing_calendar, a_month_has_its_days_and_its_zone)
 /* Every instant of a month has a day of it, also where midnight comes twice or not at all. */
 Test(billing_calendar, the_days_of_a_month_are_in_its_period)
 {
-    const char *const zones[] = {"America/Havana", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"};
+    const char *const zones[] = {"America/Havana", "America/Sao_Paulo", "Asia/Kolkata", "Australia/Lord_Howe",
+                                 "Pacific/Apia"};
     for (size_t z = 0; z < sizeof zones / sizeof zones[0]; z++) {
         struct zone *zone = billing_zone(NULL, zones[z]);
         struct billing_days days = {.zone = zone};
@@ -46,7 +48,8 @@ Test(billing_calendar, the_days_of_a_month_are_in_its_period)
             struct period p = billing_month_period(zone, month);
             cr_expect_eq(billing_month_period(zone, month + 1).start_ms, p.end_ms, "%s %d", zones[z], month);
             for (int64_t at = p.start_ms; at < p.end_ms; at += 900000)
-                cr_assert_eq(billing_day_month(billing_days_of(&days, at)), month, "%s %lld", zones[z], (long long)at);
+                cr_assert_eq(billing_day_month(billing_days_of(&days, at)), month, "%s %lld", zones[z],
+                             (long long)at);
         }
         talloc_free(zone);
     }
