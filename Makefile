@@ -354,6 +354,9 @@ install: all
 	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf
 	install -m 0644 nginx/millrace.conf.in nginx/tls.conf.in sql/grants.sql sql/grants-dbcheck.sql $(DESTDIR)$(SAMPLES_DIR)
+	install -d $(DESTDIR)$(SAMPLES_DIR)/grafana
+	install -m 0644 etc/prometheus/millrace.rules.yml $(DESTDIR)$(SAMPLES_DIR)
+	install -m 0644 etc/grafana/*.json $(DESTDIR)$(SAMPLES_DIR)/grafana
 	install -m 0755 setup/setup $(DESTDIR)$(PREFIX)/lib/millrace/setup
 	if [ -d console/dist ]; then install -d $(DESTDIR)$(SAMPLES_DIR)/console/assets && install -m 0644 console/dist/index.* $(DESTDIR)$(SAMPLES_DIR)/console && \
 	  install -m 0644 console/dist/assets/* $(DESTDIR)$(SAMPLES_DIR)/console/assets; fi

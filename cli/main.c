@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "cli/commands.h"
+#include "run/run_counts.h"
 #include "service/main_init.h"
 
 int main(int argc, char **argv)
@@ -13,6 +14,8 @@ int main(int argc, char **argv)
         return CLI_FAILED;
     struct cli cli = {.ctx = talloc_new(NULL)};
     int code = commands_run(&cli, argc - 1, argv + 1);
+    if (cli.db)
+        run_counts_flush(cli.db);
     talloc_free(cli.ctx);
     if (fflush(stdout) != 0)
         code = CLI_FAILED;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "blob/blob.h"
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
@@ -506,6 +507,7 @@ int process_run(const struct config *config, int index, struct peer_heartbeat *p
                 struct begun_run *begun_run)
 {
     struct process *p = talloc_zero(NULL, struct process);
+    tally_share(NULL, TALLY_EXECUTOR);
     p->exec.config = config;
     p->exec.process_index = index;
     p->exec.peers = peers;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "service/thread_queue.h"
 #include "webhook/fanout.h"
 #include "webhook/lane.h"
@@ -62,6 +63,8 @@ try {
     struct webhook_send *send;
     struct http_call *call;
     struct timer timer;
+    /* when it was handed to the HTTP client (clock_boot_ms) */
+    int64_t began_ms;
 };
 
 /* A lane on its way from the thread to the loop and back. */
@@ -88,6 +91,7 @@ static void end_try(struct try *t)
     struct lane_job *job = t->job;
     struct webhook_worker *w = job->worker;
     t->call = NULL;
+    tally_time(MEASURE_WEBHOOK, t->send->delivered ? 1 : 2, 0, clock_boot_ms() - t->began_ms);
     timer_clear(w->exec->timers, &t->timer);
     if (--job->open > 0)
         return;
@@ -159,7 +163,10 @@ static void send_one(struct lane_job *job, size_t i)
     void *scratch = talloc_new(NULL);
     int64_t now_s = clock_wall_ms() / 1000;
     const char *message = webhook_message_id(scratch, &lane->sends[i].outbox_id);
-    *t = (struct try){.job = job, .send = &lane->sends[i], .timer = {.fire = on_timeout, .arg = t}};
+    *t = (struct try){.job = job,
+                      .send = &lane->sends[i],
+                      .timer = {.fire = on_timeout, .arg = t},
+                      .began_ms = clock_boot_ms()};
     char trace[TRACE_PARENT_TEXT];
     struct http_header headers[6] = {
         {"Content-Type", "application/json"},

@@ -52,6 +52,7 @@ int reply_stored_response(struct request *r, const id *execution, const struct s
 {
     r->reply = (struct reply){0};
     r->execution_id = *execution;
+    r->is_replay = true;
     reply_header(r, "Idempotent-Replayed", "true");
     reply_header(r, "X-Idempotent-Replayed", "true");
     if (!response->body.at && id_is_set(execution))

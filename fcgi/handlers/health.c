@@ -1,9 +1,12 @@
 /* GET /healthz (the pool is alive), /readyz (the pool can serve), /metrics */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <talloc.h>
 
+#include "base/field.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/metric_lines.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -76,14 +79,9 @@ static char *add_bulk_metrics(char *text, const struct store_metrics *m)
     return text;
 }
 
-/* Appends the metrics that MariaDB knows. While it is unreachable they are left out and millrace_up is 0. */
-static char *add_run_metrics(char *text, struct db *db)
+/* The gauges of the whole installation. */
+static char *add_run_metrics(char *text, const struct store_metrics *m)
 {
-    struct store_metrics m;
-    bool up = store_metrics_read(db, &m) == OK;
-    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_up gauge\nmillrace_up %d\n", up);
-    if (!up)
-        return text;
     text = talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_runs gauge\nmillrace_runs{state=\"queued\"} %" PRId64
@@ -97,80 +95,17 @@ static char *add_run_metrics(char *text, struct db *db)
         "\nmillrace_executors{state=\"lost\"} %" PRId64 "\n"
         "# TYPE millrace_recent_losses gauge\nmillrace_recent_losses %" PRId64 "\n"
         "# TYPE millrace_recent_runs gauge\n",
-        m.queued, m.running, m.parked, m.signal_waits, m.delayed, m.wake_lag_ms / 1000, m.wake_lag_ms % 1000,
-        m.oldest_queued_ms / 1000, m.oldest_queued_ms % 1000, m.executors, m.executors_lost, m.lost_count);
+        m->queued, m->running, m->parked, m->signal_waits, m->delayed, m->wake_lag_ms / 1000,
+        m->wake_lag_ms % 1000, m->oldest_queued_ms / 1000, m->oldest_queued_ms % 1000, m->executors,
+        m->executors_lost, m->lost_count);
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
-                                             state_name((enum run_state)s), m.recent[s]);
-    return add_bulk_metrics(add_webhook_metrics(add_schedule_metrics(text, &m), &m), &m);
+                                             state_name((enum run_state)s), m->recent[s]);
+    return add_bulk_metrics(add_webhook_metrics(add_schedule_metrics(text, m), m), m);
 }
 
-static const char *kind_label(int kind)
+static char *add_accept_counters(char *text, const struct accept_group_counters *c)
 {
-    return kind == KIND_SKILL ? "skill" : "workflow";
-}
-
-/* The histogram `measure` of one kind; the rows are in the order of the buckets. */
-static char *add_histogram(char *text, const struct store_run_count *list, size_t n, int measure, int kind,
-                           const char *name)
-{
-    int64_t buckets[RUN_COUNTS_BUCKETS] = {0};
-    int64_t sum_ms = 0;
-    int64_t total = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].measure != measure || list[i].kind != kind)
-            continue;
-        buckets[list[i].place] = list[i].n;
-        sum_ms += list[i].sum_ms;
-    }
-    for (int b = 0; b < RUN_COUNTS_BUCKETS; b++) {
-        total += buckets[b];
-        const char *bound = b < RUN_COUNTS_BUCKETS - 1
-                                ? talloc_asprintf(text, "%g", (double)run_counts_bounds_ms[b] / 1000)
-                                : "+Inf";
-        text = talloc_asprintf_append_buffer(text, "%s_bucket{kind=\"%s\",le=\"%s\"} %" PRId64 "\n", name,
-                                             kind_label(kind), bound, total);
-    }
-    return talloc_asprintf_append_buffer(text,
-                                         "%s_sum{kind=\"%s\"} %" PRId64 ".%03" PRId64 "\n"
-                                         "%s_count{kind=\"%s\"} %" PRId64 "\n",
-                                         name, kind_label(kind), sum_ms / 1000, sum_ms % 1000, name,
-                                         kind_label(kind), total);
-}
-
-/* What has begun and ended since the installation, in all processes. */
-static char *add_run_counts(char *text, struct db *db)
-{
-    static const struct {
-        enum run_measure measure;
-        const char *name;
-    } histograms[] = {{MEASURE_QUEUED, "millrace_run_queued_seconds"},
-                      {MEASURE_RUNNING, "millrace_run_seconds"}};
-    struct store_run_count *list;
-    size_t n;
-    if (store_metrics_counts(db, text, &list, &n) != OK)
-        return text;
-    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_runs_ended_total counter\n");
-    for (size_t i = 0; i < n; i++) {
-        const char *reason = reason_name((enum failure_reason)list[i].reason);
-        if (list[i].measure == MEASURE_ENDS)
-            text = talloc_asprintf_append_buffer(
-                text, "millrace_runs_ended_total{kind=\"%s\",state=\"%s\",reason=\"%s\"} %" PRId64 "\n",
-                kind_label(list[i].kind), state_name((enum run_state)list[i].place), reason ? reason : "",
-                list[i].n);
-    }
-    for (size_t h = 0; h < sizeof histograms / sizeof *histograms; h++) {
-        text = talloc_asprintf_append_buffer(text, "# TYPE %s histogram\n", histograms[h].name);
-        for (int kind = KIND_WORKFLOW; kind <= KIND_SKILL; kind++)
-            text = add_histogram(text, list, n, histograms[h].measure, kind, histograms[h].name);
-    }
-    return text;
-}
-
-int h_health_metrics(struct request *r)
-{
-    struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
-    char *text = metrics_text(r, &r->app->shared->metrics, r->app->route_names, r->app->routes_n);
     text = talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_accept_batches_total counter\nmillrace_accept_batches_total %" PRIu64 "\n"
@@ -180,18 +115,67 @@ int h_health_metrics(struct request *r)
         "# TYPE millrace_accept_withdrawn_total counter\nmillrace_accept_withdrawn_total %" PRIu64 "\n"
         "# TYPE millrace_accept_postponed_total counter\nmillrace_accept_postponed_total %" PRIu64 "\n"
         "# TYPE millrace_accept_busy_rejected_total counter\nmillrace_accept_busy_rejected_total %" PRIu64
-        "\n",
-        c.batches, c.runs, c.alone, c.settled, c.withdrawn, c.postponed, c.busy_rejected);
-    struct slow_share *slow = &r->app->shared->slow;
+        "\n# TYPE millrace_accept_batch_runs histogram\n",
+        c->batches, c->runs, c->alone, c->settled, c->withdrawn, c->postponed, c->busy_rejected);
+    uint64_t total = 0;
+    for (int i = 0; i <= ACCEPT_GROUP_SIZES; i++) {
+        char bound[16] = "+Inf";
+        if (i < ACCEPT_GROUP_SIZES) {
+            snprintf(bound, sizeof bound, "%d", 1 << i);
+            total += c->sizes[i];
+        }
+        text = metrics_bucket_text(text, "millrace_accept_batch_runs", "", bound, total);
+        text = talloc_strdup_append_buffer(text, "\n");
+    }
+    return talloc_asprintf_append_buffer(
+        text, "millrace_accept_batch_runs_sum %" PRIu64 "\nmillrace_accept_batch_runs_count %" PRIu64 "\n",
+        c->runs, total);
+}
+
+static char *add_slow_requests(char *text, struct slow_share *slow)
+{
     unsigned waiting, places = slow_share_places(slow, &waiting);
-    text = talloc_asprintf_append_buffer(
+    return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_slow_requests gauge\nmillrace_slow_requests{state=\"running\"} %u\n"
         "millrace_slow_requests{state=\"waiting\"} %u\n"
         "# TYPE millrace_slow_waited_total counter\nmillrace_slow_waited_total %" PRIu64 "\n"
         "# TYPE millrace_slow_rejected_total counter\nmillrace_slow_rejected_total %" PRIu64 "\n",
         places > waiting ? places - waiting : 0, waiting, slow->waited, slow->rejected);
-    text = add_run_metrics(text, r->app->db);
-    text = add_run_counts(text, r->app->db);
-    return reply_bytes(r, 200, "text/plain; version=0.0.4", text, strlen(text));
+}
+
+/* True if the client names OpenMetrics and does not prefer plain text. */
+static bool prefers_open_metrics(struct request *r)
+{
+    const char *accept = request_list(r, "HTTP_ACCEPT");
+    if (!accept)
+        return false;
+    struct field_match open = field_match_media(r, accept, "application", "openmetrics-text");
+    struct field_match plain = field_match_media(r, accept, "text", "plain");
+    if (open.weight == 0 || open.specificity < 3)
+        return false;
+    return plain.specificity < 3 || open.weight >= plain.weight;
+}
+
+int h_health_metrics(struct request *r)
+{
+    bool is_open = prefers_open_metrics(r);
+    struct store_metrics m;
+    struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
+    char *text = metrics_text(r, &r->app->shared->metrics, r->app->route_names, r->app->routes_n, is_open);
+    text = add_accept_counters(text, &c);
+    text = add_slow_requests(text, &r->app->shared->slow);
+    text = metrics_add_host(text, r);
+    bool is_up = store_metrics_read(r->app->db, &m) == OK;
+    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_up gauge\nmillrace_up %d\n", is_up);
+    if (is_up) {
+        run_counts_flush(r->app->db);
+        text = metrics_add_installation(add_run_metrics(text, &m), r, &m);
+    }
+    if (is_open)
+        text = metrics_open_text(r, text);
+    return reply_bytes(r, 200,
+                       is_open ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
+                               : "text/plain; version=0.0.4",
+                       text, strlen(text));
 }

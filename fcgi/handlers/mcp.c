@@ -115,8 +115,20 @@ static int serve_notification(struct request *r, const struct rpc *rpc, const id
     return reply_empty(r, 202);
 }
 
+static void count_request(const struct request *r, const char *method)
+{
+    enum mcp_count count = strcmp(method, "initialize") == 0   ? MCP_COUNT_INITIALIZE
+                           : strcmp(method, "ping") == 0       ? MCP_COUNT_PING
+                           : strcmp(method, "tools/list") == 0 ? MCP_COUNT_LIST
+                           : strcmp(method, "tools/call") == 0 ? MCP_COUNT_CALL
+                                                               : MCP_COUNT_OTHER;
+    if (r->app->shared)
+        atomic_fetch_add_explicit(&r->app->shared->metrics.mcp[count], 1, memory_order_relaxed);
+}
+
 static int serve_request(struct request *r, const struct rpc *rpc, const id *session)
 {
+    count_request(r, rpc->method);
     if (strcmp(rpc->method, "initialize") == 0)
         return mcp_initialize(r, rpc);
     if (strcmp(rpc->method, "ping") == 0)

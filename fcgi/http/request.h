@@ -100,6 +100,8 @@ struct request {
     uint64_t errors_logged;
     /* For the access log. */
     id execution_id;
+    /* The reply is that of an earlier request with the same Idempotency-Key. */
+    bool is_replay;
     /* For the access log: number of runs that were accepted in the same transaction. */
     int batch;
 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/tally.h"
 #include "blob/blob.h"
 #include "fcgi/cache/name_cache.h"
 #include "fcgi/cache/skill_cache.h"
@@ -18,6 +19,7 @@
 #include "fcgi/server/routes.h"
 #include "fcgi/server/worker.h"
 #include "redis/keys.h"
+#include "run/run_counts.h"
 #include "secret/seal.h"
 #include "service/supervisor.h"
 #include "service/unix_listener.h"
@@ -82,6 +84,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     /* a predecessor may have died */
     upload_share_end(&p->shared->uploads, slot);
     slow_share_end(&p->shared->slow, slot);
+    tally_share(&p->shared->tally, TALLY_API);
     app->db = db_new(app, &db);
     app->redis = redis_new(app, c->redis.socket);
     app->workflows = workflow_cache_new(app);
@@ -107,6 +110,7 @@ static int run_worker(void *arg, int kind, int slot)
         /* the limit differs by slot, so that the workers are not all replaced at the same time */
         int64_t recycle = p->config->api.recycle_requests;
         worker_run(w, app, recycle ? recycle + recycle * slot / WORKER_SLOTS : 0);
+        run_counts_flush(app->db);
     }
     talloc_free(ctx);
     return app ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -307,6 +307,11 @@ const char *const *route_names(unsigned *n_r)
     return names;
 }
 
+bool route_starts_run(const struct request *r)
+{
+    return r->route && (r->route->handler == h_workflow_run || r->route->handler == h_skill_run);
+}
+
 unsigned route_index(const struct request *r)
 {
     return r->route ? (unsigned)(r->route - table) : ROUTES;

@@ -140,12 +140,25 @@ int worker_accept(struct worker *w)
     }
 }
 
+static void count_accept(const struct request *r, int64_t us)
+{
+    int status = r->reply.status;
+    enum accept_outcome outcome = status >= 500   ? ACCEPT_UNAVAILABLE
+                                  : status >= 400 ? ACCEPT_REJECTED
+                                  : r->is_replay  ? ACCEPT_REPLAYED
+                                                  : ACCEPT_ACCEPTED;
+    metrics_time(&r->app->shared->metrics.accepts[outcome], metrics_second_bounds, us,
+                 outcome == ACCEPT_ACCEPTED ? r->execution_id.text : NULL, clock_wall_ms());
+}
+
 static void log_request(const struct request *r)
 {
     int64_t us = clock_boot_us() - r->began_us;
     struct metrics *m = &r->app->shared->metrics;
     struct db_counters t = db_take_counters(r->app->db);
     metrics_count(m, route_index(r), r->reply.status, us);
+    if (route_starts_run(r))
+        count_accept(r, us);
     atomic_fetch_add_explicit(&m->redis_fallbacks, redis_take_failures(r->app->redis), memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_lost, t.lost, memory_order_relaxed);
     atomic_fetch_add_explicit(&m->db_settled, t.settled, memory_order_relaxed);

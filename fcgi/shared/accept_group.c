@@ -87,6 +87,7 @@ struct accept_group {
     _Atomic int64_t leader_progress_ms;
     /* MariaDB's id of the leader's connection; a successor kills it. */
     _Atomic uint64_t leader_connection;
+    _Atomic uint64_t sizes[ACCEPT_GROUP_SIZES];
     _Atomic uint64_t batches, runs, alone, settled, withdrawn, postponed, busy_rejected;
     /* By slot. */
     struct busy_record busy[ACCEPT_GROUP_WORKERS_MAX];
@@ -161,7 +162,7 @@ struct accept_group *accept_group_init(void *memory, unsigned workers)
 
 struct accept_group_counters accept_group_counters(const struct accept_group *g)
 {
-    return (struct accept_group_counters){
+    struct accept_group_counters c = {
         .batches = g->batches,
         .runs = g->runs,
         .alone = g->alone,
@@ -170,6 +171,9 @@ struct accept_group_counters accept_group_counters(const struct accept_group *g)
         .postponed = g->postponed,
         .busy_rejected = g->busy_rejected,
     };
+    for (int i = 0; i < ACCEPT_GROUP_SIZES; i++)
+        c.sizes[i] = g->sizes[i];
+    return c;
 }
 
 /* --- a request and its answer in their slot --- */
@@ -329,6 +333,18 @@ static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now
     return true;
 }
 
+_Static_assert(1 << (ACCEPT_GROUP_SIZES - 1) == ACCEPT_BATCH_MAX, "the last place is for the largest batch");
+
+static void count_batch(struct accept_group *g, size_t n)
+{
+    unsigned place = 0;
+    while (place < ACCEPT_GROUP_SIZES - 1 && n > (size_t)1 << place)
+        place++;
+    atomic_fetch_add(&g->batches, 1);
+    atomic_fetch_add(&g->runs, n);
+    atomic_fetch_add(&g->sizes[place], 1);
+}
+
 /* Accepts runs of one workspace outside of the slots, in a transaction of their own. While their account is
  * locked, the worker waits by the same rule as in the group. */
 static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *const *requests,
@@ -363,8 +379,7 @@ void accept_group_run_items(struct accept_member *m, void *ctx, const struct run
     for (int ms = 0; ms < GIVE_WAY_MS && somebody_waits(m->group, workspace_hash(requests[0])); ms++)
         nanosleep(&(struct timespec){.tv_nsec = 1000000L}, NULL);
     accept_alone(m, ctx, requests, n, answers);
-    atomic_fetch_add(&m->group->batches, 1);
-    atomic_fetch_add(&m->group->runs, n);
+    count_batch(m->group, n);
 }
 
 /* --- leading --- */
@@ -412,8 +427,7 @@ static void process_batch(struct accept_member *m, struct accept_slot *const *ta
     for (size_t i = 0; i < n; i++)
         requests[i] = &taken[i]->request;
     accept_batch(m->db, m->redis, scratch, requests, n, settle_connection, answers);
-    atomic_fetch_add(&m->group->batches, 1);
-    atomic_fetch_add(&m->group->runs, n);
+    count_batch(m->group, n);
     answer_slots(m, taken, n, answers);
     talloc_free(scratch);
 }

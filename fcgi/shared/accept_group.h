@@ -42,6 +42,8 @@ enum {
     ACCEPT_BATCH_BYTES = 4 * 1024 * 1024,
     /* A request that no leader has taken by then is withdrawn and answered 503. */
     ACCEPT_TIMEOUT_MS = 2500,
+    /* Batches are counted by their size, up to 1, 2, 4, 8, 16, 32 and 64 runs. */
+    ACCEPT_GROUP_SIZES = 7,
 };
 
 /* Bytes of shared memory that a group of `workers` needs. */
@@ -73,6 +75,8 @@ unsigned accept_group_last_batch(const struct accept_member *member);
 
 struct accept_group_counters {
     uint64_t batches, runs;
+    /* Batches by the number of their runs: place i has those of more than 2^(i-1) and at most 2^i. */
+    uint64_t sizes[ACCEPT_GROUP_SIZES];
     /* Requests too large for a slot. */
     uint64_t alone;
     /* Dead leaders whose batch was settled. */

@@ -1,6 +1,9 @@
+#define _GNU_SOURCE /* mempcpy */
 #include "fcgi/shared/metrics.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <talloc.h>
 
 void metrics_count(struct metrics *m, unsigned route, int status, int64_t us)
@@ -11,18 +14,134 @@ void metrics_count(struct metrics *m, unsigned route, int status, int64_t us)
     atomic_fetch_add_explicit(&m->us[route], (uint64_t)us, memory_order_relaxed);
 }
 
-static char *add_route(char *text, struct metrics *m, unsigned route, const char *name)
+const int64_t metrics_second_bounds[METRICS_BUCKETS - 1] = {
+    1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000};
+
+/* --- histograms --- */
+
+static bool hold(struct metrics_exemplar *e)
 {
-    uint64_t all = 0;
+    int is_free = 0;
+    return atomic_compare_exchange_strong(&e->is_held, &is_free, 1);
+}
+
+void metrics_time(struct metrics_histogram *h, const int64_t bounds[METRICS_BUCKETS - 1], int64_t value,
+                  const char *execution, int64_t now_ms)
+{
+    int bucket = 0;
+    while (bucket < METRICS_BUCKETS - 1 && value > bounds[bucket])
+        bucket++;
+    atomic_fetch_add_explicit(&h->sum, (uint64_t)(value > 0 ? value : 0), memory_order_relaxed);
+    atomic_fetch_add_explicit(&h->n[bucket], 1, memory_order_relaxed);
+    struct metrics_exemplar *e = &h->exemplars[bucket];
+    if (!execution || !*execution || !hold(e))
+        return;
+    snprintf(e->labels, sizeof e->labels, "execution_id=\"%s\"", execution);
+    e->value = value;
+    e->at_ms = now_ms;
+    atomic_store(&e->is_held, 0);
+}
+
+char *metrics_bucket_text(char *text, const char *name, const char *labels, const char *bound, uint64_t n)
+{
+    return talloc_asprintf_append_buffer(text, "%s_bucket{%s%sle=\"%s\"} %" PRIu64, name, labels,
+                                         *labels ? "," : "", bound, n);
+}
+
+static char *add_exemplar(char *text, struct metrics_exemplar *e, int64_t units)
+{
+    if (!hold(e))
+        return text;
+    if (*e->labels)
+        text = talloc_asprintf_append_buffer(text, " # {%s} %.6f %.3f", e->labels,
+                                             (double)e->value / (double)units, (double)e->at_ms / 1000);
+    atomic_store(&e->is_held, 0);
+    return text;
+}
+
+char *metrics_histogram_text(char *text, struct metrics_histogram *h, const int64_t *bounds, int64_t units,
+                             const char *name, const char *labels, bool with_exemplars)
+{
+    uint64_t total = 0;
+    for (int b = 0; b < METRICS_BUCKETS; b++) {
+        char bound[32] = "+Inf";
+        if (b < METRICS_BUCKETS - 1)
+            snprintf(bound, sizeof bound, "%g", (double)bounds[b] / (double)units);
+        total += atomic_load_explicit(&h->n[b], memory_order_relaxed);
+        text = metrics_bucket_text(text, name, labels, bound, total);
+        if (with_exemplars)
+            text = add_exemplar(text, &h->exemplars[b], units);
+        text = talloc_strdup_append_buffer(text, "\n");
+    }
+    const char *open = *labels ? "{" : "", *close = *labels ? "}" : "";
+    return talloc_asprintf_append_buffer(text, "%s_sum%s%s%s %.6f\n%s_count%s%s%s %" PRIu64 "\n", name, open,
+                                         labels, close, (double)h->sum / (double)units, name, open, labels,
+                                         close, total);
+}
+
+static char *add_accepts(char *text, struct metrics *m, bool with_exemplars)
+{
+    static const char *const labels[ACCEPT_OUTCOMES] = {
+        [ACCEPT_ACCEPTED] = "outcome=\"accepted\"",
+        [ACCEPT_REPLAYED] = "outcome=\"replayed\"",
+        [ACCEPT_REJECTED] = "outcome=\"rejected\"",
+        [ACCEPT_UNAVAILABLE] = "outcome=\"unavailable\"",
+    };
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_accept_seconds histogram\n");
+    for (int i = 0; i < ACCEPT_OUTCOMES; i++)
+        text = metrics_histogram_text(text, &m->accepts[i], metrics_second_bounds, 1000000,
+                                      "millrace_accept_seconds", labels[i], with_exemplars);
+    return text;
+}
+
+static char *add_mcp(char *text, struct metrics *m)
+{
+    static const char *const methods[MCP_COUNTS] = {
+        [MCP_COUNT_INITIALIZE] = "initialize", [MCP_COUNT_PING] = "ping",   [MCP_COUNT_LIST] = "tools/list",
+        [MCP_COUNT_CALL] = "tools/call",       [MCP_COUNT_OTHER] = "other",
+    };
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_mcp_requests_total counter\n");
+    for (int i = 0; i < MCP_COUNTS; i++)
+        text = talloc_asprintf_append_buffer(text, "millrace_mcp_requests_total{method=\"%s\"} %" PRIu64 "\n",
+                                             methods[i], (uint64_t)atomic_load(&m->mcp[i]));
+    return text;
+}
+
+char *metrics_open_text(void *ctx, const char *text)
+{
+    char *out = talloc_array(ctx, char, strlen(text) + sizeof "# EOF\n");
+    char *to = out;
+    for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1) {
+        static const char counter[] = "_total counter";
+        size_t n = (size_t)(end - line), tail = sizeof counter - 1;
+        bool is_type =
+            strncmp(line, "# TYPE ", 7) == 0 && n > tail && strncmp(end - tail, counter, tail) == 0;
+        size_t head = is_type ? n - tail : n;
+        to = mempcpy(to, line, head);
+        to = is_type ? mempcpy(to, " counter", 8) : to;
+        *to++ = '\n';
+    }
+    memcpy(to, "# EOF\n", sizeof "# EOF\n");
+    return out;
+}
+
+/* --- counters --- */
+
+static char *add_requests(char *text, struct metrics *m, unsigned route, const char *name)
+{
     for (int status = 0; status < METRICS_STATUSES; status++) {
         uint64_t n = atomic_load_explicit(&m->requests[route][status], memory_order_relaxed);
-        all += n;
         if (n > 0)
             text = talloc_asprintf_append_buffer(
                 text, "millrace_requests_total{route=\"%s\",status=\"%d\"} %" PRIu64 "\n", name, status, n);
     }
+    return text;
+}
+
+static char *add_request_time(char *text, struct metrics *m, unsigned route, const char *name)
+{
     uint64_t us = atomic_load_explicit(&m->us[route], memory_order_relaxed);
-    if (all > 0)
+    if (us > 0)
         text = talloc_asprintf_append_buffer(
             text, "millrace_request_seconds_total{route=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n", name,
             us / 1000000, us % 1000000);
@@ -55,12 +174,17 @@ static char *add_refused_budget(char *text, struct metrics *m)
     return text;
 }
 
-char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n)
+char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n,
+                   bool with_exemplars)
 {
-    char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n"
-                                    "# TYPE millrace_request_seconds_total counter\n");
+    char *text = talloc_strdup(ctx, "# TYPE millrace_requests_total counter\n");
     for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
-        text = add_route(text, m, i, names[i]);
+        text = add_requests(text, m, i, names[i]);
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_request_seconds_total counter\n");
+    for (unsigned i = 0; i < names_n && i < METRICS_ROUTES; i++)
+        text = add_request_time(text, m, i, names[i]);
+    text = add_accepts(text, m, with_exemplars);
+    text = add_mcp(text, m);
     text = add_batch_items(text, m);
     text = add_refused_budget(text, m);
     return talloc_asprintf_append_buffer(

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "account/balance_cache.h"
+#include "base/tally.h"
 #include "fcgi/shared/accept_group.h"
 #include "fcgi/shared/address_limit.h"
 #include "fcgi/shared/admission.h"
@@ -31,6 +32,8 @@ struct current_request {
 struct fcgi_shared {
     struct current_request current[WORKER_SLOTS];
     struct metrics metrics;
+    /* What the workers have counted and not added to MariaDB. */
+    struct tally tally;
     struct admission admission;
     struct rate_area rate;
     struct idempotency_key_filter idempotency_key_filter;

@@ -278,12 +278,16 @@ void account_publish(struct redis *redis, const struct account *accounts, size_t
     talloc_free(scratch);
 }
 
+_Static_assert((int)LEDGER_VOID < (int)DB_TX_MOVED_KINDS, "DB_TX_MOVED_KINDS is too small");
+
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
 {
     struct db_value *values = talloc_array(tx->ctx, struct db_value, n * LEDGER_INSERT_SET_COUNT + 1);
     for (size_t i = 0; i < n; i++) {
         const struct ledger_entry *l = &entries[i];
         struct db_value *v = &values[i * LEDGER_INSERT_SET_COUNT];
+        tx->moved[l->kind].n++;
+        tx->moved[l->kind].amount += l->amount < 0 ? -l->amount : l->amount;
         v[LEDGER_INSERT_SET_WORKSPACE_ID] = db_id(&l->workspace_id);
         v[LEDGER_INSERT_SET_ID] = db_id(&l->id);
         v[LEDGER_INSERT_SET_KIND] = db_number(l->kind);

@@ -84,6 +84,8 @@ static const struct setting settings[] = {
     NUMBER_ROW(api, queue_ms, 100, 10, 5000,
                "overload threshold: if queueing delay stays above this many ms, late requests are rejected "
                "with 503"),
+    NUMBER_ROW(api, metrics_workspaces, 10, 0, 100,
+               "workspaces with the most queued and running runs that GET /metrics shows one by one"),
     NUMBER_ROW(api, grace_s, 30, 1, 3600,
                "seconds that a stopping worker may take to finish its current request"),
     CHECKED_ROW(api, cors_origins, "", origins_problem,

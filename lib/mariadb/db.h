@@ -116,6 +116,7 @@ enum err db_run_each(struct db *db, void *ctx, enum sql_id query, const struct d
  * its transaction writes the rows that it has locked (write_locked): the server flushes its log before
  * anybody sees the result, and of two servers that replicate to each other, the one that comes second fails
  * and decides again. ERR_UNCERTAIN: not settled within settle_s. */
+enum { DB_TX_MOVED_KINDS = 8 };
 struct db_tx;
 typedef enum err db_work(struct db_tx *tx, void *arg);
 struct db_tx {
@@ -134,6 +135,12 @@ struct db_tx {
     void *write_locked_arg;
     /* Locked rows of this kind that are not written so far; 0 at COMMIT. */
     size_t unwritten;
+    /* Rows of the ledger by kind, and their amount without its sign: counted in the tally after COMMIT.
+     * Belongs to lib/account/account.c. */
+    struct {
+        uint64_t n;
+        int64_t amount;
+    } moved[DB_TX_MOVED_KINDS];
 };
 enum err db_transaction(struct db *db, db_work *work, void *arg) WARN_UNUSED;
 

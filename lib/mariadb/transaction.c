@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "base/tally.h"
 #include "mariadb/db_private.h"
 
 enum {
@@ -30,12 +31,14 @@ static void tx_rollback(struct db *db)
 
 static enum db_fault tx_commit(struct db *db)
 {
+    int64_t began_us = clock_boot_us();
     db_count_round_trip(db);
     failpoint("db.before_commit");
     int failed = mysql_send_query(db->conn, "COMMIT", 6);
     failpoint("db.in_commit");
     if (failed != 0 || mysql_read_query_result(db->conn) != 0)
         return db_record_commit_error(db);
+    tally_commit(clock_boot_us() - began_us);
     failpoint("db.after_commit");
     return db->fault = FAULT_NONE;
 }
@@ -87,6 +90,12 @@ static enum err tx_run_work(struct db_tx *tx, db_work *work, void *arg, enum err
     return e;
 }
 
+static void count_moved(const struct db_tx *tx)
+{
+    for (int kind = 0; kind < DB_TX_MOVED_KINDS; kind++)
+        tally_add(MEASURE_MONEY, kind, 0, 0, tx->moved[kind].n, tx->moved[kind].amount);
+}
+
 /* Runs the transaction once, from its beginning to COMMIT. */
 static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, void *arg, enum err *e_r)
 {
@@ -109,6 +118,8 @@ static enum tx_outcome tx_attempt(struct db *db, bool settling, db_work *work, v
     db->in_transaction = false;
     enum db_fault fault = db->conn ? tx_commit(db) : FAULT_CONNECTION;
     *e_r = fault == FAULT_NONE ? refusal : db_err(fault);
+    if (fault == FAULT_NONE && refusal == OK)
+        count_moved(&tx);
     if (fault == FAULT_NONE)
         return TX_DONE;
     if (fault == FAULT_CONNECTION)

@@ -155,9 +155,25 @@ enum err store_metrics_counts(struct db *db, void *ctx, struct store_run_count *
                                     .reason = (int)db_int(rows, r, METRICS_COUNTS_REASON),
                                     .n = db_int(rows, r, METRICS_COUNTS_N),
                                     .sum_ms = db_int(rows, r, METRICS_COUNTS_SUM_MS)};
-        if (c.measure >= MEASURE_ENDS && c.measure < RUN_MEASURES && c.place >= 0 &&
-            c.place < RUN_COUNTS_BUCKETS && (c.kind == KIND_WORKFLOW || c.kind == KIND_SKILL))
+        if (c.measure >= MEASURE_ENDS && c.measure < TALLY_MEASURES && c.place >= 0 &&
+            c.place < TALLY_BUCKETS)
             (*list_r)[(*n_r)++] = c;
     }
     return OK;
+}
+
+enum err store_metrics_server(struct db *db, struct store_server *s_r)
+{
+    struct db_rows *rows;
+    void *scratch = talloc_new(NULL);
+    enum err e = db_run(db, scratch, SQL_METRICS_DATABASE, NULL, 0, &rows);
+    if (e == OK && rows->count != 1)
+        e = ERR_INTERNAL;
+    if (e == OK)
+        *s_r = (struct store_server){.connections_max = db_int(rows, 0, METRICS_DATABASE_MOST),
+                                     .connections = db_int(rows, 0, METRICS_DATABASE_CONNECTED),
+                                     .lock_waits = db_int(rows, 0, METRICS_DATABASE_LOCK_WAITS),
+                                     .now_ms = db_int(rows, 0, METRICS_DATABASE_NOW_MS)};
+    talloc_free(scratch);
+    return e;
 }

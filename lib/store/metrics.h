@@ -44,9 +44,20 @@ struct store_metrics {
     int64_t bulk_jobs[BULK_PAUSED + 1], bulk_items_pending;
 };
 
+/* Of the database server, at present. */
+struct store_server {
+    int64_t connections_max, connections;
+    /* Transactions that wait for a lock of a row. */
+    int64_t lock_waits;
+    /* Its clock. */
+    int64_t now_ms;
+};
+enum err store_metrics_server(struct db *db, struct store_server *s_r) WARN_UNUSED;
+
 /* A row of run_counts, see run/run_counts.h. */
 struct store_run_count {
     int measure, kind, place, reason;
+    /* sum_ms: in the unit of the measure */
     int64_t n, sum_ms;
 };
 /* By measure, kind, place and reason. Rows of unknown measures are left out. */

@@ -5,6 +5,7 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/tally.h"
 #include "executor/db_thread/error_text.h"
 #include "executor/run/claim_copy.h"
 #include "executor/run/workflow/action.h"
@@ -178,6 +179,9 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
                            .reason = reason};
     if (s && s->last_tries > row.tries)
         row.tries = s->last_tries;
+    if (status == STEP_STATUS_COMPLETED || status == STEP_STATUS_FAILED)
+        tally_time(MEASURE_STEP, (int)step->type, status == STEP_STATUS_COMPLETED ? 1 : 2,
+                   row.completed_ms - row.started_ms);
     commit_put_step(run_pending_commit(w->run), &row);
 }
 
