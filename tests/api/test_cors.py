@@ -199,9 +199,9 @@ def test_no_location_forgets_the_headers():
             stack[-1].append(line)
     blocks = [b for b in blocks if "add_header" in b and "/internal/unsatisfiable {" not in b.split("\n")[0]]
     assert not stack and len(blocks) >= 6
-    # the files of the console are for pages of this origin
-    console = [b for b in blocks if "/console/ {" in b.split("\n")[0]]
-    assert len(console) == 1 and "Cross-Origin-Resource-Policy same-origin always" in console[0] and "cors" not in console[0]
+    # the files of the console and of the documentation are for pages of this origin
+    console = [b for b in blocks if re.search("/(console|docs)/ {", b.split("\n")[0])]
+    assert len(console) == 2 and all("Cross-Origin-Resource-Policy same-origin always" in b and "cors" not in b for b in console)
     # the page of a ticket is for people who open it; no script of another origin may read it
     answer = [b for b in blocks if b.startswith("location /answer/ {")]
     assert len(answer) == 1 and "X-Request-Id" in answer[0] and "cors" not in answer[0]
