@@ -7,8 +7,8 @@
 #include <talloc.h>
 
 #include "base/field.h"
-#include "base/version.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/mcp_revision.h"
 #include "fcgi/handlers/mcp_tools.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -16,34 +16,6 @@
 #include "mcp/tool_name.h"
 #include "store/event.h"
 #include "store/execution.h"
-
-/* The first one is offered to clients that ask for another. Batches of 2025-03-26 are rejected. */
-static const char *const versions[] = {"2025-11-25", "2025-06-18", "2025-03-26"};
-
-static bool version_is_known(const char *version)
-{
-    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
-        if (strcmp(version, versions[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int reply_unsupported_version(struct request *r, const struct rpc *rpc, const char *asked)
-{
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "supported");
-    json_write_open(w, '[');
-    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++)
-        json_write_bytes(w, versions[i], strlen(versions[i]));
-    json_write_close(w, ']');
-    json_write_text(w, "requested", reply_text(r, asked));
-    json_write_close(w, '}');
-    const char *body = mcp_error(r, rpc->id, MCP_UNSUPPORTED_VERSION, "Unsupported protocol version",
-                                 json_write_result(w, NULL));
-    return reply_json(r, 400, body, strlen(body));
-}
 
 /* True if the client accepts event streams, or does not say what it accepts. */
 static bool accepts_stream(struct request *r)
@@ -76,14 +48,14 @@ static bool read_session(struct request *r, const struct rpc *rpc, id *session_r
 
 /* --- methods --- */
 
-static void write_server_info(struct json_write *w)
+/* What both eras tell of the server. */
+static void write_server(struct json_write *w)
 {
-    json_write_key(w, "serverInfo");
-    json_write_open(w, '{');
-    json_write_text(w, "name", "millrace");
-    json_write_text(w, "title", "Millrace");
-    json_write_text(w, "version", MILLRACE_VERSION);
-    json_write_close(w, '}');
+    json_write_json(w, "capabilities", "{\"tools\":{}}");
+    json_write_text(
+        w, "instructions",
+        "Each tool starts a run, which costs the price in its description. If a result has the status "
+        "running, call " MCP_GET_EXECUTION " with its execution_id later.");
 }
 
 static int mcp_initialize(struct request *r, const struct rpc *rpc)
@@ -92,14 +64,23 @@ static int mcp_initialize(struct request *r, const struct rpc *rpc)
     if (!asked)
         return rpc_reply_error(r, 200, rpc, MCP_INVALID_PARAMS, "protocolVersion must be a string.");
     struct json_write *w = mcp_result_open(r, rpc->id);
-    json_write_text(w, "protocolVersion", version_is_known(asked) ? asked : versions[0]);
-    json_write_json(w, "capabilities", "{\"tools\":{}}");
-    write_server_info(w);
-    json_write_text(
-        w, "instructions",
-        "Each tool starts a run, which costs the price in its description. If a result has the status "
-        "running, call " MCP_GET_EXECUTION " with its execution_id later.");
+    json_write_text(w, "protocolVersion", mcp_initialize_version(asked));
+    json_write_key(w, "serverInfo");
+    mcp_write_server_info(w);
+    write_server(w);
     reply_header(r, "Mcp-Session-Id", "%s", id_new().text);
+    return rpc_reply_result(r, w);
+}
+
+/* In place of `initialize` for clients without sessions. */
+static int mcp_discover(struct request *r, const struct rpc *rpc)
+{
+    struct json_write *w = mcp_result_open(r, rpc->id);
+    json_write_key(w, "supportedVersions");
+    mcp_write_versions(w);
+    write_server(w);
+    mcp_write_uncached(w);
+    mcp_write_complete(w);
     return rpc_reply_result(r, w);
 }
 
@@ -140,18 +121,35 @@ static int serve_request(struct request *r, const struct rpc *rpc, const id *ses
     return rpc_reply_error(r, 200, rpc, MCP_METHOD_NOT_FOUND, "Unknown method: %s.", rpc->method);
 }
 
+/* A message of a client that opens no session: each request stands for itself. */
+static int serve_stateless(struct request *r, const struct rpc *rpc)
+{
+    static const id no_session;
+    if (!rpc->id)
+        return reply_empty(r, 202);
+    if (strcmp(rpc->method, "server/discover") == 0)
+        return mcp_discover(r, rpc);
+    if (strcmp(rpc->method, "tools/list") == 0)
+        return mcp_tools_list(r, rpc);
+    if (strcmp(rpc->method, "tools/call") == 0)
+        return mcp_tools_call(r, rpc, &no_session);
+    return rpc_reply_error(r, 404, rpc, MCP_METHOD_NOT_FOUND, "Unknown method: %s.", rpc->method);
+}
+
 int h_mcp_post(struct request *r)
 {
     struct rpc rpc;
     id session;
-    const char *version = request_param(r, "HTTP_MCP_PROTOCOL_VERSION");
     if (!require_key(r) || !rpc_read(r, &rpc))
         return reply_rejected(r);
-    if (version && !version_is_known(version))
-        return reply_unsupported_version(r, &rpc, version);
+    enum mcp_era era = mcp_read_era(r, &rpc);
+    if (era == MCP_ERA_REJECTED)
+        return reply_rejected(r);
     if (!accepts_stream(r))
         return rpc_reply_error(r, 406, &rpc, MCP_INVALID_REQUEST,
                                "Accept must list application/json and text/event-stream.");
+    if (era == MCP_ERA_STATELESS)
+        return serve_stateless(r, &rpc);
     if (!read_session(r, &rpc, &session))
         return reply_rejected(r);
     return rpc.id ? serve_request(r, &rpc, &session) : serve_notification(r, &rpc, &session);
@@ -175,7 +173,7 @@ int h_mcp_get(struct request *r)
     const char *last = request_param(r, "HTTP_LAST_EVENT_ID");
     if (!require_key(r))
         return reply_rejected(r);
-    if (!last || !*last || strcmp(r->method, "GET") != 0)
+    if (!last || !*last || strcmp(r->method, "GET") != 0 || mcp_header_is_stateless(r))
         return reply_no_stream(r);
     if (!mcp_event_id_parse(r, last, &call))
         return reply_problem(r, 400, "invalid_request", "Last-Event-ID must be the id of an event of /mcp.");

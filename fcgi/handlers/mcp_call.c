@@ -37,11 +37,11 @@ int64_t mcp_wait_seconds(const struct request *r, const char *token)
     return token ? c->mcp.progress_wait_s : c->mcp.wait_s;
 }
 
-/* Clients of 2025-11-25 and later understand an event without data. */
+/* Clients of 2025-11-25 understand an event without data; later ones do not resume. */
 static bool client_is_primed(const struct request *r)
 {
     const char *version = request_param(r, "HTTP_MCP_PROTOCOL_VERSION");
-    return version && strcmp(version, "2025-11-25") >= 0;
+    return version && strcmp(version, "2025-11-25") == 0;
 }
 
 int mcp_follow(struct request *r, const struct mcp_call *call, int64_t seconds)

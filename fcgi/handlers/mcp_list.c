@@ -280,5 +280,7 @@ int mcp_tools_list(struct request *r, const struct rpc *rpc)
     json_write_close(page.w, ']');
     if (page.has_more)
         json_write_text(page.w, "nextCursor", page.last);
+    mcp_write_uncached(page.w);
+    mcp_write_complete(page.w);
     return rpc_reply_result(r, page.w);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/version.h"
 #include "json/json.h"
 #include "json/json_raw.h"
 
@@ -32,6 +33,31 @@ const char *mcp_result_close(struct json_write *w, size_t *size_r)
     json_write_close(w, '}');
     json_write_close(w, '}');
     return json_write_result(w, size_r);
+}
+
+void mcp_write_server_info(struct json_write *w)
+{
+    json_write_open(w, '{');
+    json_write_text(w, "name", "millrace");
+    json_write_text(w, "title", "Millrace");
+    json_write_text(w, "version", MILLRACE_VERSION);
+    json_write_close(w, '}');
+}
+
+void mcp_write_complete(struct json_write *w)
+{
+    json_write_text(w, "resultType", "complete");
+    json_write_key(w, "_meta");
+    json_write_open(w, '{');
+    json_write_key(w, "io.modelcontextprotocol/serverInfo");
+    mcp_write_server_info(w);
+    json_write_close(w, '}');
+}
+
+void mcp_write_uncached(struct json_write *w)
+{
+    json_write_int(w, "ttlMs", 0);
+    json_write_text(w, "cacheScope", "private");
 }
 
 const char *mcp_error(void *ctx, const char *rpc_id, enum mcp_error_code code, const char *message,
@@ -139,6 +165,7 @@ void mcp_write_outcome(struct json_write *w, const struct execution *exec)
     }
     write_structured(w, exec, code);
     json_write_flag(w, "isError", code != NULL);
+    mcp_write_complete(w);
 }
 
 void mcp_write_stopped(struct json_write *w, const struct execution *exec)
@@ -146,12 +173,14 @@ void mcp_write_stopped(struct json_write *w, const struct execution *exec)
     write_text_content(w, talloc_asprintf(w, "The execution has the status %s.", state_status(exec->state)));
     write_structured(w, exec, NULL);
     json_write_flag(w, "isError", false);
+    mcp_write_complete(w);
 }
 
 void mcp_write_tool_error(struct json_write *w, const char *text)
 {
     write_text_content(w, text);
     json_write_flag(w, "isError", true);
+    mcp_write_complete(w);
 }
 
 const char *mcp_outcome_response(void *ctx, const char *rpc_id, const struct execution *exec, size_t *size_r)

@@ -1,5 +1,5 @@
 /* The messages of the Model Context Protocol that the API and the event daemon both write: JSON-RPC 2.0.
- * Pure. Source: the specification's revision 2025-11-25. */
+ * Pure. Sources: the specification's revisions 2025-11-25 and 2026-07-28. */
 #pragma once
 
 #include "mcp/call.h"
@@ -12,13 +12,22 @@ enum mcp_error_code {
     MCP_METHOD_NOT_FOUND = -32601,
     MCP_INVALID_PARAMS = -32602,
     MCP_INTERNAL_ERROR = -32603,
-    /* of later revisions */
+    /* of 2026-07-28 and later */
+    MCP_HEADER_MISMATCH = -32020,
     MCP_UNSUPPORTED_VERSION = -32022
 };
 
 /* Opens a response and its `result`; the caller adds members, and mcp_result_close returns the text. */
 struct json_write *mcp_result_open(void *ctx, const char *rpc_id);
 const char *mcp_result_close(struct json_write *w, size_t *size_r);
+/* The server's name and version, an object. */
+void mcp_write_server_info(struct json_write *w);
+/* The members that 2026-07-28 requires of each result, and which earlier revisions ignore: it is the final
+ * one, and of this server. */
+void mcp_write_complete(struct json_write *w);
+/* The members that 2026-07-28 requires of what a client might cache: it may not, as nothing tells it of
+ * changes. */
+void mcp_write_uncached(struct json_write *w);
 /* An error response. `rpc_id` NULL: the request's id is not known; `data` is JSON or NULL. */
 const char *mcp_error(void *ctx, const char *rpc_id, enum mcp_error_code code, const char *message,
                       const char *data);

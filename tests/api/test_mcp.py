@@ -403,6 +403,80 @@ def test_versions_are_negotiated(stack, workspace):
     assert mcp.call("ping")["result"] == {}
 
 
+STATELESS = "2026-07-28"
+META = {"io.modelcontextprotocol/protocolVersion": STATELESS, "io.modelcontextprotocol/clientCapabilities": {}}
+
+
+class Stateless(Mcp):
+    """A client of revision 2026-07-28: no session, and headers that repeat members of the body."""
+
+    def __init__(self, stack, key):
+        self.url, self.key, self.number = stack.url + "/mcp", key, 0
+        self.headers = {"Authorization": f"Bearer {key}", "Accept": "application/json, text/event-stream", "Content-Type": "application/json",
+                        "MCP-Protocol-Version": STATELESS}
+
+    def open(self, method, params=None, id=None, headers=None):
+        params = {**(params or {})}
+        params["_meta"] = {**META, **params.get("_meta", {})}
+        more = {"Mcp-Method": method} | ({"Mcp-Name": params["name"]} if "name" in params else {})
+        return super().open(method, params, id, more | (headers or {}))
+
+
+def test_stateless_revision(stack, workspace):
+    expose(workspace, ECHO, "Echo it")
+    mcp = Stateless(stack, workspace.key()["key"])
+    found = mcp.call("server/discover")["result"]
+    assert found["resultType"] == "complete" and found["supportedVersions"] == [STATELESS, "2025-11-25", "2025-06-18", "2025-03-26"]
+    assert found["capabilities"] == {"tools": {}} and found["_meta"]["io.modelcontextprotocol/serverInfo"]["name"] == "millrace"
+    assert "Mcp-Session-Id" not in mcp.last.headers
+    listed = mcp.call("tools/list")["result"]
+    assert listed["resultType"] == "complete" and (listed["ttlMs"], listed["cacheScope"]) == (0, "private")
+    assert {"echo_it", "get_execution"} <= {t["name"] for t in listed["tools"]}
+    result = mcp.tool("echo_it", {"a": 2}, progressToken="t")
+    assert result["structuredContent"]["output"] == {"double": [2, 2]} and result["resultType"] == "complete" and mcp.notes
+    for answer in (mcp.tool("get_execution", {"execution_id": result["structuredContent"]["execution_id"]}), mcp.tool("get_execution", {}),
+                   mcp.tool("stop_execution", {"execution_id": result["structuredContent"]["execution_id"]})):
+        assert answer["resultType"] == "complete" and "io.modelcontextprotocol/serverInfo" in answer["_meta"]
+    for method in ("ping", "initialize", "subscriptions/listen", "nothing"):
+        answer = mcp.open(method)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, -32601), method
+    assert requests.get(mcp.url, headers={**mcp.headers, "Last-Event-ID": "x"}, timeout=10).status_code == 405
+    # two calls with one id are two runs, unless the client sends an Idempotency-Key
+    runs = {mcp.response(mcp.open("tools/call", {"name": "echo_it", "arguments": {"a": 1}}, 7, headers))["result"]["structuredContent"]["execution_id"]
+            for headers in ({}, {}, {"Idempotency-Key": "k"}, {"Idempotency-Key": "k"})}
+    assert len(runs) == 3 and len(workspace.client().get("/executions").json()["executions"]) == 4
+    assert mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}).status_code == 202
+
+
+def test_stateless_revision_checks_headers_and_meta(stack, workspace):
+    expose(workspace, ECHO, "Echo it")
+    mcp, before = Stateless(stack, workspace.key()["key"]), workspace.balance()
+    call = {"name": "echo_it", "arguments": {"a": 1}}
+
+    def refused(code, method="tools/call", params=call, **headers):
+        answer = mcp.open(method, params, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code), answer.text
+        return answer.json()["error"]
+    refused(-32020, Mcp_Method=None)
+    refused(-32020, Mcp_Method="tools/list")
+    refused(-32020, Mcp_Name=None)
+    refused(-32020, Mcp_Name="other")
+    for name in ("=?base64?ZWNobw==?=", "=?base64?ZWNob19p?=", "=?base64?%%?=", "=?base64?=", "=?base64??=", "=?base64?ZWNob19pdAA=?=", "=?base64?ZWNob19pdA?="):
+        refused(-32020, Mcp_Name=name)
+    refused(-32020, MCP_Protocol_Version=None)
+    refused(-32020, MCP_Protocol_Version="2025-11-25")
+    assert refused(-32022, MCP_Protocol_Version="2027-01-01")["data"]["requested"] == "2027-01-01"
+    assert STATELESS in refused(-32022, params={**call, "_meta": {"io.modelcontextprotocol/protocolVersion": "1900-01-01"}})["data"]["supported"]
+    for name in META:
+        refused(-32602, params={**call, "_meta": {name: None}})
+        refused(-32602, params={**call, "_meta": {name: 7}})
+    assert workspace.balance() == before
+    encoded = mcp.open("tools/call", call, headers={"Mcp-Name": "=?base64?ZWNob19pdA==?="})
+    assert mcp.response(encoded)["result"]["structuredContent"]["output"] == {"double": [1, 1]}
+    answer = mcp.send({"jsonrpc": "2.0", "id": 1, "method": "tools/list"}, {"Mcp-Method": "tools/list"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
+
+
 def test_methods_of_http(stack, workspace, mcp):
     assert requests.get(mcp.url, headers=mcp.headers, timeout=10).status_code == 405
     for method in ("DELETE", "PUT", "PATCH"):

@@ -1,4 +1,4 @@
-"""The reference client of the Model Context Protocol (npm @modelcontextprotocol/sdk) and its conformance suite
+"""The reference clients of the Model Context Protocol (npm @modelcontextprotocol/sdk and @modelcontextprotocol/client) and its conformance suite
 (npm @modelcontextprotocol/conformance) against /mcp."""
 import json
 import shutil
@@ -51,6 +51,23 @@ def test_reference_client_lists_and_calls(stack, workspace, node):
     assert skill["structuredContent"]["output"] == {"words": 3}
     assert fail["isError"] is True and "no luck" in fail["content"][0]["text"]
     assert (done["version"], done["server"]["name"]) == ("2025-11-25", "millrace")
+
+
+@pytest.mark.parametrize("mode", ["auto", "2026-07-28"])
+def test_reference_client_of_the_stateless_revision(stack, workspace, node, mode):
+    expose(workspace, ECHO, "Echo it")
+    expose(workspace, {"steps": [{"name": "a", "type": "fail", "message": "no luck"}]}, "Fail it")
+    for i in range(45):
+        expose(workspace, ECHO, f"tool {i:02}")
+    done = subprocess.run(["node", HERE / "mcp_stateless_client.mjs", stack.url + "/mcp", workspace.key()["key"], mode, "echo_it", '{"a": 4}', "fail_it", "{}",
+                           "get_execution", '{"execution_id": 1}'], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    done = json.loads(done.stdout)
+    assert done["version"] == "2026-07-28" and done["server"]["name"] == "millrace" and done["session"] is None
+    assert {"echo_it", "fail_it", "get_execution", "tool_44"} <= set(done["tools"]) and len(done["tools"]) == 49
+    echo, fail, wrong = done["results"]
+    assert echo["structuredContent"]["output"] == {"double": [4, 4]} and fail["isError"] is True and "no luck" in fail["content"][0]["text"]
+    assert wrong["isError"] is True and any("step.started" in p for p in done["progress"])
 
 
 def test_reference_client_resumes_after_a_cut(stack, workspace, node):

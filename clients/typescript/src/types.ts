@@ -5345,8 +5345,12 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description The revision that `initialize` has agreed on. */
+                /** @description The revision that `initialize` has agreed on; or 2026-07-28, which `_meta` of the body then names, too. */
                 "MCP-Protocol-Version"?: string;
+                /** @description The body's `method`; required from 2026-07-28 on. */
+                "Mcp-Method"?: string;
+                /** @description The body's `params.name`, plain or as `=?base64?…?=`; required for `tools/call` from 2026-07-28 on. */
+                "Mcp-Name"?: string;
                 /** @description The id that the response to `initialize` has in this header. */
                 "Mcp-Session-Id"?: string;
                 /** @description 1 to 256 octets, bare or as a quoted string. Kept for 24 hours. The same request with the same key gets the first

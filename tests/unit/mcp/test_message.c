@@ -2,6 +2,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/version.h"
 #include "mcp/message.h"
 
 #define RUN "0190a5d4-7c3a-7000-8000-000000000001"
@@ -21,7 +22,9 @@ Test(mcp_message, tells_the_outcome_of_a_run)
         response(ctx, (struct execution){.state = STATE_SUCCEEDED, .output = "{\"a\":[1,\"b\"]}"}),
         "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":{\"content\":[{\"type\":\"text\",\"text\":"
         "\"{\\\"a\\\":[1,\\\"b\\\"]}\"}],\"structuredContent\":{\"execution_id\":\"" RUN
-        "\",\"status\":\"success\",\"credits_used\":2.5,\"output\":{\"a\":[1,\"b\"]}},\"isError\":false}}");
+        "\",\"status\":\"success\",\"credits_used\":2.5,\"output\":{\"a\":[1,\"b\"]}},\"isError\":false,"
+        "\"resultType\":\"complete\",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":"
+        "{\"name\":\"millrace\",\"title\":\"Millrace\",\"version\":\"" MILLRACE_VERSION "\"}}}}");
     cr_assert(strstr(response(ctx, (struct execution){.state = STATE_SUCCEEDED, .output = "\"a \\u00e9\""}),
                      "\"text\":\"a \\u00e9\"}"));
     cr_assert(strstr(response(ctx, (struct execution){.state = STATE_SUCCEEDED}), "\"output\":null}"));
