@@ -1,4 +1,5 @@
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <talloc.h>
@@ -12,6 +13,7 @@
 #include "redis/subscriber.h"
 #include "run/event_json.h"
 #include "run/stop.h"
+#include "store/error_group.h"
 #include "store/event.h"
 #include "store/execution.h"
 #include "store/responder.h"
@@ -24,6 +26,7 @@ enum {
     STATEMENT_S = 30,
     LIST_DEFAULT = 20,
     LIST_MAX = 10000,
+    ERRORS_MAX = 1000,
     /* interval at which MariaDB is polled for events that Redis did not deliver */
     POLL_MS = 1000,
     /* a document of the maximum depth inside the object that shows it */
@@ -107,6 +110,55 @@ int cmd_execution_list(struct cli *cli, int argc, char **argv)
     json_object *list = json_object_new_array();
     for (size_t i = 0; i < rows->count; i++)
         json_object_array_add(list, execution_row_json(rows, i));
+    return cli_print(cli, list);
+}
+
+/* --- errors --- */
+
+static json_object *error_group_json(struct cli *cli, const struct error_group *g,
+                                     const struct execution *newest)
+{
+    json_object *o = json_object_new_object();
+    cli_add_number(o, "count", g->count);
+    cli_add_text(o, "reason", reason_name(g->reason));
+    cli_add_text(o, "step", g->step);
+    cli_add_text(o, "error", newest ? newest->error : NULL);
+    cli_add_time(o, "first_at", g->first_ms, true);
+    cli_add_time(o, "last_at", g->last_ms, true);
+    cli_add_text(o, "execution_id", g->newest.text);
+    cli_add_number(o, "responder_count", g->responders_n);
+    cli_add_text(o, "hash", talloc_asprintf(cli->ctx, "%016" PRIx64, (uint64_t)g->hash));
+    return o;
+}
+
+int cmd_execution_errors(struct cli *cli, int argc, char **argv)
+{
+    const char *workspace = NULL, *limit_text = NULL;
+    const struct cli_option options[] = {
+        {"workspace", .text_r = &workspace}, {"limit", .text_r = &limit_text}, {0}};
+    int64_t limit = LIST_DEFAULT, considered;
+    struct error_group *groups;
+    struct execution *newest;
+    size_t n, newest_n;
+    id workspace_id;
+    if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
+        (limit_text && !cli_number(cli, "--limit", limit_text, 1, ERRORS_MAX, &limit)))
+        return CLI_USAGE;
+    int code = cli_open_workspace(cli, STATEMENT_S, workspace, &workspace_id);
+    if (code != CLI_DONE)
+        return code;
+    enum err e = error_groups_read(cli->db, cli->ctx, &workspace_id, limit, &groups, &n, &considered);
+    id *ids = talloc_array(cli->ctx, id, ERRORS_MAX);
+    for (size_t i = 0; e == OK && i < n; i++)
+        ids[i] = groups[i].newest;
+    if (e == OK)
+        e = execution_get_all(cli->db, cli->ctx, &workspace_id, ids, n, &newest, &newest_n);
+    if (e != OK)
+        return cli_fail_err(cli, e, "grouping errors");
+    json_object *list = json_object_new_array();
+    for (size_t i = 0; i < n; i++)
+        json_object_array_add(
+            list, error_group_json(cli, &groups[i], execution_find(newest, newest_n, &groups[i].newest)));
     return cli_print(cli, list);
 }
 

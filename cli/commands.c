@@ -119,6 +119,8 @@ const struct command commands[] = {
     {"execution", "list", cmd_execution_list,
      "[--workspace W] [--workflow W] [--state STATE] [--parent ID] [--before ID] [--limit N]",
      "lists executions, newest first, at most 20 unless --limit is given"},
+    {"execution", "errors", cmd_execution_errors, "--workspace W [--limit N]",
+     "groups the newest 10,000 failed executions of a workspace by their errors, the largest groups first"},
     {"execution", "show", cmd_execution_show, "ID", "prints an execution with its steps and events"},
     {"execution", "stop", cmd_execution_stop, "ID", "stops an execution and its descendants",
      "execution.stop"},

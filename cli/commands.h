@@ -53,6 +53,7 @@ int cmd_workflow_list(struct cli *cli, int argc, char **argv);
 int cmd_workflow_archive(struct cli *cli, int argc, char **argv);
 int cmd_workflow_price(struct cli *cli, int argc, char **argv);
 int cmd_execution_list(struct cli *cli, int argc, char **argv);
+int cmd_execution_errors(struct cli *cli, int argc, char **argv);
 int cmd_execution_show(struct cli *cli, int argc, char **argv);
 int cmd_execution_stop(struct cli *cli, int argc, char **argv);
 int cmd_execution_tail(struct cli *cli, int argc, char **argv);

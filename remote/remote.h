@@ -92,6 +92,7 @@ int remote_run(struct remote *r, int argc, char **argv);
 int remote_retry(struct remote *r, int argc, char **argv);
 int remote_show(struct remote *r, int argc, char **argv);
 int remote_list(struct remote *r, int argc, char **argv);
+int remote_errors(struct remote *r, int argc, char **argv);
 int remote_stop(struct remote *r, int argc, char **argv);
 int remote_signal(struct remote *r, int argc, char **argv);
 int remote_logs(struct remote *r, int argc, char **argv);

@@ -311,15 +311,12 @@ static int print_list(struct remote *r, const struct remote_response *answer)
 
 int remote_list(struct remote *r, int argc, char **argv)
 {
-    const char *workflow = NULL, *state = NULL, *tag = NULL, *parent = NULL, *limit = "20",
-               *limit_text = NULL, *after = NULL;
-    const struct cli_option options[] = {{"workflow", .text_r = &workflow},
-                                         {"state", .text_r = &state},
-                                         {"tag", .text_r = &tag},
-                                         {"parent", .text_r = &parent},
-                                         {"limit", .text_r = &limit_text},
-                                         {"after", .text_r = &after},
-                                         {0}};
+    const char *workflow = NULL, *state = NULL, *tag = NULL, *parent = NULL, *error = NULL,
+               *error_hash = NULL, *limit = "20", *limit_text = NULL, *after = NULL;
+    const struct cli_option options[] = {
+        {"workflow", .text_r = &workflow}, {"state", .text_r = &state}, {"tag", .text_r = &tag},
+        {"parent", .text_r = &parent},     {"error", .text_r = &error}, {"error-hash", .text_r = &error_hash},
+        {"limit", .text_r = &limit_text},  {"after", .text_r = &after}, {0}};
     struct remote_response answer;
     int code = parse(r, argc, argv, options, NULL, 0);
     if (code != REMOTE_DONE)
@@ -328,12 +325,52 @@ int remote_list(struct remote *r, int argc, char **argv)
     path = remote_query(path, "workflow_id", workflow);
     path = remote_query(path, "state", state);
     path = remote_query(path, "tag", tag);
+    path = remote_query(path, "error", error);
+    path = remote_query(path, "error_hash", error_hash);
     path = remote_query(path, "parentId", parent);
     path = remote_query(path, "after", after);
     code = remote_call(r, &(struct remote_request){.method = "GET", .path = path}, &answer);
     if (code != REMOTE_DONE)
         return code;
     return r->json ? print_raw(&answer) : print_list(r, &answer);
+}
+
+/* --- errors --- */
+
+static int print_errors(struct remote *r, const struct remote_response *answer)
+{
+    json_object *page = parse_answer(r, answer), *list = json_get(page, "groups");
+    json_object *rows = json_own(r->ctx, json_object_new_array());
+    for (size_t i = 0; json_object_is_type(list, json_type_array) && i < json_object_array_length(list);
+         i++) {
+        json_object *g = json_object_array_get_idx(list, i), *row = json_object_new_object();
+        copy_member(row, "count", g, "count");
+        copy_member(row, "reason", g, "reason");
+        copy_member(row, "step", g, "step");
+        copy_member(row, "error", g, "error");
+        copy_member(row, "last_at", g, "last_at");
+        copy_member(row, "execution", g, "execution_id");
+        copy_member(row, "hash", g, "hash");
+        json_object_array_add(rows, row);
+    }
+    table_print(r->ctx, rows, terminal_columns());
+    return REMOTE_DONE;
+}
+
+int remote_errors(struct remote *r, int argc, char **argv)
+{
+    const char *limit = NULL;
+    const struct cli_option options[] = {{"limit", .text_r = &limit}, {0}};
+    struct remote_response answer;
+    int code = parse(r, argc, argv, options, NULL, 0);
+    if (code != REMOTE_DONE)
+        return code;
+    const char *path =
+        remote_query(talloc_strdup(r->ctx, "/executions/errors"), "limit", limit ? limit : "20");
+    code = remote_call(r, &(struct remote_request){.method = "GET", .path = path}, &answer);
+    if (code != REMOTE_DONE)
+        return code;
+    return r->json ? print_raw(&answer) : print_errors(r, &answer);
 }
 
 /* --- signal --- */

@@ -16,6 +16,7 @@ GRANT SELECT, INSERT                 ON workflow_versions  TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, DELETE         ON workflow_calls     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON executions         TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON execution_failures TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON execution_children TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON execution_trees    TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON execution_chats    TO 'millrace_api'@'localhost';
@@ -92,6 +93,7 @@ GRANT SELECT                         ON workflow_versions  TO 'millrace_executor
 GRANT SELECT                         ON workflow_calls     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON executions         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_tags     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, DELETE         ON execution_failures TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_children TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON execution_trees    TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON execution_chats    TO 'millrace_executor'@'localhost';

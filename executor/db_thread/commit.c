@@ -48,6 +48,7 @@ void commit_set_move(struct commit *c, const struct run_move *move)
     c->move = *move;
     c->bytes += move->output ? strlen(move->output) : 0;
     c->move.error = error_text(c, move->error);
+    c->move.step = move->step ? talloc_strdup(c, move->step) : NULL;
     c->move.output = move->output ? talloc_strdup(c, move->output) : NULL;
 }
 

@@ -372,6 +372,7 @@ void run_fail(struct active_run *run, enum failure_reason reason, const char *er
     run->ending = true;
     if (run->kind->abort_step)
         run->kind->abort_step(run, error);
+    move.step = run->failed_step;
     run->kind->cancel(run);
     end_run(run, &move);
 }

@@ -1,5 +1,6 @@
 #include "fcgi/forms/execution_filter.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -8,6 +9,8 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "store/skill.h"
+
+enum { EXECUTION_HASH_DIGITS = 16 };
 
 struct filter_form {
     struct execution_filter *filter;
@@ -100,10 +103,42 @@ static bool read_tag(struct request *r, struct filter_form *p)
     return true;
 }
 
+static bool read_error_hash(struct request *r, struct execution_filter *f)
+{
+    const char *text = request_query(r, "error_hash");
+    if (!text)
+        return true;
+    if (strlen(text) != EXECUTION_HASH_DIGITS || strspn(text, "0123456789abcdef") != EXECUTION_HASH_DIGITS)
+        return form_reject_value(r, "error_hash", "the hash of a group of GET /executions/errors");
+    f->error_hash = (int64_t)strtoull(text, NULL, 16);
+    f->has_error_hash = true;
+    return true;
+}
+
+/* Only failed runs have an error that is looked for. */
+static bool read_error(struct request *r, struct filter_form *p)
+{
+    struct execution_filter *f = p->filter;
+    f->error = request_query(r, "error");
+    if (f->error && (!*f->error || strlen(f->error) > EXECUTION_ERROR_MAX))
+        return form_reject_value(r, "error", "a string of 1 to 256 octets");
+    if (!read_error_hash(r, f))
+        return false;
+    if (!f->error && !f->has_error_hash)
+        return true;
+    bool has_failed = f->states_n == 0;
+    for (size_t i = 0; i < f->states_n; i++)
+        has_failed = has_failed || f->states[i] == STATE_FAILED;
+    p->is_empty = p->is_empty || !has_failed;
+    f->states_n = 0;
+    return true;
+}
+
 bool execution_filter_read(struct request *r, struct execution_filter *filter, bool *is_empty_r)
 {
     struct filter_form p = {.filter = filter};
-    bool ok = read_responders(r, &p) && read_states(r, &p) && read_times(r, &p) && read_tag(r, &p);
+    bool ok = read_responders(r, &p) && read_states(r, &p) && read_times(r, &p) && read_tag(r, &p) &&
+              read_error(r, &p);
     *is_empty_r = p.is_empty;
     return ok;
 }

@@ -10,6 +10,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "fcgi/http/slow.h"
 #include "store/execution_list.h"
 #include "view/execution.h"
 #include "json/json_write.h"
@@ -96,6 +97,8 @@ int h_execution_list(struct request *r)
     struct execution *list = NULL;
     size_t n = 0;
     if (!execution_filter_read(r, &p.filter, &p.is_empty) || !read_paging(r, &p))
+        return reply_rejected(r);
+    if (p.filter.error && !slow_begin(r)) /* up to 10,000 rows are read */
         return reply_rejected(r);
     p.filter.limit = p.size + 1; /* the additional row shows whether there is another page */
     enum err e =

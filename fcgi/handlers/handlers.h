@@ -12,6 +12,7 @@ int h_workflow_run(struct request *r);
 int h_workflow_run_batch(struct request *r);
 int h_batch_get(struct request *r);
 int h_execution_list(struct request *r);
+int h_execution_errors(struct request *r);
 int h_bulk_create(struct request *r);
 int h_bulk_list(struct request *r);
 int h_bulk_get(struct request *r);

@@ -19,7 +19,7 @@
 
 #define LIST_QUERY                                                                                           \
     "limit after pageNumber pageSize responderIds* responderIds[]* workflow_id status state tag parentId "   \
-    "created_after created_before batch_id"
+    "created_after created_before batch_id error error_hash"
 /* Either scope; the handler checks the one that the execution's kind requires. */
 #define EXECUTE (SCOPE_WORKFLOWS_EXECUTE | SCOPE_SKILLS_EXECUTE)
 
@@ -37,6 +37,7 @@ static const struct route table[] = {
     {"POST", "/workflows/{id}/run-batch", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BATCH_MAX, h_workflow_run_batch},
     {"GET", "/batches/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_batch_get},
     {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
+    {"GET", "/executions/errors", "limit", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_errors},
     {"POST", "/executions/bulk", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_create},
     {"GET", "/bulk-jobs", "limit after", SCOPE_EXECUTIONS_READ, 0, 0, h_bulk_list},
     {"GET", "/bulk-jobs/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_bulk_get},

@@ -398,6 +398,7 @@ static const struct audit_rule checks[] = {
     {5, "deadline", "no execution is active after its deadline and grace period", .query = SQL_AUDIT_DEADLINE,
      .wants_deadline = true},
     {6, "terminal", "a row's columns agree with its state", .query = SQL_AUDIT_TERMINAL},
+    {6, "failures", "a row of the failed executions describes one", .query = SQL_AUDIT_FAILURES},
     {6, "parked", "a running execution has an executor or is parked, never both", .query = SQL_AUDIT_PARKED},
     {6, "signals", "a signal that came is given to the wait for it", .query = SQL_AUDIT_SIGNALS},
     {6, "signal_tickets", "a ticket for a signal has one answer", .query = SQL_AUDIT_SIGNAL_TICKETS},

@@ -111,6 +111,7 @@ enum err purge_runs(struct db_tx *tx, struct purge_cleanup *cleanup, const struc
         SQL_PURGE_SIGNALS,
         SQL_PURGE_REMOVE_SIGNAL_WAITS,
         SQL_PURGE_REMOVE_SIGNAL_TICKETS,
+        SQL_PURGE_REMOVE_FAILURES,
     };
     enum err e = collect_replays(tx, cleanup, ids, n);
     if (e == OK)
@@ -129,6 +130,7 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
         SQL_PURGE_REMOVE_USAGE,
         SQL_PURGE_REMOVE_CHATS,
         SQL_PURGE_REMOVE_TIMES,
+        SQL_PURGE_REMOVE_FAILURES,
         SQL_PURGE_REMOVE_RETRIES,
         SQL_PURGE_REMOVE_RETRIED,
         SQL_PURGE_REMOVE_SIGNALS,
@@ -167,10 +169,12 @@ enum err purge_begin(struct db_tx *tx, struct purge_cleanup *cleanup, const stru
 {
     static const enum sql_id erase_purged[] = {SQL_PURGE_TAGS,           SQL_PURGE_ANSWERS,
                                                SQL_PURGE_MESSAGES,       SQL_PURGE_DELIVERIES,
-                                               SQL_PURGE_MESSAGE_BODIES, SQL_PURGE_REMOVE_SIGNAL_WAITS};
+                                               SQL_PURGE_MESSAGE_BODIES, SQL_PURGE_REMOVE_SIGNAL_WAITS,
+                                               SQL_PURGE_REMOVE_FAILURES};
     static const enum sql_id erase_removed[] = {SQL_PURGE_TAGS,
                                                 SQL_PURGE_REMOVE_CHATS,
                                                 SQL_PURGE_REMOVE_TIMES,
+                                                SQL_PURGE_REMOVE_FAILURES,
                                                 SQL_PURGE_REMOVE_RETRIES,
                                                 SQL_PURGE_REMOVE_RETRIED,
                                                 SQL_PURGE_REMOVE_SIGNAL_WAITS,

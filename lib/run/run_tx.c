@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "outbox/outbox.h"
 #include "redis/keys.h"
+#include "run/error_hash.h"
 #include "run/event_json.h"
 #include "run/run_counts.h"
 #include "run/stop_marks.h"
@@ -63,6 +64,8 @@ struct run_tx {
     size_t refunds_n;
     const struct run **ended_roots;
     size_t ended_roots_n;
+    const struct run **failed;
+    size_t failed_n;
     id *missing_accounts;
     size_t missing_accounts_n;
     /* Rows of `waits`: runs that are parked; runs that were, and are woken or have ended; parents of ended
@@ -590,6 +593,11 @@ static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_mo
     r->reason = end_reason(m);
     r->output = copy_text(run_tx, m->output);
     r->error = copy_text(run_tx, m->error);
+    r->failed_step = m->move == MOVE_FAIL ? copy_text(run_tx, m->step) : NULL;
+    if (r->state == STATE_FAILED) {
+        run_tx->failed = talloc_realloc(run_tx, run_tx->failed, const struct run *, run_tx->failed_n + 1);
+        run_tx->failed[run_tx->failed_n++] = r;
+    }
     if (id_is_set(&r->parent_id))
         run_tx->parents = add_id(run_tx, run_tx->parents, &run_tx->parents_n, &r->parent_id);
     if (r->state != STATE_SUCCEEDED && !r->side_effects_started && r->refunded == 0 && r->cost > 0)
@@ -785,6 +793,27 @@ static enum err write_run_rows(struct run_tx *run_tx)
                        STATES_WRITE_SET_COUNT, rows, NULL);
 }
 
+/* The runs that fail here, for the groups of errors (run/error_hash.h). */
+static enum err write_failure_rows(struct run_tx *run_tx)
+{
+    struct db_value *values =
+        talloc_array(run_tx->tx->ctx, struct db_value, run_tx->failed_n * FAILURE_INSERT_SET_COUNT + 1);
+    for (size_t i = 0; i < run_tx->failed_n; i++) {
+        const struct run *r = run_tx->failed[i];
+        struct db_value *v = &values[FAILURE_INSERT_SET_COUNT * i];
+        v[FAILURE_INSERT_SET_WORKSPACE_ID] = db_id(&r->workspace_id);
+        v[FAILURE_INSERT_SET_EXECUTION_ID] = db_id(&r->id);
+        v[FAILURE_INSERT_SET_RESPONDER_ID] = db_id(&r->responder_id);
+        v[FAILURE_INSERT_SET_KIND] = db_number(r->kind);
+        v[FAILURE_INSERT_SET_REASON] = db_number(r->reason);
+        v[FAILURE_INSERT_SET_STEP] = db_text(r->failed_step);
+        v[FAILURE_INSERT_SET_HASH] = db_number(error_hash(r->reason, r->failed_step, r->error));
+        v[FAILURE_INSERT_SET_ENDED_MS] = db_number(r->ended_ms);
+    }
+    return db_run_each(run_tx->tx->db, run_tx->tx->ctx, SQL_FAILURE_INSERT, NULL, 0, values,
+                       FAILURE_INSERT_SET_COUNT, run_tx->failed_n, NULL);
+}
+
 static enum err write_event_rows(struct run_tx *run_tx)
 {
     struct db_value *values =
@@ -952,6 +981,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
         return ERR_CONFLICT;
     if (e == OK)
         e = write_run_rows(run_tx);
+    if (e == OK)
+        e = write_failure_rows(run_tx);
     if (e == OK)
         e = write_step_rows(run_tx);
     if (e == OK)

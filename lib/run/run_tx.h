@@ -52,6 +52,8 @@ struct run {
     uint32_t webhook_events;
     /* To be written when the run ends. They are not read from the row. */
     const char *output, *error;
+    /* As in run_move; of a run that fails. */
+    const char *failed_step;
     bool changed;
     /* It is running, and no executor has it: its row in `waits` says what wakes it. */
     bool parked;
@@ -145,6 +147,8 @@ struct run_move {
     enum failure_reason reason;
     /* MOVE_FAIL, MOVE_STOP, MOVE_EXPIRE: a sentence that is stored as the run's error; copied. */
     const char *error;
+    /* MOVE_FAIL: the name of the step that failed, or NULL; copied. */
+    const char *step;
     /* MOVE_SUCCEED: JSON text; copied. */
     const char *output;
     /* MOVE_PARK. The run is woken at wake_ms (wall time), or at its deadline if that comes first, or by

@@ -94,6 +94,14 @@ static enum err range_ids(struct db *db, void *ctx, const id *workspace, const s
     return db_run(db, ctx, SQL_EXECUTION_LIST, args, 5, rows_r);
 }
 
+static void copy_ids(void *ctx, const struct db_rows *rows, id **ids_r, size_t *count_r)
+{
+    *ids_r = talloc_array(ctx, id, rows->count + 1);
+    *count_r = rows->count;
+    for (size_t i = 0; i < rows->count; i++)
+        (*ids_r)[i] = db_get_id(rows, i, EXECUTION_LIST_ID);
+}
+
 static enum err one_range(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                           id **ids_r, size_t *count_r)
 {
@@ -102,12 +110,70 @@ static enum err one_range(struct db *db, void *ctx, const id *workspace, const s
     enum err e = range_ids(db, ctx, workspace, f, range, &f->below, f->offset, f->limit, &rows);
     if (e != OK)
         return e;
-    *ids_r = talloc_array(ctx, id, rows->count + 1);
-    *count_r = rows->count;
-    for (size_t i = 0; i < rows->count; i++)
-        (*ids_r)[i] = db_get_id(rows, i, EXECUTION_LIST_ID);
+    copy_ids(ctx, rows, ids_r, count_r);
     return OK;
 }
+
+/* --- by error --- */
+
+/* The ids of the responders, separated by commas; NULL: any. */
+static const char *join_responders(void *ctx, const struct execution_filter *f)
+{
+    char *text = f->responders_n > 0 ? talloc_strdup(ctx, f->responders[0].text) : NULL;
+    for (size_t i = 1; i < f->responders_n; i++)
+        text = talloc_asprintf_append_buffer(text, ",%s", f->responders[i].text);
+    return text;
+}
+
+/* Of the newest failed runs, from the oldest of them on: one range, in which all conditions are compared. */
+static enum err failed_range(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                             const id *oldest, struct db_rows **rows_r)
+{
+    bool has_batch = id_is_set(&f->batch);
+    id first = has_batch ? id_derive(&f->batch, 0) : lowest;
+    id last = has_batch ? id_derive(&f->batch, ID_DERIVED_MAX - 1) : highest;
+    struct db_value tail = has_batch ? db_text(first.text + ID_LENGTH - ID_DERIVED_TAIL) : db_null();
+    struct db_value responders = db_text(join_responders(ctx, f));
+    struct db_value hash = db_number_or_null(f->error_hash, f->has_error_hash);
+    struct db_value error = db_text(f->error), parent = db_id(&f->parent), tag = db_text(f->tag);
+    struct db_value args[] = {db_id(workspace),
+                              db_id(oldest),
+                              db_id(id_is_set(&f->above) ? &f->above : &lowest),
+                              db_id(id_is_set(&f->below) ? &f->below : &highest),
+                              db_id(&first),
+                              db_id(&last),
+                              tail,
+                              tail,
+                              responders,
+                              responders,
+                              hash,
+                              hash,
+                              error,
+                              error,
+                              parent,
+                              parent,
+                              tag,
+                              tag,
+                              db_number(f->limit),
+                              db_number(f->offset)};
+    return db_run(db, ctx, SQL_EXECUTION_LIST_BY_FAILURE, args, sizeof args / sizeof *args, rows_r);
+}
+
+static enum err failed_runs(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                            id **ids_r, size_t *count_r)
+{
+    struct db_value args[] = {db_id(workspace), db_number(EXECUTION_FAILURES_MAX - 1)};
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_FAILURES_OLDEST, args, 2, &rows);
+    id oldest = e == OK && rows->count > 0 ? db_get_id(rows, 0, FAILURES_OLDEST_EXECUTION_ID) : lowest;
+    if (e == OK)
+        e = failed_range(db, ctx, workspace, f, &oldest, &rows);
+    if (e == OK)
+        copy_ids(ctx, rows, ids_r, count_r);
+    return e;
+}
+
+/* --- several ranges --- */
 
 /* Reads a range piece by piece. */
 struct range_reader {
@@ -207,6 +273,8 @@ static enum err merged_ranges(struct db *db, void *ctx, const id *workspace, con
 enum err execution_list_ids(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
                             id **ids_r, size_t *count_r)
 {
+    if (f->error || f->has_error_hash)
+        return failed_runs(db, ctx, workspace, f, ids_r, count_r);
     return f->responders_n > 1 || f->states_n > 1 ? merged_ranges(db, ctx, workspace, f, ids_r, count_r)
                                                   : one_range(db, ctx, workspace, f, ids_r, count_r);
 }

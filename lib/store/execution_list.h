@@ -3,7 +3,14 @@
 
 #include "store/execution.h"
 
-enum { EXECUTION_RESPONDERS_MAX = 64, EXECUTION_STATES_MAX = 3, EXECUTION_TAG_MAX = 256 };
+enum {
+    EXECUTION_RESPONDERS_MAX = 64,
+    EXECUTION_STATES_MAX = 3,
+    EXECUTION_TAG_MAX = 256,
+    EXECUTION_ERROR_MAX = 256
+};
+/* As in the queries execution_list_by_failure and error_groups. */
+enum { EXECUTION_FAILURES_MAX = 10000 };
 
 struct execution_filter {
     /* At most EXECUTION_RESPONDERS_MAX; none: any. */
@@ -16,6 +23,11 @@ struct execution_filter {
     const char *tag;
     /* Unset: any. Not both: the runs of a batch have no parent. */
     id parent, batch;
+    /* Of failed runs only, the newest EXECUTION_FAILURES_MAX of the workspace; `states` is empty. error: a
+     * part of their text, upper and lower case alike; NULL: any. */
+    const char *error;
+    bool has_error_hash;
+    int64_t error_hash;
     /* Ids strictly between the two; unset: no bound. */
     id above, below;
     /* Counted from the newest. */

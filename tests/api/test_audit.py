@@ -98,6 +98,8 @@ DAMAGE = [
      f" ('{{workspace}}', '{NOBODY}', 3, 0, '{{never}}')", "never", f"DELETE FROM credit_ledger WHERE id = '{NOBODY}'"),
     ("refund_due", "UPDATE executions SET effects = 0 WHERE id = '{fail}'", "fail",
      "UPDATE executions SET effects = 1 WHERE id = '{fail}'"),
+    ("failures", "UPDATE execution_failures SET reason = reason + 1 WHERE execution_id = '{fail}'", "fail",
+     "UPDATE execution_failures SET reason = reason - 1 WHERE execution_id = '{fail}'"),
     ("key_wrong", "UPDATE idempotency_keys SET idempotency_key = 'The-key' WHERE idempotency_key = 'the-key'", "workspace",
      "UPDATE idempotency_keys SET idempotency_key = 'the-key' WHERE idempotency_key = 'The-key'"),
     ("key_stray", f"UPDATE idempotency_keys SET execution_id = '{NOBODY}' WHERE idempotency_key = 'the-key'", NOBODY,

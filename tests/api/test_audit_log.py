@@ -17,7 +17,7 @@ SLOW = {"steps": [{"name": "long", "type": "delay", "seconds": 600}]}
 
 # Commands that change nothing that others see. A new command belongs here, or states its deed in cli/commands.c and has an action below.
 READERS = {"status", "executor list", "workspace show", "workspace list", "key list", "credits balance", "credits ledger", "credits list",
-           "billing statement", "billing export", "workflow list", "execution list", "execution show", "execution tail",
+           "billing statement", "billing export", "workflow list", "execution list", "execution errors", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
            "budget list", "operator list", "webhook list", "webhook show", "webhook deliveries",

@@ -136,6 +136,23 @@ def test_what_a_filter_compares_is_read_by_id(stack, history):
     assert accesses(plan(stack, statement)) == [("executions", "range", "PRIMARY")]
 
 
+def test_errors_read_the_newest_failures_only(stack, history):
+    """No more than 10,000 short rows are read, and no row of an execution for a hash that does not match."""
+    ws, w, _, _ = history
+    stack.sql(f"INSERT INTO execution_failures SELECT workspace_id, id, responder_id, kind, 1, 'a', CRC32(id) % 200, 1 FROM executions "
+              f"WHERE workspace_id = '{ws}'")
+    read, scanned, _, n = cost(stack, bind("error_groups", ws, 101))
+    assert n == 101 and scanned <= 2 * 10000 + 500 and read <= 2 * 10000 + 500, (read, scanned)
+    read, scanned, sorted_, n = cost(stack, bind("failures_oldest", ws, 9999))
+    assert n == 1 and read <= 10000 + 3 and scanned == 0 and sorted_ == 0, (read, scanned, sorted_)
+    (oldest,), = stack.sql(bind("failures_oldest", ws, 9999))
+    window = (ws, oldest, LOWEST, HIGHEST, LOWEST, HIGHEST, None, None, f"{w[3]},{w[2]}", f"{w[3]},{w[2]}")
+    read, scanned, sorted_, n = cost(stack, bind("execution_list_by_failure", *window, 7, 7, *(None,) * 6, PAGE, 0))
+    assert 0 < n < PAGE and read <= 10000 + n + 5 and scanned == 0 and sorted_ == 0, (read, scanned, sorted_, n)
+    read, scanned, sorted_, n = cost(stack, bind("execution_list_by_failure", *window, None, None, "x", "x", *(None,) * 4, PAGE, 0))
+    assert n == 0 and read <= 2 * 10000 + 5 and scanned == 0 and sorted_ == 0, (read, scanned, sorted_)
+
+
 def test_cursor_page_reads_its_rows_only_at_any_depth(stack, history):
     ws, w, _, _ = history
     middle = stack.sql_one(f"SELECT id FROM executions WHERE workspace_id = '{ws}' ORDER BY id LIMIT 1 OFFSET 20000")

@@ -98,9 +98,7 @@ async function fits(page, name) {
 }
 for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]]) {
     test(`every screen is accessible: ${scheme}`, async () => visiting(async (visit, page) => {
-        const paths = await offered();
         for (const [name, at] of Object.entries(screens(made))) {
-            if (name === "failures" && !paths.has("/executions/errors")) continue;
             await (scheme === "light" ? visit.open(at) : visit.go(at)); // of the light ones each is loaded anew
             await visit.accessible(`${name}, ${scheme}`);
             await fits(page, name);
@@ -119,14 +117,14 @@ for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]])
 const FRIENDLY = { workspace: "acme", workflow: "monthly-report", description: "Collects the figures of a month.", tag: "nightly", error: "the account is closed", note: "nightly report", webhook: "alarms",
     reason: "invoice 2026-11", file: "figures.csv", hint: "who reads it", reader: "Ada" };
 test("pictures for the documentation", { skip: !process.env.MILLRACE_SCREENSHOTS }, async () => {
-    const friendly = await seed(stack, peer, (mark) => FRIENDLY[mark] ?? mark), paths = await offered();
+    const friendly = await seed(stack, peer, (mark) => FRIENDLY[mark] ?? mark);
     for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]]) {
         await visiting(async (visit) => {
             await visit.open("/");
             await visit.picture(`sign-in-${scheme}`);
             await visit.signIn(friendly.key);
             for (const [name, at] of Object.entries(screens(friendly))) {
-                if (!PICTURED.has(name) || (name === "failures" && !paths.has("/executions/errors"))) continue;
+                if (!PICTURED.has(name)) continue;
                 await visit.open(at);
                 if (name === "run") await visit.page.locator(".fall .name", { hasText: "charge" }).click();
                 await visit.picture(`${name}-${scheme}`);
@@ -256,6 +254,24 @@ test("a failed run shows its tries, and is retried, from the failed step or from
     assert.equal(steps[0].adopted_from, null);
     await page.getByRole("link", { name: third }).click();
     await page.waitForURL(new RegExp(third));
+}));
+
+test("failures are grouped by error, and a group lists its runs", async () => visiting(async (visit, page) => {
+    const { groups } = await api.get("/executions/errors"), group = groups.find((g) => g.execution_id === made.runs.broken || g.step === "charge");
+    const hashOf = () => new URL(page.url()).searchParams.get("error_hash"), rows = page.locator(".table [role=row] a[href*='/runs/'], .table tbody tr a[href*='/runs/']");
+    await visit.open("/failures");
+    await page.locator(`a[href$="error_hash=${group.hash}"]`).click();
+    await page.waitForURL(/error_hash=/);
+    assert.equal(hashOf(), group.hash);
+    const wanted = (await api.get(`/executions?limit=100&error_hash=${group.hash}`)).executions.map((e) => e.id);
+    assert.ok(wanted.length >= 1 && wanted.length >= group.count);
+    await rows.first().waitFor();
+    const shown = await rows.evaluateAll((links) => links.map((a) => a.getAttribute("href").split("/").pop().split("?")[0]));
+    assert.ok(shown.length > 0 && shown.every((id) => wanted.includes(id)), `${shown} of ${wanted}`);
+    await page.getByLabel("Error text").fill("no run says this");
+    await page.waitForURL(/error=no/);
+    await eventually(async () => await rows.count() === 0, "an empty list");
+    await visit.innocent();
 }));
 
 test("a running run is followed, gets a signal, and another one is stopped", async () => visiting(async (visit, page) => {

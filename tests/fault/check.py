@@ -119,6 +119,13 @@ def check_erased(stack, book, dead_blobs, seconds=60):
             book.complain(f"a purged run has left something in {table}", id)
 
 
+def check_failures(stack, book):
+    """Each failed run that was not purged has its row among the failures; that no other has one is a check of the audit."""
+    for (id,) in stack.sql("SELECT e.id FROM executions e LEFT JOIN execution_failures f ON f.execution_id = e.id "
+                           "WHERE e.state = 4 AND e.purged_ms IS NULL AND f.execution_id IS NULL LIMIT 5"):
+        book.complain("a failed run is not among the failures", id)
+
+
 def check_runners(book):
     failed, killed = book.counts.get("runs that failed with their runner", 0), book.counts.get("runners killed", 0)
     if failed > killed:

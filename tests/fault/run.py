@@ -16,7 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "api"))
 import stack as stack_module  # noqa: E402
 from book import Book, Caller  # noqa: E402
 from budgets import Budgets  # noqa: E402
-from check import await_quiet, check_ends, check_erased, check_files, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
+from check import await_quiet, check_ends, check_erased, check_failures, check_files, check_rows, check_runners, check_side_effects, history, read_rows, run_audit  # noqa: E402
 from effects import SideEffects  # noqa: E402
 from faults import Faults, crash_points  # noqa: E402
 from hostile import Hostile  # noqa: E402
@@ -221,6 +221,7 @@ class Harness:
         rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.hostile) if w])
         check_files(self.book, self.clients)
         check_erased(self.stack, self.book, self.faults.dead_blobs)
+        check_failures(self.stack, self.book)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
         check_runners(self.book)

@@ -12,6 +12,7 @@
 #include "fcgi/http/app.h"
 #include "fcgi/http/request.h"
 #include "fcgi/server/routes.h"
+#include "store/error_group.h"
 #include "store/execution_list.h"
 #include "store/responder.h"
 #include "store/usage.h"
@@ -53,6 +54,9 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
     for (size_t i = 0; i < f->states_n; i++)
         need(f->states[i] >= STATE_QUEUED && f->states[i] <= STATE_STOPPED);
     need(!f->tag || (utf8_is_valid(f->tag, strlen(f->tag)) && strlen(f->tag) <= EXECUTION_TAG_MAX));
+    need(!f->error ||
+         (utf8_is_valid(f->error, strlen(f->error)) && *f->error && strlen(f->error) <= EXECUTION_ERROR_MAX));
+    need((!f->error && !f->has_error_hash) || f->states_n == 0);
     need_id(&f->parent);
     need_id(&f->above);
     need_id(&f->below);
@@ -66,6 +70,16 @@ enum err execution_list(struct db *db, void *ctx, const id *workspace, const str
         (*list_r)[i].state = STATE_QUEUED;
         (*list_r)[i].kind = KIND_WORKFLOW;
     }
+    return OK;
+}
+
+enum err error_groups_read(struct db *db, void *ctx, const id *workspace, int64_t limit,
+                           struct error_group **list_r, size_t *count_r, int64_t *considered_r)
+{
+    need(limit >= 2 && limit <= PAGE_MAX + 1);
+    *list_r = NULL;
+    *count_r = 0;
+    *considered_r = 0;
     return OK;
 }
 
@@ -139,7 +153,7 @@ static void check_cursor(struct request *r)
 static void try_list(struct request *r)
 {
     route_handler *h = r->route->handler;
-    if (h != h_execution_list && h != h_credits_ledger && h != h_credits_usage)
+    if (h != h_execution_list && h != h_execution_errors && h != h_credits_ledger && h != h_credits_usage)
         return;
     int status = h(r);
     need(status == 200 || status == 400);

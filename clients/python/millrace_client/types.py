@@ -474,6 +474,32 @@ class ExecutionPage(TypedDict):
     pageSize: NotRequired[int]  # Present in pages by number.
 
 
+class ErrorGroups(TypedDict):
+    groups: list[ErrorGroup]
+    has_more: bool  # There are smaller groups.
+    considered: int  # How many failed executions were grouped.
+
+
+class ErrorGroupRespondersItem(TypedDict):
+    type: Literal['workflow', 'skill']
+    id: str
+    name: str | None
+
+
+class ErrorGroup(TypedDict):
+    hash: ErrorHash
+    reason: FailureReason
+    step: str | None  # Name of the step that failed; null if none did.
+    error: str | None  # The error of the execution `execution_id`, as an example.
+    count: int
+    first_at: str  # When the first of them ended.
+    last_at: str  # When the last of them ended.
+    execution_id: str  # The execution that was accepted last.
+    responder_id: str  # Its workflow or skill.
+    responder_count: int  # How many workflows and skills have this error.
+    responders: list[ErrorGroupRespondersItem]  # At most five of them.
+
+
 class Event(TypedDict):
     """One event of an execution, as it is sent in the stream."""
 
@@ -1122,6 +1148,7 @@ Chat: TypeAlias = ChatObject | None
 BulkAction: TypeAlias = Literal['stop', 'retry', 'purge']
 BulkOutcome: TypeAlias = Literal['pending', 'done', 'skipped', 'failed']
 Detail: TypeAlias = WorkflowDetail | SkillDetail
+ErrorHash: TypeAlias = str
 WebhookUrl: TypeAlias = str
 WebhookEvent: TypeAlias = Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'webhook.test', 'budget.soft', 'budget.exceeded', 'credits.low', 'credits.spend_high']
 WebhookEvents: TypeAlias = list[Literal['execution.started', 'execution.waiting', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'webhook.disabled', 'budget.soft', 'budget.exceeded', 'credits.low', 'credits.spend_high']] | None
@@ -1136,6 +1163,7 @@ RunWorkflowResponse202: TypeAlias = Accepted | Execution
 RunWorkflowBatchResponse: TypeAlias = BatchResults
 GetBatchResponse: TypeAlias = Batch
 ListExecutionsResponse: TypeAlias = ExecutionPage
+ListErrorsResponse: TypeAlias = ErrorGroups
 StartBulkJobBody: TypeAlias = BulkNew
 StartBulkJobResponse: TypeAlias = BulkPreview
 StartBulkJobResponse202: TypeAlias = BulkJob

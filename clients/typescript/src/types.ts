@@ -161,6 +161,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/executions/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Group failed executions by their errors
+         * @description Looks at the newest 10,000 failed executions of the workspace, and groups those with the same failure reason, the same failed step
+         *     and the same error apart from what differs from one execution to the next: numbers, ids, quoted values and URLs. The largest groups
+         *     come first; `limit` cuts the list, and there is no cursor. Purged executions are not counted, nor those that had failed before the
+         *     installation stored the hash.
+         *
+         */
+        get: operations["listErrors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/executions/bulk": {
         parameters: {
             query?: never;
@@ -2257,6 +2281,54 @@ export interface components {
             /** @description Present in pages by number. */
             pageSize?: number;
         } & (unknown | unknown);
+        /** @description Hash of reason, step and error without what differs. */
+        ErrorHash: string;
+        ErrorGroups: {
+            groups: components["schemas"]["ErrorGroup"][];
+            /** @description There are smaller groups. */
+            has_more: boolean;
+            /** @description How many failed executions were grouped. */
+            considered: number;
+        };
+        ErrorGroup: {
+            hash: components["schemas"]["ErrorHash"];
+            reason: components["schemas"]["FailureReason"];
+            /** @description Name of the step that failed; null if none did. */
+            step: string | null;
+            /** @description The error of the execution `execution_id`, as an example. */
+            error: string | null;
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the first of them ended.
+             */
+            first_at: string;
+            /**
+             * Format: date-time
+             * @description When the last of them ended.
+             */
+            last_at: string;
+            /**
+             * Format: uuid
+             * @description The execution that was accepted last.
+             */
+            execution_id: string;
+            /**
+             * Format: uuid
+             * @description Its workflow or skill.
+             */
+            responder_id: string;
+            /** @description How many workflows and skills have this error. */
+            responder_count: number;
+            /** @description At most five of them. */
+            responders: {
+                /** @enum {unknown} */
+                type: "workflow" | "skill";
+                /** Format: uuid */
+                id: string;
+                name: string | null;
+            }[];
+        };
         /** @description One event of an execution, as it is sent in the stream. */
         Event: {
             /** Format: uuid */
@@ -3190,6 +3262,10 @@ export interface operations {
                 created_before?: components["schemas"]["Moment"];
                 /** @description Executions that this batch has started. */
                 batch_id?: string;
+                /** @description Failed executions whose error contains this text; upper and lower case are alike. The newest 10,000 failed executions are searched. */
+                error?: string;
+                /** @description Failed executions of one group of `GET /executions/errors`, among the newest 10,000. */
+                error_hash?: components["schemas"]["ErrorHash"];
             };
             header?: never;
             path?: never;
@@ -3204,6 +3280,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ExecutionPage"];
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listErrors: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of groups. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The groups. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorGroups"];
                 };
             };
             304: components["responses"]["NotModified"];
