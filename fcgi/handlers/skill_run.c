@@ -1,4 +1,4 @@
-/* POST /spaces/{space}/skills/{slug}/executions */
+/* POST /spaces/{space}/skills/{slug}/executions, /estimate */
 #include <string.h>
 #include <talloc.h>
 
@@ -7,6 +7,7 @@
 #include "fcgi/forms/run_form.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/start_run.h"
+#include "fcgi/handlers/estimate.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/skill_target.h"
 #include "fcgi/http/app.h"
@@ -194,13 +195,22 @@ bool skill_validate_target(struct request *r, struct run_request *req, bool bypa
     return true;
 }
 
+static bool read_start(struct request *r, struct skill_start_form *s)
+{
+    if (!require_own_space(r))
+        return false;
+    s->slug = r->path_values[1];
+    return start_run_prepare(r, &s->run) && read_skill_form(r, s);
+}
+
 int h_skill_run(struct request *r)
 {
     struct skill_start_form s = {.run = {.kind = KIND_SKILL, .first_response.status = 201}};
-    if (!require_own_space(r))
-        return reply_rejected(r);
-    s.slug = r->path_values[1];
-    if (!start_run_prepare(r, &s.run) || !read_skill_form(r, &s))
-        return reply_rejected(r);
-    return start_run(r, &s.run, skill_validate_target);
+    return read_start(r, &s) ? start_run(r, &s.run, skill_validate_target) : reply_rejected(r);
+}
+
+int h_skill_estimate(struct request *r)
+{
+    struct skill_start_form s = {.run = {.kind = KIND_SKILL, .first_response.status = 201}};
+    return read_start(r, &s) ? reply_estimate(r, &s.run, skill_validate_target) : reply_rejected(r);
 }

@@ -25,7 +25,8 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
 
 # Operations of the API that are no deeds: a run, a signal and a ticket for a signal name their key themselves, an answer names its ticket, and a
 # ticket for events is a read of five minutes.
-NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
+NO_DEEDS = {"POST /workflows/{id}/run-async", "POST /workflows/{id}/estimate", "POST /spaces/{space_id}/skills/{slug}/estimate",
+            "POST /workflows/{id}/run-batch", "POST /executions/{id}/retry", "POST /schedules/{id}/trigger",
             "POST /executions/{id}/signals/{name}", "POST /executions/{id}/signals/{name}/ticket", "POST /answer/{ticket}", "POST /mcp",
             "POST /spaces/{space_id}/skills/{slug}/executions", "POST /executions/{id}/events/ticket",
             "POST /spaces/{space_id}/skills/executions/{id}/events/ticket"}

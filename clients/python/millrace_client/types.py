@@ -60,6 +60,19 @@ class Budget(TypedDict):
     updated_at: TimeOffset
 
 
+class Price(TypedDict):
+    responder_id: str
+    kind: Literal['workflow', 'skill']
+    credits: Credits
+    source: Literal['default', 'workspace', 'responder', 'program']  # What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, or nothing (`default`, 1 credit).
+
+
+class Estimate(TypedDict):
+    credits: Credits
+    balance: Credits
+    covered: bool  # The balance covers the price. Budgets and limits are not looked at.
+
+
 class CreditAlertsBalanceItem(TypedDict):
     credits: float | None  # Null for a percentage.
     percent: int | None  # Of the last top-up; null for an amount.
@@ -784,6 +797,18 @@ class UpdateWorkflowBody(TypedDict):
     program: dict[str, Any]  # See docs/workflows.md.
 
 
+class EstimateWorkflowBody(TypedDict):
+    inputs: NotRequired[dict[str, Any] | None]
+    tags: NotRequired[list[str] | None]
+    metadata: NotRequired[dict[str, Any] | None]
+    chat: NotRequired[Chat]
+    webhook: NotRequired[OwnWebhook]
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
+    expires_at: NotRequired[ExpiresAt]
+    ttl_seconds: NotRequired[TtlSeconds]
+
+
 class RunWorkflowBody(TypedDict):
     inputs: NotRequired[dict[str, Any] | None]
     tags: NotRequired[list[str] | None]
@@ -859,6 +884,18 @@ class ListSkillsResponse(TypedDict):
 
 class GetSkillResponse(TypedDict):
     data: Skill
+
+
+class EstimateSkillBody(TypedDict):
+    inputs: dict[str, Any]
+    file_source_ids: NotRequired[list[str] | None]  # Names of the principal's files. A name without a file is ignored.
+    model: NotRequired[str | None | dict[str, Any]]  # Alias of a model of the space. Absent, null or `{}` selects the default model.
+    chat: NotRequired[Chat]
+    webhook: NotRequired[OwnWebhook]
+    start_at: NotRequired[StartAt]
+    delay_seconds: NotRequired[DelaySeconds]
+    expires_at: NotRequired[ExpiresAt]
+    ttl_seconds: NotRequired[TtlSeconds]
 
 
 class RunSkillBody(TypedDict):
@@ -1049,6 +1086,12 @@ class ChangeBudgetBody(TypedDict):
     soft_percent: NotRequired[int | None]  # The share of the limit that counts as nearly used up.
 
 
+class ListPricesResponse(TypedDict):
+    prices: list[Price]
+    has_more: bool
+    next_cursor: str | None
+
+
 class PutCreditAlertsBodyBalanceItem(TypedDict):
     credits: NotRequired[float]  # The balance is so much or less.
     percent: NotRequired[int]  # The balance is so much of the last top-up or less.
@@ -1158,6 +1201,7 @@ OwnWebhook: TypeAlias = OwnWebhookObject | None
 CreateWorkflowResponse201: TypeAlias = Workflow
 GetWorkflowResponse: TypeAlias = Workflow
 UpdateWorkflowResponse: TypeAlias = Workflow
+EstimateWorkflowResponse: TypeAlias = Estimate
 RunWorkflowResponse: TypeAlias = Execution
 RunWorkflowResponse202: TypeAlias = Accepted | Execution
 RunWorkflowBatchResponse: TypeAlias = BatchResults
@@ -1174,6 +1218,7 @@ StopExecutionBody: TypeAlias = dict[str, Any]
 RetryExecutionBody: TypeAlias = Retry
 RetryExecutionResponse: TypeAlias = Execution
 RetryExecutionResponse202: TypeAlias = Accepted | Execution
+EstimateSkillResponse: TypeAlias = Estimate
 CancelSkillExecutionBody: TypeAlias = dict[str, Any]
 GetBulkJobResponse: TypeAlias = BulkJob
 CancelBulkJobResponse: TypeAlias = BulkJob

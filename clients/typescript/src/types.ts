@@ -60,6 +60,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/workflows/{id}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate what a run costs
+         * @description The body is that of a start and is checked in the same way, but nothing starts. `credits` is what the run would be charged if it were accepted
+         *     now; its children are charged in addition, when they are accepted.
+         *
+         */
+        post: operations["estimateWorkflow"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/workflows/{id}/run-async": {
         parameters: {
             query?: never;
@@ -547,6 +572,33 @@ export interface paths {
         get: operations["getSkill"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/spaces/{space_id}/skills/{slug}/estimate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the key's workspace. */
+                space_id: components["parameters"]["SpaceId"];
+                /** @description The skill's slug. */
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Estimate what a skill execution costs
+         * @description The body is that of a start and is checked in the same way, but nothing starts. `credits` is what the run would be charged if it were accepted
+         *     now; its children are charged in addition, when they are accepted.
+         *
+         */
+        post: operations["estimateSkill"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1296,6 +1348,26 @@ export interface paths {
         patch: operations["changeBudget"];
         trace?: never;
     };
+    "/prices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List prices
+         * @description What a run of each workflow and skill of the workspace costs now, by id.
+         */
+        get: operations["listPrices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits/alerts": {
         parameters: {
             query?: never;
@@ -1735,6 +1807,24 @@ export interface components {
             reset_at: components["schemas"]["TimeOffset"] | null;
             created_at: components["schemas"]["TimeOffset"];
             updated_at: components["schemas"]["TimeOffset"];
+        };
+        Price: {
+            /** Format: uuid */
+            responder_id: string;
+            /** @enum {unknown} */
+            kind: "workflow" | "skill";
+            credits: components["schemas"]["Credits"];
+            /**
+             * @description What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, or nothing (`default`, 1 credit).
+             * @enum {unknown}
+             */
+            source: "default" | "workspace" | "responder" | "program";
+        };
+        Estimate: {
+            credits: components["schemas"]["Credits"];
+            balance: components["schemas"]["Credits"];
+            /** @description The balance covers the price. Budgets and limits are not looked at. */
+            covered: boolean;
         };
         CreditAlerts: {
             balance: {
@@ -3073,6 +3163,59 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    estimateWorkflow: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the workflow or execution. */
+                id: components["parameters"]["Id"];
+            };
+            cookie?: never;
+        };
+        /** @description The body is optional. */
+        requestBody?: {
+            content: {
+                /** @example {
+                 *       "inputs": {
+                 *         "reader": "Ada"
+                 *       },
+                 *       "tags": [
+                 *         "letters"
+                 *       ]
+                 *     } */
+                "application/json": {
+                    inputs?: {
+                        [key: string]: unknown;
+                    } | null;
+                    tags?: string[] | null;
+                    metadata?: {
+                        [key: string]: unknown;
+                    } | null;
+                    chat?: components["schemas"]["Chat"];
+                    webhook?: components["schemas"]["OwnWebhook"];
+                    start_at?: components["schemas"]["StartAt"];
+                    delay_seconds?: components["schemas"]["DelaySeconds"];
+                    expires_at?: components["schemas"]["ExpiresAt"];
+                    ttl_seconds?: components["schemas"]["TtlSeconds"];
+                };
+            };
+        };
+        responses: {
+            /** @description The estimate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     runWorkflow: {
         parameters: {
             query?: never;
@@ -3852,6 +3995,60 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    estimateSkill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The id of the key's workspace. */
+                space_id: components["parameters"]["SpaceId"];
+                /** @description The skill's slug. */
+                slug: components["parameters"]["Slug"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {
+                 *       "inputs": {
+                 *         "file": "readings.csv"
+                 *       },
+                 *       "file_source_ids": [
+                 *         "readings.csv"
+                 *       ]
+                 *     } */
+                "application/json": {
+                    inputs: {
+                        [key: string]: unknown;
+                    };
+                    /** @description Names of the principal's files. A name without a file is ignored. */
+                    file_source_ids?: string[] | null;
+                    /** @description Alias of a model of the space. Absent, null or `{}` selects the default model. */
+                    model?: string | null | Record<string, never>;
+                    chat?: components["schemas"]["Chat"];
+                    webhook?: components["schemas"]["OwnWebhook"];
+                    start_at?: components["schemas"]["StartAt"];
+                    delay_seconds?: components["schemas"]["DelaySeconds"];
+                    expires_at?: components["schemas"]["ExpiresAt"];
+                    ttl_seconds?: components["schemas"]["TtlSeconds"];
+                };
+            };
+        };
+        responses: {
+            /** @description The estimate. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Estimate"];
+                };
+            };
+            422: components["responses"]["Problem"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
@@ -5099,6 +5296,39 @@ export interface operations {
                     "application/json": components["schemas"]["Budget"];
                 };
             };
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    listPrices: {
+        parameters: {
+            query?: {
+                /** @description Maximum number of prices. */
+                limit?: number;
+                /** @description The `next_cursor` of the previous page. */
+                after?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of prices. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        prices: components["schemas"]["Price"][];
+                        has_more: boolean;
+                        /** Format: uuid */
+                        next_cursor: string | null;
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };
