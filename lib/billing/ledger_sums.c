@@ -64,9 +64,9 @@ static size_t merge(struct sum *list, size_t n, int (*compare)(const void *, con
 static bool begins_row(const struct db_rows *rows, size_t i)
 {
     return i == 0 ||
-           strcmp(db_str(rows, i, LEDGER_UNNUMBERED_ID), db_str(rows, i - 1, LEDGER_UNNUMBERED_ID)) ||
+           strcmp(db_str(rows, i, LEDGER_UNNUMBERED_ID), db_str(rows, i - 1, LEDGER_UNNUMBERED_ID)) != 0 ||
            strcmp(db_str(rows, i, LEDGER_UNNUMBERED_WORKSPACE_ID),
-                  db_str(rows, i - 1, LEDGER_UNNUMBERED_WORKSPACE_ID));
+                  db_str(rows, i - 1, LEDGER_UNNUMBERED_WORKSPACE_ID)) != 0;
 }
 
 static bool has_zone_of_last(const struct db_rows *rows, size_t i)

@@ -257,25 +257,32 @@ static enum err name_grants(struct db *db, void *ctx, struct statement *s)
 
 /* --- reading --- */
 
+/* A list of statements by their workspaces' ids. */
+struct by_id {
+    struct statement *statement;
+};
+
 static int compare_ids(const void *a, const void *b)
 {
-    const struct statement *const *x = a, *const *y = b;
-    return strcmp((*x)->workspace_id.text, (*y)->workspace_id.text);
+    const struct by_id *x = a, *y = b;
+    return strcmp(x->statement->workspace_id.text, y->statement->workspace_id.text);
 }
 
-static struct statement *find_statement(struct statement **by_id, size_t n, const id *workspace)
+static struct statement *find_statement(const struct by_id *by_id, size_t n, const id *workspace)
 {
-    struct statement key = {.workspace_id = *workspace}, *wanted = &key;
-    struct statement **found = n > 0 ? bsearch(&wanted, by_id, n, sizeof *by_id, compare_ids) : NULL;
-    return found ? *found : NULL;
+    struct statement key = {.workspace_id = *workspace};
+    struct by_id wanted = {&key};
+    const struct by_id *found = n > 0 ? bsearch(&wanted, by_id, n, sizeof *by_id, compare_ids) : NULL;
+    return found ? found->statement : NULL;
 }
 
 static void add_rows(void *ctx, struct statement *list, size_t n, unsigned by, const struct db_rows *rows)
 {
-    struct statement **by_id = talloc_array(ctx, struct statement *, n + 1), *last = NULL;
+    struct by_id *by_id = talloc_array(ctx, struct by_id, n + 1);
+    struct statement *last = NULL;
     struct billing_days days = {0};
     for (size_t i = 0; i < n; i++)
-        by_id[i] = &list[i];
+        by_id[i] = (struct by_id){&list[i]};
     if (n > 0)
         qsort(by_id, n, sizeof *by_id, compare_ids);
     for (size_t i = 0; i < rows->count; i++) {
