@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "blob/blob_rows.h"
 #include "cli/commands.h"
 #include "cli/execution_find.h"
 #include "command/table.h"
@@ -61,8 +62,9 @@ static int open_run_log(struct cli *cli, struct blob_store *blobs, const id *exe
 {
     if (log->is_purged)
         return -1;
+    int fd = -1;
     if (log->has_log)
-        return blob_open(blobs, log->log.sha256);
+        return blob_read(cli->db, blobs, log->log.sha256, &fd) == OK ? fd : -1;
     char *path = talloc_asprintf(cli->ctx, "%s/%s.%d/log", cli->config->executor.run_dir, execution->text,
                                  log->attempt);
     return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -70,7 +72,7 @@ static int open_run_log(struct cli *cli, struct blob_store *blobs, const id *exe
 
 static struct blob_store *open_blobs(struct cli *cli)
 {
-    struct blob_store *blobs = blob_store_open_existing(cli->ctx, cli->config->files.dir);
+    struct blob_store *blobs = blob_store_open_existing(cli->ctx, cli->config);
     if (!blobs)
         cli_fail(cli, "the folder files.dir cannot be used: %s", cli->config->files.dir);
     return blobs;
@@ -208,7 +210,10 @@ int cmd_execution_artifact(struct cli *cli, int argc, char **argv)
         return cli_fail(cli, "artifact not found: %s; `millrace execution artifacts %s` lists %zu", texts[1],
                         run.execution_id.text, n);
     struct blob_store *blobs = open_blobs(cli);
-    int fd = blobs ? blob_open(blobs, found->blob.sha256) : -1;
+    int fd = -1;
+    enum err read = blobs ? blob_read(cli->db, blobs, found->blob.sha256, &fd) : OK;
+    if (read != OK && read != ERR_NOT_FOUND)
+        return cli_fail_err(cli, read, "reading the artifact");
     if (fd < 0)
         return blobs ? cli_fail(cli, "the bytes of %s are not below files.dir (%s)", found->relpath,
                                 cli->config->files.dir)

@@ -4,6 +4,7 @@
 
 #include "account/credits.h"
 #include "base/clock.h"
+#include "blob/blob_rows.h"
 #include "cli/commands.h"
 #include "cli/names.h"
 #include "cli/skill_package.h"
@@ -47,6 +48,40 @@ static const char *development_label(struct cli *cli, const struct package *pack
                            memchr(m->version, '-', (size_t)kept) ? '.' : '-', hex);
 }
 
+static enum err write_to_blob(void *arg, const void *bytes, size_t size)
+{
+    return blob_write(arg, bytes, size);
+}
+
+enum err package_to_blob(struct cli *cli, struct blob_store *blobs, const struct package *package)
+{
+    struct blob_writer *w = blob_writer_new(cli->ctx, blobs);
+    struct blob_id blob;
+    if (!w)
+        return ERR_INTERNAL;
+    enum err e = package_archive(package, write_to_blob, w);
+    if (e == OK)
+        e = blob_finish(w, &blob);
+    if (e == OK)
+        e = blob_publish(w);
+    if (e == OK)
+        e = blob_keep(cli->db, &blob, 1);
+    talloc_free(w);
+    return e;
+}
+
+/* With an object store, the executors of other hosts get the package from there. No row names it until the
+ * version is written, which comes next. */
+static enum err put_package(struct cli *cli, const struct package *package)
+{
+    if (strcmp(cli->config->blob.store, "s3") != 0)
+        return OK;
+    struct blob_store *blobs = blob_store_open(cli->ctx, cli->config, NULL);
+    enum err e = blobs ? package_to_blob(cli, blobs, package) : ERR_INTERNAL;
+    talloc_free(blobs);
+    return e;
+}
+
 static int install_package(struct cli *cli, const struct package *package, const struct manifest *m,
                            const id *workspace, bool is_development)
 {
@@ -66,6 +101,8 @@ static int install_package(struct cli *cli, const struct package *package, const
     bool is_new;
     memcpy(s.hash, package->hash, sizeof s.hash);
     enum err e = package_install(package, cli->config->files.dir);
+    if (e == OK)
+        e = put_package(cli, package);
     if (e == ERR_CONFLICT)
         return cli_fail(cli, "%s changed while it was read", package->dir);
     if (e == OK)

@@ -158,6 +158,9 @@ const struct command commands[] = {
      "adds the hash of "
      "the files to the version, so that an edited skill needs no new version number",
      "skill.install"},
+    {"files", "store", cmd_files_store, "",
+     "copies the files, artifacts, logs and packages below files.dir that are not in the object store to it, "
+     "and prints how many; see docs/files.md"},
     {"skill", "list", cmd_skill_list, "--workspace W", "lists the skills of a workspace"},
     {"skill", "remove", cmd_skill_remove, "SLUG --workspace W", "removes a skill: it cannot be run any more",
      "skill.remove"},

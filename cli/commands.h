@@ -71,6 +71,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv);
 int cmd_audit_log(struct cli *cli, int argc, char **argv);
 int cmd_skill_check(struct cli *cli, int argc, char **argv);
 int cmd_skill_run(struct cli *cli, int argc, char **argv);
+int cmd_files_store(struct cli *cli, int argc, char **argv);
 int cmd_skill_install(struct cli *cli, int argc, char **argv);
 int cmd_skill_list(struct cli *cli, int argc, char **argv);
 int cmd_skill_remove(struct cli *cli, int argc, char **argv);
@@ -92,3 +93,9 @@ int cmd_man(struct cli *cli, int argc, char **argv);
 int cmd_config(struct cli *cli, int argc, char **argv);
 /* Has its own exit codes: 0 valid, 1 invalid, 2 unusable schema or input. Reads no settings. */
 int cmd_schema_validate(struct cli *cli, int argc, char **argv);
+
+struct blob_store;
+struct package;
+/* Stores the package's archive as a blob, which something must name within an hour. */
+enum err package_to_blob(struct cli *cli, struct blob_store *blobs,
+                         const struct package *package) WARN_UNUSED;

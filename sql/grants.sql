@@ -47,6 +47,7 @@ GRANT SELECT                         ON executors          TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON stream_tickets     TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON blobs              TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON dead_objects       TO 'millrace_api'@'localhost';
 GRANT INSERT                         ON retention_skipped  TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skills             TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_api'@'localhost';
@@ -128,6 +129,7 @@ GRANT SELECT, INSERT, UPDATE         ON upkeep_tasks       TO 'millrace_executor
 GRANT SELECT, UPDATE                 ON retention          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON purges             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON blobs              TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON dead_objects       TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON retention_skipped  TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON skills             TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON skill_versions     TO 'millrace_executor'@'localhost';

@@ -50,6 +50,8 @@ struct maintenance_timer {
     /* lose_orphans */
     struct recover_cursor orphans;
     struct blob_sweep sweep;
+    /* no objects are removed before */
+    int64_t objects_rest_until_ms;
     struct scheduler *scheduler;
     struct bulk_worker *bulk;
     int64_t bulk_keep_ms;
@@ -179,10 +181,27 @@ static enum err expire_runs_step(struct maintenance_timer *m, uint64_t *n_r, boo
     return e;
 }
 
+/* The object store is away: the other tasks must not wait for it again and again. */
+enum { OBJECTS_REST_MS = 60000 };
+
+static enum err remove_objects(struct maintenance_timer *m, uint64_t *n_r)
+{
+    if (clock_boot_ms() < m->objects_rest_until_ms)
+        return OK;
+    enum err e = blob_remove_objects(m->db, m->blobs, n_r);
+    if (e == ERR_UNAVAILABLE)
+        m->objects_rest_until_ms = clock_boot_ms() + OBJECTS_REST_MS;
+    return e == ERR_UNAVAILABLE ? OK : e;
+}
+
 static enum err remove_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
+    uint64_t objects_n = 0;
     enum err e = m->blobs ? blob_remove_dead(m->db, m->blobs, n_r) : OK;
-    *more_r = *n_r == BLOB_REMOVE_MAX;
+    if (m->blobs && e == OK)
+        e = remove_objects(m, &objects_n);
+    *more_r = *n_r == BLOB_REMOVE_MAX || objects_n > 0;
+    *n_r += objects_n;
     return e;
 }
 
@@ -362,7 +381,7 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     struct thread_queue_settings queue = {.run = run_maintenance, .on_finished = on_job_finished, .arg = m};
     m->max_losses = (int)exec->config->executor.max_losses;
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
-    m->blobs = blob_store_open(m, exec->config->files.dir);
+    m->blobs = blob_store_open(m, exec->config, NULL);
     struct run_targets *targets = run_targets_new(m);
     m->scheduler = scheduler_new(m, targets);
     m->bulk = bulk_worker_new(m, exec->config, targets);

@@ -452,7 +452,7 @@ static bool set_up_process(struct process *p)
     exec->skills = compiled_skills_new(p, exec->compute, &exec->memory);
     set_up_sandboxes(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)runner_process_uids(exec->config));
-    exec->blobs = blob_store_open(p, exec->config->files.dir);
+    exec->blobs = blob_store_open(p, exec->config, NULL);
     exec->disk_thread = disk_thread_start(p, exec->base);
     exec->spawn_limiter = spawn_limiter_new(p, exec->timers, spawn_limit(exec->config));
     exec->warm_pool = warm_pool_new(p, exec);

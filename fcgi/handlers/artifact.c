@@ -6,6 +6,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "blob/blob_rows.h"
 #include "fcgi/forms/blob_reply.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/handlers/handlers.h"
@@ -31,32 +32,41 @@ int h_artifact_get(struct request *r)
     return blob_reply(r, found.blob.sha256, found.media_type, slash ? slash + 1 : found.relpath);
 }
 
-/* Opens the stored log, or the log file of the current attempt while it runs or is in its grace period after
- * a stop: the executor makes that file readable for the API. -1 if there is no log. */
-static int open_log(struct request *r, const struct execution_log *log)
+/* The stored log; *fd_r is -1 if its bytes are nowhere. */
+static enum err open_stored_log(struct request *r, const struct execution_log *log, int *fd_r)
 {
+    *fd_r = -1;
+    enum err e =
+        r->app->blobs ? blob_read(r->app->db, r->app->blobs, log->log.sha256, fd_r) : ERR_UNAVAILABLE;
+    return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* Opens the stored log, or the log file of the current attempt while it runs or is in its grace period after
+ * a stop: the executor makes that file readable for the API. *fd_r is -1 if there is no log. */
+static enum err open_log(struct request *r, const struct execution_log *log, int *fd_r)
+{
+    *fd_r = -1;
     if (log->is_purged)
-        return -1;
+        return OK;
     if (log->has_log)
-        return r->app->blobs ? blob_open(r->app->blobs, log->log.sha256) : -1;
+        return open_stored_log(r, log, fd_r);
     if (log->state != STATE_RUNNING && log->state != STATE_STOPPED)
-        return -1;
+        return OK;
     char *path = talloc_asprintf(r, "%s/%s.%d/log", r->app->config->executor.run_dir, r->execution_id.text,
                                  log->attempt);
-    return open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    *fd_r = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    return OK;
 }
 
 /* As open_log(). The executor removes the file after it has written the row that names the stored log: if the
  * file is gone, the row is read once more. */
 static enum err find_log(struct request *r, struct execution_log *log, int *fd_r)
 {
-    *fd_r = open_log(r, log);
-    if (*fd_r >= 0 || log->is_purged || log->has_log)
-        return OK;
-    enum err e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, log);
-    if (e == OK)
-        *fd_r = open_log(r, log);
-    return e;
+    enum err e = open_log(r, log, fd_r);
+    if (e != OK || *fd_r >= 0 || log->is_purged || log->has_log)
+        return e;
+    e = execution_log(r->app->db, r, &r->access.workspace_id, &r->execution_id, log);
+    return e == OK ? open_log(r, log, fd_r) : e;
 }
 
 static int reply_log(struct request *r, int fd, int64_t offset)

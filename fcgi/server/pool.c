@@ -90,7 +90,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->workflows = workflow_cache_new(app);
     app->names = name_cache_new(app);
     app->skills = skill_cache_new(app);
-    app->blobs = blob_store_open(app, c->files.dir);
+    app->blobs = blob_store_open(app, c, &p->shared->metrics.objects);
     app->webhook_key = load_webhook_key(app, c);
     accept_share_balance_cache(&p->shared->seen_balances);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)

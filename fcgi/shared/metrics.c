@@ -174,6 +174,36 @@ static char *add_refused_budget(char *text, struct metrics *m)
     return text;
 }
 
+static char *add_object_requests(char *text, struct object_counts *n, int action)
+{
+    for (int outcome = 0; outcome < OBJECT_OUTCOMES; outcome++)
+        text = talloc_asprintf_append_buffer(
+            text, "millrace_object_requests_total{action=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+            object_action_name((enum object_action)action), object_outcome_name((enum object_outcome)outcome),
+            (uint64_t)atomic_load(&n->requests[action][outcome]));
+    return text;
+}
+
+static char *add_objects(char *text, struct object_counts *n)
+{
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_object_requests_total counter\n");
+    for (int i = 0; i < OBJECT_ACTIONS; i++)
+        text = add_object_requests(text, n, i);
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_object_bytes_total counter\n");
+    for (int i = 0; i < OBJECT_ACTIONS; i++)
+        text = talloc_asprintf_append_buffer(text, "millrace_object_bytes_total{action=\"%s\"} %" PRIu64 "\n",
+                                             object_action_name((enum object_action)i),
+                                             (uint64_t)atomic_load(&n->bytes[i]));
+    text = talloc_strdup_append_buffer(text, "# TYPE millrace_object_seconds_total counter\n");
+    for (int i = 0; i < OBJECT_ACTIONS; i++) {
+        uint64_t us = atomic_load(&n->us[i]);
+        text = talloc_asprintf_append_buffer(
+            text, "millrace_object_seconds_total{action=\"%s\"} %" PRIu64 ".%06" PRIu64 "\n",
+            object_action_name((enum object_action)i), us / 1000000, us % 1000000);
+    }
+    return text;
+}
+
 char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n,
                    bool with_exemplars)
 {
@@ -187,6 +217,7 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
     text = add_mcp(text, m);
     text = add_batch_items(text, m);
     text = add_refused_budget(text, m);
+    text = add_objects(text, &m->objects);
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"

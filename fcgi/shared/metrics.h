@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "objects/object_store.h"
+
 enum { METRICS_ROUTES = 128, METRICS_STATUSES = 600 };
 
 /* enum budget_scope of lib/spending/budget.h, and 0: the run matches too many budgets */
@@ -63,6 +65,7 @@ struct metrics {
     atomic_uint_fast64_t refused_budget[METRICS_BUDGET_SCOPES];
     /* Decided items of run-batch, by enum batch_item_result. */
     atomic_uint_fast64_t batch_items[BATCH_ITEM_RESULTS];
+    struct object_counts objects;
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* How often a worker had to do without Redis. */

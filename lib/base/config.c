@@ -53,6 +53,25 @@ static const char *public_url_problem(const char *text)
                                : origins_problem(text);
 }
 
+static const char *blob_store_problem(const char *text)
+{
+    return strcmp(text, "directory") == 0 || strcmp(text, "s3") == 0 ? NULL : "is not directory or s3";
+}
+
+static const char *yes_or_no_problem(const char *text)
+{
+    return strcmp(text, "yes") == 0 || strcmp(text, "no") == 0 ? NULL : "is not yes or no";
+}
+
+static const char *endpoint_problem(const char *text)
+{
+    static const char scheme[] = "http://";
+    const char *host = strncmp(text, scheme, strlen(scheme)) == 0 ? text + strlen(scheme) : "";
+    return !*text || (*host && host[strcspn(host, "/?#@ ")] == '\0')
+               ? NULL
+               : "is not http://HOST or http://HOST:PORT without a path";
+}
+
 static const struct setting settings[] = {
     TEXT_ROW(database, socket, "/run/mysqld/mysqld.sock", "MariaDB's Unix socket"),
     TEXT_ROW(database, name, "millrace", "name of the database"),
@@ -174,6 +193,26 @@ static const struct setting settings[] = {
                "maximum size of an uploaded file, in bytes"),
     NUMBER_ROW(files, principal_max_bytes, 10737418240, 1, 1099511627776,
                "maximum size of all files of one principal together, in bytes"),
+    CHECKED_ROW(
+        blob, store, "directory", blob_store_problem,
+        "where the bytes of files, artifacts, logs and skills are kept: directory (files.dir) or s3 (an "
+        "object store; see docs/files.md)"),
+    CHECKED_ROW(
+        blob, endpoint, "", endpoint_problem,
+        "the object store's address, http://HOST:PORT; its host is signed, also where blob.socket is set"),
+    TEXT_ROW(blob, socket, "",
+             "Unix socket that leads to the object store, such as HAProxy's; empty: TCP to the endpoint"),
+    TEXT_ROW(blob, bucket, "", "the bucket; it holds nothing else"),
+    TEXT_ROW(blob, region, "us-east-1", "region that requests are signed for"),
+    TEXT_ROW(blob, access_key, "", "id of the access key"),
+    TEXT_ROW(blob, secret_file, "", "file whose first line is the secret of the access key"),
+    CHECKED_ROW(blob, path_style, "yes", yes_or_no_problem,
+                "yes: the bucket is in the path of URLs; no: in the name of the host"),
+    NUMBER_ROW(blob, timeout_s, 10, 1, 300,
+               "seconds without a byte after which a request to the object store is given up"),
+    NUMBER_ROW(blob, cache_mib, 4096, 16, 16777216,
+               "MiB below files.dir/cache for bytes from the object store; each process may exceed it by a "
+               "sixteenth"),
     NUMBER_ROW(quotas, workflows, 10000, 0, 1000000000,
                "workflows of a workspace; archived ones do not count"),
     NUMBER_ROW(quotas, workflow_versions, 10000, 0, 1000000000, "versions of one workflow"),
@@ -329,6 +368,18 @@ const char *config_times_problem(void *ctx, const struct config *c)
     return NULL;
 }
 
+const char *config_blob_problem(const struct config *c)
+{
+    bool is_s3 = strcmp(c->blob.store, "s3") == 0;
+    const char *missing = !*c->blob.endpoint      ? "[blob] endpoint is empty, which blob.store = s3 needs"
+                          : !*c->blob.bucket      ? "[blob] bucket is empty, which blob.store = s3 needs"
+                          : !*c->blob.region      ? "[blob] region is empty, which blob.store = s3 needs"
+                          : !*c->blob.access_key  ? "[blob] access_key is empty, which blob.store = s3 needs"
+                          : !*c->blob.secret_file ? "[blob] secret_file is empty, which blob.store = s3 needs"
+                                                  : NULL;
+    return is_s3 ? missing : NULL;
+}
+
 enum err config_load(void *ctx, const char *path, struct config **config_r, const char **why_r)
 {
     struct config *c = talloc_zero(ctx, struct config);
@@ -347,6 +398,8 @@ enum err config_load(void *ctx, const char *path, struct config **config_r, cons
     else if (line > 0)
         load.why = talloc_asprintf(c, "%s: line %d: %s", path, line, load.why ? load.why : "syntax error");
     const char *problem = load.why ? NULL : config_times_problem(c, c);
+    if (!load.why && !problem)
+        problem = config_blob_problem(c);
     if (problem)
         load.why = talloc_asprintf(c, "%s: %s", path, problem);
     *why_r = load.why;

@@ -42,6 +42,11 @@ struct config {
         const char *dir;
         int64_t file_max_bytes, principal_max_bytes;
     } files;
+    /* See lib/blob/blob.h. */
+    struct {
+        const char *store, *endpoint, *socket, *bucket, *region, *access_key, *secret_file, *path_style;
+        int64_t timeout_s, cache_mib;
+    } blob;
     /* See lib/store/quota.h. */
     struct {
         int64_t workflows, workflow_versions, program_bytes, files, tickets, schedules, streams, delayed_runs,
@@ -83,6 +88,10 @@ enum {
 /* NULL if database.timeout_s, database.settle_s and executor.lease_s fit together; else a sentence of ctx
  * with the arithmetic. config_load checks it. */
 const char *config_times_problem(void *ctx, const struct config *config);
+
+/* NULL if the settings of [blob] are complete; else a sentence (static) that names what is missing.
+ * config_load checks it. */
+const char *config_blob_problem(const struct config *config);
 
 /* Reads `path` into a new config of ctx. On ERR_INVALID *why_r is a line for the operator that names the
  * file, the setting and the reason. */

@@ -1,9 +1,10 @@
-/* Blobs: byte sequences named by their SHA-256, on local disk below files.dir. Uploaded files, artifacts and
- * logs are blobs; equal bytes are stored once. A blob is written to a temporary file, synced and renamed, so
- * it appears whole or not at all, and it never changes. Another kind of store, such as an object store, would
- * be another implementation of this header.
+/* Blobs: byte sequences named by their SHA-256, on local disk below files.dir, or in an object store
+ * (blob.store = s3; docs/files.md). Uploaded files, artifacts and logs are blobs, and with an object store
+ * the packages of skills; equal bytes are stored once. A blob is written to a temporary file, synced and
+ * renamed, or sent to the store as one object, so it appears whole or not at all, and it never changes.
  *
  *   blobs/ab/abcd…   a blob
+ *   cache/ab/abcd…   a copy of a blob that is in the object store
  *   tmp/…            blobs that are being written
  *   skills/…         packages, see lib/skill/package.h
  *
@@ -14,16 +15,18 @@
  * A blob is kept while a row of files, artifacts or execution_usage names it; blob_rows.h says how it is
  * removed. Bytes are published before the transaction that writes their row. A file that was published in the
  * last ten minutes is never removed, so that this transaction may take its time; publishing and removing one
- * blob exclude each other by a lock on its file. Names need no UUID of their own, as they would in an object
- * store, because removing bytes and publishing them again cannot overlap on one file system. A store may be
- * used by several threads. */
+ * blob exclude each other by a lock on its file. In an object store nothing can exclude them; there, every
+ * publication makes an object with a name of its own, SHA-256/UUID, and the row of the blob says which object
+ * has its bytes. A store may be used by several threads. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/config.h"
 #include "mariadb/db.h"
+#include "objects/object_store.h"
 
 enum {
     /* SHA-256 */
@@ -38,14 +41,21 @@ struct blob_store;
 struct blob_id {
     uint8_t sha256[BLOB_HASH];
     int64_t size;
+    /* the object that has the bytes; not set: they are below blobs/ */
+    id object;
 };
 
 /* Creates the folders that are missing and removes temporary files older than a day, which writers that died
- * have left. NULL: the folders cannot be used (logged). */
-struct blob_store *blob_store_open(void *ctx, const char *dir);
+ * have left. `counts`: of the requests to the object store, or NULL. NULL: the folders or the file of the
+ * secret cannot be used (logged). */
+struct blob_store *blob_store_open(void *ctx, const struct config *config, struct object_counts *counts);
 
-/* For reading only: creates and removes nothing. NULL: there is no store, or no permission (errno). */
-struct blob_store *blob_store_open_existing(void *ctx, const char *dir);
+/* For reading only: creates no folder that is not there but the cache's, and removes nothing. NULL: there is
+ * no store, or no permission (errno), or the file of the secret cannot be used (logged). */
+struct blob_store *blob_store_open_existing(void *ctx, const struct config *config);
+
+/* NULL: blob.store is directory. */
+struct object_store *blob_store_objects(const struct blob_store *store);
 
 /* --- writing --- */
 struct blob_writer;
@@ -58,7 +68,8 @@ enum err blob_write(struct blob_writer *w, const void *bytes, size_t size) WARN_
 int64_t blob_written(const struct blob_writer *w);
 /* Syncs the file and returns the blob's name. The blob cannot be opened yet. */
 enum err blob_finish(struct blob_writer *w, struct blob_id *id_r) WARN_UNUSED;
-/* Moves the finished blob to its place, where it replaces equal bytes. */
+/* Moves the finished blob to its place, where it replaces equal bytes; or sends it to the object store.
+ * ERR_UNAVAILABLE: the store cannot be reached (logged); the call may be repeated. */
 enum err blob_publish(struct blob_writer *w) WARN_UNUSED;
 /* Copies a file into a finished writer. ERR_LIMIT: it has more than `max` bytes, or the disk is full.
  * ERR_INVALID: it is not a regular file (symbolic links are not followed). */
@@ -70,7 +81,24 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
  * (logged). */
 bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH]) WARN_UNUSED;
 
-/* --- reading --- */
+/* --- bytes that are in the object store --- */
+enum { BLOB_KEY = 2 * BLOB_HASH + 1 + ID_LENGTH };
+/* The key of the blob's object: "abcd…/UUID". The object must be set. */
+void blob_object_key(const struct blob_id *blob, char key_r[BLOB_KEY + 1]);
+/* False: it is the key of something else. The size is not set. */
+bool blob_of_object_key(const char *key, struct blob_id *blob_r);
+/* Opens a copy in the cache whose hash was verified, and gets it from the store first if there is none. The
+ * caller closes *fd_r. ERR_NOT_FOUND: there is no such object. ERR_UNAVAILABLE: the store cannot be reached.
+ * ERR_INTERNAL: the disk, or other bytes than the name says. ERR_LIMIT: the disk is full. All but the first
+ * are logged. */
+enum err blob_fetch(struct blob_store *store, const struct blob_id *blob, int *fd_r) WARN_UNUSED;
+/* Makes the hard link `to` of the blob's local bytes: those below blobs/ if its object is not set, else those
+ * of blob_fetch. *path_r, of ctx, is `to`; or, if it is on another file system, the path of the bytes. Errors
+ * as of blob_fetch. */
+enum err blob_link(void *ctx, struct blob_store *store, const struct blob_id *blob, const char *to,
+                   const char **path_r) WARN_UNUSED;
+
+/* --- reading what is below blobs/ --- */
 /* The size of a blob's bytes and how long ago they were published, by this host's clock. False: they are not
  * there. */
 bool blob_look(const struct blob_store *store, const uint8_t sha256[BLOB_HASH], int64_t *size_r,

@@ -4,10 +4,15 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
 
 enum { PAGE_MAX = 500 /* the LIMIT of blob_page.sql */ };
+/* The values of a row in dead_object_add.sql. */
+enum { DEAD_OBJECT, DEAD_SHA256, DEAD_VALUES };
+/* for the requests of one step of maintenance, which has other tasks */
+enum { REMOVE_MS = 1000 };
 
 static int compare_blobs(const void *a, const void *b)
 {
@@ -47,7 +52,7 @@ static void sort_marks(struct marks *m)
     m->n = n;
 }
 
-/* The hashes of those used blobs whose rows are live. Reads without a lock. */
+/* Those used blobs whose rows are live, with their objects. Reads without a lock. */
 static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_id **live_r, size_t *n_r)
 {
     struct db_value *hashes = talloc_array(tx->ctx, struct db_value, m->n + 1);
@@ -62,10 +67,60 @@ static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_i
     if (e != OK)
         return e;
     *live_r = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
-    for (; *n_r < rows->count; (*n_r)++)
+    for (; *n_r < rows->count; (*n_r)++) {
         memcpy((*live_r)[*n_r].sha256, db_str(rows, *n_r, BLOB_LIVE_SHA256), BLOB_HASH);
+        (*live_r)[*n_r].object = db_get_id(rows, *n_r, BLOB_LIVE_OBJECT);
+    }
     qsort(*live_r, *n_r, sizeof **live_r, compare_blobs);
     return OK;
+}
+
+/* The objects of the marks, before marks of the same blob are joined. */
+static size_t marked_objects(void *ctx, const struct marks *m, struct blob_id **list_r)
+{
+    size_t n = 0;
+    *list_r = talloc_array(ctx, struct blob_id, m->n + 1);
+    for (size_t i = 0; i < m->n; i++) {
+        if (id_is_set(&m->list[i].blob.object))
+            (*list_r)[n++] = m->list[i].blob;
+    }
+    return n;
+}
+
+/* Objects that the rows do not name are dead: the blob had one already, or another transaction was first. A
+ * row and its object go together: whoever removes the row makes the object a dead one. So an object that a
+ * row names, dead or not, is there. */
+static enum err bury_unnamed(struct db_tx *tx, const struct blob_id *list, size_t n)
+{
+    struct db_value *each = talloc_array(tx->ctx, struct db_value, 2 * n + 1);
+    struct db_rows *rows;
+    size_t dead_n = 0;
+    for (size_t i = 0; i < n; i++)
+        each[i] = db_bytes(list[i].sha256, BLOB_HASH);
+    enum err e = db_run_each(tx->db, tx->ctx, SQL_BLOB_OBJECT, NULL, 0, each, 1, n, &rows);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        bool is_named = false;
+        for (size_t r = 0; r < rows->count && !is_named; r++) {
+            id object = db_get_id(rows, r, BLOB_OBJECT_OBJECT);
+            is_named = id_equal(&object, &list[i].object);
+        }
+        if (is_named)
+            continue;
+        each[DEAD_VALUES * dead_n + DEAD_OBJECT] = db_id(&list[i].object);
+        each[DEAD_VALUES * dead_n + DEAD_SHA256] = db_bytes(list[i].sha256, BLOB_HASH);
+        dead_n++;
+    }
+    return e == OK
+               ? db_run_each(tx->db, tx->ctx, SQL_DEAD_OBJECT_ADD, NULL, 0, each, DEAD_VALUES, dead_n, NULL)
+               : e;
+}
+
+/* The row of a used blob is live and needs no object. */
+static bool is_settled(const struct blob_mark *mark, const struct blob_id *live, size_t live_n)
+{
+    const struct blob_id *row =
+        mark->is_dead ? NULL : bsearch(&mark->blob, live, live_n, sizeof *live, compare_blobs);
+    return row && (id_is_set(&row->object) || !id_is_set(&mark->blob.object));
 }
 
 /* A used blob whose row is live needs no mark, and equal artifacts of many runs wait for no lock. If another
@@ -74,22 +129,26 @@ static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_i
 static enum err write_marks(struct db_tx *tx, void *arg)
 {
     struct marks *m = arg;
-    struct blob_id *live;
+    struct blob_id *live, *objects;
     size_t live_n, n = 0;
+    size_t objects_n = marked_objects(tx->ctx, m, &objects);
     sort_marks(m);
     enum err e = find_live(tx, m, &live, &live_n);
     struct db_value *each = talloc_array(tx->ctx, struct db_value, BLOB_MARK_SET_COUNT * m->n + 1);
     for (size_t i = 0; e == OK && i < m->n; i++) {
         const struct blob_mark *mark = &m->list[i];
-        if (!mark->is_dead && bsearch(&mark->blob, live, live_n, sizeof *live, compare_blobs))
+        if (is_settled(mark, live, live_n))
             continue;
         struct db_value *v = &each[BLOB_MARK_SET_COUNT * n++];
         v[BLOB_MARK_SET_SHA256] = db_bytes(mark->blob.sha256, BLOB_HASH);
         v[BLOB_MARK_SET_SIZE] = db_number(mark->blob.size);
         v[BLOB_MARK_SET_DEAD] = db_number(mark->is_dead);
+        /* a blob is discarded also if its object could not be stored: no row may name that one */
+        v[BLOB_MARK_SET_OBJECT] = mark->is_dead ? db_null() : db_id(&mark->blob.object);
     }
-    return e == OK ? db_run_each(tx->db, tx->ctx, SQL_BLOB_MARK, NULL, 0, each, BLOB_MARK_SET_COUNT, n, NULL)
-                   : e;
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_BLOB_MARK, NULL, 0, each, BLOB_MARK_SET_COUNT, n, NULL);
+    return e == OK ? bury_unnamed(tx, objects, objects_n) : e;
 }
 
 static void add_marks(struct db_tx *tx, const struct blob_id *ids, size_t n, bool is_dead)
@@ -135,6 +194,59 @@ enum err blob_discard(struct db *db, const struct blob_id *ids, size_t n)
     return n > 0 ? db_transaction(db, discard_work, &d) : OK;
 }
 
+struct keeping {
+    const struct blob_id *ids;
+    size_t n;
+};
+
+static enum err keep_work(struct db_tx *tx, void *arg)
+{
+    const struct keeping *k = arg;
+    blob_mark_used(tx, k->ids, k->n);
+    return OK;
+}
+
+enum err blob_keep(struct db *db, const struct blob_id *ids, size_t n)
+{
+    struct keeping k = {ids, n};
+    return n > 0 ? db_transaction(db, keep_work, &k) : OK;
+}
+
+/* --- where the bytes are --- */
+
+enum err blob_find_objects(struct db *db, void *ctx, struct blob_id *blobs, size_t n)
+{
+    struct db_value *hashes = talloc_array(ctx, struct db_value, n + 1);
+    struct db_rows *rows;
+    for (size_t i = 0; i < n; i++)
+        hashes[i] = db_bytes(blobs[i].sha256, BLOB_HASH);
+    enum err e = db_run_each(db, ctx, SQL_BLOB_OBJECT, NULL, 0, hashes, 1, n, &rows);
+    for (size_t r = 0; e == OK && r < rows->count; r++) {
+        for (size_t i = 0; i < n; i++) {
+            if (memcmp(blobs[i].sha256, db_str(rows, r, BLOB_OBJECT_SHA256), BLOB_HASH) == 0)
+                blobs[i].object = db_get_id(rows, r, BLOB_OBJECT_OBJECT);
+        }
+    }
+    return e;
+}
+
+enum err blob_read(struct db *db, struct blob_store *store, const uint8_t sha256[BLOB_HASH], int *fd_r)
+{
+    struct blob_id blob = {0};
+    void *ctx = talloc_new(NULL);
+    enum err e = OK;
+    memcpy(blob.sha256, sha256, BLOB_HASH);
+    if (blob_store_objects(store))
+        e = blob_find_objects(db, ctx, &blob, 1);
+    talloc_free(ctx);
+    *fd_r = -1;
+    if (e == OK && id_is_set(&blob.object))
+        return blob_fetch(store, &blob, fd_r);
+    if (e == OK)
+        *fd_r = blob_open(store, sha256);
+    return e == OK && *fd_r < 0 ? ERR_NOT_FOUND : e;
+}
+
 /* --- removing --- */
 
 struct removal {
@@ -142,11 +254,22 @@ struct removal {
     uint64_t n;
 };
 
+/* The bytes are removed after this transaction: a request to the object store may take longer than one may.
+ */
+static void add_dead(struct db_value *dead, size_t place, const struct db_rows *rows, size_t row)
+{
+    const struct db_cell *object = db_cell(rows, row, BLOB_DEAD_OBJECT);
+    struct db_value *v = &dead[DEAD_VALUES * place];
+    v[DEAD_OBJECT] = db_text(object->text);
+    v[DEAD_SHA256] = db_bytes(db_str(rows, row, BLOB_DEAD_SHA256), BLOB_HASH);
+}
+
 static enum err remove_work(struct db_tx *tx, void *arg)
 {
     struct removal *r = arg;
     struct db_value revived[BLOB_REMOVE_MAX], young[BLOB_REMOVE_MAX], removed[BLOB_REMOVE_MAX];
-    size_t revived_n = 0, young_n = 0, removed_n = 0;
+    struct db_value *dead = talloc_array(tx->ctx, struct db_value, DEAD_VALUES * BLOB_REMOVE_MAX);
+    size_t revived_n = 0, young_n = 0, removed_n = 0, dead_n = 0;
     struct db_rows *rows;
     enum err e = db_run(tx->db, tx->ctx, SQL_BLOB_DEAD, NULL, 0, &rows);
     r->n = e == OK ? rows->count : 0;
@@ -155,13 +278,19 @@ static enum err remove_work(struct db_tx *tx, void *arg)
         struct db_value hash = db_bytes(sha256, BLOB_HASH);
         if (db_int(rows, i, BLOB_DEAD_IS_REFERENCED))
             revived[revived_n++] = hash;
+        else if (!db_cell(rows, i, BLOB_DEAD_OBJECT)->is_null)
+            add_dead(dead, dead_n++, rows, i);
         else if (blob_remove(r->store, sha256))
             removed[removed_n++] = hash;
         else
             young[young_n++] = hash;
     }
+    for (size_t i = 0; i < dead_n; i++)
+        removed[removed_n++] = dead[DEAD_VALUES * i + DEAD_SHA256];
     if (removed_n > 0)
         failpoint("blob.after_unlink");
+    if (e == OK)
+        e = db_run_each(tx->db, tx->ctx, SQL_DEAD_OBJECT_ADD, NULL, 0, dead, DEAD_VALUES, dead_n, NULL);
     if (e == OK)
         e = db_run_each(tx->db, tx->ctx, SQL_BLOB_REVIVE, NULL, 0, revived, 1, revived_n, NULL);
     if (e == OK)
@@ -175,6 +304,41 @@ enum err blob_remove_dead(struct db *db, struct blob_store *store, uint64_t *n_r
     enum err e = db_transaction(db, remove_work, &r);
     *n_r = e == OK ? r.n : 0;
     return e;
+}
+
+enum err blob_remove_objects(struct db *db, struct blob_store *store, uint64_t *n_r)
+{
+    void *ctx = talloc_new(NULL);
+    struct db_value removed[BLOB_REMOVE_MAX], failed[BLOB_REMOVE_MAX];
+    size_t removed_n = 0, failed_n = 0;
+    struct db_rows *rows;
+    struct object_store *objects = blob_store_objects(store);
+    int64_t until_ms = clock_boot_ms() + REMOVE_MS;
+    bool over = false;
+    enum err e = objects ? db_run(db, ctx, SQL_DEAD_OBJECT_LIST, NULL, 0, &rows) : OK;
+    *n_r = 0;
+    for (size_t i = 0; objects && e == OK && !over && i < rows->count && i < BLOB_REMOVE_MAX; i++) {
+        struct blob_id blob = {.object = db_get_id(rows, i, DEAD_OBJECT_LIST_OBJECT)};
+        char key[BLOB_KEY + 1];
+        memcpy(blob.sha256, db_str(rows, i, DEAD_OBJECT_LIST_SHA256), BLOB_HASH);
+        blob_object_key(&blob, key);
+        struct db_value object = db_text(db_str(rows, i, DEAD_OBJECT_LIST_OBJECT));
+        if (object_delete(objects, key) == OK)
+            removed[removed_n++] = object;
+        else
+            failed[failed_n++] = object;
+        over = failed_n > 0 || clock_boot_ms() > until_ms;
+    }
+    if (removed_n > 0)
+        failpoint("blob.after_object_delete");
+    if (e == OK)
+        e = db_run_each(db, ctx, SQL_DEAD_OBJECT_DELETE, NULL, 0, removed, 1, removed_n, NULL);
+    if (e == OK)
+        e = db_run_each(db, ctx, SQL_DEAD_OBJECT_TOUCH, NULL, 0, failed, 1, failed_n, NULL);
+    if (e == OK)
+        *n_r = removed_n;
+    talloc_free(ctx);
+    return e == OK && failed_n > 0 ? ERR_UNAVAILABLE : e;
 }
 
 /* --- comparing files and rows --- */
@@ -229,11 +393,48 @@ static void report_missing(const struct blob_store *store, const uint8_t *sha256
     log_error("blob.missing", "name=%s", name);
 }
 
+enum { OBJECT_OLD_S = 3600 };
+
+static enum err sweep_objects(struct db *db, const struct blob_store *store, const uint8_t after[BLOB_HASH],
+                              const struct db_rows *rows, bool *more_r)
+{
+    void *ctx = talloc_new(NULL);
+    struct blob_difference *list;
+    size_t n, dead_n = 0;
+    enum err e = blob_compare_objects(store, ctx, after, rows, !*more_r, &list, &n);
+    struct db_value *dead = talloc_array(ctx, struct db_value, DEAD_VALUES * n + 1);
+    for (size_t i = 0; i < n; i++) {
+        char key[BLOB_KEY + 1];
+        blob_object_key(&list[i].blob, key);
+        if (list[i].kind != BLOB_OBJECT_EXTRA)
+            log_error("blob.missing", "name=%s size=%lld", key, (long long)list[i].blob.size);
+        if (list[i].kind != BLOB_OBJECT_EXTRA || list[i].age_s < OBJECT_OLD_S)
+            continue;
+        dead[DEAD_VALUES * dead_n + DEAD_OBJECT] = db_id(&list[i].blob.object);
+        dead[DEAD_VALUES * dead_n + DEAD_SHA256] = db_bytes(list[i].blob.sha256, BLOB_HASH);
+        dead_n++;
+    }
+    if (e == OK)
+        e = db_run_each(db, ctx, SQL_DEAD_OBJECT_ADD, NULL, 0, dead, DEAD_VALUES, dead_n, NULL);
+    if (e == OK && dead_n > 0)
+        log_info("blob.sweep_found", "objects_without_row=%zu", dead_n);
+    talloc_free(ctx);
+    if (e == ERR_UNAVAILABLE) { /* or MariaDB is */
+        *more_r = false;
+        log_warn("blob.sweep_ended",
+                 "message=\"the object store cannot be reached; the next sweep compares\"");
+        e = OK;
+    }
+    return e;
+}
+
 static enum err sweep_rows(struct db *db, const struct blob_store *store, struct blob_sweep *sweep,
                            bool *more_r)
 {
     void *ctx = talloc_new(NULL);
-    struct db_value after = db_bytes(sweep->after, BLOB_HASH);
+    struct blob_id from = {0};
+    memcpy(from.sha256, sweep->after, BLOB_HASH);
+    struct db_value after = db_bytes(from.sha256, BLOB_HASH);
     struct blob_id *unused = talloc_array(ctx, struct blob_id, PAGE_MAX);
     struct db_rows *rows;
     size_t unused_n = 0;
@@ -243,7 +444,8 @@ static enum err sweep_rows(struct db *db, const struct blob_store *store, struct
         const uint8_t *sha256 = (const uint8_t *)db_str(rows, i, BLOB_PAGE_SHA256);
         memcpy(sweep->after, sha256, BLOB_HASH);
         if (db_int(rows, i, BLOB_PAGE_IS_REFERENCED)) {
-            report_missing(store, sha256);
+            if (db_cell(rows, i, BLOB_PAGE_OBJECT)->is_null)
+                report_missing(store, sha256);
         } else if (!db_int(rows, i, BLOB_PAGE_DEAD) && db_int(rows, i, BLOB_PAGE_IS_OLD)) {
             memcpy(unused[unused_n].sha256, sha256, BLOB_HASH);
             unused[unused_n++].size = db_int(rows, i, BLOB_PAGE_SIZE);
@@ -251,6 +453,8 @@ static enum err sweep_rows(struct db *db, const struct blob_store *store, struct
     }
     if (e == OK)
         e = blob_discard(db, unused, unused_n);
+    if (e == OK && blob_store_objects(store))
+        e = sweep_objects(db, store, from.sha256, rows, more_r);
     talloc_free(ctx);
     return e;
 }

@@ -466,6 +466,16 @@ static char *check_redis_clock(void *ctx, const struct doctor_facts *f)
     return clock_differs(ctx, f->redis_answers, f->redis_ahead_ms, "Redis");
 }
 
+static char *check_objects(void *ctx, const struct doctor_facts *f)
+{
+    const char *answer = doctor_value(f, "objects.answer");
+    if (!answer || strcmp(answer, "ok") == 0)
+        return NULL;
+    return talloc_asprintf(ctx, "the object store at %s does not list the bucket %s: %s",
+                           *f->config->blob.socket ? f->config->blob.socket : f->config->blob.endpoint,
+                           f->config->blob.bucket, answer);
+}
+
 /* --- the table --- */
 
 static const struct {
@@ -489,6 +499,9 @@ static const struct {
      "share files"},
     {"files.space_out", DOCTOR_ERROR, check_space_out, "free space, or lower the retention of workspaces"},
     {"files.space_low", DOCTOR_WARNING, check_space_low, "free space, or lower the retention of workspaces"},
+    {"objects.answers", DOCTOR_ERROR, check_objects,
+     "start the store, or correct the section [blob]; the lines objects.away and objects.refused of the log "
+     "tell what it answered"},
     {"nginx.configuration", DOCTOR_ERROR, check_nginx, "correct it, and test it by nginx -t"},
     {"tls.expired", DOCTOR_ERROR, check_certificate_expired,
      "renew the certificate and reload nginx; delete one that `millrace setup` made, and run that again"},

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "blob/blob.h"
 #include "mariadb/migrate.h"
 
 static const char nginx_files[] = "/etc/millrace/nginx-server.d",
@@ -83,6 +84,8 @@ static void look_at_paths(void *ctx, struct doctor_facts *f, enum doctor_program
             add_secret(ctx, f, "secrets.key_file", c->secrets.key_file);
         add_directory(ctx, f, "executor.run_dir", c->executor.run_dir, shares);
     }
+    if (program != DOCTOR_STREAM && strcmp(c->blob.store, "s3") == 0)
+        add_secret(ctx, f, "blob.secret_file", c->blob.secret_file);
     if (program != DOCTOR_STREAM)
         add_directory(ctx, f, "files.dir", c->files.dir, shares);
     if (program == DOCTOR_ALL)
@@ -251,6 +254,20 @@ static void look_at_redis(void *ctx, struct doctor_facts *f, struct redis *redis
     }
 }
 
+/* Asks the object store for the name of one object. */
+static void look_at_objects(void *ctx, struct doctor_facts *f)
+{
+    struct object_entry *list;
+    size_t n;
+    bool more;
+    if (strcmp(f->config->blob.store, "s3") != 0)
+        return;
+    struct blob_store *blobs = blob_store_open_existing(ctx, f->config);
+    struct object_store *objects = blobs ? blob_store_objects(blobs) : NULL;
+    enum err e = objects ? object_list(objects, ctx, "", 1, &list, &n, &more) : ERR_DENIED;
+    doctor_add_value(ctx, f, "objects.answer", e == OK ? "ok" : err_name(e));
+}
+
 void doctor_look_at_servers(void *ctx, struct doctor_facts *f, struct db *db, struct redis *redis)
 {
     f->asked_servers = true;
@@ -262,6 +279,7 @@ void doctor_look_at_servers(void *ctx, struct doctor_facts *f, struct db *db, st
         look_at_executors(ctx, f, db);
     }
     look_at_redis(ctx, f, redis);
+    look_at_objects(ctx, f);
 }
 
 /* --- nginx --- */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "blob/blob.h"
+#include "blob/blob_rows.h"
 #include "redis/keys.h"
 #include "run/idempotency_cache.h"
 
@@ -97,18 +97,50 @@ static const char *hash_text(void *ctx, const uint8_t sha256[BLOB_HASH])
     return talloc_strdup(ctx, name);
 }
 
+/* Whether maintenance is going to remove the object. */
+static bool is_dead_object(struct audit_context *context, void *scratch, const id *object)
+{
+    struct db_value value = db_id(object);
+    struct db_rows *rows;
+    return db_run(context->db, scratch, SQL_DEAD_OBJECT_FIND, &value, 1, &rows) == OK && rows->count > 0;
+}
+
+/* Compares the objects between `after` and the end of the page with its rows. */
+static enum err check_objects(struct audit_context *context, void *scratch, const struct blob_store *store,
+                              const uint8_t after[BLOB_HASH], const struct db_rows *rows)
+{
+    struct blob_difference *list;
+    size_t n;
+    enum err e = blob_compare_objects(store, scratch, after, rows, rows->count < PAGE, &list, &n);
+    for (size_t i = 0; i < n; i++) {
+        char key[BLOB_KEY + 1];
+        blob_object_key(&list[i].blob, key);
+        if (list[i].kind == BLOB_OBJECT_MISSING)
+            add_violation(context, key, "is named by a row, but the store has no such object");
+        else if (list[i].kind == BLOB_OBJECT_OTHER_SIZE)
+            add_violation(context, key, "has another size than its row says");
+        else if (list[i].age_s > BLOB_ORPHAN_S && !is_dead_object(context, scratch, &list[i].blob.object))
+            add_violation(context, key, "is an object that no row names");
+    }
+    if (e == ERR_UNAVAILABLE)
+        add_violation(context, "the object store", "cannot be reached, so its objects were not checked");
+    return e == ERR_UNAVAILABLE ? OK : e;
+}
+
 /* Compares one page of rows with the files. *after: the last hash. */
 static enum err check_blob_rows(struct audit_context *context, void *scratch, const struct blob_store *store,
                                 uint8_t after[BLOB_HASH], size_t *n_r)
 {
-    struct db_value from = db_bytes(after, BLOB_HASH);
+    uint8_t before[BLOB_HASH];
+    memcpy(before, after, BLOB_HASH);
+    struct db_value from = db_bytes(before, BLOB_HASH);
     struct db_rows *rows;
     enum err e = db_run(context->db, scratch, SQL_BLOB_PAGE, &from, 1, &rows);
     *n_r = e == OK ? rows->count : 0;
     for (size_t i = 0; i < *n_r; i++) {
         int64_t size, age_s, expected = db_int(rows, i, BLOB_PAGE_SIZE);
         memcpy(after, db_str(rows, i, BLOB_PAGE_SHA256), BLOB_HASH);
-        if (!db_int(rows, i, BLOB_PAGE_IS_REFERENCED))
+        if (!db_int(rows, i, BLOB_PAGE_IS_REFERENCED) || !db_cell(rows, i, BLOB_PAGE_OBJECT)->is_null)
             continue;
         if (!blob_look(store, after, &size, &age_s))
             add_violation(context, hash_text(scratch, after), "is named by a row, but its file is missing");
@@ -117,6 +149,8 @@ static enum err check_blob_rows(struct audit_context *context, void *scratch, co
                 context, hash_text(scratch, after),
                 talloc_asprintf(scratch, "has %" PRId64 " bytes, its row says %" PRId64, size, expected));
     }
+    if (e == OK && blob_store_objects(store))
+        e = check_objects(context, scratch, store, before, rows);
     return e;
 }
 
@@ -148,12 +182,13 @@ static enum err check_blob_files(struct audit_context *context, void *scratch, c
 
 static enum err check_blobs(struct audit_context *context, void *scratch)
 {
-    const struct blob_store *store = blob_store_open_existing(scratch, context->options->files_dir);
+    const struct blob_store *store = blob_store_open_existing(scratch, context->options->config);
     uint8_t after[BLOB_HASH] = {0};
     size_t n = PAGE;
     enum err e = OK;
     if (!store && errno != ENOENT)
-        add_violation(context, context->options->files_dir, "cannot be read, so its files were not checked");
+        add_violation(context, context->options->config->files.dir,
+                      "cannot be read, so its files were not checked");
     for (int shard = 0; e == OK && store && shard < BLOB_SHARDS; shard++) {
         void *part = talloc_new(scratch);
         e = check_blob_files(context, part, store, shard);

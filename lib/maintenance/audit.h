@@ -14,7 +14,7 @@ struct audit_options {
     /* At rest: the directory of skill runs, which must be empty. */
     const char *run_dir;
     /* Invariant 9: the directory of the blobs, readable by this process. */
-    const char *files_dir;
+    const struct config *config;
     /* Invariant 1: the ids returned with 201 or 202. */
     const id *acknowledged;
     size_t acknowledged_n;

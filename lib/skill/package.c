@@ -93,21 +93,38 @@ static void scan_package(struct package_scan *r)
 
 /* --- hashing, while reading or while copying --- */
 
-static void hash_head(crypto_hash_sha256_state *hash, const struct package_entry *e)
+/* What is hashed is an archive, too: for each file its path and a NUL, its type and size and a NUL, its
+ * bytes. */
+struct digest {
+    crypto_hash_sha256_state state;
+    /* NULL, or gets the archive */
+    package_sink *sink;
+    void *arg;
+    enum err e;
+};
+
+static void digest_add(struct digest *d, const void *bytes, size_t size)
+{
+    crypto_hash_sha256_update(&d->state, bytes, size);
+    if (d->sink && d->e == OK)
+        d->e = d->sink(d->arg, bytes, size);
+}
+
+static void hash_head(struct digest *hash, const struct package_entry *e)
 {
     char head[64];
-    crypto_hash_sha256_update(hash, (const unsigned char *)e->path, strlen(e->path) + 1);
+    digest_add(hash, e->path, strlen(e->path) + 1);
     int n = snprintf(head, sizeof head, "%c%lld",
                      e->is_dir       ? 'd'
                      : e->executable ? 'x'
                                      : 'f',
                      e->is_dir ? 0LL : (long long)e->size);
-    crypto_hash_sha256_update(hash, (const unsigned char *)head, (size_t)n + 1);
+    digest_add(hash, head, (size_t)n + 1);
 }
 
 /* Hashes a file and, if `to` is not -1, copies it there. False if its size has changed (errno 0) or on an
  * error (errno). */
-static bool hash_file(crypto_hash_sha256_state *hash, const char *path, int64_t size, int to)
+static bool hash_file(struct digest *hash, const char *path, int64_t size, int to)
 {
     char buffer[COPY_BYTES];
     int from = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -117,7 +134,7 @@ static bool hash_file(crypto_hash_sha256_state *hash, const char *path, int64_t 
         n = read(from, buffer, sizeof buffer);
         ok = n >= 0 && n <= size && (to < 0 || write(to, buffer, (size_t)n) == n);
         if (ok)
-            crypto_hash_sha256_update(hash, (unsigned char *)buffer, (size_t)n);
+            digest_add(hash, buffer, (size_t)n);
         else
             n = 0;
     }
@@ -126,8 +143,8 @@ static bool hash_file(crypto_hash_sha256_state *hash, const char *path, int64_t 
     return ok && size == 0;
 }
 
-static bool copy_entry(crypto_hash_sha256_state *hash, const struct package_scan *r,
-                       const struct package_entry *e, const char *into)
+static bool copy_entry(struct digest *hash, const struct package_scan *r, const struct package_entry *e,
+                       const char *into)
 {
     char *from = talloc_asprintf(r->ctx, "%s/%s", r->dir, e->path);
     char *to = into ? talloc_asprintf(r->ctx, "%s/%s", into, e->path) : NULL;
@@ -142,15 +159,21 @@ static bool copy_entry(crypto_hash_sha256_state *hash, const struct package_scan
     return ok;
 }
 
+static bool digest_all(const struct package_scan *r, const char *into, struct digest *hash,
+                       uint8_t hash_r[PACKAGE_HASH])
+{
+    crypto_hash_sha256_init(&hash->state);
+    bool ok = true;
+    for (size_t i = 0; ok && hash->e == OK && i < r->n; i++)
+        ok = copy_entry(hash, r, &r->list[i], into);
+    crypto_hash_sha256_final(&hash->state, hash_r);
+    return ok;
+}
+
 static bool hash_all(const struct package_scan *r, const char *into, uint8_t hash_r[PACKAGE_HASH])
 {
-    crypto_hash_sha256_state hash;
-    crypto_hash_sha256_init(&hash);
-    bool ok = true;
-    for (size_t i = 0; ok && i < r->n; i++)
-        ok = copy_entry(&hash, r, &r->list[i], into);
-    crypto_hash_sha256_final(&hash, hash_r);
-    return ok;
+    struct digest hash = {.e = OK};
+    return digest_all(r, into, &hash, hash_r);
 }
 
 /* --- reading --- */
@@ -250,4 +273,16 @@ enum err package_install(const struct package *k, const char *files_dir)
     }
     talloc_free(ctx);
     return e == ERR_RETRY ? OK : e;
+}
+
+enum err package_archive(const struct package *k, package_sink *sink, void *arg)
+{
+    void *ctx = talloc_new(NULL);
+    struct package_scan r = {.ctx = ctx, .dir = k->dir, .p = json_problems_new(ctx)};
+    struct digest hash = {.sink = sink, .arg = arg};
+    uint8_t found[PACKAGE_HASH];
+    scan_package(&r);
+    bool ok = digest_all(&r, NULL, &hash, found) && memcmp(found, k->hash, PACKAGE_HASH) == 0;
+    talloc_free(ctx);
+    return hash.e != OK ? hash.e : ok ? OK : ERR_CONFLICT;
 }

@@ -33,5 +33,13 @@ enum err package_read(void *ctx, const char *dir, struct package **package_r,
  * ERR_CONFLICT if its files have changed since package_read; ERR_LIMIT if the disk is full or the quota is
  * used up; ERR_INTERNAL for other failures. The last two are logged. */
 enum err package_install(const struct package *package, const char *files_dir) WARN_UNUSED;
+/* Passes the package to `sink` as one sequence of bytes, an archive, whose SHA-256 is the package's hash.
+ * Returns the first error of `sink`. ERR_CONFLICT: the files cannot be read or have changed since
+ * package_read. */
+typedef enum err package_sink(void *arg, const void *bytes, size_t size);
+enum err package_archive(const struct package *package, package_sink *sink, void *arg) WARN_UNUSED;
+/* Installs the archive that the file `fd` holds; does nothing if the package is there already. The caller has
+ * verified the hash. ERR_INVALID: it is no archive. ERR_LIMIT and ERR_INTERNAL as of package_install. */
+enum err package_unpack(int fd, const uint8_t hash[PACKAGE_HASH], const char *files_dir) WARN_UNUSED;
 /* The path of the installed package with that hash; a new string of ctx. */
 char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_HASH]);

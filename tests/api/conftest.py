@@ -1,6 +1,6 @@
 """Fixtures of the API tests: one real stack per module.
 
-A module may set SETTINGS = {"section.key": value}, TLS = True and DEMO = True before its tests.
+A module may set SETTINGS = {"section.key": value}, TLS = True, DEMO = True and OBJECTS = True (blob.store = s3) before its tests.
 """
 import os
 import re
@@ -10,6 +10,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "fault")]
+from objects import ObjectStore  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import Effects, Stack  # noqa: E402
 
@@ -38,14 +39,23 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def stack(request):
-    s = Stack(getattr(request.module, "SETTINGS", None), getattr(request.module, "TLS", False), getattr(request.module, "DEMO", False))
+    objects = ObjectStore() if getattr(request.module, "OBJECTS", False) else None
+    settings = {**(getattr(request.module, "SETTINGS", None) or {}), **(objects.settings if objects else {})}
+    s = Stack(settings, getattr(request.module, "TLS", False), getattr(request.module, "DEMO", False))
+    s.objects = objects
     try:
+        if objects:
+            objects.start()
         s.start()
     except BaseException:
         s.stop()
+        if objects:
+            objects.close()
         raise
     yield s
     s.close()
+    if objects:
+        objects.close()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
            "budget list", "operator list", "webhook list", "webhook show", "webhook deliveries",
+           "files store",  # copies bytes under their hash to where they are to be
            "setup"}  # setup: before there is a database
 
 # Operations of the API that are no deeds: a run, a signal and a ticket for a signal name their key themselves, an answer names its ticket, and a

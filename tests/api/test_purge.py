@@ -173,7 +173,7 @@ def test_purge_removes_artifacts_and_logs(stack, workspace, client):
 def test_bytes_that_were_just_published_are_not_removed(stack):
     """Their row is about to be committed."""
     path, digest = put_blob(stack, b"just published")
-    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 14, 1, 1)")
+    stack.sql(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), 14, 1, 1)")
     ten_minutes_pass(stack)
     assert path.exists()
     ten_minutes_pass(stack, path)
@@ -182,7 +182,7 @@ def test_bytes_that_were_just_published_are_not_removed(stack):
 
 def test_a_removal_that_died_after_deleting_the_bytes_is_finished(stack):
     _, digest = put_blob(stack, b"a crash")
-    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 7, 1, 1)")
+    stack.sql(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), 7, 1, 1)")
     blobs_of(stack).joinpath(digest[:2], digest).unlink()
     ten_minutes_pass(stack)
     assert stack.sql(f"SELECT 1 FROM blobs WHERE sha256 = UNHEX('{digest}')") == []
@@ -209,7 +209,7 @@ def test_the_sweep_compares_files_and_rows(stack, workspace, client):
     """Bytes without a row (their writer died) and rows without a name are removed; names without bytes are reported."""
     orphan, _ = put_blob(stack, b"a writer that died")
     unused, digest = put_blob(stack, b"named by nothing")
-    stack.sql(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), 16, 0, 1)")
+    stack.sql(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), 16, 0, 1)")
     text = b"bytes that get lost"
     lost, lost_digest = put_blob(stack, text)
     assert client.post("/files", files={"files": ("lost.txt", text)}).status_code == 201

@@ -257,7 +257,7 @@ class Faults:
         path.write_bytes(content)
         os.utime(path, (1, 1))
         self.dead_blobs.append(digest)
-        eventually(lambda: self.told(f"INSERT INTO blobs VALUES (UNHEX('{digest}'), {len(content)}, 1, 1); "
+        eventually(lambda: self.told(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), {len(content)}, 1, 1); "
                                      "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
 
     def told(self, statements):

@@ -6,11 +6,14 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <talloc.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
+#include "base/clock.h"
 #include "json/json.h"
 
-enum { LOG_MAX = 16 * 1024 * 1024 };
+enum { LOG_MAX = 16 * 1024 * 1024, PATIENCE_MS = 20000, PAUSE_FIRST_MS = 250, PAUSE_MOST_MS = 2000 };
 /* no limit of our own: the runner has limited the artifacts */
 #define ARTIFACT_MAX (INT64_C(1) << 40)
 
@@ -126,11 +129,26 @@ static enum err copy_outputs(struct outputs_job *j, struct copies *copies)
     return e;
 }
 
+/* The command has run, and the run cannot be handed back. An object store that is away for a moment must not
+ * cost its outputs. The limit is for all blobs together, as other runs wait for the thread. */
+static enum err publish_patiently(struct blob_writer *w, int64_t until_ms)
+{
+    enum err e = blob_publish(w);
+    for (int attempt = 1; e == ERR_UNAVAILABLE && clock_boot_ms() < until_ms; attempt++) {
+        int64_t pause_ms = backoff_ms(PAUSE_FIRST_MS, attempt, PAUSE_MOST_MS);
+        struct timespec pause = {.tv_sec = pause_ms / 1000, .tv_nsec = pause_ms % 1000 * 1000000};
+        nanosleep(&pause, NULL);
+        e = blob_publish(w);
+    }
+    return e;
+}
+
 static enum err publish_blobs(const struct copies *copies)
 {
+    int64_t until_ms = clock_boot_ms() + PATIENCE_MS;
     enum err e = OK;
     for (size_t i = 0; e == OK && i < copies->n; i++)
-        e = blob_publish(copies->list[i]);
+        e = publish_patiently(copies->list[i], until_ms);
     return e;
 }
 

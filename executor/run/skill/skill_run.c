@@ -6,9 +6,11 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
+#include "blob/blob.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/runner_process.h"
 #include "executor/io/spawn_limiter.h"
@@ -37,6 +39,8 @@ struct skill_run {
     /* staging files or collecting outputs: its `arg` is cleared if the run is freed first */
     struct job *running_job;
     struct spawn_ticket ticket;
+    /* set after this host could not get the files or the package: the run is handed back then */
+    struct timer hand_back;
     /* for the runner; NULL: none */
     json_object *files;
     /* NULL: there is none (any more) */
@@ -339,14 +343,45 @@ static void wait_for_spawn(struct active_run *run)
 
 /* --- the beginning --- */
 
+/* This host does not have the bytes and cannot get them now. Another one may have them, or this one later.
+ * The run is kept for a while, so that it does not go round and round. */
+enum { HAND_BACK_FIRST_MS = 500, HAND_BACK_MOST_MS = 15000 };
+
+static void on_hand_back(void *arg)
+{
+    struct active_run *run = arg;
+    if (!run->ending)
+        run_release(run);
+}
+
+static void hand_back_later(struct active_run *run)
+{
+    struct skill_run *s = run->state;
+    s->hand_back = (struct timer){.fire = on_hand_back, .arg = run};
+    timer_set(run->exec->timers, &s->hand_back,
+              clock_boot_ms() + backoff_ms(HAND_BACK_FIRST_MS, run->row.attempt, HAND_BACK_MOST_MS));
+}
+
+static bool is_lack_of_bytes(const struct active_run *run, enum err e)
+{
+    return blob_store_objects(run->exec->blobs) &&
+           (e == ERR_NOT_FOUND || e == ERR_UNAVAILABLE || e == ERR_LIMIT);
+}
+
 static void on_files_staged(struct job *job)
 {
     struct stage_files_job *j = (struct stage_files_job *)job;
     struct active_run *run = job->arg;
+    if (run && !run->ending && job->e == OK && stage_files_has_more(j)) {
+        disk_thread_submit(run->exec->disk_thread, job);
+        return;
+    }
     if (run && !run->ending) {
         struct skill_run *s = run->state;
         s->running_job = NULL;
-        if (err_is_transient(job->e)) {
+        if (is_lack_of_bytes(run, job->e)) {
+            hand_back_later(run);
+        } else if (err_is_transient(job->e)) {
             run_release(run); /* MariaDB is unreachable: the next attempt tries again */
         } else if (job->e != OK) {
             run_note_nothing_started(run);
@@ -362,10 +397,10 @@ static void on_files_staged(struct job *job)
     talloc_free(j);
 }
 
-static void stage_files(struct active_run *run, json_object *ids)
+static void stage_files(struct active_run *run, json_object *ids, const uint8_t *package)
 {
     struct skill_run *s = run->state;
-    struct stage_files_job *j = stage_files_job_new(run, s->run_dir, ids);
+    struct stage_files_job *j = stage_files_job_new(run, s->run_dir, ids, package);
     j->job.done = on_files_staged;
     j->job.arg = run;
     s->running_job = &j->job;
@@ -391,6 +426,19 @@ static void init_skill(struct active_run *run, const struct claimed_run *c)
     talloc_set_destructor(s, skill_run_destroy);
 }
 
+/* The hash of the skill's package if this host is to get it from the object store, otherwise NULL. */
+static const uint8_t *lacking_package(const struct active_run *run)
+{
+    const struct skill_run *s = run->state;
+    if (!blob_store_objects(run->exec->blobs))
+        return NULL;
+    const uint8_t *hash = cached_skill_row(s->cached_skill)->hash;
+    char *dir = package_path(NULL, run->exec->config->files.dir, hash);
+    bool is_here = access(dir, F_OK) == 0;
+    talloc_free(dir);
+    return is_here ? NULL : hash;
+}
+
 static const char *skill_unusable(const struct active_run *run)
 {
     const struct skill_run *s = run->state;
@@ -412,8 +460,11 @@ static void begin_skill(struct active_run *run)
     if (s->extra && json_parse_tolerant(s, s->extra, strlen(s->extra), JSON_DEPTH_MAX, &extra, &why) != OK)
         extra = NULL;
     json_object *ids = json_get(extra, "file_source_ids");
-    if (json_object_is_type(ids, json_type_array) && json_object_array_length(ids) > 0)
-        stage_files(run, ids);
+    if (!json_object_is_type(ids, json_type_array) || json_object_array_length(ids) == 0)
+        ids = NULL;
+    const uint8_t *package = lacking_package(run);
+    if (ids || package)
+        stage_files(run, ids, package);
     else
         wait_for_spawn(run);
 }
@@ -466,6 +517,7 @@ static void detach_runner(struct active_run *run)
 static void cancel_skill(struct active_run *run)
 {
     struct skill_run *s = run->state;
+    timer_clear(run->exec->timers, &s->hand_back);
     detach_running_job(run);
     spawn_limiter_release(&s->ticket);
     detach_runner(run);

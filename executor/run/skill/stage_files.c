@@ -9,7 +9,8 @@
 
 #include "base/log.h"
 #include "base/utf8.h"
-#include "blob/blob.h"
+#include "blob/blob_rows.h"
+#include "skill/package.h"
 #include "store/file.h"
 #include "json/json.h"
 
@@ -20,14 +21,77 @@ static int stage_files_destroy(struct stage_files_job *j)
     return 0;
 }
 
-/* A hard link of our own, which keeps the blob while the run needs it. Across file systems: the blob's own
- * path. */
-static const char *link_blob(struct stage_files_job *j, const struct file *file, size_t i)
+/* Hard links of our own, which keep the blobs while the run needs them. Across file systems: the blobs' own
+ * paths. */
+static enum err link_files(struct stage_files_job *j)
 {
-    char *blob = blob_path(j, j->blobs, file->blob.sha256);
-    char *ours = talloc_asprintf(j, "%s/files/%zu", j->run_dir, i);
-    return link(blob, ours) == 0 ? ours : blob;
+    enum err e = OK;
+    if (j->found_n > 0)
+        j->files = json_object_new_array();
+    for (size_t i = 0; e == OK && i < j->found_n; i++) {
+        const char *path = NULL, *ours = talloc_asprintf(j, "%s/files/%zu", j->run_dir, i);
+        e = blob_link(j, j->blobs, &j->found[i].blob, ours, &path);
+        if (e != OK) {
+            log_warn("skill.file_missing", "run_dir=%s error=%s", j->run_dir, err_name(e));
+            return e;
+        }
+        json_object *file = json_object_new_object();
+        json_object_object_add(file, "source_path", json_object_new_string(path));
+        json_object_object_add(file, "name", json_object_new_string(j->found[i].name));
+        json_object_array_add(j->files, file);
+    }
+    return e;
 }
+
+/* --- with an object store --- */
+
+static enum err find_objects(struct stage_files_job *j, struct db *db)
+{
+    struct blob_id *blobs = talloc_zero_array(j, struct blob_id, j->found_n + 1);
+    for (size_t i = 0; i < j->found_n; i++)
+        blobs[i] = j->found[i].blob;
+    memcpy(blobs[j->found_n].sha256, j->package, BLOB_HASH);
+    enum err e = blob_find_objects(db, j, blobs, j->found_n + j->needs_package);
+    for (size_t i = 0; e == OK && i < j->found_n; i++)
+        j->found[i].blob = blobs[i];
+    j->package_object = blobs[j->found_n].object;
+    return e;
+}
+
+static enum err get_package(struct stage_files_job *j)
+{
+    struct blob_id blob = {.object = j->package_object};
+    int fd = -1;
+    memcpy(blob.sha256, j->package, BLOB_HASH);
+    enum err e = id_is_set(&blob.object) ? blob_fetch(j->blobs, &blob, &fd) : ERR_NOT_FOUND;
+    if (e == OK)
+        e = package_unpack(fd, j->package, j->files_dir);
+    if (fd >= 0)
+        close(fd);
+    if (e != OK)
+        log_warn("skill.package_missing", "run_dir=%s error=%s", j->run_dir, err_name(e));
+    return e;
+}
+
+static void get_bytes_work(struct job *job, struct db_thread_ctx *thread_ctx)
+{
+    struct stage_files_job *j = (struct stage_files_job *)job;
+    (void)thread_ctx;
+    job->e = j->needs_package ? get_package(j) : OK;
+    if (job->e == OK)
+        job->e = link_files(j);
+}
+
+bool stage_files_has_more(struct stage_files_job *j)
+{
+    bool more =
+        j->job.work != get_bytes_work && blob_store_objects(j->blobs) && (j->needs_package || j->found_n > 0);
+    if (more)
+        j->job.work = get_bytes_work;
+    return more;
+}
+
+/* --- in the database thread --- */
 
 static bool is_found(const struct file *list, size_t n, const char *name)
 {
@@ -61,29 +125,28 @@ static void note_missing(struct stage_files_job *j, const struct file *list, siz
     json_object_object_add(j->missing, "names", names);
 }
 
+/* Finds the files, and makes the folder for them. */
+static enum err find_files(struct stage_files_job *j, struct db *db)
+{
+    char *dir = talloc_asprintf(j, "%s/files", j->run_dir);
+    enum err e = file_find(db, j, &j->workspace, &j->principal, j->names, j->n, &j->found, &j->found_n);
+    if (e != OK)
+        return e;
+    note_missing(j, j->found, j->found_n);
+    if (j->found_n == 0 ||
+        ((mkdir(j->run_dir, 0711) == 0 || errno == EEXIST) && (mkdir(dir, 0700) == 0 || errno == EEXIST)))
+        return OK;
+    log_error("skill.mkdir_failed", "dir=%s message=\"%s\"", dir, strerror(errno));
+    return ERR_INTERNAL;
+}
+
 static void stage_files_work(struct job *job, struct db_thread_ctx *thread_ctx)
 {
     struct stage_files_job *j = (struct stage_files_job *)job;
-    struct file *list;
-    size_t n;
-    char *dir = talloc_asprintf(j, "%s/files", j->run_dir);
-    job->e = file_find(thread_ctx->db, j, &j->workspace, &j->principal, j->names, j->n, &list, &n);
-    if (job->e == OK)
-        note_missing(j, list, n);
-    if (job->e != OK || n == 0)
+    job->e = j->n > 0 ? find_files(j, thread_ctx->db) : OK;
+    if (job->e != OK)
         return;
-    if ((mkdir(j->run_dir, 0711) != 0 && errno != EEXIST) || (mkdir(dir, 0700) != 0 && errno != EEXIST)) {
-        log_error("skill.mkdir_failed", "dir=%s message=\"%s\"", dir, strerror(errno));
-        job->e = ERR_INTERNAL;
-        return;
-    }
-    j->files = json_object_new_array();
-    for (size_t i = 0; i < n; i++) {
-        json_object *file = json_object_new_object();
-        json_object_object_add(file, "source_path", json_object_new_string(link_blob(j, &list[i], i)));
-        json_object_object_add(file, "name", json_object_new_string(list[i].name));
-        json_object_array_add(j->files, file);
-    }
+    job->e = blob_store_objects(j->blobs) ? find_objects(j, thread_ctx->db) : link_files(j);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -105,7 +168,7 @@ static size_t make_distinct(const char **names, size_t n)
 }
 
 struct stage_files_job *stage_files_job_new(const struct active_run *run, const char *run_dir,
-                                            json_object *ids)
+                                            json_object *ids, const uint8_t *package)
 {
     struct stage_files_job *j = talloc_zero(NULL, struct stage_files_job);
     j->job = (struct job){.kind = JOB_CALL, .work = stage_files_work};
@@ -113,8 +176,12 @@ struct stage_files_job *stage_files_job_new(const struct active_run *run, const 
     j->workspace = run->row.workspace_id;
     j->principal = run->principal_id;
     j->run_dir = talloc_strdup(j, run_dir);
+    j->files_dir = run->exec->config->files.dir;
+    j->needs_package = package != NULL;
+    if (package)
+        memcpy(j->package, package, BLOB_HASH);
     j->names = talloc_array(j, const char *, STAGE_FILES_MAX);
-    for (size_t i = 0; i < json_object_array_length(ids) && j->n < STAGE_FILES_MAX; i++) {
+    for (size_t i = 0; ids && i < json_object_array_length(ids) && j->n < STAGE_FILES_MAX; i++) {
         const char *name = json_object_get_string(json_object_array_get_idx(ids, i));
         j->names[j->n++] = file_name_normal(j, name ? name : "");
     }

@@ -1,2 +1,2 @@
 -- Without a lock.
-SELECT sha256 FROM blobs WHERE dead = 0 AND sha256 IN ([[?]])
+SELECT sha256, object FROM blobs WHERE dead = 0 AND sha256 IN ([[?]])

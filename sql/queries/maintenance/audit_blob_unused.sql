@@ -5,3 +5,4 @@ FROM blobs b
 WHERE b.dead = 0 AND b.touched_ms < CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED) - 10800000
   AND NOT EXISTS (SELECT 1 FROM files f WHERE f.sha256 = b.sha256) AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.sha256 = b.sha256)
   AND NOT EXISTS (SELECT 1 FROM execution_usage u WHERE u.log_sha256 = b.sha256)
+  AND NOT EXISTS (SELECT 1 FROM skill_versions v WHERE v.hash = b.sha256)

@@ -24,6 +24,9 @@ static struct config healthy_config(void)
     c.files.file_max_bytes = 1;
     c.files.principal_max_bytes = 10;
     c.admin.db_user = "millrace_admin";
+    c.blob.endpoint = "http://objects";
+    c.blob.socket = "";
+    c.blob.bucket = "millrace";
     return c;
 }
 
@@ -263,6 +266,14 @@ static void add_path(struct patient *p, struct doctor_path path)
     *p->facts.paths = path;
     p->facts.paths_n = 1;
 }
+static void silent_objects(struct patient *p)
+{
+    doctor_add_value(p, &p->facts, "objects.answer", "unavailable");
+}
+static void good_objects(struct patient *p)
+{
+    doctor_add_value(p, &p->facts, "objects.answer", "ok");
+}
 static void missing_path(struct patient *p)
 {
     add_path(p, (struct doctor_path){"files.dir", "/x", .problem = ENOENT});
@@ -343,6 +354,8 @@ static const struct {
     {lost_executor, "executors.leases"},
     {bad_nginx, "nginx.configuration"},
     {missing_path, "files.access"},
+    {silent_objects, "objects.answers"},
+    {good_objects, ""},
     {readable_secret, "files.secrets"},
     {unshared, "files.shared"},
     {shared, ""},

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -197,4 +198,74 @@ Test(package, failure_to_log_does_not_hide_the_reason)
     struct package *package = read_package();
     cr_assert_eq(log_open("test", "/dev/full", LOG_LEVEL_INFO), OK);
     cr_expect_eq(package_install(package, path_of("missing")), ERR_INTERNAL);
+}
+
+static enum err append(void *arg, const void *bytes, size_t size)
+{
+    return fwrite(bytes, 1, size, arg) == size ? OK : ERR_INTERNAL;
+}
+
+/* Writes the archive to TOP/archive and returns its descriptor. */
+static int archive_package(const struct package *package)
+{
+    FILE *f = fopen(path_of("archive"), "w+e");
+    cr_assert_not_null(f);
+    cr_assert_eq(package_archive(package, append, f), OK);
+    cr_assert_eq(fflush(f), 0);
+    int fd = dup(fileno(f));
+    fclose(f);
+    return fd;
+}
+
+Test(package, archive_is_named_by_the_hash_and_unpacks_to_the_same_package)
+{
+    uint8_t hash[PACKAGE_HASH];
+    char bytes[4096];
+    struct package *package = read_package(), *copy;
+    int fd = archive_package(package);
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    crypto_hash_sha256(hash, (unsigned char *)bytes, (unsigned long long)n);
+    cr_expect_arr_eq(hash, package->hash, PACKAGE_HASH);
+    cr_assert_eq(package_unpack(fd, package->hash, path_of("files")), OK);
+    cr_assert_eq(package_unpack(fd, package->hash, path_of("files")), OK); /* again: it is there */
+    cr_assert_eq(
+        package_read(ctx, package_path(ctx, path_of("files"), package->hash), &copy, json_problems_new(ctx)),
+        OK);
+    cr_expect(same_hash(package, copy));
+    close(fd);
+}
+
+static void expect_no_archive(const char *bytes, size_t n)
+{
+    static const uint8_t hash[PACKAGE_HASH];
+    FILE *f = fopen(path_of("bad"), "w+e");
+    cr_assert_not_null(f);
+    cr_assert_eq(fwrite(bytes, 1, n, f), n);
+    cr_assert_eq(fflush(f), 0);
+    cr_expect_eq(package_unpack(fileno(f), hash, path_of("files")), ERR_INVALID);
+    cr_expect_neq(access(package_path(ctx, path_of("files"), hash), F_OK), 0);
+    fclose(f);
+}
+
+Test(package, rejects_what_is_no_archive_and_leaves_nothing)
+{
+#define EXPECT_NO_ARCHIVE(text) expect_no_archive(text, sizeof text - 1)
+    EXPECT_NO_ARCHIVE("a");                  /* no NUL */
+    EXPECT_NO_ARCHIVE("a\0");                /* no head */
+    EXPECT_NO_ARCHIVE("a\0f3\0ab");          /* too few bytes */
+    EXPECT_NO_ARCHIVE("a\0l3\0abc");         /* another type */
+    EXPECT_NO_ARCHIVE("a\0f\0");             /* no size */
+    EXPECT_NO_ARCHIVE("a\0f-1\0");           /* a negative size */
+    EXPECT_NO_ARCHIVE("../a\0f1\0x");        /* above the folder */
+    EXPECT_NO_ARCHIVE("/tmp/a\0f1\0x");      /* an absolute path */
+    EXPECT_NO_ARCHIVE("a/./b\0f1\0x");       /* a part of one dot */
+    EXPECT_NO_ARCHIVE("a\0d0\0a//b\0f1\0x"); /* an empty part */
+#undef EXPECT_NO_ARCHIVE
+    DIR *dir = opendir(path_of("files/skills"));
+    int entries = 0;
+    while (dir && readdir(dir))
+        entries++;
+    cr_expect_eq(entries, 2); /* . and .. */
+    if (dir)
+        closedir(dir);
 }

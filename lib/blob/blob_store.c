@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "blob/blob.h"
+#include "blob/blob_store.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -27,15 +27,6 @@ enum {
     YOUNG_S = 600,
 };
 
-struct blob_store {
-    const char *dir;
-    int blobs_fd, tmp_fd;
-    /* files.dir has the setgid bit: several users write here, and everybody who may enter files.dir reads */
-    bool is_shared;
-    /* locked by the writer that writes back to the disk, one on the host at a time */
-    int write_back_fd;
-};
-
 struct blob_writer {
     struct blob_store *store;
     /* -1: finished */
@@ -52,7 +43,7 @@ struct blob_writer {
     EVP_MD_CTX *hash;
 };
 
-static enum err blob_failed(const char *action, const char *path)
+enum err blob_failed(const char *action, const char *path)
 {
     log_error("blob.io_failed", "action=%s path=%s message=\"%s\"", action, path, strerror(errno));
     return errno == ENOSPC || errno == EDQUOT ? ERR_LIMIT : ERR_INTERNAL;
@@ -62,7 +53,7 @@ static enum err blob_failed(const char *action, const char *path)
 
 static int blob_store_destroy(struct blob_store *s)
 {
-    const int fds[] = {s->blobs_fd, s->tmp_fd, s->write_back_fd};
+    const int fds[] = {s->blobs_fd, s->tmp_fd, s->cache_fd, s->write_back_fd};
     for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
         if (fds[i] >= 0)
             close(fds[i]);
@@ -71,7 +62,7 @@ static int blob_store_destroy(struct blob_store *s)
 }
 
 /* In a shared store the mode does not depend on the umask of the process that creates the folder. */
-static int open_dir(const struct blob_store *s, const char *name, mode_t mode)
+int blob_open_dir(const struct blob_store *s, const char *name, mode_t mode)
 {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", s->dir, name);
@@ -112,13 +103,15 @@ static void remove_stale_files(const struct blob_store *s)
         closedir(dir);
 }
 
-struct blob_store *blob_store_open(void *ctx, const char *dir)
+struct blob_store *blob_store_open(void *ctx, const struct config *config, struct object_counts *counts)
 {
+    const char *dir = config->files.dir;
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
+    s->cache_fd = -1;
     s->dir = talloc_strdup(s, dir);
     s->is_shared = has_setgid(dir);
-    s->blobs_fd = open_dir(s, "blobs", 0755);
-    s->tmp_fd = open_dir(s, "tmp", 0750);
+    s->blobs_fd = blob_open_dir(s, "blobs", 0755);
+    s->tmp_fd = blob_open_dir(s, "tmp", 0750);
     s->write_back_fd = s->blobs_fd < 0 ? -1 : open_turn(s);
     talloc_set_destructor(s, blob_store_destroy);
     if (s->blobs_fd < 0 || s->tmp_fd < 0 || s->write_back_fd < 0) {
@@ -127,19 +120,27 @@ struct blob_store *blob_store_open(void *ctx, const char *dir)
         return NULL;
     }
     remove_stale_files(s);
+    if (!blob_open_objects(s, config, counts))
+        TALLOC_FREE(s);
     return s;
 }
 
-struct blob_store *blob_store_open_existing(void *ctx, const char *dir)
+struct blob_store *blob_store_open_existing(void *ctx, const struct config *config)
 {
+    const char *dir = config->files.dir;
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
     s->dir = talloc_strdup(s, dir);
-    s->tmp_fd = s->write_back_fd = -1;
+    s->tmp_fd = s->write_back_fd = s->cache_fd = -1;
     s->blobs_fd = open(talloc_asprintf(s, "%s/blobs", dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     talloc_set_destructor(s, blob_store_destroy);
-    if (s->blobs_fd < 0)
+    if (s->blobs_fd < 0 || !blob_open_objects(s, config, NULL))
         TALLOC_FREE(s);
     return s;
+}
+
+struct object_store *blob_store_objects(const struct blob_store *store)
+{
+    return store->objects;
 }
 
 /* --- writing --- */
@@ -226,20 +227,22 @@ enum err blob_finish(struct blob_writer *w, struct blob_id *id_r)
     bool ok = EVP_DigestFinal_ex(w->hash, w->id.sha256, NULL) == 1 && fsync(w->fd) == 0;
     ok = close(w->fd) == 0 && ok;
     w->fd = -1;
+    if (w->store->objects)
+        w->id.object = id_new();
     *id_r = w->id;
     return ok ? OK : blob_failed("sync", w->name);
 }
 
 /* In a shared store the folder appears with its mode, because another user may write into it at once. */
-static bool make_shard(struct blob_store *s, const char *shard)
+static bool make_shard(struct blob_store *s, int parent_fd, const char *shard)
 {
     if (!s->is_shared)
-        return mkdirat(s->blobs_fd, shard, 0755) == 0;
+        return mkdirat(parent_fd, shard, 0755) == 0;
     id name = id_new();
     if (mkdirat(s->tmp_fd, name.text, 0755) != 0)
         return false;
     bool made = fchmodat(s->tmp_fd, name.text, 0755 | S_ISGID | S_IWGRP, 0) == 0 &&
-                renameat2(s->tmp_fd, name.text, s->blobs_fd, shard, RENAME_NOREPLACE) == 0;
+                renameat2(s->tmp_fd, name.text, parent_fd, shard, RENAME_NOREPLACE) == 0;
     int error = errno;
     if (!made)
         unlinkat(s->tmp_fd, name.text, AT_REMOVEDIR);
@@ -248,17 +251,17 @@ static bool make_shard(struct blob_store *s, const char *shard)
 }
 
 /* Opens the folder of a blob, and creates it if it is missing. */
-static int open_shard(struct blob_store *s, const char *name)
+int blob_open_shard(struct blob_store *s, int parent_fd, const char *name)
 {
     char shard[3] = {name[0], name[1], '\0'};
-    int fd = openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(parent_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0 || errno != ENOENT)
         return fd;
-    if (make_shard(s, shard))
-        fsync(s->blobs_fd);
+    if (make_shard(s, parent_fd, shard))
+        fsync(parent_fd);
     else if (errno != EEXIST)
         return -1;
-    return openat(s->blobs_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return openat(parent_fd, shard, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 /* Takes a lock on the blob that is there, which blob_remove does not pass. -1: there is none. */
@@ -272,11 +275,11 @@ static int lock_published(const struct blob_store *s, const char *name)
 
 /* may_remove counts from the publication, not from the last byte: other files of the same upload may have
  * arrived for longer than YOUNG_S since. */
-enum err blob_publish(struct blob_writer *w)
+static enum err publish_file(struct blob_writer *w)
 {
     char name[BLOB_NAME + 1];
     blob_name(w->id.sha256, name);
-    int shard = open_shard(w->store, name);
+    int shard = blob_open_shard(w->store, w->store->blobs_fd, name);
     int published = lock_published(w->store, name);
     bool ok = shard >= 0 && utimensat(w->store->tmp_fd, w->name, NULL, 0) == 0 &&
               renameat(w->store->tmp_fd, w->name, w->store->blobs_fd, name) == 0 && fsync(shard) == 0;
@@ -286,6 +289,42 @@ enum err blob_publish(struct blob_writer *w)
         close(published);
     if (shard >= 0)
         close(shard);
+    return e;
+}
+
+enum err blob_publish(struct blob_writer *w)
+{
+    if (!w->store->objects)
+        return publish_file(w);
+    int fd = openat(w->store->tmp_fd, w->name, O_RDONLY | O_CLOEXEC);
+    enum err e = fd >= 0 ? blob_send(w->store, &w->id, fd) : blob_failed("send", w->name);
+    if (fd >= 0)
+        close(fd);
+    /* the executor of this host is likely to need it */
+    if (e == OK && blob_cache_keep(w->store, w->name, &w->id) == OK)
+        w->named = false;
+    return e;
+}
+
+/* Ends the writing of a copy. */
+static enum err finish_copy(struct blob_writer *w, const struct blob_id *blob)
+{
+    struct blob_id got;
+    enum err e = blob_finish(w, &got);
+    if (e != OK || memcmp(got.sha256, blob->sha256, BLOB_HASH) == 0)
+        return e;
+    char name[BLOB_NAME + 1];
+    blob_name(blob->sha256, name);
+    log_error("blob.wrong_bytes", "name=%s size=%lld", name, (long long)got.size);
+    return ERR_INTERNAL;
+}
+
+enum err blob_write_cached(struct blob_writer *w, const struct blob_id *blob)
+{
+    enum err e = finish_copy(w, blob);
+    if (e == OK)
+        e = blob_cache_keep(w->store, w->name, blob);
+    w->named = w->named && e != OK;
     return e;
 }
 

@@ -1,0 +1,1 @@
+SELECT sha256, size, object FROM blobs WHERE sha256 IN ([[?]])

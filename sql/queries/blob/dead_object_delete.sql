@@ -1,0 +1,1 @@
+DELETE FROM dead_objects WHERE object IN ([[?]])

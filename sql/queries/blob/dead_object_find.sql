@@ -1,0 +1,1 @@
+SELECT object FROM dead_objects WHERE object = ?
