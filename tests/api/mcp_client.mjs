@@ -60,7 +60,7 @@ const scenarios = {
         const { tools } = await client.listTools();
         const messages = [{ role: "user", content: rest[1] }];
         const functions = tools.map((t) => ({ type: "function", function: { name: t.name, description: t.description, parameters: t.inputSchema } }));
-        for (let round = 0; round < 10; round++) {
+        for (let round = 0; round < 100; round++) {
             const answer = await fetch(rest[0], { method: "POST", headers: { "Content-Type": "application/json" },
                 body: JSON.stringify({ model: "stub", messages, tools: functions }) });
             const { message } = (await answer.json()).choices[0];

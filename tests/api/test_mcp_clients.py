@@ -1,6 +1,7 @@
 """The reference clients of the Model Context Protocol (npm @modelcontextprotocol/sdk and @modelcontextprotocol/client) and its conformance suite
 (npm @modelcontextprotocol/conformance) against /mcp."""
 import json
+import os
 import shutil
 import subprocess
 import threading
@@ -31,7 +32,7 @@ class Client:
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def result(self):
-        out, err = self.process.communicate(timeout=120)
+        out, err = self.process.communicate(timeout=300)
         assert self.process.returncode == 0, err
         return json.loads(out)
 
@@ -123,9 +124,10 @@ class Model(BaseHTTPRequestHandler):
 
 
 def test_agent_calls_a_quick_and_a_slow_tool(stack, workspace, node):
-    """The slow tool takes longer than a call waits (mcp.wait_s): the model gets the id and asks for the result."""
+    """The slow tool takes longer than a call waits (mcp.wait_s): the model gets the id and asks for the result. SLOW_TOOL_SECONDS=120 in the
+    environment lets it take two minutes."""
     expose(workspace, ECHO, "Echo it")
-    expose(workspace, waiting(10), "Wait long")
+    expose(workspace, waiting(int(os.environ.get("SLOW_TOOL_SECONDS", 10))), "Wait long")
     model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
     threading.Thread(target=model.serve_forever, daemon=True).start()
     try:
