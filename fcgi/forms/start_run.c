@@ -32,6 +32,7 @@ bool start_run_prepare(struct request *r, struct run_request *req)
     req->price = -1;
     req->source = SOURCE_STANDALONE;
     request_trace(r, &req->trace, &req->trace_state);
+    r->trace = req->trace;
     return request_idempotency(r, &req->idempotency_key, req->fingerprint);
 }
 

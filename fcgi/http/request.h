@@ -100,6 +100,9 @@ struct request {
     uint64_t errors_logged;
     /* For the access log. */
     id execution_id;
+    /* That of the run that the request starts; unset: that of the root's id. Its headers are gone when it is
+     * counted. */
+    struct trace_context trace;
     /* The reply is that of an earlier request with the same Idempotency-Key. */
     bool is_replay;
     /* For the access log: number of runs that were accepted in the same transaction. */

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
@@ -147,8 +148,14 @@ static void count_accept(const struct request *r, int64_t us)
                                   : status >= 400 ? ACCEPT_REJECTED
                                   : r->is_replay  ? ACCEPT_REPLAYED
                                                   : ACCEPT_ACCEPTED;
+    bool has_run = outcome == ACCEPT_ACCEPTED && id_is_set(&r->execution_id);
+    char trace_id[TRACE_ID_TEXT];
+    if (has_run) {
+        struct trace_context trace = trace_is_set(&r->trace) ? r->trace : trace_of_root(&r->execution_id);
+        trace_id_text(&trace, trace_id);
+    }
     metrics_time(&r->app->shared->metrics.accepts[outcome], metrics_second_bounds, us,
-                 outcome == ACCEPT_ACCEPTED ? r->execution_id.text : NULL, clock_wall_ms());
+                 has_run ? r->execution_id.text : NULL, has_run ? trace_id : NULL, clock_wall_ms());
 }
 
 static void log_request(const struct request *r)

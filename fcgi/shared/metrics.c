@@ -26,7 +26,7 @@ static bool hold(struct metrics_exemplar *e)
 }
 
 void metrics_time(struct metrics_histogram *h, const int64_t bounds[METRICS_BUCKETS - 1], int64_t value,
-                  const char *execution, int64_t now_ms)
+                  const char *execution, const char *trace_id, int64_t now_ms)
 {
     int bucket = 0;
     while (bucket < METRICS_BUCKETS - 1 && value > bounds[bucket])
@@ -34,9 +34,9 @@ void metrics_time(struct metrics_histogram *h, const int64_t bounds[METRICS_BUCK
     atomic_fetch_add_explicit(&h->sum, (uint64_t)(value > 0 ? value : 0), memory_order_relaxed);
     atomic_fetch_add_explicit(&h->n[bucket], 1, memory_order_relaxed);
     struct metrics_exemplar *e = &h->exemplars[bucket];
-    if (!execution || !*execution || !hold(e))
+    if (!execution || !*execution || !trace_id || !hold(e))
         return;
-    snprintf(e->labels, sizeof e->labels, "execution_id=\"%s\"", execution);
+    snprintf(e->labels, sizeof e->labels, "execution_id=\"%s\",trace_id=\"%s\"", execution, trace_id);
     e->value = value;
     e->at_ms = now_ms;
     atomic_store(&e->is_held, 0);

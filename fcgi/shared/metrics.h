@@ -30,7 +30,7 @@ enum mcp_count {
     MCP_COUNTS
 };
 
-enum { METRICS_BUCKETS = 13, METRICS_EXEMPLAR_BYTES = 96 };
+enum { METRICS_BUCKETS = 13, METRICS_EXEMPLAR_BYTES = 112 };
 /* Upper bounds in microseconds; one bucket more is for everything above. */
 extern const int64_t metrics_second_bounds[METRICS_BUCKETS - 1];
 
@@ -77,9 +77,10 @@ struct metrics {
 /* Counts one answered request. `route` is the index in the table of routes, or one past the last route for a
  * request that matched none. */
 void metrics_count(struct metrics *m, unsigned route, int status, int64_t us);
-/* Counts `value` in its bucket. `execution`: what the exemplar names; NULL keeps the last one. */
+/* Counts `value` in its bucket. `execution` and `trace_id`: what the exemplar names; NULL keeps the last one.
+ */
 void metrics_time(struct metrics_histogram *h, const int64_t bounds[METRICS_BUCKETS - 1], int64_t value,
-                  const char *execution, int64_t now_ms);
+                  const char *execution, const char *trace_id, int64_t now_ms);
 /* Appends the lines of a histogram whose values are 1/units of what is shown. `labels`: "" or `name="value"`.
  * With exemplars only for OpenMetrics. */
 char *metrics_histogram_text(char *text, struct metrics_histogram *h, const int64_t *bounds, int64_t units,

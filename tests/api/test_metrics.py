@@ -43,13 +43,19 @@ def test_each_request_that_starts_a_run_is_counted_by_its_outcome(stack, workspa
 
 def test_openmetrics_is_served_to_those_who_ask(stack, workspace, client):
     workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "transform", "value": 1}]})
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     id = client.started(workflow)
+    traced = client.post(f"/workflows/{workflow}/run-async", json={}, headers={"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}).json()
     plain, opened = read(stack), read(stack, OPEN)
     assert plain.headers["Content-Type"].startswith("text/plain; version=0.0.4") and "# EOF" not in plain.text and " # {" not in plain.text
     assert opened.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
     assert opened.text.endswith("\n# EOF\n") and opened.text.count("# EOF") == 1
-    eventually(lambda: re.search(r'^millrace_accept_seconds_bucket\{outcome="accepted",le="[^"]+"\} \d+ # \{execution_id="' + id + r'"\} \d+\.\d+ \d+\.\d+$',
+    eventually(lambda: re.search(r'^millrace_accept_seconds_bucket\{outcome="accepted",le="[^"]+"\} \d+ # \{execution_id="[^"]+",trace_id="[0-9a-f]{32}"\} \d+\.\d+ \d+\.\d+$',
                                  read(stack, OPEN).text, re.M), 15, "an exemplar")
+    named = dict(re.findall(r'# \{execution_id="([^"]+)",trace_id="([0-9a-f]{32})"\}', read(stack, OPEN).text))
+    traced_id = traced.get("execution_id") or traced["id"]
+    assert id in named or traced_id in named
+    assert named.get(traced_id, trace) == trace
     assert "# TYPE millrace_requests counter\n" in opened.text and "# TYPE millrace_requests_total counter\n" in plain.text
     for accept in ("text/plain", "*/*", "application/openmetrics-text;q=0", "text/plain, application/openmetrics-text;q=0.2"):
         assert read(stack, {"Accept": accept}).headers["Content-Type"].startswith("text/plain"), accept

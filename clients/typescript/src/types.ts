@@ -1703,7 +1703,7 @@ export interface paths {
         };
         /**
          * Get metrics
-         * @description Returns metrics in Prometheus' text format. Available from addresses that the operator allows.
+         * @description Returns metrics in Prometheus' text format, or as OpenMetrics if Accept names it. Available from addresses that the operator allows.
          */
         get: operations["getMetrics"];
         put?: never;
@@ -5992,6 +5992,7 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                    "application/openmetrics-text": string;
                 };
             };
             "4XX": components["responses"]["Problem"];
