@@ -85,7 +85,10 @@ static json_object *usage_json(const struct statement *s, const struct billing_l
     json_object *o = json_object_new_object(), *members = billing_line_json(line, by);
     cli_add_text(o, "workspace_id", s->workspace_id.text);
     cli_add_text(o, "workspace", s->workspace);
-    json_object_object_foreach(members, name, value) json_object_object_add(o, name, json_object_get(value));
+    json_object_object_foreach(members, name, value)
+    {
+        json_object_object_add(o, name, json_object_get(value));
+    }
     json_object_put(members);
     return o;
 }

@@ -1,10 +1,11 @@
-/* GET /credits, /credits/usage, /credits/ledger */
+/* GET /credits, /credits/usage, /credits/statement, /credits/ledger */
 #include <string.h>
 #include <talloc.h>
 
 #include "account/credits.h"
 #include "base/clock.h"
 #include "base/field.h"
+#include "billing/statement_print.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
 #include "fcgi/handlers/handlers.h"
@@ -13,6 +14,7 @@
 #include "fcgi/http/request.h"
 #include "store/credit.h"
 #include "store/usage.h"
+#include "json/json.h"
 #include "json/json_write.h"
 
 enum { LIMIT_MAX = 100, LIMIT_DEFAULT = 20, DAYS_DEFAULT = 30, DAYS_MAX = 366 };
@@ -139,18 +141,18 @@ static int reply_usage_csv(struct request *r, const struct usage_form *f, const 
     return reply_bytes(r, 200, "text/csv; charset=utf-8; header=present", csv, strlen(csv));
 }
 
-/* JSON unless the client accepts CSV with a greater weight, or names it while it accepts JSON by a wildcard.
- */
-static bool prefers_csv(struct request *r)
+/* JSON unless the client accepts this type with a greater weight, or names it while it accepts JSON by a
+ * wildcard. */
+static bool prefers(struct request *r, const char *type, const char *subtype)
 {
     const char *accept = request_list(r, "HTTP_ACCEPT");
     if (!accept)
         return false;
-    struct field_match csv = field_match_media(r, accept, "text", "csv");
+    struct field_match other = field_match_media(r, accept, type, subtype);
     struct field_match json = field_match_media(r, accept, "application", "json");
-    if (csv.weight == 0 || csv.weight != json.weight)
-        return csv.weight > json.weight;
-    return csv.specificity > json.specificity;
+    if (other.weight == 0 || other.weight != json.weight)
+        return other.weight > json.weight;
+    return other.specificity > json.specificity;
 }
 
 int h_credits_usage(struct request *r)
@@ -164,7 +166,48 @@ int h_credits_usage(struct request *r)
     if (e != OK)
         return reply_err(r, e);
     reply_header(r, "Vary", "Accept");
-    return prefers_csv(r) ? reply_usage_csv(r, &f, list, n) : reply_usage_json(r, &f, list, n);
+    return prefers(r, "text", "csv") ? reply_usage_csv(r, &f, list, n) : reply_usage_json(r, &f, list, n);
+}
+
+/* --- statements --- */
+
+static int reply_statement(struct request *r, const struct statement *s)
+{
+    reply_header(r, "Vary", "Accept");
+    if (prefers(r, "text", "html")) {
+        char *html = statement_html(r, s);
+        reply_header(r, "Content-Security-Policy",
+                     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+        return reply_bytes(r, 200, "text/html; charset=utf-8", html, strlen(html));
+    }
+    if (prefers(r, "text", "csv")) {
+        char *csv = statement_csv(r, s);
+        reply_header(r, "Content-Disposition", "attachment; filename=\"statement.csv\"");
+        return reply_bytes(r, 200, "text/csv; charset=utf-8; header=present", csv, strlen(csv));
+    }
+    json_object *o = statement_json(s, BILLING_BY_RESPONDER | BILLING_BY_KEY, true);
+    size_t size;
+    const char *json = talloc_strdup(r, json_text(o, &size));
+    json_object_put(o);
+    return reply_json(r, 200, json, size);
+}
+
+int h_credits_statement(struct request *r)
+{
+    struct statement_query q = {.workspace = &r->access.workspace_id,
+                                .by = BILLING_BY_RESPONDER | BILLING_BY_KEY,
+                                .names = true};
+    const char *month = request_query(r, "month");
+    struct statement *list;
+    size_t n;
+    if (!month || !billing_month_parse(month, &q.month)) {
+        form_reject_value(r, "month", "a month such as 2026-11");
+        return reply_rejected(r);
+    }
+    enum err e = statements_read(r->app->db, r, &q, &list, &n);
+    if (e != OK || n == 0)
+        return reply_err(r, e != OK ? e : ERR_NOT_FOUND);
+    return reply_statement(r, &list[0]);
 }
 
 /* --- the ledger --- */

@@ -80,6 +80,7 @@ int h_credits_get(struct request *r);
 int h_credits_grants(struct request *r);
 int h_credits_grant(struct request *r);
 int h_credits_usage(struct request *r);
+int h_credits_statement(struct request *r);
 int h_credits_ledger(struct request *r);
 int h_session_create(struct request *r);
 int h_session_get(struct request *r);

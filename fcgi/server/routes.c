@@ -107,6 +107,7 @@ static const struct route table[] = {
     {"GET", "/credits/grants", "status limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_grants},
     {"POST", "/credits/grants", "", SCOPE_CREDITS_WRITE, 0, JSON_BODY_MAX, h_credits_grant},
     {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
+    {"GET", "/credits/statement", "month", SCOPE_CREDITS_READ, 0, 0, h_credits_statement},
     {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
     {"POST", "/session", "", 0, ROUTE_SIGN_IN, SESSION_BODY_MAX, h_session_create},
     {"GET", "/session", "", 0, ROUTE_SESSION, 0, h_session_get},

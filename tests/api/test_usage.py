@@ -310,6 +310,17 @@ def test_statement_of_a_month_with_a_clock_change_equals_ledger_usage_and_export
                              "debited": Decimal("21.000001"), "refunded": 5, "used": Decimal("16.000001")}]
     assert got["grant_lines"] == [{"grant_id": grants[1], "category": "paid", "reference": "invoice <1>", "note": "note 1",
                                    "grants": 50, "expired": 2, "voided": 1}]
+    # the same by the API
+    client = workspace.client()
+    read = lambda accept: client.get("/credits/statement", params={"month": "2024-03"}, headers={"Accept": accept})  # noqa: E731
+    answer = read("application/json")
+    assert exact(answer) == got and answer.headers["Vary"] == "Accept"
+    for form, accept in (("csv", "text/csv"), ("html", "text/html,application/xhtml+xml,*/*;q=0.8")):
+        answer = read(accept)
+        assert answer.headers["Content-Type"].startswith(f"text/{form}")
+        assert answer.text.split() == stack.cli("billing", "statement", *mine, "--format", form, check=False)[1].split()
+    for wrong in ({}, {"month": "2024-13"}, {"month": "2024-03-01"}):
+        problem(client.get("/credits/statement", params=wrong), 400)
     # the ledger of the month
     rows = json.loads(stack.cli("credits", "ledger", *mine, "--limit", 100, check=False)[1], parse_float=Decimal, parse_int=Decimal)
     assert len(rows) == 7 and sum(r["credits"] for r in rows) == got["closing"] - got["opening"]

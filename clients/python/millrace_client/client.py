@@ -340,6 +340,9 @@ class Client:
     def usage(self, **query: Any) -> types.Usage:
         return self.request("GET", "/credits/usage", query=query).json()
 
+    def statement(self, month: str) -> types.Statement:
+        return self.request("GET", "/credits/statement", query={"month": month}).json()
+
     def ledger(self, *, limit: int = 100) -> Iterator[types.LedgerEntry]:
         return self._pages("/credits/ledger", "entries", {"limit": limit})
 

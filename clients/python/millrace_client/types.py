@@ -734,6 +734,48 @@ Usage = TypedDict('Usage', {
 })
 
 
+class StatementLinesItem(TypedDict):
+    runs: int
+    debited: Credits
+    refunded: Credits
+    used: Credits  # Debited minus refunded.
+    responder_id: str | None
+    responder: str | None  # Name of the workflow, or slug of the skill.
+    key_id: str | None
+    key_prefix: str | None
+
+
+class StatementGrantLinesItem(TypedDict):
+    grant_id: str | None
+    category: Literal['paid', 'promotional', None]
+    reference: str | None
+    note: str | None
+    grants: Credits
+    expired: Credits
+    voided: Credits
+
+
+Statement = TypedDict('Statement', {
+    'workspace_id': "str",
+    'workspace': "str",
+    'month': "str",
+    'timezone': "str",
+    'from': "TimeOffset",
+    'to': "TimeOffset",
+    'opening': "Credits",
+    'grants': "Credits",
+    'usage': "Credits",
+    'refunds': "Credits",
+    'expired': "Credits",
+    'voided': "Credits",
+    'other': "NotRequired[Credits]",
+    'closing': "Credits",
+    'runs': "int",
+    'lines': "list[StatementLinesItem]",
+    'grant_lines': "list[StatementGrantLinesItem]",
+})
+
+
 class LedgerEntryGrantsItem(TypedDict):
     grant_id: str
     amount: Credits
@@ -1246,6 +1288,7 @@ CreateGrantBody: TypeAlias = NewGrant
 CreateGrantResponse: TypeAlias = Grant
 CreateGrantResponse201: TypeAlias = Grant
 GetUsageResponse: TypeAlias = Usage
+GetStatementResponse: TypeAlias = Statement
 CreateSessionResponse: TypeAlias = Session
 GetSessionResponse: TypeAlias = Session
 SendMcpMessageBody: TypeAlias = McpMessage

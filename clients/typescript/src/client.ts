@@ -350,6 +350,10 @@ export class Client {
         return this.request<Schemas["Usage"]>("GET", "/credits/usage", { query });
     }
 
+    statement(month: string) {
+        return this.request<Schemas["Statement"]>("GET", "/credits/statement", { query: { month } });
+    }
+
     ledger({ limit = 100 }: { limit?: number } = {}) {
         return this.#pages<Schemas["LedgerEntry"]>("/credits/ledger", "entries", { limit });
     }

@@ -1462,6 +1462,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/credits/statement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the statement of a month
+         * @description Returns the opening balance of a month, what changed it, and its closing balance, with the usage of each workflow or skill
+         *     and key, and the grants. The month is that of the workspace's time zone. `Accept: text/csv` selects CSV, `text/html` a page to print.
+         *
+         */
+        get: operations["getStatement"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/credits/ledger": {
         parameters: {
             query?: never;
@@ -2634,6 +2656,47 @@ export interface components {
                 key_id?: string | null;
             } & components["schemas"]["UsageSums"])[];
             total: components["schemas"]["UsageSums"];
+        };
+        Statement: {
+            /** Format: uuid */
+            workspace_id: string;
+            workspace: string;
+            month: string;
+            /** @description The workspace's time zone. */
+            timezone: string;
+            from: components["schemas"]["TimeOffset"];
+            to: components["schemas"]["TimeOffset"];
+            opening: components["schemas"]["Credits"];
+            grants: components["schemas"]["Credits"];
+            usage: components["schemas"]["Credits"];
+            refunds: components["schemas"]["Credits"];
+            expired: components["schemas"]["Credits"];
+            voided: components["schemas"]["Credits"];
+            other?: components["schemas"]["Credits"];
+            closing: components["schemas"]["Credits"];
+            runs: number;
+            /** @description The usage, one line for each workflow or skill and key. */
+            lines: ({
+                /** Format: uuid */
+                responder_id: string | null;
+                /** @description Name of the workflow, or slug of the skill. */
+                responder: string | null;
+                /** Format: uuid */
+                key_id: string | null;
+                key_prefix: string | null;
+            } & components["schemas"]["UsageSums"])[];
+            /** @description The grants that have started, ended or were corrected. */
+            grant_lines: {
+                /** Format: uuid */
+                grant_id: string | null;
+                /** @enum {unknown} */
+                category: "paid" | "promotional" | null;
+                reference: string | null;
+                note: string | null;
+                grants: components["schemas"]["Credits"];
+                expired: components["schemas"]["Credits"];
+                voided: components["schemas"]["Credits"];
+            }[];
         };
         LedgerEntry: {
             /**
@@ -5525,6 +5588,37 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Usage"];
                     "text/csv": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    getStatement: {
+        parameters: {
+            query: {
+                /**
+                 * @description The month.
+                 * @example 2026-11
+                 */
+                month: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statement. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statement"];
+                    "text/csv": string;
+                    "text/html": string;
                 };
             };
             304: components["responses"]["NotModified"];
