@@ -177,7 +177,8 @@ static int reply_statement(struct request *r, const struct statement *s)
     if (prefers(r, "text", "html")) {
         char *html = statement_html(r, s);
         reply_header(r, "Content-Security-Policy",
-                     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+                     "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri "
+                     "'none'; form-action 'none'");
         return reply_bytes(r, 200, "text/html; charset=utf-8", html, strlen(html));
     }
     if (prefers(r, "text", "csv")) {
@@ -194,9 +195,8 @@ static int reply_statement(struct request *r, const struct statement *s)
 
 int h_credits_statement(struct request *r)
 {
-    struct statement_query q = {.workspace = &r->access.workspace_id,
-                                .by = BILLING_BY_RESPONDER | BILLING_BY_KEY,
-                                .names = true};
+    struct statement_query q = {
+        .workspace = &r->access.workspace_id, .by = BILLING_BY_RESPONDER | BILLING_BY_KEY, .names = true};
     const char *month = request_query(r, "month");
     struct statement *list;
     size_t n;
