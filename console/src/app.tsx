@@ -1,8 +1,8 @@
 // The frame of the console: session, navigation, and which screen an address shows.
 import type { ComponentChild } from "preact";
 import { useEffect, useState } from "preact/hooks";
-import { can, choose, chosen, endSession, Problem, request, session, signedOut, Store, workspace, type Session } from "./api";
-import { asProblem, useOffer, useStore } from "./hooks";
+import { can, choose, chosen, endSession, offer, Problem, request, session, signedOut, Store, workspace, type Session } from "./api";
+import { asProblem, useLoad, useStore } from "./hooks";
 import { address, Link, navigate, path } from "./router";
 import { Choice, ErrorBox, Field, Heading, Notices, notify, T } from "./ui";
 import { Runs } from "./screens/runs";
@@ -107,9 +107,10 @@ function screen(parts: string[], shown: Place[]): ComponentChild {
 
 function Frame({ of }: { of: Session }) {
     useStore(address);
-    const operations = useOffer()?.operations, selected = useStore(chosen), at = workspace();
+    const offered = useLoad("offer", offer), operations = offered.data?.operations, selected = useStore(chosen), at = workspace();
     const shown = places.filter((p) => p.allowed() && (!p.needsOffer || operations?.has(p.needsOffer)) && (at || p.at === "operator"));
     const parts = path();
+    const unknown = !operations && !offered.error && places.some((p) => p.at === parts[0] && p.needsOffer && p.allowed());
     useEffect(() => { if (!parts.length && shown[0]) navigate("/" + shown[0].at, true); });
     return <div class="frame">
         <a class="skip" href="#main">Skip to the content</a>
@@ -123,7 +124,7 @@ function Frame({ of }: { of: Session }) {
                 <button type="button" onClick={() => void signOut()}>Sign out</button>
             </div>
         </header>
-        <main id="main" tabIndex={-1} key={selected?.id}>{parts.length || !shown.length ? screen(parts, shown) : null}</main>
+        <main id="main" tabIndex={-1} key={selected?.id}>{unknown ? <><h1 class="hidden">Millrace</h1><p class="dim" role="status">Loading…</p></> : parts.length || !shown.length ? screen(parts, shown) : null}</main>
     </div>;
 }
 
