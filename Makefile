@@ -66,6 +66,7 @@ HARDEN  := -fstack-protector-strong $(if $(SAN),,-D_FORTIFY_SOURCE=2) -fPIE
 USE.base                  :=
 USE.service               := base
 USE.json                  := base
+USE.otlp                  := base service json
 USE.schema                := base json
 USE.workflow              := base json schema
 USE.schedule              := base
@@ -91,27 +92,27 @@ USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis objects blob account run store
 USE.doctor                := base mariadb redis objects blob
 USE.view                  := base json schema workflow schedule mariadb redis objects blob account run store
-LIB_ROOMS := base service json command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store mcp session retry cluster maintenance doctor view
+LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store mcp session retry cluster maintenance doctor view
 
-USE.fcgi/shared           := base mariadb redis objects account run store
-USE.fcgi/http             := base json mariadb deed redis objects account run store session fcgi/shared
-USE.fcgi/cache            := base json schema workflow skill mariadb redis objects account run store fcgi/shared fcgi/http
-USE.fcgi/forms            := base json schema workflow schedule mariadb outbox redis objects blob account spending run webhook store mcp view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json schema workflow schedule skill mariadb outbox redis objects blob account spending billing run webhook store mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
-USE.fcgi/server           := base service json schema workflow skill mariadb deed redis objects blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
+USE.fcgi/shared           := base otlp mariadb redis objects account run store
+USE.fcgi/http             := base json otlp mariadb deed redis objects account run store session fcgi/shared
+USE.fcgi/cache            := base json otlp schema workflow skill mariadb redis objects account run store fcgi/shared fcgi/http
+USE.fcgi/forms            := base json otlp schema workflow schedule mariadb outbox redis objects blob account spending run webhook store mcp view fcgi/shared fcgi/http fcgi/cache
+USE.fcgi/handlers         := base json otlp schema workflow schedule skill mariadb outbox redis objects blob account spending billing run webhook store mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/server           := base service json otlp schema workflow skill mariadb deed redis objects blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
 USE.executor/cache        := base service json schema workflow skill mariadb store
 USE.executor/db_thread    := base service json schema workflow skill mariadb redis objects blob account run store executor/cache
-USE.executor/context      := base service mariadb redis executor/db_thread
-USE.executor/io           := base service json schema workflow mariadb redis secret executor/db_thread executor/context
-USE.executor/run          := base service json schema workflow skill mariadb redis objects blob run store executor/cache executor/db_thread executor/context
-USE.executor/run/workflow := base service json schema workflow skill mariadb redis objects blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
-USE.executor/run/model    := base service json schema workflow skill mariadb redis objects blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
-USE.executor/run/skill    := base service json schema workflow skill mariadb redis objects blob run store executor/cache executor/db_thread executor/context executor/io executor/run
-USE.executor/lease        := base service json schema workflow schedule skill mariadb outbox redis objects blob account billing run store retry maintenance executor/cache executor/db_thread executor/context executor/run
-USE.executor/webhook      := base service json schema workflow mariadb outbox redis secret run webhook executor/db_thread executor/context executor/io
-USE.executor/process      := base service json schema workflow skill mariadb outbox redis objects blob secret run webhook store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease executor/webhook
+USE.executor/context      := base service otlp mariadb redis executor/db_thread
+USE.executor/io           := base service json otlp schema workflow mariadb redis secret executor/db_thread executor/context
+USE.executor/run          := base service json otlp schema workflow skill mariadb redis objects blob run store executor/cache executor/db_thread executor/context
+USE.executor/run/workflow := base service json otlp schema workflow skill mariadb redis objects blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/run/model    := base service json otlp schema workflow skill mariadb redis objects blob secret account run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/run/skill    := base service json otlp schema workflow skill mariadb redis objects blob run store executor/cache executor/db_thread executor/context executor/io executor/run
+USE.executor/lease        := base service json otlp schema workflow schedule skill mariadb outbox redis objects blob account billing run store retry maintenance executor/cache executor/db_thread executor/context executor/run
+USE.executor/webhook      := base service json otlp schema workflow mariadb outbox redis secret run webhook executor/db_thread executor/context executor/io
+USE.executor/process      := base service json otlp schema workflow skill mariadb outbox redis objects blob secret run webhook store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease executor/webhook
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
                   executor/run/model executor/run/skill executor/lease executor/webhook executor/process
 

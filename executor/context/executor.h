@@ -28,6 +28,7 @@ struct disk_thread;
 struct compute_thread;
 struct spawn_limiter;
 struct warm_pool;
+struct otlp;
 
 /* A heartbeat is sent every HEARTBEAT_MS. A process whose last successful one is LEASE_MS old may not act any
  * more (executor/lease). */
@@ -39,6 +40,9 @@ struct executor {
     struct timers *timers;
     /* Index of this process under its master, from 0. */
     int process_index;
+
+    /* NULL: no spans are exported. */
+    struct otlp *otlp;
 
     /* For work on values of tenants, which would hold up the threads below. */
     struct compute_thread *compute;

@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "base/log.h"
 #include "maintenance/purge.h"
+#include "otlp/otlp.h"
 #include "retry/retry.h"
 #include "run/accept.h"
 #include "run/stop.h"
@@ -26,15 +27,18 @@ enum {
 struct bulk_worker {
     const struct config *config;
     struct run_targets *targets;
+    const struct otlp *otlp;
     /* The workspace whose job was served last. */
     id after;
 };
 
-struct bulk_worker *bulk_worker_new(void *ctx, const struct config *config, struct run_targets *targets)
+struct bulk_worker *bulk_worker_new(void *ctx, const struct config *config, struct run_targets *targets,
+                                    const struct otlp *otlp)
 {
     struct bulk_worker *w = talloc_zero(ctx, struct bulk_worker);
     w->config = config;
     w->targets = targets;
+    w->otlp = otlp;
     return w;
 }
 
@@ -211,6 +215,7 @@ static void add_retry(struct bulk_slice *s, const id *execution)
     }
     if (e == OK) {
         retry_take(req, &exec);
+        (void)otlp_decide(s->w->otlp, &req->execution_id, NULL, NULL, &req->trace);
         reason = exec.kind == KIND_SKILL ? plan_skill(s, &exec, req, &e) : plan_workflow(s, &exec, req, &e);
     } else if (e == ERR_NOT_FOUND) {
         decide(s, execution, BULK_SKIPPED, BULK_REMOVED);

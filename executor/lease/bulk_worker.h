@@ -8,7 +8,9 @@
 
 struct bulk_worker;
 
-struct bulk_worker *bulk_worker_new(void *ctx, const struct config *config, struct run_targets *targets);
+struct otlp;
+struct bulk_worker *bulk_worker_new(void *ctx, const struct config *config, struct run_targets *targets,
+                                    const struct otlp *otlp);
 /* The next slice of the next workspace that has a job which is due: runs are written down, or at most
  * BULK_SLICE_MAX of them are stopped, retried or purged. *n_r: how many. *more_r: there may be more to do. */
 enum { BULK_SLICE_MAX = 16 };

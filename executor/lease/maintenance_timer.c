@@ -383,8 +383,8 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config, NULL);
     struct run_targets *targets = run_targets_new(m);
-    m->scheduler = scheduler_new(m, targets);
-    m->bulk = bulk_worker_new(m, exec->config, targets);
+    m->scheduler = scheduler_new(m, targets, exec->otlp);
+    m->bulk = bulk_worker_new(m, exec->config, targets, exec->otlp);
     m->bulk_keep_ms = exec->config->bulk.keep_days * 86400000;
     m->db = db_new(NULL, db);
     m->redis = redis_new(NULL, exec->config->redis.socket);

@@ -4,17 +4,20 @@
 #include <talloc.h>
 
 #include "base/log.h"
+#include "otlp/otlp.h"
 #include "run/accept.h"
 #include "store/schedule.h"
 
 struct scheduler {
     struct run_targets *targets;
+    const struct otlp *otlp;
 };
 
-struct scheduler *scheduler_new(void *ctx, struct run_targets *targets)
+struct scheduler *scheduler_new(void *ctx, struct run_targets *targets, const struct otlp *otlp)
 {
     struct scheduler *s = talloc_zero(ctx, struct scheduler);
     s->targets = targets;
+    s->otlp = otlp;
     return s;
 }
 
@@ -96,6 +99,7 @@ static void add_occurrence(struct scheduler *s, struct db *db, void *ctx, struct
 {
     struct run_request *req = &b->requests[b->n];
     *req = base_request(ctx, schedule, o);
+    (void)otlp_decide(s->otlp, &req->execution_id, NULL, NULL, &req->trace);
     b->n += prepare_occurrence(s, db, ctx, schedule, req);
 }
 

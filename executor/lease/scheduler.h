@@ -13,7 +13,8 @@
 struct scheduler;
 
 /* Owned by ctx; used by one thread, which owns `targets`, too. */
-struct scheduler *scheduler_new(void *ctx, struct run_targets *targets);
+struct otlp;
+struct scheduler *scheduler_new(void *ctx, struct run_targets *targets, const struct otlp *otlp);
 /* Decides at most ACCEPT_BATCH_MAX occurrences. *n_r: how many; *more_r: more may be due. */
 enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r,
                         bool *more_r) WARN_UNUSED;

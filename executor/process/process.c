@@ -35,6 +35,7 @@
 #include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
 #include "executor/webhook/webhook_worker.h"
+#include "otlp/otlp.h"
 #include "redis/keys.h"
 #include "secret/secrets.h"
 #include "service/compute_thread.h"
@@ -442,6 +443,7 @@ static bool set_up_process(struct process *p)
     exec->turns = turns_new(p, exec->timers, clock_boot_us);
     exec->process_ctx = talloc_new(p);
     exec->on_work_ended = exit_when_idle;
+    exec->otlp = otlp_new(NULL, exec->config, "millrace-executor", NULL);
     exec->kinds = &kinds;
     exec->compute = compute_thread_start(p, exec->base);
     if (!exec->compute)
@@ -498,6 +500,7 @@ static void tear_down_process(struct process *p)
     TALLOC_FREE(exec->skills);
     if (exec->compute)
         compute_thread_free(exec->compute);
+    otlp_stop(exec->otlp);
     TALLOC_FREE(exec->timers);
     if (exec->base)
         event_base_free(exec->base);

@@ -1,5 +1,7 @@
 #include "executor/process/process_state.h"
 
+#include <inttypes.h>
+
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
 #include "executor/io/disk_thread.h"
@@ -8,6 +10,7 @@
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/skill/warm_pool.h"
+#include "otlp/otlp.h"
 #include "service/compute_thread.h"
 
 /* Counts of the runs of one kind. */
@@ -118,6 +121,18 @@ static void log_warm_pool(void *arg)
               (long long)n.cold_starts, (long long)n.warm_starts, (long long)n.ended_idle);
 }
 
+static void log_spans(void *arg)
+{
+    const struct executor *exec = arg;
+    const struct otlp_counters *c = otlp_counters(exec->otlp);
+    state_log("state.spans",
+              "queued=%zu queue_max=%d exported=%" PRIu64 " dropped_full=%" PRIu64 " dropped_limit=%" PRIu64
+              " dropped_collector=%" PRIu64,
+              otlp_queued(exec->otlp), OTLP_QUEUE_MAX, (uint64_t)atomic_load(&c->exported),
+              (uint64_t)atomic_load(&c->dropped_full), (uint64_t)atomic_load(&c->dropped_limit),
+              (uint64_t)atomic_load(&c->dropped_failed));
+}
+
 void process_state_add(struct state_dump *dump, struct executor *exec)
 {
     state_dump_add(dump, log_lease, exec);
@@ -127,4 +142,5 @@ void process_state_add(struct state_dump *dump, struct executor *exec)
     state_dump_add(dump, log_effects, exec);
     state_dump_add(dump, log_warm_pool, exec);
     state_dump_add(dump, log_caches, exec);
+    state_dump_add(dump, log_spans, exec);
 }

@@ -347,9 +347,26 @@ static void report_omitted_events(struct active_run *run)
     run->events_omitted = 0;
 }
 
+static void trace_end(const struct active_run *run, const struct run_move *move)
+{
+    const struct run_trace_end end = {
+        .start_ms = run->row.started_ms ? run->row.started_ms : run->began_wall_ms,
+        .kind = run->row.kind != KIND_SKILL            ? "workflow"
+                : run->kind == run->exec->kinds->model ? "model"
+                                                       : "skill",
+        .failed_step = run->failed_step,
+        .reason = move->move == MOVE_FAIL ? reason_name(move->reason) : NULL,
+        .responder_id = &run->row.responder_id,
+        .attempt = run->row.attempt,
+    };
+    if (move->move != MOVE_RELEASE)
+        run_trace_end(&run->trace, &end);
+}
+
 static void end_run(struct active_run *run, const struct run_move *move)
 {
     run->ending = true;
+    trace_end(run, move);
     report_omitted_events(run);
     timer_clear(run->exec->timers, &run->deadline);
     timer_clear(run->exec->timers, &run->resume_timer);
@@ -475,8 +492,11 @@ static struct active_run *active_run_new(struct executor *exec, struct claimed_r
     run->kind = run_kind_of(exec, c);
     run->row = c->run;
     run->principal_id = c->principal_id;
-    run->trace = c->trace;
-    run->trace_state = c->trace_state ? talloc_strdup(run, c->trace_state) : NULL;
+    run->trace = (struct run_trace){.otlp = exec->otlp,
+                                    .execution_id = c->run.id,
+                                    .workspace_id = c->run.workspace_id,
+                                    .context = c->trace,
+                                    .state = c->trace_state ? talloc_strdup(run, c->trace_state) : NULL};
     run->earlier_side_effects = c->earlier_side_effects;
     /* an earlier attempt may have left children behind */
     run->may_have_children = c->run.attempt > 0;
@@ -505,6 +525,8 @@ static void begin_run(struct active_run *run)
     int64_t now_ms = clock_wall_ms();
     const char *unusable = run->kind->unusable(run);
     run->began_wall_ms = now_ms;
+    if (!run->woken && run->row.attempt <= 1)
+        run_trace_begin(&run->trace);
     log_info(run->woken ? "run.woken" : "run.claimed", RUN_LOG_FORMAT " version=%d waited_ms=%lld",
              RUN_LOG_ARGS(run), run->row.version, (long long)(now_ms - run->row.moved_ms));
     if (exec->stopping) {

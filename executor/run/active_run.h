@@ -18,6 +18,7 @@
 
 #include "executor/context/executor.h"
 #include "executor/db_thread/claimed_run.h"
+#include "executor/run/run_trace.h"
 #include "executor/run/slots.h"
 
 struct run_job;
@@ -81,10 +82,7 @@ struct active_run {
     /* as claimed */
     struct run row;
     id principal_id;
-    /* the place of the run in a trace; always set */
-    struct trace_context trace;
-    /* NULL: none */
-    const char *trace_state;
+    struct run_trace trace;
     /* an earlier attempt had started a side effect */
     bool earlier_side_effects;
     /* CLOCK_BOOTTIME, and the wall time then */

@@ -1,4 +1,5 @@
 #include "executor/webhook/webhook_worker.h"
+#include "otlp/otlp.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -65,6 +66,8 @@ try {
     struct timer timer;
     /* when it was handed to the HTTP client (clock_boot_ms) */
     int64_t began_ms;
+    /* the same as wall time, if a trace names it */
+    int64_t began_wall_ms;
 };
 
 /* A lane on its way from the thread to the loop and back. */
@@ -86,10 +89,41 @@ static int tries_destroy(struct try *tries)
     return 0;
 }
 
+/* Each message of an execution has spans of its own, and so has each try. */
+static struct trace_key delivery_key(const struct webhook_send *s)
+{
+    return (struct trace_key){TRACE_SPAN_DELIVERY, (int)(uint32_t)id_hash(&s->delivery_id), 0, s->tries + 1};
+}
+
+static void trace_delivery(const struct try *t)
+{
+    const struct webhook_send *s = t->send;
+    if (!t->job->worker->exec->otlp || !trace_is_recorded(&s->trace))
+        return;
+    struct otlp_span span = {
+        .trace = s->trace,
+        .kind = OTLP_CLIENT,
+        .start_us = t->began_wall_ms * 1000,
+        .end_us = clock_wall_ms() * 1000,
+        .failed = !s->delivered,
+        .workspace_id = t->job->lane->workspace_id,
+        .execution_id = s->execution_id,
+    };
+    trace_span_id(&s->execution_id, delivery_key(s), span.trace.span_id);
+    trace_span_id(&s->execution_id, (struct trace_key){.span = TRACE_SPAN_RUN}, span.parent);
+    otlp_set_name(&span, "webhook");
+    otlp_set_reason(&span, s->delivered ? "" : "not_delivered");
+    otlp_add_number(&span, "millrace.try", s->tries + 1);
+    if (s->status)
+        otlp_add_number(&span, "http.response.status_code", s->status);
+    otlp_add(t->job->worker->exec->otlp, &span);
+}
+
 static void end_try(struct try *t)
 {
     struct lane_job *job = t->job;
     struct webhook_worker *w = job->worker;
+    trace_delivery(t);
     t->call = NULL;
     tally_time(MEASURE_WEBHOOK, t->send->delivered ? 1 : 2, 0, clock_boot_ms() - t->began_ms);
     timer_clear(w->exec->timers, &t->timer);
@@ -181,7 +215,10 @@ static void send_one(struct lane_job *job, size_t i)
                                    .body = t->send->body,
                                    .body_size = t->send->body_size};
     if (trace_is_set(&t->send->trace)) {
-        trace_parent_text(&t->send->trace, trace);
+        const struct trace_context below =
+            trace_below(&t->send->trace, &t->send->execution_id, delivery_key(t->send));
+        t->began_wall_ms = clock_wall_ms();
+        trace_parent_text(&below, trace);
         headers[request.header_count++] = (struct http_header){"traceparent", trace};
         if (t->send->trace_state)
             headers[request.header_count++] = (struct http_header){"tracestate", t->send->trace_state};

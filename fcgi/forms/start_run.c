@@ -8,6 +8,7 @@
 #include "fcgi/forms/execution_reply.h"
 #include "fcgi/forms/quota_reply.h"
 #include "fcgi/forms/run_form.h"
+#include "fcgi/forms/run_trace.h"
 #include "fcgi/forms/skill_reply.h"
 #include "fcgi/forms/wait.h"
 #include "fcgi/http/app.h"
@@ -108,6 +109,7 @@ int reply_run_verdict(struct request *r, const struct run_request *req, const st
     switch (answer->verdict) {
     case RUN_ACCEPTED:
         r->execution_id = req->execution_id;
+        run_trace_accepted(r, req);
         return reply_json(r, req->first_response.status, req->first_response.body.at,
                           req->first_response.body.size);
     case RUN_REPLAYED:
@@ -195,6 +197,7 @@ static int validate_and_accept(struct request *r, struct run_request *req, targe
     for (int i = 0; i < VALIDATE_TRIES && is_repeatable(answer->verdict); i++) {
         if (!run_form_check_times(r, req) || !validate_target(r, req, i > 0))
             return reject_or_replay(r, req->idempotency_key, req->fingerprint);
+        run_trace_decide(r, req);
         accept_request(r, req, answer);
     }
     if (answer->verdict == RUN_REPLAYED && !answer->response.body.at)

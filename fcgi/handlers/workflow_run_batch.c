@@ -6,6 +6,7 @@
 #include "base/failpoint.h"
 #include "fcgi/cache/workflow_cache.h"
 #include "fcgi/forms/run_form.h"
+#include "fcgi/forms/run_trace.h"
 #include "fcgi/forms/start_run.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/workflow_target.h"
@@ -219,12 +220,16 @@ static void accept_chunk(struct batch *b, struct chunk *c)
 {
     struct app *app = b->r->app;
     const struct run_request *const *requests = (const struct run_request *const *)c->req;
+    for (size_t k = 0; k < c->n; k++)
+        run_trace_decide(b->r, c->req[k]);
     if (app->accepts)
         accept_group_run_items(app->accepts, c->ctx, requests, c->n, c->answers);
     else
         accept_many(app->db, app->redis, c->ctx, requests, c->n, c->answers);
     size_t left = 0;
     for (size_t k = 0; k < c->n; k++) {
+        if (c->answers[k].verdict == RUN_ACCEPTED)
+            run_trace_accepted(b->r, c->req[k]);
         result_of_answer(b, c, k);
         if (c->answers[k].verdict != RUN_RESPONDER_CHANGED)
             continue;

@@ -11,6 +11,7 @@ struct workflow_cache;
 struct name_cache;
 struct skill_cache;
 struct blob_store;
+struct otlp;
 
 struct app {
     const struct config *config;
@@ -33,4 +34,6 @@ struct app {
     struct blob_store *blobs;
     /* Of the secrets of webhooks; NULL: no key is configured, or it is unusable (logged). */
     const uint8_t *webhook_key;
+    /* NULL: no spans are exported. */
+    struct otlp *otlp;
 };

@@ -18,6 +18,7 @@
 #include "fcgi/server/pool_state.h"
 #include "fcgi/server/routes.h"
 #include "fcgi/server/worker.h"
+#include "otlp/otlp.h"
 #include "redis/keys.h"
 #include "run/run_counts.h"
 #include "secret/seal.h"
@@ -92,6 +93,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c, &p->shared->metrics.objects);
     app->webhook_key = load_webhook_key(app, c);
+    app->otlp = otlp_new(NULL, c, "millrace-api", &p->shared->metrics.spans);
     accept_share_balance_cache(&p->shared->seen_balances);
     if (slot < ACCEPT_GROUP_WORKERS_MAX)
         app->accepts = accept_group_attach(app, p->shared->accept_group, (unsigned)slot, app->db, app->redis);
@@ -111,6 +113,7 @@ static int run_worker(void *arg, int kind, int slot)
         int64_t recycle = p->config->api.recycle_requests;
         worker_run(w, app, recycle ? recycle + recycle * slot / WORKER_SLOTS : 0);
         run_counts_flush(app->db);
+        otlp_stop(app->otlp);
     }
     talloc_free(ctx);
     return app ? EXIT_SUCCESS : EXIT_FAILURE;

@@ -204,6 +204,20 @@ static char *add_objects(char *text, struct object_counts *n)
     return text;
 }
 
+static char *add_spans(char *text, const struct otlp_counters *c)
+{
+    return talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_spans_exported_total counter\n"
+        "millrace_spans_exported_total %" PRIu64 "\n"
+        "# TYPE millrace_spans_dropped_total counter\n"
+        "millrace_spans_dropped_total{reason=\"queue_full\"} %" PRIu64 "\n"
+        "millrace_spans_dropped_total{reason=\"limit\"} %" PRIu64 "\n"
+        "millrace_spans_dropped_total{reason=\"collector\"} %" PRIu64 "\n",
+        (uint64_t)atomic_load(&c->exported), (uint64_t)atomic_load(&c->dropped_full),
+        (uint64_t)atomic_load(&c->dropped_limit), (uint64_t)atomic_load(&c->dropped_failed));
+}
+
 char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsigned names_n,
                    bool with_exemplars)
 {
@@ -218,6 +232,7 @@ char *metrics_text(void *ctx, struct metrics *m, const char *const *names, unsig
     text = add_batch_items(text, m);
     text = add_refused_budget(text, m);
     text = add_objects(text, &m->objects);
+    text = add_spans(text, &m->spans);
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_refused_late_total counter\nmillrace_refused_late_total %" PRIu64 "\n"

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "objects/object_store.h"
+#include "otlp/otlp.h"
 
 enum { METRICS_ROUTES = 128, METRICS_STATUSES = 600 };
 
@@ -66,6 +67,8 @@ struct metrics {
     /* Decided items of run-batch, by enum batch_item_result. */
     atomic_uint_fast64_t batch_items[BATCH_ITEM_RESULTS];
     struct object_counts objects;
+    /* Spans of all workers. */
+    struct otlp_counters spans;
     atomic_int workers;
     atomic_uint_fast64_t respawns;
     /* How often a worker had to do without Redis. */

@@ -14,6 +14,7 @@
 #include "fcgi/shared/recent_keys.h"
 #include "fcgi/shared/shared_cache.h"
 #include "fcgi/shared/slow_share.h"
+#include "fcgi/shared/trace_share.h"
 #include "fcgi/shared/upload_share.h"
 
 /* Room for all workers twice: after a reload the old workers finish their requests while the new ones
@@ -47,6 +48,7 @@ struct fcgi_shared {
     struct address_limit unknown_key_limit;
     struct upload_share uploads;
     struct slow_share slow;
+    struct trace_share traces;
     /* id of a workflow -> struct workflow_cached_version */
     struct shared_cache *workflows;
     /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/origins.h"
 #include "base/retry_schedule.h"
+#include "base/trace.h"
 
 enum setting_type { SETTING_TEXT, SETTING_NUMBER };
 
@@ -70,6 +71,24 @@ static const char *endpoint_problem(const char *text)
     return !*text || (*host && host[strcspn(host, "/?#@ ")] == '\0')
                ? NULL
                : "is not http://HOST or http://HOST:PORT without a path";
+}
+
+static const char *otlp_endpoint_problem(const char *text)
+{
+    const char *host = strncmp(text, "http://", 7) == 0    ? text + 7
+                       : strncmp(text, "https://", 8) == 0 ? text + 8
+                                                           : NULL;
+    bool is_unix = strncmp(text, "unix:/", 6) == 0 && text[6];
+    bool is_url = host && *host && *host != '/' && !strpbrk(host, " \t@?#");
+    return !*text || is_unix || is_url
+               ? NULL
+               : "is neither a URL, as in http://127.0.0.1:4318, nor unix: and an absolute path";
+}
+
+static const char *sample_ratio_problem(const char *text)
+{
+    uint32_t millionths;
+    return trace_parse_ratio(text, &millionths) ? NULL : "is not a number of 0 to 1, as in 0.01";
 }
 
 static const struct setting settings[] = {
@@ -254,6 +273,16 @@ static const struct setting settings[] = {
         webhooks, max_in_flight, 256, 1, 10000,
         "requests of webhooks that an executor process has in flight; failing endpoints have at most half"),
     NUMBER_ROW(webhooks, keep_days, 30, 1, 3650, "days after which deliveries are deleted"),
+    CHECKED_ROW(otlp, endpoint, "", otlp_endpoint_problem,
+                "OpenTelemetry collector that gets spans by OTLP over HTTP, as in http://127.0.0.1:4318 or "
+                "unix:/run/otel/otlp.sock; empty: no spans"),
+    CHECKED_ROW(otlp, sample_ratio, "0.01", sample_ratio_problem,
+                "share of the executions whose spans are exported, 0 to 1, as in 0.01"),
+    NUMBER_ROW(otlp, caller_runs_per_minute, 60, 0, 1000000,
+               "executions per minute of a workspace whose spans a host exports beyond that share because "
+               "the caller's traceparent says that it is sampled"),
+    NUMBER_ROW(otlp, spans_per_minute, 6000, 1, 1000000000,
+               "spans per minute of a workspace that one process exports"),
     NUMBER_ROW(console, session_hours, 12, 1, 720, "hours after which a session of the console ends"),
     NUMBER_ROW(console, idle_minutes, 60, 5, 43200,
                "minutes without a request after which a session of the console ends"),

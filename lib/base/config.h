@@ -63,6 +63,10 @@ struct config {
         int64_t timeout_seconds, pause_max_seconds, pending_max, max_in_flight, keep_days;
     } webhooks;
     struct {
+        const char *endpoint, *sample_ratio;
+        int64_t caller_runs_per_minute, spans_per_minute;
+    } otlp;
+    struct {
         int64_t session_hours, idle_minutes;
     } console;
     struct {

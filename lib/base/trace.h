@@ -67,8 +67,7 @@ enum trace_span {
     TRACE_SPAN_STEP = 4,
     TRACE_SPAN_TRY = 5,
     TRACE_SPAN_MODEL = 6,
-    TRACE_SPAN_TOOL = 7,
-    TRACE_SPAN_DELIVERY = 8,
+    TRACE_SPAN_DELIVERY = 7,
 };
 struct trace_key {
     enum trace_span span;

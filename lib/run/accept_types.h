@@ -83,6 +83,8 @@ struct run_request {
     /* Its place in a trace, and the tracestate; unset and absent: the trace is that of the root. */
     struct trace_context trace;
     struct span trace_state;
+    /* Of a recorded run: the caller's span, above that of the acceptance; all 0: none. Not stored. */
+    uint8_t caller_span[TRACE_SPAN_SIZE];
 
     /* Of a root, wall time; 0: none. A run with a start waits for it, and one that was not started by its
      * expiry fails (lib/run/delayed.h). */

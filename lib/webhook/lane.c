@@ -52,13 +52,12 @@ static void read_trace(struct webhook_lane *lane, struct webhook_send *s, const 
 {
     const struct db_cell *stored = db_cell(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_CONTEXT);
     const char *state = db_str(rows, i, WEBHOOK_DELIVERY_DUE_TRACE_STATE);
-    id execution = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_EXECUTION_ID);
     id root = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_ROOT_ID);
     struct trace_context t = trace_from_bytes(stored->text, stored->size);
     if (!trace_is_set(&t))
         t = trace_of_root(&root);
-    /* the same for all tries: the message is the same */
-    s->trace = trace_below(&t, &execution, (struct trace_key){.span = TRACE_SPAN_DELIVERY});
+    s->trace = t;
+    s->execution_id = db_get_id(rows, i, WEBHOOK_DELIVERY_DUE_EXECUTION_ID);
     s->trace_state = state ? talloc_strdup(lane, state) : NULL;
 }
 

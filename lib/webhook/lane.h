@@ -40,7 +40,8 @@ struct webhook_send {
     int64_t created_ms;
     const char *body;
     size_t body_size;
-    /* The place of the request in the trace of its execution; unset: the message is of none. */
+    /* The execution, and its trace; unset: the message is of none. */
+    id execution_id;
     struct trace_context trace;
     /* NULL: none. */
     const char *trace_state;

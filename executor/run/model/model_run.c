@@ -14,7 +14,6 @@
 #include "executor/run/model/tools.h"
 #include "executor/run/run_events.h"
 #include "executor/run/run_job.h"
-#include "executor/run/run_trace.h"
 #include "secret/redact.h"
 #include "service/compute_thread.h"
 #include "store/model.h"
@@ -58,6 +57,8 @@ struct model_run {
     struct conversation *conversation;
     /* number of the answer that is asked for or handled, from 0 */
     int round;
+    /* wall time of the last request */
+    int64_t asked_ms;
     /* requests for it, and the tokens that they have used together */
     int tries;
     int64_t round_input_tokens, round_output_tokens;
@@ -322,10 +323,27 @@ static void handle_response(struct model_run *m, const struct http_response *a)
                    talloc_asprintf(m, "model API error: %s", response_error(m, a, why)));
 }
 
+static void trace_response(struct model_run *m, const struct http_response *a)
+{
+    struct run_span span = {
+        .key = {TRACE_SPAN_MODEL, m->round, m->tries, 0},
+        .above = {.span = TRACE_SPAN_RUN},
+        .step = "model",
+        .type = "model",
+        .start_ms = m->asked_ms,
+        .is_request = true,
+        .failed = a->error || a->status < 200 || a->status > 299,
+        .status = a->error ? 0 : a->status,
+    };
+    span.reason = span.failed ? reason_name(REASON_MODEL_ERROR) : NULL;
+    run_trace_span(&m->run->trace, &span);
+}
+
 /* The run had no slot while its request was in flight. */
 static void on_model_response(void *arg, const struct http_response *a)
 {
     struct model_run *m = arg;
+    trace_response(m, a);
     m->call = NULL;
     m->response = talloc_steal(m, a);
     model_resume(m->run);
@@ -336,9 +354,9 @@ static void on_model_response(void *arg, const struct http_response *a)
 static size_t add_trace_headers(struct model_run *m, struct http_header *headers)
 {
     const struct trace_key key = {TRACE_SPAN_MODEL, m->round, m->tries, 0};
-    size_t n = run_trace_headers(m, m->run, key, headers);
-    if (run_trace_is_undecided(m->run)) {
-        struct trace_context t = trace_below(&m->run->trace, &m->run->row.id, key);
+    size_t n = run_trace_headers(m, &m->run->trace, key, headers);
+    if (run_trace_is_undecided(&m->run->trace)) {
+        struct trace_context t = trace_below(&m->run->trace.context, &m->run->row.id, key);
         char text[TRACE_PARENT_TEXT];
         t.flags = TRACE_SAMPLED;
         trace_parent_text(&t, text);
@@ -364,6 +382,7 @@ static void request_completion(struct model_run *m)
     size_t n = strlen(m->model.url);
     size_t headers_n = m->model.key ? 3 : 2;
     m->tries++;
+    m->asked_ms = clock_wall_ms();
     headers_n += add_trace_headers(m, headers + headers_n);
     struct http_request request = {
         .method = "POST",
@@ -623,7 +642,7 @@ static void model_begin(struct active_run *run)
     struct model_run *m = run->state;
     struct load_model_job *j = talloc_zero(NULL, struct load_model_job);
     char trace[TRACE_ID_TEXT];
-    trace_id_text(&run->trace, trace);
+    trace_id_text(&run->trace.context, trace);
     m->usage.trace_id = talloc_strdup(m, trace);
     m->began_ms = clock_boot_ms();
     j->job = (struct job){.kind = JOB_CALL, .work = load_model_work, .done = on_model_loaded, .arg = run};

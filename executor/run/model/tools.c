@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/run/child_watch.h"
-#include "executor/run/run_trace.h"
 
 struct tool_call_run {
     struct tool_calls *all;
@@ -141,8 +140,8 @@ static void start_tool_child(struct tool_call_run *u, const char *slug, const ch
     request->parent.try = 1;
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
-    const struct trace_key key = {TRACE_SPAN_TOOL, u->all->round, u->call_index, 0};
-    run_trace_child(run, key, j, &request->trace, &request->trace_state);
+    const struct trace_key key = {.span = TRACE_SPAN_RUN};
+    run_trace_child(&run->trace, key, j, &request->trace, &request->trace_state);
     request->input = span_text(talloc_strdup(j, arguments));
     request->first_response.status = 201;
     j->job = (struct job){.kind = JOB_ACCEPT_CHILD, .done = on_tool_accepted, .arg = u};

@@ -264,13 +264,13 @@ static json_object *accepted_missing(const char *setting)
 static json_object *trace_environment(const struct active_run *run)
 {
     struct trace_context below =
-        trace_below(&run->trace, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
+        trace_below(&run->trace.context, &run->row.id, (struct trace_key){.span = TRACE_SPAN_RUN});
     char text[TRACE_PARENT_TEXT];
     json_object *environment = json_object_new_object();
     trace_parent_text(&below, text);
     json_object_object_add(environment, "TRACEPARENT", json_object_new_string(text));
-    if (run->trace_state)
-        json_object_object_add(environment, "TRACESTATE", json_object_new_string(run->trace_state));
+    if (run->trace.state)
+        json_object_object_add(environment, "TRACESTATE", json_object_new_string(run->trace.state));
     return environment;
 }
 

@@ -203,6 +203,7 @@ static void start_action(struct action *a)
     }
     a->phase = ACTION_RUNNING;
     a->started = true;
+    a->try_ms = clock_wall_ms();
     if (!timer_is_set(&a->timeout_timer))
         action_start_timeout(a);
     failpoint("step.before_effect");
@@ -320,6 +321,24 @@ static void free_action(struct action *a)
     talloc_free(a);
 }
 
+/* `reason`: NULL: the try succeeded. */
+static void trace_try(struct action *a, const char *reason)
+{
+    struct run_span span = {
+        .key = action_trace_key(a),
+        .above = {TRACE_SPAN_STEP, (int)a->step->index, 0, 0},
+        .step = a->step->name,
+        .type = a->step->type_name,
+        .start_ms = a->try_ms ? a->try_ms : a->started_ms,
+        .is_request = a->step->type == STEP_TYPE_HTTP,
+        .failed = reason != NULL,
+        .reason = reason,
+        .status = a->http_status,
+    };
+    run_trace_span(&a->run->trace, &span);
+    a->http_status = 0;
+}
+
 void action_succeed(struct action *a, json_object *result)
 {
     struct action_group *group = a->group;
@@ -330,6 +349,7 @@ void action_succeed(struct action *a, json_object *result)
         return;
     }
     struct action_end end = {.item = a->item, .tries = a->tries, .result = json_object_get(result)};
+    trace_try(a, NULL);
     a->started = false;
     if (a->item >= 0)
         put_end_row(a, STEP_STATUS_COMPLETED, result, NULL);
@@ -381,6 +401,7 @@ void action_fail(struct action *a, const struct action_failure *failure)
 {
     struct action_group *group = a->group;
     stop_action(a);
+    trace_try(a, reason_name(failure->reason ? failure->reason : REASON_STEP_FAILED));
     if (failure->retry && a->tries < a->step->max_attempts) {
         schedule_retry(a, failure);
         return;

@@ -109,6 +109,10 @@ struct action {
     int64_t due_boot_ms;
     /* wall time */
     int64_t started_ms;
+    /* wall time at which this process began this try; 0: an earlier one did */
+    int64_t try_ms;
+    /* of the HTTP response; 0: none */
+    int http_status;
     /* an earlier attempt of the run had begun this try */
     bool resumed;
     /* kind->start was called, and what it began has not ended */

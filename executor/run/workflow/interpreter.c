@@ -159,6 +159,20 @@ static void add_step_event(struct workflow_run *w, enum event_type type, const s
     json_object_put(data);
 }
 
+static void trace_step(struct workflow_run *w, const struct program_step *step, const struct run_step *row)
+{
+    struct run_span span = {
+        .key = {TRACE_SPAN_STEP, row->step, 0, 0},
+        .above = {.span = TRACE_SPAN_RUN},
+        .step = step->name,
+        .type = step->type_name,
+        .start_ms = row->started_ms,
+        .failed = row->status == STEP_STATUS_FAILED,
+    };
+    span.reason = span.failed ? reason_name(row->reason ? row->reason : REASON_STEP_FAILED) : NULL;
+    run_trace_span(&w->run->trace, &span);
+}
+
 static void put_step_row(struct workflow_run *w, const struct program_step *step, enum step_status status,
                          const char *result, const char *error, enum failure_reason reason)
 {
@@ -183,6 +197,8 @@ static void put_step_row(struct workflow_run *w, const struct program_step *step
         tally_time(MEASURE_STEP, (int)step->type, status == STEP_STATUS_COMPLETED ? 1 : 2,
                    row.completed_ms - row.started_ms);
     commit_put_step(run_pending_commit(w->run), &row);
+    if (status == STEP_STATUS_COMPLETED || status == STEP_STATUS_FAILED)
+        trace_step(w, step, &row);
 }
 
 /* The copy of a row of the run that this one retries. */

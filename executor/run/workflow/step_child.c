@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "executor/db_thread/accept_children.h"
 #include "executor/run/child_watch.h"
-#include "executor/run/run_trace.h"
 #include "executor/run/workflow/action.h"
 #include "run/stop.h"
 #include "service/compute_thread.h"
@@ -147,7 +146,7 @@ static void fill_child_request(struct child_job *j, const struct action *a, json
     request->parent.try = a->tries;
     request->parent.depth = run->row.depth;
     request->parent.deadline_ms = run->row.deadline_ms;
-    run_trace_child(run, action_trace_key(a), j, &request->trace, &request->trace_state);
+    run_trace_child(&run->trace, action_trace_key(a), j, &request->trace, &request->trace_state);
     request->input = (struct span){.at = talloc_strndup(j, text, size), .size = size};
     request->first_response.status = a->step->type == STEP_TYPE_WORKFLOW ? 202 : 201;
 }

@@ -17,7 +17,6 @@
 #include "executor/io/http_client.h"
 #include "executor/io/response_body.h"
 #include "executor/io/secret_lookup.h"
-#include "executor/run/run_trace.h"
 #include "executor/run/workflow/action.h"
 #include "executor/run/workflow/scope_memory.h"
 #include "secret/redact.h"
@@ -105,6 +104,7 @@ static void end_with_response(struct action *a)
     void *scratch = talloc_new(NULL); /* action_fail and action_succeed free `s` */
     const struct http_response *answer = talloc_steal(scratch, s->response);
     s->response = NULL;
+    a->http_status = answer->error ? 0 : answer->status;
     if (answer->error) {
         size_t size;
         struct action_failure failure = {
@@ -185,7 +185,7 @@ static void add_trace_headers(void *ctx, const struct action *a, struct http_req
     struct http_header *headers = talloc_array(ctx, struct http_header, n + TRACE_HEADERS_MAX);
     for (size_t i = 0; i < n; i++)
         headers[i] = request->headers[i];
-    request->header_count = n + run_trace_headers(ctx, a->run, action_trace_key(a), headers + n);
+    request->header_count = n + run_trace_headers(ctx, &a->run->trace, action_trace_key(a), headers + n);
     request->headers = headers;
 }
 

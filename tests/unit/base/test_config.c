@@ -119,3 +119,38 @@ Test(config, reports_what_else_was_tried)
     cr_assert_eq(rmdir(folder), 0);
     talloc_free(ctx);
 }
+
+Test(config, reads_where_spans_go)
+{
+    static const char *const right[] = {"endpoint = http://127.0.0.1:4318",
+                                        "endpoint = https://collector.example/base/",
+                                        "endpoint = unix:/run/otel.sock",
+                                        "endpoint =",
+                                        "sample_ratio = 0.25",
+                                        NULL};
+    static const char *const wrong[] = {"endpoint = 127.0.0.1:4318",
+                                        "endpoint = ftp://x",
+                                        "endpoint = http://",
+                                        "endpoint = http:///x",
+                                        "endpoint = unix:",
+                                        "endpoint = unix:run/x",
+                                        "endpoint = http://u@h",
+                                        "endpoint = http://h?q=1",
+                                        "sample_ratio = 2",
+                                        "sample_ratio = 1%",
+                                        "sample_ratio = -1",
+                                        "spans_per_minute = 0",
+                                        NULL};
+    void *ctx = talloc_new(NULL);
+    struct config *c;
+    const char *why;
+    for (int i = 0; right[i]; i++)
+        cr_assert_eq(load_text(ctx, talloc_asprintf(ctx, "[otlp]\n%s\n", right[i]), &c, &why), OK, "%s",
+                     right[i]);
+    for (int i = 0; wrong[i]; i++) {
+        cr_assert_eq(load_text(ctx, talloc_asprintf(ctx, "[otlp]\n%s\n", wrong[i]), &c, &why), ERR_INVALID,
+                     "%s", wrong[i]);
+        cr_assert_not_null(strstr(why, "[otlp] "), "%s", why);
+    }
+    talloc_free(ctx);
+}
