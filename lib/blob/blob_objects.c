@@ -111,7 +111,7 @@ static size_t list_copies(void *ctx, const struct blob_store *s, int shard, stru
     while (dir && (entry = readdir(dir))) {
         if (strlen(entry->d_name) != HEX || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
-        if (n == talloc_array_length(*list))
+        if (!*list || n == talloc_array_length(*list))
             *list = talloc_realloc(ctx, *list, struct copy, 2 * n + 64);
         struct copy *c = &(*list)[n++];
         *c = (struct copy){.bytes = st.st_size, .used = st.st_mtim};
@@ -143,9 +143,8 @@ static void limit_cache(struct blob_store *s)
 
 static void note_added(struct blob_store *s, int64_t bytes)
 {
-    int64_t added = atomic_load(&s->cache_added);
-    if (added >= 0 &&
-        (added = atomic_fetch_add(&s->cache_added, bytes) + bytes) <= s->cache_max / CACHE_PARTS)
+    if (atomic_load(&s->cache_added) >= 0 &&
+        atomic_fetch_add(&s->cache_added, bytes) + bytes <= s->cache_max / CACHE_PARTS)
         return;
     atomic_store(&s->cache_added, 0);
     limit_cache(s);

@@ -105,7 +105,7 @@ static enum err unpack_entry(struct unpacking *u, const char *name)
 
 static enum err unpack_all(struct unpacking *u)
 {
-    char name[PATH_BYTES_MAX];
+    char name[PATH_BYTES_MAX] = "";
     enum err e = OK;
     for (int c; e == OK && (c = getc(u->from)) != EOF;) {
         ungetc(c, u->from);
