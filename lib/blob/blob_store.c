@@ -365,6 +365,43 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
 
 /* --- removing --- */
 
+struct blob_hold {
+    int fd;
+};
+
+static int hold_destroy(struct blob_hold *hold)
+{
+    close(hold->fd);
+    return 0;
+}
+
+/* A description of the folder of its own, so that the lock is not shared with other threads. It ends with the
+ * descriptor, and so with the process. -1: the lock is not granted. */
+static int lock_folder(const struct blob_store *s, int how)
+{
+    int fd = openat(s->blobs_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), result = -1;
+    while (fd >= 0 && (result = flock(fd, how)) != 0 && errno == EINTR)
+        ;
+    if (fd >= 0 && result != 0) {
+        int error = errno;
+        close(fd);
+        errno = error;
+        fd = -1;
+    }
+    return fd;
+}
+
+struct blob_hold *blob_store_hold(void *ctx, const struct blob_store *store)
+{
+    int fd = lock_folder(store, LOCK_EX);
+    if (fd < 0)
+        return NULL;
+    struct blob_hold *hold = talloc(ctx, struct blob_hold);
+    hold->fd = fd;
+    talloc_set_destructor(hold, hold_destroy);
+    return hold;
+}
+
 /* The file that is open under the name is older than YOUNG_S, and no blob_publish is replacing it. */
 static bool may_remove(const struct blob_store *s, int fd, const char *name)
 {
@@ -374,6 +411,7 @@ static bool may_remove(const struct blob_store *s, int fd, const char *name)
            named.st_mtime + YOUNG_S < time(NULL);
 }
 
+/* Removers share a lock, and one that holds the store has it alone. */
 bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH])
 {
     char name[BLOB_NAME + 1];
@@ -385,9 +423,15 @@ bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH])
         (void)blob_failed("remove", name);
         return false;
     }
-    bool may = may_remove(store, fd, name), removed = may && unlinkat(store->blobs_fd, name, 0) == 0;
+    int folder = lock_folder(store, LOCK_SH | LOCK_NB);
+    if (folder < 0 && errno != EWOULDBLOCK)
+        (void)blob_failed("lock", "blobs");
+    bool may = folder >= 0 && may_remove(store, fd, name);
+    bool removed = may && unlinkat(store->blobs_fd, name, 0) == 0;
     if (may && !removed)
         (void)blob_failed("remove", name);
+    if (folder >= 0)
+        close(folder);
     close(fd);
     return removed;
 }

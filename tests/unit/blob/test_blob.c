@@ -1,0 +1,45 @@
+#define _GNU_SOURCE
+#include "blob/blob.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <talloc.h>
+#include <time.h>
+#include <unistd.h>
+
+static char dir[64];
+
+/* A blob that was published an hour ago. */
+static struct blob_id old_blob(void *ctx, struct blob_store *store)
+{
+    struct blob_writer *w = blob_writer_new(ctx, store);
+    struct blob_id blob;
+    cr_assert(w && blob_write(w, "bytes", 5) == OK && blob_finish(w, &blob) == OK && blob_publish(w) == OK);
+    const struct timespec then[2] = {{.tv_sec = time(NULL) - 3600}, {.tv_sec = time(NULL) - 3600}};
+    cr_assert_eq(utimensat(AT_FDCWD, blob_path(ctx, store, blob.sha256), then, 0), 0);
+    talloc_free(w);
+    return blob;
+}
+
+Test(blob, nothing_is_removed_from_a_store_that_is_held)
+{
+    void *ctx = talloc_new(NULL);
+    snprintf(dir, sizeof dir, "/tmp/millrace-blob-XXXXXX");
+    cr_assert(mkdtemp(dir));
+    struct blob_store *store = blob_store_open(ctx, dir), *reader = blob_store_open_existing(ctx, dir);
+    struct blob_id blob = old_blob(ctx, store);
+    struct blob_hold *hold = blob_store_hold(ctx, reader);
+    cr_assert_not_null(hold);
+    cr_expect_not(blob_remove(store, blob.sha256));
+    cr_expect(blob_exists(store, blob.sha256));
+    talloc_free(hold);
+    cr_expect(blob_remove(store, blob.sha256));
+    cr_expect_not(blob_exists(store, blob.sha256));
+    cr_expect(blob_remove(store, blob.sha256), "it is not there any more");
+    talloc_free(ctx);
+    cr_expect_eq(system(talloc_asprintf(NULL, "rm -r %s", dir)), 0);
+}
