@@ -91,8 +91,9 @@ USE.session               := base json mariadb deed store
 USE.cluster               := base mariadb deed
 USE.maintenance           := base mariadb deed redis objects blob account run store
 USE.doctor                := base mariadb redis objects blob
+USE.backup                := base json mariadb objects blob
 USE.view                  := base json schema workflow schedule mariadb redis objects blob account run store
-LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store mcp session retry cluster maintenance doctor view
+LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store mcp session retry cluster maintenance doctor backup view
 
 USE.fcgi/shared           := base otlp mariadb redis objects account run store
 USE.fcgi/http             := base json otlp mariadb deed redis objects account run store session fcgi/shared
@@ -350,7 +351,7 @@ MAN8  := millrace-api millrace-executor millrace-runner millrace-stream
 install: all
 	install -d $(addprefix $(DESTDIR),$(PREFIX)/bin $(UNITS_DIR) /etc/logrotate.d $(SYSUSERS_DIR) $(TMPFILES_DIR) $(SAMPLES_DIR) $(PREFIX)/lib/millrace)
 	install -m 0755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	for u in etc/systemd/*.service; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
+	for u in etc/systemd/*.service etc/systemd/*.timer; do sed 's|/usr/local/bin|$(PREFIX)/bin|' $$u >$(DESTDIR)$(UNITS_DIR)/$${u##*/}; done
 	install -m 0644 etc/logrotate.d/millrace $(DESTDIR)/etc/logrotate.d/millrace
 	install -m 0644 etc/sysusers.d/millrace.conf $(DESTDIR)$(SYSUSERS_DIR)/millrace.conf
 	install -m 0644 etc/tmpfiles.d/millrace.conf $(DESTDIR)$(TMPFILES_DIR)/millrace.conf

@@ -3,13 +3,12 @@
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "cli/audit_report.h"
 #include "cli/commands.h"
-#include "maintenance/audit.h"
 
 enum { STATEMENT_S = 600, GRACE_S = 30, GRACE_MAX_S = 86400 };
 
-/* Reads ids, one a line; empty lines are ignored. False after an error message. */
-static bool read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
+bool audit_read_ids(struct cli *cli, const char *path, id **ids_r, size_t *n_r)
 {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
     char line[128];
@@ -49,7 +48,7 @@ static json_object *checks_json(const struct audit *a)
     return list;
 }
 
-static json_object *violations_json(const struct audit *a)
+json_object *audit_violations_json(const struct audit *a)
 {
     json_object *list = json_object_new_array();
     for (size_t i = 0; i < a->violations_n; i++) {
@@ -77,7 +76,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv)
         (grace_text && !cli_number(cli, "--grace-seconds", grace_text, 0, GRACE_MAX_S, &grace_s)))
         return CLI_USAGE;
     id *ids = NULL;
-    if ((path && !read_ids(cli, path, &ids, &o.acknowledged_n)) || !cli_open(cli, STATEMENT_S))
+    if ((path && !audit_read_ids(cli, path, &ids, &o.acknowledged_n)) || !cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
     o.acknowledged = ids;
     o.deadline_before_ms = clock_wall_ms() - grace_s * 1000;
@@ -90,7 +89,7 @@ int cmd_audit(struct cli *cli, int argc, char **argv)
     json_object *result = json_object_new_object();
     json_object_object_add(result, "ok", json_object_new_boolean(a->violations_n == 0));
     json_object_object_add(result, "checks", checks_json(a));
-    json_object_object_add(result, "violations", violations_json(a));
+    json_object_object_add(result, "violations", audit_violations_json(a));
     cli_print(cli, result);
     return a->violations_n == 0 ? CLI_DONE : CLI_FAILED;
 }

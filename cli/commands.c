@@ -208,6 +208,25 @@ const struct command commands[] = {
      "exports all rows, oldest first. --remove-expired removes the rows that are older than the setting "
      "admin.audit_log_days",
      "audit_log.remove_expired"},
+    {"backup", "create", cmd_backup_create, "--to DIR [--keep N] [--db-user USER]",
+     "makes a backup of the database and the files below DIR while Millrace is working; --keep removes the "
+     "oldest ones but N afterwards. USER is a database user without a password, by default the one that is "
+     "named as the caller",
+     "backup.create"},
+    {"backup", "verify", cmd_backup_verify, "BACKUP [--scratch DIR] [--acknowledged FILE]",
+     "proves a backup, or the newest of a folder of backups: compares its files with their sums, starts "
+     "MariaDB on a copy of its database beside "
+     "it (or "
+     "in DIR), and audits it; exits with 1 if it cannot be restored. --acknowledged as for audit"},
+    {"backup", "restore", cmd_backup_restore,
+     "BACKUP --datadir DIR --files DIR [--binlogs DIR] [--until TIME] [--more-files DIR] "
+     "[--accept-violations]",
+     "makes a data directory of MariaDB and a files.dir of a backup; neither may exist, unless empty. "
+     "--binlogs "
+     "applies the binary logs since then, until TIME (RFC 3339, whole seconds) or to their end; --more-files "
+     "has files "
+     "that are newer than the backup",
+     "backup.restore"},
     {"dbcheck", NULL, cmd_dbcheck, "",
      "serves GET /writer and GET /reader at [dbcheck] listen until SIGTERM: 200 if this node of a Galera "
      "cluster "

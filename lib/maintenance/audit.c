@@ -189,7 +189,8 @@ static enum err check_blobs(struct audit_context *context, void *scratch)
     if (!store && errno != ENOENT)
         add_violation(context, context->options->config->files.dir,
                       "cannot be read, so its files were not checked");
-    for (int shard = 0; e == OK && store && shard < BLOB_SHARDS; shard++) {
+    for (int shard = 0; e == OK && store && !context->options->files_are_newer && shard < BLOB_SHARDS;
+         shard++) {
         void *part = talloc_new(scratch);
         e = check_blob_files(context, part, store, shard);
         talloc_free(part);

@@ -15,6 +15,8 @@ struct audit_options {
     const char *run_dir;
     /* Invariant 9: the directory of the blobs, readable by this process. */
     const struct config *config;
+    /* The files were copied after the rows, as for a backup: there may be blobs that have no row. */
+    bool files_are_newer;
     /* Invariant 1: the ids returned with 201 or 202. */
     const id *acknowledged;
     size_t acknowledged_n;

@@ -22,7 +22,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
            "budget list", "operator list", "webhook list", "webhook show", "webhook deliveries",
            "files store",  # copies bytes under their hash to where they are to be
-           "setup"}  # setup: before there is a database
+           "backup verify", "setup"}  # setup: before there is a database
 
 # Operations of the API that are no deeds: a run, a signal and a ticket for a signal name their key themselves, an answer names its ticket, and a
 # ticket for events is a read of five minutes.
@@ -182,7 +182,7 @@ def command_actions(room):
     }
 
 
-APART = {"migrate", "audit-log", "cluster switch"}  # tests of their own: below, and in tests/cluster
+APART = {"migrate", "audit-log", "cluster switch", "backup create", "backup restore"}  # tests of their own: below, in tests/cluster and test_backup.py
 
 
 def test_every_command_that_changes_something_has_a_row(stack, tmp_path):

@@ -30,7 +30,9 @@ Test(blob, nothing_is_removed_from_a_store_that_is_held)
     void *ctx = talloc_new(NULL);
     snprintf(dir, sizeof dir, "/tmp/millrace-blob-XXXXXX");
     cr_assert(mkdtemp(dir));
-    struct blob_store *store = blob_store_open(ctx, dir), *reader = blob_store_open_existing(ctx, dir);
+    const struct config config = {.files.dir = dir, .blob.store = "directory"};
+    struct blob_store *store = blob_store_open(ctx, &config, NULL);
+    struct blob_store *reader = blob_store_open_existing(ctx, &config);
     struct blob_id blob = old_blob(ctx, store);
     struct blob_hold *hold = blob_store_hold(ctx, reader);
     cr_assert_not_null(hold);
