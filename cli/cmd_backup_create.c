@@ -313,9 +313,11 @@ int cmd_backup_create(struct cli *cli, int argc, char **argv)
     if (!cli_open(cli, STATEMENT_S) || !backup_read_keys(cli, &c.m.secrets_key, &c.m.webhooks_key))
         return CLI_FAILED;
     if (strcmp(cli->config->blob.store, "directory") != 0)
-        return cli_fail(cli, "no backup was made: with blob.store = %s the files are in an object store; docs/backup.md "
-                             "says how that is kept",
-                        cli->config->blob.store);
+        return cli_fail(
+            cli,
+            "no backup was made: with blob.store = %s the files are in an object store; docs/backup.md "
+            "says how that is kept",
+            cli->config->blob.store);
     c.m.millrace = MILLRACE_VERSION;
     c.m.database = cli->config->database.name;
     c.copy.from = cli->config->files.dir;

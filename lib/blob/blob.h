@@ -81,9 +81,9 @@ enum err blob_copy_file(void *ctx, struct blob_store *store, int dir_fd, const c
  * the store, or an error (logged). */
 bool blob_remove(struct blob_store *store, const uint8_t sha256[BLOB_HASH]) WARN_UNUSED;
 
-/* While the returned value lives, of ctx, no process removes bytes from below blobs/ (objects are not held): a backup copies the rows
- * first, and then the blobs that they name. Waits for a removal in progress. NULL: the folder cannot be
- * locked (errno). */
+/* While the returned value lives, of ctx, no process removes bytes from below blobs/ (objects are not held):
+ * a backup copies the rows first, and then the blobs that they name. Waits for a removal in progress. NULL:
+ * the folder cannot be locked (errno). */
 struct blob_hold;
 struct blob_hold *blob_store_hold(void *ctx, const struct blob_store *store);
 
