@@ -79,12 +79,18 @@ static void add_sums(json_object *o, const struct billing_sums *sums)
     cli_add_credits(o, "used", billing_used(sums));
 }
 
+static json_object *workspace_json(const struct statement *s)
+{
+    json_object *o = json_object_new_object();
+    cli_add_text(o, "workspace_id", s->workspace_id.text);
+    cli_add_text(o, "workspace", s->workspace);
+    return o;
+}
+
 /* A line with its workspace before it. */
 static json_object *usage_json(const struct statement *s, const struct billing_line *line, unsigned by)
 {
-    json_object *o = json_object_new_object(), *members = billing_line_json(line, by);
-    cli_add_text(o, "workspace_id", s->workspace_id.text);
-    cli_add_text(o, "workspace", s->workspace);
+    json_object *o = workspace_json(s), *members = billing_line_json(line, by);
     json_object_object_foreach(members, name, value)
     {
         json_object_object_add(o, name, json_object_get(value));

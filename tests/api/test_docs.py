@@ -140,7 +140,8 @@ MACHINE = [(re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|\+00:00)"), r"T
            (re.compile(r"\b[0-9a-f]{32}\b"), "HEX"), (re.compile(r"(ticket=)[\w-]{43}"), r"\1TICKET"),
            (re.compile(r"^id: \d{16}$", re.M), "id: FEED")]
 COUNTS = [(re.compile(r"(?<![\w-])\d+(?![\w-])"), "0")]  # in headers and lines of text
-NUMBERS = {"balance", "wallclock_ms", "size_bytes", "runs", "debited", "refunded", "used"}  # that depend on what was run before
+NUMBERS = {"balance", "wallclock_ms", "size_bytes", "runs", "debited", "refunded", "used",
+           "responder_count"}  # that depend on what was run before
 MORE, ANY = "…more", "…"
 
 
