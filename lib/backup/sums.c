@@ -84,12 +84,14 @@ static bool unescape(char *text)
 /* A path that stays below the backup. */
 static bool path_is_safe(const char *path)
 {
-    for (const char *part = path; part; part = strchr(part, '/'), part += part != NULL) {
+    for (const char *part = path;; part++) {
         size_t n = strcspn(part, "/");
         if (n == 0 || (n == 1 && part[0] == '.') || (n == 2 && strncmp(part, "..", 2) == 0))
             return false;
+        part += n;
+        if (!*part)
+            return true;
     }
-    return true;
 }
 
 /* Splits a line without its end. False: it is not one of SHA256SUMS. */

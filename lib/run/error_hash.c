@@ -10,6 +10,10 @@ enum {
     /* An open quote before more than so many bytes is a long value that was cut. */
     OPEN_QUOTE_MIN = 256,
     STATUS_DIGITS = 3,
+    /* What is read of an error, and of the scheme of a URL: the text is a tenant's, and is looked through
+     * again at each of its first ERROR_PATTERN_MAX bytes. */
+    READ_MAX = 4096,
+    SCHEME_MAX = 32,
 };
 
 static const char quotes[] = "\"'`";
@@ -74,7 +78,8 @@ static bool ends_with(const struct pattern *p, const char *word)
 static size_t url_size(const char *at)
 {
     size_t n = 0;
-    while (is_letter(at[n]) || (n > 0 && (is_digit(at[n]) || strchr("+.-", at[n] ? at[n] : ' '))))
+    while (n < SCHEME_MAX &&
+           (is_letter(at[n]) || (n > 0 && (is_digit(at[n]) || strchr("+.-", at[n] ? at[n] : ' ')))))
         n++;
     if (n == 0 || strncmp(at + n, "://", 3) != 0)
         return 0;
@@ -148,7 +153,11 @@ static void put_word(struct pattern *p, const char *at, size_t n)
 size_t error_pattern(const char *error, char out[ERROR_PATTERN_MAX + 1])
 {
     struct pattern p = {.out = out};
-    for (const char *at = error ? error : ""; *at && !p.full;) {
+    char text[READ_MAX + 1];
+    size_t size = error ? strnlen(error, READ_MAX) : 0;
+    memcpy(text, error ? error : "", size);
+    text[size] = '\0';
+    for (const char *at = text; *at && !p.full;) {
         size_t n = url_size(at);
         bool is_url = n > 0;
         if (!is_url && (n = quoted_size(&p, at)) > 0) {

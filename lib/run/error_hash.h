@@ -13,8 +13,8 @@
  *   spaces and control characters   one space
  *
  * The number of an HTTP status stays ("status 503"), because it is what tells errors apart. A pattern has at
- * most ERROR_PATTERN_MAX bytes; what comes later in the text is ignored. The text may be any bytes; the time
- * is linear. */
+ * most ERROR_PATTERN_MAX bytes; what comes later in the text is ignored, and so is all behind its first 4096
+ * bytes. The text may be any bytes; the time is linear. */
 #pragma once
 
 #include <stddef.h>
