@@ -66,7 +66,7 @@ static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_i
     enum err e = db_run_each(tx->db, tx->ctx, SQL_BLOB_LIVE, NULL, 0, hashes, 1, used_n, &rows);
     if (e != OK)
         return e;
-    *live_r = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
+    *live_r = talloc_zero_array(tx->ctx, struct blob_id, rows->count + 1);
     for (; *n_r < rows->count; (*n_r)++) {
         memcpy((*live_r)[*n_r].sha256, db_str(rows, *n_r, BLOB_LIVE_SHA256), BLOB_HASH);
         (*live_r)[*n_r].object = db_get_id(rows, *n_r, BLOB_LIVE_OBJECT);
@@ -79,7 +79,7 @@ static enum err find_live(struct db_tx *tx, const struct marks *m, struct blob_i
 static size_t marked_objects(void *ctx, const struct marks *m, struct blob_id **list_r)
 {
     size_t n = 0;
-    *list_r = talloc_array(ctx, struct blob_id, m->n + 1);
+    *list_r = talloc_zero_array(ctx, struct blob_id, m->n + 1);
     for (size_t i = 0; i < m->n; i++) {
         if (id_is_set(&m->list[i].blob.object))
             (*list_r)[n++] = m->list[i].blob;
@@ -356,7 +356,7 @@ static bool has_row(const struct db_rows *rows, const uint8_t *sha256)
 static enum err add_missing_rows(struct db *db, void *ctx, const struct blob_id *files, size_t n)
 {
     struct db_value *hashes = talloc_array(ctx, struct db_value, n + 1);
-    struct blob_id *without = talloc_array(ctx, struct blob_id, n + 1);
+    struct blob_id *without = talloc_zero_array(ctx, struct blob_id, n + 1);
     struct db_rows *rows;
     size_t without_n = 0;
     for (size_t i = 0; i < n; i++)
@@ -435,7 +435,7 @@ static enum err sweep_rows(struct db *db, const struct blob_store *store, struct
     struct blob_id from = {0};
     memcpy(from.sha256, sweep->after, BLOB_HASH);
     struct db_value after = db_bytes(from.sha256, BLOB_HASH);
-    struct blob_id *unused = talloc_array(ctx, struct blob_id, PAGE_MAX);
+    struct blob_id *unused = talloc_zero_array(ctx, struct blob_id, PAGE_MAX);
     struct db_rows *rows;
     size_t unused_n = 0;
     enum err e = db_run(db, ctx, SQL_BLOB_PAGE, &after, 1, &rows);

@@ -473,11 +473,11 @@ size_t blob_list_shard(void *ctx, const struct blob_store *store, int shard, str
     struct stat st;
     size_t n = 0;
     snprintf(path, sizeof path, "%02x", (unsigned)shard & 0xff);
-    *list_r = talloc_array(ctx, struct blob_id, 0);
+    *list_r = talloc_zero_array(ctx, struct blob_id, 0);
     int fd = openat(store->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
     while (dir && (entry = readdir(dir))) {
-        struct blob_id found;
+        struct blob_id found = {0};
         if (!blob_of_name(entry->d_name, &found) || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
             continue;
         found.size = st.st_size;

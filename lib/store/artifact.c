@@ -50,7 +50,7 @@ enum err artifact_get(struct db *db, void *ctx, const id *workspace, const id *e
 
 void artifact_mark_dead(struct db_tx *tx, const struct db_rows *rows)
 {
-    struct blob_id *blobs = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
+    struct blob_id *blobs = talloc_zero_array(tx->ctx, struct blob_id, rows->count + 1);
     for (size_t i = 0; i < rows->count; i++) {
         blobs[i].size = db_int(rows, i, ARTIFACT_BLOBS_SIZE);
         memcpy(blobs[i].sha256, db_str(rows, i, ARTIFACT_BLOBS_SHA256), BLOB_HASH);
@@ -80,7 +80,7 @@ enum err usage_discard_log(struct db_tx *tx, const struct db_value *executions, 
 enum err artifact_put_all(struct db_tx *tx, const id *execution, const struct artifact *list, size_t n)
 {
     struct db_value owner = db_id(execution);
-    struct blob_id *blobs = talloc_array(tx->ctx, struct blob_id, n + 1);
+    struct blob_id *blobs = talloc_zero_array(tx->ctx, struct blob_id, n + 1);
     struct db_value *each = talloc_array(tx->ctx, struct db_value, ARTIFACT_INSERT_SET_COUNT * n + 1);
     for (size_t i = 0; i < n; i++) {
         struct db_value *v = &each[ARTIFACT_INSERT_SET_COUNT * i];

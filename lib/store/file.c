@@ -186,7 +186,7 @@ static enum err check_collection_size(struct db_tx *tx, struct file_change *c)
     enum err e = db_run(tx->db, tx->ctx, SQL_FILE_LOCK_ALL, args, 2, &rows);
     if (e != OK)
         return e;
-    c->replaced = talloc_array(tx->ctx, struct blob_id, rows->count + 1);
+    c->replaced = talloc_zero_array(tx->ctx, struct blob_id, rows->count + 1);
     c->replaced_n = 0;
     c->known_n = 0;
     for (size_t i = 0; i < c->n; i++)
@@ -220,7 +220,7 @@ static enum err lock_workspace_account(struct db_tx *tx, const id *workspace)
 
 static struct blob_id *blobs_of(void *ctx, const struct file *files, size_t n)
 {
-    struct blob_id *blobs = talloc_array(ctx, struct blob_id, n + 1);
+    struct blob_id *blobs = talloc_zero_array(ctx, struct blob_id, n + 1);
     for (size_t i = 0; i < n; i++)
         blobs[i] = files[i].blob;
     return blobs;
