@@ -95,6 +95,8 @@ static void set_options(struct otlp *o, struct curl_slist *headers, const char *
     curl_easy_setopt(o->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(o->curl, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(o->curl, CURLOPT_NOSIGNAL, 1L);
+    /* a name server that does not answer must not hold up the end of the process */
+    curl_easy_setopt(o->curl, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(o->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(o->curl, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt(o->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)size);

@@ -1,5 +1,7 @@
 #include <criterion/criterion.h>
+#include <netdb.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -138,6 +140,32 @@ Test(otlp, what_does_not_fit_is_dropped_and_the_end_is_bounded)
     cr_assert_eq((int)counters.dropped_full + (int)counters.dropped_failed, spans, "every span is counted");
     close(fd);
     unlink(endpoint + 5);
+}
+
+/* Stands in for that of libc in this program, libcurl included: it tells when it is called, and does not
+ * return. The other tests need no names. */
+static sem_t resolver_called;
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints, struct addrinfo **found)
+{
+    (void)name, (void)service, (void)hints, (void)found;
+    sem_post(&resolver_called);
+    for (;;)
+        pause();
+}
+
+Test(otlp, a_name_server_that_does_not_answer_does_not_hold_up_the_end)
+{
+    struct config c = config_of("http://collector.invalid:4318", "1");
+    struct otlp_counters counters = {0};
+    struct otlp *o = otlp_new(NULL, &c, "test", &counters);
+    struct otlp_span span = recorded_span();
+    sem_init(&resolver_called, 0, 0);
+    otlp_add(o, &span);
+    while (sem_wait(&resolver_called) != 0)
+        ;
+    otlp_stop(o);
+    cr_assert_eq((int)counters.dropped_failed, 1);
 }
 
 Test(otlp, a_workspace_has_its_share_of_spans)
