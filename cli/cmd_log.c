@@ -138,8 +138,9 @@ static char *fields_text(void *ctx, json_object *o)
 static bool member_is(json_object *o, const char *name, const id *i)
 {
     json_object *value;
-    return !id_is_set(i) || (json_object_object_get_ex(o, name, &value) &&
-                             strcmp(json_object_get_string(value), i->text) == 0);
+    return !id_is_set(i) ||
+           (json_object_object_get_ex(o, name, &value) && json_object_is_type(value, json_type_string) &&
+            strcmp(json_object_get_string(value), i->text) == 0);
 }
 
 /* A line of JSON. Its ids are compared as members: the text of a message may hold others. */

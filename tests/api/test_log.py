@@ -61,6 +61,8 @@ def test_log_shows_lines_of_json_as_lines_of_text(log):
     assert log.run()[1] == " ".join(head.values()) + f" {text}\n" + line(2)
     assert json.loads(log.run("--json", "--level", "warn")[1]) == head | {"text": text}
     assert log.run("--execution", OTHER)[1] == ""
+    log.add(json.dumps(head | {"execution": None, "workspace": [W]}) + "\n")
+    assert log.run("--execution", OTHER) == log.run("--workspace", OTHER) == (0, "", "")
 
 
 def test_log_follows_rotated_files(log, tmp_path):
