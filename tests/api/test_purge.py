@@ -29,7 +29,7 @@ def purge(client, run):
 def holds(stack, run, word):
     """The tables in which a row of this run contains the word."""
     found = []
-    for table, columns in {"executions": "input, tags, metadata, extra, output, error",
+    for table, columns in {"executions": "input, tags, metadata, extra, output, error, trace_state",
                            "execution_steps": "result, error", "events": "data", "execution_tags": "tag",
                            "idempotency_keys": "body"}.items():
         where = " OR ".join(f"{c.strip()} LIKE '%{word}%'" for c in columns.split(","))
@@ -45,8 +45,12 @@ def audit(stack):
 
 def test_purge_removes_payloads_and_keeps_the_row(stack, workspace, client):
     w = workspace.put_workflow(PROGRAM)
-    run = client.started(w, {"word": SECRET}, key="k1", tags=[SECRET], metadata={"m": SECRET})
+    trace = {"traceparent": f"00-{'a' * 32}-{'b' * 16}-00", "tracestate": f"v={SECRET}"}
+    answer = client.post(f"/workflows/{w}/run-async", headers={"Idempotency-Key": "k1", **trace},
+                         json={"inputs": {"word": SECRET}, "tags": [SECRET], "metadata": {"m": SECRET}})
+    run = answer.json()["execution_id"]
     before = client.finished(run)
+    assert stack.sql_one(f"SELECT trace_state FROM executions WHERE id = '{run}'") == trace["tracestate"]
     assert {"executions", "execution_steps", "execution_tags"} <= set(holds(stack, run, SECRET))
     numbers = stack.sql(f"SELECT seq, type, at_ms FROM events WHERE execution_id = '{run}' ORDER BY seq")
     purge(client, run)
@@ -57,7 +61,7 @@ def test_purge_removes_payloads_and_keeps_the_row(stack, workspace, client):
     assert (after["detail"]["input"], after["detail"]["output"], after["error"]) == (None, None, None)
     assert (after["tags"], after["metadata"]) == ([], {})
     assert [(s["name"], s["status"], s["result"]) for s in after["steps"]] == [("a", "completed", None)]
-    for name in ("id", "status", "state", "createdAt", "startedAt", "endedAt", "creditsUsed", "workflow_id", "workflow_name"):
+    for name in ("id", "status", "state", "createdAt", "startedAt", "endedAt", "creditsUsed", "workflow_id", "workflow_name", "trace_id"):
         assert after[name] == before[name], name
     assert after["updatedAt"] >= before["updatedAt"]
     assert stack.sql(f"SELECT seq, type, at_ms FROM events WHERE execution_id = '{run}' ORDER BY seq") == numbers
