@@ -317,6 +317,7 @@ def keep(stack, workspace, **days):
 
 def test_retention_removes_payloads_first_and_rows_later(stack, old):
     client = old.client()
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{old.id}' AND number IS NULL") == "0", 60, "the sums")
     usage = stack.sql(f"SELECT day, runs, used FROM credit_usage_daily WHERE workspace_id = '{old.id}' ORDER BY day")
     shown = keep(stack, old, payload=20)
     assert (shown["keep_payload_days"], shown["keep_rows_days"]) == (20, None)
@@ -332,7 +333,7 @@ def test_retention_removes_payloads_first_and_rows_later(stack, old):
     assert stack.sql_one(f"SELECT COUNT(*) FROM idempotency_keys WHERE workspace_id = '{old.id}'") == "255"
     assert stack.sql_one(f"SELECT COUNT(*) FROM idempotency_keys WHERE workspace_id = '{old.id}' AND body IS NOT NULL") == "5"
     assert len(client.get("/executions?limit=100&tag=old").json()["executions"]) == 5
-    assert stack.sql(f"SELECT day, runs, used FROM credit_usage_daily WHERE workspace_id = '{old.id}' ORDER BY day") == usage
+    assert stack.sql(f"SELECT day, runs, used FROM credit_usage_daily WHERE workspace_id = '{old.id}' ORDER BY day") == usage != []
     stack.sql(f"UPDATE accounts SET balance = (SELECT SUM(amount) FROM credit_ledger WHERE workspace_id = '{old.id}') "
               f"WHERE workspace_id = '{old.id}'")
     audit(stack)
