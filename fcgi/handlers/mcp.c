@@ -127,6 +127,7 @@ static int serve_stateless(struct request *r, const struct rpc *rpc)
     static const id no_session;
     if (!rpc->id)
         return reply_empty(r, 202);
+    count_request(r, rpc->method);
     if (strcmp(rpc->method, "server/discover") == 0)
         return mcp_discover(r, rpc);
     if (strcmp(rpc->method, "tools/list") == 0)

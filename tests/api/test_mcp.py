@@ -2,6 +2,7 @@
 client and the conformance suite."""
 import concurrent.futures
 import json
+import re
 import socket
 import uuid
 
@@ -446,6 +447,18 @@ def test_stateless_revision(stack, workspace):
             for headers in ({}, {}, {"Idempotency-Key": "k"}, {"Idempotency-Key": "k"})}
     assert len(runs) == 3 and len(workspace.client().get("/executions").json()["executions"]) == 4
     assert mcp.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 7}}).status_code == 202
+
+
+def test_requests_of_both_revisions_are_counted(stack, workspace, mcp):
+    def served():
+        return {m: int(n) for m, n in re.findall(r'^millrace_mcp_requests_total\{method="([^"]+)"\} (\d+)$',
+                                                 requests.get(stack.url + "/metrics", timeout=30).text, re.M)}
+    stateless, before = Stateless(stack, workspace.key()["key"]), served()
+    mcp.call("tools/list")
+    stateless.call("tools/list")
+    stateless.call("server/discover")
+    after = served()
+    assert (after["tools/list"] - before["tools/list"], after["other"] - before["other"]) == (2, 1)
 
 
 def test_stateless_revision_checks_headers_and_meta(stack, workspace):
