@@ -171,6 +171,10 @@ int h_credits_usage(struct request *r)
 
 /* --- statements --- */
 
+/* A workspace that makes many keys or workflows decides how many lines there are, and a worker holds all of
+ * them: about 3 KB for each. */
+enum { STATEMENT_ROWS_MAX = 50000 };
+
 static int reply_statement(struct request *r, const struct statement *s)
 {
     reply_header(r, "Vary", "Accept");
@@ -195,8 +199,10 @@ static int reply_statement(struct request *r, const struct statement *s)
 
 int h_credits_statement(struct request *r)
 {
-    struct statement_query q = {
-        .workspace = &r->access.workspace_id, .by = BILLING_BY_RESPONDER | BILLING_BY_KEY, .names = true};
+    struct statement_query q = {.workspace = &r->access.workspace_id,
+                                .by = BILLING_BY_RESPONDER | BILLING_BY_KEY,
+                                .names = true,
+                                .rows_max = STATEMENT_ROWS_MAX};
     const char *month = request_query(r, "month");
     struct statement *list;
     size_t n;
@@ -205,6 +211,9 @@ int h_credits_statement(struct request *r)
         return reply_rejected(r);
     }
     enum err e = statements_read(r->app->db, r, &q, &list, &n);
+    if (e == ERR_LIMIT)
+        return reply_problem(r, 422, "statement_too_large", "The statement is of more than %d sums.",
+                             STATEMENT_ROWS_MAX);
     if (e != OK || n == 0)
         return reply_err(r, e != OK ? e : ERR_NOT_FOUND);
     return reply_statement(r, &list[0]);

@@ -323,11 +323,14 @@ enum err statements_read(struct db *db, void *ctx, const struct statement_query 
                               db_number(billing_month_day(q->month)),
                               db_number(billing_month_day(q->month + 1)),
                               from,
-                              to};
+                              to,
+                              db_number(q->rows_max > 0 ? (int64_t)q->rows_max + 1 : INT64_MAX)};
     struct db_rows *rows, *sums;
     enum err e = db_run(db, ctx, SQL_BILLING_WORKSPACES, workspaces, 2, &rows);
     if (e == OK)
         e = db_run(db, ctx, SQL_BILLING_ROWS, args, sizeof args / sizeof args[0], &sums);
+    if (e == OK && q->rows_max > 0 && sums->count > q->rows_max)
+        e = ERR_LIMIT;
     if (e != OK)
         return e;
     struct statement *list = talloc_zero_array(ctx, struct statement, rows->count + 1);

@@ -79,8 +79,11 @@ struct statement_query {
     unsigned by;
     /* Read the names of lines and grants. */
     bool names;
+    /* Rows of sums that may be read, a line has one for each kind and grant; 0: any number. */
+    size_t rows_max;
 };
-/* Sorted by the workspaces' names. For operators only, unless a workspace is given. */
+/* Sorted by the workspaces' names. For operators only, unless a workspace is given. ERR_LIMIT: there are more
+ * than rows_max rows. */
 enum err statements_read(struct db *db, void *ctx, const struct statement_query *q, struct statement **list_r,
                          size_t *n_r) WARN_UNUSED;
 /* The month of a workspace in its time zone. ERR_NOT_FOUND: there is no such workspace. */

@@ -431,3 +431,17 @@ def test_usage_requires_its_scope_and_workspace(stack, books):
     other = stack.workspace(credits=3).client()
     assert [e["kind"] for e in other.get("/credits/ledger").json()["entries"]] == ["grant"]
     assert other.get("/credits/usage", params=RANGE).json()["usage"] == []
+
+
+def test_a_statement_of_too_many_lines_is_refused(stack):
+    workspace = stack.workspace(credits=0)
+    none = "00000000-0000-0000-0000-000000000000"
+    stack.sql(f"INSERT INTO credit_sums SELECT '{workspace.id}', 19754, 2, CONCAT('01a20000-0000-7000-8000-', LPAD(seq, 12, '0')), '{none}', '{none}', 1, -1 "
+              "FROM seq_1_to_50000")
+    client = workspace.client()
+    read = lambda: client.get("/credits/statement", params={"month": "2024-02"})  # noqa: E731
+    assert len(exact(read())["lines"]) == 50000
+    stack.sql(f"INSERT INTO credit_sums VALUES ('{workspace.id}', 19755, 3, '{none}', '{none}', '{none}', 1, 1)")
+    problem(read(), 422, "statement_too_large")
+    assert stack.cli("billing", "statement", "--month", "2024-02", "--workspace", workspace.id)["runs"] == 50000
+    stack.sql(f"DELETE FROM credit_sums WHERE workspace_id = '{workspace.id}'")

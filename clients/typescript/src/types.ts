@@ -1473,6 +1473,7 @@ export interface paths {
          * Get the statement of a month
          * @description Returns the opening balance of a month, what changed it, and its closing balance, with the usage of each workflow or skill
          *     and key, and the grants. The month is that of the workspace's time zone. `Accept: text/csv` selects CSV, `text/html` a page to print.
+         *     422 `statement_too_large` if the month has more than 50,000 sums by workflow or skill, key, kind and grant.
          *
          */
         get: operations["getStatement"];
@@ -1924,7 +1925,7 @@ export interface components {
             detail: string;
             error: string;
             /** @enum {unknown} */
-            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "insufficient_scope" | "foreign_origin" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "reference_used" | "balance_limit" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "tool_name_taken" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
+            code: "invalid_request" | "invalid_json" | "invalid_cursor" | "invalid_idempotency_key" | "execution_terminal" | "unauthenticated" | "insufficient_credits" | "budget_exceeded" | "budget_exists" | "budget_limit" | "budget_target_unknown" | "statement_too_large" | "insufficient_scope" | "foreign_origin" | "cross_site" | "not_found" | "method_not_allowed" | "idempotency_in_flight" | "tool_call_exists" | "execution_not_terminal" | "execution_not_delayed" | "too_many_signals" | "too_many_tickets" | "ticket_gone" | "execution_purged" | "webhook_disabled" | "reference_used" | "balance_limit" | "body_too_large" | "uri_too_long" | "unsupported_media_type" | "invalid_inputs" | "invalid_program" | "invalid_schedule" | "schedule_overlap" | "schedule_key_revoked" | "backfill_in_progress" | "tool_name_taken" | "bulk_job_ended" | "bulk_job_not_paused" | "model_not_allowed" | "idempotency_key_reused" | "rate_limited" | "concurrency_limited" | "quota_exceeded" | "internal" | "outcome_unknown" | "unavailable";
             errors?: {
                 pointer: string;
                 message: string;

@@ -1,5 +1,5 @@
 -- What the ledger sums to, of workspaces between two ids, in one snapshot: 1 before a month, 2 in the month's days, 3 what is not in
--- the sums yet. `day` of 3: quarters of an hour since 1970, which divide days in every time zone.
+-- the sums yet. `day` of 3: quarters of an hour since 1970, which divide days in every time zone. The limit is that of all rows.
 SELECT 1 AS source, workspace_id, 0 AS day, kind, CAST('00000000-0000-0000-0000-000000000000' AS UUID) AS responder_id,
   CAST('00000000-0000-0000-0000-000000000000' AS UUID) AS key_id, CAST('00000000-0000-0000-0000-000000000000' AS UUID) AS grant_id,
   CAST(SUM(n) AS SIGNED) AS n, CAST(SUM(amount) AS SIGNED) AS amount
@@ -22,3 +22,4 @@ FROM credit_ledger l FORCE INDEX (by_number)
 LEFT JOIN credit_parts p ON l.grant_id IS NULL AND p.workspace_id = l.workspace_id AND p.ledger_id = l.id
 WHERE l.number IS NULL AND l.workspace_id BETWEEN ? AND ?
 GROUP BY l.workspace_id, slot, l.kind, r, k, g
+LIMIT ?
