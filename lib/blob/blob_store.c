@@ -130,6 +130,7 @@ struct blob_store *blob_store_open_existing(void *ctx, const struct config *conf
     const char *dir = config->files.dir;
     struct blob_store *s = talloc_zero(ctx, struct blob_store);
     s->dir = talloc_strdup(s, dir);
+    s->is_shared = has_setgid(dir); /* whoever looks first creates the cache for all */
     s->tmp_fd = s->write_back_fd = s->cache_fd = -1;
     s->blobs_fd = open(talloc_asprintf(s, "%s/blobs", dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     talloc_set_destructor(s, blob_store_destroy);

@@ -45,3 +45,38 @@ Test(blob, nothing_is_removed_from_a_store_that_is_held)
     talloc_free(ctx);
     cr_expect_eq(system(talloc_asprintf(NULL, "rm -r %s", dir)), 0);
 }
+
+/* A store whose bytes are objects, below `dir`, which is shared. */
+static struct config objects_config(void)
+{
+    char *secret = talloc_asprintf(NULL, "%s/secret", dir), *blobs = talloc_asprintf(NULL, "%s/blobs", dir);
+    int fd = open(secret, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert(fd >= 0 && write(fd, "secret\n", 7) == 7 && close(fd) == 0);
+    cr_assert(mkdir(blobs, 0755) == 0 && chmod(dir, 02775) == 0);
+    talloc_free(blobs);
+    return (struct config){.files.dir = dir,
+                           .blob = {.store = "s3",
+                                    .endpoint = "http://objects",
+                                    .socket = talloc_asprintf(NULL, "%s/objects.sock", dir),
+                                    .bucket = "bucket",
+                                    .region = "region",
+                                    .access_key = "key",
+                                    .secret_file = secret,
+                                    .path_style = "yes",
+                                    .timeout_s = 10}};
+}
+
+Test(blob, a_reader_creates_the_cache_for_all_users_of_a_shared_store)
+{
+    void *ctx = talloc_new(NULL);
+    struct stat st;
+    snprintf(dir, sizeof dir, "/tmp/millrace-blob-XXXXXX");
+    cr_assert(mkdtemp(dir));
+    const struct config config = objects_config();
+    umask(077);
+    cr_assert_not_null(blob_store_open_existing(ctx, &config));
+    cr_assert_eq(stat(talloc_asprintf(ctx, "%s/cache", dir), &st), 0);
+    cr_expect_eq(st.st_mode & 07777, 02775, "%o", st.st_mode & 07777);
+    talloc_free(ctx);
+    cr_expect_eq(system(talloc_asprintf(NULL, "rm -r %s", dir)), 0);
+}
