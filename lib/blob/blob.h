@@ -99,8 +99,8 @@ bool blob_of_object_key(const char *key, struct blob_id *blob_r);
  * are logged. */
 enum err blob_fetch(struct blob_store *store, const struct blob_id *blob, int *fd_r) WARN_UNUSED;
 /* Makes the hard link `to` of the blob's local bytes: those below blobs/ if its object is not set, else those
- * of blob_fetch. *path_r, of ctx, is `to`; or, if it is on another file system, the path of the bytes. Errors
- * as of blob_fetch. */
+ * of blob_fetch. *path_r, of ctx, is `to`. Where no link can be made, `to` is a copy of those of blob_fetch,
+ * which the cache may drop; for those below blobs/, *path_r is their path. Errors as of blob_fetch. */
 enum err blob_link(void *ctx, struct blob_store *store, const struct blob_id *blob, const char *to,
                    const char **path_r) WARN_UNUSED;
 

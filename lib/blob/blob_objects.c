@@ -209,7 +209,9 @@ static bool on_bytes(void *arg, const char *bytes, size_t n)
     return c->e == OK;
 }
 
-static enum err get_copy(struct blob_store *s, const struct blob_id *blob)
+/* *fd_r is of the copy itself, because its name may be gone at once: the cache is limited, and has processes
+ * of several users. */
+static enum err get_copy(struct blob_store *s, const struct blob_id *blob, int *fd_r)
 {
     char key[BLOB_KEY + 1];
     struct copying c = {.writer = blob_writer_new(NULL, s)};
@@ -218,24 +220,17 @@ static enum err get_copy(struct blob_store *s, const struct blob_id *blob)
     blob_object_key(blob, key);
     enum err e = object_get(s->objects, key, on_bytes, &c);
     if (e == OK)
-        e = blob_write_cached(c.writer, blob);
+        e = blob_write_cached(c.writer, blob, fd_r);
     talloc_free(c.writer);
     return c.e != OK ? c.e : e;
 }
 
 enum err blob_fetch(struct blob_store *store, const struct blob_id *blob, int *fd_r)
 {
-    enum { TRIES = 2 }; /* another process may remove the copy at once */
     char name[BLOB_NAME + 1];
     blob_name(blob->sha256, name);
     *fd_r = open_copy(store, name, blob->sha256);
-    enum err e = OK;
-    for (int i = 0; e == OK && *fd_r < 0 && i < TRIES; i++) {
-        e = get_copy(store, blob);
-        if (e == OK)
-            *fd_r = openat(store->cache_fd, name, O_RDONLY | O_CLOEXEC);
-    }
-    return e == OK && *fd_r < 0 ? ERR_UNAVAILABLE : e;
+    return *fd_r >= 0 ? OK : get_copy(store, blob, fd_r);
 }
 
 /* Links the file that is open, whatever has become of its name. */
@@ -246,26 +241,45 @@ static bool link_open_file(int fd, const char *to)
     return linkat(AT_FDCWD, path, AT_FDCWD, to, AT_SYMLINK_FOLLOW) == 0;
 }
 
-static enum err link_copy(void *ctx, struct blob_store *store, const struct blob_id *blob, const char *to,
-                          const char **path_r)
+/* For what cannot be linked: a copy of another user (fs.protected_hardlinks), or on another file system. */
+static enum err copy_open_file(int fd, const char *to)
 {
-    char name[BLOB_NAME + 1];
+    char *buffer = malloc(READ_BYTES);
+    int out = buffer ? open(to, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0400) : -1;
+    ssize_t n = out >= 0 ? 1 : -1, written = 0;
+    for (off_t at = 0; n > 0 && (n = pread(fd, buffer, READ_BYTES, at)) > 0; at += n) {
+        for (ssize_t done = 0; n > 0 && done < n; done += written) {
+            written = write(out, buffer + done, (size_t)(n - done));
+            if (written <= 0)
+                n = -1;
+        }
+    }
+    enum err e = n == 0 ? OK : blob_failed("copy", to);
+    if (out >= 0 && close(out) != 0 && e == OK)
+        e = blob_failed("copy", to);
+    free(buffer);
+    return e;
+}
+
+static enum err link_copy(struct blob_store *store, const struct blob_id *blob, const char *to)
+{
     int fd;
     enum err e = blob_fetch(store, blob, &fd);
     if (e != OK)
         return e;
-    blob_name(blob->sha256, name);
-    bool linked = link_open_file(fd, to) || linkat(store->cache_fd, name, AT_FDCWD, to, 0) == 0;
-    *path_r = linked ? to : talloc_asprintf(ctx, "%s/cache/%s", store->dir, name);
+    if (!link_open_file(fd, to))
+        e = copy_open_file(fd, to);
     close(fd);
-    return OK;
+    return e;
 }
 
 enum err blob_link(void *ctx, struct blob_store *store, const struct blob_id *blob, const char *to,
                    const char **path_r)
 {
-    if (store->objects && id_is_set(&blob->object))
-        return link_copy(ctx, store, blob, to, path_r);
+    if (store->objects && id_is_set(&blob->object)) {
+        *path_r = to;
+        return link_copy(store, blob, to);
+    }
     const char *path = blob_path(ctx, store, blob->sha256);
     *path_r = link(path, to) == 0 ? to : path;
     return OK;

@@ -320,12 +320,19 @@ static enum err finish_copy(struct blob_writer *w, const struct blob_id *blob)
     return ERR_INTERNAL;
 }
 
-enum err blob_write_cached(struct blob_writer *w, const struct blob_id *blob)
+enum err blob_write_cached(struct blob_writer *w, const struct blob_id *blob, int *fd_r)
 {
     enum err e = finish_copy(w, blob);
+    *fd_r = e == OK ? openat(w->store->tmp_fd, w->name, O_RDONLY | O_CLOEXEC) : -1;
+    if (e == OK && *fd_r < 0)
+        e = blob_failed("open", w->name);
     if (e == OK)
         e = blob_cache_keep(w->store, w->name, blob);
     w->named = w->named && e != OK;
+    if (e != OK && *fd_r >= 0) {
+        close(*fd_r);
+        *fd_r = -1;
+    }
     return e;
 }
 

@@ -34,8 +34,9 @@ int blob_open_shard(struct blob_store *s, int parent_fd, const char *name);
 bool blob_open_objects(struct blob_store *s, const struct config *config, struct object_counts *counts);
 /* Sends the file's bytes as the blob's object. */
 enum err blob_send(struct blob_store *s, const struct blob_id *blob, int fd);
-/* Finishes the writer of a copy of `blob` and puts it into the cache. ERR_INTERNAL: these are other bytes. */
-enum err blob_write_cached(struct blob_writer *w, const struct blob_id *blob);
+/* Finishes the writer of a copy of `blob`, opens it for reading (*fd_r, which the caller closes) and puts it
+ * into the cache. ERR_INTERNAL: these are other bytes. */
+enum err blob_write_cached(struct blob_writer *w, const struct blob_id *blob, int *fd_r);
 /* Moves the file `name` of tmp/ into the cache, and removes copies that were not used for the longest time if
  * the cache is too large. */
 enum err blob_cache_keep(struct blob_store *s, const char *name, const struct blob_id *blob);

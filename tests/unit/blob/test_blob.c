@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <talloc.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,6 +80,53 @@ Test(blob, a_reader_creates_the_cache_for_all_users_of_a_shared_store)
     cr_assert_not_null(blob_store_open_existing(ctx, &config));
     cr_assert_eq(stat(talloc_asprintf(ctx, "%s/cache", dir), &st), 0);
     cr_expect_eq(st.st_mode & 07777, 02775, "%o", st.st_mode & 07777);
+    talloc_free(ctx);
+    cr_expect_eq(system(talloc_asprintf(NULL, "rm -r %s", dir)), 0);
+}
+
+/* A process that answers one request at the socket of the settings with `body`. */
+static pid_t answer_once(const struct config *config, const char *body)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", config->blob.socket);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0);
+    pid_t pid = fork();
+    if (pid != 0) {
+        close(fd);
+        return pid;
+    }
+    char request[4096];
+    int peer = accept(fd, NULL, NULL);
+    bool got = read(peer, request, sizeof request) > 0;
+    dprintf(peer, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s", strlen(body),
+            body);
+    _exit(!got);
+}
+
+Test(blob, bytes_of_an_object_are_kept_for_the_run_whatever_becomes_of_the_cache)
+{
+    void *ctx = talloc_new(NULL);
+    char text[16] = "";
+    const char *path;
+    snprintf(dir, sizeof dir, "/tmp/millrace-blob-XXXXXX");
+    cr_assert(mkdtemp(dir));
+    const struct config config = objects_config(); /* its cache has no room at all */
+    struct blob_store *store = blob_store_open(ctx, &config, NULL);
+    struct blob_writer *w = store ? blob_writer_new(ctx, store) : NULL;
+    struct blob_id blob;
+    cr_assert(w && blob_write(w, "bytes", 5) == OK && blob_finish(w, &blob) == OK);
+    pid_t server = answer_once(&config, "bytes");
+    const char *to =
+        talloc_asprintf(ctx, "/dev/shm/millrace-blob-%d", (int)getpid()); /* another file system */
+    cr_assert_eq(blob_link(ctx, store, &blob, to, &path), OK);
+    cr_expect_str_eq(path, to);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    cr_expect(fd >= 0 && read(fd, text, sizeof text) == 5);
+    cr_expect_str_eq(text, "bytes");
+    close(fd);
+    cr_expect_eq(unlink(to), 0);
+    cr_expect_eq(waitpid(server, NULL, 0), server);
     talloc_free(ctx);
     cr_expect_eq(system(talloc_asprintf(NULL, "rm -r %s", dir)), 0);
 }
