@@ -306,6 +306,16 @@ enum err blob_remove_dead(struct db *db, struct blob_store *store, uint64_t *n_r
     return e;
 }
 
+/* An object is dead while nothing names it yet, if its writer took longer than the sweep waits. */
+static enum err is_named(struct db *db, void *ctx, const struct blob_id *blob, bool *named_r)
+{
+    struct blob_id known = {0};
+    memcpy(known.sha256, blob->sha256, BLOB_HASH);
+    enum err e = blob_find_objects(db, ctx, &known, 1);
+    *named_r = e == OK && id_equal(&known.object, &blob->object);
+    return e;
+}
+
 enum err blob_remove_objects(struct db *db, struct blob_store *store, uint64_t *n_r)
 {
     void *ctx = talloc_new(NULL);
@@ -323,7 +333,13 @@ enum err blob_remove_objects(struct db *db, struct blob_store *store, uint64_t *
         memcpy(blob.sha256, db_str(rows, i, DEAD_OBJECT_LIST_SHA256), BLOB_HASH);
         blob_object_key(&blob, key);
         struct db_value object = db_text(db_str(rows, i, DEAD_OBJECT_LIST_OBJECT));
-        if (object_delete(objects, key) == OK)
+        bool named;
+        e = is_named(db, ctx, &blob, &named);
+        if (e != OK)
+            break;
+        if (named)
+            log_warn("blob.object_revived", "name=%s", key);
+        if (named || object_delete(objects, key) == OK)
             removed[removed_n++] = object;
         else
             failed[failed_n++] = object;
@@ -393,7 +409,9 @@ static void report_missing(const struct blob_store *store, const uint8_t *sha256
     log_error("blob.missing", "name=%s", name);
 }
 
-enum { OBJECT_OLD_S = 3600 };
+/* The first object of an upload, or of a run's outputs, is stored before the last one, and a slow store may
+ * take hours for all. The row comes after them. */
+enum { OBJECT_OLD_S = 24 * 3600 };
 
 static enum err sweep_objects(struct db *db, const struct blob_store *store, const uint8_t after[BLOB_HASH],
                               const struct db_rows *rows, bool *more_r)

@@ -32,9 +32,9 @@ enum err blob_read(struct db *db, struct blob_store *store, const uint8_t sha256
 enum { BLOB_REMOVE_MAX = 100 };
 enum err blob_remove_dead(struct db *db, struct blob_store *store, uint64_t *n_r) WARN_UNUSED;
 
-/* Removes up to 100 objects that have been dead for ten minutes. *n_r: how many were removed. Ends after a
- * second, and after the first failure: ERR_UNAVAILABLE (logged); that object is tried again ten minutes
- * later.
+/* Removes up to 100 objects that have been dead for ten minutes, or only their rows in dead_objects if a
+ * blob's row names them. *n_r: how many rows were removed. Ends after a second, and after the first failure:
+ * ERR_UNAVAILABLE (logged); that object is tried again ten minutes later.
  */
 enum err blob_remove_objects(struct db *db, struct blob_store *store, uint64_t *n_r) WARN_UNUSED;
 
@@ -62,7 +62,7 @@ struct blob_sweep {
 };
 /* One step: the files of one folder, of which those without a row get one that is dead; or 500 rows, of which
  * those that no row has named for an hour are marked as dead, and named ones without bytes are logged as
- * blob.missing; objects in their range that no row names are dead after an hour. *more_r: false after the
+ * blob.missing; objects in their range that no row names are dead after a day. *more_r: false after the
  * last one; the sweep begins anew. */
 enum err blob_sweep_step(struct db *db, struct blob_store *store, struct blob_sweep *sweep,
                          bool *more_r) WARN_UNUSED;

@@ -26,6 +26,8 @@ enum {
     POLL_MS = 100,
     /* The sweep of blobs runs every hour; this one may have been interrupted. */
     BLOB_ORPHAN_S = 3 * 3600,
+    /* It makes an object without a row a dead one when it is a day old. */
+    OBJECT_ORPHAN_S = 27 * 3600,
 };
 
 struct audit_context {
@@ -119,7 +121,7 @@ static enum err check_objects(struct audit_context *context, void *scratch, cons
             add_violation(context, key, "is named by a row, but the store has no such object");
         else if (list[i].kind == BLOB_OBJECT_OTHER_SIZE)
             add_violation(context, key, "has another size than its row says");
-        else if (list[i].age_s > BLOB_ORPHAN_S && !is_dead_object(context, scratch, &list[i].blob.object))
+        else if (list[i].age_s > OBJECT_ORPHAN_S && !is_dead_object(context, scratch, &list[i].blob.object))
             add_violation(context, key, "is an object that no row names");
     }
     if (e == ERR_UNAVAILABLE)

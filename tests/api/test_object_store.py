@@ -175,7 +175,7 @@ def test_the_sweep_and_the_audit_compare_objects_and_rows(stack, client):
     lost, kept = os.urandom(100), os.urandom(100)
     upload(client, "lost", lost)
     upload(client, "kept", kept)
-    # an upload whose process died an hour ago: the UUID has its time
+    # an upload whose process died a day ago: the UUID has its time
     old = f"{hashlib.sha256(kept).hexdigest()}/01890000-0000-7000-8000-{uuid.uuid4().hex[:12]}"
     key = key_of(stack, lost)
     write_object(stack, old, kept)
@@ -192,6 +192,16 @@ def test_the_sweep_and_the_audit_compare_objects_and_rows(stack, client):
     ten_minutes_pass(stack)
     assert old not in stack.objects.keys() and key_of(stack, kept)
     client.delete("/files/lost")
+
+
+def test_an_object_that_a_row_names_is_not_deleted(stack, client):
+    """Its writer took so long that the sweep had already made it a dead one."""
+    data = os.urandom(100)
+    upload(client, "late", data)
+    stack.sql(f"INSERT INTO dead_objects SELECT object, sha256, 1 FROM blobs WHERE sha256 = UNHEX('{hashlib.sha256(data).hexdigest()}')")
+    ten_minutes_pass(stack)
+    assert stack.sql_one("SELECT COUNT(*) FROM dead_objects") == "0"
+    assert key_of(stack, data) and client.get("/files/late").content == data
 
 
 def test_bytes_of_a_directory_are_copied_to_the_store(stack, workspace, client):
