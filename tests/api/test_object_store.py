@@ -1,10 +1,13 @@
 """Bytes in an object store (npm's s3rver): downloads through nginx, the cache, packages of skills, a store that is away, and what is
 compared and removed."""
+import contextlib
 import hashlib
+import http.server
 import json
 import os
 import shutil
 import subprocess
+import threading
 import uuid
 
 import pytest
@@ -131,6 +134,47 @@ def test_a_store_that_is_away_is_503_and_nothing_else_fails(stack, client, store
     assert client.get("/files").json()["files"][0]["name"] == "b"
     store.start()
     eventually(lambda: client.get("/files/b").status_code == 200, 30, "a download after the store is back")
+
+
+@contextlib.contextmanager
+def answering(port, status, headers):
+    """Whoever answers at the port of the store says this."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": "5"}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(b"bytes")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", port), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_what_the_store_answers_neither_names_it_nor_chooses_another_place(stack, client, store):
+    upload(client, "n", b"bytes")
+    store.kill()
+    elsewhere = f"http://127.0.0.1:{store.port}/elsewhere"
+    with answering(store.port, 307, {"Location": elsewhere}):
+        got = client.get("/files/n", allow_redirects=False)
+        assert got.status_code == 503 and "Location" not in got.headers and got.json()["code"] == "unavailable"
+    own = {"X-Accel-Redirect": "/internal/problem", "X-RateLimit-Limit": "77777", "X-Request-Id": "its own", "Access-Control-Allow-Origin": "*"}
+    with answering(store.port, 200, own):
+        got = client.get("/files/n")
+        assert got.status_code == 200 and got.content == b"bytes"
+        assert "77777" not in got.headers["X-RateLimit-Limit"] and "its own" not in got.headers["X-Request-Id"]
+        assert "Access-Control-Allow-Origin" not in got.headers
+    store.start()
 
 
 def test_a_slow_store_is_given_up(stack, client):
