@@ -252,6 +252,16 @@ static enum err copy_into(const struct package_scan *r, const struct package *k,
     return errno == ENOTEMPTY || errno == EEXIST ? ERR_RETRY : package_failed("rename", final);
 }
 
+enum err package_open_folder(const char *files_dir, const char *skills)
+{
+    struct stat st;
+    /* chmod, so that the folder is searchable whatever the umask is: runs started by root have uids of their
+     * own */
+    mode_t mode = stat(files_dir, &st) == 0 && (st.st_mode & S_ISGID) ? 02775 : 0755;
+    bool ok = (mkdir(skills, 0755) == 0 && chmod(skills, mode) == 0) || errno == EEXIST;
+    return ok ? OK : package_failed("create", skills);
+}
+
 enum err package_install(const struct package *k, const char *files_dir)
 {
     void *ctx = talloc_new(NULL);
@@ -260,12 +270,8 @@ enum err package_install(const struct package *k, const char *files_dir)
     char *beside = talloc_asprintf(ctx, "%s/.%s", skills, id_new().text);
     char *final = package_path(ctx, files_dir, k->hash);
     struct stat st;
-    enum err e = OK;
-    /* chmod, so that the folder is searchable whatever the umask is: runs started by root have uids of their
-     * own */
-    if ((mkdir(skills, 0755) != 0 || chmod(skills, 0755) != 0) && errno != EEXIST)
-        e = package_failed("create", skills);
-    else if (stat(final, &st) != 0) {
+    enum err e = package_open_folder(files_dir, skills);
+    if (e == OK && stat(final, &st) != 0) {
         scan_package(&r);
         e = copy_into(&r, k, beside, final);
         if (e != OK)

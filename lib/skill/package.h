@@ -41,5 +41,8 @@ enum err package_archive(const struct package *package, package_sink *sink, void
 /* Installs the archive that the file `fd` holds; does nothing if the package is there already. The caller has
  * verified the hash. ERR_INVALID: it is no archive. ERR_LIMIT and ERR_INTERNAL as of package_install. */
 enum err package_unpack(int fd, const uint8_t hash[PACKAGE_HASH], const char *files_dir) WARN_UNUSED;
+/* Makes the folder `skills` of files_dir. If files_dir has the setgid bit, its group may write there: an
+ * operator installs packages, and executors unpack those of other hosts. Errors as of package_install. */
+enum err package_open_folder(const char *files_dir, const char *skills) WARN_UNUSED;
 /* The path of the installed package with that hash; a new string of ctx. */
 char *package_path(void *ctx, const char *files_dir, const uint8_t hash[PACKAGE_HASH]);

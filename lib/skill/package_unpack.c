@@ -64,8 +64,14 @@ static enum err copy_bytes(struct unpacking *u, const char *path, int64_t size, 
         size_t part = size < COPY_BYTES ? (size_t)size : COPY_BYTES, n = fread(buffer, 1, part, u->from);
         if (n < part)
             e = ERR_INVALID;
-        else if (write(to, buffer, n) != (ssize_t)n)
-            e = unpack_failed("write", path);
+        for (size_t done = 0;
+             e == OK && done < n;) { /* a full disk takes a part first, and tells at the rest */
+            ssize_t written = write(to, buffer + done, n - done);
+            if (written <= 0)
+                e = unpack_failed("write", path);
+            else
+                done += (size_t)written;
+        }
         size -= (int64_t)n;
     }
     talloc_free(buffer);
@@ -142,14 +148,12 @@ enum err package_unpack(int fd, const uint8_t hash[PACKAGE_HASH], const char *fi
     const char *final = package_path(ctx, files_dir, hash);
     struct stat st;
     int copy = dup(fd);
-    enum err e = OK;
+    enum err e = package_open_folder(files_dir, skills);
     u.into = talloc_asprintf(ctx, "%s/.%s", skills, id_new().text);
     u.from = copy >= 0 && lseek(copy, 0, SEEK_SET) == 0 ? fdopen(copy, "r") : NULL;
-    if (!u.from)
+    if (e == OK && !u.from)
         e = unpack_failed("open", final);
-    else if ((mkdir(skills, 0755) != 0 || chmod(skills, 0755) != 0) && errno != EEXIST)
-        e = unpack_failed("create", skills);
-    else if (stat(final, &st) != 0)
+    else if (e == OK && stat(final, &st) != 0)
         e = unpack_to(&u, final);
     if (e != OK)
         remove_made(&u);

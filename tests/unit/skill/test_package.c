@@ -235,6 +235,17 @@ Test(package, archive_is_named_by_the_hash_and_unpacks_to_the_same_package)
     close(fd);
 }
 
+Test(package, folder_of_packages_is_shared_as_files_dir_is)
+{
+    struct stat st;
+    struct package *package = read_package();
+    umask(077);
+    cr_assert_eq(chmod(path_of("files"), 02775), 0);
+    cr_assert_eq(package_install(package, path_of("files")), OK);
+    cr_assert_eq(stat(path_of("files/skills"), &st), 0);
+    cr_expect_eq(st.st_mode & 07777, 02775, "%o", st.st_mode & 07777);
+}
+
 static void expect_no_archive(const char *bytes, size_t n)
 {
     static const uint8_t hash[PACKAGE_HASH];
