@@ -310,8 +310,9 @@ void discard_claims(struct claim_batch *claims)
 static enum err move_to_running(struct run_tx *run_tx, struct run *r, const struct claimed_run *c,
                                 uint64_t executor_id, int64_t deadline_ms)
 {
-    /* Waits for signals below a run that has begun have moved its deadline. */
-    if (r->started_ms > 0 && r->side_effects_started && r->deadline_ms > 0)
+    /* Waits for signals below a run that has begun have moved its deadline. A skill that is handed back
+     * before its command has started keeps it, too, or it would go round for ever. */
+    if (r->started_ms > 0 && (r->side_effects_started || c->skill) && r->deadline_ms > 0)
         deadline_ms = r->deadline_ms;
     /* A skill's runner starts as soon as the claim is written. A workflow's step commits `started` before it
      * starts. */

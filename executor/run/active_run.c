@@ -534,6 +534,7 @@ static void begin_run(struct active_run *run)
     } else if (unusable) {
         run_fail(run, REASON_INTERNAL, unusable);
     } else if (run->row.deadline_ms <= now_ms) {
+        run_note_nothing_started(run);
         run_fail(run, REASON_TIMEOUT, run_timed_out);
     } else {
         timer_set(exec->timers, &run->deadline, run->began_ms + run->row.deadline_ms - now_ms);

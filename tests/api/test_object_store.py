@@ -200,6 +200,22 @@ def test_a_run_waits_for_a_store_that_is_away(stack, workspace, store):
     assert space.finished(id, 90)["state"] == "succeeded"
 
 
+def test_a_run_that_never_got_its_files_ends_at_its_deadline_and_is_refunded(stack, workspace, store):
+    space = Space(workspace)
+    probe(workspace, HELLO, slug="never")
+    upload(space.client, "a.txt", uuid.uuid4().hex.encode())
+    forget(stack)
+    before = workspace.balance()
+    store.kill()
+    id = space.started("never", {}, file_source_ids=["a.txt"])
+    eventually(lambda: int(stack.sql_one(f"SELECT attempt FROM executions WHERE id = '{id}'") or 0) >= 2, 60, "the run to be handed back")
+    stack.sql(f"UPDATE executions SET deadline_ms = started_ms WHERE id = '{id}'")
+    x = space.finished(id, 90)
+    assert (x["state"], x["failure_reason"]) == ("failed", "timeout"), x
+    assert workspace.balance() == before
+    store.start()
+
+
 def test_outputs_wait_for_a_store_that_is_away(stack, workspace, store):
     space = Space(workspace)
     upload(space.client, "a.txt", b"1")

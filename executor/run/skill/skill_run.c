@@ -357,6 +357,7 @@ static void on_hand_back(void *arg)
 static void hand_back_later(struct active_run *run)
 {
     struct skill_run *s = run->state;
+    run_note_nothing_started(run); /* it may reach its deadline in this way */
     s->hand_back = (struct timer){.fire = on_hand_back, .arg = run};
     timer_set(run->exec->timers, &s->hand_back,
               clock_boot_ms() + backoff_ms(HAND_BACK_FIRST_MS, run->row.attempt, HAND_BACK_MOST_MS));
