@@ -335,6 +335,9 @@ def drill(stack, work, quiet):
     made, _ = run(stack, *printed("create", backups=work / "drill"))
     load.wait_for(30)
     load.end()
+    for statement in ("CREATE USER later@localhost IDENTIFIED BY 'x'", "ALTER USER later@localhost IDENTIFIED BY 'y'",
+                      "GRANT SELECT ON millrace.executions TO later@localhost"):
+        stack.sql(statement)  # as `millrace setup` does
     until = int(time.time()) + 1
     eventually(lambda: time.time() >= until, 10, "the next second")
     middle = list(load.runs)
@@ -366,6 +369,7 @@ def test_a_restored_system_works_elsewhere_and_has_everything(stack, work, drill
         at = args.index("--until")
         run(stack, *args[:at], *args[at + 2:])
         other.start()
+        assert other.sql_one("SELECT COUNT(*) FROM mysql.tables_priv WHERE User = 'later' AND Table_name = 'executions'") == "1"
         every = drill["middle"] + drill["late"]
         client = Client(other.url, load.key)
         for name, body in load.files.items():
