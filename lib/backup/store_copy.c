@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <talloc.h>
 #include <unistd.h>
 
@@ -19,15 +18,16 @@ struct config *store_config(void *ctx, const char *dir)
 
 /* --- blobs --- */
 
-/* Links to the blob of an earlier backup. False: there is none of this size, or no link is possible. */
-static bool link_earlier(void *ctx, const struct store_copy *copy, const char *name, int64_t size,
-                         const char *to)
+/* Links to the blob of an earlier backup. Its bytes are read, because damage would pass from backup to backup,
+ * and the good bytes would be lost with the store. False: there is none with the bytes of its name, or no link
+ * is possible. */
+static bool link_earlier(void *ctx, const struct store_copy *copy, const char *name,
+                         const uint8_t sha256[BLOB_HASH], const char *to, struct tree_sum *sum_r)
 {
-    struct stat st;
     if (!copy->earlier)
         return false;
     const char *from = talloc_asprintf(ctx, "%s/blobs/%s", copy->earlier, name);
-    return lstat(from, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == size &&
+    return !tree_copy_file(ctx, from, NULL, sum_r) && memcmp(sum_r->sha256, sha256, BLOB_HASH) == 0 &&
            !tree_make_parents(ctx, to) && link(from, to) == 0;
 }
 
@@ -41,11 +41,10 @@ static const char *copy_blob(void *ctx, void *scratch, const struct blob_store *
                              struct store_copy *copy, const struct blob_id *blob)
 {
     char name[BLOB_NAME + 1];
-    struct tree_sum sum = {.size = blob->size};
+    struct tree_sum sum;
     blob_name(blob->sha256, name);
     char *to = talloc_asprintf(scratch, "%s/blobs/%s", copy->to, name);
-    memcpy(sum.sha256, blob->sha256, BLOB_HASH);
-    if (link_earlier(scratch, copy, name, blob->size, to)) {
+    if (link_earlier(scratch, copy, name, blob->sha256, to, &sum)) {
         copy->linked++;
     } else {
         const char *why = tree_copy_file(ctx, blob_path(scratch, store, blob->sha256), to, &sum);

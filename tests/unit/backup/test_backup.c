@@ -13,6 +13,7 @@
 #include "backup/folder.h"
 #include "backup/manifest.h"
 #include "backup/program.h"
+#include "backup/store_copy.h"
 #include "backup/sums.h"
 
 static void *ctx;
@@ -184,6 +185,55 @@ Test(backup, a_target_is_empty_or_absent)
     put_text("empty/.hidden", "");
     cr_expect_not_null(tree_check_target(ctx, in_dir("empty")));
     cr_expect_not_null(tree_check_target(ctx, put_text("file", "")));
+}
+
+/* --- blobs --- */
+
+/* A store below "store" with a blob of these bytes. *path_r: its file below blobs/. */
+static struct blob_store *store_with(const char *bytes, char path_r[BLOB_NAME + 1])
+{
+    cr_assert_eq(mkdir(in_dir("store"), 0700), 0);
+    struct blob_store *store = blob_store_open(ctx, store_config(ctx, in_dir("store")), NULL);
+    struct blob_writer *w = blob_writer_new(ctx, store);
+    struct blob_id blob;
+    cr_assert(w && blob_write(w, bytes, strlen(bytes)) == OK && blob_finish(w, &blob) == OK &&
+              blob_publish(w) == OK);
+    blob_name(blob.sha256, path_r);
+    return store;
+}
+
+/* Copies the store to a backup of this name. */
+static const char *back_up(const struct blob_store *store, const char *to, const char *earlier,
+                           struct store_copy *copy)
+{
+    cr_assert_eq(mkdir(in_dir(to), 0700), 0);
+    *copy = (struct store_copy){.from = in_dir("store"),
+                                .to = in_dir(to),
+                                .earlier = earlier ? in_dir(earlier) : NULL,
+                                .sums = sums_new(ctx, in_dir(talloc_asprintf(ctx, "%s/" MANIFEST_SUMS, to)))};
+    const char *why = store_copy(ctx, store, copy);
+    talloc_free(copy->sums);
+    return why;
+}
+
+Test(backup, damage_does_not_pass_from_backup_to_backup)
+{
+    char name[BLOB_NAME + 1];
+    struct store_copy copy;
+    struct blob_store *store = store_with("bytes", name);
+    char *blob[] = {talloc_asprintf(ctx, "store/blobs/%s", name), talloc_asprintf(ctx, "1/blobs/%s", name),
+                    talloc_asprintf(ctx, "2/blobs/%s", name), talloc_asprintf(ctx, "3/blobs/%s", name)};
+    cr_assert_null(back_up(store, "1", NULL, &copy));
+    put_text(blob[1], "wrong"); /* as many bytes */
+    cr_assert_null(back_up(store, "2", "1", &copy));
+    cr_expect_eq(copy.linked, 0);
+    cr_expect_str_eq(get(in_dir(blob[2])), "bytes");
+    /* and the other way round: the backup has the bytes that the store has lost */
+    put_text(blob[0], "");
+    cr_assert_null(back_up(store, "3", "2", &copy));
+    cr_expect_eq(copy.linked, 1);
+    cr_expect_eq(copy.damaged_n, 0);
+    cr_expect_str_eq(get(in_dir(blob[3])), "bytes");
 }
 
 /* --- the folder of backups --- */
