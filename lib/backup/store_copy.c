@@ -18,9 +18,9 @@ struct config *store_config(void *ctx, const char *dir)
 
 /* --- blobs --- */
 
-/* Links to the blob of an earlier backup. Its bytes are read, because damage would pass from backup to backup,
- * and the good bytes would be lost with the store. False: there is none with the bytes of its name, or no link
- * is possible. */
+/* Links to the blob of an earlier backup. Its bytes are read, because damage would pass from backup to
+ * backup, and the good bytes would be lost with the store. False: there is none with the bytes of its name,
+ * or no link is possible. */
 static bool link_earlier(void *ctx, const struct store_copy *copy, const char *name,
                          const uint8_t sha256[BLOB_HASH], const char *to, struct tree_sum *sum_r)
 {
@@ -60,6 +60,13 @@ static const char *copy_blob(void *ctx, void *scratch, const struct blob_store *
     return NULL;
 }
 
+/* Of errno. */
+static const char *shard_failed(void *ctx, int shard)
+{
+    return talloc_asprintf(ctx, "the blobs in the folder %02x cannot be listed: %s", (unsigned)shard,
+                           strerror(errno));
+}
+
 static const char *copy_blobs(void *ctx, const struct blob_store *store, struct store_copy *copy)
 {
     const char *why = NULL;
@@ -67,6 +74,8 @@ static const char *copy_blobs(void *ctx, const struct blob_store *store, struct 
         void *scratch = talloc_new(ctx);
         struct blob_id *list;
         size_t n = blob_list_shard(scratch, store, shard, &list);
+        if (errno)
+            why = shard_failed(ctx, shard);
         for (size_t i = 0; !why && i < n; i++)
             why = copy_blob(ctx, scratch, store, copy, &list[i]);
         talloc_free(scratch);
@@ -112,13 +121,15 @@ static const char *copy_packages(void *ctx, const char *from, const char *to, st
     DIR *dir = opendir(folder);
     if (!dir)
         return errno == ENOENT ? NULL : talloc_asprintf(ctx, "%s: %s", folder, strerror(errno));
-    for (const struct dirent *d; !why && (d = readdir(dir));) {
+    for (const struct dirent *d; !why && (errno = 0, d = readdir(dir));) {
         struct package_copy p = {ctx, talloc_asprintf(ctx, "skills/%s", d->d_name), from, to, sums};
         if (!is_package(d->d_name) || access(talloc_asprintf(ctx, "%s/%s", to, p.name), F_OK) == 0)
             continue;
         why = tree_visit(ctx, talloc_asprintf(ctx, "%s/%s", from, p.name), copy_package_file, &p);
         ++*n_r;
     }
+    if (!why && errno)
+        why = talloc_asprintf(ctx, "%s: %s", folder, strerror(errno));
     closedir(dir);
     return why;
 }
@@ -159,6 +170,8 @@ const char *store_complete(void *ctx, const char *from, const char *to, int64_t 
     for (int shard = 0; store && !why && shard < BLOB_SHARDS; shard++) {
         struct blob_id *list;
         size_t n = blob_list_shard(ctx, store, shard, &list);
+        if (errno)
+            why = shard_failed(ctx, shard);
         for (size_t i = 0; !why && i < n; i++)
             why = complete_blob(ctx, store, to, &list[i], n_r);
     }

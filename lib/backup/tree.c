@@ -58,6 +58,8 @@ const char *tree_visit(void *ctx, const char *root, tree_visitor *visit, void *a
         if (!why && entry->fts_info == FTS_F)
             why = visit(arg, entry->fts_path + skip);
     }
+    if (walk && !why && errno)
+        why = failed(ctx, root);
     if (walk)
         fts_close(walk);
     return why;

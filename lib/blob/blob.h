@@ -116,5 +116,6 @@ char *blob_path(void *ctx, const struct blob_store *store, const uint8_t sha256[
 /* A descriptor that the caller closes. -1: there is no such blob. */
 int blob_open(const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
 bool blob_exists(const struct blob_store *store, const uint8_t sha256[BLOB_HASH]);
-/* The blobs in the folder 00 (shard 0) to ff (255), allocated on ctx. */
+/* The blobs in the folder 00 (shard 0) to ff (255), allocated on ctx. errno other than 0: the list is not
+ * complete. */
 size_t blob_list_shard(void *ctx, const struct blob_store *store, int shard, struct blob_id **list_r);

@@ -480,21 +480,31 @@ size_t blob_list_shard(void *ctx, const struct blob_store *store, int shard, str
     struct dirent *entry;
     struct stat st;
     size_t n = 0;
+    int error = 0;
     snprintf(path, sizeof path, "%02x", (unsigned)shard & 0xff);
     *list_r = talloc_zero_array(ctx, struct blob_id, 0);
     int fd = openat(store->blobs_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
-    while (dir && (entry = readdir(dir))) {
+    if (!dir && errno != ENOENT)
+        error = errno;
+    while (dir && (errno = 0, entry = readdir(dir))) {
         struct blob_id found = {0};
-        if (!blob_of_name(entry->d_name, &found) || fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        if (!blob_of_name(entry->d_name, &found))
             continue;
+        if (fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+            error = errno == ENOENT ? error : errno;
+            continue;
+        }
         found.size = st.st_size;
         if (n == talloc_array_length(*list_r))
             *list_r = talloc_realloc(ctx, *list_r, struct blob_id, 2 * n + 64);
         (*list_r)[n++] = found;
     }
+    if (dir && errno)
+        error = errno;
     if (dir)
         closedir(dir);
+    errno = error;
     return n;
 }
 

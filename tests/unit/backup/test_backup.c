@@ -236,6 +236,19 @@ Test(backup, damage_does_not_pass_from_backup_to_backup)
     cr_expect_str_eq(get(in_dir(blob[3])), "bytes");
 }
 
+Test(backup, a_folder_of_blobs_that_cannot_be_listed_is_reported)
+{
+    char name[BLOB_NAME + 1];
+    struct store_copy copy;
+    int64_t n;
+    struct blob_store *store = store_with("bytes", name);
+    put_text(strncmp(name, "00", 2) == 0 ? "store/blobs/01" : "store/blobs/00", "no folder");
+    const char *why = back_up(store, "1", NULL, &copy);
+    cr_expect(why && strstr(why, "cannot be listed"), "%s", why);
+    why = store_complete(ctx, in_dir("store"), in_dir("2"), &n);
+    cr_expect(why && strstr(why, "cannot be listed"), "%s", why);
+}
+
 /* --- the folder of backups --- */
 
 Test(backup, names_of_backups_are_times)
