@@ -271,16 +271,22 @@ static bool is_clean(const struct proof *p)
     return is_proven(p) && p->audit->violations_n == 0;
 }
 
+/* Without slashes at the end, as names that something is appended to. */
+static const char *trimmed(void *ctx, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    return talloc_strndup(ctx, path, n);
+}
+
 /* Reads the settings and the manifest. False after an error message. */
 static bool open_backup(struct proof *p, const char *path)
 {
     p->ctx = p->cli->ctx;
     if (!cli_configure(p->cli))
         return false;
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/')
-        n--;
-    p->backup = talloc_strndup(p->ctx, path, n);
+    p->backup = trimmed(p->ctx, path);
     const char *why = manifest_read(p->ctx, p->backup, &p->m);
     if (!why && p->m->schema > sql_migrations[sql_migration_count - 1].number)
         why = talloc_asprintf(
@@ -512,6 +518,8 @@ int cmd_backup_restore(struct cli *cli, int argc, char **argv)
         return cli_usage(cli, "--until must be a time (RFC 3339), not \"%s\"", until);
     if (!open_backup(&r.proof, rest[0]))
         return CLI_FAILED;
+    r.datadir = trimmed(cli->ctx, r.datadir);
+    r.files = trimmed(cli->ctx, r.files);
     if (until && r.proof.until_ms < r.proof.m->copied_ms)
         return cli_fail(cli, "--until lies before the end of the backup's copy; restore an earlier backup");
     return restore(&r);
