@@ -155,8 +155,9 @@ static const char *reader_of_logs(struct proof *p, const char ***argv_r)
     return why;
 }
 
-/* Without its tables of privileges a server refuses the statements about users that the logs may have. It loads
- * them here, and from then on asks new connections for passwords: this server serves nobody afterwards. */
+/* Without its tables of privileges a server refuses the statements about users that the logs may have. It
+ * loads them here, and from then on asks new connections for passwords: this server serves nobody afterwards.
+ */
 static const char *apply_logs(struct proof *p, const struct scratch *server)
 {
     const char *const client[] = {"mariadb",
