@@ -67,7 +67,7 @@ Test(error_hash, replaces_quoted_values)
 Test(error_hash, is_bounded_for_long_texts, .timeout = 60)
 {
     enum { LONG = 1 << 20 };
-    static const char *const pieces[] = {"a",      "'a ",  "\"", "` ", "0",   "-",
+    static const char *const pieces[] = {"a",      "'a ",  "\"", "` ", "0",    "-",
                                          "http:/", "\xff", " ",  "a1", "\"'`", "a+"};
     char *text = malloc(LONG + 16), pattern[ERROR_PATTERN_MAX + 1];
     for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {
