@@ -139,6 +139,8 @@ def test_requests_that_are_refused(stack, workspace):
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), query
     assert workspace.client("files:read").get("/events").status_code == 403
     assert Client(stack.url).get("/events").status_code == 401
+    with client.get("/events", stream=True) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
     assert client.request("HEAD", "/events").status_code == 200
     stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "streams=0")
     eventually(lambda: workspace.client().get("/events").status_code == 403, 10, "the quota")
