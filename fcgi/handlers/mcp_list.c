@@ -12,6 +12,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/slow.h"
 #include "mcp/tool_name.h"
+#include "run/price.h"
 #include "store/skill.h"
 #include "store/workflow.h"
 #include "json/json.h"
@@ -142,8 +143,8 @@ static struct span raw_member(const char *json, size_t size, const char *name)
 
 static int64_t tool_price(int64_t own, int64_t usual, int64_t asked)
 {
-    int64_t price = own >= 0 ? own : usual;
-    return price > asked ? price : asked;
+    const struct run_request req = {.price = own, .credits_asked = asked};
+    return run_price(&req, usual);
 }
 
 /* The rows of the next read; one, if it is only to tell whether the page is the last. */
