@@ -186,7 +186,7 @@ static const char *end_sums(struct create *c)
     return why;
 }
 
-/* A migration that ran meanwhile would leave the backup's schema unknown. */
+/* If a migration ran during the copy, nobody could tell which schema the backup has. */
 static const char *check_schema_again(struct create *c)
 {
     int64_t schema;
