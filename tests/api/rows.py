@@ -1,8 +1,10 @@
 """Inserts thousands of ended executions directly into the tables: every row that a real run of one step leaves behind,
 consistent enough for the audit."""
 import datetime
+import itertools
 
 DAY_MS = 86400000
+CALLS = itertools.count()  # part of each id: two calls may reach the same seq in the same millisecond
 
 
 def days_ago(days):
@@ -22,7 +24,8 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
       SET SESSION sql_mode = '';
       DROP TEMPORARY TABLE IF EXISTS made;
       CREATE TEMPORARY TABLE made (seq BIGINT PRIMARY KEY, id UUID, ms BIGINT, state INT) AS
-        SELECT seq, CAST(CONCAT(LEFT(hex, 8), '-', RIGHT(hex, 4), '-7', LPAD(HEX({seed}), 3, '0'), '-8000-', LPAD(HEX(seq), 12, '0'))
+        SELECT seq, CAST(CONCAT(LEFT(hex, 8), '-', RIGHT(hex, 4), '-7', LPAD(HEX({seed}), 3, '0'), '-8000-',
+                           '{next(CALLS):06x}', LPAD(HEX(seq), 6, '0'))
                     AS UUID) AS id, ms, ({state}) AS state
         FROM (SELECT seq, {at_ms} + seq * {apart_ms} AS ms, LPAD(HEX({at_ms} + seq * {apart_ms}), 12, '0') AS hex
               FROM seq_1_to_{n}) AS s;
