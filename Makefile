@@ -199,7 +199,7 @@ DOCUMENTS := $(wildcard lib/schema/metaschema/*.json lib/schema/metaschema/*/*.j
 # rewritten when one of these files was added, removed or renamed, which no time of a file shows
 $(shell mkdir -p $(GENDIR); echo '$(QUERIES) $(SCRIPTS_OF_REDIS) $(DOCUMENTS)' >$(GENDIR)/.list.new; \
         cmp -s $(GENDIR)/.list.new $(GENDIR)/.list || cp $(GENDIR)/.list.new $(GENDIR)/.list; rm -f $(GENDIR)/.list.new)
-$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed $(GENDIR)/.list $(QUERIES)
+$(GENDIR)/sql.h $(GENDIR)/sql.c &: scripts/embed scripts/migrations sql/migrations/marks $(GENDIR)/.list $(QUERIES)
 	scripts/embed sql $(GENDIR)
 $(GENDIR)/lua.h $(GENDIR)/lua.c &: scripts/embed $(GENDIR)/.list $(SCRIPTS_OF_REDIS)
 	scripts/embed lua $(GENDIR)

@@ -226,10 +226,11 @@ static const char *advance_with(struct proof *p, struct scratch *server)
 static const char *prove_with(struct proof *p, struct scratch *server)
 {
     struct db *db = scratch_db(server, p->m->database, STATEMENT_S);
+    const struct migrate_options options = {.wait_s = MIGRATE_WAIT_S, .programs_stopped = true};
     struct migration *list;
     size_t n;
     const char *why = check_series(p, db), *problem;
-    if (!why && migrate(db, p->ctx, MIGRATE_WAIT_S, &list, &n, &problem) != OK)
+    if (!why && migrate(db, p->ctx, &options, &list, &n, &problem) != OK)
         why = problem;
     if (!why)
         why = audit_copy(p, db, p->files ? p->files : p->backup);

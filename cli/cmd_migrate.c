@@ -30,17 +30,20 @@ int cmd_migrate(struct cli *cli, int argc, char **argv)
 {
     const char *wait = NULL;
     int64_t wait_s = WAIT_S;
-    const struct cli_option options[] = {{.name = "wait", .text_r = &wait}, {0}};
+    bool is_stopped = false;
+    const struct cli_option options[] = {
+        {.name = "wait", .text_r = &wait}, {.name = "stop", .flag_r = &is_stopped}, {0}};
     if (!cli_parse(cli, argc, argv, options, NULL, 0))
         return CLI_USAGE;
     if (wait && !cli_number(cli, "wait", wait, 0, WAIT_MAX_S, &wait_s))
         return CLI_USAGE;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
+    const struct migrate_options how = {.wait_s = (int)wait_s, .programs_stopped = is_stopped};
     struct migration *list;
     size_t count;
     const char *why;
-    if (migrate(cli->db, cli->ctx, (int)wait_s, &list, &count, &why) != OK)
+    if (migrate(cli->db, cli->ctx, &how, &list, &count, &why) != OK)
         return cli_fail(cli, "%s", why);
     struct migrations_done done = {list, count};
     enum err e = db_transaction(cli->db, record_migrations, &done);

@@ -27,10 +27,11 @@ const struct command commands[] = {
      "this host to start, as its user"},
     {"executor", "list", cmd_executor_list, "",
      "lists the executor processes with host, pid, number of runs and last heartbeat"},
-    {"migrate", NULL, cmd_migrate, "[--wait SECONDS]",
+    {"migrate", NULL, cmd_migrate, "[--wait SECONDS] [--stop]",
      "applies the migrations that the database does not have yet; waits for one that another `millrace "
      "migrate` "
-     "executes, at most 60 seconds unless --wait is given",
+     "executes, at most 60 seconds unless --wait is given. --stop says that the programs that an earlier call "
+     "has named are stopped on all hosts: only then migrations are applied that must not run beside them",
      "database.migrate"},
     {"workspace", "create", cmd_workspace_create,
      "--name NAME [--tenant T] [--rate-limit-per-minute N] [--max-concurrent N] [--price-credits N]",

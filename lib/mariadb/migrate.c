@@ -89,6 +89,46 @@ static enum err apply_migration(struct db *db, void *ctx, const struct sql_migra
     return e == OK ? db_run(db, ctx, SQL_MIGRATION_END, end, 2, NULL) : e;
 }
 
+/* Programs of an earlier version may run only if there is a workspace that they could serve. */
+static enum err is_in_use(struct db *db, void *ctx, const struct db_rows *applied, bool *in_use_r)
+{
+    struct db_rows *rows;
+    *in_use_r = false;
+    if (applied->count == 0 || unfinished(applied))
+        return OK;
+    enum err e = db_run(db, ctx, SQL_MIGRATION_IN_USE, NULL, 0, &rows);
+    if (e == OK)
+        *in_use_r = rows->count > 0;
+    return e;
+}
+
+/* The first missing migration that must not run beside some programs, or NULL. */
+static const struct sql_migration *next_stop(const struct db_rows *rows)
+{
+    for (size_t i = 0; i < sql_migration_count; i++) {
+        if (sql_migrations[i].stop && !is_applied(rows, sql_migrations[i].number))
+            return &sql_migrations[i];
+    }
+    return NULL;
+}
+
+/* Refuses before anything is done, so that the programs of the earlier version keep what they know. */
+static enum err check_stops(struct db *db, void *ctx, const struct db_rows *rows, const char **why_r)
+{
+    bool in_use;
+    const struct sql_migration *stop = next_stop(rows);
+    enum err e = stop ? is_in_use(db, ctx, rows, &in_use) : OK;
+    if (e != OK || !stop || !in_use)
+        return e;
+    *why_r = talloc_asprintf(
+        ctx,
+        "nothing was done, because migration %s must not run beside these programs of an earlier version: %s "
+        "(%s). Stop them on all hosts (systemctl stop millrace-PROGRAM), run `millrace migrate --stop`, and "
+        "start the new ones",
+        stop->name, stop->stop, stop->stop_why);
+    return ERR_CONFLICT;
+}
+
 /* The first migration of this build that has no row, or NULL. */
 static const struct sql_migration *next_missing(const struct db_rows *rows)
 {
@@ -119,9 +159,10 @@ static void pause_look(void)
 }
 
 /* Applies one migration after the other, and waits for one that is begun until its end is seen. */
-static enum err apply_missing_migrations(struct db *db, void *ctx, int wait_s, struct migration *list,
-                                         const char **why_r)
+static enum err apply_missing_migrations(struct db *db, void *ctx, const struct migrate_options *options,
+                                         struct migration *list, const char **why_r)
 {
+    int wait_s = options->wait_s;
     const char *waiting_for = NULL;
     int64_t until_ms = 0;
     for (;;) {
@@ -136,6 +177,9 @@ static enum err apply_missing_migrations(struct db *db, void *ctx, int wait_s, s
             return OK;
         }
         if (!begun) {
+            e = options->programs_stopped ? OK : check_stops(db, ctx, rows, why_r);
+            if (e != OK)
+                return e;
             e = apply_migration(db, ctx, next, &list[next - sql_migrations].is_new, why_r);
             if (e != OK)
                 return e;
@@ -155,12 +199,12 @@ static enum err apply_missing_migrations(struct db *db, void *ctx, int wait_s, s
     }
 }
 
-enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
-                 const char **why_r)
+enum err migrate(struct db *db, void *ctx, const struct migrate_options *options, struct migration **list_r,
+                 size_t *count_r, const char **why_r)
 {
     *list_r = talloc_zero_array(ctx, struct migration, sql_migration_count + 1);
     *count_r = sql_migration_count;
     *why_r = "MariaDB is unreachable";
     enum err e = db_run(db, ctx, SQL_MIGRATION_TABLE, NULL, 0, NULL);
-    return e == OK ? apply_missing_migrations(db, ctx, wait_s, *list_r, why_r) : e;
+    return e == OK ? apply_missing_migrations(db, ctx, options, *list_r, why_r) : e;
 }

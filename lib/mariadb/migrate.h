@@ -13,10 +13,18 @@ struct migration {
     bool is_new;
 };
 
+struct migrate_options {
+    /* how long a migration that was begun elsewhere may take */
+    int wait_s;
+    /* No program of an earlier version runs: migrations that must not run beside one are applied too. */
+    bool programs_stopped;
+};
+
 /* Applies the migrations that are missing. *list_r has all migrations of this build. *why_r is a sentence of
  * ctx that explains an error. ERR_CONFLICT: nothing was done, because the migrations applied earlier are not
- * those of this build. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: a migration that was begun, by
- * another call or by one that was interrupted, did not end within `wait_s`. ERR_INTERNAL: a statement failed
+ * those of this build, or because one that is missing must not run beside programs of an earlier version,
+ * there is a workspace, and the programs are not said to be stopped. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: a migration that was begun, by
+ * another call or by one that was interrupted, did not end in time. ERR_INTERNAL: a statement failed
  * (logged). */
-enum err migrate(struct db *db, void *ctx, int wait_s, struct migration **list_r, size_t *count_r,
-                 const char **why_r) WARN_UNUSED;
+enum err migrate(struct db *db, void *ctx, const struct migrate_options *options, struct migration **list_r,
+                 size_t *count_r, const char **why_r) WARN_UNUSED;

@@ -1,4 +1,5 @@
 """The operator command `millrace` against a real stack."""
+import hashlib
 import json
 import re
 import subprocess
@@ -103,6 +104,29 @@ def test_migrate_is_repeatable_and_detects_changed_files(stack):
     assert "newer" in fails(stack, "migrate")
     stack.sql("DELETE FROM schema_migrations WHERE number = 9999")
     assert stack.cli("migrate")[0]["number"] == 1
+
+
+def test_migrate_refuses_a_migration_that_programs_must_be_stopped_for(stack):
+    """On a database of the version before two of them, as `millrace migrate` of that version has left it."""
+    steps = [s for s in sorted((ROOT / "sql/migrations").glob("*.sql")) if s.name < "0018"]
+    stack.sql("CREATE DATABASE earlier CHARACTER SET utf8mb4; GRANT ALL ON earlier.* TO millrace_admin@localhost")
+    ini = stack.dir / "earlier.ini"
+    ini.write_text((stack.dir / "millrace.ini").read_text().replace("name = millrace", "name = earlier"))
+    stack.sql("USE earlier;\n" + (ROOT / "sql/queries/mariadb/migration_table.sql").read_text())
+    for step in steps:
+        stack.sql("USE earlier;\n" + step.read_text())
+        stack.sql(f"INSERT INTO earlier.schema_migrations VALUES ({int(step.name[:4])}, '{step.stem}', '{hashlib.sha256(step.read_bytes()).hexdigest()}', 5)")
+    stack.sql(f"INSERT INTO earlier.tenants VALUES ('{NOBODY}', 't', 1); INSERT INTO earlier.workspaces VALUES ('{NOBODY}', '{NOBODY}', 'w', 1)")
+    migrate = lambda *words: subprocess.run([BIN / "millrace", "--config", ini, "migrate", *words], capture_output=True, text=True)
+    last = "SELECT MAX(number) FROM earlier.schema_migrations"
+    done = migrate()
+    assert done.returncode == 1 and "0018_waits" in done.stderr and ": executor (" in done.stderr and "migrate --stop" in done.stderr
+    assert stack.sql_one(last) == "17"  # not even those before it
+    assert migrate("--stop").returncode == 0 and stack.sql_one(last) == str(stack.sql_one("SELECT MAX(number) FROM schema_migrations"))
+    assert migrate().returncode == 0  # nothing is missing
+    stack.sql("DELETE FROM earlier.schema_migrations WHERE number >= 35; DELETE FROM earlier.workspaces")
+    assert "must not run" not in migrate().stderr  # nobody is served: it tries, and finds its columns there
+    stack.sql("DROP DATABASE earlier")
 
 
 def test_migration_0009_moves_bodies_into_the_rows(stack):
