@@ -30,7 +30,8 @@ const struct command commands[] = {
     {"migrate", NULL, cmd_migrate, "[--wait SECONDS] [--stop]",
      "applies the migrations that the database does not have yet; waits for one that another `millrace "
      "migrate` "
-     "executes, at most 60 seconds unless --wait is given. --stop says that the programs that an earlier call "
+     "executes, at most 60 seconds unless --wait is given. --stop says that the programs that an earlier "
+     "call "
      "has named are stopped on all hosts: only then migrations are applied that must not run beside them",
      "database.migrate"},
     {"workspace", "create", cmd_workspace_create,

@@ -23,8 +23,8 @@ struct migrate_options {
 /* Applies the migrations that are missing. *list_r has all migrations of this build. *why_r is a sentence of
  * ctx that explains an error. ERR_CONFLICT: nothing was done, because the migrations applied earlier are not
  * those of this build, or because one that is missing must not run beside programs of an earlier version,
- * there is a workspace, and the programs are not said to be stopped. ERR_UNAVAILABLE: MariaDB is unreachable. ERR_RETRY: a migration that was begun, by
- * another call or by one that was interrupted, did not end in time. ERR_INTERNAL: a statement failed
- * (logged). */
+ * there is a workspace, and the programs are not said to be stopped. ERR_UNAVAILABLE: MariaDB is unreachable.
+ * ERR_RETRY: a migration that was begun, by another call or by one that was interrupted, did not end in time.
+ * ERR_INTERNAL: a statement failed (logged). */
 enum err migrate(struct db *db, void *ctx, const struct migrate_options *options, struct migration **list_r,
                  size_t *count_r, const char **why_r) WARN_UNUSED;
