@@ -18,6 +18,7 @@ struct sandbox_share;
 struct slots;
 struct turns;
 struct run_kinds;
+struct claimer;
 struct lease;
 struct peer_heartbeat;
 struct begun_run;
@@ -58,6 +59,9 @@ struct executor {
     struct compiled_skills *skills;
     /* Permits are taken by the database thread, and dropped by both. */
     struct sandbox_share *sandboxes;
+
+    /* NULL until the process is registered. */
+    struct claimer *claimer;
 
     /* --- the lease --- */
     struct lease *lease;

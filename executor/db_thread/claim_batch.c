@@ -357,6 +357,8 @@ static enum err claim_one_run(struct db_tx *tx, struct run_tx *run_tx, struct db
     c->earlier_side_effects = r->side_effects_started;
     c->woken = r->parked;
     c->claimed_ms = clock_wall_ms();
+    if (!r->parked && c->claimed_ms - r->moved_ms > claims->oldest_ms)
+        claims->oldest_ms = c->claimed_ms - r->moved_ms;
     e = move_to_running(run_tx, r, c, thread_ctx->executor_id, c->claimed_ms + timeout_ms);
     c->run = *r;
     return e;

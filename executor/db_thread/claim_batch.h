@@ -53,6 +53,8 @@ struct claim_batch {
      * over. Their runs stay queued. */
     struct compile_job *to_compile[COMPILE_JOBS_MAX];
     size_t to_compile_n;
+    /* How long the claimed run that was queued for longest had been claimable, in ms. */
+    int64_t oldest_ms;
     /* Runs were left out because of text_bytes_left. */
     bool texts_left;
     /* A scan was wanted, and more runs may be queued than it has found. */

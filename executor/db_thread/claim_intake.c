@@ -21,6 +21,10 @@ struct claim_intake {
     size_t ids_n;
     bool scan, wakes, ended;
     int free_slots;
+    /* Runs that may be claimed; -1: any number. */
+    int allowance;
+    /* Claimed since claim_intake_allow was called, and how long the oldest of them had waited. */
+    int64_t claimed, oldest_ms;
     /* How many runs one transaction claims at most. */
     size_t batch_max;
 };
@@ -30,15 +34,22 @@ struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg)
     struct claim_intake *in = talloc_zero(ctx, struct claim_intake);
     in->on_claimable = on_claimable;
     in->arg = arg;
+    in->allowance = -1;
     in->batch_max = COMMIT_BATCH_MAX;
     pthread_mutex_init(&in->lock, NULL);
     pthread_cond_init(&in->slots_added, NULL);
     return in;
 }
 
+/* Runs that may be claimed now. */
+static int claimable_places(const struct claim_intake *in)
+{
+    return in->allowance >= 0 && in->allowance < in->free_slots ? in->allowance : in->free_slots;
+}
+
 static bool is_claimable(const struct claim_intake *in)
 {
-    return (in->ids_n > 0 || in->scan || in->wakes) && in->free_slots > 0 && !in->ended;
+    return (in->ids_n > 0 || in->scan || in->wakes) && claimable_places(in) > 0 && !in->ended;
 }
 
 static void announce_claimable(struct claim_intake *in)
@@ -84,15 +95,39 @@ int claim_intake_free_slots(struct claim_intake *in)
     return free_slots;
 }
 
+/* --- the pace of claims --- */
+
+int64_t claim_intake_take_claimed(struct claim_intake *in, int64_t *oldest_ms_r)
+{
+    pthread_mutex_lock(&in->lock);
+    int64_t claimed = in->claimed;
+    *oldest_ms_r = in->oldest_ms;
+    in->claimed = in->oldest_ms = 0;
+    pthread_mutex_unlock(&in->lock);
+    return claimed;
+}
+
+void claim_intake_allow(struct claim_intake *in, int n)
+{
+    pthread_mutex_lock(&in->lock);
+    bool changed = n != in->allowance;
+    in->allowance = n;
+    if (changed) {
+        pthread_cond_signal(&in->slots_added);
+        announce_claimable(in);
+    }
+    pthread_mutex_unlock(&in->lock);
+}
+
 /* --- what to claim --- */
 
 int claim_intake_await_slots(struct claim_intake *in)
 {
     pthread_mutex_lock(&in->lock);
-    while (!in->ended && (in->free_slots <= (int)in->ids_n || in->ids_n >= in->batch_max))
+    while (!in->ended && (claimable_places(in) <= (int)in->ids_n || in->ids_n >= in->batch_max))
         pthread_cond_wait(&in->slots_added, &in->lock);
     int room = (int)in->batch_max - (int)in->ids_n;
-    int n = in->ended ? 0 : in->free_slots - (int)in->ids_n;
+    int n = in->ended ? 0 : claimable_places(in) - (int)in->ids_n;
     pthread_mutex_unlock(&in->lock);
     return n < room ? n : room;
 }
@@ -153,6 +188,17 @@ static void take_ids(struct claim_intake *in, struct claimables *r)
     pthread_cond_signal(&in->slots_added);
 }
 
+void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t oldest_ms)
+{
+    pthread_mutex_lock(&in->lock);
+    in->claimed += (int64_t)claimed;
+    if (oldest_ms > in->oldest_ms)
+        in->oldest_ms = oldest_ms;
+    if (in->allowance >= 0)
+        in->allowance = (int)claimed < in->allowance ? in->allowance - (int)claimed : 0;
+    pthread_mutex_unlock(&in->lock);
+}
+
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us)
 {
     size_t wanted = took_us > 0 ? claimed * CLAIM_TARGET_US / (size_t)took_us : COMMIT_BATCH_MAX;
@@ -174,7 +220,8 @@ bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *
     pthread_mutex_lock(&in->lock);
     bool claimable = is_claimable(in) && room > 0;
     if (claimable) {
-        r->limit = smaller((size_t)in->free_slots, smaller(room, in->batch_max));
+        r->limit = smaller((size_t)claimable_places(in), smaller(room, in->batch_max));
+        r->paced = in->allowance >= 0;
         r->scan = in->scan;
         r->wakes = in->wakes;
         in->scan = in->wakes = false;

@@ -26,6 +26,15 @@ bool claim_intake_take_slot(struct claim_intake *in);
 void claim_intake_take_slots(struct claim_intake *in, int n);
 int claim_intake_free_slots(struct claim_intake *in);
 
+/* --- the pace of claims --- */
+/* From now on as many runs may be claimed as the next call allows; -1: any number. What was allowed before
+ * and not claimed is forfeited. */
+void claim_intake_allow(struct claim_intake *in, int n);
+/* So many runs were claimed, of which the oldest had been queued for `oldest_ms`. */
+void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t oldest_ms);
+/* The number of those since the last call, and the greatest age. */
+int64_t claim_intake_take_claimed(struct claim_intake *in, int64_t *oldest_ms_r);
+
 /* --- what to claim --- */
 /* Waits until there are more free slots than ids, and returns how many more, at most one batch.
  * 0: claims have ended. */
@@ -42,6 +51,8 @@ struct claimables {
     id ids[COMMIT_BATCH_MAX];
     size_t ids_n;
     bool scan, wakes;
+    /* The pace of claims is limited. */
+    bool paced;
     /* How many runs to claim. */
     size_t limit;
 };

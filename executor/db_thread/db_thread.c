@@ -240,21 +240,23 @@ static bool locks_known_account(const struct db_thread *t, const struct commit_b
     return false;
 }
 
-/* Marks the parked runs that are due, and leaves half of the places to the scan, which visits the workspaces
- * with runs that are due or queued in turn. False: none is due. */
-static bool prepare_wakes(struct db_thread *t, struct claimables *found)
+/* Leaves half of the places to the scan. */
+static void leave_places(struct db_thread *t, struct claimables *found)
 {
-    bool due;
-    progress_begin(t->settings.progress, "parked runs", NULL);
-    if (waits_mark_due(t->thread_ctx.db, &due) != OK || !due)
-        return false;
     size_t ids_max = (found->limit + t->odd_place_for_ids) / 2;
     t->odd_place_for_ids = !t->odd_place_for_ids;
     if (found->ids_n > ids_max) {
         claim_intake_add_ids(t->intake, found->ids + ids_max, found->ids_n - ids_max);
         found->ids_n = ids_max;
     }
-    return true;
+}
+
+/* Marks the parked runs that are due. False: none is due. */
+static bool mark_due(struct db_thread *t)
+{
+    bool due;
+    progress_begin(t->settings.progress, "parked runs", NULL);
+    return waits_mark_due(t->thread_ctx.db, &due) == OK && due;
 }
 
 /* Adds claims to a batch that has room for them. False: there is nothing to claim, or no room. */
@@ -263,7 +265,11 @@ static bool add_claims(struct db_thread *t, struct commit_batch *b, struct claim
     if (locks_known_account(t, b) || !claim_intake_take(t->intake, COMMIT_BATCH_MAX - b->commits_n, found) ||
         !t->settings.may_claim(t->settings.arg))
         return false;
-    b->claims.wakes = found->wakes && prepare_wakes(t, found);
+    b->claims.wakes = found->wakes && mark_due(t);
+    /* The scan visits the workspaces with runs that are due or queued in turn. With a limited pace ids might
+     * take all places for long, and what Redis has lost would never be seen. */
+    if (b->claims.wakes || (found->scan && found->paced))
+        leave_places(t, found);
     if (found->ids_n == 0 && !found->scan && !b->claims.wakes)
         return false;
     b->claims.queued_ids = found->ids;
@@ -346,8 +352,10 @@ static bool write_commit_batch(struct db_thread *t, struct commit_batch *b)
     b->claims.arg = t;
     int64_t began_us = clock_boot_us();
     enum err e = commit_batch_write(b);
-    if (e == OK && b->claims.runs_n > 0)
+    if (e == OK && b->claims.runs_n > 0) {
         claim_intake_note_claims(t->intake, b->claims.runs_n, clock_boot_us() - began_us);
+        claim_intake_count_claims(t->intake, b->claims.runs_n, b->claims.oldest_ms);
+    }
     for (size_t i = 0; i < b->claims.to_compile_n; i++)
         compile_submit(t->compiling, talloc_steal(NULL, b->claims.to_compile[i]));
     b->claims.to_compile_n = 0;
@@ -621,6 +629,16 @@ void db_thread_scan_queued(struct db_thread *t)
 void db_thread_wake_due(struct db_thread *t)
 {
     claim_intake_request_wakes(t->intake);
+}
+
+int64_t db_thread_take_claimed(struct db_thread *t, int64_t *oldest_ms_r)
+{
+    return claim_intake_take_claimed(t->intake, oldest_ms_r);
+}
+
+void db_thread_allow_claims(struct db_thread *t, int n)
+{
+    claim_intake_allow(t->intake, n);
 }
 
 void db_thread_end_claims(struct db_thread *t)

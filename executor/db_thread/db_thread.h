@@ -74,5 +74,8 @@ void db_thread_queue_ids(struct db_thread *t, const id *ids, size_t n);
 void db_thread_scan_queued(struct db_thread *t);
 /* Wake parked runs that are due, with the next transaction. */
 void db_thread_wake_due(struct db_thread *t);
+/* claim_intake_take_claimed and claim_intake_allow. */
+int64_t db_thread_take_claimed(struct db_thread *t, int64_t *oldest_ms_r);
+void db_thread_allow_claims(struct db_thread *t, int n);
 /* No more claims from now on. */
 void db_thread_end_claims(struct db_thread *t);

@@ -6,6 +6,8 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "executor/db_thread/claim_pace.h"
 #include "redis/run_queue.h"
 
 enum { POP_WAIT_S = 1, SCAN_MS = 1000, WAKE_MS = 250, REDIS_RETRY_MS = 50 };
@@ -18,7 +20,8 @@ struct claimer {
     struct redis *redis;
     /* Of the thread's connection to Redis; -1: not connected. */
     atomic_int fd;
-    struct timer scan_timer, wake_timer;
+    struct timer scan_timer, wake_timer, pace_timer;
+    struct claim_pace pace;
     bool ended;
 };
 
@@ -57,6 +60,37 @@ static void on_wake_timer(void *arg)
     timer_set(c->exec->timers, &c->wake_timer, clock_boot_ms() + WAKE_MS);
 }
 
+static void on_pace_timer(void *arg)
+{
+    struct claimer *c = arg;
+    int64_t now_ms = clock_boot_ms();
+    int64_t oldest_ms;
+    int64_t claimed = db_thread_take_claimed(c->db_thread, &oldest_ms);
+    bool was_limited = c->pace.limited;
+    db_thread_allow_claims(c->db_thread, claim_pace_allow(&c->pace, claimed, oldest_ms, now_ms));
+    if (c->pace.limited != was_limited)
+        log_debug("claims.pace", "limited=%d accept_latency_us=%lld queue_age_ms=%lld", c->pace.limited,
+                  (long long)c->pace.latency_us, (long long)claim_pace_queue_age(&c->pace));
+    if (claim_pace_is_active(&c->pace, now_ms))
+        timer_set(c->exec->timers, &c->pace_timer, now_ms + CLAIM_PACE_TICK_MS);
+}
+
+void claimer_note_latency(struct claimer *c, int64_t latency_us)
+{
+    int64_t now_ms = clock_boot_ms();
+    if (!c || c->ended)
+        return;
+    bool was_active = claim_pace_is_active(&c->pace, now_ms);
+    claim_pace_report(&c->pace, latency_us, now_ms);
+    if (!was_active && claim_pace_is_active(&c->pace, now_ms))
+        on_pace_timer(c);
+}
+
+const struct claim_pace *claimer_pace(const struct claimer *c)
+{
+    return c ? &c->pace : NULL;
+}
+
 struct claimer *claimer_start(void *ctx, struct executor *exec)
 {
     struct claimer *c = talloc_zero(ctx, struct claimer);
@@ -66,6 +100,9 @@ struct claimer *claimer_start(void *ctx, struct executor *exec)
     atomic_init(&c->fd, -1);
     c->scan_timer = (struct timer){.fire = on_scan_timer, .arg = c};
     c->wake_timer = (struct timer){.fire = on_wake_timer, .arg = c};
+    c->pace_timer = (struct timer){.fire = on_pace_timer, .arg = c};
+    claim_pace_init(&c->pace, exec->config->executor.accept_latency_ms,
+                    exec->config->executor.queue_age_max_s);
     db_thread_add_slots(exec->db_thread, (int)exec->config->executor.max_active);
     if (!thread_start(&c->thread, claimer_main, c))
         return NULL;
@@ -81,6 +118,7 @@ void claimer_end(struct claimer *c)
     c->ended = true;
     timer_clear(c->exec->timers, &c->scan_timer);
     timer_clear(c->exec->timers, &c->wake_timer);
+    timer_clear(c->exec->timers, &c->pace_timer);
     db_thread_end_claims(c->db_thread);
 }
 

@@ -6,9 +6,14 @@
 #include "executor/context/executor.h"
 
 struct claimer;
+struct claim_pace;
 
 /* Adds the process's slots (executor.max_active) and starts the thread. NULL: it cannot be started. */
 struct claimer *claimer_start(void *ctx, struct executor *exec);
+/* A host of the API reports how long accepting takes: see claim_pace.h. NULL-safe. */
+void claimer_note_latency(struct claimer *c, int64_t latency_us);
+/* For the state dump. NULL-safe. */
+const struct claim_pace *claimer_pace(const struct claimer *c);
 /* No more claims from now on. NULL-safe, as is claimer_join. */
 void claimer_end(struct claimer *c);
 /* Waits for the thread; the last call. */

@@ -1,9 +1,11 @@
 #include "executor/lease/notifications.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "executor/lease/claimer.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/stop_hints.h"
 #include "redis/keys.h"
@@ -16,7 +18,7 @@ struct notifications {
     struct stop_hints *stop_hints;
     struct redis_subscriber *redis;
     struct timer reconnect_timer;
-    const char *stops_channel, *children_channel;
+    const char *stops_channel, *children_channel, *latency_channel;
 };
 
 static void on_run_stopped(struct notifications *n, const char *text, size_t size)
@@ -36,6 +38,18 @@ static void on_child_ended(struct notifications *n, const char *text, size_t siz
         child_watch_notify(n->exec->child_watch, &child);
 }
 
+/* The message is a number of microseconds. */
+static void on_accept_latency(struct notifications *n, const char *text, size_t size)
+{
+    char number[20] = "";
+    if (size == 0 || size >= sizeof number)
+        return;
+    memcpy(number, text, size);
+    int64_t us = strtoll(number, NULL, 10);
+    if (us > 0)
+        claimer_note_latency(n->exec->claimer, us);
+}
+
 static bool is_channel(struct redis_arg channel, const char *name)
 {
     return channel.size == strlen(name) && memcmp(channel.bytes, name, channel.size) == 0;
@@ -48,6 +62,8 @@ static void on_notification(void *arg, struct redis_arg channel, struct redis_ar
         on_run_stopped(n, message.bytes, message.size);
     else if (is_channel(channel, n->children_channel))
         on_child_ended(n, message.bytes, message.size);
+    else if (is_channel(channel, n->latency_channel))
+        on_accept_latency(n, message.bytes, message.size);
 }
 
 static void schedule_reconnect(void *arg)
@@ -68,6 +84,7 @@ static void subscribe_notifications(void *arg)
     }
     redis_subscriber_add(n->redis, redis_text(n->stops_channel));
     redis_subscriber_add(n->redis, redis_text(n->children_channel));
+    redis_subscriber_add(n->redis, redis_text(n->latency_channel));
 }
 
 static int notifications_destroy(struct notifications *n)
@@ -85,6 +102,7 @@ struct notifications *notifications_start(void *ctx, struct executor *exec)
     n->reconnect_timer = (struct timer){.fire = subscribe_notifications, .arg = n};
     n->stops_channel = redis_channel_stops(n).bytes;
     n->children_channel = redis_channel_children(n).bytes;
+    n->latency_channel = redis_channel_accept_latency(n).bytes;
     talloc_set_destructor(n, notifications_destroy);
     subscribe_notifications(n);
     return n;

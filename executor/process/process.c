@@ -56,7 +56,6 @@ enum {
 
 struct process {
     struct executor exec; /* first: callbacks of its modules get its address */
-    struct claimer *claimer;
     struct maintenance_timer *maintenance;
     struct webhook_worker *webhooks;
     /* The connection that each thread opens for itself. */
@@ -160,12 +159,12 @@ static void on_registered(struct executor *exec)
     struct process *p = (struct process *)exec;
     if (exec->stopping)
         return;
-    p->claimer = claimer_start(p, exec);
+    p->exec.claimer = claimer_start(p, exec);
     p->maintenance = maintenance_timer_start(p, exec, p->db);
     p->webhooks = start_webhooks(p);
     if (exec->process_index == 0)
         p->run_dir_sweep = run_dir_sweep_start(p, exec);
-    if (!p->claimer) {
+    if (!p->exec.claimer) {
         log_error("executor.start_failed", "what=claimer");
         p->status = PROCESS_BROKEN;
         end_loop(exec);
@@ -176,7 +175,7 @@ static void on_fenced(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
     p->status = PROCESS_FENCED;
-    claimer_end(p->claimer);
+    claimer_end(p->exec.claimer);
     maintenance_timer_end(p->maintenance);
     webhook_worker_end(p->webhooks);
     runs_cancel_all(exec, "this executor has lost its lease");
@@ -231,7 +230,7 @@ static void stop_process(struct process *p)
         return;
     log_info("executor.stopping", "runs=%zu", id_map_count(exec->runs));
     exec->stopping = true;
-    claimer_end(p->claimer);
+    claimer_end(p->exec.claimer);
     maintenance_timer_end(p->maintenance);
     webhook_worker_end(p->webhooks);
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
@@ -475,8 +474,8 @@ static bool set_up_process(struct process *p)
 static void tear_down_process(struct process *p)
 {
     struct executor *exec = &p->exec;
-    claimer_end(p->claimer);
-    claimer_join(p->claimer);
+    claimer_end(p->exec.claimer);
+    claimer_join(p->exec.claimer);
     maintenance_timer_stop(p->maintenance);
     webhook_worker_stop(p->webhooks);
     if (exec->lease)

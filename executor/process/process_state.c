@@ -2,10 +2,13 @@
 
 #include <inttypes.h>
 
+#include "base/clock.h"
 #include "executor/cache/programs.h"
 #include "executor/cache/skills.h"
+#include "executor/db_thread/claim_pace.h"
 #include "executor/io/disk_thread.h"
 #include "executor/io/http_client.h"
+#include "executor/lease/claimer.h"
 #include "executor/lease/lease.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
@@ -83,6 +86,19 @@ static void log_slots(void *arg)
               slots_bytes(exec->slots), memory_budget_used(&exec->memory), exec->memory.max);
 }
 
+static void log_pace(void *arg)
+{
+    const struct executor *exec = arg;
+    const struct claim_pace *p = claimer_pace(exec->claimer);
+    struct claim_pace none = {0};
+    if (!p)
+        p = &none;
+    bool is_active = claim_pace_is_active(p, clock_boot_ms());
+    state_log("state.pace", "limited=%d claims_per_s=%lld accept_latency_us=%lld claimed_age_ms=%lld",
+              p->limited, p->limited ? (long long)p->rate : -1LL, is_active ? (long long)p->latency_us : 0LL,
+              (long long)claim_pace_queue_age(p));
+}
+
 static void log_queues(void *arg)
 {
     const struct executor *exec = arg;
@@ -138,6 +154,7 @@ void process_state_add(struct state_dump *dump, struct executor *exec)
     state_dump_add(dump, log_lease, exec);
     state_dump_add(dump, log_runs, exec);
     state_dump_add(dump, log_slots, exec);
+    state_dump_add(dump, log_pace, exec);
     state_dump_add(dump, log_queues, exec);
     state_dump_add(dump, log_effects, exec);
     state_dump_add(dump, log_warm_pool, exec);

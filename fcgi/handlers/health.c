@@ -4,6 +4,7 @@
 #include <string.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/field.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/metric_lines.h"
@@ -104,6 +105,13 @@ static char *add_run_metrics(char *text, const struct store_metrics *m)
     return add_bulk_metrics(add_webhook_metrics(add_schedule_metrics(text, m), m), m);
 }
 
+static char *add_accept_latency(char *text, int64_t us)
+{
+    return talloc_asprintf_append_buffer(
+        text, "# TYPE millrace_accept_latency_seconds gauge\nmillrace_accept_latency_seconds %.6f\n",
+        (double)us / 1e6);
+}
+
 static char *add_accept_counters(char *text, const struct accept_group_counters *c)
 {
     text = talloc_asprintf_append_buffer(
@@ -163,6 +171,7 @@ int h_health_metrics(struct request *r)
     struct store_metrics m;
     struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
     char *text = metrics_text(r, &r->app->shared->metrics, r->app->route_names, r->app->routes_n, is_open);
+    text = add_accept_latency(text, accept_latency_us(&r->app->shared->accept_latency, clock_boot_ms()));
     text = add_accept_counters(text, &c);
     text = add_slow_requests(text, &r->app->shared->slow);
     text = metrics_add_host(text, r);

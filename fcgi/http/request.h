@@ -94,6 +94,8 @@ struct request {
     struct reply reply;
 
     int64_t began_us;
+    /* Before that, for a worker; by the wall clock, 0 if it was set back. */
+    int64_t waited_ms;
     /* db_round_trips() when the request began. */
     uint64_t round_trips;
     /* log_error_count() when the request began. */

@@ -10,10 +10,12 @@ static void log_admission(void *arg)
     int64_t now_ms = clock_boot_ms();
     int64_t delayed_since_ms = atomic_load(&s->admission.delayed_since_ms);
     state_log("state.admission",
-              "started=%" PRIuFAST64 " delayed_ms=%lld overload_left_ms=%lld rejected_late=%" PRIuFAST64,
+              "started=%" PRIuFAST64 " delayed_ms=%lld overload_left_ms=%lld rejected_late=%" PRIuFAST64
+              " accept_latency_us=%lld",
               atomic_load(&s->admission.started),
               (long long)(delayed_since_ms > 0 ? now_ms - delayed_since_ms : 0),
-              (long long)admission_overload_ms(&s->admission, now_ms), atomic_load(&s->metrics.refused_late));
+              (long long)admission_overload_ms(&s->admission, now_ms), atomic_load(&s->metrics.refused_late),
+              (long long)accept_latency_us(&s->accept_latency, now_ms));
 }
 
 static void log_shared_cache(const char *name, const struct shared_cache *cache)

@@ -241,8 +241,10 @@ static bool admit(struct request *r)
 {
     const char *msec = request_param(r, "MSEC"); /* when nginx passed the request on */
     int64_t taken_ms = msec ? parse_msec(msec) : 0;
-    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_RESUMED) ||
-        is_admitted(r->app, clock_wall_ms() - taken_ms))
+    int64_t waited_ms = clock_wall_ms() - taken_ms;
+    if (taken_ms > 0 && waited_ms > 0)
+        r->waited_ms = waited_ms;
+    if (taken_ms <= 0 || r->route->flags & (ROUTE_OPEN | ROUTE_RESUMED) || is_admitted(r->app, waited_ms))
         return true;
     atomic_fetch_add(&r->app->shared->metrics.refused_late, 1);
     reply_err(r, ERR_UNAVAILABLE);

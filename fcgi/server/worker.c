@@ -23,6 +23,7 @@
 #include "fcgi/http/request.h"
 #include "fcgi/http/slow.h"
 #include "fcgi/server/routes.h"
+#include "redis/keys.h"
 #include "service/state_dump.h"
 
 /* A connection without progress for so long is broken. nginx buffers the whole body before it connects; only
@@ -141,6 +142,25 @@ int worker_accept(struct worker *w)
     }
 }
 
+/* For the executors. A hint: what does not reach Redis is dropped. */
+static void publish_latency(const struct app *app, int64_t median_us)
+{
+    void *scratch = talloc_new(NULL);
+    struct redis_arg publish[] = {redis_text("PUBLISH"), redis_channel_accept_latency(scratch),
+                                  redis_number(scratch, median_us)};
+    redis_queue(app->redis, publish, 3);
+    redis_flush(app->redis);
+    talloc_free(scratch);
+}
+
+static void count_latency(const struct request *r, int64_t us)
+{
+    int64_t median_us;
+    if (accept_latency_add(&r->app->shared->accept_latency, r->waited_ms * 1000 + us, clock_boot_ms(),
+                           &median_us))
+        publish_latency(r->app, median_us);
+}
+
 static void count_accept(const struct request *r, int64_t us)
 {
     int status = r->reply.status;
@@ -150,6 +170,8 @@ static void count_accept(const struct request *r, int64_t us)
                                                   : ACCEPT_ACCEPTED;
     bool has_run = outcome == ACCEPT_ACCEPTED && id_is_set(&r->execution_id);
     char trace_id[TRACE_ID_TEXT];
+    if (outcome == ACCEPT_ACCEPTED)
+        count_latency(r, us);
     if (has_run) {
         struct trace_context trace = trace_is_set(&r->trace) ? r->trace : trace_of_root(&r->execution_id);
         trace_id_text(&trace, trace_id);

@@ -7,6 +7,7 @@
 #include "account/balance_cache.h"
 #include "base/tally.h"
 #include "fcgi/shared/accept_group.h"
+#include "fcgi/shared/accept_latency.h"
 #include "fcgi/shared/address_limit.h"
 #include "fcgi/shared/admission.h"
 #include "fcgi/shared/metrics.h"
@@ -36,6 +37,7 @@ struct fcgi_shared {
     /* What the workers have counted and not added to MariaDB. */
     struct tally tally;
     struct admission admission;
+    struct accept_latency accept_latency;
     struct rate_area rate;
     struct idempotency_key_filter idempotency_key_filter;
     struct balance_cache seen_balances;

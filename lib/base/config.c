@@ -142,6 +142,14 @@ static const struct setting settings[] = {
     NUMBER_ROW(executor, max_active, 64, 1, 10000,
                "runs that one process executes at a time; waiting runs do not count"),
     NUMBER_ROW(
+        executor, accept_latency_ms, 50, 0, 10000,
+        "accepting has priority: while a request that starts a run takes longer than so many ms in the "
+        "median, executors claim fewer runs; 0: they never do"),
+    NUMBER_ROW(
+        executor, queue_age_max_s, 10, 1, 3600,
+        "seconds that queued runs may become old by that: the limit ends when a claimed run has waited "
+        "for half of it"),
+    NUMBER_ROW(
         executor, park_after_ms, 3000, 10, 86400000,
         "milliseconds of waiting after which a workflow's run is parked: no executor has it in memory, "
         "and any of them wakes it"),

@@ -63,6 +63,11 @@ struct redis_arg redis_channel_stops(void *ctx)
     return make_key(ctx, "stops", "");
 }
 
+struct redis_arg redis_channel_accept_latency(void *ctx)
+{
+    return make_key(ctx, "accept-latency", "");
+}
+
 struct redis_arg redis_channel_children(void *ctx)
 {
     return make_key(ctx, "children", "");

@@ -24,5 +24,7 @@ struct redis_arg redis_key_rate(void *ctx, const id *workspace);
 struct redis_arg redis_channel_events(void *ctx, const id *execution);
 /* Channel of the ids of stopped executions. */
 struct redis_arg redis_channel_stops(void *ctx);
+/* Channel on which hosts of the API publish the median time of their last accepts, in microseconds. */
+struct redis_arg redis_channel_accept_latency(void *ctx);
 /* Channel of ended children: "PARENT CHILD", two ids. */
 struct redis_arg redis_channel_children(void *ctx);

@@ -182,3 +182,29 @@ Test(claim_intake, hands_out_a_request_for_wakes_once)
     cr_assert(!found.wakes && found.ids_n == 1);
     talloc_free(in);
 }
+
+Test(claim_intake, claims_no_more_than_the_pace_allows)
+{
+    struct claim_intake *in = intake_new();
+    struct claimables found = {0};
+    claim_intake_add_slots(in, 20);
+    claim_intake_add_ids(in, some_ids, 10);
+    claim_intake_allow(in, 3);
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.limit == 3 && found.ids_n == 3 && found.paced);
+    claim_intake_count_claims(in, 2, 70);
+    claim_intake_count_claims(in, 1, 40);
+    cr_assert_not(claim_intake_has_work(in), "the allowance is used up");
+    cr_assert_not(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    int64_t oldest_ms;
+    cr_assert_eq(claim_intake_take_claimed(in, &oldest_ms), 3);
+    cr_assert_eq(oldest_ms, 70);
+    cr_assert_eq(claim_intake_take_claimed(in, &oldest_ms), 0);
+    cr_assert_eq(oldest_ms, 0);
+    int before = announced;
+    claim_intake_allow(in, -1);
+    cr_assert_eq(announced, before + 1, "seven ids are left");
+    cr_assert(claim_intake_take(in, COMMIT_BATCH_MAX, &found));
+    cr_assert(found.limit == 20 && found.ids_n == 7 && !found.paced);
+    talloc_free(in);
+}
