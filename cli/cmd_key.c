@@ -56,7 +56,7 @@ int cmd_key_create(struct cli *cli, int argc, char **argv)
     if (code != CLI_DONE)
         return code;
     char key[API_KEY_TEXT_SIZE];
-    enum err e = api_key_create(cli->db, cli->ctx, &k, key);
+    enum err e = api_key_create(cli->db, cli->ctx, cli->config->cell.name, &k, key);
     if (e != OK)
         return cli_fail_err(cli, e, "creating the key");
     json_object *o = key_json(cli, &k);

@@ -56,7 +56,7 @@ int cmd_operator_create(struct cli *cli, int argc, char **argv)
     o.expires_ms = days ? clock_wall_ms() + days * DAY_MS : 0;
     if (!cli_open(cli, STATEMENT_S))
         return CLI_FAILED;
-    enum err e = operator_create(cli->db, cli->ctx, &o, token);
+    enum err e = operator_create(cli->db, cli->ctx, cli->config->cell.name, &o, token);
     if (e == ERR_CONFLICT)
         return cli_fail(cli, "an operator has this name already: %s", o.name);
     if (e != OK)

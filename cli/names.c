@@ -97,18 +97,25 @@ int cli_responder(struct cli *cli, const id *workspace, const char *text, id *re
 
 int cli_key(struct cli *cli, const id *workspace, const char *text, id *key_r)
 {
-    size_t size = strlen(text) < API_KEY_PREFIX_LENGTH ? strlen(text) : API_KEY_PREFIX_LENGTH;
+    /* a key that names a cell is shown with more characters; a text of this length may also be a key that
+     * names none, with characters that are not shown */
+    size_t size = strnlen(text, API_KEY_CELL_PREFIX_LENGTH);
     struct db_value args[] = {db_id(workspace), db_bytes(text, size)};
     struct candidates c = {.n = 0};
     if (id_parse(text, strlen(text), key_r))
         return CLI_DONE;
     enum err e = add_candidates(cli, SQL_OPERATOR_FIND_KEY, args, 2, &c);
+    if (e == OK && c.n == 0 && size > API_KEY_PREFIX_LENGTH) {
+        size = API_KEY_PREFIX_LENGTH;
+        args[1] = db_bytes(text, size);
+        e = add_candidates(cli, SQL_OPERATOR_FIND_KEY, args, 2, &c);
+    }
     if (e == OK && c.n == 0)
         return cli_fail(
             cli,
             "key not found in this workspace: \"%.*s\" is neither an id (UUID) nor the beginning of a key as "
-            "`millrace key list` shows it (%d characters)",
-            (int)size, text, API_KEY_PREFIX_LENGTH);
+            "`millrace key list` shows it (%d characters; %d if it names a cell)",
+            (int)size, text, API_KEY_PREFIX_LENGTH, API_KEY_CELL_PREFIX_LENGTH);
     return choose(cli, e, "key", talloc_strndup(cli->ctx, text, size), &c, key_r);
 }
 

@@ -124,7 +124,7 @@ export async function send(method: string, path: string, options: Options = {}):
     if (date && Math.abs(date - Date.now() - skew) > 2000) skew = date - Date.now();
     if (response.ok) return response;
     const problem = await problemOf(response);
-    if (problem.status === 401 && !path.startsWith("/session")) endSession("Your session has ended. Please sign in again.");
+    if ((problem.status === 401 || problem.code === "wrong_cell") && !path.startsWith("/session")) endSession("Your session has ended. Please sign in again.");
     throw problem;
 }
 

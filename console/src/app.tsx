@@ -28,6 +28,12 @@ function Theme() {
     return <Choice aria-label="Colours" value={now} options={[["auto", "System colours"], ["light", "Light"], ["dark", "Dark"]]} onChange={(e) => { theme.value = e.currentTarget.value; }} />;
 }
 
+/** A key names its cell, and nginx sends the request there by this header, because it cannot read the body (docs/scaling.md). */
+function cellOf(token: string): Record<string, string> {
+    const cell = /^(?:sk|op)_live_([a-z0-9]{2})_[A-Za-z0-9_-]{43}$/.exec(token)?.[1];
+    return cell ? { "X-Millrace-Cell": cell } : {};
+}
+
 // --- sign-in ------------------------------------------------------------------------------------------------------------
 function SignIn() {
     const reason = useStore(signedOut);
@@ -37,7 +43,7 @@ function SignIn() {
         setBusy(true);
         setProblem(undefined);
         try {
-            const made = await request<Session>("POST", "/session", { body: { token: token.trim() } });
+            const made = await request<Session>("POST", "/session", { body: { token: token.trim() }, headers: cellOf(token.trim()) });
             if (made.kind !== "operator") choose(null);
             signedOut.value = "";
             session.value = made;
@@ -135,7 +141,7 @@ export function App() {
         setProblem(undefined);
         request<Session>("GET", "/session").then((found) => { session.value = found; }, (error) => {
             const p = asProblem(error);
-            if (p.status === 401) session.value = null;
+            if (p.status === 401 || p.code === "wrong_cell") session.value = null;
             else setProblem(p);
         });
     };

@@ -98,6 +98,10 @@ static bool find_ticket(struct answer *a)
     enum err e = signal_ticket_find(r->app->db, r, a->hash, &a->ticket);
     if (e != ERR_NOT_FOUND)
         auth_give_back_look_up(r, now_ms);
+    if (e == ERR_NOT_FOUND && auth_reject_foreign(r, "", token)) {
+        reply_recorded(a, "Wrong address");
+        return false;
+    }
     if (e != OK) {
         reply_failure(a, e);
         return false;

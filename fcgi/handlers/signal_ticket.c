@@ -206,7 +206,7 @@ int h_signal_ticket(struct request *r)
     if (e == OK && exec.kind != KIND_WORKFLOW)
         e = ERR_NOT_FOUND;
     if (e == OK)
-        e = signal_ticket_token(token);
+        e = signal_ticket_token(r->app->config->cell.name, token);
     if (e != OK)
         return reply_err(r, e);
     if (!check_choices(r, &exec, q.name, choices))

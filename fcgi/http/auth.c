@@ -4,6 +4,7 @@
 #include <strings.h>
 #include <talloc.h>
 
+#include "base/cell.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/scopes.h"
@@ -52,6 +53,19 @@ static bool reject_unauthenticated(struct request *r, const char *why)
 static bool reject_several_cookies(struct request *r)
 {
     return reject_unauthenticated(r, "Several cookies of sessions were sent; send one.");
+}
+
+bool auth_reject_foreign(struct request *r, const char *scheme, const char *secret)
+{
+    char cell[CELL_NAME_SIZE];
+    const char *own = r->app->config->cell.name;
+    if (!cell_is_foreign(own, scheme, secret, cell))
+        return false;
+    (void)request_reject(r, 421, "wrong_cell",
+                         "What was sent belongs to cell %s, and this is %s%s: the request was routed wrongly, "
+                         "or the cell does not exist.",
+                         cell, *own ? "cell " : "the default cell", own);
+    return true;
 }
 
 /* The client's address, or its network, as nginx counts it. */
@@ -245,6 +259,10 @@ static bool check_text(struct request *r, const char *text, struct credential *c
         api_key_hash(text, size, c->hash);
     if (!look_up(r, c, &cached))
         return false;
+    /* looked up first: a key of a workspace that was moved here names the cell where it was made */
+    if (!cached.found && auth_reject_foreign(
+                             r, c->kind == CREDENTIAL_OPERATOR ? OPERATOR_TOKEN_PREFIX : API_KEY_SCHEME, text))
+        return false;
     if (!is_valid(r, &cached))
         return reject_unauthenticated(r, "The API key is not valid.");
     grant_access(r, &cached);
@@ -267,6 +285,8 @@ static bool check_cookie(struct request *r, const char *token)
         return false;
     session_hash(token, size, c.hash);
     if (size <= KEY_MAX && !look_up(r, &c, &cached))
+        return false;
+    if (!cached.found && auth_reject_foreign(r, "", token))
         return false;
     if (!is_valid(r, &cached)) {
         /* No other request removes it: its late response would remove the cookie of a newer session. */
@@ -370,7 +390,10 @@ bool auth_check_ticket(struct request *r)
     int64_t now_ms = clock_boot_ms();
     if (!request_path_id(r, last, &execution) || !auth_take_look_up(r, now_ms))
         return false;
-    enum err e = ticket_use(r->app->db, r, request_query(r, "ticket"), &execution, &access);
+    const char *ticket = request_query(r, "ticket");
+    enum err e = ticket_use(r->app->db, r, ticket, &execution, &access);
+    if (e == ERR_DENIED && auth_reject_foreign(r, "", ticket))
+        return false;
     if (e == ERR_DENIED)
         return reject_unauthenticated(r, "The ticket is not valid for this execution or has expired.");
     auth_give_back_look_up(r, now_ms);

@@ -66,6 +66,10 @@ void auth_record_use(struct request *r);
  * sent twice. */
 int auth_find_key(const struct request *r, const char **key_r);
 
+/* Whether an unknown key, token, cookie or ticket of the scheme names another cell (lib/base/cell.h). If so, the
+ * request is rejected with 421 (request_reject). */
+bool auth_reject_foreign(struct request *r, const char *scheme, const char *secret);
+
 /* Takes one of the look-ups of unknown credentials that the client's address has in a second, for a ticket in
  * a path; now_ms is boot time. False if none is left: the reply is 429. Give it back if the ticket is
  * known. */

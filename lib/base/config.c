@@ -8,6 +8,7 @@
 #include <talloc.h>
 #include <unistd.h>
 
+#include "base/cell.h"
 #include "base/log.h"
 #include "base/origins.h"
 #include "base/retry_schedule.h"
@@ -57,6 +58,11 @@ static const char *public_url_problem(const char *text)
 static const char *blob_store_problem(const char *text)
 {
     return strcmp(text, "directory") == 0 || strcmp(text, "s3") == 0 ? NULL : "is not directory or s3";
+}
+
+static const char *cell_name_problem(const char *text)
+{
+    return !*text || cell_is_name(text) ? NULL : "is not two of a-z and 0-9, as in c7";
 }
 
 static const char *yes_or_no_problem(const char *text)
@@ -298,6 +304,9 @@ static const struct setting settings[] = {
     TEXT_ROW(admin, db_password_file, "", "file whose first line is the password of that user"),
     NUMBER_ROW(admin, audit_log_days, 730, 1, 36500,
                "days after which millrace audit-log --remove-expired removes a row"),
+    CHECKED_ROW(cell, name, "", cell_name_problem,
+                "name of this cell, two of a-z and 0-9, where several independent stacks share an address; "
+                "new keys, sessions and tickets carry it; empty: the default cell"),
     TEXT_ROW(dbcheck, listen, "127.0.0.1:9200",
              "address and port at which `millrace dbcheck` tells HAProxy whether this node is the writer"),
     TEXT_ROW(dbcheck, db_user, "millrace_dbcheck", "MariaDB user of `millrace dbcheck`"),

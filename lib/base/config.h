@@ -75,6 +75,9 @@ struct config {
         int64_t audit_log_days;
     } admin;
     struct {
+        const char *name;
+    } cell;
+    struct {
         const char *listen, *db_user, *db_password_file, *log_file;
     } dbcheck;
     struct {

@@ -12,16 +12,9 @@ _Static_assert((int)SIGNAL_TICKET_HASH_SIZE == (int)crypto_hash_sha256_BYTES, "t
 
 enum { ENDED_MAX = 500 /* the LIMIT of signal_ticket_ended.sql */ };
 
-enum err signal_ticket_token(char token_r[SIGNAL_TICKET_TEXT_SIZE])
+enum err signal_ticket_token(const char *cell, char token_r[SIGNAL_TICKET_TEXT_SIZE])
 {
-    unsigned char random[32];
-    if (sodium_init() < 0)
-        return ERR_INTERNAL;
-    randombytes_buf(random, sizeof random);
-    sodium_bin2base64(token_r, SIGNAL_TICKET_TEXT_SIZE, random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof random);
-    return OK;
+    return cell_make_secret("", cell, token_r, SIGNAL_TICKET_TEXT_SIZE);
 }
 
 void signal_ticket_hash(const char *token, uint8_t hash_r[SIGNAL_TICKET_HASH_SIZE])

@@ -1,14 +1,15 @@
-/* Tickets for signals: one-time URLs with which people answer a wait. A ticket is 256 random bits, made for
+/* Tickets for signals: one-time URLs with which people answer a wait. A ticket is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h), made for
  * the signals of one name of one run; only its hash is stored. It is good for one answer, until it expires,
  * until the wait for its signal is over, and until its run has ended. docs/correctness.md, "Tickets for
  * signals". */
 #pragma once
 
+#include "base/cell.h"
 #include "base/span.h"
 #include "mariadb/db.h"
 
 enum {
-    SIGNAL_TICKET_TEXT_SIZE = 43 + 1,
+    SIGNAL_TICKET_TEXT_SIZE = SECRET_TEXT_SIZE,
     SIGNAL_TICKET_HASH_SIZE = 32,
     /* Tickets of a run that are open at a time, and in all: their rows stay. */
     SIGNAL_TICKETS_OPEN_MAX = 1000,
@@ -26,8 +27,8 @@ enum {
     SIGNAL_TICKET_SECONDS_MAX = 366 * 86400,
 };
 
-/* Makes a token at random: the last segment of a ticket's URL. */
-enum err signal_ticket_token(char token_r[SIGNAL_TICKET_TEXT_SIZE]) WARN_UNUSED;
+/* Makes a token of the cell (the setting cell.name) at random: the last segment of a ticket's URL. */
+enum err signal_ticket_token(const char *cell, char token_r[SIGNAL_TICKET_TEXT_SIZE]) WARN_UNUSED;
 /* What of a token is stored. */
 void signal_ticket_hash(const char *token, uint8_t hash_r[SIGNAL_TICKET_HASH_SIZE]);
 

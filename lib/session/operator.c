@@ -15,30 +15,17 @@ void operator_hash(const char *token, size_t size, uint8_t hash[API_KEY_HASH_SIZ
     crypto_generichash(hash, API_KEY_HASH_SIZE, (const unsigned char *)token, size, key, sizeof key);
 }
 
-static enum err generate_token(char token_r[OPERATOR_TOKEN_SIZE])
-{
-    static const char scheme[] = OPERATOR_TOKEN_PREFIX;
-    unsigned char random[32];
-    if (sodium_init() < 0)
-        return ERR_INTERNAL;
-    randombytes_buf(random, sizeof random);
-    memcpy(token_r, scheme, sizeof scheme);
-    sodium_bin2base64(token_r + sizeof scheme - 1, OPERATOR_TOKEN_SIZE - sizeof scheme + 1, random,
-                      sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof random);
-    return OK;
-}
-
-enum err operator_create(struct db *db, void *ctx, struct operator* o, char token_r[OPERATOR_TOKEN_SIZE])
+enum err operator_create(struct db *db, void *ctx, const char *cell, struct operator* o,
+                         char token_r[OPERATOR_TOKEN_SIZE])
 {
     uint8_t hash[API_KEY_HASH_SIZE];
     char expires[CLOCK_TEXT_SIZE];
-    enum err e = generate_token(token_r);
+    enum err e = cell_make_secret(OPERATOR_TOKEN_PREFIX, cell, token_r, OPERATOR_TOKEN_SIZE);
     if (e != OK)
         return e;
     operator_hash(token_r, strlen(token_r), hash);
     o->created_ms = clock_wall_ms();
-    o->prefix = talloc_strndup(ctx, token_r, API_KEY_PREFIX_LENGTH);
+    o->prefix = talloc_strndup(ctx, token_r, api_key_prefix_length(OPERATOR_TOKEN_PREFIX, token_r));
     struct db_value args[] = {
         [OPERATOR_INSERT_SET_ID] = db_id(&o->id),
         [OPERATOR_INSERT_SET_NAME] = db_text(o->name),

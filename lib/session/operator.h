@@ -1,6 +1,7 @@
 /* Operators of the installation: people who look at all workspaces by the console, with the rights of a role.
- * An operator's token is "op_live_" and 43 base64url characters (256 random bits). It is shown once; only its
- * hash and its first characters are stored. It is no API key: it only opens a session of the console. */
+ * An operator's token is "op_live_", the cell ("c7_", or nothing) and 43 base64url characters (256 random
+ * bits; lib/base/cell.h). It is shown once; only its hash and its first characters are stored. It is no API
+ * key: it only opens a session of the console. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -28,9 +29,9 @@ struct operator
  * session. */
 void operator_hash(const char *token, size_t size, uint8_t hash[API_KEY_HASH_SIZE]);
 
-/* Makes an operator with the id, name, role and expiry of `o`, and sets o->prefix (on ctx) and o->created_ms.
+/* Makes an operator of the cell (the setting cell.name) with the id, name, role and expiry of `o`, and sets o->prefix (on ctx) and o->created_ms.
  * ERR_CONFLICT: an operator that is not revoked has the name. */
-enum err operator_create(struct db *db, void *ctx, struct operator* o,
+enum err operator_create(struct db *db, void *ctx, const char *cell, struct operator* o,
                          char token_r[OPERATOR_TOKEN_SIZE]) WARN_UNUSED;
 /* All operators, oldest first, on ctx. */
 enum err operator_list(struct db *db, void *ctx, struct operator** list_r, size_t *count_r) WARN_UNUSED;

@@ -66,18 +66,14 @@ static enum err create_work(struct db_tx *tx, void *arg)
     return e == OK ? deed_record(tx, "session.create", c->workspace, s->id.text, NULL) : e;
 }
 
-enum err session_create(struct db *db, struct session *s, const id *workspace, int64_t lifetime_ms,
-                        const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE])
+enum err session_create(struct db *db, const char *cell, struct session *s, const id *workspace,
+                        int64_t lifetime_ms, const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE])
 {
-    unsigned char random[32];
     uint8_t hash[SESSION_HASH_SIZE];
-    if (sodium_init() < 0)
-        return ERR_INTERNAL;
-    randombytes_buf(random, sizeof random);
-    sodium_bin2base64(token_r, SESSION_TOKEN_SIZE, random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof random);
-    session_hash(token_r, SESSION_TOKEN_SIZE - 1, hash);
+    enum err e = cell_make_secret("", cell, token_r, SESSION_TOKEN_SIZE);
+    if (e != OK)
+        return e;
+    session_hash(token_r, strlen(token_r), hash);
     s->id = id_new();
     s->created_ms = s->used_ms = clock_wall_ms();
     s->ends_ms = s->created_ms + lifetime_ms;

@@ -19,33 +19,26 @@ void api_key_hash(const char *key, size_t size, uint8_t hash[API_KEY_HASH_SIZE])
     crypto_hash_sha256(hash, (const unsigned char *)key, size);
 }
 
-static enum err generate_key(char key_r[API_KEY_TEXT_SIZE])
+size_t api_key_prefix_length(const char *scheme, const char *key)
 {
-    static const char scheme[] = "sk_live_";
-    unsigned char random[32];
-    if (sodium_init() < 0)
-        return ERR_INTERNAL;
-    randombytes_buf(random, sizeof random);
-    memcpy(key_r, scheme, sizeof scheme);
-    sodium_bin2base64(key_r + sizeof scheme - 1, API_KEY_TEXT_SIZE - sizeof scheme + 1, random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof random);
-    return OK;
+    char cell[CELL_NAME_SIZE];
+    return cell_of_secret(scheme, key, cell) ? API_KEY_CELL_PREFIX_LENGTH : API_KEY_PREFIX_LENGTH;
 }
 
-enum err api_key_create(struct db *db, void *ctx, struct api_key *k, char key_r[API_KEY_TEXT_SIZE])
+enum err api_key_create(struct db *db, void *ctx, const char *cell, struct api_key *k,
+                        char key_r[API_KEY_TEXT_SIZE])
 {
     struct workspace *workspace;
     size_t n;
     enum err e = workspace_list(db, ctx, &k->workspace_id, &workspace, &n);
     if (e == OK)
-        e = generate_key(key_r);
+        e = cell_make_secret(API_KEY_SCHEME, cell, key_r, API_KEY_TEXT_SIZE);
     if (e != OK)
         return e;
     uint8_t hash[API_KEY_HASH_SIZE];
     api_key_hash(key_r, strlen(key_r), hash);
     k->created_ms = clock_wall_ms();
-    k->prefix = talloc_strndup(ctx, key_r, API_KEY_PREFIX_LENGTH);
+    k->prefix = talloc_strndup(ctx, key_r, api_key_prefix_length(API_KEY_SCHEME, key_r));
     struct db_value args[] = {
         [API_KEY_INSERT_SET_ID] = db_id(&k->id),
         [API_KEY_INSERT_SET_WORKSPACE_ID] = db_id(&k->workspace_id),

@@ -1,13 +1,16 @@
-/* API keys: "sk_live_" and 43 base64url characters (256 random bits). The key is shown once and never stored:
- * only its SHA-256 and its first characters are. */
+/* API keys: "sk_live_", the cell ("c7_", or nothing) and 43 base64url characters (256 random bits;
+ * lib/base/cell.h). The key is shown once and never stored: only its SHA-256 and its first characters are. */
 #pragma once
 
+#include "base/cell.h"
 #include "mariadb/db.h"
 
+#define API_KEY_SCHEME "sk_live_"
 enum {
-    API_KEY_TEXT_SIZE = 8 + 43 + 1,
-    /* Characters of the key that may be shown later. */
-    API_KEY_PREFIX_LENGTH = 12,
+    API_KEY_TEXT_SIZE = sizeof API_KEY_SCHEME - 1 + SECRET_TEXT_SIZE,
+    /* Characters of the key that may be shown later: its scheme, its cell and four random ones. */
+    API_KEY_PREFIX_LENGTH = 8 + 4,
+    API_KEY_CELL_PREFIX_LENGTH = 8 + 3 + 4,
     API_KEY_HASH_SIZE = 32,
 };
 
@@ -21,12 +24,15 @@ struct api_key {
     int64_t expires_ms, revoked_ms, last_used_ms;
 };
 
+/* How many characters of a whole key, or of an operator's token, may be shown later. */
+size_t api_key_prefix_length(const char *scheme, const char *key);
+
 /* SHA-256, by which a key is found. */
 void api_key_hash(const char *key, size_t size, uint8_t hash[API_KEY_HASH_SIZE]);
 
-/* Makes a key with the id, workspace, principal, scopes and expiry of `k`, and sets k->prefix (on ctx) and
+/* Makes a key of the cell (the setting cell.name) with the id, workspace, principal, scopes and expiry of `k`, and sets k->prefix (on ctx) and
  * k->created_ms. ERR_NOT_FOUND: no such workspace. */
-enum err api_key_create(struct db *db, void *ctx, struct api_key *k,
+enum err api_key_create(struct db *db, void *ctx, const char *cell, struct api_key *k,
                         char key_r[API_KEY_TEXT_SIZE]) WARN_UNUSED;
 /* All keys of a workspace, oldest first, on ctx. */
 enum err api_key_list(struct db *db, void *ctx, const id *workspace, struct api_key **list_r,

@@ -16,16 +16,13 @@ static void hash_ticket(const char *ticket, uint8_t hash[HASH_SIZE])
     crypto_hash_sha256(hash, (const unsigned char *)ticket, strlen(ticket));
 }
 
-enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key, int64_t quota,
-                       char ticket_r[TICKET_TEXT_SIZE])
+enum err ticket_create(struct db *db, const char *cell, const id *workspace, const id *execution,
+                       const id *key, int64_t quota, char ticket_r[TICKET_TEXT_SIZE])
 {
-    unsigned char random[32];
     uint8_t hash[HASH_SIZE];
-    if (sodium_init() < 0)
-        return ERR_INTERNAL;
-    randombytes_buf(random, sizeof random);
-    sodium_bin2base64(ticket_r, TICKET_TEXT_SIZE, random, sizeof random,
-                      sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    enum err e = cell_make_secret("", cell, ticket_r, TICKET_TEXT_SIZE);
+    if (e != OK)
+        return e;
     hash_ticket(ticket_r, hash);
     int64_t now_ms = clock_wall_ms();
     struct db_rows *rows;
@@ -41,7 +38,7 @@ enum err ticket_create(struct db *db, const id *workspace, const id *execution, 
         [TICKET_INSERT_SET_COUNT + 2] = db_number(quota),
     };
     void *scratch = talloc_new(NULL);
-    enum err e = db_run(db, scratch, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT + 3, &rows);
+    e = db_run(db, scratch, SQL_TICKET_INSERT, args, TICKET_INSERT_SET_COUNT + 3, &rows);
     if (e == OK && rows->affected == 0)
         e = ERR_LIMIT;
     talloc_free(scratch);

@@ -1,22 +1,23 @@
 /* Tickets for event streams. A browser's EventSource cannot send headers, so it carries a ticket in its URL
- * instead of an API key. A ticket is 256 random bits, valid for one run; only its hash is stored. It must be
+ * instead of an API key. A ticket is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h), valid for one run; only its hash is stored. It must be
  * used within one minute, then stays valid until five minutes after the end of its run, and becomes invalid
  * when the API key that created it expires or is revoked. */
 #pragma once
 
+#include "base/cell.h"
 #include "mariadb/db.h"
 
 enum {
-    TICKET_TEXT_SIZE = 43 + 1,
+    TICKET_TEXT_SIZE = SECRET_TEXT_SIZE,
     TICKET_FIRST_USE_MS = 60 * 1000,
     TICKET_AFTER_END_MS = 5 * 60 * 1000,
 };
 
-/* The caller must have found the run in its workspace. `quota` is the setting quotas.tickets, which applies
+/* `cell` is the setting cell.name. The caller must have found the run in its workspace. `quota` is the setting quotas.tickets, which applies
  * unless the workspace has its own limit. ERR_LIMIT: the workspace has as many tickets as it may have.
  */
-enum err ticket_create(struct db *db, const id *workspace, const id *execution, const id *key, int64_t quota,
-                       char ticket_r[TICKET_TEXT_SIZE]) WARN_UNUSED;
+enum err ticket_create(struct db *db, const char *cell, const id *workspace, const id *execution,
+                       const id *key, int64_t quota, char ticket_r[TICKET_TEXT_SIZE]) WARN_UNUSED;
 
 struct ticket_access {
     id workspace_id, key_id;
