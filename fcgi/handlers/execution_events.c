@@ -78,8 +78,8 @@ int h_execution_ticket(struct request *r)
         return reply_problem(
             r, 403, "insufficient_scope",
             "A ticket belongs to an API key; a session of the console opens streams itself.");
-    enum err e = ticket_create(r->app->db, r->app->config->cell.name, &run.workspace_id, &run.execution_id, &r->access.key_id,
-                               r->app->config->quotas.tickets, ticket);
+    enum err e = ticket_create(r->app->db, r->app->config->cell.name, &run.workspace_id, &run.execution_id,
+                               &r->access.key_id, r->app->config->quotas.tickets, ticket);
     if (e == ERR_LIMIT)
         return reply_ticket_quota(r);
     if (e != OK)

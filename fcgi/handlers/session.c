@@ -97,7 +97,8 @@ int h_session_create(struct request *r)
     struct session session = {.operator_id = r->access.operator_id};
     if (!id_is_set(&session.operator_id))
         session.key_id = r->access.key_id;
-    enum err e = session_create(r->app->db, r->app->config->cell.name, &session, workspace_of(r), lifetime_ms, &old, cookie);
+    enum err e = session_create(r->app->db, r->app->config->cell.name, &session, workspace_of(r), lifetime_ms,
+                                &old, cookie);
     if (e != OK)
         return reply_err(r, e);
     if (id_is_set(&old.id))

@@ -61,10 +61,11 @@ bool auth_reject_foreign(struct request *r, const char *scheme, const char *secr
     const char *own = r->app->config->cell.name;
     if (!cell_is_foreign(own, scheme, secret, cell))
         return false;
-    (void)request_reject(r, 421, "wrong_cell",
-                         "What was sent belongs to cell %s, and this is %s%s: the request was routed wrongly, "
-                         "or the cell does not exist.",
-                         cell, *own ? "cell " : "the default cell", own);
+    (void)request_reject(
+        r, 421, "wrong_cell",
+        "What was sent belongs to cell %s, and this is %s%s: the request was routed wrongly, "
+        "or the cell does not exist.",
+        cell, *own ? "cell " : "the default cell", own);
     return true;
 }
 
@@ -260,8 +261,8 @@ static bool check_text(struct request *r, const char *text, struct credential *c
     if (!look_up(r, c, &cached))
         return false;
     /* looked up first: a key of a workspace that was moved here names the cell where it was made */
-    if (!cached.found && auth_reject_foreign(
-                             r, c->kind == CREDENTIAL_OPERATOR ? OPERATOR_TOKEN_PREFIX : API_KEY_SCHEME, text))
+    if (!cached.found &&
+        auth_reject_foreign(r, c->kind == CREDENTIAL_OPERATOR ? OPERATOR_TOKEN_PREFIX : API_KEY_SCHEME, text))
         return false;
     if (!is_valid(r, &cached))
         return reject_unauthenticated(r, "The API key is not valid.");

@@ -66,8 +66,8 @@ void auth_record_use(struct request *r);
  * sent twice. */
 int auth_find_key(const struct request *r, const char **key_r);
 
-/* Whether an unknown key, token, cookie or ticket of the scheme names another cell (lib/base/cell.h). If so, the
- * request is rejected with 421 (request_reject). */
+/* Whether an unknown key, token, cookie or ticket of the scheme names another cell (lib/base/cell.h). If so,
+ * the request is rejected with 421 (request_reject). */
 bool auth_reject_foreign(struct request *r, const char *scheme, const char *secret);
 
 /* Takes one of the look-ups of unknown credentials that the client's address has in a second, for a ticket in

@@ -1,7 +1,7 @@
-/* Tickets for signals: one-time URLs with which people answer a wait. A ticket is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h), made for
- * the signals of one name of one run; only its hash is stored. It is good for one answer, until it expires,
- * until the wait for its signal is over, and until its run has ended. docs/correctness.md, "Tickets for
- * signals". */
+/* Tickets for signals: one-time URLs with which people answer a wait. A ticket is the cell ("c7_", or
+ * nothing) and 256 random bits (lib/base/cell.h), made for the signals of one name of one run; only its hash
+ * is stored. It is good for one answer, until it expires, until the wait for its signal is over, and until
+ * its run has ended. docs/correctness.md, "Tickets for signals". */
 #pragma once
 
 #include "base/cell.h"

@@ -29,8 +29,8 @@ struct operator
  * session. */
 void operator_hash(const char *token, size_t size, uint8_t hash[API_KEY_HASH_SIZE]);
 
-/* Makes an operator of the cell (the setting cell.name) with the id, name, role and expiry of `o`, and sets o->prefix (on ctx) and o->created_ms.
- * ERR_CONFLICT: an operator that is not revoked has the name. */
+/* Makes an operator of the cell (the setting cell.name) with the id, name, role and expiry of `o`, and sets
+ * o->prefix (on ctx) and o->created_ms. ERR_CONFLICT: an operator that is not revoked has the name. */
 enum err operator_create(struct db *db, void *ctx, const char *cell, struct operator* o,
                          char token_r[OPERATOR_TOKEN_SIZE]) WARN_UNUSED;
 /* All operators, oldest first, on ctx. */

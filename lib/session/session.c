@@ -67,7 +67,8 @@ static enum err create_work(struct db_tx *tx, void *arg)
 }
 
 enum err session_create(struct db *db, const char *cell, struct session *s, const id *workspace,
-                        int64_t lifetime_ms, const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE])
+                        int64_t lifetime_ms, const struct session_replaced *old,
+                        char token_r[SESSION_TOKEN_SIZE])
 {
     uint8_t hash[SESSION_HASH_SIZE];
     enum err e = cell_make_secret("", cell, token_r, SESSION_TOKEN_SIZE);

@@ -1,7 +1,8 @@
 /* Sessions of the console. A person exchanges an API key or an operator's token for a cookie, so that it is
- * not kept in the browser. The cookie is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h); only its hash is stored. A session has the scopes
- * of its key, or of its operator's role. It ends when the key or the operator is revoked or expires, when it
- * was not used for the idle time, at its absolute end, or when it is deleted. */
+ * not kept in the browser. The cookie is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h);
+ * only its hash is stored. A session has the scopes of its key, or of its operator's role. It ends when the
+ * key or the operator is revoked or expires, when it was not used for the idle time, at its absolute end, or
+ * when it is deleted. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -37,11 +38,13 @@ struct session_replaced {
     const id *workspace;
 };
 
-/* Makes a session of the cell (the setting cell.name), of s->key_id or s->operator_id that ends after `lifetime_ms`, sets the other fields, and
- * deletes the session `old` in the same transaction; nothing happens if `old` is gone already.
- * `workspace` is that of the key, for the audit log; NULL for an operator. Errors as of db_transaction. */
+/* Makes a session of the cell (the setting cell.name), of s->key_id or s->operator_id that ends after
+ * `lifetime_ms`, sets the other fields, and deletes the session `old` in the same transaction; nothing
+ * happens if `old` is gone already. `workspace` is that of the key, for the audit log; NULL for an operator.
+ * Errors as of db_transaction. */
 enum err session_create(struct db *db, const char *cell, struct session *s, const id *workspace,
-                        int64_t lifetime_ms, const struct session_replaced *old, char token_r[SESSION_TOKEN_SIZE]) WARN_UNUSED;
+                        int64_t lifetime_ms, const struct session_replaced *old,
+                        char token_r[SESSION_TOKEN_SIZE]) WARN_UNUSED;
 /* For authentication: the session with this hash, its key, and limits of the key's workspace. For an
  * operator's session, operator_r->id is set, with name and role on ctx, and *key_r stands for the operator:
  * it has its id, the scopes of its role, its end, and no workspace. Also finds sessions that have ended; the

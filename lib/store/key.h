@@ -30,8 +30,8 @@ size_t api_key_prefix_length(const char *scheme, const char *key);
 /* SHA-256, by which a key is found. */
 void api_key_hash(const char *key, size_t size, uint8_t hash[API_KEY_HASH_SIZE]);
 
-/* Makes a key of the cell (the setting cell.name) with the id, workspace, principal, scopes and expiry of `k`, and sets k->prefix (on ctx) and
- * k->created_ms. ERR_NOT_FOUND: no such workspace. */
+/* Makes a key of the cell (the setting cell.name) with the id, workspace, principal, scopes and expiry of
+ * `k`, and sets k->prefix (on ctx) and k->created_ms. ERR_NOT_FOUND: no such workspace. */
 enum err api_key_create(struct db *db, void *ctx, const char *cell, struct api_key *k,
                         char key_r[API_KEY_TEXT_SIZE]) WARN_UNUSED;
 /* All keys of a workspace, oldest first, on ctx. */

@@ -1,7 +1,8 @@
 /* Tickets for event streams. A browser's EventSource cannot send headers, so it carries a ticket in its URL
- * instead of an API key. A ticket is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h), valid for one run; only its hash is stored. It must be
- * used within one minute, then stays valid until five minutes after the end of its run, and becomes invalid
- * when the API key that created it expires or is revoked. */
+ * instead of an API key. A ticket is the cell ("c7_", or nothing) and 256 random bits (lib/base/cell.h),
+ * valid for one run; only its hash is stored. It must be used within one minute, then stays valid until five
+ * minutes after the end of its run, and becomes invalid when the API key that created it expires or is
+ * revoked. */
 #pragma once
 
 #include "base/cell.h"
@@ -13,8 +14,9 @@ enum {
     TICKET_AFTER_END_MS = 5 * 60 * 1000,
 };
 
-/* `cell` is the setting cell.name. The caller must have found the run in its workspace. `quota` is the setting quotas.tickets, which applies
- * unless the workspace has its own limit. ERR_LIMIT: the workspace has as many tickets as it may have.
+/* `cell` is the setting cell.name. The caller must have found the run in its workspace. `quota` is the
+ * setting quotas.tickets, which applies unless the workspace has its own limit. ERR_LIMIT: the workspace has
+ * as many tickets as it may have.
  */
 enum err ticket_create(struct db *db, const char *cell, const id *workspace, const id *execution,
                        const id *key, int64_t quota, char ticket_r[TICKET_TEXT_SIZE]) WARN_UNUSED;

@@ -7,7 +7,8 @@
 
 Test(cell, a_name_is_two_lower_case_letters_or_digits)
 {
-    static const char *const good[] = {"c7", "00", "zz"}, *const bad[] = {"", "c", "c77", "C7", "c_", "c-", " c"};
+    static const char *const good[] = {"c7", "00", "zz"}, *const bad[] = {"",   "c",  "c77", "C7",
+                                                                          "c_", "c-", " c"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         cr_expect(cell_is_name(good[i]), "%s", good[i]);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -42,7 +43,8 @@ Test(cell, is_recognized_by_form_and_length)
         "sk_live_c7_",
         "sk_live_" RANDOM,
         /* the random characters of a key without a cell begin like a cell */
-        "sk_live_c7_" "abcdefghijklmnopqrstuvwxyzABCDEFGHIJK_-9",
+        "sk_live_c7_"
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJK_-9",
         "sk_live_c7_" RANDOM "x",
         "sk_live_C7_" RANDOM,
         "sk_live_c77_" RANDOM,
