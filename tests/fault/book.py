@@ -4,7 +4,9 @@ import json
 import threading
 import time
 
-CUT = 0  # pseudo status: the connection was closed without a response
+CUT = 0      # pseudo status: the connection was closed without a response
+BROKEN = -1  # pseudo status: a stream ended before its last event
+PSEUDO = {CUT: "cut", BROKEN: "broken"}
 
 
 class Answer:
@@ -27,7 +29,7 @@ class Answer:
 
 
 class Caller:
-    """Sends requests below /api/v1, each on a new connection. Never retries."""
+    """Sends requests, below /api/v1 unless told otherwise, each on a new connection. Never retries."""
 
     def __init__(self, port, key, address=None):
         self.port, self.key, self.address = port, key, address
@@ -39,7 +41,7 @@ class Caller:
         head = f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode()
         return self.send("POST", "/files", head + content + b"\r\n--x--\r\n", type="multipart/form-data; boundary=x")
 
-    def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=90):
+    def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=90, below="/api/v1"):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout, source_address=self.address)
         headers = {"Authorization": "Bearer " + self.key}
         if body is not None:
@@ -47,7 +49,7 @@ class Caller:
         if idempotency_key:
             headers["Idempotency-Key"] = idempotency_key
         try:
-            connection.request(method, "/api/v1" + path, body=body, headers=headers)
+            connection.request(method, below + path, body=body, headers=headers)
             r = connection.getresponse()
             return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
         except (OSError, http.client.HTTPException) as e:
@@ -119,7 +121,7 @@ class Book:
             return [r for r in self.runs.values() if r.id]
 
     def needs_excuse(self, what, answer, sent, received):
-        self.count(f"{what} {answer.status or 'cut'}")
+        self.count(f"{what} {PSEUDO.get(answer.status, answer.status)}")
         if answer.status == 503 and "retry-after" not in answer.headers:
             self.complain(f"{what}: 503 without Retry-After: {answer}")
         if answer.status in (502, 504) and answer.code != "outcome_unknown":

@@ -14,7 +14,7 @@ import time
 
 import pymysql
 
-from book import CUT
+from book import BROKEN, CUT
 from stack import BIN, ROOT, alive, children_of, eventually, kill
 
 LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
@@ -81,7 +81,7 @@ class Faults:
         self.restart("api", self.excused("api master", 502, 503, 504), self.rng.uniform(0, 1))
 
     def nginx(self):
-        self.restart("nginx", self.excused("nginx", CUT), self.rng.uniform(0, 0.5), with_children=True)
+        self.restart("nginx", self.excused("nginx", CUT, BROKEN), self.rng.uniform(0, 0.5), with_children=True)
 
     def nginx_reload(self):
         kill(self.stack.pid("nginx"), signal.SIGHUP)
@@ -91,7 +91,7 @@ class Faults:
         roll_api(self.stack)
 
     def stream(self):
-        self.restart("stream", self.excused("stream"), self.rng.uniform(0, 0.5))
+        self.restart("stream", self.excused("stream", BROKEN), self.rng.uniform(0, 0.5))
 
     # --- executors ---
     def executor_process(self):

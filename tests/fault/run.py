@@ -28,6 +28,8 @@ import webhooks  # noqa: E402
 from grants import Grants  # noqa: E402
 from bulk import Bulk  # noqa: E402
 from schedules import Schedules  # noqa: E402
+from tickets import Tickets  # noqa: E402
+from agents import Agents  # noqa: E402
 from stack import eventually  # noqa: E402
 
 SLACK_S = 6          # an error response may come this much later than the end of the fault that caused it
@@ -131,6 +133,8 @@ class Harness:
         self.schedules = Schedules(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.grants = Grants(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.bulk = Bulk(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
+        self.tickets = Tickets(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
+        self.agents = Agents(self.stack, self.book, self.seed)
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
@@ -151,6 +155,8 @@ class Harness:
         self.schedules.start()
         self.grants.start()
         self.bulk.start()
+        self.tickets.start()
+        self.agents.start()
         if self.hostile:
             self.hostile.start()
         eventually(lambda: self.book.last_accepted, 30, "the first accepted run")
@@ -215,10 +221,12 @@ class Harness:
         self.schedules.finish()
         self.bulk.finish()
         self.grants.finish()
+        self.tickets.finish()
+        self.agents.finish()
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
         self.say("checks")
-        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.hostile) if w])
+        rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.tickets, self.agents, self.hostile) if w])
         check_files(self.book, self.clients)
         check_erased(self.stack, self.book, self.faults.dead_blobs)
         check_failures(self.stack, self.book)
@@ -228,6 +236,8 @@ class Harness:
         self.schedules.check()
         self.grants.check()
         self.bulk.check()
+        self.tickets.check()
+        self.agents.check()
         self.webhooks.check()
         self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
