@@ -1,5 +1,6 @@
 #include "stream/subscriptions.h"
 
+#include <string.h>
 #include <talloc.h>
 #include <uthash.h>
 
@@ -15,6 +16,8 @@ enum {
     POLL_RUNS_MAX = 1024,
     /* publishers do not use Redis for a second after a failure */
     DISTRUST_MS = 5000,
+    /* after a gap of a publisher that is back: one or two polls of all runs */
+    GAP_MS = 1500,
 };
 
 struct watched_run {
@@ -41,7 +44,9 @@ struct subscriptions {
     /* a poll is in flight */
     bool poll_in_flight;
     struct redis_subscriber *redis;
-    /* until then (boot time) publishers may not have noticed that Redis is back */
+    /* the channel of publishers that have dropped messages */
+    struct redis_arg gaps;
+    /* until then (boot time) publishers may not have noticed that Redis is back, or have dropped messages */
     int64_t distrust_until_ms;
 };
 
@@ -209,9 +214,18 @@ static struct watched_run *find_channel_run(struct subscriptions *subs, struct r
     return channel.size < ID_LENGTH ? NULL : find_watched_run(subs, channel.bytes + channel.size - ID_LENGTH);
 }
 
+static void distrust(struct subscriptions *subs, int for_ms)
+{
+    int64_t until_ms = clock_boot_ms() + for_ms;
+    if (subs->distrust_until_ms < until_ms)
+        subs->distrust_until_ms = until_ms;
+}
+
 static void on_redis_message(void *arg, struct redis_arg channel, struct redis_arg message)
 {
     struct subscriptions *subs = arg;
+    if (channel.size == subs->gaps.size && memcmp(channel.bytes, subs->gaps.bytes, channel.size) == 0)
+        distrust(subs, GAP_MS);
     struct watched_run *run = find_channel_run(subs, channel);
     if (!run)
         return;
@@ -239,7 +253,8 @@ static void connect_redis(struct subscriptions *subs)
 {
     if (redis_subscriber_connect(subs->redis) != OK)
         return;
-    subs->distrust_until_ms = clock_boot_ms() + DISTRUST_MS;
+    distrust(subs, DISTRUST_MS);
+    redis_subscriber_add(subs->redis, subs->gaps);
     struct watched_run *run, *next;
     HASH_ITER(hh, subs->runs, run, next)
     {
@@ -261,6 +276,7 @@ struct subscriptions *subscriptions_new(void *ctx, struct event_base *base, cons
     struct subscriptions *subs = talloc_zero(ctx, struct subscriptions);
     subs->redis = redis_subscriber_new(subs, base, redis_socket, &redis_callbacks, subs);
     subs->db_thread = db_thread;
+    subs->gaps = redis_channel_gaps(subs);
     talloc_set_destructor(subs, subscriptions_destroy);
     connect_redis(subs);
     return subs;

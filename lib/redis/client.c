@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "redis/keys.h"
 
 enum {
     /* of connecting, and of a call */
@@ -31,6 +32,8 @@ struct redis {
     /* the outage was logged; also set from other threads by redis_mute_disconnect */
     atomic_bool warned;
     unsigned failures;
+    /* commands that nobody waits for were dropped, or may have been */
+    bool has_gap;
 };
 
 struct redis_arg redis_text(const char *text)
@@ -52,6 +55,7 @@ static void redis_disconnect(struct redis *r)
 {
     if (r->context)
         redisFree(r->context);
+    r->has_gap |= r->unread > 0;
     r->context = NULL;
     r->unread = 0;
 }
@@ -129,6 +133,18 @@ static void load_scripts(struct redis *r)
     }
 }
 
+/* Tells subscribers that they may have missed a message: they read the database instead of waiting for the next one. */
+static void publish_gap(struct redis *r)
+{
+    void *scratch = talloc_new(NULL);
+    const struct redis_arg args[] = {redis_text("PUBLISH"), redis_channel_gaps(scratch), redis_text("")};
+    if (r->context && append_command(r, args, 3) == OK) {
+        r->unread++;
+        r->has_gap = false;
+    }
+    talloc_free(scratch);
+}
+
 /* True if the server closed the connection while it was idle. Queued commands sent into such a connection
  * would be lost at the first use after each restart of Redis. */
 static bool is_closed(const struct redis *r)
@@ -158,6 +174,8 @@ static enum err redis_connect(struct redis *r)
         log_info("redis.reconnected", "socket=%s", r->socket);
     r->warned = false;
     load_scripts(r);
+    if (r->has_gap)
+        publish_gap(r);
     return OK;
 }
 
@@ -265,6 +283,8 @@ void redis_queue(struct redis *r, const struct redis_arg *args, size_t n)
 {
     if (redis_connect(r) == OK && append_command(r, args, n) == OK)
         r->unread++;
+    else
+        r->has_gap = true;
 }
 
 void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_arg *args, size_t keys_n,

@@ -72,3 +72,8 @@ struct redis_arg redis_channel_children(void *ctx)
 {
     return make_key(ctx, "children", "");
 }
+
+struct redis_arg redis_channel_gaps(void *ctx)
+{
+    return make_key(ctx, "gaps", "");
+}

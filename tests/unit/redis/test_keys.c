@@ -24,6 +24,7 @@ Test(redis_keys, begin_with_the_prefix)
     expect_name(redis_channel_events(ctx, &workspace), "test-events:01890000-0000-7000-8000-000000000001");
     expect_name(redis_channel_stops(ctx), "test-stops");
     expect_name(redis_channel_children(ctx), "test-children");
+    expect_name(redis_channel_gaps(ctx), "test-gaps");
     expect_name(redis_pattern_replays(ctx), "test-replay:*");
     talloc_free(ctx);
 }
