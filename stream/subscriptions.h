@@ -1,7 +1,8 @@
 /* The runs that have subscribers (event streams and waiters). Each run is watched once, whatever the number
  * of its subscribers, through one channel of Redis, so runs without subscribers cost nothing. MariaDB is
  * polled once a second for the runs that have waiters, and for all watched runs while Redis is unreachable
- * and for 5 s afterwards, and once after a publisher said that it has dropped messages. It is also polled for a stream's run and API key at each of its pings.
+ * and for 5 s afterwards, and once after a publisher said that it has dropped messages. It is also polled for
+ * a stream's run and API key at each of its pings.
  *
  * Loop thread only. */
 #pragma once

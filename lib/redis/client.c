@@ -133,7 +133,8 @@ static void load_scripts(struct redis *r)
     }
 }
 
-/* Tells subscribers that they may have missed a message: they read the database instead of waiting for the next one. */
+/* Tells subscribers that they may have missed a message: they read the database instead of waiting for the
+ * next one. */
 static void publish_gap(struct redis *r)
 {
     void *scratch = talloc_new(NULL);

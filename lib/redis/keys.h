@@ -28,5 +28,6 @@ struct redis_arg redis_channel_stops(void *ctx);
 struct redis_arg redis_channel_accept_latency(void *ctx);
 /* Channel of ended children: "PARENT CHILD", two ids. */
 struct redis_arg redis_channel_children(void *ctx);
-/* Channel of publishers that could not publish for a while. The client sends it by itself; the message is empty. */
+/* Channel of publishers that could not publish for a while. The client sends it by itself; the message is
+ * empty. */
 struct redis_arg redis_channel_gaps(void *ctx);

@@ -41,7 +41,8 @@ static void publish(struct server *s)
     redis_flush(s->client);
 }
 
-/* Accepts the client's connection, which it opens by one of its commands, and reads what it sends until `last` came. */
+/* Accepts the client's connection, which it opens by one of its commands, and reads what it sends until
+ * `last` came. */
 static void serve(struct server *s, const char *last)
 {
     size_t size = 0;
@@ -79,7 +80,8 @@ Test(redis_client, tells_subscribers_that_messages_may_be_missing, .timeout = 60
     close(s.fd); /* without an answer: it is not known what was published */
     publish(&s);
     serve(&s, "\r\nlost\r\n");
-    cr_expect(strstr(s.sent, gap) && strstr(s.sent, gap) < strstr(s.sent, "\r\nlost\r\n"), "it is told first");
+    cr_expect(strstr(s.sent, gap) && strstr(s.sent, gap) < strstr(s.sent, "\r\nlost\r\n"),
+              "it is told first");
     server_close(&s);
 }
 
