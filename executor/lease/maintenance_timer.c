@@ -20,6 +20,7 @@
 #include "run/recover.h"
 #include "run/run_counts.h"
 #include "run/stop_tree.h"
+#include "service/worker_step.h"
 #include "store/feed.h"
 
 enum {
@@ -30,7 +31,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 19 };
+enum { TASKS = 22 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -45,6 +46,7 @@ struct maintenance_timer {
     bool ensured;
     /* The tasks that this process has taken and that have more to do. */
     bool unfinished[TASKS];
+    struct worker_step steps[TASKS];
     /* refresh_credits: the last account that was copied. */
     id credits_after;
     /* lose_orphans */
@@ -90,14 +92,15 @@ static enum err refresh_credits_step(struct maintenance_timer *m, uint64_t *n_r,
 
 static enum err expire_keys_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    uint64_t batches;
     enum err e = maintenance_delete_expired_keys(m->db, n_r);
     *more_r = *n_r == MAINTENANCE_ROWS_MAX;
-    if (e != OK)
-        return e;
-    e = maintenance_delete_expired_batches(m->db, &batches);
-    *n_r += batches;
-    *more_r = *more_r || batches == MAINTENANCE_BATCHES_MAX;
+    return e;
+}
+
+static enum err expire_batches_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_expired_batches(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_BATCHES_MAX;
     return e;
 }
 
@@ -110,14 +113,15 @@ static enum err end_sessions_step(struct maintenance_timer *m, uint64_t *n_r, bo
 
 static enum err expire_occurrences_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    uint64_t periods;
     enum err e = maintenance_delete_old_occurrences(m->db, n_r);
     *more_r = *n_r == MAINTENANCE_ROWS_MAX;
-    if (e != OK)
-        return e;
-    e = maintenance_delete_old_budget_periods(m->db, &periods);
-    *n_r += periods;
-    *more_r = *more_r || periods == MAINTENANCE_ROWS_MAX;
+    return e;
+}
+
+static enum err expire_budget_periods_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    enum err e = maintenance_delete_old_budget_periods(m->db, n_r);
+    *more_r = *n_r == MAINTENANCE_ROWS_MAX;
     return e;
 }
 
@@ -184,11 +188,12 @@ static enum err expire_runs_step(struct maintenance_timer *m, uint64_t *n_r, boo
 /* The object store is away: the other tasks must not wait for it again and again. */
 enum { OBJECTS_REST_MS = 60000 };
 
-static enum err remove_objects(struct maintenance_timer *m, uint64_t *n_r)
+static enum err remove_objects_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    if (clock_boot_ms() < m->objects_rest_until_ms)
+    if (!m->blobs || clock_boot_ms() < m->objects_rest_until_ms)
         return OK;
     enum err e = blob_remove_objects(m->db, m->blobs, n_r);
+    *more_r = e == OK && *n_r > 0;
     if (e == ERR_UNAVAILABLE)
         m->objects_rest_until_ms = clock_boot_ms() + OBJECTS_REST_MS;
     return e == ERR_UNAVAILABLE ? OK : e;
@@ -196,12 +201,8 @@ static enum err remove_objects(struct maintenance_timer *m, uint64_t *n_r)
 
 static enum err remove_blobs_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
-    uint64_t objects_n = 0;
     enum err e = m->blobs ? blob_remove_dead(m->db, m->blobs, n_r) : OK;
-    if (m->blobs && e == OK)
-        e = remove_objects(m, &objects_n);
-    *more_r = *n_r == BLOB_REMOVE_MAX || objects_n > 0;
-    *n_r += objects_n;
+    *more_r = *n_r == BLOB_REMOVE_MAX;
     return e;
 }
 
@@ -214,9 +215,9 @@ static enum err sweep_blobs_step(struct maintenance_timer *m, uint64_t *n_r, boo
 static enum err schedules_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
 {
     size_t n;
-    enum err e = scheduler_step(m->scheduler, m->db, m->redis, &n, more_r);
+    scheduler_step(m->scheduler, m->db, m->redis, &n, more_r);
     *n_r = n;
-    return e;
+    return OK;
 }
 
 static enum err grants_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
@@ -273,6 +274,9 @@ static const struct maintenance_task tasks[TASKS] = {
     {"bulk_jobs", 1000},
     {"expire_bulk_jobs", 600000},
     {"ledger_sums", 1000},
+    {"expire_batches", 10000},
+    {"expire_budget_periods", 600000},
+    {"remove_objects", 10000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
@@ -281,7 +285,8 @@ static maintenance_step *const steps[TASKS] = {
     schedules_step,        expire_occurrences_step, begin_runs_step,
     expire_runs_step,      trim_feeds_step,         grants_step,
     end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step,
-    ledger_sums_task_step};
+    ledger_sums_task_step, expire_batches_step,     expire_budget_periods_step,
+    remove_objects_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {
@@ -315,13 +320,14 @@ static void run_task(struct maintenance_timer *m, size_t t)
     m->unfinished[t] = e == OK && more;
     if (total > 0)
         log_info("maintenance.done", "task=%s rows=%llu", tasks[t].name, (unsigned long long)total);
-    if (e != OK && !err_is_transient(e))
-        log_error("maintenance.failed", "task=%s error=%s", tasks[t].name, err_name(e));
+    worker_step_end(&m->steps[t], e, clock_boot_ms());
 }
 
 /* A task that this process has not finished stays this process's; every other one is taken if it is due. */
 static bool take_task(struct maintenance_timer *m, size_t t, bool is_due)
 {
+    if (!worker_step_is_due(&m->steps[t], clock_boot_ms()))
+        return false;
     if (m->unfinished[t]) {
         /* while MariaDB is read-only, the task is left to whoever finds it due */
         m->unfinished[t] = maintenance_task_schedule(m->db, &tasks[t]) == OK;
@@ -388,6 +394,8 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     m->bulk_keep_ms = exec->config->bulk.keep_days * 86400000;
     m->db = db_new(NULL, db);
     m->redis = redis_new(NULL, exec->config->redis.socket);
+    for (size_t t = 0; t < TASKS; t++)
+        m->steps[t] = (struct worker_step){.worker = "maintenance", .name = tasks[t].name};
     m->queue = thread_queue_new(m, exec->base, &queue);
     if (m->queue && thread_queue_start(m->queue))
         return m;

@@ -3,14 +3,23 @@
 #include <inttypes.h>
 #include <talloc.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "otlp/otlp.h"
 #include "run/accept.h"
+#include "service/worker_step.h"
 #include "store/schedule.h"
+
+/* Of a batch; the rest is left to occurrences that have waited and to backfills. */
+enum { DUE_MAX = ACCEPT_BATCH_MAX * 3 / 4 };
+
+enum schedule_kind { KIND_DUE, KIND_WAITING, KIND_BACKFILL, SCHEDULE_KINDS };
 
 struct scheduler {
     struct run_targets *targets;
     const struct otlp *otlp;
+    /* Each kind fails by itself. */
+    struct worker_step kinds[SCHEDULE_KINDS];
 };
 
 struct scheduler *scheduler_new(void *ctx, struct run_targets *targets, const struct otlp *otlp)
@@ -18,6 +27,9 @@ struct scheduler *scheduler_new(void *ctx, struct run_targets *targets, const st
     struct scheduler *s = talloc_zero(ctx, struct scheduler);
     s->targets = targets;
     s->otlp = otlp;
+    s->kinds[KIND_DUE] = (struct worker_step){.worker = "schedules", .name = "due"};
+    s->kinds[KIND_WAITING] = (struct worker_step){.worker = "schedules", .name = "waiting"};
+    s->kinds[KIND_BACKFILL] = (struct worker_step){.worker = "schedules", .name = "backfill"};
     return s;
 }
 
@@ -107,7 +119,7 @@ static enum err gather_due(struct scheduler *s, struct db *db, void *ctx, struct
 {
     struct schedule *list;
     size_t n;
-    enum err e = schedule_find_due(db, ctx, ACCEPT_BATCH_MAX, &list, &n);
+    enum err e = schedule_find_due(db, ctx, DUE_MAX, &list, &n);
     for (size_t i = 0; e == OK && i < n; i++) {
         struct timing timing;
         if (!schedule_timing(ctx, &list[i], &timing)) {
@@ -145,31 +157,44 @@ static enum err gather_waiting(struct scheduler *s, struct db *db, void *ctx, st
     return e;
 }
 
-static enum err gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
+static enum err gather_kind(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b,
+                            enum schedule_kind kind)
 {
-    enum err e = gather_due(s, db, ctx, b);
-    if (e == OK)
-        e = gather_waiting(s, db, ctx, b, schedule_find_waiting, ORIGIN_SCHEDULE);
-    return e == OK ? gather_waiting(s, db, ctx, b, schedule_find_backfills, ORIGIN_BACKFILL) : e;
+    switch (kind) {
+    case KIND_DUE:
+        return gather_due(s, db, ctx, b);
+    case KIND_WAITING:
+        return gather_waiting(s, db, ctx, b, schedule_find_waiting, ORIGIN_SCHEDULE);
+    default:
+        return gather_waiting(s, db, ctx, b, schedule_find_backfills, ORIGIN_BACKFILL);
+    }
 }
 
-enum err scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r, bool *more_r)
+/* A kind that cannot be read does not keep the others waiting. */
+static void gather(struct scheduler *s, struct db *db, void *ctx, struct scheduler_batch *b)
+{
+    for (int i = 0; i < SCHEDULE_KINDS; i++) {
+        if (worker_step_is_due(&s->kinds[i], clock_boot_ms()))
+            worker_step_end(&s->kinds[i], gather_kind(s, db, ctx, b, (enum schedule_kind)i), clock_boot_ms());
+    }
+}
+
+void scheduler_step(struct scheduler *s, struct db *db, struct redis *redis, size_t *n_r, bool *more_r)
 {
     void *ctx = talloc_new(NULL);
     struct scheduler_batch *b = talloc_zero(ctx, struct scheduler_batch);
     const struct run_request *requests[ACCEPT_BATCH_MAX];
     struct run_answer answers[ACCEPT_BATCH_MAX];
     size_t done = 0;
-    enum err e = gather(s, db, ctx, b);
+    gather(s, db, ctx, b);
     for (size_t i = 0; i < b->n; i++)
         requests[i] = &b->requests[i];
-    if (e == OK && b->n > 0) {
+    if (b->n > 0) {
         accept_batch(db, redis, ctx, requests, b->n, 0, answers);
         for (size_t i = 0; i < b->n; i++)
             done += finish_occurrence(db, redis, ctx, &b->requests[i], &answers[i]);
     }
     *n_r = done;
-    *more_r = e == OK && done > 0;
+    *more_r = done > 0;
     talloc_free(ctx);
-    return e;
 }

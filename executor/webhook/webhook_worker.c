@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/tally.h"
 #include "service/thread_queue.h"
+#include "service/worker_step.h"
 #include "webhook/fanout.h"
 #include "webhook/lane.h"
 #include "webhook/sign.h"
@@ -20,14 +21,32 @@
 enum {
     /* How long a message waits for its first try at most, if the process has places. */
     POLL_MS = 200,
-    /* After an error of MariaDB. */
-    ERROR_PAUSE_MS = 1000,
     /* Lanes whose results are recorded in one transaction. */
     RECORD_MAX = 64,
     EXPIRE_MS = 60000,
     /* How often claims of lost executors are looked for. */
     RELEASE_MS = 2000,
+    /* How often messages that were set aside are tried again; the first time soon after the start. */
+    RETRY_ASIDE_MS = 3600000,
+    /* A step that has failed so often in a row, even with errors that may pass, treats each workspace by
+       itself. */
+    APART_AFTER = 3,
+    /* ... and for how long: whichever is at fault does not delay the others again and again. */
+    APART_MS = 600000,
     ERROR_TEXT_MAX = 500,
+};
+
+/* What the thread does in turn. Each step fails by itself (service/worker_step.h). */
+enum webhook_step {
+    STEP_RELEASE,
+    STEP_FAN_OUT,
+    STEP_CLAIM,
+    STEP_CLAIM_FAILING,
+    STEP_RETRY_ASIDE,
+    STEP_EXPIRE_DELIVERIES,
+    STEP_EXPIRE_MESSAGES,
+    STEP_EXPIRE_LANES,
+    STEPS,
 };
 
 struct webhook_worker {
@@ -44,10 +63,14 @@ struct webhook_worker {
     struct db *db;
     const uint8_t *key;
     struct webhook_retries retries;
-    int64_t pending_max, keep_ms, expire_ms, release_ms;
+    int64_t pending_max, keep_ms;
     uint64_t executor;
-    /* The last workspace whose messages were made into deliveries. */
-    id fanned_out;
+    struct worker_step steps[STEPS];
+    /* When a step that is not taken each time is due (clock_boot_ms). */
+    int64_t due_ms[STEPS];
+    /* Until when a step treats each workspace or lane by itself (clock_boot_ms). */
+    int64_t apart_until_ms[STEPS];
+    struct webhook_fanout fanout;
     size_t max_in_flight;
     /* Requests that were claimed and whose results are not recorded yet; those of failing lanes, and of each
      * workspace, too. */
@@ -321,7 +344,7 @@ static void hand_over(struct webhook_worker *w, struct webhook_lane *lane)
 }
 
 /* *more_r: there may be more to claim. */
-static enum err claim_lanes(struct webhook_worker *w, bool failing, bool *more_r)
+static enum err claim_lanes(struct webhook_worker *w, bool failing, bool apart, bool *more_r)
 {
     size_t free = w->max_in_flight > w->in_flight ? w->max_in_flight - w->in_flight : 0;
     size_t half = (w->max_in_flight + 1) / 2;
@@ -331,7 +354,8 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool *more_r
                                   .shares = w->shares,
                                   .key = w->key,
                                   .timeout_ms = w->timeout_ms,
-                                  .executor = w->executor};
+                                  .executor = w->executor,
+                                  .apart = apart};
     struct webhook_lane **lanes;
     size_t n;
     if (claim.places == 0)
@@ -345,53 +369,94 @@ static enum err claim_lanes(struct webhook_worker *w, bool failing, bool *more_r
     return e;
 }
 
-static enum err expire(struct webhook_worker *w)
-{
-    uint64_t n;
-    if (clock_boot_ms() < w->expire_ms)
-        return OK;
-    enum err e = webhook_expire(w->db, w->keep_ms, &n);
-    w->expire_ms = clock_boot_ms() + (e == OK && n > 0 ? 0 : EXPIRE_MS);
-    return e;
-}
-
 static enum err release_lost(struct webhook_worker *w)
 {
     uint64_t n;
-    if (clock_boot_ms() < w->release_ms)
-        return OK;
     enum err e = webhook_release_lost(w->db, w->timeout_ms, &n);
-    if (e == OK && n > 0)
+    if (n > 0)
         log_info("webhook.claims_released", "lanes=%" PRIu64, n);
-    w->release_ms = clock_boot_ms() + RELEASE_MS;
+    return e;
+}
+
+static enum err fan_out(struct webhook_worker *w, bool apart, bool *more_r)
+{
+    enum err e = webhook_fan_out(w->db, w->pending_max, apart, &w->fanout);
+    *more_r = e == OK && w->fanout.has_more;
+    return e;
+}
+
+/* Of a step that is taken now and then: `n` rows were deleted, and there may be more. */
+static enum err expire(struct webhook_worker *w, enum webhook_step step, bool *more_r)
+{
+    uint64_t n = 0;
+    enum err e = step == STEP_EXPIRE_DELIVERIES ? webhook_expire_deliveries(w->db, w->keep_ms, &n)
+                 : step == STEP_EXPIRE_MESSAGES ? webhook_expire_messages(w->db, w->keep_ms, &n)
+                                                : webhook_expire_lanes(w->db, &n);
+    *more_r = e == OK && n > 0;
     return e;
 }
 
 /* *more_r: there may be more to do at once. */
-static enum err work_once(struct webhook_worker *w, bool *more_r)
+static enum err take_step(struct webhook_worker *w, enum webhook_step step, bool *more_r)
 {
-    *more_r = false;
-    enum err e = release_lost(w);
-    if (e == OK)
-        e = webhook_fan_out(w->db, w->pending_max, &w->fanned_out, more_r);
-    if (e == OK)
-        e = claim_lanes(w, false, more_r);
-    if (e == OK)
-        e = claim_lanes(w, true, more_r);
-    return e == OK ? expire(w) : e;
+    bool apart = clock_boot_ms() < w->apart_until_ms[step];
+    switch (step) {
+    case STEP_RELEASE:
+        return release_lost(w);
+    case STEP_FAN_OUT:
+        return fan_out(w, apart, more_r);
+    case STEP_CLAIM:
+    case STEP_CLAIM_FAILING:
+        return claim_lanes(w, step == STEP_CLAIM_FAILING, apart, more_r);
+    case STEP_RETRY_ASIDE:
+        return webhook_retry_set_aside(w->db, &w->fanout, more_r);
+    default:
+        return expire(w, step, more_r);
+    }
+}
+
+static const struct {
+    const char *name;
+    /* 0: each time */
+    int64_t every_ms;
+} steps[STEPS] = {
+    [STEP_RELEASE] = {"release_lost", RELEASE_MS},
+    [STEP_FAN_OUT] = {"fan_out", 0},
+    [STEP_CLAIM] = {"claim", 0},
+    [STEP_CLAIM_FAILING] = {"claim_failing", 0},
+    [STEP_RETRY_ASIDE] = {"retry_set_aside", RETRY_ASIDE_MS},
+    [STEP_EXPIRE_DELIVERIES] = {"expire_deliveries", EXPIRE_MS},
+    [STEP_EXPIRE_MESSAGES] = {"expire_messages", EXPIRE_MS},
+    [STEP_EXPIRE_LANES] = {"expire_lanes", EXPIRE_MS},
+};
+
+/* True: there may be more to do at once. */
+static bool work_once(struct webhook_worker *w)
+{
+    bool any_more = false;
+    for (int i = 0; i < STEPS && !is_over(w); i++) {
+        bool more = false;
+        int64_t now_ms = clock_boot_ms();
+        if (now_ms < w->due_ms[i] || !worker_step_is_due(&w->steps[i], now_ms))
+            continue;
+        enum err e = take_step(w, (enum webhook_step)i, &more);
+        now_ms = clock_boot_ms();
+        worker_step_end(&w->steps[i], e, now_ms);
+        if (w->steps[i].failures >= APART_AFTER)
+            w->apart_until_ms[i] = now_ms + APART_MS;
+        w->due_ms[i] = more ? 0 : now_ms + steps[i].every_ms;
+        any_more = any_more || (more && steps[i].every_ms == 0);
+    }
+    return any_more;
 }
 
 static void run_webhooks(struct thread_queue *q, void *arg)
 {
     struct webhook_worker *w = arg;
     while (!thread_queue_is_ending(q)) {
-        bool more = false;
         record_results(w);
-        enum err e = is_over(w) ? OK : work_once(w, &more);
-        if (e != OK && !err_is_transient(e))
-            log_error("webhook.work_failed", "error=%s", err_name(e));
-        if (!more)
-            thread_queue_wait_any(q, e == OK ? POLL_MS : ERROR_PAUSE_MS);
+        if (is_over(w) || !work_once(w))
+            thread_queue_wait_any(q, POLL_MS);
     }
     record_results(w);
     talloc_free(w->db);
@@ -415,6 +480,8 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
                                &w->retries.schedule); /* checked as a setting */
     w->retries.pause_max_ms = exec->config->webhooks.pause_max_seconds * 1000;
     w->executor = executor;
+    for (int i = 0; i < STEPS; i++)
+        w->steps[i] = (struct worker_step){.worker = "webhooks", .name = steps[i].name};
     w->shares = webhook_shares_new(w);
     w->sending = talloc_new(w);
     /* The worker shares the places; the client's rules, such as half for one host, add none. */

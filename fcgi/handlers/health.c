@@ -59,12 +59,13 @@ static char *add_webhook_metrics(char *text, const struct store_metrics *m)
     return talloc_asprintf_append_buffer(
         text,
         "# TYPE millrace_webhook_messages gauge\nmillrace_webhook_messages %" PRId64 "\n"
+        "# TYPE millrace_webhook_messages_set_aside gauge\nmillrace_webhook_messages_set_aside %" PRId64 "\n"
         "# TYPE millrace_webhook_pending gauge\nmillrace_webhook_pending %" PRId64 "\n"
         "# TYPE millrace_webhook_failing gauge\nmillrace_webhook_failing %" PRId64 "\n"
         "# TYPE millrace_webhook_disabled gauge\nmillrace_webhook_disabled %" PRId64 "\n"
         "# TYPE millrace_webhook_lag_seconds gauge\nmillrace_webhook_lag_seconds %" PRId64 ".%03" PRId64 "\n",
-        m->webhook_messages, m->webhook_pending, m->webhook_failing, m->webhook_disabled,
-        m->webhook_lag_ms / 1000, m->webhook_lag_ms % 1000);
+        m->webhook_messages, m->webhook_set_aside, m->webhook_pending, m->webhook_failing,
+        m->webhook_disabled, m->webhook_lag_ms / 1000, m->webhook_lag_ms % 1000);
 }
 
 static char *add_bulk_metrics(char *text, const struct store_metrics *m)

@@ -96,6 +96,7 @@ static enum err read_webhooks(struct db *db, void *scratch, struct store_metrics
     int64_t since[] = {db_int(rows, 0, METRICS_WEBHOOKS_FIRST_MESSAGE_MS),
                        db_int(rows, 0, METRICS_WEBHOOKS_FIRST_DUE_MS)};
     m->webhook_messages = db_int(rows, 0, METRICS_WEBHOOKS_MESSAGES);
+    m->webhook_set_aside = db_int(rows, 0, METRICS_WEBHOOKS_SET_ASIDE);
     m->webhook_pending = db_int(rows, 0, METRICS_WEBHOOKS_PENDING);
     m->webhook_failing = db_int(rows, 0, METRICS_WEBHOOKS_FAILING);
     m->webhook_disabled = db_int(rows, 0, METRICS_WEBHOOKS_DISABLED);

@@ -35,9 +35,10 @@ struct store_metrics {
     int64_t schedules_due, schedule_lag_ms;
     /* Occurrences decided within the last METRICS_RECENT_MS, by their state. */
     int64_t occurrences[OCCURRENCE_REFUSED + 1];
-    /* Of webhooks: messages without deliveries (at most 10,000 are counted), pending deliveries, endpoints
-     * and hosts that fail, endpoints that Millrace has disabled. */
-    int64_t webhook_messages, webhook_pending, webhook_failing, webhook_disabled;
+    /* Of webhooks: messages without deliveries, and messages that were set aside (at most 10,000 of each
+     * are counted), pending deliveries, endpoints and hosts that fail, endpoints that Millrace has disabled.
+     */
+    int64_t webhook_messages, webhook_set_aside, webhook_pending, webhook_failing, webhook_disabled;
     /* How long the oldest message, or an endpoint that does not fail, has waited; 0: none waits. */
     int64_t webhook_lag_ms;
     /* Bulk jobs that have not ended, by state, and their items that are not decided yet. */

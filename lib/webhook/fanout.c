@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "webhook/body.h"
 #include "webhook/delivery.h"
 #include "webhook/endpoint.h"
@@ -350,15 +351,16 @@ static const char lowest_id[] = "00000000-0000-0000-0000-000000000000";
 
 /* Messages that were chosen and locked, in the order in which they are fanned out. */
 struct claimed {
+    /* NULL: the messages were given. */
     struct webhook_turn *turn;
-    struct webhook_choice *choices;
+    const struct webhook_choice *choices;
     const struct db_rows *rows;
     /* Of each choice: its row; rows->count: another process has it. */
     size_t *row_of;
     size_t n;
 };
 
-static enum err read_turn(struct db_tx *tx, const id *after, struct webhook_turn *t)
+static enum err read_turn(struct db *db, void *ctx, const id *after, struct webhook_turn *t)
 {
     bool more = true;
     webhook_turn_begin(t, after);
@@ -367,15 +369,15 @@ static enum err read_turn(struct db_tx *tx, const id *after, struct webhook_turn
         struct db_value args[] = {id_is_set(&t->after) ? db_id(&t->after) : db_text(lowest_id),
                                   db_number((int64_t)limit)};
         struct db_rows *rows;
-        enum err e = db_run(tx->db, tx->ctx, SQL_WEBHOOK_OUTBOX_TURN, args, 2, &rows);
+        enum err e = db_run(db, ctx, SQL_WEBHOOK_OUTBOX_TURN, args, 2, &rows);
         if (e != OK)
             return e;
-        struct webhook_waiting *waiting = talloc_array(tx->ctx, struct webhook_waiting, rows->count + 1);
+        struct webhook_waiting *waiting = talloc_array(ctx, struct webhook_waiting, rows->count + 1);
         for (size_t i = 0; i < rows->count; i++) {
             waiting[i].workspace = db_get_id(rows, i, WEBHOOK_OUTBOX_TURN_WORKSPACE_ID);
             waiting[i].message = db_get_id(rows, i, WEBHOOK_OUTBOX_TURN_ID);
         }
-        more = webhook_turn_add(tx->ctx, t, waiting, rows->count, limit);
+        more = webhook_turn_add(ctx, t, waiting, rows->count, limit);
     }
     return OK;
 }
@@ -421,27 +423,53 @@ static void find_rows(void *ctx, struct claimed *c)
     }
 }
 
-static enum err claim_messages(struct db_tx *tx, const id *after, struct claimed *c)
+/* A workspace that rests gives no message. */
+static void leave_resting(struct webhook_turn *t, const struct rests *resting)
 {
-    c->turn = talloc(tx->ctx, struct webhook_turn);
-    c->choices = talloc_array(tx->ctx, struct webhook_choice, WEBHOOK_FANOUT_MAX);
-    enum err e = read_turn(tx, after, c->turn);
+    const int64_t now_ms = clock_boot_ms();
+    for (size_t i = 0; i < t->n; i++) {
+        if (rests_has(resting, &t->list[i].id, now_ms))
+            t->list[i].n = 0;
+    }
+}
+
+static enum err choose_messages(struct db *db, void *ctx, const struct webhook_fanout *w, struct claimed *c)
+{
+    struct webhook_choice *choices = talloc_array(ctx, struct webhook_choice, WEBHOOK_FANOUT_MAX);
+    c->turn = talloc(ctx, struct webhook_turn);
+    enum err e = read_turn(db, ctx, &w->after, c->turn);
     if (e != OK)
         return e;
-    c->n = webhook_turn_choose(c->turn, c->choices);
-    e = lock_messages(tx, c);
-    if (e == OK)
-        find_rows(tx->ctx, c);
-    return e;
+    leave_resting(c->turn, &w->resting);
+    c->n = webhook_turn_choose(c->turn, choices);
+    c->choices = choices;
+    return OK;
 }
 
 struct fanning {
     int64_t pending_max;
-    const id *after;
+    const struct webhook_fanout *worker;
+    /* The messages, all of one workspace; NULL: those of the next turn. */
+    const struct webhook_choice *only;
+    size_t only_n;
     /* The last workspace that had its turn. */
     id last;
     bool has_more;
 };
+
+static enum err claim_messages(struct db_tx *tx, const struct fanning *fanning, struct claimed *c)
+{
+    enum err e = OK;
+    if (fanning->only)
+        *c = (struct claimed){.choices = fanning->only, .n = fanning->only_n};
+    else
+        e = choose_messages(tx->db, tx->ctx, fanning->worker, c);
+    if (e == OK)
+        e = lock_messages(tx, c);
+    if (e == OK)
+        find_rows(tx->ctx, c);
+    return e;
+}
 
 /* Fans out in the order of the choice, until there are enough deliveries: so each workspace gets its share of
  * those, too. Workspaces whose first message was not begun come first in the next turn. */
@@ -453,6 +481,8 @@ static void fan_out_claimed(struct fanout *f, const struct claimed *c, struct fa
         if (c->row_of[i] < c->rows->count)
             fan_out_message(f, c->row_of[i]);
     }
+    if (!t)
+        return;
     bool left_workspaces = i < c->n && c->choices[i].round == 0;
     fanning->last = t->list[left_workspaces ? c->choices[i - 1].workspace : t->n - 1].id;
     fanning->has_more = i < c->n || webhook_turn_may_have_more(t, c->n);
@@ -464,8 +494,8 @@ static enum err fan_out_work(struct db_tx *tx, void *arg)
     struct fanout f = {.tx = tx, .pending_max = fanning->pending_max};
     struct claimed c = {0};
     fanning->has_more = false;
-    fanning->last = *fanning->after;
-    enum err e = claim_messages(tx, fanning->after, &c);
+    fanning->last = fanning->worker->after;
+    enum err e = claim_messages(tx, fanning, &c);
     if (e != OK || c.rows->count == 0)
         return e;
     e = webhook_now(tx->db, tx->ctx, &f.now_ms);
@@ -481,12 +511,127 @@ static enum err fan_out_work(struct db_tx *tx, void *arg)
     return write_fanout(&f);
 }
 
-enum err webhook_fan_out(struct db *db, int64_t pending_max, id *after, bool *has_more_r)
+/* --- each by itself --- */
+
+/* Of one workspace and call: the rest of it waits until the workspace has rested. */
+enum { ASIDE_AT_ONCE_MAX = 20 };
+
+/* A turn whose workspaces are fanned out one by one. */
+struct apart {
+    struct db *db;
+    int64_t pending_max;
+    struct webhook_fanout *worker;
+    /* The messages of the workspace. */
+    struct webhook_choice choices[WEBHOOK_FANOUT_MAX];
+    size_t n;
+};
+
+static enum err fan_out_only(struct apart *a, const struct webhook_choice *choices, size_t n)
 {
-    struct fanning fanning = {.pending_max = pending_max, .after = after};
-    enum err e = db_transaction(db, fan_out_work, &fanning);
-    *has_more_r = e == OK && fanning.has_more;
+    struct fanning fanning = {
+        .pending_max = a->pending_max, .worker = a->worker, .only = choices, .only_n = n};
+    return db_transaction(a->db, fan_out_work, &fanning);
+}
+
+static enum err set_aside(struct apart *a, const id *workspace, const id *message, enum err why)
+{
+    struct db_value arg = db_id(message);
+    enum err e = db_run(a->db, NULL, SQL_WEBHOOK_OUTBOX_SET_ASIDE, &arg, 1, NULL);
     if (e == OK)
-        *after = fanning.last;
+        log_error("webhook.message_set_aside", "message=%s workspace=%s error=%s", message->text,
+                  workspace->text, err_name(why));
+    return e;
+}
+
+static enum err fan_out_one_by_one(struct apart *a, const id *workspace)
+{
+    size_t aside_n = 0;
+    enum err e = OK;
+    for (size_t i = 0; e == OK && i < a->n; i++) {
+        e = fan_out_only(a, &a->choices[i], 1);
+        if (e == OK || err_is_transient(e))
+            continue;
+        if (aside_n++ == ASIDE_AT_ONCE_MAX)
+            return e;
+        e = set_aside(a, workspace, &a->choices[i].message, e);
+    }
+    return e;
+}
+
+static void fan_out_workspace(struct apart *a, const id *workspace)
+{
+    enum err e = fan_out_only(a, a->choices, a->n);
+    if (e != OK && !err_is_transient(e))
+        e = fan_out_one_by_one(a, workspace);
+    if (e == OK) {
+        rests_end(&a->worker->resting, workspace);
+        return;
+    }
+    int64_t pause_ms = rests_add(&a->worker->resting, workspace, clock_boot_ms());
+    log_warn("webhook.workspace_deferred", "workspace=%s error=%s pause_ms=%lld", workspace->text,
+             err_name(e), (long long)pause_ms);
+}
+
+static enum err fan_out_apart(struct apart *a, void *ctx)
+{
+    struct claimed c = {0};
+    enum err e = choose_messages(a->db, ctx, a->worker, &c);
+    for (size_t w = 0; e == OK && w < c.turn->n; w++) {
+        a->n = 0;
+        for (size_t i = 0; i < c.n; i++) {
+            if (c.choices[i].workspace == w)
+                a->choices[a->n++] = c.choices[i];
+        }
+        if (a->n > 0)
+            fan_out_workspace(a, &c.turn->list[w].id);
+    }
+    if (e == OK && c.turn->n > 0) {
+        a->worker->after = c.turn->list[c.turn->n - 1].id;
+        a->worker->has_more = webhook_turn_may_have_more(c.turn, c.n);
+    }
+    return e;
+}
+
+enum err webhook_fan_out(struct db *db, int64_t pending_max, bool apart, struct webhook_fanout *w)
+{
+    struct fanning fanning = {.pending_max = pending_max, .worker = w};
+    enum err e = apart ? ERR_INTERNAL : db_transaction(db, fan_out_work, &fanning);
+    w->has_more = e == OK && fanning.has_more;
+    if (e == OK)
+        w->after = fanning.last;
+    if (e == OK || err_is_transient(e))
+        return e;
+    struct apart *a = talloc_zero(NULL, struct apart);
+    a->db = db;
+    a->pending_max = pending_max;
+    a->worker = w;
+    e = fan_out_apart(a, a);
+    talloc_free(a);
+    return e;
+}
+
+enum err webhook_retry_set_aside(struct db *db, struct webhook_fanout *w, bool *more_r)
+{
+    void *ctx = talloc_new(NULL);
+    bool begins = !id_is_set(&w->aside_message);
+    struct db_value after[] = {begins ? db_text(lowest_id) : db_id(&w->aside_workspace),
+                               begins ? db_text(lowest_id) : db_id(&w->aside_workspace),
+                               begins ? db_text(lowest_id) : db_id(&w->aside_message),
+                               db_number(WEBHOOK_ASIDE_MAX)};
+    struct db_value ids[WEBHOOK_ASIDE_MAX];
+    struct db_rows *rows;
+    enum err e = db_run(db, ctx, SQL_WEBHOOK_OUTBOX_ASIDE, after, 4, &rows);
+    *more_r = e == OK && rows->count == WEBHOOK_ASIDE_MAX;
+    for (size_t i = 0; e == OK && i < rows->count; i++)
+        ids[i] = db_bytes(db_str(rows, i, WEBHOOK_OUTBOX_ASIDE_ID), ID_LENGTH);
+    if (e == OK)
+        e = db_run_each(db, ctx, SQL_WEBHOOK_OUTBOX_RETRY, NULL, 0, ids, 1, rows->count, NULL);
+    if (e == OK && *more_r) {
+        w->aside_workspace = db_get_id(rows, rows->count - 1, WEBHOOK_OUTBOX_ASIDE_WORKSPACE_ID);
+        w->aside_message = db_get_id(rows, rows->count - 1, WEBHOOK_OUTBOX_ASIDE_ID);
+    } else if (e == OK) {
+        w->aside_message = (id){{0}};
+    }
+    talloc_free(ctx);
     return e;
 }

@@ -15,6 +15,8 @@ enum {
     STATUS_GONE = 410,
     SLICE = 500,
     LANE_IDLE_MS = 3600000,
+    /* How long a lane waits that could not be claimed. */
+    LANE_DEFER_MS = 30000,
     /* Rows of webhook_lane_due. */
     CANDIDATES = 512,
     /* Workspaces that one choice passes over. */
@@ -37,6 +39,8 @@ struct claiming {
     /* Of claim->places, those that are not used yet. */
     size_t places;
     int64_t now_ms;
+    /* The only lane that is claimed; NULL: those that are due. */
+    const id *only;
 };
 
 static const char *copy_bytes(void *ctx, const struct db_cell *cell)
@@ -281,7 +285,7 @@ static void choose_lanes(const struct claiming *c, const struct db_rows *rows, s
 }
 
 /* Of a workspace that can have no more places, thousands of lanes may be due: they are passed over then. */
-static enum err find_lanes(struct db_tx *tx, const struct claiming *c, struct choice *choice)
+static enum err find_lanes(struct db *db, void *ctx, const struct claiming *c, struct choice *choice)
 {
     struct db_value head[] = {db_number(c->claim->failing), db_number(c->now_ms)};
     struct db_value passed[FULL_MAX + 1] = {db_text(lowest_id)};
@@ -291,8 +295,7 @@ static enum err find_lanes(struct db_tx *tx, const struct claiming *c, struct ch
         passed_n = choice->full_n;
         for (size_t i = 0; i < passed_n; i++)
             passed[i + 1] = db_id(&choice->full[i]);
-        enum err e =
-            db_run_each(tx->db, tx->ctx, SQL_WEBHOOK_LANE_DUE, head, 2, passed, 1, passed_n + 1, &rows);
+        enum err e = db_run_each(db, ctx, SQL_WEBHOOK_LANE_DUE, head, 2, passed, 1, passed_n + 1, &rows);
         if (e != OK)
             return e;
         choose_lanes(c, rows, choice);
@@ -305,7 +308,11 @@ static enum err lock_lanes(struct db_tx *tx, struct claiming *c, struct db_rows 
     struct db_value head[] = {db_number(c->claim->failing), db_number(c->now_ms)};
     struct db_value ids[WEBHOOK_CLAIM_MAX];
     struct choice *choice = talloc_zero(tx->ctx, struct choice);
-    enum err e = find_lanes(tx, c, choice);
+    enum err e = OK;
+    if (c->only)
+        choice->lanes[choice->n++] = *c->only;
+    else
+        e = find_lanes(tx->db, tx->ctx, c, choice);
     for (size_t i = 0; e == OK && i < choice->n; i++)
         ids[i] = db_id(&choice->lanes[i]);
     if (e == OK)
@@ -359,14 +366,63 @@ static enum err claim_lanes_work(struct db_tx *tx, void *arg)
     return e;
 }
 
+/* The lane waits before it is looked at again; a lane that is locked, too, is not waited for a second time.
+ */
+static void defer_lane(struct db *db, const struct claiming *c, const id *lane, const id *workspace,
+                       enum err why)
+{
+    struct db_value args[] = {db_number(c->now_ms + LANE_DEFER_MS), db_id(lane)};
+    log_error("webhook.lane_deferred", "lane=%s workspace=%s error=%s pause_ms=%d", lane->text,
+              workspace->text, err_name(why), (int)LANE_DEFER_MS);
+    if (db_run(db, NULL, SQL_WEBHOOK_LANE_DEFER, args, 2, NULL) != OK)
+        log_warn("webhook.defer_failed", "lane=%s", lane->text);
+}
+
+/* Adds the only lane of `one`. */
+static void take_lanes(struct claiming *c, struct claiming *one)
+{
+    for (size_t i = 0; i < one->n; i++) {
+        c->places -= one->lanes[i]->sends_n;
+        c->lanes[c->n++] = one->lanes[i];
+    }
+    one->n = 0;
+}
+
+/* One transaction for each lane that is due. */
+static enum err claim_apart(struct db *db, struct claiming *c)
+{
+    void *scratch = talloc_new(NULL);
+    struct choice *choice = talloc_zero(scratch, struct choice);
+    forget_lanes(c);
+    enum err e = webhook_now(db, scratch, &c->now_ms);
+    if (e == OK)
+        e = find_lanes(db, scratch, c, choice);
+    for (size_t i = 0; e == OK && i < choice->n && c->places > 0; i++) {
+        struct webhook_claim claim = *c->claim;
+        struct claiming one = {.claim = &claim, .ctx = c->ctx, .only = &choice->lanes[i]};
+        claim.places = c->places;
+        one.lanes = talloc_zero_array(scratch, struct webhook_lane *, 1);
+        enum err failed = db_transaction(db, claim_lanes_work, &one);
+        if (failed != OK) {
+            forget_lanes(&one);
+            defer_lane(db, c, &choice->lanes[i], &choice->workspaces[i], failed);
+        }
+        take_lanes(c, &one);
+    }
+    talloc_free(scratch);
+    return e;
+}
+
 enum err webhook_lanes_claim(struct db *db, void *ctx, const struct webhook_claim *claim,
                              struct webhook_lane ***lanes_r, size_t *n_r)
 {
-    struct claiming c = {.claim = claim, .ctx = ctx};
+    struct claiming c = {.claim = claim, .ctx = ctx, .places = claim->places};
     c.lanes = talloc_zero_array(ctx, struct webhook_lane *, WEBHOOK_CLAIM_MAX);
-    enum err e = db_transaction(db, claim_lanes_work, &c);
+    enum err e = claim->apart ? ERR_INTERNAL : db_transaction(db, claim_lanes_work, &c);
     if (e != OK)
         forget_lanes(&c);
+    if (e != OK && !err_is_transient(e))
+        e = claim_apart(db, &c);
     *lanes_r = c.lanes;
     *n_r = c.n;
     return e;
@@ -568,29 +624,36 @@ enum err webhook_lanes_finish(struct db *db, const struct webhook_retries *retri
     return e;
 }
 
-enum err webhook_expire(struct db *db, int64_t age_ms, uint64_t *n_r)
+static enum err expire_rows(struct db *db, enum sql_id query, bool by_id, int64_t age_ms, uint64_t *n_r)
 {
     void *scratch = talloc_new(NULL);
     struct db_rows *rows;
     int64_t now_ms;
+    *n_r = 0;
     enum err e = webhook_now(db, scratch, &now_ms);
     id oldest = id_floor(e == OK ? now_ms - age_ms : 0);
-    struct db_value arg = db_id(&oldest), unused = db_number(now_ms - LANE_IDLE_MS);
-    *n_r = 0;
+    struct db_value arg = by_id ? db_id(&oldest) : db_number(e == OK ? now_ms - age_ms : 0);
     if (e == OK)
-        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_DELIVERIES, &arg, 1, &rows);
+        e = db_run(db, scratch, query, &arg, 1, &rows);
     if (e == OK)
         *n_r = rows->affected;
-    if (e == OK)
-        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_MESSAGES, &arg, 1, &rows);
-    if (e == OK)
-        *n_r += rows->affected;
-    if (e == OK)
-        e = db_run(db, scratch, SQL_WEBHOOK_EXPIRE_LANES, &unused, 1, &rows);
-    if (e == OK)
-        *n_r += rows->affected;
     talloc_free(scratch);
     return e;
+}
+
+enum err webhook_expire_deliveries(struct db *db, int64_t age_ms, uint64_t *n_r)
+{
+    return expire_rows(db, SQL_WEBHOOK_EXPIRE_DELIVERIES, true, age_ms, n_r);
+}
+
+enum err webhook_expire_messages(struct db *db, int64_t age_ms, uint64_t *n_r)
+{
+    return expire_rows(db, SQL_WEBHOOK_EXPIRE_MESSAGES, true, age_ms, n_r);
+}
+
+enum err webhook_expire_lanes(struct db *db, uint64_t *n_r)
+{
+    return expire_rows(db, SQL_WEBHOOK_EXPIRE_LANES, false, LANE_IDLE_MS, n_r);
 }
 
 enum err webhook_release_lost(struct db *db, int64_t timeout_ms, uint64_t *n_r)
@@ -603,12 +666,15 @@ enum err webhook_release_lost(struct db *db, int64_t timeout_ms, uint64_t *n_r)
     struct db_value range[] = {db_number(now_ms), db_number(now_ms + claim_ms(timeout_ms))};
     if (e == OK)
         e = db_run(db, scratch, SQL_WEBHOOK_LANE_ORPHANS, range, 2, &rows);
-    for (size_t i = 0; e == OK && i < rows->count; i++) {
+    for (size_t i = 0, n = e == OK ? rows->count : 0; i < n; i++) {
         id lane = db_get_id(rows, i, WEBHOOK_LANE_ORPHANS_ID);
         struct db_value args[] = {db_id(&lane), db_number(db_int(rows, i, WEBHOOK_LANE_ORPHANS_EXECUTOR_ID))};
         struct db_rows *released;
-        e = db_run(db, scratch, SQL_WEBHOOK_LANE_RELEASE, args, 2, &released);
-        *n_r += e == OK ? released->affected : 0;
+        enum err failed = db_run(db, scratch, SQL_WEBHOOK_LANE_RELEASE, args, 2, &released);
+        *n_r += failed == OK ? released->affected : 0;
+        e = e == OK ? failed : e;
+        if (failed == ERR_UNAVAILABLE)
+            break;
     }
     talloc_free(scratch);
     return e;

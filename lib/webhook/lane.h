@@ -88,9 +88,13 @@ struct webhook_claim {
     int64_t timeout_ms;
     /* Number of this executor in the table executors. */
     uint64_t executor;
+    /* Each lane in a transaction of its own. */
+    bool apart;
 };
-/* Claims due lanes, at most WEBHOOK_CLAIM_MAX. Each of the *n_r lanes is of ctx, with all that it refers to;
- * a lane without sends needs no webhook_lane_finish. */
+/* Claims due lanes, at most WEBHOOK_CLAIM_MAX. If the transaction fails with an error that is not transient,
+ * or if `apart`, each lane has a transaction of its own; one that fails waits 30 s, and is logged as
+ * webhook.lane_deferred. The result is the error of what concerns all lanes. Each of the *n_r lanes is of
+ * ctx, with all that it refers to; a lane without sends needs no webhook_lane_finish. */
 enum err webhook_lanes_claim(struct db *db, void *ctx, const struct webhook_claim *claim,
                              struct webhook_lane ***lanes_r, size_t *n_r) WARN_UNUSED;
 
@@ -110,8 +114,11 @@ struct webhook_finish {
  * the lanes' ids. */
 enum err webhook_lanes_finish(struct db *db, const struct webhook_retries *retries, struct webhook_finish *f,
                               size_t n) WARN_UNUSED;
-/* Ends the claims of executors that are marked as lost: at most 500. `timeout_ms` is the time of a try. */
+/* Ends the claims of executors that are marked as lost: at most 500. `timeout_ms` is the time of a try. A
+ * lane that fails delays no other; the result is the first error. */
 enum err webhook_release_lost(struct db *db, int64_t timeout_ms, uint64_t *n_r) WARN_UNUSED;
-/* Deletes ended deliveries, and messages without any, that are older than `age_ms`, and unused lanes: up to
- * 500 of each. */
-enum err webhook_expire(struct db *db, int64_t age_ms, uint64_t *n_r) WARN_UNUSED;
+/* Each deletes up to 500 rows: ended deliveries that are older than `age_ms`; messages of that age without
+ * deliveries; unused lanes. */
+enum err webhook_expire_deliveries(struct db *db, int64_t age_ms, uint64_t *n_r) WARN_UNUSED;
+enum err webhook_expire_messages(struct db *db, int64_t age_ms, uint64_t *n_r) WARN_UNUSED;
+enum err webhook_expire_lanes(struct db *db, uint64_t *n_r) WARN_UNUSED;

@@ -27,6 +27,17 @@ def pytest_make_parametrize_id(config, val, argname):
     return None
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test shows what the executor of its stack complained of, and its last lines."""
+    report = (yield).get_result()
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        lines = [line for log in sorted((stack.dir / "logs").glob("executor*.log")) for line in log.read_text(errors="replace").splitlines()]
+        faults = [line for line in lines[:-30] if " error " in line or " warn " in line][-60:]
+        report.sections.append(("executor.log: warnings and errors, and the last lines", "\n".join(faults + ["..."] + lines[-30:])))
+
+
 # The longest modules start first; otherwise the run would end with one of them running alone.
 LONG = ("test_resume", "test_events", "test_openapi", "test_skills", "test_model_skill", "test_usage", "test_pool", "test_explain",
         "test_first_thread", "test_demo")

@@ -573,6 +573,52 @@ def test_a_run_that_waits_for_a_signal(stack, workspace, client, effects):
     assert stack.sql_one(f"SELECT COUNT(*) FROM webhook_outbox WHERE execution_id = '{run}' AND event = 9") == "2"
 
 
+# --- errors that stay ------------------------------------------------------------------------------------------------------
+
+def trigger(stack, name, when, condition):
+    """The statement fails with an error that stays while the condition is true of the row."""
+    stack.sql(f"CREATE TRIGGER {name} BEFORE {when} FOR EACH ROW IF {condition} THEN SIGNAL SQLSTATE '45000'; END IF")
+
+
+def test_a_message_that_cannot_be_fanned_out_delays_no_other(stack, workspace, client, effects, hook):
+    place = stack.workspace()
+    other = place.client()
+    broken = made(other, f"{effects.url}/broken")
+    trigger(stack, "broken_delivery", "INSERT ON webhook_deliveries", f"NEW.webhook_id = '{broken['id']}'")
+    aside = f"SELECT COUNT(*) FROM webhook_outbox WHERE workspace_id = '{place.id}' AND fanned = 2"
+    try:
+        started(place, other)
+        id = started(workspace, client)
+        assert await_delivery(client, hook, "delivered")[0]["execution_id"] == id
+        eventually(lambda: stack.sql_one(aside) == "1", 30, "the message is set aside")
+        assert "webhook.message_set_aside" in (stack.dir / "logs/executor.log").read_text()
+        assert "millrace_webhook_messages_set_aside 1\n" in client.session.get(stack.url + "/metrics").text
+        id = started(workspace, client)
+        assert id in {d["execution_id"] for d in await_delivery(client, hook, "delivered", 2)}
+    finally:
+        stack.sql("DROP TRIGGER broken_delivery")
+    stack.kill_server("executor", with_children=True)
+    stack.start_server("executor")
+    effects.wait_for("/broken", 1, 60)
+    assert stack.sql_one(aside) == "0" and stack.cli("audit")["violations"] == []
+
+
+def test_a_lane_that_cannot_be_claimed_delays_no_other(stack, workspace, client, effects, hook):
+    place = stack.workspace()
+    other = place.client()
+    broken = made(other, f"{effects.url}/broken")
+    trigger(stack, "broken_lane", "UPDATE ON webhook_lanes", f"NEW.id = '{broken['id']}' AND NEW.busy = 1")
+    try:
+        started(place, other)
+        eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM webhook_lanes WHERE id = '{broken['id']}' AND pending = 1") == "1", 30, "its delivery")
+        id = started(workspace, client)
+        assert await_delivery(client, hook, "delivered")[0]["execution_id"] == id
+        assert effects.to("/broken") == []
+    finally:
+        stack.sql("DROP TRIGGER broken_lane")
+    effects.wait_for("/broken", 1, 90)
+
+
 # --- operators ---------------------------------------------------------------------------------------------------------
 
 def test_commands_and_metrics(stack, workspace, client, effects, hook):
@@ -586,7 +632,7 @@ def test_commands_and_metrics(stack, workspace, client, effects, hook):
     assert [(d["execution_id"], d["state"], d["status"], d["tries"]) for d in found] == [(id, "failed", 410, 1)]
     metrics = dict(line.split(" ") for line in client.session.get(stack.url + "/metrics").text.splitlines() if line.startswith("millrace_webhook") and "{" not in line)
     assert int(metrics["millrace_webhook_disabled"]) >= 1 and set(metrics) == {
-        f"millrace_webhook_{name}" for name in ("messages", "pending", "failing", "disabled", "lag_seconds")}
+        f"millrace_webhook_{name}" for name in ("messages", "messages_set_aside", "pending", "failing", "disabled", "lag_seconds")}
     code, _, error = webhook("redeliver", hook["id"], "--delivery", found[0]["id"], check=False)
     assert code == 1 and "disabled" in error
     assert webhook("enable", hook["id"])["enabled"]

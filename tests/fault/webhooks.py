@@ -52,7 +52,7 @@ class Webhooks:
 
     def finish(self):
         """When all runs have ended: waits until nothing is pending."""
-        pending = ("SELECT (SELECT COUNT(*) FROM webhook_outbox WHERE fanned = 0) + "
+        pending = ("SELECT (SELECT COUNT(*) FROM webhook_outbox WHERE fanned <> 1) + "
                    f"(SELECT COUNT(*) FROM webhook_deliveries WHERE webhook_id = '{self.id}' AND state = 1)")
         try:
             eventually(lambda: self.stack.sql_one(pending) == "0", 180, "delivery of all messages")

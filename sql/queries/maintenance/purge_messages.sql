@@ -1,1 +1,1 @@
-DELETE FROM webhook_outbox WHERE fanned = 0 AND execution_id IN ([[?]])
+DELETE FROM webhook_outbox WHERE fanned <> 1 AND execution_id IN ([[?]])

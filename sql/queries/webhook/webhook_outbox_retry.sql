@@ -1,0 +1,1 @@
+UPDATE webhook_outbox SET fanned = 0 WHERE fanned = 2 AND id IN ([[?]])
