@@ -14,11 +14,14 @@
 #include "cli/execution_find.h"
 #include "command/table.h"
 #include "store/artifact.h"
+#include "store/live_log.h"
 
 enum {
     CHUNK = 64 * 1024,
     /* interval at which the log of a running command is read again */
     POLL_MS = 500,
+    /* of a log that is read from events at once; a log has at most 1 MiB */
+    LIVE_MAX = 2 * 1024 * 1024,
 };
 
 /* --- logs --- */
@@ -54,6 +57,19 @@ static bool print_from(int fd, int64_t *offset)
     }
     talloc_free(buffer);
     return n == 0;
+}
+
+/* As print_from(), for a run that is being executed on another host. */
+static enum err print_live(struct cli *cli, const id *execution, int64_t *offset)
+{
+    char *text;
+    size_t size;
+    enum err e = live_log_read(cli->db, cli->ctx, execution, *offset, LIVE_MAX, &text, &size);
+    if (e == OK && size > 0)
+        write_log_text(text, size);
+    *offset += (int64_t)size;
+    talloc_free(text);
+    return e;
 }
 
 /* Opens the stored log, or the log file of a run that is being executed on this host. -1: neither exists. */
@@ -94,6 +110,8 @@ static int print_new_log(struct cli *cli, struct blob_store *blobs, const struct
     bool ok = fd < 0 || print_from(fd, offset);
     if (fd >= 0)
         close(fd);
+    else if (live_log_exists(&log) && (e = print_live(cli, &run->execution_id, offset)) != OK)
+        return cli_fail_err(cli, e, "reading the log");
     if (!ok)
         return cli_fail(cli, "the log cannot be read: %s", strerror(errno));
     if (log.is_purged)

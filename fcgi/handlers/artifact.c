@@ -15,6 +15,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "store/artifact.h"
+#include "store/live_log.h"
 
 /* A log has at most 1 MiB (docs/skills.md). */
 enum { LOG_RESPONSE_MAX = 2 * 1024 * 1024 };
@@ -46,11 +47,9 @@ static enum err open_stored_log(struct request *r, const struct execution_log *l
 static enum err open_log(struct request *r, const struct execution_log *log, int *fd_r)
 {
     *fd_r = -1;
-    if (log->is_purged)
-        return OK;
-    if (log->has_log)
+    if (log->has_log && !log->is_purged)
         return open_stored_log(r, log, fd_r);
-    if (log->state != STATE_RUNNING && log->state != STATE_STOPPED)
+    if (!live_log_exists(log))
         return OK;
     char *path = talloc_asprintf(r, "%s/%s.%d/log", r->app->config->executor.run_dir, r->execution_id.text,
                                  log->attempt);
@@ -69,14 +68,29 @@ static enum err find_log(struct request *r, struct execution_log *log, int *fd_r
     return e == OK ? open_log(r, log, fd_r) : e;
 }
 
-static int reply_log(struct request *r, int fd, int64_t offset)
+static int reply_log(struct request *r, const char *text, size_t size)
+{
+    reply_header(r, "X-Content-Type-Options", "nosniff");
+    return reply_bytes(r, 200, "text/plain; charset=utf-8", text ? text : "", size);
+}
+
+static int reply_log_file(struct request *r, int fd, int64_t offset)
 {
     char *text = talloc_size(r, LOG_RESPONSE_MAX);
     size_t size = 0;
-    for (ssize_t n = 1; fd >= 0 && n > 0 && size<LOG_RESPONSE_MAX; size += n> 0 ? (size_t)n : 0)
+    for (ssize_t n = 1; n > 0 && size<LOG_RESPONSE_MAX; size += n> 0 ? (size_t)n : 0)
         n = pread(fd, text + size, LOG_RESPONSE_MAX - size, offset + (off_t)size);
-    reply_header(r, "X-Content-Type-Options", "nosniff");
-    return reply_bytes(r, 200, "text/plain; charset=utf-8", text, size);
+    close(fd);
+    return reply_log(r, text, size);
+}
+
+/* The run is on another host, or has only just begun: what its events have of the log. */
+static int reply_live_log(struct request *r, int64_t offset)
+{
+    char *text;
+    size_t size;
+    enum err e = live_log_read(r->app->db, r, &r->execution_id, offset, LOG_RESPONSE_MAX, &text, &size);
+    return e == OK ? reply_log(r, text, size) : reply_err(r, e);
 }
 
 static bool is_ended(const struct execution_log *log)
@@ -112,8 +126,7 @@ int h_execution_logs(struct request *r)
     e = find_log(r, &log, &fd);
     if (e != OK)
         return reply_err(r, e);
-    int status = reply_log(r, fd, offset);
     if (fd >= 0)
-        close(fd);
-    return status;
+        return reply_log_file(r, fd, offset);
+    return live_log_exists(&log) ? reply_live_log(r, offset) : reply_log(r, NULL, 0);
 }
