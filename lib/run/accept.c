@@ -329,6 +329,7 @@ static enum err accept_work(struct db_tx *tx, void *arg)
 {
     struct accept_batch *b = arg;
     reset_batch(b);
+    b->settled = tx->settling;
     enum err e = lock_accounts(tx, b);
     if (e == OK && !any_undecided(b)) /* all accounts are locked elsewhere */
         return OK;
@@ -392,6 +393,17 @@ static void fail_batch(struct accept_batch *b, enum err e)
             (struct run_answer){.verdict = verdict, .execution_id = b->entries[i].req->execution_id};
 }
 
+/* How many runs the COMMIT of unknown outcome had accepted after all. */
+static void log_settled(const struct accept_batch *b)
+{
+    size_t runs = 0, committed = 0;
+    for (size_t i = 0; i < b->n; i++) {
+        runs += !b->entries[i].unsettled;
+        committed += b->entries[i].committed;
+    }
+    log_info("accept.settled", "runs=%zu committed=%zu", runs, committed);
+}
+
 /* Runs the transaction and publishes its results. */
 static enum err run_once(struct db *db, struct redis *redis, struct accept_batch *b, bool settle,
                          uint64_t old_connection)
@@ -400,6 +412,8 @@ static enum err run_once(struct db *db, struct redis *redis, struct accept_batch
     enum err e = settle ? db_transaction_settle(db, old_connection, accept_work, b)
                         : db_transaction(db, accept_work, b);
     failpoint("accept.after_commit");
+    if (e == OK && b->settled)
+        log_settled(b);
     if (e != OK)
         fail_batch(b, e);
     else if (redis)

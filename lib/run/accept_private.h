@@ -55,6 +55,8 @@ struct accept_batch {
     size_t trees_n;
     /* What the entries match, in their order; NULL: no workspace of the batch has budgets. */
     struct budget_set *budgets;
+    /* The last attempt of the transaction looked up what an earlier COMMIT had left. */
+    bool settled;
 };
 
 static inline bool entry_is_undecided(const struct accept_entry *entry)
