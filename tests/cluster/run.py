@@ -1,271 +1,34 @@
 #!/usr/bin/python3
-"""run.py [--only CASE] [--hours N] [--short]: faults of a cluster, with the book of tests/fault.
+"""run.py [--only CASE] [--repeat N] [--hours N] [--short]: faults of a cluster, with the book of tests/fault.
 
-Clients start runs on all application hosts all the time, each with the record of tests/fault/book.py. A case makes one fault, waits until
-runs are accepted again, repairs, waits until everything has ended, and then compares the record with all three nodes:
+Clients start runs on all application hosts all the time, each with the record of tests/fault/book.py. A case (cases.py) makes one fault, waits
+until runs are accepted again, repairs, waits until everything has ended, and then compares the record with all three nodes:
 every acknowledged run has its row and its debit on every node, a key has one execution, what was refused left nothing, there was no 500,
-the audit is clean on every node and the nodes' tables are equal. --short: the cases that scripts/test runs. --hours: repeats all cases.
+streams were complete, the audit is clean on every node and the nodes' tables are equal. --short: the cases that scripts/test runs.
+--repeat: each case so many times. --hours: repeats all cases.
 
 Needs root; exits with 3 where network namespaces are refused.
 """
 import argparse
-import http.client
 import json
 import os
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests/fault"), str(ROOT / "tests/api")]
-from book import CUT, Answer, Book, Caller, Run  # noqa: E402
+sys.path[:0] = [str(ROOT / "tests/cluster"), str(ROOT / "tests/fault"), str(ROOT / "tests/api")]
+from book import Book, Run  # noqa: E402
+from cases import CASES, SHORT, WITH_FILES  # noqa: E402
 from check import check_rows, read_rows  # noqa: E402
+from laboratory import CLUSTER, DATABASES, RECOVERY_S, Failed, HostCaller, Hosts, Laboratory, WriterWatch, await_true, cluster, json_of  # noqa: E402
+from traffic import PROGRAM, FileLoad, Load, install_skill  # noqa: E402
 
-CLUSTER = ROOT / "scripts/cluster"
-BIN = pathlib.Path(os.environ.get("MILLRACE_BIN", ROOT / "bin"))
-DATABASES = ("db1", "db2", "db3")
-UNSURE = (CUT, 502, 504)
-CLIENTS = 12
 WORKING_S = 2        # the load before a fault
-RECOVERY_S = 90      # far more than it takes; the figure is printed
 # rows of these tables change while nobody does anything
 RESTLESS = {"executors", "upkeep_tasks", "cluster_writer"}
-PROGRAM = {"steps": [{"name": "a", "type": "transform", "value": 1}, {"name": "b", "type": "delay", "seconds": 0.05}]}
-
-
-class Failed(Exception):
-    pass
-
-
-def cluster(*args, timeout=300):
-    done = subprocess.run([CLUSTER, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout)
-    if done.returncode != 0:
-        raise Failed(f"scripts/cluster {' '.join(args)}: {done.stderr or done.stdout}")
-    return done.stdout
-
-
-def await_true(check, seconds, what):
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if check():
-            return
-        time.sleep(0.1)
-    raise Failed(f"{what}: not within {seconds} s")
-
-
-class Laboratory:
-    """The cluster, as the checks of tests/fault know a stack."""
-
-    def __init__(self, directory):
-        self.dir = directory
-
-    def status(self):
-        return json.loads(cluster("status", "--json"))
-
-    def node(self, name):
-        return next(n for n in self.status()["nodes"] if n["name"] == name)
-
-    def writer(self):
-        """The only node that says that it is the writer, or None."""
-        return self.status()["writer"]
-
-    def sql(self, statement, node="db1"):
-        done = subprocess.run(["mariadb", "--no-defaults", f"--socket={self.dir}/{node}/sockets/mysqld.sock", "--user=root", "--batch",
-                               "--skip-column-names", "--raw", "millrace"], input="SET SESSION wsrep_sync_wait=1; " + statement, capture_output=True,
-                              text=True, timeout=120)
-        if done.returncode != 0:
-            raise Failed(f"{node}: {done.stderr.strip()}")
-        return [line.split("\t") for line in done.stdout.splitlines()]
-
-    def cli(self, node, *args):
-        done = subprocess.run([BIN / "millrace", "--json", "--config", self.dir / node / "millrace.ini", *map(str, args)], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120)
-        return done.returncode, done.stdout + done.stderr
-
-    def log(self, name):
-        return "".join(p.read_text(errors="replace") for p in self.dir.glob(f"app*/logs/{name}.log"))
-
-
-class HostCaller(Caller):
-    """Calls application hosts at random, as a load balancer does that does not know of the fault yet."""
-
-    def __init__(self, key, addresses, seed):
-        super().__init__(8080, key)
-        self.addresses, self.rng = addresses, random.Random(seed)
-
-    def send(self, method, path, body=None, idempotency_key=None, type="application/json", timeout=60):
-        connection = http.client.HTTPConnection(self.rng.choice(self.addresses), self.port, timeout=timeout)
-        headers = {"Authorization": "Bearer " + self.key, **({"Content-Type": type} if body is not None else {}),
-                   **({"Idempotency-Key": idempotency_key} if idempotency_key else {})}
-        try:
-            connection.request(method, "/api/v1" + path, body=body, headers=headers)
-            r = connection.getresponse()
-            return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
-        except (OSError, http.client.HTTPException) as e:
-            return Answer(CUT, why=repr(e))
-        finally:
-            connection.close()
-
-
-class Load:
-    """Clients that start runs; those with a key ask again where the outcome is unknown."""
-
-    def __init__(self, caller_of, workflow, seed):
-        self.book, self.workflow, self.seed = Book(), workflow, seed
-        self.accepted = []   # times
-        self.ended = threading.Event()
-        self.threads = [threading.Thread(target=self.work, args=(n, caller_of(n)), daemon=True) for n in range(CLIENTS)]
-        for t in self.threads:
-            t.start()
-
-    def work(self, number, caller):
-        rng = random.Random(f"{self.seed}/{number}")
-        n = 0
-        while not self.ended.is_set():
-            n += 1
-            r = f"{self.seed}-{number}-{n}"
-            run = Run(r, caller, None, {"r": r}, f"key {r}" if rng.random() < 0.5 else None)
-            self.book.add(run)
-            self.start(run)
-            self.ended.wait(0.02)
-
-    def start(self, run):
-        for _ in range(200):
-            sent = time.monotonic()
-            answer = run.caller.call("POST", f"/workflows/{self.workflow}/run-async", {"inputs": run.inputs}, run.key, timeout=60)
-            if answer.status == 202:
-                run.id = answer.json["execution_id"]
-                self.accepted.append(time.monotonic())
-                return
-            if answer.status == 409 and answer.code == "idempotency_in_progress":
-                time.sleep(0.1)
-                continue
-            if answer.status not in (503, *UNSURE):
-                self.book.complain(f"starting: {answer}")
-                run.unknown = True
-                return
-            self.book.needs_excuse("start", answer, sent, time.monotonic())
-            run.unknown = run.unknown or answer.status in UNSURE
-            if not run.key:
-                return  # a run without a key is never sent twice
-            if self.ended.wait(0.2):
-                return
-
-    def stop(self):
-        self.ended.set()
-        for t in self.threads:
-            t.join(90)
-
-    def gap(self, since):
-        """The longest time without an acceptance after `since`."""
-        times = [since, *(t for t in self.accepted if t > since)]
-        return max((b - a for a, b in zip(times, times[1:])), default=float("inf"))
-
-
-# --- faults: each returns what is to be printed -------------------------------------------------------------
-
-def accepts_again(load, since):
-    await_true(lambda: load.accepted and load.accepted[-1] > since + 1, RECOVERY_S, "an acceptance after the fault")
-
-
-def others(node):
-    return [n for n in DATABASES if n != node]
-
-
-def writer_killed(lab, load):
-    old = lab.writer()
-    since = time.monotonic()
-    cluster("kill", old)
-    await_true(lambda: lab.writer() not in (None, old), RECOVERY_S, "another writer")
-    accepts_again(load, time.monotonic())
-    cluster("start", old)
-    return since
-
-
-def writer_paused(lab, load):
-    old = lab.writer()
-    since = time.monotonic()
-    cluster("pause", old)
-    await_true(lambda: lab.writer() not in (None, old), RECOVERY_S, "another writer")
-    accepts_again(load, time.monotonic())
-    cluster("resume", old)
-    return since
-
-
-def writer_deaf(lab, load):
-    """It sends, and hears nothing: commits that it cannot confirm stand on the others."""
-    old = lab.writer()
-    since = time.monotonic()
-    for node in others(old):
-        cluster("cut", old, node, "--one-way")
-    await_true(lambda: lab.writer() not in (None, old), RECOVERY_S, "another writer")
-    accepts_again(load, time.monotonic())
-    cluster("heal", old)
-    return since
-
-
-def application_host_cut_off(lab, load):
-    """It must not find a writer of its own."""
-    old = lab.writer()
-    since = time.monotonic()
-    cluster("cut", "app1", old)
-    await_true(lambda: subprocess.run(["curl", "-s", "-o", "/dev/null", "-m", "5", "-w", "%{http_code}", "http://10.77.0.11:8080/readyz"],
-                                      capture_output=True, text=True).stdout == "503", RECOVERY_S, "app1 not ready")
-    accepts_again(load, time.monotonic())
-    if lab.writer() != old:
-        raise Failed("the writer changed because one application host did not reach it")
-    cluster("heal", "app1")
-    return since
-
-
-def redis_master_killed(lab, load):
-    def masters():
-        found = {}
-        for n in lab.status()["nodes"]:
-            if n["role"] == "database" and n["pids"]["redis"]:
-                done = subprocess.run(["redis-cli", "-h", n["address"], "ROLE"], capture_output=True, text=True, timeout=10)
-                if done.stdout.startswith("master"):
-                    found[n["name"]] = n["pids"]["redis"]
-        return found
-    before = masters()
-    since = time.monotonic()
-    for pid in before.values():
-        os.kill(pid, 9)
-    await_true(lambda: set(masters()) - set(before), RECOVERY_S, "another master of Redis")
-    accepts_again(load, time.monotonic())
-    cluster("start", *before)
-    return since
-
-
-def all_killed(lab, load):
-    since = time.monotonic()
-    cluster("kill", *DATABASES)
-    cluster("start", *DATABASES)
-    await_true(lambda: lab.writer(), RECOVERY_S, "a writer")
-    accepts_again(load, time.monotonic())
-    return since
-
-
-def planned_switch(lab, load):
-    old = lab.writer()
-    since = time.monotonic()
-    code, out = lab.cli("app2", "cluster", "switch", lab.node(others(old)[0])["address"] + ":3306")
-    if code != 0:
-        raise Failed(out)
-    await_true(lambda: lab.writer() == others(old)[0], RECOVERY_S, "the new writer")
-    accepts_again(load, time.monotonic())
-    code, out = lab.cli("app2", "audit-log", "--deed", "cluster.switch")
-    if code != 0 or others(old)[0] and "cluster.switch" not in out:
-        raise Failed(f"the switch is not in the audit log: {out}")
-    return since
-
-
-CASES = {f.__name__: f for f in (writer_killed, writer_paused, writer_deaf, application_host_cut_off, redis_master_killed, planned_switch, all_killed)}
-SHORT = ("writer_killed", "application_host_cut_off", "redis_master_killed", "writer_deaf", "all_killed")
 
 
 # --- checks -------------------------------------------------------------------------------------------------
@@ -328,27 +91,65 @@ def check_all(lab, book):
             return
 
 
-def run_case(lab, name, key, addresses, workflow, everything):
+class CaseLoad(Load):
+    """The load of a case, and what the case wants."""
+
+    def __init__(self, lab, name, workflow, everything):
+        self.hosts, self.told, self.files = Hosts(), {}, None
+        super().__init__(lab, self.hosts, workflow, f"{name}-{int(time.monotonic() * 1000)}")
+        self.book.runs.update(everything.runs)
+        if name in WITH_FILES:
+            self.files = FileLoad(lab, self.hosts, self.book, self.seed)
+
+    def own(self, name):
+        """The record of a run that the case starts itself."""
+        r = f"{self.seed} {name}"
+        run = Run(r, None, None, {"r": r}, None)
+        run.unknown = True
+        self.book.add(run)
+        return r
+
+    def stop(self):
+        super().stop()
+        if self.files:
+            self.files.stop()
+
+    def check(self, lab):
+        check_all(lab, self.book)
+        for follower in self.followers:
+            follower.join(RECOVERY_S)
+        if self.book.counts.pop("streams given up", 0):
+            self.book.complain("a stream has not come to its end")
+        if self.files:
+            self.files.check()
+
+
+def run_case(lab, name, workflow, everything):
     begun = time.monotonic()
-    settled_before, errors_before = lab.log("api").count("errno=1180"), lab.log("executor").count("executor.fenced")
-    load = Load(lambda n: HostCaller(key, addresses, f"{name}/{n}"), workflow, f"{name}-{int(begun * 1000)}")
-    load.book.runs.update(everything.runs)
+    before = lab.counts()
+    watch, old = WriterWatch(), await_true(lab.writer, RECOVERY_S, "a writer")
+    load = CaseLoad(lab, name, workflow, everything)
     try:
         await_true(lambda: len(load.accepted) > 20, RECOVERY_S, "the load")
         time.sleep(WORKING_S)
         since = CASES[name](lab, load)
     finally:
         load.stop()
+        watch.stop()
         cluster("heal")
-    gap = load.gap(since)
-    check_all(lab, load.book)
+    gap, detected = load.gap(since), watch.after(since, old)
+    checking = time.monotonic()
+    load.check(lab)
     everything.runs.update(load.book.runs)
     for run in everything.runs.values():
         run.seen_end = None
-    counts = " ".join(f"{k.removeprefix('start ')}:{n}" for k, n in sorted(load.book.counts.items()))
-    print(f"{name:26} {'FAILED' if load.book.wrong else 'ok':6} {time.monotonic() - begun:4.0f} s  {len(load.accepted):5} accepted; longest pause {gap:4.1f} s; "
-          f"COMMITs answered 1180: {lab.log('api').count('errno=1180') - settled_before}; fenced executors: "
-          f"{lab.log('executor').count('executor.fenced') - errors_before}; {counts}", flush=True)
+    found = {what: n - before[what] for what, n in lab.counts().items() if n != before[what]}
+    found.update({"answers " + what.removeprefix("start "): n for what, n in sorted(load.book.counts.items()) if what != "streams followed"}, **load.told)
+    if load.files:
+        found.update(uploads=len(load.files.stored), skills=len(load.files.skills))
+    writer = f"; another writer after {detected:.1f} s" if detected is not None else ""
+    print(f"{name:30} {'FAILED' if load.book.wrong else 'ok':6} {time.monotonic() - begun:4.0f} s ({time.monotonic() - checking:.0f} s of checks)  {len(load.accepted):5} accepted; longest pause {gap:4.1f} s, over after {load.resumed(since):.1f} s{writer}; "
+          + "; ".join(f"{what}: {n}" for what, n in found.items()), flush=True)
     for sentence, id in load.book.wrong[:20]:
         print(f"    {sentence} {id or ''}", flush=True)
     return not load.book.wrong
@@ -357,19 +158,18 @@ def run_case(lab, name, key, addresses, workflow, everything):
 def run_cases(a):
     """In the client's namespace, on a cluster that runs."""
     lab = Laboratory(pathlib.Path(os.environ["MILLRACE_CLUSTER"]))
-    env = dict(line.split("=", 1) for line in (lab.dir / "demo.env").read_text().splitlines() if not line.startswith("#"))
-    addresses = [n["address"] for n in lab.status()["nodes"] if n["role"] == "application"]
-    key = env["MILLRACE_API_KEY"]
-    workflow = HostCaller(key, addresses, 0).call("POST", "/workflows", {"name": "load", "program": PROGRAM}).json["id"]
-    names = [a.only] if a.only else SHORT if a.short else list(CASES)
+    os.environ.pop("MILLRACE_SOURCE", None)  # from now on the programs of this tree
+    workflow = json_of(HostCaller(lab.key, Hosts(), 0).call("POST", "/workflows", {"name": "load", "program": PROGRAM}), 201)["id"]
+    install_skill(lab)
+    names = [n for n in ([a.only] if a.only else SHORT if a.short else [c for c in CASES if c != "rolling_upgrade"]) for _ in range(a.repeat)]
     until = time.monotonic() + a.hours * 3600
     everything, failed = Book(), 0
     while True:
         for name in names:
             try:
-                failed += not run_case(lab, name, key, addresses, workflow, everything)
+                failed += not run_case(lab, name, workflow, everything)
             except (Failed, subprocess.TimeoutExpired) as e:
-                print(f"{name:26} FAILED {e}", flush=True)
+                print(f"{name:30} FAILED {e}", flush=True)
                 return 1
         if time.monotonic() >= until or failed:
             break
@@ -380,6 +180,7 @@ def run_cases(a):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=list(CASES))
+    parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--hours", type=float, default=0)
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -389,6 +190,8 @@ def main():
     directory = tempfile.mkdtemp(prefix="mrc-", dir="/tmp")
     os.rmdir(directory)
     os.environ["MILLRACE_CLUSTER"] = directory
+    if a.only == "rolling_upgrade" and os.environ.get("MILLRACE_BEFORE"):
+        os.environ["MILLRACE_SOURCE"] = os.environ["MILLRACE_BEFORE"]
     started = subprocess.run([CLUSTER, "start"], stdin=subprocess.DEVNULL)
     code = started.returncode
     try:
