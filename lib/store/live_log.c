@@ -3,8 +3,8 @@
 #include <string.h>
 #include <talloc.h>
 
-#include "json/json.h"
 #include "run/states.h"
+#include "json/json.h"
 
 enum { PAGE = 100 /* the LIMIT of live_log_page.sql */ };
 
@@ -73,8 +73,8 @@ static enum err read_page(struct db *db, void *ctx, const id *execution, int64_t
     return OK;
 }
 
-enum err live_log_read(struct db *db, void *ctx, const id *execution, int64_t offset, size_t max, char **text_r,
-                       size_t *size_r)
+enum err live_log_read(struct db *db, void *ctx, const id *execution, int64_t offset, size_t max,
+                       char **text_r, size_t *size_r)
 {
     struct live_log log = {.ctx = ctx, .skip = offset, .max = max};
     int64_t seq;
