@@ -85,6 +85,14 @@ const struct command commands[] = {
     {"budget", "list", cmd_budget_list, "--workspace W",
      "lists the budgets of a workspace with what is used"},
     {"budget", "remove", cmd_budget_remove, "--workspace W ID", "removes a budget", "budget.delete"},
+    {"price", "set", cmd_price_set,
+     "--workspace W [--responder R] [--model ALIAS] [--from TIME] --credits N|--none",
+     "sets what runs of a workflow or skill, with a model, or of the whole workspace cost from a time on, at "
+     "once unless --from is given; the most specific price counts. --none: from then on the less specific "
+     "ones. What has come into force never changes",
+     "price.set"},
+    {"price", "list", cmd_price_list, "--workspace W [--all]",
+     "lists the dated prices that are in force or to come; with --all also those of the past"},
     {"credits", "void", cmd_credits_void, "--workspace W GRANT --reason TEXT",
      "takes what a grant has left out of the balance; prints the new balance", "credits.void"},
     {"credits", "list", cmd_credits_list,

@@ -41,6 +41,8 @@ int cmd_secret_keygen(struct cli *cli, int argc, char **argv);
 int cmd_budget_list(struct cli *cli, int argc, char **argv);
 int cmd_budget_set(struct cli *cli, int argc, char **argv);
 int cmd_budget_remove(struct cli *cli, int argc, char **argv);
+int cmd_price_set(struct cli *cli, int argc, char **argv);
+int cmd_price_list(struct cli *cli, int argc, char **argv);
 int cmd_credits_alerts(struct cli *cli, int argc, char **argv);
 int cmd_webhook_list(struct cli *cli, int argc, char **argv);
 int cmd_webhook_show(struct cli *cli, int argc, char **argv);

@@ -25,6 +25,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_api'@'lo
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON run_times          TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON execution_retries  TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON price_lists        TO 'millrace_api'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON execution_charges  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON bulk_jobs          TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON bulk_items         TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON bulk_counts        TO 'millrace_api'@'localhost';
@@ -103,6 +105,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON waits              TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE, DELETE ON stops              TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON run_times          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, DELETE         ON execution_retries  TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON price_lists        TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON execution_charges  TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE, DELETE         ON bulk_jobs          TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_items         TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON bulk_counts        TO 'millrace_executor'@'localhost';

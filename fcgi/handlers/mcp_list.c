@@ -6,6 +6,7 @@
 #include "account/credits.h"
 #include "base/scopes.h"
 #include "fcgi/cache/skill_cache.h"
+#include "fcgi/handlers/dated_prices.h"
 #include "fcgi/handlers/mcp_tools.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -47,6 +48,9 @@ struct tool_page {
     /* bytes of the manifests and programs of its tools */
     size_t read;
     bool has_more;
+    /* The workspace's price; -1: not set. */
+    int64_t usual;
+    struct dated_prices dated;
 };
 
 /* --- schemas --- */
@@ -141,10 +145,11 @@ static struct span raw_member(const char *json, size_t size, const char *name)
     return (struct span){0};
 }
 
-static int64_t tool_price(int64_t own, int64_t usual, int64_t asked)
+static int64_t tool_price(const struct tool_page *page, const id *responder, bool agentic, int64_t own,
+                          int64_t asked)
 {
-    const struct run_request req = {.price = own, .credits_asked = asked};
-    return run_price(&req, usual);
+    const struct run_request req = {.responder_id = *responder, .price = own, .credits_asked = asked};
+    return run_listed_price(&req, page->usual, dated_prices_choose(&page->dated, responder, agentic));
 }
 
 /* The rows of the next read; one, if it is only to tell whether the page is the last. */
@@ -161,7 +166,7 @@ static enum err count_read(struct request *r, struct tool_page *page, size_t siz
     return page->read <= SLOW_JSON_BYTES || slow_begin(r) ? OK : ERR_RETRY;
 }
 
-static enum err add_skill(struct request *r, struct tool_page *page, const struct skill *s, int64_t usual)
+static enum err add_skill(struct request *r, struct tool_page *page, const struct skill *s)
 {
     const struct manifest *m;
     enum err e = count_read(r, page, s->manifest_size);
@@ -176,13 +181,13 @@ static enum err add_skill(struct request *r, struct tool_page *page, const struc
                      .version = s->version,
                      .inputs = raw_member(s->manifest, s->manifest_size, "inputs"),
                      .outputs = raw_member(s->manifest, s->manifest_size, "outputs"),
-                     .price = tool_price(s->price, usual, s->credits),
+                     .price = tool_price(page, &s->id, s->agentic, s->price, s->credits),
                      .is_open = m->network || m->runner == RUNNER_MODEL};
     write_tool(r, page, &t);
     return OK;
 }
 
-static enum err add_skills(struct request *r, struct tool_page *page, const char *after, int64_t usual)
+static enum err add_skills(struct request *r, struct tool_page *page, const char *after)
 {
     struct skill *list;
     size_t n = 0;
@@ -192,15 +197,14 @@ static enum err add_skills(struct request *r, struct tool_page *page, const char
         limit = rows_to_read(page);
         e = skill_list_tools(r->app->db, r, &r->access.workspace_id, after, limit, &list, &n);
         for (size_t i = 0; e == OK && i < n && !(page->has_more = is_full(page)); i++) {
-            e = add_skill(r, page, &list[i], usual);
+            e = add_skill(r, page, &list[i]);
             after = list[i].slug;
         }
     } while (e == OK && !page->has_more && (int64_t)n == limit);
     return e;
 }
 
-static enum err add_workflow(struct request *r, struct tool_page *page, const struct workflow *f,
-                             int64_t usual)
+static enum err add_workflow(struct request *r, struct tool_page *page, const struct workflow *f)
 {
     enum err e = count_read(r, page, f->program_size);
     if (e != OK)
@@ -211,13 +215,13 @@ static enum err add_workflow(struct request *r, struct tool_page *page, const st
                      .responder = f->id,
                      .version = f->version,
                      .inputs = raw_member(f->program, f->program_size, "inputs"),
-                     .price = tool_price(f->price, usual, f->credits),
+                     .price = tool_price(page, &f->id, false, f->price, f->credits),
                      .is_open = true};
     write_tool(r, page, &t);
     return OK;
 }
 
-static enum err add_workflows(struct request *r, struct tool_page *page, const char *after, int64_t usual)
+static enum err add_workflows(struct request *r, struct tool_page *page, const char *after)
 {
     struct workflow *list;
     size_t n = 0;
@@ -227,7 +231,7 @@ static enum err add_workflows(struct request *r, struct tool_page *page, const c
         limit = rows_to_read(page);
         e = workflow_list_tools(r->app->db, r, &r->access.workspace_id, after, limit, &list, &n);
         for (size_t i = 0; e == OK && i < n && !(page->has_more = is_full(page)); i++) {
-            e = add_workflow(r, page, &list[i], usual);
+            e = add_workflow(r, page, &list[i]);
             after = list[i].tool;
         }
     } while (e == OK && !page->has_more && (int64_t)n == limit);
@@ -237,13 +241,14 @@ static enum err add_workflows(struct request *r, struct tool_page *page, const c
 static enum err add_tools(struct request *r, struct tool_page *page, const char *cursor)
 {
     static const id no_workflow;
-    int64_t usual;
     bool in_workflows = strchr(cursor, '_') != NULL;
-    enum err e = workflow_price(r->app->db, r, &r->access.workspace_id, &no_workflow, &usual);
+    enum err e = workflow_price(r->app->db, r, &r->access.workspace_id, &no_workflow, &page->usual);
+    if (e == OK)
+        e = dated_prices_read(r, &page->dated);
     if (e == OK && !in_workflows && r->access.scopes & SCOPE_SKILLS_EXECUTE)
-        e = add_skills(r, page, cursor, usual);
+        e = add_skills(r, page, cursor);
     if (e == OK && !page->has_more && r->access.scopes & SCOPE_WORKFLOWS_EXECUTE)
-        e = add_workflows(r, page, in_workflows ? cursor : "", usual);
+        e = add_workflows(r, page, in_workflows ? cursor : "");
     return e;
 }
 

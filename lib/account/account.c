@@ -94,6 +94,7 @@ static enum err lock_with(struct db_tx *tx, void *ctx, enum sql_id query, const 
             .head_remaining = db_int(rows, i, ACCOUNT_LOCK_HEAD_REMAINING),
             .next_change_ms = db_int(rows, i, ACCOUNT_LOCK_NEXT_CHANGE_MS),
             .budgets = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_BUDGETS),
+            .prices = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_PRICES),
             .alerts =
                 {
                     .flags = (uint32_t)db_int(rows, i, ACCOUNT_LOCK_ALERTS),

@@ -46,6 +46,8 @@ struct account {
     int64_t catalog_version;
     /* What budgets the workspace has: bits of lib/spending/budget.h; 0: none. */
     uint32_t budgets;
+    /* What price lists the workspace has: bits of lib/spending/price_list.h; 0: none. */
+    uint32_t prices;
     struct account_alerts alerts;
     /* MariaDB's wall time when the row was locked. */
     int64_t now_ms;

@@ -430,6 +430,7 @@ static const struct audit_rule checks[] = {
     {3, "refund", "at most one refund, never more than the debit", .query = SQL_AUDIT_REFUND},
     {3, "refund_due", "refunded if and only if it ended before any side effect was started",
      .query = SQL_AUDIT_REFUND_DUE},
+    {3, "charge", "the parts of a listed price are the debit", .query = SQL_AUDIT_CHARGE},
     {4, "key_wrong", "an idempotency key occurs once in its workspace", .query = SQL_AUDIT_KEY_WRONG},
     {3, "batch", "a finished batch has as many runs as it reported", .query = SQL_AUDIT_BATCH},
     {4, "key_stray", "every idempotency key has its execution", .query = SQL_AUDIT_KEY_STRAY},

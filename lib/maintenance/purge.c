@@ -128,6 +128,7 @@ enum err purge_remove(struct db_tx *tx, struct purge_cleanup *cleanup, const str
         SQL_PURGE_ARTIFACT_ROWS,
         SQL_PURGE_REMOVE_STEPS,
         SQL_PURGE_REMOVE_USAGE,
+        SQL_PURGE_REMOVE_CHARGES,
         SQL_PURGE_REMOVE_CHATS,
         SQL_PURGE_REMOVE_TIMES,
         SQL_PURGE_REMOVE_FAILURES,

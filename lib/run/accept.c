@@ -319,6 +319,7 @@ static void reset_batch(struct accept_batch *b)
         entry->unsettled = false;
         entry->account = NULL;
         entry->tree = NULL;
+        entry->prices = NULL;
         memset(&entry->schedule, 0, sizeof entry->schedule);
     }
 }
@@ -350,6 +351,8 @@ static enum err accept_work(struct db_tx *tx, void *arg)
         e = check_versions(tx, b, KIND_SKILL, SQL_SKILL_CURRENT_VERSIONS);
     if (e == OK)
         e = accept_read_occurrences(tx, b);
+    if (e == OK)
+        e = accept_read_prices(tx, b);
     if (e == OK)
         e = accept_open_grants(tx, b);
     if (e == OK)

@@ -42,7 +42,7 @@ static void decide_entry(struct accept_batch *b, struct accept_entry *entry)
     check_duplicate_in_batch(b, entry);
     if (!entry_is_undecided(entry))
         return;
-    entry->cost = run_price(entry->req, account->price);
+    entry->cost = run_listed_price(entry->req, account->price, entry->prices);
     bool delayed = run_request_is_delayed(entry->req);
     struct budget_refusal refusal;
     bool counted = run_request_is_root(entry->req) && !delayed && account->max_concurrent > 0;
@@ -85,7 +85,8 @@ enum err accept_open_grants(struct db_tx *tx, struct accept_batch *b)
         if (!entry_is_undecided(entry))
             continue;
         struct account *account = entry->account;
-        if (__builtin_add_overflow(account->wanted, run_price(entry->req, account->price), &account->wanted))
+        int64_t price = run_listed_price(entry->req, account->price, entry->prices);
+        if (__builtin_add_overflow(account->wanted, price, &account->wanted))
             account->wanted = INT64_MAX;
     }
     return account_open_grants(tx, b->accounts, b->accounts_n);

@@ -7,6 +7,7 @@
 #include "redis/redis.h"
 #include "run/accept_types.h"
 #include "spending/budget.h"
+#include "spending/price_list.h"
 
 /* A tree that gets children in this batch. */
 struct accept_tree {
@@ -23,6 +24,8 @@ struct accept_entry {
     struct account *account;
     /* Of a child; NULL for a root. */
     struct accept_tree *tree;
+    /* The price list that prices the run, on the transaction's ctx; NULL: none. */
+    const struct price_list *prices;
     int64_t cost;
     /* The grant that the cost was debited from; unset: several. */
     id grant;
@@ -81,6 +84,12 @@ static inline bool accept_version_may_be_stale(const struct run_request *req, in
 {
     return !req->pinned && req->catalog_version != catalog_version;
 }
+
+/* Reads the price lists of the entries that are still undecided, under their accounts' locks. Runs no
+ * statement for workspaces without price lists. */
+enum err accept_read_prices(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
+/* Stores what the lists have priced. */
+enum err accept_write_charges(struct db_tx *tx, struct accept_batch *b) WARN_UNUSED;
 
 /* Before the decision: reads the grants of accounts whose head grant does not cover what the undecided
  * entries cost together, and makes what is due. Runs no statement if the accounts' rows suffice. */

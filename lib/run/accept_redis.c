@@ -69,14 +69,14 @@ static void mark_candidates(struct redis *redis, struct accept_batch *b, bool ca
 }
 
 /* True if row r of account_read belongs to the request's workspace and shows insufficient credits. If the
- * price may be stale or a grant starts now, the transaction decides instead. A request without a catalog
+ * price may be stale, a grant starts now, or the workspace has price lists, the transaction decides instead. A request without a catalog
  * version (a skill's) was validated against a price that was read for it. */
 static bool lacks_credits(const struct db_rows *rows, size_t r, const struct run_request *req)
 {
     int64_t price = db_cell(rows, r, ACCOUNT_READ_PRICE)->is_null ? -1 : db_int(rows, r, ACCOUNT_READ_PRICE);
     return strcmp(db_str(rows, r, ACCOUNT_READ_WORKSPACE_ID), req->workspace_id.text) == 0 &&
            db_int(rows, r, ACCOUNT_READ_BALANCE) < run_price(req, price) &&
-           db_int(rows, r, ACCOUNT_READ_HAS_DUE) == 0 &&
+           db_int(rows, r, ACCOUNT_READ_HAS_DUE) == 0 && db_int(rows, r, ACCOUNT_READ_PRICES) == 0 &&
            (req->catalog_version == 0 ||
             !accept_version_may_be_stale(req, db_int(rows, r, ACCOUNT_READ_RESPONDERS)));
 }

@@ -38,6 +38,7 @@ static enum err insert_executions(struct db_tx *tx, struct accept_batch *b)
         v[STATES_INSERT_SET_EXECUTOR_ID] =
             db_number(run_request_is_delayed(req) ? (int64_t)RUN_DELAYED_EXECUTOR : 0);
         v[STATES_INSERT_SET_COST] = db_number(entry->cost);
+        v[STATES_INSERT_SET_HELD] = db_number(entry->prices ? price_held(entry->prices->units) : 0);
         v[STATES_INSERT_SET_UPDATED_MS] = db_number(id_ms(&req->execution_id));
         int64_t deadline_ms = run_request_is_root(req) ? req->expires_ms : req->parent.deadline_ms;
         v[STATES_INSERT_SET_DEADLINE_MS] = db_number_or_null(deadline_ms, deadline_ms > 0);
@@ -287,6 +288,8 @@ enum err accept_insert(struct db_tx *tx, struct accept_batch *b)
         e = insert_first_events(tx, b);
     if (e == OK)
         e = insert_debits(tx, b);
+    if (e == OK)
+        e = accept_write_charges(tx, b);
     if (e == OK)
         e = insert_children(tx, b);
     if (e == OK)

@@ -24,7 +24,11 @@ static struct price take_row(const struct db_rows *rows, size_t r)
     int64_t usual = micro_or_unset(rows, r, PRICE_LIST_WORKSPACE_PRICE);
     struct price p = {.responder_id = db_get_id(rows, r, PRICE_LIST_ID),
                       .kind = (enum responder_kind)db_int(rows, r, PRICE_LIST_KIND),
-                      .micro = run_price(&req, usual)};
+                      .micro = run_price(&req, usual),
+                      .own = req.price,
+                      .usual = usual,
+                      .asked = req.credits_asked,
+                      .agentic = db_int(rows, r, PRICE_LIST_AGENTIC) != 0};
     if (p.micro > run_price(&unasked, usual))
         p.source = PRICE_PROGRAM;
     else if (req.price >= 0)

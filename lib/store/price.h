@@ -1,4 +1,4 @@
-/* What runs of a workspace cost now (docs/billing.md); lib/run/price.h has the rule. */
+/* What runs of a workspace cost now by the prices without a date (docs/billing.md); lib/run/price.h has the rule. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -15,6 +15,11 @@ struct price {
     /* Micro-credits of a run of the current version. */
     int64_t micro;
     enum price_source source;
+    /* What it is decided from, in micro-credits: the operator's price of the responder and of the workspace
+     * (-1: not set), and what the program or manifest asks for. */
+    int64_t own, usual, asked;
+    /* A skill that a model runs. */
+    bool agentic;
 };
 
 /* Prices of up to `limit` workflows and skills after `after` (unset: from the first), by id; on ctx. */

@@ -58,4 +58,4 @@ def insert(run_sql, workspace, responder, n, at_ms, apart_ms=1, seed=0, tags=(),
 
 
 TABLES = ("execution_tags", "execution_steps", "events", "execution_usage",
-          "execution_chats", "artifacts", "idempotency_keys", "schedule_occurrences", "run_times", "signals", "signal_waits", "signal_tickets")
+          "execution_chats", "artifacts", "idempotency_keys", "schedule_occurrences", "run_times", "signals", "signal_waits", "signal_tickets", "execution_charges")

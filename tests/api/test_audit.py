@@ -89,6 +89,11 @@ DAMAGE = [
      "UPDATE accounts SET alert_below = -1 WHERE workspace_id = '{workspace}'"),
     ("alert", "INSERT INTO credit_alerts (workspace_id, kind, value, line, told) VALUES ('{workspace}', 1, 0, 0, 1)", "workspace",
      "DELETE FROM credit_alerts WHERE workspace_id = '{workspace}'"),
+    ("charge", "UPDATE accounts SET prices = 1 WHERE workspace_id = '{workspace}'", "workspace",
+     "UPDATE accounts SET prices = 0 WHERE workspace_id = '{workspace}'"),
+    ("charge", "UPDATE executions SET held = 1 WHERE id = '{leaf}'", "leaf", "UPDATE executions SET held = 0 WHERE id = '{leaf}'"),
+    ("charge", "INSERT INTO execution_charges SELECT id, id, cost - 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, NULL "
+     "FROM executions WHERE id = '{leaf}'", "leaf", "DELETE FROM execution_charges"),
     ("active", "UPDATE accounts SET active = 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET active = 0 WHERE workspace_id = '{workspace}'"),
     ("debit", "UPDATE executions SET cost = cost + 1 WHERE id = '{leaf}'", "leaf",

@@ -20,7 +20,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "billing statement", "billing export", "workflow list", "execution list", "execution errors", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
-           "budget list", "operator list", "webhook list", "webhook show", "webhook deliveries",
+           "budget list", "price list", "operator list", "webhook list", "webhook show", "webhook deliveries",
            "files store",  # copies bytes under their hash to where they are to be
            "backup verify", "setup"}  # setup: before there is a database
 
@@ -162,6 +162,7 @@ def command_actions(room):
         "key revoke": key_revoke,
         "budget set": lambda: room.command("budget", "set", *w, "--scope", "tag", "--target", "a", "--period", "day", "--limit", 1)["id"],
         "budget remove": budget_remove,
+        "price set": lambda: room.command("price", "set", *w, "--model", "deep", "--credits", "2", "--from", "2999-01-01")["id"],
         "credits alerts": lambda: room.command("credits", "alerts", *w, "--low", "50,20%") and w[1],
         "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
                                               "R7")["ledger_id"],

@@ -48,13 +48,14 @@ def history(stack):
     stack.sql(f"INSERT INTO execution_chats (execution_id, workspace_id, message_id) SELECT id, '{workspace.id}', "
               f"IF(id = '{ids[0]}', '{message}', UUID()) FROM executions WHERE workspace_id = '{workspace.id}' LIMIT 5000")
     stack.sql(f"INSERT INTO artifacts SELECT id, UUID(), 'x', 'text/plain', 1, REPEAT('x', 32) FROM executions LIMIT 5000; "
-              "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000")
+              "INSERT INTO execution_usage (execution_id, log_sha256) SELECT id, REPEAT('y', 32) FROM executions LIMIT 5000; "
+              "INSERT INTO execution_charges SELECT id, id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL, 0, 0, 0, 0, 0, NULL FROM executions LIMIT 5000")
     stack.sql("INSERT INTO execution_retries SELECT id, id FROM executions")
     newest = f"FROM executions WHERE workspace_id = '{workspace.id}' ORDER BY id DESC LIMIT 10000"
     stack.sql(f"INSERT INTO webhook_outbox (id, workspace_id, execution_id, event, at_ms, fanned, body) SELECT id, workspace_id, id, 2, 1, 1, '{{}}' {newest}; "
               "INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, outbox_id, execution_id, lane_id, state, due_ms, created_ms) "
               f"SELECT id, workspace_id, responder_id, id, id, responder_id, IF(id LIKE '%0', 3, 2), 1, 1 {newest}")
-    stack.sql("ANALYZE TABLE execution_retries, webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
+    stack.sql("ANALYZE TABLE execution_charges, execution_retries, webhook_outbox, webhook_deliveries, artifacts, execution_usage, executions, execution_tags, execution_children, execution_chats, credit_ledger, events, "
               "execution_steps, idempotency_keys")
     return workspace.id, w, ids, message
 

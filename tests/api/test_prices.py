@@ -1,4 +1,8 @@
 """What runs cost, by the list of prices and by an estimate: always what a run is charged then."""
+import concurrent.futures
+import datetime
+
+from stack import eventually
 from test_budgets import start
 from skills import Space, probe
 
@@ -22,7 +26,7 @@ def test_an_estimate_and_the_list_say_what_a_run_is_charged(stack):
     for flow in flows.values():
         before = workspace.balance()
         estimate = client.post(f"/workflows/{flow}/estimate", json={"inputs": {}}).json()
-        assert estimate == {"credits": prices(client)[flow][0], "balance": before, "covered": True}
+        assert estimate == {"credits": prices(client)[flow][0], "price_list_id": None, "balance": before, "covered": True}
         assert workspace.balance() == before, "nothing started"
         assert start(client, flow).status_code == 202
         assert workspace.balance() == before - estimate["credits"]
@@ -55,9 +59,110 @@ def test_a_skill_has_a_price_and_an_estimate(stack):
     path = f"/spaces/{workspace.id}/skills"
     (skill, price), = prices(client).items()
     assert price == (1, "default")
-    assert client.post(f"{path}/probe/estimate", json={"inputs": {}}).json() == {"credits": 1, "balance": 10, "covered": True}
+    assert client.post(f"{path}/probe/estimate", json={"inputs": {}}).json() == {"credits": 1, "price_list_id": None, "balance": 10, "covered": True}
     assert workspace.balance() == 10
     assert client.post(f"{path}/probe/estimate", json={}).status_code == 422
     assert client.post(f"{path}/nobody/estimate", json={"inputs": {}}).status_code == 404
     assert client.post(f"{path}/probe/executions", json={"inputs": {}}).status_code == 201
     assert workspace.balance() == 9 and prices(client) == {skill: price}
+
+
+# --- dated prices -------------------------------------------------------------------------------------------
+
+
+def put(workspace, *args):
+    return workspace.stack.cli("price", "set", "--workspace", workspace.id, *args)
+
+
+def moment(stack, seconds):
+    """So many seconds from now by MariaDB's clock."""
+    ms = int(stack.sql_one("SELECT CAST(UNIX_TIMESTAMP(NOW(3)) * 1000 AS SIGNED)")) + int(seconds * 1000)
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc).isoformat(timespec="milliseconds")
+
+
+def paid(workspace, action):
+    """What an action takes from the balance."""
+    before = workspace.balance()
+    answer = action()
+    assert answer.status_code in (201, 202), answer.text
+    return round(before - workspace.balance(), 6)
+
+
+def test_the_list_of_the_most_specific_target_prices_a_run(stack):
+    workspace, stranger = stack.workspace(credits=1000), stack.workspace(credits=10)
+    client = workspace.client()
+    flow, other, asks = (workspace.put_workflow(p, n) for p, n in ((PROGRAM, "flow"), (PROGRAM, "other"), ({**PROGRAM, "credits": 4}, "asks")))
+    stack.cli("workflow", "price", "--workspace", workspace.id, other, "--credits", "7")
+    usual = put(workspace, "--credits", "3")
+    own = put(workspace, "--responder", "flow", "--credits", "0.5")
+    coming = put(workspace, "--credits", "9", "--from", moment(stack, 3600))
+    want = {flow: (0.5, "price_list"), other: (3, "price_list"), asks: (4, "program")}
+    assert prices(client) == want
+    for responder, (credits, _) in want.items():
+        estimate = client.post(f"/workflows/{responder}/estimate", json={}).json()
+        assert estimate["credits"] == credits and estimate["price_list_id"] == (own if responder == flow else usual)["id"]
+        assert paid(workspace, lambda r=responder: start(client, r)) == credits
+    lists = client.get("/prices").json()["price_lists"]
+    assert [(x["id"], x["responder_id"], x["credits"], x["in_force"]) for x in lists] == \
+        [(usual["id"], None, 3, True), (coming["id"], None, 9, False), (own["id"], flow, 0.5, True)]
+    assert client.get("/prices?after=" + min(want)).json()["price_lists"] == []
+    put(workspace, "--responder", flow, "--none")
+    assert paid(workspace, lambda: start(client, flow)) == 3, "the workspace's list counts again"
+    assert stranger.client().get("/prices").json() == {"prices": [], "price_lists": [], "has_more": False, "next_cursor": None}
+    assert len(stack.cli("price", "list", "--workspace", workspace.id)) == 3
+    assert len(stack.cli("price", "list", "--workspace", workspace.id, "--all")) == 4
+    assert stack.sql(f"SELECT c.price_list_id, COUNT(*) FROM execution_charges c JOIN executions e ON e.id = c.execution_id "
+                     f"WHERE e.workspace_id = '{workspace.id}' GROUP BY c.price_list_id ORDER BY 1") == [[usual["id"], "3"], [own["id"], "1"]]
+
+
+def test_a_list_comes_into_force_by_itself_and_the_past_stays(stack):
+    workspace = stack.workspace(credits=100)
+    client = workspace.client()
+    flow = workspace.put_workflow(PROGRAM)
+    replaced = moment(stack, 5)
+    put(workspace, "--credits", "8", "--from", replaced)
+    put(workspace, "--credits", "2", "--from", replaced)
+    assert paid(workspace, lambda: start(client, flow)) == 1
+    eventually(lambda: prices(client) == {flow: (2, "price_list")}, 30, "the list is in force")
+    assert paid(workspace, lambda: start(client, flow)) == 2
+    for args, problem in ((("--credits", "1", "--from", replaced), "has passed"),
+                          (("--credits", "1", "--responder", workspace.id), "no such workflow or skill"), ((), "--none is needed")):
+        code, _, error = stack.cli("price", "set", "--workspace", workspace.id, *args, check=False)
+        assert code != 0 and problem in error, error
+    for _ in range(3):
+        put(workspace, "--credits", "5")
+        put(workspace, "--credits", "6")
+    assert paid(workspace, lambda: start(client, flow)) == 6
+    assert len(stack.cli("price", "list", "--workspace", workspace.id, "--all")) == 7, "no list in force was replaced"
+
+
+def test_a_model_has_its_price(stack):
+    workspace = stack.workspace(credits=100)
+    client = workspace.client()
+    probe(workspace, "pass")
+    for alias in ("fast", "deep"):
+        stack.cli("model", "put", "--workspace", workspace.id, "--alias", alias, "--url", "https://models.example/v1", "--model", "m-1")
+    put(workspace, "--model", "deep", "--credits", "20")
+    put(workspace, "--model", "fast", "--responder", "probe", "--credits", "0.000001")
+    path = f"/spaces/{workspace.id}/skills/probe"
+
+    def run(model):
+        body = {"inputs": {}, **({"model": model} if model else {})}
+        credits = client.post(f"{path}/estimate", json=body).json()["credits"]
+        assert paid(workspace, lambda: client.post(f"{path}/executions", json=body)) == credits
+        return credits
+
+    assert [run(m) for m in (None, "deep", "fast")] == [1, 20, 0.000001]
+    assert prices(client)[next(iter(prices(client)))] == (1, "default")
+
+
+def test_200_parallel_starts_of_listed_runs_are_exact(stack):
+    workspace = stack.workspace(credits=30)
+    client = workspace.client()
+    flow = workspace.put_workflow(PROGRAM)
+    put(workspace, "--credits", "2.5")
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        codes = list(pool.map(lambda _: start(client, flow).status_code, range(200)))
+    assert codes.count(202) == 12 and codes.count(402) == 188 and workspace.balance() == 0
+    put(workspace, "--credits", "0")
+    assert start(client, flow).status_code == 202, "the first refusal is not decided by an older price"

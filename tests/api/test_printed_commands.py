@@ -85,9 +85,11 @@ def tree():
 
 @pytest.fixture(scope="module")
 def acme(tree):
-    """What the documents take for granted: a workspace called acme, and a run with a log and an artifact."""
+    """What the documents take for granted: a workspace called acme with a workflow called report, and a run with a log and an artifact."""
     run, _, _ = tree
-    code, out = run("bin/millrace workspace create --name acme >/dev/null; bin/millrace --json execution list --limit 1")
+    code, out = run("""bin/millrace workspace create --name acme >/dev/null
+printf '{"steps": [{"name": "a", "type": "transform", "value": 1}]}' | bin/millrace workflow put --workspace acme - --name report >/dev/null
+bin/millrace --json execution list --limit 1""")
     assert code == 0, out
     return re.search(r'"id":"([^"]+)"', out).group(1)
 

@@ -203,7 +203,7 @@ def history(stack, effects, id):
               ("credit_ledger", "execution_id", "id"), ("idempotency_keys", "execution_id", "execution_id"),
               ("execution_trees", "root_id", "root_id"), ("purges", "execution_id", "execution_id"),
               ("retention_skipped", "execution_id", "removes"), ("artifacts", "execution_id", "id"),
-              ("execution_usage", "execution_id", "execution_id"))
+              ("execution_usage", "execution_id", "execution_id"), ("execution_charges", "execution_id", "execution_id"))
     for table, column, order in tables:
         try:
             for row in stack.sql(f"SELECT * FROM {table} WHERE {column} = '{id}' ORDER BY {order}"):

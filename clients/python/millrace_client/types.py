@@ -64,11 +64,23 @@ class Price(TypedDict):
     responder_id: str
     kind: Literal['workflow', 'skill']
     credits: Credits
-    source: Literal['default', 'workspace', 'responder', 'program']  # What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, or nothing (`default`, 1 credit).
+    source: Literal['default', 'workspace', 'responder', 'program', 'price_list']  # What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, a dated price (`price_list`), or nothing (`default`, 1 credit).
+    price_list_id: str | None  # The dated price that is in force for a run which names no model; null: none.
+
+
+class PriceList(TypedDict):
+    id: str
+    responder_id: str | None  # The workflow or skill; null: all.
+    model: str | None  # The alias of a model; null: all runs, also those without a model.
+    effective_from: str
+    in_force: bool  # False: it is to come.
+    ended: bool  # From then on there is no dated price for this workflow, skill and model; less specific ones count.
+    credits: Credits | None  # What a run costs; null: the prices without a date.
 
 
 class Estimate(TypedDict):
     credits: Credits
+    price_list_id: str | None  # The dated price; null: none is in force for this run.
     balance: Credits
     covered: bool  # The balance covers the price. Budgets and limits are not looked at.
 
@@ -1130,6 +1142,7 @@ class ChangeBudgetBody(TypedDict):
 
 class ListPricesResponse(TypedDict):
     prices: list[Price]
+    price_lists: list[PriceList]  # On the first page: the dated prices that are in force or to come, by workflow or skill, model and time.
     has_more: bool
     next_cursor: str | None
 

@@ -1838,13 +1838,42 @@ export interface components {
             kind: "workflow" | "skill";
             credits: components["schemas"]["Credits"];
             /**
-             * @description What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, or nothing (`default`, 1 credit).
+             * @description What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, a dated price (`price_list`), or nothing (`default`, 1 credit).
              * @enum {unknown}
              */
-            source: "default" | "workspace" | "responder" | "program";
+            source: "default" | "workspace" | "responder" | "program" | "price_list";
+            /**
+             * Format: uuid
+             * @description The dated price that is in force for a run which names no model; null: none.
+             */
+            price_list_id: string | null;
+        };
+        PriceList: {
+            /** Format: uuid */
+            id: string;
+            /**
+             * Format: uuid
+             * @description The workflow or skill; null: all.
+             */
+            responder_id: string | null;
+            /** @description The alias of a model; null: all runs, also those without a model. */
+            model: string | null;
+            /** Format: date-time */
+            effective_from: string;
+            /** @description False: it is to come. */
+            in_force: boolean;
+            /** @description From then on there is no dated price for this workflow, skill and model; less specific ones count. */
+            ended: boolean;
+            /** @description What a run costs; null: the prices without a date. */
+            credits: components["schemas"]["Credits"] | null;
         };
         Estimate: {
             credits: components["schemas"]["Credits"];
+            /**
+             * Format: uuid
+             * @description The dated price; null: none is in force for this run.
+             */
+            price_list_id: string | null;
             balance: components["schemas"]["Credits"];
             /** @description The balance covers the price. Budgets and limits are not looked at. */
             covered: boolean;
@@ -5386,6 +5415,8 @@ export interface operations {
                 content: {
                     "application/json": {
                         prices: components["schemas"]["Price"][];
+                        /** @description On the first page: the dated prices that are in force or to come, by workflow or skill, model and time. */
+                        price_lists: components["schemas"]["PriceList"][];
                         has_more: boolean;
                         /** Format: uuid */
                         next_cursor: string | null;

@@ -1,8 +1,8 @@
 -- Locked runs. n_rows is the number of rows that purging or removing changes; it is counted for runs with few events only, and
--- 500 stands for "many". Five rows are those of executions, execution_children, execution_chats, execution_usage and
--- execution_failures; a blob's row follows each artifact and the log.
+-- 500 stands for "many". Six rows are those of executions, execution_children, execution_chats, execution_usage,
+-- execution_charges and execution_failures; a blob's row follows each artifact and the log.
 SELECT id, state, purged_ms,
-  IF(last_seq > 100, 500, 6 + last_seq
+  IF(last_seq > 100, 500, 7 + last_seq
     + (SELECT COUNT(*) FROM execution_steps s WHERE s.execution_id = executions.id)
     + (SELECT COUNT(*) FROM signals g WHERE g.execution_id = executions.id)
     + (SELECT COUNT(*) FROM signal_tickets i WHERE i.execution_id = executions.id)

@@ -1,0 +1,1 @@
+DELETE FROM execution_charges WHERE execution_id IN ([[?]])
