@@ -69,8 +69,8 @@ static void mark_candidates(struct redis *redis, struct accept_batch *b, bool ca
 }
 
 /* True if row r of account_read belongs to the request's workspace and shows insufficient credits. If the
- * price may be stale, a grant starts now, or the workspace has price lists, the transaction decides instead. A request without a catalog
- * version (a skill's) was validated against a price that was read for it. */
+ * price may be stale, a grant starts now, or the workspace has price lists, the transaction decides instead.
+ * A request without a catalog version (a skill's) was validated against a price that was read for it. */
 static bool lacks_credits(const struct db_rows *rows, size_t r, const struct run_request *req)
 {
     int64_t price = db_cell(rows, r, ACCOUNT_READ_PRICE)->is_null ? -1 : db_int(rows, r, ACCOUNT_READ_PRICE);

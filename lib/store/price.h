@@ -1,4 +1,5 @@
-/* What runs of a workspace cost now by the prices without a date (docs/billing.md); lib/run/price.h has the rule. */
+/* What runs of a workspace cost now by the prices without a date (docs/billing.md); lib/run/price.h has the
+ * rule. */
 #pragma once
 
 #include "mariadb/db.h"
