@@ -20,9 +20,12 @@ class Answer:
     @property
     def code(self):
         try:
-            return self.json.get("code")
+            body = self.json
         except ValueError:
             return None
+        if "jsonrpc" in body:  # its code is the first word of the message
+            return body.get("error", {}).get("message", "").split(":")[0]
+        return body.get("code")
 
     def __str__(self):
         return f"{self.status} {self.why}{self.raw[:300].decode(errors='replace')}"
