@@ -149,8 +149,9 @@ static char *add_slow_requests(char *text, struct slow_share *slow)
         "# TYPE millrace_slow_requests gauge\nmillrace_slow_requests{state=\"running\"} %u\n"
         "millrace_slow_requests{state=\"waiting\"} %u\n"
         "# TYPE millrace_slow_waited_total counter\nmillrace_slow_waited_total %" PRIu64 "\n"
-        "# TYPE millrace_slow_rejected_total counter\nmillrace_slow_rejected_total %" PRIu64 "\n",
-        places > waiting ? places - waiting : 0, waiting, slow->waited, slow->rejected);
+        "# TYPE millrace_slow_rejected_total counter\nmillrace_slow_rejected_total %" PRIu64 "\n"
+        "# TYPE millrace_slow_reads_total counter\nmillrace_slow_reads_total %" PRIu64 "\n",
+        places > waiting ? places - waiting : 0, waiting, slow->waited, slow->rejected, slow->slow_reads);
 }
 
 /* True if the client names OpenMetrics and does not prefer plain text. */

@@ -35,6 +35,7 @@ enum route_bit {
     ROUTE_BIT_SIGN_IN,
     ROUTE_BIT_SESSION,
     ROUTE_BIT_ANY_QUERY,
+    ROUTE_BIT_READS,
     ROUTE_BITS,
 };
 enum {
@@ -54,7 +55,10 @@ enum {
     ROUTE_SESSION = 1 << ROUTE_BIT_SESSION,
     /* Query parameters are ignored: programs that handle mails add some to links. */
     ROUTE_ANY_QUERY = 1 << ROUTE_BIT_ANY_QUERY,
+    /* How long its statements of MariaDB take depends on what the workspace has stored. It only reads, so
+     * that the handler can be called again (slow_read). */
+    ROUTE_READS = 1 << ROUTE_BIT_READS,
 };
 _Static_assert((ROUTE_BARE | ROUTE_OPEN | ROUTE_TICKET | ROUTE_RESUMED | ROUTE_STREAM | ROUTE_SIGN_IN |
-                ROUTE_SESSION | ROUTE_ANY_QUERY) == (1 << ROUTE_BITS) - 1,
+                ROUTE_SESSION | ROUTE_ANY_QUERY | ROUTE_READS) == (1 << ROUTE_BITS) - 1,
                "each flag has a bit of its own");

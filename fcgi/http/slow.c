@@ -1,5 +1,6 @@
 #include "fcgi/http/slow.h"
 
+#include "base/clock.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -23,13 +24,55 @@ bool slow_try_now(struct request *r)
     return try_for(r, 0);
 }
 
+/* What the handler has replied is dropped; headers from before it stay. */
+static void drop_reply(struct request *r, size_t headers_n)
+{
+    r->reply = (struct reply){
+        .headers = r->reply.headers, .headers_n = headers_n, .headers_capacity = r->reply.headers_capacity};
+    r->problem = (struct request_problem){0};
+}
+
+static int read_in_turn(struct request *r, route_handler *handler)
+{
+    struct slow_share *share = &r->app->shared->slow;
+    int64_t limit_us = r->app->config->api.slow_read_ms * 1000;
+    if (!slow_begin(r))
+        return r->reply.status;
+    int64_t began_us = clock_boot_us();
+    int status = handler(r);
+    if (clock_boot_us() - began_us >= limit_us)
+        slow_share_note_reader(share, &r->access.workspace_id, clock_boot_ms());
+    return status;
+}
+
+int slow_read(struct request *r, route_handler *handler)
+{
+    const struct app *app = r->app;
+    const id *workspace = &r->access.workspace_id;
+    if (!app || !app->shared || !id_is_set(workspace))
+        return handler(r);
+    if (slow_share_is_reader(&app->shared->slow, workspace, clock_boot_ms()))
+        return read_in_turn(r, handler);
+    size_t headers_n = r->reply.headers_n;
+    db_limit_reads(app->db, (unsigned)app->config->api.slow_read_ms);
+    int status = handler(r);
+    bool was_cut = db_was_cut(app->db);
+    db_limit_reads(app->db, 0);
+    if (!was_cut)
+        return status;
+    slow_share_note_reader(&app->shared->slow, workspace, clock_boot_ms());
+    drop_reply(r, headers_n);
+    return read_in_turn(r, handler);
+}
+
 bool slow_begin(struct request *r)
 {
     if (slow_try(r))
         return true;
     reply_header(r, "Retry-After", "1");
     reply_problem(r, 429, "concurrency_limited",
-                  "The workspace has as many requests with large or slow inputs in progress as it may have.");
+                  "The workspace has as many requests with large or slow inputs, or slow reads, in progress "
+                  "as it may have.");
     return false;
 }
 

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "fcgi/http/route.h"
+
 struct request;
 
 enum {
@@ -24,5 +26,9 @@ bool slow_try_now(struct request *r);
 bool slow_try(struct request *r);
 /* As slow_try; if false, replies 429. */
 bool slow_begin(struct request *r);
+/* Answers a request by a handler that only reads. Its statements of MariaDB end after api.slow_read_ms; if
+ * one does, what the handler replied is dropped, and it is called again with the request's turn. For a while,
+ * further requests of the workspace take their turn first. Returns the status. */
+int slow_read(struct request *r, route_handler *handler);
 /* Ends the turn: what follows is short, or is limited elsewhere. */
 void slow_end(struct request *r);

@@ -13,6 +13,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
+#include "fcgi/http/slow.h"
 #include "run/signal.h"
 #include "run/signal_ticket.h"
 #include "json/json.h"
@@ -28,7 +29,7 @@ enum { SESSION_BODY_MAX = 4096 };
 
 /* clang-format off */
 static const struct route table[] = {
-    {"GET", "/workflows", "limit after", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_list},
+    {"GET", "/workflows", "limit after", SCOPE_WORKFLOWS_READ, ROUTE_READS, 0, h_workflow_list},
     {"POST", "/workflows", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_create},
     {"GET", "/workflows/{id}", "", SCOPE_WORKFLOWS_READ, 0, 0, h_workflow_get},
     {"PUT", "/workflows/{id}", "", SCOPE_WORKFLOWS_WRITE, 0, JSON_BODY_MAX, h_workflow_put},
@@ -37,12 +38,12 @@ static const struct route table[] = {
     {"POST", "/workflows/{id}/estimate", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BODY_MAX, h_workflow_estimate},
     {"POST", "/workflows/{id}/run-batch", "", SCOPE_WORKFLOWS_EXECUTE, 0, JSON_BATCH_MAX, h_workflow_run_batch},
     {"GET", "/batches/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_batch_get},
-    {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, 0, 0, h_execution_list},
-    {"GET", "/executions/errors", "limit", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_errors},
+    {"GET", "/executions", LIST_QUERY, SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_execution_list},
+    {"GET", "/executions/errors", "limit", SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_execution_errors},
     {"POST", "/executions/bulk", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_create},
-    {"GET", "/bulk-jobs", "limit after", SCOPE_EXECUTIONS_READ, 0, 0, h_bulk_list},
-    {"GET", "/bulk-jobs/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_bulk_get},
-    {"GET", "/bulk-jobs/{id}/items", "limit after outcome", SCOPE_EXECUTIONS_READ, 0, 0, h_bulk_items},
+    {"GET", "/bulk-jobs", "limit after", SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_bulk_list},
+    {"GET", "/bulk-jobs/{id}", "", SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_bulk_get},
+    {"GET", "/bulk-jobs/{id}/items", "limit after outcome", SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_bulk_items},
     {"POST", "/bulk-jobs/{id}/cancel", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_cancel},
     {"POST", "/bulk-jobs/{id}/resume", "", EXECUTE | SCOPE_EXECUTIONS_PURGE, 0, JSON_BODY_MAX, h_bulk_resume},
     {"GET", "/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
@@ -51,7 +52,7 @@ static const struct route table[] = {
     {"GET", "/spaces/{space}/skills/executions/{id}/events", "last_event_id ticket", SCOPE_EXECUTIONS_READ, ROUTE_TICKET, 0, h_execution_events},
     {"POST", "/spaces/{space}/skills/executions/{id}/events/ticket", "", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_ticket},
     {"GET", "/internal/waited", "execution workspace seconds form steps streams", EXECUTE | SCOPE_EXECUTIONS_READ, ROUTE_BARE | ROUTE_RESUMED, 0, h_wait_resume},
-    {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_nestings},
+    {"GET", "/executions/nestings", "executionId chatMessageId", SCOPE_EXECUTIONS_READ, ROUTE_READS, 0, h_execution_nestings},
     {"GET", "/executions/{id}", "include_step_results wait", SCOPE_EXECUTIONS_READ, 0, 0, h_execution_get},
     {"PATCH", "/executions/{id}", "", EXECUTE, 0, JSON_BODY_MAX, h_execution_move},
     {"DELETE", "/executions/{id}", "", SCOPE_EXECUTIONS_PURGE, 0, 0, h_execution_purge},
@@ -70,11 +71,11 @@ static const struct route table[] = {
     {"GET", "/spaces/{space}/skills/executions/by-chat-tool-call/{call}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_by_call},
     {"GET", "/spaces/{space}/skills/executions/{id}", "", SCOPE_EXECUTIONS_READ, 0, 0, h_skill_execution_get},
     {"POST", "/spaces/{space}/skills/executions/{id}/cancel", "", SCOPE_SKILLS_EXECUTE, 0, JSON_BODY_MAX, h_skill_execution_cancel},
-    {"GET", "/files", "limit after", SCOPE_FILES_READ, 0, 0, h_file_list},
+    {"GET", "/files", "limit after", SCOPE_FILES_READ, ROUTE_READS, 0, h_file_list},
     {"POST", "/files", "", SCOPE_FILES_WRITE, ROUTE_STREAM, 0, h_file_upload},
     {"GET", "/files/{name}", "", SCOPE_FILES_READ, 0, 0, h_file_get},
     {"DELETE", "/files/{name}", "", SCOPE_FILES_WRITE, 0, 0, h_file_delete},
-    {"GET", "/schedules", "limit after", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_list},
+    {"GET", "/schedules", "limit after", SCOPE_SCHEDULES_READ, ROUTE_READS, 0, h_schedule_list},
     {"POST", "/schedules", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_create},
     {"GET", "/schedules/{id}", "", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_get},
     {"PATCH", "/schedules/{id}", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_patch},
@@ -84,31 +85,31 @@ static const struct route table[] = {
     {"POST", "/schedules/{id}/trigger", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_trigger},
     {"POST", "/schedules/{id}/backfill", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_backfill},
     {"GET", "/schedules/{id}/upcoming", "count after", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_upcoming},
-    {"GET", "/schedules/{id}/occurrences", "limit after", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_occurrences},
-    {"GET", "/webhooks", "limit after", SCOPE_WEBHOOKS_READ, 0, 0, h_webhook_list},
+    {"GET", "/schedules/{id}/occurrences", "limit after", SCOPE_SCHEDULES_READ, ROUTE_READS, 0, h_schedule_occurrences},
+    {"GET", "/webhooks", "limit after", SCOPE_WEBHOOKS_READ, ROUTE_READS, 0, h_webhook_list},
     {"POST", "/webhooks", "", SCOPE_WEBHOOKS_WRITE, 0, JSON_BODY_MAX, h_webhook_create},
     {"GET", "/webhooks/secret", "", SCOPE_WEBHOOKS_WRITE, 0, 0, h_webhook_secret},
     {"GET", "/webhooks/{id}", "", SCOPE_WEBHOOKS_READ, 0, 0, h_webhook_get},
     {"PATCH", "/webhooks/{id}", "", SCOPE_WEBHOOKS_WRITE, 0, JSON_BODY_MAX, h_webhook_patch},
     {"DELETE", "/webhooks/{id}", "", SCOPE_WEBHOOKS_WRITE, 0, 0, h_webhook_delete},
     {"POST", "/webhooks/{id}/test", "", SCOPE_WEBHOOKS_WRITE, 0, 0, h_webhook_test},
-    {"GET", "/webhooks/{id}/deliveries", "limit after", SCOPE_WEBHOOKS_READ, 0, 0, h_webhook_deliveries},
+    {"GET", "/webhooks/{id}/deliveries", "limit after", SCOPE_WEBHOOKS_READ, ROUTE_READS, 0, h_webhook_deliveries},
     {"POST", "/webhooks/{id}/redeliver", "", SCOPE_WEBHOOKS_WRITE, 0, JSON_BODY_MAX, h_webhook_redeliver_since},
     {"POST", "/webhooks/{id}/deliveries/{delivery}/redeliver", "", SCOPE_WEBHOOKS_WRITE, 0, 0, h_webhook_redeliver},
-    {"GET", "/budgets", "limit after", SCOPE_BUDGETS_READ, 0, 0, h_budget_list},
+    {"GET", "/budgets", "limit after", SCOPE_BUDGETS_READ, ROUTE_READS, 0, h_budget_list},
     {"POST", "/budgets", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_budget_create},
     {"GET", "/budgets/{id}", "", SCOPE_BUDGETS_READ, 0, 0, h_budget_get},
     {"PATCH", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_budget_patch},
     {"DELETE", "/budgets/{id}", "", SCOPE_BUDGETS_WRITE, 0, 0, h_budget_delete},
-    {"GET", "/prices", "limit after", SCOPE_CREDITS_READ, 0, 0, h_price_list},
+    {"GET", "/prices", "limit after", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_price_list},
     {"GET", "/credits/alerts", "", SCOPE_BUDGETS_READ, 0, 0, h_credit_alerts_get},
     {"PUT", "/credits/alerts", "", SCOPE_BUDGETS_WRITE, 0, JSON_BODY_MAX, h_credit_alerts_put},
-    {"GET", "/credits", "", SCOPE_CREDITS_READ, 0, 0, h_credits_get},
-    {"GET", "/credits/grants", "status limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_grants},
+    {"GET", "/credits", "", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_credits_get},
+    {"GET", "/credits/grants", "status limit after", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_credits_grants},
     {"POST", "/credits/grants", "", SCOPE_CREDITS_WRITE, 0, JSON_BODY_MAX, h_credits_grant},
-    {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, 0, 0, h_credits_usage},
-    {"GET", "/credits/statement", "month", SCOPE_CREDITS_READ, 0, 0, h_credits_statement},
-    {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, 0, 0, h_credits_ledger},
+    {"GET", "/credits/usage", "from to group_by", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_credits_usage},
+    {"GET", "/credits/statement", "month", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_credits_statement},
+    {"GET", "/credits/ledger", "limit after", SCOPE_CREDITS_READ, ROUTE_READS, 0, h_credits_ledger},
     {"POST", "/session", "", 0, ROUTE_SIGN_IN, SESSION_BODY_MAX, h_session_create},
     {"GET", "/session", "", 0, ROUTE_SESSION, 0, h_session_get},
     {"DELETE", "/session", "", 0, ROUTE_SESSION, 0, h_session_delete},
@@ -291,10 +292,12 @@ void route_request(struct request *r, struct FCGX_Stream *in)
     if (!r->route)
         return;
     deed_end(); /* of the worker's last request */
-    if (check_request(r, in) && auth_record_operator(r))
-        r->route->handler(r);
-    else
+    if (!check_request(r, in) || !auth_record_operator(r))
         reply_rejected(r);
+    else if (r->route->flags & ROUTE_READS)
+        slow_read(r, r->route->handler);
+    else
+        r->route->handler(r);
 }
 
 /* --- names --- */

@@ -35,6 +35,27 @@ void slow_share_note(struct slow_share *share, const id *workspace, int64_t now_
     atomic_store(&share->seen[oldest].last_ms, now_ms);
 }
 
+static size_t reader_place(uint64_t hash)
+{
+    return hash % SLOW_SHARE_READERS;
+}
+
+void slow_share_note_reader(struct slow_share *share, const id *workspace, int64_t now_ms)
+{
+    uint64_t hash = id_hash_nonzero(workspace);
+    struct slow_reader *reader = &share->readers[reader_place(hash)];
+    atomic_fetch_add(&share->slow_reads, 1);
+    atomic_store(&reader->until_ms, now_ms + SLOW_SHARE_READER_MS);
+    atomic_store(&reader->workspace, hash);
+}
+
+bool slow_share_is_reader(const struct slow_share *share, const id *workspace, int64_t now_ms)
+{
+    uint64_t hash = id_hash_nonzero(workspace);
+    const struct slow_reader *reader = &share->readers[reader_place(hash)];
+    return atomic_load(&reader->workspace) == hash && now_ms < atomic_load(&reader->until_ms);
+}
+
 /* True if another workspace has sent a request lately. */
 static bool others_are_active(const struct slow_share *share, uint64_t hash)
 {

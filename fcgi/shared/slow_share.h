@@ -29,6 +29,9 @@ enum {
     SLOW_SHARE_WAIT_MS = 2000,
     /* A workspace that has sent no request for so long wants nothing. */
     SLOW_SHARE_SEEN_MS = 1000,
+    /* How long a slow read lets further reads of its workspace take their turn first. */
+    SLOW_SHARE_READER_MS = 2000,
+    SLOW_SHARE_READERS = 256,
 };
 
 /* The place of one worker. */
@@ -45,10 +48,16 @@ struct slow_share {
     /* Set by the master before it forks; 0 counts as 1. */
     unsigned processors;
     _Atomic uint64_t last_ticket;
-    /* Requests that waited for their turn, and requests that were rejected. */
-    _Atomic uint64_t waited, rejected;
+    /* Requests that waited for their turn, requests that were rejected, and reads that were slow. */
+    _Atomic uint64_t waited, rejected, slow_reads;
     /* By worker slot. */
     struct slow_place places[SLOW_SHARE_SLOTS];
+    /* Workspaces whose reads were slow lately: a hash, and until when (clock_boot_ms); by the hash, so that
+     * two may take each other's place. */
+    struct slow_reader {
+        _Atomic uint64_t workspace;
+        _Atomic int64_t until_ms;
+    } readers[SLOW_SHARE_READERS];
     /* The two workspaces that were seen last: a hash, and when (clock_boot_ms). */
     struct {
         _Atomic uint64_t workspace;
@@ -58,6 +67,10 @@ struct slow_share {
 
 /* Records that a workspace has sent a request of any kind. */
 void slow_share_note(struct slow_share *share, const id *workspace, int64_t now_ms);
+/* Records that a read of the workspace was slow. */
+void slow_share_note_reader(struct slow_share *share, const id *workspace, int64_t now_ms);
+/* True if one was lately. */
+bool slow_share_is_reader(const struct slow_share *share, const id *workspace, int64_t now_ms);
 /* Takes a place for the worker of `slot`, and waits until it is the request's turn. True at once if the
  * worker has a place already. False if the workspace has too many places, or if its turn has not come within
  * `wait_ms`; the worker has no place then. `workers` is the number of workers of the pool. */

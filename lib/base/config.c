@@ -128,6 +128,10 @@ static const struct setting settings[] = {
     NUMBER_ROW(api, queue_ms, 100, 10, 5000,
                "overload threshold: if queueing delay stays above this many ms, late requests are rejected "
                "with 503"),
+    NUMBER_ROW(
+        api, slow_read_ms, 50, 1, 2800,
+        "ms after which a statement of a list or sum ends, and its request takes a turn of its workspace for "
+        "slow requests and starts again"),
     NUMBER_ROW(api, metrics_workspaces, 10, 0, 100,
                "workspaces with the most queued and running runs that GET /metrics shows one by one"),
     NUMBER_ROW(api, grace_s, 30, 1, 3600,

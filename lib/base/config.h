@@ -22,7 +22,8 @@ struct config {
         const char *socket, *uploads_socket, *db_user, *db_password_file, *log_file, *cors_origins,
             *public_url;
         int64_t workers, uploads_workers, recycle_requests, rate_limit_per_minute, grace_s, queue_ms,
-            unknown_keys_per_s, metrics_workspaces, upload_grace_s, upload_min_rate, upload_max_s;
+            unknown_keys_per_s, slow_read_ms, metrics_workspaces, upload_grace_s, upload_min_rate,
+            upload_max_s;
     } api;
     struct {
         const char *db_user, *db_password_file, *log_file, *outgoing_allow, *models_allow, *dns_servers,

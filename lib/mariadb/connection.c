@@ -125,7 +125,9 @@ enum db_fault db_record_error(struct db *db, unsigned number, const char *what, 
 {
     db->fault = classify_error(number);
     db->lock_timed_out = number == E_LOCK_TIMEOUT;
-    if (db->fault == FAULT_SERVER)
+    bool is_cut = number == E_STATEMENT_TIMEOUT && db->reads_ms > 0;
+    db->was_cut = db->was_cut || is_cut;
+    if (db->fault == FAULT_SERVER && !is_cut)
         log_server_fault(db, number, what, message);
     if (db->fault == FAULT_STATEMENT)
         snprintf(db->statement_error, sizeof db->statement_error, "%u: %s", number, message);
@@ -189,6 +191,11 @@ struct db *db_new(void *ctx, const struct db_settings *settings)
     return db;
 }
 
+static int64_t statement_limit_ms(const struct db *db)
+{
+    return (int64_t)db->settings.timeout_s * 1000 - SERVER_GIVES_UP_MS;
+}
+
 /* idle_transaction_timeout: a process that was stopped (SIGSTOP) or lost its machine must not keep an account
  * locked, so the server ends a transaction that sends no statement for a second. */
 static void set_options(const struct db *db, MYSQL *conn)
@@ -201,7 +208,7 @@ static void set_options(const struct db *db, MYSQL *conn)
     mysql_options(conn, MYSQL_OPT_RECONNECT, &no);
     mysql_options(conn, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     char session[512];
-    int64_t limit_ms = (int64_t)db->settings.timeout_s * 1000 - SERVER_GIVES_UP_MS;
+    int64_t limit_ms = statement_limit_ms(db);
     snprintf(session, sizeof session,
              "SET SESSION tx_isolation='READ-COMMITTED', innodb_lock_wait_timeout=2, wsrep_sync_wait=1, "
              "idle_transaction_timeout=1, max_statement_time=%" PRId64 ".%03" PRId64 ", sql_mode="
@@ -290,6 +297,7 @@ enum db_fault db_connect(struct db *db)
     db->conn = conn;
     db->autocommit_off = false;
     db->was_transaction = false;
+    db->reads_ms = 0;
     if (db->published_id)
         *db->published_id = db_connection_id(db);
     return db->fault = FAULT_NONE;
@@ -378,6 +386,32 @@ enum db_fault db_restore_autocommit(struct db *db)
         return db->fault = FAULT_NONE;
     enum db_fault fault = db_command(db, "SET autocommit=1");
     db->autocommit_off = fault != FAULT_NONE;
+    return fault;
+}
+
+void db_limit_reads(struct db *db, unsigned ms)
+{
+    db->reads_wanted_ms = ms;
+    db->was_cut = false;
+}
+
+bool db_was_cut(const struct db *db)
+{
+    return db->was_cut;
+}
+
+enum db_fault db_apply_limit(struct db *db, bool in_transaction)
+{
+    char text[64];
+    unsigned ms = in_transaction ? 0 : db->reads_wanted_ms;
+    int64_t limit_ms = ms > 0 ? ms : statement_limit_ms(db);
+    if (ms == db->reads_ms || db->in_transaction)
+        return db->fault = FAULT_NONE;
+    snprintf(text, sizeof text, "SET max_statement_time=%" PRId64 ".%03" PRId64, limit_ms / 1000,
+             limit_ms % 1000);
+    enum db_fault fault = db_command(db, text);
+    if (fault == FAULT_NONE)
+        db->reads_ms = ms;
     return fault;
 }
 

@@ -50,6 +50,13 @@ struct db_settings {
  * The settings are copied. Freed with talloc_free, which closes the connection. */
 struct db *db_new(void *ctx, const struct db_settings *settings);
 
+/* From now on the server ends a statement outside of transactions after `ms` (0: after the time of the
+ * settings), which is then ERR_UNAVAILABLE and not logged. A change costs a round trip before the next
+ * statement. */
+void db_limit_reads(struct db *db, unsigned ms);
+/* True if a statement was ended so since the last call of db_limit_reads. */
+bool db_was_cut(const struct db *db);
+
 /* --- values, bound by pointer: texts must live until the query has run --- */
 struct db_value {
     enum { DB_NULL, DB_NUMBER, DB_TEXT } kind;

@@ -62,6 +62,10 @@ struct db {
     int64_t server_fault_logged_ms;
     /* which server, and when it started: the tag of db_connection_id; 12 bits each */
     uint16_t server_hash, server_start_s;
+    /* db_limit_reads: what the caller wants, and what the session has; 0: the limit of the settings */
+    unsigned reads_wanted_ms, reads_ms;
+    /* a statement ended because of that limit */
+    bool was_cut;
     uint64_t round_trips;
     /* the last error that was the statement's own: "ERRNO: MESSAGE"; empty: none so far */
     char statement_error[256];
@@ -95,6 +99,9 @@ uint64_t db_connection_number(uint64_t connection);
 enum db_fault db_command(struct db *db, const char *text);
 /* Restores autocommit before a statement that runs outside a transaction. Does nothing inside of one. */
 enum db_fault db_restore_autocommit(struct db *db);
+/* Gives the session the limit of statements that the caller wants (db_limit_reads); inside a transaction, and
+ * at its beginning, that of the settings. */
+enum db_fault db_apply_limit(struct db *db, bool in_transaction);
 enum err db_err(enum db_fault fault);
 
 /* --- statement.c --- */

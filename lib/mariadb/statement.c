@@ -315,7 +315,8 @@ static void run_list(struct db *db, enum sql_id query, const struct db_value *he
 static void run_query(struct db *db, enum sql_id query, const struct db_value *head, size_t head_n,
                       const struct db_value *each, size_t each_n, size_t count, struct db_rows *rows)
 {
-    if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE)
+    if (db_connect(db) != FAULT_NONE || db_restore_autocommit(db) != FAULT_NONE ||
+        db_apply_limit(db, false) != FAULT_NONE)
         return;
     if (count > 1 && strstr(sql_text[query], "{{"))
         run_bulk(db, query, each, each_n, count, rows);

@@ -50,6 +50,8 @@ static enum db_fault tx_begin(struct db *db)
 {
     bool is_consecutive = db->was_transaction;
     db->was_transaction = true;
+    if (db_apply_limit(db, true) != FAULT_NONE)
+        return db->fault;
     if (db->autocommit_off)
         return db->fault = FAULT_NONE;
     enum db_fault fault = db_command(db, is_consecutive ? "SET autocommit=0" : "START TRANSACTION");

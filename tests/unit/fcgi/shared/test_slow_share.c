@@ -135,3 +135,14 @@ Test(slow_share, the_place_of_a_killed_worker_is_ended_for_it, .timeout = 60)
     slow_share_end(s, 0);
     cr_assert_eq(exit_status(next), 0);
 }
+
+Test(slow_share, a_workspace_whose_read_was_slow_is_known_for_a_while)
+{
+    static struct slow_share share;
+    id mine = id_new(), theirs = id_new();
+    cr_assert_not(slow_share_is_reader(&share, &mine, 1000));
+    slow_share_note_reader(&share, &mine, 1000);
+    cr_assert(slow_share_is_reader(&share, &mine, 1000 + SLOW_SHARE_READER_MS - 1));
+    cr_assert_not(slow_share_is_reader(&share, &mine, 1000 + SLOW_SHARE_READER_MS));
+    cr_assert_not(slow_share_is_reader(&share, &theirs, 1000));
+}
