@@ -41,7 +41,8 @@ static bool parse_quota(struct cli *cli, char *text, struct workspace_limits *l)
             continue;
         limit->is_given = true;
         limit->is_set = strcmp(value, "default") != 0;
-        return !limit->is_set || cli_number(cli, "--quotas", value, 0, QUOTA_LIMIT_MAX, &limit->value);
+        return !limit->is_set || cli_number(cli, "--quotas", value, quota_is_share((enum quota)q) ? 1 : 0,
+                                            QUOTA_LIMIT_MAX, &limit->value);
     }
     cli_usage(cli, "--quotas: unknown quota or no value: %s", text);
     return false;

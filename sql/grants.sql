@@ -90,6 +90,7 @@ GRANT SELECT, UPDATE (check_ms), DELETE ON stream_tickets  TO 'millrace_stream'@
 
 -- The executor.
 GRANT SELECT                         ON workspaces         TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON quotas             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON accounts           TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflows          TO 'millrace_executor'@'localhost';
 GRANT SELECT                         ON workflow_versions  TO 'millrace_executor'@'localhost';

@@ -57,6 +57,8 @@ struct executor {
     /* Used by the database thread only. */
     struct compiled_programs *programs;
     struct compiled_skills *skills;
+    /* Any thread; the maintenance thread refreshes them. */
+    struct share_limits *share_limits;
     /* Permits are taken by the database thread, and dropped by both. */
     struct sandbox_share *sandboxes;
 

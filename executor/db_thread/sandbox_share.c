@@ -4,8 +4,6 @@
 #include <talloc.h>
 #include <uthash.h>
 
-#include "base/share.h"
-
 /* A workspace, while it has a permit. */
 struct holder {
     id workspace;
@@ -15,6 +13,7 @@ struct holder {
 
 struct sandbox_share {
     size_t total, workspace_min;
+    struct share_limit workspace_max;
     void (*on_free)(void *arg);
     void *arg;
 
@@ -40,11 +39,13 @@ static int share_destroy(struct sandbox_share *share)
 }
 
 struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspace_min,
-                                        void (*on_free)(void *arg), void *arg)
+                                        const struct share_limit *workspace_max, void (*on_free)(void *arg),
+                                        void *arg)
 {
     struct sandbox_share *share = talloc_zero(ctx, struct sandbox_share);
     share->total = total;
     share->workspace_min = workspace_min;
+    share->workspace_max = *workspace_max;
     share->on_free = on_free;
     share->arg = arg;
     pthread_mutex_init(&share->lock, NULL);
@@ -52,9 +53,11 @@ struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspac
     return share;
 }
 
-static bool may_take(const struct sandbox_share *share, const struct holder *holder)
+static bool may_take(const struct sandbox_share *share, const struct holder *holder, const id *workspace)
 {
-    return share_may_take(share->total, share->permits, holder ? holder->permits : 0, share->workspace_min);
+    size_t own = holder ? holder->permits : 0;
+    return share_may_take(share->total, share->permits, own, share->workspace_min) &&
+           share_is_below(&share->workspace_max, workspace, own);
 }
 
 /* With the lock held. */
@@ -62,7 +65,7 @@ static struct sandbox_permit *make_permit(struct sandbox_share *share, const id 
 {
     struct holder *holder;
     HASH_FIND(hh, share->holders, workspace->text, ID_LENGTH, holder);
-    if (!may_take(share, holder)) {
+    if (!may_take(share, holder, workspace)) {
         share->refused = true;
         return NULL;
     }

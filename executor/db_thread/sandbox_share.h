@@ -11,14 +11,16 @@
 #include <stddef.h>
 
 #include "base/ids.h"
+#include "base/share.h"
 
 struct sandbox_share;
 struct sandbox_permit;
 
-/* `total` at least 1. `on_free`: a permit has ended after one was refused; called on the thread that dropped
- * it. The share must live longer than its permits. */
+/* `total` at least 1; `workspace_max` may be called by any thread. `on_free`: a permit has ended after one
+ * was refused; called on the thread that dropped it. The share must live longer than its permits. */
 struct sandbox_share *sandbox_share_new(void *ctx, size_t total, size_t workspace_min,
-                                        void (*on_free)(void *arg), void *arg);
+                                        const struct share_limit *workspace_max, void (*on_free)(void *arg),
+                                        void *arg);
 /* With one reference. NULL: the workspace may have no further one now. */
 struct sandbox_permit *sandbox_permit_take(struct sandbox_share *share, const id *workspace);
 /* Returns `permit`; NULL is allowed, here and below. */

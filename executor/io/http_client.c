@@ -182,7 +182,8 @@ struct http_client *http_client_new(void *ctx, struct event_base *base, struct t
     size_t half = settings->max_in_flight / 2;
     struct http_queue_limits limits = {.total = settings->max_in_flight,
                                        .per_host = half > 0 ? half : 1,
-                                       .workspace_min = HTTP_WORKSPACE_MIN};
+                                       .workspace_min = HTTP_WORKSPACE_MIN,
+                                       .workspace_max = settings->workspace_max};
     *client = (struct http_client){.base = base,
                                    .timers = timers,
                                    .may_send = settings->may_send,

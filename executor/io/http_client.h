@@ -18,6 +18,7 @@
 #include <stddef.h>
 
 #include "base/ids.h"
+#include "base/share.h"
 #include "executor/io/egress.h"
 #include "service/timers.h"
 #include "workflow/http_request.h"
@@ -63,6 +64,8 @@ struct http_client_settings {
     /* requests in flight; half as many to one destination host. A request keeps the place that it got for its
      * first host when it follows a redirect. */
     size_t max_in_flight;
+    /* of a workspace */
+    struct share_limit workspace_max;
     /* Asked before anything is sent: before each request of a call, redirects included, and whenever a socket
      * is ready or a timer of libcurl fires, because the process may have been stopped meanwhile. False:
      * nothing is sent or received any more, and the owner is about to cancel all calls. */

@@ -5,8 +5,6 @@
 #include <talloc.h>
 #include <uthash.h>
 
-#include "base/share.h"
-
 /* A destination host, while a place names it. */
 struct host {
     const char *name;
@@ -159,7 +157,8 @@ static void stop_waiting(struct http_place *p)
 
 static bool workspace_may_take(const struct http_queue *q, const struct workspace *w)
 {
-    return share_may_take(q->limits.total, q->granted_n, w->granted, q->limits.workspace_min);
+    return share_may_take(q->limits.total, q->granted_n, w->granted, q->limits.workspace_min) &&
+           share_is_below(&q->limits.workspace_max, &w->id, w->granted);
 }
 
 /* The first request of the workspace whose host is below its limit; its lane becomes the last in turn. */

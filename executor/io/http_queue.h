@@ -11,10 +11,12 @@
 #include <stddef.h>
 
 #include "base/ids.h"
+#include "base/share.h"
 
 struct http_queue_limits {
     /* all at least 1 */
     size_t total, per_host, workspace_min;
+    struct share_limit workspace_max;
 };
 
 struct http_queue;

@@ -22,6 +22,7 @@
 #include "run/stop_tree.h"
 #include "service/worker_step.h"
 #include "store/feed.h"
+#include "store/share_limits.h"
 
 enum {
     CHECK_MS = 1000,
@@ -56,6 +57,8 @@ struct maintenance_timer {
     int64_t objects_rest_until_ms;
     struct scheduler *scheduler;
     struct bulk_worker *bulk;
+    struct share_limits *share_limits;
+    struct worker_step limits_step;
     int64_t bulk_keep_ms;
     /* begin_runs: the last workspace */
     id begun_after;
@@ -357,6 +360,12 @@ static bool ensure_tasks(struct maintenance_timer *m)
     return e == OK;
 }
 
+static void refresh_limits(struct maintenance_timer *m)
+{
+    if (worker_step_is_due(&m->limits_step, clock_boot_ms()))
+        worker_step_end(&m->limits_step, share_limits_refresh(m->share_limits, m->db), clock_boot_ms());
+}
+
 static void run_maintenance(struct thread_queue *q, void *arg)
 {
     struct maintenance_timer *m = arg;
@@ -367,6 +376,7 @@ static void run_maintenance(struct thread_queue *q, void *arg)
         }
         m->ensured = m->ensured || ensure_tasks(m);
         run_counts_flush(m->db);
+        refresh_limits(m);
         if (!m->ensured || !run_due_tasks(m))
             (void)thread_queue_next(q, CHECK_MS); /* no jobs: waits for the time or the end */
     }
@@ -389,6 +399,8 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config, NULL);
     struct run_targets *targets = run_targets_new(m);
+    m->share_limits = exec->share_limits;
+    m->limits_step = (struct worker_step){.worker = "maintenance", .name = "share_limits"};
     m->scheduler = scheduler_new(m, targets, exec->otlp);
     m->bulk = bulk_worker_new(m, exec->config, targets, exec->otlp);
     m->bulk_keep_ms = exec->config->bulk.keep_days * 86400000;

@@ -39,6 +39,7 @@
 #include "redis/keys.h"
 #include "secret/secrets.h"
 #include "service/compute_thread.h"
+#include "store/share_limits.h"
 
 enum {
     SIGNALS = 5,
@@ -347,6 +348,11 @@ static size_t requests_in_flight_max(int64_t wanted)
     return (size_t)(possible < wanted ? possible : wanted);
 }
 
+static size_t http_requests_of(void *arg, const id *workspace)
+{
+    return share_limits_get(arg, QUOTA_HTTP_REQUESTS, workspace);
+}
+
 static bool set_up_http_client(struct process *p)
 {
     const struct config *c = p->exec.config;
@@ -356,6 +362,7 @@ static bool set_up_http_client(struct process *p)
         .models_policy = set_up_egress(p, "executor.models_allow", c->executor.models_allow),
         .dns_servers = c->executor.dns_servers,
         .max_in_flight = requests_in_flight_max(c->executor.max_http_in_flight),
+        .workspace_max = {http_requests_of, p->exec.share_limits},
         .may_send = may_send_requests,
         .arg = &p->exec,
     };
@@ -413,11 +420,17 @@ static void on_sandbox_free(void *arg)
     db_thread_scan_queued(exec->db_thread);
 }
 
+static size_t sandboxes_of(void *arg, const id *workspace)
+{
+    return share_limits_get(arg, QUOTA_SANDBOXES, workspace);
+}
+
 static void set_up_sandboxes(struct process *p)
 {
     size_t total = (size_t)p->exec.config->executor.max_active;
     size_t least = total / WORKSPACES_WITH_MINIMUM;
-    p->exec.sandboxes = sandbox_share_new(p, total, least > 0 ? least : 1, on_sandbox_free, &p->exec);
+    const struct share_limit most = {sandboxes_of, p->exec.share_limits};
+    p->exec.sandboxes = sandbox_share_new(p, total, least > 0 ? least : 1, &most, on_sandbox_free, &p->exec);
 }
 
 static const struct run_kinds kinds = {
@@ -451,6 +464,7 @@ static bool set_up_process(struct process *p)
     log_info("executor.memory", "max_mib=%zu", exec->memory.max >> 20);
     exec->programs = compiled_programs_new(p, exec->compute, &exec->memory);
     exec->skills = compiled_skills_new(p, exec->compute, &exec->memory);
+    exec->share_limits = share_limits_new(p, exec->config);
     set_up_sandboxes(p);
     exec->uid_slots_taken = talloc_zero_array(p, bool, (size_t)runner_process_uids(exec->config));
     exec->blobs = blob_store_open(p, exec->config, NULL);

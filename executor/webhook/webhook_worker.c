@@ -486,6 +486,7 @@ struct webhook_worker *webhook_worker_start(void *ctx, struct executor *exec,
     w->sending = talloc_new(w);
     /* The worker shares the places; the client's rules, such as half for one host, add none. */
     settings.max_in_flight = 2 * w->max_in_flight;
+    settings.workspace_max = (struct share_limit){.of = NULL};
     w->client = http_client_new(w, exec->base, exec->timers, &settings, &why);
     w->db = db_new(NULL, exec->db_settings);
     w->queue = w->client ? thread_queue_new(w, exec->base, &queue) : NULL;

@@ -13,6 +13,7 @@
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
+#include "fcgi/http/slow.h"
 #include "store/file.h"
 #include "json/json_write.h"
 
@@ -243,7 +244,8 @@ int h_file_upload(struct request *r)
     struct upload_share *share = &r->app->shared->uploads;
     if (!r->app->blobs)
         return reply_err(r, ERR_UNAVAILABLE);
-    if (!upload_share_begin(share, r->app->slot, &r->access.workspace_id, upload_workers(r->app))) {
+    if (!upload_share_begin(share, r->app->slot, &r->access.workspace_id, upload_workers(r->app),
+                            request_share_limit(r, QUOTA_UPLOADS))) {
         reply_header(r, "Retry-After", "1");
         return reply_problem(r, 429, "concurrency_limited",
                              "The workspace has as many uploads in progress as it may have.");

@@ -29,6 +29,7 @@ struct app {
     struct accept_member *accepts;
     struct workflow_cache *workflows;
     struct name_cache *names;
+    struct share_limits *share_limits;
     struct skill_cache *skills;
     /* NULL: files.dir is unusable (logged). */
     struct blob_store *blobs;

@@ -1,9 +1,11 @@
 #include "fcgi/http/slow.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
+#include "store/share_limits.h"
 
 static bool try_for(struct request *r, int64_t wait_ms)
 {
@@ -11,7 +13,8 @@ static bool try_for(struct request *r, int64_t wait_ms)
     if (!app || !app->shared || !id_is_set(&r->access.workspace_id))
         return true;
     return slow_share_begin(&app->shared->slow, app->slot, &r->access.workspace_id,
-                            (unsigned)app->config->api.workers, wait_ms);
+                            (unsigned)app->config->api.workers, request_share_limit(r, QUOTA_SLOW_REQUESTS),
+                            wait_ms);
 }
 
 bool slow_try(struct request *r)
@@ -22,6 +25,14 @@ bool slow_try(struct request *r)
 bool slow_try_now(struct request *r)
 {
     return try_for(r, 0);
+}
+
+unsigned request_share_limit(struct request *r, enum quota quota)
+{
+    struct share_limits *limits = r->app->share_limits;
+    if (share_limits_refresh(limits, r->app->db) != OK)
+        log_warn("share_limits.refresh_failed", "workspace=%s", r->access.workspace_id.text);
+    return (unsigned)share_limits_get(limits, quota, &r->access.workspace_id);
 }
 
 /* What the handler has replied is dropped; headers from before it stay. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "fcgi/http/route.h"
+#include "store/quota.h"
 
 struct request;
 
@@ -30,5 +31,8 @@ bool slow_begin(struct request *r);
  * one does, what the handler replied is dropped, and it is called again with the request's turn. For a while,
  * further requests of the workspace take their turn first. Returns the status. */
 int slow_read(struct request *r, route_handler *handler);
+/* How many places of a share the workspace of the request may have at most. The limits are read again after 5
+ * s; the last ones apply while MariaDB is away. */
+unsigned request_share_limit(struct request *r, enum quota quota);
 /* Ends the turn: what follows is short, or is limited elsewhere. */
 void slow_end(struct request *r);

@@ -24,6 +24,7 @@
 #include "secret/seal.h"
 #include "service/supervisor.h"
 #include "service/unix_listener.h"
+#include "store/share_limits.h"
 
 enum {
     EARLY_EXIT_MS = 1000,
@@ -90,6 +91,7 @@ static struct app *make_app(void *ctx, struct pool *p, int kind, int slot)
     app->redis = redis_new(app, c->redis.socket);
     app->workflows = workflow_cache_new(app);
     app->names = name_cache_new(app);
+    app->share_limits = share_limits_new(app, app->config);
     app->skills = skill_cache_new(app);
     app->blobs = blob_store_open(app, c, &p->shared->metrics.objects);
     app->webhook_key = load_webhook_key(app, c);

@@ -91,25 +91,28 @@ static bool place_is_allowed(struct places_before before, unsigned workers, bool
     return before.same < own && before.all < (alone ? total : at_least_one(total - (total + 3) / 4));
 }
 
-static bool is_turn(const struct slow_share *share, uint64_t hash, uint64_t ticket)
+static bool is_turn(const struct slow_share *share, uint64_t hash, uint64_t ticket, unsigned limit)
 {
     unsigned processors = at_least_one(share->processors);
     unsigned most = others_are_active(share, hash) ? at_least_one(processors / 2) : processors;
+    most = most < limit ? most : limit;
     return count_before(share, hash, ticket).same < most;
 }
 
-static bool await_turn(struct slow_share *share, struct slow_place *place, uint64_t hash, int64_t wait_ms)
+static bool await_turn(struct slow_share *share, struct slow_place *place, uint64_t hash, unsigned limit,
+                       int64_t wait_ms)
 {
     static const struct timespec poll = {.tv_nsec = POLL_MS * 1000000L};
     uint64_t ticket = atomic_load(&place->ticket);
-    if (is_turn(share, hash, ticket))
+    if (is_turn(share, hash, ticket, limit))
         return true;
     int64_t deadline_ms = clock_boot_ms() + wait_ms;
     bool turn = false;
     atomic_fetch_add(&share->waited, 1);
     while (!turn && clock_boot_ms() < deadline_ms) {
         atomic_store(&place->is_waiting, 1);
-        turn = is_turn(share, hash, ticket); /* a place that ended before is_waiting was set woke nobody */
+        turn = is_turn(share, hash, ticket,
+                       limit); /* a place that ended before is_waiting was set woke nobody */
         if (!turn)
             syscall(SYS_futex, &place->is_waiting, FUTEX_WAIT, 1, &poll, NULL, 0);
     }
@@ -118,7 +121,7 @@ static bool await_turn(struct slow_share *share, struct slow_place *place, uint6
 }
 
 bool slow_share_begin(struct slow_share *share, int slot, const id *workspace, unsigned workers,
-                      int64_t wait_ms)
+                      unsigned most, int64_t wait_ms)
 {
     struct slow_place *place = &share->places[slot];
     uint64_t hash = id_hash_nonzero(workspace);
@@ -128,7 +131,7 @@ bool slow_share_begin(struct slow_share *share, int slot, const id *workspace, u
     atomic_store(&place->ticket, ticket);
     atomic_store(&place->workspace, hash);
     if (place_is_allowed(count_before(share, hash, ticket), workers, !others_are_active(share, hash)) &&
-        await_turn(share, place, hash, wait_ms))
+        await_turn(share, place, hash, most, wait_ms))
         return true;
     slow_share_end(share, slot);
     atomic_fetch_add(&share->rejected, 1);

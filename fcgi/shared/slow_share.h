@@ -73,9 +73,10 @@ void slow_share_note_reader(struct slow_share *share, const id *workspace, int64
 bool slow_share_is_reader(const struct slow_share *share, const id *workspace, int64_t now_ms);
 /* Takes a place for the worker of `slot`, and waits until it is the request's turn. True at once if the
  * worker has a place already. False if the workspace has too many places, or if its turn has not come within
- * `wait_ms`; the worker has no place then. `workers` is the number of workers of the pool. */
+ * `wait_ms`; the worker has no place then. `workers` is the number of workers of the pool, `most` how many
+ * requests the workspace may run at most, at least 1. */
 bool slow_share_begin(struct slow_share *share, int slot, const id *workspace, unsigned workers,
-                      int64_t wait_ms);
+                      unsigned most, int64_t wait_ms);
 /* Ends the place of the slot, if it has one, and wakes the worker whose turn it is. Any process may call it
  * for a slot whose worker has died. */
 void slow_share_end(struct slow_share *share, int slot);

@@ -16,6 +16,10 @@ static const char *const names[QUOTAS] = {
     [QUOTA_BUDGETS] = "budgets",
     [QUOTA_SIGNAL_TICKETS] = "signal_tickets",
     [QUOTA_BULK_JOBS] = "bulk_jobs",
+    [QUOTA_HTTP_REQUESTS] = "http_requests",
+    [QUOTA_SANDBOXES] = "sandboxes",
+    [QUOTA_SLOW_REQUESTS] = "slow_requests",
+    [QUOTA_UPLOADS] = "uploads",
 };
 
 const char *quota_name(enum quota quota)
@@ -23,13 +27,40 @@ const char *quota_name(enum quota quota)
     return names[quota];
 }
 
-static int find_quota(const char *name)
+enum quota quota_find(const char *name)
 {
-    for (int q = 0; q < QUOTAS; q++) {
-        if (strcmp(names[q], name) == 0)
-            return q;
-    }
-    return -1;
+    int q = 0;
+    while (q < QUOTAS && strcmp(names[q], name) != 0)
+        q++;
+    return (enum quota)q;
+}
+
+bool quota_is_share(enum quota quota)
+{
+    return quota >= QUOTA_HTTP_REQUESTS && quota <= QUOTA_UPLOADS;
+}
+
+int64_t quota_setting(const struct config *config, enum quota quota)
+{
+    const int64_t limits[QUOTAS] = {
+        [QUOTA_WORKFLOWS] = config->quotas.workflows,
+        [QUOTA_WORKFLOW_VERSIONS] = config->quotas.workflow_versions,
+        [QUOTA_PROGRAM_BYTES] = config->quotas.program_bytes,
+        [QUOTA_FILES] = config->quotas.files,
+        [QUOTA_TICKETS] = config->quotas.tickets,
+        [QUOTA_SCHEDULES] = config->quotas.schedules,
+        [QUOTA_STREAMS] = config->quotas.streams,
+        [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
+        [QUOTA_WEBHOOKS] = config->quotas.webhooks,
+        [QUOTA_BUDGETS] = config->quotas.budgets,
+        [QUOTA_SIGNAL_TICKETS] = config->quotas.signal_tickets,
+        [QUOTA_BULK_JOBS] = config->quotas.bulk_jobs,
+        [QUOTA_HTTP_REQUESTS] = config->quotas.http_requests,
+        [QUOTA_SANDBOXES] = config->quotas.sandboxes,
+        [QUOTA_SLOW_REQUESTS] = config->quotas.slow_requests,
+        [QUOTA_UPLOADS] = config->quotas.uploads,
+    };
+    return limits[quota];
 }
 
 /* Runs a query with one argument, the workspace, whose first column of the only row is a number. */
@@ -45,8 +76,8 @@ static enum err count_for_workspace(struct db *db, void *ctx, enum sql_id query,
 
 static void take_row(struct quotas *q, const struct db_rows *rows, size_t row)
 {
-    int quota = find_quota(db_str(rows, row, QUOTA_GET_NAME));
-    if (quota < 0)
+    enum quota quota = quota_find(db_str(rows, row, QUOTA_GET_NAME));
+    if (quota == QUOTAS)
         return; /* of a newer program */
     q->is_set[quota] = !db_cell(rows, row, QUOTA_GET_VALUE)->is_null;
     if (q->is_set[quota])
@@ -58,24 +89,9 @@ static void take_row(struct quotas *q, const struct db_rows *rows, size_t row)
 enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct config *config,
                     struct quotas *quotas_r)
 {
-    *quotas_r = (struct quotas){
-        .limits =
-            {
-                [QUOTA_WORKFLOWS] = config->quotas.workflows,
-                [QUOTA_WORKFLOW_VERSIONS] = config->quotas.workflow_versions,
-                [QUOTA_PROGRAM_BYTES] = config->quotas.program_bytes,
-                [QUOTA_FILES] = config->quotas.files,
-                [QUOTA_TICKETS] = config->quotas.tickets,
-                [QUOTA_SCHEDULES] = config->quotas.schedules,
-                [QUOTA_STREAMS] = config->quotas.streams,
-                [QUOTA_DELAYED_RUNS] = config->quotas.delayed_runs,
-                [QUOTA_WEBHOOKS] = config->quotas.webhooks,
-                [QUOTA_BUDGETS] = config->quotas.budgets,
-                [QUOTA_SIGNAL_TICKETS] = config->quotas.signal_tickets,
-                [QUOTA_BULK_JOBS] = config->quotas.bulk_jobs,
-            },
-        .program_bytes = -1,
-    };
+    *quotas_r = (struct quotas){.program_bytes = -1};
+    for (int q = 0; q < QUOTAS; q++)
+        quotas_r->limits[q] = quota_setting(config, (enum quota)q);
     struct db_value arg = db_id(workspace);
     struct db_rows *rows;
     enum err e = db_run(db, ctx, SQL_QUOTA_GET, &arg, 1, &rows);
@@ -218,7 +234,7 @@ enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used
     enum err e = OK;
     for (int q = 0; q < QUOTAS && e == OK; q++) {
         used_r[q] = -1;
-        if (q == QUOTA_STREAMS)
+        if (q == QUOTA_STREAMS || quota_is_share((enum quota)q))
             continue;
         e = count_for_workspace(db, ctx, queries[q], workspace, &used_r[q]);
     }

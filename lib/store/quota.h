@@ -33,6 +33,13 @@ enum quota {
     QUOTA_SIGNAL_TICKETS,
     /* Bulk jobs that have not ended. */
     QUOTA_BULK_JOBS,
+    /* Units of shared pools that a workspace holds at a time, however much is idle (docs/isolation.md,
+     * "Shares"), at least 1: HTTP requests in flight and sandboxes of commands, of each executor process;
+     * slow requests that run and uploads, on each host of the API. lib/store/share_limits.h reads them. */
+    QUOTA_HTTP_REQUESTS,
+    QUOTA_SANDBOXES,
+    QUOTA_SLOW_REQUESTS,
+    QUOTA_UPLOADS,
     QUOTAS
 };
 
@@ -56,6 +63,13 @@ struct quota_excess {
 
 /* The name in the table, in the settings and in responses; static memory. */
 const char *quota_name(enum quota quota);
+
+/* The name's quota; QUOTAS: there is none. */
+enum quota quota_find(const char *name);
+/* The limit that the settings give. */
+int64_t quota_setting(const struct config *config, enum quota quota);
+/* True for units of shared pools. */
+bool quota_is_share(enum quota quota);
 
 /* The limits of a workspace, out of the settings and the table. */
 enum err quota_read(struct db *db, void *ctx, const id *workspace, const struct config *config,
@@ -85,5 +99,5 @@ enum err quota_check_bulk_jobs(struct db_tx *tx, const id *workspace, const stru
 enum err quota_set(struct db_tx *tx, const id *workspace, enum quota quota, bool is_set,
                    int64_t limit) WARN_UNUSED;
 /* What the workspace has of each, counted now. QUOTA_WORKFLOW_VERSIONS: of the workflow with most.
- * QUOTA_STREAMS: -1, because only the event daemons know. */
+ * QUOTA_STREAMS, and units of shared pools: -1, because only the daemons know. */
 enum err quota_usage(struct db *db, void *ctx, const id *workspace, int64_t used_r[QUOTAS]) WARN_UNUSED;

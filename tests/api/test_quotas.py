@@ -165,3 +165,15 @@ def test_audit_compares_the_counted_bytes(stack, client):
     stack.sql("UPDATE quotas SET used = used + 1 WHERE name = 'program_bytes'")
     code, out, _ = stack.cli("audit", check=False)
     assert code == 1 and "program_bytes" in out
+
+
+def test_units_of_shared_pools_can_be_limited(stack, workspace, show):
+    """What the limits do: the unit tests of http_queue, sandbox_share, slow_share and upload_share."""
+    names = ("http_requests", "sandboxes", "slow_requests", "uploads")
+    assert [show()[f"{name}_limit"] for name in names] == [4096, 4096, 256, 256]
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", ",".join(f"{name}=3" for name in names))
+    assert [show()[f"{name}_limit"] for name in names] == [3, 3, 3, 3]
+    assert not any(f"{name}_used" in show() for name in names)
+    assert stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "uploads=0", check=False)[0] == 2
+    stack.cli("workspace", "set", "--workspace", workspace.id, "--quotas", "http_requests=default")
+    assert [show()[f"{name}_limit"] for name in names] == [4096, 3, 3, 3]

@@ -38,7 +38,9 @@ static struct http_place *enter(struct http_queue *q, int w, const char *host)
 static struct http_queue *queue_of(size_t total, size_t per_host, size_t least)
 {
     places = talloc_new(NULL);
-    return http_queue_new(NULL, &(struct http_queue_limits){total, per_host, least}, on_free, NULL);
+    return http_queue_new(
+        NULL, &(struct http_queue_limits){.total = total, .per_host = per_host, .workspace_min = least},
+        on_free, NULL);
 }
 
 Test(http_queue, leaves_the_last_quarter_to_workspaces_below_their_minimum)
@@ -107,6 +109,32 @@ Test(http_queue, forgets_who_left)
     talloc_free(first);
     cr_assert_eq(http_queue_waiting(q) + http_queue_granted(q), 0U);
     cr_assert_eq(talloc_total_blocks(q), before);
+    talloc_free(places);
+    talloc_free(q);
+}
+
+/* Workspace 1 may have three requests in flight, others as many as the shares allow. */
+static size_t most_of(void *arg, const id *who)
+{
+    const id *limited = arg;
+    return id_equal(limited, who) ? 3 : SIZE_MAX;
+}
+
+Test(http_queue, gives_a_workspace_no_more_than_its_own_limit)
+{
+    id limited = workspace(1);
+    places = talloc_new(NULL);
+    struct http_queue *q = http_queue_new(
+        NULL,
+        &(struct http_queue_limits){
+            .total = 16, .per_host = 16, .workspace_min = 8, .workspace_max = {most_of, &limited}},
+        on_free, NULL);
+    for (int i = 0; i < 6; i++)
+        enter(q, 1, "a:80");
+    for (int i = 0; i < 6; i++)
+        enter(q, 2, "a:80");
+    cr_assert_eq(started_by[1], 3);
+    cr_assert_eq(started_by[2], 6);
     talloc_free(places);
     talloc_free(q);
 }
