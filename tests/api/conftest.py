@@ -10,7 +10,7 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "fault")]
-from objects import ObjectStore  # noqa: E402
+from objects import object_store  # noqa: E402
 from proxy import Proxy  # noqa: E402
 from stack import Effects, Stack  # noqa: E402
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="module")
 def stack(request):
-    objects = ObjectStore() if getattr(request.module, "OBJECTS", False) else None
+    objects = object_store() if getattr(request.module, "OBJECTS", False) else None
     settings = {**(getattr(request.module, "SETTINGS", None) or {}), **(objects.settings if objects else {})}
     s = Stack(settings, getattr(request.module, "TLS", False), getattr(request.module, "DEMO", False))
     s.objects = objects

@@ -41,14 +41,6 @@ def key_of(stack, data):
     return key
 
 
-def write_object(stack, key, data):
-    path = stack.objects.dir / "data/millrace-test" / (key + "._S3rver_object")
-    path.parent.mkdir(exist_ok=True)
-    path.write_bytes(data)
-    for kind, text in (("metadata.json", "{}"), ("object.md5", hashlib.md5(data).hexdigest())):
-        path.with_name(path.name.replace("._S3rver_object", f"._S3rver_{kind.removeprefix('object.')}")).write_text(text)
-
-
 def logs_of(stack):
     return "".join(p.read_text(errors="replace") for p in (stack.dir / "logs").iterdir())
 
@@ -231,6 +223,7 @@ def test_outputs_wait_for_a_store_that_is_away(stack, workspace, store):
     assert space.logs(id) == "begun\n"
 
 
+@pytest.mark.skipif(os.environ.get("MILLRACE_OBJECTS") == "swift", reason="it makes an object older than it is, in the folder of s3rver")
 def test_the_sweep_and_the_audit_compare_objects_and_rows(stack, client):
     lost, kept = os.urandom(100), os.urandom(100)
     upload(client, "lost", lost)
@@ -238,7 +231,7 @@ def test_the_sweep_and_the_audit_compare_objects_and_rows(stack, client):
     # an upload whose process died a day ago: the UUID has its time
     old = f"{hashlib.sha256(kept).hexdigest()}/01890000-0000-7000-8000-{uuid.uuid4().hex[:12]}"
     key = key_of(stack, lost)
-    write_object(stack, old, kept)
+    stack.objects.write(old, kept)
     [path] = (stack.objects.dir / "data").glob(f"*/{old}._S3rver_object")
     os.utime(path, (1, 1))
     place = stack.objects.dir / "data/millrace-test"

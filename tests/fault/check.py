@@ -101,7 +101,7 @@ def check_files(book, clients):
                 book.complain(f"file {name}: {answer.status}, {found and found[:20]}, expected {[c and c[:20] for c in may_hold]}")
 
 
-def check_erased(stack, book, dead_blobs, seconds=60):
+def check_erased(stack, book, dead_blobs, dead_objects=(), seconds=60):
     """Maintenance finishes what purges have left, and nothing of a purged run remains."""
     left = "SELECT COUNT(*) FROM purges"
     try:
@@ -113,10 +113,22 @@ def check_erased(stack, book, dead_blobs, seconds=60):
         eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM blobs WHERE sha256 IN ({hashes})") == "0", seconds, "removal of dead blobs")
     except AssertionError as e:
         book.complain(str(e))
+    if dead_objects:
+        check_dead_objects(stack, book, dead_objects, seconds)
     for table, what in (("execution_steps", "x.result IS NOT NULL OR x.error IS NOT NULL"), ("events", "x.data IS NOT NULL"), ("artifacts", "TRUE")):
         for (id,) in stack.sql(f"SELECT DISTINCT x.execution_id FROM {table} x JOIN executions e ON e.id = x.execution_id "
                                f"WHERE e.purged_ms IS NOT NULL AND ({what}) LIMIT 5"):
             book.complain(f"a purged run has left something in {table}", id)
+
+
+def check_dead_objects(stack, book, keys, seconds):
+    objects = ", ".join(f"'{key.split('/')[1]}'" for key in keys)
+    try:
+        eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM dead_objects WHERE object IN ({objects})") == "0", seconds, "removal of dead objects")
+    except AssertionError as e:
+        book.complain(str(e))
+    for key in set(keys) & set(stack.objects.keys()):
+        book.complain(f"a dead object is still in the store: {key}")
 
 
 def check_failures(stack, book):

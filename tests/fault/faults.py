@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 
 import pymysql
 
@@ -19,6 +20,7 @@ from stack import BIN, ROOT, alive, children_of, eventually, kill
 
 LEASE_S = 12  # an executor without a heartbeat for this time counts as lost
 LOST_S = 40  # a crash point that is met only after executors were found lost, or by a periodic task
+OBJECTS_AWAY_S = 1  # after a failed connection, requests to the object store fail at once for so long
 POINT_S = 4   # a crash point that no process reaches within this time is abandoned
 
 
@@ -36,7 +38,7 @@ class Faults:
         self.stack, self.book, self.rng, self.say = stack, book, rng, say
         self.background = []
         self.unmet = []
-        self.dead_blobs = []
+        self.dead_blobs, self.dead_objects = [], []
 
     # --- building blocks ---
     def excused(self, name, *statuses):
@@ -227,12 +229,31 @@ class Faults:
         time.sleep(seconds)
         self.over(e)
 
+    # --- the object store ---
+    def object_store_away(self):
+        e = self.excused("object store away", 503)
+        self.stack.objects.kill()
+        time.sleep(self.rng.uniform(0.5, 3))
+        self.stack.objects.start()
+        time.sleep(OBJECTS_AWAY_S)
+        self.over(e)
+
+    def object_store_stalls(self):
+        """Shorter, and longer, than blob.timeout_s."""
+        e = self.excused("object store stalls", 503)
+        self.stack.objects.pause()
+        time.sleep(self.rng.uniform(0.5, 4))
+        self.stack.objects.resume()
+        time.sleep(OBJECTS_AWAY_S)
+        self.over(e)
+
     # --- crash points ---
     def failpoint(self, name):
         """The next process that reaches the point dies: an API worker (its request gets 502) or an executor."""
         e = self.excused(name, 502)
         place = pathlib.Path(self.stack.crash_dir) / name
-        provoke, within_s = {"recover.after_commit": (self.lose_an_executor, LOST_S), "blob.after_unlink": (self.leave_a_blob, LOST_S)}.get(name, (None, POINT_S))
+        provoke, within_s = {"recover.after_commit": (self.lose_an_executor, LOST_S), "blob.after_unlink": (self.leave_a_blob, LOST_S),
+                             "blob.after_object_delete": (self.leave_an_object, LOST_S)}.get(name, (None, POINT_S))
         place.touch()
         if provoke:
             provoke()
@@ -260,6 +281,16 @@ class Faults:
         eventually(lambda: self.told(f"INSERT INTO blobs (sha256, size, dead, touched_ms) VALUES (UNHEX('{digest}'), {len(content)}, 1, 1); "
                                      "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
 
+    def leave_an_object(self):
+        """An object that no row names, and that has been dead for longer than the ten minutes of grace. The crash comes between its removal
+        from the store and that of its row; maintenance then asks the store once more to remove what is not there."""
+        content = f"dead {self.rng.random()}".encode()
+        digest, object = hashlib.sha256(content).hexdigest(), str(uuid.UUID(int=self.rng.getrandbits(128)))
+        self.stack.objects.write(f"{digest}/{object}", content)
+        self.dead_objects.append(f"{digest}/{object}")
+        eventually(lambda: self.told(f"INSERT INTO dead_objects (object, sha256, touched_ms) VALUES ('{object}', UNHEX('{digest}'), 1); "
+                                     "UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'"), LOST_S, "MariaDB")
+
     def told(self, statements):
         try:
             self.stack.sql(statements)
@@ -271,7 +302,9 @@ class Faults:
     def deck(self, points):
         """All faults once, in an order that the seed determines; the most common ones twice."""
         cards = [(name, getattr(self, name)) for name in KINDS]
-        cards += [(name, lambda name=name: self.failpoint(name)) for name in points]
+        cards += [(name, lambda name=name: self.failpoint(name)) for name in points if self.stack.objects or name not in OBJECT_POINTS]
+        if self.stack.objects:
+            cards += [(name, getattr(self, name)) for name in OBJECT_KINDS]
         cards += [("executor_process", self.executor_process), ("mariadb", self.mariadb)]
         if not self.stack.pid("stream"):
             cards = [c for c in cards if c[0] != "stream"]
@@ -288,6 +321,10 @@ KINDS = ("api_worker", "api_workers_all", "api_master", "api_rolling", "nginx", 
          "executor_hangs_for_a_moment", "redis", "redis_without_data", "redis_emptied", "redis_connections_cut",
          "redis_cut_in_mid_reply", "redis_stalls", "mariadb", "mariadb_connections_cut", "mariadb_cut_in_mid_packet",
          "commit_cut_before", "commit_cut_in", "commit_cut_after", "commit_answered_with_an_error", "commit_stalls", "executor_commit_held", "mariadb_stalls")
+
+# only with an object store
+OBJECT_KINDS = ("object_store_away", "object_store_stalls")
+OBJECT_POINTS = ("blob.after_object_delete",)
 
 
 def read(path):

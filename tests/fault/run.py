@@ -22,6 +22,7 @@ from faults import Faults, crash_points  # noqa: E402
 from hostile import Hostile  # noqa: E402
 from load import Client  # noqa: E402
 from model_quirks import Models  # noqa: E402
+from objects import ObjectStore  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 import webhooks  # noqa: E402
@@ -44,8 +45,9 @@ def server_of(fault):
 class FaultStack(stack_module.Stack):
     """A stack whose programs reach MariaDB and Redis through proxies. The operator command connects directly."""
 
-    def __init__(self, settings):
+    def __init__(self, settings, objects=None):
         super().__init__()
+        self.objects = objects
         self.proxies = self.dir / "proxies"
         self.proxies.mkdir(mode=0o750)
         self.crash_dir = self.dir / "crash"
@@ -54,10 +56,12 @@ class FaultStack(stack_module.Stack):
         self.redis_proxy = Proxy(self.proxies / "redis.sock", self.dir / "sockets/redis.sock")
         self.settings.update({"database.socket": str(self.proxies / "mariadb.sock"), "redis.socket": str(self.proxies / "redis.sock"),
                               "api.rate_limit_per_minute": "1000000", "executor.max_losses": "100", "executor.grace_s": "2", "executor.park_after_ms": "300",
-                              "api.workers": "6", **settings})
+                              "api.workers": "6", **(objects.settings if objects else {}), **settings})
         self.env["MILLRACE_CRASH_DIR"] = str(self.crash_dir)
 
     def start(self):
+        if self.objects:
+            self.objects.start()
         super().start()
         text = (self.dir / "millrace.ini").read_text().replace(str(self.proxies), str(self.dir / "sockets"))
         (self.dir / "straight.ini").write_text(text)
@@ -76,6 +80,8 @@ class FaultStack(stack_module.Stack):
         self.stop()
         self.db_proxy.close()
         self.redis_proxy.close()
+        if self.objects:
+            self.objects.close()
         found = [f"process left over: {line}" for line in self.leftovers()]
         for line in found:
             stack_module.kill(int(line.split()[3].rstrip(":")), 9)
@@ -98,7 +104,7 @@ class Harness:
         print(f"{time.monotonic() - self.began:7.2f}  {text}", flush=True)
 
     def run(self):
-        self.stack = FaultStack(dict(webhooks.SETTINGS))
+        self.stack = FaultStack(dict(webhooks.SETTINGS), ObjectStore() if self.options.objects else None)
         self.effects = SideEffects()
         self.models = Models()
         self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
@@ -228,7 +234,7 @@ class Harness:
         self.say("checks")
         rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.tickets, self.agents, self.hostile) if w])
         check_files(self.book, self.clients)
-        check_erased(self.stack, self.book, self.faults.dead_blobs)
+        check_erased(self.stack, self.book, self.faults.dead_blobs, self.faults.dead_objects)
         check_failures(self.stack, self.book)
         check_rows(self.book, rows)
         check_ends(self.book, lambda run: run.caller.call("GET", f"/executions/{run.id}?include_step_results=true"))
@@ -267,7 +273,7 @@ class Harness:
                    "counts": dict(sorted(self.book.counts.items())), "wrong": len(wrong) + len(left)}
         print(json.dumps(summary))
         if wrong or left:
-            print(f"FAILED with seed {self.seed}: scripts/fault --minutes {self.options.minutes} --seed {self.seed}"
+            print(f"FAILED with seed {self.seed}: scripts/fault --minutes {self.options.minutes} --seed {self.seed}{' --objects' if self.options.objects else ''}"
                   f"   (logs: {self.stack.dir}/logs)")
         else:
             print(f"fault: {len(self.done)} faults of {len(set(self.done))} kinds, {summary['executions']} executions, nothing lost, "
@@ -284,6 +290,7 @@ def main():
     p.add_argument("--pause", type=float, default=0.6, help="mean seconds between two faults")
     p.add_argument("--hostile", action=argparse.BooleanOptionalAction, default=None,
                    help="a hostile tenant as a further load (default: if --minutes is more than 1)")
+    p.add_argument("--objects", action="store_true", help="keep files in an object store (npm's s3rver), which fails as well")
     p.add_argument("--only", help="inject only the faults that match this regular expression")
     p.add_argument("--keep", action="store_true", help="keep the directory of the stack")
     p.add_argument("--histories", type=int, default=3, help="number of execution histories that a failure prints")
