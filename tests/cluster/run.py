@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""run.py [--only CASE] [--repeat N] [--hours N] [--short]: faults of a cluster, with the book of tests/fault.
+"""run.py [--only CASE[,CASE…]] [--repeat N] [--hours N] [--short]: faults of a cluster, with the book of tests/fault.
 
 Clients start runs on all application hosts all the time, each with the record of tests/fault/book.py. A case (cases.py) makes one fault, waits
 until runs are accepted again, repairs, waits until everything has ended, and then compares the record with all three nodes:
@@ -27,8 +27,8 @@ from laboratory import CLUSTER, DATABASES, RECOVERY_S, Failed, HostCaller, Hosts
 from traffic import PROGRAM, FileLoad, Load, install_skill  # noqa: E402
 
 WORKING_S = 2        # the load before a fault
-# rows of these tables change while nobody does anything
-RESTLESS = {"executors", "upkeep_tasks", "cluster_writer"}
+# rows of these tables change while nobody does anything; run_counts also measures the COMMITs of heartbeats
+RESTLESS = {"executors", "upkeep_tasks", "cluster_writer", "run_counts"}
 
 
 # --- checks -------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def run_cases(a):
     os.environ.pop("MILLRACE_SOURCE", None)  # from now on the programs of this tree
     workflow = json_of(HostCaller(lab.key, Hosts(), 0).call("POST", "/workflows", {"name": "load", "program": PROGRAM}), 201)["id"]
     install_skill(lab)
-    names = [n for n in ([a.only] if a.only else SHORT if a.short else [c for c in CASES if c != "rolling_upgrade"]) for _ in range(a.repeat)]
+    names = [n for n in (a.only or (SHORT if a.short else [c for c in CASES if c != "rolling_upgrade"])) for _ in range(a.repeat)]
     until = time.monotonic() + a.hours * 3600
     everything, failed = Book(), 0
     while True:
@@ -177,9 +177,16 @@ def run_cases(a):
     return 1 if failed else 0
 
 
+def names_of(text):
+    unknown = [n for n in text.split(",") if n not in CASES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"no such case: {unknown[0]}; there are {', '.join(CASES)}")
+    return text.split(",")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=list(CASES))
+    parser.add_argument("--only", type=names_of, default=[])
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--hours", type=float, default=0)
     parser.add_argument("--short", action="store_true")
@@ -190,7 +197,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="mrc-", dir="/tmp")
     os.rmdir(directory)
     os.environ["MILLRACE_CLUSTER"] = directory
-    if a.only == "rolling_upgrade" and os.environ.get("MILLRACE_BEFORE"):
+    if a.only == ["rolling_upgrade"] and os.environ.get("MILLRACE_BEFORE"):
         os.environ["MILLRACE_SOURCE"] = os.environ["MILLRACE_BEFORE"]
     started = subprocess.run([CLUSTER, "start"], stdin=subprocess.DEVNULL)
     code = started.returncode
