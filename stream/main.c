@@ -9,7 +9,7 @@ static const char *stream_log_file(const struct config *config)
 
 static int run_stream(void *ctx, const char *config_path, struct config *config)
 {
-    return server_run(ctx, config);
+    return server_run(ctx, config_path, config);
 }
 
 int main(int argc, char **argv)

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "redis/keys.h"
 #include "redis/redis.h"
+#include "service/reexec.h"
 #include "service/state_dump.h"
 #include "service/unix_listener.h"
 #include "stream/connection.h"
@@ -34,9 +35,10 @@ static const int64_t HOUR_MS = 3600000, MINUTE_MS = 60000;
 
 struct stream_server {
     const struct config *config;
+    const char *config_path;
     struct event_base *base;
     struct evconnlistener *listener;
-    struct event *tick, *ping, *term, *interrupt, *reopen, *dump;
+    struct event *tick, *ping, *term, *interrupt, *reload, *reopen, *dump;
     struct stream_db_thread *db_thread;
     struct subscriptions *subscriptions;
     struct feeds *feeds;
@@ -44,6 +46,8 @@ struct stream_server {
     struct unix_listener socket;
     struct state_dump *state_dump;
     bool draining;
+    /* this process continues with the program that is at its path then */
+    bool replaces_program;
     int64_t drain_until_ms;
 };
 
@@ -94,20 +98,39 @@ static void server_on_drain(evutil_socket_t fd, short what, void *arg)
         event_base_loopbreak(s->base);
 }
 
-/* Begins the stop. The connections in the backlog are still accepted; no new ones arrive, because the
- * socket's name is removed. */
-static void server_on_stop(evutil_socket_t fd, short what, void *arg)
+static void begin_stop(struct stream_server *s)
 {
     static const struct timeval soon = {.tv_usec = DRAIN_POLL_MS * 1000};
-    struct stream_server *s = arg;
-    if (s->draining)
-        return;
     log_info("stream.stopping", "open=%zu", connections_count(s->connections));
     s->draining = true;
     s->drain_until_ms = clock_boot_ms() + DRAIN_MS;
-    unix_listener_unlink(&s->socket);
     connections_drain(s->connections);
     event_base_once(s->base, -1, EV_TIMEOUT, server_on_drain, s, &soon);
+}
+
+/* The connections in the backlog are still accepted; no new ones arrive, because the socket's name is
+ * removed. They wait in the backlog for the next process if the socket is systemd's. */
+static void server_on_stop(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream_server *s = arg;
+    s->replaces_program = false;
+    if (s->draining)
+        return;
+    if (unix_listener_is_kept(&s->socket))
+        evconnlistener_disable(s->listener);
+    unix_listener_unlink(&s->socket);
+    begin_stop(s);
+}
+
+/* As a stop, but new connections wait in the backlog until the next program of this process takes them. */
+static void server_on_reload(evutil_socket_t fd, short what, void *arg)
+{
+    struct stream_server *s = arg;
+    if (s->draining || !reexec_is_ready(s->config_path))
+        return;
+    s->replaces_program = true;
+    evconnlistener_disable(s->listener);
+    begin_stop(s);
 }
 
 static void server_on_reopen(evutil_socket_t fd, short what, void *arg)
@@ -174,19 +197,22 @@ static bool open_events(struct stream_server *s)
     s->ping = event_new(s->base, -1, EV_PERSIST, server_on_ping, s);
     s->term = evsignal_new(s->base, SIGTERM, server_on_stop, s);
     s->interrupt = evsignal_new(s->base, SIGINT, server_on_stop, s);
+    s->reload = evsignal_new(s->base, SIGHUP, server_on_reload, s);
     s->reopen = evsignal_new(s->base, SIGUSR1, server_on_reopen, s);
     s->dump = evsignal_new(s->base, SIGUSR2, server_on_state_dump, s);
-    if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reopen || !s->dump)
+    if (!s->listener || !s->tick || !s->ping || !s->term || !s->interrupt || !s->reload || !s->reopen ||
+        !s->dump)
         return false;
     evconnlistener_set_error_cb(s->listener, server_on_accept_error);
     return event_add(s->tick, &second) == 0 && event_add(s->ping, &often) == 0 &&
            event_add(s->term, NULL) == 0 && event_add(s->interrupt, NULL) == 0 &&
-           event_add(s->reopen, NULL) == 0 && event_add(s->dump, NULL) == 0;
+           event_add(s->reload, NULL) == 0 && event_add(s->reopen, NULL) == 0 &&
+           event_add(s->dump, NULL) == 0;
 }
 
 static void close_all(struct stream_server *s)
 {
-    struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reopen, s->dump};
+    struct event *events[] = {s->tick, s->ping, s->term, s->interrupt, s->reload, s->reopen, s->dump};
     if (s->connections)
         connections_drop(s->connections);
     for (size_t i = 0; i < sizeof events / sizeof events[0]; i++) {
@@ -201,10 +227,11 @@ static void close_all(struct stream_server *s)
     event_base_free(s->base);
 }
 
-int server_run(void *ctx, const struct config *config)
+int server_run(void *ctx, const char *config_path, const struct config *config)
 {
     struct stream_server *s = talloc_zero(ctx, struct stream_server);
     s->config = config;
+    s->config_path = config_path;
     signal(SIGPIPE, SIG_IGN);
     raise_fd_limit(config->stream.max_streams);
     s->base = event_base_new();
@@ -214,7 +241,10 @@ int server_run(void *ctx, const struct config *config)
         ok = event_base_dispatch(s->base) == 0;
         log_info("stream.stopped", "open=%zu", connections_count(s->connections));
     }
+    bool passed = ok && s->replaces_program && unix_listener_pass(&s->socket, 1);
     if (s->base)
         close_all(s);
-    return ok ? EXIT_SUCCESS : EXIT_FAILURE;
+    if (passed)
+        reexec_run(config_path);
+    return ok && !s->replaces_program ? EXIT_SUCCESS : EXIT_FAILURE;
 }

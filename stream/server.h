@@ -2,8 +2,9 @@
  * the daemon stops.
  *
  *   SIGTERM, SIGINT  graceful stop: streams end with a reconnect delay, waiters are answered, then it exits
- *   SIGUSR1          reopens the log
- *   SIGUSR2          logs the state
+ *   SIGHUP           as SIGTERM, but the process continues with the program that is at its path then, and
+ * with new settings. Connections wait in the backlog meanwhile. Nothing happens if that program or the
+ * settings are invalid SIGUSR1          reopens the log SIGUSR2          logs the state
  *
  * Rolling restart: start a second daemon. It renames its socket over that of the first
  * (service/unix_listener.h). Then stop the first. */
@@ -12,4 +13,4 @@
 #include "base/config.h"
 
 /* Returns the exit status. */
-int server_run(void *ctx, const struct config *config);
+int server_run(void *ctx, const char *config_path, const struct config *config);

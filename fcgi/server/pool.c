@@ -22,6 +22,7 @@
 #include "redis/keys.h"
 #include "run/run_counts.h"
 #include "secret/seal.h"
+#include "service/reexec.h"
 #include "service/supervisor.h"
 #include "service/unix_listener.h"
 #include "store/share_limits.h"
@@ -167,11 +168,31 @@ static void apply_config(struct pool *p)
     supervisor_set_grace(p->supervisor, c->api.grace_s * 1000);
 }
 
+/* Replaces the program if another one stands at its path. The workers of this program answer until those of
+ * the next one are there, and all take connections from the same sockets, so that none waits for the change.
+ * False: this program goes on, and *refused_r says that the other one cannot run. */
+static void replace_program(struct pool *p, bool *refused_r)
+{
+    *refused_r = false;
+    if (!reexec_is_due())
+        return;
+    *refused_r = !reexec_is_ready(p->config_path);
+    if (*refused_r || !unix_listener_pass(p->listeners, KINDS))
+        return;
+    if (supervisor_pass_children(p->supervisor))
+        reexec_run(p->config_path);
+    unix_listener_unpass();
+}
+
 static void pool_on_reload(void *arg)
 {
     struct pool *p = arg;
     struct config *config;
     const char *why;
+    bool refused;
+    replace_program(p, &refused);
+    if (refused)
+        return;
     if (config_load(p, p->config_path, &config, &why) != OK) {
         log_error("pool.reload_failed", "message=\"%s\"", why);
         talloc_free(config);
@@ -214,6 +235,7 @@ int pool_run(void *ctx, const char *path, struct config *config)
     p->config_path = path;
     p->config = config;
     p->supervisor = supervisor_new(p, &settings, &pool_callbacks, p);
+    supervisor_adopt_children(p->supervisor, SIGQUIT);
     p->shared = fcgi_shared_new(sizeof(struct auth_cached_key), sizeof(struct workflow_cached_version));
     if (!p->shared || !open_listeners(p))
         return EXIT_FAILURE;

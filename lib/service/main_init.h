@@ -2,6 +2,7 @@
  * log.
  *
  *   --config FILE  the settings file; default: config_find()
+ *   --check        reads the settings, and exits with 0 if they are valid
  *   --help         prints the usage and exits with 0 */
 #pragma once
 

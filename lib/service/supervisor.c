@@ -39,6 +39,9 @@ struct supervisor {
     int generation; /* incremented by each reload */
     bool stopping;
     int64_t kill_at_ms; /* while stopping: when the children get SIGKILL (boot time) */
+    /* children of the program that this process had before; 0: none */
+    pid_t adopted[SUPERVISOR_SLOTS_MAX];
+    int adopted_signal;
 };
 
 struct supervisor *supervisor_new(void *ctx, const struct supervisor_settings *settings,
@@ -121,7 +124,7 @@ void supervisor_log_state(void *supervisor)
 static bool any_child_left(const struct supervisor *s)
 {
     for (int i = 0; i < SUPERVISOR_SLOTS_MAX; i++) {
-        if (s->children[i].pid)
+        if (s->children[i].pid || s->adopted[i])
             return true;
     }
     return false;
@@ -134,6 +137,8 @@ static void signal_children(const struct supervisor *s, int number, bool only_ol
         const struct supervised_child *c = &s->children[i];
         if (c->pid && (!only_older || c->generation != s->generation))
             kill(c->pid, number);
+        if (s->adopted[i])
+            kill(s->adopted[i], number);
     }
 }
 
@@ -221,6 +226,47 @@ void supervisor_replace_children(struct supervisor *s, int number)
     signal_children(s, number, true);
 }
 
+/* --- children of the program that this process had before --- */
+
+enum { PIDS_TEXT = SUPERVISOR_SLOTS_MAX * 24 };
+
+/* The process, and the ids of its children, separated by spaces. */
+static const char children_variable[] = "MILLRACE_CHILDREN";
+
+bool supervisor_pass_children(const struct supervisor *s)
+{
+    char text[PIDS_TEXT];
+    int size = snprintf(text, sizeof text, "%d", (int)getpid());
+    for (int i = 0; i < SUPERVISOR_SLOTS_MAX; i++) {
+        if (s->children[i].pid)
+            size += snprintf(text + size, sizeof text - (size_t)size, " %d", (int)s->children[i].pid);
+        if (s->adopted[i])
+            size += snprintf(text + size, sizeof text - (size_t)size, " %d", (int)s->adopted[i]);
+    }
+    return setenv(children_variable, text, 1) == 0;
+}
+
+void supervisor_adopt_children(struct supervisor *s, int number)
+{
+    const char *text = getenv(children_variable);
+    char *end;
+    if (!text)
+        return;
+    s->adopted_signal = number;
+    long pid = strtol(text, &end, 10);
+    for (int i = 0; pid == (long)getpid() && *end && i < SUPERVISOR_SLOTS_MAX; i++)
+        s->adopted[i] = (pid_t)strtol(end, &end, 10);
+    unsetenv(children_variable);
+}
+
+static void forget_adopted(struct supervisor *s, pid_t pid)
+{
+    for (int i = 0; i < SUPERVISOR_SLOTS_MAX; i++) {
+        if (s->adopted[i] == pid)
+            s->adopted[i] = 0;
+    }
+}
+
 /* --- reaping --- */
 
 static void update_delay(const struct supervisor *s, struct supervisor_group *g, bool failed, bool early)
@@ -251,8 +297,10 @@ static void on_child_exit(struct supervisor *s, pid_t pid, int status)
     int slot = 0;
     while (slot < SUPERVISOR_SLOTS_MAX && s->children[slot].pid != pid)
         slot++;
-    if (slot == SUPERVISOR_SLOTS_MAX)
+    if (slot == SUPERVISOR_SLOTS_MAX) {
+        forget_adopted(s, pid);
         return;
+    }
     struct supervised_child *c = &s->children[slot];
     struct supervisor_group *g = &s->groups[c->group];
     struct supervisor_exit exit = {.pid = pid, .group = c->group, .slot = slot, .status = status};
@@ -347,6 +395,10 @@ static int wait_for_signal(const struct supervisor *s)
 void supervisor_run(struct supervisor *s)
 {
     spawn_missing(s);
+    for (int i = 0; i < SUPERVISOR_SLOTS_MAX; i++) {
+        if (s->adopted[i])
+            kill(s->adopted[i], s->adopted_signal);
+    }
     while (!s->stopping || any_child_left(s)) {
         int number = wait_for_signal(s);
         if (number > 0)

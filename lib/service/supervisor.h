@@ -85,6 +85,13 @@ void supervisor_set_grace(struct supervisor *s, int64_t grace_ms);
  * no longer counted and not replaced. */
 void supervisor_replace_children(struct supervisor *s, int number);
 
+/* The children survive if the process replaces its program (service/reexec.h): lets the next program's
+ * supervisor know them. False if there is no memory. */
+bool supervisor_pass_children(const struct supervisor *s);
+/* Takes over the children of the previous program of this process, if there was one: supervisor_run sends
+ * them `number` when its own have been started. They are neither counted nor replaced. */
+void supervisor_adopt_children(struct supervisor *s, int number);
+
 /* Sends a signal to the children of all generations. */
 void supervisor_signal_children(const struct supervisor *s, int number);
 

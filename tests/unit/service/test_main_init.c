@@ -1,5 +1,6 @@
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,7 +85,7 @@ Test(main_init, help)
     fflush(stdout);
     char text[64] = "";
     cr_assert(fgets(text, sizeof text, cr_get_redirected_stdout()));
-    cr_assert_str_eq(text, "usage: millrace-test [--config FILE]\n");
+    cr_assert_str_eq(text, "usage: millrace-test [--config FILE] [--check]\n");
 }
 
 Test(main_init, broken_settings)
@@ -99,4 +100,20 @@ Test(main_init, unusable_log_file)
 {
     write_settings("[api]\nlog_file = /nonexistent/api.log\n");
     cr_assert_eq(call("--config", settings_path), MAIN_EXIT_CONFIG);
+}
+
+Test(main_init, check_reads_the_settings_and_runs_nothing)
+{
+    write_settings("[api]\nworkers = 3\n");
+    static const struct main_program program = {"millrace-test", "test", "Tests.", log_file, run};
+    char *argv[] = {(char *)program.name, (char *)"--config", settings_path, (char *)"--check", NULL};
+    optind = 1;
+    ran_with[0] = '\0';
+    cr_assert_eq(main_init(&program, 4, argv), EXIT_SUCCESS);
+    cr_assert_str_empty(ran_with);
+    int fd = open(settings_path, O_WRONLY | O_TRUNC);
+    cr_assert_eq(write(fd, "[api]\nworkers = x\n", 18), 18);
+    close(fd);
+    optind = 1;
+    cr_assert_eq(main_init(&program, 4, argv), MAIN_EXIT_CONFIG);
 }

@@ -265,3 +265,71 @@ Test(supervisor, children_end_with_a_killed_master)
     wait_for_master(master);
     cr_assert(eventually_gone(seen->pids[0]));
 }
+
+/* As if the process replaced its program when it is told to reload. */
+static void on_replacement(void *arg)
+{
+    struct supervisor **s = arg;
+    static const struct supervisor_callbacks next = {run_child, is_failure,    on_reload,
+                                                     on_stop,   on_state_dump, on_count};
+    struct supervisor_settings settings = {
+        .child_name = "child", .early_exit_ms = 600000, .delay_max_ms = 400, .grace_ms = 10000};
+    if (!supervisor_pass_children(*s))
+        _exit(8);
+    *s = supervisor_new(NULL, &settings, &next, s);
+    supervisor_adopt_children(*s, SIGTERM);
+    supervisor_add_group(*s, 0, SLOTS, 2);
+    seen->reloads++;
+    supervisor_run(*s);
+    _exit(getenv("MILLRACE_CHILDREN") ? 7 : 0);
+}
+
+static pid_t start_replaced_master(void)
+{
+    static const struct supervisor_callbacks first = {run_child, is_failure,    on_replacement,
+                                                      on_stop,   on_state_dump, on_count};
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!freopen("/dev/null", "w", stderr))
+        _exit(9);
+    struct supervisor *s;
+    struct supervisor_settings settings = {
+        .child_name = "child", .early_exit_ms = 600000, .delay_max_ms = 400, .grace_ms = 10000};
+    s = supervisor_new(NULL, &settings, &first, &s);
+    supervisor_add_group(s, 0, SLOTS, 2);
+    supervisor_run(s);
+    _exit(6);
+}
+
+Test(supervisor, children_of_the_program_before_end_when_new_ones_are_started)
+{
+    pid_t master = start_replaced_master();
+    cr_assert(eventually_equal(&seen->started, 2));
+    int first = seen->pids[0], second = seen->pids[1];
+    kill(master, SIGHUP);
+    cr_assert(eventually_equal(&seen->started, 4), "two new ones");
+    cr_assert(eventually_gone(first) && eventually_gone(second));
+    cr_assert(eventually_equal(&seen->running, 2));
+    cr_assert_eq(seen->started, 4, "they are not replaced");
+    kill(master, SIGTERM);
+    cr_assert_eq(wait_for_master(master), 0);
+}
+
+Test(supervisor, children_of_the_program_before_are_awaited_at_a_stop)
+{
+    seen->deaf = true;
+    pid_t master = start_replaced_master();
+    cr_assert(eventually_equal(&seen->started, 2));
+    int first = seen->pids[0], second = seen->pids[1];
+    seen->deaf = false;
+    kill(master, SIGHUP);
+    cr_assert(eventually_equal(&seen->started, 4));
+    kill(master, SIGTERM);
+    cr_assert(eventually_equal(&seen->stops, 1));
+    cr_assert_eq(kill(first, 0), 0, "it ignores SIGTERM, and gets the time of grace");
+    kill(first, SIGKILL);
+    kill(second, SIGKILL);
+    cr_assert_eq(wait_for_master(master), 0);
+}

@@ -92,3 +92,96 @@ Test(unix_listener, a_failure_leaves_the_old_socket)
     close(client);
     unix_listener_unlink(&l);
 }
+
+Test(unix_listener, the_next_program_of_the_process_takes_the_socket)
+{
+    struct unix_listener before, after, other;
+    struct stat s;
+    cr_assert(unix_listener_open(&before, path, 0660, 8));
+    cr_assert(unix_listener_pass(&before, 1));
+    close(before.fd); /* as exec does */
+    int client = connect_to(path);
+    cr_assert_geq(client, 0, "the socket is still open");
+    cr_assert(unix_listener_open(&after, path, 0660, 8));
+    cr_assert_eq(stat(path, &s), 0);
+    cr_assert_eq(s.st_ino, before.ino, "no socket was made");
+    cr_assert(fcntl(after.fd, F_GETFL) & O_NONBLOCK);
+    cr_assert(fcntl(after.fd, F_GETFD) & FD_CLOEXEC);
+    cr_assert_geq(accept(after.fd, NULL, NULL), 0, "the connection has waited");
+    cr_assert_not(unix_listener_is_kept(&after));
+    cr_assert(unix_listener_open(&other, path, 0660, 8), "a socket is passed once");
+    cr_assert_neq(other.ino, before.ino);
+    close(client), close(after.fd), close(other.fd);
+    unsetenv("MILLRACE_LISTENERS");
+    unix_listener_unlink(&after);
+    cr_assert_eq(access(path, F_OK), 0);
+    unix_listener_unlink(&other);
+}
+
+Test(unix_listener, sockets_that_were_passed_in_vain_are_closed)
+{
+    struct unix_listener l;
+    cr_assert(unix_listener_open(&l, path, 0660, 8));
+    int next = dup(l.fd);
+    close(next);
+    cr_assert(unix_listener_pass(&l, 1));
+    cr_assert_neq(fcntl(next, F_GETFD), -1);
+    unix_listener_unpass();
+    cr_assert_eq(fcntl(next, F_GETFD), -1);
+    cr_assert_null(getenv("MILLRACE_LISTENERS"));
+    unix_listener_unlink(&l);
+    close(l.fd);
+}
+
+enum { UNIT_FD = 40 };
+
+/* As systemd does for a socket unit. */
+static void make_unit_socket(int pid)
+{
+    char text[32];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(fd, 8), 0);
+    cr_assert_eq(dup2(fd, UNIT_FD), UNIT_FD);
+    close(fd);
+    snprintf(text, sizeof text, "%d", pid);
+    setenv("LISTEN_PID", text, 1);
+    setenv("LISTEN_FDS", "40", 1);
+}
+
+Test(unix_listener, a_socket_unit_keeps_its_name_and_its_backlog)
+{
+    struct unix_listener l, next;
+    make_unit_socket((int)getpid());
+    cr_assert(unix_listener_open(&l, path, 0660, 8));
+    cr_assert_eq(l.fd, UNIT_FD);
+    cr_assert(unix_listener_is_kept(&l));
+    int client = connect_to(path);
+    unix_listener_unlink(&l);
+    cr_assert_eq(access(path, F_OK), 0, "the name is systemd's");
+    cr_assert(unix_listener_pass(&l, 1));
+    close(l.fd);
+    cr_assert(unix_listener_open(&next, path, 0660, 8), "passed on to the next program");
+    cr_assert(unix_listener_is_kept(&next));
+    cr_assert_geq(accept(next.fd, NULL, NULL), 0);
+    close(client), close(next.fd);
+}
+
+Test(unix_listener, a_socket_unit_of_another_process_or_path_is_left_alone)
+{
+    struct unix_listener l;
+    char other[80];
+    make_unit_socket((int)getpid() + 1);
+    cr_assert(unix_listener_open(&l, path, 0660, 8));
+    cr_assert_neq(l.fd, UNIT_FD);
+    unix_listener_unlink(&l);
+    close(l.fd);
+    make_unit_socket((int)getpid());
+    snprintf(other, sizeof other, "%s2", path);
+    cr_assert(unix_listener_open(&l, other, 0660, 8));
+    cr_assert_neq(l.fd, UNIT_FD);
+    unix_listener_unlink(&l);
+    close(l.fd), close(UNIT_FD);
+}
