@@ -70,11 +70,14 @@ int cmd_executor_list(struct cli *cli, int argc, char **argv)
 static enum err add_runs(struct cli *cli, json_object *o)
 {
     struct store_metrics m;
+    struct store_load load;
     enum err e = store_metrics_read(cli->db, &m);
+    if (e == OK)
+        e = store_metrics_load(cli->db, &load);
     if (e != OK)
         return e;
-    cli_add_number(o, "queued", m.queued);
-    cli_add_number(o, "running", m.running);
+    cli_add_number(o, "queued", load.queued);
+    cli_add_number(o, "running", load.running);
     add_seconds(o, "queue_age_seconds", m.oldest_queued_ms, true);
     return OK;
 }

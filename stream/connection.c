@@ -557,6 +557,26 @@ static void start_when_full(struct stream_connection *c, const struct internal_r
                           "Retry-After: 5\r\n");
 }
 
+/* The kinds of connections that are open, one a line, and their limit. */
+static void answer_gauges(struct stream_connection *c)
+{
+    const struct stream_connection *other;
+    size_t phases[CLOSING + 1] = {0}, calls = 0;
+    LIST_FOREACH(other, &c->list->all, entry)
+    {
+        phases[other->phase]++;
+        calls += other->phase == STREAMING && other->call;
+    }
+    char *body =
+        talloc_asprintf(c, "events %zu\ncalls %zu\nfeeds %zu\nwaits %zu\nmax %zu\n",
+                        phases[STREAMING] - calls, calls, phases[FEEDING], phases[WAITING], c->list->max);
+    evbuffer_add_printf(
+        output_of(c),
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
+        strlen(body), body);
+    connection_finish(c, "gauges");
+}
+
 /* nginx sends what the API has written into X-Accel-Redirect: anything else is a fault of ours. */
 static void reject_malformed(struct stream_connection *c)
 {
@@ -576,6 +596,10 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
         return;
     }
     c->request_id = talloc_strdup(c, request.request_id);
+    if (request.kind == INTERNAL_REQUEST_GAUGES) {
+        answer_gauges(c);
+        return;
+    }
     c->workspace = request.workspace;
     c->is_counted = workspace_counts_add(c->list->by_workspace, &request.workspace, request.streams);
     if (!c->is_counted)

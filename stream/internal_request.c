@@ -119,6 +119,10 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
         return false;
     memcpy(request->query, target.at, target.size);
     request->query[target.size] = '\0';
+    if (slice_is(path, "/internal/stream/gauges")) {
+        request->kind = INTERNAL_REQUEST_GAUGES;
+        return target.size == 0;
+    }
     bool is_feed = slice_is(path, "/internal/stream/feed");
     if (!query_id(request->query, "workspace", &request->workspace) ||
         (!is_feed && !query_id(request->query, "execution", &request->execution)))

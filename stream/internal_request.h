@@ -9,6 +9,10 @@
  *   GET
  * /internal/stream/call?execution=ID&workspace=ID&key=ID&after=N&progress=N&rpc=HEX&token=HEX&prime=0|1&seconds=N&streams=N
  *
+ * And one of the API's own workers, for GET /metrics, which nginx passes to nobody:
+ *
+ *   GET /internal/stream/gauges?
+ *
  * Pure: parses the head of a request. */
 #pragma once
 
@@ -33,7 +37,8 @@ struct internal_request {
         INTERNAL_REQUEST_EVENTS = 1,
         INTERNAL_REQUEST_WAIT,
         INTERNAL_REQUEST_FEED,
-        INTERNAL_REQUEST_CALL
+        INTERNAL_REQUEST_CALL,
+        INTERNAL_REQUEST_GAUGES
     } kind;
     id execution, workspace, key;
     /* events: the text of the log is wanted */
@@ -63,5 +68,5 @@ struct internal_request {
     char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of the five. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of these. */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

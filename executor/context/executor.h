@@ -3,6 +3,7 @@
 #pragma once
 
 #include <event2/event.h>
+#include <stdatomic.h>
 
 #include "base/config.h"
 #include "base/memory_budget.h"
@@ -64,6 +65,11 @@ struct executor {
 
     /* NULL until the process is registered. */
     struct claimer *claimer;
+
+    /* What the heartbeats tell of this process, for GET /metrics: set by note_load, which the lease calls
+     * several times a second on the loop, and read by the liveness thread. */
+    atomic_int http_in_flight_seen, http_waiting_seen, commands_seen;
+    void (*note_load)(struct executor *exec);
 
     /* --- the lease --- */
     struct lease *lease;

@@ -319,7 +319,9 @@ static void on_registered(void *arg, uint64_t executor_id)
 static void on_tick(void *arg)
 {
     struct lease *l = arg;
-    progress_step(&l->exec->loop_progress);
+    struct executor *exec = l->exec;
+    progress_step(&exec->loop_progress);
+    exec->note_load(exec);
     if (l->exec->slots)
         slots_serve(l->exec->slots); /* other threads return memory, too */
     timer_set(l->exec->timers, &l->tick_timer, clock_boot_ms() + TICK_MS);

@@ -29,6 +29,9 @@ struct liveness {
     struct liveness_callbacks callbacks;
     atomic_bool heartbeats_ended;
 
+    /* Only its numbers for GET /metrics. */
+    struct executor *exec;
+
     /* --- the thread's own --- */
     struct db *db;
     struct lease_clock *clock;
@@ -127,7 +130,11 @@ static enum err send_heartbeat(struct liveness *l)
         end_lease(l);
         return OK;
     }
-    enum err e = executor_heartbeat(l->db, l->executor_id);
+    const struct executor_load load = {.http_in_flight = atomic_load(&l->exec->http_in_flight_seen),
+                                       .http_waiting = atomic_load(&l->exec->http_waiting_seen),
+                                       .http_max = l->exec->config->executor.max_http_in_flight,
+                                       .commands = atomic_load(&l->exec->commands_seen)};
+    enum err e = executor_heartbeat(l->db, l->executor_id, &load);
     if (e == ERR_CONFLICT || (e == OK && !lease_clock_renew(l->clock, sent_ms, clock_boot_ms()))) {
         end_lease(l); /* ERR_CONFLICT: another process has marked this one as lost */
         return OK;
@@ -205,6 +212,7 @@ static void run_liveness(struct thread_queue *q, void *arg)
 
 static void set_up_liveness(struct liveness *l, struct executor *exec)
 {
+    l->exec = exec;
     l->db = db_new(NULL, exec->db_settings);
     l->peers = exec->peers;
     l->watched_ms = clock_boot_ms();

@@ -436,6 +436,15 @@ static void set_up_sandboxes(struct process *p)
 static const struct run_kinds kinds = {
     .workflow = &workflow_run_kind, .skill = &skill_run_kind, .model = &model_run_kind};
 
+static void note_load(struct executor *exec)
+{
+    if (exec->http_client) {
+        atomic_store(&exec->http_in_flight_seen, (int)http_calls_in_flight(exec->http_client));
+        atomic_store(&exec->http_waiting_seen, (int)http_calls_waiting(exec->http_client));
+    }
+    atomic_store(&exec->commands_seen, (int)exec->active_runners);
+}
+
 static bool set_up_process(struct process *p)
 {
     struct executor *exec = &p->exec;
@@ -454,6 +463,7 @@ static bool set_up_process(struct process *p)
     exec->runs = id_map_new(p);
     exec->turns = turns_new(p, exec->timers, clock_boot_us);
     exec->process_ctx = talloc_new(p);
+    exec->note_load = note_load;
     exec->on_work_ended = exit_when_idle;
     exec->otlp = otlp_new(NULL, exec->config, "millrace-executor", NULL);
     exec->kinds = &kinds;

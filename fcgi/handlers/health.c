@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/field.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/load.h"
 #include "fcgi/handlers/metric_lines.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
@@ -82,10 +83,12 @@ static char *add_bulk_metrics(char *text, const struct store_metrics *m)
 }
 
 /* The gauges of the whole installation. */
-static char *add_run_metrics(char *text, const struct store_metrics *m)
+static char *add_run_metrics(char *text, const struct store_metrics *m, const struct store_load *l,
+                             int64_t age_ms)
 {
     text = talloc_asprintf_append_buffer(
         text,
+        "# TYPE millrace_load_age_seconds gauge\nmillrace_load_age_seconds %" PRId64 ".%03" PRId64 "\n"
         "# TYPE millrace_runs gauge\nmillrace_runs{state=\"queued\"} %" PRId64
         "\nmillrace_runs{state=\"running\"} %" PRId64 "\n"
         "# TYPE millrace_parked_runs gauge\nmillrace_parked_runs %" PRId64 "\n"
@@ -97,9 +100,9 @@ static char *add_run_metrics(char *text, const struct store_metrics *m)
         "\nmillrace_executors{state=\"lost\"} %" PRId64 "\n"
         "# TYPE millrace_recent_losses gauge\nmillrace_recent_losses %" PRId64 "\n"
         "# TYPE millrace_recent_runs gauge\n",
-        m->queued, m->running, m->parked, m->signal_waits, m->delayed, m->wake_lag_ms / 1000,
-        m->wake_lag_ms % 1000, m->oldest_queued_ms / 1000, m->oldest_queued_ms % 1000, m->executors,
-        m->executors_lost, m->lost_count);
+        age_ms / 1000, age_ms % 1000, l->queued, l->running, l->parked, l->signal_waits, l->delayed,
+        m->wake_lag_ms / 1000, m->wake_lag_ms % 1000, m->oldest_queued_ms / 1000, m->oldest_queued_ms % 1000,
+        m->executors, m->executors_lost, m->lost_count);
     for (int s = STATE_QUEUED; s <= STATE_STOPPED; s++)
         text = talloc_asprintf_append_buffer(text, "millrace_recent_runs{state=\"%s\"} %" PRId64 "\n",
                                              state_name((enum run_state)s), m->recent[s]);
@@ -171,17 +174,19 @@ int h_health_metrics(struct request *r)
 {
     bool is_open = prefers_open_metrics(r);
     struct store_metrics m;
+    struct load_numbers load;
+    int64_t age_ms;
     struct accept_group_counters c = accept_group_counters(r->app->shared->accept_group);
     char *text = metrics_text(r, &r->app->shared->metrics, r->app->route_names, r->app->routes_n, is_open);
     text = add_accept_latency(text, accept_latency_us(&r->app->shared->accept_latency, clock_boot_ms()));
     text = add_accept_counters(text, &c);
     text = add_slow_requests(text, &r->app->shared->slow);
     text = metrics_add_host(text, r);
-    bool is_up = store_metrics_read(r->app->db, &m) == OK;
+    bool is_up = store_metrics_read(r->app->db, &m) == OK && load_read(r, &load, &age_ms) == OK;
     text = talloc_asprintf_append_buffer(text, "# TYPE millrace_up gauge\nmillrace_up %d\n", is_up);
     if (is_up) {
         run_counts_flush(r->app->db);
-        text = metrics_add_installation(add_run_metrics(text, &m), r, &m);
+        text = metrics_add_installation(add_run_metrics(text, &m, &load.load, age_ms), r, &m, &load);
     }
     if (is_open)
         text = metrics_open_text(r, text);

@@ -8,10 +8,10 @@
 
 #include "base/clock.h"
 #include "base/tally.h"
+#include "fcgi/handlers/stream_gauges.h"
 #include "fcgi/http/app.h"
 #include "run/states.h"
 #include "store/usage.h"
-#include "store/workspace_load.h"
 #include "workflow/program.h"
 
 /* --- this host --- */
@@ -40,6 +40,16 @@ static char *add_gauges(char *text, const char *name, const struct pool_use *poo
     return text;
 }
 
+static char *add_streams(char *text, const struct stream_gauges *g)
+{
+    return talloc_asprintf_append_buffer(
+        text,
+        "# TYPE millrace_streams gauge\n"
+        "millrace_streams{kind=\"events\"} %lld\nmillrace_streams{kind=\"calls\"} %lld\n"
+        "millrace_streams{kind=\"feeds\"} %lld\nmillrace_streams{kind=\"waits\"} %lld\n",
+        g->events, g->calls, g->feeds, g->waits);
+}
+
 char *metrics_add_host(char *text, struct request *r)
 {
     const struct config *c = r->app->config;
@@ -47,6 +57,8 @@ char *metrics_add_host(char *text, struct request *r)
     struct statvfs disk;
     int64_t busy, uploads;
     count_busy(r->app->shared, &busy, &uploads);
+    struct stream_gauges g = {0};
+    bool daemon = stream_gauges_read(c->stream.socket, &g);
     bool redis = redis_call(r->app->redis, r, &ping, 1, NULL) == OK;
     text =
         talloc_asprintf_append_buffer(text, "# TYPE millrace_redis_up gauge\nmillrace_redis_up %d\n", redis);
@@ -57,9 +69,14 @@ char *metrics_add_host(char *text, struct request *r)
             "\n# TYPE millrace_files_size_bytes gauge\nmillrace_files_size_bytes %" PRIu64 "\n",
             (uint64_t)disk.f_bavail * disk.f_frsize, (uint64_t)disk.f_blocks * disk.f_frsize);
     const struct pool_use pools[] = {{"api_workers", c->api.workers, busy > uploads ? busy - uploads : 0},
-                                     {"upload_workers", c->api.uploads_workers, uploads}};
-    text = add_gauges(text, "millrace_host_pool_size", pools, 2, true);
-    return add_gauges(text, "millrace_host_pool_in_use", pools, 2, false);
+                                     {"upload_workers", c->api.uploads_workers, uploads},
+                                     {"streams", g.max, g.events + g.calls + g.feeds + g.waits}};
+    size_t n = daemon ? 3 : 2;
+    text = talloc_asprintf_append_buffer(text, "# TYPE millrace_stream_up gauge\nmillrace_stream_up %d\n",
+                                         daemon);
+    text = daemon ? add_streams(text, &g) : text;
+    text = add_gauges(text, "millrace_host_pool_size", pools, n, true);
+    return add_gauges(text, "millrace_host_pool_in_use", pools, n, false);
 }
 
 /* --- since the installation --- */
@@ -217,27 +234,21 @@ static char *add_counts(char *text, struct request *r)
 
 /* The workspaces with the most queued and running runs. Their number is limited, and so is that of the
  * series. */
-static char *add_workspaces(char *text, struct request *r)
+static char *add_workspaces(char *text, const struct load_numbers *load)
 {
-    const struct workspace_load_query q = {.by_load = true,
-                                           .limit = (size_t)r->app->config->api.metrics_workspaces};
-    struct workspace_load *list;
-    size_t n;
-    if (q.limit == 0 || workspace_load_list(r->app->db, r, &q, &list, &n) != OK)
-        return text;
     text = talloc_strdup_append_buffer(text, "# TYPE millrace_workspace_runs gauge\n");
-    for (size_t i = 0; i < n; i++) {
-        if (list[i].queued + list[i].running > 0)
-            text = talloc_asprintf_append_buffer(
-                text,
-                "millrace_workspace_runs{workspace=\"%s\",state=\"queued\"} %" PRId64
-                "\nmillrace_workspace_runs{workspace=\"%s\",state=\"running\"} %" PRId64 "\n",
-                list[i].id.text, list[i].queued, list[i].id.text, list[i].running);
-    }
+    for (size_t i = 0; i < load->workspaces_n; i++)
+        text = talloc_asprintf_append_buffer(
+            text,
+            "millrace_workspace_runs{workspace=\"%s\",state=\"queued\"} %" PRId64
+            "\nmillrace_workspace_runs{workspace=\"%s\",state=\"running\"} %" PRId64 "\n",
+            load->workspaces[i].id, load->workspaces[i].queued, load->workspaces[i].id,
+            load->workspaces[i].running);
     return text;
 }
 
-static char *add_server(char *text, struct request *r, const struct store_metrics *m)
+static char *add_server(char *text, struct request *r, const struct store_metrics *m,
+                        const struct store_load *load)
 {
     const struct config *c = r->app->config;
     struct store_server s;
@@ -251,13 +262,21 @@ static char *add_server(char *text, struct request *r, const struct store_metric
                                          "millrace_database_lock_waits %" PRId64 "\n",
                                          (double)ahead_ms / 1000, s.lock_waits);
     const struct pool_use pools[] = {
-        {"executor_slots", m->executors * c->executor.max_active, m->running - m->parked},
+        {"executor_slots", m->executors * c->executor.max_active, load->running - load->parked},
+        {"executor_http", m->http_max, m->http_in_flight},
         {"database_connections", s.connections_max, s.connections}};
-    text = add_gauges(text, "millrace_pool_size", pools, 2, true);
-    return add_gauges(text, "millrace_pool_in_use", pools, 2, false);
+    text = talloc_asprintf_append_buffer(text,
+                                         "# TYPE millrace_http_waiting gauge\nmillrace_http_waiting %" PRId64
+                                         "\n"
+                                         "# TYPE millrace_commands gauge\nmillrace_commands %" PRId64 "\n",
+                                         m->http_waiting, m->commands);
+    text = add_gauges(text, "millrace_pool_size", pools, 3, true);
+    return add_gauges(text, "millrace_pool_in_use", pools, 3, false);
 }
 
-char *metrics_add_installation(char *text, struct request *r, const struct store_metrics *m)
+char *metrics_add_installation(char *text, struct request *r, const struct store_metrics *m,
+                               const struct load_numbers *load)
 {
-    return add_workspaces(add_server(add_counts(text, r), r, m), r);
+    text = add_server(add_counts(text, r), r, m, &load->load);
+    return r->app->config->api.metrics_workspaces > 0 ? add_workspaces(text, load) : text;
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/handlers/handlers.h"
+#include "fcgi/handlers/load.h"
 #include "fcgi/http/app.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
@@ -145,16 +146,16 @@ int h_operator_workspace_patch(struct request *r)
 
 /* --- the overview --- */
 
-static void write_queue(struct json_write *w, const struct store_metrics *m)
+static void write_queue(struct json_write *w, const struct store_metrics *m, const struct store_load *l)
 {
     json_write_key(w, "queue");
     json_write_open(w, '{');
-    json_write_int(w, "queued", m->queued);
+    json_write_int(w, "queued", l->queued);
     write_seconds(w, "oldest_queued_seconds", m->oldest_queued_ms);
-    json_write_int(w, "running", m->running);
-    json_write_int(w, "parked", m->parked);
-    json_write_int(w, "delayed", m->delayed);
-    json_write_int(w, "signal_waits", m->signal_waits);
+    json_write_int(w, "running", l->running);
+    json_write_int(w, "parked", l->parked);
+    json_write_int(w, "delayed", l->delayed);
+    json_write_int(w, "signal_waits", l->signal_waits);
     write_seconds(w, "wake_lag_seconds", m->wake_lag_ms);
     json_write_int(w, "schedules_due", m->schedules_due);
     write_seconds(w, "schedule_lag_seconds", m->schedule_lag_ms);
@@ -254,14 +255,18 @@ static void write_host(struct request *r, struct json_write *w)
 int h_operator_overview(struct request *r)
 {
     struct store_metrics m;
+    struct load_numbers load;
+    int64_t age_ms;
     struct json_write *w = json_write_new(r);
     enum err e = store_metrics_read(r->app->db, &m);
+    if (e == OK)
+        e = load_read(r, &load, &age_ms);
     if (e != OK)
         return reply_err(r, e);
     json_write_open(w, '{');
     json_write_time(w, "at", clock_wall_ms(), true);
     write_last_minute(w, &m);
-    write_queue(w, &m);
+    write_queue(w, &m, &load.load);
     e = write_ended(r, w);
     if (e == OK)
         e = write_executors(r, w);

@@ -107,6 +107,9 @@ struct request {
     struct trace_context trace;
     /* The reply is that of an earlier request with the same Idempotency-Key. */
     bool is_replay;
+    /* Work that the client need not wait for: called when the connection is closed and the request logged.
+     * NULL: none. */
+    void (*after_reply)(struct request *r);
     /* For the access log: number of runs that were accepted in the same transaction. */
     int batch;
 };

@@ -250,6 +250,8 @@ static void answer_request(struct app *app, FCGX_Request *fcgi)
     slow_end(r);
     log_request(r);
     auth_record_use(r);
+    if (r->after_reply)
+        r->after_reply(r);
     talloc_free(r);
     atomic_store(&app->shared->current[app->slot].set, false);
 }

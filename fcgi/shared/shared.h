@@ -10,6 +10,7 @@
 #include "fcgi/shared/accept_latency.h"
 #include "fcgi/shared/address_limit.h"
 #include "fcgi/shared/admission.h"
+#include "fcgi/shared/load_sample.h"
 #include "fcgi/shared/metrics.h"
 #include "fcgi/shared/rate.h"
 #include "fcgi/shared/recent_keys.h"
@@ -51,6 +52,7 @@ struct fcgi_shared {
     struct upload_share uploads;
     struct slow_share slow;
     struct trace_share traces;
+    struct load_sample load_sample;
     /* id of a workflow -> struct workflow_cached_version */
     struct shared_cache *workflows;
     /* Used by the first ACCEPT_GROUP_WORKERS_MAX worker slots. */

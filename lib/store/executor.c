@@ -40,10 +40,12 @@ static enum err update_one_row(struct db *db, enum sql_id query, const struct db
     return e;
 }
 
-enum err executor_heartbeat(struct db *db, uint64_t executor)
+enum err executor_heartbeat(struct db *db, uint64_t executor, const struct executor_load *load)
 {
-    struct db_value value = db_number((int64_t)executor);
-    return update_one_row(db, SQL_EXECUTOR_HEARTBEAT, &value, 1);
+    struct db_value values[] = {db_number(load->http_in_flight), db_number(load->http_waiting),
+                                db_number(load->http_max), db_number(load->commands),
+                                db_number((int64_t)executor)};
+    return update_one_row(db, SQL_EXECUTOR_HEARTBEAT, values, sizeof values / sizeof values[0]);
 }
 
 enum err executor_any_alive(struct db *db, bool *alive_r)

@@ -9,8 +9,13 @@ enum err executor_register(struct db *db, const char *host, int pid, int64_t lea
                            uint64_t *executor_r) WARN_UNUSED;
 /* Deletes the row. The process must have no runs. */
 enum err executor_unregister(struct db *db, uint64_t executor) WARN_UNUSED;
+/* For GET /metrics: HTTP requests that have one of the places, that wait for one, the places, and runner
+ * processes. */
+struct executor_load {
+    int64_t http_in_flight, http_waiting, http_max, commands;
+};
 /* Increments the counter. ERR_CONFLICT: the executor is marked as lost and must not act any more. */
-enum err executor_heartbeat(struct db *db, uint64_t executor) WARN_UNUSED;
+enum err executor_heartbeat(struct db *db, uint64_t executor, const struct executor_load *load) WARN_UNUSED;
 /* True if an executor process is alive, as far as its heartbeats tell (of its lease and 5 s more). For
  * display only. */
 enum err executor_any_alive(struct db *db, bool *alive_r) WARN_UNUSED;

@@ -5,36 +5,72 @@
 #include "base/clock.h"
 #include "run/run_counts.h"
 
-static enum err read_current(struct db *db, void *scratch, struct store_metrics *m)
+static enum err count_runs(struct db *db, void *scratch, struct store_load *l)
 {
     struct db_rows *rows;
-    struct db_value most = db_number(METRICS_QUEUE_READ_MAX);
     enum err e = db_run(db, scratch, SQL_METRICS_RUNS, NULL, 0, &rows);
     for (size_t r = 0; e == OK && r < rows->count; r++) {
         bool running = db_int(rows, r, METRICS_RUNS_STATE) == STATE_RUNNING;
-        *(running ? &m->running : &m->queued) = db_int(rows, r, METRICS_RUNS_N);
+        *(running ? &l->running : &l->queued) = db_int(rows, r, METRICS_RUNS_N);
     }
-    if (e == OK && m->queued > 0)
-        e = db_run(db, scratch, SQL_METRICS_QUEUE, &most, 1, &rows);
-    if (e == OK && m->queued > 0 && rows->count == 1 && db_int(rows, 0, METRICS_QUEUE_CLAIMABLE_MS) > 0) {
+    return e;
+}
+
+static enum err count_waits(struct db *db, void *scratch, struct store_load *l)
+{
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_WAITS, NULL, 0, &rows);
+    if (e != OK || rows->count != 1)
+        return e;
+    l->delayed = db_int(rows, 0, METRICS_WAITS_DELAYED_N);
+    l->signal_waits = db_int(rows, 0, METRICS_WAITS_SIGNALS_N);
+    l->parked = db_int(rows, 0, METRICS_WAITS_N) - l->delayed;
+    l->running += l->parked;
+    return OK;
+}
+
+enum err store_metrics_load(struct db *db, struct store_load *load_r)
+{
+    void *scratch = talloc_new(NULL);
+    *load_r = (struct store_load){0};
+    enum err e = count_runs(db, scratch, load_r);
+    if (e == OK)
+        e = count_waits(db, scratch, load_r);
+    talloc_free(scratch);
+    return e;
+}
+
+enum err store_metrics_are_many(struct db *db, int64_t most, bool *many_r)
+{
+    struct db_value limits[] = {db_number(most + 1), db_number(most + 1)};
+    struct db_rows *rows;
+    void *scratch = talloc_new(NULL);
+    enum err e = db_run(db, scratch, SQL_METRICS_MANY, limits, 2, &rows);
+    *many_r = e == OK && rows->count == 1 &&
+              (db_int(rows, 0, METRICS_MANY_QUEUED_N) > most || db_int(rows, 0, METRICS_MANY_WAITS_N) > most);
+    talloc_free(scratch);
+    return e;
+}
+
+static enum err read_queue(struct db *db, void *scratch, struct store_metrics *m)
+{
+    struct db_value most = db_number(METRICS_QUEUE_READ_MAX);
+    struct db_rows *rows;
+    enum err e = db_run(db, scratch, SQL_METRICS_QUEUE, &most, 1, &rows);
+    if (e == OK && rows->count == 1 && db_int(rows, 0, METRICS_QUEUE_CLAIMABLE_MS) > 0) {
         int64_t age_ms = clock_wall_ms() - db_int(rows, 0, METRICS_QUEUE_CLAIMABLE_MS);
         m->oldest_queued_ms = age_ms > 0 ? age_ms : 0;
     }
     return e;
 }
 
-static enum err read_parked(struct db *db, void *scratch, struct store_metrics *m)
+static enum err read_wakes(struct db *db, void *scratch, struct store_metrics *m)
 {
     struct db_rows *rows;
-    enum err e = db_run(db, scratch, SQL_METRICS_WAITS, NULL, 0, &rows);
+    enum err e = db_run(db, scratch, SQL_METRICS_WAKES, NULL, 0, &rows);
     if (e != OK || rows->count != 1)
         return e;
-    int64_t first_ms = db_int(rows, 0, METRICS_WAITS_FIRST_WAKE_MS);
-    int64_t now_ms = clock_wall_ms();
-    m->delayed = db_int(rows, 0, METRICS_WAITS_DELAYED_N);
-    m->signal_waits = db_int(rows, 0, METRICS_WAITS_SIGNALS_N);
-    m->parked = db_int(rows, 0, METRICS_WAITS_N) - m->delayed;
-    m->running += m->parked;
+    int64_t first_ms = db_int(rows, 0, METRICS_WAKES_FIRST_WAKE_MS), now_ms = clock_wall_ms();
     m->wake_lag_ms = first_ms < now_ms ? now_ms - first_ms : 0;
     return OK;
 }
@@ -61,6 +97,10 @@ static enum err read_executors(struct db *db, void *scratch, struct store_metric
     if (e == OK && rows->count == 1) {
         m->executors = db_int(rows, 0, METRICS_EXECUTORS_ALIVE);
         m->executors_lost = db_int(rows, 0, METRICS_EXECUTORS_LOST);
+        m->http_in_flight = db_int(rows, 0, METRICS_EXECUTORS_HTTP_IN_FLIGHT);
+        m->http_waiting = db_int(rows, 0, METRICS_EXECUTORS_HTTP_WAITING);
+        m->http_max = db_int(rows, 0, METRICS_EXECUTORS_HTTP_MAX);
+        m->commands = db_int(rows, 0, METRICS_EXECUTORS_COMMANDS);
     }
     return e;
 }
@@ -124,9 +164,9 @@ enum err store_metrics_read(struct db *db, struct store_metrics *m_r)
 {
     void *scratch = talloc_new(NULL);
     *m_r = (struct store_metrics){0};
-    enum err e = read_current(db, scratch, m_r);
+    enum err e = read_queue(db, scratch, m_r);
     if (e == OK)
-        e = read_parked(db, scratch, m_r);
+        e = read_wakes(db, scratch, m_r);
     if (e == OK)
         e = read_recent(db, scratch, m_r);
     if (e == OK)

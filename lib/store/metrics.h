@@ -1,5 +1,5 @@
-/* Counts for GET /metrics, read from MariaDB without locks. They take a few milliseconds while few runs are
- * queued. */
+/* Counts for GET /metrics, read from MariaDB without locks. Unless a comment says otherwise, they take a few
+ * milliseconds, however many runs are queued. */
 #pragma once
 
 #include "mariadb/db.h"
@@ -14,13 +14,20 @@ enum {
     METRICS_QUEUE_READ_MAX = 4096,
 };
 
-struct store_metrics {
-    /* At present. `running` includes `parked`. */
+/* At present. Counted by scans of an index, which take seconds for millions. */
+struct store_load {
+    /* `running` includes `parked`. */
     int64_t queued, running, parked;
     /* Runs that wait for their start. */
     int64_t delayed;
     /* Of the parked ones, those that wait for a signal. */
     int64_t signal_waits;
+};
+enum err store_metrics_load(struct db *db, struct store_load *load_r) WARN_UNUSED;
+/* Whether more runs than `most` are queued, or wait. Takes no longer for more. */
+enum err store_metrics_are_many(struct db *db, int64_t most, bool *many_r) WARN_UNUSED;
+
+struct store_metrics {
     /* How long the parked run that is due for the longest time has been due; 0: none is. */
     int64_t wake_lag_ms;
     /* How long a queued run has been claimable, at most: since its acceptance, or since an executor returned
@@ -31,6 +38,8 @@ struct store_metrics {
     /* How often executors were lost, summed over the runs of the last METRICS_RECENT_MS. */
     int64_t lost_count;
     int64_t executors, executors_lost;
+    /* Of the living executors, at their last heartbeats. */
+    int64_t http_in_flight, http_waiting, http_max, commands;
     /* Schedules that are due, and how long the first of them has been. */
     int64_t schedules_due, schedule_lag_ms;
     /* Occurrences decided within the last METRICS_RECENT_MS, by their state. */

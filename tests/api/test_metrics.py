@@ -6,6 +6,7 @@ import subprocess
 import requests
 import yaml
 
+from events import Stream
 from stack import ROOT, eventually, free_port
 
 SETTINGS = {"api.metrics_workspaces": "2"}
@@ -103,6 +104,51 @@ def test_only_the_busiest_workspaces_are_shown(stack):
             client.started(workflow)
     eventually(lambda: re.findall(r'^millrace_workspace_runs\{workspace="([^"]+)",state="queued"\}', read(stack).text, re.M), 15, "a workspace")
     assert len(set(re.findall(r'^millrace_workspace_runs\{workspace="([^"]+)"', read(stack).text, re.M))) <= 2
+
+
+def test_what_is_in_flight_is_shown(stack, workspace, client, effects):
+    release = effects.hold("/held")
+    try:
+        workflow = workspace.put_workflow({"steps": [{"name": "a", "type": "http", "request": {"method": "POST", "url": effects.url + "/held"}}]})
+        execution = client.started(workflow)
+        stream = Stream(f"{stack.url}/api/v1/executions/{execution}/events", client.key)
+        assert sample(stack, "millrace_stream_up") == 1
+        for line in ('millrace_streams{kind="events"}', 'millrace_host_pool_in_use{pool="streams"}', 'millrace_pool_in_use{pool="executor_http"}'):
+            eventually(lambda: sample(stack, line) >= 1, 30, line)
+        assert sample(stack, 'millrace_host_pool_size{pool="streams"}') == 20000 and sample(stack, 'millrace_pool_size{pool="executor_http"}') >= 4096
+    finally:
+        release()
+    client.finished(execution)
+    stream.end()
+    for line in ('millrace_streams{kind="events"}', 'millrace_pool_in_use{pool="executor_http"}'):
+        eventually(lambda: sample(stack, line) == 0, 30, line)
+    stack.stop_server("stream")
+    try:
+        assert sample(stack, "millrace_stream_up") == 0 and 'pool="streams"' not in read(stack).text
+    finally:
+        stack.start_server("stream")
+
+
+def test_a_long_queue_is_counted_after_the_answer(stack, workspace):
+    stack.stop_server("executor")
+    nobody = "00000000-0000-7000-8000-000000000009"
+    queue = lambda n: stack.sql_long("INSERT INTO executions (id, workspace_id, responder_id, principal_id, root_id, kind, source, version, state, cost, updated_ms) "
+                                     f"SELECT UUID(), '{nobody}', '{nobody}', '{nobody}', '{nobody}', 1, 1, 1, 1, 0, 7 FROM seq_1_to_{n}")
+    queued, age = 'millrace_runs{state="queued"}', "millrace_load_age_seconds"
+    try:
+        assert sample(stack, age) == 0
+        before = sample(stack, queued)
+        queue(50001)
+        first = sample(stack, queued)
+        assert first == before + 50001
+        queue(100)
+        assert sample(stack, queued) == first, "the last numbers"
+        eventually(lambda: sample(stack, age) > 0, 10, "their age")
+        eventually(lambda: sample(stack, queued) == first + 100, 60, "new numbers, which a worker has counted after an answer")
+    finally:
+        stack.sql_long(f"DELETE FROM executions WHERE workspace_id = '{nobody}'")
+        stack.start_server("executor")
+    assert sample(stack, age) == 0 and sample(stack, queued) <= before
 
 
 def test_every_metric_is_documented(stack):

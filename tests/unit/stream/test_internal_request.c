@@ -49,6 +49,16 @@ Test(internal_request, parses_calls)
     cr_assert_str_eq(request.token, "");
 }
 
+Test(internal_request, gauges)
+{
+    struct internal_request r;
+    const char *head = "GET /internal/stream/gauges? HTTP/1.1\r\n\r\n",
+               *more = "GET /internal/stream/gauges?a=1 HTTP/1.1\r\n\r\n";
+    cr_assert(internal_request_parse(head, strlen(head), &r));
+    cr_assert_eq(r.kind, INTERNAL_REQUEST_GAUGES);
+    cr_assert_not(internal_request_parse(more, strlen(more), &r));
+}
+
 Test(internal_request, rejects_everything_else)
 {
     static const char *const targets[] = {
