@@ -85,6 +85,7 @@ USE.billing               := base json schedule mariadb outbox redis account
 USE.run                   := base schedule json mariadb outbox deed redis account spending
 USE.webhook               := base json mariadb outbox deed redis secret account run
 USE.store                 := base json schema workflow schedule mariadb deed redis objects blob secret account run
+USE.push                  := base json schema workflow schedule mariadb outbox deed redis objects blob secret account billing run store
 USE.mcp                   := base json schema workflow schedule mariadb deed redis objects blob secret account run store
 USE.retry                 := base json schema workflow skill mariadb redis account run store
 USE.session               := base json mariadb deed store
@@ -93,13 +94,13 @@ USE.maintenance           := base mariadb deed redis objects blob account run st
 USE.doctor                := base mariadb redis objects blob
 USE.backup                := base json mariadb objects blob
 USE.view                  := base json schema workflow schedule mariadb redis objects blob account run store
-LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store mcp session retry cluster maintenance doctor backup view
+LIB_ROOMS := base service json otlp command schema workflow schedule skill mariadb outbox redis objects blob deed secret account spending billing run webhook store push mcp session retry cluster maintenance doctor backup view
 
 USE.fcgi/shared           := base otlp mariadb redis objects account run store
 USE.fcgi/http             := base json otlp mariadb deed redis objects account run store session fcgi/shared
 USE.fcgi/cache            := base json otlp schema workflow skill mariadb redis objects account run store fcgi/shared fcgi/http
 USE.fcgi/forms            := base json otlp schema workflow schedule mariadb outbox redis objects blob account spending run webhook store mcp view fcgi/shared fcgi/http fcgi/cache
-USE.fcgi/handlers         := base json otlp schema workflow schedule skill mariadb outbox redis objects blob account spending billing run webhook store mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
+USE.fcgi/handlers         := base json otlp schema workflow schedule skill mariadb outbox redis objects blob account spending billing run webhook store push mcp session retry maintenance view fcgi/shared fcgi/http fcgi/cache fcgi/forms
 USE.fcgi/server           := base service json otlp schema workflow skill mariadb deed redis objects blob secret account run store fcgi/shared fcgi/http fcgi/cache fcgi/handlers
 FCGI_ROOMS := fcgi/shared fcgi/http fcgi/cache fcgi/forms fcgi/handlers fcgi/server
 
@@ -113,9 +114,10 @@ USE.executor/run/model    := base service json otlp schema workflow skill mariad
 USE.executor/run/skill    := base service json otlp schema workflow skill mariadb redis objects blob run store executor/cache executor/db_thread executor/context executor/io executor/run
 USE.executor/lease        := base service json otlp schema workflow schedule skill mariadb outbox redis objects blob account billing run store retry maintenance executor/cache executor/db_thread executor/context executor/run
 USE.executor/webhook      := base service json otlp schema workflow mariadb outbox redis secret run webhook executor/db_thread executor/context executor/io
-USE.executor/process      := base service json otlp schema workflow skill mariadb outbox redis objects blob secret run webhook store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease executor/webhook
+USE.executor/push         := base service json otlp schema workflow schedule mariadb outbox deed redis objects blob secret account billing run webhook store push executor/db_thread executor/context executor/io
+USE.executor/process      := base service json otlp schema workflow skill mariadb outbox redis objects blob secret run webhook store executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow executor/run/model executor/run/skill executor/lease executor/webhook executor/push
 EXECUTOR_ROOMS := executor/cache executor/db_thread executor/context executor/io executor/run executor/run/workflow \
-                  executor/run/model executor/run/skill executor/lease executor/webhook executor/process
+                  executor/run/model executor/run/skill executor/lease executor/webhook executor/push executor/process
 
 USE.stream                := base service json mariadb redis account run store mcp session
 USE.runner                := base json

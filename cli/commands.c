@@ -116,6 +116,20 @@ const struct command commands[] = {
      "--month YYYY-MM [--workspace W] [--by workspace|responder|key|day] [--format csv|json|table]",
      "exports the debits and refunds of a month in the workspaces' time zones by workspace, day, responder "
      "and key, or by one of these"},
+    {"push", "add", cmd_push_add,
+     "NAME --url URL [--kinds LIST] [--bearer-file FILE | --signing-file FILE] [--from-start]",
+     "sends the rows of the ledger of all workspaces to URL as CloudEvents, from now on or from the first row; "
+     "LIST are kinds of rows, separated by commas, all by default; FILE holds a bearer token, or a secret "
+     "whsec_... that signs requests like webhooks",
+     "push.add"},
+    {"push", "list", cmd_push_list, "",
+     "lists the destinations with what is left to send, what is set aside and the last error"},
+    {"push", "pause", cmd_push_pause, "NAME", "sends nothing until push resume", "push.pause"},
+    {"push", "resume", cmd_push_resume, "NAME", "goes on where push pause stopped", "push.resume"},
+    {"push", "retry", cmd_push_retry, "NAME",
+     "sends again what a destination has rejected, and tries a destination that fails at once", "push.retry"},
+    {"push", "remove", cmd_push_remove, "NAME", "removes a destination and what is set aside for it",
+     "push.remove"},
     {"workflow", "put", cmd_workflow_put, "--workspace W FILE [--name NAME] [--id WORKFLOW] [--principal ID]",
      "stores a workflow, or with --id a new version; FILE (- is standard input) contains the program, or "
      "{name, description, program}; prints its id",

@@ -40,6 +40,10 @@ GRANT SELECT, INSERT, UPDATE         ON credit_grants      TO 'millrace_api'@'lo
 GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON credit_sums        TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON credit_months      TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON ledger_numbers     TO 'millrace_api'@'localhost';
+GRANT SELECT (id, name, url, kinds, auth, number, paused, failures, failing_since_ms, status, error, sent_ms, sent_rows, created_ms)
+  ON pushes TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON pushes_aside       TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT                 ON credit_references  TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_api'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON batches            TO 'millrace_api'@'localhost';
@@ -123,6 +127,10 @@ GRANT UPDATE (number)                ON credit_ledger      TO 'millrace_executor
 GRANT SELECT, UPDATE                 ON ledger_numbers     TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_sums        TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE         ON credit_months      TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE                 ON pushes             TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE, DELETE ON pushes_aside       TO 'millrace_executor'@'localhost';
+GRANT SELECT                         ON credit_references  TO 'millrace_executor'@'localhost';
+GRANT SELECT (prefix)                ON api_keys           TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
 GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';
 GRANT SELECT (id, revoked_ms, expires_ms) ON api_keys      TO 'millrace_executor'@'localhost';

@@ -34,6 +34,7 @@
 #include "executor/run/skill/warm_pool.h"
 #include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
+#include "executor/push/push_worker.h"
 #include "executor/webhook/webhook_worker.h"
 #include "otlp/otlp.h"
 #include "redis/keys.h"
@@ -59,6 +60,7 @@ struct process {
     struct executor exec; /* first: callbacks of its modules get its address */
     struct maintenance_timer *maintenance;
     struct webhook_worker *webhooks;
+    struct push_worker *pushes;
     /* The connection that each thread opens for itself. */
     struct db_settings *db;
     struct run_dir_sweep *run_dir_sweep;
@@ -72,7 +74,7 @@ struct process {
     /* Of the secrets of webhooks. */
     uint8_t webhook_key[SECRET_KEY_SIZE];
     bool has_webhook_key;
-    const struct egress_policy *steps_policy;
+    const struct egress_policy *steps_policy, *push_policy;
     /* The row is being deleted; the loop ends afterwards. */
     bool leaving;
     /* The exit status. */
@@ -89,7 +91,8 @@ static void exit_when_idle(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
     if (!exec->stopping || exec->fenced || p->leaving || !p->claims_settled || id_map_count(exec->runs) > 0 ||
-        exec->active_runners > 0 || !webhook_worker_is_idle(p->webhooks))
+        exec->active_runners > 0 || !webhook_worker_is_idle(p->webhooks) ||
+        !push_worker_is_idle(p->pushes))
         return;
     p->leaving = true;
     lease_unregister(exec->lease, end_loop);
@@ -155,6 +158,18 @@ static struct webhook_worker *start_webhooks(struct process *p)
                               : NULL;
 }
 
+static struct push_worker *start_pushes(struct process *p)
+{
+    struct http_client_settings settings = {
+        .steps_policy = p->push_policy,
+        .models_policy = p->push_policy,
+        .dns_servers = p->exec.config->executor.dns_servers,
+        .may_send = may_send_requests,
+        .arg = &p->exec,
+    };
+    return push_worker_start(p, &p->exec, &settings);
+}
+
 static void on_registered(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
@@ -163,6 +178,7 @@ static void on_registered(struct executor *exec)
     p->exec.claimer = claimer_start(p, exec);
     p->maintenance = maintenance_timer_start(p, exec, p->db);
     p->webhooks = start_webhooks(p);
+    p->pushes = start_pushes(p);
     if (exec->process_index == 0)
         p->run_dir_sweep = run_dir_sweep_start(p, exec);
     if (!p->exec.claimer) {
@@ -179,6 +195,7 @@ static void on_fenced(struct executor *exec)
     claimer_end(p->exec.claimer);
     maintenance_timer_end(p->maintenance);
     webhook_worker_end(p->webhooks);
+    push_worker_end(p->pushes);
     runs_cancel_all(exec, "this executor has lost its lease");
     warm_pool_close(exec->warm_pool);
     if (exec->stopping)
@@ -234,6 +251,7 @@ static void stop_process(struct process *p)
     claimer_end(p->exec.claimer);
     maintenance_timer_end(p->maintenance);
     webhook_worker_end(p->webhooks);
+    push_worker_end(p->pushes);
     timer_set(exec->timers, &p->grace_timer, clock_boot_ms() + exec->config->executor.grace_s * 1000);
     await_last_claims(p);
     runs_release_idle(exec, false);
@@ -367,7 +385,8 @@ static bool set_up_http_client(struct process *p)
         .arg = &p->exec,
     };
     p->steps_policy = settings.steps_policy;
-    if (!settings.steps_policy || !settings.models_policy)
+    p->push_policy = set_up_egress(p, "push.outgoing_allow", c->push.outgoing_allow);
+    if (!settings.steps_policy || !settings.models_policy || !p->push_policy)
         return false;
     p->exec.http_client = http_client_new(p, p->exec.base, p->exec.timers, &settings, &why);
     if (!p->exec.http_client)
@@ -502,6 +521,7 @@ static void tear_down_process(struct process *p)
     claimer_join(p->exec.claimer);
     maintenance_timer_stop(p->maintenance);
     webhook_worker_stop(p->webhooks);
+    push_worker_stop(p->pushes);
     if (exec->lease)
         lease_end(exec->lease); /* no more is watched: the loop has ended */
     if (exec->compute)

@@ -10,6 +10,7 @@
 #include "base/tally.h"
 #include "fcgi/handlers/stream_gauges.h"
 #include "fcgi/http/app.h"
+#include "push/destination.h"
 #include "run/states.h"
 #include "store/usage.h"
 #include "workflow/program.h"
@@ -208,6 +209,30 @@ static char *add_money(char *text, const struct counts *c)
     return text;
 }
 
+/* The destinations of the usage push. */
+static char *add_pushes(char *text, struct request *r)
+{
+    struct push *list;
+    size_t n;
+    if (push_list(r->app->db, r, &list, &n) != OK || n == 0)
+        return text;
+    static const struct {
+        const char *name, *type;
+    } names[] = {{"lag_rows", "gauge"},       {"lag_seconds", "gauge"}, {"failures", "gauge"},
+                 {"set_aside_rows", "gauge"}, {"paused", "gauge"},      {"rows_total", "counter"}};
+    enum { NAMES = sizeof names / sizeof *names };
+    for (int m = 0; m < NAMES; m++) {
+        text = talloc_asprintf_append_buffer(text, "# TYPE millrace_push_%s %s\n", names[m].name, names[m].type);
+        for (size_t i = 0; i < n; i++) {
+            const int64_t values[NAMES] = {list[i].lag_rows, list[i].lag_ms / 1000, list[i].failures,
+                                           list[i].aside_rows, list[i].paused, list[i].sent_rows};
+            text = talloc_asprintf_append_buffer(text, "millrace_push_%s{destination=\"%s\"} %" PRId64 "\n",
+                                                 names[m].name, list[i].name, values[m]);
+        }
+    }
+    return text;
+}
+
 static char *add_counts(char *text, struct request *r)
 {
     static const struct {
@@ -224,7 +249,7 @@ static char *add_counts(char *text, struct request *r)
     if (store_metrics_counts(r->app->db, r, &list, &n) != OK)
         return text;
     const struct counts c = {list, n};
-    text = add_money(add_ends(text, &c), &c);
+    text = add_pushes(add_money(add_ends(text, &c), &c), r);
     for (size_t h = 0; h < sizeof histograms / sizeof *histograms; h++)
         text = add_times(text, &c, histograms[h].measure, histograms[h].name, histograms[h].label);
     return text;

@@ -65,6 +65,10 @@ struct config {
         int64_t timeout_seconds, pause_max_seconds, pending_max, max_in_flight, keep_days;
     } webhooks;
     struct {
+        const char *outgoing_allow;
+        int64_t timeout_s, pause_max_s;
+    } push;
+    struct {
         const char *endpoint, *sample_ratio;
         int64_t caller_runs_per_minute, spans_per_minute;
     } otlp;

@@ -416,6 +416,7 @@ static const struct audit_rule checks[] = {
     {2, "parts", "every ledger row names its grant, or its parts do", .query = SQL_AUDIT_PARTS},
     {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
     {2, "ledger_sums", "the sums of days and months equal the ledger", .query = SQL_AUDIT_LEDGER_SUMS},
+    {2, "push", "what the usage push has passed or set aside is in the ledger", .query = SQL_AUDIT_PUSH},
     {2, "reference", "every reference names its grant or correction", .query = SQL_AUDIT_REFERENCE},
     {2, "budget", "the counters of budgets equal the ledger", .query = SQL_AUDIT_BUDGET},
     {2, "alert", "what was told of a balance is what the balance says", .query = SQL_AUDIT_ALERT},

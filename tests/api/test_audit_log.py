@@ -20,7 +20,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "billing statement", "billing export", "workflow list", "execution list", "execution errors", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
-           "budget list", "price list", "operator list", "webhook list", "webhook show", "webhook deliveries",
+           "budget list", "price list", "operator list", "push list", "webhook list", "webhook show", "webhook deliveries",
            "files store",  # copies bytes under their hash to where they are to be
            "backup verify", "setup"}  # setup: before there is a database
 
@@ -149,6 +149,15 @@ def command_actions(room):
         room.command("batch-job", "cancel", made, *w)
         return made
 
+    def push(verb):
+        name = f"target-{verb}"
+        room.command("push", "add", name, "--url", "http://127.0.0.1:9/")
+        if verb != "add":
+            room.command("push", verb, name)
+        if verb != "remove":
+            room.stack.sql(f"DELETE FROM pushes WHERE name = '{name}'")
+        return name
+
     return {
         "batch-job cancel": batch_job_cancel,
         "schedule pause": lambda: schedule("pause"),
@@ -163,6 +172,7 @@ def command_actions(room):
         "budget set": lambda: room.command("budget", "set", *w, "--scope", "tag", "--target", "a", "--period", "day", "--limit", 1)["id"],
         "budget remove": budget_remove,
         "price set": lambda: room.command("price", "set", *w, "--model", "deep", "--credits", "2", "--from", "2999-01-01")["id"],
+        **{f"push {verb}": lambda verb=verb: push(verb) for verb in ("add", "pause", "resume", "retry", "remove")},
         "credits alerts": lambda: room.command("credits", "alerts", *w, "--low", "50,20%") and w[1],
         "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
                                               "R7")["ledger_id"],

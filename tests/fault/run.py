@@ -25,6 +25,7 @@ from model_quirks import Models  # noqa: E402
 from objects import ObjectStore  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
+import pushes  # noqa: E402
 import webhooks  # noqa: E402
 from grants import Grants  # noqa: E402
 from bulk import Bulk  # noqa: E402
@@ -104,7 +105,7 @@ class Harness:
         print(f"{time.monotonic() - self.began:7.2f}  {text}", flush=True)
 
     def run(self):
-        self.stack = FaultStack(dict(webhooks.SETTINGS), ObjectStore() if self.options.objects else None)
+        self.stack = FaultStack({**webhooks.SETTINGS, **pushes.SETTINGS}, ObjectStore() if self.options.objects else None)
         self.effects = SideEffects()
         self.models = Models()
         self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
@@ -142,6 +143,7 @@ class Harness:
         self.tickets = Tickets(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.agents = Agents(self.stack, self.book, self.seed)
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
+        self.pushes = pushes.Pushes(self.stack, self.book, self.seed)
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
     def programs_of(self, workspace):
@@ -231,6 +233,7 @@ class Harness:
         self.agents.finish()
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
+        self.pushes.finish()
         self.say("checks")
         rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.tickets, self.agents, self.hostile) if w])
         check_files(self.book, self.clients)
@@ -245,6 +248,7 @@ class Harness:
         self.tickets.check()
         self.agents.check()
         self.webhooks.check()
+        self.pushes.check()
         self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)
@@ -264,6 +268,8 @@ class Harness:
         self.models.close()
         if hasattr(self, "webhooks"):
             self.webhooks.close()
+        if hasattr(self, "pushes"):
+            self.pushes.destination.close()
         waits = sorted(self.book.first_after, key=lambda f: -f[2])[:3]
         summary = {"seed": self.seed, "faults": len(self.done), "kinds": len(set(self.done)), "unmet": getattr(self, "faults", None) and self.faults.unmet,
                    "acknowledged": len(self.book.acknowledged()), "executions": len(getattr(self, "rows", {})), "hostile": bool(self.options.hostile),

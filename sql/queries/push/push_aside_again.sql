@@ -1,0 +1,1 @@
+UPDATE pushes_aside SET again = 1 WHERE push_id = ?

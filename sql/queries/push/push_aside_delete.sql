@@ -1,0 +1,1 @@
+DELETE FROM pushes_aside WHERE push_id = ? AND last = ?

@@ -1,0 +1,1 @@
+UPDATE pushes SET due_ms = ?, claim = ? WHERE id = ?

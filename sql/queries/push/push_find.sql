@@ -1,0 +1,1 @@
+SELECT id FROM pushes WHERE name = ? FOR UPDATE

@@ -1,0 +1,1 @@
+UPDATE pushes SET due_ms = 0 WHERE id = ? AND claim IS NULL

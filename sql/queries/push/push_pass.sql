@@ -1,0 +1,2 @@
+-- Rows of kinds that are not sent were passed over.
+UPDATE pushes SET number = ? WHERE id = ?

@@ -1,0 +1,1 @@
+UPDATE pushes SET paused = ? WHERE name = ?

@@ -1,0 +1,56 @@
+"""The book of a destination of the usage push, which fails now and then. At the end it has got each row of the ledger at least once, with the id,
+kind and amount of the row, and nothing else."""
+import collections
+import json
+import random
+
+from stack import Effects, eventually
+
+SETTINGS = {"push.outgoing_allow": "127.0.0.0/8", "push.pause_max_s": "1", "push.timeout_s": "5"}
+KINDS = {"1": "grant", "2": "debit", "3": "refund", "4": "expiry", "5": "void", "6": "release"}
+
+
+class Destination(Effects):
+    def __init__(self, seed):
+        self.rng = random.Random(f"{seed}/pushes")
+        self.events = collections.defaultdict(collections.Counter)  # (workspace, id): {(kind, micro-credits): number}
+        super().__init__()
+
+    def handle(self, request):
+        batch = json.loads(request.rfile.read(int(request.headers.get("Content-Length") or 0)))
+        with self.lock:
+            fails = self.rng.random() < 0.2
+            # what is refused may have been taken all the same
+            for event in batch:
+                data = event["data"]
+                self.events[event["subject"], event["id"]][data["kind"], round(data["credits"] * 1000000)] += 1
+        request.send_response(self.rng.choice((500, 429, 302)) if fails else 204)
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+
+class Pushes:
+    def __init__(self, stack, book, seed):
+        self.stack, self.book, self.destination = stack, book, Destination(seed)
+        stack.cli("push", "add", "fault", "--url", self.destination.url + "/in", "--from-start")
+
+    def finish(self):
+        """When all runs have ended: waits until nothing is left to send."""
+        left = ("SELECT COUNT(*) FROM credit_ledger l JOIN pushes p ON p.name = 'fault' WHERE l.number IS NULL OR l.number > p.number")
+        try:
+            eventually(lambda: self.stack.sql_one(left) == "0", 180, "the push of all rows")
+        except AssertionError as e:
+            self.book.complain(str(e))
+
+    def check(self):
+        rows = {(workspace, id): (KINDS[kind], int(amount)) for workspace, id, kind, amount in
+                self.stack.sql("SELECT workspace_id, id, kind, amount FROM credit_ledger")}
+        got = self.destination.events
+        missing = [key for key in rows if key not in got]
+        if missing:
+            self.book.complain(f"{len(missing)} rows of the ledger were not sent, such as {missing[:3]}")
+        for key, forms in got.items():
+            if list(forms) != [rows.get(key)]:
+                self.book.complain(f"the row {key} was sent as {dict(forms)}, and is {rows.get(key)}")
+        self.book.count("rows pushed", len(got)) if got else self.book.complain("nothing was pushed")
+        self.book.count("rows pushed again", sum(sum(f.values()) - 1 for f in got.values()))
