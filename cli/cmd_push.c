@@ -120,12 +120,10 @@ int cmd_push_add(struct cli *cli, int argc, char **argv)
     struct push p = {.kinds = push_all_kinds()};
     const char *kinds = NULL, *bearer = NULL, *signing = NULL;
     bool from_start = false;
-    const struct cli_option options[] = {{"url", .text_r = &p.url, .required = true},
-                                         {"kinds", .text_r = &kinds},
-                                         {"bearer-file", .text_r = &bearer},
-                                         {"signing-file", .text_r = &signing},
-                                         {"from-start", .flag_r = &from_start},
-                                         {0}};
+    const struct cli_option options[] = {
+        {"url", .text_r = &p.url, .required = true}, {"kinds", .text_r = &kinds},
+        {"bearer-file", .text_r = &bearer},          {"signing-file", .text_r = &signing},
+        {"from-start", .flag_r = &from_start},       {0}};
     if (!cli_parse(cli, argc, argv, options, &p.name, 1))
         return CLI_USAGE;
     if (!secret_name_fits(p.name))

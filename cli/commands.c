@@ -118,7 +118,8 @@ const struct command commands[] = {
      "and key, or by one of these"},
     {"push", "add", cmd_push_add,
      "NAME --url URL [--kinds LIST] [--bearer-file FILE | --signing-file FILE] [--from-start]",
-     "sends the rows of the ledger of all workspaces to URL as CloudEvents, from now on or from the first row; "
+     "sends the rows of the ledger of all workspaces to URL as CloudEvents, from now on or from the first "
+     "row; "
      "LIST are kinds of rows, separated by commas, all by default; FILE holds a bearer token, or a secret "
      "whsec_... that signs requests like webhooks",
      "push.add"},

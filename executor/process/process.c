@@ -26,6 +26,7 @@
 #include "executor/lease/maintenance_timer.h"
 #include "executor/lease/notifications.h"
 #include "executor/process/process_state.h"
+#include "executor/push/push_worker.h"
 #include "executor/run/active_run.h"
 #include "executor/run/child_watch.h"
 #include "executor/run/model/model_run.h"
@@ -34,7 +35,6 @@
 #include "executor/run/skill/warm_pool.h"
 #include "executor/run/turns.h"
 #include "executor/run/workflow/interpreter.h"
-#include "executor/push/push_worker.h"
 #include "executor/webhook/webhook_worker.h"
 #include "otlp/otlp.h"
 #include "redis/keys.h"
@@ -91,8 +91,7 @@ static void exit_when_idle(struct executor *exec)
 {
     struct process *p = (struct process *)exec;
     if (!exec->stopping || exec->fenced || p->leaving || !p->claims_settled || id_map_count(exec->runs) > 0 ||
-        exec->active_runners > 0 || !webhook_worker_is_idle(p->webhooks) ||
-        !push_worker_is_idle(p->pushes))
+        exec->active_runners > 0 || !webhook_worker_is_idle(p->webhooks) || !push_worker_is_idle(p->pushes))
         return;
     p->leaving = true;
     lease_unregister(exec->lease, end_loop);

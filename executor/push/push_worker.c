@@ -187,8 +187,7 @@ static enum err work_once(struct push_worker *w, bool *more_r)
     struct push_batch *list[PUSHES_MAX];
     size_t n;
     void *ctx = talloc_new(NULL);
-    enum err e =
-        push_claim(w->db, ctx, w->key, w->timeout_ms, PUSHES_MAX - w->claimed_n, list, &n, more_r);
+    enum err e = push_claim(w->db, ctx, w->key, w->timeout_ms, PUSHES_MAX - w->claimed_n, list, &n, more_r);
     for (size_t i = 0; i < n; i++)
         hand_over(w, list[i]);
     talloc_free(ctx);

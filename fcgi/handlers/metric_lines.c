@@ -222,10 +222,11 @@ static char *add_pushes(char *text, struct request *r)
                  {"set_aside_rows", "gauge"}, {"paused", "gauge"},      {"rows_total", "counter"}};
     enum { NAMES = sizeof names / sizeof *names };
     for (int m = 0; m < NAMES; m++) {
-        text = talloc_asprintf_append_buffer(text, "# TYPE millrace_push_%s %s\n", names[m].name, names[m].type);
+        text =
+            talloc_asprintf_append_buffer(text, "# TYPE millrace_push_%s %s\n", names[m].name, names[m].type);
         for (size_t i = 0; i < n; i++) {
-            const int64_t values[NAMES] = {list[i].lag_rows, list[i].lag_ms / 1000, list[i].failures,
-                                           list[i].aside_rows, list[i].paused, list[i].sent_rows};
+            const int64_t values[NAMES] = {list[i].lag_rows,   list[i].lag_ms / 1000, list[i].failures,
+                                           list[i].aside_rows, list[i].paused,        list[i].sent_rows};
             text = talloc_asprintf_append_buffer(text, "millrace_push_%s{destination=\"%s\"} %" PRId64 "\n",
                                                  names[m].name, list[i].name, values[m]);
         }

@@ -300,12 +300,13 @@ static const struct setting settings[] = {
         webhooks, max_in_flight, 256, 1, 10000,
         "requests of webhooks that an executor process has in flight; failing endpoints have at most half"),
     NUMBER_ROW(webhooks, keep_days, 30, 1, 3650, "days after which deliveries are deleted"),
-    TEXT_ROW(push, outgoing_allow, "",
-             "private networks that the usage push may reach, comma-separated"),
-    NUMBER_ROW(push, timeout_s, 15, 1, 60, "time for a destination's whole answer to a batch of the usage push"),
-    NUMBER_ROW(push, pause_max_s, 300, 1, 3600,
-               "longest pause between two requests to a destination of the usage push that fails; it begins with "
-               "1 s and doubles"),
+    TEXT_ROW(push, outgoing_allow, "", "private networks that the usage push may reach, comma-separated"),
+    NUMBER_ROW(push, timeout_s, 15, 1, 60,
+               "time for a destination's whole answer to a batch of the usage push"),
+    NUMBER_ROW(
+        push, pause_max_s, 300, 1, 3600,
+        "longest pause between two requests to a destination of the usage push that fails; it begins with "
+        "1 s and doubles"),
     CHECKED_ROW(otlp, endpoint, "", otlp_endpoint_problem,
                 "OpenTelemetry collector that gets spans by OTLP over HTTP, as in http://127.0.0.1:4318 or "
                 "unix:/run/otel/otlp.sock; empty: no spans"),

@@ -124,7 +124,8 @@ static enum err claim_batch(struct db_tx *tx, struct claiming *c, const struct d
 /* Rows that are set aside and are gone, because their month was rolled up, are set aside no more. */
 static enum err pass(struct db_tx *tx, struct claiming *c, const struct window *w, int64_t last)
 {
-    struct db_value number[] = {db_number(last), db_id(c->push)}, aside[] = {db_id(c->push), db_number(w->to)};
+    struct db_value number[] = {db_number(last), db_id(c->push)},
+                    aside[] = {db_id(c->push), db_number(w->to)};
     c->passed = true;
     return w->is_again ? db_run(tx->db, tx->ctx, SQL_PUSH_ASIDE_DELETE, aside, 2, NULL)
                        : db_run(tx->db, tx->ctx, SQL_PUSH_PASS, number, 2, NULL);

@@ -63,5 +63,6 @@ enum push_change { PUSH_PAUSE, PUSH_RESUME, PUSH_REMOVE, PUSH_RETRY };
 /* ERR_NOT_FOUND: no destination has this name. */
 enum err push_do(struct db *db, const char *name, enum push_change change) WARN_UNUSED;
 
-/* How the secret of a destination is sealed: as a secret of this name that belongs to the destination's id. */
+/* How the secret of a destination is sealed: as a secret of this name that belongs to the destination's id.
+ */
 #define PUSH_SEAL_NAME "push"

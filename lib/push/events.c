@@ -1,9 +1,9 @@
 #include <talloc.h>
 
 #include "billing/statement.h"
-#include "json/json_write.h"
 #include "push/batch.h"
 #include "store/usage.h"
+#include "json/json_write.h"
 
 /* Rows of SQL_PUSH_ROWS from `i` on that are parts of one row of the ledger. */
 static size_t parts_of(const struct db_rows *rows, size_t n, size_t i)

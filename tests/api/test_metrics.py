@@ -3,6 +3,7 @@ import json
 import re
 import subprocess
 
+import pytest
 import requests
 import yaml
 
@@ -149,6 +150,12 @@ def test_a_long_queue_is_counted_after_the_answer(stack, workspace):
         stack.sql_long(f"DELETE FROM executions WHERE workspace_id = '{nobody}'")
         stack.start_server("executor")
     assert sample(stack, age) == 0 and sample(stack, queued) <= before
+
+
+@pytest.fixture(scope="module", autouse=True)
+def destination(stack):
+    """Each destination of the usage push has metrics; without one there are none."""
+    stack.cli("push", "add", "nowhere", "--url", "http://127.0.0.1:9/")
 
 
 def test_every_metric_is_documented(stack):

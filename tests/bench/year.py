@@ -52,7 +52,7 @@ def start(pool):
 def load_part(stack, workspaces, part, n):
     apart = 365 * rows.DAY_MS // (n * PARTS)
     workspace, workflow = workspaces[part % WORKSPACES]
-    rows.insert(stack.sql_long, workspace.id, workflow, n, rows.days_ago(366) + part * n * apart, apart_ms=apart, seed=part)
+    rows.insert(stack.sql_long, workspace.id, workflow, n, rows.days_ago(366) + part * n * apart, apart_ms=apart, seed=part, plain=True)
     stack.sql_long(NUMBERS.format(first=1000000 * (part + 1)))
 
 

@@ -3,8 +3,8 @@
 #include <talloc.h>
 
 #include "account/account.h"
-#include "json/json.h"
 #include "push/batch.h"
+#include "json/json.h"
 
 enum { COLUMNS = PUSH_ROWS_PART + 1 };
 
@@ -112,7 +112,8 @@ Test(push, names_of_kinds)
     uint32_t kinds;
     cr_expect(push_kinds_parse(push_kinds_text(ctx, push_all_kinds()), &kinds));
     cr_expect_eq(kinds, push_all_kinds());
-    static const char *const wrong[] = {"", ",", "debit,", ",debit", "debit,,refund", "Debit", "debits", "debit refund"};
+    static const char *const wrong[] = {"",      ",",      "debit,",      ",debit", "debit,,refund",
+                                        "Debit", "debits", "debit refund"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         cr_expect_not(push_kinds_parse(wrong[i], &kinds), "%s", wrong[i]);
     talloc_free(ctx);
