@@ -194,7 +194,7 @@ bool execution_filter_read_json(struct request *r, json_object *object, struct e
     item->query_n = 0;
     bool ok = form_members_are_known(item, object,
                                      "state status workflow_id skill responderIds tag parentId batch_id "
-                                     "created_after created_before");
+                                     "created_after created_before error error_hash");
     struct json_object_iterator at = json_object_iter_begin(object), end = json_object_iter_end(object);
     for (; ok && !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
         ok = add_member(item, json_object_iter_peek_name(&at), json_object_iter_peek_value(&at));

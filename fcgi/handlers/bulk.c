@@ -88,6 +88,13 @@ static bool read_filter(struct request *r, json_object *body, struct bulk_job *j
             return request_reject(r, 400, "invalid_request", "%s does not apply to executions that are %s.",
                                   bulk_action_name(job->action), state_name(job->selection.states[i]));
     }
+    if (job->selection.error || job->selection.has_error_hash) {
+        if (job->action == BULK_STOP)
+            return request_reject(
+                r, 400, "invalid_request",
+                "error and error_hash match executions that have failed; these cannot be stopped.");
+        job->selection.states[job->selection.states_n++] = STATE_FAILED;
+    }
     if (job->selection.states_n == 0)
         default_states(job);
     /* without the blanks of the request: it is kept and listed */

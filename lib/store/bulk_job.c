@@ -31,6 +31,10 @@ static const char *selection_text(void *ctx, const struct execution_filter *f)
     json_object_object_add(o, "responders", responders);
     if (f->tag)
         json_object_object_add(o, "tag", json_object_new_string(f->tag));
+    if (f->error)
+        json_object_object_add(o, "error", json_object_new_string(f->error));
+    if (f->has_error_hash)
+        json_object_object_add(o, "error_hash", json_object_new_int64(f->error_hash));
     add_id(o, "parent", &f->parent);
     add_id(o, "batch", &f->batch);
     add_id(o, "above", &f->above);
@@ -54,7 +58,7 @@ static size_t array_size(json_object *list)
 /* What selection_text wrote. */
 static struct execution_filter read_selection(void *ctx, const char *text)
 {
-    json_object *o = NULL;
+    json_object *o = NULL, *hash = NULL;
     const char *why;
     struct execution_filter f = {0};
     if (json_parse_tolerant(ctx, text, strlen(text), JSON_DEPTH_MAX, &o, &why) != OK)
@@ -69,6 +73,9 @@ static struct execution_filter read_selection(void *ctx, const char *text)
     }
     f.responders = ids;
     f.tag = json_get_text(o, "tag");
+    f.error = json_get_text(o, "error");
+    f.has_error_hash = json_object_object_get_ex(o, "error_hash", &hash);
+    f.error_hash = json_object_get_int64(hash);
     f.parent = id_member(o, "parent");
     f.batch = id_member(o, "batch");
     f.above = id_member(o, "above");

@@ -374,10 +374,27 @@ static int newest_first(const void *a, const void *b)
     return id_compare(b, a);
 }
 
+/* By errors: all rows that may match are few enough for one statement. */
+static enum err failed_window(struct db *db, void *ctx, const id *workspace, const struct execution_filter *f,
+                              struct execution_window *window_r)
+{
+    struct execution_filter page = *f;
+    page.offset = 0;
+    page.limit = EXECUTION_WINDOW;
+    *window_r = (struct execution_window){.below = f->below};
+    enum err e = failed_runs(db, ctx, workspace, &page, &window_r->ids, &window_r->n);
+    window_r->is_last = window_r->n < EXECUTION_WINDOW;
+    if (e == OK && window_r->n > 0)
+        window_r->below = window_r->ids[window_r->n - 1];
+    return e;
+}
+
 enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
                                const struct execution_filter *f, struct execution_window *window_r)
 {
     struct window_plan p;
+    if (f->error || f->has_error_hash)
+        return failed_window(db, ctx, workspace, f, window_r);
     plan_window(f, &p);
     *window_r = (struct execution_window){
         .ids = talloc_array(ctx, id, EXECUTION_WINDOW),

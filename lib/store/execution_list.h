@@ -23,8 +23,8 @@ struct execution_filter {
     const char *tag;
     /* Unset: any. Not both: the runs of a batch have no parent. */
     id parent, batch;
-    /* Of failed runs only, the newest EXECUTION_FAILURES_MAX of the workspace; `states` is empty. error: a
-     * part of their text, upper and lower case alike; NULL: any. */
+    /* Of failed runs only, the newest EXECUTION_FAILURES_MAX of the workspace; `states` is not looked at.
+     * error: a part of their text, upper and lower case alike; NULL: any. */
     const char *error;
     bool has_error_hash;
     int64_t error_hash;
@@ -53,7 +53,8 @@ struct execution_window {
     bool is_last;
 };
 /* Reads at most EXECUTION_WINDOW runs, whether they match or not, so that a filter which matches few of many
- * runs costs no long statement. The caller goes on with `below` of the window as the filter's. */
+ * runs costs no long statement; by errors, all of the newest EXECUTION_FAILURES_MAX failed runs. The caller
+ * goes on with `below` of the window as the filter's. */
 enum err execution_list_window(struct db *db, void *ctx, const id *workspace,
                                const struct execution_filter *f,
                                struct execution_window *window_r) WARN_UNUSED;

@@ -235,7 +235,32 @@ def test_repeated_key_starts_one_job(stack, workspace, client):
     assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE retry_of IS NOT NULL AND workspace_id = '{workspace.id}'") == "2"
 
 
+def test_failed_runs_are_found_by_their_errors(stack, workspace, client):
+    """By a text, or by the group of errors: only those are retried, and those of a purge erased."""
+    tide = workspace.put_workflow({"inputs": {"type": "object"}, "steps": [{"name": "no", "type": "fail", "message": "tide ${/inputs/n} is out"}]})
+    other, others = failed_runs(workspace, client, 2)
+    runs = [client.started(tide, inputs={"n": n}) for n in range(3)]
+    for run in runs:
+        assert client.finished(run)["state"] == "failed"
+    [group] = [g for g in client.get("/executions/errors").json()["groups"] if "tide" in g["error"]]
+    assert group["count"] == 3
+    for filter, expected in [({"error_hash": group["hash"]}, runs), ({"error": "TIDE 1 is"}, [runs[1]]), ({"error": "tide", "workflow_id": other}, []),
+                             ({"error": "tide", "state": "failed"}, runs)]:
+        dry = bulk(client, "retry", filter, dry_run=True).json()
+        assert (dry["matched"], set(dry["sample"])) == (len(expected), set(expected)), filter
+    job = done(client, "retry", {"error_hash": group["hash"]})
+    assert (job["progress"]["matched"], job["progress"]["done"], job["filter"]) == (3, 3, {"error_hash": group["hash"]})
+    assert {i["execution_id"] for i in items(client, job)} == set(runs)
+    assert stack.sql_one(f"SELECT COUNT(*) FROM executions WHERE retry_of IS NOT NULL AND workspace_id = '{workspace.id}'") == "3"
+    job = done(client, "purge", {"error": "tide 2"})
+    assert {i["execution_id"] for i in items(client, job)} >= {runs[2]}
+    assert not any(client.execution(run).get("isPurged") for run in others)
+    audit(stack)
+
+
 @pytest.mark.parametrize("body", [
+    {"action": "stop", "filter": {"error": "x"}}, {"action": "stop", "filter": {"error_hash": "0" * 16}}, {"action": "retry", "filter": {"error": ""}},
+    {"action": "retry", "filter": {"error_hash": "xyz"}}, {"action": "retry", "filter": {"error": "x", "state": "stopped"}},
     {}, {"action": "stop"}, {"action": "delete", "filter": {}}, {"action": "stop", "filter": []}, {"action": "stop", "filter": {"x": "y"}},
     {"action": "stop", "filter": {"state": "failed"}}, {"action": "retry", "filter": {"state": "running"}},
     {"action": "purge", "filter": {"status": "running"}}, {"action": "stop", "filter": {"state": 1}}, {"action": "stop", "filter": {}, "from": "a"},
