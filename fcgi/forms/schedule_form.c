@@ -195,6 +195,23 @@ bool schedule_form_read(struct request *r, struct schedule *s, struct schedule_f
            read_payload(r, body, s) && (!f_r->retimed || compile_times(r, s, is_changed, &f_r->timing));
 }
 
+bool schedule_form_read_query(struct request *r, struct schedule *s, struct timing *timing_r)
+{
+    static const char *const texts[] = {"cron", "at", "timezone", "start_at", "end_at"};
+    json_object *times = json_own(r, json_object_new_object());
+    int64_t every_s;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        const char *value = request_query(r, texts[i]);
+        if (value)
+            json_object_object_add(times, texts[i], json_object_new_string(value));
+    }
+    if (!request_query_int(r, "every_seconds", TIMING_EVERY_MIN_S, TIMING_EVERY_MAX_S, 0, &every_s))
+        return false;
+    if (every_s > 0)
+        json_object_object_add(times, "every_seconds", json_object_new_int64(every_s));
+    return read_times(r, times, s) && compile_times(r, s, true, timing_r);
+}
+
 bool schedule_form_read_range(struct request *r, int64_t *from_ms_r, int64_t *to_ms_r)
 {
     json_object *body;

@@ -18,6 +18,9 @@ struct schedule_form {
 /* Reads the body into *s, which holds the defaults or the stored schedule; a member that is absent leaves its
  * fields. Checks everything but the target. False: the request is rejected, or the reply is set. */
 bool schedule_form_read(struct request *r, struct schedule *s, struct schedule_form *f_r) WARN_UNUSED;
+/* The query of a preview of times, into *s, which holds the defaults. False: the request is rejected, or the
+ * reply is set. */
+bool schedule_form_read_query(struct request *r, struct schedule *s, struct timing *timing_r) WARN_UNUSED;
 /* The body of a backfill: {from, to}. False: the request is rejected. */
 bool schedule_form_read_range(struct request *r, int64_t *from_ms_r, int64_t *to_ms_r) WARN_UNUSED;
 /* The schedule's runs act for the caller from now on: by his principal and key. */

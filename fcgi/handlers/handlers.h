@@ -55,6 +55,7 @@ int h_schedule_resume(struct request *r);
 int h_schedule_trigger(struct request *r);
 int h_schedule_backfill(struct request *r);
 int h_schedule_upcoming(struct request *r);
+int h_schedule_preview(struct request *r);
 int h_schedule_occurrences(struct request *r);
 int h_budget_list(struct request *r);
 int h_budget_create(struct request *r);

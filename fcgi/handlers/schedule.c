@@ -182,6 +182,19 @@ static void write_utc(struct json_write *w, int64_t ms)
     json_write_bytes(w, text, ms % MS == 0 && dot ? (size_t)(dot - text) + 1 : strlen(text));
 }
 
+static int reply_upcoming(struct request *r, const struct timing *timing, int64_t at, int64_t count)
+{
+    struct json_write *w = json_write_new(r);
+    json_write_open(w, '{');
+    json_write_key(w, "upcoming");
+    json_write_open(w, '[');
+    for (int64_t i = 0; i < count && (at = timing_next(timing, at)) != TIMING_NEVER; i++)
+        write_utc(w, at);
+    json_write_close(w, ']');
+    json_write_close(w, '}');
+    return reply_written(r, 200, w);
+}
+
 int h_schedule_upcoming(struct request *r)
 {
     struct schedule s;
@@ -196,15 +209,19 @@ int h_schedule_upcoming(struct request *r)
         return reply_rejected(r);
     if (!schedule_timing(r, &s, &timing))
         return reply_err(r, ERR_INTERNAL);
-    struct json_write *w = json_write_new(r);
-    json_write_open(w, '{');
-    json_write_key(w, "upcoming");
-    json_write_open(w, '[');
-    for (int64_t i = 0; i < count && (at = timing_next(&timing, at)) != TIMING_NEVER; i++)
-        write_utc(w, at);
-    json_write_close(w, ']');
-    json_write_close(w, '}');
-    return reply_written(r, 200, w);
+    return reply_upcoming(r, &timing, at, count);
+}
+
+/* GET /schedules/upcoming: the times of a schedule that is not stored. */
+int h_schedule_preview(struct request *r)
+{
+    struct schedule s = {.timezone = "UTC"};
+    struct timing timing;
+    int64_t count;
+    if (!request_query_int(r, "count", 1, UPCOMING_MAX, UPCOMING_DEFAULT, &count) ||
+        !schedule_form_read_query(r, &s, &timing))
+        return reply_rejected(r);
+    return reply_upcoming(r, &timing, clock_wall_ms(), count);
 }
 
 /* The cursor of occurrences is a nominal time in Unix ms. */

@@ -77,6 +77,7 @@ static const struct route table[] = {
     {"DELETE", "/files/{name}", "", SCOPE_FILES_WRITE, 0, 0, h_file_delete},
     {"GET", "/schedules", "limit after", SCOPE_SCHEDULES_READ, ROUTE_READS, 0, h_schedule_list},
     {"POST", "/schedules", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_create},
+    {"GET", "/schedules/upcoming", "count cron every_seconds at timezone start_at end_at", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_preview},
     {"GET", "/schedules/{id}", "", SCOPE_SCHEDULES_READ, 0, 0, h_schedule_get},
     {"PATCH", "/schedules/{id}", "", SCOPE_SCHEDULES_WRITE, 0, JSON_BODY_MAX, h_schedule_patch},
     {"DELETE", "/schedules/{id}", "", SCOPE_SCHEDULES_WRITE, 0, 0, h_schedule_delete},

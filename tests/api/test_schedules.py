@@ -207,6 +207,25 @@ def test_schedule_is_created_changed_paused_and_deleted(workspace):
     assert client.get(path).status_code == 404 and client.delete(path).status_code == 404
 
 
+@pytest.mark.parametrize("query, expected", [
+    ({"cron": "30 2 * * *", "timezone": "Europe/Berlin", "start_at": "2027-03-27T12:00:00Z", "count": 2}, ["2027-03-28T01:00:00Z", "2027-03-29T00:30:00Z"]),
+    ({"every_seconds": 3600, "start_at": "2099-01-01T00:00:00Z", "end_at": "2099-01-01T01:30:00Z"}, ["2099-01-01T00:00:00Z", "2099-01-01T01:00:00Z"]),
+    ({"at": "2099-01-01T02:00:00+02:00"}, ["2099-01-01T00:00:00Z"])])
+def test_times_are_computed_before_a_schedule_is_stored(client, query, expected):
+    answer = client.get("/schedules/upcoming", params=query)
+    assert (answer.status_code, answer.json()) == (200, {"upcoming": expected}), answer.text
+
+
+@pytest.mark.parametrize("query, status, where", [
+    ({}, 400, None), ({"cron": "* * * * *", "every_seconds": 60}, 400, None), ({"every_seconds": 5}, 400, None), ({"every_seconds": "x"}, 400, None),
+    ({"at": "tomorrow"}, 400, None), ({"cron": "* * * *"}, 422, "/cron"), ({"cron": "0 0 * * *", "timezone": "Mars/Olympus"}, 422, "/timezone"),
+    ({"at": "2001-01-01T00:00:00Z"}, 422, ""), ({"cron": "0 0 * * *", "count": 0}, 400, None), ({"cron": "0 0 * * *", "note": "x"}, 400, None)])
+def test_wrong_times_are_rejected_by_the_preview(client, query, status, where):
+    answer = client.get("/schedules/upcoming", params=query)
+    assert answer.status_code == status, answer.text
+    assert where is None or [e["pointer"] for e in answer.json()["errors"]] == [where]
+
+
 def test_interval_of_the_api_is_started(workspace):
     client = workspace.client()
     schedule = made(client, workspace.put_workflow(PROGRAM), every_seconds=10, start_at="2027-01-01T00:00:00Z")
