@@ -49,9 +49,11 @@ struct stream_connection {
     struct stream_connections *list;
     LIST_ENTRY(stream_connection) entry;
     struct bufferevent *bev;
-    enum { READING_HEAD, STREAMING, FEEDING, WAITING, CLOSING } phase;
+    enum { READING_HEAD, STREAMING, FEEDING, LOGGING, WAITING, CLOSING } phase;
     /* in phase FEEDING */
     struct feed_subscriber feed;
+    /* in phase LOGGING */
+    struct log_subscriber log;
     struct event_merge merge;
     /* in phase STREAMING: the text of the log, instead of server-sent events */
     bool as_log;
@@ -79,6 +81,7 @@ struct stream_connections {
     struct event_base *base;
     struct subscriptions *subscriptions;
     struct feeds *feeds;
+    struct executor_log *executor_log;
     struct stream_db_thread *db_thread;
     size_t max, count;
     struct workspace_counts *by_workspace;
@@ -92,6 +95,7 @@ static int connection_destroy(struct stream_connection *c)
     if (c->subscriber.run)
         subscriptions_remove(c->list->subscriptions, &c->subscriber);
     feeds_remove(&c->feed);
+    executor_log_remove(&c->log);
     if (c->job)
         c->job->owner = NULL;
     if (c->deadline_timer)
@@ -113,6 +117,9 @@ static void log_connection_end(const struct stream_connection *c, const char *wh
         log_info("feed.ended", "workspace=%s request=%s seconds=%.3f sent=%lld why=%s",
                  feed_watch_workspace(c->feed.watch)->text, c->request_id, seconds, (long long)c->feed.told,
                  why);
+    if (c->log.log)
+        log_info("executor_log.ended", "operator=%s request=%s seconds=%.3f why=%s", c->workspace.text,
+                 c->request_id, seconds, why);
     if (!c->subscriber.run)
         return;
     log_info(c->phase == WAITING ? "wait.ended" : "stream.ended",
@@ -133,6 +140,7 @@ static void connection_finish(struct stream_connection *c, const char *why)
     if (c->subscriber.run)
         subscriptions_remove(c->list->subscriptions, &c->subscriber);
     feeds_remove(&c->feed);
+    executor_log_remove(&c->log);
     if (c->deadline_timer)
         event_del(c->deadline_timer);
     c->phase = CLOSING;
@@ -427,6 +435,30 @@ static void feed_on_revoked(struct feed_subscriber *s)
 
 static const struct feed_subscriber_callbacks feed_callbacks = {feed_on_frames, feed_unsent, feed_on_revoked};
 
+/* --- the executors' log --- */
+
+static struct stream_connection *connection_of_log(struct log_subscriber *s)
+{
+    return (struct stream_connection *)((char *)s - offsetof(struct stream_connection, log));
+}
+
+static void log_on_frames(struct log_subscriber *s, const char *frames, size_t size)
+{
+    write_chunk(connection_of_log(s), frames, size);
+}
+
+static size_t log_unsent(struct log_subscriber *s)
+{
+    return evbuffer_get_length(output_of(connection_of_log(s)));
+}
+
+static void log_on_revoked(struct log_subscriber *s)
+{
+    end_stream(connection_of_log(s), "revoked");
+}
+
+static const struct log_subscriber_callbacks log_callbacks = {log_on_frames, log_unsent, log_on_revoked};
+
 /* --- starting --- */
 
 static void write_stream_head(struct stream_connection *c)
@@ -454,6 +486,15 @@ static void start_feed(struct stream_connection *c, const struct internal_reques
     write_chunk(c, text, strlen(text));
     talloc_free(text);
     feeds_add(c->list->feeds, request, &c->feed);
+}
+
+static void start_executor_log(struct stream_connection *c, const struct internal_request *request)
+{
+    c->phase = LOGGING;
+    c->ping_ms = c->opened_ms + PING_MS;
+    c->log.callbacks = &log_callbacks;
+    write_stream_head(c);
+    executor_log_add(c->list->executor_log, talloc_memdup(c, request, sizeof *request), &c->log);
 }
 
 static void start_stream(struct stream_connection *c, const struct internal_request *request)
@@ -541,7 +582,10 @@ static void start_over_quota(struct stream_connection *c, const struct internal_
         return;
     }
     char *detail =
-        talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.", request->streams);
+        request->kind == INTERNAL_REQUEST_EXECUTOR_LOG
+            ? talloc_asprintf(c, "An operator may have %d of these streams open.", request->streams)
+            : talloc_asprintf(c, "The workspace has reached its quota \\\"streams\\\": %d.",
+                              request->streams);
     reject_connection(c, "403 Forbidden", "quota_exceeded", detail, "");
 }
 
@@ -610,6 +654,8 @@ static void start_request(struct stream_connection *c, const char *head, size_t 
         start_stream(c, &request);
     else if (request.kind == INTERNAL_REQUEST_FEED)
         start_feed(c, &request);
+    else if (request.kind == INTERNAL_REQUEST_EXECUTOR_LOG)
+        start_executor_log(c, &request);
     else if (request.kind == INTERNAL_REQUEST_CALL)
         start_call(c, &request);
     else
@@ -645,6 +691,8 @@ static void connection_on_written(struct bufferevent *bev, void *arg)
         stream_advance(c);
     else if (c->phase == FEEDING)
         feeds_advance(&c->feed);
+    else if (c->phase == LOGGING)
+        executor_log_advance(&c->log);
 }
 
 static void connection_on_end(struct bufferevent *bev, short what, void *arg)
@@ -656,12 +704,14 @@ static void connection_on_end(struct bufferevent *bev, short what, void *arg)
 
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
                                            struct subscriptions *subscriptions, struct feeds *feeds,
+                                           struct executor_log *executor_log,
                                            struct stream_db_thread *db_thread, size_t max)
 {
     struct stream_connections *list = talloc_zero(ctx, struct stream_connections);
     list->base = base;
     list->subscriptions = subscriptions;
     list->feeds = feeds;
+    list->executor_log = executor_log;
     list->db_thread = db_thread;
     list->max = max;
     list->by_workspace = workspace_counts_new(list);
@@ -729,6 +779,17 @@ static void ping_feed(struct stream_connection *c, int64_t now_ms)
     talloc_free(text);
 }
 
+/* Tells the client how far the log was read, so that it does not come back to what its filters have dropped.
+ */
+static void ping_executor_log(struct stream_connection *c, int64_t now_ms)
+{
+    c->ping_ms = now_ms + PING_MS;
+    char *text = talloc_strdup(c, SSE_PING);
+    executor_log_append_position(&text, &c->log);
+    write_chunk(c, text, strlen(text));
+    talloc_free(text);
+}
+
 void connections_ping(struct stream_connections *list)
 {
     int64_t now_ms = clock_boot_ms();
@@ -739,6 +800,8 @@ void connections_ping(struct stream_connections *list)
             ping_connection(c, now_ms);
         else if (c->phase == FEEDING && now_ms >= c->ping_ms)
             ping_feed(c, now_ms);
+        else if (c->phase == LOGGING && now_ms >= c->ping_ms)
+            ping_executor_log(c, now_ms);
     }
 }
 
@@ -749,7 +812,7 @@ void connections_drain(struct stream_connections *list)
         next = LIST_NEXT(c, entry);
         if (c->phase == STREAMING && c->call && !c->is_primed) {
             end_call(c, "drained", false);
-        } else if (c->phase == STREAMING || c->phase == FEEDING) {
+        } else if (c->phase == STREAMING || c->phase == FEEDING || c->phase == LOGGING) {
             write_retry(c);
             end_stream(c, "drained");
         } else if (c->phase == WAITING) {
@@ -775,10 +838,11 @@ void connections_log_state(void *arg)
         calls += c->phase == STREAMING && c->call;
         reading += c->job != NULL;
     }
-    state_log(
-        "state.connections",
-        "open=%zu open_max=%zu streams=%zu calls=%zu feeds=%zu waiters=%zu reading_head=%zu closing=%zu "
-        "reading_history=%zu response_bytes=%zu",
-        list->count, list->max, phases[STREAMING] - calls, calls, phases[FEEDING], phases[WAITING],
-        phases[READING_HEAD], phases[CLOSING], reading, workspace_counts_held(list->by_workspace));
+    state_log("state.connections",
+              "open=%zu open_max=%zu streams=%zu calls=%zu feeds=%zu executor_logs=%zu waiters=%zu "
+              "reading_head=%zu closing=%zu "
+              "reading_history=%zu response_bytes=%zu",
+              list->count, list->max, phases[STREAMING] - calls, calls, phases[FEEDING], phases[LOGGING],
+              phases[WAITING], phases[READING_HEAD], phases[CLOSING], reading,
+              workspace_counts_held(list->by_workspace));
 }

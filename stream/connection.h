@@ -1,10 +1,11 @@
 /* The connections from nginx. Each is an event stream (a subscriber to a run's events), a stream of a
- * workspace's feed, or a waiter (a request that waits for a run's end). A connection belongs to its list and
- * is freed when it closes. Loop thread only. */
+ * workspace's feed or of the executors' log, or a waiter (a request that waits for a run's end). A connection
+ * belongs to its list and is freed when it closes. Loop thread only. */
 #pragma once
 
 #include <event2/event.h>
 
+#include "stream/executor_log.h"
 #include "stream/feed.h"
 #include "stream/subscriptions.h"
 
@@ -13,6 +14,7 @@ struct stream_connections;
 /* `max`: connections beyond this many are answered with 503. */
 struct stream_connections *connections_new(void *ctx, struct event_base *base,
                                            struct subscriptions *subscriptions, struct feeds *feeds,
+                                           struct executor_log *executor_log,
                                            struct stream_db_thread *db_thread, size_t max);
 /* Takes ownership of a connected, non-blocking descriptor. */
 void connections_add(struct stream_connections *list, int fd);

@@ -25,6 +25,7 @@ struct stream_db_thread {
     struct thread_queue *queue;
     /* used only by the thread */
     struct db *db;
+    struct redis *redis;
     /* console.idle_minutes */
     int64_t idle_ms;
 };
@@ -119,6 +120,27 @@ static void check_feed_keys(struct stream_db_thread *thread, struct stream_db_jo
                                                 &job->live_keys, &job->live_keys_n);
 }
 
+static void check_keys(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    job->error = session_filter_credentials(thread->db, job, job->keys, job->keys_n, thread->idle_ms,
+                                            &job->live_keys, &job->live_keys_n);
+}
+
+/* --- the executors' log --- */
+
+static void read_log_newest(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    job->error = log_stream_newest(thread->redis, job, job->log_max, &job->log_after, &job->log_end);
+}
+
+static void read_log_page(struct stream_db_thread *thread, struct stream_db_job *job)
+{
+    job->error =
+        log_stream_read(thread->redis, job, job->log_after, job->log_max, &job->log_entries, &job->log_n);
+    if (job->error == OK && job->log_wants_oldest)
+        job->error = log_stream_oldest(thread->redis, job, &job->log_oldest);
+}
+
 static void execute_job(struct stream_db_thread *thread, struct stream_db_job *job)
 {
     switch (job->kind) {
@@ -142,6 +164,15 @@ static void execute_job(struct stream_db_thread *thread, struct stream_db_job *j
         break;
     case STREAM_DB_OUTCOME:
         read_run_outcome(thread, job);
+        break;
+    case STREAM_DB_KEYS:
+        check_keys(thread, job);
+        break;
+    case STREAM_DB_LOG_NEWEST:
+        read_log_newest(thread, job);
+        break;
+    case STREAM_DB_LOG_PAGE:
+        read_log_page(thread, job);
         break;
     }
 }
@@ -191,13 +222,15 @@ static int stream_db_thread_destroy(struct stream_db_thread *thread)
 }
 
 struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
-                                              const struct db_settings *settings, int64_t idle_ms)
+                                              const struct db_settings *settings, const char *redis_socket,
+                                              int64_t idle_ms)
 {
     struct stream_db_thread *thread = talloc_zero(ctx, struct stream_db_thread);
     thread->idle_ms = idle_ms;
     struct thread_queue_settings queue = {
         .run = run_db_thread, .on_finished = on_job_finished, .arg = thread};
     thread->db = db_new(thread, settings);
+    thread->redis = redis_new(thread, redis_socket);
     thread->queue = thread_queue_new(thread, base, &queue);
     if (!thread->queue || !thread_queue_start(thread->queue)) {
         log_error("stream.start_failed", "what=\"database thread\" errno=%d", errno);

@@ -1,4 +1,5 @@
-/* The database thread of the event daemon: it reads from MariaDB, so that the loop thread never blocks. The
+/* The database thread of the event daemon: it reads from MariaDB, and the executors' log from Redis, so that
+ * the loop thread never blocks. The
  * loop creates a job and submits it; the thread executes it; the loop then calls on_done and frees the job.
  * While a job is submitted, the loop may only access its `owner`, which the thread does not use. */
 #pragma once
@@ -7,6 +8,7 @@
 
 #include "mariadb/db.h"
 #include "mcp/call.h"
+#include "redis/log_stream.h"
 #include "service/thread_queue.h"
 #include "store/event.h"
 #include "store/execution.h"
@@ -21,7 +23,10 @@ enum stream_db_job_kind {
     STREAM_DB_FEED_NEWS,
     STREAM_DB_FEED_PAGE,
     STREAM_DB_FEED_CHECK,
-    STREAM_DB_OUTCOME
+    STREAM_DB_OUTCOME,
+    STREAM_DB_KEYS,
+    STREAM_DB_LOG_NEWEST,
+    STREAM_DB_LOG_PAGE
 };
 
 struct stream_db_job {        /* a talloc root */
@@ -65,12 +70,22 @@ struct stream_db_job {        /* a talloc root */
     bool feed_more;
     /* each row's tags, parsed when a filter first asks for them; only the loop uses it */
     json_object **feed_tags;
+
+    /* STREAM_DB_KEYS: which of `keys` are valid. STREAM_DB_LOG_NEWEST: sets log_after to the position after
+     * which the newest log_max entries of the executors' log follow, and log_end to its last one.
+     * STREAM_DB_LOG_PAGE: reads at most log_max entries after log_after, and with log_wants_oldest the
+     * position of the first one that is kept. */
+    struct log_position log_after, log_end, log_oldest;
+    struct log_entry *log_entries;
+    size_t log_max, log_n;
+    bool log_wants_oldest;
 };
 
 /* Starts the thread. `idle_ms`: a session of the console that was not used for so long has ended. NULL on
  * failure (logged). talloc_free stops it. */
 struct stream_db_thread *stream_db_thread_new(void *ctx, struct event_base *base,
-                                              const struct db_settings *settings, int64_t idle_ms);
+                                              const struct db_settings *settings, const char *redis_socket,
+                                              int64_t idle_ms);
 struct stream_db_job *stream_db_job_new(enum stream_db_job_kind kind, void *owner,
                                         void (*on_done)(struct stream_db_job *job));
 void stream_db_thread_submit(struct stream_db_thread *thread, struct stream_db_job *job);

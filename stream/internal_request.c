@@ -98,6 +98,27 @@ static bool parse_feed(struct internal_request *request)
            parse_hex(query_value(request->query, "tag"), request->tag, INTERNAL_REQUEST_TAG_MAX);
 }
 
+/* An id, or nothing. */
+static bool query_optional_id(const char *query, const char *name, id *id_r)
+{
+    struct text_slice slice = query_value(query, name);
+    return slice.at && (slice.size == 0 || id_parse(slice.at, slice.size, id_r));
+}
+
+static bool parse_executor_log(struct internal_request *request)
+{
+    const char *query = request->query;
+    struct text_slice after = query_value(query, "after");
+    request->kind = INTERNAL_REQUEST_EXECUTOR_LOG;
+    request->log_from_start = after.at && slice_is(after, "all");
+    request->log_has_position = after.at && log_position_parse(after.at, after.size, &request->log_after);
+    return after.at && (request->log_from_start || request->log_has_position || slice_is(after, "new")) &&
+           query_id(query, "key", &request->key) && query_number(query, "level", 0, 3, &request->level) &&
+           query_optional_id(query, "of", &request->log_workspace) &&
+           query_optional_id(query, "run", &request->log_execution) &&
+           parse_hex(query_value(query, "text"), request->log_text, INTERNAL_REQUEST_LOG_TEXT_MAX);
+}
+
 static bool parse_call(struct internal_request *request)
 {
     const char *query = request->query;
@@ -124,8 +145,9 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
         return target.size == 0;
     }
     bool is_feed = slice_is(path, "/internal/stream/feed");
+    bool is_executor_log = slice_is(path, "/internal/stream/executor-log");
     if (!query_id(request->query, "workspace", &request->workspace) ||
-        (!is_feed && !query_id(request->query, "execution", &request->execution)))
+        (!is_feed && !is_executor_log && !query_id(request->query, "execution", &request->execution)))
         return false;
     if (!query_number(request->query, "streams", 0, INT_MAX, &request->streams)) {
         if (query_value(request->query, "streams").at)
@@ -134,6 +156,8 @@ static bool parse_target(struct text_slice target, struct internal_request *requ
     }
     if (is_feed)
         return parse_feed(request);
+    if (is_executor_log)
+        return parse_executor_log(request);
     if (slice_is(path, "/internal/stream/call"))
         return parse_call(request);
     request->as_log = slice_is(path, "/internal/stream/log");

@@ -8,6 +8,8 @@
  *   GET /internal/stream/wait?execution=ID&workspace=ID&seconds=N&streams=N…
  *   GET
  * /internal/stream/call?execution=ID&workspace=ID&key=ID&after=N&progress=N&rpc=HEX&token=HEX&prime=0|1&seconds=N&streams=N
+ *   GET
+ * /internal/stream/executor-log?workspace=OPERATOR&key=ID&after=MS-SEQ|new|all&level=N&of=[ID]&run=[ID]&text=HEX&streams=N
  *
  * And one of the API's own workers, for GET /metrics, which nginx passes to nobody:
  *
@@ -20,6 +22,7 @@
 #include <stddef.h>
 
 #include "base/ids.h"
+#include "redis/log_stream.h"
 
 enum {
     INTERNAL_REQUEST_HEAD_MAX = 8 * 1024,
@@ -29,7 +32,8 @@ enum {
     INTERNAL_REQUEST_WAIT_MAX_S = 60,
     INTERNAL_REQUEST_CALL_MAX_S = 86400,
     INTERNAL_REQUEST_RPC_MAX = 256,
-    INTERNAL_REQUEST_ID_MAX = 64
+    INTERNAL_REQUEST_ID_MAX = 64,
+    INTERNAL_REQUEST_LOG_TEXT_MAX = 200
 };
 
 struct internal_request {
@@ -38,7 +42,8 @@ struct internal_request {
         INTERNAL_REQUEST_WAIT,
         INTERNAL_REQUEST_FEED,
         INTERNAL_REQUEST_CALL,
-        INTERNAL_REQUEST_GAUGES
+        INTERNAL_REQUEST_GAUGES,
+        INTERNAL_REQUEST_EXECUTOR_LOG
     } kind;
     id execution, workspace, key;
     /* events: the text of the log is wanted */
@@ -60,6 +65,14 @@ struct internal_request {
      * sent; the client understands an event that only tells an id */
     char rpc_id[INTERNAL_REQUEST_RPC_MAX + 1], token[INTERNAL_REQUEST_RPC_MAX + 1];
     int progress, prime;
+    /* executor log: continues after this position; without one (log_from_start: at the first line that is
+     * kept) with the newest lines. Filters: the lowest level, a workspace and an execution (unset: all), and
+     * a text ("": any). `workspace` is the operator, by whom the streams are counted */
+    struct log_position log_after;
+    bool log_has_position, log_from_start;
+    int level;
+    id log_workspace, log_execution;
+    char log_text[INTERNAL_REQUEST_LOG_TEXT_MAX + 1];
     /* wait, call: seconds until it is answered without an end */
     int seconds;
     /* the query as received */
@@ -68,5 +81,6 @@ struct internal_request {
     char request_id[INTERNAL_REQUEST_ID_MAX + 1];
 };
 
-/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of these. */
+/* Parses `head`, which ends with the empty line. False if the request is invalid or not one of those above.
+ */
 bool internal_request_parse(const char *head, size_t size, struct internal_request *request_r);

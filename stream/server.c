@@ -42,6 +42,7 @@ struct stream_server {
     struct stream_db_thread *db_thread;
     struct subscriptions *subscriptions;
     struct feeds *feeds;
+    struct executor_log *executor_log;
     struct stream_connections *connections;
     struct unix_listener socket;
     struct state_dump *state_dump;
@@ -170,18 +171,21 @@ static bool open_backends(struct stream_server *s)
                                    .password = password,
                                    .timeout_s = (unsigned)c->database.timeout_s,
                                    .settle_s = (unsigned)c->database.settle_s};
-    s->db_thread = stream_db_thread_new(s, s->base, &settings, c->console.idle_minutes * MINUTE_MS);
+    redis_keys_set_prefix(c->redis.prefix);
+    s->db_thread =
+        stream_db_thread_new(s, s->base, &settings, c->redis.socket, c->console.idle_minutes * MINUTE_MS);
     if (!s->db_thread)
         return false;
-    redis_keys_set_prefix(c->redis.prefix);
     s->subscriptions = subscriptions_new(s, s->base, c->redis.socket, s->db_thread);
     s->feeds = feeds_new(s, s->base, s->db_thread, c->stream.feed_hours * HOUR_MS);
-    s->connections =
-        connections_new(s, s->base, s->subscriptions, s->feeds, s->db_thread, (size_t)c->stream.max_streams);
+    s->executor_log = executor_log_new(s, s->base, s->db_thread);
+    s->connections = connections_new(s, s->base, s->subscriptions, s->feeds, s->executor_log, s->db_thread,
+                                     (size_t)c->stream.max_streams);
     s->state_dump = state_dump_new(s);
     state_dump_add(s->state_dump, connections_log_state, s->connections);
     state_dump_add(s->state_dump, subscriptions_log_state, s->subscriptions);
     state_dump_add(s->state_dump, feeds_log_state, s->feeds);
+    state_dump_add(s->state_dump, executor_log_log_state, s->executor_log);
     state_dump_add(s->state_dump, stream_db_thread_log_state, s->db_thread);
     return true;
 }
@@ -224,6 +228,7 @@ static void close_all(struct stream_server *s)
     talloc_free(s->db_thread);
     talloc_free(s->subscriptions);
     talloc_free(s->feeds);
+    talloc_free(s->executor_log);
     event_base_free(s->base);
 }
 

@@ -11,6 +11,7 @@
 #include "executor/io/sandbox_check.h"
 #include "executor/lease/begun_run.h"
 #include "executor/lease/peers.h"
+#include "executor/process/log_copy.h"
 #include "executor/process/process.h"
 #include "service/state_dump.h"
 #include "service/supervisor.h"
@@ -105,6 +106,7 @@ int master_run(void *ctx, const struct config *config)
                                            .grace_ms = config->executor.grace_s * 1000 + KILL_EXTRA_MS};
     m->ctx = ctx;
     m->config = config;
+    log_copy_start_master(m, config);
     m->supervisor = supervisor_new(m, &settings, &master_callbacks, m);
     m->state_dump = state_dump_new(m);
     state_dump_add(m->state_dump, supervisor_log_state, m->supervisor);
@@ -122,5 +124,6 @@ int master_run(void *ctx, const struct config *config)
     supervisor_run(m->supervisor);
     munmap(m->memory, bytes);
     log_info("master.stopped", "processes=%d", processes);
+    log_set_copy(NULL, NULL);
     return EXIT_SUCCESS;
 }

@@ -25,6 +25,7 @@
 #include "executor/lease/lease.h"
 #include "executor/lease/maintenance_timer.h"
 #include "executor/lease/notifications.h"
+#include "executor/process/log_copy.h"
 #include "executor/process/process_state.h"
 #include "executor/push/push_worker.h"
 #include "executor/run/active_run.h"
@@ -553,6 +554,7 @@ int process_run(const struct config *config, int index, struct peer_heartbeat *p
 {
     struct process *p = talloc_zero(NULL, struct process);
     tally_share(NULL, TALLY_EXECUTOR);
+    struct log_copy *log_copy = log_copy_start(p, config);
     p->exec.config = config;
     p->exec.process_index = index;
     p->exec.peers = peers;
@@ -566,6 +568,7 @@ int process_run(const struct config *config, int index, struct peer_heartbeat *p
     }
     int status = p->status;
     tear_down_process(p);
+    log_copy_end(log_copy);
     sodium_memzero(p->key, sizeof p->key);
     sodium_memzero(p->webhook_key, sizeof p->webhook_key);
     talloc_free(p);

@@ -90,6 +90,7 @@ int h_mcp_post(struct request *r);
 int h_mcp_get(struct request *r);
 int h_mcp_called(struct request *r);
 int h_operator_overview(struct request *r);
+int h_operator_executor_log(struct request *r);
 int h_operator_workspaces(struct request *r);
 int h_operator_workspace_patch(struct request *r);
 int h_openapi(struct request *r);

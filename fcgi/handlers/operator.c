@@ -1,22 +1,28 @@
-/* GET /operator/overview, GET and PATCH /operator/workspaces: what operators see of the installation. */
+/* GET /operator/overview, GET and PATCH /operator/workspaces, GET /operator/executor-log: what operators see
+ * of the installation. */
+#include <sodium.h>
 #include <string.h>
 #include <talloc.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/scopes.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/handlers/handlers.h"
 #include "fcgi/handlers/load.h"
 #include "fcgi/http/app.h"
+#include "fcgi/http/auth.h"
 #include "fcgi/http/reply.h"
 #include "fcgi/http/request.h"
 #include "fcgi/http/request_body.h"
+#include "redis/log_stream.h"
 #include "run/run_counts.h"
 #include "store/metrics.h"
 #include "store/workspace.h"
 #include "store/workspace_load.h"
 #include "json/json_write.h"
 
-enum { LIMIT_MAX = 200, LIMIT_DEFAULT = 50, TEXT_MAX = 200, LIMITS_MAX = 1000000000 };
+enum { LIMIT_MAX = 200, LIMIT_DEFAULT = 50, TEXT_MAX = 200, LIMITS_MAX = 1000000000, LOG_STREAMS_MAX = 20 };
 
 /* --- workspaces --- */
 
@@ -273,4 +279,75 @@ int h_operator_overview(struct request *r)
     write_host(r, w);
     json_write_close(w, '}');
     return e == OK ? reply_written(r, 200, w) : reply_err(r, e);
+}
+
+/* --- the executors' log --- */
+
+/* The position after which the stream continues, or a word for the event daemon: "new" (the newest lines, if
+ * there is no filter), "all" (what is kept). NULL: the request is rejected. */
+static const char *read_log_position(struct request *r, bool is_filtered)
+{
+    struct log_position position;
+    const char *text = request_param(r, "HTTP_LAST_EVENT_ID");
+    if (!text || !*text)
+        text = request_query(r, "last_event_id");
+    if (!text || !*text)
+        return is_filtered ? "all" : "new";
+    if (log_position_parse(text, strlen(text), &position))
+        return text;
+    request_reject(r, 400, "invalid_request", "Last-Event-ID must be the id of an event of this stream.");
+    return NULL;
+}
+
+static bool read_log_id(struct request *r, const char *name, id *id_r)
+{
+    const char *text = request_query(r, name);
+    return !text || id_parse(text, strlen(text), id_r) || form_reject_value(r, name, "a UUID");
+}
+
+static bool read_log_level(struct request *r, int *level_r)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    const char *text = request_query(r, "level");
+    *level_r = LOG_LEVEL_DEBUG;
+    if (!text)
+        return true;
+    for (int i = LOG_LEVEL_DEBUG; i <= LOG_LEVEL_ERROR; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *level_r = i;
+            return true;
+        }
+    }
+    return form_reject_value(r, "level", "debug, info, warn or error");
+}
+
+/* GET /operator/executor-log. The lines name executions, so a role needs executions:read as well. */
+int h_operator_executor_log(struct request *r)
+{
+    id workspace = {0}, execution = {0};
+    int level;
+    const char *q = request_query(r, "q");
+    size_t size = q ? strlen(q) : 0;
+    if (!(r->access.scopes & SCOPE_EXECUTIONS_READ))
+        return reply_problem(r, 403, "insufficient_scope", "The role lacks the scope executions:read.");
+    if (!read_log_level(r, &level) || !read_log_id(r, "workspace_id", &workspace) ||
+        !read_log_id(r, "execution_id", &execution))
+        return reply_rejected(r);
+    if (q && (size == 0 || size > TEXT_MAX)) {
+        form_reject_value(r, "q", "a string of 1 to 200 octets");
+        return reply_rejected(r);
+    }
+    const char *position =
+        read_log_position(r, q || level > LOG_LEVEL_INFO || id_is_set(&workspace) || id_is_set(&execution));
+    if (!position)
+        return reply_rejected(r);
+    if (strcmp(r->method, "HEAD") == 0)
+        return reply_bytes(r, 200, "text/event-stream; charset=utf-8", "", 0);
+    char *hex = talloc_size(r, 2 * size + 1);
+    sodium_bin2hex(hex, 2 * size + 1, (const unsigned char *)(q ? q : ""), size);
+    return reply_internal(r,
+                          "/internal/stream/executor-log?workspace=%s&key=%s&after=%s&level=%d&of=%s&run=%s&"
+                          "text=%s&streams=%d",
+                          r->access.operator_id.text, auth_credential(r)->text, position, level,
+                          workspace.text, execution.text, hex, LOG_STREAMS_MAX);
 }

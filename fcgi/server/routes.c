@@ -118,6 +118,7 @@ static const struct route table[] = {
     {"GET", "/mcp", "", EXECUTE, ROUTE_BARE, 0, h_mcp_get},
     {"GET", "/internal/called", "execution workspace key after progress rpc token prime seconds streams", EXECUTE, ROUTE_BARE | ROUTE_RESUMED, 0, h_mcp_called},
     {"GET", "/operator/overview", "", SCOPE_OPERATOR_READ, 0, 0, h_operator_overview},
+    {"GET", "/operator/executor-log", "level workspace_id execution_id q last_event_id", SCOPE_OPERATOR_READ, 0, 0, h_operator_executor_log},
     {"GET", "/operator/workspaces", "limit after sort q", SCOPE_OPERATOR_READ, 0, 0, h_operator_workspaces},
     {"PATCH", "/operator/workspaces/{id}", "", SCOPE_OPERATOR_WRITE, 0, JSON_BODY_MAX, h_operator_workspace_patch},
     {"GET", "/openapi.json", "", 0, ROUTE_OPEN, 0, h_openapi},

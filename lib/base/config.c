@@ -209,6 +209,10 @@ static const struct setting settings[] = {
     TEXT_ROW(executor, db_user, "millrace_executor", "MariaDB user of the executor"),
     TEXT_ROW(executor, db_password_file, "", "file whose first line is the password of that user"),
     TEXT_ROW(executor, log_file, "", "log file; empty: stderr"),
+    NUMBER_ROW(
+        executor, live_log_mib, 16, 0, 1024,
+        "MiB of Redis that the copy of the executors' log takes at most, which operators follow in the "
+        "console; 0: no copy"),
     TEXT_ROW(stream, socket, "/run/millrace/stream.sock",
              "Unix socket of the event daemon, to which nginx connects"),
     NUMBER_ROW(stream, max_streams, 20000, 1, 1000000,

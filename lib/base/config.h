@@ -31,7 +31,7 @@ struct config {
         int64_t processes, max_active, accept_latency_ms, queue_age_max_s, max_waiting, max_waiting_mib,
             memory_mib, max_http_in_flight, step_timeout_s, max_losses, stall_abort_s, grace_s,
             sandbox_uid_base, park_after_ms, lease_s, warm_idle_max, warm_idle_per_workspace, warm_idle_s,
-            warm_jobs_max, warm_age_s;
+            warm_jobs_max, warm_age_s, live_log_mib;
     } executor;
     struct {
         const char *socket, *db_user, *db_password_file, *log_file;

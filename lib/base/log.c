@@ -24,6 +24,8 @@ static struct {
     int fd;
     enum log_level least;
     bool is_json;
+    void (*copy)(void *arg, const char *line, size_t size);
+    void *copy_arg;
 } output = {.program = "millrace", .fd = STDERR_FILENO, .least = LOG_LEVEL_INFO};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -61,6 +63,13 @@ enum err log_open(const char *program, const char *path, enum log_level least)
     memcpy(output.path, path, strlen(path) + 1);
     output.fd = fd;
     return OK;
+}
+
+void log_set_copy(void (*copy)(void *arg, const char *line, size_t size), void *arg)
+{
+    output.copy = NULL;
+    output.copy_arg = arg;
+    output.copy = copy;
 }
 
 void log_reopen(void)
@@ -280,6 +289,7 @@ static void json_add_fields(struct json_line *l, const char *text, const char *f
         json_add_member(l, "text", 4, text + text_at, text_size - text_at, false);
 }
 
+/* Writes the line if the log is JSON, and passes it to the copy. */
 PRINTF_LIKE(4, 0)
 static void write_json_line(enum log_level level, const char *event, const char *text, const char *fmt,
                             va_list args)
@@ -297,8 +307,10 @@ static void write_json_line(enum log_level level, const char *event, const char 
         l.size += sizeof cut_member - 1;
     }
     l.bytes[l.size++] = '}';
+    if (output.copy)
+        output.copy(output.copy_arg, l.bytes, l.size);
     l.bytes[l.size++] = '\n';
-    if (write(output.fd, l.bytes, l.size) < 0)
+    if (output.is_json && write(output.fd, l.bytes, l.size) < 0)
         return; /* there is no other place to report it */
 }
 
@@ -319,10 +331,10 @@ static void write_line(enum log_level level, const char *event, const char *fmt,
     va_copy(copy, args);
     vsnprintf(text, sizeof text, fmt, copy);
     va_end(copy);
-    if (output.is_json) {
+    if (output.is_json || output.copy)
         write_json_line(level, event, text, fmt, args);
+    if (output.is_json)
         return;
-    }
     char time[CLOCK_TEXT_SIZE];
     char line[LINE_MAX_BYTES];
     size_t at = (size_t)snprintf(line, sizeof line, "%s %s %s[%d] %s ", clock_text_z(clock_wall_ms(), time),

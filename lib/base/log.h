@@ -14,6 +14,7 @@
 #pragma once
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -40,6 +41,11 @@ void log_reopen(void);
 void log_line(enum log_level level, const char *event, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* An info line that is written at any log.level, because an operator asked for it (SIGUSR2). */
 void log_requested(const char *event, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Also passes each line that is written to `copy`, always as one object of JSON (whatever log.format is),
+ * without a line end. It is called by the thread that logs, in every process that was forked later too. NULL
+ * ends it. Call it while no other thread logs. */
+void log_set_copy(void (*copy)(void *arg, const char *line, size_t size), void *arg);
 
 /* The number of error lines of this process so far, of all threads: an answer of 500 must have added one. */
 uint64_t log_error_count(void);

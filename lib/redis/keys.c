@@ -53,6 +53,11 @@ struct redis_arg redis_key_rate(void *ctx, const id *workspace)
     return make_key(ctx, "rate", workspace->text);
 }
 
+struct redis_arg redis_key_executor_log(void *ctx)
+{
+    return make_key(ctx, "executor_log", "");
+}
+
 struct redis_arg redis_channel_events(void *ctx, const id *execution)
 {
     return make_key(ctx, "events", execution->text);

@@ -20,6 +20,8 @@ struct redis_arg redis_pattern_replays(void *ctx);
 struct redis_arg redis_key_credits(void *ctx, const id *workspace);
 /* Number of tokens taken in the current window of the rate limit. */
 struct redis_arg redis_key_rate(void *ctx, const id *workspace);
+/* Stream of what the executors log (lib/redis/log_stream.h). */
+struct redis_arg redis_key_executor_log(void *ctx);
 /* Channel of one execution's events, as JSON. */
 struct redis_arg redis_channel_events(void *ctx, const id *execution);
 /* Channel of the ids of stopped executions. */

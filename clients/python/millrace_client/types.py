@@ -179,6 +179,8 @@ class BulkFilter(TypedDict):
     batch_id: NotRequired[str]  # Executions that this batch has started.
     created_after: NotRequired[Moment]
     created_before: NotRequired[Moment]
+    error: NotRequired[str]  # Failed executions with this text in their error, of the newest 10,000. Not to stop.
+    error_hash: NotRequired[str]  # Failed executions of this group of `GET /executions/errors`, of the newest 10,000. Not to stop.
 
 
 BulkNew = TypedDict('BulkNew', {
@@ -533,6 +535,23 @@ class Event(TypedDict):
     type: Literal['execution.queued', 'execution.started', 'step.started', 'step.succeeded', 'step.failed', 'step.skipped', 'log', 'progress', 'artifact.created', 'execution.child_started', 'execution.requeued', 'execution.succeeded', 'execution.failed', 'execution.stopped', 'step.retrying', 'artifacts.refused', 'files.missing', 'execution.moved', 'step.adopted', 'step.waiting', 'signal.rejected']
     at: str
     data: dict[str, Any]
+
+
+class ExecutorLogLine(TypedDict):
+    """A line of the executors' log. The other members are the fields of the line, such as `execution` and `workspace`."""
+
+    host: str  # The host of the executor.
+    at: str
+    level: Literal['debug', 'info', 'warn', 'error']
+    process: str  # Program and process id, for example `executor[812]`.
+    event: str  # What happened, for example `run.claimed`.
+    cut: NotRequired[Literal[True]]  # The line was too long.
+
+
+class LogGap(TypedDict):
+    """Lines are missing here, because they are not kept any more."""
+
+    type: Literal['log.gap']
 
 
 class FeedEvent(TypedDict):
@@ -1033,6 +1052,10 @@ class CreateScheduleBody(TypedDict):
     end_at: NotRequired[str | None]
     paused: NotRequired[bool]
     note: NotRequired[str]
+
+
+class PreviewUpcomingResponse(TypedDict):
+    upcoming: list[str]
 
 
 class ChangeScheduleBody(TypedDict):

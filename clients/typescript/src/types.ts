@@ -944,6 +944,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/schedules/upcoming": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compute the next times of a schedule that is not stored
+         * @description The parameters are those members of a schedule that decide its times; exactly one of `cron`, `every_seconds` and `at` is required. Nothing is stored.
+         */
+        get: operations["previewUpcoming"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/schedules/{id}": {
         parameters: {
             query?: never;
@@ -1583,6 +1603,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operator/executor-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what the executors log
+         * @description The response is a stream of server-sent events without an end: one `executor.line` for each line that an executor of any host
+         *     logs, about a quarter of a second later. The role needs `executions:read` as well. All filters that are given must hold. The
+         *     stream begins with the lines that are still kept and match, or without a filter with the newest ones; after `Last-Event-ID` it
+         *     continues without a loss, and lines may come twice. Lines that were logged since that id and are not kept any more are told by
+         *     `log.gap`. Redis keeps about `executor.live_log_mib` of lines; nothing gets there while it is unreachable.
+         *
+         */
+        get: operations["followExecutorLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/operator/workspaces": {
         parameters: {
             query?: never;
@@ -2042,6 +2087,10 @@ export interface components {
             batch_id?: string;
             created_after?: components["schemas"]["Moment"];
             created_before?: components["schemas"]["Moment"];
+            /** @description Failed executions with this text in their error, of the newest 10,000. Not to stop. */
+            error?: string;
+            /** @description Failed executions of this group of `GET /executions/errors`, of the newest 10,000. Not to stop. */
+            error_hash?: string;
         };
         BulkNew: {
             action: components["schemas"]["BulkAction"];
@@ -2483,6 +2532,31 @@ export interface components {
             data: {
                 [key: string]: unknown;
             };
+        };
+        /** @description A line of the executors' log. The other members are the fields of the line, such as `execution` and `workspace`. */
+        ExecutorLogLine: {
+            /** @description The host of the executor. */
+            host: string;
+            /** Format: date-time */
+            at: string;
+            /** @enum {unknown} */
+            level: "debug" | "info" | "warn" | "error";
+            /** @description Program and process id, for example `executor[812]`. */
+            process: string;
+            /** @description What happened, for example `run.claimed`. */
+            event: string;
+            /**
+             * @description The line was too long.
+             * @constant
+             */
+            cut?: true;
+        } & {
+            [key: string]: unknown;
+        };
+        /** @description Lines are missing here, because they are not kept any more. */
+        LogGap: {
+            /** @constant */
+            type: "log.gap";
         };
         /** @description The end of an execution, as it is sent in the workspace's feed; or `feed.gap`, which has no other members than `type` and `resumed_after`. */
         FeedEvent: {
@@ -4640,6 +4714,47 @@ export interface operations {
             "5XX": components["responses"]["Problem"];
         };
     };
+    previewUpcoming: {
+        parameters: {
+            query?: {
+                /** @description Number of times. */
+                count?: number;
+                /** @description Five fields, see docs/schedules.md. */
+                cron?: string;
+                /** @description The period. Without `start_at` it begins now. */
+                every_seconds?: number;
+                /** @description The only time. */
+                at?: string;
+                /** @description A name of the IANA database. */
+                timezone?: string;
+                /** @description No time is before it. */
+                start_at?: string;
+                /** @description No time is after it. */
+                end_at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The times in UTC; fewer if the schedule ends. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        upcoming: string[];
+                    };
+                };
+            };
+            304: components["responses"]["NotModified"];
+            422: components["responses"]["Problem"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
     getSchedule: {
         parameters: {
             query?: never;
@@ -5919,6 +6034,44 @@ export interface operations {
                 };
             };
             304: components["responses"]["NotModified"];
+            "4XX": components["responses"]["Problem"];
+            "5XX": components["responses"]["Problem"];
+        };
+    };
+    followExecutorLog: {
+        parameters: {
+            query?: {
+                /** @description The lowest level. */
+                level?: "debug" | "info" | "warn" | "error";
+                /** @description Only lines about this workspace. */
+                workspace_id?: string;
+                /** @description Only lines about this execution. */
+                execution_id?: string;
+                /** @description Only lines with this text in one of their values; upper and lower case of ASCII letters are equal. */
+                q?: string;
+                /** @description Equivalent to `Last-Event-ID`. The header takes precedence. */
+                last_event_id?: string;
+            };
+            header: {
+                /** @description Says that the console's page sends the request. */
+                "X-Millrace-Console": components["parameters"]["Console"];
+                /** @description Id of the last event that the client received. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The event stream. `data` of each message is an `ExecutorLogLine` or `LogGap`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
             "4XX": components["responses"]["Problem"];
             "5XX": components["responses"]["Problem"];
         };

@@ -175,3 +175,38 @@ Test(log, knows_its_formats)
     cr_expect_not_null(log_format_problem("JSON"));
     cr_expect_not_null(log_format_problem(""));
 }
+
+struct copied {
+    char text[4100];
+    int lines;
+};
+
+static void copy_line(void *arg, const char *line, size_t size)
+{
+    struct copied *c = arg;
+    (void)snprintf(c->text, sizeof c->text, "%.*s", (int)size, line);
+    c->lines++;
+}
+
+Test(log, copies_lines_of_both_formats_as_json)
+{
+    static const char *const formats[] = {"text", "json"};
+    for (size_t i = 0; i < 2; i++) {
+        struct copied c = {0};
+        (void)snprintf(path, sizeof path, "/tmp/millrace-log-XXXXXX");
+        open_log(formats[i]);
+        log_set_copy(copy_line, &c);
+        log_debug("some.event", "n=%d", 0); /* below the level */
+        log_warn("some.event", "n=%d value=\"%s\"", 1, "a \\ \"quoted\" one");
+        log_set_copy(NULL, NULL);
+        log_info("some.event", "n=%d", 2);
+        cr_assert_eq(c.lines, 1, "%s", formats[i]);
+        json_object *o = json_tokener_parse(c.text);
+        cr_assert(o);
+        cr_expect_str_eq(member(o, "level"), "warn");
+        cr_expect(is_number(o, "n"));
+        cr_expect_str_eq(member(o, "value"), "a \\ \"quoted\" one");
+        json_object_put(o);
+        unlink(path);
+    }
+}

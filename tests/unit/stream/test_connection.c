@@ -24,7 +24,7 @@ static struct pair pair_new(bool is_stuck)
     int fds[2];
     static const char filler[4096];
     struct pair p = {.ctx = talloc_new(NULL), .base = event_base_new()};
-    p.list = connections_new(p.ctx, p.base, NULL, NULL, NULL, 10);
+    p.list = connections_new(p.ctx, p.base, NULL, NULL, NULL, NULL, 10);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
     while (is_stuck && write(fds[0], filler, sizeof filler) > 0)
         ;

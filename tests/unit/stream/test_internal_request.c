@@ -59,6 +59,34 @@ Test(internal_request, gauges)
     cr_assert_not(internal_request_parse(more, strlen(more), &r));
 }
 
+#define LOG "/internal/stream/executor-log?workspace=" WORKSPACE "&key=" KEY "&streams=20&"
+
+Test(internal_request, parses_the_executors_log)
+{
+    struct internal_request request;
+    cr_assert(parse_request(LOG "after=1764250000000-7&level=2&of=" RUN "&run=&text=6f6f6d", &request));
+    cr_assert_eq(request.kind, INTERNAL_REQUEST_EXECUTOR_LOG);
+    cr_assert(request.log_has_position && !request.log_from_start);
+    cr_assert(request.log_after.ms == 1764250000000 && request.log_after.seq == 7);
+    cr_assert_eq(request.level, 2);
+    cr_assert_str_eq(request.log_workspace.text, RUN);
+    cr_assert(!id_is_set(&request.log_execution));
+    cr_assert_str_eq(request.log_text, "oom");
+    cr_assert(parse_request(LOG "after=new&level=0&of=&run=" RUN "&text=", &request));
+    cr_assert(!request.log_has_position && !request.log_from_start);
+    cr_assert_str_eq(request.log_execution.text, RUN);
+    cr_assert(parse_request(LOG "after=all&level=0&of=&run=&text=", &request));
+    cr_assert(request.log_from_start);
+    static const char *const wrong[] = {
+        LOG "level=0&of=&run=&text=",           LOG "after=&level=0&of=&run=&text=",
+        LOG "after=1-&level=0&of=&run=&text=",  LOG "after=old&level=0&of=&run=&text=",
+        LOG "after=new&level=4&of=&run=&text=", LOG "after=new&level=0&of=x&run=&text=",
+        LOG "after=new&level=0&run=&text=",     LOG "after=new&level=0&of=&run=&text=6",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_expect(!parse_request(wrong[i], &request), "%s", wrong[i]);
+}
+
 Test(internal_request, rejects_everything_else)
 {
     static const char *const targets[] = {

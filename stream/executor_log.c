@@ -1,0 +1,341 @@
+#define _GNU_SOURCE /* strcasestr */
+#include "stream/executor_log.h"
+
+#include <string.h>
+#include <talloc.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/state_dump.h"
+#include "stream/sse.h"
+
+enum {
+    TICK_MS = 500,
+    CHECK_MS = 15000,
+    /* entries of up to 4 KiB that are read at once */
+    PAGE_ENTRIES = 64,
+    /* a subscriber with more unsent output gets nothing new, and the next page only below the second number
+     */
+    UNSENT_MAX = 256 * 1024,
+    UNSENT_LOW = 16 * 1024,
+};
+
+struct executor_log {
+    struct stream_db_thread *db_thread;
+    struct event *timer;
+    /* what is new, and the check of the sessions: the job in flight, or NULL */
+    struct stream_db_job *job;
+    /* all entries up to here were read; has_last: it was read where the stream ends */
+    struct log_position last;
+    bool has_last;
+    int64_t checked_ms;
+    LIST_HEAD(log_subscriber_list, log_subscriber) subscribers;
+};
+
+/* --- lines --- */
+
+static bool member_is_id(json_object *line, const char *name, const id *wanted)
+{
+    json_object *value;
+    return !id_is_set(wanted) ||
+           (json_object_object_get_ex(line, name, &value) && json_object_is_type(value, json_type_string) &&
+            strcmp(json_object_get_string(value), wanted->text) == 0);
+}
+
+static bool has_text(json_object *line, const char *text)
+{
+    json_object_object_foreach(line, name, value)
+    {
+        (void)name;
+        if (strcasestr(json_object_get_string(value), text))
+            return true;
+    }
+    return false;
+}
+
+static bool line_matches(const struct internal_request *request, json_object *line)
+{
+    json_object *level;
+    if (!json_object_is_type(line, json_type_object) || !json_object_object_get_ex(line, "level", &level) ||
+        (int)log_level_of(json_object_get_string(level)) < request->level)
+        return false;
+    return member_is_id(line, "workspace", &request->log_workspace) &&
+           member_is_id(line, "execution", &request->log_execution) &&
+           (!*request->log_text || has_text(line, request->log_text));
+}
+
+static void append_frame(char **out, const char *host, const char *line, size_t size)
+{
+    json_object *name = json_object_new_string(host);
+    /* the members of the line follow that of its host; a line is an object and not empty */
+    *out = talloc_asprintf_append_buffer(*out, "event: executor.line\ndata: {\"host\":%s,%.*s\n",
+                                         json_object_to_json_string_ext(name, JSON_C_TO_STRING_PLAIN),
+                                         (int)(size - 1), line + 1);
+    json_object_put(name);
+}
+
+static void append_position(char **out, struct log_position position)
+{
+    char text[LOG_POSITION_SIZE];
+    *out = talloc_asprintf_append_buffer(*out, "id: %s\n\n", log_position_text(position, text));
+}
+
+bool executor_log_append(char **out, const struct internal_request *request, const struct log_entry *entry)
+{
+    const char *line = entry->lines, *end = entry->lines + entry->size;
+    bool is_any = false;
+    while (line < end) {
+        json_object *parsed = NULL;
+        const char *why, *stop = memchr(line, '\n', (size_t)(end - line));
+        size_t size = (size_t)((stop ? stop : end) - line);
+        void *ctx = talloc_new(NULL);
+        if (size > 2 && json_parse_tolerant(ctx, line, size, JSON_DEPTH_MAX, &parsed, &why) == OK &&
+            line_matches(request, parsed)) {
+            if (is_any) /* the end of the event before it */
+                *out = talloc_strdup_append_buffer(*out, "\n");
+            append_frame(out, entry->host, line, size);
+            is_any = true;
+        }
+        talloc_free(ctx);
+        line += size + 1;
+    }
+    if (is_any)
+        append_position(out, entry->at);
+    return is_any;
+}
+
+void executor_log_append_position(char **out, struct log_subscriber *s)
+{
+    if (!s->has_cursor || log_position_compare(s->cursor, s->told) <= 0)
+        return;
+    s->told = s->cursor;
+    append_position(out, s->cursor);
+}
+
+/* Sends the entries after the cursor. */
+static void send_entries(struct log_subscriber *s, const struct stream_db_job *job)
+{
+    char *frames = talloc_strdup(NULL, "");
+    for (size_t i = 0; i < job->log_n; i++) {
+        if (log_position_compare(job->log_entries[i].at, s->cursor) <= 0)
+            continue;
+        s->cursor = job->log_entries[i].at;
+        if (executor_log_append(&frames, s->request, &job->log_entries[i]))
+            s->told = s->cursor;
+    }
+    if (*frames)
+        s->callbacks->on_frames(s, frames, strlen(frames));
+    talloc_free(frames);
+}
+
+/* --- subscribers that are behind --- */
+
+static void on_page(struct stream_db_job *job);
+
+void executor_log_advance(struct log_subscriber *s)
+{
+    if (!s->log || s->is_live || s->job || s->callbacks->unsent(s) > UNSENT_LOW)
+        return;
+    s->job = stream_db_job_new(s->has_cursor ? STREAM_DB_LOG_PAGE : STREAM_DB_LOG_NEWEST, s, on_page);
+    s->job->log_after = s->cursor;
+    s->job->log_max = PAGE_ENTRIES;
+    s->job->log_wants_oldest = s->must_check_gap;
+    stream_db_thread_submit(s->log->db_thread, s->job);
+}
+
+static void tell_gap(struct log_subscriber *s)
+{
+    static const char frame[] = "event: log.gap\ndata: {\"type\":\"log.gap\"}\n\n";
+    s->callbacks->on_frames(s, frame, sizeof frame - 1);
+}
+
+static void on_page(struct stream_db_job *job)
+{
+    struct log_subscriber *s = job->owner;
+    if (!s)
+        return;
+    s->job = NULL;
+    if (job->error != OK)
+        return; /* the next tick tries again */
+    if (!s->has_cursor) {
+        s->cursor = s->told = job->log_after;
+        s->has_cursor = true;
+        executor_log_advance(s);
+        return;
+    }
+    if (s->must_check_gap && log_position_compare(job->log_oldest, s->cursor) > 0)
+        tell_gap(s);
+    s->must_check_gap = false;
+    send_entries(s, job);
+    /* all was read that the shared reader has read: what comes next comes from it */
+    if (job->log_n < PAGE_ENTRIES && s->log->has_last && log_position_compare(s->cursor, s->log->last) >= 0)
+        s->is_live = true;
+    else if (job->log_n > 0)
+        executor_log_advance(s);
+}
+
+/* --- what is new --- */
+
+static void on_news(struct stream_db_job *job)
+{
+    struct executor_log *log = job->owner;
+    struct log_subscriber *s;
+    if (!log)
+        return;
+    log->job = NULL;
+    if (job->error != OK)
+        return;
+    if (!log->has_last) {
+        log->last = job->log_end;
+        log->has_last = true;
+        return;
+    }
+    if (job->log_n == 0)
+        return;
+    LIST_FOREACH(s, &log->subscribers, entry)
+    {
+        /* one that receives slowly reads pages of its own when its output was sent */
+        s->is_live = s->is_live && s->callbacks->unsent(s) <= UNSENT_MAX;
+        if (s->is_live)
+            send_entries(s, job);
+    }
+    log->last = job->log_entries[job->log_n - 1].at;
+}
+
+static void read_news(struct executor_log *log)
+{
+    log->job = stream_db_job_new(log->has_last ? STREAM_DB_LOG_PAGE : STREAM_DB_LOG_NEWEST, log, on_news);
+    log->job->log_after = log->last;
+    log->job->log_max = PAGE_ENTRIES * 4;
+    stream_db_thread_submit(log->db_thread, log->job);
+}
+
+/* --- sessions --- */
+
+static bool is_live_key(const struct stream_db_job *job, const id *key)
+{
+    for (size_t i = 0; i < job->live_keys_n; i++) {
+        if (id_equal(&job->live_keys[i], key))
+            return true;
+    }
+    return false;
+}
+
+static void on_checked(struct stream_db_job *job)
+{
+    struct executor_log *log = job->owner;
+    if (!log)
+        return;
+    log->job = NULL;
+    if (job->error != OK)
+        return;
+    struct log_subscriber *next;
+    for (struct log_subscriber *s = LIST_FIRST(&log->subscribers); s; s = next) {
+        next = LIST_NEXT(s, entry);
+        bool was_asked = false;
+        for (size_t i = 0; i < job->keys_n && !was_asked; i++)
+            was_asked = id_equal(&job->keys[i], &s->request->key);
+        if (was_asked && !is_live_key(job, &s->request->key))
+            s->callbacks->on_revoked(s);
+    }
+}
+
+static void check_sessions(struct executor_log *log, int64_t now_ms)
+{
+    struct log_subscriber *s;
+    size_t n = 0;
+    log->checked_ms = now_ms;
+    LIST_FOREACH(s, &log->subscribers, entry)
+    {
+        n++;
+    }
+    log->job = stream_db_job_new(STREAM_DB_KEYS, log, on_checked);
+    log->job->keys = talloc_zero_array(log->job, id, n + 1);
+    LIST_FOREACH(s, &log->subscribers, entry)
+    {
+        log->job->keys[log->job->keys_n++] = s->request->key;
+    }
+    log->job->keys_n = id_sort_distinct(log->job->keys, n);
+    stream_db_thread_submit(log->db_thread, log->job);
+}
+
+/* --- subscribing --- */
+
+static void log_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    struct executor_log *log = arg;
+    struct log_subscriber *s, *next;
+    int64_t now_ms = clock_boot_ms();
+    for (s = LIST_FIRST(&log->subscribers); s; s = next) {
+        next = LIST_NEXT(s, entry);
+        executor_log_advance(s);
+    }
+    if (LIST_EMPTY(&log->subscribers) || log->job)
+        return;
+    if (now_ms - log->checked_ms >= CHECK_MS)
+        check_sessions(log, now_ms);
+    else
+        read_news(log);
+}
+
+static int executor_log_destroy(struct executor_log *log)
+{
+    if (log->timer)
+        event_free(log->timer);
+    return 0;
+}
+
+struct executor_log *executor_log_new(void *ctx, struct event_base *base, struct stream_db_thread *db_thread)
+{
+    static const struct timeval tick = {.tv_usec = TICK_MS * 1000};
+    struct executor_log *log = talloc_zero(ctx, struct executor_log);
+    log->db_thread = db_thread;
+    log->timer = event_new(base, -1, EV_PERSIST, log_on_tick, log);
+    talloc_set_destructor(log, executor_log_destroy);
+    if (!log->timer || event_add(log->timer, &tick) != 0)
+        log_error("stream.start_failed", "what=\"timer of the executor log\"");
+    return log;
+}
+
+void executor_log_add(struct executor_log *log, struct internal_request *request, struct log_subscriber *s)
+{
+    if (LIST_EMPTY(&log->subscribers)) {
+        log->has_last = false; /* nothing was read meanwhile */
+        log->checked_ms = clock_boot_ms();
+    }
+    s->log = log;
+    s->request = request;
+    s->cursor = s->told = request->log_after;
+    s->has_cursor = request->log_has_position || request->log_from_start;
+    s->must_check_gap = request->log_has_position;
+    LIST_INSERT_HEAD(&log->subscribers, s, entry);
+    executor_log_advance(s);
+}
+
+void executor_log_remove(struct log_subscriber *s)
+{
+    if (!s->log)
+        return;
+    if (s->job)
+        s->job->owner = NULL;
+    s->job = NULL;
+    LIST_REMOVE(s, entry);
+    if (LIST_EMPTY(&s->log->subscribers) && s->log->job) {
+        s->log->job->owner = NULL;
+        s->log->job = NULL;
+    }
+    s->log = NULL;
+}
+
+void executor_log_log_state(void *arg)
+{
+    const struct executor_log *log = arg;
+    const struct log_subscriber *s;
+    size_t subscribers = 0, behind = 0;
+    LIST_FOREACH(s, &log->subscribers, entry)
+    {
+        subscribers++;
+        behind += !s->is_live;
+    }
+    state_log("state.executor_log", "subscribers=%zu behind=%zu", subscribers, behind);
+}
