@@ -8,6 +8,7 @@ export type Nesting = Schemas["Nesting"];
 export type Step = Schemas["Step"];
 export type RunEvent = Schemas["Event"];
 export type FeedEvent = Schemas["FeedEvent"];
+export type LogLine = Schemas["ExecutorLogLine"];
 export type Workflow = Schemas["Workflow"];
 export type WorkflowItem = Schemas["WorkflowItem"];
 export type Skill = Schemas["Skill"];
@@ -180,8 +181,8 @@ export function parser(message: (m: Message) => void): (text: string) => void {
 }
 
 /** Follows a stream of events until `signal` aborts or the stream has no further events, and resumes it after a failure. */
-export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean) => void = () => {}): Promise<void> {
-    let last = "", pause = 2000;
+export async function follow(path: string, signal: AbortSignal, message: (m: Message) => void, state: (connected: boolean) => void = () => {}, from = ""): Promise<void> {
+    let last = from, pause = 2000;
     while (!signal.aborted) {
         try {
             const headers: Record<string, string> = last ? { "Last-Event-ID": last } : {};

@@ -13,6 +13,7 @@ import { SkillScreen, Skills } from "./screens/skills";
 import { ScheduleScreen, Schedules } from "./screens/schedules";
 import { WebhookScreen, Webhooks } from "./screens/webhooks";
 import { Credits } from "./screens/credits";
+import { ExecutorLog } from "./screens/log";
 import { Operator } from "./screens/operator";
 
 // --- light and dark -----------------------------------------------------------------------------------------------------
@@ -79,9 +80,10 @@ async function signOut(): Promise<void> {
 }
 
 // --- screens ------------------------------------------------------------------------------------------------------------
-interface Place { title: string; at: string; allowed: () => boolean; needsOffer?: string }
+interface Place { title: string; at: string; allowed: () => boolean; needsOffer?: string; everywhere?: boolean }
 const places: Place[] = [
-    { title: "Overview", at: "operator", allowed: () => can("operator:read"), needsOffer: "GET /operator/workspaces" },
+    { title: "Overview", at: "operator", allowed: () => can("operator:read"), needsOffer: "GET /operator/workspaces", everywhere: true },
+    { title: "Executor log", at: "executor-log", allowed: () => can("operator:read") && can("executions:read"), needsOffer: "GET /operator/executor-log", everywhere: true },
     { title: "Runs", at: "runs", allowed: () => can("executions:read") },
     { title: "Failures", at: "failures", allowed: () => can("executions:read"), needsOffer: "GET /executions/errors" },
     { title: "Workflows", at: "workflows", allowed: () => can("workflows:read") },
@@ -98,6 +100,7 @@ function screen(parts: string[], shown: Place[]): ComponentChild {
     if (!shown.some((p) => p.at === at)) return <Missing />;
     switch (at) {
     case "operator": return <Operator />;
+    case "executor-log": return <ExecutorLog />;
     case "runs": return id ? <Run key={id} id={id} /> : <Runs />;
     case "failures": return <Errors />;
     case "workflows":
@@ -114,7 +117,7 @@ function screen(parts: string[], shown: Place[]): ComponentChild {
 function Frame({ of }: { of: Session }) {
     useStore(address);
     const offered = useLoad("offer", offer), operations = offered.data?.operations, selected = useStore(chosen), at = workspace();
-    const shown = places.filter((p) => p.allowed() && (!p.needsOffer || operations?.has(p.needsOffer)) && (at || p.at === "operator"));
+    const shown = places.filter((p) => p.allowed() && (!p.needsOffer || operations?.has(p.needsOffer)) && (at || p.everywhere));
     const parts = path();
     const unknown = !operations && !offered.error && places.some((p) => p.at === parts[0] && p.needsOffer && p.allowed());
     useEffect(() => { if (!parts.length && shown[0]) navigate("/" + shown[0].at, true); });

@@ -1,25 +1,21 @@
-// The feed of the workspace: the ends of all its runs, as they happen.
+// Streams without an end, while the page is visible: the feed of the workspace, and the executors' log.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { follow, type FeedEvent } from "./api";
+import { follow, type FeedEvent, type Message } from "./api";
 import { visible } from "./hooks";
 
 export interface Live { connected: boolean }
 
-/** Calls `ended` with each event of the feed while the page is visible. Events that were told before are left out. */
-export function useFeed(query: string, active: boolean, ended: (event: FeedEvent) => void): Live {
-    const [connected, setConnected] = useState(false), call = useRef(ended);
-    call.current = ended;
+/**
+ * Calls `message` with each event of the stream. A hidden page is not connected; with `resume` it continues where it was. It ends
+ * if the server does not offer the stream to this session.
+ */
+export function useStream(path: string, active: boolean, message: (m: Message) => void, resume = false): Live {
+    const [connected, setConnected] = useState(false), call = useRef(message);
+    call.current = message;
     useEffect(() => {
         if (!active) return undefined;
-        const end = new AbortController(), told = new Set<string>();
-        let stream = new AbortController();
-        const message = (m: { data: string }) => {
-            const event = JSON.parse(m.data) as FeedEvent, mark = `${event.execution_id}/${event.seq}`;
-            if (event.execution_id && told.has(mark)) return;
-            told.add(mark);
-            if (told.size > 20000) told.clear();
-            call.current(event);
-        };
+        const end = new AbortController();
+        let stream = new AbortController(), last = "";
         const hidden = () => { if (document.hidden) stream.abort(); };
         document.addEventListener("visibilitychange", hidden);
         void (async () => {
@@ -27,12 +23,24 @@ export function useFeed(query: string, active: boolean, ended: (event: FeedEvent
                 await visible(end.signal);
                 if (end.signal.aborted) return;
                 stream = new AbortController();
-                await follow("/events" + query, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, message, setConnected);
+                await follow(path, AbortSignal.any ? AbortSignal.any([end.signal, stream.signal]) : stream.signal, (m) => { last = m.id || last; call.current(m); }, setConnected, resume ? last : "");
                 setConnected(false);
-                if (!stream.signal.aborted) return; // the server does not offer the feed to this session
+                if (!stream.signal.aborted) return;
             }
         })();
         return () => { document.removeEventListener("visibilitychange", hidden); end.abort(); stream.abort(); };
-    }, [query, active]);
+    }, [path, active]);
     return { connected };
+}
+
+/** Calls `ended` with each event of the feed. Events that were told before are left out. */
+export function useFeed(query: string, active: boolean, ended: (event: FeedEvent) => void): Live {
+    const told = useRef(new Set<string>());
+    return useStream("/events" + query, active, (m) => {
+        const event = JSON.parse(m.data) as FeedEvent, mark = `${event.execution_id}/${event.seq}`;
+        if (event.execution_id && told.current.has(mark)) return;
+        told.current.add(mark);
+        if (told.current.size > 20000) told.current.clear();
+        ended(event);
+    });
 }

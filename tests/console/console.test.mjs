@@ -616,7 +616,7 @@ test("an operator sees the load of the workspaces, limits one, and looks into it
         const row = page.locator("tr[data-index]", { hasText: hostile("workspace").slice(0, 60) }).first();
         await row.waitFor();
         assert.equal(await visit.button("Limits…").count(), 0);
-        assert.deepEqual(await page.getByRole("navigation").getByRole("link").allInnerTexts(), ["Overview"]); // until a workspace is chosen
+        assert.deepEqual(await page.getByRole("navigation").getByRole("link").allInnerTexts(), ["Overview", "Executor log"]); // until a workspace is chosen
         await row.locator("a").click();
         await page.locator("tr[data-index]", { hasText: "broken" }).first().waitFor();
         await visit.go(`/runs/${made.runs.broken}`);
@@ -657,4 +657,91 @@ test("all runs that match are stopped, or retried, after a preview", async (t) =
         await page.getByText("2 of 2 done").waitFor();
         await eventually(async () => await page.locator("tr[data-index]").count() === 4, "the retries in the list");
     }, { token: key });
+});
+
+test("the executor log is followed, filtered, paused, and leads to the run", async () => {
+    const { token } = await stack.operator("operator", "create", "--name", "carol", "--role", "viewer");
+    const workspace = await stack.workspace("logged"), { key } = await stack.key(workspace), client = stack.client(key), other = await stack.workspace("unlogged"), strange = stack.client((await stack.key(other)).key);
+    const programs = (c) => Promise.all([c.workflow("ok", { steps: [{ name: "a", type: "transform", value: 1 }] }), c.workflow("bad", { steps: [{ name: "no", type: "fail", message: hostile("log") }] })]);
+    const [ok, bad] = await programs(client), [foreign] = await programs(strange);
+    await visiting(async (visit, page) => {
+        await page.getByRole("link", { name: "Executor log" }).click();
+        await page.locator(".live.on").waitFor();
+        const rows = page.locator("tr[data-index]"), of = (text) => rows.filter({ hasText: text });
+        const [first, alien] = [await client.run(ok), await strange.run(foreign)];
+        await of(first).getByText("run.succeeded").waitFor(); // by itself
+        await of(alien).first().waitFor();
+        const failed = await client.run(bad);
+        await of(failed).last().waitFor();
+        await page.waitForFunction((text) => document.body.textContent.includes(text), JSON.stringify(hostile("log")).slice(1, 40)).catch(() => undefined);
+        for (const [scheme, width] of [["light", 1280], ["dark", 1280], ["phone", 390]]) {
+            await page.emulateMedia({ colorScheme: scheme === "dark" ? "dark" : "light" });
+            await page.setViewportSize({ width, height: scheme === "phone" ? 844 : 900 });
+            await visit.accessible(`executor log, ${scheme}`);
+            await fits(page, "executor log");
+            await visit.picture(`executor-log-${scheme}`);
+        }
+        await page.emulateMedia({ colorScheme: "light" });
+        await page.setViewportSize({ width: 1280, height: 900 });
+        await page.getByLabel("Workspace", { exact: true }).fill(workspace);
+        await eventually(async () => await of(first).count() === 2 && await of(alien).count() === 0, "the lines of the workspace only, also older ones");
+        await page.getByLabel("Execution", { exact: true }).fill(first);
+        await eventually(async () => await rows.count() === 2 && await of(first).count() === 2, "the lines of the run only");
+        await page.reload();
+        await eventually(async () => await rows.count() === 2 && await of(first).count() === 2, "the same filters after a reload");
+        await page.getByLabel("Execution", { exact: true }).fill("nonsense");
+        await page.locator(".field-error").waitFor();
+        await page.getByLabel("Execution", { exact: true }).fill("");
+        await page.getByLabel("Text", { exact: true }).fill("RUN.claimed");
+        await eventually(async () => { const texts = await rows.allInnerTexts(); return texts.length >= 2 && texts.every((t) => t.includes("run.claimed")); }, "lines with the text only");
+        await page.getByLabel("Level", { exact: true }).selectOption("error");
+        await page.getByText("No line matches so far.").waitFor();
+        await page.getByLabel("Level", { exact: true }).selectOption("");
+        await of("run.claimed").first().waitFor();
+        await visit.button("Pause").click();
+        const during = await client.run(ok);
+        await page.getByText("1 new lines").waitFor();
+        assert.equal(await of(during).count(), 0);
+        await visit.button("Pause").click();
+        await of(during).first().waitFor();
+        await of(during).first().locator("a").focus();
+        await page.keyboard.press("Enter");
+        const dialog = page.getByRole("dialog");
+        await dialog.getByText(during).waitFor();
+        await visit.accessible("a line of the log");
+        await visit.button("Open the run", dialog).click();
+        await page.locator(".fall .name", { hasText: "a" }).first().waitFor();
+        assert.match(page.url(), new RegExp(during));
+    }, { token });
+    const billing = await stack.operator("operator", "create", "--name", "dave", "--role", "billing");
+    await visiting(async (visit, page) => {
+        await visit.heading("Overview").waitFor();
+        assert.equal(await page.getByRole("link", { name: "Executor log" }).count(), 0);
+        await visit.go("/executor-log");
+        await visit.heading("Not found").waitFor();
+    }, { token: billing.token });
+});
+
+test("a group of failures is retried, after a preview", async () => {
+    const workspace = await stack.workspace("group"), { key } = await stack.key(workspace), client = stack.client(key);
+    const fails = async (message) => client.workflow(message, { inputs: { type: "object" }, steps: [{ name: "no", type: "fail", message: `${message} \${/inputs/n}` }] });
+    const [tide, wind] = [await fails("the tide is out"), await fails("no wind")];
+    for (const id of await Promise.all([client.run(tide, { inputs: { n: 1 } }), client.run(tide, { inputs: { n: 2 } }), client.run(wind, { inputs: { n: 1 } })])) await client.ended(id);
+    await visiting(async (visit, page) => {
+        await visit.open("/failures");
+        const dialog = page.getByRole("dialog");
+        await visit.button("Retry all…", page.locator("tr[data-index]", { hasText: "the tide is out" })).click();
+        await dialog.getByText("2 runs match").waitFor();
+        await visit.accessible("preview of the retry of a group");
+        await visit.button("Retry them", dialog).click();
+        await page.getByText("2 of 2 done").waitFor();
+        await eventually(async () => await page.locator("tr[data-index]").count() === 4, "the group with its retries");
+        assert.equal((await client.get(`/executions?responderIds=${wind}`)).executions.length, 1);
+    }, { token: key });
+    const reader = await stack.key(workspace, ["executions:read"]);
+    await visiting(async (visit, page) => {
+        await visit.open("/failures");
+        await page.getByText("the tide is out").first().waitFor();
+        assert.equal(await visit.button("Retry all…").count(), 0);
+    }, { token: reader.key });
 });

@@ -131,6 +131,8 @@ test("a bulk job has the filters of the list, or is not offered", () => {
     assert.deepEqual(c.bulkFilter(none), {});
     assert.deepEqual(c.bulkFilter({ ...none, state: "failed", responder: "r", tag: "t", batch: "b", from: "f", to: "u", parent: "p" }),
         { state: "failed", responderIds: ["r"], tag: "t", parentId: "p", batch_id: "b", created_after: "f", created_before: "u" });
-    for (const name of ["schedule", "error", "error_hash"]) assert.equal(c.bulkFilter({ ...none, [name]: "x" }), undefined);
-    assert.deepEqual(["", "queued", "running", "failed"].map(c.actionsFor), [["stop", "retry"], ["stop"], ["stop"], ["retry"]]);
+    assert.deepEqual(c.bulkFilter({ ...none, error: "e", error_hash: "h" }), { error: "e", error_hash: "h" });
+    assert.equal(c.bulkFilter({ ...none, schedule: "x" }), undefined);
+    assert.deepEqual(c.actionsFor("", true), ["retry"]);
+    assert.deepEqual(["", "queued", "running", "failed"].map((state) => c.actionsFor(state)), [["stop", "retry"], ["stop"], ["stop"], ["retry"]]);
 });

@@ -13,15 +13,15 @@ const over = (job: Job): boolean => job.state === "completed" || job.state === "
 
 /** The filter of a bulk job that matches what the list shows; undefined if a job has no such filter. */
 export function bulkFilter(f: Filters): Record<string, unknown> | undefined {
-    if (f.schedule || f.error || f.error_hash) return undefined;
-    const all = { state: f.state, responderIds: f.responder && [f.responder], tag: f.tag, parentId: f.parent, batch_id: f.batch, created_after: f.from, created_before: f.to };
+    if (f.schedule) return undefined;
+    const all = { state: f.state, responderIds: f.responder && [f.responder], tag: f.tag, parentId: f.parent, batch_id: f.batch, created_after: f.from, created_before: f.to, error: f.error, error_hash: f.error_hash };
     return Object.fromEntries(Object.entries(all).filter(([, value]) => value));
 }
-/** What can be done to runs in the state that the filter names. */
-export const actionsFor = (state: string): Action[] => state === "" ? ["stop", "retry"] : state === "queued" || state === "running" ? ["stop"] : ["retry"];
+/** What can be done to runs in the state that the filter names; what has an error has failed. */
+export const actionsFor = (state: string, byError = false): Action[] => byError ? ["retry"] : state === "" ? ["stop", "retry"] : state === "queued" || state === "running" ? ["stop"] : ["retry"];
 const WORDS: Record<Action, string> = { stop: "Stop all…", retry: "Retry all…" };
 
-function Start({ action, filter, close, started }: { action: Action; filter: Record<string, unknown>; close: () => void; started: (id: string) => void }) {
+export function Start({ action, filter, close, started }: { action: Action; filter: Record<string, unknown>; close: () => void; started: (id: string) => void }) {
     const preview = useLoad(action, () => post<Preview>("/executions/bulk", { action, filter, dry_run: true }));
     const [problem, setProblem] = useState<Problem>(), [busy, setBusy] = useState(false), [key] = useState(() => crypto.randomUUID());
     const go = async () => {
@@ -67,7 +67,7 @@ export function Bulk({ filters, changed }: { filters: Filters; changed: () => vo
     if (!offered) return null;
     return <>
         {job && <Progress key={job} id={job} close={() => change({ job: "" })} changed={changed} />}
-        {!job && filter && can("workflows:execute", "skills:execute") && <div class="buttons small">{actionsFor(filters.state).map((a) => <button type="button" onClick={() => setAction(a)}>{WORDS[a]}</button>)}</div>}
+        {!job && filter && can("workflows:execute", "skills:execute") && <div class="buttons small">{actionsFor(filters.state, !!(filters.error || filters.error_hash)).map((a) => <button type="button" onClick={() => setAction(a)}>{WORDS[a]}</button>)}</div>}
         {action && filter && <Start action={action} filter={filter} close={() => setAction(undefined)} started={(id) => { setAction(undefined); change({ job: id }); }} />}
     </>;
 }

@@ -1,7 +1,9 @@
 // The failures of the workspace, grouped by their errors.
-import { get } from "../api";
-import { useLoad } from "../hooks";
-import { Link } from "../router";
+import { useState } from "preact/hooks";
+import { can, get } from "../api";
+import { useLoad, useOffer } from "../hooks";
+import { Link, navigate } from "../router";
+import { Start } from "./bulk";
 import { Heading, number, T, Table, Time, Wait } from "../ui";
 
 interface Group { hash: string; reason: string | null; step: string | null; error: string | null; count: number; first_at: string; last_at: string; execution_id: string; responder_id: string;
@@ -14,6 +16,7 @@ function names(group: Group): string {
 
 export function Errors() {
     const loaded = useLoad("errors", (signal) => get<{ considered: number; has_more: boolean; groups: Group[] }>("/executions/errors?limit=50", signal), 10000);
+    const [retried, setRetried] = useState<Group>(), offered = useOffer()?.operations.has("POST /executions/bulk"), retries = offered && can("workflows:execute", "skills:execute");
     return <>
         <Heading title="Failures">Failures by error</Heading>
         <Wait of={loaded}>{(page) => <>
@@ -25,7 +28,10 @@ export function Errors() {
                 { title: "Step", class: "c-id wide", cell: (g) => <T>{g.step}</T> },
                 { title: "Workflow or skill", class: "wide", cell: (g) => <T>{names(g)}</T> },
                 { title: "Last", class: "c-time", cell: (g) => <Link to={`/runs/${g.execution_id}`}><Time at={g.last_at} /></Link> },
+                ...(retries ? [{ title: "Actions", class: "c-one", cell: (g: Group) => <button type="button" onClick={() => setRetried(g)}>Retry all…</button> }] : []),
             ]} />
         </>}</Wait>
+        {retried && <Start action="retry" filter={{ error_hash: retried.hash }} close={() => setRetried(undefined)}
+            started={(id) => navigate(`/runs?error_hash=${encodeURIComponent(retried.hash)}&job=${encodeURIComponent(id)}`)} />}
     </>;
 }
