@@ -41,8 +41,9 @@ static struct log_copy *log_copy_new(void *ctx, const struct config *config)
     c->pid = getpid();
     c->redis = redis_new(c, config->redis.socket);
     c->entries_max = config->executor.live_log_mib * (1 << 20) / LOG_STREAM_ENTRY_MAX;
+    /* the rest is zeros */
     if (gethostname(c->host, sizeof c->host - 1) != 0)
-        strcpy(c->host, "?");
+        c->host[0] = '?';
     redis_keys_set_prefix(config->redis.prefix);
     return c;
 }
