@@ -10,6 +10,13 @@ enum {
     CLAIM_BATCH_MIN = 8,
 };
 
+/* Sums over the last transactions, of which each counts three quarters of the next one: of their number,
+ * claims, times, squares of claims, and products. They give the straight line of time by claims that fits
+ * best. */
+struct claim_costs {
+    double count, claims, us, squares, products;
+};
+
 struct claim_intake {
     void (*on_claimable)(void *arg);
     void *arg;
@@ -25,8 +32,9 @@ struct claim_intake {
     int allowance;
     /* Claimed since claim_intake_allow was called, and how long the oldest of them had waited. */
     int64_t claimed, oldest_ms;
-    /* How many runs one transaction claims at most. */
+    /* How many runs one transaction claims at most, and what earlier ones took. */
     size_t batch_max;
+    struct claim_costs costs;
 };
 
 struct claim_intake *claim_intake_new(void *ctx, void (*on_claimable)(void *arg), void *arg)
@@ -199,15 +207,47 @@ void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t 
     pthread_mutex_unlock(&in->lock);
 }
 
+static void add_costs(struct claim_costs *c, double claims, double us)
+{
+    const double kept = 3.0 / 4;
+    c->count = c->count * kept + 1;
+    c->claims = c->claims * kept + claims;
+    c->us = c->us * kept + us;
+    c->squares = c->squares * kept + claims * claims;
+    c->products = c->products * kept + claims * us;
+}
+
+/* How many claims fit into CLAIM_TARGET_US. Where the part that every transaction takes is more than half of
+ * that, as on a busy machine: so many that this part is half of the time. Fewer would not make others wait
+ * much less, and the backlog would drain slower for it. */
+static double wanted_claims(const struct claim_costs *c)
+{
+    double spread = c->count * c->squares - c->claims * c->claims;
+    double each_us = c->us / c->claims;
+    double fixed_us = 0;
+    /* transactions of one size do not tell the two parts apart */
+    if (spread > c->count * c->count) {
+        double slope = (c->count * c->products - c->claims * c->us) / spread;
+        if (slope > each_us / COMMIT_BATCH_MAX && slope < each_us) {
+            fixed_us = (c->us - slope * c->claims) / c->count;
+            each_us = slope;
+        }
+    }
+    return (fixed_us < CLAIM_TARGET_US / 2.0 ? CLAIM_TARGET_US - fixed_us : fixed_us) / each_us;
+}
+
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us)
 {
-    size_t wanted = took_us > 0 ? claimed * CLAIM_TARGET_US / (size_t)took_us : COMMIT_BATCH_MAX;
-    if (claimed < CLAIM_BATCH_MIN)
-        return; /* mostly the time that every transaction takes */
+    if (claimed == 0 || took_us <= 0)
+        return;
     pthread_mutex_lock(&in->lock);
-    /* A short batch says nothing about a larger one, except that it was slow already. */
-    if (claimed >= in->batch_max || wanted < in->batch_max)
-        in->batch_max = (3 * in->batch_max + wanted + 3) / 4;
+    add_costs(&in->costs, (double)claimed, (double)took_us);
+    double wanted = wanted_claims(&in->costs);
+    size_t most = wanted < COMMIT_BATCH_MAX ? (size_t)wanted : COMMIT_BATCH_MAX;
+    /* A short batch says nothing about a larger one, except that it was slow already; of very few claims it
+     * is mostly the time that every transaction takes. */
+    if (claimed >= CLAIM_BATCH_MIN && (claimed >= in->batch_max || most < in->batch_max))
+        in->batch_max = (3 * in->batch_max + most + 3) / 4;
     if (in->batch_max < CLAIM_BATCH_MIN)
         in->batch_max = CLAIM_BATCH_MIN;
     if (in->batch_max > COMMIT_BATCH_MAX)

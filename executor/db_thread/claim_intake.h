@@ -60,8 +60,9 @@ struct claimables {
  * first, as there are free slots and room, and the scan. What does not fit stays for the next transaction.
  * False: nothing to claim now. */
 bool claim_intake_take(struct claim_intake *in, size_t room, struct claimables *r);
-/* A transaction with so many claims took so long: the next ones claim as many as fit into 15 ms by that
- * measure, at least 8. */
+/* A transaction with so many claims took so long: the next ones claim as many as fit into 15 ms by the last
+ * of these, at least 8; where what every transaction takes is more than half of that, so many that it is half
+ * of the whole. */
 void claim_intake_note_claims(struct claim_intake *in, size_t claimed, int64_t took_us);
 /* True if claim_intake_take would find something. */
 bool claim_intake_has_work(struct claim_intake *in);

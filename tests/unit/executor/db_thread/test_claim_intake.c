@@ -208,3 +208,27 @@ Test(claim_intake, claims_no_more_than_the_pace_allows)
     cr_assert(found.limit == 20 && found.ids_n == 7 && !found.paced);
     talloc_free(in);
 }
+
+/* Times of transactions of many sizes, as a backlog and a busy machine cause them. */
+static size_t limit_after(struct claim_intake *in, int64_t fixed_us, int64_t each_us)
+{
+    for (size_t i = 0; i < 60; i++) {
+        size_t n = i % 3 == 0 ? 1 + i % 7 : next_limit(in);
+        claim_intake_note_claims(in, n, fixed_us + (int64_t)n * each_us);
+    }
+    return next_limit(in);
+}
+
+Test(claim_intake, claims_enough_to_be_worth_a_transaction)
+{
+    struct claim_intake *in = intake_new();
+    claim_intake_add_slots(in, COMMIT_BATCH_MAX);
+    size_t busy = limit_after(in, 60000, 3000);
+    cr_expect(busy >= 18 && busy <= 24, "%zu: the part of all is 60 of 120 ms", busy);
+    size_t flush = limit_after(in, 12000, 200);
+    cr_expect(flush >= 52 && flush <= 62, "%zu: 12 / 0.2", flush);
+    size_t quick = limit_after(in, 3000, 240);
+    cr_expect(quick >= 46 && quick <= 54, "%zu: (15 - 3) / 0.24", quick);
+    cr_expect_eq(limit_after(in, 1000, 5000), 8U, "slow runs are not gathered");
+    talloc_free(in);
+}
