@@ -6,7 +6,9 @@ the network and the other nodes add is not in the figures. Prints medians and th
 """
 import argparse
 import json
+import os
 import statistics
+import sys
 
 from bench import Bench
 import runs  # bench has set the path
@@ -18,6 +20,7 @@ def measure(benches, rounds, what):
     for n in range(rounds):
         for mode in sorted(benches, reverse=n % 2 == 0):
             found[mode].append(what(benches[mode]))
+            print(f"{mode:3} {round(found[mode][-1])} a second", file=sys.stderr, flush=True)
     return found
 
 
@@ -31,6 +34,7 @@ def main():
     options.add_argument("--seconds", type=int, default=4)
     options.add_argument("--rounds", type=int, default=2)
     o = options.parse_args()
+    os.environ.setdefault("BENCH_WORKSPACES", "1")
     benches = {"off": Bench(), "on": Bench({"mariadb.galera": "1"})}
     try:
         for bench in benches.values():

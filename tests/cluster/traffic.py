@@ -9,7 +9,7 @@ import time
 import uuid
 
 from book import CUT, Book, Run
-from laboratory import APPLICATIONS, DATABASES, Failed, HostCaller, await_true, json_of
+from laboratory import APPLICATIONS, HostCaller, await_true, json_of
 from load import follow
 from skills import manifest, package
 
