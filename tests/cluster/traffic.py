@@ -198,6 +198,3 @@ class FileLoad:
         [[host]] = self.lab.sql(f"SELECT x.host FROM executions e JOIN executors x ON x.id = e.executor_id WHERE e.id = '{run.id}'")
         json_of(self.callers["app2"].call("POST", f"/executions/{run.id}/stop"), 200)
         return host
-
-
-__all__ = ["DATABASES", "Failed", "FileLoad", "Load", "PROGRAM", "UNSURE", "install_skill"]
