@@ -63,7 +63,7 @@ class Peer:
         self.programs[name] = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
 
     def wait_ready(self):
-        eventually(lambda: subprocess.run(["curl", "-s", "-o", "/dev/null", self.url]).returncode == 0, 20, "the peer's port")
+        eventually(lambda: subprocess.run(["curl", "-s", "-o", "/dev/null", self.url]).returncode == 0, 60, "the peer's port")
 
     def pids(self):
         return {role: p.pid for role, p in self.programs.items()}
@@ -85,8 +85,7 @@ class Peer:
 class Node(Peer):
     """Fastify, BullMQ and MariaDB."""
 
-    def __init__(self, bench):
-        super().__init__(bench)
+    def begin(self):
         subprocess.run(["npm", "ci", "--silent", "--ignore-scripts"], cwd=HERE, check=True, stdin=subprocess.DEVNULL)
         for role in ("api", "worker"):
             self.start(role, ["node", HERE / "peer.mjs", role, str(PROCESSES)])
@@ -96,8 +95,7 @@ class Node(Peer):
 class Php(Peer):
     """nginx, PHP-FPM, a list of Redis and MariaDB."""
 
-    def __init__(self, bench):
-        super().__init__(bench)
+    def begin(self):
         root, socket, is_root = self.stack.dir, self.stack.dir / "sockets/php-fpm.sock", os.geteuid() == 0
         places = {"DIR": root, "LOGS": root / "logs", "SOCKET": socket, "PORT": self.port, "SCRIPT": HERE / "peer.php", "CHILDREN": PHP_ACCEPTORS,
                   "USER": "user = root\ngroup = root" if is_root else "", "NGINX_USER": "user root;" if is_root else ""}
@@ -108,7 +106,7 @@ class Php(Peer):
             (root / f"peer-{name}").write_text(text)
         fpm = shutil.which("php-fpm") or next(pathlib.Path("/usr/sbin").glob("php-fpm*"))
         self.start("fpm", [fpm, *(["--allow-to-run-as-root"] if is_root else []), "--nodaemonize", "--fpm-config", root / "peer-fpm.conf"])
-        eventually(socket.exists, 20, "the socket of PHP-FPM")
+        eventually(socket.exists, 60, "the socket of PHP-FPM")
         self.start("nginx", ["nginx", "-c", root / "peer-nginx.conf"])
         self.start("worker", ["php", HERE / "peer.php", str(PHP_WORKERS)])
         self.wait_ready()
@@ -166,6 +164,7 @@ def main():
         keys = {"BENCH_KEYS": bench.main["key"], "BENCH_WORKFLOWS": bench.main["workflow"]}
         for name in names:
             peers[name] = {"BullMQ": Node, "PHP-FPM": Php}[name](bench)
+            peers[name].begin()
         sides = {"Millrace": Ours(bench), **peers}
         rounds = []
         for side in sides.values():
