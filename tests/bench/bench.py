@@ -61,10 +61,10 @@ RUNS = {"run-batch": BATCH_ITEMS}  # runs of one request, where rates and CPU ar
 
 
 class Bench:
-    def __init__(self, settings=None):
+    def __init__(self, settings=None, with_floors=True):
         subprocess.run(["make", "-s", "-j2", "all", "bench-tools"], cwd=ROOT, check=True)
         self.stack = Stack({"api.workers": str(WORKERS), "api.queue_ms": "100", "api.rate_limit_per_minute": "100000000", "log.level": "warn", **(settings or {})})
-        self.floors = []
+        self.floors, self.with_floors = [], with_floors
         self.tools = TOOLS
         self.running = True  # whether the executor runs
 
@@ -79,7 +79,8 @@ class Bench:
         for run in self.executions:
             client.finished(run)
         client.run(self.main["workflow"], {"n": 1}, key="bench-replay")  # the response that the case "replay" gets
-        self.start_floors()
+        if self.with_floors:
+            self.start_floors()
 
     def populate(self, credits):
         workspace = self.stack.workspace(credits=credits)
