@@ -10,7 +10,9 @@ import { Run } from "./screens/run";
 import { Errors } from "./screens/errors";
 import { WorkflowEdit, Workflows, WorkflowScreen } from "./screens/workflows";
 import { SkillScreen, Skills } from "./screens/skills";
+import { ScheduleEdit, ScheduleNew } from "./screens/scheduleform";
 import { ScheduleScreen, Schedules } from "./screens/schedules";
+import { WebhookEdit } from "./screens/webhookform";
 import { WebhookScreen, Webhooks } from "./screens/webhooks";
 import { Credits } from "./screens/credits";
 import { ExecutorLog } from "./screens/log";
@@ -93,6 +95,9 @@ const places: Place[] = [
     { title: "Credits", at: "credits", allowed: () => can("credits:read") },
 ];
 
+/** What a schedule starts needs the scope to execute it, besides that to change schedules. */
+const mayMakeSchedules = () => can("schedules:write") && can("workflows:execute", "skills:execute");
+
 const Missing = () => <div><Heading title="Not found">Not found</Heading><p>There is no such page, or your key or role does not allow it. <Link to="/">To the start</Link></p></div>;
 
 function screen(parts: string[], shown: Place[]): ComponentChild {
@@ -107,8 +112,13 @@ function screen(parts: string[], shown: Place[]): ComponentChild {
         if (id === "new" || more === "edit") return can("workflows:write") ? <WorkflowEdit key={id} id={id === "new" ? undefined : id} /> : <Missing />;
         return id ? <WorkflowScreen key={id} id={id} /> : <Workflows />;
     case "skills": return id ? <SkillScreen key={id} slug={id} /> : <Skills />;
-    case "schedules": return id ? <ScheduleScreen key={id} id={id} /> : <Schedules />;
-    case "webhooks": return id ? <WebhookScreen key={id} id={id} /> : <Webhooks />;
+    case "schedules":
+        if (id === "new") return mayMakeSchedules() ? <ScheduleNew /> : <Missing />;
+        if (more === "edit") return can("schedules:write") ? <ScheduleEdit key={id} id={id!} /> : <Missing />;
+        return id ? <ScheduleScreen key={id} id={id} /> : <Schedules />;
+    case "webhooks":
+        if (id === "new" || more === "edit") return can("webhooks:write") ? <WebhookEdit key={id} id={id === "new" ? undefined : id} /> : <Missing />;
+        return id ? <WebhookScreen key={id} id={id} /> : <Webhooks />;
     case "credits": return <Credits />;
     default: return <Missing />;
     }

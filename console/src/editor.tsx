@@ -1,4 +1,5 @@
 // A JSON editor that shows errors in the lines they are about, and a form made from a JSON Schema.
+import type { ComponentChildren } from "preact";
 import { useMemo, useRef, useState } from "preact/hooks";
 import { Problem, type Violation } from "./api";
 import { brokenAt, entries, initial, lineOf, places, valueOf } from "./json";
@@ -44,21 +45,26 @@ export function JsonEditor({ label, text, onText, errors, rows = 24 }: { label: 
     </div>;
 }
 
-/** The violation of a member, taken from the 422 response: pointers begin with /inputs. */
-const errorAt = (problem: Problem | undefined, name: string): string | undefined => {
-    const at = `/inputs/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
+/** The violation of a member, taken from the 422 response: pointers begin with that of the whole. */
+const errorAt = (problem: Problem | undefined, base: string, name: string): string | undefined => {
+    const at = `${base}/${name.replaceAll("~", "~0").replaceAll("/", "~1")}`;
     return problem?.errors.find((e) => e.pointer === at || e.pointer.startsWith(at + "/"))?.message;
 };
 
-/** A form for inputs: a field for each property of the schema, or one JSON text. */
-export function InputsForm({ schema, submit, action }: { schema: unknown; submit: (inputs: unknown, key: string) => Promise<void>; action: string }) {
+/**
+ * A form for a value of a schema: a field for each property, or one JSON text, at first `empty`. `base` is the pointer of the value in the request,
+ * as a 422 response names it.
+ */
+export function InputsForm({ schema, submit, action, label = "Inputs as JSON", base = "/inputs", empty = "{}", children }: {
+    schema: unknown; submit: (inputs: unknown, key: string) => Promise<void>; action: string; label?: string; base?: string; empty?: string; children?: ComponentChildren;
+}) {
     const list = useMemo(() => entries(schema), [schema]);
     const [asJson, setAsJson] = useState(!list), [texts, setTexts] = useState<Record<string, string>>(() => Object.fromEntries((list ?? []).map((e) => [e.name, initial(e)])));
-    const [json, setJson] = useState("{}"), [problem, setProblem] = useState<Problem>(), [wrong, setWrong] = useState<Record<string, string>>({}), [busy, setBusy] = useState(false);
+    const [json, setJson] = useState(empty), [problem, setProblem] = useState<Problem>(), [wrong, setWrong] = useState<Record<string, string>>({}), [busy, setBusy] = useState(false);
     // the same form sent again, after a lost answer, starts no second run; a changed one has another key
     const sent = useRef({ inputs: "", key: "" });
     const collect = (): unknown => {
-        if (asJson) return JSON.parse(json || "{}");
+        if (asJson) return JSON.parse(json || empty);
         const inputs: Record<string, unknown> = {}, bad: Record<string, string> = {};
         for (const e of list ?? []) {
             try {
@@ -96,10 +102,10 @@ export function InputsForm({ schema, submit, action }: { schema: unknown; submit
     };
     const set = (name: string) => (e: { currentTarget: { value: string } }) => { const { value } = e.currentTarget; setTexts((old) => ({ ...old, [name]: value })); };
     return <form onSubmit={go} noValidate>
-        {asJson || !list ? <JsonEditor label="Inputs as JSON" rows={8} text={json} onText={setJson}
-            errors={(problem?.errors ?? []).map((e) => ({ ...e, pointer: e.pointer.replace(/^\/inputs/, "") }))} /> :
+        {asJson || !list ? <JsonEditor label={label} rows={8} text={json} onText={setJson}
+            errors={(problem?.errors ?? []).map((e) => ({ ...e, pointer: e.pointer.startsWith(base) ? e.pointer.slice(base.length) : e.pointer }))} /> :
             <div class="form">{list.map((e) => <Field key={e.name} label={(typeof e.schema.title === "string" ? e.schema.title : e.name) + (e.required ? " (required)" : "")} wide={e.kind === "json"}
-                hint={typeof e.schema.description === "string" ? e.schema.description : e.kind === "json" ? "JSON" : undefined} error={wrong[e.name] ?? errorAt(problem, e.name)}>
+                hint={typeof e.schema.description === "string" ? e.schema.description : e.kind === "json" ? "JSON" : undefined} error={wrong[e.name] ?? errorAt(problem, base, e.name)}>
                 {(a) => {
                     const value = texts[e.name] ?? "";
                     switch (e.kind) {
@@ -113,6 +119,6 @@ export function InputsForm({ schema, submit, action }: { schema: unknown; submit
             </Field>)}</div>}
         <ErrorBox problem={problem} />
         <div class="buttons actions"><button class="primary" disabled={busy}>{action}</button>
-            {list && <button type="button" aria-pressed={asJson} onClick={toggle}>As JSON</button>}</div>
+            {list && <button type="button" aria-pressed={asJson} onClick={toggle}>As JSON</button>}{children}</div>
     </form>;
 }

@@ -39,10 +39,11 @@ const screens = (made) => ({
     runs: "/runs", run: `/runs/${made.runs.broken}`, "run-letter": `/runs/${made.runs.letter}`, "run-hostile": `/runs/${made.runs.hostile}`, "run-children": `/runs/${made.runs.parent}`,
     "run-waiting": `/runs/${made.runs.waiting}`, "run-skill": `/runs/${made.runs.skill}`, failures: "/failures", workflows: "/workflows", workflow: `/workflows/${made.letter}`,
     "workflow-hostile": `/workflows/${made.hostile}`, edit: `/workflows/${made.broken}/edit`, skills: "/skills", skill: "/skills/word-count", schedules: "/schedules", schedule: `/schedules/${made.schedule}`,
+    "schedule-new": "/schedules/new", "schedule-edit": `/schedules/${made.schedule}/edit`, "webhook-new": "/webhooks/new", "webhook-edit": `/webhooks/${made.webhook}/edit`,
     webhooks: "/webhooks", webhook: `/webhooks/${made.webhook}`, credits: "/credits", "credits-responder": "/credits?by=responder", missing: "/nothing",
 });
 /** The screens of which the documentation has pictures, made with friendlier texts. */
-const PICTURED = new Set(["runs", "run", "failures", "workflows", "workflow", "edit", "skills", "skill", "schedules", "schedule", "webhooks", "webhook", "credits"]);
+const PICTURED = new Set(["runs", "run", "failures", "workflows", "workflow", "edit", "skills", "skill", "schedules", "schedule", "webhooks", "webhook", "credits", "schedule-edit", "webhook-edit"]);
 const offered = async () => new Set(Object.keys((await (await fetch(`${stack.url}/api/v1/openapi.json`)).json()).paths));
 
 test("the first screen is small and refers to nothing of elsewhere", async () => {
@@ -129,6 +130,10 @@ test("pictures for the documentation", { skip: !process.env.MILLRACE_SCREENSHOTS
                 if (name === "run") await visit.page.locator(".fall .name", { hasText: "charge" }).click();
                 await visit.picture(`${name}-${scheme}`);
             }
+            await visit.open(`/runs/${friendly.runs.waiting}`);
+            await visit.button("Signal…").click();
+            await visit.page.getByRole("dialog").getByLabel("ok (required)").waitFor();
+            await visit.picture(`signal-${scheme}`);
         }, { token: null, colorScheme: scheme === "dark" ? "dark" : "light", viewport: { width, height: scheme === "phone" ? 844 : 900 } });
     }
 });
@@ -162,6 +167,7 @@ test("what a tenant writes is text", async () => visiting(async (visit, page) =>
     await shown(`/workflows/${made.hostile}`, "workflow", "description", "hint");
     await shown("/schedules", "note");
     await shown(`/schedules/${made.schedule}`, "note");
+    await shown(`/schedules/${made.schedule}/edit`, "note");
     await shown("/webhooks", "webhook");
     await shown(`/webhooks/${made.webhook}`, "webhook");
     await shown("/credits", "workflow", "reason");
@@ -282,10 +288,18 @@ test("a running run is followed, gets a signal, and another one is stopped", asy
     const dialog = page.getByRole("dialog");
     assert.equal(await dialog.getByLabel("Name").inputValue(), "approved");
     await visit.accessible("dialog");
-    await dialog.getByLabel("Data").fill("{\"ok\": ");
+    // a form made from the schema of the wait; what the API says of the data stands at the field
+    await dialog.getByLabel("ok (required)").fill("no");
+    await dialog.getByLabel("count").fill("-1");
+    await visit.button("Send", dialog).click();
+    await dialog.locator(".field-error").first().waitFor();
+    assert.equal(await dialog.getByLabel("count").getAttribute("aria-invalid"), "true");
+    await visit.accessible("signal with an error");
+    await visit.button("As JSON", dialog).click();
+    await dialog.getByLabel("Data as JSON").fill("{\"ok\": ");
     await visit.button("Send", dialog).click();
     await dialog.getByRole("alert").waitFor();
-    await dialog.getByLabel("Data").fill("{\"ok\": \"yes\"}");
+    await dialog.getByLabel("Data as JSON").fill("{\"ok\": \"yes\"}");
     await visit.button("Send", dialog).click();
     await page.locator(".state", { hasText: "succeeded" }).first().waitFor();
     await page.locator("pre", { hasText: "\"ok\": \"yes\"" }).first().waitFor();
@@ -444,7 +458,7 @@ test("what the scopes do not allow is not shown", async () => {
         await visit.open(`/runs/${made.runs.broken}`);
         await page.locator(".fall .name", { hasText: "charge" }).click();
         for (const name of ["Retry", "Retry from the failed step", "Retry from here", "Purge", "Stop"]) assert.equal(await visit.button(name).count(), 0, name);
-        for (const at of ["/credits", "/workflows", "/workflows/new", `/workflows/${made.broken}/edit`, "/webhooks", "/schedules", "/operator"]) {
+        for (const at of ["/credits", "/workflows", "/workflows/new", `/workflows/${made.broken}/edit`, "/webhooks", "/webhooks/new", "/schedules", "/schedules/new", "/operator"]) {
             await visit.open(at);
             await visit.heading("Not found").waitFor();
         }
@@ -453,7 +467,7 @@ test("what the scopes do not allow is not shown", async () => {
     const reader = await stack.key(made.workspace, ALL.filter((s) => s.endsWith(":read")));
     await visiting(async (visit) => {
         for (const [at, names] of [["/workflows", ["New workflow"]], [`/workflows/${made.letter}`, ["Run", "Edit", "Archive"]], ["/skills/word-count", ["Run"]], ["/schedules", ["Pause", "Run now"]],
-            [`/schedules/${made.schedule}`, ["Pause", "Run now", "Delete"]], [`/webhooks/${made.webhook}`, ["Send a test", "Redeliver", "Disable", "Delete"]]]) {
+            [`/schedules/${made.schedule}`, ["Pause", "Run now", "Edit", "Delete"]], ["/schedules", ["New schedule"]], ["/webhooks", ["New webhook"]], [`/webhooks/${made.webhook}`, ["Send a test", "Redeliver", "Edit", "New secret", "Disable", "Delete"]]]) {
             await visit.open(at);
             for (const name of names) assert.equal(await visit.button(name).count(), 0, `${name} at ${at}`);
         }
@@ -745,3 +759,102 @@ test("a group of failures is retried, after a preview", async () => {
         assert.equal(await visit.button("Retry all…").count(), 0);
     }, { token: reader.key });
 });
+
+test("a schedule is made and changed by its form, which shows the next times and what is wrong at the field", async () => visiting(async (visit, page) => {
+    await visit.open("/schedules");
+    await visit.button("New schedule").click();
+    await page.getByLabel("Starts").selectOption(`w/${made.letter}`);
+    const next = visit.card("Next times");
+    await next.locator("li").first().waitFor();
+    assert.equal(await next.locator("li").count(), 5);
+    await page.getByLabel("Cron").fill("61 * * * *");
+    await next.getByRole("alert").waitFor();
+    await visit.button("Store").click();
+    await page.locator(".field-error").first().waitFor();
+    assert.equal(await page.getByLabel("Cron").getAttribute("aria-invalid"), "true");
+    await visit.accessible("schedule with an error");
+    await page.getByLabel("Cron").fill("30 2 * * *");
+    await page.getByLabel("Time zone").fill("Europe/Nowhere");
+    await visit.button("Store").click();
+    await eventually(async () => await page.getByLabel("Time zone").getAttribute("aria-invalid") === "true", "the error at the zone");
+    await page.getByLabel("Time zone").fill("Europe/Berlin");
+    await page.getByLabel("Note").fill(hostile("form"));
+    await page.getByLabel("If the previous run goes on").selectOption("queue_one");
+    await page.getByLabel("Inputs as JSON").fill("{\n  \"reader\": \"Ada\",\n  \"count\": 0\n}");
+    await visit.button("Store").click();
+    await page.getByRole("list", { name: "Errors" }).getByText("Line 3").waitFor(); // the pointer of the 422
+    await page.getByLabel("Inputs as JSON").fill("{\"reader\": \"Ada\"}");
+    await visit.button("Store").focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/\/schedules\/[0-9a-f-]{36}$/);
+    const id = idOf(page), stored = await api.get(`/schedules/${id}`);
+    assert.deepEqual([stored.cron, stored.timezone, stored.overlap, stored.note, stored.inputs, stored.workflow_id], ["30 2 * * *", "Europe/Berlin", "queue_one", hostile("form"), { reader: "Ada" }, made.letter]);
+    await visit.button("Edit").click();
+    await page.getByLabel("Kind").selectOption("every");
+    await page.getByLabel("Every (seconds)").fill("5");
+    await visit.button("Store").click();
+    await eventually(async () => await page.getByLabel("Every (seconds)").getAttribute("aria-invalid") === "true", "the error at the period");
+    await page.getByLabel("Every (seconds)").fill("7200");
+    await page.getByLabel("Tags").fill("one\ntwo\n");
+    await visit.button("Store").click();
+    await page.waitForURL(/\/schedules\/[0-9a-f-]{36}$/);
+    const changed = await api.get(`/schedules/${id}`);
+    assert.deepEqual([changed.cron, changed.every_seconds, changed.tags, changed.timezone], [null, 7200, ["one", "two"], "Europe/Berlin"]);
+    await visit.button("Edit").click();
+    await page.getByLabel("Kind").selectOption("at");
+    await page.getByLabel("At", { exact: true }).fill("2001-01-01T00:00:00");
+    await visit.button("Store").click();
+    await page.locator("form").getByText("No time is left").last().waitFor();
+    await page.getByLabel("At", { exact: true }).fill("2099-12-31T23:59:58");
+    await visit.button("Store").click();
+    await page.waitForURL(/\/schedules\/[0-9a-f-]{36}$/);
+    assert.match((await api.get(`/schedules/${id}`)).at, /^2099-12-31T23:59:58/);
+    await visit.button("Delete").click();
+    await visit.button("Delete", page.getByRole("dialog")).click();
+    await page.waitForURL(/\/schedules$/);
+}));
+
+test("a webhook is made and changed by its form, and its secret is shown once", async () => visiting(async (visit, page) => {
+    await visit.open("/webhooks");
+    await visit.button("New webhook").click();
+    await page.getByLabel("URL").fill("gopher://example.com/");
+    await visit.button("Store").click();
+    await page.locator(".field-error").waitFor();
+    assert.equal(await page.getByLabel("URL").getAttribute("aria-invalid"), "true");
+    await visit.accessible("webhook with an error");
+    await page.getByLabel("URL").fill(`${peer.url}/hook`);
+    await page.getByLabel("Description").fill(hostile("described"));
+    await page.getByLabel("execution.stopped").uncheck();
+    await page.getByLabel("execution.waiting").focus();
+    await page.keyboard.press("Space");
+    await page.getByLabel("Only of").selectOption(made.letter);
+    await page.getByLabel("Only with all of these tags").fill("a tag");
+    await visit.button("Store").click();
+    const dialog = page.getByRole("dialog");
+    const first = await dialog.getByRole("region", { name: "Secret" }).innerText();
+    assert.match(first, /^whsec_/);
+    await visit.accessible("secret");
+    await visit.button("I have stored it", dialog).click();
+    await page.waitForURL(/\/webhooks\/[0-9a-f-]{36}$/);
+    const id = idOf(page), stored = await api.get(`/webhooks/${id}`);
+    assert.deepEqual([stored.url, stored.description, stored.filter], [`${peer.url}/hook`, hostile("described"), { workflow_id: made.letter, tags: ["a tag"] }]);
+    assert.deepEqual(new Set(stored.events), new Set(["execution.waiting", "execution.succeeded", "execution.failed"]));
+    await page.waitForFunction((text) => document.body.textContent.includes(text), hostile("described").slice(0, 60));
+    assert.ok(!(await page.content()).includes(first));
+    await visit.button("Edit").click();
+    await page.getByLabel("Only of").selectOption("");
+    await page.getByLabel("Only with all of these tags").fill("");
+    await page.getByLabel("Description").fill("");
+    await visit.button("Store").click();
+    await page.waitForURL(/\/webhooks\/[0-9a-f-]{36}$/);
+    const changed = await api.get(`/webhooks/${id}`);
+    assert.deepEqual([changed.description, changed.filter], [null, { workflow_id: null, tags: null }]);
+    await visit.button("New secret").click();
+    await visit.button("New secret", dialog).click();
+    const second = await page.getByRole("region", { name: "Secret" }).innerText();
+    assert.ok(second.startsWith("whsec_") && second !== first);
+    await visit.button("I have stored it", dialog).click();
+    await visit.button("Delete").click();
+    await visit.button("Delete", dialog).click();
+    await page.waitForURL(/\/webhooks$/);
+}));

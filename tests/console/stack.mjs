@@ -122,7 +122,8 @@ export async function seed(stack, peer, text = hostile) {
     made.broken = await api.workflow("broken", { steps: [step("prepare", "transform", { value: 1 }), step("charge", "http", { request: { method: "POST", url: `${peer.url}/fail` } }), step("after", "transform", { value: 2 })] });
     made.child = await api.workflow("child", { steps: [step("only", "transform", { value: 1 })] });
     made.parent = await api.workflow("parent", { steps: [step("call", "workflow", { workflow_id: made.child, inputs: {} }), step("again", "workflow", { workflow_id: made.child, inputs: {} })] });
-    made.approval = await api.workflow("approval", { steps: [step("wait", "wait", { signal: "approved", timeout_seconds: 3600, message: text("message") }), step("done", "transform", { value: "${/steps/wait/result/data}" })] });
+    made.approval = await api.workflow("approval", { steps: [step("wait", "wait", { signal: "approved", timeout_seconds: 3600, message: text("message"),
+        schema: { type: "object", required: ["ok"], properties: { ok: { type: "string", maxLength: 20, description: text("hint") }, count: { type: "integer", minimum: 0 } } } }), step("done", "transform", { value: "${/steps/wait/result/data}" })] });
     made.failing = await api.workflow("says-no", { steps: [step("no", "fail", { message: text("error") })] });
     const options = { tags: [text("tag").slice(0, 250)], metadata: { [text("metadata")]: text("metadata-value") } };
     made.runs = { hostile: await api.run(made.hostile, { inputs: { reader: text("reader") }, ...options }), letter: await api.run(made.letter, { inputs: { reader: "Ada" } }),

@@ -1,6 +1,7 @@
 // One run: what it was given, what came of it, when each step ran, and what can be done about it.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { can, canExecute, delay, follow, get, post, Problem, read, request, save, type Execution, type Nesting, type RunEvent, type Step } from "../api";
+import { can, canExecute, delay, follow, get, post, Problem, read, request, save, type Execution, type Nesting, type RunEvent, type Step, type Workflow } from "../api";
+import { InputsForm } from "../editor";
 import { asProblem, MIN_POLL_MS, useLoad, useNow } from "../hooks";
 import { Link, navigate } from "../router";
 import { Act, between, bytes, Dialog, duration, ErrorBox, Field, Heading, notify, number, State, T, Time, Value, Wait } from "../ui";
@@ -117,28 +118,42 @@ function Log({ run }: { run: Execution }) {
 }
 
 // --- actions ------------------------------------------------------------------------------------------------------------
-function SignalDialog({ run, name, close }: { run: Execution; name: string; close: () => void }) {
-    const [signal, setSignal] = useState(name), [text, setText] = useState(""), [problem, setProblem] = useState<Problem>(), [key] = useState(() => crypto.randomUUID());
-    const submit = async (event: Event) => {
-        event.preventDefault();
-        try {
-            JSON.parse(text || "null");
-        } catch (error) {
-            return setProblem(new Problem(0, "invalid_json", `The data are not JSON: ${(error as Error).message}`));
-        }
-        try {
-            const answer = await request<{ state: string }>("POST", `/executions/${run.id}/signals/${encodeURIComponent(signal)}`, { text: text || "null", key });
-            notify(answer.state === "delivered" ? "The waiting step has got the signal" : "The signal is kept for the next wait");
-            close();
-        } catch (error) {
-            setProblem(asProblem(error));
-        }
+/** The schema of the data for which a wait of this name waits: of the step anywhere in the program. */
+export function signalSchema(program: unknown, step: string): unknown {
+    if (!program || typeof program !== "object") return undefined;
+    const { type, name, schema } = program as Record<string, unknown>;
+    if (type === "wait" && name === step) return schema;
+    for (const inner of Object.values(program)) {
+        const found = signalSchema(inner, step);
+        if (found !== undefined) return found;
+    }
+    return undefined;
+}
+
+/** What the last event of a wait says; undefined: the run has not waited. */
+interface Waiting { signal: string; name: string; message: string | undefined }
+
+/** The program of the run, if it is that of the workflow's present version. */
+const programOf = async (run: Execution, signal: AbortSignal): Promise<unknown> => {
+    if (!can("workflows:read")) return null;
+    const flow = await get<Workflow>(`/workflows/${run.responderId}`, signal);
+    return flow.version === run.detail.version ? flow.program : null;
+};
+
+function SignalDialog({ run, waiting, close }: { run: Execution; waiting: Waiting | undefined; close: () => void }) {
+    const [name, setName] = useState(waiting?.signal ?? ""), program = useLoad(run.id, (signal) => programOf(run, signal).catch(() => null));
+    const send = async (data: unknown, key: string) => {
+        if (!/^[A-Za-z0-9_.-]{1,64}$/.test(name)) throw new Problem(0, "invalid_name", "The name must have 1 to 64 letters, digits, dots, dashes or underscores.");
+        const answer = await request<{ state: string }>("POST", `/executions/${run.id}/signals/${encodeURIComponent(name)}`, { text: JSON.stringify(data), key });
+        notify(answer.state === "delivered" ? "The waiting step has got the signal" : "The signal is kept for the next wait");
+        close();
     };
-    return <Dialog title="Send a signal" close={close}><form onSubmit={submit} class="form">
-        <Field label="Name" wide>{(a) => <input {...a} required pattern="[A-Za-z0-9_.\-]{1,64}" value={signal} onInput={(e) => setSignal(e.currentTarget.value)} />}</Field>
-        <Field label="Data" hint="JSON; empty for null" wide>{(a) => <textarea {...a} rows={5} class="mono" value={text} onInput={(e) => setText(e.currentTarget.value)} />}</Field>
-        <div class="field wide"><ErrorBox problem={problem} /><div class="buttons"><button class="primary">Send</button><button type="button" onClick={close}>Cancel</button></div></div>
-    </form></Dialog>;
+    return <Dialog title="Send a signal" close={close}>
+        {waiting?.message && <p><T>{waiting.message}</T></p>}
+        <Field label="Name" wide>{(a) => <input {...a} required value={name} onInput={(e) => setName(e.currentTarget.value)} />}</Field>
+        <Wait of={program}>{(of) => <InputsForm key={name === waiting?.signal ? "known" : "any"} schema={name === waiting?.signal ? signalSchema(of, waiting.name) : undefined} submit={send} action="Send"
+            label="Data as JSON" base="" empty="null"><button type="button" onClick={close}>Cancel</button></InputsForm>}</Wait>
+    </Dialog>;
 }
 
 function Actions({ run, events, reload, retry }: { run: Execution; events: RunEvent[]; reload: () => void; retry: (from?: string) => Promise<void> }) {
@@ -152,7 +167,7 @@ function Actions({ run, events, reload, retry }: { run: Execution; events: RunEv
         {over && !run.isPurged && run.detail.type === "workflow" && failedStep && <Act class="primary" run={() => retry("failed")}>Retry from the failed step</Act>}
         {over && !run.isPurged && <Act run={() => retry()}>Retry</Act>}
         {over && !run.isPurged && can("executions:purge") && <Act class="danger" confirm="Erase the inputs, outputs and texts of this run for ever?" done="Purged" run={() => request("DELETE", `/executions/${run.id}`).then(reload)}>Purge</Act>}
-        {signal && <SignalDialog run={run} name={waiting ? String(dataOf(waiting).signal) : ""} close={() => setSignal(false)} />}
+        {signal && <SignalDialog run={run} waiting={waiting && { signal: String(dataOf(waiting).signal), name: String(dataOf(waiting).name), message: typeof dataOf(waiting).message === "string" ? dataOf(waiting).message : undefined }} close={() => setSignal(false)} />}
     </>;
 }
 

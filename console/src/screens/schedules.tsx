@@ -36,7 +36,7 @@ export function Schedules() {
     });
     const changed = () => { void pages.refresh(); setTurn((n) => n + 1); };
     return <>
-        <Heading title="Schedules">Schedules</Heading>
+        <Heading title="Schedules" actions={can("schedules:write") && can("workflows:execute", "skills:execute") && <button type="button" class="primary" onClick={() => navigate("/schedules/new")}>New schedule</button>}>Schedules</Heading>
         <ErrorBox problem={pages.error} retry={pages.reload} />
         <Table tall label="Schedules" rows={pages.rows} id={(s) => s.id} more={pages.more} loading={pages.loading} loadMore={pages.loadMore} empty="There is no schedule yet." columns={[
             { title: "State", class: "c-state", cell: (s) => <State of={s.state} /> },
@@ -64,6 +64,7 @@ export function ScheduleScreen({ id }: { id: string }) {
         <Heading title={title} actions={s && <>
             {can("executions:read") && <Link to={`/runs?schedule=${id}`}>Runs</Link>}
             <Buttons of={s} changed={changed} />
+            {mayChange(s) && <button type="button" onClick={() => navigate(`/schedules/${id}/edit`)}>Edit</button>}
             {mayChange(s) && <Act class="danger" confirm="Delete this schedule?" done="Deleted" run={async () => { await request("DELETE", at); navigate("/schedules"); }}>Delete</Act>}
         </>}><T>{title}</T></Heading>
         <Wait of={loaded}>{(schedule) => <>

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { can, get, post, request, type Delivery, type Webhook } from "../api";
 import { useLoad, usePages } from "../hooks";
 import { Link, navigate } from "../router";
+import { SecretDialog } from "./webhookform";
 import { Act, Dialog, ErrorBox, Heading, notify, number, State, T, Table, Time, Wait } from "../ui";
 
 export function Webhooks() {
@@ -10,7 +11,7 @@ export function Webhooks() {
         return { rows: page.webhooks, next: page.next_cursor };
     });
     return <>
-        <Heading title="Webhooks">Webhooks</Heading>
+        <Heading title="Webhooks" actions={can("webhooks:write") && <button type="button" class="primary" onClick={() => navigate("/webhooks/new")}>New webhook</button>}>Webhooks</Heading>
         <ErrorBox problem={pages.error} retry={pages.reload} />
         <Table tall label="Webhooks" rows={pages.rows} id={(w) => w.id} more={pages.more} loading={pages.loading} loadMore={pages.loadMore} empty="There is no webhook yet." columns={[
             { title: "State", class: "c-state", cell: (w) => w.enabled ? <State of="active" /> : <span class="state">■ disabled</span> },
@@ -46,7 +47,7 @@ async function redeliver(at: string): Promise<void> {
 }
 
 export function WebhookScreen({ id }: { id: string }) {
-    const at = `/webhooks/${encodeURIComponent(id)}`, [shown, setShown] = useState<Delivery>();
+    const at = `/webhooks/${encodeURIComponent(id)}`, [shown, setShown] = useState<Delivery>(), [secret, setSecret] = useState<string>();
     const loaded = useLoad(id, (signal) => get<Webhook>(at, signal), 10000), w = loaded.data;
     const pages = usePages<Delivery>(id, async (after, signal) => {
         const page = await get<{ deliveries: Delivery[]; next_cursor: string | null }>(`${at}/deliveries?limit=100${after ? `&after=${after}` : ""}`, signal);
@@ -58,6 +59,8 @@ export function WebhookScreen({ id }: { id: string }) {
         <Heading title={w?.url ?? id} actions={w && write && <>
             <Act done="The test message will be sent" disabled={!w.enabled} run={() => post(`${at}/test`).then(() => pages.refresh())}>Send a test</Act>
             <Act disabled={!w.enabled} confirm="Send again what has failed in the last seven days?" run={() => redeliver(at).then(() => pages.refresh())}>Redeliver failures</Act>
+            <button type="button" onClick={() => navigate(`/webhooks/${id}/edit`)}>Edit</button>
+            <Act confirm="Replace the secret? The previous one signs, too, for 24 hours." run={() => request<Webhook>("PATCH", at, { body: { rotate_secret: true } }).then((made) => setSecret(made.secret))}>New secret</Act>
             <Act done={w.enabled ? "Disabled" : "Enabled"} run={() => request("PATCH", at, { body: { enabled: !w.enabled } }).then(loaded.reload)}>{w.enabled ? "Disable" : "Enable"}</Act>
             <Act class="danger" confirm="Delete this webhook and its deliveries?" done="Deleted" run={async () => { await request("DELETE", at); navigate("/webhooks"); }}>Delete</Act>
         </>}><T>{w?.url ?? id}</T></Heading>
@@ -81,6 +84,7 @@ export function WebhookScreen({ id }: { id: string }) {
                 ...(write ? [{ title: "Actions", class: "c-one", cell: (d: Delivery) => d.state === "failed" || d.state === "delivered" ?
                     <Act disabled={!w?.enabled} done="It will be sent again" run={() => post(`${at}/deliveries/${d.id}/redeliver`).then(() => pages.refresh())}>Redeliver</Act> : null }] : []),
             ]} /></section>
+        {secret && <SecretDialog secret={secret} close={() => setSecret(undefined)} />}
         {shown && <DeliveryDialog of={shown} close={() => setShown(undefined)} />}
     </>;
 }
