@@ -9,8 +9,9 @@ let dir, c;
 before(async () => {
     const { build } = await import(path.join(ROOT, "console/node_modules/esbuild/lib/main.js"));
     dir = await mkdtemp("/tmp/mr-units-");
-    const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries",
-        "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./hooks": "pauseAfter" };
+    const names = { "./api": "parser query", "./json": "places lineOf brokenAt kindOf entries initial valueOf", "./editor": "syntaxError", "./charts": "ceiling", "./screens/run": "tries signalSchema",
+        "./screens/runs": "rates", "./screens/credits": "period", "./screens/operator": "limitOf throughput", "./screens/bulk": "bulkFilter actionsFor", "./screens/log": "fieldsOf joined LINES_MAX",
+        "./screens/scheduleform": "NEW bodyOf timesOf said", "./screens/webhookform": "webhookBody", "./hooks": "pauseAfter" };
     const contents = Object.entries(names).map(([file, list]) => `export { ${list.split(" ").join(", ")} } from "${file}";`).join("\n");
     await build({ stdin: { contents, resolveDir: path.join(ROOT, "console/src"), loader: "ts" }, bundle: true, format: "esm", platform: "node", outfile: path.join(dir, "all.mjs"),
         jsx: "automatic", jsxImportSource: "preact", logLevel: "error",
@@ -135,4 +136,43 @@ test("a bulk job has the filters of the list, or is not offered", () => {
     assert.equal(c.bulkFilter({ ...none, schedule: "x" }), undefined);
     assert.deepEqual(c.actionsFor("", true), ["retry"]);
     assert.deepEqual(["", "queued", "running", "failed"].map((state) => c.actionsFor(state)), [["stop", "retry"], ["stop"], ["stop"], ["retry"]]);
+});
+
+test("the schema of a signal is that of the wait with the name, wherever it stands in the program", () => {
+    const schema = { type: "object" }, program = { steps: [{ name: "a", type: "transform", value: { type: "wait", name: "other" } }, { name: "b", type: "parallel", branches: [[{ name: "w", type: "wait", signal: "go", schema }]] }] };
+    assert.equal(c.signalSchema(program, "w"), schema);
+    assert.equal(c.signalSchema(program, "a"), undefined);
+    assert.equal(c.signalSchema(null, "w"), undefined);
+});
+
+test("the form of a schedule sends the members of its kind, and what is no number as it is", () => {
+    const form = { ...c.NEW, target: "w/1", note: "n", tags: " one \n\ntwo", inputs: "{\"a\": 1}" };
+    assert.deepEqual(c.bodyOf(form, true), { workflow_id: "1", cron: "0 6 * * MON-FRI", timezone: "UTC", start_at: null, end_at: null, overlap: "skip", jitter_seconds: 0, catch_up_seconds: 60, note: "n", tags: ["one", "two"], inputs: { a: 1 } });
+    assert.deepEqual(c.bodyOf({ ...form, target: "s/count", kind: "every", every: "12x" }, true).every_seconds, "12x");
+    assert.equal(c.bodyOf({ ...form, target: "s/count" }, true).skill, "count");
+    assert.equal("workflow_id" in c.bodyOf(form, false), false);
+    assert.deepEqual(c.timesOf({ ...form, kind: "at", at: "" }), { at: "", timezone: "UTC", start_at: null, end_at: null });
+    assert.throws(() => c.bodyOf({ ...form, inputs: "{" }, true), SyntaxError);
+});
+
+test("what a problem says of a member is found by its pointer, or by its name at the beginning", () => {
+    const problem = (status, message, errors = []) => ({ status, message, errors });
+    assert.equal(c.said(problem(422, "wrong", [{ pointer: "/cron", message: "no" }]), "cron"), "no");
+    assert.equal(c.said(problem(422, "wrong", [{ pointer: "/tags/0", message: "no" }]), "filter", "tags"), "no");
+    assert.equal(c.said(problem(422, "wrong", [{ pointer: "/cronies", message: "no" }]), "cron"), undefined);
+    assert.equal(c.said(problem(400, "every_seconds must be an integer"), "every_seconds"), "every_seconds must be an integer");
+    assert.equal(c.said(problem(503, "every_seconds must be an integer"), "every_seconds"), undefined);
+    assert.equal(c.said(undefined, "cron"), undefined);
+});
+
+test("the form of a webhook removes what is empty", () => {
+    const form = { url: " https://x/ ", description: "", events: ["execution.failed"], responder: "", tags: "\n a \n" };
+    assert.deepEqual(c.webhookBody(form), { url: "https://x/", description: null, events: ["execution.failed"], filter: { workflow_id: null, tags: ["a"] } });
+});
+
+test("lines of the log: fields as in the file, the newest first, and only so many", () => {
+    assert.equal(c.fieldsOf({ host: "h", at: "t", level: "info", process: "p", event: "e", execution: "x", n: 1, message: "two words", cut: true }), "execution=x n=1 message=\"two words\" cut=true");
+    const rows = (from, to) => Array.from({ length: to - from }, (_, i) => ({ id: String(from + i), line: null }));
+    assert.deepEqual(c.joined(rows(0, 2), rows(2, 4)).map((r) => r.id), ["3", "2", "0", "1"]);
+    assert.equal(c.joined(rows(0, c.LINES_MAX), rows(0, 5)).length, c.LINES_MAX);
 });

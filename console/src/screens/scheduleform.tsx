@@ -3,7 +3,6 @@ import { useMemo, useState } from "preact/hooks";
 import { can, get, Problem, query, request, type Schedule, type Skill, type WorkflowItem } from "../api";
 import { JsonEditor, syntaxError } from "../editor";
 import { asProblem, skills, useLoad } from "../hooks";
-import { entries } from "../json";
 import { navigate } from "../router";
 import { Choice, ErrorBox, Field, Heading, notify, T, Time, Wait } from "../ui";
 
@@ -113,12 +112,6 @@ function Form({ id, from, targets }: { id: string | undefined; from: Fields; tar
         <div class="buttons actions"><button class="primary" disabled={busy || !f.target || !!syntaxError(f.inputs || "{}")}>Store</button>
             <button type="button" onClick={() => navigate(id ? `/schedules/${id}` : "/schedules")}>Cancel</button></div>
     </form>;
-}
-
-/** The members that the inputs must have, with what the schema says of their beginning. */
-export function inputsFor(schema: unknown): string {
-    const required = (entries(schema) ?? []).filter((e) => e.required).map((e): [string, unknown] => [e.name, e.schema.default ?? (e.kind === "number" ? 0 : e.kind === "boolean" ? false : e.kind === "choice" ? (e.schema.enum as unknown[])[0] : e.kind === "json" ? null : "")]);
-    return JSON.stringify(Object.fromEntries(required), null, 2);
 }
 
 /** What a new schedule can start: what this key may execute. */

@@ -6,14 +6,14 @@ import { navigate } from "../router";
 import { Choice, Dialog, ErrorBox, Field, Heading, notify, T, Wait } from "../ui";
 import { said } from "./scheduleform";
 
-export const EVENTS = ["execution.started", "execution.waiting", "execution.succeeded", "execution.failed", "execution.stopped", "webhook.disabled", "budget.soft", "budget.exceeded", "credits.low", "credits.spend_high"] as const;
+const EVENTS = ["execution.started", "execution.waiting", "execution.succeeded", "execution.failed", "execution.stopped", "webhook.disabled", "budget.soft", "budget.exceeded", "credits.low", "credits.spend_high"] as const;
 const ENDS = ["execution.succeeded", "execution.failed", "execution.stopped"];
 
-export interface Fields { url: string; description: string; events: string[]; responder: string; tags: string }
-export const NEW: Fields = { url: "https://", description: "", events: ENDS, responder: "", tags: "" };
-export const fieldsOf = (w: Webhook): Fields => ({ url: w.url, description: w.description ?? "", events: [...w.events], responder: w.filter.workflow_id ?? "", tags: (w.filter.tags ?? []).join("\n") });
+interface Fields { url: string; description: string; events: string[]; responder: string; tags: string }
+const NEW: Fields = { url: "https://", description: "", events: ENDS, responder: "", tags: "" };
+const fieldsOf = (w: Webhook): Fields => ({ url: w.url, description: w.description ?? "", events: [...w.events], responder: w.filter.workflow_id ?? "", tags: (w.filter.tags ?? []).join("\n") });
 /** The body of the request. A member that is null is removed. */
-export function bodyOf(f: Fields): Record<string, unknown> {
+export function webhookBody(f: Fields): Record<string, unknown> {
     const tags = f.tags.split("\n").map((line) => line.trim()).filter(Boolean);
     return { url: f.url.trim(), description: f.description || null, events: f.events, filter: { workflow_id: f.responder || null, tags: tags.length ? tags : null } };
 }
@@ -40,7 +40,7 @@ function Form({ id, from, responders }: { id: string | undefined; from: Fields; 
         setBusy(true);
         setProblem(undefined);
         try {
-            const stored = await request<Webhook>(id ? "PATCH" : "POST", id ? `/webhooks/${id}` : "/webhooks", { body: bodyOf(f) });
+            const stored = await request<Webhook>(id ? "PATCH" : "POST", id ? `/webhooks/${id}` : "/webhooks", { body: webhookBody(f) });
             if (stored.secret) setMade(stored);
             else {
                 notify("The webhook is stored");

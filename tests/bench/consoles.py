@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Open consoles: consoles.py [--consoles 100] [--seconds 6] [--rounds 4]. How many runs are accepted in a second (wrk, 16 connections) while
+consoles are open on the live screens, and without them in turn, as a ratio of the medians. The consoles are HTTP clients with sessions of
+their own that make the requests of console/src: half show the list of runs (the feed, and the first page again after an end, with the
+pauses of hooks.ts), a quarter one run (its event stream), a quarter the operator's overview or the executor log. Their reading takes time of
+the same machine. Starts a private stack. Prints one JSON object; exits with 1 if a bound is missed."""
+import argparse
+import http.client
+import json
+import os
+import statistics
+import subprocess
+import threading
+import time
+
+import bench_stack
+from stack import eventually
+
+WAITS = {"steps": [{"name": "w", "type": "wait", "signal": "go", "timeout_seconds": 3600}]}
+ECHO = {"inputs": {"type": "object"}, "steps": [{"name": "a", "type": "transform", "value": 1}]}
+PAGE = {"X-Millrace-Console": "1", "Sec-Fetch-Site": "same-origin"}
+WRK = bench_stack.ROOT / "tests/bench/wrk"
+MIN_POLL_S = 2
+
+
+class Console(threading.Thread):
+    """One page: its first requests, then its streams and refreshes until `end`."""
+
+    def __init__(self, stack, token, end):
+        super().__init__(daemon=True)
+        self.stack, self.end, self.requests, self.octets, self.fresh = stack, end, 0, 0, threading.Event()
+        self.ready, self.failure = threading.Event(), None
+        self.connection = http.client.HTTPConnection("127.0.0.1", stack.port, timeout=60)
+        answer = self.send("POST", "/session", json.dumps({"token": token}), {**PAGE, "Content-Type": "application/json"})
+        self.headers = {**PAGE, "Accept": "application/json", "Cookie": answer.headers["Set-Cookie"].split(";")[0]}
+
+    def send(self, method, path, body=None, headers=None):
+        self.connection.request(method, "/api/v1" + path, body, headers or self.headers)
+        answer = self.connection.getresponse()
+        self.octets += len(answer.read())
+        self.requests += 1
+        assert answer.status == 200, (path, answer.status)
+        return answer
+
+    def run(self):
+        try:
+            self.screen()
+        except Exception as e:  # noqa: BLE001 - reported at the end
+            self.failure = self.failure or repr(e)
+
+    def poll(self, every, *paths):
+        """As useLoad: the pause grows with the time of the answer. The first turn makes the page ready."""
+        while not self.end.is_set():
+            began = time.monotonic()
+            for path in paths:
+                self.send("GET", path)
+            self.ready.set()
+            self.end.wait(max(MIN_POLL_S, every, min(60, 20 * (time.monotonic() - began))))
+
+    def follow(self, path):
+        """Reads a stream in a thread of its own. What arrives makes the page `fresh`."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.stack.port, timeout=60)
+        connection.request("GET", "/api/v1" + path, headers={**self.headers, "Accept": "text/event-stream"})
+        answer = connection.getresponse()
+        assert answer.status == 200, (path, answer.status)
+
+        def read():
+            try:
+                while not self.end.is_set() and (piece := answer.read1(1 << 16)):
+                    self.octets += len(piece)
+                    self.fresh.set()
+            except OSError as e:
+                self.failure = self.failure or repr(e)
+        threading.Thread(target=read, daemon=True).start()
+
+
+class RunsPage(Console):
+    def screen(self):
+        for path in ("/openapi.json", "/workflows?limit=1000", "/schedules?limit=1000", "/executions?limit=100"):
+            self.send("GET", path)
+        self.follow("/events")
+        self.ready.set()
+        pause = MIN_POLL_S
+        while not self.end.wait(pause):
+            self.fresh.wait(5 - MIN_POLL_S)
+            self.fresh.clear()
+            began = time.monotonic()
+            self.send("GET", "/executions?limit=100")
+            pause = max(MIN_POLL_S, min(60, 20 * (time.monotonic() - began)))
+
+
+class RunPage(Console):
+    def screen(self):
+        at = f"/executions/{self.execution}"
+        self.send("GET", f"{at}?include_step_results=true")
+        self.follow(f"{at}/events")
+        self.ready.set()
+        while not self.end.wait(MIN_POLL_S):
+            if self.fresh.is_set():
+                self.fresh.clear()
+                self.send("GET", f"{at}?include_step_results=true")
+
+
+class OverviewPage(Console):
+    def screen(self):
+        self.poll(5, "/operator/workspaces?limit=50&sort=load", "/operator/overview")
+
+
+class LogPage(Console):
+    def screen(self):
+        self.follow("/operator/executor-log")
+        self.ready.set()
+        self.end.wait()
+
+
+def open_consoles(stack, n, key, execution):
+    end, token, made = threading.Event(), stack.cli("operator", "create", "--name", f"bench {time.time()}", "--role", "viewer")["token"], []
+    for i in range(n):
+        kind = (RunsPage, RunPage, RunsPage, LogPage if i % 8 == 3 else OverviewPage)[i % 4]
+        made.append(kind(stack, token if kind in (OverviewPage, LogPage) else key, end))
+        made[-1].execution = execution
+    for console in made:
+        console.start()
+    for console in made:
+        assert console.ready.wait(60) and not console.failure, console.failure
+    return end, made
+
+
+def accepted(stack, key, flow, seconds):
+    """Accepted runs in a second."""
+    env = {**os.environ, "BENCH_DIR": str(WRK), "BENCH_KEYS": key, "BENCH_WORKFLOWS": flow}
+    done = subprocess.run(["wrk", "-t1", "-c16", f"-d{seconds}s", "--timeout", "10s", "-s", str(WRK / "accept.lua"), stack.url], env=env, capture_output=True, text=True, check=True)
+    result = json.loads(done.stdout.split("BENCH ")[1])
+    assert set(result["statuses"]) == {"202"}, result
+    return result["statuses"]["202"] * 1e6 / result["duration_us"]
+
+
+def drain(stack):
+    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM executions WHERE state = 1") == "0", 120, "an empty queue")
+
+
+def measure(stack):
+    workspace = stack.workspace(credits=10000000)
+    client = workspace.client()
+    flow, execution = workspace.put_workflow(ECHO), client.started(workspace.put_workflow(WAITS))
+    accepted(stack, client.key, flow, 2)
+    drain(stack)
+    rates, requests, octets = {"without": [], "with": []}, [], []
+    for _ in range(options.rounds):
+        rates["without"].append(accepted(stack, client.key, flow, options.seconds))
+        drain(stack)
+        end, consoles = open_consoles(stack, options.consoles, client.key, execution)
+        before, bytes_before = sum(c.requests for c in consoles), sum(c.octets for c in consoles)
+        rates["with"].append(accepted(stack, client.key, flow, options.seconds))
+        requests.append((sum(c.requests for c in consoles) - before) / options.seconds)
+        octets.append((sum(c.octets for c in consoles) - bytes_before) / options.seconds)
+        end.set()
+        assert not any(c.failure for c in consoles), [c.failure for c in consoles if c.failure]
+        drain(stack)
+    medians = {name: statistics.median(list_) for name, list_ in rates.items()}
+    return {"consoles": options.consoles, "accepted_per_s": {name: [round(r) for r in list_] for name, list_ in rates.items()},
+            "console_requests_per_s": round(statistics.median(requests), 1), "console_kib_per_s": round(statistics.median(octets) / 1024),
+            "ratio": round(medians["with"] / medians["without"], 3)}
+
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--consoles", type=int, default=100)
+parser.add_argument("--seconds", type=int, default=6)
+parser.add_argument("--rounds", type=int, default=4)
+options = parser.parse_args()
+bench_stack.run({"quotas.streams": "1000"}, measure, least={"ratio": 0.9})
