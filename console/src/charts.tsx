@@ -36,6 +36,6 @@ export function Bars({ rows }: { rows: (Sums & { name: string; to?: string | und
     return <ol class="bars">{[...rows].sort((a, b) => b.used - a.used).slice(0, 100).map((r) => <li>
         {r.to ? <Link to={r.to}><T>{r.name}</T></Link> : <T>{r.name}</T>}
         <span class="bar-cell"><svg viewBox="0 0 100 14" preserveAspectRatio="none" aria-hidden="true"><rect class="bar" width={Math.max(0, 100 * r.used / top)} height="14" /></svg></span>
-        <span class="n">{number(r.used)}</span><span class="n dim">{number(r.runs)} runs</span>
+        <span class="n">{number(r.used)}</span><span class="n dim">{number(r.runs)} {r.runs === 1 ? "run" : "runs"}</span>
     </li>)}</ol>;
 }

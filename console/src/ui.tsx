@@ -188,7 +188,8 @@ export function Table<R>({ label, columns, rows, id, more, loading, loadMore, em
         requestAnimationFrame(() => at.querySelector<HTMLElement>(`tr[data-index="${index}"]`)?.querySelector<HTMLElement>(kind)?.focus({ preventScroll: true }));
     };
     const span = columns.length + (selection ? 1 : 0);
-    const gap = (count: number) => count > 0 && <tr class="gap" aria-hidden="true"><td colSpan={span} style={{ height: `${count * ROW}px` }} /></tr>;
+    // without colSpan: columns that a narrow screen does not show would be made again by it, and take room
+    const gap = (count: number) => count > 0 && <tr class="gap" aria-hidden="true"><td style={{ height: `${count * ROW}px` }} /></tr>;
     return <div class={tall ? "table tall" : "table"} ref={box} onScroll={measure} onKeyDown={move} tabIndex={0} role="region" aria-label={label}>
         <table aria-rowcount={rows.length + 1}>
             <thead><tr>

@@ -24,11 +24,11 @@ export function Errors() {
             <Table tall label="Failures by error" rows={page.groups} id={(g) => g.hash} empty="No run has failed." columns={[
                 { title: "Runs", class: "c-num", cell: (g) => number(g.count) },
                 { title: "Error", cell: (g) => <Link to={`/runs?error_hash=${encodeURIComponent(g.hash)}`}><T>{g.error || g.reason || "without a text"}</T></Link> },
-                { title: "Reason", class: "c-id wide", cell: (g) => <code>{g.reason}</code> },
-                { title: "Step", class: "c-id wide", cell: (g) => <T>{g.step}</T> },
+                { title: "Reason", class: "c-id wider", cell: (g) => <code>{g.reason}</code> },
+                { title: "Step", class: "c-id wider", cell: (g) => <T>{g.step}</T> },
                 { title: "Workflow or skill", class: "wide", cell: (g) => <T>{names(g)}</T> },
                 { title: "Last", class: "c-time", cell: (g) => <Link to={`/runs/${g.execution_id}`}><Time at={g.last_at} /></Link> },
-                ...(retries ? [{ title: "Actions", class: "c-one", cell: (g: Group) => <button type="button" onClick={() => setRetried(g)}>Retry all…</button> }] : []),
+                ...(retries ? [{ title: "Actions", class: "c-one wide", cell: (g: Group) => <button type="button" onClick={() => setRetried(g)}>Retry all…</button> }] : []),
             ]} />
         </>}</Wait>
         {retried && <Start action="retry" filter={{ error_hash: retried.hash }} close={() => setRetried(undefined)}

@@ -18,6 +18,8 @@ export function limitOf(text: string): number | null {
     return Number(text);
 }
 
+const limitsOf = (l: Limits): string => (l.rate_limit_per_minute === null ? "default" : number(l.rate_limit_per_minute)) + (l.max_concurrent === null ? "" : `, ${number(l.max_concurrent)} runs`);
+
 function LimitDialog({ of, close, changed }: { of: Load; close: () => void; changed: () => void }) {
     const [rate, setRate] = useState(String(of.limits.rate_limit_per_minute ?? "")), [most, setMost] = useState(String(of.limits.max_concurrent ?? ""));
     const [problem, setProblem] = useState<Problem>();
@@ -101,7 +103,7 @@ export function Operator() {
         <Heading title="Overview">Overview</Heading>
         <section><h2>Workspaces</h2>
             <div class="filters"><Field label="Name or id">{(a) => <Search {...a} value={text} onValue={(next) => change({ q: next })} />}</Field></div>
-            <p class="dim">Accepted and failed: in the last minute. Limit: requests a minute.</p>
+            <p class="dim">Accepted and failed: in the last minute. Limits: requests a minute, and runs that have not ended.</p>
             <Wait of={loaded}>{(page) => <Table tall label="Workspaces" rows={page.workspaces} id={(w) => w.id} empty="No workspace matches." columns={[
                 { title: "Workspace", cell: (w) => <a href="#" aria-current={workspace()?.id === w.id ? "true" : undefined} onClick={(e) => { e.preventDefault(); look(w); }}><T>{w.name}</T></a> },
                 { title: "Queued", class: "c-num", cell: (w) => number(w.queued) },
@@ -111,7 +113,7 @@ export function Operator() {
                 { title: "Failed", class: "c-num wide", cell: (w) => number(w.failed_per_minute) },
                 { title: "Oldest", class: "c-num wider", cell: (w) => w.oldest_queued_seconds === null ? "–" : duration(w.oldest_queued_seconds * 1000) },
                 { title: "Credits", class: "c-num wider", cell: (w) => number(w.balance) },
-                { title: "Limit", class: "c-num wider", cell: (w) => w.limits.rate_limit_per_minute === null ? "default" : number(w.limits.rate_limit_per_minute) },
+                { title: "Limits", class: "c-id wider", cell: (w) => limitsOf(w.limits) },
                 ...(can("operator:write") ? [{ title: "Actions", class: "c-one", cell: (w: Load) => <button type="button" onClick={() => setLimiting(w)}>Limits…</button> }] : []),
             ]} />}</Wait>
         </section>

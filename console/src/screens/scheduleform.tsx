@@ -86,7 +86,7 @@ function Form({ id, from, targets }: { id: string | undefined; from: Fields; tar
         setBusy(false);
     };
     const inputErrors = (problem?.errors ?? []).filter((e) => /^\/inputs(\/|$)/.test(e.pointer)).map((e) => ({ ...e, pointer: e.pointer.slice("/inputs".length) }));
-    return <form onSubmit={submit} noValidate aria-label="Schedule">
+    return <form onSubmit={submit} noValidate aria-label="Schedule" class="stack">
         <div class="cols">
             <section class="card"><h2>What and when</h2><div class="form">
                 {!id && <Field label="Starts" error={said(problem, "workflow_id", "skill")} wide>{(a) => <Choice {...a} value={f.target} options={targets} onChange={text("target")} />}</Field>}
