@@ -316,12 +316,12 @@ int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
     if (!cli_parse(cli, argc, argv, options, NULL, 0) ||
         (limit && !cli_number(cli, "--limit", limit, 1, LEDGER_MAX, &f.limit)))
         return CLI_USAGE;
-    for (int k = LEDGER_GRANT; kind && k <= LEDGER_VOID; k++) {
+    for (int k = LEDGER_GRANT; kind && k < LEDGER_KINDS_END; k++) {
         if (strcmp(ledger_kind_name((enum ledger_kind)k), kind) == 0)
             f.kind = k;
     }
     if (kind && f.kind == 0)
-        return cli_usage(cli, "--kind must be grant, debit, refund, expiry or void, not \"%s\"", kind);
+        return cli_usage(cli, "--kind must be grant, debit, refund, release, expiry or void, not \"%s\"", kind);
     int code = cli_open_workspace(cli, STATEMENT_S, text, &f.workspace);
     if (code == CLI_DONE)
         code = read_bounds(cli, month, before, &f);

@@ -8,7 +8,29 @@
 #include "spending/price_store.h"
 #include "store/model.h"
 
-enum { STATEMENT_S = 10 };
+enum { STATEMENT_S = 10, MS_PER_S = 1000 };
+/* tokens, seconds or bytes */
+#define USE_MAX INT64_C(1000000000000)
+
+/* Seconds are stored as milliseconds. */
+static int64_t unit_scale(int unit)
+{
+    return unit == PRICE_TIME ? MS_PER_S : 1;
+}
+
+static json_object *use_json(const struct price_list *l)
+{
+    json_object *use = json_object_new_object();
+    for (int u = 0; u < PRICE_UNITS; u++) {
+        if (l->units[u].max == 0)
+            continue;
+        json_object *o = json_object_new_object();
+        cli_add_credits(o, "credits", l->units[u].price);
+        cli_add_number(o, "max", l->units[u].max / unit_scale(u));
+        json_object_object_add(use, price_unit_name((enum price_unit)u), o);
+    }
+    return use;
+}
 
 static json_object *list_json(const struct price_list *l, bool in_force)
 {
@@ -20,6 +42,8 @@ static json_object *list_json(const struct price_list *l, bool in_force)
     json_object_object_add(o, "in_force", json_object_new_boolean(in_force));
     json_object_object_add(o, "ended", json_object_new_boolean(l->ended));
     json_object_object_add(o, "credits", l->fixed >= 0 ? credits_json(l->fixed) : NULL);
+    cli_add_credits(o, "held", price_held(l->units));
+    json_object_object_add(o, "use", use_json(l));
     return o;
 }
 
@@ -47,7 +71,41 @@ int cmd_price_list(struct cli *cli, int argc, char **argv)
 
 struct price_texts {
     const char *workspace, *responder, *from, *credits;
+    const char *use[PRICE_UNITS];
 };
+
+/* PRICE,MAX */
+static bool parse_unit(struct cli *cli, int unit, const char *text, struct unit_price *u)
+{
+    const char *option = talloc_asprintf(cli->ctx, "--%s", price_unit_name((enum price_unit)unit));
+    const char *comma = text ? strchr(text, ',') : NULL;
+    if (!text)
+        return true;
+    for (char *c = strchr(option, '_'); c; c = strchr(c, '_'))
+        *c = '-';
+    if (!comma)
+        return cli_usage(cli, "%s must be PRICE,MAX, not \"%s\"", option, text), false;
+    if (!cli_credits(cli, option, talloc_strndup(cli->ctx, text, (size_t)(comma - text)), 0, &u->price) ||
+        !cli_number(cli, option, comma + 1, 1, USE_MAX, &u->max))
+        return false;
+    u->max *= unit_scale(unit);
+    return true;
+}
+
+static bool parse_use(struct cli *cli, const struct price_texts *t, struct price_list *l)
+{
+    bool any = false;
+    for (int u = 0; u < PRICE_UNITS; u++) {
+        any = any || t->use[u];
+        if (!parse_unit(cli, u, t->use[u], &l->units[u]))
+            return false;
+    }
+    if (any && l->ended)
+        return cli_usage(cli, "--none takes no prices"), false;
+    if (price_held(l->units) > PRICE_TOTAL_MAX)
+        return cli_usage(cli, "what is held for a run must be at most 1000000000 credits"), false;
+    return true;
+}
 
 static bool parse_list(struct cli *cli, const struct price_texts *t, struct price_list *l)
 {
@@ -63,7 +121,7 @@ static bool parse_list(struct cli *cli, const struct price_texts *t, struct pric
         return false;
     if (l->fixed > PRICE_TOTAL_MAX)
         return cli_usage(cli, "--credits must be at most 1000000000"), false;
-    return true;
+    return parse_use(cli, t, l);
 }
 
 static int fail_setting(struct cli *cli, enum err e, const struct price_texts *t)
@@ -88,6 +146,11 @@ int cmd_price_set(struct cli *cli, int argc, char **argv)
                                          {"from", .text_r = &t.from},
                                          {"credits", .text_r = &t.credits},
                                          {"none", .flag_r = &list.ended},
+                                         {"input-tokens", .text_r = &t.use[PRICE_INPUT]},
+                                         {"output-tokens", .text_r = &t.use[PRICE_OUTPUT]},
+                                         {"cached-tokens", .text_r = &t.use[PRICE_CACHED]},
+                                         {"seconds", .text_r = &t.use[PRICE_TIME]},
+                                         {"bytes", .text_r = &t.use[PRICE_BYTES]},
                                          {0}};
     if (!cli_parse(cli, argc, argv, options, NULL, 0) || !parse_list(cli, &t, &list))
         return CLI_USAGE;

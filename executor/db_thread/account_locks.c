@@ -26,7 +26,7 @@ void limited_workspaces_learn(struct limited_workspaces *l, const struct account
 {
     for (size_t i = 0; i < locked->n; i++) {
         const id *workspace = &locked->workspaces[i];
-        bool limited = run_tx_limits_concurrency(run_tx, workspace);
+        bool limited = run_tx_needs_account(run_tx, workspace);
         size_t index = limited_workspace_index(l, workspace);
         if (index < l->n && !limited)
             l->workspaces[index] = l->workspaces[--l->n];

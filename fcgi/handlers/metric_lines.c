@@ -189,21 +189,21 @@ static char *add_ends(char *text, const struct counts *c)
 /* What was written to the ledger, by kind: every kind, so that a rate has a first value. */
 static char *add_money(char *text, const struct counts *c)
 {
-    int64_t n[LEDGER_VOID + 1] = {0}, amount[LEDGER_VOID + 1] = {0};
+    int64_t n[LEDGER_KINDS_END] = {0}, amount[LEDGER_KINDS_END] = {0};
     for (size_t i = 0; i < c->n; i++) {
         const struct store_run_count *row = &c->list[i];
-        if (row->measure != MEASURE_MONEY || row->kind < LEDGER_GRANT || row->kind > LEDGER_VOID)
+        if (row->measure != MEASURE_MONEY || row->kind < LEDGER_GRANT || row->kind >= LEDGER_KINDS_END)
             continue;
         n[row->kind] += row->n;
         amount[row->kind] += row->sum_ms;
     }
     text = talloc_strdup_append_buffer(text, "# TYPE millrace_ledger_microcredits_total counter\n");
-    for (int kind = LEDGER_GRANT; kind <= LEDGER_VOID; kind++)
+    for (int kind = LEDGER_GRANT; kind < LEDGER_KINDS_END; kind++)
         text = talloc_asprintf_append_buffer(text,
                                              "millrace_ledger_microcredits_total{kind=\"%s\"} %" PRId64 "\n",
                                              ledger_kind_name((enum ledger_kind)kind), amount[kind]);
     text = talloc_strdup_append_buffer(text, "# TYPE millrace_ledger_rows_total counter\n");
-    for (int kind = LEDGER_GRANT; kind <= LEDGER_VOID; kind++)
+    for (int kind = LEDGER_GRANT; kind < LEDGER_KINDS_END; kind++)
         text = talloc_asprintf_append_buffer(text, "millrace_ledger_rows_total{kind=\"%s\"} %" PRId64 "\n",
                                              ledger_kind_name((enum ledger_kind)kind), n[kind]);
     return text;

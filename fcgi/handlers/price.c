@@ -14,7 +14,7 @@
 #include "store/price.h"
 #include "json/json_write.h"
 
-enum { LIMIT_MAX = 100 };
+enum { LIMIT_MAX = 100, MS_PER_S = 1000 };
 
 enum err dated_prices_read(struct request *r, struct dated_prices *dated_r)
 {
@@ -40,6 +40,7 @@ static void write_price(struct json_write *w, const struct price *p, const struc
     json_write_id(w, "responder_id", &p->responder_id);
     json_write_text(w, "kind", p->kind == KIND_SKILL ? "skill" : "workflow");
     json_write_credits(w, "credits", run_listed_price(&req, p->usual, list));
+    json_write_credits(w, "held", list ? price_held(list->units) : 0);
     json_write_text(w, "source",
                     listed                     ? "price_list"
                     : list && list->fixed >= 0 ? price_source_name(PRICE_PROGRAM)
@@ -62,6 +63,19 @@ static void write_list(struct json_write *w, const struct shown_price_list *show
         json_write_credits(w, "credits", l->fixed);
     else
         json_write_text(w, "credits", NULL);
+    json_write_credits(w, "held", price_held(l->units));
+    json_write_key(w, "use");
+    json_write_open(w, '{');
+    for (int u = 0; u < PRICE_UNITS; u++) {
+        if (l->units[u].max == 0)
+            continue;
+        json_write_key(w, price_unit_name((enum price_unit)u));
+        json_write_open(w, '{');
+        json_write_credits(w, "credits", l->units[u].price);
+        json_write_int(w, "max", u == PRICE_TIME ? l->units[u].max / MS_PER_S : l->units[u].max);
+        json_write_close(w, '}');
+    }
+    json_write_close(w, '}');
     json_write_close(w, '}');
 }
 
@@ -121,6 +135,7 @@ int reply_estimate(struct request *r, struct run_request *req, target_validator 
     struct json_write *w = json_write_new(r);
     json_write_open(w, '{');
     json_write_credits(w, "credits", price);
+    json_write_credits(w, "held", list ? price_held(list->units) : 0);
     json_write_text(w, "price_list_id", list ? list->id.text : NULL);
     json_write_credits(w, "balance", balance);
     json_write_flag(w, "covered", price <= balance);

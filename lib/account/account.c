@@ -279,7 +279,7 @@ void account_publish(struct redis *redis, const struct account *accounts, size_t
     talloc_free(scratch);
 }
 
-_Static_assert((int)LEDGER_VOID < (int)DB_TX_MOVED_KINDS, "DB_TX_MOVED_KINDS is too small");
+_Static_assert((int)LEDGER_KINDS_END <= (int)DB_TX_MOVED_KINDS, "DB_TX_MOVED_KINDS is too small");
 
 enum err account_add_ledger_entries(struct db_tx *tx, const struct ledger_entry *entries, size_t n)
 {

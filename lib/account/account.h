@@ -83,7 +83,15 @@ enum err account_bump_catalog_version(struct db_tx *tx, const id *workspace) WAR
 /* After the commit: queues the new balances of the changed accounts for Redis. */
 void account_publish(struct redis *redis, const struct account *accounts, size_t n);
 
-enum ledger_kind { LEDGER_GRANT = 1, LEDGER_DEBIT, LEDGER_REFUND, LEDGER_EXPIRY, LEDGER_VOID };
+enum ledger_kind {
+    LEDGER_GRANT = 1,
+    LEDGER_DEBIT,
+    LEDGER_REFUND,
+    LEDGER_EXPIRY,
+    LEDGER_VOID,
+    LEDGER_RELEASE,
+    LEDGER_KINDS_END
+};
 struct ledger_entry {
     id workspace_id, id;
     enum ledger_kind kind;

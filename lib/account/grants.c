@@ -1,5 +1,6 @@
 #include "account/grants.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <talloc.h>
 
@@ -319,7 +320,7 @@ static enum err read_debits(struct db_tx *tx, struct account *accounts, size_t n
     return OK;
 }
 
-/* Each refund is what was debited, no more and no less. */
+/* Each refund is what was debited, no more and no less; a release is at most that. */
 static bool sums_are_right(const struct returned *list, size_t n, const struct ledger_entry *refunds,
                            size_t refunds_n)
 {
@@ -327,7 +328,9 @@ static bool sums_are_right(const struct returned *list, size_t n, const struct l
         int64_t sum = 0;
         for (size_t k = 0; k < n; k++)
             sum += list[k].entry == &refunds[i] ? list[k].amount : 0;
-        if (sum != refunds[i].amount) {
+        bool fits = refunds[i].kind == LEDGER_RELEASE ? sum >= refunds[i].amount && refunds[i].amount > 0
+                                                      : sum == refunds[i].amount;
+        if (!fits) {
             log_error("credits.refund_refused", "execution=%s refund=%lld debit=%lld",
                       refunds[i].execution_id.text, (long long)refunds[i].amount, (long long)sum);
             return false;
@@ -357,6 +360,45 @@ static enum err open_for_refunds(struct db_tx *tx, struct account *accounts, siz
             e = read_grants(tx, &accounts[a], ids, ids_n);
     }
     return e;
+}
+
+/* --- releases --- */
+
+/* By entry; of each, the grant that was used last comes first. */
+static int compare_returned(const void *a, const void *b)
+{
+    const struct returned *x = a, *y = b;
+    if (x->entry != y->entry)
+        return (x->entry > y->entry) - (x->entry < y->entry);
+    const struct grant *g = x->account->grants ? find_grant(x->account, &x->grant_id) : NULL;
+    const struct grant *h = y->account->grants ? find_grant(y->account, &y->grant_id) : NULL;
+    return g && h ? compare_grants(h, g) : id_compare(&x->grant_id, &y->grant_id);
+}
+
+/* A release returns a part of the debit: first what came from the grant that was used last, so that what was
+ * used was paid from those that are used first. */
+static void cut_releases(struct returned *list, size_t *n)
+{
+    const struct ledger_entry *entry = NULL;
+    int64_t left = 0;
+    size_t kept = 0;
+    bool whole = true;
+    for (size_t i = 0; whole && i < *n; i++)
+        whole = list[i].entry->kind != LEDGER_RELEASE;
+    if (whole)
+        return;
+    qsort(list, *n, sizeof *list, compare_returned);
+    for (size_t i = 0; i < *n; i++) {
+        if (list[i].entry != entry)
+            left = list[i].entry->amount;
+        entry = list[i].entry;
+        if (list[i].amount > left)
+            list[i].amount = left;
+        left -= list[i].amount;
+        if (list[i].amount > 0)
+            list[kept++] = list[i];
+    }
+    *n = kept;
 }
 
 /* The grant that takes the refunds of one that has expired. */
@@ -468,6 +510,8 @@ enum err account_refund(struct db_tx *tx, struct account *accounts, size_t n, st
         e = ERR_INTERNAL;
     if (e == OK)
         e = open_for_refunds(tx, accounts, n, list, list_n);
+    if (e == OK)
+        cut_releases(list, &list_n);
     for (size_t i = 0; e == OK && i < list_n; i++)
         e = give_back(tx, &list[i]);
     for (size_t i = 0; e == OK && i < refunds_n; i++)

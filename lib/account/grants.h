@@ -34,7 +34,8 @@ bool account_covers(const struct account *a, int64_t amount);
  * several. */
 id account_debit(struct account *a, const id *ledger_id, int64_t amount);
 
-/* Refunds debits of runs to the grants that they came from, and sets the grants of the entries, which the
+/* Refunds debits of runs, or releases parts of them (LEDGER_RELEASE), to the grants that they came from; a
+ * release to those first that were used last. Sets the grants of the entries, which the
  * caller adds to the ledger. The accounts of all entries are locked. What came from an expired grant goes to
  * a new grant of the same category and priority; what came from a voided one is voided again. ERR_INTERNAL: a
  * balance would exceed 64 bits, or a debit is missing. */

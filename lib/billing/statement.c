@@ -16,7 +16,7 @@ static const char highest[] = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 static const struct billing_kind kinds[BILLING_KINDS] = {
     [LEDGER_GRANT] = {"grants", 1, false},  [LEDGER_DEBIT] = {"usage", -1, true},
     [LEDGER_REFUND] = {"refunds", 1, true}, [LEDGER_EXPIRY] = {"expired", -1, false},
-    [LEDGER_VOID] = {"voided", -1, false},
+    [LEDGER_VOID] = {"voided", -1, false},  [LEDGER_RELEASE] = {"releases", 1, true},
 };
 
 const struct billing_kind *billing_kind(int kind)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "outbox/outbox.h"
 #include "redis/keys.h"
+#include "run/charge.h"
 #include "run/error_hash.h"
 #include "run/event_json.h"
 #include "run/run_counts.h"
@@ -62,6 +63,12 @@ struct run_tx {
     size_t steps_n;
     struct ledger_entry *refunds;
     size_t refunds_n;
+    /* Runs that end, for whose use something was held. */
+    struct run **charged;
+    size_t charged_n;
+    /* Runs whose time counts from now on, or no longer. */
+    id *clocks[CHARGE_CLOCKS];
+    size_t clocks_n[CHARGE_CLOCKS];
     const struct run **ended_roots;
     size_t ended_roots_n;
     const struct run **failed;
@@ -126,6 +133,7 @@ static struct run *run_from_row(void *ctx, const struct db_rows *rows, size_t r)
     run->deadline_ms = db_int(rows, r, STATES_LOCK_DEADLINE_MS);
     run->moved_ms = db_int(rows, r, STATES_LOCK_UPDATED_MS);
     run->webhook_events = (uint32_t)db_int(rows, r, STATES_LOCK_WEBHOOK_EVENTS);
+    run->held = db_int(rows, r, STATES_LOCK_HELD);
     run->parked = run->state == STATE_RUNNING && run->executor_id == 0;
     run->delayed = run->state == STATE_QUEUED && run->executor_id == RUN_DELAYED_EXECUTOR;
     return run;
@@ -481,19 +489,19 @@ void run_step(struct run_tx *run_tx, struct run *r, const struct run_step *s)
     r->changed = true;
 }
 
-static void add_refund(struct run_tx *run_tx, struct run *r)
+static void add_return(struct run_tx *run_tx, struct run *r, enum ledger_kind kind, int64_t amount)
 {
     run_tx->refunds = talloc_realloc(run_tx, run_tx->refunds, struct ledger_entry, run_tx->refunds_n + 1);
     run_tx->refunds[run_tx->refunds_n++] = (struct ledger_entry){
         .workspace_id = r->workspace_id,
         .id = id_new(),
-        .kind = LEDGER_REFUND,
-        .amount = r->cost,
+        .kind = kind,
+        .amount = amount,
         .execution_id = r->id,
         .responder_id = r->responder_id,
         .key_id = r->key_id,
     };
-    r->refunded = r->cost;
+    r->refunded = amount;
 }
 
 /* The data of a move's event. */
@@ -582,6 +590,23 @@ static void park_run(struct run_tx *run_tx, struct run *r, const struct run_move
         add_message(run_tx, r, WEBHOOK_WAITING, m->at_ms);
 }
 
+/* What it costs is counted when everything that the commit adds to it is written (settle_charges). */
+static void charge_use(struct run_tx *run_tx, struct run *r)
+{
+    run_tx->charged = talloc_realloc(run_tx, run_tx->charged, struct run *, run_tx->charged_n + 1);
+    run_tx->charged[run_tx->charged_n++] = r;
+}
+
+static void set_clock(struct run_tx *run_tx, const struct run *r, enum transition move)
+{
+    enum charge_clock clock = move == MOVE_CLAIM || move == MOVE_WAKE     ? CHARGE_BEGIN
+                              : move == MOVE_PARK || move == MOVE_RELEASE ? CHARGE_PAUSE
+                              : move == MOVE_REQUEUE_LOST                 ? CHARGE_LOSE
+                                                                          : CHARGE_CLOCKS;
+    if (r->held > 0 && clock != CHARGE_CLOCKS)
+        run_tx->clocks[clock] = add_id(run_tx, run_tx->clocks[clock], &run_tx->clocks_n[clock], &r->id);
+}
+
 static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_move *m)
 {
     add_message(run_tx, r,
@@ -601,7 +626,9 @@ static void finish_run(struct run_tx *run_tx, struct run *r, const struct run_mo
     if (id_is_set(&r->parent_id))
         run_tx->parents = add_id(run_tx, run_tx->parents, &run_tx->parents_n, &r->parent_id);
     if (r->state != STATE_SUCCEEDED && !r->side_effects_started && r->refunded == 0 && r->cost > 0)
-        add_refund(run_tx, r);
+        add_return(run_tx, r, LEDGER_REFUND, r->cost);
+    else if (r->held > 0)
+        charge_use(run_tx, r);
     if (!id_is_set(&r->parent_id) && !was_delayed(run_tx, r)) {
         run_tx->ended_roots =
             talloc_realloc(run_tx, run_tx->ended_roots, const struct run *, run_tx->ended_roots_n + 1);
@@ -671,6 +698,7 @@ enum err run_move(struct run_tx *run_tx, struct run *r, const struct run_move *m
         r->attempt++;
     if (m->move == MOVE_REQUEUE_LOST)
         r->lost_count++;
+    set_clock(run_tx, r, m->move);
     if (state_is_terminal(to))
         finish_run(run_tx, r, m);
     if (state_event(m->move))
@@ -748,6 +776,32 @@ static void find_refunded_accounts(struct run_tx *run_tx)
         if (!run_tx_has_account(run_tx, &run_tx->refunds[i].workspace_id))
             add_missing_account(run_tx, &run_tx->refunds[i].workspace_id);
     }
+    for (size_t i = 0; i < run_tx->charged_n; i++) {
+        if (!run_tx_has_account(run_tx, &run_tx->charged[i]->workspace_id))
+            add_missing_account(run_tx, &run_tx->charged[i]->workspace_id);
+    }
+}
+
+static enum err settle_charges(struct run_tx *run_tx)
+{
+    size_t n = run_tx->charged_n;
+    struct charge_end *ends = talloc_zero_array(run_tx->tx->ctx, struct charge_end, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        const struct run *r = run_tx->charged[i];
+        ends[i] = (struct charge_end){.run = r->id,
+                                      .output_bytes = r->output ? (int64_t)strlen(r->output) : 0,
+                                      .lost = r->reason == REASON_EXECUTOR_LOST};
+    }
+    enum err e = OK;
+    for (int c = 0; e == OK && c < CHARGE_CLOCKS; c++)
+        e = charges_set_clock(run_tx->tx, (enum charge_clock)c, run_tx->clocks[c], run_tx->clocks_n[c]);
+    if (e == OK && n > 0)
+        e = charges_settle(run_tx->tx, ends, n);
+    for (size_t i = 0; e == OK && i < n; i++) {
+        if (ends[i].released > 0)
+            add_return(run_tx, run_tx->charged[i], LEDGER_RELEASE, ends[i].released);
+    }
+    return e;
 }
 
 static struct db_value number_or_null(int64_t number)
@@ -980,6 +1034,8 @@ enum err run_tx_flush(struct run_tx *run_tx)
     if (e == OK && run_tx->missing_accounts_n > 0)
         return ERR_CONFLICT;
     if (e == OK)
+        e = settle_charges(run_tx);
+    if (e == OK)
         e = write_run_rows(run_tx);
     if (e == OK)
         e = write_failure_rows(run_tx);
@@ -1017,10 +1073,10 @@ const id *run_tx_missing_accounts(const struct run_tx *run_tx, size_t *n_r)
     return run_tx->missing_accounts;
 }
 
-bool run_tx_limits_concurrency(const struct run_tx *run_tx, const id *workspace)
+bool run_tx_needs_account(const struct run_tx *run_tx, const id *workspace)
 {
     const struct account *a = account_find(run_tx->accounts, run_tx->accounts_n, workspace);
-    return a && a->max_concurrent > 0;
+    return a && (a->max_concurrent > 0 || (a->prices & ACCOUNT_HAS_USED_PRICES));
 }
 
 /* --- publishing --- */

@@ -14,7 +14,8 @@
  *   }
  *
  * Money: moving a run to failed or stopped while its `side_effects_started` is false refunds its cost once,
- * which requires its account's lock. A run that leaves its wait for its start (MOVE_BEGIN, MOVE_STOP,
+ * which requires its account's lock. The end of any other run for whose use something was held (`held`)
+ * releases what was not used, which requires it, too. A run that leaves its wait for its start (MOVE_BEGIN, MOVE_STOP,
  * MOVE_EXPIRE) changes `delayed`, and MOVE_BEGIN `active`, which requires it, too. Moving a root to a
  * terminal state decrements `active` if the workspace has max_concurrent set, which requires the lock, too.
  * run_tx_flush detects what is needed: it returns ERR_CONFLICT, and run_tx_missing_accounts() lists the
@@ -44,6 +45,8 @@ struct run {
     uint64_t executor_id;
     /* Micro-credits. */
     int64_t cost, refunded;
+    /* The part of `cost` that was held for what the run uses (lib/run/charge.h); 0: none. */
+    int64_t held;
     /* Wall time; 0: not set. */
     int64_t started_ms, ended_ms, deadline_ms;
     /* The last move before this transaction; of a queued run, since when it can be claimed. */
@@ -189,8 +192,9 @@ void run_step(struct run_tx *run_tx, struct run *r, const struct run_step *s);
 /* Writes everything. ERR_CONFLICT: accounts are needed that are not locked (see above). */
 enum err run_tx_flush(struct run_tx *run_tx) WARN_UNUSED;
 const id *run_tx_missing_accounts(const struct run_tx *run_tx, size_t *n_r);
-/* True if the account is locked and has max_concurrent set. */
-bool run_tx_limits_concurrency(const struct run_tx *run_tx, const id *workspace);
+/* True if the account is locked, and ends of its runs change it: it has max_concurrent set, or prices for
+ * what is used. */
+bool run_tx_needs_account(const struct run_tx *run_tx, const id *workspace);
 
 /* After the commit: publishes events, credit balances, stops (to executors) and ends of children (to the
  * executors of their parents). These are hints; nothing waits for them. */

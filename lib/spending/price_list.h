@@ -13,7 +13,7 @@
 #include "mariadb/db.h"
 
 /* Bits of accounts.prices. */
-enum { ACCOUNT_HAS_PRICES = 1, ACCOUNT_HAS_MODEL_PRICES = 2 };
+enum { ACCOUNT_HAS_PRICES = 1, ACCOUNT_HAS_MODEL_PRICES = 2, ACCOUNT_HAS_USED_PRICES = 4 };
 
 /* Targets that can price one run. */
 enum { PRICE_TARGETS = 4, PRICE_HASH_SIZE = 32 };

@@ -121,12 +121,13 @@ static enum err check_count(struct db_tx *tx, const struct price_list *list)
 
 static enum err record(struct db_tx *tx, const struct price_list *l)
 {
-    char credits[CREDITS_TEXT_SIZE], from[CLOCK_TEXT_SIZE];
+    char credits[CREDITS_TEXT_SIZE], held[CREDITS_TEXT_SIZE], from[CLOCK_TEXT_SIZE];
     const struct deed_detail detail[] = {
         {"responder_id", id_is_set(&l->responder_id) ? l->responder_id.text : NULL},
         {"model", l->model},
         {"from", clock_text_offset(l->effective_ms, from)},
         {"credits", l->fixed >= 0 ? credits_text(l->fixed, credits) : NULL},
+        {"held", credits_text(price_held(l->units), held)},
         {"ended", l->ended ? "true" : "false"},
         {0}};
     return deed_record(tx, "price.set", &l->workspace_id, l->id.text, detail);

@@ -107,6 +107,7 @@ static void usage_values(struct db_value v[USAGE_PUT_LATE_SET_COUNT], const stru
 {
     v[USAGE_PUT_LATE_SET_INPUT_TOKENS] = db_number(u->input_tokens);
     v[USAGE_PUT_LATE_SET_OUTPUT_TOKENS] = db_number(u->output_tokens);
+    v[USAGE_PUT_LATE_SET_CACHED_TOKENS] = db_number(u->cached_tokens);
     v[USAGE_PUT_LATE_SET_COST] = db_number(u->cost);
     v[USAGE_PUT_LATE_SET_WALLCLOCK_MS] = db_number_or_null(u->wallclock_ms, u->has_wallclock);
     v[USAGE_PUT_LATE_SET_ITERATIONS] = db_number(u->iterations);

@@ -15,7 +15,8 @@ struct artifact {
 };
 
 struct usage {
-    int64_t input_tokens, output_tokens;
+    /* cached_tokens: those of the input tokens that the provider had in its cache. */
+    int64_t input_tokens, output_tokens, cached_tokens;
     /* 10^-12 dollars. */
     int64_t cost;
     bool has_wallclock;

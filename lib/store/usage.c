@@ -87,6 +87,6 @@ enum err ledger_page(struct db *db, void *ctx, const id *workspace, const id *af
 
 const char *ledger_kind_name(enum ledger_kind kind)
 {
-    static const char *const names[] = {"grant", "debit", "refund", "expiry", "void"};
+    static const char *const names[] = {"grant", "debit", "refund", "expiry", "void", "release"};
     return names[kind - LEDGER_GRANT];
 }

@@ -26,7 +26,7 @@ def test_an_estimate_and_the_list_say_what_a_run_is_charged(stack):
     for flow in flows.values():
         before = workspace.balance()
         estimate = client.post(f"/workflows/{flow}/estimate", json={"inputs": {}}).json()
-        assert estimate == {"credits": prices(client)[flow][0], "price_list_id": None, "balance": before, "covered": True}
+        assert estimate == {"credits": prices(client)[flow][0], "held": 0, "price_list_id": None, "balance": before, "covered": True}
         assert workspace.balance() == before, "nothing started"
         assert start(client, flow).status_code == 202
         assert workspace.balance() == before - estimate["credits"]
@@ -59,7 +59,7 @@ def test_a_skill_has_a_price_and_an_estimate(stack):
     path = f"/spaces/{workspace.id}/skills"
     (skill, price), = prices(client).items()
     assert price == (1, "default")
-    assert client.post(f"{path}/probe/estimate", json={"inputs": {}}).json() == {"credits": 1, "price_list_id": None, "balance": 10, "covered": True}
+    assert client.post(f"{path}/probe/estimate", json={"inputs": {}}).json() == {"credits": 1, "held": 0, "price_list_id": None, "balance": 10, "covered": True}
     assert workspace.balance() == 10
     assert client.post(f"{path}/probe/estimate", json={}).status_code == 422
     assert client.post(f"{path}/nobody/estimate", json={"inputs": {}}).status_code == 404
@@ -166,3 +166,151 @@ def test_200_parallel_starts_of_listed_runs_are_exact(stack):
     assert codes.count(202) == 12 and codes.count(402) == 188 and workspace.balance() == 0
     put(workspace, "--credits", "0")
     assert start(client, flow).status_code == 202, "the first refusal is not decided by an older price"
+
+
+# --- what runs use ------------------------------------------------------------------------------------------
+
+SLOW = {"steps": [{"name": "a", "type": "transform", "value": 1}, {"name": "wait", "type": "delay", "seconds": 600}]}
+
+
+def settled(stack, run):
+    """(debit, released, used time in ms, used bytes) in micro-credits, of a run that has ended."""
+    debit, = stack.sql(f"SELECT -amount FROM credit_ledger WHERE id = '{run}'")[0]
+    back = stack.sql(f"SELECT kind, amount FROM credit_ledger WHERE execution_id = '{run}' AND kind <> 2")
+    assert len(back) <= 1 and all(kind == "6" for kind, _ in back), back
+    time, size = stack.sql(f"SELECT time_used, bytes_used FROM execution_charges WHERE execution_id = '{run}' AND settled_ms IS NOT NULL")[0]
+    return int(debit), int(back[0][1]) if back else 0, int(time), int(size)
+
+
+def ceil(a, b):
+    return -(-a // b)
+
+
+def test_an_end_releases_what_was_held_and_not_used(stack):
+    workspace = stack.workspace(credits=100)
+    client = workspace.client()
+    flow = workspace.put_workflow(PROGRAM)
+    put(workspace, "--credits", "1", "--seconds", "0.5,20", "--bytes", "2,1000000")
+    estimate = client.post(f"/workflows/{flow}/estimate").json()
+    assert (estimate["credits"], estimate["held"]) == (13, 12)
+    listed, = client.get("/prices").json()["price_lists"]
+    assert listed["use"] == {"seconds": {"credits": 0.5, "max": 20}, "bytes": {"credits": 2, "max": 1000000}} and listed["held"] == 12
+    budget = client.post("/budgets", json={"scope": "workspace", "period": "total", "limit": 50}).json()
+    run = client.started(flow)
+    assert client.finished(run)["status"] == "success"
+    debit, released, ms, size = settled(stack, run)
+    output = int(stack.sql_one(f"SELECT LENGTH(output) FROM executions WHERE id = '{run}'"))
+    assert debit == 13000000 and size == output and ms < 20000
+    assert released == 12000000 - ceil(ms * 500000, 1000) - ceil(size * 2000000, 1000000)
+    used = (debit - released) / 1e6
+    assert client.get(f"/executions/{run}").json()["creditsUsed"] == used
+    assert round(100 - workspace.balance(), 6) == used == client.get(f"/budgets/{budget['id']}").json()["used"]
+    entries = {x["kind"]: x for x in client.get("/credits/ledger").json()["entries"]}
+    assert entries["release"]["amount"] == released / 1e6 and entries["release"]["execution_id"] == run
+    month = moment(stack, 0)[:7]
+    statement = client.get(f"/credits/statement?month={month}").json()
+    assert (statement["usage"], statement["releases"], statement["refunds"]) == (13, released / 1e6, 0)
+    assert statement["lines"][0]["used"] == used and round(statement["closing"], 6) == workspace.balance()
+
+
+def test_a_stop_settles_the_time_that_an_executor_had_the_run(stack):
+    """A queued run is refunded; a parked one is charged for the time before it was parked, and no second twice."""
+    workspace = stack.workspace(credits=100)
+    client = workspace.client()
+    put(workspace, "--credits", "0", "--seconds", "1,30")
+    slow = workspace.put_workflow(SLOW)
+    run = client.started(slow)
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM waits WHERE execution_id = '{run}'") == "1", 30, "it is parked")
+    before = stack.sql_one(f"SELECT time_used FROM execution_charges WHERE execution_id = '{run}' AND since_ms IS NULL")
+    assert workspace.balance() == 70, "held while it runs"
+    assert client.post(f"/executions/{run}/stop").status_code == 200
+    debit, released, ms, _ = settled(stack, run)
+    assert (debit, str(ms)) == (30000000, before) and released == 30000000 - ms * 1000
+    later = client.post(f"/workflows/{slow}/run-async", json={"delay_seconds": 3600}).json()["execution_id"]
+    client.post(f"/executions/{later}/stop")
+    assert stack.sql(f"SELECT kind, amount FROM credit_ledger WHERE execution_id = '{later}' AND kind <> 2") == [["3", "30000000"]]
+    assert round(workspace.balance(), 6) == round(100 - ms / 1000, 6)
+
+
+def test_a_hold_larger_than_the_balance_and_200_parallel_holds(stack):
+    workspace = stack.workspace(credits=29.999999)
+    client = workspace.client()
+    flow = workspace.put_workflow(SLOW)
+    put(workspace, "--credits", "0", "--bytes", "30000000,1")
+    assert start(client, flow).status_code == 402 and workspace.balance() == 29.999999
+    put(workspace, "--credits", "0", "--bytes", "2500000,1")
+    with concurrent.futures.ThreadPoolExecutor(32) as pool:
+        codes = list(pool.map(lambda _: start(client, flow).status_code, range(200)))
+    assert codes.count(202) == 11 and codes.count(402) == 189
+    for x in client.get("/executions?limit=100").json()["executions"]:
+        client.post(f"/executions/{x['id']}/stop")
+    assert workspace.balance() == 29.999999, "nothing was left behind, so that all is released or refunded"
+
+
+def test_a_release_returns_to_the_grant_that_was_used_last(stack):
+    workspace = stack.workspace(credits=0)
+    client = workspace.client()
+    flow = workspace.put_workflow(PROGRAM)
+    for priority, credits in ((30, 10), (10, 4), (20, 5)):
+        stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", credits, "--reason", "x", "--priority", priority)
+    put(workspace, "--credits", "3", "--bytes", "9000000,1")
+    run = client.started(flow)
+    assert client.finished(run)["status"] == "success"  # its output has at least one byte: all is used
+    assert settled(stack, run)[:2] == (12000000, 0)
+    put(workspace, "--credits", "1", "--input-tokens", "5000000,1")
+    run = client.started(flow)
+    assert client.finished(run)["status"] == "success"
+    assert settled(stack, run)[:2] == (6000000, 5000000)
+    assert stack.sql(f"SELECT g.priority, IF(g.id = a.head_grant, a.head_remaining, g.remaining) FROM credit_grants g JOIN accounts a ON a.workspace_id = g.workspace_id "
+                     f"WHERE g.workspace_id = '{workspace.id}' ORDER BY 1") == [["10", "0"], ["20", "0"], ["30", "6000000"]]
+    stack.cli("credits", "grant", "--workspace", workspace.id, "--credits", "2", "--reason", "x", "--priority", 5)
+    run = client.started(flow)  # 2 from the new grant, 4 from the last
+    assert client.finished(run)["status"] == "success"
+    assert settled(stack, run)[:2] == (6000000, 5000000)
+    assert stack.sql(f"SELECT g.priority, IF(g.id = a.head_grant, a.head_remaining, g.remaining) FROM credit_grants g JOIN accounts a ON a.workspace_id = g.workspace_id "
+                     f"WHERE g.workspace_id = '{workspace.id}' AND priority IN (5, 30) ORDER BY 1") == [["5", "1000000"], ["30", "6000000"]]
+
+
+def test_the_audit_finds_a_wrong_release(stack):
+    workspace = stack.workspace(credits=1000)
+    client = workspace.client()
+    put(workspace, "--credits", "1", "--seconds", "1,60")
+    flow = workspace.put_workflow(PROGRAM)
+    runs = [client.started(flow) for _ in range(10)]
+    for run in runs:
+        client.finished(run)
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{workspace.id}' AND number IS NULL") == "0", 60, "the rows are summed")
+    stack.sql(f"UPDATE credit_ledger SET amount = amount + 1 WHERE execution_id = '{runs[0]}' AND kind = 6")
+    findings = stack.cli("audit", check=False)
+    stack.sql(f"UPDATE credit_ledger SET amount = amount - 1 WHERE execution_id = '{runs[0]}' AND kind = 6")
+    assert findings[0] == 1 and '"refund"' in findings[1] and runs[0] in findings[1]
+    stack.sql(f"UPDATE execution_charges SET time_used = time_used + 1 WHERE execution_id = '{runs[1]}'")
+    findings = stack.cli("audit", check=False)
+    stack.sql(f"UPDATE execution_charges SET time_used = time_used - 1 WHERE execution_id = '{runs[1]}'")
+    assert findings[0] == 1 and '"refund_due"' in findings[1] and runs[1] in findings[1]
+    code, out, _ = stack.cli("audit", check=False)
+    assert code == 0, out
+
+
+def test_seconds_count_until_the_end_or_the_stop(stack):
+    workspace = stack.workspace(credits=1000)
+    client = workspace.client()
+    put(workspace, "--credits", "0", "--seconds", "1,100")
+    path = f"/spaces/{workspace.id}/skills"
+
+    def begin(version, code):
+        probe(workspace, code, version=version)
+        return client.post(f"{path}/probe/executions", json={"inputs": {}}).json()["data"]["id"]
+
+    run = begin("1.0.0", "import time; time.sleep(0.5); print('{}')")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM execution_charges WHERE execution_id = '{run}' AND settled_ms IS NOT NULL") == "1", 60, "it has ended")
+    debit, released, ms, _ = settled(stack, run)
+    assert debit == 100000000 and ms >= 500 and released == debit - 1000 * min(ms, 100000)
+    run = begin("1.0.1", "import time; time.sleep(600)")
+    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM execution_charges WHERE execution_id = '{run}' AND since_ms < UNIX_TIMESTAMP(NOW(3)) * 1000 - 200") == "1",
+               60, "an executor has it")
+    eventually(lambda: stack.sql_one(f"SELECT effects FROM executions WHERE id = '{run}'") == "1", 60, "it was started")
+    assert client.post(f"/executions/{run}/stop").status_code == 200
+    debit, released, ms, _ = settled(stack, run)
+    assert ms >= 200 and released == debit - 1000 * min(ms, 100000)
+    assert client.get(f"/executions/{run}").json()["creditsUsed"] == (debit - released) / 1e6

@@ -304,8 +304,8 @@ def test_statement_of_a_month_with_a_clock_change_equals_ledger_usage_and_export
     got = json.loads(out, parse_float=Decimal, parse_int=Decimal)
     assert code == 0 and (got["timezone"], got["from"], got["to"]) == (
         "Europe/Berlin", "2024-02-29T23:00:00.000+00:00", "2024-03-31T22:00:00.000+00:00")
-    assert [got[n] for n in ("opening", "grants", "usage", "refunds", "expired", "voided", "closing", "runs")] == [
-        100, 50, Decimal("21.000001"), 5, 2, 1, Decimal("130.999999"), 3]
+    assert [got[n] for n in ("opening", "grants", "usage", "refunds", "releases", "expired", "voided", "closing", "runs")] == [
+        100, 50, Decimal("21.000001"), 5, 0, 2, 1, Decimal("130.999999"), 3]
     assert got["lines"] == [{"responder_id": flow, "responder": "<b>&maps", "key_id": key["id"], "key_prefix": key["prefix"], "runs": 3,
                              "debited": Decimal("21.000001"), "refunded": 5, "used": Decimal("16.000001")}]
     assert got["grant_lines"] == [{"grant_id": grants[1], "category": "paid", "reference": "invoice <1>", "note": "note 1",

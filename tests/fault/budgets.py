@@ -12,6 +12,8 @@ class Budgets:
         for scope, target, period in (("workspace", None, "day"), ("key", key, "month"), ("tag", "nobody has it", "total")):
             self.make(caller, rich, scope, target, period, 1000000)
         self.make(caller_of(poor), poor, "workspace", None, "total", POOR_LIMIT)
+        # each run of the load holds credits for what it uses, which its end settles
+        stack.cli("price", "set", "--workspace", rich.id, "--credits", "1", "--seconds", "0.001,10", "--bytes", "0.1,1000000")
         for alerted in (caller, caller_of(poor)):  # the audit proves what was told
             lines = [{"percent": p} for p in (25, 50, 75, 99)] + [{"credits": 0}]
             answer = alerted.call("PUT", "/credits/alerts", {"balance": lines, "spend": {"percent": 200, "at_least": 1}})
@@ -28,7 +30,7 @@ class Budgets:
             scope, target = budget["scope"], budget["target"]
             of = {"workspace": "TRUE", "key": f"key_id = '{target}'", "tag": "FALSE"}[scope]
             spent = int(self.stack.sql_one(f"SELECT COALESCE(-SUM(amount), 0) FROM credit_ledger WHERE workspace_id = '{workspace.id}' "
-                                           f"AND kind IN (2, 3) AND {of}"))
+                                           f"AND kind IN (2, 3, 6) AND {of}"))
             used = int(self.stack.sql_one(f"SELECT (SELECT used FROM budgets WHERE id = '{budget['id']}') + "
                                           f"COALESCE((SELECT SUM(used) FROM budget_periods WHERE budget_id = '{budget['id']}'), 0)"))
             if used != spent:

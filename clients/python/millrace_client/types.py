@@ -63,9 +63,20 @@ class Budget(TypedDict):
 class Price(TypedDict):
     responder_id: str
     kind: Literal['workflow', 'skill']
-    credits: Credits
+    credits: Credits  # What is debited when a run is accepted, what is held included.
+    held: Credits  # The part of `credits` that is held for what the run uses. At the end of the run, what it did not use is released.
     source: Literal['default', 'workspace', 'responder', 'program', 'price_list']  # What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, a dated price (`price_list`), or nothing (`default`, 1 credit).
     price_list_id: str | None  # The dated price that is in force for a run which names no model; null: none.
+
+
+class PriceListUse(TypedDict):
+    """What is charged for what a run uses. A unit without a price is absent."""
+
+    input_tokens: NotRequired[UnitPrice]
+    output_tokens: NotRequired[UnitPrice]
+    cached_tokens: NotRequired[UnitPrice]
+    seconds: NotRequired[UnitPrice]
+    bytes: NotRequired[UnitPrice]
 
 
 class PriceList(TypedDict):
@@ -75,11 +86,19 @@ class PriceList(TypedDict):
     effective_from: str
     in_force: bool  # False: it is to come.
     ended: bool  # From then on there is no dated price for this workflow, skill and model; less specific ones count.
-    credits: Credits | None  # What a run costs; null: the prices without a date.
+    held: Credits  # The most that a run's use can cost.
+    use: PriceListUse  # What is charged for what a run uses. A unit without a price is absent.
+    credits: Credits | None  # The fixed part; null: the prices without a date.
+
+
+class UnitPrice(TypedDict):
+    credits: Credits  # For a million tokens, a second, or a million bytes.
+    max: int  # The most that is charged: tokens, seconds or bytes.
 
 
 class Estimate(TypedDict):
-    credits: Credits
+    credits: Credits  # What is debited when the run is accepted, what is held included.
+    held: Credits  # The part of `credits` that is held for what the run uses.
     price_list_id: str | None  # The dated price; null: none is in force for this run.
     balance: Credits
     covered: bool  # The balance covers the price. Budgets and limits are not looked at.
@@ -797,6 +816,7 @@ Statement = TypedDict('Statement', {
     'grants': "Credits",
     'usage': "Credits",
     'refunds': "Credits",
+    'releases': "Credits",
     'expired': "Credits",
     'voided': "Credits",
     'other': "NotRequired[Credits]",
@@ -814,7 +834,7 @@ class LedgerEntryGrantsItem(TypedDict):
 
 class LedgerEntry(TypedDict):
     id: str  # Id of the entry; the id of a debit is the id of its execution.
-    kind: Literal['grant', 'debit', 'refund', 'expiry', 'void']
+    kind: Literal['grant', 'debit', 'refund', 'expiry', 'void', 'release']
     amount: Credits
     created_at: TimeOffset
     execution_id: str | None

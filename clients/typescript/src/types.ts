@@ -1881,7 +1881,10 @@ export interface components {
             responder_id: string;
             /** @enum {unknown} */
             kind: "workflow" | "skill";
+            /** @description What is debited when a run is accepted, what is held included. */
             credits: components["schemas"]["Credits"];
+            /** @description The part of `credits` that is held for what the run uses. At the end of the run, what it did not use is released. */
+            held: components["schemas"]["Credits"];
             /**
              * @description What sets the price: the operator's price of the workflow or skill (`responder`) or of the workspace, the program or manifest, which asks for more, a dated price (`price_list`), or nothing (`default`, 1 credit).
              * @enum {unknown}
@@ -1909,11 +1912,30 @@ export interface components {
             in_force: boolean;
             /** @description From then on there is no dated price for this workflow, skill and model; less specific ones count. */
             ended: boolean;
-            /** @description What a run costs; null: the prices without a date. */
+            /** @description The most that a run's use can cost. */
+            held: components["schemas"]["Credits"];
+            /** @description What is charged for what a run uses. A unit without a price is absent. */
+            use: {
+                input_tokens?: components["schemas"]["UnitPrice"];
+                output_tokens?: components["schemas"]["UnitPrice"];
+                cached_tokens?: components["schemas"]["UnitPrice"];
+                seconds?: components["schemas"]["UnitPrice"];
+                bytes?: components["schemas"]["UnitPrice"];
+            };
+            /** @description The fixed part; null: the prices without a date. */
             credits: components["schemas"]["Credits"] | null;
         };
-        Estimate: {
+        UnitPrice: {
+            /** @description For a million tokens, a second, or a million bytes. */
             credits: components["schemas"]["Credits"];
+            /** @description The most that is charged: tokens, seconds or bytes. */
+            max: number;
+        };
+        Estimate: {
+            /** @description What is debited when the run is accepted, what is held included. */
+            credits: components["schemas"]["Credits"];
+            /** @description The part of `credits` that is held for what the run uses. */
+            held: components["schemas"]["Credits"];
             /**
              * Format: uuid
              * @description The dated price; null: none is in force for this run.
@@ -2774,6 +2796,8 @@ export interface components {
             grants: components["schemas"]["Credits"];
             usage: components["schemas"]["Credits"];
             refunds: components["schemas"]["Credits"];
+            /** @description What was held for the use of runs and not used. */
+            releases: components["schemas"]["Credits"];
             expired: components["schemas"]["Credits"];
             voided: components["schemas"]["Credits"];
             other?: components["schemas"]["Credits"];
@@ -2809,7 +2833,7 @@ export interface components {
              */
             id: string;
             /** @enum {unknown} */
-            kind: "grant" | "debit" | "refund" | "expiry" | "void";
+            kind: "grant" | "debit" | "refund" | "expiry" | "void" | "release";
             amount: components["schemas"]["Credits"];
             created_at: components["schemas"]["TimeOffset"];
             /** Format: uuid */

@@ -43,7 +43,7 @@ struct chat_stream {
     enum finish finish;
     /* as the server wrote it, for FINISH_OTHER */
     const char *finish_reason;
-    int64_t input_tokens, output_tokens;
+    int64_t input_tokens, output_tokens, cached_tokens;
 };
 
 static void on_chat_event(void *arg, const char *type, const char *data, size_t size);
@@ -143,6 +143,15 @@ static void note_usage(struct chat_stream *s, json_object *usage)
     int64_t in = token_count(usage, input), out = token_count(usage, output);
     s->input_tokens = in > s->input_tokens ? in : s->input_tokens;
     s->output_tokens = out > s->output_tokens ? out : s->output_tokens;
+    static const char *const cached[] = {"cached_tokens", NULL};
+    static const char *const own[] = {"prompt_cache_hit_tokens", "cache_read_input_tokens", NULL};
+    static const char *const details[] = {"prompt_tokens_details", "input_tokens_details"};
+    int64_t hit = token_count(usage, own);
+    for (size_t i = 0; i < sizeof details / sizeof *details; i++) {
+        int64_t n = token_count(json_get(usage, details[i]), cached);
+        hit = n > hit ? n : hit;
+    }
+    s->cached_tokens = hit > s->cached_tokens ? hit : s->cached_tokens;
 }
 
 static void take_choice(struct chat_stream *s, json_object *choice)
@@ -283,6 +292,11 @@ void chat_stream_usage(const struct chat_stream *s, int64_t *input_tokens_r, int
     *output_tokens_r = s->output_tokens;
 }
 
+int64_t chat_stream_cached_tokens(const struct chat_stream *s)
+{
+    return s->cached_tokens < s->input_tokens ? s->cached_tokens : s->input_tokens;
+}
+
 /* --- the completion --- */
 
 static json_object *make_message(struct chat_stream *s, const struct chat_completion *answer)
@@ -350,6 +364,7 @@ enum err chat_stream_finish(struct chat_stream *s, struct chat_completion *answe
         .calls = chat_calls_json(s->calls),
         .input_tokens = s->input_tokens,
         .output_tokens = s->output_tokens,
+        .cached_tokens = chat_stream_cached_tokens(s),
     };
     if (!answer_r->calls) {
         *why_r = "a tool call has no name";

@@ -27,7 +27,7 @@ struct chat_completion {
     /* its tool calls: an array, possibly empty */
     json_object *calls;
     /* tokens; 0: the server has not reported them */
-    int64_t input_tokens, output_tokens;
+    int64_t input_tokens, output_tokens, cached_tokens;
 };
 
 /* `round`: number of the answer in its conversation, from 0 (chat_calls.h). */
@@ -46,3 +46,5 @@ enum err chat_stream_finish(struct chat_stream *s, struct chat_completion *answe
 /* The tokens that the response has reported so far, also if it is unusable. Servers report them once at the
  * end, or with each event, or the input first; the largest value of each counts. */
 void chat_stream_usage(const struct chat_stream *s, int64_t *input_tokens_r, int64_t *output_tokens_r);
+/* Those of the input tokens that the provider had in its cache. */
+int64_t chat_stream_cached_tokens(const struct chat_stream *s);

@@ -125,6 +125,8 @@ char *chat_completion_to_row(void *ctx, const struct chat_completion *answer)
     json_object_object_add(row, "message", json_object_get(answer->message));
     json_object_object_add(row, "input_tokens", json_object_new_int64(answer->input_tokens));
     json_object_object_add(row, "output_tokens", json_object_new_int64(answer->output_tokens));
+    if (answer->cached_tokens > 0)
+        json_object_object_add(row, "cached_tokens", json_object_new_int64(answer->cached_tokens));
     char *text = talloc_strdup(ctx, json_text(row, NULL));
     json_object_put(row);
     return text;
@@ -146,6 +148,7 @@ bool chat_completion_from_row(void *ctx, const char *row, struct chat_completion
         .calls = calls ? calls : json_own(ctx, json_object_new_array()),
         .input_tokens = json_object_get_int64(json_get(o, "input_tokens")),
         .output_tokens = json_object_get_int64(json_get(o, "output_tokens")),
+        .cached_tokens = json_object_get_int64(json_get(o, "cached_tokens")),
     };
     return message != NULL;
 }

@@ -61,7 +61,7 @@ struct model_run {
     int64_t asked_ms;
     /* requests for it, and the tokens that they have used together */
     int tries;
-    int64_t round_input_tokens, round_output_tokens;
+    int64_t round_input_tokens, round_output_tokens, round_cached_tokens;
     struct http_call *call;
     /* has come, and waits for a slot to be looked at; owned */
     const struct http_response *response;
@@ -111,6 +111,8 @@ static void count_response_tokens(struct model_run *m)
     m->round_output_tokens += output;
     m->usage.input_tokens += input;
     m->usage.output_tokens += output;
+    m->round_cached_tokens += chat_stream_cached_tokens(m->stream);
+    m->usage.cached_tokens += chat_stream_cached_tokens(m->stream);
 }
 
 static void set_model_usage(struct model_run *m)
@@ -164,6 +166,7 @@ static void on_tools_done(void *arg)
     m->tries = 0;
     m->round_input_tokens = 0;
     m->round_output_tokens = 0;
+    m->round_cached_tokens = 0;
     request_or_replay(m);
 }
 
@@ -185,7 +188,8 @@ static void call_tools(struct model_run *m)
 static void put_round_row(struct model_run *m, enum step_status status, const char *error)
 {
     struct chat_completion stored = {.input_tokens = m->round_input_tokens,
-                                     .output_tokens = m->round_output_tokens};
+                                     .output_tokens = m->round_output_tokens,
+                                     .cached_tokens = m->round_cached_tokens};
     int64_t now_ms = clock_wall_ms();
     if (status == STEP_STATUS_COMPLETED)
         stored.message = m->answer.message;
@@ -286,6 +290,7 @@ static void take_answer(struct model_run *m)
     if (json_object_array_length(m->answer.calls) == 0) {
         handle_answer(m, false);
     } else {
+        set_model_usage(m); /* a stop settles what was committed */
         m->awaited_commit = m->run->pending;
         run_flush(m->run);
     }
@@ -521,6 +526,8 @@ static bool replay_answer(struct model_run *m)
     m->round_output_tokens = m->answer.output_tokens;
     m->usage.input_tokens += m->answer.input_tokens;
     m->usage.output_tokens += m->answer.output_tokens;
+    m->round_cached_tokens = m->answer.cached_tokens;
+    m->usage.cached_tokens += m->answer.cached_tokens;
     return answered && row->status == STEP_STATUS_COMPLETED;
 }
 

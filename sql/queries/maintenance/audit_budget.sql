@@ -33,4 +33,4 @@ UNION ALL
 SELECT r.id, 'a refund that names other budgets than its debit'
 FROM credit_ledger r
 JOIN credit_ledger d ON d.workspace_id = r.workspace_id AND d.id = r.execution_id
-WHERE r.kind = 3 AND r.budgets IS NOT NULL AND (d.budgets IS NULL OR d.budgets <> r.budgets)
+WHERE r.kind IN (3, 6) AND r.budgets IS NOT NULL AND (d.budgets IS NULL OR d.budgets <> r.budgets)

@@ -13,5 +13,5 @@ WHERE e.held <> 0 AND c.execution_id IS NULL
 UNION ALL
 SELECT a.workspace_id, CONCAT('prices ', a.prices, ', rows ', COALESCE(p.flags, 0))
 FROM accounts a
-LEFT JOIN (SELECT workspace_id, 1 + 2 * MAX(model IS NOT NULL) AS flags FROM price_lists GROUP BY workspace_id) p ON p.workspace_id = a.workspace_id
+LEFT JOIN (SELECT workspace_id, 1 + 2 * MAX(model IS NOT NULL) + 4 * MAX(input_max + output_max + cached_max + time_max + bytes_max > 0) AS flags FROM price_lists GROUP BY workspace_id) p ON p.workspace_id = a.workspace_id
 WHERE a.prices <> COALESCE(p.flags, 0)

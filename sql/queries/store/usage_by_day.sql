@@ -1,7 +1,7 @@
 -- One range of the primary key, because the first 48 bits of an id are its milliseconds.
 SELECT CAST(CONV(LEFT(REPLACE(CAST(id AS CHAR), '-', ''), 12), 16, 10) DIV 86400000 AS SIGNED) AS grouped, CAST(SUM(kind = 2) AS SIGNED) AS runs, CAST(-SUM(IF(kind = 2, amount, 0)) AS SIGNED) AS debited,
-  CAST(SUM(IF(kind = 3, amount, 0)) AS SIGNED) AS refunded
+  CAST(SUM(IF(kind IN (3, 6), amount, 0)) AS SIGNED) AS refunded
 FROM credit_ledger
-WHERE workspace_id = ? AND id >= ? AND id < ? AND kind IN (2, 3)
+WHERE workspace_id = ? AND id >= ? AND id < ? AND kind IN (2, 3, 6)
 GROUP BY grouped
 ORDER BY grouped
