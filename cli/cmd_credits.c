@@ -321,7 +321,8 @@ int cmd_credits_ledger(struct cli *cli, int argc, char **argv)
             f.kind = k;
     }
     if (kind && f.kind == 0)
-        return cli_usage(cli, "--kind must be grant, debit, refund, release, expiry or void, not \"%s\"", kind);
+        return cli_usage(cli, "--kind must be grant, debit, refund, release, expiry or void, not \"%s\"",
+                         kind);
     int code = cli_open_workspace(cli, STATEMENT_S, text, &f.workspace);
     if (code == CLI_DONE)
         code = read_bounds(cli, month, before, &f);

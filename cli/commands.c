@@ -86,12 +86,15 @@ const struct command commands[] = {
      "lists the budgets of a workspace with what is used"},
     {"budget", "remove", cmd_budget_remove, "--workspace W ID", "removes a budget", "budget.delete"},
     {"price", "set", cmd_price_set,
-     "--workspace W [--responder R] [--model ALIAS] [--from TIME] --credits N|--none [--input-tokens PRICE,MAX] "
+     "--workspace W [--responder R] [--model ALIAS] [--from TIME] --credits N|--none [--input-tokens "
+     "PRICE,MAX] "
      "[--output-tokens PRICE,MAX] [--cached-tokens PRICE,MAX] [--seconds PRICE,MAX] [--bytes PRICE,MAX]",
      "sets what runs of a workflow or skill, with a model, or of the whole workspace cost from a time on, at "
      "once unless --from is given; the most specific price counts. --none: from then on the less specific "
-     "ones. What a run uses is charged at its end: PRICE is credits for a million tokens, a second or a million "
-     "bytes, MAX the most that is charged, which is held when the run is accepted. What has come into force never changes",
+     "ones. What a run uses is charged at its end: PRICE is credits for a million tokens, a second or a "
+     "million "
+     "bytes, MAX the most that is charged, which is held when the run is accepted. What has come into force "
+     "never changes",
      "price.set"},
     {"price", "list", cmd_price_list, "--workspace W [--all]",
      "lists the dated prices that are in force or to come; with --all also those of the past"},
@@ -107,7 +110,8 @@ const struct command commands[] = {
      "credits.alerts"},
     {"credits", "balance", cmd_credits_balance, "--workspace W", "prints the balance"},
     {"credits", "ledger", cmd_credits_ledger,
-     "--workspace W [--month YYYY-MM] [--kind grant|debit|refund|release|expiry|void] [--before ID] [--limit N]",
+     "--workspace W [--month YYYY-MM] [--kind grant|debit|refund|release|expiry|void] [--before ID] [--limit "
+     "N]",
      "lists what has changed the balance, with names, newest first, at most 20 unless --limit is given"},
     {"billing", "statement", cmd_billing_statement,
      "--month YYYY-MM [--workspace W [--by responder|key|day]] [--format table|csv|json|html]",

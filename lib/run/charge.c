@@ -8,7 +8,7 @@
 struct charge_use charge_count(const struct unit_price units[PRICE_UNITS], int64_t input_tokens,
                                int64_t output_tokens, int64_t cached_tokens, int64_t time_ms, int64_t bytes)
 {
-    int64_t cached = units[PRICE_CACHED].max == 0          ? 0
+    int64_t cached = units[PRICE_CACHED].max == 0   ? 0
                      : cached_tokens < input_tokens ? cached_tokens
                                                     : input_tokens;
     struct charge_use use = {.amounts = {[PRICE_INPUT] = input_tokens - cached,
@@ -46,8 +46,8 @@ static void settle_row(const struct db_rows *rows, size_t r, struct charge_end *
     for (size_t u = 0; u < PRICE_UNITS; u++)
         units[u] = (struct unit_price){db_int(rows, r, CHARGE_READ_INPUT_PRICE + 2 * u),
                                        db_int(rows, r, CHARGE_READ_INPUT_MAX + 2 * u)};
-    int64_t time_ms = db_int(rows, r, CHARGE_READ_TIME_USED) +
-                      (end->lost ? 0 : db_int(rows, r, CHARGE_READ_RUNNING_MS));
+    int64_t time_ms =
+        db_int(rows, r, CHARGE_READ_TIME_USED) + (end->lost ? 0 : db_int(rows, r, CHARGE_READ_RUNNING_MS));
     struct charge_use use =
         charge_count(units, db_int(rows, r, CHARGE_READ_INPUT_TOKENS),
                      db_int(rows, r, CHARGE_READ_OUTPUT_TOKENS), db_int(rows, r, CHARGE_READ_CACHED_TOKENS),

@@ -15,10 +15,10 @@
  *
  * Money: moving a run to failed or stopped while its `side_effects_started` is false refunds its cost once,
  * which requires its account's lock. The end of any other run for whose use something was held (`held`)
- * releases what was not used, which requires it, too. A run that leaves its wait for its start (MOVE_BEGIN, MOVE_STOP,
- * MOVE_EXPIRE) changes `delayed`, and MOVE_BEGIN `active`, which requires it, too. Moving a root to a
- * terminal state decrements `active` if the workspace has max_concurrent set, which requires the lock, too.
- * run_tx_flush detects what is needed: it returns ERR_CONFLICT, and run_tx_missing_accounts() lists the
+ * releases what was not used, which requires it, too. A run that leaves its wait for its start (MOVE_BEGIN,
+ * MOVE_STOP, MOVE_EXPIRE) changes `delayed`, and MOVE_BEGIN `active`, which requires it, too. Moving a root
+ * to a terminal state decrements `active` if the workspace has max_concurrent set, which requires the lock,
+ * too. run_tx_flush detects what is needed: it returns ERR_CONFLICT, and run_tx_missing_accounts() lists the
  * accounts. Run the transaction again with those accounts locked. A caller that locks the accounts beforehand
  * never gets this ERR_CONFLICT. */
 #pragma once
