@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/failpoint.h"
 #include "base/log.h"
+#include "fcgi/shared/busy_account.h"
 
 /* A slot's futex word holds the phase in its low bits and a generation above. The generation changes with
  * every request, so that a waiter never mistakes a later request's phase for its own. */
@@ -35,8 +36,6 @@ enum {
     /* A leader that has sent nothing to MariaDB for the time of two statements and of two attempts to connect
      * (together 10 s by default) hangs and is killed. */
     LEADER_CONNECTS_MS = 4000,
-    /* An account that no batch found locked for so long counts as free. */
-    BUSY_FORGET_MS = 500,
     /* An account may be locked for so long before its requests are limited to half of the workers: other
      * hosts and executors lock an account for the time of a COMMIT, and a process that dies or restarts may
      * hold it for some hundred ms. A shorter time would reject requests of a busy workspace at each of these.
@@ -45,18 +44,6 @@ enum {
     /* So long the items of a batch let other requests of their workspace go first: these look at the account
      * again at least every ACCOUNT_BUSY_PAUSE_MAX_MS. */
     GIVE_WAY_MS = 60,
-};
-
-/* What the last locked account of one worker's requests was. Each worker has a record of its own, so that as
- * many accounts are remembered as workers can wait for, and the records of an account that somebody waits for
- * are never given to another. Read and written without the group's mutex: it is only about fairness. */
-struct busy_record {
-    /* A hash of the workspace; 0: none. */
-    _Atomic uint64_t workspace;
-    /* Since when batches have found the account locked, and when one did last (CLOCK_BOOTTIME). */
-    _Atomic int64_t since_ms, last_ms;
-    /* The workspace again while the worker's request waits for its account; otherwise 0. */
-    _Atomic uint64_t waits_for;
 };
 
 struct accept_slot {
@@ -90,7 +77,7 @@ struct accept_group {
     _Atomic uint64_t sizes[ACCEPT_GROUP_SIZES];
     _Atomic uint64_t batches, runs, alone, settled, withdrawn, postponed, busy_rejected;
     /* By slot. */
-    struct busy_record busy[ACCEPT_GROUP_WORKERS_MAX];
+    struct busy_account busy[ACCEPT_GROUP_WORKERS_MAX];
     /* Slot at which the next leader starts taking. It moves on with each batch, so that no slot starves. */
     uint32_t next;
     unsigned slots_n;
@@ -248,38 +235,9 @@ static uint64_t workspace_hash(const struct run_request *req)
     return id_hash_nonzero(&req->workspace_id);
 }
 
-static struct busy_record *busy_record_of(struct accept_group *g, const struct accept_slot *s)
+static struct busy_account *busy_account_of(struct accept_group *g, const struct accept_slot *s)
 {
     return &g->busy[s - g->slots];
-}
-
-/* Records that the account of the slot's request is locked. Returns since when. */
-static int64_t busy_remember(struct accept_group *g, struct busy_record *own, uint64_t workspace,
-                             int64_t now_ms)
-{
-    int64_t since_ms = now_ms;
-    for (unsigned i = 0; i < g->slots_n; i++) {
-        const struct busy_record *b = &g->busy[i];
-        int64_t other_ms = atomic_load(&b->since_ms);
-        if (atomic_load(&b->workspace) == workspace && now_ms - atomic_load(&b->last_ms) < BUSY_FORGET_MS &&
-            other_ms < since_ms)
-            since_ms = other_ms;
-    }
-    atomic_store(&own->workspace, 0); /* nobody must read half of it */
-    atomic_store(&own->since_ms, since_ms);
-    atomic_store(&own->last_ms, now_ms);
-    atomic_store(&own->workspace, workspace);
-    return since_ms;
-}
-
-/* The account was free. */
-static void busy_forget(struct accept_group *g, uint64_t workspace)
-{
-    for (unsigned i = 0; i < g->slots_n; i++) {
-        uint64_t expected = workspace;
-        if (atomic_load(&g->busy[i].workspace) == workspace)
-            atomic_compare_exchange_strong(&g->busy[i].workspace, &expected, 0);
-    }
 }
 
 /* True if as many workers wait for the account already as may wait for one that has been locked for so long.
@@ -299,11 +257,11 @@ static bool too_many_wait(const struct accept_group *g, uint64_t workspace, int6
 /* Decides whether a request whose account is locked goes on waiting. False: the account has been locked for
  * too long, or too many workers wait for it. */
 static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct run_request *req,
-                     int64_t now_ms)
+                     int64_t version, int64_t now_ms)
 {
-    struct busy_record *own = busy_record_of(g, s);
+    struct busy_account *own = busy_account_of(g, s);
     uint64_t workspace = workspace_hash(req);
-    int64_t locked_since_ms = busy_remember(g, own, workspace, now_ms);
+    int64_t locked_since_ms = busy_account_remember(g->busy, g->slots_n, own, workspace, version, now_ms);
     if (s->busy_since_ms == 0)
         s->busy_since_ms = now_ms;
     if (now_ms - s->busy_since_ms >= ACCOUNT_BUSY_TIMEOUT_MS ||
@@ -319,14 +277,14 @@ static bool may_wait(struct accept_group *g, struct accept_slot *s, const struct
 /* The request is tried again, or has been answered or withdrawn. */
 static void end_wait(struct accept_group *g, const struct accept_slot *s)
 {
-    atomic_store(&busy_record_of(g, s)->waits_for, 0);
+    atomic_store(&busy_account_of(g, s)->waits_for, 0);
 }
 
 /* Fills the slot of a request whose account is locked again: a leader takes it once the pause is over, and
  * nobody holds the group's lock until then. False: it does not wait any longer. */
-static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t now_ms)
+static bool postpone(struct accept_member *m, struct accept_slot *s, int64_t version, int64_t now_ms)
 {
-    if (!may_wait(m->group, s, &s->request, now_ms))
+    if (!may_wait(m->group, s, &s->request, version, now_ms))
         return false;
     atomic_store(&s->due_ms, now_ms + account_busy_pause_ms(s->busy_tries++));
     set_phase(s, SLOT_FILLED);
@@ -345,6 +303,14 @@ static void count_batch(struct accept_group *g, size_t n)
     atomic_fetch_add(&g->sizes[place], 1);
 }
 
+static int64_t busy_version(const struct run_answer *answers, size_t n)
+{
+    size_t i = 0;
+    while (i < n && answers[i].verdict != RUN_ACCOUNT_BUSY)
+        i++;
+    return i < n ? answers[i].account_version : 0;
+}
+
 /* Accepts runs of one workspace outside of the slots, in a transaction of their own. While their account is
  * locked, the worker waits by the same rule as in the group. */
 static void accept_alone(struct accept_member *m, void *ctx, const struct run_request *const *requests,
@@ -355,14 +321,14 @@ static void accept_alone(struct accept_member *m, void *ctx, const struct run_re
     m->last_batch = (unsigned)n;
     s->busy_since_ms = 0;
     for (unsigned tries = 0; !accept_some(m->db, m->redis, ctx, requests, n, tries > 0, answers); tries++) {
-        if (!may_wait(g, s, requests[0], clock_boot_ms())) {
+        if (!may_wait(g, s, requests[0], busy_version(answers, n), clock_boot_ms())) {
             accept_give_up(answers, n);
             return;
         }
         nanosleep(&(struct timespec){.tv_nsec = account_busy_pause_ms(tries) * 1000000L}, NULL);
         end_wait(g, s);
     }
-    busy_forget(g, workspace_hash(requests[0]));
+    busy_account_forget(g->busy, g->slots_n, workspace_hash(requests[0]));
 }
 
 static bool somebody_waits(const struct accept_group *g, uint64_t workspace)
@@ -393,7 +359,7 @@ static void answer_slots(struct accept_member *m, struct accept_slot *const *tak
     int64_t now_ms = clock_boot_ms();
     for (size_t i = 0; i < n; i++) {
         struct accept_slot *s = taken[i];
-        if (answers[i].verdict == RUN_ACCOUNT_BUSY && postpone(m, s, now_ms)) {
+        if (answers[i].verdict == RUN_ACCOUNT_BUSY && postpone(m, s, answers[i].account_version, now_ms)) {
             if (!first_due || s->due_ms < first_due->due_ms)
                 first_due = s;
             continue;
@@ -401,7 +367,7 @@ static void answer_slots(struct accept_member *m, struct accept_slot *const *tak
         if (answers[i].verdict == RUN_ACCOUNT_BUSY)
             answers[i].verdict = RUN_UNAVAILABLE;
         else
-            busy_forget(m->group, workspace_hash(&s->request));
+            busy_account_forget(m->group->busy, m->group->slots_n, workspace_hash(&s->request));
         store_answer(s, &answers[i]);
         s->batch = (uint32_t)n;
     }

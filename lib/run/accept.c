@@ -26,6 +26,7 @@ static enum err decide_unlocked(struct db_tx *tx, struct accept_entry *entry)
     if (e != OK)
         return e;
     entry->answer->verdict = rows->count > 0 ? RUN_ACCOUNT_BUSY : RUN_INTERNAL;
+    entry->answer->account_version = rows->count > 0 ? db_int(rows, 0, ACCOUNT_READ_VERSION) : 0;
     entry->unsettled = tx->settling && rows->count > 0;
     return OK;
 }

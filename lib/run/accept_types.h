@@ -159,6 +159,8 @@ struct run_answer {
     /* If the concurrency limit is reached; `limit`, if that of delayed runs is. */
     int64_t active, limit;
     struct budget_refusal budget;
+    /* Of the account, if it is locked: who finds another number later knows that it was free in between. */
+    int64_t account_version;
 };
 
 static inline bool run_request_is_delayed(const struct run_request *req)
