@@ -122,6 +122,13 @@ const struct command commands[] = {
      "--month YYYY-MM [--workspace W] [--by workspace|responder|key|day] [--format csv|json|table]",
      "exports the debits and refunds of a month in the workspaces' time zones by workspace, day, responder "
      "and key, or by one of these"},
+    {"billing", "roll-up", cmd_billing_roll_up, "--before YYYY-MM [--workspace W]",
+     "rolls up the months of the ledger before this one of which no execution remains: removes their rows "
+     "and "
+     "keeps their sums. It cannot be undone",
+     "billing.roll_up"},
+    {"billing", "rolled-up", cmd_billing_rolled_up, "[--workspace W]",
+     "lists the months of the ledger that are rolled up, with their checksums"},
     {"push", "add", cmd_push_add,
      "NAME --url URL [--kinds LIST] [--bearer-file FILE | --signing-file FILE] [--from-start]",
      "sends the rows of the ledger of all workspaces to URL as CloudEvents, from now on or from the first "

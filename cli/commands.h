@@ -33,6 +33,8 @@ int cmd_credits_list(struct cli *cli, int argc, char **argv);
 int cmd_credits_balance(struct cli *cli, int argc, char **argv);
 int cmd_credits_ledger(struct cli *cli, int argc, char **argv);
 int cmd_billing_statement(struct cli *cli, int argc, char **argv);
+int cmd_billing_roll_up(struct cli *cli, int argc, char **argv);
+int cmd_billing_rolled_up(struct cli *cli, int argc, char **argv);
 int cmd_billing_export(struct cli *cli, int argc, char **argv);
 int cmd_secret_set(struct cli *cli, int argc, char **argv);
 int cmd_secret_list(struct cli *cli, int argc, char **argv);

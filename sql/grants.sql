@@ -41,6 +41,8 @@ GRANT SELECT, INSERT                 ON credit_parts       TO 'millrace_api'@'lo
 GRANT SELECT                         ON credit_sums        TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON credit_months      TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON ledger_numbers     TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON ledger_rollups     TO 'millrace_api'@'localhost';
+GRANT SELECT                         ON ledger_rollup_sums TO 'millrace_api'@'localhost';
 GRANT SELECT (id, name, url, kinds, auth, number, paused, failures, failing_since_ms, status, error, sent_ms, sent_rows, created_ms)
   ON pushes TO 'millrace_api'@'localhost';
 GRANT SELECT                         ON pushes_aside       TO 'millrace_api'@'localhost';
@@ -129,7 +131,12 @@ GRANT SELECT, INSERT, UPDATE         ON credit_sums        TO 'millrace_executor
 GRANT SELECT, INSERT, UPDATE         ON credit_months      TO 'millrace_executor'@'localhost';
 GRANT SELECT, UPDATE                 ON pushes             TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON pushes_aside       TO 'millrace_executor'@'localhost';
-GRANT SELECT                         ON credit_references  TO 'millrace_executor'@'localhost';
+GRANT SELECT, UPDATE (amount)        ON credit_references  TO 'millrace_executor'@'localhost';
+GRANT DELETE                         ON credit_ledger      TO 'millrace_executor'@'localhost';
+GRANT DELETE                         ON credit_parts       TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON ledger_rollups     TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON ledger_rollup_sums TO 'millrace_executor'@'localhost';
+GRANT SELECT, INSERT, UPDATE         ON ledger_rollup_budgets TO 'millrace_executor'@'localhost';
 GRANT SELECT (prefix)                ON api_keys           TO 'millrace_executor'@'localhost';
 GRANT SELECT, INSERT, UPDATE, DELETE ON idempotency_keys   TO 'millrace_executor'@'localhost';
 GRANT SELECT, DELETE                 ON batches            TO 'millrace_executor'@'localhost';

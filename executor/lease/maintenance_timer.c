@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "billing/ledger_sums.h"
+#include "billing/roll_up.h"
 #include "blob/blob_rows.h"
 #include "executor/lease/bulk_worker.h"
 #include "executor/lease/scheduler.h"
@@ -32,7 +33,7 @@ enum {
     PAUSE_MAX_US = 100000,
 };
 
-enum { TASKS = 22 };
+enum { TASKS = 23 };
 
 struct maintenance_timer {
     struct thread_queue *queue; /* NULL: it was stopped */
@@ -65,6 +66,9 @@ struct maintenance_timer {
     /* trim_feeds: the last workspace, and how long feeds keep their events */
     id trimmed_after;
     int64_t feed_keep_ms;
+    /* roll_up: the last workspace that was looked at */
+    id rolled_after;
+    struct roll_up_rules roll_up_rules;
 };
 
 /* One transaction of a task. *n_r: for the log. *more_r: there may be more to do. */
@@ -257,6 +261,11 @@ static enum err ledger_sums_task_step(struct maintenance_timer *m, uint64_t *n_r
     return e;
 }
 
+static enum err roll_up_task_step(struct maintenance_timer *m, uint64_t *n_r, bool *more_r)
+{
+    return roll_up_step(m->db, &m->roll_up_rules, &m->rolled_after, n_r, more_r);
+}
+
 static const struct maintenance_task tasks[TASKS] = {
     {"lose_orphans", 5000},
     {"refresh_credits", 5000},
@@ -280,6 +289,7 @@ static const struct maintenance_task tasks[TASKS] = {
     {"expire_batches", 10000},
     {"expire_budget_periods", 600000},
     {"remove_objects", 10000},
+    {"roll_up", 60000},
 };
 static maintenance_step *const steps[TASKS] = {
     requeue_orphans_step,  refresh_credits_step,    expire_keys_step,
@@ -289,7 +299,7 @@ static maintenance_step *const steps[TASKS] = {
     expire_runs_step,      trim_feeds_step,         grants_step,
     end_sessions_step,     bulk_jobs_step,          expire_bulk_jobs_step,
     ledger_sums_task_step, expire_batches_step,     expire_budget_periods_step,
-    remove_objects_step};
+    remove_objects_step,   roll_up_task_step};
 
 static bool is_over(const struct maintenance_timer *m)
 {
@@ -396,6 +406,8 @@ struct maintenance_timer *maintenance_timer_start(void *ctx, struct executor *ex
     struct maintenance_timer *m = talloc_zero(ctx, struct maintenance_timer);
     struct thread_queue_settings queue = {.run = run_maintenance, .on_finished = on_job_finished, .arg = m};
     m->max_losses = (int)exec->config->executor.max_losses;
+    m->roll_up_rules = (struct roll_up_rules){.after_months = exec->config->billing.rollup_after_months,
+                                              .wait_days = exec->config->billing.rollup_wait_days};
     m->feed_keep_ms = exec->config->stream.feed_hours * 3600000;
     m->blobs = blob_store_open(m, exec->config, NULL);
     struct run_targets *targets = run_targets_new(m);

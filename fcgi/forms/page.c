@@ -27,6 +27,16 @@ int page_reply(struct request *r, struct page *page, const char *next_cursor)
     return reply_written(r, 200, page->w);
 }
 
+int page_reply_timed(struct request *r, struct page *page, const char *next_cursor, const char *name,
+                     int64_t ms)
+{
+    end_list(page);
+    json_write_text(page->w, "next_cursor", next_cursor);
+    json_write_time(page->w, name, ms, false);
+    json_write_close(page->w, '}');
+    return reply_written(r, 200, page->w);
+}
+
 int page_reply_numbered(struct request *r, struct page *page, int64_t number, int64_t size)
 {
     end_list(page);

@@ -27,5 +27,8 @@ struct page {
 struct page page_begin(struct request *r, const char *name, size_t rows, int64_t limit);
 /* Ends the list and replies 200. `next_cursor` is NULL on the last page. */
 int page_reply(struct request *r, struct page *page, const char *next_cursor);
+/* The same with a further member, a time; 0 is written as null. */
+int page_reply_timed(struct request *r, struct page *page, const char *next_cursor, const char *name,
+                     int64_t ms);
 /* The same for a page by number: pageNumber and pageSize instead of next_cursor. */
 int page_reply_numbered(struct request *r, struct page *page, int64_t number, int64_t size);

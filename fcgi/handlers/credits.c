@@ -5,6 +5,7 @@
 #include "account/credits.h"
 #include "base/clock.h"
 #include "base/field.h"
+#include "billing/roll_up.h"
 #include "billing/statement_print.h"
 #include "fcgi/forms/form.h"
 #include "fcgi/forms/page.h"
@@ -155,6 +156,17 @@ static bool prefers(struct request *r, const char *type, const char *subtype)
     return other.specificity > json.specificity;
 }
 
+/* Of what is rolled up, only whole days are known. */
+static bool is_known(struct request *r, const struct usage_form *f, const id *before)
+{
+    int64_t before_ms = id_is_set(before) ? id_ms(before) : 0;
+    if (f->from_ms < before_ms && f->from_ms % day_ms != 0)
+        return form_reject_value(r, "from", "midnight (UTC), because older entries are rolled up by day");
+    if (f->to_ms < before_ms && f->to_ms % day_ms != 0)
+        return form_reject_value(r, "to", "midnight (UTC), because older entries are rolled up by day");
+    return true;
+}
+
 int h_credits_usage(struct request *r)
 {
     struct usage_form f = {0};
@@ -162,7 +174,13 @@ int h_credits_usage(struct request *r)
     size_t n;
     if (!read_usage_form(r, &f))
         return reply_rejected(r);
-    enum err e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
+    id before;
+    enum err e = rolled_up_before(r->app->db, &r->access.workspace_id, &before);
+    if (e != OK)
+        return reply_err(r, e);
+    if (!is_known(r, &f, &before))
+        return reply_rejected(r);
+    e = usage_read(r->app->db, r, &r->access.workspace_id, f.from_ms, f.to_ms, f.group, &list, &n);
     if (e != OK)
         return reply_err(r, e);
     reply_header(r, "Vary", "Accept");
@@ -263,8 +281,13 @@ int h_credits_ledger(struct request *r)
     enum err e = ledger_page(r->app->db, r, &r->access.workspace_id, &cursor, limit + 1, &list, &n);
     if (e != OK)
         return reply_err(r, e);
+    id before;
+    e = rolled_up_before(r->app->db, &r->access.workspace_id, &before);
+    if (e != OK)
+        return reply_err(r, e);
     struct page page = page_begin(r, "entries", n, limit);
     for (size_t i = 0; i < page.count; i++)
         write_entry(page.w, &list[i]);
-    return page_reply(r, &page, page.has_more ? list[page.count - 1].entry.id.text : NULL);
+    return page_reply_timed(r, &page, page.has_more ? list[page.count - 1].entry.id.text : NULL,
+                            "rolled_up_before", id_is_set(&before) ? id_ms(&before) : 0);
 }

@@ -311,6 +311,11 @@ static const struct setting settings[] = {
         push, pause_max_s, 300, 1, 3600,
         "longest pause between two requests to a destination of the usage push that fails; it begins with "
         "1 s and doubles"),
+    NUMBER_ROW(billing, rollup_after_months, 0, 0, 120,
+               "whole months after its end after which a month of the ledger is rolled up, if none of its "
+               "executions remains: its rows are removed, their sums stay; 0: none is"),
+    NUMBER_ROW(billing, rollup_wait_days, 30, 0, 366,
+               "days that the roll-up of a month waits for destinations of the usage push that lag"),
     CHECKED_ROW(otlp, endpoint, "", otlp_endpoint_problem,
                 "OpenTelemetry collector that gets spans by OTLP over HTTP, as in http://127.0.0.1:4318 or "
                 "unix:/run/otel/otlp.sock; empty: no spans"),

@@ -69,6 +69,9 @@ struct config {
         int64_t timeout_s, pause_max_s;
     } push;
     struct {
+        int64_t rollup_after_months, rollup_wait_days;
+    } billing;
+    struct {
         const char *endpoint, *sample_ratio;
         int64_t caller_runs_per_minute, spans_per_minute;
     } otlp;

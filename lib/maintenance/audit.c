@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "billing/calendar.h"
+#include "billing/roll_up.h"
 #include "blob/blob_rows.h"
 #include "redis/keys.h"
 #include "run/idempotency_cache.h"
@@ -85,6 +87,35 @@ static enum err check_acknowledged(struct audit_context *context, void *scratch)
     for (size_t at = 0; e == OK && at < o->acknowledged_n; at += ID_CHUNK) {
         size_t left = o->acknowledged_n - at;
         e = check_id_chunk(context, o->acknowledged + at, left < ID_CHUNK ? left : ID_CHUNK);
+    }
+    return e;
+}
+
+/* --- 2: the chain of what was rolled up --- */
+
+static enum err check_chain(struct audit_context *context, void *scratch)
+{
+    struct roll_up *list;
+    size_t n;
+    enum err e = roll_up_list(context->db, scratch, NULL, &list, &n);
+    const struct roll_up *before = NULL;
+    for (size_t i = 0; e == OK && i < n; i++) {
+        const struct roll_up *r = &list[i];
+        struct roll_up found;
+        char month[BILLING_MONTH_SIZE];
+        if (before && !id_equal(&before->workspace_id, &r->workspace_id))
+            before = NULL;
+        if (r->done) {
+            e = roll_up_prove(context->db, &r->workspace_id, r->month, before ? before->checksum : NULL,
+                              &found);
+            if (e == OK && memcmp(found.checksum, r->checksum, ROLL_UP_CHECKSUM) != 0)
+                add_violation(
+                    context, r->workspace_id.text,
+                    talloc_asprintf(scratch,
+                                    "month %s: its sums, or the checksum before, have another checksum",
+                                    billing_month_text(r->month, month)));
+        }
+        before = r;
     }
     return e;
 }
@@ -416,6 +447,9 @@ static const struct audit_rule checks[] = {
     {2, "parts", "every ledger row names its grant, or its parts do", .query = SQL_AUDIT_PARTS},
     {2, "ledger_stray", "every ledger row has its account", .query = SQL_AUDIT_LEDGER_STRAY},
     {2, "ledger_sums", "the sums of days and months equal the ledger", .query = SQL_AUDIT_LEDGER_SUMS},
+    {2, "roll_up", "what was rolled up is what was removed, month by month", .query = SQL_AUDIT_ROLL_UP},
+    {2, "roll_up_chain", "the checksums of what was rolled up follow from each other",
+     .inspect = check_chain},
     {2, "push", "what the usage push has passed or set aside is in the ledger", .query = SQL_AUDIT_PUSH},
     {2, "reference", "every reference names its grant or correction", .query = SQL_AUDIT_REFERENCE},
     {2, "budget", "the counters of budgets equal the ledger", .query = SQL_AUDIT_BUDGET},

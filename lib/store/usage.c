@@ -12,9 +12,14 @@ enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_
 {
     static const enum sql_id queries[] = {SQL_USAGE_BY_DAY, SQL_USAGE_BY_RESPONDER, SQL_USAGE_BY_KEY};
     id from = id_floor(from_ms), to = id_floor(to_ms);
-    struct db_value args[] = {db_id(workspace), db_id(&from), db_id(&to)};
+    struct db_value args[] = {db_id(workspace),
+                              db_id(&from),
+                              db_id(&to),
+                              db_id(workspace),
+                              db_number(from_ms / day_ms),
+                              db_number((to_ms + day_ms - 1) / day_ms)};
     struct db_rows *rows;
-    enum err e = db_run(db, ctx, queries[group], args, 3, &rows);
+    enum err e = db_run(db, ctx, queries[group], args, sizeof args / sizeof args[0], &rows);
     if (e != OK)
         return e;
     struct usage_row *list = talloc_array(ctx, struct usage_row, rows->count + 1);

@@ -16,7 +16,8 @@ struct usage_row {
     int64_t debited, refunded;
 };
 
-/* Of the interval that includes from_ms and excludes to_ms. */
+/* Of the interval that includes from_ms and excludes to_ms. Of months that are rolled up only whole days
+ * (UTC) are known: there, both must be midnights. */
 enum err usage_read(struct db *db, void *ctx, const id *workspace, int64_t from_ms, int64_t to_ms,
                     enum usage_group group, struct usage_row **list_r, size_t *count_r) WARN_UNUSED;
 

@@ -20,7 +20,7 @@ READERS = {"status", "executor list", "workspace show", "workspace list", "key l
            "billing statement", "billing export", "workflow list", "execution list", "execution errors", "execution show", "execution tail",
            "execution logs", "execution artifacts", "execution artifact", "secret list", "secret keygen", "skill check", "skill run",
            "skill list", "schedule list", "schedule show", "batch-job list", "batch-job show", "model list", "schema validate", "audit", "doctor", "log", "config", "completion", "man", "batch", "dbcheck", "cluster show",
-           "budget list", "price list", "operator list", "push list", "webhook list", "webhook show", "webhook deliveries",
+           "budget list", "price list", "operator list", "push list", "billing rolled-up", "webhook list", "webhook show", "webhook deliveries",
            "files store",  # copies bytes under their hash to where they are to be
            "backup verify", "setup"}  # setup: before there is a database
 
@@ -149,6 +149,14 @@ def command_actions(room):
         room.command("batch-job", "cancel", made, *w)
         return made
 
+    def billing_roll_up():
+        old = room.stack.workspace(credits=0).id
+        row = "00d00000-0000-7000-8000-" + old[-12:]
+        room.stack.sql(f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, reason, grant_id) VALUES ('{old}', '{row}', 1, 0, 'old', NULL)")
+        eventually(lambda: room.stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE workspace_id = '{old}' AND number IS NULL") == "0", 30, "the sums")
+        room.command("billing", "roll-up", "--before", "2020-01", "--workspace", old)
+        return old
+
     def push(verb):
         name = f"target-{verb}"
         room.command("push", "add", name, "--url", "http://127.0.0.1:9/")
@@ -173,6 +181,7 @@ def command_actions(room):
         "budget remove": budget_remove,
         "price set": lambda: room.command("price", "set", *w, "--model", "deep", "--credits", "2", "--from", "2999-01-01")["id"],
         **{f"push {verb}": lambda verb=verb: push(verb) for verb in ("add", "pause", "resume", "retry", "remove")},
+        "billing roll-up": billing_roll_up,
         "credits alerts": lambda: room.command("credits", "alerts", *w, "--low", "50,20%") and w[1],
         "credits grant": lambda: room.command("credits", "grant", *w, "--credits", "5", "--reason", "invoice 7", "--reference",
                                               "R7")["ledger_id"],

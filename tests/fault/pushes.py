@@ -49,8 +49,9 @@ class Pushes:
         missing = [key for key in rows if key not in got]
         if missing:
             self.book.complain(f"{len(missing)} rows of the ledger were not sent, such as {missing[:3]}")
+        rolled_up = {row[0] for row in self.stack.sql("SELECT DISTINCT workspace_id FROM ledger_rollups")}
         for key, forms in got.items():
-            if list(forms) != [rows.get(key)]:
+            if list(forms) != [rows.get(key)] and not (len(forms) == 1 and key not in rows and key[0] in rolled_up):
                 self.book.complain(f"the row {key} was sent as {dict(forms)}, and is {rows.get(key)}")
         self.book.count("rows pushed", len(got)) if got else self.book.complain("nothing was pushed")
         self.book.count("rows pushed again", sum(sum(f.values()) - 1 for f in got.values()))

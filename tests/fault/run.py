@@ -26,6 +26,7 @@ from objects import ObjectStore  # noqa: E402
 from programs import install  # noqa: E402
 from proxy import Proxy  # noqa: E402
 import pushes  # noqa: E402
+import roll_ups  # noqa: E402
 import webhooks  # noqa: E402
 from grants import Grants  # noqa: E402
 from bulk import Bulk  # noqa: E402
@@ -105,7 +106,7 @@ class Harness:
         print(f"{time.monotonic() - self.began:7.2f}  {text}", flush=True)
 
     def run(self):
-        self.stack = FaultStack({**webhooks.SETTINGS, **pushes.SETTINGS}, ObjectStore() if self.options.objects else None)
+        self.stack = FaultStack({**webhooks.SETTINGS, **pushes.SETTINGS, **roll_ups.SETTINGS}, ObjectStore() if self.options.objects else None)
         self.effects = SideEffects()
         self.models = Models()
         self.say(f"seed {self.seed}, {self.options.minutes} min, stack in {self.stack.dir}")
@@ -143,6 +144,7 @@ class Harness:
         self.tickets = Tickets(self.stack, self.book, self.seed, lambda w: Caller(self.stack.port, w.key()["key"]))
         self.agents = Agents(self.stack, self.book, self.seed)
         self.webhooks = webhooks.Webhooks(self.stack, self.book, self.seed, rich, Caller(self.stack.port, rich.key()["key"]))
+        self.roll_ups = roll_ups.RollUps(self.stack, self.book)
         self.pushes = pushes.Pushes(self.stack, self.book, self.seed)
         self.hostile = Hostile(self.stack, self.book, self.seed) if self.options.hostile else None
 
@@ -234,6 +236,7 @@ class Harness:
         await_quiet(self.stack, self.book)
         self.webhooks.finish()
         self.pushes.finish()
+        self.roll_ups.finish()
         self.say("checks")
         rows = read_rows(self.stack, self.book, [w for w in (self.schedules, self.bulk, self.grants, self.tickets, self.agents, self.hostile) if w])
         check_files(self.book, self.clients)
@@ -249,6 +252,7 @@ class Harness:
         self.agents.check()
         self.webhooks.check()
         self.pushes.check()
+        self.roll_ups.check()
         self.budgets.check()
         check_side_effects(self.book, rows, self.effects, self.programs)
         self.book.judge(SLACK_S)

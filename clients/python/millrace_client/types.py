@@ -1221,6 +1221,7 @@ class GetLedgerResponse(TypedDict):
     entries: list[LedgerEntry]
     has_more: bool
     next_cursor: str | None
+    rolled_up_before: str | None  # Entries from before this time are rolled up; null: none are.
 
 
 class CreateSessionBody(TypedDict):

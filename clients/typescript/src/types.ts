@@ -1470,7 +1470,7 @@ export interface paths {
         /**
          * Get usage
          * @description Returns sums over the ledger from `from` (inclusive) to `to` (exclusive), at most 366 days. The default is the thirty days
-         *     that end with today. `Accept: text/csv` selects CSV.
+         *     that end with today. `Accept: text/csv` selects CSV. Of months that are rolled up only whole days are known: there, `from` and `to` must be midnights (UTC).
          *
          */
         get: operations["getUsage"];
@@ -1514,7 +1514,7 @@ export interface paths {
         };
         /**
          * Read the ledger
-         * @description Lists the entries of the ledger, newest first. The balance is the sum of all amounts.
+         * @description Lists the entries of the ledger, newest first. The balance is the sum of all amounts. Months that are rolled up have no entries any more, only sums, which statements and usage still show; `rolled_up_before` is where the entries end.
          */
         get: operations["getLedger"];
         put?: never;
@@ -5822,6 +5822,11 @@ export interface operations {
                         has_more: boolean;
                         /** Format: uuid */
                         next_cursor: string | null;
+                        /**
+                         * Format: date-time
+                         * @description Entries from before this time are rolled up; null: none are.
+                         */
+                        rolled_up_before: string | null;
                     };
                 };
             };

@@ -8,6 +8,8 @@ FROM (
   SELECT budget_id, start_ms, used FROM budget_periods
 ) p
 LEFT JOIN (
+  SELECT budget, start_ms, SUM(used) AS used
+  FROM (
   SELECT STRAIGHT_JOIN SUBSTR(l.budgets, 1 + 24 * n.i, 16) AS budget,
     CAST(CONV(HEX(SUBSTR(l.budgets, 17 + 24 * n.i, 8)), 16, 10) AS SIGNED) AS start_ms, -SUM(l.amount) AS used
   FROM credit_ledger l
@@ -17,6 +19,10 @@ LEFT JOIN (
   ) n ON LENGTH(l.budgets) > 24 * n.i
   WHERE l.budgets IS NOT NULL AND l.workspace_id IN (SELECT workspace_id FROM budgets)
   GROUP BY 1, 2
+  UNION ALL
+  SELECT UNHEX(REPLACE(r.budget_id, '-', '')), r.start_ms, -SUM(r.amount) FROM ledger_rollup_budgets r GROUP BY r.budget_id, r.start_ms
+  ) AS both_of
+  GROUP BY budget, start_ms
 ) s ON s.budget = UNHEX(REPLACE(p.budget_id, '-', '')) AND s.start_ms = p.start_ms
 WHERE p.used <> COALESCE(s.used, 0) OR p.used < 0
 UNION ALL

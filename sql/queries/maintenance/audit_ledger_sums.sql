@@ -1,10 +1,12 @@
--- The sums of days and of months equal the numbered rows of the ledger, whose numbers end with the last one.
+-- The sums of days and of months equal the numbered rows of the ledger and what was rolled up, whose numbers end with the last one.
 -- Columns as in audit_active.
 SELECT t.workspace_id AS subject, CONCAT('kind ', t.kind, ': ledger ', SUM(t.ledger_n), ' rows of ', SUM(t.ledger), ', days ', SUM(t.days_n), ' of ', SUM(t.days),
   ', months ', SUM(t.months_n), ' of ', SUM(t.months)) AS detail
 FROM (
   SELECT workspace_id, kind, COUNT(*) AS ledger_n, SUM(amount) AS ledger, 0 AS days_n, 0 AS days, 0 AS months_n, 0 AS months
   FROM credit_ledger WHERE number IS NOT NULL GROUP BY workspace_id, kind
+  UNION ALL
+  SELECT workspace_id, kind, SUM(n), SUM(amount), 0, 0, 0, 0 FROM ledger_rollup_sums GROUP BY workspace_id, kind
   UNION ALL
   SELECT workspace_id, kind, 0, 0, SUM(n), SUM(amount), 0, 0 FROM credit_sums GROUP BY workspace_id, kind
   UNION ALL

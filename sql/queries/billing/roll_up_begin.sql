@@ -1,0 +1,1 @@
+INSERT INTO ledger_rollups (workspace_id, month, state, before_id, unsent, begun_ms) VALUES {{(?, ?, ?, ?, ?, ?)}}

@@ -1,0 +1,7 @@
+-- Whether an execution of before an id exists, and a row of the ledger that is not in the sums; the last number of these rows, and the number up
+-- to which each destination of the usage push has got the ledger (NULL: there is none).
+SELECT
+  EXISTS (SELECT 1 FROM executions WHERE workspace_id = ? AND id < ?) AS has_executions,
+  EXISTS (SELECT 1 FROM credit_ledger WHERE workspace_id = ? AND id < ? AND number IS NULL) AS has_unnumbered,
+  (SELECT MAX(number) FROM credit_ledger WHERE workspace_id = ? AND id < ?) AS last,
+  (SELECT MIN(LEAST(p.number, COALESCE((SELECT MIN(s.first) - 1 FROM pushes_aside s WHERE s.push_id = p.id), p.number))) FROM pushes p) AS sent_to

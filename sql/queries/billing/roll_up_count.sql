@@ -1,0 +1,1 @@
+UPDATE ledger_rollups SET n = n + ?, amount = amount + ? WHERE workspace_id = ? AND month = ?

@@ -1,0 +1,1 @@
+DELETE FROM credit_ledger WHERE workspace_id = ? AND id IN ([[?]])

@@ -1,0 +1,1 @@
+SELECT workspace_id, month FROM ledger_rollups WHERE state = 1 LIMIT 1
