@@ -260,7 +260,7 @@ def test_prometheus_reads_every_metric_and_evaluates_every_panel_and_rule(stack,
         assert states["MillraceDown"] == states["MillraceRedisDown"] == "inactive"
         stack.stop_server("redis")
         try:
-            eventually(lambda: prometheus.value("min(millrace_redis_up)")[0]["value"][1] == "0", 60, "the missing Redis")
+            eventually(lambda: [r["value"][1] for r in prometheus.value("min(millrace_redis_up)")] == ["0"], 60, "the missing Redis")
             eventually(lambda: prometheus.get("alerts")["data"]["alerts"], 60, "the alert")
             assert "MillraceRedisDown" in {a["labels"]["alertname"] for a in prometheus.get("alerts")["data"]["alerts"]}
         finally:
