@@ -1,8 +1,6 @@
 """The store of bytes, as maintenance sees it."""
 import os
 
-from stack import eventually
-
 
 def blobs_of(stack):
     return stack.dir / "data/files/blobs"
@@ -20,8 +18,8 @@ def ten_minutes_pass(stack, *paths):
     for path in paths:
         if path.exists():
             os.utime(path, (1, 1))
-    stack.sql("UPDATE blobs SET touched_ms = 1; UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'")
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM blobs WHERE dead = 1 AND touched_ms = 1") == "0", 20, "removal of dead blobs")
+    stack.sql("UPDATE blobs SET touched_ms = 1")
+    stack.until_upkeep("remove_blobs", lambda: stack.sql_one("SELECT COUNT(*) FROM blobs WHERE dead = 1 AND touched_ms = 1") == "0", 20, "removal of dead blobs")
     if stack.objects:
-        stack.sql("UPDATE dead_objects SET touched_ms = 1; UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'")
-        eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM dead_objects WHERE touched_ms = 1") == "0", 20, "removal of dead objects")
+        stack.sql("UPDATE dead_objects SET touched_ms = 1")
+        stack.until_upkeep("remove_blobs", lambda: stack.sql_one("SELECT COUNT(*) FROM dead_objects WHERE touched_ms = 1") == "0", 20, "removal of dead objects")

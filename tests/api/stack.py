@@ -200,6 +200,14 @@ class Stack:
             return self.operator.run(*args)
 
     # --- operator -------------------------------------------------------------------------
+    def until_upkeep(self, task, check, seconds, what):
+        """Lets the executors' maintenance do `task` until check() is true. Each look makes it due again: a task that runs at this moment
+        writes its next time when it ends."""
+        def due_and_done():
+            self.sql(f"UPDATE upkeep_tasks SET due_ms = 0 WHERE name = '{task}'")
+            return check()
+        return eventually(due_and_done, seconds, what)
+
     def workspace(self, credits=1000, **limits):
         """limits: rate_limit_per_minute (default: 1,000,000, practically none), max_concurrent, price_credits"""
         limits.setdefault("rate_limit_per_minute", 1000000)

@@ -81,7 +81,7 @@ DAMAGE = [
      "DELETE FROM credit_parts"),
     ("ledger_stray", f"INSERT INTO credit_ledger (workspace_id, id, kind, amount, number) VALUES ('{NOBODY}', '{NOBODY}', 1, 5, 1)", NOBODY,
      f"DELETE FROM credit_ledger WHERE workspace_id = '{NOBODY}'"),
-    ("reference", f"INSERT INTO credit_references VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",
+    ("reference", f"INSERT INTO credit_references (workspace_id, reference, ledger_id) VALUES ('{{workspace}}', 'r', '{NOBODY}')", "workspace",
      "DELETE FROM credit_references WHERE reference = 'r'"),
     ("budget", "UPDATE accounts SET budgets = 1 WHERE workspace_id = '{workspace}'", "workspace",
      "UPDATE accounts SET budgets = 0 WHERE workspace_id = '{workspace}'"),

@@ -183,7 +183,7 @@ def test_database_users_have_minimal_grants(stack):
     assert not as_user("millrace_api", "CREATE TABLE x (y INT)")
     assert as_user("millrace_executor", "SELECT * FROM secrets LIMIT 1")
     assert not as_user("millrace_executor", "SELECT * FROM api_keys")
-    assert not as_user("millrace_executor", "DELETE FROM credit_ledger")
+    assert not as_user("millrace_executor", "UPDATE credit_ledger SET amount = 0")  # it may remove rows, to roll months up
     assert not as_user("millrace_api", "DELETE FROM executions")
     assert not as_user("millrace_executor", "DROP TABLE events")
 

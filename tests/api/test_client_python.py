@@ -269,8 +269,7 @@ def test_feed_reports_a_gap_and_the_end_of_its_key(stack, workspace):
     runs = [api.run_and_wait(flow)["id"] for _ in range(2)]
     assert ids(feed, 2) == sorted(runs)
     stack.sql(f"UPDATE feed_events SET at_ms = 1 WHERE workspace_id = '{workspace.id}' AND id < {feed.last_id}")
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
+    stack.until_upkeep("trim_feeds", lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
     gap, event = itertools.islice(api.feed(after=begin), 2)
     assert gap["type"] == "feed.gap" and int(begin) < gap["resumed_after"] < int(feed.last_id) and event["execution_id"] in runs
     stack.sql(f"UPDATE api_keys SET expires_ms = {int(time.time() * 1000) - 1} WHERE id = '{key['id']}'")

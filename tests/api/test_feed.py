@@ -223,8 +223,7 @@ def test_old_events_are_removed_and_the_gap_is_reported(stack, workspace, follow
         client.finished(client.started(flow))
     eventually(lambda: len(feed.events) == 3, 30, "three ends")
     stack.sql(f"UPDATE feed_events SET at_ms = 1 WHERE workspace_id = '{workspace.id}' AND id < {feed.last}")
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
+    stack.until_upkeep("trim_feeds", lambda: stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "1", 30, "the removal")
     late = started(follow(client.key, last=begin))
     eventually(lambda: late.events, 30, "the event that is left")
     assert late.ids() == feed.ids()[-1:] and [g["resumed_after"] for g in late.gaps] == [feed.last - 1]
@@ -232,8 +231,7 @@ def test_old_events_are_removed_and_the_gap_is_reported(stack, workspace, follow
     # a feed that nobody wants is deleted; a new one does not take up its ids
     feed.stop(), late.stop()
     stack.sql(f"UPDATE feeds SET wanted_until_ms = 1 WHERE workspace_id = '{workspace.id}'")
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'trim_feeds'")
-    eventually(lambda: stack.sql(f"SELECT 1 FROM feeds WHERE workspace_id = '{workspace.id}'") == [], 60, "the removal of the feed")
+    stack.until_upkeep("trim_feeds", lambda: stack.sql(f"SELECT 1 FROM feeds WHERE workspace_id = '{workspace.id}'") == [], 60, "the removal of the feed")
     client.finished(client.started(flow))
     assert stack.sql_one(f"SELECT COUNT(*) FROM feed_events WHERE workspace_id = '{workspace.id}'") == "0"
     again = started(follow(client.key, last=feed.last))

@@ -237,8 +237,7 @@ def test_the_sweep_and_the_audit_compare_objects_and_rows(stack, client):
     place = stack.objects.dir / "data/millrace-test"
     for file in place.glob(f"{key}*"):
         file.unlink()
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'sweep_blobs'")
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM dead_objects WHERE object = '{old[65:]}'") == "1", 60, "the sweep of the objects")
+    stack.until_upkeep("sweep_blobs", lambda: stack.sql_one(f"SELECT COUNT(*) FROM dead_objects WHERE object = '{old[65:]}'") == "1", 60, "the sweep of the objects")
     eventually(lambda: f"blob.missing name={key}" in stack.log("executor"), 30, "the sweep of the rows")
     audit = subprocess.run([ROOT / "bin/millrace", "audit"], env=stack.env, capture_output=True, text=True)
     assert audit.returncode == 1 and key in audit.stdout + audit.stderr and "no such object" in audit.stdout + audit.stderr

@@ -218,9 +218,8 @@ def test_the_sweep_compares_files_and_rows(stack, workspace, client):
     lost, lost_digest = put_blob(stack, text)
     assert client.post("/files", files={"files": ("lost.txt", text)}).status_code == 201
     lost.unlink()
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'sweep_blobs'")
     hashes = f"UNHEX('{digest}'), UNHEX('{hashlib.sha256(b'a writer that died').hexdigest()}')"
-    eventually(lambda: stack.sql_one(f"SELECT COUNT(*) FROM blobs WHERE dead = 1 AND sha256 IN ({hashes})") == "2", 40, "the sweep")
+    stack.until_upkeep("sweep_blobs", lambda: stack.sql_one(f"SELECT COUNT(*) FROM blobs WHERE dead = 1 AND sha256 IN ({hashes})") == "2", 40, "the sweep")
     eventually(lambda: f"blob.missing name={lost_digest[:2]}/{lost_digest}" in stack.log("executor"), 40, "the report of lost bytes")
     ten_minutes_pass(stack, orphan, unused)
     assert not orphan.exists() and not unused.exists()

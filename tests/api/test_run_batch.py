@@ -238,5 +238,4 @@ def test_expired_batches_are_removed_in_one_go(stack, workspace):
     for _ in range(45):
         stack.sql("INSERT INTO batches (id, workspace_id, responder_id, items, first_item_id, last_item_id, expires_ms) "
                   f"VALUES (UUID(), '{workspace.id}', UUID(), 1, UUID(), UUID(), 1)")
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'expire_keys'")
-    eventually(lambda: stack.sql_one("SELECT COUNT(*) FROM batches WHERE expires_ms = 1") == "0", 8, "removal of all")
+    stack.until_upkeep("expire_keys", lambda: stack.sql_one("SELECT COUNT(*) FROM batches WHERE expires_ms = 1") == "0", 8, "removal of all")

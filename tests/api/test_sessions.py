@@ -300,8 +300,7 @@ def test_use_is_stored_once_a_minute(stack, browser, made):
 
 def test_rows_of_ended_sessions_are_deleted(stack, browser, made):
     stack.sql(f"UPDATE console_sessions SET ends_ms = 1 WHERE key_id = '{made['id']}'")
-    stack.sql("UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'end_sessions'")
-    eventually(lambda: stack.sql(f"SELECT id FROM console_sessions WHERE key_id = '{made['id']}'") == [], 20)
+    stack.until_upkeep("end_sessions", lambda: stack.sql(f"SELECT id FROM console_sessions WHERE key_id = '{made['id']}'") == [], 20, "the end of the sessions")
 
 
 def test_stream_of_a_session_that_ends_is_closed(stack, workspace, browser):

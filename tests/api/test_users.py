@@ -184,8 +184,8 @@ def test_files_logs_and_sockets_work_for_the_users_of_an_installation(stack, sys
     gone = [p for p in blobs.glob("*/*") if p.read_bytes() == b"uploaded"]
     for path in gone:
         os.utime(path, (1, 1))
-    stack.sql("UPDATE blobs SET touched_ms = 1; UPDATE upkeep_tasks SET due_ms = 0 WHERE name = 'remove_blobs'")
-    eventually(lambda: len(gone) == 1 and not gone[0].exists(), 30, "removal of the deleted file's bytes")
+    stack.sql("UPDATE blobs SET touched_ms = 1")
+    stack.until_upkeep("remove_blobs", lambda: len(gone) == 1 and not gone[0].exists(), 30, "removal of the deleted file's bytes")
     code, out, err = stack.cli("audit", check=False)
     assert code == 0, out + err
     # an event stream through nginx and the event daemon

@@ -260,12 +260,16 @@ for line in sys.stdin:
 
 def test_a_process_that_waits_runs_no_instruction(box):
     main = """
-import threading
+import threading, time
 count = [0]
 def spin():
     while True: count[0] += 1
 threading.Thread(target=spin, daemon=True).start()
-serve(lambda inputs: {"count": count[0]})
+def job(inputs):
+    first = count[0]
+    while count[0] == first: time.sleep(0.001)
+    return {"count": count[0]}
+serve(job)
 """
     ended = box.do(main)
     assert ended["reusable"]
