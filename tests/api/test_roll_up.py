@@ -203,6 +203,23 @@ def test_a_late_row_belongs_to_the_next_month(stack):
     assert done[0] == first and done[-1]["month"] > first["month"] and done[-1]["entries"] == 1 and audit(stack) == set()
 
 
+def test_a_run_that_came_after_the_beginning_keeps_its_debit(stack):
+    """A month was begun when none of its executions existed; one was committed later, by a host whose clock was wrong."""
+    workspace = with_history(stack, 900, 20, 1, flows=1)
+    of = f"workspace_id = '{workspace.id}'"
+    kept = stack.sql_one(f"SELECT id FROM executions WHERE {of} ORDER BY id LIMIT 1")
+    stack.sql_long(f"UPDATE executions SET workspace_id = '{uuid.uuid4()}' WHERE id = '{kept}'")
+    forget_runs(stack, workspace)
+    stack.sql(f"UPDATE executions SET workspace_id = '{workspace.id}' WHERE id = '{kept}'")
+    month = month_of(rows.days_ago(900))
+    number = 12 * int(month[:4]) + int(month[5:]) - 1
+    hex = f"{start_of(month_of(rows.days_ago(900), 1)):012x}"
+    stack.sql(f"INSERT INTO ledger_rollups (workspace_id, month, state, before_id, begun_ms) VALUES ('{workspace.id}', {number}, 1, '{hex[:8]}-{hex[8:]}-0000-0000-000000000000', 1)")
+    eventually(lambda: any(r["month"] == month and r["state"] == "done" for r in roll_up(stack, workspace)), 60, "the end of the month")
+    assert stack.sql_one(f"SELECT COUNT(*) FROM credit_ledger WHERE {of} AND id = '{kept}'") == "1", "its end needs it"
+    assert audit(stack) == set()
+
+
 def test_killed_at_any_moment_it_goes_on_exactly(stack):
     workspace = with_history(stack, 500, 6000, 60, flows=1)
     forget_runs(stack, workspace)
