@@ -392,22 +392,32 @@ static bool is_old_enough(const struct roll_up_rules *rules, int month, int64_t 
     return rules->after_months > 0 && now - month > rules->after_months;
 }
 
+/* A destination of the usage push has got the ledger up to a number: whether it lacks rows of the month. */
+static enum err find_unsent(struct db_tx *tx, struct beginning *b, const id *before, int64_t sent_to)
+{
+    struct db_value args[] = {db_number(sent_to), db_id(&b->workspace), db_id(before)};
+    struct db_rows *rows;
+    enum err e = db_run(tx->db, tx->ctx, SQL_ROLL_UP_UNSENT, args, 3, &rows);
+    b->unsent = e == OK && db_int(rows, 0, ROLL_UP_UNSENT_IS_UNSENT);
+    return e;
+}
+
 static enum err find_blocks(struct db_tx *tx, struct beginning *b, const id *before, bool *blocked_r)
 {
     struct db_value w = db_id(&b->workspace), to = db_id(before);
-    struct db_value args[] = {w, to, w, to, w, to};
+    struct db_value args[] = {w, to, w, to};
     struct db_rows *rows;
-    enum err e = db_run(tx->db, tx->ctx, SQL_ROLL_UP_BLOCKED, args, 6, &rows);
+    enum err e = db_run(tx->db, tx->ctx, SQL_ROLL_UP_BLOCKED, args, 4, &rows);
     if (e != OK)
         return e;
-    bool lags = !db_cell(rows, 0, ROLL_UP_BLOCKED_SENT_TO)->is_null &&
-                db_int(rows, 0, ROLL_UP_BLOCKED_SENT_TO) < db_int(rows, 0, ROLL_UP_BLOCKED_LAST);
+    *blocked_r =
+        db_int(rows, 0, ROLL_UP_BLOCKED_HAS_EXECUTIONS) || db_int(rows, 0, ROLL_UP_BLOCKED_HAS_UNNUMBERED);
+    if (*blocked_r || db_cell(rows, 0, ROLL_UP_BLOCKED_SENT_TO)->is_null)
+        return OK;
+    e = find_unsent(tx, b, before, db_int(rows, 0, ROLL_UP_BLOCKED_SENT_TO));
     int64_t due_ms = billing_month_day(b->month + 1 + (int)b->rules->after_months) * DAY_MS;
-    bool waits = lags && b->now_ms < due_ms + b->rules->wait_days * DAY_MS;
-    b->unsent = lags;
-    *blocked_r = waits || db_int(rows, 0, ROLL_UP_BLOCKED_HAS_EXECUTIONS) ||
-                 db_int(rows, 0, ROLL_UP_BLOCKED_HAS_UNNUMBERED);
-    return OK;
+    *blocked_r = b->unsent && b->now_ms < due_ms + b->rules->wait_days * DAY_MS;
+    return e;
 }
 
 static enum err write_beginning(struct db_tx *tx, const struct beginning *b, const id *before)

@@ -201,6 +201,13 @@ def test_ledger_reads_its_rows_only(stack, history):
     read, scanned, _, _ = cost(stack, bind("usage_by_day", ws, rows[0][0], rows[999][0], ws, 0, 100000))
     assert read <= 2 * 1000 + 30, "expected each row of the requested days, once more for its sum, and the sums once more with what is rolled up"
 
+    # what holds back the roll-up of a month is found without reading the month
+    last = int(stack.sql_one("SELECT last FROM ledger_numbers"))
+    read, scanned, _, _ = cost(stack, bind("roll_up_blocked", ws, HIGHEST, ws, HIGHEST))
+    assert read <= 20 and scanned <= 20
+    read, scanned, _, _ = cost(stack, bind("roll_up_unsent", last, ws, HIGHEST))
+    assert read <= 2 and scanned <= 2
+
 
 def test_webhooks_read_what_they_send_and_list(stack, history):
     ws, (_, _, _, hook), _, _ = history
