@@ -27,8 +27,8 @@ void claim_intake_take_slots(struct claim_intake *in, int n);
 int claim_intake_free_slots(struct claim_intake *in);
 
 /* --- the pace of claims --- */
-/* From now on as many runs may be claimed as the next call allows; -1: any number. What was allowed before
- * and not claimed is forfeited. */
+/* From now on so many runs may be claimed; -1: any number. This replaces what was allowed before and not
+ * claimed. */
 void claim_intake_allow(struct claim_intake *in, int n);
 /* So many runs were claimed, of which the oldest had been queued for `oldest_ms`. */
 void claim_intake_count_claims(struct claim_intake *in, size_t claimed, int64_t oldest_ms);

@@ -67,10 +67,22 @@ static void step(struct claim_pace *p, int64_t now_ms)
     p->step_ms = now_ms;
 }
 
+/* What was not claimed is kept for a while: a transaction that takes longer than a tick is counted late, and
+ * would otherwise reduce the rate to its own claims. */
+static void save(struct claim_pace *p, int64_t claimed, int64_t ms)
+{
+    double most = p->rate * CLAIM_PACE_KEPT_MS / 1000;
+    p->carry = p->carry > (double)claimed ? p->carry - (double)claimed : 0;
+    p->carry += p->rate * (double)ms / 1000;
+    if (p->carry > most)
+        p->carry = most;
+}
+
 int claim_pace_allow(struct claim_pace *p, int64_t claimed, int64_t oldest_ms, int64_t now_ms)
 {
     note_age(p, oldest_ms, now_ms);
     p->claimed += claimed;
+    bool was_limited = p->limited;
     if (!claim_pace_is_active(p, now_ms))
         p->worst_us = 0;
     if (!claim_pace_is_active(p, now_ms) || claim_pace_queue_age(p) >= p->age_max_ms)
@@ -81,8 +93,6 @@ int claim_pace_allow(struct claim_pace *p, int64_t claimed, int64_t oldest_ms, i
     p->tick_ms = now_ms;
     if (!p->limited)
         return -1;
-    p->carry += p->rate * (double)(ms < CLAIM_PACE_STEP_MS ? ms : CLAIM_PACE_STEP_MS) / 1000;
-    int allowed = (int)p->carry;
-    p->carry -= allowed;
-    return allowed;
+    save(p, was_limited ? claimed : 0, ms < CLAIM_PACE_STEP_MS ? ms : CLAIM_PACE_STEP_MS);
+    return (int)p->carry;
 }

@@ -18,6 +18,8 @@ enum {
     CLAIM_PACE_TICK_MS = 50,
     /* Between two changes of the rate: the reports of several hosts in this time count once. */
     CLAIM_PACE_STEP_MS = 200,
+    /* What may be claimed and is not is kept for so long. */
+    CLAIM_PACE_KEPT_MS = 1000,
     /* A report counts for so long. */
     CLAIM_PACE_REPORT_MS = 1000,
     /* The age of a claimed run counts for at least so long, and at most twice. */
@@ -35,7 +37,7 @@ struct claim_pace {
     bool limited;
     /* Claims per second while limited. */
     double rate;
-    /* What an allowance could not give as a whole run. */
+    /* What may be claimed, and was not; also parts of a run. */
     double carry;
     /* The last allowance, and the last step. */
     int64_t tick_ms, step_ms;
@@ -49,8 +51,8 @@ void claim_pace_init(struct claim_pace *p, int64_t latency_max_ms, int64_t queue
 /* A host of the API reports its latency. */
 void claim_pace_report(struct claim_pace *p, int64_t latency_us, int64_t now_ms);
 /* `claimed` runs were claimed since the last call; the one that had waited longest had waited for
- * `oldest_ms`. Returns how many may be claimed until the next call, CLAIM_PACE_TICK_MS later; -1: any number.
- */
+ * `oldest_ms`. Returns how many may be claimed until the next call, CLAIM_PACE_TICK_MS later, with what was
+ * not claimed before; -1: any number. */
 int claim_pace_allow(struct claim_pace *p, int64_t claimed, int64_t oldest_ms, int64_t now_ms);
 /* True while claim_pace_allow must be called: a report counts. */
 bool claim_pace_is_active(const struct claim_pace *p, int64_t now_ms);

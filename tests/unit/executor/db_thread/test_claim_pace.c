@@ -76,6 +76,28 @@ Test(claim_pace, claims_the_least_rate_whatever_is_reported)
     cr_assert_eq(ticks(&m, 1000 / CLAIM_PACE_TICK_MS * 10, 1000000), 10 * CLAIM_PACE_LEAST);
 }
 
+/* Transactions that last for ten ticks claim what was allowed at their beginning, and are counted at their
+ * end. */
+Test(claim_pace, claims_the_least_rate_however_long_a_transaction_takes)
+{
+    struct model m = model_new(0, 0);
+    m.pace.age_max_ms = INT64_MAX;
+    ticks(&m, 40, 1000000);
+    cr_assert(m.pace.limited);
+    int64_t claimed = 0, in_flight = 0;
+    for (int i = 0; i < 2000 / CLAIM_PACE_TICK_MS * 10; i++) {
+        int64_t ended = i % 10 == 0 ? in_flight : 0;
+        m.now_ms += CLAIM_PACE_TICK_MS;
+        claim_pace_report(&m.pace, 1000000000, m.now_ms);
+        m.allowed = claim_pace_allow(&m.pace, ended, 0, m.now_ms);
+        claimed += ended;
+        if (i % 10 == 0)
+            in_flight = m.allowed;
+    }
+    cr_assert_geq(claimed, 18 * CLAIM_PACE_LEAST, "%lld in 20 s", (long long)claimed);
+    cr_assert_leq(claimed, 22 * CLAIM_PACE_LEAST, "%lld in 20 s", (long long)claimed);
+}
+
 Test(claim_pace, does_not_make_the_queue_older_than_its_setting)
 {
     struct model m = model_new(50, 100);
