@@ -107,6 +107,8 @@ struct request {
     struct trace_context trace;
     /* The reply is that of an earlier request with the same Idempotency-Key. */
     bool is_replay;
+    /* It has wanted a turn of its workspace (slow_try): how long it took says little about the machine. */
+    bool took_turn;
     /* Work that the client need not wait for: called when the connection is closed and the request logged.
      * NULL: none. */
     void (*after_reply)(struct request *r);

@@ -12,6 +12,7 @@ static bool try_for(struct request *r, int64_t wait_ms)
     const struct app *app = r->app;
     if (!app || !app->shared || !id_is_set(&r->access.workspace_id))
         return true;
+    r->took_turn = true;
     return slow_share_begin(&app->shared->slow, app->slot, &r->access.workspace_id,
                             (unsigned)app->config->api.workers, request_share_limit(r, QUOTA_SLOW_REQUESTS),
                             wait_ms);

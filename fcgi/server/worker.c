@@ -170,7 +170,7 @@ static void count_accept(const struct request *r, int64_t us)
                                                   : ACCEPT_ACCEPTED;
     bool has_run = outcome == ACCEPT_ACCEPTED && id_is_set(&r->execution_id);
     char trace_id[TRACE_ID_TEXT];
-    if (outcome == ACCEPT_ACCEPTED)
+    if (outcome == ACCEPT_ACCEPTED && !r->took_turn)
         count_latency(r, us);
     if (has_run) {
         struct trace_context trace = trace_is_set(&r->trace) ? r->trace : trace_of_root(&r->execution_id);

@@ -65,3 +65,17 @@ def test_executors_claim_less_while_accepting_is_slow(stack, load):
     eventually(lambda: limited(stack) == 0, 20, "no limit without reports")
     assert int(stack.sql_one("SELECT COUNT(*) FROM executions WHERE state = 3")) == len(statuses)
     assert metric(stack) == 0
+
+
+def test_requests_that_take_turns_are_not_reported(stack):
+    """One workspace's large inputs must not make the executors claim less for all others."""
+    workspace = stack.workspace()
+    url = f"{stack.url}/api/v1/workflows/{workspace.put_workflow(PROGRAM)}/run-async"
+    with requests.Session() as s:
+        s.trust_env = False
+        s.headers["Authorization"] = f"Bearer {workspace.key()['key']}"
+        text = {"inputs": {"text": "x" * 100000}}
+        assert {s.post(url, json=text, timeout=30).status_code for _ in range(60)} == {202}
+        assert metric(stack) == 0
+        assert {s.post(url, json={"inputs": {}}, timeout=30).status_code for _ in range(60)} == {202}
+    eventually(lambda: unfinished(stack) == 0, 60, "the end of the runs")
