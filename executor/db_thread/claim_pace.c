@@ -18,6 +18,7 @@ void claim_pace_report(struct claim_pace *p, int64_t latency_us, int64_t now_ms)
     if (!claim_pace_is_active(p, now_ms)) { /* the first one of a time of load */
         p->tick_ms = p->step_ms = now_ms;
         p->claimed = 0;
+        p->begins = true;
     }
     p->latency_us = latency_us;
     p->reported_ms = now_ms;
@@ -80,6 +81,9 @@ static void save(struct claim_pace *p, int64_t claimed, int64_t ms)
 
 int claim_pace_allow(struct claim_pace *p, int64_t claimed, int64_t oldest_ms, int64_t now_ms)
 {
+    if (p->begins)
+        claimed = oldest_ms = 0; /* since the last time of load, which may be long ago */
+    p->begins = false;
     note_age(p, oldest_ms, now_ms);
     p->claimed += claimed;
     bool was_limited = p->limited;

@@ -35,6 +35,8 @@ struct claim_pace {
     /* The last report, when it came, and the greatest one since the rate was changed; 0: none. */
     int64_t latency_us, reported_ms, worst_us;
     bool limited;
+    /* The next allowance is the first one of a time of load. */
+    bool begins;
     /* Claims per second while limited. */
     double rate;
     /* What may be claimed, and was not; also parts of a run. */

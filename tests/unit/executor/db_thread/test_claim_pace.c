@@ -124,6 +124,18 @@ Test(claim_pace, forgets_a_report_after_its_time)
     cr_assert_not(claim_pace_is_active(&m.pace, m.now_ms));
 }
 
+/* Nobody asks while no report comes, so the first count is of all that time. */
+Test(claim_pace, does_not_count_what_was_claimed_before_the_reports_began)
+{
+    struct model m = model_new(50, 100);
+    claim_pace_report(&m.pace, 500000, m.now_ms);
+    claim_pace_allow(&m.pace, 1000000, 60000, m.now_ms);
+    cr_assert_eq(claim_pace_queue_age(&m.pace), 0);
+    ticks(&m, 10, 500);
+    cr_assert(m.pace.limited);
+    cr_assert_lt(m.pace.rate, 1000);
+}
+
 Test(claim_pace, follows_the_slowest_of_several_hosts)
 {
     struct model m = model_new(50, 100);
