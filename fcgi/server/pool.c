@@ -110,6 +110,8 @@ static int run_worker(void *arg, int kind, int slot)
     if (kind == UPLOADS)
         setpriority(PRIO_PROCESS, 0, UPLOADS_NICE);
     struct worker *w = worker_new(ctx, p->listeners[kind].fd);
+    if (w && unix_listener_is_kept(&p->listeners[kind]))
+        worker_leave_backlog(w);
     struct app *app = w ? make_app(ctx, p, kind, slot) : NULL;
     if (app) {
         /* the limit differs by slot, so that the workers are not all replaced at the same time */

@@ -33,7 +33,7 @@ enum { NGINX_TIMEOUT_S = 30 };
 
 struct worker {
     int listen_fd, epoll_fd, signal_fd;
-    bool draining, quitting;
+    bool draining, quitting, leaves_backlog;
     /* NULL: the backlog is not changed. */
     struct admission *admission;
     /* Backlog as this worker set it last; 0: not set yet, and a predecessor may have left it short. */
@@ -94,6 +94,11 @@ struct worker *worker_new(void *ctx, int listen_fd)
     return w;
 }
 
+void worker_leave_backlog(struct worker *w)
+{
+    w->leaves_backlog = true;
+}
+
 static void read_signals(struct worker *w)
 {
     struct signalfd_siginfo info;
@@ -103,7 +108,8 @@ static void read_signals(struct worker *w)
         if (info.ssi_signo == SIGUSR2)
             state_dump_write(w->state_dump);
         w->draining = w->draining || info.ssi_signo == SIGTERM;
-        w->quitting = w->quitting || info.ssi_signo == SIGQUIT;
+        w->quitting =
+            w->quitting || info.ssi_signo == SIGQUIT || (info.ssi_signo == SIGTERM && w->leaves_backlog);
     }
 }
 

@@ -4,10 +4,9 @@
  * life of a worker and are read from a descriptor that is polled together with the listener, and the worker
  * accepts connections itself and passes them to libfcgi.
  *
- *   SIGTERM  serve the connections in the backlog, then exit
- *   SIGQUIT  exit after the current request
- *   SIGUSR1  reopen the log
- *   SIGUSR2  log the state, when no request is being served */
+ *   SIGTERM  serve the connections in the backlog, then exit; as SIGQUIT if the socket stays
+ * (worker_leave_backlog) SIGQUIT  exit after the current request SIGUSR1  reopen the log SIGUSR2  log the
+ * state, when no request is being served */
 #pragma once
 
 #include <stdbool.h>
@@ -24,6 +23,9 @@ enum { WORKER_BACKLOG = 1024 };
 /* Creates a worker and blocks its signals. `listen_fd` is non-blocking and shared with the other workers.
  * NULL if a system call fails (logged). */
 struct worker *worker_new(void *ctx, int listen_fd);
+/* The socket is systemd's: connections keep arriving while the pool stops, so that the backlog is never
+ * empty, and they wait there for the next pool. SIGTERM leaves them. */
+void worker_leave_backlog(struct worker *w);
 /* Waits for the next connection and returns its blocking descriptor, which the caller closes. -1: the worker
  * must exit. */
 int worker_accept(struct worker *w);

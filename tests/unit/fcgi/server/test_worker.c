@@ -53,6 +53,18 @@ Test(worker, sigquit_leaves_the_backlog_unserved, .timeout = 10)
     cr_assert_geq(accept(listener, NULL, NULL), 0);
 }
 
+/* New connections would keep the worker until it is killed in the middle of a request. */
+Test(worker, sigterm_leaves_the_backlog_of_a_socket_that_stays, .timeout = 10)
+{
+    int listener = make_listener();
+    struct worker *w = worker_new(NULL, listener);
+    worker_leave_backlog(w);
+    connect_to_worker();
+    raise(SIGTERM);
+    cr_assert_eq(worker_accept(w), -1);
+    cr_assert_geq(accept(listener, NULL, NULL), 0);
+}
+
 Test(worker, handles_signals_under_load, .timeout = 10)
 {
     struct worker *w = worker_new(NULL, make_listener());
