@@ -21,6 +21,8 @@ enum {
     /* the server ends a blocking command by itself; its answer may take this much longer */
     BLOCKING_GRACE_MS = 1000,
     ARGS_MAX = 600,
+    /* answers to queued commands; what is not read, Redis keeps in its memory without a limit */
+    UNREAD_MAX = 256,
 };
 
 struct redis {
@@ -282,7 +284,8 @@ enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct
 
 void redis_queue(struct redis *r, const struct redis_arg *args, size_t n)
 {
-    if (redis_connect(r) == OK && append_command(r, args, n) == OK)
+    if (redis_connect(r) == OK && (r->unread < UNREAD_MAX || read_pending_answers(r) == OK) &&
+        append_command(r, args, n) == OK)
         r->unread++;
     else
         r->has_gap = true;

@@ -46,8 +46,9 @@ enum err redis_call(struct redis *r, void *ctx, const struct redis_arg *args, si
 enum err redis_eval(struct redis *r, void *ctx, enum lua_id script, const struct redis_arg *args,
                     size_t keys_n, size_t args_n, struct redis_value *answer_r) WARN_UNUSED;
 
-/* Commands without an answer: queued, sent together by redis_flush, and their answers are read and dropped
- * before the next command. Failures are not reported, because these commands are hints. */
+/* Commands without an answer: queued and sent together by redis_flush. Their answers are read and dropped
+ * before the next redis_call, and by redis_queue when 256 are unread, which may wait 50 ms. Failures are not
+ * reported, because these commands are hints. */
 void redis_queue(struct redis *r, const struct redis_arg *args, size_t n);
 void redis_queue_eval(struct redis *r, enum lua_id script, const struct redis_arg *args, size_t keys_n,
                       size_t args_n);

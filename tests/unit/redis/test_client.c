@@ -1,8 +1,10 @@
 #define _GNU_SOURCE /* memmem */
 #include <criterion/criterion.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <talloc.h>
@@ -96,5 +98,26 @@ Test(redis_client, tells_of_messages_that_were_dropped_without_a_server, .timeou
     cr_assert_eq(rename(away, s.path), 0);
     serve(&s, "\r\nlost\r\n");
     cr_expect(strstr(s.sent, gap));
+    server_close(&s);
+}
+
+/* Redis would keep them in its memory: the copy of the executors' log only queues commands. */
+Test(redis_client, reads_answers_although_nobody_calls, .timeout = 60)
+{
+    struct server s;
+    char answers[5 * 1000];
+    int unread = -1;
+    const struct redis_arg args[] = {redis_text("PING")};
+    for (size_t i = 0; i < sizeof answers; i += 5)
+        memcpy(answers + i, "+OK\r\n", 5);
+    server_open(&s);
+    publish(&s);
+    serve(&s, "\r\nlost\r\n");
+    cr_assert_eq(write(s.fd, answers, sizeof answers), (ssize_t)sizeof answers);
+    for (int i = 0; i < 600; i++)
+        redis_queue(s.client, args, 1);
+    redis_flush(s.client);
+    cr_assert_eq(ioctl(s.fd, SIOCOUTQ, &unread), 0);
+    cr_expect_eq(unread, 0, "%d bytes", unread);
     server_close(&s);
 }
