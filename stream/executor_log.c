@@ -47,7 +47,9 @@ static bool has_text(json_object *line, const char *text)
     json_object_object_foreach(line, name, value)
     {
         (void)name;
-        if (strcasestr(json_object_get_string(value), text))
+        /* NULL: the value is null */
+        const char *value_text = json_object_get_string(value);
+        if (value_text && strcasestr(value_text, text))
             return true;
     }
     return false;
@@ -57,6 +59,7 @@ static bool line_matches(const struct internal_request *request, json_object *li
 {
     json_object *level;
     if (!json_object_is_type(line, json_type_object) || !json_object_object_get_ex(line, "level", &level) ||
+        !json_object_is_type(level, json_type_string) ||
         (int)log_level_of(json_object_get_string(level)) < request->level)
         return false;
     return member_is_id(line, "workspace", &request->log_workspace) &&
@@ -89,7 +92,8 @@ bool executor_log_append(char **out, const struct internal_request *request, con
         const char *why, *stop = memchr(line, '\n', (size_t)(end - line));
         size_t size = (size_t)((stop ? stop : end) - line);
         void *ctx = talloc_new(NULL);
-        if (size > 2 && json_parse_tolerant(ctx, line, size, JSON_DEPTH_MAX, &parsed, &why) == OK &&
+        if (size > 2 && *line == '{' &&
+            json_parse_tolerant(ctx, line, size, JSON_DEPTH_MAX, &parsed, &why) == OK &&
             line_matches(request, parsed)) {
             if (is_any) /* the end of the event before it */
                 *out = talloc_strdup_append_buffer(*out, "\n");

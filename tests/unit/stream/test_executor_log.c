@@ -15,8 +15,12 @@ static const char lines[] =
     "\"message\":"
     "\"execution=" RUN " \\\"Größe\\\"\"}\n"
     "not JSON\n"
+    "{\"level\":null}\n"
+    "{\"level\":3,\"event\":\"a\"}\n"
+    " {\"level\":\"info\",\"event\":\"after a blank\"}\n"
     "[]\n"
-    "{\"at\":\"t3\",\"level\":\"error\",\"process\":\"executor[2]\",\"event\":\"run.lost\",\"workspace\":"
+    "{\"none\":null,\"at\":\"t3\",\"level\":\"error\",\"process\":\"executor[2]\",\"event\":\"run.lost\","
+    "\"workspace\":"
     "\"" WORKSPACE "\"}\n";
 static const struct log_entry entry = {
     .at = {1764250000000, 7}, .host = "host-\"1\"", .lines = lines, .size = sizeof lines - 1};
