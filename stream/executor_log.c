@@ -14,6 +14,7 @@ enum {
     CHECK_MS = 15000,
     /* entries of up to 4 KiB that are read at once */
     PAGE_ENTRIES = 64,
+    NEWS_ENTRIES = 4 * PAGE_ENTRIES,
     /* a subscriber with more unsent output gets nothing new, and the next page only below the second number
      */
     UNSENT_MAX = 256 * 1024,
@@ -180,6 +181,8 @@ static void on_page(struct stream_db_job *job)
 
 /* --- what is new --- */
 
+static void read_news(struct executor_log *log);
+
 static void on_news(struct stream_db_job *job)
 {
     struct executor_log *log = job->owner;
@@ -204,13 +207,16 @@ static void on_news(struct stream_db_job *job)
             send_entries(s, job);
     }
     log->last = job->log_entries[job->log_n - 1].at;
+    /* there is more: without waiting, because Redis drops what is read too late; the sessions come first */
+    if (job->log_n == NEWS_ENTRIES && clock_boot_ms() - log->checked_ms < CHECK_MS)
+        read_news(log);
 }
 
 static void read_news(struct executor_log *log)
 {
     log->job = stream_db_job_new(log->has_last ? STREAM_DB_LOG_PAGE : STREAM_DB_LOG_NEWEST, log, on_news);
     log->job->log_after = log->last;
-    log->job->log_max = PAGE_ENTRIES * 4;
+    log->job->log_max = NEWS_ENTRIES;
     stream_db_thread_submit(log->db_thread, log->job);
 }
 
