@@ -158,12 +158,12 @@ void log_copy_end(struct log_copy *c)
 {
     if (!c)
         return;
-    log_set_copy(NULL, NULL);
     pthread_mutex_lock(&c->lock);
     c->ending = true;
     pthread_cond_signal(&c->changed);
     pthread_mutex_unlock(&c->lock);
     pthread_join(c->thread, NULL);
+    log_set_copy(NULL, NULL); /* afterwards: the thread logs, too */
     pthread_cond_destroy(&c->changed);
     pthread_mutex_destroy(&c->lock);
     talloc_free(c);
